@@ -1,0 +1,217 @@
+//! The derived `Row`: the shape as a constant, and one straight line of writes.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Attribute, Data, DeriveInput, Error, Field, Fields, Ident, LitStr, Result, Type};
+
+struct Column<'a> {
+    ident: &'a Ident,
+    ty: &'a Type,
+    name: String,
+    /// It is the whole value.
+    whole: bool,
+}
+
+#[derive(Default)]
+struct Parts<'a> {
+    keys: Vec<(&'a Ident, &'a Type)>,
+    columns: Vec<Column<'a>>,
+    dynamic: Vec<(&'a Ident, &'a Type)>,
+}
+
+enum Role {
+    Key,
+    Column(Option<LitStr>),
+    Value,
+    Dynamic,
+    Skip,
+}
+
+pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
+    let input: DeriveInput = syn::parse2(item)?;
+    let not_a_struct = || Error::new(input.ident.span(), "a row is a struct with named fields");
+    let Data::Struct(data) = &input.data else { return Err(not_a_struct()) };
+    let Fields::Named(fields) = &data.fields else { return Err(not_a_struct()) };
+    let parts = sort(fields.named.iter())?;
+    let key = key(&parts.keys, separator(&input.attrs)?.as_ref())?;
+
+    let name = &input.ident;
+    let (generics, arguments, clause) = input.generics.split_for_impl();
+    let Key { ty: key_type, write: write_key, write_self } = key;
+    let (keyed, is_dynamic) = (!parts.keys.is_empty(), !parts.dynamic.is_empty());
+    let defs = parts.columns.iter().map(column_def);
+    let cells = parts.columns.iter().map(column_write);
+    let dynamic = parts.dynamic.iter().map(|(ident, ty)| {
+        quote_spanned! { ty.span() =>
+            for (name, value) in &self.#ident {
+                out.dynamic(::core::convert::AsRef::<str>::as_ref(name), value);
+            }
+        }
+    });
+    Ok(quote! {
+        impl #generics ::streamhost::Row for #name #arguments #clause {
+            type Key = #key_type;
+            const SHAPE: ::streamhost::RowShape = ::streamhost::RowShape {
+                keyed: #keyed,
+                dynamic: #is_dynamic,
+                columns: &[#(#defs),*],
+            };
+            #[inline]
+            fn write_key(key: &Self::Key, out: &mut ::streamhost::RowWriter) {
+                #write_key
+            }
+            #[inline]
+            fn write(&self, out: &mut ::streamhost::RowWriter) {
+                #write_self
+                #(#cells)*
+                #(#dynamic)*
+            }
+        }
+    })
+}
+
+/// The same path at the same place as in `column_write`, so that rustc tells a wrong type once.
+fn column_def(column: &Column<'_>) -> TokenStream {
+    let Column { ty, name, .. } = column;
+    quote_spanned! { ty.span() =>
+        ::streamhost::ColumnDef {
+            name: #name,
+            kind: <#ty as ::streamhost::Cell>::KIND,
+            optional: <#ty as ::streamhost::Cell>::OPTIONAL,
+        }
+    }
+}
+
+fn column_write(column: &Column<'_>) -> TokenStream {
+    let Column { ty, ident, .. } = column;
+    quote_spanned! { ty.span() =>
+        let put = <#ty as ::streamhost::Cell>::put(&self.#ident, out.cell_bytes());
+        out.cell_end(put);
+    }
+}
+
+struct Key {
+    ty: TokenStream,
+    write: TokenStream,
+    write_self: TokenStream,
+}
+
+fn key(keys: &[(&Ident, &Type)], separator: Option<&LitStr>) -> Result<Key> {
+    let types = keys.iter().map(|(_, ty)| ty);
+    match (keys, separator) {
+        ([], None) => Ok(Key {
+            ty: quote! { ::core::convert::Infallible },
+            write: quote! { let _ = out; match *key {} },
+            write_self: quote! { out.no_key(); },
+        }),
+        ([(ident, ty)], None) => Ok(Key {
+            ty: quote! { #ty },
+            write: quote_spanned! { ty.span() => out.key::<#ty>(key); },
+            write_self: quote_spanned! { ty.span() => out.key::<#ty>(&self.#ident); },
+        }),
+        ([] | [_], Some(separator)) => {
+            Err(Error::new(separator.span(), "a separator joins several `#[row(key)]` fields, and there are not two"))
+        }
+        ([_, second, ..], None) => Err(Error::new(
+            second.0.span(),
+            "a second key field: say how they are joined, with `#[row(separator = \"…\")]` on the struct",
+        )),
+        ([first @ .., last], Some(separator)) => {
+            let write = |value: &dyn Fn(usize, &Ident) -> TokenStream| {
+                let before = first.iter().enumerate().map(|(i, (ident, ty))| {
+                    let value = value(i, ident);
+                    quote_spanned! { ty.span() => out.key_before::<#ty>(#value, #separator); }
+                });
+                let (value, ty) = (value(first.len(), last.0), last.1);
+                let end = quote_spanned! { ty.span() => out.key::<#ty>(#value); };
+                quote! { #(#before)* #end }
+            };
+            Ok(Key {
+                ty: quote! { (#(#types),*) },
+                write: write(&|i, _| {
+                    let i = syn::Index::from(i);
+                    quote! { &key.#i }
+                }),
+                write_self: write(&|_, ident| quote! { &self.#ident }),
+            })
+        }
+    }
+}
+
+fn sort<'a>(fields: impl Iterator<Item = &'a Field>) -> Result<Parts<'a>> {
+    let mut parts = Parts::default();
+    for field in fields {
+        let Some(ident) = &field.ident else { continue };
+        let (ty, whole) = (&field.ty, false);
+        match role(field)? {
+            Role::Skip => {}
+            Role::Key => parts.keys.push((ident, ty)),
+            Role::Dynamic => parts.dynamic.push((ident, ty)),
+            Role::Value => parts.columns.push(Column { ident, ty, name: String::new(), whole: true }),
+            Role::Column(name) => {
+                let name = name.map_or_else(|| ident.to_string().trim_start_matches("r#").into(), |n| n.value());
+                if parts.columns.iter().any(|column| column.name == name) {
+                    return Err(Error::new(ident.span(), format!("two fields are column `{name}`")));
+                }
+                parts.columns.push(Column { ident, ty, name, whole });
+            }
+        }
+    }
+    let columns = parts.columns.len() + parts.dynamic.len();
+    match parts.columns.iter().find(|column| column.whole) {
+        Some(value) if columns > 1 => Err(Error::new(
+            value.ident.span(),
+            "`#[row(value)]` is the whole value, so that there can be no other columns; `#[row(skip)]` leaves them out",
+        )),
+        _ => Ok(parts),
+    }
+}
+
+fn role(field: &Field) -> Result<Role> {
+    let mut role: Option<Role> = None;
+    for attribute in field.attrs.iter().filter(|a| a.path().is_ident("row")) {
+        let mut set = |found| match role.replace(found) {
+            None => Ok(()),
+            Some(_) => Err(Error::new(attribute.span(), "a field has one part in its row")),
+        };
+        if let Ok(name) = attribute.parse_args::<LitStr>() {
+            if name.value().is_empty() {
+                return Err(Error::new(name.span(), "a column has a name; `#[row(value)]` is the whole value, raw"));
+            }
+            set(Role::Column(Some(name)))?;
+            continue;
+        }
+        attribute.parse_nested_meta(|meta| {
+            let is = |name| meta.path.is_ident(name);
+            match () {
+                () if is("key") => set(Role::Key),
+                () if is("value") => set(Role::Value),
+                () if is("dynamic") => set(Role::Dynamic),
+                () if is("skip") => set(Role::Skip),
+                () if is("separator") => Err(meta.error("`separator` belongs on the struct")),
+                () => Err(meta.error("known here: key, value, dynamic, skip, or \"family:qualifier\"")),
+            }
+        })?;
+    }
+    Ok(role.unwrap_or(Role::Column(None)))
+}
+
+fn separator(attributes: &[Attribute]) -> Result<Option<LitStr>> {
+    let mut separator: Option<LitStr> = None;
+    for attribute in attributes.iter().filter(|a| a.path().is_ident("row")) {
+        attribute.parse_nested_meta(|meta| {
+            if !meta.path.is_ident("separator") {
+                return Err(meta.error("known on the struct: separator = \"…\""));
+            }
+            separator = Some(meta.value()?.parse()?);
+            Ok(())
+        })?;
+    }
+    match &separator {
+        Some(empty) if empty.value().is_empty() => {
+            Err(Error::new(empty.span(), "an empty separator would give different rows the same key"))
+        }
+        _ => Ok(separator),
+    }
+}

@@ -1,0 +1,302 @@
+//! What one column of one row may hold, and what may be part of a key.
+
+use std::borrow::Cow;
+
+/// What a cell holds. Numbers cross as 8 bytes, little-endian; the sink renders them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// UTF-8.
+    Text,
+    /// Any bytes.
+    Bytes,
+    /// `i64`.
+    Int,
+    /// `u64`.
+    Uint,
+    /// `f64`.
+    Float,
+    /// `bool`, one byte.
+    Bool,
+    /// `i64`, milliseconds since 1970.
+    Time,
+}
+
+/// What became of a cell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Put {
+    /// Its bytes were appended.
+    There,
+    /// There is none, and nothing was appended.
+    Absent,
+    /// It is to be deleted, and nothing was appended.
+    Deleted,
+}
+
+/// What a column may hold. Types of your own may implement it by way of one that does:
+///
+/// ```
+/// use streamhost::{Cell, Kind, Put};
+///
+/// enum Item { Book, Page }
+///
+/// impl Cell for Item {
+///     const KIND: Kind = <str as Cell>::KIND;
+///     fn put(&self, out: &mut Vec<u8>) -> Put {
+///         match self { Item::Book => "book", Item::Page => "page" }.put(out)
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a field of type `{Self}` cannot be a column",
+    label = "not a column's type",
+    note = "columns are text (`&str`, `String`, `Cow<str>`), bytes (`&[u8]`, `Vec<u8>`), integers, `f64`, `f32`, `bool`, `Time`, or an `Option` or `Edit` of these",
+    note = "`#[row(skip)]` leaves a field out, `#[row(dynamic)]` takes pairs of a column's name and its value"
+)]
+pub trait Cell {
+    /// What its bytes are.
+    const KIND: Kind;
+    /// Some rows may lack it.
+    const OPTIONAL: bool = false;
+    /// Appends the cell's bytes.
+    fn put(&self, out: &mut Vec<u8>) -> Put;
+}
+
+/// What a key is made of: text and bytes as they are, numbers as decimal digits.
+#[diagnostic::on_unimplemented(
+    message = "a field of type `{Self}` cannot be part of a key",
+    label = "not a key's type",
+    note = "keys are text (`&str`, `String`, `Cow<str>`), bytes (`&[u8]`, `Vec<u8>`), integers or `Time`; floats are not, as equal ones may be written in two ways",
+    note = "a key cannot be missing: check it in `.try_map(…)`, where an `Err` sets the record aside"
+)]
+pub trait KeyPart {
+    /// Appends the part's bytes.
+    fn put_key(&self, out: &mut Vec<u8>);
+}
+
+/// Milliseconds since 1970.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Time(pub i64);
+
+/// What to do with one column of a row that may be there already.
+///
+/// ```
+/// use streamhost::{Edit, Row};
+///
+/// #[derive(Row)]
+/// struct Profile<'a> {
+///     #[row(key)]
+///     user: &'a str,
+///     #[row("info:email")]
+///     email: Edit<&'a str>, // Edit::Delete takes the cell away
+/// }
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Edit<T> {
+    /// Leaves it as it is.
+    #[default]
+    Keep,
+    /// Writes it.
+    Set(T),
+    /// Deletes it.
+    Delete,
+}
+
+impl Cell for str {
+    const KIND: Kind = Kind::Text;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) -> Put {
+        self.as_bytes().put(out)
+    }
+}
+
+impl Cell for [u8] {
+    const KIND: Kind = Kind::Bytes;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) -> Put {
+        out.extend_from_slice(self);
+        Put::There
+    }
+}
+
+impl KeyPart for str {
+    #[inline]
+    fn put_key(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_bytes());
+    }
+}
+
+impl KeyPart for [u8] {
+    #[inline]
+    fn put_key(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+}
+
+/// Types that stand for one that is a cell.
+macro_rules! as_another {
+    ($([$($generics:tt)*] $own:ty => $other:ty, |$value:ident| $convert:expr;)*) => { $(
+        impl<$($generics)*> Cell for $own {
+            const KIND: Kind = <$other as Cell>::KIND;
+            #[inline]
+            fn put(&self, out: &mut Vec<u8>) -> Put {
+                let $value = self;
+                <$other as Cell>::put($convert, out)
+            }
+        }
+        impl<$($generics)*> KeyPart for $own {
+            #[inline]
+            fn put_key(&self, out: &mut Vec<u8>) {
+                let $value = self;
+                <$other as KeyPart>::put_key($convert, out)
+            }
+        }
+    )* };
+}
+as_another! {
+    [] String => str, |s| s;
+    ['a] Cow<'a, str> => str, |s| s;
+    [] Vec<u8> => [u8], |b| b;
+    ['a] Cow<'a, [u8]> => [u8], |b| b;
+    [const N: usize] [u8; N] => [u8], |b| b;
+    [] u8 => u64, |n| &u64::from(*n);
+    [] u16 => u64, |n| &u64::from(*n);
+    [] u32 => u64, |n| &u64::from(*n);
+    [] usize => u64, |n| &(*n as u64);
+    [] i8 => i64, |n| &i64::from(*n);
+    [] i16 => i64, |n| &i64::from(*n);
+    [] i32 => i64, |n| &i64::from(*n);
+}
+
+macro_rules! numbers {
+    ($($number:ty => $kind:ident;)*) => { $(
+        impl Cell for $number {
+            const KIND: Kind = Kind::$kind;
+            #[inline]
+            fn put(&self, out: &mut Vec<u8>) -> Put {
+                out.extend_from_slice(&self.to_le_bytes());
+                Put::There
+            }
+        }
+    )* };
+}
+numbers! { u64 => Uint; i64 => Int; f64 => Float; }
+
+/// As the `f64` of the same value, which may show more digits: `0.1f32` is 0.10000000149011612.
+impl Cell for f32 {
+    const KIND: Kind = Kind::Float;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) -> Put {
+        f64::from(*self).put(out)
+    }
+}
+
+impl Cell for bool {
+    const KIND: Kind = Kind::Bool;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) -> Put {
+        out.push(u8::from(*self));
+        Put::There
+    }
+}
+
+impl Cell for Time {
+    const KIND: Kind = Kind::Time;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) -> Put {
+        self.0.put(out)
+    }
+}
+
+impl<T: Cell + ?Sized> Cell for &T {
+    const KIND: Kind = T::KIND;
+    const OPTIONAL: bool = T::OPTIONAL;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) -> Put {
+        (**self).put(out)
+    }
+}
+
+/// `None`: no cell is written, and one that is there already stays.
+impl<T: Cell> Cell for Option<T> {
+    const KIND: Kind = T::KIND;
+    const OPTIONAL: bool = true;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) -> Put {
+        match self {
+            Some(value) => value.put(out),
+            None => Put::Absent,
+        }
+    }
+}
+
+impl<T: Cell> Cell for Edit<T> {
+    const KIND: Kind = T::KIND;
+    const OPTIONAL: bool = true;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) -> Put {
+        match self {
+            Edit::Keep => Put::Absent,
+            Edit::Set(value) => value.put(out),
+            Edit::Delete => Put::Deleted,
+        }
+    }
+}
+
+impl<T: KeyPart + ?Sized> KeyPart for &T {
+    #[inline]
+    fn put_key(&self, out: &mut Vec<u8>) {
+        (**self).put_key(out);
+    }
+}
+
+impl KeyPart for u64 {
+    #[inline]
+    fn put_key(&self, out: &mut Vec<u8>) {
+        let mut digits = [0; 20]; // u64::MAX has 20
+        let mut from = digits.len();
+        let mut rest = *self;
+        loop {
+            from -= 1;
+            digits[from] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        out.extend_from_slice(&digits[from..]);
+    }
+}
+
+impl KeyPart for i64 {
+    #[inline]
+    fn put_key(&self, out: &mut Vec<u8>) {
+        if *self < 0 {
+            out.push(b'-');
+        }
+        self.unsigned_abs().put_key(out);
+    }
+}
+
+impl KeyPart for Time {
+    #[inline]
+    fn put_key(&self, out: &mut Vec<u8>) {
+        self.0.put_key(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_keys_are_written_as_display_writes_them() {
+        for n in [i64::MIN, -10, -1, 0, 1, 9, 10, 12_345, i64::MAX] {
+            let mut out = Vec::new();
+            n.put_key(&mut out);
+            assert_eq!(out, n.to_string().as_bytes());
+        }
+        let mut out = Vec::new();
+        u64::MAX.put_key(&mut out);
+        assert_eq!(out, u64::MAX.to_string().as_bytes());
+    }
+}

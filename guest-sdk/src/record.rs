@@ -1,0 +1,158 @@
+//! What an author's first function is given.
+
+use std::fmt;
+
+/// One record, borrowed from its batch.
+///
+/// ```
+/// # use streamhost::Record;
+/// let record = Record::from("42,book");
+/// assert_eq!(record.text(), Ok("42,book"));
+/// assert_eq!(Record::without_value().text().unwrap_err().to_string(), "the record has no value");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'b> {
+    /// The key's bytes; empty where there is none (see [`Record::has_key`]).
+    pub key: &'b [u8],
+    /// The value's bytes; empty where there is none (see [`Record::has_value`]).
+    pub value: &'b [u8],
+    /// The record's own time, in milliseconds since 1970.
+    pub time_ms: i64,
+    pub(crate) no_key: bool,
+    pub(crate) no_value: bool,
+}
+
+impl<'b> Record<'b> {
+    /// A record of this value, without a key, at time 0: for tests.
+    pub const fn new(value: &'b [u8]) -> Self {
+        Record { key: b"", value, time_ms: 0, no_key: true, no_value: false }
+    }
+
+    /// A record without a value, as compacted topics hold for deleted keys: for tests.
+    pub const fn without_value() -> Self {
+        Record { no_value: true, ..Record::new(b"") }
+    }
+
+    /// The same record with this key: for tests.
+    pub const fn with_key(self, key: &'b [u8]) -> Self {
+        Record { key, no_key: false, ..self }
+    }
+
+    /// The same record at this time, in milliseconds since 1970: for tests.
+    pub const fn at(self, time_ms: i64) -> Self {
+        Record { time_ms, ..self }
+    }
+
+    /// It has a key, be it an empty one.
+    pub const fn has_key(&self) -> bool {
+        !self.no_key
+    }
+
+    /// It has a value, be it an empty one.
+    pub const fn has_value(&self) -> bool {
+        !self.no_value
+    }
+
+    /// The value as text. Errs where there is none, or where it is not UTF-8.
+    #[inline]
+    pub fn text(&self) -> Result<&'b str, RecordError> {
+        if self.no_value {
+            return Err(RecordError::NoValue);
+        }
+        std::str::from_utf8(self.value).map_err(|e| RecordError::ValueNotText { at: e.valid_up_to() })
+    }
+
+    /// The key as text. Errs where there is none, or where it is not UTF-8.
+    #[inline]
+    pub fn key_text(&self) -> Result<&'b str, RecordError> {
+        if self.no_key {
+            return Err(RecordError::NoKey);
+        }
+        std::str::from_utf8(self.key).map_err(|e| RecordError::KeyNotText { at: e.valid_up_to() })
+    }
+
+    /// The value read as JSON. Fields of type `&str` are borrowed from the batch, and err where the text has escapes:
+    /// take `Cow<str>` with `#[serde(borrow)]` for those. Errs where there is no value, or it does not fit `T`.
+    pub fn json<T: serde::Deserialize<'b>>(&self) -> Result<T, RecordError> {
+        if self.no_value {
+            return Err(RecordError::NoValue);
+        }
+        serde_json::from_slice(self.value).map_err(|e| RecordError::NotJson { reason: e.to_string() })
+    }
+}
+
+impl<'b> From<&'b str> for Record<'b> {
+    fn from(value: &'b str) -> Self {
+        Record::new(value.as_bytes())
+    }
+}
+
+impl<'b> From<&'b String> for Record<'b> {
+    fn from(value: &'b String) -> Self {
+        Record::new(value.as_bytes())
+    }
+}
+
+impl<'b> From<&'b [u8]> for Record<'b> {
+    fn from(value: &'b [u8]) -> Self {
+        Record::new(value)
+    }
+}
+
+impl<'b, const N: usize> From<&'b [u8; N]> for Record<'b> {
+    fn from(value: &'b [u8; N]) -> Self {
+        Record::new(value)
+    }
+}
+
+/// Key and value.
+impl<'b> From<(&'b str, &'b str)> for Record<'b> {
+    fn from((key, value): (&'b str, &'b str)) -> Self {
+        Record::new(value.as_bytes()).with_key(key.as_bytes())
+    }
+}
+
+/// Why a record is not what its reader takes it for. Becomes a `String` with `?`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// It has no key.
+    NoKey,
+    /// It has no value.
+    NoValue,
+    /// Its key is not UTF-8.
+    KeyNotText {
+        /// How many bytes are.
+        at: usize,
+    },
+    /// Its value is not UTF-8.
+    ValueNotText {
+        /// How many bytes are.
+        at: usize,
+    },
+    /// Its value is not JSON, or not of the type that was asked for.
+    NotJson {
+        /// What the parser says.
+        reason: String,
+    },
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordError::NoKey => write!(f, "the record has no key"),
+            RecordError::NoValue => write!(f, "the record has no value"),
+            RecordError::KeyNotText { at } => write!(f, "the key is not UTF-8 at byte {at}"),
+            RecordError::ValueNotText { at } => write!(f, "the value is not UTF-8 at byte {at}"),
+            RecordError::NotJson { reason } => write!(f, "the value is not the JSON it should be: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+impl From<RecordError> for String {
+    fn from(error: RecordError) -> String {
+        error.to_string()
+    }
+}

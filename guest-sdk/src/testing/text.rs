@@ -1,0 +1,63 @@
+//! Rows as a reader of a test wants to see them.
+
+use crate::cell::Kind;
+use crate::row::{RowShape, RowWriter};
+
+/// A row that a reader can see.
+pub(super) struct Row<'a> {
+    pub(super) position: usize,
+    pub(super) key: &'a [u8],
+    pub(super) text: String,
+}
+
+/// The rows of one answer, which must have passed the checks.
+pub(super) fn rows<'a>(rows: &'a RowWriter, shape: &'a RowShape) -> impl Iterator<Item = Row<'a>> {
+    rows.positions.iter().enumerate().map(move |(i, &position)| Row {
+        position: position as usize,
+        key: rows.cells.view().get(i * (1 + shape.columns.len())),
+        text: row(rows, shape, i),
+    })
+}
+
+fn row(rows: &RowWriter, shape: &RowShape, row: usize) -> String {
+    let (cells, first) = (rows.cells.view(), row * (1 + shape.columns.len()));
+    let has = |list: &[u32], at: usize| list.binary_search(&(at as u32)).is_ok();
+    let mut parts = Vec::new();
+    if !cells.get(first).is_empty() {
+        parts.push(format!("key={}", bytes(cells.get(first))));
+    }
+    if has(&rows.deleted_rows, row) {
+        parts.push("(deleted)".into());
+    }
+    for (at, column) in (first + 1..).zip(shape.columns) {
+        let name = if column.name.is_empty() { "value" } else { column.name };
+        if has(&rows.deleted, at) {
+            parts.push(format!("{name} (deleted)"));
+        } else if !has(&rows.absent, at) {
+            parts.push(format!("{name}={}", value(column.kind, cells.get(at))));
+        }
+    }
+    for i in (0..rows.extra.rows.len()).filter(|&i| rows.extra.rows[i] as usize == row) {
+        let name = bytes(rows.extra.names.view().get(i));
+        parts.push(format!("{name}={}", value(rows.extra.kinds[i], rows.extra.values.view().get(i))));
+    }
+    parts.join(" ")
+}
+
+fn value(kind: Kind, item: &[u8]) -> String {
+    let eight = |item: &[u8]| <[u8; 8]>::try_from(item).expect("a number's length was checked");
+    match kind {
+        Kind::Text | Kind::Bytes => bytes(item),
+        Kind::Bool => (item == [1]).to_string(),
+        Kind::Uint => u64::from_le_bytes(eight(item)).to_string(),
+        Kind::Int | Kind::Time => i64::from_le_bytes(eight(item)).to_string(),
+        Kind::Float => f64::from_le_bytes(eight(item)).to_string(),
+    }
+}
+
+fn bytes(item: &[u8]) -> String {
+    match std::str::from_utf8(item) {
+        Ok(text) if !text.contains(char::is_control) => text.into(),
+        _ => item.iter().fold("0x".into(), |hex, byte| format!("{hex}{byte:02x}")),
+    }
+}

@@ -1,0 +1,186 @@
+//! What is safe. Pure.
+
+use super::{Ledger, Plan, TopicOffsets, Totals};
+use crate::record::BatchNumber;
+
+/// How a chain of plans is broken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokenChain {
+    /// A plan of another life of the ledger.
+    #[error("plan {batch} is of incarnation {found}, the ledger of {wanted}")]
+    Incarnation {
+        /// The plan.
+        batch: BatchNumber,
+        /// The plan's.
+        found: u64,
+        /// The ledger's.
+        wanted: u64,
+    },
+    /// Plans do not follow each other.
+    #[error("after batch {after} comes plan {found}")]
+    Number {
+        /// The batch before.
+        after: BatchNumber,
+        /// The plan that follows.
+        found: BatchNumber,
+    },
+    /// A plan's time does not rise.
+    #[error("plan {batch} is at {found} ms, not 2 ms or more after {before} ms")]
+    Time {
+        /// The plan.
+        batch: BatchNumber,
+        /// Its time.
+        found: i64,
+        /// The time before.
+        before: i64,
+    },
+    /// A plan's deployment is older than the one before.
+    #[error("plan {batch} is of deployment {found}, after {before}")]
+    Deployment {
+        /// The plan.
+        batch: BatchNumber,
+        /// Its deployment.
+        found: u64,
+        /// The deployment before.
+        before: u64,
+    },
+    /// A plan does not begin where the one before ended: data would be lost or doubled.
+    #[error("plan {batch} begins at offset {found} of `{topic}` partition {partition}, where {reached} was reached")]
+    Span {
+        /// The plan.
+        batch: BatchNumber,
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Where it begins.
+        found: i64,
+        /// Where the one before ended.
+        reached: i64,
+    },
+}
+
+impl Ledger {
+    /// A ledger that begins anew.
+    pub fn begin(incarnation: u64, deployment: u64, time_ms: i64, reached: TopicOffsets) -> Ledger {
+        Ledger { incarnation, batch: 0, deployment, time_ms, reached, totals: Totals::default() }
+    }
+
+    /// The next plan's HBase time: near the wall clock, so that column TTLs keep working, and always after the last.
+    pub fn next_time_ms(&self, now_ms: i64) -> i64 {
+        now_ms.max(self.time_ms + 2)
+    }
+
+    /// Whether `plan` is the next one. A partition that the ledger does not know may begin anywhere.
+    pub fn check_next(&self, plan: &Plan) -> Result<(), BrokenChain> {
+        let batch = plan.batch;
+        if plan.incarnation != self.incarnation {
+            return Err(BrokenChain::Incarnation { batch, found: plan.incarnation, wanted: self.incarnation });
+        }
+        if batch != self.batch + 1 {
+            return Err(BrokenChain::Number { after: self.batch, found: batch });
+        }
+        if self.batch > 0 && plan.time_ms < self.time_ms + 2 {
+            return Err(BrokenChain::Time { batch, found: plan.time_ms, before: self.time_ms });
+        }
+        if plan.deployment < self.deployment {
+            return Err(BrokenChain::Deployment { batch, found: plan.deployment, before: self.deployment });
+        }
+        for (topic, partitions) in &plan.spans {
+            for (&partition, span) in partitions {
+                let known = self.reached.get(topic).and_then(|known| known.get(&partition));
+                if let Some(&reached) = known
+                    && (span.from != reached || span.to < span.from)
+                {
+                    return Err(BrokenChain::Span { batch, topic: topic.clone(), partition, found: span.from, reached });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The ledger once `plan`'s outcome is durable.
+    pub fn after(&self, plan: &Plan) -> Result<Ledger, BrokenChain> {
+        self.check_next(plan)?;
+        let mut reached = self.reached.clone();
+        for (topic, partitions) in &plan.spans {
+            let known = reached.entry(topic.clone()).or_default();
+            known.extend(partitions.iter().map(|(&partition, span)| (partition, span.to)));
+        }
+        Ok(Ledger {
+            incarnation: self.incarnation,
+            batch: plan.batch,
+            deployment: plan.deployment,
+            time_ms: plan.time_ms,
+            reached,
+            totals: self.totals.plus(&plan.counts),
+        })
+    }
+}
+
+/// Whether the plans follow the ledger and each other.
+pub fn check_chain(ledger: &Ledger, plans: &[Plan]) -> Result<(), BrokenChain> {
+    plans.iter().try_fold(ledger.clone(), |ledger, plan| ledger.after(plan)).map(|_| ())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::record::Span;
+
+    /// A ledger at batch `n`, offset `10 n` of one partition.
+    pub(crate) fn ledger(batch: BatchNumber) -> Ledger {
+        let reached = [("t".to_string(), [(0, 10 * batch as i64)].into())].into();
+        Ledger { batch, ..Ledger::begin(7, 3, 1000 + 2 * batch as i64, reached) }
+    }
+
+    /// The plan of batch `n` after it.
+    pub(crate) fn plan(batch: BatchNumber) -> Plan {
+        let from = 10 * (batch as i64 - 1);
+        Plan {
+            incarnation: 7,
+            batch,
+            deployment: 3,
+            time_ms: 1000 + 2 * batch as i64,
+            spans: [("t".to_string(), [(0, Span { from, to: from + 10, records: 10 })].into())].into(),
+            set_aside: Vec::new(),
+            digests: [("s".to_string(), format!("digest {batch}"))].into(),
+            counts: Totals { records_in: 10, ..Totals::default() },
+        }
+    }
+
+    #[test]
+    fn a_chain_without_a_gap_is_whole() {
+        assert_eq!(check_chain(&ledger(4), &[plan(5), plan(6)]), Ok(()));
+        let after = ledger(4).after(&plan(5)).unwrap();
+        assert_eq!((after.batch, after.reached["t"][&0], after.totals.records_in), (5, 50, 10));
+    }
+
+    #[test]
+    fn every_break_is_named() {
+        let broken = |change: fn(&mut Plan)| {
+            let mut plan = plan(5);
+            change(&mut plan);
+            ledger(4).check_next(&plan).unwrap_err()
+        };
+        assert!(matches!(broken(|p| p.incarnation = 8), BrokenChain::Incarnation { found: 8, .. }));
+        assert!(matches!(broken(|p| p.batch = 6), BrokenChain::Number { after: 4, found: 6 }));
+        assert!(matches!(broken(|p| p.time_ms -= 1), BrokenChain::Time { .. }));
+        assert!(matches!(broken(|p| p.deployment = 2), BrokenChain::Deployment { found: 2, before: 3, .. }));
+        let shift = |p: &mut Plan| p.spans.get_mut("t").unwrap().get_mut(&0).unwrap().from += 1;
+        assert!(matches!(broken(shift), BrokenChain::Span { found: 41, reached: 40, .. }));
+    }
+
+    #[test]
+    fn time_follows_the_clock_and_never_stands_still() {
+        assert_eq!(ledger(4).next_time_ms(5000), 5000);
+        assert_eq!(ledger(4).next_time_ms(3), 1010);
+    }
+
+    #[test]
+    fn a_new_partition_may_begin_anywhere() {
+        let mut plan = plan(5);
+        plan.spans.get_mut("t").unwrap().insert(1, Span { from: 77, to: 78, records: 1 });
+        assert_eq!(ledger(4).after(&plan).unwrap().reached["t"][&1], 78);
+    }
+}

@@ -1,0 +1,229 @@
+//! What comes next after a start: a pure function of ledger, plans, markers and the consumer group.
+
+use super::ledger::{BrokenChain, check_chain};
+use super::{Ledger, Plan, TopicOffsets};
+use crate::record::BatchNumber;
+use crate::sink::{Guarantee, Marker};
+use std::collections::BTreeSet;
+
+/// What one sink says of itself after it was opened, which fences older producers first.
+#[derive(Clone, Debug)]
+pub struct FoundSink {
+    /// Its name.
+    pub name: String,
+    /// What a second delivery does.
+    pub guarantee: Guarantee,
+    /// Its marker.
+    pub marker: Option<Marker>,
+}
+
+/// All that is found at a start.
+#[derive(Clone, Debug)]
+pub struct Found<'a> {
+    /// The job's ledger.
+    pub ledger: Option<&'a Ledger>,
+    /// The plans beside it.
+    pub plans: &'a [Plan],
+    /// The job's sinks.
+    pub sinks: &'a [FoundSink],
+    /// What the consumer group holds.
+    pub group: &'a TopicOffsets,
+    /// The deployments whose versions are still there.
+    pub deployments: &'a BTreeSet<u64>,
+    /// The user said `--reset-state`: nothing of before counts.
+    pub reset: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A new job: an incarnation, and its start position written before the first plan.
+    Begin,
+    /// The ledger is lost, and all sinks bear a repetition: a new incarnation, from the group's offsets.
+    ResumeFromGroup,
+    /// Each plan is run again and delivered to the sinks that do not hold it; then batches go on.
+    Replay {
+        /// For each plan the names of the sinks that hold it already.
+        held: Vec<BTreeSet<String>>,
+        /// Somebody moved the group's offsets: a warning, the ledger counts.
+        group_ahead: bool,
+    },
+    /// Going on would lose or double data.
+    Stop(Halt),
+}
+
+/// Why a job does not start by itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Halt {
+    /// Plans do not follow the ledger.
+    #[error("the stored plans are damaged: {0}")]
+    Chain(#[from] BrokenChain),
+    /// A plan's version is not stored any more.
+    #[error("plan {batch} needs deployment {deployment}, whose component is gone from the data folder: restore it")]
+    VersionMissing {
+        /// The plan.
+        batch: BatchNumber,
+        /// Its deployment.
+        deployment: u64,
+    },
+    /// Another host ran the job, or the ledger is an old copy.
+    #[error(
+        "sink `{sink}` holds batch {batch} of incarnation {incarnation}, beyond this ledger: another host ran this job, or the data folder is an old copy; run it there, or `undeploy` and `deploy` it to begin anew"
+    )]
+    MarkerAhead {
+        /// The sink.
+        sink: String,
+        /// Its marker's incarnation.
+        incarnation: u64,
+        /// Its marker's batch.
+        batch: BatchNumber,
+    },
+    /// The sink holds another outcome of the same batch.
+    #[error("sink `{sink}` holds another result of batch {batch}: the component is not deterministic")]
+    OtherDigest {
+        /// The sink.
+        sink: String,
+        /// The batch.
+        batch: BatchNumber,
+    },
+    /// The ledger is lost, and a transactional sink would be doubled from the group's offsets.
+    #[error(
+        "the ledger is lost, and sink `{sink}` holds batches of it: restore the data folder, or deploy with --reset-state to begin anew at `start`"
+    )]
+    LedgerLost {
+        /// The sink.
+        sink: String,
+    },
+}
+
+/// The first row of the recovery table that fits.
+pub fn next_step(found: &Found<'_>) -> Step {
+    let Some(ledger) = found.ledger else { return without_ledger(found) };
+    if let Err(broken) = check_chain(ledger, found.plans) {
+        return Step::Stop(broken.into());
+    }
+    if let Some(plan) = found.plans.iter().find(|plan| !found.deployments.contains(&plan.deployment)) {
+        return Step::Stop(Halt::VersionMissing { batch: plan.batch, deployment: plan.deployment });
+    }
+    let last = found.plans.last().map_or(ledger.batch, |plan| plan.batch);
+    for sink in found.sinks.iter().filter(|sink| sink.guarantee == Guarantee::Marked) {
+        if let Some(m) = &sink.marker
+            && (m.incarnation > ledger.incarnation || (m.incarnation == ledger.incarnation && m.batch > last))
+        {
+            let (sink, incarnation, batch) = (sink.name.clone(), m.incarnation, m.batch);
+            return Step::Stop(Halt::MarkerAhead { sink, incarnation, batch });
+        }
+    }
+    let mut held = Vec::new();
+    for plan in found.plans {
+        let mut by = BTreeSet::new();
+        for sink in found.sinks.iter().filter(|sink| sink.guarantee == Guarantee::Marked) {
+            match holds(sink.marker.as_ref(), plan, &sink.name) {
+                Ok(true) => drop(by.insert(sink.name.clone())),
+                Ok(false) => {}
+                Err(halt) => return Step::Stop(halt),
+            }
+        }
+        held.push(by);
+    }
+    Step::Replay { held, group_ahead: is_ahead(found.group, &ledger.reached) }
+}
+
+fn without_ledger(found: &Found<'_>) -> Step {
+    if found.reset {
+        return Step::Begin;
+    }
+    if let Some(sink) = found.sinks.iter().find(|sink| sink.marker.is_some()) {
+        return Step::Stop(Halt::LedgerLost { sink: sink.name.clone() });
+    }
+    match found.group.values().any(|partitions| !partitions.is_empty()) {
+        true => Step::ResumeFromGroup,
+        false => Step::Begin,
+    }
+}
+
+/// Whether a marked sink holds `plan` already. A marker of an older incarnation counts as none.
+pub fn holds(marker: Option<&Marker>, plan: &Plan, sink: &str) -> Result<bool, Halt> {
+    let Some(marker) = marker.filter(|marker| marker.incarnation == plan.incarnation) else { return Ok(false) };
+    if marker.batch == plan.batch && plan.digests.get(sink).is_some_and(|digest| *digest != marker.digest) {
+        return Err(Halt::OtherDigest { sink: sink.to_string(), batch: plan.batch });
+    }
+    Ok(marker.batch >= plan.batch)
+}
+
+fn is_ahead(group: &TopicOffsets, reached: &TopicOffsets) -> bool {
+    group.iter().any(|(topic, partitions)| {
+        partitions.iter().any(|(partition, &offset)| {
+            reached.get(topic).and_then(|known| known.get(partition)).is_some_and(|&reached| offset > reached)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::tests::{ledger, plan};
+    use super::*;
+
+    fn sink(guarantee: Guarantee, marker: Option<(u64, u64, &str)>) -> FoundSink {
+        let marker = marker.map(|(incarnation, batch, digest)| Marker { incarnation, batch, digest: digest.into() });
+        FoundSink { name: "s".into(), guarantee, marker }
+    }
+
+    fn step(ledger: Option<&Ledger>, plans: &[Plan], sinks: &[FoundSink], group: i64) -> Step {
+        let group: TopicOffsets = match group {
+            0 => TopicOffsets::new(),
+            to => [("t".to_string(), [(0, to)].into())].into(),
+        };
+        next_step(&Found { ledger, plans, sinks, group: &group, deployments: &[3].into(), reset: false })
+    }
+
+    fn replay(held: &[&[&str]], group_ahead: bool) -> Step {
+        let held = held.iter().map(|names| names.iter().map(|n| n.to_string()).collect()).collect();
+        Step::Replay { held, group_ahead }
+    }
+
+    /// The recovery table, a row a case.
+    #[test]
+    fn each_row_of_the_recovery_table() {
+        use Guarantee::{AtLeastOnce, Idempotent, Marked};
+        let at = ledger(4);
+        let two = [plan(5), plan(6)];
+        // no ledger, no markers, no group
+        assert_eq!(step(None, &[], &[sink(Marked, None)], 0), Step::Begin);
+        // no ledger, but group offsets or markers
+        assert_eq!(step(None, &[], &[sink(Idempotent, None)], 30), Step::ResumeFromGroup);
+        assert_eq!(step(None, &[], &[sink(AtLeastOnce, None)], 30), Step::ResumeFromGroup);
+        let lost = step(None, &[], &[sink(Marked, Some((7, 4, "")))], 30);
+        assert_eq!(lost, Step::Stop(Halt::LedgerLost { sink: "s".into() }));
+        // plans that do not join
+        let gap = step(Some(&at), &[plan(6)], &[], 0);
+        assert!(matches!(gap, Step::Stop(Halt::Chain(BrokenChain::Number { after: 4, found: 6 }))), "{gap:?}");
+        // a version that is gone
+        let mut other = plan(5);
+        other.deployment = 9;
+        let gone = step(Some(&at), &[other], &[], 0);
+        assert_eq!(gone, Step::Stop(Halt::VersionMissing { batch: 5, deployment: 9 }));
+        // a marker of a newer incarnation, or beyond the last plan
+        for marker in [(8, 1, ""), (7, 7, "")] {
+            let halt = step(Some(&at), &two, &[sink(Marked, Some(marker))], 0);
+            assert!(matches!(halt, Step::Stop(Halt::MarkerAhead { .. })), "{halt:?}");
+        }
+        // a marker of an older incarnation, or none, counts as batch 0
+        assert_eq!(step(Some(&at), &two, &[sink(Marked, Some((6, 99, "")))], 0), replay(&[&[], &[]], false));
+        assert_eq!(step(Some(&at), &two, &[sink(Marked, None)], 0), replay(&[&[], &[]], false));
+        // the same batch, another digest
+        let differs = step(Some(&at), &two, &[sink(Marked, Some((7, 5, "else")))], 0);
+        assert_eq!(differs, Step::Stop(Halt::OtherDigest { sink: "s".into(), batch: 5 }));
+        // a marked sink skips what it holds
+        let holds_5 = [sink(Marked, Some((7, 5, "digest 5")))];
+        assert_eq!(step(Some(&at), &two, &holds_5, 0), replay(&[&["s"], &[]], false));
+        let holds_6 = [sink(Marked, Some((7, 6, "digest 6")))];
+        assert_eq!(step(Some(&at), &two, &holds_6, 0), replay(&[&["s"], &["s"]], false));
+        // other sinks are sent everything again
+        assert_eq!(step(Some(&at), &two, &[sink(Idempotent, None)], 0), replay(&[&[], &[]], false));
+        // somebody moved the group
+        assert_eq!(step(Some(&at), &[], &[], 41), replay(&[], true));
+        // nothing left to do
+        assert_eq!(step(Some(&at), &[], &[], 40), replay(&[], false));
+    }
+}

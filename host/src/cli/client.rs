@@ -1,0 +1,219 @@
+//! The way to a daemon's control API.
+
+use super::output::plain;
+use crate::job::names;
+use crate::limits;
+use clap::Args;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+const USUAL_URL: &str = "http://127.0.0.1:7070";
+/// The largest answer: a log, or the status of all jobs.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
+/// Why a daemon's answer is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens there.
+    #[error(
+        "no streamhost daemon answers at {url}: start one with `streamhost dev` or `streamhost serve`, or name it with \
+         STREAMHOST_URL ({reason})"
+    )]
+    Unreachable {
+        /// Where it was looked for.
+        url: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The connection broke, or the answer did not come.
+    #[error(
+        "the daemon at {url} took the request and did not answer it: {reason}; look at its log, then ask `streamhost status`"
+    )]
+    Broken {
+        /// Where it is.
+        url: String,
+        /// What the client said.
+        reason: String,
+    },
+    /// The address cannot be.
+    #[error("`{url}` cannot be a daemon's address: {reason}")]
+    Url {
+        /// What was given.
+        url: String,
+        /// Why it cannot be.
+        reason: &'static str,
+    },
+    /// The job's name cannot be.
+    #[error("`{name}` cannot be a job's name: {reason}")]
+    JobName {
+        /// What was given.
+        name: String,
+        /// Why it cannot be.
+        reason: String,
+    },
+    /// The token cannot be sent.
+    #[error("STREAMHOST_TOKEN cannot be a token: it must be ASCII letters, digits and signs, without spaces")]
+    Token,
+    /// The daemon says no, in its own words.
+    #[error("{error}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        error: String,
+    },
+    /// Something else answers there.
+    #[error(
+        "what answers at {url} is no streamhost daemon (HTTP status {status}): name the daemon with STREAMHOST_URL"
+    )]
+    NoDaemon {
+        /// Where.
+        url: String,
+        /// Its status.
+        status: u16,
+    },
+}
+
+/// Which daemon; the option that all verbs with a daemon share.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Which {
+    /// The daemon's address [default: STREAMHOST_URL, or http://127.0.0.1:7070]
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+}
+
+/// A daemon, not yet asked.
+pub(super) struct Client {
+    url: String,
+    token: Option<String>,
+    agent: Agent,
+}
+
+/// What a daemon says instead of an answer.
+#[derive(Deserialize)]
+struct Error {
+    error: String,
+}
+
+impl Which {
+    /// The daemon that the option, or the environment, names.
+    pub(super) fn client(&self) -> Result<Client, ClientError> {
+        let named = |key: &str| std::env::var(key).ok().filter(|value| !value.trim().is_empty());
+        let url = self.url.clone().or_else(|| named("STREAMHOST_URL")).unwrap_or_else(|| USUAL_URL.to_owned());
+        Client::new(&url, named("STREAMHOST_TOKEN"))
+    }
+}
+
+impl Client {
+    /// A daemon at an address.
+    pub(super) fn new(url: &str, token: Option<String>) -> Result<Self, ClientError> {
+        let no = |reason| ClientError::Url { url: url.to_owned(), reason };
+        let (scheme, rest) = url.trim().split_once("://").unwrap_or(("http", url.trim()));
+        if scheme == "https" {
+            return Err(no("this build speaks http alone; put a tunnel or a local proxy before a daemon with TLS"));
+        }
+        let full = format!("{scheme}://{}", rest.trim_end_matches('/'));
+        let parsed = full.parse::<ureq::http::Uri>().ok().filter(|uri| uri.scheme_str() == Some("http"));
+        if parsed.is_none_or(|uri| uri.host().is_none_or(str::is_empty) || uri.query().is_some()) {
+            return Err(no("it must be like http://127.0.0.1:7070"));
+        }
+        let token = token.map(|token| token.trim().to_owned());
+        if token.as_ref().is_some_and(|token| !token.bytes().all(|b| b.is_ascii_graphic())) {
+            return Err(ClientError::Token);
+        }
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None) // a daemon is near; a proxy of the environment would not find 127.0.0.1
+            .max_redirects(0)
+            .timeout_connect(Some(limits::CONNECT_TIME))
+            .timeout_global(Some(limits::HTTP_ANSWER_TIME))
+            .user_agent(concat!("streamhost/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        Ok(Client { url: full, token, agent })
+    }
+
+    /// Asks for what is at a path.
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
+        let request = self.agent.get(format!("{}{path}", self.url)).query_pairs(query.iter().map(|(k, v)| (*k, v)));
+        self.answer(self.authorized(request).call())
+    }
+
+    /// Sends a body to a path.
+    pub(super) fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<T, ClientError> {
+        let request = self.agent.post(format!("{}{path}", self.url)).query_pairs(query.iter().map(|(k, v)| (*k, v)));
+        let request = self.authorized(request);
+        self.answer(if body.is_empty() { request.send_empty() } else { request.content_type(content_type).send(body) })
+    }
+
+    /// Removes what is at a path.
+    pub(super) fn delete(&self, path: &str) -> Result<(), ClientError> {
+        let mut response =
+            self.authorized(self.agent.delete(format!("{}{path}", self.url))).call().map_err(|e| self.failed(&e))?;
+        self.text(&mut response).map(|_| ())
+    }
+
+    fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    fn answer<T: DeserializeOwned>(&self, sent: Result<Response<Body>, ureq::Error>) -> Result<T, ClientError> {
+        let mut response = sent.map_err(|e| self.failed(&e))?;
+        let status = response.status().as_u16();
+        let text = self.text(&mut response)?;
+        serde_json::from_str(&text).map_err(|_| ClientError::NoDaemon { url: self.url.clone(), status })
+    }
+
+    /// A good answer's text; a bad one's words as an error.
+    fn text(&self, response: &mut Response<Body>) -> Result<String, ClientError> {
+        let status = response.status().as_u16();
+        let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+        let text = text.map_err(|e| ClientError::Broken { url: self.url.clone(), reason: e.to_string() })?;
+        if (200..300).contains(&status) {
+            return Ok(text);
+        }
+        match serde_json::from_str::<Error>(&text) {
+            Ok(said) => Err(ClientError::Refused { status, error: plain(&said.error) }),
+            Err(_) => Err(ClientError::NoDaemon { url: self.url.clone(), status }),
+        }
+    }
+
+    fn failed(&self, error: &ureq::Error) -> ClientError {
+        let (url, reason) = (self.url.clone(), error.to_string());
+        match error {
+            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => ClientError::Unreachable { url, reason },
+            ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+                ClientError::Unreachable { url, reason }
+            }
+            ureq::Error::Io(e) => match e.kind() {
+                std::io::ErrorKind::ConnectionReset
+                | std::io::ErrorKind::ConnectionAborted
+                | std::io::ErrorKind::BrokenPipe
+                | std::io::ErrorKind::UnexpectedEof
+                | std::io::ErrorKind::TimedOut => ClientError::Broken { url, reason },
+                _ => ClientError::Unreachable { url, reason }, // refused, no such host, no way there
+            },
+            ureq::Error::Protocol(_) | ureq::Error::Http(_) => ClientError::NoDaemon { url, status: 0 },
+            _ => ClientError::Broken { url, reason },
+        }
+    }
+}
+
+/// The path of a job, or of what belongs to it.
+pub(super) fn job_path(job: &str, rest: &str) -> Result<String, ClientError> {
+    match names::job(job) {
+        Ok(()) => Ok(format!("/v1/jobs/{job}{rest}")),
+        Err(reason) => Err(ClientError::JobName { name: plain(job), reason }),
+    }
+}

@@ -1,0 +1,40 @@
+//! `deploy`: gives the daemon a component.
+
+use super::client::Which;
+use super::file::{self, Component};
+use super::output::Output;
+use super::{CliError, output::plain};
+use crate::job::status::Deployed;
+use std::io::{self, Write};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    component: Component,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    daemon: Which,
+}
+
+pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
+    let request = args.component.request()?;
+    let bytes = file::read(&args.component.file)?;
+    let mut query: Vec<(&str, String)> = request.settings.iter().map(|(k, v)| ("set", format!("{k}={v}"))).collect();
+    query.extend(request.name.map(|name| ("name", name)));
+    query.extend([
+        ("create-tables", request.create_tables.to_string()),
+        ("reset-state", request.reset_state.to_string()),
+    ]);
+    let deployed: Deployed = args.daemon.client()?.post("/v1/jobs", &query, "application/wasm", &bytes)?;
+    Ok(args.output.print(out, &deployed, said)?)
+}
+
+/// One line: which version is active now.
+pub(super) fn said(out: &mut dyn Write, deployed: &Deployed) -> io::Result<()> {
+    let Deployed { version, deployment, changed, .. } = deployed;
+    let (job, digest) = (plain(&deployed.job), plain(&deployed.digest));
+    let (is, unchanged) = if *changed { ("is", "") } else { ("was", ": nothing changed") };
+    let active = if *changed { "active" } else { "active already" };
+    writeln!(out, "{job} version {version} {is} {active} (deployment {deployment}, sha256 {digest}){unchanged}")
+}

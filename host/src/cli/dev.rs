@@ -1,0 +1,38 @@
+//! `dev`: the daemon with an embedded broker and table store, for trying things out and for tests.
+
+use super::daemon::{self, Daemon, Until};
+use super::{CliError, DevAddresses, Host};
+use crate::config::Config;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where topics, tables and jobs are kept
+    #[arg(long, value_name = "DIR", default_value = "./streamhost-data")]
+    data: PathBuf,
+    /// The broker's port on 127.0.0.1; 0: a free one
+    #[arg(long, value_name = "PORT", default_value_t = 9092)]
+    kafka_port: u16,
+    /// The table store's port on 127.0.0.1; 0: a free one
+    #[arg(long, value_name = "PORT", default_value_t = 9090)]
+    hbase_port: u16,
+    /// The control API's port on 127.0.0.1; 0: a free one
+    #[arg(long, value_name = "PORT", default_value_t = 7070)]
+    control_port: u16,
+}
+
+pub(super) fn run(args: Args, host: &dyn Host, out: &mut dyn Write, until: Until) -> Result<(), CliError> {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut config = Config { data_dir: args.data, ..Config::default() };
+    let daemon = Daemon::new(until)?;
+    let (listener, control) = daemon::listen(at(args.control_port))?;
+    config.control.listen = control;
+    let asked = DevAddresses { kafka: at(args.kafka_port), hbase: at(args.hbase_port) };
+    let dev = host.dev(config, asked).map_err(CliError::Host)?;
+    let DevAddresses { kafka, hbase } = dev.addresses;
+    writeln!(out, "kafka     {kafka}\nhbase     {hbase}\ncontrol   http://{control}\nready")?; // a contract: scripts read it
+    out.flush()?;
+    daemon.answer(listener, dev.engine, None)
+}

@@ -1,0 +1,114 @@
+//! Reads the component that `deploy` and `run` are given, and the settings beside it.
+
+use super::CliError;
+use crate::job::status::DeployRequest;
+use crate::limits;
+use clap::Args;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Why a component's file cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is not there.
+    #[error("{}: there is no such file: `streamhost build` makes it, and prints its path", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is a folder, or something else.
+    #[error("{}: this is no file: name the .wasm file that `streamhost build` printed", path.display())]
+    NoFile {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// Nothing in it.
+    #[error("{}: the file is empty: build it again with `streamhost build`", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Too much in it.
+    #[error("{}: the file has {bytes} bytes, of {} at most: build it with `streamhost build`", path.display(), limits::COMPONENT_BYTES_MAX)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+    },
+    /// It cannot be read.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+/// A component and how it is to run.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Component {
+    /// The component, as `streamhost build` made it
+    #[arg(value_name = "FILE.wasm")]
+    pub(super) file: PathBuf,
+    /// A setting, such as every=1s, source.NAME=TOPIC, sink.NAME=TABLE, start=latest, limits.memory=64MiB
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// The job's name, if not the component's own
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// Create tables and families that are missing
+    #[arg(long)]
+    create_tables: bool,
+    /// Begin with fresh state
+    #[arg(long)]
+    reset_state: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("a setting is KEY=VALUE, such as every=1s".to_owned()),
+    }
+}
+
+impl Component {
+    /// What is asked of the host.
+    pub(super) fn request(&self) -> Result<DeployRequest, CliError> {
+        let mut settings = BTreeMap::new();
+        for (key, value) in &self.set {
+            if settings.insert(key.clone(), value.clone()).is_some() {
+                return Err(CliError::SetTwice(key.clone()));
+            }
+        }
+        Ok(DeployRequest {
+            name: self.name.clone(),
+            settings,
+            create_tables: self.create_tables,
+            reset_state: self.reset_state,
+        })
+    }
+}
+
+/// The file's bytes, as they are.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    let unreadable = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => FileError::Missing { path: path.to_owned() },
+        _ => FileError::Unreadable { path: path.to_owned(), error },
+    };
+    let meta = std::fs::metadata(path).map_err(unreadable)?;
+    if !meta.is_file() {
+        return Err(FileError::NoFile { path: path.to_owned() }); // a pipe would block, a device never end
+    }
+    let most = limits::COMPONENT_BYTES_MAX as u64;
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    match bytes.len() as u64 {
+        0 => Err(FileError::Empty { path: path.to_owned() }),
+        length if length > most => Err(FileError::TooLarge { path: path.to_owned(), bytes: meta.len().max(length) }),
+        _ => Ok(bytes),
+    }
+}

@@ -1,0 +1,163 @@
+//! The command line: one file a verb. Verbs that read or change jobs talk to a daemon's control API; `serve`, `dev` and
+//! `run` are the host itself, which comes in through the trait [`Host`].
+
+use clap::{Parser, Subcommand};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+mod build;
+mod client;
+mod daemon;
+mod deploy;
+mod dev;
+mod file;
+mod history;
+mod host;
+mod list;
+mod logs;
+mod output;
+mod pause;
+mod resume;
+mod rollback;
+mod run;
+mod serve;
+mod status;
+mod toolchain;
+mod undeploy;
+
+pub use host::{Dev, DevAddresses, Engine, Host, HostError};
+
+/// Kafka to HBase through WebAssembly functions that are swapped without a restart.
+#[derive(Debug, Parser)]
+#[command(name = "streamhost", version, about, after_help = AFTER)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const AFTER: &str = "Environment:
+  STREAMHOST_URL             the daemon's address, if not http://127.0.0.1:7070
+  STREAMHOST_TOKEN           the daemon's token, if it wants one
+  STREAMHOST_WASM_TOOLCHAIN  the Rust toolchain that `build` takes
+  RUST_LOG                   what is logged to stderr, such as `debug`";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Compile the job in a folder to a WebAssembly component, and print its path
+    Build(build::Args),
+    /// Run one job in the foreground, without a daemon
+    Run(run::Args),
+    /// Run the daemon, against the Kafka and HBase in streamhost.toml
+    Serve(serve::Args),
+    /// Run the daemon with an embedded Kafka broker and an embedded HBase table store
+    Dev(dev::Args),
+    /// Give the daemon a component to run, new or better
+    Deploy(deploy::Args),
+    /// List the daemon's jobs
+    List(list::Args),
+    /// Show one job, or list all
+    Status(status::Args),
+    /// Show a job's deployments, newest first
+    History(history::Args),
+    /// Go back to an older version
+    Rollback(rollback::Args),
+    /// Stop a job after the batch under way, until `resume`
+    Pause(pause::Args),
+    /// Go on after `pause`, or try again after `stopped`
+    Resume(resume::Args),
+    /// Stop a job and forget it; its rows and dead letters stay
+    Undeploy(undeploy::Args),
+    /// Show the last lines of a job's log
+    Logs(logs::Args),
+}
+
+/// Why a verb is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The daemon, or the way to it.
+    #[error(transparent)]
+    Client(#[from] client::ClientError),
+    /// The component's file.
+    #[error(transparent)]
+    File(#[from] file::FileError),
+    /// The build.
+    #[error(transparent)]
+    Build(#[from] build::BuildError),
+    /// `streamhost.toml`.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// A setting is given twice.
+    #[error("--set {0}=… is given twice: which one is meant?")]
+    SetTwice(String),
+    /// An address is taken, or cannot be.
+    #[error("cannot listen on {address}: {error}; {mend}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        error: io::Error,
+        /// How to mend it.
+        mend: &'static str,
+    },
+    /// The host did not start.
+    #[error("{0}")]
+    Host(HostError),
+    /// The control API failed.
+    #[error("the control API cannot go on: {0}")]
+    Control(io::Error),
+    /// The job of `run` was refused.
+    #[error(transparent)]
+    Refused(#[from] crate::job::status::Refusal),
+    /// The job of `run` stopped by itself.
+    #[error("job `{job}` stopped: {reason}")]
+    Stopped {
+        /// Its name.
+        job: String,
+        /// Its last error.
+        reason: String,
+    },
+    /// Nothing more can be printed.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Args {
+    /// Whether the verb is the host itself, whose log is worth more.
+    pub fn hosts(&self) -> bool {
+        matches!(self.verb, Verb::Run(_) | Verb::Serve(_) | Verb::Dev(_))
+    }
+}
+
+/// Does what the arguments say: 0 done, 1 refused or failed with one clear line on `err`, 2 wrong usage.
+pub fn run(args: Args, host: &dyn Host, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let done = verb(args.verb, host, out, err).and_then(|()| Ok(out.flush()?));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS, // the reader has enough
+        Err(e) => {
+            let _ = writeln!(err, "error: {e}"); // there is nowhere left to say more
+            ExitCode::from(if matches!(e, CliError::SetTwice(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+fn verb(verb: Verb, host: &dyn Host, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), CliError> {
+    match verb {
+        Verb::Build(args) => build::run(args, out, err),
+        Verb::Run(args) => run::run(args, host, err, daemon::Until::Signal),
+        Verb::Serve(args) => serve::run(args, host, out, daemon::Until::Signal),
+        Verb::Dev(args) => dev::run(args, host, out, daemon::Until::Signal),
+        Verb::Deploy(args) => deploy::run(args, out),
+        Verb::List(args) => list::run(args, out),
+        Verb::Status(args) => status::run(args, out),
+        Verb::History(args) => history::run(args, out),
+        Verb::Rollback(args) => rollback::run(args, out),
+        Verb::Pause(args) => pause::run(args, out),
+        Verb::Resume(args) => resume::run(args, out),
+        Verb::Undeploy(args) => undeploy::run(args, out),
+        Verb::Logs(args) => logs::run(args, out),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,22 @@
+//! `resume`: lets a job go on.
+
+use super::CliError;
+use super::client::{Which, job_path};
+use super::list::state;
+use super::output::plain;
+use crate::job::status::JobStatus;
+use std::io::Write;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The job
+    job: String,
+    #[command(flatten)]
+    daemon: Which,
+}
+
+pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
+    let path = job_path(&args.job, "/resume")?;
+    let status: JobStatus = args.daemon.client()?.post(&path, &[], "application/json", b"")?;
+    Ok(writeln!(out, "{} is {}", plain(&status.job), state(status.state))?)
+}

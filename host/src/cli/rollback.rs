@@ -1,0 +1,28 @@
+//! `rollback`: makes an older version active.
+
+use super::CliError;
+use super::client::{Which, job_path};
+use super::deploy::said;
+use super::output::Output;
+use crate::job::status::Deployed;
+use std::io::Write;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The job
+    job: String,
+    /// The version; without it the one before the active one
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    version: Option<u64>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    daemon: Which,
+}
+
+pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
+    let path = job_path(&args.job, "/rollback")?;
+    let body = serde_json::json!({ "version": args.version }).to_string();
+    let deployed: Deployed = args.daemon.client()?.post(&path, &[], "application/json", body.as_bytes())?;
+    Ok(args.output.print(out, &deployed, said)?)
+}

@@ -1,0 +1,111 @@
+//! `run`: one job in the foreground, without a daemon. Its ledger is kept, so another `run` goes on where it ended.
+
+use super::daemon::{Daemon, Until};
+use super::file::{self, Component};
+use super::host::run_folder;
+use super::output::plain;
+use super::{CliError, Engine, Host};
+use crate::config::Config;
+use crate::job::status::{DeployRequest, JobState, JobStatus};
+use std::io::Write;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is looked whether the job still runs.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    component: Component,
+    /// End after this time, such as 30s
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    time: Option<Duration>,
+    /// The configuration [default: ./streamhost.toml if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn run(args: Args, host: &dyn Host, err: &mut dyn Write, until: Until) -> Result<(), CliError> {
+    let request = args.component.request()?;
+    let bytes = file::read(&args.component.file)?;
+    let mut config = Config::load(args.config.as_deref())?;
+    let stem = args.component.file.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy());
+    config.data_dir = run_folder(&config, request.name.as_deref().unwrap_or(&stem));
+    let daemon = Daemon::new(until)?;
+    let engine = host.serve(&config).map_err(CliError::Host)?;
+    let done = daemon.runtime.block_on(foreground(&engine, bytes, request, args.time, daemon.ending()));
+    engine.stop();
+    daemon.runtime.shutdown_background();
+    if let Some(job) = done?
+        && let Ok(status) = engine.status(&job)
+    {
+        writeln!(err, "{}", summary(&status))?;
+    }
+    Ok(())
+}
+
+/// Runs the job until the end, for its time, or until it stops by itself. None: it had not even begun.
+async fn foreground(
+    engine: &Arc<dyn Engine>,
+    bytes: Vec<u8>,
+    request: DeployRequest,
+    time: Option<Duration>,
+    ending: impl Future<Output = ()>,
+) -> Result<Option<String>, CliError> {
+    let mut ending = pin!(ending);
+    let starting = Arc::clone(engine);
+    let job = tokio::select! {
+        started = tokio::task::spawn_blocking(move || start(&*starting, bytes, request)) => {
+            started.map_err(|e| CliError::Host(e.into()))??
+        }
+        () = &mut ending => return Ok(None),
+    };
+    let over = async {
+        match time {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = &mut ending => Ok(Some(job)),
+        () = over => Ok(Some(job)),
+        stopped = stops(engine, &job) => Err(stopped),
+    }
+}
+
+/// Deploys the job, and lets it go on if an earlier `run` left it stopped.
+fn start(engine: &dyn Engine, bytes: Vec<u8>, request: DeployRequest) -> Result<String, CliError> {
+    let job = engine.deploy(bytes, request)?.job;
+    for other in engine.list().into_iter().filter(|other| other.job != job) {
+        engine.pause(&other.job)?; // an earlier `run` of a file with this name had another job in it
+    }
+    engine.resume(&job)?;
+    Ok(job)
+}
+
+/// Is done when the job cannot go on by itself.
+async fn stops(engine: &Arc<dyn Engine>, job: &str) -> CliError {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let (engine, name) = (Arc::clone(engine), job.to_owned());
+        match tokio::task::spawn_blocking(move || engine.status(&name)).await {
+            Err(e) => return CliError::Host(e.into()),
+            Ok(Err(refusal)) => return refusal.into(),
+            Ok(Ok(status)) if status.state == JobState::Stopped => {
+                let reason = status.last_error.unwrap_or_else(|| "it did not say why".to_owned());
+                return CliError::Stopped { job: job.to_owned(), reason: plain(&reason) };
+            }
+            Ok(Ok(_)) => {}
+        }
+    }
+}
+
+fn summary(job: &JobStatus) -> String {
+    format!(
+        "{} ended: {} records in, {} rows out, {} dead letters, {} dropped, {} batches",
+        job.job, job.records_in, job.rows_out, job.dead_letters, job.dropped, job.batches
+    )
+}

@@ -1,0 +1,24 @@
+//! `serve`: the daemon, against the Kafka and HBase of its configuration.
+
+use super::daemon::{self, Daemon, Until};
+use super::{CliError, Host};
+use crate::config::Config;
+use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The configuration [default: ./streamhost.toml if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn run(args: Args, host: &dyn Host, out: &mut dyn Write, until: Until) -> Result<(), CliError> {
+    let config = Config::load(args.config.as_deref())?;
+    let daemon = Daemon::new(until)?;
+    let (listener, address) = daemon::listen(config.control.listen)?;
+    let engine = host.serve(&config).map_err(CliError::Host)?;
+    writeln!(out, "control   http://{address}\nready")?;
+    out.flush()?;
+    daemon.answer(listener, engine, config.control.token)
+}

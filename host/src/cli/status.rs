@@ -1,0 +1,91 @@
+//! `status`: one job in full, or the list.
+
+use super::CliError;
+use super::client::{Which, job_path};
+use super::list::{self, state};
+use super::output::{Output, plain, table};
+use crate::job::SinkKind;
+use crate::job::status::JobStatus;
+use std::io::{self, Write};
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The job; all without it
+    job: Option<String>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    daemon: Which,
+}
+
+pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
+    match &args.job {
+        None => list::print(&args.daemon, args.output, out),
+        Some(job) => {
+            let path = job_path(job, "")?;
+            let status: JobStatus = args.daemon.client()?.get(&path, &[])?;
+            Ok(args.output.print(out, &status, text)?)
+        }
+    }
+}
+
+fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
+    let every = match job.every_ms {
+        0 => "as soon as the pipeline is free".to_owned(),
+        ms => humantime::format_duration(Duration::from_millis(ms)).to_string(),
+    };
+    let time = humantime::format_duration(Duration::from_millis(job.limits.time_ms));
+    let bytes = |n: u64| bytesize::ByteSize(n).display().iec();
+    let limits = format!(
+        "{} of memory, {time} a call; batches of {} records, {}",
+        bytes(job.limits.memory_bytes),
+        job.limits.batch_records,
+        bytes(job.limits.batch_bytes)
+    );
+    let waiting = job.waiting_for.as_ref().map(|waiting| format!("{} (since {})", waiting.what, waiting.since));
+    let lines = [
+        ("job", Some(job.job.clone())),
+        ("state", Some(state(job.state).to_owned())),
+        ("waiting for", waiting),
+        ("last error", job.last_error.clone()),
+        ("version", Some(format!("{} (deployment {}, sha256 {})", job.version, job.deployment, job.digest))),
+        ("records in", Some(job.records_in.to_string())),
+        ("rows out", Some(job.rows_out.to_string())),
+        ("dead letters", Some(format!("{} (topic {})", job.dead_letters, job.dead_letter_topic))),
+        ("dropped", Some(job.dropped.to_string())),
+        ("batches", Some(job.batches.to_string())),
+        ("every", Some(every)),
+        ("lag", Some(job.lag.map_or_else(|| "not known yet".to_owned(), |lag| format!("{lag} records")))),
+        ("group", Some(job.group.clone())),
+        ("lanes", Some(job.lanes.to_string())),
+        ("limits", Some(limits)),
+    ];
+    for (name, value) in lines {
+        if let Some(value) = value {
+            writeln!(out, "{name:13} {}", plain(&value))?;
+        }
+    }
+    places(out, job)
+}
+
+fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
+    let mut rows = Vec::new();
+    for source in &job.sources {
+        let reached: Vec<_> =
+            source.reached.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
+        let name = source.name.clone();
+        rows.push(["source".to_owned(), name, "kafka".to_owned(), source.place.clone(), reached.join(" ")]);
+    }
+    for sink in &job.sinks {
+        let kind = match sink.kind {
+            SinkKind::Hbase => "hbase",
+            SinkKind::Kafka => "kafka",
+            SinkKind::Console => "console",
+        };
+        let rows_out = format!("{} rows", sink.rows);
+        rows.push(["sink".to_owned(), sink.name.clone(), kind.to_owned(), sink.place.clone(), rows_out]);
+    }
+    writeln!(out)?;
+    table(out, ["PLACE", "NAME", "KIND", "TOPIC OR TABLE", "REACHED"], &rows)
+}

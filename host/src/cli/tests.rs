@@ -1,0 +1,418 @@
+use super::daemon::Until;
+use super::*;
+use crate::config::Config;
+use crate::control::fake::FakeJobs;
+use crate::job::status::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use tokio::sync::watch;
+
+/// A fake host; what it was started with, and whether it was stopped.
+#[derive(Clone, Default)]
+struct FakeHost {
+    jobs: Arc<FakeJobs>,
+    stopped: Arc<AtomicBool>,
+    config: Arc<Mutex<Option<Config>>>,
+    /// The state that `status` says, instead of the fake's.
+    fails: Option<&'static str>,
+}
+
+impl Jobs for FakeHost {
+    fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {
+        self.jobs.deploy(component, request)
+    }
+    fn list(&self) -> Vec<JobStatus> {
+        self.jobs.list()
+    }
+    fn status(&self, job: &str) -> Result<JobStatus, Refusal> {
+        let mut status = self.jobs.status(job)?;
+        if let Some(reason) = self.fails {
+            (status.state, status.last_error) = (crate::job::status::JobState::Stopped, Some(reason.to_owned()));
+        }
+        Ok(status)
+    }
+    fn history(&self, job: &str) -> Result<Vec<Deployment>, Refusal> {
+        self.jobs.history(job)
+    }
+    fn rollback(&self, job: &str, version: Option<u64>) -> Result<Deployed, Refusal> {
+        self.jobs.rollback(job, version)
+    }
+    fn pause(&self, job: &str) -> Result<JobStatus, Refusal> {
+        self.jobs.pause(job)
+    }
+    fn resume(&self, job: &str) -> Result<JobStatus, Refusal> {
+        self.jobs.resume(job)
+    }
+    fn undeploy(&self, job: &str) -> Result<(), Refusal> {
+        self.jobs.undeploy(job)
+    }
+    fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal> {
+        self.jobs.logs(job, after)
+    }
+}
+
+impl Engine for FakeHost {
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Host for FakeHost {
+    fn serve(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError> {
+        *self.config.lock().expect("unharmed") = Some(config.clone());
+        match config.data_dir.ends_with("broken") {
+            true => Err("the data folder is in use by another process".into()),
+            false => Ok(Arc::new(self.clone())),
+        }
+    }
+
+    fn dev(&self, config: Config, asked: DevAddresses) -> Result<Dev, HostError> {
+        let given =
+            |address: SocketAddr, port| if address.port() == 0 { SocketAddr::new(address.ip(), port) } else { address };
+        let addresses = DevAddresses { kafka: given(asked.kafka, 19092), hbase: given(asked.hbase, 19090) };
+        Ok(Dev { engine: self.serve(&config)?, addresses })
+    }
+}
+
+/// Standard output that tells what comes.
+struct Told(mpsc::Sender<String>);
+
+impl Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.send(String::from_utf8_lossy(bytes).into_owned());
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A `dev` that runs until dropped.
+struct Running {
+    host: FakeHost,
+    url: String,
+    printed: String,
+    end: watch::Sender<bool>,
+    thread: Option<std::thread::JoinHandle<Result<(), CliError>>>,
+}
+
+impl Running {
+    fn start() -> Self {
+        let host = FakeHost { jobs: Arc::new(FakeJobs::with_clicks()), ..FakeHost::default() };
+        let (end, ending) = watch::channel(false);
+        let (say, said) = mpsc::channel();
+        let served = host.clone();
+        let thread = std::thread::spawn(move || {
+            let args = Args::try_parse_from([
+                "streamhost",
+                "dev",
+                "--kafka-port",
+                "0",
+                "--hbase-port=9990",
+                "--control-port=0",
+            ]);
+            let Verb::Dev(args) = args.expect("good arguments").verb else { unreachable!("it is dev") };
+            dev::run(args, &served, &mut Told(say), Until::Told(ending))
+        });
+        let mut printed = String::new();
+        while !printed.ends_with("ready\n") {
+            printed += &said.recv().expect("it prints until it is ready");
+        }
+        let url = printed.lines().find_map(|line| line.strip_prefix("control   ")).expect("an address").to_owned();
+        Running { host, url, printed, end, thread: Some(thread) }
+    }
+
+    /// A verb against it: exit code 0 or else, standard output, standard error.
+    fn verb(&self, args: &[&str]) -> (bool, String, String) {
+        let (verb, rest) = args.split_first().expect("a verb");
+        verb_at(&[&[*verb, "--url", &self.url], rest].concat())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end.send_replace(true);
+        let ended = self.thread.take().expect("started").join();
+        if !std::thread::panicking() {
+            ended.expect("no panic").expect("no error");
+            assert!(self.host.stopped.load(Ordering::SeqCst), "the engine is stopped at the end");
+        }
+    }
+}
+
+fn verb_at(args: &[&str]) -> (bool, String, String) {
+    let args = Args::try_parse_from([&["streamhost"], args].concat()).unwrap_or_else(|e| panic!("{e}"));
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = run(args, &FakeHost::default(), &mut out, &mut err);
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (code == ExitCode::SUCCESS, text(out), text(err))
+}
+
+fn file_with(folder: &Path, bytes: &[u8]) -> String {
+    let file = folder.join("clicks.wasm");
+    std::fs::write(&file, bytes).expect("written");
+    file.to_str().expect("text").to_owned()
+}
+
+#[test]
+fn the_arguments_are_sound() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn arguments_are_read_and_wrong_ones_are_usage_errors() {
+    let good: &[&[&str]] = &[
+        &["build"],
+        &["build", "some/dir"],
+        &[
+            "run",
+            "x.wasm",
+            "--for",
+            "30s",
+            "--set",
+            "every=1s",
+            "--set",
+            "sink.a=b=c",
+            "--create-tables",
+            "--name",
+            "n",
+        ],
+        &["serve", "--config", "f.toml"],
+        &["dev", "--data", "d", "--kafka-port", "0", "--hbase-port", "0", "--control-port", "0"],
+        &["deploy", "x.wasm", "--set", "start=latest", "--reset-state", "--output", "json"],
+        &["list", "--output", "json"],
+        &["status"],
+        &["status", "clicks", "--output", "text", "--url", "http://h:1"],
+        &["history", "clicks"],
+        &["rollback", "clicks"],
+        &["rollback", "clicks", "3"],
+        &["logs", "clicks", "-f"],
+    ];
+    for args in good {
+        Args::try_parse_from([&["streamhost"], *args].concat()).unwrap_or_else(|e| panic!("{args:?}: {e}"));
+    }
+    let bad: &[&[&str]] = &[
+        &[],
+        &["deploi"],
+        &["deploy"],
+        &["deploy", "x.wasm", "--set", "every"],
+        &["deploy", "x.wasm", "--set", "=1"],
+        &["rollback", "clicks", "0"],
+        &["rollback", "clicks", "two"],
+        &["run", "x.wasm", "--for", "soon"],
+        &["dev", "--kafka-port", "70000"],
+        &["list", "--output", "xml"],
+        &["pause"],
+    ];
+    for args in bad {
+        let error = Args::try_parse_from([&["streamhost"], *args].concat()).expect_err("a usage error");
+        assert_eq!(error.exit_code(), 2, "{args:?}");
+    }
+    let help = Args::try_parse_from(["streamhost", "--help"]).expect_err("help is told as an error");
+    assert_eq!((help.kind(), help.exit_code()), (ErrorKind::DisplayHelp, 0));
+}
+
+#[test]
+fn dev_prints_its_addresses_and_serves() {
+    let dev = Running::start();
+    let lines: Vec<_> = dev.printed.lines().collect();
+    assert_eq!(lines[..2], ["kafka     127.0.0.1:19092", "hbase     127.0.0.1:9990"]);
+    assert!(lines[2].starts_with("control   http://127.0.0.1:") && lines[3] == "ready", "{lines:?}");
+    let config = dev.host.config.lock().expect("unharmed").clone().expect("started");
+    assert_eq!(config.data_dir, Path::new("./streamhost-data"));
+    assert_eq!(format!("http://{}", config.control.listen), dev.url);
+}
+
+#[test]
+fn verbs_print_for_people() {
+    let dev = Running::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = file_with(folder.path(), b"three");
+    let digest = "7468726565";
+    let active = format!("clicks version 3 is active (deployment 3, sha256 {digest})\n");
+    let same = format!("clicks version 3 was active already (deployment 3, sha256 {digest}): nothing changed\n");
+    let cases: &[(&[&str], &str)] = &[
+        (&["deploy", &file, "--set", "every=1s", "--set", "sink.a=b&c=d", "--create-tables"], &active),
+        (&["deploy", &file], &same),
+        (&["rollback", "clicks", "1"], "clicks version 1 is active (deployment 4, sha256 6f6e65)\n"),
+        (&["pause", "clicks"], "clicks is paused\n"),
+        (&["resume", "clicks"], "clicks is running\n"),
+        (&["logs", "clicks"], "line 1\\u{1b}[2J\nline 2\\u{1b}[2J\nline 3\\u{1b}[2J\n"),
+    ];
+    for (args, want) in cases {
+        assert_eq!(dev.verb(args), (true, (*want).to_owned(), String::new()), "{args:?}");
+        if args.contains(&"--create-tables") {
+            let (bytes, asked) = dev.host.jobs.asked.lock().expect("unharmed").clone().expect("asked");
+            assert_eq!((bytes.as_slice(), asked.create_tables, asked.reset_state), (b"three".as_slice(), true, false));
+            let settings: Vec<_> = asked.settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            assert_eq!(settings, [("every", "1s"), ("sink.a", "b&c=d")]);
+        }
+    }
+    let (_, list, _) = dev.verb(&["list"]);
+    assert_eq!(dev.verb(&["status"]).1, list);
+    assert!(list.starts_with("JOB     STATE    VERSION  RECORDS IN") && list.lines().count() == 2, "{list}");
+    let (_, status, _) = dev.verb(&["status", "clicks"]);
+    for want in [
+        "state         running\n",
+        "last error    HBase said \"no\"\\nand \\u{1b}[31mmore\n",
+        "lag           5 records\n",
+        "64.0 MiB of memory, 2s a call",
+    ] {
+        assert!(status.contains(want), "{want}\n{status}");
+    }
+    let (_, history, _) = dev.verb(&["history", "clicks"]);
+    assert!(
+        history.lines().nth(1).is_some_and(|line| line.contains("rollback")) && history.contains("every=1s"),
+        "{history}"
+    );
+    assert!(dev.verb(&["undeploy", "clicks"]).1.starts_with("clicks is undeployed"));
+    assert!(dev.verb(&["list"]).1.contains("no jobs"));
+}
+
+#[test]
+fn verbs_print_for_programs() {
+    let dev = Running::start();
+    let json = |args: &[&str]| -> serde_json::Value {
+        let (ok, out, err) = dev.verb(&[args, &["--output", "json"]].concat());
+        assert!(ok, "{err}");
+        serde_json::from_str(&out).expect("JSON")
+    };
+    let status = json(&["status", "clicks"]);
+    for field in ["job", "state", "version", "records_in", "rows_out", "dead_letters", "batches", "lag", "last_error"] {
+        assert!(!status[field].is_null(), "{field}");
+    }
+    assert_eq!(status["state"], "running");
+    assert_eq!(json(&["list"])[0], status);
+    assert_eq!(json(&["status"])[0], status);
+    assert_eq!(json(&["history", "clicks"])[0]["active"], true);
+    assert_eq!(json(&["logs", "clicks"])[2]["number"], 3);
+    assert_eq!(json(&["rollback", "clicks"])["version"], 1);
+}
+
+#[test]
+fn failures_are_one_clear_line() {
+    let dev = Running::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let here = folder.path().to_str().expect("text");
+    let missing = format!("{here}/none.wasm");
+    let (large, empty) = (format!("{here}/large"), format!("{here}/empty"));
+    let file = std::fs::File::create(&large).expect("made");
+    file.set_len(crate::limits::COMPONENT_BYTES_MAX as u64 + 1).expect("sparse");
+    std::fs::write(&empty, b"").expect("written");
+    let invalid = file_with(folder.path(), b"invalid");
+    let cases: &[(&[&str], &str)] = &[
+        (&["deploy", &missing], "there is no such file"),
+        (&["deploy", here], "this is no file"),
+        (&["deploy", "/dev/zero"], "this is no file"),
+        (&["deploy", &empty], "the file is empty"),
+        (&["deploy", &large], "of 67108864 at most"),
+        (&["deploy", &invalid], "that is no job"),
+        (&["deploy", &invalid, "--set", "a=1", "--set", "a=2"], "given twice"),
+        (&["status", "none"], "there is no job `none`"),
+        (&["status", "a/b?c"], "cannot be a job's name"),
+        (&["rollback", "clicks", "9"], "no version 9"),
+    ];
+    for (args, want) in cases {
+        let (ok, out, err) = dev.verb(args);
+        assert!(!ok && out.is_empty() && err.starts_with("error: ") && err.contains(want), "{args:?}: {out}{err}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+    }
+}
+
+#[test]
+fn a_daemon_that_is_not_there_or_none_is_told_apart() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let (ok, _, err) = verb_at(&["list", "--url", &format!("http://{closed}")]);
+    assert!(
+        !ok && err
+            .contains(&format!("no streamhost daemon answers at http://{closed}: start one with `streamhost dev`")),
+        "{err}"
+    );
+
+    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = other.local_addr().expect("bound");
+    let page = std::thread::spawn(move || {
+        let (mut stream, _) = other.accept().expect("asked");
+        let mut head = [0; 1024];
+        assert_ne!(io::Read::read(&mut stream, &mut head).expect("a request"), 0);
+        stream
+            .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno\n")
+            .expect("sent");
+    });
+    let (ok, _, err) = verb_at(&["list", "--url", &address.to_string()]);
+    assert!(!ok && err.contains("no streamhost daemon (HTTP status 404)"), "{err}");
+    page.join().expect("no panic");
+
+    for (url, want) in [
+        ("https://h:1", "speaks http alone"),
+        ("ftp://h", "must be like"),
+        ("http://", "must be like"),
+        ("a b", "must be like"),
+    ] {
+        let (ok, _, err) = verb_at(&["list", "--url", url]);
+        assert!(!ok && err.contains(want), "{url}: {err}");
+    }
+}
+
+/// `run` with a fake host: its result, and what it wrote to standard error.
+fn run_job(host: &FakeHost, folder: &Path, more: &[&str]) -> (Result<(), String>, String) {
+    let file = file_with(folder, b"bytes");
+    let config = folder.join("streamhost.toml");
+    std::fs::write(&config, "data-dir = 'data'").expect("written");
+    let config = config.to_str().expect("text");
+    let args = Args::try_parse_from([&["streamhost", "run", &file, "--config", config], more].concat());
+    let Verb::Run(args) = args.expect("good arguments").verb else { unreachable!("it is run") };
+    let (_end, ending) = watch::channel(false);
+    let mut err = Vec::new();
+    let done = run::run(args, host, &mut err, Until::Told(ending));
+    (done.map_err(|e| e.to_string()), String::from_utf8(err).expect("text"))
+}
+
+#[test]
+fn run_ends_after_its_time_with_a_summary() {
+    let (host, folder) = (FakeHost::default(), tempfile::tempdir().expect("a folder"));
+    let (done, said) = run_job(&host, folder.path(), &["--for", "10ms"]);
+    assert_eq!(done, Ok(()));
+    assert_eq!(said, "clicks ended: 1000 records in, 990 rows out, 7 dead letters, 3 dropped, 12 batches\n");
+    assert!(host.stopped.load(Ordering::SeqCst));
+    let config = host.config.lock().expect("unharmed").clone().expect("started");
+    assert_eq!(config.data_dir, folder.path().join("data/run/clicks"));
+}
+
+#[test]
+fn run_fails_when_its_job_stops_or_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = FakeHost { fails: Some("table `t` is gone"), ..FakeHost::default() };
+    let (done, said) = run_job(&host, folder.path(), &[]);
+    assert_eq!((done, said.as_str()), (Err("job `clicks` stopped: table `t` is gone".to_owned()), ""));
+    assert!(host.stopped.load(Ordering::SeqCst));
+
+    let host = FakeHost::default();
+    let (done, _) = run_job(&host, folder.path(), &["--name", "broken"]);
+    assert!(done.expect_err("its folder is broken").contains("in use by another process"));
+}
+
+#[test]
+fn serve_refuses_what_cannot_be_before_it_starts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("c.toml");
+    let serve = |text: &str| {
+        std::fs::write(&config, text).expect("written");
+        verb_at(&["serve", "--config", config.to_str().expect("text")])
+    };
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound");
+    let cases = [
+        (format!("[control]\nlisten = \"{address}\""), "another daemon may run here"),
+        ("[control]\nlisten = \"127.0.0.1:0\"\n[kafka]\nbrokers = 1".to_owned(), "`kafka.brokers`"),
+        ("data-dir = \"broken\"\n[control]\nlisten = \"127.0.0.1:0\"".to_owned(), "in use by another process"),
+    ];
+    for (text, want) in cases {
+        let (ok, out, err) = serve(&text);
+        assert!(!ok && out.is_empty() && err.contains(want), "{text}: {out}{err}");
+    }
+}

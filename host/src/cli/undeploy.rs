@@ -1,0 +1,18 @@
+//! `undeploy`: stops a job and forgets it.
+
+use super::CliError;
+use super::client::{Which, job_path};
+use std::io::Write;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The job
+    job: String,
+    #[command(flatten)]
+    daemon: Which,
+}
+
+pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
+    args.daemon.client()?.delete(&job_path(&args.job, "")?)?;
+    Ok(writeln!(out, "{} is undeployed; its rows, dead letters and consumer group stay", args.job)?)
+}

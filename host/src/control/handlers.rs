@@ -1,0 +1,278 @@
+//! One handler a route. Calls of the host block, so they run on their own threads, so many at once and no more.
+
+use super::reply::Fault;
+use super::{App, gate, metrics};
+use crate::job::names;
+use crate::job::status::{DeployRequest, Deployed, Deployment, JobStatus, Jobs};
+use crate::limits;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, RawPathParams, RawQuery, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, post};
+use axum::{Json, Router, middleware};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The API's own description, served as it is.
+pub(super) const OPENAPI: &str = include_str!("openapi.json");
+const PAGE: &str = include_str!("page.html");
+/// The page needs its own script and style, and nothing from elsewhere.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+                           connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+type Answer<T> = Result<Json<T>, Fault>;
+
+/// Every route there is: method, path, handler. A test holds it against the OpenAPI document.
+pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
+    vec![
+        (Method::GET, "/", get(page)),
+        (Method::GET, "/healthz", get(healthz)),
+        (Method::GET, "/readyz", get(readyz)),
+        (Method::GET, "/metrics", get(figures)),
+        (Method::GET, "/v1/openapi.json", get(openapi)),
+        (Method::GET, "/v1/jobs", get(list)),
+        (Method::POST, "/v1/jobs", post(deploy)),
+        (Method::GET, "/v1/jobs/{job}", get(status)),
+        (Method::DELETE, "/v1/jobs/{job}", delete(undeploy)),
+        (Method::GET, "/v1/jobs/{job}/history", get(history)),
+        (Method::POST, "/v1/jobs/{job}/rollback", post(rollback)),
+        (Method::POST, "/v1/jobs/{job}/pause", post(pause)),
+        (Method::POST, "/v1/jobs/{job}/resume", post(resume)),
+        (Method::GET, "/v1/jobs/{job}/logs", get(logs)),
+    ]
+}
+
+/// All routes behind the gate.
+pub(super) fn router(app: Arc<App>) -> Router {
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::check))
+        .with_state(app)
+}
+
+async fn nowhere(request: Request) -> Fault {
+    let path: String = request.uri().path().chars().take(200).collect();
+    Fault::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}: /v1/openapi.json lists what there is"))
+}
+
+async fn wrong_method(request: Request) -> Fault {
+    let (method, path) = (request.method(), request.uri().path());
+    Fault::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} does not take {method}: see /v1/openapi.json"))
+}
+
+/// Runs a call of the host. Its panic is this request's affair alone.
+async fn call<T: Send + 'static>(app: &App, work: impl FnOnce(&dyn Jobs) -> T + Send + 'static) -> Result<T, Fault> {
+    let turn = tokio::time::timeout(app.bounds.turn_time, Arc::clone(&app.calls).acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else { return Err(Fault::busy("requests")) };
+    let jobs = Arc::clone(&app.jobs);
+    let done = tokio::task::spawn_blocking(move || {
+        let _turn = turn; // goes back when the work is done, though its client may be gone by then
+        work(&*jobs)
+    });
+    done.await.map_err(|e| {
+        tracing::error!("a call of the control API broke: {e}");
+        Fault::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "this call broke inside the host, whose log says more; jobs go on",
+        )
+    })
+}
+
+async fn page() -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, Html(PAGE)).into_response()
+}
+
+async fn healthz() -> &'static str {
+    "alive\n"
+}
+
+async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, Fault> {
+    match tokio::time::timeout(app.bounds.turn_time, call(&app, |jobs| jobs.list().len())).await {
+        Ok(listed) => listed.map(|_| "ready\n"),
+        Err(_) => Err(Fault::busy("work")),
+    }
+}
+
+async fn figures(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Fault> {
+    let text = call(&app, |jobs| metrics::render(&jobs.list())).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text))
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+async fn list(State(app): State<Arc<App>>) -> Answer<Vec<JobStatus>> {
+    call(&app, |jobs| jobs.list()).await.map(Json)
+}
+
+async fn status(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobStatus> {
+    Ok(Json(call(&app, move |jobs| jobs.status(&job)).await??))
+}
+
+async fn history(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<Vec<Deployment>> {
+    Ok(Json(call(&app, move |jobs| jobs.history(&job)).await??))
+}
+
+async fn pause(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobStatus> {
+    Ok(Json(call(&app, move |jobs| jobs.pause(&job)).await??))
+}
+
+async fn resume(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobStatus> {
+    Ok(Json(call(&app, move |jobs| jobs.resume(&job)).await??))
+}
+
+async fn undeploy(State(app): State<Arc<App>>, JobName(job): JobName) -> Result<StatusCode, Fault> {
+    call(&app, move |jobs| jobs.undeploy(&job)).await??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What `rollback` may be told.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rollback {
+    version: Option<u64>,
+}
+
+async fn rollback(State(app): State<Arc<App>>, JobName(job): JobName, request: Request) -> Answer<Deployed> {
+    let body = body(&app, request, limits::HTTP_BODY_BYTES_MAX).await?;
+    let Rollback { version } = match body.trim_ascii() {
+        b"" => Rollback::default(),
+        body => serde_json::from_slice(body)
+            .map_err(|e| Fault::bad(format!("the body must be empty or {{\"version\": NUMBER}}: {e}")))?,
+    };
+    Ok(Json(call(&app, move |jobs| jobs.rollback(&job, version)).await??))
+}
+
+/// One line of a job's log.
+#[derive(Serialize)]
+struct LogLine {
+    number: u64,
+    line: String,
+}
+
+async fn logs(State(app): State<Arc<App>>, JobName(job): JobName, RawQuery(query): RawQuery) -> Answer<Vec<LogLine>> {
+    let mut after = 0;
+    for (key, value) in pairs(query.as_deref())? {
+        match &*key {
+            "after" => after = value.parse().map_err(|_| Fault::bad("`after` must be the number of a line"))?,
+            _ => return Err(unknown(&key, &["after"])),
+        }
+    }
+    let lines = call(&app, move |jobs| jobs.logs(&job, after)).await??;
+    Ok(Json(lines.into_iter().map(|(number, line)| LogLine { number, line }).collect()))
+}
+
+async fn deploy(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Answer<Deployed> {
+    let asked = deploy_request(query.as_deref())?;
+    wasm_type(request.headers())?;
+    let turn = tokio::time::timeout(app.bounds.turn_time, Arc::clone(&app.uploads).acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else { return Err(Fault::busy("deployments")) };
+    let component = Vec::from(body(&app, request, app.bounds.upload_bytes_max).await?);
+    let deployed = call(&app, move |jobs| {
+        let _turn = turn; // with the component's bytes, not with the client's patience
+        jobs.deploy(component, asked)
+    });
+    Ok(Json(deployed.await??))
+}
+
+/// A form could be sent by any web page; a component cannot.
+fn wasm_type(headers: &HeaderMap) -> Result<(), Fault> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    match given.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
+        "application/wasm" | "application/octet-stream" => Ok(()),
+        _ => {
+            let how = "send the component's bytes as the body, with `Content-Type: application/wasm`";
+            Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, how))
+        }
+    }
+}
+
+/// A deployment's settings in its query: `name`, `create-tables`, `reset-state`, and `set=KEY=VALUE` as often as needed.
+fn deploy_request(query: Option<&str>) -> Result<DeployRequest, Fault> {
+    let mut asked = DeployRequest::default();
+    for (key, value) in pairs(query)? {
+        match &*key {
+            "name" => asked.name = Some(value),
+            "create-tables" => asked.create_tables = flag(&key, &value)?,
+            "reset-state" => asked.reset_state = flag(&key, &value)?,
+            "set" => {
+                let (setting, to) = value
+                    .split_once('=')
+                    .ok_or_else(|| Fault::bad(format!("`set={value}`: a setting is KEY=VALUE, escaped for a URL")))?;
+                if asked.settings.insert(setting.to_owned(), to.to_owned()).is_some() {
+                    return Err(Fault::bad(format!("`{setting}` is set twice")));
+                }
+            }
+            _ => return Err(unknown(&key, &["name", "create-tables", "reset-state", "set"])),
+        }
+    }
+    Ok(asked)
+}
+
+fn flag(key: &str, value: &str) -> Result<bool, Fault> {
+    match value {
+        "true" | "" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Fault::bad(format!("`{key}` is true or false"))),
+    }
+}
+
+fn unknown(key: &str, known: &[&str]) -> Fault {
+    let meant = match names::nearest(key, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", known.join(", ")),
+    };
+    Fault::bad(format!("`{key}` is no parameter of this call: {meant}"))
+}
+
+fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Fault> {
+    let uri = format!("/?{}", query.unwrap_or("")).parse().map_err(|_| Fault::bad("the query cannot be read"))?;
+    axum::extract::Query::try_from_uri(&uri)
+        .map(|axum::extract::Query(pairs)| pairs)
+        .map_err(|e| Fault::bad(format!("the query cannot be read: {e}")))
+}
+
+/// The job in the path.
+struct JobName(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for JobName {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let job =
+            params.ok().and_then(|all| all.iter().find(|(name, _)| *name == "job").map(|(_, job)| job.to_owned()));
+        job.map(JobName).ok_or_else(|| Fault::bad("the job's name in the path cannot be read"))
+    }
+}
+
+/// A request's body, if it is small enough and comes in time.
+async fn body(app: &App, mut request: Request, bytes_max: usize) -> Result<Bytes, Fault> {
+    let too_large = || Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {bytes_max} bytes"));
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if length.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > bytes_max as u64) {
+        return Err(too_large()); // before a byte of it is taken
+    }
+    DefaultBodyLimit::max(bytes_max).apply(&mut request);
+    match tokio::time::timeout(app.bounds.body_time, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(e)) if BytesRejection::status(&e) == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+        Ok(Err(_)) => Err(Fault::bad("the body ended too early")),
+        Err(_) => {
+            let seconds = app.bounds.body_time.as_secs();
+            Err(Fault::new(StatusCode::REQUEST_TIMEOUT, format!("the body was not there within {seconds} s")))
+        }
+    }
+}

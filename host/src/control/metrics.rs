@@ -1,0 +1,68 @@
+//! The jobs' figures in Prometheus' text format. Pure.
+
+use crate::job::status::{JobState, JobStatus};
+use std::fmt::Write;
+
+type Figure = (&'static str, &'static str, &'static str, fn(&JobStatus) -> Option<u64>);
+
+/// Name, type, meaning and value of each figure that a job has once.
+const FIGURES: [Figure; 8] = [
+    ("records_in_total", "counter", "Records read, of durable batches.", |job| Some(job.records_in)),
+    ("rows_out_total", "counter", "Rows delivered, all sinks together.", |job| Some(job.rows_out)),
+    ("dead_letters_total", "counter", "Records sent to the dead letters.", |job| Some(job.dead_letters)),
+    ("dropped_total", "counter", "Records that the author filtered away.", |job| Some(job.dropped)),
+    ("batches_total", "counter", "Batches that are durable.", |job| Some(job.batches)),
+    ("lag_records", "gauge", "Records behind the ends of all partitions; absent while not known.", |job| job.lag),
+    ("version", "gauge", "The version that the next batch runs.", |job| Some(job.version)),
+    ("deployment", "gauge", "The number of the deployment that is active.", |job| Some(job.deployment)),
+];
+
+const STATES: [(JobState, &str); 4] = [
+    (JobState::Running, "running"),
+    (JobState::Paused, "paused"),
+    (JobState::Retrying, "retrying"),
+    (JobState::Stopped, "stopped"),
+];
+
+/// The whole answer of `/metrics`.
+pub(super) fn render(jobs: &[JobStatus]) -> String {
+    let mut text = String::new();
+    head(&mut text, "host_info", "gauge", "The host's version.");
+    line(&mut text, "host_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    head(&mut text, "jobs", "gauge", "Jobs that are deployed.");
+    line(&mut text, "jobs", &[], jobs.len() as u64);
+    for (name, kind, help, value) in FIGURES {
+        let name = format!("job_{name}");
+        head(&mut text, &name, kind, help);
+        for job in jobs {
+            if let Some(value) = value(job) {
+                line(&mut text, &name, &[("job", &job.job)], value);
+            }
+        }
+    }
+    head(&mut text, "job_state", "gauge", "1 for the state that the job is in, 0 for the others.");
+    for job in jobs {
+        for (state, name) in STATES {
+            line(&mut text, "job_state", &[("job", &job.job), ("state", name)], u64::from(job.state == state));
+        }
+    }
+    head(&mut text, "sink_rows_total", "counter", "Rows delivered to one sink.");
+    for job in jobs {
+        for sink in &job.sinks {
+            let labels = [("job", &*job.job), ("sink", &*sink.name), ("place", &*sink.place)];
+            line(&mut text, "sink_rows_total", &labels, sink.rows);
+        }
+    }
+    text
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP streamhost_{name} {help}\n# TYPE streamhost_{name} {kind}"); // a String takes all
+}
+
+fn line(text: &mut String, name: &str, labels: &[(&str, &str)], value: u64) {
+    let quote = |v: &str| v.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let labels = labels.iter().map(|(k, v)| format!("{k}=\"{}\"", quote(v))).collect::<Vec<_>>().join(",");
+    let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+    let _ = writeln!(text, "streamhost_{name}{labels} {value}");
+}

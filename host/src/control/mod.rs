@@ -1,0 +1,111 @@
+//! The control API: HTTP and JSON before the trait `Jobs`, with metrics and a status page. No request can take the host
+//! down: everything a client may do has a bound, and calls of the host run apart from the connections.
+
+use crate::job::status::Jobs;
+use crate::limits;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+mod connections;
+mod gate;
+mod handlers;
+mod metrics;
+mod reply;
+
+#[cfg(test)]
+pub(crate) mod fake;
+
+/// What clients may do; tests take smaller ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    connections_max: usize,
+    uploads_max: usize,
+    upload_bytes_max: usize,
+    head_time: Duration,
+    body_time: Duration,
+    write_time: Duration,
+    turn_time: Duration,
+    stop_time: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            connections_max: limits::HTTP_CONNECTIONS_MAX,
+            uploads_max: limits::HTTP_UPLOADS_MAX,
+            upload_bytes_max: limits::COMPONENT_BYTES_MAX,
+            head_time: limits::HTTP_HEAD_TIME,
+            body_time: limits::HTTP_BODY_TIME,
+            write_time: limits::HTTP_WRITE_TIME,
+            turn_time: limits::HTTP_TURN_TIME,
+            stop_time: limits::HTTP_STOP_TIME,
+        }
+    }
+}
+
+/// What all requests share.
+struct App {
+    jobs: Arc<dyn Jobs>,
+    token: Option<String>,
+    /// Nobody but this machine can reach the listener.
+    loopback: bool,
+    bounds: Bounds,
+    calls: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
+}
+
+/// Answers until `stop` is done, then lets requests under way end within [`limits::HTTP_STOP_TIME`].
+/// `Err`: beyond loopback without a token, or the listener is broken.
+pub async fn serve(
+    listener: TcpListener,
+    jobs: Arc<dyn Jobs>,
+    token: Option<String>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    serve_within(Bounds::default(), listener, jobs, token, stop).await
+}
+
+async fn serve_within(
+    bounds: Bounds,
+    listener: TcpListener,
+    jobs: Arc<dyn Jobs>,
+    token: Option<String>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let loopback = address.ip().is_loopback();
+    if !loopback {
+        open_to_others(address, token.is_some())?;
+    }
+    let app = Arc::new(App {
+        jobs,
+        token,
+        loopback,
+        bounds,
+        calls: Arc::new(Semaphore::new(limits::HTTP_CALLS_MAX)),
+        uploads: Arc::new(Semaphore::new(bounds.uploads_max)),
+    });
+    connections::serve(listener, handlers::router(app), bounds, stop).await;
+    Ok(())
+}
+
+fn open_to_others(address: SocketAddr, token: bool) -> io::Result<()> {
+    if !token {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("{address} is open to other machines: name a token-file under [control], or listen on 127.0.0.1"),
+        ));
+    }
+    tracing::warn!(
+        "the control API at {address} is open to other machines without TLS: put a proxy with TLS before it"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,349 @@
+use super::fake::FakeJobs;
+use super::*;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use tokio::sync::oneshot;
+
+/// A served API that ends with the test.
+struct Served {
+    address: SocketAddr,
+    jobs: Arc<FakeJobs>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<io::Result<()>>>,
+}
+
+impl Served {
+    fn start(token: Option<&str>, bounds: Bounds) -> Self {
+        let jobs = Arc::new(FakeJobs::with_clicks());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("bound");
+        let (stop, stopped) = oneshot::channel();
+        let (served, token) = (Arc::clone(&jobs), token.map(str::to_owned));
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(async move {
+                let listener = TcpListener::from_std(listener)?;
+                let stop = async { stopped.await.unwrap_or(()) };
+                serve_within(bounds, listener, served, token, stop).await
+            })
+        });
+        Served { address, jobs, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Sends bytes, reads all that comes back: the status, the head, the body.
+    fn raw(&self, request: &[u8]) -> (u16, String, String) {
+        let mut stream = TcpStream::connect(self.address).expect("served");
+        stream.write_all(request).expect("sent");
+        let mut text = Vec::new();
+        stream.read_to_end(&mut text).expect("answered");
+        let text = String::from_utf8(text).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        (status, head.to_ascii_lowercase(), body.to_owned())
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, Value) {
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n",
+            self.address
+        );
+        let (status, _, body) = self.raw(&[head.as_bytes(), body].concat());
+        (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
+    fn get(&self, path: &str) -> (u16, Value) {
+        self.ask("GET", path, "", b"")
+    }
+
+    fn deploy(&self, query: &str, body: &[u8]) -> (u16, Value) {
+        self.ask("POST", &format!("/v1/jobs{query}"), "Content-Type: application/wasm\r\n", body)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let ended = self.thread.take().expect("started").join();
+        if !std::thread::panicking() {
+            ended.expect("no panic").expect("no error");
+        }
+    }
+}
+
+fn served() -> Served {
+    Served::start(None, Bounds::default())
+}
+
+#[test]
+fn every_call_answers_as_documented() {
+    let api = served();
+    let (status, list) = api.get("/v1/jobs");
+    assert_eq!((status, &list[0]["job"], &list[0]["state"]), (200, &json!("clicks"), &json!("running")));
+    let (status, one) = api.get("/v1/jobs/clicks");
+    assert_eq!((status, &one["version"], &one["lag"]), (200, &json!(2), &json!(5)));
+    assert_eq!(api.get("/v1/jobs/clicks/history").1[1]["version"], json!(1));
+    assert_eq!(api.get("/v1/jobs/clicks/logs?after=2").1, json!([{"number": 3, "line": "line 3\u{1b}[2J"}]));
+    assert_eq!(api.ask("POST", "/v1/jobs/clicks/pause", "", b"").1["state"], json!("paused"));
+    assert_eq!(api.ask("POST", "/v1/jobs/clicks/resume", "", b"").1["state"], json!("running"));
+    assert_eq!(api.ask("POST", "/v1/jobs/clicks/rollback", "", b"").1["version"], json!(1));
+    assert_eq!(api.ask("POST", "/v1/jobs/clicks/rollback", "", b"{\"version\": 2}").1["version"], json!(2));
+    assert_eq!(api.ask("DELETE", "/v1/jobs/clicks", "", b""), (204, json!("")));
+    assert_eq!(api.get("/v1/jobs").1, json!([]));
+    assert_eq!(api.get("/healthz"), (200, json!("alive\n")));
+    assert_eq!(api.get("/readyz"), (200, json!("ready\n")));
+    let (status, page) = api.get("/");
+    assert!(status == 200 && page.as_str().is_some_and(|page| page.contains("<title>streamhost</title>")));
+}
+
+#[test]
+fn a_deployment_takes_its_request_from_the_query() {
+    let api = served();
+    let (status, said) =
+        api.deploy("?name=mine&set=every%3D1s&set=sink.a=b%3Dc&create-tables=true&reset-state", b"bytes");
+    assert_eq!((status, &said["job"], &said["changed"]), (200, &json!("mine"), &json!(true)), "{said}");
+    let asked = api.jobs.asked.lock().expect("unharmed").clone().expect("it was asked");
+    assert_eq!(asked.0, b"bytes");
+    let settings: BTreeMap<_, _> =
+        [("every", "1s"), ("sink.a", "b=c")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    assert_eq!(asked.1.settings, settings);
+    assert_eq!((asked.1.name.as_deref(), asked.1.create_tables, asked.1.reset_state), (Some("mine"), true, true));
+    assert_eq!(api.deploy("?name=mine", b"bytes").1["changed"], json!(false));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_the_right_status() {
+    let api = served();
+    let wasm = "Content-Type: application/wasm\r\n";
+    type Case = (&'static str, &'static str, &'static str, &'static [u8], u16, &'static str);
+    let cases: &[Case] = &[
+        ("GET", "/v1/nothing", "", b"", 404, "nothing at /v1/nothing"),
+        ("GET", "/v1/jobs/", "", b"", 404, "nothing at"),
+        ("PUT", "/v1/jobs", "", b"", 405, "does not take PUT"),
+        ("GET", "/v1/jobs/none", "", b"", 404, "no job `none`"),
+        ("GET", "/v1/jobs/%ff", "", b"", 400, "path"),
+        ("POST", "/v1/jobs/clicks/rollback", "", b"{", 400, "{\"version\": NUMBER}"),
+        ("POST", "/v1/jobs/clicks/rollback", "", b"{\"versoin\": 1}", 400, "versoin"),
+        ("POST", "/v1/jobs/clicks/rollback", "", b"{\"version\": -1}", 400, "NUMBER"),
+        ("POST", "/v1/jobs/clicks/rollback", "", b"{\"version\": 9}", 404, "no version 9"),
+        ("GET", "/v1/jobs/clicks/logs?after=x", "", b"", 400, "number of a line"),
+        ("GET", "/v1/jobs/clicks/logs?aftr=1", "", b"", 400, "did you mean `after`?"),
+        ("POST", "/v1/jobs", "", b"x", 415, "application/wasm"),
+        ("POST", "/v1/jobs?nme=x", wasm, b"x", 400, "did you mean `name`?"),
+        ("POST", "/v1/jobs?set=every", wasm, b"x", 400, "KEY=VALUE"),
+        ("POST", "/v1/jobs?set=a=1&set=a=2", wasm, b"x", 400, "set twice"),
+        ("POST", "/v1/jobs?create-tables=maybe", wasm, b"x", 400, "true or false"),
+        ("POST", "/v1/jobs", wasm, b"invalid", 422, "that is no job"),
+        ("POST", "/v1/jobs", wasm, b"conflict", 409, "under way"),
+        ("POST", "/v1/jobs", wasm, b"unavailable", 503, "does not answer"),
+        ("POST", "/v1/jobs", wasm, b"panic", 500, "broke inside the host"),
+        ("GET", "/v1/jobs/panic", "", b"", 500, "broke inside the host"),
+        ("POST", "/v1/jobs/clicks/pause", "Origin: http://evil.example\r\n", b"", 403, "web pages from elsewhere"),
+        ("POST", "/v1/jobs/clicks/pause", "Origin: null\r\n", b"", 403, "web pages from elsewhere"),
+    ];
+    for (method, path, headers, body, want, words) in cases {
+        let (status, said) = api.ask(method, path, headers, body);
+        let error = said["error"].as_str().unwrap_or_default();
+        assert!(status == *want && error.contains(words), "{method} {path}: {status} {said}");
+    }
+    let own = format!("Origin: http://{}\r\n", api.address);
+    assert_eq!(api.ask("POST", "/v1/jobs/clicks/pause", &own, b"").0, 200, "the daemon's own page may");
+    assert_eq!(api.get("/v1/jobs").0, 200, "and the host is still there");
+}
+
+#[test]
+fn a_foreign_host_name_is_refused() {
+    let api = served();
+    let (status, _, body) = api.raw(b"GET /v1/jobs HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    assert!(status == 403 && body.contains("localhost"), "{status} {body}");
+    assert_eq!(api.raw(b"GET /v1/jobs HTTP/1.0\r\n\r\n").0, 200, "no name is no foreign one");
+}
+
+#[test]
+fn only_the_token_opens() {
+    let api = Served::start(Some("s3cret"), Bounds::default());
+    let with = |header: &str| api.ask("GET", "/v1/jobs", header, b"").0;
+    assert_eq!(with(""), 401);
+    assert_eq!(with("Authorization: Bearer wrong\r\n"), 401);
+    assert_eq!(with("Authorization: Basic s3cret\r\n"), 401);
+    assert_eq!(with("Authorization: Bearer s3cret\r\n"), 200);
+    assert_eq!(with("authorization: bearer s3cret\r\n"), 200);
+    for (path, want) in [("/", 200), ("/healthz", 200), ("/readyz", 200), ("/metrics", 401), ("/v1/nothing", 401)] {
+        assert_eq!(api.get(path).0, want, "{path}");
+    }
+    let (_, head, _) = api.raw(b"GET /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(head.contains("www-authenticate: bearer"), "{head}");
+}
+
+#[test]
+fn large_bodies_are_refused_at_once_and_in_the_stream() {
+    let bounds = Bounds { upload_bytes_max: 1000, ..Bounds::default() };
+    let api = Served::start(None, bounds);
+    assert_eq!(api.deploy("", &[7; 1000]).0, 200);
+    let named = format!(
+        "POST /v1/jobs HTTP/1.1\r\nHost: {}\r\nContent-Type: application/wasm\r\nConnection: close\r\n",
+        api.address
+    );
+    let told = format!("{named}Content-Length: 1001\r\n\r\n");
+    let (status, _, body) = api.raw(told.as_bytes());
+    assert!(status == 413 && body.contains("more than 1000 bytes"), "{status} {body}");
+    let chunked = format!("{named}Transfer-Encoding: chunked\r\n\r\n3e9\r\n{}\r\n0\r\n\r\n", "x".repeat(1001));
+    assert_eq!(api.raw(chunked.as_bytes()).0, 413);
+    let large = vec![b' '; limits::HTTP_BODY_BYTES_MAX + 1];
+    let told = format!(
+        "POST /v1/jobs/clicks/rollback HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        api.address,
+        large.len()
+    );
+    assert_eq!(api.raw(told.as_bytes()).0, 413);
+}
+
+#[test]
+fn clients_that_stall_are_let_go_and_make_room() {
+    let short = Duration::from_millis(100);
+    let bounds = Bounds { connections_max: 2, head_time: short, body_time: short, ..Bounds::default() };
+    let api = Served::start(None, bounds);
+    let idle: Vec<_> = (0..4).map(|_| TcpStream::connect(api.address).expect("the system's queue takes it")).collect();
+    assert_eq!(api.get("/v1/jobs").0, 200, "though more clients than places sit idle");
+    drop(idle);
+    let (status, ..) = api.raw(b"GET /v1/jobs HTTP/1.1\r\nHo");
+    assert!(status == 0 || status == 408, "half a head ends the connection: {status}");
+    let half = format!(
+        "POST /v1/jobs HTTP/1.1\r\nHost: {}\r\nContent-Type: application/wasm\r\nConnection: close\r\nContent-Length: 9\r\n\r\nhalf",
+        api.address
+    );
+    assert_eq!(api.raw(half.as_bytes()).0, 408);
+}
+
+#[test]
+fn stopping_lets_a_call_under_way_end() {
+    let mut api = served();
+    api.jobs.hold(true);
+    let mut stream = TcpStream::connect(api.address).expect("served");
+    let request = format!("GET /v1/jobs/clicks/history HTTP/1.1\r\nHost: {}\r\n\r\n", api.address);
+    stream.write_all(request.as_bytes()).expect("sent");
+    assert_eq!(api.get("/v1/jobs").0, 200, "others are served meanwhile");
+    drop(api.stop.take());
+    while TcpStream::connect(api.address).is_ok() {
+        std::thread::yield_now(); // until the listener is gone
+    }
+    api.jobs.hold(false);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered, and closed");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn a_call_that_hangs_does_not_hold_the_stop_for_ever() {
+    let mut api = Served::start(None, Bounds { stop_time: Duration::from_millis(50), ..Bounds::default() });
+    api.jobs.hold(true);
+    let mut stream = TcpStream::connect(api.address).expect("served");
+    stream.write_all(b"GET /v1/jobs/clicks/history HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    assert_eq!(api.get("/v1/jobs").0, 200);
+    drop(api.stop.take());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer); // the end, or a reset
+    assert!(answer.is_empty(), "it was cut off");
+    api.jobs.hold(false);
+}
+
+#[tokio::test]
+async fn beyond_loopback_a_token_is_needed() {
+    let listener = TcpListener::bind("0.0.0.0:0").await.expect("a free port");
+    let refused = serve(listener, Arc::new(FakeJobs::default()), None, std::future::ready(())).await;
+    assert!(refused.expect_err("no token").to_string().contains("token-file"));
+    let listener = TcpListener::bind("0.0.0.0:0").await.expect("a free port");
+    let token = Some("s3cret".to_owned());
+    serve(listener, Arc::new(FakeJobs::default()), token, std::future::ready(())).await.expect("with a token it may");
+}
+
+#[test]
+fn metrics_are_in_prometheus_format() {
+    let api = served();
+    let (status, text) = api.get("/metrics");
+    let text = text.as_str().expect("text");
+    assert_eq!(status, 200);
+    for want in [
+        "streamhost_job_records_in_total{job=\"clicks\"} 1000",
+        "streamhost_job_lag_records{job=\"clicks\"} 5",
+        "streamhost_job_state{job=\"clicks\",state=\"running\"} 1",
+        "streamhost_job_state{job=\"clicks\",state=\"stopped\"} 0",
+        "streamhost_sink_rows_total{job=\"clicks\",sink=\"clicks\",place=\"c\\\"2\"} 990",
+        "streamhost_jobs 1",
+    ] {
+        assert!(text.lines().any(|line| line == want), "{want}\n{text}");
+    }
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().expect("a name");
+        assert!(text.contains(&format!("# TYPE {name} ")), "{name} has no type");
+    }
+}
+
+#[test]
+fn the_openapi_document_is_true() {
+    let document: Value = serde_json::from_str(handlers::OPENAPI).expect("JSON");
+    assert_eq!(document["openapi"], json!("3.1.0"));
+    let mut told = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            told.insert((method.to_uppercase(), path.clone()));
+            assert!(operation["operationId"].is_string() && operation["responses"].is_object(), "{method} {path}");
+        }
+    }
+    let there: BTreeSet<_> =
+        handlers::routes().iter().map(|(m, path, _)| (m.to_string(), (*path).to_owned())).collect();
+    assert_eq!(told, there);
+
+    let schemas = &document["components"]["schemas"];
+    let api = served();
+    let answers = [
+        ("JobStatus", api.get("/v1/jobs/clicks").1),
+        ("Deployment", api.get("/v1/jobs/clicks/history").1[0].clone()),
+        ("Deployed", api.deploy("", b"two").1),
+        ("LogLine", api.get("/v1/jobs/clicks/logs").1[0].clone()),
+        ("Error", api.get("/v1/jobs/none").1),
+    ];
+    for (name, answer) in answers {
+        fits(schemas, &schemas[name], &answer, name);
+    }
+}
+
+/// A value has the properties that its schema says, all of them and no others, down to the leaves.
+fn fits(schemas: &Value, schema: &Value, value: &Value, at: &str) {
+    let schema = match schema["$ref"].as_str() {
+        Some(reference) => &schemas[reference.rsplit('/').next().expect("a name")],
+        None => schema["oneOf"]
+            .as_array()
+            .map_or(schema, |of| &schemas[of[0]["$ref"].as_str().and_then(|r| r.rsplit('/').next()).expect("a name")]),
+    };
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let kinds = &schema["type"];
+    assert!(
+        *kinds == json!(kind) || kinds.as_array().is_some_and(|all| all.contains(&json!(kind))),
+        "{at}: {kind}, {kinds}"
+    );
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| fits(schemas, &schema["items"], item, at)),
+        Value::Object(fields) if schema["properties"].is_object() => {
+            let said: BTreeSet<_> = schema["properties"].as_object().expect("checked").keys().collect();
+            assert_eq!(said, fields.keys().collect(), "{at}");
+            for (name, field) in fields {
+                fits(schemas, &schema["properties"][name], field, &format!("{at}.{name}"));
+            }
+        }
+        Value::String(text) if schema["enum"].is_array() => {
+            assert!(schema["enum"].as_array().expect("checked").contains(&json!(text)), "{at}: {text}");
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,184 @@
+//! One table: its keyspace, what is read from it, and the lock of those who write.
+
+use super::TablesError;
+use super::fault::Fault;
+use super::key;
+use super::rows::{Cell, Gather, Question, Row};
+use super::schema::{Column, Families, Family, Schema, by_name};
+use crate::limits::TABLES_SCAN_BYTES;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Slice};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One table.
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) id: u64,
+    pub(super) families: Families,
+    pub(super) cells: Keyspace,
+    database: Database,
+    enabled: AtomicBool,
+    writing: Mutex<()>,
+}
+
+/// The keys that a scan still has to pass, `[from, to)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub(super) from: Vec<u8>,
+    /// `None`: to the end of the table.
+    pub(super) to: Option<Vec<u8>>,
+}
+
+impl Stretch {
+    fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        (Bound::Included(&self.from), self.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded))
+    }
+
+    /// Whether no key can be in it; a range of the wrong order is not for the store.
+    pub(super) fn is_empty(&self) -> bool {
+        self.to.as_ref().is_some_and(|to| *to <= self.from)
+    }
+}
+
+impl Table {
+    /// The name of the keyspace of the table with this id.
+    pub(super) fn keyspace_name(id: u64) -> String {
+        format!("{}{id}", Self::keyspace_name_start())
+    }
+
+    /// What only our tables' keyspaces begin with.
+    pub(super) fn keyspace_name_start() -> &'static str {
+        "tables-cells-"
+    }
+
+    /// Opens the table, making its keyspace if it is new.
+    pub(super) fn open(database: &Database, name: String, schema: &Schema) -> Result<Self, TablesError> {
+        Ok(Table {
+            name,
+            id: schema.id,
+            families: by_name(&schema.families),
+            cells: database.keyspace(&Self::keyspace_name(schema.id), KeyspaceCreateOptions::default)?,
+            database: database.clone(),
+            enabled: AtomicBool::new(schema.enabled),
+            writing: Mutex::new(()),
+        })
+    }
+
+    /// What is stored of the table.
+    pub(super) fn schema(&self, enabled: bool) -> Schema {
+        Schema { id: self.id, enabled, families: self.families.values().cloned().collect() }
+    }
+
+    pub(super) fn is_enabled(&self) -> bool {
+        self.enabled.load(Ordering::Acquire)
+    }
+
+    pub(super) fn must_be_enabled(&self) -> Result<(), Fault> {
+        if self.is_enabled() { Ok(()) } else { Err(Fault::TableDisabled(self.name.clone())) }
+    }
+
+    /// Sets the flag once no writer is under way.
+    pub(super) fn set_enabled(&self, enabled: bool) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.enabled.store(enabled, Ordering::Release);
+    }
+
+    /// Lets one writer in. Refused when the table is disabled, so that a table being deleted has no writers.
+    pub(super) fn lock(&self) -> Result<MutexGuard<'_, ()>, Fault> {
+        // Nothing is half done in memory when a writer panics: changes are made by one atomic write at the end.
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.must_be_enabled()?;
+        Ok(writing)
+    }
+
+    /// The family, or why not.
+    pub(super) fn family(&self, name: &[u8]) -> Result<&Family, Fault> {
+        self.families
+            .get(name)
+            .ok_or_else(|| Fault::FamilyMissing { family: super::fault::shown(name), table: self.name.clone() })
+    }
+
+    /// Versions of one column, or of all columns of a family, in a row.
+    pub(super) fn read_cells(&self, row: &[u8], column: Column<'_>, question: &Question) -> Result<Vec<Cell>, Fault> {
+        let family_key = key::family(&key::row(row), column.family);
+        let mut gather = Gather::new(&self.families, question);
+        // One view for both reads, or a delete and a put between them would be seen by half.
+        let view = self.database.snapshot();
+        let prefix = match column.qualifier {
+            None => family_key,
+            Some(qualifier) => {
+                let erased = key::family_erased(&family_key);
+                if let Some(time) = view.get(&self.cells, &erased)? {
+                    gather.add(Slice::from(erased), time)?;
+                }
+                key::column(&family_key, qualifier)
+            }
+        };
+        for entry in view.prefix(&self.cells, prefix) {
+            let (key, value) = entry.into_inner()?;
+            gather.add(key, value)?;
+        }
+        Ok(gather.finish().map_or_else(Vec::new, |row| row.cells))
+    }
+
+    /// One row, if it has cells that were asked for.
+    pub(super) fn read_row(&self, row: &[u8], question: &Question) -> Result<Option<Row>, Fault> {
+        let mut gather = Gather::new(&self.families, question);
+        for entry in self.cells.prefix(key::row(row)) {
+            let (key, value) = entry.into_inner()?;
+            gather.add(key, value)?;
+        }
+        Ok(gather.finish())
+    }
+
+    /// The next rows of a stretch, upward, at most `rows_max` and few bytes at once; leaves the stretch behind them.
+    pub(super) fn read_up(&self, at: &mut Stretch, question: &Question, rows_max: usize) -> Result<Vec<Row>, Fault> {
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        if at.is_empty() || rows_max == 0 {
+            return Ok(rows);
+        }
+        let mut gather = Gather::new(&self.families, question);
+        for entry in self.cells.range::<&[u8], _>(at.bounds()) {
+            let (key, value) = entry.into_inner()?;
+            if let Some(row) = gather.add(key, value)? {
+                bytes += row.bytes();
+                rows.push(row);
+                if rows.len() == rows_max || bytes >= TABLES_SCAN_BYTES {
+                    break;
+                }
+            }
+        }
+        let full = rows.len() == rows_max || bytes >= TABLES_SCAN_BYTES;
+        match rows.last() {
+            Some(last) if full => at.from = key::behind_row(&last.key),
+            _ => {
+                rows.extend(gather.finish());
+                at.to = Some(at.from.clone()); // all passed
+            }
+        }
+        Ok(rows)
+    }
+
+    /// As [`Table::read_up`], downward. Each row is found from behind and read forward, where tombstones come first.
+    pub(super) fn read_down(&self, at: &mut Stretch, question: &Question, rows_max: usize) -> Result<Vec<Row>, Fault> {
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        while rows.len() < rows_max && bytes < TABLES_SCAN_BYTES && !at.is_empty() {
+            let Some(last) = self.cells.range::<&[u8], _>(at.bounds()).next_back() else {
+                at.to = Some(at.from.clone());
+                break;
+            };
+            let last = last.key()?;
+            let entry =
+                key::parse(&last).ok_or_else(|| Fault::Storage(format!("a stored key is damaged: {last:?}")))?;
+            if let Some(row) = self.read_row(&key::unescape(&last[..entry.row_end]), question)? {
+                bytes += row.bytes();
+                rows.push(row);
+            }
+            at.to = Some(last[..entry.row_end].to_vec());
+        }
+        Ok(rows)
+    }
+}

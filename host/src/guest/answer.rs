@@ -1,0 +1,335 @@
+//! Holds a guest's answer against the contract. Nothing that comes back is trusted: what passes here can be read by
+//! the sinks without a further check.
+
+use super::instance::Answer;
+use crate::job::SinkPlan;
+use crate::record::{Column, Kind, Rows};
+use crate::sink::RowLimits;
+
+/// What rows for one sink must look like.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    name: String,
+    kinds: Vec<Kind>,
+    optional: Vec<bool>,
+    keyed: bool,
+    dynamic: bool,
+    names_bytes: usize,
+    limits: RowLimits,
+}
+
+impl Shape {
+    /// The shape that a described sink promises, within what the real sink can hold.
+    pub fn new(plan: &SinkPlan, limits: RowLimits) -> Self {
+        Shape {
+            name: plan.name.clone(),
+            kinds: plan.columns.iter().map(|column| column.kind).collect(),
+            optional: plan.columns.iter().map(|column| column.optional).collect(),
+            keyed: plan.keyed,
+            dynamic: plan.dynamic,
+            names_bytes: plan.columns.iter().map(|column| column.name.len()).sum(),
+            limits,
+        }
+    }
+
+    fn width(&self) -> usize {
+        1 + self.kinds.len()
+    }
+}
+
+/// `Err` says which promise was broken.
+pub fn check(answer: &Answer, records: usize, shapes: &[Shape]) -> Result<(), String> {
+    if answer.rows.len() != shapes.len() {
+        let (found, wanted) = (answer.rows.len(), shapes.len());
+        return Err(format!("it has rows for {found} sinks, where `describe` names {wanted}"));
+    }
+    if let Some((position, _)) = answer.faults.iter().find(|(position, _)| *position as usize >= records) {
+        return Err(format!("a fault is at position {position}, of {records} records"));
+    }
+    for (rows, shape) in answer.rows.iter().zip(shapes) {
+        check_rows(rows, records, shape).map_err(|broken| format!("sink `{}`: {broken}", shape.name))?;
+    }
+    Ok(())
+}
+
+fn check_rows(rows: &Rows, records: usize, shape: &Shape) -> Result<(), String> {
+    if !rows.positions.is_sorted() || rows.positions.last().is_some_and(|&last| last as usize >= records) {
+        return Err(format!("the rows' positions descend, or lie beyond the {records} records"));
+    }
+    let items = rows.len() * shape.width();
+    if rows.cells.len() != items {
+        let (found, width) = (rows.cells.len(), shape.width());
+        return Err(format!("{} rows of a key and {} cells make {items} items, not {found}", rows.len(), width - 1));
+    }
+    check_column(&rows.cells).map_err(|broken| format!("cells: {broken}"))?;
+    for (name, list) in [("absent", &rows.absent), ("deleted", &rows.deleted)] {
+        check_ascending(name, list, items)?;
+        if let Some(item) = list.iter().find(|&&item| !rows.cells.get(item as usize).is_empty()) {
+            return Err(format!("item {item} is both {name} and there"));
+        }
+    }
+    check_ascending("deleted-rows", &rows.deleted_rows, rows.len())?;
+    check_cells(rows, shape)?;
+    check_extra(rows, shape)
+}
+
+fn check_column(column: &Column) -> Result<(), String> {
+    let last = column.ends.last().map_or(0, |&end| end as usize);
+    if !column.ends.is_sorted() || last != column.data.len() {
+        return Err(format!("`ends` descends, or its last is {last} where `data` has {} bytes", column.data.len()));
+    }
+    Ok(())
+}
+
+fn check_ascending(name: &str, list: &[u32], below: usize) -> Result<(), String> {
+    if !list.is_sorted_by(|a, b| a < b) || list.last().is_some_and(|&last| last as usize >= below) {
+        return Err(format!("`{name}` does not ascend, or has a number from {below} on"));
+    }
+    Ok(())
+}
+
+/// Every cell is of its kind, and there unless it may be away. One pass, two fingers in the short lists.
+fn check_cells(rows: &Rows, shape: &Shape) -> Result<(), String> {
+    let (mut absent, mut deleted, mut gone) = (rows.absent.iter().peekable(), rows.deleted.iter().peekable(), rows.deleted_rows.iter().peekable());
+    let ascii = rows.cells.data.is_ascii();
+    let mut item = 0u32;
+    for row in 0..rows.len() as u32 {
+        let whole = gone.next_if_eq(&&row).is_some();
+        if absent.next_if_eq(&&item).is_some() || deleted.next_if_eq(&&item).is_some() {
+            return Err(format!("row {row} has its key among the cells that are absent or deleted"));
+        }
+        if whole && !shape.keyed {
+            return Err(format!("row {row} is deleted, but has no key"));
+        }
+        item += 1;
+        for (column, &kind) in shape.kinds.iter().enumerate() {
+            let is_absent = absent.next_if_eq(&&item).is_some();
+            let is_deleted = deleted.next_if_eq(&&item).is_some();
+            if (is_absent && is_deleted) || (whole && !is_absent) {
+                return Err(format!("row {row}: a cell is absent and deleted at once, or there in a deleted row"));
+            }
+            if is_absent && !whole && !shape.optional[column] {
+                return Err(format!("row {row} lacks column {column}, which is not optional"));
+            }
+            if !is_absent && !is_deleted {
+                check_cell(rows.cells.get(item as usize), kind, ascii).map_err(|b| format!("row {row}, column {column}: {b}"))?;
+            }
+            item += 1;
+        }
+    }
+    Ok(())
+}
+
+#[inline]
+fn check_cell(bytes: &[u8], kind: Kind, ascii: bool) -> Result<(), String> {
+    let fits = match kind {
+        Kind::Bytes => true,
+        Kind::Text => ascii || std::str::from_utf8(bytes).is_ok(),
+        Kind::Int | Kind::Uint | Kind::Float | Kind::Time => bytes.len() == 8,
+        Kind::Bool => matches!(bytes, [0 | 1]),
+    };
+    if fits { Ok(()) } else { Err(format!("{} bytes are no {kind:?}", bytes.len())) }
+}
+
+fn check_extra(rows: &Rows, shape: &Shape) -> Result<(), String> {
+    let extra = &rows.extra;
+    let n = extra.rows.len();
+    if n > 0 && !shape.dynamic {
+        return Err("it has cells in undeclared columns, where `describe` says that there are none".into());
+    }
+    if extra.names.len() != n || extra.values.len() != n || extra.kinds.len() != n {
+        return Err("the lists of `extra` differ in length".into());
+    }
+    check_column(&extra.names).map_err(|broken| format!("names: {broken}"))?;
+    check_column(&extra.values).map_err(|broken| format!("values: {broken}"))?;
+    if !extra.rows.is_sorted() || extra.rows.last().is_some_and(|&last| last as usize >= rows.len()) {
+        return Err("`extra.rows` descends, or names a row that is not there".into());
+    }
+    for i in 0..n {
+        let name = extra.names.get(i);
+        if name.is_empty() || std::str::from_utf8(name).is_err() {
+            return Err(format!("extra cell {i}: its column's name is empty or not UTF-8"));
+        }
+        check_cell(extra.values.get(i), extra.kinds[i], false).map_err(|broken| format!("extra cell {i}: {broken}"))?;
+    }
+    Ok(())
+}
+
+/// Takes out the rows that the sink cannot hold, and says why, by position. A row's cells are there in a checked answer.
+pub fn take_unfit(rows: &mut Rows, shape: &Shape) -> Vec<(u32, String)> {
+    let unfit: Vec<(usize, String)> =
+        (0..rows.len()).filter_map(|row| unfit(rows, row, shape).map(|reason| (row, reason))).collect();
+    if unfit.is_empty() {
+        return Vec::new();
+    }
+    let reasons = unfit.iter().map(|(row, reason)| (rows.positions[*row], reason.clone())).collect();
+    *rows = without(rows, &unfit.iter().map(|(row, _)| *row as u32).collect::<Vec<_>>(), shape.width());
+    reasons
+}
+
+#[inline]
+fn unfit(rows: &Rows, row: usize, shape: &Shape) -> Option<String> {
+    let (first, width, limits) = (row * shape.width(), shape.width(), &shape.limits);
+    let begin = if first == 0 { 0 } else { rows.cells.ends[first - 1] };
+    let row_bytes = (rows.cells.ends[first + width - 1] - begin) as usize + shape.names_bytes;
+    let key_bytes = (rows.cells.ends[first] - begin) as usize;
+    let sink = &shape.name;
+    if shape.keyed && !limits.key_bytes.contains(&key_bytes) {
+        return Some(match key_bytes {
+            0 => format!("sink `{sink}`: the row's key is empty"),
+            _ => format!("sink `{sink}`: the row's key has {key_bytes} bytes, over {}", limits.key_bytes.end()),
+        });
+    }
+    if row_bytes > limits.row_bytes_max {
+        return Some(format!("sink `{sink}`: the row has {row_bytes} bytes, over {}", limits.row_bytes_max));
+    }
+    if row_bytes > limits.cell_bytes_max {
+        let longest = (first + 1..first + width).map(|item| rows.cells.get(item).len()).max().unwrap_or(0);
+        if longest > limits.cell_bytes_max {
+            return Some(format!("sink `{sink}`: a cell has {longest} bytes, over {}", limits.cell_bytes_max));
+        }
+    }
+    let extra = rows.extra.rows.binary_search(&(row as u32)).is_ok().then(|| {
+        let own = (0..rows.extra.rows.len()).filter(|&i| rows.extra.rows[i] == row as u32);
+        own.map(|i| rows.extra.values.get(i).len()).max().unwrap_or(0)
+    });
+    extra.filter(|&n| n > limits.cell_bytes_max).map(|n| format!("sink `{sink}`: a cell has {n} bytes, over {}", limits.cell_bytes_max))
+}
+
+/// The rows but for some, which are rare.
+fn without(rows: &Rows, left_out: &[u32], width: usize) -> Rows {
+    let mut kept = Rows::default();
+    let is_in = |list: &[u32], n: usize| list.binary_search(&(n as u32)).is_ok();
+    for row in (0..rows.len()).filter(|&row| !is_in(left_out, row)) {
+        let number = kept.len() as u32;
+        if is_in(&rows.deleted_rows, row) {
+            kept.deleted_rows.push(number);
+        }
+        for item in row * width..(row + 1) * width {
+            let at = kept.cells.len() as u32;
+            if is_in(&rows.absent, item) {
+                kept.absent.push(at);
+            }
+            if is_in(&rows.deleted, item) {
+                kept.deleted.push(at);
+            }
+            kept.cells.push(rows.cells.get(item));
+        }
+        for i in (0..rows.extra.rows.len()).filter(|&i| rows.extra.rows[i] as usize == row) {
+            kept.extra.rows.push(number);
+            kept.extra.names.push(rows.extra.names.get(i));
+            kept.extra.values.push(rows.extra.values.get(i));
+            kept.extra.kinds.push(rows.extra.kinds[i]);
+        }
+        kept.positions.push(rows.positions[row]);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{ColumnPlan, SinkKind};
+    use crate::record::ExtraCells;
+
+    fn shape(dynamic: bool) -> Shape {
+        let column = |name: &str, kind, optional| ColumnPlan { name: name.into(), kind, optional };
+        let plan = SinkPlan {
+            kind: SinkKind::Hbase,
+            name: "s".into(),
+            place: "s".into(),
+            keyed: true,
+            dynamic,
+            columns: vec![column("f:text", Kind::Text, false), column("f:n", Kind::Uint, true)],
+            exactly_once: false,
+        };
+        Shape::new(&plan, RowLimits { key_bytes: 1..=10, cell_bytes_max: 20, row_bytes_max: 60 })
+    }
+
+    fn column(items: &[&[u8]]) -> Column {
+        let mut column = Column::default();
+        items.iter().for_each(|item| column.push(item));
+        column
+    }
+
+    /// Two rows: `a` with a text and a number, `b` without its number.
+    fn good() -> Answer {
+        let cells = column(&[b"a", b"text", &7u64.to_le_bytes(), b"b", b"more", b""]);
+        let rows = Rows { positions: vec![0, 2], cells, absent: vec![5], ..Rows::default() };
+        Answer { faults: vec![(1, "no".into())], rows: vec![rows] }
+    }
+
+    #[test]
+    fn a_good_answer_passes() {
+        assert_eq!(check(&good(), 3, &[shape(false)]), Ok(()));
+        let mut deleted = good();
+        deleted.rows[0] = Rows {
+            positions: vec![0],
+            cells: column(&[b"a", b"", b""]),
+            absent: vec![1, 2],
+            deleted_rows: vec![0],
+            ..Rows::default()
+        };
+        assert_eq!(check(&deleted, 3, &[shape(false)]), Ok(()));
+        let mut dynamic = good();
+        let (names, values) = (column(&[b"f:x"]), column(&[b"1"]));
+        dynamic.rows[0].extra = ExtraCells { rows: vec![1], names, values, kinds: vec![Kind::Text] };
+        assert_eq!(check(&dynamic, 3, &[shape(true)]), Ok(()));
+    }
+
+    #[test]
+    fn every_broken_promise_is_named() {
+        let cases: &[(&str, fn(&mut Answer))] = &[
+            ("rows for 2 sinks", |a| a.rows.push(Rows::default())),
+            ("rows for 0 sinks", |a| a.rows.clear()),
+            ("a fault is at position 3", |a| a.faults.push((3, String::new()))),
+            ("positions descend", |a| a.rows[0].positions = vec![2, 0]),
+            ("positions descend", |a| a.rows[0].positions = vec![0, 3]),
+            ("make 6 items, not 5", |a| drop(a.rows[0].cells.ends.pop())),
+            ("make 3 items, not 6", |a| drop(a.rows[0].positions.pop())),
+            ("`ends` descends", |a| a.rows[0].cells.ends.swap(0, 1)),
+            ("`ends` descends", |a| a.rows[0].cells.data.push(0)),
+            ("`ends` descends", |a| a.rows[0].cells.ends[5] = u32::MAX),
+            ("`absent` does not ascend", |a| a.rows[0].absent = vec![5, 5]),
+            ("`absent` does not ascend", |a| a.rows[0].absent = vec![6]),
+            ("both absent and there", |a| a.rows[0].absent = vec![2]),
+            ("both deleted and there", |a| a.rows[0].deleted = vec![2]),
+            ("absent and deleted at once", |a| a.rows[0].deleted = vec![5]),
+            ("`deleted-rows` does not ascend", |a| a.rows[0].deleted_rows = vec![2]),
+            ("there in a deleted row", |a| a.rows[0].deleted_rows = vec![0]),
+            ("lacks column 0", |a| {
+                a.rows[0].cells = column(&[b"a", b"", &7u64.to_le_bytes(), b"b", b"more", b""]);
+                a.rows[0].absent = vec![1, 5];
+            }),
+            ("0 bytes are no Uint", |a| a.rows[0].absent.clear()),
+            ("are no Text", |a| a.rows[0].cells.data[1] = 0xff),
+            ("undeclared columns", |a| a.rows[0].extra.rows.push(0)),
+        ];
+        for (words, change) in cases {
+            let mut answer = good();
+            change(&mut answer);
+            let broken = check(&answer, 3, &[shape(false)]).unwrap_err();
+            assert!(broken.contains(words), "{broken:?} lacks {words:?}");
+        }
+    }
+
+    #[test]
+    fn rows_that_the_sink_cannot_hold_are_taken_out_with_a_reason() {
+        let long = [b'x'; 21];
+        let cells = column(&[b"", b"t", b"", b"b", &long, b"", b"c", b"t", b"", b"a very long key", b"t", b""]);
+        let absent = vec![2, 5, 8, 11];
+        let mut rows = Rows { positions: vec![4, 5, 6, 7], cells, absent, ..Rows::default() };
+        let reasons = take_unfit(&mut rows, &shape(false));
+        let words: Vec<_> = reasons.iter().map(|(position, reason)| (*position, reason.as_str())).collect();
+        assert_eq!(
+            words,
+            [
+                (4, "sink `s`: the row's key is empty"),
+                (5, "sink `s`: a cell has 21 bytes, over 20"),
+                (7, "sink `s`: the row's key has 15 bytes, over 10")
+            ]
+        );
+        let cells = column(&[b"c", b"t", b""]);
+        assert_eq!(rows, Rows { positions: vec![6], cells, absent: vec![2], ..Rows::default() });
+    }
+}

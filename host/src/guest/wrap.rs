@@ -1,0 +1,211 @@
+//! What an uploaded file is, and a component made of it if it is a core module that says what it exports. Pure.
+
+use crate::limits;
+use std::ops::Range;
+
+/// Why a file is no job.
+#[derive(Debug, thiserror::Error)]
+pub enum WrapError {
+    /// No bytes.
+    #[error("the file is empty: build the job with `streamhost build` and deploy the file it names")]
+    Empty,
+    /// More bytes than are taken.
+    #[error(
+        "the file has {bytes} bytes, of {} at most: build it with `streamhost build`, which leaves debug information out",
+        limits::COMPONENT_BYTES_MAX
+    )]
+    TooLarge {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// It does not begin as WebAssembly does.
+    #[error("this is {what}, not WebAssembly: build the job with `streamhost build` and deploy the file it names")]
+    NotWasm {
+        /// What it looks like.
+        what: &'static str,
+    },
+    /// WebAssembly of a version that nobody knows.
+    #[error("this is WebAssembly of an unknown version ({version:02x?}): build it with a current toolchain")]
+    Version {
+        /// The four bytes after `\0asm`.
+        version: [u8; 4],
+    },
+    /// It ends, or goes wrong, in the middle.
+    #[error("the WebAssembly file is cut off or damaged at byte {at}: build or copy it again")]
+    Damaged {
+        /// Where.
+        at: usize,
+    },
+    /// A core module without a word about what it exports.
+    #[error(
+        "this core module carries no `component-type` section, so nobody knows what it exports: write the job with the \
+         streamhost SDK (its `#[job]` adds it), or wrap the module into a component of the world `streamhost:job/job`"
+    )]
+    NoComponentType,
+    /// The module cannot be wrapped.
+    #[error("the core module cannot be made a component: {reason}")]
+    Unfit {
+        /// What wit-component said.
+        reason: String,
+    },
+}
+
+/// The two forms of a WebAssembly file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A component; it is taken as it is.
+    Component,
+    /// A core module; it is wrapped.
+    Module,
+}
+
+const MAGIC: &[u8] = b"\0asm";
+const CUSTOM_SECTION: u8 = 0;
+
+/// What a file is, by its first bytes.
+pub fn form(bytes: &[u8]) -> Result<Form, WrapError> {
+    if bytes.is_empty() {
+        return Err(WrapError::Empty);
+    }
+    if bytes.len() > limits::COMPONENT_BYTES_MAX {
+        return Err(WrapError::TooLarge { bytes: bytes.len() });
+    }
+    if !bytes.starts_with(MAGIC) {
+        if MAGIC.starts_with(bytes) {
+            return Err(WrapError::Damaged { at: bytes.len() });
+        }
+        return Err(WrapError::NotWasm { what: looks_like(bytes) });
+    }
+    let Some(version) = bytes.get(4..8) else { return Err(WrapError::Damaged { at: bytes.len() }) };
+    match *version {
+        [1, 0, 0, 0] => Ok(Form::Module),
+        [0x0d, 0, 1, 0] => Ok(Form::Component),
+        [a, b, c, d] => Err(WrapError::Version { version: [a, b, c, d] }),
+        _ => Err(WrapError::Damaged { at: 4 }),
+    }
+}
+
+/// Makes a component of a file: a component passes through, a core module that carries its component type is wrapped.
+/// That the file is sound inside its sections, the compiler says later.
+pub fn wrap(bytes: Vec<u8>) -> Result<Vec<u8>, WrapError> {
+    let form = form(&bytes)?;
+    let typed = names_its_type(&bytes)?;
+    match form {
+        Form::Component => Ok(bytes),
+        Form::Module if !typed => Err(WrapError::NoComponentType),
+        Form::Module => {
+            let mut encoder = wit_component::ComponentEncoder::default();
+            encoder.validate(true).module(&bytes).map_err(unfit)?;
+            encoder.encode().map_err(unfit)
+        }
+    }
+}
+
+/// Walks the sections; true if one of them is a `component-type`.
+fn names_its_type(bytes: &[u8]) -> Result<bool, WrapError> {
+    let mut at = 8;
+    let mut typed = false;
+    while at < bytes.len() {
+        let id = bytes[at];
+        let section = sized(bytes, at + 1).ok_or(WrapError::Damaged { at })?;
+        if id == CUSTOM_SECTION {
+            let name = sized(&bytes[..section.end], section.start).ok_or(WrapError::Damaged { at })?;
+            typed |= bytes[name].starts_with(b"component-type");
+        }
+        at = section.end;
+    }
+    Ok(typed)
+}
+
+/// What follows a length at `at`, if all of it is there.
+fn sized(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let mut length = 0_u64;
+    for (i, &byte) in bytes.get(at..)?.iter().take(5).enumerate() {
+        length |= u64::from(byte & 0x7f) << (7 * i);
+        if byte & 0x80 == 0 {
+            let start = at + i + 1;
+            let end = start.checked_add(usize::try_from(length).ok()?)?;
+            return (end <= bytes.len()).then_some(start..end);
+        }
+    }
+    None
+}
+
+fn looks_like(bytes: &[u8]) -> &'static str {
+    let head = &bytes[..bytes.len().min(1024)];
+    match head {
+        [0x7f, b'E', b'L', b'F', ..] => "a native program or library (ELF)",
+        [0x1f, 0x8b, ..] => "a gzip archive",
+        [b'P', b'K', 3, 4, ..] => "a zip archive",
+        [b'(', ..] => "WebAssembly text",
+        _ if head.starts_with(b"!<arch>") => "a native library archive (.a or .rlib)",
+        _ if head.iter().all(|&b| b >= 0x20 || b.is_ascii_whitespace()) => "text",
+        _ => "some binary file",
+    }
+}
+
+/// The library's error and its causes in one line.
+fn unfit(error: impl std::fmt::Display) -> WrapError {
+    let words = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
+    WrapError::Unfit { reason: words.chars().filter(|c| !c.is_control()).take(500).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CORE: &[u8] = b"\0asm\x01\0\0\0";
+    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    fn joined(parts: &[&[u8]]) -> Vec<u8> {
+        parts.concat()
+    }
+
+    /// A custom section.
+    fn custom(name: &str, data: &[u8]) -> Vec<u8> {
+        let length = 1 + name.len() + data.len();
+        assert!(length < 128, "one byte of length is enough here");
+        joined(&[&[0, length as u8, name.len() as u8], name.as_bytes(), data])
+    }
+
+    #[test]
+    fn a_component_passes_through() {
+        for bytes in [COMPONENT.to_vec(), joined(&[COMPONENT, &custom("name", b"x")])] {
+            assert_eq!(wrap(bytes.clone()).expect("a component"), bytes);
+        }
+    }
+
+    #[test]
+    fn each_wrong_file_gets_its_own_words() {
+        let cases: Vec<(Vec<u8>, &str)> = vec![
+            (vec![], "empty"),
+            (b"\0".to_vec(), "cut off"),
+            (b"\0asm\x01\0".to_vec(), "cut off"),
+            (b"fn main() {}\n".to_vec(), "this is text"),
+            (b"(module)".to_vec(), "WebAssembly text"),
+            (b"\x7fELF\x02".to_vec(), "ELF"),
+            (b"PK\x03\x04".to_vec(), "zip"),
+            (b"!<arch>\n".to_vec(), ".rlib"),
+            (vec![0, 1, 2, 3, 4, 5, 6, 7, 8], "some binary file"),
+            (b"\0asm\x07\0\0\0".to_vec(), "unknown version"),
+            (CORE.to_vec(), "no `component-type` section"),
+            (joined(&[CORE, &custom("name", b"x")]), "no `component-type` section"),
+            (joined(&[CORE, &[1]]), "damaged at byte 8"),
+            (joined(&[CORE, &[1, 5, 0]]), "damaged at byte 8"),
+            (joined(&[CORE, &custom("name", b"x"), &[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]]), "damaged at byte 16"),
+            (joined(&[CORE, &[0, 2, 9, 9]]), "damaged at byte 8"),
+            (joined(&[COMPONENT, &[1, 5, 0]]), "damaged at byte 8"),
+            (joined(&[CORE, &custom("component-type:job", b"nonsense")]), "cannot be made a component"),
+        ];
+        for (bytes, want) in cases {
+            let said = wrap(bytes.clone()).expect_err(want).to_string();
+            assert!(said.contains(want) && !said.contains('\n'), "{bytes:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_huge_file_is_refused_by_its_size() {
+        let bytes = vec![0; limits::COMPONENT_BYTES_MAX + 1];
+        assert!(matches!(wrap(bytes), Err(WrapError::TooLarge { .. })));
+    }
+}

@@ -1,0 +1,125 @@
+//! Puts a host together: the data folder, the supervisor, and for `dev` the embedded servers.
+
+use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
+use crate::config::Config;
+use crate::dev::broker::{self, Broker};
+use crate::dev::tables::{self, Tables};
+use crate::job::status::{Deployed, DeployRequest, Deployment, JobStatus, Jobs, Refusal};
+use crate::pipeline::Stop;
+use crate::supervisor::{Place, Supervisor};
+use fjall::Database;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The host that the binary runs.
+pub struct RealHost;
+
+impl Host for RealHost {
+    fn serve(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError> {
+        let db = open(&config.data_dir)?;
+        let supervisor = Supervisor::open(&db, &config.data_dir, place(config)?)?;
+        Ok(Arc::new(Running { supervisor, embedded: Mutex::default() }))
+    }
+
+    fn dev(&self, mut config: Config, addresses: DevAddresses) -> Result<Dev, HostError> {
+        let db = open(&config.data_dir)?;
+        let in_use = |what: &str, at, e: std::io::Error| {
+            format!("the {what} cannot listen on {at}: {e}; choose another port with --{what}-port, 0 for a free one")
+        };
+        let broker = Broker::open(&db, broker::Settings::default())?;
+        let broker = broker.listen(addresses.kafka).map_err(|e| in_use("kafka", addresses.kafka, e))?;
+        let tables = Tables::open(&db)?;
+        let tables = tables.listen(addresses.hbase).map_err(|e| in_use("hbase", addresses.hbase, e))?;
+        let addresses = DevAddresses { kafka: broker.address(), hbase: tables.address() };
+        config.kafka.brokers = addresses.kafka.to_string();
+        config.hbase.address = addresses.hbase.to_string();
+        let supervisor = Supervisor::open(&db, &config.data_dir, place(&config)?)?;
+        let embedded = Mutex::new(Some((broker, tables)));
+        Ok(Dev { engine: Arc::new(Running { supervisor, embedded }), addresses })
+    }
+}
+
+fn open(folder: &Path) -> Result<Database, HostError> {
+    let store = folder.join("store");
+    std::fs::create_dir_all(&store).map_err(|e| format!("the data folder {} cannot be made: {e}", folder.display()))?;
+    Database::builder(&store).open().map_err(|error| {
+        let folder = folder.display();
+        match error {
+            fjall::Error::Locked => {
+                format!("the data folder {folder} is in use by another streamhost: stop it, or choose another folder")
+            }
+            error => format!("the data folder {folder} cannot be opened: {error}"),
+        }
+        .into()
+    })
+}
+
+fn place(config: &Config) -> Result<Place, HostError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let faults = config.kafka.check();
+    if !faults.is_empty() {
+        return Err(faults.join("; ").into());
+    }
+    Ok(Place {
+        kafka: config.kafka.clone(),
+        hbase: config.hbase.clone(),
+        lanes: config.lanes.unwrap_or(cores),
+        limits: config.limits,
+    })
+}
+
+/// A supervisor, and the servers beside it.
+struct Running {
+    supervisor: Arc<Supervisor>,
+    embedded: Mutex<Option<(broker::Listening, tables::Listening)>>,
+}
+
+impl Engine for Running {
+    fn stop(&self) {
+        self.supervisor.close(Stop::Drain);
+        let embedded = self.embedded.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((broker, tables)) = embedded {
+            broker.stop();
+            tables.stop();
+        }
+    }
+}
+
+/// All calls go to the supervisor.
+impl Jobs for Running {
+    fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {
+        self.supervisor.deploy(component, request)
+    }
+
+    fn list(&self) -> Vec<JobStatus> {
+        self.supervisor.list()
+    }
+
+    fn status(&self, job: &str) -> Result<JobStatus, Refusal> {
+        self.supervisor.status(job)
+    }
+
+    fn history(&self, job: &str) -> Result<Vec<Deployment>, Refusal> {
+        self.supervisor.history(job)
+    }
+
+    fn rollback(&self, job: &str, version: Option<u64>) -> Result<Deployed, Refusal> {
+        self.supervisor.rollback(job, version)
+    }
+
+    fn pause(&self, job: &str) -> Result<JobStatus, Refusal> {
+        self.supervisor.pause(job)
+    }
+
+    fn resume(&self, job: &str) -> Result<JobStatus, Refusal> {
+        self.supervisor.resume(job)
+    }
+
+    fn undeploy(&self, job: &str) -> Result<(), Refusal> {
+        self.supervisor.undeploy(job)
+    }
+
+    fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal> {
+        self.supervisor.logs(job, after)
+    }
+}

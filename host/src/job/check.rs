@@ -1,0 +1,383 @@
+//! From what a component says of itself to a plan that cannot be wrong; all faults are told at once. Pure.
+
+use super::settings::Settings;
+use super::{ColumnPlan, JobPlan, SinkKind, SinkPlan, SourceKind, SourcePlan, names};
+use crate::limits;
+use crate::record::Kind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A job as its component describes it, unchecked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawJob {
+    /// Its name.
+    pub name: String,
+    /// The interval of its batches in milliseconds.
+    pub every_ms: Option<u64>,
+    /// Its sources.
+    pub sources: Vec<RawSource>,
+    /// Its sinks.
+    pub sinks: Vec<RawSink>,
+}
+
+/// A source as its component describes it, unchecked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawSource {
+    /// Its kind.
+    pub kind: SourceKind,
+    /// The topic.
+    pub name: String,
+}
+
+/// A sink as its component describes it, unchecked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawSink {
+    /// Its kind.
+    pub kind: SinkKind,
+    /// The table or topic.
+    pub name: String,
+    /// Rows have keys.
+    pub keyed: bool,
+    /// Rows may have columns that are not declared.
+    pub dynamic: bool,
+    /// The declared columns.
+    pub columns: Vec<RawColumn>,
+    /// One transaction a batch.
+    pub exactly_once: bool,
+}
+
+/// A column as its component describes it, unchecked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawColumn {
+    /// HBase: `family:qualifier`; else a field, or empty for the whole value.
+    pub name: String,
+    /// What its cells hold.
+    pub kind: Kind,
+    /// Some rows may lack it.
+    pub optional: bool,
+}
+
+/// What is wrong with a job or with how it is to be deployed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JobFault {
+    /// The job's name cannot be.
+    #[error("the job's name `{name}` cannot be: {reason}; give it another with --name")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The batch interval is too long.
+    #[error("batches every {every_ms} ms: an interval is {} at most", humantime::format_duration(limits::EVERY_MAX))]
+    Every {
+        /// What the job says.
+        every_ms: u64,
+    },
+    /// Nothing to read, or nothing to write.
+    #[error("the job has no {role}: it needs one at least")]
+    NoPlace {
+        /// `source` or `sink`.
+        role: &'static str,
+    },
+    /// Too many sources and sinks.
+    #[error("the job has {count} sources and sinks, of {} at most: split it", limits::PLACES_MAX)]
+    TooManyPlaces {
+        /// How many.
+        count: usize,
+    },
+    /// A source's or sink's name cannot be.
+    #[error("the {role} name `{name}` cannot be: {reason}")]
+    PlaceName {
+        /// `source` or `sink`.
+        role: &'static str,
+        /// The name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// Two sources or two sinks have one name.
+    #[error(
+        "two {role}s are called `{name}`: give each its own name, so that --set {role}.NAME=… knows which is meant"
+    )]
+    NameTwice {
+        /// `source` or `sink`.
+        role: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Where a source reads or a sink writes cannot be.
+    #[error("{role} `{name}`: there is no {what} `{place}`: {reason}; name another with --set {role}.{name}=…")]
+    Place {
+        /// `source` or `sink`.
+        role: &'static str,
+        /// What the job calls it.
+        name: String,
+        /// `topic` or `table`.
+        what: &'static str,
+        /// The topic or table.
+        place: String,
+        /// Why it cannot be.
+        reason: String,
+    },
+    /// Two sources read, or two sinks write, the same.
+    #[error("{role}s `{first}` and `{second}` both are `{place}`: one of the two must go, or be set to another place")]
+    PlaceTwice {
+        /// `source` or `sink`.
+        role: &'static str,
+        /// The first one's name.
+        first: String,
+        /// The second one's name.
+        second: String,
+        /// The topic or table.
+        place: String,
+    },
+    /// A topic is read and written.
+    #[error(
+        "the job reads topic `{topic}`, and its {writer} go there too, which would never end: set one of them to another topic"
+    )]
+    Loop {
+        /// The topic.
+        topic: String,
+        /// What goes there, in the plural.
+        writer: String,
+    },
+    /// Dead letters and rows would be mixed.
+    #[error("topic `{topic}` is sink `{sink}`'s and the dead letters' too: set one of them to another topic")]
+    DeadLettersInSink {
+        /// The topic.
+        topic: String,
+        /// The sink.
+        sink: String,
+    },
+    /// A setting names a source or sink that the job does not have.
+    #[error("`{role}.{name}` names no {role} of this job: it has {known}")]
+    NoSuchPlace {
+        /// `source` or `sink`.
+        role: &'static str,
+        /// The name in the setting.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// A place was set for a sink that has none.
+    #[error("`sink.{name}` cannot be set: sink `{name}` writes to standard output")]
+    NoPlaceToSet {
+        /// The sink.
+        name: String,
+    },
+    /// The consumer group is one of the host's own.
+    #[error("`group={group}`: groups that begin with `streamhost.` are the host's own; take another name")]
+    Group {
+        /// The group.
+        group: String,
+    },
+    /// Too many columns.
+    #[error("sink `{sink}` has {count} columns, of {} at most", limits::COLUMNS_MAX)]
+    TooManyColumns {
+        /// The sink.
+        sink: String,
+        /// How many.
+        count: usize,
+    },
+    /// A column's name cannot be.
+    #[error("sink `{sink}`, column `{column}`: {reason}")]
+    Column {
+        /// The sink.
+        sink: String,
+        /// The column.
+        column: String,
+        /// Why.
+        reason: String,
+    },
+    /// Two columns have one name.
+    #[error("sink `{sink}` has two columns `{column}`")]
+    ColumnTwice {
+        /// The sink.
+        sink: String,
+        /// The column.
+        column: String,
+    },
+    /// A raw column is not alone.
+    #[error("sink `{sink}` has a column without a name, which is the whole value: then it can have no other columns")]
+    RawNotAlone {
+        /// The sink.
+        sink: String,
+    },
+    /// Rows of a table need keys.
+    #[error("sink `{sink}`: rows of an HBase table need a key: mark one field with #[row(key)]")]
+    Keyless {
+        /// The sink.
+        sink: String,
+    },
+    /// Exactly-once where it cannot be.
+    #[error("sink `{sink}` asks for exactly-once transactions, which Kafka alone has: HBase rows need none")]
+    ExactlyOnce {
+        /// The sink.
+        sink: String,
+    },
+}
+
+/// Proves a described job under the settings of its deployment. `name_override` is what `--name` says.
+pub fn check(raw: RawJob, name_override: Option<&str>, settings: &Settings) -> Result<JobPlan, Vec<JobFault>> {
+    let mut faults = Vec::new();
+    let name = name_override.unwrap_or(&raw.name).to_owned();
+    if let Err(reason) = names::job(&name) {
+        faults.push(JobFault::Name { name: name.clone(), reason });
+    }
+    let every = settings.every.unwrap_or(Duration::from_millis(raw.every_ms.unwrap_or(0)));
+    if every > limits::EVERY_MAX {
+        faults.push(JobFault::Every { every_ms: raw.every_ms.unwrap_or(0) });
+    }
+    let count = raw.sources.len() + raw.sinks.len();
+    if count > limits::PLACES_MAX {
+        return Err(vec![JobFault::TooManyPlaces { count }]); // the rest could fill pages
+    }
+    let sources = raw.sources.into_iter().map(|source| source_plan(source, settings)).collect::<Vec<_>>();
+    let sinks = raw.sinks.into_iter().map(|sink| sink_plan(sink, settings, &mut faults)).collect::<Vec<_>>();
+    check_places("source", sources.iter().map(|s| (&*s.name, "topic", &*s.place)), &settings.sources, &mut faults);
+    check_places("sink", sinks.iter().map(|s| (&*s.name, what(s.kind), &*s.place)), &settings.sinks, &mut faults);
+    for sink in &sinks {
+        if sink.kind == SinkKind::Console && settings.sinks.contains_key(&sink.name) {
+            faults.push(JobFault::NoPlaceToSet { name: sink.name.clone() });
+        }
+    }
+    check_ways(&name, &sources, &sinks, settings, &mut faults);
+    if faults.is_empty() { Ok(JobPlan { name, every, sources, sinks }) } else { Err(faults) }
+}
+
+fn source_plan(raw: RawSource, settings: &Settings) -> SourcePlan {
+    let place = settings.sources.get(&raw.name).unwrap_or(&raw.name).clone();
+    SourcePlan { kind: raw.kind, name: raw.name, place }
+}
+
+fn sink_plan(raw: RawSink, settings: &Settings, faults: &mut Vec<JobFault>) -> SinkPlan {
+    let sink = &raw.name;
+    if raw.kind == SinkKind::Hbase && !raw.keyed {
+        faults.push(JobFault::Keyless { sink: sink.clone() });
+    }
+    if raw.kind != SinkKind::Kafka && raw.exactly_once {
+        faults.push(JobFault::ExactlyOnce { sink: sink.clone() });
+    }
+    check_columns(&raw, faults);
+    let place = settings.sinks.get(sink).unwrap_or(sink).clone();
+    let plan = |c: RawColumn| ColumnPlan { name: c.name, kind: c.kind, optional: c.optional };
+    SinkPlan {
+        kind: raw.kind,
+        name: raw.name,
+        place,
+        keyed: raw.keyed,
+        dynamic: raw.dynamic,
+        columns: raw.columns.into_iter().map(plan).collect(),
+        exactly_once: raw.exactly_once,
+    }
+}
+
+fn check_columns(raw: &RawSink, faults: &mut Vec<JobFault>) {
+    let sink = &raw.name;
+    if raw.columns.len() > limits::COLUMNS_MAX {
+        faults.push(JobFault::TooManyColumns { sink: sink.clone(), count: raw.columns.len() });
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    for column in &raw.columns {
+        let judged = match raw.kind {
+            SinkKind::Hbase => names::hbase_column(&column.name),
+            SinkKind::Kafka | SinkKind::Console if column.name.is_empty() => {
+                if raw.columns.len() > 1 || raw.dynamic {
+                    faults.push(JobFault::RawNotAlone { sink: sink.clone() });
+                    return;
+                }
+                Ok(())
+            }
+            SinkKind::Kafka | SinkKind::Console => names::field(&column.name),
+        };
+        if let Err(reason) = judged {
+            faults.push(JobFault::Column { sink: sink.clone(), column: column.name.clone(), reason });
+        }
+        if !seen.insert(&column.name) {
+            faults.push(JobFault::ColumnTwice { sink: sink.clone(), column: column.name.clone() });
+        }
+    }
+}
+
+/// What a sink's place is called; empty where there is none.
+fn what(kind: SinkKind) -> &'static str {
+    match kind {
+        SinkKind::Hbase => "table",
+        SinkKind::Kafka => "topic",
+        SinkKind::Console => "",
+    }
+}
+
+/// Names and places of all sources or of all sinks: (name, what its place is, place).
+fn check_places<'a>(
+    role: &'static str,
+    all: impl Iterator<Item = (&'a str, &'static str, &'a str)> + Clone,
+    set: &BTreeMap<String, String>,
+    faults: &mut Vec<JobFault>,
+) {
+    let mut by_name = BTreeSet::new();
+    let mut by_place = BTreeMap::new();
+    for (name, what, place) in all.clone() {
+        if let Err(reason) = names::place(name) {
+            faults.push(JobFault::PlaceName { role, name: name.to_owned(), reason });
+            continue; // its place is judged once its name can be said
+        }
+        if !by_name.insert(name) {
+            faults.push(JobFault::NameTwice { role, name: name.to_owned() });
+            continue;
+        }
+        let judged = match what {
+            "table" => names::table(place),
+            "topic" => names::topic(place),
+            _ => continue,
+        };
+        if let Err(reason) = judged {
+            let (name, place) = (name.to_owned(), place.to_owned());
+            faults.push(JobFault::Place { role, name, what, place, reason });
+        } else if let Some(first) = by_place.insert((what, place), name) {
+            let (first, second, place) = (first.to_owned(), name.to_owned(), place.to_owned());
+            faults.push(JobFault::PlaceTwice { role, first, second, place });
+        }
+    }
+    if all.clone().next().is_none() {
+        faults.push(JobFault::NoPlace { role });
+    }
+    for name in set.keys().filter(|name| !by_name.contains(name.as_str())) {
+        let known = by_name.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        faults.push(JobFault::NoSuchPlace { role, name: name.clone(), known });
+    }
+}
+
+/// Where the job's topics and groups would run into each other.
+fn check_ways(job: &str, sources: &[SourcePlan], sinks: &[SinkPlan], settings: &Settings, faults: &mut Vec<JobFault>) {
+    let reads = |topic: &str| sources.iter().any(|source| source.place == topic);
+    let letters = settings.dead_letter_topic(job);
+    for sink in sinks.iter().filter(|sink| sink.kind == SinkKind::Kafka) {
+        if reads(&sink.place) {
+            let writer = format!("rows for sink `{}`", sink.name);
+            faults.push(JobFault::Loop { topic: sink.place.clone(), writer });
+        }
+        if sink.place == letters {
+            faults.push(JobFault::DeadLettersInSink { topic: letters.clone(), sink: sink.name.clone() });
+        }
+    }
+    if reads(&letters) {
+        faults.push(JobFault::Loop { topic: letters, writer: "dead letters".to_owned() });
+    }
+    let group = settings.group_of(job);
+    if settings.group.is_some() && group.starts_with("streamhost.") && group != format!("streamhost.{job}") {
+        faults.push(JobFault::Group { group });
+    }
+}
+
+/// All of them in one line.
+pub fn in_words<F: std::fmt::Display>(faults: &[F]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -1,0 +1,153 @@
+use super::*;
+use crate::job::settings::JobLimits;
+
+fn column(name: &str) -> RawColumn {
+    RawColumn { name: name.to_owned(), kind: Kind::Text, optional: false }
+}
+
+fn sink(kind: SinkKind, name: &str, columns: &[&str]) -> RawSink {
+    RawSink {
+        kind,
+        name: name.to_owned(),
+        keyed: kind == SinkKind::Hbase,
+        dynamic: false,
+        columns: columns.iter().map(|name| column(name)).collect(),
+        exactly_once: false,
+    }
+}
+
+fn source(name: &str) -> RawSource {
+    RawSource { kind: SourceKind::Kafka, name: name.to_owned() }
+}
+
+fn clicks() -> RawJob {
+    RawJob {
+        name: "clicks".to_owned(),
+        every_ms: Some(10_000),
+        sources: vec![source("clicks")],
+        sinks: vec![sink(SinkKind::Hbase, "clicks", &["f:a", "f:b"])],
+    }
+}
+
+fn with(set: &[(&str, &str)]) -> Settings {
+    let pairs = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Settings::parse(&pairs, JobLimits::default()).expect("the settings themselves are good")
+}
+
+#[test]
+fn a_good_job_becomes_a_plan() {
+    let plan = check(clicks(), None, &with(&[])).expect("good");
+    assert_eq!(plan.name, "clicks");
+    assert_eq!(plan.every, Duration::from_secs(10));
+    assert_eq!(plan.sources[0].place, "clicks");
+    assert_eq!(plan.sinks[0].columns[1].name, "f:b");
+
+    let set = with(&[("source.clicks", "clicks.v2"), ("sink.clicks", "ns:clicks"), ("every", "0")]);
+    let plan = check(clicks(), Some("other"), &set).expect("good");
+    assert_eq!((plan.name.as_str(), plan.every), ("other", Duration::ZERO));
+    assert_eq!((plan.sources[0].name.as_str(), plan.sources[0].place.as_str()), ("clicks", "clicks.v2"));
+    assert_eq!((plan.sinks[0].name.as_str(), plan.sinks[0].place.as_str()), ("clicks", "ns:clicks"));
+}
+
+#[test]
+fn what_may_be_is_let_through() {
+    let raw = |sinks| RawJob { sinks, ..clicks() };
+    let cases = [
+        raw(vec![sink(SinkKind::Kafka, "out", &[""])]),
+        raw(vec![sink(SinkKind::Console, "rows", &["a", "b"]), sink(SinkKind::Hbase, "t", &["f:"])]),
+        raw(vec![RawSink { exactly_once: true, keyed: true, ..sink(SinkKind::Kafka, "out", &["a"]) }]),
+        raw(vec![RawSink { dynamic: true, ..sink(SinkKind::Hbase, "t", &[]) }]),
+        raw(vec![sink(SinkKind::Hbase, "a", &["f:a"]), sink(SinkKind::Kafka, "b", &["f:a"])]),
+        RawJob { every_ms: None, ..clicks() },
+        RawJob { every_ms: Some(86_400_000), ..clicks() },
+    ];
+    for raw in cases {
+        assert!(check(raw.clone(), None, &with(&[])).is_ok(), "{raw:?}: {:?}", check(raw.clone(), None, &with(&[])));
+    }
+}
+
+#[test]
+fn each_fault_is_found_and_says_what() {
+    type Spoil = fn(&mut RawJob);
+    let cases: &[(Spoil, &str)] = &[
+        (|j| j.name = "Clicks!".to_owned(), "job's name `Clicks!`"),
+        (|j| j.name = String::new(), "job's name ``"),
+        (|j| j.every_ms = Some(86_400_001), "1day at most"),
+        (|j| j.every_ms = Some(u64::MAX), "1day at most"),
+        (|j| j.sources.clear(), "no source"),
+        (|j| j.sinks.clear(), "no sink"),
+        (|j| j.sources = (0..40).map(|i| source(&format!("t{i}"))).collect(), "41 sources and sinks"),
+        (|j| j.sources.push(source("clicks")), "two sources are called `clicks`"),
+        (|j| j.sinks.push(sink(SinkKind::Console, "clicks", &["a"])), "two sinks are called `clicks`"),
+        (|j| j.sources[0].name = "a b".to_owned(), "source name `a b`"),
+        (|j| j.sources[0].name = "a:b".to_owned(), "no topic `a:b`"),
+        (|j| j.sinks[0].name = "a:b:c".to_owned(), "no table `a:b:c`"),
+        (|j| j.sinks[0].columns[0].name = "fa".to_owned(), "column `fa`: an HBase column is `family:qualifier`"),
+        (|j| j.sinks[0].columns[0].name = String::new(), "column ``: it is empty"),
+        (|j| j.sinks[0].columns[1].name = "f:a".to_owned(), "two columns `f:a`"),
+        (|j| j.sinks[0].keyed = false, "need a key"),
+        (|j| j.sinks[0].exactly_once = true, "exactly-once"),
+        (|j| j.sinks[0].columns = (0..1001).map(|i| column(&format!("f:{i}"))).collect(), "1001 columns, of 1000"),
+        (|j| j.sinks[0] = sink(SinkKind::Kafka, "out", &["", "a"]), "can have no other columns"),
+        (
+            |j| j.sinks[0] = RawSink { dynamic: true, ..sink(SinkKind::Kafka, "out", &[""]) },
+            "can have no other columns",
+        ),
+        (|j| j.sinks[0] = sink(SinkKind::Kafka, "out", &["a\n"]), "control characters"),
+        (|j| j.sinks[0] = sink(SinkKind::Kafka, "clicks", &["a"]), "never end"),
+        (|j| j.sinks[0] = sink(SinkKind::Kafka, "clicks.dead-letters", &["a"]), "dead letters' too"),
+        (|j| j.sources[0] = source("clicks.dead-letters"), "its dead letters go there too"),
+    ];
+    for (spoil, want) in cases {
+        let mut raw = clicks();
+        spoil(&mut raw);
+        let faults = check(raw, None, &with(&[])).expect_err(want);
+        assert_eq!(faults.len(), 1, "{want}: {faults:?}");
+        assert!(faults[0].to_string().contains(want), "{want}: {}", faults[0]);
+    }
+}
+
+#[test]
+fn settings_that_do_not_fit_the_job_are_faults() {
+    let cases: &[(&[(&str, &str)], &str)] = &[
+        (&[("source.klicks", "x")], "`source.klicks` names no source of this job: it has `clicks`"),
+        (&[("sink.x", "y")], "`sink.x` names no sink of this job: it has `clicks`, `log`"),
+        (&[("sink.log", "y")], "standard output"),
+        (&[("source.clicks", "a:b")], "no topic `a:b`"),
+        (&[("sink.clicks", "a:b:c")], "no table `a:b:c`"),
+        (&[("dead-letters", "clicks")], "never end"),
+        (&[("group", "streamhost.clicks.out")], "the host's own"),
+    ];
+    for (set, want) in cases {
+        let mut raw = clicks();
+        raw.sinks.push(sink(SinkKind::Console, "log", &["a"]));
+        let faults = check(raw, None, &with(set)).expect_err(want);
+        assert_eq!(faults.len(), 1, "{want}: {faults:?}");
+        assert!(faults[0].to_string().contains(want), "{want}: {}", faults[0]);
+    }
+    assert!(check(clicks(), None, &with(&[("group", "streamhost.clicks")])).is_ok(), "its own usual name may be said");
+}
+
+#[test]
+fn two_sources_cannot_be_set_to_one_topic() {
+    let raw = RawJob { sources: vec![source("a"), source("b")], ..clicks() };
+    assert!(check(raw.clone(), None, &with(&[])).is_ok());
+    let faults = check(raw, None, &with(&[("source.a", "x"), ("source.b", "x")])).expect_err("one topic");
+    assert_eq!(
+        in_words(&faults),
+        "sources `a` and `b` both are `x`: one of the two must go, or be set to another place"
+    );
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let raw = RawJob {
+        name: "X".to_owned(),
+        sources: vec![],
+        sinks: vec![sink(SinkKind::Hbase, "t", &["a", "b"])],
+        every_ms: None,
+    };
+    let faults = check(raw, None, &with(&[])).expect_err("four faults");
+    assert_eq!(faults.len(), 4, "{faults:?}");
+    assert_eq!(in_words(&faults).matches("; ").count(), 4, "one of them has a `; ` of its own");
+}

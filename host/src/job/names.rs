@@ -1,0 +1,154 @@
+//! What the names of jobs, topics, tables and columns may be, and the nearest known word to a mistyped one. Pure.
+
+use crate::limits;
+
+/// A job's name: lower-case letters, digits, `-` and `_`; 1 to 64 of them.
+pub fn job(name: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    match name {
+        "" => Err("it is empty".to_owned()),
+        _ if name.len() > 64 => Err(format!("it has {} characters, of 64 at most", name.chars().count())),
+        _ if !name.chars().all(fits) => Err("only lower-case letters, digits, `-` and `_` may be in it".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// A Kafka topic's name, by Kafka's rules.
+pub fn topic(name: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    match name {
+        "" => Err("it is empty".to_owned()),
+        "." | ".." => Err("Kafka has no topics of this name".to_owned()),
+        _ if name.len() > 249 => Err(format!("it has {} bytes, of 249 at most", name.len())),
+        _ if !name.chars().all(fits) => {
+            Err("only ASCII letters, digits, `.`, `_` and `-` may be in a topic's name".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An HBase table's name with or without its namespace, `NAMESPACE:TABLE`, by HBase's rules.
+pub fn table(name: &str) -> Result<(), String> {
+    let (namespace, table) = name.split_once(':').unwrap_or(("default", name));
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if table.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    if namespace.is_empty() || !namespace.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return Err("its namespace (before the `:`) must be ASCII letters, digits and `_`".to_owned());
+    }
+    if name.len() > 255 {
+        return Err(format!("it has {} bytes, of 255 at most", name.len()));
+    }
+    if table.starts_with(['.', '-']) || !table.chars().all(fits) {
+        return Err("only ASCII letters, digits, `.`, `_` and `-` may be in a table's name, \
+                    and it begins with a letter, a digit or `_`"
+            .to_owned());
+    }
+    Ok(())
+}
+
+/// A consumer group's name.
+pub fn group(name: &str) -> Result<(), String> {
+    match name {
+        _ if name.trim().is_empty() => Err("it is empty".to_owned()),
+        _ if name.len() > 255 => Err(format!("it has {} bytes, of 255 at most", name.len())),
+        _ if name.chars().any(char::is_control) => Err("it has control characters".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// The name of a source or sink as a job calls it: what `--set source.NAME=…` can say.
+pub fn place(name: &str) -> Result<(), String> {
+    match name {
+        "" => Err("it is empty".to_owned()),
+        _ if name.len() > 255 => Err(format!("it has {} bytes, of 255 at most", name.len())),
+        _ if name.contains('=') || name.chars().any(|c| c.is_control() || c.is_whitespace()) => {
+            Err("spaces, control characters and `=` may not be in it".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A field's name.
+pub fn field(name: &str) -> Result<(), String> {
+    match name {
+        "" => Err("it is empty".to_owned()),
+        _ if name.len() > limits::COLUMN_NAME_BYTES_MAX => {
+            Err(format!("it has {} bytes, of {} at most", name.len(), limits::COLUMN_NAME_BYTES_MAX))
+        }
+        _ if name.chars().any(char::is_control) => Err("it has control characters".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// An HBase column, `family:qualifier`, by HBase's rules. The qualifier may be empty.
+pub fn hbase_column(name: &str) -> Result<(), String> {
+    field(name)?;
+    let Some((family, _)) = name.split_once(':') else {
+        return Err("an HBase column is `family:qualifier`".to_owned());
+    };
+    match family {
+        "" => Err("its family (before the `:`) is empty".to_owned()),
+        _ if family.len() > 127 => Err("its family (before the `:`) has more than 127 bytes".to_owned()),
+        _ if family.starts_with('.') || family.contains(['/', '\\']) => {
+            Err("its family may neither begin with `.` nor have `/` or `\\` in it".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The known word that was probably meant.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let far = 1 + word.chars().count() / 4;
+    known
+        .into_iter()
+        .map(|k| (strsim::damerau_levenshtein(&word.to_lowercase(), k), k))
+        .filter(|(distance, _)| *distance <= far)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, k)| k)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_judged_as_the_servers_do() {
+        type Rule = fn(&str) -> Result<(), String>;
+        let long = "x".repeat(300);
+        let cases: [(Rule, &[&str], &[&str]); 6] = [
+            (job, &["a", "clicks-2", "a_b", "0"], &["", "Clicks", "a b", "a.b", "ä", &long]),
+            (topic, &["a", "A.b_c-9", "..."], &["", ".", "..", "a b", "a/b", "a:b", "ü", &long]),
+            (table, &["t", "ns:t", "a.b-c", "_t"], &["", ":t", "ns:", "n-s:t", ".t", "-t", "a:b:c", "a b", &long]),
+            (group, &["streamhost.clicks", "my group"], &["", "  ", "a\nb", &long]),
+            (place, &["clicks", "ns:t"], &["", "a b", "a=b", "a\tb", &long]),
+            (hbase_column, &["f:q", "f:", "f:a:b"], &["", "f", ":q", ".f:q", "a/b:q", "f:q\n"]),
+        ];
+        for (rule, good, bad) in cases {
+            for name in good {
+                assert_eq!(rule(name), Ok(()), "{name:?}");
+            }
+            for name in bad {
+                assert!(rule(name).is_err(), "{name:?} was taken");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slip_finds_its_word_and_nonsense_finds_none() {
+        let known = ["every", "dead-letters", "on-error"];
+        let cases = [
+            ("evry", Some("every")),
+            ("Every", Some("every")),
+            ("dead-leters", Some("dead-letters")),
+            ("dead_letters", Some("dead-letters")),
+            ("on-eror", Some("on-error")),
+            ("zzz", None),
+            ("", None),
+        ];
+        for (word, want) in cases {
+            assert_eq!(nearest(word, known), want, "{word}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The host: Kafka to HBase through WebAssembly functions that are swapped without a restart.
+//!
+//! ```text
+//!            ┌──────── one job = one pipeline, batch after batch ────────┐
+//! Kafka ─► source ─► batch ─► guest: transform ─► plan ─► sink ─► HBase, Kafka, console
+//!             ▲                                            │
+//!             └───────── checkpoint: offsets, counts ◄─────┘
+//! control API ─► registry of deployed versions ─► supervisor: starts, swaps, watches pipelines
+//! ```
+//! Modules in the order of the data's way; a room knows `record` and its own trait, never its neighbour.
+
+pub mod record;
+pub mod limits;
+pub mod clock;
+pub mod job;
+pub mod kafka;
+pub mod source;
+pub mod batch;
+pub mod guest;
+pub mod sink;
+pub mod checkpoint;
+pub mod pipeline;
+pub mod registry;
+pub mod supervisor;
+pub mod config;
+pub mod control;
+pub mod cli;
+pub mod dev;
+pub mod hosting;

@@ -1,0 +1,247 @@
+//! Every bound of the host in one place, and how they fit together. Units end the names.
+
+use std::time::Duration;
+
+/// Records in one call of the guest. From 100 on the call itself no longer counts; more only makes bisecting longer.
+pub const CHUNK_RECORDS_MAX: usize = 4096;
+/// Bytes of keys and values in one call of the guest; one longer record is a chunk of its own.
+pub const CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Records in one batch.
+pub const BATCH_RECORDS_MAX: usize = 100_000;
+/// Bytes of keys and values in one batch.
+pub const BATCH_BYTES_MAX: usize = 16 << 20;
+/// Batches of a job that are under way at once: one is gathered and run, one waits, one is in the sinks.
+pub const BATCHES_IN_FLIGHT_MAX: usize = 3;
+/// Bytes that the Kafka client fetches ahead for one job.
+pub const FETCH_AHEAD_BYTES_MAX: usize = 32 << 20;
+/// The longest one may wait for records before looking at what else is to do.
+pub const FETCH_WAIT: Duration = Duration::from_millis(50);
+
+/// A guest's linear memory, unless `limits.memory` says otherwise.
+pub const GUEST_MEMORY_BYTES_DEFAULT: usize = 64 << 20;
+/// The most that `limits.memory` may say.
+pub const GUEST_MEMORY_BYTES_MAX: usize = 1 << 30;
+/// One call of the guest, unless `limits.time` says otherwise. Each half of a bisected chunk gets it anew.
+pub const GUEST_TIME_DEFAULT: Duration = Duration::from_secs(2);
+/// The most that `limits.time` may say.
+pub const GUEST_TIME_MAX: Duration = Duration::from_secs(600);
+/// How exactly a guest's time is kept.
+pub const EPOCH: Duration = Duration::from_millis(10);
+/// Bytes that one call may answer, all columns together.
+pub const GUEST_OUTPUT_BYTES_MAX: usize = 120 << 20;
+/// Records set aside in one batch because the guest broke on them (not by its `Err`). Beyond it the version is at fault.
+pub const BROKEN_RECORDS_PER_BATCH_MAX: usize = 100;
+/// Lines that a guest may log for one batch and lane.
+pub const LOG_LINES_PER_BATCH_MAX: usize = 100;
+/// Bytes of one logged line.
+pub const LOG_LINE_BYTES_MAX: usize = 2048;
+/// Bytes of a reason in a dead letter.
+pub const REASON_BYTES_MAX: usize = 2048;
+/// Lines kept of each job's log.
+pub const LOG_LINES_KEPT_MAX: usize = 1000;
+
+/// A component that is uploaded.
+pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+/// Jobs of one host.
+pub const JOBS_MAX: usize = 64;
+/// Sources and sinks of one job.
+pub const PLACES_MAX: usize = 32;
+/// Columns of one sink.
+pub const COLUMNS_MAX: usize = 1000;
+/// Deployments that a job's history keeps; older ones are forgotten with their components.
+pub const HISTORY_MAX: usize = 100;
+
+/// First and longest wait before something that is away is tried again; it doubles in between.
+pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// A call to HBase's gateway. It was seen to block 18 s while HBase restarts behind it.
+pub const HBASE_CALL_TIME: Duration = Duration::from_secs(60);
+/// Connecting to anything.
+pub const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// Rows in one call to HBase's gateway; below 1000 the call itself costs.
+pub const HBASE_CALL_ROWS_MAX: usize = 2000;
+/// Bytes in one call to HBase's gateway; a framed gateway refuses frames over 2 MB by default.
+pub const HBASE_CALL_BYTES_MAX: usize = 1 << 20;
+/// Connections to HBase's gateway for one sink, unless the configuration says otherwise.
+pub const HBASE_CONNECTIONS_DEFAULT: usize = 2;
+/// A message to a framed gateway (`hbase.regionserver.thrift.framed.max_frame_size_in_mb`).
+pub const HBASE_FRAME_BYTES_MAX: usize = 2 << 20;
+/// An answer of a framed gateway; what is longer is no answer. The longest is the list of all tables.
+pub const HBASE_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// A row key in HBase.
+pub const HBASE_KEY_BYTES_MAX: usize = 32_767;
+/// A cell in HBase (`hbase.client.keyvalue.maxsize`).
+pub const HBASE_CELL_BYTES_MAX: usize = 10 << 20;
+/// A Kafka record's value (the broker's `message.max.bytes`, less what surrounds it).
+pub const KAFKA_VALUE_BYTES_MAX: usize = 1_000_000;
+/// A Kafka delivery: as long as a batch may wait for its acknowledgements before the client gives up.
+pub const KAFKA_DELIVERY_TIME: Duration = Duration::from_secs(120);
+
+/// The largest HTTP request but for a component's upload.
+pub const HTTP_BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Connections to the embedded broker, a thread each; more are refused.
+pub const BROKER_CONNECTIONS_MAX: usize = 256;
+/// A connection to the embedded broker that says nothing for so long, or does not take its answer, is closed.
+pub const BROKER_IDLE_TIME: Duration = Duration::from_secs(600);
+/// One request to the embedded broker.
+pub const BROKER_REQUEST_BYTES_MAX: usize = 32 << 20;
+/// Array elements and tagged fields in one request, so that few bytes cannot claim much memory.
+pub const BROKER_REQUEST_ITEMS_MAX: usize = 100_000;
+/// One record batch in the embedded broker: Kafka's own default, so that what fits here fits there.
+pub const BROKER_BATCH_BYTES_MAX: usize = 1_048_588;
+/// Records in one answer of the embedded broker, whatever the client allows.
+pub const BROKER_FETCH_BYTES_MAX: usize = 16 << 20;
+/// How long the embedded broker holds a fetch that finds nothing, whatever the client allows.
+pub const BROKER_FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Topics of the embedded broker.
+pub const BROKER_TOPICS_MAX: usize = 1000;
+/// Partitions of one topic of the embedded broker.
+pub const BROKER_TOPIC_PARTITIONS_MAX: u32 = 1000;
+/// Partitions of all topics of the embedded broker.
+pub const BROKER_PARTITIONS_MAX: u32 = 10_000;
+/// Partitions of a topic that is created by its first use.
+pub const BROKER_PARTITIONS_DEFAULT: u32 = 4;
+/// How long the embedded broker keeps a record, unless the topic says otherwise.
+pub const BROKER_RETENTION_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Bytes of records that the embedded broker keeps in a partition, unless the topic says otherwise.
+pub const BROKER_RETENTION_BYTES_DEFAULT: u64 = 1 << 30;
+/// Batches that retention or a deletion removes in one write.
+pub const BROKER_SWEEP_BATCHES_MAX: usize = 1000;
+/// Producers whose sequence numbers a partition remembers; the longest silent one is forgotten first.
+pub const BROKER_PRODUCERS_PER_PARTITION_MAX: usize = 1000;
+/// Consumer groups with members.
+pub const BROKER_GROUPS_MAX: usize = 1000;
+/// Members of one consumer group.
+pub const BROKER_GROUP_MEMBERS_MAX: usize = 250;
+/// Session timeouts that a group's member may ask for. Shorter than Kafka's least of 6 s, for quick trials.
+pub const BROKER_SESSION_TIME: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(1800));
+/// How long an empty group waits for more members before its first assignment (Kafka: 3 s).
+pub const BROKER_FIRST_JOIN_WAIT: Duration = Duration::from_millis(200);
+/// Bytes of the metadata string beside a committed offset.
+pub const BROKER_OFFSET_METADATA_BYTES_MAX: usize = 4096;
+/// Transactional ids.
+pub const BROKER_TRANSACTIONAL_IDS_MAX: usize = 10_000;
+/// Partitions, and likewise offsets, in one transaction.
+pub const BROKER_TRANSACTION_ITEMS_MAX: usize = 10_000;
+/// The longest transaction timeout that a producer may ask for.
+pub const BROKER_TRANSACTION_TIME_MAX: Duration = Duration::from_secs(900);
+/// How often the embedded broker looks for silent members, overdue transactions and old records.
+pub const BROKER_CARE_PERIOD: Duration = Duration::from_millis(200);
+/// How much of the embedded broker's work a power loss may take, at most about.
+pub const BROKER_SYNC_PERIOD: Duration = Duration::from_secs(1);
+/// How often the embedded broker applies retention.
+pub const BROKER_RETENTION_PERIOD: Duration = Duration::from_secs(10);
+
+const _: () = assert!(CHUNK_RECORDS_MAX <= BATCH_RECORDS_MAX && CHUNK_BYTES_MAX <= BATCH_BYTES_MAX);
+const _: () = assert!(GUEST_MEMORY_BYTES_DEFAULT >= 16 * CHUNK_BYTES_MAX); // a chunk, its answer, and room to work
+const _: () = assert!(GUEST_MEMORY_BYTES_DEFAULT <= GUEST_MEMORY_BYTES_MAX);
+
+/// The least that `limits.memory` may say: a guest with its stack, one chunk and its answer.
+pub const GUEST_MEMORY_BYTES_MIN: usize = 4 << 20;
+/// The longest interval of batches that a job may ask for.
+pub const EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The most worker threads that `lanes` in `streamhost.toml` may ask for.
+pub const LANES_MAX: usize = 64;
+/// The most that `connections` in `streamhost.toml` may say.
+pub const HBASE_CONNECTIONS_MAX: usize = 64;
+/// The name of a column: HBase's `family:qualifier`, or a field.
+pub const COLUMN_NAME_BYTES_MAX: usize = 1024;
+
+/// Connections to the control API at once; more wait in the listener's queue.
+pub const HTTP_CONNECTIONS_MAX: usize = 128;
+/// Calls of the control API that are under way at once.
+pub const HTTP_CALLS_MAX: usize = 32;
+/// Components that are uploaded at once, each up to [`COMPONENT_BYTES_MAX`].
+pub const HTTP_UPLOADS_MAX: usize = 2;
+/// A client's time for a request's head, idle time before it included.
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(15);
+/// A client's time for a request's body.
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(120);
+/// How long a client may refuse to take any of its answer.
+pub const HTTP_WRITE_TIME: Duration = Duration::from_secs(30);
+/// How long a call waits for its turn before it is told that the host is busy.
+pub const HTTP_TURN_TIME: Duration = Duration::from_secs(10);
+/// How long a stopping host waits for requests that are under way.
+pub const HTTP_STOP_TIME: Duration = Duration::from_secs(10);
+/// How long the command line waits for an answer; a deployment compiles, and may wait for servers.
+pub const HTTP_ANSWER_TIME: Duration = Duration::from_secs(600);
+/// A token's length in `token-file`.
+pub const TOKEN_BYTES_MAX: usize = 4096;
+
+const _: () = assert!(GUEST_MEMORY_BYTES_MIN >= 4 * CHUNK_BYTES_MAX && GUEST_MEMORY_BYTES_MIN <= GUEST_MEMORY_BYTES_DEFAULT);
+const _: () = assert!(HTTP_UPLOADS_MAX < HTTP_CALLS_MAX); // or deployments could shut everybody else out
+const _: () = assert!(BROKER_BATCH_BYTES_MAX <= BROKER_FETCH_BYTES_MAX && BROKER_BATCH_BYTES_MAX <= BROKER_REQUEST_BYTES_MAX);
+const _: () = assert!(KAFKA_VALUE_BYTES_MAX < BROKER_BATCH_BYTES_MAX); // the largest record fits with what surrounds it
+
+/// How long a drain waits for what is away.
+pub const DRAIN_TIME: Duration = Duration::from_secs(10);
+/// How often the topics are asked for new partitions.
+pub const PARTITIONS_TIME: Duration = Duration::from_secs(30);
+/// How often the lag is worked out.
+pub const LAG_TIME: Duration = Duration::from_millis(250);
+/// Batches after a deployment in which a version that proves unfit is rolled back by the host.
+pub const ROLLBACK_BATCHES_MAX: u64 = 100;
+
+/// Connections to the embedded table store. Beyond them the one that has been idle longest is closed.
+pub const TABLES_CONNECTIONS_MAX: usize = 256;
+/// One call to the embedded table store.
+pub const TABLES_CALL_BYTES_MAX: usize = 16 << 20;
+/// Items of one list or map in a call; room for them is made before they are read.
+pub const TABLES_CALL_ITEMS_MAX: usize = 1 << 18;
+/// How long a call may take to arrive, from its first byte on, and an answer to be taken.
+pub const TABLES_CALL_TIME: Duration = Duration::from_secs(60);
+/// A connection without a call is closed after this.
+pub const TABLES_IDLE_TIME: Duration = Duration::from_secs(3600);
+/// Bytes of one answer of the embedded table store. A scanner's answer ends early; others are refused.
+pub const TABLES_ANSWER_BYTES_MAX: usize = 32 << 20;
+/// Bytes after which a scanner's answer ends, though more rows were asked for: clients take 16 MB at most.
+pub const TABLES_SCAN_BYTES: usize = 8 << 20;
+/// Scanners that are open at once.
+pub const TABLES_SCANNERS_MAX: usize = 1000;
+/// A scanner that is not used for this long is closed.
+pub const TABLES_SCANNER_IDLE_TIME: Duration = Duration::from_secs(600);
+/// Tables of the embedded store.
+pub const TABLES_MAX: usize = 256;
+/// Families of one table.
+pub const TABLE_FAMILIES_MAX: usize = 64;
+/// The name of a table or family.
+pub const TABLE_NAME_BYTES_MAX: usize = 200;
+/// A key of the embedded store: row, family, qualifier and what surrounds them.
+pub const TABLE_KEY_BYTES_MAX: usize = 65_000;
+/// One put in so many, drawn by its hash, removes the old versions of its column.
+pub const TABLE_TRIM_PUTS: u64 = 8;
+/// Cells that one delete looks at, to remove from the disk those it hides; the others are hidden all the same.
+pub const TABLE_ERASED_CELLS_MAX: usize = 10_000;
+/// Cells that one call removes from the disk because they are hidden or beyond what is kept.
+pub const TABLE_CALL_ERASED_CELLS_MAX: usize = 100_000;
+
+const _: () = assert!(HBASE_CALL_BYTES_MAX <= TABLES_CALL_BYTES_MAX && HBASE_CELL_BYTES_MAX < TABLES_CALL_BYTES_MAX);
+const _: () = assert!(TABLES_SCAN_BYTES <= TABLES_ANSWER_BYTES_MAX && HBASE_KEY_BYTES_MAX < TABLE_KEY_BYTES_MAX);
+
+/// Messages in one read of the Kafka client's queue; a full batch is overshot by at most one read.
+pub const KAFKA_READ_RECORDS_MAX: usize = 1000;
+/// Bytes that one read of the Kafka client's queue is meant to have, by the size of the messages before.
+pub const KAFKA_READ_BYTES: usize = 1 << 20;
+/// Bytes of one answer to a Kafka fetch, and of one partition in it.
+pub const KAFKA_FETCH_BYTES_MAX: (usize, usize) = (16 << 20, 4 << 20);
+/// How long Kafka's brokers may all be away before a delivery that waits for them says so. A batch that was half
+/// written may be there twice then, in a plain sink; a restarting broker takes less.
+pub const KAFKA_AWAY_TIME: Duration = Duration::from_secs(20);
+/// Fencing a transactional sink's former owner, whose open transaction the brokers must end first.
+pub const KAFKA_FENCE_TIME: Duration = Duration::from_secs(30);
+/// How long the end of a partition may lie before the end of a batch that is run again. After a broker's failure the
+/// new leader's end catches up in seconds; beyond this the records are gone.
+pub const KAFKA_SHORT_TIME: Duration = Duration::from_secs(30);
+/// Closing a Kafka client before the rest of it goes on in the background.
+pub const KAFKA_CLOSE_TIME: Duration = Duration::from_secs(2);
+/// Records and bytes that wait in a Kafka producer.
+pub const KAFKA_SEND_QUEUE_MAX: (usize, usize) = (100_000, 32 << 20);
+/// A record's key in a Kafka sink.
+pub const KAFKA_KEY_BYTES_MAX: usize = 32_767;
+/// How much longer a cell may become as JSON: a control character takes six.
+pub const JSON_GROWTH_MAX: usize = 6;
+/// A dead letter, in a topic that the host creates (its `max.message.bytes`). What a source's topic took should fit.
+pub const KAFKA_LETTER_BYTES_MAX: usize = 32 << 20;
+
+const _: () = assert!(KAFKA_FETCH_BYTES_MAX.1 <= KAFKA_FETCH_BYTES_MAX.0 && KAFKA_FETCH_BYTES_MAX.0 <= FETCH_AHEAD_BYTES_MAX);
+const _: () = assert!(KAFKA_READ_BYTES <= BATCH_BYTES_MAX && KAFKA_READ_RECORDS_MAX <= BATCH_RECORDS_MAX);

@@ -1,0 +1,163 @@
+//! What a pipeline tells of itself, and how it is asked to stop.
+
+use crate::checkpoint::{Ledger, TopicOffsets, Totals};
+use crate::clock;
+use crate::limits;
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// Cut what was gathered, and finish it.
+    Drain,
+    /// Finish the batches that are planned if their sinks take them; what was only gathered is read again later.
+    Soon,
+}
+
+/// What stands on the board.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Counts of durable batches.
+    pub totals: Totals,
+    /// The last durable batch.
+    pub batches: u64,
+    /// Positions of the last durable batch.
+    pub reached: TopicOffsets,
+    /// The ledger's life.
+    pub incarnation: u64,
+    /// The ends of the partitions, as last heard.
+    pub ends: TopicOffsets,
+    /// What is waited for and since when (milliseconds since 1970), by who waits.
+    pub waiting: BTreeMap<String, (String, i64)>,
+    /// The last thing that went wrong.
+    pub last_error: Option<String>,
+    /// The deployment of the last durable batch.
+    pub deployment: u64,
+}
+
+impl Facts {
+    /// Records behind the partitions' ends; none while an end is not known.
+    pub fn lag(&self) -> Option<u64> {
+        let mut lag = 0;
+        for (topic, partitions) in &self.reached {
+            for (partition, &reached) in partitions {
+                let end = self.ends.get(topic)?.get(partition)?;
+                lag += u64::try_from(end - reached).unwrap_or(0);
+            }
+        }
+        (!self.reached.is_empty()).then_some(lag)
+    }
+}
+
+/// Shared between a pipeline's threads and the supervisor.
+#[derive(Debug, Default)]
+pub struct Board {
+    facts: Mutex<Facts>,
+    stop: Mutex<Option<Stop>>,
+    stopped: Condvar,
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy of what stands on it.
+    pub fn facts(&self) -> Facts {
+        self.lock().clone()
+    }
+
+    /// Notes a checkpoint.
+    pub fn settle(&self, ledger: &Ledger) {
+        let mut facts = self.lock();
+        facts.totals = ledger.totals.clone();
+        facts.batches = ledger.batch;
+        facts.reached = ledger.reached.clone();
+        facts.incarnation = ledger.incarnation;
+        facts.deployment = ledger.deployment;
+    }
+
+    /// Notes the partitions' ends.
+    pub fn ends(&self, ends: TopicOffsets) {
+        self.lock().ends = ends;
+    }
+
+    /// Notes that `who` waits; said once in the log.
+    pub fn waits(&self, who: &str, what: &str) {
+        let mut facts = self.lock();
+        facts.last_error = Some(what.to_string());
+        let since = facts.waiting.get(who).map_or_else(clock::now_ms, |(_, since)| *since);
+        if facts.waiting.insert(who.to_string(), (what.to_string(), since)).is_none() {
+            tracing::warn!("{who} waits: {what}");
+        }
+    }
+
+    /// Notes that `who` goes on.
+    pub fn goes_on(&self, who: &str) {
+        if let Some((_, since)) = self.lock().waiting.remove(who) {
+            tracing::info!("{who} goes on after {} ms", clock::now_ms() - since);
+        }
+    }
+
+    /// Notes an error.
+    pub fn error(&self, what: &str) {
+        self.lock().last_error = Some(what.to_string());
+    }
+
+    /// Asks to stop; a later call can only ask for more haste.
+    pub fn stop(&self, how: Stop) {
+        let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        *stop = (*stop).max(Some(how));
+        self.stopped.notify_all();
+    }
+
+    /// Whether to stop, and how.
+    pub fn stopping(&self) -> Option<Stop> {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits, but no longer than until a stop. True: stop.
+    pub fn pause(&self, time: Duration) -> bool {
+        let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        let (stop, _) = self
+            .stopped
+            .wait_timeout_while(stop, time, |stop| stop.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        stop.is_some()
+    }
+}
+
+/// Waits that double, between two bounds, for as long as a fault lasts.
+pub struct Backoff {
+    next: Duration,
+    began: Instant,
+}
+
+impl Backoff {
+    /// Begins with the shortest.
+    pub fn new() -> Self {
+        Backoff { next: limits::BACKOFF.0, began: clock::monotonic() }
+    }
+
+    /// Waits. True: a stop came, and enough was tried. A drain is given some more time, as something may come back.
+    pub fn wait(&mut self, board: &Board) -> bool {
+        let stopping = board.stopping();
+        if stopping == Some(Stop::Soon) || (stopping.is_some() && self.began.elapsed() > limits::DRAIN_TIME) {
+            return true;
+        }
+        match stopping {
+            Some(_) => std::thread::sleep(limits::BACKOFF.0),
+            None => drop(board.pause(self.next)),
+        }
+        self.next = (self.next * 2).min(limits::BACKOFF.1);
+        board.stopping() == Some(Stop::Soon)
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Backoff::new()
+    }
+}

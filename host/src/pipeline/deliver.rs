@@ -1,0 +1,150 @@
+//! Delivers a planned batch to its sinks, side by side, each until it has acknowledged everything.
+
+use super::board::{Backoff, Board};
+use super::outcome::Outcome;
+use super::{Active, Ended};
+use crate::checkpoint::Plan;
+use crate::checkpoint::step::holds;
+use crate::record::{DeadLetter, Rows, Spans};
+use crate::sink::{DeadLetters, Delivery, Guarantee, Marker, Remedy, Sink, SinkError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The job's sinks, and which columns they were told last.
+pub(super) struct Sinks {
+    pub(super) sinks: Vec<Box<dyn Sink>>,
+    pub(super) letters: Box<dyn DeadLetters>,
+    shape: Arc<Active>,
+}
+
+impl Sinks {
+    pub(super) fn new(sinks: Vec<Box<dyn Sink>>, letters: Box<dyn DeadLetters>, shape: Arc<Active>) -> Self {
+        Sinks { sinks, letters, shape }
+    }
+
+    /// Delivers `outcome` as `plan` says, but not to those that hold it already. `Ok`: all is acknowledged.
+    pub(super) fn deliver(
+        &mut self,
+        plan: &Plan,
+        outcome: &Outcome,
+        held: &BTreeSet<String>,
+        board: &Board,
+    ) -> Result<(), Ended> {
+        self.reshape(&outcome.active);
+        let mut tasks: Vec<Task<'_>> = Vec::new();
+        for ((sink, described), rows) in self.sinks.iter_mut().zip(&outcome.active.plan.sinks).zip(&outcome.rows) {
+            // A marked sink is given every batch, so that its marker moves; others only what there is.
+            let has_work = !rows.is_empty() || sink.guarantee() == Guarantee::Marked;
+            if has_work && !held.contains(&described.name) {
+                tasks.push(Task::Rows { name: &described.name, sink: sink.as_mut(), rows });
+            }
+        }
+        if !outcome.letters.is_empty() {
+            tasks.push(Task::Letters { sink: self.letters.as_mut(), letters: &outcome.letters });
+        }
+        let version = outcome.active.version;
+        let Some(last) = tasks.pop() else { return Ok(()) };
+        std::thread::scope(|scope| {
+            let spans = &outcome.spans;
+            let others: Vec<_> =
+                tasks.into_iter().map(|task| scope.spawn(move || task.run(plan, spans, version, board))).collect();
+            let mut end = last.run(plan, spans, version, board);
+            for other in others {
+                let other = other.join().unwrap_or_else(|_| Err(Ended::Failed("a sink died: a mistake of the host's".into())));
+                end = end.and(other);
+            }
+            end
+        })
+    }
+
+    fn reshape(&mut self, active: &Arc<Active>) {
+        if !Arc::ptr_eq(&self.shape, active) {
+            for (sink, plan) in self.sinks.iter_mut().zip(&active.plan.sinks) {
+                sink.reshape(plan);
+            }
+            self.shape = active.clone();
+        }
+    }
+}
+
+enum Task<'a> {
+    Rows { name: &'a str, sink: &'a mut dyn Sink, rows: &'a [Rows] },
+    Letters { sink: &'a mut dyn DeadLetters, letters: &'a [DeadLetter] },
+}
+
+impl Task<'_> {
+    fn run(self, plan: &Plan, spans: &Spans, version: u64, board: &Board) -> Result<(), Ended> {
+        let delivery = |digest| Delivery {
+            incarnation: plan.incarnation,
+            batch: plan.batch,
+            time_ms: plan.time_ms,
+            digest,
+            spans,
+            version,
+        };
+        match self {
+            Task::Rows { name, sink, rows } => {
+                let digest = plan.digests.get(name).map_or("", String::as_str);
+                let who = format!("sink `{name}`");
+                until_done(&who, board, |again| {
+                    if again {
+                        let marker = sink.open()?;
+                        if holds(marker.as_ref(), plan, name).map_err(|halt| Halted::For(halt.to_string()))? {
+                            return Ok(());
+                        }
+                    }
+                    Ok(sink.deliver(&delivery(digest), rows)?)
+                })
+            }
+            Task::Letters { sink, letters } => {
+                until_done("dead letters", board, |_| Ok(sink.deliver(&delivery(""), letters)?))
+            }
+        }
+    }
+}
+
+/// Why an attempt failed.
+enum Halted {
+    Sink(SinkError),
+    For(String),
+}
+
+impl From<SinkError> for Halted {
+    fn from(error: SinkError) -> Self {
+        Halted::Sink(error)
+    }
+}
+
+/// Tries until it is done, with pauses that grow; ends early when the error has no remedy, or a stop comes.
+fn until_done(who: &str, board: &Board, mut attempt: impl FnMut(bool) -> Result<(), Halted>) -> Result<(), Ended> {
+    let mut backoff = Backoff::new();
+    let mut again = false;
+    loop {
+        let error = match attempt(again) {
+            Ok(()) => {
+                board.goes_on(who);
+                return Ok(());
+            }
+            Err(Halted::For(reason)) => return Err(Ended::Failed(reason)),
+            Err(Halted::Sink(error)) => error,
+        };
+        match error.remedy() {
+            Remedy::Stop => return Err(Ended::Failed(error.to_string())),
+            Remedy::Retry => board.waits(who, &error.to_string()),
+        }
+        if backoff.wait(board) {
+            return Err(Ended::Stopped); // the plan is durable: the next start delivers it again
+        }
+        again = true;
+    }
+}
+
+/// Opens a sink, however long it is away.
+pub(super) fn open(name: &str, sink: &mut dyn Sink, board: &Board) -> Result<Option<Marker>, Ended> {
+    let mut marker = None;
+    until_done(&format!("sink `{name}`"), board, |_| {
+        marker = sink.open()?;
+        Ok(())
+    })?;
+    Ok(marker)
+}

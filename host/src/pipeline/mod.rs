@@ -1,0 +1,173 @@
+//! Joins the rooms for one job: the data plane.
+//!
+//! ```text
+//! source ─► gather ─► cut ─► run (lanes) ─► plan ─► sinks, dead letters ─► checkpoint ─► group
+//! └───────── runner, a thread ───────────┘  └─ committer, a thread ──────────────────┘  └ runner
+//! ```
+//! The runner gathers and runs batch `n + 1` while the committer has batch `n` in the sinks. Between them is room for
+//! one batch, so a slow sink slows the source down and memory stays flat.
+
+use crate::checkpoint::Store;
+use crate::guest::run::Runnable;
+use crate::job::settings::Settings;
+use crate::job::{JobPlan, SinkPlan};
+use crate::sink::{DeadLetters, Sink};
+use crate::source::{Source, Start};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+pub mod board;
+mod committer;
+mod deliver;
+mod outcome;
+mod recovery;
+mod runner;
+#[cfg(test)]
+mod tests;
+
+pub use board::{Board, Stop};
+
+/// A deployment, ready to run.
+pub struct Active {
+    /// The deployment's number.
+    pub deployment: u64,
+    /// Its version.
+    pub version: u64,
+    /// What it is.
+    pub plan: JobPlan,
+    /// How the user wants it run.
+    pub settings: Settings,
+    /// The consumer group that shows its progress.
+    pub group: String,
+    /// The topic of its dead letters.
+    pub dead_letter_topic: String,
+    /// Where a new ledger begins, if the user said so; else at the group's offsets, or at the earliest record.
+    pub start: Option<Start>,
+    /// It begins anew: a ledger of an older deployment does not count.
+    pub reset: bool,
+    /// Its code.
+    pub runnable: Arc<Runnable>,
+}
+
+impl Active {
+    /// The topics that it reads, in order.
+    pub fn topics(&self) -> Vec<String> {
+        self.plan.sources.iter().map(|source| source.place.clone()).collect()
+    }
+
+    /// Whether a running pipeline can go over from this deployment to the other at a batch boundary: the same sources
+    /// and sinks in the same places, and the same group and dead letters. Columns may differ.
+    pub fn fits(&self, other: &Active) -> bool {
+        let place = |sink: &SinkPlan| (sink.kind, sink.name.clone(), sink.place.clone(), sink.exactly_once);
+        self.plan.sources == other.plan.sources
+            && self.plan.sinks.iter().map(place).eq(other.plan.sinks.iter().map(place))
+            && self.group == other.group
+            && self.dead_letter_topic == other.dead_letter_topic
+            && !other.reset
+    }
+}
+
+/// Which deployment the next batch names when it is cut.
+#[derive(Clone)]
+pub struct ActiveCell(Arc<Mutex<Arc<Active>>>);
+
+impl ActiveCell {
+    /// A cell that holds this one.
+    pub fn new(active: Arc<Active>) -> Self {
+        ActiveCell(Arc::new(Mutex::new(active)))
+    }
+
+    /// The one it holds.
+    pub fn get(&self) -> Arc<Active> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The next batch names this one.
+    pub fn set(&self, active: Arc<Active>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = active;
+    }
+}
+
+/// Finds a deployment that a plan names; none, if its version is not stored any more.
+pub type Deployments = Box<dyn Fn(u64) -> Option<Arc<Active>> + Send>;
+
+/// All that a pipeline is made of.
+pub struct Parts {
+    /// The job's name.
+    pub job: String,
+    /// Which deployment runs.
+    pub active: ActiveCell,
+    /// Deployments by number, for plans of before.
+    pub deployments: Deployments,
+    /// The numbers of those that are there.
+    pub known: BTreeSet<u64>,
+    /// Where records come from.
+    pub source: Box<dyn Source>,
+    /// Where rows go, in the order of the job's sinks.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Where dead letters go.
+    pub letters: Box<dyn DeadLetters>,
+    /// Ledger and plans.
+    pub store: Arc<dyn Store>,
+    /// Workers.
+    pub lanes: usize,
+    /// End once the plans of before are delivered.
+    pub replay_only: bool,
+}
+
+/// How a pipeline came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to, or its replay is done.
+    Stopped,
+    /// It cannot go on; the reason says how to mend it.
+    Failed(String),
+    /// The version is at fault; another one may go on where this one stood.
+    VersionFault {
+        /// The deployment that ran it.
+        deployment: u64,
+        /// What it did.
+        reason: String,
+        /// The job's policy is to stop at a failed record: going back would not be what the user asked for.
+        by_policy: bool,
+    },
+}
+
+/// A running pipeline.
+pub struct Pipeline {
+    /// What it tells of itself, and how it is stopped.
+    pub board: Arc<Board>,
+    thread: JoinHandle<Ended>,
+}
+
+impl Pipeline {
+    /// Starts a pipeline on a thread of its own. It begins with what was left undone.
+    pub fn start(parts: Parts, board: Arc<Board>, ended: impl FnOnce(&Ended) + Send + 'static) -> std::io::Result<Self> {
+        let name = parts.job.clone();
+        let told = board.clone();
+        let run = move || {
+            let end = runner::run(parts, &told);
+            ended(&end);
+            end
+        };
+        let thread = std::thread::Builder::new().name(name).spawn(run)?;
+        Ok(Pipeline { board, thread })
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(self, how: Stop) -> Ended {
+        self.board.stop(how);
+        self.join()
+    }
+
+    /// Waits for its end.
+    pub fn join(self) -> Ended {
+        self.thread.join().unwrap_or_else(|_| Ended::Failed("the pipeline died: a mistake of the host's, see its log".into()))
+    }
+
+    /// It has ended by itself.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+}

@@ -1,0 +1,254 @@
+//! The words that all rooms share: column, record, partition, offset, span, chunk, row, cell.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A place in a partition: the number of the next record to read, as Kafka commits it.
+pub type Offset = i64;
+
+/// A batch's number within its job's incarnation. The first is 1; a ledger at 0 has seen none.
+pub type BatchNumber = u64;
+
+/// Items end to end; `ends[i]` is where item `i` ends in `data`.
+#[derive(Clone, Default, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The items' bytes.
+    pub data: Vec<u8>,
+    /// Ascending; the last one is `data.len()`.
+    pub ends: Vec<u32>,
+}
+
+impl Column {
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// No items.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Item `i`. Panics where there is none.
+    #[inline]
+    pub fn get(&self, i: usize) -> &[u8] {
+        let from = if i == 0 { 0 } else { self.ends[i - 1] as usize };
+        &self.data[from..self.ends[i] as usize]
+    }
+
+    /// Appends an item.
+    #[inline]
+    pub fn push(&mut self, item: &[u8]) {
+        self.data.extend_from_slice(item);
+        self.ends.push(u32::try_from(self.data.len()).expect("a chunk is bounded far below 4 GiB"));
+    }
+
+    /// The items in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map(|i| self.get(i))
+    }
+}
+
+/// The unit of order before the shuffle: one partition of one of the job's sources.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Partition {
+    /// Counts the job's sources from 0.
+    pub source: u16,
+    /// The partition's number in its topic.
+    pub id: i32,
+}
+
+/// Positions of a job, for each partition the next offset to read.
+pub type Positions = BTreeMap<Partition, Offset>;
+
+/// What one batch passed of one partition: offsets `from..to`, of which `records` were there. Kafka leaves offsets out
+/// by itself (compaction, marks of transactions), so a span says what was passed, not counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Span {
+    /// The next offset before the batch.
+    pub from: Offset,
+    /// The next offset after it. Never below `from`.
+    pub to: Offset,
+    /// How many records were read in between.
+    pub records: u64,
+}
+
+/// A batch's spans: every partition of the job, unmoved ones too.
+pub type Spans = BTreeMap<Partition, Span>;
+
+/// Records of one partition in offset order, few enough for one call of the guest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chunk {
+    /// Where they come from.
+    pub partition: Partition,
+    /// Keys; an absent one is an empty item.
+    pub keys: Column,
+    /// Values; an absent one is an empty item.
+    pub values: Column,
+    /// The records' own times, in milliseconds since 1970.
+    pub times_ms: Vec<i64>,
+    /// The records' offsets, ascending.
+    pub offsets: Vec<Offset>,
+    /// Positions of records without a key, ascending.
+    pub absent_keys: Vec<u32>,
+    /// Positions of records without a value, ascending.
+    pub absent_values: Vec<u32>,
+}
+
+impl Chunk {
+    /// An empty chunk of a partition.
+    pub fn new(partition: Partition) -> Self {
+        Chunk {
+            partition,
+            keys: Column::default(),
+            values: Column::default(),
+            times_ms: Vec::new(),
+            offsets: Vec::new(),
+            absent_keys: Vec::new(),
+            absent_values: Vec::new(),
+        }
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// No records.
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// Bytes of keys and values.
+    pub fn bytes(&self) -> usize {
+        self.keys.data.len() + self.values.data.len()
+    }
+
+    /// Appends a record.
+    #[inline]
+    pub fn push(&mut self, record: Record<'_>) {
+        let position = self.offsets.len() as u32;
+        match record.key {
+            Some(key) => self.keys.push(key),
+            None => {
+                self.absent_keys.push(position);
+                self.keys.push(b"");
+            }
+        }
+        match record.value {
+            Some(value) => self.values.push(value),
+            None => {
+                self.absent_values.push(position);
+                self.values.push(b"");
+            }
+        }
+        self.times_ms.push(record.time_ms);
+        self.offsets.push(record.offset);
+    }
+
+    /// Record `i`. Panics where there is none.
+    pub fn get(&self, i: usize) -> Record<'_> {
+        let there = |absent: &[u32]| absent.binary_search(&(i as u32)).is_err();
+        Record {
+            offset: self.offsets[i],
+            time_ms: self.times_ms[i],
+            key: there(&self.absent_keys).then(|| self.keys.get(i)),
+            value: there(&self.absent_values).then(|| self.values.get(i)),
+        }
+    }
+}
+
+/// One Kafka record or line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Its place in its partition.
+    pub offset: Offset,
+    /// Its own time, in milliseconds since 1970.
+    pub time_ms: i64,
+    /// Its key, if it has one.
+    pub key: Option<&'a [u8]>,
+    /// Its value, if it has one.
+    pub value: Option<&'a [u8]>,
+}
+
+/// What a cell holds, and so how its bytes are read: numbers as 8 bytes little-endian, `Bool` as one byte, the rest raw.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// UTF-8.
+    Text,
+    /// Any bytes.
+    Bytes,
+    /// `i64`.
+    Int,
+    /// `u64`.
+    Uint,
+    /// `f64`.
+    Float,
+    /// 0 or 1.
+    Bool,
+    /// `i64`, milliseconds since 1970.
+    Time,
+}
+
+/// Rows that one call made for one sink. A row is its key and then one cell for each declared column, in that order:
+/// row `r`'s key is item `r * width` of `cells`, its column `c` item `r * width + 1 + c`, with `width = 1 + columns`.
+#[derive(Clone, Default, Debug, PartialEq, Eq)]
+pub struct Rows {
+    /// For each row the position of the record it comes from.
+    pub positions: Vec<u32>,
+    /// Keys and cells.
+    pub cells: Column,
+    /// Items of `cells` that are not there, ascending.
+    pub absent: Vec<u32>,
+    /// Items of `cells` to delete, ascending.
+    pub deleted: Vec<u32>,
+    /// Rows to delete whole, ascending.
+    pub deleted_rows: Vec<u32>,
+    /// Cells in columns that only the data knows.
+    pub extra: ExtraCells,
+}
+
+impl Rows {
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.positions.len()
+    }
+
+    /// No rows.
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+    }
+}
+
+/// Cells whose column only the data knows: cell `i` is in row `rows[i]`, column `names[i]` (UTF-8).
+#[derive(Clone, Default, Debug, PartialEq, Eq)]
+pub struct ExtraCells {
+    /// The cells' rows, ascending.
+    pub rows: Vec<u32>,
+    /// The cells' columns.
+    pub names: Column,
+    /// The cells' bytes.
+    pub values: Column,
+    /// What they hold.
+    pub kinds: Vec<Kind>,
+}
+
+/// A record set aside, on its way to the job's dead letters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Where the record came from.
+    pub partition: Partition,
+    /// Its offset.
+    pub offset: Offset,
+    /// The stage that refused it: its source's name.
+    pub stage: String,
+    /// Why, in the author's or the host's words.
+    pub reason: String,
+    /// The record's time, in milliseconds since 1970.
+    pub time_ms: i64,
+    /// The record's key.
+    pub key: Option<Vec<u8>>,
+    /// The record's value.
+    pub value: Option<Vec<u8>>,
+}

@@ -1,0 +1,128 @@
+//! Writes rows to a topic: a key, and a JSON object or a raw value. Plain sinks are at least once; with exactly once every
+//! batch is one transaction that holds the sink's marker as well.
+
+mod marker;
+mod outbox;
+mod place;
+mod transactional;
+
+pub(in crate::sink) use outbox::{Outbox, error};
+pub use place::KafkaPlace;
+
+use super::render::{RowsView, ValueWriter};
+use super::{Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
+use crate::job::{ColumnPlan, SinkPlan, SourcePlan};
+use crate::kafka::{self, KafkaSettings};
+use crate::limits;
+use crate::record::Rows;
+use transactional::Transactions;
+
+/// A topic that rows go to.
+pub struct KafkaSink {
+    settings: KafkaSettings,
+    topic: String,
+    rows: RowWriter,
+    way: Way,
+}
+
+/// How a batch is delivered.
+enum Way {
+    /// Record by record. None: not open.
+    Plain(Option<Outbox>),
+    /// One transaction a batch.
+    Transactional(Box<Transactions>),
+}
+
+/// Sends rows as records.
+struct RowWriter {
+    columns: Vec<ColumnPlan>,
+    keyed: bool,
+    raw: bool,
+    values: ValueWriter,
+}
+
+impl RowWriter {
+    fn new(plan: &SinkPlan) -> Self {
+        RowWriter {
+            columns: plan.columns.clone(),
+            keyed: plan.keyed,
+            raw: !plan.dynamic && matches!(&plan.columns[..], [only] if only.name.is_empty()),
+            values: ValueWriter::new(&plan.columns),
+        }
+    }
+
+    fn send(&self, outbox: &mut Outbox, all: &[Rows]) -> Result<(), SinkError> {
+        let mut value = Vec::new();
+        for rows in all {
+            for row in RowsView::new(rows, &self.columns) {
+                value.clear();
+                let there = self.values.value(&row, &mut value);
+                outbox.send(self.keyed.then(|| row.key()), there.then_some(&value[..]))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl KafkaSink {
+    /// A sink as its plan says. `sources` are the job's: an exactly-once sink's marker lies at their offsets. Asks no server.
+    pub fn new(settings: &KafkaSettings, plan: &SinkPlan, sources: &[SourcePlan], job: &str) -> Self {
+        let way = if plan.exactly_once {
+            let id = format!("streamhost.{job}.{}", plan.name);
+            Way::Transactional(Box::new(Transactions::new(settings, &plan.place, sources, id)))
+        } else {
+            Way::Plain(None)
+        };
+        KafkaSink { settings: settings.clone(), topic: plan.place.clone(), rows: RowWriter::new(plan), way }
+    }
+}
+
+impl Sink for KafkaSink {
+    fn guarantee(&self) -> Guarantee {
+        match self.way {
+            Way::Plain(_) => Guarantee::AtLeastOnce,
+            Way::Transactional(_) => Guarantee::Marked,
+        }
+    }
+
+    /// What fits into a record whatever its cells hold: text may grow sixfold as JSON.
+    fn limits(&self) -> RowLimits {
+        let growth = if self.rows.raw { 1 } else { limits::JSON_GROWTH_MAX };
+        RowLimits {
+            key_bytes: 0..=limits::KAFKA_KEY_BYTES_MAX,
+            cell_bytes_max: limits::KAFKA_VALUE_BYTES_MAX / growth,
+            row_bytes_max: limits::KAFKA_VALUE_BYTES_MAX / growth,
+        }
+    }
+
+    fn reshape(&mut self, plan: &SinkPlan) {
+        self.rows = RowWriter::new(plan);
+    }
+
+    fn open(&mut self) -> Result<Option<Marker>, SinkError> {
+        match &mut self.way {
+            Way::Transactional(transactions) => transactions.open(),
+            Way::Plain(outbox) => {
+                *outbox = None; // what it still held is dropped before it is sent again
+                let words = |(fault, reason)| error(&self.settings.brokers, &self.topic, fault, reason);
+                let client = |e| words((kafka::fault(&e), kafka::words(&e)));
+                kafka::partitions(&self.settings.asker(None).map_err(client)?, &self.topic).map_err(words)?;
+                *outbox = Some(Outbox::new(&self.settings, &self.topic, &[])?);
+                Ok(None)
+            }
+        }
+    }
+
+    fn deliver(&mut self, delivery: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {
+        match &mut self.way {
+            Way::Transactional(transactions) => transactions.deliver(delivery, |outbox| self.rows.send(outbox, rows)),
+            Way::Plain(open) => {
+                let mut outbox = open.take().expect("the pipeline opens a sink before it delivers, and after a failure");
+                self.rows.send(&mut outbox, rows)?;
+                outbox.settle_all()?;
+                *open = Some(outbox);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Whether a sink's topic is there.
+
+use super::error;
+use crate::job::SinkPlan;
+use crate::kafka::{self, Fault, KafkaSettings};
+use crate::sink::{Place, SinkError};
+
+/// The topics of one Kafka cluster.
+pub struct KafkaPlace {
+    settings: KafkaSettings,
+}
+
+impl KafkaPlace {
+    /// The cluster that these settings name. Asks no server.
+    pub fn new(settings: &KafkaSettings) -> Self {
+        KafkaPlace { settings: settings.clone() }
+    }
+}
+
+impl Place for KafkaPlace {
+    /// A topic that is missing is created only if `create` says so, with the brokers' default partitions and replicas; that
+    /// the brokers would create it at the first record does not count, as a mistyped name would be created too.
+    fn check(&mut self, plan: &SinkPlan, create: bool) -> Result<(), SinkError> {
+        let words = |(fault, reason)| error(&self.settings.brokers, &plan.place, fault, reason);
+        let asker = self.settings.asker(None).map_err(|e| words((kafka::fault(&e), kafka::words(&e))))?;
+        match kafka::partitions(&asker, &plan.place) {
+            Ok(_) => Ok(()),
+            Err((Fault::Missing, _)) if create => self.settings.create_topic(&plan.place, &[]).map_err(words),
+            Err(fault) => Err(words(fault)),
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! Reads the topics of a job. One client reads them all, with an assignment of our own making: the consumer group's
+//! members and rebalances play no part.
+
+mod queue;
+
+use super::{Source, SourceError, Start};
+use crate::batch::Gather;
+use crate::job::SourcePlan;
+use crate::kafka::{self, Fault, KafkaSettings, Quiet, SERVER};
+use crate::limits;
+use crate::record::{Offset, Partition, Positions};
+use queue::{Event, Message, Queues, list};
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+/// Reads a job's topics.
+pub struct KafkaSource {
+    queues: Queues,
+    brokers: String,
+    /// The topics of the sources, in the sources' order.
+    topics: Vec<String>,
+    /// The next offset that the client will bring, of each assigned partition.
+    next: Positions,
+    /// Where partitions were seen to end.
+    ended: Positions,
+    /// What the brokers said when they went away. None: they answer, as far as is known.
+    away: Option<String>,
+    /// What the client last said of a broker.
+    last_words: Option<String>,
+    probing: bool,
+    group: Told,
+    /// Since when a batch that is run again has found partitions that end before it does.
+    short_since: Option<Instant>,
+    /// Bytes of a record, as of the last read.
+    record_bytes: usize,
+}
+
+/// What the consumer group was told. One commit is under way at most, so that nothing piles up while the brokers are away.
+#[derive(Default)]
+struct Told {
+    sent: Positions,
+    owed: Option<Positions>,
+    under_way: bool,
+}
+
+impl KafkaSource {
+    /// A reader of these sources, in their order. Connects in the background; settings or names that cannot be are
+    /// [`SourceError::Refused`].
+    pub fn new(settings: &KafkaSettings, sources: &[SourcePlan], group: &str) -> Result<Self, SourceError> {
+        let topics: Vec<String> = sources.iter().map(|source| source.place.clone()).collect();
+        for (i, topic) in topics.iter().enumerate() {
+            let twice = topics[..i].contains(topic).then_some("two sources of one job cannot read the same topic");
+            if let Some(reason) = kafka::name_fault(topic).or(twice) {
+                return Err(SourceError::Refused { topic: topic.clone(), reason: reason.to_owned() });
+            }
+        }
+        let (answer_bytes, partition_bytes) = limits::KAFKA_FETCH_BYTES_MAX;
+        let mut config = settings.client();
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("isolation.level", "read_committed")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "error")
+            .set("allow.auto.create.topics", "false")
+            .set("check.crcs", "true") // 1 % of a fetch, and the only guard against a broken disk
+            .set("queued.max.messages.kbytes", (limits::FETCH_AHEAD_BYTES_MAX >> 10).to_string())
+            .set("queued.min.messages", "1000000") // so that bytes alone bound what is fetched ahead
+            .set("fetch.queue.backoff.ms", "5") // the default of a second would starve a reader that is fast
+            .set("fetch.wait.max.ms", "50")
+            .set("fetch.error.backoff.ms", "100")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("fetch.max.bytes", answer_bytes.to_string())
+            .set("fetch.message.max.bytes", partition_bytes.to_string());
+        let consumer = config.create_with_context(Quiet).map_err(|error| SourceError::Refused {
+            topic: topics.join(", "),
+            reason: kafka::words(&error),
+        })?;
+        Ok(KafkaSource {
+            queues: Queues::new(consumer, limits::KAFKA_READ_RECORDS_MAX),
+            brokers: settings.brokers.clone(),
+            topics,
+            next: Positions::new(),
+            ended: Positions::new(),
+            away: None,
+            last_words: None,
+            probing: false,
+            group: Told::default(),
+            short_since: None,
+            record_bytes: 1,
+        })
+    }
+
+    fn away(&self, reason: String) -> SourceError {
+        SourceError::Away { server: SERVER, address: self.brokers.clone(), reason }
+    }
+
+    fn error(&self, topic: &str, fault: Fault, reason: String) -> SourceError {
+        match fault {
+            Fault::Missing => SourceError::TopicMissing { topic: topic.to_owned() },
+            Fault::Refused => SourceError::Refused { topic: topic.to_owned(), reason },
+            Fault::Away | Fault::Gone | Fault::Fenced => self.away(reason),
+        }
+    }
+
+    fn client_error(&self, error: &KafkaError) -> SourceError {
+        self.error(&self.topics.join(", "), kafka::fault(error), kafka::words(error))
+    }
+
+    fn topic(&self, partition: Partition) -> &str {
+        &self.topics[usize::from(partition.source)]
+    }
+
+    fn list(&self, at: impl Iterator<Item = (Partition, ClientOffset)>) -> Result<TopicPartitionList, SourceError> {
+        list(at.map(|(p, offset)| (self.topic(p), p.id, offset))).map_err(|error| self.client_error(&error))
+    }
+
+    /// The positions in a client's list, of those partitions that have one.
+    fn positions(&self, list: &TopicPartitionList) -> Result<Positions, SourceError> {
+        let mut positions = Positions::new();
+        for element in list.elements() {
+            if let Err(error) = element.error() {
+                return Err(self.error(element.topic(), kafka::fault(&error), kafka::words(&error)));
+            }
+            let source = self.topics.iter().position(|topic| topic == element.topic());
+            if let (Some(source), ClientOffset::Offset(offset)) = (source, element.offset()) {
+                positions.insert(Partition { source: source as u16, id: element.partition() }, offset);
+            }
+        }
+        Ok(positions)
+    }
+
+    /// Asks the brokers which offsets belong to a time in milliseconds, or to the oldest or newest record.
+    fn offsets(&self, partitions: &[Partition], at: ClientOffset) -> Result<Positions, SourceError> {
+        if partitions.is_empty() {
+            return Ok(Positions::new());
+        }
+        let times = self.list(partitions.iter().map(|&p| (p, at)))?;
+        let found = self.queues.consumer().offsets_for_times(times, limits::CONNECT_TIME);
+        self.positions(&found.map_err(|error| self.client_error(&error))?)
+    }
+
+    /// Serves what the client says beside messages.
+    fn serve_events(&mut self) -> Result<(), SourceError> {
+        while let Some(event) = self.queues.event() {
+            match event {
+                Event::Error(code, words) => {
+                    tracing::debug!(target: "librdkafka", %code, "{words}");
+                    match kafka::classify(code) {
+                        Fault::Refused => {
+                            return Err(SourceError::Refused { topic: self.topics.join(", "), reason: words });
+                        }
+                        // One broker of several may be away without harm, but its words tell most when all are.
+                        _ if code == Code::AllBrokersDown => {
+                            self.away.get_or_insert(self.last_words.clone().unwrap_or(kafka::code_words(code)));
+                        }
+                        _ => self.last_words = Some(words),
+                    }
+                }
+                Event::Probed(outcome) => {
+                    self.probing = false;
+                    if outcome.is_ok() {
+                        self.away = None;
+                    }
+                }
+                Event::Committed(outcome) => self.committed(outcome),
+                Event::Other => {}
+            }
+        }
+        if self.away.is_some() && !self.probing {
+            self.probing = true;
+            self.queues.probe();
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self, outcome: Result<(), Code>) {
+        self.group.under_way = false;
+        if let Err(code) = outcome {
+            tracing::warn!(%code, "the consumer group was not told the job's progress; it is told again with the next batch");
+            self.group.sent.clear();
+        }
+        if let Some(owed) = self.group.owed.take() {
+            self.tell_group(&owed);
+        }
+    }
+
+    /// Has the client bring what `gather` goes on with, where it would bring something else.
+    fn follow(&mut self, gather: &Gather) -> Result<(), SourceError> {
+        if gather.wanted().any(|(partition, at, _)| self.next.get(&partition) != Some(&at)) {
+            self.assign(&gather.reached())?;
+        }
+        Ok(())
+    }
+
+    /// Reads once and hands it to `gather`.
+    fn read(&mut self, gather: &mut Gather, wait: Duration, at_most: usize) -> Result<Read, SourceError> {
+        let KafkaSource { queues, topics, next, ended, .. } = self;
+        let mut read = Read::default();
+        let (mut records, mut bytes) = (0, 0);
+        let mut run: Option<(Partition, Offset)> = None; // where the records of one partition in a row have come to
+        let mut fault = None;
+        read.messages = queues.read(topics, wait, at_most, |partition, message| {
+            match message {
+                Message::Record(record) => {
+                    records += 1;
+                    bytes += record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+                    gather.push(partition, record);
+                    if let Some((before, to)) = run.replace((partition, record.offset + 1))
+                        && before != partition
+                    {
+                        next.insert(before, to);
+                    }
+                }
+                Message::End(offset) => {
+                    if let Some((partition, to)) = run.take() {
+                        next.insert(partition, to);
+                    }
+                    read.moved |= next.insert(partition, offset).is_some_and(|before| before < offset);
+                    gather.passed(partition, offset);
+                    ended.insert(partition, offset);
+                }
+                Message::Fault(code, offset, words) => fault = Some((partition, code, offset, words)),
+            }
+            fault.is_none()
+        });
+        if let Some((partition, to)) = run {
+            next.insert(partition, to);
+        }
+        if records > 0 {
+            read.moved = true;
+            self.record_bytes = (bytes / records).max(1);
+        }
+        match fault {
+            Some((partition, code, offset, words)) => self.fault(partition, code, offset, words).map(|()| read),
+            None => Ok(read),
+        }
+    }
+
+    /// The client says that a partition cannot be read on. What it brought after that is lost, so the next fetch begins
+    /// anew where its batch stands.
+    fn fault(&mut self, at: Partition, code: Code, offset: Offset, words: String) -> Result<(), SourceError> {
+        let stands = self.next.get(&at).copied().unwrap_or(0);
+        self.next.clear();
+        let topic = self.topic(at).to_owned();
+        match kafka::classify(code) {
+            Fault::Gone => {
+                let offset = if offset >= 0 { offset } else { stands };
+                Err(SourceError::Gone { topic, partition: at.id, offset })
+            }
+            Fault::Refused => Err(SourceError::Refused { topic, reason: words }),
+            // A broker that has just started may not know its topics yet: only the cluster's answer counts.
+            Fault::Missing => match kafka::partitions(self.queues.consumer(), &topic) {
+                Ok(count) if at.id < count => Ok(()),
+                Ok(_) => Err(SourceError::TopicMissing { topic }),
+                Err((fault, reason)) => Err(self.error(&topic, fault, reason)),
+            },
+            Fault::Away | Fault::Fenced => {
+                tracing::debug!(target: "librdkafka", %code, topic, partition = at.id, "{words}");
+                Ok(())
+            }
+        }
+    }
+
+    /// A batch that is run again waits for records that were there once: if its partitions end before it does and stay
+    /// so, they are gone (the topic was made anew, or a replica that had less took over).
+    fn check_short(&mut self, gather: &Gather, moved: bool) -> Result<(), SourceError> {
+        let at_end = |&(p, at, until): &(Partition, Offset, Option<Offset>)| {
+            until.is_some() && self.ended.get(&p) == Some(&at)
+        };
+        let short = gather.wanted().find(at_end);
+        let Some((partition, offset, _)) = short.filter(|_| !moved && self.away.is_none()) else {
+            self.short_since = None;
+            return Ok(());
+        };
+        if self.short_since.get_or_insert_with(Instant::now).elapsed() < limits::KAFKA_SHORT_TIME {
+            return Ok(());
+        }
+        Err(SourceError::Gone { topic: self.topic(partition).to_owned(), partition: partition.id, offset })
+    }
+}
+
+/// What one read brought.
+#[derive(Default)]
+struct Read {
+    messages: usize,
+    /// A partition came further.
+    moved: bool,
+}
+
+impl Source for KafkaSource {
+    fn partitions(&mut self) -> Result<Vec<Partition>, SourceError> {
+        let mut all = Vec::new();
+        for (source, topic) in self.topics.iter().enumerate() {
+            let count = kafka::partitions(self.queues.consumer(), topic);
+            let count = count.map_err(|(fault, reason)| self.error(topic, fault, reason))?;
+            all.extend((0..count).map(|id| Partition { source: source as u16, id }));
+        }
+        Ok(all)
+    }
+
+    fn start(&mut self, start: Start) -> Result<Positions, SourceError> {
+        let partitions = self.partitions()?;
+        let time = match start {
+            Start::Earliest => return self.offsets(&partitions, ClientOffset::Beginning),
+            Start::Latest => return self.offsets(&partitions, ClientOffset::End),
+            Start::At(time) => time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis()),
+        };
+        let time_ms = i64::try_from(time).unwrap_or(i64::MAX);
+        // The ends first: a record that comes in between is after them, and after the time.
+        let mut positions = self.offsets(&partitions, ClientOffset::End)?;
+        positions.extend(self.offsets(&partitions, ClientOffset::Offset(time_ms))?);
+        Ok(positions)
+    }
+
+    fn group(&mut self) -> Result<Positions, SourceError> {
+        let partitions = self.partitions()?;
+        let asked = self.list(partitions.iter().map(|&p| (p, ClientOffset::Invalid)))?;
+        let found = self.queues.consumer().committed_offsets(asked, limits::CONNECT_TIME);
+        self.positions(&found.map_err(|error| self.client_error(&error))?)
+    }
+
+    fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {
+        let list = self.list(at.iter().map(|(&p, &offset)| (p, ClientOffset::Offset(offset))))?;
+        self.queues.consumer().assign(&list).map_err(|error| self.client_error(&error))?;
+        self.next = at.clone();
+        self.ended.clear();
+        self.short_since = None;
+        Ok(())
+    }
+
+    fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), SourceError> {
+        self.serve_events()?;
+        let deadline = Instant::now() + wait;
+        let mut moved = false;
+        while !gather.is_full() {
+            self.follow(gather)?;
+            let at_most = (limits::KAFKA_READ_BYTES / self.record_bytes).clamp(1, limits::KAFKA_READ_RECORDS_MAX);
+            let mut read = self.read(gather, Duration::ZERO, at_most)?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if read.messages == 0 && !moved && !left.is_zero() {
+                read = self.read(gather, left, 1)?; // the client waits until it has all that it was asked for
+            }
+            moved |= read.moved;
+            if read.messages == 0 || (left.is_zero() && !read.moved) {
+                break;
+            }
+        }
+        self.serve_events()?;
+        self.check_short(gather, moved)?;
+        match &self.away {
+            Some(reason) if !moved => Err(self.away(reason.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn ends(&mut self) -> Positions {
+        let ends = self.next.keys().map(|&p| (p, self.queues.end(self.topic(p), p.id)));
+        ends.filter_map(|(p, end)| Some((p, end?))).collect()
+    }
+
+    fn tell_group(&mut self, reached: &Positions) {
+        if self.group.under_way {
+            self.group.owed = Some(reached.clone());
+            return;
+        }
+        let sent = &self.group.sent;
+        let new: Positions = reached.iter().filter(|&(p, to)| sent.get(p) != Some(to)).map(|(&p, &to)| (p, to)).collect();
+        if new.is_empty() {
+            return;
+        }
+        let list = self.list(new.iter().map(|(&p, &to)| (p, ClientOffset::Offset(to))));
+        match list.map(|list| self.queues.commit(&list)) {
+            Ok(Ok(())) => {
+                self.group.under_way = true;
+                self.group.sent.extend(new);
+            }
+            Ok(Err(code)) => self.committed(Err(code)),
+            Err(error) => tracing::warn!(%error, "the consumer group was not told the job's progress"),
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Topics in memory, for the host's own tests: shared with the test, which appends to them and takes them away.
+
+use super::{Source, SourceError, Start};
+use crate::batch::Gather;
+use crate::job::SourcePlan;
+use crate::record::{Offset, Partition, Positions, Record};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+/// What a source of these topics answers from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The server is away: [`SourceError::Away`] with this reason.
+    Away(String),
+    /// Reading is refused: [`SourceError::Refused`] with this reason.
+    Refused(String),
+}
+
+#[derive(Clone, Debug)]
+struct Stored {
+    time_ms: i64,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    /// The oldest offset that is there.
+    from: Offset,
+    /// By offset, from 0; none: an offset without a record.
+    records: Vec<Option<Stored>>,
+}
+
+impl Log {
+    fn end(&self) -> Offset {
+        self.records.len() as Offset
+    }
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    topics: BTreeMap<String, Vec<Log>>,
+    groups: BTreeMap<String, BTreeMap<(String, i32), Offset>>,
+    trouble: Option<Trouble>,
+}
+
+/// Topics that tests and sources share; a clone is the same topics.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryTopics {
+    held: Arc<(Mutex<Held>, Condvar)>,
+}
+
+impl MemoryTopics {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Held) -> T) -> T {
+        let changed = change(&mut self.held());
+        self.held.1.notify_all();
+        changed
+    }
+
+    /// Makes a topic, or gives one more partitions.
+    pub fn create(&self, topic: &str, partitions: usize) {
+        self.change(|held| {
+            let logs = held.topics.entry(topic.to_owned()).or_default();
+            logs.resize_with(partitions.max(logs.len()), Log::default);
+        });
+    }
+
+    /// Takes a topic away with all it holds.
+    pub fn delete(&self, topic: &str) {
+        self.change(|held| held.topics.remove(topic));
+    }
+
+    /// Appends a record and says its offset. Panics if there is no such partition.
+    pub fn append(&self, topic: &str, id: i32, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Offset {
+        let stored = Stored { time_ms, key: key.map(<[u8]>::to_vec), value: value.map(<[u8]>::to_vec) };
+        self.put(topic, id, Some(stored))
+    }
+
+    /// Appends an offset without a record, as the mark of a transaction is one.
+    pub fn append_mark(&self, topic: &str, id: i32) -> Offset {
+        self.put(topic, id, None)
+    }
+
+    fn put(&self, topic: &str, id: i32, stored: Option<Stored>) -> Offset {
+        self.change(|held| {
+            let log = log(held, topic, id).expect("the test appends to a partition that it made");
+            log.records.push(stored);
+            log.end() - 1
+        })
+    }
+
+    /// Removes all records before `from`, as retention does.
+    pub fn forget(&self, topic: &str, id: i32, from: Offset) {
+        self.change(|held| {
+            if let Some(log) = log(held, topic, id) {
+                log.from = log.from.max(from.min(log.end()));
+            }
+        });
+    }
+
+    /// What the sources answer from now on; `None`: all is well again.
+    pub fn trouble(&self, trouble: Option<Trouble>) {
+        self.change(|held| held.trouble = trouble);
+    }
+
+    /// What a consumer group was told, by topic and partition.
+    pub fn group(&self, group: &str) -> BTreeMap<(String, i32), Offset> {
+        self.held().groups.get(group).cloned().unwrap_or_default()
+    }
+}
+
+fn log<'a>(held: &'a mut Held, topic: &str, id: i32) -> Option<&'a mut Log> {
+    held.topics.get_mut(topic)?.get_mut(usize::try_from(id).ok()?)
+}
+
+/// Reads topics in memory.
+pub struct MemorySource {
+    topics: MemoryTopics,
+    places: Vec<String>,
+    group: String,
+    assigned: Vec<Partition>,
+}
+
+impl MemorySource {
+    /// A reader of these sources, in their order.
+    pub fn new(topics: &MemoryTopics, sources: &[SourcePlan], group: &str) -> Self {
+        let places = sources.iter().map(|source| source.place.clone()).collect();
+        MemorySource { topics: topics.clone(), places, group: group.to_owned(), assigned: Vec::new() }
+    }
+
+    fn well(&self, held: &Held) -> Result<(), SourceError> {
+        match held.trouble.clone() {
+            None => Ok(()),
+            Some(Trouble::Away(reason)) => {
+                Err(SourceError::Away { server: "memory", address: "this process".to_owned(), reason })
+            }
+            Some(Trouble::Refused(reason)) => Err(SourceError::Refused { topic: self.places.join(", "), reason }),
+        }
+    }
+
+    fn place(&self, partition: Partition) -> &str {
+        &self.places[usize::from(partition.source)]
+    }
+
+    /// Appends what is there. Says whether a partition came further.
+    fn take(&self, held: &mut Held, gather: &mut Gather) -> Result<bool, SourceError> {
+        let mut moved = false;
+        let wanted: Vec<_> = gather.wanted().filter(|(partition, ..)| self.assigned.contains(partition)).collect();
+        for (partition, at, until) in wanted {
+            let topic = self.place(partition);
+            let Some(log) = log(held, topic, partition.id) else {
+                return Err(SourceError::TopicMissing { topic: topic.to_owned() });
+            };
+            if at < log.from || at > log.end() || until.is_some_and(|until| until > log.end()) {
+                let topic = topic.to_owned();
+                return Err(SourceError::Gone { topic, partition: partition.id, offset: at.max(0) });
+            }
+            let to = until.unwrap_or(log.end());
+            for offset in at..to {
+                if let Some(stored) = &log.records[offset as usize] {
+                    let (key, value) = (stored.key.as_deref(), stored.value.as_deref());
+                    gather.push(partition, Record { offset, time_ms: stored.time_ms, key, value });
+                }
+                if gather.is_full() && until.is_none() {
+                    return Ok(true);
+                }
+            }
+            gather.passed(partition, to);
+            moved |= to > at;
+        }
+        Ok(moved)
+    }
+}
+
+impl Source for MemorySource {
+    fn partitions(&mut self) -> Result<Vec<Partition>, SourceError> {
+        let held = self.topics.held();
+        self.well(&held)?;
+        let mut all = Vec::new();
+        for (source, topic) in self.places.iter().enumerate() {
+            let Some(logs) = held.topics.get(topic) else {
+                return Err(SourceError::TopicMissing { topic: topic.clone() });
+            };
+            all.extend((0..logs.len()).map(|id| Partition { source: source as u16, id: id as i32 }));
+        }
+        Ok(all)
+    }
+
+    fn start(&mut self, start: Start) -> Result<Positions, SourceError> {
+        let partitions = self.partitions()?;
+        let mut held = self.topics.held();
+        let mut at = Positions::new();
+        for partition in partitions {
+            let log = log(&mut held, self.place(partition), partition.id).expect("it was listed just now, under one lock or by a test that made it");
+            let offset = match start {
+                Start::Earliest => log.from,
+                Start::Latest => log.end(),
+                Start::At(time) => {
+                    let time_ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis()) as i64;
+                    let late = |&offset: &Offset| log.records[offset as usize].as_ref().is_some_and(|r| r.time_ms >= time_ms);
+                    (log.from..log.end()).find(late).unwrap_or(log.end())
+                }
+            };
+            at.insert(partition, offset);
+        }
+        Ok(at)
+    }
+
+    fn group(&mut self) -> Result<Positions, SourceError> {
+        let held = self.topics.held();
+        self.well(&held)?;
+        let told = held.groups.get(&self.group).into_iter().flatten();
+        let position = |((topic, id), &offset): (&(String, i32), &Offset)| {
+            let source = self.places.iter().position(|place| place == topic)?;
+            Some((Partition { source: source as u16, id: *id }, offset))
+        };
+        Ok(told.filter_map(position).collect())
+    }
+
+    fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {
+        self.assigned = at.keys().copied().collect();
+        Ok(())
+    }
+
+    fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), SourceError> {
+        let deadline = Instant::now() + wait;
+        let mut held = self.topics.held();
+        loop {
+            self.well(&held)?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if self.take(&mut held, gather)? || gather.is_full() || left.is_zero() {
+                return Ok(());
+            }
+            held = self.topics.held.1.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn ends(&mut self) -> Positions {
+        let mut held = self.topics.held();
+        let end = |&partition: &Partition| Some((partition, log(&mut held, self.place(partition), partition.id)?.end()));
+        self.assigned.iter().filter_map(end).collect()
+    }
+
+    fn tell_group(&mut self, reached: &Positions) {
+        let told = reached.iter().map(|(&partition, &to)| ((self.place(partition).to_owned(), partition.id), to));
+        self.topics.held().groups.entry(self.group.clone()).or_default().extend(told);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::BatchLimits;
+    use crate::job::SourceKind;
+
+    const P: Partition = Partition { source: 0, id: 0 };
+
+    fn topics() -> (MemoryTopics, MemorySource) {
+        let topics = MemoryTopics::default();
+        topics.create("t", 1);
+        for time_ms in [10, 20, 30] {
+            topics.append("t", 0, time_ms, None, Some(b"v"));
+        }
+        topics.append_mark("t", 0);
+        let plan = SourcePlan { kind: SourceKind::Kafka, name: "t".into(), place: "t".into() };
+        let source = MemorySource::new(&topics, &[plan], "g");
+        (topics, source)
+    }
+
+    fn at(source: &mut MemorySource, start: Start) -> Offset {
+        source.start(start).unwrap()[&P]
+    }
+
+    #[test]
+    fn starts_where_it_is_told() {
+        let (topics, mut source) = topics();
+        let time = |ms| Start::At(UNIX_EPOCH + Duration::from_millis(ms));
+        assert_eq!(at(&mut source, Start::Earliest), 0);
+        assert_eq!(at(&mut source, Start::Latest), 4);
+        assert_eq!(at(&mut source, time(20)), 1);
+        assert_eq!(at(&mut source, time(31)), 4);
+        topics.forget("t", 0, 2);
+        assert_eq!(at(&mut source, Start::Earliest), 2);
+    }
+
+    #[test]
+    fn fetches_open_and_exact_batches_and_tells_what_is_gone() {
+        let (topics, mut source) = topics();
+        let begin: Positions = [(P, 0)].into();
+        source.assign(&begin).unwrap();
+        let mut gather = Gather::open(&begin, BatchLimits { records_max: 2, bytes_max: 100 });
+        source.fetch(&mut gather, Duration::ZERO).unwrap();
+        let cut = gather.cut();
+        assert_eq!((cut.records(), cut.spans[&P].to), (2, 2));
+
+        let mut gather = Gather::open(&cut.reached(), BatchLimits::default());
+        source.fetch(&mut gather, Duration::ZERO).unwrap();
+        assert_eq!(gather.reached()[&P], 4);
+
+        let mut again = Gather::exactly(&cut.spans);
+        source.fetch(&mut again, Duration::ZERO).unwrap();
+        assert_eq!(again.cut().chunks, cut.chunks);
+
+        topics.forget("t", 0, 1);
+        let error = source.fetch(&mut Gather::exactly(&cut.spans), Duration::ZERO).unwrap_err();
+        assert!(matches!(error, SourceError::Gone { offset: 0, .. }), "{error}");
+        source.tell_group(&[(P, 4)].into());
+        assert_eq!(source.group().unwrap(), [(P, 4)].into());
+    }
+
+    #[test]
+    fn trouble_comes_and_goes_and_a_waiting_fetch_wakes() {
+        let (topics, mut source) = topics();
+        source.assign(&[(P, 4)].into()).unwrap();
+        let mut gather = Gather::open(&[(P, 4)].into(), BatchLimits::default());
+        topics.trouble(Some(Trouble::Away("gone fishing".into())));
+        assert!(matches!(source.fetch(&mut gather, Duration::ZERO), Err(SourceError::Away { .. })));
+        topics.trouble(None);
+        let writer = std::thread::spawn(move || topics.append("t", 0, 40, Some(b""), None));
+        source.fetch(&mut gather, Duration::from_secs(60)).unwrap();
+        assert_eq!((writer.join().unwrap(), gather.records()), (4, 1));
+    }
+}

@@ -1,0 +1,171 @@
+//! Makes what a job runs on: its version ready to run, its source, its sinks, its pipeline.
+
+use super::watch::End;
+use super::{Job, Supervisor};
+use crate::checkpoint::Store;
+use crate::guest::answer::Shape;
+use crate::guest::instance::LogSink;
+use crate::guest::run::{Maker, Runnable};
+use crate::guest::{GuestLimits, Instance, LoadError, wrap};
+use crate::job::check::{check, in_words};
+use crate::job::settings::Settings;
+use crate::job::{JobPlan, SinkKind, SinkPlan};
+use crate::pipeline::{Active, ActiveCell, Board, Parts, Pipeline};
+use crate::registry::{DeploymentRecord, JobRecord};
+use crate::sink::Sink;
+use crate::sink::console::ConsoleSink;
+use crate::sink::dead_letters::KafkaDeadLetters;
+use crate::sink::hbase::HbaseSink;
+use crate::sink::kafka::KafkaSink;
+use crate::source::kafka::KafkaSource;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+impl Supervisor {
+    /// A stored deployment, ready to run. `Err`: why it cannot be.
+    pub(super) fn activate(&self, job: &Job, deployment: &DeploymentRecord) -> Result<Arc<Active>, String> {
+        let component = self.registry.component(&deployment.digest).map_err(|e| e.to_string())?;
+        let settings = Settings::parse(&deployment.settings, self.place.limits).map_err(|f| in_words(&f))?;
+        let active = self.prove(&job.log_sink(), &component, Some(&job.name), settings, deployment)?;
+        Ok(Arc::new(active))
+    }
+
+    /// Loads a component and proves what it describes. `Err` says how to mend it.
+    pub(super) fn prove(
+        &self,
+        log: &LogSink,
+        bytes: &[u8],
+        name: Option<&str>,
+        settings: Settings,
+        deployment: &DeploymentRecord,
+    ) -> Result<Active, String> {
+        let component = wrap::wrap(bytes.to_vec()).map_err(|e| e.to_string())?;
+        let loaded = self.guests.load(&deployment.digest, &component).map_err(|e| e.to_string())?;
+        let limits = GuestLimits { memory_bytes: settings.limits.memory_bytes, time: settings.limits.time };
+        let described = Instance::new(&loaded, limits, log.clone()).and_then(|mut instance| instance.describe());
+        let raw = described.map_err(|fault| LoadError::Describe(fault.to_string()).to_string())?;
+        let plan = check(raw, name, &settings).map_err(|faults| in_words(&faults))?;
+        let shapes = plan.sinks.iter().map(|sink| Shape::new(sink, self.sink(&plan, sink).limits())).collect();
+        let (time, log) = (limits.time, log.clone());
+        let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
+        let explicit = deployment.reset || deployment.settings.contains_key("start");
+        Ok(Active {
+            deployment: deployment.number,
+            version: deployment.version,
+            group: settings.group_of(&plan.name),
+            dead_letter_topic: settings.dead_letter_topic(&plan.name),
+            start: explicit.then_some(settings.start),
+            reset: deployment.reset,
+            runnable: Arc::new(Runnable::new(make, time, shapes)),
+            plan,
+            settings,
+        })
+    }
+
+    fn sink(&self, job: &JobPlan, sink: &SinkPlan) -> Box<dyn Sink> {
+        match sink.kind {
+            SinkKind::Hbase => Box::new(HbaseSink::new(sink, self.place.hbase.clone())),
+            SinkKind::Kafka => Box::new(KafkaSink::new(&self.place.kafka, sink, &job.sources, &job.name)),
+            SinkKind::Console => Box::new(ConsoleSink::new(sink)),
+        }
+    }
+
+    /// Starts the job's pipeline anew from its record, if `go`; else only proves that it could be.
+    pub(super) fn restart(&self, job: &Arc<Job>, go: bool) -> Result<(), String> {
+        let record = job.state().record.clone();
+        let active = self.activate(job, record.active())?;
+        {
+            let mut state = job.state();
+            state.active = Some(ActiveCell::new(active.clone()));
+            state.failed = None;
+        }
+        if go { self.start(job, active, &record) } else { Ok(()) }
+    }
+
+    /// Starts a pipeline for `active`: first for plans of a deployment with other places, if there are any.
+    pub(super) fn start(&self, job: &Arc<Job>, active: Arc<Active>, record: &JobRecord) -> Result<(), String> {
+        let store = Arc::new(self.ledgers.of(&job.name));
+        let (_, plans) = store.load().map_err(|e| e.to_string())?;
+        if let Some(number) = plans.first().map(|plan| plan.deployment).filter(|n| *n != active.deployment)
+            && let Some(before) = record.deployments.iter().find(|d| d.number == number)
+        {
+            let before = self.activate(job, before)?;
+            if !before.fits(&active) {
+                return self.launch(job, before, record, store, true);
+            }
+        }
+        self.launch(job, active, record, store, false)
+    }
+
+    fn launch(
+        &self,
+        job: &Arc<Job>,
+        active: Arc<Active>,
+        record: &JobRecord,
+        store: Arc<dyn Store>,
+        replay_only: bool,
+    ) -> Result<(), String> {
+        let plan = &active.plan;
+        let source = KafkaSource::new(&self.place.kafka, &plan.sources, &active.group).map_err(|e| e.to_string())?;
+        let letters =
+            KafkaDeadLetters::new(&self.place.kafka, &active.dead_letter_topic, &plan.name, &plan.sources);
+        let mut state = job.state();
+        state.life += 1;
+        state.board = Arc::new(Board::default());
+        state.failed = None;
+        let cell = match (&state.active, replay_only) {
+            (Some(cell), false) => cell.clone(),
+            _ => ActiveCell::new(active.clone()),
+        };
+        let parts = Parts {
+            job: job.name.clone(),
+            active: cell,
+            known: record.deployments.iter().map(|d| d.number).collect(),
+            deployments: self.deployments(job, &active, record),
+            source: Box::new(source),
+            sinks: plan.sinks.iter().map(|sink| self.sink(plan, sink)).collect(),
+            letters: Box::new(letters),
+            store,
+            lanes: self.place.lanes,
+            replay_only,
+        };
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (name, life) = (job.name.clone(), state.life);
+        let tell = move |end: &crate::pipeline::Ended| {
+            drop(ended.send(End { job: name, life, ended: end.clone(), replay_only })); // nobody listens any more: the host ends
+        };
+        let pipeline = Pipeline::start(parts, state.board.clone(), tell);
+        state.pipeline = Some(pipeline.map_err(|e| format!("no thread can be started: {e}"))?);
+        Ok(())
+    }
+
+    /// The deployments that plans of before may name. There are at most a few of them, so they are made ready now.
+    fn deployments(&self, job: &Job, active: &Arc<Active>, record: &JobRecord) -> crate::pipeline::Deployments {
+        let plans = self.ledgers.of(&job.name).load().map(|(_, plans)| plans).unwrap_or_default();
+        let mut ready: BTreeMap<u64, Arc<Active>> = [(active.deployment, active.clone())].into();
+        for plan in plans {
+            if let Some(deployment) = record.deployments.iter().find(|d| d.number == plan.deployment)
+                && !ready.contains_key(&plan.deployment)
+                && let Ok(found) = self.activate(job, deployment)
+            {
+                ready.insert(plan.deployment, found);
+            }
+        }
+        Box::new(move |number| ready.get(&number).cloned())
+    }
+}
+
+impl Job {
+    /// Where its guests' lines go: its own log and the host's.
+    pub(super) fn log_sink(&self) -> LogSink {
+        let (log, name) = (self.log.clone(), self.name.clone());
+        Arc::new(move |level, text: &str| {
+            log.line(level, text);
+            match level {
+                tracing::Level::ERROR => tracing::error!("{name}: {text}"),
+                tracing::Level::WARN => tracing::warn!("{name}: {text}"),
+                _ => tracing::debug!("{name}: {text}"),
+            }
+        })
+    }
+}

@@ -1,0 +1,221 @@
+//! Deploy, roll back, reset: checks first, then one durable record, then the change at a batch boundary.
+
+use super::{Job, Supervisor};
+use crate::clock;
+use crate::guest::{Instance, sha256, wrap};
+use crate::job::check::in_words;
+use crate::job::settings::Settings;
+use crate::job::status::{Deployed, DeployRequest, DeploymentKind, Refusal};
+use crate::job::{SinkKind, names};
+use crate::limits;
+use crate::pipeline::{Active, ActiveCell, Stop};
+use crate::registry::{DeploymentRecord, JobRecord};
+use crate::sink::{Place, Remedy, SinkError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What a deployment is to be, before it has its number.
+struct Draft {
+    digest: String,
+    kind: DeploymentKind,
+    reason: Option<String>,
+    settings: std::collections::BTreeMap<String, String>,
+    reset: bool,
+}
+
+impl Supervisor {
+    /// Checks, compiles, warms and activates a component.
+    pub(super) fn deploy_component(&self, component: &[u8], request: DeployRequest) -> Result<Deployed, Refusal> {
+        let _changes = self.change();
+        let settings = Settings::parse(&request.settings, self.place.limits).map_err(|f| Refusal::Invalid(in_words(&f)))?;
+        let name = match &request.name {
+            Some(name) => name.clone(),
+            None => self.name_of(component)?,
+        };
+        names::job(&name).map_err(|reason| Refusal::Invalid(format!("the job's name `{name}`: {reason}")))?;
+        let draft = Draft {
+            digest: sha256(component),
+            kind: DeploymentKind::Deploy,
+            reason: None,
+            settings: request.settings,
+            reset: request.reset_state,
+        };
+        let job = self.job(&name);
+        if let Some(job) = &job
+            && let Some(unchanged) = unchanged(job, &draft)
+        {
+            return Ok(unchanged);
+        }
+        if job.is_none() && self.jobs().len() >= limits::JOBS_MAX {
+            return Err(Refusal::Unavailable(format!("this host runs {} jobs already: undeploy one", limits::JOBS_MAX)));
+        }
+        let old = job.as_ref().map(|job| job.state().record.clone());
+        let record = next_record(&name, old, draft);
+        let is_new = job.is_none();
+        let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
+        let active = self
+            .prove(&job.log_sink(), component, Some(&name), settings, record.active())
+            .map_err(Refusal::Invalid)?;
+        self.check_places(&active, request.create_tables)?;
+        active.runnable.warm(self.place.lanes, active.plan.sources.len()).map_err(|fault| Refusal::Invalid(fault.to_string()))?;
+        self.registry.keep(component).map_err(|e| Refusal::Unavailable(e.to_string()))?;
+        if is_new {
+            self.jobs().insert(name, job.clone());
+        }
+        self.switch(&job, record, Arc::new(active))
+    }
+
+    /// What the component calls its job.
+    fn name_of(&self, component: &[u8]) -> Result<String, Refusal> {
+        let invalid = |e: &dyn std::fmt::Display| Refusal::Invalid(e.to_string());
+        let wrapped = wrap::wrap(component.to_vec()).map_err(|e| invalid(&e))?;
+        let loaded = self.guests.load(&sha256(component), &wrapped).map_err(|e| invalid(&e))?;
+        let log: crate::guest::instance::LogSink = Arc::new(|_, _: &str| {});
+        let described = Instance::new(&loaded, crate::guest::GuestLimits::default(), log).and_then(|mut i| i.describe());
+        match described {
+            Ok(raw) => Ok(raw.name),
+            Err(fault) => Err(invalid(&crate::guest::LoadError::Describe(fault.to_string()))),
+        }
+    }
+
+    /// The tables and topics must be there, and fit.
+    fn check_places(&self, active: &Active, create: bool) -> Result<(), Refusal> {
+        let refused = |error: SinkError| match error.remedy() {
+            Remedy::Retry => Refusal::Unavailable(error.to_string()),
+            Remedy::Stop => Refusal::Invalid(error.to_string()),
+        };
+        for sink in &active.plan.sinks {
+            match sink.kind {
+                SinkKind::Hbase => {
+                    crate::sink::hbase::HbasePlace::new(self.place.hbase.clone()).check(sink, create).map_err(refused)?;
+                }
+                SinkKind::Kafka => {
+                    crate::sink::kafka::KafkaPlace::new(&self.place.kafka).check(sink, create).map_err(refused)?;
+                }
+                SinkKind::Console => {}
+            }
+        }
+        let mut source = crate::source::kafka::KafkaSource::new(&self.place.kafka, &active.plan.sources, &active.group)
+            .map_err(|e| Refusal::Invalid(e.to_string()))?;
+        use crate::source::{Source, SourceError};
+        match source.partitions() {
+            Ok(_) => Ok(()),
+            Err(error @ SourceError::Away { .. }) => Err(Refusal::Unavailable(error.to_string())),
+            Err(error) => Err(Refusal::Invalid(error.to_string())),
+        }
+    }
+
+    /// Makes an older version active again.
+    pub(super) fn roll_back(&self, name: &str, version: Option<u64>, why: Option<String>) -> Result<Deployed, Refusal> {
+        let job = self.known(name)?;
+        let record = job.state().record.clone();
+        let target = match version {
+            Some(version) => record.of_version(version).ok_or_else(|| {
+                Refusal::NotFound(format!("`{name}` has no version {version}: `streamhost history {name}` lists them"))
+            })?,
+            None => record.before_active().ok_or_else(|| {
+                Refusal::Conflict(format!("`{name}` has had one version only: there is nothing to go back to"))
+            })?,
+        };
+        let draft = Draft {
+            digest: target.digest.clone(),
+            kind: if why.is_some() { DeploymentKind::AutomaticRollback } else { DeploymentKind::Rollback },
+            reason: why,
+            settings: target.settings.clone(),
+            reset: false,
+        };
+        if let Some(unchanged) = unchanged(&job, &draft) {
+            return Ok(unchanged);
+        }
+        let record = next_record(name, Some(record), draft);
+        let active = self.activate(&job, record.active()).map_err(Refusal::Invalid)?;
+        let warm = active.runnable.warm(self.place.lanes, active.plan.sources.len());
+        warm.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
+        self.switch(&job, record, active)
+    }
+
+    /// Makes the record durable, and only then lets the next batch name it.
+    fn switch(&self, job: &Arc<Job>, record: JobRecord, active: Arc<Active>) -> Result<Deployed, Refusal> {
+        self.registry.save(&record).map_err(|e| Refusal::Unavailable(e.to_string()))?;
+        let done = deployed(&record, true);
+        let goes_over = {
+            let mut state = job.state();
+            state.record = record.clone();
+            state.since_batch = state.board.facts().batches;
+            let running = state.failed.is_none() && state.pipeline.as_ref().is_some_and(|p| !p.has_ended());
+            match &state.active {
+                Some(cell) if running && cell.get().fits(&active) => {
+                    cell.set(active.clone());
+                    true
+                }
+                _ => false,
+            }
+        };
+        let (name, version, number) = (&job.name, done.version, done.deployment);
+        job.log.line(tracing::Level::INFO, &format!("version {version} is active (deployment {number})"));
+        tracing::info!("{name}: version {version} is active (deployment {number})");
+        if !goes_over {
+            job.halt(Stop::Soon);
+            job.state().active = Some(ActiveCell::new(active.clone()));
+            if !record.paused {
+                self.start(job, active, &record).map_err(Refusal::Unavailable)?;
+            }
+        }
+        self.sweep();
+        Ok(done)
+    }
+
+    /// Components that no history names go.
+    pub(super) fn sweep(&self) {
+        let jobs: Vec<_> = self.jobs().values().cloned().collect();
+        let digests = |job: &Arc<Job>| job.state().record.deployments.iter().map(|d| d.digest.clone()).collect::<Vec<_>>();
+        let named: BTreeSet<String> = jobs.iter().flat_map(digests).collect();
+        self.registry.sweep(&named);
+        self.guests.sweep(&named);
+    }
+
+    pub(super) fn known(&self, name: &str) -> Result<Arc<Job>, Refusal> {
+        self.job(name).ok_or_else(|| {
+            let all: Vec<String> = self.jobs().keys().map(|name| format!("`{name}`")).collect();
+            let there = if all.is_empty() { "there are none".to_string() } else { format!("there are {}", all.join(", ")) };
+            Refusal::NotFound(format!("there is no job `{name}`: {there}"))
+        })
+    }
+}
+
+/// `Some`: just this is active already, and nothing is wrong with it.
+fn unchanged(job: &Job, draft: &Draft) -> Option<Deployed> {
+    let state = job.state();
+    let active = state.record.active();
+    let same = active.digest == draft.digest && active.settings == draft.settings;
+    (same && !draft.reset && state.failed.is_none()).then(|| deployed(&state.record, false))
+}
+
+fn deployed(record: &JobRecord, changed: bool) -> Deployed {
+    let active = record.active();
+    Deployed {
+        job: record.name.clone(),
+        version: active.version,
+        digest: active.digest.clone(),
+        deployment: active.number,
+        changed,
+    }
+}
+
+fn next_record(name: &str, old: Option<JobRecord>, draft: Draft) -> JobRecord {
+    let empty = JobRecord { name: name.to_string(), paused: false, deployments: Vec::new() };
+    let mut record = old.unwrap_or(empty);
+    let number = record.deployments.last().map_or(1, |last| last.number + 1);
+    let version = record.version_of(&draft.digest, &draft.settings);
+    record.push(DeploymentRecord {
+        number,
+        version,
+        digest: draft.digest,
+        at_ms: clock::now_ms(),
+        kind: draft.kind,
+        reason: draft.reason,
+        settings: draft.settings,
+        reset: draft.reset,
+    });
+    record
+}

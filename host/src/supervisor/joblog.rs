@@ -1,0 +1,50 @@
+//! The last lines of a job's log, bounded.
+
+use crate::clock;
+use crate::limits;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+/// A ring of numbered lines.
+#[derive(Debug, Default)]
+pub(super) struct JobLog {
+    lines: Mutex<(u64, VecDeque<String>)>,
+}
+
+impl JobLog {
+    /// Adds a line; the oldest goes when the ring is full.
+    pub(super) fn line(&self, level: tracing::Level, text: &str) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let (number, kept) = &mut *lines;
+        *number += 1;
+        kept.push_back(format!("{} {level:5} {text}", clock::rfc3339(clock::now_ms())));
+        if kept.len() > limits::LOG_LINES_KEPT_MAX {
+            kept.pop_front();
+        }
+    }
+
+    /// The lines after number `after`, with their numbers.
+    pub(super) fn after(&self, after: u64) -> Vec<(u64, String)> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = lines.0 + 1 - lines.1.len() as u64;
+        let numbered = lines.1.iter().enumerate().map(|(i, line)| (first + i as u64, line.clone()));
+        numbered.filter(|(number, _)| *number > after).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_lines_go_and_numbers_stay() {
+        let log = JobLog::default();
+        for n in 0..limits::LOG_LINES_KEPT_MAX + 5 {
+            log.line(tracing::Level::INFO, &format!("line {n}"));
+        }
+        let all = log.after(0);
+        assert_eq!((all.len(), all[0].0), (limits::LOG_LINES_KEPT_MAX, 6));
+        assert!(all[0].1.ends_with("line 5"));
+        assert_eq!(log.after(all[0].0 + 1).len(), limits::LOG_LINES_KEPT_MAX - 2);
+    }
+}

@@ -1,0 +1,163 @@
+//! What the control API asks of the host.
+
+use super::{Job, State, Supervisor};
+use crate::clock;
+use crate::job::status::{
+    Deployed, DeployRequest, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus, Waiting,
+};
+use crate::pipeline::Stop;
+use crate::pipeline::board::Facts;
+use std::sync::Arc;
+
+impl Jobs for Supervisor {
+    fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {
+        self.deploy_component(&component, request)
+    }
+
+    fn list(&self) -> Vec<JobStatus> {
+        let jobs: Vec<_> = self.jobs().values().cloned().collect();
+        jobs.iter().map(|job| self.status_of(job)).collect()
+    }
+
+    fn status(&self, job: &str) -> Result<JobStatus, Refusal> {
+        Ok(self.status_of(&*self.known(job)?))
+    }
+
+    fn history(&self, job: &str) -> Result<Vec<Deployment>, Refusal> {
+        let job = self.known(job)?;
+        let state = job.state();
+        let active = state.record.active().number;
+        let shown = state.record.deployments.iter().rev().map(|d| Deployment {
+            number: d.number,
+            version: d.version,
+            digest: d.digest.clone(),
+            at: clock::rfc3339(d.at_ms),
+            kind: d.kind,
+            reason: d.reason.clone(),
+            settings: d.settings.clone(),
+            active: d.number == active,
+        });
+        Ok(shown.collect())
+    }
+
+    fn rollback(&self, job: &str, version: Option<u64>) -> Result<Deployed, Refusal> {
+        let _changes = self.change();
+        self.roll_back(job, version, None)
+    }
+
+    fn pause(&self, name: &str) -> Result<JobStatus, Refusal> {
+        let _changes = self.change();
+        let job = self.known(name)?;
+        self.set_paused(&job, true)?;
+        job.halt(Stop::Soon);
+        Ok(self.status_of(&job))
+    }
+
+    fn resume(&self, name: &str) -> Result<JobStatus, Refusal> {
+        let _changes = self.change();
+        let job = self.known(name)?;
+        self.set_paused(&job, false)?;
+        let runs = {
+            let state = job.state();
+            state.failed.is_none() && state.pipeline.as_ref().is_some_and(|pipeline| !pipeline.has_ended())
+        };
+        if !runs {
+            job.halt(Stop::Soon);
+            self.restart(&job, true).map_err(Refusal::Conflict)?;
+        }
+        Ok(self.status_of(&job))
+    }
+
+    fn undeploy(&self, name: &str) -> Result<(), Refusal> {
+        use crate::checkpoint::Store;
+        let _changes = self.change();
+        let job = self.known(name)?;
+        job.halt(Stop::Soon);
+        let unavailable = |e: &dyn std::fmt::Display| Refusal::Unavailable(e.to_string());
+        self.ledgers.of(name).forget().map_err(|e| unavailable(&e))?;
+        self.registry.remove(name).map_err(|e| unavailable(&e))?;
+        self.jobs().remove(name);
+        self.sweep();
+        Ok(())
+    }
+
+    fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal> {
+        Ok(self.known(job)?.log.after(after))
+    }
+}
+
+impl Supervisor {
+    fn set_paused(&self, job: &Arc<Job>, paused: bool) -> Result<(), Refusal> {
+        let mut record = job.state().record.clone();
+        record.paused = paused;
+        self.registry.save(&record).map_err(|e| Refusal::Unavailable(e.to_string()))?;
+        job.state().record = record;
+        Ok(())
+    }
+
+    fn status_of(&self, job: &Job) -> JobStatus {
+        let state = job.state();
+        let facts = state.board.facts();
+        let active = state.record.active();
+        let loaded = state.active.as_ref().map(|cell| cell.get());
+        let (mut sources, mut sinks) = (Vec::new(), Vec::new());
+        if let Some(loaded) = &loaded {
+            sources = loaded.plan.sources.iter().map(|source| SourceStatus {
+                kind: source.kind,
+                name: source.name.clone(),
+                place: source.place.clone(),
+                reached: facts.reached.get(&source.place).cloned().unwrap_or_default(),
+            }).collect();
+            sinks = loaded.plan.sinks.iter().map(|sink| SinkStatus {
+                kind: sink.kind,
+                name: sink.name.clone(),
+                place: sink.place.clone(),
+                rows: facts.totals.rows.get(&sink.name).copied().unwrap_or(0),
+            }).collect();
+        }
+        let limits = loaded.as_ref().map_or(self.place.limits, |loaded| loaded.settings.limits);
+        JobStatus {
+            job: job.name.clone(),
+            state: what_it_does(&state, &facts),
+            version: active.version,
+            digest: active.digest.clone(),
+            deployment: active.number,
+            records_in: facts.totals.records_in,
+            rows_out: facts.totals.rows.values().sum(),
+            dead_letters: facts.totals.dead_letters,
+            dropped: facts.totals.dropped + facts.totals.skipped,
+            batches: facts.batches,
+            lag: facts.lag(),
+            last_error: state.failed.clone().or_else(|| facts.last_error.clone()),
+            waiting_for: longest_wait(&facts),
+            every_ms: loaded.as_ref().map_or(0, |l| u64::try_from(l.plan.every.as_millis()).unwrap_or(u64::MAX)),
+            group: loaded.as_ref().map_or_else(String::new, |loaded| loaded.group.clone()),
+            dead_letter_topic: loaded.as_ref().map_or_else(String::new, |loaded| loaded.dead_letter_topic.clone()),
+            incarnation: facts.incarnation,
+            lanes: self.place.lanes,
+            sources,
+            sinks,
+            limits: LimitStatus {
+                memory_bytes: limits.memory_bytes as u64,
+                time_ms: u64::try_from(limits.time.as_millis()).unwrap_or(u64::MAX),
+                batch_records: limits.batch_records as u64,
+                batch_bytes: limits.batch_bytes as u64,
+            },
+        }
+    }
+}
+
+fn what_it_does(state: &State, facts: &Facts) -> JobState {
+    match () {
+        () if state.failed.is_some() => JobState::Stopped,
+        () if state.record.paused => JobState::Paused,
+        () if !facts.waiting.is_empty() => JobState::Retrying,
+        () => JobState::Running,
+    }
+}
+
+/// What is waited for the longest.
+fn longest_wait(facts: &Facts) -> Option<Waiting> {
+    let (what, since) = facts.waiting.values().min_by_key(|(_, since)| *since)?;
+    Some(Waiting { what: what.clone(), since: clock::rfc3339(*since) })
+}

@@ -1,0 +1,160 @@
+//! Starts, swaps, watches and restarts pipelines: the control plane.
+
+use crate::checkpoint::store::Ledgers;
+use crate::guest::Guests;
+use crate::job::settings::JobLimits;
+use crate::kafka::KafkaSettings;
+use crate::pipeline::{ActiveCell, Board, Ended, Pipeline, Stop};
+use crate::registry::{JobRecord, Registry};
+use crate::sink::hbase::HbaseSettings;
+use joblog::JobLog;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+
+mod build;
+mod deploy;
+mod joblog;
+mod jobs;
+mod watch;
+
+/// Where a host's jobs run, and what they may use unless they say otherwise.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Kafka.
+    pub kafka: KafkaSettings,
+    /// HBase's Thrift gateway.
+    pub hbase: HbaseSettings,
+    /// Workers of each job.
+    pub lanes: usize,
+    /// Limits of each job.
+    pub limits: JobLimits,
+}
+
+/// The host: all jobs, and what they share.
+pub struct Supervisor {
+    place: Place,
+    guests: Guests,
+    registry: Registry,
+    ledgers: Ledgers,
+    jobs: Mutex<BTreeMap<String, Arc<Job>>>,
+    /// One change of the set of jobs, or of one job, at a time.
+    changes: Mutex<()>,
+    ended: Mutex<mpsc::Sender<watch::End>>,
+}
+
+/// One job of the host.
+pub(crate) struct Job {
+    name: String,
+    log: Arc<JobLog>,
+    state: Mutex<State>,
+}
+
+struct State {
+    record: JobRecord,
+    /// What runs, or would.
+    active: Option<ActiveCell>,
+    pipeline: Option<Pipeline>,
+    board: Arc<Board>,
+    /// Which pipeline of the job this is; an end that an older one tells is of no interest.
+    life: u64,
+    /// Why it cannot go on by itself.
+    failed: Option<String>,
+    /// Batches that were durable when the active deployment took over.
+    since_batch: u64,
+}
+
+impl Job {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops its pipeline, if there is one, and waits for it.
+    fn halt(&self, how: Stop) -> Option<Ended> {
+        let pipeline = {
+            let mut state = self.state();
+            state.life += 1;
+            state.pipeline.take()
+        };
+        pipeline.map(|pipeline| pipeline.stop(how))
+    }
+}
+
+impl Supervisor {
+    /// Opens a host's data folder in `db` and `folder`, and starts its jobs where they were.
+    pub fn open(db: &fjall::Database, folder: &Path, place: Place) -> anyhow::Result<Arc<Self>> {
+        let guests = Guests::new(&folder.join("cache")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+        let registry = Registry::open(db, &folder.join("components"))?;
+        let ledgers = Ledgers::open(db)?;
+        let (send, ends) = mpsc::channel();
+        let supervisor = Arc::new(Supervisor {
+            place,
+            guests,
+            registry,
+            ledgers,
+            jobs: Mutex::default(),
+            changes: Mutex::default(),
+            ended: Mutex::new(send),
+        });
+        watch::spawn(&supervisor, ends)?;
+        for record in supervisor.registry.load()? {
+            supervisor.resume_job(record);
+        }
+        Ok(supervisor)
+    }
+
+    /// Stops all jobs, as `how` says, and waits for them.
+    pub fn close(&self, how: Stop) {
+        let _changes = self.change();
+        let jobs: Vec<_> = self.jobs().values().cloned().collect();
+        for job in &jobs {
+            if let Some(pipeline) = &job.state().pipeline {
+                pipeline.board.stop(how);
+            }
+        }
+        for job in jobs {
+            job.halt(how);
+        }
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Job>>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn job(&self, name: &str) -> Option<Arc<Job>> {
+        self.jobs().get(name).cloned()
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A job of before, started if it was not paused. One that cannot start does not keep the others from it.
+    fn resume_job(&self, record: JobRecord) {
+        let paused = record.paused;
+        let job = Arc::new(Job::new(record));
+        self.jobs().insert(job.name.clone(), job.clone());
+        if let Err(reason) = self.restart(&job, !paused) {
+            tracing::error!("{}: {reason}", job.name);
+            job.state().failed = Some(reason);
+        }
+    }
+}
+
+impl Job {
+    fn new(record: JobRecord) -> Self {
+        Job {
+            name: record.name.clone(),
+            log: Arc::new(JobLog::default()),
+            state: Mutex::new(State {
+                record,
+                active: None,
+                pipeline: None,
+                board: Arc::new(Board::default()),
+                life: 0,
+                failed: None,
+                since_batch: 0,
+            }),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Watches pipelines that end by themselves, and does what is to be done then.
+
+use super::Supervisor;
+use crate::job::status::DeploymentKind;
+use crate::limits;
+use crate::pipeline::Ended;
+use std::sync::{Arc, Weak, mpsc};
+
+/// A pipeline has ended.
+pub(super) struct End {
+    pub(super) job: String,
+    pub(super) life: u64,
+    pub(super) ended: Ended,
+    pub(super) replay_only: bool,
+}
+
+/// Watches for as long as the supervisor lives.
+pub(super) fn spawn(supervisor: &Arc<Supervisor>, ends: mpsc::Receiver<End>) -> std::io::Result<()> {
+    let supervisor: Weak<Supervisor> = Arc::downgrade(supervisor);
+    let watch = move || {
+        while let Ok(end) = ends.recv() {
+            let Some(supervisor) = supervisor.upgrade() else { return };
+            supervisor.after(end);
+        }
+    };
+    std::thread::Builder::new().name("supervisor".into()).spawn(watch).map(|_| ())
+}
+
+impl Supervisor {
+    fn after(&self, end: End) {
+        let _changes = self.change();
+        let Some(job) = self.job(&end.job) else { return };
+        let pipeline = {
+            let mut state = job.state();
+            if state.life != end.life {
+                return; // somebody stopped it, or started another
+            }
+            state.pipeline.take()
+        };
+        drop(pipeline.map(|pipeline| pipeline.join()));
+        let outcome = match end.ended {
+            Ended::Stopped if end.replay_only => self.restart(&job, true),
+            Ended::Stopped => Ok(()),
+            Ended::Failed(reason) => Err(reason),
+            Ended::VersionFault { reason, by_policy: true, .. } => Err(reason),
+            Ended::VersionFault { deployment, reason, by_policy: false } => self.unfit(&end.job, deployment, reason),
+        };
+        if let Err(reason) = outcome {
+            tracing::error!("{}: stopped: {reason}", end.job);
+            job.log.line(tracing::Level::ERROR, &format!("stopped: {reason}"));
+            let mut state = job.state();
+            state.board.error(&reason);
+            state.failed = Some(reason);
+        }
+    }
+
+    /// A version proved unfit: the host goes back, if it is new and there was another before it.
+    fn unfit(&self, name: &str, deployment: u64, reason: String) -> Result<(), String> {
+        let Some(job) = self.job(name) else { return Ok(()) };
+        let (record, ran) = {
+            let mut state = job.state();
+            state.failed = Some(reason.clone());
+            (state.record.clone(), state.board.facts().batches.saturating_sub(state.since_batch))
+        };
+        let active = record.active();
+        if active.number != deployment {
+            return self.restart(&job, true); // another one was deployed meanwhile
+        }
+        let is_new = ran <= limits::ROLLBACK_BATCHES_MAX && active.kind != DeploymentKind::AutomaticRollback;
+        let Some(before) = record.before_active().filter(|_| is_new) else {
+            return Err(format!("version {}: {reason}", active.version));
+        };
+        let why = format!("version {} was rolled back: {reason}", active.version);
+        tracing::error!("{name}: {why}");
+        job.log.line(tracing::Level::ERROR, &why);
+        let done = self.roll_back(name, Some(before.version), Some(why.clone())).map_err(|refusal| refusal.to_string());
+        job.state().board.error(&why);
+        done.map(|_| ())
+    }
+}

@@ -1,0 +1,58 @@
+//! `streamhost dev`: a Kafka and an HBase in one process, for ordinary clients and for jobs.
+
+use streamhost_tests::clicks::Clicks;
+use streamhost_tests::feed::{self, Feed};
+use streamhost_tests::host::{Host, free_port};
+use streamhost_tests::outside;
+use streamhost_tests::sizes::{LATE, PARTITIONS, SOON, seed};
+
+const BEFORE: u64 = 3_000;
+const RATE: u32 = 2_000;
+
+/// A `dev` on free ports, and the addresses of its broker and its table store.
+fn dev() -> (Host, String, String) {
+    let (kafka, hbase) = (free_port(), free_port());
+    (Host::dev(kafka, hbase), format!("127.0.0.1:{kafka}"), format!("127.0.0.1:{hbase}"))
+}
+
+#[test]
+fn ordinary_clients_work_with_it() {
+    let (mut host, kafka, hbase) = dev();
+    outside::create_topic(&kafka, "words", PARTITIONS);
+    outside::send(&kafka, "words", &["one", "two", "caf\u{e9}"]);
+    outside::create_table(&hbase, "words", &["word", "info"]);
+    let values = |kafka: &str| {
+        let mut values: Vec<String> =
+            outside::topic(kafka, "words").into_iter().filter_map(|seen| seen.value).collect();
+        values.sort();
+        values
+    };
+    assert_eq!(values(&kafka), ["caf\u{e9}", "one", "two"]);
+    assert!(outside::table(&hbase, "words").is_empty());
+    host.kill();
+    host.restart();
+    assert_eq!(values(&kafka), ["caf\u{e9}", "one", "two"], "topics outlive a kill");
+    assert!(outside::table(&hbase, "words").is_empty(), "so do tables");
+}
+
+#[test]
+fn the_clicks_job_runs_in_it_and_survives_a_kill() {
+    let seed = seed();
+    println!("STREAMHOST_SEED={seed}");
+    let (mut host, kafka, hbase) = dev();
+    feed::create_topic(&kafka, "clicks", PARTITIONS).expect("a topic");
+    host.deploy_clicks("clicks");
+    let mut clicks = Clicks::new(seed);
+    feed::fill(&kafka, "clicks", clicks.by_ref().take(BEFORE as usize)).expect("a full topic");
+    host.wait_records("clicks", BEFORE, LATE);
+
+    let feed = Feed::start(&kafka, "clicks", RATE, clicks);
+    host.wait_records("clicks", BEFORE + u64::from(RATE), LATE);
+    host.kill();
+    host.restart();
+    let records = BEFORE + feed.stop().expect("all records sent");
+    let status = host.wait_records("clicks", records, LATE);
+    assert_eq!(status["records_in"], records, "positions outlive a kill");
+    outside::clicks_are_right(&kafka, "clicks", &hbase, "clicks", "clicks.dead-letters");
+    assert_eq!(host.wait_state("clicks", "running", SOON)["last_error"], serde_json::Value::Null);
+}

@@ -1,0 +1,18 @@
+//! What streamhost promises, tried with the real binary against the real Kafka and HBase.
+//!
+//! The inner module gives all these tests one name to run or skip them by.
+
+#[path = "."]
+mod contract {
+    mod clicks;
+    mod swaps;
+    mod crashes;
+    mod outages;
+    mod refusals;
+    mod faults;
+    mod verbs;
+    mod dev;
+    mod run;
+    mod demo;
+    mod wasm_roads;
+}

@@ -1,0 +1,50 @@
+//! Kafka, the gateway or HBase goes away and comes back: the job waits, says so, and the table is right.
+
+use streamhost_tests::clicks::Clicks;
+use streamhost_tests::feed::{self, Feed};
+use streamhost_tests::host::{Host, unique};
+use streamhost_tests::outside;
+use streamhost_tests::servers::{Server, Servers, Verb};
+use streamhost_tests::sizes::{LATE, PARTITIONS, seed, sizes};
+
+/// `server` is killed under a running job, and started again once the job says that it waits for something with `named`
+/// in its words.
+fn outage(server: Server, named: &str) {
+    let (_guard, servers) = Servers::alone();
+    let (seed, sizes) = (seed(), sizes());
+    println!("STREAMHOST_SEED={seed}");
+    let host = Host::serve(servers);
+    let job = unique("outage");
+    feed::create_topic(&servers.kafka, &job, PARTITIONS).expect("a topic");
+    host.deploy_clicks(&job);
+    let feed = Feed::start(&servers.kafka, &job, sizes.outage_rate, Clicks::new(seed));
+    host.wait_records(&job, u64::from(sizes.outage_rate), LATE);
+
+    servers.tell(server, Verb::Kill);
+    let status = host.wait_state(&job, "retrying", LATE);
+    let what = status["waiting_for"]["what"].as_str().unwrap_or_default().to_lowercase();
+    assert!(what.contains(named), "says that it waits for {named}: {status}");
+    assert!(status["waiting_for"]["since"].is_string(), "says since when: {status}");
+    servers.tell(server, Verb::Start);
+
+    let status = host.wait_state(&job, "running", LATE);
+    assert!(status["waiting_for"].is_null(), "{status}");
+    let records = feed.stop().expect("all records sent");
+    host.wait_records(&job, records, LATE);
+    outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &format!("{job}.dead-letters"));
+}
+
+#[test]
+fn kafka_is_killed_and_comes_back() {
+    outage(Server::Kafka, "kafka");
+}
+
+#[test]
+fn the_gateway_is_killed_and_comes_back() {
+    outage(Server::Gateway, "hbase");
+}
+
+#[test]
+fn hbase_is_killed_behind_its_gateway_and_comes_back() {
+    outage(Server::Hbase, "hbase");
+}

@@ -1,0 +1,58 @@
+"""What the tests do to topics and tables as an outsider.
+
+  outside.py topic-create BROKERS TOPIC PARTITIONS      outside.py table-create GATEWAY TABLE FAMILY…
+  outside.py topic-send BROKERS TOPIC VALUE…            outside.py table-drop GATEWAY TABLE
+  outside.py topic-read BROKERS TOPIC                   outside.py table-rows GATEWAY TABLE
+"""
+
+import json
+import sys
+
+from kafka import KafkaProducer
+from kafka.admin import KafkaAdminClient, NewTopic
+
+import reading
+
+
+def text(data):
+    return None if data is None else data.decode("utf-8", "backslashreplace")
+
+
+def topic_create(brokers, topic, partitions):
+    KafkaAdminClient(bootstrap_servers=brokers).create_topics([NewTopic(topic, int(partitions), 1)])
+
+
+def topic_send(brokers, topic, *values):
+    producer = KafkaProducer(bootstrap_servers=brokers, acks="all")
+    sent = [producer.send(topic, value.encode()) for value in values]
+    for future in sent:
+        future.get(timeout=30)
+
+
+def topic_read(brokers, topic):
+    for record in reading.records(brokers, topic):
+        headers = {name: text(value) for name, value in record.headers}
+        seen = dict(partition=record.partition, offset=record.offset, headers=headers)
+        print(json.dumps(dict(seen, key=text(record.key), value=text(record.value))))
+
+
+def table_create(gateway, table, *families):
+    reading.connection(gateway).create_table(table, {family: {} for family in families})
+
+
+def table_drop(gateway, table):
+    reading.connection(gateway).delete_table(table, disable=True)
+
+
+def table_rows(gateway, table):
+    cells = lambda data: {text(column): text(value) for column, value in data.items()}
+    print(json.dumps({text(key): cells(data) for key, data in reading.rows(gateway, table)}))
+
+
+VERBS = dict([(f.__name__.replace("_", "-"), f) for f in
+              (topic_create, topic_send, topic_read, table_create, table_drop, table_rows)])
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3 or sys.argv[1] not in VERBS:
+        sys.exit(__doc__)
+    VERBS[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Installs what is missing, and runs all tests: form, lints, unit tests, the SDK's, and the contract with real servers.
+#
+#   tests/run.sh                     everything
+#   tests/run.sh quick               what needs no servers
+#   tests/run.sh contract [NAME…]    the contract with real Kafka and HBase, or the tests in it that have NAME in theirs
+#
+# STREAMHOST_TEST_SIZE=full makes them as large as the product is promised for; STREAMHOST_SEED=N replays a run.
+# The last line is `N passed, N failed`.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH="$HOME/.cargo/bin:$PATH"
+
+part=${1:-all}
+[ $# -eq 0 ] || shift
+case $part in
+  all | quick | contract) ;;
+  *)
+    sed -n '2,9p' "tests/run.sh" >&2
+    exit 2
+    ;;
+esac
+
+cache=${STREAMHOST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/streamhost}
+services=$cache/services/run-$$
+log=$(mktemp)
+passed=0 failed=0
+
+stop_services() {
+  tests/services/hbase.sh stop "$services/hbase" || true
+  tests/services/kafka.sh stop "$services/kafka" || true
+  rm -rf "$services" "$log"
+}
+trap stop_services EXIT
+trap 'exit 130' INT TERM
+
+heading() { printf '\n=== %s %s\n' "$(date +%H:%M:%S)" "$*"; }
+
+# step NAME COMMAND…: runs it and counts what cargo says of tests; a command that fails without a failed test is one itself.
+step() {
+  local code=0 counts
+  heading "$1"
+  shift
+  "$@" 2>&1 | tee "$log" || code=$?
+  counts=$(awk '/^test result:/ { passed += $4; failed += $6 } END { print passed + 0, failed + 0 }' "$log")
+  passed=$((passed + ${counts% *}))
+  failed=$((failed + ${counts#* }))
+  if [ $code -ne 0 ] && [ "${counts#* }" = 0 ]; then
+    failed=$((failed + 1))
+  fi
+}
+
+if [ "$part" = quick ]; then
+  step "setting up" tests/setup/build.sh
+else
+  step "setting up" tests/setup/tests.sh
+fi
+[ $failed = 0 ] || exit 1
+
+step "building" cargo build --workspace --bins
+if [ "$part" != contract ]; then
+  step "form" cargo fmt --all --check
+  step "lints" cargo clippy --workspace --all-targets -- -D warnings
+  step "tests without servers" cargo test --workspace --no-fail-fast -- --skip contract::
+fi
+if [ "$part" != quick ]; then
+  export STREAMHOST_TEST_SERVICES=$services SERVICE_OWNER=$$
+  step "contract with real servers" cargo test --workspace --test contract --no-fail-fast -- --test-threads=1 "$@"
+fi
+
+heading "done"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

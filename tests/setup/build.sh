@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Installs what building streamhost and its jobs needs and this machine lacks: a C and C++ compiler, make, cmake, Rust 1.95,
+# the Wasm target. Says what it does; says nothing where nothing is missing.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/setup/lib.sh
+. "$here/lib.sh"
+
+rust_minor_min=95
+
+missing=()
+command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+command -v g++ >/dev/null || missing+=(g++)
+command -v make >/dev/null || missing+=(make)
+command -v cmake >/dev/null || missing+=(cmake)
+command -v curl >/dev/null || missing+=(curl ca-certificates)
+packages "${missing[@]}"
+
+export PATH="$HOME/.cargo/bin:$PATH"
+command -v rustup >/dev/null ||
+  die "rustup is missing; install it with: curl https://sh.rustup.rs -sSf | sh -s -- -y --profile default"
+
+rust_is_new_enough() {
+  local minor
+  minor=$(rustc --version 2>/dev/null | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
+  [ "${minor:-0}" -ge $rust_minor_min ]
+}
+if ! rust_is_new_enough; then
+  say "Rust 1.$rust_minor_min or newer is needed, here is: $(rustc --version 2>/dev/null || echo none); updating stable"
+  rustup toolchain install stable --profile minimal >&2 && rustup default stable >&2 || true
+  rust_is_new_enough || die "Rust is still too old; try: rustup update stable && rustup default stable"
+fi
+for part in rustfmt clippy; do
+  cargo "${part/rustfmt/fmt}" --version >/dev/null 2>&1 || { say "adding $part"; rustup component add "$part" >&2 ||
+    say "$part is missing and cannot be added: the checks that use it will fail"; }
+done
+
+"$here/wasm.sh" >/dev/null

@@ -1,0 +1,209 @@
+//! A `streamhost` daemon of a test's own, in a temporary folder, on free ports; and its command line.
+
+use crate::command::{Said, say};
+use crate::guests::component;
+use crate::paths::streamhost;
+use crate::servers::Servers;
+use crate::sizes::SOON;
+use crate::wait::{wait_for, wait_until};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs::{File, read_to_string, write};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+use tempfile::TempDir;
+
+/// Lines of its log that are shown where a test fails.
+const LOG_LINES_SHOWN: usize = 60;
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+    listener.local_addr().expect("a listener has an address").port()
+}
+
+/// What an HTTP GET of `path` answers: the status code and the body. None: nobody answers.
+pub fn http_get(address: &str, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(SOON)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+/// A running daemon. It ends with the test, and shows the end of its log where that fails.
+pub struct Host {
+    folder: TempDir,
+    arguments: Vec<String>,
+    child: Option<Child>,
+    /// Its control API's `host:port`.
+    pub address: String,
+}
+
+impl Host {
+    /// `streamhost serve` against the servers.
+    #[track_caller]
+    pub fn serve(servers: &Servers) -> Host {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let address = format!("127.0.0.1:{}", free_port());
+        let config = folder.path().join("streamhost.toml");
+        write(&config, configuration(&folder.path().join("data"), &address, servers))
+            .expect("the folder can be written");
+        let arguments = vec!["serve".into(), "--config".into(), config.display().to_string()];
+        Host::start(folder, arguments, address)
+    }
+
+    /// `streamhost dev` with these ports of its broker and its table store.
+    #[track_caller]
+    pub fn dev(kafka_port: u16, hbase_port: u16) -> Host {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let control_port = free_port();
+        let mut arguments =
+            vec!["dev".to_owned(), "--data".to_owned(), folder.path().join("data").display().to_string()];
+        let ports = [("--kafka-port", kafka_port), ("--hbase-port", hbase_port), ("--control-port", control_port)];
+        arguments.extend(ports.into_iter().flat_map(|(name, port)| [name.to_owned(), port.to_string()]));
+        Host::start(folder, arguments, format!("127.0.0.1:{control_port}"))
+    }
+
+    fn start(folder: TempDir, arguments: Vec<String>, address: String) -> Host {
+        let mut host = Host { folder, arguments, child: None, address };
+        host.restart();
+        host
+    }
+
+    /// Starts it again after [`Host::kill`] or [`Host::stop`], with the same data; waits until it is ready.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        assert!(self.child.is_none(), "it runs");
+        let log = File::options().create(true).append(true).open(self.log()).expect("the folder can be written");
+        // `setpriv`: it must not outlive the test, however that ends.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]).arg(streamhost()).args(&self.arguments);
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file handle")).stderr(log);
+        self.child = Some(command.spawn().expect("setpriv is part of every Debian and Ubuntu"));
+        wait_until("the host is ready", SOON, || {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            assert!(ended.is_none(), "the host ended ({ended:?}):\n{}", self.log_end());
+            http_get(&self.address, "/readyz").is_some_and(|(code, _)| code == 200)
+        });
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            _ = child.kill();
+            _ = child.wait();
+        }
+    }
+
+    /// Asks it to end (SIGTERM); returns its exit code.
+    #[track_caller]
+    pub fn stop(&mut self) -> i32 {
+        let mut child = self.child.take().expect("it runs");
+        say(Command::new("kill").arg(child.id().to_string())).ok();
+        let ended = wait_for("the host has stopped", SOON, || child.try_wait().expect("it is our child"));
+        ended.code().unwrap_or(-1)
+    }
+
+    /// Runs a verb of the command line against it.
+    #[track_caller]
+    pub fn cli<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Said {
+        let mut command = Command::new(streamhost());
+        say(command.env("STREAMHOST_URL", format!("http://{}", self.address)).args(arguments))
+    }
+
+    /// A verb's `--output json`.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let said = self.cli([arguments, &["--output", "json"]].concat()).ok();
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{arguments:?} prints no JSON ({error}): {said}"))
+    }
+
+    /// A job's status.
+    #[track_caller]
+    pub fn status(&self, job: &str) -> Value {
+        self.json(&["status", job])
+    }
+
+    /// Deploys a file.
+    #[track_caller]
+    pub fn deploy(&self, file: &Path, arguments: &[&str]) -> Said {
+        let file = file.as_os_str();
+        self.cli([OsStr::new("deploy"), file].into_iter().chain(arguments.iter().map(|&argument| OsStr::new(argument))))
+    }
+
+    /// Deploys the clicks example as `job`, from a topic and to a table of the same name, which it creates.
+    #[track_caller]
+    pub fn deploy_clicks(&self, job: &str) {
+        let (source, sink) = (format!("source.clicks={job}"), format!("sink.clicks={job}"));
+        let settings = ["--name", job, "--set", &source, "--set", &sink, "--set", "every=0", "--create-tables"];
+        self.deploy(&component("examples/clicks"), &settings).ok();
+    }
+
+    /// Waits until `job` has read and delivered `records` records; returns its status then.
+    #[track_caller]
+    pub fn wait_records(&self, job: &str, records: u64, limit: Duration) -> Value {
+        wait_for(&format!("{job} has read {records} records"), limit, || {
+            let status = self.status(job);
+            assert_ne!(status["state"], "stopped", "{job} stopped: {status}");
+            (status["records_in"].as_u64() >= Some(records)).then_some(status)
+        })
+    }
+
+    /// Waits until `job` is in `state`; returns its status then.
+    #[track_caller]
+    pub fn wait_state(&self, job: &str, state: &str, limit: Duration) -> Value {
+        wait_for(&format!("{job} is {state}"), limit, || {
+            let status = self.status(job);
+            (status["state"] == state).then_some(status)
+        })
+    }
+
+    /// A file of its own folder, for the test to write.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.file("host.log")
+    }
+
+    /// The end of its log.
+    pub fn log_end(&self) -> String {
+        let log = read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the end of the host's log:\n{}\n---", self.log_end());
+        }
+    }
+}
+
+/// A `streamhost.toml` for these servers.
+pub fn configuration(data: &Path, address: &str, servers: &Servers) -> String {
+    format!(
+        "data-dir = \"{}\"\n[control]\nlisten = \"{address}\"\n[kafka]\nbrokers = \"{}\"\n[hbase]\nthrift = \"{}\"\n",
+        data.display(),
+        servers.kafka,
+        servers.gateway
+    )
+}
+
+/// A name that no other test of any run has: for a job, its topic and its table.
+pub fn unique(what: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let since = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+    format!("{what}-{since}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}

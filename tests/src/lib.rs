@@ -1,0 +1,20 @@
+//! The end-to-end tests' harness: it drives the real `streamhost` binary as a user would, against real servers.
+//!
+//! ```text
+//!  clicks ─► feed ─► Kafka ─► streamhost serve ─► HBase ─► oracle (Python, outside clients) compares
+//!                      ▲            ▲                ▲
+//!                      └── servers ─┴── host, cli ───┘   started, killed and restarted by the tests
+//! ```
+//! The tests themselves are in `contract/`, one file a subject; how large they are is in [`sizes`].
+
+pub mod sizes;
+pub mod paths;
+pub mod random;
+pub mod wait;
+pub mod clicks;
+pub mod feed;
+pub mod command;
+pub mod servers;
+pub mod outside;
+pub mod guests;
+pub mod host;

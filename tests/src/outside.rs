@@ -1,0 +1,111 @@
+//! Topics and tables through clients that are not ours: kafka-python and happybase (`oracle/*.py`).
+
+use crate::command::{Said, say};
+use crate::paths::{python, root};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+/// A table: row key → column → value.
+pub type Table = BTreeMap<String, BTreeMap<String, String>>;
+
+/// A record as kafka-python reads it; bytes that are no UTF-8 are shown escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its partition.
+    pub partition: i64,
+    /// Its offset.
+    pub offset: i64,
+    /// Its key.
+    pub key: Option<String>,
+    /// Its value.
+    pub value: Option<String>,
+    /// Its headers.
+    pub headers: BTreeMap<String, String>,
+}
+
+fn script(name: &str, arguments: &[&str]) -> Said {
+    say(Command::new(python()).arg(root().join("tests/oracle").join(name)).args(arguments))
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// All rows of a table.
+#[track_caller]
+pub fn table(gateway: &str, name: &str) -> Table {
+    serde_json::from_str(&script("outside.py", &["table-rows", gateway, name]).ok()).expect("outside.py prints a table")
+}
+
+/// Creates a table with families.
+#[track_caller]
+pub fn create_table(gateway: &str, name: &str, families: &[&str]) {
+    script("outside.py", &[&["table-create", gateway, name], families].concat()).ok();
+}
+
+/// Deletes a table.
+#[track_caller]
+pub fn drop_table(gateway: &str, name: &str) {
+    script("outside.py", &["table-drop", gateway, name]).ok();
+}
+
+/// All records of a topic that committed transactions or plain producers wrote, in partition and offset order.
+#[track_caller]
+pub fn topic(brokers: &str, name: &str) -> Vec<Seen> {
+    let seen = |line: &str| {
+        let record: Value = serde_json::from_str(line).expect("outside.py prints a JSON line a record");
+        let headers = record["headers"].as_object().expect("headers are an object");
+        Seen {
+            partition: record["partition"].as_i64().expect("partition"),
+            offset: record["offset"].as_i64().expect("offset"),
+            key: text(&record["key"]),
+            value: text(&record["value"]),
+            headers: headers.iter().map(|(name, value)| (name.clone(), text(value).unwrap_or_default())).collect(),
+        }
+    };
+    script("outside.py", &["topic-read", brokers, name]).ok().lines().map(seen).collect()
+}
+
+/// Creates a topic.
+#[track_caller]
+pub fn create_topic(brokers: &str, name: &str, partitions: i32) {
+    script("outside.py", &["topic-create", brokers, name, &partitions.to_string()]).ok();
+}
+
+/// Sends values without keys to a topic.
+#[track_caller]
+pub fn send(brokers: &str, topic: &str, values: &[&str]) {
+    script("outside.py", &[&["topic-send", brokers, topic], values].concat()).ok();
+}
+
+/// What the oracle says of a topic of clicks and the table that was made of it.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Records in the topic.
+    pub records: u64,
+    /// Records that make a row.
+    pub rows: u64,
+    /// Records with quantity 0.
+    pub dropped: u64,
+    /// Records that are refused.
+    pub dead_letters: u64,
+    /// Dead letters beyond one for each refused record.
+    pub dead_letters_doubled: u64,
+}
+
+/// Has the oracle compare table and dead letters with the topic, cell for cell and letter for letter. Panics with the
+/// first differences.
+#[track_caller]
+pub fn clicks_are_right(brokers: &str, topic: &str, gateway: &str, table: &str, dead_letters: &str) -> Verdict {
+    let verdict = script("clicks.py", &[brokers, topic, gateway, table, dead_letters]).ok();
+    let verdict: Value = serde_json::from_str(&verdict).expect("the oracle prints one JSON object");
+    let count = |name: &str| verdict[name].as_u64().unwrap_or_else(|| panic!("the oracle tells no {name}"));
+    Verdict {
+        records: count("records"),
+        rows: count("rows"),
+        dropped: count("dropped"),
+        dead_letters: count("dead_letters"),
+        dead_letters_doubled: count("dead_letters_doubled"),
+    }
+}

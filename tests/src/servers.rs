@@ -1,0 +1,124 @@
+//! The real Kafka and HBase: one of each for all tests of a run.
+
+use crate::command::{Said, say};
+use crate::paths::{cache, root};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// A service script's verb.
+#[derive(Clone, Copy, Debug)]
+pub enum Verb {
+    /// Starts what does not run, waits until it is ready.
+    Start,
+    /// Ends it in good order.
+    Stop,
+    /// `kill -9`.
+    Kill,
+}
+
+/// A server that tests may take away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// The broker.
+    Kafka,
+    /// HBase's Thrift gateway.
+    Gateway,
+    /// HBase behind the gateway.
+    Hbase,
+}
+
+/// The running servers' addresses.
+#[derive(Debug)]
+pub struct Servers {
+    folder: PathBuf,
+    /// The broker's `host:port`.
+    pub kafka: String,
+    /// The gateway's `host:port`.
+    pub gateway: String,
+}
+
+/// Keeps a test that takes servers away apart from all others.
+static IN_USE: RwLock<()> = RwLock::new(());
+static SERVERS: OnceLock<Servers> = OnceLock::new();
+
+/// The servers, beside other tests that use them.
+pub struct Shared {
+    _guard: RwLockReadGuard<'static, ()>,
+}
+/// The servers, for one test alone. All of them run again when it ends.
+pub struct Alone {
+    _guard: RwLockWriteGuard<'static, ()>,
+}
+
+impl Servers {
+    /// The servers for a test that leaves them alone; started if they do not run.
+    pub fn shared() -> (Shared, &'static Servers) {
+        let guard = IN_USE.read().unwrap_or_else(PoisonError::into_inner);
+        (Shared { _guard: guard }, Servers::get())
+    }
+
+    /// The servers for a test that takes them away.
+    pub fn alone() -> (Alone, &'static Servers) {
+        let guard = IN_USE.write().unwrap_or_else(PoisonError::into_inner);
+        (Alone { _guard: guard }, Servers::get())
+    }
+
+    /// `STREAMHOST_TEST_SERVICES` names the folder of servers that outlive this process. Without it they end with it.
+    fn get() -> &'static Servers {
+        SERVERS.get_or_init(|| {
+            let given = std::env::var_os("STREAMHOST_TEST_SERVICES").filter(|folder| !folder.is_empty());
+            let own = || cache().join("services").join(std::process::id().to_string());
+            let folder = given.map_or_else(own, PathBuf::from);
+            let mut servers = Servers { folder, kafka: String::new(), gateway: String::new() };
+            servers.kafka = servers.call(Server::Kafka, Verb::Start).ok().trim().to_owned();
+            servers.gateway = servers.script("hbase.sh", "start", "hbase", None).ok().trim().to_owned();
+            servers
+        })
+    }
+
+    /// Starts, stops or kills one of the servers. Panics with the script's words where it fails.
+    pub fn tell(&self, server: Server, verb: Verb) {
+        self.call(server, verb).ok();
+    }
+
+    /// What Kafka's own tool `class` says.
+    pub fn kafka_tool(&self, class: &str, arguments: &[&str]) -> Said {
+        let script = root().join("tests/services/kafka.sh");
+        say(Command::new(script).args(["tool", class, "--bootstrap-server", &self.kafka]).args(arguments))
+    }
+
+    fn call(&self, server: Server, verb: Verb) -> Said {
+        let verb = match verb {
+            Verb::Start => "start",
+            Verb::Stop => "stop",
+            Verb::Kill => "kill",
+        };
+        match server {
+            Server::Kafka => self.script("kafka.sh", verb, "kafka", None),
+            Server::Gateway => self.script("hbase.sh", verb, "hbase", Some("gateway")),
+            Server::Hbase => self.script("hbase.sh", verb, "hbase", Some("hbase")),
+        }
+    }
+
+    fn script(&self, name: &str, verb: &str, folder: &str, which: Option<&str>) -> Said {
+        let mut command = Command::new(root().join("tests/services").join(name));
+        command.arg(verb).arg(self.folder.join(folder)).args(which);
+        if std::env::var_os("SERVICE_OWNER").is_none() {
+            command.env("SERVICE_OWNER", std::process::id().to_string());
+        }
+        say(&mut command)
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let servers = Servers::get();
+        for server in [Server::Kafka, Server::Hbase, Server::Gateway] {
+            let said = servers.call(server, Verb::Start);
+            if said.code != 0 {
+                eprintln!("{server:?} does not come back: {}", said.err);
+            }
+        }
+    }
+}

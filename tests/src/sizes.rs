@@ -1,0 +1,61 @@
+//! How large the tests are, in one place. `STREAMHOST_TEST_SIZE=full` makes them as large as the product is promised for;
+//! the normal sizes fit a laptop. `STREAMHOST_SEED` replays a run.
+
+use std::time::Duration;
+
+/// How large the tests are.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Generated clicks in a topic that is read from its beginning.
+    pub clicks: u64,
+    /// Deployments while records flow.
+    pub swaps: usize,
+    /// Records a second while versions are swapped.
+    pub swap_rate: u32,
+    /// Records that each version of a swap must have stamped before the next one comes.
+    pub swap_records: u64,
+    /// Times that the host is killed.
+    pub kills: usize,
+    /// Records a second while the host is killed.
+    pub kill_rate: u32,
+    /// Records between two kills, at most; at least a fifth of it.
+    pub kill_records_max: u64,
+    /// Records a second while Kafka, the gateway or HBase is away.
+    pub outage_rate: u32,
+}
+
+/// For every run.
+const NORMAL: Sizes = Sizes {
+    clicks: 50_000,
+    swaps: 20,
+    swap_rate: 2_000,
+    swap_records: 1_000,
+    kills: 5,
+    kill_rate: 3_000,
+    kill_records_max: 10_000,
+    outage_rate: 1_000,
+};
+
+/// For a night.
+const FULL: Sizes =
+    Sizes { clicks: 500_000, swap_rate: 20_000, swap_records: 10_000, kills: 20, kill_rate: 5_000, ..NORMAL };
+
+/// The sizes of this run.
+pub fn sizes() -> Sizes {
+    if std::env::var("STREAMHOST_TEST_SIZE").is_ok_and(|size| size == "full") { FULL } else { NORMAL }
+}
+
+/// The seed of this run: `STREAMHOST_SEED`, or one from the clock. Tests print it.
+pub fn seed() -> u64 {
+    let from_clock = || std::time::UNIX_EPOCH.elapsed().map_or(1, |since| since.as_millis() as u64);
+    std::env::var("STREAMHOST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(from_clock)
+}
+
+/// How long a condition that depends on this machine alone may take to come true.
+pub const SOON: Duration = Duration::from_secs(30);
+/// How long it may take where servers restart or a whole topic is read.
+pub const LATE: Duration = Duration::from_secs(180);
+/// How often a condition is looked at.
+pub const LOOK: Duration = Duration::from_millis(50);
+/// Partitions of the tests' topics.
+pub const PARTITIONS: i32 = 4;

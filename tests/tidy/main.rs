@@ -1,0 +1,6 @@
+//! The rules of the source that no compiler knows: held by a test, or they are not held.
+
+mod files;
+mod licences;
+mod rooms;
+mod shape;

@@ -79,7 +79,10 @@ const REFUSED: [(&str, &str); 35] = [
     ("auto.commit.enable", LEDGER),
     ("auto.commit.interval.ms", LEDGER),
     ("enable.auto.offset.store", LEDGER),
-    ("auto.offset.reset", "records that are gone must stop the job, not be skipped; --set start=… says where one begins"),
+    (
+        "auto.offset.reset",
+        "records that are gone must stop the job, not be skipped; --set start=… says where one begins",
+    ),
     ("isolation.level", "only committed records are read"),
     ("enable.partition.eof", "the host needs to know where a partition ends"),
     ("allow.auto.create.topics", "a mistyped topic must be an error"),
@@ -302,7 +305,9 @@ pub(crate) fn code_words(code: Code) -> String {
             // `Name (Origin: words)`
             let text = other.to_string();
             let words = text.split_once(" (").and_then(|(_, rest)| rest.strip_suffix(')'));
-            words.map_or(text.clone(), |words| words.trim_start_matches("Broker: ").trim_start_matches("Local: ").to_owned())
+            words.map_or(text.clone(), |words| {
+                words.trim_start_matches("Broker: ").trim_start_matches("Local: ").to_owned()
+            })
         }
     }
 }

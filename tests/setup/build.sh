@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
-# Installs what building streamhost and its jobs needs and this machine lacks: a C and C++ compiler, make, cmake, Rust 1.95,
 # the Wasm target. Says what it does; says nothing where nothing is missing.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -12,7 +11,6 @@ missing=()
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 command -v g++ >/dev/null || missing+=(g++)
 command -v make >/dev/null || missing+=(make)
-command -v cmake >/dev/null || missing+=(cmake)
 command -v curl >/dev/null || missing+=(curl ca-certificates)
 packages "${missing[@]}"
 

@@ -45,7 +45,13 @@ impl KafkaDeadLetters {
     /// A job's dead letters; `sources` are its own, in their order. Asks no server.
     pub fn new(settings: &KafkaSettings, topic: &str, job: &str, sources: &[SourcePlan]) -> Self {
         let sources = sources.iter().map(|source| source.place.clone()).collect();
-        KafkaDeadLetters { settings: settings.clone(), topic: topic.to_owned(), job: job.to_owned(), sources, outbox: None }
+        KafkaDeadLetters {
+            settings: settings.clone(),
+            topic: topic.to_owned(),
+            job: job.to_owned(),
+            sources,
+            outbox: None,
+        }
     }
 
     fn connect(&self) -> Result<Outbox, SinkError> {
@@ -100,12 +106,7 @@ impl KafkaDeadLetters {
         outbox.send_record(record)
     }
 
-    fn send_all(
-        &self,
-        outbox: &mut Outbox,
-        delivery: &Delivery<'_>,
-        letters: &[DeadLetter],
-    ) -> Result<(), SinkError> {
+    fn send_all(&self, outbox: &mut Outbox, delivery: &Delivery<'_>, letters: &[DeadLetter]) -> Result<(), SinkError> {
         for letter in letters {
             self.send(outbox, delivery, letter, true)?;
         }

@@ -196,13 +196,15 @@ impl Source for MemorySource {
         let mut held = self.topics.held();
         let mut at = Positions::new();
         for partition in partitions {
-            let log = log(&mut held, self.place(partition), partition.id).expect("it was listed just now, under one lock or by a test that made it");
+            let log = log(&mut held, self.place(partition), partition.id)
+                .expect("it was listed just now, under one lock or by a test that made it");
             let offset = match start {
                 Start::Earliest => log.from,
                 Start::Latest => log.end(),
                 Start::At(time) => {
                     let time_ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis()) as i64;
-                    let late = |&offset: &Offset| log.records[offset as usize].as_ref().is_some_and(|r| r.time_ms >= time_ms);
+                    let late =
+                        |&offset: &Offset| log.records[offset as usize].as_ref().is_some_and(|r| r.time_ms >= time_ms);
                     (log.from..log.end()).find(late).unwrap_or(log.end())
                 }
             };
@@ -242,7 +244,8 @@ impl Source for MemorySource {
 
     fn ends(&mut self) -> Positions {
         let mut held = self.topics.held();
-        let end = |&partition: &Partition| Some((partition, log(&mut held, self.place(partition), partition.id)?.end()));
+        let end =
+            |&partition: &Partition| Some((partition, log(&mut held, self.place(partition), partition.id)?.end()));
         self.assigned.iter().filter_map(end).collect()
     }
 

@@ -95,6 +95,11 @@ impl Supervisor {
                 SinkKind::Console => {}
             }
         }
+        if create {
+            for source in &active.plan.sources {
+                crate::sink::kafka::KafkaPlace::new(&self.place.kafka).topic(&source.place, true).map_err(refused)?;
+            }
+        }
         let mut source = crate::source::kafka::KafkaSource::new(&self.place.kafka, &active.plan.sources, &active.group)
             .map_err(|e| Refusal::Invalid(e.to_string()))?;
         use crate::source::{Source, SourceError};

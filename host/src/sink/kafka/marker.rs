@@ -14,7 +14,8 @@ pub(super) fn write(marker: &Marker) -> String {
 pub(super) fn read(text: &str) -> Option<Marker> {
     let mut words = text.split(' ');
     let (form, incarnation, batch, digest) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    let marker = Marker { incarnation: incarnation.parse().ok()?, batch: batch.parse().ok()?, digest: digest.to_owned() };
+    let marker =
+        Marker { incarnation: incarnation.parse().ok()?, batch: batch.parse().ok()?, digest: digest.to_owned() };
     let same = words.next().is_none() && form == FORM && !marker.digest.is_empty() && write(&marker) == text;
     same.then_some(marker)
 }
@@ -64,15 +65,16 @@ mod tests {
     fn all_partitions_must_agree() {
         let (a, b) = ("streamhost-1 3 17 0a", "streamhost-1 3 18 0b");
         let marker = Marker { incarnation: 3, batch: 17, digest: "0a".into() };
-        let cases: [(&[&str], Result<Option<Marker>, ()>); 5] = [
-            (&[], Ok(None)),
-            (&[a], Ok(Some(marker.clone()))),
-            (&[a, a, a], Ok(Some(marker))),
-            (&[a, b], Err(())),
-            (&[a, "mine"], Err(())),
-        ];
-        for (texts, expected) in cases {
-            assert_eq!(agreed(texts.iter().copied()).map_err(|_| ()), expected, "{texts:?}");
-        }
+        let check =
+            |texts: &[&str], expected: Result<Option<&Marker>, &str>| match (agreed(texts.iter().copied()), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found.as_ref(), expected, "{texts:?}"),
+                (Err(reason), Err(part)) => assert!(reason.contains(part), "{reason}"),
+                (found, _) => panic!("{texts:?}: {found:?}"),
+            };
+        check(&[], Ok(None));
+        check(&[a], Ok(Some(&marker)));
+        check(&[a, a, a], Ok(Some(&marker)));
+        check(&[a, b], Err("disagree"));
+        check(&[a, "mine"], Err("no marker of ours"));
     }
 }

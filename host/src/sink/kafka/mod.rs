@@ -117,7 +117,8 @@ impl Sink for KafkaSink {
         match &mut self.way {
             Way::Transactional(transactions) => transactions.deliver(delivery, |outbox| self.rows.send(outbox, rows)),
             Way::Plain(open) => {
-                let mut outbox = open.take().expect("the pipeline opens a sink before it delivers, and after a failure");
+                let mut outbox =
+                    open.take().expect("the pipeline opens a sink before it delivers, and after a failure");
                 self.rows.send(&mut outbox, rows)?;
                 outbox.settle_all()?;
                 *open = Some(outbox);

@@ -101,7 +101,11 @@ pub(in crate::sink) struct Outbox {
 
 impl Outbox {
     /// Makes a producer. `more` wins over what the user set; the promises of this room win over both.
-    pub(in crate::sink) fn new(settings: &KafkaSettings, topic: &str, more: &[(&str, &str)]) -> Result<Self, SinkError> {
+    pub(in crate::sink) fn new(
+        settings: &KafkaSettings,
+        topic: &str,
+        more: &[(&str, &str)],
+    ) -> Result<Self, SinkError> {
         let mut config = settings.client();
         for (name, default) in [("compression.type", "lz4"), ("linger.ms", "2")] {
             if !settings.properties.contains_key(name) {

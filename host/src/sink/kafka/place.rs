@@ -15,18 +15,23 @@ impl KafkaPlace {
     pub fn new(settings: &KafkaSettings) -> Self {
         KafkaPlace { settings: settings.clone() }
     }
+
+    /// Checks that a topic is there. A missing one is created only if `create` says so, with the brokers' default
+    /// partitions and replicas; that the brokers would create it at the first record does not count, as a mistyped name
+    /// would be created too.
+    pub fn topic(&self, topic: &str, create: bool) -> Result<(), SinkError> {
+        let words = |(fault, reason)| error(&self.settings.brokers, topic, fault, reason);
+        let asker = self.settings.asker(None).map_err(|e| words((kafka::fault(&e), kafka::words(&e))))?;
+        match kafka::partitions(&asker, topic) {
+            Ok(_) => Ok(()),
+            Err((Fault::Missing, _)) if create => self.settings.create_topic(topic, &[]).map_err(words),
+            Err(fault) => Err(words(fault)),
+        }
+    }
 }
 
 impl Place for KafkaPlace {
-    /// A topic that is missing is created only if `create` says so, with the brokers' default partitions and replicas; that
-    /// the brokers would create it at the first record does not count, as a mistyped name would be created too.
     fn check(&mut self, plan: &SinkPlan, create: bool) -> Result<(), SinkError> {
-        let words = |(fault, reason)| error(&self.settings.brokers, &plan.place, fault, reason);
-        let asker = self.settings.asker(None).map_err(|e| words((kafka::fault(&e), kafka::words(&e))))?;
-        match kafka::partitions(&asker, &plan.place) {
-            Ok(_) => Ok(()),
-            Err((Fault::Missing, _)) if create => self.settings.create_topic(&plan.place, &[]).map_err(words),
-            Err(fault) => Err(words(fault)),
-        }
+        self.topic(&plan.place, create)
     }
 }

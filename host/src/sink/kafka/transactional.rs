@@ -100,7 +100,7 @@ impl Transactions {
         list.add_partition(&self.topic, 0);
         for topic in &self.sources {
             match kafka::partitions(asker, topic) {
-                Ok(count) => (0..count).for_each(|id| drop(list.add_partition(topic, id))),
+                Ok(count) => list.add_partition_range(topic, 0, count - 1),
                 Err((Fault::Missing, _)) => {} // nothing can lie there
                 Err((fault, reason)) => return Err(self.error(fault, reason)),
             }
@@ -115,7 +115,8 @@ impl Transactions {
         }
         let there = elements.iter().filter(|element| matches!(element.offset(), Offset::Offset(_)));
         marker::agreed(there.map(|element| element.metadata())).map_err(|reason| {
-            let reason = format!("the marker in consumer group `{}` cannot be read: {reason}; delete the group", self.id);
+            let reason =
+                format!("the marker in consumer group `{}` cannot be read: {reason}; delete the group", self.id);
             self.error(Fault::Refused, reason)
         })
     }

@@ -75,10 +75,9 @@ impl KafkaSource {
             .set("reconnect.backoff.max.ms", "1000")
             .set("fetch.max.bytes", answer_bytes.to_string())
             .set("fetch.message.max.bytes", partition_bytes.to_string());
-        let consumer = config.create_with_context(Quiet).map_err(|error| SourceError::Refused {
-            topic: topics.join(", "),
-            reason: kafka::words(&error),
-        })?;
+        let consumer = config
+            .create_with_context(Quiet)
+            .map_err(|error| SourceError::Refused { topic: topics.join(", "), reason: kafka::words(&error) })?;
         Ok(KafkaSource {
             queues: Queues::new(consumer, limits::KAFKA_READ_RECORDS_MAX),
             brokers: settings.brokers.clone(),
@@ -145,6 +144,7 @@ impl KafkaSource {
 
     /// Serves what the client says beside messages.
     fn serve_events(&mut self) -> Result<(), SourceError> {
+        let mut complaint = false;
         while let Some(event) = self.queues.event() {
             match event {
                 Event::Error(code, words) => {
@@ -166,6 +166,7 @@ impl KafkaSource {
                         self.away = None;
                     }
                 }
+                Event::Complaint => complaint = true,
                 Event::Committed(outcome) => self.committed(outcome),
                 Event::Other => {}
             }
@@ -174,7 +175,8 @@ impl KafkaSource {
             self.probing = true;
             self.queues.probe();
         }
-        Ok(())
+        // A topic that was deleted, or that we may not read any more. Rare, so the brokers may be asked about all of them.
+        if complaint && self.away.is_none() { self.partitions().map(|_| ()) } else { Ok(()) }
     }
 
     fn committed(&mut self, outcome: Result<(), Code>) {
@@ -200,7 +202,7 @@ impl KafkaSource {
     fn read(&mut self, gather: &mut Gather, wait: Duration, at_most: usize) -> Result<Read, SourceError> {
         let KafkaSource { queues, topics, next, ended, .. } = self;
         let mut read = Read::default();
-        let (mut records, mut bytes) = (0, 0);
+        let (mut records, mut bytes): (usize, usize) = (0, 0);
         let mut run: Option<(Partition, Offset)> = None; // where the records of one partition in a row have come to
         let mut fault = None;
         read.messages = queues.read(topics, wait, at_most, |partition, message| {
@@ -230,9 +232,9 @@ impl KafkaSource {
         if let Some((partition, to)) = run {
             next.insert(partition, to);
         }
-        if records > 0 {
+        if let Some(record_bytes) = bytes.checked_div(records) {
             read.moved = true;
-            self.record_bytes = (bytes / records).max(1);
+            self.record_bytes = record_bytes.max(1);
         }
         match fault {
             Some((partition, code, offset, words)) => self.fault(partition, code, offset, words).map(|()| read),
@@ -268,9 +270,8 @@ impl KafkaSource {
     /// A batch that is run again waits for records that were there once: if its partitions end before it does and stay
     /// so, they are gone (the topic was made anew, or a replica that had less took over).
     fn check_short(&mut self, gather: &Gather, moved: bool) -> Result<(), SourceError> {
-        let at_end = |&(p, at, until): &(Partition, Offset, Option<Offset>)| {
-            until.is_some() && self.ended.get(&p) == Some(&at)
-        };
+        let at_end =
+            |&(p, at, until): &(Partition, Offset, Option<Offset>)| until.is_some() && self.ended.get(&p) == Some(&at);
         let short = gather.wanted().find(at_end);
         let Some((partition, offset, _)) = short.filter(|_| !moved && self.away.is_none()) else {
             self.short_since = None;
@@ -368,7 +369,8 @@ impl Source for KafkaSource {
             return;
         }
         let sent = &self.group.sent;
-        let new: Positions = reached.iter().filter(|&(p, to)| sent.get(p) != Some(to)).map(|(&p, &to)| (p, to)).collect();
+        let new: Positions =
+            reached.iter().filter(|&(p, to)| sent.get(p) != Some(to)).map(|(&p, &to)| (p, to)).collect();
         if new.is_empty() {
             return;
         }

@@ -7,7 +7,10 @@
 //!   until then: a [`Message`] borrows from it, inside one call of [`Queues::read`], and each one is destroyed once.
 //! - The consumer's queue must hold messages alone while it is read in batches: the library asserts it. The client
 //!   forwards its main queue (log lines, errors, answers) there, so that is undone, and the main queue read apart.
-#![expect(unsafe_code, reason = "librdkafka is a C library; the promises it asks for are argued at the top and in place")]
+#![expect(
+    unsafe_code,
+    reason = "librdkafka is a C library; the promises it asks for are argued at the top and in place"
+)]
 
 use crate::kafka::Quiet;
 use crate::limits;
@@ -47,6 +50,8 @@ pub(super) enum Message<'a> {
 pub(super) enum Event {
     /// Something is wrong with the connection to the brokers.
     Error(Code, String),
+    /// The client complains about a topic or partition. It only logs that when it is read in batches.
+    Complaint,
     /// The outcome of [`Queues::commit`].
     Committed(Result<(), Code>),
     /// The outcome of [`Queues::probe`].
@@ -83,7 +88,8 @@ impl Queues {
         let at_most = at_most.min(self.read.len());
         let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the queue is alive and `read` has room for `at_most` pointers.
-        let read = unsafe { sys::rd_kafka_consume_batch_queue(self.messages, wait_ms, self.read.as_mut_ptr(), at_most) };
+        let read =
+            unsafe { sys::rd_kafka_consume_batch_queue(self.messages, wait_ms, self.read.as_mut_ptr(), at_most) };
         let read = usize::try_from(read).unwrap_or(0);
         let mut going = true;
         // Within one read a topic's pointer means one topic, as the messages hold it: names are compared once a run.
@@ -127,7 +133,7 @@ impl Queues {
                     if sys::rd_kafka_event_log(event, &mut place, &mut line, &mut level) == 0 {
                         tracing::debug!(target: "librdkafka", place = text(place), "{}", text(line));
                     }
-                    Event::Other
+                    if text(place) == "ERROR" { Event::Complaint } else { Event::Other }
                 }
                 _ => Event::Other,
             };
@@ -140,8 +146,7 @@ impl Queues {
     pub(super) fn commit(&self, offsets: &TopicPartitionList) -> Result<(), Code> {
         let client = self.consumer.client().native_ptr();
         // SAFETY: client, list and queue are alive; the library copies the list. No callback, so no opaque.
-        let code =
-            unsafe { sys::rd_kafka_commit_queue(client, offsets.ptr(), self.events, None, ptr::null_mut()) };
+        let code = unsafe { sys::rd_kafka_commit_queue(client, offsets.ptr(), self.events, None, ptr::null_mut()) };
         match Code::from(code) {
             Code::NoError => Ok(()),
             code => Err(code),

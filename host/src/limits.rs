@@ -87,8 +87,8 @@ pub const BROKER_IDLE_TIME: Duration = Duration::from_secs(600);
 pub const BROKER_REQUEST_BYTES_MAX: usize = 32 << 20;
 /// Array elements and tagged fields in one request, so that few bytes cannot claim much memory.
 pub const BROKER_REQUEST_ITEMS_MAX: usize = 100_000;
-/// One record batch in the embedded broker: Kafka's own default, so that what fits here fits there.
-pub const BROKER_BATCH_BYTES_MAX: usize = 1_048_588;
+/// One record batch in the embedded broker, dead letters among them.
+pub const BROKER_BATCH_BYTES_MAX: usize = 15 << 20;
 /// Records in one answer of the embedded broker, whatever the client allows.
 pub const BROKER_FETCH_BYTES_MAX: usize = 16 << 20;
 /// How long the embedded broker holds a fetch that finds nothing, whatever the client allows.
@@ -241,8 +241,9 @@ pub const KAFKA_KEY_BYTES_MAX: usize = 32_767;
 /// How much longer a cell may become as JSON: a control character takes six.
 pub const JSON_GROWTH_MAX: usize = 6;
 /// A dead letter, in a topic that the host creates (its `max.message.bytes`). What a source's topic took should fit.
-pub const KAFKA_LETTER_BYTES_MAX: usize = 32 << 20;
+pub const KAFKA_LETTER_BYTES_MAX: usize = 15 << 20;
 
+const _: () = assert!(KAFKA_LETTER_BYTES_MAX <= BROKER_BATCH_BYTES_MAX); // or `dev` could not keep them
 const _: () = assert!(KAFKA_FETCH_BYTES_MAX.1 <= KAFKA_FETCH_BYTES_MAX.0);
 const _: () = assert!(KAFKA_FETCH_BYTES_MAX.0 <= FETCH_AHEAD_BYTES_MAX);
 const _: () = assert!(KAFKA_READ_BYTES <= BATCH_BYTES_MAX && KAFKA_READ_RECORDS_MAX <= BATCH_RECORDS_MAX);

@@ -129,7 +129,6 @@ struct Package {
 
 #[derive(Clone, Deserialize)]
 struct Target {
-    name: String,
     kind: Vec<String>,
 }
 
@@ -172,7 +171,8 @@ pub(super) fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> Resul
     let metadata = metadata(&args.dir, &manifest)?;
     let package = choose(&metadata.packages, &manifest)?;
     let toolchain = Toolchain::find(&args.dir)?;
-    let (name, module) = compile(&toolchain, &args.dir, package)?;
+    let module = compile(&toolchain, &args.dir, package)?;
+    let name = &package.name; // `clicks-v2.wasm`, as its author calls it, not cargo's `clicks_v2.wasm`
     let component = wrapped(&module)?;
     let folder = metadata.target_directory.join("streamhost");
     let path = folder.join(format!("{name}.wasm"));
@@ -218,7 +218,7 @@ fn choose<'a>(packages: &'a [Package], manifest: &Path) -> Result<&'a Package, B
 }
 
 /// Runs cargo, which shows its progress and its errors itself; the module's name and file.
-fn compile(toolchain: &Toolchain, folder: &Path, package: &Package) -> Result<(String, PathBuf), BuildError> {
+fn compile(toolchain: &Toolchain, folder: &Path, package: &Package) -> Result<PathBuf, BuildError> {
     let no_cargo = |error| BuildError::NoRust { program: "cargo", error };
     let mut child = toolchain
         .cargo(folder)
@@ -243,14 +243,14 @@ fn compile(toolchain: &Toolchain, folder: &Path, package: &Package) -> Result<(S
 }
 
 /// The module that a line of cargo's progress tells of.
-fn module_in(line: &str, package_id: &str) -> Option<(String, PathBuf)> {
+fn module_in(line: &str, package_id: &str) -> Option<PathBuf> {
     let message: Message = serde_json::from_str(line).ok()?;
-    let target = message.target.filter(Target::is_module)?;
+    message.target.filter(Target::is_module)?;
     if message.reason != "compiler-artifact" || message.package_id.as_deref() != Some(package_id) {
         return None;
     }
     let is_wasm = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "wasm");
-    message.filenames.into_iter().find(is_wasm).map(|file| (target.name.replace('-', "_"), file))
+    message.filenames.into_iter().find(is_wasm)
 }
 
 fn wrapped(module: &Path) -> Result<Vec<u8>, BuildError> {

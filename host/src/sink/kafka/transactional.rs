@@ -191,8 +191,10 @@ where
         until_clear(since, marked).map_err(Broken::Client)
     });
     if let Err(broken) = marked {
-        // Readers of committed records wait behind an open transaction; if this fails, the next open ends it.
-        if let Err(error) = outbox.producer().abort_transaction(limits::CONNECT_TIME) {
+        // Readers of committed records wait behind an open transaction. The next open ends it, but after some errors the
+        // job stops, and while the brokers are away there is nobody to tell.
+        let away = matches!(broken, Broken::Sink(SinkError::Away { .. }));
+        if !away && let Err(error) = outbox.producer().abort_transaction(limits::CONNECT_TIME) {
             tracing::debug!(%error, "a transaction is left to be ended by the next one");
         }
         return Err(broken);

@@ -103,6 +103,13 @@ impl RowWriter {
         self.cells.end();
     }
 
+    /// No key in a row of a kind that usually has one: a Kafka record without a key.
+    #[inline]
+    pub fn absent_key(&mut self) {
+        self.absent.push(self.cells.ends.len() as u32);
+        self.cells.end();
+    }
+
     /// The next declared column.
     #[inline]
     pub fn cell<C: Cell + ?Sized>(&mut self, cell: &C) {
@@ -217,7 +224,11 @@ impl<'b> Row for Record<'b> {
     }
     #[inline]
     fn write(&self, out: &mut RowWriter) {
-        out.key(self.key);
+        if self.has_key() {
+            out.key(self.key);
+        } else {
+            out.absent_key();
+        }
         out.cell(&self.has_value().then_some(self.value));
     }
 }

@@ -1,5 +1,6 @@
 //! Kafka, the gateway or HBase goes away and comes back: the job waits, says so, and the table is right.
 
+use std::time::Instant;
 use streamhost_tests::clicks::Clicks;
 use streamhost_tests::feed::{self, Feed};
 use streamhost_tests::host::{Host, unique};
@@ -20,17 +21,22 @@ fn outage(server: Server, named: &str) {
     let feed = Feed::start(&servers.kafka, &job, sizes.outage_rate, Clicks::new(seed));
     host.wait_records(&job, u64::from(sizes.outage_rate), LATE);
 
+    let killed = Instant::now();
     servers.tell(server, Verb::Kill);
     let status = host.wait_state(&job, "retrying", LATE);
+    println!("{server:?}: retrying after {:?}", killed.elapsed());
     let what = status["waiting_for"]["what"].as_str().unwrap_or_default().to_lowercase();
     assert!(what.contains(named), "says that it waits for {named}: {status}");
     assert!(status["waiting_for"]["since"].is_string(), "says since when: {status}");
     servers.tell(server, Verb::Start);
+    println!("{server:?}: back after {:?}", killed.elapsed());
 
     let status = host.wait_state(&job, "running", LATE);
+    println!("{server:?}: running after {:?}", killed.elapsed());
     assert!(status["waiting_for"].is_null(), "{status}");
     let records = feed.stop().expect("all records sent");
     host.wait_records(&job, records, LATE);
+    println!("{server:?}: caught up after {:?}", killed.elapsed());
     outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &format!("{job}.dead-letters"));
 }
 

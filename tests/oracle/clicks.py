@@ -12,7 +12,7 @@ import sys
 import reading
 
 COLUMNS = [b"clickinfo:studentid", b"clickinfo:url", b"clickinfo:time", b"iteminfo:itemtype", b"iteminfo:quantity"]
-QUANTITY_MAX = 2**32 - 1
+QUANTITY_MAX = 2**64 - 1
 DIFFERENCES_SHOWN = 10
 HEADERS = {"job", "version", "stage", "topic", "partition", "offset", "reason"}
 

@@ -20,17 +20,14 @@ pub fn component(folder: &'static str) -> PathBuf {
 /// A core module with nothing in it: valid, and no job.
 pub const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
-/// A component that imports from WASI: `(component (import "wasi:cli/environment@0.2.0" (instance)))`.
+/// A component that imports a function from WASI:
+/// `(component (import "wasi:cli/environment@0.2.0" (instance (export "get" (func)))))`.
 pub fn component_that_wants_wasi() -> Vec<u8> {
+    let section = |id: u8, content: &[u8]| [&[id, content.len() as u8], content].concat();
     let name = b"wasi:cli/environment@0.2.0";
-    let instance_type = [0x07, 0x03, 0x01, 0x42, 0x00]; // section 7 of 3 bytes: one type, an instance without declarations
-    let mut import = vec![0x01, 0x00, name.len() as u8]; // one import, its name as it is
-    import.extend_from_slice(name);
-    import.extend_from_slice(&[0x05, 0x00]); // an instance of type 0
-    let mut component = b"\0asm\x0d\0\x01\0".to_vec();
-    component.extend_from_slice(&instance_type);
-    component.push(0x0a); // section 10: imports
-    component.push(import.len() as u8);
-    component.extend_from_slice(&import);
-    component
+    // One type: an instance of two declarations, a function's type and a function `get` of that type.
+    let types = section(7, b"\x01\x42\x02\x01\x40\x00\x01\x00\x04\x00\x03get\x01\x00");
+    // One import: the name as it is, and an instance of type 0.
+    let import = section(10, &[&[0x01, 0x00, name.len() as u8], name.as_slice(), &[0x05, 0x00]].concat());
+    [b"\0asm\x0d\0\x01\0".as_slice(), &types, &import].concat()
 }

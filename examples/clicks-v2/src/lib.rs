@@ -17,7 +17,7 @@ struct Click<'a> {
     #[row("iteminfo:itemtype")]
     item: &'a str,
     #[row("iteminfo:quantity")]
-    quantity: u32,
+    quantity: u64,
 }
 
 impl<'a> Click<'a> {
@@ -38,10 +38,10 @@ fn domain(url: &str) -> Option<&str> {
 }
 
 /// Digits alone: `parse` by itself would take `+1` as well.
-fn whole_number(text: &str) -> Result<u32, String> {
+fn whole_number(text: &str) -> Result<u64, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = if digits { text.parse().ok() } else { None };
-    number.ok_or_else(|| format!("the quantity `{text}` is not a whole number from 0 to {}", u32::MAX))
+    number.ok_or_else(|| format!("the quantity `{text}` is not a whole number from 0 to {}", u64::MAX))
 }
 
 /// The name makes it a version of the same job, so that it takes over between two batches.

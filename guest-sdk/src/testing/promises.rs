@@ -48,7 +48,7 @@ fn check_item(rows: &RowWriter, sink: &SinkDef, item: usize, width: usize) -> Re
         return Err(format!("item {item} is absent or deleted and yet has bytes, or is both"));
     }
     let Some(column) = (item % width).checked_sub(1).map(|c| &sink.shape.columns[c]) else {
-        return if absent || deleted { Err(format!("item {item} is a key, which is never absent")) } else { Ok(()) };
+        return if deleted { Err(format!("item {item} is a key, which cannot be deleted")) } else { Ok(()) };
     };
     let row_deleted = rows.deleted_rows.binary_search(&((item / width) as u32)).is_ok();
     if row_deleted && !absent {

@@ -5,7 +5,7 @@ fn package(name: &str, folder: &str, kind: &str) -> Package {
         id: format!("path+file://{folder}#{name}@0.1.0"),
         name: name.to_owned(),
         manifest_path: Path::new(folder).join("Cargo.toml"),
-        targets: vec![Target { name: name.to_owned(), kind: vec![kind.to_owned(), "rlib".to_owned()] }],
+        targets: vec![Target { kind: vec![kind.to_owned(), "rlib".to_owned()] }],
     }
 }
 

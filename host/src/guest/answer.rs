@@ -2,7 +2,7 @@
 //! the sinks without a further check.
 
 use super::instance::Answer;
-use crate::job::SinkPlan;
+use crate::job::{SinkKind, SinkPlan};
 use crate::record::{Column, Kind, Rows};
 use crate::sink::RowLimits;
 
@@ -15,6 +15,8 @@ pub struct Shape {
     keyed: bool,
     dynamic: bool,
     names_bytes: usize,
+    /// Columns are `family:qualifier`.
+    families: bool,
     limits: RowLimits,
 }
 
@@ -28,6 +30,7 @@ impl Shape {
             keyed: plan.keyed,
             dynamic: plan.dynamic,
             names_bytes: plan.columns.iter().map(|column| column.name.len()).sum(),
+            families: plan.kind == SinkKind::Hbase,
             limits,
         }
     }
@@ -95,10 +98,11 @@ fn check_cells(rows: &Rows, shape: &Shape) -> Result<(), String> {
     let mut item = 0u32;
     for row in 0..rows.len() as u32 {
         let whole = gone.next_if_eq(&&row).is_some();
-        if absent.next_if_eq(&&item).is_some() || deleted.next_if_eq(&&item).is_some() {
-            return Err(format!("row {row} has its key among the cells that are absent or deleted"));
+        let keyless = absent.next_if_eq(&&item).is_some() || !shape.keyed;
+        if deleted.next_if_eq(&&item).is_some() {
+            return Err(format!("row {row} has its key among the cells to delete"));
         }
-        if whole && !shape.keyed {
+        if whole && keyless {
             return Err(format!("row {row} is deleted, but has no key"));
         }
         item += 1;
@@ -142,6 +146,9 @@ fn check_extra(rows: &Rows, shape: &Shape) -> Result<(), String> {
     }
     check_column(&extra.names).map_err(|broken| format!("names: {broken}"))?;
     check_column(&extra.values).map_err(|broken| format!("values: {broken}"))?;
+    if extra.rows.iter().any(|row| rows.deleted_rows.binary_search(row).is_ok()) {
+        return Err("`extra` has cells in a deleted row".into());
+    }
     if !extra.rows.is_sorted() || extra.rows.last().is_some_and(|&last| last as usize >= rows.len()) {
         return Err("`extra.rows` descends, or names a row that is not there".into());
     }
@@ -189,11 +196,32 @@ fn unfit(rows: &Rows, row: usize, shape: &Shape) -> Option<String> {
             return Some(format!("sink `{sink}`: a cell has {longest} bytes, over {}", limits.cell_bytes_max));
         }
     }
-    let extra = rows.extra.rows.binary_search(&(row as u32)).is_ok().then(|| {
-        let own = (0..rows.extra.rows.len()).filter(|&i| rows.extra.rows[i] == row as u32);
-        own.map(|i| rows.extra.values.get(i).len()).max().unwrap_or(0)
-    });
-    extra.filter(|&n| n > limits.cell_bytes_max).map(|n| format!("sink `{sink}`: a cell has {n} bytes, over {}", limits.cell_bytes_max))
+    if rows.extra.rows.is_empty() { None } else { unfit_extra(rows, row, row_bytes, shape) }
+}
+
+fn unfit_extra(rows: &Rows, row: usize, declared_bytes: usize, shape: &Shape) -> Option<String> {
+    let (extra, limits, sink) = (&rows.extra, &shape.limits, &shape.name);
+    let from = extra.rows.partition_point(|&r| (r as usize) < row);
+    let to = extra.rows.partition_point(|&r| (r as usize) <= row);
+    let mut row_bytes = declared_bytes;
+    for i in from..to {
+        let (name, cell_bytes) = (extra.names.get(i), extra.values.get(i).len());
+        if shape.families && !is_column(name) {
+            let name = String::from_utf8_lossy(name);
+            return Some(format!("sink `{sink}`: the column `{name}` is not `family:qualifier`"));
+        }
+        if cell_bytes > limits.cell_bytes_max {
+            return Some(format!("sink `{sink}`: a cell has {cell_bytes} bytes, over {}", limits.cell_bytes_max));
+        }
+        row_bytes += name.len() + cell_bytes;
+    }
+    let max = limits.row_bytes_max;
+    (row_bytes > max).then(|| format!("sink `{sink}`: the row has {row_bytes} bytes, over {max}"))
+}
+
+/// `family:qualifier`, both there.
+fn is_column(name: &[u8]) -> bool {
+    name.iter().position(|&byte| byte == b':').is_some_and(|at| at > 0 && at + 1 < name.len())
 }
 
 /// The rows but for some, which are rare.
@@ -229,7 +257,7 @@ fn without(rows: &Rows, left_out: &[u32], width: usize) -> Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{ColumnPlan, SinkKind};
+    use crate::job::ColumnPlan;
     use crate::record::ExtraCells;
 
     fn shape(dynamic: bool) -> Shape {
@@ -285,8 +313,8 @@ mod tests {
             ("a fault is at position 3", |a| a.faults.push((3, String::new()))),
             ("positions descend", |a| a.rows[0].positions = vec![2, 0]),
             ("positions descend", |a| a.rows[0].positions = vec![0, 3]),
-            ("make 6 items, not 5", |a| drop(a.rows[0].cells.ends.pop())),
-            ("make 3 items, not 6", |a| drop(a.rows[0].positions.pop())),
+            ("make 6 items, not 5", |a| a.rows[0].cells.ends.truncate(5)),
+            ("make 3 items, not 6", |a| a.rows[0].positions.truncate(1)),
             ("`ends` descends", |a| a.rows[0].cells.ends.swap(0, 1)),
             ("`ends` descends", |a| a.rows[0].cells.data.push(0)),
             ("`ends` descends", |a| a.rows[0].cells.ends[5] = u32::MAX),
@@ -331,5 +359,13 @@ mod tests {
         );
         let cells = column(&[b"c", b"t", b""]);
         assert_eq!(rows, Rows { positions: vec![6], cells, absent: vec![2], ..Rows::default() });
+
+        let cells = column(&[b"a", b"t", b"", b"b", b"t", b""]);
+        let names = column(&[b"no family", b"f:x"]);
+        let extra = ExtraCells { rows: vec![0, 1], names, values: column(&[b"1", b"2"]), kinds: vec![Kind::Text; 2] };
+        let mut rows = Rows { positions: vec![0, 1], cells, absent: vec![2, 5], extra, ..Rows::default() };
+        let reasons = take_unfit(&mut rows, &shape(true));
+        assert_eq!(reasons, [(0, "sink `s`: the column `no family` is not `family:qualifier`".to_string())]);
+        assert_eq!((rows.positions, rows.extra.rows), (vec![1], vec![0]));
     }
 }

@@ -54,7 +54,7 @@ fn what_may_be_is_let_through() {
     let raw = |sinks| RawJob { sinks, ..clicks() };
     let cases = [
         raw(vec![sink(SinkKind::Kafka, "out", &[""])]),
-        raw(vec![sink(SinkKind::Console, "rows", &["a", "b"]), sink(SinkKind::Hbase, "t", &["f:"])]),
+        raw(vec![sink(SinkKind::Console, "rows", &["a", "b"]), sink(SinkKind::Hbase, "t", &["f:q"])]),
         raw(vec![RawSink { exactly_once: true, keyed: true, ..sink(SinkKind::Kafka, "out", &["a"]) }]),
         raw(vec![RawSink { dynamic: true, ..sink(SinkKind::Hbase, "t", &[]) }]),
         raw(vec![sink(SinkKind::Hbase, "a", &["f:a"]), sink(SinkKind::Kafka, "b", &["f:a"])]),

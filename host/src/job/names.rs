@@ -94,6 +94,9 @@ pub fn hbase_column(name: &str) -> Result<(), String> {
         _ if family.starts_with('.') || family.contains(['/', '\\']) => {
             Err("its family may neither begin with `.` nor have `/` or `\\` in it".to_owned())
         }
+        _ if name.ends_with(':') && !name[..name.len() - 1].contains(':') => {
+            Err("its qualifier (after the `:`) is empty".to_owned())
+        }
         _ => Ok(()),
     }
 }
@@ -123,7 +126,7 @@ mod tests {
             (table, &["t", "ns:t", "a.b-c", "_t"], &["", ":t", "ns:", "n-s:t", ".t", "-t", "a:b:c", "a b", &long]),
             (group, &["streamhost.clicks", "my group"], &["", "  ", "a\nb", &long]),
             (place, &["clicks", "ns:t"], &["", "a b", "a=b", "a\tb", &long]),
-            (hbase_column, &["f:q", "f:", "f:a:b"], &["", "f", ":q", ".f:q", "a/b:q", "f:q\n"]),
+            (hbase_column, &["f:q", "f:a:b"], &["", "f:", "f", ":q", ".f:q", "a/b:q", "f:q\n"]),
         ];
         for (rule, good, bad) in cases {
             for name in good {

@@ -117,6 +117,11 @@ impl<'a> RowRef<'a> {
         self.rows.cells.get(self.item)
     }
 
+    /// It has a key: one that is not there is another thing than an empty one in Kafka.
+    pub fn has_key(&self) -> bool {
+        self.absent.first() != Some(&(self.item as u32))
+    }
+
     /// The whole row is to be deleted; its cells are all absent.
     pub fn is_deleted(&self) -> bool {
         self.erased

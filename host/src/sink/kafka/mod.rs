@@ -57,7 +57,7 @@ impl RowWriter {
             for row in RowsView::new(rows, &self.columns) {
                 value.clear();
                 let there = self.values.value(&row, &mut value);
-                outbox.send(self.keyed.then(|| row.key()), there.then_some(&value[..]))?;
+                outbox.send((self.keyed && row.has_key()).then(|| row.key()), there.then_some(&value[..]))?;
             }
         }
         Ok(())

@@ -1,0 +1,161 @@
+//! Kafka → guest → a sink that throws rows away: what a record costs the host. Fills the topic if it is not there.
+//!
+//! ```sh
+//! cargo run --release -p streamhost-host -- build examples/clicks
+//! cargo run --release -p streamhost-host --example throughput -- 127.0.0.1:9092 throughput-clicks 4000000
+//! ```
+//! Prints one JSON line: records a second from the first record to the end, and CPU seconds per million records.
+
+use anyhow::{Context, bail};
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use streamhost_host::checkpoint::memory::MemoryStore;
+use streamhost_host::guest::answer::Shape;
+use streamhost_host::guest::run::{Maker, Runnable};
+use streamhost_host::guest::{GuestLimits, Guests, Instance, sha256};
+use streamhost_host::job::check::check;
+use streamhost_host::job::settings::{JobLimits, Settings};
+use streamhost_host::job::SinkPlan;
+use streamhost_host::kafka::KafkaSettings;
+use streamhost_host::pipeline::{Active, ActiveCell, Board, Parts, Pipeline, Stop};
+use streamhost_host::record::Rows;
+use streamhost_host::sink::memory::{Memory, MemoryDeadLetters};
+use streamhost_host::sink::{Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
+use streamhost_host::source::Source;
+use streamhost_host::source::kafka::KafkaSource;
+
+/// Throws rows away.
+struct NullSink;
+
+impl Sink for NullSink {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::Idempotent
+    }
+    fn limits(&self) -> RowLimits {
+        RowLimits { key_bytes: 1..=32_767, cell_bytes_max: 10 << 20, row_bytes_max: 10 << 20 }
+    }
+    fn reshape(&mut self, _: &SinkPlan) {}
+    fn open(&mut self) -> Result<Option<Marker>, SinkError> {
+        Ok(None)
+    }
+    fn deliver(&mut self, _: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {
+        std::hint::black_box(rows);
+        Ok(())
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().collect();
+    let [_, brokers, topic, records] = &args[..] else { bail!("usage: throughput BROKERS TOPIC RECORDS") };
+    let records: u64 = records.parse().context("RECORDS is a number")?;
+    let component = std::fs::read("target/streamhost/clicks.wasm").context("first: streamhost build examples/clicks")?;
+    let kafka = KafkaSettings { brokers: brokers.clone(), ..KafkaSettings::default() };
+    let active = active(&component, topic)?;
+    let mut source = KafkaSource::new(&kafka, &active.plan.sources, "throughput")?;
+    if source.partitions().is_err() {
+        fill(brokers, topic, records)?;
+        source = KafkaSource::new(&kafka, &active.plan.sources, "throughput")?;
+    }
+    let (began, cpu_before) = (Instant::now(), cpu_seconds());
+    let parts = Parts {
+        job: "throughput".into(),
+        active: ActiveCell::new(active),
+        deployments: Box::new(|_| None),
+        known: [1].into(),
+        source: Box::new(source),
+        sinks: vec![Box::new(NullSink)],
+        letters: Box::new(MemoryDeadLetters::new(&Memory::new())),
+        store: Arc::new(MemoryStore::default()),
+        lanes: std::thread::available_parallelism().map_or(1, usize::from),
+        replay_only: false,
+    };
+    let pipeline = Pipeline::start(parts, Arc::new(Board::default()), |_| ())?;
+    let mut first: Option<(Duration, f64)> = None;
+    while pipeline.board.facts().totals.records_in < records && !pipeline.has_ended() {
+        if first.is_none() && pipeline.board.facts().totals.records_in > 0 {
+            first = Some((began.elapsed(), cpu_seconds()));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let (seconds, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds() - cpu_before);
+    let done = pipeline.board.facts();
+    pipeline.stop(Stop::Soon);
+    let n = done.totals.records_in as f64;
+    println!(
+        r#"{{"records":{n},"rows":{},"dropped":{},"dead_letters":{},"seconds":{seconds:.2},"records_per_second":{:.0},"cpu_seconds_per_million":{:.2},"first_batch_ms":{},"peak_rss_mib":{}}}"#,
+        done.totals.rows.values().sum::<u64>(),
+        done.totals.dropped,
+        done.totals.dead_letters,
+        n / seconds,
+        cpu * 1e6 / n,
+        first.map_or(0, |(at, _)| at.as_millis()),
+        peak_rss_mib(),
+    );
+    Ok(())
+}
+
+/// The component as the only version of a job that reads `topic`, as soon as it can.
+fn active(component: &[u8], topic: &str) -> anyhow::Result<Arc<Active>> {
+    let guests = Guests::new(&std::env::temp_dir().join("streamhost-throughput")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+    let loaded = guests.load(&sha256(component), component)?;
+    let limits = GuestLimits::default();
+    let log: streamhost_host::guest::instance::LogSink = Arc::new(|_, _: &str| {});
+    let raw = Instance::new(&loaded, limits, log.clone())?.describe()?;
+    let pairs = [("every".into(), "0".into()), ("source.clicks".into(), topic.to_string())].into();
+    let settings = Settings::parse(&pairs, JobLimits::default()).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+    let plan = check(raw, None, &settings).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+    let shapes = plan.sinks.iter().map(|sink| Shape::new(sink, NullSink.limits())).collect();
+    let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
+    Ok(Arc::new(Active {
+        deployment: 1,
+        version: 1,
+        plan,
+        settings,
+        group: "throughput".into(),
+        dead_letter_topic: "throughput.dead-letters".into(),
+        start: None,
+        reset: true,
+        runnable: Arc::new(Runnable::new(make, limits.time, shapes)),
+    }))
+}
+
+/// Clicks of about 200 bytes, one in twenty with quantity 0.
+fn fill(brokers: &str, topic: &str, records: u64) -> anyhow::Result<()> {
+    eprintln!("filling {topic} with {records} clicks");
+    let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("linger.ms", "50")
+        .set("queue.buffering.max.messages", "500000")
+        .create()?;
+    let path = "x".repeat(110);
+    for i in 0..records {
+        let quantity = if i % 20 == 0 { 0 } else { i % 9 + 1 };
+        let line = format!("click{i:012},student{:06},http://example.org/{path},2020-01-01T00:00:00.000,book,{quantity}", i % 1000);
+        let mut record = BaseRecord::<(), str>::to(topic).payload(&line).partition((i % 4) as i32);
+        while let Err((error, back)) = producer.send(record) {
+            if error.rdkafka_error_code() != Some(rdkafka::types::RDKafkaErrorCode::QueueFull) {
+                return Err(error.into());
+            }
+            record = back;
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    producer.flush(Duration::from_secs(120))?;
+    Ok(())
+}
+
+/// User and system time of this process so far, from /proc (clock ticks of 10 ms).
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = |i: usize| after.split_whitespace().nth(i).and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+fn peak_rss_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_string();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+}

@@ -102,8 +102,10 @@ seen=0
 for _ in 1 2 3; do
   until_true 30 "there are more rows than $seen" more_rows "$seen"
   seen=$(count)
-  rows 3
+  rows 0
 done
+echo "  and begins so:"
+rows 3
 shown status clicks
 
 heading "7. A better version takes over between two batches: it adds the column clickinfo:domain"

@@ -18,7 +18,11 @@ fn chunk(records: usize) -> Chunk {
     let mut chunk = Chunk::new(Partition { source: 0, id: 0 });
     for i in 0..records {
         let path = "x".repeat(120);
-        let line = format!("click{i:012},student{:06},http://example.org/{path},2020-01-01T00:00:00.000,book,{}", i % 1000, i % 20);
+        let line = format!(
+            "click{i:012},student{:06},http://example.org/{path},2020-01-01T00:00:00.000,book,{}",
+            i % 1000,
+            i % 20
+        );
         chunk.push(Record { offset: i as i64, time_ms: 0, key: None, value: Some(line.as_bytes()) });
     }
     chunk
@@ -41,7 +45,8 @@ fn by_hand(values: &Column) -> Column {
 }
 
 fn boundary(criterion: &mut Criterion) {
-    let component = std::fs::read(COMPONENT).expect("target/streamhost/clicks.wasm: `streamhost build examples/clicks` makes it");
+    let component =
+        std::fs::read(COMPONENT).expect("target/streamhost/clicks.wasm: `streamhost build examples/clicks` makes it");
     let cache = tempfile::tempdir().expect("a folder for compiled code");
     let guests = Guests::new(cache.path()).expect("an engine");
     let loaded = guests.load(&sha256(&component), &component).expect("the component loads");

@@ -15,9 +15,9 @@ use streamhost_host::checkpoint::memory::MemoryStore;
 use streamhost_host::guest::answer::Shape;
 use streamhost_host::guest::run::{Maker, Runnable};
 use streamhost_host::guest::{GuestLimits, Guests, Instance, sha256};
+use streamhost_host::job::SinkPlan;
 use streamhost_host::job::check::check;
 use streamhost_host::job::settings::{JobLimits, Settings};
-use streamhost_host::job::SinkPlan;
 use streamhost_host::kafka::KafkaSettings;
 use streamhost_host::pipeline::{Active, ActiveCell, Board, Parts, Pipeline, Stop};
 use streamhost_host::record::Rows;
@@ -50,7 +50,8 @@ fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().collect();
     let [_, brokers, topic, records] = &args[..] else { bail!("usage: throughput BROKERS TOPIC RECORDS") };
     let records: u64 = records.parse().context("RECORDS is a number")?;
-    let component = std::fs::read("target/streamhost/clicks.wasm").context("first: streamhost build examples/clicks")?;
+    let component =
+        std::fs::read("target/streamhost/clicks.wasm").context("first: streamhost build examples/clicks")?;
     let kafka = KafkaSettings { brokers: brokers.clone(), ..KafkaSettings::default() };
     let active = active(&component, topic)?;
     let mut source = KafkaSource::new(&kafka, &active.plan.sources, "throughput")?;
@@ -98,7 +99,8 @@ fn main() -> anyhow::Result<()> {
 
 /// The component as the only version of a job that reads `topic`, as soon as it can.
 fn active(component: &[u8], topic: &str) -> anyhow::Result<Arc<Active>> {
-    let guests = Guests::new(&std::env::temp_dir().join("streamhost-throughput")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+    let guests =
+        Guests::new(&std::env::temp_dir().join("streamhost-throughput")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
     let loaded = guests.load(&sha256(component), component)?;
     let limits = GuestLimits::default();
     let log: streamhost_host::guest::instance::LogSink = Arc::new(|_, _: &str| {});
@@ -132,7 +134,10 @@ fn fill(brokers: &str, topic: &str, records: u64) -> anyhow::Result<()> {
     let path = "x".repeat(110);
     for i in 0..records {
         let quantity = if i % 20 == 0 { 0 } else { i % 9 + 1 };
-        let line = format!("click{i:012},student{:06},http://example.org/{path},2020-01-01T00:00:00.000,book,{quantity}", i % 1000);
+        let line = format!(
+            "click{i:012},student{:06},http://example.org/{path},2020-01-01T00:00:00.000,book,{quantity}",
+            i % 1000
+        );
         let mut record = BaseRecord::<(), str>::to(topic).payload(&line).partition((i % 4) as i32);
         while let Err((error, back)) = producer.send(record) {
             if error.rdkafka_error_code() != Some(rdkafka::types::RDKafkaErrorCode::QueueFull) {

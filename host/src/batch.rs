@@ -72,12 +72,7 @@ impl Gather {
             chunks: Vec::new(),
         };
         let lanes = spans.iter().map(|(&p, span)| (p, lane(span))).collect();
-        Gather {
-            limits: BatchLimits { records_max: usize::MAX, bytes_max: usize::MAX },
-            lanes,
-            records: 0,
-            bytes: 0,
-        }
+        Gather { limits: BatchLimits { records_max: usize::MAX, bytes_max: usize::MAX }, lanes, records: 0, bytes: 0 }
     }
 
     /// Appends a record. One that was passed already, lies beyond an exact batch's end, or is of a partition that is

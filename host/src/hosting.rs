@@ -4,7 +4,7 @@ use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
 use crate::dev::broker::{self, Broker};
 use crate::dev::tables::{self, Tables};
-use crate::job::status::{Deployed, DeployRequest, Deployment, JobStatus, Jobs, Refusal};
+use crate::job::status::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
 use crate::pipeline::Stop;
 use crate::supervisor::{Place, Supervisor};
 use fjall::Database;

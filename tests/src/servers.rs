@@ -2,7 +2,8 @@
 
 use crate::command::{Said, say};
 use crate::paths::{cache, root};
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -42,6 +43,18 @@ pub struct Servers {
 static IN_USE: RwLock<()> = RwLock::new(());
 static SERVERS: OnceLock<Servers> = OnceLock::new();
 
+/// A folder for servers that end with this process. Those of processes that are gone are removed.
+fn own_folder() -> PathBuf {
+    let all = cache().join("services");
+    for folder in fs::read_dir(&all).into_iter().flatten().flatten() {
+        let owner = folder.file_name().to_string_lossy().parse::<u32>();
+        if owner.is_ok_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
+            _ = fs::remove_dir_all(folder.path());
+        }
+    }
+    all.join(std::process::id().to_string())
+}
+
 /// The servers, beside other tests that use them.
 pub struct Shared {
     _guard: RwLockReadGuard<'static, ()>,
@@ -68,8 +81,7 @@ impl Servers {
     fn get() -> &'static Servers {
         SERVERS.get_or_init(|| {
             let given = std::env::var_os("STREAMHOST_TEST_SERVICES").filter(|folder| !folder.is_empty());
-            let own = || cache().join("services").join(std::process::id().to_string());
-            let folder = given.map_or_else(own, PathBuf::from);
+            let folder = given.map_or_else(own_folder, PathBuf::from);
             let mut servers = Servers { folder, kafka: String::new(), gateway: String::new() };
             servers.kafka = servers.call(Server::Kafka, Verb::Start).ok().trim().to_owned();
             servers.gateway = servers.script("hbase.sh", "start", "hbase", None).ok().trim().to_owned();

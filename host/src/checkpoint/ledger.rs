@@ -92,7 +92,13 @@ impl Ledger {
                 if let Some(&reached) = known
                     && (span.from != reached || span.to < span.from)
                 {
-                    return Err(BrokenChain::Span { batch, topic: topic.clone(), partition, found: span.from, reached });
+                    return Err(BrokenChain::Span {
+                        batch,
+                        topic: topic.clone(),
+                        partition,
+                        found: span.from,
+                        reached,
+                    });
                 }
             }
         }

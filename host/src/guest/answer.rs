@@ -93,7 +93,8 @@ fn check_ascending(name: &str, list: &[u32], below: usize) -> Result<(), String>
 
 /// Every cell is of its kind, and there unless it may be away. One pass, two fingers in the short lists.
 fn check_cells(rows: &Rows, shape: &Shape) -> Result<(), String> {
-    let (mut absent, mut deleted, mut gone) = (rows.absent.iter().peekable(), rows.deleted.iter().peekable(), rows.deleted_rows.iter().peekable());
+    let (mut absent, mut deleted, mut gone) =
+        (rows.absent.iter().peekable(), rows.deleted.iter().peekable(), rows.deleted_rows.iter().peekable());
     let ascii = rows.cells.data.is_ascii();
     let mut item = 0u32;
     for row in 0..rows.len() as u32 {
@@ -116,7 +117,8 @@ fn check_cells(rows: &Rows, shape: &Shape) -> Result<(), String> {
                 return Err(format!("row {row} lacks column {column}, which is not optional"));
             }
             if !is_absent && !is_deleted {
-                check_cell(rows.cells.get(item as usize), kind, ascii).map_err(|b| format!("row {row}, column {column}: {b}"))?;
+                check_cell(rows.cells.get(item as usize), kind, ascii)
+                    .map_err(|b| format!("row {row}, column {column}: {b}"))?;
             }
             item += 1;
         }

@@ -146,7 +146,11 @@ impl Guest for Instance {
         let answer = self.job.streamhost_job_guest().call_transform(&mut self.store, stage, records);
         match answer {
             Ok(output) => Ok(Answer {
-                faults: output.faults.into_iter().map(|f| (f.position, cut(f.reason, limits::REASON_BYTES_MAX))).collect(),
+                faults: output
+                    .faults
+                    .into_iter()
+                    .map(|f| (f.position, cut(f.reason, limits::REASON_BYTES_MAX)))
+                    .collect(),
                 rows: output.rows.into_iter().map(rows_out).collect(),
             }),
             Err(error) => Err(self.fault(&error)),
@@ -191,7 +195,9 @@ fn fault(error: &wasmtime::Error, limits: GuestLimits, panic: Option<String>) ->
 fn frames(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() else { return Vec::new() };
     let names = backtrace.frames().iter().filter_map(|frame| frame.func_name());
-    let own = |name: &&str| !["panic", "rust_", "__rust", "abort", "core::", "std::", "alloc::"].iter().any(|p| name.contains(p));
+    let own = |name: &&str| {
+        !["panic", "rust_", "__rust", "abort", "core::", "std::", "alloc::"].iter().any(|p| name.contains(p))
+    };
     names.filter(own).take(4).map(|name| cut(name.to_string(), 120)).collect()
 }
 

@@ -1,8 +1,8 @@
 //! Runs one chunk through a guest, whatever it does: a guest that breaks is replaced, and the chunk is run in halves,
 //! down to the record that breaks it. Functions are pure, which makes this safe.
 
-use super::answer::{self, Shape};
 use super::GuestFault;
+use super::answer::{self, Shape};
 use super::instance::Answer;
 use crate::limits;
 use crate::record::{Chunk, Offset, Partition, Rows};

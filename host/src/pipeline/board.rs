@@ -121,10 +121,8 @@ impl Board {
     /// Waits, but no longer than until a stop. True: stop.
     pub fn pause(&self, time: Duration) -> bool {
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        let (stop, _) = self
-            .stopped
-            .wait_timeout_while(stop, time, |stop| stop.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
+        let (stop, _) =
+            self.stopped.wait_timeout_while(stop, time, |stop| stop.is_none()).unwrap_or_else(PoisonError::into_inner);
         stop.is_some()
     }
 }

@@ -1,9 +1,9 @@
 //! Plans, delivers and settles batches, one after the other.
 
+use super::Ended;
 use super::board::Board;
 use super::deliver::Sinks;
 use super::outcome::Outcome;
-use super::Ended;
 use crate::checkpoint::{Ledger, Plan, Store, StoreError};
 use crate::clock;
 use std::collections::BTreeSet;

@@ -143,7 +143,11 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Starts a pipeline on a thread of its own. It begins with what was left undone.
-    pub fn start(parts: Parts, board: Arc<Board>, ended: impl FnOnce(&Ended) + Send + 'static) -> std::io::Result<Self> {
+    pub fn start(
+        parts: Parts,
+        board: Arc<Board>,
+        ended: impl FnOnce(&Ended) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let name = parts.job.clone();
         let told = board.clone();
         let run = move || {
@@ -163,7 +167,9 @@ impl Pipeline {
 
     /// Waits for its end.
     pub fn join(self) -> Ended {
-        self.thread.join().unwrap_or_else(|_| Ended::Failed("the pipeline died: a mistake of the host's, see its log".into()))
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Ended::Failed("the pipeline died: a mistake of the host's, see its log".into()))
     }
 
     /// It has ended by itself.

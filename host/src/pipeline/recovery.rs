@@ -52,7 +52,8 @@ impl Recovery<'_> {
     /// Leaves a ledger that has no plan after it, and its sinks.
     pub(super) fn run(mut self, mut sinks: Sinks) -> Result<(Ledger, Sinks), Ended> {
         let (mut ledger, mut plans) = self.store.load().map_err(|error| failed(&error))?;
-        let reset = self.active.reset && ledger.as_ref().is_none_or(|ledger| ledger.deployment < self.active.deployment);
+        let reset =
+            self.active.reset && ledger.as_ref().is_none_or(|ledger| ledger.deployment < self.active.deployment);
         if reset {
             (ledger, plans) = (None, Vec::new());
             self.store.forget().map_err(|error| failed(&error))?;
@@ -98,7 +99,9 @@ impl Recovery<'_> {
         let mut at = asked(self.board, || self.source.start(start.unwrap_or(Start::Earliest)))?;
         if start.is_none() && !group.is_empty() {
             let (job, n) = (self.job, group.len());
-            tracing::warn!("{job}: no ledger, but its group has offsets of {n} partitions: incarnation {incarnation} goes on from them");
+            tracing::warn!(
+                "{job}: no ledger, but its group has offsets of {n} partitions: incarnation {incarnation} goes on from them"
+            );
             at.extend(group.into_iter().filter(|(partition, _)| at.contains_key(partition)).collect::<Positions>());
         }
         let reached = by_topic(&self.active.topics(), &at);
@@ -123,10 +126,13 @@ impl Recovery<'_> {
         let (chunks, answers) = self.lanes.run(&active.runnable, cut.chunks, verdicts);
         let cut = Cut { chunks, ..cut };
         let again = answers.and_then(|answers| outcome(active.clone(), cut, answers));
-        let again = again.map_err(|fault| Ended::Failed(format!("batch {} cannot be run again: {fault}", plan.batch)))?;
+        let again =
+            again.map_err(|fault| Ended::Failed(format!("batch {} cannot be run again: {fault}", plan.batch)))?;
         if again.digests != plan.digests || again.counts != plan.counts {
             let n = plan.batch;
-            return Err(Ended::Failed(format!("batch {n}, run again, gives another result: the component is not deterministic; what its sinks hold of it may be from the first run")));
+            return Err(Ended::Failed(format!(
+                "batch {n}, run again, gives another result: the component is not deterministic; what its sinks hold of it may be from the first run"
+            )));
         }
         committer.sinks.deliver(plan, &again, held, self.board)?;
         committer.acknowledged(plan);
@@ -137,7 +143,8 @@ impl Recovery<'_> {
     fn fetch(&mut self, active: &Active, plan: &Plan) -> Result<Cut, Ended> {
         let spans = spans(&active.topics(), &plan.spans);
         let mut gather = Gather::exactly(&spans);
-        let moved: Positions = spans.iter().filter(|(_, span)| span.to > span.from).map(|(&p, span)| (p, span.from)).collect();
+        let moved: Positions =
+            spans.iter().filter(|(_, span)| span.to > span.from).map(|(&p, span)| (p, span.from)).collect();
         if !moved.is_empty() {
             asked(self.board, || self.source.assign(&moved))?;
         }

@@ -10,12 +10,12 @@ use crate::batch::{Cut, Gather};
 use crate::checkpoint::{by_topic, positions};
 use crate::clock;
 use crate::guest::lanes::Lanes;
-use crate::guest::run::{VersionFault, Verdicts};
+use crate::guest::run::{Verdicts, VersionFault};
 use crate::limits;
 use crate::record::Positions;
 use crate::source::{Source, SourceError, Start};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// Runs a pipeline to its end.
@@ -49,13 +49,32 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
     let queued = AtomicUsize::new(0);
     let (send, batches) = mpsc::sync_channel(limits::BATCHES_IN_FLIGHT_MAX - 2);
     let end = std::thread::scope(|scope| {
-        let committed = scope.spawn(|| committer.run(batches, &queued));
+        // Held by the committer for as long as it lives, so that a runner with nothing to send notices its end.
+        let at_work = Arc::new(());
+        let held = at_work.clone();
+        let (committer, queued) = (&mut committer, &queued);
+        let committed = scope.spawn(move || {
+            let _held = held;
+            committer.run(batches, queued)
+        });
         let source = parts.source.as_mut();
-        let mut runner =
-            Runner { source, lanes: &mut lanes, active: &parts.active, board, topics: &topics, at, send, queued: &queued, told: Told::default() };
+        let mut runner = Runner {
+            source,
+            lanes: &mut lanes,
+            active: &parts.active,
+            board,
+            topics: &topics,
+            at,
+            send,
+            queued,
+            at_work,
+            told: Told::default(),
+        };
         let end = runner.run();
         drop(runner.send); // the committer finishes what it has
-        let committed = committed.join().unwrap_or_else(|_| Ended::Failed("the committer died: a mistake of the host's, see its log".into()));
+        let committed = committed
+            .join()
+            .unwrap_or_else(|_| Ended::Failed("the committer died: a mistake of the host's, see its log".into()));
         if committed == Ended::Stopped { end } else { committed }
     });
     parts.source.tell_group(&positions(&topics, &board.facts().reached));
@@ -72,6 +91,7 @@ struct Runner<'a> {
     at: Positions,
     send: mpsc::SyncSender<Outcome>,
     queued: &'a AtomicUsize,
+    at_work: Arc<()>,
     told: Told,
 }
 
@@ -93,7 +113,10 @@ impl Default for Told {
 enum Due {
     /// As soon as the pipeline is free and something is there.
     Free,
-    At { next: Instant, every: Duration },
+    At {
+        next: Instant,
+        every: Duration,
+    },
 }
 
 impl Due {
@@ -174,6 +197,7 @@ impl Runner<'_> {
             match self.board.stopping() {
                 Some(Stop::Soon) => return Ok(None),
                 Some(Stop::Drain) => return Ok((!gather.is_empty()).then(|| (gather.cut(), true))),
+                None if Arc::strong_count(&self.at_work) == 1 => return Ok(None), // the committer says why it ended
                 None => {}
             }
             let is_free = self.queued.load(Ordering::SeqCst) == 0;

@@ -249,10 +249,17 @@ fn table(landed: &[Landed<Rows>]) -> BTreeMap<String, String> {
 fn check(world: &World, seed: u64) {
     let marked = world.sinks[1].landed();
     let batches: Vec<_> = marked.iter().map(|landed| landed.batch).collect();
-    assert!(batches.iter().copied().eq(1..=batches.len() as u64), "SEED={seed}: each batch once, in order: {batches:?}");
+    assert!(
+        batches.iter().copied().eq(1..=batches.len() as u64),
+        "SEED={seed}: each batch once, in order: {batches:?}"
+    );
     let rows: Vec<_> = marked.iter().flat_map(texts).map(|(_, value)| value).collect();
     for (id, sent) in &world.sent {
-        let own: Vec<_> = rows.iter().filter_map(|row| row.split_once(':')).filter(|(_, v)| v[1..].starts_with(&format!("{id}-"))).collect();
+        let own: Vec<_> = rows
+            .iter()
+            .filter_map(|row| row.split_once(':'))
+            .filter(|(_, v)| v[1..].starts_with(&format!("{id}-")))
+            .collect();
         let wanted: Vec<_> = sent.iter().filter(|v| !v.starts_with(['T', 'F', 'D'])).collect();
         assert!(own.iter().map(|(_, value)| value).eq(wanted.iter()), "SEED={seed}: every row once, in order");
         let versions: Vec<u64> = own.iter().map(|(version, _)| version.parse().unwrap()).collect();
@@ -261,8 +268,13 @@ fn check(world: &World, seed: u64) {
     assert_eq!(table(&world.sinks[0].landed()), table(&marked), "SEED={seed}: the table is that of an undisturbed run");
     let plain: BTreeSet<_> = world.sinks[2].landed().iter().flat_map(texts).collect();
     assert_eq!(plain, marked.iter().flat_map(texts).collect(), "SEED={seed}: a plain sink lacks nothing");
-    let letters: BTreeSet<_> =
-        world.letters.landed().iter().flat_map(|l| l.items.clone()).map(|l| String::from_utf8(l.value.unwrap()).unwrap()).collect();
+    let letters: BTreeSet<_> = world
+        .letters
+        .landed()
+        .iter()
+        .flat_map(|l| l.items.clone())
+        .map(|l| String::from_utf8(l.value.unwrap()).unwrap())
+        .collect();
     let wanted: BTreeSet<_> = world.sent.values().flatten().filter(|v| v.starts_with(['T', 'F'])).cloned().collect();
     assert_eq!(letters, wanted, "SEED={seed}: dead letters");
     let (ledger, plans) = world.store.load().unwrap();
@@ -276,21 +288,36 @@ fn check(world: &World, seed: u64) {
     assert_eq!(group as u64, totals.records_in, "SEED={seed}: the group shows the end");
 }
 
+fn live_through(seed: u64) {
+    let mut world = World::new(seed);
+    for _ in 0..6 {
+        world.live();
+    }
+    world.sinks.iter().for_each(|sink| sink.forget_faults());
+    world.send(5);
+    let last = world.start(None);
+    assert_eq!(world.until_quiet(last), Ended::Stopped, "SEED={seed}");
+    check(&world, seed);
+}
+
+/// `SEED=42` replays one; `SEEDS=5000` tries as many.
 #[test]
 fn every_batch_ends_as_if_nothing_had_happened_under_any_faults() {
-    let seeds = match std::env::var("SEED") {
-        Ok(seed) => vec![seed.parse().expect("SEED is a number")],
-        Err(_) => (1..=100).collect(),
-    };
-    for seed in seeds {
-        let mut world = World::new(seed);
-        for _ in 0..6 {
-            world.live();
-        }
-        world.sinks.iter().for_each(|sink| sink.forget_faults());
-        world.send(5);
-        let last = world.start(None);
-        assert_eq!(world.until_quiet(last), Ended::Stopped, "SEED={seed}");
-        check(&world, seed);
+    let number = |name| std::env::var(name).ok().map(|n: String| n.parse().expect("SEED and SEEDS are numbers"));
+    if let Some(seed) = number("SEED") {
+        return live_through(seed);
     }
+    let (last, next) = (number("SEEDS").unwrap_or(100), AtomicU64::new(1));
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            // A life is mostly waiting for a thread to notice, so many go side by side.
+            scope.spawn(|| {
+                while let seed = next.fetch_add(1, Ordering::SeqCst)
+                    && seed <= last
+                {
+                    live_through(seed);
+                }
+            });
+        }
+    });
 }

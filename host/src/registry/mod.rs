@@ -173,7 +173,16 @@ mod tests {
 
     fn deployment(number: u64, version: u64, digest: &str) -> DeploymentRecord {
         let (kind, settings) = (DeploymentKind::Deploy, BTreeMap::new());
-        DeploymentRecord { number, version, digest: digest.into(), at_ms: 0, kind, reason: None, settings, reset: false }
+        DeploymentRecord {
+            number,
+            version,
+            digest: digest.into(),
+            at_ms: 0,
+            kind,
+            reason: None,
+            settings,
+            reset: false,
+        }
     }
 
     #[test]
@@ -196,7 +205,10 @@ mod tests {
     #[test]
     fn jobs_and_components_are_there_after_a_reopen() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || Registry::open(&Database::builder(folder.path().join("db")).open().unwrap(), &folder.path().join("c")).unwrap();
+        let open = || {
+            Registry::open(&Database::builder(folder.path().join("db")).open().unwrap(), &folder.path().join("c"))
+                .unwrap()
+        };
         let job = JobRecord { name: "j".into(), paused: true, deployments: vec![deployment(1, 1, "a")] };
         let digest = {
             let registry = open();

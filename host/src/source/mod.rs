@@ -32,7 +32,9 @@ pub enum SourceError {
         reason: String,
     },
     /// There is no such topic.
-    #[error("topic `{topic}` does not exist: create it, deploy with --create-tables, or name another with --set source.NAME=TOPIC")]
+    #[error(
+        "topic `{topic}` does not exist: create it, deploy with --create-tables, or name another with --set source.NAME=TOPIC"
+    )]
     TopicMissing {
         /// Its name.
         topic: String,

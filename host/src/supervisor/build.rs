@@ -107,8 +107,7 @@ impl Supervisor {
     ) -> Result<(), String> {
         let plan = &active.plan;
         let source = KafkaSource::new(&self.place.kafka, &plan.sources, &active.group).map_err(|e| e.to_string())?;
-        let letters =
-            KafkaDeadLetters::new(&self.place.kafka, &active.dead_letter_topic, &plan.name, &plan.sources);
+        let letters = KafkaDeadLetters::new(&self.place.kafka, &active.dead_letter_topic, &plan.name, &plan.sources);
         let mut state = job.state();
         state.life += 1;
         state.board = Arc::new(Board::default());

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::guest::{Instance, sha256, wrap};
 use crate::job::check::in_words;
 use crate::job::settings::Settings;
-use crate::job::status::{Deployed, DeployRequest, DeploymentKind, Refusal};
+use crate::job::status::{DeployRequest, Deployed, DeploymentKind, Refusal};
 use crate::job::{SinkKind, names};
 use crate::limits;
 use crate::pipeline::{Active, ActiveCell, Stop};
@@ -27,7 +27,8 @@ impl Supervisor {
     /// Checks, compiles, warms and activates a component.
     pub(super) fn deploy_component(&self, component: &[u8], request: DeployRequest) -> Result<Deployed, Refusal> {
         let _changes = self.change();
-        let settings = Settings::parse(&request.settings, self.place.limits).map_err(|f| Refusal::Invalid(in_words(&f)))?;
+        let settings =
+            Settings::parse(&request.settings, self.place.limits).map_err(|f| Refusal::Invalid(in_words(&f)))?;
         let name = match &request.name {
             Some(name) => name.clone(),
             None => self.name_of(component)?,
@@ -47,17 +48,22 @@ impl Supervisor {
             return Ok(unchanged);
         }
         if job.is_none() && self.jobs().len() >= limits::JOBS_MAX {
-            return Err(Refusal::Unavailable(format!("this host runs {} jobs already: undeploy one", limits::JOBS_MAX)));
+            return Err(Refusal::Unavailable(format!(
+                "this host runs {} jobs already: undeploy one",
+                limits::JOBS_MAX
+            )));
         }
         let old = job.as_ref().map(|job| job.state().record.clone());
         let record = next_record(&name, old, draft);
         let is_new = job.is_none();
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
-        let active = self
-            .prove(&job.log_sink(), component, Some(&name), settings, record.active())
-            .map_err(Refusal::Invalid)?;
+        let active =
+            self.prove(&job.log_sink(), component, Some(&name), settings, record.active()).map_err(Refusal::Invalid)?;
         self.check_places(&active, request.create_tables)?;
-        active.runnable.warm(self.place.lanes, active.plan.sources.len()).map_err(|fault| Refusal::Invalid(fault.to_string()))?;
+        active
+            .runnable
+            .warm(self.place.lanes, active.plan.sources.len())
+            .map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         self.registry.keep(component).map_err(|e| Refusal::Unavailable(e.to_string()))?;
         if is_new {
             self.jobs().insert(name, job.clone());
@@ -71,7 +77,8 @@ impl Supervisor {
         let wrapped = wrap::wrap(component.to_vec()).map_err(|e| invalid(&e))?;
         let loaded = self.guests.load(&sha256(component), &wrapped).map_err(|e| invalid(&e))?;
         let log: crate::guest::instance::LogSink = Arc::new(|_, _: &str| {});
-        let described = Instance::new(&loaded, crate::guest::GuestLimits::default(), log).and_then(|mut i| i.describe());
+        let described =
+            Instance::new(&loaded, crate::guest::GuestLimits::default(), log).and_then(|mut i| i.describe());
         match described {
             Ok(raw) => Ok(raw.name),
             Err(fault) => Err(invalid(&crate::guest::LoadError::Describe(fault.to_string()))),
@@ -87,7 +94,9 @@ impl Supervisor {
         for sink in &active.plan.sinks {
             match sink.kind {
                 SinkKind::Hbase => {
-                    crate::sink::hbase::HbasePlace::new(self.place.hbase.clone()).check(sink, create).map_err(refused)?;
+                    crate::sink::hbase::HbasePlace::new(self.place.hbase.clone())
+                        .check(sink, create)
+                        .map_err(refused)?;
                 }
                 SinkKind::Kafka => {
                     crate::sink::kafka::KafkaPlace::new(&self.place.kafka).check(sink, create).map_err(refused)?;
@@ -173,7 +182,8 @@ impl Supervisor {
     /// Components that no history names go.
     pub(super) fn sweep(&self) {
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
-        let digests = |job: &Arc<Job>| job.state().record.deployments.iter().map(|d| d.digest.clone()).collect::<Vec<_>>();
+        let digests =
+            |job: &Arc<Job>| job.state().record.deployments.iter().map(|d| d.digest.clone()).collect::<Vec<_>>();
         let named: BTreeSet<String> = jobs.iter().flat_map(digests).collect();
         self.registry.sweep(&named);
         self.guests.sweep(&named);
@@ -182,7 +192,8 @@ impl Supervisor {
     pub(super) fn known(&self, name: &str) -> Result<Arc<Job>, Refusal> {
         self.job(name).ok_or_else(|| {
             let all: Vec<String> = self.jobs().keys().map(|name| format!("`{name}`")).collect();
-            let there = if all.is_empty() { "there are none".to_string() } else { format!("there are {}", all.join(", ")) };
+            let there =
+                if all.is_empty() { "there are none".to_string() } else { format!("there are {}", all.join(", ")) };
             Refusal::NotFound(format!("there is no job `{name}`: {there}"))
         })
     }

@@ -3,7 +3,8 @@
 use super::{Job, State, Supervisor};
 use crate::clock;
 use crate::job::status::{
-    Deployed, DeployRequest, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus, Waiting,
+    DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus,
+    Waiting,
 };
 use crate::pipeline::Stop;
 use crate::pipeline::board::Facts;
@@ -102,18 +103,28 @@ impl Supervisor {
         let loaded = state.active.as_ref().map(|cell| cell.get());
         let (mut sources, mut sinks) = (Vec::new(), Vec::new());
         if let Some(loaded) = &loaded {
-            sources = loaded.plan.sources.iter().map(|source| SourceStatus {
-                kind: source.kind,
-                name: source.name.clone(),
-                place: source.place.clone(),
-                reached: facts.reached.get(&source.place).cloned().unwrap_or_default(),
-            }).collect();
-            sinks = loaded.plan.sinks.iter().map(|sink| SinkStatus {
-                kind: sink.kind,
-                name: sink.name.clone(),
-                place: sink.place.clone(),
-                rows: facts.totals.rows.get(&sink.name).copied().unwrap_or(0),
-            }).collect();
+            sources = loaded
+                .plan
+                .sources
+                .iter()
+                .map(|source| SourceStatus {
+                    kind: source.kind,
+                    name: source.name.clone(),
+                    place: source.place.clone(),
+                    reached: facts.reached.get(&source.place).cloned().unwrap_or_default(),
+                })
+                .collect();
+            sinks = loaded
+                .plan
+                .sinks
+                .iter()
+                .map(|sink| SinkStatus {
+                    kind: sink.kind,
+                    name: sink.name.clone(),
+                    place: sink.place.clone(),
+                    rows: facts.totals.rows.get(&sink.name).copied().unwrap_or(0),
+                })
+                .collect();
         }
         let limits = loaded.as_ref().map_or(self.place.limits, |loaded| loaded.settings.limits);
         JobStatus {

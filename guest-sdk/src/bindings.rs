@@ -214,7 +214,8 @@ pub mod streamhost {
                 /// For each row the position of the record that it comes from, never descending; so there are as many as rows.
                 pub positions: _rt::Vec<u32>,
                 pub cells: Column,
-                /// Positions in `cells.ends` of cells that are not there, ascending; their items are empty.
+                /// Positions in `cells.ends` of cells that are not there, ascending; their items are empty. A key among them is no
+                /// key, as a Kafka record may have none.
                 pub absent: _rt::Vec<u32>,
                 /// Positions in `cells.ends` of cells to delete, ascending; their items are empty.
                 pub deleted: _rt::Vec<u32>,

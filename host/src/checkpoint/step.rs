@@ -15,6 +15,8 @@ pub struct FoundSink {
     pub guarantee: Guarantee,
     /// Its marker.
     pub marker: Option<Marker>,
+    /// The source offsets that its marker carries.
+    pub reached: TopicOffsets,
 }
 
 /// All that is found at a start.
@@ -41,6 +43,8 @@ pub enum Step {
     Begin,
     /// The ledger is lost, and all sinks bear a repetition: a new incarnation, from the group's offsets.
     ResumeFromGroup,
+    /// The ledger is lost, and all that marked sinks hold ends at the same offsets: a new incarnation, from there.
+    ResumeAt(TopicOffsets),
     /// Each plan is run again and delivered to the sinks that do not hold it; then batches go on.
     Replay {
         /// For each plan the names of the sinks that hold it already.
@@ -86,9 +90,9 @@ pub enum Halt {
         /// The batch.
         batch: BatchNumber,
     },
-    /// The ledger is lost, and a transactional sink would be doubled from the group's offsets.
+    /// The ledger is lost, and from no offset on would every sink get each batch once.
     #[error(
-        "the ledger is lost, and sink `{sink}` holds batches of it: restore the data folder, or deploy with --reset-state to begin anew at `start`"
+        "the ledger is lost, and sink `{sink}` holds other batches of it than the rest: restore the data folder, or deploy with --reset-state to begin anew at `start`"
     )]
     LedgerLost {
         /// The sink.
@@ -133,8 +137,15 @@ fn without_ledger(found: &Found<'_>) -> Step {
     if found.reset {
         return Step::Begin;
     }
-    if let Some(sink) = found.sinks.iter().find(|sink| sink.marker.is_some()) {
-        return Step::Stop(Halt::LedgerLost { sink: sink.name.clone() });
+    if let Some(marked) = found.sinks.iter().find(|sink| sink.marker.is_some()) {
+        let agrees = |sink: &FoundSink| match sink.guarantee {
+            Guarantee::Marked => sink.reached == marked.reached,
+            Guarantee::Idempotent | Guarantee::AtLeastOnce => *found.group == marked.reached,
+        };
+        return match found.sinks.iter().all(agrees) {
+            true => Step::ResumeAt(marked.reached.clone()),
+            false => Step::Stop(Halt::LedgerLost { sink: marked.name.clone() }),
+        };
     }
     match found.group.values().any(|partitions| !partitions.is_empty()) {
         true => Step::ResumeFromGroup,
@@ -166,13 +177,18 @@ mod tests {
 
     fn sink(guarantee: Guarantee, marker: Option<(u64, u64, &str)>) -> FoundSink {
         let marker = marker.map(|(incarnation, batch, digest)| Marker { incarnation, batch, digest: digest.into() });
-        FoundSink { name: "s".into(), guarantee, marker }
+        let reached = marker.as_ref().map_or_else(TopicOffsets::new, |_| at(30));
+        FoundSink { name: "s".into(), guarantee, marker, reached }
+    }
+
+    fn at(offset: i64) -> TopicOffsets {
+        [("t".to_string(), [(0, offset)].into())].into()
     }
 
     fn step(ledger: Option<&Ledger>, plans: &[Plan], sinks: &[FoundSink], group: i64) -> Step {
         let group: TopicOffsets = match group {
             0 => TopicOffsets::new(),
-            to => [("t".to_string(), [(0, to)].into())].into(),
+            to => at(to),
         };
         next_step(&Found { ledger, plans, sinks, group: &group, deployments: &[3].into(), reset: false })
     }
@@ -186,44 +202,49 @@ mod tests {
     #[test]
     fn each_row_of_the_recovery_table() {
         use Guarantee::{AtLeastOnce, Idempotent, Marked};
-        let at = ledger(4);
+        let at_4 = ledger(4);
         let two = [plan(5), plan(6)];
         // no ledger, no markers, no group
         assert_eq!(step(None, &[], &[sink(Marked, None)], 0), Step::Begin);
         // no ledger, but group offsets or markers
         assert_eq!(step(None, &[], &[sink(Idempotent, None)], 30), Step::ResumeFromGroup);
         assert_eq!(step(None, &[], &[sink(AtLeastOnce, None)], 30), Step::ResumeFromGroup);
-        let lost = step(None, &[], &[sink(Marked, Some((7, 4, "")))], 30);
-        assert_eq!(lost, Step::Stop(Halt::LedgerLost { sink: "s".into() }));
+        let marked = || sink(Marked, Some((7, 4, "")));
+        assert_eq!(step(None, &[], &[marked()], 0), Step::ResumeAt(at(30)));
+        assert_eq!(step(None, &[], &[marked(), sink(Idempotent, None)], 30), Step::ResumeAt(at(30)));
+        for (others, group) in [(sink(Marked, None), 30), (sink(Idempotent, None), 20), (sink(AtLeastOnce, None), 0)] {
+            let lost = step(None, &[], &[marked(), others], group);
+            assert_eq!(lost, Step::Stop(Halt::LedgerLost { sink: "s".into() }));
+        }
         // plans that do not join
-        let gap = step(Some(&at), &[plan(6)], &[], 0);
+        let gap = step(Some(&at_4), &[plan(6)], &[], 0);
         assert!(matches!(gap, Step::Stop(Halt::Chain(BrokenChain::Number { after: 4, found: 6 }))), "{gap:?}");
         // a version that is gone
         let mut other = plan(5);
         other.deployment = 9;
-        let gone = step(Some(&at), &[other], &[], 0);
+        let gone = step(Some(&at_4), &[other], &[], 0);
         assert_eq!(gone, Step::Stop(Halt::VersionMissing { batch: 5, deployment: 9 }));
         // a marker of a newer incarnation, or beyond the last plan
         for marker in [(8, 1, ""), (7, 7, "")] {
-            let halt = step(Some(&at), &two, &[sink(Marked, Some(marker))], 0);
+            let halt = step(Some(&at_4), &two, &[sink(Marked, Some(marker))], 0);
             assert!(matches!(halt, Step::Stop(Halt::MarkerAhead { .. })), "{halt:?}");
         }
         // a marker of an older incarnation, or none, counts as batch 0
-        assert_eq!(step(Some(&at), &two, &[sink(Marked, Some((6, 99, "")))], 0), replay(&[&[], &[]], false));
-        assert_eq!(step(Some(&at), &two, &[sink(Marked, None)], 0), replay(&[&[], &[]], false));
+        assert_eq!(step(Some(&at_4), &two, &[sink(Marked, Some((6, 99, "")))], 0), replay(&[&[], &[]], false));
+        assert_eq!(step(Some(&at_4), &two, &[sink(Marked, None)], 0), replay(&[&[], &[]], false));
         // the same batch, another digest
-        let differs = step(Some(&at), &two, &[sink(Marked, Some((7, 5, "else")))], 0);
+        let differs = step(Some(&at_4), &two, &[sink(Marked, Some((7, 5, "else")))], 0);
         assert_eq!(differs, Step::Stop(Halt::OtherDigest { sink: "s".into(), batch: 5 }));
         // a marked sink skips what it holds
         let holds_5 = [sink(Marked, Some((7, 5, "digest 5")))];
-        assert_eq!(step(Some(&at), &two, &holds_5, 0), replay(&[&["s"], &[]], false));
+        assert_eq!(step(Some(&at_4), &two, &holds_5, 0), replay(&[&["s"], &[]], false));
         let holds_6 = [sink(Marked, Some((7, 6, "digest 6")))];
-        assert_eq!(step(Some(&at), &two, &holds_6, 0), replay(&[&["s"], &["s"]], false));
+        assert_eq!(step(Some(&at_4), &two, &holds_6, 0), replay(&[&["s"], &["s"]], false));
         // other sinks are sent everything again
-        assert_eq!(step(Some(&at), &two, &[sink(Idempotent, None)], 0), replay(&[&[], &[]], false));
+        assert_eq!(step(Some(&at_4), &two, &[sink(Idempotent, None)], 0), replay(&[&[], &[]], false));
         // somebody moved the group
-        assert_eq!(step(Some(&at), &[], &[], 41), replay(&[], true));
+        assert_eq!(step(Some(&at_4), &[], &[], 41), replay(&[], true));
         // nothing left to do
-        assert_eq!(step(Some(&at), &[], &[], 40), replay(&[], false));
+        assert_eq!(step(Some(&at_4), &[], &[], 40), replay(&[], false));
     }
 }

@@ -309,7 +309,8 @@ mod tests {
 
     #[test]
     fn every_broken_promise_is_named() {
-        let cases: &[(&str, fn(&mut Answer))] = &[
+        type Spoil = fn(&mut Answer);
+        let cases: &[(&str, Spoil)] = &[
             ("rows for 2 sinks", |a| a.rows.push(Rows::default())),
             ("rows for 0 sinks", |a| a.rows.clear()),
             ("a fault is at position 3", |a| a.faults.push((3, String::new()))),

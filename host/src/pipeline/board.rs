@@ -27,7 +27,7 @@ pub struct Facts {
     pub reached: TopicOffsets,
     /// The ledger's life.
     pub incarnation: u64,
-    /// The ends of the partitions, as last heard.
+    /// The ends of the partitions, as last heard, of the topics that are read now.
     pub ends: TopicOffsets,
     /// What is waited for and since when (milliseconds since 1970), by who waits.
     pub waiting: BTreeMap<String, (String, i64)>,
@@ -38,16 +38,15 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Records behind the partitions' ends; none while an end is not known.
+    /// Records behind the ends of the topics that are read now; none while an end is not known.
     pub fn lag(&self) -> Option<u64> {
         let mut lag = 0;
-        for (topic, partitions) in &self.reached {
-            for (partition, &reached) in partitions {
-                let end = self.ends.get(topic)?.get(partition)?;
-                lag += u64::try_from(end - reached).unwrap_or(0);
+        for (topic, ends) in &self.ends {
+            for (partition, &reached) in self.reached.get(topic)? {
+                lag += u64::try_from(ends.get(partition)? - reached).unwrap_or(0);
             }
         }
-        (!self.reached.is_empty()).then_some(lag)
+        (!self.ends.is_empty()).then_some(lag)
     }
 }
 
@@ -160,5 +159,21 @@ impl Backoff {
 impl Default for Backoff {
     fn default() -> Self {
         Backoff::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lag_is_of_the_topics_that_are_read_and_unknown_until_all_ends_are() {
+        let mut facts = Facts::default();
+        assert_eq!(facts.lag(), None);
+        facts.reached = [("t".into(), [(0, 5), (1, 7)].into()), ("before".into(), [(0, 1)].into())].into();
+        facts.ends = [("t".into(), [(0, 9)].into())].into();
+        assert_eq!(facts.lag(), None);
+        facts.ends = [("t".into(), [(0, 9), (1, 6)].into())].into();
+        assert_eq!(facts.lag(), Some(4));
     }
 }

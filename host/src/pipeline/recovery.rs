@@ -64,7 +64,8 @@ impl Recovery<'_> {
         let mut found = Vec::new();
         for (sink, plan) in sinks.sinks.iter_mut().zip(&self.active.plan.sinks) {
             let marker = deliver::open(&plan.name, sink.as_mut(), self.board)?;
-            found.push(FoundSink { name: plan.name.clone(), guarantee: sink.guarantee(), marker });
+            let (name, guarantee, reached) = (plan.name.clone(), sink.guarantee(), sink.reached());
+            found.push(FoundSink { name, guarantee, marker, reached });
         }
         let topics = self.active.topics();
         let group = asked(self.board, || self.source.group())?;
@@ -73,8 +74,9 @@ impl Recovery<'_> {
         let facts = Found { ledger: ledger.as_ref(), plans: &plans, sinks: &found, group: &group, deployments, reset };
         let (ledger, held) = match next_step(&facts) {
             Step::Stop(halt) => return Err(Ended::Failed(halt.to_string())),
-            Step::Begin => (self.begin(Positions::new())?, Vec::new()),
-            Step::ResumeFromGroup => (self.begin(by_partition(&topics, &group))?, Vec::new()),
+            Step::Begin => (self.begin(self.active.start, Positions::new())?, Vec::new()),
+            Step::ResumeFromGroup => (self.begin(self.active.start, by_partition(&topics, &group))?, Vec::new()),
+            Step::ResumeAt(reached) => (self.begin(None, by_partition(&topics, &reached))?, Vec::new()),
             Step::Replay { held, group_ahead } => {
                 if group_ahead {
                     let group = &self.active.group;
@@ -92,17 +94,15 @@ impl Recovery<'_> {
         Ok((committer.ledger, committer.sinks))
     }
 
-    /// Begins a ledger at the group's positions where there are any, else where the job says.
-    fn begin(&mut self, group: Positions) -> Result<Ledger, Ended> {
-        let start = self.active.start;
+    /// Begins a ledger at `start` if the user says so; else at the positions of before, and where there are none, at the
+    /// first record.
+    fn begin(&mut self, start: Option<Start>, before: Positions) -> Result<Ledger, Ended> {
         let incarnation = u64::try_from(clock::now_ms()).unwrap_or(1);
         let mut at = asked(self.board, || self.source.start(start.unwrap_or(Start::Earliest)))?;
-        if start.is_none() && !group.is_empty() {
-            let (job, n) = (self.job, group.len());
-            tracing::warn!(
-                "{job}: no ledger, but its group has offsets of {n} partitions: incarnation {incarnation} goes on from them"
-            );
-            at.extend(group.into_iter().filter(|(partition, _)| at.contains_key(partition)).collect::<Positions>());
+        if start.is_none() && !before.is_empty() {
+            let (job, n) = (self.job, before.len());
+            tracing::warn!("{job}: no ledger, but Kafka holds its offsets of {n} partitions: it goes on from them");
+            at.extend(before.into_iter().filter(|(partition, _)| at.contains_key(partition)).collect::<Positions>());
         }
         let reached = by_topic(&self.active.topics(), &at);
         let ledger = Ledger::begin(incarnation, self.active.deployment, clock::now_ms(), reached);
@@ -160,7 +160,7 @@ impl Recovery<'_> {
                 let topic = &active.topics()[usize::from(partition.source)];
                 let (n, wanted, id) = (span.records, spans[partition].records, partition.id);
                 return Err(Ended::Failed(format!(
-                    "topic `{topic}` partition {id} has {n} records where batch {} had {wanted}: they are gone (retention or compaction); restore the topic, or `undeploy` and `deploy` to begin anew",
+                    "topic `{topic}` partition {id} has {n} records where batch {} had {wanted}: they are gone (retention or compaction); restore the topic, or deploy with --reset-state to begin anew at `start`",
                     plan.batch
                 )));
             }

@@ -247,7 +247,11 @@ impl Runner<'_> {
             return;
         }
         self.told.lag_due = now + limits::LAG_TIME;
-        self.board.ends(by_topic(self.topics, &self.source.ends()));
+        let mut ends = by_topic(self.topics, &self.source.ends());
+        for topic in self.topics {
+            ends.entry(topic.clone()).or_default(); // a topic without a known end makes the lag unknown
+        }
+        self.board.ends(ends);
         let facts = self.board.facts();
         if facts.batches != self.told.batches {
             self.told.batches = facts.batches;

@@ -1,5 +1,6 @@
 //! Makes rows durable.
 
+use crate::checkpoint::TopicOffsets;
 use crate::job::SinkPlan;
 use crate::record::{BatchNumber, DeadLetter, Rows, Spans};
 use serde::{Deserialize, Serialize};
@@ -147,6 +148,11 @@ pub trait Sink: Send {
     /// Connects, fences whoever held the sink before, and only then reads the marker (`None`: there is none, or this is
     /// no marked sink). Called before the first delivery and after every failed one.
     fn open(&mut self) -> Result<Option<Marker>, SinkError>;
+
+    /// The source offsets that the marker carries which [`Sink::open`] read; nothing where there is none.
+    fn reached(&self) -> TopicOffsets {
+        TopicOffsets::new()
+    }
 
     /// Delivers a batch's rows, in order. `Ok`: all of it is durable. `Err`: nothing is known, and the caller opens the
     /// sink and delivers the same batch again, unless its marker says that it is there.

@@ -40,7 +40,9 @@ pub enum SourceError {
         topic: String,
     },
     /// Records that were to be read are no longer there.
-    #[error("topic `{topic}` partition {partition}: offset {offset} is gone (retention, or the topic was made anew)")]
+    #[error(
+        "topic `{topic}` partition {partition}: offset {offset} is gone (retention, or the topic was made anew): restore it, or deploy with --reset-state to begin anew at `start`"
+    )]
     Gone {
         /// The topic.
         topic: String,

@@ -11,6 +11,7 @@ pub use place::KafkaPlace;
 
 use super::render::{RowsView, ValueWriter};
 use super::{Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
+use crate::checkpoint::TopicOffsets;
 use crate::job::{ColumnPlan, SinkPlan, SourcePlan};
 use crate::kafka::{self, KafkaSettings};
 use crate::limits;
@@ -97,6 +98,13 @@ impl Sink for KafkaSink {
 
     fn reshape(&mut self, plan: &SinkPlan) {
         self.rows = RowWriter::new(plan);
+    }
+
+    fn reached(&self) -> TopicOffsets {
+        match &self.way {
+            Way::Transactional(transactions) => transactions.reached(),
+            Way::Plain(_) => TopicOffsets::new(),
+        }
     }
 
     fn open(&mut self) -> Result<Option<Marker>, SinkError> {

@@ -1,6 +1,7 @@
 //! One transaction a batch, with the sink's marker in it: what was written is written once, whatever is delivered again.
 
 use super::{Outbox, error, marker};
+use crate::checkpoint::TopicOffsets;
 use crate::job::SourcePlan;
 use crate::kafka::{self, Fault, KafkaSettings};
 use crate::limits;
@@ -25,6 +26,8 @@ pub(super) struct Transactions {
     tried: Option<Marker>,
     /// Somebody took our id over since the last delivery that succeeded.
     fenced: bool,
+    /// The source offsets beside the marker that was read last.
+    reached: TopicOffsets,
 }
 
 struct Open {
@@ -43,6 +46,7 @@ impl Transactions {
             held: None,
             tried: None,
             fenced: false,
+            reached: TopicOffsets::new(),
         }
     }
 
@@ -87,6 +91,7 @@ impl Transactions {
         }
         let group = asker.group_metadata().expect("a client with a group has its metadata");
         (self.held, self.tried) = (marker.clone(), None);
+        self.reached = self.offsets_in(&found);
         self.open = Some(Open { outbox, group });
         Ok(marker)
     }
@@ -119,6 +124,23 @@ impl Transactions {
                 format!("the marker in consumer group `{}` cannot be read: {reason}; delete the group", self.id);
             self.error(Fault::Refused, reason)
         })
+    }
+
+    /// The source offsets beside the marker.
+    pub(super) fn reached(&self) -> TopicOffsets {
+        self.reached.clone()
+    }
+
+    fn offsets_in(&self, found: &TopicPartitionList) -> TopicOffsets {
+        let mut reached = TopicOffsets::new();
+        for element in found.elements() {
+            if let Offset::Offset(offset) = element.offset()
+                && self.sources.iter().any(|topic| topic == element.topic())
+            {
+                reached.entry(element.topic().to_owned()).or_default().insert(element.partition(), offset);
+            }
+        }
+        reached
     }
 
     /// Delivers a batch in one transaction. `Ok`: it is committed. After an error [`Transactions::open`] comes first.

@@ -25,7 +25,7 @@ pub struct Seen {
 }
 
 fn script(name: &str, arguments: &[&str]) -> Said {
-    say(Command::new(python()).arg(root().join("tests/oracle").join(name)).args(arguments))
+    say(Command::new(python()).arg("-B").arg(root().join("tests/oracle").join(name)).args(arguments))
 }
 
 fn text(value: &Value) -> Option<String> {

@@ -11,7 +11,7 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("hbase_thrift::", &["sink/hbase", "dev/tables"]),
     ("thrift::", &["sink/hbase", "dev/tables"]),
     ("kafka_protocol::", &["dev/broker"]),
-    ("fjall::", &["checkpoint/", "registry/", "dev/", "hosting.rs", "supervisor/mod.rs"]), // opened in one, handed on in the other
+    ("fjall::", &["checkpoint/", "registry/", "dev/", "hosting.rs", "supervisor/mod.rs"]), // `hosting` opens it
     ("axum::", &["control/"]),
     ("ureq::", &["cli/"]),
     ("clap::", &["cli/", "main.rs"]),

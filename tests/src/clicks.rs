@@ -51,7 +51,7 @@ impl Clicks {
         match kind {
             0 => fields[5] = "-1".into(),
             1 => fields[5] = "many".into(),
-            2 => fields[5] = "99999999999".into(),
+            2 => fields[5] = "99999999999999999999999".into(),
             3 => fields[5] = String::new(),
             4 => fields[5].push_str(",more"),
             5 => fields[0].clear(),

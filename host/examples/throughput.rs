@@ -118,7 +118,7 @@ fn active(component: &[u8], topic: &str) -> anyhow::Result<Arc<Active>> {
         group: "throughput".into(),
         dead_letter_topic: "throughput.dead-letters".into(),
         start: None,
-        reset: true,
+        reset_at: Some(1),
         runnable: Arc::new(Runnable::new(make, limits.time, shapes)),
     }))
 }

@@ -52,6 +52,7 @@ struct Lane {
 #[derive(Debug)]
 pub struct Gather {
     limits: BatchLimits,
+    exact: bool,
     lanes: BTreeMap<Partition, Lane>,
     records: usize,
     bytes: usize,
@@ -61,7 +62,13 @@ impl Gather {
     /// A batch that begins at these positions and ends where it is cut.
     pub fn open(at: &Positions, limits: BatchLimits) -> Self {
         let lane = |&from: &Offset| Lane { span: Span { from, to: from, records: 0 }, until: None, chunks: Vec::new() };
-        Gather { limits, lanes: at.iter().map(|(&p, from)| (p, lane(from))).collect(), records: 0, bytes: 0 }
+        Gather {
+            limits,
+            exact: false,
+            lanes: at.iter().map(|(&p, from)| (p, lane(from))).collect(),
+            records: 0,
+            bytes: 0,
+        }
     }
 
     /// A batch of exactly these spans: what lies beyond them is left out.
@@ -72,7 +79,8 @@ impl Gather {
             chunks: Vec::new(),
         };
         let lanes = spans.iter().map(|(&p, span)| (p, lane(span))).collect();
-        Gather { limits: BatchLimits { records_max: usize::MAX, bytes_max: usize::MAX }, lanes, records: 0, bytes: 0 }
+        let limits = BatchLimits { records_max: usize::MAX, bytes_max: usize::MAX };
+        Gather { limits, exact: true, lanes, records: 0, bytes: 0 }
     }
 
     /// Appends a record. One that was passed already, lies beyond an exact batch's end, or is of a partition that is
@@ -126,7 +134,7 @@ impl Gather {
 
     /// An exact batch has all its spans.
     pub fn is_complete(&self) -> bool {
-        self.lanes.values().all(|lane| lane.until.is_some_and(|until| lane.span.to >= until))
+        self.exact && self.lanes.values().all(|lane| lane.until.is_some_and(|until| lane.span.to >= until))
     }
 
     /// How many records were gathered.

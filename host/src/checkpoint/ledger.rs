@@ -80,7 +80,7 @@ impl Ledger {
         if batch != self.batch + 1 {
             return Err(BrokenChain::Number { after: self.batch, found: batch });
         }
-        if self.batch > 0 && plan.time_ms < self.time_ms + 2 {
+        if plan.time_ms < self.time_ms + 2 {
             return Err(BrokenChain::Time { batch, found: plan.time_ms, before: self.time_ms });
         }
         if plan.deployment < self.deployment {

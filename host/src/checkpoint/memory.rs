@@ -24,6 +24,11 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = (Some(ledger.clone()), Vec::new());
+        Ok(())
+    }
+
     fn forget(&self) -> Result<(), StoreError> {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = (None, Vec::new());
         Ok(())

@@ -114,8 +114,11 @@ pub trait Store: Send + Sync {
     fn load(&self) -> Result<(Option<Ledger>, Vec<Plan>), StoreError>;
 
     /// One atomic write, durable at return: the ledger (which deletes the plan of its batch) and the next plan, or
-    /// either alone. Panics when out of order: that is our own mistake, and going on would lose or double data.
+    /// either alone. The caller has checked that they follow what is there.
     fn write(&self, ledger: Option<&Ledger>, plan: Option<&Plan>) -> Result<(), StoreError>;
+
+    /// One atomic write, durable at return: this ledger, and none of the plans of before.
+    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError>;
 
     /// Forgets the ledger and all plans.
     fn forget(&self) -> Result<(), StoreError>;

@@ -162,6 +162,17 @@ pub fn holds(marker: Option<&Marker>, plan: &Plan, sink: &str) -> Result<bool, H
     Ok(marker.batch >= plan.batch)
 }
 
+/// The same for the batch that is being delivered: nobody but another host can have written a later one.
+pub fn holds_now(marker: Option<&Marker>, plan: &Plan, sink: &str) -> Result<bool, Halt> {
+    match marker {
+        Some(m) if (m.incarnation, m.batch) > (plan.incarnation, plan.batch) => {
+            let (sink, incarnation, batch) = (sink.to_string(), m.incarnation, m.batch);
+            Err(Halt::MarkerAhead { sink, incarnation, batch })
+        }
+        _ => holds(marker, plan, sink),
+    }
+}
+
 fn is_ahead(group: &TopicOffsets, reached: &TopicOffsets) -> bool {
     group.iter().any(|(topic, partitions)| {
         partitions.iter().any(|(partition, &offset)| {
@@ -246,5 +257,18 @@ mod tests {
         assert_eq!(step(Some(&at_4), &[], &[], 41), replay(&[], true));
         // nothing left to do
         assert_eq!(step(Some(&at_4), &[], &[], 40), replay(&[], false));
+    }
+
+    #[test]
+    fn a_later_marker_during_a_delivery_is_another_hosts() {
+        let marker = |incarnation, batch| Some(Marker { incarnation, batch, digest: "digest 5".into() });
+        let now = |marker: Option<Marker>| holds_now(marker.as_ref(), &plan(5), "s");
+        assert_eq!(now(None), Ok(false));
+        assert_eq!(now(marker(7, 4)), Ok(false));
+        assert_eq!(now(marker(6, 9)), Ok(false));
+        assert_eq!(now(marker(7, 5)), Ok(true));
+        for later in [marker(7, 6), marker(8, 1)] {
+            assert!(matches!(now(later), Err(Halt::MarkerAhead { .. })));
+        }
     }
 }

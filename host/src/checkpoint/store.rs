@@ -46,6 +46,15 @@ impl JobStore {
         key.extend_from_slice(&batch.to_be_bytes());
         key
     }
+
+    /// A write that removes all plans.
+    fn without_plans(&self) -> Result<fjall::OwnedWriteBatch, StoreError> {
+        let mut batch = self.all.db.batch().durability(Some(PersistMode::SyncAll));
+        for entry in self.all.plans.range(self.plan_key(0)..=self.plan_key(u64::MAX)) {
+            batch.remove(&self.all.plans, entry.key().map_err(io)?);
+        }
+        Ok(batch)
+    }
 }
 
 impl Store for JobStore {
@@ -71,12 +80,15 @@ impl Store for JobStore {
         batch.commit().map_err(io)
     }
 
+    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
+        let mut batch = self.without_plans()?;
+        batch.insert(&self.all.ledgers, self.job.as_bytes(), serde_json::to_vec(ledger).map_err(damaged)?);
+        batch.commit().map_err(io)
+    }
+
     fn forget(&self) -> Result<(), StoreError> {
-        let mut batch = self.all.db.batch().durability(Some(PersistMode::SyncAll));
+        let mut batch = self.without_plans()?;
         batch.remove(&self.all.ledgers, self.job.as_bytes());
-        for entry in self.all.plans.range(self.plan_key(0)..=self.plan_key(u64::MAX)) {
-            batch.remove(&self.all.plans, entry.key().map_err(io)?);
-        }
         batch.commit().map_err(io)
     }
 }
@@ -103,6 +115,8 @@ mod tests {
         }
         let all = open();
         assert_eq!(all.of("a").load().unwrap(), (Some(ledger(5)), vec![plan(6), plan(7)]));
+        all.of("a").begin(&ledger(9)).unwrap();
+        assert_eq!(all.of("a").load().unwrap(), (Some(ledger(9)), vec![]));
         all.of("a").forget().unwrap();
         assert_eq!(all.of("a").load().unwrap(), (None, vec![]));
         assert_eq!(all.of("b").load().unwrap(), (Some(ledger(1)), vec![]));

@@ -146,7 +146,7 @@ impl Lane {
         todo.reverse();
         while let Some(range) = todo.pop() {
             match self.call(version, chunk, &range)? {
-                Ok(answer) => job.take(answer, range.start)?,
+                Ok(answer) => job.take(answer, &range)?,
                 Err(fault) if range.len() == 1 => {
                     if !budget.spend(&fault) {
                         return Err(VersionFault::TooManyBroken { last: fault.to_string() });
@@ -235,8 +235,9 @@ impl ChunkRun<'_> {
         self.answer.faults.push(Fault { position: at as u32, reason, by_host });
     }
 
-    fn take(&mut self, mut answer: Answer, base: usize) -> Result<(), VersionFault> {
-        answer::check(&answer, self.chunk.len() - base, &self.version.shapes).map_err(VersionFault::Promise)?;
+    fn take(&mut self, mut answer: Answer, range: &Range<usize>) -> Result<(), VersionFault> {
+        let base = range.start;
+        answer::check(&answer, range.len(), &self.version.shapes).map_err(VersionFault::Promise)?;
         for (position, reason) in std::mem::take(&mut answer.faults) {
             self.fault(base + position as usize, reason, false);
         }

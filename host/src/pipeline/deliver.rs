@@ -4,7 +4,7 @@ use super::board::{Backoff, Board};
 use super::outcome::Outcome;
 use super::{Active, Ended};
 use crate::checkpoint::Plan;
-use crate::checkpoint::step::holds;
+use crate::checkpoint::step::holds_now;
 use crate::record::{DeadLetter, Rows, Spans};
 use crate::sink::{DeadLetters, Delivery, Guarantee, Marker, Remedy, Sink, SinkError};
 use std::collections::BTreeSet;
@@ -90,7 +90,7 @@ impl Task<'_> {
                 until_done(&who, board, |again| {
                     if again {
                         let marker = sink.open()?;
-                        if holds(marker.as_ref(), plan, name).map_err(|halt| Halted::For(halt.to_string()))? {
+                        if holds_now(marker.as_ref(), plan, name).map_err(|halt| Halted::For(halt.to_string()))? {
                             return Ok(());
                         }
                     }

@@ -7,13 +7,14 @@
 //! The runner gathers and runs batch `n + 1` while the committer has batch `n` in the sinks. Between them is room for
 //! one batch, so a slow sink slows the source down and memory stays flat.
 
-use crate::checkpoint::Store;
+use crate::checkpoint::{Ledger, Store};
 use crate::guest::run::Runnable;
 use crate::job::settings::Settings;
 use crate::job::{JobPlan, SinkPlan};
 use crate::sink::{DeadLetters, Sink};
 use crate::source::{Source, Start};
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -44,8 +45,8 @@ pub struct Active {
     pub dead_letter_topic: String,
     /// Where a new ledger begins, if the user said so; else at the group's offsets, or at the earliest record.
     pub start: Option<Start>,
-    /// It begins anew: a ledger of an older deployment does not count.
-    pub reset: bool,
+    /// The newest deployment up to this one that began the job anew: a ledger of an older one does not count.
+    pub reset_at: Option<u64>,
     /// Its code.
     pub runnable: Arc<Runnable>,
 }
@@ -56,6 +57,14 @@ impl Active {
         self.plan.sources.iter().map(|source| source.place.clone()).collect()
     }
 
+    /// Whether this ledger is of before the job was begun anew. Without a ledger: whether this deployment itself says so.
+    pub fn resets(&self, ledger: Option<&Ledger>) -> bool {
+        match ledger {
+            Some(ledger) => self.reset_at.is_some_and(|number| ledger.deployment < number),
+            None => self.reset_at == Some(self.deployment),
+        }
+    }
+
     /// Whether a running pipeline can go over from this deployment to the other at a batch boundary: the same sources
     /// and sinks in the same places, and the same group and dead letters. Columns may differ.
     pub fn fits(&self, other: &Active) -> bool {
@@ -64,7 +73,7 @@ impl Active {
             && self.plan.sinks.iter().map(place).eq(other.plan.sinks.iter().map(place))
             && self.group == other.group
             && self.dead_letter_topic == other.dead_letter_topic
-            && !other.reset
+            && self.reset_at == other.reset_at
     }
 }
 
@@ -151,7 +160,9 @@ impl Pipeline {
         let name = parts.job.clone();
         let told = board.clone();
         let run = move || {
-            let end = runner::run(parts, &told);
+            let end = catch_unwind(AssertUnwindSafe(|| runner::run(parts, &told)));
+            let end =
+                end.unwrap_or_else(|_| Ended::Failed("the pipeline died: a mistake of the host's, see its log".into()));
             ended(&end);
             end
         };

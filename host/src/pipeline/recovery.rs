@@ -30,6 +30,21 @@ pub(super) struct Recovery<'a> {
     pub(super) board: &'a Board,
 }
 
+/// What a ledger that begins anew must be above: or new cells would lie under older ones, and a marker would seem newer.
+#[derive(Clone, Copy, Default)]
+struct Floor {
+    incarnation: u64,
+    time_ms: i64,
+}
+
+impl Floor {
+    fn of(ledger: Option<&Ledger>, plans: &[Plan]) -> Floor {
+        let ledger = ledger.map_or(Floor::default(), |l| Floor { incarnation: l.incarnation, time_ms: l.time_ms });
+        let newest = plans.iter().map(|plan| plan.time_ms).max().unwrap_or(0);
+        Floor { time_ms: ledger.time_ms.max(newest), ..ledger }
+    }
+}
+
 /// Tries a call of the source until it is answered, or has no remedy, or a stop comes.
 pub(super) fn asked<T>(board: &Board, mut ask: impl FnMut() -> Result<T, SourceError>) -> Result<T, Ended> {
     let mut backoff = Backoff::new();
@@ -52,11 +67,10 @@ impl Recovery<'_> {
     /// Leaves a ledger that has no plan after it, and its sinks.
     pub(super) fn run(mut self, mut sinks: Sinks) -> Result<(Ledger, Sinks), Ended> {
         let (mut ledger, mut plans) = self.store.load().map_err(|error| failed(&error))?;
-        let reset =
-            self.active.reset && ledger.as_ref().is_none_or(|ledger| ledger.deployment < self.active.deployment);
+        let reset = self.active.resets(ledger.as_ref());
+        let floor = Floor::of(ledger.as_ref(), &plans);
         if reset {
             (ledger, plans) = (None, Vec::new());
-            self.store.forget().map_err(|error| failed(&error))?;
         }
         if let Some(ledger) = &ledger {
             self.board.settle(ledger);
@@ -74,9 +88,9 @@ impl Recovery<'_> {
         let facts = Found { ledger: ledger.as_ref(), plans: &plans, sinks: &found, group: &group, deployments, reset };
         let (ledger, held) = match next_step(&facts) {
             Step::Stop(halt) => return Err(Ended::Failed(halt.to_string())),
-            Step::Begin => (self.begin(self.active.start, Positions::new())?, Vec::new()),
-            Step::ResumeFromGroup => (self.begin(self.active.start, by_partition(&topics, &group))?, Vec::new()),
-            Step::ResumeAt(reached) => (self.begin(None, by_partition(&topics, &reached))?, Vec::new()),
+            Step::Begin => (self.begin(self.active.start, Positions::new(), floor)?, Vec::new()),
+            Step::ResumeFromGroup => (self.begin(self.active.start, by_partition(&topics, &group), floor)?, Vec::new()),
+            Step::ResumeAt(reached) => (self.begin(None, by_partition(&topics, &reached), floor)?, Vec::new()),
             Step::Replay { held, group_ahead } => {
                 if group_ahead {
                     let group = &self.active.group;
@@ -96,8 +110,9 @@ impl Recovery<'_> {
 
     /// Begins a ledger at `start` if the user says so; else at the positions of before, and where there are none, at the
     /// first record.
-    fn begin(&mut self, start: Option<Start>, before: Positions) -> Result<Ledger, Ended> {
-        let incarnation = u64::try_from(clock::now_ms()).unwrap_or(1);
+    fn begin(&mut self, start: Option<Start>, before: Positions, floor: Floor) -> Result<Ledger, Ended> {
+        let now = clock::now_ms();
+        let incarnation = u64::try_from(now).unwrap_or(1).max(floor.incarnation + 1);
         let mut at = asked(self.board, || self.source.start(start.unwrap_or(Start::Earliest)))?;
         if start.is_none() && !before.is_empty() {
             let (job, n) = (self.job, before.len());
@@ -105,8 +120,9 @@ impl Recovery<'_> {
             at.extend(before.into_iter().filter(|(partition, _)| at.contains_key(partition)).collect::<Positions>());
         }
         let reached = by_topic(&self.active.topics(), &at);
-        let ledger = Ledger::begin(incarnation, self.active.deployment, clock::now_ms(), reached);
-        self.store.write(Some(&ledger), None).map_err(|error| failed(&error))?;
+        let time_ms = now.max(floor.time_ms + 2);
+        let ledger = Ledger::begin(incarnation, self.active.deployment, time_ms, reached);
+        self.store.begin(&ledger).map_err(|error| failed(&error))?;
         Ok(ledger)
     }
 

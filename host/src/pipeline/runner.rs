@@ -152,52 +152,57 @@ impl Due {
     }
 }
 
+/// What became of gathering.
+enum Gathered {
+    /// The batch closed.
+    Batch(Cut),
+    /// The last batch before a stop.
+    Last(Cut),
+    /// Nothing came for a while, and it is time to look for new partitions.
+    Nothing,
+    /// Stop, and leave what was gathered: it is read again later.
+    Stop,
+}
+
 impl Runner<'_> {
     fn run(&mut self) -> Ended {
-        if let Err(end) = self.new_partitions() {
-            return end;
+        match self.until_stopped() {
+            Ok(()) => Ended::Stopped,
+            Err(end) => end,
         }
-        if let Err(end) = asked(self.board, || self.source.assign(&self.at)) {
-            return end;
-        }
+    }
+
+    fn until_stopped(&mut self) -> Result<(), Ended> {
+        self.new_partitions(true)?;
+        asked(self.board, || self.source.assign(&self.at))?;
         let mut due = Due::new(self.active.get().plan.every);
         loop {
             due = due.keep(self.active.get().plan.every);
-            let (cut, last) = match self.gather(&mut due) {
-                Ok(Some(gathered)) => gathered,
-                Ok(None) => return Ended::Stopped,
-                Err(end) => return end,
-            };
-            if let Err(end) = self.pass_on(cut) {
-                return end;
+            match self.gather(&mut due)? {
+                Gathered::Batch(cut) => self.pass_on(cut)?,
+                Gathered::Last(cut) => return self.pass_on(cut),
+                Gathered::Nothing => {}
+                Gathered::Stop => return Ok(()),
             }
-            if last {
-                return Ended::Stopped;
-            }
-            if clock::monotonic() >= self.told.partitions_due {
-                match self.new_partitions() {
-                    Ok(true) => {
-                        if let Err(end) = asked(self.board, || self.source.assign(&self.at)) {
-                            return end;
-                        }
-                    }
-                    Ok(false) => {}
-                    Err(end) => return end,
-                }
+            if clock::monotonic() >= self.told.partitions_due && self.new_partitions(false)? {
+                asked(self.board, || self.source.assign(&self.at))?;
             }
         }
     }
 
-    /// Gathers until the batch closes. `None`: stop, and leave what was gathered. True: this is the last one.
-    fn gather(&mut self, due: &mut Due) -> Result<Option<(Cut, bool)>, Ended> {
+    /// Gathers until the batch closes.
+    fn gather(&mut self, due: &mut Due) -> Result<Gathered, Ended> {
         let settings = self.active.get();
         let mut gather = Gather::open(&self.at, settings.settings.limits.batch());
         loop {
             self.tell();
             match self.board.stopping() {
-                Some(Stop::Soon) => return Ok(None),
-                Some(Stop::Drain) => return Ok((!gather.is_empty()).then(|| (gather.cut(), true))),
-                None if Arc::strong_count(&self.at_work) == 1 => return Ok(None), // the committer says why it ended
+                Some(Stop::Drain) if !gather.is_empty() => return Ok(Gathered::Last(gather.cut())),
+                Some(_) => return Ok(Gathered::Stop),
+                None if Arc::strong_count(&self.at_work) == 1 => return Ok(Gathered::Stop), // it says why it ended
+                None if gather.is_empty() && clock::monotonic() >= self.told.partitions_due => {
+                    return Ok(Gathered::Nothing);
+                }
                 None => {}
             }
             let is_free = self.queued.load(Ordering::SeqCst) == 0;
@@ -207,7 +212,7 @@ impl Runner<'_> {
                     Due::At { .. } => due.is_over() && !gather.is_empty(),
                 };
             if closes {
-                return Ok(Some((gather.cut(), false)));
+                return Ok(Gathered::Batch(gather.cut()));
             }
             let wait = if gather.is_empty() || is_free { due.wait() } else { due.wait().min(Duration::from_millis(2)) };
             match self.source.fetch(&mut gather, wait) {
@@ -259,12 +264,13 @@ impl Runner<'_> {
         }
     }
 
-    /// Partitions that the job has not seen yet are read from their first record.
-    fn new_partitions(&mut self) -> Result<bool, Ended> {
+    /// Partitions that the job has not seen yet are read from their first record. True: there are some.
+    fn new_partitions(&mut self, at_start: bool) -> Result<bool, Ended> {
         self.told.partitions_due = clock::monotonic() + limits::PARTITIONS_TIME;
         let there = match self.source.partitions() {
             Ok(there) => there,
-            Err(SourceError::Away { .. }) => return Ok(false),
+            Err(SourceError::Away { .. }) if !at_start => return Ok(false),
+            Err(SourceError::Away { .. }) => asked(self.board, || self.source.partitions())?,
             Err(error) => return Err(Ended::Failed(error.to_string())),
         };
         if there.iter().all(|partition| self.at.contains_key(partition)) {

@@ -85,7 +85,7 @@ fn active(deployment: u64) -> Arc<Active> {
         group: "g".into(),
         dead_letter_topic: "d".into(),
         start: None,
-        reset: false,
+        reset_at: None,
         runnable: Arc::new(Runnable::new(make, Duration::from_secs(1), shapes)),
     })
 }
@@ -108,6 +108,10 @@ impl Store for Dying {
             self.inner.write(ledger, plan)?;
         }
         if dies { Err(StoreError::Io("the host was killed".into())) } else { Ok(()) }
+    }
+
+    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
+        self.inner.begin(ledger)
     }
 
     fn forget(&self) -> Result<(), StoreError> {
@@ -320,4 +324,26 @@ fn every_batch_ends_as_if_nothing_had_happened_under_any_faults() {
             });
         }
     });
+}
+
+#[test]
+fn a_reset_begins_anew_above_all_that_was_before() {
+    let mut world = World::new(1);
+    world.send(8);
+    world.sinks[0].fail(1, Fault::Refused);
+    let refused = world.start(None);
+    assert!(matches!(world.until_quiet(refused), Ended::Failed(_)));
+    let (before, plans) = world.store.load().unwrap();
+    let (before, plan) = (before.unwrap(), plans.into_iter().next().expect("a plan that no sink took"));
+
+    let mut anew = Arc::into_inner(active(2)).expect("just made");
+    (anew.reset_at, anew.start) = (Some(2), Some(crate::source::Start::Earliest));
+    world.cell = ActiveCell::new(Arc::new(anew));
+    let pipeline = world.start(None);
+    assert_eq!(world.until_quiet(pipeline), Ended::Stopped);
+    let after = world.store.load().unwrap().0.unwrap();
+    assert!(after.incarnation > before.incarnation && after.time_ms > plan.time_ms);
+    assert_eq!(after.totals.records_in, 8);
+    let versions: BTreeSet<u64> = world.sinks[0].landed().iter().map(|landed| landed.version).collect();
+    assert_eq!(versions, [2].into(), "nothing of the planned batch was delivered after the reset");
 }

@@ -48,6 +48,11 @@ impl JobRecord {
         self.deployments.last().expect("a job has a deployment")
     }
 
+    /// The newest deployment up to this one that began the job anew.
+    pub fn reset_at(&self, number: u64) -> Option<u64> {
+        self.deployments.iter().rev().find(|d| d.reset && d.number <= number).map(|d| d.number)
+    }
+
     /// The version that this component with these settings has, or would get.
     pub fn version_of(&self, digest: &str, settings: &BTreeMap<String, String>) -> u64 {
         let same = self.deployments.iter().find(|d| d.digest == digest && d.settings == *settings);

@@ -26,7 +26,8 @@ impl Supervisor {
     pub(super) fn activate(&self, job: &Job, deployment: &DeploymentRecord) -> Result<Arc<Active>, String> {
         let component = self.registry.component(&deployment.digest).map_err(|e| e.to_string())?;
         let settings = Settings::parse(&deployment.settings, self.place.limits).map_err(|f| in_words(&f))?;
-        let active = self.prove(&job.log_sink(), &component, Some(&job.name), settings, deployment)?;
+        let record = job.state().record.clone();
+        let active = self.prove(&job.log_sink(), &component, settings, deployment, &record)?;
         Ok(Arc::new(active))
     }
 
@@ -35,16 +36,16 @@ impl Supervisor {
         &self,
         log: &LogSink,
         bytes: &[u8],
-        name: Option<&str>,
         settings: Settings,
         deployment: &DeploymentRecord,
+        record: &JobRecord,
     ) -> Result<Active, String> {
         let component = wrap::wrap(bytes.to_vec()).map_err(|e| e.to_string())?;
         let loaded = self.guests.load(&deployment.digest, &component).map_err(|e| e.to_string())?;
         let limits = GuestLimits { memory_bytes: settings.limits.memory_bytes, time: settings.limits.time };
         let described = Instance::new(&loaded, limits, log.clone()).and_then(|mut instance| instance.describe());
         let raw = described.map_err(|fault| LoadError::Describe(fault.to_string()).to_string())?;
-        let plan = check(raw, name, &settings).map_err(|faults| in_words(&faults))?;
+        let plan = check(raw, Some(&record.name), &settings).map_err(|faults| in_words(&faults))?;
         let shapes = plan.sinks.iter().map(|sink| Shape::new(sink, self.sink(&plan, sink).limits())).collect();
         let (time, log) = (limits.time, log.clone());
         let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
@@ -55,7 +56,7 @@ impl Supervisor {
             group: settings.group_of(&plan.name),
             dead_letter_topic: settings.dead_letter_topic(&plan.name),
             start: explicit.then_some(settings.start),
-            reset: deployment.reset,
+            reset_at: record.reset_at(deployment.number),
             runnable: Arc::new(Runnable::new(make, time, shapes)),
             plan,
             settings,
@@ -85,8 +86,9 @@ impl Supervisor {
     /// Starts a pipeline for `active`: first for plans of a deployment with other places, if there are any.
     pub(super) fn start(&self, job: &Arc<Job>, active: Arc<Active>, record: &JobRecord) -> Result<(), String> {
         let store = Arc::new(self.ledgers.of(&job.name));
-        let (_, plans) = store.load().map_err(|e| e.to_string())?;
-        if let Some(number) = plans.first().map(|plan| plan.deployment).filter(|n| *n != active.deployment)
+        let (ledger, plans) = store.load().map_err(|e| e.to_string())?;
+        if !active.resets(ledger.as_ref())
+            && let Some(number) = plans.first().map(|plan| plan.deployment).filter(|n| *n != active.deployment)
             && let Some(before) = record.deployments.iter().find(|d| d.number == number)
         {
             let before = self.activate(job, before)?;

@@ -55,19 +55,15 @@ impl Supervisor {
         }
         let old = job.as_ref().map(|job| job.state().record.clone());
         let record = next_record(&name, old, draft);
-        let is_new = job.is_none();
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
         let active =
-            self.prove(&job.log_sink(), component, Some(&name), settings, record.active()).map_err(Refusal::Invalid)?;
+            self.prove(&job.log_sink(), component, settings, record.active(), &record).map_err(Refusal::Invalid)?;
         self.check_places(&active, request.create_tables)?;
         active
             .runnable
             .warm(self.place.lanes, active.plan.sources.len())
             .map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         self.registry.keep(component).map_err(|e| Refusal::Unavailable(e.to_string()))?;
-        if is_new {
-            self.jobs().insert(name, job.clone());
-        }
         self.switch(&job, record, Arc::new(active))
     }
 
@@ -151,6 +147,7 @@ impl Supervisor {
     /// Makes the record durable, and only then lets the next batch name it.
     fn switch(&self, job: &Arc<Job>, record: JobRecord, active: Arc<Active>) -> Result<Deployed, Refusal> {
         self.registry.save(&record).map_err(|e| Refusal::Unavailable(e.to_string()))?;
+        self.jobs().entry(job.name.clone()).or_insert_with(|| job.clone()); // durable first, visible then
         let done = deployed(&record, true);
         let goes_over = {
             let mut state = job.state();
@@ -172,7 +169,7 @@ impl Supervisor {
             job.halt(Stop::Soon);
             job.state().active = Some(ActiveCell::new(active.clone()));
             if !record.paused {
-                self.start(job, active, &record).map_err(Refusal::Unavailable)?;
+                self.start(job, active, &record).map_err(|reason| job.cannot_go_on(reason, Refusal::Unavailable))?;
             }
         }
         self.sweep();

@@ -64,7 +64,7 @@ impl Jobs for Supervisor {
         };
         if !runs {
             job.halt(Stop::Soon);
-            self.restart(&job, true).map_err(Refusal::Conflict)?;
+            self.restart(&job, true).map_err(|reason| job.cannot_go_on(reason, Refusal::Conflict))?;
         }
         Ok(self.status_of(&job))
     }
@@ -75,8 +75,9 @@ impl Jobs for Supervisor {
         let job = self.known(name)?;
         job.halt(Stop::Soon);
         let unavailable = |e: &dyn std::fmt::Display| Refusal::Unavailable(e.to_string());
-        self.ledgers.of(name).forget().map_err(|e| unavailable(&e))?;
-        self.registry.remove(name).map_err(|e| unavailable(&e))?;
+        let forgotten = self.ledgers.of(name).forget().map_err(|e| unavailable(&e));
+        let removed = forgotten.and_then(|()| self.registry.remove(name).map_err(|e| unavailable(&e)));
+        removed.map_err(|refusal| job.cannot_go_on(refusal.to_string(), Refusal::Unavailable))?;
         self.jobs().remove(name);
         self.sweep();
         Ok(())

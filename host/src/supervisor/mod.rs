@@ -3,6 +3,7 @@
 use crate::checkpoint::store::Ledgers;
 use crate::guest::Guests;
 use crate::job::settings::JobLimits;
+use crate::job::status::Refusal;
 use crate::kafka::KafkaSettings;
 use crate::pipeline::{ActiveCell, Board, Ended, Pipeline, Stop};
 use crate::registry::{JobRecord, Registry};
@@ -69,6 +70,12 @@ impl Job {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes that nothing runs and why; gives the refusal that says so.
+    fn cannot_go_on(&self, reason: String, refusal: fn(String) -> Refusal) -> Refusal {
+        self.state().failed = Some(reason.clone());
+        refusal(reason)
+    }
+
     /// Stops its pipeline, if there is one, and waits for it.
     fn halt(&self, how: Stop) -> Option<Ended> {
         let pipeline = {
@@ -97,8 +104,11 @@ impl Supervisor {
             ended: Mutex::new(send),
         });
         watch::spawn(&supervisor, ends)?;
-        for record in supervisor.registry.load()? {
-            supervisor.resume_job(record);
+        {
+            let _changes = supervisor.change(); // what an early job ends with waits until all of them are known
+            for record in supervisor.registry.load()? {
+                supervisor.resume_job(record);
+            }
         }
         Ok(supervisor)
     }

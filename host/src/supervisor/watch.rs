@@ -42,8 +42,9 @@ impl Supervisor {
             Ended::Stopped if end.replay_only => self.restart(&job, true),
             Ended::Stopped => Ok(()),
             Ended::Failed(reason) => Err(reason),
-            Ended::VersionFault { reason, by_policy: true, .. } => Err(reason),
-            Ended::VersionFault { deployment, reason, by_policy: false } => self.unfit(&end.job, deployment, reason),
+            Ended::VersionFault { deployment, reason, by_policy } => {
+                self.unfit(&end.job, deployment, reason, by_policy)
+            }
         };
         if let Err(reason) = outcome {
             tracing::error!("{}: stopped: {reason}", end.job);
@@ -55,7 +56,7 @@ impl Supervisor {
     }
 
     /// A version proved unfit: the host goes back, if it is new and there was another before it.
-    fn unfit(&self, name: &str, deployment: u64, reason: String) -> Result<(), String> {
+    fn unfit(&self, name: &str, deployment: u64, reason: String, by_policy: bool) -> Result<(), String> {
         let Some(job) = self.job(name) else { return Ok(()) };
         let (record, ran) = {
             let mut state = job.state();
@@ -65,6 +66,9 @@ impl Supervisor {
         let active = record.active();
         if active.number != deployment {
             return self.restart(&job, true); // another one was deployed meanwhile
+        }
+        if by_policy {
+            return Err(reason);
         }
         let is_new = ran <= limits::ROLLBACK_BATCHES_MAX && active.kind != DeploymentKind::AutomaticRollback;
         let Some(before) = record.before_active().filter(|_| is_new) else {

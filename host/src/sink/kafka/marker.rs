@@ -20,14 +20,18 @@ pub(super) fn read(text: &str) -> Option<Marker> {
     same.then_some(marker)
 }
 
-/// The one marker of a group's metadata texts. All of one transaction say the same; a partition that came later says
-/// nothing. `Err`: what stands there instead.
-pub(super) fn agreed<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Option<Marker>, String> {
+/// The newest marker of a group's metadata texts. All of one transaction say the same; a partition that the job has not
+/// read for a while says what was true then, and one that came later says nothing. `Err`: what stands there instead.
+pub(super) fn newest<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Option<Marker>, String> {
     let mut found: Option<Marker> = None;
     for text in texts {
         let marker = read(text).ok_or_else(|| format!("`{text}` is no marker of ours"))?;
+        let number = |marker: &Marker| (marker.incarnation, marker.batch);
         match &found {
-            Some(before) if *before != marker => return Err(format!("`{}` and `{text}` disagree", write(before))),
+            Some(before) if number(before) == number(&marker) && *before != marker => {
+                return Err(format!("`{}` and `{text}` disagree", write(before)));
+            }
+            Some(before) if number(before) >= number(&marker) => {}
             _ => found = Some(marker),
         }
     }
@@ -62,19 +66,16 @@ mod tests {
     }
 
     #[test]
-    fn all_partitions_must_agree() {
-        let (a, b) = ("streamhost-1 3 17 0a", "streamhost-1 3 18 0b");
-        let marker = Marker { incarnation: 3, batch: 17, digest: "0a".into() };
-        let check =
-            |texts: &[&str], expected: Result<Option<&Marker>, &str>| match (agreed(texts.iter().copied()), expected) {
-                (Ok(found), Ok(expected)) => assert_eq!(found.as_ref(), expected, "{texts:?}"),
-                (Err(reason), Err(part)) => assert!(reason.contains(part), "{reason}"),
-                (found, _) => panic!("{texts:?}: {found:?}"),
-            };
-        check(&[], Ok(None));
-        check(&[a], Ok(Some(&marker)));
-        check(&[a, a, a], Ok(Some(&marker)));
-        check(&[a, b], Err("disagree"));
-        check(&[a, "mine"], Err("no marker of ours"));
+    fn the_newest_marker_counts_and_equal_numbers_must_agree() {
+        let (a, b, other) = ("streamhost-1 3 17 0a", "streamhost-1 3 18 0b", "streamhost-1 3 17 0c");
+        let found = |texts: &[&str]| newest(texts.iter().copied()).map(|marker| marker.map(|marker| write(&marker)));
+        assert_eq!(found(&[]), Ok(None));
+        assert_eq!(found(&[a, a, a]), Ok(Some(a.into())));
+        for texts in [[a, b], [b, a]] {
+            assert_eq!(found(&texts), Ok(Some(b.into())));
+        }
+        assert_eq!(found(&[b, "streamhost-1 4 1 0d"]), Ok(Some("streamhost-1 4 1 0d".into())));
+        assert!(found(&[a, other]).is_err_and(|reason| reason.contains("disagree")));
+        assert!(found(&[a, "mine"]).is_err_and(|reason| reason.contains("no marker of ours")));
     }
 }

@@ -91,7 +91,7 @@ impl Transactions {
         }
         let group = asker.group_metadata().expect("a client with a group has its metadata");
         (self.held, self.tried) = (marker.clone(), None);
-        self.reached = self.offsets_in(&found);
+        self.reached = marker.as_ref().map_or_else(TopicOffsets::new, |marker| self.offsets_of(marker, &found));
         self.open = Some(Open { outbox, group });
         Ok(marker)
     }
@@ -119,7 +119,7 @@ impl Transactions {
             element.error().map_err(|e| self.error(kafka::fault(&e), kafka::words(&e)))?;
         }
         let there = elements.iter().filter(|element| matches!(element.offset(), Offset::Offset(_)));
-        marker::agreed(there.map(|element| element.metadata())).map_err(|reason| {
+        marker::newest(there.map(|element| element.metadata())).map_err(|reason| {
             let reason =
                 format!("the marker in consumer group `{}` cannot be read: {reason}; delete the group", self.id);
             self.error(Fault::Refused, reason)
@@ -131,10 +131,12 @@ impl Transactions {
         self.reached.clone()
     }
 
-    fn offsets_in(&self, found: &TopicPartitionList) -> TopicOffsets {
+    fn offsets_of(&self, marker: &Marker, found: &TopicPartitionList) -> TopicOffsets {
+        let text = marker::write(marker);
         let mut reached = TopicOffsets::new();
         for element in found.elements() {
             if let Offset::Offset(offset) = element.offset()
+                && element.metadata() == text
                 && self.sources.iter().any(|topic| topic == element.topic())
             {
                 reached.entry(element.topic().to_owned()).or_default().insert(element.partition(), offset);

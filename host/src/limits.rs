@@ -54,7 +54,7 @@ pub const HISTORY_MAX: usize = 100;
 /// First and longest wait before something that is away is tried again; it doubles in between.
 pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// A call to HBase's gateway. It was seen to block 18 s while HBase restarts behind it.
-pub const HBASE_CALL_TIME: Duration = Duration::from_secs(60);
+pub const HBASE_CALL_TIME: Duration = Duration::from_secs(30);
 /// Connecting to anything.
 pub const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// Rows in one call to HBase's gateway; below 1000 the call itself costs.
@@ -165,6 +165,8 @@ pub const HTTP_TURN_TIME: Duration = Duration::from_secs(10);
 pub const HTTP_STOP_TIME: Duration = Duration::from_secs(10);
 /// How long the command line waits for an answer; a deployment compiles, and may wait for servers.
 pub const HTTP_ANSWER_TIME: Duration = Duration::from_secs(600);
+/// An answer to a verb that only reads.
+pub const HTTP_READ_TIME: Duration = Duration::from_secs(10);
 /// A token's length in `token-file`.
 pub const TOKEN_BYTES_MAX: usize = 4096;
 
@@ -175,6 +177,8 @@ const _: () =
     assert!(BROKER_BATCH_BYTES_MAX <= BROKER_FETCH_BYTES_MAX && BROKER_BATCH_BYTES_MAX <= BROKER_REQUEST_BYTES_MAX);
 const _: () = assert!(KAFKA_VALUE_BYTES_MAX < BROKER_BATCH_BYTES_MAX); // the largest record fits with what surrounds it
 
+/// A sink that is at one batch for longer is shown as waited for, though no call has failed yet.
+pub const SLOW_DELIVERY_TIME: Duration = Duration::from_secs(15);
 /// How long a drain waits for what is away.
 pub const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// How often the topics are asked for new partitions.

@@ -138,6 +138,7 @@ impl Client {
     /// Asks for what is at a path.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
         let request = self.agent.get(format!("{}{path}", self.url)).query_pairs(query.iter().map(|(k, v)| (*k, v)));
+        let request = request.config().timeout_global(Some(limits::HTTP_READ_TIME)).build();
         self.answer(self.authorized(request).call())
     }
 

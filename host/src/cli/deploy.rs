@@ -36,5 +36,7 @@ pub(super) fn said(out: &mut dyn Write, deployed: &Deployed) -> io::Result<()> {
     let (job, digest) = (plain(&deployed.job), plain(&deployed.digest));
     let (is, unchanged) = if *changed { ("is", "") } else { ("was", ": nothing changed") };
     let active = if *changed { "active" } else { "active already" };
-    writeln!(out, "{job} version {version} {is} {active} (deployment {deployment}, sha256 {digest}){unchanged}")
+    let paused =
+        if deployed.paused { format!("; the job is paused: `streamhost resume {job}`") } else { String::new() };
+    writeln!(out, "{job} version {version} {is} {active} (deployment {deployment}, sha256 {digest}){unchanged}{paused}")
 }

@@ -59,7 +59,7 @@ pub(super) struct Component {
     /// The job's name, if not the component's own
     #[arg(long)]
     pub(super) name: Option<String>,
-    /// Create tables and families that are missing
+    /// Create tables and topics that are missing
     #[arg(long)]
     create_tables: bool,
     /// Begin with fresh state

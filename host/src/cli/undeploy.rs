@@ -14,5 +14,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     args.daemon.client()?.delete(&job_path(&args.job, "")?)?;
-    Ok(writeln!(out, "{} is undeployed; its rows, dead letters and consumer group stay", args.job)?)
+    Ok(writeln!(
+        out,
+        "{} is undeployed; its rows, dead letters and consumer group stay, and a later deploy goes on at the group's offsets \
+         unless --set start=… or --reset-state says otherwise",
+        args.job
+    )?)
 }

@@ -54,6 +54,7 @@ impl FakeJobs {
             digest: active.digest.clone(),
             deployment: active.number,
             changed: true,
+            paused: false,
         })
     }
 

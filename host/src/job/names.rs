@@ -9,6 +9,7 @@ pub fn job(name: &str) -> Result<(), String> {
         "" => Err("it is empty".to_owned()),
         _ if name.len() > 64 => Err(format!("it has {} characters, of 64 at most", name.chars().count())),
         _ if !name.chars().all(fits) => Err("only lower-case letters, digits, `-` and `_` may be in it".to_owned()),
+        _ if name.starts_with(['-', '_']) => Err("it must begin with a letter or a digit".to_owned()),
         _ => Ok(()),
     }
 }

@@ -155,7 +155,7 @@ pub struct DeployRequest {
     pub name: Option<String>,
     /// `--set KEY=VALUE`.
     pub settings: BTreeMap<String, String>,
-    /// Create tables and families that are missing.
+    /// Create tables and topics that are missing.
     pub create_tables: bool,
     /// Begin with fresh state.
     pub reset_state: bool,
@@ -174,6 +174,9 @@ pub struct Deployed {
     pub deployment: u64,
     /// False: it was active already, and nothing changed.
     pub changed: bool,
+    /// The job is paused: the version runs once it is resumed.
+    #[serde(default)]
+    pub paused: bool,
 }
 
 /// Why something that the user asked is not done. Nothing has changed then.

@@ -31,6 +31,8 @@ pub struct Facts {
     pub ends: TopicOffsets,
     /// What is waited for and since when (milliseconds since 1970), by who waits.
     pub waiting: BTreeMap<String, (String, i64)>,
+    /// Who is at one delivery and since when (milliseconds since 1970).
+    pub under_way: BTreeMap<String, i64>,
     /// The last thing that went wrong.
     pub last_error: Option<String>,
     /// The deployment of the last durable batch.
@@ -63,9 +65,25 @@ impl Board {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A copy of what stands on it.
+    /// A copy of what stands on it. Who has been at one delivery for long waits, though no call has failed yet.
     pub fn facts(&self) -> Facts {
-        self.lock().clone()
+        let mut facts = self.lock().clone();
+        let long_ago = clock::now_ms() - i64::try_from(limits::SLOW_DELIVERY_TIME.as_millis()).unwrap_or(i64::MAX);
+        for (who, &since) in facts.under_way.iter().filter(|(_, since)| **since < long_ago) {
+            let silent = || (format!("{who} has not acknowledged its batch yet"), since);
+            facts.waiting.entry(who.clone()).or_insert_with(silent);
+        }
+        facts
+    }
+
+    /// Notes that `who` begins a delivery.
+    pub fn starts_on(&self, who: &str) {
+        self.lock().under_way.insert(who.to_string(), clock::now_ms());
+    }
+
+    /// Notes that `who` has ended it, one way or another.
+    pub fn done_with(&self, who: &str) {
+        self.lock().under_way.remove(who);
     }
 
     /// Notes a checkpoint.

@@ -117,7 +117,14 @@ impl From<SinkError> for Halted {
 }
 
 /// Tries until it is done, with pauses that grow; ends early when the error has no remedy, or a stop comes.
-fn until_done(who: &str, board: &Board, mut attempt: impl FnMut(bool) -> Result<(), Halted>) -> Result<(), Ended> {
+fn until_done(who: &str, board: &Board, attempt: impl FnMut(bool) -> Result<(), Halted>) -> Result<(), Ended> {
+    board.starts_on(who);
+    let end = attempts(who, board, attempt);
+    board.done_with(who);
+    end
+}
+
+fn attempts(who: &str, board: &Board, mut attempt: impl FnMut(bool) -> Result<(), Halted>) -> Result<(), Ended> {
     let mut backoff = Backoff::new();
     let mut again = false;
     loop {

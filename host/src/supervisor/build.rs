@@ -23,11 +23,15 @@ use std::sync::{Arc, PoisonError};
 
 impl Supervisor {
     /// A stored deployment, ready to run. `Err`: why it cannot be.
-    pub(super) fn activate(&self, job: &Job, deployment: &DeploymentRecord) -> Result<Arc<Active>, String> {
+    pub(super) fn activate(
+        &self,
+        job: &Job,
+        record: &JobRecord,
+        deployment: &DeploymentRecord,
+    ) -> Result<Arc<Active>, String> {
         let component = self.registry.component(&deployment.digest).map_err(|e| e.to_string())?;
         let settings = Settings::parse(&deployment.settings, self.place.limits).map_err(|f| in_words(&f))?;
-        let record = job.state().record.clone();
-        let active = self.prove(&job.log_sink(), &component, settings, deployment, &record)?;
+        let active = self.prove(&job.log_sink(), &component, settings, deployment, record)?;
         Ok(Arc::new(active))
     }
 
@@ -74,7 +78,7 @@ impl Supervisor {
     /// Starts the job's pipeline anew from its record, if `go`; else only proves that it could be.
     pub(super) fn restart(&self, job: &Arc<Job>, go: bool) -> Result<(), String> {
         let record = job.state().record.clone();
-        let active = self.activate(job, record.active())?;
+        let active = self.activate(job, &record, record.active())?;
         {
             let mut state = job.state();
             state.active = Some(ActiveCell::new(active.clone()));
@@ -91,7 +95,7 @@ impl Supervisor {
             && let Some(number) = plans.first().map(|plan| plan.deployment).filter(|n| *n != active.deployment)
             && let Some(before) = record.deployments.iter().find(|d| d.number == number)
         {
-            let before = self.activate(job, before)?;
+            let before = self.activate(job, record, before)?;
             if !before.fits(&active) {
                 return self.launch(job, before, record, store, true);
             }
@@ -110,6 +114,7 @@ impl Supervisor {
         let plan = &active.plan;
         let source = KafkaSource::new(&self.place.kafka, &plan.sources, &active.group).map_err(|e| e.to_string())?;
         let letters = KafkaDeadLetters::new(&self.place.kafka, &active.dead_letter_topic, &plan.name, &plan.sources);
+        let deployments = self.deployments(job, &active, record);
         let mut state = job.state();
         state.life += 1;
         state.board = Arc::new(Board::default());
@@ -122,7 +127,7 @@ impl Supervisor {
             job: job.name.clone(),
             active: cell,
             known: record.deployments.iter().map(|d| d.number).collect(),
-            deployments: self.deployments(job, &active, record),
+            deployments,
             source: Box::new(source),
             sinks: plan.sinks.iter().map(|sink| self.sink(plan, sink)).collect(),
             letters: Box::new(letters),
@@ -147,7 +152,7 @@ impl Supervisor {
         for plan in plans {
             if let Some(deployment) = record.deployments.iter().find(|d| d.number == plan.deployment)
                 && !ready.contains_key(&plan.deployment)
-                && let Ok(found) = self.activate(job, deployment)
+                && let Ok(found) = self.activate(job, record, deployment)
             {
                 ready.insert(plan.deployment, found);
             }

@@ -138,7 +138,7 @@ impl Supervisor {
             return Ok(unchanged);
         }
         let record = next_record(name, Some(record), draft);
-        let active = self.activate(&job, record.active()).map_err(Refusal::Invalid)?;
+        let active = self.activate(&job, &record, record.active()).map_err(Refusal::Invalid)?;
         let warm = active.runnable.warm(self.place.lanes, active.plan.sources.len());
         warm.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         self.switch(&job, record, active)
@@ -167,7 +167,11 @@ impl Supervisor {
         tracing::info!("{name}: version {version} is active (deployment {number})");
         if !goes_over {
             job.halt(Stop::Soon);
-            job.state().active = Some(ActiveCell::new(active.clone()));
+            {
+                let mut state = job.state();
+                state.active = Some(ActiveCell::new(active.clone()));
+                state.failed = None; // whatever the version before failed of
+            }
             if !record.paused {
                 self.start(job, active, &record).map_err(|reason| job.cannot_go_on(reason, Refusal::Unavailable))?;
             }
@@ -212,6 +216,7 @@ fn deployed(record: &JobRecord, changed: bool) -> Deployed {
         digest: active.digest.clone(),
         deployment: active.number,
         changed,
+        paused: record.paused,
     }
 }
 

@@ -161,8 +161,8 @@ impl Supervisor {
 
 fn what_it_does(state: &State, facts: &Facts) -> JobState {
     match () {
-        () if state.failed.is_some() => JobState::Stopped,
         () if state.record.paused => JobState::Paused,
+        () if state.failed.is_some() => JobState::Stopped,
         () if !facts.waiting.is_empty() => JobState::Retrying,
         () => JobState::Running,
     }

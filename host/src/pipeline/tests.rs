@@ -347,3 +347,20 @@ fn a_reset_begins_anew_above_all_that_was_before() {
     let versions: BTreeSet<u64> = world.sinks[0].landed().iter().map(|landed| landed.version).collect();
     assert_eq!(versions, [2].into(), "nothing of the planned batch was delivered after the reset");
 }
+
+/// A row of the recovery table that needs a source: a planned record is gone.
+#[test]
+fn a_planned_record_that_is_gone_stops_the_job_and_says_how_to_go_on() {
+    let mut world = World::new(2);
+    world.send(8);
+    world.sinks[1].fail(1, Fault::Refused);
+    let refused = world.start(None);
+    assert!(matches!(world.until_quiet(refused), Ended::Failed(_)));
+    for (&id, sent) in &world.sent {
+        world.topics.forget("t", id, sent.len() as i64);
+    }
+    let again = world.start(None);
+    let Ended::Failed(reason) = world.until_quiet(again) else { panic!("it went on without its records") };
+    assert!(reason.contains("is gone") && reason.contains("--reset-state"), "{reason}");
+    assert_eq!(world.sinks[1].landed(), [], "nothing was delivered");
+}

@@ -111,11 +111,8 @@ pub fn next_step(found: &Found<'_>) -> Step {
     }
     let last = found.plans.last().map_or(ledger.batch, |plan| plan.batch);
     for sink in found.sinks.iter().filter(|sink| sink.guarantee == Guarantee::Marked) {
-        if let Some(m) = &sink.marker
-            && (m.incarnation > ledger.incarnation || (m.incarnation == ledger.incarnation && m.batch > last))
-        {
-            let (sink, incarnation, batch) = (sink.name.clone(), m.incarnation, m.batch);
-            return Step::Stop(Halt::MarkerAhead { sink, incarnation, batch });
+        if let Err(halt) = check_not_ahead(sink.marker.as_ref(), (ledger.incarnation, last), &sink.name) {
+            return Step::Stop(halt);
         }
     }
     let mut held = Vec::new();
@@ -164,12 +161,18 @@ pub fn holds(marker: Option<&Marker>, plan: &Plan, sink: &str) -> Result<bool, H
 
 /// The same for the batch that is being delivered: nobody but another host can have written a later one.
 pub fn holds_now(marker: Option<&Marker>, plan: &Plan, sink: &str) -> Result<bool, Halt> {
+    check_not_ahead(marker, (plan.incarnation, plan.batch), sink)?;
+    holds(marker, plan, sink)
+}
+
+/// A marker beyond the newest incarnation and batch that are known here is another host's, or the ledger an old copy.
+fn check_not_ahead(marker: Option<&Marker>, newest: (u64, BatchNumber), sink: &str) -> Result<(), Halt> {
     match marker {
-        Some(m) if (m.incarnation, m.batch) > (plan.incarnation, plan.batch) => {
+        Some(m) if (m.incarnation, m.batch) > newest => {
             let (sink, incarnation, batch) = (sink.to_string(), m.incarnation, m.batch);
             Err(Halt::MarkerAhead { sink, incarnation, batch })
         }
-        _ => holds(marker, plan, sink),
+        _ => Ok(()),
     }
 }
 

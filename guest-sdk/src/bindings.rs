@@ -138,6 +138,154 @@ pub mod streamhost {
                         .finish()
                 }
             }
+            /// The times that a call may know. The least number says "none yet".
+            #[repr(C)]
+            #[derive(Clone, Copy)]
+            pub struct Moment {
+                /// The batch's own time, in milliseconds since 1970. It never falls from batch to batch.
+                pub batch_ms: i64,
+                /// The job's watermark before the batch: no partition that counts will bring an earlier event in its order.
+                pub watermark_ms: i64,
+                /// The largest event time that the records' partition had before this call's records.
+                pub partition_ms: i64,
+            }
+            impl ::core::fmt::Debug for Moment {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Moment")
+                        .field("batch-ms", &self.batch_ms)
+                        .field("watermark-ms", &self.watermark_ms)
+                        .field("partition-ms", &self.partition_ms)
+                        .finish()
+                }
+            }
+            /// Items on their way to a keyed stage: accumulators of a reduction, one for each key and pane of the call's records,
+            /// in order of first sight; or the items of one side of a join. All lists but `positions`, `until-ms` and `deleted`
+            /// are as long as `values.ends`.
+            #[derive(Clone)]
+            pub struct Keyed {
+                /// The stage that they go to, above the one that is called.
+                pub stage: u32,
+                /// 0: what is reduced, or the left side. 1: the right side of a join, or the table of a lookup.
+                pub side: u8,
+                /// Positions of the call's records that went in, ascending.
+                pub positions: _rt::Vec<u32>,
+                pub keys: Column,
+                pub values: Column,
+                /// Where the item's pane begins; a session's first event; in joins and lookups the item's event time; else 0.
+                pub times_ms: _rt::Vec<i64>,
+                /// Sessions alone: each one's last event. Empty elsewhere.
+                pub until_ms: _rt::Vec<i64>,
+                /// A table's alone: positions in `keys` of those to delete, ascending; their values are empty.
+                pub deleted: _rt::Vec<u32>,
+            }
+            impl ::core::fmt::Debug for Keyed {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Keyed")
+                        .field("stage", &self.stage)
+                        .field("side", &self.side)
+                        .field("positions", &self.positions)
+                        .field("keys", &self.keys)
+                        .field("values", &self.values)
+                        .field("times-ms", &self.times_ms)
+                        .field("until-ms", &self.until_ms)
+                        .field("deleted", &self.deleted)
+                        .finish()
+                }
+            }
+            /// What is to be merged: group `i` is the accumulator so far (if it is not in `absent`) and then
+            /// `partials[group-ends[i-1]..group-ends[i]]`, in that order.
+            #[derive(Clone)]
+            pub struct Partials {
+                pub accumulators: Column,
+                /// Groups without an accumulator so far, ascending.
+                pub absent: _rt::Vec<u32>,
+                pub group_ends: _rt::Vec<u32>,
+                pub partials: Column,
+            }
+            impl ::core::fmt::Debug for Partials {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Partials")
+                        .field("accumulators", &self.accumulators)
+                        .field("absent", &self.absent)
+                        .field("group-ends", &self.group_ends)
+                        .field("partials", &self.partials)
+                        .finish()
+                }
+            }
+            /// Reductions that are over, or stand after a batch: for each its key, its accumulator and its window. A batch's
+            /// window is its time, twice; a running reduction's likewise.
+            #[derive(Clone)]
+            pub struct Groups {
+                pub keys: Column,
+                pub accumulators: Column,
+                pub starts_ms: _rt::Vec<i64>,
+                pub ends_ms: _rt::Vec<i64>,
+            }
+            impl ::core::fmt::Debug for Groups {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Groups")
+                        .field("keys", &self.keys)
+                        .field("accumulators", &self.accumulators)
+                        .field("starts-ms", &self.starts_ms)
+                        .field("ends-ms", &self.ends_ms)
+                        .finish()
+                }
+            }
+            /// Pairs of a join or lookup.
+            #[derive(Clone)]
+            pub struct Pairs {
+                pub lefts: Column,
+                pub rights: Column,
+                /// Positions of pairs without a right side, ascending; their items are empty.
+                pub absent_rights: _rt::Vec<u32>,
+                /// The later one of the two event times; in a lookup the left one's.
+                pub times_ms: _rt::Vec<i64>,
+            }
+            impl ::core::fmt::Debug for Pairs {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Pairs")
+                        .field("lefts", &self.lefts)
+                        .field("rights", &self.rights)
+                        .field("absent-rights", &self.absent_rights)
+                        .field("times-ms", &self.times_ms)
+                        .finish()
+                }
+            }
+            #[derive(Clone)]
+            pub enum Finished {
+                Groups(Groups),
+                Pairs(Pairs),
+            }
+            impl ::core::fmt::Debug for Finished {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Finished::Groups(e) => {
+                            f.debug_tuple("Finished::Groups").field(e).finish()
+                        }
+                        Finished::Pairs(e) => {
+                            f.debug_tuple("Finished::Pairs").field(e).finish()
+                        }
+                    }
+                }
+            }
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum Kind {
@@ -239,14 +387,20 @@ pub mod streamhost {
                         .finish()
                 }
             }
-            /// What one call of `transform` gives back.
+            /// What one call of `transform` or `finish` gives back.
             #[derive(Clone)]
             pub struct Output {
-                /// One record may have several (one a branch), which the host merges. A record with neither a fault nor a row was
-                /// filtered away, as its author asked, and is counted as dropped.
+                /// One record may have several (one a branch), which the host merges. A record that has no fault, made no row, went
+                /// to no keyed stage and was not late was filtered away, as its author asked, and is counted as dropped.
                 pub faults: _rt::Vec<Fault>,
                 /// One for each sink that `describe` declared, in that order.
                 pub rows: _rt::Vec<Rows>,
+                /// For keyed stages, at most one for each stage and side.
+                pub keyed: _rt::Vec<Keyed>,
+                /// Positions of records that came too late for a window or join, ascending.
+                pub late: _rt::Vec<u32>,
+                /// The largest event time of the partition after this call's records: never below `moment.partition-ms`.
+                pub largest_ms: i64,
             }
             impl ::core::fmt::Debug for Output {
                 fn fmt(
@@ -256,6 +410,9 @@ pub mod streamhost {
                     f.debug_struct("Output")
                         .field("faults", &self.faults)
                         .field("rows", &self.rows)
+                        .field("keyed", &self.keyed)
+                        .field("late", &self.late)
+                        .field("largest-ms", &self.largest_ms)
                         .finish()
                 }
             }
@@ -283,6 +440,9 @@ pub mod streamhost {
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum SourceKind {
                 Kafka,
+                Socket,
+                File,
+                Rate,
             }
             impl ::core::fmt::Debug for SourceKind {
                 fn fmt(
@@ -291,6 +451,11 @@ pub mod streamhost {
                 ) -> ::core::fmt::Result {
                     match self {
                         SourceKind::Kafka => f.debug_tuple("SourceKind::Kafka").finish(),
+                        SourceKind::Socket => {
+                            f.debug_tuple("SourceKind::Socket").finish()
+                        }
+                        SourceKind::File => f.debug_tuple("SourceKind::File").finish(),
+                        SourceKind::Rate => f.debug_tuple("SourceKind::Rate").finish(),
                     }
                 }
             }
@@ -302,6 +467,9 @@ pub mod streamhost {
                     }
                     match val {
                         0 => SourceKind::Kafka,
+                        1 => SourceKind::Socket,
+                        2 => SourceKind::File,
+                        3 => SourceKind::Rate,
                         _ => panic!("invalid enum discriminant"),
                     }
                 }
@@ -309,8 +477,16 @@ pub mod streamhost {
             #[derive(Clone)]
             pub struct SourceDef {
                 pub kind: SourceKind,
-                /// The topic; also the name in `--set source.NAME=…`.
+                /// The topic, the address `host:port`, the path; also the name in `--set source.NAME=…`.
                 pub name: _rt::String,
+                /// It feeds tables alone: it is read from its beginning to its end before the others begin.
+                pub table: bool,
+                /// Its records' event times move the job's watermark.
+                pub timed: bool,
+                /// A file or folder that is read on as it grows; else the source ends at the end. Files only.
+                pub follow: bool,
+                /// Records a second. The rate generator's only.
+                pub rate: u32,
             }
             impl ::core::fmt::Debug for SourceDef {
                 fn fmt(
@@ -320,6 +496,175 @@ pub mod streamhost {
                     f.debug_struct("SourceDef")
                         .field("kind", &self.kind)
                         .field("name", &self.name)
+                        .field("table", &self.table)
+                        .field("timed", &self.timed)
+                        .field("follow", &self.follow)
+                        .field("rate", &self.rate)
+                        .finish()
+                }
+            }
+            /// Windows of one length, cut into panes of one hop; a tumbling window's hop is its length.
+            #[repr(C)]
+            #[derive(Clone, Copy)]
+            pub struct Panes {
+                pub size_ms: u64,
+                pub hop_ms: u64,
+            }
+            impl ::core::fmt::Debug for Panes {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Panes")
+                        .field("size-ms", &self.size_ms)
+                        .field("hop-ms", &self.hop_ms)
+                        .finish()
+                }
+            }
+            #[derive(Clone, Copy)]
+            pub enum WindowKind {
+                Panes(Panes),
+                /// A session ends when nothing came for longer than this, in milliseconds.
+                Session(u64),
+            }
+            impl ::core::fmt::Debug for WindowKind {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        WindowKind::Panes(e) => {
+                            f.debug_tuple("WindowKind::Panes").field(e).finish()
+                        }
+                        WindowKind::Session(e) => {
+                            f.debug_tuple("WindowKind::Session").field(e).finish()
+                        }
+                    }
+                }
+            }
+            #[repr(C)]
+            #[derive(Clone, Copy)]
+            pub struct WindowDef {
+                pub kind: WindowKind,
+                /// How far a record may be behind the largest event time of its partition, beyond its pane's end.
+                pub lateness_ms: u64,
+                /// By the batches' time; else by the records' event times.
+                pub processing_time: bool,
+                /// Results are also given as they stand after each batch.
+                pub early: bool,
+            }
+            impl ::core::fmt::Debug for WindowDef {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("WindowDef")
+                        .field("kind", &self.kind)
+                        .field("lateness-ms", &self.lateness_ms)
+                        .field("processing-time", &self.processing_time)
+                        .field("early", &self.early)
+                        .finish()
+                }
+            }
+            #[derive(Clone, Copy)]
+            pub enum Scope {
+                /// The batch alone.
+                EachBatch,
+                /// For ever, or until a key had no record for so many milliseconds.
+                Running(::core::option::Option<u64>),
+                Window(WindowDef),
+            }
+            impl ::core::fmt::Debug for Scope {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Scope::EachBatch => f.debug_tuple("Scope::EachBatch").finish(),
+                        Scope::Running(e) => {
+                            f.debug_tuple("Scope::Running").field(e).finish()
+                        }
+                        Scope::Window(e) => {
+                            f.debug_tuple("Scope::Window").field(e).finish()
+                        }
+                    }
+                }
+            }
+            #[repr(C)]
+            #[derive(Clone, Copy)]
+            pub struct JoinDef {
+                pub within_ms: u64,
+                pub lateness_ms: u64,
+                /// Lefts without a partner are given too, once none can come any more.
+                pub left: bool,
+            }
+            impl ::core::fmt::Debug for JoinDef {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("JoinDef")
+                        .field("within-ms", &self.within_ms)
+                        .field("lateness-ms", &self.lateness_ms)
+                        .field("left", &self.left)
+                        .finish()
+                }
+            }
+            #[derive(Clone, Copy)]
+            pub enum StageKind {
+                Reduce(Scope),
+                Join(JoinDef),
+                Lookup,
+            }
+            impl ::core::fmt::Debug for StageKind {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        StageKind::Reduce(e) => {
+                            f.debug_tuple("StageKind::Reduce").field(e).finish()
+                        }
+                        StageKind::Join(e) => {
+                            f.debug_tuple("StageKind::Join").field(e).finish()
+                        }
+                        StageKind::Lookup => f.debug_tuple("StageKind::Lookup").finish(),
+                    }
+                }
+            }
+            /// A keyed stage.
+            #[derive(Clone)]
+            pub struct StageDef {
+                /// State is kept under this name.
+                pub name: _rt::String,
+                pub kind: StageKind,
+                /// The stages that feed it, each below its own number.
+                pub inputs: _rt::Vec<u32>,
+                /// What keys look like. State is kept from version to version only if the four are the same.
+                pub key_shape: _rt::String,
+                /// What accumulators look like, or a join's left items.
+                pub value_shape: _rt::String,
+                /// What a join's right items, or a table's, look like; else empty.
+                pub other_shape: _rt::String,
+                /// The author's own count of changes to what the values mean.
+                pub version: u32,
+                /// The shape and version of accumulators that `migrate` takes.
+                pub migrates: ::core::option::Option<(_rt::String, u32)>,
+            }
+            impl ::core::fmt::Debug for StageDef {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("StageDef")
+                        .field("name", &self.name)
+                        .field("kind", &self.kind)
+                        .field("inputs", &self.inputs)
+                        .field("key-shape", &self.key_shape)
+                        .field("value-shape", &self.value_shape)
+                        .field("other-shape", &self.other_shape)
+                        .field("version", &self.version)
+                        .field("migrates", &self.migrates)
                         .finish()
                 }
             }
@@ -393,6 +738,8 @@ pub mod streamhost {
                 pub every_ms: ::core::option::Option<u64>,
                 /// Stage `i` reads source `i`.
                 pub sources: _rt::Vec<SourceDef>,
+                /// Keyed stage `i` has the number `sources + i`.
+                pub stages: _rt::Vec<StageDef>,
                 pub sinks: _rt::Vec<SinkDef>,
             }
             impl ::core::fmt::Debug for Description {
@@ -404,6 +751,7 @@ pub mod streamhost {
                         .field("name", &self.name)
                         .field("every-ms", &self.every_ms)
                         .field("sources", &self.sources)
+                        .field("stages", &self.stages)
                         .field("sinks", &self.sinks)
                         .finish()
                 }
@@ -423,9 +771,13 @@ pub mod exports {
                 #[doc(hidden)]
                 static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
                 use super::super::super::super::_rt;
+                pub type Column = super::super::super::super::streamhost::job::types::Column;
                 pub type Description = super::super::super::super::streamhost::job::types::Description;
-                pub type Records = super::super::super::super::streamhost::job::types::Records;
+                pub type Finished = super::super::super::super::streamhost::job::types::Finished;
+                pub type Moment = super::super::super::super::streamhost::job::types::Moment;
                 pub type Output = super::super::super::super::streamhost::job::types::Output;
+                pub type Partials = super::super::super::super::streamhost::job::types::Partials;
+                pub type Records = super::super::super::super::streamhost::job::types::Records;
                 #[doc(hidden)]
                 #[allow(non_snake_case, unused_unsafe)]
                 pub unsafe fn _export_describe_cabi<T_: Guest>() -> *mut u8 {
@@ -440,6 +792,7 @@ pub mod exports {
                                     name: name2,
                                     every_ms: every_ms2,
                                     sources: sources2,
+                                    stages: stages2,
                                     sinks: sinks2,
                                 } = e;
                                 let vec3 = (name2.into_bytes()).into_boxed_slice();
@@ -468,7 +821,7 @@ pub mod exports {
                                 let vec6 = sources2;
                                 let len6 = vec6.len();
                                 let layout6 = _rt::alloc::Layout::from_size_align(
-                                        vec6.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                        vec6.len() * (8 + 3 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
@@ -480,11 +833,15 @@ pub mod exports {
                                 }
                                 for (i, e) in vec6.into_iter().enumerate() {
                                     let base = result6
-                                        .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                        .add(i * (8 + 3 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::streamhost::job::types::SourceDef {
                                             kind: kind4,
                                             name: name4,
+                                            table: table4,
+                                            timed: timed4,
+                                            follow: follow4,
+                                            rate: rate4,
                                         } = e;
                                         *base.add(0).cast::<u8>() = (kind4.clone() as i32) as u8;
                                         let vec5 = (name4.into_bytes()).into_boxed_slice();
@@ -497,6 +854,27 @@ pub mod exports {
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr5.cast_mut();
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (match table4 {
+                                            true => 1,
+                                            false => 0,
+                                        }) as u8;
+                                        *base
+                                            .add(1 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (match timed4 {
+                                            true => 1,
+                                            false => 0,
+                                        }) as u8;
+                                        *base
+                                            .add(2 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (match follow4 {
+                                            true => 1,
+                                            false => 0,
+                                        }) as u8;
+                                        *base
+                                            .add(4 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i32>() = _rt::as_i32(rate4);
                                     }
                                 }
                                 *ptr1
@@ -505,90 +883,319 @@ pub mod exports {
                                 *ptr1
                                     .add(24 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = result6;
-                                let vec12 = sinks2;
-                                let len12 = vec12.len();
-                                let layout12 = _rt::alloc::Layout::from_size_align(
-                                        vec12.len() * (7 * ::core::mem::size_of::<*const u8>()),
-                                        ::core::mem::size_of::<*const u8>(),
+                                let vec21 = stages2;
+                                let len21 = vec21.len();
+                                let layout21 = _rt::alloc::Layout::from_size_align(
+                                        vec21.len()
+                                            * (64 + 14 * ::core::mem::size_of::<*const u8>()),
+                                        8,
                                     )
                                     .unwrap();
-                                let (result12, _cleanup12) = wit_bindgen::rt::Cleanup::new(
-                                    layout12,
+                                let (result21, _cleanup21) = wit_bindgen::rt::Cleanup::new(
+                                    layout21,
                                 );
-                                if let Some(cleanup) = _cleanup12 {
+                                if let Some(cleanup) = _cleanup21 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec12.into_iter().enumerate() {
-                                    let base = result12
-                                        .add(i * (7 * ::core::mem::size_of::<*const u8>()));
+                                for (i, e) in vec21.into_iter().enumerate() {
+                                    let base = result21
+                                        .add(i * (64 + 14 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let super::super::super::super::streamhost::job::types::SinkDef {
-                                            kind: kind7,
+                                        let super::super::super::super::streamhost::job::types::StageDef {
                                             name: name7,
-                                            keyed: keyed7,
-                                            dynamic: dynamic7,
-                                            columns: columns7,
-                                            exactly_once: exactly_once7,
+                                            kind: kind7,
+                                            inputs: inputs7,
+                                            key_shape: key_shape7,
+                                            value_shape: value_shape7,
+                                            other_shape: other_shape7,
+                                            version: version7,
+                                            migrates: migrates7,
                                         } = e;
-                                        *base.add(0).cast::<u8>() = (kind7.clone() as i32) as u8;
                                         let vec8 = (name7.into_bytes()).into_boxed_slice();
                                         let ptr8 = vec8.as_ptr().cast::<u8>();
                                         let len8 = vec8.len();
                                         ::core::mem::forget(vec8);
                                         *base
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len8;
+                                        *base.add(0).cast::<*mut u8>() = ptr8.cast_mut();
+                                        use super::super::super::super::streamhost::job::types::StageKind as V14;
+                                        match kind7 {
+                                            V14::Reduce(e) => {
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (0i32) as u8;
+                                                use super::super::super::super::streamhost::job::types::Scope as V12;
+                                                match e {
+                                                    V12::EachBatch => {
+                                                        *base
+                                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                    V12::Running(e) => {
+                                                        *base
+                                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        match e {
+                                                            Some(e) => {
+                                                                *base
+                                                                    .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>() = (1i32) as u8;
+                                                                *base
+                                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<i64>() = _rt::as_i64(e);
+                                                            }
+                                                            None => {
+                                                                *base
+                                                                    .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>() = (0i32) as u8;
+                                                            }
+                                                        };
+                                                    }
+                                                    V12::Window(e) => {
+                                                        *base
+                                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (2i32) as u8;
+                                                        let super::super::super::super::streamhost::job::types::WindowDef {
+                                                            kind: kind9,
+                                                            lateness_ms: lateness_ms9,
+                                                            processing_time: processing_time9,
+                                                            early: early9,
+                                                        } = e;
+                                                        use super::super::super::super::streamhost::job::types::WindowKind as V11;
+                                                        match kind9 {
+                                                            V11::Panes(e) => {
+                                                                *base
+                                                                    .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>() = (0i32) as u8;
+                                                                let super::super::super::super::streamhost::job::types::Panes {
+                                                                    size_ms: size_ms10,
+                                                                    hop_ms: hop_ms10,
+                                                                } = e;
+                                                                *base
+                                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<i64>() = _rt::as_i64(size_ms10);
+                                                                *base
+                                                                    .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<i64>() = _rt::as_i64(hop_ms10);
+                                                            }
+                                                            V11::Session(e) => {
+                                                                *base
+                                                                    .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>() = (1i32) as u8;
+                                                                *base
+                                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<i64>() = _rt::as_i64(e);
+                                                            }
+                                                        }
+                                                        *base
+                                                            .add(40 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>() = _rt::as_i64(lateness_ms9);
+                                                        *base
+                                                            .add(48 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (match processing_time9 {
+                                                            true => 1,
+                                                            false => 0,
+                                                        }) as u8;
+                                                        *base
+                                                            .add(49 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (match early9 {
+                                                            true => 1,
+                                                            false => 0,
+                                                        }) as u8;
+                                                    }
+                                                }
+                                            }
+                                            V14::Join(e) => {
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (1i32) as u8;
+                                                let super::super::super::super::streamhost::job::types::JoinDef {
+                                                    within_ms: within_ms13,
+                                                    lateness_ms: lateness_ms13,
+                                                    left: left13,
+                                                } = e;
+                                                *base
+                                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>() = _rt::as_i64(within_ms13);
+                                                *base
+                                                    .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>() = _rt::as_i64(lateness_ms13);
+                                                *base
+                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match left13 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                            }
+                                            V14::Lookup => {
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (2i32) as u8;
+                                            }
+                                        }
+                                        let vec15 = <_ as Into<_rt::Vec<_>>>::into(inputs7)
+                                            .into_boxed_slice();
+                                        let ptr15 = vec15.as_ptr().cast::<u8>();
+                                        let len15 = vec15.len();
+                                        ::core::mem::forget(vec15);
+                                        *base
+                                            .add(56 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len15;
+                                        *base
+                                            .add(56 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr15.cast_mut();
+                                        let vec16 = (key_shape7.into_bytes()).into_boxed_slice();
+                                        let ptr16 = vec16.as_ptr().cast::<u8>();
+                                        let len16 = vec16.len();
+                                        ::core::mem::forget(vec16);
+                                        *base
+                                            .add(56 + 5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len16;
+                                        *base
+                                            .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr16.cast_mut();
+                                        let vec17 = (value_shape7.into_bytes()).into_boxed_slice();
+                                        let ptr17 = vec17.as_ptr().cast::<u8>();
+                                        let len17 = vec17.len();
+                                        ::core::mem::forget(vec17);
+                                        *base
+                                            .add(56 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len17;
+                                        *base
+                                            .add(56 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr17.cast_mut();
+                                        let vec18 = (other_shape7.into_bytes()).into_boxed_slice();
+                                        let ptr18 = vec18.as_ptr().cast::<u8>();
+                                        let len18 = vec18.len();
+                                        ::core::mem::forget(vec18);
+                                        *base
+                                            .add(56 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len18;
+                                        *base
+                                            .add(56 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr18.cast_mut();
+                                        *base
+                                            .add(56 + 10 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i32>() = _rt::as_i32(version7);
+                                        match migrates7 {
+                                            Some(e) => {
+                                                *base
+                                                    .add(56 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (1i32) as u8;
+                                                let (t19_0, t19_1) = e;
+                                                let vec20 = (t19_0.into_bytes()).into_boxed_slice();
+                                                let ptr20 = vec20.as_ptr().cast::<u8>();
+                                                let len20 = vec20.len();
+                                                ::core::mem::forget(vec20);
+                                                *base
+                                                    .add(56 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len20;
+                                                *base
+                                                    .add(56 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr20.cast_mut();
+                                                *base
+                                                    .add(56 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>() = _rt::as_i32(t19_1);
+                                            }
+                                            None => {
+                                                *base
+                                                    .add(56 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (0i32) as u8;
+                                            }
+                                        };
+                                    }
+                                }
+                                *ptr1
+                                    .add(24 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len21;
+                                *ptr1
+                                    .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result21;
+                                let vec27 = sinks2;
+                                let len27 = vec27.len();
+                                let layout27 = _rt::alloc::Layout::from_size_align(
+                                        vec27.len() * (7 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result27, _cleanup27) = wit_bindgen::rt::Cleanup::new(
+                                    layout27,
+                                );
+                                if let Some(cleanup) = _cleanup27 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec27.into_iter().enumerate() {
+                                    let base = result27
+                                        .add(i * (7 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let super::super::super::super::streamhost::job::types::SinkDef {
+                                            kind: kind22,
+                                            name: name22,
+                                            keyed: keyed22,
+                                            dynamic: dynamic22,
+                                            columns: columns22,
+                                            exactly_once: exactly_once22,
+                                        } = e;
+                                        *base.add(0).cast::<u8>() = (kind22.clone() as i32) as u8;
+                                        let vec23 = (name22.into_bytes()).into_boxed_slice();
+                                        let ptr23 = vec23.as_ptr().cast::<u8>();
+                                        let len23 = vec23.len();
+                                        ::core::mem::forget(vec23);
+                                        *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len23;
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr8.cast_mut();
+                                            .cast::<*mut u8>() = ptr23.cast_mut();
                                         *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match keyed7 {
+                                            .cast::<u8>() = (match keyed22 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
                                         *base
                                             .add(1 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match dynamic7 {
+                                            .cast::<u8>() = (match dynamic22 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
-                                        let vec11 = columns7;
-                                        let len11 = vec11.len();
-                                        let layout11 = _rt::alloc::Layout::from_size_align(
-                                                vec11.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                        let vec26 = columns22;
+                                        let len26 = vec26.len();
+                                        let layout26 = _rt::alloc::Layout::from_size_align(
+                                                vec26.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result11, _cleanup11) = wit_bindgen::rt::Cleanup::new(
-                                            layout11,
+                                        let (result26, _cleanup26) = wit_bindgen::rt::Cleanup::new(
+                                            layout26,
                                         );
-                                        if let Some(cleanup) = _cleanup11 {
+                                        if let Some(cleanup) = _cleanup26 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec11.into_iter().enumerate() {
-                                            let base = result11
+                                        for (i, e) in vec26.into_iter().enumerate() {
+                                            let base = result26
                                                 .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let super::super::super::super::streamhost::job::types::ColumnDef {
-                                                    name: name9,
-                                                    kind: kind9,
-                                                    optional: optional9,
+                                                    name: name24,
+                                                    kind: kind24,
+                                                    optional: optional24,
                                                 } = e;
-                                                let vec10 = (name9.into_bytes()).into_boxed_slice();
-                                                let ptr10 = vec10.as_ptr().cast::<u8>();
-                                                let len10 = vec10.len();
-                                                ::core::mem::forget(vec10);
+                                                let vec25 = (name24.into_bytes()).into_boxed_slice();
+                                                let ptr25 = vec25.as_ptr().cast::<u8>();
+                                                let len25 = vec25.len();
+                                                ::core::mem::forget(vec25);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len10;
-                                                *base.add(0).cast::<*mut u8>() = ptr10.cast_mut();
+                                                    .cast::<usize>() = len25;
+                                                *base.add(0).cast::<*mut u8>() = ptr25.cast_mut();
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (kind9.clone() as i32) as u8;
+                                                    .cast::<u8>() = (kind24.clone() as i32) as u8;
                                                 *base
                                                     .add(1 + 2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (match optional9 {
+                                                    .cast::<u8>() = (match optional24 {
                                                     true => 1,
                                                     false => 0,
                                                 }) as u8;
@@ -596,35 +1203,35 @@ pub mod exports {
                                         }
                                         *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len11;
+                                            .cast::<usize>() = len26;
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result11;
+                                            .cast::<*mut u8>() = result26;
                                         *base
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match exactly_once7 {
+                                            .cast::<u8>() = (match exactly_once22 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
                                     }
                                 }
                                 *ptr1
-                                    .add(24 + 5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len12;
+                                    .add(24 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len27;
                                 *ptr1
-                                    .add(24 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result12;
+                                    .add(24 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result27;
                             }
                             Err(e) => {
                                 *ptr1.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec13 = (e.into_bytes()).into_boxed_slice();
-                                let ptr13 = vec13.as_ptr().cast::<u8>();
-                                let len13 = vec13.len();
-                                ::core::mem::forget(vec13);
+                                let vec28 = (e.into_bytes()).into_boxed_slice();
+                                let ptr28 = vec28.as_ptr().cast::<u8>();
+                                let len28 = vec28.len();
+                                ::core::mem::forget(vec28);
                                 *ptr1
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len13;
-                                *ptr1.add(8).cast::<*mut u8>() = ptr13.cast_mut();
+                                    .cast::<usize>() = len28;
+                                *ptr1.add(8).cast::<*mut u8>() = ptr28.cast_mut();
                             }
                         };
                         ptr1
@@ -652,7 +1259,7 @@ pub mod exports {
                                 let len7 = l4;
                                 for i in 0..len7 {
                                     let base = base7
-                                        .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                        .add(i * (8 + 3 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let l5 = *base
                                             .add(::core::mem::size_of::<*const u8>())
@@ -665,7 +1272,7 @@ pub mod exports {
                                 }
                                 _rt::cabi_dealloc(
                                     base7,
-                                    len7 * (3 * ::core::mem::size_of::<*const u8>()),
+                                    len7 * (8 + 3 * ::core::mem::size_of::<*const u8>()),
                                     ::core::mem::size_of::<*const u8>(),
                                 );
                                 let l8 = *arg0
@@ -674,57 +1281,128 @@ pub mod exports {
                                 let l9 = *arg0
                                     .add(24 + 5 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let base17 = l8;
-                                let len17 = l9;
-                                for i in 0..len17 {
-                                    let base = base17
-                                        .add(i * (7 * ::core::mem::size_of::<*const u8>()));
+                                let base24 = l8;
+                                let len24 = l9;
+                                for i in 0..len24 {
+                                    let base = base24
+                                        .add(i * (64 + 14 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let l10 = *base
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
+                                        let l10 = *base.add(0).cast::<*mut u8>();
                                         let l11 = *base
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l10, l11, 1);
                                         let l12 = *base
-                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .add(56 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l13 = *base
+                                            .add(56 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let base14 = l12;
+                                        let len14 = l13;
+                                        _rt::cabi_dealloc(base14, len14 * 4, 4);
+                                        let l15 = *base
+                                            .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l16 = *base
+                                            .add(56 + 5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l15, l16, 1);
+                                        let l17 = *base
+                                            .add(56 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l18 = *base
+                                            .add(56 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l17, l18, 1);
+                                        let l19 = *base
+                                            .add(56 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l20 = *base
+                                            .add(56 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l19, l20, 1);
+                                        let l21 = i32::from(
+                                            *base
+                                                .add(56 + 11 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        match l21 {
+                                            0 => {}
+                                            _ => {
+                                                let l22 = *base
+                                                    .add(56 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l23 = *base
+                                                    .add(56 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l22, l23, 1);
+                                            }
+                                        }
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base24,
+                                    len24 * (64 + 14 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                );
+                                let l25 = *arg0
+                                    .add(24 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l26 = *arg0
+                                    .add(24 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base34 = l25;
+                                let len34 = l26;
+                                for i in 0..len34 {
+                                    let base = base34
+                                        .add(i * (7 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l27 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l28 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l27, l28, 1);
+                                        let l29 = *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l30 = *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base16 = l12;
-                                        let len16 = l13;
-                                        for i in 0..len16 {
-                                            let base = base16
+                                        let base33 = l29;
+                                        let len33 = l30;
+                                        for i in 0..len33 {
+                                            let base = base33
                                                 .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l14 = *base.add(0).cast::<*mut u8>();
-                                                let l15 = *base
+                                                let l31 = *base.add(0).cast::<*mut u8>();
+                                                let l32 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l14, l15, 1);
+                                                _rt::cabi_dealloc(l31, l32, 1);
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base16,
-                                            len16 * (3 * ::core::mem::size_of::<*const u8>()),
+                                            base33,
+                                            len33 * (3 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
                                     }
                                 }
                                 _rt::cabi_dealloc(
-                                    base17,
-                                    len17 * (7 * ::core::mem::size_of::<*const u8>()),
+                                    base34,
+                                    len34 * (7 * ::core::mem::size_of::<*const u8>()),
                                     ::core::mem::size_of::<*const u8>(),
                                 );
                             }
                             _ => {
-                                let l18 = *arg0.add(8).cast::<*mut u8>();
-                                let l19 = *arg0
+                                let l35 = *arg0.add(8).cast::<*mut u8>();
+                                let l36 = *arg0
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                _rt::cabi_dealloc(l18, l19, 1);
+                                _rt::cabi_dealloc(l35, l36, 1);
                             }
                         }
                     }
@@ -732,110 +1410,121 @@ pub mod exports {
                 #[doc(hidden)]
                 #[allow(non_snake_case, unused_unsafe)]
                 pub unsafe fn _export_transform_cabi<T_: Guest>(
-                    arg0: i32,
-                    arg1: *mut u8,
-                    arg2: usize,
-                    arg3: *mut u8,
-                    arg4: usize,
-                    arg5: *mut u8,
-                    arg6: usize,
-                    arg7: *mut u8,
-                    arg8: usize,
-                    arg9: *mut u8,
-                    arg10: usize,
-                    arg11: *mut u8,
-                    arg12: usize,
-                    arg13: *mut u8,
-                    arg14: usize,
+                    arg0: *mut u8,
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result7 = {
-                            let len0 = arg2;
-                            let len1 = arg4;
-                            let len2 = arg6;
-                            let len3 = arg8;
-                            let len4 = arg10;
-                            let len5 = arg12;
-                            let len6 = arg14;
+                        let result25 = {
+                            let l0 = *arg0.add(0).cast::<i32>();
+                            let l1 = *arg0.add(8).cast::<i64>();
+                            let l2 = *arg0.add(16).cast::<i64>();
+                            let l3 = *arg0.add(24).cast::<i64>();
+                            let l4 = *arg0.add(32).cast::<*mut u8>();
+                            let l5 = *arg0
+                                .add(32 + 1 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len6 = l5;
+                            let l7 = *arg0
+                                .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l8 = *arg0
+                                .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len9 = l8;
+                            let l10 = *arg0
+                                .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l11 = *arg0
+                                .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len12 = l11;
+                            let l13 = *arg0
+                                .add(32 + 6 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l14 = *arg0
+                                .add(32 + 7 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len15 = l14;
+                            let l16 = *arg0
+                                .add(32 + 8 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l17 = *arg0
+                                .add(32 + 9 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len18 = l17;
+                            let l19 = *arg0
+                                .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l20 = *arg0
+                                .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len21 = l20;
+                            let l22 = *arg0
+                                .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l23 = *arg0
+                                .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len24 = l23;
                             T_::transform(
-                                arg0 as u32,
+                                l0 as u32,
+                                super::super::super::super::streamhost::job::types::Moment {
+                                    batch_ms: l1,
+                                    watermark_ms: l2,
+                                    partition_ms: l3,
+                                },
                                 super::super::super::super::streamhost::job::types::Records {
                                     keys: super::super::super::super::streamhost::job::types::Column {
                                         data: <_ as From<
                                             _rt::Vec<_>,
-                                        >>::from(_rt::Vec::from_raw_parts(arg1.cast(), len0, len0)),
+                                        >>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6)),
                                         ends: <_ as From<
                                             _rt::Vec<_>,
-                                        >>::from(_rt::Vec::from_raw_parts(arg3.cast(), len1, len1)),
+                                        >>::from(_rt::Vec::from_raw_parts(l7.cast(), len9, len9)),
                                     },
                                     values: super::super::super::super::streamhost::job::types::Column {
                                         data: <_ as From<
                                             _rt::Vec<_>,
-                                        >>::from(_rt::Vec::from_raw_parts(arg5.cast(), len2, len2)),
+                                        >>::from(
+                                            _rt::Vec::from_raw_parts(l10.cast(), len12, len12),
+                                        ),
                                         ends: <_ as From<
                                             _rt::Vec<_>,
-                                        >>::from(_rt::Vec::from_raw_parts(arg7.cast(), len3, len3)),
+                                        >>::from(_rt::Vec::from_raw_parts(l13.cast(), len15, len15)),
                                     },
                                     times_ms: <_ as From<
                                         _rt::Vec<_>,
-                                    >>::from(_rt::Vec::from_raw_parts(arg9.cast(), len4, len4)),
+                                    >>::from(
+                                        _rt::Vec::from_raw_parts(l16.cast(), len18, len18),
+                                    ),
                                     absent_keys: <_ as From<
                                         _rt::Vec<_>,
                                     >>::from(
-                                        _rt::Vec::from_raw_parts(arg11.cast(), len5, len5),
+                                        _rt::Vec::from_raw_parts(l19.cast(), len21, len21),
                                     ),
                                     absent_values: <_ as From<
                                         _rt::Vec<_>,
-                                    >>::from(_rt::Vec::from_raw_parts(arg13.cast(), len6, len6)),
+                                    >>::from(_rt::Vec::from_raw_parts(l22.cast(), len24, len24)),
                                 },
                             )
                         };
-                        let ptr8 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        let super::super::super::super::streamhost::job::types::Output {
-                            faults: faults9,
-                            rows: rows9,
-                        } = result7;
-                        let vec12 = faults9;
-                        let len12 = vec12.len();
-                        let layout12 = _rt::alloc::Layout::from_size_align(
-                                vec12.len() * (3 * ::core::mem::size_of::<*const u8>()),
-                                ::core::mem::size_of::<*const u8>(),
-                            )
-                            .unwrap();
-                        let (result12, _cleanup12) = wit_bindgen::rt::Cleanup::new(
-                            layout12,
+                        _rt::cabi_dealloc(
+                            arg0,
+                            32 + 14 * ::core::mem::size_of::<*const u8>(),
+                            8,
                         );
-                        if let Some(cleanup) = _cleanup12 {
-                            cleanup.forget();
-                        }
-                        for (i, e) in vec12.into_iter().enumerate() {
-                            let base = result12
-                                .add(i * (3 * ::core::mem::size_of::<*const u8>()));
-                            {
-                                let super::super::super::super::streamhost::job::types::Fault {
-                                    position: position10,
-                                    reason: reason10,
-                                } = e;
-                                *base.add(0).cast::<i32>() = _rt::as_i32(position10);
-                                let vec11 = (reason10.into_bytes()).into_boxed_slice();
-                                let ptr11 = vec11.as_ptr().cast::<u8>();
-                                let len11 = vec11.len();
-                                ::core::mem::forget(vec11);
-                                *base
-                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len11;
-                                *base
-                                    .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr11.cast_mut();
-                            }
-                        }
-                        *ptr8.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len12;
-                        *ptr8.add(0).cast::<*mut u8>() = result12;
-                        let vec30 = rows9;
+                        let ptr26 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        let super::super::super::super::streamhost::job::types::Output {
+                            faults: faults27,
+                            rows: rows27,
+                            keyed: keyed27,
+                            late: late27,
+                            largest_ms: largest_ms27,
+                        } = result25;
+                        let vec30 = faults27;
                         let len30 = vec30.len();
                         let layout30 = _rt::alloc::Layout::from_size_align(
-                                vec30.len() * (24 * ::core::mem::size_of::<*const u8>()),
+                                vec30.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             )
                             .unwrap();
@@ -847,187 +1536,371 @@ pub mod exports {
                         }
                         for (i, e) in vec30.into_iter().enumerate() {
                             let base = result30
+                                .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Fault {
+                                    position: position28,
+                                    reason: reason28,
+                                } = e;
+                                *base.add(0).cast::<i32>() = _rt::as_i32(position28);
+                                let vec29 = (reason28.into_bytes()).into_boxed_slice();
+                                let ptr29 = vec29.as_ptr().cast::<u8>();
+                                let len29 = vec29.len();
+                                ::core::mem::forget(vec29);
+                                *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len29;
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr29.cast_mut();
+                            }
+                        }
+                        *ptr26
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len30;
+                        *ptr26.add(0).cast::<*mut u8>() = result30;
+                        let vec48 = rows27;
+                        let len48 = vec48.len();
+                        let layout48 = _rt::alloc::Layout::from_size_align(
+                                vec48.len() * (24 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result48, _cleanup48) = wit_bindgen::rt::Cleanup::new(
+                            layout48,
+                        );
+                        if let Some(cleanup) = _cleanup48 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec48.into_iter().enumerate() {
+                            let base = result48
                                 .add(i * (24 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let super::super::super::super::streamhost::job::types::Rows {
-                                    positions: positions13,
-                                    cells: cells13,
-                                    absent: absent13,
-                                    deleted: deleted13,
-                                    deleted_rows: deleted_rows13,
-                                    extra: extra13,
+                                    positions: positions31,
+                                    cells: cells31,
+                                    absent: absent31,
+                                    deleted: deleted31,
+                                    deleted_rows: deleted_rows31,
+                                    extra: extra31,
                                 } = e;
-                                let vec14 = <_ as Into<_rt::Vec<_>>>::into(positions13)
+                                let vec32 = <_ as Into<_rt::Vec<_>>>::into(positions31)
                                     .into_boxed_slice();
-                                let ptr14 = vec14.as_ptr().cast::<u8>();
-                                let len14 = vec14.len();
-                                ::core::mem::forget(vec14);
+                                let ptr32 = vec32.as_ptr().cast::<u8>();
+                                let len32 = vec32.len();
+                                ::core::mem::forget(vec32);
                                 *base
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len14;
-                                *base.add(0).cast::<*mut u8>() = ptr14.cast_mut();
+                                    .cast::<usize>() = len32;
+                                *base.add(0).cast::<*mut u8>() = ptr32.cast_mut();
                                 let super::super::super::super::streamhost::job::types::Column {
-                                    data: data15,
-                                    ends: ends15,
-                                } = cells13;
-                                let vec16 = <_ as Into<_rt::Vec<_>>>::into(data15)
+                                    data: data33,
+                                    ends: ends33,
+                                } = cells31;
+                                let vec34 = <_ as Into<_rt::Vec<_>>>::into(data33)
                                     .into_boxed_slice();
-                                let ptr16 = vec16.as_ptr().cast::<u8>();
-                                let len16 = vec16.len();
-                                ::core::mem::forget(vec16);
+                                let ptr34 = vec34.as_ptr().cast::<u8>();
+                                let len34 = vec34.len();
+                                ::core::mem::forget(vec34);
                                 *base
                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len16;
+                                    .cast::<usize>() = len34;
                                 *base
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr16.cast_mut();
-                                let vec17 = <_ as Into<_rt::Vec<_>>>::into(ends15)
+                                    .cast::<*mut u8>() = ptr34.cast_mut();
+                                let vec35 = <_ as Into<_rt::Vec<_>>>::into(ends33)
                                     .into_boxed_slice();
-                                let ptr17 = vec17.as_ptr().cast::<u8>();
-                                let len17 = vec17.len();
-                                ::core::mem::forget(vec17);
+                                let ptr35 = vec35.as_ptr().cast::<u8>();
+                                let len35 = vec35.len();
+                                ::core::mem::forget(vec35);
                                 *base
                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len17;
+                                    .cast::<usize>() = len35;
                                 *base
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr17.cast_mut();
-                                let vec18 = <_ as Into<_rt::Vec<_>>>::into(absent13)
+                                    .cast::<*mut u8>() = ptr35.cast_mut();
+                                let vec36 = <_ as Into<_rt::Vec<_>>>::into(absent31)
                                     .into_boxed_slice();
-                                let ptr18 = vec18.as_ptr().cast::<u8>();
-                                let len18 = vec18.len();
-                                ::core::mem::forget(vec18);
+                                let ptr36 = vec36.as_ptr().cast::<u8>();
+                                let len36 = vec36.len();
+                                ::core::mem::forget(vec36);
                                 *base
                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len18;
+                                    .cast::<usize>() = len36;
                                 *base
                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr18.cast_mut();
-                                let vec19 = <_ as Into<_rt::Vec<_>>>::into(deleted13)
+                                    .cast::<*mut u8>() = ptr36.cast_mut();
+                                let vec37 = <_ as Into<_rt::Vec<_>>>::into(deleted31)
                                     .into_boxed_slice();
-                                let ptr19 = vec19.as_ptr().cast::<u8>();
-                                let len19 = vec19.len();
-                                ::core::mem::forget(vec19);
+                                let ptr37 = vec37.as_ptr().cast::<u8>();
+                                let len37 = vec37.len();
+                                ::core::mem::forget(vec37);
                                 *base
                                     .add(9 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len19;
+                                    .cast::<usize>() = len37;
                                 *base
                                     .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr19.cast_mut();
-                                let vec20 = <_ as Into<_rt::Vec<_>>>::into(deleted_rows13)
+                                    .cast::<*mut u8>() = ptr37.cast_mut();
+                                let vec38 = <_ as Into<_rt::Vec<_>>>::into(deleted_rows31)
                                     .into_boxed_slice();
-                                let ptr20 = vec20.as_ptr().cast::<u8>();
-                                let len20 = vec20.len();
-                                ::core::mem::forget(vec20);
+                                let ptr38 = vec38.as_ptr().cast::<u8>();
+                                let len38 = vec38.len();
+                                ::core::mem::forget(vec38);
                                 *base
                                     .add(11 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len20;
+                                    .cast::<usize>() = len38;
                                 *base
                                     .add(10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr20.cast_mut();
+                                    .cast::<*mut u8>() = ptr38.cast_mut();
                                 let super::super::super::super::streamhost::job::types::ExtraCells {
-                                    rows: rows21,
-                                    names: names21,
-                                    values: values21,
-                                    kinds: kinds21,
-                                } = extra13;
-                                let vec22 = <_ as Into<_rt::Vec<_>>>::into(rows21)
+                                    rows: rows39,
+                                    names: names39,
+                                    values: values39,
+                                    kinds: kinds39,
+                                } = extra31;
+                                let vec40 = <_ as Into<_rt::Vec<_>>>::into(rows39)
                                     .into_boxed_slice();
-                                let ptr22 = vec22.as_ptr().cast::<u8>();
-                                let len22 = vec22.len();
-                                ::core::mem::forget(vec22);
+                                let ptr40 = vec40.as_ptr().cast::<u8>();
+                                let len40 = vec40.len();
+                                ::core::mem::forget(vec40);
                                 *base
                                     .add(13 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len22;
+                                    .cast::<usize>() = len40;
                                 *base
                                     .add(12 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr22.cast_mut();
+                                    .cast::<*mut u8>() = ptr40.cast_mut();
                                 let super::super::super::super::streamhost::job::types::Column {
-                                    data: data23,
-                                    ends: ends23,
-                                } = names21;
-                                let vec24 = <_ as Into<_rt::Vec<_>>>::into(data23)
+                                    data: data41,
+                                    ends: ends41,
+                                } = names39;
+                                let vec42 = <_ as Into<_rt::Vec<_>>>::into(data41)
                                     .into_boxed_slice();
-                                let ptr24 = vec24.as_ptr().cast::<u8>();
-                                let len24 = vec24.len();
-                                ::core::mem::forget(vec24);
+                                let ptr42 = vec42.as_ptr().cast::<u8>();
+                                let len42 = vec42.len();
+                                ::core::mem::forget(vec42);
                                 *base
                                     .add(15 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len24;
+                                    .cast::<usize>() = len42;
                                 *base
                                     .add(14 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr24.cast_mut();
-                                let vec25 = <_ as Into<_rt::Vec<_>>>::into(ends23)
+                                    .cast::<*mut u8>() = ptr42.cast_mut();
+                                let vec43 = <_ as Into<_rt::Vec<_>>>::into(ends41)
                                     .into_boxed_slice();
-                                let ptr25 = vec25.as_ptr().cast::<u8>();
-                                let len25 = vec25.len();
-                                ::core::mem::forget(vec25);
+                                let ptr43 = vec43.as_ptr().cast::<u8>();
+                                let len43 = vec43.len();
+                                ::core::mem::forget(vec43);
                                 *base
                                     .add(17 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len25;
+                                    .cast::<usize>() = len43;
                                 *base
                                     .add(16 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr25.cast_mut();
+                                    .cast::<*mut u8>() = ptr43.cast_mut();
                                 let super::super::super::super::streamhost::job::types::Column {
-                                    data: data26,
-                                    ends: ends26,
-                                } = values21;
-                                let vec27 = <_ as Into<_rt::Vec<_>>>::into(data26)
+                                    data: data44,
+                                    ends: ends44,
+                                } = values39;
+                                let vec45 = <_ as Into<_rt::Vec<_>>>::into(data44)
                                     .into_boxed_slice();
-                                let ptr27 = vec27.as_ptr().cast::<u8>();
-                                let len27 = vec27.len();
-                                ::core::mem::forget(vec27);
+                                let ptr45 = vec45.as_ptr().cast::<u8>();
+                                let len45 = vec45.len();
+                                ::core::mem::forget(vec45);
                                 *base
                                     .add(19 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len27;
+                                    .cast::<usize>() = len45;
                                 *base
                                     .add(18 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr27.cast_mut();
-                                let vec28 = <_ as Into<_rt::Vec<_>>>::into(ends26)
+                                    .cast::<*mut u8>() = ptr45.cast_mut();
+                                let vec46 = <_ as Into<_rt::Vec<_>>>::into(ends44)
                                     .into_boxed_slice();
-                                let ptr28 = vec28.as_ptr().cast::<u8>();
-                                let len28 = vec28.len();
-                                ::core::mem::forget(vec28);
+                                let ptr46 = vec46.as_ptr().cast::<u8>();
+                                let len46 = vec46.len();
+                                ::core::mem::forget(vec46);
                                 *base
                                     .add(21 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len28;
+                                    .cast::<usize>() = len46;
                                 *base
                                     .add(20 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr28.cast_mut();
-                                let vec29 = kinds21;
-                                let len29 = vec29.len();
-                                let layout29 = _rt::alloc::Layout::from_size_align(
-                                        vec29.len() * 1,
+                                    .cast::<*mut u8>() = ptr46.cast_mut();
+                                let vec47 = kinds39;
+                                let len47 = vec47.len();
+                                let layout47 = _rt::alloc::Layout::from_size_align(
+                                        vec47.len() * 1,
                                         1,
                                     )
                                     .unwrap();
-                                let (result29, _cleanup29) = wit_bindgen::rt::Cleanup::new(
-                                    layout29,
+                                let (result47, _cleanup47) = wit_bindgen::rt::Cleanup::new(
+                                    layout47,
                                 );
-                                if let Some(cleanup) = _cleanup29 {
+                                if let Some(cleanup) = _cleanup47 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec29.into_iter().enumerate() {
-                                    let base = result29.add(i * 1);
+                                for (i, e) in vec47.into_iter().enumerate() {
+                                    let base = result47.add(i * 1);
                                     {
                                         *base.add(0).cast::<u8>() = (e.clone() as i32) as u8;
                                     }
                                 }
                                 *base
                                     .add(23 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len29;
+                                    .cast::<usize>() = len47;
                                 *base
                                     .add(22 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result29;
+                                    .cast::<*mut u8>() = result47;
                             }
                         }
-                        *ptr8
+                        *ptr26
                             .add(3 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len30;
-                        *ptr8
+                            .cast::<usize>() = len48;
+                        *ptr26
                             .add(2 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = result30;
-                        ptr8
+                            .cast::<*mut u8>() = result48;
+                        let vec60 = keyed27;
+                        let len60 = vec60.len();
+                        let layout60 = _rt::alloc::Layout::from_size_align(
+                                vec60.len()
+                                    * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result60, _cleanup60) = wit_bindgen::rt::Cleanup::new(
+                            layout60,
+                        );
+                        if let Some(cleanup) = _cleanup60 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec60.into_iter().enumerate() {
+                            let base = result60
+                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Keyed {
+                                    stage: stage49,
+                                    side: side49,
+                                    positions: positions49,
+                                    keys: keys49,
+                                    values: values49,
+                                    times_ms: times_ms49,
+                                    until_ms: until_ms49,
+                                    deleted: deleted49,
+                                } = e;
+                                *base.add(0).cast::<i32>() = _rt::as_i32(stage49);
+                                *base.add(4).cast::<u8>() = (_rt::as_i32(side49)) as u8;
+                                let vec50 = <_ as Into<_rt::Vec<_>>>::into(positions49)
+                                    .into_boxed_slice();
+                                let ptr50 = vec50.as_ptr().cast::<u8>();
+                                let len50 = vec50.len();
+                                ::core::mem::forget(vec50);
+                                *base
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len50;
+                                *base.add(8).cast::<*mut u8>() = ptr50.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data51,
+                                    ends: ends51,
+                                } = keys49;
+                                let vec52 = <_ as Into<_rt::Vec<_>>>::into(data51)
+                                    .into_boxed_slice();
+                                let ptr52 = vec52.as_ptr().cast::<u8>();
+                                let len52 = vec52.len();
+                                ::core::mem::forget(vec52);
+                                *base
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len52;
+                                *base
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr52.cast_mut();
+                                let vec53 = <_ as Into<_rt::Vec<_>>>::into(ends51)
+                                    .into_boxed_slice();
+                                let ptr53 = vec53.as_ptr().cast::<u8>();
+                                let len53 = vec53.len();
+                                ::core::mem::forget(vec53);
+                                *base
+                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len53;
+                                *base
+                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr53.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data54,
+                                    ends: ends54,
+                                } = values49;
+                                let vec55 = <_ as Into<_rt::Vec<_>>>::into(data54)
+                                    .into_boxed_slice();
+                                let ptr55 = vec55.as_ptr().cast::<u8>();
+                                let len55 = vec55.len();
+                                ::core::mem::forget(vec55);
+                                *base
+                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len55;
+                                *base
+                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr55.cast_mut();
+                                let vec56 = <_ as Into<_rt::Vec<_>>>::into(ends54)
+                                    .into_boxed_slice();
+                                let ptr56 = vec56.as_ptr().cast::<u8>();
+                                let len56 = vec56.len();
+                                ::core::mem::forget(vec56);
+                                *base
+                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len56;
+                                *base
+                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr56.cast_mut();
+                                let vec57 = <_ as Into<_rt::Vec<_>>>::into(times_ms49)
+                                    .into_boxed_slice();
+                                let ptr57 = vec57.as_ptr().cast::<u8>();
+                                let len57 = vec57.len();
+                                ::core::mem::forget(vec57);
+                                *base
+                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len57;
+                                *base
+                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr57.cast_mut();
+                                let vec58 = <_ as Into<_rt::Vec<_>>>::into(until_ms49)
+                                    .into_boxed_slice();
+                                let ptr58 = vec58.as_ptr().cast::<u8>();
+                                let len58 = vec58.len();
+                                ::core::mem::forget(vec58);
+                                *base
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len58;
+                                *base
+                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr58.cast_mut();
+                                let vec59 = <_ as Into<_rt::Vec<_>>>::into(deleted49)
+                                    .into_boxed_slice();
+                                let ptr59 = vec59.as_ptr().cast::<u8>();
+                                let len59 = vec59.len();
+                                ::core::mem::forget(vec59);
+                                *base
+                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len59;
+                                *base
+                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr59.cast_mut();
+                            }
+                        }
+                        *ptr26
+                            .add(5 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len60;
+                        *ptr26
+                            .add(4 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result60;
+                        let vec61 = <_ as Into<_rt::Vec<_>>>::into(late27)
+                            .into_boxed_slice();
+                        let ptr61 = vec61.as_ptr().cast::<u8>();
+                        let len61 = vec61.len();
+                        ::core::mem::forget(vec61);
+                        *ptr26
+                            .add(7 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len61;
+                        *ptr26
+                            .add(6 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = ptr61.cast_mut();
+                        *ptr26
+                            .add(8 * ::core::mem::size_of::<*const u8>())
+                            .cast::<i64>() = _rt::as_i64(largest_ms27);
+                        ptr26
                     }
                 }
                 #[doc(hidden)]
@@ -1183,6 +2056,1105 @@ pub mod exports {
                             len43 * (24 * ::core::mem::size_of::<*const u8>()),
                             ::core::mem::size_of::<*const u8>(),
                         );
+                        let l44 = *arg0
+                            .add(4 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l45 = *arg0
+                            .add(5 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base70 = l44;
+                        let len70 = l45;
+                        for i in 0..len70 {
+                            let base = base70
+                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l46 = *base.add(8).cast::<*mut u8>();
+                                let l47 = *base
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base48 = l46;
+                                let len48 = l47;
+                                _rt::cabi_dealloc(base48, len48 * 4, 4);
+                                let l49 = *base
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l50 = *base
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base51 = l49;
+                                let len51 = l50;
+                                _rt::cabi_dealloc(base51, len51 * 1, 1);
+                                let l52 = *base
+                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l53 = *base
+                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base54 = l52;
+                                let len54 = l53;
+                                _rt::cabi_dealloc(base54, len54 * 4, 4);
+                                let l55 = *base
+                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l56 = *base
+                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base57 = l55;
+                                let len57 = l56;
+                                _rt::cabi_dealloc(base57, len57 * 1, 1);
+                                let l58 = *base
+                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l59 = *base
+                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base60 = l58;
+                                let len60 = l59;
+                                _rt::cabi_dealloc(base60, len60 * 4, 4);
+                                let l61 = *base
+                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l62 = *base
+                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base63 = l61;
+                                let len63 = l62;
+                                _rt::cabi_dealloc(base63, len63 * 8, 8);
+                                let l64 = *base
+                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l65 = *base
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base66 = l64;
+                                let len66 = l65;
+                                _rt::cabi_dealloc(base66, len66 * 8, 8);
+                                let l67 = *base
+                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l68 = *base
+                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base69 = l67;
+                                let len69 = l68;
+                                _rt::cabi_dealloc(base69, len69 * 4, 4);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base70,
+                            len70 * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l71 = *arg0
+                            .add(6 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l72 = *arg0
+                            .add(7 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base73 = l71;
+                        let len73 = l72;
+                        _rt::cabi_dealloc(base73, len73 * 4, 4);
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_combine_cabi<T_: Guest>(
+                    arg0: i32,
+                    arg1: *mut u8,
+                    arg2: usize,
+                    arg3: *mut u8,
+                    arg4: usize,
+                    arg5: *mut u8,
+                    arg6: usize,
+                    arg7: *mut u8,
+                    arg8: usize,
+                    arg9: *mut u8,
+                    arg10: usize,
+                    arg11: *mut u8,
+                    arg12: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result6 = {
+                            let len0 = arg2;
+                            let len1 = arg4;
+                            let len2 = arg6;
+                            let len3 = arg8;
+                            let len4 = arg10;
+                            let len5 = arg12;
+                            T_::combine(
+                                arg0 as u32,
+                                super::super::super::super::streamhost::job::types::Partials {
+                                    accumulators: super::super::super::super::streamhost::job::types::Column {
+                                        data: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(arg1.cast(), len0, len0)),
+                                        ends: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(arg3.cast(), len1, len1)),
+                                    },
+                                    absent: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(arg5.cast(), len2, len2)),
+                                    group_ends: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(arg7.cast(), len3, len3)),
+                                    partials: super::super::super::super::streamhost::job::types::Column {
+                                        data: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(arg9.cast(), len4, len4)),
+                                        ends: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(arg11.cast(), len5, len5)),
+                                    },
+                                },
+                            )
+                        };
+                        let ptr7 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        let super::super::super::super::streamhost::job::types::Column {
+                            data: data8,
+                            ends: ends8,
+                        } = result6;
+                        let vec9 = <_ as Into<_rt::Vec<_>>>::into(data8)
+                            .into_boxed_slice();
+                        let ptr9 = vec9.as_ptr().cast::<u8>();
+                        let len9 = vec9.len();
+                        ::core::mem::forget(vec9);
+                        *ptr7.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len9;
+                        *ptr7.add(0).cast::<*mut u8>() = ptr9.cast_mut();
+                        let vec10 = <_ as Into<_rt::Vec<_>>>::into(ends8)
+                            .into_boxed_slice();
+                        let ptr10 = vec10.as_ptr().cast::<u8>();
+                        let len10 = vec10.len();
+                        ::core::mem::forget(vec10);
+                        *ptr7
+                            .add(3 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len10;
+                        *ptr7
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = ptr10.cast_mut();
+                        ptr7
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_combine<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = *arg0.add(0).cast::<*mut u8>();
+                        let l1 = *arg0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base2 = l0;
+                        let len2 = l1;
+                        _rt::cabi_dealloc(base2, len2 * 1, 1);
+                        let l3 = *arg0
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l4 = *arg0
+                            .add(3 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base5 = l3;
+                        let len5 = l4;
+                        _rt::cabi_dealloc(base5, len5 * 4, 4);
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_finish_cabi<T_: Guest>(arg0: *mut u8) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result42 = {
+                            let l0 = *arg0.add(0).cast::<i32>();
+                            let l1 = *arg0.add(8).cast::<i64>();
+                            let l2 = *arg0.add(16).cast::<i64>();
+                            let l3 = *arg0.add(24).cast::<i64>();
+                            let l4 = i32::from(*arg0.add(32).cast::<u8>());
+                            use super::super::super::super::streamhost::job::types::Finished as V41;
+                            let v41 = match l4 {
+                                0 => {
+                                    let e41 = {
+                                        let l5 = *arg0
+                                            .add(32 + 1 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l6 = *arg0
+                                            .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len7 = l6;
+                                        let l8 = *arg0
+                                            .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l9 = *arg0
+                                            .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len10 = l9;
+                                        let l11 = *arg0
+                                            .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l12 = *arg0
+                                            .add(32 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len13 = l12;
+                                        let l14 = *arg0
+                                            .add(32 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l15 = *arg0
+                                            .add(32 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len16 = l15;
+                                        let l17 = *arg0
+                                            .add(32 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l18 = *arg0
+                                            .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len19 = l18;
+                                        let l20 = *arg0
+                                            .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l21 = *arg0
+                                            .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len22 = l21;
+                                        super::super::super::super::streamhost::job::types::Groups {
+                                            keys: super::super::super::super::streamhost::job::types::Column {
+                                                data: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(l5.cast(), len7, len7)),
+                                                ends: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(l8.cast(), len10, len10)),
+                                            },
+                                            accumulators: super::super::super::super::streamhost::job::types::Column {
+                                                data: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l11.cast(), len13, len13),
+                                                ),
+                                                ends: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(l14.cast(), len16, len16)),
+                                            },
+                                            starts_ms: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(
+                                                _rt::Vec::from_raw_parts(l17.cast(), len19, len19),
+                                            ),
+                                            ends_ms: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(l20.cast(), len22, len22)),
+                                        }
+                                    };
+                                    V41::Groups(e41)
+                                }
+                                n => {
+                                    debug_assert_eq!(n, 1, "invalid enum discriminant");
+                                    let e41 = {
+                                        let l23 = *arg0
+                                            .add(32 + 1 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l24 = *arg0
+                                            .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len25 = l24;
+                                        let l26 = *arg0
+                                            .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l27 = *arg0
+                                            .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len28 = l27;
+                                        let l29 = *arg0
+                                            .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l30 = *arg0
+                                            .add(32 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len31 = l30;
+                                        let l32 = *arg0
+                                            .add(32 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l33 = *arg0
+                                            .add(32 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len34 = l33;
+                                        let l35 = *arg0
+                                            .add(32 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l36 = *arg0
+                                            .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len37 = l36;
+                                        let l38 = *arg0
+                                            .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l39 = *arg0
+                                            .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len40 = l39;
+                                        super::super::super::super::streamhost::job::types::Pairs {
+                                            lefts: super::super::super::super::streamhost::job::types::Column {
+                                                data: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l23.cast(), len25, len25),
+                                                ),
+                                                ends: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(l26.cast(), len28, len28)),
+                                            },
+                                            rights: super::super::super::super::streamhost::job::types::Column {
+                                                data: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l29.cast(), len31, len31),
+                                                ),
+                                                ends: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(l32.cast(), len34, len34)),
+                                            },
+                                            absent_rights: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(
+                                                _rt::Vec::from_raw_parts(l35.cast(), len37, len37),
+                                            ),
+                                            times_ms: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(l38.cast(), len40, len40)),
+                                        }
+                                    };
+                                    V41::Pairs(e41)
+                                }
+                            };
+                            T_::finish(
+                                l0 as u32,
+                                super::super::super::super::streamhost::job::types::Moment {
+                                    batch_ms: l1,
+                                    watermark_ms: l2,
+                                    partition_ms: l3,
+                                },
+                                v41,
+                            )
+                        };
+                        _rt::cabi_dealloc(
+                            arg0,
+                            40 + 12 * ::core::mem::size_of::<*const u8>(),
+                            8,
+                        );
+                        let ptr43 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        let super::super::super::super::streamhost::job::types::Output {
+                            faults: faults44,
+                            rows: rows44,
+                            keyed: keyed44,
+                            late: late44,
+                            largest_ms: largest_ms44,
+                        } = result42;
+                        let vec47 = faults44;
+                        let len47 = vec47.len();
+                        let layout47 = _rt::alloc::Layout::from_size_align(
+                                vec47.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result47, _cleanup47) = wit_bindgen::rt::Cleanup::new(
+                            layout47,
+                        );
+                        if let Some(cleanup) = _cleanup47 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec47.into_iter().enumerate() {
+                            let base = result47
+                                .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Fault {
+                                    position: position45,
+                                    reason: reason45,
+                                } = e;
+                                *base.add(0).cast::<i32>() = _rt::as_i32(position45);
+                                let vec46 = (reason45.into_bytes()).into_boxed_slice();
+                                let ptr46 = vec46.as_ptr().cast::<u8>();
+                                let len46 = vec46.len();
+                                ::core::mem::forget(vec46);
+                                *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len46;
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr46.cast_mut();
+                            }
+                        }
+                        *ptr43
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len47;
+                        *ptr43.add(0).cast::<*mut u8>() = result47;
+                        let vec65 = rows44;
+                        let len65 = vec65.len();
+                        let layout65 = _rt::alloc::Layout::from_size_align(
+                                vec65.len() * (24 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result65, _cleanup65) = wit_bindgen::rt::Cleanup::new(
+                            layout65,
+                        );
+                        if let Some(cleanup) = _cleanup65 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec65.into_iter().enumerate() {
+                            let base = result65
+                                .add(i * (24 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Rows {
+                                    positions: positions48,
+                                    cells: cells48,
+                                    absent: absent48,
+                                    deleted: deleted48,
+                                    deleted_rows: deleted_rows48,
+                                    extra: extra48,
+                                } = e;
+                                let vec49 = <_ as Into<_rt::Vec<_>>>::into(positions48)
+                                    .into_boxed_slice();
+                                let ptr49 = vec49.as_ptr().cast::<u8>();
+                                let len49 = vec49.len();
+                                ::core::mem::forget(vec49);
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len49;
+                                *base.add(0).cast::<*mut u8>() = ptr49.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data50,
+                                    ends: ends50,
+                                } = cells48;
+                                let vec51 = <_ as Into<_rt::Vec<_>>>::into(data50)
+                                    .into_boxed_slice();
+                                let ptr51 = vec51.as_ptr().cast::<u8>();
+                                let len51 = vec51.len();
+                                ::core::mem::forget(vec51);
+                                *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len51;
+                                *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr51.cast_mut();
+                                let vec52 = <_ as Into<_rt::Vec<_>>>::into(ends50)
+                                    .into_boxed_slice();
+                                let ptr52 = vec52.as_ptr().cast::<u8>();
+                                let len52 = vec52.len();
+                                ::core::mem::forget(vec52);
+                                *base
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len52;
+                                *base
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr52.cast_mut();
+                                let vec53 = <_ as Into<_rt::Vec<_>>>::into(absent48)
+                                    .into_boxed_slice();
+                                let ptr53 = vec53.as_ptr().cast::<u8>();
+                                let len53 = vec53.len();
+                                ::core::mem::forget(vec53);
+                                *base
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len53;
+                                *base
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr53.cast_mut();
+                                let vec54 = <_ as Into<_rt::Vec<_>>>::into(deleted48)
+                                    .into_boxed_slice();
+                                let ptr54 = vec54.as_ptr().cast::<u8>();
+                                let len54 = vec54.len();
+                                ::core::mem::forget(vec54);
+                                *base
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len54;
+                                *base
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr54.cast_mut();
+                                let vec55 = <_ as Into<_rt::Vec<_>>>::into(deleted_rows48)
+                                    .into_boxed_slice();
+                                let ptr55 = vec55.as_ptr().cast::<u8>();
+                                let len55 = vec55.len();
+                                ::core::mem::forget(vec55);
+                                *base
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len55;
+                                *base
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr55.cast_mut();
+                                let super::super::super::super::streamhost::job::types::ExtraCells {
+                                    rows: rows56,
+                                    names: names56,
+                                    values: values56,
+                                    kinds: kinds56,
+                                } = extra48;
+                                let vec57 = <_ as Into<_rt::Vec<_>>>::into(rows56)
+                                    .into_boxed_slice();
+                                let ptr57 = vec57.as_ptr().cast::<u8>();
+                                let len57 = vec57.len();
+                                ::core::mem::forget(vec57);
+                                *base
+                                    .add(13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len57;
+                                *base
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr57.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data58,
+                                    ends: ends58,
+                                } = names56;
+                                let vec59 = <_ as Into<_rt::Vec<_>>>::into(data58)
+                                    .into_boxed_slice();
+                                let ptr59 = vec59.as_ptr().cast::<u8>();
+                                let len59 = vec59.len();
+                                ::core::mem::forget(vec59);
+                                *base
+                                    .add(15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len59;
+                                *base
+                                    .add(14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr59.cast_mut();
+                                let vec60 = <_ as Into<_rt::Vec<_>>>::into(ends58)
+                                    .into_boxed_slice();
+                                let ptr60 = vec60.as_ptr().cast::<u8>();
+                                let len60 = vec60.len();
+                                ::core::mem::forget(vec60);
+                                *base
+                                    .add(17 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len60;
+                                *base
+                                    .add(16 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr60.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data61,
+                                    ends: ends61,
+                                } = values56;
+                                let vec62 = <_ as Into<_rt::Vec<_>>>::into(data61)
+                                    .into_boxed_slice();
+                                let ptr62 = vec62.as_ptr().cast::<u8>();
+                                let len62 = vec62.len();
+                                ::core::mem::forget(vec62);
+                                *base
+                                    .add(19 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len62;
+                                *base
+                                    .add(18 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr62.cast_mut();
+                                let vec63 = <_ as Into<_rt::Vec<_>>>::into(ends61)
+                                    .into_boxed_slice();
+                                let ptr63 = vec63.as_ptr().cast::<u8>();
+                                let len63 = vec63.len();
+                                ::core::mem::forget(vec63);
+                                *base
+                                    .add(21 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len63;
+                                *base
+                                    .add(20 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr63.cast_mut();
+                                let vec64 = kinds56;
+                                let len64 = vec64.len();
+                                let layout64 = _rt::alloc::Layout::from_size_align(
+                                        vec64.len() * 1,
+                                        1,
+                                    )
+                                    .unwrap();
+                                let (result64, _cleanup64) = wit_bindgen::rt::Cleanup::new(
+                                    layout64,
+                                );
+                                if let Some(cleanup) = _cleanup64 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec64.into_iter().enumerate() {
+                                    let base = result64.add(i * 1);
+                                    {
+                                        *base.add(0).cast::<u8>() = (e.clone() as i32) as u8;
+                                    }
+                                }
+                                *base
+                                    .add(23 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len64;
+                                *base
+                                    .add(22 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result64;
+                            }
+                        }
+                        *ptr43
+                            .add(3 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len65;
+                        *ptr43
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result65;
+                        let vec77 = keyed44;
+                        let len77 = vec77.len();
+                        let layout77 = _rt::alloc::Layout::from_size_align(
+                                vec77.len()
+                                    * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result77, _cleanup77) = wit_bindgen::rt::Cleanup::new(
+                            layout77,
+                        );
+                        if let Some(cleanup) = _cleanup77 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec77.into_iter().enumerate() {
+                            let base = result77
+                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Keyed {
+                                    stage: stage66,
+                                    side: side66,
+                                    positions: positions66,
+                                    keys: keys66,
+                                    values: values66,
+                                    times_ms: times_ms66,
+                                    until_ms: until_ms66,
+                                    deleted: deleted66,
+                                } = e;
+                                *base.add(0).cast::<i32>() = _rt::as_i32(stage66);
+                                *base.add(4).cast::<u8>() = (_rt::as_i32(side66)) as u8;
+                                let vec67 = <_ as Into<_rt::Vec<_>>>::into(positions66)
+                                    .into_boxed_slice();
+                                let ptr67 = vec67.as_ptr().cast::<u8>();
+                                let len67 = vec67.len();
+                                ::core::mem::forget(vec67);
+                                *base
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len67;
+                                *base.add(8).cast::<*mut u8>() = ptr67.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data68,
+                                    ends: ends68,
+                                } = keys66;
+                                let vec69 = <_ as Into<_rt::Vec<_>>>::into(data68)
+                                    .into_boxed_slice();
+                                let ptr69 = vec69.as_ptr().cast::<u8>();
+                                let len69 = vec69.len();
+                                ::core::mem::forget(vec69);
+                                *base
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len69;
+                                *base
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr69.cast_mut();
+                                let vec70 = <_ as Into<_rt::Vec<_>>>::into(ends68)
+                                    .into_boxed_slice();
+                                let ptr70 = vec70.as_ptr().cast::<u8>();
+                                let len70 = vec70.len();
+                                ::core::mem::forget(vec70);
+                                *base
+                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len70;
+                                *base
+                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr70.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data71,
+                                    ends: ends71,
+                                } = values66;
+                                let vec72 = <_ as Into<_rt::Vec<_>>>::into(data71)
+                                    .into_boxed_slice();
+                                let ptr72 = vec72.as_ptr().cast::<u8>();
+                                let len72 = vec72.len();
+                                ::core::mem::forget(vec72);
+                                *base
+                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len72;
+                                *base
+                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr72.cast_mut();
+                                let vec73 = <_ as Into<_rt::Vec<_>>>::into(ends71)
+                                    .into_boxed_slice();
+                                let ptr73 = vec73.as_ptr().cast::<u8>();
+                                let len73 = vec73.len();
+                                ::core::mem::forget(vec73);
+                                *base
+                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len73;
+                                *base
+                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr73.cast_mut();
+                                let vec74 = <_ as Into<_rt::Vec<_>>>::into(times_ms66)
+                                    .into_boxed_slice();
+                                let ptr74 = vec74.as_ptr().cast::<u8>();
+                                let len74 = vec74.len();
+                                ::core::mem::forget(vec74);
+                                *base
+                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len74;
+                                *base
+                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr74.cast_mut();
+                                let vec75 = <_ as Into<_rt::Vec<_>>>::into(until_ms66)
+                                    .into_boxed_slice();
+                                let ptr75 = vec75.as_ptr().cast::<u8>();
+                                let len75 = vec75.len();
+                                ::core::mem::forget(vec75);
+                                *base
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len75;
+                                *base
+                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr75.cast_mut();
+                                let vec76 = <_ as Into<_rt::Vec<_>>>::into(deleted66)
+                                    .into_boxed_slice();
+                                let ptr76 = vec76.as_ptr().cast::<u8>();
+                                let len76 = vec76.len();
+                                ::core::mem::forget(vec76);
+                                *base
+                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len76;
+                                *base
+                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr76.cast_mut();
+                            }
+                        }
+                        *ptr43
+                            .add(5 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len77;
+                        *ptr43
+                            .add(4 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result77;
+                        let vec78 = <_ as Into<_rt::Vec<_>>>::into(late44)
+                            .into_boxed_slice();
+                        let ptr78 = vec78.as_ptr().cast::<u8>();
+                        let len78 = vec78.len();
+                        ::core::mem::forget(vec78);
+                        *ptr43
+                            .add(7 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len78;
+                        *ptr43
+                            .add(6 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = ptr78.cast_mut();
+                        *ptr43
+                            .add(8 * ::core::mem::size_of::<*const u8>())
+                            .cast::<i64>() = _rt::as_i64(largest_ms44);
+                        ptr43
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_finish<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = *arg0.add(0).cast::<*mut u8>();
+                        let l1 = *arg0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base4 = l0;
+                        let len4 = l1;
+                        for i in 0..len4 {
+                            let base = base4
+                                .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l2 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l3 = *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l2, l3, 1);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base4,
+                            len4 * (3 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l5 = *arg0
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l6 = *arg0
+                            .add(3 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base43 = l5;
+                        let len43 = l6;
+                        for i in 0..len43 {
+                            let base = base43
+                                .add(i * (24 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l7 = *base.add(0).cast::<*mut u8>();
+                                let l8 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base9 = l7;
+                                let len9 = l8;
+                                _rt::cabi_dealloc(base9, len9 * 4, 4);
+                                let l10 = *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l11 = *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base12 = l10;
+                                let len12 = l11;
+                                _rt::cabi_dealloc(base12, len12 * 1, 1);
+                                let l13 = *base
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l14 = *base
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base15 = l13;
+                                let len15 = l14;
+                                _rt::cabi_dealloc(base15, len15 * 4, 4);
+                                let l16 = *base
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l17 = *base
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base18 = l16;
+                                let len18 = l17;
+                                _rt::cabi_dealloc(base18, len18 * 4, 4);
+                                let l19 = *base
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l20 = *base
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base21 = l19;
+                                let len21 = l20;
+                                _rt::cabi_dealloc(base21, len21 * 4, 4);
+                                let l22 = *base
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l23 = *base
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base24 = l22;
+                                let len24 = l23;
+                                _rt::cabi_dealloc(base24, len24 * 4, 4);
+                                let l25 = *base
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l26 = *base
+                                    .add(13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base27 = l25;
+                                let len27 = l26;
+                                _rt::cabi_dealloc(base27, len27 * 4, 4);
+                                let l28 = *base
+                                    .add(14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l29 = *base
+                                    .add(15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base30 = l28;
+                                let len30 = l29;
+                                _rt::cabi_dealloc(base30, len30 * 1, 1);
+                                let l31 = *base
+                                    .add(16 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l32 = *base
+                                    .add(17 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base33 = l31;
+                                let len33 = l32;
+                                _rt::cabi_dealloc(base33, len33 * 4, 4);
+                                let l34 = *base
+                                    .add(18 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l35 = *base
+                                    .add(19 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base36 = l34;
+                                let len36 = l35;
+                                _rt::cabi_dealloc(base36, len36 * 1, 1);
+                                let l37 = *base
+                                    .add(20 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l38 = *base
+                                    .add(21 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base39 = l37;
+                                let len39 = l38;
+                                _rt::cabi_dealloc(base39, len39 * 4, 4);
+                                let l40 = *base
+                                    .add(22 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l41 = *base
+                                    .add(23 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base42 = l40;
+                                let len42 = l41;
+                                _rt::cabi_dealloc(base42, len42 * 1, 1);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base43,
+                            len43 * (24 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l44 = *arg0
+                            .add(4 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l45 = *arg0
+                            .add(5 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base70 = l44;
+                        let len70 = l45;
+                        for i in 0..len70 {
+                            let base = base70
+                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l46 = *base.add(8).cast::<*mut u8>();
+                                let l47 = *base
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base48 = l46;
+                                let len48 = l47;
+                                _rt::cabi_dealloc(base48, len48 * 4, 4);
+                                let l49 = *base
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l50 = *base
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base51 = l49;
+                                let len51 = l50;
+                                _rt::cabi_dealloc(base51, len51 * 1, 1);
+                                let l52 = *base
+                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l53 = *base
+                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base54 = l52;
+                                let len54 = l53;
+                                _rt::cabi_dealloc(base54, len54 * 4, 4);
+                                let l55 = *base
+                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l56 = *base
+                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base57 = l55;
+                                let len57 = l56;
+                                _rt::cabi_dealloc(base57, len57 * 1, 1);
+                                let l58 = *base
+                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l59 = *base
+                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base60 = l58;
+                                let len60 = l59;
+                                _rt::cabi_dealloc(base60, len60 * 4, 4);
+                                let l61 = *base
+                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l62 = *base
+                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base63 = l61;
+                                let len63 = l62;
+                                _rt::cabi_dealloc(base63, len63 * 8, 8);
+                                let l64 = *base
+                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l65 = *base
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base66 = l64;
+                                let len66 = l65;
+                                _rt::cabi_dealloc(base66, len66 * 8, 8);
+                                let l67 = *base
+                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l68 = *base
+                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base69 = l67;
+                                let len69 = l68;
+                                _rt::cabi_dealloc(base69, len69 * 4, 4);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base70,
+                            len70 * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l71 = *arg0
+                            .add(6 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l72 = *arg0
+                            .add(7 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base73 = l71;
+                        let len73 = l72;
+                        _rt::cabi_dealloc(base73, len73 * 4, 4);
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_migrate_cabi<T_: Guest>(
+                    arg0: i32,
+                    arg1: *mut u8,
+                    arg2: usize,
+                    arg3: *mut u8,
+                    arg4: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result2 = {
+                            let len0 = arg2;
+                            let len1 = arg4;
+                            T_::migrate(
+                                arg0 as u32,
+                                super::super::super::super::streamhost::job::types::Column {
+                                    data: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(arg1.cast(), len0, len0)),
+                                    ends: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(arg3.cast(), len1, len1)),
+                                },
+                            )
+                        };
+                        let ptr3 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        let super::super::super::super::streamhost::job::types::Column {
+                            data: data4,
+                            ends: ends4,
+                        } = result2;
+                        let vec5 = <_ as Into<_rt::Vec<_>>>::into(data4)
+                            .into_boxed_slice();
+                        let ptr5 = vec5.as_ptr().cast::<u8>();
+                        let len5 = vec5.len();
+                        ::core::mem::forget(vec5);
+                        *ptr3.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len5;
+                        *ptr3.add(0).cast::<*mut u8>() = ptr5.cast_mut();
+                        let vec6 = <_ as Into<_rt::Vec<_>>>::into(ends4)
+                            .into_boxed_slice();
+                        let ptr6 = vec6.as_ptr().cast::<u8>();
+                        let len6 = vec6.len();
+                        ::core::mem::forget(vec6);
+                        *ptr3
+                            .add(3 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len6;
+                        *ptr3
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = ptr6.cast_mut();
+                        ptr3
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_migrate<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = *arg0.add(0).cast::<*mut u8>();
+                        let l1 = *arg0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base2 = l0;
+                        let len2 = l1;
+                        _rt::cabi_dealloc(base2, len2 * 1, 1);
+                        let l3 = *arg0
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l4 = *arg0
+                            .add(3 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base5 = l3;
+                        let len5 = l4;
+                        _rt::cabi_dealloc(base5, len5 * 4, 4);
                     }
                 }
                 pub trait Guest {
@@ -1194,7 +3166,18 @@ pub mod exports {
                     /// Must depend on nothing but its arguments: the host may call it again, on a fresh instance, with the same records
                     /// in other portions. After a trap the whole answer is dropped and the records are run in halves.
                     #[allow(async_fn_in_trait)]
-                    fn transform(stage: u32, records: Records) -> Output;
+                    fn transform(stage: u32, moment: Moment, records: Records) -> Output;
+                    /// Merges accumulators of keyed stage `stage`: one for each group. Merging is associative, or results depend on how
+                    /// records happened to be cut into calls. Depends on nothing but its arguments, group by group.
+                    #[allow(async_fn_in_trait)]
+                    fn combine(stage: u32, partials: Partials) -> Column;
+                    /// Runs the operators that follow keyed stage `stage` over what it finished. Positions in its answer count the groups
+                    /// or pairs. Depends on nothing but its arguments.
+                    #[allow(async_fn_in_trait)]
+                    fn finish(stage: u32, moment: Moment, finished: Finished) -> Output;
+                    /// Makes this version's accumulators of those that the version before it kept.
+                    #[allow(async_fn_in_trait)]
+                    fn migrate(stage: u32, accumulators: Column) -> Column;
                 }
                 #[doc(hidden)]
                 #[macro_export]
@@ -1208,18 +3191,38 @@ pub mod exports {
                         "C" fn _post_return_describe(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_describe::<$ty > (arg0) } }
                         #[unsafe (export_name = "streamhost:job/guest@0.1.0#transform")]
-                        unsafe extern "C" fn export_transform(arg0 : i32, arg1 : * mut
-                        u8, arg2 : usize, arg3 : * mut u8, arg4 : usize, arg5 : * mut u8,
-                        arg6 : usize, arg7 : * mut u8, arg8 : usize, arg9 : * mut u8,
-                        arg10 : usize, arg11 : * mut u8, arg12 : usize, arg13 : * mut u8,
-                        arg14 : usize,) -> * mut u8 { unsafe { $($path_to_types)*::
-                        _export_transform_cabi::<$ty > (arg0, arg1, arg2, arg3, arg4,
-                        arg5, arg6, arg7, arg8, arg9, arg10, arg11, arg12, arg13, arg14)
-                        } } #[unsafe (export_name =
+                        unsafe extern "C" fn export_transform(arg0 : * mut u8,) -> * mut
+                        u8 { unsafe { $($path_to_types)*:: _export_transform_cabi::<$ty >
+                        (arg0) } } #[unsafe (export_name =
                         "cabi_post_streamhost:job/guest@0.1.0#transform")] unsafe extern
                         "C" fn _post_return_transform(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_transform::<$ty > (arg0) } }
-                        };
+                        #[unsafe (export_name = "streamhost:job/guest@0.1.0#combine")]
+                        unsafe extern "C" fn export_combine(arg0 : i32, arg1 : * mut u8,
+                        arg2 : usize, arg3 : * mut u8, arg4 : usize, arg5 : * mut u8,
+                        arg6 : usize, arg7 : * mut u8, arg8 : usize, arg9 : * mut u8,
+                        arg10 : usize, arg11 : * mut u8, arg12 : usize,) -> * mut u8 {
+                        unsafe { $($path_to_types)*:: _export_combine_cabi::<$ty > (arg0,
+                        arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9, arg10,
+                        arg11, arg12) } } #[unsafe (export_name =
+                        "cabi_post_streamhost:job/guest@0.1.0#combine")] unsafe extern
+                        "C" fn _post_return_combine(arg0 : * mut u8,) { unsafe {
+                        $($path_to_types)*:: __post_return_combine::<$ty > (arg0) } }
+                        #[unsafe (export_name = "streamhost:job/guest@0.1.0#finish")]
+                        unsafe extern "C" fn export_finish(arg0 : * mut u8,) -> * mut u8
+                        { unsafe { $($path_to_types)*:: _export_finish_cabi::<$ty >
+                        (arg0) } } #[unsafe (export_name =
+                        "cabi_post_streamhost:job/guest@0.1.0#finish")] unsafe extern "C"
+                        fn _post_return_finish(arg0 : * mut u8,) { unsafe {
+                        $($path_to_types)*:: __post_return_finish::<$ty > (arg0) } }
+                        #[unsafe (export_name = "streamhost:job/guest@0.1.0#migrate")]
+                        unsafe extern "C" fn export_migrate(arg0 : i32, arg1 : * mut u8,
+                        arg2 : usize, arg3 : * mut u8, arg4 : usize,) -> * mut u8 {
+                        unsafe { $($path_to_types)*:: _export_migrate_cabi::<$ty > (arg0,
+                        arg1, arg2, arg3, arg4) } } #[unsafe (export_name =
+                        "cabi_post_streamhost:job/guest@0.1.0#migrate")] unsafe extern
+                        "C" fn _post_return_migrate(arg0 : * mut u8,) { unsafe {
+                        $($path_to_types)*:: __post_return_migrate::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
@@ -1228,11 +3231,11 @@ pub mod exports {
                 struct _RetArea(
                     [::core::mem::MaybeUninit<
                         u8,
-                    >; 24 + 6 * ::core::mem::size_of::<*const u8>()],
+                    >; 24 + 8 * ::core::mem::size_of::<*const u8>()],
                 );
                 static mut _RET_AREA: _RetArea = _RetArea(
                     [::core::mem::MaybeUninit::uninit(); 24
-                        + 6 * ::core::mem::size_of::<*const u8>()],
+                        + 8 * ::core::mem::size_of::<*const u8>()],
                 );
             }
         }
@@ -1268,16 +3271,6 @@ mod _rt {
         #[inline]
         fn as_i64(self) -> i64 {
             self as i64
-        }
-    }
-    pub use alloc_crate::alloc;
-    pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
-        if size == 0 {
-            return;
-        }
-        unsafe {
-            let layout = alloc::Layout::from_size_align_unchecked(size, align);
-            alloc::dealloc(ptr, layout);
         }
     }
     pub fn as_i32<T: AsI32>(t: T) -> i32 {
@@ -1339,6 +3332,16 @@ mod _rt {
             self as i32
         }
     }
+    pub use alloc_crate::alloc;
+    pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
+        if size == 0 {
+            return;
+        }
+        unsafe {
+            let layout = alloc::Layout::from_size_align_unchecked(size, align);
+            alloc::dealloc(ptr, layout);
+        }
+    }
     extern crate alloc as alloc_crate;
 }
 /// Generates `#[unsafe(no_mangle)]` functions to export the specified type as
@@ -1371,34 +3374,56 @@ macro_rules! __export_job_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:streamhost:job@0.1.0:job:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1085] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2126] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc3\x07\x01A\x02\x01\
-A\x09\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd4\x0f\x01A\x02\x01\
+A\x0d\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
-t:job/log@0.1.0\x05\0\x01B$\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06\
+t:job/log@0.1.0\x05\0\x01BB\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06\
 column\x03\0\x02\x01px\x01r\x05\x04keys\x03\x06values\x03\x08times-ms\x04\x0babs\
 ent-keys\x01\x0dabsent-values\x01\x04\0\x07records\x03\0\x05\x01r\x02\x08positio\
-ny\x06reasons\x04\0\x05fault\x03\0\x07\x01m\x07\x04text\x05bytes\x03int\x04uint\x05\
-float\x04bool\x04time\x04\0\x04kind\x03\0\x09\x01p\x0a\x01r\x04\x04rows\x01\x05n\
-ames\x03\x06values\x03\x05kinds\x0b\x04\0\x0bextra-cells\x03\0\x0c\x01r\x06\x09p\
-ositions\x01\x05cells\x03\x06absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05ex\
-tra\x0d\x04\0\x04rows\x03\0\x0e\x01p\x08\x01p\x0f\x01r\x02\x06faults\x10\x04rows\
-\x11\x04\0\x06output\x03\0\x12\x01r\x03\x04names\x04kind\x0a\x08optional\x7f\x04\
-\0\x0acolumn-def\x03\0\x14\x01m\x01\x05kafka\x04\0\x0bsource-kind\x03\0\x16\x01r\
-\x02\x04kind\x17\x04names\x04\0\x0asource-def\x03\0\x18\x01m\x03\x05hbase\x05kaf\
-ka\x07console\x04\0\x09sink-kind\x03\0\x1a\x01p\x15\x01r\x06\x04kind\x1b\x04name\
-s\x05keyed\x7f\x07dynamic\x7f\x07columns\x1c\x0cexactly-once\x7f\x04\0\x08sink-d\
-ef\x03\0\x1d\x01kw\x01p\x19\x01p\x1e\x01r\x04\x04names\x08every-ms\x1f\x07source\
-s\x20\x05sinks!\x04\0\x0bdescription\x03\0\"\x03\0\x1astreamhost:job/types@0.1.0\
-\x05\x01\x02\x03\0\x01\x0bdescription\x02\x03\0\x01\x07records\x02\x03\0\x01\x06\
-output\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x0bdescription\x03\0\0\x02\x03\x02\x01\
-\x03\x04\0\x07records\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x06output\x03\0\x04\x01\
-j\x01\x01\x01s\x01@\0\0\x06\x04\0\x08describe\x01\x07\x01@\x02\x05stagey\x07reco\
-rds\x03\0\x05\x04\0\x09transform\x01\x08\x04\0\x1astreamhost:job/guest@0.1.0\x05\
-\x05\x04\0\x18streamhost:job/job@0.1.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0G\x09\
-producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rus\
-t\x060.61.1";
+ny\x06reasons\x04\0\x05fault\x03\0\x07\x01r\x03\x08batch-msx\x0cwatermark-msx\x0c\
+partition-msx\x04\0\x06moment\x03\0\x09\x01r\x08\x05stagey\x04side}\x09positions\
+\x01\x04keys\x03\x06values\x03\x08times-ms\x04\x08until-ms\x04\x07deleted\x01\x04\
+\0\x05keyed\x03\0\x0b\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-ends\x01\
+\x08partials\x03\x04\0\x08partials\x03\0\x0d\x01r\x04\x04keys\x03\x0caccumulator\
+s\x03\x09starts-ms\x04\x07ends-ms\x04\x04\0\x06groups\x03\0\x0f\x01r\x04\x05left\
+s\x03\x06rights\x03\x0dabsent-rights\x01\x08times-ms\x04\x04\0\x05pairs\x03\0\x11\
+\x01q\x02\x06groups\x01\x10\0\x05pairs\x01\x12\0\x04\0\x08finished\x03\0\x13\x01\
+m\x07\x04text\x05bytes\x03int\x04uint\x05float\x04bool\x04time\x04\0\x04kind\x03\
+\0\x15\x01p\x16\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05kinds\x17\x04\
+\0\x0bextra-cells\x03\0\x18\x01r\x06\x09positions\x01\x05cells\x03\x06absent\x01\
+\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x19\x04\0\x04rows\x03\0\x1a\x01p\x08\
+\x01p\x1b\x01p\x0c\x01r\x05\x06faults\x1c\x04rows\x1d\x05keyed\x1e\x04late\x01\x0a\
+largest-msx\x04\0\x06output\x03\0\x1f\x01r\x03\x04names\x04kind\x16\x08optional\x7f\
+\x04\0\x0acolumn-def\x03\0!\x01m\x04\x05kafka\x06socket\x04file\x04rate\x04\0\x0b\
+source-kind\x03\0#\x01r\x06\x04kind$\x04names\x05table\x7f\x05timed\x7f\x06follo\
+w\x7f\x04ratey\x04\0\x0asource-def\x03\0%\x01r\x02\x07size-msw\x06hop-msw\x04\0\x05\
+panes\x03\0'\x01q\x02\x05panes\x01(\0\x07session\x01w\0\x04\0\x0bwindow-kind\x03\
+\0)\x01r\x04\x04kind*\x0blateness-msw\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0a\
+window-def\x03\0+\x01kw\x01q\x03\x0aeach-batch\0\0\x07running\x01-\0\x06window\x01\
+,\0\x04\0\x05scope\x03\0.\x01r\x03\x09within-msw\x0blateness-msw\x04left\x7f\x04\
+\0\x08join-def\x03\00\x01q\x03\x06reduce\x01/\0\x04join\x011\0\x06lookup\0\0\x04\
+\0\x0astage-kind\x03\02\x01o\x02sy\x01k4\x01r\x08\x04names\x04kind3\x06inputs\x01\
+\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates5\x04\0\x09\
+stage-def\x03\06\x01m\x03\x05hbase\x05kafka\x07console\x04\0\x09sink-kind\x03\08\
+\x01p\"\x01r\x06\x04kind9\x04names\x05keyed\x7f\x07dynamic\x7f\x07columns:\x0cex\
+actly-once\x7f\x04\0\x08sink-def\x03\0;\x01p&\x01p7\x01p<\x01r\x05\x04names\x08e\
+very-ms-\x07sources=\x06stages>\x05sinks?\x04\0\x0bdescription\x03\0@\x03\0\x1as\
+treamhost:job/types@0.1.0\x05\x01\x02\x03\0\x01\x06column\x02\x03\0\x01\x0bdescr\
+iption\x02\x03\0\x01\x08finished\x02\x03\0\x01\x06moment\x02\x03\0\x01\x06output\
+\x02\x03\0\x01\x08partials\x02\x03\0\x01\x07records\x01B\x19\x02\x03\x02\x01\x02\
+\x04\0\x06column\x03\0\0\x02\x03\x02\x01\x03\x04\0\x0bdescription\x03\0\x02\x02\x03\
+\x02\x01\x04\x04\0\x08finished\x03\0\x04\x02\x03\x02\x01\x05\x04\0\x06moment\x03\
+\0\x06\x02\x03\x02\x01\x06\x04\0\x06output\x03\0\x08\x02\x03\x02\x01\x07\x04\0\x08\
+partials\x03\0\x0a\x02\x03\x02\x01\x08\x04\0\x07records\x03\0\x0c\x01j\x01\x03\x01\
+s\x01@\0\0\x0e\x04\0\x08describe\x01\x0f\x01@\x03\x05stagey\x06moment\x07\x07rec\
+ords\x0d\0\x09\x04\0\x09transform\x01\x10\x01@\x02\x05stagey\x08partials\x0b\0\x01\
+\x04\0\x07combine\x01\x11\x01@\x03\x05stagey\x06moment\x07\x08finished\x05\0\x09\
+\x04\0\x06finish\x01\x12\x01@\x02\x05stagey\x0caccumulators\x01\0\x01\x04\0\x07m\
+igrate\x01\x13\x04\0\x1astreamhost:job/guest@0.1.0\x05\x09\x04\0\x18streamhost:j\
+ob/job@0.1.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0G\x09producers\x01\x0cprocessed\
+-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -1411,28 +3436,45 @@ pub use __export_job_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 960] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa6\x06\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1760] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc6\x0c\x01A\x02\x01\
 A\x04\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
-t:job/log@0.1.0\x05\0\x01B$\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06\
+t:job/log@0.1.0\x05\0\x01BB\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06\
 column\x03\0\x02\x01px\x01r\x05\x04keys\x03\x06values\x03\x08times-ms\x04\x0babs\
 ent-keys\x01\x0dabsent-values\x01\x04\0\x07records\x03\0\x05\x01r\x02\x08positio\
-ny\x06reasons\x04\0\x05fault\x03\0\x07\x01m\x07\x04text\x05bytes\x03int\x04uint\x05\
-float\x04bool\x04time\x04\0\x04kind\x03\0\x09\x01p\x0a\x01r\x04\x04rows\x01\x05n\
-ames\x03\x06values\x03\x05kinds\x0b\x04\0\x0bextra-cells\x03\0\x0c\x01r\x06\x09p\
-ositions\x01\x05cells\x03\x06absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05ex\
-tra\x0d\x04\0\x04rows\x03\0\x0e\x01p\x08\x01p\x0f\x01r\x02\x06faults\x10\x04rows\
-\x11\x04\0\x06output\x03\0\x12\x01r\x03\x04names\x04kind\x0a\x08optional\x7f\x04\
-\0\x0acolumn-def\x03\0\x14\x01m\x01\x05kafka\x04\0\x0bsource-kind\x03\0\x16\x01r\
-\x02\x04kind\x17\x04names\x04\0\x0asource-def\x03\0\x18\x01m\x03\x05hbase\x05kaf\
-ka\x07console\x04\0\x09sink-kind\x03\0\x1a\x01p\x15\x01r\x06\x04kind\x1b\x04name\
-s\x05keyed\x7f\x07dynamic\x7f\x07columns\x1c\x0cexactly-once\x7f\x04\0\x08sink-d\
-ef\x03\0\x1d\x01kw\x01p\x19\x01p\x1e\x01r\x04\x04names\x08every-ms\x1f\x07source\
-s\x20\x05sinks!\x04\0\x0bdescription\x03\0\"\x03\0\x1astreamhost:job/types@0.1.0\
-\x05\x01\x04\08streamhost:job/job-with-all-of-its-exports-removed@0.1.0\x04\0\x0b\
-)\x01\0#job-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cproce\
-ssed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+ny\x06reasons\x04\0\x05fault\x03\0\x07\x01r\x03\x08batch-msx\x0cwatermark-msx\x0c\
+partition-msx\x04\0\x06moment\x03\0\x09\x01r\x08\x05stagey\x04side}\x09positions\
+\x01\x04keys\x03\x06values\x03\x08times-ms\x04\x08until-ms\x04\x07deleted\x01\x04\
+\0\x05keyed\x03\0\x0b\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-ends\x01\
+\x08partials\x03\x04\0\x08partials\x03\0\x0d\x01r\x04\x04keys\x03\x0caccumulator\
+s\x03\x09starts-ms\x04\x07ends-ms\x04\x04\0\x06groups\x03\0\x0f\x01r\x04\x05left\
+s\x03\x06rights\x03\x0dabsent-rights\x01\x08times-ms\x04\x04\0\x05pairs\x03\0\x11\
+\x01q\x02\x06groups\x01\x10\0\x05pairs\x01\x12\0\x04\0\x08finished\x03\0\x13\x01\
+m\x07\x04text\x05bytes\x03int\x04uint\x05float\x04bool\x04time\x04\0\x04kind\x03\
+\0\x15\x01p\x16\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05kinds\x17\x04\
+\0\x0bextra-cells\x03\0\x18\x01r\x06\x09positions\x01\x05cells\x03\x06absent\x01\
+\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x19\x04\0\x04rows\x03\0\x1a\x01p\x08\
+\x01p\x1b\x01p\x0c\x01r\x05\x06faults\x1c\x04rows\x1d\x05keyed\x1e\x04late\x01\x0a\
+largest-msx\x04\0\x06output\x03\0\x1f\x01r\x03\x04names\x04kind\x16\x08optional\x7f\
+\x04\0\x0acolumn-def\x03\0!\x01m\x04\x05kafka\x06socket\x04file\x04rate\x04\0\x0b\
+source-kind\x03\0#\x01r\x06\x04kind$\x04names\x05table\x7f\x05timed\x7f\x06follo\
+w\x7f\x04ratey\x04\0\x0asource-def\x03\0%\x01r\x02\x07size-msw\x06hop-msw\x04\0\x05\
+panes\x03\0'\x01q\x02\x05panes\x01(\0\x07session\x01w\0\x04\0\x0bwindow-kind\x03\
+\0)\x01r\x04\x04kind*\x0blateness-msw\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0a\
+window-def\x03\0+\x01kw\x01q\x03\x0aeach-batch\0\0\x07running\x01-\0\x06window\x01\
+,\0\x04\0\x05scope\x03\0.\x01r\x03\x09within-msw\x0blateness-msw\x04left\x7f\x04\
+\0\x08join-def\x03\00\x01q\x03\x06reduce\x01/\0\x04join\x011\0\x06lookup\0\0\x04\
+\0\x0astage-kind\x03\02\x01o\x02sy\x01k4\x01r\x08\x04names\x04kind3\x06inputs\x01\
+\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates5\x04\0\x09\
+stage-def\x03\06\x01m\x03\x05hbase\x05kafka\x07console\x04\0\x09sink-kind\x03\08\
+\x01p\"\x01r\x06\x04kind9\x04names\x05keyed\x7f\x07dynamic\x7f\x07columns:\x0cex\
+actly-once\x7f\x04\0\x08sink-def\x03\0;\x01p&\x01p7\x01p<\x01r\x05\x04names\x08e\
+very-ms-\x07sources=\x06stages>\x05sinks?\x04\0\x0bdescription\x03\0@\x03\0\x1as\
+treamhost:job/types@0.1.0\x05\x01\x04\08streamhost:job/job-with-all-of-its-expor\
+ts-removed@0.1.0\x04\0\x0b)\x01\0#job-with-all-of-its-exports-removed\x03\0\0\0G\
+\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen\
+-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

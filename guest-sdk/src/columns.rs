@@ -27,7 +27,7 @@ impl ColumnBuf {
         self.data.truncate(self.ends.last().map_or(0, |&end| end as usize));
     }
 
-    #[cfg(not(target_family = "wasm"))]
+    #[inline]
     pub(crate) fn view(&self) -> Column<'_> {
         Column { data: &self.data, ends: &self.ends }
     }
@@ -51,7 +51,7 @@ impl<'b> Column<'b> {
         })
     }
 
-    #[cfg(not(target_family = "wasm"))]
+    #[inline]
     pub(crate) fn get(self, i: usize) -> &'b [u8] {
         let from = if i == 0 { 0 } else { self.ends[i - 1] as usize };
         &self.data[from..self.ends[i] as usize]

@@ -4,7 +4,8 @@ use crate::bindings::exports::streamhost::job::guest as contract;
 use crate::bindings::streamhost::job::{log as import, types};
 use crate::cell::Kind;
 use crate::columns::{Column, ColumnBuf};
-use crate::flow::Batch;
+use crate::describe::{Scope, SourceDef, SourceKind, StageDef, StageKind, WindowDef, WindowForm};
+use crate::flow::{self, Batch, Input};
 use crate::job::{Call, Job};
 use crate::log::Level;
 use crate::row::{ColumnDef, RowWriter};
@@ -12,23 +13,24 @@ use crate::sink::SinkKind;
 use std::sync::Once;
 
 pub use crate::bindings::{self, export};
-pub use contract::{Description, Guest, Output, Records};
+pub use contract::{Description, Finished, Guest, Moment, Output, Partials, Records};
+pub use types::Column as Items;
 
 /// The export `describe`.
 pub fn describe(job: impl for<'b> Fn(Call<'b>) -> Job<'b>) -> Result<Description, String> {
     log_panics();
     let description = job(Call::new()).describe()?;
-    let source = |name| types::SourceDef { kind: types::SourceKind::Kafka, name };
     Ok(Description {
         name: description.name,
         every_ms: description.every.map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX)),
-        sources: description.sources.into_iter().map(source).collect(),
+        sources: description.sources.into_iter().map(source_def).collect(),
+        stages: description.stages.into_iter().map(stage_def).collect(),
         sinks: description.sinks.into_iter().map(sink_def).collect(),
     })
 }
 
 /// The export `transform`.
-pub fn transform(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, records: Records) -> Output {
+pub fn transform(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, moment: Moment, records: Records) -> Output {
     log_panics();
     let batch = Batch {
         keys: column(&records.keys),
@@ -37,9 +39,123 @@ pub fn transform(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, records:
         absent_keys: &records.absent_keys,
         absent_values: &records.absent_values,
     };
-    let output = job(Call::new()).run(stage as usize, batch);
-    let fault = |f: crate::flow::Fault| types::Fault { position: f.position, reason: f.reason };
-    Output { faults: output.faults.into_iter().map(fault).collect(), rows: output.rows.into_iter().map(rows).collect() }
+    output(job(Call::new()).run(stage as usize, moment_in(moment), Input::Records(batch)))
+}
+
+/// The export `combine`.
+pub fn combine(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, partials: Partials) -> Items {
+    log_panics();
+    let partials = flow::Partials {
+        accumulators: column(&partials.accumulators),
+        absent: &partials.absent,
+        group_ends: &partials.group_ends,
+        partials: column(&partials.partials),
+    };
+    column_out(job(Call::new()).combine(stage as usize, partials))
+}
+
+/// The export `finish`.
+pub fn finish(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, moment: Moment, finished: Finished) -> Output {
+    log_panics();
+    let input = match &finished {
+        Finished::Groups(groups) => Input::Groups(flow::Groups {
+            keys: column(&groups.keys),
+            accumulators: column(&groups.accumulators),
+            starts_ms: &groups.starts_ms,
+            ends_ms: &groups.ends_ms,
+        }),
+        Finished::Pairs(pairs) => Input::Pairs(flow::Pairs {
+            lefts: column(&pairs.lefts),
+            rights: column(&pairs.rights),
+            absent_rights: &pairs.absent_rights,
+            times_ms: &pairs.times_ms,
+        }),
+    };
+    output(job(Call::new()).run(stage as usize, moment_in(moment), input))
+}
+
+/// The export `migrate`.
+pub fn migrate(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, accumulators: Items) -> Items {
+    log_panics();
+    column_out(job(Call::new()).migrate(stage as usize, column(&accumulators)))
+}
+
+fn moment_in(moment: Moment) -> flow::Moment {
+    let Moment { batch_ms, watermark_ms, partition_ms } = moment;
+    flow::Moment { batch_ms, watermark_ms, partition_ms }
+}
+
+fn output(output: flow::Output) -> Output {
+    let fault = |f: flow::Fault| types::Fault { position: f.position, reason: f.reason };
+    Output {
+        faults: output.faults.into_iter().map(fault).collect(),
+        rows: output.rows.into_iter().map(rows).collect(),
+        keyed: output.keyed.into_iter().map(keyed).collect(),
+        late: output.late,
+        largest_ms: output.largest_ms,
+    }
+}
+
+fn keyed(keyed: flow::Keyed) -> types::Keyed {
+    types::Keyed {
+        stage: keyed.stage,
+        side: keyed.side,
+        positions: keyed.positions,
+        keys: column_out(keyed.keys),
+        values: column_out(keyed.values),
+        times_ms: keyed.times_ms,
+        until_ms: keyed.until_ms,
+        deleted: keyed.deleted,
+    }
+}
+
+fn source_def(source: SourceDef) -> types::SourceDef {
+    types::SourceDef {
+        kind: match source.kind {
+            SourceKind::Kafka => types::SourceKind::Kafka,
+            SourceKind::Socket => types::SourceKind::Socket,
+            SourceKind::File => types::SourceKind::File,
+            SourceKind::Rate => types::SourceKind::Rate,
+        },
+        name: source.name,
+        table: source.table,
+        timed: source.timed,
+        follow: source.follow,
+        rate: source.rate,
+    }
+}
+
+fn stage_def(stage: StageDef) -> types::StageDef {
+    types::StageDef {
+        name: stage.name,
+        kind: match stage.kind {
+            StageKind::Reduce(scope) => types::StageKind::Reduce(scope_def(scope)),
+            StageKind::Join { within_ms, lateness_ms, left } => {
+                types::StageKind::Join(types::JoinDef { within_ms, lateness_ms, left })
+            }
+            StageKind::Lookup => types::StageKind::Lookup,
+        },
+        inputs: stage.inputs,
+        key_shape: stage.key_shape,
+        value_shape: stage.value_shape,
+        other_shape: stage.other_shape,
+        version: stage.version,
+        migrates: stage.migrates,
+    }
+}
+
+fn scope_def(scope: Scope) -> types::Scope {
+    match scope {
+        Scope::EachBatch => types::Scope::EachBatch,
+        Scope::Running { expire_ms } => types::Scope::Running(expire_ms),
+        Scope::Window(WindowDef { form, lateness_ms, processing_time, early }) => {
+            let kind = match form {
+                WindowForm::Panes { size_ms, hop_ms } => types::WindowKind::Panes(types::Panes { size_ms, hop_ms }),
+                WindowForm::Session { gap_ms } => types::WindowKind::Session(gap_ms),
+            };
+            types::Scope::Window(types::WindowDef { kind, lateness_ms, processing_time, early })
+        }
+    }
 }
 
 pub(crate) fn log(level: Level, message: &str) {

@@ -1,9 +1,8 @@
 //! What a job is, and what is wrong with it: the first thing that the host asks a component for.
 
-use crate::job::{Job, StageKind};
+use crate::job::Job;
 use crate::row::RowShape;
-use crate::sink::{Sink, SinkKind};
-use std::collections::HashSet;
+use crate::sink::SinkKind;
 use std::time::Duration;
 
 /// A job as it describes itself.
@@ -13,10 +12,136 @@ pub struct Description {
     pub name: String,
     /// The interval of its batches; none: a batch is made as soon as records are there.
     pub every: Option<Duration>,
-    /// The topics that it reads.
-    pub sources: Vec<String>,
+    /// What it reads. Stage `i` reads source `i`.
+    pub sources: Vec<SourceDef>,
+    /// Its keyed stages, each after those that feed it; stage `i` of them has the number `sources + i`.
+    pub stages: Vec<StageDef>,
     /// Where its rows go.
     pub sinks: Vec<SinkDef>,
+}
+
+/// What a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// A topic.
+    Kafka,
+    /// Lines of a TCP connection.
+    Socket,
+    /// Lines of a file, or of the files in a folder.
+    File,
+    /// Numbers at a rate.
+    Rate,
+}
+
+/// A source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceDef {
+    /// What it is.
+    pub kind: SourceKind,
+    /// The topic, the address, the path.
+    pub name: String,
+    /// It feeds tables alone: it is read from its beginning to its end before the others begin.
+    pub table: bool,
+    /// Its records' event times move the job's watermark.
+    pub timed: bool,
+    /// A file or folder that is read on as it grows.
+    pub follow: bool,
+    /// Records a second. The rate generator's only.
+    pub rate: u32,
+}
+
+/// A keyed stage: what follows a `key_by`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageDef {
+    /// State is kept under this name.
+    pub name: String,
+    /// What it does.
+    pub kind: StageKind,
+    /// The numbers of the stages that feed it, each below its own; of two sides the left one first.
+    pub inputs: Vec<u32>,
+    /// What its keys look like.
+    pub key_shape: String,
+    /// What its accumulators look like, or a join's left items.
+    pub value_shape: String,
+    /// What a join's right items, or a table's, look like; else empty.
+    pub other_shape: String,
+    /// The author's own count of changes to what the values mean.
+    pub version: u32,
+    /// The shape and version of the accumulators that it can migrate.
+    pub migrates: Option<(String, u32)>,
+}
+
+/// What a keyed stage does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageKind {
+    /// Merges what has one key.
+    Reduce(Scope),
+    /// Pairs what has one key and lies close enough in time.
+    Join {
+        /// How far apart in event time two partners may be, in milliseconds.
+        within_ms: u64,
+        /// How late a record may be, in milliseconds.
+        lateness_ms: u64,
+        /// Lefts without a partner are given too.
+        left: bool,
+    },
+    /// Pairs each item with what a table says of its key.
+    Lookup,
+}
+
+/// Over what is merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The batch alone.
+    EachBatch,
+    /// All time, or until a key had no record for so many milliseconds.
+    Running {
+        /// None: for ever.
+        expire_ms: Option<u64>,
+    },
+    /// Windows.
+    Window(WindowDef),
+}
+
+/// A stage's windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowDef {
+    /// Their form.
+    pub form: WindowForm,
+    /// How late a record may be, in milliseconds.
+    pub lateness_ms: u64,
+    /// By the batches' time; else by event time.
+    pub processing_time: bool,
+    /// Results are also given as they stand after each batch.
+    pub early: bool,
+}
+
+/// The form of windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowForm {
+    /// Of one size, a new one every hop.
+    Panes {
+        /// How long a window is, in milliseconds.
+        size_ms: u64,
+        /// How far apart windows begin, in milliseconds; the size is a multiple of it.
+        hop_ms: u64,
+    },
+    /// Over when nothing came for longer than the gap.
+    Session {
+        /// The gap, in milliseconds.
+        gap_ms: u64,
+    },
+}
+
+impl StageKind {
+    /// It goes by event time, and so by the watermark.
+    pub(crate) fn is_timed(self) -> bool {
+        match self {
+            StageKind::Reduce(Scope::Window(window)) => !window.processing_time,
+            StageKind::Join { .. } => true,
+            StageKind::Reduce(_) | StageKind::Lookup => false,
+        }
+    }
 }
 
 /// A sink and its columns.
@@ -32,110 +157,17 @@ pub struct SinkDef {
     pub shape: RowShape,
 }
 
-const JOB_NAME_CHARS_MAX: usize = 64;
-
 impl Job<'_> {
     /// Err: the author's mistake in words, the first one found.
     pub(crate) fn describe(self) -> Result<Description, String> {
-        check_name(self.name)?;
-        if let Some(mistake) = self.plan.mistakes.into_iter().next() {
-            return Err(mistake);
-        }
-        let (mut sources, mut interval) = (Vec::new(), None);
-        for stage in self.plan.stages {
-            let StageKind::Source { name, every } = stage.kind else {
-                return Err("a chain in `.also(…)` was given to another chain: end it where it begins".into());
-            };
-            check_interval(&mut interval, every)?;
-            sources.push(name);
-        }
-        for (_, sink, shape) in &self.plan.sinks {
-            check_sink(sink, shape)?;
-        }
-        check_unique(&sources, |topic| {
-            format!("the job reads topic `{topic}` twice: read it once, and branch with `.also(|records| …)`")
-        })?;
-        let name = |(_, sink, _): &(_, Sink, _)| sink.name.clone();
-        check_unique(&self.plan.sinks.iter().map(name).collect::<Vec<_>>(), |name| {
-            format!(
-                "two chains end in `{name}`: make its rows in one chain (`.flat_map(…)` makes several of one item), or \
-                 give one of them another sink"
-            )
-        })?;
-        let sink =
-            |(_, s, shape): (_, Sink, _)| SinkDef { kind: s.kind, name: s.name, exactly_once: s.exactly_once, shape };
+        let (every, sources, stages) = crate::refuse::check(&self)?;
+        let sink = |(_, s, shape): (_, crate::Sink, _)| SinkDef {
+            kind: s.kind,
+            name: s.name,
+            exactly_once: s.exactly_once,
+            shape,
+        };
         let sinks = self.plan.sinks.into_iter().map(sink).collect();
-        Ok(Description { name: self.name.into(), every: interval, sources, sinks })
+        Ok(Description { name: self.name.into(), every, sources, stages, sinks })
     }
-}
-
-fn check_name(name: &str) -> Result<(), String> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    if name.is_empty() {
-        return Err("the job has no name: put `#[job]` on the function that makes it".into());
-    }
-    if name.len() > JOB_NAME_CHARS_MAX || !name.chars().all(fits) {
-        return Err(format!(
-            "a job cannot be called `{name}`: 1 to {JOB_NAME_CHARS_MAX} lower-case letters, digits, `-` and `_`"
-        ));
-    }
-    Ok(())
-}
-
-fn check_interval(known: &mut Option<Duration>, every: Option<Duration>) -> Result<(), String> {
-    let Some(every) = every else { return Ok(()) };
-    if every.as_millis() == 0 && !every.is_zero() {
-        return Err(format!("`.every({every:?})` is below a millisecond: leave it out for batches as quick as can be"));
-    }
-    match known.replace(every) {
-        Some(other) if other != every => Err(format!(
-            "one source says `.every({other:?})` and another `.every({every:?})`: a job's batches have one interval"
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn check_sink(sink: &Sink, shape: &RowShape) -> Result<(), String> {
-    let Sink { kind, name, .. } = sink;
-    if sink.exactly_once && *kind != SinkKind::Kafka {
-        return Err(match kind {
-            SinkKind::Hbase => format!(
-                "`exactly_once` is for topics: the table `{name}` is right after any crash without it, as writing a row \
-                 again changes nothing"
-            ),
-            _ => format!("`exactly_once` is for topics: what `{name}` shows cannot be taken back"),
-        });
-    }
-    if sink.has_interval {
-        return Err(format!("`.every(…)` belongs to a source, not to the sink `{name}`"));
-    }
-    if *kind == SinkKind::Hbase {
-        if !shape.keyed {
-            return Err(format!("rows for table `{name}` have no key: mark a field with `#[row(key)]`"));
-        }
-        if shape.columns.iter().any(|column| column.name.is_empty()) {
-            return Err(format!(
-                "table `{name}` has no place for a raw value: give it rows with columns, by `.map(…)`"
-            ));
-        }
-        if let Some(column) = shape.columns.iter().find(|c| !has_family(c.name)) {
-            return Err(format!(
-                "column `{}` for table `{name}` has no family: name it with `#[row(\"family:qualifier\")]`",
-                column.name
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn has_family(column: &str) -> bool {
-    column.split_once(':').is_some_and(|(family, _)| !family.is_empty())
-}
-
-fn check_unique(names: &[String], twice: impl Fn(&str) -> String) -> Result<(), String> {
-    let mut seen = HashSet::new();
-    if names.iter().any(String::is_empty) {
-        return Err("a source or sink has an empty name: say which topic or table it is".into());
-    }
-    names.iter().find(|name| !seen.insert(*name)).map_or(Ok(()), |name| Err(twice(name)))
 }

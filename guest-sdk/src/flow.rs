@@ -10,62 +10,140 @@
 //! }
 //! ```
 
-use crate::columns::Column;
+#[cfg(test)]
+pub(crate) use crate::call::NO_TIME_MS;
+pub use crate::call::{Batch, Groups, Input, Pairs};
+pub(crate) use crate::call::{Expect, Fault, Keyed, Moment, Output, Partials};
+
+use crate::call::Positions;
+use crate::cell::Time;
 use crate::job::Run;
 use crate::record::Record;
-use crate::row::RowWriter;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::rc::Rc;
 
-/// What a call brings.
-#[derive(Clone, Copy, Debug)]
-pub struct Input<'b>(pub(crate) Option<Batch<'b>>);
-
-/// The records of a call. An [`Input`] without them is a branch's, whose items are handed over beside it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Batch<'b> {
-    pub(crate) keys: Column<'b>,
-    pub(crate) values: Column<'b>,
-    pub(crate) times_ms: &'b [i64],
-    pub(crate) absent_keys: &'b [u32],
-    pub(crate) absent_values: &'b [u32],
-}
-
-/// What a call gives back.
-#[derive(Default, Debug)]
-pub(crate) struct Output {
-    pub(crate) faults: Vec<Fault>,
-    /// One for each sink.
-    pub(crate) rows: Vec<RowWriter>,
-}
-
-/// One record that the author's function refused.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) position: u32,
-    pub(crate) reason: String,
-}
-
-/// How much comes in. Output that starts at this size need not grow.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Expect {
-    pub(crate) items: usize,
-    pub(crate) bytes: usize,
-}
+/// Event times beyond this, either way, are a mistake in the data (it is in the year 275760): taken as they are, one of
+/// them would end every window for good.
+const EVENT_TIME_MAX_MS: i64 = 8_640_000_000_000_000;
 
 /// Where the loop stands, and where its output goes.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub struct Cx {
     pub(crate) position: u32,
+    /// The event time of the item.
+    pub(crate) time_ms: i64,
+    /// The largest event time of the partition before the item's record.
+    own_ms: i64,
+    /// The largest event time of the partition so far, the item's record included.
+    largest_ms: i64,
+    pub(crate) moment: Moment,
+    /// A record's own time is its event time: no `timed_by` says otherwise.
+    pub(crate) own_times: bool,
+    /// The records are a table's: one without a value deletes its key, and is no item.
+    pub(crate) table: bool,
+    /// Positions and keys of a table's records without a value.
+    pub(crate) deletions: Vec<Deletion>,
     pub(crate) expect: Expect,
     pub(crate) out: Output,
 }
 
+/// A record of a table that deletes its key.
+#[derive(Clone, Debug)]
+pub(crate) struct Deletion {
+    pub(crate) position: u32,
+    pub(crate) time_ms: i64,
+    /// None: the record has no key.
+    pub(crate) key: Option<Vec<u8>>,
+}
+
 impl Cx {
+    pub(crate) fn new(moment: Moment, expect: Expect) -> Self {
+        Cx {
+            position: 0,
+            time_ms: moment.batch_ms,
+            own_ms: moment.partition_ms,
+            largest_ms: moment.partition_ms,
+            moment,
+            own_times: false,
+            table: false,
+            deletions: Vec::new(),
+            expect,
+            out: Output::default(),
+        }
+    }
+
     #[cold]
     pub(crate) fn fault(&mut self, reason: impl Display) {
-        self.out.faults.push(Fault { position: self.position, reason: reason.to_string() });
+        self.fault_at(self.position, reason);
+    }
+
+    #[cold]
+    pub(crate) fn fault_at(&mut self, position: u32, reason: impl Display) {
+        self.out.faults.push(Fault { position, reason: reason.to_string() });
+    }
+
+    /// A new record: what came before it counts for whether it is late, what it brings itself does not.
+    #[inline]
+    fn begin(&mut self, position: u32, time_ms: i64) {
+        self.position = position;
+        self.own_ms = self.largest_ms;
+        self.time_ms = time_ms;
+    }
+
+    /// A group that a keyed stage finished. Its event time is its window's last moment; a batch's is its own.
+    #[inline]
+    pub(crate) fn of_group(&mut self, position: u32, start_ms: i64, end_ms: i64) {
+        self.position = position;
+        self.time_ms = if start_ms < end_ms { end_ms - 1 } else { end_ms };
+    }
+
+    /// A pair that a keyed stage found.
+    #[inline]
+    pub(crate) fn of_pair(&mut self, position: u32, time_ms: i64) {
+        self.position = position;
+        self.time_ms = time_ms;
+    }
+
+    /// An event time of the partition.
+    #[inline]
+    fn note(&mut self, time_ms: i64) {
+        if time_ms > self.largest_ms && time_ms <= EVENT_TIME_MAX_MS {
+            self.largest_ms = time_ms;
+        }
+    }
+
+    /// What items are held against: those behind it by more than they may be are late.
+    #[inline]
+    pub(crate) fn reached_ms(&self) -> i64 {
+        self.own_ms.max(self.moment.watermark_ms)
+    }
+
+    /// The item's event time. None: it is no time, and its record is set aside.
+    #[inline]
+    pub(crate) fn event_time_ms(&mut self) -> Option<i64> {
+        if (-EVENT_TIME_MAX_MS..=EVENT_TIME_MAX_MS).contains(&self.time_ms) {
+            return Some(self.time_ms);
+        }
+        let time_ms = self.time_ms;
+        self.fault(format_args!("{time_ms} is no event time in milliseconds since 1970"));
+        None
+    }
+
+    /// The item is too late.
+    #[cold]
+    pub(crate) fn late(&mut self) {
+        self.out.late.push(self.position);
+    }
+
+    /// The output, when all has run. Branches tell theirs after the main chain.
+    pub(crate) fn finish(self) -> Output {
+        let mut out = self.out;
+        out.faults.sort_by_key(|fault| fault.position);
+        out.late.sort_unstable();
+        out.late.dedup();
+        out.largest_ms = self.largest_ms;
+        out
     }
 }
 
@@ -81,32 +159,24 @@ pub trait Flow<'b> {
 #[derive(Debug)]
 pub struct Records;
 
-/// Ascending positions, asked for in ascending order.
-struct Positions<'b>(&'b [u32]);
-
-impl Positions<'_> {
-    #[inline]
-    fn has(&mut self, position: u32) -> bool {
-        match self.0.split_first() {
-            Some((&first, rest)) if first == position => {
-                self.0 = rest;
-                true
-            }
-            _ => false,
-        }
-    }
-}
-
 impl<'b> Flow<'b> for Records {
     type Item = Record<'b>;
     #[inline]
     fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(Record<'b>, &mut Cx)) {
-        let Some(batch) = input.0 else { return };
+        let Input::Records(batch) = input else { panic!("a source's chain is given records, not {input:?}") };
         let (mut no_keys, mut no_values) = (Positions(batch.absent_keys), Positions(batch.absent_values));
         let items = batch.keys.iter().zip(batch.values.iter()).zip(batch.times_ms);
         for (position, ((key, value), &time_ms)) in (0..).zip(items) {
-            cx.position = position;
+            cx.begin(position, time_ms);
+            if cx.own_times {
+                cx.note(time_ms);
+            }
             let (no_key, no_value) = (no_keys.has(position), no_values.has(position));
+            if no_value && cx.table {
+                let key = (!no_key).then(|| key.to_vec());
+                cx.deletions.push(Deletion { position, time_ms, key });
+                continue;
+            }
             next(Record { key, value, time_ms, no_key, no_value }, cx);
         }
     }
@@ -171,8 +241,36 @@ impl<'b, P: Flow<'b>, I: IntoIterator, F: Fn(P::Item) -> I> Flow<'b> for FlatMap
     }
 }
 
-/// Items on their way to a branch, each with its record's position.
-pub(crate) type Shared<T> = Rc<RefCell<Vec<(u32, T)>>>;
+/// See [`Stream::timed_by`](crate::Stream::timed_by).
+#[derive(Debug)]
+pub struct TimedBy<P, F>(pub(crate) P, pub(crate) F);
+
+impl<'b, P: Flow<'b>, F: Fn(&P::Item) -> Time> Flow<'b> for TimedBy<P, F> {
+    type Item = P::Item;
+    #[inline]
+    fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(P::Item, &mut Cx)) {
+        let TimedBy(prev, f) = self;
+        prev.each(input, cx, |item, cx| {
+            let before_ms = cx.time_ms; // the record's, which a branch before this one goes by
+            cx.time_ms = f(&item).0;
+            cx.note(cx.time_ms);
+            next(item, cx);
+            cx.time_ms = before_ms;
+        });
+    }
+}
+
+/// An item on its way to a branch.
+#[derive(Debug)]
+pub(crate) struct Handed<T> {
+    position: u32,
+    time_ms: i64,
+    own_ms: i64,
+    item: T,
+}
+
+/// Items on their way to a branch.
+pub(crate) type Shared<T> = Rc<RefCell<Vec<Handed<T>>>>;
 
 /// The items of a branch: see [`Stream::also`](crate::Stream::also).
 #[derive(Debug)]
@@ -180,11 +278,20 @@ pub struct Beside<T>(pub(crate) Shared<T>);
 
 impl<'b, T> Flow<'b> for Beside<T> {
     type Item = T;
+    /// What the partition had reached before a record is what it had when the record left the main chain, or what the
+    /// branch's own `timed_by` has seen since; a job has one `timed_by` for a source, so one of the two says nothing.
     fn each(&mut self, _: Input<'b>, cx: &mut Cx, mut next: impl FnMut(T, &mut Cx)) {
-        for (position, item) in self.0.take() {
-            cx.position = position;
+        let main_ms = std::mem::replace(&mut cx.largest_ms, cx.moment.partition_ms);
+        let mut last = None;
+        for Handed { position, time_ms, own_ms, item } in self.0.take() {
+            if last.replace(position) != Some(position) {
+                cx.begin(position, time_ms);
+                cx.own_ms = cx.own_ms.max(own_ms);
+            }
+            cx.time_ms = time_ms;
             next(item, cx);
         }
+        cx.largest_ms = cx.largest_ms.max(main_ms);
     }
 }
 
@@ -204,25 +311,13 @@ impl<'b, P: Flow<'b, Item = T>, T: Clone> Flow<'b> for Also<'b, P, T> {
         let expect = cx.expect;
         let mut copies = Vec::with_capacity(expect.items);
         self.prev.each(input, cx, |item, cx| {
-            copies.push((cx.position, item.clone()));
+            let (position, time_ms, own_ms) = (cx.position, cx.time_ms, cx.own_ms);
+            copies.push(Handed { position, time_ms, own_ms, item: item.clone() });
             next(item, cx);
         });
         cx.expect = expect.of(copies.len());
         self.shared.replace(copies);
-        branch.run(Input(None), cx);
+        branch.run(Input::Branch, cx);
         cx.expect = expect;
-    }
-}
-
-impl Batch<'_> {
-    pub(crate) fn expect(&self) -> Expect {
-        Expect { items: self.values.ends.len(), bytes: self.values.data.len() }
-    }
-}
-
-impl Expect {
-    /// As much as this many of the items have, if they are like the others.
-    fn of(self, items: usize) -> Expect {
-        Expect { items, bytes: self.bytes / self.items.max(1) * items }
     }
 }

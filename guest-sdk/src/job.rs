@@ -1,6 +1,8 @@
 //! A job: its chains, erased once a call, never once a record.
 
-use crate::flow::{Batch, Cx, Flow, Input, Output};
+use crate::columns::{Column, ColumnBuf};
+use crate::describe::{SourceDef, StageDef};
+use crate::flow::{Cx, Flow, Input, Moment, Output, Partials};
 use crate::row::{Row, RowShape};
 use crate::sink::Sink;
 use std::cell::Cell;
@@ -39,44 +41,139 @@ impl<'b> Job<'b> {
         self
     }
 
-    /// Runs the operators of one source's chain.
-    pub(crate) fn run(mut self, stage: usize, batch: Batch<'b>) -> Output {
-        self.plan.number_sinks();
-        let mut cx = Cx { expect: batch.expect(), ..Cx::default() };
+    /// Runs the operators of one stage: of a source over its records, of a keyed stage over what it finished.
+    pub(crate) fn run(mut self, stage: usize, moment: Moment, input: Input<'b>) -> Output {
+        self.plan.number();
+        let chain = self.plan.chains.iter_mut().find(|chain| chain.start.number() == Some(stage));
+        let chain = chain.unwrap_or_else(|| panic!("the job has no stage {stage}"));
+        let mut cx = Cx::new(moment, input.expect());
+        cx.own_times = chain.trail.timed_bys == 0;
+        cx.table = chain.trail.is_table();
         cx.out.rows.resize_with(self.plan.sinks.len(), Default::default);
-        self.plan.stages[stage].run.run(Input(Some(batch)), &mut cx);
-        cx.out.faults.sort_by_key(|fault| fault.position); // branches tell theirs after the main chain
-        cx.out
+        chain.run.run(input, &mut cx);
+        cx.finish()
+    }
+
+    /// Merges accumulators of one keyed stage: one for each group.
+    pub(crate) fn combine(self, stage: usize, partials: Partials<'b>) -> ColumnBuf {
+        match self.plan.stage(stage).combine.as_ref() {
+            Some(combine) => combine(partials),
+            None => panic!("stage {stage} merges nothing"),
+        }
+    }
+
+    /// Makes this version's accumulators of those that an older one kept.
+    pub(crate) fn migrate(self, stage: usize, accumulators: Column<'b>) -> ColumnBuf {
+        match self.plan.stage(stage).migrate.as_ref() {
+            Some(migrate) => migrate(accumulators),
+            None => panic!("stage {stage} migrates nothing"),
+        }
     }
 }
 
-/// A sink's number, known once the whole job is.
+/// The number of a stage or sink, known once the whole job is.
 pub(crate) type Index = Rc<Cell<usize>>;
+pub(crate) type Combine<'b> = Box<dyn Fn(Partials<'b>) -> ColumnBuf + 'b>;
+pub(crate) type Migrate<'b> = Box<dyn Fn(Column<'b>) -> ColumnBuf + 'b>;
 
 #[derive(Default)]
 pub(crate) struct Plan<'b> {
-    pub(crate) stages: Vec<Stage<'b>>,
+    pub(crate) sources: Vec<SourceNode>,
+    /// Keyed stages, each after those that feed it: a stage is put here when it is made, and its inputs were before.
+    pub(crate) stages: Vec<StageNode<'b>>,
+    pub(crate) chains: Vec<Chain<'b>>,
     pub(crate) sinks: Vec<(Index, Sink, RowShape)>,
     /// What the builder saw and could not refuse.
     pub(crate) mistakes: Vec<String>,
 }
 
-pub(crate) struct Stage<'b> {
-    pub(crate) kind: StageKind,
+pub(crate) struct SourceNode {
+    pub(crate) index: Index,
+    pub(crate) def: SourceDef,
+    pub(crate) every: Option<Duration>,
+}
+
+pub(crate) struct StageNode<'b> {
+    pub(crate) index: Index,
+    /// Its inputs are known once the whole job is.
+    pub(crate) def: StageDef,
+    /// None: it merges nothing, as a join.
+    pub(crate) combine: Option<Combine<'b>>,
+    pub(crate) migrate: Option<Migrate<'b>>,
+}
+
+/// What runs when a stage has something.
+pub(crate) struct Chain<'b> {
+    pub(crate) start: Start,
+    pub(crate) trail: Trail,
     pub(crate) run: Box<dyn Run<'b> + 'b>,
 }
 
 /// Where a chain's items come from.
-pub(crate) enum StageKind {
-    /// A topic.
-    Source { name: String, every: Option<Duration> },
+#[derive(Clone, Debug)]
+pub(crate) enum Start {
+    Source(Index),
+    Stage(Index),
     /// Another chain, by `.also(…)`.
-    Branch { id: usize },
+    Branch {
+        id: usize,
+    },
+}
+
+impl Start {
+    /// The stage's number, once they have them. A branch has none.
+    pub(crate) fn number(&self) -> Option<usize> {
+        match self {
+            Start::Source(index) | Start::Stage(index) => Some(index.get()),
+            Start::Branch { .. } => None,
+        }
+    }
+}
+
+/// What a chain and its branches lead to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trail {
+    pub(crate) feeds: Vec<Feed>,
+    pub(crate) sinks: usize,
+    /// Its own, and those of its branches.
+    pub(crate) timed_bys: usize,
+    /// The chain itself has one already.
+    pub(crate) is_timed: bool,
+}
+
+/// A keyed stage that a chain leads to.
+#[derive(Clone, Debug)]
+pub(crate) struct Feed {
+    pub(crate) to: Index,
+    /// 0: what is reduced, or the left side. 1: the right side, or the table.
+    pub(crate) side: u8,
+    /// It is the table of a lookup.
+    pub(crate) table: bool,
+    /// A `timed_by` stands before it.
+    pub(crate) timed_by: bool,
+}
+
+impl Trail {
+    /// It leads to tables alone.
+    pub(crate) fn is_table(&self) -> bool {
+        self.sinks == 0 && !self.feeds.is_empty() && self.feeds.iter().all(|feed| feed.table)
+    }
+
+    /// Takes over what a branch leads to.
+    pub(crate) fn branch(&mut self, branch: Trail) {
+        let timed_by = self.is_timed;
+        let feeds = branch.feeds.into_iter().map(|feed| Feed { timed_by: feed.timed_by || timed_by, ..feed });
+        self.feeds.extend(feeds);
+        self.sinks += branch.sinks;
+        self.timed_bys += branch.timed_bys;
+    }
 }
 
 impl<'b> Plan<'b> {
     pub(crate) fn extend(&mut self, other: Plan<'b>) {
+        self.sources.extend(other.sources);
         self.stages.extend(other.stages);
+        self.chains.extend(other.chains);
         self.sinks.extend(other.sinks);
         self.mistakes.extend(other.mistakes);
     }
@@ -87,14 +184,20 @@ impl<'b> Plan<'b> {
         index
     }
 
-    fn number_sinks(&self) {
-        for (i, (index, ..)) in self.sinks.iter().enumerate() {
-            index.set(i);
-        }
+    /// Gives sources, then keyed stages, and sinks their numbers.
+    pub(crate) fn number(&self) {
+        let stages = self.sources.iter().map(|s| &s.index).chain(self.stages.iter().map(|s| &s.index));
+        stages.enumerate().for_each(|(i, index)| index.set(i));
+        self.sinks.iter().enumerate().for_each(|(i, (index, ..))| index.set(i));
+    }
+
+    fn stage(&self, number: usize) -> &StageNode<'b> {
+        let stage = number.checked_sub(self.sources.len()).and_then(|i| self.stages.get(i));
+        stage.unwrap_or_else(|| panic!("the job has no keyed stage {number}"))
     }
 }
 
-/// A chain of operators, from where its items come in to its sink.
+/// A chain of operators, from where its items come in to where they end.
 pub(crate) trait Run<'b> {
     /// Runs it over one batch.
     fn run(&mut self, input: Input<'b>, cx: &mut Cx);

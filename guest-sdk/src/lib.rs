@@ -4,6 +4,9 @@
 //! ```text
 //! kafka(…) ─► try_map · map · filter · flat_map · also ─► .to(hbase(…) · kafka(…) · console())
 //!             └───────── one loop over a batch ───────┘
+//!             … ─► key_by ─► window · each_batch · running ─► count · sum · fold … ─► map … ─► .to(…)
+//!                            join · lookup
+//!                  └ the host brings together what has one key, and keeps it ──┘
 //! ```
 //!
 //! # A job in twenty lines
@@ -44,6 +47,71 @@
 //! `Iterator`'s; [`also`](Stream::also) copies items to a branch with a sink of its own; [`Job::and`] joins the chains of
 //! several sources in one job; [`every`](Stream::every) sets the batch interval.
 //!
+//! Sources are [`kafka`], [`file`](fn@file), [`socket`], and [`rate`] for trying things.
+//!
+//! # Keyed jobs
+//!
+//! [`key_by`](Stream::key_by) brings together what has one key, from all partitions. Then comes over what:
+//!
+//! - [`each_batch`](KeyedBy::each_batch): each batch by itself; nothing is kept.
+//! - [`running`](KeyedBy::running): all time; the keys that a batch changed are given as they stand, as [`Update`]s.
+//! - [`window`](KeyedBy::window): [`tumbling`], [`hopping`] or [`session`] windows, each given once, when it is over.
+//!
+//! and then what: [`count`](Scoped::count), [`sum`](Scoped::sum), [`min`](Scoped::min), [`max`](Scoped::max),
+//! [`distinct`](Scoped::distinct), [`reduce`](Scoped::reduce), [`fold`](Scoped::fold). It yields [`Group`]s, of which
+//! [`top`](Stream::top) takes the largest; and the stream goes on, to a sink or to another `key_by`. Two keyed streams
+//! become one by [`join`](KeyedBy::join) and [`left_join`](KeyedBy::left_join), which pair items that are close in time,
+//! and by [`lookup`](KeyedBy::lookup), which finds what a table says of a key.
+//!
+//! ```
+//! use streamhost::{Group, Job, Row, Time, fields, hbase, job, kafka, minutes, testing, tumbling};
+//!
+//! #[derive(Row)]
+//! #[row(separator = "/")]
+//! struct Sold<'a> {
+//!     #[row(key)]
+//!     shop: &'a str,
+//!     #[row(key)]
+//!     from: Time,
+//!     #[row("sold:cents")]
+//!     cents: u64,
+//! }
+//!
+//! #[job]
+//! fn sales() -> Job {
+//!     kafka("sales")
+//!         .try_map(|record| {
+//!             let [shop, cents] = fields(record.text()?, ',')?;
+//!             Ok::<_, String>((shop, cents.parse::<u64>().map_err(|e| format!("cents: {e}"))?))
+//!         })
+//!         .key_by(|(shop, _)| *shop)
+//!         .window(tumbling(minutes(1)))
+//!         .sum(|(_, cents)| cents)
+//!         .map(|Group { key, value, window, .. }| Sold { shop: key, from: window.start, cents: value })
+//!         .to(hbase("sales"))
+//! }
+//!
+//! # use streamhost::Record;
+//! let mut job = testing::run(sales);
+//! job.send("sales", [Record::from("a,5").at(1_000), Record::from("a,7").at(59_999), Record::from("b,1").at(60_000)]);
+//! assert_eq!(job.rows("sales"), ["key=a/0 sold:cents=12"]); // the minute is over
+//! ```
+//!
+//! **Event time.** Windows and joins go by the items' own times: the record's, or what [`timed_by`](Stream::timed_by)
+//! says. Each partition has got as far as the largest time seen in it, and the job as far as the slowest partition: then
+//! windows are over. What comes later than [`allowed_lateness`](Windows::allowed_lateness) is late: it is counted, and
+//! [`late_to`](Scoped::late_to) sends it somewhere. So results do not depend on how fast records come, or on how they are
+//! cut into batches. [`processing_time`](Windows::processing_time) goes by the batches' clock instead.
+//!
+//! **Reductions run in parts**: each call reduces its own records, and the host has the parts merged. So what is given to
+//! [`reduce`](Scoped::reduce) and [`fold`](Scoped::fold) must not depend on where the cuts are, nor on the order of
+//! records of different partitions.
+//!
+//! **State has a name**: that of its stage ([`named`](KeyedBy::named)). It is carried on to the next version of the job if
+//! keys and values look the same there and the [`version`](KeyedBy::version) is the same; else the deploy is refused,
+//! unless the stage says how to [`migrate`](Stream::migrate_from) or the state is to be dropped. Of an enum in the values
+//! only the variants' names, and what the first one holds, are compared: change the version where another one changes.
+//!
 //! # Rows and keys
 //!
 //! What reaches a sink is a [`Row`]: a struct with [`#[derive(Row)]`](derive@Row), which says its key and columns once. A
@@ -79,12 +147,18 @@ mod columns; // what crosses the boundary
 mod record; // what comes in
 mod fields;
 mod stream; // the chain
+mod key;
+mod value;
+mod shape; // what a value looks like, so that a changed one is noticed
+pub mod keyed; // what follows `key_by`
 mod sink;
 mod cell; // what goes out
 mod row;
 mod change;
+mod call; // what a call brings, and what it gives back
 mod job; // what is run
-mod describe; // and what is said of it
+mod describe; // what is said of it
+mod refuse; // and what is wrong with it
 
 #[cfg(target_family = "wasm")]
 #[expect(
@@ -103,14 +177,20 @@ pub mod component; // the job as a component
 
 pub use cell::{Cell, Edit, KeyPart, Kind, Put, Time};
 pub use change::Change;
-pub use describe::{Description, SinkDef};
+pub use describe::{Description, Scope, SinkDef, SourceDef, SourceKind, StageDef, StageKind, WindowDef, WindowForm};
 pub use fields::{FieldCount, fields};
 pub use job::{Call, Job};
+pub use key::Key;
+pub use keyed::{
+    Comparable, Group, KeyedBy, Number, Ranked, Scoped, Update, Window, Windows, Within, hopping, session, tumbling,
+    within,
+};
 pub use record::{Record, RecordError};
 pub use row::{ColumnDef, Row, RowShape, RowWriter};
 pub use sink::{Sink, SinkKind, console, exactly_once, hbase};
-pub use stream::{Source, Stream, kafka};
-pub use streamhost_macros::{Row, job};
+pub use stream::{Source, Stream, file, kafka, rate, socket};
+pub use streamhost_macros::{Key, Row, job};
+pub use value::Value;
 
 use std::time::Duration;
 

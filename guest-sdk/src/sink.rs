@@ -1,6 +1,6 @@
 //! Where rows go.
 
-use crate::job::StageKind;
+use crate::describe::SourceKind;
 use crate::stream::Source;
 
 /// What a sink is.
@@ -23,11 +23,13 @@ pub struct Sink {
     pub(crate) exactly_once: bool,
     /// It is a source that was given an interval.
     pub(crate) has_interval: bool,
+    /// It is a source that can be no sink.
+    pub(crate) only_source: Option<SourceKind>,
 }
 
 impl Sink {
     fn new(kind: SinkKind, name: &str) -> Self {
-        Sink { kind, name: name.into(), exactly_once: false, has_interval: false }
+        Sink { kind, name: name.into(), exactly_once: false, has_interval: false, only_source: None }
     }
 }
 
@@ -48,13 +50,14 @@ pub fn exactly_once(sink: impl Into<Sink>) -> Sink {
     Sink { exactly_once: true, ..sink.into() }
 }
 
-/// A topic as a sink: rows without columns' names are the value raw, others a JSON object.
+/// A topic as a sink: rows without columns' names are the value raw, others a JSON object. Other sources are no sinks.
 impl From<Source<'_>> for Sink {
     fn from(source: Source<'_>) -> Sink {
-        let (name, every) = match source.start {
-            StageKind::Source { name, every } => (name, every),
-            StageKind::Branch { .. } => unreachable!("`Source` is made by `kafka(…)` alone"),
-        };
-        Sink { has_interval: every.is_some(), ..Sink::new(SinkKind::Kafka, &name) }
+        let [source] = &source.plan.sources[..] else { unreachable!("a source's plan holds that source") };
+        Sink {
+            has_interval: source.every.is_some(),
+            only_source: Some(source.def.kind).filter(|kind| *kind != SourceKind::Kafka),
+            ..Sink::new(SinkKind::Kafka, &source.def.name)
+        }
     }
 }

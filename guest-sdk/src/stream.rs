@@ -1,7 +1,9 @@
 //! The chain.
 
-use crate::flow::{Also, Beside, Filter, FlatMap, Flow, Map, Records, Shared, TryMap};
-use crate::job::{Job, Plan, Sinking, Stage, StageKind};
+use crate::cell::Time;
+use crate::describe::{SourceDef, SourceKind};
+use crate::flow::{Also, Beside, Filter, FlatMap, Flow, Map, Records, Shared, TimedBy, TryMap};
+use crate::job::{Chain, Index, Job, Plan, Run, Sinking, SourceNode, Start, Trail};
 use crate::row::Row;
 use crate::sink::Sink;
 use std::fmt::Display;
@@ -12,7 +14,8 @@ use std::time::Duration;
 #[must_use = "a stream does nothing until it ends in `.to(…)`"]
 pub struct Stream<'b, F> {
     pub(crate) flow: F,
-    pub(crate) start: StageKind,
+    pub(crate) start: Start,
+    pub(crate) trail: Trail,
     pub(crate) plan: Plan<'b>,
 }
 
@@ -22,8 +25,36 @@ pub type Source<'b> = Stream<'b, Records>;
 /// A topic: a source, or, given to [`Stream::to`], a sink. Where the brokers are is the host's affair, and
 /// `--set source.NAME=…` or `--set sink.NAME=…` at deploy names another topic.
 pub fn kafka<'b>(topic: &str) -> Source<'b> {
-    let start = StageKind::Source { name: topic.into(), every: None };
-    Stream { flow: Records, start, plan: Plan::default() }
+    source(SourceKind::Kafka, topic, 0)
+}
+
+/// The lines that a TCP server at `host:port` sends, each one a record without a key. What was sent while nobody listened
+/// is gone: a socket cannot be read twice, so it is for trying things. `--set source.host:port=…` names another address.
+pub fn socket<'b>(address: &str) -> Source<'b> {
+    source(SourceKind::Socket, address, 0)
+}
+
+/// The lines of a file, or of the files in a folder in the order of their names, to the end; each one is a record
+/// without a key. Names that end in `.gz` or `.zst` are unpacked. [`follow`](Source::follow) reads on.
+pub fn file<'b>(path: &str) -> Source<'b> {
+    source(SourceKind::File, path, 0)
+}
+
+/// The numbers 0, 1, 2 and so on as text, so many of them a second: for trying things.
+pub fn rate<'b>(per_second: u32) -> Source<'b> {
+    source(SourceKind::Rate, "rate", per_second)
+}
+
+fn source<'b>(kind: SourceKind, name: &str, rate: u32) -> Source<'b> {
+    let index = Index::default();
+    let def = SourceDef { kind, name: name.into(), table: false, timed: false, follow: false, rate };
+    let sources = vec![SourceNode { index: index.clone(), def, every: None }];
+    Stream {
+        flow: Records,
+        start: Start::Source(index),
+        trail: Trail::default(),
+        plan: Plan { sources, ..Plan::default() },
+    }
 }
 
 impl Source<'_> {
@@ -31,8 +62,17 @@ impl Source<'_> {
     /// done: quick when little comes in, and in large portions when much does. It belongs to the whole job, so that
     /// several sources must agree; `--set every=…` at deploy overrides it.
     pub fn every(mut self, interval: Duration) -> Self {
-        if let StageKind::Source { every, .. } = &mut self.start {
-            *every = Some(interval);
+        self.plan.sources.iter_mut().for_each(|source| source.every = Some(interval));
+        self
+    }
+
+    /// Reads a file on as it grows, and a folder as files come; without it the source ends at the end. Files only.
+    pub fn follow(mut self) -> Self {
+        for source in &mut self.plan.sources {
+            source.def.follow = true;
+            if source.def.kind != SourceKind::File {
+                self.plan.mistakes.push(format!("`.follow()` is for files: `{}` is read on as it is", source.def.name));
+            }
         }
         self
     }
@@ -109,17 +149,41 @@ impl<'b, F> Stream<'b, F> {
     {
         let shared: Shared<F::Item> = Shared::default();
         let id = Rc::as_ptr(&shared).addr();
-        let start = StageKind::Branch { id };
-        let mut built = branch(Stream { flow: Beside(shared.clone()), start, plan: Plan::default() }).plan;
-        let at = built.stages.iter().position(|s| matches!(s.kind, StageKind::Branch { id: i } if i == id));
-        let run = at.map(|at| built.stages.remove(at).run);
-        let Stream { flow, start, mut plan } = self;
-        if run.is_none() {
-            plan.mistakes
-                .push("a branch is lost: `.also(|items| …)` must end the stream it is given in `.to(…)`".into());
-        }
+        let start = Start::Branch { id };
+        let items = Stream { flow: Beside(shared.clone()), start, trail: Trail::default(), plan: Plan::default() };
+        let mut built = branch(items).plan;
+        let is_it = |chain: &Chain<'b>| matches!(chain.start, Start::Branch { id: i } if i == id);
+        let chain = built.chains.iter().position(is_it).map(|at| built.chains.remove(at));
+        let Stream { flow, start, mut trail, mut plan } = self;
         plan.extend(built);
-        Stream { flow: Also { prev: flow, shared, branch: run }, start, plan }
+        let branch = match chain {
+            Some(chain) => {
+                trail.branch(chain.trail);
+                Some(chain.run)
+            }
+            None => {
+                plan.mistakes
+                    .push("a branch is lost: `.also(|items| …)` must end the stream it is given in `.to(…)`".into());
+                None
+            }
+        };
+        Stream { flow: Also { prev: flow, shared, branch }, start, trail, plan }
+    }
+
+    /// Takes each item's event time from the item; without it that is its record's own time. What is to go by event
+    /// time (windows, joins) stands behind it. A source has one event time: write it before its branches.
+    ///
+    /// The job's clock for event time is the largest one seen, so one record from the future makes many late. Where
+    /// that can be, refuse it before, in [`try_map`](Stream::try_map).
+    pub fn timed_by<G>(self, f: G) -> Stream<'b, TimedBy<F, G>>
+    where
+        F: Flow<'b>,
+        G: Fn(&F::Item) -> Time,
+    {
+        let mut stream = self.then(|prev| TimedBy(prev, f));
+        stream.trail.timed_bys += 1;
+        stream.trail.is_timed = true;
+        stream
     }
 
     /// Ends the chain: its items are the sink's rows. `sink` is [`hbase`](crate::hbase), [`console`](crate::console),
@@ -129,13 +193,21 @@ impl<'b, F> Stream<'b, F> {
         F: Flow<'b> + 'b,
         F::Item: Row,
     {
-        let Stream { flow, start, mut plan } = self;
+        let Stream { flow, start, mut trail, mut plan } = self;
         let index = plan.add_sink(sink.into(), <F::Item as Row>::SHAPE);
-        plan.stages.push(Stage { kind: start, run: Box::new(Sinking { flow, index }) });
+        trail.sinks += 1;
+        plan.end(start, trail, Sinking { flow, index });
         Job { name: "", plan }
     }
 
-    fn then<G>(self, wrap: impl FnOnce(F) -> G) -> Stream<'b, G> {
-        Stream { flow: wrap(self.flow), start: self.start, plan: self.plan }
+    pub(crate) fn then<G>(self, wrap: impl FnOnce(F) -> G) -> Stream<'b, G> {
+        Stream { flow: wrap(self.flow), start: self.start, trail: self.trail, plan: self.plan }
+    }
+}
+
+impl<'b> Plan<'b> {
+    /// Ends a chain.
+    pub(crate) fn end(&mut self, start: Start, trail: Trail, run: impl Run<'b> + 'b) {
+        self.chains.push(Chain { start, trail, run: Box::new(run) });
     }
 }

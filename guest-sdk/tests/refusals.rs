@@ -27,6 +27,14 @@ fn keyed(record: Record<'_>) -> Keyed {
     Keyed { id: record.time_ms as u64, n: 1 }
 }
 
+fn windowed<'b>(windows: Windows) -> Job<'b> {
+    windowed_as("windows", windows)
+}
+
+fn windowed_as<'b>(name: &str, windows: Windows) -> Job<'b> {
+    kafka("a").key_by(|_| ()).named(name).window(windows).count().map(|_| "").to(console())
+}
+
 macro_rules! refused {
     ($($name:ident: $job:expr => $words:literal;)*) => { $(
         #[test]
@@ -60,6 +68,69 @@ refused! {
     a_table_of_raw_values: kafka("a").to(hbase("t")) => "table `t` has no place for a raw value";
     a_table_without_families: kafka("a").map(|_| Bare { key: 1, n: 1 }).to(hbase("t"))
         => "column `n` for table `t` has no family: name it with `#[row(\"family:qualifier\")]`";
+    two_stages_of_one_name: {
+        let counts = || kafka("a").key_by(|_| ()).running().count().map(|_| "");
+        counts().to(console()).and(kafka("b").key_by(|_| ()).running().count().map(|_| "").to(kafka("c")))
+    } => "two stages are called `count`, and state is kept by name: give one of them another, as in `.key_by(…).named";
+    a_stage_called_like_a_source: kafka("count").key_by(|_| ()).each_batch().count().map(|_| "").to(console())
+        => "both called `count`";
+    a_stage_name_with_a_space: windowed_as("a b", tumbling(seconds(1))) => "a stage cannot be called `a b`";
+    a_size_that_is_no_multiple_of_its_hop: windowed(hopping(seconds(5), seconds(2)))
+        => "a window of 5000 ms is no multiple of its hop of 2000 ms";
+    too_many_hops: windowed(hopping(minutes(60), millis(1))) => "has 3600000 hops of 1 ms, and 10000 is the most";
+    a_window_of_nothing: windowed(tumbling(millis(0))) => "the windows' size is 0, or below a millisecond";
+    a_gap_below_a_millisecond: windowed(session(std::time::Duration::from_micros(5))) => "the gap is 0, or below";
+    a_window_of_years: windowed(tumbling(minutes(1_000_000_000))) => "is longer than 366 days";
+    a_lateness_of_years: windowed(tumbling(seconds(1)).allowed_lateness(minutes(1_000_000_000)))
+        => "the allowed lateness is longer";
+    lateness_without_event_time: windowed(tumbling(seconds(1)).processing_time().allowed_lateness(seconds(1)))
+        => "windows of processing time have no late records";
+    expiry_at_once: kafka("a").key_by(|_| ()).running().expire_after(seconds(0)).count().map(|_| "").to(console())
+        => "the time after which keys expire is 0";
+    windows_after_each_batch: kafka("a").key_by(|_| ()).each_batch().count()
+        .key_by(|_| ()).named("late").window(tumbling(seconds(1))).count().map(|_| "").to(console())
+        => "`late` goes by event time, and what comes out of `count` has none";
+    a_join_after_a_running_count: kafka("a").key_by(|_| ()).running().count().map(|update| update.value).key_by(|_| ())
+        .join(kafka("b").map(|_| 1u64).key_by(|_| ()), within(seconds(1)), |_, _| "").to(console())
+        => "`join` goes by event time, and what comes out of `count` has none";
+    windows_behind_a_lookup_behind_each_batch: kafka("a").key_by(|_| ()).each_batch().count().map(|group| group.value)
+        .key_by(|_| ()).lookup(kafka("b").map(|_| 1u64).key_by(|_| ()), |_, _| ())
+        .key_by(|_| ()).named("windows").window(session(seconds(1))).count().map(|_| "").to(console())
+        => "what comes out of `lookup` has none";
+    early_results_before_a_stage: kafka("a").key_by(|_| ()).window(tumbling(seconds(1)).early_results()).count().top(3)
+        .map(|_| "").to(console())
+        => "`count` gives early results, which it takes back later, and `top` would keep them";
+    nobody_in_the_top: kafka("a").key_by(|_| ()).each_batch().count().top(0).map(|_| "").to(console())
+        => "`.top(0)` is not 1 to";
+    a_table_that_is_more: kafka("a").map(|_| 1u64).key_by(|_| ()).lookup(
+            kafka("t").also(|t| t.to(kafka("copy"))).map(|_| 1u64).key_by(|_| ()), |_, _| "").to(console())
+        => "source `t` feeds the table of a lookup and something else as well";
+    two_event_times: kafka("a").timed_by(|r| Time(r.time_ms)).also(|r| r.timed_by(|r| Time(-r.time_ms)).to(kafka("b")))
+        .to(console()) => "a source has one event time, and `a` is given several";
+    event_time_beside_the_windows: kafka("a").also(|r| r.timed_by(|r| Time(-r.time_ms)).to(kafka("b")))
+        .key_by(|_| ()).window(session(seconds(1))).count().map(|_| "").to(console())
+        => "write one `.timed_by(…)`, before its branches";
+    event_time_after_a_stage: kafka("a").key_by(|_| ()).running().count().timed_by(|u| u.batch).map(|_| "").to(console())
+        => "`.timed_by(…)` stands after the keyed stage `count`";
+    a_name_on_the_right: kafka("a").map(|_| 1u64).key_by(|_| ())
+        .join(kafka("b").map(|_| 1u64).key_by(|_| ()).named("b"), within(seconds(1)), |_, _| "").to(console())
+        => "is named, and its version counted, on its left side alone";
+    an_accumulator_of_any_type: kafka("a").key_by(|_| ()).running()
+        .fold(|| serde_json::Value::Null, |_, _| (), |_, _| ()).map(|_| "").to(console())
+        => "accumulators have a part whose type only the data knows";
+    a_migration_from_itself: kafka("a").key_by(|_| ()).version(2).running().count().migrate_from(2, |n: u64| n)
+        .map(|_| "").to(console()) => "stage `count` migrates from what it is already: count its version up";
+    late_items_twice: kafka("a").key_by(|_| ()).window(tumbling(seconds(1))).late_to(kafka("x")).late_to(kafka("y"))
+        .count().map(|_| "").to(console()) => "`.late_to(…)` stands there twice";
+    no_records_a_second: rate(0).to(console()) => "`rate(0)` makes no records";
+    a_followed_topic: kafka("a").follow().to(console()) => "`.follow()` is for files";
+    a_socket_as_a_sink: kafka("a").to(socket("localhost:1")) => "is a socket, which can be read and not written";
+    more_stages_than_may_be: {
+        (0..33).map(|i| {
+            let name = format!("a{i}");
+            kafka(&name).key_by(|_| ()).named(&format!("s{i}")).running().count().map(|_| "").to(kafka(&format!("b{i}")))
+        }).reduce(Job::and).unwrap()
+    } => "the job has 33 keyed stages, and 32 is the most";
     a_branch_that_is_lost: kafka("a").also(|_| kafka("b").to(kafka("c"))).to(console()) => "a branch is lost";
 }
 
@@ -83,4 +154,71 @@ fn what_fits_is_described() {
         sinks,
         [(SinkKind::Console, "console", false), (SinkKind::Hbase, "t", false), (SinkKind::Kafka, "copy", true)]
     );
+}
+
+#[test]
+fn keyed_stages_are_described() {
+    #[job]
+    fn fine() -> Job {
+        let table = file("/etc/names").map(|_| 1u64).key_by(|_| ());
+        socket("localhost:9")
+            .timed_by(|r| Time(r.time_ms))
+            .map(|_| 7u64)
+            .also(|n| n.key_by(|_| 'a' as u32).named("branch").each_batch().max(|n| n).map(|_| "").to(kafka("max")))
+            .key_by(|_| ())
+            .lookup(table, |n, _| (n, 1i8))
+            .key_by(|(n, _)| (*n, true))
+            .version(4)
+            .window(session(seconds(2)))
+            .reduce(|a, _| a)
+            .top_of_all()
+            .and(
+                rate(5)
+                    .key_by(|_| ())
+                    .named("rates")
+                    .running()
+                    .expire_after(minutes(1))
+                    .distinct()
+                    .map(|_| "")
+                    .to(kafka("r")),
+            )
+            .and(file("/x").follow().to(kafka("files")))
+    }
+    trait TopOfAll<'b> {
+        fn top_of_all(self) -> Job<'b>;
+    }
+    impl<'b, F: flow::Flow<'b, Item = Group<(u64, bool), (u64, i8)>> + 'b> TopOfAll<'b> for Stream<'b, F> {
+        fn top_of_all(self) -> Job<'b> {
+            self.top(3).named("best").map(|_| "").to(console())
+        }
+    }
+    let described = testing::describe(fine).unwrap();
+    let sources: Vec<_> =
+        described.sources.iter().map(|s| (s.kind, s.name.as_str(), s.table, s.timed, s.follow, s.rate)).collect();
+    assert_eq!(
+        sources,
+        [
+            (SourceKind::Socket, "localhost:9", false, true, false, 0),
+            (SourceKind::File, "/etc/names", true, false, false, 0),
+            (SourceKind::Rate, "rate", false, false, false, 5),
+            (SourceKind::File, "/x", false, false, true, 0),
+        ]
+    );
+    let stages: Vec<_> = described.stages.iter().map(|s| (s.name.as_str(), s.inputs.as_slice(), s.version)).collect();
+    assert_eq!(
+        stages,
+        [("branch", &[0][..], 0), ("lookup", &[0, 1], 0), ("reduce", &[5], 4), ("best", &[6], 0), ("rates", &[2], 0)]
+    );
+    let shapes: Vec<_> = described.stages.iter().map(|s| [&*s.key_shape, &*s.value_shape, &*s.other_shape]).collect();
+    assert_eq!(
+        shapes,
+        [
+            ["u32", "u64", ""],
+            ["()", "u64", "u64"],
+            ["(u64, bool)", "(u64,i8)", ""],
+            ["(time, time)", "[((u64,bool),(u64,i8))]", ""],
+            ["()", "bool", ""],
+        ]
+    );
+    assert_eq!(described.stages[4].kind, StageKind::Reduce(Scope::Running { expire_ms: Some(60_000) }));
 }

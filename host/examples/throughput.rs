@@ -1,14 +1,25 @@
-//! Kafka → guest → a sink that throws rows away: what a record costs the host. Fills the topic if it is not there.
+//! Kafka → guest → sinks that throw rows away: what a record costs the host, keyed stages and their state included.
+//! Fills the topic if it is not there.
 //!
 //! ```sh
 //! cargo run --release -p streamhost-host -- build examples/clicks
 //! cargo run --release -p streamhost-host --example throughput -- 127.0.0.1:9092 throughput-clicks 4000000
 //! ```
+//! Another component reads the topic with `--component FILE`, in place of its only source or of the one that `--source`
+//! names; `--lines` fills the topic with lines of ten words in place of clicks:
+//!
+//! ```sh
+//! cargo run --release -p streamhost-host -- build tests/guests/wordcount-topic
+//! cargo run --release -p streamhost-host --example throughput -- 127.0.0.1:9092 throughput-lines 1000000 \
+//!     --component target/streamhost/wordcount-topic.wasm --source lines --lines
+//! ```
 //! Prints one JSON line: records a second from the first record to the end, and CPU seconds per million records.
 
 use anyhow::{Context, bail};
+use clap::Parser;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use streamhost_host::checkpoint::memory::MemoryStore;
@@ -19,7 +30,7 @@ use streamhost_host::job::SinkPlan;
 use streamhost_host::job::check::check;
 use streamhost_host::job::settings::{JobLimits, Settings};
 use streamhost_host::kafka::KafkaSettings;
-use streamhost_host::pipeline::{Active, ActiveCell, Board, Parts, Pipeline, Stop};
+use streamhost_host::pipeline::{Active, ActiveCell, Board, Ended, Parts, Pipeline, Stop};
 use streamhost_host::record::Rows;
 use streamhost_host::sink::memory::{Memory, MemoryDeadLetters};
 use streamhost_host::sink::{Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
@@ -46,19 +57,38 @@ impl Sink for NullSink {
     }
 }
 
+#[derive(Parser)]
+struct Args {
+    /// The address of a Kafka server.
+    brokers: String,
+    /// The topic to read.
+    topic: String,
+    /// How many records to read, and to fill the topic with if it is not there.
+    records: u64,
+    /// What runs.
+    #[arg(long, value_name = "FILE", default_value = "target/streamhost/clicks.wasm")]
+    component: PathBuf,
+    /// Which of the component's sources reads the topic, if it has several.
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Fill the topic with lines of ten words, not with clicks.
+    #[arg(long)]
+    lines: bool,
+}
+
 fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().collect();
-    let [_, brokers, topic, records] = &args[..] else { bail!("usage: throughput BROKERS TOPIC RECORDS") };
-    let records: u64 = records.parse().context("RECORDS is a number")?;
-    let component =
-        std::fs::read("target/streamhost/clicks.wasm").context("first: streamhost build examples/clicks")?;
-    let kafka = KafkaSettings { brokers: brokers.clone(), ..KafkaSettings::default() };
-    let active = active(&component, topic)?;
+    let args = Args::parse();
+    let records = args.records;
+    let component = std::fs::read(&args.component)
+        .with_context(|| format!("{}: `streamhost build` makes it", args.component.display()))?;
+    let kafka = KafkaSettings { brokers: args.brokers.clone(), ..KafkaSettings::default() };
+    let active = active(&component, &args)?;
     let mut source = KafkaSource::new(&kafka, &active.plan.sources, "throughput")?;
     if source.partitions().is_err() {
-        fill(brokers, topic, records)?;
+        fill(&args)?;
         source = KafkaSource::new(&kafka, &active.plan.sources, "throughput")?;
     }
+    let sinks = active.plan.sinks.iter().map(|_| Box::new(NullSink) as Box<dyn Sink>).collect();
     let (began, cpu_before) = (Instant::now(), cpu_seconds());
     let parts = Parts {
         job: "throughput".into(),
@@ -66,11 +96,12 @@ fn main() -> anyhow::Result<()> {
         deployments: Box::new(|_| None),
         known: [1].into(),
         source: Box::new(source),
-        sinks: vec![Box::new(NullSink)],
+        sinks,
         letters: Box::new(MemoryDeadLetters::new(&Memory::new())),
         store: Arc::new(MemoryStore::default()),
         lanes: std::thread::available_parallelism().map_or(1, usize::from),
         replay_only: false,
+        skip_lost: false,
     };
     let pipeline = Pipeline::start(parts, Arc::new(Board::default()), |_| ())?;
     let mut first: Option<(Duration, f64)> = None;
@@ -82,13 +113,17 @@ fn main() -> anyhow::Result<()> {
     }
     let (seconds, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds() - cpu_before);
     let done = pipeline.board.facts();
-    pipeline.stop(Stop::Soon);
+    match pipeline.stop(Stop::Soon) {
+        Ended::Stopped => {}
+        end => bail!("it ended before its last record: {end:?}"),
+    }
     let n = done.totals.records_in as f64;
     println!(
-        r#"{{"records":{n},"rows":{},"dropped":{},"dead_letters":{},"seconds":{seconds:.2},"records_per_second":{:.0},"cpu_seconds_per_million":{:.2},"first_batch_ms":{},"peak_rss_mib":{}}}"#,
+        r#"{{"records":{n},"rows":{},"dropped":{},"dead_letters":{},"late":{},"seconds":{seconds:.2},"records_per_second":{:.0},"cpu_seconds_per_million":{:.2},"first_batch_ms":{},"peak_rss_mib":{}}}"#,
         done.totals.rows.values().sum::<u64>(),
         done.totals.dropped,
         done.totals.dead_letters,
+        done.totals.late,
         n / seconds,
         cpu * 1e6 / n,
         first.map_or(0, |(at, _)| at.as_millis()),
@@ -97,15 +132,20 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The component as the only version of a job that reads `topic`, as soon as it can.
-fn active(component: &[u8], topic: &str) -> anyhow::Result<Arc<Active>> {
+/// The component as the only version of a job that reads the topic, as soon as it can.
+fn active(component: &[u8], args: &Args) -> anyhow::Result<Arc<Active>> {
     let guests =
         Guests::new(&std::env::temp_dir().join("streamhost-throughput")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
     let loaded = guests.load(&sha256(component), component)?;
     let limits = GuestLimits::default();
     let log: streamhost_host::guest::instance::LogSink = Arc::new(|_, _: &str| {});
     let raw = Instance::new(&loaded, limits, log.clone())?.describe()?;
-    let pairs = [("every".into(), "0".into()), ("source.clicks".into(), topic.to_string())].into();
+    let only = || match &raw.sources[..] {
+        [source] => Ok(source.name.clone()),
+        all => bail!("--source names one of the component's {} sources", all.len()),
+    };
+    let name = args.source.clone().map_or_else(only, Ok)?;
+    let pairs = [("every".into(), "0".into()), (format!("source.{name}"), args.topic.clone())].into();
     let settings = Settings::parse(&pairs, JobLimits::default()).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
     let plan = check(raw, None, &settings).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
     let shapes = plan.sinks.iter().map(|sink| Shape::new(sink, NullSink.limits())).collect();
@@ -113,31 +153,38 @@ fn active(component: &[u8], topic: &str) -> anyhow::Result<Arc<Active>> {
     Ok(Arc::new(Active {
         deployment: 1,
         version: 1,
-        plan,
         settings,
         group: "throughput".into(),
         dead_letter_topic: "throughput.dead-letters".into(),
         start: None,
         reset_at: Some(1),
-        runnable: Arc::new(Runnable::new(make, limits.time, shapes)),
+        runnable: Arc::new(Runnable::new(make, limits.time, shapes, &plan)),
+        plan,
     }))
 }
 
-/// Clicks of about 200 bytes, one in twenty with quantity 0.
-fn fill(brokers: &str, topic: &str, records: u64) -> anyhow::Result<()> {
-    eprintln!("filling {topic} with {records} clicks");
+/// A click of about 200 bytes, one in twenty with quantity 0.
+fn click(i: u64) -> String {
+    let (path, student, quantity) = ("x".repeat(110), i % 1000, if i.is_multiple_of(20) { 0 } else { i % 9 + 1 });
+    format!("click{i:012},student{student:06},http://example.org/{path},2020-01-01T00:00:00.000,book,{quantity}")
+}
+
+/// A line of ten words, of 10,000 different ones.
+fn line(i: u64) -> String {
+    let word = |j: u64| format!("word{}", (10 * i + j).wrapping_mul(2_654_435_761) % 10_000);
+    (0..10).map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn fill(args: &Args) -> anyhow::Result<()> {
+    let (topic, records) = (&args.topic, args.records);
+    eprintln!("filling {topic} with {records} {}", if args.lines { "lines" } else { "clicks" });
     let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
+        .set("bootstrap.servers", &args.brokers)
         .set("linger.ms", "50")
         .set("queue.buffering.max.messages", "500000")
         .create()?;
-    let path = "x".repeat(110);
     for i in 0..records {
-        let quantity = if i % 20 == 0 { 0 } else { i % 9 + 1 };
-        let line = format!(
-            "click{i:012},student{:06},http://example.org/{path},2020-01-01T00:00:00.000,book,{quantity}",
-            i % 1000
-        );
+        let line = if args.lines { line(i) } else { click(i) };
         let mut record = BaseRecord::<(), str>::to(topic).payload(&line).partition((i % 4) as i32);
         while let Err((error, back)) = producer.send(record) {
             if error.rdkafka_error_code() != Some(rdkafka::types::RDKafkaErrorCode::QueueFull) {

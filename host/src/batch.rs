@@ -43,7 +43,7 @@ impl Cut {
 #[derive(Debug)]
 struct Lane {
     span: Span,
-    /// Where an exact batch ends.
+    /// Where an exact batch ends, or an open one at the latest.
     until: Option<Offset>,
     chunks: Vec<Chunk>,
 }
@@ -83,7 +83,7 @@ impl Gather {
         Gather { limits, exact: true, lanes, records: 0, bytes: 0 }
     }
 
-    /// Appends a record. One that was passed already, lies beyond an exact batch's end, or is of a partition that is
+    /// Appends a record. One that was passed already, lies beyond the batch's fixed end, or is of a partition that is
     /// not asked for, is left out.
     #[inline]
     pub fn push(&mut self, partition: Partition, record: Record<'_>) {
@@ -122,6 +122,15 @@ impl Gather {
         }
     }
 
+    /// Has an open batch end at these positions at the latest, partition by partition. An exact batch keeps its own ends.
+    pub fn bound(&mut self, ends: &Positions) {
+        for (partition, &end) in ends.iter().filter(|_| !self.exact) {
+            if let Some(lane) = self.lanes.get_mut(partition) {
+                lane.until = Some(end.max(lane.span.to));
+            }
+        }
+    }
+
     /// Nothing was passed yet.
     pub fn is_empty(&self) -> bool {
         self.lanes.values().all(|lane| lane.span.to == lane.span.from)
@@ -147,7 +156,7 @@ impl Gather {
         self.lanes.iter().map(|(&partition, lane)| (partition, lane.span.to)).collect()
     }
 
-    /// What the batch still reads: each partition, how far it has come, and where it ends in an exact batch.
+    /// What the batch still reads: each partition, how far it has come, and where it ends if that is fixed.
     pub fn wanted(&self) -> impl Iterator<Item = (Partition, Offset, Option<Offset>)> {
         let lanes = self.lanes.iter().map(|(&partition, lane)| (partition, lane.span.to, lane.until));
         lanes.filter(|(_, to, until)| until.is_none_or(|until| *to < until))
@@ -201,6 +210,23 @@ mod tests {
         gather.push(P, record(9));
         assert!(gather.is_complete() && gather.wanted().next().is_none());
         assert_eq!(gather.cut().spans, spans);
+    }
+
+    #[test]
+    fn an_open_batch_does_not_go_beyond_its_bounds() {
+        let mut gather = Gather::open(&[(P, 5), (Q, 9)].into(), BatchLimits::default());
+        gather.bound(&[(P, 7), (Q, 3), (Partition { source: 1, id: 0 }, 4)].into());
+        assert_eq!(gather.wanted().collect::<Vec<_>>(), [(P, 5, Some(7))], "Q is beyond its end already");
+        gather.push(P, record(5));
+        gather.passed(P, 9);
+        gather.push(Q, record(9));
+        assert!(gather.wanted().next().is_none() && !gather.is_full() && !gather.is_complete());
+        assert_eq!(gather.reached(), [(P, 7), (Q, 9)].into());
+
+        let spans: Spans = [(P, Span { from: 2, to: 5, records: 2 })].into();
+        let mut gather = Gather::exactly(&spans);
+        gather.bound(&[(P, 3)].into());
+        assert_eq!(gather.wanted().collect::<Vec<_>>(), [(P, 2, Some(5))], "an exact batch keeps its own end");
     }
 
     #[test]

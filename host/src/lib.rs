@@ -1,10 +1,10 @@
 //! The host: Kafka to HBase through WebAssembly functions that are swapped without a restart.
 //!
 //! ```text
-//!            ┌──────── one job = one pipeline, batch after batch ────────┐
-//! Kafka ─► source ─► batch ─► guest: transform ─► plan ─► sink ─► HBase, Kafka, console
-//!             ▲                                            │
-//!             └───────── checkpoint: offsets, counts ◄─────┘
+//!         ┌────────────── one job = one pipeline, batch after batch ──────────────┐
+//! Kafka ─► source ─► batch ─► guest: transform ─► keyed stages ─► plan ─► sink ─► HBase, Kafka, console
+//! socket      ▲                                   state, guest: combine, finish    │
+//! file        └───────── checkpoint: offsets, counts, state ◄──────────────────────┘
 //! control API ─► registry of deployed versions ─► supervisor: starts, swaps, watches pipelines
 //! ```
 //! Modules in the order of the data's way; a room knows `record` and its own trait, never its neighbour.
@@ -17,6 +17,8 @@ pub mod kafka;
 pub mod source;
 pub mod batch;
 pub mod guest;
+pub mod state;
+pub mod keyed;
 pub mod sink;
 pub mod checkpoint;
 pub mod pipeline;

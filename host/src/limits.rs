@@ -253,3 +253,92 @@ const _: () = assert!(KAFKA_LETTER_BYTES_MAX <= BROKER_BATCH_BYTES_MAX); // or `
 const _: () = assert!(KAFKA_FETCH_BYTES_MAX.1 <= KAFKA_FETCH_BYTES_MAX.0);
 const _: () = assert!(KAFKA_FETCH_BYTES_MAX.0 <= FETCH_AHEAD_BYTES_MAX);
 const _: () = assert!(KAFKA_READ_BYTES <= BATCH_BYTES_MAX && KAFKA_READ_RECORDS_MAX <= BATCH_RECORDS_MAX);
+
+/// Bytes of entries that a job's keyed state holds in memory, what surrounds them included. The block cache below it is
+/// [`STORE_CACHE_BYTES`]; what is not durable yet comes on top, and is bounded by what batches under way change.
+pub const STATE_CACHE_BYTES: usize = 64 << 20;
+/// What an entry costs in that cache beside its key and value: its slot in a table that is half full, and the allocator.
+pub const STATE_CACHE_ENTRY_BYTES: usize = 96;
+/// A key in a stage's state. The store takes 65,535 bytes with the job's name and the stage's number before it.
+pub const STATE_KEY_BYTES_MAX: usize = 65_000;
+/// Entries that one read of a range of state takes from the store.
+pub const STATE_PORTION_ENTRIES_MAX: usize = 4096;
+/// Entries that one write of a sweep removes; other writes wait for it.
+pub const STATE_SWEEP_ENTRIES_MAX: usize = 4096;
+/// Entries that one call migrates.
+pub const STATE_MIGRATE_ENTRIES_MAX: usize = 1000;
+/// Ranges without entries that are remembered for each kind of entry of a stage.
+pub const STATE_GAPS_MAX: usize = 16;
+/// A memtable of the state, as the embedded store counts it (about half of what it takes); then it goes to the disk. Up
+/// to five of them are in memory while the disk is slower than the job.
+pub const STATE_MEMTABLE_BYTES: u64 = 16 << 20;
+/// A block of the state on disk, and so what reading one entry costs.
+pub const STATE_BLOCK_BYTES: u32 = 4 << 10;
+/// Blocks of the embedded store that are kept in memory, of all jobs together.
+pub const STORE_CACHE_BYTES: u64 = 64 << 20;
+
+const _: () = assert!(STATE_KEY_BYTES_MAX + 64 + 1 + 8 <= u16::MAX as usize); // the longest name of a job, a NUL, a number
+
+/// Keyed stages of one job.
+pub const STAGES_MAX: usize = 32;
+/// What a stage says of the shape of its keys or values.
+pub const STAGE_SHAPE_BYTES_MAX: usize = 16 << 10;
+/// Panes of one hopping window, all of which are merged when it ends.
+pub const WINDOW_PANES_MAX: i64 = 10_000;
+/// The longest window, gap, lateness, distance of a join's partners, or time until a silent key is forgotten.
+pub const STAGE_TIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// Records a second of a rate generator.
+pub const RATE_MAX: u32 = 1_000_000;
+/// How long a partition of a timed source may be silent at its end before it no longer holds the watermark back.
+pub const IDLE_TIME: Duration = Duration::from_secs(30);
+/// A path of a file source, or the name of any other source's place.
+pub const PLACE_BYTES_MAX: usize = 4096;
+/// A line of a socket or file. A longer one becomes several records of this length, the last one shorter.
+pub const LINE_BYTES_MAX: usize = 1 << 20;
+/// Bytes that are read at once where lines are looked for.
+pub const LINES_READ_BYTES: usize = 64 << 10;
+/// Bytes of lines that wait for a job's next fetch from its socket; beyond them the socket is not read.
+pub const SOCKET_AHEAD_BYTES_MAX: usize = 4 << 20;
+/// Files of one folder that a job reads.
+pub const FILES_MAX: usize = 10_000;
+/// Files that one source holds open at once.
+pub const FILES_OPEN_MAX: usize = 16;
+/// How often a followed file or folder is looked at for more.
+pub const FILE_LOOK_TIME: Duration = Duration::from_millis(500);
+/// Bytes that are taken of one followed file before it is the next one's turn.
+pub const FILE_TURN_BYTES: i64 = 1 << 20;
+/// How long one kind of source may keep the job's others waiting while it waits itself.
+pub const MIXED_WAIT: Duration = Duration::from_millis(5);
+
+const _: () = assert!(LINE_BYTES_MAX <= CHUNK_BYTES_MAX && LINES_READ_BYTES <= LINE_BYTES_MAX);
+const _: () = assert!(MIXED_WAIT.as_millis() * 4 <= FETCH_WAIT.as_millis()); // a job with all four kinds
+
+/// Groups or pairs of a keyed stage that are asked of the guest's lanes at once.
+pub const KEYED_PORTION_GROUPS_MAX: usize = 1 << 16;
+/// Bytes of them: keys, accumulators and partials, or both sides.
+pub const KEYED_PORTION_BYTES_MAX: usize = 32 << 20;
+/// Entries of a stage's state that are read at once.
+pub const KEYED_SCAN_ENTRIES_MAX: usize = 512;
+/// What is to be merged for one key in one batch. A guest could not hold it anyway.
+pub const GROUP_BYTES_MAX: usize = 1 << 30;
+/// Pairs that a join may make in one batch, as they are held in memory until their batch is planned.
+pub const JOIN_PAIRS_PER_BATCH_MAX: u64 = 1_000_000;
+/// A silent key is looked at so many times as long as it is kept, at least; more often means smaller portions.
+pub const EXPIRY_STEPS: u64 = 16;
+/// How far apart such looks are, in milliseconds, at least.
+pub const EXPIRY_STEP_MS_MIN: i64 = 1000;
+
+const _: () = assert!(KEYED_PORTION_BYTES_MAX + GROUP_BYTES_MAX < u32::MAX as usize); // as a column counts bytes in 32 bits
+
+/// Groups or pairs in one call of the guest. As with records, more would only make bisecting longer.
+pub const KEYED_CALL_GROUPS_MAX: usize = 4096;
+/// Bytes of groups or pairs in one call of the guest; one larger group is a call of its own.
+pub const KEYED_CALL_BYTES_MAX: usize = 1 << 20;
+/// Bytes that a guest may answer for all keyed stages of one batch; all of it is in memory at once.
+pub const KEYED_ANSWERS_BYTES_MAX: usize = 2 << 30;
+/// A key of a keyed stage. State keeps it with what surrounds it, and where order matters each byte may take two.
+pub const KEYED_KEY_BYTES_MAX: usize = 32_000;
+
+const _: () = assert!(KEYED_CALL_BYTES_MAX <= CHUNK_BYTES_MAX && GUEST_OUTPUT_BYTES_MAX <= KEYED_ANSWERS_BYTES_MAX);
+const _: () = assert!(KEYED_ANSWERS_BYTES_MAX < u32::MAX as usize); // or a column of them could not be counted
+const _: () = assert!(2 * KEYED_KEY_BYTES_MAX + 100 <= STATE_KEY_BYTES_MAX);

@@ -10,7 +10,7 @@ pub type Offset = i64;
 pub type BatchNumber = u64;
 
 /// Items end to end; `ends[i]` is where item `i` ends in `data`.
-#[derive(Clone, Default, Debug, PartialEq, Eq)]
+#[derive(Clone, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// The items' bytes.
     pub data: Vec<u8>,
@@ -50,7 +50,7 @@ impl Column {
 }
 
 /// The unit of order before the shuffle: one partition of one of the job's sources.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Partition {
     /// Counts the job's sources from 0.
     pub source: u16,
@@ -77,7 +77,7 @@ pub struct Span {
 pub type Spans = BTreeMap<Partition, Span>;
 
 /// Records of one partition in offset order, few enough for one call of the guest.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
     /// Where they come from.
     pub partition: Partition,
@@ -234,21 +234,46 @@ pub struct ExtraCells {
     pub kinds: Vec<Kind>,
 }
 
-/// A record set aside, on its way to the job's dead letters.
+/// Milliseconds since 1970 that stand for "none yet".
+pub const NO_TIME_MS: i64 = i64::MIN;
+/// The watermark once every source has ended: nothing can come any more.
+pub const END_OF_TIME_MS: i64 = i64::MAX;
+
+/// Items on their way from one call to a keyed stage: accumulators, one for each key and pane in order of first sight,
+/// or the items of one side of a join. `keys`, `values` and `times_ms` are of one length.
+#[derive(Clone, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keyed {
+    /// The stage that they go to.
+    pub stage: u32,
+    /// 0: what is reduced, or the left side; 1: the right side, or the table.
+    pub side: u8,
+    /// Positions of the call's records that went in, ascending.
+    pub positions: Vec<u32>,
+    /// The items' keys.
+    pub keys: Column,
+    /// Accumulators or items.
+    pub values: Column,
+    /// Where the item's pane begins; a session's first event; in joins and lookups the item's event time; else 0.
+    pub times_ms: Vec<i64>,
+    /// Sessions alone: each one's last event. Empty elsewhere.
+    pub until_ms: Vec<i64>,
+    /// A table's alone: positions in `keys` of those to delete, ascending.
+    pub deleted: Vec<u32>,
+}
+
+/// A record, or a group of a keyed stage, set aside on its way to the job's dead letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Where the record came from.
-    pub partition: Partition,
-    /// Its offset.
-    pub offset: Offset,
-    /// The stage that refused it: its source's name.
+    /// Where the record came from; none for a group, which comes from many.
+    pub origin: Option<(Partition, Offset)>,
+    /// The stage that refused it: its source's name, or the keyed stage's.
     pub stage: String,
     /// Why, in the author's or the host's words.
     pub reason: String,
-    /// The record's time, in milliseconds since 1970.
+    /// The record's time, or the begin of the group's window, in milliseconds since 1970.
     pub time_ms: i64,
-    /// The record's key.
+    /// The record's key, or the group's in the bytes of the SDK.
     pub key: Option<Vec<u8>>,
-    /// The record's value.
+    /// The record's value, or the group's accumulator in the bytes of the SDK.
     pub value: Option<Vec<u8>>,
 }

@@ -7,6 +7,9 @@ mod contract {
     mod clicks;
     mod swaps;
     mod crashes;
+    mod keyed;
+    mod keyed_examples;
+    mod keyed_words;
     mod outages;
     mod refusals;
     mod faults;

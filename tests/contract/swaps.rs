@@ -16,7 +16,7 @@ const VERSIONS: [&str; 2] = ["tests/guests/stamp-1", "tests/guests/stamp-2"];
 fn numbered(n: u64) -> Record {
     let partition = (n % PARTITIONS as u64) as i32;
     let place = format!("{partition}:{}", n / PARTITIONS as u64).into_bytes();
-    Record { key: Some(place.clone()), value: Some(place), partition: Some(partition) }
+    Record { key: Some(place.clone()), value: Some(place), partition: Some(partition), time_ms: None }
 }
 
 /// For each partition of the source, the version that wrote each of its records, in order. Panics where one is missing

@@ -27,6 +27,15 @@ def records(brokers, topic):
         consumer.close()
 
 
+def partitions(brokers, topic):
+    """The topic's partitions."""
+    consumer = KafkaConsumer(bootstrap_servers=brokers, enable_auto_commit=False)
+    try:
+        return sorted(consumer.partitions_for_topic(topic) or [])
+    finally:
+        consumer.close()
+
+
 def connection(gateway):
     """A connection to HBase's Thrift gateway."""
     host, port = gateway.rsplit(":", 1)

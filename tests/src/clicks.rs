@@ -5,7 +5,7 @@
 use crate::random::Random;
 
 /// A record for Kafka.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The record's key; decides its partition.
     pub key: Option<Vec<u8>>,
@@ -13,6 +13,8 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
     /// Its partition, where the key does not decide.
     pub partition: Option<i32>,
+    /// Its own time, in milliseconds since 1970, where it is not when it is sent.
+    pub time_ms: Option<i64>,
 }
 
 /// An endless row of clicks. One in a hundred is broken, one in twenty has quantity 0, one in five changes a row that was
@@ -65,7 +67,7 @@ impl Clicks {
             _ => {}
         }
         let key = if self.random.percent(20) { None } else { key };
-        Record { key, value: (kind != 9).then_some(value), partition: None }
+        Record { key, value: (kind != 9).then_some(value), ..Record::default() }
     }
 }
 
@@ -78,7 +80,7 @@ impl Iterator for Clicks {
             return Some(self.broken(fields));
         }
         let key = Some(fields[0].clone().into_bytes());
-        Some(Record { key, value: Some(fields.join(",").into_bytes()), partition: None })
+        Some(Record { key, value: Some(fields.join(",").into_bytes()), ..Record::default() })
     }
 }
 

@@ -35,11 +35,12 @@ impl ProducerContext for Acknowledged {
     }
 }
 
-/// Creates a topic. One that is there already is taken as it is.
+/// Creates a topic that keeps its records, however old they say that they are. One that is there already is taken as it
+/// is.
 pub fn create_topic(brokers: &str, topic: &str, partitions: i32) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create().context("no admin client")?;
-    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let made = runtime.block_on(admin.create_topics([&new], &options)).context("the broker does not create topics")?;
@@ -63,6 +64,7 @@ fn send(producer: &BaseProducer<Acknowledged>, topic: &str, record: &Record) -> 
         new.key = record.key.as_deref();
         new.payload = record.value.as_deref();
         new.partition = record.partition;
+        new.timestamp = record.time_ms;
         match producer.send(new) {
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {

@@ -50,10 +50,21 @@ impl Host {
     /// `streamhost serve` against the servers.
     #[track_caller]
     pub fn serve(servers: &Servers) -> Host {
+        Host::serve_with("", servers)
+    }
+
+    /// The same with so many lanes a job.
+    #[track_caller]
+    pub fn serve_on(lanes: usize, servers: &Servers) -> Host {
+        Host::serve_with(&format!("[limits]\nlanes = {lanes}\n"), servers)
+    }
+
+    #[track_caller]
+    fn serve_with(more: &str, servers: &Servers) -> Host {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = format!("127.0.0.1:{}", free_port());
         let config = folder.path().join("streamhost.toml");
-        write(&config, configuration(&folder.path().join("data"), &address, servers))
+        write(&config, configuration(&folder.path().join("data"), &address, servers) + more)
             .expect("the folder can be written");
         let arguments = vec!["serve".into(), "--config".into(), config.display().to_string()];
         Host::start(folder, arguments, address)
@@ -170,7 +181,8 @@ impl Host {
         self.folder.path().join(name)
     }
 
-    fn log(&self) -> PathBuf {
+    /// The file of all that it says: its console's rows, and its log.
+    pub fn log(&self) -> PathBuf {
         self.file("host.log")
     }
 

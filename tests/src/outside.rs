@@ -79,6 +79,16 @@ pub fn send(brokers: &str, topic: &str, values: &[&str]) {
     script("outside.py", &[&["topic-send", brokers, topic], values].concat()).ok();
 }
 
+/// Has an oracle compare what is in these places, each with the oracle's name for it. Panics with the first differences;
+/// returns the counts.
+#[track_caller]
+pub fn oracle(name: &str, places: &[(&str, String)]) -> Value {
+    let places: Vec<String> = places.iter().map(|(name, place)| format!("{name}={place}")).collect();
+    let places: Vec<&str> = places.iter().map(String::as_str).collect();
+    let counts = script(&format!("{name}.py"), &places).ok();
+    serde_json::from_str(&counts).expect("the oracle prints one JSON object")
+}
+
 /// What the oracle says of a topic of clicks and the table that was made of it.
 #[derive(Clone, Debug)]
 pub struct Verdict {

@@ -22,6 +22,16 @@ pub struct Sizes {
     pub kill_records_max: u64,
     /// Records a second while Kafka, the gateway or HBase is away.
     pub outage_rate: u32,
+    /// Generated events of each keyed example.
+    pub keyed_events: u64,
+    /// Events a second of those that come while the job runs.
+    pub keyed_rate: u32,
+    /// Times that the host is killed while it is at them.
+    pub keyed_kills: usize,
+    /// Deployments meanwhile.
+    pub keyed_swaps: usize,
+    /// Once with each of these numbers of lanes.
+    pub keyed_lanes: &'static [usize],
 }
 
 /// For every run.
@@ -34,11 +44,26 @@ const NORMAL: Sizes = Sizes {
     kill_rate: 3_000,
     kill_records_max: 10_000,
     outage_rate: 1_000,
+    keyed_events: 20_000,
+    keyed_rate: 4_000,
+    keyed_kills: 3,
+    keyed_swaps: 2,
+    keyed_lanes: &[2],
 };
 
 /// For a night.
-const FULL: Sizes =
-    Sizes { clicks: 500_000, swap_rate: 20_000, swap_records: 10_000, kills: 20, kill_rate: 5_000, ..NORMAL };
+const FULL: Sizes = Sizes {
+    clicks: 500_000,
+    swap_rate: 20_000,
+    swap_records: 10_000,
+    kills: 20,
+    kill_rate: 5_000,
+    keyed_events: 200_000,
+    keyed_kills: 20,
+    keyed_swaps: 10,
+    keyed_lanes: &[1, 2, 4],
+    ..NORMAL
+};
 
 /// The sizes of this run.
 pub fn sizes() -> Sizes {

@@ -40,9 +40,29 @@ fn exports(function: &ItemFn) -> TokenStream {
                 }
                 fn transform(
                     stage: u32,
+                    moment: ::streamhost::component::Moment,
                     records: ::streamhost::component::Records,
                 ) -> ::streamhost::component::Output {
-                    ::streamhost::component::transform(#ident, stage, records)
+                    ::streamhost::component::transform(#ident, stage, moment, records)
+                }
+                fn combine(
+                    stage: u32,
+                    partials: ::streamhost::component::Partials,
+                ) -> ::streamhost::component::Items {
+                    ::streamhost::component::combine(#ident, stage, partials)
+                }
+                fn finish(
+                    stage: u32,
+                    moment: ::streamhost::component::Moment,
+                    finished: ::streamhost::component::Finished,
+                ) -> ::streamhost::component::Output {
+                    ::streamhost::component::finish(#ident, stage, moment, finished)
+                }
+                fn migrate(
+                    stage: u32,
+                    accumulators: ::streamhost::component::Items,
+                ) -> ::streamhost::component::Items {
+                    ::streamhost::component::migrate(#ident, stage, accumulators)
                 }
             }
             ::streamhost::component::export!(Component with_types_in ::streamhost::component::bindings);

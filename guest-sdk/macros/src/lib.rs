@@ -1,8 +1,9 @@
-//! `#[job]` and `#[derive(Row)]` of the crate `streamhost`, which re-exports and tests them.
+//! `#[job]`, `#[derive(Row)]` and `#[derive(Key)]` of the crate `streamhost`, which re-exports and tests them.
 
 use proc_macro::TokenStream;
 
 mod job;
+mod key;
 mod row;
 
 /// Makes a function the job of its component.
@@ -50,4 +51,18 @@ pub fn job(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Row, attributes(row))]
 pub fn row(item: TokenStream) -> TokenStream {
     row::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes a struct a key: what `key_by` takes. Its fields are keys, in their order.
+///
+/// ```ignore
+/// #[derive(Key, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// struct Visit<'a> {
+///     page: &'a str,
+///     user: u64,
+/// }
+/// ```
+#[proc_macro_derive(Key)]
+pub fn key(item: TokenStream) -> TokenStream {
+    key::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -19,50 +19,96 @@
 //! );
 //! ```
 //!
-//! Records and rows cross in bytes, as they do between host and component, and what crosses is held to the same
-//! promises. Each batch is run twice, the second time record by record: a job whose rows depend on how its records are
-//! cut into batches panics here, as the host may cut them in any way.
+//! # Time and keyed jobs
+//!
+//! Time goes by hand. [`send`](Driver::send) makes one batch, [`Record::at`] says when a record was, and windows of
+//! event time end when the records of all sources that matter are past them; [`pass`](Driver::pass) moves the batches'
+//! clock; [`end`](Driver::end) ends all that is still open.
+//!
+//! ```
+//! use streamhost::{Job, Record, console, job, kafka, seconds, testing, tumbling};
+//!
+//! #[job]
+//! fn words() -> Job {
+//!     let words = kafka("words").try_map(|word| word.text()).key_by(|word| *word);
+//!     words.window(tumbling(seconds(10))).count().to(console())
+//! }
+//!
+//! let mut job = testing::run(words);
+//! job.send("words", [Record::from("be").at(1_000), Record::from("be").at(9_999)]);
+//! assert!(job.rows("console").is_empty(), "the window is open");
+//! job.send("words", [Record::from("or").at(10_000), Record::from("be").at(9_000)]);
+//! assert_eq!(job.rows("console"), ["key=be value=2"]);
+//! assert_eq!(job.late(), 1);
+//! assert_eq!(job.end().rows("console"), ["key=or value=1"]);
+//! ```
+//!
+//! # What it finds
+//!
+//! Everything crosses in bytes, as between host and component, and what crosses is held to the same promises. Each
+//! batch is also run record by record, and cut in two in many places: a job whose results depend on how its records are cut
+//! into batches panics here, as the host may cut them in any way. So does a reduction that is not associative, if its
+//! records show it: three of one key in a batch are enough, or two where the key was seen in a batch before. Sums of
+//! floats may differ in their last digits.
 
-use crate::columns::ColumnBuf;
-use crate::describe::Description;
-use crate::flow::{Batch, Output};
+use crate::describe::{Description, SourceDef};
+use crate::flow::Moment;
 use crate::job::{Call, Job};
-use crate::log;
 use crate::record::Record;
-use crate::sink::SinkKind;
+use calls::Guest;
+use model::{Kind, NO_TIME_MS, Times};
+use sources::{Chunk, Sources};
+use stages::Store;
+use std::time::Duration;
 
+mod calls; // the boundary
 mod promises;
 mod text;
-
-/// What a job makes of a batch, as text: `(position, text)` of its faults, and of each sink's rows.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Made {
-    faults: Vec<(usize, String)>,
-    rows: Vec<Vec<(usize, String)>>,
-}
+mod model; // what crosses it, as plain lists
+mod sources; // partitions and their times
+mod cuts; // a call's input, whole and in other cuts
+mod stages; // what follows `key_by`
+mod merge;
+mod reduce;
+mod sessions;
+mod joins;
+mod deploy; // the next version
 
 /// A job that is under test.
 #[derive(Debug)]
 pub struct Driver<J> {
     job: J,
     description: Description,
-    /// Records sent to each source so far.
-    sent: Vec<usize>,
+    kinds: Vec<Kind>,
+    sources: Sources,
+    /// What each keyed stage keeps.
+    stores: Vec<Store>,
+    clock_ms: i64,
+    /// The clock of the batch before.
+    clock_before_ms: i64,
+    watermark_ms: i64,
     rows: Vec<Vec<String>>,
     dead_letters: Vec<String>,
+    late: usize,
     logs: Vec<String>,
 }
 
 /// Puts a job under test. Panics with the author's mistake where a deploy would be refused for it.
 pub fn run<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J) -> Driver<J> {
     let description = describe(&job).unwrap_or_else(|mistake| panic!("the job cannot be deployed: {mistake}"));
-    let (sources, sinks) = (description.sources.len(), description.sinks.len());
+    let kinds: Vec<Kind> = description.stages.iter().map(|stage| Kind::of(stage.kind)).collect();
     Driver {
         job,
+        sources: Sources::new(description.sources.len()),
+        stores: kinds.iter().map(|kind| Store::of(*kind)).collect(),
+        rows: vec![Vec::new(); description.sinks.len()],
         description,
-        sent: vec![0; sources],
-        rows: vec![Vec::new(); sinks],
+        kinds,
+        clock_ms: 0,
+        clock_before_ms: NO_TIME_MS,
+        watermark_ms: NO_TIME_MS,
         dead_letters: Vec::new(),
+        late: 0,
         logs: Vec::new(),
     }
 }
@@ -78,31 +124,61 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         &self.description
     }
 
-    /// One batch of records from one source. Text and bytes are records without a key, pairs of texts have one, and
-    /// [`Record`] can be all that a record can be. Panics where the job has no such source, breaks a promise to its
-    /// host, or depends on how its records are cut into batches.
+    /// One batch of records from one source, in one partition. Text and bytes are records without a key, pairs of texts
+    /// have one, and [`Record`] can be all that a record can be; its time is 0 unless [`Record::at`] says otherwise.
+    /// Panics where the job has no such source, breaks a promise to its host, or depends on how its records are cut
+    /// into batches.
     pub fn send<'r, R: Into<Record<'r>>>(&mut self, source: &str, records: impl IntoIterator<Item = R>) -> &mut Self {
-        let known = &self.description.sources;
-        let stage = known
-            .iter()
-            .position(|name| name == source)
-            .unwrap_or_else(|| panic!("the job has no source `{source}`, but {known:?}"));
-        let records: Vec<Record<'r>> = records.into_iter().map(Into::into).collect();
-        let (whole, logs) = log::keep(|| self.call(stage, &records));
-        let (alone, _) = log::keep(|| self.one_by_one(stage, &records));
-        assert_eq!(
-            whole, alone,
-            "the job depends on how its records are cut into batches: what it makes of one batch (left) and of the same \
-             records one by one (right) differ. Does it keep something between two records?"
-        );
-        self.logs.extend(logs);
-        let first = self.sent[stage];
-        self.sent[stage] += records.len();
-        self.dead_letters.extend(whole.faults.into_iter().map(|(at, why)| format!("{source}@{}: {why}", first + at)));
-        for (all, new) in self.rows.iter_mut().zip(whole.rows) {
-            all.extend(new.into_iter().map(|(_, row)| row));
-        }
+        self.send_to(source, 0, records)
+    }
+
+    /// One batch of records from one partition of a source. Each partition goes at its own pace: a record is late by
+    /// the records before it in its own partition, and a window ends when every partition that sent anything is past it.
+    /// Panics as [`send`](Driver::send) does.
+    pub fn send_to<'r, R: Into<Record<'r>>>(
+        &mut self,
+        source: &str,
+        partition: u32,
+        records: impl IntoIterator<Item = R>,
+    ) -> &mut Self {
+        self.with(source, partition, records).batch()
+    }
+
+    /// Records that the next batch has beside its own: of another source or partition. Panics where the job has no such
+    /// source, or the sources have ended.
+    pub fn with<'r, R: Into<Record<'r>>>(
+        &mut self,
+        source: &str,
+        partition: u32,
+        records: impl IntoIterator<Item = R>,
+    ) -> &mut Self {
+        let source = self.source(source);
+        self.open();
+        self.sources.add(source, partition, records.into_iter().map(Into::into));
         self
+    }
+
+    /// Time goes by, and a batch is made then: windows of processing time end, keys expire. Panics as
+    /// [`send`](Driver::send) does.
+    pub fn pass(&mut self, time: Duration) -> &mut Self {
+        self.clock_ms = self.clock_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        self.batch()
+    }
+
+    /// Nothing is to be expected of a source for now, so that it does not hold back the windows of event time; what it
+    /// sends later counts again. Panics as [`send`](Driver::send) does.
+    pub fn idle(&mut self, source: &str) -> &mut Self {
+        let source = self.source(source);
+        self.open();
+        self.sources.idle(source);
+        self.batch()
+    }
+
+    /// All sources end: nothing can come any more, and everything that is open is finished. Panics as
+    /// [`send`](Driver::send) does.
+    pub fn end(&mut self) -> &mut Self {
+        self.sources.end();
+        self.batch()
     }
 
     /// The rows that went to a sink since this was last asked, as text: `key=click1 clickinfo:time=12:00 …`. An absent
@@ -115,10 +191,23 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         std::mem::take(&mut self.rows[at])
     }
 
-    /// The records that were set aside since this was last asked: `source@position: reason`, with the position counted
-    /// from 0 over all records that were sent to that source.
+    /// What was set aside since this was last asked. A record is `source@position: reason`, with the position counted
+    /// from 0 over all records that were sent to that source; a group or pair of a keyed stage is `stage@key: reason`.
     pub fn dead_letters(&mut self) -> Vec<String> {
         std::mem::take(&mut self.dead_letters)
+    }
+
+    /// How many records came too late for a window or join since this was last asked.
+    pub fn late(&mut self) -> usize {
+        std::mem::take(&mut self.late)
+    }
+
+    /// How much a keyed stage keeps: keys of a running reduction or of a table, keys of each pane of its windows,
+    /// sessions, or items that may still find a partner. Panics where the job has no such stage.
+    pub fn kept(&self, stage: &str) -> usize {
+        let known: Vec<&str> = self.description.stages.iter().map(|stage| stage.name.as_str()).collect();
+        let at = known.iter().position(|name| *name == stage);
+        self.stores[at.unwrap_or_else(|| panic!("the job has no keyed stage `{stage}`, but {known:?}"))].len()
     }
 
     /// The lines that the job logged since this was last asked: `info: a line`.
@@ -126,64 +215,49 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         std::mem::take(&mut self.logs)
     }
 
-    fn one_by_one(&self, stage: usize, records: &[Record<'_>]) -> Made {
-        let mut all = Made { faults: Vec::new(), rows: vec![Vec::new(); self.description.sinks.len()] };
-        for (i, record) in records.iter().enumerate() {
-            let made = self.call(stage, std::slice::from_ref(record));
-            all.faults.extend(made.faults.into_iter().map(|(_, why)| (i, why)));
-            for (all, new) in all.rows.iter_mut().zip(made.rows) {
-                all.extend(new.into_iter().map(|(_, row)| (i, row)));
-            }
-        }
-        all
+    fn source(&self, name: &str) -> usize {
+        let known: Vec<&str> = self.description.sources.iter().map(|source| source.name.as_str()).collect();
+        let at = known.iter().position(|known| *known == name);
+        at.unwrap_or_else(|| panic!("the job has no source `{name}`, but {known:?}"))
     }
 
-    fn call(&self, stage: usize, records: &[Record<'_>]) -> Made {
-        let (mut keys, mut values) = (ColumnBuf::default(), ColumnBuf::default());
-        records.iter().for_each(|record| {
-            keys.push(record.key);
-            values.push(record.value);
-        });
-        let absent = |is: fn(&Record<'_>) -> bool| -> Vec<u32> {
-            (0..).zip(records).filter(|(_, record)| is(record)).map(|(position, _)| position).collect()
-        };
-        let (absent_keys, absent_values) = (absent(|r| r.no_key), absent(|r| r.no_value));
-        let times_ms: Vec<i64> = records.iter().map(|record| record.time_ms).collect();
-        let output = (self.job)(Call::new()).run(
-            stage,
-            Batch {
-                keys: keys.view(),
-                values: values.view(),
-                times_ms: &times_ms,
-                absent_keys: &absent_keys,
-                absent_values: &absent_values,
-            },
-        );
-        if let Err(broken) = promises::check(&self.description, records.len(), &output) {
-            panic!("the job breaks a promise to its host: {broken}");
-        }
-        self.made(output)
+    /// Nothing comes from a source that has ended.
+    fn open(&self) {
+        assert!(!self.sources.has_ended(), "the sources have ended: put the job under test anew");
     }
 
-    /// What the host makes of an answer: a table refuses rows without a key, and a record's faults are one fault.
-    fn made(&self, output: Output) -> Made {
-        let mut made = Made::default();
-        made.faults.extend(output.faults.into_iter().map(|fault| (fault.position as usize, fault.reason)));
-        for (rows, sink) in output.rows.iter().zip(&self.description.sinks) {
-            let keyless = |key: &[u8]| sink.kind == SinkKind::Hbase && key.is_empty();
-            let (unfit, fit): (Vec<_>, Vec<_>) = text::rows(rows, &sink.shape).partition(|row| keyless(row.key));
-            let reason = format!("sink `{}`: the row's key is empty", sink.name);
-            made.faults.extend(unfit.into_iter().map(|row| (row.position, reason.clone())));
-            made.rows.push(fit.into_iter().map(|row| (row.position, row.text)).collect());
-        }
-        made.faults.sort_by_key(|(position, _)| *position);
-        made.faults.dedup_by(|next, first| {
-            let same = next.0 == first.0;
-            if same && next.1 != first.1 {
-                first.1 = format!("{}; {}", first.1, next.1);
+    /// Runs what was sent as one batch.
+    fn batch(&mut self) -> &mut Self {
+        let guest = Guest::new(&self.job, &self.description, &self.kinds);
+        let (clock_ms, before_ms) = (self.clock_ms, self.watermark_ms);
+        let mut transformed = Vec::new();
+        for Chunk { source, partition, first, records } in self.sources.take() {
+            let partition_ms = self.sources.largest_ms(source, partition);
+            let records: Vec<Record<'_>> = records.iter().map(sources::Sent::record).collect();
+            let mut cut = cuts::run(&guest, records.len(), partition_ms, |range, partition_ms| {
+                let moment = Moment { batch_ms: clock_ms, watermark_ms: before_ms, partition_ms };
+                guest.transform(source, moment, &records[range])
+            });
+            let SourceDef { name, .. } = &self.description.sources[source];
+            let faults = std::mem::take(&mut cut.made.faults).into_iter();
+            self.dead_letters.extend(faults.map(|(at, why)| format!("{name}@{}: {why}", first + at)));
+            for (all, new) in self.rows.iter_mut().zip(std::mem::take(&mut cut.made.rows)) {
+                all.extend(new.into_iter().map(|(_, row)| row));
             }
-            same
-        });
-        made
+            self.late += cut.made.late.len();
+            self.sources.reach(source, partition, cut.made.largest_ms);
+            transformed.push(cut);
+        }
+        self.watermark_ms = self.sources.watermark_ms(&self.description.sources).max(before_ms);
+        let (clock_before_ms, watermark_ms) = (self.clock_before_ms, self.watermark_ms);
+        let times = Times { clock_ms, clock_before_ms, watermark_ms, before_ms };
+        let outcome = stages::run(&guest, &mut self.stores, transformed, times);
+        self.dead_letters.extend(outcome.letters);
+        for (all, new) in self.rows.iter_mut().zip(outcome.rows) {
+            all.extend(new);
+        }
+        self.logs.extend(guest.into_logs());
+        self.clock_before_ms = clock_ms;
+        self
     }
 }

@@ -55,9 +55,28 @@ fn value(kind: Kind, item: &[u8]) -> String {
     }
 }
 
-fn bytes(item: &[u8]) -> String {
+/// Plain text as it is, other bytes in hex.
+pub(super) fn bytes(item: &[u8]) -> String {
     match std::str::from_utf8(item) {
         Ok(text) if !text.contains(char::is_control) => text.into(),
         _ => item.iter().fold("0x".into(), |hex, byte| format!("{hex}{byte:02x}")),
+    }
+}
+
+/// The same row, but for the last digits of numbers that have a fraction.
+pub(super) fn near(one: &str, two: &str) -> bool {
+    let parts = |row: &str| -> Vec<String> { row.split([' ', '=', ',']).map(str::to_owned).collect() };
+    let (one, two) = (parts(one), parts(two));
+    one.len() == two.len() && one.iter().zip(&two).all(|(a, b)| a == b || near_numbers(a, b))
+}
+
+/// How far apart two sums of the same numbers may be that were added in another order, relative to their size.
+const ROUNDING: f64 = 1e-9;
+
+fn near_numbers(one: &str, two: &str) -> bool {
+    let has_fraction = one.contains('.') || two.contains('.');
+    match (one.parse::<f64>(), two.parse::<f64>()) {
+        (Ok(a), Ok(b)) => has_fraction && (a - b).abs() <= ROUNDING * a.abs().max(b.abs()).max(1.0),
+        _ => false,
     }
 }

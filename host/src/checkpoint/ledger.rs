@@ -1,7 +1,8 @@
 //! What is safe. Pure.
 
-use super::{Ledger, Plan, TopicOffsets, Totals};
+use super::{Ledger, Plan, Times, TopicOffsets, Totals};
 use crate::record::BatchNumber;
+use crate::state::Stages;
 
 /// How a chain of plans is broken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +45,16 @@ pub enum BrokenChain {
         /// The deployment before.
         before: u64,
     },
+    /// A plan's own time, or its watermark, falls.
+    #[error("plan {batch} goes back in time: {found} ms after {before} ms")]
+    Clock {
+        /// The plan.
+        batch: BatchNumber,
+        /// Its time or watermark.
+        found: i64,
+        /// The one before.
+        before: i64,
+    },
     /// A plan does not begin where the one before ended: data would be lost or doubled.
     #[error("plan {batch} begins at offset {found} of `{topic}` partition {partition}, where {reached} was reached")]
     Span {
@@ -63,7 +74,17 @@ pub enum BrokenChain {
 impl Ledger {
     /// A ledger that begins anew.
     pub fn begin(incarnation: u64, deployment: u64, time_ms: i64, reached: TopicOffsets) -> Ledger {
-        Ledger { incarnation, batch: 0, deployment, time_ms, reached, totals: Totals::default() }
+        Ledger {
+            incarnation,
+            batch: 0,
+            deployment,
+            time_ms,
+            reached,
+            totals: Totals::default(),
+            times: Times::default(),
+            stages: Stages::new(),
+            finished: false,
+        }
     }
 
     /// The next plan's HBase time: near the wall clock, so that column TTLs keep working, and always after the last.
@@ -85,6 +106,12 @@ impl Ledger {
         }
         if plan.deployment < self.deployment {
             return Err(BrokenChain::Deployment { batch, found: plan.deployment, before: self.deployment });
+        }
+        let (new, old) = (&plan.times, &self.times);
+        for (found, before) in [(new.clock_ms, old.clock_ms), (new.watermark_ms, old.watermark_ms)] {
+            if found < before {
+                return Err(BrokenChain::Clock { batch, found, before });
+            }
         }
         for (topic, partitions) in &plan.spans {
             for (&partition, span) in partitions {
@@ -120,6 +147,9 @@ impl Ledger {
             time_ms: plan.time_ms,
             reached,
             totals: self.totals.plus(&plan.counts),
+            times: plan.times.clone(),
+            stages: plan.stages.clone(),
+            finished: plan.finished,
         })
     }
 }
@@ -152,6 +182,11 @@ pub(super) mod tests {
             set_aside: Vec::new(),
             digests: [("s".to_string(), format!("digest {batch}"))].into(),
             counts: Totals { records_in: 10, ..Totals::default() },
+            groups_aside: Vec::new(),
+            times: Times::default(),
+            stages: Stages::new(),
+            finished: false,
+            kept: Vec::new(),
         }
     }
 

@@ -1,36 +1,97 @@
 //! A store in memory, for the host's own tests: it survives the pipeline, as a disk does.
 
-use super::{Ledger, Plan, Store, StoreError};
-use std::sync::{Mutex, PoisonError};
+use super::{Ledger, Plan, Store, StoreError, stays};
+use crate::state::{Delta, Entries, StageId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// One job's ledger and plans.
+/// One job's ledger, plans and state.
 #[derive(Default)]
 pub struct MemoryStore {
-    held: Mutex<(Option<Ledger>, Vec<Plan>)>,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    ledger: Option<Ledger>,
+    plans: Vec<Plan>,
+    state: BTreeMap<(StageId, Vec<u8>), Vec<u8>>,
+}
+
+impl MemoryStore {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Store for MemoryStore {
     fn load(&self) -> Result<(Option<Ledger>, Vec<Plan>), StoreError> {
-        Ok(self.held.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        let held = self.held();
+        Ok((held.ledger.clone(), held.plans.clone()))
     }
 
-    fn write(&self, ledger: Option<&Ledger>, plan: Option<&Plan>) -> Result<(), StoreError> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ledger) = ledger {
-            held.0 = Some(ledger.clone());
-            held.1.retain(|plan| plan.batch > ledger.batch);
+    fn write(&self, checkpoint: Option<(&Ledger, &Delta)>, plan: Option<&Plan>) -> Result<(), StoreError> {
+        let mut held = self.held();
+        if let Some((ledger, delta)) = checkpoint {
+            held.ledger = Some(ledger.clone());
+            held.plans.retain(|plan| plan.batch > ledger.batch);
+            for (&stage, writes) in &delta.stages {
+                for (key, value) in writes {
+                    match value {
+                        Some(value) => held.state.insert((stage, key.clone()), value.clone()),
+                        None => held.state.remove(&(stage, key.clone())),
+                    };
+                }
+            }
         }
-        held.1.extend(plan.cloned());
+        held.plans.extend(plan.cloned());
         Ok(())
     }
 
     fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = (Some(ledger.clone()), Vec::new());
+        let mut held = self.held();
+        held.ledger = Some(ledger.clone());
+        held.plans.clear();
         Ok(())
     }
 
     fn forget(&self) -> Result<(), StoreError> {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = (None, Vec::new());
+        *self.held() = Held::default();
+        Ok(())
+    }
+
+    fn state(&self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.held().state.get(&(stage, key.to_vec())).cloned())
+    }
+
+    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, max: usize) -> Result<Entries, StoreError> {
+        let from = (stage, from.to_vec());
+        let to = to.map_or((stage.saturating_add(1), Vec::new()), |to| (stage, to.to_vec()));
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let held = self.held();
+        let range = held.state.range((Bound::Included(from), Bound::Excluded(to)));
+        Ok(range.take(max).map(|((_, key), value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
+        self.held().state.extend(entries.iter().map(|(key, value)| ((stage, key.clone()), value.clone())));
+        Ok(())
+    }
+
+    fn discard(&self, stage: StageId) -> Result<(), StoreError> {
+        self.held().state.retain(|&(id, _), _| id != stage);
+        Ok(())
+    }
+
+    fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {
+        let mut held = self.held();
+        let mut named: BTreeSet<StageId> = kept.iter().copied().collect();
+        named.extend(held.ledger.iter().flat_map(|ledger| ledger.stages.values().map(|facts| facts.id)));
+        named.extend(held.plans.iter().flat_map(|plan| plan.stages.values().map(|facts| facts.id)));
+        held.state.retain(|&(id, _), _| stays(&named, id));
         Ok(())
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! The order of a batch's steps is the protocol: cut, run, plan (durable), sinks, checkpoint (durable), group.
 
-use crate::record::{BatchNumber, Offset, Partition, Positions, Span, Spans};
+use crate::record::{BatchNumber, Chunk, NO_TIME_MS, Offset, Partition, Positions, Span, Spans};
+use crate::state::{Delta, Entries, StageId, Stages};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub mod ledger;
 pub mod memory;
@@ -27,6 +28,9 @@ pub struct Totals {
     pub dead_letters: u64,
     /// Records that a policy of `skip` left out.
     pub skipped: u64,
+    /// Records that came too late for a window or join.
+    #[serde(default)]
+    pub late: u64,
     /// Rows, by the sink's name.
     pub rows: BTreeMap<String, u64>,
 }
@@ -39,10 +43,28 @@ impl Totals {
         sum.dropped += batch.dropped;
         sum.dead_letters += batch.dead_letters;
         sum.skipped += batch.skipped;
+        sum.late += batch.late;
         for (sink, rows) in &batch.rows {
             *sum.rows.entry(sink.clone()).or_default() += rows;
         }
         sum
+    }
+}
+
+/// What a job knows of time after a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// The batch's own time. It never falls.
+    pub clock_ms: i64,
+    /// The job's watermark. It never falls.
+    pub watermark_ms: i64,
+    /// The largest event time of each partition that has one.
+    pub event_ms: TopicOffsets,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Times { clock_ms: NO_TIME_MS, watermark_ms: NO_TIME_MS, event_ms: TopicOffsets::new() }
     }
 }
 
@@ -61,6 +83,38 @@ pub struct Ledger {
     pub reached: TopicOffsets,
     /// Counts up to here.
     pub totals: Totals,
+    /// What is known of time.
+    #[serde(default)]
+    pub times: Times,
+    /// Where the stages' state is, and how much.
+    #[serde(default)]
+    pub stages: Stages,
+    /// Every source has ended, and this was the last batch.
+    #[serde(default)]
+    pub finished: bool,
+}
+
+/// Which call of a keyed stage a group was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// It was merged.
+    Combine,
+    /// It was finished.
+    Finish,
+}
+
+/// A group or pair that the host set aside, as the guest broke on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupAside {
+    /// The stage's number in the job, sources included.
+    pub stage: u32,
+    /// Which call it was in.
+    pub phase: Phase,
+    /// It was so many-th of the batch's groups in that stage and phase, from 0.
+    pub index: u64,
+    /// What the guest did.
+    pub reason: String,
 }
 
 /// A record that the host set aside, as the guest broke on it.
@@ -95,6 +149,21 @@ pub struct Plan {
     pub digests: BTreeMap<String, String>,
     /// The batch's own counts.
     pub counts: Totals,
+    /// Groups of keyed stages that the host set aside.
+    #[serde(default)]
+    pub groups_aside: Vec<GroupAside>,
+    /// What is known of time after it.
+    #[serde(default)]
+    pub times: Times,
+    /// Where the stages' state is after it, and how much.
+    #[serde(default)]
+    pub stages: Stages,
+    /// Every source has ended with it.
+    #[serde(default)]
+    pub finished: bool,
+    /// The records of sources that cannot be read twice. Kept beside the plan, not in it.
+    #[serde(skip)]
+    pub kept: Vec<Chunk>,
 }
 
 /// Why the store failed.
@@ -106,6 +175,14 @@ pub enum StoreError {
     /// What stands there is not what was written.
     #[error("the data folder is damaged: {0}")]
     Damaged(String),
+    /// A key of a stage's state is longer than [`limits::STATE_KEY_BYTES_MAX`](crate::limits::STATE_KEY_BYTES_MAX).
+    #[error("a key of {bytes} bytes cannot be kept: {max} at most")]
+    KeyTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The most.
+        max: usize,
+    },
 }
 
 /// Where one job's ledger and plans are kept.
@@ -113,15 +190,38 @@ pub trait Store: Send + Sync {
     /// One snapshot of the ledger and the plans after it, in order of their numbers.
     fn load(&self) -> Result<(Option<Ledger>, Vec<Plan>), StoreError>;
 
-    /// One atomic write, durable at return: the ledger (which deletes the plan of its batch) and the next plan, or
-    /// either alone. The caller has checked that they follow what is there.
-    fn write(&self, ledger: Option<&Ledger>, plan: Option<&Plan>) -> Result<(), StoreError>;
+    /// One atomic write, durable at return: a checkpoint (the ledger, which deletes the plan of its batch, and what the
+    /// batch changed in the stages' state) and the next plan, or either alone. The caller has checked that they follow
+    /// what is there.
+    fn write(&self, checkpoint: Option<(&Ledger, &Delta)>, plan: Option<&Plan>) -> Result<(), StoreError>;
 
     /// One atomic write, durable at return: this ledger, and none of the plans of before.
     fn begin(&self, ledger: &Ledger) -> Result<(), StoreError>;
 
-    /// Forgets the ledger and all plans.
+    /// Forgets the ledger, all plans and all state.
     fn forget(&self) -> Result<(), StoreError>;
+
+    /// An entry of a stage's state.
+    fn state(&self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Entries of a stage's state with keys from `from` on and below `to` (none: to the end), ascending, `max` at most.
+    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, max: usize) -> Result<Entries, StoreError>;
+
+    /// Writes entries of a stage that no ledger names yet. Need not be durable at return; a later [`Store::write`] makes
+    /// it so.
+    fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError>;
+
+    /// Removes what stands under a stage that no ledger and no plan names: what a migration that failed has left.
+    fn discard(&self, stage: StageId) -> Result<(), StoreError>;
+
+    /// Removes the state of stages that neither `kept` nor the stored ledger and plans name, in portions. May run beside
+    /// the job, however late: stages above all that are named may be under way (see [`Store::prepare`]), and stay.
+    fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError>;
+}
+
+/// Whether a sweep leaves a stage's state, given all stages that are named. Those above them are being prepared.
+fn stays(named: &BTreeSet<StageId>, id: StageId) -> bool {
+    named.contains(&id) || named.last().is_some_and(|&last| id > last)
 }
 
 /// Positions by topic, given the sources' topics in order.

@@ -34,6 +34,8 @@ pub struct Found<'a> {
     pub deployments: &'a BTreeSet<u64>,
     /// The user said `--reset-state`: nothing of before counts.
     pub reset: bool,
+    /// The job has keyed stages: without its ledger no offset to resume at would give the right results.
+    pub keyed: bool,
 }
 
 /// What to do.
@@ -90,6 +92,11 @@ pub enum Halt {
         /// The batch.
         batch: BatchNumber,
     },
+    /// The ledger is lost, and with it what the keyed stages kept.
+    #[error(
+        "the ledger is lost, and with it the state of the keyed stages: restore the data folder, or deploy with --reset-state to begin anew at `start`"
+    )]
+    StateLost,
     /// The ledger is lost, and from no offset on would every sink get each batch once.
     #[error(
         "the ledger is lost, and sink `{sink}` holds other batches of it than the rest: restore the data folder, or deploy with --reset-state to begin anew at `start`"
@@ -134,6 +141,11 @@ fn without_ledger(found: &Found<'_>) -> Step {
     if found.reset {
         return Step::Begin;
     }
+    let holds_offsets = found.group.values().any(|partitions| !partitions.is_empty());
+    let has_marker = found.sinks.iter().any(|sink| sink.marker.is_some());
+    if found.keyed && (holds_offsets || has_marker) {
+        return Step::Stop(Halt::StateLost);
+    }
     if let Some(marked) = found.sinks.iter().find(|sink| sink.marker.is_some()) {
         let agrees = |sink: &FoundSink| match sink.guarantee {
             Guarantee::Marked => sink.reached == marked.reached,
@@ -144,7 +156,7 @@ fn without_ledger(found: &Found<'_>) -> Step {
             false => Step::Stop(Halt::LedgerLost { sink: marked.name.clone() }),
         };
     }
-    match found.group.values().any(|partitions| !partitions.is_empty()) {
+    match holds_offsets {
         true => Step::ResumeFromGroup,
         false => Step::Begin,
     }
@@ -204,7 +216,7 @@ mod tests {
             0 => TopicOffsets::new(),
             to => at(to),
         };
-        next_step(&Found { ledger, plans, sinks, group: &group, deployments: &[3].into(), reset: false })
+        next_step(&Found { ledger, plans, sinks, group: &group, deployments: &[3].into(), reset: false, keyed: false })
     }
 
     fn replay(held: &[&[&str]], group_ahead: bool) -> Step {

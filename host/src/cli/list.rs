@@ -56,6 +56,7 @@ pub(super) fn state(state: JobState) -> &'static str {
         JobState::Paused => "paused",
         JobState::Retrying => "retrying",
         JobState::Stopped => "stopped",
+        JobState::Finished => "finished",
     }
 }
 

@@ -72,7 +72,7 @@ async fn foreground(
     tokio::select! {
         () = &mut ending => Ok(Some(job)),
         () = over => Ok(Some(job)),
-        stopped = stops(engine, &job) => Err(stopped),
+        stopped = stops(engine, &job) => stopped.map(|()| Some(job)),
     }
 }
 
@@ -86,17 +86,18 @@ fn start(engine: &dyn Engine, bytes: Vec<u8>, request: DeployRequest) -> Result<
     Ok(job)
 }
 
-/// Is done when the job cannot go on by itself.
-async fn stops(engine: &Arc<dyn Engine>, job: &str) -> CliError {
+/// Is done when the job is: every source has ended, or (an error) it cannot go on by itself.
+async fn stops(engine: &Arc<dyn Engine>, job: &str) -> Result<(), CliError> {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let (engine, name) = (Arc::clone(engine), job.to_owned());
         match tokio::task::spawn_blocking(move || engine.status(&name)).await {
-            Err(e) => return CliError::Host(e.into()),
-            Ok(Err(refusal)) => return refusal.into(),
+            Err(e) => return Err(CliError::Host(e.into())),
+            Ok(Err(refusal)) => return Err(refusal.into()),
+            Ok(Ok(status)) if status.state == JobState::Finished => return Ok(()),
             Ok(Ok(status)) if status.state == JobState::Stopped => {
                 let reason = status.last_error.unwrap_or_else(|| "it did not say why".to_owned());
-                return CliError::Stopped { job: job.to_owned(), reason: plain(&reason) };
+                return Err(CliError::Stopped { job: job.to_owned(), reason: plain(&reason) });
             }
             Ok(Ok(_)) => {}
         }

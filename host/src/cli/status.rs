@@ -4,8 +4,8 @@ use super::CliError;
 use super::client::{Which, job_path};
 use super::list::{self, state};
 use super::output::{Output, plain, table};
-use crate::job::SinkKind;
 use crate::job::status::JobStatus;
+use crate::job::{SinkKind, SourceKind};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -54,9 +54,11 @@ fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
         ("rows out", Some(job.rows_out.to_string())),
         ("dead letters", Some(format!("{} (topic {})", job.dead_letters, job.dead_letter_topic))),
         ("dropped", Some(job.dropped.to_string())),
+        ("late", (job.late > 0).then(|| job.late.to_string())),
         ("batches", Some(job.batches.to_string())),
         ("every", Some(every)),
         ("lag", Some(job.lag.map_or_else(|| "not known yet".to_owned(), |lag| format!("{lag} records")))),
+        ("watermark", job.watermark.clone()),
         ("group", Some(job.group.clone())),
         ("lanes", Some(job.lanes.to_string())),
         ("limits", Some(limits)),
@@ -75,7 +77,17 @@ fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
         let reached: Vec<_> =
             source.reached.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
         let name = source.name.clone();
-        rows.push(["source".to_owned(), name, "kafka".to_owned(), source.place.clone(), reached.join(" ")]);
+        let kind = match source.kind {
+            SourceKind::Kafka => "kafka",
+            SourceKind::Socket => "socket",
+            SourceKind::File => "file",
+            SourceKind::Rate => "rate",
+        };
+        rows.push(["source".to_owned(), name, kind.to_owned(), source.place.clone(), reached.join(" ")]);
+    }
+    for stage in &job.stages {
+        let kept = format!("{} keys, {}", stage.keys, bytesize::ByteSize(stage.bytes).display().iec());
+        rows.push(["stage".to_owned(), stage.name.clone(), String::new(), String::new(), kept]);
     }
     for sink in &job.sinks {
         let kind = match sink.kind {

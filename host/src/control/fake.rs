@@ -2,7 +2,7 @@
 
 use crate::job::status::{
     DeployRequest, Deployed, Deployment, DeploymentKind, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus,
-    SourceStatus, Waiting,
+    SourceStatus, StageStatus, Waiting,
 };
 use crate::job::{SinkKind, SourceKind};
 use std::collections::BTreeMap;
@@ -88,6 +88,7 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
         rows_out: 990,
         dead_letters: 7,
         dropped: 3,
+        late: 2,
         batches: 12,
         lag: Some(5),
         last_error: Some("HBase said \"no\"\nand \u{1b}[31mmore".to_owned()),
@@ -103,6 +104,8 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
             place: "clicks".to_owned(),
             reached: [(0, 600), (1, 400)].into(),
         }],
+        stages: vec![StageStatus { name: "count".to_owned(), keys: 4, bytes: 400 }],
+        watermark: Some("2026-11-21T08:00:00Z".to_owned()),
         sinks: vec![SinkStatus {
             kind: SinkKind::Hbase,
             name: "clicks".to_owned(),

@@ -6,22 +6,24 @@ use std::fmt::Write;
 type Figure = (&'static str, &'static str, &'static str, fn(&JobStatus) -> Option<u64>);
 
 /// Name, type, meaning and value of each figure that a job has once.
-const FIGURES: [Figure; 8] = [
+const FIGURES: [Figure; 9] = [
     ("records_in_total", "counter", "Records read, of durable batches.", |job| Some(job.records_in)),
     ("rows_out_total", "counter", "Rows delivered, all sinks together.", |job| Some(job.rows_out)),
     ("dead_letters_total", "counter", "Records sent to the dead letters.", |job| Some(job.dead_letters)),
     ("dropped_total", "counter", "Records that the author filtered away.", |job| Some(job.dropped)),
+    ("late_total", "counter", "Records that came too late for a window or join.", |job| Some(job.late)),
     ("batches_total", "counter", "Batches that are durable.", |job| Some(job.batches)),
     ("lag_records", "gauge", "Records behind the ends of all partitions; absent while not known.", |job| job.lag),
     ("version", "gauge", "The version that the next batch runs.", |job| Some(job.version)),
     ("deployment", "gauge", "The number of the deployment that is active.", |job| Some(job.deployment)),
 ];
 
-const STATES: [(JobState, &str); 4] = [
+const STATES: [(JobState, &str); 5] = [
     (JobState::Running, "running"),
     (JobState::Paused, "paused"),
     (JobState::Retrying, "retrying"),
     (JobState::Stopped, "stopped"),
+    (JobState::Finished, "finished"),
 ];
 
 /// The whole answer of `/metrics`.
@@ -44,6 +46,18 @@ pub(super) fn render(jobs: &[JobStatus]) -> String {
     for job in jobs {
         for (state, name) in STATES {
             line(&mut text, "job_state", &[("job", &job.job), ("state", name)], u64::from(job.state == state));
+        }
+    }
+    head(&mut text, "stage_keys", "gauge", "Entries that a keyed stage keeps.");
+    for job in jobs {
+        for stage in &job.stages {
+            line(&mut text, "stage_keys", &[("job", &*job.job), ("stage", &*stage.name)], stage.keys);
+        }
+    }
+    head(&mut text, "stage_bytes", "gauge", "Bytes that a keyed stage keeps.");
+    for job in jobs {
+        for stage in &job.stages {
+            line(&mut text, "stage_bytes", &[("job", &*job.job), ("stage", &*stage.name)], stage.bytes);
         }
     }
     head(&mut text, "sink_rows_total", "counter", "Rows delivered to one sink.");

@@ -1,7 +1,6 @@
-//! Holds a guest's answer against the contract. Nothing that comes back is trusted: what passes here can be read by
-//! the sinks without a further check.
+//! Holds the rows of a guest's answer against the contract. Nothing that comes back is trusted: what passes here can be
+//! read by the sinks without a further check.
 
-use super::instance::Answer;
 use crate::job::{SinkKind, SinkPlan};
 use crate::record::{Column, Kind, Rows};
 use crate::sink::RowLimits;
@@ -40,24 +39,14 @@ impl Shape {
     }
 }
 
-/// `Err` says which promise was broken.
-pub fn check(answer: &Answer, records: usize, shapes: &[Shape]) -> Result<(), String> {
-    if answer.rows.len() != shapes.len() {
-        let (found, wanted) = (answer.rows.len(), shapes.len());
-        return Err(format!("it has rows for {found} sinks, where `describe` names {wanted}"));
-    }
-    if let Some((position, _)) = answer.faults.iter().find(|(position, _)| *position as usize >= records) {
-        return Err(format!("a fault is at position {position}, of {records} records"));
-    }
-    for (rows, shape) in answer.rows.iter().zip(shapes) {
-        check_rows(rows, records, shape).map_err(|broken| format!("sink `{}`: {broken}", shape.name))?;
-    }
-    Ok(())
+/// Rows of a call with so many records, groups or pairs. `Err` says which promise was broken.
+pub(super) fn check_rows(rows: &Rows, items: usize, shape: &Shape) -> Result<(), String> {
+    kept(rows, items, shape).map_err(|broken| format!("sink `{}`: {broken}", shape.name))
 }
 
-fn check_rows(rows: &Rows, records: usize, shape: &Shape) -> Result<(), String> {
-    if !rows.positions.is_sorted() || rows.positions.last().is_some_and(|&last| last as usize >= records) {
-        return Err(format!("the rows' positions descend, or lie beyond the {records} records"));
+fn kept(rows: &Rows, asked: usize, shape: &Shape) -> Result<(), String> {
+    if !rows.positions.is_sorted() || rows.positions.last().is_some_and(|&last| last as usize >= asked) {
+        return Err(format!("the rows' positions descend, or lie beyond the {asked} that were asked"));
     }
     let items = rows.len() * shape.width();
     if rows.cells.len() != items {
@@ -76,7 +65,7 @@ fn check_rows(rows: &Rows, records: usize, shape: &Shape) -> Result<(), String> 
     check_extra(rows, shape)
 }
 
-fn check_column(column: &Column) -> Result<(), String> {
+pub(super) fn check_column(column: &Column) -> Result<(), String> {
     let last = column.ends.last().map_or(0, |&end| end as usize);
     if !column.ends.is_sorted() || last != column.data.len() {
         return Err(format!("`ends` descends, or its last is {last} where `data` has {} bytes", column.data.len()));
@@ -84,7 +73,7 @@ fn check_column(column: &Column) -> Result<(), String> {
     Ok(())
 }
 
-fn check_ascending(name: &str, list: &[u32], below: usize) -> Result<(), String> {
+pub(super) fn check_ascending(name: &str, list: &[u32], below: usize) -> Result<(), String> {
     if !list.is_sorted_by(|a, b| a < b) || list.last().is_some_and(|&last| last as usize >= below) {
         return Err(format!("`{name}` does not ascend, or has a number from {below} on"));
     }
@@ -283,63 +272,58 @@ mod tests {
     }
 
     /// Two rows: `a` with a text and a number, `b` without its number.
-    fn good() -> Answer {
+    fn good() -> Rows {
         let cells = column(&[b"a", b"text", &7u64.to_le_bytes(), b"b", b"more", b""]);
-        let rows = Rows { positions: vec![0, 2], cells, absent: vec![5], ..Rows::default() };
-        Answer { faults: vec![(1, "no".into())], rows: vec![rows] }
+        Rows { positions: vec![0, 2], cells, absent: vec![5], ..Rows::default() }
     }
 
     #[test]
     fn a_good_answer_passes() {
-        assert_eq!(check(&good(), 3, &[shape(false)]), Ok(()));
-        let mut deleted = good();
-        deleted.rows[0] = Rows {
+        assert_eq!(check_rows(&good(), 3, &shape(false)), Ok(()));
+        let deleted = Rows {
             positions: vec![0],
             cells: column(&[b"a", b"", b""]),
             absent: vec![1, 2],
             deleted_rows: vec![0],
             ..Rows::default()
         };
-        assert_eq!(check(&deleted, 3, &[shape(false)]), Ok(()));
+        assert_eq!(check_rows(&deleted, 3, &shape(false)), Ok(()));
         let mut dynamic = good();
         let (names, values) = (column(&[b"f:x"]), column(&[b"1"]));
-        dynamic.rows[0].extra = ExtraCells { rows: vec![1], names, values, kinds: vec![Kind::Text] };
-        assert_eq!(check(&dynamic, 3, &[shape(true)]), Ok(()));
+        dynamic.extra = ExtraCells { rows: vec![1], names, values, kinds: vec![Kind::Text] };
+        assert_eq!(check_rows(&dynamic, 3, &shape(true)), Ok(()));
     }
 
     #[test]
     fn every_broken_promise_is_named() {
-        type Spoil = fn(&mut Answer);
+        type Spoil = fn(&mut Rows);
         let cases: &[(&str, Spoil)] = &[
-            ("rows for 2 sinks", |a| a.rows.push(Rows::default())),
-            ("rows for 0 sinks", |a| a.rows.clear()),
-            ("a fault is at position 3", |a| a.faults.push((3, String::new()))),
-            ("positions descend", |a| a.rows[0].positions = vec![2, 0]),
-            ("positions descend", |a| a.rows[0].positions = vec![0, 3]),
-            ("make 6 items, not 5", |a| a.rows[0].cells.ends.truncate(5)),
-            ("make 3 items, not 6", |a| a.rows[0].positions.truncate(1)),
-            ("`ends` descends", |a| a.rows[0].cells.ends.swap(0, 1)),
-            ("`ends` descends", |a| a.rows[0].cells.data.push(0)),
-            ("`ends` descends", |a| a.rows[0].cells.ends[5] = u32::MAX),
-            ("`absent` does not ascend", |a| a.rows[0].absent = vec![5, 5]),
-            ("`absent` does not ascend", |a| a.rows[0].absent = vec![6]),
-            ("both absent and there", |a| a.rows[0].absent = vec![2]),
-            ("both deleted and there", |a| a.rows[0].deleted = vec![2]),
-            ("absent and deleted at once", |a| a.rows[0].deleted = vec![5]),
-            ("`deleted-rows` does not ascend", |a| a.rows[0].deleted_rows = vec![2]),
-            ("there in a deleted row", |a| a.rows[0].deleted_rows = vec![0]),
-            ("lacks column 0", |a| {
-                a.rows[0].cells = column(&[b"a", b"", &7u64.to_le_bytes(), b"b", b"more", b""]);
-                a.rows[0].absent = vec![1, 5];
+            ("positions descend", |r| r.positions = vec![2, 0]),
+            ("positions descend", |r| r.positions = vec![0, 3]),
+            ("make 6 items, not 5", |r| r.cells.ends.truncate(5)),
+            ("make 3 items, not 6", |r| r.positions.truncate(1)),
+            ("`ends` descends", |r| r.cells.ends.swap(0, 1)),
+            ("`ends` descends", |r| r.cells.data.push(0)),
+            ("`ends` descends", |r| r.cells.ends[5] = u32::MAX),
+            ("`absent` does not ascend", |r| r.absent = vec![5, 5]),
+            ("`absent` does not ascend", |r| r.absent = vec![6]),
+            ("both absent and there", |r| r.absent = vec![2]),
+            ("both deleted and there", |r| r.deleted = vec![2]),
+            ("absent and deleted at once", |r| r.deleted = vec![5]),
+            ("`deleted-rows` does not ascend", |r| r.deleted_rows = vec![2]),
+            ("there in a deleted row", |r| r.deleted_rows = vec![0]),
+            ("lacks column 0", |r| {
+                r.cells = column(&[b"a", b"", &7u64.to_le_bytes(), b"b", b"more", b""]);
+                r.absent = vec![1, 5];
             }),
-            ("0 bytes are no Uint", |a| a.rows[0].absent.clear()),
-            ("are no Text", |a| a.rows[0].cells.data[1] = 0xff),
-            ("undeclared columns", |a| a.rows[0].extra.rows.push(0)),
+            ("0 bytes are no Uint", |r| r.absent.clear()),
+            ("are no Text", |r| r.cells.data[1] = 0xff),
+            ("undeclared columns", |r| r.extra.rows.push(0)),
         ];
         for (words, change) in cases {
-            let mut answer = good();
-            change(&mut answer);
-            let broken = check(&answer, 3, &[shape(false)]).unwrap_err();
+            let mut rows = good();
+            change(&mut rows);
+            let broken = check_rows(&rows, 3, &shape(false)).unwrap_err();
             assert!(broken.contains(words), "{broken:?} lacks {words:?}");
         }
     }

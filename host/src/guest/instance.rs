@@ -1,12 +1,13 @@
 //! One instance of a component: its memory, its limits, its calls.
 
 use super::bindings::streamhost::job::{log as wit_log, types as wit};
+use super::calls::{Finished, Moment, Partials};
+use super::crossing::{answer_out, column_in, column_out, moment_in, raw_job};
 use super::run::Guest;
 use super::{GuestLimits, Loaded, bindings};
-use crate::job::check::{RawColumn, RawJob, RawSink, RawSource};
-use crate::job::{SinkKind, SourceKind};
+use crate::job::check::RawJob;
 use crate::limits;
-use crate::record::{Chunk, Column, ExtraCells, Kind, Rows};
+use crate::record::{Chunk, Column, Keyed, Rows};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
@@ -23,9 +24,14 @@ pub enum GuestFault {
     /// It wanted more memory than it may have.
     #[error("it needs more than {0} of memory (limits.memory)")]
     Memory(String),
-    /// Its answer breaks the contract.
-    #[error("its answer breaks the contract: {0}")]
-    Promise(String),
+    /// It made a key that state cannot keep.
+    #[error("a key of stage `{stage}` has {bytes} bytes, over {max}", max = limits::KEYED_KEY_BYTES_MAX)]
+    Key {
+        /// The stage's name.
+        stage: String,
+        /// The key's length.
+        bytes: usize,
+    },
 }
 
 /// Where the lines go that a guest logs.
@@ -82,6 +88,12 @@ pub struct Answer {
     pub faults: Vec<(u32, String)>,
     /// One for each sink.
     pub rows: Vec<Rows>,
+    /// For keyed stages, at most one for each stage and side.
+    pub keyed: Vec<Keyed>,
+    /// Positions of records that came too late, ascending.
+    pub late: Vec<u32>,
+    /// The largest event time of the partition after these records.
+    pub largest_ms: i64,
 }
 
 /// A living instance. After a fault it is of no more use: drop it.
@@ -134,7 +146,7 @@ impl Instance {
 }
 
 impl Guest for Instance {
-    fn transform(&mut self, stage: u32, chunk: &Chunk, time: Duration) -> Result<Answer, GuestFault> {
+    fn transform(&mut self, stage: u32, moment: Moment, chunk: &Chunk, time: Duration) -> Result<Answer, GuestFault> {
         self.arm(time);
         let records = wit::Records {
             keys: column_in(&chunk.keys),
@@ -143,18 +155,55 @@ impl Guest for Instance {
             absent_keys: &chunk.absent_keys,
             absent_values: &chunk.absent_values,
         };
-        let answer = self.job.streamhost_job_guest().call_transform(&mut self.store, stage, records);
-        match answer {
-            Ok(output) => Ok(Answer {
-                faults: output
-                    .faults
-                    .into_iter()
-                    .map(|f| (f.position, cut(f.reason, limits::REASON_BYTES_MAX)))
-                    .collect(),
-                rows: output.rows.into_iter().map(rows_out).collect(),
+        let guest = self.job.streamhost_job_guest();
+        let answer = guest.call_transform(&mut self.store, stage, moment_in(moment), records);
+        answer.map(answer_out).map_err(|error| self.fault(&error))
+    }
+
+    fn combine(&mut self, stage: u32, partials: &Partials, time: Duration) -> Result<Column, GuestFault> {
+        self.arm(time);
+        let partials = wit::Partials {
+            accumulators: column_in(&partials.accumulators),
+            absent: &partials.absent,
+            group_ends: &partials.group_ends,
+            partials: column_in(&partials.partials),
+        };
+        let answer = self.job.streamhost_job_guest().call_combine(&mut self.store, stage, partials);
+        answer.map(column_out).map_err(|error| self.fault(&error))
+    }
+
+    fn finish(
+        &mut self,
+        stage: u32,
+        moment: Moment,
+        finished: &Finished,
+        time: Duration,
+    ) -> Result<Answer, GuestFault> {
+        self.arm(time);
+        let finished = match finished {
+            Finished::Groups(groups) => wit::Finished::Groups(wit::Groups {
+                keys: column_in(&groups.keys),
+                accumulators: column_in(&groups.accumulators),
+                starts_ms: &groups.starts_ms,
+                ends_ms: &groups.ends_ms,
             }),
-            Err(error) => Err(self.fault(&error)),
-        }
+            Finished::Pairs(pairs) => wit::Finished::Pairs(wit::Pairs {
+                lefts: column_in(&pairs.lefts),
+                rights: column_in(&pairs.rights),
+                absent_rights: &pairs.absent_rights,
+                times_ms: &pairs.times_ms,
+            }),
+        };
+        let guest = self.job.streamhost_job_guest();
+        let answer = guest.call_finish(&mut self.store, stage, moment_in(moment), finished);
+        answer.map(answer_out).map_err(|error| self.fault(&error))
+    }
+
+    fn migrate(&mut self, stage: u32, accumulators: &Column, time: Duration) -> Result<Column, GuestFault> {
+        self.arm(time);
+        let guest = self.job.streamhost_job_guest();
+        let answer = guest.call_migrate(&mut self.store, stage, column_in(accumulators));
+        answer.map(column_out).map_err(|error| self.fault(&error))
     }
 
     /// Lines are counted anew, and those that were left out are said.
@@ -199,73 +248,4 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
         !["panic", "rust_", "__rust", "abort", "core::", "std::", "alloc::"].iter().any(|p| name.contains(p))
     };
     names.filter(own).take(4).map(|name| cut(name.to_string(), 120)).collect()
-}
-
-fn column_in(column: &Column) -> wit::ColumnParam<'_> {
-    wit::ColumnParam { data: &column.data, ends: &column.ends }
-}
-
-fn column_out(column: wit::ColumnResult) -> Column {
-    Column { data: column.data, ends: column.ends }
-}
-
-fn rows_out(rows: wit::Rows) -> Rows {
-    Rows {
-        positions: rows.positions,
-        cells: column_out(rows.cells),
-        absent: rows.absent,
-        deleted: rows.deleted,
-        deleted_rows: rows.deleted_rows,
-        extra: ExtraCells {
-            rows: rows.extra.rows,
-            names: column_out(rows.extra.names),
-            values: column_out(rows.extra.values),
-            kinds: rows.extra.kinds.into_iter().map(kind_out).collect(),
-        },
-    }
-}
-
-fn kind_out(kind: wit::Kind) -> Kind {
-    use wit::Kind as Wit;
-    match kind {
-        Wit::Text => Kind::Text,
-        Wit::Bytes => Kind::Bytes,
-        Wit::Int => Kind::Int,
-        Wit::Uint => Kind::Uint,
-        Wit::Float => Kind::Float,
-        Wit::Bool => Kind::Bool,
-        Wit::Time => Kind::Time,
-    }
-}
-
-fn raw_job(description: wit::Description) -> RawJob {
-    use wit::{SinkKind as WitSink, SourceKind as WitSource};
-    let source = |s: wit::SourceDef| RawSource {
-        kind: match s.kind {
-            WitSource::Kafka => SourceKind::Kafka,
-        },
-        name: s.name,
-    };
-    let sink = |s: wit::SinkDef| RawSink {
-        kind: match s.kind {
-            WitSink::Hbase => SinkKind::Hbase,
-            WitSink::Kafka => SinkKind::Kafka,
-            WitSink::Console => SinkKind::Console,
-        },
-        name: s.name,
-        keyed: s.keyed,
-        dynamic: s.dynamic,
-        columns: s
-            .columns
-            .into_iter()
-            .map(|c| RawColumn { name: c.name, kind: kind_out(c.kind), optional: c.optional })
-            .collect(),
-        exactly_once: s.exactly_once,
-    };
-    RawJob {
-        name: description.name,
-        every_ms: description.every_ms,
-        sources: description.sources.into_iter().map(source).collect(),
-        sinks: description.sinks.into_iter().map(sink).collect(),
-    }
 }

@@ -1,41 +1,69 @@
-//! One worker a core, each with its own long-lived instance. Any lane may run any chunk: answers go back to their
-//! chunk's place, so nothing depends on the number of lanes or on which was faster.
+//! One worker a core, each with its own long-lived instance. Any lane may run any task: answers go back to their
+//! task's place, so nothing depends on the number of lanes or on which was faster.
 
-use super::run::{Budget, ChunkAnswer, Lane, Runnable, Verdicts, VersionFault};
-use crate::record::Chunk;
+use super::calls::Moment;
+use super::group_calls::GuestCalls;
+use super::lane::{Budget, Lane};
+use super::run::{ChunkAnswer, GroupVerdicts, Runnable, Verdicts, VersionFault};
+use crate::record::{Chunk, NO_TIME_MS, Partition};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
+
+/// The times by which a batch's records are judged: those before the batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunTimes {
+    /// The batch's own time.
+    pub batch_ms: i64,
+    /// The job's watermark.
+    pub watermark_ms: i64,
+    /// The largest event time of each partition that has one.
+    pub partitions: BTreeMap<Partition, i64>,
+}
 
 /// The lanes of one job. The caller's thread is one of them.
 pub struct Lanes {
     own: Lane,
     others: Vec<mpsc::Sender<Task>>,
     threads: Vec<JoinHandle<()>>,
+    /// Counts the batches that these lanes ran.
+    batch: u64,
+    budget: Arc<Budget>,
 }
 
 /// Holding the sender says that the lane is still at work, whatever becomes of it.
-type Task = (Arc<BatchRun>, mpsc::Sender<()>);
-type Answers = Vec<Option<Result<ChunkAnswer, VersionFault>>>;
+type Task = (Arc<dyn Work>, mpsc::Sender<()>);
+type Answers<A> = Vec<Option<Result<A, VersionFault>>>;
 
-struct BatchRun {
-    version: Arc<Runnable>,
-    chunks: Vec<Chunk>,
-    verdicts: Verdicts,
-    budget: Budget,
-    next: AtomicUsize,
-    answers: Mutex<Answers>,
+/// What lanes do together.
+trait Work: Send + Sync {
+    /// Does what the other lanes leave.
+    fn share(&self, lane: &mut Lane);
 }
 
-impl BatchRun {
-    fn work(&self, lane: &mut Lane) {
-        lane.begin_batch();
+struct Spread<T, A, F> {
+    batch: u64,
+    tasks: Vec<T>,
+    run: F,
+    next: AtomicUsize,
+    answers: Mutex<Answers<A>>,
+}
+
+impl<T, A, F> Work for Spread<T, A, F>
+where
+    T: Send + Sync,
+    A: Send,
+    F: Fn(&mut Lane, &T) -> Result<A, VersionFault> + Send + Sync,
+{
+    fn share(&self, lane: &mut Lane) {
+        lane.enter(self.batch);
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(chunk) = self.chunks.get(at) else { return };
-            let answer = lane.run(&self.version, chunk, &self.verdicts, &self.budget);
+            let Some(task) = self.tasks.get(at) else { return };
+            let answer = (self.run)(lane, task);
             if answer.is_err() {
-                self.next.store(self.chunks.len(), Ordering::Relaxed); // the batch is lost to this version
+                self.next.store(self.tasks.len(), Ordering::Relaxed); // the batch is lost to this version
             }
             self.answers.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(answer);
         }
@@ -45,14 +73,15 @@ impl BatchRun {
 impl Lanes {
     /// Starts `count` lanes, 1 or more.
     pub fn start(job: &str, count: usize) -> std::io::Result<Self> {
-        let mut lanes = Lanes { own: Lane::default(), others: Vec::new(), threads: Vec::new() };
+        let (others, threads) = (Vec::new(), Vec::new());
+        let mut lanes = Lanes { own: Lane::default(), others, threads, batch: 0, budget: Arc::default() };
         for number in 1..count {
             let (send, tasks) = mpsc::channel::<Task>();
             let work = move || {
                 let mut lane = Lane::default();
-                for (run, busy) in tasks {
-                    run.work(&mut lane);
-                    drop(run); // before `busy`, so that the caller holds the last reference
+                for (work, busy) in tasks {
+                    work.share(&mut lane);
+                    drop(work); // before `busy`, so that the caller holds the last reference
                     drop(busy);
                 }
             };
@@ -62,32 +91,95 @@ impl Lanes {
         Ok(lanes)
     }
 
-    /// Runs a batch's chunks and gives them back with their answers, in order.
+    /// Begins a batch: runs its chunks, which are in the order of their partitions and offsets, and gives them back with
+    /// their answers, in order. A batch without chunks is begun so too.
+    ///
+    /// Where something goes by event time, the chunks of a partition run one after the other, as what is late among a
+    /// chunk's records depends on those before. All others run side by side, and know their partition's largest event
+    /// time of before the batch; the largest of their answers is still that of the partition after it.
     pub fn run(
         &mut self,
         version: &Arc<Runnable>,
         chunks: Vec<Chunk>,
         verdicts: Verdicts,
+        times: &RunTimes,
     ) -> (Vec<Chunk>, Result<Vec<ChunkAnswer>, VersionFault>) {
-        let answers = Mutex::new(chunks.iter().map(|_| None).collect());
-        let helpers = chunks.len().saturating_sub(1).min(self.others.len());
-        let (next, budget) = (AtomicUsize::new(0), Budget::default());
-        let run = Arc::new(BatchRun { version: version.clone(), chunks, verdicts, budget, next, answers });
+        self.batch += 1;
+        self.budget = Arc::default();
+        let (times, budget, runnable) = (times.clone(), self.budget.clone(), version.clone());
+        let run = move |lane: &mut Lane, chunks: &Vec<Chunk>| {
+            let mut answers = Vec::with_capacity(chunks.len());
+            let before = chunks.first().and_then(|chunk| times.partitions.get(&chunk.partition));
+            let mut partition_ms = before.copied().unwrap_or(NO_TIME_MS);
+            for chunk in chunks {
+                let moment = Moment { batch_ms: times.batch_ms, watermark_ms: times.watermark_ms, partition_ms };
+                let answer = lane.run(&runnable, chunk, moment, &verdicts, &budget)?;
+                partition_ms = answer.largest_ms;
+                answers.push(answer);
+            }
+            Ok(answers)
+        };
+        let (tasks, answers) = self.spread(in_tasks(version, chunks), run);
+        let flat = |answers: Vec<Vec<ChunkAnswer>>| answers.into_iter().flatten().collect();
+        (tasks.into_iter().flatten().collect(), answers.map(flat))
+    }
+
+    /// What the keyed stages of the batch that was run last ask of this version. What breaks there counts with what
+    /// broke in [`Lanes::run`]. Groups in `verdicts` are not tried again.
+    pub fn calls(&mut self, version: &Arc<Runnable>, verdicts: GroupVerdicts) -> GuestCalls<'_> {
+        GuestCalls::new(self, version.clone(), verdicts)
+    }
+
+    /// Runs a task on the caller's own lane.
+    pub(super) fn alone<A>(&mut self, run: impl FnOnce(&mut Lane) -> A) -> A {
+        self.own.enter(self.batch);
+        run(&mut self.own)
+    }
+
+    pub(super) fn budget(&self) -> Arc<Budget> {
+        self.budget.clone()
+    }
+
+    /// Runs tasks on all lanes, and gives them back with their answers, in order.
+    pub(super) fn spread<T, A, F>(&mut self, tasks: Vec<T>, run: F) -> (Vec<T>, Result<Vec<A>, VersionFault>)
+    where
+        T: Send + Sync + 'static,
+        A: Send + 'static,
+        F: Fn(&mut Lane, &T) -> Result<A, VersionFault> + Send + Sync + 'static,
+    {
+        let answers = Mutex::new(tasks.iter().map(|_| None).collect());
+        let helpers = tasks.len().saturating_sub(1).min(self.others.len());
+        let work = Arc::new(Spread { batch: self.batch, tasks, run, next: AtomicUsize::new(0), answers });
         let (busy, idle) = mpsc::channel();
         for other in &self.others[..helpers] {
-            other.send((run.clone(), busy.clone())).expect("a lane ends only with its job");
+            other.send((work.clone(), busy.clone())).expect("a lane ends only with its job");
         }
         drop(busy);
-        run.work(&mut self.own);
+        work.share(&mut self.own);
         while idle.recv().is_ok() {} // ends when every lane has let go
-        let Some(run) = Arc::into_inner(run) else { unreachable!("every lane has let go") };
-        let answers = run.answers.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (run.chunks, in_order(answers))
+        let Some(work) = Arc::into_inner(work) else { unreachable!("every lane has let go") };
+        let answers = work.answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (work.tasks, in_order(answers))
     }
 }
 
-/// The first fault, if there is one. Without one every chunk has its answer.
-fn in_order(answers: Answers) -> Result<Vec<ChunkAnswer>, VersionFault> {
+/// Chunks that must run one after the other are one task.
+fn in_tasks(version: &Runnable, chunks: Vec<Chunk>) -> Vec<Vec<Chunk>> {
+    let mut tasks: Vec<Vec<Chunk>> = Vec::new();
+    for chunk in chunks {
+        let follows = |before: &Chunk| before.partition == chunk.partition;
+        match tasks.last_mut() {
+            Some(task) if version.promises().in_order(chunk.partition.source) && task.last().is_some_and(follows) => {
+                task.push(chunk);
+            }
+            _ => tasks.push(vec![chunk]),
+        }
+    }
+    tasks
+}
+
+/// The first fault, if there is one. Without one every task has its answer.
+fn in_order<A>(answers: Answers<A>) -> Result<Vec<A>, VersionFault> {
     let mut all = Vec::with_capacity(answers.len());
     let mut unanswered = false;
     for answer in answers {

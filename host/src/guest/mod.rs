@@ -9,10 +9,18 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
 pub mod answer;
+pub mod calls;
+mod crossing;
 pub mod digest;
+mod group_calls;
+mod groups;
 pub mod instance;
+mod lane;
 pub mod lanes;
+mod promises;
 pub mod run;
+mod slices;
+mod stages;
 pub mod wrap;
 
 pub use instance::{GuestFault, Instance};

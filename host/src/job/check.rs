@@ -1,7 +1,7 @@
 //! From what a component says of itself to a plan that cannot be wrong; all faults are told at once. Pure.
 
 use super::settings::Settings;
-use super::{ColumnPlan, JobPlan, SinkKind, SinkPlan, SourceKind, SourcePlan, names};
+use super::{ColumnPlan, JobPlan, SinkKind, SinkPlan, SourceKind, SourcePlan, StagePlan, check_stages, names};
 use crate::limits;
 use crate::record::Kind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,8 @@ pub struct RawJob {
     pub every_ms: Option<u64>,
     /// Its sources.
     pub sources: Vec<RawSource>,
+    /// Its keyed stages.
+    pub stages: Vec<StagePlan>,
     /// Its sinks.
     pub sinks: Vec<RawSink>,
 }
@@ -25,8 +27,16 @@ pub struct RawJob {
 pub struct RawSource {
     /// Its kind.
     pub kind: SourceKind,
-    /// The topic.
+    /// The topic, address or path.
     pub name: String,
+    /// It feeds tables alone.
+    pub table: bool,
+    /// Its records' event times move the job's watermark.
+    pub timed: bool,
+    /// A file or folder that is read on as it grows.
+    pub follow: bool,
+    /// Records a second of a rate generator.
+    pub rate: u32,
 }
 
 /// A sink as its component describes it, unchecked.
@@ -113,9 +123,9 @@ pub enum JobFault {
         role: &'static str,
         /// What the job calls it.
         name: String,
-        /// `topic` or `table`.
+        /// `topic`, `address`, `path` or `table`.
         what: &'static str,
-        /// The topic or table.
+        /// Which one.
         place: String,
         /// Why it cannot be.
         reason: String,
@@ -129,9 +139,34 @@ pub enum JobFault {
         first: String,
         /// The second one's name.
         second: String,
-        /// The topic or table.
+        /// The topic, address, path or table.
         place: String,
     },
+    /// A generator's rate cannot be.
+    #[error("source `{source_name}` makes {rate} records a second: it may be 1 to {}", limits::RATE_MAX)]
+    Rate {
+        /// The source.
+        source_name: String,
+        /// Its rate.
+        rate: u32,
+    },
+    /// Only files are followed.
+    #[error("source `{source_name}` cannot be followed: only files can")]
+    Follow {
+        /// The source.
+        source_name: String,
+    },
+    /// It never ends, but must.
+    #[error("source `{source_name}` never ends, so that it cannot be {wanted}")]
+    Endless {
+        /// The source.
+        source_name: String,
+        /// What asks for an end.
+        wanted: &'static str,
+    },
+    /// What is wrong with the keyed stages.
+    #[error(transparent)]
+    Stage(#[from] check_stages::StageFault),
     /// A topic is read and written.
     #[error(
         "the job reads topic `{topic}`, and its {writer} go there too, which would never end: set one of them to another topic"
@@ -233,22 +268,45 @@ pub fn check(raw: RawJob, name_override: Option<&str>, settings: &Settings) -> R
     if count > limits::PLACES_MAX {
         return Err(vec![JobFault::TooManyPlaces { count }]); // the rest could fill pages
     }
-    let sources = raw.sources.into_iter().map(|source| source_plan(source, settings)).collect::<Vec<_>>();
+    let sources = raw.sources.into_iter().map(|source| source_plan(source, settings, &mut faults)).collect::<Vec<_>>();
+    let (stages, stage_faults) = check_stages::check(raw.stages, &sources);
+    faults.extend(stage_faults.into_iter().map(JobFault::Stage));
     let sinks = raw.sinks.into_iter().map(|sink| sink_plan(sink, settings, &mut faults)).collect::<Vec<_>>();
-    check_places("source", sources.iter().map(|s| (&*s.name, "topic", &*s.place)), &settings.sources, &mut faults);
-    check_places("sink", sinks.iter().map(|s| (&*s.name, what(s.kind), &*s.place)), &settings.sinks, &mut faults);
+    check_places("source", sources.iter().map(Place::of_source), &settings.sources, &mut faults);
+    check_places("sink", sinks.iter().map(Place::of_sink), &settings.sinks, &mut faults);
     for sink in &sinks {
         if sink.kind == SinkKind::Console && settings.sinks.contains_key(&sink.name) {
             faults.push(JobFault::NoPlaceToSet { name: sink.name.clone() });
         }
     }
     check_ways(&name, &sources, &sinks, settings, &mut faults);
-    if faults.is_empty() { Ok(JobPlan { name, every, sources, sinks }) } else { Err(faults) }
+    if faults.is_empty() { Ok(JobPlan { name, every, sources, stages, sinks }) } else { Err(faults) }
 }
 
-fn source_plan(raw: RawSource, settings: &Settings) -> SourcePlan {
+fn source_plan(raw: RawSource, settings: &Settings, faults: &mut Vec<JobFault>) -> SourcePlan {
     let place = settings.sources.get(&raw.name).unwrap_or(&raw.name).clone();
-    SourcePlan { kind: raw.kind, name: raw.name, place }
+    let source_name = || raw.name.clone();
+    if raw.kind == SourceKind::Rate && !(1..=limits::RATE_MAX).contains(&raw.rate) {
+        faults.push(JobFault::Rate { source_name: source_name(), rate: raw.rate });
+    }
+    if raw.kind != SourceKind::File && raw.follow {
+        faults.push(JobFault::Follow { source_name: source_name() });
+    }
+    if matches!(raw.kind, SourceKind::Rate | SourceKind::Socket) && raw.table {
+        faults.push(JobFault::Endless { source_name: source_name(), wanted: "read as a table" });
+    }
+    if raw.kind == SourceKind::Rate && settings.until_end {
+        faults.push(JobFault::Endless { source_name: source_name(), wanted: "read until its end (until=end)" });
+    }
+    SourcePlan {
+        kind: raw.kind,
+        place,
+        table: raw.table,
+        timed: raw.timed && !raw.table, // a table at rest would hold the watermark back
+        follow: raw.follow,
+        rate: if raw.kind == SourceKind::Rate { raw.rate } else { 0 },
+        name: raw.name,
+    }
 }
 
 fn sink_plan(raw: RawSink, settings: &Settings, faults: &mut Vec<JobFault>) -> SinkPlan {
@@ -301,26 +359,55 @@ fn check_columns(raw: &RawSink, faults: &mut Vec<JobFault>) {
     }
 }
 
-/// What a sink's place is called; empty where there is none.
-fn what(kind: SinkKind) -> &'static str {
-    match kind {
-        SinkKind::Hbase => "table",
-        SinkKind::Kafka => "topic",
-        SinkKind::Console => "",
+/// Where a source or sink is, and what may be said of that.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    name: &'a str,
+    name_rule: fn(&str) -> Result<(), String>,
+    /// What the place is called; empty where there is none.
+    what: &'static str,
+    place: &'a str,
+    place_rule: fn(&str) -> Result<(), String>,
+    /// What no other source, or no other sink, may have: a job's positions are kept by its sources' places alone.
+    unique: (&'static str, &'a str),
+}
+
+impl<'a> Place<'a> {
+    fn of_source(source: &'a SourcePlan) -> Self {
+        let (what, place_rule): (_, fn(&str) -> _) = match source.kind {
+            SourceKind::Kafka => ("topic", names::topic),
+            SourceKind::Socket => ("address", names::address),
+            SourceKind::File => ("path", names::path),
+            SourceKind::Rate => ("generator", names::place),
+        };
+        let name_rule = if source.kind == SourceKind::File { names::path } else { names::place };
+        Place { name: &source.name, name_rule, what, place: &source.place, place_rule, unique: ("", &source.place) }
+    }
+
+    fn of_sink(sink: &'a SinkPlan) -> Self {
+        let (what, place_rule): (_, fn(&str) -> _) = match sink.kind {
+            SinkKind::Hbase => ("table", names::table),
+            SinkKind::Kafka => ("topic", names::topic),
+            SinkKind::Console => ("", names::place),
+        };
+        let unique = (what, if what.is_empty() { &*sink.name } else { &*sink.place });
+        Place { name: &sink.name, name_rule: names::place, what, place: &sink.place, place_rule, unique }
     }
 }
 
-/// Names and places of all sources or of all sinks: (name, what its place is, place).
+/// Names and places of all sources or of all sinks.
 fn check_places<'a>(
     role: &'static str,
-    all: impl Iterator<Item = (&'a str, &'static str, &'a str)> + Clone,
+    all: impl Iterator<Item = Place<'a>>,
     set: &BTreeMap<String, String>,
     faults: &mut Vec<JobFault>,
 ) {
     let mut by_name = BTreeSet::new();
     let mut by_place = BTreeMap::new();
-    for (name, what, place) in all.clone() {
-        if let Err(reason) = names::place(name) {
+    let mut count = 0;
+    for Place { name, name_rule, what, place, place_rule, unique } in all {
+        count += 1;
+        if let Err(reason) = name_rule(name) {
             faults.push(JobFault::PlaceName { role, name: name.to_owned(), reason });
             continue; // its place is judged once its name can be said
         }
@@ -328,20 +415,15 @@ fn check_places<'a>(
             faults.push(JobFault::NameTwice { role, name: name.to_owned() });
             continue;
         }
-        let judged = match what {
-            "table" => names::table(place),
-            "topic" => names::topic(place),
-            _ => continue,
-        };
-        if let Err(reason) = judged {
+        if let Err(reason) = place_rule(place).or_else(|reason| if what.is_empty() { Ok(()) } else { Err(reason) }) {
             let (name, place) = (name.to_owned(), place.to_owned());
             faults.push(JobFault::Place { role, name, what, place, reason });
-        } else if let Some(first) = by_place.insert((what, place), name) {
+        } else if let Some(first) = by_place.insert(unique, name) {
             let (first, second, place) = (first.to_owned(), name.to_owned(), place.to_owned());
             faults.push(JobFault::PlaceTwice { role, first, second, place });
         }
     }
-    if all.clone().next().is_none() {
+    if count == 0 {
         faults.push(JobFault::NoPlace { role });
     }
     for name in set.keys().filter(|name| !by_name.contains(name.as_str())) {
@@ -353,7 +435,9 @@ fn check_places<'a>(
 
 /// Where the job's topics and groups would run into each other.
 fn check_ways(job: &str, sources: &[SourcePlan], sinks: &[SinkPlan], settings: &Settings, faults: &mut Vec<JobFault>) {
-    let reads = |topic: &str| sources.iter().any(|source| source.place == topic);
+    let topics = sources.iter().filter(|source| source.kind == SourceKind::Kafka);
+    let topics: BTreeSet<&str> = topics.map(|source| source.place.as_str()).collect();
+    let reads = |topic: &str| topics.contains(topic);
     let letters = settings.dead_letter_topic(job);
     for sink in sinks.iter().filter(|sink| sink.kind == SinkKind::Kafka) {
         if reads(&sink.place) {

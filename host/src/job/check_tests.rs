@@ -17,7 +17,12 @@ fn sink(kind: SinkKind, name: &str, columns: &[&str]) -> RawSink {
 }
 
 fn source(name: &str) -> RawSource {
-    RawSource { kind: SourceKind::Kafka, name: name.to_owned() }
+    of_kind(SourceKind::Kafka, name)
+}
+
+fn of_kind(kind: SourceKind, name: &str) -> RawSource {
+    let rate = u32::from(kind == SourceKind::Rate);
+    RawSource { kind, name: name.to_owned(), table: false, timed: true, follow: false, rate }
 }
 
 fn clicks() -> RawJob {
@@ -25,6 +30,7 @@ fn clicks() -> RawJob {
         name: "clicks".to_owned(),
         every_ms: Some(10_000),
         sources: vec![source("clicks")],
+        stages: vec![],
         sinks: vec![sink(SinkKind::Hbase, "clicks", &["f:a", "f:b"])],
     }
 }
@@ -57,6 +63,16 @@ fn what_may_be_is_let_through() {
         raw(vec![sink(SinkKind::Console, "rows", &["a", "b"]), sink(SinkKind::Hbase, "t", &["f:q"])]),
         raw(vec![RawSink { exactly_once: true, keyed: true, ..sink(SinkKind::Kafka, "out", &["a"]) }]),
         raw(vec![RawSink { dynamic: true, ..sink(SinkKind::Hbase, "t", &[]) }]),
+        RawJob {
+            sources: vec![
+                of_kind(SourceKind::Socket, "localhost:9999"),
+                RawSource { follow: true, ..of_kind(SourceKind::File, "data/of day=1/*.csv") },
+                of_kind(SourceKind::Rate, "rate"),
+                RawSource { rate: 1_000_000, ..of_kind(SourceKind::Rate, "other") },
+                source("t"),
+            ],
+            ..clicks()
+        },
         raw(vec![sink(SinkKind::Hbase, "a", &["f:a"]), sink(SinkKind::Kafka, "b", &["f:a"])]),
         RawJob { every_ms: None, ..clicks() },
         RawJob { every_ms: Some(86_400_000), ..clicks() },
@@ -81,6 +97,18 @@ fn each_fault_is_found_and_says_what() {
         (|j| j.sinks.push(sink(SinkKind::Console, "clicks", &["a"])), "two sinks are called `clicks`"),
         (|j| j.sources[0].name = "a b".to_owned(), "source name `a b`"),
         (|j| j.sources[0].name = "a:b".to_owned(), "no topic `a:b`"),
+        (
+            |j| j.sources[0] = of_kind(SourceKind::Socket, "localhost"),
+            "no address `localhost`: an address is `host:port`",
+        ),
+        (|j| j.sources[0] = of_kind(SourceKind::Socket, "h:99999"), "its port `99999`"),
+        (|j| j.sources[0] = of_kind(SourceKind::File, ""), "source name ``"),
+        (|j| j.sources[0] = of_kind(SourceKind::File, "a\tb"), "control characters"),
+        (|j| j.sources[0] = of_kind(SourceKind::Rate, "a b"), "source name `a b`"),
+        (|j| j.sources[0] = RawSource { rate: 0, ..of_kind(SourceKind::Rate, "r") }, "0 records a second"),
+        (|j| j.sources[0] = RawSource { rate: 1_000_001, ..of_kind(SourceKind::Rate, "r") }, "1 to 1000000"),
+        (|j| j.sources[0].follow = true, "cannot be followed"),
+        (|j| j.sources.push(of_kind(SourceKind::File, "clicks")), "two sources are called `clicks`"),
         (|j| j.sinks[0].name = "a:b:c".to_owned(), "no table `a:b:c`"),
         (|j| j.sinks[0].columns[0].name = "fa".to_owned(), "column `fa`: an HBase column is `family:qualifier`"),
         (|j| j.sinks[0].columns[0].name = String::new(), "column ``: it is empty"),
@@ -129,6 +157,41 @@ fn settings_that_do_not_fit_the_job_are_faults() {
 }
 
 #[test]
+fn a_source_can_be_set_to_another_place_of_its_kind() {
+    let raw = RawJob {
+        sources: vec![of_kind(SourceKind::Socket, "localhost:1"), of_kind(SourceKind::File, "in")],
+        ..clicks()
+    };
+    let plan =
+        check(raw.clone(), None, &with(&[("source.localhost:1", "[::1]:2"), ("source.in", "a b/c")])).expect("good");
+    assert_eq!((plan.sources[0].place.as_str(), plan.sources[1].place.as_str()), ("[::1]:2", "a b/c"));
+    let faults = check(raw.clone(), None, &with(&[("source.localhost:1", "clicks")])).expect_err("no address");
+    assert!(in_words(&faults).contains("name another with --set source.localhost:1=…"), "{}", in_words(&faults));
+    let faults =
+        check(raw, None, &with(&[("source.localhost:1", "h:1"), ("source.in", "h:1")])).expect_err("one place");
+    assert!(in_words(&faults).contains("both are `h:1`"), "positions are kept by place: {}", in_words(&faults));
+}
+
+#[test]
+fn what_must_end_is_no_generator() {
+    let raw = RawJob { sources: vec![of_kind(SourceKind::Rate, "r"), source("t")], ..clicks() };
+    assert!(check(raw.clone(), None, &with(&[])).is_ok());
+    let faults = check(raw, None, &with(&[("until", "end")])).expect_err("it never ends");
+    assert!(faults.len() == 1 && in_words(&faults).contains("source `r` never ends"), "{}", in_words(&faults));
+    assert!(check(clicks(), None, &with(&[("until", "end")])).is_ok());
+}
+
+#[test]
+fn a_topic_that_is_written_may_have_the_name_of_a_file_that_is_read() {
+    let raw = RawJob {
+        sources: vec![of_kind(SourceKind::File, "out")],
+        sinks: vec![sink(SinkKind::Kafka, "out", &["a"])],
+        ..clicks()
+    };
+    assert_eq!(check(raw, None, &with(&[])).map(|_| ()), Ok(()));
+}
+
+#[test]
 fn two_sources_cannot_be_set_to_one_topic() {
     let raw = RawJob { sources: vec![source("a"), source("b")], ..clicks() };
     assert!(check(raw.clone(), None, &with(&[])).is_ok());
@@ -144,6 +207,7 @@ fn all_faults_are_told_at_once() {
     let raw = RawJob {
         name: "X".to_owned(),
         sources: vec![],
+        stages: vec![],
         sinks: vec![sink(SinkKind::Hbase, "t", &["a", "b"])],
         every_ms: None,
     };

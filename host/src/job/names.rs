@@ -71,6 +71,46 @@ pub fn place(name: &str) -> Result<(), String> {
     }
 }
 
+/// The name of a file source as a job calls it: its path.
+pub fn path(name: &str) -> Result<(), String> {
+    match name {
+        "" => Err("it is empty".to_owned()),
+        _ if name.len() > limits::PLACE_BYTES_MAX => {
+            Err(format!("it has {} bytes, of {} at most", name.len(), limits::PLACE_BYTES_MAX))
+        }
+        _ if name.chars().any(char::is_control) => Err("it has control characters".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// A place in the network, `host:port`.
+pub fn address(name: &str) -> Result<(), String> {
+    let shape = || "an address is `host:port`".to_owned();
+    let (host, port) = name.rsplit_once(':').ok_or_else(shape)?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match port.parse::<u16>() {
+        Ok(0) | Err(_) => return Err(format!("its port `{port}` is no number from 1 to 65535")),
+        Ok(_) if host.is_empty() || host.len() > 255 => return Err(shape()),
+        Ok(_) => {}
+    }
+    match bare {
+        Some(bare) if bare.parse::<std::net::Ipv6Addr>().is_ok() => Ok(()),
+        None if host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) => Ok(()),
+        _ => Err("its host is a name, or an address such as `127.0.0.1` or `[::1]`".to_owned()),
+    }
+}
+
+/// A keyed stage's name: ASCII letters, digits, `-`, `_` and `.`; 1 to 64 of them.
+pub fn stage(name: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match name {
+        "" => Err("it is empty".to_owned()),
+        _ if name.len() > 64 => Err(format!("it has {} bytes, of 64 at most", name.len())),
+        _ if !name.chars().all(fits) => Err("only ASCII letters, digits, `-`, `_` and `.` may be in it".to_owned()),
+        _ => Ok(()),
+    }
+}
+
 /// A field's name.
 pub fn field(name: &str) -> Result<(), String> {
     match name {
@@ -121,12 +161,19 @@ mod tests {
     fn names_are_judged_as_the_servers_do() {
         type Rule = fn(&str) -> Result<(), String>;
         let long = "x".repeat(300);
-        let cases: [(Rule, &[&str], &[&str]); 6] = [
+        let cases: [(Rule, &[&str], &[&str]); 9] = [
             (job, &["a", "clicks-2", "a_b", "0"], &["", "Clicks", "a b", "a.b", "ä", &long]),
             (topic, &["a", "A.b_c-9", "..."], &["", ".", "..", "a b", "a/b", "a:b", "ü", &long]),
             (table, &["t", "ns:t", "a.b-c", "_t"], &["", ":t", "ns:", "n-s:t", ".t", "-t", "a:b:c", "a b", &long]),
             (group, &["streamhost.clicks", "my group"], &["", "  ", "a\nb", &long]),
             (place, &["clicks", "ns:t"], &["", "a b", "a=b", "a\tb", &long]),
+            (path, &["a b/dt=1/x.csv", "ü"], &["", "a\nb", &"x".repeat(5000)]),
+            (
+                address,
+                &["localhost:9999", "10.0.0.1:1", "[::1]:80", "a-b.c_d:65535"],
+                &["", "localhost", "localhost:", ":1", "h:0", "h:65536", "h:-1", "::1:80", "[x]:80", "a b:1", "h/x:1"],
+            ),
+            (stage, &["count", "left_join", "Visits-2.b"], &["", "a b", "a:b", "ä", &"x".repeat(65)]),
             (hbase_column, &["f:q", "f:a:b"], &["", "f:", "f", ":q", ".f:q", "a/b:q", "f:q\n"]),
         ];
         for (rule, good, bad) in cases {

@@ -58,7 +58,7 @@ impl JobLimits {
 pub struct Settings {
     /// The batch interval, if not the job's own; zero: as soon as the pipeline is free.
     pub every: Option<Duration>,
-    /// For sources by name, the topic to read instead.
+    /// For sources by name, the topic, address or path to read instead.
     pub sources: BTreeMap<String, String>,
     /// For sinks by name, the table or topic to write instead.
     pub sinks: BTreeMap<String, String>,
@@ -66,6 +66,12 @@ pub struct Settings {
     pub dead_letters: Option<String>,
     /// Where a new job begins to read.
     pub start: Start,
+    /// Topics and followed files are read to the ends that they have at the job's start, connections until their peers
+    /// close them; then the job is finished.
+    pub until_end: bool,
+    /// How long a partition of a timed source may have been silent at its end before it no longer holds the watermark
+    /// back; zero: it always does.
+    pub idle: Duration,
     /// What happens to a record that is refused.
     pub on_error: OnError,
     /// The consumer group that shows progress to monitors, if not the usual one.
@@ -98,16 +104,18 @@ pub enum SettingFault {
 }
 
 /// The settings whose keys are fixed; `source.NAME` and `sink.NAME` come beside them.
-pub const KEYS: [&str; 9] = [
+pub const KEYS: [&str; 11] = [
     "dead-letters",
     "every",
     "group",
+    "idle",
     "limits.batch-bytes",
     "limits.batch-records",
     "limits.memory",
     "limits.time",
     "on-error",
     "start",
+    "until",
 ];
 
 fn meant(nearest: &Option<String>) -> String {
@@ -126,6 +134,8 @@ impl Settings {
             sinks: BTreeMap::new(),
             dead_letters: None,
             start: Start::Earliest,
+            until_end: false,
+            idle: limits::IDLE_TIME,
             on_error: OnError::default(),
             group: None,
             limits: defaults,
@@ -154,6 +164,8 @@ impl Settings {
             "dead-letters" => self.dead_letters = Some(named(value, names::topic)?),
             "group" => self.group = Some(named(value, names::group)?),
             "start" => self.start = start(value)?,
+            "until" => self.until_end = until(value)?,
+            "idle" => self.idle = idle(value)?,
             "on-error" => self.on_error = on_error(value)?,
             "limits.memory" => {
                 self.limits.memory_bytes =
@@ -163,15 +175,16 @@ impl Settings {
             "limits.batch-records" => self.limits.batch_records = count(value, limits::BATCH_RECORDS_MAX)?,
             "limits.batch-bytes" => self.limits.batch_bytes = bytes(value, 1, limits::BATCH_BYTES_MAX)?,
             _ => {
-                let (places, name) = match key.split_once('.') {
-                    Some(("source", name)) => (&mut self.sources, name),
-                    Some(("sink", name)) => (&mut self.sinks, name),
+                // What a source's place may be depends on its kind, which `job::check` knows.
+                let (places, name, rule): (_, _, fn(&str) -> _) = match key.split_once('.') {
+                    Some(("source", name)) => (&mut self.sources, name, names::path),
+                    Some(("sink", name)) => (&mut self.sinks, name, names::place),
                     _ => return Err(Refused::Key),
                 };
                 if name.is_empty() {
                     return Err(Refused::Value("the name after the dot is missing".to_owned()));
                 }
-                places.insert(name.to_owned(), named(value, names::place)?);
+                places.insert(name.to_owned(), named(value, rule)?);
             }
         }
         Ok(())
@@ -268,6 +281,25 @@ fn duration(value: &str) -> Result<Duration, String> {
     }
     humantime::parse_duration(value)
         .map_err(|_| "a duration is a number and a unit, such as `10s` or `250ms`".to_owned())
+}
+
+fn until(value: &str) -> Result<bool, String> {
+    match value {
+        "end" => Ok(true),
+        _ => Err("it can only be `end`; without it, topics are read for ever".to_owned()),
+    }
+}
+
+/// How long a partition may be silent: a duration, or 0.
+fn idle(value: &str) -> Result<Duration, String> {
+    if value == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let idle = duration(value)?;
+    if idle > limits::STAGE_TIME_MAX {
+        return Err(format!("it is {} at most", humantime::format_duration(limits::STAGE_TIME_MAX)));
+    }
+    Ok(idle)
 }
 
 fn on_error(value: &str) -> Result<OnError, String> {

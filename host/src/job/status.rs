@@ -16,6 +16,8 @@ pub enum JobState {
     Retrying,
     /// It cannot go on by itself; `last_error` says why and how to mend it.
     Stopped,
+    /// Every source has ended, and all is delivered.
+    Finished,
 }
 
 /// What a job waits for.
@@ -53,6 +55,17 @@ pub struct SinkStatus {
     pub rows: u64,
 }
 
+/// A keyed stage in a status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageStatus {
+    /// The name under which it keeps its state.
+    pub name: String,
+    /// Entries that it keeps.
+    pub keys: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
 /// The limits that a job runs under.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitStatus {
@@ -67,7 +80,7 @@ pub struct LimitStatus {
 }
 
 /// A job's status. Counts are of durable batches alone, and survive restarts:
-/// `records_in = dropped + dead-lettered + records that made rows`.
+/// `records_in = dropped + late + dead-lettered + records that made rows or went to a keyed stage`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobStatus {
     /// Its name.
@@ -88,6 +101,8 @@ pub struct JobStatus {
     pub dead_letters: u64,
     /// Records that the author filtered away.
     pub dropped: u64,
+    /// Records that came too late for a window or join.
+    pub late: u64,
     /// Batches that are durable.
     pub batches: u64,
     /// Records behind the ends of all partitions; none while that is not known.
@@ -108,6 +123,10 @@ pub struct JobStatus {
     pub lanes: usize,
     /// Where it reads.
     pub sources: Vec<SourceStatus>,
+    /// Its keyed stages.
+    pub stages: Vec<StageStatus>,
+    /// Up to where event time is complete, RFC 3339; none while some partition has had no record, or without windows.
+    pub watermark: Option<String>,
     /// Where it writes.
     pub sinks: Vec<SinkStatus>,
     /// Its limits.

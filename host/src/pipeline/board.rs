@@ -1,8 +1,9 @@
 //! What a pipeline tells of itself, and how it is asked to stop.
 
-use crate::checkpoint::{Ledger, TopicOffsets, Totals};
+use crate::checkpoint::{Ledger, Times, TopicOffsets, Totals};
 use crate::clock;
 use crate::limits;
+use crate::state::Stages;
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,6 +38,12 @@ pub struct Facts {
     pub last_error: Option<String>,
     /// The deployment of the last durable batch.
     pub deployment: u64,
+    /// What is known of time.
+    pub times: Times,
+    /// What the keyed stages keep.
+    pub stages: Stages,
+    /// Every source has ended, and all is delivered.
+    pub finished: bool,
 }
 
 impl Facts {
@@ -76,6 +83,11 @@ impl Board {
         facts
     }
 
+    /// The last durable batch.
+    pub fn durable(&self) -> u64 {
+        self.lock().batches
+    }
+
     /// Notes that `who` begins a delivery.
     pub fn starts_on(&self, who: &str) {
         self.lock().under_way.insert(who.to_string(), clock::now_ms());
@@ -94,6 +106,9 @@ impl Board {
         facts.reached = ledger.reached.clone();
         facts.incarnation = ledger.incarnation;
         facts.deployment = ledger.deployment;
+        facts.times = ledger.times.clone();
+        facts.stages = ledger.stages.clone();
+        facts.finished = ledger.finished;
     }
 
     /// Notes the partitions' ends.

@@ -50,9 +50,7 @@ impl Sinks {
                 tasks.into_iter().map(|task| scope.spawn(move || task.run(plan, spans, version, board))).collect();
             let mut end = last.run(plan, spans, version, board);
             for other in others {
-                let other =
-                    other.join().unwrap_or_else(|_| Err(Ended::Failed("a sink died: a mistake of the host's".into())));
-                end = end.and(other);
+                end = end.and(other.join().unwrap_or_else(|_| Err(Ended::died("a sink"))));
             }
             end
         })

@@ -18,9 +18,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+pub(crate) mod adopt;
 pub mod board;
 mod committer;
 mod deliver;
+mod due;
+mod execute;
 mod outcome;
 mod recovery;
 mod runner;
@@ -66,10 +69,16 @@ impl Active {
     }
 
     /// Whether a running pipeline can go over from this deployment to the other at a batch boundary: the same sources
-    /// and sinks in the same places, and the same group and dead letters. Columns may differ.
+    /// and sinks in the same places, the same state, and the same group and dead letters. Columns may differ.
     pub fn fits(&self, other: &Active) -> bool {
         let place = |sink: &SinkPlan| (sink.kind, sink.name.clone(), sink.place.clone(), sink.exactly_once);
+        let state = |plan: &JobPlan| {
+            let kept = plan.stages.iter().filter(|stage| stage.keeps_state());
+            kept.map(|stage| (stage.name.clone(), stage.fingerprint())).collect::<BTreeSet<_>>()
+        };
         self.plan.sources == other.plan.sources
+            && state(&self.plan) == state(&other.plan)
+            && self.settings.until_end == other.settings.until_end
             && self.plan.sinks.iter().map(place).eq(other.plan.sinks.iter().map(place))
             && self.group == other.group
             && self.dead_letter_topic == other.dead_letter_topic
@@ -123,6 +132,8 @@ pub struct Parts {
     pub lanes: usize,
     /// End once the plans of before are delivered.
     pub replay_only: bool,
+    /// Go on after records that are gone, as the user asked.
+    pub skip_lost: bool,
 }
 
 /// How a pipeline came to its end.
@@ -130,6 +141,8 @@ pub struct Parts {
 pub enum Ended {
     /// It was asked to, or its replay is done.
     Stopped,
+    /// Every source has ended, and all is delivered.
+    Finished,
     /// It cannot go on; the reason says how to mend it.
     Failed(String),
     /// The version is at fault; another one may go on where this one stood.
@@ -141,6 +154,12 @@ pub enum Ended {
         /// The job's policy is to stop at a failed record: going back would not be what the user asked for.
         by_policy: bool,
     },
+}
+
+impl Ended {
+    fn died(who: &str) -> Ended {
+        Ended::Failed(format!("{who} died: a mistake of the host's, see its log"))
+    }
 }
 
 /// A running pipeline.
@@ -161,8 +180,7 @@ impl Pipeline {
         let told = board.clone();
         let run = move || {
             let end = catch_unwind(AssertUnwindSafe(|| runner::run(parts, &told)));
-            let end =
-                end.unwrap_or_else(|_| Ended::Failed("the pipeline died: a mistake of the host's, see its log".into()));
+            let end = end.unwrap_or_else(|_| Ended::died("the pipeline"));
             ended(&end);
             end
         };
@@ -178,9 +196,7 @@ impl Pipeline {
 
     /// Waits for its end.
     pub fn join(self) -> Ended {
-        self.thread
-            .join()
-            .unwrap_or_else(|_| Ended::Failed("the pipeline died: a mistake of the host's, see its log".into()))
+        self.thread.join().unwrap_or_else(|_| Ended::died("the pipeline"))
     }
 
     /// It has ended by itself.

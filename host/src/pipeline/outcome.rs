@@ -2,61 +2,115 @@
 
 use super::Active;
 use crate::batch::Cut;
-use crate::checkpoint::{SetAside, TopicSpans, Totals, by_topic};
+use crate::checkpoint::{GroupAside, SetAside, Times, TopicSpans, Totals, by_topic};
 use crate::guest::digest::RowDigest;
 use crate::guest::run::{ChunkAnswer, VersionFault};
 use crate::job::settings::OnError;
-use crate::record::{Chunk, DeadLetter, Rows, Spans};
+use crate::keyed;
+use crate::record::{BatchNumber, Chunk, DeadLetter, Rows, Spans};
+use crate::state::{Delta, Stages};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A batch that was run.
 pub(super) struct Outcome {
     pub(super) active: Arc<Active>,
+    pub(super) batch: BatchNumber,
     pub(super) spans: Spans,
     pub(super) topic_spans: TopicSpans,
-    /// For each sink its rows, by partition and offset of their records.
+    /// For each sink its rows: by partition and offset of their records, then those of the keyed stages.
     pub(super) rows: Vec<Vec<Rows>>,
     pub(super) letters: Vec<DeadLetter>,
     pub(super) set_aside: Vec<SetAside>,
+    pub(super) groups_aside: Vec<GroupAside>,
     /// By the sink's name.
     pub(super) digests: BTreeMap<String, String>,
     pub(super) counts: Totals,
-}
-
-/// Puts the chunks' answers together, as the job's policy for failed records says.
-pub(super) fn outcome(active: Arc<Active>, cut: Cut, answers: Vec<ChunkAnswer>) -> Result<Outcome, VersionFault> {
-    let topics = active.topics();
-    let sinks = active.plan.sinks.len();
-    let mut all = Outcome {
-        spans: cut.spans,
-        topic_spans: TopicSpans::new(),
-        rows: vec![Vec::new(); sinks],
-        letters: Vec::new(),
-        set_aside: Vec::new(),
-        digests: BTreeMap::new(),
-        counts: Totals::default(),
-        active,
-    };
-    all.topic_spans = by_topic(&topics, &all.spans);
-    all.counts.records_in = all.spans.values().map(|span| span.records).sum();
-    for (chunk, answer) in cut.chunks.iter().zip(answers) {
-        all.counts.dropped += answer.dropped;
-        all.faults(chunk, &answer, &topics)?;
-        for (sink, rows) in answer.rows.into_iter().enumerate() {
-            all.rows[sink].extend(rows);
-        }
-    }
-    for (sink, rows) in all.active.plan.sinks.iter().zip(&all.rows) {
-        let mut digest = RowDigest::default();
-        rows.iter().for_each(|rows| digest.add(rows));
-        all.digests.insert(sink.name.clone(), digest.finish());
-        all.counts.rows.insert(sink.name.clone(), rows.iter().map(|rows| rows.len() as u64).sum());
-    }
-    Ok(all)
+    pub(super) times: Times,
+    /// What it changed in the stages' state, and where that is afterwards.
+    pub(super) delta: Arc<Delta>,
+    pub(super) stages: Stages,
+    /// Records of sources that cannot be read twice.
+    pub(super) kept: Vec<Chunk>,
+    /// Every source has ended with it.
+    pub(super) finished: bool,
 }
 
 impl Outcome {
+    /// An outcome without rows yet.
+    pub(super) fn begin(active: Arc<Active>, batch: BatchNumber, spans: Spans) -> Outcome {
+        let counts = Totals { records_in: spans.values().map(|span| span.records).sum(), ..Totals::default() };
+        Outcome {
+            batch,
+            topic_spans: by_topic(&active.topics(), &spans),
+            rows: vec![Vec::new(); active.plan.sinks.len()],
+            spans,
+            active,
+            counts,
+            letters: Vec::new(),
+            set_aside: Vec::new(),
+            groups_aside: Vec::new(),
+            digests: BTreeMap::new(),
+            times: Times::default(),
+            delta: Arc::default(),
+            stages: Stages::new(),
+            kept: Vec::new(),
+            finished: false,
+        }
+    }
+
+    /// Takes what the lanes answered for `cut`'s chunks, as the job's policy for failed records says.
+    pub(super) fn take_answers(&mut self, cut: &Cut, answers: Vec<ChunkAnswer>) -> Result<(), VersionFault> {
+        let topics = self.active.topics();
+        for (chunk, answer) in cut.chunks.iter().zip(answers) {
+            self.counts.dropped += answer.dropped;
+            self.counts.late += answer.late;
+            self.faults(chunk, &answer, &topics)?;
+            for (sink, rows) in answer.rows.into_iter().enumerate() {
+                self.rows[sink].extend(rows);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what the keyed stages made.
+    pub(super) fn take_keyed(&mut self, made: keyed::Made) -> Result<(), VersionFault> {
+        self.counts.late += made.late;
+        for (sink, rows) in made.rows.into_iter().enumerate() {
+            self.rows[sink].extend(rows);
+        }
+        for letter in made.letters {
+            match self.active.settings.on_error {
+                OnError::DeadLetter => self.letters.push(DeadLetter {
+                    origin: None,
+                    stage: letter.stage,
+                    reason: letter.reason,
+                    time_ms: letter.time_ms,
+                    key: Some(letter.key),
+                    value: Some(letter.value),
+                }),
+                OnError::Skip => self.counts.skipped += 1,
+                OnError::Stop => {
+                    let (stage, key) = (letter.stage, letter.key.escape_ascii().to_string());
+                    return Err(VersionFault::Stop(format!("stage `{stage}`, key `{key}`: {}", letter.reason)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts and digests what it has.
+    pub(super) fn close(mut self) -> Outcome {
+        self.counts.dead_letters = self.letters.len() as u64;
+        for (sink, rows) in self.active.plan.sinks.iter().zip(&self.rows) {
+            let mut digest = RowDigest::default();
+            rows.iter().for_each(|rows| digest.add(rows));
+            self.digests.insert(sink.name.clone(), digest.finish());
+            self.counts.rows.insert(sink.name.clone(), rows.iter().map(|rows| rows.len() as u64).sum());
+        }
+        self
+    }
+
     fn faults(&mut self, chunk: &Chunk, answer: &ChunkAnswer, topics: &[String]) -> Result<(), VersionFault> {
         let source = usize::from(chunk.partition.source);
         let (topic, stage) = (&topics[source], &self.active.plan.sources[source].name);
@@ -68,8 +122,7 @@ impl Outcome {
             }
             match self.active.settings.on_error {
                 OnError::DeadLetter => self.letters.push(DeadLetter {
-                    partition: chunk.partition,
-                    offset: record.offset,
+                    origin: Some((chunk.partition, record.offset)),
                     stage: stage.clone(),
                     reason: fault.reason.clone(),
                     time_ms: record.time_ms,
@@ -84,7 +137,6 @@ impl Outcome {
                 }
             }
         }
-        self.counts.dead_letters = self.letters.len() as u64;
         Ok(())
     }
 }

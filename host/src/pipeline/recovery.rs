@@ -4,17 +4,18 @@
 use super::board::{Backoff, Board};
 use super::committer::{Committer, failed};
 use super::deliver::{self, Sinks};
-use super::outcome::outcome;
+use super::execute::{Given, Runs, Watermark, group_verdicts};
 use super::{Active, Deployments, Ended};
 use crate::batch::{Cut, Gather};
 use crate::checkpoint::step::{Found, FoundSink, Step, next_step};
-use crate::checkpoint::{Ledger, Plan, Store, by_partition, by_topic, spans};
+use crate::checkpoint::{Ledger, Plan, Store, Totals, by_partition, by_topic, spans};
 use crate::clock;
 use crate::guest::lanes::Lanes;
 use crate::guest::run::Verdicts;
 use crate::limits;
-use crate::record::{Partition, Positions};
+use crate::record::{Partition, Positions, Spans};
 use crate::source::{Source, SourceError, Start};
+use crate::state::Delta;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -25,9 +26,29 @@ pub(super) struct Recovery<'a> {
     pub(super) deployments: &'a Deployments,
     pub(super) known: &'a BTreeSet<u64>,
     pub(super) source: &'a mut dyn Source,
-    pub(super) lanes: &'a mut Lanes,
-    pub(super) store: &'a dyn Store,
+    pub(super) store: Arc<dyn Store>,
     pub(super) board: &'a Board,
+    pub(super) skip_lost: bool,
+}
+
+/// A ledger that has no plan after it, its sinks, and what runs batches after it.
+pub(super) struct Recovered {
+    pub(super) ledger: Ledger,
+    pub(super) sinks: Sinks,
+    pub(super) runs: Runs,
+}
+
+/// Why a planned batch cannot be run again.
+enum Again {
+    /// Its records are gone.
+    Lost(String),
+    Ends(Ended),
+}
+
+impl From<Ended> for Again {
+    fn from(end: Ended) -> Self {
+        Again::Ends(end)
+    }
 }
 
 /// What a ledger that begins anew must be above: or new cells would lie under older ones, and a marker would seem newer.
@@ -65,7 +86,7 @@ pub(super) fn asked<T>(board: &Board, mut ask: impl FnMut() -> Result<T, SourceE
 
 impl Recovery<'_> {
     /// Leaves a ledger that has no plan after it, and its sinks.
-    pub(super) fn run(mut self, mut sinks: Sinks) -> Result<(Ledger, Sinks), Ended> {
+    pub(super) fn run(mut self, mut sinks: Sinks, lanes: Lanes, replay_only: bool) -> Result<Recovered, Ended> {
         let (mut ledger, mut plans) = self.store.load().map_err(|error| failed(&error))?;
         let reset = self.active.resets(ledger.as_ref());
         let floor = Floor::of(ledger.as_ref(), &plans);
@@ -75,18 +96,48 @@ impl Recovery<'_> {
         if let Some(ledger) = &ledger {
             self.board.settle(ledger);
         }
+        let found = self.open(&mut sinks)?;
+        let (ledger, held) = self.decide(ledger, &plans, &found, reset, floor)?;
+        self.board.settle(&ledger);
+        let mut runs = Runs::after(&ledger, lanes, self.store.clone());
+        let (store, board) = (self.store.clone(), self.board);
+        let mut committer = Committer { store: store.as_ref(), sinks, board, ledger, unsettled: None };
+        for (plan, held) in plans.iter().zip(&held) {
+            self.replay(&mut committer, &mut runs, plan, held)?;
+        }
+        let (ledger, sinks) = (committer.ledger, committer.sinks);
+        if !replay_only {
+            runs.adopt(&self.active, ledger.incarnation, self.store.as_ref())?;
+        }
+        Ok(Recovered { ledger, sinks, runs })
+    }
+
+    fn open(&self, sinks: &mut Sinks) -> Result<Vec<FoundSink>, Ended> {
         let mut found = Vec::new();
         for (sink, plan) in sinks.sinks.iter_mut().zip(&self.active.plan.sinks) {
             let marker = deliver::open(&plan.name, sink.as_mut(), self.board)?;
             let (name, guarantee, reached) = (plan.name.clone(), sink.guarantee(), sink.reached());
             found.push(FoundSink { name, guarantee, marker, reached });
         }
+        Ok(found)
+    }
+
+    /// The ledger to go on from, and for each plan the sinks that hold it.
+    fn decide(
+        &mut self,
+        ledger: Option<Ledger>,
+        plans: &[Plan],
+        sinks: &[FoundSink],
+        reset: bool,
+        floor: Floor,
+    ) -> Result<(Ledger, Vec<BTreeSet<String>>), Ended> {
         let topics = self.active.topics();
         let group = asked(self.board, || self.source.group())?;
         let group = by_topic(&topics, &group);
+        let keyed = !self.active.plan.stages.is_empty();
         let deployments = self.known;
-        let facts = Found { ledger: ledger.as_ref(), plans: &plans, sinks: &found, group: &group, deployments, reset };
-        let (ledger, held) = match next_step(&facts) {
+        let facts = Found { ledger: ledger.as_ref(), plans, sinks, group: &group, deployments, reset, keyed };
+        Ok(match next_step(&facts) {
             Step::Stop(halt) => return Err(Ended::Failed(halt.to_string())),
             Step::Begin => (self.begin(self.active.start, Positions::new(), floor)?, Vec::new()),
             Step::ResumeFromGroup => (self.begin(self.active.start, by_partition(&topics, &group), floor)?, Vec::new()),
@@ -98,14 +149,7 @@ impl Recovery<'_> {
                 }
                 (ledger.expect("a replay has a ledger"), held)
             }
-        };
-        self.board.settle(&ledger);
-        let (store, board) = (self.store, self.board);
-        let mut committer = Committer { store, sinks, board, ledger, unsettled: false };
-        for (plan, held) in plans.iter().zip(&held) {
-            self.replay(&mut committer, plan, held)?;
-        }
-        Ok((committer.ledger, committer.sinks))
+        })
     }
 
     /// Begins a ledger at `start` if the user says so; else at the positions of before, and where there are none, at the
@@ -127,60 +171,120 @@ impl Recovery<'_> {
     }
 
     /// Runs a planned batch again, with the version and the verdicts of its plan.
-    fn replay(&mut self, committer: &mut Committer<'_>, plan: &Plan, held: &BTreeSet<String>) -> Result<(), Ended> {
+    fn replay(
+        &mut self,
+        committer: &mut Committer<'_>,
+        runs: &mut Runs,
+        plan: &Plan,
+        held: &BTreeSet<String>,
+    ) -> Result<(), Ended> {
         let missing = || Ended::Failed(format!("the component of deployment {} cannot be loaded", plan.deployment));
         let active = (self.deployments)(plan.deployment).ok_or_else(missing)?;
-        let cut = self.fetch(&active, plan)?;
-        let topics = active.topics();
-        let mut verdicts = Verdicts::new();
-        for aside in &plan.set_aside {
-            if let Some(source) = topics.iter().position(|topic| *topic == aside.topic) {
-                let partition = Partition { source: source as u16, id: aside.partition };
-                verdicts.insert((partition, aside.offset), aside.reason.clone());
+        let n = plan.batch;
+        let cut = match self.fetch(&active, plan) {
+            Ok(cut) => cut,
+            Err(Again::Ends(end)) => return Err(end),
+            Err(Again::Lost(reason)) if self.skip_lost => return self.leave_out(committer, runs, plan, &reason),
+            Err(Again::Lost(reason)) => {
+                return Err(Ended::Failed(format!(
+                    "{reason}; batch {n} needs them: restore the topic, go on without them by `streamhost resume {} --skip-lost`, or deploy with --reset-state to begin anew at `start`",
+                    self.job
+                )));
             }
-        }
-        let (chunks, answers) = self.lanes.run(&active.runnable, cut.chunks, verdicts);
-        let cut = Cut { chunks, ..cut };
-        let again = answers.and_then(|answers| outcome(active.clone(), cut, answers));
-        let again =
-            again.map_err(|fault| Ended::Failed(format!("batch {} cannot be run again: {fault}", plan.batch)))?;
-        if again.digests != plan.digests || again.counts != plan.counts {
-            let n = plan.batch;
+        };
+        runs.replay_on(&plan.stages, self.store.as_ref()).map_err(|error| failed(&error))?;
+        let given = Given {
+            clock_ms: plan.times.clock_ms,
+            watermark: if plan.finished { Watermark::End } else { Watermark::Planned(plan.times.watermark_ms) },
+            verdicts: verdicts(&active.topics(), plan),
+            group_verdicts: group_verdicts(&plan.groups_aside),
+        };
+        let again = runs.batch(&active, cut, given);
+        let again = again.map_err(|error| Ended::Failed(format!("batch {n} cannot be run again: {error}")))?;
+        let is_same = again.digests == plan.digests && again.counts == plan.counts && again.times == plan.times;
+        if !is_same || again.stages != plan.stages {
             return Err(Ended::Failed(format!(
                 "batch {n}, run again, gives another result: the component is not deterministic; what its sinks hold of it may be from the first run"
             )));
         }
         committer.sinks.deliver(plan, &again, held, self.board)?;
-        committer.acknowledged(plan);
-        committer.settle().map_err(|error| failed(&error))
+        committer.acknowledged(plan, again.delta);
+        committer.settle().map_err(|error| failed(&error))?;
+        runs.state.settled(n);
+        Ok(())
     }
 
-    /// Fetches exactly the records of a plan's spans.
-    fn fetch(&mut self, active: &Active, plan: &Plan) -> Result<Cut, Ended> {
-        let spans = spans(&active.topics(), &plan.spans);
-        let mut gather = Gather::exactly(&spans);
+    /// Goes on after a batch whose records are gone, as the user asked: nothing of it is delivered.
+    fn leave_out(
+        &self,
+        committer: &mut Committer<'_>,
+        runs: &mut Runs,
+        plan: &Plan,
+        reason: &str,
+    ) -> Result<(), Ended> {
+        let told = format!("--skip-lost: batch {} is left out: {reason}", plan.batch);
+        tracing::error!("{}: {told}", self.job);
+        self.board.error(&told);
+        let (times, stages) = (committer.ledger.times.clone(), committer.ledger.stages.clone());
+        let empty = Plan { counts: Totals::default(), times, stages, finished: false, ..plan.clone() };
+        committer.acknowledged(&empty, Arc::new(Delta::default()));
+        committer.settle().map_err(|error| failed(&error))?;
+        runs.next = plan.batch + 1;
+        Ok(())
+    }
+
+    /// Fetches exactly the records of a plan's spans; those that cannot be read twice are kept with it.
+    fn fetch(&mut self, active: &Active, plan: &Plan) -> Result<Cut, Again> {
+        let all = spans(&active.topics(), &plan.spans);
+        let (again, kept): (Spans, Spans) = all.iter().partition(|(p, _)| self.source.replays(p.source));
+        let mut gather = Gather::exactly(&again);
         let moved: Positions =
-            spans.iter().filter(|(_, span)| span.to > span.from).map(|(&p, span)| (p, span.from)).collect();
+            again.iter().filter(|(_, span)| span.to > span.from).map(|(&p, span)| (p, span.from)).collect();
         if !moved.is_empty() {
             asked(self.board, || self.source.assign(&moved))?;
         }
         while !gather.is_complete() {
-            asked(self.board, || self.source.fetch(&mut gather, limits::FETCH_WAIT))?;
+            self.ask_for(&mut gather)?;
             if self.board.stopping().is_some() {
-                return Err(Ended::Stopped);
+                return Err(Ended::Stopped.into());
             }
         }
-        let cut = gather.cut();
+        let mut cut = gather.cut();
         for (partition, span) in &cut.spans {
-            if span.records != spans[partition].records {
+            if span.records != all[partition].records {
                 let topic = &active.topics()[usize::from(partition.source)];
-                let (n, wanted, id) = (span.records, spans[partition].records, partition.id);
-                return Err(Ended::Failed(format!(
-                    "topic `{topic}` partition {id} has {n} records where batch {} had {wanted}: they are gone (retention or compaction); restore the topic, or deploy with --reset-state to begin anew at `start`",
-                    plan.batch
+                let (n, wanted, id) = (span.records, all[partition].records, partition.id);
+                return Err(Again::Lost(format!(
+                    "topic `{topic}` partition {id} has {n} records where there were {wanted}: they are gone (retention or compaction)"
                 )));
             }
         }
+        cut.spans.extend(kept);
+        cut.chunks.extend(plan.kept.iter().cloned());
+        cut.chunks.sort_by_key(|chunk| (chunk.partition, chunk.offsets.first().copied()));
         Ok(cut)
     }
+
+    fn ask_for(&mut self, gather: &mut Gather) -> Result<(), Again> {
+        let mut gone = None;
+        asked(self.board, || match self.source.fetch(gather, limits::FETCH_WAIT) {
+            Err(error @ SourceError::Gone { .. }) => {
+                gone = Some(error.to_string());
+                Ok(())
+            }
+            other => other,
+        })?;
+        gone.map_or(Ok(()), |reason| Err(Again::Lost(reason)))
+    }
+}
+
+fn verdicts(topics: &[String], plan: &Plan) -> Verdicts {
+    let mut verdicts = Verdicts::new();
+    for aside in &plan.set_aside {
+        if let Some(source) = topics.iter().position(|topic| *topic == aside.topic) {
+            let partition = Partition { source: source as u16, id: aside.partition };
+            verdicts.insert((partition, aside.offset), aside.reason.clone());
+        }
+    }
+    verdicts
 }

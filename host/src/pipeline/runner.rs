@@ -3,24 +3,27 @@
 use super::board::{Board, Stop};
 use super::committer::Committer;
 use super::deliver::Sinks;
-use super::outcome::{Outcome, outcome};
-use super::recovery::{Recovery, asked};
-use super::{ActiveCell, Ended, Parts};
+use super::due::{Due, Idle};
+use super::execute::{Given, Runs, Watermark};
+use super::outcome::Outcome;
+use super::recovery::{Recovered, Recovery, asked};
+use super::{Active, ActiveCell, Ended, Parts};
 use crate::batch::{Cut, Gather};
 use crate::checkpoint::{by_topic, positions};
 use crate::clock;
 use crate::guest::lanes::Lanes;
-use crate::guest::run::{Verdicts, VersionFault};
+use crate::guest::run::{GroupVerdicts, Verdicts};
 use crate::limits;
-use crate::record::Positions;
+use crate::record::{Partition, Positions};
 use crate::source::{Source, SourceError, Start};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// Runs a pipeline to its end.
 pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
-    let mut lanes = match Lanes::start(&parts.job, parts.lanes) {
+    let lanes = match Lanes::start(&parts.job, parts.lanes) {
         Ok(lanes) => lanes,
         Err(error) => return Ended::Failed(format!("no threads can be started: {error}")),
     };
@@ -31,21 +34,24 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
         deployments: &parts.deployments,
         known: &parts.known,
         source: parts.source.as_mut(),
-        lanes: &mut lanes,
-        store: parts.store.as_ref(),
+        store: parts.store.clone(),
         board,
+        skip_lost: parts.skip_lost,
     };
     let sinks = Sinks::new(parts.sinks, parts.letters, active.clone());
-    let (ledger, sinks) = match recovery.run(sinks) {
+    let Recovered { ledger, sinks, mut runs } = match recovery.run(sinks, lanes, parts.replay_only) {
         Ok(recovered) => recovered,
         Err(end) => return end,
     };
     if parts.replay_only {
         return Ended::Stopped;
     }
+    if ledger.finished {
+        return Ended::Finished;
+    }
     let topics = active.topics();
     let at = positions(&topics, &ledger.reached);
-    let mut committer = Committer { store: parts.store.as_ref(), sinks, board, ledger, unsettled: false };
+    let mut committer = Committer { store: parts.store.as_ref(), sinks, board, ledger, unsettled: None };
     let queued = AtomicUsize::new(0);
     let (send, batches) = mpsc::sync_channel(limits::BATCHES_IN_FLIGHT_MAX - 2);
     let end = std::thread::scope(|scope| {
@@ -57,24 +63,24 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
             let _held = held;
             committer.run(batches, queued)
         });
-        let source = parts.source.as_mut();
         let mut runner = Runner {
-            source,
-            lanes: &mut lanes,
+            source: parts.source.as_mut(),
+            runs: &mut runs,
             active: &parts.active,
             board,
             topics: &topics,
             at,
+            idle: Idle::default(),
+            loading: Positions::new(),
             send,
             queued,
             at_work,
+            skip_lost: parts.skip_lost,
             told: Told::default(),
         };
         let end = runner.run();
         drop(runner.send); // the committer finishes what it has
-        let committed = committed
-            .join()
-            .unwrap_or_else(|_| Ended::Failed("the committer died: a mistake of the host's, see its log".into()));
+        let committed = committed.join().unwrap_or_else(|_| Ended::died("the committer"));
         if committed == Ended::Stopped { end } else { committed }
     });
     parts.source.tell_group(&positions(&topics, &board.facts().reached));
@@ -83,15 +89,20 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
 
 struct Runner<'a> {
     source: &'a mut dyn Source,
-    lanes: &'a mut Lanes,
+    runs: &'a mut Runs,
     active: &'a ActiveCell,
     board: &'a Board,
     topics: &'a [String],
     /// Where the next batch begins.
     at: Positions,
+    /// Which partitions have been silent, and since when.
+    idle: Idle,
+    /// Tables' partitions that are not read to these ends yet: until they are, nothing else is read.
+    loading: Positions,
     send: mpsc::SyncSender<Outcome>,
     queued: &'a AtomicUsize,
     at_work: Arc<()>,
+    skip_lost: bool,
     told: Told,
 }
 
@@ -109,55 +120,14 @@ impl Default for Told {
     }
 }
 
-/// The rest of an interval.
-enum Due {
-    /// As soon as the pipeline is free and something is there.
-    Free,
-    At {
-        next: Instant,
-        every: Duration,
-    },
-}
-
-impl Due {
-    fn new(every: Duration) -> Due {
-        if every.is_zero() { Due::Free } else { Due::At { next: clock::monotonic() + every, every } }
-    }
-
-    /// Keeps the beat unless the interval itself was changed.
-    fn keep(self, every: Duration) -> Due {
-        match self {
-            Due::At { every: before, .. } if before == every => self,
-            Due::Free if every.is_zero() => self,
-            _ => Due::new(every),
-        }
-    }
-
-    /// Whether an interval is over; the next one begins where this one ended.
-    fn is_over(&mut self) -> bool {
-        let Due::At { next, every } = self else { return false };
-        let now = clock::monotonic();
-        let over = now >= *next;
-        while *next <= now {
-            *next += *every;
-        }
-        over
-    }
-
-    fn wait(&self) -> Duration {
-        match self {
-            Due::Free => limits::FETCH_WAIT,
-            Due::At { next, .. } => next.saturating_duration_since(clock::monotonic()).min(limits::FETCH_WAIT),
-        }
-    }
-}
-
 /// What became of gathering.
 enum Gathered {
     /// The batch closed.
     Batch(Cut),
     /// The last batch before a stop.
     Last(Cut),
+    /// The last batch there is: every source has ended.
+    End(Cut),
     /// Nothing came for a while, and it is time to look for new partitions.
     Nothing,
     /// Stop, and leave what was gathered: it is read again later.
@@ -167,78 +137,172 @@ enum Gathered {
 impl Runner<'_> {
     fn run(&mut self) -> Ended {
         match self.until_stopped() {
-            Ok(()) => Ended::Stopped,
-            Err(end) => end,
+            Ok(end) | Err(end) => end,
         }
     }
 
-    fn until_stopped(&mut self) -> Result<(), Ended> {
+    fn until_stopped(&mut self) -> Result<Ended, Ended> {
         self.new_partitions(true)?;
-        asked(self.board, || self.source.assign(&self.at))?;
+        self.tables_first()?;
+        self.assign()?;
         let mut due = Due::new(self.active.get().plan.every);
         loop {
             due = due.keep(self.active.get().plan.every);
             match self.gather(&mut due)? {
-                Gathered::Batch(cut) => self.pass_on(cut)?,
-                Gathered::Last(cut) => return self.pass_on(cut),
+                Gathered::Batch(cut) => self.pass_on(cut, false)?,
+                Gathered::Last(cut) => {
+                    self.pass_on(cut, false)?;
+                    return Ok(Ended::Stopped);
+                }
+                Gathered::End(cut) => {
+                    self.pass_on(cut, true)?;
+                    return Ok(Ended::Finished);
+                }
                 Gathered::Nothing => {}
-                Gathered::Stop => return Ok(()),
+                Gathered::Stop => return Ok(Ended::Stopped),
             }
-            if clock::monotonic() >= self.told.partitions_due && self.new_partitions(false)? {
-                asked(self.board, || self.source.assign(&self.at))?;
+            let looks = self.source.has_new_partitions() || clock::monotonic() >= self.told.partitions_due;
+            if self.loaded() || looks && self.new_partitions(false)? {
+                self.assign()?;
             }
         }
     }
 
+    /// A table is read to the end that it has now before anything is looked up in it.
+    fn tables_first(&mut self) -> Result<(), Ended> {
+        let active = self.active.get();
+        if active.plan.sources.iter().any(|source| source.table) {
+            let ends = asked(self.board, || self.source.table_ends())?;
+            let behind = |(partition, end): &(Partition, i64)| self.at.get(partition).is_none_or(|at| at < end);
+            self.loading = ends.into_iter().filter(behind).collect();
+        }
+        Ok(())
+    }
+
+    /// Whether the last table came to its end just now.
+    fn loaded(&mut self) -> bool {
+        let was_loading = !self.loading.is_empty();
+        self.loading.retain(|partition, end| self.at.get(partition).is_none_or(|at| at < end));
+        was_loading && self.loading.is_empty()
+    }
+
+    fn assign(&mut self) -> Result<(), Ended> {
+        let tables_only: Positions = self
+            .at
+            .iter()
+            .filter(|(partition, _)| self.loading.contains_key(partition))
+            .map(|(&partition, &at)| (partition, at))
+            .collect();
+        let at = if self.loading.is_empty() { &self.at } else { &tables_only };
+        asked(self.board, || self.source.assign(at))
+    }
+
     /// Gathers until the batch closes.
     fn gather(&mut self, due: &mut Due) -> Result<Gathered, Ended> {
-        let settings = self.active.get();
-        let mut gather = Gather::open(&self.at, settings.settings.limits.batch());
+        let active = self.active.get();
+        let mut gather = Gather::open(&self.at, active.settings.limits.batch());
         loop {
             self.tell();
             match self.board.stopping() {
                 Some(Stop::Drain) if !gather.is_empty() => return Ok(Gathered::Last(gather.cut())),
                 Some(_) => return Ok(Gathered::Stop),
                 None if Arc::strong_count(&self.at_work) == 1 => return Ok(Gathered::Stop), // it says why it ended
-                None if gather.is_empty() && clock::monotonic() >= self.told.partitions_due => {
+                None if gather.is_empty()
+                    && (self.source.has_new_partitions() || clock::monotonic() >= self.told.partitions_due) =>
+                {
                     return Ok(Gathered::Nothing);
                 }
                 None => {}
             }
+            if self.loading.is_empty() && self.source.is_over(&gather.reached()) {
+                return Ok(Gathered::End(gather.cut()));
+            }
             let is_free = self.queued.load(Ordering::SeqCst) == 0;
-            let closes = gather.is_full()
-                || match due {
-                    Due::Free => is_free && !gather.is_empty(),
-                    Due::At { .. } => due.is_over() && !gather.is_empty(),
-                };
-            if closes {
+            let is_time = match due {
+                Due::Free => is_free,
+                Due::At { .. } if !self.loading.is_empty() => is_free,
+                Due::At { .. } => due.is_over(),
+            };
+            if gather.is_full() || is_time && (!gather.is_empty() || self.is_due(&active)?) {
                 return Ok(Gathered::Batch(gather.cut()));
             }
             let wait = if gather.is_empty() || is_free { due.wait() } else { due.wait().min(Duration::from_millis(2)) };
-            match self.source.fetch(&mut gather, wait) {
-                Ok(()) => self.board.goes_on("source"),
-                Err(error @ SourceError::Away { .. }) => {
-                    self.board.waits("source", &error.to_string());
-                    self.board.pause(limits::BACKOFF.0);
-                }
-                Err(error) => return Err(Ended::Failed(error.to_string())),
-            }
+            self.fetch(&mut gather, wait)?;
         }
     }
 
-    /// Runs a batch with the version that is active now, and hands it on.
-    fn pass_on(&mut self, cut: Cut) -> Result<(), Ended> {
+    fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), Ended> {
+        match self.source.fetch(gather, wait) {
+            Ok(()) => self.board.goes_on("source"),
+            Err(error @ SourceError::Away { .. }) => {
+                self.board.waits("source", &error.to_string());
+                self.board.pause(limits::BACKOFF.0);
+            }
+            Err(error @ SourceError::Gone { .. }) if self.skip_lost => self.skip(gather, &error)?,
+            Err(error) => return Err(Ended::Failed(error.to_string())),
+        }
+        Ok(())
+    }
+
+    /// Goes on after what is gone, as the user asked with `--skip-lost`.
+    fn skip(&mut self, gather: &mut Gather, error: &SourceError) -> Result<(), Ended> {
+        let first = asked(self.board, || self.source.start(Start::Earliest))?;
+        let reached = gather.reached();
+        let lost: Vec<_> =
+            first.into_iter().filter(|(partition, at)| reached.get(partition).is_some_and(|r| r < at)).collect();
+        if lost.is_empty() {
+            return Err(Ended::Failed(error.to_string()));
+        }
+        for (partition, at) in lost {
+            let (topic, from) = (&self.topics[usize::from(partition.source)], reached[&partition]);
+            let told =
+                format!("--skip-lost: offsets {from} to {at} of `{topic}` partition {} are skipped", partition.id);
+            tracing::error!("{told}");
+            self.board.error(&told);
+            gather.passed(partition, at);
+        }
+        let at = gather.reached();
+        asked(self.board, || self.source.assign(&at))
+    }
+
+    /// Whether a batch without records would finish something: a window by the clock, or as partitions were let go.
+    fn is_due(&mut self, active: &Active) -> Result<bool, Ended> {
+        if active.plan.stages.is_empty() || !self.loading.is_empty() {
+            return Ok(false);
+        }
+        let idle = self.idle_now(active);
+        let watermark_ms = self.runs.watermark(active, self.at.keys().copied(), &idle);
+        let clock_ms = self.runs.clock_ms();
+        self.runs.is_due(active, clock_ms, watermark_ms).map_err(|error| Ended::Failed(error.to_string()))
+    }
+
+    fn idle_now(&mut self, active: &Active) -> BTreeSet<Partition> {
+        if active.plan.sources.iter().all(|source| !source.timed) {
+            return BTreeSet::new();
+        }
+        self.idle.partitions(&self.at, &self.source.ends(), active.settings.idle)
+    }
+
+    /// Runs a batch with the version that is active now, and hands it on. `last`: every source has ended with it.
+    fn pass_on(&mut self, cut: Cut, last: bool) -> Result<(), Ended> {
         let active = self.active.get();
         let reached = cut.reached();
-        let (chunks, answers) = self.lanes.run(&active.runnable, cut.chunks, Verdicts::new());
-        let cut = Cut { chunks, spans: cut.spans };
-        let deployment = active.deployment;
-        let done = answers.and_then(|answers| outcome(active, cut, answers));
-        let done = done.map_err(|fault| Ended::VersionFault {
-            deployment,
-            reason: fault.to_string(),
-            by_policy: matches!(fault, VersionFault::Stop(_)),
-        })?;
+        self.runs.state.settled(self.board.durable());
+        let kept = cut.chunks.iter().filter(|chunk| !self.source.replays(chunk.partition.source)).cloned().collect();
+        self.idle.moved(&self.at, &reached);
+        let watermark = match last {
+            true => Watermark::End,
+            false => Watermark::Least { idle: self.idle_now(&active) },
+        };
+        let given = Given {
+            clock_ms: self.runs.clock_ms(),
+            watermark,
+            verdicts: Verdicts::new(),
+            group_verdicts: GroupVerdicts::new(),
+        };
+        let done = self.runs.batch(&active, cut, given);
+        let mut done = done.map_err(|error| error.ends(active.deployment))?;
+        done.kept = kept;
         self.queued.fetch_add(1, Ordering::SeqCst);
         self.send.send(done).map_err(|_| Ended::Stopped)?; // the committer says why it ended
         self.at = reached;

@@ -16,12 +16,15 @@ pub const JOB: &str = "job";
 pub const VERSION: &str = "version";
 /// The stage that refused it.
 pub const STAGE: &str = "stage";
-/// The record's topic.
+/// The record's topic. A group of a keyed stage, which comes from many records, has none of the three.
 pub const TOPIC: &str = "topic";
 /// Its partition.
 pub const PARTITION: &str = "partition";
 /// Its offset.
 pub const OFFSET: &str = "offset";
+/// The record's time, in milliseconds since 1970. The letter's own time is that of its sending: with the record's,
+/// retention would delete the letters of an old topic as soon as they are there.
+pub const TIME: &str = "time";
 /// Why it was refused.
 pub const REASON: &str = "reason";
 /// The life of the job's ledger; with batch, topic, partition and offset it tells a doubled letter.
@@ -31,7 +34,7 @@ pub const BATCH: &str = "batch";
 /// Only where key and value are too long for the topic and left out: how many bytes they had.
 pub const LEFT_OUT: &str = "left-out";
 
-/// A topic of dead letters. A letter is the record as it was: its key, its value, its time; what befell it is in the
+/// A topic of dead letters. A letter is the record as it was: its key, its value; what befell it, and its time, is in the
 /// headers. The topic is created when the first letter comes, if it is not there.
 pub struct KafkaDeadLetters {
     settings: KafkaSettings,
@@ -69,20 +72,21 @@ impl KafkaDeadLetters {
     }
 
     fn headers(&self, delivery: &Delivery<'_>, letter: &DeadLetter) -> OwnedHeaders {
-        let topic = self.sources.get(usize::from(letter.partition.source)).map_or("", |topic| topic);
-        let texts = [
-            (JOB, &self.job[..]),
-            (VERSION, &delivery.version.to_string()),
-            (STAGE, &letter.stage),
-            (TOPIC, topic),
-            (PARTITION, &letter.partition.id.to_string()),
-            (OFFSET, &letter.offset.to_string()),
-            (REASON, &letter.reason),
-            (INCARNATION, &delivery.incarnation.to_string()),
-            (BATCH, &delivery.batch.to_string()),
+        let mut texts = vec![
+            (JOB, self.job.clone()),
+            (VERSION, delivery.version.to_string()),
+            (STAGE, letter.stage.clone()),
+            (TIME, letter.time_ms.to_string()),
+            (REASON, letter.reason.clone()),
+            (INCARNATION, delivery.incarnation.to_string()),
+            (BATCH, delivery.batch.to_string()),
         ];
+        if let Some((partition, offset)) = letter.origin {
+            let topic = self.sources.get(usize::from(partition.source)).cloned().unwrap_or_default();
+            texts.extend([(TOPIC, topic), (PARTITION, partition.id.to_string()), (OFFSET, offset.to_string())]);
+        }
         let headers = OwnedHeaders::new_with_capacity(texts.len() + 1);
-        texts.iter().fold(headers, |headers, (key, text)| headers.insert(Header { key, value: Some(*text) }))
+        texts.iter().fold(headers, |headers, (key, text)| headers.insert(Header { key, value: Some(text.as_str()) }))
     }
 
     fn send(
@@ -102,7 +106,6 @@ impl KafkaDeadLetters {
             headers = headers.insert(Header { key: LEFT_OUT, value: Some(&text) });
         }
         record.headers = Some(headers);
-        record.timestamp = Some(letter.time_ms).filter(|&time_ms| time_ms > 0); // 0 would be "now" to the client
         outbox.send_record(record)
     }
 
@@ -204,8 +207,7 @@ mod tests {
 
     fn letter() -> DeadLetter {
         DeadLetter {
-            partition: Partition { source: 1, id: 3 },
-            offset: 42,
+            origin: Some((Partition { source: 1, id: 3 }, 42)),
             stage: "clicks".into(),
             reason: "no comma".into(),
             time_ms: 7,
@@ -224,6 +226,7 @@ mod tests {
             kind: crate::job::SourceKind::Kafka,
             name: place.to_owned(),
             place: place.to_owned(),
+            ..SourcePlan::default()
         };
         let letters =
             KafkaDeadLetters::new(&KafkaSettings::default(), "job.dead-letters", "job", &[source("a"), source("b")]);

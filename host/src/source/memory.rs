@@ -4,7 +4,7 @@ use super::{Source, SourceError, Start};
 use crate::batch::Gather;
 use crate::job::SourcePlan;
 use crate::record::{Offset, Partition, Positions, Record};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -43,6 +43,10 @@ struct Held {
     topics: BTreeMap<String, Vec<Log>>,
     groups: BTreeMap<String, BTreeMap<(String, i32), Offset>>,
     trouble: Option<Trouble>,
+    /// Nothing more will come.
+    has_ended: bool,
+    /// Topics that stand for what cannot be read twice.
+    fleeting: BTreeSet<String>,
 }
 
 /// Topics that tests and sources share; a clone is the same topics.
@@ -108,6 +112,19 @@ impl MemoryTopics {
         self.change(|held| held.trouble = trouble);
     }
 
+    /// Says that nothing more will come: the sources are over once they have what is there.
+    pub fn end(&self) {
+        self.change(|held| held.has_ended = true);
+    }
+
+    /// Whether a topic's records can be read again; if not, a batch that is run again is refused them.
+    pub fn replays(&self, topic: &str, can: bool) {
+        self.change(|held| match can {
+            true => drop(held.fleeting.remove(topic)),
+            false => drop(held.fleeting.insert(topic.to_owned())),
+        });
+    }
+
     /// What a consumer group was told, by topic and partition.
     pub fn group(&self, group: &str) -> BTreeMap<(String, i32), Offset> {
         self.held().groups.get(group).cloned().unwrap_or_default()
@@ -122,6 +139,7 @@ fn log<'a>(held: &'a mut Held, topic: &str, id: i32) -> Option<&'a mut Log> {
 pub struct MemorySource {
     topics: MemoryTopics,
     places: Vec<String>,
+    tables: Vec<bool>,
     group: String,
     assigned: Vec<Partition>,
 }
@@ -130,7 +148,8 @@ impl MemorySource {
     /// A reader of these sources, in their order.
     pub fn new(topics: &MemoryTopics, sources: &[SourcePlan], group: &str) -> Self {
         let places = sources.iter().map(|source| source.place.clone()).collect();
-        MemorySource { topics: topics.clone(), places, group: group.to_owned(), assigned: Vec::new() }
+        let tables = sources.iter().map(|source| source.table).collect();
+        MemorySource { topics: topics.clone(), places, tables, group: group.to_owned(), assigned: Vec::new() }
     }
 
     fn well(&self, held: &Held) -> Result<(), SourceError> {
@@ -139,7 +158,9 @@ impl MemorySource {
             Some(Trouble::Away(reason)) => {
                 Err(SourceError::Away { server: "memory", address: "this process".to_owned(), reason })
             }
-            Some(Trouble::Refused(reason)) => Err(SourceError::Refused { topic: self.places.join(", "), reason }),
+            Some(Trouble::Refused(reason)) => {
+                Err(SourceError::Refused { what: "topic", place: self.places.join(", "), reason })
+            }
         }
     }
 
@@ -153,12 +174,16 @@ impl MemorySource {
         let wanted: Vec<_> = gather.wanted().filter(|(partition, ..)| self.assigned.contains(partition)).collect();
         for (partition, at, until) in wanted {
             let topic = self.place(partition);
+            if until.is_some() && held.fleeting.contains(topic) {
+                let reason = "its records cannot be read a second time".to_owned();
+                return Err(SourceError::Refused { what: "topic", place: topic.to_owned(), reason });
+            }
             let Some(log) = log(held, topic, partition.id) else {
                 return Err(SourceError::TopicMissing { topic: topic.to_owned() });
             };
             if at < log.from || at > log.end() || until.is_some_and(|until| until > log.end()) {
-                let topic = topic.to_owned();
-                return Err(SourceError::Gone { topic, partition: partition.id, offset: at.max(0) });
+                let what = format!("topic `{topic}` partition {}", partition.id);
+                return Err(SourceError::Gone { what, offset: at.max(0), reason: "the test removed it" });
             }
             let to = until.unwrap_or(log.end());
             for offset in at..to {
@@ -199,6 +224,7 @@ impl Source for MemorySource {
             let log = log(&mut held, self.place(partition), partition.id)
                 .expect("it was listed just now, under one lock or by a test that made it");
             let offset = match start {
+                _ if self.tables[usize::from(partition.source)] => log.from,
                 Start::Earliest => log.from,
                 Start::Latest => log.end(),
                 Start::At(time) => {
@@ -211,6 +237,13 @@ impl Source for MemorySource {
             at.insert(partition, offset);
         }
         Ok(at)
+    }
+
+    fn table_ends(&mut self) -> Result<Positions, SourceError> {
+        let tables = self.partitions()?.into_iter().filter(|p| self.tables[usize::from(p.source)]);
+        let mut held = self.topics.held();
+        let end = |p: Partition| Some((p, log(&mut held, self.place(p), p.id)?.end()));
+        Ok(tables.filter_map(end).collect())
     }
 
     fn group(&mut self) -> Result<Positions, SourceError> {
@@ -249,6 +282,19 @@ impl Source for MemorySource {
         self.assigned.iter().filter_map(end).collect()
     }
 
+    fn replays(&self, source: u16) -> bool {
+        self.places.get(usize::from(source)).is_none_or(|topic| !self.topics.held().fleeting.contains(topic))
+    }
+
+    fn is_over(&self, at: &Positions) -> bool {
+        let held = self.topics.held();
+        let mut logs = self.places.iter().enumerate().flat_map(|(source, topic)| {
+            let logs = held.topics.get(topic).into_iter().flatten().enumerate();
+            logs.map(move |(id, log)| (Partition { source: source as u16, id: id as i32 }, log.end()))
+        });
+        held.has_ended && logs.all(|(partition, end)| at.get(&partition).is_some_and(|at| *at >= end))
+    }
+
     fn tell_group(&mut self, reached: &Positions) {
         let told = reached.iter().map(|(&partition, &to)| ((self.place(partition).to_owned(), partition.id), to));
         self.topics.held().groups.entry(self.group.clone()).or_default().extend(told);
@@ -259,7 +305,6 @@ impl Source for MemorySource {
 mod tests {
     use super::*;
     use crate::batch::BatchLimits;
-    use crate::job::SourceKind;
 
     const P: Partition = Partition { source: 0, id: 0 };
 
@@ -270,7 +315,7 @@ mod tests {
             topics.append("t", 0, time_ms, None, Some(b"v"));
         }
         topics.append_mark("t", 0);
-        let plan = SourcePlan { kind: SourceKind::Kafka, name: "t".into(), place: "t".into() };
+        let plan = SourcePlan { name: "t".into(), place: "t".into(), ..SourcePlan::default() };
         let source = MemorySource::new(&topics, &[plan], "g");
         (topics, source)
     }
@@ -314,6 +359,35 @@ mod tests {
         assert!(matches!(error, SourceError::Gone { offset: 0, .. }), "{error}");
         source.tell_group(&[(P, 4)].into());
         assert_eq!(source.group().unwrap(), [(P, 4)].into());
+    }
+
+    #[test]
+    fn it_ends_when_the_test_says_so_and_what_is_fleeting_is_not_read_twice() {
+        let (topics, mut source) = topics();
+        assert!(!source.is_over(&[(P, 4)].into()));
+        topics.end();
+        assert!(source.is_over(&[(P, 4)].into()) && !source.is_over(&[(P, 3)].into()));
+        assert!(!source.is_over(&Positions::new()));
+
+        source.assign(&[(P, 0)].into()).unwrap();
+        let mut gather = Gather::open(&[(P, 0)].into(), BatchLimits::default());
+        topics.replays("t", false);
+        source.fetch(&mut gather, Duration::ZERO).unwrap();
+        let cut = gather.cut();
+        assert!(!source.replays(0) && cut.records() == 3);
+        let error = source.fetch(&mut Gather::exactly(&cut.spans), Duration::ZERO).unwrap_err();
+        assert!(matches!(error, SourceError::Refused { .. }), "{error}");
+        topics.replays("t", true);
+        assert!(source.replays(0));
+    }
+
+    #[test]
+    fn a_table_is_read_from_its_beginning_whatever_the_start() {
+        let (topics, _) = topics();
+        let plan = SourcePlan { name: "t".into(), place: "t".into(), table: true, ..SourcePlan::default() };
+        let mut source = MemorySource::new(&topics, &[plan], "g");
+        assert_eq!(at(&mut source, Start::Latest), 0);
+        assert_eq!(source.table_ends().unwrap(), [(P, 4)].into());
     }
 
     #[test]

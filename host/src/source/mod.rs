@@ -5,6 +5,11 @@ use crate::record::{Offset, Partition, Positions};
 use std::time::{Duration, SystemTime};
 
 pub mod kafka;
+mod lines;
+pub mod socket;
+pub mod file;
+pub mod rate;
+pub mod mixed;
 pub mod memory;
 
 /// Where a new job begins to read.
@@ -39,24 +44,32 @@ pub enum SourceError {
         /// Its name.
         topic: String,
     },
+    /// There is no such file or folder.
+    #[error("there is no file or folder `{path}`: create it, or name another with --set source.NAME=PATH")]
+    PathMissing {
+        /// Its path.
+        path: String,
+    },
     /// Records that were to be read are no longer there.
     #[error(
-        "topic `{topic}` partition {partition}: offset {offset} is gone (retention, or the topic was made anew): restore it, or deploy with --reset-state to begin anew at `start`"
+        "{what}: offset {offset} is gone ({reason}): restore it, go on without it by `streamhost resume JOB --skip-lost`, or deploy with --reset-state to begin anew at `start`"
     )]
     Gone {
-        /// The topic.
-        topic: String,
-        /// Its partition.
-        partition: i32,
+        /// The topic and partition, or the file.
+        what: String,
         /// The first offset that is missing.
         offset: Offset,
+        /// What may have happened.
+        reason: &'static str,
     },
-    /// The client's settings, or the server's answer to them, make reading impossible.
-    #[error("topic `{topic}` cannot be read: {reason}")]
+    /// The settings, the data, or the server's answer make reading impossible.
+    #[error("{what} `{place}` cannot be read: {reason}")]
     Refused {
-        /// The topic.
-        topic: String,
-        /// What the client said.
+        /// `topic`, `socket`, `file` or `folder`.
+        what: &'static str,
+        /// Which one.
+        place: String,
+        /// Why.
         reason: String,
     },
 }
@@ -67,11 +80,21 @@ pub trait Source: Send {
     /// The partitions there are now.
     fn partitions(&mut self) -> Result<Vec<Partition>, SourceError>;
 
-    /// Where each partition begins for a new job.
+    /// Where each partition begins for a new job. A table's begin at their oldest record, whatever `start` says: a table
+    /// that lacks its beginning would answer wrongly.
     fn start(&mut self, start: Start) -> Result<Positions, SourceError>;
+
+    /// Where the partitions of tables end now: until they are read to there, nothing is looked up in them.
+    fn table_ends(&mut self) -> Result<Positions, SourceError>;
 
     /// What the consumer group holds, for partitions that have an offset there. Asked only when a ledger is lost.
     fn group(&mut self) -> Result<Positions, SourceError>;
+
+    /// Whether partitions came that [`Source::partitions`] has not named yet, as far as is known without asking. Files
+    /// of a followed folder do.
+    fn has_new_partitions(&self) -> bool {
+        false
+    }
 
     /// Reads these partitions from these offsets on, and no others.
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError>;
@@ -82,6 +105,20 @@ pub trait Source: Send {
 
     /// The end of each partition as last heard, without asking the server; for the lag.
     fn ends(&mut self) -> Positions;
+
+    /// Whether a source's records can be read again, and are the same then. Those of one that cannot are kept with the
+    /// plan of their batch.
+    fn replays(&self, source: u16) -> bool {
+        let _ = source;
+        true
+    }
+
+    /// Whether every source has ended by itself, and nothing is left beyond these positions. Topics end
+    /// only where the job was told to read them to their ends.
+    fn is_over(&self, at: &Positions) -> bool {
+        let _ = at;
+        false
+    }
 
     /// Tells the consumer group, for monitors only. Does not wait; a failure is logged and the next call mends it.
     fn tell_group(&mut self, reached: &Positions);

@@ -17,7 +17,7 @@ use crate::sink::console::ConsoleSink;
 use crate::sink::dead_letters::KafkaDeadLetters;
 use crate::sink::hbase::HbaseSink;
 use crate::sink::kafka::KafkaSink;
-use crate::source::kafka::KafkaSource;
+use crate::source::mixed as source;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
@@ -50,7 +50,7 @@ impl Supervisor {
         let described = Instance::new(&loaded, limits, log.clone()).and_then(|mut instance| instance.describe());
         let raw = described.map_err(|fault| LoadError::Describe(fault.to_string()).to_string())?;
         let plan = check(raw, Some(&record.name), &settings).map_err(|faults| in_words(&faults))?;
-        let shapes = plan.sinks.iter().map(|sink| Shape::new(sink, self.sink(&plan, sink).limits())).collect();
+        let shapes: Vec<_> = plan.sinks.iter().map(|sink| Shape::new(sink, self.sink(&plan, sink).limits())).collect();
         let (time, log) = (limits.time, log.clone());
         let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
         let explicit = deployment.reset || deployment.settings.contains_key("start");
@@ -61,7 +61,7 @@ impl Supervisor {
             dead_letter_topic: settings.dead_letter_topic(&plan.name),
             start: explicit.then_some(settings.start),
             reset_at: record.reset_at(deployment.number),
-            runnable: Arc::new(Runnable::new(make, time, shapes)),
+            runnable: Arc::new(Runnable::new(make, time, shapes, &plan)),
             plan,
             settings,
         })
@@ -112,7 +112,9 @@ impl Supervisor {
         replay_only: bool,
     ) -> Result<(), String> {
         let plan = &active.plan;
-        let source = KafkaSource::new(&self.place.kafka, &plan.sources, &active.group).map_err(|e| e.to_string())?;
+        let until_end = active.settings.until_end;
+        let source = source::open(&self.place.kafka, &plan.sources, &active.group, until_end);
+        let source = source.map_err(|e| e.to_string())?;
         let letters = KafkaDeadLetters::new(&self.place.kafka, &active.dead_letter_topic, &plan.name, &plan.sources);
         let deployments = self.deployments(job, &active, record);
         let mut state = job.state();
@@ -128,12 +130,13 @@ impl Supervisor {
             active: cell,
             known: record.deployments.iter().map(|d| d.number).collect(),
             deployments,
-            source: Box::new(source),
+            source,
             sinks: plan.sinks.iter().map(|sink| self.sink(plan, sink)).collect(),
             letters: Box::new(letters),
             store,
             lanes: self.place.lanes,
             replay_only,
+            skip_lost: false,
         };
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (name, life) = (job.name.clone(), state.life);

@@ -1,16 +1,19 @@
 //! Deploy, roll back, reset: checks first, then one durable record, then the change at a batch boundary.
 
 use super::{Job, Supervisor};
+use crate::checkpoint::Store;
 use crate::clock;
 use crate::guest::{Instance, sha256, wrap};
 use crate::job::check::in_words;
 use crate::job::settings::Settings;
 use crate::job::status::{DeployRequest, Deployed, DeploymentKind, Refusal};
-use crate::job::{SinkKind, names};
+use crate::job::{SinkKind, SourceKind, names};
 use crate::limits;
-use crate::pipeline::{Active, ActiveCell, Stop};
+use crate::pipeline::{Active, ActiveCell, Stop, adopt};
 use crate::registry::{DeploymentRecord, JobRecord};
 use crate::sink::{Place, Remedy, SinkError};
+use crate::source::{SourceError, mixed};
+use crate::state::change::stages_after;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -58,11 +61,9 @@ impl Supervisor {
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
         let active =
             self.prove(&job.log_sink(), component, settings, record.active(), &record).map_err(Refusal::Invalid)?;
+        self.check_state(&active)?;
         self.check_places(&active, request.create_tables)?;
-        active
-            .runnable
-            .warm(self.place.lanes, active.plan.sources.len())
-            .map_err(|fault| Refusal::Invalid(fault.to_string()))?;
+        active.runnable.warm(self.place.lanes).map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         self.registry.keep(component).map_err(|e| Refusal::Unavailable(e.to_string()))?;
         self.switch(&job, record, Arc::new(active))
     }
@@ -78,6 +79,18 @@ impl Supervisor {
         match described {
             Ok(raw) => Ok(raw.name),
             Err(fault) => Err(invalid(&crate::guest::LoadError::Describe(fault.to_string()))),
+        }
+    }
+
+    /// The version must be able to go on with what was kept.
+    fn check_state(&self, active: &Active) -> Result<(), Refusal> {
+        let store = self.ledgers.of(&active.plan.name);
+        let (ledger, plans) = store.load().map_err(|e| Refusal::Unavailable(e.to_string()))?;
+        let Some(ledger) = ledger.filter(|ledger| !active.resets(Some(ledger))) else { return Ok(()) };
+        let kept = plans.last().map_or(&ledger.stages, |plan| &plan.stages);
+        match stages_after(kept, &active.plan, ledger.incarnation) {
+            Ok(_) => Ok(()),
+            Err(refusals) => Err(Refusal::Conflict(adopt::in_words(&refusals))),
         }
     }
 
@@ -101,13 +114,12 @@ impl Supervisor {
             }
         }
         if create {
-            for source in &active.plan.sources {
+            for source in active.plan.sources.iter().filter(|source| source.kind == SourceKind::Kafka) {
                 crate::sink::kafka::KafkaPlace::new(&self.place.kafka).topic(&source.place, true).map_err(refused)?;
             }
         }
-        let mut source = crate::source::kafka::KafkaSource::new(&self.place.kafka, &active.plan.sources, &active.group)
+        let mut source = mixed::open(&self.place.kafka, &active.plan.sources, &active.group, false)
             .map_err(|e| Refusal::Invalid(e.to_string()))?;
-        use crate::source::{Source, SourceError};
         match source.partitions() {
             Ok(_) => Ok(()),
             Err(error @ SourceError::Away { .. }) => Err(Refusal::Unavailable(error.to_string())),
@@ -139,7 +151,8 @@ impl Supervisor {
         }
         let record = next_record(name, Some(record), draft);
         let active = self.activate(&job, &record, record.active()).map_err(Refusal::Invalid)?;
-        let warm = active.runnable.warm(self.place.lanes, active.plan.sources.len());
+        self.check_state(&active)?;
+        let warm = active.runnable.warm(self.place.lanes);
         warm.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         self.switch(&job, record, active)
     }

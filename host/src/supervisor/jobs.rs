@@ -2,12 +2,14 @@
 
 use super::{Job, State, Supervisor};
 use crate::clock;
+use crate::job::StagePlan;
 use crate::job::status::{
     DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus,
-    Waiting,
+    StageStatus, Waiting,
 };
-use crate::pipeline::Stop;
 use crate::pipeline::board::Facts;
+use crate::pipeline::{Active, Stop};
+use crate::record::{END_OF_TIME_MS, NO_TIME_MS};
 use std::sync::Arc;
 
 impl Jobs for Supervisor {
@@ -138,6 +140,7 @@ impl Supervisor {
             rows_out: facts.totals.rows.values().sum(),
             dead_letters: facts.totals.dead_letters,
             dropped: facts.totals.dropped + facts.totals.skipped,
+            late: facts.totals.late,
             batches: facts.batches,
             lag: facts.lag(),
             last_error: state.failed.clone().or_else(|| facts.last_error.clone()),
@@ -148,6 +151,8 @@ impl Supervisor {
             incarnation: facts.incarnation,
             lanes: self.place.lanes,
             sources,
+            stages: loaded.as_ref().map_or_else(Vec::new, |loaded| stages(loaded, &facts)),
+            watermark: watermark(&facts),
             sinks,
             limits: LimitStatus {
                 memory_bytes: limits.memory_bytes as u64,
@@ -163,9 +168,24 @@ fn what_it_does(state: &State, facts: &Facts) -> JobState {
     match () {
         () if state.record.paused => JobState::Paused,
         () if state.failed.is_some() => JobState::Stopped,
+        () if facts.finished => JobState::Finished,
         () if !facts.waiting.is_empty() => JobState::Retrying,
         () => JobState::Running,
     }
+}
+
+fn stages(active: &Active, facts: &Facts) -> Vec<StageStatus> {
+    let stage = |stage: &StagePlan| {
+        let kept = facts.stages.get(&stage.name);
+        let (keys, bytes) = kept.map_or((0, 0), |kept| (kept.keys, kept.bytes));
+        StageStatus { name: stage.name.clone(), keys, bytes }
+    };
+    active.plan.stages.iter().map(stage).collect()
+}
+
+fn watermark(facts: &Facts) -> Option<String> {
+    let watermark_ms = facts.times.watermark_ms;
+    (watermark_ms > NO_TIME_MS && watermark_ms < END_OF_TIME_MS).then(|| clock::rfc3339(watermark_ms))
 }
 
 /// What is waited for the longest.

@@ -41,6 +41,11 @@ impl Supervisor {
         let outcome = match end.ended {
             Ended::Stopped if end.replay_only => self.restart(&job, true),
             Ended::Stopped => Ok(()),
+            Ended::Finished => {
+                tracing::info!("{}: finished: every source has ended", end.job);
+                job.log.line(tracing::Level::INFO, "finished: every source has ended");
+                Ok(())
+            }
             Ended::Failed(reason) => Err(reason),
             Ended::VersionFault { deployment, reason, by_policy } => {
                 self.unfit(&end.job, deployment, reason, by_policy)

@@ -5,7 +5,7 @@ mod queue;
 
 use super::{Source, SourceError, Start};
 use crate::batch::Gather;
-use crate::job::SourcePlan;
+use crate::job::{SourceKind, SourcePlan};
 use crate::kafka::{self, Fault, KafkaSettings, Quiet, SERVER};
 use crate::limits;
 use crate::record::{Offset, Partition, Positions};
@@ -13,14 +13,20 @@ use queue::{Event, Message, Queues, list};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Reads a job's topics.
 pub struct KafkaSource {
     queues: Queues,
     brokers: String,
-    /// The topics of the sources, in the sources' order.
+    /// The topics of the sources, in the sources' order; empty where a source is none of Kafka's.
     topics: Vec<String>,
+    /// The sources that are tables.
+    tables: BTreeSet<u16>,
+    assigned: BTreeSet<Partition>,
+    /// Where each partition ends for this job, if it is to be read to its end.
+    last: Option<Positions>,
     /// The next offset that the client will bring, of each assigned partition.
     next: Positions,
     /// Where partitions were seen to end.
@@ -46,14 +52,16 @@ struct Told {
 }
 
 impl KafkaSource {
-    /// A reader of these sources, in their order. Connects in the background; settings or names that cannot be are
-    /// [`SourceError::Refused`].
+    /// A reader of those of these sources that are Kafka's; its partitions have their numbers among all of them. Connects
+    /// in the background; settings or names that cannot be are [`SourceError::Refused`].
     pub fn new(settings: &KafkaSettings, sources: &[SourcePlan], group: &str) -> Result<Self, SourceError> {
-        let topics: Vec<String> = sources.iter().map(|source| source.place.clone()).collect();
-        for (i, topic) in topics.iter().enumerate() {
+        let topic =
+            |source: &SourcePlan| if source.kind == SourceKind::Kafka { source.place.clone() } else { String::new() };
+        let topics: Vec<String> = sources.iter().map(topic).collect();
+        for (i, topic) in topics.iter().enumerate().filter(|(i, _)| sources[*i].kind == SourceKind::Kafka) {
             let twice = topics[..i].contains(topic).then_some("two sources of one job cannot read the same topic");
             if let Some(reason) = kafka::name_fault(topic).or(twice) {
-                return Err(SourceError::Refused { topic: topic.clone(), reason: reason.to_owned() });
+                return Err(refused(topic.clone(), reason.to_owned()));
             }
         }
         let (answer_bytes, partition_bytes) = limits::KAFKA_FETCH_BYTES_MAX;
@@ -75,13 +83,16 @@ impl KafkaSource {
             .set("reconnect.backoff.max.ms", "1000")
             .set("fetch.max.bytes", answer_bytes.to_string())
             .set("fetch.message.max.bytes", partition_bytes.to_string());
-        let consumer = config
-            .create_with_context(Quiet)
-            .map_err(|error| SourceError::Refused { topic: topics.join(", "), reason: kafka::words(&error) })?;
+        let consumer =
+            config.create_with_context(Quiet).map_err(|error| refused(names(&topics), kafka::words(&error)))?;
+        let tables = (0..).zip(sources).filter(|(_, source)| source.table).map(|(i, _)| i).collect();
         Ok(KafkaSource {
             queues: Queues::new(consumer, limits::KAFKA_READ_RECORDS_MAX),
             brokers: settings.brokers.clone(),
             topics,
+            tables,
+            assigned: BTreeSet::new(),
+            last: None,
             next: Positions::new(),
             ended: Positions::new(),
             away: None,
@@ -93,6 +104,12 @@ impl KafkaSource {
         })
     }
 
+    /// Reads each partition to the end that it has when it is first assigned, and is over then.
+    #[must_use]
+    pub fn until_end(self) -> Self {
+        KafkaSource { last: Some(Positions::new()), ..self }
+    }
+
     fn away(&self, reason: String) -> SourceError {
         SourceError::Away { server: SERVER, address: self.brokers.clone(), reason }
     }
@@ -100,13 +117,13 @@ impl KafkaSource {
     fn error(&self, topic: &str, fault: Fault, reason: String) -> SourceError {
         match fault {
             Fault::Missing => SourceError::TopicMissing { topic: topic.to_owned() },
-            Fault::Refused => SourceError::Refused { topic: topic.to_owned(), reason },
+            Fault::Refused => refused(topic.to_owned(), reason),
             Fault::Away | Fault::Gone | Fault::Fenced => self.away(reason),
         }
     }
 
     fn client_error(&self, error: &KafkaError) -> SourceError {
-        self.error(&self.topics.join(", "), kafka::fault(error), kafka::words(error))
+        self.error(&names(&self.topics), kafka::fault(error), kafka::words(error))
     }
 
     fn topic(&self, partition: Partition) -> &str {
@@ -151,7 +168,7 @@ impl KafkaSource {
                     tracing::debug!(target: "librdkafka", %code, "{words}");
                     match kafka::classify(code) {
                         Fault::Refused => {
-                            return Err(SourceError::Refused { topic: self.topics.join(", "), reason: words });
+                            return Err(refused(names(&self.topics), words));
                         }
                         // One broker of several may be away without harm, but its words tell most when all are.
                         _ if code == Code::AllBrokersDown => {
@@ -190,11 +207,34 @@ impl KafkaSource {
         }
     }
 
-    /// Has the client bring what `gather` goes on with, where it would bring something else.
+    fn is_mine(&self, partition: Partition) -> bool {
+        self.topics.get(usize::from(partition.source)).is_some_and(|topic| !topic.is_empty())
+    }
+
+    /// What a batch wants of what is assigned.
+    fn wanted(&self, gather: &Gather) -> impl Iterator<Item = (Partition, Offset)> {
+        let wanted = gather.wanted().filter(|(partition, ..)| self.assigned.contains(partition));
+        wanted.map(|(partition, at, _)| (partition, at))
+    }
+
+    /// Has the client bring what `gather` goes on with, where it would bring something else. A partition that was read to
+    /// its end, and grows all the same, is left alone.
     fn follow(&mut self, gather: &Gather) -> Result<(), SourceError> {
-        if gather.wanted().any(|(partition, at, _)| self.next.get(&partition) != Some(&at)) {
-            self.assign(&gather.reached())?;
+        let wanted: Positions = self.wanted(gather).collect();
+        if wanted.iter().any(|(partition, at)| self.next.get(partition) != Some(at))
+            || (self.last.is_some() && wanted.len() < self.next.len())
+        {
+            self.read_at(&wanted)?;
         }
+        Ok(())
+    }
+
+    fn read_at(&mut self, at: &Positions) -> Result<(), SourceError> {
+        let list = self.list(at.iter().map(|(&p, &offset)| (p, ClientOffset::Offset(offset))))?;
+        self.queues.consumer().assign(&list).map_err(|error| self.client_error(&error))?;
+        self.next = at.clone();
+        self.ended.clear();
+        self.short_since = None;
         Ok(())
     }
 
@@ -251,9 +291,9 @@ impl KafkaSource {
         match kafka::classify(code) {
             Fault::Gone => {
                 let offset = if offset >= 0 { offset } else { stands };
-                Err(SourceError::Gone { topic, partition: at.id, offset })
+                Err(gone(&topic, at, offset))
             }
-            Fault::Refused => Err(SourceError::Refused { topic, reason: words }),
+            Fault::Refused => Err(refused(topic, words)),
             // A broker that has just started may not know its topics yet: only the cluster's answer counts.
             Fault::Missing => match kafka::partitions(self.queues.consumer(), &topic) {
                 Ok(count) if at.id < count => Ok(()),
@@ -280,8 +320,21 @@ impl KafkaSource {
         if self.short_since.get_or_insert_with(Instant::now).elapsed() < limits::KAFKA_SHORT_TIME {
             return Ok(());
         }
-        Err(SourceError::Gone { topic: self.topic(partition).to_owned(), partition: partition.id, offset })
+        Err(gone(self.topic(partition), partition, offset))
     }
+}
+
+fn names(topics: &[String]) -> String {
+    topics.iter().filter(|topic| !topic.is_empty()).map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn refused(place: String, reason: String) -> SourceError {
+    SourceError::Refused { what: "topic", place, reason }
+}
+
+fn gone(topic: &str, partition: Partition, offset: Offset) -> SourceError {
+    let what = format!("topic `{topic}` partition {}", partition.id);
+    SourceError::Gone { what, offset, reason: "retention, or the topic was made anew" }
 }
 
 /// What one read brought.
@@ -295,7 +348,7 @@ struct Read {
 impl Source for KafkaSource {
     fn partitions(&mut self) -> Result<Vec<Partition>, SourceError> {
         let mut all = Vec::new();
-        for (source, topic) in self.topics.iter().enumerate() {
+        for (source, topic) in self.topics.iter().enumerate().filter(|(_, topic)| !topic.is_empty()) {
             let count = kafka::partitions(self.queues.consumer(), topic);
             let count = count.map_err(|(fault, reason)| self.error(topic, fault, reason))?;
             all.extend((0..count).map(|id| Partition { source: source as u16, id }));
@@ -305,16 +358,26 @@ impl Source for KafkaSource {
 
     fn start(&mut self, start: Start) -> Result<Positions, SourceError> {
         let partitions = self.partitions()?;
-        let time = match start {
-            Start::Earliest => return self.offsets(&partitions, ClientOffset::Beginning),
-            Start::Latest => return self.offsets(&partitions, ClientOffset::End),
-            Start::At(time) => time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis()),
-        };
-        let time_ms = i64::try_from(time).unwrap_or(i64::MAX);
+        let is_early = |p: &Partition| start == Start::Earliest || self.tables.contains(&p.source);
+        let (early, others): (Vec<_>, Vec<_>) = partitions.into_iter().partition(is_early);
+        let mut positions = self.offsets(&early, ClientOffset::Beginning)?;
         // The ends first: a record that comes in between is after them, and after the time.
-        let mut positions = self.offsets(&partitions, ClientOffset::End)?;
-        positions.extend(self.offsets(&partitions, ClientOffset::Offset(time_ms))?);
+        positions.extend(self.offsets(&others, ClientOffset::End)?);
+        if let Start::At(time) = start {
+            let time = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+            let time_ms = i64::try_from(time).unwrap_or(i64::MAX);
+            positions.extend(self.offsets(&others, ClientOffset::Offset(time_ms))?);
+        }
         Ok(positions)
+    }
+
+    fn table_ends(&mut self) -> Result<Positions, SourceError> {
+        if self.tables.is_empty() {
+            return Ok(Positions::new());
+        }
+        let partitions = self.partitions()?;
+        let tables: Vec<_> = partitions.into_iter().filter(|p| self.tables.contains(&p.source)).collect();
+        self.offsets(&tables, ClientOffset::End)
     }
 
     fn group(&mut self) -> Result<Positions, SourceError> {
@@ -325,20 +388,30 @@ impl Source for KafkaSource {
     }
 
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {
-        let list = self.list(at.iter().map(|(&p, &offset)| (p, ClientOffset::Offset(offset))))?;
-        self.queues.consumer().assign(&list).map_err(|error| self.client_error(&error))?;
-        self.next = at.clone();
-        self.ended.clear();
-        self.short_since = None;
+        let mine: Positions = at.iter().filter(|(p, _)| self.is_mine(**p)).map(|(&p, &offset)| (p, offset)).collect();
+        if let Some(last) = &self.last {
+            let new: Vec<_> = mine.keys().filter(|p| !last.contains_key(p)).copied().collect();
+            let ends = self.offsets(&new, ClientOffset::End)?;
+            self.last.get_or_insert_default().extend(ends);
+        }
+        self.read_at(&mine)?;
+        self.assigned = mine.into_keys().collect();
         Ok(())
     }
 
     fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), SourceError> {
         self.serve_events()?;
+        if let Some(last) = &self.last {
+            gather.bound(last);
+        }
         let deadline = Instant::now() + wait;
         let mut moved = false;
         while !gather.is_full() {
             self.follow(gather)?;
+            if self.wanted(gather).next().is_none() {
+                std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+                break;
+            }
             let at_most = (limits::KAFKA_READ_BYTES / self.record_bytes).clamp(1, limits::KAFKA_READ_RECORDS_MAX);
             let mut read = self.read(gather, Duration::ZERO, at_most)?;
             let left = deadline.saturating_duration_since(Instant::now());
@@ -359,8 +432,17 @@ impl Source for KafkaSource {
     }
 
     fn ends(&mut self) -> Positions {
+        if let Some(last) = &self.last {
+            return last.iter().filter(|(p, _)| self.assigned.contains(p)).map(|(&p, &end)| (p, end)).collect();
+        }
         let ends = self.next.keys().map(|&p| (p, self.queues.end(self.topic(p), p.id)));
         ends.filter_map(|(p, end)| Some((p, end?))).collect()
+    }
+
+    fn is_over(&self, at: &Positions) -> bool {
+        let Some(last) = &self.last else { return false };
+        let mut mine = at.iter().filter(|(p, _)| self.is_mine(**p)).peekable();
+        mine.peek().is_some() && mine.all(|(p, at)| last.get(p).is_some_and(|end| end <= at))
     }
 
     fn tell_group(&mut self, reached: &Positions) {
@@ -369,8 +451,11 @@ impl Source for KafkaSource {
             return;
         }
         let sent = &self.group.sent;
-        let new: Positions =
-            reached.iter().filter(|&(p, to)| sent.get(p) != Some(to)).map(|(&p, &to)| (p, to)).collect();
+        let new: Positions = reached
+            .iter()
+            .filter(|&(p, to)| self.is_mine(*p) && sent.get(p) != Some(to))
+            .map(|(&p, &to)| (p, to))
+            .collect();
         if new.is_empty() {
             return;
         }
@@ -385,3 +470,7 @@ impl Source for KafkaSource {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "kafka_tests.rs"]
+mod tests;

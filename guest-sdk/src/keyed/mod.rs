@@ -1,0 +1,140 @@
+//! What follows `key_by`: a scope and then a reduction; or a join, or a lookup.
+
+mod groups; // what a reduction yields
+mod hash;
+mod join;
+mod no_scope;
+mod number;
+mod partials; // one accumulator a key, before the shuffle
+mod place; // which window an item is in, and whether it is late
+mod reduce; // the reductions
+mod scoped; // the verbs
+mod sessions;
+mod top;
+mod windows; // as authors write them
+
+pub use groups::{Finished, Group, Grouped, Update, Window};
+pub use join::{Joined, LookedUp};
+pub use no_scope::HasScope;
+pub use number::{Comparable, Number};
+pub use reduce::{Count, Distinct, Extreme, Fold, Merge, Reduce, Reduction, Sum};
+pub use scoped::{Batched, Finish, Running, Scoped, Windowed};
+pub use top::{Ranked, Ranks, Top};
+pub use windows::{Windows, Within, hopping, session, tumbling, within};
+
+use crate::describe::StageDef;
+use crate::flow::{Cx, Flow, Input};
+use crate::job::{Feed, Index, Plan, Run, StageNode, Start, Trail};
+use crate::stream::Stream;
+use std::marker::PhantomData;
+
+/// Items with keys: what [`Stream::key_by`] gives. Say next over what they are reduced, or what they are joined with.
+#[must_use = "say over what: `.each_batch()`, `.running()`, `.window(…)`; or `.join(…)`, `.lookup(…)`"]
+pub struct KeyedBy<'b, K, F, G> {
+    pub(crate) stream: Stream<'b, F>,
+    pub(crate) key: G,
+    pub(crate) name: Option<String>,
+    pub(crate) version: u32,
+    pub(crate) of: PhantomData<K>,
+}
+
+impl<'b, F> Stream<'b, F> {
+    /// Gives each item a key. What has one key comes together, from whichever partition it is.
+    ///
+    /// ```
+    /// use streamhost::{Job, console, job, kafka};
+    ///
+    /// #[job]
+    /// fn words() -> Job {
+    ///     kafka("lines")
+    ///         .try_map(|line| line.text())
+    ///         .flat_map(str::split_whitespace)
+    ///         .key_by(|word| *word)
+    ///         .each_batch()
+    ///         .count()
+    ///         .to(console())
+    /// }
+    /// ```
+    ///
+    /// A key may borrow from the batch, as the items do, but not from the item: of an item that owns its text take a
+    /// copy, `.key_by(|order| order.customer.clone())`.
+    pub fn key_by<K, G>(self, key: G) -> KeyedBy<'b, K, F, G>
+    where
+        F: Flow<'b>,
+        K: crate::Key<'b>,
+        G: Fn(&F::Item) -> K,
+    {
+        KeyedBy { stream: self, key, name: None, version: 0, of: PhantomData }
+    }
+}
+
+impl<'b, K, F, G> KeyedBy<'b, K, F, G> {
+    /// Names the stage: state is kept under its name from version to version. Without it a stage is called after its
+    /// verb (`count`, `join`), and of two alike one must be named.
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Counts changes to what the stage's state means, where its types alone do not show them (a sum that was in cents
+    /// and is in euros now). State of another version is refused at deploy, unless it is migrated. Without it: 0.
+    pub fn version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
+    }
+}
+
+/// Where a chain ends at a keyed stage.
+pub(crate) trait End<T> {
+    /// Takes the loop's item.
+    fn take(&mut self, item: T, cx: &mut Cx);
+    /// The call's items are over.
+    fn flush(&mut self, cx: &mut Cx);
+}
+
+pub(crate) struct Ending<F, E> {
+    flow: F,
+    end: E,
+}
+
+impl<'b, F: Flow<'b>, E: End<F::Item>> Run<'b> for Ending<F, E> {
+    fn run(&mut self, input: Input<'b>, cx: &mut Cx) {
+        let Ending { flow, end } = self;
+        flow.each(input, cx, |item, cx| end.take(item, cx));
+        end.flush(cx);
+    }
+}
+
+impl<'b, F: Flow<'b> + 'b> Stream<'b, F> {
+    /// Ends the chain in one side of a keyed stage.
+    pub(crate) fn feed(self, to: &Index, side: u8, table: bool, end: impl End<F::Item> + 'b) -> Plan<'b> {
+        let Stream { flow, start, mut trail, mut plan } = self;
+        trail.feeds.push(Feed { to: to.clone(), side, table, timed_by: trail.is_timed });
+        plan.end(start, trail, Ending { flow, end });
+        plan
+    }
+}
+
+/// A chain that begins at a new keyed stage.
+pub(crate) fn behind<'b, F>(mut plan: Plan<'b>, stage: StageNode<'b>, flow: F) -> Stream<'b, F> {
+    let start = Start::Stage(stage.index.clone());
+    plan.stages.push(stage);
+    Stream { flow, start, trail: Trail::default(), plan }
+}
+
+/// A stage that neither has inputs yet nor other items nor migrates.
+pub(crate) fn stage(name: String, version: u32, kind: crate::StageKind, key: String, value: String) -> StageDef {
+    StageDef {
+        name,
+        kind,
+        inputs: Vec::new(),
+        key_shape: key,
+        value_shape: value,
+        other_shape: String::new(),
+        version,
+        migrates: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! What a call's items come to before the shuffle: one accumulator for each key and pane, in order of first sight.
+
+use super::End;
+use super::hash::hash;
+use super::place::{Late, Place, Placed};
+use super::reduce::{Merge, Reduction};
+use crate::columns::ColumnBuf;
+use crate::flow::{Cx, Keyed};
+use crate::job::Index;
+use crate::key::{KEY_BYTES_MAX, Key, too_long};
+use crate::value::encode;
+use hashbrown::HashTable;
+use serde::Serialize;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+/// Room for no more accumulators than this is made before they come: most keys may be seen again and again.
+const FOUND_AHEAD_MAX: usize = 1 << 12;
+
+struct Found<Acc> {
+    hash: u64,
+    pane_ms: i64,
+    acc: Acc,
+}
+
+pub(crate) struct Partials<K, T, G, A: Merge> {
+    pub(crate) key: G,
+    pub(crate) with: Rc<A>,
+    pub(crate) place: Place,
+    pub(crate) late: Option<Late<T>>,
+    pub(crate) to: Index,
+    /// Places in `found` and `out.keys`.
+    table: HashTable<u32>,
+    found: Vec<Found<A::Acc>>,
+    out: Keyed,
+    /// A key's bytes, where it does not lend them.
+    scratch: Vec<u8>,
+    of: PhantomData<K>,
+}
+
+impl<K, T, G, A: Merge> Partials<K, T, G, A> {
+    pub(crate) fn new(key: G, with: Rc<A>, place: Place, late: Option<Late<T>>, to: Index) -> Self {
+        Partials {
+            key,
+            with,
+            place,
+            late,
+            to,
+            table: HashTable::new(),
+            found: Vec::new(),
+            out: Keyed::default(),
+            scratch: Vec::new(),
+            of: PhantomData,
+        }
+    }
+
+    #[cold]
+    fn reserve(&mut self, cx: &Cx) {
+        let items = cx.expect.items.min(FOUND_AHEAD_MAX);
+        self.found.reserve(items.max(8));
+        self.out.keys.data.reserve(8 * items);
+        self.out.keys.ends.reserve(items);
+        self.out.positions.reserve(cx.expect.items);
+        self.table.reserve(items, |_| unreachable!("the table is empty"));
+    }
+}
+
+impl<'b, T, K, G, A> End<T> for Partials<K, T, G, A>
+where
+    K: Key<'b>,
+    G: Fn(&T) -> K,
+    A: Reduction<T>,
+    A::Acc: Serialize,
+{
+    #[inline]
+    fn take(&mut self, item: T, cx: &mut Cx) {
+        let pane_ms = match self.place.of(cx) {
+            Placed::In(pane_ms) => pane_ms,
+            Placed::Late => return Late::take(self.late.as_ref(), &item, cx),
+            Placed::Refused => return,
+        };
+        if self.found.capacity() == 0 {
+            self.reserve(cx);
+        }
+        let Self { key, with, table, found, out, scratch, .. } = self;
+        let key = key(&item);
+        let bytes = bytes_of(&key, scratch);
+        if bytes.len() > KEY_BYTES_MAX {
+            return cx.fault(too_long(bytes.len()));
+        }
+        out.at(cx.position);
+        let hash = hash(bytes, pane_ms as u64);
+        let known = table.find(hash, |&i| {
+            let found = &found[i as usize];
+            found.hash == hash && found.pane_ms == pane_ms && same(item_of(&out.keys, i), bytes)
+        });
+        if let Some(&i) = known {
+            return with.add(&mut found[i as usize].acc, item);
+        }
+        out.keys.push(bytes);
+        table.insert_unique(hash, found.len() as u32, |&i| found[i as usize].hash);
+        drop(key);
+        found.push(Found { hash, pane_ms, acc: with.first(item) });
+    }
+
+    fn flush(&mut self, cx: &mut Cx) {
+        if self.found.is_empty() {
+            return;
+        }
+        let mut out = std::mem::take(&mut self.out);
+        out.stage = self.to.get() as u32;
+        out.values.ends.reserve(self.found.len());
+        out.times_ms.reserve(self.found.len());
+        for found in self.found.drain(..) {
+            encode(&found.acc, &mut out.values)
+                .unwrap_or_else(|error| panic!("an accumulator cannot be written: {error}"));
+            out.times_ms.push(found.pane_ms);
+        }
+        self.table.clear();
+        cx.out.keyed.push(out);
+    }
+}
+
+/// A key's bytes, lent or written.
+#[inline]
+pub(super) fn bytes_of<'a, 'b, K: Key<'b>>(key: &'a K, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    match key.lend() {
+        Some(bytes) => bytes,
+        None => {
+            scratch.clear();
+            key.write(true, scratch);
+            scratch
+        }
+    }
+}
+
+#[inline]
+pub(super) fn item_of(column: &ColumnBuf, i: u32) -> &[u8] {
+    column.view().get(i as usize)
+}
+
+/// Equal, without a call where they are short, as keys are.
+#[inline]
+pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let (words, rest) = a.as_chunks::<8>();
+    let (other_words, other_rest) = b.as_chunks::<8>();
+    words.iter().zip(other_words).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
+        && rest.iter().zip(other_rest).all(|(a, b)| a == b)
+}

@@ -1,0 +1,105 @@
+//! Which window an item is in, and whether it comes too late for it.
+
+use crate::describe::{Scope, WindowDef, WindowForm};
+use crate::flow::Cx;
+use crate::job::Index;
+use crate::row::Row;
+
+/// How items are placed in time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// No windows: all that has one key.
+    Whole,
+    /// Panes of the batches' time.
+    Clock { hop_ms: i64 },
+    /// Panes of event time.
+    Event { hop_ms: i64, lateness_ms: i64 },
+}
+
+impl Place {
+    /// None: sessions, which are placed by what came before.
+    pub(crate) fn new(scope: Scope) -> Option<Place> {
+        let Scope::Window(WindowDef { form, lateness_ms, processing_time, .. }) = scope else {
+            return Some(Place::Whole);
+        };
+        let WindowForm::Panes { hop_ms, .. } = form else { return None };
+        let hop_ms = signed(hop_ms).max(1); // 0 is refused by `describe`
+        Some(match processing_time {
+            true => Place::Clock { hop_ms },
+            false => Place::Event { hop_ms, lateness_ms: signed(lateness_ms) },
+        })
+    }
+
+    /// Where the item's pane begins.
+    #[inline]
+    pub(crate) fn of(self, cx: &mut Cx) -> Placed {
+        match self {
+            Place::Whole => Placed::In(0),
+            Place::Clock { hop_ms } => Placed::In(pane(cx.moment.batch_ms, hop_ms)),
+            Place::Event { hop_ms, lateness_ms } => {
+                let Some(time_ms) = cx.event_time_ms() else { return Placed::Refused };
+                let pane_ms = pane(time_ms, hop_ms);
+                match pane_ms.saturating_add(hop_ms).saturating_add(lateness_ms) <= cx.reached_ms() {
+                    true => Placed::Late,
+                    false => Placed::In(pane_ms),
+                }
+            }
+        }
+    }
+}
+
+/// What became of an item.
+pub(crate) enum Placed {
+    /// It is in the pane that begins then.
+    In(i64),
+    /// Its pane is over.
+    Late,
+    /// It has no time, and its record was set aside.
+    Refused,
+}
+
+/// An item of a session or join is late if what waits for it was let go: further back than the lateness.
+#[inline]
+pub(crate) fn is_behind(time_ms: i64, lateness_ms: i64, cx: &Cx) -> bool {
+    time_ms.saturating_add(lateness_ms) < cx.reached_ms()
+}
+
+#[inline]
+fn pane(time_ms: i64, hop_ms: i64) -> i64 {
+    time_ms.saturating_sub(time_ms.rem_euclid(hop_ms))
+}
+
+pub(crate) fn signed(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+/// Where late items go.
+pub(crate) struct Late<T> {
+    write: fn(&T, usize, &mut Cx),
+    pub(crate) index: Index,
+}
+
+impl<T: Row> Late<T> {
+    pub(crate) fn new(index: Index) -> Self {
+        Late { write: write_row::<T>, index }
+    }
+}
+
+impl<T> Late<T> {
+    /// Counts the item as late, and writes it where its author said.
+    #[cold]
+    pub(crate) fn take(late: Option<&Self>, item: &T, cx: &mut Cx) {
+        cx.late();
+        if let Some(late) = late {
+            (late.write)(item, late.index.get(), cx);
+        }
+    }
+}
+
+fn write_row<T: Row>(item: &T, sink: usize, cx: &mut Cx) {
+    let rows = &mut cx.out.rows[sink];
+    item.write(rows);
+    if let Err(reason) = rows.end_row(cx.position, 1 + T::SHAPE.columns.len()) {
+        cx.fault(reason);
+    }
+}

@@ -1,0 +1,271 @@
+//! The reductions: how an item becomes an accumulator, and two accumulators one.
+
+use super::number::{Comparable, Number};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::cmp::Ordering;
+use std::marker::PhantomData;
+
+/// Accumulators of one reduction: merged wherever two parts of a key's items come together.
+pub trait Merge {
+    /// What is kept.
+    type Acc;
+    /// What comes out.
+    type Value;
+    /// What an author makes of an older version's accumulator.
+    type Kept;
+    /// Takes in what another part of the items came to.
+    fn merge(&self, acc: &mut Self::Acc, other: Self::Acc);
+    /// The accumulator is of earlier batches.
+    #[inline]
+    fn resume(&self, acc: &mut Self::Acc) {
+        let _ = acc;
+    }
+    /// None: there is nothing to say.
+    fn value(acc: Self::Acc) -> Option<Self::Value>;
+    /// An accumulator of what an author migrated.
+    fn kept(kept: Self::Kept) -> Self::Acc;
+}
+
+/// How items are taken in.
+pub trait Reduction<T>: Merge {
+    /// The accumulator of one item.
+    fn first(&self, item: T) -> Self::Acc;
+    /// Takes in one more item.
+    fn add(&self, acc: &mut Self::Acc, item: T);
+}
+
+/// See [`Scoped::count`](crate::Scoped::count).
+#[derive(Debug)]
+pub struct Count;
+
+impl Merge for Count {
+    type Acc = u64;
+    type Value = u64;
+    type Kept = u64;
+    #[inline]
+    fn merge(&self, acc: &mut u64, other: u64) {
+        *acc += other;
+    }
+    #[inline]
+    fn value(acc: u64) -> Option<u64> {
+        Some(acc)
+    }
+    fn kept(kept: u64) -> u64 {
+        kept
+    }
+}
+
+impl<T> Reduction<T> for Count {
+    #[inline]
+    fn first(&self, _: T) -> u64 {
+        1
+    }
+    #[inline]
+    fn add(&self, acc: &mut u64, _: T) {
+        *acc += 1;
+    }
+}
+
+/// An item that can be taken out to be reduced with another one. Its bytes are the item's.
+#[derive(Clone, Debug)]
+pub struct Held<T>(Option<T>);
+
+impl<T> Held<T> {
+    fn take(&mut self) -> T {
+        self.0.take().expect("it is put back whenever it is taken out")
+    }
+}
+
+impl<T: Serialize> Serialize for Held<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_ref().expect("it is put back whenever it is taken out").serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Held<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(|item| Held(Some(item)))
+    }
+}
+
+/// See [`Scoped::reduce`](crate::Scoped::reduce).
+#[derive(Debug)]
+pub struct Reduce<T, F>(F, PhantomData<T>);
+
+impl<T, F: Fn(T, T) -> T> Reduce<T, F> {
+    pub(crate) fn new(f: F) -> Self {
+        Reduce(f, PhantomData)
+    }
+}
+
+impl<T, F: Fn(T, T) -> T> Merge for Reduce<T, F> {
+    type Acc = Held<T>;
+    type Value = T;
+    type Kept = T;
+    #[inline]
+    fn merge(&self, acc: &mut Held<T>, mut other: Held<T>) {
+        self.add(acc, other.take());
+    }
+    #[inline]
+    fn value(acc: Held<T>) -> Option<T> {
+        acc.0
+    }
+    fn kept(kept: T) -> Held<T> {
+        Held(Some(kept))
+    }
+}
+
+impl<T, F: Fn(T, T) -> T> Reduction<T> for Reduce<T, F> {
+    #[inline]
+    fn first(&self, item: T) -> Held<T> {
+        Held(Some(item))
+    }
+    #[inline]
+    fn add(&self, acc: &mut Held<T>, item: T) {
+        acc.0 = Some((self.0)(acc.take(), item));
+    }
+}
+
+/// See [`Scoped::fold`](crate::Scoped::fold).
+#[derive(Debug)]
+pub struct Fold<I, A, M> {
+    pub(crate) init: I,
+    pub(crate) add: A,
+    pub(crate) merge: M,
+}
+
+impl<Acc, I: Fn() -> Acc, A, M: Fn(&mut Acc, Acc)> Merge for Fold<I, A, M> {
+    type Acc = Acc;
+    type Value = Acc;
+    type Kept = Acc;
+    #[inline]
+    fn merge(&self, acc: &mut Acc, other: Acc) {
+        (self.merge)(acc, other);
+    }
+    #[inline]
+    fn value(acc: Acc) -> Option<Acc> {
+        Some(acc)
+    }
+    fn kept(kept: Acc) -> Acc {
+        kept
+    }
+}
+
+impl<T, Acc, I: Fn() -> Acc, A: Fn(&mut Acc, T), M: Fn(&mut Acc, Acc)> Reduction<T> for Fold<I, A, M> {
+    #[inline]
+    fn first(&self, item: T) -> Acc {
+        let mut acc = (self.init)();
+        (self.add)(&mut acc, item);
+        acc
+    }
+    #[inline]
+    fn add(&self, acc: &mut Acc, item: T) {
+        (self.add)(acc, item);
+    }
+}
+
+/// See [`Scoped::sum`](crate::Scoped::sum).
+#[derive(Debug)]
+pub struct Sum<F, N>(pub(crate) F, pub(crate) PhantomData<N>);
+
+impl<F, N: Number> Merge for Sum<F, N> {
+    type Acc = N::Sum;
+    type Value = N::Sum;
+    type Kept = N::Sum;
+    #[inline]
+    fn merge(&self, acc: &mut N::Sum, other: N::Sum) {
+        *acc = N::add(*acc, other);
+    }
+    #[inline]
+    fn value(acc: N::Sum) -> Option<N::Sum> {
+        Some(acc)
+    }
+    fn kept(kept: N::Sum) -> N::Sum {
+        kept
+    }
+}
+
+impl<T, N: Number, F: Fn(T) -> N> Reduction<T> for Sum<F, N> {
+    #[inline]
+    fn first(&self, item: T) -> N::Sum {
+        (self.0)(item).sum()
+    }
+    #[inline]
+    fn add(&self, acc: &mut N::Sum, item: T) {
+        *acc = N::add(*acc, (self.0)(item).sum());
+    }
+}
+
+/// See [`Scoped::min`](crate::Scoped::min) and [`Scoped::max`](crate::Scoped::max).
+#[derive(Debug)]
+pub struct Extreme<F, V> {
+    pub(crate) of: F,
+    /// How what takes an earlier one's place compares to it.
+    pub(crate) wins: Ordering,
+    pub(crate) value: PhantomData<V>,
+}
+
+impl<F, V: Comparable> Merge for Extreme<F, V> {
+    type Acc = V;
+    type Value = V;
+    type Kept = V;
+    #[inline]
+    fn merge(&self, acc: &mut V, other: V) {
+        if other.compare(acc) == self.wins {
+            *acc = other;
+        }
+    }
+    #[inline]
+    fn value(acc: V) -> Option<V> {
+        Some(acc)
+    }
+    fn kept(kept: V) -> V {
+        kept
+    }
+}
+
+impl<T, V: Comparable, F: Fn(T) -> V> Reduction<T> for Extreme<F, V> {
+    #[inline]
+    fn first(&self, item: T) -> V {
+        (self.of)(item)
+    }
+    #[inline]
+    fn add(&self, acc: &mut V, item: T) {
+        self.merge(acc, (self.of)(item));
+    }
+}
+
+/// See [`Scoped::distinct`](crate::Scoped::distinct). What is kept is whether the key was given in an earlier batch.
+#[derive(Debug)]
+pub struct Distinct {
+    /// A key of an earlier batch is not given again; in a window it is given when the window is.
+    pub(crate) running: bool,
+}
+
+impl Merge for Distinct {
+    type Acc = bool;
+    type Value = ();
+    type Kept = ();
+    #[inline]
+    fn merge(&self, _: &mut bool, _: bool) {}
+    #[inline]
+    fn resume(&self, seen: &mut bool) {
+        *seen = self.running;
+    }
+    #[inline]
+    fn value(seen: bool) -> Option<()> {
+        (!seen).then_some(())
+    }
+    fn kept((): ()) -> bool {
+        true
+    }
+}
+
+impl<T> Reduction<T> for Distinct {
+    #[inline]
+    fn first(&self, _: T) -> bool {
+        false
+    }
+    #[inline]
+    fn add(&self, _: &mut bool, _: T) {}
+}

@@ -1,0 +1,114 @@
+//! Windows as authors write them.
+
+use crate::describe::{WindowDef, WindowForm};
+use std::time::Duration;
+
+/// How [`window`](crate::KeyedBy::window) cuts time: [`tumbling`], [`hopping`] or [`session`].
+///
+/// Event time is the items' own ([`timed_by`](crate::Stream::timed_by), or the record's time). It moves on as records
+/// come: a window is over once every partition has passed its end, and is then given out, once and for good. A record
+/// that comes later than that is late: it is counted, and goes where [`late_to`](crate::Scoped::late_to) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    form: Form,
+    lateness: Option<Duration>,
+    processing_time: bool,
+    early: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Panes { size: Duration, hop: Duration },
+    Session { gap: Duration },
+}
+
+impl Windows {
+    fn new(form: Form) -> Self {
+        Windows { form, lateness: None, processing_time: false, early: false }
+    }
+
+    /// How far a record may be behind the largest event time of its partition, beyond its window's end. Windows are
+    /// given out that much later. Without it: nothing, and the gap for sessions.
+    pub fn allowed_lateness(mut self, lateness: Duration) -> Self {
+        self.lateness = Some(lateness);
+        self
+    }
+
+    /// Goes by the time of the batches instead of the items' own. Nothing is late, and a replay may cut windows
+    /// elsewhere than the clock on the wall did, but no otherwise than the first run.
+    pub fn processing_time(mut self) -> Self {
+        self.processing_time = true;
+        self
+    }
+
+    /// Gives out what a window has so far, too: after each batch that changed it, until it is over. For sinks where a
+    /// later row of the same key takes the place of an earlier one; not before another keyed stage.
+    pub fn early_results(mut self) -> Self {
+        self.early = true;
+        self
+    }
+
+    pub(crate) fn def(self) -> WindowDef {
+        let (form, usual) = match self.form {
+            Form::Panes { size, hop } => (WindowForm::Panes { size_ms: ms(size), hop_ms: ms(hop) }, Duration::ZERO),
+            Form::Session { gap } => (WindowForm::Session { gap_ms: ms(gap) }, gap),
+        };
+        let usual = if self.processing_time { Duration::ZERO } else { usual };
+        WindowDef {
+            form,
+            lateness_ms: ms(self.lateness.unwrap_or(usual)),
+            processing_time: self.processing_time,
+            early: self.early,
+        }
+    }
+}
+
+/// Windows of one size, one after the other.
+pub fn tumbling(size: Duration) -> Windows {
+    hopping(size, size)
+}
+
+/// Windows of one size, a new one every `hop`, so that each item is in `size / hop` of them. The size is a multiple of
+/// the hop.
+pub fn hopping(size: Duration, hop: Duration) -> Windows {
+    Windows::new(Form::Panes { size, hop })
+}
+
+/// Windows that last as long as no two of a key's items in a row are further apart than `gap`. A window is from its
+/// first item to `gap` after its last.
+pub fn session(gap: Duration) -> Windows {
+    Windows::new(Form::Session { gap })
+}
+
+/// How far apart in event time two items may be for [`join`](crate::KeyedBy::join) to pair them: [`within`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Within {
+    within: Duration,
+    lateness: Option<Duration>,
+}
+
+/// Pairs items whose event times are at most so far apart, either way.
+pub fn within(distance: Duration) -> Within {
+    Within { within: distance, lateness: None }
+}
+
+impl Within {
+    /// How far a record may be behind the largest event time of its partition; items wait for partners that much
+    /// longer. Without it: as far as two partners may be apart.
+    pub fn allowed_lateness(mut self, lateness: Duration) -> Self {
+        self.lateness = Some(lateness);
+        self
+    }
+
+    pub(crate) fn within_ms(self) -> u64 {
+        ms(self.within)
+    }
+
+    pub(crate) fn lateness_ms(self) -> u64 {
+        ms(self.lateness.unwrap_or(self.within))
+    }
+}
+
+pub(crate) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

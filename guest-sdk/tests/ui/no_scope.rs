@@ -1,0 +1,8 @@
+use streamhost::{Job, console, job, kafka};
+
+#[job]
+fn words() -> Job {
+    kafka("lines").try_map(|line| line.text()).key_by(|word| *word).count().to(console())
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use streamhost::{Job, console, job, kafka};
+
+#[job]
+fn words() -> Job {
+    kafka("lines").try_map(|line| line.text()).key_by(|word| *word).running().sum(|word| word).map(|_| "").to(console())
+}
+
+fn main() {}

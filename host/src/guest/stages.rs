@@ -1,0 +1,191 @@
+//! Runs a chunk, or what a keyed stage finished, through the operators of its stage, and gathers what came of the calls.
+
+use super::GuestFault;
+use super::answer;
+use super::calls::{Finished, Moment};
+use super::instance::{Answer, cut};
+use super::lane::{Broken, Budget, Lane, Portions};
+use super::promises::Asked;
+use super::run::{ChunkAnswer, Fault, Guest, Runnable, Verdicts, VersionFault};
+use super::slices::Sliced;
+use crate::limits;
+use crate::record::{Chunk, Offset};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Lane {
+    /// Runs a chunk to its end.
+    pub(super) fn run(
+        &mut self,
+        version: &Arc<Runnable>,
+        chunk: &Chunk,
+        moment: Moment,
+        verdicts: &Verdicts,
+        budget: &Budget,
+    ) -> Result<ChunkAnswer, VersionFault> {
+        let mut broken = Broken::new();
+        if !verdicts.is_empty() {
+            let verdict = |&offset: &Offset| verdicts.get(&(chunk.partition, offset)).cloned();
+            let verdicts = chunk.offsets.iter().enumerate().filter_map(|(at, offset)| Some((at, verdict(offset)?)));
+            broken.extend(verdicts);
+        }
+        let stage = u32::from(chunk.partition.source);
+        self.run_stage(version, StageRun::new(version, stage, moment, Input::Chunk(chunk)), broken, budget)
+    }
+
+    /// Runs what follows keyed stage `stage`. Positions in `broken` are not tried.
+    pub(super) fn finish(
+        &mut self,
+        version: &Arc<Runnable>,
+        (stage, moment): (u32, Moment),
+        finished: &Finished,
+        broken: Broken,
+        budget: &Budget,
+    ) -> Result<ChunkAnswer, VersionFault> {
+        self.run_stage(version, StageRun::new(version, stage, moment, Input::Finished(finished)), broken, budget)
+    }
+
+    fn run_stage(
+        &mut self,
+        version: &Arc<Runnable>,
+        mut run: StageRun<'_>,
+        mut broken: Broken,
+        budget: &Budget,
+    ) -> Result<ChunkAnswer, VersionFault> {
+        let canonical = version.promises().feeds(run.stage);
+        self.ask(version, run.input.items(), &mut broken, canonical, budget, &mut run)?;
+        Ok(run.end(broken))
+    }
+}
+
+/// What a stage runs over.
+#[derive(Clone, Copy)]
+enum Input<'a> {
+    Chunk(&'a Chunk),
+    Finished(&'a Finished),
+}
+
+impl Input<'_> {
+    fn items(&self) -> usize {
+        match self {
+            Input::Chunk(chunk) => chunk.items(),
+            Input::Finished(finished) => finished.items(),
+        }
+    }
+
+    fn call(
+        &self,
+        guest: &mut dyn Guest,
+        (stage, moment): (u32, Moment),
+        range: &Range<usize>,
+        time: Duration,
+    ) -> Result<Answer, GuestFault> {
+        let whole = range.len() == self.items();
+        match self {
+            Input::Chunk(chunk) if whole => guest.transform(stage, moment, chunk, time),
+            Input::Chunk(chunk) => guest.transform(stage, moment, &chunk.part(range), time),
+            Input::Finished(finished) if whole => guest.finish(stage, moment, finished, time),
+            Input::Finished(finished) => guest.finish(stage, moment, &finished.part(range), time),
+        }
+    }
+}
+
+/// One stage's run over a chunk, or over what a keyed stage finished.
+struct StageRun<'a> {
+    version: &'a Runnable,
+    stage: u32,
+    /// Of the first call.
+    moment: Moment,
+    input: Input<'a>,
+    answer: ChunkAnswer,
+    /// For each item, whether something became of it.
+    touched: Vec<bool>,
+}
+
+impl<'a> StageRun<'a> {
+    fn new(version: &'a Runnable, stage: u32, moment: Moment, input: Input<'a>) -> Self {
+        StageRun { version, stage, moment, input, answer: ChunkAnswer::default(), touched: Vec::new() }
+    }
+
+    fn fault(&mut self, at: usize, reason: String, by_host: bool) {
+        self.touched[at] = true;
+        self.answer.faults.push(Fault { position: at as u32, reason, by_host });
+    }
+
+    fn take(&mut self, answer: Answer, base: usize) {
+        for (position, reason) in answer.faults {
+            self.fault(base + position as usize, reason, false);
+        }
+        for (sink, mut rows) in answer.rows.into_iter().enumerate() {
+            for (position, reason) in answer::take_unfit(&mut rows, &self.version.promises().shapes[sink]) {
+                self.fault(base + position as usize, reason, false);
+            }
+            self.touch(base, &rows.positions);
+            if !rows.is_empty() {
+                self.answer.rows[sink].push(rows);
+            }
+        }
+        for keyed in answer.keyed {
+            self.touch(base, &keyed.positions);
+            if !keyed.keys.is_empty() {
+                self.answer.keyed.push(keyed);
+            }
+        }
+        self.touch(base, &answer.late);
+        self.answer.late += answer.late.len() as u64;
+        self.answer.largest_ms = answer.largest_ms;
+    }
+
+    fn touch(&mut self, base: usize, positions: &[u32]) {
+        for &position in positions {
+            self.touched[base + position as usize] = true;
+        }
+    }
+
+    /// Faults of one record in several branches are one fault.
+    fn end(mut self, broken: Broken) -> ChunkAnswer {
+        for (at, reason) in broken {
+            self.fault(at, reason, true);
+        }
+        self.answer.dropped = self.touched.iter().filter(|touched| !**touched).count() as u64;
+        let faults = &mut self.answer.faults;
+        faults.sort_by_key(|fault| fault.position); // stable: the main chain's first
+        faults.dedup_by(|next, first| {
+            let same = next.position == first.position;
+            if same && next.reason != first.reason {
+                first.reason = format!("{}; {}", first.reason, next.reason);
+                first.reason = cut(std::mem::take(&mut first.reason), limits::REASON_BYTES_MAX);
+            }
+            same
+        });
+        self.answer
+    }
+}
+
+impl Portions for StageRun<'_> {
+    fn begin(&mut self) {
+        let rows = vec![Vec::new(); self.version.promises().shapes.len()];
+        let largest_ms = self.moment.partition_ms;
+        self.answer = ChunkAnswer { rows, largest_ms, ..ChunkAnswer::default() };
+        self.touched = vec![false; self.input.items()];
+    }
+
+    fn ask(
+        &mut self,
+        guest: &mut dyn Guest,
+        range: &Range<usize>,
+        time: Duration,
+    ) -> Result<Result<(), VersionFault>, GuestFault> {
+        // What the parts before this one brought in event time is what this one's records are judged by.
+        let moment = Moment { partition_ms: self.answer.largest_ms, ..self.moment };
+        let answer = self.input.call(guest, (self.stage, moment), range, time)?;
+        let asked = Asked { stage: self.stage, items: range.len(), partition_ms: moment.partition_ms };
+        if let Err(broken) = self.version.promises().check(&answer, asked) {
+            return Ok(Err(VersionFault::Promise(broken)));
+        }
+        self.version.promises().check_keys(&answer)?;
+        self.take(answer, range.start);
+        Ok(Ok(()))
+    }
+}

@@ -1,0 +1,330 @@
+//! Single cases: what fails, what is refused, what is bounded, what migration sees.
+
+use super::guest::{FAILS_IN_COMBINE, FAILS_IN_FINISH, bytes, item, numbers};
+use super::*;
+use crate::checkpoint::StoreError;
+use crate::state::Entries;
+
+const CLOCK_MS: i64 = 1000;
+const DUE_NEVER: i64 = i64::MIN;
+const TUMBLING: WindowForm = WindowForm::Panes { size_ms: 10, hop_ms: 10 };
+
+/// One stage behind one source.
+struct Bench {
+    plan: JobPlan,
+    state: MemoryState,
+    batch: u64,
+    clock_ms: i64,
+    fold: Fold,
+    portion: Portion,
+    asked: usize,
+}
+
+fn windowed(form: WindowForm) -> StageKind {
+    StageKind::Window(Window { form, lateness_ms: 0, processing_time: false, early: false })
+}
+
+impl Bench {
+    fn new(kind: StageKind) -> Self {
+        let plan = plan(vec![source(false)], vec![stage("visits", kind, vec![0])]);
+        let (state, fold, portion) = (MemoryState::default(), Fold::Sum, Portion::default());
+        Bench { plan, state, batch: 0, clock_ms: CLOCK_MS, fold, portion, asked: 0 }
+    }
+
+    /// Runs a batch with these items (side, key, time, number) up to a watermark.
+    fn run(&mut self, items: &[(u8, &str, i64, u64)], watermark_ms: i64) -> Result<Made, KeyedError> {
+        let parts = items.iter().map(|&(side, key, time_ms, number)| {
+            let things = [(key.as_bytes().to_vec(), vec![number], time_ms)];
+            guest::keyed(&self.plan, self.fold, 0, side, self.clock_ms, &things)
+        });
+        let parts = parts.collect();
+        self.run_parts(parts, watermark_ms)
+    }
+
+    fn run_parts(&mut self, parts: Vec<Keyed>, watermark_ms: i64) -> Result<Made, KeyedError> {
+        self.batch += 1;
+        let times = BatchTimes { batch: self.batch, clock_ms: self.clock_ms, before_ms: DUE_NEVER, watermark_ms };
+        let (plan, folds, rekeys) = (&self.plan, &[self.fold][..], &[Rekey::Same][..]);
+        let mut guest = Guest { plan, folds, rekeys, slice: 7, asked: 0 };
+        let made = run_in(plan, &[7], parts, times, &mut self.state, &mut guest, self.portion);
+        self.asked = guest.asked;
+        made
+    }
+
+    fn rows(&mut self, items: &[(u8, &str, i64, u64)], watermark_ms: i64) -> Vec<String> {
+        let made = self.run(items, watermark_ms).unwrap();
+        assert_eq!((&made.letters[..], made.late), (&[][..], 0));
+        texts(&made)
+    }
+}
+
+fn letter(reason: &str, time_ms: i64, key: &str, value: Vec<u8>) -> GroupLetter {
+    GroupLetter { stage: "visits".into(), reason: reason.into(), time_ms, key: key.into(), value }
+}
+
+#[test]
+fn what_is_merged_stands_in_canonical_order() {
+    let in_order = |kind| Bench { fold: Fold::InOrder, ..Bench::new(kind) };
+    let batch = in_order(StageKind::EachBatch).rows(&[(0, "b", 0, 3), (0, "a", 0, 1), (0, "b", 0, 2)], DUE_NEVER);
+    assert_eq!(batch, ["0: b [3, 2] 1000..1000", "0: a [1] 1000..1000"], "groups stand where their first item does");
+
+    let mut running = in_order(StageKind::Running { expire_ms: None });
+    running.rows(&[(0, "a", 0, 9), (0, "a", 0, 8)], DUE_NEVER);
+    assert_eq!(running.rows(&[(0, "a", 0, 3), (0, "a", 0, 1)], DUE_NEVER), ["0: a [9, 8, 3, 1] 1000..1000"]);
+
+    let mut hopping = in_order(windowed(WindowForm::Panes { size_ms: 20, hop_ms: 10 }));
+    hopping.rows(&[(0, "a", 12, 1), (0, "a", 3, 2), (0, "a", 4, 3)], DUE_NEVER);
+    assert_eq!(hopping.rows(&[(0, "a", 11, 4)], 20), ["0: a [2, 3] -10..10", "0: a [2, 3, 1, 4] 0..20"]);
+
+    let mut session = in_order(windowed(WindowForm::Session { gap_ms: 5 }));
+    session.rows(&[(0, "a", 20, 1), (0, "a", 0, 2), (0, "a", 10, 3)], DUE_NEVER);
+    let bridges = [(0, "a", 15, 4), (0, "a", 5, 5), (0, "a", 4, 6)];
+    assert_eq!(session.rows(&bridges, i64::MAX), ["0: a [2, 3, 1, 4, 5, 6] 0..25"], "sessions by time, then items");
+}
+
+#[test]
+fn a_silent_key_is_forgotten_and_an_active_one_is_not() {
+    let mut bench = Bench::new(StageKind::Running { expire_ms: Some(5000) });
+    let mut at = |clock_ms, items: &[_]| {
+        bench.clock_ms = clock_ms;
+        let (plan, state) = (&bench.plan, &mut bench.state);
+        let times = BatchTimes { batch: 0, clock_ms, before_ms: DUE_NEVER, watermark_ms: DUE_NEVER };
+        let is_due = is_due(plan, &[7], times, state).unwrap();
+        let rows = bench.rows(items, DUE_NEVER);
+        let kept = |tag| bench.state.entries.keys().filter(|(_, key)| key[0] == tag).count();
+        (rows.join(","), is_due, kept(entry::VALUE), kept(entry::TIMER))
+    };
+    let row = |numbers, clock_ms| format!("0: a [{numbers}] {clock_ms}..{clock_ms}");
+    assert_eq!(at(1000, &[(0, "a", 0, 1)]), (row(1, 1000), false, 1, 1));
+    assert_eq!(at(6000, &[(0, "a", 0, 1)]), (row(2, 6000), false, 1, 1), "not longer ago than it is kept");
+    assert_eq!(at(6001, &[]), (String::new(), true, 1, 1), "it is looked at, and kept");
+    assert_eq!(at(11_000, &[]), (String::new(), false, 1, 1));
+    assert_eq!(at(11_001, &[(0, "a", 0, 1)]), (row(1, 11_001), true, 1, 1), "longer ago: it begins anew");
+    assert_eq!(at(16_002, &[]), (String::new(), false, 1, 1), "forgotten, and removed at a coarse time");
+    assert_eq!(at(17_001, &[]), (String::new(), true, 0, 0));
+}
+
+#[test]
+fn a_group_that_does_not_combine_keeps_its_accumulator() {
+    let failed = bytes(&[FAILS_IN_COMBINE]);
+    let mut running = Bench::new(StageKind::Running { expire_ms: None });
+    assert_eq!(running.rows(&[(0, "a", 0, 5)], DUE_NEVER), ["0: a [5] 1000..1000"]);
+    let made = running.run(&[(0, "a", 0, FAILS_IN_COMBINE), (0, "b", 0, 1)], DUE_NEVER).unwrap();
+    assert_eq!(texts(&made), ["0: b [1] 1000..1000"], "the others go on");
+    assert_eq!(made.letters, [letter("does not combine", CLOCK_MS, "a", failed.clone())]);
+    assert_eq!(running.rows(&[(0, "a", 0, 2)], DUE_NEVER), ["0: a [7] 1000..1000"]);
+
+    let mut window = Bench::new(windowed(TUMBLING));
+    window.run(&[(0, "a", 13, 5)], DUE_NEVER).unwrap();
+    let made = window.run(&[(0, "a", 17, FAILS_IN_COMBINE)], DUE_NEVER).unwrap();
+    assert_eq!(made.letters, [letter("does not combine", 10, "a", failed.clone())]);
+    assert_eq!(window.rows(&[], 20), ["0: a [5] 10..20"]);
+
+    let mut session = Bench::new(windowed(WindowForm::Session { gap_ms: 5 }));
+    session.run(&[(0, "a", 0, 1), (0, "a", 10, 2)], DUE_NEVER).unwrap();
+    let made = session.run(&[(0, "a", 5, FAILS_IN_COMBINE)], DUE_NEVER).unwrap();
+    assert_eq!(made.letters, [letter("does not combine", 0, "a", failed)]);
+    assert_eq!(session.rows(&[], 100), ["0: a [1] 0..5", "0: a [2] 10..15"], "they were not joined");
+}
+
+#[test]
+fn panes_that_do_not_combine_are_one_letter_a_window() {
+    let mut window = Bench::new(windowed(WindowForm::Panes { size_ms: 20, hop_ms: 10 }));
+    window.run(&[(0, "a", 5, 1), (0, "a", 15, FAILS_IN_COMBINE)], DUE_NEVER).unwrap();
+    let made = window.run(&[], i64::MAX).unwrap();
+    assert_eq!(texts(&made), ["0: a [1] -10..10".to_string(), format!("0: a [{FAILS_IN_COMBINE}] 10..30")]);
+    assert_eq!(made.letters, [letter("does not combine", 0, "a", bytes(&[1, FAILS_IN_COMBINE]))]);
+}
+
+#[test]
+fn what_does_not_finish_is_a_letter_with_all_that_it_was() {
+    let failed = bytes(&[FAILS_IN_FINISH]);
+    let mut window = Bench::new(windowed(TUMBLING));
+    let made = window.run(&[(0, "a", 13, FAILS_IN_FINISH), (0, "b", 13, 1)], 20).unwrap();
+    assert_eq!(texts(&made), ["0: b [1] 10..20"]);
+    assert_eq!(made.letters, [letter("does not finish", 10, "a", failed)]);
+
+    let mut join = Bench::new(StageKind::Join(Join { within_ms: 5, lateness_ms: 0, left: false }));
+    let made = join.run(&[(0, "a", 1, FAILS_IN_FINISH), (1, "a", 3, 2)], DUE_NEVER).unwrap();
+    let both = [item(b"a", &[FAILS_IN_FINISH]), item(b"a", &[2])].concat();
+    assert_eq!(made.letters, [letter("does not finish", 3, "", both)]);
+}
+
+#[test]
+fn a_hot_key_of_a_join_is_bounded_by_its_pairs() {
+    let join = StageKind::Join(Join { within_ms: 1, lateness_ms: 0, left: false });
+    let side = |side, step: usize| (0..400).step_by(step).map(move |time| (side, "hot", time as i64, 1));
+    let mut bench = Bench::new(join);
+    bench.portion.pairs = 1198;
+    let both: Vec<_> = side(0, 1).chain(side(1, 1)).collect();
+    assert_eq!(bench.rows(&both, DUE_NEVER).len(), 1198, "three for each but the first and the last");
+    let mut bench = Bench::new(join);
+    bench.portion.pairs = 1197;
+    let refused = bench.run(&both, DUE_NEVER).unwrap_err().to_string();
+    assert!(refused.contains("`visits`") && refused.contains("\"hot\"") && refused.contains("1197"), "{refused}");
+}
+
+#[test]
+fn a_large_window_is_finished_in_portions() {
+    let mut bench = Bench::new(windowed(TUMBLING));
+    let names: Vec<String> = (0..5000).map(|i| format!("{i:04}")).collect();
+    let items: Vec<_> = names.iter().map(|name| (0, name.as_str(), 3, 1)).collect();
+    bench.run(&items, DUE_NEVER).unwrap();
+    bench.portion.groups = 100;
+    let rows = bench.rows(&[], 10);
+    let wanted: Vec<_> = names.iter().map(|name| format!("0: {name} [1] 0..10")).collect();
+    assert_eq!((rows, bench.asked), (wanted, 50), "in the keys' order, a hundred at a time");
+}
+
+#[test]
+fn a_window_is_not_given_twice_though_a_new_version_allows_later_records() {
+    for (size_ms, last) in [(10, "0: a [2] 30..40"), (20, "0: a [2] 30..50")] {
+        let form = WindowForm::Panes { size_ms, hop_ms: 10 };
+        let mut bench = Bench::new(windowed(form));
+        bench.run(&[(0, "a", 13, 5)], 40).unwrap();
+        bench.plan.stages[0].kind =
+            StageKind::Window(Window { form, lateness_ms: 1000, processing_time: false, early: false });
+        let made = bench.run(&[(0, "a", 13, 1), (0, "a", 33, 2)], 40).unwrap();
+        assert_eq!((texts(&made), made.late), (vec![], 1));
+        assert_eq!(texts(&bench.run(&[], i64::MAX).unwrap()).last().unwrap(), last);
+    }
+}
+
+#[test]
+fn a_part_that_breaks_the_contract_is_the_versions_fault() {
+    let good = |kind: StageKind| {
+        let bench = Bench::new(kind);
+        guest::keyed(&bench.plan, Fold::Sum, 0, 0, CLOCK_MS, &[(b"a".to_vec(), vec![1], 13)])
+    };
+    let join = StageKind::Join(Join { within_ms: 5, lateness_ms: 0, left: false });
+    let session = windowed(WindowForm::Session { gap_ms: 5 });
+    type Change = fn(&mut Keyed);
+    let broken: [(StageKind, Change); 10] = [
+        (StageKind::EachBatch, |part| part.stage = 0),
+        (StageKind::EachBatch, |part| part.stage = 2),
+        (StageKind::EachBatch, |part| part.side = 1),
+        (join, |part| part.side = 2),
+        (join, |part| part.times_ms.clear()),
+        (join, |part| part.values.push(b"more")),
+        (session, |part| part.until_ms.clear()),
+        (session, |part| part.until_ms[0] = 12),
+        (windowed(TUMBLING), |part| part.times_ms[0] = 13),
+        (StageKind::Lookup, |part| part.deleted.push(0)),
+    ];
+    for (i, (kind, change)) in broken.into_iter().enumerate() {
+        let mut part = good(kind);
+        assert!(Bench::new(kind).run_parts(vec![part.clone()], DUE_NEVER).is_ok(), "{i}");
+        change(&mut part);
+        let refused = Bench::new(kind).run_parts(vec![part], DUE_NEVER);
+        assert!(matches!(refused, Err(KeyedError::Version(_))), "{i}: {refused:?}");
+    }
+}
+
+#[test]
+fn times_at_the_ends_of_time_harm_nothing() {
+    let hopping = WindowForm::Panes { size_ms: 3, hop_ms: 1 };
+    let join = StageKind::Join(Join { within_ms: 5, lateness_ms: 5, left: true });
+    let session = windowed(WindowForm::Session { gap_ms: 5 });
+    for kind in [windowed(hopping), session, join, StageKind::Running { expire_ms: Some(u64::MAX) }] {
+        let mut bench = Bench::new(kind);
+        if let StageKind::Window(window) = &mut bench.plan.stages[0].kind {
+            window.early = true;
+            window.lateness_ms = i64::MAX;
+        }
+        let items = [(0, "a", i64::MIN, 1), (0, "a", i64::MAX, 2), (0, "a", 0, 3)];
+        assert!(bench.run(&items, i64::MIN + 1).is_ok());
+        assert!(bench.run(&items, i64::MAX - 1).is_ok());
+        assert!(bench.run(&items, i64::MAX).is_ok());
+        let kept = bench.state.entries.keys().filter(|(_, key)| key[0] != entry::NOTE).count();
+        assert!(matches!(kind, StageKind::Running { .. }) || kept == 0, "{kind:?} keeps {kept}");
+    }
+}
+
+#[test]
+fn migration_sees_each_accumulator_and_nothing_else() {
+    let session = windowed(WindowForm::Session { gap_ms: 5 });
+    let cases = [
+        (StageKind::Running { expire_ms: Some(5000) }, vec![vec![6], vec![4]]),
+        (windowed(TUMBLING), vec![vec![1], vec![4], vec![5]]),
+        (session, vec![vec![1, 5], vec![4]]),
+        (StageKind::Lookup, vec![]),
+        (StageKind::Join(Join { within_ms: 5, lateness_ms: 0, left: true }), vec![]),
+    ];
+    for (kind, wanted) in cases {
+        let mut bench = Bench::new(kind);
+        bench.run(&[(0, "a", 3, 1), (0, "b", 4, 4), (0, "a", 23, 5)], 1).unwrap();
+        let mut found = Vec::new();
+        for ((id, key), value) in bench.state.entries.clone() {
+            let Some(old) = entry::accumulators(&kind, &key, &value) else { continue };
+            found.push(old.iter().flat_map(|old| numbers(old)).collect::<Vec<_>>());
+            let new: Vec<Vec<u8>> = old.iter().map(|old| [&bytes(&[9]), *old].concat()).collect();
+            let new: Vec<&[u8]> = new.iter().map(Vec::as_slice).collect();
+            let changed = entry::with_accumulators(&kind, &key, &value, &new);
+            assert_eq!(entry::accumulators(&kind, &key, &changed), Some(new.clone()));
+            assert_eq!(entry::with_accumulators(&kind, &key, &changed, &old), value, "and nothing else was changed");
+            bench.state.entries.insert((id, key), changed);
+        }
+        assert_eq!(found, wanted, "{kind:?}");
+        bench.run(&[(0, "a", 24, 1)], i64::MAX).unwrap();
+    }
+}
+
+#[test]
+fn damage_is_an_error() {
+    let session = windowed(WindowForm::Session { gap_ms: 5 });
+    for kind in [StageKind::Running { expire_ms: None }, session] {
+        let mut bench = Bench::new(kind);
+        bench.run(&[(0, "a", 3, 1)], DUE_NEVER).unwrap();
+        bench.state.entries.values_mut().for_each(|value| value.truncate(5));
+        let refused = bench.run(&[(0, "a", 3, 1)], DUE_NEVER);
+        assert!(matches!(refused, Err(KeyedError::Store(StoreError::Damaged(_)))), "{refused:?}");
+    }
+}
+
+/// Counts what is asked of a state.
+struct Watched<'a> {
+    state: &'a mut MemoryState,
+    looks: usize,
+    read: usize,
+}
+
+impl StageState for Watched<'_> {
+    fn get(&mut self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.looks += 1;
+        self.state.get(stage, key)
+    }
+
+    fn put(&mut self, _: StageId, _: &[u8], _: &[u8]) -> Result<(), StoreError> {
+        unreachable!("a look changes nothing")
+    }
+
+    fn remove(&mut self, _: StageId, _: &[u8]) -> Result<(), StoreError> {
+        unreachable!("a look changes nothing")
+    }
+
+    fn scan(&mut self, stage: StageId, from: &[u8], to: &[u8], max: usize) -> Result<Entries, StoreError> {
+        self.looks += 1;
+        let found = self.state.scan(stage, from, to, max)?;
+        self.read += found.len();
+        Ok(found)
+    }
+}
+
+#[test]
+fn whether_something_is_due_is_one_short_look() {
+    let join = StageKind::Join(Join { within_ms: 5, lateness_ms: 5, left: true });
+    let hopping = WindowForm::Panes { size_ms: 20, hop_ms: 10 };
+    let session = windowed(WindowForm::Session { gap_ms: 5 });
+    for kind in [windowed(TUMBLING), windowed(hopping), session, join] {
+        let mut bench = Bench::new(kind);
+        let items: Vec<_> = (0..100).map(|time| (0, "a", time * 7, 1)).collect();
+        bench.run(&items, 300).unwrap();
+        let times = BatchTimes { batch: 2, clock_ms: CLOCK_MS, before_ms: 300, watermark_ms: 300 };
+        for (watermark_ms, wanted) in [(300, false), (400, true), (i64::MAX, true)] {
+            let mut watched = Watched { state: &mut bench.state, looks: 0, read: 0 };
+            let times = BatchTimes { watermark_ms, ..times };
+            assert_eq!(is_due(&bench.plan, &[7], times, &mut watched).unwrap(), wanted, "{kind:?}");
+            assert!(watched.looks <= 2 && watched.read <= 1, "{} looks, {} entries", watched.looks, watched.read);
+        }
+    }
+}

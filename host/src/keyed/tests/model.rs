@@ -1,0 +1,219 @@
+//! What keyed stages are to give, said as plainly as can be: of all events at once, with their batches, in no hurry.
+
+use super::guest::{self, Fold};
+use crate::job::{Join, StageKind, StagePlan, Window, WindowForm};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An event that was not late, in canonical order within its batch.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) side: u8,
+    pub(super) key: Vec<u8>,
+    pub(super) time_ms: i64,
+    pub(super) values: Vec<u64>,
+    pub(super) batch: usize,
+    pub(super) deleted: bool,
+}
+
+/// What a stage gives in a batch: its row, and what goes on.
+pub(super) struct Given {
+    pub(super) batch: usize,
+    pub(super) row: String,
+    pub(super) key: Vec<u8>,
+    /// For a next stage's key: where the window begins, or the pair's time.
+    pub(super) at_ms: i64,
+    pub(super) time_ms: i64,
+    pub(super) values: Vec<u64>,
+}
+
+pub(super) struct Model<'a> {
+    pub(super) stage: usize,
+    pub(super) plan: &'a StagePlan,
+    pub(super) fold: Fold,
+    pub(super) events: &'a [Event],
+    /// By batch: its clock.
+    pub(super) clocks: &'a [i64],
+    /// By batch: what this stage goes by after it.
+    pub(super) marks: &'a [i64],
+}
+
+impl Model<'_> {
+    pub(super) fn given(&self) -> Vec<Given> {
+        match self.plan.kind {
+            StageKind::EachBatch => self.each_batch(),
+            StageKind::Running { expire_ms } => self.running(expire_ms),
+            StageKind::Window(window) => match window.form {
+                WindowForm::Panes { size_ms, hop_ms } => self.windows(window, size_ms, hop_ms),
+                WindowForm::Session { gap_ms } => self.sessions(window, gap_ms),
+            },
+            StageKind::Join(join) => self.join(join),
+            StageKind::Lookup => self.lookup(),
+        }
+    }
+
+    fn group(&self, batch: usize, key: &[u8], values: Vec<u64>, start_ms: i64, end_ms: i64) -> Given {
+        let values = self.fold.of(values);
+        let row = guest::group_row(self.stage, key, &values, start_ms, end_ms);
+        Given { batch, row, key: key.to_vec(), at_ms: start_ms, time_ms: end_ms - 1, values }
+    }
+
+    fn pair(&self, batch: usize, left: &Event, right: Option<&[u64]>, time_ms: i64) -> Given {
+        let row = guest::pair_row(self.stage, &left.key, &left.values, right, time_ms);
+        let values = [&left.values[..], right.unwrap_or_default()].concat();
+        Given { batch, row, key: left.key.clone(), at_ms: time_ms, time_ms, values }
+    }
+
+    /// The first batch in which something is over.
+    fn first_batch(&self, is_over: impl Fn(i64) -> bool) -> Option<usize> {
+        self.marks.iter().position(|&mark| mark == i64::MAX || (mark != i64::MIN && is_over(mark)))
+    }
+
+    fn each_batch(&self) -> Vec<Given> {
+        let mut sums: BTreeMap<(usize, &[u8]), Vec<u64>> = BTreeMap::new();
+        for event in self.events {
+            sums.entry((event.batch, &event.key)).or_default().extend(&event.values);
+        }
+        let give = |((batch, key), values)| self.group(batch, key, values, self.clocks[batch], self.clocks[batch]);
+        sums.into_iter().map(give).collect()
+    }
+
+    fn running(&self, expire_ms: Option<u64>) -> Vec<Given> {
+        let mut given = Vec::new();
+        let mut kept: BTreeMap<&[u8], (i64, Vec<u64>)> = BTreeMap::new();
+        for (batch, &clock) in self.clocks.iter().enumerate() {
+            let events: Vec<_> = self.events.iter().filter(|event| event.batch == batch).collect();
+            for event in &events {
+                let (last, values) = kept.entry(&event.key).or_insert((clock, Vec::new()));
+                if expire_ms.is_some_and(|expire| clock - *last > expire as i64) {
+                    values.clear();
+                }
+                *last = clock;
+                values.extend(&event.values);
+            }
+            let keys: BTreeSet<&[u8]> = events.iter().map(|event| event.key.as_slice()).collect();
+            given.extend(keys.into_iter().map(|key| self.group(batch, key, kept[key].1.clone(), clock, clock)));
+        }
+        given
+    }
+
+    fn time_of(&self, window: Window, event: &Event) -> i64 {
+        if window.processing_time { self.clocks[event.batch] } else { event.time_ms }
+    }
+
+    fn windows(&self, window: Window, size_ms: i64, hop_ms: i64) -> Vec<Given> {
+        let lateness = if window.processing_time { 0 } else { window.lateness_ms };
+        let mut windows: BTreeMap<(i64, &[u8]), Vec<&Event>> = BTreeMap::new();
+        for event in self.events {
+            let time = self.time_of(window, event);
+            for start in time - size_ms..=time {
+                if start.rem_euclid(hop_ms) == 0 && start <= time && time < start + size_ms {
+                    windows.entry((start, &event.key)).or_default().push(event);
+                }
+            }
+        }
+        let mut given = Vec::new();
+        for ((start, key), events) in windows {
+            let end = start + size_ms;
+            let over = self.first_batch(|mark| mark >= end + lateness);
+            given.extend(self.stands(window, over, key, &events, |_| (start, end)));
+        }
+        given
+    }
+
+    fn sessions(&self, window: Window, gap_ms: i64) -> Vec<Given> {
+        let lateness = if window.processing_time { 0 } else { window.lateness_ms };
+        let keys: BTreeSet<&[u8]> = self.events.iter().map(|event| event.key.as_slice()).collect();
+        let mut given = Vec::new();
+        for key in keys {
+            let mut events: Vec<_> = self.events.iter().filter(|event| event.key == key).collect();
+            events.sort_by_key(|event| self.time_of(window, event));
+            let ends = |events: &[&Event]| {
+                let (first, last) = (self.time_of(window, events[0]), self.time_of(window, events[events.len() - 1]));
+                (first, last + gap_ms)
+            };
+            let over = |session: &[&Event]| self.first_batch(|mark| mark > ends(session).1 + lateness);
+            for session in self.runs(window, gap_ms, &events) {
+                let without_early = Window { early: false, ..window };
+                given.extend(self.stands(without_early, over(&session), key, &session, ends));
+            }
+            if !window.early {
+                continue;
+            }
+            for batch in 0..self.clocks.len() {
+                let so_far: Vec<_> = events.iter().copied().filter(|event| event.batch <= batch).collect();
+                for session in self.runs(window, gap_ms, &so_far) {
+                    let is_changed = session.iter().any(|event| event.batch == batch);
+                    if is_changed && over(&session).is_none_or(|over| over > batch) {
+                        given.push(self.stand(batch, key, &session, ends(&session)));
+                    }
+                }
+            }
+        }
+        given
+    }
+
+    fn runs<'e>(&self, window: Window, gap_ms: i64, events: &[&'e Event]) -> Vec<Vec<&'e Event>> {
+        let are_near = |a: &&Event, b: &&Event| self.time_of(window, b) - self.time_of(window, a) <= gap_ms;
+        events.chunk_by(are_near).map(<[&Event]>::to_vec).collect()
+    }
+
+    fn stand(&self, batch: usize, key: &[u8], events: &[&Event], (start, end): (i64, i64)) -> Given {
+        self.group(batch, key, events.iter().flat_map(|event| event.values.clone()).collect(), start, end)
+    }
+
+    /// A window when it is over, and before as it stands after each batch that changed it.
+    fn stands(
+        &self,
+        window: Window,
+        over: Option<usize>,
+        key: &[u8],
+        events: &[&Event],
+        ends: impl Fn(&[&Event]) -> (i64, i64),
+    ) -> Vec<Given> {
+        let mut given = Vec::new();
+        if let Some(over) = over {
+            assert!(events.iter().all(|event| event.batch <= over), "what is over gets nothing any more");
+            given.push(self.stand(over, key, events, ends(events)));
+        }
+        if window.early {
+            let batches: BTreeSet<usize> = events.iter().map(|event| event.batch).collect();
+            for batch in batches.into_iter().filter(|&batch| over.is_none_or(|over| batch < over)) {
+                let so_far: Vec<_> = events.iter().copied().filter(|event| event.batch <= batch).collect();
+                given.push(self.stand(batch, key, &so_far, ends(events)));
+            }
+        }
+        given
+    }
+
+    fn join(&self, join: Join) -> Vec<Given> {
+        let mut given = Vec::new();
+        for left in self.events.iter().filter(|event| event.side == 0) {
+            let is_partner = |right: &&Event| {
+                right.side == 1 && right.key == left.key && (right.time_ms - left.time_ms).abs() <= join.within_ms
+            };
+            let partners: Vec<_> = self.events.iter().filter(is_partner).collect();
+            for right in &partners {
+                let (batch, time) = (left.batch.max(right.batch), left.time_ms.max(right.time_ms));
+                given.push(self.pair(batch, left, Some(&right.values), time));
+            }
+            let over = self.first_batch(|mark| mark > left.time_ms + join.within_ms + join.lateness_ms);
+            if let Some(over) = over
+                && join.left
+                && partners.is_empty()
+            {
+                given.push(self.pair(over, left, None, left.time_ms));
+            }
+        }
+        given
+    }
+
+    fn lookup(&self) -> Vec<Given> {
+        let look = |left: &Event| {
+            let is_of_it = |event: &&Event| event.side == 1 && event.key == left.key && event.batch <= left.batch;
+            let last = self.events.iter().filter(is_of_it).max_by_key(|event| event.batch); // the last of the greatest
+            let right = last.filter(|event| !event.deleted).map(|event| event.values.as_slice());
+            self.pair(left.batch, left, right, left.time_ms)
+        };
+        self.events.iter().filter(|event| event.side == 0).map(look).collect()
+    }
+}

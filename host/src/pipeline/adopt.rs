@@ -1,0 +1,68 @@
+//! Brings kept state to what a version begins with: carried on, migrated, or none.
+
+use super::execute::Runs;
+use super::{Active, Ended};
+use crate::checkpoint::{Store, StoreError};
+use crate::guest::calls::Calls;
+use crate::guest::run::GroupVerdicts;
+use crate::keyed::entry;
+use crate::limits;
+use crate::state::change::{StageChange, StateRefusal, facts, stages_after};
+use crate::state::migrate::{MigrateError, prepare};
+use crate::state::{StageId, Stages};
+use std::collections::BTreeSet;
+
+impl Runs {
+    /// What was kept becomes this version's. Old state is left alone until a checkpoint names the new one, so that a
+    /// version that proves unfit in its first batch leaves the one before it whole.
+    pub(super) fn adopt(&mut self, active: &Active, incarnation: u64, store: &dyn Store) -> Result<(), Ended> {
+        let before = std::mem::take(&mut self.stages);
+        let changes = stages_after(&before, &active.plan, incarnation);
+        let mut changes = changes.map_err(|refusals| Ended::Failed(in_words(&refusals)))?;
+        let sources = active.plan.sources.len();
+        let kind = |change: &StageChange| active.plan.stages[change.number as usize - sources].kind;
+        let mut calls = self.lanes.calls(&active.runnable, GroupVerdicts::new());
+        let format = (entry::accumulators, entry::with_accumulators);
+        let mut convert = |stage, column| calls.migrate(stage, &column).map_err(|fault| fault.to_string());
+        prepare(store, &mut changes, kind, &format, &mut convert).map_err(|error| match error {
+            MigrateError::Store(error) => Ended::Failed(error.to_string()),
+            refused => {
+                Ended::VersionFault { deployment: active.deployment, reason: refused.to_string(), by_policy: false }
+            }
+        })?;
+        self.stages = facts(&changes);
+        for facts in self.stages.values() {
+            self.state.count_from(facts.id, facts.keys, facts.bytes);
+        }
+        let kept: Vec<StageId> = before.values().chain(self.stages.values()).map(|facts| facts.id).collect();
+        store.sweep(&kept).map_err(|error| Ended::Failed(error.to_string()))
+    }
+
+    /// Goes over to a plan's stages for its replay. Those that the ledger does not know yet are counted.
+    pub(super) fn replay_on(&mut self, stages: &Stages, store: &dyn Store) -> Result<(), StoreError> {
+        let known: BTreeSet<StageId> = self.stages.values().map(|facts| facts.id).collect();
+        for facts in stages.values().filter(|facts| !known.contains(&facts.id)) {
+            let (keys, bytes) = count(store, facts.id)?;
+            self.state.count_from(facts.id, keys, bytes);
+        }
+        self.stages.clone_from(stages);
+        Ok(())
+    }
+}
+
+/// What a stage keeps, counted entry by entry.
+fn count(store: &dyn Store, stage: StageId) -> Result<(u64, u64), StoreError> {
+    let (mut keys, mut bytes, mut from) = (0, 0, Vec::new());
+    loop {
+        let entries = store.states(stage, &from, None, limits::STATE_MIGRATE_ENTRIES_MAX)?;
+        let Some((last, _)) = entries.last() else { return Ok((keys, bytes)) };
+        from = [last.as_slice(), &[0]].concat();
+        keys += entries.len() as u64;
+        bytes += entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
+    }
+}
+
+/// All refusals, one after the other.
+pub(crate) fn in_words(refusals: &[StateRefusal]) -> String {
+    refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,124 @@
+use super::*;
+use crate::job::{Join, SourcePlan, Window, WindowForm};
+
+const BASE: u64 = 7 * STAGES_PER_INCARNATION;
+
+fn running(name: &str) -> StagePlan {
+    StagePlan {
+        name: name.into(),
+        kind: StageKind::Running { expire_ms: None },
+        inputs: vec![0],
+        key_shape: "text".into(),
+        value_shape: "u64".into(),
+        other_shape: String::new(),
+        version: 1,
+        migrates: None,
+    }
+}
+
+fn job(stages: &[StagePlan]) -> JobPlan {
+    let sources = vec![SourcePlan::default()];
+    JobPlan { name: "j".into(), every: Default::default(), sources, stages: stages.to_vec(), sinks: Vec::new() }
+}
+
+/// What the ledger has of these stages after some batches.
+fn kept(stages: &[StagePlan]) -> Stages {
+    let mut changes = stages_after(&Stages::new(), &job(stages), 7).unwrap();
+    changes.iter_mut().for_each(|change| (change.facts.keys, change.facts.bytes) = (10, 100));
+    facts(&changes)
+}
+
+fn refused(before: &[StagePlan], after: &[StagePlan]) -> String {
+    let faults = stages_after(&kept(before), &job(after), 7).unwrap_err();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    faults[0].to_string()
+}
+
+#[test]
+fn a_new_job_numbers_the_stages_that_keep_something() {
+    let each = StagePlan { kind: StageKind::EachBatch, ..running("each") };
+    let changes = stages_after(&Stages::new(), &job(&[running("a"), each, running("b")]), 7).unwrap();
+    assert_eq!(ids(&changes), [BASE, 0, BASE + 1]);
+    assert_eq!(changes.iter().map(|c| c.number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(changes.iter().map(|c| c.how).collect::<Vec<_>>(), [How::Begins, How::KeepsNothing, How::Begins]);
+    assert_eq!(facts(&changes).keys().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn what_is_the_same_is_carried_on_and_what_is_new_gets_a_number_above_all() {
+    let before = kept(&[running("a"), running("b")]);
+    let expiring = StagePlan { kind: StageKind::Running { expire_ms: Some(5) }, ..running("a") };
+    let changes = stages_after(&before, &job(&[running("new"), expiring, running("b")]), 7).unwrap();
+    assert_eq!(ids(&changes), [BASE + 2, BASE, BASE + 1]);
+    assert_eq!(changes[1].facts, before["a"]);
+    let begun_anew = stages_after(&Stages::new(), &job(&[running("a")]), 8).unwrap();
+    assert_eq!(ids(&begun_anew), [BASE + STAGES_PER_INCARNATION]);
+}
+
+#[test]
+fn what_migrates_from_what_was_kept_is_migrated_under_a_new_number() {
+    let mean = StagePlan { value_shape: "(u64, f64)".into(), version: 2, ..running("a") };
+    let changes = |migrates| {
+        let stage = StagePlan { migrates, ..mean.clone() };
+        stages_after(&kept(&[running("a")]), &job(&[stage]), 7)
+    };
+    let change = changes(Some(("u64".into(), 1))).unwrap().remove(0);
+    assert_eq!((change.facts.id, change.how), (BASE + 1, How::Migrated { from: BASE }));
+    assert_eq!((change.facts.shape, change.facts.keys), (("(u64, f64)".into(), 2), 0));
+    let other = changes(Some(("u64".into(), 3))).unwrap_err()[0].to_string();
+    assert!(
+        other.contains("`a` has kept `u64` version 1") && other.contains("migrates from `u64` version 3 only"),
+        "{other}"
+    );
+    let none = changes(None).unwrap_err()[0].to_string();
+    assert!(none.contains("`(u64, f64)` version 2") && none.contains("--reset-state"), "{none}");
+}
+
+#[test]
+fn a_stage_that_is_gone_is_named_with_the_way_on() {
+    let told = refused(&[running("a"), running("old")], &[running("a")]);
+    assert!(
+        told.contains("stage `old`") && told.contains(".named(\"old\")") && told.contains("--reset-state"),
+        "{told}"
+    );
+    let told = refused(&[running("a")], &[StagePlan { kind: StageKind::EachBatch, ..running("a") }]);
+    assert!(told.contains("stage `a`"), "what keeps nothing carries nothing on: {told}");
+}
+
+#[test]
+fn other_keys_or_windows_cannot_be_migrated() {
+    let migrates = Some(("u64".into(), 1));
+    let told = refused(
+        &[running("a")],
+        &[StagePlan { key_shape: "u32".into(), version: 2, migrates: migrates.clone(), ..running("a") }],
+    );
+    assert!(told.contains("key text") && told.contains("key u32") && !told.contains("migrate"), "{told}");
+    let windows = |hop_ms| {
+        let form = WindowForm::Panes { size_ms: 60, hop_ms };
+        let kind = StageKind::Window(Window { form, lateness_ms: 0, processing_time: false, early: false });
+        StagePlan { kind, migrates: migrates.clone(), ..running("a") }
+    };
+    assert!(refused(&[windows(60)], &[windows(30)]).contains("hop_ms: 30"));
+}
+
+#[test]
+fn joins_and_lookups_cannot_be_migrated() {
+    let kinds = [StageKind::Lookup, StageKind::Join(Join { within_ms: 1, lateness_ms: 0, left: false })];
+    for kind in kinds {
+        let join = StagePlan { kind, ..running("a") };
+        let next = StagePlan { version: 2, migrates: Some(("u64".into(), 1)), ..join.clone() };
+        let told = refused(&[join], &[next]);
+        assert!(told.contains("cannot be migrated") && told.contains("version 2"), "{told}");
+    }
+}
+
+#[test]
+fn all_faults_are_told_and_numbers_run_out_in_words() {
+    let changed = StagePlan { version: 2, ..running("b") };
+    let faults = stages_after(&kept(&[running("a"), running("b")]), &job(&[changed]), 7).unwrap_err();
+    assert_eq!(faults.len(), 2);
+    let mut before = kept(&[running("a")]);
+    before.values_mut().for_each(|facts| facts.id = BASE + STAGES_PER_INCARNATION - 1);
+    let faults = stages_after(&before, &job(&[running("a"), running("b")]), 7).unwrap_err();
+    assert_eq!(faults, [StateRefusal::NoNumberLeft]);
+}

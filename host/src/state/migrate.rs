@@ -1,0 +1,153 @@
+//! Brings the store to what a new version begins with: room for new stages, and what was kept made anew for it.
+
+use super::StageId;
+use super::change::{How, StageChange};
+use crate::checkpoint::{Store, StoreError};
+use crate::job::StageKind;
+use crate::limits::STATE_MIGRATE_ENTRIES_MAX;
+use crate::record::Column;
+
+/// How the keyed stages keep accumulators in entries.
+pub trait Format {
+    /// The accumulators in an entry; none: it has none, and is copied as it is.
+    fn accumulators<'a>(&self, kind: &'a StageKind, key: &'a [u8], value: &'a [u8]) -> Option<Vec<&'a [u8]>>;
+
+    /// The entry's value with other accumulators, as many as it had.
+    fn with_accumulators(&self, kind: &StageKind, key: &[u8], value: &[u8], accumulators: &[&[u8]]) -> Vec<u8>;
+}
+
+/// The two as functions.
+impl<A, W> Format for (A, W)
+where
+    A: for<'a> Fn(&'a StageKind, &'a [u8], &'a [u8]) -> Option<Vec<&'a [u8]>>,
+    W: Fn(&StageKind, &[u8], &[u8], &[&[u8]]) -> Vec<u8>,
+{
+    fn accumulators<'a>(&self, kind: &'a StageKind, key: &'a [u8], value: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+        (self.0)(kind, key, value)
+    }
+
+    fn with_accumulators(&self, kind: &StageKind, key: &[u8], value: &[u8], accumulators: &[&[u8]]) -> Vec<u8> {
+        (self.1)(kind, key, value, accumulators)
+    }
+}
+
+/// Why state could not be migrated. The old state stands as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The version's.
+    #[error("the kept accumulators cannot be migrated: {0}; nothing was changed")]
+    Refused(String),
+    /// The version answered too few or too many.
+    #[error("`migrate` was given {given} accumulators and made {made}: one for each is wanted; nothing was changed")]
+    Count {
+        /// How many were given.
+        given: usize,
+        /// How many came back.
+        made: usize,
+    },
+}
+
+/// Makes this version's accumulators, one for each, of the older version's. An error is in words for the user.
+pub type Convert<'a> = dyn FnMut(Column) -> Result<Column, String> + 'a;
+
+/// Makes the store ready for what the stages begin with. What other tries left under new numbers is removed; the state
+/// of migrated stages is written under its new number, and counted in `changes`. `convert` is told which stage by its
+/// number. Nothing that the old version needs is touched, and nothing names the new state until a plan does; so the
+/// batches of the old version must have ended, or what they change afterwards is lost.
+pub fn prepare(
+    store: &dyn Store,
+    changes: &mut [StageChange],
+    kind: impl Fn(&StageChange) -> StageKind,
+    format: &dyn Format,
+    convert: &mut dyn FnMut(u32, Column) -> Result<Column, String>,
+) -> Result<(), MigrateError> {
+    for change in changes {
+        let to = change.facts.id;
+        match change.how {
+            How::KeepsNothing | How::CarriedOn => {}
+            How::Begins => store.discard(to)?,
+            How::Migrated { from } => {
+                let (kind, number) = (kind(change), change.number);
+                let counts = migrate(store, (from, to), &kind, format, &mut |column| convert(number, column))?;
+                (change.facts.keys, change.facts.bytes) = counts;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Copies a stage's entries under another number, with their accumulators made anew. Gives how many entries there are,
+/// and their bytes with keys. After an error nothing is left there.
+pub fn migrate(
+    store: &dyn Store,
+    (from, to): (StageId, StageId),
+    kind: &StageKind,
+    format: &dyn Format,
+    convert: &mut Convert<'_>,
+) -> Result<(u64, u64), MigrateError> {
+    store.discard(to)?;
+    let copied = copy(store, (from, to), kind, format, convert);
+    if copied.is_err() {
+        store.discard(to)?;
+    }
+    copied
+}
+
+fn copy(
+    store: &dyn Store,
+    (from, to): (StageId, StageId),
+    kind: &StageKind,
+    format: &dyn Format,
+    convert: &mut Convert<'_>,
+) -> Result<(u64, u64), MigrateError> {
+    let (mut keys, mut bytes) = (0, 0);
+    let mut begin = Vec::new();
+    loop {
+        let mut entries = store.states(from, &begin, None, STATE_MIGRATE_ENTRIES_MAX)?;
+        let Some((last, _)) = entries.last() else { return Ok((keys, bytes)) };
+        begin = [last.as_slice(), &[0]].concat();
+        rewrite(&mut entries, kind, format, convert)?;
+        store.prepare(to, &entries)?;
+        keys += entries.len() as u64;
+        bytes += entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
+    }
+}
+
+/// Makes the accumulators of a portion of entries anew, all in one call.
+fn rewrite(
+    entries: &mut [(Vec<u8>, Vec<u8>)],
+    kind: &StageKind,
+    format: &dyn Format,
+    convert: &mut Convert<'_>,
+) -> Result<(), MigrateError> {
+    let mut old = Column::default();
+    let mut counts = Vec::new();
+    for (key, value) in &*entries {
+        let accumulators = format.accumulators(kind, key, value);
+        counts.push(accumulators.as_ref().map_or(0, Vec::len));
+        accumulators.into_iter().flatten().for_each(|accumulator| old.push(accumulator));
+    }
+    if old.is_empty() {
+        return Ok(());
+    }
+    let given = old.len();
+    let new = convert(old).map_err(MigrateError::Refused)?;
+    if new.len() != given {
+        return Err(MigrateError::Count { given, made: new.len() });
+    }
+    let mut made = new.iter();
+    for ((key, value), count) in entries.iter_mut().zip(counts) {
+        let accumulators: Vec<_> = made.by_ref().take(count).collect();
+        if count > 0 {
+            *value = format.with_accumulators(kind, key, value, &accumulators);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "migrate_tests.rs"]
+mod tests;

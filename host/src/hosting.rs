@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::dev::broker::{self, Broker};
 use crate::dev::tables::{self, Tables};
 use crate::job::status::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
+use crate::limits;
 use crate::pipeline::Stop;
 use crate::supervisor::{Place, Supervisor};
 use fjall::Database;
@@ -42,7 +43,7 @@ impl Host for RealHost {
 fn open(folder: &Path) -> Result<Database, HostError> {
     let store = folder.join("store");
     std::fs::create_dir_all(&store).map_err(|e| format!("the data folder {} cannot be made: {e}", folder.display()))?;
-    Database::builder(&store).open().map_err(|error| {
+    Database::builder(&store).cache_size(limits::STORE_CACHE_BYTES).open().map_err(|error| {
         let folder = folder.display();
         match error {
             fjall::Error::Locked => {
@@ -111,8 +112,8 @@ impl Jobs for Running {
         self.supervisor.pause(job)
     }
 
-    fn resume(&self, job: &str) -> Result<JobStatus, Refusal> {
-        self.supervisor.resume(job)
+    fn resume(&self, job: &str, skip_lost: bool) -> Result<JobStatus, Refusal> {
+        self.supervisor.resume(job, skip_lost)
     }
 
     fn undeploy(&self, job: &str) -> Result<(), Refusal> {

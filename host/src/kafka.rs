@@ -1,5 +1,7 @@
 //! What the Kafka source, sinks and dead letters share: where the brokers are, how a client is made, what its errors mean.
 
+pub(crate) mod topic_ids;
+
 use crate::limits;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};

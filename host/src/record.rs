@@ -43,6 +43,14 @@ impl Column {
         self.ends.push(u32::try_from(self.data.len()).expect("a chunk is bounded far below 4 GiB"));
     }
 
+    /// Leaves the first `items` items out. Panics where there are fewer.
+    pub fn drop_first(&mut self, items: usize) {
+        let Some(&from) = items.checked_sub(1).map(|last| &self.ends[last]) else { return };
+        self.data.drain(..from as usize);
+        self.ends.drain(..items);
+        self.ends.iter_mut().for_each(|end| *end -= from);
+    }
+
     /// The items in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.len()).map(|i| self.get(i))
@@ -219,6 +227,28 @@ impl Rows {
     pub fn is_empty(&self) -> bool {
         self.positions.is_empty()
     }
+
+    /// Leaves the first `rows` rows out. Panics where there are fewer.
+    pub fn drop_first(&mut self, rows: usize) {
+        let width = self.cells.len().checked_div(self.positions.len()).unwrap_or(0);
+        drop_below(&mut self.absent, rows * width);
+        drop_below(&mut self.deleted, rows * width);
+        drop_below(&mut self.deleted_rows, rows);
+        let extra = drop_below(&mut self.extra.rows, rows);
+        self.extra.names.drop_first(extra);
+        self.extra.values.drop_first(extra);
+        self.extra.kinds.drain(..extra);
+        self.cells.drop_first(rows * width);
+        self.positions.drain(..rows);
+    }
+}
+
+/// Drops the numbers below `first`, and counts the rest from there. Gives how many were dropped.
+fn drop_below(ascending: &mut Vec<u32>, first: usize) -> usize {
+    let below = ascending.partition_point(|&number| (number as usize) < first);
+    ascending.drain(..below);
+    ascending.iter_mut().for_each(|number| *number -= first as u32);
+    below
 }
 
 /// Cells whose column only the data knows: cell `i` is in row `rows[i]`, column `names[i]` (UTF-8).
@@ -276,4 +306,55 @@ pub struct DeadLetter {
     pub key: Option<Vec<u8>>,
     /// The record's value, or the group's accumulator in the bytes of the SDK.
     pub value: Option<Vec<u8>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_left_out_from_the_front_whatever_they_hold() {
+        let column = |items: &[&str]| {
+            let mut column = Column::default();
+            items.iter().for_each(|item| column.push(item.as_bytes()));
+            column
+        };
+        let rows = Rows {
+            positions: vec![0, 2, 2],
+            cells: column(&["k1", "a", "k2", "", "k3", "c"]),
+            absent: vec![3],
+            deleted: vec![1, 5],
+            deleted_rows: vec![0, 2],
+            extra: ExtraCells {
+                rows: vec![0, 1, 1],
+                names: column(&["x", "y", "z"]),
+                values: column(&["1", "", "3"]),
+                kinds: vec![Kind::Text, Kind::Int, Kind::Bool],
+            },
+        };
+        let left = |n| {
+            let mut rows = rows.clone();
+            rows.drop_first(n);
+            rows
+        };
+        assert_eq!(left(0), rows);
+        let two = Rows {
+            positions: vec![2, 2],
+            cells: column(&["k2", "", "k3", "c"]),
+            absent: vec![1],
+            deleted: vec![3],
+            deleted_rows: vec![1],
+            extra: ExtraCells {
+                rows: vec![0, 0],
+                names: column(&["y", "z"]),
+                values: column(&["", "3"]),
+                kinds: vec![Kind::Int, Kind::Bool],
+            },
+        };
+        assert_eq!(left(1), two);
+        assert_eq!(left(3), Rows::default());
+        let mut none = Rows::default();
+        none.drop_first(0);
+        assert!(none.is_empty());
+    }
 }

@@ -1,8 +1,10 @@
 //! What is safe. Pure.
 
+use super::step::{LeaveOut, beyond};
 use super::{Ledger, Plan, Times, TopicOffsets, Totals};
 use crate::record::BatchNumber;
 use crate::state::Stages;
+use std::collections::BTreeMap;
 
 /// How a chain of plans is broken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +86,8 @@ impl Ledger {
             times: Times::default(),
             stages: Stages::new(),
             finished: false,
+            topic_ids: BTreeMap::new(),
+            leave_out: LeaveOut::new(),
         }
     }
 
@@ -141,6 +145,8 @@ impl Ledger {
             known.extend(partitions.iter().map(|(&partition, span)| (partition, span.to)));
         }
         Ok(Ledger {
+            leave_out: beyond(&self.leave_out, &reached),
+            topic_ids: self.topic_ids.clone(),
             incarnation: self.incarnation,
             batch: plan.batch,
             deployment: plan.deployment,

@@ -92,6 +92,12 @@ pub struct Ledger {
     /// Every source has ended, and this was the last batch.
     #[serde(default)]
     pub finished: bool,
+    /// The ids of the topics, where the brokers know some: a topic that is made anew has another.
+    #[serde(default)]
+    pub topic_ids: BTreeMap<String, String>,
+    /// What exactly-once sinks held already when an older ledger was lost, and are not given again.
+    #[serde(default)]
+    pub leave_out: step::LeaveOut,
 }
 
 /// Which call of a keyed stage a group was in.

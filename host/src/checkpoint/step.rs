@@ -4,7 +4,7 @@ use super::ledger::{BrokenChain, check_chain};
 use super::{Ledger, Plan, TopicOffsets};
 use crate::record::BatchNumber;
 use crate::sink::{Guarantee, Marker};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one sink says of itself after it was opened, which fences older producers first.
 #[derive(Clone, Debug)]
@@ -38,6 +38,10 @@ pub struct Found<'a> {
     pub keyed: bool,
 }
 
+/// By a marked sink's name: the source offsets below which it holds every record's rows, from before the ledger was lost. It
+/// is not given them again.
+pub type LeaveOut = BTreeMap<String, TopicOffsets>;
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -45,8 +49,13 @@ pub enum Step {
     Begin,
     /// The ledger is lost, and all sinks bear a repetition: a new incarnation, from the group's offsets.
     ResumeFromGroup,
-    /// The ledger is lost, and all that marked sinks hold ends at the same offsets: a new incarnation, from there.
-    ResumeAt(TopicOffsets),
+    /// The ledger is lost, and marked sinks say what they hold: a new incarnation.
+    ResumeAt {
+        /// Where to read on: before it, no sink lacks anything. A partition that is not named is read from its first record.
+        from: TopicOffsets,
+        /// What marked sinks hold; [`beyond`] the offsets where it begins, it is left out.
+        leave_out: LeaveOut,
+    },
     /// Each plan is run again and delivered to the sinks that do not hold it; then batches go on.
     Replay {
         /// For each plan the names of the sinks that hold it already.
@@ -97,9 +106,9 @@ pub enum Halt {
         "the ledger is lost, and with it the state of the keyed stages: restore the data folder, or deploy with --reset-state to begin anew at `start`"
     )]
     StateLost,
-    /// The ledger is lost, and from no offset on would every sink get each batch once.
+    /// The ledger is lost, and what an exactly-once sink holds is not known.
     #[error(
-        "the ledger is lost, and sink `{sink}` holds other batches of it than the rest: restore the data folder, or deploy with --reset-state to begin anew at `start`"
+        "the ledger is lost, and sink `{sink}` has no marker that says what it holds, as another sink of the job has: restore the data folder, or deploy with --reset-state to begin anew at `start`"
     )]
     LedgerLost {
         /// The sink.
@@ -147,19 +156,61 @@ fn without_ledger(found: &Found<'_>) -> Step {
         return Step::Stop(Halt::StateLost);
     }
     if let Some(marked) = found.sinks.iter().find(|sink| sink.marker.is_some()) {
-        let agrees = |sink: &FoundSink| match sink.guarantee {
-            Guarantee::Marked => sink.reached == marked.reached,
-            Guarantee::Idempotent | Guarantee::AtLeastOnce => *found.group == marked.reached,
-        };
-        return match found.sinks.iter().all(agrees) {
-            true => Step::ResumeAt(marked.reached.clone()),
-            false => Step::Stop(Halt::LedgerLost { sink: marked.name.clone() }),
-        };
+        return resume(found, marked);
     }
     match holds_offsets {
         true => Step::ResumeFromGroup,
         false => Step::Begin,
     }
+}
+
+/// Reads on at the least of what the sinks hold, so that none lacks a record. A marked sink says so itself; the others hold
+/// what the group was told at least, as it is told only of batches that all sinks have acknowledged. They bear the
+/// repetition; a marked sink is spared it.
+fn resume(found: &Found<'_>, marked: &FoundSink) -> Step {
+    let mut from = marked.reached.clone();
+    let mut leave_out = LeaveOut::new();
+    for sink in found.sinks {
+        match sink.guarantee {
+            // No marker, or one without offsets: nobody knows whether its rows would be there twice.
+            Guarantee::Marked if sink.reached.is_empty() => {
+                return Step::Stop(Halt::LedgerLost { sink: sink.name.clone() });
+            }
+            Guarantee::Marked => {
+                from = least(&from, &sink.reached);
+                leave_out.insert(sink.name.clone(), sink.reached.clone());
+            }
+            Guarantee::Idempotent | Guarantee::AtLeastOnce => from = least(&from, found.group),
+        }
+    }
+    Step::ResumeAt { from, leave_out }
+}
+
+/// For each partition the lesser offset; a partition that one of them does not name is not in it, as there it has nothing.
+fn least(a: &TopicOffsets, b: &TopicOffsets) -> TopicOffsets {
+    let topic = |(topic, offsets): (&String, &BTreeMap<i32, i64>)| {
+        let others = b.get(topic)?;
+        let both = offsets.iter().filter_map(|(p, &offset)| Some((*p, offset.min(*others.get(p)?))));
+        Some((topic.clone(), both.collect::<BTreeMap<_, _>>())).filter(|(_, both)| !both.is_empty())
+    };
+    a.iter().filter_map(topic).collect()
+}
+
+/// What is still to be left out once `reached` is reached.
+pub fn beyond(leave_out: &LeaveOut, reached: &TopicOffsets) -> LeaveOut {
+    let is_ahead = |topic: &str, partition: i32, offset: i64| {
+        reached.get(topic).and_then(|known| known.get(&partition)).is_none_or(|&reached| offset > reached)
+    };
+    let ahead = |offsets: &TopicOffsets| -> TopicOffsets {
+        let of = |(topic, offsets): (&String, &BTreeMap<i32, i64>)| {
+            let left: BTreeMap<i32, i64> =
+                offsets.iter().map(|(&p, &offset)| (p, offset)).filter(|&(p, o)| is_ahead(topic, p, o)).collect();
+            (!left.is_empty()).then(|| (topic.clone(), left))
+        };
+        offsets.iter().filter_map(of).collect()
+    };
+    let sinks = leave_out.iter().map(|(sink, offsets)| (sink.clone(), ahead(offsets)));
+    sinks.filter(|(_, offsets)| !offsets.is_empty()).collect()
 }
 
 /// Whether a marked sink holds `plan` already. A marker of an older incarnation counts as none.
@@ -232,16 +283,9 @@ mod tests {
         let two = [plan(5), plan(6)];
         // no ledger, no markers, no group
         assert_eq!(step(None, &[], &[sink(Marked, None)], 0), Step::Begin);
-        // no ledger, but group offsets or markers
+        // no ledger, but group offsets; markers have a test of their own
         assert_eq!(step(None, &[], &[sink(Idempotent, None)], 30), Step::ResumeFromGroup);
         assert_eq!(step(None, &[], &[sink(AtLeastOnce, None)], 30), Step::ResumeFromGroup);
-        let marked = || sink(Marked, Some((7, 4, "")));
-        assert_eq!(step(None, &[], &[marked()], 0), Step::ResumeAt(at(30)));
-        assert_eq!(step(None, &[], &[marked(), sink(Idempotent, None)], 30), Step::ResumeAt(at(30)));
-        for (others, group) in [(sink(Marked, None), 30), (sink(Idempotent, None), 20), (sink(AtLeastOnce, None), 0)] {
-            let lost = step(None, &[], &[marked(), others], group);
-            assert_eq!(lost, Step::Stop(Halt::LedgerLost { sink: "s".into() }));
-        }
         // plans that do not join
         let gap = step(Some(&at_4), &[plan(6)], &[], 0);
         assert!(matches!(gap, Step::Stop(Halt::Chain(BrokenChain::Number { after: 4, found: 6 }))), "{gap:?}");
@@ -272,6 +316,83 @@ mod tests {
         assert_eq!(step(Some(&at_4), &[], &[], 41), replay(&[], true));
         // nothing left to do
         assert_eq!(step(Some(&at_4), &[], &[], 40), replay(&[], false));
+    }
+
+    /// What the sinks hold, what the group was told, where to read on: offsets of the partitions 0, 1, …; -1: none.
+    #[test]
+    fn without_a_ledger_no_sink_lacks_a_record_and_no_marked_one_gets_it_twice() {
+        use Guarantee::{AtLeastOnce, Idempotent, Marked};
+        let offsets = |of: &[i64]| -> TopicOffsets {
+            let there: BTreeMap<i32, i64> = (0..).zip(of.iter().copied()).filter(|&(_, offset)| offset >= 0).collect();
+            if there.is_empty() { TopicOffsets::new() } else { [("t".to_string(), there)].into() }
+        };
+        type Case = (&'static [(Guarantee, &'static [i64])], &'static [i64], Option<&'static [i64]>);
+        let cases: &[Case] = &[
+            // marked sinks alone: the least marker; the group is behind, ahead or gone, and is not asked
+            (&[(Marked, &[30])], &[], Some(&[30])),
+            (&[(Marked, &[30])], &[20], Some(&[30])),
+            (&[(Marked, &[30])], &[99], Some(&[30])),
+            (&[(Marked, &[30, 7]), (Marked, &[40, 9])], &[30, 7], Some(&[30, 7])),
+            (&[(Marked, &[40, 7]), (Marked, &[30, 9])], &[], Some(&[30, 7])),
+            // a partition that only the later marker knows is new: the other sink holds nothing of it
+            (&[(Marked, &[30]), (Marked, &[40, 9])], &[], Some(&[30])),
+            // others beside them: never ahead of what the group was told, and never ahead of a marker
+            (&[(Marked, &[30]), (Idempotent, &[])], &[30], Some(&[30])),
+            (&[(Marked, &[30]), (Idempotent, &[])], &[20], Some(&[20])),
+            (&[(Marked, &[30]), (AtLeastOnce, &[])], &[20], Some(&[20])),
+            (&[(Marked, &[30]), (AtLeastOnce, &[])], &[99], Some(&[30])),
+            (&[(AtLeastOnce, &[]), (Marked, &[40, 9]), (Marked, &[30, 9])], &[20, 9], Some(&[20, 9])),
+            // the group does not know a partition, or nothing: so it is read from its first record
+            (&[(Marked, &[30, 9]), (Idempotent, &[])], &[20], Some(&[20])),
+            (&[(Marked, &[30]), (Idempotent, &[])], &[], Some(&[])),
+            // a marked sink that does not say what it holds
+            (&[(Marked, &[30]), (Marked, &[])], &[30], None),
+        ];
+        for (sinks, group, from) in cases {
+            let marker = Marker { incarnation: 7, batch: 4, digest: "d".into() };
+            let found = sinks.iter().enumerate().map(|(i, (guarantee, reached))| FoundSink {
+                name: format!("s{i}"),
+                guarantee: *guarantee,
+                marker: (!reached.is_empty()).then(|| marker.clone()),
+                reached: offsets(reached),
+            });
+            let (sinks, group): (Vec<_>, _) = (found.collect(), offsets(group));
+            let deployments = [3].into();
+            let found = Found {
+                ledger: None,
+                plans: &[],
+                sinks: &sinks,
+                group: &group,
+                deployments: &deployments,
+                reset: false,
+                keyed: false,
+            };
+            let marked = sinks.iter().filter(|sink| sink.guarantee == Marked);
+            let expected = match from {
+                Some(from) => Step::ResumeAt {
+                    from: offsets(from),
+                    leave_out: marked.map(|sink| (sink.name.clone(), sink.reached.clone())).collect(),
+                },
+                None => Step::Stop(Halt::LedgerLost { sink: "s1".into() }),
+            };
+            assert_eq!(next_step(&found), expected, "{sinks:?} {group:?}");
+            assert_eq!(next_step(&Found { reset: true, ..found }), Step::Begin);
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_ends_where_the_sinks_were() {
+        let offsets =
+            |all: &[(i32, i64)]| -> TopicOffsets { [("t".to_string(), all.iter().copied().collect())].into() };
+        let leave_out: LeaveOut =
+            [("a".to_string(), offsets(&[(0, 30), (1, 9)])), ("b".to_string(), offsets(&[(0, 20), (1, 7)]))].into();
+        assert_eq!(beyond(&leave_out, &TopicOffsets::new()), leave_out);
+        assert_eq!(
+            beyond(&leave_out, &offsets(&[(0, 20), (1, 7)])),
+            [leave_out.get_key_value("a").unwrap()].map(|(name, all)| (name.clone(), all.clone())).into()
+        );
+        assert_eq!(beyond(&leave_out, &offsets(&[(0, 30), (1, 8)])), [("a".to_string(), offsets(&[(1, 9)]))].into());
+        assert_eq!(beyond(&leave_out, &offsets(&[(0, 30), (1, 9)])), LeaveOut::new());
     }
 
     #[test]

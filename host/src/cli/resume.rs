@@ -11,12 +11,16 @@ use std::io::Write;
 pub(super) struct Args {
     /// The job
     job: String,
+    /// Go on where records that were to be read are gone from Kafka; the job's log says which are left out
+    #[arg(long)]
+    skip_lost: bool,
     #[command(flatten)]
     daemon: Which,
 }
 
 pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     let path = job_path(&args.job, "/resume")?;
-    let status: JobStatus = args.daemon.client()?.post(&path, &[], "application/json", b"")?;
+    let body = serde_json::json!({ "skip_lost": args.skip_lost }).to_string();
+    let status: JobStatus = args.daemon.client()?.post(&path, &[], "application/json", body.as_bytes())?;
     Ok(writeln!(out, "{} is {}", plain(&status.job), state(status.state))?)
 }

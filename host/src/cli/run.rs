@@ -82,7 +82,7 @@ fn start(engine: &dyn Engine, bytes: Vec<u8>, request: DeployRequest) -> Result<
     for other in engine.list().into_iter().filter(|other| other.job != job) {
         engine.pause(&other.job)?; // an earlier `run` of a file with this name had another job in it
     }
-    engine.resume(&job)?;
+    engine.resume(&job, false)?;
     Ok(job)
 }
 

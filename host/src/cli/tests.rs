@@ -44,8 +44,8 @@ impl Jobs for FakeHost {
     fn pause(&self, job: &str) -> Result<JobStatus, Refusal> {
         self.jobs.pause(job)
     }
-    fn resume(&self, job: &str) -> Result<JobStatus, Refusal> {
-        self.jobs.resume(job)
+    fn resume(&self, job: &str, skip_lost: bool) -> Result<JobStatus, Refusal> {
+        self.jobs.resume(job, skip_lost)
     }
     fn undeploy(&self, job: &str) -> Result<(), Refusal> {
         self.jobs.undeploy(job)
@@ -241,10 +241,14 @@ fn verbs_print_for_people() {
         (&["rollback", "clicks", "1"], "clicks version 1 is active (deployment 4, sha256 6f6e65)\n"),
         (&["pause", "clicks"], "clicks is paused\n"),
         (&["resume", "clicks"], "clicks is running\n"),
+        (&["resume", "clicks", "--skip-lost"], "clicks is running\n"),
         (&["logs", "clicks"], "line 1\\u{1b}[2J\nline 2\\u{1b}[2J\nline 3\\u{1b}[2J\n"),
     ];
     for (args, want) in cases {
         assert_eq!(dev.verb(args), (true, (*want).to_owned(), String::new()), "{args:?}");
+        if args[0] == "resume" {
+            assert_eq!(*dev.host.jobs.skipped.lock().expect("unharmed"), args.contains(&"--skip-lost"));
+        }
         if args.contains(&"--create-tables") {
             let (bytes, asked) = dev.host.jobs.asked.lock().expect("unharmed").clone().expect("asked");
             assert_eq!((bytes.as_slice(), asked.create_tables, asked.reset_state), (b"three".as_slice(), true, false));

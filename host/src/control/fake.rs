@@ -13,6 +13,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 pub(crate) struct FakeJobs {
     jobs: Mutex<BTreeMap<String, Vec<Deployment>>>,
     paused: Mutex<bool>,
+    /// What the last `resume` was told of lost records.
+    pub(crate) skipped: Mutex<bool>,
     /// The last deployment's bytes and request.
     pub(crate) asked: Mutex<Option<(Vec<u8>, DeployRequest)>>,
     /// While true, `history` waits.
@@ -172,8 +174,9 @@ impl Jobs for FakeJobs {
         self.status(job)
     }
 
-    fn resume(&self, job: &str) -> Result<JobStatus, Refusal> {
+    fn resume(&self, job: &str, skip_lost: bool) -> Result<JobStatus, Refusal> {
         *locked(&self.paused) = false;
+        *locked(&self.skipped) = skip_lost;
         self.status(job)
     }
 

@@ -129,8 +129,16 @@ async fn pause(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<Job
     Ok(Json(call(&app, move |jobs| jobs.pause(&job)).await??))
 }
 
-async fn resume(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobStatus> {
-    Ok(Json(call(&app, move |jobs| jobs.resume(&job)).await??))
+/// What `resume` may be told.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Resume {
+    skip_lost: bool,
+}
+
+async fn resume(State(app): State<Arc<App>>, JobName(job): JobName, request: Request) -> Answer<JobStatus> {
+    let Resume { skip_lost } = told(&app, request, "{\"skip_lost\": true}").await?;
+    Ok(Json(call(&app, move |jobs| jobs.resume(&job, skip_lost)).await??))
 }
 
 async fn undeploy(State(app): State<Arc<App>>, JobName(job): JobName) -> Result<StatusCode, Fault> {
@@ -146,13 +154,17 @@ struct Rollback {
 }
 
 async fn rollback(State(app): State<Arc<App>>, JobName(job): JobName, request: Request) -> Answer<Deployed> {
-    let body = body(&app, request, limits::HTTP_BODY_BYTES_MAX).await?;
-    let Rollback { version } = match body.trim_ascii() {
-        b"" => Rollback::default(),
-        body => serde_json::from_slice(body)
-            .map_err(|e| Fault::bad(format!("the body must be empty or {{\"version\": NUMBER}}: {e}")))?,
-    };
+    let Rollback { version } = told(&app, request, "{\"version\": NUMBER}").await?;
     Ok(Json(call(&app, move |jobs| jobs.rollback(&job, version)).await??))
+}
+
+/// What a call that may be told nothing is told; `form` shows what it may be.
+async fn told<T: Default + serde::de::DeserializeOwned>(app: &App, request: Request, form: &str) -> Result<T, Fault> {
+    let body = body(app, request, limits::HTTP_BODY_BYTES_MAX).await?;
+    match body.trim_ascii() {
+        b"" => Ok(T::default()),
+        body => serde_json::from_slice(body).map_err(|e| Fault::bad(format!("the body must be empty or {form}: {e}"))),
+    }
 }
 
 /// One line of a job's log.

@@ -88,7 +88,12 @@ fn every_call_answers_as_documented() {
     assert_eq!(api.get("/v1/jobs/clicks/history").1[1]["version"], json!(1));
     assert_eq!(api.get("/v1/jobs/clicks/logs?after=2").1, json!([{"number": 3, "line": "line 3\u{1b}[2J"}]));
     assert_eq!(api.ask("POST", "/v1/jobs/clicks/pause", "", b"").1["state"], json!("paused"));
-    assert_eq!(api.ask("POST", "/v1/jobs/clicks/resume", "", b"").1["state"], json!("running"));
+    let resumed = |body: &[u8]| {
+        let state = api.ask("POST", "/v1/jobs/clicks/resume", "", body).1["state"].clone();
+        (state, *api.jobs.skipped.lock().expect("unharmed"))
+    };
+    assert_eq!(resumed(b"{\"skip_lost\": true}"), (json!("running"), true));
+    assert_eq!(resumed(b""), (json!("running"), false));
     assert_eq!(api.ask("POST", "/v1/jobs/clicks/rollback", "", b"").1["version"], json!(1));
     assert_eq!(api.ask("POST", "/v1/jobs/clicks/rollback", "", b"{\"version\": 2}").1["version"], json!(2));
     assert_eq!(api.ask("DELETE", "/v1/jobs/clicks", "", b""), (204, json!("")));
@@ -128,6 +133,7 @@ fn what_is_wrong_is_said_with_the_right_status() {
         ("POST", "/v1/jobs/clicks/rollback", "", b"{", 400, "{\"version\": NUMBER}"),
         ("POST", "/v1/jobs/clicks/rollback", "", b"{\"versoin\": 1}", 400, "versoin"),
         ("POST", "/v1/jobs/clicks/rollback", "", b"{\"version\": -1}", 400, "NUMBER"),
+        ("POST", "/v1/jobs/clicks/resume", "", b"{\"skip_lots\": true}", 400, "{\"skip_lost\": true}"),
         ("POST", "/v1/jobs/clicks/rollback", "", b"{\"version\": 9}", 404, "no version 9"),
         ("GET", "/v1/jobs/clicks/logs?after=x", "", b"", 400, "number of a line"),
         ("GET", "/v1/jobs/clicks/logs?aftr=1", "", b"", 400, "did you mean `after`?"),

@@ -123,6 +123,7 @@ impl<'a> StageRun<'a> {
             }
             self.touch(base, &rows.positions);
             if !rows.is_empty() {
+                rows.positions.iter_mut().for_each(|position| *position += base as u32); // of all, not of this call
                 self.answer.rows[sink].push(rows);
             }
         }

@@ -229,8 +229,9 @@ pub trait Jobs: Send + Sync {
     fn rollback(&self, job: &str, version: Option<u64>) -> Result<Deployed, Refusal>;
     /// Stops a job after the batch under way, until `resume`.
     fn pause(&self, job: &str) -> Result<JobStatus, Refusal>;
-    /// Goes on after `pause`, or tries again after `stopped`.
-    fn resume(&self, job: &str) -> Result<JobStatus, Refusal>;
+    /// Goes on after `pause`, or tries again after `stopped`. `skip_lost`: this time it goes on where records that it was
+    /// to read are gone; the host says in the job's log which. A job that runs goes on as it does.
+    fn resume(&self, job: &str, skip_lost: bool) -> Result<JobStatus, Refusal>;
     /// Stops a job and forgets it. Its rows, dead letters and consumer group stay.
     fn undeploy(&self, job: &str) -> Result<(), Refusal>;
     /// The last lines of a job's log, oldest first, with their numbers; those after `after` alone.

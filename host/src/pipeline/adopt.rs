@@ -11,11 +11,12 @@ use crate::state::change::{StageChange, StateRefusal, facts, stages_after};
 use crate::state::migrate::{MigrateError, prepare};
 use crate::state::{StageId, Stages};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 impl Runs {
     /// What was kept becomes this version's. Old state is left alone until a checkpoint names the new one, so that a
     /// version that proves unfit in its first batch leaves the one before it whole.
-    pub(super) fn adopt(&mut self, active: &Active, incarnation: u64, store: &dyn Store) -> Result<(), Ended> {
+    pub(super) fn adopt(&mut self, active: &Active, incarnation: u64, store: Arc<dyn Store>) -> Result<(), Ended> {
         let before = std::mem::take(&mut self.stages);
         let changes = stages_after(&before, &active.plan, incarnation);
         let mut changes = changes.map_err(|refusals| Ended::Failed(in_words(&refusals)))?;
@@ -24,7 +25,7 @@ impl Runs {
         let mut calls = self.lanes.calls(&active.runnable, GroupVerdicts::new());
         let format = (entry::accumulators, entry::with_accumulators);
         let mut convert = |stage, column| calls.migrate(stage, &column).map_err(|fault| fault.to_string());
-        prepare(store, &mut changes, kind, &format, &mut convert).map_err(|error| match error {
+        prepare(store.as_ref(), &mut changes, kind, &format, &mut convert).map_err(|error| match error {
             MigrateError::Store(error) => Ended::Failed(error.to_string()),
             refused => {
                 Ended::VersionFault { deployment: active.deployment, reason: refused.to_string(), by_policy: false }
@@ -35,7 +36,8 @@ impl Runs {
             self.state.count_from(facts.id, facts.keys, facts.bytes);
         }
         let kept: Vec<StageId> = before.values().chain(self.stages.values()).map(|facts| facts.id).collect();
-        store.sweep(&kept).map_err(|error| Ended::Failed(error.to_string()))
+        sweep(store, kept);
+        Ok(())
     }
 
     /// Goes over to a plan's stages for its replay. Those that the ledger does not know yet are counted.
@@ -47,6 +49,19 @@ impl Runs {
         }
         self.stages.clone_from(stages);
         Ok(())
+    }
+}
+
+/// Removes what no stage keeps any more, beside the batches: millions of entries take seconds. What is left undone is
+/// done at the next start.
+fn sweep(store: Arc<dyn Store>, kept: Vec<StageId>) {
+    let run = move || {
+        if let Err(error) = store.sweep(&kept) {
+            tracing::warn!("state that is of no more use could not be removed: {error}");
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("sweep".into()).spawn(run) {
+        tracing::warn!("state that is of no more use is not removed: no thread can be started: {error}");
     }
 }
 

@@ -4,13 +4,14 @@
 use super::outcome::Outcome;
 use super::{Active, Ended};
 use crate::batch::Cut;
+use crate::checkpoint::step::LeaveOut;
 use crate::checkpoint::{GroupAside, Ledger, Store, StoreError, Times, by_partition, by_topic};
 use crate::clock;
 use crate::guest::lanes::{Lanes, RunTimes};
 use crate::guest::run::{ChunkAnswer, GroupVerdicts, Verdicts, VersionFault};
 use crate::keyed::{self, BatchTimes, KeyedError};
 use crate::limits;
-use crate::record::{BatchNumber, END_OF_TIME_MS, NO_TIME_MS, Partition};
+use crate::record::{BatchNumber, END_OF_TIME_MS, NO_TIME_MS, Partition, Rows};
 use crate::state::{StageId, Stages, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -76,6 +77,8 @@ pub(super) struct Runs {
     pub(super) stages: Stages,
     /// The number of the next batch.
     pub(super) next: BatchNumber,
+    /// What exactly-once sinks held already when an older ledger was lost.
+    held_before: LeaveOut,
 }
 
 impl Runs {
@@ -86,7 +89,7 @@ impl Runs {
             state.count_from(facts.id, facts.keys, facts.bytes);
         }
         let (times, stages) = (ledger.times.clone(), ledger.stages.clone());
-        Runs { lanes, state, times, stages, next: ledger.batch + 1 }
+        Runs { lanes, state, times, stages, next: ledger.batch + 1, held_before: ledger.leave_out.clone() }
     }
 
     /// The time of a batch that is cut now. It rises from batch to batch, so that rows with it in their keys differ.
@@ -121,6 +124,7 @@ impl Runs {
         outcome.times = self.times_after(active, &cut, &answers, given.clock_ms, &given.watermark);
         outcome.finished = matches!(given.watermark, Watermark::End);
         let parts = answers.iter_mut().flat_map(|answer| std::mem::take(&mut answer.keyed)).collect();
+        self.leave_out(active, &cut, &mut answers);
         outcome.take_answers(&cut, answers)?;
         if !active.plan.stages.is_empty() {
             let batch = BatchTimes {
@@ -190,6 +194,19 @@ impl Runs {
         Times { clock_ms, watermark_ms: watermark_ms.max(self.times.watermark_ms), event_ms }
     }
 
+    /// Drops the rows that exactly-once sinks hold from before the ledger was lost. Such a job has no keyed stages.
+    fn leave_out(&self, active: &Active, cut: &Cut, answers: &mut [ChunkAnswer]) {
+        for (sink, plan) in active.plan.sinks.iter().enumerate() {
+            let Some(held) = self.held_before.get(&plan.name) else { continue };
+            let held = by_partition(&active.topics(), held);
+            for (chunk, answer) in cut.chunks.iter().zip(answers.iter_mut()) {
+                let Some(&below) = held.get(&chunk.partition) else { continue };
+                let first = chunk.offsets.partition_point(|&offset| offset < below) as u32;
+                answer.rows[sink] = without_first(std::mem::take(&mut answer.rows[sink]), first);
+            }
+        }
+    }
+
     /// The stages' facts with what is kept now.
     fn stages_now(&self) -> Stages {
         let mut stages = self.stages.clone();
@@ -198,6 +215,15 @@ impl Runs {
         }
         stages
     }
+}
+
+/// The rows of records from a position on.
+fn without_first(rows: Vec<Rows>, first: u32) -> Vec<Rows> {
+    let kept = rows.into_iter().map(|mut rows| {
+        rows.drop_first(rows.positions.partition_point(|&position| position < first));
+        rows
+    });
+    kept.filter(|rows| !rows.is_empty()).collect()
 }
 
 fn is_timed(active: &Active, partition: Partition) -> bool {

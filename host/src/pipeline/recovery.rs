@@ -7,7 +7,7 @@ use super::deliver::{self, Sinks};
 use super::execute::{Given, Runs, Watermark, group_verdicts};
 use super::{Active, Deployments, Ended};
 use crate::batch::{Cut, Gather};
-use crate::checkpoint::step::{Found, FoundSink, Step, next_step};
+use crate::checkpoint::step::{Found, FoundSink, LeaveOut, Step, beyond, next_step};
 use crate::checkpoint::{Ledger, Plan, Store, Totals, by_partition, by_topic, spans};
 use crate::clock;
 use crate::guest::lanes::Lanes;
@@ -16,7 +16,7 @@ use crate::limits;
 use crate::record::{Partition, Positions, Spans};
 use crate::source::{Source, SourceError, Start};
 use crate::state::Delta;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a pipeline starts from.
@@ -105,11 +105,24 @@ impl Recovery<'_> {
         for (plan, held) in plans.iter().zip(&held) {
             self.replay(&mut committer, &mut runs, plan, held)?;
         }
-        let (ledger, sinks) = (committer.ledger, committer.sinks);
+        let (mut ledger, sinks) = (committer.ledger, committer.sinks);
         if !replay_only {
-            runs.adopt(&self.active, ledger.incarnation, self.store.as_ref())?;
+            ledger.topic_ids = self.topic_ids(&ledger)?;
+            runs.adopt(&self.active, ledger.incarnation, self.store.clone())?;
         }
         Ok(Recovered { ledger, sinks, runs })
+    }
+
+    /// The ids of the topics. A topic that was made anew is another one: offsets of the old one say nothing of it.
+    fn topic_ids(&mut self, ledger: &Ledger) -> Result<BTreeMap<String, String>, Ended> {
+        let now = asked(self.board, || self.source.topic_ids())?;
+        match made_anew(&ledger.topic_ids, &now) {
+            Some(reason) if !self.skip_lost => Err(Ended::Failed(format!(
+                "{reason}: deploy with --reset-state to begin anew, or `streamhost resume {} --skip-lost` to go on in it at the old offsets",
+                self.job
+            ))),
+            _ => Ok(now),
+        }
     }
 
     fn open(&self, sinks: &mut Sinks) -> Result<Vec<FoundSink>, Ended> {
@@ -139,9 +152,15 @@ impl Recovery<'_> {
         let facts = Found { ledger: ledger.as_ref(), plans, sinks, group: &group, deployments, reset, keyed };
         Ok(match next_step(&facts) {
             Step::Stop(halt) => return Err(Ended::Failed(halt.to_string())),
-            Step::Begin => (self.begin(self.active.start, Positions::new(), floor)?, Vec::new()),
-            Step::ResumeFromGroup => (self.begin(self.active.start, by_partition(&topics, &group), floor)?, Vec::new()),
-            Step::ResumeAt(reached) => (self.begin(None, by_partition(&topics, &reached), floor)?, Vec::new()),
+            Step::Begin => (self.begin(self.active.start, Positions::new(), floor, LeaveOut::new())?, Vec::new()),
+            Step::ResumeFromGroup => {
+                let before = by_partition(&topics, &group);
+                (self.begin(self.active.start, before, floor, LeaveOut::new())?, Vec::new())
+            }
+            Step::ResumeAt { from, leave_out } => {
+                let leave_out = beyond(&leave_out, &from);
+                (self.begin(None, by_partition(&topics, &from), floor, leave_out)?, Vec::new())
+            }
             Step::Replay { held, group_ahead } => {
                 if group_ahead {
                     let group = &self.active.group;
@@ -154,7 +173,13 @@ impl Recovery<'_> {
 
     /// Begins a ledger at `start` if the user says so; else at the positions of before, and where there are none, at the
     /// first record.
-    fn begin(&mut self, start: Option<Start>, before: Positions, floor: Floor) -> Result<Ledger, Ended> {
+    fn begin(
+        &mut self,
+        start: Option<Start>,
+        before: Positions,
+        floor: Floor,
+        leave_out: LeaveOut,
+    ) -> Result<Ledger, Ended> {
         let now = clock::now_ms();
         let incarnation = u64::try_from(now).unwrap_or(1).max(floor.incarnation + 1);
         let mut at = asked(self.board, || self.source.start(start.unwrap_or(Start::Earliest)))?;
@@ -165,7 +190,7 @@ impl Recovery<'_> {
         }
         let reached = by_topic(&self.active.topics(), &at);
         let time_ms = now.max(floor.time_ms + 2);
-        let ledger = Ledger::begin(incarnation, self.active.deployment, time_ms, reached);
+        let ledger = Ledger { leave_out, ..Ledger::begin(incarnation, self.active.deployment, time_ms, reached) };
         self.store.begin(&ledger).map_err(|error| failed(&error))?;
         Ok(ledger)
     }
@@ -276,6 +301,14 @@ impl Recovery<'_> {
         })?;
         gone.map_or(Ok(()), |reason| Err(Again::Lost(reason)))
     }
+}
+
+/// In words, the first topic that has another id than before.
+pub(super) fn made_anew(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Option<String> {
+    let is_new = |(topic, id): &(&String, &String)| before.get(*topic).is_some_and(|before| before != *id);
+    now.iter()
+        .find(is_new)
+        .map(|(topic, _)| format!("topic `{topic}` was deleted and made anew since it was read last"))
 }
 
 fn verdicts(topics: &[String], plan: &Plan) -> Verdicts {

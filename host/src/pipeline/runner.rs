@@ -6,7 +6,7 @@ use super::deliver::Sinks;
 use super::due::{Due, Idle};
 use super::execute::{Given, Runs, Watermark};
 use super::outcome::Outcome;
-use super::recovery::{Recovered, Recovery, asked};
+use super::recovery::{Recovered, Recovery, asked, made_anew};
 use super::{Active, ActiveCell, Ended, Parts};
 use crate::batch::{Cut, Gather};
 use crate::checkpoint::{by_topic, positions};
@@ -16,7 +16,7 @@ use crate::guest::run::{GroupVerdicts, Verdicts};
 use crate::limits;
 use crate::record::{Partition, Positions};
 use crate::source::{Source, SourceError, Start};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -51,6 +51,7 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
     }
     let topics = active.topics();
     let at = positions(&topics, &ledger.reached);
+    let topic_ids = ledger.topic_ids.clone();
     let mut committer = Committer { store: parts.store.as_ref(), sinks, board, ledger, unsettled: None };
     let queued = AtomicUsize::new(0);
     let (send, batches) = mpsc::sync_channel(limits::BATCHES_IN_FLIGHT_MAX - 2);
@@ -76,6 +77,7 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
             queued,
             at_work,
             skip_lost: parts.skip_lost,
+            topic_ids,
             told: Told::default(),
         };
         let end = runner.run();
@@ -103,6 +105,7 @@ struct Runner<'a> {
     queued: &'a AtomicUsize,
     at_work: Arc<()>,
     skip_lost: bool,
+    topic_ids: BTreeMap<String, String>,
     told: Told,
 }
 
@@ -337,6 +340,12 @@ impl Runner<'_> {
             Err(SourceError::Away { .. }) => asked(self.board, || self.source.partitions())?,
             Err(error) => return Err(Ended::Failed(error.to_string())),
         };
+        if let Ok(ids) = self.source.topic_ids()
+            && let Some(reason) = made_anew(&self.topic_ids, &ids)
+            && !at_start
+        {
+            return Err(Ended::Failed(format!("{reason}: deploy with --reset-state to begin anew")));
+        }
         if there.iter().all(|partition| self.at.contains_key(partition)) {
             return Ok(false);
         }

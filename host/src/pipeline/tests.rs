@@ -44,7 +44,14 @@ impl Dice {
 
 /// A row a record: key = the value's first letter, one cell `version:value`. Some values say what else happens. Letters
 /// are counted too, for ever and in each batch.
-struct Fake(u64);
+struct Fake(u64, Kept);
+
+/// Whether letters are counted.
+#[derive(Clone, Copy, PartialEq)]
+enum Kept {
+    Counts,
+    Nothing,
+}
 
 fn number(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(bytes.try_into().expect("a count has 8 bytes"))
@@ -73,7 +80,10 @@ impl Guest for Fake {
         }
         let mut all = vec![rows; SINKS.len()];
         (all[3], all[4]) = (Rows::default(), Rows::default());
-        let keyed = [RUNNING, EACH_BATCH].map(|stage| Keyed { stage, ..counts.clone() }).to_vec();
+        let keyed = match self.1 {
+            Kept::Counts => [RUNNING, EACH_BATCH].map(|stage| Keyed { stage, ..counts.clone() }).to_vec(),
+            Kept::Nothing => Vec::new(),
+        };
         Ok(Answer { faults, rows: all, keyed, late: Vec::new(), largest_ms: moment.partition_ms })
     }
 
@@ -109,6 +119,10 @@ impl Guest for Fake {
 }
 
 fn active(deployment: u64) -> Arc<Active> {
+    active_with(deployment, Kept::Counts)
+}
+
+fn active_with(deployment: u64, kept: Kept) -> Arc<Active> {
     let columns = vec![ColumnPlan { name: "f:v".into(), kind: Kind::Bytes, optional: false }];
     let sink = |name: &str| SinkPlan {
         kind: SinkKind::Kafka,
@@ -122,7 +136,7 @@ fn active(deployment: u64) -> Arc<Active> {
     let sinks: Vec<_> = SINKS.iter().map(|(name, _)| sink(name)).collect();
     let limits = RowLimits { key_bytes: 0..=100, cell_bytes_max: 1000, row_bytes_max: 1000 };
     let shapes = sinks.iter().map(|sink| Shape::new(sink, limits.clone())).collect();
-    let make: Maker = Box::new(move || Ok(Box::new(Fake(deployment))));
+    let make: Maker = Box::new(move || Ok(Box::new(Fake(deployment, kept))));
     let stage = |name: &str, kind| StagePlan {
         name: name.into(),
         kind,
@@ -133,7 +147,7 @@ fn active(deployment: u64) -> Arc<Active> {
         version: 0,
         migrates: None,
     };
-    let plan = JobPlan {
+    let mut plan = JobPlan {
         name: "j".into(),
         every: Duration::ZERO,
         sources: vec![SourcePlan { name: "t".into(), place: "t".into(), ..SourcePlan::default() }],
@@ -143,6 +157,9 @@ fn active(deployment: u64) -> Arc<Active> {
         ],
         sinks,
     };
+    if kept == Kept::Nothing {
+        plan.stages.clear();
+    }
     let mut settings = Settings::none(JobLimits::default());
     settings.limits.batch_records = 3;
     Arc::new(Active {
@@ -264,7 +281,7 @@ impl World {
         let store = Dying { inner: self.store.clone(), writes_left: AtomicUsize::new(writes), after };
         let newest = self.deployments.load(Ordering::SeqCst);
         let sink = |(memory, (_, guarantee)): (&Memory<Rows>, (&str, Guarantee))| -> Box<dyn Sink> {
-            Box::new(MemorySink::new(memory, guarantee))
+            Box::new(MemorySink::new(memory, guarantee).reading(&["t".to_string()]))
         };
         let parts = Parts {
             job: "j".into(),
@@ -462,6 +479,31 @@ fn a_reset_begins_anew_above_all_that_was_before() {
     assert_eq!(after.totals.records_in, 8);
     let versions: BTreeSet<u64> = world.sinks[0].landed().iter().map(|landed| landed.version).collect();
     assert_eq!(versions, [2].into(), "nothing of the planned batch was delivered after the reset");
+}
+
+/// Without its ledger a job reads on from the least that its sinks hold, and spares exactly-once sinks what they have.
+#[test]
+fn a_lost_ledger_doubles_nothing_in_an_exactly_once_sink() {
+    let mut world = World::new(3);
+    world.cell = ActiveCell::new(active_with(1, Kept::Nothing));
+    world.send(9);
+    let first = world.start(None);
+    assert_eq!(world.until_quiet(first), Ended::Stopped);
+    let mut source = MemorySource::new(&world.topics, &world.cell.get().plan.sources, "g");
+    source.tell_group(&[0, 1].map(|id| (crate::record::Partition { source: 0, id }, 1)).into());
+    world.store.forget().unwrap();
+
+    world.send(4);
+    let again = world.start(None);
+    assert_eq!(world.until_quiet(again), Ended::Stopped);
+    let good: usize = world.sent.values().flatten().filter(|v| !v.starts_with(['T', 'F', 'D'])).count();
+    let marked: Vec<_> = world.sinks[1].landed().iter().flat_map(texts).collect();
+    assert_eq!(marked.len(), good, "each once: {marked:?}");
+    assert_eq!(marked.iter().collect::<BTreeSet<_>>().len(), good);
+    let plain: Vec<_> = world.sinks[2].landed().iter().flat_map(texts).collect();
+    assert!(plain.len() > good, "a plain sink is given again what the group had not passed");
+    let all = |sink: usize| world.sinks[sink].landed().iter().flat_map(texts).collect::<BTreeSet<_>>();
+    assert_eq!(all(0), all(1), "the table lacks nothing");
 }
 
 /// A row of the recovery table that needs a source: a planned record is gone.

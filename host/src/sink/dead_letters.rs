@@ -238,12 +238,13 @@ mod tests {
             ("job", "job"),
             ("version", "5"),
             ("stage", "clicks"),
-            ("topic", "b"),
-            ("partition", "3"),
-            ("offset", "42"),
+            ("time", "7"),
             ("reason", "no comma"),
             ("incarnation", "2"),
             ("batch", "9"),
+            ("topic", "b"),
+            ("partition", "3"),
+            ("offset", "42"),
         ];
         assert_eq!(read, expected);
     }

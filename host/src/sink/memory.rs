@@ -1,8 +1,9 @@
 //! Sinks in memory, for the host's own tests: they record what is delivered, and fail when they are told to.
 
 use super::{DeadLetters, Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
+use crate::checkpoint::{TopicOffsets, by_topic};
 use crate::job::SinkPlan;
-use crate::record::{BatchNumber, DeadLetter, Rows, Spans};
+use crate::record::{BatchNumber, DeadLetter, Positions, Rows, Spans};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -57,6 +58,8 @@ impl<T: Clone> Landed<T> {
 struct Held<T> {
     landed: Vec<Landed<T>>,
     marker: Option<Marker>,
+    /// The source offsets that the marker carries.
+    reached: Positions,
     opened: usize,
     faults: VecDeque<Fault>,
     columns: usize,
@@ -76,7 +79,8 @@ impl<T> Clone for Memory<T> {
 
 impl<T> Default for Memory<T> {
     fn default() -> Self {
-        let held = Held { landed: Vec::new(), marker: None, opened: 0, faults: VecDeque::new(), columns: 0 };
+        let (landed, faults, reached) = (Vec::new(), VecDeque::new(), Positions::new());
+        let held = Held { landed, marker: None, reached, opened: 0, faults, columns: 0 };
         Memory { held: Arc::new(Mutex::new(held)) }
     }
 }
@@ -143,6 +147,7 @@ impl<T: Clone> Memory<T> {
             held.landed.push(Landed::new(delivery, items));
             if marked {
                 let digest = delivery.digest.to_owned();
+                held.reached.extend(delivery.spans.iter().map(|(&partition, span)| (partition, span.to)));
                 held.marker = Some(Marker { incarnation: delivery.incarnation, batch: delivery.batch, digest });
             }
         }
@@ -166,13 +171,20 @@ pub struct MemorySink {
     memory: Memory<Rows>,
     guarantee: Guarantee,
     limits: RowLimits,
+    topics: Vec<String>,
 }
 
 impl MemorySink {
     /// A sink that writes to this server. A marked one writes its marker with each batch.
     pub fn new(memory: &Memory<Rows>, guarantee: Guarantee) -> Self {
         let limits = RowLimits { key_bytes: 0..=usize::MAX, cell_bytes_max: usize::MAX, row_bytes_max: usize::MAX };
-        MemorySink { memory: memory.clone(), guarantee, limits }
+        MemorySink { memory: memory.clone(), guarantee, limits, topics: Vec::new() }
+    }
+
+    /// The same for a job that reads these topics, in order: its marker carries their offsets.
+    pub fn reading(mut self, topics: &[String]) -> Self {
+        self.topics = topics.to_vec();
+        self
     }
 
     /// The same with these limits.
@@ -202,6 +214,10 @@ impl Sink for MemorySink {
         let mut held = self.memory.held();
         held.opened += 1;
         Ok(held.marker.clone())
+    }
+
+    fn reached(&self) -> TopicOffsets {
+        by_topic(&self.topics, &self.memory.held().reached)
     }
 
     fn deliver(&mut self, delivery: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {

@@ -12,7 +12,7 @@ use crate::job::{SourceKind, SourcePlan};
 use crate::kafka::KafkaSettings;
 use crate::limits;
 use crate::record::{Partition, Positions};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Opens a job's sources, in their order. `until_end`: topics and followed files are read to the ends that they have
@@ -143,6 +143,14 @@ impl Source for MixedSource {
 
     fn group(&mut self) -> Result<Positions, SourceError> {
         self.all(|source| source.group())
+    }
+
+    fn topic_ids(&mut self) -> Result<BTreeMap<String, String>, SourceError> {
+        let mut all = BTreeMap::new();
+        for part in &mut self.parts {
+            all.extend(part.source.topic_ids()?);
+        }
+        Ok(all)
     }
 
     fn has_new_partitions(&self) -> bool {

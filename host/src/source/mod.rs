@@ -2,6 +2,7 @@
 
 use crate::batch::Gather;
 use crate::record::{Offset, Partition, Positions};
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 pub mod kafka;
@@ -105,6 +106,11 @@ pub trait Source: Send {
 
     /// The end of each partition as last heard, without asking the server; for the lag.
     fn ends(&mut self) -> Positions;
+
+    /// The ids of the topics, by name, where the servers know some: a topic that is made anew has another.
+    fn topic_ids(&mut self) -> Result<BTreeMap<String, String>, SourceError> {
+        Ok(BTreeMap::new())
+    }
 
     /// Whether a source's records can be read again, and are the same then. Those of one that cannot are kept with the
     /// plan of their batch.

@@ -136,7 +136,8 @@ impl Supervisor {
             store,
             lanes: self.place.lanes,
             replay_only,
-            skip_lost: false,
+            // The pipeline that only delivers what was planned before passes it on to the one that reads on.
+            skip_lost: if replay_only { state.skip_lost } else { std::mem::take(&mut state.skip_lost) },
         };
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (name, life) = (job.name.clone(), state.life);

@@ -56,7 +56,7 @@ impl Jobs for Supervisor {
         Ok(self.status_of(&job))
     }
 
-    fn resume(&self, name: &str) -> Result<JobStatus, Refusal> {
+    fn resume(&self, name: &str, skip_lost: bool) -> Result<JobStatus, Refusal> {
         let _changes = self.change();
         let job = self.known(name)?;
         self.set_paused(&job, false)?;
@@ -66,7 +66,12 @@ impl Jobs for Supervisor {
         };
         if !runs {
             job.halt(Stop::Soon);
-            self.restart(&job, true).map_err(|reason| job.cannot_go_on(reason, Refusal::Conflict))?;
+            job.state().skip_lost = skip_lost;
+            let started = self.restart(&job, true);
+            started.map_err(|reason| {
+                job.state().skip_lost = false; // it was for this start alone
+                job.cannot_go_on(reason, Refusal::Conflict)
+            })?;
         }
         Ok(self.status_of(&job))
     }

@@ -63,6 +63,9 @@ struct State {
     failed: Option<String>,
     /// Batches that were durable when the active deployment took over.
     since_batch: u64,
+    /// The next pipeline goes on where records are gone, as the user asked. Not stored: after a crash the user is asked
+    /// again.
+    skip_lost: bool,
 }
 
 impl Job {
@@ -93,6 +96,13 @@ impl Supervisor {
         let guests = Guests::new(&folder.join("cache")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
         let registry = Registry::open(db, &folder.join("components"))?;
         let ledgers = Ledgers::open(db)?;
+        // Jobs whose undeploy was cut off left state behind; a deploy of one of those names waits for nothing.
+        let forgotten = ledgers.clone();
+        std::thread::Builder::new().name("sweep".into()).spawn(move || {
+            if let Err(error) = forgotten.sweep_forgotten() {
+                tracing::warn!("state of jobs that are gone could not be removed: {error}");
+            }
+        })?;
         let (send, ends) = mpsc::channel();
         let supervisor = Arc::new(Supervisor {
             place,
@@ -164,6 +174,7 @@ impl Job {
                 life: 0,
                 failed: None,
                 since_batch: 0,
+                skip_lost: false,
             }),
         }
     }

@@ -57,6 +57,7 @@ impl Supervisor {
             let mut state = job.state();
             state.board.error(&reason);
             state.failed = Some(reason);
+            state.skip_lost = false;
         }
     }
 

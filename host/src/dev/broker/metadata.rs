@@ -20,6 +20,8 @@ use super::{Broker, CallError};
 /// The only broker's number.
 pub(super) const BROKER: BrokerId = BrokerId(1);
 const CLUSTER: &str = "streamhost-dev";
+/// From here on Metadata tells topics' ids.
+const TOPIC_IDS_VERSION: i16 = 10;
 
 pub(super) fn api_versions() -> ApiVersionsResponse {
     let entry = |api: &super::wire::Api| {
@@ -59,9 +61,9 @@ impl Broker {
         let topics = match asked.topics {
             Some(topics) if version > 0 || !topics.is_empty() => {
                 let names = topics.into_iter().filter_map(|topic| topic.name);
-                names.map(|name| self.describe_or_create(name, asked.allow_auto_topic_creation)).collect()
+                names.map(|name| self.describe_or_create(name, asked.allow_auto_topic_creation, version)).collect()
             }
-            _ => self.topics.all().iter().map(|topic| describe(topic)).collect(),
+            _ => self.topics.all().iter().map(|topic| describe(topic, version)).collect(),
         };
         let broker = MetadataResponseBroker::default().with_node_id(BROKER);
         MetadataResponse::default()
@@ -71,14 +73,14 @@ impl Broker {
             .with_topics(topics)
     }
 
-    fn describe_or_create(&self, name: TopicName, may_create: bool) -> MetadataResponseTopic {
+    fn describe_or_create(&self, name: TopicName, may_create: bool, version: i16) -> MetadataResponseTopic {
         let topic = match self.topics.get(&name) {
             Some(topic) => Ok(topic),
             None if may_create && self.settings.auto_create_topics => self.auto_create(&name),
             None => Err(ResponseError::UnknownTopicOrPartition.into()),
         };
         match topic {
-            Ok(topic) => describe(&topic),
+            Ok(topic) => describe(&topic, version),
             Err(error) => MetadataResponseTopic::default().with_name(Some(name)).with_error_code(error.code()),
         }
     }
@@ -95,7 +97,7 @@ impl Broker {
     }
 }
 
-fn describe(topic: &Topic) -> MetadataResponseTopic {
+fn describe(topic: &Topic, version: i16) -> MetadataResponseTopic {
     let partition = |index| {
         MetadataResponsePartition::default()
             .with_partition_index(index)
@@ -105,5 +107,10 @@ fn describe(topic: &Topic) -> MetadataResponseTopic {
             .with_isr_nodes(vec![BROKER])
     };
     let partitions = (0..topic.partition_count() as i32).map(partition).collect(); // 1000 at most
-    MetadataResponseTopic::default().with_name(Some(TopicName(text(&topic.name)))).with_partitions(partitions)
+    let described =
+        MetadataResponseTopic::default().with_name(Some(TopicName(text(&topic.name)))).with_partitions(partitions);
+    if version < TOPIC_IDS_VERSION {
+        return described; // the encoder refuses what a version lacks
+    }
+    described.with_topic_id(topic.uuid().to_vec().try_into().expect("an id has 16 bytes"))
 }

@@ -11,7 +11,7 @@ use super::log::Partition;
 use super::offsets;
 use super::retention::{Retention, sweep_topic};
 use super::store::{PartitionKey, Store};
-use super::{BrokerError, CallError, Settings};
+use super::{BrokerError, CallError, Settings, now_ms};
 use crate::limits::{BROKER_PARTITIONS_MAX, BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX};
 
 /// Kafka's own limit of a topic's name.
@@ -22,6 +22,7 @@ const NEXT_TOPIC_ID: &str = "cnext-topic-id";
 pub(super) struct Topic {
     pub(super) name: String,
     pub(super) id: u32,
+    created_ms: i64,
     pub(super) config: TopicConfig,
     partitions: RwLock<Vec<Arc<Partition>>>,
 }
@@ -52,9 +53,20 @@ struct StoredTopic {
     id: u32,
     partitions: u32,
     config: TopicConfig,
+    /// 0: not known.
+    #[serde(default)]
+    created_ms: i64,
 }
 
 impl Topic {
+    /// What clients know it by: another one for each topic, also where the data folder was made anew.
+    pub(super) fn uuid(&self) -> [u8; 16] {
+        let mut uuid = [0; 16];
+        uuid[..8].copy_from_slice(&self.created_ms.to_be_bytes());
+        uuid[12..].copy_from_slice(&self.id.to_be_bytes());
+        uuid
+    }
+
     pub(super) fn partition(&self, index: i32) -> Option<Arc<Partition>> {
         let index = usize::try_from(index).ok()?;
         self.partitions.read().unwrap_or_else(PoisonError::into_inner).get(index).cloned()
@@ -90,7 +102,8 @@ impl Topics {
             let name = std::str::from_utf8(&key[1..]).map_err(|_| damaged())?.to_owned();
             let stored: StoredTopic = serde_json::from_slice(&value).map_err(|_| damaged())?;
             let partitions = load_partitions(store, stored.id, 0..stored.partitions)?;
-            let topic = Topic { name: name.clone(), id: stored.id, config: stored.config, partitions };
+            let StoredTopic { id, created_ms, config, .. } = stored;
+            let topic = Topic { name: name.clone(), id, created_ms, config, partitions };
             by_name.insert(name, Arc::new(topic));
         }
         let next_id = match store.meta.get(NEXT_TOPIC_ID)? {
@@ -141,7 +154,8 @@ impl Topics {
         }
         let id = changes.next_id;
         let partitions_loaded = load_partitions(store, id, 0..partitions)?;
-        let topic = Arc::new(Topic { name: name.to_owned(), id, config, partitions: partitions_loaded });
+        let (name_owned, created_ms) = (name.to_owned(), now_ms());
+        let topic = Arc::new(Topic { name: name_owned, id, created_ms, config, partitions: partitions_loaded });
         if only_check {
             return Ok(topic);
         }
@@ -219,7 +233,8 @@ fn load_partitions(
 }
 
 fn stored(topic: &Topic, partitions: u32) -> Vec<u8> {
-    serde_json::to_vec(&StoredTopic { id: topic.id, partitions, config: topic.config }).expect("numbers are JSON")
+    let Topic { id, created_ms, config, .. } = *topic;
+    serde_json::to_vec(&StoredTopic { id, partitions, config, created_ms }).expect("numbers are JSON")
 }
 
 fn doomed_key(id: u32) -> Vec<u8> {

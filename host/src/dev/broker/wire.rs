@@ -27,12 +27,12 @@ const fn api(key: ApiKey, min: i16, max: i16, flexible: i16, shape: &'static str
 }
 
 /// All that is understood. Produce is advertised from 0 as Kafka 4 does it: librdkafka takes its absence for "no
-/// compression"; requests of versions 0 to 2 are refused. Versions with topic ids are left out.
+/// compression"; requests of versions 0 to 2 are refused. Versions that ask by topic ids are left out.
 pub(super) const APIS: &[Api] = &[
     api(ApiKey::Produce, 0, 8, 9, "s h i [ s [ i b ] ]"),
     api(ApiKey::Fetch, 4, 11, 12, "i i i i c v7+:i v7+:i [ s [ i v9+:i q v5+:q i ] ] v7+:[ s i* ] v11+:s"),
     api(ApiKey::ListOffsets, 1, 5, 6, "i v2+:c [ s [ i v4+:i q ] ]"),
-    api(ApiKey::Metadata, 0, 8, 9, "[ s ] v4+:c v8+:c v8+:c"),
+    api(ApiKey::Metadata, 0, 10, 9, "[ v10+:q v10+:q s ] v4+:c v8+:c v8+:c"), // 10 tells topics' ids; from 12 on they ask
     api(ApiKey::OffsetCommit, 2, 7, 8, "s i s v7+:s v2-4:q [ s [ i q v6+:i s ] ]"),
     api(ApiKey::OffsetFetch, 1, 7, 6, "s [ s i* ] v7+:c"),
     api(ApiKey::FindCoordinator, 0, 2, 3, "s v1+:c"),

@@ -91,7 +91,7 @@ impl Transactions {
         }
         let group = asker.group_metadata().expect("a client with a group has its metadata");
         (self.held, self.tried) = (marker.clone(), None);
-        self.reached = marker.as_ref().map_or_else(TopicOffsets::new, |marker| self.offsets_of(marker, &found));
+        self.reached = marker.as_ref().map_or_else(TopicOffsets::new, |marker| self.offsets_with(marker, &found));
         self.open = Some(Open { outbox, group });
         Ok(marker)
     }
@@ -131,12 +131,13 @@ impl Transactions {
         self.reached.clone()
     }
 
-    fn offsets_of(&self, marker: &Marker, found: &TopicPartitionList) -> TopicOffsets {
-        let text = marker::write(marker);
+    /// The offsets of the marker's incarnation. An older marker of it, at a partition that was not read since, is still true
+    /// there.
+    fn offsets_with(&self, marker: &Marker, found: &TopicPartitionList) -> TopicOffsets {
         let mut reached = TopicOffsets::new();
         for element in found.elements() {
             if let Offset::Offset(offset) = element.offset()
-                && element.metadata() == text
+                && marker::read(element.metadata()).is_some_and(|there| there.incarnation == marker.incarnation)
                 && self.sources.iter().any(|topic| topic == element.topic())
             {
                 reached.entry(element.topic().to_owned()).or_default().insert(element.partition(), offset);

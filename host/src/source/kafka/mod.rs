@@ -13,7 +13,7 @@ use queue::{Event, Message, Queues, list};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset as ClientOffset, TopicPartitionList};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Reads a job's topics.
@@ -369,6 +369,12 @@ impl Source for KafkaSource {
             positions.extend(self.offsets(&others, ClientOffset::Offset(time_ms))?);
         }
         Ok(positions)
+    }
+
+    fn topic_ids(&mut self) -> Result<BTreeMap<String, String>, SourceError> {
+        let topics: Vec<String> = self.topics.iter().filter(|topic| !topic.is_empty()).cloned().collect();
+        let ids = kafka::topic_ids::topic_ids(self.queues.consumer().client(), &topics, limits::CONNECT_TIME);
+        ids.map_err(|(fault, reason)| self.error(&topics.join(", "), fault, reason))
     }
 
     fn table_ends(&mut self) -> Result<Positions, SourceError> {

@@ -52,7 +52,10 @@ fn every_key_reaches_its_field() {
         ]
     );
     let (transport, protocol) = (Transport::Framed, Protocol::Compact);
-    assert_eq!(config.hbase, HbaseSettings { address: "gate:9999".to_owned(), transport, protocol, connections: 4 });
+    assert_eq!(
+        config.hbase,
+        HbaseSettings { address: "gate:9999".to_owned(), transport, protocol, connections: 4, add_families: None }
+    );
     assert_eq!(config.lanes, Some(2));
     let limits =
         JobLimits { memory_bytes: 32 << 20, time: Duration::from_secs(5), batch_records: 1000, batch_bytes: 65536 };

@@ -7,6 +7,7 @@ use crate::dev::tables::{self, Tables};
 use crate::job::status::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
 use crate::limits;
 use crate::pipeline::Stop;
+use crate::sink::hbase::AddFamilies;
 use crate::supervisor::{Place, Supervisor};
 use fjall::Database;
 use std::path::Path;
@@ -30,6 +31,8 @@ impl Host for RealHost {
         let broker = Broker::open(&db, broker::Settings::default())?;
         let broker = broker.listen(addresses.kafka).map_err(|e| in_use("kafka", addresses.kafka, e))?;
         let tables = Tables::open(&db)?;
+        let inside = Arc::clone(&tables);
+        config.hbase.add_families = Some(AddFamilies::new(move |table, families| inside.add_families(table, families)));
         let tables = tables.listen(addresses.hbase).map_err(|e| in_use("hbase", addresses.hbase, e))?;
         let addresses = DevAddresses { kafka: broker.address(), hbase: tables.address() };
         config.kafka.brokers = addresses.kafka.to_string();

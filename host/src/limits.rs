@@ -147,7 +147,7 @@ pub const HBASE_CONNECTIONS_MAX: usize = 64;
 /// The name of a column: HBase's `family:qualifier`, or a field.
 pub const COLUMN_NAME_BYTES_MAX: usize = 1024;
 
-/// Connections to the control API at once; more wait in the listener's queue.
+/// Connections to the control API at once; for one more the one that has been without a request for longest is closed.
 pub const HTTP_CONNECTIONS_MAX: usize = 128;
 /// Calls of the control API that are under way at once.
 pub const HTTP_CALLS_MAX: usize = 32;
@@ -181,6 +181,12 @@ const _: () = assert!(KAFKA_VALUE_BYTES_MAX < BROKER_BATCH_BYTES_MAX); // the la
 pub const SLOW_DELIVERY_TIME: Duration = Duration::from_secs(15);
 /// How long a drain waits for what is away.
 pub const DRAIN_TIME: Duration = Duration::from_secs(10);
+/// How long a job that is to stop soon may still be in a call to HBase, before its connections are cut.
+pub const STOP_TIME: Duration = Duration::from_secs(5);
+/// How long `resume` waits to hear how the job goes.
+pub const FIRST_WORD_TIME: Duration = Duration::from_secs(2);
+/// How often it is looked whether a job has stopped, or has said how it goes.
+pub const LOOK_TIME: Duration = Duration::from_millis(10);
 /// How often the topics are asked for new partitions.
 pub const PARTITIONS_TIME: Duration = Duration::from_secs(30);
 /// How often the lag is worked out.

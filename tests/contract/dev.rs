@@ -2,6 +2,7 @@
 
 use streamhost_tests::clicks::Clicks;
 use streamhost_tests::feed::{self, Feed};
+use streamhost_tests::guests::component;
 use streamhost_tests::host::{Host, free_port};
 use streamhost_tests::outside;
 use streamhost_tests::sizes::{LATE, PARTITIONS, SOON, seed};
@@ -55,4 +56,20 @@ fn the_clicks_job_runs_in_it_and_survives_a_kill() {
     assert_eq!(status["records_in"], records, "positions outlive a kill");
     outside::clicks_are_right(&kafka, "clicks", &hbase, "clicks", "clicks.dead-letters");
     assert_eq!(host.wait_state("clicks", "running", SOON)["last_error"], serde_json::Value::Null);
+}
+
+#[test]
+fn families_that_a_table_lacks_are_added() {
+    let (host, kafka, hbase) = dev();
+    outside::create_topic(&kafka, "clicks", PARTITIONS);
+    outside::create_table(&hbase, "clicks", &["clickinfo"]);
+    let clicks = component("examples/clicks");
+    let refusal = host.deploy(&clicks, &["--set", "every=0"]).refusal();
+    assert!(refusal.contains("`iteminfo`") && refusal.contains("--create-tables"), "{refusal}");
+    assert!(!refusal.contains("hbase shell"), "there is none: {refusal}");
+    host.deploy(&clicks, &["--set", "every=0", "--create-tables"]).ok();
+    outside::send(&kafka, "clicks", &["c,s,u,t,i,1"]);
+    host.wait_records("clicks", 1, SOON);
+    let rows = outside::table(&hbase, "clicks");
+    assert!(rows["c"].contains_key("iteminfo:quantity") && rows["c"].contains_key("clickinfo:url"), "{rows:?}");
 }

@@ -14,6 +14,10 @@ mod contract {
     mod refusals;
     mod faults;
     mod verbs;
+    mod starts;
+    mod losses;
+    mod deletes;
+    mod gateways;
     mod dev;
     mod run;
     mod demo;

@@ -29,7 +29,12 @@ fn a_job_runs_for_three_seconds_without_a_daemon() {
         "--set",
         "every=0",
     ]);
-    say(command.arg("--config").arg(&config)).ok();
+    let said = say(command.arg("--config").arg(&config));
+    assert!(said.err.contains(" ended: 2 records in, 2 rows out, 0 dead letters, 0 dropped, "), "{said:?}");
+    said.ok();
+    outside::send(&servers.kafka, &job, &["e,s,u,t,i,0"]);
+    let said = say(&mut command);
+    assert!(said.err.contains(" ended: 1 record in, 0 rows out, 0 dead letters, 1 dropped, 1 batch\n"), "{said:?}");
     let keys: Vec<String> = outside::table(&servers.gateway, &job).into_keys().collect();
     assert_eq!(keys, ["c", "d"]);
 }

@@ -74,6 +74,30 @@ fn twenty_swaps_and_a_rollback_lose_and_double_nothing() {
 }
 
 #[test]
+fn an_exactly_once_job_that_is_undeployed_and_deployed_again_goes_on() {
+    let (_guard, servers) = Servers::shared();
+    let host = Host::serve(servers);
+    let (job, out) = (unique("stamps"), unique("stamps-out"));
+    for topic in [&job, &out] {
+        feed::create_topic(&servers.kafka, topic, PARTITIONS).expect("a topic");
+    }
+    let (source, sink) = (format!("source.stamps-in={job}"), format!("sink.stamps-out={out}"));
+    let settings = ["--name", job.as_str(), "--set", &source, "--set", &sink, "--set", "every=0"];
+    let half = sizes().swap_records;
+    let mut records = (0..).map(numbered);
+    for version in VERSIONS {
+        feed::fill(&servers.kafka, &job, records.by_ref().take(half as usize)).expect("a full topic");
+        host.deploy(&component(version), &settings).ok();
+        let status = host.wait_records(&job, half, LATE);
+        assert_eq!((&status["records_in"], &status["version"]), (&half.into(), &1.into()), "a new job: {status}");
+        host.cli(["undeploy", &job]).ok();
+    }
+    for versions in stamps(&outside::topic(&servers.kafka, &out), 2 * half) {
+        assert_eq!(versions.windows(2).filter(|pair| pair[0] != pair[1]).count(), 1, "each version its half");
+    }
+}
+
+#[test]
 fn a_swap_survives_a_kill() {
     let (_guard, servers) = Servers::shared();
     let mut host = Host::serve(servers);

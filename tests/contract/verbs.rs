@@ -1,5 +1,7 @@
 //! The command line's verbs and what they print: others build on it.
 
+use std::fs::read;
+use std::path::Path;
 use streamhost_tests::guests::component;
 use streamhost_tests::host::{Host, http_get, unique};
 use streamhost_tests::outside;
@@ -97,6 +99,47 @@ fn history_and_rollback() {
     host.wait_records(&job, 1, SOON);
     let row = &outside::table(&servers.gateway, &job)["c"];
     assert!(row.values().any(|value| value == "example.org"), "the second version's column: {row:?}");
+}
+
+#[test]
+fn a_core_module_is_deployed_as_the_compiler_left_it() {
+    let (_guard, servers) = Servers::shared();
+    let host = Host::serve(servers);
+    let job = unique("core");
+    outside::create_topic(&servers.kafka, &job, PARTITIONS);
+    outside::send(&servers.kafka, &job, &[CLICK]);
+    let built = component("examples/clicks");
+    let target = built.parent().and_then(Path::parent).expect("it lies in cargo's folder");
+    let module = target.join("wasm32-unknown-unknown/release/clicks.wasm");
+    let begins = |file: &Path| read(file).expect("it was built")[4..8].to_vec();
+    assert_ne!(begins(&module), begins(&built), "the one is a module, the other a component");
+    let (source, sink) = (format!("source.clicks={job}"), format!("sink.clicks={job}"));
+    let settings = ["--name", &job, "--create-tables", "--set", "every=0", "--set", &source, "--set", &sink];
+    host.deploy(&module, &settings).ok();
+    host.wait_records(&job, 1, SOON);
+    assert_eq!(outside::table(&servers.gateway, &job).len(), 1);
+}
+
+#[test]
+fn a_resume_that_fails_at_once_says_so() {
+    let (_guard, servers) = Servers::shared();
+    let mut host = Host::serve(servers);
+    let job = unique("no-table");
+    outside::create_topic(&servers.kafka, &job, PARTITIONS);
+    outside::send(&servers.kafka, &job, &[CLICK]);
+    host.deploy_clicks(&job);
+    host.wait_records(&job, 1, SOON);
+    assert_eq!(host.json(&["pause", &job])["state"], "paused");
+    outside::drop_table(&servers.gateway, &job);
+    let resumed = host.json(&["resume", &job, "--skip-lost"]);
+    assert_eq!((&resumed["state"], &resumed["records_in"]), (&"stopped".into(), &1.into()), "{resumed}");
+    assert!(resumed["last_error"].as_str().is_some_and(|error| error.contains("--create-tables")), "{resumed}");
+    host.cli(["pause", &job]).ok();
+    host.kill();
+    host.restart();
+    let status = host.status(&job);
+    assert_eq!((&status["state"], &status["records_in"]), (&"paused".into(), &1.into()), "counts stay: {status}");
+    assert_eq!(host.json(&["undeploy", &job])["undeployed"], true);
 }
 
 #[test]

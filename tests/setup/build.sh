@@ -5,11 +5,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/setup/lib.sh
 . "$here/lib.sh"
 
-rust_minor_min=95
+# A compiler alone does not do: its headers are a package that it only recommends.
+compiles() { echo '#include <stdio.h>' | "$1" -x "$2" -fsyntax-only - 2>/dev/null; }
 
 missing=()
-command -v gcc >/dev/null || missing+=(gcc libc6-dev)
-command -v g++ >/dev/null || missing+=(g++)
+compiles cc c || missing+=(gcc libc6-dev)
+compiles c++ c++ || missing+=(g++)
 command -v make >/dev/null || missing+=(make)
 command -v curl >/dev/null || missing+=(curl ca-certificates)
 packages "${missing[@]}"
@@ -25,7 +26,9 @@ rust_is_new_enough() {
 }
 if ! rust_is_new_enough; then
   say "Rust 1.$rust_minor_min or newer is needed, here is: $(rustc --version 2>/dev/null || echo none); updating stable"
-  rustup toolchain install stable --profile minimal >&2 && rustup default stable >&2 || true
+  if rustup toolchain install stable --profile minimal >&2; then
+    rustup default stable >&2
+  fi
   rust_is_new_enough || die "Rust is still too old; try: rustup update stable && rustup default stable"
 fi
 for part in rustfmt clippy; do

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # What the setup scripts share. To be sourced; the caller has set `-euo pipefail`.
 
+rust_minor_min=95 # Rust 1.95, as Cargo.toml says
 cache=${STREAMHOST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/streamhost}
 
 say() { echo "setup: $*" >&2; }
@@ -16,6 +17,10 @@ as_root() {
     die "this needs root: $*"
   fi
 }
+
+# candidate PACKAGE: the version that apt would install, if there is one. `apt-cache show` is no answer: it is content with
+# a package that others only mention.
+candidate() { apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: \([^(].*\)/\1/p'; }
 
 apt_updated=
 apt_update() {

@@ -14,7 +14,7 @@ missing=()
 if [ "${version:-0}" -lt 17 ]; then
   apt_update
   for jdk in 17 21 25; do # Debian 12 and Ubuntu have 17, Debian 13 has 21
-    if apt-cache show "openjdk-$jdk-jre-headless" >/dev/null 2>&1; then
+    if [ -n "$(candidate "openjdk-$jdk-jre-headless")" ]; then
       missing+=("openjdk-$jdk-jre-headless")
       break
     fi
@@ -25,6 +25,9 @@ command -v mvn >/dev/null || missing+=(maven)
 command -v flock >/dev/null || missing+=(util-linux)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
 packages "${missing[@]}"
+version=$(java_version || true)
+[ "${version:-0}" -ge 17 ] || die "Java 17 or newer is needed, and ${JAVA_HOME:-the default one} is ${version:-none}:" \
+  "${JAVA_HOME:+unset JAVA_HOME, or }choose another with update-alternatives --config java"
 
 # The outside clients that the tests read topics and tables with.
 requirements=$here/requirements.txt
@@ -33,8 +36,9 @@ if [ ! -f "$venv/.complete" ]; then
   say "making a Python environment in $venv"
   rm -rf "$venv"
   python3 -m venv "$venv"
-  "$venv/bin/pip" install -q --disable-pip-version-check -r "$requirements" >&2 ||
-    die "pip could not install kafka-python and happybase"
+  clients() { "$venv/bin/pip" install -q --disable-pip-version-check -r "$requirements" >&2; }
+  # Where there is no binary of one of them for this Python, it is compiled.
+  clients || { packages python3-dev && clients; } || die "pip could not install kafka-python and happybase"
   touch "$venv/.complete"
 fi
 ln -sfn "$venv" "$cache/python"

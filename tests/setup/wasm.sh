@@ -24,9 +24,6 @@ rustup_road() {
   timeout 180 rustup target add "$target" >&2
 }
 
-# The newest rustc-web that apt knows. On Debian bookworm that is the one in bookworm-security: 1.96; bookworm itself has 1.85.
-candidate() { apt-cache policy rustc-web 2>/dev/null | sed -n 's/^ *Candidate: \([^(].*\)/\1/p'; }
-
 # depends PACKAGE PATTERN: the packages that it depends on, by name.
 depends() { apt-cache depends --no-recommends --no-suggests "$1" | sed -n "s/^ *Depends: \($2\)\$/\1/p"; }
 
@@ -77,16 +74,18 @@ build_std() {
   rm -rf "$sysroot/lib/rustlib/$target/lib/"libstd_build-* "$work"
 }
 
+new_enough() { [ -n "$1" ] && dpkg --compare-versions "$1" ge "1.$rust_minor_min"; }
+
 debian_road() {
   local version sysroot
   command -v apt-get >/dev/null || die "rustup cannot add the target, and the other road needs apt-get"
   exec 9>"$cache/rust-web.lock"
   flock 9 # two test runs at once build it once
   if [ ! -f "$home/.complete" ]; then
-    version=$(candidate)
-    [ -n "$version" ] || { apt_update; version=$(candidate); }
-    [ -n "$version" ] || die "apt has no package rustc-web (Debian 12 has it in bookworm-security, Ubuntu has not):" \
-      "the Wasm target can only come from rustup: rustup target add $target"
+    version=$(candidate rustc-web) # on Debian 12 the one in bookworm-security: 1.96; bookworm itself has an older one
+    new_enough "$version" || { apt_update; version=$(candidate rustc-web); }
+    new_enough "$version" || die "apt's rustc-web is ${version:-not there}, and 1.$rust_minor_min is needed (Debian 12 has" \
+      "it in bookworm-security): the Wasm target can only come from rustup: rustup target add $target"
     say "taking Debian's rustc-web $version into $home (about 100 MB)"
     rm -rf "$home"
     mkdir -p "$home/debs"

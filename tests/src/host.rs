@@ -50,24 +50,33 @@ impl Host {
     /// `streamhost serve` against the servers.
     #[track_caller]
     pub fn serve(servers: &Servers) -> Host {
-        Host::serve_with("", servers)
+        Host::serve_with(|data, address| configuration(data, address, servers))
     }
 
     /// The same with so many lanes a job.
     #[track_caller]
     pub fn serve_on(lanes: usize, servers: &Servers) -> Host {
-        Host::serve_with(&format!("[limits]\nlanes = {lanes}\n"), servers)
+        let lanes = format!("[limits]\nlanes = {lanes}\n");
+        Host::serve_with(|data, address| configuration(data, address, servers) + &lanes)
     }
 
     #[track_caller]
-    fn serve_with(more: &str, servers: &Servers) -> Host {
+    fn serve_with(configuration: impl FnOnce(&Path, &str) -> String) -> Host {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = format!("127.0.0.1:{}", free_port());
         let config = folder.path().join("streamhost.toml");
-        write(&config, configuration(&folder.path().join("data"), &address, servers) + more)
-            .expect("the folder can be written");
+        write(&config, configuration(&folder.path().join("data"), &address)).expect("the folder can be written");
         let arguments = vec!["serve".into(), "--config".into(), config.display().to_string()];
         Host::start(folder, arguments, address)
+    }
+
+    /// `streamhost serve` against the framed and compact gateway, configured for it or, unless `fits`, as for any other.
+    #[track_caller]
+    pub fn serve_framed(servers: &Servers, gateway: &str, fits: bool) -> Host {
+        Host::serve_with(|data, address| {
+            let config = configuration(data, address, servers).replace(&servers.gateway, gateway);
+            config + if fits { "transport = \"framed\"\nprotocol = \"compact\"\n" } else { "" }
+        })
     }
 
     /// `streamhost dev` with these ports of its broker and its table store.
@@ -101,7 +110,7 @@ impl Host {
         wait_until("the host is ready", SOON, || {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
             assert!(ended.is_none(), "the host ended ({ended:?}):\n{}", self.log_end());
-            http_get(&self.address, "/readyz").is_some_and(|(code, _)| code == 200)
+            http_get(&self.address, "/healthz").is_some_and(|(code, _)| code == 200)
         });
     }
 

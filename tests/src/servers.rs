@@ -29,6 +29,18 @@ pub enum Server {
     Hbase,
 }
 
+/// A server that is halted: it holds its connections and answers nothing. It goes on when this is dropped.
+pub struct Frozen(String);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let said = say(Command::new("kill").args(["-CONT", &self.0]));
+        if said.code != 0 {
+            eprintln!("process {} does not go on: {}", self.0, said.err);
+        }
+    }
+}
+
 /// The running servers' addresses.
 #[derive(Debug)]
 pub struct Servers {
@@ -92,6 +104,26 @@ impl Servers {
     /// Starts, stops or kills one of the servers. Panics with the script's words where it fails.
     pub fn tell(&self, server: Server, verb: Verb) {
         self.call(server, verb).ok();
+    }
+
+    /// Halts a server until the answer is dropped.
+    #[track_caller]
+    pub fn freeze(&self, server: Server) -> Frozen {
+        let status = match server {
+            Server::Kafka => self.script("kafka.sh", "status", "kafka", None),
+            Server::Gateway => self.script("hbase.sh", "status", "hbase", Some("gateway")),
+            Server::Hbase => self.script("hbase.sh", "status", "hbase", Some("hbase")),
+        };
+        let status = status.ok();
+        let pid = status.split_whitespace().nth(2).unwrap_or_else(|| panic!("{server:?} does not run: {status}"));
+        say(Command::new("kill").args(["-STOP", pid])).ok();
+        Frozen(pid.to_owned())
+    }
+
+    /// Starts a second gateway that speaks framed and compact; its `host:port`. It ends with the servers.
+    #[track_caller]
+    pub fn framed_gateway(&self) -> String {
+        self.script("hbase.sh", "start", "hbase", Some("framed")).ok().trim().to_owned()
     }
 
     /// What Kafka's own tool `class` says.

@@ -38,5 +38,9 @@ pub(super) fn said(out: &mut dyn Write, deployed: &Deployed) -> io::Result<()> {
     let active = if *changed { "active" } else { "active already" };
     let paused =
         if deployed.paused { format!("; the job is paused: `streamhost resume {job}`") } else { String::new() };
-    writeln!(out, "{job} version {version} {is} {active} (deployment {deployment}, sha256 {digest}){unchanged}{paused}")
+    writeln!(
+        out,
+        "{job} version {version} {is} {active} (deployment {deployment}, sha256 {digest}){unchanged}{paused}"
+    )?;
+    deployed.warnings.iter().try_for_each(|warning| writeln!(out, "warning: {}", plain(warning)))
 }

@@ -39,7 +39,7 @@ fn row(deployment: &Deployment) -> [String; 8] {
         deployment.version.to_string(),
         if deployment.active { "yes" } else { "" }.to_owned(),
         deployment.at.clone(),
-        by.to_owned(),
+        if deployment.reset { format!("{by} --reset-state") } else { by.to_owned() },
         deployment.digest.chars().take(12).collect(),
         settings.join(" "),
         deployment.reason.clone().unwrap_or_default(),

@@ -60,6 +60,11 @@ pub(super) fn table<const N: usize>(out: &mut dyn Write, head: [&str; N], rows: 
     Ok(())
 }
 
+/// A number and what it counts.
+pub(super) fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
 /// Text from elsewhere, safe for a terminal and on one line: control characters are shown, not obeyed.
 pub(super) fn plain(text: &str) -> String {
     let show = |c: char| match c {

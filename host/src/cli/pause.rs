@@ -3,7 +3,7 @@
 use super::CliError;
 use super::client::{Which, job_path};
 use super::list::state;
-use super::output::plain;
+use super::output::{Output, plain};
 use crate::job::status::JobStatus;
 use std::io::Write;
 
@@ -12,11 +12,15 @@ pub(super) struct Args {
     /// The job
     job: String,
     #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
     daemon: Which,
 }
 
 pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     let path = job_path(&args.job, "/pause")?;
     let status: JobStatus = args.daemon.client()?.post(&path, &[], "application/json", b"")?;
-    Ok(writeln!(out, "{} is {}", plain(&status.job), state(status.state))?)
+    Ok(args
+        .output
+        .print(out, &status, |out, status| writeln!(out, "{} is {}", plain(&status.job), state(status.state)))?)
 }

@@ -3,7 +3,7 @@
 use super::CliError;
 use super::client::{Which, job_path};
 use super::list::state;
-use super::output::plain;
+use super::output::{Output, plain};
 use crate::job::status::JobStatus;
 use std::io::Write;
 
@@ -15,6 +15,8 @@ pub(super) struct Args {
     #[arg(long)]
     skip_lost: bool,
     #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
     daemon: Which,
 }
 
@@ -22,5 +24,7 @@ pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     let path = job_path(&args.job, "/resume")?;
     let body = serde_json::json!({ "skip_lost": args.skip_lost }).to_string();
     let status: JobStatus = args.daemon.client()?.post(&path, &[], "application/json", body.as_bytes())?;
-    Ok(writeln!(out, "{} is {}", plain(&status.job), state(status.state))?)
+    Ok(args
+        .output
+        .print(out, &status, |out, status| writeln!(out, "{} is {}", plain(&status.job), state(status.state)))?)
 }

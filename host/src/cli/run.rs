@@ -3,7 +3,7 @@
 use super::daemon::{Daemon, Until};
 use super::file::{self, Component};
 use super::host::run_folder;
-use super::output::plain;
+use super::output::{count, plain};
 use super::{CliError, Engine, Host};
 use crate::config::Config;
 use crate::job::status::{DeployRequest, JobState, JobStatus};
@@ -36,13 +36,15 @@ pub(super) fn run(args: Args, host: &dyn Host, err: &mut dyn Write, until: Until
     config.data_dir = run_folder(&config, request.name.as_deref().unwrap_or(&stem));
     let daemon = Daemon::new(until)?;
     let engine = host.serve(&config).map_err(CliError::Host)?;
+    let before = engine.list(); // what earlier runs did
     let done = daemon.runtime.block_on(foreground(&engine, bytes, request, args.time, daemon.ending()));
     engine.stop();
     daemon.runtime.shutdown_background();
     if let Some(job) = done?
         && let Ok(status) = engine.status(&job)
     {
-        writeln!(err, "{}", summary(&status))?;
+        let before = before.iter().find(|before| before.job == job && before.incarnation == status.incarnation);
+        writeln!(err, "{}", summary(before, &status))?;
     }
     Ok(())
 }
@@ -104,9 +106,15 @@ async fn stops(engine: &Arc<dyn Engine>, job: &str) -> Result<(), CliError> {
     }
 }
 
-fn summary(job: &JobStatus) -> String {
-    format!(
-        "{} ended: {} records in, {} rows out, {} dead letters, {} dropped, {} batches",
-        job.job, job.records_in, job.rows_out, job.dead_letters, job.dropped, job.batches
-    )
+/// What this run did, given what was done before it.
+fn summary(before: Option<&JobStatus>, job: &JobStatus) -> String {
+    let since = |of: fn(&JobStatus) -> u64| of(job).saturating_sub(before.map_or(0, of));
+    let counts = [
+        count(since(|job| job.records_in), "record in", "records in"),
+        count(since(|job| job.rows_out), "row out", "rows out"),
+        count(since(|job| job.dead_letters), "dead letter", "dead letters"),
+        format!("{} dropped", since(|job| job.dropped)),
+        count(since(|job| job.batches), "batch", "batches"),
+    ];
+    format!("{} ended: {}", plain(&job.job), counts.join(", "))
 }

@@ -3,7 +3,7 @@
 use super::CliError;
 use super::client::{Which, job_path};
 use super::list::{self, state};
-use super::output::{Output, plain, table};
+use super::output::{Output, count, plain, table};
 use crate::job::status::JobStatus;
 use crate::job::{SinkKind, SourceKind};
 use std::io::{self, Write};
@@ -38,9 +38,9 @@ fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
     let time = humantime::format_duration(Duration::from_millis(job.limits.time_ms));
     let bytes = |n: u64| bytesize::ByteSize(n).display().iec();
     let limits = format!(
-        "{} of memory, {time} a call; batches of {} records, {}",
+        "{} of memory, {time} a call; batches of {}, {}",
         bytes(job.limits.memory_bytes),
-        job.limits.batch_records,
+        count(job.limits.batch_records, "record", "records"),
         bytes(job.limits.batch_bytes)
     );
     let waiting = job.waiting_for.as_ref().map(|waiting| format!("{} (since {})", waiting.what, waiting.since));
@@ -57,7 +57,7 @@ fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
         ("late", (job.late > 0).then(|| job.late.to_string())),
         ("batches", Some(job.batches.to_string())),
         ("every", Some(every)),
-        ("lag", Some(job.lag.map_or_else(|| "not known yet".to_owned(), |lag| format!("{lag} records")))),
+        ("lag", Some(job.lag.map_or_else(|| "not known yet".to_owned(), |lag| count(lag, "record", "records")))),
         ("watermark", job.watermark.clone()),
         ("group", Some(job.group.clone())),
         ("lanes", Some(job.lanes.to_string())),
@@ -95,7 +95,7 @@ fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
             SinkKind::Kafka => "kafka",
             SinkKind::Console => "console",
         };
-        let rows_out = format!("{} rows", sink.rows);
+        let rows_out = count(sink.rows, "row", "rows");
         rows.push(["sink".to_owned(), sink.name.clone(), kind.to_owned(), sink.place.clone(), rows_out]);
     }
     writeln!(out)?;

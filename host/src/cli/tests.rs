@@ -256,6 +256,9 @@ fn verbs_print_for_people() {
             assert_eq!(settings, [("every", "1s"), ("sink.a", "b&c=d")]);
         }
     }
+    let (_, said, _) =
+        dev.verb(&["deploy", &file_with(folder.path(), b"four"), "--set", "start=latest", "--reset-state"]);
+    assert!(said.ends_with("\nwarning: `start` is for\\na new job\n"), "{said}");
     let (_, list, _) = dev.verb(&["list"]);
     assert_eq!(dev.verb(&["status"]).1, list);
     assert!(list.starts_with("JOB     STATE    VERSION  RECORDS IN") && list.lines().count() == 2, "{list}");
@@ -270,7 +273,9 @@ fn verbs_print_for_people() {
     }
     let (_, history, _) = dev.verb(&["history", "clicks"]);
     assert!(
-        history.lines().nth(1).is_some_and(|line| line.contains("rollback")) && history.contains("every=1s"),
+        history.lines().nth(1).is_some_and(|line| line.contains("deploy --reset-state"))
+            && history.contains("rollback")
+            && history.contains("every=1s"),
         "{history}"
     );
     assert!(dev.verb(&["undeploy", "clicks"]).1.starts_with("clicks is undeployed"));
@@ -295,6 +300,9 @@ fn verbs_print_for_programs() {
     assert_eq!(json(&["history", "clicks"])[0]["active"], true);
     assert_eq!(json(&["logs", "clicks"])[2]["number"], 3);
     assert_eq!(json(&["rollback", "clicks"])["version"], 1);
+    assert_eq!(json(&["pause", "clicks"])["state"], "paused");
+    assert_eq!(json(&["resume", "clicks"])["state"], "running");
+    assert_eq!(json(&["undeploy", "clicks"]), serde_json::json!({"job": "clicks", "undeployed": true}));
 }
 
 #[test]
@@ -385,6 +393,15 @@ fn run_ends_after_its_time_with_a_summary() {
     assert!(host.stopped.load(Ordering::SeqCst));
     let config = host.config.lock().expect("unharmed").clone().expect("started");
     assert_eq!(config.data_dir, folder.path().join("data/run/clicks"));
+}
+
+#[test]
+fn run_tells_what_this_run_did() {
+    let host = FakeHost { jobs: Arc::new(FakeJobs::with_clicks()), ..FakeHost::default() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (done, said) = run_job(&host, folder.path(), &["--for", "10ms"]);
+    assert_eq!(done, Ok(()));
+    assert_eq!(said, "clicks ended: 0 records in, 0 rows out, 0 dead letters, 0 dropped, 0 batches\n");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::client::{Which, job_path};
+use super::output::Output;
 use std::io::Write;
 
 #[derive(Debug, clap::Args)]
@@ -9,15 +10,20 @@ pub(super) struct Args {
     /// The job
     job: String,
     #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
     daemon: Which,
 }
 
 pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     args.daemon.client()?.delete(&job_path(&args.job, "")?)?;
-    Ok(writeln!(
-        out,
-        "{} is undeployed; its rows, dead letters and consumer group stay, and a later deploy goes on at the group's offsets \
-         unless --set start=… or --reset-state says otherwise",
-        args.job
-    )?)
+    let done = serde_json::json!({ "job": args.job, "undeployed": true });
+    Ok(args.output.print(out, &done, |out, _| {
+        writeln!(
+            out,
+            "{} is undeployed; its rows, dead letters and consumer group stay, and a later deploy goes on at the group's \
+             offsets unless --set start=… or --reset-state says otherwise",
+            args.job
+        )
+    })?)
 }

@@ -1,20 +1,22 @@
-//! Accepts connections, so many and no more, and ends those of clients that stall.
+//! Accepts connections, so many and no more, and ends those of clients that stall. Where all places are taken, the connection
+//! that has been without a request for longest makes room.
 
 use super::Bounds;
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, watch};
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, Sleep};
 
 /// The wait after the system refused to accept; most often it has no file descriptors left.
@@ -22,27 +24,29 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers until `stop` is done, and a while longer for the requests that are under way.
 pub(super) async fn serve(listener: TcpListener, app: Router, bounds: Bounds, stop: impl Future<Output = ()>) {
-    let room = Arc::new(Semaphore::new(bounds.connections_max));
+    let mut places = Places { taken: Vec::new(), max: bounds.connections_max, freed: Arc::default() };
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
+        let freed = Arc::clone(&places.freed);
         tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &room) => match accepted {
-                Ok((stream, place)) => {
+            accepted = listener.accept(), if places.is_room() => match accepted {
+                Ok((stream, _)) => {
+                    places.make_room();
                     let (app, closing) = (app.clone(), closing.subscribe());
-                    connections.spawn(async move {
-                        answer(stream, app, bounds, closing).await;
-                        drop(place);
-                    });
+                    let place = Arc::new(Place::new(&places.freed));
+                    let task = connections.spawn(answer(stream, app, bounds, closing, Arc::clone(&place)));
+                    places.taken.push((place, task));
                 }
                 Err(e) => {
                     tracing::warn!("the control API cannot accept a connection: {e}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            Some(_) = connections.join_next() => {} // or ended ones would pile up
+            Some(_) = connections.join_next() => places.taken.retain(|(_, task)| !task.is_finished()),
+            () = freed.notified() => {} // a call has ended: its connection could make room
         }
     }
     drop(listener);
@@ -54,22 +58,72 @@ pub(super) async fn serve(listener: TcpListener, app: Router, bounds: Bounds, st
     connections.shutdown().await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+/// The connections there are.
+struct Places {
+    taken: Vec<(Arc<Place>, AbortHandle)>,
+    max: usize,
+    freed: Arc<Notify>,
 }
 
-async fn answer(stream: TcpStream, app: Router, bounds: Bounds, mut closing: watch::Receiver<bool>) {
+impl Places {
+    /// Whether one more may come, though another goes for it.
+    fn is_room(&self) -> bool {
+        self.taken.len() < self.max || self.taken.iter().any(|(place, _)| place.idle_since().is_some())
+    }
+
+    /// Ends the connection that has been without a request for longest, if all places are taken.
+    fn make_room(&mut self) {
+        if self.taken.len() < self.max {
+            return;
+        }
+        let idle = self.taken.iter().enumerate().filter_map(|(i, (place, _))| Some((place.idle_since()?, i)));
+        if let Some((_, longest)) = idle.min() {
+            self.taken.swap_remove(longest).1.abort();
+        }
+    }
+}
+
+/// One connection's.
+struct Place {
+    /// Since when no request of it is under way.
+    idle_since: Mutex<Option<Instant>>,
+    freed: Arc<Notify>,
+}
+
+impl Place {
+    fn new(freed: &Arc<Notify>) -> Self {
+        Place { idle_since: Mutex::new(Some(Instant::now())), freed: Arc::clone(freed) }
+    }
+
+    fn idle_since(&self) -> Option<Instant> {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_idle(&self, idle: bool) {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = idle.then(Instant::now);
+        if idle {
+            self.freed.notify_one();
+        }
+    }
+}
+
+async fn answer(stream: TcpStream, app: Router, bounds: Bounds, mut closing: watch::Receiver<bool>, place: Arc<Place>) {
+    let app = TowerToHyperService::new(app);
+    let service = service_fn(move |request| {
+        place.is_idle(false);
+        let (answering, place) = (app.call(request), Arc::clone(&place));
+        async move {
+            let answer = answering.await;
+            place.is_idle(true);
+            answer
+        }
+    });
     let _ = stream.set_nodelay(true); // only makes answers later
     let stream = Impatient { stream, time: bounds.write_time, stalled: None };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_time)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

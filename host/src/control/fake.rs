@@ -13,10 +13,14 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 pub(crate) struct FakeJobs {
     jobs: Mutex<BTreeMap<String, Vec<Deployment>>>,
     paused: Mutex<bool>,
+    /// Jobs wait for something.
+    pub(crate) retrying: Mutex<bool>,
     /// What the last `resume` was told of lost records.
     pub(crate) skipped: Mutex<bool>,
     /// The last deployment's bytes and request.
     pub(crate) asked: Mutex<Option<(Vec<u8>, DeployRequest)>>,
+    /// How often `history` was asked.
+    pub(crate) asked_history: Mutex<usize>,
     /// While true, `history` waits.
     held: Mutex<bool>,
     freed: Condvar,
@@ -57,6 +61,7 @@ impl FakeJobs {
             deployment: active.number,
             changed: true,
             paused: false,
+            warnings: Vec::new(),
         })
     }
 
@@ -73,6 +78,7 @@ impl FakeJobs {
             reason: None,
             settings: request.settings,
             active: true,
+            reset: request.reset_state,
         };
         all.insert(0, entry);
     }
@@ -136,8 +142,10 @@ impl Jobs for FakeJobs {
             return Ok(Deployed { changed: false, ..now });
         }
         let version = locked(&self.jobs).get(&job).map_or(1, |all| all.len() as u64 + 1);
+        let starts = request.settings.contains_key("start");
         self.activate(&job, version, digest, DeploymentKind::Deploy, request);
-        self.said(&job)
+        let warnings = if starts { vec!["`start` is for\na new job".to_owned()] } else { Vec::new() };
+        Ok(Deployed { warnings, ..self.said(&job)? })
     }
 
     fn list(&self) -> Vec<JobStatus> {
@@ -147,11 +155,16 @@ impl Jobs for FakeJobs {
 
     fn status(&self, job: &str) -> Result<JobStatus, Refusal> {
         assert_ne!(job, "panic", "the fake was told to");
-        let state = if *locked(&self.paused) { JobState::Paused } else { JobState::Running };
+        let state = match (*locked(&self.paused), *locked(&self.retrying)) {
+            (true, _) => JobState::Paused,
+            (false, true) => JobState::Retrying,
+            (false, false) => JobState::Running,
+        };
         Ok(status_of(job, &self.said(job)?, state))
     }
 
     fn history(&self, job: &str) -> Result<Vec<Deployment>, Refusal> {
+        *locked(&self.asked_history) += 1;
         let mut held = locked(&self.held);
         while *held {
             held = self.freed.wait(held).unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@
 use super::reply::Fault;
 use super::{App, gate, metrics};
 use crate::job::names;
-use crate::job::status::{DeployRequest, Deployed, Deployment, JobStatus, Jobs};
+use crate::job::status::{DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs};
 use crate::limits;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -98,9 +98,15 @@ async fn healthz() -> &'static str {
 }
 
 async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, Fault> {
-    match tokio::time::timeout(app.bounds.turn_time, call(&app, |jobs| jobs.list().len())).await {
-        Ok(listed) => listed.map(|_| "ready\n"),
-        Err(_) => Err(Fault::busy("work")),
+    let listed = tokio::time::timeout(app.bounds.turn_time, call(&app, |jobs| jobs.list())).await;
+    let jobs = listed.map_err(|_| Fault::busy("work"))??;
+    let waits = jobs.iter().filter(|job| job.state == JobState::Retrying).map(|job| {
+        let what = job.waiting_for.as_ref().map_or("a server", |waiting| &waiting.what);
+        format!("job `{}` waits: {what}", job.job)
+    });
+    match waits.collect::<Vec<_>>() {
+        none if none.is_empty() => Ok("ready\n"),
+        waits => Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, waits.join("; "))),
     }
 }
 

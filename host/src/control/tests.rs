@@ -100,8 +100,18 @@ fn every_call_answers_as_documented() {
     assert_eq!(api.get("/v1/jobs").1, json!([]));
     assert_eq!(api.get("/healthz"), (200, json!("alive\n")));
     assert_eq!(api.get("/readyz"), (200, json!("ready\n")));
+    *api.jobs.retrying.lock().expect("unharmed") = true;
+    assert_eq!(api.get("/readyz").0, 200, "there is no job that waits");
     let (status, page) = api.get("/");
     assert!(status == 200 && page.as_str().is_some_and(|page| page.contains("<title>streamhost</title>")));
+}
+
+#[test]
+fn a_host_whose_jobs_wait_is_alive_and_not_ready() {
+    let api = served();
+    *api.jobs.retrying.lock().expect("unharmed") = true;
+    assert_eq!(api.get("/readyz"), (503, json!({"error": "job `clicks` waits: Kafka"})));
+    assert_eq!(api.get("/healthz").0, 200);
 }
 
 #[test]
@@ -222,6 +232,33 @@ fn clients_that_stall_are_let_go_and_make_room() {
         api.address
     );
     assert_eq!(api.raw(half.as_bytes()).0, 408);
+}
+
+#[test]
+fn silent_clients_keep_nobody_waiting() {
+    let long = Duration::from_secs(600);
+    let api = Served::start(None, Bounds { connections_max: 8, head_time: long, ..Bounds::default() });
+    api.jobs.hold(true);
+    let asking: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(api.address).expect("served");
+            stream.write_all(b"GET /v1/jobs/clicks/history HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+            stream
+        })
+        .collect();
+    while *api.jobs.asked_history.lock().expect("unharmed") < asking.len() {
+        std::thread::yield_now(); // until their requests are under way
+    }
+    let silent: Vec<_> = (0..30).map(|_| TcpStream::connect(api.address).expect("served")).collect();
+    assert_eq!(api.get("/healthz").0, 200, "at once, not after their time");
+    assert_eq!(api.get("/v1/jobs").0, 200);
+    api.jobs.hold(false);
+    for mut stream in asking {
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).expect("answered");
+        assert_eq!(&answer, b"HTTP/1.1 200", "a call under way is not cut off");
+    }
+    drop(silent);
 }
 
 #[test]

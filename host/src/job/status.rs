@@ -164,6 +164,9 @@ pub struct Deployment {
     pub settings: BTreeMap<String, String>,
     /// It is the active one.
     pub active: bool,
+    /// It began the job anew at `start`.
+    #[serde(default)]
+    pub reset: bool,
 }
 
 /// What a user asks with `deploy`, beside the component itself.
@@ -196,6 +199,9 @@ pub struct Deployed {
     /// The job is paused: the version runs once it is resumed.
     #[serde(default)]
     pub paused: bool,
+    /// What the user should know: each a sentence.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// Why something that the user asked is not done. Nothing has changed then.

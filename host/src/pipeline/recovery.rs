@@ -102,27 +102,59 @@ impl Recovery<'_> {
         let mut runs = Runs::after(&ledger, lanes, self.store.clone());
         let (store, board) = (self.store.clone(), self.board);
         let mut committer = Committer { store: store.as_ref(), sinks, board, ledger, unsettled: None };
+        let ids = asked(self.board, || self.source.topic_ids())?;
+        let anew = made_anew(&committer.ledger.topic_ids, &ids);
         for (plan, held) in plans.iter().zip(&held) {
-            self.replay(&mut committer, &mut runs, plan, held)?;
+            match &anew {
+                None => self.replay(&mut committer, &mut runs, plan, held)?,
+                Some(reason) => self.lost(&mut committer, &mut runs, plan, reason)?,
+            }
         }
         let (mut ledger, sinks) = (committer.ledger, committer.sinks);
         if !replay_only {
-            ledger.topic_ids = self.topic_ids(&ledger)?;
+            if let Some(reason) = anew {
+                self.begin_topics(&mut ledger, &ids, &reason)?;
+            }
+            ledger.topic_ids = ids;
             runs.adopt(&self.active, ledger.incarnation, self.store.clone())?;
         }
         Ok(Recovered { ledger, sinks, runs })
     }
 
-    /// The ids of the topics. A topic that was made anew is another one: offsets of the old one say nothing of it.
-    fn topic_ids(&mut self, ledger: &Ledger) -> Result<BTreeMap<String, String>, Ended> {
-        let now = asked(self.board, || self.source.topic_ids())?;
-        match made_anew(&ledger.topic_ids, &now) {
-            Some(reason) if !self.skip_lost => Err(Ended::Failed(format!(
-                "{reason}: deploy with --reset-state to begin anew, or `streamhost resume {} --skip-lost` to go on in it at the old offsets",
+    /// A topic that was made anew is another one: offsets of the old one say nothing of it. It is read from its first
+    /// record, if the user asked to go on without what is lost.
+    fn begin_topics(&mut self, ledger: &mut Ledger, ids: &BTreeMap<String, String>, reason: &str) -> Result<(), Ended> {
+        self.may_skip(reason)?;
+        let first = asked(self.board, || self.source.start(Start::Earliest))?;
+        let first = by_topic(&self.active.topics(), &first);
+        for (topic, offsets) in first {
+            if ledger.topic_ids.get(&topic).is_some_and(|before| ids.get(&topic).is_some_and(|id| id != before)) {
+                let told = format!("--skip-lost: {reason}; `{topic}` is read from its first record");
+                tracing::error!("{}: {told}", self.job);
+                self.board.error(&told);
+                ledger.times.event_ms.remove(&topic);
+                ledger.reached.insert(topic, offsets);
+            }
+        }
+        ledger.topic_ids.clone_from(ids);
+        self.store.write(Some((&*ledger, &Delta::default())), None).map_err(|error| failed(&error))
+    }
+
+    /// Whether the user asked to go on without what is lost.
+    fn may_skip(&self, reason: &str) -> Result<(), Ended> {
+        match self.skip_lost {
+            true => Ok(()),
+            false => Err(Ended::Failed(format!(
+                "{reason}: go on without what is lost by `streamhost resume {} --skip-lost`, or deploy with --reset-state to begin anew at `start`",
                 self.job
             ))),
-            _ => Ok(now),
         }
+    }
+
+    /// The records of a planned batch are gone.
+    fn lost(&mut self, committer: &mut Committer<'_>, runs: &mut Runs, plan: &Plan, reason: &str) -> Result<(), Ended> {
+        self.may_skip(&format!("{reason}; batch {} needs them", plan.batch))?;
+        self.leave_out(committer, runs, plan, reason)
     }
 
     fn open(&self, sinks: &mut Sinks) -> Result<Vec<FoundSink>, Ended> {
@@ -209,13 +241,7 @@ impl Recovery<'_> {
         let cut = match self.fetch(&active, plan) {
             Ok(cut) => cut,
             Err(Again::Ends(end)) => return Err(end),
-            Err(Again::Lost(reason)) if self.skip_lost => return self.leave_out(committer, runs, plan, &reason),
-            Err(Again::Lost(reason)) => {
-                return Err(Ended::Failed(format!(
-                    "{reason}; batch {n} needs them: restore the topic, go on without them by `streamhost resume {} --skip-lost`, or deploy with --reset-state to begin anew at `start`",
-                    self.job
-                )));
-            }
+            Err(Again::Lost(reason)) => return self.lost(committer, runs, plan, &reason),
         };
         runs.replay_on(&plan.stages, self.store.as_ref()).map_err(|error| failed(&error))?;
         let given = Given {
@@ -293,8 +319,8 @@ impl Recovery<'_> {
     fn ask_for(&mut self, gather: &mut Gather) -> Result<(), Again> {
         let mut gone = None;
         asked(self.board, || match self.source.fetch(gather, limits::FETCH_WAIT) {
-            Err(error @ SourceError::Gone { .. }) => {
-                gone = Some(error.to_string());
+            Err(SourceError::Gone { what, offset, reason }) => {
+                gone = Some(format!("{what}: offset {offset} is gone ({reason})"));
                 Ok(())
             }
             other => other,

@@ -309,6 +309,7 @@ impl Runner<'_> {
         self.queued.fetch_add(1, Ordering::SeqCst);
         self.send.send(done).map_err(|_| Ended::Stopped)?; // the committer says why it ended
         self.at = reached;
+        self.skip_lost = false; // what is lost later is asked about again
         Ok(())
     }
 
@@ -344,7 +345,9 @@ impl Runner<'_> {
             && let Some(reason) = made_anew(&self.topic_ids, &ids)
             && !at_start
         {
-            return Err(Ended::Failed(format!("{reason}: deploy with --reset-state to begin anew")));
+            return Err(Ended::Failed(format!(
+                "{reason}: `streamhost resume` with --skip-lost reads it from its first record, deploy with --reset-state begins the job anew"
+            )));
         }
         if there.iter().all(|partition| self.at.contains_key(partition)) {
             return Ok(false);

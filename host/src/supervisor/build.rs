@@ -15,7 +15,7 @@ use crate::registry::{DeploymentRecord, JobRecord};
 use crate::sink::Sink;
 use crate::sink::console::ConsoleSink;
 use crate::sink::dead_letters::KafkaDeadLetters;
-use crate::sink::hbase::HbaseSink;
+use crate::sink::hbase::{Cut, HbaseSink};
 use crate::sink::kafka::KafkaSink;
 use crate::source::mixed as source;
 use std::collections::BTreeMap;
@@ -50,7 +50,8 @@ impl Supervisor {
         let described = Instance::new(&loaded, limits, log.clone()).and_then(|mut instance| instance.describe());
         let raw = described.map_err(|fault| LoadError::Describe(fault.to_string()).to_string())?;
         let plan = check(raw, Some(&record.name), &settings).map_err(|faults| in_words(&faults))?;
-        let shapes: Vec<_> = plan.sinks.iter().map(|sink| Shape::new(sink, self.sink(&plan, sink).limits())).collect();
+        let shapes: Vec<_> =
+            plan.sinks.iter().map(|sink| Shape::new(sink, self.sink(&plan, sink, &Cut::default()).limits())).collect();
         let (time, log) = (limits.time, log.clone());
         let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
         let explicit = deployment.reset || deployment.settings.contains_key("start");
@@ -67,9 +68,9 @@ impl Supervisor {
         })
     }
 
-    fn sink(&self, job: &JobPlan, sink: &SinkPlan) -> Box<dyn Sink> {
+    fn sink(&self, job: &JobPlan, sink: &SinkPlan, cut: &Cut) -> Box<dyn Sink> {
         match sink.kind {
-            SinkKind::Hbase => Box::new(HbaseSink::new(sink, self.place.hbase.clone())),
+            SinkKind::Hbase => Box::new(HbaseSink::new(sink, self.place.hbase.clone(), cut.clone())),
             SinkKind::Kafka => Box::new(KafkaSink::new(&self.place.kafka, sink, &job.sources, &job.name)),
             SinkKind::Console => Box::new(ConsoleSink::new(sink)),
         }
@@ -117,8 +118,10 @@ impl Supervisor {
         let source = source.map_err(|e| e.to_string())?;
         let letters = KafkaDeadLetters::new(&self.place.kafka, &active.dead_letter_topic, &plan.name, &plan.sources);
         let deployments = self.deployments(job, &active, record);
+        let cut = Cut::default();
         let mut state = job.state();
         state.life += 1;
+        state.cut = cut.clone();
         state.board = Arc::new(Board::default());
         state.failed = None;
         let cell = match (&state.active, replay_only) {
@@ -131,7 +134,7 @@ impl Supervisor {
             known: record.deployments.iter().map(|d| d.number).collect(),
             deployments,
             source,
-            sinks: plan.sinks.iter().map(|sink| self.sink(plan, sink)).collect(),
+            sinks: plan.sinks.iter().map(|sink| self.sink(plan, sink, &cut)).collect(),
             letters: Box::new(letters),
             store,
             lanes: self.place.lanes,
@@ -166,6 +169,12 @@ impl Supervisor {
 }
 
 impl Job {
+    /// Says it in its own log and the host's.
+    pub(super) fn warn(&self, text: &str) {
+        self.log.line(tracing::Level::WARN, text);
+        tracing::warn!("{}: {text}", self.name);
+    }
+
     /// Where its guests' lines go: its own log and the host's.
     pub(super) fn log_sink(&self) -> LogSink {
         let (log, name) = (self.log.clone(), self.name.clone());

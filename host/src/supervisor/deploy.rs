@@ -12,10 +12,11 @@ use crate::limits;
 use crate::pipeline::{Active, ActiveCell, Stop, adopt};
 use crate::registry::{DeploymentRecord, JobRecord};
 use crate::sink::{Place, Remedy, SinkError};
-use crate::source::{SourceError, mixed};
+use crate::source::{SourceError, Start, mixed};
 use crate::state::change::stages_after;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 /// What a deployment is to be, before it has its number.
 struct Draft {
@@ -32,11 +33,13 @@ impl Supervisor {
         let _changes = self.change();
         let settings =
             Settings::parse(&request.settings, self.place.limits).map_err(|f| Refusal::Invalid(in_words(&f)))?;
+        not_in_the_future(settings.start)?;
         let name = match &request.name {
             Some(name) => name.clone(),
             None => self.name_of(component)?,
         };
         names::job(&name).map_err(|reason| Refusal::Invalid(format!("the job's name `{name}`: {reason}")))?;
+        let starts = request.settings.contains_key("start") && !request.reset_state;
         let draft = Draft {
             digest: sha256(component),
             kind: DeploymentKind::Deploy,
@@ -65,7 +68,15 @@ impl Supervisor {
         self.check_places(&active, request.create_tables)?;
         active.runnable.warm(self.place.lanes).map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         self.registry.keep(component).map_err(|e| Refusal::Unavailable(e.to_string()))?;
-        self.switch(&job, record, Arc::new(active))
+        let goes_on = self.ledgers.of(&name).load().is_ok_and(|(ledger, _)| ledger.is_some());
+        let mut done = self.switch(&job, record, Arc::new(active))?;
+        if starts && goes_on {
+            let ignored =
+                "`start` is for a new job, and this one goes on where it is: --reset-state begins it anew there";
+            job.warn(ignored);
+            done.warnings.push(ignored.to_owned());
+        }
+        Ok(done)
     }
 
     /// What the component calls its job.
@@ -161,7 +172,8 @@ impl Supervisor {
     fn switch(&self, job: &Arc<Job>, record: JobRecord, active: Arc<Active>) -> Result<Deployed, Refusal> {
         self.registry.save(&record).map_err(|e| Refusal::Unavailable(e.to_string()))?;
         self.jobs().entry(job.name.clone()).or_insert_with(|| job.clone()); // durable first, visible then
-        let done = deployed(&record, true);
+        let mut done = deployed(&record, true);
+        done.warnings = self.shared_tables(&active);
         let goes_over = {
             let mut state = job.state();
             state.record = record.clone();
@@ -176,8 +188,10 @@ impl Supervisor {
             }
         };
         let (name, version, number) = (&job.name, done.version, done.deployment);
-        job.log.line(tracing::Level::INFO, &format!("version {version} is active (deployment {number})"));
-        tracing::info!("{name}: version {version} is active (deployment {number})");
+        let anew = if record.active().reset { ", which begins the job anew at `start`" } else { "" };
+        job.log.line(tracing::Level::INFO, &format!("version {version} is active (deployment {number}){anew}"));
+        tracing::info!("{name}: version {version} is active (deployment {number}){anew}");
+        done.warnings.iter().for_each(|warning| job.warn(warning));
         if !goes_over {
             job.halt(Stop::Soon);
             {
@@ -191,6 +205,27 @@ impl Supervisor {
         }
         self.sweep();
         Ok(done)
+    }
+
+    /// Of each table that another job writes as well, a sentence.
+    fn shared_tables(&self, active: &Active) -> Vec<String> {
+        let tables = |active: &Active| -> BTreeSet<String> {
+            let sinks = active.plan.sinks.iter().filter(|sink| sink.kind == SinkKind::Hbase);
+            sinks.map(|sink| sink.place.clone()).collect()
+        };
+        let ours = tables(active);
+        let others: Vec<_> = self.jobs().values().filter(|job| job.name != active.plan.name).cloned().collect();
+        let mut warnings = Vec::new();
+        for other in others {
+            let Some(cell) = other.state().active.clone() else { continue };
+            for table in tables(&cell.get()).intersection(&ours) {
+                let name = &other.name;
+                warnings.push(format!(
+                    "job `{name}` writes table `{table}` as well: of a cell that both write, the later batch's value stays"
+                ));
+            }
+        }
+        warnings
     }
 
     /// Components that no history names go.
@@ -213,6 +248,17 @@ impl Supervisor {
     }
 }
 
+/// A job that begins at a time to come would begin at the end, and miss what comes until then.
+fn not_in_the_future(start: Start) -> Result<(), Refusal> {
+    let Start::At(time) = start else { return Ok(()) };
+    let ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    if ms <= clock::now_ms() {
+        return Ok(());
+    }
+    let (start, now) = (clock::rfc3339(ms), clock::rfc3339(clock::now_ms()));
+    Err(Refusal::Invalid(format!("start={start}: it is {now} now; say start=latest for what comes from now on")))
+}
+
 /// `Some`: just this is active already, and nothing is wrong with it.
 fn unchanged(job: &Job, draft: &Draft) -> Option<Deployed> {
     let state = job.state();
@@ -230,6 +276,7 @@ fn deployed(record: &JobRecord, changed: bool) -> Deployed {
         deployment: active.number,
         changed,
         paused: record.paused,
+        warnings: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the control API asks of the host.
 
 use super::{Job, State, Supervisor};
+use crate::checkpoint::Store;
 use crate::clock;
 use crate::job::StagePlan;
 use crate::job::status::{
@@ -8,7 +9,7 @@ use crate::job::status::{
     StageStatus, Waiting,
 };
 use crate::pipeline::board::Facts;
-use crate::pipeline::{Active, Stop};
+use crate::pipeline::{Active, Board, Stop};
 use crate::record::{END_OF_TIME_MS, NO_TIME_MS};
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ impl Jobs for Supervisor {
             reason: d.reason.clone(),
             settings: d.settings.clone(),
             active: d.number == active,
+            reset: d.reset,
         });
         Ok(shown.collect())
     }
@@ -57,7 +59,7 @@ impl Jobs for Supervisor {
     }
 
     fn resume(&self, name: &str, skip_lost: bool) -> Result<JobStatus, Refusal> {
-        let _changes = self.change();
+        let changes = self.change();
         let job = self.known(name)?;
         self.set_paused(&job, false)?;
         let runs = {
@@ -73,11 +75,12 @@ impl Jobs for Supervisor {
                 job.cannot_go_on(reason, Refusal::Conflict)
             })?;
         }
+        drop(changes);
+        job.await_first_word();
         Ok(self.status_of(&job))
     }
 
     fn undeploy(&self, name: &str) -> Result<(), Refusal> {
-        use crate::checkpoint::Store;
         let _changes = self.change();
         let job = self.known(name)?;
         job.halt(Stop::Soon);
@@ -104,11 +107,27 @@ impl Supervisor {
         Ok(())
     }
 
+    /// What its pipeline says, or where none has begun to since the host started, what its ledger says.
+    fn facts_of(&self, state: &State, loaded: Option<&Active>) -> Facts {
+        let facts = state.board.facts();
+        if facts.incarnation != 0 {
+            return facts;
+        }
+        let Ok((Some(ledger), _)) = self.ledgers.of(&state.record.name).load() else { return facts };
+        if loaded.is_some_and(|loaded| loaded.resets(Some(&ledger))) {
+            return facts;
+        }
+        let Facts { ends, waiting, under_way, last_error, .. } = facts;
+        let told = Board::default();
+        told.settle(&ledger);
+        Facts { ends, waiting, under_way, last_error, ..told.facts() }
+    }
+
     fn status_of(&self, job: &Job) -> JobStatus {
         let state = job.state();
-        let facts = state.board.facts();
         let active = state.record.active();
         let loaded = state.active.as_ref().map(|cell| cell.get());
+        let facts = self.facts_of(&state, loaded.as_deref());
         let (mut sources, mut sinks) = (Vec::new(), Vec::new());
         if let Some(loaded) = &loaded {
             sources = loaded

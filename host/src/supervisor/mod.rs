@@ -1,17 +1,20 @@
 //! Starts, swaps, watches and restarts pipelines: the control plane.
 
 use crate::checkpoint::store::Ledgers;
+use crate::clock;
 use crate::guest::Guests;
 use crate::job::settings::JobLimits;
 use crate::job::status::Refusal;
 use crate::kafka::KafkaSettings;
+use crate::limits;
 use crate::pipeline::{ActiveCell, Board, Ended, Pipeline, Stop};
 use crate::registry::{JobRecord, Registry};
-use crate::sink::hbase::HbaseSettings;
+use crate::sink::hbase::{Cut, HbaseSettings};
 use joblog::JobLog;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Instant;
 
 mod build;
 mod deploy;
@@ -56,6 +59,8 @@ struct State {
     /// What runs, or would.
     active: Option<ActiveCell>,
     pipeline: Option<Pipeline>,
+    /// Cuts the pipeline's connections to HBase.
+    cut: Cut,
     board: Arc<Board>,
     /// Which pipeline of the job this is; an end that an older one tells is of no interest.
     life: u64,
@@ -79,14 +84,49 @@ impl Job {
         refusal(reason)
     }
 
-    /// Stops its pipeline, if there is one, and waits for it.
+    /// Stops its pipeline, if there is one, and waits for it. A call to HBase that hangs is given some time, and then its
+    /// connection is cut: what was under way is planned, and delivered again at the next start.
     fn halt(&self, how: Stop) -> Option<Ended> {
-        let pipeline = {
+        self.halt_asked(how, clock::monotonic())
+    }
+
+    /// The same, where it was asked at this moment already.
+    fn halt_asked(&self, how: Stop, asked: Instant) -> Option<Ended> {
+        let (pipeline, cut) = {
             let mut state = self.state();
             state.life += 1;
-            state.pipeline.take()
+            (state.pipeline.take()?, state.cut.clone())
         };
-        pipeline.map(|pipeline| pipeline.stop(how))
+        pipeline.board.stop(how);
+        let patience = match how {
+            Stop::Drain => limits::DRAIN_TIME + limits::STOP_TIME,
+            Stop::Soon => limits::STOP_TIME,
+        };
+        while !pipeline.has_ended() && asked.elapsed() < patience {
+            std::thread::sleep(limits::LOOK_TIME);
+        }
+        if !pipeline.has_ended() {
+            cut.cut();
+        }
+        Some(pipeline.join())
+    }
+
+    /// Waits until its pipeline has said how it goes, but not for long. Whoever calls holds no lock: the end of a pipeline
+    /// is noted under one.
+    fn await_first_word(&self) {
+        let asked = clock::monotonic();
+        while asked.elapsed() < limits::FIRST_WORD_TIME {
+            {
+                let state = self.state();
+                let facts = state.board.facts();
+                // It knows the partitions' ends once it reads.
+                let goes = !facts.ends.is_empty() || !facts.waiting.is_empty();
+                if goes || state.failed.is_some() || state.record.paused {
+                    return;
+                }
+            }
+            std::thread::sleep(limits::LOOK_TIME);
+        }
     }
 }
 
@@ -132,8 +172,9 @@ impl Supervisor {
                 pipeline.board.stop(how);
             }
         }
+        let asked = clock::monotonic();
         for job in jobs {
-            job.halt(how);
+            job.halt_asked(how, asked);
         }
     }
 
@@ -170,6 +211,7 @@ impl Job {
                 record,
                 active: None,
                 pipeline: None,
+                cut: Cut::default(),
                 board: Arc::new(Board::default()),
                 life: 0,
                 failed: None,

@@ -1,7 +1,7 @@
 //! Which tables there are.
 
 use super::fault::{Fault, shown};
-use super::schema::{self, Schema};
+use super::schema::{self, Family, Schema};
 use super::stamps::Stamps;
 use super::table::Table;
 use super::{Tables, TablesError, scan::Scanners};
@@ -90,6 +90,32 @@ impl Tables {
         Ok(())
     }
 
+    /// Gives a table more families; those that it has stay as they are. `Ok`: they survive a crash. The protocol has no call
+    /// for it, as HBase's gateway has none: this is the way of the host that has the store inside.
+    ///
+    /// # Errors
+    /// There is no such table, a name is none for a family, or the store failed; in words for a user.
+    pub fn add_families(&self, name: &str, families: &[String]) -> Result<(), String> {
+        self.grow(name.as_bytes(), families).map_err(|fault| fault.to_string())
+    }
+
+    fn grow(&self, name: &[u8], more: &[String]) -> Result<(), Fault> {
+        let mut tables = self.write();
+        let table = tables.get(name).ok_or_else(|| Fault::TableMissing(shown(name)))?;
+        let mut schema = table.schema(table.is_enabled());
+        let new = |family: &&String| !table.families.contains_key(family.as_bytes());
+        for family in more.iter().filter(new) {
+            schema.families.push(Family::new(&schema::plain(family))?);
+        }
+        schema::check_count(schema.families.len())?;
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&self.catalog, catalog_key(name), stored(&schema)?);
+        batch.commit()?;
+        let table = Arc::new(table.with(&schema.families));
+        tables.insert(name.to_vec(), table);
+        Ok(())
+    }
+
     /// Deletes a disabled table and its cells.
     pub(super) fn delete(&self, name: &[u8]) -> Result<(), Fault> {
         let mut tables = self.write();
@@ -140,5 +166,38 @@ fn next_id(catalog: &Keyspace) -> Result<u64, Fault> {
         Some(id) => {
             id.as_ref().try_into().map(u64::from_be_bytes).map_err(|_| Fault::Storage("next-id is damaged".to_owned()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_are_added_for_good_and_change_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::builder(folder.path()).open().unwrap();
+        let tables = open(&database).unwrap();
+        let kept = ColumnDescriptor { max_versions: Some(7), ..schema::plain("a") };
+        tables.create(b"t", &[kept]).unwrap();
+        let before = tables.table(b"t").unwrap();
+        tables.add_families("t", &["a".to_owned(), "b".to_owned()]).unwrap();
+        tables.add_families("t", &[]).unwrap();
+        assert!(before.family(b"b").is_err(), "a call under way goes on with what it began with");
+        tables.set_enabled(b"t", false).unwrap();
+        assert!(before.lock().is_err(), "but it writes to no table that was disabled since");
+        tables.add_families("t", &["c".to_owned()]).unwrap();
+        for tables in [&tables, &open(&database).unwrap()] {
+            let table = tables.any_table(b"t").unwrap();
+            assert!(!table.is_enabled(), "it stays as it was");
+            assert_eq!(table.families.keys().map(|name| name[0]).collect::<Vec<_>>(), b"abc");
+            assert_eq!(table.family(b"a").unwrap().versions_max, 7, "it stays as it was");
+            assert_eq!(table.family(b"b").unwrap().versions_max, 3, "HBase's default");
+        }
+        assert!(tables.add_families("none", &[]).unwrap_err().contains("none"));
+        assert!(tables.add_families("t", &["x:y".to_owned()]).unwrap_err().contains("x:y"));
+        let many: Vec<String> = (0..crate::limits::TABLE_FAMILIES_MAX).map(|n| format!("f{n}")).collect();
+        assert!(tables.add_families("t", &many).unwrap_err().contains("at most"));
+        assert_eq!(tables.any_table(b"t").unwrap().families.len(), 3, "a refusal changes nothing");
     }
 }

@@ -99,13 +99,32 @@ impl Family {
     }
 }
 
+/// How many families a table has.
+pub(super) fn check_count(families: usize) -> Result<(), Fault> {
+    if (1..=TABLE_FAMILIES_MAX).contains(&families) {
+        return Ok(());
+    }
+    Err(Fault::Refused(format!("Table should have at least one column family, at most {TABLE_FAMILIES_MAX}")))
+}
+
+/// A family of which nothing but the name is told.
+pub(super) fn plain(name: &str) -> ColumnDescriptor {
+    ColumnDescriptor::new(
+        Some(name.as_bytes().to_vec()),
+        None,
+        "NONE".to_owned(),
+        false,
+        "ROW".to_owned(),
+        None,
+        None,
+        true,
+        None,
+    )
+}
+
 /// Proves a new table's families.
 pub(super) fn families(given: &[ColumnDescriptor]) -> Result<Vec<Family>, Fault> {
-    if given.is_empty() || given.len() > TABLE_FAMILIES_MAX {
-        return Err(Fault::Refused(format!(
-            "Table should have at least one column family, at most {TABLE_FAMILIES_MAX}"
-        )));
-    }
+    check_count(given.len())?;
     let families: Vec<Family> = given.iter().map(Family::new).collect::<Result<_, _>>()?;
     for (at, family) in families.iter().enumerate() {
         if families[..at].iter().any(|earlier| earlier.name == family.name) {

@@ -9,7 +9,7 @@ use crate::limits::TABLES_SCAN_BYTES;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Slice};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One table.
 pub(super) struct Table {
@@ -18,6 +18,11 @@ pub(super) struct Table {
     pub(super) families: Families,
     pub(super) cells: Keyspace,
     database: Database,
+    gate: Arc<Gate>,
+}
+
+/// Who may write; one for all the forms that a table has had, as calls under way hold the one they began with.
+struct Gate {
     enabled: AtomicBool,
     writing: Mutex<()>,
 }
@@ -60,9 +65,20 @@ impl Table {
             families: by_name(&schema.families),
             cells: database.keyspace(&Self::keyspace_name(schema.id), KeyspaceCreateOptions::default)?,
             database: database.clone(),
-            enabled: AtomicBool::new(schema.enabled),
-            writing: Mutex::new(()),
+            gate: Arc::new(Gate { enabled: AtomicBool::new(schema.enabled), writing: Mutex::new(()) }),
         })
+    }
+
+    /// The same table with these families.
+    pub(super) fn with(&self, families: &[Family]) -> Table {
+        Table {
+            name: self.name.clone(),
+            id: self.id,
+            families: by_name(families),
+            cells: self.cells.clone(),
+            database: self.database.clone(),
+            gate: Arc::clone(&self.gate),
+        }
     }
 
     /// What is stored of the table.
@@ -71,7 +87,7 @@ impl Table {
     }
 
     pub(super) fn is_enabled(&self) -> bool {
-        self.enabled.load(Ordering::Acquire)
+        self.gate.enabled.load(Ordering::Acquire)
     }
 
     pub(super) fn must_be_enabled(&self) -> Result<(), Fault> {
@@ -80,14 +96,14 @@ impl Table {
 
     /// Sets the flag once no writer is under way.
     pub(super) fn set_enabled(&self, enabled: bool) {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.enabled.store(enabled, Ordering::Release);
+        let _writing = self.gate.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.gate.enabled.store(enabled, Ordering::Release);
     }
 
     /// Lets one writer in. Refused when the table is disabled, so that a table being deleted has no writers.
     pub(super) fn lock(&self) -> Result<MutexGuard<'_, ()>, Fault> {
         // Nothing is half done in memory when a writer panics: changes are made by one atomic write at the end.
-        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let writing = self.gate.writing.lock().unwrap_or_else(PoisonError::into_inner);
         self.must_be_enabled()?;
         Ok(writing)
     }

@@ -1,7 +1,7 @@
 //! Whether a table is as a job needs it; asked at deploy.
 
 use super::connection::{Failure, Lane};
-use super::{HbaseSettings, family_missing, mend_table};
+use super::{AddFamilies, Cut, HbaseSettings, family_missing, mend_table};
 use crate::job::{ColumnPlan, SinkPlan};
 use crate::sink::{Place, SinkError};
 use hbase_thrift::hbase::{ColumnDescriptor, THbaseSyncClient};
@@ -46,12 +46,13 @@ fn faults(plan: &SinkPlan) -> Vec<String> {
 /// Asks the gateway about tables.
 pub struct HbasePlace {
     lane: Lane,
+    add: Option<AddFamilies>,
 }
 
 impl HbasePlace {
     /// Connects when it is asked.
     pub fn new(settings: HbaseSettings) -> Self {
-        HbasePlace { lane: Lane::new(settings) }
+        HbasePlace { add: settings.add_families.clone(), lane: Lane::new(settings, Cut::default()) }
     }
 
     fn create(&mut self, table: &str, families: &[String]) -> Result<(), SinkError> {
@@ -95,9 +96,15 @@ impl Place for HbasePlace {
             None => Some(SinkError::TableMissing { table: table.clone(), mend: mend_table(table, &wanted) }),
             Some(there) => {
                 let missing = |family: &&String| !there.contains(family.as_bytes());
-                let missing: Vec<String> = wanted.iter().filter(missing).cloned().collect();
+                let mut missing: Vec<String> = wanted.iter().filter(missing).cloned().collect();
                 self.ask(table, |lane| lane.check_enabled(table))?;
-                (!missing.is_empty()).then(|| family_missing(table, &missing))
+                if let Some(AddFamilies(add)) = self.add.as_ref().filter(|_| create && faults.is_empty()) {
+                    match add(table, &missing) {
+                        Ok(()) => missing.clear(),
+                        Err(fault) => faults.push(fault),
+                    }
+                }
+                (!missing.is_empty()).then(|| family_missing(table, &missing, self.add.is_some()))
             }
         };
         match missing {

@@ -1,6 +1,6 @@
 //! Connections to the gateway, and what its errors mean.
 
-use super::{HbaseSettings, Protocol, Transport};
+use super::{Cut, HbaseSettings, Protocol, Transport};
 use crate::limits;
 use crate::sink::SinkError;
 use hbase_thrift::hbase::{AlreadyExists, BatchMutation, HbaseSyncClient, IOError, IllegalArgument, THbaseSyncClient};
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, ErrorKind, Read};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use thrift::protocol::{
     TBinaryInputProtocol, TBinaryOutputProtocol, TCompactInputProtocol, TCompactOutputProtocol, TInputProtocol,
     TOutputProtocol,
@@ -45,12 +46,13 @@ pub(super) enum Failure {
 /// One connection, made when it is needed and dropped after any doubt about its state.
 pub(super) struct Lane {
     settings: HbaseSettings,
-    open: Option<(Client, TcpStream)>,
+    cut: Cut,
+    open: Option<(Client, Arc<TcpStream>)>,
 }
 
 impl Lane {
-    pub(super) fn new(settings: HbaseSettings) -> Self {
-        Lane { settings, open: None }
+    pub(super) fn new(settings: HbaseSettings, cut: Cut) -> Self {
+        Lane { settings, cut, open: None }
     }
 
     /// Connects, unless a connection is held that the gateway has not closed (it closes those that are idle).
@@ -60,7 +62,7 @@ impl Lane {
         }
         let connected = match self.open.take() {
             Some(held) => held,
-            None => connect(&self.settings)?,
+            None => connect(&self.settings, &self.cut)?,
         };
         Ok(&mut self.open.insert(connected).0)
     }
@@ -140,7 +142,7 @@ fn is_closed(stream: &TcpStream) -> bool {
 }
 
 /// Connects, and asks what only the gateway itself answers, so that a mismatch shows now and soon, and not as a time-out.
-fn connect(settings: &HbaseSettings) -> Result<(Client, TcpStream), Failure> {
+fn connect(settings: &HbaseSettings, cut: &Cut) -> Result<(Client, Arc<TcpStream>), Failure> {
     let away = |what: &str, error: std::io::Error| Failure::Away(format!("{what}: {error}"));
     let addresses = settings.address.to_socket_addrs().map_err(|error| match error.kind() {
         ErrorKind::InvalidInput => Failure::Refused(format!("`{}` is not HOST:PORT", settings.address)),
@@ -148,6 +150,9 @@ fn connect(settings: &HbaseSettings) -> Result<(Client, TcpStream), Failure> {
     })?;
     let mut outcome = Err(Failure::Away("its name has no address".to_owned()));
     for address in addresses {
+        if cut.is_cut() {
+            return Err(Failure::Away("the job is to stop".to_owned()));
+        }
         outcome = TcpStream::connect_timeout(&address, limits::CONNECT_TIME).map_err(|e| away("cannot connect", e));
         if outcome.is_ok() {
             break;
@@ -160,7 +165,8 @@ fn connect(settings: &HbaseSettings) -> Result<(Client, TcpStream), Failure> {
         stream.set_read_timeout(Some(limits::CONNECT_TIME))?;
         stream.try_clone()
     };
-    let held = set_up().map_err(|error| away("cannot set up the connection", error))?;
+    let held = Arc::new(set_up().map_err(|error| away("cannot set up the connection", error))?);
+    cut.watch(&held);
     let mut client = client(stream, settings).map_err(|error| failure(&error))?;
     match guarded(|| client.get_thrift_server_type()) {
         // An older gateway lacks the call, but speaks as we do.
@@ -362,7 +368,8 @@ mod tests {
         for transport in [Transport::Buffered, Transport::Framed] {
             for (answer, says) in cases {
                 let (address, server) = answering(answer);
-                let mut lane = Lane::new(HbaseSettings { address, transport, ..HbaseSettings::default() });
+                let settings = HbaseSettings { address, transport, ..HbaseSettings::default() };
+                let mut lane = Lane::new(settings, Cut::default());
                 let Err(Failure::Away(words)) = lane.connect().map(drop) else { panic!("{answer:?} is taken") };
                 assert!(words.contains("transport or protocol mismatch?"), "{words}");
                 assert!(transport == Transport::Framed || words.contains(says), "{words}");
@@ -370,7 +377,26 @@ mod tests {
             }
         }
         let settings = HbaseSettings { address: "nonsense".to_owned(), ..HbaseSettings::default() };
-        assert!(matches!(Lane::new(settings).connect().map(drop), Err(Failure::Refused(_))));
+        assert!(matches!(Lane::new(settings, Cut::default()).connect().map(drop), Err(Failure::Refused(_))));
+    }
+
+    #[test]
+    fn a_call_that_hangs_ends_when_it_is_cut() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = HbaseSettings { address: silent.local_addr().unwrap().to_string(), ..HbaseSettings::default() };
+        let cut = Cut::default();
+        let mut lane = Lane::new(settings, cut.clone());
+        let began = std::time::Instant::now();
+        let calling = std::thread::spawn(move || {
+            let failed = matches!(lane.connect().map(drop), Err(Failure::Away(_)));
+            (failed, matches!(lane.connect().map(drop), Err(Failure::Away(words)) if words.contains("stop")))
+        });
+        while cut.open() == 0 {
+            std::thread::yield_now();
+        }
+        cut.cut();
+        assert_eq!(calling.join().unwrap(), (true, true), "this call and all that follow");
+        assert!(began.elapsed() < limits::CONNECT_TIME, "before its time was over");
     }
 
     #[test]

@@ -13,13 +13,16 @@ use connection::{Failure, Lane};
 use merge::{Calls, Merged, Share, Write};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use check::HbasePlace;
+pub use cut::Cut;
 
 mod check;
 mod connection;
+mod cut;
 mod merge;
 
 /// How the gateway cuts messages out of the stream (`hbase.regionserver.thrift.framed`).
@@ -57,7 +60,37 @@ pub struct HbaseSettings {
     pub protocol: Protocol,
     /// Connections of one sink; from 1 to [`limits::HBASE_CONNECTIONS_MAX`], and what lies outside counts as the nearest.
     pub connections: usize,
+    /// A way past the gateway, which cannot add families to a table; the embedded store has one.
+    #[serde(skip)]
+    pub add_families: Option<AddFamilies>,
 }
+
+/// Adds families to a table. `Err` says why not.
+#[derive(Clone)]
+pub struct AddFamilies(Arc<AddingFamilies>);
+
+type AddingFamilies = dyn Fn(&str, &[String]) -> Result<(), String> + Send + Sync;
+
+impl AddFamilies {
+    /// Given a table and the families that it lacks.
+    pub fn new(add: impl Fn(&str, &[String]) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        AddFamilies(Arc::new(add))
+    }
+}
+
+impl fmt::Debug for AddFamilies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AddFamilies")
+    }
+}
+
+impl PartialEq for AddFamilies {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for AddFamilies {}
 
 impl Default for HbaseSettings {
     fn default() -> Self {
@@ -66,6 +99,7 @@ impl Default for HbaseSettings {
             transport: Transport::default(),
             protocol: Protocol::default(),
             connections: limits::HBASE_CONNECTIONS_DEFAULT,
+            add_families: None,
         }
     }
 }
@@ -75,18 +109,21 @@ pub struct HbaseSink {
     table: String,
     columns: Arc<[ColumnPlan]>,
     transport: Transport,
+    /// Families can be added by the host.
+    grows: bool,
     lanes: Vec<Lane>,
 }
 
 impl HbaseSink {
-    /// For a plan that [`HbasePlace`] found good. Connects at [`Sink::open`].
-    pub fn new(plan: &SinkPlan, settings: HbaseSettings) -> Self {
+    /// For a plan that [`HbasePlace`] found good. Connects at [`Sink::open`], until `cut` says that it is over.
+    pub fn new(plan: &SinkPlan, settings: HbaseSettings, cut: Cut) -> Self {
         let connections = settings.connections.clamp(1, limits::HBASE_CONNECTIONS_MAX);
         HbaseSink {
             table: plan.place.clone(),
             columns: plan.columns.clone().into(),
             transport: settings.transport,
-            lanes: (0..connections).map(|_| Lane::new(settings.clone())).collect(),
+            grows: settings.add_families.is_some(),
+            lanes: (0..connections).map(|_| Lane::new(settings.clone(), cut.clone())).collect(),
         }
     }
 
@@ -108,7 +145,7 @@ impl HbaseSink {
         let wanted: BTreeSet<&[u8]> = declared.iter().map(|family| family.as_bytes()).chain(names).collect();
         let missing = wanted.into_iter().filter(|&family| !there.contains(family));
         let missing: Vec<String> = missing.map(|family| String::from_utf8_lossy(family).into_owned()).collect();
-        if missing.is_empty() { Ok(()) } else { Err(family_missing(&self.table, &missing)) }
+        if missing.is_empty() { Ok(()) } else { Err(family_missing(&self.table, &missing, self.grows)) }
     }
 
     /// What a failed delivery means. The words of an error may be of a moment in which HBase itself comes up, so a job
@@ -133,7 +170,8 @@ fn mend_table(table: &str, families: &[String]) -> String {
     format!("deploy with --create-tables, or in `hbase shell`: create '{table}', {}", quoted.join(", "))
 }
 
-fn family_missing(table: &str, missing: &[String]) -> SinkError {
+/// `grows`: `--create-tables` adds them.
+fn family_missing(table: &str, missing: &[String], grows: bool) -> SinkError {
     let quoted: Vec<String> = missing.iter().map(|family| format!("`{family}`")).collect();
     let named: Vec<String> = missing.iter().map(|family| format!("{{NAME => '{family}'}}")).collect();
     let alter = match missing {
@@ -143,7 +181,10 @@ fn family_missing(table: &str, missing: &[String]) -> SinkError {
     SinkError::FamilyMissing {
         table: table.to_owned(),
         families: quoted.join(", "),
-        mend: format!("the gateway cannot add families; in `hbase shell`: alter '{table}', {alter}"),
+        mend: match grows {
+            true => "deploy with --create-tables, which adds the families of declared columns".to_owned(),
+            false => format!("the gateway cannot add families; in `hbase shell`: alter '{table}', {alter}"),
+        },
     }
 }
 

@@ -14,7 +14,15 @@ const HOMES: [(&str, &[&str]); 14] = [
     // `hosting` opens it; a test of the Kafka source starts the embedded broker
     (
         "fjall::",
-        &["checkpoint/", "registry/", "dev/", "hosting.rs", "supervisor/mod.rs", "source/kafka/kafka_tests.rs"],
+        &[
+            "checkpoint/",
+            "registry/",
+            "dev/",
+            "hosting.rs",
+            "supervisor/mod.rs",
+            "source/kafka/kafka_tests.rs",
+            "state/tests.rs",
+        ],
     ),
     ("flate2::", &["source/file/"]),
     ("zstd::", &["source/file/"]),

@@ -1,0 +1,255 @@
+//! The whole pipeline under faults drawn from a seed, against a model that a child could read. `SEED=42` replays one.
+
+mod cases;
+mod fake;
+
+use super::*;
+use crate::checkpoint::memory::MemoryStore;
+use crate::record::{DeadLetter, Rows};
+use crate::sink::Guarantee;
+use crate::sink::memory::{Fault, Landed, Memory, MemoryDeadLetters, MemorySink};
+use crate::source::memory::{MemorySource, MemoryTopics, Trouble};
+use fake::{Dying, SINKS, active};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Small, fast, and the same everywhere: xorshift.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+struct World {
+    dice: Dice,
+    topics: MemoryTopics,
+    store: Arc<MemoryStore>,
+    cell: ActiveCell,
+    deployments: Arc<AtomicU64>,
+    sinks: [Memory<Rows>; 5],
+    letters: Memory<DeadLetter>,
+    sent: BTreeMap<i32, Vec<String>>,
+    skip_lost: bool,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let topics = MemoryTopics::default();
+        topics.create("t", 2);
+        World {
+            dice: Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+            topics,
+            store: Arc::default(),
+            cell: ActiveCell::new(active(1)),
+            deployments: Arc::new(AtomicU64::new(1)),
+            sinks: std::array::from_fn(|_| Memory::new()),
+            letters: Memory::new(),
+            sent: BTreeMap::new(),
+            skip_lost: false,
+        }
+    }
+
+    fn send(&mut self, count: u64) {
+        for _ in 0..count {
+            let id = self.dice.roll(2) as i32;
+            let sent = self.sent.entry(id).or_default();
+            let kind = b"aaabbbcccTFD"[self.dice.roll(12) as usize] as char;
+            let value = format!("{kind}{id}-{}", sent.len());
+            self.topics.append("t", id, 0, None, Some(value.as_bytes()));
+            sent.push(value);
+        }
+    }
+
+    fn deploy(&mut self) {
+        let next = self.deployments.fetch_add(1, Ordering::SeqCst) + 1;
+        self.cell.set(active(next));
+    }
+
+    fn start(&mut self, lives: Option<(usize, bool)>) -> Pipeline {
+        let plan = self.cell.get().plan.clone();
+        let (writes, after) = lives.unwrap_or((usize::MAX, false));
+        let store = Dying { inner: self.store.clone(), writes_left: AtomicUsize::new(writes), after };
+        let newest = self.deployments.load(Ordering::SeqCst);
+        let sink = |(memory, (_, guarantee)): (&Memory<Rows>, (&str, Guarantee))| -> Box<dyn Sink> {
+            Box::new(MemorySink::new(memory, guarantee).reading(&["t".to_string()]))
+        };
+        let parts = Parts {
+            job: "j".into(),
+            active: self.cell.clone(),
+            deployments: Box::new(|number| Some(active(number))),
+            known: (1..=newest).collect(),
+            source: Box::new(MemorySource::new(&self.topics, &plan.sources, "g")),
+            sinks: self.sinks.iter().zip(SINKS).map(sink).collect(),
+            letters: Box::new(MemoryDeadLetters::new(&self.letters)),
+            store: Arc::new(store),
+            lanes: 1 + self.dice.roll(3) as usize,
+            replay_only: false,
+            skip_lost: self.skip_lost,
+        };
+        Pipeline::start(parts, Arc::new(Board::default()), |_| ()).unwrap()
+    }
+
+    /// One life of the host, with faults and at most one death.
+    fn live(&mut self) {
+        let count = self.dice.roll(12);
+        self.send(count);
+        for sink in 0..SINKS.len() {
+            let fault = [Fault::BeforeLanding, Fault::AfterLanding, Fault::Refused][self.dice.roll(3) as usize];
+            if self.dice.roll(3) == 0 {
+                self.sinks[sink].fail(1, fault);
+            }
+        }
+        let life = (1 + self.dice.roll(8) as usize, self.dice.roll(2) == 0);
+        let pipeline = self.start(Some(life));
+        let count = self.dice.roll(12);
+        self.send(count);
+        if self.dice.roll(2) == 0 {
+            self.deploy();
+        }
+        let away = self.dice.roll(4) == 0;
+        if away {
+            self.topics.trouble(Some(Trouble::Away("gone".into())));
+            self.topics.trouble(None);
+        }
+        let end = if self.dice.roll(2) == 0 { pipeline.stop(Stop::Soon) } else { self.until_quiet(pipeline) };
+        assert!(!matches!(end, Ended::VersionFault { .. }), "{end:?}");
+    }
+
+    /// Waits until all that was sent is durable, or the host died.
+    fn until_quiet(&self, pipeline: Pipeline) -> Ended {
+        let ends: BTreeMap<i32, i64> = self.sent.iter().map(|(&id, sent)| (id, sent.len() as i64)).collect();
+        let is_done = |board: &Board| {
+            let facts = board.facts();
+            ends.iter().all(|(id, end)| facts.reached.get("t").and_then(|t| t.get(id)) == Some(end))
+        };
+        while !pipeline.has_ended() && !is_done(&pipeline.board) {
+            std::thread::sleep(Duration::from_millis(1)); // a look, not a wait: the condition ends it
+        }
+        pipeline.stop(Stop::Soon)
+    }
+}
+
+/// `key=version:value` of a delivery's rows, in order.
+fn texts(landed: &Landed<Rows>) -> Vec<(String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let rows = |rows: &Rows| {
+        (0..rows.len())
+            .map(|row| (text(rows.cells.get(2 * row)), text(rows.cells.get(2 * row + 1))))
+            .collect::<Vec<_>>()
+    };
+    landed.items.iter().flat_map(rows).collect()
+}
+
+/// What a table holds whose cells carry the deliveries' times, whatever arrived in which order.
+fn table(landed: &[Landed<Rows>]) -> BTreeMap<String, String> {
+    let mut cells: BTreeMap<String, (i64, String)> = BTreeMap::new();
+    for delivery in landed {
+        for (key, value) in texts(delivery) {
+            let newest = cells.entry(key).or_insert((i64::MIN, String::new()));
+            if delivery.time_ms >= newest.0 {
+                *newest = (delivery.time_ms, value);
+            }
+        }
+    }
+    cells.into_iter().map(|(key, (_, value))| (key, value)).collect()
+}
+
+fn check(world: &World, seed: u64) {
+    let marked = world.sinks[1].landed();
+    let batches: Vec<_> = marked.iter().map(|landed| landed.batch).collect();
+    assert!(
+        batches.iter().copied().eq(1..=batches.len() as u64),
+        "SEED={seed}: each batch once, in order: {batches:?}"
+    );
+    let rows: Vec<_> = marked.iter().flat_map(texts).map(|(_, value)| value).collect();
+    for (id, sent) in &world.sent {
+        let own: Vec<_> = rows
+            .iter()
+            .filter_map(|row| row.split_once(':'))
+            .filter(|(_, v)| v[1..].starts_with(&format!("{id}-")))
+            .collect();
+        let wanted: Vec<_> = sent.iter().filter(|v| !v.starts_with(['T', 'F', 'D'])).collect();
+        assert!(own.iter().map(|(_, value)| value).eq(wanted.iter()), "SEED={seed}: every row once, in order");
+        let versions: Vec<u64> = own.iter().map(|(version, _)| version.parse().unwrap()).collect();
+        assert!(versions.is_sorted(), "SEED={seed}: one switch offset a swap: {versions:?}");
+    }
+    assert_eq!(table(&world.sinks[0].landed()), table(&marked), "SEED={seed}: the table is that of an undisturbed run");
+    let plain: BTreeSet<_> = world.sinks[2].landed().iter().flat_map(texts).collect();
+    assert_eq!(plain, marked.iter().flat_map(texts).collect(), "SEED={seed}: a plain sink lacks nothing");
+    check_counts(world, seed);
+    let letters: BTreeSet<_> = world
+        .letters
+        .landed()
+        .iter()
+        .flat_map(|l| l.items.clone())
+        .map(|l| String::from_utf8(l.value.unwrap()).unwrap())
+        .collect();
+    let wanted: BTreeSet<_> = world.sent.values().flatten().filter(|v| v.starts_with(['T', 'F'])).cloned().collect();
+    assert_eq!(letters, wanted, "SEED={seed}: dead letters");
+    let (ledger, plans) = world.store.load().unwrap();
+    let totals = ledger.unwrap().totals;
+    let dropped = world.sent.values().flatten().filter(|v| v.starts_with('D')).count() as u64;
+    assert!(plans.is_empty());
+    assert_eq!(totals.records_in, world.sent.values().map(|sent| sent.len() as u64).sum::<u64>(), "SEED={seed}");
+    assert_eq!((totals.dropped, totals.dead_letters), (dropped, wanted.len() as u64), "SEED={seed}");
+    assert_eq!(totals.rows["marked"], totals.records_in - dropped - wanted.len() as u64, "SEED={seed}");
+    let group: i64 = world.topics.group("g").values().sum();
+    assert_eq!(group as u64, totals.records_in, "SEED={seed}: the group shows the end");
+}
+
+/// What is kept for ever, and what each batch gave, add up to what was sent.
+fn check_counts(world: &World, seed: u64) {
+    let mut sent: BTreeMap<String, u64> = BTreeMap::new();
+    for value in world.sent.values().flatten().filter(|v| !v.starts_with(['T', 'F', 'D'])) {
+        *sent.entry(value[..1].to_string()).or_default() += 1;
+    }
+    let count = |value: &str| value.split_once(':').expect("version:count").1.parse::<u64>().expect("a count");
+    let kept: BTreeMap<_, _> = table(&world.sinks[3].landed()).into_iter().map(|(k, v)| (k, count(&v))).collect();
+    assert_eq!(kept, sent, "SEED={seed}: running counts");
+    let mut summed: BTreeMap<String, u64> = BTreeMap::new();
+    for (key, value) in world.sinks[4].landed().iter().flat_map(texts) {
+        *summed.entry(key).or_default() += count(&value);
+    }
+    assert_eq!(summed, sent, "SEED={seed}: the batches' sums");
+    let facts = world.store.load().unwrap().0.unwrap().stages;
+    assert_eq!(facts["running"].keys, sent.len() as u64, "SEED={seed}: keys kept");
+}
+
+fn live_through(seed: u64) {
+    let mut world = World::new(seed);
+    for _ in 0..6 {
+        world.live();
+    }
+    world.sinks.iter().for_each(|sink| sink.forget_faults());
+    world.send(5);
+    let last = world.start(None);
+    assert_eq!(world.until_quiet(last), Ended::Stopped, "SEED={seed}");
+    check(&world, seed);
+}
+
+/// `SEED=42` replays one; `SEEDS=5000` tries as many.
+#[test]
+fn every_batch_ends_as_if_nothing_had_happened_under_any_faults() {
+    let number = |name| std::env::var(name).ok().map(|n: String| n.parse().expect("SEED and SEEDS are numbers"));
+    if let Some(seed) = number("SEED") {
+        return live_through(seed);
+    }
+    let (last, next) = (number("SEEDS").unwrap_or(100), AtomicU64::new(1));
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            // A life is mostly waiting for a thread to notice, so many go side by side.
+            scope.spawn(|| {
+                while let seed = next.fetch_add(1, Ordering::SeqCst)
+                    && seed <= last
+                {
+                    live_through(seed);
+                }
+            });
+        }
+    });
+}

@@ -10,6 +10,7 @@ mod contract {
     mod keyed;
     mod keyed_examples;
     mod keyed_words;
+    mod keyed_faults;
     mod outages;
     mod refusals;
     mod faults;

@@ -20,4 +20,5 @@ pub mod outside;
 pub mod guests;
 pub mod host;
 pub mod keyed_jobs;
+pub mod hostile;
 pub mod lines;

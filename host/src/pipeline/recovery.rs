@@ -255,7 +255,7 @@ impl Recovery<'_> {
         let is_same = again.digests == plan.digests && again.counts == plan.counts && again.times == plan.times;
         if !is_same || again.stages != plan.stages {
             return Err(Ended::Failed(format!(
-                "batch {n}, run again, gives another result: the component is not deterministic; what its sinks hold of it may be from the first run"
+                "batch {n}, run again, gives another result: the component is not deterministic, and what its sinks hold of it may be from the first run: deploy a mended one with --reset-state to begin anew"
             )));
         }
         committer.sinks.deliver(plan, &again, held, self.board)?;

@@ -48,8 +48,8 @@ impl Guest for Component {
         let mut output = component::transform(hostile, stage, moment, records);
         match guise() {
             "late-beyond" if records_in > 0 => output.late = vec![records_in],
+            "windows-go-back" if before_ms > i64::MIN => output.largest_ms = before_ms - 1,
             "late-in-nothing" => output.late = vec![0],
-            "time-falls" if records_in > 0 => output.largest_ms = before_ms.saturating_sub(1),
             _ => {}
         }
         for keyed in &mut output.keyed {
@@ -58,9 +58,12 @@ impl Guest for Component {
                 "feeds-itself" => keyed.stage = stage,
                 "no-such-side" => keyed.side = 1,
                 "keys-end-beyond" => keyed.keys.ends.iter_mut().for_each(|end| *end += 1_000_000),
-                "values-end-backwards" => keyed.values.ends.reverse(),
+                "values-left-over" => keyed.values.data.push(0),
                 "one-key-less" => _ = keyed.keys.ends.pop(),
                 "positions-beyond" => keyed.positions.push(records_in),
+                "windows-at-odd-times" => keyed.times_ms.iter_mut().for_each(|time_ms| *time_ms += 1),
+                "sessions-end-before" => keyed.until_ms.iter_mut().for_each(|time_ms| *time_ms -= 1),
+                "sessions-without-end" => keyed.until_ms.clear(),
                 "time-without-windows" => keyed.times_ms.fill(7),
                 _ => {}
             }
@@ -69,8 +72,11 @@ impl Guest for Component {
     }
 
     fn combine(stage: u32, partials: Partials) -> Items {
+        let groups = partials.group_ends.len();
         let merged = component::combine(hostile, stage, partials);
         match guise() {
+            "merges-nothing" if groups > 0 => panic!("no merge is any good"),
+            "migrates-and-lies-of-two" if groups == 2 => one_less(merged),
             "garbage" => spoilt(merged),
             "merges-one-less" => one_less(merged),
             "merges-one-more" => one_more(merged),

@@ -40,7 +40,8 @@ pub fn file<'b>(path: &str) -> Source<'b> {
     source(SourceKind::File, path, 0)
 }
 
-/// The numbers 0, 1, 2 and so on as text, so many of them a second: for trying things.
+/// The numbers 0, 1, 2 and so on as text, so many of them a second: for trying things. Number `n` has the time
+/// `n * 1000 / per_second` milliseconds, counted from 1970.
 pub fn rate<'b>(per_second: u32) -> Source<'b> {
     source(SourceKind::Rate, "rate", per_second)
 }
@@ -173,8 +174,8 @@ impl<'b, F> Stream<'b, F> {
     /// Takes each item's event time from the item; without it that is its record's own time. What is to go by event
     /// time (windows, joins) stands behind it. A source has one event time: write it before its branches.
     ///
-    /// The job's clock for event time is the largest one seen, so one record from the future makes many late. Where
-    /// that can be, refuse it before, in [`try_map`](Stream::try_map).
+    /// Each partition's clock for event time is the largest one it has shown, so one record from the future makes what
+    /// follows in its partition late. Where that can be, refuse it before, in [`try_map`](Stream::try_map).
     pub fn timed_by<G>(self, f: G) -> Stream<'b, TimedBy<F, G>>
     where
         F: Flow<'b>,

@@ -48,6 +48,8 @@ pub const JOBS_MAX: usize = 64;
 pub const PLACES_MAX: usize = 32;
 /// Columns of one sink.
 pub const COLUMNS_MAX: usize = 1000;
+/// Names of undeployed jobs that are remembered; beyond them one is forgotten.
+pub const UNDEPLOYED_MAX: usize = 1000;
 /// Deployments that a job's history keeps; older ones are forgotten with their components.
 pub const HISTORY_MAX: usize = 100;
 

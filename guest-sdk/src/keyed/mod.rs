@@ -70,7 +70,7 @@ impl<'b, F> Stream<'b, F> {
 
 impl<'b, K, F, G> KeyedBy<'b, K, F, G> {
     /// Names the stage: state is kept under its name from version to version. Without it a stage is called after its
-    /// verb (`count`, `join`), and of two alike one must be named.
+    /// verb (`count`, `join`), and of two alike one must be named. No stage has the name of a source.
     pub fn named(mut self, name: &str) -> Self {
         self.name = Some(name.into());
         self

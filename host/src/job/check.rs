@@ -286,6 +286,10 @@ pub fn check(raw: RawJob, name_override: Option<&str>, settings: &Settings) -> R
 fn source_plan(raw: RawSource, settings: &Settings, faults: &mut Vec<JobFault>) -> SourcePlan {
     let place = settings.sources.get(&raw.name).unwrap_or(&raw.name).clone();
     let source_name = || raw.name.clone();
+    let mut raw = raw.clone();
+    if raw.kind == SourceKind::Rate && settings.sources.contains_key(&raw.name) {
+        raw.rate = place.parse().unwrap_or(0); // which is refused below
+    }
     if raw.kind == SourceKind::Rate && !(1..=limits::RATE_MAX).contains(&raw.rate) {
         faults.push(JobFault::Rate { source_name: source_name(), rate: raw.rate });
     }

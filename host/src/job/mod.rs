@@ -2,6 +2,7 @@
 
 use crate::record::Kind;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::time::Duration;
 
 /// Which kind of source.
@@ -133,6 +134,22 @@ pub enum WindowForm {
     },
 }
 
+impl fmt::Display for WindowForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words =
+            |ms: i64| humantime::format_duration(Duration::from_millis(u64::try_from(ms).unwrap_or(0))).to_string();
+        match self {
+            WindowForm::Panes { size_ms, hop_ms } if size_ms == hop_ms => {
+                write!(f, "tumbling windows of {}", words(*size_ms))
+            }
+            WindowForm::Panes { size_ms, hop_ms } => {
+                write!(f, "windows of {} hopping by {}", words(*size_ms), words(*hop_ms))
+            }
+            WindowForm::Session { gap_ms } => write!(f, "sessions with a gap of {}", words(*gap_ms)),
+        }
+    }
+}
+
 /// A join of two streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -151,14 +168,15 @@ impl StagePlan {
         let kept = match self.kind {
             StageKind::EachBatch => "each-batch".to_string(),
             StageKind::Running { .. } => "running".to_string(),
-            StageKind::Window(w) => {
-                format!("window {:?} {}", w.form, if w.processing_time { "processing" } else { "event" })
+            StageKind::Window(window) => {
+                format!("{} by {} time", window.form, if window.processing_time { "processing" } else { "event" })
             }
-            StageKind::Join(join) => format!("join left={}", join.left),
+            StageKind::Join(join) => if join.left { "left join" } else { "join" }.to_string(),
             StageKind::Lookup => "lookup".to_string(),
         };
         let StagePlan { key_shape, value_shape, other_shape, version, .. } = self;
-        format!("{kept}; key {key_shape}; value {value_shape}; other {other_shape}; version {version}")
+        let other = if other_shape.is_empty() { String::new() } else { format!(" and {other_shape}") };
+        format!("{kept}, {key_shape} to {value_shape}{other}, version {version}")
     }
 
     /// It keeps something from batch to batch.

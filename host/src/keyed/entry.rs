@@ -18,7 +18,7 @@ use std::ops::Range;
 /// The stage's own number.
 pub(super) const NOTE: u8 = 0;
 /// What is kept for a key.
-pub(super) const VALUE: u8 = 1;
+pub(super) const VALUE: u8 = crate::state::KEPT;
 /// What is due at a time.
 pub(super) const TIMER: u8 = 2;
 

@@ -9,7 +9,7 @@ use crate::keyed::entry;
 use crate::limits;
 use crate::state::change::{StageChange, StateRefusal, facts, stages_after};
 use crate::state::migrate::{MigrateError, prepare};
-use crate::state::{StageId, Stages};
+use crate::state::{StageId, Stages, is_kept};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ fn count(store: &dyn Store, stage: StageId) -> Result<(u64, u64), StoreError> {
         let entries = store.states(stage, &from, None, limits::STATE_MIGRATE_ENTRIES_MAX)?;
         let Some((last, _)) = entries.last() else { return Ok((keys, bytes)) };
         from = [last.as_slice(), &[0]].concat();
-        keys += entries.len() as u64;
+        keys += entries.iter().filter(|(key, _)| is_kept(key)).count() as u64;
         bytes += entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
     }
 }

@@ -49,6 +49,9 @@ pub struct Facts {
 impl Facts {
     /// Records behind the ends of the topics that are read now; none while an end is not known.
     pub fn lag(&self) -> Option<u64> {
+        if self.finished {
+            return Some(0); // every source has ended
+        }
         let mut lag = 0;
         for (topic, ends) in &self.ends {
             for (partition, &reached) in self.reached.get(topic)? {
@@ -109,6 +112,11 @@ impl Board {
         facts.times = ledger.times.clone();
         facts.stages = ledger.stages.clone();
         facts.finished = ledger.finished;
+    }
+
+    /// Notes that a finished job reads on, as a newer deployment says.
+    pub fn reads_on(&self) {
+        self.lock().finished = false;
     }
 
     /// Notes the partitions' ends.

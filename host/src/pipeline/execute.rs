@@ -230,15 +230,19 @@ fn is_timed(active: &Active, partition: Partition) -> bool {
     active.plan.sources.get(usize::from(partition.source)).is_some_and(|source| source.timed)
 }
 
-/// The least event time of the timed partitions that are not let go. One that has had no record yet holds it back.
+/// The least event time of the timed partitions that are not let go. One that has had no record yet holds it back. Where
+/// all are let go the one that came furthest counts, as if it had been the last to fall silent.
 fn least(
     active: &Active,
     all: impl Iterator<Item = Partition>,
     own: &BTreeMap<Partition, i64>,
     idle: &BTreeSet<Partition>,
 ) -> i64 {
-    let counts = all.filter(|partition| is_timed(active, *partition) && !idle.contains(partition));
-    counts.map(|partition| own.get(&partition).copied().unwrap_or(NO_TIME_MS)).min().unwrap_or(NO_TIME_MS)
+    let reached = |partition: &Partition| own.get(partition).copied().unwrap_or(NO_TIME_MS);
+    let (silent, speaking): (Vec<_>, Vec<_>) =
+        all.filter(|partition| is_timed(active, *partition)).partition(|partition| idle.contains(partition));
+    let least = speaking.iter().map(reached).min();
+    least.or_else(|| silent.iter().map(reached).max()).unwrap_or(NO_TIME_MS)
 }
 
 /// Where each stage's state is, in the plan's order. A stage that keeps none has no place.

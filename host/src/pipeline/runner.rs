@@ -46,9 +46,10 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
     if parts.replay_only {
         return Ended::Stopped;
     }
-    if ledger.finished {
+    if ledger.finished && ledger.deployment == active.deployment {
         return Ended::Finished;
     }
+    board.reads_on();
     let topics = active.topics();
     let at = positions(&topics, &ledger.reached);
     let topic_ids = ledger.topic_ids.clone();

@@ -98,6 +98,8 @@ fn io(error: impl std::fmt::Display) -> RegistryError {
 pub struct Registry {
     db: Database,
     jobs: Keyspace,
+    /// The names of jobs that were undeployed here and are not there again.
+    undeployed: Keyspace,
     components: PathBuf,
 }
 
@@ -106,7 +108,8 @@ impl Registry {
     pub fn open(db: &Database, folder: &Path) -> Result<Self, RegistryError> {
         std::fs::create_dir_all(folder).map_err(io)?;
         let jobs = db.keyspace("jobs", KeyspaceCreateOptions::default).map_err(io)?;
-        Ok(Registry { db: db.clone(), jobs, components: folder.to_path_buf() })
+        let undeployed = db.keyspace("undeployed", KeyspaceCreateOptions::default).map_err(io)?;
+        Ok(Registry { db: db.clone(), jobs, undeployed, components: folder.to_path_buf() })
     }
 
     /// All jobs.
@@ -122,14 +125,26 @@ impl Registry {
     pub fn save(&self, job: &JobRecord) -> Result<(), RegistryError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         batch.insert(&self.jobs, job.name.as_bytes(), serde_json::to_vec(job).map_err(io)?);
+        batch.remove(&self.undeployed, job.name.as_bytes());
         batch.commit().map_err(io)
     }
 
-    /// Forgets a job; durable at return.
+    /// Forgets a job but for its name; durable at return.
     pub fn remove(&self, job: &str) -> Result<(), RegistryError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         batch.remove(&self.jobs, job.as_bytes());
+        if self.undeployed.iter().count() >= limits::UNDEPLOYED_MAX
+            && let Some(first) = self.undeployed.iter().next()
+        {
+            batch.remove(&self.undeployed, first.key().map_err(io)?);
+        }
+        batch.insert(&self.undeployed, job.as_bytes(), b"");
         batch.commit().map_err(io)
+    }
+
+    /// Whether a job of this name was undeployed here: what Kafka still holds of it is not a lost ledger's.
+    pub fn was_undeployed(&self, job: &str) -> Result<bool, RegistryError> {
+        self.undeployed.contains_key(job.as_bytes()).map_err(io)
     }
 
     /// Keeps a component; durable at return, name and bytes. Gives its digest.

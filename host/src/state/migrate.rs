@@ -1,7 +1,7 @@
 //! Brings the store to what a new version begins with: room for new stages, and what was kept made anew for it.
 
-use super::StageId;
 use super::change::{How, StageChange};
+use super::{StageId, is_kept};
 use crate::checkpoint::{Store, StoreError};
 use crate::job::StageKind;
 use crate::limits::STATE_MIGRATE_ENTRIES_MAX;
@@ -111,7 +111,7 @@ fn copy(
         begin = [last.as_slice(), &[0]].concat();
         rewrite(&mut entries, kind, format, convert)?;
         store.prepare(to, &entries)?;
-        keys += entries.len() as u64;
+        keys += entries.iter().filter(|(key, _)| is_kept(key)).count() as u64;
         bytes += entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
     }
 }

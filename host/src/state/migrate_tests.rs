@@ -1,6 +1,6 @@
 use super::*;
 use crate::checkpoint::memory::MemoryStore;
-use crate::state::StageFacts;
+use crate::state::{KEPT, StageFacts};
 
 const RUNNING: StageKind = StageKind::Running { expire_ms: None };
 
@@ -13,8 +13,10 @@ fn with_accumulators(_: &StageKind, _: &[u8], _: &[u8], accumulators: &[&[u8]]) 
     accumulators.concat()
 }
 
+/// An entry of a key; `i` is one of an index.
 fn entry(key: &str, value: &str) -> (Vec<u8>, Vec<u8>) {
-    (key.into(), value.into())
+    let key = if key == "i" { key.into() } else { [&[KEPT], key.as_bytes()].concat() };
+    (key, value.into())
 }
 
 fn doubled(column: &Column) -> Column {
@@ -33,7 +35,7 @@ fn accumulators_are_made_anew_and_the_rest_is_copied() {
     store.prepare(1, &[entry("a", "x"), entry("b", "yz"), entry("c", ""), entry("i", "as it is")]).unwrap();
     store.prepare(2, &[entry("left by another try", "x")]).unwrap();
     let counts = migrate(&store, (1, 2), &RUNNING, &(accumulators, with_accumulators), &mut |old| Ok(doubled(&old)));
-    assert_eq!(counts.unwrap(), (4, 4 + 2 + 4 + 8));
+    assert_eq!(counts.unwrap(), (3, 4 + 3 + 2 + 4 + 8), "an index is no key");
     assert_eq!(all(&store, 2), [entry("a", "xx"), entry("b", "yyzz"), entry("c", ""), entry("i", "as it is")]);
     assert_eq!(all(&store, 1).len(), 4, "the old version may still need it");
 }
@@ -86,7 +88,7 @@ fn stages_are_made_ready_each_in_its_way() {
         Ok(doubled(&old))
     };
     prepare(&store, &mut changes, |_| RUNNING, &(accumulators, with_accumulators), &mut convert).unwrap();
-    assert_eq!((changes[0].facts.keys, changes[0].facts.bytes), (1, 3));
+    assert_eq!((changes[0].facts.keys, changes[0].facts.bytes), (1, 4));
     assert_eq!((all(&store, 2), all(&store, 3)), (vec![entry("a", "xx")], vec![]));
     assert_eq!(asked, [5]);
 }

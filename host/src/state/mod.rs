@@ -25,6 +25,14 @@ pub type StageId = u64;
 /// How many numbers an incarnation has for its stages.
 pub const STAGES_PER_INCARNATION: u64 = 1 << 16;
 
+/// Entries whose keys begin with this byte are what a stage keeps for keys; others are its own, such as timers.
+pub const KEPT: u8 = 1;
+
+/// Whether an entry is counted among the keys.
+pub fn is_kept(key: &[u8]) -> bool {
+    key.first() == Some(&KEPT)
+}
+
 /// What the ledger knows of a stage's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageFacts {
@@ -34,9 +42,9 @@ pub struct StageFacts {
     pub fingerprint: String,
     /// The shape of its accumulators, and the author's version of them.
     pub shape: (String, u32),
-    /// Entries kept.
+    /// Entries kept for keys.
     pub keys: u64,
-    /// Bytes of them, keys included.
+    /// Bytes of all entries, keys included.
     pub bytes: u64,
 }
 

@@ -89,7 +89,9 @@ type Model = BTreeMap<(StageId, Vec<u8>), Vec<u8>>;
 
 fn count(model: &Model, stage: StageId) -> (u64, u64) {
     let own = model.iter().filter(|((id, _), _)| *id == stage);
-    own.fold((0, 0), |(keys, bytes), ((_, key), value)| (keys + 1, bytes + (key.len() + value.len()) as u64))
+    own.fold((0, 0), |(keys, bytes), ((_, key), value)| {
+        (keys + u64::from(is_kept(key)), bytes + (key.len() + value.len()) as u64)
+    })
 }
 
 fn checkpoint(store: &dyn Store, batch: u64, delta: &Delta) {

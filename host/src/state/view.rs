@@ -5,7 +5,7 @@
 
 use super::cache::Cache;
 use super::gaps::Gaps;
-use super::{Delta, Entries, StageId, StageState, Writes, merge};
+use super::{Delta, Entries, StageId, StageState, Writes, is_kept, merge};
 use crate::checkpoint::{Store, StoreError};
 use crate::limits::STATE_KEY_BYTES_MAX;
 use crate::record::BatchNumber;
@@ -103,11 +103,11 @@ impl State {
     fn count(&mut self, stage: StageId, key: &[u8], old: Option<usize>, new: Option<usize>) {
         let (keys, bytes) = self.counts.entry(stage).or_default();
         if let Some(old) = old {
-            *keys = keys.saturating_sub(1);
+            *keys = keys.saturating_sub(u64::from(is_kept(key)));
             *bytes = bytes.saturating_sub((key.len() + old) as u64);
         }
         if let Some(new) = new {
-            *keys += 1;
+            *keys += u64::from(is_kept(key));
             *bytes += (key.len() + new) as u64;
         }
     }

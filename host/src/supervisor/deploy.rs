@@ -4,15 +4,15 @@ use super::{Job, Supervisor};
 use crate::checkpoint::Store;
 use crate::clock;
 use crate::guest::{Instance, sha256, wrap};
-use crate::job::check::in_words;
+use crate::job::check::{RawJob, in_words};
 use crate::job::settings::Settings;
 use crate::job::status::{DeployRequest, Deployed, DeploymentKind, Refusal};
-use crate::job::{SinkKind, SourceKind, names};
+use crate::job::{SinkKind, SourceKind, StageKind, StagePlan, names};
 use crate::limits;
 use crate::pipeline::{Active, ActiveCell, Stop, adopt};
 use crate::registry::{DeploymentRecord, JobRecord};
 use crate::sink::{Place, Remedy, SinkError};
-use crate::source::{SourceError, Start, mixed};
+use crate::source::{Source, SourceError, Start, mixed};
 use crate::state::change::stages_after;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,18 +34,20 @@ impl Supervisor {
         let settings =
             Settings::parse(&request.settings, self.place.limits).map_err(|f| Refusal::Invalid(in_words(&f)))?;
         not_in_the_future(settings.start)?;
-        let name = match &request.name {
-            Some(name) => name.clone(),
-            None => self.name_of(component)?,
-        };
+        let described = self.describe(component)?;
+        let name = request.name.clone().unwrap_or(described.name);
         names::job(&name).map_err(|reason| Refusal::Invalid(format!("the job's name `{name}`: {reason}")))?;
+        let unavailable = |e: &dyn std::fmt::Display| Refusal::Unavailable(e.to_string());
+        // What Kafka holds of an undeployed job tells where it was, and nothing of what its keyed stages kept.
+        let begins_anew =
+            !described.stages.is_empty() && self.registry.was_undeployed(&name).map_err(|e| unavailable(&e))?;
         let starts = request.settings.contains_key("start") && !request.reset_state;
         let draft = Draft {
             digest: sha256(component),
             kind: DeploymentKind::Deploy,
             reason: None,
             settings: request.settings,
-            reset: request.reset_state,
+            reset: request.reset_state || begins_anew,
         };
         let job = self.job(&name);
         if let Some(job) = &job
@@ -79,18 +81,15 @@ impl Supervisor {
         Ok(done)
     }
 
-    /// What the component calls its job.
-    fn name_of(&self, component: &[u8]) -> Result<String, Refusal> {
+    /// What the component says of itself, unchecked.
+    fn describe(&self, component: &[u8]) -> Result<RawJob, Refusal> {
         let invalid = |e: &dyn std::fmt::Display| Refusal::Invalid(e.to_string());
         let wrapped = wrap::wrap(component.to_vec()).map_err(|e| invalid(&e))?;
         let loaded = self.guests.load(&sha256(component), &wrapped).map_err(|e| invalid(&e))?;
         let log: crate::guest::instance::LogSink = Arc::new(|_, _: &str| {});
         let described =
             Instance::new(&loaded, crate::guest::GuestLimits::default(), log).and_then(|mut i| i.describe());
-        match described {
-            Ok(raw) => Ok(raw.name),
-            Err(fault) => Err(invalid(&crate::guest::LoadError::Describe(fault.to_string()))),
-        }
+        described.map_err(|fault| invalid(&crate::guest::LoadError::Describe(fault.to_string())))
     }
 
     /// The version must be able to go on with what was kept.
@@ -98,6 +97,13 @@ impl Supervisor {
         let store = self.ledgers.of(&active.plan.name);
         let (ledger, plans) = store.load().map_err(|e| Refusal::Unavailable(e.to_string()))?;
         let Some(ledger) = ledger.filter(|ledger| !active.resets(Some(ledger))) else { return Ok(()) };
+        let has_windows = |stage: &StagePlan| matches!(stage.kind, StageKind::Window(_) | StageKind::Join(_));
+        if ledger.finished && active.plan.stages.iter().any(has_windows) {
+            return Err(Refusal::Conflict(format!(
+                "`{}` is finished, and its windows are all given out: deploy with --reset-state to run it again from `start`",
+                active.plan.name
+            )));
+        }
         let kept = plans.last().map_or(&ledger.stages, |plan| &plan.stages);
         match stages_after(kept, &active.plan, ledger.incarnation) {
             Ok(_) => Ok(()),
@@ -132,9 +138,25 @@ impl Supervisor {
         let mut source = mixed::open(&self.place.kafka, &active.plan.sources, &active.group, false)
             .map_err(|e| Refusal::Invalid(e.to_string()))?;
         match source.partitions() {
-            Ok(_) => Ok(()),
+            Ok(_) => self.check_ledger(active, source.as_mut()),
             Err(error @ SourceError::Away { .. }) => Err(Refusal::Unavailable(error.to_string())),
             Err(error) => Err(Refusal::Invalid(error.to_string())),
+        }
+    }
+
+    /// A keyed job that Kafka knows and this data folder does not has lost its state, or runs elsewhere.
+    fn check_ledger(&self, active: &Active, source: &mut dyn Source) -> Result<(), Refusal> {
+        let unavailable = |e: &dyn std::fmt::Display| Refusal::Unavailable(e.to_string());
+        let (ledger, _) = self.ledgers.of(&active.plan.name).load().map_err(|e| unavailable(&e))?;
+        if active.plan.stages.is_empty() || ledger.is_some() || active.resets(None) {
+            return Ok(());
+        }
+        match source.group().map_err(|e| unavailable(&e))?.is_empty() {
+            true => Ok(()),
+            false => Err(Refusal::Conflict(format!(
+                "Kafka holds offsets of the group `{}`, and this data folder has no state of `{}`: restore the folder or run the job where it was, deploy with --reset-state to begin anew at `start`, or give it another group with --set group=…",
+                active.group, active.plan.name
+            ))),
         }
     }
 

@@ -81,10 +81,12 @@ impl Supervisor {
             return Err(format!("version {}: {reason}", active.version));
         };
         let why = format!("version {} was rolled back: {reason}", active.version);
+        self.roll_back(name, Some(before.version), Some(why.clone())).map_err(|refusal| {
+            format!("version {}: {reason}; and version {} cannot take over: {refusal}", active.version, before.version)
+        })?;
         tracing::error!("{name}: {why}");
         job.log.line(tracing::Level::ERROR, &why);
-        let done = self.roll_back(name, Some(before.version), Some(why.clone())).map_err(|refusal| refusal.to_string());
         job.state().board.error(&why);
-        done.map(|_| ())
+        Ok(())
     }
 }

@@ -128,7 +128,7 @@ impl World {
             ends.iter().all(|(id, end)| facts.reached.get("t").and_then(|t| t.get(id)) == Some(end))
         };
         while !pipeline.has_ended() && !is_done(&pipeline.board) {
-            std::thread::sleep(Duration::from_millis(1)); // a look, not a wait: the condition ends it
+            pipeline.board.pause(Duration::from_millis(1)); // a look, not a wait: the condition ends it
         }
         pipeline.stop(Stop::Soon)
     }

@@ -2,6 +2,7 @@
 //! topics, late records included.
 
 use streamhost_tests::feed::{Feed, fill};
+use streamhost_tests::guests::component;
 use streamhost_tests::host::Host;
 use streamhost_tests::keyed::{Events, Kind};
 use streamhost_tests::keyed_jobs::{Example, HASHTAGS, PAGEVIEWS, Run, SENSORS, SESSIONS, Topics, WORDS};
@@ -136,4 +137,30 @@ fn keyed_jobs_that_end_finish_all_windows() {
         let status = host.wait_state(&run.job, "finished", LATE);
         run.verdict(true).is_told_by(&status);
     }
+}
+
+/// What is finished is not run again by accident, and what was undeployed begins anew.
+#[test]
+fn keyed_jobs_begin_anew_when_they_are_told_to() {
+    let (_guard, servers) = Servers::shared();
+    let seed = seed();
+    println!("STREAMHOST_SEED={seed}");
+    let host = Host::serve(servers);
+    let topics = Topics::new(&SESSIONS, servers);
+    let some = Events::new(SESSIONS.kind, seed).take(500);
+    fill(&servers.kafka, &topics.events, some).expect("a full topic");
+    let run = Run::new(&SESSIONS, servers, &topics);
+    run.deploy(&host, 0, &["every=0", "until=end"]);
+    let first = host.wait_state(&run.job, "finished", LATE);
+    let rows = run.rows();
+    assert!(!rows.is_empty(), "{first}");
+
+    let again = host.deploy(&component(SESSIONS.versions[1]), &["--name", &run.job]).refusal();
+    assert!(again.contains("finished") && again.contains("--reset-state"), "{again}");
+    assert_eq!(host.status(&run.job)["version"], 1, "a refused deploy changes nothing");
+
+    host.cli(["undeploy", &run.job]).ok();
+    run.deploy(&host, 1, &["every=0", "until=end"]);
+    let second = host.wait_state(&run.job, "finished", LATE);
+    assert_eq!((run.rows(), &second["records_in"]), (rows, &first["records_in"]));
 }

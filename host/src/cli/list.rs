@@ -28,13 +28,24 @@ fn text(out: &mut dyn Write, jobs: &[JobStatus]) -> io::Result<()> {
     if jobs.is_empty() {
         return writeln!(out, "no jobs: deploy one with `streamhost deploy FILE.wasm`");
     }
-    let head =
-        ["JOB", "STATE", "VERSION", "RECORDS IN", "ROWS OUT", "DEAD LETTERS", "DROPPED", "BATCHES", "LAG", "TROUBLE"];
+    let head = [
+        "JOB",
+        "STATE",
+        "VERSION",
+        "RECORDS IN",
+        "ROWS OUT",
+        "DEAD LETTERS",
+        "DROPPED",
+        "LATE",
+        "BATCHES",
+        "LAG",
+        "TROUBLE",
+    ];
     let rows: Vec<_> = jobs.iter().map(row).collect();
     table(out, head, &rows)
 }
 
-fn row(job: &JobStatus) -> [String; 10] {
+fn row(job: &JobStatus) -> [String; 11] {
     [
         job.job.clone(),
         state(job.state).to_owned(),
@@ -43,6 +54,7 @@ fn row(job: &JobStatus) -> [String; 10] {
         job.rows_out.to_string(),
         job.dead_letters.to_string(),
         job.dropped.to_string(),
+        job.late.to_string(),
         job.batches.to_string(),
         job.lag.map_or_else(|| "?".to_owned(), |lag| lag.to_string()),
         trouble(job),

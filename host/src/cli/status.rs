@@ -30,6 +30,9 @@ pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     }
 }
 
+/// What stands in for a watermark.
+const NO_WATERMARK: &str = "none yet: without windows by event time, or while a partition has shown nothing";
+
 fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
     let every = match job.every_ms {
         0 => "as soon as the pipeline is free".to_owned(),
@@ -54,11 +57,14 @@ fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
         ("rows out", Some(job.rows_out.to_string())),
         ("dead letters", Some(format!("{} (topic {})", job.dead_letters, job.dead_letter_topic))),
         ("dropped", Some(job.dropped.to_string())),
-        ("late", (job.late > 0).then(|| job.late.to_string())),
+        ("late", (!job.stages.is_empty()).then(|| job.late.to_string())),
         ("batches", Some(job.batches.to_string())),
         ("every", Some(every)),
         ("lag", Some(job.lag.map_or_else(|| "not known yet".to_owned(), |lag| count(lag, "record", "records")))),
-        ("watermark", job.watermark.clone()),
+        (
+            "watermark",
+            (!job.stages.is_empty()).then(|| job.watermark.clone().unwrap_or_else(|| NO_WATERMARK.to_owned())),
+        ),
         ("group", Some(job.group.clone())),
         ("lanes", Some(job.lanes.to_string())),
         ("limits", Some(limits)),

@@ -48,6 +48,18 @@ pub(super) fn render(jobs: &[JobStatus]) -> String {
             line(&mut text, "job_state", &[("job", &job.job), ("state", name)], u64::from(job.state == state));
         }
     }
+    head(
+        &mut text,
+        "watermark_seconds",
+        "gauge",
+        "Event time up to which all partitions have come, since 1970; absent while none.",
+    );
+    for job in jobs {
+        let watermark = job.watermark.as_deref().and_then(|text| humantime::parse_rfc3339(text).ok());
+        if let Some(seconds) = watermark.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()) {
+            line(&mut text, "watermark_seconds", &[("job", &job.job)], seconds.as_secs());
+        }
+    }
     head(&mut text, "stage_keys", "gauge", "Entries that a keyed stage keeps.");
     for job in jobs {
         for stage in &job.stages {

@@ -118,6 +118,12 @@ pub(super) fn joined(key: &[u8], side: u8, time_ms: i64, number: Option<(u64, u3
     out
 }
 
+/// The item's own key in a key of a join, without the tag.
+pub(super) fn key_joined(joined: &[u8]) -> Option<&[u8]> {
+    let length: [u8; 4] = joined.get(..4)?.try_into().ok()?;
+    joined.get(4..)?.get(..u32::from_be_bytes(length) as usize)
+}
+
 /// Side and time in a key of a join, without the tag.
 pub(super) fn side_and_time(joined: &[u8]) -> Option<(u8, i64)> {
     let length: [u8; 4] = joined.get(..4)?.try_into().ok()?;

@@ -72,11 +72,11 @@ fn pair(stage: &mut Stage<'_>, item: &Item<'_>, join: Join, pairs: &mut u64) -> 
             let (_, time_ms) = entry::side_and_time(&name[1..]).ok_or_else(|| entry::damaged("a joined item"))?;
             let time_ms = time_ms.max(item.time_ms);
             if item.side == LEFT {
-                stage.give_pair(item.value, Some(&kept), time_ms)?;
+                stage.give_pair(item.key, item.value, Some(&kept), time_ms)?;
                 continue;
             }
             let left = kept.get(1..).ok_or_else(|| entry::damaged("a joined item"))?;
-            stage.give_pair(left, Some(item.value), time_ms)?;
+            stage.give_pair(item.key, left, Some(item.value), time_ms)?;
             if join.left && kept[0] == 0 {
                 kept[0] = 1;
                 stage.shelf.put(&name, &kept)?;
@@ -92,7 +92,8 @@ fn let_go(stage: &mut Stage<'_>, join: Join, name: &[u8]) -> Result<(), KeyedErr
     if join.left && side == LEFT {
         let kept = stage.shelf.get(&key)?.ok_or_else(|| entry::damaged("a join's timer"))?;
         if let Some((0, left)) = kept.split_first() {
-            stage.give_pair(left, None, time_ms)?;
+            let key = entry::key_joined(name).ok_or_else(|| entry::damaged("a join's timer"))?;
+            stage.give_pair(key, left, None, time_ms)?;
         }
     }
     stage.shelf.remove(&key)?;

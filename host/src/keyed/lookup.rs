@@ -16,7 +16,7 @@ pub(super) fn run(stage: &mut Stage<'_>, items: &[Item<'_>]) -> Result<(), Keyed
     }
     for item in items.iter().filter(|item| item.side == 0) {
         let right = stage.shelf.get(&entry::of_key(item.key))?;
-        stage.give_pair(item.value, right.as_deref(), item.time_ms)?;
+        stage.give_pair(item.key, item.value, right.as_deref(), item.time_ms)?;
     }
     Ok(())
 }

@@ -65,7 +65,7 @@ pub struct GroupLetter {
     pub reason: String,
     /// Where its window begins, or the batch's time.
     pub time_ms: i64,
-    /// Its key, in the bytes of the SDK; a pair's is empty.
+    /// Its key, in the bytes of the SDK.
     pub key: Vec<u8>,
     /// What was to be merged or finished, in the bytes of the SDK.
     pub value: Vec<u8>,

@@ -8,7 +8,7 @@ use crate::guest::calls::{Calls, Combined, Finished, Groups, Moment, Pairs, Part
 use crate::guest::run::VersionFault;
 use crate::job::{JobPlan, StagePlan};
 use crate::limits;
-use crate::record::{Keyed, NO_TIME_MS};
+use crate::record::{Column, Keyed, NO_TIME_MS};
 
 /// How much is held at once. What comes of it does not depend on these.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +79,8 @@ pub(super) struct Stage<'a> {
 pub(super) struct Ready {
     groups: Groups,
     pairs: Pairs,
+    /// The pairs' keys, for their letters.
+    pair_keys: Column,
 }
 
 impl Stage<'_> {
@@ -111,7 +113,14 @@ impl Stage<'_> {
     }
 
     /// A left item has a partner, or will have none.
-    pub(super) fn give_pair(&mut self, left: &[u8], right: Option<&[u8]>, time_ms: i64) -> Result<(), KeyedError> {
+    pub(super) fn give_pair(
+        &mut self,
+        key: &[u8],
+        left: &[u8],
+        right: Option<&[u8]>,
+        time_ms: i64,
+    ) -> Result<(), KeyedError> {
+        self.ready.pair_keys.push(key);
         let pairs = &mut self.ready.pairs;
         if right.is_none() {
             pairs.absent_rights.push(pairs.lefts.len() as u32);
@@ -119,7 +128,7 @@ impl Stage<'_> {
         pairs.lefts.push(left);
         pairs.rights.push(right.unwrap_or_default());
         pairs.times_ms.push(time_ms);
-        let bytes = pairs.lefts.data.len() + pairs.rights.data.len();
+        let bytes = pairs.lefts.data.len() + pairs.rights.data.len() + self.ready.pair_keys.data.len();
         if pairs.lefts.len() >= self.portion.groups || bytes >= self.portion.bytes { self.flush() } else { Ok(()) }
     }
 
@@ -150,7 +159,7 @@ impl Stage<'_> {
                 }
                 Finished::Pairs(pairs) => {
                     let both = [pairs.lefts.get(fault.at), pairs.rights.get(fault.at)].concat();
-                    self.letter(fault.reason, pairs.times_ms[fault.at], b"", &both);
+                    self.letter(fault.reason, pairs.times_ms[fault.at], ready.pair_keys.get(fault.at), &both);
                 }
             }
         }

@@ -65,8 +65,7 @@ impl Supervisor {
     fn unfit(&self, name: &str, deployment: u64, reason: String, by_policy: bool) -> Result<(), String> {
         let Some(job) = self.job(name) else { return Ok(()) };
         let (record, ran) = {
-            let mut state = job.state();
-            state.failed = Some(reason.clone());
+            let state = job.state();
             (state.record.clone(), state.board.facts().batches.saturating_sub(state.since_batch))
         };
         let active = record.active();

@@ -1,0 +1,224 @@
+//! Windows: when they end, and what is late.
+
+use super::*;
+
+#[job]
+fn tumbling_words() -> Job {
+    words("in").key_by(|word| *word).named("w").window(tumbling(seconds(10))).count().map(line).to(console())
+}
+
+#[test]
+fn a_window_ends_when_the_watermark_reaches_its_end() {
+    let mut job = testing::run(tumbling_words);
+    job.send("in", at(&[(0, "a"), (9_999, "a"), (3, "b")]));
+    assert!(job.rows("console").is_empty());
+    assert_eq!(job.kept("w"), 2);
+    job.send("in", at(&[(10_000, "c")]));
+    assert_eq!(job.rows("console"), ["value=a 2 0..10000", "value=b 1 0..10000"]);
+    assert_eq!(job.kept("w"), 1);
+    assert_eq!(job.pass(seconds(100)).rows("console"), [""; 0], "the clock has no say");
+    assert_eq!(job.end().rows("console"), ["value=c 1 10000..20000"]);
+    assert_eq!((job.kept("w"), job.late()), (0, 0));
+}
+
+#[test]
+fn windows_before_1970_begin_at_multiples_of_their_size_too() {
+    let mut job = testing::run(tumbling_words);
+    job.send("in", at(&[(-10_001, "a"), (-10_000, "a"), (-1, "a"), (0, "a")])).end();
+    assert_eq!(job.rows("console"), ["value=a 1 -20000..-10000", "value=a 2 -10000..0", "value=a 1 0..10000"]);
+    assert_eq!(job.late(), 0);
+}
+
+#[test]
+fn a_record_is_late_once_its_partition_has_reached_the_end_of_its_window() {
+    let mut job = testing::run(tumbling_words);
+    job.send("in", at(&[(9_999, "a"), (1, "b"), (10_000, "c"), (9_999, "d"), (10_001, "e"), (0, "f")]));
+    assert_eq!(job.late(), 2, "d and f come after c");
+    assert_eq!(job.rows("console"), ["value=a 1 0..10000", "value=b 1 0..10000"]);
+    assert_eq!(job.dead_letters(), [""; 0], "late is no fault");
+    job.send("in", at(&[(9_999, "g"), (10_000, "c")]));
+    assert_eq!(job.late(), 1);
+    assert_eq!(job.end().rows("console"), ["value=c 2 10000..20000", "value=e 1 10000..20000"]);
+}
+
+#[job]
+fn lenient() -> Job {
+    let window = tumbling(seconds(10)).allowed_lateness(seconds(3));
+    words("in").key_by(|word| *word).named("w").window(window).count().map(line).to(console())
+}
+
+#[test]
+fn allowed_lateness_is_exact() {
+    let mut job = testing::run(lenient);
+    job.send("in", at(&[(1, "a"), (12_999, "b"), (2, "a")]));
+    assert_eq!((job.late(), job.rows("console").len()), (0, 0));
+    job.send("in", at(&[(13_000, "c"), (9_999, "a"), (10_000, "b")]));
+    assert_eq!(job.late(), 1, "a's window and its lateness have passed, b's have not");
+    assert_eq!(job.rows("console"), ["value=a 2 0..10000"]);
+    job.end();
+    assert_eq!(job.rows("console"), ["value=b 2 10000..20000", "value=c 1 10000..20000"]);
+}
+
+#[test]
+fn partitions_go_at_their_own_pace() {
+    let mut job = testing::run(tumbling_words);
+    job.send_to("in", 0, at(&[(5_000, "a")])).send_to("in", 1, at(&[(25_000, "x"), (6_000, "y")]));
+    assert_eq!(job.late(), 1, "y is late in its own partition");
+    assert_eq!(job.rows("console"), [""; 0], "partition 0 holds the windows open");
+    job.send_to("in", 0, at(&[(6_000, "a"), (10_000, "b")]));
+    assert_eq!(job.rows("console"), ["value=a 2 0..10000"]);
+    job.send_to("in", 0, at(&[(30_000, "c")]));
+    assert_eq!(job.rows("console"), ["value=b 1 10000..20000"], "partition 1 has come to 25000");
+    job.send_to("in", 2, at(&[(7_000, "late"), (21_000, "x")]));
+    assert_eq!((job.late(), job.rows("console").len()), (1, 0), "a new partition does not turn time back");
+    assert_eq!(job.end().rows("console"), ["value=x 2 20000..30000", "value=c 1 30000..40000"]);
+}
+
+#[test]
+fn partitions_in_one_batch_are_judged_by_themselves() {
+    let mut job = testing::run(tumbling_words);
+    job.with("in", 1, at(&[(50_000, "b")])).send_to("in", 0, at(&[(1, "a"), (20_000, "a")]));
+    assert_eq!(job.late(), 0);
+    assert_eq!(job.rows("console"), ["value=a 1 0..10000"]);
+}
+
+#[job]
+fn two_sources() -> Job {
+    words("slow")
+        .key_by(|word| *word)
+        .named("slow-words")
+        .window(tumbling(seconds(10)))
+        .count()
+        .map(line)
+        .to(console())
+        .and(words("fast").key_by(|w| *w).named("fast-words").window(tumbling(seconds(10))).count().to(kafka("out")))
+        .and(words("plain").key_by(|w| *w).named("plain-words").each_batch().count().to(kafka("plain-out")))
+}
+
+#[test]
+fn a_source_that_sent_nothing_holds_windows_open_until_it_is_idle() {
+    let mut job = testing::run(two_sources);
+    job.send("plain", at(&[(1, "p")]));
+    assert_eq!(job.rows("plain-out"), ["key=p value=1"]);
+    job.send("fast", at(&[(0, "a"), (15_000, "a")]));
+    assert_eq!(job.rows("out"), [""; 0]);
+    job.idle("slow");
+    assert_eq!(job.rows("out"), ["key=a value=1"], "untimed sources hold nothing back");
+    job.send("slow", at(&[(9_999, "late"), (10_000, "b")]));
+    assert_eq!(job.late(), 1, "the watermark was at 15000");
+    job.send("fast", at(&[(30_000, "a")]));
+    assert_eq!(job.rows("out"), [""; 0], "slow counts again, at 10000");
+    job.send("slow", at(&[(20_000, "b")]));
+    assert_eq!(
+        (job.rows("out"), job.rows("console")),
+        (vec!["key=a value=1".into()], vec!["value=b 1 10000..20000".into()])
+    );
+}
+
+#[job]
+fn hops() -> Job {
+    words("in").key_by(|w| *w).named("w").window(hopping(seconds(30), seconds(10))).count().map(line).to(console())
+}
+
+#[test]
+fn hopping_windows_share_their_panes() {
+    let mut job = testing::run(hops);
+    job.send("in", at(&[(0, "a"), (12_000, "a"), (12_001, "b")]));
+    assert_eq!(job.rows("console"), ["value=a 1 -20000..10000"], "12001 is past the first window's end");
+    job.send("in", at(&[(21_000, "a")]));
+    assert_eq!(job.rows("console"), ["value=a 2 -10000..20000", "value=b 1 -10000..20000"]);
+    job.send("in", at(&[(9_999, "a"), (19_999, "a"), (20_000, "a")]));
+    assert_eq!(job.late(), 2, "a record is late by its pane, or some of its windows would have it and others not");
+    assert_eq!(job.kept("w"), 4);
+    job.send("in", at(&[(30_000, "c")]));
+    assert_eq!(job.rows("console"), ["value=a 4 0..30000", "value=b 1 0..30000"]);
+    assert_eq!(job.kept("w"), 4, "the pane at 0 is gone, one at 30000 is new");
+    job.end();
+    assert_eq!(
+        job.rows("console"),
+        [
+            "value=a 3 10000..40000",
+            "value=b 1 10000..40000",
+            "value=c 1 10000..40000",
+            "value=a 2 20000..50000",
+            "value=c 1 20000..50000",
+            "value=c 1 30000..60000",
+        ]
+    );
+    assert_eq!(job.kept("w"), 0);
+}
+
+#[job]
+fn late_words() -> Job {
+    words("in")
+        .filter(|word| *word != "dropped")
+        .key_by(|word| *word)
+        .window(tumbling(seconds(10)))
+        .late_to(kafka("too-late"))
+        .count()
+        .to(console())
+}
+
+#[test]
+fn late_items_can_be_rows_and_a_record_that_was_dropped_moves_time_too() {
+    let mut job = testing::run(late_words);
+    job.send("in", at(&[(10_000, "dropped"), (9_999, "a"), (10_000, "b"), (20_000, "dropped"), (1, "c")]));
+    assert_eq!(job.rows("too-late"), ["value=a", "value=c"]);
+    assert_eq!(job.late(), 2);
+    assert_eq!(job.rows("console"), ["key=b value=1"]);
+}
+
+#[job]
+fn timed() -> Job {
+    pairs("in")
+        .filter(|(word, _)| *word != "dropped")
+        .timed_by(|(_, time_ms)| Time(*time_ms))
+        .key_by(|(word, _)| *word)
+        .window(tumbling(seconds(10)))
+        .count()
+        .to(console())
+}
+
+#[test]
+fn event_times_can_come_from_the_items_that_pass() {
+    let mut job = testing::run(timed);
+    job.send("in", at(&[(99_999, "dropped 50000"), (99_999, "a 9999"), (0, "b 10000"), (0, "c 9999"), (0, "d x")]));
+    assert_eq!(job.rows("console"), ["key=a value=1"]);
+    assert_eq!((job.late(), job.dead_letters().len()), (1, 1));
+    job.send("in", [format!("f {}", i64::MAX).as_str(), "g 10000"]);
+    assert_eq!(job.dead_letters().len(), 1, "one record from the end of time does not end all windows");
+    assert_eq!(job.end().rows("console"), ["key=b value=1", "key=g value=1"]);
+}
+
+#[job]
+fn several_of_one_record() -> Job {
+    words("in")
+        .flat_map(|text| text.split(' ').filter_map(|n| n.parse::<i64>().ok()))
+        .timed_by(|n| Time(*n))
+        .key_by(|n| *n)
+        .window(tumbling(millis(10)))
+        .count()
+        .to(console())
+}
+
+#[test]
+fn items_of_one_record_are_not_late_by_each_other() {
+    let mut job = testing::run(several_of_one_record);
+    job.send("in", ["30 5", "7", "30"]);
+    assert_eq!(job.late(), 1);
+    assert_eq!(job.end().rows("console"), ["key=5 value=1", "key=30 value=2"]);
+}
+
+#[test]
+fn a_record_of_no_possible_time_is_set_aside() {
+    let mut job = testing::run(tumbling_words);
+    job.send("in", at(&[(i64::MAX, "a"), (i64::MIN, "b"), (0, "c")]));
+    assert_eq!(
+        job.dead_letters(),
+        [
+            "in@0: 9223372036854775807 is no event time in milliseconds since 1970",
+            "in@1: -9223372036854775808 is no event time in milliseconds since 1970",
+        ]
+    );
+    assert_eq!((job.late(), job.end().rows("console")), (0, vec!["value=c 1 0..10000".into()]));
+}

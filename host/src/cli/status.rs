@@ -4,7 +4,7 @@ use super::CliError;
 use super::client::{Which, job_path};
 use super::list::{self, state};
 use super::output::{Output, count, plain, table};
-use crate::job::status::JobStatus;
+use crate::job::status::{JobState, JobStatus};
 use crate::job::{SinkKind, SourceKind};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -30,8 +30,14 @@ pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     }
 }
 
-/// What stands in for a watermark.
-const NO_WATERMARK: &str = "none yet: without windows by event time, or while a partition has shown nothing";
+/// Up to where event time is complete, or why that cannot be said.
+fn watermark(job: &JobStatus) -> String {
+    let none = match job.state {
+        JobState::Finished => "the end: every source has ended",
+        _ => "none yet: no windows by event time, or a partition that has shown nothing",
+    };
+    job.watermark.clone().unwrap_or_else(|| none.to_owned())
+}
 
 fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
     let every = match job.every_ms {
@@ -61,10 +67,7 @@ fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
         ("batches", Some(job.batches.to_string())),
         ("every", Some(every)),
         ("lag", Some(job.lag.map_or_else(|| "not known yet".to_owned(), |lag| count(lag, "record", "records")))),
-        (
-            "watermark",
-            (!job.stages.is_empty()).then(|| job.watermark.clone().unwrap_or_else(|| NO_WATERMARK.to_owned())),
-        ),
+        ("watermark", (!job.stages.is_empty()).then(|| watermark(job))),
         ("group", Some(job.group.clone())),
         ("lanes", Some(job.lanes.to_string())),
         ("limits", Some(limits)),

@@ -147,7 +147,7 @@ fn what_does_not_finish_is_a_letter_with_all_that_it_was() {
     let mut join = Bench::new(StageKind::Join(Join { within_ms: 5, lateness_ms: 0, left: false }));
     let made = join.run(&[(0, "a", 1, FAILS_IN_FINISH), (1, "a", 3, 2)], DUE_NEVER).unwrap();
     let both = [item(b"a", &[FAILS_IN_FINISH]), item(b"a", &[2])].concat();
-    assert_eq!(made.letters, [letter("does not finish", 3, "", both)]);
+    assert_eq!(made.letters, [letter("does not finish", 3, "a", both)]);
 }
 
 #[test]

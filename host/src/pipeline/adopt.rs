@@ -5,11 +5,11 @@ use super::{Active, Ended};
 use crate::checkpoint::{Store, StoreError};
 use crate::guest::calls::Calls;
 use crate::guest::run::GroupVerdicts;
+use crate::job::check::in_words;
 use crate::keyed::entry;
-use crate::limits;
-use crate::state::change::{StageChange, StateRefusal, facts, stages_after};
-use crate::state::migrate::{MigrateError, prepare};
-use crate::state::{StageId, Stages, is_kept};
+use crate::state::change::{StageChange, facts, stages_after};
+use crate::state::migrate::{MigrateError, counts, prepare};
+use crate::state::{StageId, Stages};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl Runs {
     pub(super) fn replay_on(&mut self, stages: &Stages, store: &dyn Store) -> Result<(), StoreError> {
         let known: BTreeSet<StageId> = self.stages.values().map(|facts| facts.id).collect();
         for facts in stages.values().filter(|facts| !known.contains(&facts.id)) {
-            let (keys, bytes) = count(store, facts.id)?;
+            let (keys, bytes) = counts(store, facts.id)?;
             self.state.count_from(facts.id, keys, bytes);
         }
         self.stages.clone_from(stages);
@@ -63,21 +63,4 @@ fn sweep(store: Arc<dyn Store>, kept: Vec<StageId>) {
     if let Err(error) = std::thread::Builder::new().name("sweep".into()).spawn(run) {
         tracing::warn!("state that is of no more use is not removed: no thread can be started: {error}");
     }
-}
-
-/// What a stage keeps, counted entry by entry.
-fn count(store: &dyn Store, stage: StageId) -> Result<(u64, u64), StoreError> {
-    let (mut keys, mut bytes, mut from) = (0, 0, Vec::new());
-    loop {
-        let entries = store.states(stage, &from, None, limits::STATE_MIGRATE_ENTRIES_MAX)?;
-        let Some((last, _)) = entries.last() else { return Ok((keys, bytes)) };
-        from = [last.as_slice(), &[0]].concat();
-        keys += entries.iter().filter(|(key, _)| is_kept(key)).count() as u64;
-        bytes += entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
-    }
-}
-
-/// All refusals, one after the other.
-pub(crate) fn in_words(refusals: &[StateRefusal]) -> String {
-    refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -105,17 +105,15 @@ impl Recovery<'_> {
         let ids = asked(self.board, || self.source.topic_ids())?;
         let anew = made_anew(&committer.ledger.topic_ids, &ids);
         for (plan, held) in plans.iter().zip(&held) {
-            match &anew {
+            match anew.first() {
                 None => self.replay(&mut committer, &mut runs, plan, held)?,
-                Some(reason) => self.lost(&mut committer, &mut runs, plan, reason)?,
+                Some(topic) => self.lost(&mut committer, &mut runs, plan, &is_anew(topic))?,
             }
         }
         let (mut ledger, sinks) = (committer.ledger, committer.sinks);
         if !replay_only {
-            if let Some(reason) = anew {
-                self.begin_topics(&mut ledger, &ids, &reason)?;
-            }
             ledger.topic_ids = ids;
+            self.begin_topics(&mut ledger, &anew)?;
             runs.adopt(&self.active, ledger.incarnation, self.store.clone())?;
         }
         Ok(Recovered { ledger, sinks, runs })
@@ -123,20 +121,16 @@ impl Recovery<'_> {
 
     /// A topic that was made anew is another one: offsets of the old one say nothing of it. It is read from its first
     /// record, if the user asked to go on without what is lost.
-    fn begin_topics(&mut self, ledger: &mut Ledger, ids: &BTreeMap<String, String>, reason: &str) -> Result<(), Ended> {
-        self.may_skip(reason)?;
-        let first = asked(self.board, || self.source.start(Start::Earliest))?;
-        let first = by_topic(&self.active.topics(), &first);
-        for (topic, offsets) in first {
-            if ledger.topic_ids.get(&topic).is_some_and(|before| ids.get(&topic).is_some_and(|id| id != before)) {
-                let told = format!("--skip-lost: {reason}; `{topic}` is read from its first record");
-                tracing::error!("{}: {told}", self.job);
-                self.board.error(&told);
-                ledger.times.event_ms.remove(&topic);
-                ledger.reached.insert(topic, offsets);
-            }
+    fn begin_topics(&mut self, ledger: &mut Ledger, anew: &[String]) -> Result<(), Ended> {
+        let Some(first) = anew.first() else { return Ok(()) };
+        self.may_skip(&is_anew(first))?;
+        let starts = asked(self.board, || self.source.start(Start::Earliest))?;
+        let mut starts = by_topic(&self.active.topics(), &starts);
+        for topic in anew {
+            skipped(self.job, self.board, &format!("{}; it is read from its first record", is_anew(topic)));
+            ledger.times.event_ms.remove(topic);
+            ledger.reached.insert(topic.clone(), starts.remove(topic).unwrap_or_default());
         }
-        ledger.topic_ids.clone_from(ids);
         self.store.write(Some((&*ledger, &Delta::default())), None).map_err(|error| failed(&error))
     }
 
@@ -273,9 +267,7 @@ impl Recovery<'_> {
         plan: &Plan,
         reason: &str,
     ) -> Result<(), Ended> {
-        let told = format!("--skip-lost: batch {} is left out: {reason}", plan.batch);
-        tracing::error!("{}: {told}", self.job);
-        self.board.error(&told);
+        skipped(self.job, self.board, &format!("batch {} is left out: {reason}", plan.batch));
         let (times, stages) = (committer.ledger.times.clone(), committer.ledger.stages.clone());
         let empty = Plan { counts: Totals::default(), times, stages, finished: false, ..plan.clone() };
         committer.acknowledged(&empty, Arc::new(Delta::default()));
@@ -329,12 +321,22 @@ impl Recovery<'_> {
     }
 }
 
-/// In words, the first topic that has another id than before.
-pub(super) fn made_anew(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Option<String> {
+/// The topics that have another id than before.
+pub(super) fn made_anew(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
     let is_new = |(topic, id): &(&String, &String)| before.get(*topic).is_some_and(|before| before != *id);
-    now.iter()
-        .find(is_new)
-        .map(|(topic, _)| format!("topic `{topic}` was deleted and made anew since it was read last"))
+    now.iter().filter(is_new).map(|(topic, _)| topic.clone()).collect()
+}
+
+/// In words, what befell a topic that was made anew.
+pub(super) fn is_anew(topic: &str) -> String {
+    format!("topic `{topic}` was deleted and made anew since it was read last")
+}
+
+/// Tells what is left out, as the user asked.
+pub(super) fn skipped(job: &str, board: &Board, what: &str) {
+    let told = format!("--skip-lost: {what}");
+    tracing::error!("{job}: {told}");
+    board.error(&told);
 }
 
 fn verdicts(topics: &[String], plan: &Plan) -> Verdicts {

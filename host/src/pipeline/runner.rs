@@ -6,7 +6,7 @@ use super::deliver::Sinks;
 use super::due::{Due, Idle};
 use super::execute::{Given, Runs, Watermark};
 use super::outcome::Outcome;
-use super::recovery::{Recovered, Recovery, asked, made_anew};
+use super::recovery::{Recovered, Recovery, asked, is_anew, made_anew, skipped};
 use super::{Active, ActiveCell, Ended, Parts};
 use crate::batch::{Cut, Gather};
 use crate::checkpoint::{by_topic, positions};
@@ -66,6 +66,7 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
             committer.run(batches, queued)
         });
         let mut runner = Runner {
+            job: &parts.job,
             source: parts.source.as_mut(),
             runs: &mut runs,
             active: &parts.active,
@@ -91,6 +92,7 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
 }
 
 struct Runner<'a> {
+    job: &'a str,
     source: &'a mut dyn Source,
     runs: &'a mut Runs,
     active: &'a ActiveCell,
@@ -148,7 +150,7 @@ impl Runner<'_> {
     fn until_stopped(&mut self) -> Result<Ended, Ended> {
         self.new_partitions(true)?;
         self.tables_first()?;
-        self.assign()?;
+        self.assign(self.at.clone())?;
         let mut due = Due::new(self.active.get().plan.every);
         loop {
             due = due.keep(self.active.get().plan.every);
@@ -167,7 +169,7 @@ impl Runner<'_> {
             }
             let looks = self.source.has_new_partitions() || clock::monotonic() >= self.told.partitions_due;
             if self.loaded() || looks && self.new_partitions(false)? {
-                self.assign()?;
+                self.assign(self.at.clone())?;
             }
         }
     }
@@ -190,15 +192,12 @@ impl Runner<'_> {
         was_loading && self.loading.is_empty()
     }
 
-    fn assign(&mut self) -> Result<(), Ended> {
-        let tables_only: Positions = self
-            .at
-            .iter()
-            .filter(|(partition, _)| self.loading.contains_key(partition))
-            .map(|(&partition, &at)| (partition, at))
-            .collect();
-        let at = if self.loading.is_empty() { &self.at } else { &tables_only };
-        asked(self.board, || self.source.assign(at))
+    /// Reads on from here; while a table is not read to its end, tables alone.
+    fn assign(&mut self, mut at: Positions) -> Result<(), Ended> {
+        if !self.loading.is_empty() {
+            at.retain(|partition, _| self.loading.contains_key(partition));
+        }
+        asked(self.board, || self.source.assign(&at))
     }
 
     /// Gathers until the batch closes.
@@ -259,14 +258,11 @@ impl Runner<'_> {
         }
         for (partition, at) in lost {
             let (topic, from) = (&self.topics[usize::from(partition.source)], reached[&partition]);
-            let told =
-                format!("--skip-lost: offsets {from} to {at} of `{topic}` partition {} are skipped", partition.id);
-            tracing::error!("{told}");
-            self.board.error(&told);
+            let what = format!("offsets {from} to {at} of `{topic}` partition {} are skipped", partition.id);
+            skipped(self.job, self.board, &what);
             gather.passed(partition, at);
         }
-        let at = gather.reached();
-        asked(self.board, || self.source.assign(&at))
+        self.assign(gather.reached())
     }
 
     /// Whether a batch without records would finish something: a window by the clock, or as partitions were let go.
@@ -342,12 +338,14 @@ impl Runner<'_> {
             Err(SourceError::Away { .. }) => asked(self.board, || self.source.partitions())?,
             Err(error) => return Err(Ended::Failed(error.to_string())),
         };
-        if let Ok(ids) = self.source.topic_ids()
-            && let Some(reason) = made_anew(&self.topic_ids, &ids)
-            && !at_start
+        // At the start the recovery has just looked.
+        if !at_start
+            && let Ok(ids) = self.source.topic_ids()
+            && let Some(topic) = made_anew(&self.topic_ids, &ids).first()
         {
             return Err(Ended::Failed(format!(
-                "{reason}: `streamhost resume` with --skip-lost reads it from its first record, deploy with --reset-state begins the job anew"
+                "{}: `streamhost resume` with --skip-lost reads it from its first record, deploy with --reset-state begins the job anew",
+                is_anew(topic)
             )));
         }
         if there.iter().all(|partition| self.at.contains_key(partition)) {

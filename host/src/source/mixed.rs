@@ -146,11 +146,7 @@ impl Source for MixedSource {
     }
 
     fn topic_ids(&mut self) -> Result<BTreeMap<String, String>, SourceError> {
-        let mut all = BTreeMap::new();
-        for part in &mut self.parts {
-            all.extend(part.source.topic_ids()?);
-        }
-        Ok(all)
+        self.all(|source| source.topic_ids())
     }
 
     fn has_new_partitions(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Brings the store to what a new version begins with: room for new stages, and what was kept made anew for it.
 
 use super::change::{How, StageChange};
-use super::{StageId, is_kept};
+use super::{Entries, StageId, is_kept};
 use crate::checkpoint::{Store, StoreError};
 use crate::job::StageKind;
 use crate::limits::STATE_MIGRATE_ENTRIES_MAX;
@@ -103,16 +103,43 @@ fn copy(
     format: &dyn Format,
     convert: &mut Convert<'_>,
 ) -> Result<(u64, u64), MigrateError> {
-    let (mut keys, mut bytes) = (0, 0);
-    let mut begin = Vec::new();
-    loop {
-        let mut entries = store.states(from, &begin, None, STATE_MIGRATE_ENTRIES_MAX)?;
-        let Some((last, _)) = entries.last() else { return Ok((keys, bytes)) };
-        begin = [last.as_slice(), &[0]].concat();
+    let mut all = (0, 0);
+    portions(store, from, |mut entries: Entries| -> Result<(), MigrateError> {
         rewrite(&mut entries, kind, format, convert)?;
         store.prepare(to, &entries)?;
-        keys += entries.iter().filter(|(key, _)| is_kept(key)).count() as u64;
-        bytes += entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
+        add_counts(&mut all, &entries);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// How many entries a stage keeps for keys, and the bytes of all, counted one by one.
+pub fn counts(store: &dyn Store, stage: StageId) -> Result<(u64, u64), StoreError> {
+    let mut all = (0, 0);
+    portions(store, stage, |entries: Entries| -> Result<(), StoreError> {
+        add_counts(&mut all, &entries);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+fn add_counts((keys, bytes): &mut (u64, u64), entries: &Entries) {
+    *keys += entries.iter().filter(|(key, _)| is_kept(key)).count() as u64;
+    *bytes += entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
+}
+
+/// Gives all entries of a stage, so many at a time.
+fn portions<E: From<StoreError>>(
+    store: &dyn Store,
+    stage: StageId,
+    mut each: impl FnMut(Entries) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut begin = Vec::new();
+    loop {
+        let entries = store.states(stage, &begin, None, STATE_MIGRATE_ENTRIES_MAX)?;
+        let Some((last, _)) = entries.last() else { return Ok(()) };
+        begin = [last.as_slice(), &[0]].concat();
+        each(entries)?;
     }
 }
 

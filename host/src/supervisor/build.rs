@@ -6,8 +6,8 @@ use crate::checkpoint::Store;
 use crate::guest::answer::Shape;
 use crate::guest::instance::LogSink;
 use crate::guest::run::{Maker, Runnable};
-use crate::guest::{GuestLimits, Instance, LoadError, wrap};
-use crate::job::check::{check, in_words};
+use crate::guest::{GuestLimits, Instance, LoadError, Loaded, wrap};
+use crate::job::check::{RawJob, check, in_words};
 use crate::job::settings::Settings;
 use crate::job::{JobPlan, SinkKind, SinkPlan};
 use crate::pipeline::{Active, ActiveCell, Board, Parts, Pipeline};
@@ -44,15 +44,11 @@ impl Supervisor {
         deployment: &DeploymentRecord,
         record: &JobRecord,
     ) -> Result<Active, String> {
-        let component = wrap::wrap(bytes.to_vec()).map_err(|e| e.to_string())?;
-        let loaded = self.guests.load(&deployment.digest, &component).map_err(|e| e.to_string())?;
-        let limits = GuestLimits { memory_bytes: settings.limits.memory_bytes, time: settings.limits.time };
-        let described = Instance::new(&loaded, limits, log.clone()).and_then(|mut instance| instance.describe());
-        let raw = described.map_err(|fault| LoadError::Describe(fault.to_string()).to_string())?;
+        let (loaded, raw) = self.load(log, &deployment.digest, bytes, &settings)?;
         let plan = check(raw, Some(&record.name), &settings).map_err(|faults| in_words(&faults))?;
         let shapes: Vec<_> =
             plan.sinks.iter().map(|sink| Shape::new(sink, self.sink(&plan, sink, &Cut::default()).limits())).collect();
-        let (time, log) = (limits.time, log.clone());
+        let (limits, log) = (guest_limits(&settings), log.clone());
         let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
         let explicit = deployment.reset || deployment.settings.contains_key("start");
         Ok(Active {
@@ -62,10 +58,26 @@ impl Supervisor {
             dead_letter_topic: settings.dead_letter_topic(&plan.name),
             start: explicit.then_some(settings.start),
             reset_at: record.reset_at(deployment.number),
-            runnable: Arc::new(Runnable::new(make, time, shapes, &plan)),
+            runnable: Arc::new(Runnable::new(make, limits.time, shapes, &plan)),
             plan,
             settings,
         })
+    }
+
+    /// Loads a component and asks what its job is. `Err` says how to mend it.
+    pub(super) fn load(
+        &self,
+        log: &LogSink,
+        digest: &str,
+        bytes: &[u8],
+        settings: &Settings,
+    ) -> Result<(Arc<Loaded>, RawJob), String> {
+        let component = wrap::wrap(bytes.to_vec()).map_err(|e| e.to_string())?;
+        let loaded = self.guests.load(digest, &component).map_err(|e| e.to_string())?;
+        let instance = Instance::new(&loaded, guest_limits(settings), log.clone());
+        let described = instance.and_then(|mut instance| instance.describe());
+        let raw = described.map_err(|fault| LoadError::Describe(fault.to_string()).to_string())?;
+        Ok((loaded, raw))
     }
 
     fn sink(&self, job: &JobPlan, sink: &SinkPlan, cut: &Cut) -> Box<dyn Sink> {
@@ -166,6 +178,10 @@ impl Supervisor {
         }
         Box::new(move |number| ready.get(&number).cloned())
     }
+}
+
+fn guest_limits(settings: &Settings) -> GuestLimits {
+    GuestLimits { memory_bytes: settings.limits.memory_bytes, time: settings.limits.time }
 }
 
 impl Job {

@@ -1,15 +1,16 @@
 //! Deploy, roll back, reset: checks first, then one durable record, then the change at a batch boundary.
 
 use super::{Job, Supervisor};
-use crate::checkpoint::Store;
+use crate::checkpoint::{Ledger, Plan, Store};
 use crate::clock;
-use crate::guest::{Instance, sha256, wrap};
-use crate::job::check::{RawJob, in_words};
+use crate::guest::instance::LogSink;
+use crate::guest::sha256;
+use crate::job::check::in_words;
 use crate::job::settings::Settings;
 use crate::job::status::{DeployRequest, Deployed, DeploymentKind, Refusal};
 use crate::job::{SinkKind, SourceKind, StageKind, StagePlan, names};
 use crate::limits;
-use crate::pipeline::{Active, ActiveCell, Stop, adopt};
+use crate::pipeline::{Active, ActiveCell, Stop};
 use crate::registry::{DeploymentRecord, JobRecord};
 use crate::sink::{Place, Remedy, SinkError};
 use crate::source::{Source, SourceError, Start, mixed};
@@ -34,7 +35,8 @@ impl Supervisor {
         let settings =
             Settings::parse(&request.settings, self.place.limits).map_err(|f| Refusal::Invalid(in_words(&f)))?;
         not_in_the_future(settings.start)?;
-        let described = self.describe(component)?;
+        let silent: LogSink = Arc::new(|_, _: &str| {}); // the job that logs is not known yet
+        let (_, described) = self.load(&silent, &sha256(component), component, &settings).map_err(Refusal::Invalid)?;
         let name = request.name.clone().unwrap_or(described.name);
         names::job(&name).map_err(|reason| Refusal::Invalid(format!("the job's name `{name}`: {reason}")))?;
         let unavailable = |e: &dyn std::fmt::Display| Refusal::Unavailable(e.to_string());
@@ -66,13 +68,13 @@ impl Supervisor {
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
         let active =
             self.prove(&job.log_sink(), component, settings, record.active(), &record).map_err(Refusal::Invalid)?;
-        self.check_state(&active)?;
-        self.check_places(&active, request.create_tables)?;
+        let (ledger, plans) = self.ledgers.of(&name).load().map_err(|e| unavailable(&e))?;
+        check_state(&active, ledger.as_ref(), &plans)?;
+        self.check_places(&active, ledger.is_some(), request.create_tables)?;
         active.runnable.warm(self.place.lanes).map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         self.registry.keep(component).map_err(|e| Refusal::Unavailable(e.to_string()))?;
-        let goes_on = self.ledgers.of(&name).load().is_ok_and(|(ledger, _)| ledger.is_some());
         let mut done = self.switch(&job, record, Arc::new(active))?;
-        if starts && goes_on {
+        if starts && ledger.is_some() {
             let ignored =
                 "`start` is for a new job, and this one goes on where it is: --reset-state begins it anew there";
             job.warn(ignored);
@@ -81,38 +83,8 @@ impl Supervisor {
         Ok(done)
     }
 
-    /// What the component says of itself, unchecked.
-    fn describe(&self, component: &[u8]) -> Result<RawJob, Refusal> {
-        let invalid = |e: &dyn std::fmt::Display| Refusal::Invalid(e.to_string());
-        let wrapped = wrap::wrap(component.to_vec()).map_err(|e| invalid(&e))?;
-        let loaded = self.guests.load(&sha256(component), &wrapped).map_err(|e| invalid(&e))?;
-        let log: crate::guest::instance::LogSink = Arc::new(|_, _: &str| {});
-        let described =
-            Instance::new(&loaded, crate::guest::GuestLimits::default(), log).and_then(|mut i| i.describe());
-        described.map_err(|fault| invalid(&crate::guest::LoadError::Describe(fault.to_string())))
-    }
-
-    /// The version must be able to go on with what was kept.
-    fn check_state(&self, active: &Active) -> Result<(), Refusal> {
-        let store = self.ledgers.of(&active.plan.name);
-        let (ledger, plans) = store.load().map_err(|e| Refusal::Unavailable(e.to_string()))?;
-        let Some(ledger) = ledger.filter(|ledger| !active.resets(Some(ledger))) else { return Ok(()) };
-        let has_windows = |stage: &StagePlan| matches!(stage.kind, StageKind::Window(_) | StageKind::Join(_));
-        if ledger.finished && active.plan.stages.iter().any(has_windows) {
-            return Err(Refusal::Conflict(format!(
-                "`{}` is finished, and its windows are all given out: deploy with --reset-state to run it again from `start`",
-                active.plan.name
-            )));
-        }
-        let kept = plans.last().map_or(&ledger.stages, |plan| &plan.stages);
-        match stages_after(kept, &active.plan, ledger.incarnation) {
-            Ok(_) => Ok(()),
-            Err(refusals) => Err(Refusal::Conflict(adopt::in_words(&refusals))),
-        }
-    }
-
     /// The tables and topics must be there, and fit.
-    fn check_places(&self, active: &Active, create: bool) -> Result<(), Refusal> {
+    fn check_places(&self, active: &Active, has_ledger: bool, create: bool) -> Result<(), Refusal> {
         let refused = |error: SinkError| match error.remedy() {
             Remedy::Retry => Refusal::Unavailable(error.to_string()),
             Remedy::Stop => Refusal::Invalid(error.to_string()),
@@ -138,25 +110,10 @@ impl Supervisor {
         let mut source = mixed::open(&self.place.kafka, &active.plan.sources, &active.group, false)
             .map_err(|e| Refusal::Invalid(e.to_string()))?;
         match source.partitions() {
-            Ok(_) => self.check_ledger(active, source.as_mut()),
+            Ok(_) if has_ledger => Ok(()),
+            Ok(_) => check_group(active, source.as_mut()),
             Err(error @ SourceError::Away { .. }) => Err(Refusal::Unavailable(error.to_string())),
             Err(error) => Err(Refusal::Invalid(error.to_string())),
-        }
-    }
-
-    /// A keyed job that Kafka knows and this data folder does not has lost its state, or runs elsewhere.
-    fn check_ledger(&self, active: &Active, source: &mut dyn Source) -> Result<(), Refusal> {
-        let unavailable = |e: &dyn std::fmt::Display| Refusal::Unavailable(e.to_string());
-        let (ledger, _) = self.ledgers.of(&active.plan.name).load().map_err(|e| unavailable(&e))?;
-        if active.plan.stages.is_empty() || ledger.is_some() || active.resets(None) {
-            return Ok(());
-        }
-        match source.group().map_err(|e| unavailable(&e))?.is_empty() {
-            true => Ok(()),
-            false => Err(Refusal::Conflict(format!(
-                "Kafka holds offsets of the group `{}`, and this data folder has no state of `{}`: restore the folder or run the job where it was, deploy with --reset-state to begin anew at `start`, or give it another group with --set group=…",
-                active.group, active.plan.name
-            ))),
         }
     }
 
@@ -184,7 +141,8 @@ impl Supervisor {
         }
         let record = next_record(name, Some(record), draft);
         let active = self.activate(&job, &record, record.active()).map_err(Refusal::Invalid)?;
-        self.check_state(&active)?;
+        let (ledger, plans) = self.ledgers.of(name).load().map_err(|e| Refusal::Unavailable(e.to_string()))?;
+        check_state(&active, ledger.as_ref(), &plans)?;
         let warm = active.runnable.warm(self.place.lanes);
         warm.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         self.switch(&job, record, active)
@@ -282,6 +240,37 @@ fn not_in_the_future(start: Start) -> Result<(), Refusal> {
 }
 
 /// `Some`: just this is active already, and nothing is wrong with it.
+/// The version must be able to go on with what was kept.
+fn check_state(active: &Active, ledger: Option<&Ledger>, plans: &[Plan]) -> Result<(), Refusal> {
+    let Some(ledger) = ledger.filter(|ledger| !active.resets(Some(ledger))) else { return Ok(()) };
+    let has_windows = |stage: &StagePlan| matches!(stage.kind, StageKind::Window(_) | StageKind::Join(_));
+    if ledger.finished && active.plan.stages.iter().any(has_windows) {
+        return Err(Refusal::Conflict(format!(
+            "`{}` is finished, and its windows are all given out: deploy with --reset-state to run it again from `start`",
+            active.plan.name
+        )));
+    }
+    let kept = plans.last().map_or(&ledger.stages, |plan| &plan.stages);
+    match stages_after(kept, &active.plan, ledger.incarnation) {
+        Ok(_) => Ok(()),
+        Err(refusals) => Err(Refusal::Conflict(in_words(&refusals))),
+    }
+}
+
+/// A keyed job that Kafka knows and this data folder has no ledger of has lost its state, or runs elsewhere.
+fn check_group(active: &Active, source: &mut dyn Source) -> Result<(), Refusal> {
+    if active.plan.stages.is_empty() || active.resets(None) {
+        return Ok(());
+    }
+    match source.group().map_err(|e| Refusal::Unavailable(e.to_string()))?.is_empty() {
+        true => Ok(()),
+        false => Err(Refusal::Conflict(format!(
+            "Kafka holds offsets of the group `{}`, and this data folder has no state of `{}`: restore the folder or run the job where it was, deploy with --reset-state to begin anew at `start`, or give it another group with --set group=…",
+            active.group, active.plan.name
+        ))),
+    }
+}
+
 fn unchanged(job: &Job, draft: &Draft) -> Option<Deployed> {
     let state = job.state();
     let active = state.record.active();

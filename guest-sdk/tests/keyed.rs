@@ -266,24 +266,20 @@ fn each_reduction_stands_after_each_batch() {
     assert_eq!(job.dead_letters().len(), 1);
 }
 
-struct Late<'a>(&'a str, i64);
-
-impl Row for Late<'_> {
-    type Key = std::convert::Infallible;
-    const SHAPE: RowShape = <str as Row>::SHAPE;
-    fn write_key(key: &Self::Key, _: &mut RowWriter) {
-        match *key {}
-    }
-    fn write(&self, out: &mut RowWriter) {
-        self.0.write(out);
-    }
+#[derive(Row)]
+struct Late<'a> {
+    #[row(value)]
+    name: &'a str,
+    #[row(skip)]
+    at: i64,
 }
+
 #[job]
 fn visits() -> Job {
     kafka("clicks")
-        .try_map(|record| numbered(record).map(|(name, at)| Late(name, at)))
-        .timed_by(|late| Time(late.1))
-        .key_by(|late| late.0)
+        .try_map(|record| numbered(record).map(|(name, at)| Late { name, at }))
+        .timed_by(|late| Time(late.at))
+        .key_by(|late| late.name)
         .window(session(millis(10)).allowed_lateness(millis(0)))
         .late_to(kafka("late"))
         .count()

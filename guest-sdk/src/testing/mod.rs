@@ -165,8 +165,7 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         self.batch()
     }
 
-    /// Nothing is to be expected of a source for now, so that it does not hold back the windows of event time; what it
-    /// sends later counts again. Panics as [`send`](Driver::send) does.
+    /// A source falls silent: until it sends again it does not hold back the windows of event time. Panics as [`send`](Driver::send) does.
     pub fn idle(&mut self, source: &str) -> &mut Self {
         let source = self.source(source);
         self.open();

@@ -18,7 +18,7 @@ pub(super) struct Sources {
 struct Source {
     /// Records sent so far.
     sent: usize,
-    /// Nothing is to be expected of it for now.
+    /// It has fallen silent, and does not hold back the watermark until it sends again.
     idle: bool,
     /// For each partition that sent something its largest event time.
     largest_ms: BTreeMap<u32, i64>,

@@ -1,24 +1,10 @@
 //! What words make the guest do.
 
+#[path = "../../hostile/src/harm.rs"]
+mod harm;
+
+use harm::{bomb, dig};
 use std::hint::black_box;
-
-/// Memory until there is no more.
-fn bomb() {
-    let mut hoard = Vec::new();
-    loop {
-        hoard.push(black_box(vec![1u8; 1 << 20]));
-        black_box(hoard.len());
-    }
-}
-
-/// Calls until the stack is full.
-fn dig(depth: u64) -> u64 {
-    let frame = black_box([depth; 64]);
-    if black_box(depth) == u64::MAX {
-        return depth; // never, but the compiler is not to know
-    }
-    frame[1] + dig(depth + 1) + black_box(frame)[2]
-}
 
 /// `merge-panic`, `merge-bomb`, `merge-stack`, `merge-loop` do as they are called where accumulators are merged, and
 /// those with `finish` behind the reduction.

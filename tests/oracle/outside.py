@@ -3,6 +3,8 @@
   outside.py topic-create BROKERS TOPIC PARTITIONS      outside.py table-create GATEWAY TABLE FAMILY…
   outside.py topic-send BROKERS TOPIC VALUE…            outside.py table-drop GATEWAY TABLE
   outside.py topic-read BROKERS TOPIC                   outside.py table-rows GATEWAY TABLE
+  outside.py table-column GATEWAY TABLE COLUMN          each row's value and its time
+  outside.py table-values GATEWAY TABLE COLUMN ROW…     how many values the table keeps of each row
 """
 
 import json
@@ -32,12 +34,13 @@ def topic_send(brokers, topic, *values):
 def topic_read(brokers, topic):
     for record in reading.records(brokers, topic):
         headers = {name: text(value) for name, value in record.headers}
-        seen = dict(partition=record.partition, offset=record.offset, headers=headers)
+        seen = dict(partition=record.partition, offset=record.offset, time_ms=record.timestamp, headers=headers)
         print(json.dumps(dict(seen, key=text(record.key), value=text(record.value))))
 
 
 def table_create(gateway, table, *families):
-    reading.connection(gateway).create_table(table, {family: {} for family in families})
+    # More than one version, so that a cell that was written again shows it.
+    reading.connection(gateway).create_table(table, {family: dict(max_versions=3) for family in families})
 
 
 def table_drop(gateway, table):
@@ -49,8 +52,19 @@ def table_rows(gateway, table):
     print(json.dumps({text(key): cells(data) for key, data in reading.rows(gateway, table)}))
 
 
+def table_column(gateway, table, column):
+    rows = reading.connection(gateway).table(table).scan(columns=[column], batch_size=2000, include_timestamp=True)
+    cells = ((key, data[column.encode()]) for key, data in rows)
+    print(json.dumps({text(key): dict(value=text(value), time_ms=time) for key, (value, time) in cells}))
+
+
+def table_values(gateway, table, column, *rows):
+    kept = reading.connection(gateway).table(table)
+    print(json.dumps({row: len(kept.cells(row, column, versions=3)) for row in rows}))
+
+
 VERBS = dict([(f.__name__.replace("_", "-"), f) for f in
-              (topic_create, topic_send, topic_read, table_create, table_drop, table_rows)])
+              (topic_create, topic_send, topic_read, table_create, table_drop, table_rows, table_column, table_values)])
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or sys.argv[1] not in VERBS:

@@ -21,4 +21,6 @@ pub mod guests;
 pub mod host;
 pub mod keyed_jobs;
 pub mod hostile;
+pub mod stamping;
+pub mod gaps;
 pub mod lines;

@@ -16,12 +16,23 @@ pub struct Seen {
     pub partition: i64,
     /// Its offset.
     pub offset: i64,
+    /// When it was written.
+    pub time_ms: i64,
     /// Its key.
     pub key: Option<String>,
     /// Its value.
     pub value: Option<String>,
     /// Its headers.
     pub headers: BTreeMap<String, String>,
+}
+
+/// A value and when it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The value.
+    pub value: String,
+    /// The cell's time, or the record's.
+    pub time_ms: i64,
 }
 
 fn script(name: &str, arguments: &[&str]) -> Said {
@@ -38,7 +49,26 @@ pub fn table(gateway: &str, name: &str) -> Table {
     serde_json::from_str(&script("outside.py", &["table-rows", gateway, name]).ok()).expect("outside.py prints a table")
 }
 
-/// Creates a table with families.
+/// The newest value of a column in each row that has one.
+#[track_caller]
+pub fn column(gateway: &str, table: &str, column: &str) -> BTreeMap<String, Written> {
+    let rows = script("outside.py", &["table-column", gateway, table, column]).ok();
+    let rows: BTreeMap<String, Value> = serde_json::from_str(&rows).expect("outside.py prints a column");
+    let written = |cell: Value| Written {
+        value: text(&cell["value"]).expect("a value"),
+        time_ms: cell["time_ms"].as_i64().expect("a time"),
+    };
+    rows.into_iter().map(|(key, cell)| (key, written(cell))).collect()
+}
+
+/// How many values the table keeps of a column in these rows: one, unless it was written again at another time.
+#[track_caller]
+pub fn values_kept(gateway: &str, table: &str, column: &str, rows: &[&str]) -> BTreeMap<String, u64> {
+    let counts = script("outside.py", &[&["table-values", gateway, table, column], rows].concat()).ok();
+    serde_json::from_str(&counts).expect("outside.py prints a count a row")
+}
+
+/// Creates a table with families, each of which keeps three values of a cell.
 #[track_caller]
 pub fn create_table(gateway: &str, name: &str, families: &[&str]) {
     script("outside.py", &[&["table-create", gateway, name], families].concat()).ok();
@@ -59,6 +89,7 @@ pub fn topic(brokers: &str, name: &str) -> Vec<Seen> {
         Seen {
             partition: record["partition"].as_i64().expect("partition"),
             offset: record["offset"].as_i64().expect("offset"),
+            time_ms: record["time_ms"].as_i64().expect("a time"),
             key: text(&record["key"]),
             value: text(&record["value"]),
             headers: headers.iter().map(|(name, value)| (name.clone(), text(value).unwrap_or_default())).collect(),

@@ -12,6 +12,8 @@ pub struct Sizes {
     pub swaps: usize,
     /// Records a second while versions are swapped.
     pub swap_rate: u32,
+    /// The same where they go to HBase.
+    pub swap_table_rate: u32,
     /// Records that each version of a swap must have stamped before the next one comes.
     pub swap_records: u64,
     /// Times that the host is killed.
@@ -39,6 +41,7 @@ const NORMAL: Sizes = Sizes {
     clicks: 50_000,
     swaps: 20,
     swap_rate: 2_000,
+    swap_table_rate: 2_000,
     swap_records: 1_000,
     kills: 5,
     kill_rate: 3_000,
@@ -55,6 +58,7 @@ const NORMAL: Sizes = Sizes {
 const FULL: Sizes = Sizes {
     clicks: 500_000,
     swap_rate: 20_000,
+    swap_table_rate: 5_000,
     swap_records: 10_000,
     kills: 20,
     kill_rate: 5_000,

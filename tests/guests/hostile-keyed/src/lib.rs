@@ -1,27 +1,20 @@
 //! Counts the words that each key says, and breaks on some of them where a keyed stage is: in its merge and behind it.
 //!
-//! One build is many guests: the tests write another name over [`GUISE`] in the built component. What the guises do that
-//! an author cannot do with the SDK is in `lies.rs`.
+//! One build is many guests: `guise.rs` says which one. What the guises do that an author cannot do with the SDK is in
+//! `lies.rs`.
 
 mod deeds;
+#[path = "../../guise.rs"]
+mod guise;
 #[cfg(target_family = "wasm")]
 mod lies;
 mod seen;
 
 use deeds::harm;
+use guise::guise;
 use seen::{Said, Seen, SeenIn, SeenSoFar, Weighed};
-use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use streamhost::{Call, Job, hbase, kafka, millis, seconds, session, tumbling};
-
-/// Which guest this is. Its length and its first six bytes are known to the tests.
-static GUISE: [u8; 32] = *b"guise=plain                     ";
-
-/// What the tests have written over [`GUISE`].
-fn guise() -> &'static str {
-    let bytes: &'static [u8; 32] = black_box(&GUISE);
-    std::str::from_utf8(&bytes[6..]).map_or("", str::trim_end)
-}
 
 /// What a guest must not do: what it answers depends on what it was asked before.
 fn calls_so_far() -> u64 {

@@ -1,6 +1,7 @@
 //! Answers that the SDK never gives: what it answered is changed on the way out.
 
-use crate::{guise, hostile};
+use crate::guise::guise;
+use crate::hostile;
 use streamhost::component::{self, Description, Finished, Guest, Items, Moment, Output, Partials, Records};
 
 /// What stands in place of an accumulator that had this word: nothing that could be read.

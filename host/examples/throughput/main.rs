@@ -13,49 +13,22 @@
 //! cargo run --release -p streamhost-host --example throughput -- 127.0.0.1:9092 throughput-lines 1000000 \
 //!     --component target/streamhost/wordcount-topic.wasm --source lines --lines
 //! ```
-//! Prints one JSON line: records a second from the first record to the end, and CPU seconds per million records.
+//! Prints one JSON line: records a second and CPU seconds per million records, the start included.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Parser;
-use rdkafka::config::ClientConfig;
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use streamhost_host::checkpoint::memory::MemoryStore;
-use streamhost_host::guest::answer::Shape;
-use streamhost_host::guest::run::{Maker, Runnable};
-use streamhost_host::guest::{GuestLimits, Guests, Instance, sha256};
-use streamhost_host::job::SinkPlan;
-use streamhost_host::job::check::check;
-use streamhost_host::job::settings::{JobLimits, Settings};
 use streamhost_host::kafka::KafkaSettings;
-use streamhost_host::pipeline::{Active, ActiveCell, Board, Ended, Parts, Pipeline, Stop};
+use streamhost_host::pipeline::{Board, Ended, Pipeline, Stop};
 use streamhost_host::record::Rows;
-use streamhost_host::sink::memory::{Memory, MemoryDeadLetters};
-use streamhost_host::sink::{Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
-use streamhost_host::source::Source;
 use streamhost_host::source::kafka::KafkaSource;
+use streamhost_host::source::{Source, Start};
 
-/// Throws rows away.
-struct NullSink;
-
-impl Sink for NullSink {
-    fn guarantee(&self) -> Guarantee {
-        Guarantee::Idempotent
-    }
-    fn limits(&self) -> RowLimits {
-        RowLimits { key_bytes: 1..=32_767, cell_bytes_max: 10 << 20, row_bytes_max: 10 << 20 }
-    }
-    fn reshape(&mut self, _: &SinkPlan) {}
-    fn open(&mut self) -> Result<Option<Marker>, SinkError> {
-        Ok(None)
-    }
-    fn deliver(&mut self, _: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {
-        std::hint::black_box(rows);
-        Ok(())
-    }
-}
+mod rig;
 
 #[derive(Parser)]
 struct Args {
@@ -79,35 +52,27 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let records = args.records;
-    let component = std::fs::read(&args.component)
-        .with_context(|| format!("{}: `streamhost build` makes it", args.component.display()))?;
     let kafka = KafkaSettings { brokers: args.brokers.clone(), ..KafkaSettings::default() };
-    let active = active(&component, &args)?;
+    let active = rig::active(&args.component, args.source.as_deref(), &args.topic)?;
     let mut source = KafkaSource::new(&kafka, &active.plan.sources, "throughput")?;
     if source.partitions().is_err() {
         fill(&args)?;
         source = KafkaSource::new(&kafka, &active.plan.sources, "throughput")?;
     }
-    let sinks = active.plan.sinks.iter().map(|_| Box::new(NullSink) as Box<dyn Sink>).collect();
+    let there: i64 = source.start(Start::Latest)?.values().sum();
+    anyhow::ensure!(
+        there >= records as i64,
+        "{} has {there} records only: name another topic, or delete it",
+        args.topic
+    );
     let (began, cpu_before) = (Instant::now(), cpu_seconds());
-    let parts = Parts {
-        job: "throughput".into(),
-        active: ActiveCell::new(active),
-        deployments: Box::new(|_| None),
-        known: [1].into(),
-        source: Box::new(source),
-        sinks,
-        letters: Box::new(MemoryDeadLetters::new(&Memory::new())),
-        store: Arc::new(MemoryStore::default()),
-        lanes: std::thread::available_parallelism().map_or(1, usize::from),
-        replay_only: false,
-        skip_lost: false,
-    };
+    let discard = |rows: &[Rows]| _ = std::hint::black_box(rows);
+    let parts = rig::parts(active, source, Arc::new(MemoryStore::default()), discard);
     let pipeline = Pipeline::start(parts, Arc::new(Board::default()), |_| ())?;
-    let mut first: Option<(Duration, f64)> = None;
+    let mut first: Option<Duration> = None;
     while pipeline.board.facts().totals.records_in < records && !pipeline.has_ended() {
         if first.is_none() && pipeline.board.facts().totals.records_in > 0 {
-            first = Some((began.elapsed(), cpu_seconds()));
+            first = Some(began.elapsed());
         }
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -126,47 +91,10 @@ fn main() -> anyhow::Result<()> {
         done.totals.late,
         n / seconds,
         cpu * 1e6 / n,
-        first.map_or(0, |(at, _)| at.as_millis()),
+        first.map_or(0, |at| at.as_millis()),
         peak_rss_mib(),
     );
     Ok(())
-}
-
-/// The component as the only version of a job that reads the topic, as soon as it can.
-fn active(component: &[u8], args: &Args) -> anyhow::Result<Arc<Active>> {
-    let guests =
-        Guests::new(&std::env::temp_dir().join("streamhost-throughput")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
-    let loaded = guests.load(&sha256(component), component)?;
-    let limits = GuestLimits::default();
-    let log: streamhost_host::guest::instance::LogSink = Arc::new(|_, _: &str| {});
-    let raw = Instance::new(&loaded, limits, log.clone())?.describe()?;
-    let only = || match &raw.sources[..] {
-        [source] => Ok(source.name.clone()),
-        all => bail!("--source names one of the component's {} sources", all.len()),
-    };
-    let name = args.source.clone().map_or_else(only, Ok)?;
-    let pairs = [("every".into(), "0".into()), (format!("source.{name}"), args.topic.clone())].into();
-    let settings = Settings::parse(&pairs, JobLimits::default()).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
-    let plan = check(raw, None, &settings).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
-    let shapes = plan.sinks.iter().map(|sink| Shape::new(sink, NullSink.limits())).collect();
-    let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
-    Ok(Arc::new(Active {
-        deployment: 1,
-        version: 1,
-        settings,
-        group: "throughput".into(),
-        dead_letter_topic: "throughput.dead-letters".into(),
-        start: None,
-        reset_at: Some(1),
-        runnable: Arc::new(Runnable::new(make, limits.time, shapes, &plan)),
-        plan,
-    }))
-}
-
-/// A click of about 200 bytes, one in twenty with quantity 0.
-fn click(i: u64) -> String {
-    let (path, student, quantity) = ("x".repeat(110), i % 1000, if i.is_multiple_of(20) { 0 } else { i % 9 + 1 });
-    format!("click{i:012},student{student:06},http://example.org/{path},2020-01-01T00:00:00.000,book,{quantity}")
 }
 
 /// A line of ten words, of 10,000 different ones.
@@ -178,14 +106,10 @@ fn line(i: u64) -> String {
 fn fill(args: &Args) -> anyhow::Result<()> {
     let (topic, records) = (&args.topic, args.records);
     eprintln!("filling {topic} with {records} {}", if args.lines { "lines" } else { "clicks" });
-    let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
-        .set("bootstrap.servers", &args.brokers)
-        .set("linger.ms", "50")
-        .set("queue.buffering.max.messages", "500000")
-        .create()?;
+    let producer = rig::producer(&args.brokers, "50")?;
     for i in 0..records {
-        let line = if args.lines { line(i) } else { click(i) };
-        let mut record = BaseRecord::<(), str>::to(topic).payload(&line).partition((i % 4) as i32);
+        let line = if args.lines { line(i) } else { rig::click(&format!("click{i:012}"), i) };
+        let mut record = BaseRecord::<(), str>::to(topic).payload(&line).partition(rig::partition(i));
         while let Err((error, back)) = producer.send(record) {
             if error.rdkafka_error_code() != Some(rdkafka::types::RDKafkaErrorCode::QueueFull) {
                 return Err(error.into());

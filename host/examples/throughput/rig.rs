@@ -1,0 +1,118 @@
+//! What the measuring programs share: a job of one component over one topic, and a sink that hands its rows to a closure.
+
+use anyhow::{Context, bail};
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{DefaultProducerContext, ThreadedProducer};
+use std::path::Path;
+use std::sync::Arc;
+use streamhost_host::checkpoint::Store;
+use streamhost_host::guest::answer::Shape;
+use streamhost_host::guest::run::{Maker, Runnable};
+use streamhost_host::guest::{GuestLimits, Guests, Instance, sha256};
+use streamhost_host::job::SinkPlan;
+use streamhost_host::job::check::check;
+use streamhost_host::job::settings::{JobLimits, Settings};
+use streamhost_host::pipeline::{Active, ActiveCell, Parts};
+use streamhost_host::record::Rows;
+use streamhost_host::sink::memory::{Memory, MemoryDeadLetters};
+use streamhost_host::sink::{Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
+use streamhost_host::source::kafka::KafkaSource;
+
+/// Shows its rows to a closure, and throws them away.
+pub(crate) struct Shown<F>(pub(crate) F);
+
+/// What any sink of ours bears.
+const LIMITS: RowLimits = RowLimits { key_bytes: 1..=32_767, cell_bytes_max: 10 << 20, row_bytes_max: 10 << 20 };
+
+impl<F: FnMut(&[Rows]) + Send> Sink for Shown<F> {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::Idempotent
+    }
+    fn limits(&self) -> RowLimits {
+        LIMITS
+    }
+    fn reshape(&mut self, _: &SinkPlan) {}
+    fn open(&mut self) -> Result<Option<Marker>, SinkError> {
+        Ok(None)
+    }
+    fn deliver(&mut self, _: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {
+        (self.0)(rows);
+        Ok(())
+    }
+}
+
+/// The component in `file` as the only version of a job that reads `topic` as `source`, its only one if none is named, as
+/// soon as it can.
+pub(crate) fn active(file: &Path, source: Option<&str>, topic: &str) -> anyhow::Result<Arc<Active>> {
+    let component = std::fs::read(file).with_context(|| format!("{}: `streamhost build` makes it", file.display()))?;
+    let cache = std::env::temp_dir().join("streamhost-throughput");
+    let guests = Guests::new(&cache).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+    let loaded = guests.load(&sha256(&component), &component)?;
+    let limits = GuestLimits::default();
+    let log: streamhost_host::guest::instance::LogSink = Arc::new(|_, _: &str| {});
+    let raw = Instance::new(&loaded, limits, log.clone())?.describe()?;
+    let name = match (source, &raw.sources[..]) {
+        (Some(name), _) => name.to_owned(),
+        (None, [only]) => only.name.clone(),
+        (None, all) => bail!("--source names one of the component's {} sources", all.len()),
+    };
+    let pairs = [("every".into(), "0".into()), (format!("source.{name}"), topic.to_owned())].into();
+    let settings = Settings::parse(&pairs, JobLimits::default()).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+    let plan = check(raw, None, &settings).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+    let shapes = plan.sinks.iter().map(|sink| Shape::new(sink, LIMITS)).collect();
+    let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
+    Ok(Arc::new(Active {
+        deployment: 1,
+        version: 1,
+        settings,
+        group: "throughput".into(),
+        dead_letter_topic: "throughput.dead-letters".into(),
+        start: None,
+        reset_at: Some(1),
+        runnable: Arc::new(Runnable::new(make, limits.time, shapes, &plan)),
+        plan,
+    }))
+}
+
+/// A pipeline on all cores whose sinks show their rows to a closure.
+pub(crate) fn parts(
+    active: Arc<Active>,
+    source: KafkaSource,
+    store: Arc<dyn Store>,
+    show: impl FnMut(&[Rows]) + Clone + Send + 'static,
+) -> Parts {
+    Parts {
+        job: "throughput".into(),
+        sinks: active.plan.sinks.iter().map(|_| Box::new(Shown(show.clone())) as Box<dyn Sink>).collect(),
+        active: ActiveCell::new(active),
+        deployments: Box::new(|_| None),
+        known: [1].into(),
+        source: Box::new(source),
+        letters: Box::new(MemoryDeadLetters::new(&Memory::new())),
+        store,
+        lanes: std::thread::available_parallelism().map_or(1, usize::from),
+        replay_only: false,
+        skip_lost: false,
+    }
+}
+
+/// A producer that waits so long for more of a batch.
+pub(crate) fn producer(brokers: &str, linger_ms: &str) -> anyhow::Result<ThreadedProducer<DefaultProducerContext>> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("linger.ms", linger_ms);
+    Ok(config.set("queue.buffering.max.messages", "500000").create()?)
+}
+
+/// A click of about 200 bytes, one in twenty with quantity 0.
+pub(crate) fn click(id: &str, i: u64) -> String {
+    let (path, student, quantity) = ("x".repeat(110), i % 1000, if i.is_multiple_of(20) { 0 } else { i % 9 + 1 });
+    format!("{id},student{student:06},http://example.org/{path},2020-01-01T00:00:00.000,book,{quantity}")
+}
+
+/// Partitions of the topics.
+pub(crate) const PARTITIONS: i32 = 4;
+
+/// The partition of record `i`.
+pub(crate) fn partition(i: u64) -> i32 {
+    (i % PARTITIONS as u64) as i32
+}

@@ -139,6 +139,8 @@ pub const BROKER_RETENTION_PERIOD: Duration = Duration::from_secs(10);
 
 const _: () = assert!(CHUNK_RECORDS_MAX <= BATCH_RECORDS_MAX && CHUNK_BYTES_MAX <= BATCH_BYTES_DEFAULT);
 const _: () = assert!(BATCH_BYTES_DEFAULT <= BATCH_BYTES_MAX);
+const _: () =
+    assert!(UNHEARD_TIME.as_millis() > 4 * FETCH_WAIT.as_millis() && UNHEARD_TIME.as_secs() < IDLE_TIME.as_secs());
 const _: () = assert!(GUEST_MEMORY_BYTES_DEFAULT >= 16 * CHUNK_BYTES_MAX); // a chunk, its answer, and room to work
 const _: () = assert!(GUEST_MEMORY_BYTES_DEFAULT <= GUEST_MEMORY_BYTES_MAX);
 
@@ -193,6 +195,15 @@ pub const STOP_TIME: Duration = Duration::from_secs(5);
 pub const FIRST_WORD_TIME: Duration = Duration::from_secs(2);
 /// How often it is looked whether a job has stopped, or has said how it goes.
 pub const LOOK_TIME: Duration = Duration::from_millis(10);
+/// How long a source may not have answered before nothing is known of its partitions: the watermark does not go on then
+/// as if they had been silent.
+pub const UNHEARD_TIME: Duration = Duration::from_secs(1);
+/// How long a checkpoint waits for the next plan, to be written with it. A job that has more than one batch in this time
+/// pays one sync a batch.
+pub const CHECKPOINT_WAIT: Duration = Duration::from_millis(5);
+/// How old a plan may be for a missing marker to mean that its batch was not delivered. Brokers forget a marker some days
+/// after it was written (`offsets.retention.minutes`, a week unless it was changed).
+pub const MARKER_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often the topics are asked for new partitions.
 pub const PARTITIONS_TIME: Duration = Duration::from_secs(30);
 /// How often the lag is worked out.

@@ -96,7 +96,8 @@ impl Ledger {
         now_ms.max(self.time_ms + 2)
     }
 
-    /// Whether `plan` is the next one. A partition that the ledger does not know may begin anywhere.
+    /// Whether `plan` is the next one. A partition that the ledger does not know may begin anywhere; one that the plan
+    /// does not name is over for good.
     pub fn check_next(&self, plan: &Plan) -> Result<(), BrokenChain> {
         let batch = plan.batch;
         if plan.incarnation != self.incarnation {
@@ -141,8 +142,8 @@ impl Ledger {
         self.check_next(plan)?;
         let mut reached = self.reached.clone();
         for (topic, partitions) in &plan.spans {
-            let known = reached.entry(topic.clone()).or_default();
-            known.extend(partitions.iter().map(|(&partition, span)| (partition, span.to)));
+            // A plan names every partition of its topics but those that are over for good: they are forgotten.
+            reached.insert(topic.clone(), partitions.iter().map(|(&partition, span)| (partition, span.to)).collect());
         }
         Ok(Ledger {
             leave_out: beyond(&self.leave_out, &reached),
@@ -216,12 +217,35 @@ pub(super) mod tests {
         assert!(matches!(broken(|p| p.deployment = 2), BrokenChain::Deployment { found: 2, before: 3, .. }));
         let shift = |p: &mut Plan| p.spans.get_mut("t").unwrap().get_mut(&0).unwrap().from += 1;
         assert!(matches!(broken(shift), BrokenChain::Span { found: 41, reached: 40, .. }));
+        let back = |p: &mut Plan| p.spans.get_mut("t").unwrap().get_mut(&0).unwrap().to = 39;
+        assert!(matches!(broken(back), BrokenChain::Span { found: 40, reached: 40, .. }));
+        for back in [|t: &mut Times| t.clock_ms = 49, |t: &mut Times| t.watermark_ms = 39] {
+            let mut before = ledger(4);
+            (before.times.clock_ms, before.times.watermark_ms) = (50, 40);
+            let mut plan = plan(5);
+            plan.times = before.times.clone();
+            assert_eq!(before.check_next(&plan), Ok(()));
+            back(&mut plan.times);
+            assert!(matches!(
+                before.check_next(&plan),
+                Err(BrokenChain::Clock { found: 49, before: 50, .. } | BrokenChain::Clock { found: 39, before: 40, .. })
+            ));
+        }
     }
 
     #[test]
     fn time_follows_the_clock_and_never_stands_still() {
         assert_eq!(ledger(4).next_time_ms(5000), 5000);
         assert_eq!(ledger(4).next_time_ms(3), 1010);
+    }
+
+    #[test]
+    fn what_a_plan_does_not_name_of_its_topics_is_forgotten() {
+        let mut before = ledger(4);
+        before.reached.get_mut("t").unwrap().insert(1, 7);
+        before.reached.insert("not read now".into(), [(0, 3)].into());
+        let after = before.after(&plan(5)).unwrap();
+        assert_eq!(after.reached, [("t".into(), [(0, 50)].into()), ("not read now".into(), [(0, 3)].into())].into());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::ledger::{BrokenChain, check_chain};
 use super::{Ledger, Plan, TopicOffsets};
+use crate::limits;
 use crate::record::BatchNumber;
 use crate::sink::{Guarantee, Marker};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,10 @@ pub struct Found<'a> {
     pub reset: bool,
     /// The job has keyed stages: without its ledger no offset to resume at would give the right results.
     pub keyed: bool,
+    /// The wall clock.
+    pub now_ms: i64,
+    /// The user said `--skip-lost`.
+    pub skip_lost: bool,
 }
 
 /// By a marked sink's name: the source offsets below which it holds every record's rows, from before the ledger was lost. It
@@ -71,7 +76,9 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Halt {
     /// Plans do not follow the ledger.
-    #[error("the stored plans are damaged: {0}")]
+    #[error(
+        "the stored plans are damaged: {0}: restore the data folder, or deploy with --reset-state to begin anew at `start`"
+    )]
     Chain(#[from] BrokenChain),
     /// A plan's version is not stored any more.
     #[error("plan {batch} needs deployment {deployment}, whose component is gone from the data folder: restore it")]
@@ -94,8 +101,20 @@ pub enum Halt {
         batch: BatchNumber,
     },
     /// The sink holds another outcome of the same batch.
-    #[error("sink `{sink}` holds another result of batch {batch}: the component is not deterministic")]
+    #[error(
+        "sink `{sink}` holds another result of batch {batch}: the component is not deterministic: deploy a mended one with --reset-state to begin anew at `start`"
+    )]
     OtherDigest {
+        /// The sink.
+        sink: String,
+        /// The batch.
+        batch: BatchNumber,
+    },
+    /// What an exactly-once sink holds of a batch is not known: its marker may have expired.
+    #[error(
+        "sink `{sink}` has no marker, and batch {batch} was planned so long ago that the brokers may have forgotten one: it is not known whether the sink holds the batch: go on without giving it to the sink by `streamhost resume JOB --skip-lost`, or deploy with --reset-state to begin anew at `start`"
+    )]
+    MarkerExpired {
         /// The sink.
         sink: String,
         /// The batch.
@@ -137,6 +156,10 @@ pub fn next_step(found: &Found<'_>) -> Step {
         for sink in found.sinks.iter().filter(|sink| sink.guarantee == Guarantee::Marked) {
             match holds(sink.marker.as_ref(), plan, &sink.name) {
                 Ok(true) => drop(by.insert(sink.name.clone())),
+                Ok(false) if sink.marker.is_none() && may_have_expired(plan, found.now_ms) => match found.skip_lost {
+                    true => drop(by.insert(sink.name.clone())),
+                    false => return Step::Stop(Halt::MarkerExpired { sink: sink.name.clone(), batch: plan.batch }),
+                },
                 Ok(false) => {}
                 Err(halt) => return Step::Stop(halt),
             }
@@ -222,6 +245,12 @@ pub fn holds(marker: Option<&Marker>, plan: &Plan, sink: &str) -> Result<bool, H
     Ok(marker.batch >= plan.batch)
 }
 
+/// Whether the marker of a plan's batch, if there is none, may have been forgotten: it is not older than the plan.
+fn may_have_expired(plan: &Plan, now_ms: i64) -> bool {
+    let most = i64::try_from(limits::MARKER_TIME.as_millis()).unwrap_or(i64::MAX);
+    now_ms.saturating_sub(plan.time_ms) > most
+}
+
 /// The same for the batch that is being delivered: nobody but another host can have written a later one.
 pub fn holds_now(marker: Option<&Marker>, plan: &Plan, sink: &str) -> Result<bool, Halt> {
     check_not_ahead(marker, (plan.incarnation, plan.batch), sink)?;
@@ -267,7 +296,46 @@ mod tests {
             0 => TopicOffsets::new(),
             to => at(to),
         };
-        next_step(&Found { ledger, plans, sinks, group: &group, deployments: &[3].into(), reset: false, keyed: false })
+        next_step(&found(ledger, plans, sinks, &group, &[3].into()))
+    }
+
+    fn found<'a>(
+        ledger: Option<&'a Ledger>,
+        plans: &'a [Plan],
+        sinks: &'a [FoundSink],
+        group: &'a TopicOffsets,
+        deployments: &'a BTreeSet<u64>,
+    ) -> Found<'a> {
+        Found { ledger, plans, sinks, group, deployments, reset: false, keyed: false, now_ms: 2000, skip_lost: false }
+    }
+
+    /// A row of the table of its own, as it needs a clock.
+    #[test]
+    fn an_old_plan_without_a_marker_is_asked_about() {
+        use Guarantee::{AtLeastOnce, Idempotent, Marked};
+        let (at_4, plans, nothing, deployments) = (ledger(4), [plan(5)], TopicOffsets::new(), [3].into());
+        let day = limits::MARKER_TIME.as_millis() as i64;
+        let expired = || Step::Stop(Halt::MarkerExpired { sink: "s".into(), batch: 5 });
+        let cases = [
+            (sink(Marked, None), day, false, replay(&[&[]], false)),
+            (sink(Marked, None), day + 1, false, expired()),
+            // the user says that the batch is not to be given to it
+            (sink(Marked, None), day + 1, true, replay(&[&["s"]], false)),
+            (sink(Marked, None), day, true, replay(&[&[]], false)),
+            // a marker speaks, however old, and whatever it says
+            (sink(Marked, Some((7, 5, "digest 5"))), day + 1, false, replay(&[&["s"]], false)),
+            (sink(Marked, Some((7, 4, "digest 4"))), day + 1, false, replay(&[&[]], false)),
+            (sink(Marked, Some((6, 99, ""))), day + 1, false, replay(&[&[]], false)),
+            // others have none
+            (sink(Idempotent, None), day + 1, false, replay(&[&[]], false)),
+            (sink(AtLeastOnce, None), day + 1, false, replay(&[&[]], false)),
+        ];
+        for (sink, age, skip_lost, expected) in cases {
+            let now_ms = plans[0].time_ms + age;
+            let sinks = [sink];
+            let found = found(Some(&at_4), &plans, &sinks, &nothing, &deployments);
+            assert_eq!(next_step(&Found { now_ms, skip_lost, ..found }), expected, "{sinks:?} after {age} ms");
+        }
     }
 
     fn replay(held: &[&[&str]], group_ahead: bool) -> Step {
@@ -350,23 +418,15 @@ mod tests {
         ];
         for (sinks, group, from) in cases {
             let marker = Marker { incarnation: 7, batch: 4, digest: "d".into() };
-            let found = sinks.iter().enumerate().map(|(i, (guarantee, reached))| FoundSink {
+            let all = sinks.iter().enumerate().map(|(i, (guarantee, reached))| FoundSink {
                 name: format!("s{i}"),
                 guarantee: *guarantee,
                 marker: (!reached.is_empty()).then(|| marker.clone()),
                 reached: offsets(reached),
             });
-            let (sinks, group): (Vec<_>, _) = (found.collect(), offsets(group));
+            let (sinks, group): (Vec<_>, _) = (all.collect(), offsets(group));
             let deployments = [3].into();
-            let found = Found {
-                ledger: None,
-                plans: &[],
-                sinks: &sinks,
-                group: &group,
-                deployments: &deployments,
-                reset: false,
-                keyed: false,
-            };
+            let found = found(None, &[], &sinks, &group, &deployments);
             let marked = sinks.iter().filter(|sink| sink.guarantee == Marked);
             let expected = match from {
                 Some(from) => Step::ResumeAt {

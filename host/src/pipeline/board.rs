@@ -2,18 +2,21 @@
 
 use crate::checkpoint::{Ledger, Times, TopicOffsets, Totals};
 use crate::clock;
+use crate::guest::instance::LogSink;
 use crate::limits;
 use crate::state::Stages;
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tracing::Level;
 
 /// How to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
     /// Cut what was gathered, and finish it.
     Drain,
-    /// Finish the batches that are planned if their sinks take them; what was only gathered is read again later.
+    /// Finish the batch that is planned if its sinks take it; what was only gathered or run is read again later. Where
+    /// it could not be, it is planned too.
     Soon,
 }
 
@@ -34,7 +37,7 @@ pub struct Facts {
     pub waiting: BTreeMap<String, (String, i64)>,
     /// Who is at one delivery and since when (milliseconds since 1970).
     pub under_way: BTreeMap<String, i64>,
-    /// The last thing that went wrong.
+    /// The last thing that went wrong; where the pipeline ends by an error, that one.
     pub last_error: Option<String>,
     /// The deployment of the last durable batch.
     pub deployment: u64,
@@ -44,6 +47,8 @@ pub struct Facts {
     pub stages: Stages,
     /// Every source has ended, and all is delivered.
     pub finished: bool,
+    /// It ends by its last error, once its sinks have what was planned before.
+    pub ends_by_error: bool,
 }
 
 impl Facts {
@@ -63,14 +68,34 @@ impl Facts {
 }
 
 /// Shared between a pipeline's threads and the supervisor.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Board {
+    job: String,
+    /// The job's own log.
+    log: Option<LogSink>,
     facts: Mutex<Facts>,
     stop: Mutex<Option<Stop>>,
     stopped: Condvar,
 }
 
 impl Board {
+    /// A board of this job; what befalls it is said in `log`, the job's own, as well as in the host's.
+    pub fn new(job: &str, log: LogSink) -> Board {
+        Board { job: job.to_string(), log: Some(log), ..Board::default() }
+    }
+
+    /// Says what befell the job, in its own log and in the host's.
+    pub fn say(&self, level: Level, text: &str) {
+        if let Some(log) = &self.log {
+            log(level, text);
+        }
+        match level {
+            Level::ERROR => tracing::error!("{}: {text}", self.job),
+            Level::WARN => tracing::warn!("{}: {text}", self.job),
+            _ => tracing::info!("{}: {text}", self.job),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,24 +151,36 @@ impl Board {
 
     /// Notes that `who` waits; said once in the log.
     pub fn waits(&self, who: &str, what: &str) {
-        let mut facts = self.lock();
-        facts.last_error = Some(what.to_string());
-        let since = facts.waiting.get(who).map_or_else(clock::now_ms, |(_, since)| *since);
-        if facts.waiting.insert(who.to_string(), (what.to_string(), since)).is_none() {
-            tracing::warn!("{who} waits: {what}");
+        let is_new = {
+            let mut facts = self.lock();
+            if !facts.ends_by_error {
+                facts.last_error = Some(what.to_string());
+            }
+            let since = facts.waiting.get(who).map_or_else(clock::now_ms, |(_, since)| *since);
+            facts.waiting.insert(who.to_string(), (what.to_string(), since)).is_none()
+        };
+        if is_new {
+            self.say(Level::WARN, &format!("{who} waits: {what}"));
         }
     }
 
     /// Notes that `who` goes on.
     pub fn goes_on(&self, who: &str) {
-        if let Some((_, since)) = self.lock().waiting.remove(who) {
-            tracing::info!("{who} goes on after {} ms", clock::now_ms() - since);
+        let waited = self.lock().waiting.remove(who);
+        if let Some((_, since)) = waited {
+            self.say(Level::INFO, &format!("{who} goes on after {} ms", clock::now_ms() - since));
         }
     }
 
     /// Notes an error.
     pub fn error(&self, what: &str) {
         self.lock().last_error = Some(what.to_string());
+    }
+
+    /// Notes an error that the pipeline ends by. What waits meanwhile does not hide it.
+    pub fn ends_by(&self, what: &str) {
+        let mut facts = self.lock();
+        (facts.last_error, facts.ends_by_error) = (Some(what.to_string()), true);
     }
 
     /// Asks to stop; a later call can only ask for more haste.

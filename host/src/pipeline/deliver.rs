@@ -9,17 +9,19 @@ use crate::record::{DeadLetter, Rows, Spans};
 use crate::sink::{DeadLetters, Delivery, Guarantee, Marker, Remedy, Sink, SinkError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The job's sinks, and which columns they were told last.
 pub(super) struct Sinks {
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) letters: Box<dyn DeadLetters>,
-    shape: Arc<Active>,
+    /// None: they were made for a deployment that may not be the one that runs the first batch.
+    shape: Option<Arc<Active>>,
 }
 
 impl Sinks {
-    pub(super) fn new(sinks: Vec<Box<dyn Sink>>, letters: Box<dyn DeadLetters>, shape: Arc<Active>) -> Self {
-        Sinks { sinks, letters, shape }
+    pub(super) fn new(sinks: Vec<Box<dyn Sink>>, letters: Box<dyn DeadLetters>) -> Self {
+        Sinks { sinks, letters, shape: None }
     }
 
     /// Delivers `outcome` as `plan` says, but not to those that hold it already. `Ok`: all is acknowledged.
@@ -44,26 +46,47 @@ impl Sinks {
         }
         let version = outcome.active.version;
         let Some(last) = tasks.pop() else { return Ok(()) };
+        let given_up = &AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let spans = &outcome.spans;
-            let others: Vec<_> =
-                tasks.into_iter().map(|task| scope.spawn(move || task.run(plan, spans, version, board))).collect();
-            let mut end = last.run(plan, spans, version, board);
+            let run = |task: Task<'_>| {
+                let end = task.run(plan, &outcome.spans, version, Waits { board, given_up });
+                given_up.fetch_or(end.is_err(), Ordering::SeqCst); // those that wait need not: the plan is durable
+                end
+            };
+            let others: Vec<_> = tasks.into_iter().map(|task| scope.spawn(move || run(task))).collect();
+            let mut end = run(last);
             for other in others {
-                end = end.and(other.join().unwrap_or_else(|_| Err(Ended::died("a sink"))));
+                end = worse(end, other.join().unwrap_or_else(|_| Err(Ended::died("a sink"))));
             }
             end
         })
     }
 
     fn reshape(&mut self, active: &Arc<Active>) {
-        if !Arc::ptr_eq(&self.shape, active) {
+        if !self.shape.as_ref().is_some_and(|shape| Arc::ptr_eq(shape, active)) {
             for (sink, plan) in self.sinks.iter_mut().zip(&active.plan.sinks) {
                 sink.reshape(plan);
             }
-            self.shape = active.clone();
+            self.shape = Some(active.clone());
         }
     }
+}
+
+/// What says most: a sink that gave up since another one failed has only stopped.
+fn worse(a: Result<(), Ended>, b: Result<(), Ended>) -> Result<(), Ended> {
+    match (a, b) {
+        (Ok(()), b) => b,
+        (Err(Ended::Stopped), b @ Err(_)) => b,
+        (a, _) => a,
+    }
+}
+
+/// What ends the waiting for a sink that is away.
+#[derive(Clone, Copy)]
+struct Waits<'a> {
+    board: &'a Board,
+    /// Another sink of the batch has failed for good.
+    given_up: &'a AtomicBool,
 }
 
 enum Task<'a> {
@@ -72,7 +95,7 @@ enum Task<'a> {
 }
 
 impl Task<'_> {
-    fn run(self, plan: &Plan, spans: &Spans, version: u64, board: &Board) -> Result<(), Ended> {
+    fn run(self, plan: &Plan, spans: &Spans, version: u64, waits: Waits<'_>) -> Result<(), Ended> {
         let delivery = |digest| Delivery {
             incarnation: plan.incarnation,
             batch: plan.batch,
@@ -85,7 +108,7 @@ impl Task<'_> {
             Task::Rows { name, sink, rows } => {
                 let digest = plan.digests.get(name).map_or("", String::as_str);
                 let who = format!("sink `{name}`");
-                until_done(&who, board, |again| {
+                until_done(&who, waits, |again| {
                     if again {
                         let marker = sink.open()?;
                         if holds_now(marker.as_ref(), plan, name).map_err(|halt| Halted::For(halt.to_string()))? {
@@ -96,7 +119,7 @@ impl Task<'_> {
                 })
             }
             Task::Letters { sink, letters } => {
-                until_done("dead letters", board, |_| Ok(sink.deliver(&delivery(""), letters)?))
+                until_done("dead letters", waits, |_| Ok(sink.deliver(&delivery(""), letters)?))
             }
         }
     }
@@ -115,14 +138,18 @@ impl From<SinkError> for Halted {
 }
 
 /// Tries until it is done, with pauses that grow; ends early when the error has no remedy, or a stop comes.
-fn until_done(who: &str, board: &Board, attempt: impl FnMut(bool) -> Result<(), Halted>) -> Result<(), Ended> {
-    board.starts_on(who);
-    let end = attempts(who, board, attempt);
-    board.done_with(who);
+fn until_done(who: &str, waits: Waits<'_>, attempt: impl FnMut(bool) -> Result<(), Halted>) -> Result<(), Ended> {
+    waits.board.starts_on(who);
+    let end = attempts(who, waits, attempt);
+    waits.board.done_with(who);
     end
 }
 
-fn attempts(who: &str, board: &Board, mut attempt: impl FnMut(bool) -> Result<(), Halted>) -> Result<(), Ended> {
+fn attempts(
+    who: &str,
+    Waits { board, given_up }: Waits<'_>,
+    mut attempt: impl FnMut(bool) -> Result<(), Halted>,
+) -> Result<(), Ended> {
     let mut backoff = Backoff::new();
     let mut again = false;
     loop {
@@ -138,7 +165,7 @@ fn attempts(who: &str, board: &Board, mut attempt: impl FnMut(bool) -> Result<()
             Remedy::Stop => return Err(Ended::Failed(error.to_string())),
             Remedy::Retry => board.waits(who, &error.to_string()),
         }
-        if backoff.wait(board) {
+        if backoff.wait(board) || given_up.load(Ordering::SeqCst) {
             return Err(Ended::Stopped); // the plan is durable: the next start delivers it again
         }
         again = true;
@@ -148,7 +175,8 @@ fn attempts(who: &str, board: &Board, mut attempt: impl FnMut(bool) -> Result<()
 /// Opens a sink, however long it is away.
 pub(super) fn open(name: &str, sink: &mut dyn Sink, board: &Board) -> Result<Option<Marker>, Ended> {
     let mut marker = None;
-    until_done(&format!("sink `{name}`"), board, |_| {
+    let waits = Waits { board, given_up: &AtomicBool::new(false) };
+    until_done(&format!("sink `{name}`"), waits, |_| {
         marker = sink.open()?;
         Ok(())
     })?;

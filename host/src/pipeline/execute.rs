@@ -92,6 +92,18 @@ impl Runs {
         Runs { lanes, state, times, stages, next: ledger.batch + 1, held_before: ledger.leave_out.clone() }
     }
 
+    /// Goes on after a ledger that was changed between two batches: positions were passed over, or topics begun.
+    pub(super) fn follow(&mut self, ledger: &Ledger) {
+        self.times.clone_from(&ledger.times);
+        self.held_before.clone_from(&ledger.leave_out);
+    }
+
+    /// Whether a partition that is over for good no longer counts for the watermark: its largest time is not above it.
+    pub(super) fn may_forget(&self, active: &Active, partition: Partition) -> bool {
+        let own = || by_partition(&active.topics(), &self.times.event_ms).get(&partition).copied();
+        !is_timed(active, partition) || own().unwrap_or(NO_TIME_MS) <= self.times.watermark_ms
+    }
+
     /// The time of a batch that is cut now. It rises from batch to batch, so that rows with it in their keys differ.
     pub(super) fn clock_ms(&self) -> i64 {
         clock::now_ms().max(self.times.clock_ms.saturating_add(1))
@@ -182,10 +194,10 @@ impl Runs {
                 *own = largest_ms.max(*own);
             }
         }
+        own.retain(|partition, _| cut.spans.contains_key(partition)); // others are over for good
         let mut event_ms = self.times.event_ms.clone();
-        for (topic, partitions) in by_topic(&topics, &own) {
-            event_ms.entry(topic).or_default().extend(partitions);
-        }
+        event_ms.retain(|topic, _| !topics.contains(topic));
+        event_ms.extend(by_topic(&topics, &own));
         let watermark_ms = match watermark {
             Watermark::Least { idle } => least(active, cut.spans.keys().copied(), &own, idle),
             Watermark::End => END_OF_TIME_MS,

@@ -24,6 +24,7 @@ mod committer;
 mod deliver;
 mod due;
 mod execute;
+mod losses;
 mod outcome;
 mod recovery;
 mod runner;

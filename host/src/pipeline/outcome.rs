@@ -39,10 +39,15 @@ pub(super) struct Outcome {
 impl Outcome {
     /// An outcome without rows yet.
     pub(super) fn begin(active: Arc<Active>, batch: BatchNumber, spans: Spans) -> Outcome {
+        let topics = active.topics();
+        let mut topic_spans: TopicSpans = by_topic(&topics, &spans);
+        for topic in topics {
+            topic_spans.entry(topic).or_default(); // or its last partition, once it is over, would not be forgotten
+        }
         let counts = Totals { records_in: spans.values().map(|span| span.records).sum(), ..Totals::default() };
         Outcome {
             batch,
-            topic_spans: by_topic(&active.topics(), &spans),
+            topic_spans,
             rows: vec![Vec::new(); active.plan.sinks.len()],
             spans,
             active,

@@ -5,19 +5,21 @@ use super::board::{Backoff, Board};
 use super::committer::{Committer, failed};
 use super::deliver::{self, Sinks};
 use super::execute::{Given, Runs, Watermark, group_verdicts};
+use super::losses::{is_anew, made_anew, moved};
+use super::outcome::Outcome;
 use super::{Active, Deployments, Ended};
 use crate::batch::{Cut, Gather};
 use crate::checkpoint::step::{Found, FoundSink, LeaveOut, Step, beyond, next_step};
-use crate::checkpoint::{Ledger, Plan, Store, Totals, by_partition, by_topic, spans};
+use crate::checkpoint::{Ledger, Plan, Store, by_partition, by_topic, spans};
 use crate::clock;
 use crate::guest::lanes::Lanes;
 use crate::guest::run::Verdicts;
 use crate::limits;
 use crate::record::{Partition, Positions, Spans};
 use crate::source::{Source, SourceError, Start};
-use crate::state::Delta;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use tracing::Level;
 
 /// What a pipeline starts from.
 pub(super) struct Recovery<'a> {
@@ -64,6 +66,12 @@ impl Floor {
         let newest = plans.iter().map(|plan| plan.time_ms).max().unwrap_or(0);
         Floor { time_ms: ledger.time_ms.max(newest), ..ledger }
     }
+
+    /// Also above the incarnations that the sinks' markers are of: where the ledger is lost, they alone tell.
+    fn above(self, sinks: &[FoundSink]) -> Floor {
+        let newest = sinks.iter().filter_map(|sink| Some(sink.marker.as_ref()?.incarnation)).max();
+        Floor { incarnation: self.incarnation.max(newest.unwrap_or(0)), ..self }
+    }
 }
 
 /// Tries a call of the source until it is answered, or has no remedy, or a stop comes.
@@ -97,58 +105,26 @@ impl Recovery<'_> {
             self.board.settle(ledger);
         }
         let found = self.open(&mut sinks)?;
-        let (ledger, held) = self.decide(ledger, &plans, &found, reset, floor)?;
+        let (ledger, held) = self.decide(ledger, &plans, &found, reset, floor.above(&found))?;
         self.board.settle(&ledger);
         let mut runs = Runs::after(&ledger, lanes, self.store.clone());
         let (store, board) = (self.store.clone(), self.board);
-        let mut committer = Committer { store: store.as_ref(), sinks, board, ledger, unsettled: None };
+        let mut committer = Committer { store: store.as_ref(), sinks, board, ledger, unsettled: None, keeps: false };
         let ids = asked(self.board, || self.source.topic_ids())?;
         let anew = made_anew(&committer.ledger.topic_ids, &ids);
         for (plan, held) in plans.iter().zip(&held) {
-            match anew.first() {
+            match moved(plan, &anew) {
                 None => self.replay(&mut committer, &mut runs, plan, held)?,
                 Some(topic) => self.lost(&mut committer, &mut runs, plan, &is_anew(topic))?,
             }
         }
         let (mut ledger, sinks) = (committer.ledger, committer.sinks);
         if !replay_only {
-            ledger.topic_ids = ids;
-            self.begin_topics(&mut ledger, &anew)?;
+            self.pass_over(&mut ledger, &anew, ids)?;
+            runs.follow(&ledger);
             runs.adopt(&self.active, ledger.incarnation, self.store.clone())?;
         }
         Ok(Recovered { ledger, sinks, runs })
-    }
-
-    /// A topic that was made anew is another one: offsets of the old one say nothing of it. It is read from its first
-    /// record, if the user asked to go on without what is lost.
-    fn begin_topics(&mut self, ledger: &mut Ledger, anew: &[String]) -> Result<(), Ended> {
-        let Some(first) = anew.first() else { return Ok(()) };
-        self.may_skip(&is_anew(first))?;
-        let starts = asked(self.board, || self.source.start(Start::Earliest))?;
-        let mut starts = by_topic(&self.active.topics(), &starts);
-        for topic in anew {
-            skipped(self.job, self.board, &format!("{}; it is read from its first record", is_anew(topic)));
-            ledger.times.event_ms.remove(topic);
-            ledger.reached.insert(topic.clone(), starts.remove(topic).unwrap_or_default());
-        }
-        self.store.write(Some((&*ledger, &Delta::default())), None).map_err(|error| failed(&error))
-    }
-
-    /// Whether the user asked to go on without what is lost.
-    fn may_skip(&self, reason: &str) -> Result<(), Ended> {
-        match self.skip_lost {
-            true => Ok(()),
-            false => Err(Ended::Failed(format!(
-                "{reason}: go on without what is lost by `streamhost resume {} --skip-lost`, or deploy with --reset-state to begin anew at `start`",
-                self.job
-            ))),
-        }
-    }
-
-    /// The records of a planned batch are gone.
-    fn lost(&mut self, committer: &mut Committer<'_>, runs: &mut Runs, plan: &Plan, reason: &str) -> Result<(), Ended> {
-        self.may_skip(&format!("{reason}; batch {} needs them", plan.batch))?;
-        self.leave_out(committer, runs, plan, reason)
     }
 
     fn open(&self, sinks: &mut Sinks) -> Result<Vec<FoundSink>, Ended> {
@@ -171,11 +147,23 @@ impl Recovery<'_> {
         floor: Floor,
     ) -> Result<(Ledger, Vec<BTreeSet<String>>), Ended> {
         let topics = self.active.topics();
-        let group = asked(self.board, || self.source.group())?;
+        // With a ledger the group is worth a warning, and no waiting.
+        let group = match &ledger {
+            Some(_) => self.source.group().unwrap_or_default(),
+            None => asked(self.board, || self.source.group())?,
+        };
         let group = by_topic(&topics, &group);
-        let keyed = !self.active.plan.stages.is_empty();
-        let deployments = self.known;
-        let facts = Found { ledger: ledger.as_ref(), plans, sinks, group: &group, deployments, reset, keyed };
+        let facts = Found {
+            ledger: ledger.as_ref(),
+            plans,
+            sinks,
+            group: &group,
+            deployments: self.known,
+            reset,
+            keyed: !self.active.plan.stages.is_empty(),
+            now_ms: clock::now_ms(),
+            skip_lost: self.skip_lost,
+        };
         Ok(match next_step(&facts) {
             Step::Stop(halt) => return Err(Ended::Failed(halt.to_string())),
             Step::Begin => (self.begin(self.active.start, Positions::new(), floor, LeaveOut::new())?, Vec::new()),
@@ -190,7 +178,8 @@ impl Recovery<'_> {
             Step::Replay { held, group_ahead } => {
                 if group_ahead {
                     let group = &self.active.group;
-                    tracing::warn!("{}: somebody moved the offsets of group `{group}`; the ledger counts", self.job);
+                    let text = format!("somebody moved the offsets of group `{group}`; the ledger counts");
+                    self.board.say(Level::WARN, &text);
                 }
                 (ledger.expect("a replay has a ledger"), held)
             }
@@ -208,15 +197,18 @@ impl Recovery<'_> {
     ) -> Result<Ledger, Ended> {
         let now = clock::now_ms();
         let incarnation = u64::try_from(now).unwrap_or(1).max(floor.incarnation + 1);
+        let topic_ids = asked(self.board, || self.source.topic_ids())?; // first: a topic made anew after it is noticed
         let mut at = asked(self.board, || self.source.start(start.unwrap_or(Start::Earliest)))?;
         if start.is_none() && !before.is_empty() {
-            let (job, n) = (self.job, before.len());
-            tracing::warn!("{job}: no ledger, but Kafka holds its offsets of {n} partitions: it goes on from them");
+            let n = before.len();
+            let text = format!("no ledger, but Kafka holds its offsets of {n} partitions: it goes on from them");
+            self.board.say(Level::WARN, &text);
             at.extend(before.into_iter().filter(|(partition, _)| at.contains_key(partition)).collect::<Positions>());
         }
         let reached = by_topic(&self.active.topics(), &at);
         let time_ms = now.max(floor.time_ms + 2);
-        let ledger = Ledger { leave_out, ..Ledger::begin(incarnation, self.active.deployment, time_ms, reached) };
+        let begun = Ledger::begin(incarnation, self.active.deployment, time_ms, reached);
+        let ledger = Ledger { leave_out, topic_ids, ..begun };
         self.store.begin(&ledger).map_err(|error| failed(&error))?;
         Ok(ledger)
     }
@@ -245,13 +237,8 @@ impl Recovery<'_> {
             group_verdicts: group_verdicts(&plan.groups_aside),
         };
         let again = runs.batch(&active, cut, given);
-        let again = again.map_err(|error| Ended::Failed(format!("batch {n} cannot be run again: {error}")))?;
-        let is_same = again.digests == plan.digests && again.counts == plan.counts && again.times == plan.times;
-        if !is_same || again.stages != plan.stages {
-            return Err(Ended::Failed(format!(
-                "batch {n}, run again, gives another result: the component is not deterministic, and what its sinks hold of it may be from the first run: deploy a mended one with --reset-state to begin anew"
-            )));
-        }
+        let again = again.map_err(|error| self.fails_again(plan, &format!("cannot be run again: {error}")))?;
+        self.check_same(plan, &again)?;
         committer.sinks.deliver(plan, &again, held, self.board)?;
         committer.acknowledged(plan, again.delta);
         committer.settle().map_err(|error| failed(&error))?;
@@ -259,21 +246,28 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Goes on after a batch whose records are gone, as the user asked: nothing of it is delivered.
-    fn leave_out(
-        &self,
-        committer: &mut Committer<'_>,
-        runs: &mut Runs,
-        plan: &Plan,
-        reason: &str,
-    ) -> Result<(), Ended> {
-        skipped(self.job, self.board, &format!("batch {} is left out: {reason}", plan.batch));
-        let (times, stages) = (committer.ledger.times.clone(), committer.ledger.stages.clone());
-        let empty = Plan { counts: Totals::default(), times, stages, finished: false, ..plan.clone() };
-        committer.acknowledged(&empty, Arc::new(Delta::default()));
-        committer.settle().map_err(|error| failed(&error))?;
-        runs.next = plan.batch + 1;
-        Ok(())
+    /// A failure that may not come again: the guest's time and memory depend on what else the machine does.
+    fn fails_again(&self, plan: &Plan, what: &str) -> Ended {
+        let (n, job) = (plan.batch, self.job);
+        Ended::Failed(format!("batch {n} {what}: `streamhost resume {job}` tries once more"))
+    }
+
+    /// Whether a batch that was run again gave what its plan says.
+    fn check_same(&self, plan: &Plan, again: &Outcome) -> Result<(), Ended> {
+        let is_same = again.digests == plan.digests && again.counts == plan.counts && again.times == plan.times;
+        if is_same && again.stages == plan.stages {
+            return Ok(());
+        }
+        let record = again.set_aside.iter().find(|aside| !plan.set_aside.contains(aside)).map(|aside| &aside.reason);
+        let group =
+            again.groups_aside.iter().find(|aside| !plan.groups_aside.contains(aside)).map(|aside| &aside.reason);
+        if let Some(reason) = record.or(group) {
+            return Err(self.fails_again(plan, &format!("broke now and not when it was run first ({reason})")));
+        }
+        let (n, job) = (plan.batch, self.job);
+        Err(Ended::Failed(format!(
+            "batch {n}, run again, gives another result: the component is not deterministic, and what its sinks hold of it may be from the first run: `streamhost resume {job}` tries once more; if it ends so again, deploy a mended one with --reset-state to begin anew"
+        )))
     }
 
     /// Fetches exactly the records of a plan's spans; those that cannot be read twice are kept with it.
@@ -319,24 +313,6 @@ impl Recovery<'_> {
         })?;
         gone.map_or(Ok(()), |reason| Err(Again::Lost(reason)))
     }
-}
-
-/// The topics that have another id than before.
-pub(super) fn made_anew(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
-    let is_new = |(topic, id): &(&String, &String)| before.get(*topic).is_some_and(|before| before != *id);
-    now.iter().filter(is_new).map(|(topic, _)| topic.clone()).collect()
-}
-
-/// In words, what befell a topic that was made anew.
-pub(super) fn is_anew(topic: &str) -> String {
-    format!("topic `{topic}` was deleted and made anew since it was read last")
-}
-
-/// Tells what is left out, as the user asked.
-pub(super) fn skipped(job: &str, board: &Board, what: &str) {
-    let told = format!("--skip-lost: {what}");
-    tracing::error!("{job}: {told}");
-    board.error(&told);
 }
 
 fn verdicts(topics: &[String], plan: &Plan) -> Verdicts {

@@ -1,12 +1,13 @@
 //! Gathers and runs batches, and hands them to the committer.
 
 use super::board::{Board, Stop};
-use super::committer::Committer;
+use super::committer::{Committer, QUEUE_MAX, Queue};
 use super::deliver::Sinks;
 use super::due::{Due, Idle};
 use super::execute::{Given, Runs, Watermark};
+use super::losses::{how_to_skip, is_anew, made_anew};
 use super::outcome::Outcome;
-use super::recovery::{Recovered, Recovery, asked, is_anew, made_anew, skipped};
+use super::recovery::{Recovered, Recovery, asked};
 use super::{Active, ActiveCell, Ended, Parts};
 use crate::batch::{Cut, Gather};
 use crate::checkpoint::{by_topic, positions};
@@ -17,9 +18,10 @@ use crate::limits;
 use crate::record::{Partition, Positions};
 use crate::source::{Source, SourceError, Start};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
+use tracing::Level;
 
 /// Runs a pipeline to its end.
 pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
@@ -38,7 +40,7 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
         board,
         skip_lost: parts.skip_lost,
     };
-    let sinks = Sinks::new(parts.sinks, parts.letters, active.clone());
+    let sinks = Sinks::new(parts.sinks, parts.letters);
     let Recovered { ledger, sinks, mut runs } = match recovery.run(sinks, lanes, parts.replay_only) {
         Ok(recovered) => recovered,
         Err(end) => return end,
@@ -51,19 +53,19 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
     }
     board.reads_on();
     let topics = active.topics();
-    let at = positions(&topics, &ledger.reached);
-    let topic_ids = ledger.topic_ids.clone();
-    let mut committer = Committer { store: parts.store.as_ref(), sinks, board, ledger, unsettled: None };
-    let queued = AtomicUsize::new(0);
-    let (send, batches) = mpsc::sync_channel(limits::BATCHES_IN_FLIGHT_MAX - 2);
+    let keeps = (0..).take(topics.len()).any(|source| !parts.source.replays(source));
+    let (at, topic_ids) = (positions(&topics, &ledger.reached), ledger.topic_ids.clone());
+    let mut committer = Committer { store: parts.store.as_ref(), sinks, board, ledger, unsettled: None, keeps };
+    let queue = Queue::default();
+    let (send, batches) = mpsc::sync_channel(QUEUE_MAX);
     let end = std::thread::scope(|scope| {
         // Held by the committer for as long as it lives, so that a runner with nothing to send notices its end.
         let at_work = Arc::new(());
         let held = at_work.clone();
-        let (committer, queued) = (&mut committer, &queued);
+        let (committer, queue) = (&mut committer, &queue);
         let committed = scope.spawn(move || {
             let _held = held;
-            committer.run(batches, queued)
+            committer.run(&batches, queue)
         });
         let mut runner = Runner {
             job: &parts.job,
@@ -75,20 +77,31 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
             at,
             idle: Idle::default(),
             loading: Positions::new(),
+            forgotten: BTreeSet::new(),
+            keeps,
             send,
-            queued,
+            queue,
             at_work,
-            skip_lost: parts.skip_lost,
             topic_ids,
             told: Told::default(),
         };
         let end = runner.run();
         drop(runner.send); // the committer finishes what it has
-        let committed = committed.join().unwrap_or_else(|_| Ended::died("the committer"));
-        if committed == Ended::Stopped { end } else { committed }
+        end.with(committed.join().unwrap_or_else(|_| Err(Ended::died("the committer"))))
     });
     parts.source.tell_group(&positions(&topics, &board.facts().reached));
     end
+}
+
+impl Ended {
+    /// The pipeline's end, given the runner's and the committer's. A stop hides no reason.
+    fn with(self, committed: Result<(), Ended>) -> Ended {
+        match (self, committed) {
+            (end, Ok(())) => end,
+            (end @ (Ended::Failed(_) | Ended::VersionFault { .. }), Err(Ended::Stopped)) => end,
+            (_, Err(end)) => end,
+        }
+    }
 }
 
 struct Runner<'a> {
@@ -104,10 +117,14 @@ struct Runner<'a> {
     idle: Idle,
     /// Tables' partitions that are not read to these ends yet: until they are, nothing else is read.
     loading: Positions,
+    /// Partitions that are over for good since the last batch: the next one no longer names them, and only then may one
+    /// begin anew under the same number.
+    forgotten: BTreeSet<Partition>,
+    /// Some records cannot be read again.
+    keeps: bool,
     send: mpsc::SyncSender<Outcome>,
-    queued: &'a AtomicUsize,
+    queue: &'a Queue,
     at_work: Arc<()>,
-    skip_lost: bool,
     topic_ids: BTreeMap<String, String>,
     told: Told,
 }
@@ -142,9 +159,12 @@ enum Gathered {
 
 impl Runner<'_> {
     fn run(&mut self) -> Ended {
-        match self.until_stopped() {
-            Ok(end) | Err(end) => end,
+        let (Ok(end) | Err(end)) = self.until_stopped();
+        // The committer may wait for sinks that are away: meanwhile it is seen what the job will end by.
+        if let Ended::Failed(reason) | Ended::VersionFault { reason, .. } = &end {
+            self.board.ends_by(reason);
         }
+        end
     }
 
     fn until_stopped(&mut self) -> Result<Ended, Ended> {
@@ -207,7 +227,9 @@ impl Runner<'_> {
         loop {
             self.tell();
             match self.board.stopping() {
-                Some(Stop::Drain) if !gather.is_empty() => return Ok(Gathered::Last(gather.cut())),
+                Some(how) if (how == Stop::Drain || self.keeps) && !gather.is_empty() => {
+                    return Ok(Gathered::Last(gather.cut()));
+                }
                 Some(_) => return Ok(Gathered::Stop),
                 None if Arc::strong_count(&self.at_work) == 1 => return Ok(Gathered::Stop), // it says why it ended
                 None if gather.is_empty()
@@ -220,7 +242,7 @@ impl Runner<'_> {
             if self.loading.is_empty() && self.source.is_over(&gather.reached()) {
                 return Ok(Gathered::End(gather.cut()));
             }
-            let is_free = self.queued.load(Ordering::SeqCst) == 0;
+            let is_free = self.queue.is_empty();
             let is_time = match due {
                 Due::Free => is_free,
                 Due::At { .. } if !self.loading.is_empty() => is_free,
@@ -236,37 +258,25 @@ impl Runner<'_> {
 
     fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), Ended> {
         match self.source.fetch(gather, wait) {
-            Ok(()) => self.board.goes_on("source"),
+            Ok(()) => {
+                self.board.goes_on("source");
+                self.idle.heard(clock::monotonic());
+            }
             Err(error @ SourceError::Away { .. }) => {
                 self.board.waits("source", &error.to_string());
                 self.board.pause(limits::BACKOFF.0);
             }
-            Err(error @ SourceError::Gone { .. }) if self.skip_lost => self.skip(gather, &error)?,
             Err(error) => return Err(Ended::Failed(error.to_string())),
         }
         Ok(())
     }
 
-    /// Goes on after what is gone, as the user asked with `--skip-lost`.
-    fn skip(&mut self, gather: &mut Gather, error: &SourceError) -> Result<(), Ended> {
-        let first = asked(self.board, || self.source.start(Start::Earliest))?;
-        let reached = gather.reached();
-        let lost: Vec<_> =
-            first.into_iter().filter(|(partition, at)| reached.get(partition).is_some_and(|r| r < at)).collect();
-        if lost.is_empty() {
-            return Err(Ended::Failed(error.to_string()));
-        }
-        for (partition, at) in lost {
-            let (topic, from) = (&self.topics[usize::from(partition.source)], reached[&partition]);
-            let what = format!("offsets {from} to {at} of `{topic}` partition {} are skipped", partition.id);
-            skipped(self.job, self.board, &what);
-            gather.passed(partition, at);
-        }
-        self.assign(gather.reached())
-    }
-
-    /// Whether a batch without records would finish something: a window by the clock, or as partitions were let go.
+    /// Whether a batch without records would do something: forget partitions, or finish a window by the clock, or as
+    /// partitions were let go.
     fn is_due(&mut self, active: &Active) -> Result<bool, Ended> {
+        if !self.forgotten.is_empty() {
+            return Ok(true);
+        }
         if active.plan.stages.is_empty() || !self.loading.is_empty() {
             return Ok(false);
         }
@@ -280,7 +290,7 @@ impl Runner<'_> {
         if active.plan.sources.iter().all(|source| !source.timed) {
             return BTreeSet::new();
         }
-        self.idle.partitions(&self.at, &self.source.ends(), active.settings.idle)
+        self.idle.partitions(clock::monotonic(), &self.at, &self.source.ends(), active.settings.idle)
     }
 
     /// Runs a batch with the version that is active now, and hands it on. `last`: every source has ended with it.
@@ -289,7 +299,7 @@ impl Runner<'_> {
         let reached = cut.reached();
         self.runs.state.settled(self.board.durable());
         let kept = cut.chunks.iter().filter(|chunk| !self.source.replays(chunk.partition.source)).cloned().collect();
-        self.idle.moved(&self.at, &reached);
+        self.idle.moved(clock::monotonic(), &self.at, &reached);
         let watermark = match last {
             true => Watermark::End,
             false => Watermark::Least { idle: self.idle_now(&active) },
@@ -303,11 +313,26 @@ impl Runner<'_> {
         let done = self.runs.batch(&active, cut, given);
         let mut done = done.map_err(|error| error.ends(active.deployment))?;
         done.kept = kept;
-        self.queued.fetch_add(1, Ordering::SeqCst);
-        self.send.send(done).map_err(|_| Ended::Stopped)?; // the committer says why it ended
+        self.hand_over(done)?;
         self.at = reached;
-        self.skip_lost = false; // what is lost later is asked about again
+        if !std::mem::take(&mut self.forgotten).is_empty() {
+            self.told.partitions_due = clock::monotonic(); // one of them may have come again
+        }
         Ok(())
+    }
+
+    /// Waits until the committer has room, and tells meanwhile what is new.
+    fn hand_over(&mut self, mut done: Outcome) -> Result<(), Ended> {
+        self.queue.joins();
+        loop {
+            match self.send.try_send(done) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Disconnected(_)) => return Err(Ended::Stopped), // the committer says why it ended
+                Err(TrySendError::Full(back)) => done = back,
+            }
+            self.queue.room(limits::LAG_TIME);
+            self.tell();
+        }
     }
 
     /// Tells the group and the board what is new.
@@ -317,19 +342,23 @@ impl Runner<'_> {
             return;
         }
         self.told.lag_due = now + limits::LAG_TIME;
-        let mut ends = by_topic(self.topics, &self.source.ends());
+        let facts = self.board.facts();
+        let mut ends = self.source.ends();
+        let durable = positions(self.topics, &facts.reached);
+        ends.extend(durable.into_iter().filter(|(partition, _)| !self.at.contains_key(partition))); // over for good
+        let mut ends = by_topic(self.topics, &ends);
         for topic in self.topics {
             ends.entry(topic.clone()).or_default(); // a topic without a known end makes the lag unknown
         }
         self.board.ends(ends);
-        let facts = self.board.facts();
         if facts.batches != self.told.batches {
             self.told.batches = facts.batches;
             self.source.tell_group(&positions(self.topics, &facts.reached));
         }
     }
 
-    /// Partitions that the job has not seen yet are read from their first record. True: there are some.
+    /// Forgets partitions that are over for good, and reads those that the job has not seen yet from their first record.
+    /// True: there are some.
     fn new_partitions(&mut self, at_start: bool) -> Result<bool, Ended> {
         self.told.partitions_due = clock::monotonic() + limits::PARTITIONS_TIME;
         let there = match self.source.partitions() {
@@ -343,21 +372,34 @@ impl Runner<'_> {
             && let Ok(ids) = self.source.topic_ids()
             && let Some(topic) = made_anew(&self.topic_ids, &ids).first()
         {
-            return Err(Ended::Failed(format!(
-                "{}: `streamhost resume` with --skip-lost reads it from its first record, deploy with --reset-state begins the job anew",
-                is_anew(topic)
-            )));
+            return Err(Ended::Failed(how_to_skip(self.job, &is_anew(topic))));
         }
-        if there.iter().all(|partition| self.at.contains_key(partition)) {
-            return Ok(false);
+        let forgot = self.forget();
+        let is_new = |partition: &Partition| !self.at.contains_key(partition) && !self.forgotten.contains(partition);
+        if !there.iter().any(is_new) {
+            return Ok(forgot);
         }
         let first = asked(self.board, || self.source.start(Start::Earliest))?;
         for (partition, offset) in first {
-            if let std::collections::btree_map::Entry::Vacant(new) = self.at.entry(partition) {
-                tracing::info!("a new partition: {} of `{}`", partition.id, self.topics[usize::from(partition.source)]);
-                new.insert(offset);
+            if !self.at.contains_key(&partition) && !self.forgotten.contains(&partition) {
+                let topic = &self.topics[usize::from(partition.source)];
+                self.board.say(Level::INFO, &format!("a new partition: {} of `{topic}`", partition.id));
+                self.at.insert(partition, offset);
             }
         }
         Ok(true)
+    }
+
+    /// Forgets what is over for good, unless the watermark still needs it. True: there was something.
+    fn forget(&mut self) -> bool {
+        let active = self.active.get();
+        let mut over = self.source.retired(&self.at);
+        over.retain(|partition| self.at.contains_key(partition) && self.runs.may_forget(&active, *partition));
+        for partition in &over {
+            self.at.remove(partition);
+            self.loading.remove(partition);
+        }
+        self.forgotten.extend(&over);
+        !over.is_empty()
     }
 }

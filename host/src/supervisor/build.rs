@@ -134,7 +134,8 @@ impl Supervisor {
         let mut state = job.state();
         state.life += 1;
         state.cut = cut.clone();
-        state.board = Arc::new(Board::default());
+        let log = job.log.clone();
+        state.board = Arc::new(Board::new(&job.name, Arc::new(move |level, text: &str| log.line(level, text))));
         state.failed = None;
         let cell = match (&state.active, replay_only) {
             (Some(cell), false) => cell.clone(),

@@ -65,6 +65,12 @@ impl Part {
         Part { source, of, assigned: BTreeSet::new() }
     }
 
+    /// Those of these positions that are of its sources.
+    fn own(&self, at: &Positions) -> Positions {
+        let own = at.iter().filter(|(partition, _)| self.of.contains(&partition.source));
+        own.map(|(&partition, &offset)| (partition, offset)).collect()
+    }
+
     fn is_wanted(&self, gather: &Gather) -> bool {
         gather.wanted().any(|(partition, ..)| self.assigned.contains(&partition))
     }
@@ -153,10 +159,21 @@ impl Source for MixedSource {
         self.parts.iter().any(|part| part.source.has_new_partitions())
     }
 
+    fn retired(&self, at: &Positions) -> Vec<Partition> {
+        self.parts.iter().flat_map(|part| part.source.retired(&part.own(at))).collect()
+    }
+
+    fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {
+        let mut lost = Positions::new();
+        for part in &mut self.parts {
+            lost.extend(part.source.lost(&part.own(at))?);
+        }
+        Ok(lost)
+    }
+
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {
         for part in &mut self.parts {
-            let mine = at.iter().filter(|(partition, _)| part.of.contains(&partition.source));
-            let mine: Positions = mine.map(|(&partition, &offset)| (partition, offset)).collect();
+            let mine = part.own(at);
             part.source.assign(&mine)?;
             part.assigned = mine.into_keys().collect();
         }

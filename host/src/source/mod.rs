@@ -124,13 +124,30 @@ pub trait Source: Send {
     /// Where the partitions of tables end now: until they are read to there, nothing is looked up in them.
     fn table_ends(&mut self) -> Result<Positions, SourceError>;
 
-    /// What the consumer group holds, for partitions that have an offset there. Asked only when a ledger is lost.
+    /// What the consumer group holds, for partitions that have an offset there. It counts only when a ledger is lost.
     fn group(&mut self) -> Result<Positions, SourceError>;
 
     /// Whether partitions came that [`Source::partitions`] has not named yet, as far as is known without asking. Files
     /// of a followed folder do.
     fn has_new_partitions(&self) -> bool {
         false
+    }
+
+    /// The partitions of `at` that were read to their ends and are no longer there, as far as the last look at them
+    /// told: nothing more comes of them. The job forgets their positions, so that one that comes again under the same
+    /// number is new: [`Source::partitions`] may name it at once, and it is read from [`Source::start`]. Asked after
+    /// [`Source::partitions`], before it is assigned for the first time too: a position may outlive its partition, as
+    /// the host may die before it is forgotten. Files of a followed folder go.
+    fn retired(&self, at: &Positions) -> Vec<Partition> {
+        let _ = at;
+        Vec::new()
+    }
+
+    /// Which partitions cannot be read on from `at`, as what was there is lost ([`SourceError::Gone`]), and where each
+    /// of them goes on. Asked before anything is assigned, and only if the user wants to go on without what is lost.
+    fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {
+        let first = self.start(Start::Earliest)?;
+        Ok(first.into_iter().filter(|(partition, first)| at.get(partition).is_some_and(|at| at < first)).collect())
     }
 
     /// Reads these partitions from these offsets on, and no others.

@@ -369,6 +369,18 @@ impl Source for KafkaSource {
         self.positions(&found.map_err(|error| self.client_error(&error))?)
     }
 
+    fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {
+        let mine: Vec<_> = at.keys().filter(|p| self.is_mine(**p)).copied().collect();
+        let ends = self.offsets(&mine, ClientOffset::End)?;
+        let first = self.offsets(&mine, ClientOffset::Beginning)?;
+        // A log that lost its tail goes on at its end: from its first record all would be doubled.
+        let goes_on = |p: Partition| {
+            let (at, first, end) = (*at.get(&p)?, *first.get(&p)?, *ends.get(&p)?);
+            (at < first || at > end).then_some((p, at.clamp(first, end.max(first))))
+        };
+        Ok(mine.into_iter().filter_map(goes_on).collect())
+    }
+
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {
         let mine: Positions = at.iter().filter(|(p, _)| self.is_mine(**p)).map(|(&p, &offset)| (p, offset)).collect();
         if let Some(last) = &self.last {

@@ -7,6 +7,7 @@ use crate::state::Stages;
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tracing::Level;
 
 /// How to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,15 +63,31 @@ impl Facts {
     }
 }
 
+/// Tells a job's user a line of this level: in the job's own log, and with the job's name in the host's.
+pub type Say = Box<dyn Fn(Level, &str) + Send + Sync>;
+
 /// Shared between a pipeline's threads and the supervisor.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Board {
     facts: Mutex<Facts>,
     stop: Mutex<Option<Stop>>,
     stopped: Condvar,
+    say: Option<Say>,
 }
 
 impl Board {
+    /// An empty board, whose lines go to `say`. Without one they go nowhere.
+    pub fn telling(say: Say) -> Self {
+        Board { say: Some(say), ..Board::default() }
+    }
+
+    /// Says a line in the job's log and the host's.
+    pub fn say(&self, level: Level, text: &str) {
+        if let Some(say) = &self.say {
+            say(level, text);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,15 +146,18 @@ impl Board {
         let mut facts = self.lock();
         facts.last_error = Some(what.to_string());
         let since = facts.waiting.get(who).map_or_else(clock::now_ms, |(_, since)| *since);
-        if facts.waiting.insert(who.to_string(), (what.to_string(), since)).is_none() {
-            tracing::warn!("{who} waits: {what}");
+        let is_first = facts.waiting.insert(who.to_string(), (what.to_string(), since)).is_none();
+        drop(facts);
+        if is_first {
+            self.say(Level::WARN, &format!("{who} waits: {what}"));
         }
     }
 
     /// Notes that `who` goes on.
     pub fn goes_on(&self, who: &str) {
-        if let Some((_, since)) = self.lock().waiting.remove(who) {
-            tracing::info!("{who} goes on after {} ms", clock::now_ms() - since);
+        let waited = self.lock().waiting.remove(who);
+        if let Some((_, since)) = waited {
+            self.say(Level::INFO, &format!("{who} goes on after {} ms", clock::now_ms() - since));
         }
     }
 
@@ -206,6 +226,22 @@ impl Default for Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_wait_is_said_once_and_so_is_its_end() {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let kept = said.clone();
+        let board = Board::telling(Box::new(move |level, text| kept.lock().unwrap().push(format!("{level} {text}"))));
+        board.waits("sink `s`", "away");
+        board.waits("sink `s`", "still away");
+        board.goes_on("sink `s`");
+        board.goes_on("sink `s`");
+        let said = said.lock().unwrap();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert_eq!(said[0], "WARN sink `s` waits: away");
+        assert!(said[1].starts_with("INFO sink `s` goes on after "), "{said:?}");
+    }
 
     #[test]
     fn the_lag_is_of_the_topics_that_are_read_and_unknown_until_all_ends_are() {

@@ -18,6 +18,7 @@ use crate::source::{Source, SourceError, Start};
 use crate::state::Delta;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tracing::Level;
 
 /// What a pipeline starts from.
 pub(super) struct Recovery<'a> {
@@ -127,7 +128,7 @@ impl Recovery<'_> {
         let starts = asked(self.board, || self.source.start(Start::Earliest))?;
         let mut starts = by_topic(&self.active.topics(), &starts);
         for topic in anew {
-            skipped(self.job, self.board, &format!("{}; it is read from its first record", is_anew(topic)));
+            skipped(self.board, &format!("{}; it is read from its first record", is_anew(topic)));
             ledger.times.event_ms.remove(topic);
             ledger.reached.insert(topic.clone(), starts.remove(topic).unwrap_or_default());
         }
@@ -190,7 +191,8 @@ impl Recovery<'_> {
             Step::Replay { held, group_ahead } => {
                 if group_ahead {
                     let group = &self.active.group;
-                    tracing::warn!("{}: somebody moved the offsets of group `{group}`; the ledger counts", self.job);
+                    let told = format!("somebody moved the offsets of group `{group}`; the ledger counts");
+                    self.board.say(Level::WARN, &told);
                 }
                 (ledger.expect("a replay has a ledger"), held)
             }
@@ -210,8 +212,9 @@ impl Recovery<'_> {
         let incarnation = u64::try_from(now).unwrap_or(1).max(floor.incarnation + 1);
         let mut at = asked(self.board, || self.source.start(start.unwrap_or(Start::Earliest)))?;
         if start.is_none() && !before.is_empty() {
-            let (job, n) = (self.job, before.len());
-            tracing::warn!("{job}: no ledger, but Kafka holds its offsets of {n} partitions: it goes on from them");
+            let n = before.len();
+            let told = format!("no ledger, but Kafka holds the job's offsets of {n} partitions: it goes on from them");
+            self.board.say(Level::WARN, &told);
             at.extend(before.into_iter().filter(|(partition, _)| at.contains_key(partition)).collect::<Positions>());
         }
         let reached = by_topic(&self.active.topics(), &at);
@@ -267,7 +270,7 @@ impl Recovery<'_> {
         plan: &Plan,
         reason: &str,
     ) -> Result<(), Ended> {
-        skipped(self.job, self.board, &format!("batch {} is left out: {reason}", plan.batch));
+        skipped(self.board, &format!("batch {} is left out: {reason}", plan.batch));
         let (times, stages) = (committer.ledger.times.clone(), committer.ledger.stages.clone());
         let empty = Plan { counts: Totals::default(), times, stages, finished: false, ..plan.clone() };
         committer.acknowledged(&empty, Arc::new(Delta::default()));
@@ -333,9 +336,9 @@ pub(super) fn is_anew(topic: &str) -> String {
 }
 
 /// Tells what is left out, as the user asked.
-pub(super) fn skipped(job: &str, board: &Board, what: &str) {
+pub(super) fn skipped(board: &Board, what: &str) {
     let told = format!("--skip-lost: {what}");
-    tracing::error!("{job}: {told}");
+    board.say(Level::ERROR, &told);
     board.error(&told);
 }
 

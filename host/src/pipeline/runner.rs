@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
+use tracing::Level;
 
 /// Runs a pipeline to its end.
 pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
@@ -259,7 +260,7 @@ impl Runner<'_> {
         for (partition, at) in lost {
             let (topic, from) = (&self.topics[usize::from(partition.source)], reached[&partition]);
             let what = format!("offsets {from} to {at} of `{topic}` partition {} are skipped", partition.id);
-            skipped(self.job, self.board, &what);
+            skipped(self.board, &what);
             gather.passed(partition, at);
         }
         self.assign(gather.reached())
@@ -344,8 +345,9 @@ impl Runner<'_> {
             && let Some(topic) = made_anew(&self.topic_ids, &ids).first()
         {
             return Err(Ended::Failed(format!(
-                "{}: `streamhost resume` with --skip-lost reads it from its first record, deploy with --reset-state begins the job anew",
-                is_anew(topic)
+                "{}: `streamhost resume {} --skip-lost` reads it from its first record, deploy with --reset-state begins the job anew",
+                is_anew(topic),
+                self.job
             )));
         }
         if there.iter().all(|partition| self.at.contains_key(partition)) {
@@ -354,7 +356,8 @@ impl Runner<'_> {
         let first = asked(self.board, || self.source.start(Start::Earliest))?;
         for (partition, offset) in first {
             if let std::collections::btree_map::Entry::Vacant(new) = self.at.entry(partition) {
-                tracing::info!("a new partition: {} of `{}`", partition.id, self.topics[usize::from(partition.source)]);
+                let topic = &self.topics[usize::from(partition.source)];
+                self.board.say(Level::INFO, &format!("a new partition: {} of `{topic}`", partition.id));
                 new.insert(offset);
             }
         }

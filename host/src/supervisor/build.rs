@@ -134,7 +134,7 @@ impl Supervisor {
         let mut state = job.state();
         state.life += 1;
         state.cut = cut.clone();
-        state.board = Arc::new(Board::default());
+        state.board = Arc::new(Board::telling(job.teller()));
         state.failed = None;
         let cell = match (&state.active, replay_only) {
             (Some(cell), false) => cell.clone(),
@@ -182,25 +182,4 @@ impl Supervisor {
 
 fn guest_limits(settings: &Settings) -> GuestLimits {
     GuestLimits { memory_bytes: settings.limits.memory_bytes, time: settings.limits.time }
-}
-
-impl Job {
-    /// Says it in its own log and the host's.
-    pub(super) fn warn(&self, text: &str) {
-        self.log.line(tracing::Level::WARN, text);
-        tracing::warn!("{}: {text}", self.name);
-    }
-
-    /// Where its guests' lines go: its own log and the host's.
-    pub(super) fn log_sink(&self) -> LogSink {
-        let (log, name) = (self.log.clone(), self.name.clone());
-        Arc::new(move |level, text: &str| {
-            log.line(level, text);
-            match level {
-                tracing::Level::ERROR => tracing::error!("{name}: {text}"),
-                tracing::Level::WARN => tracing::warn!("{name}: {text}"),
-                _ => tracing::debug!("{name}: {text}"),
-            }
-        })
-    }
 }

@@ -18,6 +18,7 @@ use crate::state::change::stages_after;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
+use tracing::Level;
 
 /// What a deployment is to be, before it has its number.
 struct Draft {
@@ -77,7 +78,7 @@ impl Supervisor {
         if starts && ledger.is_some() {
             let ignored =
                 "`start` is for a new job, and this one goes on where it is: --reset-state begins it anew there";
-            job.warn(ignored);
+            job.say(Level::WARN, ignored);
             done.warnings.push(ignored.to_owned());
         }
         Ok(done)
@@ -167,11 +168,10 @@ impl Supervisor {
                 _ => false,
             }
         };
-        let (name, version, number) = (&job.name, done.version, done.deployment);
+        let (version, number) = (done.version, done.deployment);
         let anew = if record.active().reset { ", which begins the job anew at `start`" } else { "" };
-        job.log.line(tracing::Level::INFO, &format!("version {version} is active (deployment {number}){anew}"));
-        tracing::info!("{name}: version {version} is active (deployment {number}){anew}");
-        done.warnings.iter().for_each(|warning| job.warn(warning));
+        job.say(Level::INFO, &format!("version {version} is active (deployment {number}){anew}"));
+        done.warnings.iter().for_each(|warning| job.say(Level::WARN, warning));
         if !goes_over {
             job.halt(Stop::Soon);
             {

@@ -196,7 +196,7 @@ impl Supervisor {
         let job = Arc::new(Job::new(record));
         self.jobs().insert(job.name.clone(), job.clone());
         if let Err(reason) = self.restart(&job, !paused) {
-            tracing::error!("{}: {reason}", job.name);
+            job.say(tracing::Level::ERROR, &format!("stopped: {reason}"));
             job.state().failed = Some(reason);
         }
     }

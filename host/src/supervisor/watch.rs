@@ -5,6 +5,7 @@ use crate::job::status::DeploymentKind;
 use crate::limits;
 use crate::pipeline::Ended;
 use std::sync::{Arc, Weak, mpsc};
+use tracing::Level;
 
 /// A pipeline has ended.
 pub(super) struct End {
@@ -42,8 +43,7 @@ impl Supervisor {
             Ended::Stopped if end.replay_only => self.restart(&job, true),
             Ended::Stopped => Ok(()),
             Ended::Finished => {
-                tracing::info!("{}: finished: every source has ended", end.job);
-                job.log.line(tracing::Level::INFO, "finished: every source has ended");
+                job.say(Level::INFO, "finished: every source has ended");
                 Ok(())
             }
             Ended::Failed(reason) => Err(reason),
@@ -52,8 +52,7 @@ impl Supervisor {
             }
         };
         if let Err(reason) = outcome {
-            tracing::error!("{}: stopped: {reason}", end.job);
-            job.log.line(tracing::Level::ERROR, &format!("stopped: {reason}"));
+            job.say(Level::ERROR, &format!("stopped: {reason}"));
             let mut state = job.state();
             state.board.error(&reason);
             state.failed = Some(reason);
@@ -83,8 +82,7 @@ impl Supervisor {
         self.roll_back(name, Some(before.version), Some(why.clone())).map_err(|refusal| {
             format!("version {}: {reason}; and version {} cannot take over: {refusal}", active.version, before.version)
         })?;
-        tracing::error!("{name}: {why}");
-        job.log.line(tracing::Level::ERROR, &why);
+        job.say(Level::ERROR, &why);
         job.state().board.error(&why);
         Ok(())
     }

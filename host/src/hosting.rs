@@ -8,7 +8,7 @@ use crate::job::status::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, R
 use crate::limits;
 use crate::pipeline::Stop;
 use crate::sink::hbase::AddFamilies;
-use crate::supervisor::{Place, Supervisor};
+use crate::supervisor::{Begin, Place, Supervisor};
 use fjall::Database;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,9 +18,11 @@ pub struct RealHost;
 
 impl Host for RealHost {
     fn serve(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError> {
-        let db = open(&config.data_dir)?;
-        let supervisor = Supervisor::open(&db, &config.data_dir, place(config)?)?;
-        Ok(Arc::new(Running { supervisor, embedded: Mutex::default() }))
+        engine(config, DAEMON, Begin::Jobs)
+    }
+
+    fn foreground(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError> {
+        engine(config, FOREGROUND, Begin::Nothing)
     }
 
     fn dev(&self, mut config: Config, addresses: DevAddresses) -> Result<Dev, HostError> {
@@ -37,10 +39,22 @@ impl Host for RealHost {
         let addresses = DevAddresses { kafka: broker.address(), hbase: tables.address() };
         config.kafka.brokers = addresses.kafka.to_string();
         config.hbase.address = addresses.hbase.to_string();
-        let supervisor = Supervisor::open(&db, &config.data_dir, place(&config)?)?;
+        let supervisor = Supervisor::open(&db, &config.data_dir, place(&config, DAEMON)?, Begin::Jobs)?;
         let embedded = Mutex::new(Some((broker, tables)));
         Ok(Dev { engine: Arc::new(Running { supervisor, embedded }), addresses })
     }
+}
+
+/// Whose consumer groups and transactional ids they are: a daemon's, of which there is one for each job ("for ever", as
+/// its exactly-once sinks find what they hold by them).
+const DAEMON: &str = "streamhost";
+/// The same of a `run`, which has a ledger of its own: a daemon's job of the same name begins where it would have begun.
+const FOREGROUND: &str = "streamhost-run";
+
+fn engine(config: &Config, owner: &'static str, begin: Begin) -> Result<Arc<dyn Engine>, HostError> {
+    let db = open(&config.data_dir)?;
+    let supervisor = Supervisor::open(&db, &config.data_dir, place(config, owner)?, begin)?;
+    Ok(Arc::new(Running { supervisor, embedded: Mutex::default() }))
 }
 
 fn open(folder: &Path) -> Result<Database, HostError> {
@@ -58,13 +72,14 @@ fn open(folder: &Path) -> Result<Database, HostError> {
     })
 }
 
-fn place(config: &Config) -> Result<Place, HostError> {
+fn place(config: &Config, owner: &'static str) -> Result<Place, HostError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let faults = config.kafka.check();
     if !faults.is_empty() {
         return Err(faults.join("; ").into());
     }
     Ok(Place {
+        owner,
         kafka: config.kafka.clone(),
         hbase: config.hbase.clone(),
         lanes: config.lanes.unwrap_or(cores),

@@ -55,6 +55,9 @@ pub const COLUMNS_MAX: usize = 1000;
 pub const UNDEPLOYED_MAX: usize = 1000;
 /// Deployments that a job's history keeps; older ones are forgotten with their components.
 pub const HISTORY_MAX: usize = 100;
+/// Deployments that a job's history keeps beyond [`HISTORY_MAX`] because a batch under way may still name them. More are
+/// refused until the batch is delivered.
+pub const HISTORY_NEEDED_MAX: usize = 1000;
 
 /// First and longest wait before something that is away is tried again; it doubles in between.
 pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));

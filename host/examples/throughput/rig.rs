@@ -93,6 +93,7 @@ pub(crate) fn parts(
         lanes: std::thread::available_parallelism().map_or(1, usize::from),
         replay_only: false,
         skip_lost: false,
+        reads_on: false,
     }
 }
 

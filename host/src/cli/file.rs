@@ -53,7 +53,9 @@ pub(super) struct Component {
     /// The component, as `streamhost build` made it
     #[arg(value_name = "FILE.wasm")]
     pub(super) file: PathBuf,
-    /// A setting, such as every=1s, source.NAME=TOPIC, sink.NAME=TABLE, start=latest, limits.memory=64MiB
+    /// A setting: every=1s, source.NAME=PLACE, sink.NAME=PLACE, dead-letters=TOPIC, group=GROUP,
+    /// start=earliest|latest|TIME, until=end, idle=30s, on-error=dead-letter|skip|stop, limits.memory=64MiB,
+    /// limits.time=2s, limits.batch-records=N, limits.batch-bytes=16MiB
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
     /// The job's name, if not the component's own
@@ -62,7 +64,7 @@ pub(super) struct Component {
     /// Create tables and topics that are missing
     #[arg(long)]
     create_tables: bool,
-    /// Begin with fresh state
+    /// Forget state, counts and positions, and read again from `start`: rows are written and dead letters sent again
     #[arg(long)]
     reset_state: bool,
 }

@@ -14,7 +14,10 @@ pub trait Host {
     /// Opens the data folder and starts every job that was acknowledged last. Blocks until calls can be taken.
     fn serve(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError>;
 
-    /// The same with an embedded broker and table store in the same data folder; `config` says the rest.
+    /// Opens the data folder of one job in the foreground. Nothing in it is started but what is deployed or resumed.
+    fn foreground(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError>;
+
+    /// Like [`Host::serve`], with an embedded broker and table store in the same data folder; `config` says the rest.
     fn dev(&self, config: Config, addresses: DevAddresses) -> Result<Dev, HostError>;
 }
 

@@ -63,7 +63,7 @@ enum Verb {
     Rollback(rollback::Args),
     /// Stop a job after the batch under way, until `resume`
     Pause(pause::Args),
-    /// Go on after `pause`, or try again after `stopped`
+    /// Go on after `pause`, try again after `stopped`, or read on after `finished`
     Resume(resume::Args),
     /// Stop a job and forget it; its rows and dead letters stay
     Undeploy(undeploy::Args),

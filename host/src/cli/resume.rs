@@ -1,4 +1,4 @@
-//! `resume`: lets a job go on.
+//! `resume`: lets a job go on after `pause`, try again after `stopped`, read on after `finished`.
 
 use super::CliError;
 use super::client::{Which, job_path};

@@ -11,7 +11,7 @@ use std::io::Write;
 pub(super) struct Args {
     /// The job
     job: String,
-    /// The version; without it the one before the active one
+    /// The version; without it the one that stood before the active one was deployed, so another time it goes further back
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     version: Option<u64>,
     #[command(flatten)]

@@ -1,4 +1,8 @@
-//! `run`: one job in the foreground, without a daemon. Its ledger is kept, so another `run` goes on where it ended.
+//! `run`: one job in the foreground, without a daemon.
+//!
+//! Its ledger is kept in `data-dir/run/NAME`, so another `run` goes on where it ended. It is another life of the job than a
+//! daemon's of the same name: its consumer group and transactional ids begin with `streamhost-run`, so a trial moves
+//! nothing of the daemon's. Shared are what the settings name: topics, tables, dead letters, and a group that is set.
 
 use super::daemon::{Daemon, Until};
 use super::file::{self, Component};
@@ -6,7 +10,7 @@ use super::host::run_folder;
 use super::output::{count, plain};
 use super::{CliError, Engine, Host};
 use crate::config::Config;
-use crate::job::status::{DeployRequest, JobState, JobStatus};
+use crate::job::status::{DeployRequest, Deployed, JobState, JobStatus};
 use std::io::Write;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -35,9 +39,9 @@ pub(super) fn run(args: Args, host: &dyn Host, err: &mut dyn Write, until: Until
     let stem = args.component.file.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy());
     config.data_dir = run_folder(&config, request.name.as_deref().unwrap_or(&stem));
     let daemon = Daemon::new(until)?;
-    let engine = host.serve(&config).map_err(CliError::Host)?;
+    let engine = host.foreground(&config).map_err(CliError::Host)?;
     let before = engine.list(); // what earlier runs did
-    let done = daemon.runtime.block_on(foreground(&engine, bytes, request, args.time, daemon.ending()));
+    let done = daemon.runtime.block_on(foreground(&engine, bytes, request, args.time, daemon.ending(), err));
     engine.stop();
     daemon.runtime.shutdown_background();
     if let Some(job) = done?
@@ -56,15 +60,17 @@ async fn foreground(
     request: DeployRequest,
     time: Option<Duration>,
     ending: impl Future<Output = ()>,
+    err: &mut dyn Write,
 ) -> Result<Option<String>, CliError> {
     let mut ending = pin!(ending);
     let starting = Arc::clone(engine);
-    let job = tokio::select! {
+    let Deployed { job, warnings, .. } = tokio::select! {
         started = tokio::task::spawn_blocking(move || start(&*starting, bytes, request)) => {
             started.map_err(|e| CliError::Host(e.into()))??
         }
         () = &mut ending => return Ok(None),
     };
+    warnings.iter().try_for_each(|warning| writeln!(err, "warning: {}", plain(warning)))?;
     let over = async {
         match time {
             Some(time) => tokio::time::sleep(time).await,
@@ -78,14 +84,14 @@ async fn foreground(
     }
 }
 
-/// Deploys the job, and lets it go on if an earlier `run` left it stopped.
-fn start(engine: &dyn Engine, bytes: Vec<u8>, request: DeployRequest) -> Result<String, CliError> {
-    let job = engine.deploy(bytes, request)?.job;
-    for other in engine.list().into_iter().filter(|other| other.job != job) {
-        engine.pause(&other.job)?; // an earlier `run` of a file with this name had another job in it
+/// Deploys the job. Where an earlier `run` had just the same, it goes on or, if it was finished, reads on.
+fn start(engine: &dyn Engine, bytes: Vec<u8>, request: DeployRequest) -> Result<Deployed, CliError> {
+    let deployed = engine.deploy(bytes, request)?;
+    if deployed.changed && !deployed.paused {
+        return Ok(deployed); // it runs, or is finished already
     }
-    engine.resume(&job, false)?;
-    Ok(job)
+    engine.resume(&deployed.job, false)?;
+    Ok(Deployed { warnings: Vec::new(), ..deployed })
 }
 
 /// Is done when the job is: every source has ended, or (an error) it cannot go on by itself.

@@ -70,6 +70,10 @@ impl Host for FakeHost {
         }
     }
 
+    fn foreground(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError> {
+        self.serve(config)
+    }
+
     fn dev(&self, config: Config, asked: DevAddresses) -> Result<Dev, HostError> {
         let given =
             |address: SocketAddr, port| if address.port() == 0 { SocketAddr::new(address.ip(), port) } else { address };
@@ -402,6 +406,18 @@ fn run_tells_what_this_run_did() {
     let (done, said) = run_job(&host, folder.path(), &["--for", "10ms"]);
     assert_eq!(done, Ok(()));
     assert_eq!(said, "clicks ended: 0 records in, 0 rows out, 0 dead letters, 0 dropped, 0 batches\n");
+}
+
+#[test]
+fn run_goes_on_only_where_it_was_and_tells_what_is_to_be_known() {
+    let (host, folder) = (FakeHost::default(), tempfile::tempdir().expect("a folder"));
+    let resumes = || *host.jobs.resumes.lock().expect("unharmed");
+    let (done, said) = run_job(&host, folder.path(), &["--for", "10ms", "--set", "start=latest"]);
+    assert_eq!((done, resumes()), (Ok(()), 0), "a deployment that is new runs already, or is finished already");
+    assert!(said.starts_with("warning: `start` is for\\na new job\n"), "{said}");
+    let (done, said) = run_job(&host, folder.path(), &["--for", "10ms"]);
+    assert_eq!((done, resumes()), (Ok(()), 1));
+    assert!(said.starts_with("clicks ended: "), "{said}");
 }
 
 #[test]

@@ -22,7 +22,8 @@ pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
         writeln!(
             out,
             "{} is undeployed; its rows, dead letters and consumer group stay, and a later deploy goes on at the group's \
-             offsets unless --set start=… or --reset-state says otherwise",
+             offsets unless --set start=… or --reset-state says otherwise; one with keyed stages begins anew at `start`, as \
+             its state is gone",
             args.job
         )
     })?)

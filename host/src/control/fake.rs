@@ -15,6 +15,8 @@ pub(crate) struct FakeJobs {
     paused: Mutex<bool>,
     /// Jobs wait for something.
     pub(crate) retrying: Mutex<bool>,
+    /// How often `resume` was asked.
+    pub(crate) resumes: Mutex<usize>,
     /// What the last `resume` was told of lost records.
     pub(crate) skipped: Mutex<bool>,
     /// The last deployment's bytes and request.
@@ -190,6 +192,7 @@ impl Jobs for FakeJobs {
     fn resume(&self, job: &str, skip_lost: bool) -> Result<JobStatus, Refusal> {
         *locked(&self.paused) = false;
         *locked(&self.skipped) = skip_lost;
+        *locked(&self.resumes) += 1;
         self.status(job)
     }
 

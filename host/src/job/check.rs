@@ -202,7 +202,9 @@ pub enum JobFault {
         name: String,
     },
     /// The consumer group is one of the host's own.
-    #[error("`group={group}`: groups that begin with `streamhost.` are the host's own; take another name")]
+    #[error(
+        "`group={group}`: groups that begin with `streamhost.` or `streamhost-run.` are the host's own; take another name"
+    )]
     Group {
         /// The group.
         group: String,
@@ -456,7 +458,8 @@ fn check_ways(job: &str, sources: &[SourcePlan], sinks: &[SinkPlan], settings: &
         faults.push(JobFault::Loop { topic: letters, writer: "dead letters".to_owned() });
     }
     let group = settings.group_of(job);
-    if settings.group.is_some() && group.starts_with("streamhost.") && group != format!("streamhost.{job}") {
+    let is_ours = group.starts_with("streamhost.") || group.starts_with("streamhost-run.");
+    if settings.group.is_some() && is_ours && group != format!("streamhost.{job}") {
         faults.push(JobFault::Group { group });
     }
 }

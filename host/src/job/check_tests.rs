@@ -145,6 +145,7 @@ fn settings_that_do_not_fit_the_job_are_faults() {
         (&[("sink.clicks", "a:b:c")], "no table `a:b:c`"),
         (&[("dead-letters", "clicks")], "never end"),
         (&[("group", "streamhost.clicks.out")], "the host's own"),
+        (&[("group", "streamhost-run.clicks")], "the host's own"),
     ];
     for (set, want) in cases {
         let mut raw = clicks();

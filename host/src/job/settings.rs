@@ -23,7 +23,7 @@ pub enum OnError {
 }
 
 /// What one job may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobLimits {
     /// A guest instance's linear memory in bytes.
     pub memory_bytes: usize,

@@ -158,7 +158,7 @@ pub struct Deployment {
     pub at: String,
     /// How it came about.
     pub kind: DeploymentKind,
-    /// Why the host went back, if it did.
+    /// Why the host made it by itself, if it did: it went back, or its own limits were changed.
     pub reason: Option<String>,
     /// The `--set` pairs it was deployed with.
     pub settings: BTreeMap<String, String>,
@@ -179,7 +179,7 @@ pub struct DeployRequest {
     pub settings: BTreeMap<String, String>,
     /// Create tables and topics that are missing.
     pub create_tables: bool,
-    /// Begin with fresh state.
+    /// Forget state, counts and positions, and read again from `start`: rows are written and dead letters sent again.
     pub reset_state: bool,
 }
 
@@ -204,7 +204,8 @@ pub struct Deployed {
     pub warnings: Vec<String>,
 }
 
-/// Why something that the user asked is not done. Nothing has changed then.
+/// Why something that the user asked is not done. Nothing has changed then, but that a job which does not start stands
+/// still, and that places may have been made before the server that should make the others went away.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum Refusal {
     /// There is no such job or version.
@@ -221,7 +222,9 @@ pub enum Refusal {
     Unavailable(String),
 }
 
-/// What the control API asks of the host. All calls block, are idempotent, and return when the outcome is durable.
+/// What the control API asks of the host. All calls block, and return when the outcome is durable. They may be repeated,
+/// but for a `deploy` that resets, which does it again each time, and a `rollback` without a version, which goes back
+/// by one more each time.
 pub trait Jobs: Send + Sync {
     /// Checks, compiles, warms and activates a component.
     fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal>;
@@ -231,11 +234,13 @@ pub trait Jobs: Send + Sync {
     fn status(&self, job: &str) -> Result<JobStatus, Refusal>;
     /// A job's deployments, newest first.
     fn history(&self, job: &str) -> Result<Vec<Deployment>, Refusal>;
-    /// Makes an older version active: the given one, or the one before the active one.
+    /// Makes an older version active: the given one, or the one that stood before the active one was deployed. Never goes
+    /// forward by itself.
     fn rollback(&self, job: &str, version: Option<u64>) -> Result<Deployed, Refusal>;
     /// Stops a job after the batch under way, until `resume`.
     fn pause(&self, job: &str) -> Result<JobStatus, Refusal>;
-    /// Goes on after `pause`, or tries again after `stopped`. `skip_lost`: this time it goes on where records that it was
+    /// Goes on after `pause`, tries again after `stopped`, reads on after `finished`; a job whose end gave out windows is
+    /// refused then. `skip_lost`: this time it goes on where records that it was
     /// to read are gone; the host says in the job's log which. A job that runs goes on as it does.
     fn resume(&self, job: &str, skip_lost: bool) -> Result<JobStatus, Refusal>;
     /// Stops a job and forgets it. Its rows, dead letters and consumer group stay.

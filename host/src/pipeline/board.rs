@@ -2,7 +2,6 @@
 
 use crate::checkpoint::{Ledger, Times, TopicOffsets, Totals};
 use crate::clock;
-use crate::guest::instance::LogSink;
 use crate::limits;
 use crate::state::Stages;
 use std::collections::BTreeMap;
@@ -67,32 +66,28 @@ impl Facts {
     }
 }
 
+/// Tells a job's user a line of this level: in the job's own log, and with the job's name in the host's.
+pub type Say = Box<dyn Fn(Level, &str) + Send + Sync>;
+
 /// Shared between a pipeline's threads and the supervisor.
 #[derive(Default)]
 pub struct Board {
-    job: String,
-    /// The job's own log.
-    log: Option<LogSink>,
     facts: Mutex<Facts>,
     stop: Mutex<Option<Stop>>,
     stopped: Condvar,
+    say: Option<Say>,
 }
 
 impl Board {
-    /// A board of this job; what befalls it is said in `log`, the job's own, as well as in the host's.
-    pub fn new(job: &str, log: LogSink) -> Board {
-        Board { job: job.to_string(), log: Some(log), ..Board::default() }
+    /// An empty board, whose lines go to `say`. Without one they go nowhere.
+    pub fn telling(say: Say) -> Self {
+        Board { say: Some(say), ..Board::default() }
     }
 
-    /// Says what befell the job, in its own log and in the host's.
+    /// Says a line in the job's log and the host's.
     pub fn say(&self, level: Level, text: &str) {
-        if let Some(log) = &self.log {
-            log(level, text);
-        }
-        match level {
-            Level::ERROR => tracing::error!("{}: {text}", self.job),
-            Level::WARN => tracing::warn!("{}: {text}", self.job),
-            _ => tracing::info!("{}: {text}", self.job),
+        if let Some(say) = &self.say {
+            say(level, text);
         }
     }
 
@@ -243,6 +238,22 @@ impl Default for Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_wait_is_said_once_and_so_is_its_end() {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let kept = said.clone();
+        let board = Board::telling(Box::new(move |level, text| kept.lock().unwrap().push(format!("{level} {text}"))));
+        board.waits("sink `s`", "away");
+        board.waits("sink `s`", "still away");
+        board.goes_on("sink `s`");
+        board.goes_on("sink `s`");
+        let said = said.lock().unwrap();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert_eq!(said[0], "WARN sink `s` waits: away");
+        assert!(said[1].starts_with("INFO sink `s` goes on after "), "{said:?}");
+    }
 
     #[test]
     fn the_lag_is_of_the_topics_that_are_read_and_unknown_until_all_ends_are() {

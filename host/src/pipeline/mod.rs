@@ -10,7 +10,7 @@
 use crate::checkpoint::{Ledger, Store};
 use crate::guest::run::Runnable;
 use crate::job::settings::Settings;
-use crate::job::{JobPlan, SinkPlan};
+use crate::job::{JobPlan, SinkPlan, StageKind, StagePlan};
 use crate::sink::{DeadLetters, Sink};
 use crate::source::{Source, Start};
 use std::collections::BTreeSet;
@@ -67,6 +67,12 @@ impl Active {
             Some(ledger) => self.reset_at.is_some_and(|number| ledger.deployment < number),
             None => self.reset_at == Some(self.deployment),
         }
+    }
+
+    /// Whether the end of its sources gives out what can be given out but once.
+    pub fn has_windows(&self) -> bool {
+        let is_window = |stage: &StagePlan| matches!(stage.kind, StageKind::Window(_) | StageKind::Join(_));
+        self.plan.stages.iter().any(is_window)
     }
 
     /// Whether a running pipeline can go over from this deployment to the other at a batch boundary: the same sources
@@ -135,6 +141,8 @@ pub struct Parts {
     pub replay_only: bool,
     /// Go on after records that are gone, as the user asked.
     pub skip_lost: bool,
+    /// Read on though every source had ended, as the user asked. What gives out windows at the end stays ended.
+    pub reads_on: bool,
 }
 
 /// How a pipeline came to its end.

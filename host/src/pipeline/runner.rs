@@ -48,7 +48,8 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
     if parts.replay_only {
         return Ended::Stopped;
     }
-    if ledger.finished && ledger.deployment == active.deployment {
+    let reads_on = parts.reads_on && !active.has_windows();
+    if ledger.finished && ledger.deployment == active.deployment && !reads_on {
         return Ended::Finished;
     }
     board.reads_on();

@@ -30,21 +30,24 @@ impl Supervisor {
         deployment: &DeploymentRecord,
     ) -> Result<Arc<Active>, String> {
         let component = self.registry.component(&deployment.digest).map_err(|e| e.to_string())?;
-        let settings = Settings::parse(&deployment.settings, self.place.limits).map_err(|f| in_words(&f))?;
-        let active = self.prove(&job.log_sink(), &component, settings, deployment, record)?;
+        // Its own limits, not the host's present ones: a batch that was planned under them is run again under them.
+        let limits = deployment.limits.unwrap_or(self.place.limits);
+        let settings = Settings::parse(&deployment.settings, limits).map_err(|f| in_words(&f))?;
+        let (loaded, described) = self.load(&job.log_sink(), &deployment.digest, &component, &settings)?;
+        let active = self.prove(&job.log_sink(), loaded, described, settings, deployment, record)?;
         Ok(Arc::new(active))
     }
 
-    /// Loads a component and proves what it describes. `Err` says how to mend it.
+    /// Proves what a loaded component describes. `Err` says how to mend it.
     pub(super) fn prove(
         &self,
         log: &LogSink,
-        bytes: &[u8],
+        loaded: Arc<Loaded>,
+        raw: RawJob,
         settings: Settings,
         deployment: &DeploymentRecord,
         record: &JobRecord,
     ) -> Result<Active, String> {
-        let (loaded, raw) = self.load(log, &deployment.digest, bytes, &settings)?;
         let plan = check(raw, Some(&record.name), &settings).map_err(|faults| in_words(&faults))?;
         let shapes: Vec<_> =
             plan.sinks.iter().map(|sink| Shape::new(sink, self.sink(&plan, sink, &Cut::default()).limits())).collect();
@@ -54,7 +57,7 @@ impl Supervisor {
         Ok(Active {
             deployment: deployment.number,
             version: deployment.version,
-            group: settings.group_of(&plan.name),
+            group: settings.group.clone().unwrap_or_else(|| self.usual_group(&plan.name)),
             dead_letter_topic: settings.dead_letter_topic(&plan.name),
             start: explicit.then_some(settings.start),
             reset_at: record.reset_at(deployment.number),
@@ -80,10 +83,17 @@ impl Supervisor {
         Ok((loaded, raw))
     }
 
+    /// The consumer group of a job that is given none, and what its transactional ids begin with.
+    pub(super) fn usual_group(&self, job: &str) -> String {
+        format!("{}.{job}", self.place.owner)
+    }
+
     fn sink(&self, job: &JobPlan, sink: &SinkPlan, cut: &Cut) -> Box<dyn Sink> {
         match sink.kind {
             SinkKind::Hbase => Box::new(HbaseSink::new(sink, self.place.hbase.clone(), cut.clone())),
-            SinkKind::Kafka => Box::new(KafkaSink::new(&self.place.kafka, sink, &job.sources, &job.name)),
+            SinkKind::Kafka => {
+                Box::new(KafkaSink::new(&self.place.kafka, sink, &job.sources, &self.usual_group(&job.name)))
+            }
             SinkKind::Console => Box::new(ConsoleSink::new(sink)),
         }
     }
@@ -132,10 +142,12 @@ impl Supervisor {
         let deployments = self.deployments(job, &active, record);
         let cut = Cut::default();
         let mut state = job.state();
+        if self.turns.is_closed() {
+            return Err("the host is stopping".to_owned());
+        }
         state.life += 1;
         state.cut = cut.clone();
-        let log = job.log.clone();
-        state.board = Arc::new(Board::new(&job.name, Arc::new(move |level, text: &str| log.line(level, text))));
+        state.board = Arc::new(Board::telling(job.teller()));
         state.failed = None;
         let cell = match (&state.active, replay_only) {
             (Some(cell), false) => cell.clone(),
@@ -154,6 +166,7 @@ impl Supervisor {
             replay_only,
             // The pipeline that only delivers what was planned before passes it on to the one that reads on.
             skip_lost: if replay_only { state.skip_lost } else { std::mem::take(&mut state.skip_lost) },
+            reads_on: if replay_only { state.reads_on } else { std::mem::take(&mut state.reads_on) },
         };
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (name, life) = (job.name.clone(), state.life);
@@ -183,25 +196,4 @@ impl Supervisor {
 
 fn guest_limits(settings: &Settings) -> GuestLimits {
     GuestLimits { memory_bytes: settings.limits.memory_bytes, time: settings.limits.time }
-}
-
-impl Job {
-    /// Says it in its own log and the host's.
-    pub(super) fn warn(&self, text: &str) {
-        self.log.line(tracing::Level::WARN, text);
-        tracing::warn!("{}: {text}", self.name);
-    }
-
-    /// Where its guests' lines go: its own log and the host's.
-    pub(super) fn log_sink(&self) -> LogSink {
-        let (log, name) = (self.log.clone(), self.name.clone());
-        Arc::new(move |level, text: &str| {
-            log.line(level, text);
-            match level {
-                tracing::Level::ERROR => tracing::error!("{name}: {text}"),
-                tracing::Level::WARN => tracing::warn!("{name}: {text}"),
-                _ => tracing::debug!("{name}: {text}"),
-            }
-        })
-    }
 }

@@ -1,120 +1,96 @@
 //! Deploy, roll back, reset: checks first, then one durable record, then the change at a batch boundary.
 
-use super::{Job, Supervisor};
+use super::beginning::Known;
+use super::{Job, State, Supervisor};
 use crate::checkpoint::{Ledger, Plan, Store};
 use crate::clock;
 use crate::guest::instance::LogSink;
 use crate::guest::sha256;
 use crate::job::check::in_words;
-use crate::job::settings::Settings;
+use crate::job::names;
+use crate::job::settings::{JobLimits, Settings};
 use crate::job::status::{DeployRequest, Deployed, DeploymentKind, Refusal};
-use crate::job::{SinkKind, SourceKind, StageKind, StagePlan, names};
 use crate::limits;
 use crate::pipeline::{Active, ActiveCell, Stop};
 use crate::registry::{DeploymentRecord, JobRecord};
-use crate::sink::{Place, Remedy, SinkError};
-use crate::source::{Source, SourceError, Start, mixed};
+use crate::source::Start;
 use crate::state::change::stages_after;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
+use tracing::Level;
 
 /// What a deployment is to be, before it has its number.
 struct Draft {
     digest: String,
     kind: DeploymentKind,
     reason: Option<String>,
-    settings: std::collections::BTreeMap<String, String>,
+    settings: BTreeMap<String, String>,
+    limits: JobLimits,
     reset: bool,
 }
 
 impl Supervisor {
-    /// Checks, compiles, warms and activates a component.
+    /// Checks, compiles, warms and activates a component. Compiling takes long and changes nothing, so it waits for no
+    /// other change, and none waits for it.
     pub(super) fn deploy_component(&self, component: &[u8], request: DeployRequest) -> Result<Deployed, Refusal> {
-        let _changes = self.change();
         let settings =
             Settings::parse(&request.settings, self.place.limits).map_err(|f| Refusal::Invalid(in_words(&f)))?;
         not_in_the_future(settings.start)?;
         let silent: LogSink = Arc::new(|_, _: &str| {}); // the job that logs is not known yet
-        let (_, described) = self.load(&silent, &sha256(component), component, &settings).map_err(Refusal::Invalid)?;
-        let name = request.name.clone().unwrap_or(described.name);
+        let digest = sha256(component);
+        let (loaded, described) = self.load(&silent, &digest, component, &settings).map_err(Refusal::Invalid)?;
+        let name = request.name.clone().unwrap_or_else(|| described.name.clone());
         names::job(&name).map_err(|reason| Refusal::Invalid(format!("the job's name `{name}`: {reason}")))?;
-        let unavailable = |e: &dyn std::fmt::Display| Refusal::Unavailable(e.to_string());
+        let _turn = self.turns.take(&name)?;
         // What Kafka holds of an undeployed job tells where it was, and nothing of what its keyed stages kept.
-        let begins_anew =
-            !described.stages.is_empty() && self.registry.was_undeployed(&name).map_err(|e| unavailable(&e))?;
-        let starts = request.settings.contains_key("start") && !request.reset_state;
+        let was_undeployed = self.registry.was_undeployed(&name).map_err(|e| unavailable(&e))?;
         let draft = Draft {
-            digest: sha256(component),
+            digest,
             kind: DeploymentKind::Deploy,
             reason: None,
             settings: request.settings,
-            reset: request.reset_state || begins_anew,
+            limits: settings.limits,
+            reset: request.reset_state || was_undeployed && !described.stages.is_empty(),
         };
         let job = self.job(&name);
         if let Some(job) = &job
             && let Some(unchanged) = unchanged(job, &draft)
         {
-            return Ok(unchanged);
+            self.keep(component)?; // it may have been damaged
+            return Ok(self.as_it_was(job, unchanged));
         }
-        if job.is_none() && self.jobs().len() >= limits::JOBS_MAX {
-            return Err(Refusal::Unavailable(format!(
-                "this host runs {} jobs already: undeploy one",
-                limits::JOBS_MAX
-            )));
-        }
-        let old = job.as_ref().map(|job| job.state().record.clone());
-        let record = next_record(&name, old, draft);
-        let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
-        let active =
-            self.prove(&job.log_sink(), component, settings, record.active(), &record).map_err(Refusal::Invalid)?;
         let (ledger, plans) = self.ledgers.of(&name).load().map_err(|e| unavailable(&e))?;
+        let record = next_record(&name, job.as_deref(), draft, ledger.as_ref(), &plans)?;
+        let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
+        let active = self.prove(&job.log_sink(), loaded, described, settings, record.active(), &record);
+        let active = active.map_err(Refusal::Invalid)?;
         check_state(&active, ledger.as_ref(), &plans)?;
-        self.check_places(&active, ledger.is_some(), request.create_tables)?;
+        self.own_group(&active)?;
+        let missing = self.missing_places(&active, request.create_tables)?;
+        let known = Known {
+            has_ledger: ledger.is_some(),
+            was_undeployed,
+            reset: request.reset_state || ledger.is_some() && active.resets(ledger.as_ref()),
+            starts: record.active().settings.contains_key("start"),
+            ..Known::default()
+        };
+        let begins = self.beginning_of(&active, &missing, known)?;
         active.runnable.warm(self.place.lanes).map_err(|fault| Refusal::Invalid(fault.to_string()))?;
-        self.registry.keep(component).map_err(|e| Refusal::Unavailable(e.to_string()))?;
-        let mut done = self.switch(&job, record, Arc::new(active))?;
-        if starts && ledger.is_some() {
-            let ignored =
-                "`start` is for a new job, and this one goes on where it is: --reset-state begins it anew there";
-            job.warn(ignored);
-            done.warnings.push(ignored.to_owned());
-        }
-        Ok(done)
+        // All that could refuse it has been asked: what is missing is made only now.
+        self.create_places(&missing)?;
+        let warnings = begins.warning(&active.group).into_iter().collect();
+        self.switch(&job, record, Some(component), Arc::new(active), warnings)
     }
 
-    /// The tables and topics must be there, and fit.
-    fn check_places(&self, active: &Active, has_ledger: bool, create: bool) -> Result<(), Refusal> {
-        let refused = |error: SinkError| match error.remedy() {
-            Remedy::Retry => Refusal::Unavailable(error.to_string()),
-            Remedy::Stop => Refusal::Invalid(error.to_string()),
-        };
-        for sink in &active.plan.sinks {
-            match sink.kind {
-                SinkKind::Hbase => {
-                    crate::sink::hbase::HbasePlace::new(self.place.hbase.clone())
-                        .check(sink, create)
-                        .map_err(refused)?;
-                }
-                SinkKind::Kafka => {
-                    crate::sink::kafka::KafkaPlace::new(&self.place.kafka).check(sink, create).map_err(refused)?;
-                }
-                SinkKind::Console => {}
-            }
+    /// What is said of a job that a deploy leaves as it is.
+    fn as_it_was(&self, job: &Job, mut said: Deployed) -> Deployed {
+        let state = job.state();
+        let loaded = state.active.as_ref().map(|cell| cell.get());
+        if self.facts_of(&state, loaded.as_deref()).finished {
+            said.warnings.push(finished_words(&job.name, loaded.is_some_and(|loaded| loaded.has_windows())));
         }
-        if create {
-            for source in active.plan.sources.iter().filter(|source| source.kind == SourceKind::Kafka) {
-                crate::sink::kafka::KafkaPlace::new(&self.place.kafka).topic(&source.place, true).map_err(refused)?;
-            }
-        }
-        let mut source = mixed::open(&self.place.kafka, &active.plan.sources, &active.group, false)
-            .map_err(|e| Refusal::Invalid(e.to_string()))?;
-        match source.partitions() {
-            Ok(_) if has_ledger => Ok(()),
-            Ok(_) => check_group(active, source.as_mut()),
-            Err(error @ SourceError::Away { .. }) => Err(Refusal::Unavailable(error.to_string())),
-            Err(error) => Err(Refusal::Invalid(error.to_string())),
-        }
+        said
     }
 
     /// Makes an older version active again.
@@ -126,90 +102,107 @@ impl Supervisor {
                 Refusal::NotFound(format!("`{name}` has no version {version}: `streamhost history {name}` lists them"))
             })?,
             None => record.before_active().ok_or_else(|| {
-                Refusal::Conflict(format!("`{name}` has had one version only: there is nothing to go back to"))
+                Refusal::Conflict(format!(
+                    "`{name}` has no version before {}, which is active: `streamhost history {name}` lists all, and `streamhost rollback {name} VERSION` makes one of them active",
+                    record.active().version
+                ))
             })?,
         };
+        let settings = Settings::parse(&target.settings, self.place.limits);
+        let settings = settings.map_err(|f| Refusal::Invalid(in_words(&f)))?;
         let draft = Draft {
             digest: target.digest.clone(),
             kind: if why.is_some() { DeploymentKind::AutomaticRollback } else { DeploymentKind::Rollback },
             reason: why,
             settings: target.settings.clone(),
+            limits: settings.limits,
             reset: false,
         };
         if let Some(unchanged) = unchanged(&job, &draft) {
-            return Ok(unchanged);
+            return Ok(self.as_it_was(&job, unchanged));
         }
-        let record = next_record(name, Some(record), draft);
+        let (ledger, plans) = self.ledgers.of(name).load().map_err(|e| unavailable(&e))?;
+        let record = next_record(name, Some(&job), draft, ledger.as_ref(), &plans)?;
         let active = self.activate(&job, &record, record.active()).map_err(Refusal::Invalid)?;
-        let (ledger, plans) = self.ledgers.of(name).load().map_err(|e| Refusal::Unavailable(e.to_string()))?;
         check_state(&active, ledger.as_ref(), &plans)?;
+        self.own_group(&active)?;
         let warm = active.runnable.warm(self.place.lanes);
         warm.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
-        self.switch(&job, record, active)
+        self.switch(&job, record, None, active, Vec::new())
     }
 
-    /// Makes the record durable, and only then lets the next batch name it.
-    fn switch(&self, job: &Arc<Job>, record: JobRecord, active: Arc<Active>) -> Result<Deployed, Refusal> {
-        self.registry.save(&record).map_err(|e| Refusal::Unavailable(e.to_string()))?;
-        self.jobs().entry(job.name.clone()).or_insert_with(|| job.clone()); // durable first, visible then
+    /// Makes component and record durable, and only then lets the next batch name it. Where its pipeline does not start
+    /// the deployment is active all the same: the job is stopped and says why, and so does a warning.
+    fn switch(
+        &self,
+        job: &Arc<Job>,
+        mut record: JobRecord,
+        component: Option<&[u8]>,
+        active: Arc<Active>,
+        warnings: Vec<String>,
+    ) -> Result<Deployed, Refusal> {
+        record.active_mut().since_batch = self.durable_batches(&job.state(), &active);
+        self.admit(job, &record, component)?;
         let mut done = deployed(&record, true);
-        done.warnings = self.shared_tables(&active);
-        let goes_over = {
-            let mut state = job.state();
-            state.record = record.clone();
-            state.since_batch = state.board.facts().batches;
-            let running = state.failed.is_none() && state.pipeline.as_ref().is_some_and(|p| !p.has_ended());
-            match &state.active {
-                Some(cell) if running && cell.get().fits(&active) => {
-                    cell.set(active.clone());
-                    true
-                }
-                _ => false,
-            }
-        };
-        let (name, version, number) = (&job.name, done.version, done.deployment);
+        done.warnings = warnings;
+        done.warnings.extend(self.shared_tables(&active));
+        let (version, number) = (done.version, done.deployment);
         let anew = if record.active().reset { ", which begins the job anew at `start`" } else { "" };
-        job.log.line(tracing::Level::INFO, &format!("version {version} is active (deployment {number}){anew}"));
-        tracing::info!("{name}: version {version} is active (deployment {number}){anew}");
-        done.warnings.iter().for_each(|warning| job.warn(warning));
-        if !goes_over {
+        job.say(Level::INFO, &format!("version {version} is active (deployment {number}){anew}"));
+        done.warnings.iter().for_each(|warning| job.say(Level::WARN, warning));
+        if !goes_over(job, &record, &active) {
             job.halt(Stop::Soon);
             {
                 let mut state = job.state();
                 state.active = Some(ActiveCell::new(active.clone()));
                 state.failed = None; // whatever the version before failed of
             }
-            if !record.paused {
-                self.start(job, active, &record).map_err(|reason| job.cannot_go_on(reason, Refusal::Unavailable))?;
+            if !record.paused
+                && let Err(reason) = self.start(job, active, &record)
+            {
+                job.stopped(&reason);
+                done.warnings.push(format!("the job is stopped: {reason}"));
             }
         }
         self.sweep();
         Ok(done)
     }
 
-    /// Of each table that another job writes as well, a sentence.
-    fn shared_tables(&self, active: &Active) -> Vec<String> {
-        let tables = |active: &Active| -> BTreeSet<String> {
-            let sinks = active.plan.sinks.iter().filter(|sink| sink.kind == SinkKind::Hbase);
-            sinks.map(|sink| sink.place.clone()).collect()
-        };
-        let ours = tables(active);
-        let others: Vec<_> = self.jobs().values().filter(|job| job.name != active.plan.name).cloned().collect();
-        let mut warnings = Vec::new();
-        for other in others {
-            let Some(cell) = other.state().active.clone() else { continue };
-            for table in tables(&cell.get()).intersection(&ours) {
-                let name = &other.name;
-                warnings.push(format!(
-                    "job `{name}` writes table `{table}` as well: of a cell that both write, the later batch's value stays"
-                ));
-            }
+    /// Makes a component and a job's record durable, and only then the job visible. Components are not swept meanwhile.
+    fn admit(&self, job: &Arc<Job>, record: &JobRecord, component: Option<&[u8]>) -> Result<(), Refusal> {
+        let _set = self.change();
+        let is_there = self.job(&job.name).is_some();
+        if !is_there && self.jobs().len() >= limits::JOBS_MAX {
+            return Err(Refusal::Unavailable(format!(
+                "this host runs {} jobs already: undeploy one",
+                limits::JOBS_MAX
+            )));
         }
-        warnings
+        if let Some(component) = component {
+            self.registry.keep(component).map_err(|e| unavailable(&e))?;
+        }
+        self.registry.save(record).map_err(|e| unavailable(&e))?;
+        if !is_there {
+            self.jobs().insert(job.name.clone(), job.clone());
+        }
+        Ok(())
+    }
+
+    fn keep(&self, component: &[u8]) -> Result<(), Refusal> {
+        let _set = self.change();
+        self.registry.keep(component).map(drop).map_err(|e| unavailable(&e))
+    }
+
+    /// Batches that are durable and count for `active`.
+    fn durable_batches(&self, state: &State, active: &Active) -> u64 {
+        let facts = self.facts_of(state, Some(active));
+        // The numbers begin anew with the ledger.
+        if active.reset_at.is_some_and(|reset| facts.deployment < reset) { 0 } else { facts.batches }
     }
 
     /// Components that no history names go.
     pub(super) fn sweep(&self) {
+        let _set = self.change(); // or a component would go whose record is about to be stored
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
         let digests =
             |job: &Arc<Job>| job.state().record.deployments.iter().map(|d| d.digest.clone()).collect::<Vec<_>>();
@@ -239,16 +232,41 @@ fn not_in_the_future(start: Start) -> Result<(), Refusal> {
     Err(Refusal::Invalid(format!("start={start}: it is {now} now; say start=latest for what comes from now on")))
 }
 
-/// `Some`: just this is active already, and nothing is wrong with it.
+pub(super) fn unavailable(error: &dyn std::fmt::Display) -> Refusal {
+    Refusal::Unavailable(error.to_string())
+}
+
+/// Whether the running pipeline goes over to this deployment at its next batch.
+fn goes_over(job: &Job, record: &JobRecord, active: &Arc<Active>) -> bool {
+    let mut state = job.state();
+    state.record = record.clone();
+    let running = state.failed.is_none() && state.pipeline.as_ref().is_some_and(|p| !p.has_ended());
+    match &state.active {
+        Some(cell) if running && cell.get().fits(active) => {
+            cell.set(active.clone());
+            true
+        }
+        _ => false,
+    }
+}
+
+/// How a finished job is run on or again.
+pub(super) fn finished_words(job: &str, windows: bool) -> String {
+    match windows {
+        true => format!(
+            "`{job}` is finished, and its windows are all given out: deploy with --reset-state to run it again from `start`"
+        ),
+        false => format!(
+            "`{job}` is finished and reads nothing more: `streamhost resume {job}` reads on from where it ended"
+        ),
+    }
+}
+
 /// The version must be able to go on with what was kept.
 fn check_state(active: &Active, ledger: Option<&Ledger>, plans: &[Plan]) -> Result<(), Refusal> {
     let Some(ledger) = ledger.filter(|ledger| !active.resets(Some(ledger))) else { return Ok(()) };
-    let has_windows = |stage: &StagePlan| matches!(stage.kind, StageKind::Window(_) | StageKind::Join(_));
-    if ledger.finished && active.plan.stages.iter().any(has_windows) {
-        return Err(Refusal::Conflict(format!(
-            "`{}` is finished, and its windows are all given out: deploy with --reset-state to run it again from `start`",
-            active.plan.name
-        )));
+    if ledger.finished && active.has_windows() {
+        return Err(Refusal::Conflict(finished_words(&active.plan.name, true)));
     }
     let kept = plans.last().map_or(&ledger.stages, |plan| &plan.stages);
     match stages_after(kept, &active.plan, ledger.incarnation) {
@@ -257,20 +275,7 @@ fn check_state(active: &Active, ledger: Option<&Ledger>, plans: &[Plan]) -> Resu
     }
 }
 
-/// A keyed job that Kafka knows and this data folder has no ledger of has lost its state, or runs elsewhere.
-fn check_group(active: &Active, source: &mut dyn Source) -> Result<(), Refusal> {
-    if active.plan.stages.is_empty() || active.resets(None) {
-        return Ok(());
-    }
-    match source.group().map_err(|e| Refusal::Unavailable(e.to_string()))?.is_empty() {
-        true => Ok(()),
-        false => Err(Refusal::Conflict(format!(
-            "Kafka holds offsets of the group `{}`, and this data folder has no state of `{}`: restore the folder or run the job where it was, deploy with --reset-state to begin anew at `start`, or give it another group with --set group=…",
-            active.group, active.plan.name
-        ))),
-    }
-}
-
+/// `Some`: just this is active already, and nothing is wrong with it.
 fn unchanged(job: &Job, draft: &Draft) -> Option<Deployed> {
     let state = job.state();
     let active = state.record.active();
@@ -291,12 +296,24 @@ fn deployed(record: &JobRecord, changed: bool) -> Deployed {
     }
 }
 
-fn next_record(name: &str, old: Option<JobRecord>, draft: Draft) -> JobRecord {
-    let empty = JobRecord { name: name.to_string(), paused: false, deployments: Vec::new() };
-    let mut record = old.unwrap_or(empty);
+/// The job's record with one deployment more. `Err`: too many are still needed.
+fn next_record(
+    name: &str,
+    job: Option<&Job>,
+    draft: Draft,
+    ledger: Option<&Ledger>,
+    plans: &[Plan],
+) -> Result<JobRecord, Refusal> {
+    let (mut record, runs) = match job.map(Job::state) {
+        Some(state) => (state.record.clone(), state.runs()),
+        None => {
+            let name = name.to_owned();
+            (JobRecord { name, paused: false, deployments: Vec::new(), newest_version: 0 }, false)
+        }
+    };
     let number = record.deployments.last().map_or(1, |last| last.number + 1);
     let version = record.version_of(&draft.digest, &draft.settings);
-    record.push(DeploymentRecord {
+    let deployment = DeploymentRecord {
         number,
         version,
         digest: draft.digest,
@@ -305,6 +322,55 @@ fn next_record(name: &str, old: Option<JobRecord>, draft: Draft) -> JobRecord {
         reason: draft.reason,
         settings: draft.settings,
         reset: draft.reset,
-    });
-    record
+        limits: Some(draft.limits),
+        since_batch: 0, // known once it takes over
+    };
+    let named = ledger.map(|ledger| ledger.deployment).into_iter().chain(plans.iter().map(|plan| plan.deployment));
+    let needed = needed(&record, runs, named.collect());
+    record.push(deployment, &needed);
+    if record.deployments.len() > limits::HISTORY_NEEDED_MAX {
+        return Err(Refusal::Unavailable(format!(
+            "batches of `{name}` are under way since {} deployments: `streamhost status {name}` says what it waits for",
+            limits::HISTORY_NEEDED_MAX
+        )));
+    }
+    Ok(record)
+}
+
+/// The deployments that the ledger or a plan names, and while the job runs all that a batch may name that is cut and not
+/// planned yet: deployment numbers never fall.
+fn needed(record: &JobRecord, runs: bool, mut named: BTreeSet<u64>) -> BTreeSet<u64> {
+    if runs && let Some(&least) = named.first() {
+        named.extend(record.deployments.iter().map(|d| d.number).filter(|number| *number >= least));
+    }
+    named
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_batches_may_still_name_is_needed() {
+        let deployment = |number| DeploymentRecord {
+            number,
+            version: 1,
+            digest: "a".into(),
+            at_ms: 0,
+            kind: DeploymentKind::Deploy,
+            reason: None,
+            settings: BTreeMap::new(),
+            reset: false,
+            limits: None,
+            since_batch: 0,
+        };
+        let deployments = (1..=5).map(deployment).collect();
+        let record = JobRecord { name: "j".into(), paused: false, deployments, newest_version: 0 };
+        let cases: [(bool, &[u64], &[u64]); 4] =
+            [(false, &[], &[]), (true, &[], &[]), (false, &[2, 4], &[2, 4]), (true, &[2, 4], &[2, 3, 4, 5])];
+        for (runs, named, want) in cases {
+            let needed: Vec<u64> = needed(&record, runs, named.iter().copied().collect()).into_iter().collect();
+            assert_eq!(needed, want, "{runs} {named:?}");
+        }
+    }
 }

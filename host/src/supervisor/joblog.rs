@@ -1,9 +1,13 @@
-//! The last lines of a job's log, bounded.
+//! What befell a job, in its own log and the host's: the last lines, bounded.
 
+use super::Job;
 use crate::clock;
+use crate::guest::instance::LogSink;
 use crate::limits;
+use crate::pipeline::board::Say;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use tracing::Level;
 
 /// A ring of numbered lines.
 #[derive(Debug, Default)]
@@ -13,7 +17,7 @@ pub(super) struct JobLog {
 
 impl JobLog {
     /// Adds a line; the oldest goes when the ring is full.
-    pub(super) fn line(&self, level: tracing::Level, text: &str) {
+    pub(super) fn line(&self, level: Level, text: &str) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let (number, kept) = &mut *lines;
         *number += 1;
@@ -32,6 +36,41 @@ impl JobLog {
     }
 }
 
+impl Job {
+    /// Says a line in its own log, and with its name in the host's.
+    pub(super) fn say(&self, level: Level, text: &str) {
+        self.log.line(level, text);
+        in_the_hosts(&self.name, level, text);
+    }
+
+    /// The same, for its pipelines.
+    pub(super) fn teller(&self) -> Say {
+        let (log, name) = (self.log.clone(), self.name.clone());
+        Box::new(move |level, text| {
+            log.line(level, text);
+            in_the_hosts(&name, level, text);
+        })
+    }
+
+    /// Where its guests' lines go: its own log, and what is worth it to the host's.
+    pub(super) fn log_sink(&self) -> LogSink {
+        let (log, name) = (self.log.clone(), self.name.clone());
+        Arc::new(move |level, text: &str| {
+            log.line(level, text);
+            in_the_hosts(&name, if level == Level::INFO { Level::DEBUG } else { level }, text);
+        })
+    }
+}
+
+fn in_the_hosts(job: &str, level: Level, text: &str) {
+    match level {
+        Level::ERROR => tracing::error!("{job}: {text}"),
+        Level::WARN => tracing::warn!("{job}: {text}"),
+        Level::INFO => tracing::info!("{job}: {text}"),
+        _ => tracing::debug!("{job}: {text}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,7 +79,7 @@ mod tests {
     fn the_oldest_lines_go_and_numbers_stay() {
         let log = JobLog::default();
         for n in 0..limits::LOG_LINES_KEPT_MAX + 5 {
-            log.line(tracing::Level::INFO, &format!("line {n}"));
+            log.line(Level::INFO, &format!("line {n}"));
         }
         let all = log.after(0);
         assert_eq!((all.len(), all[0].0), (limits::LOG_LINES_KEPT_MAX, 6));

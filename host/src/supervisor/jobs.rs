@@ -1,5 +1,6 @@
 //! What the control API asks of the host.
 
+use super::deploy::{finished_words, unavailable};
 use super::{Job, State, Supervisor};
 use crate::checkpoint::Store;
 use crate::clock;
@@ -46,12 +47,12 @@ impl Jobs for Supervisor {
     }
 
     fn rollback(&self, job: &str, version: Option<u64>) -> Result<Deployed, Refusal> {
-        let _changes = self.change();
+        let _turn = self.turns.take(job)?;
         self.roll_back(job, version, None)
     }
 
     fn pause(&self, name: &str) -> Result<JobStatus, Refusal> {
-        let _changes = self.change();
+        let _turn = self.turns.take(name)?;
         let job = self.known(name)?;
         self.set_paused(&job, true)?;
         job.halt(Stop::Soon);
@@ -59,36 +60,44 @@ impl Jobs for Supervisor {
     }
 
     fn resume(&self, name: &str, skip_lost: bool) -> Result<JobStatus, Refusal> {
-        let changes = self.change();
+        let turn = self.turns.take(name)?;
         let job = self.known(name)?;
-        self.set_paused(&job, false)?;
-        let runs = {
-            let state = job.state();
-            state.failed.is_none() && state.pipeline.as_ref().is_some_and(|pipeline| !pipeline.has_ended())
-        };
-        if !runs {
+        if job.state().runs() {
+            self.set_paused(&job, false)?;
+        } else {
+            self.may_read_on(&job)?;
+            self.set_paused(&job, false)?;
             job.halt(Stop::Soon);
-            job.state().skip_lost = skip_lost;
+            {
+                let mut state = job.state();
+                (state.skip_lost, state.reads_on) = (skip_lost, true);
+            }
             let started = self.restart(&job, true);
             started.map_err(|reason| {
-                job.state().skip_lost = false; // it was for this start alone
-                job.cannot_go_on(reason, Refusal::Conflict)
+                job.stopped(&reason);
+                Refusal::Conflict(reason)
             })?;
         }
-        drop(changes);
+        drop(turn);
         job.await_first_word();
         Ok(self.status_of(&job))
     }
 
     fn undeploy(&self, name: &str) -> Result<(), Refusal> {
-        let _changes = self.change();
+        let _turn = self.turns.take(name)?;
         let job = self.known(name)?;
         job.halt(Stop::Soon);
-        let unavailable = |e: &dyn std::fmt::Display| Refusal::Unavailable(e.to_string());
-        let forgotten = self.ledgers.of(name).forget().map_err(|e| unavailable(&e));
-        let removed = forgotten.and_then(|()| self.registry.remove(name).map_err(|e| unavailable(&e)));
-        removed.map_err(|refusal| job.cannot_go_on(refusal.to_string(), Refusal::Unavailable))?;
-        self.jobs().remove(name);
+        let forgotten = self.ledgers.of(name).forget().map_err(|e| e.to_string());
+        let removed = forgotten.and_then(|()| {
+            let _set = self.change();
+            self.registry.remove(name).map_err(|e| e.to_string())?;
+            self.jobs().remove(name);
+            Ok(())
+        });
+        removed.map_err(|reason| {
+            job.stopped(&reason);
+            Refusal::Unavailable(reason)
+        })?;
         self.sweep();
         Ok(())
     }
@@ -99,6 +108,19 @@ impl Jobs for Supervisor {
 }
 
 impl Supervisor {
+    /// A finished job reads on, but not one that gave out its windows at the end: each would be given out twice.
+    fn may_read_on(&self, job: &Job) -> Result<(), Refusal> {
+        let Some(active) = job.state().active.as_ref().map(|cell| cell.get()) else { return Ok(()) };
+        let (ledger, _) = self.ledgers.of(&job.name).load().map_err(|e| unavailable(&e))?;
+        let is_over = ledger.is_some_and(|ledger| {
+            ledger.finished && ledger.deployment == active.deployment && !active.resets(Some(&ledger))
+        });
+        match is_over && active.has_windows() {
+            true => Err(Refusal::Conflict(finished_words(&job.name, true))),
+            false => Ok(()),
+        }
+    }
+
     fn set_paused(&self, job: &Arc<Job>, paused: bool) -> Result<(), Refusal> {
         let mut record = job.state().record.clone();
         record.paused = paused;
@@ -108,7 +130,7 @@ impl Supervisor {
     }
 
     /// What its pipeline says, or where none has begun to since the host started, what its ledger says.
-    fn facts_of(&self, state: &State, loaded: Option<&Active>) -> Facts {
+    pub(super) fn facts_of(&self, state: &State, loaded: Option<&Active>) -> Facts {
         let facts = state.board.facts();
         if facts.incarnation != 0 {
             return facts;

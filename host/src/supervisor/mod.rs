@@ -1,30 +1,41 @@
 //! Starts, swaps, watches and restarts pipelines: the control plane.
+//!
+//! A change of a job (deploy, rollback, pause, resume, undeploy, what follows the end of its pipeline) has the job's
+//! *turn*: one at a time, and jobs do not wait for one another. The set of jobs and their components has a lock of its
+//! own, held for as long as a write takes.
 
 use crate::checkpoint::store::Ledgers;
 use crate::clock;
 use crate::guest::Guests;
-use crate::job::settings::JobLimits;
-use crate::job::status::Refusal;
+use crate::job::check::in_words;
+use crate::job::settings::{JobLimits, Settings};
 use crate::kafka::KafkaSettings;
 use crate::limits;
 use crate::pipeline::{ActiveCell, Board, Ended, Pipeline, Stop};
-use crate::registry::{JobRecord, Registry};
+use crate::registry::{DeploymentRecord, JobRecord, Registry};
 use crate::sink::hbase::{Cut, HbaseSettings};
 use joblog::JobLog;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
+use turns::Turns;
 
+mod beginning;
 mod build;
 mod deploy;
 mod joblog;
 mod jobs;
+mod places;
+mod turns;
 mod watch;
 
 /// Where a host's jobs run, and what they may use unless they say otherwise.
 #[derive(Clone, Debug)]
 pub struct Place {
+    /// What the names of its consumer groups and transactional ids begin with: they tell this host's jobs from those of
+    /// the same name of a `run`.
+    pub owner: &'static str,
     /// Kafka.
     pub kafka: KafkaSettings,
     /// HBase's Thrift gateway.
@@ -35,6 +46,15 @@ pub struct Place {
     pub limits: JobLimits,
 }
 
+/// What is started when a data folder is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// Every job that was not paused.
+    Jobs,
+    /// Nothing but what is deployed or resumed from then on.
+    Nothing,
+}
+
 /// The host: all jobs, and what they share.
 pub struct Supervisor {
     place: Place,
@@ -42,8 +62,9 @@ pub struct Supervisor {
     registry: Registry,
     ledgers: Ledgers,
     jobs: Mutex<BTreeMap<String, Arc<Job>>>,
-    /// One change of the set of jobs, or of one job, at a time.
-    changes: Mutex<()>,
+    turns: Turns,
+    /// One change of the set of jobs and components at a time.
+    set: Mutex<()>,
     ended: Mutex<mpsc::Sender<watch::End>>,
 }
 
@@ -66,11 +87,18 @@ struct State {
     life: u64,
     /// Why it cannot go on by itself.
     failed: Option<String>,
-    /// Batches that were durable when the active deployment took over.
-    since_batch: u64,
     /// The next pipeline goes on where records are gone, as the user asked. Not stored: after a crash the user is asked
     /// again.
     skip_lost: bool,
+    /// The next pipeline reads on though the job is finished, as the user asked. Not stored either.
+    reads_on: bool,
+}
+
+impl State {
+    /// Whether its pipeline is at work.
+    fn runs(&self) -> bool {
+        self.failed.is_none() && self.pipeline.as_ref().is_some_and(|pipeline| !pipeline.has_ended())
+    }
 }
 
 impl Job {
@@ -78,10 +106,13 @@ impl Job {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that nothing runs and why; gives the refusal that says so.
-    fn cannot_go_on(&self, reason: String, refusal: fn(String) -> Refusal) -> Refusal {
-        self.state().failed = Some(reason.clone());
-        refusal(reason)
+    /// Notes that nothing runs and why, where its user looks.
+    fn stopped(&self, reason: &str) {
+        self.say(tracing::Level::ERROR, &format!("stopped: {reason}"));
+        let mut state = self.state();
+        state.board.error(reason);
+        state.failed = Some(reason.to_owned());
+        (state.skip_lost, state.reads_on) = (false, false); // they were for this start alone
     }
 
     /// Stops its pipeline, if there is one, and waits for it. A call to HBase that hangs is given some time, and then its
@@ -131,8 +162,8 @@ impl Job {
 }
 
 impl Supervisor {
-    /// Opens a host's data folder in `db` and `folder`, and starts its jobs where they were.
-    pub fn open(db: &fjall::Database, folder: &Path, place: Place) -> anyhow::Result<Arc<Self>> {
+    /// Opens a host's data folder in `db` and `folder`, and starts its jobs where they were, as `begin` says.
+    pub fn open(db: &fjall::Database, folder: &Path, place: Place, begin: Begin) -> anyhow::Result<Arc<Self>> {
         let guests = Guests::new(&folder.join("cache")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
         let registry = Registry::open(db, &folder.join("components"))?;
         let ledgers = Ledgers::open(db)?;
@@ -150,22 +181,23 @@ impl Supervisor {
             registry,
             ledgers,
             jobs: Mutex::default(),
-            changes: Mutex::default(),
+            turns: Turns::default(),
+            set: Mutex::default(),
             ended: Mutex::new(send),
         });
+        // All of them are known before the first one starts, which may end at once.
+        let jobs = supervisor.registry.load()?.into_iter().map(|record| Arc::new(Job::new(record)));
+        supervisor.jobs().extend(jobs.map(|job| (job.name.clone(), job)));
         watch::spawn(&supervisor, ends)?;
-        {
-            let _changes = supervisor.change(); // what an early job ends with waits until all of them are known
-            for record in supervisor.registry.load()? {
-                supervisor.resume_job(record);
-            }
+        let jobs: Vec<_> = supervisor.jobs().values().cloned().collect();
+        for job in jobs {
+            supervisor.resume_job(&job, begin);
         }
         Ok(supervisor)
     }
 
-    /// Stops all jobs, as `how` says, and waits for them.
+    /// Stops all jobs, as `how` says, and waits for them. No job is changed or started from then on.
     pub fn close(&self, how: Stop) {
-        let _changes = self.change();
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
         for job in &jobs {
             if let Some(pipeline) = &job.state().pipeline {
@@ -173,6 +205,8 @@ impl Supervisor {
             }
         }
         let asked = clock::monotonic();
+        self.turns.close(limits::STOP_TIME);
+        let jobs: Vec<_> = self.jobs().values().cloned().collect(); // also those that came meanwhile
         for job in jobs {
             job.halt_asked(how, asked);
         }
@@ -186,19 +220,52 @@ impl Supervisor {
         self.jobs().get(name).cloned()
     }
 
+    /// The right to change the set of jobs and components; held for no longer than a write takes.
     fn change(&self) -> MutexGuard<'_, ()> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A job of before, started if it was not paused. One that cannot start does not keep the others from it.
-    fn resume_job(&self, record: JobRecord) {
-        let paused = record.paused;
-        let job = Arc::new(Job::new(record));
-        self.jobs().insert(job.name.clone(), job.clone());
-        if let Err(reason) = self.restart(&job, !paused) {
-            tracing::error!("{}: {reason}", job.name);
-            job.state().failed = Some(reason);
+    fn resume_job(&self, job: &Arc<Job>, begin: Begin) {
+        let Ok(_turn) = self.turns.take(&job.name) else { return };
+        let paused = job.state().record.paused;
+        let begun = self.keep_limits(job).and_then(|()| self.restart(job, begin == Begin::Jobs && !paused));
+        if let Err(reason) = begun {
+            job.stopped(&reason);
         }
+    }
+
+    /// Where the host's `[limits]` were changed, what they make of the job's is a deployment of its own, so that a batch
+    /// that was planned under the old ones is run again under them.
+    fn keep_limits(&self, job: &Job) -> Result<(), String> {
+        let mut record = job.state().record.clone();
+        let active = record.active().clone();
+        let settings = Settings::parse(&active.settings, self.place.limits).map_err(|f| in_words(&f))?;
+        match active.limits {
+            Some(limits) if limits == settings.limits => return Ok(()),
+            Some(_) => {}
+            None => {
+                // A record of before limits were kept: its batches were planned under the present ones, as far as is known.
+                record.active_mut().limits = Some(settings.limits);
+                return self.store(job, record);
+            }
+        }
+        let named: BTreeSet<u64> = record.deployments.iter().map(|d| d.number).collect();
+        let reason = "the host's `[limits]` were changed".to_owned();
+        let number = active.number + 1;
+        let (limits, reason_kept) = (Some(settings.limits), Some(reason.clone()));
+        let at_ms = clock::now_ms();
+        let deployment = DeploymentRecord { number, limits, at_ms, reason: reason_kept, reset: false, ..active };
+        record.push(deployment, &named);
+        self.store(job, record)?;
+        job.say(tracing::Level::INFO, &format!("{reason}: deployment {number} takes over"));
+        Ok(())
+    }
+
+    fn store(&self, job: &Job, record: JobRecord) -> Result<(), String> {
+        self.registry.save(&record).map_err(|e| e.to_string())?;
+        job.state().record = record;
+        Ok(())
     }
 }
 
@@ -215,8 +282,8 @@ impl Job {
                 board: Arc::new(Board::default()),
                 life: 0,
                 failed: None,
-                since_batch: 0,
                 skip_lost: false,
+                reads_on: false,
             }),
         }
     }

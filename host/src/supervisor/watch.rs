@@ -1,10 +1,12 @@
 //! Watches pipelines that end by themselves, and does what is to be done then.
 
-use super::Supervisor;
+use super::{Job, Supervisor};
 use crate::job::status::DeploymentKind;
 use crate::limits;
 use crate::pipeline::Ended;
-use std::sync::{Arc, Weak, mpsc};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use tracing::Level;
 
 /// A pipeline has ended.
 pub(super) struct End {
@@ -14,77 +16,90 @@ pub(super) struct End {
     pub(super) replay_only: bool,
 }
 
-/// Watches for as long as the supervisor lives.
+/// Watches for as long as the supervisor lives. Each end has a thread of its own for what follows it, which may wait
+/// for a change of its job that is under way: no other job waits with it.
 pub(super) fn spawn(supervisor: &Arc<Supervisor>, ends: mpsc::Receiver<End>) -> std::io::Result<()> {
     let supervisor: Weak<Supervisor> = Arc::downgrade(supervisor);
     let watch = move || {
-        while let Ok(end) = ends.recv() {
-            let Some(supervisor) = supervisor.upgrade() else { return };
-            supervisor.after(end);
-        }
+        std::thread::scope(|scope| {
+            while let Ok(end) = ends.recv() {
+                let Some(supervisor) = supervisor.upgrade() else { return };
+                let (name, end) = (end.job.clone(), Arc::new(Mutex::new(Some(end))));
+                let taken = end.clone();
+                let follow = move || {
+                    let end = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    end.into_iter().for_each(|end| supervisor.follow(end));
+                };
+                if std::thread::Builder::new().name(name).spawn_scoped(scope, follow.clone()).is_err() {
+                    follow(); // no thread to be had: here, and the others wait
+                }
+            }
+        });
     };
     std::thread::Builder::new().name("supervisor".into()).spawn(watch).map(|_| ())
 }
 
 impl Supervisor {
-    fn after(&self, end: End) {
-        let _changes = self.change();
+    /// Does what follows the end of a pipeline; a mistake of ours there stops that job alone.
+    fn follow(&self, end: End) {
         let Some(job) = self.job(&end.job) else { return };
+        if catch_unwind(AssertUnwindSafe(|| self.after(&job, end))).is_err() {
+            let again = format!("`streamhost resume {}` tries again", job.name);
+            job.stopped(&format!("the host broke while it started or stopped this job, see its log; {again}"));
+        }
+    }
+
+    fn after(&self, job: &Arc<Job>, end: End) {
+        if job.state().life != end.life {
+            return; // somebody stopped it, or started another
+        }
+        let Ok(_turn) = self.turns.take(&end.job) else { return };
         let pipeline = {
             let mut state = job.state();
             if state.life != end.life {
-                return; // somebody stopped it, or started another
+                return; // the same, meanwhile
             }
             state.pipeline.take()
         };
         drop(pipeline.map(|pipeline| pipeline.join()));
         let outcome = match end.ended {
-            Ended::Stopped if end.replay_only => self.restart(&job, true),
+            Ended::Stopped if end.replay_only => self.restart(job, true),
             Ended::Stopped => Ok(()),
             Ended::Finished => {
-                tracing::info!("{}: finished: every source has ended", end.job);
-                job.log.line(tracing::Level::INFO, "finished: every source has ended");
+                job.say(Level::INFO, "finished: every source has ended");
                 Ok(())
             }
             Ended::Failed(reason) => Err(reason),
-            Ended::VersionFault { deployment, reason, by_policy } => {
-                self.unfit(&end.job, deployment, reason, by_policy)
-            }
+            Ended::VersionFault { deployment, reason, by_policy } => self.unfit(job, deployment, reason, by_policy),
         };
         if let Err(reason) = outcome {
-            tracing::error!("{}: stopped: {reason}", end.job);
-            job.log.line(tracing::Level::ERROR, &format!("stopped: {reason}"));
-            let mut state = job.state();
-            state.board.error(&reason);
-            state.failed = Some(reason);
-            state.skip_lost = false;
+            job.stopped(&reason);
         }
     }
 
     /// A version proved unfit: the host goes back, if it is new and there was another before it.
-    fn unfit(&self, name: &str, deployment: u64, reason: String, by_policy: bool) -> Result<(), String> {
-        let Some(job) = self.job(name) else { return Ok(()) };
-        let (record, ran) = {
+    fn unfit(&self, job: &Arc<Job>, deployment: u64, reason: String, by_policy: bool) -> Result<(), String> {
+        let (record, batches) = {
             let state = job.state();
-            (state.record.clone(), state.board.facts().batches.saturating_sub(state.since_batch))
+            (state.record.clone(), state.board.facts().batches)
         };
         let active = record.active();
         if active.number != deployment {
-            return self.restart(&job, true); // another one was deployed meanwhile
+            return self.restart(job, true); // another one was deployed meanwhile
         }
         if by_policy {
             return Err(reason);
         }
+        let ran = batches.saturating_sub(active.since_batch);
         let is_new = ran <= limits::ROLLBACK_BATCHES_MAX && active.kind != DeploymentKind::AutomaticRollback;
         let Some(before) = record.before_active().filter(|_| is_new) else {
             return Err(format!("version {}: {reason}", active.version));
         };
         let why = format!("version {} was rolled back: {reason}", active.version);
-        self.roll_back(name, Some(before.version), Some(why.clone())).map_err(|refusal| {
+        self.roll_back(&job.name, Some(before.version), Some(why.clone())).map_err(|refusal| {
             format!("version {}: {reason}; and version {} cannot take over: {refusal}", active.version, before.version)
         })?;
-        tracing::error!("{name}: {why}");
-        job.log.line(tracing::Level::ERROR, &why);
+        job.say(Level::ERROR, &why);
         job.state().board.error(&why);
         Ok(())
     }

@@ -90,6 +90,7 @@ impl World {
             lanes: 1 + self.dice.roll(3) as usize,
             replay_only: false,
             skip_lost: self.skip_lost,
+            reads_on: false,
         };
         Pipeline::start(parts, Arc::new(Board::default()), |_| ()).unwrap()
     }

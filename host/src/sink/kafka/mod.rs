@@ -66,10 +66,11 @@ impl RowWriter {
 }
 
 impl KafkaSink {
-    /// A sink as its plan says. `sources` are the job's: an exactly-once sink's marker lies at their offsets. Asks no server.
-    pub fn new(settings: &KafkaSettings, plan: &SinkPlan, sources: &[SourcePlan], job: &str) -> Self {
+    /// A sink as its plan says. `sources` are the job's: an exactly-once sink's marker lies at their offsets, and its
+    /// transactional id is `owner`'s, such as `streamhost.JOB`. Asks no server.
+    pub fn new(settings: &KafkaSettings, plan: &SinkPlan, sources: &[SourcePlan], owner: &str) -> Self {
         let way = if plan.exactly_once {
-            let id = format!("streamhost.{job}.{}", plan.name);
+            let id = format!("{owner}.{}", plan.name);
             Way::Transactional(Box::new(Transactions::new(settings, &plan.place, sources, id)))
         } else {
             Way::Plain(None)

@@ -16,6 +16,17 @@ impl KafkaPlace {
         KafkaPlace { settings: settings.clone() }
     }
 
+    /// Whether a topic is missing, and could be created.
+    pub fn lacks(&self, topic: &str) -> Result<bool, SinkError> {
+        let words = |(fault, reason)| error(&self.settings.brokers, topic, fault, reason);
+        let asker = self.settings.asker(None).map_err(|e| words((kafka::fault(&e), kafka::words(&e))))?;
+        match kafka::partitions(&asker, topic) {
+            Ok(_) => Ok(false),
+            Err((Fault::Missing, _)) => Ok(true),
+            Err(fault) => Err(words(fault)),
+        }
+    }
+
     /// Checks that a topic is there. A missing one is created only if `create` says so, with the brokers' default
     /// partitions and replicas; that the brokers would create it at the first record does not count, as a mistyped name
     /// would be created too.

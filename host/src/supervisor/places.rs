@@ -1,0 +1,146 @@
+//! Whether a job's tables, topics and group are as it needs them, and what is made where they are missing.
+
+use super::Supervisor;
+use super::beginning::{Beginning, Known, beginning};
+use super::deploy::unavailable;
+use crate::job::status::Refusal;
+use crate::job::{SinkKind, SinkPlan, SourceKind};
+use crate::pipeline::Active;
+use crate::sink::hbase::HbasePlace;
+use crate::sink::kafka::KafkaPlace;
+use crate::sink::{Place, Remedy, SinkError};
+use crate::source::{SourceError, mixed};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Places of a job that are not there yet, and can be made.
+#[derive(Debug, Default)]
+pub(super) struct Missing {
+    sinks: Vec<SinkPlan>,
+    topics: Vec<String>,
+}
+
+fn refused(error: SinkError) -> Refusal {
+    match error.remedy() {
+        Remedy::Retry => Refusal::Unavailable(error.to_string()),
+        Remedy::Stop => Refusal::Invalid(error.to_string()),
+    }
+}
+
+impl Supervisor {
+    /// The tables and topics must be there and fit; where `create` says so, some may be missing. Makes nothing.
+    pub(super) fn missing_places(&self, active: &Active, create: bool) -> Result<Missing, Refusal> {
+        let mut missing = Missing::default();
+        for sink in &active.plan.sinks {
+            if self.is_missing(sink, create).map_err(refused)? {
+                missing.sinks.push(sink.clone());
+            }
+        }
+        if create {
+            for source in active.plan.sources.iter().filter(|source| source.kind == SourceKind::Kafka) {
+                if KafkaPlace::new(&self.place.kafka).lacks(&source.place).map_err(refused)? {
+                    missing.topics.push(source.place.clone());
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    fn is_missing(&self, sink: &SinkPlan, create: bool) -> Result<bool, SinkError> {
+        match sink.kind {
+            SinkKind::Hbase => match HbasePlace::new(self.place.hbase.clone()).check(sink, false) {
+                Ok(()) => Ok(false),
+                Err(SinkError::TableMissing { .. }) if create && !sink.columns.is_empty() => Ok(true),
+                // A real gateway has no call that adds a family.
+                Err(SinkError::FamilyMissing { .. }) if create && self.place.hbase.add_families.is_some() => Ok(true),
+                Err(error) => Err(error),
+            },
+            SinkKind::Kafka if create => KafkaPlace::new(&self.place.kafka).lacks(&sink.place),
+            SinkKind::Kafka => KafkaPlace::new(&self.place.kafka).check(sink, false).map(|()| false),
+            SinkKind::Console => Ok(false),
+        }
+    }
+
+    /// Makes what is missing.
+    pub(super) fn create_places(&self, missing: &Missing) -> Result<(), Refusal> {
+        for sink in &missing.sinks {
+            match sink.kind {
+                SinkKind::Hbase => HbasePlace::new(self.place.hbase.clone()).check(sink, true),
+                SinkKind::Kafka => KafkaPlace::new(&self.place.kafka).check(sink, true),
+                SinkKind::Console => Ok(()),
+            }
+            .map_err(refused)?;
+        }
+        for topic in &missing.topics {
+            KafkaPlace::new(&self.place.kafka).topic(topic, true).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    /// Where the job begins, given what else is known; its sources are there, or can be made.
+    pub(super) fn beginning_of(
+        &self,
+        active: &Active,
+        missing: &Missing,
+        mut known: Known,
+    ) -> Result<Beginning, Refusal> {
+        known.keyed = !active.plan.stages.is_empty();
+        known.marked = active.plan.sinks.iter().any(|sink| sink.exactly_once);
+        let there = active.plan.sources.iter().filter(|source| !missing.topics.contains(&source.place));
+        let there: Vec<_> = there.cloned().collect();
+        if !there.is_empty() {
+            let away_or_wrong = |error: SourceError| match error {
+                SourceError::Away { .. } => Refusal::Unavailable(error.to_string()),
+                error => Refusal::Invalid(error.to_string()),
+            };
+            let source = mixed::open(&self.place.kafka, &there, &active.group, false);
+            let mut source = source.map_err(|e| Refusal::Invalid(e.to_string()))?;
+            source.partitions().map_err(away_or_wrong)?;
+            if !known.has_ledger && !known.reset {
+                known.group_holds = !source.group().map_err(|e| unavailable(&e))?.is_empty();
+            }
+        }
+        match beginning(known) {
+            Beginning::StateLost => Err(Refusal::Conflict(format!(
+                "Kafka holds offsets of the group `{}`, and this data folder has no state of `{}`: restore the folder or run the job where it was, deploy with --reset-state to begin anew at `start`, or give it another group with --set group=…",
+                active.group, active.plan.name
+            ))),
+            begins => Ok(begins),
+        }
+    }
+
+    /// A group holds the positions of one job: two with the same would begin at each other's.
+    pub(super) fn own_group(&self, active: &Active) -> Result<(), Refusal> {
+        let jobs: Vec<_> = self.jobs().values().filter(|job| job.name != active.plan.name).cloned().collect();
+        let group = |settings: &BTreeMap<String, String>, job: &str| {
+            settings.get("group").map_or_else(|| self.usual_group(job), |group| group.trim().to_owned())
+        };
+        match jobs.iter().find(|job| group(&job.state().record.active().settings, &job.name) == active.group) {
+            None => Ok(()),
+            Some(other) => Err(Refusal::Conflict(format!(
+                "job `{}` has the group `{}`: take another one with --set group=…, or none",
+                other.name, active.group
+            ))),
+        }
+    }
+
+    /// Of each table that another job writes as well, a sentence.
+    pub(super) fn shared_tables(&self, active: &Active) -> Vec<String> {
+        let tables = |active: &Active| -> BTreeSet<String> {
+            let sinks = active.plan.sinks.iter().filter(|sink| sink.kind == SinkKind::Hbase);
+            sinks.map(|sink| sink.place.clone()).collect()
+        };
+        let ours = tables(active);
+        let others: Vec<_> = self.jobs().values().filter(|job| job.name != active.plan.name).cloned().collect();
+        let mut warnings = Vec::new();
+        for other in others {
+            let Some(cell) = other.state().active.clone() else { continue };
+            for table in tables(&cell.get()).intersection(&ours) {
+                let name = &other.name;
+                warnings.push(format!(
+                    "job `{name}` writes table `{table}` as well: of a cell that both write, the later batch's value stays"
+                ));
+            }
+        }
+        warnings
+    }
+}

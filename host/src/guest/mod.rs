@@ -90,6 +90,10 @@ impl Guests {
         std::fs::create_dir_all(cache)?;
         let mut config = Config::new();
         config.epoch_interruption(true);
+        // A batch that is run again gives the same to the bit, also by a newer host or on another machine.
+        config.cranelift_nan_canonicalization(true);
+        config.relaxed_simd_deterministic(true);
+        config.wasm_multi_memory(false); // the limit of memory is of each one
         config.concurrency_support(false); // half of a bare call's cost, for a feature that the contract does not use
         let engine = Engine::new(&config)?;
         let mut linker = Linker::new(&engine);

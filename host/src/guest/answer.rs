@@ -369,7 +369,7 @@ mod tests {
         let mut rows = Rows { positions: (0..n).collect(), ..Rows::default() };
         for row in 0..n {
             let key: &[u8] = if row == 7 { b"a very long key" } else { b"k" };
-            [key, b"t", b""].map(|item| rows.cells.push(item));
+            [key, b"t", b""].iter().for_each(|item| rows.cells.push(item));
             rows.absent.push(3 * row + 2);
             for _ in 0..each {
                 rows.extra.rows.push(row);

@@ -241,11 +241,14 @@ impl Recovery<'_> {
         let given = Given {
             clock_ms: plan.times.clock_ms,
             watermark: if plan.finished { Watermark::End } else { Watermark::Planned(plan.times.watermark_ms) },
-            verdicts: verdicts(&active.topics(), plan),
+            verdicts: Some(verdicts(&active.topics(), plan)),
             group_verdicts: group_verdicts(&plan.groups_aside),
         };
         let again = runs.batch(&active, cut, given);
-        let again = again.map_err(|error| Ended::Failed(format!("batch {n} cannot be run again: {error}")))?;
+        let again = again.map_err(|error| {
+            let failed = Ended::Failed(format!("batch {n} cannot be run again: {error}"));
+            if error.ends(plan.deployment) == Ended::Stopped { Ended::Stopped } else { failed }
+        })?;
         let is_same = again.digests == plan.digests && again.counts == plan.counts && again.times == plan.times;
         if !is_same || again.stages != plan.stages {
             return Err(Ended::Failed(format!(

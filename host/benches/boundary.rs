@@ -105,9 +105,11 @@ fn boundary(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("clicks, ns a record = 1e9 / elements a second");
     for records in [1, 100, 1000, 4096] {
         let chunk = chunk(records, click);
+        let rows = clicks.transform(0, MOMENT, &chunk, time).map(|answer| answer.rows[0].len());
+        assert_eq!(rows, Ok(rows_by_hand(&chunk.values).len() / 6), "the guest makes as many rows as there are");
         group.throughput(Throughput::Elements(records as u64));
         group.bench_with_input(BenchmarkId::new("guest", records), &chunk, |bench, chunk| {
-            bench.iter(|| black_box(clicks.transform(0, MOMENT, chunk, time)));
+            bench.iter(|| black_box(clicks.transform(0, MOMENT, chunk, time).expect("rows")));
         });
         group.bench_with_input(BenchmarkId::new("by hand", records), &chunk, |bench, chunk| {
             bench.iter(|| black_box(rows_by_hand(&chunk.values)));
@@ -123,10 +125,10 @@ fn boundary(criterion: &mut Criterion) {
         assert_eq!(counted, Ok(by_hand), "the guest counts as many words as there are");
         group.throughput(Throughput::Elements(10 * records as u64));
         group.bench_with_input(BenchmarkId::new("guest, to accumulators", records), &chunk, |bench, chunk| {
-            bench.iter(|| black_box(words.transform(0, MOMENT, chunk, time)));
+            bench.iter(|| black_box(words.transform(0, MOMENT, chunk, time).expect("partials")));
         });
         group.bench_with_input(BenchmarkId::new("guest, to rows", records), &chunk, |bench, chunk| {
-            bench.iter(|| black_box(count_words(&mut words, chunk)));
+            bench.iter(|| black_box(count_words(&mut words, chunk).expect("rows")));
         });
         group.bench_with_input(BenchmarkId::new("by hand", records), &chunk, |bench, chunk| {
             bench.iter(|| black_box(counts_by_hand(&chunk.values)));

@@ -34,7 +34,13 @@ pub const EPOCH: Duration = Duration::from_millis(10);
 pub const GUEST_OUTPUT_BYTES_MAX: usize = 120 << 20;
 /// Records set aside in one batch because the guest broke on them (not by its `Err`). Beyond it the version is at fault.
 pub const BROKEN_RECORDS_PER_BATCH_MAX: usize = 100;
-/// Lines that a guest may log for one batch and lane.
+/// How many of them one counts as that ran out of time, as it costs that much.
+pub const BROKEN_BY_TIME_COST: usize = 10;
+/// Bytes that a guest may answer for one batch, all its calls together: rows, what goes to keyed stages, accumulators.
+/// All of it is in memory until the batch is planned, and its rows until they are delivered: of
+/// [`BATCHES_IN_FLIGHT_MAX`] batches at most.
+pub const BATCH_ANSWERS_BYTES_MAX: usize = 1 << 30;
+/// Lines that a lane's guests may log for one batch.
 pub const LOG_LINES_PER_BATCH_MAX: usize = 100;
 /// Bytes of one logged line.
 pub const LOG_LINE_BYTES_MAX: usize = 2048;
@@ -360,11 +366,9 @@ const _: () = assert!(KEYED_PORTION_BYTES_MAX + GROUP_BYTES_MAX < u32::MAX as us
 pub const KEYED_CALL_GROUPS_MAX: usize = 4096;
 /// Bytes of groups or pairs in one call of the guest; one larger group is a call of its own.
 pub const KEYED_CALL_BYTES_MAX: usize = 1 << 20;
-/// Bytes that a guest may answer for all keyed stages of one batch; all of it is in memory at once.
-pub const KEYED_ANSWERS_BYTES_MAX: usize = 2 << 30;
 /// A key of a keyed stage. State keeps it with what surrounds it, and where order matters each byte may take two.
 pub const KEYED_KEY_BYTES_MAX: usize = 32_000;
 
-const _: () = assert!(KEYED_CALL_BYTES_MAX <= CHUNK_BYTES_MAX && GUEST_OUTPUT_BYTES_MAX <= KEYED_ANSWERS_BYTES_MAX);
-const _: () = assert!(KEYED_ANSWERS_BYTES_MAX < u32::MAX as usize); // or a column of them could not be counted
+const _: () = assert!(KEYED_CALL_BYTES_MAX <= CHUNK_BYTES_MAX && GUEST_OUTPUT_BYTES_MAX <= BATCH_ANSWERS_BYTES_MAX);
+const _: () = assert!(BATCH_ANSWERS_BYTES_MAX < u32::MAX as usize); // or a column of them could not be counted
 const _: () = assert!(2 * KEYED_KEY_BYTES_MAX + 100 <= STATE_KEY_BYTES_MAX);

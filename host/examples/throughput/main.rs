@@ -59,7 +59,8 @@ fn main() -> anyhow::Result<()> {
         fill(&args)?;
         source = KafkaSource::new(&kafka, &active.plan.sources, "throughput")?;
     }
-    let there: i64 = source.start(Start::Latest)?.values().sum();
+    let there: i64 =
+        source.start(Start::Latest)?.values().sum::<i64>() - source.start(Start::Earliest)?.values().sum::<i64>();
     anyhow::ensure!(
         there >= records as i64,
         "{} has {there} records only: name another topic, or delete it",

@@ -110,7 +110,7 @@ pub enum Phase {
     Finish,
 }
 
-/// A group or pair that the host set aside, as the guest broke on it.
+/// A verdict on a group or pair: the host set it aside, as the guest broke on it, or cut calls before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupAside {
     /// The stage's number in the job, sources included.
@@ -119,11 +119,11 @@ pub struct GroupAside {
     pub phase: Phase,
     /// It was so many-th of the batch's groups in that stage and phase, from 0.
     pub index: u64,
-    /// What the guest did.
-    pub reason: String,
+    /// What the guest did. None: it is not set aside, but calls were cut before it, as more at once was too much.
+    pub reason: Option<String>,
 }
 
-/// A record that the host set aside, as the guest broke on it.
+/// A verdict on a record: the host set it aside, as the guest broke on it, or cut calls before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetAside {
     /// Its topic.
@@ -132,8 +132,8 @@ pub struct SetAside {
     pub partition: i32,
     /// Its offset.
     pub offset: Offset,
-    /// What the guest did.
-    pub reason: String,
+    /// What the guest did. None: it is not set aside, but calls were cut before it, as more at once was too much.
+    pub reason: Option<String>,
 }
 
 /// What a batch is; written after its run and before its first outside effect. A replay has this outcome and no other.
@@ -149,13 +149,13 @@ pub struct Plan {
     pub time_ms: i64,
     /// What it passed, of every partition.
     pub spans: TopicSpans,
-    /// Records that the host set aside: verdicts by time and memory may differ the next time.
+    /// Verdicts on records: those by time and memory may differ the next time.
     pub set_aside: Vec<SetAside>,
     /// A digest of each sink's rows, by the sink's name.
     pub digests: BTreeMap<String, String>,
     /// The batch's own counts.
     pub counts: Totals,
-    /// Groups of keyed stages that the host set aside.
+    /// Verdicts on groups of keyed stages.
     #[serde(default)]
     pub groups_aside: Vec<GroupAside>,
     /// What is known of time after it.

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub struct RowDigest {
     data: Xxh3,
     lengths: Xxh3,
+    deletes: Xxh3,
     extra: Xxh3,
     rows: u64,
     buffer: Vec<u8>,
@@ -18,15 +19,17 @@ const ABSENT: u32 = u32::MAX;
 const DELETED: u32 = u32::MAX - 1;
 
 impl RowDigest {
-    /// Adds the rows of one call.
+    /// Adds the rows of one call. Each list has a hasher of its own: what one call's rows end with comes before what the
+    /// next one's begin with, list by list.
     pub fn add(&mut self, rows: &Rows) {
         self.data.update(&rows.cells.data);
         self.lengths_of(rows);
         for &row in &rows.deleted_rows {
-            self.extra.update(&(self.rows + u64::from(row)).to_le_bytes());
+            self.deletes.update(&(self.rows + u64::from(row)).to_le_bytes());
         }
         for (i, &row) in rows.extra.rows.iter().enumerate() {
             self.extra.update(&(self.rows + u64::from(row)).to_le_bytes());
+            self.extra.update(&[rows.extra.kinds[i] as u8]); // how it is rendered
             for item in [rows.extra.names.get(i), rows.extra.values.get(i)] {
                 self.extra.update(&(item.len() as u64).to_le_bytes());
                 self.extra.update(item);
@@ -57,9 +60,10 @@ impl RowDigest {
     /// The digest in hex.
     pub fn finish(self) -> String {
         let mut all = Xxh3::new();
-        for part in [self.data.digest128(), self.lengths.digest128(), self.extra.digest128(), u128::from(self.rows)] {
-            all.update(&part.to_le_bytes());
+        for part in [self.data, self.lengths, self.deletes, self.extra] {
+            all.update(&part.digest128().to_le_bytes());
         }
+        all.update(&self.rows.to_le_bytes());
         format!("{:032x}", all.digest128())
     }
 }
@@ -67,6 +71,7 @@ impl RowDigest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{ExtraCells, Kind};
 
     fn rows(items: &[&[u8]], absent: &[u32]) -> Rows {
         let mut cells = Column::default();
@@ -92,5 +97,36 @@ mod tests {
         ] {
             assert_ne!(whole, digest(&[other]));
         }
+    }
+
+    /// Rows of a key alone, all with one cell in a column that only the data knows but those that are deleted.
+    fn dynamic(deleted: &[bool], kind: Kind) -> Rows {
+        let mut rows = Rows::default();
+        for (row, &deleted) in (0..).zip(deleted) {
+            rows.positions.push(row);
+            rows.cells.push(b"k");
+            if deleted {
+                rows.deleted_rows.push(row);
+                continue;
+            }
+            let ExtraCells { rows, names, values, kinds } = &mut rows.extra;
+            rows.push(row);
+            names.push(b"f:x");
+            values.push(b"12345678");
+            kinds.push(kind);
+        }
+        rows
+    }
+
+    #[test]
+    fn deletes_and_dynamic_cells_do_not_depend_on_calls_either() {
+        let all = [false, true, false, true, true, false];
+        let whole = digest(&[dynamic(&all, Kind::Int)]);
+        for cut in 0..=all.len() {
+            let (first, second) = all.split_at(cut);
+            assert_eq!(whole, digest(&[dynamic(first, Kind::Int), dynamic(second, Kind::Int)]), "cut at {cut}");
+        }
+        assert_ne!(whole, digest(&[dynamic(&all, Kind::Time)]), "it would be rendered otherwise");
+        assert_ne!(whole, digest(&[dynamic(&[false, true, false, true, false, true], Kind::Int)]));
     }
 }

@@ -2,8 +2,9 @@
 
 use super::GuestFault;
 use super::calls::{Combined, GroupFault, Partials};
-use super::lane::{Broken, Budget, Lane, Portions};
-use super::run::{Guest, Runnable, VersionFault};
+use super::lane::{Budget, Known, Lane, Portions};
+use super::promises::{column_bytes, column_size};
+use super::run::{Guest, Runnable, Verdict, VersionFault};
 use super::slices::Sliced;
 use crate::record::Column;
 use std::ops::Range;
@@ -11,19 +12,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Lane {
-    /// Merges groups of a keyed stage. Those in `broken` are not tried. Each group is merged by itself, so it does not
+    /// Merges groups of a keyed stage, beside those that are known to break it. Each group is merged by itself, so it does not
     /// matter how calls are cut.
     pub(super) fn combine(
         &mut self,
         version: &Arc<Runnable>,
         stage: u32,
         partials: &Partials,
-        mut broken: Broken,
+        mut known: Known,
         budget: &Budget,
     ) -> Result<Combined, VersionFault> {
-        let mut run = CombineRun { version, stage, partials, merged: Vec::new() };
-        self.ask(version, partials.items(), &mut broken, false, budget, &mut run)?;
-        Ok(run.end(broken))
+        let mut run = CombineRun { version, stage, partials, budget, merged: Vec::new() };
+        self.ask(version, partials.items(), &mut known, false, budget, &mut run)?;
+        Ok(run.end(known))
     }
 
     /// Makes this version's accumulators of an older version's.
@@ -32,14 +33,17 @@ impl Lane {
         version: &Arc<Runnable>,
         stage: u32,
         accumulators: &Column,
+        budget: &Budget,
     ) -> Result<Column, VersionFault> {
-        let answer = self.guest(version)?.migrate(stage, accumulators, version.time());
-        let answer = answer.map_err(|fault| {
-            self.drop_guest();
-            VersionFault::Migrate { stage: version.promises().name(stage).to_string(), fault }
+        let promises = version.promises();
+        let sized = self.call_whole(version, |guest| {
+            let answer = guest.migrate(stage, accumulators, version.time())?;
+            Ok((column_size(&answer)?, answer))
         })?;
-        let checked = version.promises().check_column("migrate", &answer, accumulators.len());
-        checked.map_err(VersionFault::Promise)?;
+        let broke = |fault| VersionFault::Migrate { stage: promises.name(stage).to_string(), fault };
+        let (bytes, answer) = sized.map_err(broke)?;
+        promises.check_column("migrate", &answer, accumulators.len()).map_err(VersionFault::Promise)?;
+        budget.hold(bytes, promises.name(stage))?;
         Ok(answer)
     }
 }
@@ -48,13 +52,14 @@ struct CombineRun<'a> {
     version: &'a Runnable,
     stage: u32,
     partials: &'a Partials,
+    budget: &'a Budget,
     /// What came of each range, in order.
     merged: Vec<(Range<usize>, Column)>,
 }
 
 impl CombineRun<'_> {
     /// The accumulators in their places, with empty ones for those that are broken.
-    fn end(self, broken: Broken) -> Combined {
+    fn end(self, known: Known) -> Combined {
         let groups = self.partials.items();
         let mut combined = Combined::default();
         match &self.merged[..] {
@@ -73,15 +78,16 @@ impl CombineRun<'_> {
                 }
             }
         }
-        let fault = |(at, reason)| GroupFault { at, reason, by_host: true };
-        combined.faults = broken.into_iter().map(fault).collect();
+        let fault = |(at, reason): (usize, Verdict)| reason.map(|reason| GroupFault { at, reason, by_host: true });
+        combined.faults = known.into_iter().filter_map(fault).collect();
         combined
     }
 }
 
 impl Portions for CombineRun<'_> {
     fn begin(&mut self) {
-        self.merged.clear();
+        let merged = self.merged.drain(..).map(|(_, column)| column_bytes(&column));
+        self.budget.let_go(merged.sum());
     }
 
     fn ask(
@@ -95,7 +101,12 @@ impl Portions for CombineRun<'_> {
         } else {
             guest.combine(self.stage, &self.partials.part(range), time)?
         };
-        let checked = self.version.promises().check_column("combine", &answer, range.len());
-        Ok(checked.map(|()| self.merged.push((range.clone(), answer))).map_err(VersionFault::Promise))
+        let bytes = column_size(&answer)?;
+        let promises = self.version.promises();
+        if let Err(broken) = promises.check_column("combine", &answer, range.len()) {
+            return Ok(Err(VersionFault::Promise(broken)));
+        }
+        self.merged.push((range.clone(), answer));
+        Ok(self.budget.hold(bytes, promises.name(self.stage)))
     }
 }

@@ -3,14 +3,14 @@
 use super::bindings::streamhost::job::{log as wit_log, types as wit};
 use super::calls::{Finished, Moment, Partials};
 use super::crossing::{answer_out, column_in, column_out, moment_in, raw_job};
-use super::run::Guest;
+use super::run::{Guest, Terms};
 use super::{GuestLimits, Loaded, bindings};
 use crate::job::check::RawJob;
 use crate::limits;
 use crate::record::{Chunk, Column, Keyed, Rows};
 use std::sync::Arc;
 use std::time::Duration;
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
+use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
 
 /// What a guest did instead of answering.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,11 +19,24 @@ pub enum GuestFault {
     #[error("{0}")]
     Trap(String),
     /// It ran longer than it may.
-    #[error("it ran longer than {0:?} (limits.time)")]
-    Time(Duration),
+    #[error("it ran longer than {limit:?} (limits.time){at}")]
+    Time {
+        /// What a call may take.
+        limit: Duration,
+        /// Where it was, in words; empty if that is not known.
+        at: String,
+    },
     /// It wanted more memory than it may have.
-    #[error("it needs more than {0} of memory (limits.memory)")]
-    Memory(String),
+    #[error("it needs more than {limit} of memory (limits.memory){at}")]
+    Memory {
+        /// What an instance may have.
+        limit: String,
+        /// Where it wanted it, in words; empty if that is not known.
+        at: String,
+    },
+    /// Its answer is longer than the host takes.
+    #[error("it answered more than {} in one call: make less of it", bytesize::ByteSize(limits::GUEST_OUTPUT_BYTES_MAX as u64))]
+    Output,
     /// It made a key that state cannot keep.
     #[error("a key of stage `{stage}` has {bytes} bytes, over {max}", max = limits::KEYED_KEY_BYTES_MAX)]
     Key {
@@ -37,14 +50,63 @@ pub enum GuestFault {
 /// Where the lines go that a guest logs.
 pub type LogSink = Arc<dyn Fn(tracing::Level, &str) + Send + Sync>;
 
+/// How many lines a lane may still hand on for its batch.
+#[derive(Debug)]
+pub struct LinesLeft {
+    lines: usize,
+    /// It was said that others are left out.
+    told: bool,
+}
+
+impl Default for LinesLeft {
+    fn default() -> Self {
+        LinesLeft { lines: limits::LOG_LINES_PER_BATCH_MAX, told: false }
+    }
+}
+
 /// What the host keeps beside an instance.
 pub struct State {
     limits: StoreLimits,
     log: LogSink,
-    lines_left: usize,
-    lines_lost: usize,
+    terms: Terms,
+    /// Epochs that the call under way has left beyond the next look for a stop.
+    epochs_left: u64,
+    /// Logged, and not handed on yet: whether the call counts is known at its end.
+    lines: Vec<(tracing::Level, String)>,
+    /// There were more.
+    lost: bool,
     /// The last line at level error: the SDK logs a panic's message so, just before the trap.
     panic: Option<String>,
+}
+
+/// Epochs between two looks for a stop.
+const LOOK_EPOCHS: u64 = 10;
+
+impl State {
+    fn new(memory_bytes: usize, log: LogSink) -> Self {
+        let (limits, terms, lines) = (bounds(memory_bytes), Terms::default(), Vec::new());
+        State { limits, log, terms, epochs_left: 0, lines, lost: false, panic: None }
+    }
+
+    /// Epochs until the next look; none: the call is to end now.
+    fn next_look(&mut self) -> Option<u64> {
+        let next = self.epochs_left.min(LOOK_EPOCHS);
+        self.epochs_left -= next;
+        (next > 0 && !self.terms.is_stopped()).then_some(next)
+    }
+
+    fn tell(&mut self, left: &mut LinesLeft) {
+        let lines = std::mem::take(&mut self.lines);
+        let lost = std::mem::take(&mut self.lost) || lines.len() > left.lines;
+        for (level, line) in lines.iter().take(left.lines) {
+            (self.log)(*level, line);
+        }
+        left.lines = left.lines.saturating_sub(lines.len());
+        if lost && !std::mem::replace(&mut left.told, true) {
+            let max = limits::LOG_LINES_PER_BATCH_MAX;
+            (self.log)(tracing::Level::WARN, &format!("more lines were left out: a lane logs {max} for one batch"));
+        }
+    }
 }
 
 impl wit_log::Host for State {
@@ -59,13 +121,23 @@ impl wit_log::Host for State {
         if level == tracing::Level::ERROR {
             self.panic = Some(message.clone());
         }
-        if self.lines_left == 0 {
-            self.lines_lost += 1;
-            return;
+        match self.lines.len() < limits::LOG_LINES_PER_BATCH_MAX {
+            true => self.lines.push((level, message)),
+            false => self.lost = true,
         }
-        self.lines_left -= 1;
-        (self.log)(level, &message);
     }
+}
+
+/// One memory, or `memory_bytes` would hold for each of them.
+fn bounds(memory_bytes: usize) -> StoreLimits {
+    StoreLimitsBuilder::new()
+        .memory_size(memory_bytes)
+        .table_elements(100_000)
+        .instances(64)
+        .memories(1)
+        .tables(16)
+        .trap_on_grow_failure(true)
+        .build()
 }
 
 /// Cuts a text to a length in bytes, at a character's end.
@@ -106,19 +178,13 @@ pub struct Instance {
 impl Instance {
     /// Makes one. A component may run code of its own here (a start function), under the same limits.
     pub fn new(loaded: &Loaded, limits: GuestLimits, log: LogSink) -> Result<Self, GuestFault> {
-        let bound = StoreLimitsBuilder::new()
-            .memory_size(limits.memory_bytes)
-            .table_elements(100_000)
-            .instances(64)
-            .memories(4)
-            .tables(16)
-            .trap_on_grow_failure(true)
-            .build();
-        let lines_left = limits::LOG_LINES_PER_BATCH_MAX;
-        let state = State { limits: bound, log, lines_left, lines_lost: 0, panic: None };
-        let mut store = Store::new(loaded.engine(), state);
+        let mut store = Store::new(loaded.engine(), State::new(limits.memory_bytes, log));
         store.limiter(|state| &mut state.limits);
-        store.set_epoch_deadline(ticks(limits.time));
+        store.epoch_deadline_callback(|mut store| {
+            let next = store.data_mut().next_look();
+            Ok(next.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
+        });
+        arm(&mut store, limits.time);
         let job = loaded.pre().instantiate(&mut store).map_err(|e| fault(&e, limits, None))?;
         Ok(Instance { store, job, limits })
     }
@@ -127,6 +193,7 @@ impl Instance {
     pub fn describe(&mut self) -> Result<RawJob, GuestFault> {
         self.arm(self.limits.time);
         let answer = self.job.streamhost_job_guest().call_describe(&mut self.store);
+        self.store.data_mut().tell(&mut LinesLeft::default());
         match answer {
             Ok(Ok(description)) => Ok(raw_job(description)),
             Ok(Err(reason)) => Err(GuestFault::Trap(cut(reason, limits::REASON_BYTES_MAX))),
@@ -135,8 +202,7 @@ impl Instance {
     }
 
     fn arm(&mut self, time: Duration) {
-        self.store.data_mut().panic = None;
-        self.store.set_epoch_deadline(ticks(time));
+        arm(&mut self.store, time);
     }
 
     fn fault(&mut self, error: &wasmtime::Error) -> GuestFault {
@@ -206,15 +272,31 @@ impl Guest for Instance {
         answer.map(column_out).map_err(|error| self.fault(&error))
     }
 
-    /// Lines are counted anew, and those that were left out are said.
-    fn begin_batch(&mut self) {
-        let state = self.store.data_mut();
-        if state.lines_lost > 0 {
-            (state.log)(tracing::Level::WARN, &format!("{} more lines were left out", state.lines_lost));
+    fn bind(&mut self, terms: &Terms) {
+        if terms.replay {
+            self.limits.memory_bytes = limits::GUEST_MEMORY_BYTES_MAX;
         }
-        state.lines_left = limits::LOG_LINES_PER_BATCH_MAX;
-        state.lines_lost = 0;
+        let state = self.store.data_mut();
+        state.limits = bounds(self.limits.memory_bytes);
+        state.terms.clone_from(terms);
     }
+
+    fn tell(&mut self, left: &mut LinesLeft) {
+        self.store.data_mut().tell(left);
+    }
+
+    fn warn(&mut self, text: &str) {
+        (self.store.data().log)(tracing::Level::WARN, text);
+    }
+}
+
+/// A call begins that may take so long.
+fn arm(store: &mut Store<State>, time: Duration) {
+    let state = store.data_mut();
+    state.panic = None;
+    state.epochs_left = ticks(time);
+    let next = state.next_look().unwrap_or(0);
+    store.set_epoch_deadline(next);
 }
 
 /// Epochs until a deadline; one more, as the first may end at once.
@@ -223,21 +305,20 @@ fn ticks(time: Duration) -> u64 {
 }
 
 fn fault(error: &wasmtime::Error, limits: GuestLimits, panic: Option<String>) -> GuestFault {
+    let frames = frames(error);
+    let at = if frames.is_empty() { String::new() } else { format!(" (at {})", frames.join(" < ")) };
     let text = format!("{error:#}");
-    if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
-        return GuestFault::Time(limits.time);
-    }
-    if text.contains("forcing trap when growing memory") {
-        return GuestFault::Memory(bytesize::ByteSize(limits.memory_bytes as u64).to_string());
-    }
-    let what = match (panic, error.downcast_ref::<Trap>()) {
-        (Some(panic), _) => panic,
-        (None, Some(trap)) => format!("{trap}"),
-        (None, None) => super::first_line(error),
+    let what = match (error.downcast_ref::<Trap>(), panic) {
+        (Some(Trap::Interrupt), _) => return GuestFault::Time { limit: limits.time, at },
+        _ if text.contains("forcing trap when growing memory") => {
+            return GuestFault::Memory { limit: bytesize::ByteSize(limits.memory_bytes as u64).to_string(), at };
+        }
+        _ if text.contains("fuel allocated for hostcalls has been exhausted") => return GuestFault::Output,
+        (Some(Trap::UnreachableCodeReached), Some(panic)) => panic, // which is what a panic ends in
+        (Some(trap), _) => format!("{trap}"),
+        (None, _) => super::first_line(error),
     };
-    let frames: Vec<String> = frames(error);
-    let place = if frames.is_empty() { String::new() } else { format!(" (at {})", frames.join(" < ")) };
-    GuestFault::Trap(cut(format!("{what}{place}"), limits::REASON_BYTES_MAX))
+    GuestFault::Trap(cut(format!("{what}{at}"), limits::REASON_BYTES_MAX))
 }
 
 /// The innermost functions of the author's, without those of the panic machinery.
@@ -248,4 +329,75 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
         !["panic", "rust_", "__rust", "abort", "core::", "std::", "alloc::"].iter().any(|p| name.contains(p))
     };
     names.filter(own).take(4).map(|name| cut(name.to_string(), 120)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::Ordering;
+    use std::sync::{Mutex, PoisonError};
+    use wit_log::{Host, Level};
+
+    const LIMITS: GuestLimits = GuestLimits { memory_bytes: 64 << 20, time: Duration::from_secs(2) };
+
+    fn state() -> (State, Arc<Mutex<Vec<String>>>) {
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let kept = lines.clone();
+        let log: LogSink = Arc::new(move |_, line: &str| {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_string());
+        });
+        (State::new(LIMITS.memory_bytes, log), lines)
+    }
+
+    #[test]
+    fn a_fault_says_what_the_guest_did_and_not_what_it_logged_before() {
+        let odd = || Some("odd quantity".to_string());
+        let trap = |trap: Trap, panic| fault(&trap.into(), LIMITS, panic).to_string();
+        assert_eq!(trap(Trap::UnreachableCodeReached, odd()), "odd quantity", "a panic's words");
+        assert!(trap(Trap::UnreachableCodeReached, None).contains("unreachable"));
+        assert!(trap(Trap::StackOverflow, odd()).contains("stack"), "it overflowed after it had logged");
+        assert!(trap(Trap::IntegerDivisionByZero, odd()).contains("divide"));
+        assert_eq!(trap(Trap::Interrupt, odd()), "it ran longer than 2s (limits.time)");
+        let said = |text: &'static str| fault(&wasmtime::Error::msg(text), LIMITS, odd());
+        let memory = said("forcing trap when growing memory to 67174400 bytes").to_string();
+        assert_eq!(memory, "it needs more than 64.0 MiB of memory (limits.memory)");
+        assert_eq!(said("too much data: fuel allocated for hostcalls has been exhausted"), GuestFault::Output);
+        assert_eq!(GuestFault::Output.to_string(), "it answered more than 120.0 MiB in one call: make less of it");
+        let at = " (at parse < transform)".to_string();
+        let slow = GuestFault::Time { limit: LIMITS.time, at };
+        assert_eq!(slow.to_string(), "it ran longer than 2s (limits.time) (at parse < transform)");
+    }
+
+    #[test]
+    fn lines_are_bounded_by_batch_and_what_is_left_out_is_said_once() {
+        let max = limits::LOG_LINES_PER_BATCH_MAX;
+        let (mut state, lines) = state();
+        let mut left = LinesLeft::default();
+        let mut said = |lines_of_call: usize, left: &mut LinesLeft| {
+            (0..lines_of_call).for_each(|i| state.log(Level::Info, format!("line {i}")));
+            assert!(lines.lock().unwrap().is_empty(), "whether the call counts is not known yet");
+            state.tell(left);
+            std::mem::take(&mut *lines.lock().unwrap())
+        };
+        assert_eq!(said(2, &mut left), ["line 0", "line 1"]);
+        assert!(said(0, &mut left).is_empty());
+        let rest = said(max, &mut left);
+        assert_eq!(rest.len(), max - 2 + 1);
+        assert_eq!(rest.last().unwrap(), "more lines were left out: a lane logs 100 for one batch");
+        assert!(said(3, &mut left).is_empty());
+        let next = said(max + 1, &mut LinesLeft::default());
+        assert_eq!((next.len(), next[max].starts_with("more lines")), (max + 1, true), "another batch, one call");
+    }
+
+    #[test]
+    fn a_call_has_all_its_epochs_until_a_stop_comes() {
+        let (mut state, _) = state();
+        state.epochs_left = 2 * LOOK_EPOCHS + 3;
+        let looks: Vec<_> = std::iter::from_fn(|| state.next_look()).collect();
+        assert_eq!(looks, [LOOK_EPOCHS, LOOK_EPOCHS, 3]);
+        state.epochs_left = 1000;
+        assert_eq!(state.next_look(), Some(LOOK_EPOCHS));
+        state.terms.stop.store(true, Ordering::Relaxed);
+        assert_eq!(state.next_look(), None);
+    }
 }

@@ -4,10 +4,11 @@
 use super::calls::Moment;
 use super::group_calls::GuestCalls;
 use super::lane::{Budget, Lane};
-use super::run::{ChunkAnswer, GroupVerdicts, Runnable, Verdicts, VersionFault};
+use super::run::{ChunkAnswer, GroupVerdicts, Runnable, Terms, Verdicts, VersionFault};
+use crate::limits::BATCH_ANSWERS_BYTES_MAX;
 use crate::record::{Chunk, NO_TIME_MS, Partition};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
@@ -30,6 +31,9 @@ pub struct Lanes {
     /// Counts the batches that these lanes ran.
     batch: u64,
     budget: Arc<Budget>,
+    terms: Terms,
+    /// Bytes that may be answered for one batch.
+    pub(super) answers_bytes_max: usize,
 }
 
 /// Holding the sender says that the lane is still at work, whatever becomes of it.
@@ -44,6 +48,7 @@ trait Work: Send + Sync {
 
 struct Spread<T, A, F> {
     batch: u64,
+    terms: Terms,
     tasks: Vec<T>,
     run: F,
     next: AtomicUsize,
@@ -57,7 +62,7 @@ where
     F: Fn(&mut Lane, &T) -> Result<A, VersionFault> + Send + Sync,
 {
     fn share(&self, lane: &mut Lane) {
-        lane.enter(self.batch);
+        lane.enter(self.batch, &self.terms);
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(task) = self.tasks.get(at) else { return };
@@ -71,10 +76,18 @@ where
 }
 
 impl Lanes {
-    /// Starts `count` lanes, 1 or more.
-    pub fn start(job: &str, count: usize) -> std::io::Result<Self> {
-        let (others, threads) = (Vec::new(), Vec::new());
-        let mut lanes = Lanes { own: Lane::default(), others, threads, batch: 0, budget: Arc::default() };
+    /// Starts `count` lanes, 1 or more. Once `stop` is set what is being asked ends soon, with
+    /// [`VersionFault::Stopped`], and so does all that is asked later.
+    pub fn start(job: &str, count: usize, stop: Arc<AtomicBool>) -> std::io::Result<Self> {
+        let mut lanes = Lanes {
+            own: Lane::default(),
+            others: Vec::new(),
+            threads: Vec::new(),
+            batch: 0,
+            budget: Arc::default(),
+            terms: Terms { stop, replay: false },
+            answers_bytes_max: BATCH_ANSWERS_BYTES_MAX,
+        };
         for number in 1..count {
             let (send, tasks) = mpsc::channel::<Task>();
             let work = move || {
@@ -97,15 +110,19 @@ impl Lanes {
     /// Where something goes by event time, the chunks of a partition run one after the other, as what is late among a
     /// chunk's records depends on those before. All others run side by side, and know their partition's largest event
     /// time of before the batch; the largest of their answers is still that of the partition after it.
+    ///
+    /// `verdicts` are of an earlier run of the same batch, if this is a replay.
     pub fn run(
         &mut self,
         version: &Arc<Runnable>,
         chunks: Vec<Chunk>,
-        verdicts: Verdicts,
+        verdicts: Option<Verdicts>,
         times: &RunTimes,
     ) -> (Vec<Chunk>, Result<Vec<ChunkAnswer>, VersionFault>) {
         self.batch += 1;
-        self.budget = Arc::default();
+        self.budget = Arc::new(Budget::new(self.answers_bytes_max));
+        self.terms.replay = verdicts.is_some();
+        let verdicts = verdicts.unwrap_or_default();
         let (times, budget, runnable) = (times.clone(), self.budget.clone(), version.clone());
         let run = move |lane: &mut Lane, chunks: &Vec<Chunk>| {
             let mut answers = Vec::with_capacity(chunks.len());
@@ -125,19 +142,26 @@ impl Lanes {
     }
 
     /// What the keyed stages of the batch that was run last ask of this version. What breaks there counts with what
-    /// broke in [`Lanes::run`]. Groups in `verdicts` are not tried again.
+    /// broke in [`Lanes::run`], and what it answers with what was answered there. `verdicts` are of an earlier run.
     pub fn calls(&mut self, version: &Arc<Runnable>, verdicts: GroupVerdicts) -> GuestCalls<'_> {
         GuestCalls::new(self, version.clone(), verdicts)
     }
 
     /// Runs a task on the caller's own lane.
     pub(super) fn alone<A>(&mut self, run: impl FnOnce(&mut Lane) -> A) -> A {
-        self.own.enter(self.batch);
+        self.own.enter(self.batch, &self.terms);
         run(&mut self.own)
     }
 
+    /// That of the batch that was run last.
     pub(super) fn budget(&self) -> Arc<Budget> {
         self.budget.clone()
+    }
+
+    /// For what belongs to no batch, and so to no replay.
+    pub(super) fn budget_of_no_batch(&mut self) -> Arc<Budget> {
+        self.terms.replay = false;
+        Arc::new(Budget::new(self.answers_bytes_max))
     }
 
     /// Runs tasks on all lanes, and gives them back with their answers, in order.
@@ -149,7 +173,14 @@ impl Lanes {
     {
         let answers = Mutex::new(tasks.iter().map(|_| None).collect());
         let helpers = tasks.len().saturating_sub(1).min(self.others.len());
-        let work = Arc::new(Spread { batch: self.batch, tasks, run, next: AtomicUsize::new(0), answers });
+        let work = Arc::new(Spread {
+            batch: self.batch,
+            terms: self.terms.clone(),
+            tasks,
+            run,
+            next: AtomicUsize::new(0),
+            answers,
+        });
         let (busy, idle) = mpsc::channel();
         for other in &self.others[..helpers] {
             other.send((work.clone(), busy.clone())).expect("a lane ends only with its job");

@@ -1,7 +1,13 @@
 //! Compiles, caches, calls and limits components. Whatever a component does, it harms its own job only.
+//!
+//! ```text
+//! batch ─► chunks, groups ─► lanes ─► a lane's guest ─► instance ─► answer, checked ─► taken
+//!          lanes, group_calls  lane, its halves         crossing    promises, answer   stages, groups
+//! ```
 
 use crate::limits;
 use sha2::{Digest, Sha256};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,9 +72,6 @@ pub enum LoadError {
     /// Its own code refused, or broke, when asked what it is.
     #[error("the component cannot say what it is: {0}")]
     Describe(String),
-    /// The cache could not be written.
-    #[error("the compiled component cannot be kept: {0}")]
-    Cache(String),
 }
 
 /// The one interface that a component may import.
@@ -87,6 +90,10 @@ impl Guests {
         std::fs::create_dir_all(cache)?;
         let mut config = Config::new();
         config.epoch_interruption(true);
+        // A batch that is run again gives the same to the bit, also by a newer host or on another machine.
+        config.cranelift_nan_canonicalization(true);
+        config.relaxed_simd_deterministic(true);
+        config.wasm_multi_memory(false); // the limit of memory is of each one
         config.concurrency_support(false); // half of a bare call's cost, for a feature that the contract does not use
         let engine = Engine::new(&config)?;
         let mut linker = Linker::new(&engine);
@@ -124,7 +131,10 @@ impl Guests {
             }
         }
         let code = self.engine.precompile_component(bytes).map_err(|e| LoadError::Compile(first_line(&e)))?;
-        keep(&path, &code).map_err(|e| LoadError::Cache(format!("{}: {e}", path.display())))?;
+        if let Err(error) = keep(&path, &code) {
+            let path = path.display();
+            tracing::warn!("{path} cannot be written, so the component is compiled anew at the next start: {error}");
+        }
         #[expect(unsafe_code, reason = "these bytes were made by this engine a line ago")]
         unsafe { Component::deserialize(&self.engine, &code) }.map_err(|e| LoadError::Compile(first_line(&e)))
     }
@@ -151,10 +161,13 @@ impl Guests {
     }
 }
 
-/// Written beside and renamed, so that a crash leaves no half of a file.
+/// Written beside, made durable and renamed, so that a crash leaves no half of a file and a power loss none with zeros
+/// for code: what stands in the cache is run as it is.
 fn keep(path: &Path, code: &[u8]) -> std::io::Result<()> {
     let beside = path.with_extension("new");
-    std::fs::write(&beside, code)?;
+    let mut file = std::fs::File::create(&beside)?;
+    file.write_all(code)?;
+    file.sync_all()?;
     std::fs::rename(&beside, path)
 }
 
@@ -214,5 +227,29 @@ impl Loaded {
 impl std::fmt::Debug for Loaded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Loaded({})", self.digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component with nothing in it.
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    #[test]
+    fn a_component_is_loaded_whether_its_code_can_be_kept_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("cache");
+        let guests = Guests::new(&cache).unwrap();
+        let load = || match guests.load("digest", EMPTY) {
+            Err(LoadError::Exports(_)) => {} // it was compiled
+            other => panic!("{other:?}"),
+        };
+        load();
+        assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1, "kept, and nothing beside it");
+        load();
+        std::fs::remove_dir_all(&cache).unwrap();
+        load();
     }
 }

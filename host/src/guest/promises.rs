@@ -14,6 +14,7 @@ pub(super) struct Promises {
     pub(super) shapes: Vec<Shape>,
     /// For each source, whether it matters in its calls which records of the partition came before.
     in_order: Vec<bool>,
+    sources: Vec<String>,
     stages: Vec<StagePlan>,
 }
 
@@ -31,12 +32,13 @@ pub(super) struct Asked {
 impl Promises {
     pub(super) fn new(shapes: Vec<Shape>, plan: &JobPlan) -> Self {
         let in_order = (0u32..).zip(&plan.sources).map(|(number, source)| source.timed && goes_by_time(number, plan));
-        Promises { shapes, in_order: in_order.collect(), stages: plan.stages.clone() }
+        let sources = plan.sources.iter().map(|source| source.name.clone()).collect();
+        Promises { shapes, in_order: in_order.collect(), sources, stages: plan.stages.clone() }
     }
 
     /// How many sources there are: keyed stages are numbered after them.
     pub(super) fn sources(&self) -> u32 {
-        self.in_order.len() as u32
+        self.sources.len() as u32
     }
 
     /// The keyed stages, with their numbers.
@@ -50,7 +52,8 @@ impl Promises {
 
     /// What a stage is called in messages.
     pub(super) fn name(&self, stage: u32) -> &str {
-        self.keyed_stage(stage).map_or("?", |stage| &stage.name)
+        let source = self.sources.get(stage as usize).map(String::as_str);
+        source.or_else(|| Some(&self.keyed_stage(stage)?.name)).unwrap_or("?")
     }
 
     /// Whether what is made of a stage's calls goes on to a keyed stage, so that it matters how calls are cut.
@@ -70,7 +73,6 @@ impl Promises {
             let (found, wanted) = (answer.rows.len(), self.shapes.len());
             return Err(format!("it has rows for {found} sinks, where `describe` names {wanted}"));
         }
-        check_bytes(answer_bytes(answer))?;
         if let Some((position, _)) = answer.faults.iter().find(|(position, _)| *position as usize >= items) {
             return Err(format!("a fault is at position {position}, of {items} that were asked"));
         }
@@ -115,20 +117,20 @@ impl Promises {
         check_deleted(keyed, stage.kind)
     }
 
-    /// A key that is too long is not the version's fault: what it comes from is found by halving, and set aside.
-    pub(super) fn check_keys(&self, answer: &Answer) -> Result<(), GuestFault> {
+    /// The bytes of a checked answer. A key that is too long, or an answer that is, is not the version's fault: what it
+    /// comes from is found by halving, and set aside.
+    pub(super) fn size(&self, answer: &Answer) -> Result<usize, GuestFault> {
         for keyed in answer.keyed.iter().filter(|keyed| keyed.keys.data.len() > KEYED_KEY_BYTES_MAX) {
             if let Some(key) = keyed.keys.iter().find(|key| key.len() > KEYED_KEY_BYTES_MAX) {
                 return Err(GuestFault::Key { stage: self.name(keyed.stage).to_string(), bytes: key.len() });
             }
         }
-        Ok(())
+        bounded(answer_bytes(answer))
     }
 
     /// What `combine` or `migrate` answered for so many groups.
     pub(super) fn check_column(&self, call: &str, answer: &Column, items: usize) -> Result<(), String> {
-        let checked = check_column(answer).and_then(|()| check_bytes(column_bytes(answer)));
-        checked.map_err(|broken| format!("`{call}`: {broken}"))?;
+        check_column(answer).map_err(|broken| format!("`{call}`: {broken}"))?;
         match answer.len() {
             found if found == items => Ok(()),
             found => Err(format!("`{call}` gave {found} accumulators for {items}")),
@@ -189,24 +191,26 @@ fn check_deleted(keyed: &Keyed, kind: StageKind) -> Result<(), String> {
     }
 }
 
-fn check_bytes(bytes: usize) -> Result<(), String> {
-    match bytes {
-        bytes if bytes <= GUEST_OUTPUT_BYTES_MAX => Ok(()),
-        bytes => Err(format!("it has {bytes} bytes, of {GUEST_OUTPUT_BYTES_MAX} at most")),
-    }
+fn bounded(bytes: usize) -> Result<usize, GuestFault> {
+    if bytes <= GUEST_OUTPUT_BYTES_MAX { Ok(bytes) } else { Err(GuestFault::Output) }
 }
 
-fn column_bytes(column: &Column) -> usize {
+/// The bytes of accumulators, as [`Promises::size`].
+pub(super) fn column_size(column: &Column) -> Result<usize, GuestFault> {
+    bounded(column_bytes(column))
+}
+
+pub(super) fn column_bytes(column: &Column) -> usize {
     column.data.len() + 4 * column.ends.len()
 }
 
-pub(super) fn rows_bytes(rows: &Rows) -> usize {
+fn rows_bytes(rows: &Rows) -> usize {
     let lists = [&rows.positions, &rows.absent, &rows.deleted, &rows.deleted_rows, &rows.extra.rows];
     let columns = [&rows.cells, &rows.extra.names, &rows.extra.values];
     columns.map(column_bytes).iter().sum::<usize>() + lists.map(|list| 4 * list.len()).iter().sum::<usize>()
 }
 
-pub(super) fn keyed_bytes(keyed: &Keyed) -> usize {
+fn keyed_bytes(keyed: &Keyed) -> usize {
     let numbers = keyed.positions.len() + keyed.deleted.len() + 2 * (keyed.times_ms.len() + keyed.until_ms.len());
     column_bytes(&keyed.keys) + column_bytes(&keyed.values) + 4 * numbers
 }

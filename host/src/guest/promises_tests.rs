@@ -122,7 +122,6 @@ fn every_broken_promise_is_named() {
         ("`late` does not ascend", |a| a.late = vec![2, 1]),
         ("`late` does not ascend", |a| a.late = vec![3]),
         ("`largest-ms` is 6, below the 7 of before", |a| a.largest_ms = 6),
-        ("bytes, of 125829120 at most", |a| a.keyed[0].values = column(&[&vec![0; GUEST_OUTPUT_BYTES_MAX], b""])),
     ];
     for (words, change) in cases {
         let mut answer = good();
@@ -143,6 +142,27 @@ fn only_what_describe_says_is_fed() {
     }
     let late = Answer { late: vec![1], ..answer(keyed(RUNNING, 0, [0, 0])) };
     assert!(promises().check(&late, from(PANES)).unwrap_err().contains("never late"));
+}
+
+#[test]
+fn a_stage_does_not_feed_itself_whatever_describe_says() {
+    let plan = plan(vec![stage("running", StageKind::Running { expire_ms: None }, &[0, PANES])]);
+    let answer = Answer { rows: Vec::new(), keyed: vec![keyed(PANES, 0, [0, 0])], late: Vec::new(), ..good() };
+    let broken = Promises::new(Vec::new(), &plan).check(&answer, Asked { stage: PANES, ..ASKED }).unwrap_err();
+    assert!(broken.contains("does not say that stage 2 feeds `running`"), "{broken}");
+}
+
+/// What is too long is looked for in halves: it may be one record's.
+#[test]
+fn an_answer_that_is_too_long_breaks_no_promise() {
+    let promises = promises();
+    assert!(promises.size(&good()).is_ok_and(|bytes| bytes > 100));
+    let mut answer = good();
+    answer.keyed[0].values = column(&[&vec![0; GUEST_OUTPUT_BYTES_MAX], b""]);
+    assert_eq!((promises.check(&answer, ASKED), promises.size(&answer)), (Ok(()), Err(GuestFault::Output)));
+    let accumulators = &answer.keyed[0].values;
+    assert_eq!(promises.check_column("combine", accumulators, 2), Ok(()));
+    assert_eq!(column_size(accumulators), Err(GuestFault::Output));
 }
 
 #[test]

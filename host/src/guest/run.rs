@@ -3,14 +3,15 @@
 use super::GuestFault;
 use super::answer::Shape;
 use super::calls::{Finished, Groups, Moment, Pairs, Partials};
-use super::instance::Answer;
+use super::instance::{Answer, LinesLeft};
 use super::promises::{Asked, Promises};
 use crate::checkpoint::Phase;
 use crate::job::{JobPlan, StageKind};
 use crate::limits;
 use crate::record::{Chunk, Column, Keyed, NO_TIME_MS, Offset, Partition, Rows};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// One living guest. After a fault it is of no more use.
@@ -28,8 +29,30 @@ pub trait Guest: Send {
     /// Makes this version's accumulators of an older version's, within `time`.
     fn migrate(&mut self, stage: u32, accumulators: &Column, time: Duration) -> Result<Column, GuestFault>;
 
-    /// A new batch begins: what is counted by batch is counted anew.
-    fn begin_batch(&mut self) {}
+    /// What its calls are bounded by beside their time. Asked once, before its first call for a batch.
+    fn bind(&mut self, _terms: &Terms) {}
+
+    /// Hands on the lines that it logged since it was last asked, as many as are left.
+    fn tell(&mut self, _left: &mut LinesLeft) {}
+
+    /// Puts a line of the host's own beside those that it logs.
+    fn warn(&mut self, _text: &str) {}
+}
+
+/// What holds for all calls of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// Once it is set calls end soon, and what they were asked counts for nothing.
+    pub stop: Arc<AtomicBool>,
+    /// The batch was planned before: all that is asked went well then, and is not judged again by limits that may have
+    /// changed, or by how busy the machine is. Calls have as much time and memory as any guest may have.
+    pub replay: bool,
+}
+
+impl Terms {
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
 }
 
 /// Makes a guest of a version.
@@ -52,9 +75,11 @@ impl Runnable {
 
     /// Makes `lanes` guests and calls all that they export once with nothing, so that the first batch finds them warm.
     pub fn warm(&self, lanes: usize) -> Result<(), VersionFault> {
+        let mut lines = LinesLeft::default();
         for _ in 0..lanes {
             let mut guest = self.guest()?;
             self.call_all(guest.as_mut())?;
+            guest.tell(&mut lines);
             self.spares.lock().unwrap_or_else(PoisonError::into_inner).push(guest);
         }
         Ok(())
@@ -62,22 +87,34 @@ impl Runnable {
 
     fn call_all(&self, guest: &mut dyn Guest) -> Result<(), VersionFault> {
         let moment = Moment { batch_ms: 0, watermark_ms: NO_TIME_MS, partition_ms: NO_TIME_MS };
+        let broke = |call, stage| {
+            let stage = self.promises.name(stage).to_string();
+            move |fault| VersionFault::Warm { call, stage, fault }
+        };
         let check = |answer: &Answer, stage| {
             let asked = Asked { stage, items: 0, partition_ms: NO_TIME_MS };
             self.promises.check(answer, asked).map_err(VersionFault::Promise)
         };
+        let check_column =
+            |call, column: &Column| self.promises.check_column(call, column, 0).map_err(VersionFault::Promise);
         let nothing = Chunk::new(Partition { source: 0, id: 0 });
         for stage in 0..self.promises.sources() {
-            check(&guest.transform(stage, moment, &nothing, self.time).map_err(VersionFault::Start)?, stage)?;
+            let answer = guest.transform(stage, moment, &nothing, self.time);
+            check(&answer.map_err(broke("transform", stage))?, stage)?;
         }
         for (stage, plan) in self.promises.keyed() {
             let pairs = matches!(plan.kind, StageKind::Join(_) | StageKind::Lookup);
             if !pairs {
-                let merged = guest.combine(stage, &Partials::default(), self.time).map_err(VersionFault::Start)?;
-                self.promises.check_column("combine", &merged, 0).map_err(VersionFault::Promise)?;
+                let merged = guest.combine(stage, &Partials::default(), self.time);
+                check_column("combine", &merged.map_err(broke("combine", stage))?)?;
             }
             let nothing = if pairs { Finished::Pairs(Pairs::default()) } else { Finished::Groups(Groups::default()) };
-            check(&guest.finish(stage, moment, &nothing, self.time).map_err(VersionFault::Start)?, stage)?;
+            let answer = guest.finish(stage, moment, &nothing, self.time);
+            check(&answer.map_err(broke("finish", stage))?, stage)?;
+            if plan.migrates.is_some() {
+                let migrated = guest.migrate(stage, &Column::default(), self.time);
+                check_column("migrate", &migrated.map_err(broke("migrate", stage))?)?;
+            }
         }
         Ok(())
     }
@@ -105,11 +142,25 @@ pub enum VersionFault {
     /// An instance cannot be made.
     #[error("no instance can be made: {0}")]
     Start(GuestFault),
+    /// It breaks though there is nothing to do.
+    #[error("it breaks when `{call}` of stage `{stage}` is called with nothing: {fault}")]
+    Warm {
+        /// The export.
+        call: &'static str,
+        /// The stage's name.
+        stage: String,
+        /// What the guest did.
+        fault: GuestFault,
+    },
     /// An answer breaks the contract.
     #[error("an answer breaks the contract: {0}")]
     Promise(String),
     /// It broke on too many records of one batch.
-    #[error("it broke on more than {max} records or groups of one batch, last with: {last}", max = limits::BROKEN_RECORDS_PER_BATCH_MAX)]
+    #[error(
+        "it broke on more than {max} records or groups of one batch (one that runs out of time counts as {slow}), last with: {last}",
+        max = limits::BROKEN_RECORDS_PER_BATCH_MAX,
+        slow = limits::BROKEN_BY_TIME_COST
+    )]
     TooManyBroken {
         /// What it did last.
         last: String,
@@ -133,6 +184,9 @@ pub enum VersionFault {
     /// A record failed, and the job's policy is to stop.
     #[error("{0}, and on-error=stop")]
     Stop(String),
+    /// No fault at all: a stop came before the batch was run to its end.
+    #[error("it was stopped")]
+    Stopped,
 }
 
 /// A record that ends in no row.
@@ -161,14 +215,19 @@ pub struct ChunkAnswer {
     pub largest_ms: i64,
     /// Records that ended neither in a row, nor in a keyed stage, nor in a fault, and were not late.
     pub dropped: u64,
+    /// Positions before which calls were cut, as more at once was too much; where it matters. A replay cuts them there.
+    pub cuts: Vec<u32>,
 }
 
-/// Verdicts of an earlier run of the same batch.
-pub type Verdicts = BTreeMap<(Partition, Offset), String>;
+/// What a batch's run found at a record, group or pair, for its plan and its replay: why the guest broke on it, so that it
+/// is set aside and not tried again. None: it is good, but calls were cut before it, as more at once was too much.
+pub type Verdict = Option<String>;
 
-/// What the guest did to groups in an earlier run of the same batch: by stage and call, so-many-th of the batch's groups
-/// there.
-pub type GroupVerdicts = BTreeMap<(u32, Phase, u64), String>;
+/// Verdicts of an earlier run of the same batch.
+pub type Verdicts = BTreeMap<(Partition, Offset), Verdict>;
+
+/// The same for groups: by stage and call, so-many-th of the batch's groups there.
+pub type GroupVerdicts = BTreeMap<(u32, Phase, u64), Verdict>;
 
 #[cfg(test)]
 #[path = "run_tests.rs"]

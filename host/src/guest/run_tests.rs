@@ -13,8 +13,33 @@ use std::sync::Arc;
 struct Fake {
     dead: bool,
     calls: Seen,
+    traits: Traits,
+    /// How often it was asked.
+    asked: usize,
+    /// It is in a replay, where it has as much memory as it wants.
+    replay: bool,
+}
+
+/// What a [`Fake`] is like.
+#[derive(Clone)]
+struct Traits {
     /// More records or groups than these do not fit into its memory.
     fits: usize,
+    /// After so many calls its memory is full of what it keeps.
+    tires_after: usize,
+    /// What a record or group takes.
+    slow: Duration,
+    /// Set by whoever is asked to `stop`.
+    stop: Arc<AtomicBool>,
+    /// The calls whose lines were handed on.
+    told: Seen,
+}
+
+impl Default for Traits {
+    fn default() -> Self {
+        let (stop, told) = (Arc::default(), Seen::default());
+        Traits { fits: usize::MAX, tires_after: usize::MAX, slow: Duration::ZERO, stop, told }
+    }
 }
 
 /// What guests were called with, in order.
@@ -24,16 +49,24 @@ const WINDOWS: u32 = 2;
 const HOP_MS: i64 = 10;
 
 impl Fake {
-    fn begin(&mut self, call: &str, items: &[&[u8]]) -> Result<(), GuestFault> {
+    fn begin(&mut self, call: &str, items: &[&[u8]], time: Duration) -> Result<(), GuestFault> {
         assert!(!self.dead, "a guest was called after its fault");
         let words: Vec<_> = items.iter().map(|item| String::from_utf8_lossy(item)).collect();
         self.calls.lock().unwrap().push(format!("{call} {}", words.join(",")));
         self.dead = true; // unless it comes to its end
-        if items.len() > self.fits {
-            return Err(GuestFault::Memory("all".into()));
+        self.asked += 1;
+        let slow = || GuestFault::Time { limit: Duration::from_secs(1), at: String::new() };
+        if items.len() > self.traits.fits && !self.replay || self.asked > self.traits.tires_after {
+            return Err(GuestFault::Memory { limit: "all".into(), at: String::new() });
+        }
+        if items.contains(&&b"stop"[..]) {
+            self.traits.stop.store(true, Ordering::Relaxed);
+        }
+        if self.traits.stop.load(Ordering::Relaxed) || self.traits.slow * items.len() as u32 > time {
+            return Err(slow());
         }
         match items.iter().find(|item| item.windows(4).any(|word| word == b"trap" || word == b"loop")) {
-            Some(item) if item.ends_with(b"loop") => Err(GuestFault::Time(Duration::from_secs(1))),
+            Some(item) if item.ends_with(b"loop") => Err(slow()),
             Some(_) => Err(GuestFault::Trap("it broke".into())),
             None => Ok(()),
         }
@@ -41,8 +74,8 @@ impl Fake {
 }
 
 impl Guest for Fake {
-    fn transform(&mut self, stage: u32, moment: Moment, chunk: &Chunk, _: Duration) -> Result<Answer, GuestFault> {
-        self.begin("transform", &chunk.values.iter().collect::<Vec<_>>())?;
+    fn transform(&mut self, stage: u32, moment: Moment, chunk: &Chunk, time: Duration) -> Result<Answer, GuestFault> {
+        self.begin("transform", &chunk.values.iter().collect::<Vec<_>>(), time)?;
         let mut answer = Answer { rows: vec![Rows::default()], largest_ms: moment.partition_ms, ..Answer::default() };
         let mut words: Vec<(Vec<u8>, i64, Vec<u8>)> = Vec::new();
         let mut keyed = Keyed { stage: WINDOWS, ..Keyed::default() };
@@ -78,7 +111,7 @@ impl Guest for Fake {
         Ok(answer)
     }
 
-    fn combine(&mut self, _: u32, partials: &Partials, _: Duration) -> Result<Column, GuestFault> {
+    fn combine(&mut self, _: u32, partials: &Partials, time: Duration) -> Result<Column, GuestFault> {
         let mut merged = Column::default();
         let mut from = 0;
         for (i, &end) in partials.group_ends.iter().enumerate() {
@@ -89,16 +122,16 @@ impl Guest for Fake {
             merged.push(&all);
         }
         assert_eq!(from, partials.partials.len());
-        self.begin("combine", &merged.iter().collect::<Vec<_>>())?;
+        self.begin("combine", &merged.iter().collect::<Vec<_>>(), time)?;
         self.dead = false;
         Ok(merged)
     }
 
     /// A row for each group, and all their keys together for stage 3.
-    fn finish(&mut self, stage: u32, _: Moment, finished: &Finished, _: Duration) -> Result<Answer, GuestFault> {
+    fn finish(&mut self, stage: u32, _: Moment, finished: &Finished, time: Duration) -> Result<Answer, GuestFault> {
         let Finished::Groups(groups) = finished else { panic!("there are no joins") };
         let keys: Vec<_> = groups.keys.iter().collect();
-        self.begin("finish", &keys)?;
+        self.begin("finish", &keys, time)?;
         let mut answer = Answer { rows: vec![Rows::default()], largest_ms: NO_TIME_MS, ..Answer::default() };
         let mut all = Keyed { stage: stage + 1, ..Keyed::default() };
         for (i, &key) in keys.iter().enumerate() {
@@ -121,12 +154,25 @@ impl Guest for Fake {
         Ok(answer)
     }
 
-    fn migrate(&mut self, _: u32, accumulators: &Column, _: Duration) -> Result<Column, GuestFault> {
-        self.begin("migrate", &accumulators.iter().collect::<Vec<_>>())?;
+    fn migrate(&mut self, _: u32, accumulators: &Column, time: Duration) -> Result<Column, GuestFault> {
+        self.begin("migrate", &accumulators.iter().collect::<Vec<_>>(), time)?;
         let mut migrated = Column::default();
         accumulators.iter().filter(|old| *old != b"lost").for_each(|old| migrated.push(&[b"new ", old].concat()));
         self.dead = false;
         Ok(migrated)
+    }
+
+    fn bind(&mut self, terms: &Terms) {
+        self.replay = terms.replay;
+    }
+
+    fn tell(&mut self, _: &mut LinesLeft) {
+        let last = self.calls.lock().unwrap().last().cloned().unwrap_or_default();
+        self.traits.told.lock().unwrap().push(last);
+    }
+
+    fn warn(&mut self, text: &str) {
+        self.calls.lock().unwrap().push(format!("warn: {text}"));
     }
 }
 
@@ -150,16 +196,21 @@ fn plan() -> JobPlan {
     let form = WindowForm::Panes { size_ms: HOP_MS, hop_ms: HOP_MS };
     let windows = Window { form, lateness_ms: 0, processing_time: false, early: false };
     let source = |name: &str, timed| SourcePlan { name: name.into(), timed, ..SourcePlan::default() };
+    let all = StagePlan { migrates: Some(("text".into(), 0)), ..stage("all", StageKind::EachBatch, WINDOWS) };
     JobPlan {
         name: "fake".into(),
         every: Duration::ZERO,
         sources: vec![source("timed", true), source("untimed", false)],
-        stages: vec![stage("windows", StageKind::Window(windows), 0), stage("all", StageKind::EachBatch, WINDOWS)],
+        stages: vec![stage("windows", StageKind::Window(windows), 0), all],
         sinks: Vec::new(),
     }
 }
 
 fn runnable_that(fits: usize) -> (Arc<Runnable>, Seen) {
+    runnable_of(Traits { fits, ..Traits::default() })
+}
+
+fn runnable_of(traits: Traits) -> (Arc<Runnable>, Seen) {
     let columns = vec![ColumnPlan { name: "f:v".into(), kind: Kind::Bytes, optional: false }];
     let (name, place) = ("s".to_string(), "s".to_string());
     let sink =
@@ -167,7 +218,10 @@ fn runnable_that(fits: usize) -> (Arc<Runnable>, Seen) {
     let limits = RowLimits { key_bytes: 1..=10, cell_bytes_max: 1000, row_bytes_max: 2000 };
     let calls = Seen::default();
     let seen = calls.clone();
-    let make: Maker = Box::new(move || Ok(Box::new(Fake { dead: false, calls: seen.clone(), fits })));
+    let make: Maker = Box::new(move || {
+        let (calls, traits) = (seen.clone(), traits.clone());
+        Ok(Box::new(Fake { dead: false, calls, traits, asked: 0, replay: false }))
+    });
     (Arc::new(Runnable::new(make, Duration::from_secs(1), vec![Shape::new(&sink, limits)], &plan())), calls)
 }
 
@@ -221,7 +275,9 @@ fn parts(all: &[Keyed]) -> Vec<String> {
 
 fn verdicts_of(chunk: &Chunk, answer: &ChunkAnswer) -> Verdicts {
     let by_host = answer.faults.iter().filter(|fault| fault.by_host);
-    by_host.map(|f| ((chunk.partition, chunk.offsets[f.position as usize]), f.reason.clone())).collect()
+    let broken = by_host.map(|fault| (fault.position, Some(fault.reason.clone())));
+    let all = broken.chain(answer.cuts.iter().map(|&cut| (cut, None)));
+    all.map(|(at, verdict)| ((chunk.partition, chunk.offsets[at as usize]), verdict)).collect()
 }
 
 fn column(items: &[&str]) -> Column {
@@ -250,11 +306,11 @@ fn a_chunk_that_breaks_loses_only_the_records_that_break_it() {
 #[test]
 fn a_replay_takes_the_verdicts_of_before() {
     let at = |offset| (Partition { source: 1, id: 0 }, offset);
-    let verdicts: Verdicts = [(at(100), "of before".to_string()), (at(102), "too".to_string())].into();
+    let verdicts: Verdicts = [(at(100), Some("of before".to_string())), (at(102), Some("too".to_string()))].into();
     let answer = run(&["a", "b", "trap", "c"], &verdicts).unwrap();
     assert_eq!(values(&answer.rows[0]), ["b", "c"]);
     assert_eq!(answer.faults.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(), ["of before", "too"]);
-    assert!(run(&["trap"], &[(at(100), "of before".to_string())].into()).is_ok(), "it is not tried again");
+    assert!(run(&["trap"], &[(at(100), Some("of before".to_string()))].into()).is_ok(), "it is not tried again");
 }
 
 #[test]
@@ -267,6 +323,8 @@ fn several_faults_of_one_record_are_one() {
 fn too_many_broken_records_or_one_lie_are_the_versions_fault() {
     let all = vec!["trap"; limits::BROKEN_RECORDS_PER_BATCH_MAX + 1];
     assert_eq!(run(&all, &Verdicts::new()), Err(VersionFault::TooManyBroken { last: "it broke".into() }));
+    let words = run(&all, &Verdicts::new()).unwrap_err().to_string();
+    assert!(words.contains("more than 100") && words.contains("counts as 10"), "{words}");
     assert!(run(&all[1..], &Verdicts::new()).is_ok());
     assert!(matches!(run(&["a", "lie"], &Verdicts::new()), Err(VersionFault::Promise(_))));
 }
@@ -294,7 +352,9 @@ fn halves_are_asked_where_the_whole_is_too_much_and_so_in_a_replay() {
     let (version, _) = runnable_that(2);
     let answer = run_on(&version, &chunk, &Verdicts::new()).unwrap();
     assert_eq!(parts(&answer.keyed), ["a@0 [1]", "a@0 [2 3]", "a@0 [4]"]);
-    assert_eq!(run_on(&version, &chunk, &verdicts_of(&chunk, &answer)), Ok(answer));
+    for version in [version, runnable()] {
+        assert_eq!(run_on(&version, &chunk, &verdicts_of(&chunk, &answer)), Ok(answer.clone()), "whatever fits now");
+    }
 }
 
 #[test]
@@ -325,9 +385,9 @@ fn chunks_of_a_partition_know_the_event_time_of_those_before() {
     let mut times = times();
     times.partitions.insert(Partition { source: 0, id: 1 }, 10);
     for lanes in [1, 2, 4] {
-        let mut lanes = Lanes::start("fake", lanes).unwrap();
+        let mut lanes = Lanes::start("fake", lanes, Arc::default()).unwrap();
         for _ in 0..20 {
-            let (chunks, answers) = lanes.run(&runnable(), batch(), Verdicts::new(), &times);
+            let (chunks, answers) = lanes.run(&runnable(), batch(), None, &times);
             assert_eq!(chunks, batch());
             let answers = answers.unwrap();
             let largest: Vec<_> = answers.iter().map(|answer| answer.largest_ms).collect();
@@ -371,7 +431,7 @@ fn verdicts_of_groups(aside: &[crate::checkpoint::GroupAside]) -> GroupVerdicts 
 #[test]
 fn groups_that_break_the_guest_are_found_and_only_they_fail() {
     let (version, calls) = runnable_that(usize::MAX);
-    let mut lanes = Lanes::start("fake", 2).unwrap();
+    let mut lanes = Lanes::start("fake", 2, Arc::default()).unwrap();
     let mut guest = lanes.calls(&version, GroupVerdicts::new());
     let first = guest.combine(WINDOWS, &partials(&["a", "b", "trap", "c"])).unwrap();
     assert_eq!(first.accumulators, column(&["so far a more", "b", "", "so far c more"]));
@@ -409,7 +469,7 @@ fn many_groups_are_asked_in_slices_which_do_not_depend_on_lanes() {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let mut outcomes = Vec::new();
     for lanes in [1, 2, 3] {
-        let mut lanes = Lanes::start("fake", lanes).unwrap();
+        let mut lanes = Lanes::start("fake", lanes, Arc::default()).unwrap();
         let version = runnable();
         let mut run = |verdicts| {
             let mut calls = lanes.calls(&version, verdicts);
@@ -429,22 +489,22 @@ fn many_groups_are_asked_in_slices_which_do_not_depend_on_lanes() {
     assert_eq!(combined.faults.iter().map(|fault| fault.at).collect::<Vec<_>>(), [0, max, max + 7, n - 1]);
     assert_eq!(made.faults.iter().map(|fault| fault.at).collect::<Vec<_>>(), [0, max, max + 7, n - 2, n - 1]);
     assert_eq!(aside.len(), 8);
-    let calls: Vec<_> = made.keyed.iter().map(|keyed| keyed.positions.len()).collect();
-    assert_eq!(calls, [max - 1, 6, max - 8, max, 3], "one call between what breaks, slice by slice");
+    let calls: Vec<_> = parts(&made.keyed).iter().map(|all| all.split(' ').count() - 1).collect();
+    assert_eq!(calls, [max - 1, 6, max - 8, max, 4], "one call between what breaks, slice by slice");
 }
 
 #[test]
 fn what_breaks_in_a_batch_is_counted_together() {
     let half = limits::BROKEN_RECORDS_PER_BATCH_MAX / 2;
-    let mut lanes = Lanes::start("fake", 2).unwrap();
+    let mut lanes = Lanes::start("fake", 2, Arc::default()).unwrap();
     let version = runnable();
-    let (_, answers) = lanes.run(&version, vec![chunk(&vec!["trap"; half])], Verdicts::new(), &times());
+    let (_, answers) = lanes.run(&version, vec![chunk(&vec!["trap"; half])], None, &times());
     assert_eq!(answers.unwrap()[0].faults.len(), half);
     let mut calls = lanes.calls(&version, GroupVerdicts::new());
     assert_eq!(calls.combine(WINDOWS, &partials(&vec!["trap"; half])).unwrap().faults.len(), half);
     let broken = Err(VersionFault::TooManyBroken { last: "it broke".into() });
     assert_eq!(calls.finish(WINDOWS, MOMENT, &finished(&["a", "trap"])), broken);
-    assert!(lanes.run(&version, Vec::new(), Verdicts::new(), &times()).1.unwrap().is_empty());
+    assert!(lanes.run(&version, Vec::new(), None, &times()).1.unwrap().is_empty());
     let mut next = lanes.calls(&version, GroupVerdicts::new());
     assert_eq!(next.finish(WINDOWS, MOMENT, &finished(&["a", "trap"])).unwrap().faults.len(), 1, "a batch of its own");
 }
@@ -452,7 +512,7 @@ fn what_breaks_in_a_batch_is_counted_together() {
 #[test]
 fn nothing_is_asked_for_nothing_and_what_is_finished_is_never_late() {
     let (version, calls) = runnable_that(usize::MAX);
-    let mut lanes = Lanes::start("fake", 1).unwrap();
+    let mut lanes = Lanes::start("fake", 1, Arc::default()).unwrap();
     let mut guest = lanes.calls(&version, GroupVerdicts::new());
     assert_eq!(guest.combine(WINDOWS, &Partials::default()), Ok(Combined::default()));
     assert_eq!(guest.finish(WINDOWS, MOMENT, &finished(&[])).unwrap().rows, [vec![]]);
@@ -463,7 +523,7 @@ fn nothing_is_asked_for_nothing_and_what_is_finished_is_never_late() {
 
 #[test]
 fn accumulators_are_migrated_or_the_version_is_refused() {
-    let mut lanes = Lanes::start("fake", 2).unwrap();
+    let mut lanes = Lanes::start("fake", 2, Arc::default()).unwrap();
     let version = runnable();
     let mut guest = lanes.calls(&version, GroupVerdicts::new());
     let old: Vec<String> = (0..limits::KEYED_CALL_GROUPS_MAX + 3).map(|i| i.to_string()).collect();
@@ -481,8 +541,149 @@ fn accumulators_are_migrated_or_the_version_is_refused() {
 fn a_warm_version_was_called_in_every_way() {
     let (version, calls) = runnable_that(usize::MAX);
     version.warm(2).unwrap();
-    let once = ["transform ", "transform ", "combine ", "finish ", "combine ", "finish "];
+    let once = ["transform ", "transform ", "combine ", "finish ", "combine ", "finish ", "migrate "];
     assert_eq!(*calls.lock().unwrap(), [once, once].concat());
-    let (liar, _) = runnable_that(0);
-    assert_eq!(liar.warm(1), Ok(()));
+}
+
+#[test]
+fn a_version_that_breaks_on_nothing_is_refused_by_the_call_that_broke() {
+    for (tires_after, said) in [
+        (0, "`transform` of stage `timed`"),
+        (2, "`combine` of stage `windows`"),
+        (3, "`finish` of stage `windows`"),
+        (6, "`migrate` of stage `all`"),
+    ] {
+        let refused = runnable_of(Traits { tires_after, ..Traits::default() }).0.warm(1).unwrap_err().to_string();
+        let why = "it needs more than all of memory (limits.memory)";
+        assert_eq!(refused, format!("it breaks when {said} is called with nothing: {why}"));
+    }
+}
+
+/// A guest may keep what it likes, and one that runs for weeks may fill its memory with it: no record is at fault then.
+#[test]
+fn no_verdict_comes_from_a_guest_that_has_answered_before() {
+    let (version, calls) = runnable_of(Traits { tires_after: 2, ..Traits::default() });
+    let mut lanes = Lanes::start("fake", 1, Arc::default()).unwrap();
+    for _ in 0..5 {
+        for stage in [0, 1] {
+            let chunk = timed_chunk((stage, 0), 0, &[("a=1", 1)]);
+            let answers = lanes.run(&version, vec![chunk], None, &times()).1.unwrap();
+            assert_eq!((&answers[0].faults, &answers[0].cuts), (&Vec::new(), &Vec::new()));
+        }
+        let mut guest = lanes.calls(&version, GroupVerdicts::new());
+        assert_eq!(guest.combine(WINDOWS, &partials(&["b"])).unwrap().faults, []);
+        assert_eq!(guest.finish(WINDOWS, MOMENT, &finished(&["b"])).unwrap().faults, []);
+        assert!(guest.migrate(WINDOWS, &column(&["c"])).is_ok());
+    }
+    let asked = calls.lock().unwrap().len();
+    assert_eq!(asked, 25 + 25 / 2, "each third call was asked again");
+    for _ in 0..3 {
+        let answers = lanes.run(&version, vec![chunk(&["trap"])], None, &times()).1.unwrap();
+        let reasons: Vec<_> = answers[0].faults.iter().map(|fault| fault.reason.as_str()).collect();
+        assert_eq!(reasons, ["it broke"]);
+    }
+}
+
+#[test]
+fn lines_of_calls_that_are_asked_again_are_not_handed_on() {
+    let traits = Traits::default();
+    let told = traits.told.clone();
+    let (version, _) = runnable_of(traits);
+    run_on(&version, &chunk(&["a", "trap", "b"]), &Verdicts::new()).unwrap();
+    assert_eq!(*told.lock().unwrap(), ["transform a", "transform trap", "transform b"]);
+}
+
+/// A whole that ran out of time and whose halves did not: a replay on a quicker machine would else make it one call, and
+/// one on a busier machine would cut it into more.
+#[test]
+fn a_replay_is_cut_and_judged_as_its_first_run_however_long_it_takes() {
+    let per_item = |ms| runnable_of(Traits { slow: Duration::from_millis(ms), ..Traits::default() });
+    let chunk = timed_chunk((0, 0), 5, &[("a=1", 1), ("a=2", 2), ("a=3", 3), ("a=4", 4)]);
+    let groups = finished(&["a", "b", "c", "d"]);
+    let run = |version: &Arc<Runnable>, verdicts: Option<Verdicts>, of_groups: GroupVerdicts| {
+        let mut lanes = Lanes::start("fake", 2, Arc::default()).unwrap();
+        let answers = lanes.run(version, vec![chunk.clone()], verdicts, &times()).1.unwrap();
+        let mut calls = lanes.calls(version, of_groups);
+        let made = calls.finish(WINDOWS, MOMENT, &groups).unwrap();
+        (answers, made, calls.set_aside())
+    };
+    let (version, calls) = per_item(400);
+    let first = run(&version, None, GroupVerdicts::new());
+    assert_eq!((parts(&first.0[0].keyed), &first.0[0].cuts), (vec!["a@0 [1 2]".into(), "a@0 [3 4]".into()], &vec![2]));
+    assert_eq!(parts(&first.1.keyed), ["all@0 [a b]", "all@0 [c d]"]);
+    let seen = calls.lock().unwrap().clone();
+    let slow = "4 records or groups in one call are too much, so they are run in parts, which takes longer: it ran longer than 1s (limits.time)";
+    let of_chunk = ["transform a=1,a=2,a=3,a=4", "transform a=1,a=2", "transform a=3,a=4", &format!("warn: {slow}")];
+    assert_eq!(seen[..4], of_chunk, "a new guest is no faster, and once a batch it is said");
+    assert_eq!(seen[4..], ["finish a,b,c,d", "finish a,b", "finish c,d"]);
+
+    let (verdicts, of_groups) = (verdicts_of(&chunk, &first.0[0]), verdicts_of_groups(&first.2));
+    assert_eq!((verdicts.len(), of_groups.len()), (1, 1));
+    for ms in [0, 40_000] {
+        let (version, calls) = per_item(ms);
+        assert_eq!(run(&version, Some(verdicts.clone()), of_groups.clone()), first, "{ms} ms each");
+        assert_eq!(calls.lock().unwrap().len(), 4);
+    }
+    let single = timed_chunk((1, 0), 0, &[("a", 0)]);
+    let mut lanes = Lanes::start("fake", 1, Arc::default()).unwrap();
+    let (slow, _) = per_item(40_000);
+    let mut faults = |verdicts| lanes.run(&slow, vec![single.clone()], verdicts, &times()).1.unwrap()[0].faults.len();
+    assert_eq!((faults(Some(Verdicts::new())), faults(None)), (0, 1), "what is planned went well");
+}
+
+#[test]
+fn a_replay_has_all_the_memory_and_its_guests_go_with_it() {
+    let (version, _) = runnable_that(1);
+    let mut lanes = Lanes::start("fake", 1, Arc::default()).unwrap();
+    let two = || vec![timed_chunk((0, 0), 0, &[("a=1", 1), ("a=2", 2)])];
+    for (verdicts, cuts) in [(None, 1), (Some(Verdicts::new()), 0), (None, 1)] {
+        assert_eq!(lanes.run(&version, two(), verdicts, &times()).1.unwrap()[0].cuts.len(), cuts);
+    }
+}
+
+#[test]
+fn the_answers_of_one_batch_are_bounded_together() {
+    let version = runnable();
+    let mut lanes = Lanes::start("fake", 2, Arc::default()).unwrap();
+    lanes.answers_bytes_max = 2000;
+    let long = "x".repeat(800);
+    let mut run = |chunks| lanes.run(&version, chunks, None, &times()).1;
+    let too_much = |fault: VersionFault, stage: &str| {
+        let words = fault.to_string();
+        assert!(words.contains(&format!("what it answered is over 2.0 KiB, at stage `{stage}`")), "{words}");
+    };
+    assert!(run(vec![chunk(&[&long]); 2]).is_ok());
+    too_much(run(vec![chunk(&[&long]); 3]).unwrap_err(), "untimed");
+    too_much(run(vec![chunk(&[&long, &long, &long])]).unwrap_err(), "untimed");
+    // What breaks is asked again from the beginning: what was answered before is let go.
+    let again = [("a=trap", 1), (&format!("a={long}"), 2), ("a=trap", 3), (&format!("b={long}"), 4)];
+    assert_eq!(run(vec![timed_chunk((0, 0), 0, &again)]).unwrap()[0].keyed.len(), 2);
+
+    assert!(run(vec![chunk(&[&long])]).is_ok());
+    let mut calls = lanes.calls(&version, GroupVerdicts::new());
+    assert!(calls.combine(WINDOWS, &partials(&[&long])).is_ok());
+    too_much(calls.finish(WINDOWS, MOMENT, &finished(&[&long[..700]])).unwrap_err(), "windows");
+    for _ in 0..5 {
+        assert!(calls.migrate(WINDOWS, &column(&[&long, &long])).is_ok(), "each portion is let go before the next");
+    }
+    too_much(calls.migrate(WINDOWS, &column(&[&long, &long, &long])).unwrap_err(), "windows");
+}
+
+#[test]
+fn a_stop_ends_what_is_asked_and_is_no_verdict() {
+    for count in [1, 3] {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (version, calls) = runnable_of(Traits { stop: stop.clone(), ..Traits::default() });
+        let mut lanes = Lanes::start("fake", count, stop).unwrap();
+        let values = ["a", "b", "c", "stop", "d"];
+        assert_eq!(lanes.run(&version, vec![chunk(&values); 4], None, &times()).1, Err(VersionFault::Stopped));
+        assert!(calls.lock().unwrap().len() <= count, "nothing is asked in halves");
+        calls.lock().unwrap().clear();
+        assert_eq!(lanes.run(&version, vec![chunk(&["a"])], None, &times()).1, Err(VersionFault::Stopped));
+        let mut guest = lanes.calls(&version, GroupVerdicts::new());
+        assert_eq!(guest.combine(WINDOWS, &partials(&["a"])), Err(VersionFault::Stopped));
+        assert_eq!(guest.finish(WINDOWS, MOMENT, &finished(&["a"])), Err(VersionFault::Stopped));
+        assert_eq!(guest.migrate(WINDOWS, &column(&["a"])), Err(VersionFault::Stopped));
+        assert_eq!(calls.lock().unwrap().len(), 0);
+    }
 }

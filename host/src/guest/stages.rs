@@ -4,7 +4,7 @@ use super::GuestFault;
 use super::answer;
 use super::calls::{Finished, Moment};
 use super::instance::{Answer, cut};
-use super::lane::{Broken, Budget, Lane, Portions};
+use super::lane::{Budget, Known, Lane, Portions};
 use super::promises::Asked;
 use super::run::{ChunkAnswer, Fault, Guest, Runnable, Verdicts, VersionFault};
 use super::slices::Sliced;
@@ -24,38 +24,37 @@ impl Lane {
         verdicts: &Verdicts,
         budget: &Budget,
     ) -> Result<ChunkAnswer, VersionFault> {
-        let mut broken = Broken::new();
+        let mut known = Known::new();
         if !verdicts.is_empty() {
             let verdict = |&offset: &Offset| verdicts.get(&(chunk.partition, offset)).cloned();
             let verdicts = chunk.offsets.iter().enumerate().filter_map(|(at, offset)| Some((at, verdict(offset)?)));
-            broken.extend(verdicts);
+            known.extend(verdicts);
         }
         let stage = u32::from(chunk.partition.source);
-        self.run_stage(version, StageRun::new(version, stage, moment, Input::Chunk(chunk)), broken, budget)
+        self.run_stage(version, StageRun::new(version, (stage, moment), Input::Chunk(chunk), budget), known)
     }
 
-    /// Runs what follows keyed stage `stage`. Positions in `broken` are not tried.
+    /// Runs what follows keyed stage `stage`, beside what is known of it.
     pub(super) fn finish(
         &mut self,
         version: &Arc<Runnable>,
-        (stage, moment): (u32, Moment),
+        at: (u32, Moment),
         finished: &Finished,
-        broken: Broken,
+        known: Known,
         budget: &Budget,
     ) -> Result<ChunkAnswer, VersionFault> {
-        self.run_stage(version, StageRun::new(version, stage, moment, Input::Finished(finished)), broken, budget)
+        self.run_stage(version, StageRun::new(version, at, Input::Finished(finished), budget), known)
     }
 
     fn run_stage(
         &mut self,
         version: &Arc<Runnable>,
         mut run: StageRun<'_>,
-        mut broken: Broken,
-        budget: &Budget,
+        mut known: Known,
     ) -> Result<ChunkAnswer, VersionFault> {
         let canonical = version.promises().feeds(run.stage);
-        self.ask(version, run.input.items(), &mut broken, canonical, budget, &mut run)?;
-        Ok(run.end(broken))
+        self.ask(version, run.input.items(), &mut known, canonical, run.budget, &mut run)?;
+        Ok(run.end(known))
     }
 }
 
@@ -98,14 +97,18 @@ struct StageRun<'a> {
     /// Of the first call.
     moment: Moment,
     input: Input<'a>,
+    budget: &'a Budget,
     answer: ChunkAnswer,
+    /// How much of the budget it holds.
+    bytes: usize,
     /// For each item, whether something became of it.
     touched: Vec<bool>,
 }
 
 impl<'a> StageRun<'a> {
-    fn new(version: &'a Runnable, stage: u32, moment: Moment, input: Input<'a>) -> Self {
-        StageRun { version, stage, moment, input, answer: ChunkAnswer::default(), touched: Vec::new() }
+    fn new(version: &'a Runnable, (stage, moment): (u32, Moment), input: Input<'a>, budget: &'a Budget) -> Self {
+        let (answer, touched) = (ChunkAnswer::default(), Vec::new());
+        StageRun { version, stage, moment, input, budget, answer, bytes: 0, touched }
     }
 
     fn fault(&mut self, at: usize, reason: String, by_host: bool) {
@@ -127,8 +130,8 @@ impl<'a> StageRun<'a> {
                 self.answer.rows[sink].push(rows);
             }
         }
-        for keyed in answer.keyed {
-            self.touch(base, &keyed.positions);
+        for mut keyed in answer.keyed {
+            self.touch(base, &std::mem::take(&mut keyed.positions)); // they count this call's records, and nobody else asks
             if !keyed.keys.is_empty() {
                 self.answer.keyed.push(keyed);
             }
@@ -145,9 +148,12 @@ impl<'a> StageRun<'a> {
     }
 
     /// Faults of one record in several branches are one fault.
-    fn end(mut self, broken: Broken) -> ChunkAnswer {
-        for (at, reason) in broken {
-            self.fault(at, reason, true);
+    fn end(mut self, known: Known) -> ChunkAnswer {
+        for (at, verdict) in known {
+            match verdict {
+                Some(reason) => self.fault(at, reason, true),
+                None => self.answer.cuts.push(at as u32),
+            }
         }
         self.answer.dropped = self.touched.iter().filter(|touched| !**touched).count() as u64;
         let faults = &mut self.answer.faults;
@@ -166,6 +172,7 @@ impl<'a> StageRun<'a> {
 
 impl Portions for StageRun<'_> {
     fn begin(&mut self) {
+        self.budget.let_go(std::mem::take(&mut self.bytes));
         let rows = vec![Vec::new(); self.version.promises().shapes.len()];
         let largest_ms = self.moment.partition_ms;
         self.answer = ChunkAnswer { rows, largest_ms, ..ChunkAnswer::default() };
@@ -182,11 +189,14 @@ impl Portions for StageRun<'_> {
         let moment = Moment { partition_ms: self.answer.largest_ms, ..self.moment };
         let answer = self.input.call(guest, (self.stage, moment), range, time)?;
         let asked = Asked { stage: self.stage, items: range.len(), partition_ms: moment.partition_ms };
-        if let Err(broken) = self.version.promises().check(&answer, asked) {
+        let promises = self.version.promises();
+        if let Err(broken) = promises.check(&answer, asked) {
             return Ok(Err(VersionFault::Promise(broken)));
         }
-        self.version.promises().check_keys(&answer)?;
+        let bytes = promises.size(&answer)?;
+        let held = self.budget.hold(bytes, promises.name(self.stage));
+        self.bytes += bytes;
         self.take(answer, range.start);
-        Ok(Ok(()))
+        Ok(held)
     }
 }

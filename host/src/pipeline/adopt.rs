@@ -4,7 +4,7 @@ use super::execute::Runs;
 use super::{Active, Ended};
 use crate::checkpoint::{Store, StoreError};
 use crate::guest::calls::Calls;
-use crate::guest::run::GroupVerdicts;
+use crate::guest::run::{GroupVerdicts, VersionFault};
 use crate::job::check::in_words;
 use crate::keyed::entry;
 use crate::state::change::{StageChange, facts, stages_after};
@@ -24,9 +24,15 @@ impl Runs {
         let kind = |change: &StageChange| active.plan.stages[change.number as usize - sources].kind;
         let mut calls = self.lanes.calls(&active.runnable, GroupVerdicts::new());
         let format = (entry::accumulators, entry::with_accumulators);
-        let mut convert = |stage, column| calls.migrate(stage, &column).map_err(|fault| fault.to_string());
+        let mut stopped = false;
+        let mut convert = |stage, column| {
+            let migrated = calls.migrate(stage, &column);
+            stopped = matches!(migrated, Err(VersionFault::Stopped));
+            migrated.map_err(|fault| fault.to_string())
+        };
         prepare(store.as_ref(), &mut changes, kind, &format, &mut convert).map_err(|error| match error {
             MigrateError::Store(error) => Ended::Failed(error.to_string()),
+            _ if stopped => Ended::Stopped,
             refused => {
                 Ended::VersionFault { deployment: active.deployment, reason: refused.to_string(), by_policy: false }
             }

@@ -5,7 +5,8 @@ use crate::clock;
 use crate::limits;
 use crate::state::Stages;
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::Level;
 
@@ -74,6 +75,8 @@ pub type Say = Box<dyn Fn(Level, &str) + Send + Sync>;
 pub struct Board {
     facts: Mutex<Facts>,
     stop: Mutex<Option<Stop>>,
+    /// The stop is [`Stop::Soon`]; for those who look often.
+    soon: Arc<AtomicBool>,
     stopped: Condvar,
     say: Option<Say>,
 }
@@ -182,12 +185,18 @@ impl Board {
     pub fn stop(&self, how: Stop) {
         let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
         *stop = (*stop).max(Some(how));
+        self.soon.store(*stop == Some(Stop::Soon), Ordering::Relaxed);
         self.stopped.notify_all();
     }
 
     /// Whether to stop, and how.
     pub fn stopping(&self) -> Option<Stop> {
         *self.stop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True once a stop has come that waits for no batch that is only being run.
+    pub fn stops_soon(&self) -> Arc<AtomicBool> {
+        self.soon.clone()
     }
 
     /// Waits, but no longer than until a stop. True: stop.

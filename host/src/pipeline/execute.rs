@@ -20,7 +20,8 @@ use std::sync::Arc;
 pub(super) struct Given {
     pub(super) clock_ms: i64,
     pub(super) watermark: Watermark,
-    pub(super) verdicts: Verdicts,
+    /// Of its first run, if it is run again.
+    pub(super) verdicts: Option<Verdicts>,
     pub(super) group_verdicts: GroupVerdicts,
 }
 
@@ -58,6 +59,7 @@ impl RunError {
     /// How a pipeline ends by it.
     pub(super) fn ends(self, deployment: u64) -> Ended {
         match self {
+            RunError::Version(VersionFault::Stopped) => Ended::Stopped,
             RunError::Version(fault) => Ended::VersionFault {
                 deployment,
                 reason: fault.to_string(),

@@ -119,10 +119,14 @@ impl Outcome {
     fn faults(&mut self, chunk: &Chunk, answer: &ChunkAnswer, topics: &[String]) -> Result<(), VersionFault> {
         let source = usize::from(chunk.partition.source);
         let (topic, stage) = (&topics[source], &self.active.plan.sources[source].name);
+        for &cut in &answer.cuts {
+            let (topic, offset) = (topic.clone(), chunk.offsets[cut as usize]);
+            self.set_aside.push(SetAside { topic, partition: chunk.partition.id, offset, reason: None });
+        }
         for fault in &answer.faults {
             let record = chunk.get(fault.position as usize);
             if fault.by_host {
-                let (topic, reason) = (topic.clone(), fault.reason.clone());
+                let (topic, reason) = (topic.clone(), Some(fault.reason.clone()));
                 self.set_aside.push(SetAside { topic, partition: chunk.partition.id, offset: record.offset, reason });
             }
             match self.active.settings.on_error {

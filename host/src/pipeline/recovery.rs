@@ -233,11 +233,14 @@ impl Recovery<'_> {
         let given = Given {
             clock_ms: plan.times.clock_ms,
             watermark: if plan.finished { Watermark::End } else { Watermark::Planned(plan.times.watermark_ms) },
-            verdicts: verdicts(&active.topics(), plan),
+            verdicts: Some(verdicts(&active.topics(), plan)),
             group_verdicts: group_verdicts(&plan.groups_aside),
         };
         let again = runs.batch(&active, cut, given);
-        let again = again.map_err(|error| self.fails_again(plan, &format!("cannot be run again: {error}")))?;
+        let again = again.map_err(|error| {
+            let failed = self.fails_again(plan, &format!("cannot be run again: {error}"));
+            if error.ends(plan.deployment) == Ended::Stopped { Ended::Stopped } else { failed }
+        })?;
         self.check_same(plan, &again)?;
         committer.sinks.deliver(plan, &again, held, self.board)?;
         committer.acknowledged(plan, again.delta);
@@ -258,10 +261,10 @@ impl Recovery<'_> {
         if is_same && again.stages == plan.stages {
             return Ok(());
         }
-        let record = again.set_aside.iter().find(|aside| !plan.set_aside.contains(aside)).map(|aside| &aside.reason);
-        let group =
-            again.groups_aside.iter().find(|aside| !plan.groups_aside.contains(aside)).map(|aside| &aside.reason);
-        if let Some(reason) = record.or(group) {
+        let records = again.set_aside.iter().filter(|aside| !plan.set_aside.contains(aside)).map(|aside| &aside.reason);
+        let groups =
+            again.groups_aside.iter().filter(|aside| !plan.groups_aside.contains(aside)).map(|aside| &aside.reason);
+        if let Some(reason) = records.chain(groups).flatten().next() {
             return Err(self.fails_again(plan, &format!("broke now and not when it was run first ({reason})")));
         }
         let (n, job) = (plan.batch, self.job);

@@ -13,7 +13,7 @@ use crate::batch::{Cut, Gather};
 use crate::checkpoint::{by_topic, positions};
 use crate::clock;
 use crate::guest::lanes::Lanes;
-use crate::guest::run::{GroupVerdicts, Verdicts};
+use crate::guest::run::GroupVerdicts;
 use crate::limits;
 use crate::record::{Partition, Positions};
 use crate::source::{Source, SourceError, Start};
@@ -25,7 +25,7 @@ use tracing::Level;
 
 /// Runs a pipeline to its end.
 pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
-    let lanes = match Lanes::start(&parts.job, parts.lanes) {
+    let lanes = match Lanes::start(&parts.job, parts.lanes, board.stops_soon()) {
         Ok(lanes) => lanes,
         Err(error) => return Ended::Failed(format!("no threads can be started: {error}")),
     };
@@ -305,12 +305,8 @@ impl Runner<'_> {
             true => Watermark::End,
             false => Watermark::Least { idle: self.idle_now(&active) },
         };
-        let given = Given {
-            clock_ms: self.runs.clock_ms(),
-            watermark,
-            verdicts: Verdicts::new(),
-            group_verdicts: GroupVerdicts::new(),
-        };
+        let given =
+            Given { clock_ms: self.runs.clock_ms(), watermark, verdicts: None, group_verdicts: GroupVerdicts::new() };
         let done = self.runs.batch(&active, cut, given);
         let mut done = done.map_err(|error| error.ends(active.deployment))?;
         done.kept = kept;

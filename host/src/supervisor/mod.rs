@@ -137,6 +137,7 @@ impl Job {
             std::thread::sleep(limits::LOOK_TIME);
         }
         if !pipeline.has_ended() {
+            pipeline.board.stop(Stop::Soon); // a drain has had its time; a batch that is only being run is run again
             cut.cut();
         }
         Some(pipeline.join())

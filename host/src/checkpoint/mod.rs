@@ -60,11 +60,15 @@ pub struct Times {
     pub watermark_ms: i64,
     /// The largest event time of each partition that has one.
     pub event_ms: TopicOffsets,
+    /// How far each keyed stage that goes by event time let go what it kept, by the stage's name. It never falls.
+    #[serde(default)]
+    pub lines_ms: BTreeMap<String, i64>,
 }
 
 impl Default for Times {
     fn default() -> Self {
-        Times { clock_ms: NO_TIME_MS, watermark_ms: NO_TIME_MS, event_ms: TopicOffsets::new() }
+        let (event_ms, lines_ms) = (TopicOffsets::new(), BTreeMap::new());
+        Times { clock_ms: NO_TIME_MS, watermark_ms: NO_TIME_MS, event_ms, lines_ms }
     }
 }
 

@@ -193,16 +193,22 @@ impl StagePlan {
         }
     }
 
-    /// How far behind its own watermark the event times of its results may lie.
-    pub fn delay_ms(&self) -> i64 {
+    /// How far behind its watermark its line stands: what is before the line is late.
+    pub fn lateness_ms(&self) -> i64 {
         match self.kind {
-            StageKind::Window(window) => match window.form {
-                WindowForm::Panes { .. } => window.lateness_ms,
-                // A session is over one millisecond later than a pane with the same end.
-                WindowForm::Session { .. } => window.lateness_ms.saturating_add(1),
-            },
-            StageKind::Join(join) => join.within_ms.saturating_add(join.lateness_ms),
-            StageKind::EachBatch | StageKind::Running { .. } | StageKind::Lookup => 0,
+            StageKind::Window(window) if !window.processing_time => window.lateness_ms,
+            StageKind::Join(join) => join.lateness_ms,
+            _ => 0,
+        }
+    }
+
+    /// How far behind its line the event times of its results may lie.
+    pub fn behind_ms(&self) -> i64 {
+        match self.kind {
+            // A session is over one millisecond later than a pane with the same end.
+            StageKind::Window(Window { form: WindowForm::Session { .. }, .. }) => 1,
+            StageKind::Join(join) => join.within_ms,
+            StageKind::Window(_) | StageKind::EachBatch | StageKind::Running { .. } | StageKind::Lookup => 0,
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn is_due(shelf: &mut Shelf<'_>, join: Join, times: StageTimes) -> Re
 /// no partner any more.
 pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, join: Join) -> Result<(), KeyedError> {
     let before_ms = stage.times.before_ms;
-    stage.drop_late(&mut items, |item| item.time_ms.saturating_add(join.lateness_ms) < before_ms);
+    stage.drop_late(&mut items, |item| item.time_ms < before_ms);
     let mut timers = Timers::load(&mut stage.shelf)?;
     let mut pairs = 0;
     for (place, item) in items.iter().enumerate() {
@@ -43,7 +43,7 @@ pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, join: Join) -
 
 /// Items of then or before have no partner to come.
 fn over_through(join: Join, times: StageTimes) -> Option<i64> {
-    times::through(times.now_ms, join.within_ms.saturating_add(join.lateness_ms).saturating_add(1))
+    times::through(times.line_ms, join.within_ms.saturating_add(1))
 }
 
 /// Gives the pairs of an item with what is kept of the other side, in order of time and arrival. Whether there were any.

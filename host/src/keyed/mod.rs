@@ -17,6 +17,7 @@ use session::Sessions;
 use shelf::Shelf;
 use shuffle::Item;
 use stage::{Outcome, Portion, Ready, Stage};
+use std::collections::BTreeMap;
 use window::Panes;
 
 mod times;
@@ -32,9 +33,11 @@ pub mod entry;
 mod shelf;
 mod timers;
 
+pub use times::lines_after;
+
 /// The times of one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchTimes {
+pub struct BatchTimes<'a> {
     /// The batch's number; numbers what a join keeps.
     pub batch: u64,
     /// The batch's own time. It never falls from batch to batch.
@@ -43,6 +46,8 @@ pub struct BatchTimes {
     pub before_ms: i64,
     /// The job's watermark after it: windows that are over by it are finished in this batch.
     pub watermark_ms: i64,
+    /// What [`lines_after`] gave for the batch before. A stage that is not among them stands where the watermark puts it.
+    pub lines_ms: &'a BTreeMap<String, i64>,
 }
 
 /// What the keyed stages made of a batch.
@@ -88,7 +93,7 @@ pub fn run(
     plan: &JobPlan,
     ids: &[StageId],
     parts: Vec<Keyed>,
-    times: BatchTimes,
+    times: BatchTimes<'_>,
     state: &mut dyn StageState,
     calls: &mut dyn Calls,
 ) -> Result<Made, KeyedError> {
@@ -99,7 +104,7 @@ fn run_in(
     plan: &JobPlan,
     ids: &[StageId],
     parts: Vec<Keyed>,
-    times: BatchTimes,
+    times: BatchTimes<'_>,
     state: &mut dyn StageState,
     calls: &mut dyn Calls,
     portion: Portion,
@@ -145,7 +150,7 @@ fn run_stage(stage: &mut Stage<'_>, items: Vec<Item<'_>>) -> Result<(), KeyedErr
 pub fn is_due(
     plan: &JobPlan,
     ids: &[StageId],
-    times: BatchTimes,
+    times: BatchTimes<'_>,
     state: &mut dyn StageState,
 ) -> Result<bool, StoreError> {
     for (i, stage_times) in times::of_stages(plan, times).into_iter().enumerate() {

@@ -15,19 +15,17 @@ use crate::job::Window;
 #[derive(Clone, Copy)]
 pub(super) struct Sessions {
     gap_ms: i64,
-    lateness_ms: i64,
     early: bool,
 }
 
 impl Sessions {
     pub(super) fn new(window: Window, gap_ms: i64) -> Self {
-        let lateness_ms = if window.processing_time { 0 } else { window.lateness_ms };
-        Sessions { gap_ms, lateness_ms, early: window.early }
+        Sessions { gap_ms, early: window.early }
     }
 
     /// Sessions whose last event was then or before are over.
     fn over_through(self, times: StageTimes) -> Option<i64> {
-        times::through(times.now_ms, self.gap_ms.saturating_add(self.lateness_ms).saturating_add(1))
+        times::through(times.line_ms, self.gap_ms.saturating_add(1))
     }
 }
 
@@ -39,7 +37,7 @@ pub(super) fn is_due(shelf: &mut Shelf<'_>, sessions: Sessions, times: StageTime
 /// Merges the batch's items into the open sessions, and finishes those that are over.
 pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, sessions: Sessions) -> Result<(), KeyedError> {
     let before_ms = stage.times.before_ms;
-    stage.drop_late(&mut items, |item| item.until_ms.saturating_add(sessions.lateness_ms) < before_ms);
+    stage.drop_late(&mut items, |item| item.until_ms < before_ms);
     let over_through = sessions.over_through(stage.times);
     let groups = Groups::by_key(&items);
     let mut timers = Timers::load(&mut stage.shelf)?;

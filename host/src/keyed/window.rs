@@ -19,19 +19,17 @@ use std::vec;
 pub(super) struct Panes {
     size_ms: i64,
     hop_ms: i64,
-    lateness_ms: i64,
     early: bool,
 }
 
 impl Panes {
     pub(super) fn new(window: Window, size_ms: i64, hop_ms: i64) -> Self {
-        let lateness_ms = if window.processing_time { 0 } else { window.lateness_ms };
-        Panes { size_ms, hop_ms, lateness_ms, early: window.early }
+        Panes { size_ms, hop_ms, early: window.early }
     }
 
     /// The last window that is over.
     fn over_through(self, times: StageTimes) -> Option<i64> {
-        times::through(times.now_ms, self.size_ms.saturating_add(self.lateness_ms))
+        times::through(times.line_ms, self.size_ms)
     }
 
     fn end_of(self, window: i64) -> i64 {
@@ -46,8 +44,7 @@ impl Panes {
     }
 
     fn is_late(self, pane: i64, before_ms: i64, given_through: Option<i64>) -> bool {
-        let over_ms = pane.saturating_add(self.hop_ms).saturating_add(self.lateness_ms);
-        over_ms <= before_ms || given_through.is_some_and(|given| pane <= given)
+        pane.saturating_add(self.hop_ms) <= before_ms || given_through.is_some_and(|given| pane <= given)
     }
 
     /// The first window that holds something and was not given out. All panes up to the last one that was given out are

@@ -146,7 +146,9 @@ impl Runs {
                 clock_ms: given.clock_ms,
                 before_ms: self.times.watermark_ms,
                 watermark_ms: outcome.times.watermark_ms,
+                lines_ms: &self.times.lines_ms,
             };
+            outcome.times.lines_ms = keyed::lines_after(&active.plan, batch);
             let ids = ids(active, &self.stages);
             let mut calls = self.lanes.calls(&active.runnable, given.group_verdicts);
             let made = keyed::run(&active.plan, &ids, parts, batch, &mut self.state, &mut calls)?;
@@ -163,7 +165,8 @@ impl Runs {
         if active.plan.stages.is_empty() {
             return Ok(false);
         }
-        let times = BatchTimes { batch: self.next, clock_ms, before_ms: self.times.watermark_ms, watermark_ms };
+        let (before_ms, lines_ms) = (self.times.watermark_ms, &self.times.lines_ms);
+        let times = BatchTimes { batch: self.next, clock_ms, before_ms, watermark_ms, lines_ms };
         keyed::is_due(&active.plan, &ids(active, &self.stages), times, &mut self.state)
     }
 
@@ -205,7 +208,8 @@ impl Runs {
             Watermark::End => END_OF_TIME_MS,
             Watermark::Planned(watermark_ms) => *watermark_ms,
         };
-        Times { clock_ms, watermark_ms: watermark_ms.max(self.times.watermark_ms), event_ms }
+        let watermark_ms = watermark_ms.max(self.times.watermark_ms);
+        Times { clock_ms, watermark_ms, event_ms, lines_ms: BTreeMap::new() }
     }
 
     /// Drops the rows that exactly-once sinks hold from before the ledger was lost. Such a job has no keyed stages.

@@ -15,6 +15,7 @@ struct Bench {
     state: MemoryState,
     batch: u64,
     clock_ms: i64,
+    lines_ms: BTreeMap<String, i64>,
     fold: Fold,
     portion: Portion,
     asked: usize,
@@ -24,11 +25,31 @@ fn windowed(form: WindowForm) -> StageKind {
     StageKind::Window(Window { form, lateness_ms: 0, processing_time: false, early: false })
 }
 
+fn late_by(kind: StageKind, lateness_ms: i64) -> StageKind {
+    match kind {
+        StageKind::Window(window) => StageKind::Window(Window { lateness_ms, ..window }),
+        StageKind::Join(join) => StageKind::Join(Join { lateness_ms, ..join }),
+        other => other,
+    }
+}
+
 impl Bench {
     fn new(kind: StageKind) -> Self {
-        let plan = plan(vec![source(false)], vec![stage("visits", kind, vec![0])]);
+        Bench::of(vec![stage("visits", kind, vec![0])])
+    }
+
+    /// Stages that stand in a chain.
+    fn of(stages: Vec<StagePlan>) -> Self {
+        let plan = plan(vec![source(false)], stages);
         let (state, fold, portion) = (MemoryState::default(), Fold::Sum, Portion::default());
-        Bench { plan, state, batch: 0, clock_ms: CLOCK_MS, fold, portion, asked: 0 }
+        Bench { plan, state, batch: 0, clock_ms: CLOCK_MS, lines_ms: BTreeMap::new(), fold, portion, asked: 0 }
+    }
+
+    /// From now on another version runs, with this kind of a stage.
+    fn deploy(&mut self, stage: usize, kind: StageKind) {
+        let before = self.plan.stages[stage].fingerprint();
+        self.plan.stages[stage].kind = kind;
+        assert_eq!(self.plan.stages[stage].fingerprint(), before, "its state is carried on");
     }
 
     /// Runs a batch with these items (side, key, time, number) up to a watermark.
@@ -43,11 +64,16 @@ impl Bench {
 
     fn run_parts(&mut self, parts: Vec<Keyed>, watermark_ms: i64) -> Result<Made, KeyedError> {
         self.batch += 1;
-        let times = BatchTimes { batch: self.batch, clock_ms: self.clock_ms, before_ms: DUE_NEVER, watermark_ms };
-        let (plan, folds, rekeys) = (&self.plan, &[self.fold][..], &[Rekey::Same][..]);
-        let mut guest = Guest { plan, folds, rekeys, slice: 7, asked: 0 };
-        let made = run_in(plan, &[7], parts, times, &mut self.state, &mut guest, self.portion);
+        let lines_ms = std::mem::take(&mut self.lines_ms);
+        let (batch, clock_ms, before_ms) = (self.batch, self.clock_ms, DUE_NEVER);
+        let times = BatchTimes { batch, clock_ms, before_ms, watermark_ms, lines_ms: &lines_ms };
+        let plan = &self.plan;
+        let (folds, rekeys) = (vec![self.fold; plan.stages.len()], vec![Rekey::Same; plan.stages.len()]);
+        let ids: Vec<_> = (0..plan.stages.len() as u64).map(|i| 7 + i).collect();
+        let mut guest = Guest { plan, folds: &folds, rekeys: &rekeys, slice: 7, asked: 0 };
+        let made = run_in(plan, &ids, parts, times, &mut self.state, &mut guest, self.portion);
         self.asked = guest.asked;
+        self.lines_ms = lines_after(plan, times);
         made
     }
 
@@ -88,7 +114,8 @@ fn a_silent_key_is_forgotten_and_an_active_one_is_not() {
     let mut at = |clock_ms, items: &[_]| {
         bench.clock_ms = clock_ms;
         let (plan, state) = (&bench.plan, &mut bench.state);
-        let times = BatchTimes { batch: 0, clock_ms, before_ms: DUE_NEVER, watermark_ms: DUE_NEVER };
+        let (before_ms, watermark_ms, lines_ms) = (DUE_NEVER, DUE_NEVER, &BTreeMap::new());
+        let times = BatchTimes { batch: 0, clock_ms, before_ms, watermark_ms, lines_ms };
         let is_due = is_due(plan, &[7], times, state).unwrap();
         let rows = bench.rows(items, DUE_NEVER);
         let kept = |tag| bench.state.entries.keys().filter(|(_, key)| key[0] == tag).count();
@@ -177,16 +204,45 @@ fn a_large_window_is_finished_in_portions() {
 }
 
 #[test]
-fn a_window_is_not_given_twice_though_a_new_version_allows_later_records() {
-    for (size_ms, last) in [(10, "0: a [2] 30..40"), (20, "0: a [2] 30..50")] {
-        let form = WindowForm::Panes { size_ms, hop_ms: 10 };
+fn nothing_is_given_twice_though_a_new_version_allows_later_records() {
+    let (tumbling, hopping) = (TUMBLING, WindowForm::Panes { size_ms: 20, hop_ms: 10 });
+    let session = WindowForm::Session { gap_ms: 10 };
+    for (form, last) in [(tumbling, "0: a [2] 40..50"), (hopping, "0: a [2] 40..60"), (session, "0: a [2] 43..53")] {
         let mut bench = Bench::new(windowed(form));
-        bench.run(&[(0, "a", 13, 5)], 40).unwrap();
-        bench.plan.stages[0].kind =
-            StageKind::Window(Window { form, lateness_ms: 1000, processing_time: false, early: false });
-        let made = bench.run(&[(0, "a", 13, 1), (0, "a", 33, 2)], 40).unwrap();
-        assert_eq!((texts(&made), made.late), (vec![], 1));
-        assert_eq!(texts(&bench.run(&[], i64::MAX).unwrap()).last().unwrap(), last);
+        assert_eq!(bench.rows(&[(0, "a", 13, 5)], 40).last().unwrap().split(' ').nth(2), Some("[5]"));
+        bench.deploy(0, late_by(windowed(form), 1000));
+        let made = bench.run(&[(0, "a", 15, 1), (0, "a", 43, 2)], 40).unwrap();
+        assert_eq!((texts(&made), made.late), (vec![], 1), "{form:?}");
+        assert_eq!(bench.rows(&[], 1049), Vec::<String>::new(), "from here on it waits as long as the new one says");
+        assert_eq!(bench.rows(&[], 1060).last().unwrap(), last);
+    }
+    let join = StageKind::Join(Join { within_ms: 5, lateness_ms: 0, left: true });
+    let mut bench = Bench::new(join);
+    assert_eq!(bench.rows(&[(0, "a", 13, 1), (1, "a", 14, 2)], 40), ["0: a [1] Some([2]) at 14"]);
+    bench.deploy(0, late_by(join, 1000));
+    let made = bench.run(&[(0, "a", 15, 3)], i64::MAX).unwrap();
+    assert_eq!((texts(&made), made.late), (vec![], 1), "its partner was let go: it is not given as if it had none");
+}
+
+#[test]
+fn what_a_version_held_back_is_not_late_for_the_stage_behind_it_when_a_new_one_holds_back_less() {
+    let tumbling = |size_ms| windowed(WindowForm::Panes { size_ms, hop_ms: size_ms });
+    let join = |within_ms| StageKind::Join(Join { within_ms, lateness_ms: 0, left: true });
+    let session = windowed(WindowForm::Session { gap_ms: 2 });
+    let cases = [
+        (late_by(tumbling(10), 100), tumbling(10), "1: a [8] 0..20"),
+        (late_by(session, 100), session, "1: a [8] 0..20"),
+        (join(100), join(0), "1: a [8] 0..20"),
+    ];
+    for (held, less, row) in cases {
+        let mut bench = Bench::of(vec![stage("fine", held, vec![0]), stage("coarse", tumbling(20), vec![1])]);
+        let all = [(0, "a", 3, 1), (0, "a", 13, 2), (0, "a", 15, 5)];
+        assert_eq!(bench.rows(&all, 90), Vec::<String>::new());
+        bench.deploy(0, less);
+        let rows = bench.rows(&[], 91); // nothing of it is late
+        assert!(rows.iter().any(|got| got == row), "{less:?}: {rows:?}");
+        let late = Bench { lines_ms: bench.lines_ms.clone(), ..Bench::of(bench.plan.stages.clone()) }.run(&all, 91);
+        assert_eq!(late.unwrap().late, 3, "and now it would be");
     }
 }
 
@@ -319,7 +375,8 @@ fn whether_something_is_due_is_one_short_look() {
         let mut bench = Bench::new(kind);
         let items: Vec<_> = (0..100).map(|time| (0, "a", time * 7, 1)).collect();
         bench.run(&items, 300).unwrap();
-        let times = BatchTimes { batch: 2, clock_ms: CLOCK_MS, before_ms: 300, watermark_ms: 300 };
+        let (clock_ms, lines_ms) = (CLOCK_MS, &BTreeMap::new());
+        let times = BatchTimes { batch: 2, clock_ms, before_ms: 300, watermark_ms: 300, lines_ms };
         for (watermark_ms, wanted) in [(300, false), (400, true), (i64::MAX, true)] {
             let mut watched = Watched { state: &mut bench.state, looks: 0, read: 0 };
             let times = BatchTimes { watermark_ms, ..times };

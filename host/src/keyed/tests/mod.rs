@@ -185,6 +185,7 @@ struct World<'a> {
     events: Vec<Vec<Event>>,
     clocks: Vec<i64>,
     watermarks: Vec<i64>,
+    lines_ms: BTreeMap<String, i64>,
     rows: Vec<Vec<String>>,
     seed: u64,
 }
@@ -203,6 +204,7 @@ impl<'a> World<'a> {
             events: vec![Vec::new(); job.plan.stages.len()],
             clocks: Vec::new(),
             watermarks: Vec::new(),
+            lines_ms: BTreeMap::new(),
             rows: Vec::new(),
             seed,
         }
@@ -248,15 +250,17 @@ impl<'a> World<'a> {
             }
         }
         let watermark_ms = if is_end { i64::MAX } else { self.watermark() };
-        let times = BatchTimes { batch: 1 + batch as u64, clock_ms, before_ms, watermark_ms };
+        let lines_ms = std::mem::take(&mut self.lines_ms);
+        let times = BatchTimes { batch: 1 + batch as u64, clock_ms, before_ms, watermark_ms, lines_ms: &lines_ms };
         self.clocks.push(clock_ms);
         self.watermarks.push(watermark_ms);
         let rows = self.keyed(parts, times, is_empty);
+        self.lines_ms = lines_after(&self.job.plan, times);
         self.rows.push(rows);
     }
 
     /// Runs the batch twice, in other portions, from the same state: its outcome must be the same.
-    fn keyed(&mut self, parts: Vec<Keyed>, times: BatchTimes, is_empty: bool) -> Vec<String> {
+    fn keyed(&mut self, parts: Vec<Keyed>, times: BatchTimes<'_>, is_empty: bool) -> Vec<String> {
         let seed = self.seed;
         let is_due = is_due(&self.job.plan, &self.ids, times, &mut self.state).unwrap();
         let old = self.state.clone();
@@ -352,7 +356,7 @@ impl<'a> World<'a> {
             for (batch, &watermark) in self.watermarks.iter().enumerate() {
                 let from_stage = marks_before.get(batch).copied().flatten().map(|mark| match mark {
                     i64::MIN | i64::MAX => mark,
-                    _ => mark - plan.stages[i - 1].delay_ms(),
+                    _ => mark - plan.stages[i - 1].lateness_ms() - plan.stages[i - 1].behind_ms(),
                 });
                 marks.push(has_timed_source.then_some(watermark).into_iter().chain(from_stage).min());
             }

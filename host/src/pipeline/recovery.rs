@@ -12,6 +12,7 @@ use crate::checkpoint::{Ledger, Plan, Store, Totals, by_partition, by_topic, spa
 use crate::clock;
 use crate::guest::lanes::Lanes;
 use crate::guest::run::Verdicts;
+use crate::job::SourceKind;
 use crate::limits;
 use crate::record::{Partition, Positions, Spans};
 use crate::source::{Source, SourceError, Start};
@@ -175,7 +176,8 @@ impl Recovery<'_> {
         let group = by_topic(&topics, &group);
         let keyed = !self.active.plan.stages.is_empty();
         let deployments = self.known;
-        let facts = Found { ledger: ledger.as_ref(), plans, sinks, group: &group, deployments, reset, keyed };
+        let rereads = self.active.plan.sources.iter().any(|s| matches!(s.kind, SourceKind::File | SourceKind::Rate));
+        let facts = Found { ledger: ledger.as_ref(), plans, sinks, group: &group, deployments, reset, keyed, rereads };
         Ok(match next_step(&facts) {
             Step::Stop(halt) => return Err(Ended::Failed(halt.to_string())),
             Step::Begin => (self.begin(self.active.start, Positions::new(), floor, LeaveOut::new())?, Vec::new()),

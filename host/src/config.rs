@@ -220,17 +220,17 @@ impl<'a> Reader<'a> {
             }
         }
         for (key, (at, value)) in section.entries {
-            self.property(&key, at, value.into_inner(), &mut kafka.properties);
+            self.property(&key, at, value.into_inner(), kafka);
         }
     }
 
     /// One property of librdkafka; `a.b = 1` without quotes arrives as tables within tables.
-    fn property(&mut self, key: &str, at: usize, value: DeValue<'_>, into: &mut BTreeMap<String, String>) {
+    fn property(&mut self, key: &str, at: usize, value: DeValue<'_>, kafka: &mut KafkaSettings) {
         let value = match value {
             DeValue::Table(table) => {
                 for (inner, value) in table {
                     let at = inner.span().start;
-                    self.property(&format!("{key}.{}", inner.get_ref()), at, value.into_inner(), into);
+                    self.property(&format!("{key}.{}", inner.get_ref()), at, value.into_inner(), kafka);
                 }
                 return;
             }
@@ -246,13 +246,19 @@ impl<'a> Reader<'a> {
         if value.contains('\0') {
             return self.fault(at, format!("`kafka.\"{key}\"` has a zero byte in it"));
         }
+        if kafka.properties.contains_key(key) {
+            self.fault(at, format!("`kafka.\"{key}\"` is set twice"));
+        } else if let Some(other) = kafka.other_name(key) {
+            self.fault(
+                at,
+                format!("`kafka.\"{key}\"` is set as `{other}` already: they are two names of one property"),
+            );
+        }
         let alone = KafkaSettings { properties: [(key.to_owned(), value.clone())].into(), ..KafkaSettings::default() };
         for reason in alone.check() {
             self.fault(at, reason);
         }
-        if into.insert(key.to_owned(), value).is_some() {
-            self.fault(at, format!("`kafka.\"{key}\"` is set twice"));
-        }
+        kafka.properties.insert(key.to_owned(), value);
     }
 
     fn hbase(&mut self, mut section: Section<'_>, hbase: &mut HbaseSettings) {

@@ -84,6 +84,8 @@ fn each_fault_is_found_with_its_line() {
         ("[kafka]\ngroup.id = 'a'", "--set group="),
         ("[kafka]\n'x.y' = [1]", "`kafka.\"x.y\"`: a property is"),
         ("[kafka]\n'linger.ms' = 1\nlinger.ms = 2", "set twice"),
+        ("[kafka]\ncompression.codec = 'gzip'\n'compression.type' = 'lz4'", "two names of one property"),
+        ("[kafka]\nfetch.max.bytes = 1000", "`fetch.max.bytes` cannot be set: the host bounds its memory"),
         ("[hbase]\nthrift = 'gate'", "HOST:PORT"),
         ("[hbase]\nthrift = 'gate:0'", "HOST:PORT"),
         ("[hbase]\nthrift = 'gate:99999'", "HOST:PORT"),

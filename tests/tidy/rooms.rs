@@ -11,7 +11,7 @@ const HOMES: [(&str, &[&str]); 14] = [
     ("hbase_thrift::", &["sink/hbase", "dev/tables"]),
     ("thrift::", &["sink/hbase", "dev/tables"]),
     ("kafka_protocol::", &["dev/broker"]),
-    // `hosting` opens it; a test of the Kafka source starts the embedded broker
+    // `hosting` opens it; tests of the Kafka source and sink start the embedded broker
     (
         "fjall::",
         &[
@@ -21,6 +21,7 @@ const HOMES: [(&str, &[&str]); 14] = [
             "hosting.rs",
             "supervisor/mod.rs",
             "source/kafka/kafka_tests.rs",
+            "sink/kafka/kafka_tests.rs",
             "state/tests.rs",
         ],
     ),

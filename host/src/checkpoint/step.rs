@@ -41,6 +41,8 @@ pub struct Found<'a> {
     pub now_ms: i64,
     /// The user said `--skip-lost`.
     pub skip_lost: bool,
+    /// Some of its sources would be read from their beginning: no group or marker holds how far a file was read.
+    pub rereads: bool,
 }
 
 /// By a marked sink's name: the source offsets below which it holds every record's rows, from before the ledger was lost. It
@@ -127,7 +129,7 @@ pub enum Halt {
     StateLost,
     /// The ledger is lost, and what an exactly-once sink holds is not known.
     #[error(
-        "the ledger is lost, and sink `{sink}` has no marker that says what it holds, as another sink of the job has: restore the data folder, or deploy with --reset-state to begin anew at `start`"
+        "the ledger is lost, and sink `{sink}` has no marker that says what it holds of every source: restore the data folder, or deploy with --reset-state to begin anew at `start`"
     )]
     LedgerLost {
         /// The sink.
@@ -195,8 +197,8 @@ fn resume(found: &Found<'_>, marked: &FoundSink) -> Step {
     let mut leave_out = LeaveOut::new();
     for sink in found.sinks {
         match sink.guarantee {
-            // No marker, or one without offsets: nobody knows whether its rows would be there twice.
-            Guarantee::Marked if sink.reached.is_empty() => {
+            // No marker, or one without offsets of all that is read: nobody knows whether its rows would be there twice.
+            Guarantee::Marked if sink.reached.is_empty() || found.rereads => {
                 return Step::Stop(Halt::LedgerLost { sink: sink.name.clone() });
             }
             Guarantee::Marked => {
@@ -306,7 +308,18 @@ mod tests {
         group: &'a TopicOffsets,
         deployments: &'a BTreeSet<u64>,
     ) -> Found<'a> {
-        Found { ledger, plans, sinks, group, deployments, reset: false, keyed: false, now_ms: 2000, skip_lost: false }
+        Found {
+            ledger,
+            plans,
+            sinks,
+            group,
+            deployments,
+            reset: false,
+            keyed: false,
+            rereads: false,
+            now_ms: 2000,
+            skip_lost: false,
+        }
     }
 
     /// A row of the table of its own, as it needs a clock.
@@ -436,6 +449,8 @@ mod tests {
                 None => Step::Stop(Halt::LedgerLost { sink: "s1".into() }),
             };
             assert_eq!(next_step(&found), expected, "{sinks:?} {group:?}");
+            let with_a_file = next_step(&Found { rereads: true, ..found.clone() });
+            assert!(matches!(with_a_file, Step::Stop(Halt::LedgerLost { .. })), "{with_a_file:?}");
             assert_eq!(next_step(&Found { reset: true, ..found }), Step::Begin);
         }
     }

@@ -162,7 +162,8 @@ fn attempts(
             Err(Halted::Sink(error)) => error,
         };
         match error.remedy() {
-            Remedy::Stop => return Err(Ended::Failed(error.to_string())),
+            Remedy::Stop => return Err(Ended::Failed(error.in_a_stopped_job())),
+            Remedy::Retry if matches!(error, SinkError::Cut) => return Err(Ended::Stopped), // as below
             Remedy::Retry => board.waits(who, &error.to_string()),
         }
         if backoff.wait(board) || given_up.load(Ordering::SeqCst) {

@@ -14,6 +14,7 @@ use crate::checkpoint::{Ledger, Plan, Store, by_partition, by_topic, spans};
 use crate::clock;
 use crate::guest::lanes::Lanes;
 use crate::guest::run::Verdicts;
+use crate::job::SourceKind;
 use crate::limits;
 use crate::record::{Partition, Positions, Spans};
 use crate::source::{Source, SourceError, Start};
@@ -161,6 +162,7 @@ impl Recovery<'_> {
             deployments: self.known,
             reset,
             keyed: !self.active.plan.stages.is_empty(),
+            rereads: self.active.plan.sources.iter().any(|s| matches!(s.kind, SourceKind::File | SourceKind::Rate)),
             now_ms: clock::now_ms(),
             skip_lost: self.skip_lost,
         };

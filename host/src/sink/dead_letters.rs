@@ -1,14 +1,13 @@
-//! Where a job's dead letters go: a topic, or memory for tests.
+//! The topic where a job's dead letters go.
 
-use super::kafka::{Outbox, error};
-use super::{DeadLetters, Delivery, SinkError};
-use crate::job::SourcePlan;
+use super::kafka::{Failure, Outbox, error};
+use super::{Cut, DeadLetters, Delivery, SinkError};
+use crate::job::JobPlan;
 use crate::kafka::{self, Fault, KafkaSettings};
 use crate::limits;
-use crate::record::{BatchNumber, DeadLetter};
+use crate::record::DeadLetter;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::message::{Header, OwnedHeaders};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Headers of a dead letter, all of them text. The job's name.
 pub const JOB: &str = "job";
@@ -41,24 +40,30 @@ pub struct KafkaDeadLetters {
     topic: String,
     job: String,
     sources: Vec<String>,
+    cut: Cut,
     outbox: Option<Outbox>,
 }
 
 impl KafkaDeadLetters {
-    /// A job's dead letters; `sources` are its own, in their order. Asks no server.
-    pub fn new(settings: &KafkaSettings, topic: &str, job: &str, sources: &[SourcePlan]) -> Self {
-        let sources = sources.iter().map(|source| source.place.clone()).collect();
+    /// A job's dead letters. Asks no server, and waits for none once `cut` says that it is over.
+    pub fn new(settings: &KafkaSettings, topic: &str, job: &JobPlan, cut: &Cut) -> Self {
         KafkaDeadLetters {
             settings: settings.clone(),
             topic: topic.to_owned(),
-            job: job.to_owned(),
-            sources,
+            job: job.name.clone(),
+            sources: job.sources.iter().map(|source| source.place.clone()).collect(),
+            cut: cut.clone(),
             outbox: None,
         }
     }
 
     fn connect(&self) -> Result<Outbox, SinkError> {
-        let words = |(fault, reason)| error(&self.settings.brokers, &self.topic, fault, reason);
+        if self.cut.is_cut() {
+            return Err(SinkError::Cut);
+        }
+        // One that is missing, even now, is created at the next try.
+        let lasting = |fault| if fault == Fault::Missing { Fault::Away } else { fault };
+        let words = |(fault, reason)| error(&self.settings.brokers, &self.topic, lasting(fault), reason);
         let asker = self.settings.asker(None).map_err(|e| words((kafka::fault(&e), kafka::words(&e))))?;
         match kafka::partitions(&asker, &self.topic) {
             Ok(_) => {}
@@ -68,7 +73,7 @@ impl KafkaDeadLetters {
             }
             Err(fault) => return Err(words(fault)),
         }
-        Outbox::new(&self.settings, &self.topic, &[])
+        Outbox::new(&self.settings, &self.topic, None, &self.cut)
     }
 
     fn headers(&self, delivery: &Delivery<'_>, letter: &DeadLetter) -> OwnedHeaders {
@@ -113,15 +118,29 @@ impl KafkaDeadLetters {
         for letter in letters {
             self.send(outbox, delivery, letter, true)?;
         }
-        let failures = outbox.settle()?;
-        if let Some(failure) = failures.iter().find(|failure| failure.code != Code::MessageSizeTooLarge) {
-            return Err(outbox.failed(failure.code, kafka::code_words(failure.code)));
+        // A batch that is too long for the topic fails with all its letters, so each is tried by itself before it is left out.
+        for failure in settle(outbox)? {
+            let letter = &letters[failure.position];
+            self.send(outbox, delivery, letter, true)?;
+            // A record that its own topic takes and this one does not would stop the job for ever. The headers say where it
+            // is.
+            if !settle(outbox)?.is_empty() {
+                self.send(outbox, delivery, letter, false)?;
+                outbox.settle_all()?;
+            }
         }
-        // A record that its own topic takes and this one does not would stop the job for ever. The headers say where it is.
-        for failure in failures {
-            self.send(outbox, delivery, &letters[failure.position], false)?;
-        }
-        outbox.settle_all()
+        Ok(())
+    }
+}
+
+/// Waits for what was sent: those that the topic found too long. Any other failure is an error.
+fn settle(outbox: &mut Outbox) -> Result<Vec<Failure>, SinkError> {
+    let failures = outbox.settle()?;
+    match failures.iter().find(|failure| failure.code != Code::MessageSizeTooLarge) {
+        // The next try makes it anew.
+        Some(failure) if kafka::classify(failure.code) == Fault::Missing => Err(outbox.away("its topic is gone")),
+        Some(failure) => Err(outbox.failed(failure.code, kafka::code_words(failure.code))),
+        None => Ok(failures),
     }
 }
 
@@ -140,68 +159,10 @@ impl DeadLetters for KafkaDeadLetters {
     }
 }
 
-/// A dead letter that [`MemoryDeadLetters`] holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldLetter {
-    /// The life of the ledger in which it was sent.
-    pub incarnation: u64,
-    /// Its batch.
-    pub batch: BatchNumber,
-    /// The version that refused the record.
-    pub version: u64,
-    /// The letter.
-    pub letter: DeadLetter,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    letters: Vec<HeldLetter>,
-    failures: usize,
-    lands: bool,
-}
-
-/// Dead letters in memory, for the host's own tests; a clone holds the same letters.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryDeadLetters(Arc<Mutex<Held>>);
-
-impl MemoryDeadLetters {
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What was delivered, in order.
-    pub fn letters(&self) -> Vec<HeldLetter> {
-        self.held().letters.clone()
-    }
-
-    /// The next `times` deliveries fail as [`SinkError::Away`]; with `lands` their letters are there all the same.
-    pub fn fail(&self, times: usize, lands: bool) {
-        let mut held = self.held();
-        (held.failures, held.lands) = (times, lands);
-    }
-}
-
-impl DeadLetters for MemoryDeadLetters {
-    fn deliver(&mut self, delivery: &Delivery<'_>, letters: &[DeadLetter]) -> Result<(), SinkError> {
-        let mut held = self.held();
-        let fails = held.failures > 0;
-        held.failures = held.failures.saturating_sub(1);
-        if !fails || held.lands {
-            let (incarnation, batch, version) = (delivery.incarnation, delivery.batch, delivery.version);
-            let letter = |letter: &DeadLetter| HeldLetter { incarnation, batch, version, letter: letter.clone() };
-            held.letters.extend(letters.iter().map(letter));
-        }
-        if fails {
-            let (address, reason) = ("this process".to_owned(), "the test says so".to_owned());
-            return Err(SinkError::Away { server: "memory", address, reason });
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::SourcePlan;
     use crate::record::{Partition, Spans};
     use rdkafka::message::Headers;
 
@@ -222,14 +183,15 @@ mod tests {
 
     #[test]
     fn headers_say_what_befell_the_record() {
-        let source = |place: &str| SourcePlan {
-            kind: crate::job::SourceKind::Kafka,
-            name: place.to_owned(),
-            place: place.to_owned(),
-            ..SourcePlan::default()
+        let source = |place: &str| SourcePlan { place: place.to_owned(), ..SourcePlan::default() };
+        let job = JobPlan {
+            name: "job".to_owned(),
+            every: std::time::Duration::ZERO,
+            sources: vec![source("a"), source("b")],
+            stages: Vec::new(),
+            sinks: Vec::new(),
         };
-        let letters =
-            KafkaDeadLetters::new(&KafkaSettings::default(), "job.dead-letters", "job", &[source("a"), source("b")]);
+        let letters = KafkaDeadLetters::new(&KafkaSettings::default(), "job.dead-letters", &job, &Cut::default());
         let spans = Spans::new();
         let headers = letters.headers(&delivery(&spans), &letter());
         let read: Vec<(&str, &str)> =
@@ -247,18 +209,5 @@ mod tests {
             ("offset", "42"),
         ];
         assert_eq!(read, expected);
-    }
-
-    #[test]
-    fn letters_in_memory_are_there_even_after_a_failure_that_is_told_so() {
-        let mut letters = MemoryDeadLetters::default();
-        let spans = Spans::new();
-        letters.fail(1, true);
-        assert!(letters.deliver(&delivery(&spans), &[letter()]).is_err());
-        letters.deliver(&delivery(&spans), &[letter()]).unwrap();
-        letters.fail(1, false);
-        assert!(letters.deliver(&delivery(&spans), &[letter()]).is_err());
-        assert_eq!(letters.letters().len(), 2);
-        assert_eq!(letters.letters()[0].batch, 9);
     }
 }

@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
 pub mod console;
+mod cut;
 pub mod dead_letters;
 pub mod hbase;
 pub mod kafka;
 pub mod memory;
 pub mod render;
+
+pub use cut::Cut;
 
 /// What a second delivery of the same batch does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +107,9 @@ pub enum SinkError {
         /// What it said.
         reason: String,
     },
+    /// Its calls were ended by a [`Cut`].
+    #[error("the job is to stop")]
+    Cut,
     /// Another producer took the transactional id over.
     #[error("another host runs this job: the transactional id `{id}` was taken over; stop one of the two")]
     Fenced {
@@ -122,10 +128,18 @@ pub enum Remedy {
 }
 
 impl SinkError {
+    /// The error in the words for a job that stopped for it: with the way on.
+    pub fn in_a_stopped_job(&self) -> String {
+        format!(
+            "{self}; once that is mended, `streamhost resume JOB` goes on (to have a batch that is planned already made anew, \
+             at the cost of keyed state: `undeploy` and `deploy`)"
+        )
+    }
+
     /// What to do about it.
     pub fn remedy(&self) -> Remedy {
         match self {
-            SinkError::Away { .. } => Remedy::Retry,
+            SinkError::Away { .. } | SinkError::Cut => Remedy::Retry,
             SinkError::TableMissing { .. }
             | SinkError::FamilyMissing { .. }
             | SinkError::Refused { .. }

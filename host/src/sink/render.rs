@@ -261,6 +261,11 @@ impl ValueWriter {
         ValueWriter { names: names.collect(), raw: matches!(columns, [only] if only.name.is_empty()) }
     }
 
+    /// A row's value is its only cell.
+    pub fn is_raw(&self) -> bool {
+        self.raw
+    }
+
     /// Appends the row's value and says `true`; or appends nothing and says `false` if it has none: it is deleted, or its
     /// only cell is not there. In an object an absent cell has no field, and a deleted one the value `null`.
     pub fn value(&self, row: &RowRef<'_>, out: &mut Vec<u8>) -> bool {

@@ -12,11 +12,11 @@ use crate::job::settings::Settings;
 use crate::job::{JobPlan, SinkKind, SinkPlan};
 use crate::pipeline::{Active, ActiveCell, Board, Parts, Pipeline};
 use crate::registry::{DeploymentRecord, JobRecord};
-use crate::sink::Sink;
 use crate::sink::console::ConsoleSink;
 use crate::sink::dead_letters::KafkaDeadLetters;
-use crate::sink::hbase::{Cut, HbaseSink};
+use crate::sink::hbase::HbaseSink;
 use crate::sink::kafka::KafkaSink;
+use crate::sink::{Cut, Sink};
 use crate::source::mixed as source;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -92,7 +92,7 @@ impl Supervisor {
         match sink.kind {
             SinkKind::Hbase => Box::new(HbaseSink::new(sink, self.place.hbase.clone(), cut.clone())),
             SinkKind::Kafka => {
-                Box::new(KafkaSink::new(&self.place.kafka, sink, &job.sources, &self.usual_group(&job.name)))
+                Box::new(KafkaSink::new(&self.place.kafka, sink, job, &self.usual_group(&job.name), cut))
             }
             SinkKind::Console => Box::new(ConsoleSink::new(sink)),
         }
@@ -138,9 +138,9 @@ impl Supervisor {
         let until_end = active.settings.until_end;
         let source = source::open(&self.place.kafka, &plan.sources, &active.group, until_end);
         let source = source.map_err(|e| e.to_string())?;
-        let letters = KafkaDeadLetters::new(&self.place.kafka, &active.dead_letter_topic, &plan.name, &plan.sources);
         let deployments = self.deployments(job, &active, record);
         let cut = Cut::default();
+        let letters = KafkaDeadLetters::new(&self.place.kafka, &active.dead_letter_topic, plan, &cut);
         let mut state = job.state();
         if self.turns.is_closed() {
             return Err("the host is stopping".to_owned());

@@ -13,7 +13,8 @@ use crate::kafka::KafkaSettings;
 use crate::limits;
 use crate::pipeline::{ActiveCell, Board, Ended, Pipeline, Stop};
 use crate::registry::{DeploymentRecord, JobRecord, Registry};
-use crate::sink::hbase::{Cut, HbaseSettings};
+use crate::sink::Cut;
+use crate::sink::hbase::HbaseSettings;
 use joblog::JobLog;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -80,7 +81,7 @@ struct State {
     /// What runs, or would.
     active: Option<ActiveCell>,
     pipeline: Option<Pipeline>,
-    /// Cuts the pipeline's connections to HBase.
+    /// Ends the pipeline's calls to its sinks.
     cut: Cut,
     board: Arc<Board>,
     /// Which pipeline of the job this is; an end that an older one tells is of no interest.
@@ -115,8 +116,8 @@ impl Job {
         (state.skip_lost, state.reads_on) = (false, false); // they were for this start alone
     }
 
-    /// Stops its pipeline, if there is one, and waits for it. A call to HBase that hangs is given some time, and then its
-    /// connection is cut: what was under way is planned, and delivered again at the next start.
+    /// Stops its pipeline, if there is one, and waits for it. A call to a sink that hangs is given some time, and then it
+    /// is cut: what was under way is planned, and delivered again at the next start.
     fn halt(&self, how: Stop) -> Option<Ended> {
         self.halt_asked(how, clock::monotonic())
     }

@@ -1,9 +1,9 @@
 //! Whether a table is as a job needs it; asked at deploy.
 
 use super::connection::{Failure, Lane};
-use super::{AddFamilies, Cut, HbaseSettings, family_missing, mend_table};
+use super::{AddFamilies, HbaseSettings, family_missing, mend_table};
 use crate::job::{ColumnPlan, SinkPlan};
-use crate::sink::{Place, SinkError};
+use crate::sink::{Cut, Place, SinkError};
 use hbase_thrift::hbase::{ColumnDescriptor, THbaseSyncClient};
 use std::collections::BTreeSet;
 

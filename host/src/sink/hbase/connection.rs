@@ -1,8 +1,8 @@
 //! Connections to the gateway, and what its errors mean.
 
-use super::{Cut, HbaseSettings, Protocol, Transport};
+use super::{HbaseSettings, Protocol, Transport};
 use crate::limits;
-use crate::sink::SinkError;
+use crate::sink::{Cut, SinkError};
 use hbase_thrift::hbase::{AlreadyExists, BatchMutation, HbaseSyncClient, IOError, IllegalArgument, THbaseSyncClient};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, ErrorKind, Read};
@@ -111,6 +111,7 @@ impl Lane {
     pub(super) fn error(&self, failure: Failure, table: &str) -> SinkError {
         let refused = |reason| SinkError::Refused { server: "HBase", name: table.to_owned(), reason };
         match failure {
+            _ if self.cut.is_cut() => SinkError::Cut,
             Failure::Away(reason) | Failure::NoTable(reason) | Failure::NoFamily(reason) => {
                 SinkError::Away { server: "HBase's Thrift gateway", address: self.settings.address.clone(), reason }
             }
@@ -151,7 +152,7 @@ fn connect(settings: &HbaseSettings, cut: &Cut) -> Result<(Client, Arc<TcpStream
     let mut outcome = Err(Failure::Away("its name has no address".to_owned()));
     for address in addresses {
         if cut.is_cut() {
-            return Err(Failure::Away("the job is to stop".to_owned()));
+            return Err(Failure::Away("its calls were cut".to_owned()));
         }
         outcome = TcpStream::connect_timeout(&address, limits::CONNECT_TIME).map_err(|e| away("cannot connect", e));
         if outcome.is_ok() {

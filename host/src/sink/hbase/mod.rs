@@ -5,7 +5,7 @@
 //! ```
 
 use super::render::RowsView;
-use super::{Delivery, Guarantee, Marker, Remedy, RowLimits, Sink, SinkError};
+use super::{Cut, Delivery, Guarantee, Marker, Remedy, RowLimits, Sink, SinkError};
 use crate::job::{ColumnPlan, SinkPlan};
 use crate::limits;
 use crate::record::Rows;
@@ -18,11 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use check::HbasePlace;
-pub use cut::Cut;
 
 mod check;
 mod connection;
-mod cut;
 mod merge;
 
 /// How the gateway cuts messages out of the stream (`hbase.regionserver.thrift.framed`).

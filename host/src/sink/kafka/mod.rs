@@ -6,13 +6,13 @@ mod outbox;
 mod place;
 mod transactional;
 
-pub(in crate::sink) use outbox::{Outbox, error};
+pub(in crate::sink) use outbox::{Failure, Outbox, error};
 pub use place::KafkaPlace;
 
 use super::render::{RowsView, ValueWriter};
-use super::{Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
+use super::{Cut, Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
 use crate::checkpoint::TopicOffsets;
-use crate::job::{ColumnPlan, SinkPlan, SourcePlan};
+use crate::job::{ColumnPlan, JobPlan, SinkPlan};
 use crate::kafka::{self, KafkaSettings};
 use crate::limits;
 use crate::record::Rows;
@@ -24,6 +24,7 @@ pub struct KafkaSink {
     topic: String,
     rows: RowWriter,
     way: Way,
+    cut: Cut,
 }
 
 /// How a batch is delivered.
@@ -38,18 +39,12 @@ enum Way {
 struct RowWriter {
     columns: Vec<ColumnPlan>,
     keyed: bool,
-    raw: bool,
     values: ValueWriter,
 }
 
 impl RowWriter {
     fn new(plan: &SinkPlan) -> Self {
-        RowWriter {
-            columns: plan.columns.clone(),
-            keyed: plan.keyed,
-            raw: !plan.dynamic && matches!(&plan.columns[..], [only] if only.name.is_empty()),
-            values: ValueWriter::new(&plan.columns),
-        }
+        RowWriter { columns: plan.columns.clone(), keyed: plan.keyed, values: ValueWriter::new(&plan.columns) }
     }
 
     fn send(&self, outbox: &mut Outbox, all: &[Rows]) -> Result<(), SinkError> {
@@ -66,16 +61,18 @@ impl RowWriter {
 }
 
 impl KafkaSink {
-    /// A sink as its plan says. `sources` are the job's: an exactly-once sink's marker lies at their offsets, and its
-    /// transactional id is `owner`'s, such as `streamhost.JOB`. Asks no server.
-    pub fn new(settings: &KafkaSettings, plan: &SinkPlan, sources: &[SourcePlan], owner: &str) -> Self {
+    /// A sink of a job as its plan says; an exactly-once sink's marker lies at the offsets of the job's sources, and its
+    /// transactional id is `owner`'s, such as `streamhost.JOB`. Asks no server, and waits for none once `cut` says that it is
+    /// over.
+    pub fn new(settings: &KafkaSettings, plan: &SinkPlan, job: &JobPlan, owner: &str, cut: &Cut) -> Self {
         let way = if plan.exactly_once {
             let id = format!("{owner}.{}", plan.name);
-            Way::Transactional(Box::new(Transactions::new(settings, &plan.place, sources, id)))
+            Way::Transactional(Box::new(Transactions::new(settings, &plan.place, &job.sources, id, cut)))
         } else {
             Way::Plain(None)
         };
-        KafkaSink { settings: settings.clone(), topic: plan.place.clone(), rows: RowWriter::new(plan), way }
+        let (settings, topic) = (settings.clone(), plan.place.clone());
+        KafkaSink { settings, topic, rows: RowWriter::new(plan), way, cut: cut.clone() }
     }
 }
 
@@ -89,7 +86,7 @@ impl Sink for KafkaSink {
 
     /// What fits into a record whatever its cells hold: text may grow sixfold as JSON.
     fn limits(&self) -> RowLimits {
-        let growth = if self.rows.raw { 1 } else { limits::JSON_GROWTH_MAX };
+        let growth = if self.rows.values.is_raw() { 1 } else { limits::JSON_GROWTH_MAX };
         RowLimits {
             key_bytes: 0..=limits::KAFKA_KEY_BYTES_MAX,
             cell_bytes_max: limits::KAFKA_VALUE_BYTES_MAX / growth,
@@ -113,10 +110,13 @@ impl Sink for KafkaSink {
             Way::Transactional(transactions) => transactions.open(),
             Way::Plain(outbox) => {
                 *outbox = None; // what it still held is dropped before it is sent again
+                if self.cut.is_cut() {
+                    return Err(SinkError::Cut);
+                }
                 let words = |(fault, reason)| error(&self.settings.brokers, &self.topic, fault, reason);
                 let client = |e| words((kafka::fault(&e), kafka::words(&e)));
                 kafka::partitions(&self.settings.asker(None).map_err(client)?, &self.topic).map_err(words)?;
-                *outbox = Some(Outbox::new(&self.settings, &self.topic, &[])?);
+                *outbox = Some(Outbox::new(&self.settings, &self.topic, None, &self.cut)?);
                 Ok(None)
             }
         }
@@ -136,3 +136,7 @@ impl Sink for KafkaSink {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "kafka_tests.rs"]
+mod tests;

@@ -1,11 +1,11 @@
 //! Sends records and waits until each of them is acknowledged: what the plain sink, the transactional one and the dead
 //! letters share.
 
-use crate::kafka::{self, Fault, KafkaSettings, SERVER};
+use crate::kafka::{self, Fault, KafkaSettings, SERVER, TopicConfig};
 use crate::limits;
-use crate::sink::SinkError;
+use crate::sink::{Cut, SinkError};
 use rdkafka::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
@@ -37,6 +37,8 @@ struct Tally {
     last_words: Option<String>,
     /// The producer cannot be used any more.
     fatal: Option<(Code, String)>,
+    /// A record was not taken since another producer has our transactional id.
+    fenced: bool,
 }
 
 /// Counts what the client reports.
@@ -85,6 +87,7 @@ impl ProducerContext for Reports {
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
                 tracing::debug!(topic = message.topic(), %code, "a record was not taken");
+                tally.fenced |= kafka::classify(code) == Fault::Fenced;
                 tally.failures.push(Failure { position, code });
             }
         }
@@ -96,32 +99,31 @@ pub(in crate::sink) struct Outbox {
     producer: BaseProducer<Reports>,
     brokers: String,
     topic: String,
+    cut: Cut,
     sent: u64,
 }
 
 impl Outbox {
-    /// Makes a producer. `more` wins over what the user set; the promises of this room win over both.
+    /// Makes a producer, which writes in transactions if it is given an id for them. The topic is asked how much it takes at
+    /// once; where its broker does not say so, its default counts.
     pub(in crate::sink) fn new(
         settings: &KafkaSettings,
         topic: &str,
-        more: &[(&str, &str)],
+        transactional_id: Option<&str>,
+        cut: &Cut,
     ) -> Result<Self, SinkError> {
-        let mut config = settings.client();
-        for (name, default) in [("compression.type", "lz4"), ("linger.ms", "2")] {
-            if !settings.properties.contains_key(name) {
-                config.set(name, default);
-            }
-        }
-        for (name, value) in more {
-            config.set(*name, *value);
-        }
-        let producer = promise(&mut config).create_with_context(Reports::default());
+        let config = settings.topic_config(topic).unwrap_or_else(|(_, reason)| {
+            tracing::debug!(topic, reason, "its configuration is not told");
+            TopicConfig::default()
+        });
+        let producer = settings.writer(config.batch_bytes(), transactional_id).create_with_context(Reports::default());
         let producer = producer.map_err(|error| SinkError::Refused {
             server: SERVER,
             name: topic.to_owned(),
             reason: kafka::words(&error),
         })?;
-        Ok(Outbox { producer, brokers: settings.brokers.clone(), topic: topic.to_owned(), sent: 0 })
+        let (brokers, topic) = (settings.brokers.clone(), topic.to_owned());
+        Ok(Outbox { producer, brokers, topic, cut: cut.clone(), sent: 0 })
     }
 
     /// The client itself, for transactions.
@@ -149,7 +151,7 @@ impl Outbox {
         if self.sent.is_multiple_of(SENDS_PER_LOOK) {
             self.producer.poll(Duration::ZERO);
         }
-        let mut patience = Patience::new();
+        let mut patience = None; // for a full queue alone
         loop {
             let (code, back) = match self.producer.send(record) {
                 Ok(()) => return Ok(()),
@@ -161,7 +163,7 @@ impl Outbox {
             }
             record = back;
             self.producer.poll(LOOK);
-            patience.check(self)?;
+            patience.get_or_insert_with(Patience::new).check(self)?;
         }
     }
 
@@ -195,15 +197,30 @@ impl Outbox {
 
     /// The error for a code of the client, in its own or better words.
     pub(in crate::sink) fn failed(&self, code: Code, words: String) -> SinkError {
-        if let Some((code, words)) = self.fatal() {
-            return self.error(kafka::classify(code), words);
-        }
+        let (code, words) = self.fatal().unwrap_or((code, words));
+        let words = match code {
+            Code::MessageSizeTooLarge => format!("{words}: raise the topic's `max.message.bytes`"),
+            Code::InvalidRecord => format!("{words} (a compacted topic takes none without a key)"),
+            _ => words,
+        };
         self.error(kafka::classify(code), words)
     }
 
-    /// Why this producer cannot be used again, if so.
-    pub(in crate::sink) fn fatal(&self) -> Option<(Code, String)> {
-        self.producer.context().tally().fatal.clone()
+    /// Why this producer cannot be used again, if so. The client tells its handler only that there is a fatal error, and
+    /// what it is when it is asked.
+    fn fatal(&self) -> Option<(Code, String)> {
+        self.producer.client().fatal_error().or_else(|| self.producer.context().tally().fatal.clone())
+    }
+
+    /// The error for what goes away when it is tried again.
+    pub(in crate::sink) fn away(&self, reason: &str) -> SinkError {
+        self.error(Fault::Away, reason.to_owned())
+    }
+
+    /// Whether another producer has our transactional id, as far as this one was told.
+    pub(in crate::sink) fn is_fenced(&self) -> bool {
+        let fatal = self.fatal().is_some_and(|(code, _)| kafka::classify(code) == Fault::Fenced);
+        fatal || self.producer.context().tally().fenced
     }
 
     fn error(&self, fault: Fault, reason: String) -> SinkError {
@@ -223,20 +240,6 @@ pub(in crate::sink) fn error(brokers: &str, topic: &str, fault: Fault, reason: S
     }
 }
 
-fn promise(config: &mut ClientConfig) -> &mut ClientConfig {
-    let (records, bytes) = limits::KAFKA_SEND_QUEUE_MAX;
-    config
-        .set("enable.idempotence", "true") // acks=all, and a key's order whatever is sent again
-        .set("partitioner", "murmur2_random") // as Java clients place a key
-        .set("message.timeout.ms", limits::KAFKA_DELIVERY_TIME.as_millis().to_string())
-        .set("queue.buffering.max.messages", records.to_string())
-        .set("queue.buffering.max.kbytes", (bytes >> 10).to_string())
-        .set("batch.size", "1000000") // below the brokers' default limit of a batch: one they refuse fails whole
-        .set("message.max.bytes", limits::KAFKA_LETTER_BYTES_MAX.to_string()) // the topic's own limit decides
-        .set("retry.backoff.max.ms", "1000")
-        .set("reconnect.backoff.max.ms", "1000")
-}
-
 /// How long one waits for brokers.
 struct Patience {
     since: Instant,
@@ -251,14 +254,17 @@ impl Patience {
         Patience { since: now, taken: 0, progress: now, said: false }
     }
 
-    /// An error once it is no use to wait on: the producer is broken, the brokers were away too long, or the time of a
-    /// delivery is over.
+    /// An error once it is no use to wait on: the job is to stop, the producer is broken, the brokers were away too long, or
+    /// the time of a delivery is over.
     fn check(&mut self, outbox: &Outbox) -> Result<(), SinkError> {
-        let (taken, away, fatal) = {
+        if outbox.cut.is_cut() {
+            return Err(SinkError::Cut);
+        }
+        let (taken, away) = {
             let tally = outbox.producer.context().tally();
-            (tally.taken, tally.away.clone(), tally.fatal.clone())
+            (tally.taken, tally.away.clone())
         };
-        if let Some((code, words)) = fatal {
+        if let Some((code, words)) = outbox.fatal() {
             return Err(outbox.failed(code, words));
         }
         if taken > self.taken || away.is_none() {

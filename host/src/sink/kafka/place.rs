@@ -1,8 +1,8 @@
-//! Whether a sink's topic is there.
+//! Whether a sink's topic is there, and takes its rows.
 
 use super::error;
 use crate::job::SinkPlan;
-use crate::kafka::{self, Fault, KafkaSettings};
+use crate::kafka::{self, Fault, KafkaSettings, TopicConfig};
 use crate::sink::{Place, SinkError};
 
 /// The topics of one Kafka cluster.
@@ -43,6 +43,41 @@ impl KafkaPlace {
 
 impl Place for KafkaPlace {
     fn check(&mut self, plan: &SinkPlan, create: bool) -> Result<(), SinkError> {
-        self.topic(&plan.place, create)
+        self.topic(&plan.place, create)?;
+        let words = |(fault, reason)| error(&self.settings.brokers, &plan.place, fault, reason);
+        match self.settings.topic_config(&plan.place) {
+            Ok(config) => takes(config, plan).map_err(|reason| words((Fault::Refused, reason))),
+            Err((Fault::Refused, _)) => Ok(()), // who may write to a topic need not be allowed to ask for its settings
+            Err(fault) => Err(words(fault)),
+        }
+    }
+}
+
+/// Whether a topic takes what the plan's rows are.
+fn takes(config: TopicConfig, plan: &SinkPlan) -> Result<(), String> {
+    match config.compacted && !plan.keyed {
+        true => {
+            Err("the topic is compacted (`cleanup.policy`), and takes no record without a key: mark one field of the \
+                     rows with #[row(key)], or write to another topic"
+                .to_owned())
+        }
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::kafka::tests::sink_plan;
+
+    #[test]
+    fn a_compacted_topic_takes_rows_with_keys_alone() {
+        for (compacted, keyed, fits) in
+            [(false, false, true), (false, true, true), (true, true, true), (true, false, false)]
+        {
+            let config = TopicConfig { compacted, ..TopicConfig::default() };
+            let plan = SinkPlan { keyed, ..sink_plan("t") };
+            assert_eq!(takes(config, &plan).is_ok(), fits, "compacted {compacted}, keyed {keyed}");
+        }
     }
 }

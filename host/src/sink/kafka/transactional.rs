@@ -1,28 +1,40 @@
 //! One transaction a batch, with the sink's marker in it: what was written is written once, whatever is delivered again.
+//!
+//! ```text
+//! open:    init (fences whoever had our id) ─► read the marker
+//! deliver: begin ─► rows, each acknowledged ─► marker, as offsets of the sources ─► commit
+//! ```
+//! Any of deliver's steps, and init itself, may be where it shows that our id was taken over. Then:
+//! - the first time, it is taken back. If the marker is where we know it to be, the brokers had ended a transaction that
+//!   lasted too long, and we go on; if not, somebody else wrote, and the job stops.
+//! - the second time without a delivery in between, the job stops.
 
 use super::{Outbox, error, marker};
 use crate::checkpoint::TopicOffsets;
-use crate::job::SourcePlan;
-use crate::kafka::{self, Fault, KafkaSettings};
+use crate::job::{SourceKind, SourcePlan};
+use crate::kafka::{self, Fault, KafkaSettings, Quiet};
 use crate::limits;
-use crate::record::Partition;
-use crate::sink::{Delivery, Marker, SinkError};
-use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
+use crate::record::{Partition, Span};
+use crate::sink::{Cut, Delivery, Marker, SinkError};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A transactional producer and the group that holds its marker; both have the same name, for ever.
 pub(super) struct Transactions {
     settings: KafkaSettings,
     topic: String,
-    sources: Vec<String>,
+    /// The topics of the sources, in the sources' order; none where a source is none of Kafka's, as no offset of it can lie
+    /// in a group.
+    sources: Vec<Option<String>>,
     id: String,
+    cut: Cut,
     open: Option<Open>,
     /// What the sink is known to hold.
     held: Option<Marker>,
-    /// What it may hold as well, since the last delivery failed.
+    /// What it may hold as well, since the outcome of a commit is not known.
     tried: Option<Marker>,
     /// Somebody took our id over since the last delivery that succeeded.
     fenced: bool,
@@ -36,12 +48,14 @@ struct Open {
 }
 
 impl Transactions {
-    pub(super) fn new(settings: &KafkaSettings, topic: &str, sources: &[SourcePlan], id: String) -> Self {
+    pub(super) fn new(settings: &KafkaSettings, topic: &str, sources: &[SourcePlan], id: String, cut: &Cut) -> Self {
+        let topic_of = |source: &SourcePlan| (source.kind == SourceKind::Kafka).then(|| source.place.clone());
         Transactions {
             settings: settings.clone(),
             topic: topic.to_owned(),
-            sources: sources.iter().map(|source| source.place.clone()).collect(),
+            sources: sources.iter().map(topic_of).collect(),
             id,
+            cut: cut.clone(),
             open: None,
             held: None,
             tried: None,
@@ -52,6 +66,13 @@ impl Transactions {
 
     fn error(&self, fault: Fault, reason: String) -> SinkError {
         error(&self.settings.brokers, &self.topic, fault, reason)
+    }
+
+    fn broken(&mut self, broken: Broken) -> SinkError {
+        match broken {
+            Broken::Client(e) => self.client_error(&e),
+            Broken::Sink(e) => e,
+        }
     }
 
     fn client_error(&mut self, e: &KafkaError) -> SinkError {
@@ -75,18 +96,22 @@ impl Transactions {
     /// Fences, then reads the marker.
     pub(super) fn open(&mut self) -> Result<Option<Marker>, SinkError> {
         self.open = None;
+        if self.cut.is_cut() {
+            return Err(SinkError::Cut);
+        }
         let asker = self.settings.asker(Some(&self.id)).map_err(|e| self.client_error(&e))?;
         kafka::partitions(&asker, &self.topic).map_err(|(fault, reason)| self.error(fault, reason))?;
-        let time_ms = limits::KAFKA_DELIVERY_TIME.as_millis().to_string();
-        let more = [("transactional.id", &self.id[..]), ("transaction.timeout.ms", &time_ms[..])];
-        let outbox = Outbox::new(&self.settings, &self.topic, &more)?;
-        outbox.producer().init_transactions(limits::KAFKA_FENCE_TIME).map_err(|e| self.client_error(&e))?;
+        let outbox = Outbox::new(&self.settings, &self.topic, Some(&self.id), &self.cut)?;
+        let cut = self.cut.clone();
+        let init = || outbox.producer().init_transactions(SLICE);
+        until_clear(&cut, limits::KAFKA_FENCE_TIME, init).map_err(|broken| self.broken(broken))?;
 
         // Only now nobody else can move it.
         let asked = self.marker_places(&asker)?;
-        let found = asker.committed_offsets(asked, limits::KAFKA_FENCE_TIME).map_err(|e| self.client_error(&e))?;
+        let find = || asker.committed_offsets(asked.clone(), limits::CONNECT_TIME);
+        let found = until_clear(&cut, limits::KAFKA_FENCE_TIME, find).map_err(|broken| self.broken(broken))?;
         let marker = self.read_marker(&found)?;
-        if self.fenced && marker != self.held && marker != self.tried {
+        if self.fenced && marker != self.held && (marker.is_none() || marker != self.tried) {
             return Err(SinkError::Fenced { id: self.id.clone() });
         }
         let group = asker.group_metadata().expect("a client with a group has its metadata");
@@ -96,14 +121,11 @@ impl Transactions {
         Ok(marker)
     }
 
-    /// Where the marker may lie: at every partition of the sources, or at the sink's own first one in a job without.
-    fn marker_places(
-        &self,
-        asker: &rdkafka::consumer::BaseConsumer<crate::kafka::Quiet>,
-    ) -> Result<TopicPartitionList, SinkError> {
+    /// Where the marker may lie: at every partition of the sources' topics, or at the sink's own first one in a job without.
+    fn marker_places(&self, asker: &BaseConsumer<Quiet>) -> Result<TopicPartitionList, SinkError> {
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, 0);
-        for topic in &self.sources {
+        for topic in self.sources.iter().flatten() {
             match kafka::partitions(asker, topic) {
                 Ok(count) => list.add_partition_range(topic, 0, count - 1),
                 Err((Fault::Missing, _)) => {} // nothing can lie there
@@ -138,7 +160,7 @@ impl Transactions {
         for element in found.elements() {
             if let Offset::Offset(offset) = element.offset()
                 && marker::read(element.metadata()).is_some_and(|there| there.incarnation == marker.incarnation)
-                && self.sources.iter().any(|topic| topic == element.topic())
+                && self.sources.iter().flatten().any(|topic| topic == element.topic())
             {
                 reached.entry(element.topic().to_owned()).or_default().insert(element.partition(), offset);
             }
@@ -155,34 +177,30 @@ impl Transactions {
         let marker =
             Marker { incarnation: delivery.incarnation, batch: delivery.batch, digest: delivery.digest.to_owned() };
         let offsets = self.offsets(delivery, &marker)?;
-        self.tried = Some(marker.clone());
-        match transact(&mut open, &offsets, send) {
+        let committed = prepare(&mut open, &self.cut, &offsets, send).and_then(|()| {
+            self.tried = Some(marker.clone());
+            // An unclear outcome is asked again: the brokers hold it, and the same call finishes it.
+            let commit = || open.outbox.producer().commit_transaction(SLICE);
+            until_clear(&self.cut, limits::KAFKA_DELIVERY_TIME, commit)
+        });
+        match committed {
             Ok(()) => {
                 (self.held, self.tried, self.fenced) = (Some(marker), None, false);
                 self.open = Some(open);
                 Ok(())
             }
-            Err(Broken::Client(e)) => {
-                let fatal = open.outbox.fatal();
-                match fatal {
-                    Some((code, _)) if kafka::classify(code) == Fault::Fenced => Err(self.on_fenced()),
-                    _ => Err(self.client_error(&e)),
-                }
-            }
-            Err(Broken::Sink(e)) => {
-                let fenced = open.outbox.fatal().is_some_and(|(code, _)| kafka::classify(code) == Fault::Fenced);
-                Err(if fenced { self.on_fenced() } else { e })
-            }
+            Err(_) if open.outbox.is_fenced() => Err(self.on_fenced()),
+            Err(broken) => Err(self.broken(broken)),
         }
     }
 
     /// The marker as offsets of the sources' partitions.
     fn offsets(&self, delivery: &Delivery<'_>, marker: &Marker) -> Result<TopicPartitionList, SinkError> {
         let text = marker::write(marker);
-        let place = |(partition, span): (&Partition, &crate::record::Span)| {
-            (&self.sources[usize::from(partition.source)], partition.id, span.to)
+        let place = |(partition, span): (&Partition, &Span)| {
+            Some((self.sources[usize::from(partition.source)].as_ref()?, partition.id, span.to))
         };
-        let mut places: Vec<_> = delivery.spans.iter().map(place).collect();
+        let mut places: Vec<_> = delivery.spans.iter().filter_map(place).collect();
         if places.is_empty() {
             places.push((&self.topic, 0, i64::try_from(delivery.batch).unwrap_or(i64::MAX)));
         }
@@ -202,47 +220,78 @@ enum Broken {
     Sink(SinkError),
 }
 
-/// Begins, sends, marks and commits. After an error the producer is not used again: the next one ends what is open.
-fn transact<F>(open: &mut Open, offsets: &TopicPartitionList, send: F) -> Result<(), Broken>
+/// Begins, sends and marks: all but the commit. After an error the producer is not used again: the next one ends what is
+/// open.
+fn prepare<F>(open: &mut Open, cut: &Cut, offsets: &TopicPartitionList, send: F) -> Result<(), Broken>
 where
     F: FnOnce(&mut Outbox) -> Result<(), SinkError>,
 {
     let Open { outbox, group } = open;
-    let since = Instant::now();
     outbox.producer().begin_transaction().map_err(Broken::Client)?;
     let sent = send(outbox).and_then(|()| outbox.settle_all()).map_err(Broken::Sink);
     let marked = sent.and_then(|()| {
-        let marked = || outbox.producer().send_offsets_to_transaction(offsets, group, limits::KAFKA_AWAY_TIME);
-        until_clear(since, marked).map_err(Broken::Client)
+        let mark = || outbox.producer().send_offsets_to_transaction(offsets, group, limits::CONNECT_TIME);
+        until_clear(cut, limits::KAFKA_DELIVERY_TIME, mark)
     });
-    if let Err(broken) = marked {
-        // Readers of committed records wait behind an open transaction. The next open ends it, but after some errors the
-        // job stops, and while the brokers are away there is nobody to tell.
-        let away = matches!(broken, Broken::Sink(SinkError::Away { .. }));
-        if !away && let Err(error) = outbox.producer().abort_transaction(limits::CONNECT_TIME) {
-            tracing::debug!(%error, "a transaction is left to be ended by the next one");
-        }
-        return Err(broken);
+    let Err(broken) = marked else { return Ok(()) };
+    // Readers of committed records wait behind an open transaction. The next open ends it, but after some errors the
+    // job stops, and while the brokers are away there is nobody to tell.
+    let away = matches!(broken, Broken::Sink(SinkError::Away { .. } | SinkError::Cut));
+    if !away && let Err(error) = outbox.producer().abort_transaction(limits::CONNECT_TIME) {
+        tracing::debug!(%error, "a transaction is left to be ended by the next one");
     }
-    // An unclear outcome is asked again: the brokers hold it, and the same call finishes it.
-    until_clear(since, || outbox.producer().commit_transaction(limits::KAFKA_AWAY_TIME)).map_err(Broken::Client)
+    Err(broken)
 }
 
-/// Calls again while the client says that this may be done, and the time of a delivery is not over.
-fn until_clear(since: Instant, mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+/// How long init and commit may take before it is looked whether the job is to stop; they go on in the background, and the
+/// next call takes them up. Other calls begin anew each time, and so have longer.
+const SLICE: Duration = Duration::from_secs(1);
+
+/// Calls again while the client says that this may be done, and `time` is not over.
+fn until_clear<T>(cut: &Cut, time: Duration, mut call: impl FnMut() -> Result<T, KafkaError>) -> Result<T, Broken> {
+    let since = Instant::now();
     loop {
         let error = match call() {
-            Ok(()) => return Ok(()),
+            Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
+        if cut.is_cut() {
+            return Err(Broken::Sink(SinkError::Cut));
+        }
         let again = match &error {
             KafkaError::Transaction(inner) => inner.is_retriable() && !inner.is_fatal() && !inner.txn_requires_abort(),
-            KafkaError::Flush(code) => *code == Code::OperationTimedOut,
+            KafkaError::Flush(code) | KafkaError::MetadataFetch(code) => *code == Code::OperationTimedOut,
             _ => false,
         };
-        if !again || since.elapsed() > limits::KAFKA_DELIVERY_TIME {
-            return Err(error);
+        if !again || since.elapsed() > time {
+            return Err(Broken::Client(error));
         }
         tracing::debug!(%error, "a step of a transaction is unclear, and called again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unclear_call_is_called_again_until_the_job_is_to_stop() {
+        let cut = Cut::default();
+        let mut calls = 0;
+        let mut unclear = |clear_at: usize| {
+            calls += 1;
+            if calls == clear_at { Ok(calls) } else { Err(KafkaError::Flush(Code::OperationTimedOut)) }
+        };
+        assert!(matches!(until_clear(&cut, limits::KAFKA_FENCE_TIME, || unclear(3)), Ok(3)));
+        cut.cut();
+        assert!(matches!(
+            until_clear(&cut, limits::KAFKA_FENCE_TIME, || unclear(0)),
+            Err(Broken::Sink(SinkError::Cut))
+        ));
+        assert_eq!(calls, 4);
+        let clear = until_clear(&Cut::default(), limits::KAFKA_FENCE_TIME, || -> Result<(), _> {
+            Err(KafkaError::Flush(Code::Fenced))
+        });
+        assert!(matches!(clear, Err(Broken::Client(_))));
     }
 }

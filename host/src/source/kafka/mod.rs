@@ -68,32 +68,12 @@ impl KafkaSource {
             |source: &SourcePlan| if source.kind == SourceKind::Kafka { source.place.clone() } else { String::new() };
         let topics: Vec<String> = sources.iter().map(topic).collect();
         for (i, topic) in topics.iter().enumerate().filter(|(i, _)| sources[*i].kind == SourceKind::Kafka) {
-            let twice = topics[..i].contains(topic).then_some("two sources of one job cannot read the same topic");
-            if let Some(reason) = kafka::name_fault(topic).or(twice) {
-                return Err(refused(topic.clone(), reason.to_owned()));
-            }
+            let twice = || "two sources of one job cannot read the same topic".to_owned();
+            let once = if topics[..i].contains(topic) { Err(twice()) } else { Ok(()) };
+            crate::job::names::topic(topic).and(once).map_err(|reason| refused(topic.clone(), reason))?;
         }
-        let (answer_bytes, partition_bytes) = limits::KAFKA_FETCH_BYTES_MAX;
-        let mut config = settings.client();
-        config
-            .set("group.id", group)
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("isolation.level", "read_committed")
-            .set("enable.partition.eof", "true")
-            .set("auto.offset.reset", "error")
-            .set("allow.auto.create.topics", "false")
-            .set("check.crcs", "true") // 1 % of a fetch, and the only guard against a broken disk
-            .set("queued.max.messages.kbytes", (limits::FETCH_AHEAD_BYTES_MAX >> 10).to_string())
-            .set("queued.min.messages", "1000000") // so that bytes alone bound what is fetched ahead
-            .set("fetch.queue.backoff.ms", "5") // the default of a second would starve a reader that is fast
-            .set("fetch.wait.max.ms", "50")
-            .set("fetch.error.backoff.ms", "100")
-            .set("reconnect.backoff.max.ms", "1000")
-            .set("fetch.max.bytes", answer_bytes.to_string())
-            .set("fetch.message.max.bytes", partition_bytes.to_string());
-        let consumer =
-            config.create_with_context(Quiet).map_err(|error| refused(names(&topics), kafka::words(&error)))?;
+        let consumer = settings.reader(group).create_with_context(Quiet);
+        let consumer = consumer.map_err(|error| refused(names(&topics), kafka::words(&error)))?;
         let tables = (0..).zip(sources).filter(|(_, source)| source.table).map(|(i, _)| i).collect();
         Ok(KafkaSource {
             queues: Queues::new(consumer, limits::KAFKA_READ_RECORDS_MAX),

@@ -1,4 +1,5 @@
-//! A way to end calls that hang: their connections are shut down under them.
+//! A way to end calls that hang: connections of ours are shut down under them, and Kafka's client, which has its own, is no
+//! longer waited for.
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -30,13 +31,13 @@ impl Cut {
         }
     }
 
-    /// Whether connections are of no use any more.
-    pub(super) fn is_cut(&self) -> bool {
+    /// Whether the job is to stop, and nothing is worth a wait any more.
+    pub(in crate::sink) fn is_cut(&self) -> bool {
         self.lock().is_cut
     }
 
     /// From here on a cut ends the stream's calls.
-    pub(super) fn watch(&self, stream: &Arc<TcpStream>) {
+    pub(in crate::sink) fn watch(&self, stream: &Arc<TcpStream>) {
         let mut connections = self.lock();
         if connections.is_cut {
             let _ = stream.shutdown(Shutdown::Both); // it may be closed already
@@ -48,7 +49,7 @@ impl Cut {
 
     /// How many connections are open.
     #[cfg(test)]
-    pub(super) fn open(&self) -> usize {
+    pub(in crate::sink) fn open(&self) -> usize {
         self.lock().open.iter().filter(|open| open.strong_count() > 0).count()
     }
 }

@@ -3,6 +3,7 @@
 mod versions;
 mod promises;
 mod connections;
+mod groups;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -126,7 +126,8 @@ impl Topics {
     }
 
     pub(super) fn partition_of_id(&self, key: PartitionKey) -> Option<Arc<Partition>> {
-        let topic = self.all().into_iter().find(|topic| topic.id == key.topic)?;
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        let topic = by_name.values().find(|topic| topic.id == key.topic)?;
         topic.partition(i32::try_from(key.partition).ok()?)
     }
 

@@ -16,7 +16,7 @@ use super::calls::text;
 use super::configs::parse_topic_config;
 use super::metadata::BROKER;
 use super::{Broker, BrokerError, CallError, code_of};
-use crate::limits::{BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX};
+use crate::limits::{BROKER_PARTITIONS_MAX, BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX};
 
 /// A refusal, and in words what to do about it.
 struct Told {
@@ -72,6 +72,11 @@ impl Broker {
             Err(CallError::Refused(ResponseError::PolicyViolation)) => {
                 let words = format!("there are {BROKER_TOPICS_MAX} topics already: delete one first");
                 Err(told(ResponseError::PolicyViolation, words))
+            }
+            Err(CallError::Refused(ResponseError::InvalidPartitions)) => {
+                let words =
+                    format!("all topics together may have {BROKER_PARTITIONS_MAX} partitions: delete one first");
+                Err(told(ResponseError::InvalidPartitions, words))
             }
             Err(error) => Err(error.into()),
         }

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! **Supported**: producing (idempotent and transactional too) and fetching record batches of format 2 in any
-//! compression; offsets by time, earliest and latest; consumer groups of the classic protocol, static members among
+//! compression; offsets by time (in a compressed batch its first record, which may be some records too early, as batches
+//! are never opened), earliest and latest; consumer groups of the classic protocol, static members among
 //! them, and commits without a group's membership; transactions with fencing, markers, last stable offset and aborted
 //! transactions for `read_committed`; committed metadata strings, `require_stable`; retention by size and by age (since
 //! a record came, whatever time it bears, so that old data can be tried out);

@@ -11,8 +11,9 @@ use super::log::Partition;
 use super::offsets;
 use super::retention::{Retention, sweep_topic};
 use super::store::{PartitionKey, Store};
-use super::{BrokerError, CallError, Settings, now_ms};
-use crate::limits::{BROKER_PARTITIONS_MAX, BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX};
+use super::{BrokerError, CallError, Settings};
+use crate::clock::now_ms;
+use crate::limits::{BROKER_BATCH_BYTES_MAX, BROKER_PARTITIONS_MAX, BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX};
 
 /// Kafka's own limit of a topic's name.
 const TOPIC_NAME_BYTES_MAX: usize = 249;
@@ -32,9 +33,15 @@ pub(super) struct Topic {
 pub(super) struct TopicConfig {
     pub(super) retention_ms: Option<i64>,
     pub(super) retention_bytes: Option<i64>,
+    /// Bytes of one batch.
+    pub(super) max_message_bytes: Option<u32>,
 }
 
 impl TopicConfig {
+    pub(super) fn batch_bytes_max(self) -> usize {
+        self.max_message_bytes.map_or(BROKER_BATCH_BYTES_MAX, |bytes| bytes as usize)
+    }
+
     pub(super) fn retention(self, settings: &Settings) -> Retention {
         let age = match self.retention_ms {
             None => Some(settings.retention),

@@ -236,3 +236,40 @@ fn the_longest_unused_transactional_id_makes_room() {
     let again = begin("unused", 60_000).unwrap();
     assert!(again.0 > unused.0, "it begins anew");
 }
+
+#[test]
+fn what_a_topic_says_of_its_batches_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = open(folder.path());
+    let bytes = plain(&[1]).len();
+    let config = ("max.message.bytes", &*bytes.to_string());
+    assert_eq!(create(&broker, "t", 1, &[config, ("min.insync.replicas", "1")]), 0);
+    for two in [("min.insync.replicas", "2"), ("max.message.bytes", "-1"), ("max.message.bytes", "99999999")] {
+        assert_eq!(create(&broker, "two", 1, &[two]), ResponseError::InvalidConfig.code(), "{two:?}");
+    }
+    let (_folder, reopened) = killed(folder.path());
+    for broker in [broker, reopened] {
+        assert_eq!(produce(&broker, None, "t", 0, plain(&[1])), (0, 0));
+        assert_eq!(produce(&broker, None, "t", 0, plain(&[1, 2])).0, ResponseError::MessageTooLarge.code());
+        let resource = describe_configs_request::DescribeConfigsResource::default()
+            .with_resource_type(2)
+            .with_configuration_keys(None);
+        let request = DescribeConfigsRequest::default().with_resources(vec![resource.with_resource_name(text("t"))]);
+        let described = ask(&broker, &request, 3);
+        let told = described.results[0].configs.iter().find(|each| each.name == *config.0).unwrap();
+        assert_eq!(told.value.as_deref(), Some(config.1));
+    }
+    let words = ask(
+        &open(tempfile::tempdir().unwrap().path()),
+        &CreateTopicsRequest::default().with_topics(
+            (0..11)
+                .map(|number| {
+                    let topic = CreatableTopic::default().with_name(TopicName(text(&format!("t{number}"))));
+                    topic.with_num_partitions(1000).with_replication_factor(1)
+                })
+                .collect(),
+        ),
+        4,
+    );
+    assert!(words.topics[10].error_message.as_ref().unwrap().contains("10000"), "a refusal has words");
+}

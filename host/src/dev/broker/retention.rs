@@ -35,7 +35,7 @@ impl Partition {
         let mut bounds = state.bounds;
         let mut write = store.write();
         let mut removed = 0;
-        for entry in self.entries_from(store, bounds.start) {
+        for entry in self.entries_from(&store.view(), store, bounds.start) {
             let entry = entry?;
             let stable = entry.last_offset < state.last_stable();
             if removed == BROKER_SWEEP_BATCHES_MAX || !stable || !drops(&entry, bounds.bytes) {

@@ -4,6 +4,7 @@ mod versions;
 mod promises;
 mod connections;
 mod groups;
+mod reading;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

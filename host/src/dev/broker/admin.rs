@@ -124,15 +124,15 @@ impl Broker {
         DeleteRecordsResponse::default().with_topics(topics)
     }
 
-    /// Applies retention, and removes what deleted topics left.
-    pub(super) fn remove_old(&self, now_ms: i64) -> Result<(), BrokerError> {
-        while self.topics.sweep(&self.store)? {}
+    /// Applies retention, and removes what deleted topics left: a bounded part of each. `true`: there is more.
+    pub(super) fn remove_old(&self, now_ms: i64) -> Result<bool, BrokerError> {
+        let mut is_more = self.topics.sweep(&self.store)?;
         for topic in self.topics.all() {
             let retention = topic.config.retention(&self.settings);
             for partition in topic.partitions() {
-                while partition.retain(&self.store, retention, now_ms)? {}
+                is_more |= partition.retain(&self.store, retention, now_ms)?;
             }
         }
-        Ok(())
+        Ok(is_more)
     }
 }

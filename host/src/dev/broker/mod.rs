@@ -62,7 +62,7 @@ mod tests;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use kafka_protocol::ResponseError;
 
@@ -194,10 +194,4 @@ impl Broker {
     pub fn listen(self: &Arc<Self>, address: SocketAddr) -> io::Result<Listening> {
         Listening::start(self.clone(), address)
     }
-}
-
-/// Milliseconds since 1970, as Kafka counts them.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -6,14 +6,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, Tc
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::Broker;
 use super::calls::{Answer, Caller, answer};
 use super::signal::{Signal, Wake};
 use super::wire::{self, BadRequest};
-use super::{Broker, now_ms};
+use crate::clock::{monotonic, now_ms};
 use crate::limits::{
     BROKER_CARE_PERIOD, BROKER_CONNECTIONS_MAX, BROKER_IDLE_TIME, BROKER_REQUEST_BYTES_MAX, BROKER_RETENTION_PERIOD,
     BROKER_SYNC_PERIOD, CONNECT_TIME,
@@ -94,6 +95,22 @@ impl Drop for Listening {
     }
 }
 
+/// Closes and forgets a connection when its thread ends, however it ends: a panic must not keep the place, nor leave the
+/// client waiting for an answer.
+struct Registered {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        if let Some(connection) = self.shared.connections().remove(&self.id) {
+            // An error means that the other side has closed it already.
+            let _closed = connection.stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
 fn join(thread: JoinHandle<()>) {
     if thread.join().is_err() {
         tracing::error!("a thread of the embedded broker has panicked");
@@ -124,7 +141,7 @@ fn accept(broker: &Arc<Broker>, listener: &TcpListener, shared: &Arc<Shared>) {
         if let Err(error) = opened {
             // Most likely there are no file descriptors or threads left; more may come while we wait.
             tracing::warn!("the embedded broker could not accept a connection: {error}");
-            if shared.care.wait_until(Instant::now() + BROKER_CARE_PERIOD) == Wake::Closed {
+            if shared.care.wait_until(monotonic() + BROKER_CARE_PERIOD) == Wake::Closed {
                 return;
             }
         }
@@ -144,12 +161,11 @@ fn open(broker: &Arc<Broker>, stream: TcpStream, id: u64, shared: &Arc<Shared>) 
     let (for_thread, own_signal) = (stream.try_clone()?, signal.clone());
     let (broker, shared) = (broker.clone(), shared.clone());
     let run = move || {
+        let _registered = Registered { shared, id };
+        let broker = broker; // dropped before anyone may think that this thread is done
         if let Err(closed) = serve(&broker, &for_thread, own_signal) {
             tracing::debug!("a connection to the embedded broker is closed: {closed}");
         }
-        drop(broker); // before anyone may think that this thread is done
-        let _closed = for_thread.shutdown(Shutdown::Both);
-        shared.connections().remove(&id);
     };
     let thread = std::thread::Builder::new().name("broker-connection".into()).spawn(run)?;
     connections.insert(id, Connection { stream, signal, thread: Some(thread) });
@@ -212,23 +228,54 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> Result<Bytes, Closed> {
     Ok(Bytes::from(request))
 }
 
-/// Looks again and again for members that are silent, transactions that are overdue and records that are old.
+/// Looks again and again for members that are silent, transactions that are overdue and records that are old. Removing
+/// records may take long, so it is done in parts, and the rest has its turn between them.
 fn take_care(broker: &Arc<Broker>, stop: &Signal) {
-    let (mut next_sync, mut next_retention) = (Instant::now() + BROKER_SYNC_PERIOD, Instant::now());
-    while stop.wait_until(Instant::now() + BROKER_CARE_PERIOD) != Wake::Closed {
-        let now = Instant::now();
+    let (mut next_sync, mut next_retention) = (monotonic() + BROKER_SYNC_PERIOD, monotonic());
+    let mut pause = BROKER_CARE_PERIOD;
+    while stop.wait_until(monotonic() + pause) != Wake::Closed {
+        let now = monotonic();
+        pause = BROKER_CARE_PERIOD;
         broker.groups.care(now);
         let mut outcome = broker.abort_overdue(now_ms());
-        if now >= next_retention {
-            next_retention = now + BROKER_RETENTION_PERIOD;
-            outcome = outcome.and_then(|()| broker.remove_old(now_ms()));
-        }
         if now >= next_sync {
             next_sync = now + BROKER_SYNC_PERIOD;
             outcome = outcome.and_then(|()| broker.store.sync());
         }
+        if now >= next_retention {
+            let removed = outcome.and_then(|()| broker.remove_old(now_ms()));
+            match removed {
+                Ok(true) => pause = Duration::ZERO,
+                _ => next_retention = now + BROKER_RETENTION_PERIOD,
+            }
+            outcome = removed.map(|_| ());
+        }
         if let Err(error) = outcome {
             tracing::error!("{error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_closes_its_connection_and_leaves_its_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_read_timeout(Some(BROKER_IDLE_TIME)).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let shared = Arc::new(Shared::default());
+        let connection = Connection { stream, signal: Arc::default(), thread: None };
+        shared.connections().insert(7, connection);
+        let registered = Registered { shared: shared.clone(), id: 7 };
+        let serving = std::thread::spawn(move || {
+            let _registered = registered;
+            panic!("as a fault of ours would");
+        });
+        assert!(serving.join().is_err());
+        assert_eq!(client.read(&mut [0]).unwrap(), 0, "the client is told");
+        assert!(shared.connections().is_empty());
     }
 }

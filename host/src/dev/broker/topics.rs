@@ -1,6 +1,6 @@
 //! Which topics there are, and their partitions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::log::Partition;
 use super::offsets;
-use super::retention::{Retention, sweep_topic};
+use super::retention::{Retention, Swept, sweep_topic};
 use super::store::{PartitionKey, Store};
 use super::{BrokerError, CallError, Settings};
 use crate::clock::now_ms;
@@ -97,7 +97,7 @@ pub(super) struct Topics {
 struct Changes {
     next_id: u32,
     /// Ids of deleted topics whose records are still to be removed.
-    doomed: BTreeSet<u32>,
+    doomed: BTreeMap<u32, Swept>,
 }
 
 impl Topics {
@@ -117,9 +117,10 @@ impl Topics {
             None => 1,
             Some(bytes) => u32::from_be_bytes(bytes[..].try_into().map_err(|_| damaged())?),
         };
-        let mut doomed = BTreeSet::new();
+        let mut doomed = BTreeMap::new();
         for pair in store.meta.prefix("d") {
-            doomed.insert(u32::from_be_bytes(pair.key()?[1..].try_into().map_err(|_| damaged())?));
+            let id = u32::from_be_bytes(pair.key()?[1..].try_into().map_err(|_| damaged())?);
+            doomed.insert(id, Swept::default());
         }
         Ok(Topics { by_name: RwLock::new(by_name), changes: Mutex::new(Changes { next_id, doomed }) })
     }
@@ -205,7 +206,7 @@ impl Topics {
         write.insert(&store.meta, doomed_key(topic.id), []);
         offsets::stage_forget_topic(store, &mut write, name)?;
         write.commit().map_err(BrokerError::from)?;
-        changes.doomed.insert(topic.id);
+        changes.doomed.insert(topic.id, Swept::default());
         self.by_name.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         for partition in topic.partitions() {
             partition.delete();
@@ -215,13 +216,17 @@ impl Topics {
 
     /// Removes a part of what deleted topics left behind. `true`: there is more.
     pub(super) fn sweep(&self, store: &Store) -> Result<bool, BrokerError> {
-        let first = self.changes.lock().unwrap_or_else(PoisonError::into_inner).doomed.first().copied();
-        let Some(id) = first else { return Ok(false) };
-        if sweep_topic(store, id)? {
-            store.meta.remove(doomed_key(id))?;
-            self.changes.lock().unwrap_or_else(PoisonError::into_inner).doomed.remove(&id);
+        let changes = || self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = changes().doomed.first_key_value().map(|(id, swept)| (*id, swept.clone()));
+        let Some((id, mut swept)) = first else { return Ok(false) };
+        if !sweep_topic(store, id, &mut swept)? {
+            changes().doomed.insert(id, swept);
+            return Ok(true);
         }
-        Ok(true)
+        store.meta.remove(doomed_key(id))?;
+        let mut changes = changes();
+        changes.doomed.remove(&id);
+        Ok(!changes.doomed.is_empty())
     }
 
     fn check_room(&self, of_topic: u32, more: u32) -> Result<(), ResponseError> {

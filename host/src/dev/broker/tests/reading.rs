@@ -3,6 +3,7 @@
 use super::super::read::{Isolation, Room};
 use super::super::record_batch::BatchHeader;
 use super::*;
+use crate::limits::{BROKER_RETENTION_PERIOD, BROKER_SWEEP_BATCHES_MAX};
 
 /// First and last offsets of batches that stand one behind the other.
 fn spans(mut records: &[u8]) -> Vec<(i64, i64)> {
@@ -88,4 +89,30 @@ fn a_fetch_that_wants_more_waits_for_more() {
     fill(&broker, "t", 2, &[1]);
     let response = waiting.join().unwrap();
     assert_eq!(response.responses[0].partitions[0].records.as_ref().unwrap().len(), 3 * bytes);
+}
+
+#[test]
+fn much_is_removed_in_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = open(folder.path());
+    create(&broker, "short", 1, &[("retention.ms", "60000")]);
+    create(&broker, "gone", 1, &[]);
+    create(&broker, "kept", 1, &[]);
+    let batches = BROKER_SWEEP_BATCHES_MAX * 5 / 2;
+    for topic in ["short", "gone"] {
+        fill(&broker, topic, batches, &[1]);
+    }
+    produce(&broker, None, "kept", 0, plain(&[1]));
+    let names = DeleteTopicsRequest::default().with_topic_names(vec![TopicName(text("gone"))]);
+    assert_eq!(ask(&broker, &names, 3).responses[0].error_code, 0);
+    let later = now_ms() + 60_001 + BROKER_RETENTION_PERIOD.as_millis() as i64;
+    for left in [3 * BROKER_SWEEP_BATCHES_MAX, BROKER_SWEEP_BATCHES_MAX] {
+        assert!(broker.remove_old(later).unwrap(), "there is more");
+        assert_eq!((broker.store.log.len().unwrap(), broker.store.index.len().unwrap()), (left + 1, left + 1));
+    }
+    assert!(!broker.remove_old(later).unwrap());
+    assert_eq!((broker.store.log.len().unwrap(), broker.store.index.len().unwrap()), (1, 1));
+    assert_eq!(list(&broker, "kept", -1).0, 1);
+    let (_folder, reopened) = killed(folder.path());
+    assert!(!reopened.remove_old(later).unwrap(), "nothing is left to be swept");
 }

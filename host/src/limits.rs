@@ -87,6 +87,10 @@ pub const BROKER_CONNECTIONS_MAX: usize = 256;
 pub const BROKER_IDLE_TIME: Duration = Duration::from_secs(600);
 /// One request to the embedded broker.
 pub const BROKER_REQUEST_BYTES_MAX: usize = 32 << 20;
+/// A request to the embedded broker up to this size is always received, one on each connection.
+pub const BROKER_SMALL_REQUEST_BYTES_MAX: usize = 1 << 20;
+/// Bytes of all larger requests that are under way; beyond them a connection that brings one more is closed.
+pub const BROKER_LARGE_REQUESTS_BYTES_MAX: usize = 256 << 20;
 /// Array elements and tagged fields in one request, so that few bytes cannot claim much memory.
 pub const BROKER_REQUEST_ITEMS_MAX: usize = 100_000;
 /// One record batch in the embedded broker, dead letters among them.
@@ -177,6 +181,7 @@ const _: () =
 const _: () = assert!(HTTP_UPLOADS_MAX < HTTP_CALLS_MAX); // or deployments could shut everybody else out
 const _: () =
     assert!(BROKER_BATCH_BYTES_MAX <= BROKER_FETCH_BYTES_MAX && BROKER_BATCH_BYTES_MAX <= BROKER_REQUEST_BYTES_MAX);
+const _: () = assert!(BROKER_REQUEST_BYTES_MAX <= BROKER_LARGE_REQUESTS_BYTES_MAX); // or one could never come
 const _: () = assert!(KAFKA_VALUE_BYTES_MAX < BROKER_BATCH_BYTES_MAX); // the largest record fits with what surrounds it
 
 /// A sink that is at one batch for longer is shown as waited for, though no call has failed yet.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,8 +16,9 @@ use super::signal::{Signal, Wake};
 use super::wire::{self, BadRequest};
 use crate::clock::{monotonic, now_ms};
 use crate::limits::{
-    BROKER_CARE_PERIOD, BROKER_CONNECTIONS_MAX, BROKER_IDLE_TIME, BROKER_REQUEST_BYTES_MAX, BROKER_RETENTION_PERIOD,
-    BROKER_SYNC_PERIOD, CONNECT_TIME,
+    BROKER_CARE_PERIOD, BROKER_CONNECTIONS_MAX, BROKER_IDLE_TIME, BROKER_LARGE_REQUESTS_BYTES_MAX,
+    BROKER_REQUEST_BYTES_MAX, BROKER_RETENTION_PERIOD, BROKER_SMALL_REQUEST_BYTES_MAX, BROKER_SYNC_PERIOD,
+    CONNECT_TIME,
 };
 
 /// A broker that serves. Dropping it closes all connections and joins their threads.
@@ -31,6 +32,8 @@ pub struct Listening {
 struct Shared {
     stopping: AtomicBool,
     care: Signal,
+    /// Of the requests that are received or answered at the moment, the large ones' bytes.
+    large_bytes: AtomicUsize,
     connections: Mutex<HashMap<u64, Connection>>,
 }
 
@@ -161,9 +164,9 @@ fn open(broker: &Arc<Broker>, stream: TcpStream, id: u64, shared: &Arc<Shared>) 
     let (for_thread, own_signal) = (stream.try_clone()?, signal.clone());
     let (broker, shared) = (broker.clone(), shared.clone());
     let run = move || {
-        let _registered = Registered { shared, id };
+        let registered = Registered { shared, id };
         let broker = broker; // dropped before anyone may think that this thread is done
-        if let Err(closed) = serve(&broker, &for_thread, own_signal) {
+        if let Err(closed) = serve(&broker, &for_thread, own_signal, &registered.shared.large_bytes) {
             tracing::debug!("a connection to the embedded broker is closed: {closed}");
         }
     };
@@ -179,18 +182,58 @@ enum Closed {
     ByClient,
     #[error("a request of {bytes} bytes: this is not Kafka's protocol, or it is more than {BROKER_REQUEST_BYTES_MAX}")]
     RequestSize { bytes: u32 },
+    #[error(
+        "a request of {bytes} bytes while large ones have {BROKER_LARGE_REQUESTS_BYTES_MAX} bytes together; try again"
+    )]
+    Crowded { bytes: usize },
     #[error(transparent)]
     Request(#[from] BadRequest),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-fn serve(broker: &Arc<Broker>, stream: &TcpStream, signal: Arc<Signal>) -> Result<(), Closed> {
+/// A large request's share of the bytes that all of them may have, given back at its end.
+#[derive(Debug)]
+struct Large<'a> {
+    all: &'a AtomicUsize,
+    bytes: usize,
+}
+
+impl<'a> Large<'a> {
+    /// `None` for a small request, which needs no share.
+    fn take(all: &'a AtomicUsize, bytes: usize) -> Result<Option<Large<'a>>, Closed> {
+        if bytes <= BROKER_SMALL_REQUEST_BYTES_MAX {
+            return Ok(None);
+        }
+        let added = |taken: usize| Some(taken + bytes).filter(|sum| *sum <= BROKER_LARGE_REQUESTS_BYTES_MAX);
+        let taken = all.fetch_update(Ordering::SeqCst, Ordering::SeqCst, added);
+        taken.map(|_| Some(Large { all, bytes })).map_err(|_| {
+            let crowded = Closed::Crowded { bytes };
+            tracing::warn!("the embedded broker closes a connection: {crowded}");
+            crowded
+        })
+    }
+}
+
+impl Drop for Large<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::SeqCst);
+    }
+}
+
+fn serve(
+    broker: &Arc<Broker>,
+    stream: &TcpStream,
+    signal: Arc<Signal>,
+    large_bytes: &AtomicUsize,
+) -> Result<(), Closed> {
     let mut caller =
         Caller { signal, client_id: String::new(), peer: stream.peer_addr()?, local: stream.local_addr()? };
     let mut reader = BufReader::with_capacity(64 << 10, stream);
     loop {
-        let mut request = read_request(&mut reader)?;
+        let bytes = read_length(&mut reader)?;
+        let _share = Large::take(large_bytes, bytes)?;
+        let mut request = read_request(&mut reader, bytes)?;
         let header = wire::read_header(&mut request).inspect_err(|bad| {
             tracing::warn!("{} asks the embedded broker for what it cannot do: {bad}", caller.peer);
         })?;
@@ -210,7 +253,7 @@ fn serve(broker: &Arc<Broker>, stream: &TcpStream, signal: Arc<Signal>) -> Resul
     }
 }
 
-fn read_request(reader: &mut BufReader<&TcpStream>) -> Result<Bytes, Closed> {
+fn read_length(reader: &mut BufReader<&TcpStream>) -> Result<usize, Closed> {
     let mut length = [0; 4];
     if let Err(error) = reader.read_exact(&mut length) {
         return Err(if error.kind() == io::ErrorKind::UnexpectedEof { Closed::ByClient } else { Closed::Io(error) });
@@ -219,10 +262,14 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> Result<Bytes, Closed> {
     if bytes as usize > BROKER_REQUEST_BYTES_MAX {
         return Err(Closed::RequestSize { bytes });
     }
+    Ok(bytes as usize)
+}
+
+fn read_request(reader: &mut BufReader<&TcpStream>, bytes: usize) -> Result<Bytes, Closed> {
     // Memory follows what arrives, not what is promised.
     let mut request = Vec::new();
-    reader.take(u64::from(bytes)).read_to_end(&mut request)?;
-    if request.len() < bytes as usize {
+    reader.take(bytes as u64).read_to_end(&mut request)?;
+    if request.len() < bytes {
         return Err(Closed::ByClient);
     }
     Ok(Bytes::from(request))
@@ -259,6 +306,19 @@ fn take_care(broker: &Arc<Broker>, stop: &Signal) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_requests_share_their_bytes() {
+        let all = AtomicUsize::new(0);
+        let many = BROKER_LARGE_REQUESTS_BYTES_MAX / BROKER_REQUEST_BYTES_MAX;
+        let mut shares: Vec<_> = (0..many).map(|_| Large::take(&all, BROKER_REQUEST_BYTES_MAX).unwrap()).collect();
+        assert!(Large::take(&all, BROKER_REQUEST_BYTES_MAX).is_err());
+        assert!(Large::take(&all, BROKER_SMALL_REQUEST_BYTES_MAX).unwrap().is_none(), "small ones always fit");
+        shares.pop();
+        assert!(Large::take(&all, BROKER_REQUEST_BYTES_MAX).unwrap().is_some());
+        drop(shares);
+        assert_eq!(all.into_inner(), 0);
+    }
 
     #[test]
     fn a_panic_closes_its_connection_and_leaves_its_place() {

@@ -206,7 +206,9 @@ pub const TABLES_CONNECTIONS_MAX: usize = 256;
 /// One call to the embedded table store.
 pub const TABLES_CALL_BYTES_MAX: usize = 16 << 20;
 /// Items of one list or map in a call; room for them is made before they are read.
-pub const TABLES_CALL_ITEMS_MAX: usize = 1 << 18;
+pub const TABLES_LIST_ITEMS_MAX: usize = 1 << 18;
+/// Items of all lists and maps in a call, those within others included: some 60 MB once they are read.
+pub const TABLES_CALL_ITEMS_MAX: usize = 1 << 20;
 /// How long a call may take to arrive, from its first byte on, and an answer to be taken.
 pub const TABLES_CALL_TIME: Duration = Duration::from_secs(60);
 /// A connection without a call is closed after this.

@@ -231,6 +231,8 @@ pub const TABLE_NAME_BYTES_MAX: usize = 200;
 pub const TABLE_KEY_BYTES_MAX: usize = 65_000;
 /// One put in so many, drawn by its hash, removes the old versions of its column.
 pub const TABLE_TRIM_PUTS: u64 = 8;
+/// Columns of one table of which it is remembered what was removed, so that it is not looked for again.
+pub const TABLE_TRIMMED_COLUMNS_MAX: usize = 1000;
 /// Cells that one delete looks at, to remove from the disk those it hides; the others are hidden all the same.
 pub const TABLE_ERASED_CELLS_MAX: usize = 10_000;
 /// Cells that one call removes from the disk because they are hidden or beyond what is kept.

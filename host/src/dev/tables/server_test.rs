@@ -297,6 +297,34 @@ fn stopping_closes_what_is_open() {
 }
 
 #[test]
+fn names_that_are_too_long_are_refused_with_words() {
+    let served = serve();
+    let mut client = client(served.listening.address(), false, false);
+    create(&mut client, "t");
+    let (table, row, none) = (b"t".to_vec(), b"r".to_vec(), BTreeMap::new);
+    let long = [b"f:".to_vec(), vec![b'q'; 66_000]].concat();
+    // Zeros count twice in the store.
+    let (zeros, over) = (vec![0; 32_767], vec![b'x'; 66_000]);
+    let refusals = [
+        client.get(table.clone(), row.clone(), long.clone(), none()).map(drop),
+        client.get_ver(table.clone(), row.clone(), long.clone(), 1, none()).map(drop),
+        client.atomic_increment(table.clone(), row.clone(), long.clone(), 1).map(drop),
+        client.append(TAppend::new(table.clone(), row.clone(), vec![long.clone()], vec![row.clone()])).map(drop),
+        client.check_and_put(table.clone(), row.clone(), long.clone(), vec![], put("f:a", b"v"), none()).map(drop),
+        client.delete_all(table.clone(), row.clone(), long.clone(), none()),
+        client.get_row(table.clone(), zeros.clone(), none()).map(drop),
+        client.delete_all_row(table.clone(), zeros.clone(), none()),
+        client.scanner_open(table.clone(), over.clone(), vec![], none()).map(drop),
+        client.scanner_open_with_stop(table.clone(), row.clone(), over.clone(), vec![], none()).map(drop),
+        client.scanner_open_with_prefix(table.clone(), zeros, vec![], none()).map(drop),
+    ];
+    for (at, refusal) in refusals.into_iter().enumerate() {
+        assert!(matches!(refusal, Err(thrift::Error::User(_))), "call {at}: {refusal:?}");
+    }
+    assert_eq!(client.get_table_names().unwrap(), [table], "the connection is still good");
+}
+
+#[test]
 fn what_is_not_said_of_a_family_is_as_in_hbase() {
     let served = serve();
     for compact in [false, true] {

@@ -99,6 +99,10 @@ pub const BROKER_CONNECTIONS_MAX: usize = 256;
 pub const BROKER_IDLE_TIME: Duration = Duration::from_secs(600);
 /// One request to the embedded broker.
 pub const BROKER_REQUEST_BYTES_MAX: usize = 32 << 20;
+/// A request to the embedded broker up to this size is always received, one on each connection.
+pub const BROKER_SMALL_REQUEST_BYTES_MAX: usize = 1 << 20;
+/// Bytes of all larger requests that are under way; beyond them a connection that brings one more is closed.
+pub const BROKER_LARGE_REQUESTS_BYTES_MAX: usize = 256 << 20;
 /// Array elements and tagged fields in one request, so that few bytes cannot claim much memory.
 pub const BROKER_REQUEST_ITEMS_MAX: usize = 100_000;
 /// One record batch in the embedded broker, dead letters among them.
@@ -192,6 +196,7 @@ const _: () =
 const _: () = assert!(HTTP_UPLOADS_MAX < HTTP_CALLS_MAX); // or deployments could shut everybody else out
 const _: () =
     assert!(BROKER_BATCH_BYTES_MAX <= BROKER_FETCH_BYTES_MAX && BROKER_BATCH_BYTES_MAX <= BROKER_REQUEST_BYTES_MAX);
+const _: () = assert!(BROKER_REQUEST_BYTES_MAX <= BROKER_LARGE_REQUESTS_BYTES_MAX); // or one could never come
 const _: () = assert!(KAFKA_VALUE_BYTES_MAX < BROKER_BATCH_BYTES_MAX); // the largest record fits with what surrounds it
 
 /// A sink that is at one batch for longer is shown as waited for, though no call has failed yet.
@@ -225,7 +230,9 @@ pub const TABLES_CONNECTIONS_MAX: usize = 256;
 /// One call to the embedded table store.
 pub const TABLES_CALL_BYTES_MAX: usize = 16 << 20;
 /// Items of one list or map in a call; room for them is made before they are read.
-pub const TABLES_CALL_ITEMS_MAX: usize = 1 << 18;
+pub const TABLES_LIST_ITEMS_MAX: usize = 1 << 18;
+/// Items of all lists and maps in a call, those within others included: some 60 MB once they are read.
+pub const TABLES_CALL_ITEMS_MAX: usize = 1 << 20;
 /// How long a call may take to arrive, from its first byte on, and an answer to be taken.
 pub const TABLES_CALL_TIME: Duration = Duration::from_secs(60);
 /// A connection without a call is closed after this.
@@ -248,6 +255,8 @@ pub const TABLE_NAME_BYTES_MAX: usize = 200;
 pub const TABLE_KEY_BYTES_MAX: usize = 65_000;
 /// One put in so many, drawn by its hash, removes the old versions of its column.
 pub const TABLE_TRIM_PUTS: u64 = 8;
+/// Columns of one table of which it is remembered what was removed, so that it is not looked for again.
+pub const TABLE_TRIMMED_COLUMNS_MAX: usize = 1000;
 /// Cells that one delete looks at, to remove from the disk those it hides; the others are hidden all the same.
 pub const TABLE_ERASED_CELLS_MAX: usize = 10_000;
 /// Cells that one call removes from the disk because they are hidden or beyond what is kept.

@@ -37,6 +37,23 @@ fn ordinary_clients_work_with_it() {
 }
 
 #[test]
+fn consumers_of_a_group_share_a_topic_and_go_on_where_the_group_was() {
+    let (_host, kafka, _hbase) = dev();
+    outside::create_topic(&kafka, "shared", PARTITIONS);
+    for round in ["first", "second"] {
+        let values: Vec<String> = (10..10 + 2 * PARTITIONS).map(|number| format!("{round} {number}")).collect();
+        let shares = outside::share(&kafka, "shared", "readers", 2, &values);
+        let mut partitions = shares.iter().flat_map(|share| &share.partitions).copied().collect::<Vec<_>>();
+        partitions.sort_unstable();
+        assert_eq!(partitions, (0..i64::from(PARTITIONS)).collect::<Vec<_>>(), "each partition has one reader");
+        assert!(shares.iter().all(|share| !share.values.is_empty()), "both read: {shares:?}");
+        let mut read = shares.into_iter().flat_map(|share| share.values).collect::<Vec<_>>();
+        read.sort_unstable();
+        assert_eq!(read, values, "each value once, and none of the round before");
+    }
+}
+
+#[test]
 fn the_clicks_job_runs_in_it_and_survives_a_kill() {
     let seed = seed();
     println!("STREAMHOST_SEED={seed}");

@@ -3,14 +3,16 @@
   outside.py topic-create BROKERS TOPIC PARTITIONS      outside.py table-create GATEWAY TABLE FAMILY…
   outside.py topic-send BROKERS TOPIC VALUE…            outside.py table-drop GATEWAY TABLE
   outside.py topic-read BROKERS TOPIC                   outside.py table-rows GATEWAY TABLE
+  outside.py group-share BROKERS TOPIC GROUP MEMBERS VALUE…   what each of a group's members gets of values sent to all
   outside.py table-column GATEWAY TABLE COLUMN          each row's value and its time
   outside.py table-values GATEWAY TABLE COLUMN ROW…     how many values the table keeps of each row
 """
 
 import json
 import sys
+import threading
 
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
 import reading
@@ -36,6 +38,61 @@ def topic_read(brokers, topic):
         headers = {name: text(value) for name, value in record.headers}
         seen = dict(partition=record.partition, offset=record.offset, time_ms=record.timestamp, headers=headers)
         print(json.dumps(dict(seen, key=text(record.key), value=text(record.value))))
+
+
+class Member(threading.Thread):
+    """A consumer of a group, on a thread of its own as joining waits for the others."""
+
+    def __init__(self, brokers, topic, group, polled, together):
+        super().__init__(daemon=True)
+        self.consumer = KafkaConsumer(
+            topic,
+            bootstrap_servers=brokers,
+            group_id=group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+        self.polled, self.together = polled, together
+        self.done, self.partitions, self.values = False, [], []
+
+    def run(self):
+        while not self.done:
+            batches = self.consumer.poll(timeout_ms=100).values()
+            with self.polled:
+                self.values.extend(text(record.value) for batch in batches for record in batch)
+                self.partitions = sorted(partition.partition for partition in self.consumer.assignment())
+                self.polled.notify_all()
+        self.consumer.commit()
+        self.together.wait(60)  # who leaves earlier would take the group from those who still commit
+        self.consumer.close()
+
+
+def group_share(brokers, topic, group, count, *values):
+    polled, together = threading.Condition(), threading.Barrier(int(count))
+    members = [Member(brokers, topic, group, polled, together) for _ in range(int(count))]
+    for member in members:
+        member.start()
+    partitions = reading.partitions(brokers, topic)
+
+    def until(what, holds):
+        with polled:
+            if not polled.wait_for(holds, 60):
+                sys.exit(f"not after a minute: {what}: {[(member.partitions, member.values) for member in members]}")
+
+    def is_shared():
+        taken = [partition for member in members for partition in member.partitions]
+        return all(member.partitions for member in members) and sorted(taken) == partitions
+
+    until("each member has partitions of its own", is_shared)
+    producer = KafkaProducer(bootstrap_servers=brokers, acks="all")
+    for index, value in enumerate(values):
+        producer.send(topic, value.encode(), partition=partitions[index % len(partitions)]).get(timeout=30)
+    until("all values are read", lambda: sum(len(member.values) for member in members) >= len(values))
+    for member in members:
+        member.done = True
+    for member in members:
+        member.join(60)
+    print(json.dumps([dict(partitions=member.partitions, values=member.values) for member in members]))
 
 
 def table_create(gateway, table, *families):
@@ -64,7 +121,7 @@ def table_values(gateway, table, column, *rows):
 
 
 VERBS = dict([(f.__name__.replace("_", "-"), f) for f in
-              (topic_create, topic_send, topic_read, table_create, table_drop, table_rows, table_column, table_values)])
+              (topic_create, topic_send, topic_read, group_share, table_create, table_drop, table_rows, table_column, table_values)])
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or sys.argv[1] not in VERBS:

@@ -110,6 +110,31 @@ pub fn send(brokers: &str, topic: &str, values: &[&str]) {
     script("outside.py", &[&["topic-send", brokers, topic], values].concat()).ok();
 }
 
+/// What a member of a consumer group got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Its partitions, in order.
+    pub partitions: Vec<i64>,
+    /// The values it read, in the order it read them.
+    pub values: Vec<String>,
+}
+
+/// Has so many consumers join a group; once each has partitions, sends the values to all partitions in turn. What the
+/// members read is committed before they leave.
+#[track_caller]
+pub fn share(brokers: &str, topic: &str, group: &str, members: usize, values: &[String]) -> Vec<Share> {
+    let members = members.to_string();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let shares = script("outside.py", &[&["group-share", brokers, topic, group, &members], &values[..]].concat()).ok();
+    let shares: Vec<Value> = serde_json::from_str(&shares).expect("outside.py prints a share a member");
+    let list = |share: &Value, name: &str| share[name].as_array().cloned().expect("a list");
+    let share = |share: &Value| Share {
+        partitions: list(share, "partitions").iter().filter_map(Value::as_i64).collect(),
+        values: list(share, "values").iter().filter_map(text).collect(),
+    };
+    shares.iter().map(share).collect()
+}
+
 /// Has an oracle compare what is in these places, each with the oracle's name for it. Panics with the first differences;
 /// returns the counts.
 #[track_caller]

@@ -16,7 +16,7 @@ use super::calls::text;
 use super::configs::parse_topic_config;
 use super::metadata::BROKER;
 use super::{Broker, BrokerError, CallError, code_of};
-use crate::limits::{BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX};
+use crate::limits::{BROKER_PARTITIONS_MAX, BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX};
 
 /// A refusal, and in words what to do about it.
 struct Told {
@@ -73,6 +73,11 @@ impl Broker {
                 let words = format!("there are {BROKER_TOPICS_MAX} topics already: delete one first");
                 Err(told(ResponseError::PolicyViolation, words))
             }
+            Err(CallError::Refused(ResponseError::InvalidPartitions)) => {
+                let words =
+                    format!("all topics together may have {BROKER_PARTITIONS_MAX} partitions: delete one first");
+                Err(told(ResponseError::InvalidPartitions, words))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -119,15 +124,15 @@ impl Broker {
         DeleteRecordsResponse::default().with_topics(topics)
     }
 
-    /// Applies retention, and removes what deleted topics left.
-    pub(super) fn remove_old(&self, now_ms: i64) -> Result<(), BrokerError> {
-        while self.topics.sweep(&self.store)? {}
+    /// Applies retention, and removes what deleted topics left: a bounded part of each. `true`: there is more.
+    pub(super) fn remove_old(&self, now_ms: i64) -> Result<bool, BrokerError> {
+        let mut is_more = self.topics.sweep(&self.store)?;
         for topic in self.topics.all() {
             let retention = topic.config.retention(&self.settings);
             for partition in topic.partitions() {
-                while partition.retain(&self.store, retention, now_ms)? {}
+                is_more |= partition.retain(&self.store, retention, now_ms)?;
             }
         }
-        Ok(())
+        Ok(is_more)
     }
 }

@@ -63,7 +63,11 @@ pub(super) fn answer(
             let wants_answer = asked.acks != 0;
             let response = broker.produce(asked);
             if !wants_answer {
-                return Ok(Answer::None);
+                let mut partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+                return match partitions.find(|partition| partition.error_code != 0) {
+                    None => Ok(Answer::None),
+                    Some(failed) => Err(BadRequest::Untold { code: failed.error_code }),
+                };
             }
             response.encode(out, version).map_err(|error| undecodable(&error))?;
         }

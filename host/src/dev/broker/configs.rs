@@ -16,7 +16,7 @@ const SOURCE_TOPIC: i8 = 1;
 const SOURCE_DEFAULT: i8 = 5;
 
 /// Settings of segments and replicas, of which there are none here: they change nothing that a client can see.
-const WITHOUT_MEANING: [&str; 16] = [
+const WITHOUT_MEANING: [&str; 15] = [
     "segment.bytes",
     "segment.ms",
     "segment.index.bytes",
@@ -26,7 +26,6 @@ const WITHOUT_MEANING: [&str; 16] = [
     "flush.messages",
     "flush.ms",
     "preallocate",
-    "min.insync.replicas",
     "unclean.leader.election.enable",
     "min.cleanable.dirty.ratio",
     "min.compaction.lag.ms",
@@ -51,7 +50,10 @@ pub(super) fn parse_topic_config<'a>(
             ("cleanup.policy", Some("delete"))
             | ("compression.type", Some("producer"))
             | ("message.timestamp.type", Some("CreateTime")) => {}
-            ("max.message.bytes", _) if usize::try_from(number()?).is_ok_and(|max| max <= BROKER_BATCH_BYTES_MAX) => {}
+            ("max.message.bytes", _) if (0..=BROKER_BATCH_BYTES_MAX as i64).contains(&number()?) => {
+                config.max_message_bytes = u32::try_from(number()?).ok();
+            }
+            ("min.insync.replicas", Some("1")) => {}
             (name, _) if WITHOUT_MEANING.contains(&name) => {}
             (name, value) => {
                 let value = value.unwrap_or("null");
@@ -71,7 +73,7 @@ fn topic_settings(config: TopicConfig, settings: &Settings) -> Vec<Setting> {
     vec![
         ("cleanup.policy", "delete".to_owned(), false),
         ("compression.type", "producer".to_owned(), false),
-        ("max.message.bytes", BROKER_BATCH_BYTES_MAX.to_string(), false),
+        ("max.message.bytes", config.batch_bytes_max().to_string(), config.max_message_bytes.is_some()),
         ("message.timestamp.type", "CreateTime".to_owned(), false),
         ("min.insync.replicas", "1".to_owned(), false),
         ("retention.bytes", retention_bytes, config.retention_bytes.is_some()),

@@ -1,6 +1,7 @@
 //! Fetching: reads what there is, or waits for it.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -9,18 +10,12 @@ use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopi
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, ProducerId};
 
 use super::calls::Caller;
+use super::log::Partition;
 use super::read::{Found, Isolation, Room};
 use super::signal::Wake;
 use super::{Broker, CallError};
+use crate::clock::monotonic;
 use crate::limits::{BROKER_FETCH_BYTES_MAX, BROKER_FETCH_WAIT_MAX};
-
-/// What one look over all partitions of a fetch has gathered.
-#[derive(Default)]
-struct Gathered {
-    topics: Vec<FetchableTopicResponse>,
-    bytes: usize,
-    has_error: bool,
-}
 
 impl Broker {
     pub(super) fn fetch(&self, caller: &Caller, asked: FetchRequest) -> FetchResponse {
@@ -29,20 +24,35 @@ impl Broker {
             return FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code());
         }
         let wait = Duration::from_millis(u64::try_from(asked.max_wait_ms).unwrap_or(0)).min(BROKER_FETCH_WAIT_MAX);
-        let deadline = Instant::now() + wait;
-        let bytes_least = usize::try_from(asked.min_bytes).unwrap_or(0).min(BROKER_FETCH_BYTES_MAX);
-        let mut gathered = self.gather(&asked);
-        while gathered.bytes < bytes_least && !gathered.has_error {
+        let deadline = monotonic() + wait;
+        let enough = usize::try_from(asked.min_bytes).unwrap_or(0).min(BROKER_FETCH_BYTES_MAX);
+        while !self.has(&asked, enough) {
             caller.signal.lower();
             self.wait_for(caller, &asked);
-            gathered = self.gather(&asked); // what came before we were known to wait
-            let is_enough = gathered.bytes >= bytes_least || gathered.has_error;
-            if is_enough || caller.signal.wait_until(deadline) != Wake::Raised {
+            // Once more: what came before we were known to wait.
+            if self.has(&asked, enough) || caller.signal.wait_until(deadline) != Wake::Raised {
                 break;
             }
-            gathered = self.gather(&asked);
         }
-        FetchResponse::default().with_responses(gathered.topics)
+        FetchResponse::default().with_responses(self.gather(&asked))
+    }
+
+    /// Whether there is something to answer now: enough bytes, or an error. Reads no records.
+    fn has(&self, asked: &FetchRequest, enough: usize) -> bool {
+        let isolation = Isolation::from_level(asked.isolation_level);
+        let mut bytes = 0;
+        for topic in &asked.topics {
+            for partition in &topic.partitions {
+                let (room, left) = (room(asked, partition, bytes), enough.saturating_sub(bytes));
+                let weigh =
+                    |found: Arc<Partition>| found.weigh(&self.store, partition.fetch_offset, room, isolation, left);
+                match self.fetched(&topic.topic, partition).and_then(weigh) {
+                    Ok(more) => bytes += more,
+                    Err(_) => return true,
+                }
+            }
+        }
+        bytes >= enough
     }
 
     fn wait_for(&self, caller: &Caller, asked: &FetchRequest) {
@@ -55,43 +65,39 @@ impl Broker {
         }
     }
 
-    fn gather(&self, asked: &FetchRequest) -> Gathered {
-        let bytes_max = usize::try_from(asked.max_bytes).unwrap_or(0).min(BROKER_FETCH_BYTES_MAX);
+    fn gather(&self, asked: &FetchRequest) -> Vec<FetchableTopicResponse> {
         let isolation = Isolation::from_level(asked.isolation_level);
-        let mut gathered = Gathered::default();
+        let mut bytes = 0;
+        let mut topics = Vec::with_capacity(asked.topics.len());
         for topic in &asked.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
-                let room = Room {
-                    bytes: bytes_max
-                        .saturating_sub(gathered.bytes)
-                        .min(usize::try_from(partition.partition_max_bytes).unwrap_or(0)),
-                    one_at_least: gathered.bytes == 0,
-                };
-                let result = self.fetch_partition(&topic.topic, partition, room, isolation);
-                gathered.has_error |= result.is_err();
-                gathered.bytes += result.as_ref().map_or(0, |found| found.records.len());
+                let room = room(asked, partition, bytes);
+                let read = |found: Arc<Partition>| found.read(&self.store, partition.fetch_offset, room, isolation);
+                let result = self.fetched(&topic.topic, partition).and_then(read);
+                bytes += result.as_ref().map_or(0, |found| found.records.len());
                 partitions.push(partition_data(partition.partition, result, isolation));
             }
             let response = FetchableTopicResponse::default().with_topic(topic.topic.clone());
-            gathered.topics.push(response.with_partitions(partitions));
+            topics.push(response.with_partitions(partitions));
         }
-        gathered
+        topics
     }
 
-    fn fetch_partition(
-        &self,
-        topic: &str,
-        asked: &FetchPartition,
-        room: Room,
-        isolation: Isolation,
-    ) -> Result<Found, CallError> {
+    fn fetched(&self, topic: &str, asked: &FetchPartition) -> Result<Arc<Partition>, CallError> {
         // There is one leader epoch for ever: 0.
         if asked.current_leader_epoch > 0 {
             return Err(ResponseError::UnknownLeaderEpoch.into());
         }
-        self.topics.partition(topic, asked.partition)?.read(&self.store, asked.fetch_offset, room, isolation)
+        Ok(self.topics.partition(topic, asked.partition)?)
     }
+}
+
+/// The room that a partition has in an answer behind `taken` bytes.
+fn room(asked: &FetchRequest, partition: &FetchPartition, taken: usize) -> Room {
+    let bytes_max = usize::try_from(asked.max_bytes).unwrap_or(0).min(BROKER_FETCH_BYTES_MAX);
+    let of_partition = usize::try_from(partition.partition_max_bytes).unwrap_or(0);
+    Room { bytes: bytes_max.saturating_sub(taken).min(of_partition), one_at_least: taken == 0 }
 }
 
 fn partition_data(index: i32, result: Result<Found, CallError>, isolation: Isolation) -> PartitionData {

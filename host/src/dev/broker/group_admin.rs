@@ -1,7 +1,6 @@
 //! What monitors and administrators ask about groups.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -16,6 +15,7 @@ use kafka_protocol::messages::{
 use super::calls::text;
 use super::groups::{Group, Phase};
 use super::{Broker, BrokerError, CallError, code_of, offsets};
+use crate::clock::monotonic;
 
 /// Kafka's word for a group that is not there.
 const DEAD: &str = "Dead";
@@ -35,7 +35,7 @@ impl Broker {
         };
         let listed = names.iter().filter_map(|name| {
             let look = |group: &mut Group| (group.protocol_type.clone(), self.state_of(name, group));
-            let (kind, state) = self.groups.with(name, look).ok()?;
+            let (kind, state) = self.groups.look(name, look).ok()?;
             let listed = ListedGroup::default().with_group_id(GroupId(text(name))).with_protocol_type(text(&kind));
             let listed = if version >= 4 { listed.with_group_state(text(state)) } else { listed };
             (state != DEAD && is_wanted(state)).then_some(listed)
@@ -45,8 +45,8 @@ impl Broker {
 
     pub(super) fn describe_groups(&self, asked: DescribeGroupsRequest, version: i16) -> DescribeGroupsResponse {
         let describe = |name: GroupId| {
-            let described = self.groups.with(&name, |group| {
-                group.tick(Instant::now());
+            let described = self.groups.look(&name, |group| {
+                group.tick(monotonic());
                 describe(group, self.state_of(&name, group), version)
             });
             let described = described.unwrap_or_else(|error| DescribedGroup::default().with_error_code(error.code()));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -13,10 +13,11 @@ use kafka_protocol::messages::{
     SyncGroupRequest, SyncGroupResponse,
 };
 
+use super::Broker;
 use super::calls::{Caller, text};
 use super::groups::{Application, Group, Joined};
 use super::signal::Wake;
-use super::{Broker, now_ms};
+use crate::clock::{monotonic, now_ms};
 use crate::limits::{BROKER_GROUP_MEMBERS_MAX, BROKER_SESSION_TIME};
 
 /// A member id that nobody has, not even one from before a restart.
@@ -46,15 +47,16 @@ impl Broker {
         let who = application(caller, asked, version)?;
         let is_fresh = asked.member_id.is_empty();
         if is_fresh && version >= 4 && who.instance.is_none() {
-            let promise = |group: &mut Group| group.promise(id, who.session, Instant::now());
+            let promise = |group: &mut Group| group.promise(id, who.session, monotonic());
             self.groups.with(&asked.group_id, promise)??;
             return Err(ResponseError::MemberIdRequired);
         }
-        let request = self.groups.with(&asked.group_id, |group| group.join(id, is_fresh, who, Instant::now()))??;
+        let instance = asked.group_instance_id.as_deref();
+        let request = self.groups.with(&asked.group_id, |group| group.join(id, is_fresh, who, monotonic()))??;
         loop {
             caller.signal.lower();
             let look = |group: &mut Group| {
-                let joined = group.joined(id, request, Instant::now())?;
+                let joined = group.joined((id, instance), request, monotonic())?;
                 Ok((matches!(joined, Joined::Done).then(|| welcome(group, id)), joined))
             };
             match self.groups.with(&asked.group_id, look)?? {
@@ -76,15 +78,17 @@ impl Broker {
         let plan: Vec<(String, Bytes)> =
             asked.assignments.iter().map(|each| (each.member_id.to_string(), each.assignment.clone())).collect();
         let member = (asked.member_id.as_str(), asked.generation_id, asked.group_instance_id.as_deref());
+        let signal = Arc::downgrade(&caller.signal);
         loop {
             caller.signal.lower();
-            let synced = self.groups.with(&asked.group_id, |group| group.sync(member, &plan, Instant::now()))??;
+            let sync = |group: &mut Group| group.sync(member, &plan, &signal, monotonic());
+            let synced = self.groups.with(&asked.group_id, sync)??;
             if let Some(assignment) = synced {
                 return Ok(assignment);
             }
             // Who waits is woken by the leader's plan, by a new round, and by its own removal; the limit is for
             // clients that vanish while they wait.
-            if caller.signal.wait_until(Instant::now() + BROKER_SESSION_TIME.1) != Wake::Raised {
+            if caller.signal.wait_until(monotonic() + BROKER_SESSION_TIME.1) != Wake::Raised {
                 return Err(ResponseError::RebalanceInProgress);
             }
         }
@@ -92,13 +96,13 @@ impl Broker {
 
     pub(super) fn heartbeat(&self, asked: &HeartbeatRequest) -> HeartbeatResponse {
         let member = (asked.member_id.as_str(), asked.generation_id, asked.group_instance_id.as_deref());
-        let outcome = self.groups.with(&asked.group_id, |group| group.heartbeat(member, Instant::now()));
+        let outcome = self.groups.with(&asked.group_id, |group| group.heartbeat(member, monotonic()));
         HeartbeatResponse::default().with_error_code(plain_code(outcome))
     }
 
     pub(super) fn leave_group(&self, asked: &LeaveGroupRequest, version: i16) -> LeaveGroupResponse {
         let leave = |id: &str, instance: Option<&str>| {
-            plain_code(self.groups.with(&asked.group_id, |group| group.leave(id, instance, Instant::now())))
+            plain_code(self.groups.with(&asked.group_id, |group| group.leave(id, instance, monotonic())))
         };
         if version < 3 {
             return LeaveGroupResponse::default().with_error_code(leave(&asked.member_id, None));

@@ -8,6 +8,7 @@ use kafka_protocol::ResponseError;
 
 use super::CallError;
 use super::groups::Group;
+use crate::clock::monotonic;
 use crate::limits::BROKER_GROUPS_MAX;
 
 /// Kafka's rule for the name of a group.
@@ -44,6 +45,14 @@ impl Groups {
         }
     }
 
+    /// Looks at a group, one without members if it is not there; a look makes none.
+    pub(super) fn look<T>(&self, name: &str, look: impl FnOnce(&mut Group) -> T) -> Result<T, ResponseError> {
+        check_group(name)?;
+        let known = self.by_name().get(name).cloned().unwrap_or_default();
+        let mut group = known.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(look(&mut group))
+    }
+
     /// Runs `write` if the member may commit, and so that the group cannot change meanwhile.
     pub(super) fn while_member(
         &self,
@@ -52,7 +61,7 @@ impl Groups {
         write: impl FnOnce() -> Result<(), CallError>,
     ) -> Result<(), CallError> {
         self.with(group, |group| {
-            group.check_commit(member, Instant::now())?;
+            group.check_commit(member, monotonic())?;
             write()
         })?
     }
@@ -64,7 +73,7 @@ impl Groups {
         write: impl FnOnce() -> Result<(), CallError>,
     ) -> Result<(), CallError> {
         self.with(group, |group| {
-            group.tick(Instant::now());
+            group.tick(monotonic());
             if !group.members.is_empty() {
                 return Err(ResponseError::NonEmptyGroup.into());
             }

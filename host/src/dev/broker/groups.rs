@@ -116,7 +116,9 @@ impl Group {
         if !is_known {
             let is_promised = self.promised.remove(id).is_some();
             if !is_promised && !is_fresh {
-                return Err(ResponseError::UnknownMemberId);
+                // Fenced if another one bears its instance's name: it must not come back under that name and put the
+                // other one out, who would do the same.
+                self.check_member(id, who.instance.as_deref())?;
             }
             if self.members.len() >= BROKER_GROUP_MEMBERS_MAX {
                 return Err(ResponseError::GroupMaxSizeReached);
@@ -189,9 +191,15 @@ impl Group {
         Ok(())
     }
 
-    /// Whether join request number `request` of `id` can be answered.
-    pub(super) fn joined(&mut self, id: &str, request: u64, now: Instant) -> Result<Joined, ResponseError> {
+    /// Whether join request number `request` of a member can be answered.
+    pub(super) fn joined(
+        &mut self,
+        (id, instance): (&str, Option<&str>),
+        request: u64,
+        now: Instant,
+    ) -> Result<Joined, ResponseError> {
         self.tick(now);
+        self.check_member(id, instance)?;
         let member = self.members.get(id).ok_or(ResponseError::UnknownMemberId)?;
         if member.request != request {
             return Err(ResponseError::RebalanceInProgress); // a later request of the same member waits now
@@ -202,6 +210,11 @@ impl Group {
             }
             _ => Ok(Joined::Done),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_waiting_for_plan(&self, id: &str) -> bool {
+        self.members.get(id).is_some_and(|member| member.waits_for == Some(Waits::Sync))
     }
 
     fn is_complete(&self) -> bool {
@@ -273,11 +286,13 @@ impl Group {
         votes.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name.to_owned()).unwrap_or_default()
     }
 
-    /// Takes a sync request; the leader's brings everyone's assignment. `Some` is the member's.
+    /// Takes a sync request; the leader's brings everyone's assignment. `Some` is the member's; `None`: `signal` is raised
+    /// when there is one.
     pub(super) fn sync(
         &mut self,
         (id, generation, instance): (&str, i32, Option<&str>),
         plan: &[(String, Bytes)],
+        signal: &Weak<Signal>,
         now: Instant,
     ) -> Result<Option<Bytes>, ResponseError> {
         self.tick(now);
@@ -304,6 +319,8 @@ impl Group {
         let is_stable = self.phase == Phase::Stable;
         let member = self.members.get_mut(id).ok_or(ResponseError::UnknownMemberId)?;
         member.waits_for = (!is_stable).then_some(Waits::Sync);
+        // It may have joined on another connection.
+        member.signal = signal.clone();
         Ok(is_stable.then(|| member.assignment.clone()))
     }
 
@@ -397,7 +414,7 @@ impl Group {
     }
 }
 
-fn wake(member: &Member) {
+pub(super) fn wake(member: &Member) {
     if let Some(signal) = member.signal.upgrade() {
         signal.raise();
     }
@@ -427,23 +444,23 @@ mod tests {
         let mut group = Group::default();
         let mut now = Instant::now();
         let first = group.join("a", true, who(None, "1"), now).unwrap();
-        assert_eq!(group.joined("a", first, now), Ok(Joined::Wait(now + BROKER_FIRST_JOIN_WAIT)));
+        assert_eq!(group.joined(("a", None), first, now), Ok(Joined::Wait(now + BROKER_FIRST_JOIN_WAIT)));
         now += BROKER_FIRST_JOIN_WAIT;
-        assert_eq!(group.joined("a", first, now), Ok(Joined::Done));
+        assert_eq!(group.joined(("a", None), first, now), Ok(Joined::Done));
         assert_eq!((group.phase, group.generation, group.leader.as_str()), (Phase::Syncing, 1, "a"));
         let plan = [("a".to_owned(), Bytes::from_static(b"all"))];
-        assert_eq!(group.sync(("a", 1, None), &plan, now), Ok(Some(Bytes::from_static(b"all"))));
+        assert_eq!(group.sync(("a", 1, None), &plan, &Weak::new(), now), Ok(Some(Bytes::from_static(b"all"))));
 
         let second = group.join("b", true, who(None, "1"), now).unwrap();
         assert_eq!(group.heartbeat(("a", 1, None), now), Err(ResponseError::RebalanceInProgress));
-        assert!(matches!(group.joined("b", second, now), Ok(Joined::Wait(_))));
+        assert!(matches!(group.joined(("b", None), second, now), Ok(Joined::Wait(_))));
         let first = group.join("a", false, who(None, "1"), now).unwrap();
-        assert_eq!(group.joined("a", first, now), Ok(Joined::Done));
-        assert_eq!(group.joined("b", second, now), Ok(Joined::Done));
-        assert_eq!(group.sync(("b", 2, None), &[], now), Ok(None), "the leader's plan is not there yet");
+        assert_eq!(group.joined(("a", None), first, now), Ok(Joined::Done));
+        assert_eq!(group.joined(("b", None), second, now), Ok(Joined::Done));
+        assert_eq!(group.sync(("b", 2, None), &[], &Weak::new(), now), Ok(None), "the leader's plan is not there yet");
         let plan = [("a".to_owned(), Bytes::from_static(b"0")), ("b".to_owned(), Bytes::from_static(b"1"))];
-        assert_eq!(group.sync(("a", 2, None), &plan, now), Ok(Some(Bytes::from_static(b"0"))));
-        assert_eq!(group.sync(("b", 2, None), &[], now), Ok(Some(Bytes::from_static(b"1"))));
+        assert_eq!(group.sync(("a", 2, None), &plan, &Weak::new(), now), Ok(Some(Bytes::from_static(b"0"))));
+        assert_eq!(group.sync(("b", 2, None), &[], &Weak::new(), now), Ok(Some(Bytes::from_static(b"1"))));
         (group, now)
     }
 
@@ -456,7 +473,7 @@ mod tests {
         assert_eq!(group.heartbeat(("a", 2, None), now), Err(ResponseError::RebalanceInProgress));
         assert_eq!(group.heartbeat(("b", 2, None), now), Err(ResponseError::UnknownMemberId));
         let request = group.join("a", false, who(None, "1"), now).unwrap();
-        assert_eq!(group.joined("a", request, now), Ok(Joined::Done));
+        assert_eq!(group.joined(("a", None), request, now), Ok(Joined::Done));
         assert_eq!((group.generation, group.members.len()), (3, 1));
     }
 
@@ -464,12 +481,12 @@ mod tests {
     fn a_round_ends_without_those_who_do_not_come() {
         let (mut group, mut now) = stable();
         let request = group.join("b", false, who(None, "2"), now).unwrap();
-        let Ok(Joined::Wait(until)) = group.joined("b", request, now) else { panic!("a is not here yet") };
+        let Ok(Joined::Wait(until)) = group.joined(("b", None), request, now) else { panic!("a is not here yet") };
         for _ in 0..3 {
             now += 9 * SECOND; // alive, but does not join
             assert_eq!(group.heartbeat(("a", 2, None), now), Err(ResponseError::RebalanceInProgress));
         }
-        assert_eq!(group.joined("b", request, until), Ok(Joined::Done));
+        assert_eq!(group.joined(("b", None), request, until), Ok(Joined::Done));
         assert_eq!((group.leader.as_str(), group.members.len()), ("b", 1));
     }
 
@@ -495,8 +512,8 @@ mod tests {
         group.promise("y", SECOND, now).unwrap();
         let request = group.join("x", false, who(None, "1"), now).unwrap();
         let later = now + BROKER_FIRST_JOIN_WAIT;
-        assert!(matches!(group.joined("x", request, later), Ok(Joined::Wait(_))), "y is still expected");
-        assert_eq!(group.joined("x", request, now + SECOND), Ok(Joined::Done));
+        assert!(matches!(group.joined(("x", None), request, later), Ok(Joined::Wait(_))), "y is still expected");
+        assert_eq!(group.joined(("x", None), request, now + SECOND), Ok(Joined::Done));
         assert_eq!(group.join("y", false, who(None, "1"), now + SECOND), Err(ResponseError::UnknownMemberId));
     }
 
@@ -504,10 +521,19 @@ mod tests {
     fn an_instance_replaces_its_former_self() {
         let mut group = Group::default();
         let now = Instant::now();
-        group.join("a", true, who(Some("i"), "1"), now).unwrap();
+        let waiting = group.join("a", true, who(Some("i"), "1"), now).unwrap();
         group.join("b", true, who(Some("i"), "1"), now).unwrap();
         assert_eq!(group.members.keys().collect::<Vec<_>>(), ["b"]);
         assert_eq!(group.heartbeat(("a", 0, Some("i")), now), Err(ResponseError::FencedInstanceId));
+        assert_eq!(
+            group.joined(("a", Some("i")), waiting, now),
+            Err(ResponseError::FencedInstanceId),
+            "who waits is told why it waits in vain"
+        );
+        for (id, instance) in [("a", Some("i")), ("never", Some("i"))] {
+            assert_eq!(group.join(id, false, who(instance, "1"), now), Err(ResponseError::FencedInstanceId));
+        }
+        assert_eq!(group.members.keys().collect::<Vec<_>>(), ["b"], "the newer one stays");
         let mut odd = who(None, "1");
         odd.protocols[0].0 = "sticky".into();
         assert_eq!(group.join("c", true, odd, now), Err(ResponseError::InconsistentGroupProtocol));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, BufMut};
-use fjall::OwnedWriteBatch;
+use fjall::{OwnedWriteBatch, Readable, Snapshot};
 use kafka_protocol::ResponseError;
 
 use super::producers::{Producer, Verdict, judge};
@@ -291,10 +291,11 @@ impl Partition {
     /// The index from the batch that holds `offset` on.
     pub(super) fn entries_from(
         &self,
+        view: &Snapshot,
         store: &Store,
         offset: i64,
     ) -> impl Iterator<Item = Result<Entry, BrokerError>> + use<> {
-        store.index.range(self.key.at(offset.max(0))..=self.key.at(i64::MAX)).map(|pair| {
+        view.range(&store.index, self.key.at(offset.max(0))..=self.key.at(i64::MAX)).map(|pair| {
             let (key, value) = pair.into_inner()?;
             Entry::from_bytes(offset_of(&key)?, &value).ok_or(BrokerError::Damaged { what: "a batch's index entry" })
         })

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! **Supported**: producing (idempotent and transactional too) and fetching record batches of format 2 in any
-//! compression; offsets by time, earliest and latest; consumer groups of the classic protocol, static members among
+//! compression; offsets by time (in a compressed batch its first record, which may be some records too early, as batches
+//! are never opened), earliest and latest; consumer groups of the classic protocol, static members among
 //! them, and commits without a group's membership; transactions with fencing, markers, last stable offset and aborted
 //! transactions for `read_committed`; committed metadata strings, `require_stable`; retention by size and by age (since
 //! a record came, whatever time it bears, so that old data can be tried out);
@@ -61,7 +62,7 @@ mod tests;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use kafka_protocol::ResponseError;
 
@@ -193,10 +194,4 @@ impl Broker {
     pub fn listen(self: &Arc<Self>, address: SocketAddr) -> io::Result<Listening> {
         Listening::start(self.clone(), address)
     }
-}
-
-/// Milliseconds since 1970, as Kafka counts them.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

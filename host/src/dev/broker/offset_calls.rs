@@ -11,6 +11,7 @@ use kafka_protocol::messages::{
 
 use super::calls::text;
 use super::offsets::{self, Committed};
+use super::topics::check_name;
 use super::{Broker, BrokerError, CallError, code_of};
 use crate::limits::BROKER_OFFSET_METADATA_BYTES_MAX;
 
@@ -98,9 +99,11 @@ impl Broker {
                 no_offset(index).with_committed_offset(found.offset).with_metadata(Some(text(&found.metadata)));
             if version >= 5 { partition.with_committed_leader_epoch(found.leader_epoch) } else { partition }
         };
+        // One view of all, or a transaction that ends meanwhile would be seen by half.
+        let view = self.store.view();
         let mut topics: Vec<OffsetFetchResponseTopic> = Vec::new();
         let Some(wanted) = &asked.topics else {
-            for (topic, index, found) in offsets::all_of_group(&self.store, group)? {
+            for (topic, index, found) in offsets::all_of_group(&view, &self.store, group)? {
                 if topics.last().is_none_or(|last| last.name.as_str() != topic) {
                     topics.push(OffsetFetchResponseTopic::default().with_name(TopicName(text(&topic))));
                 }
@@ -110,9 +113,15 @@ impl Broker {
             return Ok(topics);
         };
         for topic in wanted {
+            // No topic can have such a name, so nothing is committed for it; and two long names would be no key.
+            let is_topic = check_name(&topic.name).is_ok();
             let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
             for &index in &topic.partition_indexes {
-                partitions.push(answer(&topic.name, index, offsets::get(&self.store, group, &topic.name, index)?));
+                let found = match is_topic {
+                    true => offsets::get(&view, &self.store, group, &topic.name, index)?,
+                    false => None,
+                };
+                partitions.push(answer(&topic.name, index, found));
             }
             topics.push(OffsetFetchResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions));
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::{Buf, BufMut};
-use fjall::OwnedWriteBatch;
+use fjall::{OwnedWriteBatch, Readable, Snapshot};
 use serde::{Deserialize, Serialize};
 
 use super::BrokerError;
@@ -67,15 +67,25 @@ pub(super) fn stage(
 }
 
 /// What a group has committed for one partition.
-pub(super) fn get(store: &Store, group: &str, topic: &str, partition: i32) -> Result<Option<Committed>, BrokerError> {
-    let value = store.offsets.get(key(group, topic, partition))?;
+pub(super) fn get(
+    view: &Snapshot,
+    store: &Store,
+    group: &str,
+    topic: &str,
+    partition: i32,
+) -> Result<Option<Committed>, BrokerError> {
+    let value = view.get(&store.offsets, key(group, topic, partition))?;
     value.map(|value| parse_committed(&value).ok_or(DAMAGED)).transpose()
 }
 
 /// All that a group has committed, in the order of topics' lengths, names and partitions.
-pub(super) fn all_of_group(store: &Store, group: &str) -> Result<Vec<(String, i32, Committed)>, BrokerError> {
+pub(super) fn all_of_group(
+    view: &Snapshot,
+    store: &Store,
+    group: &str,
+) -> Result<Vec<(String, i32, Committed)>, BrokerError> {
     let mut all = Vec::new();
-    for pair in store.offsets.prefix(group_prefix(group)) {
+    for pair in view.prefix(&store.offsets, group_prefix(group)) {
         let (key, value) = pair.into_inner()?;
         let (_, topic, partition) = parse_key(&key).ok_or(DAMAGED)?;
         all.push((topic, partition, parse_committed(&value).ok_or(DAMAGED)?));

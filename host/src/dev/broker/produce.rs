@@ -5,7 +5,8 @@ use kafka_protocol::messages::produce_response::{PartitionProduceResponse, Topic
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 
 use super::record_batch::check_produced;
-use super::{Broker, CallError, now_ms};
+use super::{Broker, CallError};
+use crate::clock::now_ms;
 
 impl Broker {
     pub(super) fn produce(&self, asked: ProduceRequest) -> ProduceResponse {
@@ -39,8 +40,10 @@ impl Broker {
         partition: i32,
         records: &[u8],
     ) -> Result<(i64, i64), CallError> {
-        let partition = self.topics.partition(topic, partition)?;
-        let header = check_produced(records)?;
+        let unknown = ResponseError::UnknownTopicOrPartition;
+        let topic = self.topics.get(topic).ok_or(unknown)?;
+        let partition = topic.partition(partition).ok_or(unknown)?;
+        let header = check_produced(records, topic.config.batch_bytes_max())?;
         let append = || partition.append(&self.store, records, &header, now_ms());
         let base_offset = match (header.is_transactional(), transactional_id) {
             (false, _) => append()?,

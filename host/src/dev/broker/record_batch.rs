@@ -4,14 +4,17 @@
 use bytes::{Buf, BufMut};
 use kafka_protocol::ResponseError;
 
-use crate::limits::BROKER_BATCH_BYTES_MAX;
-
 /// Bytes before the first record.
 const HEADER_BYTES: usize = 61;
 /// Bytes before the part that the checksum covers. Base offset and leader epoch lie before it and may be changed.
 const CHECKED_FROM: usize = 21;
 
+/// The least that follows a record's length: attributes, time, offset, lengths of key and value, number of headers.
+const RECORD_BYTES_MIN: usize = 6;
+
 const COMPRESSION: i16 = 0x07;
+/// The last kind of compression that there is.
+const ZSTD: i16 = 4;
 const APPEND_TIME: i16 = 0x08;
 const TRANSACTIONAL: i16 = 0x10;
 const CONTROL: i16 = 0x20;
@@ -57,9 +60,9 @@ impl BatchHeader {
     }
 }
 
-/// What a producer sent for one partition: exactly one whole batch, unbroken, of ordinary records.
-pub(super) fn check_produced(bytes: &[u8]) -> Result<BatchHeader, ResponseError> {
-    if bytes.len() > BROKER_BATCH_BYTES_MAX {
+/// What a producer sent for one partition: exactly one whole batch of at most `bytes_max`, unbroken, of ordinary records.
+pub(super) fn check_produced(bytes: &[u8], bytes_max: usize) -> Result<BatchHeader, ResponseError> {
+    if bytes.len() > bytes_max {
         return Err(ResponseError::MessageTooLarge);
     }
     let header = BatchHeader::parse(bytes).ok_or(ResponseError::InvalidRecord)?;
@@ -73,10 +76,31 @@ pub(super) fn check_produced(bytes: &[u8]) -> Result<BatchHeader, ResponseError>
     let counts_fit = header.record_count >= 1 && header.last_offset_delta == header.record_count - 1;
     let producer_fits = header.producer_id < 0 && !header.is_transactional()
         || header.producer_id >= 0 && header.producer_epoch >= 0 && header.base_sequence >= 0;
-    match header.attributes & CONTROL == 0 && counts_fit && producer_fits {
-        true => Ok(header),
-        false => Err(ResponseError::InvalidRecord),
+    if header.attributes & CONTROL != 0 || !counts_fit || !producer_fits {
+        return Err(ResponseError::InvalidRecord);
     }
+    // What no consumer could read would stop all of them, for ever.
+    if header.attributes & COMPRESSION > ZSTD {
+        return Err(ResponseError::UnsupportedCompressionType);
+    }
+    if header.attributes & APPEND_TIME != 0 {
+        return Err(ResponseError::InvalidTimestamp); // only a broker says so, and this one never does
+    }
+    if header.attributes & COMPRESSION == 0 && !has_records(&bytes[HEADER_BYTES..], header.record_count) {
+        return Err(ResponseError::InvalidRecord);
+    }
+    Ok(header)
+}
+
+/// Whether the bytes are exactly so many records, by their lengths.
+fn has_records(mut bytes: &[u8], count: i32) -> bool {
+    for _ in 0..count {
+        let length = varint(&mut bytes).and_then(|length| usize::try_from(length).ok());
+        let rest = length.filter(|length| *length >= RECORD_BYTES_MIN).and_then(|length| bytes.get(length..));
+        let Some(rest) = rest else { return false };
+        bytes = rest;
+    }
+    bytes.is_empty()
 }
 
 /// Puts a batch at its place in the log. Both fields lie outside the checksum.
@@ -130,9 +154,6 @@ pub(super) fn marker(producer_id: i64, epoch: i16, commit: bool, now_ms: i64) ->
 /// compressed batch that is the batch's first record, which is never too late.
 pub(super) fn first_at_or_after(batch: &[u8], time_ms: i64) -> Option<(i64, i64)> {
     let header = BatchHeader::parse(batch)?;
-    if header.attributes & APPEND_TIME != 0 {
-        return Some((header.base_offset, header.max_time_ms));
-    }
     if header.attributes & COMPRESSION != 0 || header.base_time_ms >= time_ms {
         return Some((header.base_offset, header.base_time_ms));
     }
@@ -206,6 +227,44 @@ pub(super) fn sample(producer: (i64, i16, i32), transactional: bool, times_ms: &
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::BROKER_BATCH_BYTES_MAX;
+
+    fn check_produced(bytes: &[u8]) -> Result<BatchHeader, ResponseError> {
+        super::check_produced(bytes, BROKER_BATCH_BYTES_MAX)
+    }
+
+    /// A batch with other bytes at a place, and the checksum of them.
+    fn changed(batch: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+        let mut batch = batch.to_vec();
+        batch[at..at + bytes.len()].copy_from_slice(bytes);
+        let checksum = crc32c::crc32c(&batch[CHECKED_FROM..]);
+        batch[17..21].copy_from_slice(&checksum.to_be_bytes());
+        batch
+    }
+
+    #[test]
+    fn what_no_consumer_could_read_is_refused() {
+        let good = sample((-1, -1, -1), false, &[10, 20]);
+        let (attributes, last_delta, count) = (21, 23, 57);
+        for codec in 1..=4 {
+            assert!(check_produced(&changed(&good, attributes, &[0, codec])).is_ok(), "codec {codec}");
+        }
+        for codec in 5..=7 {
+            let refused = check_produced(&changed(&good, attributes, &[0, codec]));
+            assert_eq!(refused, Err(ResponseError::UnsupportedCompressionType), "codec {codec}");
+        }
+        assert_eq!(check_produced(&changed(&good, attributes, &[0, 8])), Err(ResponseError::InvalidTimestamp));
+        for records in [1, 3, i32::MAX] {
+            let claimed = changed(&good, last_delta, &(records - 1).to_be_bytes());
+            let claimed = changed(&claimed, count, &records.to_be_bytes());
+            assert_eq!(check_produced(&claimed), Err(ResponseError::InvalidRecord), "{records} of 2 records");
+        }
+        assert_eq!(
+            super::check_produced(&good, good.len() - 1),
+            Err(ResponseError::MessageTooLarge),
+            "what the topic takes counts"
+        );
+    }
 
     #[test]
     fn broken_batches_are_refused() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fjall::Readable;
 use kafka_protocol::ResponseError;
 
 use super::log::{Bounds, Entry, Partition};
@@ -35,7 +36,7 @@ impl Partition {
         let mut bounds = state.bounds;
         let mut write = store.write();
         let mut removed = 0;
-        for entry in self.entries_from(store, bounds.start) {
+        for entry in self.entries_from(&store.view(), store, bounds.start) {
             let entry = entry?;
             let stable = entry.last_offset < state.last_stable();
             if removed == BROKER_SWEEP_BATCHES_MAX || !stable || !drops(&entry, bounds.bytes) {
@@ -84,17 +85,33 @@ impl Partition {
     }
 }
 
-/// Removes what a deleted topic left, a part at a time. `true`: nothing is left.
-pub(super) fn sweep_topic(store: &Store, topic: u32) -> Result<bool, BrokerError> {
-    for keyspace in [&store.log, &store.index, &store.partitions] {
-        let mut write = store.write();
-        for pair in keyspace.prefix(topic.to_be_bytes()).take(BROKER_SWEEP_BATCHES_MAX) {
-            write.remove(keyspace, pair.key()?);
-        }
-        if !write.is_empty() {
-            write.commit()?;
-            return Ok(false);
+/// The last keys that the sweep of a deleted topic has removed. It goes on behind them: the store would walk over all that
+/// was removed before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Swept {
+    batch: Vec<u8>,
+    state: Vec<u8>,
+}
+
+/// Removes a part of what a deleted topic left. `true`: nothing is left.
+pub(super) fn sweep_topic(store: &Store, topic: u32, swept: &mut Swept) -> Result<bool, BrokerError> {
+    let view = store.view();
+    let mut write = store.write();
+    // Records and their index have the same keys.
+    for (keyspaces, last) in
+        [(&[&store.index, &store.log][..], &mut swept.batch), (&[&store.partitions][..], &mut swept.state)]
+    {
+        let from = if last.is_empty() { topic.to_be_bytes().to_vec() } else { [&last[..], &[0]].concat() };
+        for pair in view.range(keyspaces[0], from..) {
+            let key = pair.key()?;
+            if write.len() >= 2 * BROKER_SWEEP_BATCHES_MAX || !key.starts_with(&topic.to_be_bytes()) {
+                break;
+            }
+            *last = key.to_vec();
+            keyspaces.iter().for_each(|keyspace| write.remove(keyspace, key.clone()));
         }
     }
-    Ok(true)
+    let is_done = write.len() < 2 * BROKER_SWEEP_BATCHES_MAX;
+    write.commit()?;
+    Ok(is_done)
 }

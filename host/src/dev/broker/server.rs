@@ -3,20 +3,22 @@
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::Broker;
 use super::calls::{Answer, Caller, answer};
 use super::signal::{Signal, Wake};
 use super::wire::{self, BadRequest};
-use super::{Broker, now_ms};
+use crate::clock::{monotonic, now_ms};
 use crate::limits::{
-    BROKER_CARE_PERIOD, BROKER_CONNECTIONS_MAX, BROKER_IDLE_TIME, BROKER_REQUEST_BYTES_MAX, BROKER_RETENTION_PERIOD,
-    BROKER_SYNC_PERIOD, CONNECT_TIME,
+    BROKER_CARE_PERIOD, BROKER_CONNECTIONS_MAX, BROKER_IDLE_TIME, BROKER_LARGE_REQUESTS_BYTES_MAX,
+    BROKER_REQUEST_BYTES_MAX, BROKER_RETENTION_PERIOD, BROKER_SMALL_REQUEST_BYTES_MAX, BROKER_SYNC_PERIOD,
+    CONNECT_TIME,
 };
 
 /// A broker that serves. Dropping it closes all connections and joins their threads.
@@ -30,6 +32,8 @@ pub struct Listening {
 struct Shared {
     stopping: AtomicBool,
     care: Signal,
+    /// Of the requests that are received or answered at the moment, the large ones' bytes.
+    large_bytes: AtomicUsize,
     connections: Mutex<HashMap<u64, Connection>>,
 }
 
@@ -94,6 +98,22 @@ impl Drop for Listening {
     }
 }
 
+/// Closes and forgets a connection when its thread ends, however it ends: a panic must not keep the place, nor leave the
+/// client waiting for an answer.
+struct Registered {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        if let Some(connection) = self.shared.connections().remove(&self.id) {
+            // An error means that the other side has closed it already.
+            let _closed = connection.stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
 fn join(thread: JoinHandle<()>) {
     if thread.join().is_err() {
         tracing::error!("a thread of the embedded broker has panicked");
@@ -124,7 +144,7 @@ fn accept(broker: &Arc<Broker>, listener: &TcpListener, shared: &Arc<Shared>) {
         if let Err(error) = opened {
             // Most likely there are no file descriptors or threads left; more may come while we wait.
             tracing::warn!("the embedded broker could not accept a connection: {error}");
-            if shared.care.wait_until(Instant::now() + BROKER_CARE_PERIOD) == Wake::Closed {
+            if shared.care.wait_until(monotonic() + BROKER_CARE_PERIOD) == Wake::Closed {
                 return;
             }
         }
@@ -144,12 +164,11 @@ fn open(broker: &Arc<Broker>, stream: TcpStream, id: u64, shared: &Arc<Shared>) 
     let (for_thread, own_signal) = (stream.try_clone()?, signal.clone());
     let (broker, shared) = (broker.clone(), shared.clone());
     let run = move || {
-        if let Err(closed) = serve(&broker, &for_thread, own_signal) {
+        let registered = Registered { shared, id };
+        let broker = broker; // dropped before anyone may think that this thread is done
+        if let Err(closed) = serve(&broker, &for_thread, own_signal, &registered.shared.large_bytes) {
             tracing::debug!("a connection to the embedded broker is closed: {closed}");
         }
-        drop(broker); // before anyone may think that this thread is done
-        let _closed = for_thread.shutdown(Shutdown::Both);
-        shared.connections().remove(&id);
     };
     let thread = std::thread::Builder::new().name("broker-connection".into()).spawn(run)?;
     connections.insert(id, Connection { stream, signal, thread: Some(thread) });
@@ -163,18 +182,58 @@ enum Closed {
     ByClient,
     #[error("a request of {bytes} bytes: this is not Kafka's protocol, or it is more than {BROKER_REQUEST_BYTES_MAX}")]
     RequestSize { bytes: u32 },
+    #[error(
+        "a request of {bytes} bytes while large ones have {BROKER_LARGE_REQUESTS_BYTES_MAX} bytes together; try again"
+    )]
+    Crowded { bytes: usize },
     #[error(transparent)]
     Request(#[from] BadRequest),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-fn serve(broker: &Arc<Broker>, stream: &TcpStream, signal: Arc<Signal>) -> Result<(), Closed> {
+/// A large request's share of the bytes that all of them may have, given back at its end.
+#[derive(Debug)]
+struct Large<'a> {
+    all: &'a AtomicUsize,
+    bytes: usize,
+}
+
+impl<'a> Large<'a> {
+    /// `None` for a small request, which needs no share.
+    fn take(all: &'a AtomicUsize, bytes: usize) -> Result<Option<Large<'a>>, Closed> {
+        if bytes <= BROKER_SMALL_REQUEST_BYTES_MAX {
+            return Ok(None);
+        }
+        let added = |taken: usize| Some(taken + bytes).filter(|sum| *sum <= BROKER_LARGE_REQUESTS_BYTES_MAX);
+        let taken = all.fetch_update(Ordering::SeqCst, Ordering::SeqCst, added);
+        taken.map(|_| Some(Large { all, bytes })).map_err(|_| {
+            let crowded = Closed::Crowded { bytes };
+            tracing::warn!("the embedded broker closes a connection: {crowded}");
+            crowded
+        })
+    }
+}
+
+impl Drop for Large<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::SeqCst);
+    }
+}
+
+fn serve(
+    broker: &Arc<Broker>,
+    stream: &TcpStream,
+    signal: Arc<Signal>,
+    large_bytes: &AtomicUsize,
+) -> Result<(), Closed> {
     let mut caller =
         Caller { signal, client_id: String::new(), peer: stream.peer_addr()?, local: stream.local_addr()? };
     let mut reader = BufReader::with_capacity(64 << 10, stream);
     loop {
-        let mut request = read_request(&mut reader)?;
+        let bytes = read_length(&mut reader)?;
+        let _share = Large::take(large_bytes, bytes)?;
+        let mut request = read_request(&mut reader, bytes)?;
         let header = wire::read_header(&mut request).inspect_err(|bad| {
             tracing::warn!("{} asks the embedded broker for what it cannot do: {bad}", caller.peer);
         })?;
@@ -194,7 +253,7 @@ fn serve(broker: &Arc<Broker>, stream: &TcpStream, signal: Arc<Signal>) -> Resul
     }
 }
 
-fn read_request(reader: &mut BufReader<&TcpStream>) -> Result<Bytes, Closed> {
+fn read_length(reader: &mut BufReader<&TcpStream>) -> Result<usize, Closed> {
     let mut length = [0; 4];
     if let Err(error) = reader.read_exact(&mut length) {
         return Err(if error.kind() == io::ErrorKind::UnexpectedEof { Closed::ByClient } else { Closed::Io(error) });
@@ -203,32 +262,80 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> Result<Bytes, Closed> {
     if bytes as usize > BROKER_REQUEST_BYTES_MAX {
         return Err(Closed::RequestSize { bytes });
     }
+    Ok(bytes as usize)
+}
+
+fn read_request(reader: &mut BufReader<&TcpStream>, bytes: usize) -> Result<Bytes, Closed> {
     // Memory follows what arrives, not what is promised.
     let mut request = Vec::new();
-    reader.take(u64::from(bytes)).read_to_end(&mut request)?;
-    if request.len() < bytes as usize {
+    reader.take(bytes as u64).read_to_end(&mut request)?;
+    if request.len() < bytes {
         return Err(Closed::ByClient);
     }
     Ok(Bytes::from(request))
 }
 
-/// Looks again and again for members that are silent, transactions that are overdue and records that are old.
+/// Looks again and again for members that are silent, transactions that are overdue and records that are old. Removing
+/// records may take long, so it is done in parts, and the rest has its turn between them.
 fn take_care(broker: &Arc<Broker>, stop: &Signal) {
-    let (mut next_sync, mut next_retention) = (Instant::now() + BROKER_SYNC_PERIOD, Instant::now());
-    while stop.wait_until(Instant::now() + BROKER_CARE_PERIOD) != Wake::Closed {
-        let now = Instant::now();
+    let (mut next_sync, mut next_retention) = (monotonic() + BROKER_SYNC_PERIOD, monotonic());
+    let mut pause = BROKER_CARE_PERIOD;
+    while stop.wait_until(monotonic() + pause) != Wake::Closed {
+        let now = monotonic();
+        pause = BROKER_CARE_PERIOD;
         broker.groups.care(now);
         let mut outcome = broker.abort_overdue(now_ms());
-        if now >= next_retention {
-            next_retention = now + BROKER_RETENTION_PERIOD;
-            outcome = outcome.and_then(|()| broker.remove_old(now_ms()));
-        }
         if now >= next_sync {
             next_sync = now + BROKER_SYNC_PERIOD;
             outcome = outcome.and_then(|()| broker.store.sync());
         }
+        if now >= next_retention {
+            let removed = outcome.and_then(|()| broker.remove_old(now_ms()));
+            match removed {
+                Ok(true) => pause = Duration::ZERO,
+                _ => next_retention = now + BROKER_RETENTION_PERIOD,
+            }
+            outcome = removed.map(|_| ());
+        }
         if let Err(error) = outcome {
             tracing::error!("{error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_requests_share_their_bytes() {
+        let all = AtomicUsize::new(0);
+        let many = BROKER_LARGE_REQUESTS_BYTES_MAX / BROKER_REQUEST_BYTES_MAX;
+        let mut shares: Vec<_> = (0..many).map(|_| Large::take(&all, BROKER_REQUEST_BYTES_MAX).unwrap()).collect();
+        assert!(Large::take(&all, BROKER_REQUEST_BYTES_MAX).is_err());
+        assert!(Large::take(&all, BROKER_SMALL_REQUEST_BYTES_MAX).unwrap().is_none(), "small ones always fit");
+        shares.pop();
+        assert!(Large::take(&all, BROKER_REQUEST_BYTES_MAX).unwrap().is_some());
+        drop(shares);
+        assert_eq!(all.into_inner(), 0);
+    }
+
+    #[test]
+    fn a_panic_closes_its_connection_and_leaves_its_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_read_timeout(Some(BROKER_IDLE_TIME)).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let shared = Arc::new(Shared::default());
+        let connection = Connection { stream, signal: Arc::default(), thread: None };
+        shared.connections().insert(7, connection);
+        let registered = Registered { shared: shared.clone(), id: 7 };
+        let serving = std::thread::spawn(move || {
+            let _registered = registered;
+            panic!("as a fault of ours would");
+        });
+        assert!(serving.join().is_err());
+        assert_eq!(client.read(&mut [0]).unwrap(), 0, "the client is told");
+        assert!(shared.connections().is_empty());
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
+use crate::clock::monotonic;
+
 /// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wake {
@@ -50,12 +52,13 @@ impl Signal {
             if flags.closed {
                 return Wake::Closed;
             }
-            if flags.raised {
-                return Wake::Raised;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
+            // The deadline first: who is raised at each look would otherwise never hear of it.
+            let left = deadline.saturating_duration_since(monotonic());
             if left.is_zero() {
                 return Wake::Late;
+            }
+            if flags.raised {
+                return Wake::Raised;
             }
             flags = self.changed.wait_timeout(flags, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -95,8 +98,7 @@ mod tests {
         assert_eq!(waiters.0.len(), 1, "a connection waits once");
         waiters.raise_all();
         assert_eq!(signal.wait_until(Instant::now() + Duration::from_secs(60)), Wake::Raised);
-        signal.lower();
-        assert_eq!(signal.wait_until(Instant::now()), Wake::Late);
+        assert_eq!(signal.wait_until(Instant::now()), Wake::Late, "a deadline counts, whatever happens");
         signal.close();
         assert_eq!(signal.wait_until(Instant::now() + Duration::from_secs(60)), Wake::Closed);
     }

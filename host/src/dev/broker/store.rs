@@ -1,6 +1,6 @@
 //! What the broker keeps on disk: six keyspaces of the host's one database, and how their keys are made.
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode, Snapshot};
 
 use super::BrokerError;
 
@@ -77,6 +77,12 @@ impl Store {
             offsets: small("broker-offsets")?,
             transactions: small("broker-transactions")?,
         })
+    }
+
+    /// All keyspaces as they are at this moment. What is read without it is not one moment's: a write that is committed
+    /// meanwhile may be seen by half.
+    pub(super) fn view(&self) -> Snapshot {
+        self.db.snapshot()
     }
 
     /// A write that survives the death of the process once committed.

@@ -1,6 +1,6 @@
 //! Which topics there are, and their partitions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::log::Partition;
 use super::offsets;
-use super::retention::{Retention, sweep_topic};
+use super::retention::{Retention, Swept, sweep_topic};
 use super::store::{PartitionKey, Store};
-use super::{BrokerError, CallError, Settings, now_ms};
-use crate::limits::{BROKER_PARTITIONS_MAX, BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX};
+use super::{BrokerError, CallError, Settings};
+use crate::clock::now_ms;
+use crate::limits::{BROKER_BATCH_BYTES_MAX, BROKER_PARTITIONS_MAX, BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX};
 
 /// Kafka's own limit of a topic's name.
 const TOPIC_NAME_BYTES_MAX: usize = 249;
@@ -32,9 +33,15 @@ pub(super) struct Topic {
 pub(super) struct TopicConfig {
     pub(super) retention_ms: Option<i64>,
     pub(super) retention_bytes: Option<i64>,
+    /// Bytes of one batch.
+    pub(super) max_message_bytes: Option<u32>,
 }
 
 impl TopicConfig {
+    pub(super) fn batch_bytes_max(self) -> usize {
+        self.max_message_bytes.map_or(BROKER_BATCH_BYTES_MAX, |bytes| bytes as usize)
+    }
+
     pub(super) fn retention(self, settings: &Settings) -> Retention {
         let age = match self.retention_ms {
             None => Some(settings.retention),
@@ -90,7 +97,7 @@ pub(super) struct Topics {
 struct Changes {
     next_id: u32,
     /// Ids of deleted topics whose records are still to be removed.
-    doomed: BTreeSet<u32>,
+    doomed: BTreeMap<u32, Swept>,
 }
 
 impl Topics {
@@ -110,9 +117,10 @@ impl Topics {
             None => 1,
             Some(bytes) => u32::from_be_bytes(bytes[..].try_into().map_err(|_| damaged())?),
         };
-        let mut doomed = BTreeSet::new();
+        let mut doomed = BTreeMap::new();
         for pair in store.meta.prefix("d") {
-            doomed.insert(u32::from_be_bytes(pair.key()?[1..].try_into().map_err(|_| damaged())?));
+            let id = u32::from_be_bytes(pair.key()?[1..].try_into().map_err(|_| damaged())?);
+            doomed.insert(id, Swept::default());
         }
         Ok(Topics { by_name: RwLock::new(by_name), changes: Mutex::new(Changes { next_id, doomed }) })
     }
@@ -126,7 +134,8 @@ impl Topics {
     }
 
     pub(super) fn partition_of_id(&self, key: PartitionKey) -> Option<Arc<Partition>> {
-        let topic = self.all().into_iter().find(|topic| topic.id == key.topic)?;
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        let topic = by_name.values().find(|topic| topic.id == key.topic)?;
         topic.partition(i32::try_from(key.partition).ok()?)
     }
 
@@ -197,7 +206,7 @@ impl Topics {
         write.insert(&store.meta, doomed_key(topic.id), []);
         offsets::stage_forget_topic(store, &mut write, name)?;
         write.commit().map_err(BrokerError::from)?;
-        changes.doomed.insert(topic.id);
+        changes.doomed.insert(topic.id, Swept::default());
         self.by_name.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         for partition in topic.partitions() {
             partition.delete();
@@ -207,13 +216,17 @@ impl Topics {
 
     /// Removes a part of what deleted topics left behind. `true`: there is more.
     pub(super) fn sweep(&self, store: &Store) -> Result<bool, BrokerError> {
-        let first = self.changes.lock().unwrap_or_else(PoisonError::into_inner).doomed.first().copied();
-        let Some(id) = first else { return Ok(false) };
-        if sweep_topic(store, id)? {
-            store.meta.remove(doomed_key(id))?;
-            self.changes.lock().unwrap_or_else(PoisonError::into_inner).doomed.remove(&id);
+        let changes = || self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = changes().doomed.first_key_value().map(|(id, swept)| (*id, swept.clone()));
+        let Some((id, mut swept)) = first else { return Ok(false) };
+        if !sweep_topic(store, id, &mut swept)? {
+            changes().doomed.insert(id, swept);
+            return Ok(true);
         }
-        Ok(true)
+        store.meta.remove(doomed_key(id))?;
+        let mut changes = changes();
+        changes.doomed.remove(&id);
+        Ok(!changes.doomed.is_empty())
     }
 
     fn check_room(&self, of_topic: u32, more: u32) -> Result<(), ResponseError> {

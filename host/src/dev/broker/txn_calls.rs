@@ -1,7 +1,5 @@
 //! The requests of transactional and idempotent producers.
 
-use std::time::Instant;
-
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::add_partitions_to_txn_response::{
     AddPartitionsToTxnPartitionResult, AddPartitionsToTxnTopicResult,
@@ -17,7 +15,8 @@ use kafka_protocol::messages::{
 
 use super::offset_calls::{check_metadata, committed};
 use super::txns::{PendingOffset, Phase, Txn, lock};
-use super::{Broker, BrokerError, CallError, code_of, now_ms};
+use super::{Broker, BrokerError, CallError, code_of};
+use crate::clock::{monotonic, now_ms};
 use crate::limits::{BROKER_TRANSACTION_ITEMS_MAX, BROKER_TRANSACTION_TIME_MAX};
 
 /// Older versions do not know the newer word for it.
@@ -152,7 +151,7 @@ impl Broker {
             }
             if version >= 3 && (asked.generation_id >= 0 || !asked.member_id.is_empty()) {
                 let member = (asked.member_id.as_str(), asked.generation_id, asked.group_instance_id.as_deref());
-                self.groups.with(&asked.group_id, |group| group.check_commit(member, Instant::now()))??;
+                self.groups.with(&asked.group_id, |group| group.check_commit(member, monotonic()))??;
             }
             for topic in &asked.topics {
                 for partition in &topic.partitions {

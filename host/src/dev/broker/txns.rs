@@ -1,7 +1,7 @@
 //! Transactions: one open one at most for each transactional id, all of it durable, its end one atomic write.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use fjall::OwnedWriteBatch;
 use kafka_protocol::ResponseError;
@@ -34,9 +34,18 @@ pub(super) struct Txn {
     pub(super) epoch: i16,
     /// The epoch whose transaction ran out of time: its producer may still begin anew.
     overdue_epoch: Option<i16>,
+    /// The id and epoch that a producer gave up for the present ones. It may not have had the answer and ask again.
+    #[serde(default)]
+    replaced: Option<(i64, i16)>,
     timeout_ms: i64,
     pub(super) phase: Phase,
     started_ms: i64,
+    /// When its producer or its last transaction began, to forget the longest unused one first. 0: not known.
+    #[serde(default)]
+    used_ms: i64,
+    /// No longer in the list of transactional ids.
+    #[serde(skip)]
+    gone: bool,
     /// Topic id and partition.
     pub(super) partitions: BTreeSet<(u32, u32)>,
     pub(super) groups: BTreeSet<String>,
@@ -58,9 +67,12 @@ impl Txn {
             producer_id: -1,
             epoch: -1,
             overdue_epoch: None,
+            replaced: None,
             timeout_ms: 0,
             phase: Phase::Fresh,
             started_ms: 0,
+            used_ms: 0,
+            gone: false,
             partitions: BTreeSet::new(),
             groups: BTreeSet::new(),
             offsets: Vec::new(),
@@ -80,17 +92,18 @@ impl Txn {
     pub(super) fn opened(&self, now_ms: i64) -> Txn {
         match self.phase {
             Phase::Open => self.clone(),
-            _ => Txn { phase: Phase::Open, started_ms: now_ms, ..self.clone() },
+            _ => Txn { phase: Phase::Open, started_ms: now_ms, used_ms: now_ms, ..self.clone() },
         }
     }
 
     /// What remains of a transaction that has ended.
     fn ended(&self, phase: Phase) -> Txn {
-        Txn {
-            phase,
-            overdue_epoch: None,
-            ..Txn { producer_id: self.producer_id, epoch: self.epoch, timeout_ms: self.timeout_ms, ..Txn::unborn() }
-        }
+        let Txn { producer_id, epoch, timeout_ms, used_ms, .. } = *self;
+        Txn { phase, producer_id, epoch, timeout_ms, used_ms, ..Txn::unborn() }
+    }
+
+    fn is_overdue(&self, now_ms: i64) -> bool {
+        self.phase == Phase::Open && now_ms.saturating_sub(self.started_ms) > self.timeout_ms
     }
 
     pub(super) fn stage(&self, store: &Store, write: &mut OwnedWriteBatch, id: &str) {
@@ -107,6 +120,38 @@ pub(super) struct Transactions {
 /// A poisoned lock holds what was last settled, as memory changes only after the store has.
 pub(super) fn lock(txn: &Mutex<Txn>) -> MutexGuard<'_, Txn> {
     txn.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `None`: it is in use. For those who hold the list of ids, as they may not wait.
+fn try_lock(txn: &Mutex<Txn>) -> Option<MutexGuard<'_, Txn>> {
+    match txn.try_lock() {
+        Ok(txn) => Some(txn),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Makes room for one more id, in the place of the longest unused one without an open transaction. Whoever comes back
+/// with it begins anew.
+fn forget_unused(store: &Store, ids: &mut HashMap<String, Arc<Mutex<Txn>>>) -> Result<(), CallError> {
+    let unused = ids.iter().filter_map(|(id, txn)| {
+        let txn = try_lock(txn)?;
+        (txn.phase != Phase::Open).then_some((txn.used_ms, id))
+    });
+    let Some((_, id)) = unused.min() else {
+        tracing::warn!(
+            "the embedded broker has {BROKER_TRANSACTIONAL_IDS_MAX} open transactions and refuses one more              transactional id; end some, or use fewer ids"
+        );
+        return Err(ResponseError::PolicyViolation.into());
+    };
+    let (id, entry) = (id.clone(), ids[id].clone());
+    // If it is in use after all, the newcomer is to ask again.
+    let unused = try_lock(&entry).filter(|txn| txn.phase != Phase::Open);
+    let mut txn = unused.ok_or(ResponseError::ConcurrentTransactions)?;
+    store.transactions.remove(id.as_str()).map_err(BrokerError::from)?;
+    *txn = Txn { gone: true, ..Txn::unborn() };
+    ids.remove(&id);
+    Ok(())
 }
 
 impl Transactions {
@@ -143,16 +188,20 @@ impl Transactions {
         self.ids().get(id).cloned().ok_or(ResponseError::InvalidProducerIdMapping)
     }
 
-    fn get_or_begin(&self, id: &str) -> Result<Arc<Mutex<Txn>>, ResponseError> {
+    fn get_or_begin(&self, store: &Store, id: &str) -> Result<Arc<Mutex<Txn>>, CallError> {
         let mut ids = self.ids();
         if !ids.contains_key(id) && ids.len() >= BROKER_TRANSACTIONAL_IDS_MAX {
-            return Err(ResponseError::PolicyViolation);
+            forget_unused(store, &mut ids)?;
         }
         Ok(ids.entry(id.to_owned()).or_insert_with(|| Arc::new(Mutex::new(Txn::unborn()))).clone())
     }
 
-    fn all(&self) -> Vec<(String, Arc<Mutex<Txn>>)> {
-        self.ids().iter().map(|(id, txn)| (id.clone(), txn.clone())).collect()
+    /// Ids whose transactions are open for longer than their producers said. Those that are in use at this moment are
+    /// found the next time.
+    fn overdue(&self, now_ms: i64) -> Vec<(String, Arc<Mutex<Txn>>)> {
+        let ids = self.ids();
+        let overdue = ids.iter().filter(|(_, txn)| try_lock(txn).is_some_and(|txn| txn.is_overdue(now_ms)));
+        overdue.map(|(id, txn)| (id.clone(), txn.clone())).collect()
     }
 
     /// Runs `append` while the transaction is open and has the partition, and cannot end meanwhile.
@@ -176,8 +225,9 @@ impl Transactions {
     /// when this returns.
     pub(super) fn pending_of_group(&self, group: &str) -> BTreeSet<(String, i32)> {
         let mut pending = BTreeSet::new();
-        for (_, txn) in self.all() {
-            let txn = lock(&txn);
+        let all: Vec<Arc<Mutex<Txn>>> = self.ids().values().cloned().collect();
+        for txn in &all {
+            let txn = lock(txn);
             let of_group = txn.offsets.iter().filter(|offset| txn.phase == Phase::Open && offset.group == group);
             pending.extend(of_group.map(|offset| (offset.topic.clone(), offset.partition)));
         }
@@ -196,15 +246,24 @@ impl Broker {
         fenced: ResponseError,
         now_ms: i64,
     ) -> Result<(i64, i16), CallError> {
-        let entry = self.transactions.get_or_begin(id)?;
+        let entry = match present {
+            None => self.transactions.get_or_begin(&self.store, id)?,
+            Some(_) => self.transactions.get(id).map_err(|_| fenced)?,
+        };
         let mut txn = lock(&entry);
+        if txn.gone {
+            return Err(ResponseError::ConcurrentTransactions.into()); // asked again, it begins anew
+        }
         if let Some((producer_id, epoch)) = present {
+            if txn.replaced == present && txn.phase == Phase::Fresh {
+                return Ok((txn.producer_id, txn.epoch));
+            }
             let is_known = txn.epoch == epoch || txn.overdue_epoch == Some(epoch);
             if txn.producer_id != producer_id || !is_known {
                 return Err(fenced.into());
             }
         }
-        let mut next = Txn { timeout_ms, ..txn.ended(Phase::Fresh) };
+        let mut next = Txn { timeout_ms, replaced: present, used_ms: now_ms, ..txn.ended(Phase::Fresh) };
         if txn.producer_id < 0 || txn.epoch >= EPOCH_MAX {
             (next.producer_id, next.epoch) = (self.transactions.new_producer_id(&self.store)?, 0);
         } else {
@@ -231,10 +290,10 @@ impl Broker {
 
     /// Aborts transactions that are open for longer than their producers said, and fences those producers.
     pub(super) fn abort_overdue(&self, now_ms: i64) -> Result<(), BrokerError> {
-        for (id, entry) in self.transactions.all() {
+        for (id, entry) in self.transactions.overdue(now_ms) {
             let mut txn = lock(&entry);
-            if txn.phase != Phase::Open || now_ms.saturating_sub(txn.started_ms) <= txn.timeout_ms {
-                continue;
+            if !txn.is_overdue(now_ms) {
+                continue; // ended meanwhile
             }
             tracing::warn!(
                 "transaction {id} is open for more than its timeout of {} ms and is aborted",

@@ -70,6 +70,9 @@ pub(super) enum BadRequest {
     UnknownApi { key: i16 },
     #[error("{key:?} is supported in versions {min} to {max}, not in {asked}")]
     Version { key: ApiKey, min: i16, max: i16, asked: i16 },
+    /// The only way to tell a producer that wants no acknowledgement: it then asks anew where the partition is.
+    #[error("records without acknowledgement could not be taken, by the protocol's error {code}")]
+    Untold { code: i16 },
     #[error("{key:?} version {version} cannot be decoded: {reason}")]
     Undecodable { key: ApiKey, version: i16, reason: String },
 }

@@ -103,9 +103,12 @@ impl Tables {
         let mut tables = self.write();
         let table = tables.get(name).ok_or_else(|| Fault::TableMissing(shown(name)))?;
         let mut schema = table.schema(table.is_enabled());
-        let new = |family: &&String| !table.families.contains_key(family.as_bytes());
-        for family in more.iter().filter(new) {
-            schema.families.push(Family::new(&schema::plain(family))?);
+        for family in more {
+            let family = Family::new(&schema::plain(family))?;
+            // By the proven name: a second one of a name would take the first one's place, and its versions.
+            if schema.families.iter().all(|known| known.name != family.name) {
+                schema.families.push(family);
+            }
         }
         schema::check_count(schema.families.len())?;
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
@@ -181,7 +184,7 @@ mod tests {
         let kept = ColumnDescriptor { max_versions: Some(7), ..schema::plain("a") };
         tables.create(b"t", &[kept]).unwrap();
         let before = tables.table(b"t").unwrap();
-        tables.add_families("t", &["a".to_owned(), "b".to_owned()]).unwrap();
+        tables.add_families("t", &["a:", "b", "b:"].map(str::to_owned)).unwrap();
         tables.add_families("t", &[]).unwrap();
         assert!(before.family(b"b").is_err(), "a call under way goes on with what it began with");
         tables.set_enabled(b"t", false).unwrap();

@@ -70,7 +70,12 @@ pub(super) fn row(row: &[u8]) -> Vec<u8> {
 
 /// The least key behind all keys of a row.
 pub(super) fn behind_row(name: &[u8]) -> Vec<u8> {
-    let mut key = row(name);
+    behind(&row(name))
+}
+
+/// The least key behind all that begin with `prefix`, which ends with a ⏹.
+pub(super) fn behind(prefix: &[u8]) -> Vec<u8> {
+    let mut key = prefix.to_vec();
     key.pop();
     key.push(2);
     key

@@ -47,6 +47,8 @@ mod write;
 #[cfg(test)]
 mod model_test;
 #[cfg(test)]
+mod reading_test;
+#[cfg(test)]
 mod server_test;
 
 pub use server::Listening;

@@ -236,6 +236,18 @@ fn old_versions_and_deleted_cells_leave_the_disk() {
     assert_eq!(stored(), 2, "the tombstone and the last put");
     apply(&tables, &["r".to_owned()], Step::DeleteRow, 500, "");
     assert_eq!(stored(), 2, "a tombstone for each family");
+    // Puts and a delete in one call: the delete comes later, and hides puts that are stored with it.
+    for _ in 0..200 {
+        let both = [mutation(Step::Put("f:y"), "v"), mutation(Step::Delete("f:y"), "")];
+        let batch = vec![BatchMutation::new(b"both".to_vec(), both.to_vec())];
+        tables.mutate_rows(b"t", batch, When::OnArrival).unwrap();
+    }
+    assert!(stored() < 10, "{} of 200 hidden puts are stored", stored());
+    // What comes late, older than what was removed, is removed as well.
+    for time_ms in (1000..1500).chain((501..1000).rev()) {
+        apply(&tables, &["r".to_owned()], Step::Put("f:x"), time_ms, "v");
+    }
+    assert!(stored() < 100, "{} of 1000 versions are stored", stored());
 }
 
 #[test]

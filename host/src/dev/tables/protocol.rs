@@ -3,7 +3,7 @@
 //! lengths first, and puts empty arguments in.
 
 use super::wire::{SharedWire, Wire};
-use crate::limits::TABLES_CALL_ITEMS_MAX;
+use crate::limits::{TABLES_CALL_ITEMS_MAX, TABLES_LIST_ITEMS_MAX};
 use thrift::protocol::{
     TFieldIdentifier, TInputProtocol, TListIdentifier, TMapIdentifier, TMessageIdentifier, TSetIdentifier,
     TStructIdentifier, TType,
@@ -12,6 +12,9 @@ use thrift::{ProtocolError, ProtocolErrorKind, Result};
 
 /// No argument or field of this protocol has a higher number; the compact protocol adds to the last one without a check.
 const FIELD_ID_MAX: i16 = 1000;
+/// Fields of a family's description.
+const MAX_VERSIONS: i16 = 2;
+const TIME_TO_LIVE: i16 = 9;
 
 /// A protocol that is looked after.
 pub(super) struct Guarded<P> {
@@ -21,10 +24,12 @@ pub(super) struct Guarded<P> {
     /// The method being called, and how deep in its arguments the reader is; 1 is the arguments themselves.
     method: String,
     depth: u32,
-    /// Arguments that were there, by bit; bit 0 once the last one was.
-    seen: u32,
-    /// The argument that is put in and not yet taken.
-    put_in: bool,
+    /// Items that the call's lists and maps may still have, all together.
+    items_left: usize,
+    /// Fields that were there, by bit; bit 0 once the last one was. Of the arguments, and of the structure in them.
+    seen: [u32; 2],
+    /// The number of the field that is put in and not yet taken.
+    put_in: Option<i16>,
     /// Whether the arguments were read to their end.
     complete: bool,
     broken: bool,
@@ -32,8 +37,18 @@ pub(super) struct Guarded<P> {
 
 impl<P: TInputProtocol> Guarded<P> {
     pub(super) fn new(inner: P, wire: SharedWire, compact: bool) -> Self {
-        let method = String::new();
-        Guarded { inner, wire, compact, method, depth: 0, seen: 0, put_in: false, complete: true, broken: false }
+        Guarded {
+            inner,
+            wire,
+            compact,
+            method: String::new(),
+            depth: 0,
+            items_left: 0,
+            seen: [0; 2],
+            put_in: None,
+            complete: true,
+            broken: false,
+        }
     }
 
     /// After a call: reads what its handler left unread. False: the stream makes no sense from here on.
@@ -43,6 +58,12 @@ impl<P: TInputProtocol> Guarded<P> {
             self.broken |= self.skip(TType::Struct).is_err();
         }
         !self.broken
+    }
+
+    /// Where the fields of the present structure are noted, if they are.
+    fn level(&self) -> Option<usize> {
+        let level = (self.depth as usize).checked_sub(1)?;
+        (level < self.seen.len()).then_some(level)
     }
 
     fn watch<T>(&mut self, result: Result<T>) -> Result<T> {
@@ -65,20 +86,34 @@ impl<P: TInputProtocol> Guarded<P> {
         if length > left { self.refuse(format!("{length} bytes in a call that may have {left} more")) } else { Ok(()) }
     }
 
-    /// Refuses a number of items that the call cannot have; each takes a byte at least.
+    /// Refuses a number of items that the call cannot have; each takes a byte at least. Lists of lists take from one
+    /// number, or few bytes could claim much memory.
     fn check_items(&mut self, items: i32) -> Result<()> {
-        let left = self.wire.0.borrow().left();
+        let left = self.wire.0.borrow().left().min(TABLES_LIST_ITEMS_MAX).min(self.items_left);
         match usize::try_from(items) {
-            Ok(items) if items <= left.min(TABLES_CALL_ITEMS_MAX) => Ok(()),
-            _ => self.refuse(format!("a list of {items} items, {TABLES_CALL_ITEMS_MAX} are taken at most")),
+            Ok(items) if items <= left => {
+                self.items_left -= items;
+                Ok(())
+            }
+            _ => self.refuse(format!(
+                "a list of {items} items; at most {TABLES_LIST_ITEMS_MAX} are taken, and {TABLES_CALL_ITEMS_MAX} in a call"
+            )),
         }
     }
 }
 
-/// Arguments that a client may leave out, by their number.
-fn optional(method: &str) -> &'static [(i16, TType)] {
-    use TType::{List, Map, String as Text};
+/// What is put in for a number that was left out: HBase's defaults of `maxVersions` and `timeToLive`. The generated reader
+/// would say 0.
+fn default_number(field: i16) -> i32 {
+    if field == MAX_VERSIONS { 3 } else { i32::MAX }
+}
+
+/// Fields that a client may leave out, by their number: of the arguments (depth 1), or of a structure in them.
+fn optional(method: &str, depth: u32) -> &'static [(i16, TType)] {
+    use TType::{I32, List, Map, String as Text};
     match method {
+        "createTable" if depth == 2 => &[(MAX_VERSIONS, I32), (TIME_TO_LIVE, I32)],
+        _ if depth != 1 => &[],
         "getRow" | "deleteAllRow" | "mutateRows" | "scannerOpenWithScan" => &[(3, Map)],
         "getRows" => &[(2, List), (3, Map)],
         "getRowsTs" => &[(2, List), (4, Map)],
@@ -102,8 +137,8 @@ impl<P: TInputProtocol> TInputProtocol for Guarded<P> {
     fn read_message_begin(&mut self) -> Result<TMessageIdentifier> {
         self.complete = false;
         self.depth = 0;
-        self.seen = 0;
-        self.put_in = false;
+        self.items_left = TABLES_CALL_ITEMS_MAX;
+        self.put_in = None;
         self.check_length(Wire::peek_name_length)?;
         let message = self.inner.read_message_begin();
         let message = self.watch(message)?;
@@ -118,6 +153,9 @@ impl<P: TInputProtocol> TInputProtocol for Guarded<P> {
 
     fn read_struct_begin(&mut self) -> Result<Option<TStructIdentifier>> {
         self.depth += 1;
+        if let Some(level) = self.level() {
+            self.seen[level] = 0;
+        }
         let result = self.inner.read_struct_begin();
         self.watch(result)
     }
@@ -130,26 +168,28 @@ impl<P: TInputProtocol> TInputProtocol for Guarded<P> {
     }
 
     fn read_field_begin(&mut self) -> Result<TFieldIdentifier> {
-        let at_arguments = self.depth == 1;
-        if !at_arguments || self.seen & 1 == 0 {
+        let level = self.level();
+        if level.is_none_or(|level| self.seen[level] & 1 == 0) {
             let field = self.inner.read_field_begin();
             let field = self.watch(field)?;
             let id = field.id.unwrap_or(0);
             if !(0..=FIELD_ID_MAX).contains(&id) {
                 return self.refuse(format!("a field with the number {id}"));
             }
-            if !at_arguments || field.field_type != TType::Stop {
-                if at_arguments && (1..32).contains(&id) {
-                    self.seen |= 1 << id;
+            let Some(level) = level else { return Ok(field) };
+            if field.field_type != TType::Stop {
+                if (1..32).contains(&id) {
+                    self.seen[level] |= 1 << id;
                 }
                 return Ok(field);
             }
-            self.seen |= 1;
+            self.seen[level] |= 1;
         }
-        for &(id, field_type) in optional(&self.method) {
-            if self.seen & (1 << id) == 0 {
-                self.seen |= 1 << id;
-                self.put_in = true;
+        for &(id, field_type) in optional(&self.method, self.depth) {
+            let seen = &mut self.seen[self.depth as usize - 1]; // there are optional ones only there
+            if *seen & (1 << id) == 0 {
+                *seen |= 1 << id;
+                self.put_in = Some(id);
                 return Ok(TFieldIdentifier { name: None, field_type, id: Some(id) });
             }
         }
@@ -167,7 +207,7 @@ impl<P: TInputProtocol> TInputProtocol for Guarded<P> {
     }
 
     fn read_bytes(&mut self) -> Result<Vec<u8>> {
-        if std::mem::take(&mut self.put_in) {
+        if self.put_in.take().is_some() {
             return Ok(Vec::new());
         }
         self.check_length(Wire::peek_length)?;
@@ -186,6 +226,9 @@ impl<P: TInputProtocol> TInputProtocol for Guarded<P> {
     }
 
     fn read_i32(&mut self) -> Result<i32> {
+        if let Some(field) = self.put_in.take() {
+            return Ok(default_number(field));
+        }
         let result = self.inner.read_i32();
         self.watch(result)
     }
@@ -207,7 +250,7 @@ impl<P: TInputProtocol> TInputProtocol for Guarded<P> {
     }
 
     fn read_list_begin(&mut self) -> Result<TListIdentifier> {
-        if std::mem::take(&mut self.put_in) {
+        if self.put_in.take().is_some() {
             return Ok(TListIdentifier::new(TType::String, 0));
         }
         let result = self.inner.read_list_begin();
@@ -234,7 +277,7 @@ impl<P: TInputProtocol> TInputProtocol for Guarded<P> {
     }
 
     fn read_map_begin(&mut self) -> Result<TMapIdentifier> {
-        if std::mem::take(&mut self.put_in) {
+        if self.put_in.take().is_some() {
             return Ok(TMapIdentifier::new(TType::String, TType::String, 0));
         }
         let result = self.inner.read_map_begin();

@@ -2,7 +2,7 @@
 //! nowhere else. Pure.
 
 use super::fault::{Fault, shown};
-use super::key::{Entry, Kind, parse, time_of, unescape};
+use super::key::{Entry, Kind, behind, parse, time_of, unescape};
 use super::schema::{Families, Family};
 use crate::limits::TABLES_ANSWER_BYTES_MAX;
 use fjall::Slice;
@@ -72,6 +72,9 @@ impl Weight {
     }
 }
 
+/// Cells of a column that are looked at in vain before the next column is searched for, which costs more than they do.
+const VAIN_CELLS_MAX: usize = 16;
+
 /// Takes entries one after the other and gives rows.
 pub(super) struct Gather<'a> {
     families: &'a Families,
@@ -91,6 +94,8 @@ pub(super) struct Gather<'a> {
     /// Versions of the column that count against what the family keeps, and those taken.
     kept: usize,
     taken: usize,
+    /// Cells since the last one of the column that could be seen; the others behind them cannot be seen either.
+    vain: usize,
 }
 
 impl<'a> Gather<'a> {
@@ -109,6 +114,7 @@ impl<'a> Gather<'a> {
             wanted: false,
             kept: 0,
             taken: 0,
+            vain: 0,
         }
     }
 
@@ -140,6 +146,22 @@ impl<'a> Gather<'a> {
         Ok(done)
     }
 
+    /// The least key behind the present column, if it is better to go on there: nothing more of it can be seen, and it
+    /// may be long.
+    pub(super) fn behind_column(&self) -> Option<Vec<u8>> {
+        let (key, entry) = self.last.as_ref().filter(|_| self.vain >= VAIN_CELLS_MAX)?;
+        Some(behind(&key[..entry.column_end]))
+    }
+
+    /// Whether all of the present column has been seen that can be seen.
+    pub(super) fn is_column_done(&self) -> bool {
+        self.vain > 0 || self.taken == self.question.versions || self.kept > 0 && self.kept == self.versions_max()
+    }
+
+    fn versions_max(&self) -> usize {
+        self.family.map_or(0, |family| family.versions_max)
+    }
+
     /// The row in the making, if it has cells.
     pub(super) fn finish(&mut self) -> Option<Row> {
         self.weight = Weight::default();
@@ -151,6 +173,7 @@ impl<'a> Gather<'a> {
         self.family = self.families.get(&name);
         self.family_hidden_ms = self.family.map_or(-1, |family| family.expired_ms(self.question.now_ms));
         self.family_name = name;
+        self.vain = 0;
     }
 
     fn enter_column(&mut self, qualifier: &[u8]) {
@@ -159,15 +182,21 @@ impl<'a> Gather<'a> {
         self.wanted = self.family.is_some() && self.question.selection.has(&self.family_name, qualifier);
         self.kept = 0;
         self.taken = 0;
+        self.vain = 0;
     }
 
     fn add_put(&mut self, time_ms: i64, value: Slice) -> Result<(), Fault> {
-        let versions_max = self.family.map_or(0, |family| family.versions_max);
-        if !self.wanted || time_ms <= self.family_hidden_ms.max(self.column_hidden_ms) || self.kept == versions_max {
+        let hidden_ms = self.family_hidden_ms.max(self.column_hidden_ms);
+        if !self.wanted || time_ms <= hidden_ms || self.kept == self.versions_max() {
+            self.vain += 1;
             return Ok(());
         }
         self.kept += 1;
-        if time_ms >= self.question.before_ms || self.taken == self.question.versions {
+        if time_ms >= self.question.before_ms {
+            return Ok(());
+        }
+        if self.taken == self.question.versions {
+            self.vain += 1;
             return Ok(());
         }
         self.taken += 1;

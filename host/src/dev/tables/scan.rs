@@ -6,6 +6,7 @@ use super::filter::Filters;
 use super::key;
 use super::rows::{Question, Row, Selection};
 use super::table::{Stretch, Table};
+use super::write::row_key;
 use crate::clock::{monotonic, now_ms};
 use crate::limits::{TABLES_SCAN_BYTES, TABLES_SCANNER_IDLE_TIME, TABLES_SCANNERS_MAX};
 use std::collections::{HashMap, VecDeque};
@@ -57,6 +58,11 @@ impl Tables {
         let table = self.table(table)?;
         for (family, _) in &scan.selection.0 {
             table.family(family)?;
+        }
+        for place in scan.filters.row_prefixes.iter().chain([&scan.start, &scan.stop]) {
+            if !place.is_empty() {
+                row_key(place)?;
+            }
         }
         let at = stretch(&scan);
         let rows_left = scan.filters.rows_max.unwrap_or(usize::MAX);

@@ -23,7 +23,7 @@ pub(super) struct Schema {
 /// One family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Family {
-    name: String,
+    pub(super) name: String,
     /// How many versions of a cell are kept; at least 1.
     pub(super) versions_max: usize,
     /// Cells older than this are gone; `None` keeps them.

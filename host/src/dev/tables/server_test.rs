@@ -217,6 +217,9 @@ fn nonsense_closes_its_connection_and_nothing_else() {
     let long_frame = u32::try_from(TABLES_CALL_BYTES_MAX + 1).unwrap().to_be_bytes();
     let mut deep = vec![12, 0, 1];
     (0..10_000).for_each(|_| deep.extend_from_slice(&[12, 0, 1]));
+    // Five rows of as many mutations as a list may have, each of one byte: its end.
+    let full_list = [&text(1, "r")[..], &[15, 0, 2, 12, 0, 4, 0, 0], &vec![0; 1 << 18], &[0]].concat();
+    let many_lists = [&text(1, "t")[..], &[15, 0, 2, 12, 0, 0, 0, 5], &full_list.repeat(5)].concat();
     for (what, bytes) in [
         ("HTTP", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
         ("zeros", vec![0; 64]),
@@ -234,6 +237,7 @@ fn nonsense_closes_its_connection_and_nothing_else() {
         ("a field far off", far_field.to_vec()),
         ("an unknown type", call("getRow", &[77, 0, 1, 0, 0])),
         ("a deep struct", call("noSuchMethod", &deep)),
+        ("many long lists", call("mutateRows", &many_lists)),
     ] {
         assert!(is_closed_after(address, &bytes), "{what}");
         assert_eq!(bystander.get_table_names().unwrap(), [b"t".to_vec()], "{what}");
@@ -290,4 +294,50 @@ fn stopping_closes_what_is_open() {
     served.listening.stop();
     assert!(is_closed(&mut half));
     assert!(client.get_table_names().is_err());
+}
+
+#[test]
+fn names_that_are_too_long_are_refused_with_words() {
+    let served = serve();
+    let mut client = client(served.listening.address(), false, false);
+    create(&mut client, "t");
+    let (table, row, none) = (b"t".to_vec(), b"r".to_vec(), BTreeMap::new);
+    let long = [b"f:".to_vec(), vec![b'q'; 66_000]].concat();
+    // Zeros count twice in the store.
+    let (zeros, over) = (vec![0; 32_767], vec![b'x'; 66_000]);
+    let refusals = [
+        client.get(table.clone(), row.clone(), long.clone(), none()).map(drop),
+        client.get_ver(table.clone(), row.clone(), long.clone(), 1, none()).map(drop),
+        client.atomic_increment(table.clone(), row.clone(), long.clone(), 1).map(drop),
+        client.append(TAppend::new(table.clone(), row.clone(), vec![long.clone()], vec![row.clone()])).map(drop),
+        client.check_and_put(table.clone(), row.clone(), long.clone(), vec![], put("f:a", b"v"), none()).map(drop),
+        client.delete_all(table.clone(), row.clone(), long.clone(), none()),
+        client.get_row(table.clone(), zeros.clone(), none()).map(drop),
+        client.delete_all_row(table.clone(), zeros.clone(), none()),
+        client.scanner_open(table.clone(), over.clone(), vec![], none()).map(drop),
+        client.scanner_open_with_stop(table.clone(), row.clone(), over.clone(), vec![], none()).map(drop),
+        client.scanner_open_with_prefix(table.clone(), zeros, vec![], none()).map(drop),
+    ];
+    for (at, refusal) in refusals.into_iter().enumerate() {
+        assert!(matches!(refusal, Err(thrift::Error::User(_))), "call {at}: {refusal:?}");
+    }
+    assert_eq!(client.get_table_names().unwrap(), [table], "the connection is still good");
+}
+
+#[test]
+fn what_is_not_said_of_a_family_is_as_in_hbase() {
+    let served = serve();
+    for compact in [false, true] {
+        let mut client = client(served.listening.address(), false, compact);
+        let family = |name: &str, versions| {
+            ColumnDescriptor::new(name.as_bytes().to_vec(), versions, None, None, None, None, None, None, None)
+        };
+        let table = format!("t-{compact}").into_bytes();
+        client.create_table(table.clone(), vec![family("f:", None), family("g:", Some(7))]).unwrap();
+        let described = client.get_column_descriptors(table).unwrap();
+        let told = |name: &[u8]| (described[name].max_versions, described[name].time_to_live);
+        assert_eq!(told(b"f:"), (Some(3), Some(i32::MAX)));
+        assert_eq!(told(b"g:"), (Some(7), Some(i32::MAX)));
+        assert!(client.create_table(b"none".to_vec(), vec![family("f:", Some(0))]).is_err(), "0 is what was said");
+    }
 }

@@ -2,12 +2,14 @@
 
 use super::TablesError;
 use super::fault::Fault;
-use super::key;
+use super::key::{self, Entry, Kind};
 use super::rows::{Cell, Gather, Question, Row};
 use super::schema::{Column, Families, Family, Schema, by_name};
-use crate::limits::TABLES_SCAN_BYTES;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Slice};
-use std::ops::Bound;
+use super::write::{fitting, row_key};
+use crate::limits::{TABLE_TRIMMED_COLUMNS_MAX, TABLES_SCAN_BYTES};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Slice, Snapshot};
+use std::collections::HashMap;
+use std::ops::{Bound, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +27,12 @@ pub(super) struct Table {
 struct Gate {
     enabled: AtomicBool,
     writing: Mutex<()>,
+    trimmed: Mutex<Trimmed>,
 }
+
+/// By column key: no put at this time or before is stored. The store walks over all that was removed, so whoever looks
+/// for more to remove in a column that is written often must not begin anew each time. What is not known costs time alone.
+type Trimmed = HashMap<Vec<u8>, i64>;
 
 /// The keys that a scan still has to pass, `[from, to)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +72,11 @@ impl Table {
             families: by_name(&schema.families),
             cells: database.keyspace(&Self::keyspace_name(schema.id), KeyspaceCreateOptions::default)?,
             database: database.clone(),
-            gate: Arc::new(Gate { enabled: AtomicBool::new(schema.enabled), writing: Mutex::new(()) }),
+            gate: Arc::new(Gate {
+                enabled: AtomicBool::new(schema.enabled),
+                writing: Mutex::default(),
+                trimmed: Mutex::default(),
+            }),
         })
     }
 
@@ -108,6 +119,44 @@ impl Table {
         Ok(writing)
     }
 
+    fn trimmed(&self) -> MutexGuard<'_, Trimmed> {
+        self.gate.trimmed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The column's keys among which there may be puts to remove.
+    pub(super) fn untrimmed(&self, column_key: &[u8]) -> Range<Vec<u8>> {
+        let behind = match self.trimmed().get(column_key) {
+            Some(&until_ms) => key::put(column_key, until_ms),
+            None => key::behind(column_key),
+        };
+        column_key.to_vec()..behind
+    }
+
+    /// Notes that this call removes all of a column's puts up to a time.
+    pub(super) fn note_trimmed(&self, column_key: &[u8], until_ms: i64) {
+        let mut trimmed = self.trimmed();
+        if trimmed.len() >= TABLE_TRIMMED_COLUMNS_MAX {
+            trimmed.clear();
+        }
+        let known = trimmed.entry(column_key.to_vec()).or_insert(until_ms);
+        *known = until_ms.max(*known);
+    }
+
+    /// Notes the keys that a call stores: there may be late puts among them.
+    pub(super) fn note_stored<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let mut trimmed = self.trimmed();
+        for stored in keys {
+            if trimmed.is_empty() {
+                return;
+            }
+            let Some(Entry { column_end, kind: Kind::Put(time_ms), .. }) = key::parse(stored) else { continue };
+            let column_key = &stored[..column_end];
+            if trimmed.get(column_key).is_some_and(|until_ms| time_ms <= *until_ms) {
+                trimmed.remove(column_key);
+            }
+        }
+    }
+
     /// The family, or why not.
     pub(super) fn family(&self, name: &[u8]) -> Result<&Family, Fault> {
         self.families
@@ -117,38 +166,78 @@ impl Table {
 
     /// Versions of one column, or of all columns of a family, in a row.
     pub(super) fn read_cells(&self, row: &[u8], column: Column<'_>, question: &Question) -> Result<Vec<Cell>, Fault> {
-        let family_key = key::family(&key::row(row), column.family);
+        let family_key = key::family(&row_key(row)?, column.family);
         let mut gather = Gather::new(&self.families, question);
         // One view for both reads, or a delete and a put between them would be seen by half.
         let view = self.database.snapshot();
         let prefix = match column.qualifier {
             None => family_key,
             Some(qualifier) => {
+                let column_key = fitting(key::column(&family_key, qualifier))?;
                 let erased = key::family_erased(&family_key);
                 if let Some(time) = view.get(&self.cells, &erased)? {
                     gather.add(Slice::from(erased), time)?;
                 }
-                key::column(&family_key, qualifier)
+                column_key
             }
         };
-        for entry in view.prefix(&self.cells, prefix) {
-            let (key, value) = entry.into_inner()?;
-            gather.add(key, value)?;
+        let at = Stretch { to: Some(key::behind(&prefix)), from: prefix };
+        if column.qualifier.is_none() {
+            self.pass(&view, &at, &mut gather, |_| true)?;
+        } else {
+            for entry in view.range::<&[u8], _>(&self.cells, at.bounds()) {
+                let (key, value) = entry.into_inner()?;
+                gather.add(key, value)?;
+                if gather.is_column_done() {
+                    break; // behind it may lie all that was removed
+                }
+            }
         }
         Ok(gather.finish().map_or_else(Vec::new, |row| row.cells))
     }
 
-    /// One row, if it has cells that were asked for.
+    /// One row, if it has cells that were asked for; as it is at one moment.
     pub(super) fn read_row(&self, row: &[u8], question: &Question) -> Result<Option<Row>, Fault> {
+        self.row_of(&self.database.snapshot(), row_key(row)?, question)
+    }
+
+    fn row_of(&self, view: &Snapshot, row_key: Vec<u8>, question: &Question) -> Result<Option<Row>, Fault> {
         let mut gather = Gather::new(&self.families, question);
-        for entry in self.cells.prefix(key::row(row)) {
-            let (key, value) = entry.into_inner()?;
-            gather.add(key, value)?;
-        }
+        let at = Stretch { to: Some(key::behind(&row_key)), from: row_key };
+        self.pass(view, &at, &mut gather, |_| true)?;
         Ok(gather.finish())
     }
 
-    /// The next rows of a stretch, upward, at most `rows_max` and few bytes at once; leaves the stretch behind them.
+    /// Gathers a stretch until `takes` a row says false. The rest of a column of which nothing more can be seen is passed
+    /// over by a new search: a cell that is written often leaves behind it what the store has to walk over, one by one.
+    fn pass(
+        &self,
+        view: &Snapshot,
+        at: &Stretch,
+        gather: &mut Gather<'_>,
+        mut takes: impl FnMut(Row) -> bool,
+    ) -> Result<(), Fault> {
+        let mut at = at.clone();
+        while !at.is_empty() {
+            let behind_column = 'search: {
+                for entry in view.range::<&[u8], _>(&self.cells, at.bounds()) {
+                    let (key, value) = entry.into_inner()?;
+                    if gather.add(key, value)?.is_some_and(|row| !takes(row)) {
+                        return Ok(());
+                    }
+                    if let Some(behind_column) = gather.behind_column() {
+                        break 'search behind_column;
+                    }
+                }
+                return Ok(());
+            };
+            at.from = behind_column;
+        }
+        Ok(())
+    }
+
+    /// The next rows of a stretch, upward, at most `rows_max` and few bytes at once; leaves the stretch behind them. All
+    /// are as they are at one moment.
     pub(super) fn read_up(&self, at: &mut Stretch, question: &Question, rows_max: usize) -> Result<Vec<Row>, Fault> {
         let mut rows = Vec::new();
         let mut bytes = 0;
@@ -156,16 +245,11 @@ impl Table {
             return Ok(rows);
         }
         let mut gather = Gather::new(&self.families, question);
-        for entry in self.cells.range::<&[u8], _>(at.bounds()) {
-            let (key, value) = entry.into_inner()?;
-            if let Some(row) = gather.add(key, value)? {
-                bytes += row.bytes();
-                rows.push(row);
-                if rows.len() == rows_max || bytes >= TABLES_SCAN_BYTES {
-                    break;
-                }
-            }
-        }
+        self.pass(&self.database.snapshot(), at, &mut gather, |row| {
+            bytes += row.bytes();
+            rows.push(row);
+            rows.len() < rows_max && bytes < TABLES_SCAN_BYTES
+        })?;
         let full = rows.len() == rows_max || bytes >= TABLES_SCAN_BYTES;
         match rows.last() {
             Some(last) if full => at.from = key::behind_row(&last.key),
@@ -177,23 +261,26 @@ impl Table {
         Ok(rows)
     }
 
-    /// As [`Table::read_up`], downward. Each row is found from behind and read forward, where tombstones come first.
+    /// As [`Table::read_up`], downward; each row as it is at a moment of its own. It is found from behind and read forward,
+    /// where tombstones come first.
     pub(super) fn read_down(&self, at: &mut Stretch, question: &Question, rows_max: usize) -> Result<Vec<Row>, Fault> {
         let mut rows = Vec::new();
         let mut bytes = 0;
         while rows.len() < rows_max && bytes < TABLES_SCAN_BYTES && !at.is_empty() {
-            let Some(last) = self.cells.range::<&[u8], _>(at.bounds()).next_back() else {
+            let view = self.database.snapshot();
+            let Some(last) = view.range::<&[u8], _>(&self.cells, at.bounds()).next_back() else {
                 at.to = Some(at.from.clone());
                 break;
             };
             let last = last.key()?;
             let entry =
                 key::parse(&last).ok_or_else(|| Fault::Storage(format!("a stored key is damaged: {last:?}")))?;
-            if let Some(row) = self.read_row(&key::unescape(&last[..entry.row_end]), question)? {
+            let row_key = last[..entry.row_end].to_vec();
+            if let Some(row) = self.row_of(&view, row_key.clone(), question)? {
                 bytes += row.bytes();
                 rows.push(row);
             }
-            at.to = Some(last[..entry.row_end].to_vec());
+            at.to = Some(row_key);
         }
         Ok(rows)
     }

@@ -9,7 +9,7 @@ use super::table::Table;
 use crate::clock::now_ms;
 use crate::limits::{
     HBASE_CELL_BYTES_MAX, HBASE_KEY_BYTES_MAX, TABLE_CALL_ERASED_CELLS_MAX, TABLE_ERASED_CELLS_MAX,
-    TABLE_KEY_BYTES_MAX, TABLE_TRIM_PUTS,
+    TABLE_KEY_BYTES_MAX, TABLE_NAME_BYTES_MAX, TABLE_TRIM_PUTS,
 };
 use fjall::{Database, PersistMode};
 use std::collections::HashMap;
@@ -74,7 +74,13 @@ impl<'a> Changes<'a> {
         };
         let time_ms = time_ms.max(self.tombstone_ms(&tombstone)?);
         // The tombstone alone hides them; taking them from the disk is housekeeping, so it may stop at a bound.
-        for entry in self.table.cells.prefix(column_key.as_deref().unwrap_or(family_key)).take(TABLE_ERASED_CELLS_MAX) {
+        let range = match &column_key {
+            Some(column_key) => self.table.untrimmed(column_key),
+            None => family_key.to_vec()..key::behind(family_key),
+        };
+        let mut looked_at = 0;
+        for entry in self.table.cells.range(range).take(TABLE_ERASED_CELLS_MAX) {
+            looked_at += 1;
             let (key, value) = entry.into_inner()?;
             let hidden = match key::parse(&key).map(|entry| entry.kind) {
                 Some(Kind::Put(put_ms)) => put_ms <= time_ms,
@@ -89,6 +95,12 @@ impl<'a> Changes<'a> {
             }
         }
         self.entries.insert(tombstone, Some(key::time_value(time_ms).to_vec()));
+        if let Some(column_key) = column_key
+            && looked_at < TABLE_ERASED_CELLS_MAX
+            && self.removals_left > 0
+        {
+            self.table.note_trimmed(&column_key, time_ms);
+        }
         Ok(())
     }
 
@@ -96,19 +108,28 @@ impl<'a> Changes<'a> {
     /// cannot come back: a delete that hides the newer ones hides them as well.
     fn trim(&mut self, family_key: &[u8], column_key: &[u8], family: &Family) -> Result<(), Fault> {
         let mut hidden_ms = self.tombstone_ms(&key::family_erased(family_key))?.max(family.expired_ms(now_ms()));
-        let mut kept = 0;
-        for entry in self.table.cells.prefix(column_key).take(TABLE_ERASED_CELLS_MAX) {
+        let (mut kept, mut looked_at, mut removed_ms) = (0, 0, None);
+        for entry in self.table.cells.range(self.table.untrimmed(column_key)).take(TABLE_ERASED_CELLS_MAX) {
+            looked_at += 1;
             let (key, value) = entry.into_inner()?;
             match key::parse(&key).map(|entry| entry.kind) {
                 Some(Kind::ColumnErased) => hidden_ms = hidden_ms.max(key::time_of(&value).unwrap_or(-1)),
                 Some(Kind::Put(put_ms)) if put_ms > hidden_ms && kept < family.versions_max => kept += 1,
-                Some(Kind::Put(_)) if self.removals_left > 0 => {
+                Some(Kind::Put(put_ms)) if self.removals_left > 0 => {
                     self.removals_left -= 1;
+                    removed_ms = removed_ms.or(Some(put_ms));
                     // Unless this very call has put it: what is pending counts as newer than what is stored.
                     self.entries.entry(key.to_vec()).or_insert(None);
                 }
                 _ => {}
             }
+        }
+        // All from the newest one that goes.
+        if let Some(until_ms) = removed_ms
+            && looked_at < TABLE_ERASED_CELLS_MAX
+            && self.removals_left > 0
+        {
+            self.table.note_trimmed(column_key, until_ms);
         }
         Ok(())
     }
@@ -126,6 +147,7 @@ impl<'a> Changes<'a> {
     /// store itself failed, that is unknown until it is opened again.
     pub(super) fn commit(self, database: &Database) -> Result<(), Fault> {
         let mut batch = database.batch().durability(Some(PersistMode::SyncData));
+        self.table.note_stored(self.entries.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| &key[..]));
         for (key, value) in self.entries {
             match value {
                 Some(value) => batch.insert(&self.table.cells, key, value),
@@ -151,12 +173,18 @@ pub(super) fn row_key(row: &[u8]) -> Result<Vec<u8>, Fault> {
         length if length > HBASE_KEY_BYTES_MAX => {
             Err(Fault::Argument(format!("Row length {length} is > {HBASE_KEY_BYTES_MAX}")))
         }
-        _ => Ok(key::row(row)),
+        _ => fitting_with(key::row(row), TABLE_NAME_BYTES_MAX + 8), // any family and its tombstone
     }
 }
 
-fn fitting(key: Vec<u8>) -> Result<Vec<u8>, Fault> {
-    if key.len() > TABLE_KEY_BYTES_MAX {
+/// A key that the store can take, or why not: it would fail on a longer one, even if it is only looked for.
+pub(super) fn fitting(key: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    fitting_with(key, 0)
+}
+
+/// The same for a key that may get `more` bytes.
+fn fitting_with(key: Vec<u8>, more: usize) -> Result<Vec<u8>, Fault> {
+    if key.len() + more > TABLE_KEY_BYTES_MAX {
         return Err(Fault::Argument(format!(
             "row, family and qualifier have {} bytes together (a zero byte counts twice), at most {TABLE_KEY_BYTES_MAX} fit",
             key.len()

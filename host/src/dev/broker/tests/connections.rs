@@ -1,5 +1,6 @@
 //! Connections: what they carry, and how they end.
 
+use super::super::wire::BadRequest;
 use super::*;
 use crate::limits::BROKER_CONNECTIONS_MAX;
 
@@ -65,4 +66,75 @@ fn there_are_only_so_many_connections() {
     while is_served(listening.address()).is_none() {
         assert!(Instant::now() < deadline, "a closed connection leaves its place");
     }
+}
+
+#[test]
+fn names_that_no_topic_can_have_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = open(folder.path());
+    let longest = "x".repeat(i16::MAX as usize);
+    for name in [&longest, "a b", ""] {
+        let topic = OffsetFetchRequestTopic::default().with_name(TopicName(text(name)));
+        let topics = Some(vec![topic.with_partition_indexes(vec![0])]);
+        let request = OffsetFetchRequest::default().with_group_id(GroupId(text(&longest))).with_topics(topics);
+        let response = ask(&broker, &request, 5); // later versions take one byte less
+        let partition = &response.topics[0].partitions[0];
+        assert_eq!((partition.error_code, partition.committed_offset), (0, -1));
+    }
+}
+
+#[test]
+fn records_without_acknowledgement_that_cannot_be_taken_close_their_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = open(folder.path());
+    create(&broker, "t", 1, &[]);
+    let send = |topic: &str| {
+        let data = PartitionProduceData::default().with_records(Some(Bytes::from(plain(&[1]))));
+        let topic = TopicProduceData::default().with_name(TopicName(text(topic))).with_partition_data(vec![data]);
+        let mut bytes = request_bytes(&ProduceRequest::default().with_acks(0).with_topic_data(vec![topic]), 8);
+        let header = read_header(&mut bytes).unwrap();
+        answer(&broker, &caller(), &header, bytes, &mut BytesMut::new())
+    };
+    assert_eq!(send("t"), Ok(Answer::None));
+    let code = ResponseError::UnknownTopicOrPartition.code();
+    assert_eq!(send("gone"), Err(BadRequest::Untold { code }), "or the producer would go on for ever");
+    assert_eq!(list(&broker, "t", -1).0, 1);
+}
+
+#[test]
+fn random_damage_does_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = open(folder.path());
+    create(&broker, "t", 1, &[]);
+    let listening = broker.listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let data = PartitionProduceData::default().with_records(Some(Bytes::from(plain(&[1, 2]))));
+    let topic = TopicProduceData::default().with_name(TopicName(text("t"))).with_partition_data(vec![data]);
+    let offset = OffsetCommitRequestPartition::default().with_committed_offset(1);
+    let offsets = OffsetCommitRequestTopic::default().with_name(TopicName(text("t"))).with_partitions(vec![offset]);
+    let sound = [
+        request_bytes(&ProduceRequest::default().with_acks(1).with_topic_data(vec![topic]), 8),
+        request_bytes(&list_request("t", 1), 5), // no fetch: it would wait for as long as damage says
+        request_bytes(&MetadataRequest::default(), 4),
+        request_bytes(&OffsetCommitRequest::default().with_group_id(GroupId(text("g"))).with_topics(vec![offsets]), 7),
+        request_bytes(&OffsetFetchRequest::default().with_group_id(GroupId(text("g"))), 6),
+        request_bytes(&InitProducerIdRequest::default().with_transaction_timeout_ms(1000), 4),
+    ];
+    let mut seed = 0x2545_F491_4F6C_DD1D_u64;
+    for round in 0..600 {
+        let mut damaged = sound[round % sound.len()].to_vec();
+        for _ in 0..2 {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            let at = usize::try_from(seed % damaged.len() as u64).unwrap();
+            damaged[at] = (seed >> 56) as u8;
+        }
+        let mut stream = TcpStream::connect(listening.address()).unwrap();
+        stream.write_all(&(damaged.len() as u32).to_be_bytes()).unwrap();
+        stream.write_all(&damaged).unwrap();
+        // It may be closed already.
+        let _shut = stream.shutdown(std::net::Shutdown::Write);
+        rest_of(stream); // answered or closed: both end it
+    }
+    assert!(is_served(listening.address()).is_some());
 }

@@ -3,6 +3,8 @@
 mod versions;
 mod promises;
 mod connections;
+mod groups;
+mod reading;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -30,7 +32,8 @@ use super::calls::{Answer, Caller, answer, text};
 use super::record_batch::sample;
 use super::signal::Signal;
 use super::wire::{APIS, read_header};
-use super::{Broker, Settings, now_ms};
+use super::{Broker, Settings};
+use crate::clock::now_ms;
 
 fn open(path: &Path) -> Arc<Broker> {
     Broker::open(&fjall::Database::builder(path).open().unwrap(), Settings::default()).unwrap()
@@ -104,10 +107,14 @@ fn fetch(broker: &Arc<Broker>, topic: &str, offset: i64, committed: bool) -> Par
     response.responses.remove(0).partitions.remove(0)
 }
 
-fn list(broker: &Arc<Broker>, topic: &str, time_ms: i64) -> (i64, i64) {
+fn list_request(topic: &str, time_ms: i64) -> ListOffsetsRequest {
     let partition = ListOffsetsPartition::default().with_timestamp(time_ms);
     let topic = ListOffsetsTopic::default().with_name(TopicName(text(topic))).with_partitions(vec![partition]);
-    let response = ask(broker, &ListOffsetsRequest::default().with_topics(vec![topic]), 5);
+    ListOffsetsRequest::default().with_topics(vec![topic])
+}
+
+fn list(broker: &Arc<Broker>, topic: &str, time_ms: i64) -> (i64, i64) {
+    let response = ask(broker, &list_request(topic, time_ms), 5);
     let partition = &response.topics[0].partitions[0];
     (partition.offset, partition.timestamp)
 }

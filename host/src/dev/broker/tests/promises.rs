@@ -1,6 +1,7 @@
 //! What the broker promises of records, transactions and offsets, before and after a `kill -9`.
 
 use super::*;
+use crate::limits::BROKER_TRANSACTIONAL_IDS_MAX;
 
 #[test]
 fn what_is_acknowledged_survives() {
@@ -88,7 +89,8 @@ fn an_overdue_transaction_is_aborted_and_its_producer_may_begin_anew() {
         .with_transaction_timeout_ms(1000)
         .with_producer_id(ProducerId(producer.0));
     assert_eq!(ask(&broker, &again.clone().with_producer_epoch(producer.1), 4).producer_epoch, 2);
-    assert_eq!(ask(&broker, &again.with_producer_epoch(0), 4).error_code, ResponseError::ProducerFenced.code());
+    let fenced = ResponseError::ProducerFenced.code();
+    assert_eq!(ask(&broker, &again.with_producer_epoch(1), 4).error_code, fenced, "the fence's own epoch");
 }
 
 #[test]
@@ -174,4 +176,100 @@ fn a_waiting_fetch_is_woken_by_records() {
     let response = waiting.join().unwrap();
     assert!(!response.responses[0].partitions[0].records.as_ref().unwrap().is_empty());
     assert!(began.elapsed() < Duration::from_secs(40));
+}
+
+fn begin_again(broker: &Arc<Broker>, id: &str, (producer, epoch): (i64, i16)) -> Result<(i64, i16), i16> {
+    let request = InitProducerIdRequest::default()
+        .with_transactional_id(Some(TransactionalId(text(id))))
+        .with_transaction_timeout_ms(60_000)
+        .with_producer_id(ProducerId(producer))
+        .with_producer_epoch(epoch);
+    let response = ask(broker, &request, 4);
+    match response.error_code {
+        0 => Ok((response.producer_id.0, response.producer_epoch)),
+        code => Err(code),
+    }
+}
+
+#[test]
+fn a_producer_that_did_not_hear_its_new_epoch_hears_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = open(folder.path());
+    create(&broker, "t", 1, &[]);
+    let first = init(&broker, "x", 60_000);
+    let second = (first.0, first.1 + 1);
+    assert_eq!(begin_again(&broker, "x", first), Ok(second));
+    assert_eq!(begin_again(&broker, "x", first), Ok(second), "the answer was lost");
+    let (_folder, restarted) = killed(folder.path());
+    assert_eq!(begin_again(&restarted, "x", first), Ok(second), "and the broker died");
+    assert_eq!(add_partition(&broker, "x", second, "t"), 0);
+    let fenced = Err(ResponseError::ProducerFenced.code());
+    assert_eq!(begin_again(&broker, "x", first), fenced, "it had heard: this is a former self");
+    let third = init(&broker, "x", 60_000);
+    assert_eq!(begin_again(&broker, "x", second), fenced, "another producer took over");
+    assert_eq!(begin_again(&broker, "x", third), Ok((third.0, third.1 + 1)));
+}
+
+#[test]
+fn the_longest_unused_transactional_id_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = open(folder.path());
+    create(&broker, "t", 1, &[]);
+    let begin = |id: &str, at_ms: i64| {
+        broker.begin_producer(id, 60_000, None, ResponseError::ProducerFenced, at_ms).map_err(|error| error.code())
+    };
+    let open = begin("open", 1).unwrap();
+    assert_eq!(add_partition(&broker, "open", open, "t"), 0);
+    let used = begin("used", 2).unwrap();
+    let unused = begin("unused", 3).unwrap();
+    assert_eq!(add_partition(&broker, "used", used, "t"), 0);
+    assert_eq!(end(&broker, "used", used, true), 0);
+    for number in 3..BROKER_TRANSACTIONAL_IDS_MAX {
+        begin(&format!("n{number}"), number as i64 + 1).unwrap();
+    }
+    assert!(begin_again(&broker, "strange", unused).is_err(), "refused, so it takes no place");
+    assert!(begin("one more", 50_000).is_ok());
+    assert_eq!(end(&broker, "unused", unused, true), ResponseError::InvalidProducerIdMapping.code());
+    assert_eq!(end(&broker, "open", open, true), 0);
+    assert_eq!(end(&broker, "used", used, true), 0);
+    assert_eq!(broker.store.transactions.len().unwrap(), BROKER_TRANSACTIONAL_IDS_MAX);
+    let again = begin("unused", 60_000).unwrap();
+    assert!(again.0 > unused.0, "it begins anew");
+}
+
+#[test]
+fn what_a_topic_says_of_its_batches_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = open(folder.path());
+    let bytes = plain(&[1]).len();
+    let config = ("max.message.bytes", &*bytes.to_string());
+    assert_eq!(create(&broker, "t", 1, &[config, ("min.insync.replicas", "1")]), 0);
+    for two in [("min.insync.replicas", "2"), ("max.message.bytes", "-1"), ("max.message.bytes", "99999999")] {
+        assert_eq!(create(&broker, "two", 1, &[two]), ResponseError::InvalidConfig.code(), "{two:?}");
+    }
+    let (_folder, reopened) = killed(folder.path());
+    for broker in [broker, reopened] {
+        assert_eq!(produce(&broker, None, "t", 0, plain(&[1])), (0, 0));
+        assert_eq!(produce(&broker, None, "t", 0, plain(&[1, 2])).0, ResponseError::MessageTooLarge.code());
+        let resource = describe_configs_request::DescribeConfigsResource::default()
+            .with_resource_type(2)
+            .with_configuration_keys(None);
+        let request = DescribeConfigsRequest::default().with_resources(vec![resource.with_resource_name(text("t"))]);
+        let described = ask(&broker, &request, 3);
+        let told = described.results[0].configs.iter().find(|each| each.name == *config.0).unwrap();
+        assert_eq!(told.value.as_deref(), Some(config.1));
+    }
+    let words = ask(
+        &open(tempfile::tempdir().unwrap().path()),
+        &CreateTopicsRequest::default().with_topics(
+            (0..11)
+                .map(|number| {
+                    let topic = CreatableTopic::default().with_name(TopicName(text(&format!("t{number}"))));
+                    topic.with_num_partitions(1000).with_replication_factor(1)
+                })
+                .collect(),
+        ),
+        4,
+    );
+    assert!(words.topics[10].error_message.as_ref().unwrap().contains("10000"), "a refusal has words");
 }

@@ -43,33 +43,6 @@ fn ask_all_of_records(broker: &Arc<Broker>) -> Vec<i16> {
         ),
         each_version(
             broker,
-            &InitProducerIdRequest::default().with_transactional_id(Some(txn_id())).with_transaction_timeout_ms(1000),
-        ),
-        each_version(
-            broker,
-            &AddOffsetsToTxnRequest::default().with_transactional_id(txn_id()).with_group_id(group_id()),
-        ),
-        each_version(broker, &EndTxnRequest::default().with_transactional_id(txn_id())),
-        each_version(
-            broker,
-            &TxnOffsetCommitRequest::default().with_transactional_id(txn_id()).with_group_id(group_id()).with_topics(
-                vec![
-                    TxnOffsetCommitRequestTopic::default()
-                        .with_name(topic_name())
-                        .with_partitions(vec![TxnOffsetCommitRequestPartition::default()]),
-                ],
-            ),
-        ),
-        each_version(
-            broker,
-            &AddPartitionsToTxnRequest::default()
-                .with_v3_and_below_transactional_id(txn_id())
-                .with_v3_and_below_topics(vec![
-                    AddPartitionsToTxnTopic::default().with_name(topic_name()).with_partitions(vec![0]),
-                ]),
-        ),
-        each_version(
-            broker,
             &OffsetForLeaderEpochRequest::default().with_topics(vec![
                 offset_for_leader_epoch_request::OffsetForLeaderTopic::default()
                     .with_topic(topic_name())
@@ -77,6 +50,60 @@ fn ask_all_of_records(broker: &Arc<Broker>) -> Vec<i16> {
             ]),
         ),
     ]
+}
+
+/// A transaction that gets on, so that the full forms of requests and answers are tried, from its producer to its end.
+fn ask_all_of_transactions(broker: &Arc<Broker>) -> Vec<i16> {
+    let producer = InitProducerIdRequest::default().with_transactional_id(Some(txn_id()));
+    let mut seen = vec![each_version(broker, &producer.with_transaction_timeout_ms(60_000))];
+    let (id, epoch) = init(broker, "x", 60_000);
+    let add = AddPartitionsToTxnTopic::default().with_name(topic_name()).with_partitions(vec![0]);
+    let add = AddPartitionsToTxnRequest::default().with_v3_and_below_topics(vec![add]);
+    let add = add.with_v3_and_below_transactional_id(txn_id()).with_v3_and_below_producer_id(ProducerId(id));
+    seen.push(each_version(broker, &add.with_v3_and_below_producer_epoch(epoch)));
+    let add = AddOffsetsToTxnRequest::default().with_transactional_id(txn_id()).with_group_id(group_id());
+    seen.push(each_version(broker, &add.with_producer_id(ProducerId(id)).with_producer_epoch(epoch)));
+    let offset = TxnOffsetCommitRequestPartition::default().with_committed_metadata(Some(text("a note")));
+    let offset = TxnOffsetCommitRequestTopic::default().with_name(topic_name()).with_partitions(vec![offset]);
+    let commit = TxnOffsetCommitRequest::default().with_transactional_id(txn_id()).with_group_id(group_id());
+    let commit = commit.with_producer_id(ProducerId(id)).with_producer_epoch(epoch);
+    seen.push(each_version(broker, &commit.with_topics(vec![offset])));
+    let end = EndTxnRequest::default().with_transactional_id(txn_id()).with_producer_id(ProducerId(id));
+    seen.push(each_version(broker, &end.with_producer_epoch(epoch).with_committed(true)));
+    assert_eq!(committed(broker, "g", "t", true), (0, 0, "a note".to_owned()), "all of it was understood");
+    seen
+}
+
+/// A member of a group of its own for each version, from join to leave.
+fn ask_all_of_members(broker: &Arc<Broker>) -> Vec<i16> {
+    for version in 0..=5 {
+        let group = GroupId(text(&format!("members-{version}")));
+        let protocol = join_group_request::JoinGroupRequestProtocol::default().with_name(text("range"));
+        let join = JoinGroupRequest::default()
+            .with_group_id(group.clone())
+            .with_session_timeout_ms(60_000)
+            .with_protocol_type(text("consumer"))
+            .with_protocols(vec![protocol.with_metadata(Bytes::from_static(b"said"))]);
+        let join = if version >= 1 { join.with_rebalance_timeout_ms(60_000) } else { join };
+        let mut welcome = ask(broker, &join, version);
+        if version >= 4 {
+            welcome = ask(broker, &join.with_member_id(welcome.member_id), version);
+        }
+        assert_eq!((welcome.error_code, welcome.members.len()), (0, 1), "version {version}");
+        assert_eq!(&welcome.members[0].metadata[..], b"said");
+        let id = welcome.member_id;
+        let assignment = sync_group_request::SyncGroupRequestAssignment::default().with_member_id(id.clone());
+        let sync = SyncGroupRequest::default().with_group_id(group.clone()).with_generation_id(1);
+        let sync = sync.with_member_id(id.clone());
+        let sync = sync.with_assignments(vec![assignment.with_assignment(Bytes::from_static(b"all"))]);
+        assert_eq!(&ask(broker, &sync, version.min(3)).assignment[..], b"all");
+        let beat = HeartbeatRequest::default().with_group_id(group.clone()).with_generation_id(1);
+        assert_eq!(ask(broker, &beat.with_member_id(id.clone()), version.min(3)).error_code, 0);
+        let describe = DescribeGroupsRequest::default().with_groups(vec![group]);
+        let described = ask(broker, &describe, version.min(4)).groups.remove(0);
+        assert_eq!((&*described.group_state, &described.members[0].member_assignment[..]), ("Stable", &b"all"[..]));
+    }
+    [ApiKey::JoinGroup, ApiKey::SyncGroup, ApiKey::Heartbeat].map(|key| key as i16).to_vec()
 }
 
 fn ask_all_of_groups(broker: &Arc<Broker>) -> Vec<i16> {
@@ -96,13 +123,10 @@ fn ask_all_of_groups(broker: &Arc<Broker>) -> Vec<i16> {
             ])),
         ),
         each_version(broker, &FindCoordinatorRequest::default().with_key(text("g"))),
-        each_version(broker, &HeartbeatRequest::default().with_group_id(group_id())),
-        each_version(broker, &SyncGroupRequest::default().with_group_id(group_id())),
         each_version(broker, &DescribeGroupsRequest::default().with_groups(vec![group_id()])),
         each_version(broker, &ListGroupsRequest::default()),
         each_version(broker, &DeleteGroupsRequest::default().with_groups_names(vec![GroupId(text("none"))])),
         each_version(broker, &OffsetDeleteRequest::default().with_group_id(group_id())),
-        each_version(broker, &JoinGroupRequest::default().with_group_id(group_id()).with_session_timeout_ms(1)),
     ]
 }
 
@@ -163,6 +187,8 @@ fn every_advertised_version_is_understood_and_answered() {
     let broker = open(folder.path());
     assert_eq!(create(&broker, "t", 1, &[]), 0);
     let mut seen = ask_all_of_records(&broker);
+    seen.extend(ask_all_of_transactions(&broker));
+    seen.extend(ask_all_of_members(&broker));
     seen.extend(ask_all_of_groups(&broker));
     seen.extend(ask_all_of_admin(&broker));
     seen.push(ask_all_leaves(&broker));

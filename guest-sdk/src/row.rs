@@ -84,17 +84,22 @@ impl RowWriter {
     }
 
     /// A part of a key that is followed by another one. The row is refused, and its record set aside, where the part
-    /// holds the separator: two different rows could have one key then.
+    /// holds the separator, or ends in a piece of it that the separator goes on from (`x:` before `::`): two different
+    /// rows could have one key then.
     #[inline]
     pub fn key_before<K: KeyPart + ?Sized>(&mut self, part: &K, separator: &str) {
         let from = self.cells.data.len();
         part.put_key(&mut self.cells.data);
-        let written = &self.cells.data[from..];
-        if written.windows(separator.len()).any(|w| w == separator.as_bytes()) {
-            let part = String::from_utf8_lossy(written);
-            self.refused = Some(format!("`{part}` is part of a key and holds its separator `{separator}`"));
-        }
+        let end = self.cells.data.len();
         self.cells.data.extend_from_slice(separator.as_bytes());
+        let written = &self.cells.data[from..];
+        // Looked for in both, as a separator such as `::` may begin in the part: `x:` and then it is `x:::`.
+        let found = written.windows(separator.len()).position(|w| w == separator.as_bytes());
+        if found != Some(end - from) {
+            let part = String::from_utf8_lossy(&written[..end - from]);
+            let how = if part.contains(separator) { "holds" } else { "ends in a piece of" };
+            self.refused = Some(format!("`{part}` is part of a key and {how} its separator `{separator}`"));
+        }
     }
 
     /// The key of a row that has none.

@@ -160,6 +160,40 @@ fn a_row_whose_key_would_not_be_its_own_is_set_aside_whole() {
 }
 
 #[derive(Row)]
+#[row(separator = "::")]
+struct Pair<'a> {
+    #[row(key)]
+    one: &'a str,
+    #[row(key)]
+    two: &'a str,
+    #[row("f:n")]
+    n: u8,
+}
+
+#[job]
+fn joined_by_colons() -> Job {
+    kafka("in")
+        .try_map(|r| fields(r.text()?, ' ').map_err(String::from))
+        .map(|[one, two]| Pair { one, two, n: 1 })
+        .to(hbase("t"))
+}
+
+#[test]
+fn two_rows_do_not_get_one_key_where_the_separator_overlaps_itself() {
+    let mut job = testing::run(joined_by_colons);
+    job.send("in", ["x: y", "x :y", "a::b c", ": y", "x y::z"]);
+    assert_eq!(job.rows("t"), ["key=x:::y f:n=1", "key=x::y::z f:n=1"]);
+    assert_eq!(
+        job.dead_letters(),
+        [
+            "in@0: `x:` is part of a key and ends in a piece of its separator `::`",
+            "in@2: `a::b` is part of a key and holds its separator `::`",
+            "in@3: `:` is part of a key and ends in a piece of its separator `::`",
+        ]
+    );
+}
+
+#[derive(Row)]
 struct Raw<'a> {
     #[row(key)]
     key: &'a [u8],

@@ -219,7 +219,8 @@ impl<R: Row + ?Sized> Row for &R {
 
 const RAW: ColumnDef = ColumnDef { name: "", kind: Kind::Bytes, optional: false };
 
-/// A record as it came: its key, and its value raw. Saves a topic to another one. A key that is missing is an empty one.
+/// A record as it came: its key, and its value raw. Saves a topic to another one. A key that is missing stays
+/// missing, and so does a value.
 impl<'b> Row for Record<'b> {
     type Key = &'b [u8];
     const SHAPE: RowShape = RowShape { keyed: true, dynamic: false, columns: &[ColumnDef { optional: true, ..RAW }] };

@@ -111,7 +111,9 @@
 //! keys and values look the same there and the [`version`](KeyedBy::version) is the same; else the deploy is refused,
 //! unless the stage says how to [`migrate`](Stream::migrate_from) or the state is to be dropped. Of an enum in the values
 //! only the variants' names, and what the first one holds, are compared: change the version where another one changes.
-//! Values are read back as they were written, field by field, so none may be left out: see [`Value`].
+//! A part that checks what it is read from (a date, an address) hides what stands behind it: a stage with such values is
+//! refused until its author counts versions. Values are read back as they were written, field by field, so none may be
+//! left out: see [`Value`].
 //!
 //! # Rows and keys
 //!
@@ -162,6 +164,7 @@ mod call; // what a call brings, and what it gives back
 mod job; // what is run
 mod describe; // what is said of it
 mod refuse; // and what is wrong with it
+mod limits;
 
 #[cfg(target_family = "wasm")]
 #[expect(

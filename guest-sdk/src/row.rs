@@ -1,8 +1,8 @@
 //! One row model for every sink. Columns are declared once, so a row's cells cross without their names.
 
+use crate::call::Expect;
 use crate::cell::{Cell, KeyPart, Kind, Put};
 use crate::columns::ColumnBuf;
-use crate::flow::Expect;
 use crate::record::Record;
 use std::convert::Infallible;
 
@@ -43,6 +43,8 @@ pub trait Row {
     type Key;
     /// The declared columns.
     const SHAPE: RowShape;
+    /// Rows may be deleted whole, as [`Change`](crate::Change) does.
+    const DELETES: bool = false;
     /// Writes the key alone, of a row to be deleted.
     fn write_key(key: &Self::Key, out: &mut RowWriter);
     /// Writes key and cells.
@@ -207,6 +209,7 @@ impl RowWriter {
 impl<R: Row + ?Sized> Row for &R {
     type Key = R::Key;
     const SHAPE: RowShape = R::SHAPE;
+    const DELETES: bool = R::DELETES;
     #[inline]
     fn write_key(key: &R::Key, out: &mut RowWriter) {
         R::write_key(key, out);

@@ -200,7 +200,7 @@ impl<'b, F> Stream<'b, F> {
         F::Item: Row,
     {
         let Stream { flow, start, mut trail, mut plan } = self;
-        let index = plan.add_sink(sink.into(), <F::Item as Row>::SHAPE);
+        let index = plan.add_sink::<F::Item>(sink.into());
         trail.sinks += 1;
         plan.end(start, trail, Sinking { flow, index });
         Job { name: "", plan }

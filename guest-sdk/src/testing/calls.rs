@@ -4,7 +4,7 @@ use super::model::{Bytes, Finished, FinishedGroup, Group, Item, Kind, Made, NO_T
 use super::{promises, text};
 use crate::columns::ColumnBuf;
 use crate::describe::Description;
-use crate::flow::{self, Batch, Input, Moment, Output};
+use crate::call::{self, Batch, Input, Moment, Output};
 use crate::job::{Call, Job};
 use crate::log;
 use crate::record::Record;
@@ -118,7 +118,7 @@ impl<'a> Guest<'a> {
             group_ends.push(end + group.partials.len() as u32);
             end + group.partials.len() as u32
         });
-        let asked = flow::Partials {
+        let asked = call::Partials {
             accumulators: accumulators.view(),
             absent: &absent,
             group_ends: &group_ends,
@@ -148,7 +148,7 @@ impl<'a> Guest<'a> {
         let accumulators = column(groups.iter().map(|group| group.accumulator.as_slice()));
         let starts_ms: Vec<i64> = groups.iter().map(|group| group.start_ms).collect();
         let ends_ms: Vec<i64> = groups.iter().map(|group| group.end_ms).collect();
-        let input = Input::Groups(flow::Groups {
+        let input = Input::Groups(call::Groups {
             keys: keys.view(),
             accumulators: accumulators.view(),
             starts_ms: &starts_ms,
@@ -162,7 +162,7 @@ impl<'a> Guest<'a> {
         let rights = column(pairs.iter().map(|pair| pair.right.as_deref().unwrap_or_default()));
         let absent_rights = positions(pairs.iter().map(|pair| pair.right.is_none()));
         let times_ms: Vec<i64> = pairs.iter().map(|pair| pair.time_ms).collect();
-        let input = Input::Pairs(flow::Pairs {
+        let input = Input::Pairs(call::Pairs {
             lefts: lefts.view(),
             rights: rights.view(),
             absent_rights: &absent_rights,
@@ -214,7 +214,7 @@ impl<'a> Guest<'a> {
     }
 }
 
-fn part(keyed: &flow::Keyed, sources: usize) -> Part {
+fn part(keyed: &call::Keyed, sources: usize) -> Part {
     let item = |at: usize| Item {
         key: keyed.keys.view().get(at).to_vec(),
         value: keyed.values.view().get(at).to_vec(),

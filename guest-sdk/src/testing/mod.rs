@@ -52,7 +52,7 @@
 //! floats may differ in their last digits.
 
 use crate::describe::{Description, SourceDef};
-use crate::flow::Moment;
+use crate::call::Moment;
 use crate::job::{Call, Job};
 use crate::record::Record;
 use calls::Guest;

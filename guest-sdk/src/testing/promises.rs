@@ -4,7 +4,7 @@ use super::model::Kind;
 use crate::cell;
 use crate::columns::ColumnBuf;
 use crate::describe::{Description, SinkDef};
-use crate::flow::{Keyed, Moment, Output};
+use crate::call::{Keyed, Moment, Output};
 use crate::row::RowWriter;
 use std::collections::HashSet;
 

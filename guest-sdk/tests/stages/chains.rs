@@ -168,6 +168,20 @@ fn the_last_write_of_a_tables_key_wins_within_a_batch_too() {
     assert_eq!(job.rows("console"), ["value=s1 1 Some(\"hall\")", "value=s2 2 None"]);
 }
 
+#[job]
+fn ranked() -> Job {
+    let top = words("in").key_by(|w| *w).each_batch().count().top(2).named("best");
+    top.try_map(|r| if r.value > 1 { Err("too many") } else { Ok(r.key.to_string()) }).to(console())
+}
+
+#[test]
+fn a_top_is_called_as_it_is_named() {
+    let mut job = testing::run(ranked);
+    job.send("in", ["a", "a"]);
+    let letters = job.dead_letters();
+    assert!(letters[0].starts_with("best@"), "{letters:?}");
+}
+
 // ── faults behind a keyed stage ──────────────────────────────────────────────────────────────
 
 #[job]

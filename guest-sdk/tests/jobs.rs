@@ -148,12 +148,15 @@ fn a_row_can_have_all_that_rows_can_have() {
 fn a_row_whose_key_would_not_be_its_own_is_set_aside_whole() {
     let mut job = testing::run(readings);
     job.send("readings", ["a|b 1 site= . v:t=1", "a|b 2", "s 3 site=x - =4", "good 5 site=y . v:t=6", " 7 site= ."]);
+    job.send("readings", ["s 8 site= . t=1", "s 8 site= . v:=1"]);
     assert_eq!(
         job.dead_letters(),
         [
             "readings@0: `a|b` is part of a key and holds its separator `|`",
             "readings@1: `a|b` is part of a key and holds its separator `|`",
             "readings@2: a dynamic column has an empty name",
+            "readings@5: sink `readings`: the column `t` is not `family:qualifier`",
+            "readings@6: sink `readings`: the column `v:` is not `family:qualifier`",
         ]
     );
     assert_eq!(job.rows("readings"), ["key=good|5 p:site=y p:ok=true p:seen=0 v:t=6", "key=|7 p:ok=true p:seen=0"]);

@@ -204,7 +204,7 @@ fn check_sink(sink: &Sink, shape: &RowShape) -> Result<(), String> {
 }
 
 /// `family:qualifier`, as a table's columns are called.
-fn is_column(name: &str) -> bool {
+pub(crate) fn is_column(name: &str) -> bool {
     name.split_once(':').is_some_and(|(family, qualifier)| !family.is_empty() && !qualifier.is_empty())
 }
 

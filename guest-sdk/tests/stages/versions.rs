@@ -224,11 +224,20 @@ fn means() -> Job {
         .to(console())
 }
 
+#[job]
+fn shown() -> Job {
+    let tenths = pairs("in").key_by(|p| p.0).each_batch().sum(|p| p.1 as f64 / 10.0);
+    tenths.map(|g| format!("{:?}", (g.key, g.value))).to(console())
+}
+
 #[test]
 fn sums_of_floats_may_differ_in_their_last_digits() {
     let mut job = testing::run(means);
     job.send("in", ["a 1", "a 2", "a 3", "a 7", "a 11", "a 13"]);
     assert_eq!(job.rows("console").len(), 1);
+    let mut job = testing::run(shown);
+    job.send("in", ["a 1", "a 2", "a 3", "a 7", "a 11", "a 13"]);
+    assert_eq!(job.rows("console").len(), 1, "within other text too");
 }
 
 #[job]

@@ -42,6 +42,7 @@ pub enum Change<R: Row> {
 impl<R: Row> Row for Change<R> {
     type Key = R::Key;
     const SHAPE: RowShape = R::SHAPE;
+    const DELETES: bool = true;
     #[inline]
     fn write_key(key: &R::Key, out: &mut RowWriter) {
         R::write_key(key, out);

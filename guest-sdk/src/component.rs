@@ -2,10 +2,10 @@
 
 use crate::bindings::exports::streamhost::job::guest as contract;
 use crate::bindings::streamhost::job::{log as import, types};
+use crate::call::{self, Batch, Input};
 use crate::cell::Kind;
 use crate::columns::{Column, ColumnBuf};
 use crate::describe::{Scope, SourceDef, SourceKind, StageDef, StageKind, WindowDef, WindowForm};
-use crate::flow::{self, Batch, Input};
 use crate::job::{Call, Job};
 use crate::log::Level;
 use crate::row::{ColumnDef, RowWriter};
@@ -45,7 +45,7 @@ pub fn transform(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, moment: 
 /// The export `combine`.
 pub fn combine(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, partials: Partials) -> Items {
     log_panics();
-    let partials = flow::Partials {
+    let partials = call::Partials {
         accumulators: column(&partials.accumulators),
         absent: &partials.absent,
         group_ends: &partials.group_ends,
@@ -58,13 +58,13 @@ pub fn combine(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, partials: 
 pub fn finish(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, moment: Moment, finished: Finished) -> Output {
     log_panics();
     let input = match &finished {
-        Finished::Groups(groups) => Input::Groups(flow::Groups {
+        Finished::Groups(groups) => Input::Groups(call::Groups {
             keys: column(&groups.keys),
             accumulators: column(&groups.accumulators),
             starts_ms: &groups.starts_ms,
             ends_ms: &groups.ends_ms,
         }),
-        Finished::Pairs(pairs) => Input::Pairs(flow::Pairs {
+        Finished::Pairs(pairs) => Input::Pairs(call::Pairs {
             lefts: column(&pairs.lefts),
             rights: column(&pairs.rights),
             absent_rights: &pairs.absent_rights,
@@ -80,13 +80,13 @@ pub fn migrate(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, accumulato
     column_out(job(Call::new()).migrate(stage as usize, column(&accumulators)))
 }
 
-fn moment_in(moment: Moment) -> flow::Moment {
+fn moment_in(moment: Moment) -> call::Moment {
     let Moment { batch_ms, watermark_ms, partition_ms } = moment;
-    flow::Moment { batch_ms, watermark_ms, partition_ms }
+    call::Moment { batch_ms, watermark_ms, partition_ms }
 }
 
-fn output(output: flow::Output) -> Output {
-    let fault = |f: flow::Fault| types::Fault { position: f.position, reason: f.reason };
+fn output(output: call::Output) -> Output {
+    let fault = |f: call::Fault| types::Fault { position: f.position, reason: f.reason };
     Output {
         faults: output.faults.into_iter().map(fault).collect(),
         rows: output.rows.into_iter().map(rows).collect(),
@@ -96,7 +96,7 @@ fn output(output: flow::Output) -> Output {
     }
 }
 
-fn keyed(keyed: flow::Keyed) -> types::Keyed {
+fn keyed(keyed: call::Keyed) -> types::Keyed {
     types::Keyed {
         stage: keyed.stage,
         side: keyed.side,

@@ -10,12 +10,9 @@
 //! }
 //! ```
 
-#[cfg(test)]
-pub(crate) use crate::call::NO_TIME_MS;
-pub use crate::call::{Batch, Groups, Input, Pairs};
-pub(crate) use crate::call::{Expect, Fault, Keyed, Moment, Output, Partials};
+pub use crate::call::{Batch, Groups, Input, Pairs}; // what authors may meet of it
 
-use crate::call::Positions;
+use crate::call::{Expect, Fault, Moment, Output, Positions};
 use crate::cell::Time;
 use crate::job::Run;
 use crate::record::Record;
@@ -30,6 +27,8 @@ const EVENT_TIME_MAX_MS: i64 = 8_640_000_000_000_000;
 /// Where the loop stands, and where its output goes.
 #[derive(Debug)]
 pub struct Cx {
+    /// The name of the keyed stage whose results are given; empty for records.
+    pub(crate) stage: String,
     pub(crate) position: u32,
     /// The event time of the item.
     pub(crate) time_ms: i64,
@@ -60,6 +59,7 @@ pub(crate) struct Deletion {
 impl Cx {
     pub(crate) fn new(moment: Moment, expect: Expect) -> Self {
         Cx {
+            stage: String::new(),
             position: 0,
             time_ms: moment.batch_ms,
             own_ms: moment.partition_ms,

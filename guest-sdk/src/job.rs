@@ -1,10 +1,11 @@
 //! A job: its chains, erased once a call, never once a record.
 
+use crate::call::{Input, Moment, Output, Partials};
 use crate::columns::{Column, ColumnBuf};
 use crate::describe::{SourceDef, StageDef};
-use crate::flow::{Cx, Flow, Input, Moment, Output, Partials};
+use crate::flow::{Cx, Flow};
 use crate::row::{Row, RowShape};
-use crate::sink::Sink;
+use crate::sink::{Sink, SinkKind};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -44,9 +45,11 @@ impl<'b> Job<'b> {
     /// Runs the operators of one stage: of a source over its records, of a keyed stage over what it finished.
     pub(crate) fn run(mut self, stage: usize, moment: Moment, input: Input<'b>) -> Output {
         self.plan.number();
+        let name = self.plan.stage_mut(stage).map(|stage| std::mem::take(&mut stage.def.name));
         let chain = self.plan.chains.iter_mut().find(|chain| chain.start.number() == Some(stage));
         let chain = chain.unwrap_or_else(|| panic!("the job has no stage {stage}"));
         let mut cx = Cx::new(moment, input.expect());
+        cx.stage = name.unwrap_or_default();
         cx.own_times = chain.trail.timed_bys == 0;
         cx.table = chain.trail.is_table();
         cx.out.rows.resize_with(self.plan.sinks.len(), Default::default);
@@ -56,25 +59,25 @@ impl<'b> Job<'b> {
 
     /// Merges accumulators of one keyed stage: one for each group.
     pub(crate) fn combine(self, stage: usize, partials: Partials<'b>) -> ColumnBuf {
-        match self.plan.stage(stage).combine.as_ref() {
-            Some(combine) => combine(partials),
-            None => panic!("stage {stage} merges nothing"),
-        }
+        let StageNode { def, combine, .. } = self.plan.stage(stage);
+        let combine = combine.as_ref().unwrap_or_else(|| panic!("stage `{}` merges nothing", def.name));
+        combine(&def.name, partials)
     }
 
     /// Makes this version's accumulators of those that an older one kept.
     pub(crate) fn migrate(self, stage: usize, accumulators: Column<'b>) -> ColumnBuf {
-        match self.plan.stage(stage).migrate.as_ref() {
-            Some(migrate) => migrate(accumulators),
-            None => panic!("stage {stage} migrates nothing"),
-        }
+        let StageNode { def, migrate, .. } = self.plan.stage(stage);
+        let migrate = migrate.as_ref().unwrap_or_else(|| panic!("stage `{}` migrates nothing", def.name));
+        migrate(&def.name, accumulators)
     }
 }
 
 /// The number of a stage or sink, known once the whole job is.
 pub(crate) type Index = Rc<Cell<usize>>;
-pub(crate) type Combine<'b> = Box<dyn Fn(Partials<'b>) -> ColumnBuf + 'b>;
-pub(crate) type Migrate<'b> = Box<dyn Fn(Column<'b>) -> ColumnBuf + 'b>;
+/// Given the stage's name, for what it says.
+pub(crate) type Combine<'b> = Box<dyn Fn(&str, Partials<'b>) -> ColumnBuf + 'b>;
+/// As well.
+pub(crate) type Migrate<'b> = Box<dyn Fn(&str, Column<'b>) -> ColumnBuf + 'b>;
 
 #[derive(Default)]
 pub(crate) struct Plan<'b> {
@@ -95,11 +98,39 @@ pub(crate) struct SourceNode {
 
 pub(crate) struct StageNode<'b> {
     pub(crate) index: Index,
-    /// Its inputs are known once the whole job is.
+    /// But for its inputs, which are known once the whole job is, and what `shapes` says.
     pub(crate) def: StageDef,
+    pub(crate) shapes: Shapes,
+    /// Its late items go to a sink.
+    pub(crate) keeps_late: bool,
     /// None: it merges nothing, as a join.
     pub(crate) combine: Option<Combine<'b>>,
     pub(crate) migrate: Option<Migrate<'b>>,
+}
+
+/// What a stage's keys and values look like: asked for by `describe` alone, while a chain is built for every call.
+#[derive(Clone, Copy)]
+pub(crate) struct Shapes {
+    pub(crate) key: fn() -> String,
+    pub(crate) value: fn() -> String,
+    /// Of a join's right items, or a table's.
+    pub(crate) other: Option<fn() -> String>,
+    /// Of the accumulators that can be migrated.
+    pub(crate) old: Option<fn() -> String>,
+}
+
+impl StageNode<'_> {
+    /// All but its inputs.
+    pub(crate) fn describe(&self) -> StageDef {
+        let Shapes { key, value, other, old } = self.shapes;
+        StageDef {
+            key_shape: key(),
+            value_shape: value(),
+            other_shape: other.map(|shape| shape()).unwrap_or_default(),
+            migrates: self.def.migrates.as_ref().zip(old).map(|((_, version), shape)| (shape(), *version)),
+            ..self.def.clone()
+        }
+    }
 }
 
 /// What runs when a stage has something.
@@ -178,8 +209,15 @@ impl<'b> Plan<'b> {
         self.mistakes.extend(other.mistakes);
     }
 
-    pub(crate) fn add_sink(&mut self, sink: Sink, shape: RowShape) -> Index {
-        let index = Index::default();
+    /// Rows of type `R` go to `sink`.
+    pub(crate) fn add_sink<R: Row>(&mut self, sink: Sink) -> Index {
+        let (index, shape) = (Index::default(), R::SHAPE);
+        if sink.kind == SinkKind::Hbase && shape.keyed && shape.columns.is_empty() && !shape.dynamic && !R::DELETES {
+            self.mistakes.push(format!(
+                "rows for table `{}` have a key and no columns, and a table keeps no such row: give them one",
+                sink.name
+            ));
+        }
         self.sinks.push((index.clone(), sink, shape));
         index
     }
@@ -194,6 +232,11 @@ impl<'b> Plan<'b> {
     fn stage(&self, number: usize) -> &StageNode<'b> {
         let stage = number.checked_sub(self.sources.len()).and_then(|i| self.stages.get(i));
         stage.unwrap_or_else(|| panic!("the job has no keyed stage {number}"))
+    }
+
+    /// None: it is a source's, or there is none.
+    fn stage_mut(&mut self, number: usize) -> Option<&mut StageNode<'b>> {
+        number.checked_sub(self.sources.len()).and_then(|i| self.stages.get_mut(i))
     }
 }
 

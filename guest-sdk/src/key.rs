@@ -5,6 +5,7 @@
 //! instead would sort too, but a borrowed key that needs escaping could not be lent.
 
 use crate::cell::Time;
+use crate::limits::KEYED_KEY_BYTES_MAX;
 use std::borrow::Cow;
 
 /// What [`key_by`](crate::Stream::key_by) takes: text, bytes, integers, `bool`, [`Time`], `()`, tuples of up to four of
@@ -37,13 +38,10 @@ pub trait Key<'b>: Sized {
     }
 }
 
-/// A key's bytes; the host keeps no longer ones.
-pub(crate) const KEY_BYTES_MAX: usize = 32_000;
-
 /// Why a longer one is set aside.
 #[cold]
 pub(crate) fn too_long(bytes: usize) -> String {
-    format!("the key has {bytes} bytes, of {KEY_BYTES_MAX} at most")
+    format!("the key has {bytes} bytes, of {KEYED_KEY_BYTES_MAX} at most")
 }
 
 /// Reads a key that is all there is.

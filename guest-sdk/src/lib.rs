@@ -111,6 +111,9 @@
 //! keys and values look the same there and the [`version`](KeyedBy::version) is the same; else the deploy is refused,
 //! unless the stage says how to [`migrate`](Stream::migrate_from) or the state is to be dropped. Of an enum in the values
 //! only the variants' names, and what the first one holds, are compared: change the version where another one changes.
+//! A part that checks what it is read from (a date, an address) hides what stands behind it: a stage with such values is
+//! refused until its author counts versions. Values are read back as they were written, field by field, so none may be
+//! left out: see [`Value`].
 //!
 //! # Rows and keys
 //!
@@ -122,8 +125,10 @@
 //! # Faults
 //!
 //! An `Err` in [`try_map`](Stream::try_map) sets that one record aside: it goes to the job's dead letters with the
-//! error's text, and the batch goes on. So write reasons that help. A panic, an endless loop or too much memory does the
-//! same, more slowly, and can harm nothing but its own batch. [`log`] writes to the job's log.
+//! error's text, and the batch goes on. So write reasons that help. What else the record had become (behind a
+//! [`flat_map`](Stream::flat_map), or in a branch) stays. A panic, an endless loop or too much memory sets a record aside
+//! too, more slowly and with all that it had become, and can harm nothing but its own batch. [`log`] writes to the job's
+//! log.
 //!
 //! # Borrow, and keep nothing
 //!
@@ -159,6 +164,7 @@ mod call; // what a call brings, and what it gives back
 mod job; // what is run
 mod describe; // what is said of it
 mod refuse; // and what is wrong with it
+mod limits;
 
 #[cfg(target_family = "wasm")]
 #[expect(

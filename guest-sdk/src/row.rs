@@ -1,8 +1,8 @@
 //! One row model for every sink. Columns are declared once, so a row's cells cross without their names.
 
+use crate::call::Expect;
 use crate::cell::{Cell, KeyPart, Kind, Put};
 use crate::columns::ColumnBuf;
-use crate::flow::Expect;
 use crate::record::Record;
 use std::convert::Infallible;
 
@@ -43,6 +43,8 @@ pub trait Row {
     type Key;
     /// The declared columns.
     const SHAPE: RowShape;
+    /// Rows may be deleted whole, as [`Change`](crate::Change) does.
+    const DELETES: bool = false;
     /// Writes the key alone, of a row to be deleted.
     fn write_key(key: &Self::Key, out: &mut RowWriter);
     /// Writes key and cells.
@@ -84,17 +86,22 @@ impl RowWriter {
     }
 
     /// A part of a key that is followed by another one. The row is refused, and its record set aside, where the part
-    /// holds the separator: two different rows could have one key then.
+    /// holds the separator, or ends in a piece of it that the separator goes on from (`x:` before `::`): two different
+    /// rows could have one key then.
     #[inline]
     pub fn key_before<K: KeyPart + ?Sized>(&mut self, part: &K, separator: &str) {
         let from = self.cells.data.len();
         part.put_key(&mut self.cells.data);
-        let written = &self.cells.data[from..];
-        if written.windows(separator.len()).any(|w| w == separator.as_bytes()) {
-            let part = String::from_utf8_lossy(written);
-            self.refused = Some(format!("`{part}` is part of a key and holds its separator `{separator}`"));
-        }
+        let end = self.cells.data.len();
         self.cells.data.extend_from_slice(separator.as_bytes());
+        let written = &self.cells.data[from..];
+        // Looked for in both, as a separator such as `::` may begin in the part: `x:` and then it is `x:::`.
+        let found = written.windows(separator.len()).position(|w| w == separator.as_bytes());
+        if found != Some(end - from) {
+            let part = String::from_utf8_lossy(&written[..end - from]);
+            let how = if part.contains(separator) { "holds" } else { "ends in a piece of" };
+            self.refused = Some(format!("`{part}` is part of a key and {how} its separator `{separator}`"));
+        }
     }
 
     /// The key of a row that has none.
@@ -202,6 +209,7 @@ impl RowWriter {
 impl<R: Row + ?Sized> Row for &R {
     type Key = R::Key;
     const SHAPE: RowShape = R::SHAPE;
+    const DELETES: bool = R::DELETES;
     #[inline]
     fn write_key(key: &R::Key, out: &mut RowWriter) {
         R::write_key(key, out);
@@ -214,7 +222,8 @@ impl<R: Row + ?Sized> Row for &R {
 
 const RAW: ColumnDef = ColumnDef { name: "", kind: Kind::Bytes, optional: false };
 
-/// A record as it came: its key, and its value raw. Saves a topic to another one. A key that is missing is an empty one.
+/// A record as it came: its key, and its value raw. Saves a topic to another one. A key that is missing stays
+/// missing, and so does a value.
 impl<'b> Row for Record<'b> {
     type Key = &'b [u8];
     const SHAPE: RowShape = RowShape { keyed: true, dynamic: false, columns: &[ColumnDef { optional: true, ..RAW }] };

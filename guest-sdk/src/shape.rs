@@ -2,23 +2,54 @@
 //! of their type, so a changed accumulator would be misread in silence; the host compares shapes instead.
 //!
 //! Of an enum the variants' names are seen, and what the first one holds; and the same shape can mean something else.
-//! That is what an author's `.version(n)` is for. A part that asks for any type shows as `?`.
+//! That is what an author's `.version(n)` is for. A part that asks for any type shows as [`ANY`]. A part that takes none of
+//! the values it is tried with (a date, a number with a range) ends the text in [`UNSEEN`], as nothing behind it is seen.
 
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 
-/// A type may hold itself; beyond this depth that is not looked into.
+/// Stands for a part whose type only the data knows.
+pub(crate) const ANY: char = '?';
+/// Stands at the end of a shape that could not be seen whole.
+pub(crate) const UNSEEN: char = '…';
+
+/// A type may hold itself, in an option, list, map or enum. Within so many of itself these are not looked into: options,
+/// lists and maps are then empty, and an enum is its last variant. (Types are told by their names and fields.)
+const WITHIN_ITSELF_MAX: usize = 2;
+/// The same for options, lists and maps, one in the other, of types without a name.
 const DEPTH_MAX: u8 = 16;
+/// A longer shape is refused, so none is made.
+const BYTES_MAX: usize = crate::limits::STAGE_SHAPE_BYTES_MAX;
 
 pub(crate) fn shape<'de, T: de::Deserialize<'de>>() -> String {
     let mut text = String::new();
-    // Err: something refused what it was given (as a number that must not be 0 does); the text ends there, every time.
-    let _ = T::deserialize(Tracer { out: &mut text, depth: 0 });
+    if T::deserialize(Tracer { out: &mut text, depth: 0, within: None }).is_err() {
+        text.push(UNSEEN);
+    }
     text
 }
 
 struct Tracer<'a> {
     out: &'a mut String,
+    /// Options, lists and maps around it.
     depth: u8,
+    within: Option<&'a Named<'a>>,
+}
+
+/// A struct or enum that is being looked at.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    name: &'static str,
+    /// Fields or variants.
+    parts: &'static [&'static str],
+    outer: Option<&'a Named<'a>>,
+}
+
+impl Named<'_> {
+    /// How many of the same are around it.
+    fn within_itself(&self) -> usize {
+        let is_same = |named: &&Named<'_>| (named.name, named.parts) == (self.name, self.parts);
+        std::iter::successors(self.outer, |named| named.outer).filter(is_same).count()
+    }
 }
 
 #[derive(Debug)]
@@ -48,7 +79,8 @@ impl Tracer<'_> {
         visit: impl FnOnce(Elements<'_>) -> Result<V::Value, Stop>,
     ) -> Result<V::Value, Stop> {
         self.out.push_str(marks.0);
-        let result = visit(Elements { out: &mut *self.out, first: true, left, names, depth: self.depth });
+        let (depth, within) = (self.depth, self.within);
+        let result = visit(Elements { out: &mut *self.out, first: true, left, names, depth, within });
         self.out.push(marks.1);
         result
     }
@@ -56,6 +88,23 @@ impl Tracer<'_> {
     /// One element stands for all, and none for those that are too deep.
     fn one(&self) -> usize {
         usize::from(self.depth < DEPTH_MAX)
+    }
+
+    fn deeper(self) -> Self {
+        Tracer { depth: self.depth.saturating_add(1), ..self }
+    }
+
+    /// Goes into a struct or enum.
+    fn into_named<R>(
+        self,
+        name: &'static str,
+        parts: &'static [&'static str],
+        visit: impl FnOnce(Tracer<'_>, usize) -> R,
+    ) -> R {
+        let named = Named { name, parts, outer: self.within };
+        let times = named.within_itself();
+        let depth = if times < WITHIN_ITSELF_MAX { self.depth } else { DEPTH_MAX };
+        visit(Tracer { out: self.out, depth, within: Some(&named) }, times)
     }
 }
 
@@ -66,11 +115,12 @@ struct Elements<'a> {
     left: usize,
     names: &'static [&'static str],
     depth: u8,
+    within: Option<&'a Named<'a>>,
 }
 
 impl Elements<'_> {
     fn tracer(&mut self) -> Tracer<'_> {
-        Tracer { out: self.out, depth: self.depth + 1 }
+        Tracer { out: self.out, depth: self.depth, within: self.within }
     }
 }
 
@@ -79,6 +129,9 @@ impl<'de> de::SeqAccess<'de> for Elements<'_> {
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Stop> {
         if self.left == 0 {
             return Ok(None);
+        }
+        if self.out.len() > BYTES_MAX {
+            return Err(Stop);
         }
         if !std::mem::take(&mut self.first) {
             self.out.push(',');
@@ -115,20 +168,21 @@ macro_rules! plain {
 impl<'de> Deserializer<'de> for Tracer<'_> {
     type Error = Stop;
 
+    // 1, as some numbers must not be 0.
     plain! {
         deserialize_bool "bool" visit_bool false;
-        deserialize_u8 "u8" visit_u8 0;
-        deserialize_u16 "u16" visit_u16 0;
-        deserialize_u32 "u32" visit_u32 0;
-        deserialize_u64 "u64" visit_u64 0;
-        deserialize_u128 "u128" visit_u128 0;
-        deserialize_i8 "i8" visit_i8 0;
-        deserialize_i16 "i16" visit_i16 0;
-        deserialize_i32 "i32" visit_i32 0;
-        deserialize_i64 "i64" visit_i64 0;
-        deserialize_i128 "i128" visit_i128 0;
-        deserialize_f32 "f32" visit_f32 0.0;
-        deserialize_f64 "f64" visit_f64 0.0;
+        deserialize_u8 "u8" visit_u8 1;
+        deserialize_u16 "u16" visit_u16 1;
+        deserialize_u32 "u32" visit_u32 1;
+        deserialize_u64 "u64" visit_u64 1;
+        deserialize_u128 "u128" visit_u128 1;
+        deserialize_i8 "i8" visit_i8 1;
+        deserialize_i16 "i16" visit_i16 1;
+        deserialize_i32 "i32" visit_i32 1;
+        deserialize_i64 "i64" visit_i64 1;
+        deserialize_i128 "i128" visit_i128 1;
+        deserialize_f32 "f32" visit_f32 1.0;
+        deserialize_f64 "f64" visit_f64 1.0;
         deserialize_char "char" visit_char 'a';
         deserialize_str "text" visit_borrowed_str "";
         deserialize_string "text" visit_borrowed_str "";
@@ -142,7 +196,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
-        self.out.push('?');
+        self.out.push(ANY);
         Err(Stop)
     }
 
@@ -163,49 +217,46 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         self.out.push_str("option ");
         match self.one() {
             0 => visitor.visit_none(),
-            _ => visitor.visit_some(Tracer { out: self.out, depth: self.depth + 1 }),
+            _ => visitor.visit_some(self.deeper()),
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Stop> {
-        match self.one() {
-            0 => Err(Stop),
-            _ => visitor.visit_newtype_struct(Tracer { out: self.out, depth: self.depth + 1 }),
-        }
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Stop> {
+        self.into_named(name, &[], |tracer, _| visitor.visit_newtype_struct(tracer))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
         let one = self.one();
-        self.between::<V>(("[", ']'), one, &[], |elements| visitor.visit_seq(elements))
+        self.deeper().between::<V>(("[", ']'), one, &[], |elements| visitor.visit_seq(elements))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Stop> {
-        let len = self.one() * len;
         self.between::<V>(("(", ')'), len, &[], |elements| visitor.visit_seq(elements))
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         len: usize,
         visitor: V,
     ) -> Result<V::Value, Stop> {
-        self.deserialize_tuple(len, visitor)
+        self.into_named(name, &[], |tracer, _| tracer.deserialize_tuple(len, visitor))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
         let one = self.one();
-        self.between::<V>(("map[", ']'), one, &[], |elements| visitor.visit_map(elements))
+        self.deeper().between::<V>(("map[", ']'), one, &[], |elements| visitor.visit_map(elements))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Stop> {
-        let left = self.one() * names.len();
-        self.between::<V>(("{", '}'), left, names, |elements| visitor.visit_seq(elements))
+        self.into_named(name, names, |tracer, _| {
+            tracer.between::<V>(("{", '}'), names.len(), names, |elements| visitor.visit_seq(elements))
+        })
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -215,20 +266,29 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         visitor: V,
     ) -> Result<V::Value, Stop> {
         self.out.push_str(&format!("enum {name}({})", variants.join("|")));
-        match self.one() {
-            0 => Err(Stop),
-            _ => visitor.visit_enum(Tracer { out: self.out, depth: self.depth + 1 }),
-        }
+        self.into_named(name, variants, |of, times| {
+            let last = variants.len().saturating_sub(1) as u32;
+            let variant = if times < WITHIN_ITSELF_MAX { 0 } else { last };
+            if times > WITHIN_ITSELF_MAX {
+                return Err(Stop); // its last variant holds itself too
+            }
+            visitor.visit_enum(Variant { variant, of })
+        })
     }
 }
 
-/// An enum's first variant, so that what follows the enum can be looked at too.
-impl<'de> de::EnumAccess<'de> for Tracer<'_> {
+/// One variant of an enum, so that what follows the enum can be looked at too.
+struct Variant<'a> {
+    variant: u32,
+    of: Tracer<'a>,
+}
+
+impl<'de, 'a> de::EnumAccess<'de> for Variant<'a> {
     type Error = Stop;
-    type Variant = Self;
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Stop> {
-        let first: de::value::U32Deserializer<Stop> = 0u32.into_deserializer();
-        Ok((seed.deserialize(first)?, self))
+    type Variant = Tracer<'a>;
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Tracer<'a>), Stop> {
+        let variant: de::value::U32Deserializer<Stop> = self.variant.into_deserializer();
+        Ok((seed.deserialize(variant)?, self.of))
     }
 }
 
@@ -274,6 +334,33 @@ mod tests {
     #[expect(dead_code, reason = "its shape is looked at, not its content")]
     struct Tree {
         children: Vec<Tree>,
+        parts: Option<(Box<Tree>, u8)>,
+        n: u64,
+    }
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "its shape is looked at, not its content")]
+    enum Sum {
+        Of(Box<Sum>, Box<Sum>),
+        One(u64),
+    }
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "its shape is looked at, not its content")]
+    enum Endless {
+        Of(Box<Endless>),
+    }
+
+    /// Takes no empty text, as dates do not.
+    #[derive(Deserialize)]
+    #[serde(try_from = "&str")]
+    struct Checked;
+
+    impl TryFrom<&str> for Checked {
+        type Error = &'static str;
+        fn try_from(text: &str) -> Result<Self, &'static str> {
+            if text.is_empty() { Err("it is empty") } else { Ok(Checked) }
+        }
     }
 
     #[test]
@@ -292,11 +379,32 @@ mod tests {
 
     #[test]
     fn what_only_the_data_knows_is_marked() {
-        assert_eq!(shape::<(u8, serde_json::Value)>(), "(u8,?)");
+        assert!(shape::<(u8, serde_json::Value)>().starts_with("(u8,?"));
     }
 
     #[test]
-    fn a_type_that_holds_itself_ends() {
-        assert!(shape::<Tree>().starts_with("{children:[{children:["));
+    fn a_type_that_holds_itself_ends_and_all_its_fields_are_seen() {
+        let tree = shape::<Tree>();
+        assert!(tree.starts_with("{children:[{children:["), "{tree}");
+        assert!(tree.ends_with(",n:u64}") && tree.contains("parts:option ({children:"), "{tree}");
+        let sum = shape::<(Sum, u8)>();
+        assert!(sum.starts_with("(enum Sum(Of|One)(enum Sum(Of|One)(") && sum.ends_with(",u8)"), "{sum}");
+        assert_eq!(shape::<(Endless, u8)>().matches("enum").count(), 4, "no value of it has an end");
+    }
+
+    #[test]
+    fn a_part_that_refuses_what_it_is_tried_with_marks_the_shape() {
+        assert_eq!(shape::<(u8, std::num::NonZeroU32, u8)>(), "(u8,u32,u8)");
+        let (one, other) = (shape::<(u8, Checked, u64)>(), shape::<(u8, Checked, i64)>());
+        assert_eq!((one.as_str(), other.as_str()), ("(u8,text)…", "(u8,text)…"), "u64 and i64 are not seen");
+        assert_ne!(one, shape::<(u8, &str)>());
+    }
+
+    #[test]
+    fn a_shape_has_an_end() {
+        type Three<T> = (Option<T>, Option<T>, Option<T>);
+        type Many = Three<Three<Three<Three<Three<Three<Three<Three<u8>>>>>>>>;
+        let many = shape::<Many>();
+        assert!(many.len() > super::BYTES_MAX && many.len() < 2 * super::BYTES_MAX, "{}", many.len());
     }
 }

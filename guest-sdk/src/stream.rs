@@ -91,6 +91,10 @@ impl<'b, F> Stream<'b, F> {
 
     /// Makes one item of each, or sets its record aside: an `Err` goes to the job's dead letters with its text as the
     /// reason, and the batch goes on.
+    ///
+    /// The item ends there, not all of its record: what else was made of the record stays, other items of a
+    /// [`flat_map`](Stream::flat_map) before it and copies in a branch ([`also`](Stream::also)). They would be there twice
+    /// if the dead letter were sent again. So refuse a record before it becomes several items.
     pub fn try_map<U, E, G>(self, f: G) -> Stream<'b, TryMap<F, G>>
     where
         F: Flow<'b>,
@@ -109,7 +113,8 @@ impl<'b, F> Stream<'b, F> {
         self.then(|prev| Filter(prev, f))
     }
 
-    /// Makes any number of items of each: whatever can be iterated, an `Option` too.
+    /// Makes any number of items of each: whatever can be iterated, an `Option` too. A record that is refused behind this
+    /// may have made items already, which stay: see [`try_map`](Stream::try_map).
     pub fn flat_map<I, G>(self, f: G) -> Stream<'b, FlatMap<F, G>>
     where
         F: Flow<'b>,
@@ -195,7 +200,7 @@ impl<'b, F> Stream<'b, F> {
         F::Item: Row,
     {
         let Stream { flow, start, mut trail, mut plan } = self;
-        let index = plan.add_sink(sink.into(), <F::Item as Row>::SHAPE);
+        let index = plan.add_sink::<F::Item>(sink.into());
         trail.sinks += 1;
         plan.end(start, trail, Sinking { flow, index });
         Job { name: "", plan }

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 /// What an accumulator or a joined item must be: it goes through the host in bytes. Derive serde's two traits.
 ///
-/// The bytes do not describe themselves, so they are read back by the very type that wrote them; the host compares what
+/// The bytes do not describe themselves, so all that is read must have been written: no `#[serde(skip_serializing)]` and
+/// no `#[serde(skip_serializing_if = "…")]`, however useful these are in JSON.
+///
+/// They are read back by the very type that wrote them; the host compares what
 /// the types of two versions look like before it hands old bytes to a new version. A map in an accumulator should be a
 /// `BTreeMap`: a `HashMap` is in another order each time, so that a replay would differ.
 #[diagnostic::on_unimplemented(
@@ -39,7 +42,7 @@ pub(crate) fn decode<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Strin
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(format!("{} of its {} bytes are left over", rest.len(), bytes.len())),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(format!("{error} (does its type leave out a field when it is written?)")),
     }
 }
 
@@ -81,6 +84,14 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_said() {
         assert!(decode::<u64>(&[]).is_err());
+        #[derive(Serialize, Deserialize, Debug)]
+        struct Short {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            n: Option<u8>,
+        }
+        let mut out = ColumnBuf::default();
+        encode(&Short { n: None }, &mut out).unwrap();
+        assert!(decode::<Short>(out.view().get(0)).unwrap_err().contains("leave out a field"));
         assert_eq!(decode::<u8>(&[1, 2]), Err("1 of its 2 bytes are left over".into()));
     }
 }

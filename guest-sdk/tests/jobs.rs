@@ -148,15 +148,52 @@ fn a_row_can_have_all_that_rows_can_have() {
 fn a_row_whose_key_would_not_be_its_own_is_set_aside_whole() {
     let mut job = testing::run(readings);
     job.send("readings", ["a|b 1 site= . v:t=1", "a|b 2", "s 3 site=x - =4", "good 5 site=y . v:t=6", " 7 site= ."]);
+    job.send("readings", ["s 8 site= . t=1", "s 8 site= . v:=1"]);
     assert_eq!(
         job.dead_letters(),
         [
             "readings@0: `a|b` is part of a key and holds its separator `|`",
             "readings@1: `a|b` is part of a key and holds its separator `|`",
             "readings@2: a dynamic column has an empty name",
+            "readings@5: sink `readings`: the column `t` is not `family:qualifier`",
+            "readings@6: sink `readings`: the column `v:` is not `family:qualifier`",
         ]
     );
     assert_eq!(job.rows("readings"), ["key=good|5 p:site=y p:ok=true p:seen=0 v:t=6", "key=|7 p:ok=true p:seen=0"]);
+}
+
+#[derive(Row)]
+#[row(separator = "::")]
+struct Pair<'a> {
+    #[row(key)]
+    one: &'a str,
+    #[row(key)]
+    two: &'a str,
+    #[row("f:n")]
+    n: u8,
+}
+
+#[job]
+fn joined_by_colons() -> Job {
+    kafka("in")
+        .try_map(|r| fields(r.text()?, ' ').map_err(String::from))
+        .map(|[one, two]| Pair { one, two, n: 1 })
+        .to(hbase("t"))
+}
+
+#[test]
+fn two_rows_do_not_get_one_key_where_the_separator_overlaps_itself() {
+    let mut job = testing::run(joined_by_colons);
+    job.send("in", ["x: y", "x :y", "a::b c", ": y", "x y::z"]);
+    assert_eq!(job.rows("t"), ["key=x:::y f:n=1", "key=x::y::z f:n=1"]);
+    assert_eq!(
+        job.dead_letters(),
+        [
+            "in@0: `x:` is part of a key and ends in a piece of its separator `::`",
+            "in@2: `a::b` is part of a key and holds its separator `::`",
+            "in@3: `:` is part of a key and ends in a piece of its separator `::`",
+        ]
+    );
 }
 
 #[derive(Row)]

@@ -371,6 +371,32 @@ fn a_derived_key_reads_back_and_tells_keys_apart() {
     assert_eq!(Owned::shape(), "{0:text,1:u8,2:{type:i64,flag:bool}}");
 }
 
+#[derive(Key, Clone, Copy, Debug, PartialEq)]
+struct Id<'a>(&'a str);
+
+#[job]
+fn named_by_id() -> Job {
+    let names = kafka("names").try_map(|r| Ok::<_, RecordError>((r.key_text()?, r.text()?)));
+    kafka("asked")
+        .try_map(|r| r.text())
+        .key_by(|id| Id(id))
+        .lookup(names.key_by(|(id, _)| Id(id)), |id, name| format!("{id}={:?}", name.map(|(_, name)| name)))
+        .to(console())
+}
+
+#[test]
+fn a_derived_key_of_one_field_is_that_field_to_a_table_too() {
+    let mut job = testing::run(named_by_id);
+    job.send("names", [Record::from(("a", "Ada")), Record::from(("b", "Bob")), Record::without_value().with_key(b"a")]);
+    job.send("asked", ["a", "b"]);
+    assert_eq!(job.rows("console"), ["value=a=None", r#"value=b=Some("Bob")"#]);
+    assert!(job.dead_letters().is_empty());
+    let mut bytes = Vec::new();
+    Id("é").write(true, &mut bytes);
+    assert_eq!((Id("é").lend(), Id::shape()), (Some(&bytes[..]), "{0:text}".into()));
+    assert_eq!(Owned("a".into(), 1, Pair { r#type: 1, flag: true }).lend(), None);
+}
+
 /// One table for two lookups: what deletes a key deletes it in both.
 #[job]
 fn looked_up_twice() -> Job {

@@ -23,6 +23,38 @@ struct Bare {
     n: u64,
 }
 
+#[derive(Row)]
+struct KeyAlone {
+    #[row(key)]
+    id: u64,
+}
+
+#[derive(Row)]
+struct NoQualifier {
+    #[row(key)]
+    id: u64,
+    #[row("f:")]
+    n: u64,
+}
+
+/// As a date, it takes no empty text.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String")]
+struct Checked(String);
+
+impl TryFrom<String> for Checked {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        if text.is_empty() { Err("it is empty") } else { Ok(Checked(text)) }
+    }
+}
+
+fn checked<'b>(version: u32) -> Job<'b> {
+    let acc = || (Checked("x".into()), 0u64);
+    let stage = kafka("a").key_by(|_| ()).version(version).running();
+    stage.fold(acc, |acc, _| acc.1 += 1, |acc, more| acc.1 += more.1).map(|_| "").to(console())
+}
+
 fn keyed(record: Record<'_>) -> Keyed {
     Keyed { id: record.time_ms as u64, n: 1 }
 }
@@ -66,8 +98,23 @@ refused! {
     a_table_without_keys: kafka("a").map(|r| Keyless { n: r.time_ms as u64 }).to(hbase("t"))
         => "rows for table `t` have no key: mark a field with `#[row(key)]`";
     a_table_of_raw_values: kafka("a").to(hbase("t")) => "table `t` has no place for a raw value";
+    a_table_of_keys: kafka("a").map(|r| KeyAlone { id: r.time_ms as u64 }).to(hbase("t"))
+        => "rows for table `t` have a key and no columns, and a table keeps no such row";
+    a_column_without_a_qualifier: kafka("a").map(|_| NoQualifier { id: 1, n: 1 }).to(hbase("t"))
+        => "column `f:` for table `t` has no family and qualifier";
+    a_name_with_a_space: kafka("my topic").to(console()) => "cannot be called `my topic`: spaces, control characters";
+    a_name_that_no_setting_can_say: kafka("a").to(kafka("a=b")) => "cannot be called `a=b`";
+    a_name_without_an_end: kafka("a").to(kafka(&"x".repeat(256))) => "a name of 256 bytes, and 255 is the most";
+    an_interval_of_days: kafka("a").every(minutes(60 * 24 + 1)).to(console()) => "is longer than 24 hours";
+    more_sinks_than_may_be: {
+        (0..17).map(|i| kafka(&format!("a{i}")).to(kafka(&format!("b{i}")))).reduce(Job::and).unwrap()
+    } => "the job has 34 sources and sinks, and 32 is the most";
+    a_table_that_never_ends: kafka("a").map(|_| 1u64).key_by(|_| ())
+        .lookup(socket("h:1").map(|_| 1u64).key_by(|_| ()), |_, _| "").to(console())
+        => "source `h:1` feeds the table of a lookup, which is read to its end";
+    too_many_records_a_second: rate(1_000_001).to(console()) => "makes more records a second than 1000000";
     a_table_without_families: kafka("a").map(|_| Bare { key: 1, n: 1 }).to(hbase("t"))
-        => "column `n` for table `t` has no family: name it with `#[row(\"family:qualifier\")]`";
+        => "column `n` for table `t` has no family and qualifier: name it with `#[row(\"family:qualifier\")]`";
     two_stages_of_one_name: {
         let counts = || kafka("a").key_by(|_| ()).running().count().map(|_| "");
         counts().to(console()).and(kafka("b").key_by(|_| ()).running().count().map(|_| "").to(kafka("c")))
@@ -110,6 +157,19 @@ refused! {
     event_time_beside_the_windows: kafka("a").also(|r| r.timed_by(|r| Time(-r.time_ms)).to(kafka("b")))
         .key_by(|_| ()).window(session(seconds(1))).count().map(|_| "").to(console())
         => "write one `.timed_by(…)`, before its branches";
+    event_time_beside_a_lookup_with_windows_behind_it: kafka("a").also(|r| r.timed_by(|r| Time(-r.time_ms)).to(kafka("b")))
+        .map(|r| r.time_ms).key_by(|_| ()).lookup(kafka("t").map(|_| 1u64).key_by(|_| ()), |n, _| n)
+        .key_by(|_| ()).window(tumbling(seconds(1))).count().map(|_| "").to(console())
+        => "a source has one event time, and `a` is given several";
+    late_items_behind_a_lookup: kafka("a").map(keyed).map(|row| row.n).key_by(|_| ())
+        .lookup(kafka("t").map(|_| 1u64).key_by(|_| ()), |n, _| format!("{n}"))
+        .key_by(|_| ()).window(tumbling(seconds(1))).late_to(kafka("late")).count().map(|_| "").to(console())
+        => "`count` stands behind `lookup`, and what is late behind a lookup is counted and cannot be kept";
+    values_that_hide_what_is_behind_them: checked(0)
+        => "stage `fold`: accumulators look like `(text)…`, and the part where that ends";
+    a_table_that_hides_what_is_behind_its_dates: kafka("a").map(|_| 1u64).key_by(|_| ())
+        .lookup(kafka("t").map(|_| Checked("x".into())).key_by(|_| ()), |_, _| "").to(console())
+        => "stage `lookup`: the other side's items look like `text…`";
     event_time_after_a_stage: kafka("a").key_by(|_| ()).running().count().timed_by(|u| u.batch).map(|_| "").to(console())
         => "`.timed_by(…)` stands after the keyed stage `count`";
     a_name_on_the_right: kafka("a").map(|_| 1u64).key_by(|_| ())
@@ -126,12 +186,44 @@ refused! {
     a_followed_topic: kafka("a").follow().to(console()) => "`.follow()` is for files";
     a_socket_as_a_sink: kafka("a").to(socket("localhost:1")) => "is a socket, which can be read and not written";
     more_stages_than_may_be: {
-        (0..33).map(|i| {
-            let name = format!("a{i}");
-            kafka(&name).key_by(|_| ()).named(&format!("s{i}")).running().count().map(|_| "").to(kafka(&format!("b{i}")))
+        (0..11).map(|i| {
+            let name = |stage: &str| format!("{stage}{i}");
+            let counts = kafka(&name("in")).key_by(|_| ()).named(&name("a")).running().count();
+            let counts = counts.key_by(|_| ()).named(&name("b")).running().count();
+            counts.key_by(|_| ()).named(&name("c")).running().count().map(|_| "").to(kafka(&name("out")))
         }).reduce(Job::and).unwrap()
     } => "the job has 33 keyed stages, and 32 is the most";
     a_branch_that_is_lost: kafka("a").also(|_| kafka("b").to(kafka("c"))).to(console()) => "a branch is lost";
+}
+
+#[test]
+fn what_hides_the_rest_is_taken_from_an_author_who_counts_versions_or_where_nothing_is_kept() {
+    #[job]
+    fn counted() -> Job {
+        let of_batches = kafka("b").map(|_| Checked("y".into())).key_by(|_| ()).each_batch().reduce(|a, _| a);
+        let table = kafka("t").map(|_| 1u64).key_by(|_| ());
+        checked(1).and(of_batches.map(|group| group.value).key_by(|_| ()).lookup(table, |_, _| "").to(kafka("out")))
+    }
+    let stages = testing::describe(counted).unwrap().stages;
+    let shapes: Vec<_> = stages.iter().map(|stage| (stage.version, stage.value_shape.as_str())).collect();
+    assert_eq!(shapes, [(1, "(text)…"), (0, "text…"), (0, "text…")]);
+}
+
+#[test]
+fn rows_that_are_only_deleted_need_no_columns() {
+    #[job]
+    fn gone() -> Job {
+        kafka("a").map(|r| Change::<KeyAlone>::Delete(r.time_ms as u64)).to(hbase("t"))
+    }
+    let mut job = testing::run(gone);
+    job.send("a", [Record::from("").at(7)]);
+    assert_eq!(job.rows("t"), ["key=7 (deleted)"]);
+}
+
+#[test]
+fn a_jobs_name_begins_with_a_letter_or_digit() {
+    let mistake = testing::describe(|call: Call<'_>| call.named("_a", kafka("a").to(console()))).unwrap_err();
+    assert!(mistake.contains("begins with a letter or a digit"), "{mistake}");
 }
 
 #[test]

@@ -1,7 +1,13 @@
 """Topics and tables through kafka-python and happybase: clients that share no code with streamhost."""
 
+import sys
+import time
+
 import happybase
 from kafka import KafkaConsumer, TopicPartition
+
+# A partition of which nothing can be read for so long has a broker that is away, or a batch that cannot be read.
+SILENT_SECONDS_MAX = 60
 
 
 def records(brokers, topic):
@@ -20,9 +26,16 @@ def records(brokers, topic):
             consumer.assign([partition])
             consumer.seek_to_beginning(partition)
             # By position, as the marks of transactions take offsets without being records.
-            while consumer.position(partition) < ends[partition]:
+            position, moved = consumer.position(partition), time.monotonic()
+            while position < ends[partition]:
                 for batch in consumer.poll(timeout_ms=1000, max_records=5000).values():
                     yield from (record for record in batch if record.offset < ends[partition])
+                before, position = position, consumer.position(partition)
+                if position > before:
+                    moved = time.monotonic()
+                elif time.monotonic() - moved > SILENT_SECONDS_MAX:
+                    end = ends[partition]
+                    sys.exit(f"{partition}: read to {position} of {end}, and no further for {SILENT_SECONDS_MAX} s")
     finally:
         consumer.close()
 

@@ -1,6 +1,9 @@
 //! Runs programs and keeps what they say.
 
-use std::process::{Command, Stdio};
+use crate::sizes::{PROGRAM_TIME, SOON};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// What a program said and how it ended.
 #[derive(Clone, Debug)]
@@ -40,16 +43,47 @@ impl Said {
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end. Panics with what it said if that does not come.
 #[track_caller]
 pub fn say(command: &mut Command) -> Said {
+    say_within(PROGRAM_TIME, command)
+}
+
+#[track_caller]
+fn say_within(limit: Duration, command: &mut Command) -> Said {
     let name = format!("{command:?}").replace('"', "");
-    let output =
-        command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("`{name}` does not start: {error}"));
-    Said {
-        command: name,
+    let said = |output: Output| Said {
+        command: name.clone(),
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    };
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.unwrap_or_else(|error| panic!("`{name}` does not start: {error}"));
+    let pid = child.id().to_string();
+    let (tell, ended) = mpsc::channel();
+    std::thread::spawn(move || tell.send(child.wait_with_output()));
+    if let Ok(output) = ended.recv_timeout(limit) {
+        return said(output.unwrap_or_else(|error| panic!("`{name}` cannot be waited for: {error}")));
+    }
+    _ = Command::new("kill").args(["-KILL", &pid]).status();
+    // What it started may hold its output open.
+    let told = ended.recv_timeout(SOON).ok().and_then(Result::ok).map(said);
+    let told = told.map_or_else(|| "it is not known what it said".to_owned(), |said| said.out + &said.err);
+    panic!("`{name}` did not end within {limit:?}, and was killed:\n{told}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_does_not_end_is_named_with_what_it_said() {
+        let hung = || {
+            say_within(Duration::from_millis(200), Command::new("sh").args(["-c", "echo here; exec tail -f /dev/null"]))
+        };
+        let said = std::panic::catch_unwind(hung).unwrap_err();
+        let said = said.downcast_ref::<String>().expect("it says something");
+        assert!(said.contains("did not end within 200ms, and was killed:\nhere\n"), "{said}");
     }
 }

@@ -86,7 +86,8 @@ impl Servers {
     /// The servers for a test that takes them away.
     pub fn alone() -> (Alone, &'static Servers) {
         let guard = IN_USE.write().unwrap_or_else(PoisonError::into_inner);
-        (Alone { _guard: guard }, Servers::get())
+        let servers = Servers::get(); // first: if they do not start, there is nothing for `Alone` to bring back
+        (Alone { _guard: guard }, servers)
     }
 
     /// `STREAMHOST_TEST_SERVICES` names the folder of servers that outlive this process. Without it they end with it.
@@ -157,7 +158,7 @@ impl Servers {
 
 impl Drop for Alone {
     fn drop(&mut self) {
-        let servers = Servers::get();
+        let Some(servers) = SERVERS.get() else { return };
         for server in [Server::Kafka, Server::Hbase, Server::Gateway] {
             let said = servers.call(server, Verb::Start);
             if said.code != 0 {

@@ -84,6 +84,8 @@ pub fn seed() -> u64 {
 pub const SOON: Duration = Duration::from_secs(30);
 /// How long it may take where servers restart or a whole topic is read.
 pub const LATE: Duration = Duration::from_secs(180);
+/// How long a program may run: the longest build the standard library for Wasm, or the workspace for the demo.
+pub const PROGRAM_TIME: Duration = Duration::from_secs(60 * 60);
 /// How often a condition is looked at.
 pub const LOOK: Duration = Duration::from_millis(50);
 /// Partitions of the tests' topics.

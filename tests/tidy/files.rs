@@ -18,7 +18,7 @@ pub(crate) struct Source {
 impl Source {
     /// Written by a generator, and checked by a test of its own.
     fn is_generated(&self) -> bool {
-        self.text.lines().take(5).any(|line| line.contains("enerated"))
+        self.text.lines().take(5).any(|line| line.starts_with("// @generated"))
     }
 
     /// Tests alone.

@@ -2,5 +2,6 @@
 
 mod files;
 mod licences;
+mod limits;
 mod rooms;
 mod shape;

@@ -1,18 +1,21 @@
 //! Page views of each site, counted every second; and the events themselves, saved as they came.
 
 use serde::Deserialize;
+use std::borrow::Cow;
 use streamhost::{Group, Job, Record, Row, Time, exactly_once, hbase, job, kafka, seconds};
 
 /// What is taken from an event; other fields may be there.
 #[derive(Deserialize)]
 struct View<'a> {
-    site_id: &'a str,
+    /// Borrowed, but for text that JSON escapes, as in `caf\u00e9`.
+    #[serde(borrow)]
+    site_id: Cow<'a, str>,
 }
 
 impl<'a> View<'a> {
     fn parse(record: Record<'a>) -> Result<Self, String> {
         let view: View<'a> = record.json()?;
-        match view.site_id {
+        match &*view.site_id {
             "" => Err("the site's id is empty".into()),
             id if id.contains('#') => Err(format!("the site's id `{id}` holds a `#`, which ends it in the row's key")),
             _ => Ok(view),
@@ -25,11 +28,11 @@ impl<'a> View<'a> {
 #[row(separator = "#")]
 struct SiteViews<'a> {
     #[row(key)]
-    site: &'a str,
+    site: Cow<'a, str>,
     #[row(key)]
     batch: Time,
     #[row("v:site_id")]
-    site_id: &'a str,
+    site_id: Cow<'a, str>,
     #[row("v:time")]
     time: Time,
     #[row("v:pageviews")]
@@ -37,9 +40,9 @@ struct SiteViews<'a> {
 }
 
 impl<'a> SiteViews<'a> {
-    fn of(group: Group<&'a str, u64>) -> Self {
+    fn of(group: Group<Cow<'a, str>, u64>) -> Self {
         let (site, batch) = (group.key, group.batch);
-        SiteViews { site, batch, site_id: site, time: batch, pageviews: group.value }
+        SiteViews { site: site.clone(), batch, site_id: site, time: batch, pageviews: group.value }
     }
 }
 
@@ -50,7 +53,7 @@ pub fn pageviews() -> Job {
         .every(seconds(1))
         .also(|events| events.to(exactly_once(kafka("pageviews-raw"))))
         .try_map(View::parse)
-        .key_by(|view| view.site_id)
+        .key_by(|view| view.site_id.clone())
         .each_batch()
         .count()
         .map(SiteViews::of)

@@ -1,6 +1,7 @@
 //! The average power of solar panels by site, in windows of ten minutes: readings, and a table that says where each panel is.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use streamhost::{Group, Job, Record, Row, Time, exactly_once, hbase, job, kafka, minutes, tumbling};
 
 /// Above this no panel, and no roof of them, gives anything.
@@ -9,7 +10,9 @@ const WATTS_MAX: f64 = 1_000_000.0;
 /// A reading as it is sent; other fields may be there.
 #[derive(Deserialize)]
 struct Sent<'a> {
-    panel_id: &'a str,
+    /// Borrowed, but for text that JSON escapes, as in `caf\u00e9`.
+    #[serde(borrow)]
+    panel_id: Cow<'a, str>,
     /// Milliseconds since 1970.
     time: i64,
     /// Watts.
@@ -20,7 +23,7 @@ struct Sent<'a> {
 #[derive(Row)]
 struct Reading<'a> {
     #[row(key)]
-    panel: &'a str,
+    panel: Cow<'a, str>,
     #[row(skip)]
     time: Time,
     // A whole number, as sums of these are the same in any order; sums of floats are not.
@@ -82,14 +85,15 @@ impl Power {
 /// One panel in one window.
 #[derive(Serialize, Deserialize)]
 struct PanelPower<'a> {
-    panel: &'a str,
+    #[serde(borrow)]
+    panel: Cow<'a, str>,
     from: Time,
     until: Time,
     power: Power,
 }
 
 impl<'a> PanelPower<'a> {
-    fn of(group: Group<&'a str, Power>) -> Self {
+    fn of(group: Group<Cow<'a, str>, Power>) -> Self {
         PanelPower { panel: group.key, from: group.window.start, until: group.window.end, power: group.value }
     }
 }
@@ -113,11 +117,11 @@ struct SitePower<'a> {
 /// A window's panels all come in one batch, so that a site's sum over them is whole in that batch.
 #[job]
 pub fn sensors() -> Job {
-    let panels = kafka("panels").try_map(Panel::parse).key_by(|panel| panel.id);
+    let panels = kafka("panels").try_map(Panel::parse).key_by(|panel| Cow::Borrowed(panel.id));
     kafka("readings")
         .try_map(Reading::parse)
         .timed_by(|reading| reading.time)
-        .key_by(|reading| reading.panel)
+        .key_by(|reading| reading.panel.clone())
         .named("panel-power")
         .window(tumbling(minutes(10)).allowed_lateness(minutes(5)))
         .late_to(exactly_once(kafka("readings-late")))
@@ -127,7 +131,7 @@ pub fn sensors() -> Job {
             Power::merge,
         )
         .map(PanelPower::of)
-        .key_by(|panel| panel.panel)
+        .key_by(|panel| panel.panel.clone())
         .named("sites")
         .lookup(panels, |power, panel| (panel.map_or("unknown", |panel| panel.site), power))
         .key_by(|(site, power)| (*site, power.from, power.until))

@@ -1,6 +1,7 @@
 //! The gaming sessions of players, with their length and score: a session ends when its player pauses for half an hour.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::time::Duration;
 use streamhost::{Group, Job, Record, Row, Time, hbase, job, kafka, minutes, session};
 
@@ -10,7 +11,9 @@ const GAP: Duration = minutes(30);
 /// A round that was played; other fields may be there.
 #[derive(Deserialize)]
 struct Play<'a> {
-    player: &'a str,
+    /// Borrowed, but for text that JSON escapes, as in `Zo\u00eb`.
+    #[serde(borrow)]
+    player: Cow<'a, str>,
     /// Milliseconds since 1970.
     time: i64,
     points: u32,
@@ -19,7 +22,7 @@ struct Play<'a> {
 impl<'a> Play<'a> {
     fn parse(record: Record<'a>) -> Result<Self, String> {
         let play: Play<'a> = record.json()?;
-        match play.player {
+        match &*play.player {
             "" => Err("the player has no name".into()),
             name if name.contains('#') => Err(format!("the player `{name}` has a `#`, which ends it in the row's key")),
             _ => Ok(play),
@@ -50,7 +53,7 @@ impl Score {
 #[row(separator = "#")]
 struct Session<'a> {
     #[row(key)]
-    player: &'a str,
+    player: Cow<'a, str>,
     #[row(key)]
     from: Time,
     #[row("session:until")]
@@ -64,7 +67,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn of(group: Group<&'a str, Score>) -> Self {
+    fn of(group: Group<Cow<'a, str>, Score>) -> Self {
         let (from, score) = (group.window.start, group.value);
         let until = Time(group.window.end.0 - GAP.as_millis() as i64); // the window ends with the pause
         let length_ms = until.0 - from.0;
@@ -78,7 +81,7 @@ pub fn sessions() -> Job {
     kafka("plays")
         .try_map(Play::parse)
         .timed_by(|play| Time(play.time))
-        .key_by(|play| play.player)
+        .key_by(|play| play.player.clone())
         .window(session(GAP))
         .fold(Score::default, Score::add, Score::merge)
         .map(Session::of)

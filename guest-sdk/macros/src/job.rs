@@ -108,11 +108,11 @@ fn name(arguments: TokenStream, function: &ItemFn) -> Result<String> {
         None => (ident.to_string(), ident.span()),
     };
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-    if (1..=NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(fits) {
+    if (1..=NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(fits) && !name.starts_with(['-', '_']) {
         return Ok(name);
     }
     let message = format!(
-        "a job cannot be called `{name}`: 1 to {NAME_CHARS_MAX} lower-case letters, digits, `-` and `_`; \
+        "a job cannot be called `{name}`: 1 to {NAME_CHARS_MAX} lower-case letters, digits, and behind the first of these `-` and `_`; \
          `#[job(name = \"…\")]` gives a name other than the function's"
     );
     Err(Error::new(span, message))

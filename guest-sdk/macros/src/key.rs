@@ -34,6 +34,21 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         quote_spanned! { ty.span() => ::std::format!("{}:{}", #label, <#ty as ::streamhost::Key<#batch>>::shape()) }
     });
     let (last_type, before_types) = (types[before.len()], &types[..before.len()]);
+    // One field's bytes are the key's.
+    let alone = before.is_empty().then(|| {
+        quote! {
+            #[inline]
+            fn lend(&self) -> ::core::option::Option<&[u8]> {
+                <#last_type as ::streamhost::Key<#batch>>::lend(&self.#last)
+            }
+            fn from_text(
+                text: &[u8],
+                out: &mut ::std::vec::Vec<u8>,
+            ) -> ::core::result::Result<(), ::std::string::String> {
+                <#last_type as ::streamhost::Key<#batch>>::from_text(text, out)
+            }
+        }
+    });
     Ok(quote! {
         impl #generics ::streamhost::Key<#batch> for #name #arguments #clause {
             fn shape() -> ::std::string::String {
@@ -51,6 +66,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
                     #last: <#last_type as ::streamhost::Key<#batch>>::read(bytes, last)?,
                 })
             }
+            #alone
         }
     })
 }

@@ -28,7 +28,8 @@ pub fn job(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// - `#[row("family:qualifier")]`: the column's name. HBase needs it; elsewhere the field's own name does.
 /// - `#[row(key)]`: the row's key. Several such fields make one key, joined by `#[row(separator = "…")]` on the struct;
-///   a record whose parts hold the separator (the last part may) is set aside, as its key would not be its own.
+///   a record whose parts hold the separator, or end in a piece of it (the last part may), is set aside, as its key would
+///   not be its own.
 /// - `#[row(value)]`: the whole value, raw, in a topic or on the console. There are no other columns then.
 /// - `#[row(dynamic)]`: pairs of a column's name and its value, for columns that only the data knows: a map, or a list of
 ///   pairs.

@@ -2,11 +2,13 @@
 
 use super::reduce::Merge;
 use super::scoped::Finish;
+use crate::call::{Input, Partials, Positions};
 use crate::cell::{Cell, KeyPart, Time};
 use crate::columns::{Column, ColumnBuf};
-use crate::flow::{Cx, Flow, Input, Partials};
+use crate::flow::{Cx, Flow};
 use crate::key::{Key, read_whole};
 use crate::row::{ColumnDef, Row, RowShape, RowWriter};
+use crate::shape::shape;
 use crate::stream::Stream;
 use crate::value::{Value, decode, encode};
 use serde::{Deserialize, Serialize};
@@ -101,7 +103,7 @@ impl<K, V> Finished for Group<K, V> {
 
 /// What follows a reduction: its groups, read from the host's bytes.
 pub struct Grouped<'b, K, A: Merge, S> {
-    name: Rc<str>,
+    with: Rc<A>,
     /// Reads a key and what was reduced. Not a bound on what follows: a type that cannot be read would be told again at
     /// each of the operators behind it.
     read: ReadGroup<'b, K, A::Value>,
@@ -111,12 +113,12 @@ pub struct Grouped<'b, K, A: Merge, S> {
 type ReadGroup<'b, K, V> = fn(&str, &'b [u8], &'b [u8]) -> (K, Option<V>);
 
 impl<'b, K, A: Merge, S> Grouped<'b, K, A, S> {
-    pub(crate) fn new(name: Rc<str>) -> Self
+    pub(crate) fn new(with: Rc<A>) -> Self
     where
         K: Key<'b>,
         A::Acc: Value<'b>,
     {
-        Grouped { name, read: read_group::<K, A>, of: PhantomData }
+        Grouped { with, read: read_group::<K, A>, of: PhantomData }
     }
 }
 
@@ -136,13 +138,13 @@ where
     type Item = S::Item;
     #[inline]
     fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(S::Item, &mut Cx)) {
-        let Input::Groups(groups) = input else { panic!("stage `{}` is given groups, not {input:?}", self.name) };
+        let Input::Groups(groups) = input else { panic!("stage `{}` is given groups, not {input:?}", cx.stage) };
         let batch = Time(cx.moment.batch_ms);
         let windows = groups.starts_ms.iter().zip(groups.ends_ms);
         let items = groups.keys.iter().zip(groups.accumulators.iter()).zip(windows);
         for (position, ((key, acc), (&start_ms, &end_ms))) in (0..).zip(items) {
             cx.of_group(position, start_ms, end_ms);
-            let (key, value) = (self.read)(&self.name, key, acc);
+            let (key, value) = (self.read)(&cx.stage, key, acc);
             if let Some(value) = value {
                 next(S::item(key, value, Window { start: Time(start_ms), end: Time(end_ms) }, batch), cx);
             }
@@ -167,7 +169,7 @@ where
     let mut out = ColumnBuf::default();
     out.data.reserve(partials.accumulators.data.len() + partials.partials.data.len());
     out.ends.reserve(partials.group_ends.len());
-    let mut absent = crate::call::Positions(partials.absent);
+    let mut absent = Positions(partials.absent);
     let mut parts = partials.partials.iter();
     let mut from = 0;
     for (group, (so_far, &to)) in (0..).zip(partials.accumulators.iter().zip(partials.group_ends)) {
@@ -195,7 +197,7 @@ where
 
 impl<'b, K, A, S> Stream<'b, Grouped<'b, K, A, S>>
 where
-    A: Merge,
+    A: Merge + 'b,
 {
     /// Lets a job that keeps another kind of accumulator take this one's place: `f` makes the new one of the old one.
     /// It is of use for one deploy, from the stage's version `from` (0 where none was given) and the shape of `Old`;
@@ -230,12 +232,13 @@ where
         A::Acc: Value<'b>,
         M: Fn(Old) -> A::Kept + 'b,
     {
-        let name = self.flow.name.clone();
+        let with = self.flow.with.clone();
         if let Some(stage) = self.plan.stages.last_mut() {
-            stage.def.migrates = Some((crate::shape::shape::<Old>(), from));
-            stage.migrate = Some(Box::new(move |accumulators: Column<'b>| {
+            stage.def.migrates = Some((String::new(), from));
+            stage.shapes.old = Some(shape::<Old>);
+            stage.migrate = Some(Box::new(move |name: &str, accumulators: Column<'b>| {
                 let mut out = ColumnBuf::default();
-                accumulators.iter().for_each(|old| write(&name, &A::kept(f(read(&name, old))), &mut out));
+                accumulators.iter().for_each(|old| write(name, &with.kept(f(read(name, old))), &mut out));
                 out
             }));
         }

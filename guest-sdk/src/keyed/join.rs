@@ -3,16 +3,17 @@
 use super::place::{is_behind, signed};
 use super::windows::Within;
 use super::{End, KeyedBy, behind, stage};
+use crate::call::{Input, Keyed, Positions};
 use crate::describe::StageKind;
-use crate::flow::{Cx, Deletion, Flow, Input, Keyed};
-use crate::job::{Index, StageNode};
-use crate::key::{KEY_BYTES_MAX, Key, too_long};
+use crate::flow::{Cx, Deletion, Flow};
+use crate::job::{Index, Shapes, StageNode};
+use crate::key::{Key, too_long};
+use crate::limits::KEYED_KEY_BYTES_MAX;
 use crate::shape::shape;
 use crate::stream::Stream;
 use crate::value::{Value, decode, encode};
 use serde::Serialize;
 use std::marker::PhantomData;
-use std::rc::Rc;
 
 /// One side of a join or lookup: each item as it is.
 struct Side<K, G> {
@@ -45,7 +46,7 @@ impl<'b, K: Key<'b>, G> Side<K, G> {
             let (position, time_ms) = (*position, *time_ms);
             let Keyed { keys, .. } = &mut self.out;
             let written = match key {
-                Some(key) if key.len() > KEY_BYTES_MAX => Err(too_long(key.len())),
+                Some(key) if key.len() > KEYED_KEY_BYTES_MAX => Err(too_long(key.len())),
                 Some(key) => K::from_text(key, &mut keys.data),
                 None => Err("the record has neither a value nor a key to delete".into()),
             };
@@ -86,7 +87,7 @@ impl<'b, T: Serialize, K: Key<'b>, G: Fn(&T) -> K> End<T> for Side<K, G> {
         let before = keys.data.len();
         (self.key)(&item).write(true, &mut keys.data);
         let written = match keys.data.len() - before {
-            bytes if bytes > KEY_BYTES_MAX => Err(too_long(bytes)),
+            bytes if bytes > KEYED_KEY_BYTES_MAX => Err(too_long(bytes)),
             _ => encode(&item, &mut self.out.values).map_err(|error| format!("the item cannot be written: {error}")),
         };
         if let Err(reason) = written {
@@ -146,7 +147,7 @@ where
         F2::Item: Value<'b>,
         J: Fn(F::Item, F2::Item) -> U,
     {
-        self.two(right, "join", timed(within, false), |name| Joined(f, Sides::new(name)))
+        self.two(right, "join", timed(within, false), Joined(f, Sides::new()))
     }
 
     /// As [`join`](KeyedBy::join), and each left item without a partner too, with `None`, once none can come any more.
@@ -165,7 +166,7 @@ where
         F2::Item: Value<'b>,
         J: Fn(F::Item, Option<F2::Item>) -> U,
     {
-        self.two(right, "left-join", timed(within, true), |name| LookedUp(f, Sides::new(name)))
+        self.two(right, "left-join", timed(within, true), LookedUp(f, Sides::new()))
     }
 
     /// Each item with what a table says of its key: the table's last item of that key, or `None`.
@@ -201,16 +202,10 @@ where
         F2::Item: Value<'b>,
         J: Fn(F::Item, Option<F2::Item>) -> U,
     {
-        self.two(table, "lookup", StageKind::Lookup, |name| LookedUp(f, Sides::new(name)))
+        self.two(table, "lookup", StageKind::Lookup, LookedUp(f, Sides::new()))
     }
 
-    fn two<F2, G2, W>(
-        self,
-        right: KeyedBy<'b, K, F2, G2>,
-        verb: &str,
-        kind: StageKind,
-        wrap: impl FnOnce(Rc<str>) -> W,
-    ) -> Stream<'b, W>
+    fn two<F2, G2, W>(self, right: KeyedBy<'b, K, F2, G2>, verb: &str, kind: StageKind, flow: W) -> Stream<'b, W>
     where
         K: Key<'b> + 'b,
         G: Fn(&F::Item) -> K + 'b,
@@ -220,7 +215,7 @@ where
         F2::Item: Value<'b>,
     {
         let index = Index::default();
-        let name: Rc<str> = self.name.as_deref().unwrap_or(verb).into();
+        let name = self.name.unwrap_or_else(|| verb.into());
         let table = kind == StageKind::Lookup;
         let lateness_ms = match kind {
             StageKind::Join { lateness_ms, .. } => Some(signed(lateness_ms)),
@@ -234,9 +229,9 @@ where
             ));
         }
         plan.extend(right.stream.feed(&index, 1, table, Side::new(right.key, &index, 1, lateness_ms, table)));
-        let mut def = stage(name.to_string(), self.version, kind, K::shape(), shape::<F::Item>());
-        def.other_shape = shape::<F2::Item>();
-        behind(plan, StageNode { index, def, combine: None, migrate: None }, wrap(name))
+        let def = stage(name, self.version, kind);
+        let shapes = Shapes { key: K::shape, value: shape::<F::Item>, other: Some(shape::<F2::Item>), old: None };
+        behind(plan, StageNode { index, def, shapes, keeps_late: false, combine: None, migrate: None }, flow)
     }
 }
 
@@ -247,14 +242,13 @@ fn timed(within: Within, left: bool) -> StageKind {
 /// Reads both sides of a pair. Not bounds on what follows: a type that cannot be read would be told again at each of the
 /// operators behind it.
 struct Sides<'b, L, R> {
-    stage: Rc<str>,
     left: fn(&str, &'b [u8]) -> L,
     right: fn(&str, &'b [u8]) -> R,
 }
 
 impl<'b, L: Value<'b>, R: Value<'b>> Sides<'b, L, R> {
-    fn new(stage: Rc<str>) -> Self {
-        Sides { stage, left: item, right: item }
+    fn new() -> Self {
+        Sides { left: item, right: item }
     }
 }
 
@@ -264,14 +258,14 @@ fn item<'b, T: Value<'b>>(stage: &str, bytes: &'b [u8]) -> T {
 
 impl<'b, L, R> Sides<'b, L, R> {
     fn each(&self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(L, Option<R>, &mut Cx)) {
-        let Sides { stage, left, right } = self;
-        let Input::Pairs(pairs) = input else { panic!("stage `{stage}` is given pairs, not {input:?}") };
-        let mut absent = crate::call::Positions(pairs.absent_rights);
+        let Sides { left, right } = self;
+        let Input::Pairs(pairs) = input else { panic!("stage `{}` is given pairs, not {input:?}", cx.stage) };
+        let mut absent = Positions(pairs.absent_rights);
         let items = pairs.lefts.iter().zip(pairs.rights.iter()).zip(pairs.times_ms);
         for (position, ((one, other), &time_ms)) in (0..).zip(items) {
             cx.of_pair(position, time_ms);
-            let other = if absent.has(position) { None } else { Some(right(stage, other)) };
-            next(left(stage, one), other, cx);
+            let other = if absent.has(position) { None } else { Some(right(&cx.stage, other)) };
+            next(left(&cx.stage, one), other, cx);
         }
     }
 }
@@ -286,7 +280,7 @@ impl<'b, L, R, U, J: Fn(L, R) -> U> Flow<'b> for Joined<'b, L, R, J> {
     fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(U, &mut Cx)) {
         let Joined(f, sides) = self;
         sides.each(input, cx, |left, right, cx| {
-            let Some(right) = right else { panic!("stage `{}` is given a left item without a right one", sides.stage) };
+            let Some(right) = right else { panic!("stage `{}` is given a left item without a right one", cx.stage) };
             next(f(left, right), cx);
         });
     }

@@ -22,8 +22,9 @@ pub use scoped::{Batched, Finish, Running, Scoped, Windowed};
 pub use top::{Ranked, Ranks, Top};
 pub use windows::{Windows, Within, hopping, session, tumbling, within};
 
+use crate::call::Input;
 use crate::describe::StageDef;
-use crate::flow::{Cx, Flow, Input};
+use crate::flow::{Cx, Flow};
 use crate::job::{Feed, Index, Plan, Run, StageNode, Start, Trail};
 use crate::stream::Stream;
 use std::marker::PhantomData;
@@ -122,18 +123,10 @@ pub(crate) fn behind<'b, F>(mut plan: Plan<'b>, stage: StageNode<'b>, flow: F) -
     Stream { flow, start, trail: Trail::default(), plan }
 }
 
-/// A stage that neither has inputs yet nor other items nor migrates.
-pub(crate) fn stage(name: String, version: u32, kind: crate::StageKind, key: String, value: String) -> StageDef {
-    StageDef {
-        name,
-        kind,
-        inputs: Vec::new(),
-        key_shape: key,
-        value_shape: value,
-        other_shape: String::new(),
-        version,
-        migrates: None,
-    }
+/// A stage of which its inputs and shapes are not said yet.
+pub(crate) fn stage(name: String, version: u32, kind: crate::StageKind) -> StageDef {
+    let (key_shape, value_shape, other_shape) = (String::new(), String::new(), String::new());
+    StageDef { name, kind, inputs: Vec::new(), key_shape, value_shape, other_shape, version, migrates: None }
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@ use super::End;
 use super::hash::hash;
 use super::place::{Late, Place, Placed};
 use super::reduce::{Merge, Reduction};
+use crate::call::Keyed;
 use crate::columns::ColumnBuf;
-use crate::flow::{Cx, Keyed};
+use crate::flow::Cx;
 use crate::job::Index;
-use crate::key::{KEY_BYTES_MAX, Key, too_long};
+use crate::key::{Key, too_long};
+use crate::limits::KEYED_KEY_BYTES_MAX;
 use crate::value::encode;
 use hashbrown::HashTable;
 use serde::Serialize;
@@ -23,7 +25,7 @@ struct Found<Acc> {
     acc: Acc,
 }
 
-pub(crate) struct Partials<K, T, G, A: Merge> {
+pub(crate) struct Reducing<K, T, G, A: Merge> {
     pub(crate) key: G,
     pub(crate) with: Rc<A>,
     pub(crate) place: Place,
@@ -38,9 +40,9 @@ pub(crate) struct Partials<K, T, G, A: Merge> {
     of: PhantomData<K>,
 }
 
-impl<K, T, G, A: Merge> Partials<K, T, G, A> {
+impl<K, T, G, A: Merge> Reducing<K, T, G, A> {
     pub(crate) fn new(key: G, with: Rc<A>, place: Place, late: Option<Late<T>>, to: Index) -> Self {
-        Partials {
+        Reducing {
             key,
             with,
             place,
@@ -65,7 +67,7 @@ impl<K, T, G, A: Merge> Partials<K, T, G, A> {
     }
 }
 
-impl<'b, T, K, G, A> End<T> for Partials<K, T, G, A>
+impl<'b, T, K, G, A> End<T> for Reducing<K, T, G, A>
 where
     K: Key<'b>,
     G: Fn(&T) -> K,
@@ -85,7 +87,7 @@ where
         let Self { key, with, table, found, out, scratch, .. } = self;
         let key = key(&item);
         let bytes = bytes_of(&key, scratch);
-        if bytes.len() > KEY_BYTES_MAX {
+        if bytes.len() > KEYED_KEY_BYTES_MAX {
             return cx.fault(too_long(bytes.len()));
         }
         out.at(cx.position);

@@ -23,7 +23,7 @@ pub trait Merge {
     /// None: there is nothing to say.
     fn value(acc: Self::Acc) -> Option<Self::Value>;
     /// An accumulator of what an author migrated.
-    fn kept(kept: Self::Kept) -> Self::Acc;
+    fn kept(&self, kept: Self::Kept) -> Self::Acc;
 }
 
 /// How items are taken in.
@@ -50,7 +50,7 @@ impl Merge for Count {
     fn value(acc: u64) -> Option<u64> {
         Some(acc)
     }
-    fn kept(kept: u64) -> u64 {
+    fn kept(&self, kept: u64) -> u64 {
         kept
     }
 }
@@ -110,7 +110,7 @@ impl<T, F: Fn(T, T) -> T> Merge for Reduce<T, F> {
     fn value(acc: Held<T>) -> Option<T> {
         acc.0
     }
-    fn kept(kept: T) -> Held<T> {
+    fn kept(&self, kept: T) -> Held<T> {
         Held(Some(kept))
     }
 }
@@ -146,7 +146,7 @@ impl<Acc, I: Fn() -> Acc, A, M: Fn(&mut Acc, Acc)> Merge for Fold<I, A, M> {
     fn value(acc: Acc) -> Option<Acc> {
         Some(acc)
     }
-    fn kept(kept: Acc) -> Acc {
+    fn kept(&self, kept: Acc) -> Acc {
         kept
     }
 }
@@ -180,7 +180,7 @@ impl<F, N: Number> Merge for Sum<F, N> {
     fn value(acc: N::Sum) -> Option<N::Sum> {
         Some(acc)
     }
-    fn kept(kept: N::Sum) -> N::Sum {
+    fn kept(&self, kept: N::Sum) -> N::Sum {
         kept
     }
 }
@@ -219,7 +219,7 @@ impl<F, V: Comparable> Merge for Extreme<F, V> {
     fn value(acc: V) -> Option<V> {
         Some(acc)
     }
-    fn kept(kept: V) -> V {
+    fn kept(&self, kept: V) -> V {
         kept
     }
 }
@@ -256,8 +256,8 @@ impl Merge for Distinct {
     fn value(seen: bool) -> Option<()> {
         (!seen).then_some(())
     }
-    fn kept((): ()) -> bool {
-        true
+    fn kept(&self, (): ()) -> bool {
+        self.running // what is open was not given yet
     }
 }
 

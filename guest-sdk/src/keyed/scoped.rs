@@ -2,7 +2,7 @@
 
 use super::groups::{Group, Grouped, Update, Window, combine};
 use super::number::{Comparable, Number};
-use super::partials::Partials;
+use super::partials::Reducing;
 use super::place::{Late, Place, signed};
 use super::reduce::{Count, Distinct, Extreme, Fold, Reduce, Reduction, Sum};
 use super::sessions::{Gap, Sessions};
@@ -11,7 +11,7 @@ use super::{KeyedBy, behind, stage};
 use crate::cell::Time;
 use crate::describe::{Scope, StageKind, WindowDef, WindowForm};
 use crate::flow::Flow;
-use crate::job::{Index, StageNode};
+use crate::job::{Combine, Index, Shapes, StageNode};
 use crate::key::Key;
 use crate::row::Row;
 use crate::shape::shape;
@@ -129,7 +129,8 @@ impl<'b, K, F: Flow<'b>, G> Scoped<'b, K, F, G, Running> {
 
 impl<'b, K, F: Flow<'b>, G> Scoped<'b, K, F, G, Windowed> {
     /// Sends items that come too late for their window to a sink. They are counted in any case, and without this they
-    /// are dropped.
+    /// are dropped. Behind a lookup there is no such sink, as what is late there is noticed by the host: let the window
+    /// come first.
     pub fn late_to(mut self, sink: impl Into<Sink>) -> Self
     where
         F::Item: Row,
@@ -138,7 +139,7 @@ impl<'b, K, F: Flow<'b>, G> Scoped<'b, K, F, G, Windowed> {
         if self.late.is_some() {
             plan.mistakes.push("`.late_to(…)` stands there twice: late items go to one sink".into());
         }
-        let index = plan.add_sink(sink.into(), <F::Item as Row>::SHAPE);
+        let index = plan.add_sink::<F::Item>(sink.into());
         trail.sinks += 1;
         self.late = Some(Late::new(index));
         self
@@ -256,10 +257,10 @@ where
         let Scoped { keyed, scope, late, .. } = self;
         let KeyedBy { stream, key, name, version, .. } = keyed;
         let (index, with) = (Index::default(), Rc::new(with));
-        let name: Rc<str> = name.as_deref().unwrap_or(verb).into();
+        let (name, keeps_late) = (name.unwrap_or_else(|| verb.into()), late.is_some());
         let plan = match (Place::new(scope), scope) {
             (Some(place), _) => {
-                let end = Partials::new(key, with.clone(), place, late, index.clone());
+                let end = Reducing::new(key, with.clone(), place, late, index.clone());
                 stream.feed(&index, 0, false, end)
             }
             (None, scope) => {
@@ -267,10 +268,11 @@ where
                 stream.feed(&index, 0, false, end)
             }
         };
-        let def = stage(name.to_string(), version, StageKind::Reduce(scope), K::shape(), shape::<A::Acc>());
-        let flow = Grouped::new(name.clone());
-        let combine = Box::new(move |partials| combine(&name, &*with, partials));
-        behind(plan, StageNode { index, def, combine: Some(combine), migrate: None }, flow)
+        let def = stage(name, version, StageKind::Reduce(scope));
+        let shapes = Shapes { key: K::shape, value: shape::<A::Acc>, other: None, old: None };
+        let flow = Grouped::new(with.clone());
+        let combine: Combine<'b> = Box::new(move |stage, partials| combine(stage, &*with, partials));
+        behind(plan, StageNode { index, def, shapes, keeps_late, combine: Some(combine), migrate: None }, flow)
     }
 }
 

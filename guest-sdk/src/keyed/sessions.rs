@@ -6,10 +6,12 @@ use super::hash::hash;
 use super::partials::{bytes_of, item_of, same};
 use super::place::{Late, is_behind};
 use super::reduce::{Merge, Reduction};
+use crate::call::Keyed;
 use crate::columns::ColumnBuf;
-use crate::flow::{Cx, Keyed};
+use crate::flow::Cx;
 use crate::job::Index;
-use crate::key::{KEY_BYTES_MAX, Key, too_long};
+use crate::key::{Key, too_long};
+use crate::limits::KEYED_KEY_BYTES_MAX;
 use crate::value::encode;
 use hashbrown::HashTable;
 use serde::Serialize;
@@ -137,7 +139,7 @@ where
         let Self { key, table, keys, heads, scratch, .. } = self;
         let by = key(&item);
         let bytes = bytes_of(&by, scratch);
-        if bytes.len() > KEY_BYTES_MAX {
+        if bytes.len() > KEYED_KEY_BYTES_MAX {
             return cx.fault(too_long(bytes.len()));
         }
         self.positions.at(cx.position);

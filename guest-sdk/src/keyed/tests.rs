@@ -1,7 +1,7 @@
 //! What crosses to the host, call by call.
 
+use crate::call::{Batch, Groups, Input, Keyed, Moment, NO_TIME_MS, Output, Pairs, Partials};
 use crate::columns::{Column, ColumnBuf};
-use crate::flow::{Batch, Groups, Input, Keyed, Moment, NO_TIME_MS, Output, Pairs, Partials};
 use crate::job::{Call, Job};
 use crate::*;
 
@@ -412,6 +412,25 @@ fn old_accumulators_become_new_ones() {
     assert_eq!(bytes(&new), [[5, 7], [6, 7]]);
     let stage = testing::describe(migrating).unwrap().stages.remove(0);
     assert_eq!((stage.value_shape.as_str(), stage.migrates), ("(u64,u64)", Some(("u64".into(), 3))));
+}
+
+#[job]
+fn best() -> Job {
+    kafka("a")
+        .try_map(|r| r.text())
+        .key_by(|text| *text)
+        .each_batch()
+        .count()
+        .top(3)
+        .named("best")
+        .map(|_| "")
+        .to(console())
+}
+
+#[test]
+#[should_panic(expected = "stage `best`: the accumulator cannot be read")]
+fn a_top_says_its_own_name() {
+    combine(best, 2, &[(Some(&[]), &[&[9]])]);
 }
 
 #[test]

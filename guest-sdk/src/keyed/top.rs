@@ -4,8 +4,9 @@ use super::groups::{Finished, Group, Grouped, Window};
 use super::number::Comparable;
 use super::reduce::{Merge, Reduction};
 use super::scoped::Batched;
+use crate::call::Input;
 use crate::cell::{Cell, Kind, Time};
-use crate::flow::{Cx, Flow, Input};
+use crate::flow::{Cx, Flow};
 use crate::key::Key;
 use crate::row::{ColumnDef, Row, RowShape, RowWriter};
 use crate::stream::Stream;
@@ -88,7 +89,7 @@ impl<K: Ord, V: Comparable> Merge for Top<K, V> {
     fn value(acc: Self::Acc) -> Option<Self::Value> {
         Some(acc)
     }
-    fn kept(kept: Self::Kept) -> Self::Acc {
+    fn kept(&self, kept: Self::Kept) -> Self::Acc {
         kept
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 ///
 /// Event time is the items' own ([`timed_by`](crate::Stream::timed_by), or the record's time). It moves on as records
 /// come: a window is over once every partition has passed its end, and is then given out, once and for good. A record
-/// that comes later than that is late: it is counted, and goes where [`late_to`](crate::Scoped::late_to) says.
+/// that comes later than that is late: it is counted, and goes where [`late_to`](crate::Scoped::late_to) says. Of
+/// [`hopping`] windows, which overlap, the first one that a record is in decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     form: Form,
@@ -27,8 +28,9 @@ impl Windows {
         Windows { form, lateness: None, processing_time: false, early: false }
     }
 
-    /// How far a record may be behind the largest event time of its partition, beyond its window's end. Windows are
-    /// given out that much later. Without it: nothing, and the gap for sessions.
+    /// How far the largest event time of a record's partition may be beyond the end of the record's window, of hopping
+    /// windows the first one that it is in; further, and the record is late. Windows are given out that much later. Without
+    /// it: nothing, and the gap for sessions.
     pub fn allowed_lateness(mut self, lateness: Duration) -> Self {
         self.lateness = Some(lateness);
         self
@@ -43,6 +45,9 @@ impl Windows {
 
     /// Gives out what a window has so far, too: after each batch that changed it, until it is over. For sinks where a
     /// later row of the same key takes the place of an earlier one; not before another keyed stage.
+    ///
+    /// A session begins earlier when an earlier item joins it, or when an item joins two sessions to one. If its beginning
+    /// is in the row's key, the row that it had before stays, and nothing takes it back.
     pub fn early_results(mut self) -> Self {
         self.early = true;
         self
@@ -70,6 +75,11 @@ pub fn tumbling(size: Duration) -> Windows {
 
 /// Windows of one size, a new one every `hop`, so that each item is in `size / hop` of them. The size is a multiple of
 /// the hop.
+///
+/// A record is late once the first window that it is in is over, and then it is in none of them, though the others may be
+/// open: each window would else have it or not by chance. With windows of an hour, a new one every ten seconds, a record
+/// may so be ten seconds behind at most. [`allowed_lateness`](Windows::allowed_lateness) should be the disorder that you
+/// expect.
 pub fn hopping(size: Duration, hop: Duration) -> Windows {
     Windows::new(Form::Panes { size, hop })
 }

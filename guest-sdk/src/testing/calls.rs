@@ -2,12 +2,14 @@
 
 use super::model::{Bytes, Finished, FinishedGroup, Group, Item, Kind, Made, NO_TIME_MS, Pair, Part, Times};
 use super::{promises, text};
+use crate::call::{self, Batch, Input, Moment, Output};
 use crate::columns::ColumnBuf;
-use crate::describe::Description;
-use crate::flow::{self, Batch, Input, Moment, Output};
+use crate::describe::{Description, SinkDef};
 use crate::job::{Call, Job};
 use crate::log;
 use crate::record::Record;
+use crate::refuse::is_column;
+use crate::row::RowWriter;
 use crate::sink::SinkKind;
 use std::cell::{Cell, RefCell};
 
@@ -118,7 +120,7 @@ impl<'a> Guest<'a> {
             group_ends.push(end + group.partials.len() as u32);
             end + group.partials.len() as u32
         });
-        let asked = flow::Partials {
+        let asked = call::Partials {
             accumulators: accumulators.view(),
             absent: &absent,
             group_ends: &group_ends,
@@ -148,7 +150,7 @@ impl<'a> Guest<'a> {
         let accumulators = column(groups.iter().map(|group| group.accumulator.as_slice()));
         let starts_ms: Vec<i64> = groups.iter().map(|group| group.start_ms).collect();
         let ends_ms: Vec<i64> = groups.iter().map(|group| group.end_ms).collect();
-        let input = Input::Groups(flow::Groups {
+        let input = Input::Groups(call::Groups {
             keys: keys.view(),
             accumulators: accumulators.view(),
             starts_ms: &starts_ms,
@@ -162,7 +164,7 @@ impl<'a> Guest<'a> {
         let rights = column(pairs.iter().map(|pair| pair.right.as_deref().unwrap_or_default()));
         let absent_rights = positions(pairs.iter().map(|pair| pair.right.is_none()));
         let times_ms: Vec<i64> = pairs.iter().map(|pair| pair.time_ms).collect();
-        let input = Input::Pairs(flow::Pairs {
+        let input = Input::Pairs(call::Pairs {
             lefts: lefts.view(),
             rights: rights.view(),
             absent_rights: &absent_rights,
@@ -186,7 +188,8 @@ impl<'a> Guest<'a> {
         made.view().iter().map(<[u8]>::to_vec).collect()
     }
 
-    /// What the host makes of an answer: a table refuses rows without a key, and a record's faults are one fault.
+    /// What the host makes of an answer: a table refuses rows without a key or with a column that it cannot have, and a
+    /// record's faults are one fault.
     fn made(&self, number: usize, moment: Moment, count: usize, output: Output) -> Made {
         if let Err(broken) = promises::check(self.description, self.kinds, number, moment, count, &output) {
             panic!("the job breaks a promise to its host: {broken}");
@@ -196,11 +199,14 @@ impl<'a> Guest<'a> {
         made.parts = output.keyed.iter().map(|keyed| part(keyed, self.sources())).collect();
         made.faults.extend(output.faults.into_iter().map(|fault| (fault.position as usize, fault.reason)));
         for (rows, sink) in output.rows.iter().zip(&self.description.sinks) {
-            let keyless = |key: &[u8]| sink.kind == SinkKind::Hbase && key.is_empty();
-            let (unfit, fit): (Vec<_>, Vec<_>) = text::rows(rows, &sink.shape).partition(|row| keyless(row.key));
-            let reason = format!("sink `{}`: the row's key is empty", sink.name);
-            made.faults.extend(unfit.into_iter().map(|row| (row.position, reason.clone())));
-            made.rows.push(fit.into_iter().map(|row| (row.position, row.text)).collect());
+            let mut fit = Vec::new();
+            for (at, row) in text::rows(rows, &sink.shape).enumerate() {
+                match unfit(rows, sink, at, row.key) {
+                    Some(reason) => made.faults.push((row.position, reason)),
+                    None => fit.push((row.position, row.text)),
+                }
+            }
+            made.rows.push(fit);
         }
         made.faults.sort_by_key(|(position, _)| *position);
         made.faults.dedup_by(|next, first| {
@@ -214,7 +220,21 @@ impl<'a> Guest<'a> {
     }
 }
 
-fn part(keyed: &flow::Keyed, sources: usize) -> Part {
+/// Why a table cannot have the row.
+fn unfit(rows: &RowWriter, sink: &SinkDef, row: usize, key: &[u8]) -> Option<String> {
+    if sink.kind != SinkKind::Hbase {
+        return None;
+    }
+    if key.is_empty() {
+        return Some(format!("sink `{}`: the row's key is empty", sink.name));
+    }
+    let names = rows.extra.rows.iter().zip(rows.extra.names.view().iter()).filter(|(at, _)| **at as usize == row);
+    let mut names = names.map(|(_, name)| String::from_utf8_lossy(name));
+    let name = names.find(|name| !is_column(name))?;
+    Some(format!("sink `{}`: the column `{name}` is not `family:qualifier`", sink.name))
+}
+
+fn part(keyed: &call::Keyed, sources: usize) -> Part {
     let item = |at: usize| Item {
         key: keyed.keys.view().get(at).to_vec(),
         value: keyed.values.view().get(at).to_vec(),

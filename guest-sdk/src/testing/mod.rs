@@ -51,8 +51,8 @@
 //! records show it: three of one key in a batch are enough, or two where the key was seen in a batch before. Sums of
 //! floats may differ in their last digits.
 
+use crate::call::Moment;
 use crate::describe::{Description, SourceDef};
-use crate::flow::Moment;
 use crate::job::{Call, Job};
 use crate::record::Record;
 use calls::Guest;
@@ -93,7 +93,9 @@ pub struct Driver<J> {
     logs: Vec<String>,
 }
 
-/// Puts a job under test. Panics with the author's mistake where a deploy would be refused for it.
+/// Puts a job under test. Panics with the author's mistake where a deploy would be refused for it. What depends on the
+/// place is judged at the deploy alone: whether tables and families are there, and what `--set` makes of the names of
+/// topics and tables (that no topic is both read and written, for one).
 pub fn run<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J) -> Driver<J> {
     let description = describe(&job).unwrap_or_else(|mistake| panic!("the job cannot be deployed: {mistake}"));
     let kinds: Vec<Kind> = description.stages.iter().map(|stage| Kind::of(stage.kind)).collect();
@@ -165,7 +167,8 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         self.batch()
     }
 
-    /// A source falls silent: until it sends again it does not hold back the windows of event time. Panics as [`send`](Driver::send) does.
+    /// A source falls silent: until it sends again it does not hold back the windows of event time. Where all have fallen
+    /// silent, the partition that came furthest counts. Panics as [`send`](Driver::send) does.
     pub fn idle(&mut self, source: &str) -> &mut Self {
         let source = self.source(source);
         self.open();
@@ -196,7 +199,8 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         std::mem::take(&mut self.dead_letters)
     }
 
-    /// How many records came too late for a window or join since this was last asked.
+    /// How many records came too late for a window or join since this was last asked; and how many items, for one behind
+    /// a lookup.
     pub fn late(&mut self) -> usize {
         std::mem::take(&mut self.late)
     }
@@ -252,6 +256,7 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         let times = Times { clock_ms, clock_before_ms, watermark_ms, before_ms };
         let outcome = stages::run(&guest, &mut self.stores, transformed, times);
         self.dead_letters.extend(outcome.letters);
+        self.late += outcome.late;
         for (all, new) in self.rows.iter_mut().zip(outcome.rows) {
             all.extend(new);
         }

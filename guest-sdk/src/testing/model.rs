@@ -182,9 +182,25 @@ impl Kind {
     /// How far behind the stage's watermark the event times of its results may lie.
     pub(super) fn delay_ms(self) -> i64 {
         match self {
-            Kind::Panes { timing, .. } | Kind::Session { timing, .. } => timing.lateness_ms,
+            Kind::Panes { timing, .. } => timing.lateness_ms,
+            // A session is over one millisecond later than a pane with the same end.
+            Kind::Session { timing, .. } => timing.lateness_ms.saturating_add(1),
             Kind::Join { within_ms, lateness_ms, .. } => within_ms.saturating_add(lateness_ms),
             Kind::EachBatch | Kind::Running { .. } | Kind::Lookup => 0,
+        }
+    }
+
+    /// What the item belongs to is over, once event time has reached so far.
+    pub(super) fn is_late(self, time_ms: i64, until_ms: i64, reached_ms: i64) -> bool {
+        match self {
+            Kind::Panes { hop_ms, timing, .. } if !timing.processing => {
+                time_ms.saturating_add(hop_ms).saturating_add(timing.lateness_ms) <= reached_ms
+            }
+            Kind::Session { timing, .. } if !timing.processing => {
+                until_ms.saturating_add(timing.lateness_ms) < reached_ms
+            }
+            Kind::Join { lateness_ms, .. } => time_ms.saturating_add(lateness_ms) < reached_ms,
+            _ => false,
         }
     }
 

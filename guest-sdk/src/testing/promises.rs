@@ -1,10 +1,10 @@
 //! What the host checks of each answer. A derived row keeps all of it; one that is written by hand may not.
 
 use super::model::Kind;
+use crate::call::{Keyed, Moment, Output};
 use crate::cell;
 use crate::columns::ColumnBuf;
 use crate::describe::{Description, SinkDef};
-use crate::flow::{Keyed, Moment, Output};
 use crate::row::RowWriter;
 use std::collections::HashSet;
 
@@ -76,15 +76,14 @@ fn check_keyed(keyed: &Keyed, kind: Kind, moment: Moment, count: usize) -> Resul
     if keyed.deleted.iter().any(|&at| !keyed.values.view().get(at as usize).is_empty()) {
         return Err("an item is deleted and yet has a value".into());
     }
-    match kind {
-        Kind::Join { lateness_ms, .. } => {
-            let reached_ms = moment.watermark_ms.max(moment.partition_ms);
-            match keyed.times_ms.iter().find(|time_ms| time_ms.saturating_add(lateness_ms) < reached_ms) {
-                Some(time_ms) => Err(format!("an item of {time_ms} ms is late: {reached_ms} ms was reached before")),
-                None => check_until(keyed, 0),
-            }
+    let reached_ms = moment.watermark_ms.max(moment.partition_ms);
+    for (at, &time_ms) in keyed.times_ms.iter().enumerate() {
+        if kind.is_late(time_ms, keyed.until_ms.get(at).copied().unwrap_or(time_ms), reached_ms) {
+            return Err(format!("an item at {time_ms} ms comes too late, as {reached_ms} ms was reached before"));
         }
-        Kind::Lookup => check_until(keyed, 0),
+    }
+    match kind {
+        Kind::Join { .. } | Kind::Lookup => check_until(keyed, 0),
         _ => check_groups(keyed, kind, moment),
     }
 }
@@ -102,20 +101,6 @@ fn check_groups(keyed: &Keyed, kind: Kind, moment: Moment) -> Result<(), String>
     };
     if let Some(time_ms) = keyed.times_ms.iter().find(|time_ms| !fits(**time_ms)) {
         return Err(format!("an accumulator at {time_ms} ms, which fits no {kind:?}"));
-    }
-    let reached_ms = moment.watermark_ms.max(moment.partition_ms);
-    let is_late = |(&time_ms, until_ms): (&i64, Option<&i64>)| match kind {
-        Kind::Panes { hop_ms, timing, .. } if !timing.processing => {
-            time_ms.saturating_add(hop_ms).saturating_add(timing.lateness_ms) <= reached_ms
-        }
-        Kind::Session { timing, .. } if !timing.processing => {
-            until_ms.unwrap_or(&time_ms).saturating_add(timing.lateness_ms) < reached_ms
-        }
-        _ => false,
-    };
-    let until_ms = (0..).map(|at: usize| keyed.until_ms.get(at));
-    if let Some((time_ms, _)) = keyed.times_ms.iter().zip(until_ms).find(|item| is_late(*item)) {
-        return Err(format!("an accumulator at {time_ms} ms comes too late, as {reached_ms} ms was reached before"));
     }
     let Kind::Session { gap_ms, .. } = kind else {
         let mut seen = HashSet::new();
@@ -164,10 +149,16 @@ fn check_item(rows: &RowWriter, sink: &SinkDef, item: usize, width: usize) -> Re
     if (absent || deleted) && !bytes.is_empty() || absent && deleted {
         return Err(format!("item {item} is absent or deleted and yet has bytes, or is both"));
     }
-    let Some(column) = (item % width).checked_sub(1).map(|c| &sink.shape.columns[c]) else {
-        return if deleted { Err(format!("item {item} is a key, which cannot be deleted")) } else { Ok(()) };
-    };
     let row_deleted = rows.deleted_rows.binary_search(&((item / width) as u32)).is_ok();
+    let Some(column) = (item % width).checked_sub(1).map(|c| &sink.shape.columns[c]) else {
+        return match () {
+            () if deleted => Err(format!("item {item} is a key, which cannot be deleted")),
+            () if row_deleted && (absent || !sink.shape.keyed) => {
+                Err(format!("row {} is deleted, but has no key", item / width))
+            }
+            () => Ok(()),
+        };
+    };
     if row_deleted && !absent {
         return Err(format!("row {} is deleted and has a cell in `{}`", item / width, column.name));
     }
@@ -192,6 +183,9 @@ fn check_extra(rows: &RowWriter, sink: &SinkDef) -> Result<(), String> {
     }
     check_column("names of dynamic cells", &extra.names)?;
     check_column("dynamic cells", &extra.values)?;
+    if let Some(row) = extra.rows.iter().find(|row| rows.deleted_rows.binary_search(row).is_ok()) {
+        return Err(format!("row {row} is deleted and has dynamic cells"));
+    }
     if !extra.rows.is_sorted() || extra.rows.last().is_some_and(|&row| row as usize >= rows.positions.len()) {
         return Err(format!("rows of dynamic cells descend, or are not there: {:?}", extra.rows));
     }

@@ -102,14 +102,16 @@ impl Sources {
     }
 
     /// The least that all partitions of timed sources have reached. A source that has sent nothing yet holds the others
-    /// back, an idle one does not.
+    /// back, an idle one does not; where all are idle, the partition that came furthest counts.
     pub(super) fn watermark_ms(&self, defs: &[SourceDef]) -> i64 {
         if self.ended {
             return END_OF_TIME_MS;
         }
-        let counting = self.sources.iter().zip(defs).filter(|(source, def)| def.timed && !source.idle);
+        let timed = self.sources.iter().zip(defs).filter(|(_, def)| def.timed).map(|(source, _)| source);
+        let (idle, counting): (Vec<_>, Vec<_>) = timed.partition(|source| source.idle);
         let least = |source: &Source| source.largest_ms.values().copied().min().unwrap_or(NO_TIME_MS);
-        counting.map(|(source, _)| least(source)).min().unwrap_or(NO_TIME_MS)
+        let furthest = || idle.iter().flat_map(|source| source.largest_ms.values().copied()).max();
+        counting.into_iter().map(least).min().or_else(furthest).unwrap_or(NO_TIME_MS)
     }
 
     /// The partitions as they stand, for the version after this one: by name, as its sources may be others.

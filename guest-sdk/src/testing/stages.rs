@@ -61,6 +61,8 @@ pub(super) struct Outcome {
     /// For each sink.
     pub(super) rows: Vec<Vec<String>>,
     pub(super) letters: Vec<String>,
+    /// Items of a stage's results that came too late for a later stage.
+    pub(super) late: usize,
 }
 
 /// Runs all keyed stages over what a batch's calls of `transform` made for them, in the order of (partition, offset).
@@ -69,10 +71,16 @@ pub(super) fn run(guest: &Guest<'_>, stores: &mut [Store], transformed: Vec<Cut>
     for cut in transformed {
         route(&mut waiting, cut);
     }
-    let mut outcome = Outcome { rows: vec![Vec::new(); guest.sinks()], letters: Vec::new() };
+    let mut outcome = Outcome { rows: vec![Vec::new(); guest.sinks()], ..Outcome::default() };
     for (stage, store) in stores.iter_mut().enumerate() {
-        let Waiting { parts, cuts } = std::mem::take(&mut waiting[stage]);
+        let Waiting { mut parts, mut cuts } = std::mem::take(&mut waiting[stage]);
         let reached = reached(guest, stage, times);
+        let late = drop_late(&mut parts, guest.kinds[stage], reached);
+        let in_cuts: usize = cuts.iter_mut().map(|parts| drop_late(parts, guest.kinds[stage], reached)).sum();
+        if late + in_cuts > 0 {
+            cuts.clear(); // a session is late by its last event, so that it may not be where half of it is
+        }
+        outcome.late += late;
         let finished = match store {
             Store::Reduction(kept) => Finished::Groups(kept.run(guest, stage, &parts, &cuts, times, reached)),
             Store::Join(sides) => Finished::Pairs(joins::join(sides, guest.kinds[stage], &parts, reached)),
@@ -108,6 +116,17 @@ fn route(waiting: &mut [Waiting], cut: Cut) {
         }
         waiting.parts.extend(whole);
     }
+}
+
+/// Leaves out what is too late, and says how much it was. Records were judged when they came, so these are items of
+/// another stage, as a lookup's, which waits for nothing.
+fn drop_late(parts: &mut [Part], kind: Kind, reached: Reached) -> usize {
+    let items = |parts: &[Part]| parts.iter().map(|part| part.items.len()).sum::<usize>();
+    let all = items(parts);
+    for part in &mut *parts {
+        part.items.retain(|item| !kind.is_late(item.time_ms, item.until_ms, reached.before_ms));
+    }
+    all - items(parts)
 }
 
 fn reached(guest: &Guest<'_>, stage: usize, times: Times) -> Reached {

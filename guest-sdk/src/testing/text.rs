@@ -65,7 +65,11 @@ pub(super) fn bytes(item: &[u8]) -> String {
 
 /// The same row, but for the last digits of numbers that have a fraction.
 pub(super) fn near(one: &str, two: &str) -> bool {
-    let parts = |row: &str| -> Vec<String> { row.split([' ', '=', ',']).map(str::to_owned).collect() };
+    let parts = |row: &str| -> Vec<String> {
+        row.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '+' | '-' | '_'))
+            .map(str::to_owned)
+            .collect()
+    };
     let (one, two) = (parts(one), parts(two));
     one.len() == two.len() && one.iter().zip(&two).all(|(a, b)| a == b || near_numbers(a, b))
 }

@@ -168,6 +168,71 @@ fn the_last_write_of_a_tables_key_wins_within_a_batch_too() {
     assert_eq!(job.rows("console"), ["value=s1 1 Some(\"hall\")", "value=s2 2 None"]);
 }
 
+#[job]
+fn sessions_in_windows() -> Job {
+    let sessions = words("in").key_by(|w| *w).window(session(millis(10)).allowed_lateness(millis(0))).count();
+    sessions
+        .key_by(|_| ())
+        .named("windows")
+        .window(tumbling(millis(10)))
+        .count()
+        .map(|g| format!("{} {}..{}", g.value, g.window.start.0, g.window.end.0))
+        .to(console())
+}
+
+#[test]
+fn a_window_waits_for_the_session_that_is_over_a_moment_later() {
+    let mut job = testing::run(sessions_in_windows);
+    job.send("in", at(&[(0, "a")])).send("in", at(&[(10, "b")]));
+    assert_eq!(job.rows("console"), [""; 0], "at 10 an event could still join it");
+    job.send("in", at(&[(11, "b")]));
+    assert_eq!((job.rows("console"), job.late()), (vec!["value=1 0..10".into()], 0), "its last moment is 9");
+}
+
+/// Behind a lookup, which waits for nothing, come all three kinds that can be late.
+#[job]
+fn late_behind_a_lookup() -> Job {
+    let names = kafka("names").try_map(|r| Ok::<_, RecordError>((r.key_text()?, r.text()?)));
+    words("in")
+        .key_by(|w| *w)
+        .lookup(names.key_by(|n| n.0), |word, _| word)
+        .also(|w| w.key_by(|w| *w).named("panes").window(tumbling(millis(10))).count().map(line).to(kafka("panes")))
+        .also(|w| {
+            let sessions = w.key_by(|w| *w).named("sessions").window(session(millis(10)));
+            sessions.count().map(line).to(kafka("sessions"))
+        })
+        .key_by(|w| *w)
+        .left_join(words("right").key_by(|w| *w), within(millis(10)), |l, r| format!("{l} {r:?}"))
+        .to(kafka("pairs"))
+}
+
+#[test]
+fn what_is_late_behind_a_lookup_is_counted_and_left_out() {
+    let mut job = testing::run(late_behind_a_lookup);
+    job.send("right", at(&[(100, "x")])).send("in", at(&[(100, "a")]));
+    assert_eq!(job.late(), 0);
+    job.send("in", at(&[(90, "b"), (89, "c")]));
+    assert_eq!(job.late(), 1 + 1 + 1 + 1, "both for panes that ended by 100; 89 alone, as 90 + 10 is not below 100");
+    job.end();
+    assert_eq!(job.rows("panes"), ["value=a 1 100..110"]);
+    assert_eq!(job.rows("sessions"), ["value=b 1 90..100", "value=a 1 100..110"]);
+    assert_eq!(job.rows("pairs"), ["value=b None", "value=a None"]);
+}
+
+#[job]
+fn ranked() -> Job {
+    let top = words("in").key_by(|w| *w).each_batch().count().top(2).named("best");
+    top.try_map(|r| if r.value > 1 { Err("too many") } else { Ok(r.key.to_string()) }).to(console())
+}
+
+#[test]
+fn a_top_is_called_as_it_is_named() {
+    let mut job = testing::run(ranked);
+    job.send("in", ["a", "a"]);
+    let letters = job.dead_letters();
+    assert!(letters[0].starts_with("best@"), "{letters:?}");
+}
+
 // ── faults behind a keyed stage ──────────────────────────────────────────────────────────────
 
 #[job]

@@ -122,6 +122,50 @@ fn windows_tables_and_joins_are_carried_on() {
     assert_eq!(job.rows("gaps"), ["value=a (9, 1) 0..5000", "value=b (0, 1) 4500..9500", "value=a (9, 2) 9000..14500"]);
 }
 
+#[job(name = "seen")]
+fn seen_v1() -> Job {
+    words("in")
+        .also(|w| w.key_by(|w| *w).named("ever").running().count().to(kafka("ever")))
+        .also(|w| w.key_by(|w| *w).named("gaps").window(session(millis(5))).count().to(kafka("gaps")))
+        .key_by(|w| *w)
+        .named("hops")
+        .window(hopping(millis(20), millis(10)))
+        .count()
+        .to(kafka("hops"))
+}
+
+#[job(name = "seen")]
+fn seen_v2() -> Job {
+    words("in")
+        .also(|w| {
+            let ever = w.key_by(|w| *w).named("ever").running().distinct().migrate_from(0, |_: u64| ());
+            ever.map(|u| u.key.to_string()).to(kafka("ever"))
+        })
+        .also(|w| {
+            let gaps = w.key_by(|w| *w).named("gaps").window(session(millis(5))).distinct();
+            gaps.migrate_from(0, |_: u64| ()).map(line).to(kafka("gaps"))
+        })
+        .key_by(|w| *w)
+        .named("hops")
+        .window(hopping(millis(20), millis(10)))
+        .distinct()
+        .migrate_from(0, |_: u64| ())
+        .map(line)
+        .to(kafka("hops"))
+}
+
+#[test]
+fn what_became_distinct_is_given_once_and_what_was_open_is_given() {
+    let mut job = testing::run(seen_v1);
+    job.send("in", at(&[(0, "a")]));
+    let mut job = job.deploy(seen_v2);
+    job.send("in", at(&[(9, "b")])).send("in", at(&[(9, "a")])).end();
+    assert_eq!(job.rows("ever"), ["value=b"], "a was seen before");
+    assert_eq!(job.rows("gaps"), ["value=a () 0..5", "value=a () 9..14", "value=b () 9..14"]);
+    let hops = ["value=a () -10..10", "value=b () -10..10", "value=a () 0..20", "value=b () 0..20"];
+    assert_eq!(job.rows("hops"), hops);
+}
+
 #[test]
 #[should_panic(expected = "the next version cannot be deployed: stage `words` is gone")]
 fn a_stage_that_is_gone_refuses_the_next_version() {
@@ -180,11 +224,20 @@ fn means() -> Job {
         .to(console())
 }
 
+#[job]
+fn shown() -> Job {
+    let tenths = pairs("in").key_by(|p| p.0).each_batch().sum(|p| p.1 as f64 / 10.0);
+    tenths.map(|g| format!("{:?}", (g.key, g.value))).to(console())
+}
+
 #[test]
 fn sums_of_floats_may_differ_in_their_last_digits() {
     let mut job = testing::run(means);
     job.send("in", ["a 1", "a 2", "a 3", "a 7", "a 11", "a 13"]);
     assert_eq!(job.rows("console").len(), 1);
+    let mut job = testing::run(shown);
+    job.send("in", ["a 1", "a 2", "a 3", "a 7", "a 11", "a 13"]);
+    assert_eq!(job.rows("console").len(), 1, "within other text too");
 }
 
 #[job]

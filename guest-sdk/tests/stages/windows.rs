@@ -115,6 +115,17 @@ fn a_source_that_sent_nothing_holds_windows_open_until_it_is_idle() {
     );
 }
 
+#[test]
+fn where_all_are_idle_the_partition_that_came_furthest_counts() {
+    let mut job = testing::run(tumbling_words);
+    job.send_to("in", 0, at(&[(5_000, "a")])).send_to("in", 1, at(&[(25_000, "b")]));
+    assert_eq!(job.rows("console"), [""; 0]);
+    assert_eq!(job.idle("in").rows("console"), ["value=a 1 0..10000"]);
+    job.send_to("in", 0, at(&[(19_999, "late"), (20_000, "a")]));
+    assert_eq!((job.late(), job.kept("w")), (1, 2), "the watermark was at 25000");
+    assert_eq!(testing::run(tumbling_words).idle("in").rows("console"), [""; 0], "nothing came yet");
+}
+
 #[job]
 fn hops() -> Job {
     words("in").key_by(|w| *w).named("w").window(hopping(seconds(30), seconds(10))).count().map(line).to(console())
@@ -166,6 +177,65 @@ fn late_items_can_be_rows_and_a_record_that_was_dropped_moves_time_too() {
     assert_eq!(job.rows("too-late"), ["value=a", "value=c"]);
     assert_eq!(job.late(), 2);
     assert_eq!(job.rows("console"), ["key=b value=1"]);
+}
+
+#[job]
+fn late_beside() -> Job {
+    words("in")
+        .also(|w| {
+            let counts = w.key_by(|w| *w).named("counts").window(tumbling(seconds(10))).late_to(kafka("too-late"));
+            counts.count().map(line).to(kafka("counts"))
+        })
+        .to(console())
+}
+
+#[test]
+fn late_items_of_a_branch_can_be_rows() {
+    let mut job = testing::run(late_beside);
+    job.send("in", at(&[(10_000, "a"), (9_999, "b"), (10_000, "c")]));
+    assert_eq!((job.rows("too-late"), job.late()), (vec!["value=b".into()], 1));
+    assert_eq!(job.rows("console").len(), 3, "it is not late for the main chain");
+    assert_eq!(job.end().rows("counts"), ["value=a 1 10000..20000", "value=c 1 10000..20000"]);
+}
+
+/// The event time is taken in a branch, before a branch of its own; the main chain goes without.
+#[job]
+fn timed_in_a_branch() -> Job {
+    let time = |text: &str| text.split_once(' ').and_then(|(_, ms)| ms.parse().ok()).unwrap_or(0);
+    words("in")
+        .also(move |all| {
+            all.timed_by(move |text| Time(time(text)))
+                .map(str::to_owned)
+                .also(|all| {
+                    let inner = all.key_by(|text| text[..1].to_owned()).named("inner").window(tumbling(millis(10)));
+                    inner.late_to(kafka("inner-late")).count().map(line).to(kafka("inner"))
+                })
+                .key_by(|text| text[..1].to_owned())
+                .named("outer")
+                .window(tumbling(millis(10)).allowed_lateness(millis(5)))
+                .late_to(kafka("outer-late"))
+                .count()
+                .map(line)
+                .to(kafka("outer"))
+        })
+        .to(console())
+}
+
+#[test]
+fn branches_of_a_branch_share_its_event_time() {
+    let mut job = testing::run(timed_in_a_branch);
+    job.send("in", at(&[(99, "a 5"), (99, "b 25"), (0, "c 19"), (0, "d 26"), (50, "e 14"), (99, "f 15")]));
+    assert_eq!(job.rows("inner-late"), ["value=c 19", "value=e 14", "value=f 15"], "25 has passed 10..20");
+    assert_eq!(job.rows("outer-late"), ["value=c 19", "value=e 14", "value=f 15"], "and its 5 more");
+    job.send("in", ["g 19", "h 30", "i 29"]);
+    assert_eq!(job.rows("inner-late"), ["value=g 19", "value=i 29"]);
+    assert_eq!(job.rows("outer-late"), ["value=g 19"], "35 is not reached");
+    job.end();
+    let inner = ["value=a 1 0..10", "value=b 1 20..30", "value=d 1 20..30", "value=h 1 30..40"];
+    assert_eq!(job.rows("inner"), inner);
+    let outer = ["value=a 1 0..10", "value=b 1 20..30", "value=d 1 20..30", "value=i 1 20..30", "value=h 1 30..40"];
+    assert_eq!(job.rows("outer"), outer);
+    assert_eq!(job.rows("console").len(), 9);
 }
 
 #[job]

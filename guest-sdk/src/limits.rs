@@ -1,0 +1,26 @@
+//! What a job may have at most, as its host has it: of the same names in `host/src/limits.rs`, and held equal by a test.
+
+use std::time::Duration;
+
+/// Sources and sinks of a job.
+pub(crate) const PLACES_MAX: usize = 32;
+/// Declared columns of a sink.
+pub(crate) const COLUMNS_MAX: usize = 1000;
+/// A column's name.
+pub(crate) const COLUMN_NAME_BYTES_MAX: usize = 1024;
+/// A path.
+pub(crate) const PLACE_BYTES_MAX: usize = 4096;
+/// The longest batch interval.
+pub(crate) const EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Records a second of a rate generator.
+pub(crate) const RATE_MAX: u32 = 1_000_000;
+/// Keyed stages of a job.
+pub(crate) const STAGES_MAX: usize = 32;
+/// What the keys or the values of a stage look like, in words.
+pub(crate) const STAGE_SHAPE_BYTES_MAX: usize = 16 << 10;
+/// Panes that one window is cut into.
+pub(crate) const WINDOW_PANES_MAX: i64 = 10_000;
+/// No window, gap, lateness or expiry is longer.
+pub(crate) const STAGE_TIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// A key's bytes in a keyed stage; longer ones are set aside.
+pub(crate) const KEYED_KEY_BYTES_MAX: usize = 32_000;

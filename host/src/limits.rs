@@ -338,8 +338,11 @@ pub const PLACE_BYTES_MAX: usize = 4096;
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 /// Bytes that are read at once where lines are looked for.
 pub const LINES_READ_BYTES: usize = 64 << 10;
-/// Bytes of lines that wait for a job's next fetch from its socket; beyond them the socket is not read.
+/// Bytes that lines take while they wait for a job's next fetch from its socket; beyond them the socket is not read.
 pub const SOCKET_AHEAD_BYTES_MAX: usize = 4 << 20;
+/// After how long a silence the peer of a socket source is asked whether it is there, how often it is asked again, and
+/// how many times in vain before the connection counts as broken.
+pub const SOCKET_KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(10), 3);
 /// Files of one folder that a job reads.
 pub const FILES_MAX: usize = 10_000;
 /// Files that one source holds open at once.
@@ -348,11 +351,12 @@ pub const FILES_OPEN_MAX: usize = 16;
 pub const FILE_LOOK_TIME: Duration = Duration::from_millis(500);
 /// Bytes that are taken of one followed file before it is the next one's turn.
 pub const FILE_TURN_BYTES: i64 = 1 << 20;
-/// How long one kind of source may keep the job's others waiting while it waits itself.
+/// How long one of a job's sources may keep the others waiting while it waits itself; all of them together no longer than
+/// [`FETCH_WAIT`]. All topics count as one.
 pub const MIXED_WAIT: Duration = Duration::from_millis(5);
 
 const _: () = assert!(LINE_BYTES_MAX <= CHUNK_BYTES_MAX && LINES_READ_BYTES <= LINE_BYTES_MAX);
-const _: () = assert!(MIXED_WAIT.as_millis() * 4 <= FETCH_WAIT.as_millis()); // a job with all four kinds
+const _: () = assert!(MIXED_WAIT.as_millis() * 2 <= FETCH_WAIT.as_millis()); // or the first would take all of it
 
 /// Groups or pairs of a keyed stage that are asked of the guest's lanes at once.
 pub const KEYED_PORTION_GROUPS_MAX: usize = 1 << 16;

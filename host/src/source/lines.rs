@@ -57,7 +57,7 @@ impl<R: Read> Lines<R> {
 
     fn find(&mut self) -> Option<Find> {
         let unread = &self.buffer[self.from..self.to];
-        let end = unread[self.searched..].iter().position(|&byte| byte == b'\n').map(|n| self.searched + n);
+        let end = memchr::memchr(b'\n', &unread[self.searched..]).map(|n| self.searched + n);
         match end.filter(|&end| end <= limits::LINE_BYTES_MAX) {
             Some(end) => {
                 let carriage = usize::from(unread[..end].ends_with(b"\r"));

@@ -103,8 +103,11 @@ impl Loss {
             Loss::Beyond => {
                 "restore it, go on at the end that is there now by `streamhost resume JOB --skip-lost`, or deploy with --reset-state to begin anew at `start`"
             }
-            Loss::FileShort | Loss::FileReplaced => {
+            Loss::FileShort => {
                 "restore it, or read what is there now from its begin by `streamhost resume JOB --skip-lost`"
+            }
+            Loss::FileReplaced => {
+                "give what is there now another name, and go on without the rest of the older one by `streamhost resume JOB`"
             }
             Loss::FileMissing => "restore it, or go on without the rest of it by `streamhost resume JOB`",
         }

@@ -2,9 +2,11 @@
 //! line end, and the host connects again, for ever.
 //!
 //! A connection cannot be read twice, so the lines of a batch are kept with its plan, and an offset only counts lines
-//! on from where [`Source::assign`] puts it. What was received and is in no plan yet is lost with the process; while it
-//! lives, lines wait in a bounded buffer, and then in the peer. A line longer than [`limits::LINE_BYTES_MAX`] becomes
-//! several records, and the log says so. A record's time is that of its arrival.
+//! on from where [`Source::assign`] puts it. While a job runs, lines wait in a bounded buffer, and then in the peer. What
+//! was received and is in no plan yet is lost with the process, and where a batch is given up because its version is not
+//! fit for it; what waits in the buffer also when the job stops or is paused. A line longer than
+//! [`limits::LINE_BYTES_MAX`] becomes several records, and the log says so. A record's time is that of its arrival. A
+//! peer that vanishes without a word is noticed by its silence ([`limits::SOCKET_KEEPALIVE`]).
 
 use super::lines::Lines;
 use super::{Source, SourceError, Start};
@@ -13,6 +15,7 @@ use crate::clock;
 use crate::job::SourcePlan;
 use crate::limits;
 use crate::record::{Column, Offset, Partition, Positions, Record};
+use socket2::{SockRef, TcpKeepalive};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
@@ -176,6 +179,7 @@ struct Held {
     /// Lines that arrived together, none of them empty, and how many of the first are taken.
     blocks: VecDeque<Block>,
     taken: usize,
+    /// What the blocks cost.
     bytes: usize,
     /// Why there is no connection.
     away: Option<String>,
@@ -189,6 +193,14 @@ struct Held {
 struct Block {
     time_ms: i64,
     lines: Column,
+}
+
+impl Block {
+    /// What it costs in memory: short and empty lines cost more than their own bytes.
+    fn bytes(&self) -> usize {
+        let Column { data, ends } = &self.lines;
+        size_of::<Block>() + data.capacity() + ends.capacity() * size_of::<u32>()
+    }
 }
 
 impl Held {
@@ -205,7 +217,7 @@ impl Held {
     fn forget_taken(&mut self) {
         while let Some(block) = self.blocks.front().filter(|block| self.taken >= block.lines.len()) {
             self.taken -= block.lines.len();
-            self.bytes -= block.lines.data.len();
+            self.bytes -= block.bytes();
             self.blocks.pop_front();
         }
     }
@@ -302,7 +314,7 @@ impl Reader {
             held = self.shared.wait(held, limits::FETCH_WAIT);
         }
         if !block.lines.is_empty() {
-            held.bytes += block.lines.data.len();
+            held.bytes += block.bytes();
             held.blocks.push_back(block);
             self.shared.changed.notify_all();
         }
@@ -314,7 +326,12 @@ fn connect(address: &str) -> io::Result<TcpStream> {
     let mut failed = io::Error::other("the name has no address");
     for address in address.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, limits::CONNECT_TIME) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                let (silence, between, tries) = limits::SOCKET_KEEPALIVE;
+                let keepalive = TcpKeepalive::new().with_time(silence).with_interval(between).with_retries(tries);
+                SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+                return Ok(stream);
+            }
             Err(error) => failed = error,
         }
     }

@@ -99,36 +99,53 @@ fn until_its_end_it_is_over_when_the_peer_closes() {
 
 #[test]
 fn a_fast_peer_waits_and_loses_nothing() {
-    let (listener, address) = listener();
-    let mut source = source(address, 0, true);
-    let line = "x".repeat(999);
-    let count = 5 * limits::SOCKET_AHEAD_BYTES_MAX / 1000;
-    let sender = {
-        let line = line.clone();
-        std::thread::spawn(move || {
+    let room = limits::SOCKET_AHEAD_BYTES_MAX + 4 * limits::LINES_READ_BYTES + limits::LINE_BYTES_MAX;
+    for (line, count) in
+        [("x".repeat(999), 5 * limits::SOCKET_AHEAD_BYTES_MAX / 1000), (String::new(), limits::SOCKET_AHEAD_BYTES_MAX)]
+    {
+        let (listener, address) = listener();
+        let mut source = source(address, 0, true);
+        let text = format!("{line}\n");
+        let sender = std::thread::spawn(move || {
             let (peer, _) = listener.accept().unwrap();
             let mut peer = io::BufWriter::new(peer);
-            for i in 0..count {
-                writeln!(peer, "{i} {line}").unwrap();
+            (0..count).for_each(|_| peer.write_all(text.as_bytes()).unwrap());
+        });
+        let ahead = |source: &SocketSource| {
+            let held = source.link.as_ref().unwrap().shared.lock();
+            let really: usize = held.blocks.iter().map(|block| block.lines.data.len() + 4 * block.lines.len()).sum();
+            (held.bytes, really)
+        };
+        let deadline = Instant::now() + LONG;
+        while ahead(&source).0 < limits::SOCKET_AHEAD_BYTES_MAX {
+            assert!(Instant::now() < deadline, "the buffer is never full: {:?}", ahead(&source));
+            std::thread::yield_now();
+        }
+        let (mut next, mut most) = (0, 0);
+        while next < count {
+            let small = BatchLimits { records_max: count / 40, bytes_max: usize::MAX };
+            let mut gather = Gather::open(&[(P, next as Offset)].into(), small);
+            if let Err(error) = source.fetch(&mut gather, LONG) {
+                assert!(matches!(error, SourceError::Away { .. }), "{error}");
             }
-        })
-    };
-    let (mut next, mut most) = (0, 0);
-    while next < count {
-        let small = BatchLimits { records_max: 500, bytes_max: usize::MAX };
-        let mut gather = Gather::open(&[(P, next as Offset)].into(), small);
-        if let Err(error) = source.fetch(&mut gather, LONG) {
-            assert!(matches!(error, SourceError::Away { .. }), "{error}");
+            most = most.max(ahead(&source).1);
+            let cut = gather.cut();
+            assert!(cut.chunks.iter().flat_map(|chunk| chunk.values.iter()).all(|value| value == line.as_bytes()));
+            next += cut.records() as usize;
         }
-        most = most.max(source.link.as_ref().unwrap().shared.lock().bytes);
-        for value in values(&gather.cut()) {
-            assert_eq!(value, format!("{next} {line}"));
-            next += 1;
-        }
+        assert_eq!(next, count);
+        assert!(most <= room, "{most} bytes were read ahead");
+        sender.join().unwrap();
     }
-    let room = limits::SOCKET_AHEAD_BYTES_MAX + limits::LINES_READ_BYTES + limits::LINE_BYTES_MAX;
-    assert!(most <= room, "{most} bytes were read ahead");
-    sender.join().unwrap();
+}
+
+#[test]
+fn a_silent_peer_is_asked_whether_it_is_there() {
+    let (_listener, address) = listener();
+    let stream = connect(&address.to_string()).unwrap();
+    let socket = SockRef::from(&stream);
+    let (silence, ..) = limits::SOCKET_KEEPALIVE;
+    assert_eq!((socket.keepalive().unwrap(), socket.tcp_keepalive_time().unwrap()), (true, silence));
 }
 
 #[test]

@@ -270,37 +270,185 @@ fn what_is_gone_is_told() {
     assert!(fetch(folder.path(), false, open()).unwrap().is_empty(), "files may be cleared away between two runs");
 }
 
-#[test]
-fn a_followed_file_that_shrinks_or_goes_unread_is_gone() {
+/// A followed folder of these files with two lines each, all of which were read.
+fn read_folder(names: &[&str]) -> (tempfile::TempDir, FileSource, Positions) {
     let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    for name in ["a", "b", "c"] {
-        append(&path(name), "one\ntwo\n");
+    for name in names {
+        append(&folder.path().join(name), "one\ntwo\n");
     }
     let mut source = source(folder.path(), true);
     let at = source.start(Start::Earliest).unwrap();
+    source.partitions().unwrap();
     source.assign(&at).unwrap();
-    let cut = fetch_while(&mut source, &at, |_, gather| gather.records() < 6);
-    let mut at = cut.reached();
-    fs::remove_file(path("a")).unwrap();
-    let there = |source: &FileSource| source.known().count();
-    fetch_while(&mut source, &at, |source, _| there(source) == 3);
-    source.assign(&at).unwrap();
-    assert_eq!(source.files.len(), 2, "a file that was read and went is forgotten");
+    let cut = fetch_while(&mut source, &at, |_, gather| gather.records() < 2 * names.len());
+    (folder, source, cut.reached())
+}
 
-    at.insert(partition("b"), 4); // as if only the first line had been in a batch
-    fs::remove_file(path("b")).unwrap();
-    File::create(path("c")).unwrap();
-    let mut gather = Gather::open(&at, BatchLimits::default());
-    let deadline = Instant::now() + LONG;
-    let error = loop {
-        assert!(Instant::now() < deadline);
-        match source.fetch(&mut gather, limits::FETCH_WAIT) {
-            Ok(()) => {}
-            Err(error) => break error,
-        }
+/// Fetches once, without waiting.
+fn fetch(source: &mut FileSource, at: &Positions) -> Result<Cut, SourceError> {
+    let mut gather = Gather::open(at, BatchLimits::default());
+    source.fetch(&mut gather, Duration::ZERO).map(|()| gather.cut())
+}
+
+fn loss(source: &mut FileSource, at: &Positions) -> Loss {
+    match fetch(source, at) {
+        Err(SourceError::Gone { reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_followed_file_that_shrinks_or_goes_unread_is_gone() {
+    for (change, want) in [
+        (fs::remove_file as fn(PathBuf) -> io::Result<()>, Loss::FileMissing),
+        (|path| File::create(path).map(drop), Loss::FileShort),
+    ] {
+        let (folder, mut source, mut at) = read_folder(&["a", "b"]);
+        at.insert(partition("b"), 4); // as if only the first line had been in a batch
+        change(folder.path().join("b")).unwrap();
+        source.look().unwrap();
+        assert!(!source.retired(&at).contains(&partition("b")), "it is not read");
+        assert_eq!(loss(&mut source, &at), want);
+    }
+}
+
+#[test]
+fn a_followed_file_that_was_read_and_went_is_forgotten() {
+    let (folder, mut source, mut at) = read_folder(&["a", "b"]);
+    assert!(source.retired(&at).is_empty() && !source.has_new_partitions());
+    append(&folder.path().join("a"), "late\n");
+    fs::rename(folder.path().join("a"), folder.path().join(".a")).unwrap();
+    source.look().unwrap();
+    assert!(!source.has_new_partitions(), "it may have grown, and is open still");
+    let cut = fetch(&mut source, &at).unwrap();
+    assert_eq!(values(&cut), ["late"]);
+    at = cut.reached();
+    fetch(&mut source, &at).unwrap();
+    assert!(source.has_new_partitions());
+    assert_eq!(source.partitions().unwrap(), [partition("b")]);
+    assert_eq!(source.retired(&at), [partition("a")]);
+    at.remove(&partition("a"));
+    source.assign(&at).unwrap();
+    assert_eq!((source.files.len(), source.by_id.len()), (1, 1));
+
+    at.insert(partition("of before"), 7);
+    assert_eq!(source.retired(&at), [partition("of before")], "this process never saw it");
+    fs::remove_file(folder.path().join("b")).unwrap();
+    source.look().unwrap();
+    assert_eq!(fetch(&mut source, &at).unwrap().records(), 0);
+    assert!(source.retired(&at).is_empty(), "a folder without files may be one that is not mounted");
+    let once = self::source(folder.path(), false);
+    assert!(once.retired(&at).is_empty());
+}
+
+#[test]
+fn a_file_that_replaces_another_of_its_name_is_read_from_its_begin() {
+    let replace = |folder: &Path, text: &str| {
+        append(&folder.join("new.tmp"), text);
+        fs::rename(folder.join("new.tmp"), folder.join("a")).unwrap();
     };
-    assert!(matches!(error, SourceError::Gone { .. }), "{error}");
+    // The older one was read to its end.
+    let (folder, mut source, mut at) = read_folder(&["a"]);
+    replace(folder.path(), "a longer line\nand another\n");
+    source.look().unwrap();
+    assert_eq!(fetch(&mut source, &at).unwrap().records(), 0, "of the older one");
+    assert!(source.has_new_partitions() && source.partitions().unwrap().is_empty());
+    assert_eq!(source.retired(&at), [partition("a")]);
+    at.clear();
+    source.assign(&at).unwrap();
+    assert!(source.has_new_partitions());
+    assert_eq!(source.partitions().unwrap(), [partition("a")]);
+    at.insert(partition("a"), 0);
+    source.assign(&at).unwrap();
+    assert_eq!(values(&fetch(&mut source, &at).unwrap()), ["a longer line", "and another"]);
+
+    // It was not, and is not open any more.
+    let (folder, mut source, at) = read_folder(&["a"]);
+    append(&folder.path().join("a"), "three\n");
+    source.look().unwrap();
+    source.open.clear();
+    replace(folder.path(), "a longer line\nand another\n");
+    source.look().unwrap();
+    assert!(source.retired(&at).is_empty());
+    assert_eq!(loss(&mut source, &at), Loss::FileReplaced);
+
+    // Nothing of it was read.
+    let folder = tempfile::tempdir().unwrap();
+    append(&folder.path().join("a"), "one\n");
+    let mut source = self::source(folder.path(), true);
+    let at = source.start(Start::Earliest).unwrap();
+    source.assign(&at).unwrap();
+    replace(folder.path(), "another\n");
+    source.look().unwrap();
+    assert_eq!(values(&fetch(&mut source, &at).unwrap()), ["another"]);
+}
+
+#[test]
+fn a_followed_file_alone_may_be_rotated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    append(&path, "one\n");
+    let mut source = source(&path, true);
+    let mut at = source.start(Start::Earliest).unwrap();
+    source.assign(&at).unwrap();
+    at = fetch(&mut source, &at).unwrap().reached();
+    fs::rename(&path, folder.path().join("log.1")).unwrap();
+    source.look().unwrap();
+    at = fetch(&mut source, &at).unwrap().reached();
+    assert!(source.partitions().unwrap().is_empty() && source.retired(&at).is_empty(), "there is no other one yet");
+    append(&path, "two\n");
+    source.look().unwrap();
+    assert!(source.has_new_partitions());
+    assert_eq!(source.retired(&at), [partition("log")]);
+    source.assign(&Positions::new()).unwrap();
+    at.insert(partition("log"), 0);
+    source.assign(&at).unwrap();
+    assert_eq!(values(&fetch(&mut source, &at).unwrap()), ["two"]);
+}
+
+#[test]
+fn what_is_shorter_now_is_read_from_its_begin_by_whoever_skips_what_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&folder.path().join("a"), "one\n");
+    append(&folder.path().join("b"), "one\n");
+    fs::write(folder.path().join("c.gz"), gzip(b"one\n", 1)).unwrap();
+    fs::write(folder.path().join("d.gz"), b"damaged").unwrap();
+    let mut source = source(folder.path(), true);
+    let at = ["a", "b", "c.gz", "d.gz"].map(partition).into_iter().zip([4, 5, 5, 5]).collect();
+    assert_eq!(source.lost(&at).unwrap(), [(partition("b"), 0), (partition("c.gz"), 0)].into());
+}
+
+#[test]
+fn to_its_end_a_file_that_grows_is_read_to_the_line_end_it_had_at_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    append(&path, "one\ntwo\nthr");
+    let mut source = FileSource::new(1, &plan(folder.path(), true), true);
+    let at = source.start(Start::Earliest).unwrap();
+    source.assign(&at).unwrap();
+    append(&path, "ee\nfour\n");
+    let cut = fetch_while(&mut source, &at, |source, gather| !source.is_over(&gather.reached()));
+    assert_eq!((values(&cut), cut.reached()), (vec!["one".into(), "two".into()], source.ends()));
+    assert!(!source.replays(1), "its time changes as it grows");
+    let mut again = FileSource::new(1, &plan(folder.path(), true), true);
+    again.assign(&cut.reached()).unwrap();
+    let rest = fetch_while(&mut again, &cut.reached(), |source, gather| !source.is_over(&gather.reached()));
+    assert_eq!(values(&rest), ["three", "four"]);
+}
+
+#[test]
+fn files_that_cannot_be_listed_are_no_news() {
+    let (folder, mut source, at) = read_folder(&["a"]);
+    append(&folder.path().join("b"), "new\n");
+    source.look().unwrap();
+    assert!(source.has_new_partitions());
+    let (place, away) = (source.place.clone(), folder.path().join("away"));
+    source.place = away;
+    assert!(source.partitions().is_err() && !source.has_new_partitions(), "or the job would ask again and again");
+    source.place = place;
+    source.looked = None;
+    assert_eq!(fetch(&mut source, &at).unwrap().records(), 0);
+    assert!(source.has_new_partitions());
 }
 
 #[test]
@@ -331,7 +479,6 @@ fn a_source_begins_where_it_is_told() {
     let mut table = FileSource::new(1, &SourcePlan { table: true, ..followed.clone() }, false);
     assert_eq!(table.table_ends().unwrap(), [(partition("a.txt"), 8), (partition("b.gz"), 5)].into());
     assert_eq!(FileSource::new(1, &once, false).table_ends().unwrap(), Positions::new());
-    assert!(FileSource::new(1, &followed, true).replays(1), "read until its end, a followed folder is as any other");
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A file as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,16 @@ pub(super) struct Found {
     pub(super) bytes: i64,
     /// When it was last changed, in milliseconds since 1970.
     pub(super) time_ms: i64,
+    /// What tells it from another file that had its name before: device, number there, and when it was made. None: the
+    /// file system does not say the last, and then the numbers are not to be trusted either.
+    pub(super) identity: Option<(u64, u64, SystemTime)>,
+}
+
+impl Found {
+    /// False: it is known to be another one.
+    pub(super) fn is_same_file(&self, other: &Found) -> bool {
+        self.identity.zip(other.identity).is_none_or(|(one, other)| one == other)
+    }
 }
 
 /// Why a path cannot be read.
@@ -67,7 +78,8 @@ fn found(path: PathBuf, metadata: &Metadata) -> Found {
     let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
     let id = id(path.file_name().unwrap_or(path.as_os_str()));
     let bytes = i64::try_from(metadata.len()).unwrap_or(i64::MAX);
-    Found { path, id, bytes, time_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX) }
+    let identity = metadata.created().ok().map(|made| (metadata.dev(), metadata.ino(), made));
+    Found { path, id, bytes, time_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), identity }
 }
 
 /// Hidden, or still being written.
@@ -120,7 +132,7 @@ mod tests {
         for (name, want) in [("a.txt", 813_896_575), ("clicks.csv.gz", 252_241_618)] {
             assert_eq!(id(OsStr::new(name)), want, "{name}");
         }
-        let file = |name: &str, id| Found { path: PathBuf::from(name), id, bytes: 0, time_ms: 0 };
+        let file = |name: &str, id| Found { path: PathBuf::from(name), id, bytes: 0, time_ms: 0, identity: None };
         assert_eq!(collision(&[file("a", 1), file("b", 2)]), None);
         let words = collision(&[file("x/a", 1), file("x/b", 2), file("x/c", 1)]).unwrap();
         assert!(words.contains("`a` and `c`"), "{words}");

@@ -7,10 +7,16 @@
 //!
 //! Unless it is followed, a source has the files that it finds at first, is read to its end, and must not change
 //! meanwhile, as a batch that is run again reads it again. Followed, new lines and new files are taken as they come;
-//! times change as files grow, so the lines of a batch are kept with its plan. A file may be taken away once it was read
-//! to its end.
+//! times change as files grow, so the lines of a batch are kept with its plan.
+//!
+//! A followed file may be taken away once it was read to its end. Its position is forgotten then, and a file that comes
+//! under its name is a new one. So a log may be rotated by giving it another name outside of the folder, or one that is
+//! not read there: under a name that is read it is a new file, and is read again. One of the same name is told from the
+//! one before where the file system says when a file was made, and for as long as this process lives: what is written
+//! to the older one after a look has found the newer is not read.
 
 mod folder;
+mod known;
 mod reader;
 
 use super::{Loss, Source, SourceError, Start};
@@ -19,7 +25,7 @@ use crate::clock;
 use crate::job::SourcePlan;
 use crate::limits;
 use crate::record::{Offset, Partition, Positions, Record};
-use folder::{Found, Unlisted};
+use known::Known;
 use reader::{Fault, Form, Reader};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
@@ -30,11 +36,20 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 pub struct FileSource {
     source: u16,
     place: PathBuf,
+    /// It is looked at again and again.
     is_followed: bool,
+    /// Its files may grow, whether it is looked at or not.
+    grows: bool,
     is_table: bool,
     /// By name; those that went since they were found too.
     files: Vec<Known>,
+    /// The files' numbers, in their order, with their places in `files`.
+    by_id: Vec<(i32, usize)>,
     looked: Option<Instant>,
+    /// The last look succeeded, and whether it found no file at all.
+    is_listed: bool,
+    is_bare: bool,
+    /// Files came or are over that nobody was told of.
     has_news: bool,
     assigned: Positions,
     /// The files that are open, the one used last at the end.
@@ -44,28 +59,27 @@ pub struct FileSource {
     has_cut: bool,
 }
 
-/// What is known of a file.
-struct Known {
-    found: Found,
-    form: Form,
-    /// Where its lines were seen to end, as long as it does not change.
-    end: Option<Offset>,
-    /// It is no longer there.
-    is_gone: bool,
-    /// The log says that it is not whole.
-    is_told: bool,
+/// A file that has something for a batch: its place in `files`, and how far the batch has come in it.
+struct ToDo {
+    index: usize,
+    at: Offset,
+    until: Option<Offset>,
 }
 
 impl FileSource {
-    /// The job's source of this number. `until_end`: a followed one, too, ends at its end.
+    /// The job's source of this number. `until_end`: a followed one, too, ends: at the end that it has at first.
     pub fn new(source: u16, plan: &SourcePlan, until_end: bool) -> Self {
         FileSource {
             source,
             place: PathBuf::from(&plan.place),
             is_followed: plan.follow && !until_end,
+            grows: plan.follow,
             is_table: plan.table,
             files: Vec::new(),
+            by_id: Vec::new(),
             looked: None,
+            is_listed: false,
+            is_bare: false,
             has_news: false,
             assigned: Positions::new(),
             open: VecDeque::new(),
@@ -74,49 +88,12 @@ impl FileSource {
         }
     }
 
-    fn partition(&self, id: i32) -> Partition {
-        Partition { source: self.source, id }
+    fn partition(&self, known: &Known) -> Partition {
+        partition(self.source, known)
     }
 
     fn known(&self) -> impl Iterator<Item = &Known> {
-        self.files.iter().filter(|file| !file.is_gone)
-    }
-
-    /// Finds the files that there are: once, or again and again if they are followed.
-    fn look(&mut self) -> Result<(), SourceError> {
-        if self.looked.is_some() && !self.is_followed {
-            return Ok(());
-        }
-        let found = folder::list(&self.place).map_err(|unlisted| match unlisted {
-            Unlisted::Io(path, error) => io_error(&path, error),
-            Unlisted::Senseless(reason) => {
-                SourceError::Refused { what: "folder", place: self.place.display().to_string(), reason }
-            }
-        })?;
-        let mut before: BTreeMap<i32, Known> = self.files.drain(..).map(|known| (known.found.id, known)).collect();
-        for found in found {
-            let known = before.remove(&found.id);
-            self.has_news |= known.is_none();
-            let is_same = |known: &Known| (known.found.bytes, known.found.time_ms) == (found.bytes, found.time_ms);
-            match known {
-                Some(known) if is_same(&known) => self.files.push(Known { is_gone: false, ..known }),
-                changed => {
-                    let form = Form::of(&found.path);
-                    if form != Form::Plain {
-                        self.open.retain(|(id, _)| *id != found.id); // its data may be others now
-                    }
-                    let is_told = changed.is_some_and(|known| known.is_told);
-                    self.files.push(Known { found, form, end: None, is_gone: false, is_told });
-                }
-            }
-        }
-        self.files.extend(before.into_values().map(|known| Known { is_gone: true, ..known }));
-        self.files.sort_by(|a, b| a.found.path.cmp(&b.found.path));
-        if self.files.is_empty() && self.looked.is_none() {
-            tracing::warn!("folder {} has no files to read", self.place.display());
-        }
-        self.looked = Some(clock::monotonic());
-        Ok(())
+        self.files.iter().filter(|file| file.gone.is_none())
     }
 
     /// Where a file's lines end now.
@@ -130,62 +107,67 @@ impl FileSource {
 
     /// Appends what there is. Says whether the batch came further.
     fn take(&mut self, gather: &mut Gather) -> Result<bool, SourceError> {
-        let mine = |(p, ..): &(Partition, Offset, Option<Offset>)| self.assigned.contains_key(p);
-        let wanted: BTreeMap<i32, (Offset, Option<Offset>)> =
-            gather.wanted().filter(mine).map(|(p, at, until)| (p.id, (at, until))).collect();
-        self.check_missing(&wanted)?;
-        let mut moved = false;
-        for _ in 0..self.files.len() {
+        let steps = gather.steps();
+        for ToDo { index, at, until } in self.to_do(gather)? {
             if gather.is_full() {
                 break;
             }
-            self.turn %= self.files.len();
-            let known = &self.files[self.turn];
-            match wanted.get(&known.found.id) {
-                Some(&(at, until)) if until.is_some() || known.end.is_none_or(|end| at < end) => {
-                    let (to, is_done) = self.read(self.turn, at, until, gather)?;
-                    moved |= to > at;
-                    if !is_done {
-                        break; // the batch is full, and the next one goes on here
-                    }
+            self.begin_newer(index, at);
+            self.turn = index;
+            if !self.read(index, at, until, gather)? {
+                break; // the batch is full, and the next one goes on here
+            }
+            self.turn = index + 1;
+        }
+        Ok(gather.steps() > steps)
+    }
+
+    /// The files that have something for the batch, the one whose turn it is first. Every file is looked at each time, so
+    /// both lists are gone through side by side.
+    fn to_do(&self, gather: &Gather) -> Result<Vec<ToDo>, SourceError> {
+        let mut all = Vec::new();
+        let mut by_id = self.by_id.iter().peekable();
+        for (partition, at, until) in gather.wanted_of(self.source) {
+            while by_id.next_if(|(id, _)| *id < partition.id).is_some() {}
+            let known = by_id.peek().filter(|(id, _)| *id == partition.id).map(|&&(_, index)| index);
+            let has_more = |index: usize| {
+                let known = &self.files[index];
+                until.is_some() || known.end.is_none_or(|end| at < end) || (at == 0 && known.newer.is_some())
+            };
+            match known {
+                Some(index) if has_more(index) && self.assigned.contains_key(&partition) => {
+                    all.push(ToDo { index, at, until });
+                }
+                // It cannot be read again. Whoever read it to an end once need not.
+                None if until.is_some() && self.assigned.contains_key(&partition) => {
+                    let what = format!("file number {} of `{}`", partition.id, self.place.display());
+                    return Err(SourceError::Gone { what, offset: at, reason: Loss::FileMissing });
                 }
                 _ => {}
             }
-            self.turn += 1;
         }
-        Ok(moved)
+        all.sort_unstable_by_key(|to_do| (to_do.index < self.turn, to_do.index));
+        Ok(all)
     }
 
-    /// A file that is not there at all cannot be read again; and whoever read it to an end once need not.
-    fn check_missing(&self, wanted: &BTreeMap<i32, (Offset, Option<Offset>)>) -> Result<(), SourceError> {
-        let there: BTreeSet<i32> = self.files.iter().map(|known| known.found.id).collect();
-        let lost = wanted.iter().find(|(id, (_, until))| until.is_some() && !there.contains(id));
-        match lost {
-            Some((id, (at, _))) => Err(SourceError::Gone {
-                what: format!("file number {id} of `{}`", self.place.display()),
-                offset: *at,
-                reason: Loss::FileMissing,
-            }),
-            None => Ok(()),
-        }
-    }
-
-    /// Reads a file on. Returns how far it came, and whether it is the next one's turn.
+    /// Reads a file on. True: it is the next one's turn.
     fn read(
         &mut self,
         index: usize,
         at: Offset,
         until: Option<Offset>,
         gather: &mut Gather,
-    ) -> Result<(Offset, bool), SourceError> {
-        let (id, path) = (self.files[index].found.id, self.files[index].found.path.clone());
-        let (partition, time_ms) = (self.partition(id), self.files[index].found.time_ms);
-        let form = self.files[index].form;
+    ) -> Result<bool, SourceError> {
+        let known = &self.files[index];
+        let (id, path, form, time_ms) = (known.found.id, known.found.path.clone(), known.form, known.found.time_ms);
+        let partition = self.partition(known);
+        let last = if self.grows && !self.is_followed && form == Form::Plain { known.end } else { None };
+        let bound = until.or(last);
         let mut reader = self.reader(index, at)?;
-        let enough = match (until, self.is_followed) {
-            (Some(until), _) => until,
-            (None, true) if form == Form::Plain => at.saturating_add(limits::FILE_TURN_BYTES),
-            (None, _) => Offset::MAX, // one after the other, as a compressed file is best read in one go
+        let enough = match bound {
+            Some(bound) => bound,
+            None if self.is_followed && form == Form::Plain => at.saturating_add(limits::FILE_TURN_BYTES),
+            None => Offset::MAX, // one after the other, as a compressed file is best read in one go
         };
         let outcome = loop {
             if gather.is_full() || reader.at() >= enough {
@@ -211,7 +193,7 @@ impl FileSource {
             Ok(None) => {
                 let is_done = reader.at() >= enough;
                 self.keep_open(id, reader);
-                return Ok((to, is_done));
+                return Ok(is_done);
             }
             Ok(Some(end)) => known.end = Some(end),
             Err(Fault::Unfinished(words)) if self.is_followed => {
@@ -222,13 +204,15 @@ impl FileSource {
             }
             Err(fault) => return Err(error(&path, fault, to)),
         }
-        if until.is_some_and(|until| to < until) {
+        if bound.is_some_and(|bound| to < bound) {
             return Err(gone(&path, to, Loss::FileShort));
         }
-        if self.is_followed && form == Form::Plain {
+        if known.gone.is_some() {
+            self.has_news = true; // it is over
+        } else if self.is_followed && form == Form::Plain {
             self.keep_open(id, reader);
         }
-        Ok((to, true))
+        Ok(true)
     }
 
     /// The file at this position.
@@ -236,8 +220,9 @@ impl FileSource {
         let known = &self.files[index];
         let path = &known.found.path;
         let held = self.open.iter().position(|(id, _)| *id == known.found.id).and_then(|i| self.open.remove(i));
-        if known.is_gone {
-            return Err(gone(path, at, Loss::FileMissing));
+        if let Some(loss) = known.gone {
+            let held = held.map(|(_, reader)| reader).filter(|reader| reader.at() == at);
+            return held.ok_or_else(|| gone(path, at, loss));
         }
         let is_short = |path: &Path| std::fs::metadata(path).is_ok_and(|file| file.len() < at as u64);
         match held {
@@ -248,6 +233,16 @@ impl FileSource {
                 Ok(reader)
             }
             _ => Reader::open(path, known.form, at).map_err(|fault| error(path, fault, at)),
+        }
+    }
+
+    /// Files that went before this process could read them.
+    fn tell_missing(&self, files: usize) {
+        if files > 0 {
+            let place = self.place.display();
+            tracing::warn!(
+                "{files} files of `{place}` that the job knows are not there any more; whatever it has not read of them is not read"
+            );
         }
     }
 
@@ -263,7 +258,7 @@ impl Source for FileSource {
     fn partitions(&mut self) -> Result<Vec<Partition>, SourceError> {
         self.look()?;
         self.has_news = false;
-        Ok(self.known().map(|known| self.partition(known.found.id)).collect())
+        Ok(self.known().map(|known| self.partition(known)).collect())
     }
 
     fn start(&mut self, start: Start) -> Result<Positions, SourceError> {
@@ -279,7 +274,7 @@ impl Source for FileSource {
                     known.found.time_ms >= i64::try_from(ms).unwrap_or(i64::MAX)
                 }
             };
-            all.insert(self.partition(known.found.id), if from_begin { 0 } else { self.end(known)? });
+            all.insert(self.partition(known), if from_begin { 0 } else { self.end(known)? });
         }
         Ok(all)
     }
@@ -289,7 +284,7 @@ impl Source for FileSource {
             return Ok(Positions::new());
         }
         self.look()?;
-        self.known().map(|known| Ok((self.partition(known.found.id), self.end(known)?))).collect()
+        self.known().map(|known| Ok((self.partition(known), self.end(known)?))).collect()
     }
 
     fn group(&mut self) -> Result<Positions, SourceError> {
@@ -297,27 +292,41 @@ impl Source for FileSource {
     }
 
     fn has_new_partitions(&self) -> bool {
-        self.has_news
+        self.has_news && self.is_listed // or whoever asks which they are would be refused, again and again
+    }
+
+    fn retired(&self, at: &Positions) -> Vec<Partition> {
+        if !self.is_followed || self.looked.is_none() || self.is_bare {
+            return Vec::new(); // a folder without any file may be one that is not mounted
+        }
+        let known: BTreeMap<Partition, &Known> =
+            self.files.iter().map(|known| (self.partition(known), known)).collect();
+        let mine = at.iter().filter(|(partition, _)| partition.source == self.source);
+        let (over, went): (Vec<_>, Vec<_>) = mine
+            .filter(|(partition, at)| known.get(partition).is_none_or(|known| known.is_over(**at)))
+            .map(|(&partition, _)| partition)
+            .partition(|partition| known.contains_key(partition));
+        self.tell_missing(went.len());
+        [over, went].concat()
+    }
+
+    fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {
+        self.look()?;
+        let is_short = |known: &&Known| {
+            // Of compressed data, those that are damaged are told of when they are read.
+            let length = if known.form == Form::Plain { Some(known.found.bytes) } else { self.end(known).ok() };
+            at.get(&self.partition(known)).is_some_and(|at| length.is_some_and(|length| length < *at))
+        };
+        Ok(self.known().filter(is_short).map(|known| (self.partition(known), 0)).collect())
     }
 
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {
         self.look()?;
         let mine = at.iter().filter(|(partition, _)| partition.source == self.source);
         let at: Positions = mine.map(|(&partition, &at)| (partition, at)).collect();
-        let there: BTreeSet<i32> = self.files.iter().map(|known| known.found.id).collect();
-        let went = at.keys().filter(|p| !there.contains(&p.id) && !self.assigned.contains_key(p)).count();
-        if went > 0 {
-            let place = self.place.display();
-            tracing::warn!(
-                "{went} files of `{place}` that the job knows are not there any more; whatever it has not read of them is not read"
-            );
-        }
-        let source = self.source;
-        let is_read = |known: &Known| {
-            let at = at.get(&Partition { source, id: known.found.id });
-            at.is_some_and(|at| known.end.is_some_and(|end| end <= *at))
-        };
-        self.files.retain(|known| !known.is_gone || !is_read(known)); // or a folder's past would pile up
+        let there: BTreeSet<Partition> = self.files.iter().map(|known| self.partition(known)).collect();
+        self.tell_missing(at.keys().filter(|p| !there.contains(p) && !self.assigned.contains_key(p)).count());
+        self.forget_gone(&at);
         self.assigned = at;
         Ok(())
     }
@@ -341,7 +350,7 @@ impl Source for FileSource {
     fn ends(&mut self) -> Positions {
         let mut ends = self.assigned.clone(); // of a file that went before this process: where the job stands
         for known in &self.files {
-            let partition = self.partition(known.found.id);
+            let partition = self.partition(known);
             match known.end.or((known.form == Form::Plain).then_some(known.found.bytes)) {
                 Some(end) if ends.contains_key(&partition) => drop(ends.insert(partition, end)),
                 Some(_) => {}
@@ -352,12 +361,12 @@ impl Source for FileSource {
     }
 
     fn replays(&self, _source: u16) -> bool {
-        !self.is_followed
+        !self.grows
     }
 
     fn is_over(&self, at: &Positions) -> bool {
         let is_read = |known: &Known| {
-            let at = at.get(&self.partition(known.found.id));
+            let at = at.get(&self.partition(known));
             at.is_some_and(|at| known.end.is_some_and(|end| end <= *at))
         };
         !self.is_followed && self.looked.is_some() && self.known().all(is_read)
@@ -366,17 +375,28 @@ impl Source for FileSource {
     fn tell_group(&mut self, _reached: &Positions) {}
 }
 
+fn partition(source: u16, known: &Known) -> Partition {
+    Partition { source, id: known.found.id }
+}
+
 fn gone(path: &Path, offset: Offset, reason: Loss) -> SourceError {
     SourceError::Gone { what: format!("file `{}`", path.display()), offset, reason }
 }
 
+fn refused(what: &'static str, path: &Path, reason: String) -> SourceError {
+    SourceError::Refused { what, place: path.display().to_string(), reason }
+}
+
 fn error(path: &Path, fault: Fault, at: Offset) -> SourceError {
-    let refused = |reason| SourceError::Refused { what: "file", place: path.display().to_string(), reason };
     match fault {
         Fault::Io(error) if error.kind() == ErrorKind::NotFound => gone(path, at, Loss::FileMissing),
         Fault::Io(error) => io_error(path, error),
         Fault::Short => gone(path, at, Loss::FileShort),
-        Fault::Unfinished(reason) | Fault::Damaged(reason) => refused(reason),
+        Fault::Unfinished(reason) | Fault::Damaged(reason) => refused(
+            "file",
+            path,
+            format!("{reason}: put a whole one in its place, or move it away, and go on by `streamhost resume JOB`"),
+        ),
     }
 }
 
@@ -385,12 +405,9 @@ fn io_error(path: &Path, error: io::Error) -> SourceError {
     let shown = path.display().to_string();
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => SourceError::PathMissing { path: shown },
-        ErrorKind::PermissionDenied => {
-            let reason = "the host's user has no permission for it".to_owned();
-            SourceError::Refused { what: "file", place: shown, reason }
-        }
+        ErrorKind::PermissionDenied => refused("file", path, "the host's user has no permission for it".to_owned()),
         ErrorKind::IsADirectory | ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::Unsupported => {
-            SourceError::Refused { what: "file", place: shown, reason: error.to_string() }
+            refused("file", path, error.to_string())
         }
         _ => SourceError::Away { server: "file", address: shown, reason: error.to_string() },
     }

@@ -161,7 +161,7 @@ fn plain_end(path: &Path, last: bool) -> io::Result<Offset> {
         let part = &mut block[..(to - from) as usize];
         file.seek(SeekFrom::Start(from))?;
         file.read_exact(part)?;
-        if let Some(n) = part.iter().rposition(|&byte| byte == b'\n') {
+        if let Some(n) = memchr::memrchr(b'\n', part) {
             return Ok((from + n as u64 + 1) as Offset);
         }
         to = from;

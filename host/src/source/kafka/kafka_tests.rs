@@ -278,3 +278,16 @@ fn a_batch_has_no_more_records_than_it_may() {
         begin = gather.cut().reached();
     }
 }
+
+#[test]
+fn assignments_may_follow_each_other_at_once() {
+    let place = place();
+    let mut source = place.source(&[topic("t", false)]);
+    place.send("t", 0, &["a", "b"]);
+    let all = source.start(Start::Earliest).unwrap();
+    for from in [0, 1].repeat(200) {
+        let at = all.keys().map(|&p| (p, if p.id == 0 { from } else { 0 })).collect();
+        source.assign(&at).unwrap();
+    }
+    assert_eq!(fetch_while(&mut source, &[(at(0, 0), 1)].into(), |_, gather| gather.records() < 1).records(), 1);
+}

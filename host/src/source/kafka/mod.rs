@@ -193,6 +193,7 @@ impl KafkaSource {
         }
         let list = self.list(at.iter().map(|(&p, &offset)| (p, ClientOffset::Offset(offset))))?;
         self.queues.consumer().assign(&list).map_err(|error| self.client_error(&error))?;
+        self.queues.settle();
         self.next = at.clone();
         self.ended.clear();
         self.short_since = None;

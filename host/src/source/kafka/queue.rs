@@ -78,6 +78,15 @@ impl Queues {
         &self.consumer
     }
 
+    /// Waits until an assignment has ended the one before. The library ends it by messages to itself, and aborts the whole
+    /// process if it is closed or given another assignment in between. It takes its messages in order: the answer to one
+    /// question comes when the reading has stopped, and that to the next when this was noted.
+    pub(super) fn settle(&self) {
+        for _ in 0..2 {
+            let _ = self.consumer.assignment(); // only the waiting counts
+        }
+    }
+
     /// Hands over what is there of these topics, `at_most` of it, in order, and each with its topic's position in `topics`;
     /// until `take` says that it is enough: the rest is lost, and must be assigned anew. Waits until `at_most` messages are
     /// there or `wait` is over. Returns how many there were.

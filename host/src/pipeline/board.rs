@@ -158,6 +158,15 @@ impl Board {
         *self.stop.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether what began then is to be left for a stop: at once, or if it is a drain, once it had its time.
+    pub fn gives_up(&self, began: Instant) -> bool {
+        match self.stopping() {
+            Some(Stop::Soon) => true,
+            Some(Stop::Drain) => began.elapsed() > limits::DRAIN_TIME,
+            None => false,
+        }
+    }
+
     /// Waits, but no longer than until a stop. True: stop.
     pub fn pause(&self, time: Duration) -> bool {
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
@@ -184,11 +193,10 @@ impl Backoff {
 
     /// Waits. True: a stop came, and enough was tried. A drain is given some more time, as something may come back.
     pub fn wait(&mut self, board: &Board) -> bool {
-        let stopping = board.stopping();
-        if stopping == Some(Stop::Soon) || (stopping.is_some() && self.began.elapsed() > limits::DRAIN_TIME) {
+        if board.gives_up(self.began) {
             return true;
         }
-        match stopping {
+        match board.stopping() {
             Some(_) => std::thread::sleep(SHORTEST),
             None => drop(board.pause(self.next)),
         }

@@ -4,7 +4,7 @@
 use super::board::{Backoff, Board};
 use super::committer::{Committer, failed};
 use super::deliver::{self, Sinks};
-use super::execute::{Given, Runs, Watermark, group_verdicts};
+use super::execute::{Given, RunError, Runs, Watermark, group_verdicts};
 use super::{Active, Deployments, Ended};
 use crate::batch::{Cut, Gather};
 use crate::checkpoint::step::{Found, FoundSink, LeaveOut, Step, beyond, next_step};
@@ -114,7 +114,7 @@ impl Recovery<'_> {
         if !replay_only {
             ledger.topic_ids = ids;
             self.begin_topics(&mut ledger, &anew)?;
-            runs.adopt(&self.active, ledger.incarnation, self.store.clone())?;
+            runs.adopt(&self.active, ledger.incarnation, self.store.clone(), self.board)?;
         }
         Ok(Recovered { ledger, sinks, runs })
     }
@@ -237,15 +237,18 @@ impl Recovery<'_> {
             Err(Again::Ends(end)) => return Err(end),
             Err(Again::Lost(reason)) => return self.lost(committer, runs, plan, &reason),
         };
-        runs.replay_on(&plan.stages, self.store.as_ref()).map_err(|error| failed(&error))?;
+        runs.replay_on(&plan.stages, self.store.as_ref(), self.board)?;
         let given = Given {
             clock_ms: plan.times.clock_ms,
             watermark: if plan.finished { Watermark::End } else { Watermark::Planned(plan.times.watermark_ms) },
             verdicts: verdicts(&active.topics(), plan),
             group_verdicts: group_verdicts(&plan.groups_aside),
         };
-        let again = runs.batch(&active, cut, given);
-        let again = again.map_err(|error| Ended::Failed(format!("batch {n} cannot be run again: {error}")))?;
+        let again = runs.batch(&active, cut, given, self.board);
+        let again = again.map_err(|error| match error {
+            RunError::Stopped => Ended::Stopped,
+            error => Ended::Failed(format!("batch {n} cannot be run again: {error}")),
+        })?;
         let is_same = again.digests == plan.digests && again.counts == plan.counts && again.times == plan.times;
         if !is_same || again.stages != plan.stages {
             return Err(Ended::Failed(format!(

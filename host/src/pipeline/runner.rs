@@ -300,7 +300,7 @@ impl Runner<'_> {
             verdicts: Verdicts::new(),
             group_verdicts: GroupVerdicts::new(),
         };
-        let done = self.runs.batch(&active, cut, given);
+        let done = self.runs.batch(&active, cut, given, self.board);
         let mut done = done.map_err(|error| error.ends(active.deployment))?;
         done.kept = kept;
         self.queued.fetch_add(1, Ordering::SeqCst);

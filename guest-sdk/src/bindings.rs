@@ -144,9 +144,12 @@ pub mod streamhost {
             pub struct Moment {
                 /// The batch's own time, in milliseconds since 1970. It never falls from batch to batch.
                 pub batch_ms: i64,
-                /// The job's watermark before the batch: no partition that counts will bring an earlier event in its order.
+                /// The job's watermark before the batch: the least of what its partitions had as their largest event times, those
+                /// that have been silent for long left out. Earlier events may come all the same: lateness is judged by this and by
+                /// `partition-ms`, whichever is later. In `finish` always "none yet".
                 pub watermark_ms: i64,
-                /// The largest event time that the records' partition had before this call's records.
+                /// The largest event time that the records' partition had before this call's records; where no stage behind the
+                /// source goes by event time, before the batch. In `finish` always "none yet".
                 pub partition_ms: i64,
             }
             impl ::core::fmt::Debug for Moment {
@@ -166,15 +169,16 @@ pub mod streamhost {
             /// are as long as `values.ends`.
             #[derive(Clone)]
             pub struct Keyed {
-                /// The stage that they go to, above the one that is called.
+                /// The stage that they go to, above the one that is called, which must be among its `inputs`.
                 pub stage: u32,
                 /// 0: what is reduced, or the left side. 1: the right side of a join, or the table of a lookup.
                 pub side: u8,
                 /// Positions of the call's records that went in, ascending.
                 pub positions: _rt::Vec<u32>,
+                /// Of 32,000 bytes at most each. Records, groups or pairs that make a longer one are set aside.
                 pub keys: Column,
                 pub values: Column,
-                /// Where the item's pane begins; a session's first event; in joins and lookups the item's event time; else 0.
+                /// Where the item's pane begins, a multiple of its hop; a session's first event; in joins and lookups the item's event time; else 0.
                 pub times_ms: _rt::Vec<i64>,
                 /// Sessions alone: each one's last event. Empty elsewhere.
                 pub until_ms: _rt::Vec<i64>,
@@ -397,9 +401,12 @@ pub mod streamhost {
                 pub rows: _rt::Vec<Rows>,
                 /// For keyed stages, at most one for each stage and side.
                 pub keyed: _rt::Vec<Keyed>,
-                /// Positions of records that came too late for a window or join, ascending.
+                /// Positions of records that came too late for a window or join, ascending. A record is late for a window once the
+                /// pane of one hop that it falls into ended `lateness-ms` ago, though longer windows with that pane may be open. In
+                /// `finish` always empty: of what a stage finished, the host itself leaves out and counts what is late.
                 pub late: _rt::Vec<u32>,
-                /// The largest event time of the partition after this call's records: never below `moment.partition-ms`.
+                /// The largest event time of the partition after this call's records: never below `moment.partition-ms`. In `finish`
+                /// it does not count.
                 pub largest_ms: i64,
             }
             impl ::core::fmt::Debug for Output {
@@ -503,7 +510,8 @@ pub mod streamhost {
                         .finish()
                 }
             }
-            /// Windows of one length, cut into panes of one hop; a tumbling window's hop is its length.
+            /// Windows of one length, cut into panes of one hop; a tumbling window's hop is its length. The length is a multiple of
+            /// the hop: 10,000 hops at most, 60 where early results are given.
             #[repr(C)]
             #[derive(Clone, Copy)]
             pub struct Panes {
@@ -3168,7 +3176,8 @@ pub mod exports {
                     #[allow(async_fn_in_trait)]
                     fn transform(stage: u32, moment: Moment, records: Records) -> Output;
                     /// Merges accumulators of keyed stage `stage`: one for each group. Merging is associative, or results depend on how
-                    /// records happened to be cut into calls. Depends on nothing but its arguments, group by group.
+                    /// records happened to be cut into calls. Depends on nothing but its arguments, group by group. A lone partial without
+                    /// an accumulator so far is never asked for: it becomes the accumulator as it is.
                     #[allow(async_fn_in_trait)]
                     fn combine(stage: u32, partials: Partials) -> Column;
                     /// Runs the operators that follow keyed stage `stage` over what it finished. Positions in its answer count the groups

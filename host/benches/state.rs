@@ -8,7 +8,7 @@ use std::time::Duration;
 use streamhost_host::checkpoint::store::{JobStore, Ledgers};
 use streamhost_host::checkpoint::{Ledger, Store, TopicOffsets};
 use streamhost_host::limits::{STATE_CACHE_BYTES, STORE_CACHE_BYTES};
-use streamhost_host::state::{StageId, StageState, State};
+use streamhost_host::state::{Most, StageId, StageState, State};
 
 const STAGE: StageId = 1 << 16;
 /// Keys of one batch.
@@ -101,13 +101,13 @@ impl Bench {
         let found: usize = (0..10_000)
             .map(|i| {
                 let from = key(i * 7919 % keys);
-                self.state.scan(STAGE, &from, &[&from[..], &[255]].concat(), 10).unwrap().len()
+                self.state.scan(STAGE, &from, &[&from[..], &[255]].concat(), Most::entries(10)).unwrap().len()
             })
             .sum();
         println!("10000 scans of one key each: {found} found in {:?}", begun.elapsed());
         let (begun, mut from, mut found) = (Begun::now(), vec![1], 0);
         loop {
-            let portion = self.state.scan(STAGE, &from, &[2], 4096).unwrap();
+            let portion = self.state.scan(STAGE, &from, &[2], Most::entries(4096)).unwrap();
             let Some((last, _)) = portion.last() else { break };
             from = [last.as_slice(), &[0]].concat();
             found += portion.len();

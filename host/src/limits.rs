@@ -306,8 +306,12 @@ pub const STATE_KEY_BYTES_MAX: usize = 65_000;
 pub const STATE_PORTION_ENTRIES_MAX: usize = 4096;
 /// Entries that one write of a sweep removes; other writes wait for it.
 pub const STATE_SWEEP_ENTRIES_MAX: usize = 4096;
-/// Entries that one call migrates.
+/// Bytes of them; the last entry may go beyond.
+pub const STATE_PORTION_BYTES_MAX: usize = 8 << 20;
+/// Entries that are migrated at once.
 pub const STATE_MIGRATE_ENTRIES_MAX: usize = 1000;
+/// Bytes of them; the last entry may go beyond.
+pub const STATE_MIGRATE_BYTES_MAX: usize = 16 << 20;
 /// Ranges without entries that are remembered for each kind of entry of a stage.
 pub const STATE_GAPS_MAX: usize = 16;
 /// A memtable of the state, as the embedded store counts it (about half of what it takes); then it goes to the disk. Up
@@ -364,14 +368,27 @@ pub const KEYED_PORTION_GROUPS_MAX: usize = 1 << 16;
 pub const KEYED_PORTION_BYTES_MAX: usize = 32 << 20;
 /// Entries of a stage's state that are read at once.
 pub const KEYED_SCAN_ENTRIES_MAX: usize = 512;
+/// Bytes of them; the last entry may go beyond.
+pub const KEYED_SCAN_BYTES_MAX: usize = 4 << 20;
 /// What is to be merged for one key in one batch. A guest could not hold it anyway.
 pub const GROUP_BYTES_MAX: usize = 1 << 30;
+/// Bytes that the dead letter of a larger group shows of it.
+pub const GROUP_SHOWN_BYTES_MAX: usize = 1 << 20;
 /// Pairs that a join may make in one batch, as they are held in memory until their batch is planned.
 pub const JOIN_PAIRS_PER_BATCH_MAX: u64 = 1_000_000;
-/// A silent key is looked at so many times as long as it is kept, at least; more often means smaller portions.
+/// Early results that a stage of windows may give in one batch: each is merged from all panes of its window.
+pub const EARLY_WINDOWS_PER_BATCH_MAX: usize = 1_000_000;
+/// Hops of a window with early results: a record changes as many windows, each of which is merged anew.
+pub const EARLY_WINDOW_HOPS_MAX: i64 = 60;
+/// The timer of a silent key stands at a multiple of this part of the time that it is kept: finer steps make smaller
+/// portions of what is forgotten at once, and wake the job more often.
 pub const EXPIRY_STEPS: u64 = 16;
-/// How far apart such looks are, in milliseconds, at least.
+/// How far apart these multiples are, in milliseconds, at least.
 pub const EXPIRY_STEP_MS_MIN: i64 = 1000;
+/// Keys whose timer is due that one batch looks at; the next batch goes on.
+pub const EXPIRY_KEYS_PER_BATCH_MAX: usize = 50_000;
+/// Bytes of their entries; the last one may go beyond.
+pub const EXPIRY_BYTES_PER_BATCH_MAX: usize = 32 << 20;
 
 const _: () = assert!(KEYED_PORTION_BYTES_MAX + GROUP_BYTES_MAX < u32::MAX as usize); // as a column counts bytes in 32 bits
 

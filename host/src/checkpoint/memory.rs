@@ -1,7 +1,7 @@
 //! A store in memory, for the host's own tests: it survives the pipeline, as a disk does.
 
 use super::{Ledger, Plan, Store, StoreError, stays};
-use crate::state::{Delta, Entries, StageId};
+use crate::state::{Delta, Entries, Most, StageId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -65,7 +65,7 @@ impl Store for MemoryStore {
         Ok(self.held().state.get(&(stage, key.to_vec())).cloned())
     }
 
-    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, max: usize) -> Result<Entries, StoreError> {
+    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, most: Most) -> Result<Entries, StoreError> {
         let from = (stage, from.to_vec());
         let to = to.map_or((stage.saturating_add(1), Vec::new()), |to| (stage, to.to_vec()));
         if from >= to {
@@ -73,7 +73,7 @@ impl Store for MemoryStore {
         }
         let held = self.held();
         let range = held.state.range((Bound::Included(from), Bound::Excluded(to)));
-        Ok(range.take(max).map(|((_, key), value)| (key.clone(), value.clone())).collect())
+        most.of(range.map(|((_, key), value)| Ok((key.clone(), value.clone()))))
     }
 
     fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
@@ -83,6 +83,11 @@ impl Store for MemoryStore {
 
     fn discard(&self, stage: StageId) -> Result<(), StoreError> {
         self.held().state.retain(|&(id, _), _| id != stage);
+        Ok(())
+    }
+
+    fn discard_above(&self, last: StageId) -> Result<(), StoreError> {
+        self.held().state.retain(|&(id, _), _| id <= last);
         Ok(())
     }
 

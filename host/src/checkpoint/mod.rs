@@ -3,7 +3,7 @@
 //! The order of a batch's steps is the protocol: cut, run, plan (durable), sinks, checkpoint (durable), group.
 
 use crate::record::{BatchNumber, Chunk, NO_TIME_MS, Offset, Partition, Positions, Span, Spans};
-use crate::state::{Delta, Entries, StageId, Stages};
+use crate::state::{Delta, Entries, Most, StageId, Stages};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -214,8 +214,8 @@ pub trait Store: Send + Sync {
     /// An entry of a stage's state.
     fn state(&self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Entries of a stage's state with keys from `from` on and below `to` (none: to the end), ascending, `max` at most.
-    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, max: usize) -> Result<Entries, StoreError>;
+    /// Entries of a stage's state with keys from `from` on and below `to` (none: to the end), ascending, `most` at most.
+    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, most: Most) -> Result<Entries, StoreError>;
 
     /// Writes entries of a stage that no ledger names yet. Need not be durable at return; a later [`Store::write`] makes
     /// it so.
@@ -223,6 +223,10 @@ pub trait Store: Send + Sync {
 
     /// Removes what stands under a stage that no ledger and no plan names: what a migration that failed has left.
     fn discard(&self, stage: StageId) -> Result<(), StoreError>;
+
+    /// Removes what stands under stages above `last`, which no ledger and no plan names: what migrations of versions that
+    /// were rolled back have left. Never beside a [`Store::prepare`].
+    fn discard_above(&self, last: StageId) -> Result<(), StoreError>;
 
     /// Removes the state of stages that neither `kept` nor the stored ledger and plans name, in portions. May run beside
     /// the job, however late: stages above all that are named may be under way (see [`Store::prepare`]), and stay.

@@ -9,7 +9,7 @@
 use super::{Ledger, Plan, Store, StoreError, stays};
 use crate::limits::{STATE_BLOCK_BYTES, STATE_KEY_BYTES_MAX, STATE_MEMTABLE_BYTES, STATE_SWEEP_ENTRIES_MAX};
 use crate::record::Chunk;
-use crate::state::{Delta, Entries, StageId};
+use crate::state::{Delta, Entries, Most, StageId};
 use fjall::config::{BlockSizePolicy, PartitioningPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot};
 use std::collections::BTreeSet;
@@ -238,18 +238,16 @@ impl Store for JobStore {
         Ok(value.map(|value| value.to_vec()))
     }
 
-    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, max: usize) -> Result<Entries, StoreError> {
+    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, most: Most) -> Result<Entries, StoreError> {
         let (from, to) = (self.key(stage, from), to.map_or_else(|| self.end(stage), |to| self.key(stage, to)));
         if from >= to {
             return Ok(Vec::new());
         }
         let before_key = self.job.len() + 1 + size_of::<StageId>();
-        let mut entries = Vec::new();
-        for entry in self.all.state.range(from..to).take(max) {
+        most.of(self.all.state.range(from..to).map(|entry| {
             let (key, value) = entry.into_inner().map_err(io)?;
-            entries.push((key[before_key..].to_vec(), value.to_vec()));
-        }
-        Ok(entries)
+            Ok((key[before_key..].to_vec(), value.to_vec()))
+        }))
     }
 
     fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
@@ -276,6 +274,10 @@ impl Store for JobStore {
             }
             batch.commit().map_err(io)?;
         }
+    }
+
+    fn discard_above(&self, last: StageId) -> Result<(), StoreError> {
+        self.stages()?.into_iter().filter(|&stage| stage > last).try_for_each(|stage| self.discard(stage))
     }
 
     fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {

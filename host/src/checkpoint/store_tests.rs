@@ -1,7 +1,7 @@
 use super::super::ledger::tests::{ledger, plan};
 use super::*;
 use crate::record::{Partition, Record};
-use crate::state::{StageFacts, Stages};
+use crate::state::{Most, StageFacts, Stages};
 use std::path::Path;
 
 fn open(folder: &Path) -> Ledgers {
@@ -20,7 +20,7 @@ fn stages(ids: &[StageId]) -> Stages {
 }
 
 fn entries(job: &JobStore, stage: StageId) -> Vec<String> {
-    let all = job.states(stage, &[], None, usize::MAX).unwrap();
+    let all = job.states(stage, &[], None, Most::entries(usize::MAX)).unwrap();
     all.into_iter().map(|(key, value)| String::from_utf8([key, vec![b'='], value].concat()).unwrap()).collect()
 }
 
@@ -84,9 +84,10 @@ fn ranges_of_a_stage_end_where_it_ends() {
         (vec!["b=1".into(), "c=-".into()], vec!["b=2".into(), "c=-".into()])
     );
     assert_eq!(entries(&store, u64::MAX), [format!("b={}", u64::MAX), "c=-".into()]);
-    assert_eq!(store.states(1, b"b", Some(b"c"), 9).unwrap().len(), 1);
-    assert_eq!(store.states(1, b"", None, 1).unwrap().len(), 1);
-    assert_eq!(store.states(1, b"c", Some(b"b"), 9).unwrap(), []);
+    assert_eq!(store.states(1, b"b", Some(b"c"), Most::entries(9)).unwrap().len(), 1);
+    assert_eq!(store.states(1, b"", None, Most::entries(1)).unwrap().len(), 1);
+    assert_eq!(store.states(1, b"", None, Most { bytes: 1, ..Most::entries(9) }).unwrap().len(), 1);
+    assert_eq!(store.states(1, b"c", Some(b"b"), Most::entries(9)).unwrap(), []);
     assert_eq!(store.state(2, b"b").unwrap(), Some(b"2".to_vec()));
     assert_eq!(store.state(2, b"a").unwrap(), None);
     assert_eq!(store.stages().unwrap(), [1, 2, u64::MAX]);
@@ -104,7 +105,8 @@ fn a_sweep_leaves_what_is_named_and_what_is_being_prepared() {
     store.write(Some((&ledger, &Delta::default())), Some(&Plan { stages: stages(&[5]), ..plan(5) })).unwrap();
     store.sweep(&[1]).unwrap();
     assert_eq!(store.stages().unwrap(), [1, 3, 5, 6]);
-    store.discard(6).unwrap();
+    store.discard_above(5).unwrap();
+    assert_eq!(store.stages().unwrap(), [1, 3, 5]);
     store.begin(&Ledger { stages: Stages::new(), ..ledger }).unwrap();
     store.sweep(&[]).unwrap();
     assert_eq!(store.stages().unwrap(), Vec::<StageId>::new(), "a job whose stages keep nothing keeps nothing");

@@ -105,6 +105,7 @@ fn alone(stage: &StagePlan) -> Vec<String> {
         }
         StageKind::Window(window) => {
             faults.extend(form(window.form));
+            faults.extend(early(window));
             faults.extend(time("the allowed lateness", window.lateness_ms, 0));
         }
         StageKind::Join(join) => {
@@ -151,6 +152,17 @@ fn form(form: WindowForm) -> Vec<String> {
         faults.push(format!("a window of {} has {panes} hops, of {most} at most: hop farther", shown(size)));
     }
     faults
+}
+
+/// What is wrong with results that are given before their window is over.
+fn early(window: Window) -> Option<String> {
+    let WindowForm::Panes { size_ms, hop_ms } = window.form else { return None };
+    let (hops, most) = (size_ms.checked_div(hop_ms)?, limits::EARLY_WINDOW_HOPS_MAX);
+    (window.early && hops > most).then(|| {
+        format!(
+            "early results of a window of {hops} hops, of {most} at most: each record would give as many; hop farther"
+        )
+    })
 }
 
 /// What is wrong with a number of milliseconds.

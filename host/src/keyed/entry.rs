@@ -72,7 +72,7 @@ pub fn with_accumulators(kind: &StageKind, key: &[u8], value: &[u8], accumulator
 
 /// An entry that is not as it was written.
 pub(super) fn damaged(what: &str) -> StoreError {
-    StoreError::Damaged(format!("the state of a stage: {what} is not as it was written"))
+    StoreError::Damaged(format!("{what} is not as it was written"))
 }
 
 pub(super) fn time_bytes(time_ms: i64) -> [u8; TIME] {

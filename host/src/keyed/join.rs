@@ -11,6 +11,7 @@ use super::times::{self, StageTimes};
 use crate::checkpoint::StoreError;
 use crate::guest::run::VersionFault;
 use crate::job::Join;
+use std::ops::ControlFlow;
 
 const LEFT: u8 = 0;
 /// Bytes of a key that an error shows.
@@ -33,10 +34,13 @@ pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, join: Join) -
         let name = entry::joined(item.key, item.side, item.time_ms, Some((stage.times.batch, place as u32)));
         let value =
             if item.side == LEFT { [&[u8::from(had_partner)], item.value].concat() } else { item.value.to_vec() };
-        stage.shelf.put(&entry::of_key(&name), &value)?;
-        timers.set(&mut stage.shelf, item.time_ms, &name)?;
+        stage.shelf.add(&entry::of_key(&name), &value)?;
+        timers.add(&mut stage.shelf, item.time_ms, &name)?;
     }
-    timers.take_due(stage, over_through(join, stage.times), |stage, _, _, name| let_go(stage, join, name))?;
+    timers.take_due(stage, over_through(join, stage.times), |stage, _, _, name| {
+        let_go(stage, join, name)?;
+        Ok(ControlFlow::Continue(()))
+    })?;
     timers.store(&mut stage.shelf)?;
     Ok(())
 }
@@ -56,7 +60,7 @@ fn pair(stage: &mut Stage<'_>, item: &Item<'_>, join: Join, pairs: &mut u64) -> 
         Some(next_ms) => entry::of_key(&entry::joined(item.key, other, next_ms, None)),
         None => entry::of_key(&[&entry::joined(item.key, other, last_ms, None)[..], &[u8::MAX; 13]].concat()),
     };
-    let mut walk = Walk::new(from, to, stage.portion.entries);
+    let mut walk = Walk::new(from, to, stage.portion.look);
     let mut had_partner = false;
     loop {
         let partners = walk.next(&mut stage.shelf)?;

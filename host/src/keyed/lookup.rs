@@ -10,7 +10,7 @@ pub(super) fn run(stage: &mut Stage<'_>, items: &[Item<'_>]) -> Result<(), Keyed
     for item in items.iter().filter(|item| item.side == 1) {
         let key = entry::of_key(item.key);
         match item.deleted {
-            true => stage.shelf.remove(&key)?,
+            true => drop(stage.shelf.remove(&key)?),
             false => stage.shelf.put(&key, item.value)?,
         }
     }

@@ -72,7 +72,8 @@ pub struct GroupLetter {
     pub time_ms: i64,
     /// Its key, in the bytes of the SDK.
     pub key: Vec<u8>,
-    /// What was to be merged or finished, in the bytes of the SDK.
+    /// What was to be merged or finished, in the bytes of the SDK: the accumulator; all partials, end to end; or a pair's
+    /// left item and, right behind it, its right one. Of what is too large the beginning.
     pub value: Vec<u8>,
 }
 
@@ -85,10 +86,24 @@ pub enum KeyedError {
     /// The store's.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The job is to stop. What the batch changed is to be abandoned, as after any other error.
+    #[error("the job is to stop")]
+    Stopped,
+}
+
+/// Says whose state is damaged, and what to do.
+fn of_stage(name: &str, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged(what) => StoreError::Damaged(format!(
+            "the state of stage `{name}`: {what}: restore the data folder, or deploy with --reset-state to begin anew"
+        )),
+        error => error,
+    }
 }
 
 /// Runs the keyed stages of one batch, in the job's order. `parts` is what `transform` made for them, by partition and
-/// offset of its records; `ids` says where each stage's state is, in the order of `plan.stages`.
+/// offset of its records; `ids` says where each stage's state is, in the order of `plan.stages`. `stopped` is asked again
+/// and again whether to leave it.
 pub fn run(
     plan: &JobPlan,
     ids: &[StageId],
@@ -96,8 +111,9 @@ pub fn run(
     times: BatchTimes<'_>,
     state: &mut dyn StageState,
     calls: &mut dyn Calls,
+    stopped: &dyn Fn() -> bool,
 ) -> Result<Made, KeyedError> {
-    run_in(plan, ids, parts, times, state, calls, Portion::default())
+    run_in(plan, ids, parts, times, state, calls, (Portion::default(), stopped))
 }
 
 fn run_in(
@@ -107,7 +123,7 @@ fn run_in(
     times: BatchTimes<'_>,
     state: &mut dyn StageState,
     calls: &mut dyn Calls,
-    portion: Portion,
+    (portion, stopped): (Portion, &dyn Fn() -> bool),
 ) -> Result<Made, KeyedError> {
     let mut out = Outcome::new(plan);
     for part in parts {
@@ -125,9 +141,12 @@ fn run_in(
             calls: &mut *calls,
             out: &mut out,
             ready: Ready::default(),
+            stopped,
         };
-        run_stage(&mut stage, shuffle::items(&parts))?;
-        stage.flush()?;
+        run_stage(&mut stage, shuffle::items(&parts)).and_then(|()| stage.flush()).map_err(|error| match error {
+            KeyedError::Store(error) => KeyedError::Store(of_stage(&plan.stages[i].name, error)),
+            error => error,
+        })?;
     }
     Ok(out.made)
 }
@@ -156,17 +175,17 @@ pub fn is_due(
     for (i, stage_times) in times::of_stages(plan, times).into_iter().enumerate() {
         let shelf = &mut Shelf::new(&mut *state, ids[i]);
         let is_due = match plan.stages[i].kind {
-            StageKind::EachBatch | StageKind::Lookup => false,
-            StageKind::Running { expire_ms } => reduce::is_due(shelf, times.clock_ms, expire_ms)?,
+            StageKind::EachBatch | StageKind::Lookup => Ok(false),
+            StageKind::Running { expire_ms } => reduce::is_due(shelf, times.clock_ms, expire_ms),
             StageKind::Window(window) => match window.form {
                 WindowForm::Panes { size_ms, hop_ms } => {
-                    window::is_due(shelf, Panes::new(window, size_ms, hop_ms), stage_times)?
+                    window::is_due(shelf, Panes::new(window, size_ms, hop_ms), stage_times)
                 }
-                WindowForm::Session { gap_ms } => session::is_due(shelf, Sessions::new(window, gap_ms), stage_times)?,
+                WindowForm::Session { gap_ms } => session::is_due(shelf, Sessions::new(window, gap_ms), stage_times),
             },
-            StageKind::Join(join) => join::is_due(shelf, join, stage_times)?,
+            StageKind::Join(join) => join::is_due(shelf, join, stage_times),
         };
-        if is_due {
+        if is_due.map_err(|error| of_stage(&plan.stages[i].name, error))? {
             return Ok(true);
         }
     }

@@ -10,6 +10,7 @@ use super::timers::Timers;
 use super::times;
 use crate::checkpoint::StoreError;
 use crate::limits;
+use std::ops::ControlFlow;
 
 /// Merges what has one key in this batch.
 pub(super) fn each_batch(stage: &mut Stage<'_>, items: &[Item<'_>]) -> Result<(), KeyedError> {
@@ -18,7 +19,7 @@ pub(super) fn each_batch(stage: &mut Stage<'_>, items: &[Item<'_>]) -> Result<()
     merge::in_portions(
         stage,
         groups.len(),
-        |_, i, merge| merge.add(None, groups.values(i, items)),
+        |_, i, merge| Ok(merge.add(None, groups.values(i, items))),
         |stage, i, place, merged| {
             let key = groups.head(i, items).key;
             match merged.get(place) {
@@ -43,7 +44,7 @@ pub(super) fn running(stage: &mut Stage<'_>, items: &[Item<'_>], expire_ms: Opti
             let kept = stage.shelf.get(&entry::of_key(groups.head(i, items).key))?;
             let kept = kept.as_deref().map(Running::read).transpose()?;
             let alive = kept.filter(|(head, _)| expired.is_none_or(|through_ms| head.last_ms > through_ms));
-            let place = merge.add(alive.map(|(_, accumulator)| accumulator), groups.values(i, items))?;
+            let place = merge.add(alive.map(|(_, accumulator)| accumulator), groups.values(i, items));
             Ok((place, kept.and_then(|(head, _)| head.timer_ms)))
         },
         |stage, i, (place, mut timer_ms), merged| {
@@ -80,21 +81,28 @@ pub(super) fn is_due(shelf: &mut Shelf<'_>, clock_ms: i64, expire_ms: Option<u64
     }
 }
 
-/// A key has one timer, which is not moved at each of its records: when it is due, it is looked whether it should be.
+/// A key has one timer, which is not moved at each of its records: when it is due, it is looked whether it should be. What
+/// is due all at once, such as what was first seen in a backfill, is worked off over several batches: a key that is
+/// silent for too long counts as forgotten, removed or not.
 fn forget(stage: &mut Stage<'_>, timers: &mut Timers, expire_ms: u64) -> Result<(), KeyedError> {
     let through_ms = expired_through(stage.times.clock_ms, Some(expire_ms));
+    let (mut keys, mut bytes) = (0, 0);
     timers.take_due(stage, through_ms, |stage, timers, _, key| {
         let entry_key = entry::of_key(key);
-        let Some(value) = stage.shelf.get(&entry_key)? else { return Ok(()) };
-        let (head, accumulator) = Running::read(&value)?;
-        if through_ms.is_some_and(|through_ms| head.last_ms <= through_ms) {
-            stage.shelf.remove(&entry_key)?;
-        } else {
-            let time_ms = timer_for(head.last_ms, expire_ms);
-            timers.set(&mut stage.shelf, time_ms, key)?;
-            stage.shelf.put(&entry_key, &Running { timer_ms: Some(time_ms), ..head }.write(accumulator))?;
+        if let Some(value) = stage.shelf.get(&entry_key)? {
+            let (head, accumulator) = Running::read(&value)?;
+            if through_ms.is_some_and(|through_ms| head.last_ms <= through_ms) {
+                stage.shelf.remove(&entry_key)?;
+            } else {
+                let time_ms = timer_for(head.last_ms, expire_ms);
+                timers.set(&mut stage.shelf, time_ms, key)?;
+                stage.shelf.put(&entry_key, &Running { timer_ms: Some(time_ms), ..head }.write(accumulator))?;
+            }
+            bytes += value.len();
         }
-        Ok(())
+        keys += 1;
+        let enough = keys >= stage.portion.expiries || bytes >= limits::EXPIRY_BYTES_PER_BATCH_MAX;
+        Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })
 }
 

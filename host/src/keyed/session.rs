@@ -10,6 +10,7 @@ use super::timers::Timers;
 use super::times::{self, StageTimes};
 use crate::checkpoint::StoreError;
 use crate::job::Window;
+use std::ops::ControlFlow;
 
 /// The sessions of one stage.
 #[derive(Clone, Copy)]
@@ -55,7 +56,10 @@ pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, sessions: Ses
             })
         },
     )?;
-    timers.take_due(stage, over_through, |stage, _, last_ms, key| give_over(stage, sessions, last_ms, key))?;
+    timers.take_due(stage, over_through, |stage, timers, last_ms, key| {
+        give_over(stage, timers, sessions, over_through.unwrap_or(last_ms), (last_ms, key))?;
+        Ok(ControlFlow::Continue(()))
+    })?;
     timers.store(&mut stage.shelf)?;
     Ok(())
 }
@@ -92,7 +96,7 @@ fn ask(
         let mut accumulators = cluster.open.iter().map(|session| &kept[session.accumulator.clone()]);
         let so_far = accumulators.next();
         let partials = cluster.items.iter().map(|&i| items[i as usize].value);
-        cluster.place = Some(merge.add(so_far, accumulators.chain(partials))?);
+        cluster.place = Some(merge.add(so_far, accumulators.chain(partials)));
     }
     Ok(KeySessions { kept, clusters })
 }
@@ -172,12 +176,22 @@ fn take<'a>(
     Ok(())
 }
 
-fn give_over(stage: &mut Stage<'_>, sessions: Sessions, last_ms: i64, key: &[u8]) -> Result<(), KeyedError> {
+/// Gives all sessions of a key that are over, when the first one's timer is due: its list is written once, however many
+/// there are.
+fn give_over(
+    stage: &mut Stage<'_>,
+    timers: &mut Timers,
+    sessions: Sessions,
+    over_through: i64,
+    (timer_ms, key): (i64, &[u8]),
+) -> Result<(), KeyedError> {
     let entry_key = entry::of_key(key);
     let kept = stage.shelf.get(&entry_key)?.unwrap_or_default();
     let open = entry::sessions(&kept).ok_or_else(|| entry::damaged("a list of sessions"))?;
-    let (over, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|session| session.last_ms == last_ms);
-    let [over] = over.as_slice() else { return Err(entry::damaged("a session's timer").into()) };
+    let (over, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|session| session.last_ms <= over_through);
+    if !over.iter().any(|session| session.last_ms == timer_ms) {
+        return Err(entry::damaged("a session's timer").into());
+    }
     if open.is_empty() {
         stage.shelf.remove(&entry_key)?;
     } else {
@@ -187,6 +201,12 @@ fn give_over(stage: &mut Stage<'_>, sessions: Sessions, last_ms: i64, key: &[u8]
         }
         stage.shelf.put(&entry_key, &value)?;
     }
-    let end_ms = last_ms.saturating_add(sessions.gap_ms);
-    stage.give_group(key, &kept[over.accumulator.clone()], over.first_ms, end_ms)
+    for session in over {
+        if session.last_ms != timer_ms {
+            timers.clear(&mut stage.shelf, session.last_ms, key)?;
+        }
+        let end_ms = session.last_ms.saturating_add(sessions.gap_ms);
+        stage.give_group(key, &kept[session.accumulator], session.first_ms, end_ms)?;
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use super::KeyedError;
 use super::entry;
 use crate::checkpoint::StoreError;
-use crate::state::{Entries, StageId, StageState};
+use crate::state::{Entries, Most, StageId, StageState};
 
 /// One stage's part of the state.
 pub(super) struct Shelf<'a> {
@@ -24,7 +24,13 @@ impl<'a> Shelf<'a> {
         self.state.put(self.id, key, value)
     }
 
-    pub(super) fn remove(&mut self, key: &[u8]) -> Result<(), StoreError> {
+    /// Writes what is known not to be there.
+    pub(super) fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.state.add(self.id, key, value)
+    }
+
+    /// Whether it was there.
+    pub(super) fn remove(&mut self, key: &[u8]) -> Result<bool, StoreError> {
         self.state.remove(self.id, key)
     }
 
@@ -45,13 +51,13 @@ impl<'a> Shelf<'a> {
 pub(super) struct Walk {
     from: Vec<u8>,
     to: Vec<u8>,
-    max: usize,
+    most: Most,
     is_over: bool,
 }
 
 impl Walk {
-    pub(super) fn new(from: Vec<u8>, to: Vec<u8>, max: usize) -> Self {
-        Walk { from, to, max, is_over: false }
+    pub(super) fn new(from: Vec<u8>, to: Vec<u8>, most: Most) -> Self {
+        Walk { from, to, most, is_over: false }
     }
 
     /// The next entries; none at the end.
@@ -59,8 +65,8 @@ impl Walk {
         if self.is_over {
             return Ok(Vec::new());
         }
-        let found = shelf.state.scan(shelf.id, &self.from, &self.to, self.max)?;
-        self.is_over = found.len() < self.max;
+        let found = shelf.state.scan(shelf.id, &self.from, &self.to, self.most)?;
+        self.is_over = !self.most.is_reached(&found);
         if let Some((last, _)) = found.last() {
             self.from.clone_from(last);
             self.from.push(0); // the least key above it
@@ -71,6 +77,6 @@ impl Walk {
 
 /// The first entry of a stretch.
 pub(super) fn first(shelf: &mut Shelf<'_>, from: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-    let found = shelf.state.scan(shelf.id, from, to, 1)?;
+    let found = shelf.state.scan(shelf.id, from, to, Most::entries(1))?;
     Ok(found.into_iter().next().map(|(key, _)| key))
 }

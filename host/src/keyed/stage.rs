@@ -9,6 +9,7 @@ use crate::guest::run::VersionFault;
 use crate::job::{JobPlan, StagePlan};
 use crate::limits;
 use crate::record::{Column, Keyed, NO_TIME_MS};
+use crate::state::Most;
 
 /// How much is held at once. What comes of it does not depend on these.
 #[derive(Clone, Copy, Debug)]
@@ -17,10 +18,27 @@ pub(super) struct Portion {
     pub(super) groups: usize,
     /// Bytes of them.
     pub(super) bytes: usize,
-    /// Entries of the state in one look.
-    pub(super) entries: usize,
+    /// What is read of the state at once.
+    pub(super) look: Most,
     /// Pairs of a join in one batch: not a portion but the end.
     pub(super) pairs: u64,
+    /// Early results of a stage in one batch: likewise.
+    pub(super) early: usize,
+    /// Keys whose expiry is due that one batch looks at. What it leaves is due in the next one, and no row shows it.
+    pub(super) expiries: usize,
+}
+
+impl Portion {
+    /// What each of so many walks reads at once that go on side by side. Together they hold more than a lone one does, or
+    /// they would read a few entries at a time.
+    pub(super) fn look_beside(self, walks: usize) -> Most {
+        let (walks, Most { entries, bytes }) = (walks.max(1), self.look);
+        let least = (entries / 16).max(1);
+        Most {
+            entries: (entries.saturating_mul(32) / walks).clamp(least, entries.max(1)),
+            bytes: (self.bytes / walks).min(bytes),
+        }
+    }
 }
 
 impl Default for Portion {
@@ -28,8 +46,10 @@ impl Default for Portion {
         Portion {
             groups: limits::KEYED_PORTION_GROUPS_MAX,
             bytes: limits::KEYED_PORTION_BYTES_MAX,
-            entries: limits::KEYED_SCAN_ENTRIES_MAX,
+            look: Most { entries: limits::KEYED_SCAN_ENTRIES_MAX, bytes: limits::KEYED_SCAN_BYTES_MAX },
             pairs: limits::JOIN_PAIRS_PER_BATCH_MAX,
+            early: limits::EARLY_WINDOWS_PER_BATCH_MAX,
+            expiries: limits::EXPIRY_KEYS_PER_BATCH_MAX,
         }
     }
 }
@@ -72,6 +92,7 @@ pub(super) struct Stage<'a> {
     pub(super) calls: &'a mut dyn Calls,
     pub(super) out: &'a mut Outcome,
     pub(super) ready: Ready,
+    pub(super) stopped: &'a dyn Fn() -> bool,
 }
 
 /// Results that wait for their call: of one stage groups or pairs, never both.
@@ -84,6 +105,11 @@ pub(super) struct Ready {
 }
 
 impl Stage<'_> {
+    /// Asked before each portion: a batch may take long, and whoever stops a job waits for it.
+    pub(super) fn goes_on(&self) -> Result<(), KeyedError> {
+        if (self.stopped)() { Err(KeyedError::Stopped) } else { Ok(()) }
+    }
+
     pub(super) fn combine(&mut self, partials: &Partials) -> Result<Combined, VersionFault> {
         self.calls.combine(self.number, partials)
     }
@@ -142,6 +168,7 @@ impl Stage<'_> {
         if finished.is_empty() {
             return Ok(());
         }
+        self.goes_on()?;
         // What comes of a keyed stage is on time by the way that watermarks are worked out, so the call knows none.
         let moment = Moment { batch_ms: self.times.clock_ms, watermark_ms: NO_TIME_MS, partition_ms: NO_TIME_MS };
         let made = self.calls.finish(self.number, moment, &finished)?;

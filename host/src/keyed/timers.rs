@@ -5,6 +5,7 @@ use super::entry::{self, TIMER};
 use super::shelf::{self, Shelf};
 use super::stage::Stage;
 use crate::checkpoint::StoreError;
+use std::ops::ControlFlow;
 
 /// One stage's timers.
 ///
@@ -33,7 +34,8 @@ impl Timers {
     }
 
     pub(super) fn clear(&mut self, shelf: &mut Shelf<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
-        shelf.remove(&entry::of_time(TIMER, time_ms, what))
+        shelf.remove(&entry::of_time(TIMER, time_ms, what))?;
+        Ok(())
     }
 
     pub(super) fn is_due(&self, shelf: &mut Shelf<'_>, through_ms: Option<i64>) -> Result<bool, StoreError> {
@@ -42,22 +44,29 @@ impl Timers {
         Ok(from < to && shelf::first(shelf, &from, &to)?.is_some())
     }
 
-    /// Takes away the timers up to a time, in their order, and gives them a portion at a time to `each`, which may set
-    /// later ones.
+    /// Sets one that is not there yet, nor was in this batch.
+    pub(super) fn add(&mut self, shelf: &mut Shelf<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
+        self.swept_ms = self.swept_ms.min(time_ms);
+        shelf.add(&entry::of_time(TIMER, time_ms, what), &[])
+    }
+
+    /// Takes away the timers up to a time, in their order, and gives them to `each`, which may set later ones, clear any,
+    /// and leave the rest to the next batch.
     pub(super) fn take_due<'a>(
         &mut self,
         stage: &mut Stage<'a>,
         through_ms: Option<i64>,
-        mut each: impl FnMut(&mut Stage<'a>, &mut Timers, i64, &[u8]) -> Result<(), KeyedError>,
+        mut each: impl FnMut(&mut Stage<'a>, &mut Timers, i64, &[u8]) -> Result<ControlFlow<()>, KeyedError>,
     ) -> Result<(), KeyedError> {
         let Some(through_ms) = through_ms else { return Ok(()) };
         let (from, to) = (entry::of_time(TIMER, self.swept_ms, &[]), entry::above_time(TIMER, through_ms));
         if from >= to {
             return Ok(());
         }
-        let mut walk = shelf::Walk::new(from, to, stage.portion.entries);
+        let mut walk = shelf::Walk::new(from, to, stage.portion.look);
         let mut swept_any = false;
         loop {
+            stage.goes_on()?;
             let due = walk.next(&mut stage.shelf)?;
             if due.is_empty() {
                 break;
@@ -65,8 +74,11 @@ impl Timers {
             swept_any = true;
             for (key, _) in due {
                 let time_ms = entry::time_at(&key, 1).ok_or_else(|| entry::damaged("a timer"))?;
-                stage.shelf.remove(&key)?;
-                each(stage, self, time_ms, &key[1 + entry::TIME..])?;
+                // One that was read with others may have been cleared as one of these was given.
+                if stage.shelf.remove(&key)? && each(stage, self, time_ms, &key[1 + entry::TIME..])?.is_break() {
+                    self.swept_ms = time_ms; // there may be more of that time
+                    return Ok(());
+                }
             }
         }
         if swept_any {

@@ -9,6 +9,7 @@ use super::shuffle::{Groups, Item};
 use super::stage::Stage;
 use super::times::{self, StageTimes};
 use crate::checkpoint::StoreError;
+use crate::guest::run::VersionFault;
 use crate::job::Window;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -104,7 +105,7 @@ fn merge_panes<'i>(stage: &mut Stage<'_>, items: &[Item<'i>]) -> Result<Vec<(i64
             let head = groups.head(i, items);
             let key = entry::of_time(VALUE, head.time_ms, head.key);
             let kept = stage.shelf.get(&key)?;
-            Ok((merge.add(kept.as_deref(), groups.values(i, items))?, key))
+            Ok((merge.add(kept.as_deref(), groups.values(i, items)), key))
         },
         |stage, i, (place, key), merged| {
             let head = groups.head(i, items);
@@ -146,12 +147,13 @@ fn give_window(stage: &mut Stage<'_>, panes: Panes, window: i64) -> Result<(), K
     let kept = panes.of_window(&mut stage.shelf, window)?;
     let mut walk = WindowWalk::new(stage, &kept)?;
     loop {
+        stage.goes_on()?;
         let mut merge = Merge::default();
         let mut keys = Vec::new();
         while !merge.is_full(stage.portion)
             && let Some((key, values)) = walk.next(&mut stage.shelf)?
         {
-            merge.add(None, values.iter().map(|(_, value)| value.as_slice()))?;
+            merge.add(None, values.iter().map(|(_, value)| value.as_slice()));
             if values[0].0 == window {
                 stage.shelf.remove(&entry::of_time(VALUE, window, &key))?;
             }
@@ -177,19 +179,7 @@ fn give_early(
     changed: Vec<(i64, &[u8])>,
     over_through: Option<i64>,
 ) -> Result<(), KeyedError> {
-    let mut windows = Vec::new();
-    for (pane, key) in changed {
-        let mut window = panes.first_window(pane, None);
-        while window <= pane {
-            if over_through.is_none_or(|over| window > over) {
-                windows.push((window, key));
-            }
-            let Some(next) = window.checked_add(panes.hop_ms) else { break };
-            window = next;
-        }
-    }
-    windows.sort_unstable();
-    windows.dedup();
+    let windows = changed_windows(stage, panes, changed, over_through)?;
     let mut kept = (None, Vec::new());
     merge::in_portions(
         stage,
@@ -203,7 +193,7 @@ fn give_early(
             for &pane in &kept.1 {
                 values.extend(stage.shelf.get(&entry::of_time(VALUE, pane, key))?);
             }
-            merge.add(None, values.iter().map(Vec::as_slice))
+            Ok(merge.add(None, values.iter().map(Vec::as_slice)))
         },
         |stage, i, place, merged| {
             let (window, key) = windows[i];
@@ -214,6 +204,36 @@ fn give_early(
             Ok(())
         },
     )
+}
+
+/// The windows that changed and are not over, with their keys, in order.
+fn changed_windows<'i>(
+    stage: &Stage<'_>,
+    panes: Panes,
+    mut changed: Vec<(i64, &'i [u8])>,
+    over_through: Option<i64>,
+) -> Result<Vec<(i64, &'i [u8])>, KeyedError> {
+    // By key and then by pane: each window is met once, from the first pane of it that changed.
+    changed.sort_unstable_by_key(|&(pane, key)| (key, pane));
+    let mut windows: Vec<(i64, &[u8])> = Vec::new();
+    for (pane, key) in changed {
+        let last = windows.last().filter(|(_, before)| *before == key).map(|&(window, _)| window);
+        let mut next = Some(panes.first_window(pane, last));
+        while let Some(window) = next.filter(|&window| window <= pane) {
+            if last.max(over_through).is_none_or(|known| window > known) {
+                windows.push((window, key));
+            }
+            next = window.checked_add(panes.hop_ms);
+        }
+        if windows.len() > stage.portion.early {
+            let (name, max) = (&stage.plan.name, stage.portion.early);
+            let what =
+                format!("stage `{name}` has more than {max} early results: hop farther, or leave .early_results() out");
+            return Err(VersionFault::TooMuch { what }.into());
+        }
+    }
+    windows.sort_unstable();
+    Ok(windows)
 }
 
 /// The first pane from one on that holds something.
@@ -241,11 +261,10 @@ struct PaneWalk {
 
 impl WindowWalk {
     fn new(stage: &mut Stage<'_>, panes: &[i64]) -> Result<Self, KeyedError> {
-        // Together they hold about as much as one walk does.
-        let entries = (stage.portion.entries / panes.len().max(1)).max(2);
+        let most = stage.portion.look_beside(panes.len());
         let of_pane = |&pane: &i64| PaneWalk {
             pane,
-            walk: Walk::new(entry::of_time(VALUE, pane, &[]), entry::above_time(VALUE, pane), entries),
+            walk: Walk::new(entry::of_time(VALUE, pane, &[]), entry::above_time(VALUE, pane), most),
             portion: Vec::new().into_iter(),
             value: Vec::new(),
         };

@@ -1,13 +1,15 @@
 //! Brings kept state to what a version begins with: carried on, migrated, or none.
 
+use super::board::Board;
 use super::execute::Runs;
 use super::{Active, Ended};
-use crate::checkpoint::{Store, StoreError};
+use crate::checkpoint::Store;
+use crate::clock;
 use crate::guest::calls::Calls;
 use crate::guest::run::{GroupVerdicts, VersionFault};
 use crate::job::check::in_words;
 use crate::keyed::entry;
-use crate::state::change::{StageChange, facts, stages_after};
+use crate::state::change::{StageChange, facts, last_number, stages_after};
 use crate::state::migrate::{MigrateError, counts, prepare};
 use crate::state::{StageId, Stages};
 use std::collections::BTreeSet;
@@ -16,27 +18,32 @@ use std::sync::Arc;
 impl Runs {
     /// What was kept becomes this version's. Old state is left alone until a checkpoint names the new one, so that a
     /// version that proves unfit in its first batch leaves the one before it whole.
-    pub(super) fn adopt(&mut self, active: &Active, incarnation: u64, store: Arc<dyn Store>) -> Result<(), Ended> {
+    pub(super) fn adopt(
+        &mut self,
+        active: &Active,
+        incarnation: u64,
+        store: Arc<dyn Store>,
+        board: &Board,
+    ) -> Result<(), Ended> {
         let before = std::mem::take(&mut self.stages);
         let changes = stages_after(&before, &active.plan, incarnation);
         let mut changes = changes.map_err(|refusals| Ended::Failed(in_words(&refusals)))?;
+        // Here and not with the sweep below, which may run beside a later migration to the same numbers.
+        store.discard_above(last_number(&before, incarnation)).map_err(|error| Ended::Failed(error.to_string()))?;
         let sources = active.plan.sources.len();
         let kind = |change: &StageChange| active.plan.stages[change.number as usize - sources].kind;
         let mut calls = self.lanes.calls(&active.runnable, GroupVerdicts::new());
         let format = (entry::accumulators, entry::with_accumulators);
-        let mut stopped = false;
+        let mut cut_short = false;
         let mut convert = |stage, column| {
             let migrated = calls.migrate(stage, &column);
-            stopped = matches!(migrated, Err(VersionFault::Stopped));
+            cut_short = matches!(migrated, Err(VersionFault::Stopped));
             migrated.map_err(|fault| fault.to_string())
         };
-        prepare(store.as_ref(), &mut changes, kind, &format, &mut convert).map_err(|error| match error {
-            MigrateError::Store(error) => Ended::Failed(error.to_string()),
-            _ if stopped => Ended::Stopped,
-            refused => {
-                Ended::VersionFault { deployment: active.deployment, reason: refused.to_string(), by_policy: false }
-            }
-        })?;
+        let began = clock::monotonic();
+        let stopped = || board.gives_up(began);
+        let done = prepare(store.as_ref(), &mut changes, kind, &format, &mut convert, &stopped);
+        done.map_err(|error| if cut_short { Ended::Stopped } else { ends(error, active.deployment) })?;
         self.stages = facts(&changes);
         for facts in self.stages.values() {
             self.state.count_from(facts.id, facts.keys, facts.bytes);
@@ -47,14 +54,24 @@ impl Runs {
     }
 
     /// Goes over to a plan's stages for its replay. Those that the ledger does not know yet are counted.
-    pub(super) fn replay_on(&mut self, stages: &Stages, store: &dyn Store) -> Result<(), StoreError> {
+    pub(super) fn replay_on(&mut self, stages: &Stages, store: &dyn Store, board: &Board) -> Result<(), Ended> {
+        let began = clock::monotonic();
         let known: BTreeSet<StageId> = self.stages.values().map(|facts| facts.id).collect();
         for facts in stages.values().filter(|facts| !known.contains(&facts.id)) {
-            let (keys, bytes) = counts(store, facts.id)?;
+            let (keys, bytes) = counts(store, facts.id, &|| board.gives_up(began)).map_err(|error| ends(error, 0))?;
             self.state.count_from(facts.id, keys, bytes);
         }
         self.stages.clone_from(stages);
         Ok(())
+    }
+}
+
+/// How a pipeline ends that cannot go over to a deployment's state.
+fn ends(error: MigrateError, deployment: u64) -> Ended {
+    match error {
+        MigrateError::Store(error) => Ended::Failed(error.to_string()),
+        MigrateError::Stopped => Ended::Stopped,
+        refused => Ended::VersionFault { deployment, reason: refused.to_string(), by_policy: false },
     }
 }
 

@@ -77,6 +77,7 @@ pub struct Board {
     stop: Mutex<Option<Stop>>,
     /// The stop is [`Stop::Soon`]; for those who look often.
     soon: Arc<AtomicBool>,
+    runs_on: AtomicBool,
     stopped: Condvar,
     say: Option<Say>,
 }
@@ -185,7 +186,8 @@ impl Board {
     pub fn stop(&self, how: Stop) {
         let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
         *stop = (*stop).max(Some(how));
-        self.soon.store(*stop == Some(Stop::Soon), Ordering::Relaxed);
+        let leaves = *stop == Some(Stop::Soon) && !self.runs_on.load(Ordering::Relaxed);
+        self.soon.store(leaves, Ordering::Relaxed);
         self.stopped.notify_all();
     }
 
@@ -197,6 +199,25 @@ impl Board {
     /// True once a stop has come that waits for no batch that is only being run.
     pub fn stops_soon(&self) -> Arc<AtomicBool> {
         self.soon.clone()
+    }
+
+    /// From now on a batch is run to its end whatever stop comes: its records cannot be read again.
+    pub fn runs_on(&self) {
+        self.runs_on.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the batch whose run began then is to be left for a stop, to be read again later.
+    pub fn leaves_batch(&self, began: Instant) -> bool {
+        !self.runs_on.load(Ordering::Relaxed) && self.gives_up(began)
+    }
+
+    /// Whether what began then is to be left for a stop: at once, or if it is a drain, once it had its time.
+    pub fn gives_up(&self, began: Instant) -> bool {
+        match self.stopping() {
+            Some(Stop::Soon) => true,
+            Some(Stop::Drain) => began.elapsed() > limits::DRAIN_TIME,
+            None => false,
+        }
     }
 
     /// Waits, but no longer than until a stop. True: stop.
@@ -225,11 +246,10 @@ impl Backoff {
 
     /// Waits. True: a stop came, and enough was tried. A drain is given some more time, as something may come back.
     pub fn wait(&mut self, board: &Board) -> bool {
-        let stopping = board.stopping();
-        if stopping == Some(Stop::Soon) || (stopping.is_some() && self.began.elapsed() > limits::DRAIN_TIME) {
+        if board.gives_up(self.began) {
             return true;
         }
-        match stopping {
+        match board.stopping() {
             Some(_) => std::thread::sleep(SHORTEST),
             None => drop(board.pause(self.next)),
         }

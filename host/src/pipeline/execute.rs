@@ -1,6 +1,7 @@
 //! Runs one cut batch to its end: the lanes' transform, then the keyed stages. The same for a new batch and for one that
 //! is run again.
 
+use super::board::Board;
 use super::outcome::Outcome;
 use super::{Active, Ended};
 use crate::batch::Cut;
@@ -44,6 +45,9 @@ pub(super) enum RunError {
     /// The store's.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The job is to stop; the batch is run again later.
+    #[error("the job is to stop")]
+    Stopped,
 }
 
 impl From<KeyedError> for RunError {
@@ -51,6 +55,7 @@ impl From<KeyedError> for RunError {
         match error {
             KeyedError::Version(fault) => RunError::Version(fault),
             KeyedError::Store(error) => RunError::Store(error),
+            KeyedError::Stopped => RunError::Stopped,
         }
     }
 }
@@ -66,6 +71,7 @@ impl RunError {
                 by_policy: matches!(fault, VersionFault::Stop(_)),
             },
             RunError::Store(error) => Ended::Failed(error.to_string()),
+            RunError::Stopped => Ended::Stopped,
         }
     }
 }
@@ -111,9 +117,16 @@ impl Runs {
         clock::now_ms().max(self.times.clock_ms.saturating_add(1))
     }
 
-    /// Runs a batch. After an error the state is that of before.
-    pub(super) fn batch(&mut self, active: &Arc<Active>, cut: Cut, given: Given) -> Result<Outcome, RunError> {
-        let done = self.attempt(active, cut, given);
+    /// Runs a batch, unless a stop comes meanwhile. After an error the state is that of before.
+    pub(super) fn batch(
+        &mut self,
+        active: &Arc<Active>,
+        cut: Cut,
+        given: Given,
+        board: &Board,
+    ) -> Result<Outcome, RunError> {
+        let began = clock::monotonic();
+        let done = self.attempt(active, cut, given, &|| board.leaves_batch(began));
         match &done {
             Ok(outcome) => {
                 self.times = outcome.times.clone();
@@ -125,7 +138,13 @@ impl Runs {
         done
     }
 
-    fn attempt(&mut self, active: &Arc<Active>, cut: Cut, given: Given) -> Result<Outcome, RunError> {
+    fn attempt(
+        &mut self,
+        active: &Arc<Active>,
+        cut: Cut,
+        given: Given,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Outcome, RunError> {
         let times = RunTimes {
             batch_ms: given.clock_ms,
             watermark_ms: self.times.watermark_ms,
@@ -151,7 +170,7 @@ impl Runs {
             outcome.times.lines_ms = keyed::lines_after(&active.plan, batch);
             let ids = ids(active, &self.stages);
             let mut calls = self.lanes.calls(&active.runnable, given.group_verdicts);
-            let made = keyed::run(&active.plan, &ids, parts, batch, &mut self.state, &mut calls)?;
+            let made = keyed::run(&active.plan, &ids, parts, batch, &mut self.state, &mut calls, stopped)?;
             outcome.groups_aside = calls.set_aside();
             outcome.take_keyed(made)?;
         }

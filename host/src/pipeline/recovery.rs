@@ -123,7 +123,7 @@ impl Recovery<'_> {
         if !replay_only {
             self.pass_over(&mut ledger, &anew, ids)?;
             runs.follow(&ledger);
-            runs.adopt(&self.active, ledger.incarnation, self.store.clone())?;
+            runs.adopt(&self.active, ledger.incarnation, self.store.clone(), self.board)?;
         }
         Ok(Recovered { ledger, sinks, runs })
     }
@@ -231,14 +231,14 @@ impl Recovery<'_> {
             Err(Again::Ends(end)) => return Err(end),
             Err(Again::Lost(reason)) => return self.lost(committer, runs, plan, &reason),
         };
-        runs.replay_on(&plan.stages, self.store.as_ref()).map_err(|error| failed(&error))?;
+        runs.replay_on(&plan.stages, self.store.as_ref(), self.board)?;
         let given = Given {
             clock_ms: plan.times.clock_ms,
             watermark: if plan.finished { Watermark::End } else { Watermark::Planned(plan.times.watermark_ms) },
             verdicts: Some(verdicts(&active.topics(), plan)),
             group_verdicts: group_verdicts(&plan.groups_aside),
         };
-        let again = runs.batch(&active, cut, given);
+        let again = runs.batch(&active, cut, given, self.board);
         let again = again.map_err(|error| {
             let failed = self.fails_again(plan, &format!("cannot be run again: {error}"));
             if error.ends(plan.deployment) == Ended::Stopped { Ended::Stopped } else { failed }

@@ -55,6 +55,9 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
     board.reads_on();
     let topics = active.topics();
     let keeps = (0..).take(topics.len()).any(|source| !parts.source.replays(source));
+    if keeps {
+        board.runs_on();
+    }
     let (at, topic_ids) = (positions(&topics, &ledger.reached), ledger.topic_ids.clone());
     let mut committer = Committer { store: parts.store.as_ref(), sinks, board, ledger, unsettled: None, keeps };
     let queue = Queue::default();
@@ -307,7 +310,7 @@ impl Runner<'_> {
         };
         let given =
             Given { clock_ms: self.runs.clock_ms(), watermark, verdicts: None, group_verdicts: GroupVerdicts::new() };
-        let done = self.runs.batch(&active, cut, given);
+        let done = self.runs.batch(&active, cut, given, self.board);
         let mut done = done.map_err(|error| error.ends(active.deployment))?;
         done.kept = kept;
         self.hand_over(done)?;

@@ -117,6 +117,12 @@ pub fn facts(changes: &[StageChange]) -> Stages {
     keeping.map(|change| (change.name.clone(), change.facts.clone())).collect()
 }
 
+/// The last number that a stage of before may have. What stands above it in the store is nobody's.
+pub fn last_number(before: &Stages, incarnation: u64) -> StageId {
+    let first = incarnation.saturating_mul(STAGES_PER_INCARNATION).max(1);
+    before.values().map(|facts| facts.id).max().unwrap_or(0).max(first - 1)
+}
+
 /// Where each stage's state is, in the order of the job's stages.
 pub fn ids(changes: &[StageChange]) -> Vec<StageId> {
     changes.iter().map(|change| change.facts.id).collect()
@@ -185,9 +191,8 @@ struct Numbers {
 
 impl Numbers {
     fn after(before: &Stages, incarnation: u64) -> Numbers {
-        let first = incarnation.saturating_mul(STAGES_PER_INCARNATION);
-        let above = before.values().map(|facts| facts.id.saturating_add(1)).max().unwrap_or(0);
-        Numbers { next: above.max(first.max(1)), end: first.saturating_add(STAGES_PER_INCARNATION) }
+        let end = incarnation.saturating_mul(STAGES_PER_INCARNATION).saturating_add(STAGES_PER_INCARNATION);
+        Numbers { next: last_number(before, incarnation).saturating_add(1), end }
     }
 
     fn next(&mut self) -> Result<StageId, StateRefusal> {

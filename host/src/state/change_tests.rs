@@ -56,6 +56,18 @@ fn what_is_the_same_is_carried_on_and_what_is_new_gets_a_number_above_all() {
 }
 
 #[test]
+fn what_a_rolled_back_version_has_left_stands_above_the_last_number() {
+    let before = kept(&[running("a"), running("b")]);
+    assert_eq!(
+        (last_number(&Stages::new(), 7), last_number(&before, 7), last_number(&before, 8)),
+        (BASE - 1, BASE + 1, BASE + STAGES_PER_INCARNATION - 1)
+    );
+    let stage = StagePlan { version: 2, migrates: Some(("u64".into(), 1)), ..running("a") };
+    let changes = stages_after(&before, &job(&[stage, running("b")]), 7).unwrap();
+    assert_eq!(ids(&changes), [BASE + 2, BASE + 1], "which the next one would take again");
+}
+
+#[test]
 fn what_migrates_from_what_was_kept_is_migrated_under_a_new_number() {
     let mean = StagePlan { value_shape: "(u64, f64)".into(), version: 2, ..running("a") };
     let changes = |migrates| {

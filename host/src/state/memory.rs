@@ -1,6 +1,6 @@
 //! State in memory, for the host's own tests.
 
-use super::{Entries, StageId, StageState};
+use super::{Entries, Most, StageId, StageState};
 use crate::checkpoint::StoreError;
 use std::collections::BTreeMap;
 
@@ -21,13 +21,18 @@ impl StageState for MemoryState {
         Ok(())
     }
 
-    fn remove(&mut self, stage: StageId, key: &[u8]) -> Result<(), StoreError> {
-        self.entries.remove(&(stage, key.to_vec()));
+    fn add(&mut self, stage: StageId, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let before = self.entries.insert((stage, key.to_vec()), value.to_vec());
+        assert_eq!(before, None, "what is added is not there");
         Ok(())
     }
 
-    fn scan(&mut self, stage: StageId, from: &[u8], to: &[u8], max: usize) -> Result<Entries, StoreError> {
+    fn remove(&mut self, stage: StageId, key: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.entries.remove(&(stage, key.to_vec())).is_some())
+    }
+
+    fn scan(&mut self, stage: StageId, from: &[u8], to: &[u8], most: Most) -> Result<Entries, StoreError> {
         let range = self.entries.range((stage, from.to_vec())..(stage, to.to_vec()));
-        Ok(range.take(max).map(|((_, key), value)| (key.clone(), value.clone())).collect())
+        most.of(range.map(|((_, key), value)| Ok((key.clone(), value.clone()))))
     }
 }

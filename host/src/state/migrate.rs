@@ -1,10 +1,10 @@
 //! Brings the store to what a new version begins with: room for new stages, and what was kept made anew for it.
 
 use super::change::{How, StageChange};
-use super::{Entries, StageId, is_kept};
+use super::{Entries, Most, StageId, is_kept};
 use crate::checkpoint::{Store, StoreError};
 use crate::job::StageKind;
-use crate::limits::STATE_MIGRATE_ENTRIES_MAX;
+use crate::limits::{STATE_MIGRATE_BYTES_MAX, STATE_MIGRATE_ENTRIES_MAX};
 use crate::record::Column;
 
 /// How the keyed stages keep accumulators in entries.
@@ -48,6 +48,9 @@ pub enum MigrateError {
         /// How many came back.
         made: usize,
     },
+    /// The job is to stop; it is begun again later.
+    #[error("the job is to stop")]
+    Stopped,
 }
 
 /// Makes this version's accumulators, one for each, of the older version's. An error is in words for the user.
@@ -56,13 +59,15 @@ pub type Convert<'a> = dyn FnMut(Column) -> Result<Column, String> + 'a;
 /// Makes the store ready for what the stages begin with. What other tries left under new numbers is removed; the state
 /// of migrated stages is written under its new number, and counted in `changes`. `convert` is told which stage by its
 /// number. Nothing that the old version needs is touched, and nothing names the new state until a plan does; so the
-/// batches of the old version must have ended, or what they change afterwards is lost.
+/// batches of the old version must have ended, or what they change afterwards is lost. `stopped` is asked again and again
+/// whether to leave it.
 pub fn prepare(
     store: &dyn Store,
     changes: &mut [StageChange],
     kind: impl Fn(&StageChange) -> StageKind,
     format: &dyn Format,
     convert: &mut dyn FnMut(u32, Column) -> Result<Column, String>,
+    stopped: &dyn Fn() -> bool,
 ) -> Result<(), MigrateError> {
     for change in changes {
         let to = change.facts.id;
@@ -71,7 +76,8 @@ pub fn prepare(
             How::Begins => store.discard(to)?,
             How::Migrated { from } => {
                 let (kind, number) = (kind(change), change.number);
-                let counts = migrate(store, (from, to), &kind, format, &mut |column| convert(number, column))?;
+                let mut convert = |column| convert(number, column);
+                let counts = migrate(store, (from, to), &kind, format, &mut convert, stopped)?;
                 (change.facts.keys, change.facts.bytes) = counts;
             }
         }
@@ -80,17 +86,18 @@ pub fn prepare(
 }
 
 /// Copies a stage's entries under another number, with their accumulators made anew. Gives how many entries there are,
-/// and their bytes with keys. After an error nothing is left there.
+/// and their bytes with keys. After an error nothing is left there; after a stop what is left is removed by the next try.
 pub fn migrate(
     store: &dyn Store,
     (from, to): (StageId, StageId),
     kind: &StageKind,
     format: &dyn Format,
     convert: &mut Convert<'_>,
+    stopped: &dyn Fn() -> bool,
 ) -> Result<(u64, u64), MigrateError> {
     store.discard(to)?;
-    let copied = copy(store, (from, to), kind, format, convert);
-    if copied.is_err() {
+    let copied = copy(store, (from, to), kind, format, convert, stopped);
+    if copied.as_ref().is_err_and(|error| !matches!(error, MigrateError::Stopped)) {
         store.discard(to)?;
     }
     copied
@@ -102,9 +109,10 @@ fn copy(
     kind: &StageKind,
     format: &dyn Format,
     convert: &mut Convert<'_>,
+    stopped: &dyn Fn() -> bool,
 ) -> Result<(u64, u64), MigrateError> {
     let mut all = (0, 0);
-    portions(store, from, |mut entries: Entries| -> Result<(), MigrateError> {
+    portions(store, from, stopped, |mut entries: Entries| {
         rewrite(&mut entries, kind, format, convert)?;
         store.prepare(to, &entries)?;
         add_counts(&mut all, &entries);
@@ -114,9 +122,9 @@ fn copy(
 }
 
 /// How many entries a stage keeps for keys, and the bytes of all, counted one by one.
-pub fn counts(store: &dyn Store, stage: StageId) -> Result<(u64, u64), StoreError> {
+pub fn counts(store: &dyn Store, stage: StageId, stopped: &dyn Fn() -> bool) -> Result<(u64, u64), MigrateError> {
     let mut all = (0, 0);
-    portions(store, stage, |entries: Entries| -> Result<(), StoreError> {
+    portions(store, stage, stopped, |entries: Entries| {
         add_counts(&mut all, &entries);
         Ok(())
     })?;
@@ -129,14 +137,19 @@ fn add_counts((keys, bytes): &mut (u64, u64), entries: &Entries) {
 }
 
 /// Gives all entries of a stage, so many at a time.
-fn portions<E: From<StoreError>>(
+fn portions(
     store: &dyn Store,
     stage: StageId,
-    mut each: impl FnMut(Entries) -> Result<(), E>,
-) -> Result<(), E> {
+    stopped: &dyn Fn() -> bool,
+    mut each: impl FnMut(Entries) -> Result<(), MigrateError>,
+) -> Result<(), MigrateError> {
+    let most = Most { entries: STATE_MIGRATE_ENTRIES_MAX, bytes: STATE_MIGRATE_BYTES_MAX };
     let mut begin = Vec::new();
     loop {
-        let entries = store.states(stage, &begin, None, STATE_MIGRATE_ENTRIES_MAX)?;
+        if stopped() {
+            return Err(MigrateError::Stopped);
+        }
+        let entries = store.states(stage, &begin, None, most)?;
         let Some((last, _)) = entries.last() else { return Ok(()) };
         begin = [last.as_slice(), &[0]].concat();
         each(entries)?;

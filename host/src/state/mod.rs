@@ -51,8 +51,47 @@ pub struct StageFacts {
 /// All stages' facts, by the stage's name. Stages that keep nothing are not among them.
 pub type Stages = BTreeMap<String, StageFacts>;
 
-/// Entries in the order of their keys: key and value.
-pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+/// One entry: key and value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// Entries in the order of their keys.
+pub type Entries = Vec<Entry>;
+
+/// How much one read of a range gives: it ends with the entry that reaches either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Most {
+    /// Entries.
+    pub entries: usize,
+    /// Bytes of them, keys included. There is an entry in what is read, however large, if there is one in the range.
+    pub bytes: usize,
+}
+
+impl Most {
+    /// So many entries, of any length.
+    pub fn entries(entries: usize) -> Most {
+        Most { entries, bytes: usize::MAX }
+    }
+
+    /// Whether what was found may have ended because of these bounds: then there may be more.
+    pub fn is_reached(self, found: &[Entry]) -> bool {
+        found.len() >= self.entries
+            || found.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() >= self.bytes
+    }
+
+    /// The first entries within these bounds.
+    pub fn of<E>(self, mut entries: impl Iterator<Item = Result<Entry, E>>) -> Result<Entries, E> {
+        let (mut found, mut bytes) = (Entries::new(), 0usize);
+        while found.len() < self.entries
+            && (bytes < self.bytes || found.is_empty())
+            && let Some(entry) = entries.next()
+        {
+            let (key, value) = entry?;
+            bytes = bytes.saturating_add(key.len() + value.len());
+            found.push((key, value));
+        }
+        Ok(found)
+    }
+}
 
 /// One stage's writes: the last one of each entry; none: it is removed.
 pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -85,11 +124,14 @@ pub trait StageState {
     /// Writes an entry.
     fn put(&mut self, stage: StageId, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
 
-    /// Removes an entry, if it is there.
-    fn remove(&mut self, stage: StageId, key: &[u8]) -> Result<(), StoreError>;
+    /// Writes an entry that is known not to be there, which costs no look.
+    fn add(&mut self, stage: StageId, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
 
-    /// Entries with keys from `from` on and below `to`, ascending, `max` at most. Keys of one stage whose first bytes
+    /// Removes an entry. Whether it was there.
+    fn remove(&mut self, stage: StageId, key: &[u8]) -> Result<bool, StoreError>;
+
+    /// Entries with keys from `from` on and below `to`, ascending, `most` at most. Keys of one stage whose first bytes
     /// differ are of different kinds; what was found empty is remembered by kind, so a scan that begins where it began
     /// before does not pass all over again what was removed meanwhile.
-    fn scan(&mut self, stage: StageId, from: &[u8], to: &[u8], max: usize) -> Result<Entries, StoreError>;
+    fn scan(&mut self, stage: StageId, from: &[u8], to: &[u8], most: Most) -> Result<Entries, StoreError>;
 }

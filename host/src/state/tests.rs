@@ -65,9 +65,9 @@ impl Store for Watched {
         self.inner.state(stage, key)
     }
 
-    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, max: usize) -> Result<Entries, StoreError> {
+    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, most: Most) -> Result<Entries, StoreError> {
         self.may_fail()?;
-        let read = self.inner.states(stage, from, to, max)?;
+        let read = self.inner.states(stage, from, to, most)?;
         self.read.fetch_add(read.len(), Ordering::SeqCst);
         Ok(read)
     }
@@ -78,6 +78,10 @@ impl Store for Watched {
 
     fn discard(&self, stage: StageId) -> Result<(), StoreError> {
         self.inner.discard(stage)
+    }
+
+    fn discard_above(&self, last: StageId) -> Result<(), StoreError> {
+        self.inner.discard_above(last)
     }
 
     fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {
@@ -142,14 +146,18 @@ impl<'a> World<'a> {
     fn put(&mut self) {
         let (stage, key, len) = (self.stage(), self.key(), self.dice.roll(12));
         let value = self.dice.bytes(len);
-        self.state.put(stage, &key, &value).unwrap();
+        let is_new = !self.now.contains_key(&(stage, key.clone()));
+        match is_new && self.dice.roll(2) == 0 {
+            true => self.state.add(stage, &key, &value).unwrap(),
+            false => self.state.put(stage, &key, &value).unwrap(),
+        }
         self.now.insert((stage, key), value);
     }
 
     fn remove(&mut self) {
         let (stage, key) = (self.stage(), self.key());
-        self.state.remove(stage, &key).unwrap();
-        self.now.remove(&(stage, key));
+        let was_there = self.state.remove(stage, &key).unwrap();
+        assert_eq!(self.now.remove(&(stage, key)).is_some(), was_there, "SEED={}", self.seed);
     }
 
     fn get(&mut self) {
@@ -162,9 +170,11 @@ impl<'a> World<'a> {
     fn scan(&mut self) {
         let (stage, from, to, max) = (self.stage(), self.key(), self.key(), self.dice.roll(20) as usize);
         for _ in 0..1 + self.dice.roll(3) {
-            let found = self.state.scan(stage, &from, &to, max).unwrap();
-            let own = self.now.iter().filter(|((id, key), _)| *id == stage && *key >= from && *key < to).take(max);
-            let wanted: Vec<_> = own.map(|((_, key), value)| (key.clone(), value.clone())).collect();
+            let most = Most { entries: max, bytes: [1, 30, usize::MAX][self.dice.roll(3) as usize] };
+            let found = self.state.scan(stage, &from, &to, most).unwrap();
+            let own = self.now.iter().filter(|((id, key), _)| *id == stage && *key >= from && *key < to);
+            let own = own.map(|((_, key), value)| Ok::<_, StoreError>((key.clone(), value.clone())));
+            let wanted = most.of(own).unwrap();
             assert_eq!(found, wanted, "SEED={}: {stage} {from:?}..{to:?} {max}", self.seed);
             if self.dice.roll(2) == 0 {
                 for (key, _) in found {
@@ -204,8 +214,8 @@ impl<'a> World<'a> {
             let (stage, key, to) = (self.stage(), self.key(), self.key());
             let done = match self.dice.roll(4) {
                 0 => self.state.get(stage, &key).map(drop),
-                1 => self.state.scan(stage, &key, &to, 3).map(drop),
-                2 => self.state.remove(stage, &key).map(|()| drop(self.now.remove(&(stage, key)))),
+                1 => self.state.scan(stage, &key, &to, Most::entries(3)).map(drop),
+                2 => self.state.remove(stage, &key).map(|_| drop(self.now.remove(&(stage, key)))),
                 _ => self.state.put(stage, &key, b"lost").map(|()| drop(self.now.insert((stage, key), b"lost".into()))),
             };
             if done.is_err() {
@@ -253,7 +263,7 @@ impl<'a> World<'a> {
             }
         }
         for stage in STAGES {
-            let all = self.state.scan(stage, &[], &[255], usize::MAX).unwrap();
+            let all = self.state.scan(stage, &[], &[255], Most::entries(usize::MAX)).unwrap();
             let wanted: Vec<_> = self.now.iter().filter(|((id, _), _)| *id == stage).collect();
             assert!(all.iter().map(|(k, v)| (k, v)).eq(wanted.iter().map(|((_, k), v)| (k, *v))), "SEED={}", self.seed);
         }
@@ -290,9 +300,9 @@ fn a_front_that_is_removed_is_not_passed_again_and_again() {
     state.count_from(1, 20_000, 120_000);
     let mut found = 0;
     loop {
-        let portion = state.scan(1, &[1], &[2], 100).unwrap();
+        let portion = state.scan(1, &[1], &[2], Most::entries(100)).unwrap();
         found += portion.len();
-        portion.iter().for_each(|(key, _)| state.remove(1, key).unwrap());
+        portion.iter().for_each(|(key, _)| assert!(state.remove(1, key).unwrap()));
         if portion.is_empty() {
             break;
         }
@@ -300,10 +310,10 @@ fn a_front_that_is_removed_is_not_passed_again_and_again() {
     let read = store.read.load(Ordering::SeqCst);
     assert_eq!((found, state.counts(1)), (20_000, (0, 0)));
     assert!(read <= 4 * 20_000, "{read} entries were read");
-    state.scan(1, &[1], &[2], 100).unwrap();
+    state.scan(1, &[1], &[2], Most::entries(100)).unwrap();
     assert_eq!(store.read.load(Ordering::SeqCst), read, "an empty range is known to be empty");
     state.abandon();
-    assert_eq!(state.scan(1, &[1], &[2], 100).unwrap(), entries[..100]);
+    assert_eq!(state.scan(1, &[1], &[2], Most::entries(100)).unwrap(), entries[..100]);
 }
 
 #[test]
@@ -314,4 +324,14 @@ fn a_key_that_the_store_cannot_take_is_refused_before_anything_is_changed() {
     assert_eq!(state.get(1, &key).unwrap(), None);
     state.put(1, &key[1..], b"").unwrap();
     assert_eq!(state.counts(1), (1, 65_000));
+}
+
+#[test]
+fn what_a_read_gives_ends_with_the_entry_that_reaches_a_bound() {
+    let all: Vec<_> = [(b"a", 3), (b"b", 9), (b"c", 1)].map(|(key, len)| (key.to_vec(), vec![0; len])).into();
+    for (entries, bytes, wanted) in [(9, 99, 3), (2, 99, 2), (9, 1, 1), (9, 0, 1), (9, 4, 1), (9, 5, 2), (0, 99, 0)] {
+        let most = Most { entries, bytes };
+        let found = most.of(all.iter().cloned().map(Ok::<_, ()>)).unwrap();
+        assert_eq!((found.len(), most.is_reached(&found)), (wanted, wanted < 3), "{most:?}");
+    }
 }

@@ -5,7 +5,7 @@
 
 use super::cache::Cache;
 use super::gaps::Gaps;
-use super::{Delta, Entries, StageId, StageState, Writes, is_kept, merge};
+use super::{Delta, Entries, Most, StageId, StageState, Writes, is_kept, merge};
 use crate::checkpoint::{Store, StoreError};
 use crate::limits::STATE_KEY_BYTES_MAX;
 use crate::record::BatchNumber;
@@ -129,9 +129,7 @@ impl StageState for State {
     }
 
     fn put(&mut self, stage: StageId, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        if key.len() > STATE_KEY_BYTES_MAX {
-            return Err(StoreError::KeyTooLong { bytes: key.len(), max: STATE_KEY_BYTES_MAX });
-        }
+        fits(key)?;
         let old = match self.cache.put(stage, key, Some(value)) {
             Some(known) => known,
             None => match self.uncached(stage, key) {
@@ -148,7 +146,16 @@ impl StageState for State {
         Ok(())
     }
 
-    fn remove(&mut self, stage: StageId, key: &[u8]) -> Result<(), StoreError> {
+    fn add(&mut self, stage: StageId, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        fits(key)?;
+        self.cache.put(stage, key, Some(value));
+        self.count(stage, key, None, Some(value.len()));
+        self.gaps.filled(stage, key);
+        self.write(stage, key, Some(value));
+        Ok(())
+    }
+
+    fn remove(&mut self, stage: StageId, key: &[u8]) -> Result<bool, StoreError> {
         // It is forgotten, not known to be absent: what windows leave behind does not come back, and would fill the cache.
         let old = match self.cache.forget(stage, key) {
             Some(known) => known,
@@ -158,17 +165,17 @@ impl StageState for State {
             self.count(stage, key, old, None);
             self.write(stage, key, None);
         }
-        Ok(())
+        Ok(old.is_some())
     }
 
-    fn scan(&mut self, stage: StageId, from: &[u8], to: &[u8], max: usize) -> Result<Entries, StoreError> {
-        if from >= to || max == 0 {
+    fn scan(&mut self, stage: StageId, from: &[u8], to: &[u8], most: Most) -> Result<Entries, StoreError> {
+        if from >= to || most.entries == 0 {
             return Ok(Vec::new());
         }
         let begin = self.gaps.end(stage, from).unwrap_or(from);
         let found = if begin < to {
             let layers: Vec<_> = self.layers_of(stage).collect();
-            merge::scan(&*self.store, &layers, stage, (begin, to), max)?
+            merge::scan(&*self.store, &layers, stage, (begin, to), most)?
         } else {
             Vec::new()
         };
@@ -178,5 +185,13 @@ impl StageState for State {
             self.cache.offer(stage, key, Some(value));
         }
         Ok(found)
+    }
+}
+
+/// Whether the store can take a key.
+fn fits(key: &[u8]) -> Result<(), StoreError> {
+    match key.len() {
+        bytes if bytes > STATE_KEY_BYTES_MAX => Err(StoreError::KeyTooLong { bytes, max: STATE_KEY_BYTES_MAX }),
+        _ => Ok(()),
     }
 }

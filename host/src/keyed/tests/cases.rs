@@ -3,7 +3,7 @@
 use super::guest::{FAILS_IN_COMBINE, FAILS_IN_FINISH, bytes, item, numbers};
 use super::*;
 use crate::checkpoint::StoreError;
-use crate::state::Entries;
+use std::cell::Cell;
 
 const CLOCK_MS: i64 = 1000;
 const DUE_NEVER: i64 = i64::MIN;
@@ -18,6 +18,8 @@ struct Bench {
     lines_ms: BTreeMap<String, i64>,
     fold: Fold,
     portion: Portion,
+    /// How often it is said that no stop has come.
+    stop_at: Option<usize>,
     asked: usize,
 }
 
@@ -41,8 +43,17 @@ impl Bench {
     /// Stages that stand in a chain.
     fn of(stages: Vec<StagePlan>) -> Self {
         let plan = plan(vec![source(false)], stages);
-        let (state, fold, portion) = (MemoryState::default(), Fold::Sum, Portion::default());
-        Bench { plan, state, batch: 0, clock_ms: CLOCK_MS, lines_ms: BTreeMap::new(), fold, portion, asked: 0 }
+        Bench {
+            plan,
+            state: MemoryState::default(),
+            batch: 0,
+            clock_ms: CLOCK_MS,
+            lines_ms: BTreeMap::new(),
+            fold: Fold::Sum,
+            portion: Portion::default(),
+            stop_at: None,
+            asked: 0,
+        }
     }
 
     /// From now on another version runs, with this kind of a stage.
@@ -71,10 +82,24 @@ impl Bench {
         let (folds, rekeys) = (vec![self.fold; plan.stages.len()], vec![Rekey::Same; plan.stages.len()]);
         let ids: Vec<_> = (0..plan.stages.len() as u64).map(|i| 7 + i).collect();
         let mut guest = Guest { plan, folds: &folds, rekeys: &rekeys, slice: 7, asked: 0 };
-        let made = run_in(plan, &ids, parts, times, &mut self.state, &mut guest, self.portion);
+        let stop_at = self.stop_at;
+        let asked = Cell::new(0);
+        let stopped = || {
+            asked.set(asked.get() + 1);
+            stop_at.is_some_and(|at| asked.get() > at)
+        };
+        let how: (_, &dyn Fn() -> bool) = (self.portion, &stopped);
+        let made = run_in(plan, &ids, parts, times, &mut self.state, &mut guest, how);
         self.asked = guest.asked;
         self.lines_ms = lines_after(plan, times);
         made
+    }
+
+    /// Whether a batch without records would do something.
+    fn is_due(&mut self, watermark_ms: i64) -> bool {
+        let (batch, clock_ms, before_ms) = (self.batch + 1, self.clock_ms, DUE_NEVER);
+        let times = BatchTimes { batch, clock_ms, before_ms, watermark_ms, lines_ms: &self.lines_ms };
+        is_due(&self.plan, &[7], times, &mut self.state).unwrap()
     }
 
     fn rows(&mut self, items: &[(u8, &str, i64, u64)], watermark_ms: i64) -> Vec<String> {
@@ -129,6 +154,116 @@ fn a_silent_key_is_forgotten_and_an_active_one_is_not() {
     assert_eq!(at(11_001, &[(0, "a", 0, 1)]), (row(1, 11_001), true, 1, 1), "longer ago: it begins anew");
     assert_eq!(at(16_002, &[]), (String::new(), false, 1, 1), "forgotten, and removed at a coarse time");
     assert_eq!(at(17_001, &[]), (String::new(), true, 0, 0));
+}
+
+#[test]
+fn many_keys_that_expire_at_once_are_forgotten_a_portion_a_batch() {
+    let mut bench = Bench::new(StageKind::Running { expire_ms: Some(5000) });
+    bench.portion.expiries = 3;
+    let names: Vec<String> = (0..10).map(|i| format!("k{i}")).collect();
+    let items: Vec<_> = names.iter().map(|name| (0, name.as_str(), 0, 1)).collect();
+    bench.rows(&items, DUE_NEVER);
+    bench.clock_ms = 6000;
+    assert_eq!(bench.rows(&items[..1], DUE_NEVER), ["0: k0 [2] 6000..6000"]);
+    bench.clock_ms = 9000;
+    let mut kept = Vec::new();
+    for _ in 0..4 {
+        assert!(bench.is_due(DUE_NEVER));
+        bench.rows(&[], DUE_NEVER);
+        kept.push(bench.state.entries.keys().filter(|(_, key)| key[0] == entry::VALUE).count());
+    }
+    assert_eq!((kept, bench.is_due(DUE_NEVER)), (vec![8, 5, 2, 1], false), "the first one was not silent");
+    assert_eq!(bench.rows(&items[..2], DUE_NEVER), ["0: k0 [3] 9000..9000", "0: k1 [1] 9000..9000"]);
+}
+
+#[test]
+fn early_results_of_one_batch_are_bounded() {
+    let form = WindowForm::Panes { size_ms: 40, hop_ms: 10 };
+    let early = StageKind::Window(Window { form, lateness_ms: 0, processing_time: false, early: true });
+    let items = [(0, "a", 3, 1), (0, "a", 25, 2), (0, "b", 3, 4), (0, "a", 100, 8)];
+    let mut bench = Bench::new(early);
+    bench.portion.early = 10;
+    let rows = bench.rows(&items, 25);
+    let wanted = [
+        "0: a [3] -10..30",
+        "0: b [4] -10..30",
+        "0: a [3] 0..40",
+        "0: b [4] 0..40",
+        "0: a [2] 10..50",
+        "0: a [2] 20..60",
+        "0: a [8] 70..110",
+        "0: a [8] 80..120",
+        "0: a [8] 90..130",
+        "0: a [8] 100..140",
+    ];
+    let over = ["0: a [1] -30..10", "0: b [4] -30..10", "0: a [1] -20..20", "0: b [4] -20..20"];
+    assert_eq!(rows, [&over[..], &wanted[..]].concat());
+    let mut bench = Bench::new(early);
+    bench.portion.early = 9;
+    let refused = bench.run(&items, 25).unwrap_err().to_string();
+    assert!(refused.contains("`visits`") && refused.contains("more than 9 early results"), "{refused}");
+}
+
+#[test]
+fn sessions_of_a_key_that_end_together_are_given_in_one_go() {
+    let mut bench = Bench::new(windowed(WindowForm::Session { gap_ms: 5 }));
+    bench.portion.look = Most::entries(2);
+    let at = |time: i64| (0, if time % 200 == 0 { "a" } else { "b" }, time, 1);
+    bench.run(&(0..10).map(|i| at(i * 100)).collect::<Vec<_>>(), DUE_NEVER).unwrap();
+    let wanted = ["0: a [1] 0..5", "0: a [1] 200..205", "0: a [1] 400..405", "0: b [1] 100..105", "0: b [1] 300..305"];
+    assert_eq!(bench.rows(&[], 450), wanted, "the key whose first session ended first");
+    assert_eq!(bench.rows(&[], i64::MAX).len(), 5);
+    assert_eq!(bench.state.entries.keys().filter(|(_, key)| key[0] != entry::NOTE).count(), 0);
+}
+
+#[test]
+fn a_stop_is_heard_before_each_portion() {
+    let join = StageKind::Join(Join { within_ms: 500, lateness_ms: 0, left: true });
+    let session = windowed(WindowForm::Session { gap_ms: 5 });
+    for kind in [StageKind::EachBatch, StageKind::Running { expire_ms: None }, windowed(TUMBLING), session, join] {
+        let names: Vec<String> = (0..40).map(|i| format!("k{i}")).collect();
+        let items: Vec<_> = names.iter().map(|name| (0, name.as_str(), 3, 1)).collect();
+        let mut bench = Bench::new(kind);
+        bench.portion = Portion { groups: 5, look: Most::entries(5), ..bench.portion };
+        for stop_at in 0..8 {
+            bench.stop_at = Some(stop_at);
+            let mut before = bench.state.clone();
+            std::mem::swap(&mut before, &mut bench.state);
+            let stopped = bench.run(&items, i64::MAX);
+            assert!(matches!(stopped, Err(KeyedError::Stopped)), "{kind:?} after {stop_at}: {stopped:?}");
+            bench.state = before;
+            bench.lines_ms.clear();
+        }
+        bench.stop_at = None;
+        assert_eq!(bench.rows(&items, i64::MAX).len(), 40, "{kind:?}");
+    }
+}
+
+#[test]
+fn what_is_read_at_once_is_bounded_by_its_bytes() {
+    let hopping = WindowForm::Panes { size_ms: 20, hop_ms: 10 };
+    for (kind, held) in [(windowed(TUMBLING), 1), (windowed(hopping), 2)] {
+        let mut bench = Bench { fold: Fold::InOrder, ..Bench::new(kind) };
+        let names: Vec<String> = (0..60).map(|i| format!("k{i}")).collect();
+        let items: Vec<_> =
+            names.iter().flat_map(|name| [(0, name.as_str(), 3, 1), (0, name.as_str(), 13, 2)]).collect();
+        bench.run(&items, DUE_NEVER).unwrap();
+        // Accumulators of 1000 bytes, and 2500 bytes at once.
+        bench.state.entries.iter_mut().filter(|((_, key), _)| key[0] == entry::VALUE).for_each(|(_, value)| {
+            *value = value.repeat(125);
+        });
+        bench.portion.look.bytes = 2500;
+        bench.portion.bytes = 2500;
+        let (plan, times) = (&bench.plan, (DUE_NEVER, i64::MAX, BTreeMap::new()));
+        let times =
+            BatchTimes { batch: 2, clock_ms: CLOCK_MS, before_ms: times.0, watermark_ms: times.1, lines_ms: &times.2 };
+        let mut guest = Guest { plan, folds: &[bench.fold], rekeys: &[Rekey::Same], slice: 7, asked: 0 };
+        let mut watched = Watched { state: &mut bench.state, looks: 0, read: 0, most: 0 };
+        let how: (_, &dyn Fn() -> bool) = (bench.portion, &|| false);
+        let made = run_in(plan, &[7], Vec::new(), times, &mut watched, &mut guest, how).unwrap();
+        assert_eq!(texts(&made).len(), 60 * if held == 1 { 2 } else { 3 });
+        assert!(watched.most <= 3 * 1100, "{} bytes in one look", watched.most);
+    }
 }
 
 #[test]
@@ -326,14 +461,43 @@ fn migration_sees_each_accumulator_and_nothing_else() {
 }
 
 #[test]
-fn damage_is_an_error() {
+fn damage_is_an_error_that_says_where_it_is() {
     let session = windowed(WindowForm::Session { gap_ms: 5 });
-    for kind in [StageKind::Running { expire_ms: None }, session] {
+    let join = StageKind::Join(Join { within_ms: 5, lateness_ms: 0, left: true });
+    let (value, timer, note) = (entry::VALUE, entry::TIMER, entry::NOTE);
+    let expiring = StageKind::Running { expire_ms: Some(1) };
+    // What is cut off: of which kind of entry, its key or its value.
+    let cases = [
+        (expiring, value, false),
+        (expiring, timer, true),
+        (windowed(TUMBLING), value, true),
+        (windowed(TUMBLING), note, false),
+        (session, value, false),
+        (session, timer, true),
+        (session, note, false),
+        (join, value, true),
+        (join, timer, true),
+    ];
+    for (kind, tag, of_key) in cases {
         let mut bench = Bench::new(kind);
         bench.run(&[(0, "a", 3, 1)], DUE_NEVER).unwrap();
-        bench.state.entries.values_mut().for_each(|value| value.truncate(5));
-        let refused = bench.run(&[(0, "a", 3, 1)], DUE_NEVER);
-        assert!(matches!(refused, Err(KeyedError::Store(StoreError::Damaged(_)))), "{refused:?}");
+        bench.run(&[(0, "b", 23, 1)], if tag == note { 20 } else { DUE_NEVER }).unwrap();
+        let entries = std::mem::take(&mut bench.state.entries);
+        bench.state.entries = entries
+            .into_iter()
+            .map(|((id, mut key), mut value)| {
+                if key[0] == tag && of_key {
+                    key.truncate(5)
+                } else if key[0] == tag {
+                    value.truncate(5)
+                }
+                ((id, key), value)
+            })
+            .collect();
+        bench.clock_ms = 100_000;
+        let refused = bench.run(&[(0, "b", 23, 1), (1, "b", 23, 1)][..if kind == join { 2 } else { 1 }], i64::MAX);
+        let Err(KeyedError::Store(StoreError::Damaged(told))) = refused else { panic!("{kind:?} {tag}: {refused:?}") };
+        assert!(told.contains("stage `visits`") && told.contains("--reset-state"), "{told}");
     }
 }
 
@@ -342,6 +506,8 @@ struct Watched<'a> {
     state: &'a mut MemoryState,
     looks: usize,
     read: usize,
+    /// Bytes of the largest look.
+    most: usize,
 }
 
 impl StageState for Watched<'_> {
@@ -350,18 +516,23 @@ impl StageState for Watched<'_> {
         self.state.get(stage, key)
     }
 
-    fn put(&mut self, _: StageId, _: &[u8], _: &[u8]) -> Result<(), StoreError> {
-        unreachable!("a look changes nothing")
+    fn put(&mut self, stage: StageId, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.state.put(stage, key, value)
     }
 
-    fn remove(&mut self, _: StageId, _: &[u8]) -> Result<(), StoreError> {
-        unreachable!("a look changes nothing")
+    fn add(&mut self, stage: StageId, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.state.add(stage, key, value)
     }
 
-    fn scan(&mut self, stage: StageId, from: &[u8], to: &[u8], max: usize) -> Result<Entries, StoreError> {
+    fn remove(&mut self, stage: StageId, key: &[u8]) -> Result<bool, StoreError> {
+        self.state.remove(stage, key)
+    }
+
+    fn scan(&mut self, stage: StageId, from: &[u8], to: &[u8], most: Most) -> Result<Entries, StoreError> {
         self.looks += 1;
-        let found = self.state.scan(stage, from, to, max)?;
+        let found = self.state.scan(stage, from, to, most)?;
         self.read += found.len();
+        self.most = self.most.max(found.iter().map(|(key, value)| key.len() + value.len()).sum());
         Ok(found)
     }
 }
@@ -378,7 +549,7 @@ fn whether_something_is_due_is_one_short_look() {
         let (clock_ms, lines_ms) = (CLOCK_MS, &BTreeMap::new());
         let times = BatchTimes { batch: 2, clock_ms, before_ms: 300, watermark_ms: 300, lines_ms };
         for (watermark_ms, wanted) in [(300, false), (400, true), (i64::MAX, true)] {
-            let mut watched = Watched { state: &mut bench.state, looks: 0, read: 0 };
+            let mut watched = Watched { state: &mut bench.state, looks: 0, read: 0, most: 0 };
             let times = BatchTimes { watermark_ms, ..times };
             assert_eq!(is_due(&bench.plan, &[7], times, &mut watched).unwrap(), wanted, "{kind:?}");
             assert!(watched.looks <= 2 && watched.read <= 1, "{} looks, {} entries", watched.looks, watched.read);

@@ -1,7 +1,7 @@
 //! What keyed stages are to give, said as plainly as can be: of all events at once, with their batches, in no hurry.
 
 use super::guest::{self, Fold};
-use crate::job::{Join, StageKind, StagePlan, Window, WindowForm};
+use crate::job::{Join, StageKind, Window, WindowForm};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An event that was not late, in canonical order within its batch.
@@ -28,20 +28,21 @@ pub(super) struct Given {
 
 pub(super) struct Model<'a> {
     pub(super) stage: usize,
-    pub(super) plan: &'a StagePlan,
+    /// By batch: what the version that ran it says of the stage. All are of one form.
+    pub(super) kinds: &'a [StageKind],
     pub(super) fold: Fold,
     pub(super) events: &'a [Event],
     /// By batch: its clock.
     pub(super) clocks: &'a [i64],
-    /// By batch: what this stage goes by after it.
-    pub(super) marks: &'a [i64],
+    /// By batch: what this stage goes by after it, its lateness taken off.
+    pub(super) lines: &'a [i64],
 }
 
 impl Model<'_> {
     pub(super) fn given(&self) -> Vec<Given> {
-        match self.plan.kind {
+        match self.kinds[0] {
             StageKind::EachBatch => self.each_batch(),
-            StageKind::Running { expire_ms } => self.running(expire_ms),
+            StageKind::Running { .. } => self.running(),
             StageKind::Window(window) => match window.form {
                 WindowForm::Panes { size_ms, hop_ms } => self.windows(window, size_ms, hop_ms),
                 WindowForm::Session { gap_ms } => self.sessions(window, gap_ms),
@@ -64,8 +65,9 @@ impl Model<'_> {
     }
 
     /// The first batch in which something is over.
-    fn first_batch(&self, is_over: impl Fn(i64) -> bool) -> Option<usize> {
-        self.marks.iter().position(|&mark| mark == i64::MAX || (mark != i64::MIN && is_over(mark)))
+    fn first_batch(&self, is_over: impl Fn(usize, i64) -> bool) -> Option<usize> {
+        let mut lines = self.lines.iter().enumerate();
+        lines.position(|(batch, &line)| line == i64::MAX || (line != i64::MIN && is_over(batch, line)))
     }
 
     fn each_batch(&self) -> Vec<Given> {
@@ -77,10 +79,11 @@ impl Model<'_> {
         sums.into_iter().map(give).collect()
     }
 
-    fn running(&self, expire_ms: Option<u64>) -> Vec<Given> {
+    fn running(&self) -> Vec<Given> {
         let mut given = Vec::new();
         let mut kept: BTreeMap<&[u8], (i64, Vec<u64>)> = BTreeMap::new();
         for (batch, &clock) in self.clocks.iter().enumerate() {
+            let StageKind::Running { expire_ms } = self.kinds[batch] else { unreachable!("of one form") };
             let events: Vec<_> = self.events.iter().filter(|event| event.batch == batch).collect();
             for event in &events {
                 let (last, values) = kept.entry(&event.key).or_insert((clock, Vec::new()));
@@ -101,7 +104,6 @@ impl Model<'_> {
     }
 
     fn windows(&self, window: Window, size_ms: i64, hop_ms: i64) -> Vec<Given> {
-        let lateness = if window.processing_time { 0 } else { window.lateness_ms };
         let mut windows: BTreeMap<(i64, &[u8]), Vec<&Event>> = BTreeMap::new();
         for event in self.events {
             let time = self.time_of(window, event);
@@ -114,14 +116,13 @@ impl Model<'_> {
         let mut given = Vec::new();
         for ((start, key), events) in windows {
             let end = start + size_ms;
-            let over = self.first_batch(|mark| mark >= end + lateness);
+            let over = self.first_batch(|_, line| line >= end);
             given.extend(self.stands(window, over, key, &events, |_| (start, end)));
         }
         given
     }
 
     fn sessions(&self, window: Window, gap_ms: i64) -> Vec<Given> {
-        let lateness = if window.processing_time { 0 } else { window.lateness_ms };
         let keys: BTreeSet<&[u8]> = self.events.iter().map(|event| event.key.as_slice()).collect();
         let mut given = Vec::new();
         for key in keys {
@@ -131,7 +132,7 @@ impl Model<'_> {
                 let (first, last) = (self.time_of(window, events[0]), self.time_of(window, events[events.len() - 1]));
                 (first, last + gap_ms)
             };
-            let over = |session: &[&Event]| self.first_batch(|mark| mark > ends(session).1 + lateness);
+            let over = |session: &[&Event]| self.first_batch(|_, line| line > ends(session).1);
             for session in self.runs(window, gap_ms, &events) {
                 let without_early = Window { early: false, ..window };
                 given.extend(self.stands(without_early, over(&session), key, &session, ends));
@@ -186,17 +187,22 @@ impl Model<'_> {
     }
 
     fn join(&self, join: Join) -> Vec<Given> {
+        let within_ms = |batch: usize| match self.kinds[batch] {
+            StageKind::Join(join) => join.within_ms,
+            _ => unreachable!("of one form"),
+        };
         let mut given = Vec::new();
         for left in self.events.iter().filter(|event| event.side == 0) {
             let is_partner = |right: &&Event| {
-                right.side == 1 && right.key == left.key && (right.time_ms - left.time_ms).abs() <= join.within_ms
+                let within_ms = within_ms(left.batch.max(right.batch));
+                right.side == 1 && right.key == left.key && (right.time_ms - left.time_ms).abs() <= within_ms
             };
             let partners: Vec<_> = self.events.iter().filter(is_partner).collect();
             for right in &partners {
                 let (batch, time) = (left.batch.max(right.batch), left.time_ms.max(right.time_ms));
                 given.push(self.pair(batch, left, Some(&right.values), time));
             }
-            let over = self.first_batch(|mark| mark > left.time_ms + join.within_ms + join.lateness_ms);
+            let over = self.first_batch(|batch, line| line > left.time_ms + within_ms(batch));
             if let Some(over) = over
                 && join.left
                 && partners.is_empty()

@@ -12,7 +12,7 @@ use crate::job::settings::{JobLimits, Settings};
 use crate::job::{ColumnPlan, SinkKind, SourcePlan, StageKind, StagePlan};
 use crate::record::{Chunk, Column, Keyed, Kind, Rows};
 use crate::sink::{Guarantee, RowLimits};
-use crate::state::{Delta, StageId};
+use crate::state::{Delta, Most, StageId};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -196,9 +196,9 @@ impl Store for Dying {
         stage: StageId,
         from: &[u8],
         to: Option<&[u8]>,
-        max: usize,
+        most: Most,
     ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-        self.inner.states(stage, from, to, max)
+        self.inner.states(stage, from, to, most)
     }
 
     fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
@@ -207,6 +207,10 @@ impl Store for Dying {
 
     fn discard(&self, stage: StageId) -> Result<(), StoreError> {
         self.inner.discard(stage)
+    }
+
+    fn discard_above(&self, last: StageId) -> Result<(), StoreError> {
+        self.inner.discard_above(last)
     }
 
     fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {

@@ -321,12 +321,14 @@ fn fault(error: &wasmtime::Error, limits: GuestLimits, panic: Option<String>) ->
     GuestFault::Trap(cut(format!("{what}{at}"), limits::REASON_BYTES_MAX))
 }
 
-/// The innermost functions of the author's, without those of the panic machinery.
+/// The innermost functions of the author's, without those of the panic machinery and the allocator.
 fn frames(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() else { return Vec::new() };
     let names = backtrace.frames().iter().filter_map(|frame| frame.func_name());
     let own = |name: &&str| {
-        !["panic", "rust_", "__rust", "abort", "core::", "std::", "alloc::"].iter().any(|p| name.contains(p))
+        !["panic", "rust_", "__rust", "abort", "core::", "std::", "alloc::", "dlmalloc"]
+            .iter()
+            .any(|p| name.contains(p))
     };
     names.filter(own).take(4).map(|name| cut(name.to_string(), 120)).collect()
 }

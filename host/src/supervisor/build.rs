@@ -83,7 +83,10 @@ impl Supervisor {
     fn sink(&self, job: &JobPlan, sink: &SinkPlan, cut: &Cut) -> Box<dyn Sink> {
         match sink.kind {
             SinkKind::Hbase => Box::new(HbaseSink::new(sink, self.place.hbase.clone(), cut.clone())),
-            SinkKind::Kafka => Box::new(KafkaSink::new(&self.place.kafka, sink, job, cut)),
+            SinkKind::Kafka => {
+                let owner = format!("streamhost.{}", job.name);
+                Box::new(KafkaSink::new(&self.place.kafka, sink, &job.sources, &owner, cut))
+            }
             SinkKind::Console => Box::new(ConsoleSink::new(sink)),
         }
     }

@@ -165,6 +165,12 @@ pub const EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub const LANES_MAX: usize = 64;
 /// The most that `connections` in `streamhost.toml` may say.
 pub const HBASE_CONNECTIONS_MAX: usize = 64;
+/// Characters of a name from data that an error repeats.
+pub const NAME_SHOWN_CHARS_MAX: usize = 100;
+/// Characters of one fault of a job; it may repeat what a component says, of whatever length.
+pub const FAULT_SHOWN_CHARS_MAX: usize = 1000;
+/// Faults of one job that are told.
+pub const FAULTS_SHOWN_MAX: usize = 100;
 /// The name of a column: HBase's `family:qualifier`, or a field.
 pub const COLUMN_NAME_BYTES_MAX: usize = 1024;
 
@@ -203,7 +209,7 @@ const _: () = assert!(KAFKA_VALUE_BYTES_MAX < BROKER_BATCH_BYTES_MAX); // the la
 pub const SLOW_DELIVERY_TIME: Duration = Duration::from_secs(15);
 /// How long a drain waits for what is away.
 pub const DRAIN_TIME: Duration = Duration::from_secs(10);
-/// How long a job that is to stop soon may still be in a call to HBase, before its connections are cut.
+/// How long a job that is to stop soon may still be in a call to one of its sinks, before that is cut.
 pub const STOP_TIME: Duration = Duration::from_secs(5);
 /// How long `resume` waits to hear how the job goes.
 pub const FIRST_WORD_TIME: Duration = Duration::from_secs(2);
@@ -287,6 +293,8 @@ pub const KAFKA_SEND_QUEUE_MAX: (usize, usize) = (100_000, 32 << 20);
 pub const KAFKA_KEY_BYTES_MAX: usize = 32_767;
 /// How much longer a cell may become as JSON: a control character takes six.
 pub const JSON_GROWTH_MAX: usize = 6;
+/// What surrounds a cell as JSON, rounded up: quotes, a colon, a comma.
+pub const JSON_AROUND_BYTES: usize = 10;
 /// A dead letter, in a topic that the host creates (its `max.message.bytes`). What a source's topic took should fit.
 pub const KAFKA_LETTER_BYTES_MAX: usize = 15 << 20;
 
@@ -326,6 +334,8 @@ const _: () = assert!(STATE_KEY_BYTES_MAX + 64 + 1 + 8 <= u16::MAX as usize); //
 
 /// Keyed stages of one job.
 pub const STAGES_MAX: usize = 32;
+/// How often others may be said to feed one keyed stage; each chain that ends in it counts.
+pub const STAGE_INPUTS_MAX: usize = 1000;
 /// What a stage says of the shape of its keys or values.
 pub const STAGE_SHAPE_BYTES_MAX: usize = 16 << 10;
 /// Panes of one hopping window, all of which are merged when it ends.

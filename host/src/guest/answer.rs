@@ -1,9 +1,11 @@
 //! Holds the rows of a guest's answer against the contract. Nothing that comes back is trusted: what passes here can be
 //! read by the sinks without a further check.
 
-use crate::job::{SinkKind, SinkPlan};
+use crate::job::{ColumnPlan, SinkKind, SinkPlan, names};
+use crate::limits::{JSON_AROUND_BYTES, JSON_GROWTH_MAX};
 use crate::record::{Column, Kind, Rows};
 use crate::sink::RowLimits;
+use crate::sink::render::{RowsView, ValueWriter};
 use std::ops::Range;
 
 /// What rows for one sink must look like.
@@ -18,11 +20,15 @@ pub struct Shape {
     /// Columns are `family:qualifier`.
     families: bool,
     limits: RowLimits,
+    /// Rows become JSON, and so are measured as that.
+    json: Option<(Vec<ColumnPlan>, ValueWriter)>,
 }
 
 impl Shape {
     /// The shape that a described sink promises, within what the real sink can hold.
     pub fn new(plan: &SinkPlan, limits: RowLimits) -> Self {
+        let values = ValueWriter::new(&plan.columns);
+        let json = (plan.kind == SinkKind::Kafka && !values.is_raw()).then(|| (plan.columns.clone(), values));
         Shape {
             name: plan.name.clone(),
             kinds: plan.columns.iter().map(|column| column.kind).collect(),
@@ -32,6 +38,7 @@ impl Shape {
             names_bytes: plan.columns.iter().map(|column| column.name.len()).sum(),
             families: plan.kind == SinkKind::Hbase,
             limits,
+            json,
         }
     }
 
@@ -179,6 +186,9 @@ fn unfit(rows: &Rows, row: usize, shape: &Shape) -> Option<String> {
             _ => format!("sink `{sink}`: the row's key has {key_bytes} bytes, over {}", limits.key_bytes.end()),
         });
     }
+    if let Some((columns, values)) = &shape.json {
+        return unfit_json(rows, row, row_bytes, (columns, values), shape);
+    }
     if row_bytes > limits.row_bytes_max {
         return Some(format!("sink `{sink}`: the row has {row_bytes} bytes, over {}", limits.row_bytes_max));
     }
@@ -191,12 +201,33 @@ fn unfit(rows: &Rows, row: usize, shape: &Shape) -> Option<String> {
     if rows.extra.rows.is_empty() { None } else { unfit_extra(rows, row, row_bytes, shape) }
 }
 
+/// As JSON a row is made only where it may be too long.
+fn unfit_json(
+    rows: &Rows,
+    row: usize,
+    declared_bytes: usize,
+    (columns, values): (&[ColumnPlan], &ValueWriter),
+    shape: &Shape,
+) -> Option<String> {
+    let (extra, sink, max) = (&rows.extra, &shape.name, shape.limits.row_bytes_max);
+    let own = extra_of(rows, row);
+    let around_bytes = JSON_AROUND_BYTES * (columns.len() + own.len() + 1);
+    let extra_bytes: usize = own.map(|i| extra.names.get(i).len() + extra.values.get(i).len()).sum();
+    if (declared_bytes + extra_bytes) * JSON_GROWTH_MAX + around_bytes <= max {
+        return None;
+    }
+    let mut value = Vec::new();
+    values.value(&RowsView::new(rows, columns).nth(row)?, &mut value);
+    let bytes = value.len();
+    (bytes > max).then(|| format!("sink `{sink}`: the row has {bytes} bytes as JSON, over {max}"))
+}
+
 fn unfit_extra(rows: &Rows, row: usize, declared_bytes: usize, shape: &Shape) -> Option<String> {
     let (extra, limits, sink) = (&rows.extra, &shape.limits, &shape.name);
     let mut row_bytes = declared_bytes;
     for i in extra_of(rows, row) {
         let (name, cell_bytes) = (extra.names.get(i), extra.values.get(i).len());
-        if shape.families && !is_column(name) {
+        if shape.families && names::family_and_qualifier(name).is_none() {
             let name = String::from_utf8_lossy(name);
             return Some(format!("sink `{sink}`: the column `{name}` is not `family:qualifier`"));
         }
@@ -213,11 +244,6 @@ fn unfit_extra(rows: &Rows, row: usize, declared_bytes: usize, shape: &Shape) ->
 fn extra_of(rows: &Rows, row: usize) -> Range<usize> {
     let extra = &rows.extra.rows;
     extra.partition_point(|&r| (r as usize) < row)..extra.partition_point(|&r| (r as usize) <= row)
-}
-
-/// `family:qualifier`, both there.
-fn is_column(name: &[u8]) -> bool {
-    name.iter().position(|&byte| byte == b':').is_some_and(|at| at > 0 && at + 1 < name.len())
 }
 
 /// The rows but for some, which are rare.
@@ -386,5 +412,44 @@ mod tests {
             rows.extra.rows[i] as usize == row && rows.extra.values.get(i) == [rows.positions[row] as u8]
         };
         assert!((0..rows.extra.rows.len()).all(is_own));
+    }
+
+    #[test]
+    fn rows_of_a_topic_are_measured_as_the_json_that_they_become() {
+        let columns = |name: &str| vec![ColumnPlan { name: name.into(), kind: Kind::Text, optional: false }];
+        let plan = |name: &str| SinkPlan {
+            kind: SinkKind::Kafka,
+            name: "s".into(),
+            place: "s".into(),
+            keyed: true,
+            dynamic: true,
+            columns: columns(name),
+            exactly_once: false,
+        };
+        let limits = RowLimits { key_bytes: 0..=10, cell_bytes_max: 100, row_bytes_max: 100 };
+        let around = r#"{"f":""}"#.len();
+        let cases = [
+            ("f", "x", 100 - around, true),
+            ("f", "x", 100 - around + 1, false),
+            ("f", "\"", (100 - around) / 2, true),
+            ("f", "\"", (100 - around) / 2 + 1, false),
+            ("f", "\u{1}", (100 - around) / 6, true),
+            ("f", "\u{1}", (100 - around) / 6 + 1, false),
+            ("", "\u{1}", 97, true), // raw, and counted with its key
+            ("", "\u{1}", 98, false),
+        ];
+        for (name, letter, times, fits) in cases {
+            let text = letter.repeat(times);
+            let cells = column(&[b"first", b"-", b"key", text.as_bytes()]);
+            let mut rows = Rows { positions: vec![0, 1], cells, ..Rows::default() };
+            let unfit = take_unfit(&mut rows, &Shape::new(&plan(name), limits.clone()));
+            assert_eq!(unfit.is_empty(), fits, "{times} of {letter:?}: {unfit:?}");
+            assert!(unfit.iter().all(|(position, reason)| *position == 1 && reason.contains("over 100")), "{unfit:?}");
+        }
+        let cells = column(&[b"key", b"-"]);
+        let (names, values) = (column(&[b"more"]), column(&[&[b'x'; 90]]));
+        let extra = ExtraCells { rows: vec![0], names, values, kinds: vec![Kind::Text] };
+        let mut rows = Rows { positions: vec![0], cells, extra, ..Rows::default() };
+        assert_eq!(take_unfit(&mut rows, &Shape::new(&plan("f"), limits)).len(), 1, "undeclared cells count too");
     }
 }

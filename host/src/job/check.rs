@@ -143,12 +143,15 @@ pub enum JobFault {
         place: String,
     },
     /// A generator's rate cannot be.
-    #[error("source `{source_name}` makes {rate} records a second: it may be 1 to {}", limits::RATE_MAX)]
+    #[error(
+        "source `{source_name}` makes `{rate}` records a second: it may be a number from 1 to {}",
+        limits::RATE_MAX
+    )]
     Rate {
         /// The source.
         source_name: String,
-        /// Its rate.
-        rate: u32,
+        /// Its rate, as it was said.
+        rate: String,
     },
     /// Only files are followed.
     #[error("source `{source_name}` cannot be followed: only files can")]
@@ -264,7 +267,7 @@ pub fn check(raw: RawJob, name_override: Option<&str>, settings: &Settings) -> R
     }
     let every = settings.every.unwrap_or(Duration::from_millis(raw.every_ms.unwrap_or(0)));
     if every > limits::EVERY_MAX {
-        faults.push(JobFault::Every { every_ms: raw.every_ms.unwrap_or(0) });
+        faults.push(JobFault::Every { every_ms: u64::try_from(every.as_millis()).unwrap_or(u64::MAX) });
     }
     let count = raw.sources.len() + raw.sinks.len();
     if count > limits::PLACES_MAX {
@@ -286,14 +289,18 @@ pub fn check(raw: RawJob, name_override: Option<&str>, settings: &Settings) -> R
 }
 
 fn source_plan(raw: RawSource, settings: &Settings, faults: &mut Vec<JobFault>) -> SourcePlan {
-    let place = settings.sources.get(&raw.name).unwrap_or(&raw.name).clone();
+    let set = settings.sources.get(&raw.name);
     let source_name = || raw.name.clone();
-    let mut raw = raw.clone();
-    if raw.kind == SourceKind::Rate && settings.sources.contains_key(&raw.name) {
-        raw.rate = place.parse().unwrap_or(0); // which is refused below
-    }
-    if raw.kind == SourceKind::Rate && !(1..=limits::RATE_MAX).contains(&raw.rate) {
-        faults.push(JobFault::Rate { source_name: source_name(), rate: raw.rate });
+    // What is set of a generator is its rate; where it stands is its name, or another rate would begin it anew.
+    let (place, rate) = match (raw.kind, set) {
+        (SourceKind::Rate, Some(rate)) => (&raw.name, rate.clone()),
+        (SourceKind::Rate, None) => (&raw.name, raw.rate.to_string()),
+        (_, set) => (set.unwrap_or(&raw.name), String::new()),
+    };
+    let place = place.clone();
+    let per_second = rate.parse().ok().filter(|rate| (1..=limits::RATE_MAX).contains(rate));
+    if raw.kind == SourceKind::Rate && per_second.is_none() {
+        faults.push(JobFault::Rate { source_name: source_name(), rate });
     }
     if raw.kind != SourceKind::File && raw.follow {
         faults.push(JobFault::Follow { source_name: source_name() });
@@ -310,7 +317,7 @@ fn source_plan(raw: RawSource, settings: &Settings, faults: &mut Vec<JobFault>) 
         table: raw.table,
         timed: raw.timed && !raw.table, // a table at rest would hold the watermark back
         follow: raw.follow,
-        rate: if raw.kind == SourceKind::Rate { raw.rate } else { 0 },
+        rate: per_second.unwrap_or(0),
         name: raw.name,
     }
 }
@@ -464,9 +471,12 @@ fn check_ways(job: &str, sources: &[SourcePlan], sinks: &[SinkPlan], settings: &
     }
 }
 
-/// All of them in one line.
+/// All of them in one line, which is bounded though what they repeat of a component is not.
 pub fn in_words<F: std::fmt::Display>(faults: &[F]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    let (told, more) = faults.split_at(faults.len().min(limits::FAULTS_SHOWN_MAX));
+    let told = told.iter().map(|fault| names::shown(&fault.to_string(), limits::FAULT_SHOWN_CHARS_MAX));
+    let more = (!more.is_empty()).then(|| format!("and {} more", more.len()));
+    told.chain(more).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

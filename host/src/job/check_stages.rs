@@ -190,6 +190,9 @@ fn fed(i: usize, raw: &[StagePlan], sources: &[SourcePlan]) -> Vec<String> {
     let stage = &raw[i];
     let own = sources.len() + i;
     let mut faults = Vec::new();
+    if stage.inputs.len() > limits::STAGE_INPUTS_MAX {
+        return vec![format!("{} chains feed it, of {} at most", stage.inputs.len(), limits::STAGE_INPUTS_MAX)];
+    }
     if stage.inputs.is_empty() {
         faults.push("nothing feeds it".to_owned());
     }

@@ -105,7 +105,7 @@ fn each_fault_is_found_and_says_what() {
         (|j| j.sources[0] = of_kind(SourceKind::File, ""), "source name ``"),
         (|j| j.sources[0] = of_kind(SourceKind::File, "a\tb"), "control characters"),
         (|j| j.sources[0] = of_kind(SourceKind::Rate, "a b"), "source name `a b`"),
-        (|j| j.sources[0] = RawSource { rate: 0, ..of_kind(SourceKind::Rate, "r") }, "0 records a second"),
+        (|j| j.sources[0] = RawSource { rate: 0, ..of_kind(SourceKind::Rate, "r") }, "`0` records a second"),
         (|j| j.sources[0] = RawSource { rate: 1_000_001, ..of_kind(SourceKind::Rate, "r") }, "1 to 1000000"),
         (|j| j.sources[0].follow = true, "cannot be followed"),
         (|j| j.sources.push(of_kind(SourceKind::File, "clicks")), "two sources are called `clicks`"),
@@ -143,6 +143,7 @@ fn settings_that_do_not_fit_the_job_are_faults() {
         (&[("sink.log", "y")], "standard output"),
         (&[("source.clicks", "a:b")], "no topic `a:b`"),
         (&[("sink.clicks", "a:b:c")], "no table `a:b:c`"),
+        (&[("sink.clicks", "default:clicks")], "say `clicks`"),
         (&[("dead-letters", "clicks")], "never end"),
         (&[("group", "streamhost.clicks.out")], "the host's own"),
         (&[("group", "streamhost-run.clicks")], "the host's own"),
@@ -171,6 +172,38 @@ fn a_source_can_be_set_to_another_place_of_its_kind() {
     let faults =
         check(raw, None, &with(&[("source.localhost:1", "h:1"), ("source.in", "h:1")])).expect_err("one place");
     assert!(in_words(&faults).contains("both are `h:1`"), "positions are kept by place: {}", in_words(&faults));
+}
+
+#[test]
+fn a_generators_rate_is_not_its_place() {
+    let two = [of_kind(SourceKind::Rate, "r"), of_kind(SourceKind::Rate, "s")];
+    let raw = RawJob { sources: two.to_vec(), ..clicks() };
+    let plan = check(raw.clone(), None, &with(&[("source.r", "500"), ("source.s", "500")])).expect("two of one rate");
+    let found: Vec<_> = plan.sources.iter().map(|source| (source.place.as_str(), source.rate)).collect();
+    assert_eq!(found, [("r", 500), ("s", 500)], "positions are kept by place, and another rate goes on");
+    for rate in ["abc", "0", "1000001", "-1"] {
+        let faults = check(raw.clone(), None, &with(&[("source.r", rate)])).expect_err("no rate");
+        assert_eq!(faults, [JobFault::Rate { source_name: "r".to_owned(), rate: rate.to_owned() }]);
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_in_few_words() {
+    let long = "x".repeat(1 << 20);
+    let column = |name: &str| RawColumn { name: name.to_owned(), kind: Kind::Text, optional: false };
+    let raw = RawJob {
+        name: long.clone(),
+        sources: vec![source(&long), source(&long), of_kind(SourceKind::Rate, "a\u{1b}[2J")],
+        sinks: vec![RawSink { columns: vec![column(&long), column(&long)], ..sink(SinkKind::Kafka, &long, &[]) }],
+        ..clicks()
+    };
+    let faults = check(raw, None, &with(&[("source.none", "x")])).expect_err("much is wrong");
+    assert!(faults.len() > 5, "{}", faults.len());
+    let words = in_words(&faults);
+    assert!(words.len() < faults.len() * 1100 && !words.contains('\u{1b}'), "{words}");
+    assert!(words.contains("it has 1048576 characters"), "{words}");
+    let many = in_words(&vec!["x"; limits::FAULTS_SHOWN_MAX + 7]);
+    assert!(many.ends_with("x; and 7 more"), "{many}");
 }
 
 #[test]

@@ -30,12 +30,17 @@ pub fn topic(name: &str) -> Result<(), String> {
 
 /// An HBase table's name with or without its namespace, `NAMESPACE:TABLE`, by HBase's rules.
 pub fn table(name: &str) -> Result<(), String> {
-    let (namespace, table) = name.split_once(':').unwrap_or(("default", name));
+    let (namespace, table) = name.split_once(':').unwrap_or(("", name));
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if table.is_empty() {
         return Err("it is empty".to_owned());
     }
-    if namespace.is_empty() || !namespace.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+    if namespace == "default" {
+        return Err(format!("say `{table}`, which is the same table: one table has one name")); // or two sinks could share it
+    }
+    if (namespace.is_empty() && name.starts_with(':'))
+        || !namespace.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    {
         return Err("its namespace (before the `:`) must be ASCII letters, digits and `_`".to_owned());
     }
     if name.len() > 255 {
@@ -123,7 +128,7 @@ pub fn field(name: &str) -> Result<(), String> {
     }
 }
 
-/// An HBase column, `family:qualifier`, by HBase's rules. The qualifier may be empty.
+/// An HBase column, `family:qualifier`, by HBase's rules; neither of the two may be empty.
 pub fn hbase_column(name: &str) -> Result<(), String> {
     field(name)?;
     let Some((family, _)) = name.split_once(':') else {
@@ -139,6 +144,27 @@ pub fn hbase_column(name: &str) -> Result<(), String> {
             Err("its qualifier (after the `:`) is empty".to_owned())
         }
         _ => Ok(()),
+    }
+}
+
+/// A column's family and qualifier; none if it is not `family:qualifier` with both there.
+pub fn family_and_qualifier(column: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = column.iter().position(|&byte| byte == b':')?;
+    let (family, qualifier) = (&column[..colon], &column[colon + 1..]);
+    (!family.is_empty() && !qualifier.is_empty()).then_some((family, qualifier))
+}
+
+/// What somebody else wrote, as an error repeats it: its beginning and its end, so many characters in all, without what
+/// would upset a terminal.
+pub fn shown(text: &str, chars_max: usize) -> String {
+    let plain = |text: &str| -> String {
+        let char = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        text.chars().map(char).collect()
+    };
+    let at = |n: usize| text.char_indices().nth(n).map_or(text.len(), |(at, _)| at);
+    match text.chars().count() {
+        count if count <= chars_max => plain(text),
+        count => format!("{}…{}", plain(&text[..at(chars_max / 2)]), plain(&text[at(count - chars_max / 2)..])),
     }
 }
 
@@ -164,7 +190,11 @@ mod tests {
         let cases: [(Rule, &[&str], &[&str]); 9] = [
             (job, &["a", "clicks-2", "a_b", "0"], &["", "Clicks", "a b", "a.b", "ä", &long]),
             (topic, &["a", "A.b_c-9", "..."], &["", ".", "..", "a b", "a/b", "a:b", "ü", &long]),
-            (table, &["t", "ns:t", "a.b-c", "_t"], &["", ":t", "ns:", "n-s:t", ".t", "-t", "a:b:c", "a b", &long]),
+            (
+                table,
+                &["t", "ns:t", "a.b-c", "_t"],
+                &["", ":t", "ns:", "default:t", "n-s:t", ".t", "-t", "a:b:c", "a b", &long],
+            ),
             (group, &["streamhost.clicks", "my group"], &["", "  ", "a\nb", &long]),
             (place, &["clicks", "ns:t"], &["", "a b", "a=b", "a\tb", &long]),
             (path, &["a b/dt=1/x.csv", "ü"], &["", "a\nb", &"x".repeat(5000)]),
@@ -184,6 +214,36 @@ mod tests {
                 assert!(rule(name).is_err(), "{name:?} was taken");
             }
         }
+    }
+
+    #[test]
+    fn a_column_is_family_and_qualifier() {
+        for (column, expected) in [
+            ("f:q", Some(("f", "q"))),
+            ("f:q:r", Some(("f", "q:r"))),
+            ("f", None),
+            ("f:", None),
+            (":q", None),
+            ("", None),
+        ] {
+            let expected = expected.map(|(f, q)| (f.as_bytes(), q.as_bytes()));
+            assert_eq!(family_and_qualifier(column.as_bytes()), expected, "{column}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_bounded_and_without_signs_of_control() {
+        let cases = [
+            ("clicks", "clicks"),
+            ("a'b\"ü", "a'b\"ü"),
+            ("a\nb\u{1b}[", "a\\nb\\u{1b}["),
+            ("0123456789", "0123456789"),
+            ("0123456789a", "01234…6789a"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(shown(text, 10), want);
+        }
+        assert_eq!(shown(&"ä".repeat(1000), 10), format!("{0}…{0}", "ä".repeat(5)));
     }
 
     #[test]

@@ -66,7 +66,8 @@ mod tests {
             is_default: true,
             is_sensitive: false,
         };
-        let cases: [(&[(&str, &str)], bool, Option<usize>); 6] = [
+        type Case = (&'static [(&'static str, &'static str)], bool, Option<usize>);
+        let cases: [Case; 6] = [
             (&[], false, None),
             (&[("cleanup.policy", "delete"), ("max.message.bytes", "1048588")], false, None),
             (&[("cleanup.policy", "compact")], true, None),

@@ -122,6 +122,11 @@ impl<'a> RowRef<'a> {
         self.absent.first() != Some(&(self.item as u32))
     }
 
+    /// How many cells it has at most.
+    pub fn width(&self) -> usize {
+        self.columns.len() + self.extra.1 - self.extra.0
+    }
+
     /// The whole row is to be deleted; its cells are all absent.
     pub fn is_deleted(&self) -> bool {
         self.erased

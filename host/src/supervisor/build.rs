@@ -92,7 +92,8 @@ impl Supervisor {
         match sink.kind {
             SinkKind::Hbase => Box::new(HbaseSink::new(sink, self.place.hbase.clone(), cut.clone())),
             SinkKind::Kafka => {
-                Box::new(KafkaSink::new(&self.place.kafka, sink, job, &self.usual_group(&job.name), cut))
+                let owner = self.usual_group(&job.name);
+                Box::new(KafkaSink::new(&self.place.kafka, sink, &job.sources, &owner, cut))
             }
             SinkKind::Console => Box::new(ConsoleSink::new(sink)),
         }

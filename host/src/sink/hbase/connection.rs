@@ -390,7 +390,8 @@ mod tests {
         let began = std::time::Instant::now();
         let calling = std::thread::spawn(move || {
             let failed = matches!(lane.connect().map(drop), Err(Failure::Away(_)));
-            (failed, matches!(lane.connect().map(drop), Err(Failure::Away(words)) if words.contains("stop")))
+            let again = lane.connect().map(drop);
+            (failed, again.is_err_and(|failure| matches!(lane.error(failure, "t"), SinkError::Cut)))
         });
         while cut.open() == 0 {
             std::thread::yield_now();

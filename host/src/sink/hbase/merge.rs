@@ -1,6 +1,6 @@
 //! One batch's rows, merged to the last write of each cell, and cut into calls. Pure.
 
-use super::check;
+use crate::job::names;
 use crate::limits;
 use crate::sink::render::{self, Cell, RowRef};
 use hashbrown::{HashSet, HashTable};
@@ -102,7 +102,7 @@ fn check_row(row: &RowRef<'_>) -> Result<(), String> {
     if !(1..=max).contains(&len) {
         return Err(format!("a row's key has {len} bytes; it must have 1 to {max}"));
     }
-    match row.extra().find(|extra| check::split(extra.name).is_none()) {
+    match row.extra().find(|extra| names::family_and_qualifier(extra.name).is_none()) {
         None => Ok(()),
         Some(extra) => {
             let (column, key) = (String::from_utf8_lossy(extra.name), String::from_utf8_lossy(row.key()));
@@ -163,7 +163,8 @@ impl<'m, 'a> Calls<'m, 'a> {
     }
 
     fn queue(&mut self, slot: &Slot<'a>) {
-        let mut mutations = Vec::new();
+        let last = self.merged.rows.get(slot.last as usize).filter(|_| self.write == Write::Puts);
+        let mut mutations = Vec::with_capacity(last.map_or(0, |(row, _)| row.width()));
         if self.write == Write::Deletes && slot.erased {
             // A column without a colon is the whole family.
             mutations.extend(self.families.iter().map(|family| mutation(family.clone(), None)));
@@ -176,22 +177,15 @@ impl<'m, 'a> Calls<'m, 'a> {
             self.cells(row, alone, slot.erased, &mut mutations);
             at = *before;
         }
-        let mut bytes = 0;
-        let mut part = Vec::new();
-        let key_bytes = slot.key.len() + WIRE_BYTES;
-        for mutation in mutations {
-            let len = |item: &Option<Vec<u8>>| item.as_ref().map_or(0, Vec::len);
-            let more = len(&mutation.column) + len(&mutation.value) + WIRE_BYTES;
-            if !part.is_empty() && key_bytes + bytes + more > self.row_bytes_max {
-                let full = BatchMutation::new(slot.key.to_vec(), std::mem::take(&mut part));
-                self.waiting.push_back((full, key_bytes + bytes));
-                bytes = 0;
-            }
-            bytes += more;
-            part.push(mutation);
-        }
-        if !part.is_empty() {
-            self.waiting.push_back((BatchMutation::new(slot.key.to_vec(), part), key_bytes + bytes));
+        let around_bytes = slot.key.len() + WIRE_BYTES;
+        let bytes = around_bytes + mutations.iter().map(wire_bytes).sum::<usize>();
+        let parts = match bytes <= self.row_bytes_max {
+            true if mutations.is_empty() => return,
+            true => return self.waiting.push_back((BatchMutation::new(slot.key.to_vec(), mutations), bytes)),
+            false => parts(mutations, self.row_bytes_max.saturating_sub(around_bytes)),
+        };
+        for (part, bytes) in parts {
+            self.waiting.push_back((BatchMutation::new(slot.key.to_vec(), part), around_bytes + bytes));
         }
     }
 
@@ -225,6 +219,28 @@ impl<'m, 'a> Calls<'m, 'a> {
             }
         }
     }
+}
+
+/// What a mutation takes on the wire, rounded up.
+fn wire_bytes(mutation: &Mutation) -> usize {
+    let len = |item: &Option<Vec<u8>>| item.as_ref().map_or(0, Vec::len);
+    len(&mutation.column) + len(&mutation.value) + WIRE_BYTES
+}
+
+/// A row's mutations, in parts of so many bytes at most, each with its bytes; one that is longer is a part of its own.
+fn parts(mutations: Vec<Mutation>, bytes_max: usize) -> Vec<(Vec<Mutation>, usize)> {
+    let mut parts: Vec<(Vec<Mutation>, usize)> = Vec::new();
+    for mutation in mutations {
+        let more = wire_bytes(&mutation);
+        match parts.last_mut().filter(|(_, bytes)| bytes + more <= bytes_max) {
+            Some((part, bytes)) => {
+                part.push(mutation);
+                *bytes += more;
+            }
+            None => parts.push((vec![mutation], more)),
+        }
+    }
+    parts
 }
 
 /// A put of a value, or the delete of all that a column or family holds up to the call's time. It goes through the log

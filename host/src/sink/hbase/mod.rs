@@ -6,12 +6,11 @@
 
 use super::render::RowsView;
 use super::{Cut, Delivery, Guarantee, Marker, Remedy, RowLimits, Sink, SinkError};
-use crate::job::{ColumnPlan, SinkPlan};
+use crate::job::{ColumnPlan, SinkPlan, names};
 use crate::limits;
 use crate::record::Rows;
 use connection::{Failure, Lane};
 use merge::{Calls, Merged, Share, Write};
-use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -24,8 +23,7 @@ mod connection;
 mod merge;
 
 /// How the gateway cuts messages out of the stream (`hbase.regionserver.thrift.framed`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
     /// The gateway's default.
     #[default]
@@ -35,8 +33,7 @@ pub enum Transport {
 }
 
 /// How the gateway writes messages (`hbase.regionserver.thrift.compact`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
     /// The gateway's default.
     #[default]
@@ -46,11 +43,9 @@ pub enum Protocol {
 }
 
 /// Where HBase's Thrift gateway is, and how it speaks.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HbaseSettings {
     /// `HOST:PORT`; in the configuration `thrift`.
-    #[serde(rename = "thrift")]
     pub address: String,
     /// As the gateway is set.
     pub transport: Transport,
@@ -59,7 +54,6 @@ pub struct HbaseSettings {
     /// Connections of one sink; from 1 to [`limits::HBASE_CONNECTIONS_MAX`], and what lies outside counts as the nearest.
     pub connections: usize,
     /// A way past the gateway, which cannot add families to a table; the embedded store has one.
-    #[serde(skip)]
     pub add_families: Option<AddFamilies>,
 }
 
@@ -138,12 +132,20 @@ impl HbaseSink {
     /// The declared families and those of `rows` must be there.
     fn check_families(&mut self, rows: &[Rows]) -> Result<(), SinkError> {
         let there = self.families()?;
-        let names = rows.iter().flat_map(|rows| rows.extra.names.iter()).filter_map(check::split).map(|(f, _)| f);
-        let declared = check::families(&self.columns);
-        let wanted: BTreeSet<&[u8]> = declared.iter().map(|family| family.as_bytes()).chain(names).collect();
-        let missing = wanted.into_iter().filter(|&family| !there.contains(family));
-        let missing: Vec<String> = missing.map(|family| String::from_utf8_lossy(family).into_owned()).collect();
-        if missing.is_empty() { Ok(()) } else { Err(family_missing(&self.table, &missing, self.grows)) }
+        let lacks = |family: &[u8]| !there.contains(family);
+        let missing: Vec<String> =
+            check::families(&self.columns).into_iter().filter(|family| lacks(family.as_bytes())).collect();
+        if !missing.is_empty() {
+            return Err(family_missing(&self.table, &missing, Mend::Declared { grows: self.grows }));
+        }
+        let columns = rows.iter().flat_map(|rows| rows.extra.names.iter()).filter_map(names::family_and_qualifier);
+        let missing: BTreeSet<&[u8]> = columns.map(|(family, _)| family).filter(|family| lacks(family)).collect();
+        let missing: Vec<String> =
+            missing.into_iter().map(|family| String::from_utf8_lossy(family).into_owned()).collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(family_missing(&self.table, &missing, Mend::Named { grows: self.grows })),
+        }
     }
 
     /// What a failed delivery means. The words of an error may be of a moment in which HBase itself comes up, so a job
@@ -164,27 +166,57 @@ fn mend_table(table: &str, families: &[String]) -> String {
             "its rows name their families only as they come; in `hbase shell`: create '{table}', 'FAMILY', …"
         );
     }
-    let quoted: Vec<String> = families.iter().map(|family| format!("'{family}'")).collect();
+    let quoted: Vec<String> = families.iter().map(|family| in_shell(family)).collect();
     format!("deploy with --create-tables, or in `hbase shell`: create '{table}', {}", quoted.join(", "))
 }
 
-/// `grows`: `--create-tables` adds them.
-fn family_missing(table: &str, missing: &[String], grows: bool) -> SinkError {
-    let quoted: Vec<String> = missing.iter().map(|family| format!("`{family}`")).collect();
-    let named: Vec<String> = missing.iter().map(|family| format!("{{NAME => '{family}'}}")).collect();
-    let alter = match missing {
-        [one] => format!("NAME => '{one}'"),
-        _ => named.join(", "),
-    };
-    SinkError::FamilyMissing {
-        table: table.to_owned(),
-        families: quoted.join(", "),
-        mend: match grows {
-            true => "deploy with --create-tables, which adds the families of declared columns".to_owned(),
-            false => format!("the gateway cannot add families; in `hbase shell`: alter '{table}', {alter}"),
-        },
-    }
+/// A name as `hbase shell`, which is Ruby, takes it: whatever is in it, it ends where it ends.
+fn in_shell(name: &str) -> String {
+    format!("'{}'", name.replace('\\', "\\\\").replace('\'', "\\'"))
 }
+
+/// How missing families come to be. `grows`: `--create-tables` adds those of declared columns.
+#[derive(Clone, Copy)]
+enum Mend {
+    /// The job's columns are of them.
+    Declared { grows: bool },
+    /// The data names them: nobody has looked at these names, so they belong into no line for a shell.
+    Named { grows: bool },
+}
+
+fn family_missing(table: &str, missing: &[String], mend: Mend) -> SinkError {
+    let shown = missing
+        .iter()
+        .take(SHOWN_FAMILIES_MAX)
+        .map(|family| format!("`{}`", names::shown(family, limits::NAME_SHOWN_CHARS_MAX)));
+    let mend = match mend {
+        Mend::Declared { grows: true } => {
+            "deploy with --create-tables, which adds the families of declared columns".to_owned()
+        }
+        Mend::Declared { grows: false } => {
+            let named: Vec<String> = missing.iter().map(|family| format!("{{NAME => {}}}", in_shell(family))).collect();
+            let alter = match missing {
+                [one] => format!("NAME => {}", in_shell(one)),
+                _ => named.join(", "),
+            };
+            format!("the gateway cannot add families; in `hbase shell`: alter '{table}', {alter}")
+        }
+        Mend::Named { grows: true } => {
+            "a record names it, and no column of the job does: declare one in it and deploy \
+                                        with --create-tables, and leave such records out if it should not be"
+                .to_owned()
+        }
+        Mend::Named { grows: false } => {
+            "a record names it, and no column of the job does: add it with `alter` in `hbase \
+                                         shell`, and leave such records out if it should not be"
+                .to_owned()
+        }
+    };
+    SinkError::FamilyMissing { table: table.to_owned(), families: shown.collect::<Vec<_>>().join(", "), mend }
+}
+
+/// Missing families that an error names.
+const SHOWN_FAMILIES_MAX: usize = 5;
 
 impl Sink for HbaseSink {
     fn guarantee(&self) -> Guarantee {
@@ -273,4 +305,28 @@ fn send(
         }));
         outcomes.into_iter().filter_map(Result::err).collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_from_data_reaches_a_line_for_a_shell_unescaped() {
+        let hostile = ["x'; drop 'clicks".to_owned()];
+        let cases = [
+            (Mend::Declared { grows: false }, &hostile[..], r"alter 't', NAME => 'x\'; drop \'clicks'"),
+            (Mend::Declared { grows: true }, &hostile, "deploy with --create-tables"),
+            (Mend::Named { grows: false }, &hostile, "add it with `alter`"),
+            (Mend::Named { grows: true }, &hostile, "declare one in it and deploy with --create-tables"),
+        ];
+        for (mend, missing, want) in cases {
+            let words = family_missing("t", missing, mend).to_string();
+            assert!(words.contains(want), "{words}");
+            assert_eq!(words.matches("drop").count(), if want.contains("drop") { 2 } else { 1 }, "{words}");
+        }
+        let many: Vec<String> = (0..1000).map(|n| format!("{}\u{1b}{n}", "f".repeat(500))).collect();
+        let words = family_missing("t", &many, Mend::Named { grows: false }).to_string();
+        assert!(words.len() < 1000 && !words.contains('\u{1b}'), "{words}");
+    }
 }

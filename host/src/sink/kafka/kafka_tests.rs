@@ -1,6 +1,6 @@
 use super::*;
 use crate::dev::broker::{Broker, Listening, Settings};
-use crate::job::{SinkKind, SourceKind, SourcePlan};
+use crate::job::{JobPlan, SinkKind, SourceKind, SourcePlan};
 use crate::record::{DeadLetter, Partition, Span, Spans};
 use crate::sink::DeadLetters;
 use crate::sink::dead_letters::{KafkaDeadLetters, LEFT_OUT};
@@ -82,9 +82,9 @@ fn source(kind: SourceKind, place: &str) -> SourcePlan {
     SourcePlan { kind, name: place.to_owned(), place: place.to_owned(), ..SourcePlan::default() }
 }
 
-fn job(sources: &[SourcePlan]) -> JobPlan {
-    let (sources, name) = (sources.to_vec(), "job".to_owned());
-    JobPlan { name, every: Duration::ZERO, sources, stages: Vec::new(), sinks: Vec::new() }
+fn job() -> JobPlan {
+    let name = "job".to_owned();
+    JobPlan { name, every: Duration::ZERO, sources: Vec::new(), stages: Vec::new(), sinks: Vec::new() }
 }
 
 fn spans(of: &[(u16, i32, i64)]) -> Spans {
@@ -117,10 +117,10 @@ fn the_marker_needs_no_source_of_kafkas() {
     let (file, socket) = (source(SourceKind::File, "data/in.csv"), source(SourceKind::Socket, "localhost:9999"));
     let (rate, topic) = (source(SourceKind::Rate, "generator"), source(SourceKind::Kafka, "in"));
     let cases: [(&[SourcePlan], Spans, TopicOffsets); 4] = [
-        (&[file.clone()], spans(&[(0, 77, 10)]), TopicOffsets::new()),
+        (std::slice::from_ref(&file), spans(&[(0, 77, 10)]), TopicOffsets::new()),
         (&[socket], spans(&[(0, 0, 10)]), TopicOffsets::new()),
         (&[rate], spans(&[(0, 0, 10)]), TopicOffsets::new()),
-        (&[file, topic], spans(&[(0, 77, 10), (1, 0, 30)]), [("in".to_owned(), [(0, 30)].into())].into()),
+        (&[file.clone(), topic], spans(&[(0, 77, 10), (1, 0, 30)]), [("in".to_owned(), [(0, 30)].into())].into()),
     ];
     for (n, (sources, spans, reached)) in (1..).zip(cases) {
         let mut first = place.transactions(sources);
@@ -220,7 +220,7 @@ fn a_letter_that_is_too_long_costs_the_others_nothing() {
         key: None,
         value: Some(value.to_vec()),
     };
-    let mut letters = KafkaDeadLetters::new(&place.settings, "dead", &job(&[]), &Cut::default());
+    let mut letters = KafkaDeadLetters::new(&place.settings, "dead", &job(), &Cut::default());
     let (long, spans) = (vec![b'x'; limits::KAFKA_LETTER_BYTES_MAX + 1], Spans::new());
     let delivery = Delivery { incarnation: 1, batch: 1, time_ms: 0, digest: "", spans: &spans, version: 1 };
     letters.deliver(&delivery, &[letter(b"a"), letter(&long), letter(b"b")]).unwrap();
@@ -236,8 +236,8 @@ fn nobody_waits_for_brokers_once_the_job_is_to_stop() {
     let mut outbox = place.outbox(&cut);
     let plan = SinkPlan { exactly_once: true, ..sink_plan("out") };
     let mut sinks =
-        [sink_plan("out"), plan].map(|plan| KafkaSink::new(&place.settings, &plan, &job(&[]), "streamhost.job", &cut));
-    let mut letters = KafkaDeadLetters::new(&place.settings, "dead", &job(&[]), &cut);
+        [sink_plan("out"), plan].map(|plan| KafkaSink::new(&place.settings, &plan, &[], "streamhost.job", &cut));
+    let mut letters = KafkaDeadLetters::new(&place.settings, "dead", &job(), &cut);
     place.listening.stop();
     outbox.send(None, Some(b"never")).unwrap();
     cut.cut();

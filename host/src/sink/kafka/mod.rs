@@ -12,7 +12,7 @@ pub use place::KafkaPlace;
 use super::render::{RowsView, ValueWriter};
 use super::{Cut, Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
 use crate::checkpoint::TopicOffsets;
-use crate::job::{ColumnPlan, JobPlan, SinkPlan};
+use crate::job::{ColumnPlan, SinkPlan, SourcePlan};
 use crate::kafka::{self, KafkaSettings};
 use crate::limits;
 use crate::record::Rows;
@@ -61,13 +61,13 @@ impl RowWriter {
 }
 
 impl KafkaSink {
-    /// A sink of a job as its plan says; an exactly-once sink's marker lies at the offsets of the job's sources, and its
-    /// transactional id is `owner`'s, such as `streamhost.JOB`. Asks no server, and waits for none once `cut` says that it is
-    /// over.
-    pub fn new(settings: &KafkaSettings, plan: &SinkPlan, job: &JobPlan, owner: &str, cut: &Cut) -> Self {
+    /// A sink as its plan says. `sources` are the job's: an exactly-once sink's marker lies at their offsets, and its
+    /// transactional id is `owner`'s, such as `streamhost.JOB`. Asks no server, and waits for none once `cut` says that it
+    /// is over.
+    pub fn new(settings: &KafkaSettings, plan: &SinkPlan, sources: &[SourcePlan], owner: &str, cut: &Cut) -> Self {
         let way = if plan.exactly_once {
             let id = format!("{owner}.{}", plan.name);
-            Way::Transactional(Box::new(Transactions::new(settings, &plan.place, &job.sources, id, cut)))
+            Way::Transactional(Box::new(Transactions::new(settings, &plan.place, sources, id, cut)))
         } else {
             Way::Plain(None)
         };
@@ -84,13 +84,11 @@ impl Sink for KafkaSink {
         }
     }
 
-    /// What fits into a record whatever its cells hold: text may grow sixfold as JSON.
     fn limits(&self) -> RowLimits {
-        let growth = if self.rows.values.is_raw() { 1 } else { limits::JSON_GROWTH_MAX };
         RowLimits {
             key_bytes: 0..=limits::KAFKA_KEY_BYTES_MAX,
-            cell_bytes_max: limits::KAFKA_VALUE_BYTES_MAX / growth,
-            row_bytes_max: limits::KAFKA_VALUE_BYTES_MAX / growth,
+            cell_bytes_max: limits::KAFKA_VALUE_BYTES_MAX,
+            row_bytes_max: limits::KAFKA_VALUE_BYTES_MAX,
         }
     }
 

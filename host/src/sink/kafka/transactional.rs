@@ -142,8 +142,11 @@ impl Transactions {
         }
         let there = elements.iter().filter(|element| matches!(element.offset(), Offset::Offset(_)));
         marker::newest(there.map(|element| element.metadata())).map_err(|reason| {
-            let reason =
-                format!("the marker in consumer group `{}` cannot be read: {reason}; delete the group", self.id);
+            let reason = format!(
+                "the marker in consumer group `{}` cannot be read: {reason}; delete the group (a batch that was under way \
+                 may be there twice then)",
+                self.id
+            );
             self.error(Fault::Refused, reason)
         })
     }

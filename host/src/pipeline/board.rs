@@ -243,6 +243,25 @@ impl Default for Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_befalls_a_job_is_in_its_log_once_and_what_waits_hides_no_end() {
+        let logged: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = logged.clone();
+        let board = Board::new("j", Arc::new(move |_, text: &str| log.lock().unwrap().push(text.to_string())));
+        board.waits("sink `s`", "away");
+        board.waits("sink `s`", "still away");
+        assert_eq!(board.facts().last_error.as_deref(), Some("still away"));
+        board.ends_by("no such topic");
+        board.waits("sink `s`", "away");
+        assert_eq!(board.facts().last_error.as_deref(), Some("no such topic"));
+        board.goes_on("sink `s`");
+        board.goes_on("sink `s`");
+        let logged = logged.lock().unwrap();
+        assert_eq!((logged.len(), logged[0].as_str()), (2, "sink `s` waits: away"));
+        assert!(logged[1].starts_with("sink `s` goes on after "));
+    }
 
     #[test]
     fn the_lag_is_of_the_topics_that_are_read_and_unknown_until_all_ends_are() {

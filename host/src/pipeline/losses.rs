@@ -1,0 +1,191 @@
+//! What is lost, and going on without it, as the user asked with `--skip-lost`. All of it is decided before the first batch
+//! and durable then, so that no batch's span has a gap: a plan whose records are partly gone could not be run again.
+
+use super::Ended;
+use super::board::Board;
+use super::committer::{Committer, failed};
+use super::execute::Runs;
+use super::recovery::{Recovery, asked};
+use crate::checkpoint::step::LeaveOut;
+use crate::checkpoint::{Ledger, Plan, Totals, by_partition, by_topic};
+use crate::record::{Offset, Positions};
+use crate::source::Start;
+use crate::state::Delta;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tracing::Level;
+
+impl Recovery<'_> {
+    /// Has the ledger stand where the sources can be read on. `anew`: topics that were made anew; `ids`: all that are known
+    /// now.
+    pub(super) fn pass_over(
+        &mut self,
+        ledger: &mut Ledger,
+        anew: &[String],
+        ids: BTreeMap<String, String>,
+    ) -> Result<(), Ended> {
+        let before = ledger.clone();
+        self.begin_topics(ledger, anew)?;
+        ledger.topic_ids.extend(ids); // of topics that are not read now they stay: they may be read again
+        if self.skip_lost {
+            self.pass_over_gaps(ledger)?;
+        }
+        if *ledger != before {
+            self.store.write(Some((&*ledger, &Delta::default())), None).map_err(|error| failed(&error))?;
+        }
+        Ok(())
+    }
+
+    /// A topic that was made anew is another one: offsets and times of the old one say nothing of it. It is read from its
+    /// first record, if the user asked to go on without what is lost.
+    fn begin_topics(&mut self, ledger: &mut Ledger, anew: &[String]) -> Result<(), Ended> {
+        let Some(first) = anew.first() else { return Ok(()) };
+        self.may_skip(&is_anew(first))?;
+        let starts = asked(self.board, || self.source.start(Start::Earliest))?;
+        let mut starts = by_topic(&self.active.topics(), &starts);
+        for topic in anew {
+            skipped(self.board, &format!("{}; it is read from its first record", is_anew(topic)));
+            ledger.times.event_ms.remove(topic);
+            ledger.leave_out.values_mut().for_each(|held| drop(held.remove(topic)));
+            ledger.reached.insert(topic.clone(), starts.remove(topic).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Partitions that cannot be read on go on where they can.
+    fn pass_over_gaps(&mut self, ledger: &mut Ledger) -> Result<(), Ended> {
+        let topics = self.active.topics();
+        let at: Positions = by_partition(&topics, &ledger.reached);
+        let lost = asked(self.board, || self.source.lost(&at))?;
+        for (partition, goes_on) in lost {
+            let (topic, id) = (&topics[usize::from(partition.source)], partition.id);
+            let Some(at) = ledger.reached.get_mut(topic).and_then(|known| known.get_mut(&id)) else { continue };
+            skipped(self.board, &gap(topic, id, *at, goes_on));
+            if goes_on < *at {
+                forget(&mut ledger.leave_out, topic, id); // below there are other records now
+            }
+            *at = goes_on;
+        }
+        Ok(())
+    }
+
+    /// Whether the user asked to go on without what is lost.
+    fn may_skip(&self, reason: &str) -> Result<(), Ended> {
+        if self.skip_lost { Ok(()) } else { Err(Ended::Failed(how_to_skip(self.job, reason))) }
+    }
+
+    /// The records of a planned batch are gone.
+    pub(super) fn lost(
+        &mut self,
+        committer: &mut Committer<'_>,
+        runs: &mut Runs,
+        plan: &Plan,
+        reason: &str,
+    ) -> Result<(), Ended> {
+        self.may_skip(&format!("{reason}; batch {} needs them", plan.batch))?;
+        skipped(self.board, &format!("batch {} is left out: {reason}", plan.batch));
+        let (times, stages) = (committer.ledger.times.clone(), committer.ledger.stages.clone());
+        let empty = Plan { counts: Totals::default(), times, stages, finished: false, ..plan.clone() };
+        committer.acknowledged(&empty, Arc::new(Delta::default()));
+        committer.settle().map_err(|error| failed(&error))?;
+        runs.next = plan.batch + 1;
+        Ok(())
+    }
+}
+
+/// The topics that have another id than before.
+pub(super) fn made_anew(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
+    let is_new = |(topic, id): &(&String, &String)| before.get(*topic).is_some_and(|before| before != *id);
+    now.iter().filter(is_new).map(|(topic, _)| topic.clone()).collect()
+}
+
+/// The first of these topics that the plan has records of.
+pub(super) fn moved<'a>(plan: &Plan, topics: &'a [String]) -> Option<&'a String> {
+    let moves =
+        |topic: &&String| plan.spans.get(*topic).is_some_and(|all| all.values().any(|span| span.to > span.from));
+    topics.iter().find(moves)
+}
+
+/// In words, what befell a topic that was made anew.
+pub(super) fn is_anew(topic: &str) -> String {
+    format!("topic `{topic}` was deleted and made anew since it was read last")
+}
+
+/// In words, what befell records, and what the user can do.
+pub(super) fn how_to_skip(job: &str, reason: &str) -> String {
+    format!(
+        "{reason}: go on without what is lost by `streamhost resume {job} --skip-lost`, or deploy with --reset-state to begin anew at `start`"
+    )
+}
+
+fn gap(place: &str, id: i32, at: Offset, goes_on: Offset) -> String {
+    match goes_on > at {
+        true => format!("offsets {at} to {goes_on} of `{place}` partition {id} are gone and skipped"),
+        false => {
+            format!("`{place}` partition {id} was read to offset {at} and is shorter now: it is read from {goes_on}")
+        }
+    }
+}
+
+fn forget(leave_out: &mut LeaveOut, topic: &str, id: i32) {
+    for held in leave_out.values_mut().filter_map(|held| held.get_mut(topic)) {
+        held.remove(&id);
+    }
+}
+
+/// Tells what is left out, as the user asked.
+fn skipped(board: &Board, what: &str) {
+    let told = format!("--skip-lost: {what}");
+    board.say(Level::ERROR, &told);
+    board.error(&told);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{Times, TopicSpans};
+    use crate::record::Span;
+    use crate::state::Stages;
+
+    fn ids(all: &[(&str, &str)]) -> BTreeMap<String, String> {
+        all.iter().map(|(topic, id)| (topic.to_string(), id.to_string())).collect()
+    }
+
+    #[test]
+    fn a_topic_with_another_id_was_made_anew() {
+        let before = ids(&[("a", "1"), ("b", "2"), ("not read now", "3")]);
+        assert_eq!(made_anew(&before, &ids(&[("a", "1"), ("b", "2"), ("new", "4")])), Vec::<String>::new());
+        assert_eq!(made_anew(&before, &ids(&[("a", "1"), ("b", "9")])), ["b"]);
+        assert_eq!(made_anew(&ids(&[]), &ids(&[("a", "1")])), Vec::<String>::new(), "of a host that knew no ids");
+    }
+
+    #[test]
+    fn a_plan_is_lost_only_with_a_topic_that_it_has_records_of() {
+        let span = |from, to| Span { from, to, records: 0 };
+        let spans: TopicSpans = [
+            ("a".to_string(), [(0, span(5, 5)), (1, span(5, 7))].into()),
+            ("still".to_string(), [(0, span(5, 5))].into()),
+            ("empty".to_string(), BTreeMap::new()),
+        ]
+        .into();
+        let plan = Plan {
+            incarnation: 1,
+            batch: 1,
+            deployment: 1,
+            time_ms: 1,
+            spans,
+            set_aside: Vec::new(),
+            digests: BTreeMap::new(),
+            counts: Totals::default(),
+            groups_aside: Vec::new(),
+            times: Times::default(),
+            stages: Stages::new(),
+            finished: false,
+            kept: Vec::new(),
+        };
+        let names = |all: &[&str]| all.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        assert_eq!(moved(&plan, &names(&["still", "empty", "other"])), None);
+        assert_eq!(moved(&plan, &names(&["still", "a"])).map(String::as_str), Some("a"));
+        assert_eq!(moved(&plan, &[]), None);
+    }
+}

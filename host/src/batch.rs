@@ -15,7 +15,7 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        BatchLimits { records_max: limits::BATCH_RECORDS_MAX, bytes_max: limits::BATCH_BYTES_MAX }
+        BatchLimits { records_max: limits::BATCH_RECORDS_MAX, bytes_max: limits::BATCH_BYTES_DEFAULT }
     }
 }
 
@@ -40,12 +40,23 @@ impl Cut {
     }
 }
 
+/// A partition's part of a batch.
 #[derive(Debug)]
-struct Lane {
+struct Part {
     span: Span,
     /// Where an exact batch ends, or an open one at the latest.
     until: Option<Offset>,
     chunks: Vec<Chunk>,
+}
+
+impl Part {
+    fn new(from: Offset, until: Option<Offset>) -> Part {
+        Part { span: Span { from, to: from, records: 0 }, until, chunks: Vec::new() }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.until.is_some_and(|until| self.span.to >= until)
+    }
 }
 
 /// The batch that is being gathered.
@@ -53,62 +64,77 @@ struct Lane {
 pub struct Gather {
     limits: BatchLimits,
     exact: bool,
-    lanes: BTreeMap<Partition, Lane>,
+    parts: BTreeMap<Partition, Part>,
     records: usize,
     bytes: usize,
+    progress: Progress,
+}
+
+/// How far a batch has come, counted as it does, as it is asked for each record.
+#[derive(Debug, Default)]
+struct Progress {
+    steps: u64,
+    /// Partitions of an exact batch that are not at their ends yet. One without records is at its end from the beginning.
+    incomplete: usize,
+}
+
+impl Progress {
+    /// Notes that a partition has come to this position, if that is farther than before.
+    #[inline]
+    fn came(&mut self, part: &mut Part, to: Offset) {
+        if to <= part.span.to {
+            return;
+        }
+        self.steps += 1;
+        part.span.to = to;
+        if part.is_complete() {
+            self.incomplete = self.incomplete.saturating_sub(1); // once: nothing passes its end. An open batch counts none
+        }
+    }
 }
 
 impl Gather {
     /// A batch that begins at these positions and ends where it is cut.
     pub fn open(at: &Positions, limits: BatchLimits) -> Self {
-        let lane = |&from: &Offset| Lane { span: Span { from, to: from, records: 0 }, until: None, chunks: Vec::new() };
-        Gather {
-            limits,
-            exact: false,
-            lanes: at.iter().map(|(&p, from)| (p, lane(from))).collect(),
-            records: 0,
-            bytes: 0,
-        }
+        let parts = at.iter().map(|(&partition, &from)| (partition, Part::new(from, None))).collect();
+        Gather { limits, exact: false, parts, records: 0, bytes: 0, progress: Progress::default() }
     }
 
     /// A batch of exactly these spans: what lies beyond them is left out.
     pub fn exactly(spans: &Spans) -> Self {
-        let lane = |s: &Span| Lane {
-            span: Span { from: s.from, to: s.from, records: 0 },
-            until: Some(s.to),
-            chunks: Vec::new(),
-        };
-        let lanes = spans.iter().map(|(&p, span)| (p, lane(span))).collect();
+        let parts: BTreeMap<_, _> =
+            spans.iter().map(|(&partition, span)| (partition, Part::new(span.from, Some(span.to)))).collect();
         let limits = BatchLimits { records_max: usize::MAX, bytes_max: usize::MAX };
-        Gather { limits, exact: true, lanes, records: 0, bytes: 0 }
+        let incomplete = parts.values().filter(|part| !part.is_complete()).count();
+        Gather { limits, exact: true, parts, records: 0, bytes: 0, progress: Progress { steps: 0, incomplete } }
     }
 
     /// Appends a record. One that was passed already, lies beyond the batch's fixed end, or is of a partition that is
     /// not asked for, is left out.
     #[inline]
     pub fn push(&mut self, partition: Partition, record: Record<'_>) {
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        if record.offset < lane.span.to {
+        let Some(part) = self.parts.get_mut(&partition) else { return };
+        if record.offset < part.span.to {
             return;
         }
-        if let Some(until) = lane.until
+        if let Some(until) = part.until
             && record.offset >= until
         {
-            lane.span.to = until; // whatever lay in between is not there any more, or never was
+            self.progress.came(part, until); // whatever lay in between is not there any more, or never was
             return;
         }
         let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
         let full = |c: &Chunk| {
             c.len() >= limits::CHUNK_RECORDS_MAX || (!c.is_empty() && c.bytes() + bytes > limits::CHUNK_BYTES_MAX)
         };
-        if lane.chunks.last().is_none_or(full) {
-            lane.chunks.push(Chunk::new(partition));
+        if part.chunks.last().is_none_or(full) {
+            part.chunks.push(Chunk::new(partition));
         }
-        if let Some(chunk) = lane.chunks.last_mut() {
+        if let Some(chunk) = part.chunks.last_mut() {
             chunk.push(record);
         }
-        lane.span.to = record.offset + 1;
-        lane.span.records += 1;
+        self.progress.came(part, record.offset + 1);
+        part.span.records += 1;
         self.records += 1;
         self.bytes += bytes;
     }
@@ -116,24 +142,24 @@ impl Gather {
     /// Notes that nothing stands before `next` any more: the client came to the partition's end, past offsets that
     /// hold no records.
     pub fn passed(&mut self, partition: Partition, next: Offset) {
-        if let Some(lane) = self.lanes.get_mut(&partition) {
-            let next = lane.until.map_or(next, |until| next.min(until));
-            lane.span.to = lane.span.to.max(next);
+        if let Some(part) = self.parts.get_mut(&partition) {
+            let next = part.until.map_or(next, |until| next.min(until));
+            self.progress.came(part, next);
         }
     }
 
     /// Has an open batch end at these positions at the latest, partition by partition. An exact batch keeps its own ends.
     pub fn bound(&mut self, ends: &Positions) {
         for (partition, &end) in ends.iter().filter(|_| !self.exact) {
-            if let Some(lane) = self.lanes.get_mut(partition) {
-                lane.until = Some(end.max(lane.span.to));
+            if let Some(part) = self.parts.get_mut(partition) {
+                part.until = Some(end.max(part.span.to));
             }
         }
     }
 
     /// Nothing was passed yet.
     pub fn is_empty(&self) -> bool {
-        self.lanes.values().all(|lane| lane.span.to == lane.span.from)
+        self.progress.steps == 0
     }
 
     /// The batch closes now, whatever its interval.
@@ -143,7 +169,7 @@ impl Gather {
 
     /// An exact batch has all its spans.
     pub fn is_complete(&self) -> bool {
-        self.exact && self.lanes.values().all(|lane| lane.until.is_some_and(|until| lane.span.to >= until))
+        self.exact && self.progress.incomplete == 0
     }
 
     /// How many records were gathered.
@@ -151,26 +177,48 @@ impl Gather {
         self.records
     }
 
+    /// How many more records fit until the batch is full by their number.
+    pub fn room(&self) -> usize {
+        self.limits.records_max.saturating_sub(self.records)
+    }
+
+    /// How often a partition came further. Records that the batch does not want change nothing.
+    pub fn steps(&self) -> u64 {
+        self.progress.steps
+    }
+
     /// The partitions and how far each has come.
     pub fn reached(&self) -> Positions {
-        self.lanes.iter().map(|(&partition, lane)| (partition, lane.span.to)).collect()
+        self.parts.iter().map(|(&partition, part)| (partition, part.span.to)).collect()
     }
 
     /// What the batch still reads: each partition, how far it has come, and where it ends if that is fixed.
     pub fn wanted(&self) -> impl Iterator<Item = (Partition, Offset, Option<Offset>)> {
-        let lanes = self.lanes.iter().map(|(&partition, lane)| (partition, lane.span.to, lane.until));
-        lanes.filter(|(_, to, until)| until.is_none_or(|until| *to < until))
+        wanted(self.parts.iter())
+    }
+
+    /// What the batch still reads of one source.
+    pub fn wanted_of(&self, source: u16) -> impl Iterator<Item = (Partition, Offset, Option<Offset>)> {
+        let [first, last] = [i32::MIN, i32::MAX].map(|id| Partition { source, id });
+        wanted(self.parts.range(first..=last))
     }
 
     /// Closes the batch.
     pub fn cut(self) -> Cut {
         let mut cut = Cut::default();
-        for (partition, lane) in self.lanes {
-            cut.spans.insert(partition, lane.span);
-            cut.chunks.extend(lane.chunks);
+        for (partition, part) in self.parts {
+            cut.spans.insert(partition, part.span);
+            cut.chunks.extend(part.chunks);
         }
         cut
     }
+}
+
+fn wanted<'a>(
+    parts: impl Iterator<Item = (&'a Partition, &'a Part)>,
+) -> impl Iterator<Item = (Partition, Offset, Option<Offset>)> {
+    let open = parts.filter(|(_, part)| !part.is_complete());
+    open.map(|(&partition, part)| (partition, part.span.to, part.until))
 }
 
 #[cfg(test)]
@@ -192,6 +240,7 @@ mod tests {
             gather.push(partition, record(offset));
         }
         assert!(gather.is_full());
+        assert_eq!((gather.room(), gather.steps()), (0, 3), "what was passed before is no step");
         let cut = gather.cut();
         assert_eq!(cut.spans[&P], Span { from: 5, to: 8, records: 2 });
         assert_eq!(cut.spans[&Q], Span { from: 0, to: 1, records: 1 });
@@ -205,7 +254,8 @@ mod tests {
         gather.push(P, record(2));
         gather.push(Q, record(0));
         gather.push(P, record(3));
-        assert!(!gather.is_complete());
+        gather.passed(Q, 7);
+        assert_eq!((gather.steps(), gather.is_complete()), (2, false), "what is beyond a partition's end is no step");
         assert_eq!(gather.wanted().collect::<Vec<_>>(), [(P, 4, Some(5))]);
         gather.push(P, record(9));
         assert!(gather.is_complete() && gather.wanted().next().is_none());
@@ -217,10 +267,12 @@ mod tests {
         let mut gather = Gather::open(&[(P, 5), (Q, 9)].into(), BatchLimits::default());
         gather.bound(&[(P, 7), (Q, 3), (Partition { source: 1, id: 0 }, 4)].into());
         assert_eq!(gather.wanted().collect::<Vec<_>>(), [(P, 5, Some(7))], "Q is beyond its end already");
+        assert_eq!((gather.wanted_of(0).count(), gather.wanted_of(1).count()), (1, 0));
         gather.push(P, record(5));
         gather.passed(P, 9);
         gather.push(Q, record(9));
         assert!(gather.wanted().next().is_none() && !gather.is_full() && !gather.is_complete());
+        assert!(gather.wanted_of(0).next().is_none());
         assert_eq!(gather.reached(), [(P, 7), (Q, 9)].into());
 
         let spans: Spans = [(P, Span { from: 2, to: 5, records: 2 })].into();

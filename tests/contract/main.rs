@@ -20,6 +20,7 @@ mod contract {
     mod deletes;
     mod gateways;
     mod dev;
+    mod clients;
     mod run;
     mod demo;
     mod wasm_roads;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside what building needs: Java and Maven (for Kafka and HBase, whose jars are fetched here
-# too), Python with kafka-python and happybase. Says what it does; says nothing where nothing is missing.
+# too), Python with kafka-python and happybase, kcat. Says what it does; says nothing where nothing is missing.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/setup/lib.sh
@@ -22,6 +22,7 @@ if [ "${version:-0}" -lt 17 ]; then
   [ ${#missing[@]} -gt 0 ] || die "Java 17 or newer is needed, and apt has none: install one and set JAVA_HOME"
 fi
 command -v mvn >/dev/null || missing+=(maven)
+command -v kcat >/dev/null || missing+=(kcat)
 command -v flock >/dev/null || missing+=(util-linux)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
 packages "${missing[@]}"

@@ -41,7 +41,7 @@ impl Default for JobLimits {
             memory_bytes: limits::GUEST_MEMORY_BYTES_DEFAULT,
             time: limits::GUEST_TIME_DEFAULT,
             batch_records: limits::BATCH_RECORDS_MAX,
-            batch_bytes: limits::BATCH_BYTES_MAX,
+            batch_bytes: limits::BATCH_BYTES_DEFAULT,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Topics in memory, for the host's own tests: shared with the test, which appends to them and takes them away.
 
-use super::{Source, SourceError, Start};
+use super::{Loss, Source, SourceError, Start};
 use crate::batch::Gather;
+use crate::clock;
 use crate::job::SourcePlan;
 use crate::record::{Offset, Partition, Positions, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What a source of these topics answers from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,7 +225,8 @@ impl MemorySource {
             };
             if at < log.from || at > log.end() || until.is_some_and(|until| until > log.end()) {
                 let what = format!("topic `{topic}` partition {}", partition.id);
-                return Err(SourceError::Gone { what, offset: at.max(0), reason: "the test removed it" });
+                let reason = if at < log.from { Loss::Before } else { Loss::Beyond };
+                return Err(SourceError::Gone { what, offset: at.max(0), reason });
             }
             let to = until.unwrap_or(log.end());
             for offset in at..to {
@@ -335,11 +337,11 @@ impl Source for MemorySource {
     }
 
     fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), SourceError> {
-        let deadline = Instant::now() + wait;
+        let deadline = clock::monotonic() + wait;
         let mut held = self.topics.held();
         loop {
             self.well(&held)?;
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::monotonic());
             let moved = self.take(&mut held, gather)?;
             held.gathered = gather.records();
             if moved || gather.is_full() || left.is_zero() {

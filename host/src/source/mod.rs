@@ -52,16 +52,14 @@ pub enum SourceError {
         path: String,
     },
     /// Records that were to be read are no longer there.
-    #[error(
-        "{what}: offset {offset} is gone ({reason}): restore it, go on without it by `streamhost resume JOB --skip-lost`, or deploy with --reset-state to begin anew at `start`"
-    )]
+    #[error("{what}: offset {offset} is gone ({reason}): {}", .reason.remedy())]
     Gone {
         /// The topic and partition, or the file.
         what: String,
         /// The first offset that is missing.
         offset: Offset,
         /// What may have happened.
-        reason: &'static str,
+        reason: Loss,
     },
     /// The settings, the data, or the server's answer make reading impossible.
     #[error("{what} `{place}` cannot be read: {reason}")]
@@ -73,6 +71,44 @@ pub enum SourceError {
         /// Why.
         reason: String,
     },
+}
+
+/// How records came to be gone, and so what can be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Loss {
+    /// The partition's first record lies after them.
+    #[error("retention, or the topic was made anew")]
+    Before,
+    /// The partition ends before them.
+    #[error("the partition ends before it: the topic was made anew, or a replica that had less took over")]
+    Beyond,
+    /// The file ends before them.
+    #[error("the file is shorter now")]
+    FileShort,
+    /// The file's name is another one's now.
+    #[error("the file was replaced by another of its name before it was read to its end")]
+    FileReplaced,
+    /// There is no such file any more.
+    #[error("the file is not there any more")]
+    FileMissing,
+}
+
+impl Loss {
+    /// What a user can do, in words.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Loss::Before => {
+                "restore it, go on without it by `streamhost resume JOB --skip-lost`, or deploy with --reset-state to begin anew at `start`"
+            }
+            Loss::Beyond => {
+                "restore it, go on at the end that is there now by `streamhost resume JOB --skip-lost`, or deploy with --reset-state to begin anew at `start`"
+            }
+            Loss::FileShort | Loss::FileReplaced => {
+                "restore it, or read what is there now from its begin by `streamhost resume JOB --skip-lost`"
+            }
+            Loss::FileMissing => "restore it, or go on without the rest of it by `streamhost resume JOB`",
+        }
+    }
 }
 
 /// Reads a job's sources. The same span gives the same records in the same order, or [`SourceError::Gone`]. Offsets are

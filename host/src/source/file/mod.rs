@@ -13,7 +13,7 @@
 mod folder;
 mod reader;
 
-use super::{Source, SourceError, Start};
+use super::{Loss, Source, SourceError, Start};
 use crate::batch::Gather;
 use crate::clock;
 use crate::job::SourcePlan;
@@ -164,7 +164,7 @@ impl FileSource {
             Some((id, (at, _))) => Err(SourceError::Gone {
                 what: format!("file number {id} of `{}`", self.place.display()),
                 offset: *at,
-                reason: "it is not there any more",
+                reason: Loss::FileMissing,
             }),
             None => Ok(()),
         }
@@ -223,7 +223,7 @@ impl FileSource {
             Err(fault) => return Err(error(&path, fault, to)),
         }
         if until.is_some_and(|until| to < until) {
-            return Err(gone(&path, to, "the file is shorter now"));
+            return Err(gone(&path, to, Loss::FileShort));
         }
         if self.is_followed && form == Form::Plain {
             self.keep_open(id, reader);
@@ -237,13 +237,13 @@ impl FileSource {
         let path = &known.found.path;
         let held = self.open.iter().position(|(id, _)| *id == known.found.id).and_then(|i| self.open.remove(i));
         if known.is_gone {
-            return Err(gone(path, at, "the file is not there any more"));
+            return Err(gone(path, at, Loss::FileMissing));
         }
         let is_short = |path: &Path| std::fs::metadata(path).is_ok_and(|file| file.len() < at as u64);
         match held {
             Some((_, reader)) if reader.at() == at => {
                 if known.form == Form::Plain && is_short(path) {
-                    return Err(gone(path, at, "the file is shorter now"));
+                    return Err(gone(path, at, Loss::FileShort));
                 }
                 Ok(reader)
             }
@@ -366,16 +366,16 @@ impl Source for FileSource {
     fn tell_group(&mut self, _reached: &Positions) {}
 }
 
-fn gone(path: &Path, offset: Offset, reason: &'static str) -> SourceError {
+fn gone(path: &Path, offset: Offset, reason: Loss) -> SourceError {
     SourceError::Gone { what: format!("file `{}`", path.display()), offset, reason }
 }
 
 fn error(path: &Path, fault: Fault, at: Offset) -> SourceError {
     let refused = |reason| SourceError::Refused { what: "file", place: path.display().to_string(), reason };
     match fault {
-        Fault::Io(error) if error.kind() == ErrorKind::NotFound => gone(path, at, "the file is not there any more"),
+        Fault::Io(error) if error.kind() == ErrorKind::NotFound => gone(path, at, Loss::FileMissing),
         Fault::Io(error) => io_error(path, error),
-        Fault::Short => gone(path, at, "the file is shorter now"),
+        Fault::Short => gone(path, at, Loss::FileShort),
         Fault::Unfinished(reason) | Fault::Damaged(reason) => refused(reason),
     }
 }

@@ -1,18 +1,21 @@
 //! Reads the topics of a job. One client reads them all, with an assignment of our own making: the consumer group's
 //! members and rebalances play no part.
 
+mod ask;
 mod queue;
 
-use super::{Source, SourceError, Start};
+use super::{Loss, Source, SourceError, Start};
 use crate::batch::Gather;
+use crate::clock;
 use crate::job::{SourceKind, SourcePlan};
-use crate::kafka::{self, Fault, KafkaSettings, Quiet, SERVER};
+use crate::kafka::{self, Fault, KafkaSettings, Quiet};
 use crate::limits;
 use crate::record::{Offset, Partition, Positions};
-use queue::{Event, Message, Queues, list};
+use ask::{gone, names, refused};
+use queue::{Event, Message, Queues};
+use rdkafka::Offset as ClientOffset;
 use rdkafka::consumer::Consumer;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+use rdkafka::error::RDKafkaErrorCode as Code;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -27,12 +30,18 @@ pub struct KafkaSource {
     assigned: BTreeSet<Partition>,
     /// Where each partition ends for this job, if it is to be read to its end.
     last: Option<Positions>,
-    /// The next offset that the client will bring, of each assigned partition.
+    /// The next offset that the client will bring, of each partition that it is to bring. Empty: it must be told anew.
     next: Positions,
+    /// Partitions that it was told to bring no more, as the batch has all that it wants of them.
+    paused: Vec<Partition>,
     /// Where partitions were seen to end.
     ended: Positions,
     /// What the brokers said when they went away. None: they answer, as far as is known.
     away: Option<String>,
+    /// Why the brokers will not have us.
+    refused: Option<String>,
+    /// The client complained about a topic or partition.
+    complaint: bool,
     /// What the client last said of a broker.
     last_words: Option<String>,
     probing: bool,
@@ -94,8 +103,11 @@ impl KafkaSource {
             assigned: BTreeSet::new(),
             last: None,
             next: Positions::new(),
+            paused: Vec::new(),
             ended: Positions::new(),
             away: None,
+            refused: None,
+            complaint: false,
             last_words: None,
             probing: false,
             group: Told::default(),
@@ -106,70 +118,19 @@ impl KafkaSource {
 
     /// Reads each partition to the end that it has when it is first assigned, and is over then.
     #[must_use]
-    pub fn until_end(self) -> Self {
-        KafkaSource { last: Some(Positions::new()), ..self }
+    pub fn until_end(mut self) -> Self {
+        self.last = Some(Positions::new());
+        self
     }
 
-    fn away(&self, reason: String) -> SourceError {
-        SourceError::Away { server: SERVER, address: self.brokers.clone(), reason }
-    }
-
-    fn error(&self, topic: &str, fault: Fault, reason: String) -> SourceError {
-        match fault {
-            Fault::Missing => SourceError::TopicMissing { topic: topic.to_owned() },
-            Fault::Refused => refused(topic.to_owned(), reason),
-            Fault::Away | Fault::Gone | Fault::Fenced => self.away(reason),
-        }
-    }
-
-    fn client_error(&self, error: &KafkaError) -> SourceError {
-        self.error(&names(&self.topics), kafka::fault(error), kafka::words(error))
-    }
-
-    fn topic(&self, partition: Partition) -> &str {
-        &self.topics[usize::from(partition.source)]
-    }
-
-    fn list(&self, at: impl Iterator<Item = (Partition, ClientOffset)>) -> Result<TopicPartitionList, SourceError> {
-        list(at.map(|(p, offset)| (self.topic(p), p.id, offset))).map_err(|error| self.client_error(&error))
-    }
-
-    /// The positions in a client's list, of those partitions that have one.
-    fn positions(&self, list: &TopicPartitionList) -> Result<Positions, SourceError> {
-        let mut positions = Positions::new();
-        for element in list.elements() {
-            if let Err(error) = element.error() {
-                return Err(self.error(element.topic(), kafka::fault(&error), kafka::words(&error)));
-            }
-            let source = self.topics.iter().position(|topic| topic == element.topic());
-            if let (Some(source), ClientOffset::Offset(offset)) = (source, element.offset()) {
-                positions.insert(Partition { source: source as u16, id: element.partition() }, offset);
-            }
-        }
-        Ok(positions)
-    }
-
-    /// Asks the brokers which offsets belong to a time in milliseconds, or to the oldest or newest record.
-    fn offsets(&self, partitions: &[Partition], at: ClientOffset) -> Result<Positions, SourceError> {
-        if partitions.is_empty() {
-            return Ok(Positions::new());
-        }
-        let times = self.list(partitions.iter().map(|&p| (p, at)))?;
-        let found = self.queues.consumer().offsets_for_times(times, limits::CONNECT_TIME);
-        self.positions(&found.map_err(|error| self.client_error(&error))?)
-    }
-
-    /// Serves what the client says beside messages.
-    fn serve_events(&mut self) -> Result<(), SourceError> {
-        let mut complaint = false;
+    /// Takes in what the client says beside messages.
+    fn hear(&mut self) {
         while let Some(event) = self.queues.event() {
             match event {
                 Event::Error(code, words) => {
                     tracing::debug!(target: "librdkafka", %code, "{words}");
                     match kafka::classify(code) {
-                        Fault::Refused => {
-                            return Err(refused(names(&self.topics), words));
-                        }
+                        Fault::Refused => self.refused = Some(words),
                         // One broker of several may be away without harm, but its words tell most when all are.
                         _ if code == Code::AllBrokersDown => {
                             self.away.get_or_insert(self.last_words.clone().unwrap_or(kafka::code_words(code)));
@@ -183,16 +144,25 @@ impl KafkaSource {
                         self.away = None;
                     }
                 }
-                Event::Complaint => complaint = true,
+                Event::Complaint => self.complaint = true,
                 Event::Committed(outcome) => self.committed(outcome),
                 Event::Other => {}
             }
+        }
+    }
+
+    /// Serves what the client says beside messages.
+    fn serve_events(&mut self) -> Result<(), SourceError> {
+        self.hear();
+        if let Some(words) = self.refused.take() {
+            return Err(refused(names(&self.topics), words));
         }
         if self.away.is_some() && !self.probing {
             self.probing = true;
             self.queues.probe();
         }
         // A topic that was deleted, or that we may not read any more. Rare, so the brokers may be asked about all of them.
+        let complaint = std::mem::take(&mut self.complaint);
         if complaint && self.away.is_none() { self.partitions().map(|_| ()) } else { Ok(()) }
     }
 
@@ -217,19 +187,30 @@ impl KafkaSource {
         wanted.map(|(partition, at, _)| (partition, at))
     }
 
-    /// Has the client bring what `gather` goes on with, where it would bring something else. A partition that was read to
-    /// its end, and grows all the same, is left alone.
+    /// Has the client bring what `gather` goes on with, where it would bring something else; and no more of what
+    /// `gather` has all of.
     fn follow(&mut self, gather: &Gather) -> Result<(), SourceError> {
         let wanted: Positions = self.wanted(gather).collect();
-        if wanted.iter().any(|(partition, at)| self.next.get(partition) != Some(at))
-            || (self.last.is_some() && wanted.len() < self.next.len())
-        {
-            self.read_at(&wanted)?;
+        if wanted.iter().any(|(partition, at)| self.next.get(partition) != Some(at)) {
+            return self.read_at(&wanted);
+        }
+        if wanted.len() < self.next.len() {
+            // Not by another assignment: what was fetched ahead of the others would be lost.
+            let done: Vec<_> = self.next.keys().filter(|p| !wanted.contains_key(p)).copied().collect();
+            let list = self.list(done.iter().map(|&p| (p, ClientOffset::Invalid)))?;
+            self.queues.consumer().pause(&list).map_err(|error| self.client_error(&error))?;
+            self.next = wanted;
+            self.paused.extend(done);
         }
         Ok(())
     }
 
     fn read_at(&mut self, at: &Positions) -> Result<(), SourceError> {
+        if !self.paused.is_empty() {
+            let list = self.list(self.paused.iter().map(|&p| (p, ClientOffset::Invalid)))?;
+            self.queues.consumer().resume(&list).map_err(|error| self.client_error(&error))?;
+            self.paused.clear();
+        }
         let list = self.list(at.iter().map(|(&p, &offset)| (p, ClientOffset::Offset(offset))))?;
         self.queues.consumer().assign(&list).map_err(|error| self.client_error(&error))?;
         self.next = at.clone();
@@ -242,6 +223,7 @@ impl KafkaSource {
     fn read(&mut self, gather: &mut Gather, wait: Duration, at_most: usize) -> Result<Read, SourceError> {
         let KafkaSource { queues, topics, next, ended, .. } = self;
         let mut read = Read::default();
+        let steps = gather.steps();
         let (mut records, mut bytes): (usize, usize) = (0, 0);
         let mut run: Option<(Partition, Offset)> = None; // where the records of one partition in a row have come to
         let mut fault = None;
@@ -261,7 +243,7 @@ impl KafkaSource {
                     if let Some((partition, to)) = run.take() {
                         next.insert(partition, to);
                     }
-                    read.moved |= next.insert(partition, offset).is_some_and(|before| before < offset);
+                    next.insert(partition, offset);
                     gather.passed(partition, offset);
                     ended.insert(partition, offset);
                 }
@@ -272,8 +254,8 @@ impl KafkaSource {
         if let Some((partition, to)) = run {
             next.insert(partition, to);
         }
+        read.moved = gather.steps() > steps; // what the batch does not want is no progress
         if let Some(record_bytes) = bytes.checked_div(records) {
-            read.moved = true;
             self.record_bytes = record_bytes.max(1);
         }
         match fault {
@@ -285,13 +267,19 @@ impl KafkaSource {
     /// The client says that a partition cannot be read on. What it brought after that is lost, so the next fetch begins
     /// anew where its batch stands.
     fn fault(&mut self, at: Partition, code: Code, offset: Offset, words: String) -> Result<(), SourceError> {
-        let stands = self.next.get(&at).copied().unwrap_or(0);
+        let stands = self.next.get(&at).copied();
         self.next.clear();
         let topic = self.topic(at).to_owned();
         match kafka::classify(code) {
+            // Of an assignment before this one: such an error outlives it in the client's queue. If it is true of this
+            // one too, the client says so again, with the very offset that it begins at.
+            Fault::Gone if stands.is_none_or(|stands| offset >= 0 && offset != stands) => Ok(()),
             Fault::Gone => {
-                let offset = if offset >= 0 { offset } else { stands };
-                Err(gone(&topic, at, offset))
+                let offset = stands.unwrap_or(offset);
+                // Asked only now, as it is rare; if nobody answers, the likelier is told.
+                let first = self.offsets(&[at], ClientOffset::Beginning).ok().and_then(|first| first.get(&at).copied());
+                let reason = if first.is_some_and(|first| first <= offset) { Loss::Beyond } else { Loss::Before };
+                Err(gone(&topic, at, offset, reason))
             }
             Fault::Refused => Err(refused(topic, words)),
             // A broker that has just started may not know its topics yet: only the cluster's answer counts.
@@ -302,7 +290,7 @@ impl KafkaSource {
             },
             Fault::Away | Fault::Fenced => {
                 tracing::debug!(target: "librdkafka", %code, topic, partition = at.id, "{words}");
-                Ok(())
+                Err(self.away(format!("topic `{topic}` partition {}: {words}", at.id)))
             }
         }
     }
@@ -317,31 +305,19 @@ impl KafkaSource {
             self.short_since = None;
             return Ok(());
         };
-        if self.short_since.get_or_insert_with(Instant::now).elapsed() < limits::KAFKA_SHORT_TIME {
+        let now = clock::monotonic();
+        if now.duration_since(*self.short_since.get_or_insert(now)) < limits::KAFKA_SHORT_TIME {
             return Ok(());
         }
-        Err(gone(self.topic(partition), partition, offset))
+        Err(gone(self.topic(partition), partition, offset, Loss::Beyond))
     }
-}
-
-fn names(topics: &[String]) -> String {
-    topics.iter().filter(|topic| !topic.is_empty()).map(String::as_str).collect::<Vec<_>>().join(", ")
-}
-
-fn refused(place: String, reason: String) -> SourceError {
-    SourceError::Refused { what: "topic", place, reason }
-}
-
-fn gone(topic: &str, partition: Partition, offset: Offset) -> SourceError {
-    let what = format!("topic `{topic}` partition {}", partition.id);
-    SourceError::Gone { what, offset, reason: "retention, or the topic was made anew" }
 }
 
 /// What one read brought.
 #[derive(Default)]
 struct Read {
     messages: usize,
-    /// A partition came further.
+    /// The batch came further.
     moved: bool,
 }
 
@@ -422,17 +398,18 @@ impl Source for KafkaSource {
         if let Some(last) = &self.last {
             gather.bound(last);
         }
-        let deadline = Instant::now() + wait;
+        let deadline = clock::monotonic() + wait;
         let mut moved = false;
         while !gather.is_full() {
             self.follow(gather)?;
             if self.wanted(gather).next().is_none() {
-                std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+                std::thread::sleep(deadline.saturating_duration_since(clock::monotonic()));
                 break;
             }
-            let at_most = (limits::KAFKA_READ_BYTES / self.record_bytes).clamp(1, limits::KAFKA_READ_RECORDS_MAX);
+            let at_most = (limits::KAFKA_READ_BYTES / self.record_bytes).min(limits::KAFKA_READ_RECORDS_MAX);
+            let at_most = at_most.min(gather.room()).max(1);
             let mut read = self.read(gather, Duration::ZERO, at_most)?;
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::monotonic());
             if read.messages == 0 && !moved && !left.is_zero() {
                 read = self.read(gather, left, 1)?; // the client waits until it has all that it was asked for
             }
@@ -464,6 +441,8 @@ impl Source for KafkaSource {
     }
 
     fn tell_group(&mut self, reached: &Positions) {
+        self.group.owed = None; // these are newer
+        self.hear(); // nobody else does where there is nothing to fetch any more
         if self.group.under_way {
             self.group.owed = Some(reached.clone());
             return;
@@ -485,6 +464,16 @@ impl Source for KafkaSource {
             }
             Ok(Err(code)) => self.committed(Err(code)),
             Err(error) => tracing::warn!(%error, "the consumer group was not told the job's progress"),
+        }
+    }
+}
+
+impl Drop for KafkaSource {
+    /// What the group is owed is sent all the same, though a commit is under way: its outcome comes too late for us.
+    fn drop(&mut self) {
+        if let Some(owed) = self.group.owed.take() {
+            self.group.under_way = false;
+            self.tell_group(&owed);
         }
     }
 }

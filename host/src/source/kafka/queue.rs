@@ -98,9 +98,9 @@ impl Queues {
             // SAFETY: the library filled this many pointers with messages of ours, destroyed below and not before.
             let m = unsafe { &*message };
             if going && run.0 != m.rkt.cast_const() {
-                // SAFETY: the message holds its topic.
-                let name = unsafe { text(sys::rd_kafka_topic_name(m.rkt)) };
-                run = (m.rkt, topics.iter().position(|topic| *topic == name).map(|source| source as u16));
+                // SAFETY: the library filled it.
+                let name = unsafe { topic(m) };
+                run = (m.rkt, name.and_then(|name| topics.iter().position(|t| *t == name)).map(|i| i as u16));
             }
             if going && let Some(source) = run.1 {
                 let partition = Partition { source, id: m.partition };
@@ -159,6 +159,22 @@ impl Queues {
         unsafe { sys::rd_kafka_DescribeCluster(self.consumer.client().native_ptr(), ptr::null(), self.events) };
     }
 
+    /// How much waits to be read.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        // SAFETY: the queue is alive.
+        unsafe { sys::rd_kafka_queue_length(self.messages) }
+    }
+
+    /// Has the client say that the consumer as a whole is at fault, as it does of a group that it may not use.
+    #[cfg(test)]
+    pub(super) fn fail(&self) {
+        let client = self.consumer.client().native_ptr();
+        let code = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+        // SAFETY: the client is alive, and the words end in NUL.
+        unsafe { sys::rd_kafka_test_fatal_error(client, code, c"by a test".as_ptr()) };
+    }
+
     /// A partition's end as the client last heard it.
     pub(super) fn end(&self, topic: &str, partition: i32) -> Option<Offset> {
         let topic = CString::new(topic).ok()?;
@@ -190,6 +206,20 @@ impl Drop for Queues {
             let _ = closed.recv_timeout(limits::KAFKA_CLOSE_TIME); // ends as well when `done` is dropped
         }
     }
+}
+
+/// The name of a message's topic. None: it is about the consumer as a whole, as a fault of its group is, which is for
+/// monitors alone.
+///
+/// # Safety
+/// `message` came from the library, and is not destroyed yet.
+unsafe fn topic(message: &sys::rd_kafka_message_t) -> Option<String> {
+    if message.rkt.is_null() {
+        tracing::debug!(target: "librdkafka", code = %Code::from(message.err), "about the consumer");
+        return None;
+    }
+    // SAFETY: the message holds its topic.
+    Some(unsafe { text(sys::rd_kafka_topic_name(message.rkt)) })
 }
 
 /// # Safety

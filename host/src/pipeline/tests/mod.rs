@@ -37,6 +37,7 @@ struct World {
     letters: Memory<DeadLetter>,
     sent: BTreeMap<i32, Vec<String>>,
     skip_lost: bool,
+    replay_only: bool,
     /// What versions are like when planned batches are run again.
     again: Kept,
     logged: Arc<Mutex<Vec<String>>>,
@@ -56,6 +57,7 @@ impl World {
             letters: Memory::new(),
             sent: BTreeMap::new(),
             skip_lost: false,
+            replay_only: false,
             again: Kept::Counts,
             logged: Arc::default(),
         }
@@ -114,7 +116,7 @@ impl World {
             letters: Box::new(MemoryDeadLetters::new(&self.letters)),
             store: Arc::new(store),
             lanes: 1 + self.dice.roll(3) as usize,
-            replay_only: false,
+            replay_only: self.replay_only,
             skip_lost: self.skip_lost,
         };
         let logged = self.logged.clone();

@@ -270,18 +270,21 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn a_wait_is_said_once_and_so_is_its_end() {
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let kept = said.clone();
-        let board = Board::telling(Box::new(move |level, text| kept.lock().unwrap().push(format!("{level} {text}"))));
+    fn what_befalls_a_job_is_in_its_log_once_and_what_waits_hides_no_end() {
+        let logged: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = logged.clone();
+        let board = Board::telling(Box::new(move |level, text| log.lock().unwrap().push(format!("{level} {text}"))));
         board.waits("sink `s`", "away");
         board.waits("sink `s`", "still away");
+        assert_eq!(board.facts().last_error.as_deref(), Some("still away"));
+        board.ends_by("no such topic");
+        board.waits("sink `s`", "away");
+        assert_eq!(board.facts().last_error.as_deref(), Some("no such topic"));
         board.goes_on("sink `s`");
         board.goes_on("sink `s`");
-        let said = said.lock().unwrap();
-        assert_eq!(said.len(), 2, "{said:?}");
-        assert_eq!(said[0], "WARN sink `s` waits: away");
-        assert!(said[1].starts_with("INFO sink `s` goes on after "), "{said:?}");
+        let logged = logged.lock().unwrap();
+        assert_eq!((logged.len(), logged[0].as_str()), (2, "WARN sink `s` waits: away"));
+        assert!(logged[1].starts_with("INFO sink `s` goes on after "));
     }
 
     #[test]

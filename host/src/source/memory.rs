@@ -31,6 +31,8 @@ struct Log {
     from: Offset,
     /// By offset, from 0; none: an offset without a record.
     records: Vec<Option<Stored>>,
+    /// It is not there any more, as a file that was removed.
+    is_over: bool,
 }
 
 impl Log {
@@ -48,6 +50,12 @@ struct Held {
     has_ended: bool,
     /// Topics that stand for what cannot be read twice.
     fleeting: BTreeSet<String>,
+    /// How many times each topic was made.
+    made: BTreeMap<String, usize>,
+    /// Partitions came or went since a source looked.
+    has_news: bool,
+    /// Records of the batch that was fetched into last.
+    gathered: usize,
 }
 
 /// Topics that tests and sources share; a clone is the same topics.
@@ -70,6 +78,9 @@ impl MemoryTopics {
     /// Makes a topic, or gives one more partitions.
     pub fn create(&self, topic: &str, partitions: usize) {
         self.change(|held| {
+            if !held.topics.contains_key(topic) {
+                *held.made.entry(topic.to_owned()).or_default() += 1;
+            }
             let logs = held.topics.entry(topic.to_owned()).or_default();
             logs.resize_with(partitions.max(logs.len()), Log::default);
         });
@@ -106,6 +117,36 @@ impl MemoryTopics {
                 log.from = log.from.max(from.min(log.end()));
             }
         });
+    }
+
+    /// Removes all records from `end` on, as an unclean change of leaders does.
+    pub fn truncate(&self, topic: &str, id: i32, end: Offset) {
+        self.change(|held| {
+            if let Some(log) = log(held, topic, id) {
+                log.records.truncate(usize::try_from(end).unwrap_or(0));
+            }
+        });
+    }
+
+    /// Removes a partition, as a file of a followed folder is.
+    pub fn remove(&self, topic: &str, id: i32) {
+        self.change(|held| {
+            log(held, topic, id).expect("the test removes what it made").is_over = true;
+            held.has_news = true;
+        });
+    }
+
+    /// Another partition comes in the place of one that was removed.
+    pub fn replace(&self, topic: &str, id: i32) {
+        self.change(|held| {
+            *log(held, topic, id).expect("the test replaces what it made") = Log::default();
+            held.has_news = true;
+        });
+    }
+
+    /// How many records the batch has that was fetched into last.
+    pub fn gathered(&self) -> usize {
+        self.held().gathered
     }
 
     /// What the sources answer from now on; `None`: all is well again.
@@ -206,14 +247,16 @@ impl MemorySource {
 
 impl Source for MemorySource {
     fn partitions(&mut self) -> Result<Vec<Partition>, SourceError> {
-        let held = self.topics.held();
+        let mut held = self.topics.held();
         self.well(&held)?;
+        held.has_news = false;
         let mut all = Vec::new();
         for (source, topic) in self.places.iter().enumerate() {
             let Some(logs) = held.topics.get(topic) else {
                 return Err(SourceError::TopicMissing { topic: topic.clone() });
             };
-            all.extend((0..logs.len()).map(|id| Partition { source: source as u16, id: id as i32 }));
+            let there = logs.iter().enumerate().filter(|(_, log)| !log.is_over);
+            all.extend(there.map(|(id, _)| Partition { source: source as u16, id: id as i32 }));
         }
         Ok(all)
     }
@@ -259,6 +302,35 @@ impl Source for MemorySource {
         Ok(told.filter_map(position).collect())
     }
 
+    fn has_new_partitions(&self) -> bool {
+        self.topics.held().has_news
+    }
+
+    fn retired(&self, at: &Positions) -> Vec<Partition> {
+        let mut held = self.topics.held();
+        let is_over = |(p, at): &(&Partition, &Offset)| {
+            log(&mut held, self.place(**p), p.id).is_some_and(|log| log.is_over && log.end() <= **at)
+        };
+        at.iter().filter(is_over).map(|(partition, _)| *partition).collect()
+    }
+
+    fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {
+        let mut held = self.topics.held();
+        self.well(&held)?;
+        let goes_on = |(&p, &at): (&Partition, &Offset)| {
+            let log = log(&mut held, self.place(p), p.id)?;
+            (at < log.from || at > log.end()).then(|| (p, at.clamp(log.from, log.end())))
+        };
+        Ok(at.iter().filter_map(goes_on).collect())
+    }
+
+    fn topic_ids(&mut self) -> Result<BTreeMap<String, String>, SourceError> {
+        let held = self.topics.held();
+        self.well(&held)?;
+        let there = self.places.iter().filter(|topic| held.topics.contains_key(*topic));
+        Ok(there.map(|topic| (topic.clone(), held.made[topic].to_string())).collect())
+    }
+
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {
         self.assigned = at.keys().copied().collect();
         Ok(())
@@ -270,7 +342,9 @@ impl Source for MemorySource {
         loop {
             self.well(&held)?;
             let left = deadline.saturating_duration_since(clock::monotonic());
-            if self.take(&mut held, gather)? || gather.is_full() || left.is_zero() {
+            let moved = self.take(&mut held, gather)?;
+            held.gathered = gather.records();
+            if moved || gather.is_full() || left.is_zero() {
                 return Ok(());
             }
             held = self.topics.held.1.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0;

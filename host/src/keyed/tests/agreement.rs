@@ -16,6 +16,7 @@ struct Live {
     state: MemoryState,
     batch: u64,
     reached_ms: i64,
+    lines_ms: BTreeMap<String, i64>,
 }
 
 fn windows(form: WindowForm, lateness_ms: i64) -> StageKind {
@@ -52,7 +53,15 @@ fn live(stages: &[(StageKind, Rekey)]) -> Live {
     let plans = stages.iter().enumerate().map(of_stage).collect();
     let plan = plan(sources.iter().map(|(name, ..)| source(*name == "table")).collect(), plans);
     let rekeys = stages.iter().map(|(_, rekey)| *rekey).collect();
-    Live { sources, plan, rekeys, state: MemoryState::default(), batch: 0, reached_ms: NO_TIME_MS }
+    Live {
+        sources,
+        plan,
+        rekeys,
+        state: MemoryState::default(),
+        batch: 0,
+        reached_ms: NO_TIME_MS,
+        lines_ms: BTreeMap::new(),
+    }
 }
 
 fn named(name: &str) -> Live {
@@ -89,11 +98,13 @@ impl Live {
         let parts = records.iter().map(|record| self.part(record)).collect();
         let before_ms = std::mem::replace(&mut self.reached_ms, watermark_ms);
         self.batch += 1;
-        let times = BatchTimes { batch: self.batch, clock_ms: CLOCK_MS, before_ms, watermark_ms };
+        let lines_ms = std::mem::take(&mut self.lines_ms);
+        let times = BatchTimes { batch: self.batch, clock_ms: CLOCK_MS, before_ms, watermark_ms, lines_ms: &lines_ms };
+        self.lines_ms = lines_after(&self.plan, times);
         let stages = self.plan.stages.len();
         let (folds, ids) = (vec![Fold::Sum; stages], (7..).take(stages).collect::<Vec<StageId>>());
         let mut guest = Guest { plan: &self.plan, folds: &folds, rekeys: &self.rekeys, slice: 7, asked: 0 };
-        let made = run(&self.plan, &ids, parts, times, &mut self.state, &mut guest).unwrap();
+        let made = run(&self.plan, &ids, parts, times, &mut self.state, &mut guest, &|| false).unwrap();
         assert_eq!(made.letters, []);
         let last = format!("{}: ", stages - 1);
         let mut rows: Vec<String> =

@@ -1,4 +1,4 @@
-//! Single cases: what is begun anew, lost, or gone.
+//! Single cases: what is begun anew, lost, or gone; what is read first, and who else writes.
 
 use super::fake::{Kept, active, active_with};
 use super::*;
@@ -72,4 +72,72 @@ fn a_planned_record_that_is_gone_stops_the_job_and_says_how_to_go_on() {
     assert_eq!(world.until_quiet(last), Ended::Stopped);
     let after = world.store.load().unwrap().0.unwrap();
     assert_eq!(after.totals.records_in, 3, "what is gone is not counted, what came later is there");
+}
+
+/// As before a deployment with other places: it delivers what was planned, and reads nothing.
+#[test]
+fn a_replay_only_delivers_what_was_planned() {
+    let mut world = World::new(2);
+    world.put(0, 2);
+    world.sinks[1].fail(1, Fault::Refused);
+    assert!(matches!(world.start(None).join(), Ended::Failed(_)));
+    world.put(0, 3);
+    world.replay_only = true;
+    assert_eq!(world.start(None).join(), Ended::Stopped);
+    let (ledger, plans) = world.store.load().unwrap();
+    assert_eq!((ledger.unwrap().totals.records_in, plans.len()), (2, 0));
+    assert_eq!(world.sinks[1].batches(), [1]);
+}
+
+#[test]
+fn a_table_is_read_to_its_end_before_anything_is_looked_up_in_it() {
+    let mut world = World::new(2);
+    let mut joins = Arc::into_inner(active_with(1, Kept::Nothing)).expect("just made");
+    let table = crate::job::SourcePlan { name: "tab".into(), place: "tab".into(), table: true, ..Default::default() };
+    joins.plan.sources.push(table);
+    world.cell = ActiveCell::new(Arc::new(joins));
+    world.topics.create("tab", 1);
+    for _ in 0..7 {
+        world.topics.append("tab", 0, 0, None, Some(b"b"));
+    }
+    world.put(0, 4);
+    let pipeline = world.start(None);
+    world.until(&pipeline, |facts| facts.totals.records_in == 11);
+    assert_eq!(pipeline.stop(Stop::Soon), Ended::Stopped);
+    let landed = world.sinks[0].landed();
+    let moved = |spans: &crate::record::Spans, source| {
+        spans.iter().filter(|(p, _)| p.source == source).map(|(_, span)| span.to - span.from).sum::<i64>()
+    };
+    let of: Vec<_> = landed.iter().map(|landed| (moved(&landed.spans, 0), moved(&landed.spans, 1))).collect();
+    assert_eq!(of, [(0, 3), (0, 3), (0, 1), (3, 0), (1, 0)], "batches of three records");
+}
+
+#[test]
+fn a_marker_of_another_host_ends_a_delivery() {
+    let mut world = World::new(2);
+    world.sinks[1].fail(1_000_000, Fault::BeforeLanding);
+    world.put(0, 2);
+    let pipeline = world.start(None);
+    world.until(&pipeline, |facts| !facts.waiting.is_empty());
+    let incarnation = pipeline.board.facts().incarnation;
+    world.sinks[1].set_marker(Some(crate::sink::Marker { incarnation, batch: 9, digest: "other".into() }));
+    let end = pipeline.join();
+    assert!(matches!(&end, Ended::Failed(reason) if reason.contains("another host")), "{end:?}");
+}
+
+#[test]
+fn sinks_are_told_the_columns_of_the_version_that_takes_over() {
+    let mut world = World::new(2);
+    world.put(0, 1);
+    let pipeline = world.start(None);
+    world.until(&pipeline, |facts| facts.totals.records_in == 1);
+    assert_eq!(world.sinks[0].columns(), 1);
+    let mut wider = Arc::into_inner(active(2)).expect("just made");
+    let column = wider.plan.sinks[0].columns[0].clone();
+    wider.plan.sinks[0].columns.push(column);
+    world.cell.set(Arc::new(wider));
+    world.put(0, 1);
+    world.until(&pipeline, |facts| facts.totals.records_in == 2);
+    assert_eq!(pipeline.stop(Stop::Soon), Ended::Stopped);
+    assert_eq!(world.sinks[0].columns(), 2);
 }

@@ -35,6 +35,8 @@ pub(super) struct Fake(u64, Kept);
 pub(super) enum Kept {
     Counts,
     Nothing,
+    /// They are, but it breaks on each `a`.
+    Breaks,
 }
 
 fn number(bytes: &[u8]) -> u64 {
@@ -48,6 +50,7 @@ impl Guest for Fake {
         let mut faults = Vec::new();
         for (i, value) in chunk.values.iter().enumerate() {
             match value[0] {
+                b'a' if self.1 == Kept::Breaks => return Err(GuestFault::Trap("out of time".into())),
                 b'T' => return Err(GuestFault::Trap("it broke".into())),
                 b'F' => faults.push((i as u32, "refused".to_string())),
                 b'D' => {}
@@ -65,7 +68,9 @@ impl Guest for Fake {
         let mut all = vec![rows; SINKS.len()];
         (all[3], all[4]) = (Rows::default(), Rows::default());
         let keyed = match self.1 {
-            Kept::Counts => [RUNNING, EACH_BATCH].map(|stage| Keyed { stage, ..counts.clone() }).to_vec(),
+            Kept::Counts | Kept::Breaks => {
+                [RUNNING, EACH_BATCH].map(|stage| Keyed { stage, ..counts.clone() }).to_vec()
+            }
             Kept::Nothing => Vec::new(),
         };
         Ok(Answer { faults, rows: all, keyed, late: Vec::new(), largest_ms: moment.partition_ms })

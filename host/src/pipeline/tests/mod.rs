@@ -1,7 +1,9 @@
 //! The whole pipeline under faults drawn from a seed, against a model that a child could read. `SEED=42` replays one.
 
 mod cases;
+mod ends;
 mod fake;
+mod losses;
 
 use super::*;
 use crate::checkpoint::memory::MemoryStore;
@@ -9,7 +11,7 @@ use crate::record::{DeadLetter, Rows};
 use crate::sink::Guarantee;
 use crate::sink::memory::{Fault, Landed, Memory, MemoryDeadLetters, MemorySink};
 use crate::source::memory::{MemorySource, MemoryTopics, Trouble};
-use fake::{Dying, SINKS, active};
+use fake::{Dying, Kept, SINKS, active, active_with};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -35,6 +37,10 @@ struct World {
     letters: Memory<DeadLetter>,
     sent: BTreeMap<i32, Vec<String>>,
     skip_lost: bool,
+    replay_only: bool,
+    /// What versions are like when planned batches are run again.
+    again: Kept,
+    logged: Arc<Mutex<Vec<String>>>,
 }
 
 impl World {
@@ -51,7 +57,31 @@ impl World {
             letters: Memory::new(),
             sent: BTreeMap::new(),
             skip_lost: false,
+            replay_only: false,
+            again: Kept::Counts,
+            logged: Arc::default(),
         }
+    }
+
+    /// Appends so many records that are counted.
+    fn put(&mut self, id: i32, count: usize) {
+        for _ in 0..count {
+            let sent = self.sent.entry(id).or_default();
+            let value = format!("a{id}-{}", sent.len());
+            self.topics.append("t", id, 0, None, Some(value.as_bytes()));
+            sent.push(value);
+        }
+    }
+
+    fn ledger(&self) -> Ledger {
+        self.store.load().unwrap().0.expect("the job has begun")
+    }
+
+    fn sinks(&self) -> Vec<Box<dyn Sink>> {
+        let sink = |(memory, (_, guarantee)): (&Memory<Rows>, (&str, Guarantee))| -> Box<dyn Sink> {
+            Box::new(MemorySink::new(memory, guarantee).reading(&["t".to_string()]))
+        };
+        self.sinks.iter().zip(SINKS).map(sink).collect()
     }
 
     fn send(&mut self, count: u64) {
@@ -75,34 +105,38 @@ impl World {
         let (writes, after) = lives.unwrap_or((usize::MAX, false));
         let store = Dying { inner: self.store.clone(), writes_left: AtomicUsize::new(writes), after };
         let newest = self.deployments.load(Ordering::SeqCst);
-        let sink = |(memory, (_, guarantee)): (&Memory<Rows>, (&str, Guarantee))| -> Box<dyn Sink> {
-            Box::new(MemorySink::new(memory, guarantee).reading(&["t".to_string()]))
-        };
+        let again = self.again;
         let parts = Parts {
             job: "j".into(),
             active: self.cell.clone(),
-            deployments: Box::new(|number| Some(active(number))),
+            deployments: Box::new(move |number| Some(active_with(number, again))),
             known: (1..=newest).collect(),
             source: Box::new(MemorySource::new(&self.topics, &plan.sources, "g")),
-            sinks: self.sinks.iter().zip(SINKS).map(sink).collect(),
+            sinks: self.sinks(),
             letters: Box::new(MemoryDeadLetters::new(&self.letters)),
             store: Arc::new(store),
             lanes: 1 + self.dice.roll(3) as usize,
-            replay_only: false,
+            replay_only: self.replay_only,
             skip_lost: self.skip_lost,
             reads_on: false,
         };
-        Pipeline::start(parts, Arc::new(Board::default()), |_| ()).unwrap()
+        let logged = self.logged.clone();
+        let board = Board::telling(Box::new(move |_, text| logged.lock().unwrap().push(text.to_string())));
+        Pipeline::start(parts, Arc::new(board), |_| ()).unwrap()
     }
 
     /// One life of the host, with faults and at most one death.
     fn live(&mut self) {
         let count = self.dice.roll(12);
         self.send(count);
-        for sink in 0..SINKS.len() {
-            let fault = [Fault::BeforeLanding, Fault::AfterLanding, Fault::Refused][self.dice.roll(3) as usize];
-            if self.dice.roll(3) == 0 {
-                self.sinks[sink].fail(1, fault);
+        for sink in 0..=SINKS.len() {
+            let fault = [Fault::BeforeLanding, Fault::AfterLanding, Fault::Refused, Fault::Open];
+            let fault = fault[self.dice.roll(4) as usize];
+            match self.sinks.get(sink) {
+                _ if self.dice.roll(3) > 0 => {}
+                Some(sink) => sink.fail(1, fault),
+                None if fault != Fault::Open => self.letters.fail(1, fault),
+                None => {}
             }
         }
         let life = (1 + self.dice.roll(8) as usize, self.dice.roll(2) == 0);
@@ -112,25 +146,37 @@ impl World {
         if self.dice.roll(2) == 0 {
             self.deploy();
         }
-        let away = self.dice.roll(4) == 0;
-        if away {
+        let how = [None, Some(Stop::Soon), Some(Stop::Drain)][self.dice.roll(3) as usize];
+        let (is_away, comes_back) = (self.dice.roll(4) == 0, self.dice.roll(2) == 0);
+        if is_away {
             self.topics.trouble(Some(Trouble::Away("gone".into())));
-            self.topics.trouble(None);
+            self.until(&pipeline, |facts| facts.waiting.contains_key("source"));
+            if comes_back || how != Some(Stop::Soon) {
+                self.topics.trouble(None);
+            }
         }
-        let end = if self.dice.roll(2) == 0 { pipeline.stop(Stop::Soon) } else { self.until_quiet(pipeline) };
+        let end = match how {
+            Some(how) => pipeline.stop(how),
+            None => self.until_quiet(pipeline),
+        };
+        self.topics.trouble(None);
         assert!(!matches!(end, Ended::VersionFault { .. }), "{end:?}");
+    }
+
+    /// Waits until the board says so, or the pipeline ended.
+    fn until(&self, pipeline: &Pipeline, is_so: impl Fn(&board::Facts) -> bool) {
+        while !pipeline.has_ended() && !is_so(&pipeline.board.facts()) {
+            pipeline.board.pause(Duration::from_millis(1)); // a look, not a wait: the condition ends it
+        }
     }
 
     /// Waits until all that was sent is durable, or the host died.
     fn until_quiet(&self, pipeline: Pipeline) -> Ended {
         let ends: BTreeMap<i32, i64> = self.sent.iter().map(|(&id, sent)| (id, sent.len() as i64)).collect();
-        let is_done = |board: &Board| {
-            let facts = board.facts();
+        let is_done = |facts: &board::Facts| {
             ends.iter().all(|(id, end)| facts.reached.get("t").and_then(|t| t.get(id)) == Some(end))
         };
-        while !pipeline.has_ended() && !is_done(&pipeline.board) {
-            pipeline.board.pause(Duration::from_millis(1)); // a look, not a wait: the condition ends it
-        }
+        self.until(&pipeline, is_done);
         pipeline.stop(Stop::Soon)
     }
 }
@@ -223,10 +269,12 @@ fn check_counts(world: &World, seed: u64) {
 
 fn live_through(seed: u64) {
     let mut world = World::new(seed);
+    world.topics.replays("t", seed % 4 > 0);
     for _ in 0..6 {
         world.live();
     }
     world.sinks.iter().for_each(|sink| sink.forget_faults());
+    world.letters.forget_faults();
     world.send(5);
     let last = world.start(None);
     assert_eq!(world.until_quiet(last), Ended::Stopped, "SEED={seed}");

@@ -6,6 +6,7 @@
 # --keep leaves everything running and says what to try next. --data DIR keeps the data there (default: a temporary folder).
 # Needs no Kafka and no HBase: `streamhost dev` has both in one process. Installs what is missing to build (tests/setup).
 set -euo pipefail
+from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$HOME/.cargo/bin:$PATH"
 
@@ -13,7 +14,11 @@ keep=no data='' temporary=''
 while [ $# -gt 0 ]; do
   case $1 in
     --keep) keep=yes ;;
-    --data) data=${2:?--data wants a folder}; shift ;;
+    --data)
+      data=${2:?--data wants a folder}
+      case $data in /*) ;; *) data=$from/$data ;; esac
+      shift
+      ;;
     *) sed -n '2,7p' examples/demo.sh >&2; exit 2 ;;
   esac
   shift
@@ -23,6 +28,7 @@ if [ -z "$data" ]; then
   temporary=$data
 fi
 mkdir -p "$data"
+: >"$data/dev.out" # of an earlier run with this folder: it is read before the new one writes
 
 if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold='' plain=''; fi
 heading() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
@@ -122,8 +128,8 @@ if [ "$keep" = yes ]; then
   streamhost rollback clicks            the first version again
   streamhost logs clicks -f             what it says
   table-rows $hbase clicks 10    the table; happybase and kcat work as well
-  open $STREAMHOST_URL/           the dashboard
-  kill $dev $feed                     the end of it
+  $STREAMHOST_URL/                the dashboard, for a browser
+  kill $dev $feed                     the end of it; its data stays in $data
 E
   dev='' feed='' temporary=''
 else

@@ -55,7 +55,10 @@ if [ "$part" = quick ]; then
 else
   step "setting up" tests/setup/tests.sh
 fi
-[ $failed = 0 ] || exit 1
+if [ $failed != 0 ]; then
+  echo "$passed passed, $failed failed"
+  exit 1
+fi
 
 step "building" cargo build --workspace --bins
 if [ "$part" != contract ]; then

@@ -176,8 +176,10 @@ pub const COLUMN_NAME_BYTES_MAX: usize = 1024;
 
 /// Connections to the control API at once; for one more the one that has been without a request for longest is closed.
 pub const HTTP_CONNECTIONS_MAX: usize = 128;
-/// Calls of the control API that are under way at once.
+/// Calls of the control API that read and are under way at once.
 pub const HTTP_CALLS_MAX: usize = 32;
+/// Calls of the control API that change something and are under way at once, most of which wait for a job or a server.
+pub const HTTP_CHANGES_MAX: usize = 32;
 /// Components that are uploaded at once, each up to [`COMPONENT_BYTES_MAX`].
 pub const HTTP_UPLOADS_MAX: usize = 2;
 /// A client's time for a request's head, idle time before it included.
@@ -192,14 +194,15 @@ pub const HTTP_TURN_TIME: Duration = Duration::from_secs(10);
 pub const HTTP_STOP_TIME: Duration = Duration::from_secs(10);
 /// How long the command line waits for an answer; a deployment compiles, and may wait for servers.
 pub const HTTP_ANSWER_TIME: Duration = Duration::from_secs(600);
-/// An answer to a verb that only reads.
-pub const HTTP_READ_TIME: Duration = Duration::from_secs(10);
+/// An answer to a verb that only reads; longer than [`HTTP_TURN_TIME`], so that a busy host can say so.
+pub const HTTP_READ_TIME: Duration = Duration::from_secs(15);
 /// A token's length in `token-file`.
 pub const TOKEN_BYTES_MAX: usize = 4096;
 
 const _: () =
     assert!(GUEST_MEMORY_BYTES_MIN >= 4 * CHUNK_BYTES_MAX && GUEST_MEMORY_BYTES_MIN <= GUEST_MEMORY_BYTES_DEFAULT);
-const _: () = assert!(HTTP_UPLOADS_MAX < HTTP_CALLS_MAX); // or deployments could shut everybody else out
+const _: () = assert!(HTTP_UPLOADS_MAX < HTTP_CHANGES_MAX); // or deployments could shut every other change out
+const _: () = assert!(HTTP_TURN_TIME.as_secs() < HTTP_READ_TIME.as_secs());
 const _: () =
     assert!(BROKER_BATCH_BYTES_MAX <= BROKER_FETCH_BYTES_MAX && BROKER_BATCH_BYTES_MAX <= BROKER_REQUEST_BYTES_MAX);
 const _: () = assert!(BROKER_REQUEST_BYTES_MAX <= BROKER_LARGE_REQUESTS_BYTES_MAX); // or one could never come

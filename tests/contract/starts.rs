@@ -95,3 +95,72 @@ fn two_jobs_that_write_one_table_are_told_of() {
     assert!(warning.contains(&format!("`{first}`")), "{said}");
     assert!(host.cli(["logs", &second]).ok().contains(warning), "in its log as well");
 }
+
+#[test]
+fn a_deploy_that_begins_at_the_groups_offsets_says_so() {
+    let (_guard, servers) = Servers::shared();
+    let host = Host::serve(servers);
+    let job = unique("undeployed");
+    outside::create_topic(&servers.kafka, &job, PARTITIONS);
+    outside::send(&servers.kafka, &job, &["first,s,u,t,i,1"]);
+    let settings = [format!("source.clicks={job}"), format!("sink.clicks={job}"), "every=0".to_owned()];
+    let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let deploy = |more: &[&str]| {
+        let more = [&set[..], &["--name", &job, "--create-tables"], more].concat();
+        let said = host.deploy(&component("examples/clicks"), &more).ok();
+        said.lines().find_map(|line| line.strip_prefix("warning: ")).map(str::to_owned)
+    };
+    assert_eq!(deploy(&[]), None, "a new job begins at its start");
+    host.wait_records(&job, 1, SOON);
+    host.cli(["undeploy", &job]).ok();
+    outside::send(&servers.kafka, &job, &["second,s,u,t,i,1"]);
+    let warning = deploy(&[]).expect("a warning");
+    assert!(warning.contains(&format!("`streamhost.{job}`")) && warning.contains("start=earliest"), "{warning}");
+    assert!(host.cli(["logs", &job]).ok().contains(&warning), "in its log as well");
+    let status = host.wait_records(&job, 1, SOON);
+    assert_eq!(status["records_in"], 1, "it went on from the group: {status}");
+
+    host.cli(["undeploy", &job]).ok();
+    assert_eq!(deploy(&["--set", "start=earliest"]), None);
+    host.wait_records(&job, 2, SOON);
+}
+
+#[test]
+fn a_finished_job_reads_on_when_it_is_told_to() {
+    let (_guard, servers) = Servers::shared();
+    let host = Host::serve(servers);
+    let job = unique("reads-on");
+    outside::create_topic(&servers.kafka, &job, PARTITIONS);
+    outside::send(&servers.kafka, &job, &["first,s,u,t,i,1"]);
+    let settings = [format!("source.clicks={job}"), format!("sink.clicks={job}"), "until=end".to_owned()];
+    let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let all = [&set[..], &["--name", &job, "--create-tables", "--set", "every=0"]].concat();
+    host.deploy(&component("examples/clicks"), &all).ok();
+    assert_eq!(host.wait_state(&job, "finished", SOON)["records_in"], 1);
+    outside::send(&servers.kafka, &job, &["second,s,u,t,i,1"]);
+    let again = host.deploy(&component("examples/clicks"), &all).ok();
+    assert!(again.contains("nothing changed") && again.contains(&format!("streamhost resume {job}")), "{again}");
+    host.cli(["resume", &job]).ok();
+    host.wait_records(&job, 2, SOON);
+    host.wait_state(&job, "finished", SOON);
+}
+
+#[test]
+fn a_group_is_one_jobs() {
+    let (_guard, servers) = Servers::shared();
+    let host = Host::serve(servers);
+    let (first, second) = (unique("first"), unique("second"));
+    outside::create_topic(&servers.kafka, &first, PARTITIONS);
+    let deploy = |job: &str| {
+        let settings = [format!("source.clicks={first}"), format!("sink.clicks={job}"), format!("group={first}")];
+        let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        host.deploy(&component("examples/clicks"), &[&set[..], &["--name", job, "--create-tables"]].concat())
+    };
+    deploy(&first).ok();
+    let refusal = deploy(&second).refusal();
+    assert!(refusal.contains(&format!("job `{first}` has the group")), "{refusal}");
+    let set = format!("sink.clicks={second}");
+    let source = format!("source.clicks={first}");
+    let missing = host.deploy(&component("examples/clicks"), &["--name", &second, "--set", &source, "--set", &set]);
+    assert!(missing.refusal().contains(&second), "the refused deploy has made no table");
+}

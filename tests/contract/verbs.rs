@@ -91,6 +91,8 @@ fn history_and_rollback() {
     assert_eq!(versions(&host), [(2, true), (1, false)], "the same again changes nothing");
     host.cli(["rollback", &job]).ok();
     assert_eq!(versions(&host), [(1, true), (2, false), (1, false)]);
+    let twice = host.cli(["rollback", &job]).refusal();
+    assert!(twice.contains("no version before 1"), "it never goes forward: {twice}");
     host.cli(["rollback", &job, "2"]).ok();
     assert_eq!(host.status(&job)["version"], 2);
     assert!(host.cli(["rollback", &job, "7"]).refusal().contains('7'));

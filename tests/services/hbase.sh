@@ -158,7 +158,7 @@ case $verb in
     esac
     ;;
   *)
-    sed -n "2,15p" "$self" >&2
+    sed -n "2,14p" "$self" >&2
     exit 2
     ;;
 esac

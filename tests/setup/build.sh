@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
+# Installs what building streamhost and its jobs needs and is missing: a C and a C++ compiler, make and curl (with apt), Rust
+# that is new enough (for this checkout alone: the user's default toolchain stays), rustfmt and clippy, and
 # the Wasm target. Says what it does; says nothing where nothing is missing.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
 # shellcheck source=tests/setup/lib.sh
 . "$here/lib.sh"
 
@@ -21,15 +24,15 @@ command -v rustup >/dev/null ||
 
 rust_is_new_enough() {
   local minor
-  minor=$(rustc --version 2>/dev/null | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
+  minor=$(cd "$root" && rustc --version 2>/dev/null | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
   [ "${minor:-0}" -ge $rust_minor_min ]
 }
 if ! rust_is_new_enough; then
   say "Rust 1.$rust_minor_min or newer is needed, here is: $(rustc --version 2>/dev/null || echo none); updating stable"
   if rustup toolchain install stable --profile minimal >&2; then
-    rustup default stable >&2
+    rustup override set stable --path "$root" >&2
   fi
-  rust_is_new_enough || die "Rust is still too old; try: rustup update stable && rustup default stable"
+  rust_is_new_enough || die "Rust is still too old; try: rustup update stable && rustup override set stable --path $root"
 fi
 for part in rustfmt clippy; do
   cargo "${part/rustfmt/fmt}" --version >/dev/null 2>&1 || { say "adding $part"; rustup component add "$part" >&2 ||

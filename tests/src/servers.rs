@@ -55,11 +55,11 @@ pub struct Servers {
 static IN_USE: RwLock<()> = RwLock::new(());
 static SERVERS: OnceLock<Servers> = OnceLock::new();
 
-/// A folder for servers that end with this process. Those of processes that are gone are removed.
+/// A folder for servers that end with this process. Those of processes that are gone are removed, `tests/run.sh`'s too.
 fn own_folder() -> PathBuf {
     let all = cache().join("services");
     for folder in fs::read_dir(&all).into_iter().flatten().flatten() {
-        let owner = folder.file_name().to_string_lossy().parse::<u32>();
+        let owner = folder.file_name().to_string_lossy().trim_start_matches("run-").parse::<u32>();
         if owner.is_ok_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
             _ = fs::remove_dir_all(folder.path());
         }

@@ -167,7 +167,7 @@ pub fn check_chain(ledger: &Ledger, plans: &[Plan]) -> Result<(), BrokenChain> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::record::Span;
 

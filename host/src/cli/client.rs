@@ -74,6 +74,17 @@ pub enum ClientError {
         /// Its status.
         status: u16,
     },
+    /// What it answers is of another version.
+    #[error(
+        "the daemon at {url} speaks another version than this command line ({}): use that daemon's own `streamhost` ({reason})",
+        env!("CARGO_PKG_VERSION")
+    )]
+    OtherVersion {
+        /// Where.
+        url: String,
+        /// What is missing in its answer, or unknown.
+        reason: String,
+    },
 }
 
 /// Which daemon; the option that all verbs with a daemon share.
@@ -152,7 +163,13 @@ impl Client {
     ) -> Result<T, ClientError> {
         let request = self.agent.post(format!("{}{path}", self.url)).query_pairs(query.iter().map(|(k, v)| (*k, v)));
         let request = self.authorized(request);
-        self.answer(if body.is_empty() { request.send_empty() } else { request.content_type(content_type).send(body) })
+        if body.is_empty() {
+            return self.answer(request.send_empty());
+        }
+        // Sent once the daemon wants it: one that refuses at once would close the connection with the body unread, and
+        // its words would be lost with it.
+        let request = request.content_type(content_type).header("expect", "100-continue");
+        self.answer(request.config().timeout_await_100(Some(limits::HTTP_READ_TIME)).build().send(body))
     }
 
     /// Removes what is at a path.
@@ -173,7 +190,10 @@ impl Client {
         let mut response = sent.map_err(|e| self.failed(&e))?;
         let status = response.status().as_u16();
         let text = self.text(&mut response)?;
-        serde_json::from_str(&text).map_err(|_| ClientError::NoDaemon { url: self.url.clone(), status })
+        serde_json::from_str(&text).map_err(|e| match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+            Ok(_) => ClientError::OtherVersion { url: self.url.clone(), reason: plain(&e.to_string()) },
+            Err(_) => ClientError::NoDaemon { url: self.url.clone(), status },
+        })
     }
 
     /// A good answer's text; a bad one's words as an error.

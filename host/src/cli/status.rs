@@ -53,6 +53,8 @@ fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
         bytes(job.limits.batch_bytes)
     );
     let waiting = job.waiting_for.as_ref().map(|waiting| format!("{} (since {})", waiting.what, waiting.since));
+    let is_loaded = !job.sources.is_empty(); // else nothing is known of what its component and settings make of it
+    let letters = if is_loaded { format!(" (topic {})", job.dead_letter_topic) } else { String::new() };
     let lines = [
         ("job", Some(job.job.clone())),
         ("state", Some(state(job.state).to_owned())),
@@ -61,23 +63,23 @@ fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
         ("version", Some(format!("{} (deployment {}, sha256 {})", job.version, job.deployment, job.digest))),
         ("records in", Some(job.records_in.to_string())),
         ("rows out", Some(job.rows_out.to_string())),
-        ("dead letters", Some(format!("{} (topic {})", job.dead_letters, job.dead_letter_topic))),
+        ("dead letters", Some(format!("{}{letters}", job.dead_letters))),
         ("dropped", Some(job.dropped.to_string())),
         ("late", (!job.stages.is_empty()).then(|| job.late.to_string())),
         ("batches", Some(job.batches.to_string())),
-        ("every", Some(every)),
+        ("every", is_loaded.then_some(every)),
         ("lag", Some(job.lag.map_or_else(|| "not known yet".to_owned(), |lag| count(lag, "record", "records")))),
         ("watermark", (!job.stages.is_empty()).then(|| watermark(job))),
-        ("group", Some(job.group.clone())),
+        ("group", is_loaded.then(|| job.group.clone())),
         ("lanes", Some(job.lanes.to_string())),
-        ("limits", Some(limits)),
+        ("limits", is_loaded.then_some(limits)),
     ];
     for (name, value) in lines {
         if let Some(value) = value {
             writeln!(out, "{name:13} {}", plain(&value))?;
         }
     }
-    places(out, job)
+    if is_loaded { places(out, job) } else { Ok(()) }
 }
 
 fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
@@ -109,4 +111,27 @@ fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
     }
     writeln!(out)?;
     table(out, ["PLACE", "NAME", "KIND", "TOPIC OR TABLE", "REACHED"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::fake::FakeJobs;
+    use crate::job::status::Jobs;
+
+    #[test]
+    fn of_a_job_that_cannot_be_loaded_nothing_is_invented() {
+        let shown = |job: &JobStatus| {
+            let mut out = Vec::new();
+            text(&mut out, job).expect("a Vec takes all");
+            String::from_utf8(out).expect("text")
+        };
+        let mut job = FakeJobs::with_clicks().status("clicks").expect("it is there");
+        let all = shown(&job);
+        let made = ["every ", "group ", "limits ", "(topic ", "PLACE "];
+        assert!(made.iter().all(|name| all.contains(name)), "{all}");
+        (job.sources, job.state) = (Vec::new(), JobState::Stopped);
+        let less = shown(&job);
+        assert!(!made.iter().any(|name| less.contains(name)) && less.contains("stopped"), "{less}");
+    }
 }

@@ -340,6 +340,39 @@ fn failures_are_one_clear_line() {
 }
 
 #[test]
+fn a_setting_that_is_given_twice_is_wrong_usage() {
+    let args = Args::try_parse_from(["streamhost", "deploy", "x.wasm", "--set", "a=1", "--set", "a=2"]);
+    let code = run(args.expect("it can be read"), &FakeHost::default(), &mut Vec::new(), &mut Vec::new());
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
+}
+
+#[test]
+fn a_large_upload_that_is_refused_shows_the_refusal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, token) = (folder.path().join("c.toml"), folder.path().join("token"));
+    std::fs::write(&token, "s3cret").expect("written");
+    std::fs::write(&config, "[control]\nlisten = '127.0.0.1:0'\ntoken-file = 'token'").expect("written");
+    let (end, ending) = watch::channel(false);
+    let (say, said) = mpsc::channel();
+    let at = config.to_str().expect("text").to_owned();
+    let thread = std::thread::spawn(move || {
+        let args = Args::try_parse_from(["streamhost", "serve", "--config", &at]).expect("good arguments");
+        let Verb::Serve(args) = args.verb else { unreachable!("it is serve") };
+        serve::run(args, &FakeHost::default(), &mut Told(say), Until::Told(ending))
+    });
+    let mut printed = String::new();
+    while !printed.ends_with("ready\n") {
+        printed += &said.recv().expect("it prints until it is ready");
+    }
+    let url = printed.lines().find_map(|line| line.strip_prefix("control   ")).expect("an address");
+    let file = file_with(folder.path(), &vec![7; 16 << 20]); // more than the sockets between hold
+    let (ok, _, err) = verb_at(&["deploy", &file, "--url", url]);
+    assert!(!ok && err.contains("STREAMHOST_TOKEN"), "{err}");
+    end.send_replace(true);
+    thread.join().expect("no panic").expect("no error");
+}
+
+#[test]
 fn a_daemon_that_is_not_there_or_none_is_told_apart() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
     let (ok, _, err) = verb_at(&["list", "--url", &format!("http://{closed}")]);
@@ -349,19 +382,26 @@ fn a_daemon_that_is_not_there_or_none_is_told_apart() {
         "{err}"
     );
 
-    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = other.local_addr().expect("bound");
-    let page = std::thread::spawn(move || {
-        let (mut stream, _) = other.accept().expect("asked");
-        let mut head = [0; 1024];
-        assert_ne!(io::Read::read(&mut stream, &mut head).expect("a request"), 0);
-        stream
-            .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno\n")
-            .expect("sent");
-    });
-    let (ok, _, err) = verb_at(&["list", "--url", &address.to_string()]);
-    assert!(!ok && err.contains("no streamhost daemon (HTTP status 404)"), "{err}");
-    page.join().expect("no panic");
+    let cases = [
+        ("404 Not Found", "no\n", "no streamhost daemon (HTTP status 404)"),
+        ("200 OK", "<p>hello", "no streamhost daemon (HTTP status 200)"),
+        ("200 OK", r#"[{"job":"clicks","state":"dreaming"}]"#, "speaks another version than this command line"),
+    ];
+    for (status, body, want) in cases {
+        let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = other.local_addr().expect("bound");
+        let page = std::thread::spawn(move || {
+            let (mut stream, _) = other.accept().expect("asked");
+            let mut head = [0; 1024];
+            assert_ne!(io::Read::read(&mut stream, &mut head).expect("a request"), 0);
+            let length = body.len();
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            stream.write_all(answer.as_bytes()).expect("sent");
+        });
+        let (ok, _, err) = verb_at(&["list", "--url", &address.to_string()]);
+        assert!(!ok && err.contains(want), "{err}");
+        page.join().expect("no panic");
+    }
 
     for (url, want) in [
         ("https://h:1", "speaks http alone"),

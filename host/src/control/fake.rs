@@ -23,7 +23,9 @@ pub(crate) struct FakeJobs {
     pub(crate) asked: Mutex<Option<(Vec<u8>, DeployRequest)>>,
     /// How often `history` was asked.
     pub(crate) asked_history: Mutex<usize>,
-    /// While true, `history` waits.
+    /// How often `pause` was asked.
+    pub(crate) pauses: Mutex<usize>,
+    /// While true, `history` and `pause` wait.
     held: Mutex<bool>,
     freed: Condvar,
 }
@@ -42,10 +44,15 @@ impl FakeJobs {
         fake
     }
 
-    /// Makes `history` wait until it is let go.
+    /// Makes `history` and `pause` wait until they are let go.
     pub(crate) fn hold(&self, held: bool) {
         *locked(&self.held) = held;
         self.freed.notify_all();
+    }
+
+    fn wait_while_held(&self) {
+        let held = self.freed.wait_while(locked(&self.held), |held| *held);
+        drop(held.unwrap_or_else(PoisonError::into_inner));
     }
 
     fn deployments(&self, job: &str) -> Result<Vec<Deployment>, Refusal> {
@@ -167,10 +174,7 @@ impl Jobs for FakeJobs {
 
     fn history(&self, job: &str) -> Result<Vec<Deployment>, Refusal> {
         *locked(&self.asked_history) += 1;
-        let mut held = locked(&self.held);
-        while *held {
-            held = self.freed.wait(held).unwrap_or_else(PoisonError::into_inner);
-        }
+        self.wait_while_held();
         self.deployments(job)
     }
 
@@ -185,6 +189,8 @@ impl Jobs for FakeJobs {
     }
 
     fn pause(&self, job: &str) -> Result<JobStatus, Refusal> {
+        *locked(&self.pauses) += 1;
+        self.wait_while_held();
         *locked(&self.paused) = true;
         self.status(job)
     }

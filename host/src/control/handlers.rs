@@ -15,6 +15,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router, middleware};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// The API's own description, served as it is.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
@@ -66,9 +67,23 @@ async fn wrong_method(request: Request) -> Fault {
     Fault::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} does not take {method}: see /v1/openapi.json"))
 }
 
-/// Runs a call of the host. Its panic is this request's affair alone.
+/// Runs a call of the host that reads.
 async fn call<T: Send + 'static>(app: &App, work: impl FnOnce(&dyn Jobs) -> T + Send + 'static) -> Result<T, Fault> {
-    let turn = tokio::time::timeout(app.bounds.turn_time, Arc::clone(&app.calls).acquire_owned()).await;
+    in_turn(app, &app.calls, work).await
+}
+
+/// Runs a call of the host that changes something, and may wait for servers. Those that read do not wait with it.
+async fn change<T: Send + 'static>(app: &App, work: impl FnOnce(&dyn Jobs) -> T + Send + 'static) -> Result<T, Fault> {
+    in_turn(app, &app.changes, work).await
+}
+
+/// Runs a call of the host. Its panic is this request's affair alone.
+async fn in_turn<T: Send + 'static>(
+    app: &App,
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce(&dyn Jobs) -> T + Send + 'static,
+) -> Result<T, Fault> {
+    let turn = tokio::time::timeout(app.bounds.turn_time, Arc::clone(turns).acquire_owned()).await;
     let Ok(Ok(turn)) = turn else { return Err(Fault::busy("requests")) };
     let jobs = Arc::clone(&app.jobs);
     let done = tokio::task::spawn_blocking(move || {
@@ -97,7 +112,7 @@ async fn healthz() -> &'static str {
     "alive\n"
 }
 
-async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, Fault> {
+async fn readyz(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<&'static str, Fault> {
     let listed = tokio::time::timeout(app.bounds.turn_time, call(&app, |jobs| jobs.list())).await;
     let jobs = listed.map_err(|_| Fault::busy("work"))??;
     let waits = jobs.iter().filter(|job| job.state == JobState::Retrying).map(|job| {
@@ -106,6 +121,9 @@ async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, Fault> {
     });
     match waits.collect::<Vec<_>>() {
         none if none.is_empty() => Ok("ready\n"),
+        _ if !gate::may_know(&app, &headers) => {
+            Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "a job waits for a server; with the token this says which"))
+        }
         waits => Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, waits.join("; "))),
     }
 }
@@ -132,7 +150,7 @@ async fn history(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<V
 }
 
 async fn pause(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobStatus> {
-    Ok(Json(call(&app, move |jobs| jobs.pause(&job)).await??))
+    Ok(Json(change(&app, move |jobs| jobs.pause(&job)).await??))
 }
 
 /// What `resume` may be told.
@@ -144,11 +162,11 @@ struct Resume {
 
 async fn resume(State(app): State<Arc<App>>, JobName(job): JobName, request: Request) -> Answer<JobStatus> {
     let Resume { skip_lost } = told(&app, request, "{\"skip_lost\": true}").await?;
-    Ok(Json(call(&app, move |jobs| jobs.resume(&job, skip_lost)).await??))
+    Ok(Json(change(&app, move |jobs| jobs.resume(&job, skip_lost)).await??))
 }
 
 async fn undeploy(State(app): State<Arc<App>>, JobName(job): JobName) -> Result<StatusCode, Fault> {
-    call(&app, move |jobs| jobs.undeploy(&job)).await??;
+    change(&app, move |jobs| jobs.undeploy(&job)).await??;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -161,7 +179,7 @@ struct Rollback {
 
 async fn rollback(State(app): State<Arc<App>>, JobName(job): JobName, request: Request) -> Answer<Deployed> {
     let Rollback { version } = told(&app, request, "{\"version\": NUMBER}").await?;
-    Ok(Json(call(&app, move |jobs| jobs.rollback(&job, version)).await??))
+    Ok(Json(change(&app, move |jobs| jobs.rollback(&job, version)).await??))
 }
 
 /// What a call that may be told nothing is told; `form` shows what it may be.
@@ -198,7 +216,7 @@ async fn deploy(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request:
     let turn = tokio::time::timeout(app.bounds.turn_time, Arc::clone(&app.uploads).acquire_owned()).await;
     let Ok(Ok(turn)) = turn else { return Err(Fault::busy("deployments")) };
     let component = Vec::from(body(&app, request, app.bounds.upload_bytes_max).await?);
-    let deployed = call(&app, move |jobs| {
+    let deployed = change(&app, move |jobs| {
         let _turn = turn; // with the component's bytes, not with the client's patience
         jobs.deploy(component, asked)
     });

@@ -25,6 +25,7 @@ pub(crate) mod fake;
 pub(crate) struct Bounds {
     connections_max: usize,
     uploads_max: usize,
+    changes_max: usize,
     upload_bytes_max: usize,
     head_time: Duration,
     body_time: Duration,
@@ -38,6 +39,7 @@ impl Default for Bounds {
         Bounds {
             connections_max: limits::HTTP_CONNECTIONS_MAX,
             uploads_max: limits::HTTP_UPLOADS_MAX,
+            changes_max: limits::HTTP_CHANGES_MAX,
             upload_bytes_max: limits::COMPONENT_BYTES_MAX,
             head_time: limits::HTTP_HEAD_TIME,
             body_time: limits::HTTP_BODY_TIME,
@@ -56,6 +58,7 @@ struct App {
     loopback: bool,
     bounds: Bounds,
     calls: Arc<Semaphore>,
+    changes: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
 }
 
@@ -88,6 +91,7 @@ async fn serve_within(
         loopback,
         bounds,
         calls: Arc::new(Semaphore::new(limits::HTTP_CALLS_MAX)),
+        changes: Arc::new(Semaphore::new(bounds.changes_max)),
         uploads: Arc::new(Semaphore::new(bounds.uploads_max)),
     });
     connections::serve(listener, handlers::router(app), bounds, stop).await;

@@ -190,6 +190,11 @@ fn only_the_token_opens() {
     for (path, want) in [("/", 200), ("/healthz", 200), ("/readyz", 200), ("/metrics", 401), ("/v1/nothing", 401)] {
         assert_eq!(api.get(path).0, want, "{path}");
     }
+    *api.jobs.retrying.lock().expect("unharmed") = true;
+    let waits = |header: &str| api.ask("GET", "/readyz", header, b"");
+    let (status, said) = waits("");
+    assert!(status == 503 && !said.to_string().contains("clicks") && !said.to_string().contains("Kafka"), "{said}");
+    assert_eq!(waits("Authorization: Bearer s3cret\r\n"), (503, json!({"error": "job `clicks` waits: Kafka"})));
     let (_, head, _) = api.raw(b"GET /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert!(head.contains("www-authenticate: bearer"), "{head}");
 }
@@ -259,6 +264,28 @@ fn silent_clients_keep_nobody_waiting() {
         assert_eq!(&answer, b"HTTP/1.1 200", "a call under way is not cut off");
     }
     drop(silent);
+}
+
+#[test]
+fn changes_that_wait_keep_no_reader_waiting() {
+    let bounds = Bounds { changes_max: 2, turn_time: Duration::from_millis(50), ..Bounds::default() };
+    let api = Served::start(None, bounds);
+    api.jobs.hold(true);
+    let asking: Vec<_> = (0..bounds.changes_max)
+        .map(|_| {
+            let mut stream = TcpStream::connect(api.address).expect("served");
+            let head = "POST /v1/jobs/clicks/pause HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(head.as_bytes()).expect("sent");
+            stream
+        })
+        .collect();
+    while *api.jobs.pauses.lock().expect("unharmed") < asking.len() {
+        std::thread::yield_now(); // until they are under way
+    }
+    let (status, said) = api.ask("POST", "/v1/jobs/clicks/resume", "", b"");
+    assert!(status == 503 && said["error"].as_str().is_some_and(|error| error.contains("busy")), "{status} {said}");
+    assert_eq!([api.get("/v1/jobs").0, api.get("/metrics").0, api.get("/readyz").0], [200; 3]);
+    api.jobs.hold(false);
 }
 
 #[test]

@@ -79,8 +79,9 @@ pub struct LimitStatus {
     pub batch_bytes: u64,
 }
 
-/// A job's status. Counts are of durable batches alone, and survive restarts:
-/// `records_in = dropped + late + dead-lettered + records that made rows or went to a keyed stage`.
+/// A job's status. Counts are of durable batches alone, and survive restarts. In a job without branches and keyed stages
+/// `records_in = dropped + late + dead_letters + records that made rows`. With branches a record may be a row and a dead
+/// letter both; letters and late items of keyed stages are counted as well, and are no records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobStatus {
     /// Its name.

@@ -186,9 +186,14 @@ impl Supervisor {
         for plan in plans {
             if let Some(deployment) = record.deployments.iter().find(|d| d.number == plan.deployment)
                 && !ready.contains_key(&plan.deployment)
-                && let Ok(found) = self.activate(job, record, deployment)
             {
-                ready.insert(plan.deployment, found);
+                match self.activate(job, record, deployment) {
+                    Ok(found) => drop(ready.insert(plan.deployment, found)),
+                    Err(reason) => {
+                        let number = plan.deployment;
+                        job.say(tracing::Level::ERROR, &format!("deployment {number} cannot be loaded: {reason}"));
+                    }
+                }
             }
         }
         Box::new(move |number| ready.get(&number).cloned())

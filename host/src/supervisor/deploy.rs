@@ -60,6 +60,7 @@ impl Supervisor {
             self.keep(component)?; // it may have been damaged
             return Ok(self.as_it_was(job, unchanged));
         }
+        self.has_room_for(&name)?;
         let (ledger, plans) = self.ledgers.of(&name).load().map_err(|e| unavailable(&e))?;
         let record = next_record(&name, job.as_deref(), draft, ledger.as_ref(), &plans)?;
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
@@ -171,21 +172,23 @@ impl Supervisor {
     /// Makes a component and a job's record durable, and only then the job visible. Components are not swept meanwhile.
     fn admit(&self, job: &Arc<Job>, record: &JobRecord, component: Option<&[u8]>) -> Result<(), Refusal> {
         let _set = self.change();
-        let is_there = self.job(&job.name).is_some();
-        if !is_there && self.jobs().len() >= limits::JOBS_MAX {
-            return Err(Refusal::Unavailable(format!(
-                "this host runs {} jobs already: undeploy one",
-                limits::JOBS_MAX
-            )));
-        }
+        self.has_room_for(&job.name)?; // others may have come meanwhile
         if let Some(component) = component {
             self.registry.keep(component).map_err(|e| unavailable(&e))?;
         }
         self.registry.save(record).map_err(|e| unavailable(&e))?;
-        if !is_there {
-            self.jobs().insert(job.name.clone(), job.clone());
-        }
+        self.jobs().entry(job.name.clone()).or_insert_with(|| job.clone());
         Ok(())
+    }
+
+    fn has_room_for(&self, job: &str) -> Result<(), Refusal> {
+        let jobs = self.jobs();
+        match jobs.contains_key(job) || jobs.len() < limits::JOBS_MAX {
+            true => Ok(()),
+            false => {
+                Err(Refusal::Unavailable(format!("this host runs {} jobs already: undeploy one", limits::JOBS_MAX)))
+            }
+        }
     }
 
     fn keep(&self, component: &[u8]) -> Result<(), Refusal> {

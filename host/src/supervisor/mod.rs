@@ -4,6 +4,7 @@
 //! *turn*: one at a time, and jobs do not wait for one another. The set of jobs and their components has a lock of its
 //! own, held for as long as a write takes.
 
+use crate::checkpoint::Store;
 use crate::checkpoint::store::Ledgers;
 use crate::clock;
 use crate::guest::Guests;
@@ -237,20 +238,24 @@ impl Supervisor {
         }
     }
 
-    /// Where the host's `[limits]` were changed, what they make of the job's is a deployment of its own, so that a batch
-    /// that was planned under the old ones is run again under them.
+    /// Where the host's `[limits]` were changed, the job's follow. A batch that was planned under the old ones is run again
+    /// under them: then the new ones are a deployment of their own, which takes over after it.
     fn keep_limits(&self, job: &Job) -> Result<(), String> {
         let mut record = job.state().record.clone();
         let active = record.active().clone();
         let settings = Settings::parse(&active.settings, self.place.limits).map_err(|f| in_words(&f))?;
-        match active.limits {
-            Some(limits) if limits == settings.limits => return Ok(()),
-            Some(_) => {}
-            None => {
-                // A record of before limits were kept: its batches were planned under the present ones, as far as is known.
-                record.active_mut().limits = Some(settings.limits);
-                return self.store(job, record);
-            }
+        if active.limits == Some(settings.limits) {
+            return Ok(());
+        }
+        let (_, plans) = self.ledgers.of(&job.name).load().map_err(|e| e.to_string())?;
+        let mut planned = plans.iter().filter(|plan| plan.deployment == active.number).peekable();
+        // What a record of before limits were kept has planned was under the present ones, as far as is known.
+        if active.limits.is_none() || planned.peek().is_none() {
+            record.active_mut().limits = Some(settings.limits);
+            return self.store(job, record);
+        }
+        if planned.any(|plan| plan.finished) {
+            return Ok(()); // its last batch: with another deployment it would read on
         }
         let named: BTreeSet<u64> = record.deployments.iter().map(|d| d.number).collect();
         let reason = "the host's `[limits]` were changed".to_owned();
@@ -288,5 +293,101 @@ impl Job {
                 reads_on: false,
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{Ledger, Plan};
+    use crate::job::status::{DeploymentKind, JobState, Jobs};
+    use std::time::Duration;
+
+    fn deployment(limits: JobLimits) -> DeploymentRecord {
+        DeploymentRecord {
+            number: 3,
+            version: 2,
+            digest: "gone".into(),
+            at_ms: 0,
+            kind: DeploymentKind::Rollback,
+            reason: None,
+            settings: BTreeMap::new(),
+            reset: false,
+            limits: Some(limits),
+            since_batch: 7,
+        }
+    }
+
+    /// What becomes of a job's deployments (number, memory) when the host's limits are others than those it was deployed
+    /// under.
+    fn after_a_change(plan: Option<Plan>) -> Vec<(u64, usize)> {
+        let folder = tempfile::tempdir().unwrap();
+        let db = fjall::Database::builder(folder.path().join("db")).open().unwrap();
+        let (old, new) = (JobLimits::default(), JobLimits { memory_bytes: 1 << 24, ..JobLimits::default() });
+        let record =
+            JobRecord { name: "j".into(), paused: false, deployments: vec![deployment(old)], newest_version: 2 };
+        Registry::open(&db, &folder.path().join("components")).unwrap().save(&record).unwrap();
+        let ledgers = Ledgers::open(&db).unwrap();
+        let reached = [("t".to_owned(), [(0, 0)].into())].into();
+        ledgers.of("j").begin(&Ledger::begin(7, 3, 1000, reached)).unwrap();
+        if let Some(plan) = &plan {
+            ledgers.of("j").write(None, Some(plan)).unwrap();
+        }
+        let (kafka, hbase) = (KafkaSettings::default(), HbaseSettings::default());
+        let place = Place { owner: "streamhost", kafka, hbase, lanes: 1, limits: new };
+        let supervisor = Supervisor::open(&db, folder.path(), place, Begin::Nothing).unwrap();
+        let status = supervisor.status("j").unwrap();
+        assert_eq!((status.state, status.version), (JobState::Stopped, 2), "its component is gone");
+        assert!(supervisor.logs("j", 0).unwrap().iter().any(|(_, line)| line.contains("stopped: ")));
+        let stored = supervisor.registry.load().unwrap().remove(0);
+        assert!(stored.deployments.iter().all(|d| d.since_batch == 7 && d.kind == DeploymentKind::Rollback));
+        supervisor.close(Stop::Drain);
+        assert!(supervisor.pause("j").is_err(), "a host that stops changes nothing");
+        stored.deployments.iter().map(|d| (d.number, d.limits.unwrap().memory_bytes)).collect()
+    }
+
+    #[test]
+    fn a_planned_batch_keeps_the_limits_that_it_was_planned_under() {
+        let (old, new) = (JobLimits::default().memory_bytes, 1 << 24);
+        let plan =
+            |deployment, finished| Some(Plan { deployment, finished, ..crate::checkpoint::ledger::tests::plan(1) });
+        assert_eq!(after_a_change(None), [(3, new)]);
+        assert_eq!(after_a_change(plan(2, false)), [(3, new)], "the plan is of another deployment");
+        assert_eq!(after_a_change(plan(3, false)), [(3, old), (4, new)]);
+        assert_eq!(after_a_change(plan(3, true)), [(3, old)], "its last batch ends it");
+    }
+
+    #[test]
+    fn one_job_that_cannot_be_followed_stops_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = fjall::Database::builder(folder.path().join("db")).open().unwrap();
+        let (kafka, hbase) = (KafkaSettings::default(), HbaseSettings::default());
+        let limits = JobLimits::default();
+        let place = Place { owner: "streamhost", kafka, hbase, lanes: 1, limits };
+        for name in ["a", "b"] {
+            let record =
+                JobRecord { name: name.into(), paused: true, deployments: vec![deployment(limits)], newest_version: 2 };
+            Registry::open(&db, &folder.path().join("components")).unwrap().save(&record).unwrap();
+        }
+        let supervisor = Supervisor::open(&db, folder.path(), place, Begin::Jobs).unwrap();
+        let jobs = ["a", "b"].map(|name| supervisor.job(name).unwrap());
+        jobs.iter().for_each(|job| job.state().failed = None);
+        let turn = supervisor.turns.take("a").unwrap(); // a change of `a` that takes its time
+        let send = supervisor.ended.lock().unwrap().clone();
+        for job in &jobs {
+            let (life, ended) = (job.state().life, Ended::Failed("gone".into()));
+            send.send(watch::End { job: job.name.clone(), life, ended, replay_only: false }).unwrap();
+        }
+        let limit = clock::monotonic() + Duration::from_secs(60);
+        while jobs[1].state().failed.is_none() && clock::monotonic() < limit {
+            std::thread::yield_now();
+        }
+        assert_eq!(jobs[1].state().failed.as_deref(), Some("gone"), "the end of `b` does not wait for `a`");
+        assert_eq!(jobs[0].state().failed, None);
+        drop(turn);
+        while jobs[0].state().failed.is_none() && clock::monotonic() < limit {
+            std::thread::yield_now();
+        }
+        assert_eq!(jobs[0].state().failed.as_deref(), Some("gone"));
     }
 }

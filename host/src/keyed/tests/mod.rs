@@ -10,6 +10,7 @@ use model::{Event, Model};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+mod agreement;
 mod cases;
 mod guest;
 mod model;

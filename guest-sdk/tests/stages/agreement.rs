@@ -5,6 +5,7 @@ use super::*;
 
 const AGREED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/agreement.txt");
 
+#[expect(clippy::type_complexity, reason = "all of it is said here alone")]
 fn of<'b>(
     source: &str,
 ) -> KeyedBy<'b, &'b str, impl Flow<'b, Item = (&'b str, i64)>, impl Fn(&(&'b str, i64)) -> &'b str> {
@@ -88,10 +89,10 @@ fn live(job: impl for<'b> Fn(Call<'b>) -> Job<'b> + 'static) -> Box<Batch<'stati
     let mut job = testing::run(job);
     Box::new(move |records, is_end| {
         for record in records {
-            let (source, record) = record.split_once(':').unwrap();
-            let (record, time_ms) = record.split_once('@').unwrap();
+            let (source, record) = record.split_once(':').expect("a record has a source");
+            let (record, time_ms) = record.split_once('@').expect("a record has a time");
             let text = record.replace('=', " ");
-            job.with(source, 0, [Record::from(&text).at(time_ms.parse().unwrap())]);
+            job.with(source, 0, [Record::from(&text).at(time_ms.parse().expect("a time is a number"))]);
         }
         let job = if is_end { job.end() } else { job.pass(millis(0)) };
         assert!(job.dead_letters().is_empty());

@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_gap_belongs_to_the_swap_that_it_overlaps() {
-        let gaps = Gaps::new(vec![30, 10, 10, 0, 80, 100, 110], std::slice::from_ref(&(25..40)));
+        let gaps = Gaps::new(vec![30, 10, 10, 0, 80, 100, 110], std::iter::once(25..40).collect::<Vec<_>>().as_slice());
         assert_eq!(gaps, Gaps { swapping: vec![20, 50], steady: vec![10, 10, 20] });
     }
 }

@@ -18,6 +18,8 @@ pub enum Stop {
     /// Finish the batch that is planned if its sinks take it; what was only gathered or run is read again later. Where
     /// it could not be, it is planned too.
     Soon,
+    /// It had its time: what is only being run is let go, whether it can be read again or not.
+    Now,
 }
 
 /// What stands on the board.
@@ -75,7 +77,7 @@ pub type Say = Box<dyn Fn(Level, &str) + Send + Sync>;
 pub struct Board {
     facts: Mutex<Facts>,
     stop: Mutex<Option<Stop>>,
-    /// The stop is [`Stop::Soon`]; for those who look often.
+    /// A stop lets go of the batch that is being run; for those who look often.
     soon: Arc<AtomicBool>,
     runs_on: AtomicBool,
     stopped: Condvar,
@@ -186,7 +188,8 @@ impl Board {
     pub fn stop(&self, how: Stop) {
         let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
         *stop = (*stop).max(Some(how));
-        let leaves = *stop == Some(Stop::Soon) && !self.runs_on.load(Ordering::Relaxed);
+        let runs_on = self.runs_on.load(Ordering::Relaxed);
+        let leaves = *stop >= Some(if runs_on { Stop::Now } else { Stop::Soon });
         self.soon.store(leaves, Ordering::Relaxed);
         self.stopped.notify_all();
     }
@@ -201,20 +204,23 @@ impl Board {
         self.soon.clone()
     }
 
-    /// From now on a batch is run to its end whatever stop comes: its records cannot be read again.
-    pub fn runs_on(&self) {
-        self.runs_on.store(true, Ordering::Relaxed);
+    /// `keeps`: from now on a batch is run to its end, as its records cannot be read again; [`Stop::Now`] alone ends it.
+    pub fn runs_on(&self, keeps: bool) {
+        self.runs_on.store(keeps, Ordering::Relaxed);
     }
 
     /// Whether the batch whose run began then is to be left for a stop, to be read again later.
     pub fn leaves_batch(&self, began: Instant) -> bool {
-        !self.runs_on.load(Ordering::Relaxed) && self.gives_up(began)
+        match self.runs_on.load(Ordering::Relaxed) {
+            true => self.stopping() == Some(Stop::Now),
+            false => self.gives_up(began),
+        }
     }
 
     /// Whether what began then is to be left for a stop: at once, or if it is a drain, once it had its time.
     pub fn gives_up(&self, began: Instant) -> bool {
         match self.stopping() {
-            Some(Stop::Soon) => true,
+            Some(Stop::Soon | Stop::Now) => true,
             Some(Stop::Drain) => began.elapsed() > limits::DRAIN_TIME,
             None => false,
         }
@@ -254,7 +260,7 @@ impl Backoff {
             None => drop(board.pause(self.next)),
         }
         self.next = (self.next * 2).min(limits::BACKOFF.1);
-        board.stopping() == Some(Stop::Soon)
+        board.stopping() >= Some(Stop::Soon)
     }
 }
 

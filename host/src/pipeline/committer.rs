@@ -69,7 +69,7 @@ impl Committer<'_> {
         let mut next = batches.recv().ok();
         while let Some(mut outcome) = next.take() {
             queue.takes();
-            if self.board.stopping() == Some(Stop::Soon) && !self.keeps {
+            if self.board.stopping() >= Some(Stop::Soon) && !self.keeps {
                 self.settle().map_err(|error| failed(&error))?;
                 return Err(Ended::Stopped); // it is not planned, and read again later
             }

@@ -55,9 +55,7 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
     board.reads_on();
     let topics = active.topics();
     let keeps = (0..).take(topics.len()).any(|source| !parts.source.replays(source));
-    if keeps {
-        board.runs_on();
-    }
+    board.runs_on(keeps);
     let (at, topic_ids) = (positions(&topics, &ledger.reached), ledger.topic_ids.clone());
     let mut committer = Committer { store: parts.store.as_ref(), sinks, board, ledger, unsettled: None, keeps };
     let queue = Queue::default();
@@ -231,7 +229,7 @@ impl Runner<'_> {
         loop {
             self.tell();
             match self.board.stopping() {
-                Some(how) if (how == Stop::Drain || self.keeps) && !gather.is_empty() => {
+                Some(how) if (how == Stop::Drain || self.keeps && how < Stop::Now) && !gather.is_empty() => {
                     return Ok(Gathered::Last(gather.cut()));
                 }
                 Some(_) => return Ok(Gathered::Stop),
@@ -363,7 +361,11 @@ impl Runner<'_> {
         self.told.partitions_due = clock::monotonic() + limits::PARTITIONS_TIME;
         let there = match self.source.partitions() {
             Ok(there) => there,
-            Err(SourceError::Away { .. }) if !at_start => return Ok(false),
+            Err(error @ SourceError::Away { .. }) if !at_start => {
+                self.board.waits("source", &error.to_string());
+                self.board.pause(limits::BACKOFF.0); // one of several may have news, and is not asked at once again
+                return Ok(false);
+            }
             Err(SourceError::Away { .. }) => asked(self.board, || self.source.partitions())?,
             Err(error) => return Err(Ended::Failed(error.to_string())),
         };

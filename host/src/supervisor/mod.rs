@@ -133,13 +133,13 @@ impl Job {
         pipeline.board.stop(how);
         let patience = match how {
             Stop::Drain => limits::DRAIN_TIME + limits::STOP_TIME,
-            Stop::Soon => limits::STOP_TIME,
+            Stop::Soon | Stop::Now => limits::STOP_TIME,
         };
         while !pipeline.has_ended() && asked.elapsed() < patience {
             std::thread::sleep(limits::LOOK_TIME);
         }
         if !pipeline.has_ended() {
-            pipeline.board.stop(Stop::Soon); // a drain has had its time; a batch that is only being run is run again
+            pipeline.board.stop(Stop::Now);
             cut.cut();
         }
         Some(pipeline.join())

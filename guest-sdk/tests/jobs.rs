@@ -131,12 +131,12 @@ fn readings() -> Job {
 #[test]
 fn a_row_can_have_all_that_rows_can_have() {
     let mut job = testing::run(readings);
-    job.send("readings", [Record::from("s -5 site=roof new v:t=1.5 v:u=-2").at(7), Record::from("s 1 site= -")]);
+    job.send("readings", [Record::from("s -5 site=roof new v:t=1.5 v:u=-2.0").at(7), Record::from("s 1 site= -")]);
     job.send("readings", ["s 2 site= .", "s 3"]);
     assert_eq!(
         job.rows("readings"),
         [
-            "key=s|-5 p:site=roof p:note=new p:ok=true p:seen=7 v:t=1.5 v:u=-2",
+            "key=s|-5 p:site=roof p:note=new p:ok=true p:seen=7 v:t=1.5 v:u=-2.0",
             "key=s|1 p:note (deleted) p:ok=true p:seen=0",
             "key=s|2 p:ok=true p:seen=0",
             "key=s|3 (deleted)",
@@ -147,7 +147,7 @@ fn a_row_can_have_all_that_rows_can_have() {
 #[test]
 fn a_row_whose_key_would_not_be_its_own_is_set_aside_whole() {
     let mut job = testing::run(readings);
-    job.send("readings", ["a|b 1 site= . v:t=1", "a|b 2", "s 3 site=x - =4", "good 5 site=y . v:t=6", " 7 site= ."]);
+    job.send("readings", ["a|b 1 site= . v:t=1", "a|b 2", "s 3 site=x - =4", "good 5 site=y . v:t=6.0", " 7 site= ."]);
     job.send("readings", ["s 8 site= . t=1", "s 8 site= . v:=1"]);
     assert_eq!(
         job.dead_letters(),
@@ -159,7 +159,7 @@ fn a_row_whose_key_would_not_be_its_own_is_set_aside_whole() {
             "readings@6: sink `readings`: the column `v:` is not `family:qualifier`",
         ]
     );
-    assert_eq!(job.rows("readings"), ["key=good|5 p:site=y p:ok=true p:seen=0 v:t=6", "key=|7 p:ok=true p:seen=0"]);
+    assert_eq!(job.rows("readings"), ["key=good|5 p:site=y p:ok=true p:seen=0 v:t=6.0", "key=|7 p:ok=true p:seen=0"]);
 }
 
 #[derive(Row)]

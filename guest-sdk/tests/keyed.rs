@@ -260,7 +260,7 @@ fn each_reduction_stands_after_each_batch() {
     job.send("in", ["c 0", "a 9", "a 1"]);
     assert_eq!(job.rows("sum"), ["key=c value=0", "key=a value=8"]);
     assert_eq!(job.rows("min"), ["key=c value=0", "key=a value=-3"]);
-    assert_eq!(job.rows("max"), ["key=c value=0", "key=a value=4.5"]);
+    assert_eq!(job.rows("max"), ["key=c value=0.0", "key=a value=4.5"]);
     assert_eq!(job.rows("new"), ["value=c"], "`a` was there before");
     assert_eq!(job.rows("seen"), ["value=c", "value=a"]);
     assert_eq!(job.dead_letters().len(), 1);

@@ -31,7 +31,7 @@ fn a_window_waits_for_five_minutes_and_uses_the_table_as_it_is_then() {
     assert!(job.rows("power").is_empty(), "the window may still get readings");
     job.send("panels", [("p", "south")]);
     job.send("readings", &[reading(15, 40)]);
-    assert_eq!(job.rows("power"), ["key=south#0 power:average=20 power:readings=2 power:until=600000"]);
+    assert_eq!(job.rows("power"), ["key=south#0 power:average=20.0 power:readings=2 power:until=600000"]);
 }
 
 #[test]

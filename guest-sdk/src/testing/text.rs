@@ -51,7 +51,22 @@ fn value(kind: Kind, item: &[u8]) -> String {
         Kind::Bool => (item == [1]).to_string(),
         Kind::Uint => u64::from_le_bytes(eight(item)).to_string(),
         Kind::Int | Kind::Time => i64::from_le_bytes(eight(item)).to_string(),
-        Kind::Float => f64::from_le_bytes(eight(item)).to_string(),
+        Kind::Float => float(f64::from_le_bytes(eight(item))),
+    }
+}
+
+/// A float as sinks write it: in the fewest digits that read back to it (`1.0`, `1e300`).
+fn float(value: f64) -> String {
+    let not_finite = if value.is_nan() {
+        "NaN"
+    } else if value > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    };
+    match value.is_finite() {
+        true => serde_json::to_string(&value).unwrap_or_default(),
+        false => not_finite.to_owned(),
     }
 }
 

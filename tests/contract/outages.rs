@@ -6,7 +6,8 @@ use streamhost_tests::feed::{self, Feed};
 use streamhost_tests::host::{Host, unique};
 use streamhost_tests::outside;
 use streamhost_tests::servers::{Server, Servers, Verb};
-use streamhost_tests::sizes::{LATE, PARTITIONS, seed, sizes};
+use streamhost_tests::sizes::{LATE, PARTITIONS, SOON, seed, sizes};
+use streamhost_tests::stamping::{Into, Stamping, numbered};
 
 /// `server` is killed under a running job, and started again once the job says that it waits for something with `named`
 /// in its words.
@@ -53,4 +54,27 @@ fn the_gateway_is_killed_and_comes_back() {
 #[test]
 fn hbase_is_killed_behind_its_gateway_and_comes_back() {
     outage(Server::Hbase, "hbase");
+}
+
+#[test]
+fn a_kafka_that_hangs_does_not_hold_a_pause() {
+    let (_guard, servers) = Servers::alone();
+    let host = Host::serve(servers);
+    let stamping = Stamping::new(servers, Into::Kafka);
+    let (job, sizes) = (&stamping.job, sizes());
+    let feed = Feed::start(&servers.kafka, job, sizes.outage_rate, (0..).map(numbered));
+    stamping.deploy(&host, 1);
+    host.wait_records(job, u64::from(sizes.outage_rate), LATE);
+
+    let frozen = servers.freeze(Server::Kafka);
+    let asked = Instant::now();
+    host.cli(["pause", job]).ok();
+    println!("paused after {:?}", asked.elapsed());
+    assert!(asked.elapsed() < SOON, "the pause took {:?}, and Kafka's client waits for minutes", asked.elapsed());
+    drop(frozen);
+
+    host.cli(["resume", job]).ok();
+    let records = feed.stop().expect("all records sent");
+    host.wait_records(job, records, LATE);
+    assert_eq!(stamping.stamps(records).len(), PARTITIONS as usize, "each record once, in every partition");
 }

@@ -34,8 +34,9 @@ pub fn socket<'b>(address: &str) -> Source<'b> {
     source(SourceKind::Socket, address, 0)
 }
 
-/// The lines of a file, or of the files in a folder in the order of their names, to the end; each one is a record
-/// without a key. Names that end in `.gz` or `.zst` are unpacked. [`follow`](Source::follow) reads on.
+/// The lines of a file, or of the files in a folder, to the end; each one is a record without a key. Each file is read in
+/// its order; between the files of a folder no order is kept within a batch. Names that end in `.gz` or `.zst` are
+/// unpacked. [`follow`](Source::follow) reads on.
 pub fn file<'b>(path: &str) -> Source<'b> {
     source(SourceKind::File, path, 0)
 }
@@ -68,6 +69,9 @@ impl Source<'_> {
     }
 
     /// Reads a file on as it grows, and a folder as files come; without it the source ends at the end. Files only.
+    ///
+    /// A log may be rotated: give the old one a name that is not read (hidden, `.tmp`, another folder); the new one is
+    /// read from its begin. A folder's files may be removed once they were read; one of the same name is then a new one.
     pub fn follow(mut self) -> Self {
         for source in &mut self.plan.sources {
             source.def.follow = true;

@@ -1,18 +1,12 @@
 //! `streamhost dev` as other people's programs use it: kcat, and Kafka's own tools.
 
+use super::dev::dev;
 use std::process::Command;
 use streamhost_tests::command::{Said, say};
-use streamhost_tests::host::{Host, free_port};
 use streamhost_tests::paths::root;
 
 fn shell(script: &str) -> Said {
     say(Command::new("bash").args(["-o", "pipefail", "-c", script]))
-}
-
-/// A `dev`, and its broker's address.
-fn dev() -> (Host, String) {
-    let kafka = free_port();
-    (Host::dev(kafka, free_port()), format!("127.0.0.1:{kafka}"))
 }
 
 /// The lines of `text` in the order of the alphabet: what a topic of several partitions gives comes in any.
@@ -24,7 +18,7 @@ fn sorted(text: &str) -> Vec<&str> {
 
 #[test]
 fn kcat_writes_reads_and_joins_a_group() {
-    let (mut host, broker) = dev();
+    let (mut host, broker, _) = dev();
     shell(&format!("printf 'a:one\\nb:two\\nc:three\\n' | kcat -P -b {broker} -t words -K:")).ok();
     let all = format!("kcat -C -b {broker} -t words -e -q -f '%k=%s\\n'");
     assert_eq!(sorted(&shell(&all).ok()), ["a=one", "b=two", "c=three"]);
@@ -47,7 +41,7 @@ fn kcat_writes_reads_and_joins_a_group() {
 
 #[test]
 fn kafkas_own_tools_work_with_it() {
-    let (_host, broker) = dev();
+    let (_host, broker, _) = dev();
     let tool = |class: &str, arguments: &str| {
         let script = root().join("tests/services/kafka.sh");
         shell(&format!(

@@ -11,7 +11,7 @@ const BEFORE: u64 = 3_000;
 const RATE: u32 = 2_000;
 
 /// A `dev` on free ports, and the addresses of its broker and its table store.
-fn dev() -> (Host, String, String) {
+pub(super) fn dev() -> (Host, String, String) {
     let (kafka, hbase) = (free_port(), free_port());
     (Host::dev(kafka, hbase), format!("127.0.0.1:{kafka}"), format!("127.0.0.1:{hbase}"))
 }

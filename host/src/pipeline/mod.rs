@@ -69,6 +69,11 @@ impl Active {
         }
     }
 
+    /// Whether the ledger says that this deployment has finished: every source has ended, and all is delivered.
+    pub fn is_over(&self, ledger: &Ledger) -> bool {
+        ledger.finished && ledger.deployment == self.deployment
+    }
+
     /// Whether the end of its sources gives out what can be given out but once.
     pub fn has_windows(&self) -> bool {
         let is_window = |stage: &StagePlan| matches!(stage.kind, StageKind::Window(_) | StageKind::Join(_));

@@ -49,7 +49,7 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
         return Ended::Stopped;
     }
     let reads_on = parts.reads_on && !active.has_windows();
-    if ledger.finished && ledger.deployment == active.deployment && !reads_on {
+    if active.is_over(&ledger) && !reads_on {
         return Ended::Finished;
     }
     board.reads_on();

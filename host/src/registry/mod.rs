@@ -221,10 +221,10 @@ impl Registry {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn deployment(number: u64, version: u64, digest: &str) -> DeploymentRecord {
+    pub(crate) fn deployment(number: u64, version: u64, digest: &str) -> DeploymentRecord {
         DeploymentRecord {
             number,
             version,

@@ -243,9 +243,8 @@ pub(super) fn unavailable(error: &dyn std::fmt::Display) -> Refusal {
 fn goes_over(job: &Job, record: &JobRecord, active: &Arc<Active>) -> bool {
     let mut state = job.state();
     state.record = record.clone();
-    let running = state.failed.is_none() && state.pipeline.as_ref().is_some_and(|p| !p.has_ended());
     match &state.active {
-        Some(cell) if running && cell.get().fits(active) => {
+        Some(cell) if state.runs() && cell.get().fits(active) => {
             cell.set(active.clone());
             true
         }
@@ -352,22 +351,11 @@ fn needed(record: &JobRecord, runs: bool, mut named: BTreeSet<u64>) -> BTreeSet<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::tests::deployment;
 
     #[test]
     fn what_batches_may_still_name_is_needed() {
-        let deployment = |number| DeploymentRecord {
-            number,
-            version: 1,
-            digest: "a".into(),
-            at_ms: 0,
-            kind: DeploymentKind::Deploy,
-            reason: None,
-            settings: BTreeMap::new(),
-            reset: false,
-            limits: None,
-            since_batch: 0,
-        };
-        let deployments = (1..=5).map(deployment).collect();
+        let deployments = (1..=5).map(|number| deployment(number, 1, "a")).collect();
         let record = JobRecord { name: "j".into(), paused: false, deployments, newest_version: 0 };
         let cases: [(bool, &[u64], &[u64]); 4] =
             [(false, &[], &[]), (true, &[], &[]), (false, &[2, 4], &[2, 4]), (true, &[2, 4], &[2, 3, 4, 5])];

@@ -112,10 +112,7 @@ impl Supervisor {
     fn may_read_on(&self, job: &Job) -> Result<(), Refusal> {
         let Some(active) = job.state().active.as_ref().map(|cell| cell.get()) else { return Ok(()) };
         let (ledger, _) = self.ledgers.of(&job.name).load().map_err(|e| unavailable(&e))?;
-        let is_over = ledger.is_some_and(|ledger| {
-            ledger.finished && ledger.deployment == active.deployment && !active.resets(Some(&ledger))
-        });
-        match is_over && active.has_windows() {
+        match ledger.is_some_and(|ledger| active.is_over(&ledger)) && active.has_windows() {
             true => Err(Refusal::Conflict(finished_words(&job.name, true))),
             false => Ok(()),
         }

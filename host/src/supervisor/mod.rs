@@ -304,18 +304,8 @@ mod tests {
     use std::time::Duration;
 
     fn deployment(limits: JobLimits) -> DeploymentRecord {
-        DeploymentRecord {
-            number: 3,
-            version: 2,
-            digest: "gone".into(),
-            at_ms: 0,
-            kind: DeploymentKind::Rollback,
-            reason: None,
-            settings: BTreeMap::new(),
-            reset: false,
-            limits: Some(limits),
-            since_batch: 7,
-        }
+        let (kind, limits) = (DeploymentKind::Rollback, Some(limits));
+        DeploymentRecord { kind, limits, since_batch: 7, ..crate::registry::tests::deployment(3, 2, "gone") }
     }
 
     /// What becomes of a job's deployments (number, memory) when the host's limits are others than those it was deployed

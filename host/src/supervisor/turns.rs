@@ -98,9 +98,9 @@ mod tests {
             drop(first);
             closing.join().unwrap();
         });
-        let _kept = Turns::default();
-        let turn = _kept.take("a").unwrap();
-        _kept.close(Duration::ZERO); // it is not waited for for ever
+        let turns = Turns::default();
+        let turn = turns.take("a").unwrap();
+        turns.close(Duration::ZERO); // it is not waited for for ever
         drop(turn);
     }
 }

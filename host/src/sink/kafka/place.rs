@@ -18,13 +18,16 @@ impl KafkaPlace {
 
     /// Whether a topic is missing, and could be created.
     pub fn lacks(&self, topic: &str) -> Result<bool, SinkError> {
-        let words = |(fault, reason)| error(&self.settings.brokers, topic, fault, reason);
-        let asker = self.settings.asker(None).map_err(|e| words((kafka::fault(&e), kafka::words(&e))))?;
-        match kafka::partitions(&asker, topic) {
-            Ok(_) => Ok(false),
+        match self.find(topic) {
+            Ok(()) => Ok(false),
             Err((Fault::Missing, _)) => Ok(true),
-            Err(fault) => Err(words(fault)),
+            Err((fault, reason)) => Err(error(&self.settings.brokers, topic, fault, reason)),
         }
+    }
+
+    fn find(&self, topic: &str) -> Result<(), (Fault, String)> {
+        let asker = self.settings.asker(None).map_err(|e| (kafka::fault(&e), kafka::words(&e)))?;
+        kafka::partitions(&asker, topic).map(drop)
     }
 
     /// Checks that a topic is there. A missing one is created only if `create` says so, with the brokers' default
@@ -32,9 +35,8 @@ impl KafkaPlace {
     /// would be created too.
     pub fn topic(&self, topic: &str, create: bool) -> Result<(), SinkError> {
         let words = |(fault, reason)| error(&self.settings.brokers, topic, fault, reason);
-        let asker = self.settings.asker(None).map_err(|e| words((kafka::fault(&e), kafka::words(&e))))?;
-        match kafka::partitions(&asker, topic) {
-            Ok(_) => Ok(()),
+        match self.find(topic) {
+            Ok(()) => Ok(()),
             Err((Fault::Missing, _)) if create => self.settings.create_topic(topic, &[]).map_err(words),
             Err(fault) => Err(words(fault)),
         }

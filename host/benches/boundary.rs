@@ -9,10 +9,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
-use streamhost_host::guest::calls::{Finished, Groups, Moment, Partials};
+use streamhost_core::contract::{Finished, Groups, GuestFault, Moment, Partials};
+use streamhost_core::types::{Chunk, Column, Keyed, NO_TIME_MS, Partition, Record};
 use streamhost_host::guest::run::Guest;
-use streamhost_host::guest::{GuestFault, GuestLimits, Guests, Instance, sha256};
-use streamhost_host::record::{Chunk, Column, Keyed, NO_TIME_MS, Partition, Record};
+use streamhost_host::guest::{GuestLimits, Guests, Instance, sha256};
 
 const COMPONENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/streamhost");
 const MOMENT: Moment = Moment { batch_ms: 1_600_000_000_000, watermark_ms: NO_TIME_MS, partition_ms: NO_TIME_MS };

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use streamhost_host::checkpoint::store::{JobStore, Ledgers};
-use streamhost_host::checkpoint::{Ledger, Store, TopicOffsets};
-use streamhost_host::limits::{STATE_CACHE_BYTES, STORE_CACHE_BYTES};
-use streamhost_host::state::{Most, StageId, StageState, State};
+use streamhost_core::limits::{STATE_CACHE_BYTES, STORE_CACHE_BYTES};
+use streamhost_core::protocol::{CheckpointLog, Ledger};
+use streamhost_core::state::{Most, StageId, StageState, State};
+use streamhost_core::types::TopicOffsets;
+use streamhost_host::checkpoint_log::{JobStore, Ledgers};
 
 const STAGE: StageId = 1 << 16;
 /// Keys of one batch.

@@ -13,10 +13,10 @@ use rdkafka::producer::{BaseRecord, Producer};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use streamhost_host::checkpoint::store::Ledgers;
+use streamhost_core::types::Rows;
+use streamhost_host::checkpoint_log::Ledgers;
 use streamhost_host::kafka::KafkaSettings;
 use streamhost_host::pipeline::{Board, Ended, Pipeline, Stop};
-use streamhost_host::record::Rows;
 use streamhost_host::source::Source;
 use streamhost_host::source::kafka::KafkaSource;
 

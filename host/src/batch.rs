@@ -1,23 +1,9 @@
 //! Gathers records until a batch closes: by time, count or bytes, or at the spans of a batch that is run again. Pure.
 
-use crate::limits;
-use crate::record::{Chunk, Offset, Partition, Positions, Record, Span, Spans};
 use std::collections::BTreeMap;
-
-/// How much one batch may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct BatchLimits {
-    /// Records of all partitions.
-    pub records_max: usize,
-    /// Bytes of keys and values of all partitions.
-    pub bytes_max: usize,
-}
-
-impl Default for BatchLimits {
-    fn default() -> Self {
-        BatchLimits { records_max: limits::BATCH_RECORDS_MAX, bytes_max: limits::BATCH_BYTES_DEFAULT }
-    }
-}
+use streamhost_core::job::settings::BatchLimits;
+use streamhost_core::limits;
+use streamhost_core::types::{Chunk, Offset, Partition, Positions, Record, Span, Spans};
 
 /// A closed batch's records: chunks by partition and offset, so that nothing depends on the order of arrival.
 #[derive(Debug, Default)]

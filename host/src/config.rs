@@ -1,14 +1,14 @@
 //! `streamhost.toml`: read once, unknown keys refused, all faults told at once with their lines.
 
-use crate::job::names;
-use crate::job::settings::{self, JobLimits};
 use crate::kafka::KafkaSettings;
-use crate::limits;
 use crate::sink::hbase::{HbaseSettings, Protocol, Transport};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use streamhost_core::job::names;
+use streamhost_core::job::settings::{self, JobLimits};
+use streamhost_core::limits;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 

@@ -1,17 +1,17 @@
 //! Puts a host together: the data folder, the supervisor, and for `dev` the embedded servers.
 
+use crate::api::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
 use crate::dev::broker::{self, Broker};
 use crate::dev::tables::{self, Tables};
-use crate::job::status::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
-use crate::limits;
 use crate::pipeline::Stop;
 use crate::sink::hbase::AddFamilies;
 use crate::supervisor::{Begin, Place, Supervisor};
 use fjall::Database;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use streamhost_core::limits;
 
 /// The host that the binary runs.
 pub struct RealHost;

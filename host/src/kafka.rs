@@ -4,8 +4,6 @@ mod properties;
 mod topic_config;
 pub(crate) mod topic_ids;
 
-use crate::job::names;
-use crate::limits;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -16,6 +14,8 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use streamhost_core::job::names;
+use streamhost_core::limits;
 
 pub(crate) use topic_config::TopicConfig;
 

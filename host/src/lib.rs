@@ -9,18 +9,15 @@
 //! ```
 //! Modules in the order of the data's way; a room knows `record` and its own trait, never its neighbour.
 
-pub mod record;
-pub mod limits;
-pub mod clock;
-pub mod job;
+pub mod api;
 pub mod kafka;
 pub mod source;
 pub mod batch;
 pub mod guest;
-pub mod state;
-pub mod keyed;
 pub mod sink;
-pub mod checkpoint;
+pub mod checkpoint_log;
+#[cfg(test)]
+mod state_tests;
 pub mod pipeline;
 pub mod registry;
 pub mod supervisor;

@@ -5,17 +5,17 @@ use rdkafka::config::ClientConfig;
 use rdkafka::producer::{DefaultProducerContext, ThreadedProducer};
 use std::path::Path;
 use std::sync::Arc;
-use streamhost_host::checkpoint::Store;
-use streamhost_host::guest::answer::Shape;
+use streamhost_core::contract::{RowLimits, Shape};
+use streamhost_core::job::SinkPlan;
+use streamhost_core::job::settings::{JobLimits, Settings};
+use streamhost_core::job::validate::check;
+use streamhost_core::protocol::{CheckpointLog, Guarantee, Marker};
+use streamhost_core::types::Rows;
 use streamhost_host::guest::run::{Maker, Runnable};
 use streamhost_host::guest::{GuestLimits, Guests, Instance, sha256};
-use streamhost_host::job::SinkPlan;
-use streamhost_host::job::check::check;
-use streamhost_host::job::settings::{JobLimits, Settings};
 use streamhost_host::pipeline::{Active, ActiveCell, Parts};
-use streamhost_host::record::Rows;
 use streamhost_host::sink::memory::{Memory, MemoryDeadLetters};
-use streamhost_host::sink::{Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
+use streamhost_host::sink::{Delivery, Sink, SinkError};
 use streamhost_host::source::kafka::KafkaSource;
 
 /// Shows its rows to a closure, and throws them away.
@@ -78,7 +78,7 @@ pub(crate) fn active(file: &Path, source: Option<&str>, topic: &str) -> anyhow::
 pub(crate) fn parts(
     active: Arc<Active>,
     source: KafkaSource,
-    store: Arc<dyn Store>,
+    store: Arc<dyn CheckpointLog>,
     show: impl FnMut(&[Rows]) + Clone + Send + 'static,
 ) -> Parts {
     Parts {

@@ -1,11 +1,11 @@
 //! The way to a daemon's control API.
 
 use super::output::plain;
-use crate::job::names;
-use crate::limits;
 use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use streamhost_core::job::names;
+use streamhost_core::limits;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 

@@ -1,8 +1,8 @@
 //! What `serve`, `dev` and `run` share: the listener, the runtime, the way to the end.
 
 use super::{CliError, Engine};
+use crate::api::Jobs;
 use crate::control;
-use crate::job::status::Jobs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

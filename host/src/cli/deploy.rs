@@ -1,10 +1,10 @@
 //! `deploy`: gives the daemon a component.
 
+use super::CliError;
 use super::client::Which;
 use super::file::{self, Component};
-use super::output::Output;
-use super::{CliError, output::plain};
-use crate::job::status::Deployed;
+use super::output::{Output, plain};
+use crate::api::Deployed;
 use std::io::{self, Write};
 
 #[derive(Debug, clap::Args)]

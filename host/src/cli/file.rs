@@ -1,12 +1,12 @@
 //! Reads the component that `deploy` and `run` are given, and the settings beside it.
 
 use super::CliError;
-use crate::job::status::DeployRequest;
-use crate::limits;
+use crate::api::DeployRequest;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use streamhost_core::limits;
 
 /// Why a component's file cannot be taken.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,9 @@
 use super::CliError;
 use super::client::{Which, job_path};
 use super::output::{Output, table};
-use crate::job::status::{Deployment, DeploymentKind};
+use crate::api::Deployment;
 use std::io::{self, Write};
+use streamhost_core::job::DeploymentKind;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -1,7 +1,7 @@
 //! What the verbs need of the host proper.
 
+use crate::api::Jobs;
 use crate::config::Config;
-use crate::job::status::Jobs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::CliError;
 use super::client::Which;
 use super::output::{Output, table};
-use crate::job::status::{JobState, JobStatus};
+use crate::api::{JobState, JobStatus};
 use std::io::{self, Write};
 
 #[derive(Debug, clap::Args)]

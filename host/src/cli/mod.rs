@@ -107,7 +107,7 @@ pub enum CliError {
     Control(io::Error),
     /// The job of `run` was refused.
     #[error(transparent)]
-    Refused(#[from] crate::job::status::Refusal),
+    Refused(#[from] crate::api::Refusal),
     /// The job of `run` stopped by itself.
     #[error("job `{job}` stopped: {reason}")]
     Stopped {

@@ -4,7 +4,7 @@ use super::CliError;
 use super::client::{Which, job_path};
 use super::list::state;
 use super::output::{Output, plain};
-use crate::job::status::JobStatus;
+use crate::api::JobStatus;
 use std::io::Write;
 
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,7 @@ use super::CliError;
 use super::client::{Which, job_path};
 use super::deploy::said;
 use super::output::Output;
-use crate::job::status::Deployed;
+use crate::api::Deployed;
 use std::io::Write;
 
 #[derive(Debug, clap::Args)]

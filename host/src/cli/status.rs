@@ -4,10 +4,10 @@ use super::CliError;
 use super::client::{Which, job_path};
 use super::list::{self, state};
 use super::output::{Output, count, plain, table};
-use crate::job::status::{JobState, JobStatus};
-use crate::job::{SinkKind, SourceKind};
+use crate::api::{JobState, JobStatus};
 use std::io::{self, Write};
 use std::time::Duration;
+use streamhost_core::job::{SinkKind, SourceKind};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -116,8 +116,8 @@ fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Jobs;
     use crate::control::fake::FakeJobs;
-    use crate::job::status::Jobs;
 
     #[test]
     fn of_a_job_that_cannot_be_loaded_nothing_is_invented() {

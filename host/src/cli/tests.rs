@@ -1,8 +1,8 @@
 use super::daemon::Until;
 use super::*;
+use crate::api::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
 use crate::config::Config;
 use crate::control::fake::FakeJobs;
-use crate::job::status::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ impl Jobs for FakeHost {
     fn status(&self, job: &str) -> Result<JobStatus, Refusal> {
         let mut status = self.jobs.status(job)?;
         if let Some(reason) = self.fails {
-            (status.state, status.last_error) = (crate::job::status::JobState::Stopped, Some(reason.to_owned()));
+            (status.state, status.last_error) = (crate::api::JobState::Stopped, Some(reason.to_owned()));
         }
         Ok(status)
     }
@@ -317,7 +317,7 @@ fn failures_are_one_clear_line() {
     let missing = format!("{here}/none.wasm");
     let (large, empty) = (format!("{here}/large"), format!("{here}/empty"));
     let file = std::fs::File::create(&large).expect("made");
-    file.set_len(crate::limits::COMPONENT_BYTES_MAX as u64 + 1).expect("sparse");
+    file.set_len(streamhost_core::limits::COMPONENT_BYTES_MAX as u64 + 1).expect("sparse");
     std::fs::write(&empty, b"").expect("written");
     let invalid = file_with(folder.path(), b"invalid");
     let cases: &[(&[&str], &str)] = &[

@@ -1,12 +1,12 @@
 //! Jobs that are only said to run, for tests of the API and of the command line.
 
-use crate::job::status::{
-    DeployRequest, Deployed, Deployment, DeploymentKind, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus,
-    SourceStatus, StageStatus, Waiting,
+use crate::api::{
+    DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus,
+    StageStatus, Waiting,
 };
-use crate::job::{SinkKind, SourceKind};
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind};
 
 /// What a fake host keeps.
 #[derive(Default)]

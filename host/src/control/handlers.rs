@@ -2,9 +2,7 @@
 
 use super::reply::Fault;
 use super::{App, gate, metrics};
-use crate::job::names;
-use crate::job::status::{DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs};
-use crate::limits;
+use crate::api::{DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, RawPathParams, RawQuery, Request, State};
@@ -15,6 +13,8 @@ use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router, middleware};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use streamhost_core::job::names;
+use streamhost_core::limits;
 use tokio::sync::Semaphore;
 
 /// The API's own description, served as it is.

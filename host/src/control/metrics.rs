@@ -1,6 +1,6 @@
 //! The jobs' figures in Prometheus' text format. Pure.
 
-use crate::job::status::{JobState, JobStatus};
+use crate::api::{JobState, JobStatus};
 use std::fmt::Write;
 
 type Figure = (&'static str, &'static str, &'static str, fn(&JobStatus) -> Option<u64>);

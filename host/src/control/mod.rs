@@ -1,13 +1,13 @@
 //! The control API: HTTP and JSON before the trait `Jobs`, with metrics and a status page. No request can take the host
 //! down: everything a client may do has a bound, and calls of the host run apart from the connections.
 
-use crate::job::status::Jobs;
-use crate::limits;
+use crate::api::Jobs;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use streamhost_core::limits;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 

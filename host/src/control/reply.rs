@@ -1,6 +1,6 @@
 //! What goes back to a client: JSON, also for every error.
 
-use crate::job::status::Refusal;
+use crate::api::Refusal;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -1,12 +1,11 @@
 //! How the host's words become the contract's, and back. Nothing is judged here but what a type alone would say.
 
 use super::bindings::streamhost::job::types as wit;
-use super::calls::Moment;
-use super::instance::{Answer, cut};
-use crate::job::check::{RawColumn, RawJob, RawSink, RawSource};
-use crate::job::{Join, SinkKind, SourceKind, StageKind, StagePlan, Window, WindowForm};
-use crate::limits;
-use crate::record::{Column, ExtraCells, Keyed, Kind, Rows};
+use streamhost_core::contract::{Answer, Moment, cut};
+use streamhost_core::job::validate::{RawColumn, RawJob, RawSink, RawSource};
+use streamhost_core::job::{Join, SinkKind, SourceKind, StageKind, StagePlan, Window, WindowForm};
+use streamhost_core::limits;
+use streamhost_core::types::{Column, ExtraCells, Keyed, Kind, Rows};
 
 pub(super) fn moment_in(moment: Moment) -> wit::Moment {
     let Moment { batch_ms, watermark_ms, partition_ms } = moment;

@@ -1,15 +1,16 @@
 //! What the keyed stages of a batch ask of a version, over all lanes.
 
-use super::calls::{Calls, Combined, Finished, GroupFault, Made, Moment, Partials};
 use super::lane::{Budget, Known, Lane};
 use super::lanes::Lanes;
-use super::run::{ChunkAnswer, GroupVerdicts, Runnable, VersionFault};
-use super::slices::{Sliced, slices};
-use crate::checkpoint::{GroupAside, Phase};
-use crate::record::Column;
+use super::run::Runnable;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use streamhost_core::contract::{
+    Calls, ChunkAnswer, Combined, Finished, GroupAside, GroupFault, GroupVerdicts, Made, Moment, Partials, Phase,
+    Sliced, VersionFault, slices,
+};
+use streamhost_core::types::Column;
 
 /// The calls of one batch's keyed stages.
 pub struct GuestCalls<'a> {

@@ -1,15 +1,14 @@
 //! Merges groups, and carries state over to another version: what the shuffle asks of a guest beside its stages.
 
-use super::GuestFault;
-use super::calls::{Combined, GroupFault, Partials};
 use super::lane::{Budget, Known, Lane, Portions};
-use super::promises::{column_bytes, column_size};
-use super::run::{Guest, Runnable, Verdict, VersionFault};
-use super::slices::Sliced;
-use crate::record::Column;
+use super::run::{Guest, Runnable};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+use streamhost_core::contract::{
+    Combined, GroupFault, GuestFault, Partials, Sliced, Verdict, VersionFault, column_bytes, column_size,
+};
+use streamhost_core::types::Column;
 
 impl Lane {
     /// Merges groups of a keyed stage, beside those that are known to break it. Each group is merged by itself, so it does not

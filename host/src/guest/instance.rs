@@ -1,51 +1,16 @@
 //! One instance of a component: its memory, its limits, its calls.
 
 use super::bindings::streamhost::job::{log as wit_log, types as wit};
-use super::calls::{Finished, Moment, Partials};
 use super::crossing::{answer_out, column_in, column_out, moment_in, raw_job};
 use super::run::{Guest, Terms};
 use super::{GuestLimits, Loaded, bindings};
-use crate::job::check::RawJob;
-use crate::limits;
-use crate::record::{Chunk, Column, Keyed, Rows};
 use std::sync::Arc;
 use std::time::Duration;
+use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, cut};
+use streamhost_core::job::validate::RawJob;
+use streamhost_core::limits;
+use streamhost_core::types::{Chunk, Column};
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
-
-/// What a guest did instead of answering.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum GuestFault {
-    /// It trapped: a panic, a wild pointer, an overflow of its stack.
-    #[error("{0}")]
-    Trap(String),
-    /// It ran longer than it may.
-    #[error("it ran longer than {limit:?} (limits.time){at}")]
-    Time {
-        /// What a call may take.
-        limit: Duration,
-        /// Where it was, in words; empty if that is not known.
-        at: String,
-    },
-    /// It wanted more memory than it may have.
-    #[error("it needs more than {limit} of memory (limits.memory){at}")]
-    Memory {
-        /// What an instance may have.
-        limit: String,
-        /// Where it wanted it, in words; empty if that is not known.
-        at: String,
-    },
-    /// Its answer is longer than the host takes.
-    #[error("it answered more than {} in one call: make less of it", bytesize::ByteSize(limits::GUEST_OUTPUT_BYTES_MAX as u64))]
-    Output,
-    /// It made a key that state cannot keep.
-    #[error("a key of stage `{stage}` has {bytes} bytes, over {max}", max = limits::KEYED_KEY_BYTES_MAX)]
-    Key {
-        /// The stage's name.
-        stage: String,
-        /// The key's length.
-        bytes: usize,
-    },
-}
 
 /// Where the lines go that a guest logs.
 pub type LogSink = Arc<dyn Fn(tracing::Level, &str) + Send + Sync>;
@@ -138,34 +103,6 @@ fn bounds(memory_bytes: usize) -> StoreLimits {
         .tables(16)
         .trap_on_grow_failure(true)
         .build()
-}
-
-/// Cuts a text to a length in bytes, at a character's end.
-pub fn cut(mut text: String, bytes_max: usize) -> String {
-    if text.len() > bytes_max {
-        let mut end = bytes_max;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
-/// What one call answered, not yet checked.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
-    /// Positions in the call's records, and the author's words.
-    pub faults: Vec<(u32, String)>,
-    /// One for each sink.
-    pub rows: Vec<Rows>,
-    /// For keyed stages, at most one for each stage and side.
-    pub keyed: Vec<Keyed>,
-    /// Positions of records that came too late, ascending.
-    pub late: Vec<u32>,
-    /// The largest event time of the partition after these records.
-    pub largest_ms: i64,
 }
 
 /// A living instance. After a fault it is of no more use: drop it.

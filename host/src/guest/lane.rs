@@ -4,15 +4,15 @@
 //! Functions are pure, but their memory is not: a guest keeps caches, and fragments. So none gives a verdict but one
 //! that has answered nothing yet; what breaks an older one is asked of a new one first.
 
-use super::GuestFault;
 use super::instance::LinesLeft;
-use super::run::{Guest, Runnable, Terms, Verdict, VersionFault};
-use crate::limits;
+use super::run::{Guest, Runnable, Terms};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use streamhost_core::contract::{GuestFault, Verdict, VersionFault};
+use streamhost_core::limits;
 
 /// What the calls of one batch share: how much may break before the version itself is at fault, and how much all of
 /// them may answer.

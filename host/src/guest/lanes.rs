@@ -1,16 +1,16 @@
 //! One worker a core, each with its own long-lived instance. Any lane may run any task: answers go back to their
 //! task's place, so nothing depends on the number of lanes or on which was faster.
 
-use super::calls::Moment;
 use super::group_calls::GuestCalls;
 use super::lane::{Budget, Lane};
-use super::run::{ChunkAnswer, GroupVerdicts, Runnable, Terms, Verdicts, VersionFault};
-use crate::limits::BATCH_ANSWERS_BYTES_MAX;
-use crate::record::{Chunk, NO_TIME_MS, Partition};
+use super::run::{Runnable, Terms};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use streamhost_core::contract::{ChunkAnswer, GroupVerdicts, Moment, Verdicts, VersionFault};
+use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
+use streamhost_core::types::{Chunk, NO_TIME_MS, Partition};
 
 /// The times by which a batch's records are judged: those before the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,31 +5,27 @@
 //!          lanes, group_calls  lane, its halves         crossing    promises, answer   stages, groups
 //! ```
 
-use crate::limits;
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use streamhost_core::limits;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
-pub mod answer;
-pub mod calls;
 mod crossing;
-pub mod digest;
 mod group_calls;
 mod groups;
 pub mod instance;
 mod lane;
 pub mod lanes;
-mod promises;
 pub mod run;
-mod slices;
 mod stages;
 pub mod wrap;
 
-pub use instance::{GuestFault, Instance};
+pub use instance::Instance;
+pub use streamhost_core::contract::GuestFault;
 
 /// The contract's types, generated from `wit/`.
 pub(crate) mod bindings {

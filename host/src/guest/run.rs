@@ -1,18 +1,14 @@
 //! A version as the lanes run it, and what can become of what it is asked.
 
-use super::GuestFault;
-use super::answer::Shape;
-use super::calls::{Finished, Groups, Moment, Pairs, Partials};
-use super::instance::{Answer, LinesLeft};
-use super::promises::{Asked, Promises};
-use crate::checkpoint::Phase;
-use crate::job::{JobPlan, StageKind};
-use crate::limits;
-use crate::record::{Chunk, Column, Keyed, NO_TIME_MS, Offset, Partition, Rows};
-use std::collections::BTreeMap;
+use super::instance::LinesLeft;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use streamhost_core::contract::{
+    Answer, Asked, Finished, Groups, GuestFault, Moment, Pairs, Partials, Promises, Shape, VersionFault,
+};
+use streamhost_core::job::{JobPlan, StageKind};
+use streamhost_core::types::{Chunk, Column, NO_TIME_MS, Partition};
 
 /// One living guest. After a fault it is of no more use.
 pub trait Guest: Send {
@@ -135,99 +131,6 @@ impl Runnable {
         &self.promises
     }
 }
-
-/// What makes a version unfit, beyond single records.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VersionFault {
-    /// An instance cannot be made.
-    #[error("no instance can be made: {0}")]
-    Start(GuestFault),
-    /// It breaks though there is nothing to do.
-    #[error("it breaks when `{call}` of stage `{stage}` is called with nothing: {fault}")]
-    Warm {
-        /// The export.
-        call: &'static str,
-        /// The stage's name.
-        stage: String,
-        /// What the guest did.
-        fault: GuestFault,
-    },
-    /// An answer breaks the contract.
-    #[error("an answer breaks the contract: {0}")]
-    Promise(String),
-    /// It broke on too many records of one batch.
-    #[error(
-        "it broke on more than {max} records or groups of one batch (one that runs out of time counts as {slow}), last with: {last}",
-        max = limits::BROKEN_RECORDS_PER_BATCH_MAX,
-        slow = limits::BROKEN_BY_TIME_COST
-    )]
-    TooManyBroken {
-        /// What it did last.
-        last: String,
-    },
-    /// A batch would outgrow the host.
-    #[error(
-        "one batch is too much: {what}; smaller batches (--set limits.batch-records=…), shorter windows or finer keys make it less"
-    )]
-    TooMuch {
-        /// What there is too much of, with the stage and the bound.
-        what: String,
-    },
-    /// State of the version before cannot be carried on.
-    #[error("it cannot take over the state of stage `{stage}`: `migrate` broke with: {fault}")]
-    Migrate {
-        /// The stage's name.
-        stage: String,
-        /// What the guest did.
-        fault: GuestFault,
-    },
-    /// A record failed, and the job's policy is to stop.
-    #[error("{0}, and on-error=stop")]
-    Stop(String),
-    /// No fault at all: a stop came before the batch was run to its end.
-    #[error("it was stopped")]
-    Stopped,
-}
-
-/// A record that ends in no row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Its position in the chunk.
-    pub position: u32,
-    /// Why: the author's words, or what the guest did.
-    pub reason: String,
-    /// The guest broke on it; a replay takes this verdict and does not try again.
-    pub by_host: bool,
-}
-
-/// What became of a chunk.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ChunkAnswer {
-    /// For each sink its rows, in the records' order.
-    pub rows: Vec<Vec<Rows>>,
-    /// One a record, ascending.
-    pub faults: Vec<Fault>,
-    /// For keyed stages, in the records' order.
-    pub keyed: Vec<Keyed>,
-    /// Records that came too late for a window or join.
-    pub late: u64,
-    /// The largest event time of the partition after these records.
-    pub largest_ms: i64,
-    /// Records that ended neither in a row, nor in a keyed stage, nor in a fault, and were not late.
-    pub dropped: u64,
-    /// Positions before which calls were cut, as more at once was too much; where it matters. A replay cuts them there.
-    pub cuts: Vec<u32>,
-}
-
-/// What a batch's run found at a record, group or pair, for its plan and its replay: why the guest broke on it, so that it
-/// is set aside and not tried again. None: it is good, but calls were cut before it, as more at once was too much.
-pub type Verdict = Option<String>;
-
-/// Verdicts of an earlier run of the same batch.
-pub type Verdicts = BTreeMap<(Partition, Offset), Verdict>;
-
-/// The same for groups: by stage and call, so-many-th of the batch's groups there.
-pub type GroupVerdicts = BTreeMap<(u32, Phase, u64), Verdict>;
 
 #[cfg(test)]
 #[path = "run_tests.rs"]

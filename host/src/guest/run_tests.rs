@@ -1,11 +1,14 @@
 use super::*;
-use crate::guest::calls::{Calls, Combined, GroupFault};
 use crate::guest::lane::{Budget, Lane};
 use crate::guest::lanes::{Lanes, RunTimes};
-use crate::job::{ColumnPlan, SinkKind, SinkPlan, SourcePlan, StagePlan, Window, WindowForm};
-use crate::record::{Kind, Record};
-use crate::sink::RowLimits;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use streamhost_core::contract::{
+    Calls, ChunkAnswer, Combined, Fault, GroupFault, GroupVerdicts, Phase, RowLimits, Verdicts,
+};
+use streamhost_core::job::{ColumnPlan, SinkKind, SinkPlan, SourcePlan, StagePlan, Window, WindowForm};
+use streamhost_core::limits;
+use streamhost_core::types::{Keyed, Kind, Offset, Record, Rows};
 
 /// Source 0 is timed and feeds the windows of stage 2, those feed stage 3; source 1 makes rows alone. A record makes a
 /// row; `key=word` goes to the windows as `[word]`, and words of one key and pane in one call as `[word word]`, so that
@@ -424,7 +427,7 @@ fn finished(keys: &[&str]) -> Finished {
     Finished::Groups(Groups { keys, accumulators, ends_ms: starts_ms.clone(), starts_ms })
 }
 
-fn verdicts_of_groups(aside: &[crate::checkpoint::GroupAside]) -> GroupVerdicts {
+fn verdicts_of_groups(aside: &[streamhost_core::contract::GroupAside]) -> GroupVerdicts {
     aside.iter().map(|aside| ((aside.stage, aside.phase, aside.index), aside.reason.clone())).collect()
 }
 

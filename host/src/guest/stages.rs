@@ -1,18 +1,15 @@
 //! Runs a chunk, or what a keyed stage finished, through the operators of its stage, and gathers what came of the calls.
 
-use super::GuestFault;
-use super::answer;
-use super::calls::{Finished, Moment};
-use super::instance::{Answer, cut};
 use super::lane::{Budget, Known, Lane, Portions};
-use super::promises::Asked;
-use super::run::{ChunkAnswer, Fault, Guest, Runnable, Verdicts, VersionFault};
-use super::slices::Sliced;
-use crate::limits;
-use crate::record::{Chunk, Offset};
+use super::run::{Guest, Runnable};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+use streamhost_core::contract::{
+    Answer, Asked, ChunkAnswer, Fault, Finished, GuestFault, Moment, Sliced, Verdicts, VersionFault, cut, take_unfit,
+};
+use streamhost_core::limits;
+use streamhost_core::types::{Chunk, Offset};
 
 impl Lane {
     /// Runs a chunk to its end.
@@ -121,7 +118,7 @@ impl<'a> StageRun<'a> {
             self.fault(base + position as usize, reason, false);
         }
         for (sink, mut rows) in answer.rows.into_iter().enumerate() {
-            for (position, reason) in answer::take_unfit(&mut rows, &self.version.promises().shapes[sink]) {
+            for (position, reason) in take_unfit(&mut rows, &self.version.promises().shapes[sink]) {
                 self.fault(base + position as usize, reason, false);
             }
             self.touch(base, &rows.positions);

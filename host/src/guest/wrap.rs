@@ -1,7 +1,7 @@
 //! What an uploaded file is, and a component made of it if it is a core module that says what it exports. Pure.
 
-use crate::limits;
 use std::ops::Range;
+use streamhost_core::limits;
 
 /// Why a file is no job.
 #[derive(Debug, thiserror::Error)]

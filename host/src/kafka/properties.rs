@@ -2,9 +2,9 @@
 //! of both. Whatever is in neither table is the user's alone.
 
 use super::KafkaSettings;
-use crate::limits;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
+use streamhost_core::limits;
 
 const LEDGER: &str = "offsets are kept in the job's ledger, and the group is told after a checkpoint is durable";
 const DURABLE: &str = "a batch counts as written only when every replica that is in sync has it";

@@ -1,9 +1,9 @@
 //! What a topic's own configuration says of the records that it takes.
 
 use super::{Fault, KafkaSettings, classify, code_words, fault, wait_for, words};
-use crate::limits;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigEntry, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
+use streamhost_core::limits;
 
 /// What surrounds a batch's records on their way, rounded up.
 const AROUND_BYTES: usize = 1000;

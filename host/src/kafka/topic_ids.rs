@@ -111,10 +111,10 @@ mod tests {
     use super::*;
     use crate::dev::broker::{Broker, Settings};
     use crate::kafka::KafkaSettings;
-    use crate::limits;
     use rdkafka::admin::{AdminClient, AdminOptions};
     use rdkafka::client::DefaultClientContext;
     use rdkafka::consumer::Consumer;
+    use streamhost_core::limits;
 
     /// What a topic's deletion and making anew shows, at a broker: none for what is not there, and then two ids.
     fn ids_change(settings: &KafkaSettings, topic: &str) {
@@ -132,7 +132,7 @@ mod tests {
         let first = made();
         assert_eq!(made(), first, "it was there");
         let admin: AdminClient<DefaultClientContext> = settings.client().create().expect("good settings");
-        let deleted = super::super::wait_for(admin.delete_topics(&[&topic], &AdminOptions::new()));
+        let deleted = crate::kafka::wait_for(admin.delete_topics(&[&topic], &AdminOptions::new()));
         assert!(deleted.expect("it answers").iter().all(Result::is_ok));
         while !ask().is_empty() {
             std::thread::yield_now(); // a cluster takes a moment to forget

@@ -3,17 +3,16 @@
 use super::board::Board;
 use super::execute::Runs;
 use super::{Active, Ended};
-use crate::checkpoint::Store;
-use crate::clock;
-use crate::guest::calls::Calls;
-use crate::guest::run::{GroupVerdicts, VersionFault};
-use crate::job::check::in_words;
-use crate::keyed::entry;
-use crate::state::change::{StageChange, facts, last_number, stages_after};
-use crate::state::migrate::{MigrateError, counts, prepare};
-use crate::state::{StageId, Stages};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use streamhost_core::clock;
+use streamhost_core::contract::{Calls, GroupVerdicts, VersionFault};
+use streamhost_core::job::validate::in_words;
+use streamhost_core::keyed::entry;
+use streamhost_core::protocol::CheckpointLog;
+use streamhost_core::state::change::{StageChange, facts, last_number, stages_after};
+use streamhost_core::state::migrate::{MigrateError, counts, prepare};
+use streamhost_core::state::{StageId, Stages};
 
 impl Runs {
     /// What was kept becomes this version's. Old state is left alone until a checkpoint names the new one, so that a
@@ -22,7 +21,7 @@ impl Runs {
         &mut self,
         active: &Active,
         incarnation: u64,
-        store: Arc<dyn Store>,
+        store: Arc<dyn CheckpointLog>,
         board: &Board,
     ) -> Result<(), Ended> {
         let before = std::mem::take(&mut self.stages);
@@ -54,7 +53,7 @@ impl Runs {
     }
 
     /// Goes over to a plan's stages for its replay. Those that the ledger does not know yet are counted.
-    pub(super) fn replay_on(&mut self, stages: &Stages, store: &dyn Store, board: &Board) -> Result<(), Ended> {
+    pub(super) fn replay_on(&mut self, stages: &Stages, store: &dyn CheckpointLog, board: &Board) -> Result<(), Ended> {
         let began = clock::monotonic();
         let known: BTreeSet<StageId> = self.stages.values().map(|facts| facts.id).collect();
         for facts in stages.values().filter(|facts| !known.contains(&facts.id)) {
@@ -77,7 +76,7 @@ fn ends(error: MigrateError, deployment: u64) -> Ended {
 
 /// Removes what no stage keeps any more, beside the batches: millions of entries take seconds. What is left undone is
 /// done at the next start.
-fn sweep(store: Arc<dyn Store>, kept: Vec<StageId>) {
+fn sweep(store: Arc<dyn CheckpointLog>, kept: Vec<StageId>) {
     let run = move || {
         if let Err(error) = store.sweep(&kept) {
             tracing::warn!("state that is of no more use could not be removed: {error}");

@@ -1,13 +1,13 @@
 //! What a pipeline tells of itself, and how it is asked to stop.
 
-use crate::checkpoint::{Ledger, Times, TopicOffsets, Totals};
-use crate::clock;
-use crate::limits;
-use crate::state::Stages;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use streamhost_core::protocol::{Ledger, Times, Totals};
+use streamhost_core::state::Stages;
+use streamhost_core::types::TopicOffsets;
+use streamhost_core::{clock, limits};
 use tracing::Level;
 
 /// How to stop.

@@ -4,13 +4,12 @@ use super::Ended;
 use super::board::{Board, Stop};
 use super::deliver::Sinks;
 use super::outcome::Outcome;
-use crate::checkpoint::{Ledger, Plan, Store, StoreError};
-use crate::clock;
-use crate::limits;
-use crate::state::Delta;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
+use streamhost_core::protocol::{CheckpointLog, Ledger, Plan};
+use streamhost_core::state::{Delta, StoreError};
+use streamhost_core::{clock, limits};
 
 /// How many batches are on their way to the committer: run, and not taken yet.
 #[derive(Default)]
@@ -51,7 +50,7 @@ pub(super) const QUEUE_MAX: usize = limits::BATCHES_IN_FLIGHT_MAX - 2;
 
 /// What the committer works with.
 pub(super) struct Committer<'a> {
-    pub(super) store: &'a dyn Store,
+    pub(super) store: &'a dyn CheckpointLog,
     pub(super) sinks: Sinks,
     pub(super) board: &'a Board,
     /// The newest checkpoint; durable unless something stands in `unsettled`.

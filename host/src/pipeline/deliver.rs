@@ -3,13 +3,13 @@
 use super::board::{Backoff, Board};
 use super::outcome::Outcome;
 use super::{Active, Ended};
-use crate::checkpoint::Plan;
-use crate::checkpoint::step::holds_now;
-use crate::record::{DeadLetter, Rows, Spans};
-use crate::sink::{DeadLetters, Delivery, Guarantee, Marker, Remedy, Sink, SinkError};
+use crate::sink::{DeadLetters, Delivery, Remedy, Sink, SinkError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use streamhost_core::protocol::recovery_policy::holds_now;
+use streamhost_core::protocol::{Guarantee, Marker, Plan};
+use streamhost_core::types::{DeadLetter, Rows, Spans};
 
 /// The job's sinks, and which columns they were told last.
 pub(super) struct Sinks {

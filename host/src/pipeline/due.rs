@@ -1,10 +1,9 @@
 //! When a batch is due by the clock, and which partitions have been silent for too long to be waited for.
 
-use crate::clock;
-use crate::limits;
-use crate::record::{Partition, Positions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+use streamhost_core::types::{Partition, Positions};
+use streamhost_core::{clock, limits};
 
 /// The rest of an interval.
 pub(super) enum Due {

@@ -5,17 +5,16 @@ use super::board::Board;
 use super::outcome::Outcome;
 use super::{Active, Ended};
 use crate::batch::Cut;
-use crate::checkpoint::step::LeaveOut;
-use crate::checkpoint::{GroupAside, Ledger, Store, StoreError, Times, by_partition, by_topic};
-use crate::clock;
 use crate::guest::lanes::{Lanes, RunTimes};
-use crate::guest::run::{ChunkAnswer, GroupVerdicts, Verdicts, VersionFault};
-use crate::keyed::{self, BatchTimes, KeyedError};
-use crate::limits;
-use crate::record::{BatchNumber, END_OF_TIME_MS, NO_TIME_MS, Partition, Rows};
-use crate::state::{StageId, Stages, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use streamhost_core::contract::{ChunkAnswer, GroupAside, GroupVerdicts, Verdicts, VersionFault};
+use streamhost_core::keyed::{self, BatchTimes, KeyedError};
+use streamhost_core::protocol::recovery_policy::LeaveOut;
+use streamhost_core::protocol::{CheckpointLog, Ledger, Times};
+use streamhost_core::state::{StageId, Stages, State, StoreError};
+use streamhost_core::types::{BatchNumber, END_OF_TIME_MS, NO_TIME_MS, Partition, Rows, by_partition, by_topic};
+use streamhost_core::{clock, limits};
 
 /// What fixes a batch beside its records and the state before it.
 pub(super) struct Given {
@@ -91,7 +90,7 @@ pub(super) struct Runs {
 
 impl Runs {
     /// Goes on after a ledger.
-    pub(super) fn after(ledger: &Ledger, lanes: Lanes, store: Arc<dyn Store>) -> Runs {
+    pub(super) fn after(ledger: &Ledger, lanes: Lanes, store: Arc<dyn CheckpointLog>) -> Runs {
         let mut state = State::new(store, limits::STATE_CACHE_BYTES);
         for facts in ledger.stages.values() {
             state.count_from(facts.id, facts.keys, facts.bytes);

@@ -6,13 +6,13 @@ use super::board::Board;
 use super::committer::{Committer, failed};
 use super::execute::Runs;
 use super::recovery::{Recovery, asked};
-use crate::checkpoint::step::LeaveOut;
-use crate::checkpoint::{Ledger, Plan, Totals, by_partition, by_topic};
-use crate::record::{Offset, Positions};
-use crate::source::Start;
-use crate::state::Delta;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use streamhost_core::job::settings::Start;
+use streamhost_core::protocol::recovery_policy::LeaveOut;
+use streamhost_core::protocol::{Ledger, Plan, Totals};
+use streamhost_core::state::Delta;
+use streamhost_core::types::{Offset, Positions, by_partition, by_topic};
 use tracing::Level;
 
 impl Recovery<'_> {
@@ -143,9 +143,9 @@ fn skipped(board: &Board, what: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Times, TopicSpans};
-    use crate::record::Span;
-    use crate::state::Stages;
+    use streamhost_core::protocol::Times;
+    use streamhost_core::state::Stages;
+    use streamhost_core::types::{Span, TopicSpans};
 
     fn ids(all: &[(&str, &str)]) -> BTreeMap<String, String> {
         all.iter().map(|(topic, id)| (topic.to_string(), id.to_string())).collect()

@@ -7,16 +7,16 @@
 //! The runner gathers and runs batch `n + 1` while the committer has batch `n` in the sinks. Between them is room for
 //! one batch, so a slow sink slows the source down and memory stays flat.
 
-use crate::checkpoint::{Ledger, Store};
 use crate::guest::run::Runnable;
-use crate::job::settings::Settings;
-use crate::job::{JobPlan, SinkPlan, StageKind, StagePlan};
 use crate::sink::{DeadLetters, Sink};
-use crate::source::{Source, Start};
+use crate::source::Source;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use streamhost_core::job::settings::{Settings, Start};
+use streamhost_core::job::{JobPlan, SinkPlan, StageKind, StagePlan};
+use streamhost_core::protocol::{CheckpointLog, Ledger};
 
 mod adopt;
 pub mod board;
@@ -139,7 +139,7 @@ pub struct Parts {
     /// Where dead letters go.
     pub letters: Box<dyn DeadLetters>,
     /// Ledger and plans.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn CheckpointLog>,
     /// Workers.
     pub lanes: usize,
     /// End once the plans of before are delivered.

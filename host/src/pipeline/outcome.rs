@@ -2,15 +2,14 @@
 
 use super::Active;
 use crate::batch::Cut;
-use crate::checkpoint::{GroupAside, SetAside, Times, TopicSpans, Totals, by_topic};
-use crate::guest::digest::RowDigest;
-use crate::guest::run::{ChunkAnswer, VersionFault};
-use crate::job::settings::OnError;
-use crate::keyed;
-use crate::record::{BatchNumber, Chunk, DeadLetter, Rows, Spans};
-use crate::state::{Delta, Stages};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use streamhost_core::contract::{ChunkAnswer, GroupAside, RowDigest, SetAside, VersionFault};
+use streamhost_core::job::settings::OnError;
+use streamhost_core::keyed;
+use streamhost_core::protocol::{Times, Totals};
+use streamhost_core::state::{Delta, Stages};
+use streamhost_core::types::{BatchNumber, Chunk, DeadLetter, Rows, Spans, TopicSpans, by_topic};
 
 /// A batch that was run.
 pub(super) struct Outcome {

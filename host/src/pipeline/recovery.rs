@@ -9,17 +9,17 @@ use super::losses::{is_anew, made_anew, moved};
 use super::outcome::Outcome;
 use super::{Active, Deployments, Ended};
 use crate::batch::{Cut, Gather};
-use crate::checkpoint::step::{Found, FoundSink, LeaveOut, Step, beyond, next_step};
-use crate::checkpoint::{Ledger, Plan, Store, by_partition, by_topic, spans};
-use crate::clock;
 use crate::guest::lanes::Lanes;
-use crate::guest::run::Verdicts;
-use crate::job::SourceKind;
-use crate::limits;
-use crate::record::{Partition, Positions, Spans};
-use crate::source::{Source, SourceError, Start};
+use crate::source::{Source, SourceError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use streamhost_core::contract::Verdicts;
+use streamhost_core::job::SourceKind;
+use streamhost_core::job::settings::Start;
+use streamhost_core::protocol::recovery_policy::{Found, FoundSink, LeaveOut, Step, beyond, next_step};
+use streamhost_core::protocol::{CheckpointLog, Ledger, Plan};
+use streamhost_core::types::{Partition, Positions, Spans, by_partition, by_topic, spans};
+use streamhost_core::{clock, limits};
 use tracing::Level;
 
 /// What a pipeline starts from.
@@ -29,7 +29,7 @@ pub(super) struct Recovery<'a> {
     pub(super) deployments: &'a Deployments,
     pub(super) known: &'a BTreeSet<u64>,
     pub(super) source: &'a mut dyn Source,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn CheckpointLog>,
     pub(super) board: &'a Board,
     pub(super) skip_lost: bool,
 }

@@ -10,17 +10,16 @@ use super::outcome::Outcome;
 use super::recovery::{Recovered, Recovery, asked};
 use super::{Active, ActiveCell, Ended, Parts};
 use crate::batch::{Cut, Gather};
-use crate::checkpoint::{by_topic, positions};
-use crate::clock;
 use crate::guest::lanes::Lanes;
-use crate::guest::run::GroupVerdicts;
-use crate::limits;
-use crate::record::{Partition, Positions};
-use crate::source::{Source, SourceError, Start};
+use crate::source::{Source, SourceError};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::TrySendError;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, TrySendError};
 use std::time::{Duration, Instant};
+use streamhost_core::contract::GroupVerdicts;
+use streamhost_core::job::settings::Start;
+use streamhost_core::types::{Partition, Positions, by_topic, positions};
+use streamhost_core::{clock, limits};
 use tracing::Level;
 
 /// Runs a pipeline to its end.

@@ -1,11 +1,13 @@
 //! Prints rows, one a line: `('hello', 3)`.
 
-use super::render::{self, Cell, RowRef, RowsView};
-use super::{Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
-use crate::job::{ColumnPlan, SinkPlan};
-use crate::limits;
-use crate::record::{Kind, Rows};
+use super::{Delivery, Sink, SinkError};
 use std::io::{ErrorKind, Stdout, Write};
+use streamhost_core::contract::RowLimits;
+use streamhost_core::contract::render::{self, Cell, RowRef, RowsView};
+use streamhost_core::job::{ColumnPlan, SinkPlan};
+use streamhost_core::limits;
+use streamhost_core::protocol::{Guarantee, Marker};
+use streamhost_core::types::{Kind, Rows};
 
 /// Lines are written in portions of about this many bytes, each of whole lines.
 const PORTION_BYTES: usize = 64 << 10;
@@ -152,8 +154,8 @@ fn hexed(bytes: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::SinkKind;
-    use crate::record::Spans;
+    use streamhost_core::job::SinkKind;
+    use streamhost_core::types::Spans;
 
     fn plan(keyed: bool, kinds: &[Kind]) -> SinkPlan {
         let column = |(i, &kind): (usize, &Kind)| ColumnPlan { name: format!("c{i}"), kind, optional: true };
@@ -237,7 +239,7 @@ mod tests {
             }
         }
         for (kind, remedy) in
-            [(ErrorKind::BrokenPipe, super::super::Remedy::Stop), (ErrorKind::StorageFull, super::super::Remedy::Retry)]
+            [(ErrorKind::BrokenPipe, crate::sink::Remedy::Stop), (ErrorKind::StorageFull, crate::sink::Remedy::Retry)]
         {
             let error = deliver(&mut ConsoleSink::to(&plan(true, &[]), Broken(kind)), rows(&[b"k"], 1)).unwrap_err();
             assert_eq!(error.remedy(), remedy, "{error}");

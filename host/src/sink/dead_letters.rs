@@ -2,12 +2,12 @@
 
 use super::kafka::{Failure, Outbox, error};
 use super::{Cut, DeadLetters, Delivery, SinkError};
-use crate::job::JobPlan;
 use crate::kafka::{self, Fault, KafkaSettings};
-use crate::limits;
-use crate::record::DeadLetter;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::message::{Header, OwnedHeaders};
+use streamhost_core::job::JobPlan;
+use streamhost_core::limits;
+use streamhost_core::types::DeadLetter;
 
 /// Headers of a dead letter, all of them text. The job's name.
 pub const JOB: &str = "job";
@@ -162,9 +162,9 @@ impl DeadLetters for KafkaDeadLetters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::SourcePlan;
-    use crate::record::{Partition, Spans};
     use rdkafka::message::Headers;
+    use streamhost_core::job::SourcePlan;
+    use streamhost_core::types::{Partition, Spans};
 
     fn letter() -> DeadLetter {
         DeadLetter {

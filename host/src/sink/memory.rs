@@ -1,11 +1,12 @@
 //! Sinks in memory, for the host's own tests: they record what is delivered, and fail when they are told to.
 
-use super::{DeadLetters, Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
-use crate::checkpoint::{TopicOffsets, by_topic};
-use crate::job::SinkPlan;
-use crate::record::{BatchNumber, DeadLetter, Positions, Rows, Spans};
+use super::{DeadLetters, Delivery, Sink, SinkError};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use streamhost_core::contract::RowLimits;
+use streamhost_core::job::SinkPlan;
+use streamhost_core::protocol::{Guarantee, Marker};
+use streamhost_core::types::{BatchNumber, DeadLetter, Positions, Rows, Spans, TopicOffsets, by_topic};
 
 /// What a call is to do instead of its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,42 +1,23 @@
 //! Makes rows durable.
 
-use crate::checkpoint::TopicOffsets;
-use crate::job::SinkPlan;
-use crate::record::{BatchNumber, DeadLetter, Rows, Spans};
-use serde::{Deserialize, Serialize};
-use std::ops::RangeInclusive;
+use streamhost_core::contract::RowLimits;
+use streamhost_core::job::SinkPlan;
+use streamhost_core::protocol::{Guarantee, Marker};
+use streamhost_core::types::{BatchNumber, DeadLetter, Rows, Spans, TopicOffsets};
 
 pub mod console;
+
 mod cut;
+
 pub mod dead_letters;
+
 pub mod hbase;
+
 pub mod kafka;
+
 pub mod memory;
-pub mod render;
 
 pub use cut::Cut;
-
-/// What a second delivery of the same batch does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guarantee {
-    /// Writing twice equals writing once.
-    Idempotent,
-    /// The sink holds a marker of its last batch, in the same transaction as its rows.
-    Marked,
-    /// A batch that is delivered again is there twice.
-    AtLeastOnce,
-}
-
-/// What a transactional sink says it holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Marker {
-    /// The ledger's life in which the batch was written.
-    pub incarnation: u64,
-    /// The last batch it holds.
-    pub batch: BatchNumber,
-    /// The digest of that batch's rows for this sink.
-    pub digest: String,
-}
 
 /// The part of a durable plan that a sink needs.
 #[derive(Clone, Debug)]
@@ -53,18 +34,6 @@ pub struct Delivery<'a> {
     pub spans: &'a Spans,
     /// The deployed version that made the rows.
     pub version: u64,
-}
-
-/// What a sink can hold. Rows beyond it become dead letters before the batch is planned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RowLimits {
-    /// Length of a key in bytes; from 1 where a row must have one.
-    pub key_bytes: RangeInclusive<usize>,
-    /// Length of a cell in bytes.
-    pub cell_bytes_max: usize,
-    /// Length of a row in bytes: cells and names of columns together, or what they become as JSON if that is what the sink
-    /// makes of them.
-    pub row_bytes_max: usize,
 }
 
 /// What can go wrong with a sink. [`SinkError::remedy`] says what then.

@@ -1,9 +1,9 @@
 //! Lines out of a stream of bytes. Where a line ends depends on the bytes after its begin alone, so that reading on at
 //! any line's begin gives the same lines.
 
-use crate::limits;
-use crate::record::Offset;
 use std::io::{ErrorKind, Read, Result};
+use streamhost_core::limits;
+use streamhost_core::types::Offset;
 
 /// A line, without its `\n` or `\r\n`.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,13 +1,14 @@
 //! Topics in memory, for the host's own tests: shared with the test, which appends to them and takes them away.
 
-use super::{Loss, Source, SourceError, Start};
+use super::{Loss, Source, SourceError};
 use crate::batch::Gather;
-use crate::clock;
-use crate::job::SourcePlan;
-use crate::record::{Offset, Partition, Positions, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
+use streamhost_core::clock;
+use streamhost_core::job::SourcePlan;
+use streamhost_core::job::settings::Start;
+use streamhost_core::types::{Offset, Partition, Positions, Record};
 
 /// What a source of these topics answers from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -380,7 +381,7 @@ impl Source for MemorySource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::BatchLimits;
+    use streamhost_core::job::settings::BatchLimits;
 
     const P: Partition = Partition { source: 0, id: 0 };
 

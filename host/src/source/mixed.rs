@@ -5,15 +5,15 @@ use super::file::FileSource;
 use super::kafka::KafkaSource;
 use super::rate::RateSource;
 use super::socket::SocketSource;
-use super::{Source, SourceError, Start};
+use super::{Source, SourceError};
 use crate::batch::Gather;
-use crate::clock;
-use crate::job::{SourceKind, SourcePlan};
 use crate::kafka::KafkaSettings;
-use crate::limits;
-use crate::record::{Partition, Positions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+use streamhost_core::job::settings::Start;
+use streamhost_core::job::{SourceKind, SourcePlan};
+use streamhost_core::types::{Partition, Positions};
+use streamhost_core::{clock, limits};
 
 /// Opens a job's sources, in their order. `until_end`: topics and followed files are read to the ends that they have
 /// when they are first assigned, connections until their peers close them.

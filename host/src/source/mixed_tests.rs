@@ -1,9 +1,10 @@
 use super::*;
-use crate::batch::{BatchLimits, Cut};
-use crate::record::Offset;
+use crate::batch::Cut;
 use crate::source::memory::{MemorySource, MemoryTopics, Trouble};
 use std::io::Write;
 use std::net::TcpListener;
+use streamhost_core::job::settings::BatchLimits;
+use streamhost_core::types::Offset;
 
 const LONG: Duration = Duration::from_secs(60);
 

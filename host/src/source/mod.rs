@@ -1,28 +1,24 @@
 //! Fetches records of the assigned partitions, and stops fetching when nobody asks.
 
 use crate::batch::Gather;
-use crate::record::{Offset, Partition, Positions};
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+use streamhost_core::job::settings::Start;
+use streamhost_core::types::{Offset, Partition, Positions};
 
 pub mod kafka;
-mod lines;
-pub mod socket;
-pub mod file;
-pub mod rate;
-pub mod mixed;
-pub mod memory;
 
-/// Where a new job begins to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// The oldest record there is.
-    Earliest,
-    /// After the newest record.
-    Latest,
-    /// The first record at or after this time.
-    At(SystemTime),
-}
+mod lines;
+
+pub mod socket;
+
+pub mod file;
+
+pub mod rate;
+
+pub mod mixed;
+
+pub mod memory;
 
 /// What can go wrong with a source.
 #[derive(Debug, thiserror::Error)]

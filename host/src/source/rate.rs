@@ -4,13 +4,14 @@
 //! `n` has the time `n / rate` seconds after 1970. `start=<time>` begins at the first number with that time or a later
 //! one; any other start begins at 0. The wall clock only decides how many numbers there are by now.
 
-use super::{Source, SourceError, Start};
+use super::{Source, SourceError};
 use crate::batch::Gather;
-use crate::clock;
-use crate::job::SourcePlan;
-use crate::record::{Offset, Partition, Positions, Record};
 use std::io::Write;
 use std::time::{Duration, Instant, UNIX_EPOCH};
+use streamhost_core::clock;
+use streamhost_core::job::SourcePlan;
+use streamhost_core::job::settings::Start;
+use streamhost_core::types::{Offset, Partition, Positions, Record};
 
 /// Makes numbers. It has one partition, and never ends.
 pub struct RateSource {
@@ -113,8 +114,8 @@ impl Source for RateSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::BatchLimits;
-    use crate::record::Span;
+    use streamhost_core::job::settings::BatchLimits;
+    use streamhost_core::types::Span;
 
     const P: Partition = Partition { source: 3, id: 0 };
 

@@ -9,12 +9,8 @@
 //! peer that vanishes without a word is noticed by its silence ([`limits::SOCKET_KEEPALIVE`]).
 
 use super::lines::Lines;
-use super::{Source, SourceError, Start};
+use super::{Source, SourceError};
 use crate::batch::Gather;
-use crate::clock;
-use crate::job::SourcePlan;
-use crate::limits;
-use crate::record::{Column, Offset, Partition, Positions, Record};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::VecDeque;
 use std::io;
@@ -22,6 +18,10 @@ use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use streamhost_core::job::SourcePlan;
+use streamhost_core::job::settings::Start;
+use streamhost_core::types::{Column, Offset, Partition, Positions, Record};
+use streamhost_core::{clock, limits};
 
 /// Reads lines from a connection. It has one partition.
 pub struct SocketSource {

@@ -1,9 +1,10 @@
 use super::*;
-use crate::batch::{BatchLimits, Cut};
-use crate::record::Span;
+use crate::batch::Cut;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Instant;
+use streamhost_core::job::settings::BatchLimits;
+use streamhost_core::types::Span;
 
 const P: Partition = Partition { source: 2, id: 0 };
 const LONG: Duration = Duration::from_secs(60);

@@ -2,16 +2,10 @@
 
 use super::watch::End;
 use super::{Job, Supervisor};
-use crate::checkpoint::Store;
-use crate::guest::answer::Shape;
 use crate::guest::instance::LogSink;
 use crate::guest::run::{Maker, Runnable};
 use crate::guest::{GuestLimits, Instance, LoadError, Loaded, wrap};
-use crate::job::check::{RawJob, check, in_words};
-use crate::job::settings::Settings;
-use crate::job::{JobPlan, SinkKind, SinkPlan};
 use crate::pipeline::{Active, ActiveCell, Board, Parts, Pipeline};
-use crate::registry::{DeploymentRecord, JobRecord};
 use crate::sink::console::ConsoleSink;
 use crate::sink::dead_letters::KafkaDeadLetters;
 use crate::sink::hbase::HbaseSink;
@@ -20,6 +14,11 @@ use crate::sink::{Cut, Sink};
 use crate::source::mixed as source;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
+use streamhost_core::contract::Shape;
+use streamhost_core::job::settings::Settings;
+use streamhost_core::job::validate::{RawJob, check, in_words};
+use streamhost_core::job::{DeploymentRecord, JobPlan, JobRecord, SinkKind, SinkPlan};
+use streamhost_core::protocol::CheckpointLog;
 
 impl Supervisor {
     /// A stored deployment, ready to run. `Err`: why it cannot be.
@@ -132,7 +131,7 @@ impl Supervisor {
         job: &Arc<Job>,
         active: Arc<Active>,
         record: &JobRecord,
-        store: Arc<dyn Store>,
+        store: Arc<dyn CheckpointLog>,
         replay_only: bool,
     ) -> Result<(), String> {
         let plan = &active.plan;

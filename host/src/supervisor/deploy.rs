@@ -2,22 +2,19 @@
 
 use super::beginning::Known;
 use super::{Job, State, Supervisor};
-use crate::checkpoint::{Ledger, Plan, Store};
-use crate::clock;
+use crate::api::{DeployRequest, Deployed, Refusal};
 use crate::guest::instance::LogSink;
 use crate::guest::sha256;
-use crate::job::check::in_words;
-use crate::job::names;
-use crate::job::settings::{JobLimits, Settings};
-use crate::job::status::{DeployRequest, Deployed, DeploymentKind, Refusal};
-use crate::limits;
 use crate::pipeline::{Active, ActiveCell, Stop};
-use crate::registry::{DeploymentRecord, JobRecord};
-use crate::source::Start;
-use crate::state::change::stages_after;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
+use streamhost_core::job::settings::{JobLimits, Settings, Start};
+use streamhost_core::job::validate::in_words;
+use streamhost_core::job::{DeploymentKind, DeploymentRecord, JobRecord, names};
+use streamhost_core::protocol::{CheckpointLog, Ledger, Plan};
+use streamhost_core::state::change::stages_after;
+use streamhost_core::{clock, limits};
 use tracing::Level;
 
 /// What a deployment is to be, before it has its number.
@@ -351,7 +348,7 @@ fn needed(record: &JobRecord, runs: bool, mut named: BTreeSet<u64>) -> BTreeSet<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::tests::deployment;
+    use streamhost_core::testing::deployment;
 
     #[test]
     fn what_batches_may_still_name_is_needed() {

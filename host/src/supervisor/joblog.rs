@@ -1,12 +1,11 @@
 //! What befell a job, in its own log and the host's: the last lines, bounded.
 
 use super::Job;
-use crate::clock;
 use crate::guest::instance::LogSink;
-use crate::limits;
 use crate::pipeline::board::Say;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use streamhost_core::{clock, limits};
 use tracing::Level;
 
 /// A ring of numbered lines.

@@ -2,17 +2,17 @@
 
 use super::deploy::{finished_words, unavailable};
 use super::{Job, State, Supervisor};
-use crate::checkpoint::Store;
-use crate::clock;
-use crate::job::StagePlan;
-use crate::job::status::{
+use crate::api::{
     DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus,
     StageStatus, Waiting,
 };
 use crate::pipeline::board::Facts;
 use crate::pipeline::{Active, Board, Stop};
-use crate::record::{END_OF_TIME_MS, NO_TIME_MS};
 use std::sync::Arc;
+use streamhost_core::clock;
+use streamhost_core::job::StagePlan;
+use streamhost_core::protocol::CheckpointLog;
+use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
 
 impl Jobs for Supervisor {
     fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {

@@ -4,16 +4,11 @@
 //! *turn*: one at a time, and jobs do not wait for one another. The set of jobs and their components has a lock of its
 //! own, held for as long as a write takes.
 
-use crate::checkpoint::Store;
-use crate::checkpoint::store::Ledgers;
-use crate::clock;
+use crate::checkpoint_log::Ledgers;
 use crate::guest::Guests;
-use crate::job::check::in_words;
-use crate::job::settings::{JobLimits, Settings};
 use crate::kafka::KafkaSettings;
-use crate::limits;
 use crate::pipeline::{ActiveCell, Board, Ended, Pipeline, Stop};
-use crate::registry::{DeploymentRecord, JobRecord, Registry};
+use crate::registry::Registry;
 use crate::sink::Cut;
 use crate::sink::hbase::HbaseSettings;
 use joblog::JobLog;
@@ -21,6 +16,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
+use streamhost_core::job::settings::{JobLimits, Settings};
+use streamhost_core::job::validate::in_words;
+use streamhost_core::job::{DeploymentRecord, JobRecord};
+use streamhost_core::protocol::CheckpointLog;
+use streamhost_core::{clock, limits};
 use turns::Turns;
 
 mod beginning;
@@ -299,13 +299,14 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Ledger, Plan};
-    use crate::job::status::{DeploymentKind, JobState, Jobs};
+    use crate::api::{JobState, Jobs};
     use std::time::Duration;
+    use streamhost_core::job::DeploymentKind;
+    use streamhost_core::protocol::{Ledger, Plan};
 
     fn deployment(limits: JobLimits) -> DeploymentRecord {
         let (kind, limits) = (DeploymentKind::Rollback, Some(limits));
-        DeploymentRecord { kind, limits, since_batch: 7, ..crate::registry::tests::deployment(3, 2, "gone") }
+        DeploymentRecord { kind, limits, since_batch: 7, ..streamhost_core::testing::deployment(3, 2, "gone") }
     }
 
     /// What becomes of a job's deployments (number, memory) when the host's limits are others than those it was deployed
@@ -339,8 +340,7 @@ mod tests {
     #[test]
     fn a_planned_batch_keeps_the_limits_that_it_was_planned_under() {
         let (old, new) = (JobLimits::default().memory_bytes, 1 << 24);
-        let plan =
-            |deployment, finished| Some(Plan { deployment, finished, ..crate::checkpoint::ledger::tests::plan(1) });
+        let plan = |deployment, finished| Some(Plan { deployment, finished, ..streamhost_core::testing::plan(1) });
         assert_eq!(after_a_change(None), [(3, new)]);
         assert_eq!(after_a_change(plan(2, false)), [(3, new)], "the plan is of another deployment");
         assert_eq!(after_a_change(plan(3, false)), [(3, old), (4, new)]);

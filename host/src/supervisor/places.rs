@@ -3,14 +3,14 @@
 use super::Supervisor;
 use super::beginning::{Beginning, Known, beginning};
 use super::deploy::unavailable;
-use crate::job::status::Refusal;
-use crate::job::{SinkKind, SinkPlan, SourceKind};
+use crate::api::Refusal;
 use crate::pipeline::Active;
 use crate::sink::hbase::HbasePlace;
 use crate::sink::kafka::KafkaPlace;
 use crate::sink::{Place, Remedy, SinkError};
 use crate::source::{SourceError, mixed};
 use std::collections::{BTreeMap, BTreeSet};
+use streamhost_core::job::{SinkKind, SinkPlan, SourceKind};
 
 /// Places of a job that are not there yet, and can be made.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! One change of a job at a time, by its name: also of a job that is not there yet. Jobs do not wait for one another.
 
-use crate::job::status::Refusal;
+use crate::api::Refusal;
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

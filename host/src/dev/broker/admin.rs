@@ -1,5 +1,9 @@
 //! Creating, changing and deleting topics.
 
+use super::calls::text;
+use super::configs::parse_topic_config;
+use super::metadata::BROKER;
+use super::{Broker, BrokerError, CallError, code_of};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
@@ -11,12 +15,7 @@ use kafka_protocol::messages::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteRecordsRequest,
     DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
 };
-
-use super::calls::text;
-use super::configs::parse_topic_config;
-use super::metadata::BROKER;
-use super::{Broker, BrokerError, CallError, code_of};
-use crate::limits::{BROKER_PARTITIONS_MAX, BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX};
+use streamhost_core::limits::{BROKER_PARTITIONS_MAX, BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX};
 
 /// A refusal, and in words what to do about it.
 struct Told {

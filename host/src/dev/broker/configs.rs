@@ -1,14 +1,13 @@
 //! Settings of topics and of the broker, as far as Kafka's words for them are true here.
 
+use super::calls::text;
+use super::topics::TopicConfig;
+use super::{Broker, Settings};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsResult};
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
-
-use super::calls::text;
-use super::topics::TopicConfig;
-use super::{Broker, Settings};
-use crate::limits::BROKER_BATCH_BYTES_MAX;
+use streamhost_core::limits::BROKER_BATCH_BYTES_MAX;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;

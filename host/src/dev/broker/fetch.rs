@@ -1,21 +1,19 @@
 //! Fetching: reads what there is, or waits for it.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use bytes::Bytes;
-use kafka_protocol::ResponseError;
-use kafka_protocol::messages::fetch_request::FetchPartition;
-use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
-use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, ProducerId};
-
 use super::calls::Caller;
 use super::log::Partition;
 use super::read::{Found, Isolation, Room};
 use super::signal::Wake;
 use super::{Broker, CallError};
-use crate::clock::monotonic;
-use crate::limits::{BROKER_FETCH_BYTES_MAX, BROKER_FETCH_WAIT_MAX};
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::fetch_request::FetchPartition;
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, ProducerId};
+use std::sync::Arc;
+use std::time::Duration;
+use streamhost_core::clock::monotonic;
+use streamhost_core::limits::{BROKER_FETCH_BYTES_MAX, BROKER_FETCH_WAIT_MAX};
 
 impl Broker {
     pub(super) fn fetch(&self, caller: &Caller, asked: FetchRequest) -> FetchResponse {

@@ -1,7 +1,8 @@
 //! What monitors and administrators ask about groups.
 
-use std::collections::BTreeSet;
-
+use super::calls::text;
+use super::groups::{Group, Phase};
+use super::{Broker, BrokerError, CallError, code_of, offsets};
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
@@ -11,11 +12,8 @@ use kafka_protocol::messages::{
     DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, GroupId,
     ListGroupsRequest, ListGroupsResponse,
 };
-
-use super::calls::text;
-use super::groups::{Group, Phase};
-use super::{Broker, BrokerError, CallError, code_of, offsets};
-use crate::clock::monotonic;
+use std::collections::BTreeSet;
+use streamhost_core::clock::monotonic;
 
 /// Kafka's word for a group that is not there.
 const DEAD: &str = "Dead";

@@ -1,9 +1,9 @@
 //! The requests of a group's members.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
+use super::Broker;
+use super::calls::{Caller, text};
+use super::groups::{Application, Group, Joined};
+use super::signal::Wake;
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
@@ -12,13 +12,11 @@ use kafka_protocol::messages::{
     HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
     SyncGroupRequest, SyncGroupResponse,
 };
-
-use super::Broker;
-use super::calls::{Caller, text};
-use super::groups::{Application, Group, Joined};
-use super::signal::Wake;
-use crate::clock::{monotonic, now_ms};
-use crate::limits::{BROKER_GROUP_MEMBERS_MAX, BROKER_SESSION_TIME};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use streamhost_core::clock::{monotonic, now_ms};
+use streamhost_core::limits::{BROKER_GROUP_MEMBERS_MAX, BROKER_SESSION_TIME};
 
 /// A member id that nobody has, not even one from before a restart.
 fn new_member_id(client_id: &str) -> String {

@@ -1,15 +1,13 @@
 //! The groups that are known at the moment, each with a lock of its own.
 
+use super::CallError;
+use super::groups::Group;
+use kafka_protocol::ResponseError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-
-use kafka_protocol::ResponseError;
-
-use super::CallError;
-use super::groups::Group;
-use crate::clock::monotonic;
-use crate::limits::BROKER_GROUPS_MAX;
+use streamhost_core::clock::monotonic;
+use streamhost_core::limits::BROKER_GROUPS_MAX;
 
 /// Kafka's rule for the name of a group.
 fn check_group(group: &str) -> Result<(), ResponseError> {

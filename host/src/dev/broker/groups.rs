@@ -7,15 +7,13 @@
 //!   └── the last leaves   └──────────────────────────────────────────────────────────────────────┘
 //! ```
 
+use super::signal::Signal;
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Weak;
 use std::time::{Duration, Instant};
-
-use bytes::Bytes;
-use kafka_protocol::ResponseError;
-
-use super::signal::Signal;
-use crate::limits::{BROKER_FIRST_JOIN_WAIT, BROKER_GROUP_MEMBERS_MAX};
+use streamhost_core::limits::{BROKER_FIRST_JOIN_WAIT, BROKER_GROUP_MEMBERS_MAX};
 
 /// Where a group is in the picture above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,14 +1,13 @@
 //! Offsets by time, and the ends of partitions.
 
+use super::read::Isolation;
+use super::{Broker, CallError};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
 use kafka_protocol::messages::{
     ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
 };
-
-use super::read::Isolation;
-use super::{Broker, CallError};
 
 /// Kafka's words for the ends of a partition, in place of a time.
 const LATEST: i64 = -1;

@@ -1,18 +1,16 @@
 //! One partition: its batches, its bounds, its producers and its transactions. Each has a lock of its own.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use bytes::{Buf, BufMut};
-use fjall::{OwnedWriteBatch, Readable, Snapshot};
-use kafka_protocol::ResponseError;
-
 use super::producers::{Producer, Verdict, judge};
 use super::record_batch::{self, BatchHeader};
 use super::signal::{Signal, Waiters};
 use super::store::{PartitionKey, Store, offset_of};
 use super::{BrokerError, CallError};
-use crate::limits::BROKER_PRODUCERS_PER_PARTITION_MAX;
+use bytes::{Buf, BufMut};
+use fjall::{OwnedWriteBatch, Readable, Snapshot};
+use kafka_protocol::ResponseError;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use streamhost_core::limits::BROKER_PRODUCERS_PER_PARTITION_MAX;
 
 /// What the keys in `store.partitions` are about.
 const BOUNDS: u8 = b'b';

@@ -1,5 +1,9 @@
 //! What clients ask first: what is supported, which topics there are, and where everything is, which is here.
 
+use super::calls::{Caller, text};
+use super::topics::{Topic, TopicConfig};
+use super::wire::APIS;
+use super::{Broker, CallError};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
@@ -11,11 +15,6 @@ use kafka_protocol::messages::{
     MetadataRequest, MetadataResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
-
-use super::calls::{Caller, text};
-use super::topics::{Topic, TopicConfig};
-use super::wire::APIS;
-use super::{Broker, CallError};
 
 /// The only broker's number.
 pub(super) const BROKER: BrokerId = BrokerId(1);

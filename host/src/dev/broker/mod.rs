@@ -33,7 +33,7 @@
 
 mod server;
 mod wire;
-mod calls;
+pub mod calls;
 mod metadata;
 mod configs;
 mod admin;
@@ -59,21 +59,20 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+use super::broker::group_list::Groups;
+use super::broker::store::Store;
+use super::broker::topics::Topics;
+use super::broker::txns::Transactions;
+use kafka_protocol::ResponseError;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-use kafka_protocol::ResponseError;
-
-use self::group_list::Groups;
-pub use self::server::Listening;
-use self::store::Store;
-use self::topics::Topics;
-use self::txns::Transactions;
-use crate::limits::{
+use streamhost_core::limits::{
     BROKER_PARTITIONS_DEFAULT, BROKER_RETENTION_BYTES_DEFAULT, BROKER_RETENTION_DEFAULT, BROKER_TOPIC_PARTITIONS_MAX,
 };
+
+pub use super::broker::server::Listening;
 
 /// What may be set of the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]

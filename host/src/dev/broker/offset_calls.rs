@@ -1,5 +1,9 @@
 //! Committing, reading and deleting the offsets of consumer groups.
 
+use super::calls::text;
+use super::offsets::{self, Committed};
+use super::topics::check_name;
+use super::{Broker, BrokerError, CallError, code_of};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
@@ -8,12 +12,7 @@ use kafka_protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
     OffsetFetchResponse, TopicName,
 };
-
-use super::calls::text;
-use super::offsets::{self, Committed};
-use super::topics::check_name;
-use super::{Broker, BrokerError, CallError, code_of};
-use crate::limits::BROKER_OFFSET_METADATA_BYTES_MAX;
+use streamhost_core::limits::BROKER_OFFSET_METADATA_BYTES_MAX;
 
 pub(super) fn check_metadata(metadata: Option<&str>) -> Result<(), ResponseError> {
     let fits = metadata.is_none_or(|metadata| metadata.len() <= BROKER_OFFSET_METADATA_BYTES_MAX);

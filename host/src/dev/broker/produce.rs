@@ -1,12 +1,11 @@
 //! Producing: each partition's batch is checked, judged and written by itself.
 
+use super::record_batch::check_produced;
+use super::{Broker, CallError};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
-
-use super::record_batch::check_produced;
-use super::{Broker, CallError};
-use crate::clock::now_ms;
+use streamhost_core::clock::now_ms;
 
 impl Broker {
     pub(super) fn produce(&self, asked: ProduceRequest) -> ProduceResponse {

@@ -227,7 +227,7 @@ pub(super) fn sample(producer: (i64, i16, i32), transactional: bool, times_ms: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::BROKER_BATCH_BYTES_MAX;
+    use streamhost_core::limits::BROKER_BATCH_BYTES_MAX;
 
     fn check_produced(bytes: &[u8]) -> Result<BatchHeader, ResponseError> {
         super::check_produced(bytes, BROKER_BATCH_BYTES_MAX)

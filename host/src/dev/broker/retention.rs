@@ -1,14 +1,12 @@
 //! Removing what is old: by age, by size, by request, and what deleted topics leave behind.
 
-use std::time::Duration;
-
-use fjall::Readable;
-use kafka_protocol::ResponseError;
-
 use super::log::{Bounds, Entry, Partition};
 use super::store::Store;
 use super::{BrokerError, CallError};
-use crate::limits::BROKER_SWEEP_BATCHES_MAX;
+use fjall::Readable;
+use kafka_protocol::ResponseError;
+use std::time::Duration;
+use streamhost_core::limits::BROKER_SWEEP_BATCHES_MAX;
 
 /// How long records stay. `None`: for ever, or without bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,10 @@
 //! Connections: a thread each, a bounded number, bounded requests. And the thread that takes care of what is overdue.
 
+use super::Broker;
+use super::calls::{Answer, Caller, answer};
+use super::signal::{Signal, Wake};
+use super::wire::{self, BadRequest};
+use bytes::{BufMut, Bytes, BytesMut};
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,15 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-use bytes::{BufMut, Bytes, BytesMut};
-
-use super::Broker;
-use super::calls::{Answer, Caller, answer};
-use super::signal::{Signal, Wake};
-use super::wire::{self, BadRequest};
-use crate::clock::{monotonic, now_ms};
-use crate::limits::{
+use streamhost_core::clock::{monotonic, now_ms};
+use streamhost_core::limits::{
     BROKER_CARE_PERIOD, BROKER_CONNECTIONS_MAX, BROKER_IDLE_TIME, BROKER_LARGE_REQUESTS_BYTES_MAX,
     BROKER_REQUEST_BYTES_MAX, BROKER_RETENTION_PERIOD, BROKER_SMALL_REQUEST_BYTES_MAX, BROKER_SYNC_PERIOD,
     CONNECT_TIME,

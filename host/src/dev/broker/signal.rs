@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Instant;
-
-use crate::clock::monotonic;
+use streamhost_core::clock::monotonic;
 
 /// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

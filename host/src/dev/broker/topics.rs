@@ -1,19 +1,18 @@
 //! Which topics there are, and their partitions.
 
+use super::log::Partition;
+use super::retention::{Retention, Swept, sweep_topic};
+use super::store::{PartitionKey, Store};
+use super::{BrokerError, CallError, Settings, offsets};
+use kafka_protocol::ResponseError;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-
-use kafka_protocol::ResponseError;
-use serde::{Deserialize, Serialize};
-
-use super::log::Partition;
-use super::offsets;
-use super::retention::{Retention, Swept, sweep_topic};
-use super::store::{PartitionKey, Store};
-use super::{BrokerError, CallError, Settings};
-use crate::clock::now_ms;
-use crate::limits::{BROKER_BATCH_BYTES_MAX, BROKER_PARTITIONS_MAX, BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX};
+use streamhost_core::clock::now_ms;
+use streamhost_core::limits::{
+    BROKER_BATCH_BYTES_MAX, BROKER_PARTITIONS_MAX, BROKER_TOPIC_PARTITIONS_MAX, BROKER_TOPICS_MAX,
+};
 
 /// Kafka's own limit of a topic's name.
 const TOPIC_NAME_BYTES_MAX: usize = 249;

@@ -1,5 +1,8 @@
 //! The requests of transactional and idempotent producers.
 
+use super::offset_calls::{check_metadata, committed};
+use super::txns::{PendingOffset, Phase, Txn, lock};
+use super::{Broker, BrokerError, CallError, code_of};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::add_partitions_to_txn_response::{
     AddPartitionsToTxnPartitionResult, AddPartitionsToTxnTopicResult,
@@ -12,12 +15,8 @@ use kafka_protocol::messages::{
     EndTxnRequest, EndTxnResponse, InitProducerIdRequest, InitProducerIdResponse, ProducerId, TxnOffsetCommitRequest,
     TxnOffsetCommitResponse,
 };
-
-use super::offset_calls::{check_metadata, committed};
-use super::txns::{PendingOffset, Phase, Txn, lock};
-use super::{Broker, BrokerError, CallError, code_of};
-use crate::clock::{monotonic, now_ms};
-use crate::limits::{BROKER_TRANSACTION_ITEMS_MAX, BROKER_TRANSACTION_TIME_MAX};
+use streamhost_core::clock::{monotonic, now_ms};
+use streamhost_core::limits::{BROKER_TRANSACTION_ITEMS_MAX, BROKER_TRANSACTION_TIME_MAX};
 
 /// Older versions do not know the newer word for it.
 fn fenced(is_new_word_known: bool) -> ResponseError {

@@ -1,16 +1,14 @@
 //! Transactions: one open one at most for each transactional id, all of it durable, its end one atomic write.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-
-use fjall::OwnedWriteBatch;
-use kafka_protocol::ResponseError;
-use serde::{Deserialize, Serialize};
-
 use super::offsets::{self, Committed};
 use super::store::{PartitionKey, Store};
 use super::{Broker, BrokerError, CallError};
-use crate::limits::BROKER_TRANSACTIONAL_IDS_MAX;
+use fjall::OwnedWriteBatch;
+use kafka_protocol::ResponseError;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use streamhost_core::limits::BROKER_TRANSACTIONAL_IDS_MAX;
 
 const NEXT_PRODUCER_ID: &str = "cnext-producer-id";
 /// Beyond it a producer gets a new id, so that epochs always have room for a fence.

@@ -6,8 +6,7 @@
 
 use bytes::{Buf, Bytes};
 use kafka_protocol::messages::ApiKey;
-
-use crate::limits::BROKER_REQUEST_ITEMS_MAX;
+use streamhost_core::limits::BROKER_REQUEST_ITEMS_MAX;
 
 /// A request that is understood, in these versions.
 pub(super) struct Api {

@@ -1,15 +1,16 @@
 //! Which tables there are.
 
 use super::fault::{Fault, shown};
+use super::scan::Scanners;
 use super::schema::{self, Family, Schema};
 use super::stamps::Stamps;
 use super::table::Table;
-use super::{Tables, TablesError, scan::Scanners};
-use crate::limits::TABLES_MAX;
+use super::{Tables, TablesError};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use hbase_thrift::hbase::ColumnDescriptor;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use streamhost_core::limits::TABLES_MAX;
 
 const NEXT_ID: &[u8] = b"next-id";
 const TABLE: &[u8] = b"table/";
@@ -199,7 +200,7 @@ mod tests {
         }
         assert!(tables.add_families("none", &[]).unwrap_err().contains("none"));
         assert!(tables.add_families("t", &["x:y".to_owned()]).unwrap_err().contains("x:y"));
-        let many: Vec<String> = (0..crate::limits::TABLE_FAMILIES_MAX).map(|n| format!("f{n}")).collect();
+        let many: Vec<String> = (0..streamhost_core::limits::TABLE_FAMILIES_MAX).map(|n| format!("f{n}")).collect();
         assert!(tables.add_families("t", &many).unwrap_err().contains("at most"));
         assert_eq!(tables.any_table(b"t").unwrap().families.len(), 3, "a refusal changes nothing");
     }

@@ -9,13 +9,13 @@ use super::scan::Scan;
 use super::schema::Column;
 use super::stamps::LATEST_MS;
 use super::write::row_key;
-use crate::clock::now_ms;
 use hbase_thrift::hbase::{
     BatchMutation, ColumnDescriptor, HbaseSyncHandler, Mutation, TAccessControlEntity, TAppend, TCell, TColumn,
     TIncrement, TRegionInfo, TRowResult, TScan, TThriftServerType,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use streamhost_core::clock::now_ms;
 use thrift::Result;
 
 type Bytes = Vec<u8>;

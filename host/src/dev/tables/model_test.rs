@@ -6,12 +6,12 @@ use super::rows::{Cell, Question, Selection};
 use super::scan::Scan;
 use super::schema::Column;
 use super::stamps::LATEST_MS;
-use crate::clock::now_ms;
 use fjall::Database;
 use hbase_thrift::hbase::{BatchMutation, ColumnDescriptor, Mutation};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use streamhost_core::clock::now_ms;
 
 const VERSIONS: usize = 2;
 const COLUMNS: [&str; 3] = ["f:x", "f:y", "g:x"];

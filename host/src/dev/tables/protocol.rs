@@ -3,7 +3,7 @@
 //! lengths first, and puts empty arguments in.
 
 use super::wire::{SharedWire, Wire};
-use crate::limits::{TABLES_CALL_ITEMS_MAX, TABLES_LIST_ITEMS_MAX};
+use streamhost_core::limits::{TABLES_CALL_ITEMS_MAX, TABLES_LIST_ITEMS_MAX};
 use thrift::protocol::{
     TFieldIdentifier, TInputProtocol, TListIdentifier, TMapIdentifier, TMessageIdentifier, TSetIdentifier,
     TStructIdentifier, TType,

@@ -6,10 +6,10 @@ use super::rows::{Cell, Question, Row, Selection};
 use super::scan::Scan;
 use super::schema::{Column, plain};
 use super::stamps::LATEST_MS;
-use crate::clock::now_ms;
 use fjall::Database;
 use hbase_thrift::hbase::{ColumnDescriptor, Mutation};
 use std::sync::Arc;
+use streamhost_core::clock::now_ms;
 use tempfile::TempDir;
 
 /// Each in three ways, while as many calls write as fit.

@@ -4,8 +4,8 @@
 use super::fault::{Fault, shown};
 use super::key::{Entry, Kind, behind, parse, time_of, unescape};
 use super::schema::{Families, Family};
-use crate::limits::TABLES_ANSWER_BYTES_MAX;
 use fjall::Slice;
+use streamhost_core::limits::TABLES_ANSWER_BYTES_MAX;
 
 /// One cell that a reader sees.
 #[derive(Clone, Debug, PartialEq, Eq)]

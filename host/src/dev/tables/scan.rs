@@ -1,17 +1,16 @@
 //! Scanners: open, a bounded number of them, and each a place in a table.
 
-use super::Tables;
 use super::fault::Fault;
 use super::filter::Filters;
-use super::key;
 use super::rows::{Question, Row, Selection};
 use super::table::{Stretch, Table};
 use super::write::row_key;
-use crate::clock::{monotonic, now_ms};
-use crate::limits::{TABLES_SCAN_BYTES, TABLES_SCANNER_IDLE_TIME, TABLES_SCANNERS_MAX};
+use super::{Tables, key};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use streamhost_core::clock::{monotonic, now_ms};
+use streamhost_core::limits::{TABLES_SCAN_BYTES, TABLES_SCANNER_IDLE_TIME, TABLES_SCANNERS_MAX};
 
 /// What a client asks to scan.
 #[derive(Clone, Debug, Default)]

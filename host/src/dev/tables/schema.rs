@@ -1,10 +1,10 @@
 //! Tables and families as clients describe them, checked, and as they are stored.
 
 use super::fault::{Fault, shown};
-use crate::limits::{TABLE_FAMILIES_MAX, TABLE_NAME_BYTES_MAX};
 use hbase_thrift::hbase::ColumnDescriptor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use streamhost_core::limits::{TABLE_FAMILIES_MAX, TABLE_NAME_BYTES_MAX};
 
 /// A table's families by name.
 pub(super) type Families = BTreeMap<Vec<u8>, Family>;

@@ -4,8 +4,6 @@ use super::Tables;
 use super::handler::Handler;
 use super::protocol::Guarded;
 use super::wire::{Dialect, SharedWire, Wire};
-use crate::clock::monotonic;
-use crate::limits::{CONNECT_TIME, TABLES_CALL_TIME, TABLES_CONNECTIONS_MAX};
 use hbase_thrift::hbase::HbaseSyncProcessor;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,6 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use streamhost_core::clock::monotonic;
+use streamhost_core::limits::{CONNECT_TIME, TABLES_CALL_TIME, TABLES_CONNECTIONS_MAX};
 use thrift::protocol::{
     TBinaryInputProtocol, TBinaryOutputProtocol, TCompactInputProtocol, TCompactOutputProtocol, TInputProtocol,
     TOutputProtocol,

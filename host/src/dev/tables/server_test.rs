@@ -1,7 +1,6 @@
 //! Clients over real sockets, well-behaved ones and others.
 
 use super::{Listening, Tables};
-use crate::limits::{TABLES_CALL_BYTES_MAX, TABLES_CONNECTIONS_MAX};
 use fjall::Database;
 use hbase_thrift::hbase::{
     BatchMutation, ColumnDescriptor, HbaseSyncClient, IOError, Mutation, TAppend, THbaseSyncClient, TScan,
@@ -10,6 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+use streamhost_core::limits::{TABLES_CALL_BYTES_MAX, TABLES_CONNECTIONS_MAX};
 use tempfile::TempDir;
 use thrift::protocol::{
     TBinaryInputProtocol, TBinaryOutputProtocol, TCompactInputProtocol, TCompactOutputProtocol, TInputProtocol,

@@ -1,7 +1,7 @@
 //! The times that the store gives to what comes without one.
 
-use crate::clock::now_ms;
 use std::sync::{Mutex, PoisonError};
+use streamhost_core::clock::now_ms;
 
 /// What HBase takes for "the time when it arrives".
 pub(super) const LATEST_MS: i64 = i64::MAX;

@@ -6,12 +6,12 @@ use super::key::{self, Entry, Kind};
 use super::rows::{Cell, Gather, Question, Row};
 use super::schema::{Column, Families, Family, Schema, by_name};
 use super::write::{fitting, row_key};
-use crate::limits::{TABLE_TRIMMED_COLUMNS_MAX, TABLES_SCAN_BYTES};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Slice, Snapshot};
 use std::collections::HashMap;
 use std::ops::{Bound, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use streamhost_core::limits::{TABLE_TRIMMED_COLUMNS_MAX, TABLES_SCAN_BYTES};
 
 /// One table.
 pub(super) struct Table {

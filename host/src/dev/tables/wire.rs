@@ -1,13 +1,13 @@
 //! The bytes of one connection, call by call, with a bound on each call's size and time. The protocol above makes room for
 //! as many bytes as a length says, so the length is looked at here before the protocol sees it.
 
-use crate::clock::monotonic;
-use crate::limits::{TABLES_CALL_BYTES_MAX, TABLES_CALL_TIME, TABLES_IDLE_TIME};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use streamhost_core::clock::monotonic;
+use streamhost_core::limits::{TABLES_CALL_BYTES_MAX, TABLES_CALL_TIME, TABLES_IDLE_TIME};
 
 const BUFFER_BYTES: usize = 64 << 10;
 /// How often a read that waits looks at the clock.

@@ -6,14 +6,14 @@ use super::rows::{Cell, Question, Selection};
 use super::schema::{Column, Family};
 use super::stamps::LATEST_MS;
 use super::table::Table;
-use crate::clock::now_ms;
-use crate::limits::{
-    HBASE_CELL_BYTES_MAX, HBASE_KEY_BYTES_MAX, TABLE_CALL_ERASED_CELLS_MAX, TABLE_ERASED_CELLS_MAX,
-    TABLE_KEY_BYTES_MAX, TABLE_NAME_BYTES_MAX, TABLE_TRIM_PUTS,
-};
 use fjall::{Database, PersistMode};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use streamhost_core::clock::now_ms;
+use streamhost_core::limits::{
+    HBASE_CELL_BYTES_MAX, HBASE_KEY_BYTES_MAX, TABLE_CALL_ERASED_CELLS_MAX, TABLE_ERASED_CELLS_MAX,
+    TABLE_KEY_BYTES_MAX, TABLE_NAME_BYTES_MAX, TABLE_TRIM_PUTS,
+};
 
 /// Changes to one table that are not made yet. Whoever has one holds the table's lock.
 pub(super) struct Changes<'a> {

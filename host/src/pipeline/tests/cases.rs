@@ -14,7 +14,7 @@ fn a_reset_begins_anew_above_all_that_was_before() {
     let (before, plan) = (before.unwrap(), plans.into_iter().next().expect("a plan that no sink took"));
 
     let mut anew = Arc::into_inner(active(2)).expect("just made");
-    (anew.reset_at, anew.start) = (Some(2), Some(crate::source::Start::Earliest));
+    (anew.reset_at, anew.start) = (Some(2), Some(streamhost_core::job::settings::Start::Earliest));
     world.cell = ActiveCell::new(Arc::new(anew));
     let pipeline = world.start(None);
     assert_eq!(world.until_quiet(pipeline), Ended::Stopped);
@@ -34,7 +34,7 @@ fn a_lost_ledger_doubles_nothing_in_an_exactly_once_sink() {
     let first = world.start(None);
     assert_eq!(world.until_quiet(first), Ended::Stopped);
     let mut source = MemorySource::new(&world.topics, &world.cell.get().plan.sources, "g");
-    source.tell_group(&[0, 1].map(|id| (crate::record::Partition { source: 0, id }, 1)).into());
+    source.tell_group(&[0, 1].map(|id| (streamhost_core::types::Partition { source: 0, id }, 1)).into());
     world.store.forget().unwrap();
 
     world.send(4);
@@ -93,7 +93,8 @@ fn a_replay_only_delivers_what_was_planned() {
 fn a_table_is_read_to_its_end_before_anything_is_looked_up_in_it() {
     let mut world = World::new(2);
     let mut joins = Arc::into_inner(active_with(1, Kept::Nothing)).expect("just made");
-    let table = crate::job::SourcePlan { name: "tab".into(), place: "tab".into(), table: true, ..Default::default() };
+    let table =
+        streamhost_core::job::SourcePlan { name: "tab".into(), place: "tab".into(), table: true, ..Default::default() };
     joins.plan.sources.push(table);
     world.cell = ActiveCell::new(Arc::new(joins));
     world.topics.create("tab", 1);
@@ -105,7 +106,7 @@ fn a_table_is_read_to_its_end_before_anything_is_looked_up_in_it() {
     world.until(&pipeline, |facts| facts.totals.records_in == 11);
     assert_eq!(pipeline.stop(Stop::Soon), Ended::Stopped);
     let landed = world.sinks[0].landed();
-    let moved = |spans: &crate::record::Spans, source| {
+    let moved = |spans: &streamhost_core::types::Spans, source| {
         spans.iter().filter(|(p, _)| p.source == source).map(|(_, span)| span.to - span.from).sum::<i64>()
     };
     let of: Vec<_> = landed.iter().map(|landed| (moved(&landed.spans, 0), moved(&landed.spans, 1))).collect();
@@ -120,7 +121,11 @@ fn a_marker_of_another_host_ends_a_delivery() {
     let pipeline = world.start(None);
     world.until(&pipeline, |facts| !facts.waiting.is_empty());
     let incarnation = pipeline.board.facts().incarnation;
-    world.sinks[1].set_marker(Some(crate::sink::Marker { incarnation, batch: 9, digest: "other".into() }));
+    world.sinks[1].set_marker(Some(streamhost_core::protocol::Marker {
+        incarnation,
+        batch: 9,
+        digest: "other".into(),
+    }));
     let end = pipeline.join();
     assert!(matches!(&end, Ended::Failed(reason) if reason.contains("another host")), "{end:?}");
 }

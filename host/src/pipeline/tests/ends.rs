@@ -1,12 +1,12 @@
 //! How a pipeline ends: what is still done, what is not, and what is said.
 
-use super::super::board::Facts;
-use super::super::committer::{Committer, Queue};
-use super::super::deliver::Sinks;
-use super::super::outcome::Outcome;
 use super::*;
-use crate::record::{Partition, Span};
+use crate::pipeline::board::Facts;
+use crate::pipeline::committer::{Committer, Queue};
+use crate::pipeline::deliver::Sinks;
+use crate::pipeline::outcome::Outcome;
 use std::sync::mpsc;
+use streamhost_core::types::{Partition, Span};
 
 const FOR_EVER: usize = 1_000_000;
 

@@ -1,20 +1,16 @@
 //! A version, its guest, and a store that dies: what the pipeline's tests run.
 
-use super::super::*;
-use crate::checkpoint::memory::MemoryStore;
-use crate::checkpoint::{Ledger, Plan, StoreError};
-use crate::guest::GuestFault;
-use crate::guest::answer::Shape;
-use crate::guest::calls::{Finished, Moment, Partials};
-use crate::guest::instance::Answer;
 use crate::guest::run::{Guest, Maker};
-use crate::job::settings::{JobLimits, Settings};
-use crate::job::{ColumnPlan, SinkKind, SourcePlan, StageKind, StagePlan};
-use crate::record::{Chunk, Column, Keyed, Kind, Rows};
-use crate::sink::{Guarantee, RowLimits};
-use crate::state::{Delta, Most, StageId};
+use crate::pipeline::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, RowLimits, Shape};
+use streamhost_core::job::settings::{JobLimits, Settings};
+use streamhost_core::job::{ColumnPlan, SinkKind, SourcePlan, StageKind, StagePlan};
+use streamhost_core::protocol::memory::MemoryStore;
+use streamhost_core::protocol::{Guarantee, Ledger, Plan};
+use streamhost_core::state::{Delta, Most, StageId, StateStore, StoreError};
+use streamhost_core::types::{Chunk, Column, Keyed, Kind, Rows};
 
 /// The first three get a row a record; `counts` how many records each letter has had, `sums` how many in each batch.
 pub(super) const SINKS: [(&str, Guarantee); 5] = [
@@ -171,27 +167,7 @@ pub(super) struct Dying {
     pub(super) after: bool,
 }
 
-impl Store for Dying {
-    fn load(&self) -> Result<(Option<Ledger>, Vec<Plan>), StoreError> {
-        self.inner.load()
-    }
-
-    fn write(&self, checkpoint: Option<(&Ledger, &Delta)>, plan: Option<&Plan>) -> Result<(), StoreError> {
-        let dies = self.writes_left.fetch_sub(1, Ordering::SeqCst) == 1;
-        if !dies || self.after {
-            self.inner.write(checkpoint, plan)?;
-        }
-        if dies { Err(StoreError::Io("the host was killed".into())) } else { Ok(()) }
-    }
-
-    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
-        self.inner.begin(ledger)
-    }
-
-    fn forget(&self) -> Result<(), StoreError> {
-        self.inner.forget()
-    }
-
+impl StateStore for Dying {
     fn state(&self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.state(stage, key)
     }
@@ -216,6 +192,28 @@ impl Store for Dying {
 
     fn discard_above(&self, last: StageId) -> Result<(), StoreError> {
         self.inner.discard_above(last)
+    }
+}
+
+impl CheckpointLog for Dying {
+    fn load(&self) -> Result<(Option<Ledger>, Vec<Plan>), StoreError> {
+        self.inner.load()
+    }
+
+    fn write(&self, checkpoint: Option<(&Ledger, &Delta)>, plan: Option<&Plan>) -> Result<(), StoreError> {
+        let dies = self.writes_left.fetch_sub(1, Ordering::SeqCst) == 1;
+        if !dies || self.after {
+            self.inner.write(checkpoint, plan)?;
+        }
+        if dies { Err(StoreError::Io("the host was killed".into())) } else { Ok(()) }
+    }
+
+    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
+        self.inner.begin(ledger)
+    }
+
+    fn forget(&self) -> Result<(), StoreError> {
+        self.inner.forget()
     }
 
     fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {

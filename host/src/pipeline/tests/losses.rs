@@ -2,7 +2,7 @@
 
 use super::fake::{Kept, active_with};
 use super::*;
-use crate::source::Start;
+use streamhost_core::job::settings::Start;
 
 impl World {
     /// It does not go on by itself: a part of the reason.
@@ -117,7 +117,8 @@ fn a_ledger_that_begins_anew_is_above_the_markers_though_the_clock_is_behind() {
     let ahead = 1 << 60;
     for sink in [1, 4] {
         let marker = world.sinks[sink].marker();
-        world.sinks[sink].set_marker(marker.map(|marker| crate::sink::Marker { incarnation: ahead, ..marker }));
+        world.sinks[sink]
+            .set_marker(marker.map(|marker| streamhost_core::protocol::Marker { incarnation: ahead, ..marker }));
     }
     world.store.forget().unwrap();
     world.put(0, 2);

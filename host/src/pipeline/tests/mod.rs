@@ -6,15 +6,15 @@ mod fake;
 mod losses;
 
 use super::*;
-use crate::checkpoint::memory::MemoryStore;
-use crate::record::{DeadLetter, Rows};
-use crate::sink::Guarantee;
 use crate::sink::memory::{Fault, Landed, Memory, MemoryDeadLetters, MemorySink};
 use crate::source::memory::{MemorySource, MemoryTopics, Trouble};
 use fake::{Dying, Kept, SINKS, active, active_with};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+use streamhost_core::protocol::Guarantee;
+use streamhost_core::protocol::memory::MemoryStore;
+use streamhost_core::types::{DeadLetter, Rows};
 
 /// Small, fast, and the same everywhere: xorshift.
 struct Dice(u64);

@@ -2,10 +2,10 @@
 
 use super::connection::{Failure, Lane};
 use super::{AddFamilies, HbaseSettings, Mend, family_missing, mend_table};
-use crate::job::{ColumnPlan, SinkPlan};
 use crate::sink::{Cut, Place, SinkError};
 use hbase_thrift::hbase::{ColumnDescriptor, THbaseSyncClient};
 use std::collections::BTreeSet;
+use streamhost_core::job::{ColumnPlan, SinkPlan};
 
 /// Versions of a cell that a table of ours keeps, as HBase did by default for long.
 const VERSIONS: i32 = 3;

@@ -1,7 +1,6 @@
 //! Connections to the gateway, and what its errors mean.
 
 use super::{HbaseSettings, Protocol, Transport};
-use crate::limits;
 use crate::sink::{Cut, SinkError};
 use hbase_thrift::hbase::{AlreadyExists, BatchMutation, HbaseSyncClient, IOError, IllegalArgument, THbaseSyncClient};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +8,7 @@ use std::io::{BufReader, ErrorKind, Read};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use streamhost_core::limits;
 use thrift::protocol::{
     TBinaryInputProtocol, TBinaryOutputProtocol, TCompactInputProtocol, TCompactOutputProtocol, TInputProtocol,
     TOutputProtocol,

@@ -1,11 +1,11 @@
 //! One batch's rows, merged to the last write of each cell, and cut into calls. Pure.
 
-use crate::job::names;
-use crate::limits;
-use crate::sink::render::{self, Cell, RowRef};
 use hashbrown::{HashSet, HashTable};
 use hbase_thrift::hbase::{BatchMutation, Mutation};
 use std::collections::VecDeque;
+use streamhost_core::contract::render::{self, Cell, RowRef};
+use streamhost_core::job::names;
+use streamhost_core::limits;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// No row of that key came before.
@@ -271,10 +271,10 @@ impl Iterator for Calls<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::ColumnPlan;
-    use crate::record::{Kind, Rows};
-    use crate::sink::render::RowsView;
     use std::collections::BTreeMap;
+    use streamhost_core::contract::render::RowsView;
+    use streamhost_core::job::ColumnPlan;
+    use streamhost_core::types::{Kind, Rows};
 
     /// A row: its key, its declared cells `f:a` and `f:b`, its extra cells. `-` is absent, `x` deleted, a key `!k` a
     /// deleted row `k`.

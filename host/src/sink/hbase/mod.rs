@@ -4,17 +4,19 @@
 //! rows of the batch ─► merge: last write of a cell ─► calls by connection ─► deletes at t, puts at t+1 ─► gateway
 //! ```
 
-use super::render::RowsView;
-use super::{Cut, Delivery, Guarantee, Marker, Remedy, RowLimits, Sink, SinkError};
-use crate::job::{ColumnPlan, SinkPlan, names};
-use crate::limits;
-use crate::record::Rows;
+use super::{Cut, Delivery, Remedy, Sink, SinkError};
 use connection::{Failure, Lane};
 use merge::{Calls, Merged, Share, Write};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use streamhost_core::contract::RowLimits;
+use streamhost_core::contract::render::RowsView;
+use streamhost_core::job::{ColumnPlan, SinkPlan, names};
+use streamhost_core::limits;
+use streamhost_core::protocol::{Guarantee, Marker};
+use streamhost_core::types::Rows;
 
 pub use check::HbasePlace;
 

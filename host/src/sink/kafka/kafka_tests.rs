@@ -1,7 +1,5 @@
 use super::*;
 use crate::dev::broker::{Broker, Listening, Settings};
-use crate::job::{JobPlan, SinkKind, SourceKind, SourcePlan};
-use crate::record::{DeadLetter, Partition, Span, Spans};
 use crate::sink::DeadLetters;
 use crate::sink::dead_letters::{KafkaDeadLetters, LEFT_OUT};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -9,6 +7,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
+use streamhost_core::job::{JobPlan, SinkKind, SourceKind, SourcePlan};
+use streamhost_core::types::{DeadLetter, Partition, Span, Spans};
 
 const LONG: Duration = Duration::from_secs(60);
 

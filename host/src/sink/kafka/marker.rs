@@ -1,6 +1,6 @@
 //! A transactional sink's marker: the source offsets that its group holds, with this text as each one's metadata.
 
-use crate::sink::Marker;
+use streamhost_core::protocol::Marker;
 
 /// The form's first word, so that another one can be told apart.
 const FORM: &str = "streamhost-1";

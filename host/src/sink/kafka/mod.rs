@@ -9,13 +9,14 @@ mod transactional;
 pub(in crate::sink) use outbox::{Failure, Outbox, error};
 pub use place::KafkaPlace;
 
-use super::render::{RowsView, ValueWriter};
-use super::{Cut, Delivery, Guarantee, Marker, RowLimits, Sink, SinkError};
-use crate::checkpoint::TopicOffsets;
-use crate::job::{ColumnPlan, SinkPlan, SourcePlan};
+use super::{Cut, Delivery, Sink, SinkError};
 use crate::kafka::{self, KafkaSettings};
-use crate::limits;
-use crate::record::Rows;
+use streamhost_core::contract::RowLimits;
+use streamhost_core::contract::render::{RowsView, ValueWriter};
+use streamhost_core::job::{ColumnPlan, SinkPlan, SourcePlan};
+use streamhost_core::limits;
+use streamhost_core::protocol::{Guarantee, Marker};
+use streamhost_core::types::{Rows, TopicOffsets};
 use transactional::Transactions;
 
 /// A topic that rows go to.

@@ -2,7 +2,6 @@
 //! letters share.
 
 use crate::kafka::{self, Fault, KafkaSettings, SERVER, TopicConfig};
-use crate::limits;
 use crate::sink::{Cut, SinkError};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -11,6 +10,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use streamhost_core::limits;
 
 /// How long one look at the client's reports takes. Its own `poll` does not return earlier.
 const LOOK: Duration = Duration::from_millis(1);

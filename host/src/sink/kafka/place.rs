@@ -1,9 +1,9 @@
 //! Whether a sink's topic is there, and takes its rows.
 
 use super::error;
-use crate::job::SinkPlan;
 use crate::kafka::{self, Fault, KafkaSettings, TopicConfig};
 use crate::sink::{Place, SinkError};
+use streamhost_core::job::SinkPlan;
 
 /// The topics of one Kafka cluster.
 pub struct KafkaPlace {

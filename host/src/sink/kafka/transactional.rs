@@ -10,17 +10,17 @@
 //! - the second time without a delivery in between, the job stops.
 
 use super::{Outbox, error, marker};
-use crate::checkpoint::TopicOffsets;
-use crate::job::{SourceKind, SourcePlan};
 use crate::kafka::{self, Fault, KafkaSettings, Quiet};
-use crate::limits;
-use crate::record::{Partition, Span};
-use crate::sink::{Cut, Delivery, Marker, SinkError};
+use crate::sink::{Cut, Delivery, SinkError};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
+use streamhost_core::job::{SourceKind, SourcePlan};
+use streamhost_core::limits;
+use streamhost_core::protocol::Marker;
+use streamhost_core::types::{Partition, Span, TopicOffsets};
 
 /// A transactional producer and the group that holds its marker; both have the same name, for ever.
 pub(super) struct Transactions {

@@ -1,8 +1,9 @@
 use super::*;
-use crate::batch::{BatchLimits, Cut};
-use crate::record::Spans;
+use crate::batch::Cut;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use streamhost_core::job::settings::BatchLimits;
+use streamhost_core::types::Spans;
 
 const LONG: Duration = Duration::from_secs(60);
 

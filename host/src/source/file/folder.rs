@@ -1,6 +1,5 @@
 //! Which files there are: the one of a path, or the plain ones in a folder.
 
-use crate::limits;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -8,6 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+use streamhost_core::limits;
 
 /// A file as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! What is known of the files, as one look after the other finds them.
 
 use super::{FileSource, folder, io_error, reader, refused};
-use crate::clock;
-use crate::record::{Offset, Positions};
 use crate::source::file::folder::{Found, Unlisted};
 use crate::source::file::reader::Form;
 use crate::source::{Loss, SourceError};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use streamhost_core::clock;
+use streamhost_core::types::{Offset, Positions};
 
 /// What is known of a file.
 pub(super) struct Known {

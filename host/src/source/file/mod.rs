@@ -19,18 +19,18 @@ mod folder;
 mod known;
 mod reader;
 
-use super::{Loss, Source, SourceError, Start};
+use super::{Loss, Source, SourceError};
 use crate::batch::Gather;
-use crate::clock;
-use crate::job::SourcePlan;
-use crate::limits;
-use crate::record::{Offset, Partition, Positions, Record};
 use known::Known;
 use reader::{Fault, Form, Reader};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
+use streamhost_core::job::SourcePlan;
+use streamhost_core::job::settings::Start;
+use streamhost_core::types::{Offset, Partition, Positions, Record};
+use streamhost_core::{clock, limits};
 
 /// Reads lines of files.
 pub struct FileSource {

@@ -1,6 +1,5 @@
 //! Lines of one open file, plain or compressed.
 
-use crate::record::Offset;
 use crate::source::lines::{Line, Lines};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
@@ -8,6 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use streamhost_core::types::Offset;
 
 /// How a file's content is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub(super) fn end(path: &Path, form: Form, last: bool) -> Result<Offset, Fault> 
 fn plain_end(path: &Path, last: bool) -> io::Result<Offset> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    let mut block = vec![0; crate::limits::LINES_READ_BYTES];
+    let mut block = vec![0; streamhost_core::limits::LINES_READ_BYTES];
     let mut to = length;
     while !last && to > 0 {
         let from = to.saturating_sub(block.len() as u64);

@@ -3,12 +3,12 @@
 use super::KafkaSource;
 use super::queue::list;
 use crate::kafka::{self, Fault, SERVER};
-use crate::limits;
-use crate::record::{Offset, Partition, Positions};
 use crate::source::{Loss, SourceError};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+use streamhost_core::limits;
+use streamhost_core::types::{Offset, Partition, Positions};
 
 impl KafkaSource {
     pub(super) fn away(&self, reason: String) -> SourceError {

@@ -1,10 +1,11 @@
 use super::*;
-use crate::batch::{BatchLimits, Cut};
+use crate::batch::Cut;
 use crate::dev::broker::{Broker, Listening, Settings};
-use crate::record::Span;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use streamhost_core::job::settings::BatchLimits;
+use streamhost_core::types::Span;
 
 const LONG: Duration = Duration::from_secs(60);
 

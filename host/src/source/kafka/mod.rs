@@ -4,13 +4,9 @@
 mod ask;
 mod queue;
 
-use super::{Loss, Source, SourceError, Start};
+use super::{Loss, Source, SourceError};
 use crate::batch::Gather;
-use crate::clock;
-use crate::job::{SourceKind, SourcePlan};
 use crate::kafka::{self, Fault, KafkaSettings, Quiet};
-use crate::limits;
-use crate::record::{Offset, Partition, Positions};
 use ask::{gone, names, refused};
 use queue::{Event, Message, Queues};
 use rdkafka::Offset as ClientOffset;
@@ -18,6 +14,10 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, UNIX_EPOCH};
+use streamhost_core::job::settings::Start;
+use streamhost_core::job::{SourceKind, SourcePlan};
+use streamhost_core::types::{Offset, Partition, Positions};
+use streamhost_core::{clock, limits};
 
 /// Reads a job's topics.
 pub struct KafkaSource {
@@ -70,7 +70,7 @@ impl KafkaSource {
         for (i, topic) in topics.iter().enumerate().filter(|(i, _)| sources[*i].kind == SourceKind::Kafka) {
             let twice = || "two sources of one job cannot read the same topic".to_owned();
             let once = if topics[..i].contains(topic) { Err(twice()) } else { Ok(()) };
-            crate::job::names::topic(topic).and(once).map_err(|reason| refused(topic.clone(), reason))?;
+            streamhost_core::job::names::topic(topic).and(once).map_err(|reason| refused(topic.clone(), reason))?;
         }
         let consumer = settings.reader(group).create_with_context(Quiet);
         let consumer = consumer.map_err(|error| refused(names(&topics), kafka::words(&error)))?;

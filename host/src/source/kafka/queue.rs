@@ -13,8 +13,6 @@
 )]
 
 use crate::kafka::Quiet;
-use crate::limits;
-use crate::record::{Offset, Partition, Record};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -24,6 +22,8 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::mpsc;
 use std::time::Duration;
+use streamhost_core::limits;
+use streamhost_core::types::{Offset, Partition, Record};
 
 /// A consumer with its two queues.
 pub(super) struct Queues {

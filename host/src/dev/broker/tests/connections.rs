@@ -1,8 +1,8 @@
 //! Connections: what they carry, and how they end.
 
-use super::super::wire::BadRequest;
 use super::*;
-use crate::limits::BROKER_CONNECTIONS_MAX;
+use crate::dev::broker::wire::BadRequest;
+use streamhost_core::limits::BROKER_CONNECTIONS_MAX;
 
 /// Reads until the other side closes.
 fn rest_of(mut stream: TcpStream) -> Vec<u8> {

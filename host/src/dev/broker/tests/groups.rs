@@ -1,11 +1,10 @@
 //! Members of consumer groups, each on connections of its own, and those who ask about groups.
 
+use super::*;
+use crate::dev::broker::offsets;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
-
-use super::super::offsets;
-use super::*;
-use crate::limits::BROKER_GROUPS_MAX;
+use streamhost_core::limits::BROKER_GROUPS_MAX;
 
 fn group() -> GroupId {
     GroupId(text("g"))
@@ -115,7 +114,7 @@ fn of_two_consumers_with_one_instance_the_older_one_is_fenced() {
     assert_eq!(older.join().unwrap().error_code, fenced);
     assert_eq!(ask(&broker, &join_request(&older_id, Some("i")), 5).error_code, fenced, "it does not come back");
     assert_eq!(leave(&broker, &other), 0);
-    broker.groups.look("g", |group| group.members.values().for_each(super::super::groups::wake)).unwrap();
+    broker.groups.look("g", |group| group.members.values().for_each(crate::dev::broker::groups::wake)).unwrap();
     assert_eq!(newer.join().unwrap().error_code, 0);
 }
 

@@ -6,12 +6,11 @@ mod connections;
 mod groups;
 mod reading;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
+use super::calls::{Answer, Caller, answer, text};
+use super::record_batch::sample;
+use super::signal::Signal;
+use super::wire::{APIS, read_header};
+use super::{Broker, Settings};
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
@@ -27,13 +26,12 @@ use kafka_protocol::messages::txn_offset_commit_request::{
 };
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, Request};
-
-use super::calls::{Answer, Caller, answer, text};
-use super::record_batch::sample;
-use super::signal::Signal;
-use super::wire::{APIS, read_header};
-use super::{Broker, Settings};
-use crate::clock::now_ms;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use streamhost_core::clock::now_ms;
 
 fn open(path: &Path) -> Arc<Broker> {
     Broker::open(&fjall::Database::builder(path).open().unwrap(), Settings::default()).unwrap()

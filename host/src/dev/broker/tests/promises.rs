@@ -1,7 +1,7 @@
 //! What the broker promises of records, transactions and offsets, before and after a `kill -9`.
 
 use super::*;
-use crate::limits::BROKER_TRANSACTIONAL_IDS_MAX;
+use streamhost_core::limits::BROKER_TRANSACTIONAL_IDS_MAX;
 
 #[test]
 fn what_is_acknowledged_survives() {

@@ -1,9 +1,9 @@
 //! What is read while something writes, and how much.
 
-use super::super::read::{Isolation, Room};
-use super::super::record_batch::BatchHeader;
 use super::*;
-use crate::limits::{BROKER_RETENTION_PERIOD, BROKER_SWEEP_BATCHES_MAX};
+use crate::dev::broker::read::{Isolation, Room};
+use crate::dev::broker::record_batch::BatchHeader;
+use streamhost_core::limits::{BROKER_RETENTION_PERIOD, BROKER_SWEEP_BATCHES_MAX};
 
 /// First and last offsets of batches that stand one behind the other.
 fn spans(mut records: &[u8]) -> Vec<(i64, i64)> {

@@ -1,0 +1,124 @@
+//! What the shuffle asks of a guest: to merge groups, and to run what follows a keyed stage.
+
+use super::VersionFault;
+use crate::types::{Column, Keyed, Rows};
+
+/// The times that a call may know; [`NO_TIME_MS`](crate::types::NO_TIME_MS) says "none yet".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The batch's own time. It never falls from batch to batch.
+    pub batch_ms: i64,
+    /// The job's watermark before the batch.
+    pub watermark_ms: i64,
+    /// The largest event time that the records' partition had before this call's records.
+    pub partition_ms: i64,
+}
+
+/// What is to be merged: group `i` is the accumulator so far, if it has one, and then
+/// `partials[group_ends[i - 1]..group_ends[i]]`, in that order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partials {
+    /// The accumulators so far; an absent one is an empty item.
+    pub accumulators: Column,
+    /// Groups without one, ascending.
+    pub absent: Vec<u32>,
+    /// Where each group's partials end.
+    pub group_ends: Vec<u32>,
+    /// All groups' partials.
+    pub partials: Column,
+}
+
+/// Reductions that are over, or stand after a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// Their keys.
+    pub keys: Column,
+    /// What they were reduced to.
+    pub accumulators: Column,
+    /// Where each one's window begins; without one the batch's time.
+    pub starts_ms: Vec<i64>,
+    /// Where it ends.
+    pub ends_ms: Vec<i64>,
+}
+
+/// Pairs of a join or lookup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pairs {
+    /// The left items.
+    pub lefts: Column,
+    /// The right items; an absent one is an empty item.
+    pub rights: Column,
+    /// Pairs without a right item, ascending.
+    pub absent_rights: Vec<u32>,
+    /// The later one of the two event times; in a lookup the left one's.
+    pub times_ms: Vec<i64>,
+}
+
+/// What a keyed stage finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// Of a reduction.
+    Groups(Groups),
+    /// Of a join or lookup.
+    Pairs(Pairs),
+}
+
+impl Finished {
+    /// How many groups or pairs there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Finished::Groups(groups) => groups.keys.len(),
+            Finished::Pairs(pairs) => pairs.lefts.len(),
+        }
+    }
+
+    /// None.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A group or pair on which the guest failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupFault {
+    /// Its place in what was asked.
+    pub at: usize,
+    /// Why: the author's words, or what the guest did.
+    pub reason: String,
+    /// The guest broke on it; a replay takes this verdict and does not try again.
+    pub by_host: bool,
+}
+
+/// Merged groups, each in its place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Combined {
+    /// The new accumulators; an empty item where the group failed.
+    pub accumulators: Column,
+    /// The groups that failed, ascending.
+    pub faults: Vec<GroupFault>,
+}
+
+/// What came of finished groups or pairs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// For each sink its rows, in order.
+    pub rows: Vec<Vec<Rows>>,
+    /// What goes on to further keyed stages, in order.
+    pub keyed: Vec<Keyed>,
+    /// Those that failed, ascending, one each.
+    pub faults: Vec<GroupFault>,
+}
+
+/// Calls of a version, however many guests and lanes it takes. A guest that breaks is replaced, and what broke it is
+/// found by halving and comes back as a fault; only what makes the version unfit is an error. Answers depend on what is
+/// asked alone, not on how it was cut into calls.
+pub trait Calls {
+    /// Merges groups of keyed stage `stage` (its number in the job, sources included).
+    fn combine(&mut self, stage: u32, partials: &Partials) -> Result<Combined, VersionFault>;
+
+    /// Runs what follows keyed stage `stage`.
+    fn finish(&mut self, stage: u32, moment: Moment, finished: &Finished) -> Result<Made, VersionFault>;
+
+    /// Makes this version's accumulators of an older version's. A guest that breaks on one is a fault of the version.
+    fn migrate(&mut self, stage: u32, accumulators: &Column) -> Result<Column, VersionFault>;
+}

@@ -1,0 +1,25 @@
+//! What the host asks of a guest, what the guest answers, and what an answer must keep to.
+
+mod calls;
+mod text;
+mod fault;
+mod outcome;
+mod quarantine;
+mod row_limits;
+pub mod render;
+mod answer;
+mod validate;
+mod slices;
+mod digest;
+
+pub use answer::{Shape, take_unfit};
+pub(crate) use answer::{check_ascending, check_column, check_rows};
+pub use calls::{Calls, Combined, Finished, GroupFault, Groups, Made, Moment, Pairs, Partials};
+pub use digest::RowDigest;
+pub use fault::{GuestFault, VersionFault};
+pub use outcome::{Answer, ChunkAnswer, Fault};
+pub use quarantine::{GroupAside, GroupVerdicts, Phase, SetAside, Verdict, Verdicts};
+pub use row_limits::RowLimits;
+pub use slices::{Sliced, slices};
+pub use text::cut;
+pub use validate::{Asked, Promises, column_bytes, column_size};

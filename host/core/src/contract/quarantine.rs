@@ -1,0 +1,51 @@
+//! Records and groups that the host sets aside, and where calls were split.
+
+use crate::types::{Offset, Partition};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Which call of a keyed stage a group was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// It was merged.
+    Combine,
+    /// It was finished.
+    Finish,
+}
+
+/// A verdict on a group or pair: the host set it aside, as the guest broke on it, or cut calls before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupAside {
+    /// The stage's number in the job, sources included.
+    pub stage: u32,
+    /// Which call it was in.
+    pub phase: Phase,
+    /// It was so many-th of the batch's groups in that stage and phase, from 0.
+    pub index: u64,
+    /// What the guest did. None: it is not set aside, but calls were cut before it, as more at once was too much.
+    pub reason: Option<String>,
+}
+
+/// A verdict on a record: the host set it aside, as the guest broke on it, or cut calls before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// Its topic.
+    pub topic: String,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: Offset,
+    /// What the guest did. None: it is not set aside, but calls were cut before it, as more at once was too much.
+    pub reason: Option<String>,
+}
+
+/// What a batch's run found at a record, group or pair, for its plan and its replay: why the guest broke on it, so that it
+/// is set aside and not tried again. None: it is good, but calls were cut before it, as more at once was too much.
+pub type Verdict = Option<String>;
+
+/// Verdicts of an earlier run of the same batch.
+pub type Verdicts = BTreeMap<(Partition, Offset), Verdict>;
+
+/// The same for groups: by stage and call, so-many-th of the batch's groups there.
+pub type GroupVerdicts = BTreeMap<(u32, Phase, u64), Verdict>;

@@ -1,0 +1,227 @@
+//! What a version's answers must keep to, by what its job says of itself.
+
+use super::{Answer, GuestFault, Shape, check_ascending, check_column, check_rows};
+use crate::job::{JobPlan, StageKind, StagePlan, Window, WindowForm};
+use crate::limits::{GUEST_OUTPUT_BYTES_MAX, KEYED_KEY_BYTES_MAX};
+use crate::types::{Column, Keyed, Rows};
+
+/// The promises of one version.
+#[derive(Clone, Debug)]
+pub struct Promises {
+    /// What rows look like, by sink.
+    pub shapes: Vec<Shape>,
+    /// For each source, whether it matters in its calls which records of the partition came before.
+    in_order: Vec<bool>,
+    sources: Vec<String>,
+    stages: Vec<StagePlan>,
+}
+
+/// The call that is answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// The stage that was called.
+    pub stage: u32,
+    /// How many records, groups or pairs it was given.
+    pub items: usize,
+    /// The largest event time that the records' partition had before.
+    pub partition_ms: i64,
+}
+
+impl Promises {
+    /// The promises of a job's rows, by sink, and of its keyed stages.
+    pub fn new(shapes: Vec<Shape>, plan: &JobPlan) -> Self {
+        let in_order = (0u32..).zip(&plan.sources).map(|(number, source)| source.timed && goes_by_time(number, plan));
+        let sources = plan.sources.iter().map(|source| source.name.clone()).collect();
+        Promises { shapes, in_order: in_order.collect(), sources, stages: plan.stages.clone() }
+    }
+
+    /// How many sources there are: keyed stages are numbered after them.
+    pub fn sources(&self) -> u32 {
+        self.sources.len() as u32
+    }
+
+    /// The keyed stages, with their numbers.
+    pub fn keyed(&self) -> impl Iterator<Item = (u32, &StagePlan)> {
+        (self.sources()..).zip(&self.stages)
+    }
+
+    fn keyed_stage(&self, number: u32) -> Option<&StagePlan> {
+        self.stages.get(number.checked_sub(self.sources())? as usize)
+    }
+
+    /// What a stage is called in messages.
+    pub fn name(&self, stage: u32) -> &str {
+        let source = self.sources.get(stage as usize).map(String::as_str);
+        source.or_else(|| Some(&self.keyed_stage(stage)?.name)).unwrap_or("?")
+    }
+
+    /// Whether what is made of a stage's calls goes on to a keyed stage, so that it matters how calls are cut.
+    pub fn feeds(&self, stage: u32) -> bool {
+        self.stages.iter().any(|keyed| keyed.inputs.contains(&stage))
+    }
+
+    /// Whether it matters which records of a source's partition came before: only for what goes by event time.
+    pub fn in_order(&self, source: u16) -> bool {
+        self.in_order.get(usize::from(source)).copied().unwrap_or(false)
+    }
+
+    /// An answer of `transform` or `finish`. `Err` says which promise was broken.
+    pub fn check(&self, answer: &Answer, asked: Asked) -> Result<(), String> {
+        let Asked { items, partition_ms, .. } = asked;
+        if answer.rows.len() != self.shapes.len() {
+            let (found, wanted) = (answer.rows.len(), self.shapes.len());
+            return Err(format!("it has rows for {found} sinks, where `describe` names {wanted}"));
+        }
+        if let Some((position, _)) = answer.faults.iter().find(|(position, _)| *position as usize >= items) {
+            return Err(format!("a fault is at position {position}, of {items} that were asked"));
+        }
+        for (rows, shape) in answer.rows.iter().zip(&self.shapes) {
+            check_rows(rows, items, shape)?;
+        }
+        for (i, keyed) in answer.keyed.iter().enumerate() {
+            let same = |other: &Keyed| (other.stage, other.side) == (keyed.stage, keyed.side);
+            let twice = answer.keyed[..i].iter().any(same);
+            let checked = if twice { Err("it is there twice".into()) } else { self.check_keyed(keyed, asked) };
+            checked.map_err(|broken| format!("keyed, stage {}, side {}: {broken}", keyed.stage, keyed.side))?;
+        }
+        check_ascending("late", &answer.late, items)?;
+        if asked.stage >= self.sources() && !answer.late.is_empty() {
+            return Err("`late` is not empty: what a keyed stage finished is never late".into());
+        }
+        if answer.largest_ms < partition_ms {
+            return Err(format!("`largest-ms` is {}, below the {partition_ms} of before", answer.largest_ms));
+        }
+        Ok(())
+    }
+
+    fn check_keyed(&self, keyed: &Keyed, asked: Asked) -> Result<(), String> {
+        let Some(stage) = self.keyed_stage(keyed.stage) else {
+            return Err("there is no such keyed stage".into());
+        };
+        if keyed.stage <= asked.stage || !stage.inputs.contains(&asked.stage) {
+            return Err(format!("`describe` does not say that stage {} feeds `{}`", asked.stage, stage.name));
+        }
+        let two_sides = matches!(stage.kind, StageKind::Join(_) | StageKind::Lookup);
+        if keyed.side > u8::from(two_sides) {
+            return Err(format!("`{}` has no such side", stage.name));
+        }
+        let n = keyed.keys.len();
+        if keyed.values.len() != n || keyed.times_ms.len() != n {
+            return Err("`keys`, `values` and `times-ms` differ in length".into());
+        }
+        check_column(&keyed.keys).map_err(|broken| format!("keys: {broken}"))?;
+        check_column(&keyed.values).map_err(|broken| format!("values: {broken}"))?;
+        check_ascending("positions", &keyed.positions, asked.items)?;
+        check_times(keyed, stage.kind)?;
+        check_deleted(keyed, stage.kind)
+    }
+
+    /// The bytes of a checked answer. A key that is too long, or an answer that is, is not the version's fault: what it
+    /// comes from is found by halving, and set aside.
+    pub fn size(&self, answer: &Answer) -> Result<usize, GuestFault> {
+        for keyed in answer.keyed.iter().filter(|keyed| keyed.keys.data.len() > KEYED_KEY_BYTES_MAX) {
+            if let Some(key) = keyed.keys.iter().find(|key| key.len() > KEYED_KEY_BYTES_MAX) {
+                return Err(GuestFault::Key { stage: self.name(keyed.stage).to_string(), bytes: key.len() });
+            }
+        }
+        bounded(answer_bytes(answer))
+    }
+
+    /// What `combine` or `migrate` answered for so many groups.
+    pub fn check_column(&self, call: &str, answer: &Column, items: usize) -> Result<(), String> {
+        check_column(answer).map_err(|broken| format!("`{call}`: {broken}"))?;
+        match answer.len() {
+            found if found == items => Ok(()),
+            found => Err(format!("`{call}` gave {found} accumulators for {items}")),
+        }
+    }
+}
+
+/// Whether what comes of a source goes to a stage that goes by event time.
+fn goes_by_time(source: u32, plan: &JobPlan) -> bool {
+    let mut fed = vec![false; plan.sources.len() + plan.stages.len()];
+    let mut by_time = false;
+    for (keyed, number) in plan.stages.iter().zip(plan.sources.len()..) {
+        fed[number] = keyed.inputs.iter().any(|&input| input == source || fed.get(input as usize) == Some(&true));
+        by_time |= fed[number] && keyed.is_timed();
+    }
+    by_time
+}
+
+/// Times say where items belong: a pane that begins at no hop would never be part of a window.
+fn check_times(keyed: &Keyed, kind: StageKind) -> Result<(), String> {
+    let session = matches!(kind, StageKind::Window(Window { form: WindowForm::Session { .. }, .. }));
+    if session {
+        if keyed.until_ms.len() != keyed.times_ms.len() {
+            return Err("`until-ms` differs from `times-ms` in length".into());
+        }
+        let mut sessions = keyed.times_ms.iter().zip(&keyed.until_ms);
+        return match sessions.find(|(from, until)| until < from) {
+            Some((from, until)) => Err(format!("a session's last event, at {until}, is before its first, at {from}")),
+            None => Ok(()),
+        };
+    }
+    if !keyed.until_ms.is_empty() {
+        return Err("`until-ms` is not empty, though it goes to no sessions".into());
+    }
+    match kind {
+        StageKind::Window(Window { form: WindowForm::Panes { hop_ms, .. }, .. }) => {
+            // A plan's hops are over 0; this one is not to divide by 0 whatever comes.
+            match keyed.times_ms.iter().find(|&&time| time.rem_euclid(hop_ms.max(1)) != 0) {
+                Some(time) => Err(format!("a pane begins at {time}, which is no multiple of its hop of {hop_ms} ms")),
+                None => Ok(()),
+            }
+        }
+        StageKind::EachBatch | StageKind::Running { .. } if keyed.times_ms.iter().any(|&time| time != 0) => {
+            Err("a time is not 0, though it goes to no window".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_deleted(keyed: &Keyed, kind: StageKind) -> Result<(), String> {
+    if (kind, keyed.side) != (StageKind::Lookup, 1) && !keyed.deleted.is_empty() {
+        return Err("`deleted` is not empty, though it goes to no table".into());
+    }
+    check_ascending("deleted", &keyed.deleted, keyed.keys.len())?;
+    match keyed.deleted.iter().find(|&&item| !keyed.values.get(item as usize).is_empty()) {
+        Some(item) => Err(format!("item {item} is both deleted and there")),
+        None => Ok(()),
+    }
+}
+
+fn bounded(bytes: usize) -> Result<usize, GuestFault> {
+    if bytes <= GUEST_OUTPUT_BYTES_MAX { Ok(bytes) } else { Err(GuestFault::Output) }
+}
+
+/// The bytes of accumulators, as [`Promises::size`].
+pub fn column_size(column: &Column) -> Result<usize, GuestFault> {
+    bounded(column_bytes(column))
+}
+
+/// Bytes of a column's items.
+pub fn column_bytes(column: &Column) -> usize {
+    column.data.len() + 4 * column.ends.len()
+}
+
+fn rows_bytes(rows: &Rows) -> usize {
+    let lists = [&rows.positions, &rows.absent, &rows.deleted, &rows.deleted_rows, &rows.extra.rows];
+    let columns = [&rows.cells, &rows.extra.names, &rows.extra.values];
+    columns.map(column_bytes).iter().sum::<usize>() + lists.map(|list| 4 * list.len()).iter().sum::<usize>()
+}
+
+fn keyed_bytes(keyed: &Keyed) -> usize {
+    let numbers = keyed.positions.len() + keyed.deleted.len() + 2 * (keyed.times_ms.len() + keyed.until_ms.len());
+    column_bytes(&keyed.keys) + column_bytes(&keyed.values) + 4 * numbers
+}
+
+fn answer_bytes(answer: &Answer) -> usize {
+    answer.faults.iter().map(|(_, reason)| 4 + reason.len()).sum::<usize>()
+        + answer.rows.iter().map(rows_bytes).sum::<usize>()
+        + answer.keyed.iter().map(keyed_bytes).sum::<usize>()
+        + 4 * answer.late.len()
+}
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;

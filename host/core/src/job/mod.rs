@@ -1,0 +1,12 @@
+//! What a component describes, what is proven of it, and what is stored of a job.
+
+mod spec;
+pub mod names;
+pub mod settings;
+pub mod validate;
+mod record;
+
+pub use record::{DeploymentKind, DeploymentRecord, JobRecord};
+pub use spec::{
+    ColumnPlan, JobPlan, Join, SinkKind, SinkPlan, SourceKind, SourcePlan, StageKind, StagePlan, Window, WindowForm,
+};

@@ -1,0 +1,193 @@
+//! A job and its deployments as they are stored.
+
+use crate::job::settings::JobLimits;
+use crate::limits;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How a deployment came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeploymentKind {
+    /// The user deployed a component.
+    Deploy,
+    /// The user went back to an older version.
+    Rollback,
+    /// The host went back, as the version failed over its error budget.
+    AutomaticRollback,
+}
+
+/// One deployment as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentRecord {
+    /// Rises with every deploy and rollback.
+    pub number: u64,
+    /// The version that it made active.
+    pub version: u64,
+    /// Its component, SHA-256 in hex.
+    pub digest: String,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// How it came about.
+    pub kind: DeploymentKind,
+    /// Why the host made it by itself, if it did.
+    pub reason: Option<String>,
+    /// Its `--set` pairs.
+    pub settings: BTreeMap<String, String>,
+    /// It began the job anew at `start`.
+    pub reset: bool,
+    /// What the job may use, as resolved from its settings and the host's at that time: a batch that was planned under
+    /// it is run again under the same. None in a record of before this was kept: the host's present ones count.
+    #[serde(default)]
+    pub limits: Option<JobLimits>,
+    /// The job's last durable batch when it took over; 0 if it began the job anew.
+    #[serde(default)]
+    pub since_batch: u64,
+}
+
+/// One job as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// Its name.
+    pub name: String,
+    /// The user said `pause`.
+    pub paused: bool,
+    /// Oldest first; the last one is active. Never empty.
+    pub deployments: Vec<DeploymentRecord>,
+    /// The highest version number that was ever given, so that none is given to two components, though the history forgets.
+    #[serde(default)]
+    pub newest_version: u64,
+}
+
+impl JobRecord {
+    /// The active deployment.
+    pub fn active(&self) -> &DeploymentRecord {
+        self.deployments.last().expect("a job has a deployment")
+    }
+
+    /// The same, to be changed before it is stored.
+    pub fn active_mut(&mut self) -> &mut DeploymentRecord {
+        self.deployments.last_mut().expect("a job has a deployment")
+    }
+
+    /// The newest deployment up to this one that began the job anew.
+    pub fn reset_at(&self, number: u64) -> Option<u64> {
+        self.deployments.iter().rev().find(|d| d.reset && d.number <= number).map(|d| d.number)
+    }
+
+    /// The version that this component with these settings has, or would get.
+    pub fn version_of(&self, digest: &str, settings: &BTreeMap<String, String>) -> u64 {
+        let same = self.deployments.iter().find(|d| d.digest == digest && d.settings == *settings);
+        same.map_or(self.newest() + 1, |same| same.version)
+    }
+
+    fn newest(&self) -> u64 {
+        self.deployments.iter().map(|d| d.version).max().unwrap_or(0).max(self.newest_version)
+    }
+
+    /// The newest deployment of a version.
+    pub fn of_version(&self, version: u64) -> Option<&DeploymentRecord> {
+        self.deployments.iter().rev().find(|d| d.version == version)
+    }
+
+    /// What a rollback goes back to: the newest deployment of another version that stood before the active version was
+    /// deployed. What was gone back from does not count, so a rollback never goes forward, said twice or not.
+    pub fn before_active(&self) -> Option<&DeploymentRecord> {
+        let active = self.active();
+        let deployed = |d: &DeploymentRecord| d.version == active.version && d.kind == DeploymentKind::Deploy;
+        let at = self.deployments.iter().rposition(deployed)?;
+        self.deployments[..at].iter().rev().find(|d| d.version != active.version)
+    }
+
+    /// Adds a deployment and forgets the oldest beyond the bound, but none that the ledger or a plan needs (`needed`, by
+    /// number), nor the newest one that began the job anew: a batch or a reset that is still to come names it.
+    pub fn push(&mut self, deployment: DeploymentRecord, needed: &BTreeSet<u64>) {
+        self.newest_version = self.newest().max(deployment.version);
+        self.deployments.push(deployment);
+        let active = self.active().number;
+        let reset = self.reset_at(active);
+        let mut over = self.deployments.len().saturating_sub(limits::HISTORY_MAX);
+        self.deployments.retain(|d| {
+            let stays = over == 0 || needed.contains(&d.number) || Some(d.number) == reset || d.number == active;
+            over -= usize::from(!stays);
+            stays
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::deployment;
+
+    fn job(deployments: Vec<DeploymentRecord>) -> JobRecord {
+        JobRecord { name: "j".into(), paused: true, deployments, newest_version: 0 }
+    }
+
+    #[test]
+    fn versions_are_components_with_their_settings() {
+        let mut job = job(vec![deployment(1, 1, "a")]);
+        let every: BTreeMap<String, String> = [("every".to_string(), "1s".to_string())].into();
+        assert_eq!(job.version_of("a", &BTreeMap::new()), 1);
+        assert_eq!(job.version_of("a", &every), 2);
+        job.push(deployment(2, 2, "b"), &BTreeSet::new());
+        job.push(deployment(3, 1, "a"), &BTreeSet::new());
+        assert_eq!(job.of_version(1).map(|d| d.number), Some(3));
+        for number in 4..200 {
+            job.push(deployment(number, 1, "a"), &BTreeSet::new());
+        }
+        assert_eq!(job.deployments.len(), limits::HISTORY_MAX);
+        assert_eq!(job.active().number, 199);
+        assert_eq!(job.version_of("c", &every), 3, "the number of a version that is forgotten is not given again");
+    }
+
+    #[test]
+    fn the_history_keeps_what_is_still_needed() {
+        let mut job = job(vec![deployment(1, 1, "a"), DeploymentRecord { reset: true, ..deployment(2, 2, "b") }]);
+        let numbers = |job: &JobRecord| job.deployments.iter().map(|d| d.number).collect::<Vec<_>>();
+        for number in 3..=300 {
+            job.push(deployment(number, number, "c"), &[1, 150].into());
+        }
+        let kept = numbers(&job);
+        assert_eq!(
+            (kept.len(), &kept[..4]),
+            (limits::HISTORY_MAX, &[1, 2, 150, 204][..]),
+            "of a plan, of a reset, of a plan"
+        );
+        assert_eq!(job.reset_at(300), Some(2));
+        job.push(DeploymentRecord { reset: true, ..deployment(301, 1, "a") }, &BTreeSet::new());
+        assert_eq!(numbers(&job)[..2], [2, 150], "the first one is needed no more");
+    }
+
+    #[test]
+    fn a_rollback_never_goes_forward() {
+        use DeploymentKind::{AutomaticRollback, Deploy, Rollback};
+        type Case = (&'static [(u64, DeploymentKind)], Option<u64>);
+        let cases: [Case; 8] = [
+            (&[(1, Deploy)], None),
+            (&[(1, Deploy), (2, Deploy)], Some(1)),
+            (&[(1, Deploy), (2, Deploy), (1, Rollback)], None),
+            (&[(1, Deploy), (2, Deploy), (1, AutomaticRollback)], None),
+            (&[(1, Deploy), (2, Deploy), (3, Deploy), (2, Rollback)], Some(1)),
+            (&[(1, Deploy), (2, Deploy), (1, Rollback), (2, Rollback)], Some(1)),
+            (&[(1, Deploy), (2, Deploy), (1, Deploy)], Some(2)),
+            (&[(2, Deploy), (1, Rollback)], None), // its own deploy is forgotten
+        ];
+        for (told, want) in cases {
+            let record = |(at, &(version, kind)): (usize, &(u64, DeploymentKind))| DeploymentRecord {
+                kind,
+                ..deployment(at as u64 + 1, version, "a")
+            };
+            let job = job(told.iter().enumerate().map(record).collect());
+            assert_eq!(job.before_active().map(|d| d.version), want, "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_before_is_still_read() {
+        let stored = r#"{"name":"j","paused":false,"deployments":[{"number":1,"version":1,"digest":"a","at_ms":0,
+            "kind":"deploy","reason":null,"settings":{},"reset":false}]}"#;
+        let read: JobRecord = serde_json::from_str(stored).unwrap();
+        assert_eq!(read, JobRecord { paused: false, ..job(vec![deployment(1, 1, "a")]) });
+    }
+}

@@ -1,0 +1,248 @@
+//! A job as its component describes it, checked.
+
+use crate::types::Kind;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// Which kind of source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceKind {
+    /// A topic.
+    #[default]
+    Kafka,
+    /// Lines of a TCP connection, which cannot be read twice.
+    Socket,
+    /// Lines of a file, or of the files in a folder.
+    File,
+    /// Numbers at a rate, for trying things.
+    Rate,
+}
+
+/// Which kind of sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SinkKind {
+    /// A table.
+    Hbase,
+    /// A topic.
+    Kafka,
+    /// Standard output.
+    Console,
+}
+
+/// A column of a sink.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnPlan {
+    /// HBase: `family:qualifier`. Kafka, console: a field's name; empty: the whole value, raw.
+    pub name: String,
+    /// What its cells hold.
+    pub kind: Kind,
+    /// Some rows may lack it.
+    pub optional: bool,
+}
+
+/// A source as its job calls it, and where it really is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcePlan {
+    /// Its kind.
+    pub kind: SourceKind,
+    /// The component's name for it.
+    pub name: String,
+    /// The topic, address or path: `name`, unless `--set source.NAME=…` names another.
+    pub place: String,
+    /// It feeds tables alone: it is read from its beginning to its end before the others begin.
+    pub table: bool,
+    /// Its records' event times move the job's watermark.
+    pub timed: bool,
+    /// A file or folder that is read on as it grows; else it ends at its end.
+    pub follow: bool,
+    /// Records a second of a rate generator.
+    pub rate: u32,
+}
+
+/// A keyed stage: what follows `key_by` in a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagePlan {
+    /// State is kept under this name.
+    pub name: String,
+    /// What it does.
+    pub kind: StageKind,
+    /// The stages that feed it, each below its own number. Sources come first: stage `i` reads source `i`.
+    pub inputs: Vec<u32>,
+    /// What keys look like.
+    pub key_shape: String,
+    /// What accumulators, or a join's left items, look like.
+    pub value_shape: String,
+    /// What a join's right items, or a table's, look like; else empty.
+    pub other_shape: String,
+    /// The author's own count of changes to what the values mean.
+    pub version: u32,
+    /// The shape and version of accumulators that `migrate` takes.
+    pub migrates: Option<(String, u32)>,
+}
+
+/// What a keyed stage does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageKind {
+    /// Merges what has one key in each batch.
+    EachBatch,
+    /// Merges what has one key for ever, or until it had no record for so many milliseconds.
+    Running {
+        /// How long a key is kept without a record.
+        expire_ms: Option<u64>,
+    },
+    /// Merges what has one key in one window.
+    Window(Window),
+    /// Pairs what has one key and lies close enough in time.
+    Join(Join),
+    /// Pairs each item with what a table says of its key.
+    Lookup,
+}
+
+/// A stage's windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Window {
+    /// Their form.
+    pub form: WindowForm,
+    /// How far a record may be behind the largest event time of its partition, beyond its pane's end.
+    pub lateness_ms: i64,
+    /// By the batches' time; else by event time.
+    pub processing_time: bool,
+    /// Results are also given as they stand after each batch.
+    pub early: bool,
+}
+
+/// The form of windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WindowForm {
+    /// Of one size, a new one every hop; the size is a multiple of the hop. Kept as panes of one hop.
+    Panes {
+        /// How long a window is.
+        size_ms: i64,
+        /// How far apart windows begin.
+        hop_ms: i64,
+    },
+    /// From a first event to `gap` after the last; over when nothing came for longer than that.
+    Session {
+        /// The gap.
+        gap_ms: i64,
+    },
+}
+
+impl fmt::Display for WindowForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words =
+            |ms: i64| humantime::format_duration(Duration::from_millis(u64::try_from(ms).unwrap_or(0))).to_string();
+        match self {
+            WindowForm::Panes { size_ms, hop_ms } if size_ms == hop_ms => {
+                write!(f, "tumbling windows of {}", words(*size_ms))
+            }
+            WindowForm::Panes { size_ms, hop_ms } => {
+                write!(f, "windows of {} hopping by {}", words(*size_ms), words(*hop_ms))
+            }
+            WindowForm::Session { gap_ms } => write!(f, "sessions with a gap of {}", words(*gap_ms)),
+        }
+    }
+}
+
+/// A join of two streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Join {
+    /// How far apart in event time two partners may be.
+    pub within_ms: i64,
+    /// How far a record may be behind the largest event time of its partition.
+    pub lateness_ms: i64,
+    /// Lefts without a partner are given too, once none can come any more.
+    pub left: bool,
+}
+
+impl StagePlan {
+    /// What kept state must match to be carried on: keys, values, their sense, and how they are kept.
+    pub fn fingerprint(&self) -> String {
+        let kept = match self.kind {
+            StageKind::EachBatch => "each-batch".to_string(),
+            StageKind::Running { .. } => "running".to_string(),
+            StageKind::Window(window) => {
+                format!("{} by {} time", window.form, if window.processing_time { "processing" } else { "event" })
+            }
+            StageKind::Join(join) => if join.left { "left join" } else { "join" }.to_string(),
+            StageKind::Lookup => "lookup".to_string(),
+        };
+        let StagePlan { key_shape, value_shape, other_shape, version, .. } = self;
+        let other = if other_shape.is_empty() { String::new() } else { format!(" and {other_shape}") };
+        format!("{kept}, {key_shape} to {value_shape}{other}, version {version}")
+    }
+
+    /// It keeps something from batch to batch.
+    pub fn keeps_state(&self) -> bool {
+        self.kind != StageKind::EachBatch
+    }
+
+    /// It goes by event time, and so by the watermark.
+    pub fn is_timed(&self) -> bool {
+        match self.kind {
+            StageKind::Window(window) => !window.processing_time,
+            StageKind::Join(_) => true,
+            StageKind::EachBatch | StageKind::Running { .. } | StageKind::Lookup => false,
+        }
+    }
+
+    /// How far behind its watermark its line stands: what is before the line is late.
+    pub fn lateness_ms(&self) -> i64 {
+        match self.kind {
+            StageKind::Window(window) if !window.processing_time => window.lateness_ms,
+            StageKind::Join(join) => join.lateness_ms,
+            _ => 0,
+        }
+    }
+
+    /// How far behind its line the event times of its results may lie.
+    pub fn behind_ms(&self) -> i64 {
+        match self.kind {
+            // A session is over one millisecond later than a pane with the same end.
+            StageKind::Window(Window { form: WindowForm::Session { .. }, .. }) => 1,
+            StageKind::Join(join) => join.within_ms,
+            StageKind::Window(_) | StageKind::EachBatch | StageKind::Running { .. } | StageKind::Lookup => 0,
+        }
+    }
+}
+
+/// A sink as its job calls it, and where it really is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkPlan {
+    /// Its kind.
+    pub kind: SinkKind,
+    /// The component's name for it.
+    pub name: String,
+    /// The table or topic: `name`, unless `--set sink.NAME=…` names another.
+    pub place: String,
+    /// Rows have keys.
+    pub keyed: bool,
+    /// Rows may have columns that are not declared.
+    pub dynamic: bool,
+    /// The declared columns, in the order of a row's cells.
+    pub columns: Vec<ColumnPlan>,
+    /// One transaction a batch.
+    pub exactly_once: bool,
+}
+
+/// A job as its component describes it, checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobPlan {
+    /// The job's name.
+    pub name: String,
+    /// The batch interval; zero: as soon as the pipeline is free and something is there.
+    pub every: Duration,
+    /// Its sources; stage `i` reads source `i`.
+    pub sources: Vec<SourcePlan>,
+    /// Its keyed stages, each after those that feed it; stage `i` of them has the number `sources + i`.
+    pub stages: Vec<StagePlan>,
+    /// Its sinks.
+    pub sinks: Vec<SinkPlan>,
+}

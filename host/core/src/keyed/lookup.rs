@@ -1,0 +1,21 @@
+//! Lookups: what a table says of each item's key.
+
+use super::shuffle::Item;
+use super::stage::Stage;
+use super::{KeyedError, entry};
+
+/// Applies the batch's changes of the table, in their order, and then gives each left item with what the table says.
+pub(super) fn run(stage: &mut Stage<'_>, items: &[Item<'_>]) -> Result<(), KeyedError> {
+    for item in items.iter().filter(|item| item.side == 1) {
+        let key = entry::of_key(item.key);
+        match item.deleted {
+            true => drop(stage.shelf.remove(&key)?),
+            false => stage.shelf.put(&key, item.value)?,
+        }
+    }
+    for item in items.iter().filter(|item| item.side == 0) {
+        let right = stage.shelf.get(&entry::of_key(item.key))?;
+        stage.give_pair(item.key, item.value, right.as_deref(), item.time_ms)?;
+    }
+    Ok(())
+}

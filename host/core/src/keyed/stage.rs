@@ -1,0 +1,200 @@
+//! One stage at work in one batch: its state, its calls, and where its results go.
+
+use super::shelf::Shelf;
+use super::shuffle::{self, Item};
+use super::times::StageTimes;
+use super::{GroupLetter, KeyedError, Made};
+use crate::contract::{Calls, Combined, Finished, Groups, Moment, Pairs, Partials, VersionFault};
+use crate::job::{JobPlan, StagePlan};
+use crate::limits;
+use crate::state::Most;
+use crate::types::{Column, Keyed, NO_TIME_MS};
+
+/// How much is held at once. What comes of it does not depend on these.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Portion {
+    /// Groups or pairs that are asked of the guest's lanes at once.
+    pub(super) groups: usize,
+    /// Bytes of them.
+    pub(super) bytes: usize,
+    /// What is read of the state at once.
+    pub(super) look: Most,
+    /// Pairs of a join in one batch: not a portion but the end.
+    pub(super) pairs: u64,
+    /// Early results of a stage in one batch: likewise.
+    pub(super) early: usize,
+    /// Keys whose expiry is due that one batch looks at. What it leaves is due in the next one, and no row shows it.
+    pub(super) expiries: usize,
+}
+
+impl Portion {
+    /// What each of so many walks reads at once that go on side by side. Together they hold more than a lone one does, or
+    /// they would read a few entries at a time.
+    pub(super) fn look_beside(self, walks: usize) -> Most {
+        let (walks, Most { entries, bytes }) = (walks.max(1), self.look);
+        let least = (entries / 16).max(1);
+        Most {
+            entries: (entries.saturating_mul(32) / walks).clamp(least, entries.max(1)),
+            bytes: (self.bytes / walks).min(bytes),
+        }
+    }
+}
+
+impl Default for Portion {
+    fn default() -> Self {
+        Portion {
+            groups: limits::KEYED_PORTION_GROUPS_MAX,
+            bytes: limits::KEYED_PORTION_BYTES_MAX,
+            look: Most { entries: limits::KEYED_SCAN_ENTRIES_MAX, bytes: limits::KEYED_SCAN_BYTES_MAX },
+            pairs: limits::JOIN_PAIRS_PER_BATCH_MAX,
+            early: limits::EARLY_WINDOWS_PER_BATCH_MAX,
+            expiries: limits::EXPIRY_KEYS_PER_BATCH_MAX,
+        }
+    }
+}
+
+/// What the batch's stages have made so far.
+pub(super) struct Outcome {
+    pub(super) made: Made,
+    /// For each stage what is on its way to it.
+    inbox: Vec<Vec<Keyed>>,
+}
+
+impl Outcome {
+    pub(super) fn new(plan: &JobPlan) -> Self {
+        let made = Made { rows: vec![Vec::new(); plan.sinks.len()], ..Made::default() };
+        Outcome { made, inbox: vec![Vec::new(); plan.stages.len()] }
+    }
+
+    /// Puts what a source or stage made before its stage.
+    pub(super) fn send(&mut self, plan: &JobPlan, from: Option<u32>, part: Keyed) -> Result<(), VersionFault> {
+        shuffle::check(&part, plan, from).map_err(VersionFault::Promise)?;
+        self.inbox[part.stage as usize - plan.sources.len()].push(part);
+        Ok(())
+    }
+
+    /// What is before a stage, in canonical order: of sources first, then of the stages in their order.
+    pub(super) fn take(&mut self, stage: usize) -> Vec<Keyed> {
+        std::mem::take(&mut self.inbox[stage])
+    }
+}
+
+/// A stage at work.
+pub(super) struct Stage<'a> {
+    pub(super) job: &'a JobPlan,
+    pub(super) plan: &'a StagePlan,
+    /// Its number in the job, sources included.
+    pub(super) number: u32,
+    pub(super) times: StageTimes,
+    pub(super) portion: Portion,
+    pub(super) shelf: Shelf<'a>,
+    pub(super) calls: &'a mut dyn Calls,
+    pub(super) out: &'a mut Outcome,
+    pub(super) ready: Ready,
+    pub(super) stopped: &'a dyn Fn() -> bool,
+}
+
+/// Results that wait for their call: of one stage groups or pairs, never both.
+#[derive(Default)]
+pub(super) struct Ready {
+    groups: Groups,
+    pairs: Pairs,
+    /// The pairs' keys, for their letters.
+    pair_keys: Column,
+}
+
+impl Stage<'_> {
+    /// Asked before each portion: a batch may take long, and whoever stops a job waits for it.
+    pub(super) fn goes_on(&self) -> Result<(), KeyedError> {
+        if (self.stopped)() { Err(KeyedError::Stopped) } else { Ok(()) }
+    }
+
+    pub(super) fn combine(&mut self, partials: &Partials) -> Result<Combined, VersionFault> {
+        self.calls.combine(self.number, partials)
+    }
+
+    /// Leaves out what is too late, and counts it.
+    pub(super) fn drop_late(&mut self, items: &mut Vec<Item<'_>>, is_late: impl Fn(&Item<'_>) -> bool) {
+        let all = items.len();
+        items.retain(|item| !is_late(item));
+        self.out.made.late += (all - items.len()) as u64;
+    }
+
+    /// A group is over, or stands so after the batch.
+    pub(super) fn give_group(
+        &mut self,
+        key: &[u8],
+        accumulator: &[u8],
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<(), KeyedError> {
+        let groups = &mut self.ready.groups;
+        groups.keys.push(key);
+        groups.accumulators.push(accumulator);
+        groups.starts_ms.push(from_ms);
+        groups.ends_ms.push(to_ms);
+        let bytes = groups.keys.data.len() + groups.accumulators.data.len();
+        if groups.keys.len() >= self.portion.groups || bytes >= self.portion.bytes { self.flush() } else { Ok(()) }
+    }
+
+    /// A left item has a partner, or will have none.
+    pub(super) fn give_pair(
+        &mut self,
+        key: &[u8],
+        left: &[u8],
+        right: Option<&[u8]>,
+        time_ms: i64,
+    ) -> Result<(), KeyedError> {
+        self.ready.pair_keys.push(key);
+        let pairs = &mut self.ready.pairs;
+        if right.is_none() {
+            pairs.absent_rights.push(pairs.lefts.len() as u32);
+        }
+        pairs.lefts.push(left);
+        pairs.rights.push(right.unwrap_or_default());
+        pairs.times_ms.push(time_ms);
+        let bytes = pairs.lefts.data.len() + pairs.rights.data.len() + self.ready.pair_keys.data.len();
+        if pairs.lefts.len() >= self.portion.groups || bytes >= self.portion.bytes { self.flush() } else { Ok(()) }
+    }
+
+    /// Finishes what was given. Must be called at the stage's end.
+    pub(super) fn flush(&mut self) -> Result<(), KeyedError> {
+        let ready = std::mem::take(&mut self.ready);
+        let finished = match ready.groups.keys.is_empty() {
+            true => Finished::Pairs(ready.pairs),
+            false => Finished::Groups(ready.groups),
+        };
+        if finished.is_empty() {
+            return Ok(());
+        }
+        self.goes_on()?;
+        // What comes of a keyed stage is on time by the way that watermarks are worked out, so the call knows none.
+        let moment = Moment { batch_ms: self.times.clock_ms, watermark_ms: NO_TIME_MS, partition_ms: NO_TIME_MS };
+        let made = self.calls.finish(self.number, moment, &finished)?;
+        for (sink, rows) in self.out.made.rows.iter_mut().zip(made.rows) {
+            sink.extend(rows);
+        }
+        for part in made.keyed {
+            self.out.send(self.job, Some(self.number), part)?;
+        }
+        for fault in made.faults {
+            match &finished {
+                Finished::Groups(groups) => {
+                    let (key, value) = (groups.keys.get(fault.at), groups.accumulators.get(fault.at));
+                    self.letter(fault.reason, groups.starts_ms[fault.at], key, value);
+                }
+                Finished::Pairs(pairs) => {
+                    let both = [pairs.lefts.get(fault.at), pairs.rights.get(fault.at)].concat();
+                    self.letter(fault.reason, pairs.times_ms[fault.at], ready.pair_keys.get(fault.at), &both);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A group or pair failed.
+    pub(super) fn letter(&mut self, reason: impl Into<String>, time_ms: i64, key: &[u8], value: &[u8]) {
+        let (stage, reason) = (self.plan.name.clone(), reason.into());
+        self.out.made.letters.push(GroupLetter { stage, reason, time_ms, key: key.to_vec(), value: value.to_vec() });
+    }
+}

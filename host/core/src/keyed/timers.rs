@@ -1,0 +1,89 @@
+//! What is due when: one entry a thing, in order of time, so that nothing is looked through while nothing is due.
+
+use super::KeyedError;
+use super::entry::{self, TIMER};
+use super::shelf::{self, Shelf};
+use super::stage::Stage;
+use crate::state::StoreError;
+use std::ops::ControlFlow;
+
+/// One stage's timers.
+///
+/// It is noted how far they were removed: a store may keep what was removed for a while, and looking for the first timer
+/// must not pass all of that.
+pub(super) struct Timers {
+    /// None is before this.
+    swept_ms: i64,
+    noted_ms: i64,
+}
+
+impl Timers {
+    pub(super) fn load(shelf: &mut Shelf<'_>) -> Result<Self, StoreError> {
+        let swept_ms = shelf.note()?.unwrap_or(i64::MIN);
+        Ok(Timers { swept_ms, noted_ms: swept_ms })
+    }
+
+    /// Must be called after the last change.
+    pub(super) fn store(&self, shelf: &mut Shelf<'_>) -> Result<(), StoreError> {
+        if self.swept_ms != self.noted_ms { shelf.set_note(self.swept_ms) } else { Ok(()) }
+    }
+
+    pub(super) fn set(&mut self, shelf: &mut Shelf<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
+        self.swept_ms = self.swept_ms.min(time_ms);
+        shelf.put(&entry::of_time(TIMER, time_ms, what), &[])
+    }
+
+    pub(super) fn clear(&mut self, shelf: &mut Shelf<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
+        shelf.remove(&entry::of_time(TIMER, time_ms, what))?;
+        Ok(())
+    }
+
+    pub(super) fn is_due(&self, shelf: &mut Shelf<'_>, through_ms: Option<i64>) -> Result<bool, StoreError> {
+        let Some(through_ms) = through_ms else { return Ok(false) };
+        let (from, to) = (entry::of_time(TIMER, self.swept_ms, &[]), entry::above_time(TIMER, through_ms));
+        Ok(from < to && shelf::first(shelf, &from, &to)?.is_some())
+    }
+
+    /// Sets one that is not there yet, nor was in this batch.
+    pub(super) fn add(&mut self, shelf: &mut Shelf<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
+        self.swept_ms = self.swept_ms.min(time_ms);
+        shelf.add(&entry::of_time(TIMER, time_ms, what), &[])
+    }
+
+    /// Takes away the timers up to a time, in their order, and gives them to `each`, which may set later ones, clear any,
+    /// and leave the rest to the next batch.
+    pub(super) fn take_due<'a>(
+        &mut self,
+        stage: &mut Stage<'a>,
+        through_ms: Option<i64>,
+        mut each: impl FnMut(&mut Stage<'a>, &mut Timers, i64, &[u8]) -> Result<ControlFlow<()>, KeyedError>,
+    ) -> Result<(), KeyedError> {
+        let Some(through_ms) = through_ms else { return Ok(()) };
+        let (from, to) = (entry::of_time(TIMER, self.swept_ms, &[]), entry::above_time(TIMER, through_ms));
+        if from >= to {
+            return Ok(());
+        }
+        let mut walk = shelf::Walk::new(from, to, stage.portion.look);
+        let mut swept_any = false;
+        loop {
+            stage.goes_on()?;
+            let due = walk.next(&mut stage.shelf)?;
+            if due.is_empty() {
+                break;
+            }
+            swept_any = true;
+            for (key, _) in due {
+                let time_ms = entry::time_at(&key, 1).ok_or_else(|| entry::damaged("a timer"))?;
+                // One that was read with others may have been cleared as one of these was given.
+                if stage.shelf.remove(&key)? && each(stage, self, time_ms, &key[1 + entry::TIME..])?.is_break() {
+                    self.swept_ms = time_ms; // there may be more of that time
+                    return Ok(());
+                }
+            }
+        }
+        if swept_any {
+            self.swept_ms = through_ms.saturating_add(1);
+        }
+        Ok(())
+    }
+}

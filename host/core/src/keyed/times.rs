@@ -1,0 +1,92 @@
+//! The times that a stage goes by.
+//!
+//! All of them follow from one number, the stage's **line**: its watermark less the lateness that it allows. What a
+//! stage let go is gone, so its line never falls, though a newer version may allow more; and a newer version that allows
+//! less begins where the older one stood. With the line before a batch, `before`, and the line after it, `line`:
+//!
+//! | stage | an item is late if | over is what has | its results are not before |
+//! |---|---|---|---|
+//! | panes | pane + hop <= before | window + size <= line | before |
+//! | sessions | last event < before | last event + gap < line | before - 1 |
+//! | join | time < before | time + within < line | before - within |
+//! | by the batches' time | never | the same, with the clock as the line | (they have no event time) |
+//! | each batch, running, lookup | never | | its watermark |
+//!
+//! A stage's watermark is the least of what its inputs are not before. A source that is timed is not before the job's
+//! watermark, late records apart, which the guest has left out.
+
+use super::BatchTimes;
+use crate::job::{JobPlan, StageKind, StagePlan};
+use crate::types::{END_OF_TIME_MS, NO_TIME_MS};
+use std::collections::BTreeMap;
+
+/// The times of one stage in one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StageTimes {
+    /// The batch's number.
+    pub(super) batch: u64,
+    /// The batch's own time.
+    pub(super) clock_ms: i64,
+    /// The line before the batch: what late items are judged by.
+    pub(super) before_ms: i64,
+    /// The line after it: what is over is judged by this.
+    pub(super) line_ms: i64,
+}
+
+/// Each stage's times, in the order of the plan.
+pub(super) fn of_stages(plan: &JobPlan, times: BatchTimes<'_>) -> Vec<StageTimes> {
+    let kept = |i: usize| times.lines_ms.get(&plan.stages[i].name).copied();
+    let before = lines(plan, times.before_ms, |i, own_ms| kept(i).unwrap_or(own_ms));
+    let after = lines(plan, times.watermark_ms, |i, own_ms| own_ms.max(before[i]));
+    let of_stage = |(i, stage): (usize, &StagePlan)| {
+        let (before_ms, line_ms) = match stage.kind {
+            StageKind::Window(window) if window.processing_time => {
+                let at_end = times.watermark_ms == END_OF_TIME_MS;
+                (NO_TIME_MS, if at_end { END_OF_TIME_MS } else { times.clock_ms })
+            }
+            _ => (before[i], after[i]),
+        };
+        StageTimes { batch: times.batch, clock_ms: times.clock_ms, before_ms, line_ms }
+    };
+    plan.stages.iter().enumerate().map(of_stage).collect()
+}
+
+/// The lines after a batch, by the names of the stages that go by event time: what the next batch is to be given.
+pub fn lines_after(plan: &JobPlan, times: BatchTimes<'_>) -> BTreeMap<String, i64> {
+    let timed = plan.stages.iter().zip(of_stages(plan, times)).filter(|(stage, _)| stage.is_timed());
+    timed.map(|(stage, times)| (stage.name.clone(), times.line_ms)).collect()
+}
+
+/// Each stage's line at a watermark of the job. `line` makes it of what the stage's own watermark and lateness say.
+fn lines(plan: &JobPlan, job_ms: i64, line: impl Fn(usize, i64) -> i64) -> Vec<i64> {
+    let mut lines = Vec::with_capacity(plan.stages.len());
+    // What each stage's results are not before; none where no input has event times.
+    let mut results: Vec<Option<i64>> = Vec::with_capacity(plan.stages.len());
+    for (i, stage) in plan.stages.iter().enumerate() {
+        let of_input = |&input: &u32| match (input as usize).checked_sub(plan.sources.len()) {
+            None => plan.sources[input as usize].timed.then_some(job_ms),
+            Some(stage) => results[stage],
+        };
+        let watermark_ms = stage.inputs.iter().filter_map(of_input).min();
+        let line_ms = line(i, earlier(watermark_ms.unwrap_or(job_ms), stage.lateness_ms()));
+        results.push(watermark_ms.map(|_| earlier(line_ms, stage.behind_ms())));
+        lines.push(line_ms);
+    }
+    lines
+}
+
+fn earlier(time_ms: i64, by_ms: i64) -> i64 {
+    match time_ms {
+        NO_TIME_MS | END_OF_TIME_MS => time_ms,
+        _ => time_ms.saturating_sub(by_ms),
+    }
+}
+
+/// The last time that lies at least `back_ms` before a line; none: there is none yet. At the end of time all are.
+pub(super) fn through(line_ms: i64, back_ms: i64) -> Option<i64> {
+    match line_ms {
+        NO_TIME_MS => None,
+        END_OF_TIME_MS => Some(END_OF_TIME_MS),
+        _ => line_ms.checked_sub(back_ms),
+    }
+}

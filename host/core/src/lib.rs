@@ -1,0 +1,15 @@
+//! The core of the host: what a job is, what its guest answers, what keyed stages keep, and what makes a batch durable.
+//!
+//! Nothing here reads a clock for itself, starts a thread or opens a file. Modules in the order in which they build on each
+//! other.
+
+pub mod limits;
+pub mod clock;
+pub mod types;
+pub mod job;
+pub mod contract;
+pub mod state;
+pub mod protocol;
+pub mod keyed;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,46 @@
+//! What a version may use, answer and log.
+
+use super::CHUNK_BYTES_MAX;
+use std::time::Duration;
+
+/// A guest's linear memory, unless `limits.memory` says otherwise.
+pub const GUEST_MEMORY_BYTES_DEFAULT: usize = 64 << 20;
+/// The most that `limits.memory` may say.
+pub const GUEST_MEMORY_BYTES_MAX: usize = 1 << 30;
+/// One call of the guest, unless `limits.time` says otherwise. Each half of a bisected chunk gets it anew.
+pub const GUEST_TIME_DEFAULT: Duration = Duration::from_secs(2);
+/// The most that `limits.time` may say.
+pub const GUEST_TIME_MAX: Duration = Duration::from_secs(600);
+/// How exactly a guest's time is kept.
+pub const EPOCH: Duration = Duration::from_millis(10);
+/// Bytes that one call may answer, all columns together.
+pub const GUEST_OUTPUT_BYTES_MAX: usize = 120 << 20;
+/// Records set aside in one batch because the guest broke on them (not by its `Err`). Beyond it the version is at fault.
+pub const BROKEN_RECORDS_PER_BATCH_MAX: usize = 100;
+/// How many of them one counts as that ran out of time, as it costs that much.
+pub const BROKEN_BY_TIME_COST: usize = 10;
+/// Lines that a lane's guests may log for one batch.
+pub const LOG_LINES_PER_BATCH_MAX: usize = 100;
+/// Bytes of one logged line.
+pub const LOG_LINE_BYTES_MAX: usize = 2048;
+/// Bytes of a reason in a dead letter.
+pub const REASON_BYTES_MAX: usize = 2048;
+/// Lines kept of each job's log.
+pub const LOG_LINES_KEPT_MAX: usize = 1000;
+/// A component that is uploaded.
+pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+/// The least that `limits.memory` may say: a guest with its stack, one chunk and its answer.
+pub const GUEST_MEMORY_BYTES_MIN: usize = 4 << 20;
+/// The most worker threads that `lanes` in `streamhost.toml` may ask for.
+pub const LANES_MAX: usize = 64;
+/// Batches after a deployment in which a version that proves unfit is rolled back by the host.
+pub const ROLLBACK_BATCHES_MAX: u64 = 100;
+/// How much longer a cell may become as JSON: a control character takes six.
+pub const JSON_GROWTH_MAX: usize = 6;
+/// What surrounds a cell as JSON, rounded up: quotes, a colon, a comma.
+pub const JSON_AROUND_BYTES: usize = 10;
+
+const _: () = assert!(GUEST_MEMORY_BYTES_DEFAULT >= 16 * CHUNK_BYTES_MAX); // a chunk, its answer, and room to work
+const _: () = assert!(GUEST_MEMORY_BYTES_DEFAULT <= GUEST_MEMORY_BYTES_MAX);
+const _: () =
+    assert!(GUEST_MEMORY_BYTES_MIN >= 4 * CHUNK_BYTES_MAX && GUEST_MEMORY_BYTES_MIN <= GUEST_MEMORY_BYTES_DEFAULT);

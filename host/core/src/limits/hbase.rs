@@ -1,0 +1,25 @@
+//! HBase sinks.
+
+use super::TABLES_CALL_BYTES_MAX;
+use std::time::Duration;
+
+/// A call to HBase's gateway. It was seen to block 18 s while HBase restarts behind it.
+pub const HBASE_CALL_TIME: Duration = Duration::from_secs(30);
+/// Rows in one call to HBase's gateway; below 1000 the call itself costs.
+pub const HBASE_CALL_ROWS_MAX: usize = 2000;
+/// Bytes in one call to HBase's gateway; a framed gateway refuses frames over 2 MB by default.
+pub const HBASE_CALL_BYTES_MAX: usize = 1 << 20;
+/// Connections to HBase's gateway for one sink, unless the configuration says otherwise.
+pub const HBASE_CONNECTIONS_DEFAULT: usize = 2;
+/// A message to a framed gateway (`hbase.regionserver.thrift.framed.max_frame_size_in_mb`).
+pub const HBASE_FRAME_BYTES_MAX: usize = 2 << 20;
+/// An answer of a framed gateway; what is longer is no answer. The longest is the list of all tables.
+pub const HBASE_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// A row key in HBase.
+pub const HBASE_KEY_BYTES_MAX: usize = 32_767;
+/// A cell in HBase (`hbase.client.keyvalue.maxsize`).
+pub const HBASE_CELL_BYTES_MAX: usize = 10 << 20;
+/// The most that `connections` in `streamhost.toml` may say.
+pub const HBASE_CONNECTIONS_MAX: usize = 64;
+
+const _: () = assert!(HBASE_CALL_BYTES_MAX <= TABLES_CALL_BYTES_MAX && HBASE_CELL_BYTES_MAX < TABLES_CALL_BYTES_MAX);

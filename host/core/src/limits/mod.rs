@@ -1,0 +1,26 @@
+//! Every bound of the host, by area, and how they fit together. Units end the names. A relation between limits is checked
+//! at compile time, beside the first of them.
+
+mod batch;
+mod guest;
+mod job;
+mod state;
+mod keyed;
+mod kafka;
+mod hbase;
+mod files;
+mod control;
+mod broker;
+mod tables;
+
+pub use batch::*;
+pub use broker::*;
+pub use control::*;
+pub use files::*;
+pub use guest::*;
+pub use hbase::*;
+pub use job::*;
+pub use kafka::*;
+pub use keyed::*;
+pub use state::*;
+pub use tables::*;

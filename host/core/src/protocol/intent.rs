@@ -1,0 +1,44 @@
+//! What a batch is, written down before its first outside effect.
+
+use super::{Times, Totals};
+use crate::contract::{GroupAside, SetAside};
+use crate::state::Stages;
+use crate::types::{BatchNumber, Chunk, TopicSpans};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a batch is; written after its run and before its first outside effect. A replay has this outcome and no other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The ledger's life.
+    pub incarnation: u64,
+    /// The batch.
+    pub batch: BatchNumber,
+    /// The deployment that ran it: version, digest and settings.
+    pub deployment: u64,
+    /// HBase deletes at this millisecond, puts at the next one.
+    pub time_ms: i64,
+    /// What it passed, of every partition.
+    pub spans: TopicSpans,
+    /// Verdicts on records: those by time and memory may differ the next time.
+    pub set_aside: Vec<SetAside>,
+    /// A digest of each sink's rows, by the sink's name.
+    pub digests: BTreeMap<String, String>,
+    /// The batch's own counts.
+    pub counts: Totals,
+    /// Verdicts on groups of keyed stages.
+    #[serde(default)]
+    pub groups_aside: Vec<GroupAside>,
+    /// What is known of time after it.
+    #[serde(default)]
+    pub times: Times,
+    /// Where the stages' state is after it, and how much.
+    #[serde(default)]
+    pub stages: Stages,
+    /// Every source has ended with it.
+    #[serde(default)]
+    pub finished: bool,
+    /// The records of sources that cannot be read twice. Kept beside the plan, not in it.
+    #[serde(skip)]
+    pub kept: Vec<Chunk>,
+}

@@ -1,0 +1,104 @@
+//! A store in memory, for the host's own tests: it survives the pipeline, as a disk does.
+
+use super::{CheckpointLog, Ledger, Plan, stays};
+use crate::state::{Delta, Entries, Most, StageId, StateStore, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One job's ledger, plans and state.
+#[derive(Default)]
+pub struct MemoryStore {
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    ledger: Option<Ledger>,
+    plans: Vec<Plan>,
+    state: BTreeMap<(StageId, Vec<u8>), Vec<u8>>,
+}
+
+impl MemoryStore {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StateStore for MemoryStore {
+    fn state(&self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.held().state.get(&(stage, key.to_vec())).cloned())
+    }
+
+    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, most: Most) -> Result<Entries, StoreError> {
+        let from = (stage, from.to_vec());
+        let to = to.map_or((stage.saturating_add(1), Vec::new()), |to| (stage, to.to_vec()));
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let held = self.held();
+        let range = held.state.range((Bound::Included(from), Bound::Excluded(to)));
+        most.of(range.map(|((_, key), value)| Ok((key.clone(), value.clone()))))
+    }
+
+    fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
+        self.held().state.extend(entries.iter().map(|(key, value)| ((stage, key.clone()), value.clone())));
+        Ok(())
+    }
+
+    fn discard(&self, stage: StageId) -> Result<(), StoreError> {
+        self.held().state.retain(|&(id, _), _| id != stage);
+        Ok(())
+    }
+
+    fn discard_above(&self, last: StageId) -> Result<(), StoreError> {
+        self.held().state.retain(|&(id, _), _| id <= last);
+        Ok(())
+    }
+}
+
+impl CheckpointLog for MemoryStore {
+    fn load(&self) -> Result<(Option<Ledger>, Vec<Plan>), StoreError> {
+        let held = self.held();
+        Ok((held.ledger.clone(), held.plans.clone()))
+    }
+
+    fn write(&self, checkpoint: Option<(&Ledger, &Delta)>, plan: Option<&Plan>) -> Result<(), StoreError> {
+        let mut held = self.held();
+        if let Some((ledger, delta)) = checkpoint {
+            held.ledger = Some(ledger.clone());
+            held.plans.retain(|plan| plan.batch > ledger.batch);
+            for (&stage, writes) in &delta.stages {
+                for (key, value) in writes {
+                    match value {
+                        Some(value) => held.state.insert((stage, key.clone()), value.clone()),
+                        None => held.state.remove(&(stage, key.clone())),
+                    };
+                }
+            }
+        }
+        held.plans.extend(plan.cloned());
+        Ok(())
+    }
+
+    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
+        let mut held = self.held();
+        held.ledger = Some(ledger.clone());
+        held.plans.clear();
+        Ok(())
+    }
+
+    fn forget(&self) -> Result<(), StoreError> {
+        *self.held() = Held::default();
+        Ok(())
+    }
+
+    fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {
+        let mut held = self.held();
+        let mut named: BTreeSet<StageId> = kept.iter().copied().collect();
+        named.extend(held.ledger.iter().flat_map(|ledger| ledger.stages.values().map(|facts| facts.id)));
+        named.extend(held.plans.iter().flat_map(|plan| plan.stages.values().map(|facts| facts.id)));
+        held.state.retain(|&(id, _), _| stays(&named, id));
+        Ok(())
+    }
+}

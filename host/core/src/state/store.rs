@@ -1,0 +1,42 @@
+//! Where the entries of stages are kept.
+
+use super::{Entries, Most, StageId};
+
+/// Why the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk, or the store above it.
+    #[error("the data folder cannot be written or read: {0}")]
+    Io(String),
+    /// What stands there is not what was written.
+    #[error("the data folder is damaged: {0}")]
+    Damaged(String),
+    /// A key of a stage's state is longer than [`limits::STATE_KEY_BYTES_MAX`](crate::limits::STATE_KEY_BYTES_MAX).
+    #[error("a key of {bytes} bytes cannot be kept: {max} at most")]
+    KeyTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The most.
+        max: usize,
+    },
+}
+
+/// The entries of one job's stages.
+pub trait StateStore: Send + Sync {
+    /// An entry of a stage's state.
+    fn state(&self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Entries of a stage's state with keys from `from` on and below `to` (none: to the end), ascending, `most` at most.
+    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, most: Most) -> Result<Entries, StoreError>;
+
+    /// Writes entries of a stage that no ledger names yet. Need not be durable at return; a later write of
+    /// the checkpoint makes it so.
+    fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError>;
+
+    /// Removes what stands under a stage that no ledger and no plan names: what a migration that failed has left.
+    fn discard(&self, stage: StageId) -> Result<(), StoreError>;
+
+    /// Removes what stands under stages above `last`, which no ledger and no plan names: what migrations of versions that
+    /// were rolled back have left. Never beside a [`StateStore::prepare`].
+    fn discard_above(&self, last: StageId) -> Result<(), StoreError>;
+}

@@ -1,0 +1,49 @@
+//! Records of jobs and batches for tests, of this crate and of others.
+
+use crate::job::{DeploymentKind, DeploymentRecord};
+use crate::protocol::{Ledger, Plan, Times, Totals};
+use crate::state::Stages;
+use crate::types::{BatchNumber, Span};
+use std::collections::BTreeMap;
+
+/// A ledger at batch `n`, offset `10 n` of one partition.
+pub fn ledger(batch: BatchNumber) -> Ledger {
+    let reached = [("t".to_string(), [(0, 10 * batch as i64)].into())].into();
+    Ledger { batch, ..Ledger::begin(7, 3, 1000 + 2 * batch as i64, reached) }
+}
+
+/// The plan of batch `n` after it.
+pub fn plan(batch: BatchNumber) -> Plan {
+    let from = 10 * (batch as i64 - 1);
+    Plan {
+        incarnation: 7,
+        batch,
+        deployment: 3,
+        time_ms: 1000 + 2 * batch as i64,
+        spans: [("t".to_string(), [(0, Span { from, to: from + 10, records: 10 })].into())].into(),
+        set_aside: Vec::new(),
+        digests: [("s".to_string(), format!("digest {batch}"))].into(),
+        counts: Totals { records_in: 10, ..Totals::default() },
+        groups_aside: Vec::new(),
+        times: Times::default(),
+        stages: Stages::new(),
+        finished: false,
+        kept: Vec::new(),
+    }
+}
+
+/// A deployment without settings.
+pub fn deployment(number: u64, version: u64, digest: &str) -> DeploymentRecord {
+    DeploymentRecord {
+        number,
+        version,
+        digest: digest.into(),
+        at_ms: 0,
+        kind: DeploymentKind::Deploy,
+        reason: None,
+        settings: BTreeMap::new(),
+        reset: false,
+        limits: None,
+        since_batch: 0,
+    }
+}

@@ -1,0 +1,17 @@
+//! The words that all modules share: columns, records, partitions, positions, rows.
+
+mod column;
+mod partition;
+mod record;
+mod rows;
+mod keyed;
+mod dead_letter;
+mod positions;
+
+pub use column::Column;
+pub use dead_letter::DeadLetter;
+pub use keyed::{END_OF_TIME_MS, Keyed, NO_TIME_MS};
+pub use partition::{BatchNumber, Offset, Partition, Positions, Span, Spans};
+pub use positions::{TopicOffsets, TopicSpans, by_partition, by_topic, positions, spans};
+pub use record::{Chunk, Record};
+pub use rows::{ExtraCells, Kind, Rows};

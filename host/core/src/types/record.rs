@@ -1,0 +1,99 @@
+//! One record, and many of one partition.
+
+use super::{Column, Offset, Partition};
+use serde::{Deserialize, Serialize};
+
+/// Records of one partition in offset order, few enough for one call of the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// Where they come from.
+    pub partition: Partition,
+    /// Keys; an absent one is an empty item.
+    pub keys: Column,
+    /// Values; an absent one is an empty item.
+    pub values: Column,
+    /// The records' own times, in milliseconds since 1970.
+    pub times_ms: Vec<i64>,
+    /// The records' offsets, ascending.
+    pub offsets: Vec<Offset>,
+    /// Positions of records without a key, ascending.
+    pub absent_keys: Vec<u32>,
+    /// Positions of records without a value, ascending.
+    pub absent_values: Vec<u32>,
+}
+
+impl Chunk {
+    /// An empty chunk of a partition.
+    pub fn new(partition: Partition) -> Self {
+        Chunk {
+            partition,
+            keys: Column::default(),
+            values: Column::default(),
+            times_ms: Vec::new(),
+            offsets: Vec::new(),
+            absent_keys: Vec::new(),
+            absent_values: Vec::new(),
+        }
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// No records.
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// Bytes of keys and values.
+    pub fn bytes(&self) -> usize {
+        self.keys.data.len() + self.values.data.len()
+    }
+
+    /// Appends a record.
+    #[inline]
+    pub fn push(&mut self, record: Record<'_>) {
+        let position = self.offsets.len() as u32;
+        match record.key {
+            Some(key) => self.keys.push(key),
+            None => {
+                self.absent_keys.push(position);
+                self.keys.push(b"");
+            }
+        }
+        match record.value {
+            Some(value) => self.values.push(value),
+            None => {
+                self.absent_values.push(position);
+                self.values.push(b"");
+            }
+        }
+        self.times_ms.push(record.time_ms);
+        self.offsets.push(record.offset);
+    }
+
+    /// Record `i`. Panics where there is none.
+    pub fn get(&self, i: usize) -> Record<'_> {
+        let there = |absent: &[u32]| absent.binary_search(&(i as u32)).is_err();
+        Record {
+            offset: self.offsets[i],
+            time_ms: self.times_ms[i],
+            key: there(&self.absent_keys).then(|| self.keys.get(i)),
+            value: there(&self.absent_values).then(|| self.values.get(i)),
+        }
+    }
+}
+
+/// One Kafka record or line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Its place in its partition.
+    pub offset: Offset,
+    /// Its own time, in milliseconds since 1970.
+    pub time_ms: i64,
+    /// Its key, if it has one.
+    pub key: Option<&'a [u8]>,
+    /// Its value, if it has one.
+    pub value: Option<&'a [u8]>,
+}

@@ -1,0 +1,239 @@
+//! What the control plane says of jobs, and what it is asked. The JSON names are part of the command line's contract.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind};
+
+/// What a job is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobState {
+    /// Batches are made as records come.
+    Running,
+    /// The user said `pause`.
+    Paused,
+    /// Something it needs is away; it tries again by itself.
+    Retrying,
+    /// It cannot go on by itself; `last_error` says why and how to mend it.
+    Stopped,
+    /// Every source has ended, and all is delivered.
+    Finished,
+}
+
+/// What a job waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// What is away, and what it said.
+    pub what: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+}
+
+/// A source in a status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// Its kind.
+    pub kind: SourceKind,
+    /// The job's name for it.
+    pub name: String,
+    /// The topic.
+    pub place: String,
+    /// The next offset to read of each partition, durable.
+    pub reached: BTreeMap<i32, i64>,
+}
+
+/// A sink in a status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkStatus {
+    /// Its kind.
+    pub kind: SinkKind,
+    /// The job's name for it.
+    pub name: String,
+    /// The table or topic.
+    pub place: String,
+    /// Rows delivered.
+    pub rows: u64,
+}
+
+/// A keyed stage in a status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageStatus {
+    /// The name under which it keeps its state.
+    pub name: String,
+    /// Entries that it keeps.
+    pub keys: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
+/// The limits that a job runs under.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitStatus {
+    /// A guest instance's memory.
+    pub memory_bytes: u64,
+    /// One call of the guest.
+    pub time_ms: u64,
+    /// Records of one batch.
+    pub batch_records: u64,
+    /// Bytes of one batch.
+    pub batch_bytes: u64,
+}
+
+/// A job's status. Counts are of durable batches alone, and survive restarts. In a job without branches and keyed stages
+/// `records_in = dropped + late + dead_letters + records that made rows`. With branches a record may be a row and a dead
+/// letter both; letters and late items of keyed stages are counted as well, and are no records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobStatus {
+    /// Its name.
+    pub job: String,
+    /// What it is doing.
+    pub state: JobState,
+    /// The version that the next batch runs, from 1.
+    pub version: u64,
+    /// That version's component, SHA-256 in hex.
+    pub digest: String,
+    /// The number of the deployment that made it active; rises with every deploy and rollback.
+    pub deployment: u64,
+    /// Records read.
+    pub records_in: u64,
+    /// Rows delivered, all sinks together.
+    pub rows_out: u64,
+    /// Records sent to the dead letters.
+    pub dead_letters: u64,
+    /// Records that the author filtered away.
+    pub dropped: u64,
+    /// Records that came too late for a window or join.
+    pub late: u64,
+    /// Batches that are durable.
+    pub batches: u64,
+    /// Records behind the ends of all partitions; none while that is not known.
+    pub lag: Option<u64>,
+    /// The last thing that went wrong.
+    pub last_error: Option<String>,
+    /// What it waits for while `retrying`.
+    pub waiting_for: Option<Waiting>,
+    /// Its batch interval in milliseconds; 0: as soon as the pipeline is free.
+    pub every_ms: u64,
+    /// The consumer group that shows its progress to monitors.
+    pub group: String,
+    /// The topic of its dead letters.
+    pub dead_letter_topic: String,
+    /// The life of its ledger.
+    pub incarnation: u64,
+    /// Worker threads, each with its own instance.
+    pub lanes: usize,
+    /// Where it reads.
+    pub sources: Vec<SourceStatus>,
+    /// Its keyed stages.
+    pub stages: Vec<StageStatus>,
+    /// Up to where event time is complete, RFC 3339; none while some partition has had no record, or without windows.
+    pub watermark: Option<String>,
+    /// Where it writes.
+    pub sinks: Vec<SinkStatus>,
+    /// Its limits.
+    pub limits: LimitStatus,
+}
+
+/// One entry of a job's history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Rises with every deploy and rollback.
+    pub number: u64,
+    /// The version that it made active, from 1; the same component and settings keep their version.
+    pub version: u64,
+    /// The component's SHA-256 in hex.
+    pub digest: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// How it came about.
+    pub kind: DeploymentKind,
+    /// Why the host made it by itself, if it did: it went back, or its own limits were changed.
+    pub reason: Option<String>,
+    /// The `--set` pairs it was deployed with.
+    pub settings: BTreeMap<String, String>,
+    /// It is the active one.
+    pub active: bool,
+    /// It began the job anew at `start`.
+    #[serde(default)]
+    pub reset: bool,
+}
+
+/// What a user asks with `deploy`, beside the component itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeployRequest {
+    /// The job's name; the component's own without it.
+    pub name: Option<String>,
+    /// `--set KEY=VALUE`.
+    pub settings: BTreeMap<String, String>,
+    /// Create tables and topics that are missing.
+    pub create_tables: bool,
+    /// Forget state, counts and positions, and read again from `start`: rows are written and dead letters sent again.
+    pub reset_state: bool,
+}
+
+/// What became of a `deploy` or `rollback`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployed {
+    /// The job's name.
+    pub job: String,
+    /// The version that is active now.
+    pub version: u64,
+    /// Its component, SHA-256 in hex.
+    pub digest: String,
+    /// The deployment's number.
+    pub deployment: u64,
+    /// False: it was active already, and nothing changed.
+    pub changed: bool,
+    /// The job is paused: the version runs once it is resumed.
+    #[serde(default)]
+    pub paused: bool,
+    /// What the user should know: each a sentence.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// Why something that the user asked is not done. Nothing has changed then, but that a job which does not start stands
+/// still, and that places may have been made before the server that should make the others went away.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such job or version.
+    #[error("{0}")]
+    NotFound(String),
+    /// What was asked cannot be: the component, a setting, the table. Says how to mend it.
+    #[error("{0}")]
+    Invalid(String),
+    /// It does not fit the job's present state.
+    #[error("{0}")]
+    Conflict(String),
+    /// A server that is needed for it does not answer, or the host is at a limit; worth trying later.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// What the control API asks of the host. All calls block, and return when the outcome is durable. They may be repeated,
+/// but for a `deploy` that resets, which does it again each time, and a `rollback` without a version, which goes back
+/// by one more each time.
+pub trait Jobs: Send + Sync {
+    /// Checks, compiles, warms and activates a component.
+    fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal>;
+    /// All jobs by name.
+    fn list(&self) -> Vec<JobStatus>;
+    /// One job.
+    fn status(&self, job: &str) -> Result<JobStatus, Refusal>;
+    /// A job's deployments, newest first.
+    fn history(&self, job: &str) -> Result<Vec<Deployment>, Refusal>;
+    /// Makes an older version active: the given one, or the one that stood before the active one was deployed. Never goes
+    /// forward by itself.
+    fn rollback(&self, job: &str, version: Option<u64>) -> Result<Deployed, Refusal>;
+    /// Stops a job after the batch under way, until `resume`.
+    fn pause(&self, job: &str) -> Result<JobStatus, Refusal>;
+    /// Goes on after `pause`, tries again after `stopped`, reads on after `finished`; a job whose end gave out windows is
+    /// refused then. `skip_lost`: this time it goes on where records that it was
+    /// to read are gone; the host says in the job's log which. A job that runs goes on as it does.
+    fn resume(&self, job: &str, skip_lost: bool) -> Result<JobStatus, Refusal>;
+    /// Stops a job and forgets it. Its rows, dead letters and consumer group stay.
+    fn undeploy(&self, job: &str) -> Result<(), Refusal>;
+    /// The last lines of a job's log, oldest first, with their numbers; those after `after` alone.
+    fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal>;
+}

@@ -1,0 +1,296 @@
+//! Ledgers, plans and state in the embedded store.
+//!
+//! Keyspaces, each of all jobs; names of jobs hold no NUL, so no job's keys are among another's:
+//! - `ledgers`: job → ledger (JSON);
+//! - `plans`: job ‖ 0 ‖ batch, 8 bytes big-endian → plan (JSON);
+//! - `kept`: the same key → the records of sources that cannot be read twice (postcard); only where there are any;
+//! - `state`: job ‖ 0 ‖ stage id, 8 bytes big-endian ‖ the entry's key → the entry.
+
+use fjall::config::{BlockSizePolicy, PartitioningPolicy};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot};
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use streamhost_core::limits::{STATE_BLOCK_BYTES, STATE_KEY_BYTES_MAX, STATE_MEMTABLE_BYTES, STATE_SWEEP_ENTRIES_MAX};
+use streamhost_core::protocol::{CheckpointLog, Ledger, Plan, stays};
+use streamhost_core::state::{Delta, Entries, Most, StageId, StateStore, StoreError};
+use streamhost_core::types::Chunk;
+
+/// The ledgers, plans and state of all jobs of a host.
+#[derive(Clone)]
+pub struct Ledgers {
+    db: Database,
+    ledgers: Keyspace,
+    plans: Keyspace,
+    kept: Keyspace,
+    state: Keyspace,
+}
+
+fn io(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Io(error.to_string())
+}
+
+fn damaged(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged(error.to_string())
+}
+
+/// For many small entries that are read one by one, most of which are there or never were. Tables of the lower levels
+/// have their filters and indexes in parts: whole ones of a state of many gigabytes would not fit into the block cache,
+/// and each read would push out another. Those of level 0 and 1 (1/4 GiB) do, and cost less.
+fn state_options() -> KeyspaceCreateOptions {
+    let parts = PartitioningPolicy::new([false, false, true]);
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(STATE_MEMTABLE_BYTES)
+        .data_block_size_policy(BlockSizePolicy::all(STATE_BLOCK_BYTES))
+        .filter_block_partitioning_policy(parts.clone())
+        .index_block_partitioning_policy(parts)
+}
+
+impl Ledgers {
+    /// Opens them in the host's database.
+    pub fn open(db: &Database) -> Result<Self, StoreError> {
+        let open = |name| db.keyspace(name, KeyspaceCreateOptions::default).map_err(io);
+        let state = db.keyspace("state", state_options).map_err(io)?;
+        Ok(Ledgers { db: db.clone(), ledgers: open("ledgers")?, plans: open("plans")?, kept: open("kept")?, state })
+    }
+
+    /// One job's.
+    pub fn of(&self, job: &str) -> JobStore {
+        JobStore { all: self.clone(), job: job.to_string() }
+    }
+
+    /// Removes the state of jobs without a ledger, in portions: what is left of a job when the host ends while it is
+    /// forgotten. May run beside jobs, new ones too.
+    pub fn sweep_forgotten(&self) -> Result<(), StoreError> {
+        let mut from = Vec::new();
+        loop {
+            let next = self.state.range(from.as_slice()..).next();
+            let Some(next) = next else { return Ok(()) };
+            let key = next.key().map_err(io)?;
+            let end = key.iter().position(|&byte| byte == 0).ok_or_else(|| damaged("a state without a job"))?;
+            let job = self.of(std::str::from_utf8(&key[..end]).map_err(damaged)?);
+            // A job's ledger is written before its state, and a later life of it has other stages: what is there
+            // without a ledger belongs to nobody and will not.
+            let stages = job.stages()?;
+            if !self.ledgers.contains_key(&job.job).map_err(io)? {
+                stages.into_iter().try_for_each(|stage| job.discard(stage))?;
+            }
+            from = [job.job.as_bytes(), &[1]].concat();
+        }
+    }
+}
+
+/// One job's ledger, plans and state.
+pub struct JobStore {
+    all: Ledgers,
+    job: String,
+}
+
+impl JobStore {
+    /// What the keys of a batch's plan, and of a stage's state, begin with.
+    fn key(&self, number: u64, rest: &[u8]) -> Vec<u8> {
+        [self.job.as_bytes(), &[0], &number.to_be_bytes(), rest].concat()
+    }
+
+    /// Where a stage's entries end.
+    fn end(&self, stage: StageId) -> Vec<u8> {
+        match stage.checked_add(1) {
+            Some(next) => self.key(next, &[]),
+            None => [self.job.as_bytes(), &[1]].concat(),
+        }
+    }
+
+    fn state_key(&self, stage: StageId, key: &[u8]) -> Result<Vec<u8>, StoreError> {
+        if key.len() > STATE_KEY_BYTES_MAX {
+            return Err(StoreError::KeyTooLong { bytes: key.len(), max: STATE_KEY_BYTES_MAX });
+        }
+        Ok(self.key(stage, key))
+    }
+
+    fn durable(&self) -> OwnedWriteBatch {
+        self.all.db.batch().durability(Some(PersistMode::SyncAll))
+    }
+
+    /// A write that removes all plans.
+    fn without_plans(&self) -> Result<OwnedWriteBatch, StoreError> {
+        let mut batch = self.durable();
+        for keyspace in [&self.all.plans, &self.all.kept] {
+            for entry in keyspace.range(self.key(0, &[])..=self.key(u64::MAX, &[])) {
+                batch.remove(keyspace, entry.key().map_err(io)?);
+            }
+        }
+        Ok(batch)
+    }
+
+    fn put_ledger(&self, batch: &mut OwnedWriteBatch, ledger: &Ledger) -> Result<(), StoreError> {
+        batch.insert(&self.all.ledgers, self.job.as_bytes(), serde_json::to_vec(ledger).map_err(damaged)?);
+        Ok(())
+    }
+
+    fn put_plan(&self, batch: &mut OwnedWriteBatch, plan: &Plan) -> Result<(), StoreError> {
+        let key = self.key(plan.batch, &[]);
+        if !plan.kept.is_empty() {
+            batch.insert(&self.all.kept, key.as_slice(), postcard::to_allocvec(&plan.kept).map_err(damaged)?);
+        }
+        batch.insert(&self.all.plans, key, serde_json::to_vec(plan).map_err(damaged)?);
+        Ok(())
+    }
+
+    fn put_delta(&self, batch: &mut OwnedWriteBatch, delta: &Delta) -> Result<(), StoreError> {
+        for (&stage, writes) in &delta.stages {
+            for (key, value) in writes {
+                let key = self.state_key(stage, key)?;
+                match value {
+                    Some(value) => batch.insert(&self.all.state, key, value.as_slice()),
+                    None => batch.remove(&self.all.state, key),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ledger(&self, at: &Snapshot) -> Result<Option<Ledger>, StoreError> {
+        let ledger = at.get(&self.all.ledgers, &self.job).map_err(io)?;
+        ledger.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(damaged)
+    }
+
+    /// Plans without what is kept beside them.
+    fn plans(&self, at: &Snapshot) -> Result<Vec<Plan>, StoreError> {
+        let mut plans = Vec::new();
+        for entry in at.range(&self.all.plans, self.key(0, &[])..=self.key(u64::MAX, &[])) {
+            plans.push(serde_json::from_slice(&entry.value().map_err(io)?).map_err(damaged)?);
+        }
+        Ok(plans)
+    }
+
+    fn kept(&self, at: &Snapshot, plan: &Plan) -> Result<Vec<Chunk>, StoreError> {
+        let kept = at.get(&self.all.kept, self.key(plan.batch, &[])).map_err(io)?;
+        kept.map_or(Ok(Vec::new()), |bytes| postcard::from_bytes(&bytes).map_err(damaged))
+    }
+
+    /// The stages that the ledger and the plans name. The snapshot ends here: as long as one is there, the store keeps
+    /// all that is written meanwhile in memory.
+    fn named(&self) -> Result<BTreeSet<StageId>, StoreError> {
+        let at = self.all.db.snapshot();
+        let (ledger, plans) = (self.ledger(&at)?, self.plans(&at)?);
+        let all = ledger.iter().map(|ledger| &ledger.stages).chain(plans.iter().map(|plan| &plan.stages));
+        Ok(all.flat_map(|stages| stages.values().map(|facts| facts.id)).collect())
+    }
+
+    /// The stages that have state, ascending.
+    fn stages(&self) -> Result<Vec<StageId>, StoreError> {
+        let (mut from, end) = (self.key(0, &[]), [self.job.as_bytes(), &[1]].concat());
+        let mut stages = Vec::new();
+        while let Some(entry) = self.all.state.range(from.as_slice()..end.as_slice()).next() {
+            let key = entry.key().map_err(io)?;
+            let id = key.get(self.job.len() + 1..).and_then(|rest| rest.first_chunk::<8>());
+            let id = u64::from_be_bytes(*id.ok_or_else(|| damaged("a state without a stage"))?);
+            stages.push(id);
+            from = self.end(id);
+        }
+        Ok(stages)
+    }
+}
+
+impl StateStore for JobStore {
+    fn state(&self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = self.all.state.get(self.key(stage, key)).map_err(io)?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, most: Most) -> Result<Entries, StoreError> {
+        let (from, to) = (self.key(stage, from), to.map_or_else(|| self.end(stage), |to| self.key(stage, to)));
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let before_key = self.job.len() + 1 + size_of::<StageId>();
+        most.of(self.all.state.range(from..to).map(|entry| {
+            let (key, value) = entry.into_inner().map_err(io)?;
+            Ok((key[before_key..].to_vec(), value.to_vec()))
+        }))
+    }
+
+    fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
+        // In the journal before whatever names the stage, so durable no later than that.
+        let mut batch = self.all.db.batch();
+        for (key, value) in entries {
+            batch.insert(&self.all.state, self.state_key(stage, key)?, value.as_slice());
+        }
+        batch.commit().map_err(io)
+    }
+
+    fn discard(&self, stage: StageId) -> Result<(), StoreError> {
+        let (mut from, end) = (Bound::Included(self.key(stage, &[])), Bound::Excluded(self.end(stage)));
+        loop {
+            let mut batch = self.all.db.batch();
+            for entry in self.all.state.range((from.clone(), end.clone())).take(STATE_SWEEP_ENTRIES_MAX) {
+                let key = entry.key().map_err(io)?;
+                // A copy: the key as it was read is a part of its block, and would keep all of that in the memtable.
+                batch.remove(&self.all.state, &*key);
+                from = Bound::Excluded(key.to_vec());
+            }
+            if batch.is_empty() {
+                return Ok(());
+            }
+            batch.commit().map_err(io)?;
+        }
+    }
+
+    fn discard_above(&self, last: StageId) -> Result<(), StoreError> {
+        self.stages()?.into_iter().filter(|&stage| stage > last).try_for_each(|stage| self.discard(stage))
+    }
+}
+
+impl CheckpointLog for JobStore {
+    fn load(&self) -> Result<(Option<Ledger>, Vec<Plan>), StoreError> {
+        let at = self.all.db.snapshot();
+        let ledger = self.ledger(&at)?;
+        let mut plans = self.plans(&at)?;
+        for plan in &mut plans {
+            plan.kept = self.kept(&at, plan)?;
+        }
+        Ok((ledger, plans))
+    }
+
+    fn write(&self, checkpoint: Option<(&Ledger, &Delta)>, plan: Option<&Plan>) -> Result<(), StoreError> {
+        let mut batch = self.durable();
+        if let Some((ledger, delta)) = checkpoint {
+            let key = self.key(ledger.batch, &[]);
+            // Looked for first: a job that keeps no records would leave a removal there with each batch.
+            if self.all.kept.contains_key(&key).map_err(io)? {
+                batch.remove(&self.all.kept, key.as_slice());
+            }
+            batch.remove(&self.all.plans, key);
+            self.put_delta(&mut batch, delta)?;
+            self.put_ledger(&mut batch, ledger)?;
+        }
+        if let Some(plan) = plan {
+            self.put_plan(&mut batch, plan)?;
+        }
+        batch.commit().map_err(io)
+    }
+
+    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
+        let mut batch = self.without_plans()?;
+        self.put_ledger(&mut batch, ledger)?;
+        batch.commit().map_err(io)
+    }
+
+    fn forget(&self) -> Result<(), StoreError> {
+        let mut batch = self.without_plans()?;
+        batch.remove(&self.all.ledgers, self.job.as_bytes());
+        batch.commit().map_err(io)?;
+        self.stages()?.into_iter().try_for_each(|stage| self.discard(stage))
+    }
+
+    fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {
+        // What is there is listed before what is named: a checkpoint in between names more, and never fewer.
+        let stages = self.stages()?;
+        let mut named = self.named()?;
+        named.extend(kept);
+        stages.into_iter().filter(|&stage| !stays(&named, stage)).try_for_each(|stage| self.discard(stage))
+    }
+}
+
+#[cfg(test)]
+#[path = "checkpoint_log_tests.rs"]
+mod tests;

@@ -1,0 +1,147 @@
+use super::*;
+use std::path::Path;
+use streamhost_core::state::{Most, StageFacts, Stages};
+use streamhost_core::testing::{ledger, plan};
+use streamhost_core::types::{Partition, Record};
+
+fn open(folder: &Path) -> Ledgers {
+    Ledgers::open(&Database::builder(folder).open().unwrap()).unwrap()
+}
+
+fn delta(stage: StageId, writes: &[(&str, Option<&str>)]) -> Delta {
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    let writes = writes.iter().map(|&(key, value)| (bytes(key), value.map(bytes))).collect();
+    Delta { stages: [(stage, writes)].into() }
+}
+
+fn stages(ids: &[StageId]) -> Stages {
+    let facts = |id| StageFacts { id, fingerprint: String::new(), shape: (String::new(), 0), keys: 0, bytes: 0 };
+    ids.iter().map(|&id| (format!("stage {id}"), facts(id))).collect()
+}
+
+fn entries(job: &JobStore, stage: StageId) -> Vec<String> {
+    let all = job.states(stage, &[], None, Most::entries(usize::MAX)).unwrap();
+    all.into_iter().map(|(key, value)| String::from_utf8([key, vec![b'='], value].concat()).unwrap()).collect()
+}
+
+#[test]
+fn what_was_written_is_there_after_a_reopen_and_only_for_its_job() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let all = open(folder.path());
+        all.of("a")
+            .write(Some((&ledger(4), &delta(1, &[("x", Some("4")), ("y", Some("4"))]))), Some(&plan(5)))
+            .unwrap();
+        all.of("a").write(None, Some(&plan(6))).unwrap();
+        all.of("b").write(Some((&ledger(1), &delta(1, &[("x", Some("b"))]))), None).unwrap();
+    }
+    {
+        let all = open(folder.path());
+        assert_eq!(all.of("a").load().unwrap(), (Some(ledger(4)), vec![plan(5), plan(6)]));
+        all.of("a").write(Some((&ledger(5), &delta(1, &[("x", None), ("z", Some("5"))]))), Some(&plan(7))).unwrap();
+    }
+    let all = open(folder.path());
+    assert_eq!(all.of("a").load().unwrap(), (Some(ledger(5)), vec![plan(6), plan(7)]));
+    assert_eq!(entries(&all.of("a"), 1), ["y=4", "z=5"]);
+    all.of("a").begin(&ledger(9)).unwrap();
+    assert_eq!(all.of("a").load().unwrap(), (Some(ledger(9)), vec![]));
+    all.of("a").forget().unwrap();
+    assert_eq!(all.of("a").load().unwrap(), (None, vec![]));
+    assert!(entries(&all.of("a"), 1).is_empty());
+    assert_eq!(all.of("b").load().unwrap(), (Some(ledger(1)), vec![]));
+    assert_eq!(entries(&all.of("b"), 1), ["x=b"]);
+}
+
+#[test]
+fn records_that_cannot_be_read_twice_live_as_long_as_their_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut chunk = Chunk::new(Partition { source: 1, id: 0 });
+    chunk.push(Record { offset: 3, time_ms: 5, key: None, value: Some(b"a line") });
+    let keeping = Plan { kept: vec![chunk], ..plan(5) };
+    open(folder.path()).of("a").write(Some((&ledger(4), &Delta::default())), Some(&keeping)).unwrap();
+    let all = open(folder.path());
+    let store = all.of("a");
+    assert_eq!(store.load().unwrap(), (Some(ledger(4)), vec![keeping.clone()]));
+    assert_eq!(all.of("b").load().unwrap(), (None, vec![]));
+    store.write(Some((&ledger(5), &Delta::default())), None).unwrap();
+    assert!(all.kept.is_empty().unwrap(), "the checkpoint removes them with the plan");
+    store.write(None, Some(&keeping)).unwrap();
+    store.begin(&ledger(9)).unwrap();
+    assert!(all.kept.is_empty().unwrap(), "a new beginning too");
+}
+
+#[test]
+fn ranges_of_a_stage_end_where_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = open(folder.path());
+    let store = all.of("a");
+    for stage in [1, 2, u64::MAX] {
+        store.prepare(stage, &[(b"b".to_vec(), stage.to_string().into()), (b"c".to_vec(), vec![b'-'])]).unwrap();
+    }
+    all.of("a-b").prepare(1, &[(b"b".to_vec(), b"other".to_vec())]).unwrap();
+    assert_eq!(
+        (entries(&store, 1), entries(&store, 2)),
+        (vec!["b=1".into(), "c=-".into()], vec!["b=2".into(), "c=-".into()])
+    );
+    assert_eq!(entries(&store, u64::MAX), [format!("b={}", u64::MAX), "c=-".into()]);
+    assert_eq!(store.states(1, b"b", Some(b"c"), Most::entries(9)).unwrap().len(), 1);
+    assert_eq!(store.states(1, b"", None, Most::entries(1)).unwrap().len(), 1);
+    assert_eq!(store.states(1, b"", None, Most { bytes: 1, ..Most::entries(9) }).unwrap().len(), 1);
+    assert_eq!(store.states(1, b"c", Some(b"b"), Most::entries(9)).unwrap(), []);
+    assert_eq!(store.state(2, b"b").unwrap(), Some(b"2".to_vec()));
+    assert_eq!(store.state(2, b"a").unwrap(), None);
+    assert_eq!(store.stages().unwrap(), [1, 2, u64::MAX]);
+}
+
+#[test]
+fn a_sweep_leaves_what_is_named_and_what_is_being_prepared() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).of("a");
+    let many: Vec<_> = (0..2 * STATE_SWEEP_ENTRIES_MAX + 1).map(|i| (i.to_be_bytes().to_vec(), vec![1])).collect();
+    for stage in [1, 2, 3, 4, 5, 6] {
+        store.prepare(stage, if stage == 2 { &many } else { &many[..3] }).unwrap();
+    }
+    let ledger = Ledger { stages: stages(&[3]), ..ledger(4) };
+    store.write(Some((&ledger, &Delta::default())), Some(&Plan { stages: stages(&[5]), ..plan(5) })).unwrap();
+    store.sweep(&[1]).unwrap();
+    assert_eq!(store.stages().unwrap(), [1, 3, 5, 6]);
+    store.discard_above(5).unwrap();
+    assert_eq!(store.stages().unwrap(), [1, 3, 5]);
+    store.begin(&Ledger { stages: Stages::new(), ..ledger }).unwrap();
+    store.sweep(&[]).unwrap();
+    assert_eq!(store.stages().unwrap(), Vec::<StageId>::new(), "a job whose stages keep nothing keeps nothing");
+}
+
+#[test]
+fn state_without_a_ledger_is_removed_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = open(folder.path());
+    for job in ["a", "a-b", "b"] {
+        all.of(job).prepare(1, &[(b"k".to_vec(), b"v".to_vec())]).unwrap();
+        all.of(job).prepare(9, &[(b"k".to_vec(), b"v".to_vec())]).unwrap();
+    }
+    all.of("a-b").begin(&ledger(1)).unwrap();
+    all.sweep_forgotten().unwrap();
+    let left = ["a", "a-b", "b"].map(|job| all.of(job).stages().unwrap().len());
+    assert_eq!(left, [0, 2, 0]);
+}
+
+#[test]
+fn a_key_that_is_too_long_is_refused_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).of("a");
+    let long = vec![0; STATE_KEY_BYTES_MAX + 1];
+    let delta = Delta { stages: [(1, [(long, Some(Vec::new()))].into())].into() };
+    assert!(matches!(store.write(Some((&ledger(4), &delta)), None), Err(StoreError::KeyTooLong { .. })));
+    assert_eq!(store.load().unwrap(), (None, vec![]));
+    let longest = vec![0; STATE_KEY_BYTES_MAX];
+    open_job_with_longest_name(&longest);
+}
+
+/// The longest key of the job with the longest name is taken.
+fn open_job_with_longest_name(key: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).of(&"j".repeat(64));
+    store.prepare(u64::MAX, &[(key.to_vec(), b"v".to_vec())]).unwrap();
+    assert_eq!(store.state(u64::MAX, key).unwrap(), Some(b"v".to_vec()));
+}

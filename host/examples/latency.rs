@@ -13,12 +13,11 @@ use rdkafka::producer::{BaseRecord, Producer};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use streamhost_connectors::kafka::{KafkaSettings, KafkaSource};
 use streamhost_core::types::Rows;
-use streamhost_host::checkpoint_log::Ledgers;
-use streamhost_host::kafka::KafkaSettings;
-use streamhost_host::pipeline::{Board, Ended, Pipeline, Stop};
-use streamhost_host::source::Source;
-use streamhost_host::source::kafka::KafkaSource;
+use streamhost_engine::pipeline::{Board, Ended, Pipeline, Stop};
+use streamhost_engine::source::Source;
+use streamhost_storage::checkpoint_log::Ledgers;
 
 #[path = "throughput/rig.rs"]
 mod rig;

@@ -1,11 +1,11 @@
 //! `streamhost.toml`: read once, unknown keys refused, all faults told at once with their lines.
 
-use crate::kafka::KafkaSettings;
-use crate::sink::hbase::{HbaseSettings, Protocol, Transport};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use streamhost_connectors::hbase::{HbaseSettings, Protocol, Transport};
+use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_core::job::names;
 use streamhost_core::job::settings::{self, JobLimits};
 use streamhost_core::limits;

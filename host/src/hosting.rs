@@ -3,15 +3,15 @@
 use crate::api::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
-use crate::dev::broker::{self, Broker};
-use crate::dev::tables::{self, Tables};
-use crate::pipeline::Stop;
-use crate::sink::hbase::AddFamilies;
 use crate::supervisor::{Begin, Place, Supervisor};
 use fjall::Database;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use streamhost_connectors::hbase::AddFamilies;
 use streamhost_core::limits;
+use streamhost_dev::broker::{self, Broker};
+use streamhost_dev::tables::{self, Tables};
+use streamhost_engine::pipeline::Stop;
 
 /// The host that the binary runs.
 pub struct RealHost;

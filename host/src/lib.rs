@@ -10,19 +10,8 @@
 //! Modules in the order of the data's way; a room knows `record` and its own trait, never its neighbour.
 
 pub mod api;
-pub mod kafka;
-pub mod source;
-pub mod batch;
-pub mod guest;
-pub mod sink;
-pub mod checkpoint_log;
-#[cfg(test)]
-mod state_tests;
-pub mod pipeline;
-pub mod registry;
 pub mod supervisor;
 pub mod config;
 pub mod control;
 pub mod cli;
-pub mod dev;
 pub mod hosting;

@@ -21,13 +21,12 @@ use rdkafka::producer::{BaseRecord, Producer};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use streamhost_connectors::kafka::{KafkaSettings, KafkaSource};
 use streamhost_core::job::settings::Start;
 use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::types::Rows;
-use streamhost_host::kafka::KafkaSettings;
-use streamhost_host::pipeline::{Board, Ended, Pipeline, Stop};
-use streamhost_host::source::Source;
-use streamhost_host::source::kafka::KafkaSource;
+use streamhost_engine::pipeline::{Board, Ended, Pipeline, Stop};
+use streamhost_engine::source::Source;
 
 mod rig;
 

@@ -5,18 +5,19 @@ use rdkafka::config::ClientConfig;
 use rdkafka::producer::{DefaultProducerContext, ThreadedProducer};
 use std::path::Path;
 use std::sync::Arc;
+use streamhost_connectors::kafka::KafkaSource;
 use streamhost_core::contract::{RowLimits, Shape};
 use streamhost_core::job::SinkPlan;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::validate::check;
 use streamhost_core::protocol::{CheckpointLog, Guarantee, Marker};
 use streamhost_core::types::Rows;
-use streamhost_host::guest::run::{Maker, Runnable};
-use streamhost_host::guest::{GuestLimits, Guests, Instance, sha256};
-use streamhost_host::pipeline::{Active, ActiveCell, Parts};
-use streamhost_host::sink::memory::{Memory, MemoryDeadLetters};
-use streamhost_host::sink::{Delivery, Sink, SinkError};
-use streamhost_host::source::kafka::KafkaSource;
+use streamhost_engine::guest::{Maker, Runnable};
+use streamhost_engine::pipeline::{Active, ActiveCell, Parts};
+use streamhost_engine::sink::memory::{Memory, MemoryDeadLetters};
+use streamhost_engine::sink::{Delivery, Sink, SinkError};
+use streamhost_guest::{GuestLimits, Guests, Instance};
+use streamhost_storage::catalog::sha256;
 
 /// Shows its rows to a closure, and throws them away.
 pub(crate) struct Shown<F>(pub(crate) F);
@@ -49,7 +50,7 @@ pub(crate) fn active(file: &Path, source: Option<&str>, topic: &str) -> anyhow::
     let guests = Guests::new(&cache).map_err(|e| anyhow::anyhow!("{e:#}"))?;
     let loaded = guests.load(&sha256(&component), &component)?;
     let limits = GuestLimits::default();
-    let log: streamhost_host::guest::instance::LogSink = Arc::new(|_, _: &str| {});
+    let log: streamhost_engine::guest::LogSink = Arc::new(|_, _: &str| {});
     let raw = Instance::new(&loaded, limits, log.clone())?.describe()?;
     let name = match (source, &raw.sources[..]) {
         (Some(name), _) => name.to_owned(),

@@ -2,11 +2,11 @@
 
 use super::CliError;
 use super::toolchain::{TARGET, Toolchain};
-use crate::guest::wrap::{self, Form, WrapError};
 use serde::Deserialize;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use streamhost_guest::wrap::{self, Form, WrapError};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

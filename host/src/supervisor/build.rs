@@ -2,23 +2,21 @@
 
 use super::watch::End;
 use super::{Job, Supervisor};
-use crate::guest::instance::LogSink;
-use crate::guest::run::{Maker, Runnable};
-use crate::guest::{GuestLimits, Instance, LoadError, Loaded, wrap};
-use crate::pipeline::{Active, ActiveCell, Board, Parts, Pipeline};
-use crate::sink::console::ConsoleSink;
-use crate::sink::dead_letters::KafkaDeadLetters;
-use crate::sink::hbase::HbaseSink;
-use crate::sink::kafka::KafkaSink;
-use crate::sink::{Cut, Sink};
-use crate::source::mixed as source;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
+use streamhost_connectors::console::ConsoleSink;
+use streamhost_connectors::hbase::HbaseSink;
+use streamhost_connectors::kafka::{KafkaDeadLetters, KafkaSink};
+use streamhost_connectors::sources;
 use streamhost_core::contract::Shape;
 use streamhost_core::job::settings::Settings;
 use streamhost_core::job::validate::{RawJob, check, in_words};
 use streamhost_core::job::{DeploymentRecord, JobPlan, JobRecord, SinkKind, SinkPlan};
 use streamhost_core::protocol::CheckpointLog;
+use streamhost_engine::guest::{LogSink, Maker, Runnable};
+use streamhost_engine::pipeline::{Active, ActiveCell, Board, Parts, Pipeline};
+use streamhost_engine::sink::{Cut, Sink};
+use streamhost_guest::{GuestLimits, Instance, LoadError, Loaded, wrap};
 
 impl Supervisor {
     /// A stored deployment, ready to run. `Err`: why it cannot be.
@@ -136,7 +134,7 @@ impl Supervisor {
     ) -> Result<(), String> {
         let plan = &active.plan;
         let until_end = active.settings.until_end;
-        let source = source::open(&self.place.kafka, &plan.sources, &active.group, until_end);
+        let source = sources::open(&self.place.kafka, &plan.sources, &active.group, until_end);
         let source = source.map_err(|e| e.to_string())?;
         let deployments = self.deployments(job, &active, record);
         let cut = Cut::default();
@@ -170,7 +168,7 @@ impl Supervisor {
         };
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (name, life) = (job.name.clone(), state.life);
-        let tell = move |end: &crate::pipeline::Ended| {
+        let tell = move |end: &streamhost_engine::pipeline::Ended| {
             drop(ended.send(End { job: name, life, ended: end.clone(), replay_only })); // nobody listens any more: the host ends
         };
         let pipeline = Pipeline::start(parts, state.board.clone(), tell);
@@ -179,7 +177,12 @@ impl Supervisor {
     }
 
     /// The deployments that plans of before may name. There are at most a few of them, so they are made ready now.
-    fn deployments(&self, job: &Job, active: &Arc<Active>, record: &JobRecord) -> crate::pipeline::Deployments {
+    fn deployments(
+        &self,
+        job: &Job,
+        active: &Arc<Active>,
+        record: &JobRecord,
+    ) -> streamhost_engine::pipeline::Deployments {
         let plans = self.ledgers.of(&job.name).load().map(|(_, plans)| plans).unwrap_or_default();
         let mut ready: BTreeMap<u64, Arc<Active>> = [(active.deployment, active.clone())].into();
         for plan in plans {

@@ -3,9 +3,6 @@
 use super::beginning::Known;
 use super::{Job, State, Supervisor};
 use crate::api::{DeployRequest, Deployed, Refusal};
-use crate::guest::instance::LogSink;
-use crate::guest::sha256;
-use crate::pipeline::{Active, ActiveCell, Stop};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -15,6 +12,9 @@ use streamhost_core::job::{DeploymentKind, DeploymentRecord, JobRecord, names};
 use streamhost_core::protocol::{CheckpointLog, Ledger, Plan};
 use streamhost_core::state::change::stages_after;
 use streamhost_core::{clock, limits};
+use streamhost_engine::guest::LogSink;
+use streamhost_engine::pipeline::{Active, ActiveCell, Stop};
+use streamhost_storage::catalog::sha256;
 use tracing::Level;
 
 /// What a deployment is to be, before it has its number.

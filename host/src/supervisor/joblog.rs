@@ -1,11 +1,11 @@
 //! What befell a job, in its own log and the host's: the last lines, bounded.
 
 use super::Job;
-use crate::guest::instance::LogSink;
-use crate::pipeline::board::Say;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use streamhost_core::{clock, limits};
+use streamhost_engine::guest::LogSink;
+use streamhost_engine::pipeline::board::Say;
 use tracing::Level;
 
 /// A ring of numbered lines.

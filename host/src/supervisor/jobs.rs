@@ -6,13 +6,13 @@ use crate::api::{
     DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus,
     StageStatus, Waiting,
 };
-use crate::pipeline::board::Facts;
-use crate::pipeline::{Active, Board, Stop};
 use std::sync::Arc;
 use streamhost_core::clock;
 use streamhost_core::job::StagePlan;
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
+use streamhost_engine::pipeline::board::Facts;
+use streamhost_engine::pipeline::{Active, Board, Stop};
 
 impl Jobs for Supervisor {
     fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {

@@ -4,23 +4,23 @@
 //! *turn*: one at a time, and jobs do not wait for one another. The set of jobs and their components has a lock of its
 //! own, held for as long as a write takes.
 
-use crate::checkpoint_log::Ledgers;
-use crate::guest::Guests;
-use crate::kafka::KafkaSettings;
-use crate::pipeline::{ActiveCell, Board, Ended, Pipeline, Stop};
-use crate::registry::Registry;
-use crate::sink::Cut;
-use crate::sink::hbase::HbaseSettings;
 use joblog::JobLog;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
+use streamhost_connectors::hbase::HbaseSettings;
+use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::validate::in_words;
 use streamhost_core::job::{DeploymentRecord, JobRecord};
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::{clock, limits};
+use streamhost_engine::pipeline::{ActiveCell, Board, Ended, Pipeline, Stop};
+use streamhost_engine::sink::Cut;
+use streamhost_guest::Guests;
+use streamhost_storage::catalog::Registry;
+use streamhost_storage::checkpoint_log::Ledgers;
 use turns::Turns;
 
 mod beginning;

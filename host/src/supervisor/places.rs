@@ -4,13 +4,14 @@ use super::Supervisor;
 use super::beginning::{Beginning, Known, beginning};
 use super::deploy::unavailable;
 use crate::api::Refusal;
-use crate::pipeline::Active;
-use crate::sink::hbase::HbasePlace;
-use crate::sink::kafka::KafkaPlace;
-use crate::sink::{Place, Remedy, SinkError};
-use crate::source::{SourceError, mixed};
 use std::collections::{BTreeMap, BTreeSet};
+use streamhost_connectors::hbase::HbasePlace;
+use streamhost_connectors::kafka::KafkaPlace;
+use streamhost_connectors::sources;
 use streamhost_core::job::{SinkKind, SinkPlan, SourceKind};
+use streamhost_engine::pipeline::Active;
+use streamhost_engine::sink::{Place, Remedy, SinkError};
+use streamhost_engine::source::SourceError;
 
 /// Places of a job that are not there yet, and can be made.
 #[derive(Debug, Default)]
@@ -92,7 +93,7 @@ impl Supervisor {
                 SourceError::Away { .. } => Refusal::Unavailable(error.to_string()),
                 error => Refusal::Invalid(error.to_string()),
             };
-            let source = mixed::open(&self.place.kafka, &there, &active.group, false);
+            let source = sources::open(&self.place.kafka, &there, &active.group, false);
             let mut source = source.map_err(|e| Refusal::Invalid(e.to_string()))?;
             source.partitions().map_err(away_or_wrong)?;
             if !known.has_ledger && !known.reset {

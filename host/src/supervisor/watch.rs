@@ -1,11 +1,11 @@
 //! Watches pipelines that end by themselves, and does what is to be done then.
 
 use super::{Job, Supervisor};
-use crate::pipeline::Ended;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use streamhost_core::job::DeploymentKind;
 use streamhost_core::limits;
+use streamhost_engine::pipeline::Ended;
 use tracing::Level;
 
 /// A pipeline has ended.

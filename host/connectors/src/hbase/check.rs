@@ -1,0 +1,81 @@
+//! Whether a table is as a job needs it; asked at deploy.
+
+use super::connection::{Failure, Lane};
+use super::{AddFamilies, HbaseSettings, Mend, family_missing, mend_table};
+use hbase_thrift::hbase::{ColumnDescriptor, THbaseSyncClient};
+use std::collections::BTreeSet;
+use streamhost_core::job::{ColumnPlan, SinkPlan};
+use streamhost_engine::sink::{Cut, Place, SinkError};
+
+/// Versions of a cell that a table of ours keeps, as HBase did by default for long.
+const VERSIONS: i32 = 3;
+
+/// The families of the declared columns, each once.
+pub(super) fn families(columns: &[ColumnPlan]) -> Vec<String> {
+    let family = |column: &ColumnPlan| column.name.split_once(':').map(|(family, _)| family.to_owned());
+    columns.iter().filter_map(family).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Asks the gateway about tables.
+pub struct HbasePlace {
+    lane: Lane,
+    add: Option<AddFamilies>,
+}
+
+impl HbasePlace {
+    /// Connects when it is asked.
+    pub fn new(settings: HbaseSettings) -> Self {
+        HbasePlace { add: settings.add_families.clone(), lane: Lane::new(settings, Cut::default()) }
+    }
+
+    fn create(&mut self, table: &str, families: &[String]) -> Result<(), SinkError> {
+        // Every field is told: the crate's defaults are zeros and empty strings, which are sent.
+        let descriptor = |family: &String| {
+            ColumnDescriptor::new(
+                Some(format!("{family}:").into_bytes()),
+                VERSIONS,
+                Some("NONE".to_owned()),
+                false,
+                Some("ROW".to_owned()),
+                None,
+                None,
+                true,
+                i32::MAX,
+            )
+        };
+        let descriptors = families.iter().map(descriptor).collect();
+        match self.lane.call(|client| client.create_table(table.as_bytes().to_vec(), descriptors)) {
+            Ok(()) | Err(Failure::Exists) => Ok(()), // somebody else was faster; what it has is looked at next
+            Err(failure) => Err(self.lane.error(failure, table)),
+        }
+    }
+
+    fn ask<T>(&mut self, table: &str, ask: impl FnOnce(&mut Lane) -> Result<T, Failure>) -> Result<T, SinkError> {
+        ask(&mut self.lane).map_err(|failure| self.lane.error(failure, table))
+    }
+}
+
+impl Place for HbasePlace {
+    fn check(&mut self, plan: &SinkPlan, create: bool) -> Result<(), SinkError> {
+        let table = &plan.place;
+        let wanted = families(&plan.columns);
+        let mut found = self.ask(table, |lane| lane.families(table))?;
+        if found.is_none() && create && !wanted.is_empty() {
+            self.create(table, &wanted)?;
+            found = self.ask(table, |lane| lane.families(table))?;
+        }
+        let mend = || mend_table(table, &wanted);
+        let there = found.ok_or_else(|| SinkError::TableMissing { table: table.clone(), mend: mend() })?;
+        self.ask(table, |lane| lane.check_enabled(table))?;
+        let missing: Vec<String> = wanted.iter().filter(|family| !there.contains(family.as_bytes())).cloned().collect();
+        match &self.add {
+            _ if missing.is_empty() => Ok(()),
+            Some(AddFamilies(add)) if create => add(table, &missing).map_err(|reason| SinkError::Refused {
+                server: "HBase",
+                name: table.clone(),
+                reason,
+            }),
+            add => Err(family_missing(table, &missing, Mend::Declared { grows: add.is_some() })),
+        }
+    }
+}

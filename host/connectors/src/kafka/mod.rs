@@ -1,0 +1,251 @@
+//! What the Kafka source, sinks and dead letters share: where the brokers are, how a client is made, what its errors mean.
+
+mod properties;
+pub mod source;
+pub mod sink;
+mod dead_letters;
+mod topic_config;
+pub(crate) mod topic_ids;
+
+use rdkafka::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use streamhost_core::job::names;
+use streamhost_core::limits;
+
+pub use dead_letters::KafkaDeadLetters;
+pub use sink::{KafkaPlace, KafkaSink};
+pub use source::KafkaSource;
+pub(crate) use topic_config::TopicConfig;
+
+/// What errors call the server.
+pub const SERVER: &str = "Kafka";
+
+/// The `[kafka]` part of the configuration: where the brokers are, and librdkafka's own properties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KafkaSettings {
+    /// `host:port`, several with commas.
+    pub brokers: String,
+    /// librdkafka's properties by name, passed through. [`KafkaSettings::check`] refuses those that the host must decide.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Default for KafkaSettings {
+    fn default() -> Self {
+        KafkaSettings { brokers: "127.0.0.1:9092".to_owned(), properties: BTreeMap::new() }
+    }
+}
+
+impl KafkaSettings {
+    /// A client that only asks: about topics, and with a group about its offsets.
+    pub(crate) fn asker(&self, group: Option<&str>) -> Result<BaseConsumer<Quiet>, KafkaError> {
+        self.asking(group).create_with_context(Quiet)
+    }
+
+    /// Creates a topic with the broker's defaults but for `config`, and waits until the brokers know it. One that is there
+    /// already is good too.
+    pub(crate) fn create_topic(&self, topic: &str, config: &[(&str, &str)]) -> Result<(), (Fault, String)> {
+        let words = |error: KafkaError| (fault(&error), words(&error));
+        let admin: AdminClient<DefaultClientContext> = self.client().create().map_err(words)?;
+        let options = AdminOptions::new()
+            .request_timeout(Some(limits::CONNECT_TIME))
+            .operation_timeout(Some(limits::CONNECT_TIME));
+        let mut new = NewTopic::new(topic, -1, TopicReplication::Fixed(-1)); // -1: the broker's defaults
+        for (name, value) in config {
+            new = new.set(name, value);
+        }
+        for result in wait_for(admin.create_topics([&new], &options)).map_err(words)? {
+            match result {
+                Ok(_) | Err((_, Code::TopicAlreadyExists)) => {}
+                Err((_, code)) => return Err((classify(code), format!("it cannot be created: {}", code_words(code)))),
+            }
+        }
+        let asker = self.asker(None).map_err(words)?;
+        let mut tries_left = 50; // a broker answers in milliseconds, but may not have heard of the topic yet
+        loop {
+            match partitions(&asker, topic) {
+                Err((Fault::Missing | Fault::Away, _)) if tries_left > 0 => tries_left -= 1,
+                done => return done.map(|_| ()),
+            }
+            std::thread::sleep(limits::CONNECT_TIME / 50);
+        }
+    }
+}
+
+/// A client's callbacks: librdkafka's own lines go to the debug log, as the host says in its own words, and once, what is away.
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, place: &str, line: &str) {
+        tracing::debug!(target: "librdkafka", place, "{line}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", %error, "{reason}");
+    }
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+}
+
+impl ConsumerContext for Quiet {}
+
+/// What an error of the client means to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It may go away by itself.
+    Away,
+    /// There is no such topic or partition.
+    Missing,
+    /// The offset that was to be read is not there.
+    Gone,
+    /// It would be so again.
+    Refused,
+    /// Another producer has our transactional id.
+    Fenced,
+}
+
+/// What one of librdkafka's codes means.
+pub(crate) fn classify(code: Code) -> Fault {
+    match code {
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => Fault::Missing,
+        Code::OffsetOutOfRange | Code::AutoOffsetReset => Fault::Gone,
+        Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch => Fault::Fenced,
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::TransactionalIdAuthorizationFailed
+        | Code::Authentication
+        | Code::SaslAuthenticationFailed
+        | Code::UnsupportedSASLMechanism
+        | Code::SSL
+        | Code::MessageSizeTooLarge
+        | Code::MessageBatchTooLarge
+        | Code::InvalidMessageSize
+        | Code::InvalidTopic
+        | Code::InvalidRecord
+        | Code::InvalidTimestamp
+        | Code::InvalidArgument
+        | Code::InvalidConfig
+        | Code::InvalidTransactionTimeout
+        | Code::InvalidReplicationFactor
+        | Code::InvalidPartitions
+        | Code::PolicyViolation
+        | Code::UnsupportedForMessageFormat
+        | Code::UnsupportedCompressionType
+        | Code::UnsupportedVersion
+        | Code::UnsupportedFeature
+        | Code::NotImplemented
+        | Code::BadCompression
+        | Code::BadMessage => Fault::Refused,
+        _ => Fault::Away, // a code that we do not know is tried again, and its words are shown meanwhile
+    }
+}
+
+/// What an error of the client means.
+pub(crate) fn fault(error: &KafkaError) -> Fault {
+    match error {
+        KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) | KafkaError::Nul(_) => Fault::Refused,
+        other => other.rdkafka_error_code().map_or(Fault::Away, classify),
+    }
+}
+
+/// How many partitions a topic has. Asks the brokers, for [`limits::CONNECT_TIME`] at most, and never creates it.
+pub(crate) fn partitions(asker: &BaseConsumer<Quiet>, topic: &str) -> Result<i32, (Fault, String)> {
+    names::topic(topic).map_err(|reason| (Fault::Refused, reason))?;
+    let metadata =
+        asker.fetch_metadata(Some(topic), limits::CONNECT_TIME).map_err(|error| (fault(&error), words(&error)))?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let code = |found: &rdkafka::metadata::MetadataTopic| found.error().map(Code::from);
+    match found.map(|found| (code(found), found.partitions().len())) {
+        Some((None, count)) if count > 0 => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
+        Some((Some(code), _)) => Err((classify(code), code_words(code))),
+        Some((None, _)) | None => Err((Fault::Missing, "the brokers do not list it".to_owned())),
+    }
+}
+
+/// An error in words for a person: the code's own, without the crate's.
+pub(crate) fn words(error: &KafkaError) -> String {
+    match error {
+        KafkaError::Transaction(inner) => inner.string(),
+        KafkaError::ClientCreation(reason) => reason.clone(),
+        KafkaError::ClientConfig(_, reason, name, value) => format!("property `{name} = {value}`: {reason}"),
+        other => other.rdkafka_error_code().map_or_else(|| other.to_string(), code_words),
+    }
+}
+
+/// A code in words for a person.
+pub(crate) fn code_words(code: Code) -> String {
+    match code {
+        Code::AllBrokersDown | Code::BrokerTransportFailure | Code::OperationTimedOut => "no broker answers".to_owned(),
+        Code::MessageTimedOut => "the brokers did not acknowledge it in time".to_owned(),
+        other => {
+            // `Name (Origin: words)`
+            let text = other.to_string();
+            let words = text.split_once(" (").and_then(|(_, rest)| rest.strip_suffix(')'));
+            words.map_or(text.clone(), |words| {
+                words.trim_start_matches("Broker: ").trim_start_matches("Local: ").to_owned()
+            })
+        }
+    }
+}
+
+/// Waits for a future of the client on this thread. The client's own threads drive it.
+fn wait_for<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_meanings() {
+        let cases = [
+            (Code::AllBrokersDown, Fault::Away),
+            (Code::MessageTimedOut, Fault::Away),
+            (Code::NotEnoughReplicas, Fault::Away),
+            (Code::UnknownTopicOrPartition, Fault::Missing),
+            (Code::AutoOffsetReset, Fault::Gone),
+            (Code::OffsetOutOfRange, Fault::Gone),
+            (Code::MessageSizeTooLarge, Fault::Refused),
+            (Code::TopicAuthorizationFailed, Fault::Refused),
+            (Code::BadMessage, Fault::Refused),
+            (Code::Fenced, Fault::Fenced),
+            (Code::InvalidProducerEpoch, Fault::Fenced),
+        ];
+        for (code, expected) in cases {
+            assert_eq!(classify(code), expected, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn codes_have_words() {
+        for (code, expected) in [
+            (Code::AllBrokersDown, "no broker answers"),
+            (Code::TopicAuthorizationFailed, "Topic authorization failed"),
+            (Code::MessageSizeTooLarge, "Message size too large"),
+        ] {
+            assert_eq!(code_words(code), expected);
+        }
+    }
+}

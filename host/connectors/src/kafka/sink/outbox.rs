@@ -1,0 +1,308 @@
+//! Sends records and waits until each of them is acknowledged: what the plain sink, the transactional one and the dead
+//! letters share.
+
+use crate::kafka::{self, Fault, KafkaSettings, SERVER, TopicConfig};
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use streamhost_core::limits;
+use streamhost_engine::sink::{Cut, SinkError};
+
+/// How long one look at the client's reports takes. Its own `poll` does not return earlier.
+const LOOK: Duration = Duration::from_millis(1);
+/// Records between two looks while sending.
+const SENDS_PER_LOOK: u64 = 500;
+
+/// A record that was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Its position among those sent since [`Outbox::settle`].
+    pub(crate) position: usize,
+    /// Why.
+    pub(crate) code: Code,
+}
+
+#[derive(Default)]
+struct Tally {
+    taken: u64,
+    /// Bounded by the records of one batch; after the first one little more is sent.
+    failures: Vec<Failure>,
+    /// All brokers are away, and nothing was taken since.
+    away: Option<String>,
+    /// What the client last said of a broker.
+    last_words: Option<String>,
+    /// The producer cannot be used any more.
+    fatal: Option<(Code, String)>,
+    /// A record was not taken since another producer has our transactional id.
+    fenced: bool,
+}
+
+/// Counts what the client reports.
+#[derive(Default)]
+pub(crate) struct Reports(Mutex<Tally>);
+
+impl Reports {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Reports {
+    fn log(&self, _level: RDKafkaLogLevel, place: &str, line: &str) {
+        tracing::debug!(target: "librdkafka", place, "{line}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", %error, "{reason}");
+        let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        let mut tally = self.tally();
+        match code {
+            Code::AllBrokersDown => {
+                tally.away = Some(tally.last_words.clone().unwrap_or_else(|| kafka::code_words(code)));
+            }
+            _ if matches!(kafka::classify(code), Fault::Refused | Fault::Fenced) || code == Code::Fatal => {
+                tally.fatal.get_or_insert_with(|| (code, reason.to_owned()));
+            }
+            _ => tally.last_words = Some(reason.to_owned()),
+        }
+    }
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, position: usize) {
+        let mut tally = self.tally();
+        match result {
+            Ok(_) => {
+                tally.taken += 1;
+                tally.away = None;
+            }
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+                tracing::debug!(topic = message.topic(), %code, "a record was not taken");
+                tally.fenced |= kafka::classify(code) == Fault::Fenced;
+                tally.failures.push(Failure { position, code });
+            }
+        }
+    }
+}
+
+/// A producer to one topic.
+pub(crate) struct Outbox {
+    producer: BaseProducer<Reports>,
+    brokers: String,
+    topic: String,
+    cut: Cut,
+    sent: u64,
+}
+
+impl Outbox {
+    /// Makes a producer, which writes in transactions if it is given an id for them. The topic is asked how much it takes at
+    /// once; where its broker does not say so, its default counts.
+    pub(crate) fn new(
+        settings: &KafkaSettings,
+        topic: &str,
+        transactional_id: Option<&str>,
+        cut: &Cut,
+    ) -> Result<Self, SinkError> {
+        let config = settings.topic_config(topic).unwrap_or_else(|(_, reason)| {
+            tracing::debug!(topic, reason, "its configuration is not told");
+            TopicConfig::default()
+        });
+        let producer = settings.writer(config.batch_bytes(), transactional_id).create_with_context(Reports::default());
+        let producer = producer.map_err(|error| SinkError::Refused {
+            server: SERVER,
+            name: topic.to_owned(),
+            reason: kafka::words(&error),
+        })?;
+        let (brokers, topic) = (settings.brokers.clone(), topic.to_owned());
+        Ok(Outbox { producer, brokers, topic, cut: cut.clone(), sent: 0 })
+    }
+
+    /// The client itself, for transactions.
+    pub(crate) fn producer(&self) -> &BaseProducer<Reports> {
+        &self.producer
+    }
+
+    /// Sends a record. It waits where the queue is full, for as long as [`Outbox::settle`] would.
+    pub(crate) fn send(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), SinkError> {
+        let mut record = self.record();
+        (record.key, record.payload) = (key, value);
+        self.send_record(record)
+    }
+
+    /// A record to the topic, to be filled in for [`Outbox::send_record`]. Its position is the number sent before.
+    pub(crate) fn record<'a>(&self) -> BaseRecord<'a, [u8], [u8], usize> {
+        BaseRecord::with_opaque_to("", self.sent as usize)
+    }
+
+    /// Sends a record made by [`Outbox::record`].
+    pub(crate) fn send_record(&mut self, record: BaseRecord<'_, [u8], [u8], usize>) -> Result<(), SinkError> {
+        let position = self.sent as usize;
+        let mut record = BaseRecord { topic: &self.topic, ..record };
+        self.sent += 1;
+        if self.sent.is_multiple_of(SENDS_PER_LOOK) {
+            self.producer.poll(Duration::ZERO);
+        }
+        let mut patience = None; // for a full queue alone
+        loop {
+            let (code, back) = match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((error, back)) => (error.rdkafka_error_code().unwrap_or(Code::Unknown), back),
+            };
+            if code != Code::QueueFull {
+                self.producer.context().tally().failures.push(Failure { position, code });
+                return Ok(()); // it counts as reported
+            }
+            record = back;
+            self.producer.poll(LOOK);
+            patience.get_or_insert_with(Patience::new).check(self)?;
+        }
+    }
+
+    /// Waits until everything that was sent is acknowledged by all replicas in sync, or has failed; then the failures, by
+    /// position. `Err`: nothing is known of what was sent, and this outbox must not be used again.
+    pub(crate) fn settle(&mut self) -> Result<Vec<Failure>, SinkError> {
+        let mut patience = Patience::new();
+        loop {
+            {
+                let mut tally = self.producer.context().tally();
+                if tally.taken + tally.failures.len() as u64 == self.sent {
+                    tally.taken = 0;
+                    self.sent = 0;
+                    let mut failures = std::mem::take(&mut tally.failures);
+                    failures.sort_by_key(|failure| failure.position);
+                    return Ok(failures);
+                }
+            }
+            patience.check(self)?;
+            self.producer.poll(LOOK);
+        }
+    }
+
+    /// As [`Outbox::settle`], where any failure is an error.
+    pub(crate) fn settle_all(&mut self) -> Result<(), SinkError> {
+        match self.settle()?.first() {
+            None => Ok(()),
+            Some(failure) => Err(self.failed(failure.code, kafka::code_words(failure.code))),
+        }
+    }
+
+    /// The error for a code of the client, in its own or better words.
+    pub(crate) fn failed(&self, code: Code, words: String) -> SinkError {
+        let (code, words) = self.fatal().unwrap_or((code, words));
+        let words = match code {
+            Code::MessageSizeTooLarge => format!("{words}: raise the topic's `max.message.bytes`"),
+            Code::InvalidRecord => format!("{words} (a compacted topic takes none without a key)"),
+            _ => words,
+        };
+        self.error(kafka::classify(code), words)
+    }
+
+    /// Why this producer cannot be used again, if so. The client tells its handler only that there is a fatal error, and
+    /// what it is when it is asked.
+    fn fatal(&self) -> Option<(Code, String)> {
+        self.producer.client().fatal_error().or_else(|| self.producer.context().tally().fatal.clone())
+    }
+
+    /// The error for what goes away when it is tried again.
+    pub(crate) fn away(&self, reason: &str) -> SinkError {
+        self.error(Fault::Away, reason.to_owned())
+    }
+
+    /// Whether another producer has our transactional id, as far as this one was told.
+    pub(crate) fn is_fenced(&self) -> bool {
+        let fatal = self.fatal().is_some_and(|(code, _)| kafka::classify(code) == Fault::Fenced);
+        fatal || self.producer.context().tally().fenced
+    }
+
+    fn error(&self, fault: Fault, reason: String) -> SinkError {
+        error(&self.brokers, &self.topic, fault, reason)
+    }
+}
+
+/// The sink's error for a fault of the client.
+pub(crate) fn error(brokers: &str, topic: &str, fault: Fault, reason: String) -> SinkError {
+    let refused = |reason| SinkError::Refused { server: SERVER, name: topic.to_owned(), reason };
+    match fault {
+        Fault::Missing => refused("there is no such topic: create it, or deploy with --create-tables".to_owned()),
+        Fault::Refused => refused(reason),
+        Fault::Away | Fault::Gone | Fault::Fenced => {
+            SinkError::Away { server: SERVER, address: brokers.to_owned(), reason }
+        }
+    }
+}
+
+/// How long one waits for brokers.
+struct Patience {
+    since: Instant,
+    taken: u64,
+    progress: Instant,
+    said: bool,
+}
+
+impl Patience {
+    fn new() -> Self {
+        let now = Instant::now();
+        Patience { since: now, taken: 0, progress: now, said: false }
+    }
+
+    /// An error once it is no use to wait on: the job is to stop, the producer is broken, the brokers were away too long, or
+    /// the time of a delivery is over.
+    fn check(&mut self, outbox: &Outbox) -> Result<(), SinkError> {
+        if outbox.cut.is_cut() {
+            return Err(SinkError::Cut);
+        }
+        let (taken, away) = {
+            let tally = outbox.producer.context().tally();
+            (tally.taken, tally.away.clone())
+        };
+        if let Some((code, words)) = outbox.fatal() {
+            return Err(outbox.failed(code, words));
+        }
+        if taken > self.taken || away.is_none() {
+            (self.taken, self.progress) = (taken, Instant::now());
+        }
+        if let Some(reason) = away {
+            if !self.said {
+                tracing::debug!(topic = outbox.topic, reason, "waiting for the brokers with a batch half sent");
+                self.said = true;
+            }
+            if self.progress.elapsed() > limits::KAFKA_AWAY_TIME {
+                return Err(outbox.error(Fault::Away, reason));
+            }
+        }
+        if self.since.elapsed() > limits::KAFKA_DELIVERY_TIME + limits::CONNECT_TIME {
+            return Err(outbox.error(Fault::Away, "a batch was not acknowledged in time".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use streamhost_engine::sink::Remedy;
+
+    #[test]
+    fn faults_have_remedies() {
+        let cases = [
+            (Fault::Away, Remedy::Retry, "brokers:1"),
+            (Fault::Fenced, Remedy::Retry, "brokers:1"),
+            (Fault::Missing, Remedy::Stop, "--create-tables"),
+            (Fault::Refused, Remedy::Stop, "why"),
+        ];
+        for (fault, remedy, part) in cases {
+            let error = error("brokers:1", "t", fault, "why".into());
+            assert_eq!(error.remedy(), remedy, "{fault:?}");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+use super::*;
+use crate::kafka::KafkaDeadLetters;
+use crate::kafka::dead_letters::LEFT_OUT;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use std::time::{Duration, Instant};
+use streamhost_core::job::{JobPlan, SinkKind, SourceKind, SourcePlan};
+use streamhost_core::types::{DeadLetter, Partition, Span, Spans};
+use streamhost_dev::broker::{Broker, Listening, Settings};
+use streamhost_engine::sink::DeadLetters;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// The embedded broker, which stands for Kafka here.
+struct Place {
+    listening: Listening,
+    _folder: tempfile::TempDir,
+    settings: KafkaSettings,
+}
+
+fn place(topics: &[&str]) -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    let one = Settings { partitions_default: 1, ..Settings::default() };
+    let broker = Broker::open(&fjall::Database::builder(folder.path()).open().unwrap(), one).unwrap();
+    let listening = broker.listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let settings = KafkaSettings { brokers: listening.address().to_string(), ..KafkaSettings::default() };
+    for topic in topics {
+        settings.create_topic(topic, &[]).unwrap();
+    }
+    Place { listening, _folder: folder, settings }
+}
+
+impl Place {
+    fn transactions(&self, sources: &[SourcePlan]) -> Transactions {
+        Transactions::new(&self.settings, "out", sources, "streamhost.job.out".to_owned(), &Cut::default())
+    }
+
+    fn outbox(&self, cut: &Cut) -> Outbox {
+        Outbox::new(&self.settings, "out", None, cut).unwrap()
+    }
+
+    /// What readers of committed records see of a topic's only partition: values, and whether something was left out.
+    fn committed(&self, topic: &str) -> Vec<(String, bool)> {
+        let reader: BaseConsumer = self.settings.reader("reader").create().unwrap();
+        let mut all = TopicPartitionList::new();
+        all.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+        reader.assign(&all).unwrap();
+        let (mut values, deadline) = (Vec::new(), Instant::now() + LONG);
+        loop {
+            assert!(Instant::now() < deadline, "the topic has no end");
+            match reader.poll(LONG) {
+                Some(Ok(message)) => {
+                    let value = String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned();
+                    let left_out = message.headers().is_some_and(|all| all.iter().any(|header| header.key == LEFT_OUT));
+                    values.push((value, left_out));
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => return values,
+                other => assert!(other.is_some(), "nothing came"),
+            }
+        }
+    }
+
+    fn committed_values(&self, topic: &str) -> Vec<String> {
+        self.committed(topic).into_iter().map(|(value, _)| value).collect()
+    }
+}
+
+pub(super) fn sink_plan(topic: &str) -> SinkPlan {
+    SinkPlan {
+        kind: SinkKind::Kafka,
+        name: topic.to_owned(),
+        place: topic.to_owned(),
+        keyed: false,
+        dynamic: false,
+        columns: Vec::new(),
+        exactly_once: false,
+    }
+}
+
+fn source(kind: SourceKind, place: &str) -> SourcePlan {
+    SourcePlan { kind, name: place.to_owned(), place: place.to_owned(), ..SourcePlan::default() }
+}
+
+fn job() -> JobPlan {
+    let name = "job".to_owned();
+    JobPlan { name, every: Duration::ZERO, sources: Vec::new(), stages: Vec::new(), sinks: Vec::new() }
+}
+
+fn spans(of: &[(u16, i32, i64)]) -> Spans {
+    let span =
+        |&(source, id, to): &(u16, i32, i64)| (Partition { source, id }, Span { from: 0, to, records: to as u64 });
+    of.iter().map(span).collect()
+}
+
+fn deliver(to: &mut Transactions, spans: &Spans, batch: u64, value: &str) -> Result<(), SinkError> {
+    let digest = format!("{value} {batch}").replace(' ', "-");
+    let delivery = Delivery { incarnation: 7, batch, time_ms: 0, digest: &digest, spans, version: 1 };
+    to.deliver(&delivery, |outbox| outbox.send(None, Some(format!("{value} {batch}").as_bytes())))
+}
+
+fn batch(marker: Result<Option<Marker>, SinkError>) -> Option<u64> {
+    marker.unwrap().map(|marker| marker.batch)
+}
+
+fn is_away<T: std::fmt::Debug>(answer: &Result<T, SinkError>) -> bool {
+    matches!(answer, Err(SinkError::Away { reason, .. }) if reason.contains("taken over"))
+}
+
+fn is_fenced<T: std::fmt::Debug>(answer: &Result<T, SinkError>) -> bool {
+    matches!(answer, Err(SinkError::Fenced { id }) if id == "streamhost.job.out")
+}
+
+#[test]
+fn the_marker_needs_no_source_of_kafkas() {
+    let place = place(&["out", "in"]);
+    let (file, socket) = (source(SourceKind::File, "data/in.csv"), source(SourceKind::Socket, "localhost:9999"));
+    let (rate, topic) = (source(SourceKind::Rate, "generator"), source(SourceKind::Kafka, "in"));
+    let cases: [(&[SourcePlan], Spans, TopicOffsets); 4] = [
+        (std::slice::from_ref(&file), spans(&[(0, 77, 10)]), TopicOffsets::new()),
+        (&[socket], spans(&[(0, 0, 10)]), TopicOffsets::new()),
+        (&[rate], spans(&[(0, 0, 10)]), TopicOffsets::new()),
+        (&[file.clone(), topic], spans(&[(0, 77, 10), (1, 0, 30)]), [("in".to_owned(), [(0, 30)].into())].into()),
+    ];
+    for (n, (sources, spans, reached)) in (1..).zip(cases) {
+        let mut first = place.transactions(sources);
+        assert_eq!(batch(first.open()), (n > 1).then(|| n - 1), "{sources:?}");
+        deliver(&mut first, &spans, n, "row").unwrap();
+        let mut second = place.transactions(sources);
+        assert_eq!(batch(second.open()), Some(n), "{sources:?}");
+        assert_eq!(second.reached(), reached, "{sources:?}");
+    }
+    assert_eq!(place.committed_values("out"), ["row 1", "row 2", "row 3", "row 4"]);
+}
+
+#[test]
+fn another_host_that_writes_is_seen() {
+    let place = place(&["out", "in"]);
+    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let (mut a, mut b) = (place.transactions(&sources), place.transactions(&sources));
+    assert_eq!(batch(a.open()), None);
+    deliver(&mut a, &spans, 1, "a").unwrap();
+    assert_eq!(batch(b.open()), Some(1));
+    deliver(&mut b, &spans, 2, "b").unwrap();
+    let refused = deliver(&mut a, &spans, 2, "a");
+    assert!(is_away(&refused), "{refused:?}");
+    let refused = a.open();
+    assert!(is_fenced(&refused), "{refused:?}");
+    assert_eq!(place.committed_values("out"), ["a 1", "b 2"]);
+}
+
+#[test]
+fn an_id_that_was_taken_is_taken_back_once() {
+    let place = place(&["out", "in"]);
+    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let mut a = place.transactions(&sources);
+    let take_over = || batch(place.transactions(&sources).open());
+    a.open().unwrap();
+    deliver(&mut a, &spans, 1, "a").unwrap();
+    for n in [2, 3] {
+        assert_eq!(take_over(), Some(n - 1));
+        let refused = deliver(&mut a, &spans, n, "a");
+        assert!(is_away(&refused), "{refused:?}");
+        assert_eq!(batch(a.open()), Some(n - 1), "nobody wrote");
+        deliver(&mut a, &spans, n, "a").unwrap();
+    }
+    take_over();
+    assert!(is_away(&deliver(&mut a, &spans, 4, "a")));
+    a.open().unwrap();
+    take_over();
+    let refused = deliver(&mut a, &spans, 4, "a");
+    assert!(is_fenced(&refused), "no delivery came in between: {refused:?}");
+    assert_eq!(place.committed_values("out"), ["a 1", "a 2", "a 3"]);
+}
+
+#[test]
+fn what_fails_is_not_there() {
+    let place = place(&["out", "in"]);
+    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let mut a = place.transactions(&sources);
+    a.open().unwrap();
+    let delivery = Delivery { incarnation: 7, batch: 1, time_ms: 0, digest: "d", spans: &spans, version: 1 };
+    let long = vec![b'x'; limits::KAFKA_LETTER_BYTES_MAX + 1];
+    let refused = a.deliver(&delivery, |outbox| {
+        outbox.send(None, Some(b"half"))?;
+        outbox.send(None, Some(&long))
+    });
+    let words = refused.unwrap_err().to_string();
+    assert!(words.contains("max.message.bytes"), "{words}");
+    assert_eq!(batch(a.open()), None);
+    deliver(&mut a, &spans, 1, "whole").unwrap();
+    assert_eq!(place.committed_values("out"), ["whole 1"]);
+}
+
+#[test]
+fn an_outbox_tells_which_records_were_not_taken() {
+    let place = place(&["out"]);
+    let mut outbox = place.outbox(&Cut::default());
+    let long = vec![b'x'; limits::KAFKA_LETTER_BYTES_MAX + 1];
+    for _ in 0..2 {
+        for value in [&b"1"[..], &long, b"3"] {
+            outbox.send(None, Some(value)).unwrap();
+        }
+        let failed = outbox.settle().unwrap();
+        assert_eq!(failed, [Failure { position: 1, code: Code::MessageSizeTooLarge }]);
+    }
+    outbox.send(Some(b"k"), None).unwrap();
+    outbox.settle_all().unwrap();
+    assert_eq!(place.committed_values("out"), ["1", "3", "1", "3", ""]);
+}
+
+#[test]
+fn a_letter_that_is_too_long_costs_the_others_nothing() {
+    let place = place(&[]);
+    let letter = |value: &[u8]| DeadLetter {
+        origin: None,
+        stage: "s".to_owned(),
+        reason: "r".to_owned(),
+        time_ms: 0,
+        key: None,
+        value: Some(value.to_vec()),
+    };
+    let mut letters = KafkaDeadLetters::new(&place.settings, "dead", &job(), &Cut::default());
+    let (long, spans) = (vec![b'x'; limits::KAFKA_LETTER_BYTES_MAX + 1], Spans::new());
+    let delivery = Delivery { incarnation: 1, batch: 1, time_ms: 0, digest: "", spans: &spans, version: 1 };
+    letters.deliver(&delivery, &[letter(b"a"), letter(&long), letter(b"b")]).unwrap();
+    let mut found = place.committed("dead");
+    found.sort();
+    assert_eq!(found, [(String::new(), true), ("a".to_owned(), false), ("b".to_owned(), false)]);
+}
+
+#[test]
+fn nobody_waits_for_brokers_once_the_job_is_to_stop() {
+    let place = place(&["out"]);
+    let cut = Cut::default();
+    let mut outbox = place.outbox(&cut);
+    let plan = SinkPlan { exactly_once: true, ..sink_plan("out") };
+    let mut sinks =
+        [sink_plan("out"), plan].map(|plan| KafkaSink::new(&place.settings, &plan, &[], "streamhost.job", &cut));
+    let mut letters = KafkaDeadLetters::new(&place.settings, "dead", &job(), &cut);
+    place.listening.stop();
+    outbox.send(None, Some(b"never")).unwrap();
+    cut.cut();
+    assert!(matches!(outbox.settle(), Err(SinkError::Cut)));
+    for sink in &mut sinks {
+        assert!(matches!(sink.open(), Err(SinkError::Cut)));
+    }
+    let spans = Spans::new();
+    let delivery = Delivery { incarnation: 1, batch: 1, time_ms: 0, digest: "", spans: &spans, version: 1 };
+    let letter =
+        DeadLetter { origin: None, stage: String::new(), reason: String::new(), time_ms: 0, key: None, value: None };
+    assert!(matches!(letters.deliver(&delivery, &[letter]), Err(SinkError::Cut)));
+}

@@ -1,0 +1,10 @@
+//! What is outside of the host: Kafka, HBase, files, sockets, the console. One folder for each; none knows another.
+
+mod lines;
+pub mod kafka;
+pub mod hbase;
+pub mod file;
+pub mod socket;
+pub mod rate;
+pub mod console;
+pub mod sources;

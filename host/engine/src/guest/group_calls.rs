@@ -1,0 +1,148 @@
+//! What the keyed stages of a batch ask of a version, over all lanes.
+
+use super::lane::{Budget, Known, Lane};
+use super::{Lanes, Runnable};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use streamhost_core::contract::{
+    Calls, ChunkAnswer, Combined, Finished, GroupAside, GroupFault, GroupVerdicts, Made, Moment, Partials, Phase,
+    Sliced, VersionFault, slices,
+};
+use streamhost_core::types::Column;
+
+/// The calls of one batch's keyed stages.
+pub struct GuestCalls<'a> {
+    lanes: &'a mut Lanes,
+    version: Arc<Runnable>,
+    verdicts: GroupVerdicts,
+    /// How many groups were asked so far: what a verdict's number counts.
+    asked: BTreeMap<(u32, Phase), u64>,
+    aside: Vec<GroupAside>,
+}
+
+/// A part of what is asked, and what is known of it.
+struct Slice<T> {
+    asked: T,
+    known: Known,
+}
+
+impl<'a> GuestCalls<'a> {
+    pub(super) fn new(lanes: &'a mut Lanes, version: Arc<Runnable>, verdicts: GroupVerdicts) -> Self {
+        GuestCalls { lanes, version, verdicts, asked: BTreeMap::new(), aside: Vec::new() }
+    }
+
+    /// The verdicts on groups, those that were given among them. For the batch's plan: its replay has the same, and so the
+    /// same calls.
+    pub fn set_aside(self) -> Vec<GroupAside> {
+        self.aside
+    }
+
+    /// Counts groups, and gives the number of the first and the verdicts on them, by their place in what is asked.
+    fn count(&mut self, stage: u32, phase: Phase, groups: usize) -> (u64, Known) {
+        let asked = self.asked.entry((stage, phase)).or_default();
+        let first = *asked;
+        *asked += groups as u64;
+        let verdicts = self.verdicts.range((stage, phase, first)..(stage, phase, *asked));
+        let known = verdicts.map(|((_, _, index), verdict)| ((index - first) as usize, verdict.clone())).collect();
+        (first, known)
+    }
+
+    fn note(&mut self, (stage, phase, first): (u32, Phase, u64), faults: &[GroupFault], cuts: &[usize]) {
+        let broken = faults.iter().filter(|fault| fault.by_host).map(|fault| (fault.at, Some(fault.reason.clone())));
+        for (at, reason) in broken.chain(cuts.iter().map(|&at| (at, None))) {
+            self.aside.push(GroupAside { stage, phase, index: first + at as u64, reason });
+        }
+    }
+
+    /// Runs what is asked in slices on all lanes, and gives the answers with the place of each one's first item.
+    fn sliced<T, A, F>(&mut self, asked: &T, known: Known, run: F) -> Result<Vec<(usize, A)>, VersionFault>
+    where
+        T: Sliced + Send + Sync + 'static,
+        A: Send + 'static,
+        F: Fn(&mut Lane, &T, &Known) -> Result<A, VersionFault> + Send + Sync + 'static,
+    {
+        let ranges = slices(asked);
+        if ranges.len() <= 1 {
+            let answer = |range: Range<usize>| Ok((range.start, self.lanes.alone(|lane| run(lane, asked, &known))?));
+            return ranges.into_iter().map(answer).collect();
+        }
+        let slice = |range: &Range<usize>| {
+            let known = known.range(range.clone()).map(|(&at, verdict)| (at - range.start, verdict.clone())).collect();
+            Slice { asked: asked.part(range), known }
+        };
+        let tasks = ranges.iter().map(slice).collect();
+        let (_, answers) =
+            self.lanes.spread(tasks, move |lane, slice: &Slice<T>| run(lane, &slice.asked, &slice.known));
+        Ok(ranges.into_iter().map(|range| range.start).zip(answers?).collect())
+    }
+}
+
+/// The answers' accumulators as one column: together they are within a batch's budget, and so countable.
+fn joined(answers: impl Iterator<Item = Column>) -> Column {
+    let mut joined = Column::default();
+    for column in answers {
+        if joined.is_empty() {
+            joined = column;
+            continue;
+        }
+        let base = joined.data.len() as u32;
+        joined.data.extend_from_slice(&column.data);
+        joined.ends.extend(column.ends.iter().map(|end| base + end));
+    }
+    joined
+}
+
+fn add(made: &mut Made, base: usize, answer: ChunkAnswer) {
+    for (all, rows) in made.rows.iter_mut().zip(answer.rows) {
+        all.extend(rows);
+    }
+    made.keyed.extend(answer.keyed);
+    made.faults.extend(answer.faults.into_iter().map(|fault| GroupFault {
+        at: base + fault.position as usize,
+        reason: fault.reason,
+        by_host: fault.by_host,
+    }));
+}
+
+impl Calls for GuestCalls<'_> {
+    fn combine(&mut self, stage: u32, partials: &Partials) -> Result<Combined, VersionFault> {
+        let (first, known) = self.count(stage, Phase::Combine, partials.items());
+        let (version, budget) = (self.version.clone(), self.lanes.budget());
+        let answers = self.sliced(partials, known, move |lane, partials, known| {
+            lane.combine(&version, stage, partials, known.clone(), &budget)
+        })?;
+        let mut faults = Vec::new();
+        let accumulators = answers.into_iter().map(|(base, answer)| {
+            faults.extend(answer.faults.into_iter().map(|fault| GroupFault { at: base + fault.at, ..fault }));
+            answer.accumulators
+        });
+        let accumulators = joined(accumulators);
+        self.note((stage, Phase::Combine, first), &faults, &[]);
+        Ok(Combined { accumulators, faults })
+    }
+
+    fn finish(&mut self, stage: u32, moment: Moment, finished: &Finished) -> Result<Made, VersionFault> {
+        let (first, known) = self.count(stage, Phase::Finish, finished.items());
+        let (version, budget) = (self.version.clone(), self.lanes.budget());
+        let answers = self.sliced(finished, known, move |lane, finished, known| {
+            lane.finish(&version, (stage, moment), finished, known.clone(), &budget)
+        })?;
+        let mut made = Made { rows: vec![Vec::new(); self.version.promises().shapes.len()], ..Made::default() };
+        let mut cuts = Vec::new();
+        for (base, answer) in answers {
+            cuts.extend(answer.cuts.iter().map(|&at| base + at as usize));
+            add(&mut made, base, answer);
+        }
+        self.note((stage, Phase::Finish, first), &made.faults, &cuts);
+        Ok(made)
+    }
+
+    fn migrate(&mut self, stage: u32, accumulators: &Column) -> Result<Column, VersionFault> {
+        // The answer is let go before the next, so each has a batch's budget of its own.
+        let (version, budget): (_, Arc<Budget>) = (self.version.clone(), self.lanes.budget_of_no_batch());
+        let run = move |lane: &mut Lane, column: &Column, _: &Known| lane.migrate(&version, stage, column, &budget);
+        let answers = self.sliced(accumulators, Known::new(), run)?;
+        Ok(joined(answers.into_iter().map(|(_, column)| column)))
+    }
+}

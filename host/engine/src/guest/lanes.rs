@@ -1,0 +1,233 @@
+//! One worker a core, each with its own long-lived instance. Any lane may run any task: answers go back to their
+//! task's place, so nothing depends on the number of lanes or on which was faster.
+
+use super::lane::{Budget, Lane};
+use super::{GuestCalls, Runnable, Terms};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use streamhost_core::contract::{ChunkAnswer, GroupVerdicts, Moment, Verdicts, VersionFault};
+use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
+use streamhost_core::types::{Chunk, NO_TIME_MS, Partition};
+
+/// The times by which a batch's records are judged: those before the batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunTimes {
+    /// The batch's own time.
+    pub batch_ms: i64,
+    /// The job's watermark.
+    pub watermark_ms: i64,
+    /// The largest event time of each partition that has one.
+    pub partitions: BTreeMap<Partition, i64>,
+}
+
+/// The lanes of one job. The caller's thread is one of them.
+pub struct Lanes {
+    own: Lane,
+    others: Vec<mpsc::Sender<Task>>,
+    threads: Vec<JoinHandle<()>>,
+    /// Counts the batches that these lanes ran.
+    batch: u64,
+    budget: Arc<Budget>,
+    terms: Terms,
+    /// Bytes that may be answered for one batch.
+    pub(super) answers_bytes_max: usize,
+}
+
+/// Holding the sender says that the lane is still at work, whatever becomes of it.
+type Task = (Arc<dyn Work>, mpsc::Sender<()>);
+type Answers<A> = Vec<Option<Result<A, VersionFault>>>;
+
+/// What lanes do together.
+trait Work: Send + Sync {
+    /// Does what the other lanes leave.
+    fn share(&self, lane: &mut Lane);
+}
+
+struct Spread<T, A, F> {
+    batch: u64,
+    terms: Terms,
+    tasks: Vec<T>,
+    run: F,
+    next: AtomicUsize,
+    answers: Mutex<Answers<A>>,
+}
+
+impl<T, A, F> Work for Spread<T, A, F>
+where
+    T: Send + Sync,
+    A: Send,
+    F: Fn(&mut Lane, &T) -> Result<A, VersionFault> + Send + Sync,
+{
+    fn share(&self, lane: &mut Lane) {
+        lane.enter(self.batch, &self.terms);
+        loop {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(task) = self.tasks.get(at) else { return };
+            let answer = (self.run)(lane, task);
+            if answer.is_err() {
+                self.next.store(self.tasks.len(), Ordering::Relaxed); // the batch is lost to this version
+            }
+            self.answers.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(answer);
+        }
+    }
+}
+
+impl Lanes {
+    /// Starts `count` lanes, 1 or more. Once `stop` is set what is being asked ends soon, with
+    /// [`VersionFault::Stopped`], and so does all that is asked later.
+    pub fn start(job: &str, count: usize, stop: Arc<AtomicBool>) -> std::io::Result<Self> {
+        let mut lanes = Lanes {
+            own: Lane::default(),
+            others: Vec::new(),
+            threads: Vec::new(),
+            batch: 0,
+            budget: Arc::default(),
+            terms: Terms { stop, replay: false },
+            answers_bytes_max: BATCH_ANSWERS_BYTES_MAX,
+        };
+        for number in 1..count {
+            let (send, tasks) = mpsc::channel::<Task>();
+            let work = move || {
+                let mut lane = Lane::default();
+                for (work, busy) in tasks {
+                    work.share(&mut lane);
+                    drop(work); // before `busy`, so that the caller holds the last reference
+                    drop(busy);
+                }
+            };
+            lanes.threads.push(std::thread::Builder::new().name(format!("{job} lane {number}")).spawn(work)?);
+            lanes.others.push(send);
+        }
+        Ok(lanes)
+    }
+
+    /// Begins a batch: runs its chunks, which are in the order of their partitions and offsets, and gives them back with
+    /// their answers, in order. A batch without chunks is begun so too.
+    ///
+    /// Where something goes by event time, the chunks of a partition run one after the other, as what is late among a
+    /// chunk's records depends on those before. All others run side by side, and know their partition's largest event
+    /// time of before the batch; the largest of their answers is still that of the partition after it.
+    ///
+    /// `verdicts` are of an earlier run of the same batch, if this is a replay.
+    pub fn run(
+        &mut self,
+        version: &Arc<Runnable>,
+        chunks: Vec<Chunk>,
+        verdicts: Option<Verdicts>,
+        times: &RunTimes,
+    ) -> (Vec<Chunk>, Result<Vec<ChunkAnswer>, VersionFault>) {
+        self.batch += 1;
+        self.budget = Arc::new(Budget::new(self.answers_bytes_max));
+        self.terms.replay = verdicts.is_some();
+        let verdicts = verdicts.unwrap_or_default();
+        let (times, budget, runnable) = (times.clone(), self.budget.clone(), version.clone());
+        let run = move |lane: &mut Lane, chunks: &Vec<Chunk>| {
+            let mut answers = Vec::with_capacity(chunks.len());
+            let before = chunks.first().and_then(|chunk| times.partitions.get(&chunk.partition));
+            let mut partition_ms = before.copied().unwrap_or(NO_TIME_MS);
+            for chunk in chunks {
+                let moment = Moment { batch_ms: times.batch_ms, watermark_ms: times.watermark_ms, partition_ms };
+                let answer = lane.run(&runnable, chunk, moment, &verdicts, &budget)?;
+                partition_ms = answer.largest_ms;
+                answers.push(answer);
+            }
+            Ok(answers)
+        };
+        let (tasks, answers) = self.spread(in_tasks(version, chunks), run);
+        let flat = |answers: Vec<Vec<ChunkAnswer>>| answers.into_iter().flatten().collect();
+        (tasks.into_iter().flatten().collect(), answers.map(flat))
+    }
+
+    /// What the keyed stages of the batch that was run last ask of this version. What breaks there counts with what
+    /// broke in [`Lanes::run`], and what it answers with what was answered there. `verdicts` are of an earlier run.
+    pub fn calls(&mut self, version: &Arc<Runnable>, verdicts: GroupVerdicts) -> GuestCalls<'_> {
+        GuestCalls::new(self, version.clone(), verdicts)
+    }
+
+    /// Runs a task on the caller's own lane.
+    pub(super) fn alone<A>(&mut self, run: impl FnOnce(&mut Lane) -> A) -> A {
+        self.own.enter(self.batch, &self.terms);
+        run(&mut self.own)
+    }
+
+    /// That of the batch that was run last.
+    pub(super) fn budget(&self) -> Arc<Budget> {
+        self.budget.clone()
+    }
+
+    /// For what belongs to no batch, and so to no replay.
+    pub(super) fn budget_of_no_batch(&mut self) -> Arc<Budget> {
+        self.terms.replay = false;
+        Arc::new(Budget::new(self.answers_bytes_max))
+    }
+
+    /// Runs tasks on all lanes, and gives them back with their answers, in order.
+    pub(super) fn spread<T, A, F>(&mut self, tasks: Vec<T>, run: F) -> (Vec<T>, Result<Vec<A>, VersionFault>)
+    where
+        T: Send + Sync + 'static,
+        A: Send + 'static,
+        F: Fn(&mut Lane, &T) -> Result<A, VersionFault> + Send + Sync + 'static,
+    {
+        let answers = Mutex::new(tasks.iter().map(|_| None).collect());
+        let helpers = tasks.len().saturating_sub(1).min(self.others.len());
+        let work = Arc::new(Spread {
+            batch: self.batch,
+            terms: self.terms.clone(),
+            tasks,
+            run,
+            next: AtomicUsize::new(0),
+            answers,
+        });
+        let (busy, idle) = mpsc::channel();
+        for other in &self.others[..helpers] {
+            other.send((work.clone(), busy.clone())).expect("a lane ends only with its job");
+        }
+        drop(busy);
+        work.share(&mut self.own);
+        while idle.recv().is_ok() {} // ends when every lane has let go
+        let Some(work) = Arc::into_inner(work) else { unreachable!("every lane has let go") };
+        let answers = work.answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (work.tasks, in_order(answers))
+    }
+}
+
+/// Chunks that must run one after the other are one task.
+fn in_tasks(version: &Runnable, chunks: Vec<Chunk>) -> Vec<Vec<Chunk>> {
+    let mut tasks: Vec<Vec<Chunk>> = Vec::new();
+    for chunk in chunks {
+        let follows = |before: &Chunk| before.partition == chunk.partition;
+        match tasks.last_mut() {
+            Some(task) if version.promises().in_order(chunk.partition.source) && task.last().is_some_and(follows) => {
+                task.push(chunk);
+            }
+            _ => tasks.push(vec![chunk]),
+        }
+    }
+    tasks
+}
+
+/// The first fault, if there is one. Without one every task has its answer.
+fn in_order<A>(answers: Answers<A>) -> Result<Vec<A>, VersionFault> {
+    let mut all = Vec::with_capacity(answers.len());
+    let mut unanswered = false;
+    for answer in answers {
+        match answer {
+            Some(Ok(answer)) => all.push(answer),
+            Some(Err(fault)) => return Err(fault),
+            None => unanswered = true,
+        }
+    }
+    assert!(!unanswered, "a lane died: a mistake of the host's");
+    Ok(all)
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.others.clear();
+        for thread in self.threads.drain(..) {
+            drop(thread.join()); // a lane that died was told when its batch was
+        }
+    }
+}

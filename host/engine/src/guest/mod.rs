@@ -1,0 +1,19 @@
+//! What runs a version: its guests, spread over lanes. A guest that breaks is replaced, and what broke it is set aside.
+//!
+//! ```text
+//! batch ─► chunks, groups ─► lanes ─► a lane's guest ─► answer, checked ─► taken
+//!          lanes, group_calls  lane, its halves                           stages, groups
+//! ```
+
+mod lines;
+mod version;
+mod lane;
+mod lanes;
+mod stages;
+mod groups;
+mod group_calls;
+
+pub use group_calls::GuestCalls;
+pub use lanes::{Lanes, RunTimes};
+pub use lines::{LinesLeft, LogSink};
+pub use version::{Guest, Maker, Runnable, Terms};

@@ -1,0 +1,138 @@
+//! A version as the lanes run it, and what can become of what it is asked.
+
+use super::LinesLeft;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use streamhost_core::contract::{
+    Answer, Asked, Finished, Groups, GuestFault, Moment, Pairs, Partials, Promises, Shape, VersionFault,
+};
+use streamhost_core::job::{JobPlan, StageKind};
+use streamhost_core::types::{Chunk, Column, NO_TIME_MS, Partition};
+
+/// One living guest. After a fault it is of no more use.
+pub trait Guest: Send {
+    /// Runs one stage over a chunk, within `time`. Must depend on nothing but its arguments.
+    fn transform(&mut self, stage: u32, moment: Moment, chunk: &Chunk, time: Duration) -> Result<Answer, GuestFault>;
+
+    /// Merges groups of a keyed stage, within `time`.
+    fn combine(&mut self, stage: u32, partials: &Partials, time: Duration) -> Result<Column, GuestFault>;
+
+    /// Runs what follows a keyed stage, within `time`.
+    fn finish(&mut self, stage: u32, moment: Moment, finished: &Finished, time: Duration)
+    -> Result<Answer, GuestFault>;
+
+    /// Makes this version's accumulators of an older version's, within `time`.
+    fn migrate(&mut self, stage: u32, accumulators: &Column, time: Duration) -> Result<Column, GuestFault>;
+
+    /// What its calls are bounded by beside their time. Asked once, before its first call for a batch.
+    fn bind(&mut self, _terms: &Terms) {}
+
+    /// Hands on the lines that it logged since it was last asked, as many as are left.
+    fn tell(&mut self, _left: &mut LinesLeft) {}
+
+    /// Puts a line of the host's own beside those that it logs.
+    fn warn(&mut self, _text: &str) {}
+}
+
+/// What holds for all calls of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// Once it is set calls end soon, and what they were asked counts for nothing.
+    pub stop: Arc<AtomicBool>,
+    /// The batch was planned before: all that is asked went well then, and is not judged again by limits that may have
+    /// changed, or by how busy the machine is. Calls have as much time and memory as any guest may have.
+    pub replay: bool,
+}
+
+impl Terms {
+    /// A stop has come.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Makes a guest of a version.
+pub type Maker = Box<dyn Fn() -> Result<Box<dyn Guest>, GuestFault> + Send + Sync>;
+
+/// A version as the lanes run it.
+pub struct Runnable {
+    make: Maker,
+    time: Duration,
+    promises: Promises,
+    spares: Mutex<Vec<Box<dyn Guest>>>,
+}
+
+impl Runnable {
+    /// A version without guests yet. `time` is what one call may take, `shapes` what its rows must look like, by sink,
+    /// and `plan` what it says of its sources and keyed stages.
+    pub fn new(make: Maker, time: Duration, shapes: Vec<Shape>, plan: &JobPlan) -> Self {
+        Runnable { make, time, promises: Promises::new(shapes, plan), spares: Mutex::new(Vec::new()) }
+    }
+
+    /// Makes `lanes` guests and calls all that they export once with nothing, so that the first batch finds them warm.
+    pub fn warm(&self, lanes: usize) -> Result<(), VersionFault> {
+        let mut lines = LinesLeft::default();
+        for _ in 0..lanes {
+            let mut guest = self.guest()?;
+            self.call_all(guest.as_mut())?;
+            guest.tell(&mut lines);
+            self.spares.lock().unwrap_or_else(PoisonError::into_inner).push(guest);
+        }
+        Ok(())
+    }
+
+    fn call_all(&self, guest: &mut dyn Guest) -> Result<(), VersionFault> {
+        let moment = Moment { batch_ms: 0, watermark_ms: NO_TIME_MS, partition_ms: NO_TIME_MS };
+        let broke = |call, stage| {
+            let stage = self.promises.name(stage).to_string();
+            move |fault| VersionFault::Warm { call, stage, fault }
+        };
+        let check = |answer: &Answer, stage| {
+            let asked = Asked { stage, items: 0, partition_ms: NO_TIME_MS };
+            self.promises.check(answer, asked).map_err(VersionFault::Promise)
+        };
+        let check_column =
+            |call, column: &Column| self.promises.check_column(call, column, 0).map_err(VersionFault::Promise);
+        let nothing = Chunk::new(Partition { source: 0, id: 0 });
+        for stage in 0..self.promises.sources() {
+            let answer = guest.transform(stage, moment, &nothing, self.time);
+            check(&answer.map_err(broke("transform", stage))?, stage)?;
+        }
+        for (stage, plan) in self.promises.keyed() {
+            let pairs = matches!(plan.kind, StageKind::Join(_) | StageKind::Lookup);
+            if !pairs {
+                let merged = guest.combine(stage, &Partials::default(), self.time);
+                check_column("combine", &merged.map_err(broke("combine", stage))?)?;
+            }
+            let nothing = if pairs { Finished::Pairs(Pairs::default()) } else { Finished::Groups(Groups::default()) };
+            let answer = guest.finish(stage, moment, &nothing, self.time);
+            check(&answer.map_err(broke("finish", stage))?, stage)?;
+            if plan.migrates.is_some() {
+                let migrated = guest.migrate(stage, &Column::default(), self.time);
+                check_column("migrate", &migrated.map_err(broke("migrate", stage))?)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn guest(&self) -> Result<Box<dyn Guest>, VersionFault> {
+        let spare = self.spares.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match spare {
+            Some(guest) => Ok(guest),
+            None => (self.make)().map_err(VersionFault::Start),
+        }
+    }
+
+    pub(super) fn time(&self) -> Duration {
+        self.time
+    }
+
+    pub(super) fn promises(&self) -> &Promises {
+        &self.promises
+    }
+}
+
+#[cfg(test)]
+#[path = "version_tests.rs"]
+mod tests;

@@ -1,0 +1,220 @@
+//! Joins the rooms for one job: the data plane.
+//!
+//! ```text
+//! source ─► gather ─► cut ─► run (lanes) ─► plan ─► sinks, dead letters ─► checkpoint ─► group
+//! └───────── runner, a thread ───────────┘  └─ committer, a thread ──────────────────┘  └ runner
+//! ```
+//! The runner gathers and runs batch `n + 1` while the committer has batch `n` in the sinks. Between them is room for
+//! one batch, so a slow sink slows the source down and memory stays flat.
+
+use crate::guest::Runnable;
+use crate::sink::{DeadLetters, Sink};
+use crate::source::Source;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use streamhost_core::job::settings::{Settings, Start};
+use streamhost_core::job::{JobPlan, SinkPlan, StageKind, StagePlan};
+use streamhost_core::protocol::{CheckpointLog, Ledger};
+
+mod adopt;
+pub mod board;
+mod committer;
+mod deliver;
+mod due;
+mod execute;
+mod losses;
+mod outcome;
+mod recovery;
+mod runner;
+#[cfg(test)]
+mod tests;
+
+pub use board::{Board, Stop};
+
+/// A deployment, ready to run.
+pub struct Active {
+    /// The deployment's number.
+    pub deployment: u64,
+    /// Its version.
+    pub version: u64,
+    /// What it is.
+    pub plan: JobPlan,
+    /// How the user wants it run.
+    pub settings: Settings,
+    /// The consumer group that shows its progress.
+    pub group: String,
+    /// The topic of its dead letters.
+    pub dead_letter_topic: String,
+    /// Where a new ledger begins, if the user said so; else at the group's offsets, or at the earliest record.
+    pub start: Option<Start>,
+    /// The newest deployment up to this one that began the job anew: a ledger of an older one does not count.
+    pub reset_at: Option<u64>,
+    /// Its code.
+    pub runnable: Arc<Runnable>,
+}
+
+impl Active {
+    /// The topics that it reads, in order.
+    pub fn topics(&self) -> Vec<String> {
+        self.plan.sources.iter().map(|source| source.place.clone()).collect()
+    }
+
+    /// Whether this ledger is of before the job was begun anew. Without a ledger: whether this deployment itself says so.
+    pub fn resets(&self, ledger: Option<&Ledger>) -> bool {
+        match ledger {
+            Some(ledger) => self.reset_at.is_some_and(|number| ledger.deployment < number),
+            None => self.reset_at == Some(self.deployment),
+        }
+    }
+
+    /// Whether the ledger says that this deployment has finished: every source has ended, and all is delivered.
+    pub fn is_over(&self, ledger: &Ledger) -> bool {
+        ledger.finished && ledger.deployment == self.deployment
+    }
+
+    /// Whether the end of its sources gives out what can be given out but once.
+    pub fn has_windows(&self) -> bool {
+        let is_window = |stage: &StagePlan| matches!(stage.kind, StageKind::Window(_) | StageKind::Join(_));
+        self.plan.stages.iter().any(is_window)
+    }
+
+    /// Whether a running pipeline can go over from this deployment to the other at a batch boundary: the same sources
+    /// and sinks in the same places, the same state, and the same group and dead letters. Columns may differ.
+    pub fn fits(&self, other: &Active) -> bool {
+        let place = |sink: &SinkPlan| (sink.kind, sink.name.clone(), sink.place.clone(), sink.exactly_once);
+        let state = |plan: &JobPlan| {
+            let kept = plan.stages.iter().filter(|stage| stage.keeps_state());
+            kept.map(|stage| (stage.name.clone(), stage.fingerprint())).collect::<BTreeSet<_>>()
+        };
+        self.plan.sources == other.plan.sources
+            && state(&self.plan) == state(&other.plan)
+            && self.settings.until_end == other.settings.until_end
+            && self.plan.sinks.iter().map(place).eq(other.plan.sinks.iter().map(place))
+            && self.group == other.group
+            && self.dead_letter_topic == other.dead_letter_topic
+            && self.reset_at == other.reset_at
+    }
+}
+
+/// Which deployment the next batch names when it is cut.
+#[derive(Clone)]
+pub struct ActiveCell(Arc<Mutex<Arc<Active>>>);
+
+impl ActiveCell {
+    /// A cell that holds this one.
+    pub fn new(active: Arc<Active>) -> Self {
+        ActiveCell(Arc::new(Mutex::new(active)))
+    }
+
+    /// The one it holds.
+    pub fn get(&self) -> Arc<Active> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The next batch names this one.
+    pub fn set(&self, active: Arc<Active>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = active;
+    }
+}
+
+/// Finds a deployment that a plan names; none, if its version is not stored any more.
+pub type Deployments = Box<dyn Fn(u64) -> Option<Arc<Active>> + Send>;
+
+/// All that a pipeline is made of.
+pub struct Parts {
+    /// The job's name.
+    pub job: String,
+    /// Which deployment runs.
+    pub active: ActiveCell,
+    /// Deployments by number, for plans of before.
+    pub deployments: Deployments,
+    /// The numbers of those that are there.
+    pub known: BTreeSet<u64>,
+    /// Where records come from.
+    pub source: Box<dyn Source>,
+    /// Where rows go, in the order of the job's sinks.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Where dead letters go.
+    pub letters: Box<dyn DeadLetters>,
+    /// Ledger and plans.
+    pub store: Arc<dyn CheckpointLog>,
+    /// Workers.
+    pub lanes: usize,
+    /// End once the plans of before are delivered.
+    pub replay_only: bool,
+    /// Go on after records that are gone, as the user asked.
+    pub skip_lost: bool,
+    /// Read on though every source had ended, as the user asked. What gives out windows at the end stays ended.
+    pub reads_on: bool,
+}
+
+/// How a pipeline came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to, or its replay is done.
+    Stopped,
+    /// Every source has ended, and all is delivered.
+    Finished,
+    /// It cannot go on; the reason says how to mend it.
+    Failed(String),
+    /// The version is at fault; another one may go on where this one stood.
+    VersionFault {
+        /// The deployment that ran it.
+        deployment: u64,
+        /// What it did.
+        reason: String,
+        /// The job's policy is to stop at a failed record: going back would not be what the user asked for.
+        by_policy: bool,
+    },
+}
+
+impl Ended {
+    fn died(who: &str) -> Ended {
+        Ended::Failed(format!("{who} died: a mistake of the host's, see its log"))
+    }
+}
+
+/// A running pipeline.
+pub struct Pipeline {
+    /// What it tells of itself, and how it is stopped.
+    pub board: Arc<Board>,
+    thread: JoinHandle<Ended>,
+}
+
+impl Pipeline {
+    /// Starts a pipeline on a thread of its own. It begins with what was left undone.
+    pub fn start(
+        parts: Parts,
+        board: Arc<Board>,
+        ended: impl FnOnce(&Ended) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let name = parts.job.clone();
+        let told = board.clone();
+        let run = move || {
+            let end = catch_unwind(AssertUnwindSafe(|| runner::run(parts, &told)));
+            let end = end.unwrap_or_else(|_| Ended::died("the pipeline"));
+            ended(&end);
+            end
+        };
+        let thread = std::thread::Builder::new().name(name).spawn(run)?;
+        Ok(Pipeline { board, thread })
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(self, how: Stop) -> Ended {
+        self.board.stop(how);
+        self.join()
+    }
+
+    /// Waits for its end.
+    pub fn join(self) -> Ended {
+        self.thread.join().unwrap_or_else(|_| Ended::died("the pipeline"))
+    }
+
+    /// It has ended by itself.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+}

@@ -1,0 +1,222 @@
+//! A version, its guest, and a store that dies: what the pipeline's tests run.
+
+use crate::guest::{Guest, Maker};
+use crate::pipeline::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, RowLimits, Shape};
+use streamhost_core::job::settings::{JobLimits, Settings};
+use streamhost_core::job::{ColumnPlan, SinkKind, SourcePlan, StageKind, StagePlan};
+use streamhost_core::protocol::memory::MemoryStore;
+use streamhost_core::protocol::{Guarantee, Ledger, Plan};
+use streamhost_core::state::{Delta, Most, StageId, StateStore, StoreError};
+use streamhost_core::types::{Chunk, Column, Keyed, Kind, Rows};
+
+/// The first three get a row a record; `counts` how many records each letter has had, `sums` how many in each batch.
+pub(super) const SINKS: [(&str, Guarantee); 5] = [
+    ("table", Guarantee::Idempotent),
+    ("marked", Guarantee::Marked),
+    ("plain", Guarantee::AtLeastOnce),
+    ("counts", Guarantee::Idempotent),
+    ("sums", Guarantee::Marked),
+];
+const RUNNING: u32 = 1;
+const EACH_BATCH: u32 = 2;
+/// A row a record: key = the value's first letter, one cell `version:value`. Some values say what else happens. Letters
+/// are counted too, for ever and in each batch.
+pub(super) struct Fake(u64, Kept);
+
+/// Whether letters are counted.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Kept {
+    Counts,
+    Nothing,
+    /// They are, but it breaks on each `a`.
+    Breaks,
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes.try_into().expect("a count has 8 bytes"))
+}
+
+impl Guest for Fake {
+    fn transform(&mut self, _: u32, moment: Moment, chunk: &Chunk, _: Duration) -> Result<Answer, GuestFault> {
+        let mut rows = Rows::default();
+        let mut counts = Keyed::default();
+        let mut faults = Vec::new();
+        for (i, value) in chunk.values.iter().enumerate() {
+            match value[0] {
+                b'a' if self.1 == Kept::Breaks => return Err(GuestFault::Trap("out of time".into())),
+                b'T' => return Err(GuestFault::Trap("it broke".into())),
+                b'F' => faults.push((i as u32, "refused".to_string())),
+                b'D' => {}
+                _ => {
+                    rows.positions.push(i as u32);
+                    rows.cells.push(&value[..1]);
+                    rows.cells.push(format!("{}:{}", self.0, String::from_utf8_lossy(value)).as_bytes());
+                    counts.positions.push(i as u32);
+                    counts.keys.push(&value[..1]); // one partial a record: as good as one a letter
+                    counts.values.push(&1u64.to_le_bytes());
+                    counts.times_ms.push(0);
+                }
+            }
+        }
+        let mut all = vec![rows; SINKS.len()];
+        (all[3], all[4]) = (Rows::default(), Rows::default());
+        let keyed = match self.1 {
+            Kept::Counts | Kept::Breaks => {
+                [RUNNING, EACH_BATCH].map(|stage| Keyed { stage, ..counts.clone() }).to_vec()
+            }
+            Kept::Nothing => Vec::new(),
+        };
+        Ok(Answer { faults, rows: all, keyed, late: Vec::new(), largest_ms: moment.partition_ms })
+    }
+
+    fn combine(&mut self, _: u32, partials: &Partials, _: Duration) -> Result<Column, GuestFault> {
+        let mut merged = Column::default();
+        let mut from = 0;
+        for (group, &to) in partials.group_ends.iter().enumerate() {
+            let before = partials.accumulators.get(group);
+            let before = if before.is_empty() { 0 } else { number(before) };
+            let sum = before + (from..to as usize).map(|i| number(partials.partials.get(i))).sum::<u64>();
+            merged.push(&sum.to_le_bytes());
+            from = to as usize;
+        }
+        Ok(merged)
+    }
+
+    fn finish(&mut self, stage: u32, moment: Moment, finished: &Finished, _: Duration) -> Result<Answer, GuestFault> {
+        let Finished::Groups(groups) = finished else { unreachable!("nothing is joined") };
+        let mut rows = Rows::default();
+        for i in 0..groups.keys.len() {
+            rows.positions.push(i as u32);
+            rows.cells.push(groups.keys.get(i));
+            rows.cells.push(format!("{}:{}", self.0, number(groups.accumulators.get(i))).as_bytes());
+        }
+        let mut all = vec![Rows::default(); SINKS.len()];
+        all[if stage == RUNNING { 3 } else { 4 }] = rows;
+        Ok(Answer { rows: all, largest_ms: moment.partition_ms, ..Answer::default() })
+    }
+
+    fn migrate(&mut self, _: u32, accumulators: &Column, _: Duration) -> Result<Column, GuestFault> {
+        Ok(accumulators.clone())
+    }
+}
+
+pub(super) fn active(deployment: u64) -> Arc<Active> {
+    active_with(deployment, Kept::Counts)
+}
+
+pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<Active> {
+    let columns = vec![ColumnPlan { name: "f:v".into(), kind: Kind::Bytes, optional: false }];
+    let sink = |name: &str| SinkPlan {
+        kind: SinkKind::Kafka,
+        name: name.into(),
+        place: name.into(),
+        keyed: true,
+        dynamic: false,
+        columns: columns.clone(),
+        exactly_once: false,
+    };
+    let sinks: Vec<_> = SINKS.iter().map(|(name, _)| sink(name)).collect();
+    let limits = RowLimits { key_bytes: 0..=100, cell_bytes_max: 1000, row_bytes_max: 1000 };
+    let shapes = sinks.iter().map(|sink| Shape::new(sink, limits.clone())).collect();
+    let make: Maker = Box::new(move || Ok(Box::new(Fake(deployment, kept))));
+    let stage = |name: &str, kind| StagePlan {
+        name: name.into(),
+        kind,
+        inputs: vec![0],
+        key_shape: "text".into(),
+        value_shape: "u64".into(),
+        other_shape: String::new(),
+        version: 0,
+        migrates: None,
+    };
+    let mut plan = JobPlan {
+        name: "j".into(),
+        every: Duration::ZERO,
+        sources: vec![SourcePlan { name: "t".into(), place: "t".into(), ..SourcePlan::default() }],
+        stages: vec![
+            stage("running", StageKind::Running { expire_ms: None }),
+            stage("each batch", StageKind::EachBatch),
+        ],
+        sinks,
+    };
+    if kept == Kept::Nothing {
+        plan.stages.clear();
+    }
+    let mut settings = Settings::none(JobLimits::default());
+    settings.limits.batch_records = 3;
+    Arc::new(Active {
+        deployment,
+        version: deployment,
+        settings,
+        group: "g".into(),
+        dead_letter_topic: "d".into(),
+        start: None,
+        reset_at: None,
+        runnable: Arc::new(Runnable::new(make, Duration::from_secs(1), shapes, &plan)),
+        plan,
+    })
+}
+
+/// A store that dies at a write: before it, or just after it became durable.
+pub(super) struct Dying {
+    pub(super) inner: Arc<MemoryStore>,
+    pub(super) writes_left: AtomicUsize,
+    pub(super) after: bool,
+}
+
+impl StateStore for Dying {
+    fn state(&self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.state(stage, key)
+    }
+
+    fn states(
+        &self,
+        stage: StageId,
+        from: &[u8],
+        to: Option<&[u8]>,
+        most: Most,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        self.inner.states(stage, from, to, most)
+    }
+
+    fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
+        self.inner.prepare(stage, entries)
+    }
+
+    fn discard(&self, stage: StageId) -> Result<(), StoreError> {
+        self.inner.discard(stage)
+    }
+
+    fn discard_above(&self, last: StageId) -> Result<(), StoreError> {
+        self.inner.discard_above(last)
+    }
+}
+
+impl CheckpointLog for Dying {
+    fn load(&self) -> Result<(Option<Ledger>, Vec<Plan>), StoreError> {
+        self.inner.load()
+    }
+
+    fn write(&self, checkpoint: Option<(&Ledger, &Delta)>, plan: Option<&Plan>) -> Result<(), StoreError> {
+        let dies = self.writes_left.fetch_sub(1, Ordering::SeqCst) == 1;
+        if !dies || self.after {
+            self.inner.write(checkpoint, plan)?;
+        }
+        if dies { Err(StoreError::Io("the host was killed".into())) } else { Ok(()) }
+    }
+
+    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
+        self.inner.begin(ledger)
+    }
+
+    fn forget(&self) -> Result<(), StoreError> {
+        self.inner.forget()
+    }
+
+    fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {
+        self.inner.sweep(kept)
+    }
+}

@@ -1,0 +1,148 @@
+//! Makes rows durable.
+
+use streamhost_core::contract::RowLimits;
+use streamhost_core::job::SinkPlan;
+use streamhost_core::protocol::{Guarantee, Marker};
+use streamhost_core::types::{BatchNumber, DeadLetter, Rows, Spans, TopicOffsets};
+
+mod cut;
+pub mod memory;
+
+pub use cut::Cut;
+
+/// The part of a durable plan that a sink needs.
+#[derive(Clone, Debug)]
+pub struct Delivery<'a> {
+    /// The ledger's life.
+    pub incarnation: u64,
+    /// The batch.
+    pub batch: BatchNumber,
+    /// HBase: deletes are written at this millisecond, puts at the next one. Rises by 2 or more a batch.
+    pub time_ms: i64,
+    /// The digest of this sink's rows.
+    pub digest: &'a str,
+    /// What the batch passed; a marker carries it.
+    pub spans: &'a Spans,
+    /// The deployed version that made the rows.
+    pub version: u64,
+}
+
+/// What can go wrong with a sink. [`SinkError::remedy`] says what then.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The server does not answer, or says that it may later.
+    #[error("{server} at {address} is away: {reason}")]
+    Away {
+        /// Which server.
+        server: &'static str,
+        /// Its address as configured.
+        address: String,
+        /// What the client said.
+        reason: String,
+    },
+    /// There is no such table.
+    #[error("HBase has no table `{table}`: {mend}")]
+    TableMissing {
+        /// Its name.
+        table: String,
+        /// The command that creates it.
+        mend: String,
+    },
+    /// The table lacks families.
+    #[error("HBase table `{table}` has no family {families}: {mend}")]
+    FamilyMissing {
+        /// Its name.
+        table: String,
+        /// The families' names, joined.
+        families: String,
+        /// The command that adds them.
+        mend: String,
+    },
+    /// The server refuses what it is given, and would again.
+    #[error("{server} refuses what goes to `{name}`: {reason}")]
+    Refused {
+        /// Which server.
+        server: &'static str,
+        /// The sink's table or topic.
+        name: String,
+        /// What it said.
+        reason: String,
+    },
+    /// Its calls were ended by a [`Cut`].
+    #[error("the job is to stop")]
+    Cut,
+    /// Another producer took the transactional id over.
+    #[error("another host runs this job: the transactional id `{id}` was taken over; stop one of the two")]
+    Fenced {
+        /// The transactional id.
+        id: String,
+    },
+}
+
+/// What the pipeline does about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Back off, open the sink again, deliver the same batch again.
+    Retry,
+    /// Stop the job, and say why.
+    Stop,
+}
+
+impl SinkError {
+    /// The error in the words for a job that stopped for it: with the way on.
+    pub fn in_a_stopped_job(&self) -> String {
+        format!(
+            "{self}; once that is mended, `streamhost resume JOB` goes on (to have a batch that is planned already made anew, \
+             at the cost of keyed state: `undeploy` and `deploy`)"
+        )
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            SinkError::Away { .. } | SinkError::Cut => Remedy::Retry,
+            SinkError::TableMissing { .. }
+            | SinkError::FamilyMissing { .. }
+            | SinkError::Refused { .. }
+            | SinkError::Fenced { .. } => Remedy::Stop,
+        }
+    }
+}
+
+/// Where one of a job's outputs goes. Calls block; the pipeline gives each sink its own thread.
+pub trait Sink: Send {
+    /// What a second delivery does.
+    fn guarantee(&self) -> Guarantee;
+
+    /// What a row may be.
+    fn limits(&self) -> RowLimits;
+
+    /// Takes the columns of the version whose rows come next. Kind, name, place and `exactly_once` stay as they were.
+    fn reshape(&mut self, plan: &SinkPlan);
+
+    /// Connects, fences whoever held the sink before, and only then reads the marker (`None`: there is none, or this is
+    /// no marked sink). Called before the first delivery and after every failed one.
+    fn open(&mut self) -> Result<Option<Marker>, SinkError>;
+
+    /// The source offsets that the marker carries which [`Sink::open`] read; nothing where there is none.
+    fn reached(&self) -> TopicOffsets {
+        TopicOffsets::new()
+    }
+
+    /// Delivers a batch's rows, in order. `Ok`: all of it is durable. `Err`: nothing is known, and the caller opens the
+    /// sink and delivers the same batch again, unless its marker says that it is there.
+    fn deliver(&mut self, delivery: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError>;
+}
+
+/// Where a job's dead letters go; at least once, like a plain Kafka sink.
+pub trait DeadLetters: Send {
+    /// `Ok`: all of them are durable. `Err`: nothing is known, and the caller sends them again.
+    fn deliver(&mut self, delivery: &Delivery<'_>, letters: &[DeadLetter]) -> Result<(), SinkError>;
+}
+
+/// Whether a sink's place is as the job needs it.
+pub trait Place {
+    /// Checks that the table or topic is there and fits the columns, and creates what is missing if `create` says so.
+    /// Asked at deploy, before anything changes.
+    fn check(&mut self, plan: &SinkPlan, create: bool) -> Result<(), SinkError>;
+}

@@ -1,0 +1,324 @@
+//! One instance of a component: its memory, its limits, its calls.
+
+use crate::bindings::streamhost::job::{log as wit_log, types as wit};
+use crate::wit_convert::{answer_out, column_in, column_out, moment_in, raw_job};
+use crate::{GuestLimits, Loaded, bindings};
+use std::time::Duration;
+use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, cut};
+use streamhost_core::job::validate::RawJob;
+use streamhost_core::limits;
+use streamhost_core::types::{Chunk, Column};
+use streamhost_engine::guest::{Guest, LinesLeft, LogSink, Terms};
+use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
+
+/// What the host keeps beside an instance.
+pub struct State {
+    limits: StoreLimits,
+    log: LogSink,
+    terms: Terms,
+    /// Epochs that the call under way has left beyond the next look for a stop.
+    epochs_left: u64,
+    /// Logged, and not handed on yet: whether the call counts is known at its end.
+    lines: Vec<(tracing::Level, String)>,
+    /// There were more.
+    lost: bool,
+    /// The last line at level error: the SDK logs a panic's message so, just before the trap.
+    panic: Option<String>,
+}
+
+/// Epochs between two looks for a stop.
+const LOOK_EPOCHS: u64 = 10;
+
+impl State {
+    fn new(memory_bytes: usize, log: LogSink) -> Self {
+        let (limits, terms, lines) = (bounds(memory_bytes), Terms::default(), Vec::new());
+        State { limits, log, terms, epochs_left: 0, lines, lost: false, panic: None }
+    }
+
+    /// Epochs until the next look; none: the call is to end now.
+    fn next_look(&mut self) -> Option<u64> {
+        let next = self.epochs_left.min(LOOK_EPOCHS);
+        self.epochs_left -= next;
+        (next > 0 && !self.terms.is_stopped()).then_some(next)
+    }
+
+    fn tell(&mut self, left: &mut LinesLeft) {
+        let lines = std::mem::take(&mut self.lines);
+        let lost = std::mem::take(&mut self.lost) || lines.len() > left.lines;
+        for (level, line) in lines.iter().take(left.lines) {
+            (self.log)(*level, line);
+        }
+        left.lines = left.lines.saturating_sub(lines.len());
+        if lost && !std::mem::replace(&mut left.told, true) {
+            let max = limits::LOG_LINES_PER_BATCH_MAX;
+            (self.log)(tracing::Level::WARN, &format!("more lines were left out: a lane logs {max} for one batch"));
+        }
+    }
+}
+
+impl wit_log::Host for State {
+    fn log(&mut self, level: wit_log::Level, message: String) {
+        let level = match level {
+            wit_log::Level::Debug => tracing::Level::DEBUG,
+            wit_log::Level::Info => tracing::Level::INFO,
+            wit_log::Level::Warn => tracing::Level::WARN,
+            wit_log::Level::Error => tracing::Level::ERROR,
+        };
+        let message = cut(message, limits::LOG_LINE_BYTES_MAX);
+        if level == tracing::Level::ERROR {
+            self.panic = Some(message.clone());
+        }
+        match self.lines.len() < limits::LOG_LINES_PER_BATCH_MAX {
+            true => self.lines.push((level, message)),
+            false => self.lost = true,
+        }
+    }
+}
+
+/// One memory, or `memory_bytes` would hold for each of them.
+fn bounds(memory_bytes: usize) -> StoreLimits {
+    StoreLimitsBuilder::new()
+        .memory_size(memory_bytes)
+        .table_elements(100_000)
+        .instances(64)
+        .memories(1)
+        .tables(16)
+        .trap_on_grow_failure(true)
+        .build()
+}
+
+/// A living instance. After a fault it is of no more use: drop it.
+pub struct Instance {
+    store: Store<State>,
+    job: bindings::Job,
+    limits: GuestLimits,
+}
+
+impl Instance {
+    /// Makes one. A component may run code of its own here (a start function), under the same limits.
+    pub fn new(loaded: &Loaded, limits: GuestLimits, log: LogSink) -> Result<Self, GuestFault> {
+        let mut store = Store::new(loaded.engine(), State::new(limits.memory_bytes, log));
+        store.limiter(|state| &mut state.limits);
+        store.epoch_deadline_callback(|mut store| {
+            let next = store.data_mut().next_look();
+            Ok(next.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
+        });
+        arm(&mut store, limits.time);
+        let job = loaded.pre().instantiate(&mut store).map_err(|e| fault(&e, limits, None))?;
+        Ok(Instance { store, job, limits })
+    }
+
+    /// Asks the component what its job is.
+    pub fn describe(&mut self) -> Result<RawJob, GuestFault> {
+        self.arm(self.limits.time);
+        let answer = self.job.streamhost_job_guest().call_describe(&mut self.store);
+        self.store.data_mut().tell(&mut LinesLeft::default());
+        match answer {
+            Ok(Ok(description)) => Ok(raw_job(description)),
+            Ok(Err(reason)) => Err(GuestFault::Trap(cut(reason, limits::REASON_BYTES_MAX))),
+            Err(error) => Err(self.fault(&error)),
+        }
+    }
+
+    fn arm(&mut self, time: Duration) {
+        arm(&mut self.store, time);
+    }
+
+    fn fault(&mut self, error: &wasmtime::Error) -> GuestFault {
+        let panic = self.store.data_mut().panic.take();
+        fault(error, self.limits, panic)
+    }
+}
+
+impl Guest for Instance {
+    fn transform(&mut self, stage: u32, moment: Moment, chunk: &Chunk, time: Duration) -> Result<Answer, GuestFault> {
+        self.arm(time);
+        let records = wit::Records {
+            keys: column_in(&chunk.keys),
+            values: column_in(&chunk.values),
+            times_ms: &chunk.times_ms,
+            absent_keys: &chunk.absent_keys,
+            absent_values: &chunk.absent_values,
+        };
+        let guest = self.job.streamhost_job_guest();
+        let answer = guest.call_transform(&mut self.store, stage, moment_in(moment), records);
+        answer.map(answer_out).map_err(|error| self.fault(&error))
+    }
+
+    fn combine(&mut self, stage: u32, partials: &Partials, time: Duration) -> Result<Column, GuestFault> {
+        self.arm(time);
+        let partials = wit::Partials {
+            accumulators: column_in(&partials.accumulators),
+            absent: &partials.absent,
+            group_ends: &partials.group_ends,
+            partials: column_in(&partials.partials),
+        };
+        let answer = self.job.streamhost_job_guest().call_combine(&mut self.store, stage, partials);
+        answer.map(column_out).map_err(|error| self.fault(&error))
+    }
+
+    fn finish(
+        &mut self,
+        stage: u32,
+        moment: Moment,
+        finished: &Finished,
+        time: Duration,
+    ) -> Result<Answer, GuestFault> {
+        self.arm(time);
+        let finished = match finished {
+            Finished::Groups(groups) => wit::Finished::Groups(wit::Groups {
+                keys: column_in(&groups.keys),
+                accumulators: column_in(&groups.accumulators),
+                starts_ms: &groups.starts_ms,
+                ends_ms: &groups.ends_ms,
+            }),
+            Finished::Pairs(pairs) => wit::Finished::Pairs(wit::Pairs {
+                lefts: column_in(&pairs.lefts),
+                rights: column_in(&pairs.rights),
+                absent_rights: &pairs.absent_rights,
+                times_ms: &pairs.times_ms,
+            }),
+        };
+        let guest = self.job.streamhost_job_guest();
+        let answer = guest.call_finish(&mut self.store, stage, moment_in(moment), finished);
+        answer.map(answer_out).map_err(|error| self.fault(&error))
+    }
+
+    fn migrate(&mut self, stage: u32, accumulators: &Column, time: Duration) -> Result<Column, GuestFault> {
+        self.arm(time);
+        let guest = self.job.streamhost_job_guest();
+        let answer = guest.call_migrate(&mut self.store, stage, column_in(accumulators));
+        answer.map(column_out).map_err(|error| self.fault(&error))
+    }
+
+    fn bind(&mut self, terms: &Terms) {
+        if terms.replay {
+            self.limits.memory_bytes = limits::GUEST_MEMORY_BYTES_MAX;
+        }
+        let state = self.store.data_mut();
+        state.limits = bounds(self.limits.memory_bytes);
+        state.terms.clone_from(terms);
+    }
+
+    fn tell(&mut self, left: &mut LinesLeft) {
+        self.store.data_mut().tell(left);
+    }
+
+    fn warn(&mut self, text: &str) {
+        (self.store.data().log)(tracing::Level::WARN, text);
+    }
+}
+
+/// A call begins that may take so long.
+fn arm(store: &mut Store<State>, time: Duration) {
+    let state = store.data_mut();
+    state.panic = None;
+    state.epochs_left = ticks(time);
+    let next = state.next_look().unwrap_or(0);
+    store.set_epoch_deadline(next);
+}
+
+/// Epochs until a deadline; one more, as the first may end at once.
+fn ticks(time: Duration) -> u64 {
+    (time.as_millis() / limits::EPOCH.as_millis()) as u64 + 1
+}
+
+fn fault(error: &wasmtime::Error, limits: GuestLimits, panic: Option<String>) -> GuestFault {
+    let frames = frames(error);
+    let at = if frames.is_empty() { String::new() } else { format!(" (at {})", frames.join(" < ")) };
+    let text = format!("{error:#}");
+    let what = match (error.downcast_ref::<Trap>(), panic) {
+        (Some(Trap::Interrupt), _) => return GuestFault::Time { limit: limits.time, at },
+        _ if text.contains("forcing trap when growing memory") => {
+            return GuestFault::Memory { limit: bytesize::ByteSize(limits.memory_bytes as u64).to_string(), at };
+        }
+        _ if text.contains("fuel allocated for hostcalls has been exhausted") => return GuestFault::Output,
+        (Some(Trap::UnreachableCodeReached), Some(panic)) => panic, // which is what a panic ends in
+        (Some(trap), _) => format!("{trap}"),
+        (None, _) => crate::first_line(error),
+    };
+    GuestFault::Trap(cut(format!("{what}{at}"), limits::REASON_BYTES_MAX))
+}
+
+/// The innermost functions of the author's, without those of the panic machinery and the allocator.
+fn frames(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() else { return Vec::new() };
+    let names = backtrace.frames().iter().filter_map(|frame| frame.func_name());
+    let own = |name: &&str| {
+        !["panic", "rust_", "__rust", "abort", "core::", "std::", "alloc::", "dlmalloc"]
+            .iter()
+            .any(|p| name.contains(p))
+    };
+    names.filter(own).take(4).map(|name| cut(name.to_string(), 120)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::Ordering;
+    use std::sync::{Arc, Mutex, PoisonError};
+    use wit_log::{Host, Level};
+
+    const LIMITS: GuestLimits = GuestLimits { memory_bytes: 64 << 20, time: Duration::from_secs(2) };
+
+    fn state() -> (State, Arc<Mutex<Vec<String>>>) {
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let kept = lines.clone();
+        let log: LogSink = Arc::new(move |_, line: &str| {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_string());
+        });
+        (State::new(LIMITS.memory_bytes, log), lines)
+    }
+
+    #[test]
+    fn a_fault_says_what_the_guest_did_and_not_what_it_logged_before() {
+        let odd = || Some("odd quantity".to_string());
+        let trap = |trap: Trap, panic| fault(&trap.into(), LIMITS, panic).to_string();
+        assert_eq!(trap(Trap::UnreachableCodeReached, odd()), "odd quantity", "a panic's words");
+        assert!(trap(Trap::UnreachableCodeReached, None).contains("unreachable"));
+        assert!(trap(Trap::StackOverflow, odd()).contains("stack"), "it overflowed after it had logged");
+        assert!(trap(Trap::IntegerDivisionByZero, odd()).contains("divide"));
+        assert_eq!(trap(Trap::Interrupt, odd()), "it ran longer than 2s (limits.time)");
+        let said = |text: &'static str| fault(&wasmtime::Error::msg(text), LIMITS, odd());
+        let memory = said("forcing trap when growing memory to 67174400 bytes").to_string();
+        assert_eq!(memory, "it needs more than 64.0 MiB of memory (limits.memory)");
+        assert_eq!(said("too much data: fuel allocated for hostcalls has been exhausted"), GuestFault::Output);
+        assert_eq!(GuestFault::Output.to_string(), "it answered more than 120.0 MiB in one call: make less of it");
+        let at = " (at parse < transform)".to_string();
+        let slow = GuestFault::Time { limit: LIMITS.time, at };
+        assert_eq!(slow.to_string(), "it ran longer than 2s (limits.time) (at parse < transform)");
+    }
+
+    #[test]
+    fn lines_are_bounded_by_batch_and_what_is_left_out_is_said_once() {
+        let max = limits::LOG_LINES_PER_BATCH_MAX;
+        let (mut state, lines) = state();
+        let mut left = LinesLeft::default();
+        let mut said = |lines_of_call: usize, left: &mut LinesLeft| {
+            (0..lines_of_call).for_each(|i| state.log(Level::Info, format!("line {i}")));
+            assert!(lines.lock().unwrap().is_empty(), "whether the call counts is not known yet");
+            state.tell(left);
+            std::mem::take(&mut *lines.lock().unwrap())
+        };
+        assert_eq!(said(2, &mut left), ["line 0", "line 1"]);
+        assert!(said(0, &mut left).is_empty());
+        let rest = said(max, &mut left);
+        assert_eq!(rest.len(), max - 2 + 1);
+        assert_eq!(rest.last().unwrap(), "more lines were left out: a lane logs 100 for one batch");
+        assert!(said(3, &mut left).is_empty());
+        let next = said(max + 1, &mut LinesLeft::default());
+        assert_eq!((next.len(), next[max].starts_with("more lines")), (max + 1, true), "another batch, one call");
+    }
+
+    #[test]
+    fn a_call_has_all_its_epochs_until_a_stop_comes() {
+        let (mut state, _) = state();
+        state.epochs_left = 2 * LOOK_EPOCHS + 3;
+        let looks: Vec<_> = std::iter::from_fn(|| state.next_look()).collect();
+        assert_eq!(looks, [LOOK_EPOCHS, LOOK_EPOCHS, 3]);
+        state.epochs_left = 1000;
+        assert_eq!(state.next_look(), Some(LOOK_EPOCHS));
+        state.terms.stop.store(true, Ordering::Relaxed);
+        assert_eq!(state.next_look(), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! How the host's words become the contract's, and back. Nothing is judged here but what a type alone would say.
+
+use crate::bindings::streamhost::job::types as wit;
+use streamhost_core::contract::{Answer, Moment, cut};
+use streamhost_core::job::validate::{RawColumn, RawJob, RawSink, RawSource};
+use streamhost_core::job::{Join, SinkKind, SourceKind, StageKind, StagePlan, Window, WindowForm};
+use streamhost_core::limits;
+use streamhost_core::types::{Column, ExtraCells, Keyed, Kind, Rows};
+
+pub(super) fn moment_in(moment: Moment) -> wit::Moment {
+    let Moment { batch_ms, watermark_ms, partition_ms } = moment;
+    wit::Moment { batch_ms, watermark_ms, partition_ms }
+}
+
+pub(super) fn column_in(column: &Column) -> wit::ColumnParam<'_> {
+    wit::ColumnParam { data: &column.data, ends: &column.ends }
+}
+
+pub(super) fn column_out(column: wit::ColumnResult) -> Column {
+    Column { data: column.data, ends: column.ends }
+}
+
+pub(super) fn answer_out(output: wit::Output) -> Answer {
+    let reason = |fault: wit::Fault| (fault.position, cut(fault.reason, limits::REASON_BYTES_MAX));
+    Answer {
+        faults: output.faults.into_iter().map(reason).collect(),
+        rows: output.rows.into_iter().map(rows_out).collect(),
+        keyed: output.keyed.into_iter().map(keyed_out).collect(),
+        late: output.late,
+        largest_ms: output.largest_ms,
+    }
+}
+
+fn rows_out(rows: wit::Rows) -> Rows {
+    Rows {
+        positions: rows.positions,
+        cells: column_out(rows.cells),
+        absent: rows.absent,
+        deleted: rows.deleted,
+        deleted_rows: rows.deleted_rows,
+        extra: ExtraCells {
+            rows: rows.extra.rows,
+            names: column_out(rows.extra.names),
+            values: column_out(rows.extra.values),
+            kinds: rows.extra.kinds.into_iter().map(kind_out).collect(),
+        },
+    }
+}
+
+fn keyed_out(keyed: wit::Keyed) -> Keyed {
+    Keyed {
+        stage: keyed.stage,
+        side: keyed.side,
+        positions: keyed.positions,
+        keys: column_out(keyed.keys),
+        values: column_out(keyed.values),
+        times_ms: keyed.times_ms,
+        until_ms: keyed.until_ms,
+        deleted: keyed.deleted,
+    }
+}
+
+fn kind_out(kind: wit::Kind) -> Kind {
+    use wit::Kind as Wit;
+    match kind {
+        Wit::Text => Kind::Text,
+        Wit::Bytes => Kind::Bytes,
+        Wit::Int => Kind::Int,
+        Wit::Uint => Kind::Uint,
+        Wit::Float => Kind::Float,
+        Wit::Bool => Kind::Bool,
+        Wit::Time => Kind::Time,
+    }
+}
+
+pub(super) fn raw_job(description: wit::Description) -> RawJob {
+    RawJob {
+        name: description.name,
+        every_ms: description.every_ms,
+        sources: description.sources.into_iter().map(raw_source).collect(),
+        stages: description.stages.into_iter().map(raw_stage).collect(),
+        sinks: description.sinks.into_iter().map(raw_sink).collect(),
+    }
+}
+
+fn raw_source(source: wit::SourceDef) -> RawSource {
+    use wit::SourceKind as Wit;
+    RawSource {
+        kind: match source.kind {
+            Wit::Kafka => SourceKind::Kafka,
+            Wit::Socket => SourceKind::Socket,
+            Wit::File => SourceKind::File,
+            Wit::Rate => SourceKind::Rate,
+        },
+        name: source.name,
+        table: source.table,
+        timed: source.timed,
+        follow: source.follow,
+        rate: source.rate,
+    }
+}
+
+/// Times beyond what the host counts become its largest, which the check of the job refuses.
+fn time_ms(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+fn raw_stage(stage: wit::StageDef) -> StagePlan {
+    use wit::{Scope, StageKind as Wit, WindowKind};
+    StagePlan {
+        name: stage.name,
+        kind: match stage.kind {
+            Wit::Reduce(Scope::EachBatch) => StageKind::EachBatch,
+            Wit::Reduce(Scope::Running(expire_ms)) => StageKind::Running { expire_ms },
+            Wit::Reduce(Scope::Window(window)) => StageKind::Window(Window {
+                form: match window.kind {
+                    WindowKind::Panes(panes) => {
+                        WindowForm::Panes { size_ms: time_ms(panes.size_ms), hop_ms: time_ms(panes.hop_ms) }
+                    }
+                    WindowKind::Session(gap) => WindowForm::Session { gap_ms: time_ms(gap) },
+                },
+                lateness_ms: time_ms(window.lateness_ms),
+                processing_time: window.processing_time,
+                early: window.early,
+            }),
+            Wit::Join(join) => StageKind::Join(Join {
+                within_ms: time_ms(join.within_ms),
+                lateness_ms: time_ms(join.lateness_ms),
+                left: join.left,
+            }),
+            Wit::Lookup => StageKind::Lookup,
+        },
+        inputs: stage.inputs,
+        key_shape: stage.key_shape,
+        value_shape: stage.value_shape,
+        other_shape: stage.other_shape,
+        version: stage.version,
+        migrates: stage.migrates,
+    }
+}
+
+fn raw_sink(sink: wit::SinkDef) -> RawSink {
+    use wit::SinkKind as Wit;
+    let column = |c: wit::ColumnDef| RawColumn { name: c.name, kind: kind_out(c.kind), optional: c.optional };
+    RawSink {
+        kind: match sink.kind {
+            Wit::Hbase => SinkKind::Hbase,
+            Wit::Kafka => SinkKind::Kafka,
+            Wit::Console => SinkKind::Console,
+        },
+        name: sink.name,
+        keyed: sink.keyed,
+        dynamic: sink.dynamic,
+        columns: sink.columns.into_iter().map(column).collect(),
+        exactly_once: sink.exactly_once,
+    }
+}

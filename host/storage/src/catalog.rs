@@ -1,0 +1,178 @@
+//! Deployed versions by digest, their history, and which one is active. A record is durable before anyone sees it, and
+//! the component before its record.
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use streamhost_core::job::JobRecord;
+use streamhost_core::limits;
+
+/// Why the registry failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The disk, or the store above it.
+    #[error("the data folder cannot be written or read: {0}")]
+    Io(String),
+    /// What stands there is not what was written.
+    #[error("the data folder is damaged: {0}")]
+    Damaged(String),
+}
+
+fn io(error: impl std::fmt::Display) -> RegistryError {
+    RegistryError::Io(error.to_string())
+}
+
+/// All jobs of a host, and their components.
+pub struct Registry {
+    db: Database,
+    jobs: Keyspace,
+    /// The names of jobs that were undeployed here and are not there again.
+    undeployed: Keyspace,
+    components: PathBuf,
+}
+
+impl Registry {
+    /// Opens it in the host's database; components lie in `folder`.
+    pub fn open(db: &Database, folder: &Path) -> Result<Self, RegistryError> {
+        std::fs::create_dir_all(folder).map_err(io)?;
+        let jobs = db.keyspace("jobs", KeyspaceCreateOptions::default).map_err(io)?;
+        let undeployed = db.keyspace("undeployed", KeyspaceCreateOptions::default).map_err(io)?;
+        Ok(Registry { db: db.clone(), jobs, undeployed, components: folder.to_path_buf() })
+    }
+
+    /// All jobs.
+    pub fn load(&self) -> Result<Vec<JobRecord>, RegistryError> {
+        let read = |entry: fjall::Guard| {
+            let bytes = entry.value().map_err(io)?;
+            serde_json::from_slice(&bytes).map_err(|e| RegistryError::Damaged(e.to_string()))
+        };
+        self.jobs.iter().map(read).collect()
+    }
+
+    /// Stores a job; durable at return.
+    pub fn save(&self, job: &JobRecord) -> Result<(), RegistryError> {
+        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&self.jobs, job.name.as_bytes(), serde_json::to_vec(job).map_err(io)?);
+        batch.remove(&self.undeployed, job.name.as_bytes());
+        batch.commit().map_err(io)
+    }
+
+    /// Forgets a job but for its name; durable at return.
+    pub fn remove(&self, job: &str) -> Result<(), RegistryError> {
+        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+        batch.remove(&self.jobs, job.as_bytes());
+        if self.undeployed.iter().count() >= limits::UNDEPLOYED_MAX
+            && let Some(first) = self.undeployed.iter().next()
+        {
+            batch.remove(&self.undeployed, first.key().map_err(io)?);
+        }
+        batch.insert(&self.undeployed, job.as_bytes(), b"");
+        batch.commit().map_err(io)
+    }
+
+    /// Whether a job of this name was undeployed here: what Kafka still holds of it is not a lost ledger's.
+    pub fn was_undeployed(&self, job: &str) -> Result<bool, RegistryError> {
+        self.undeployed.contains_key(job.as_bytes()).map_err(io)
+    }
+
+    /// Keeps a component; durable at return, name and bytes. Gives its digest.
+    pub fn keep(&self, component: &[u8]) -> Result<String, RegistryError> {
+        let digest = sha256(component);
+        let path = self.path(&digest);
+        // One that was damaged is mended by deploying the same component again.
+        if self.component(&digest).is_err() {
+            let beside = path.with_extension("new");
+            let mut file = std::fs::File::create(&beside).map_err(io)?;
+            file.write_all(component).and_then(|()| file.sync_all()).map_err(io)?;
+            std::fs::rename(&beside, &path).map_err(io)?;
+            std::fs::File::open(&self.components).and_then(|folder| folder.sync_all()).map_err(io)?;
+        }
+        Ok(digest)
+    }
+
+    /// Reads a component back, and proves that it is the one.
+    pub fn component(&self, digest: &str) -> Result<Vec<u8>, RegistryError> {
+        let bytes = std::fs::read(self.path(digest)).map_err(|e| io(format!("component {digest}: {e}")))?;
+        match sha256(&bytes) == digest {
+            true => Ok(bytes),
+            false => Err(RegistryError::Damaged(format!(
+                "component {digest} has other bytes: restore it, or deploy that component again"
+            ))),
+        }
+    }
+
+    /// Deletes components that no job's history names.
+    pub fn sweep(&self, named: &BTreeSet<String>) {
+        let Ok(folder) = std::fs::read_dir(&self.components) else { return };
+        for entry in folder.flatten() {
+            let path = entry.path();
+            let digest = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            if !named.contains(&digest) && std::fs::remove_file(&path).is_err() {
+                tracing::warn!("{} is of no more use, but cannot be deleted", path.display());
+            }
+        }
+    }
+
+    fn path(&self, digest: &str) -> PathBuf {
+        self.components.join(format!("{digest}.wasm"))
+    }
+}
+
+/// SHA-256 in hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use streamhost_core::job::settings::JobLimits;
+    use streamhost_core::job::{DeploymentRecord, JobRecord};
+    use streamhost_core::testing::deployment;
+
+    fn job(deployments: Vec<DeploymentRecord>) -> JobRecord {
+        JobRecord { name: "j".into(), paused: true, deployments, newest_version: 0 }
+    }
+
+    #[test]
+    fn jobs_and_components_are_there_after_a_reopen() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            Registry::open(&Database::builder(folder.path().join("db")).open().unwrap(), &folder.path().join("c"))
+                .unwrap()
+        };
+        let job = job(vec![DeploymentRecord { limits: Some(JobLimits::default()), ..deployment(1, 1, "a") }]);
+        let digest = {
+            let registry = open();
+            registry.save(&job).unwrap();
+            registry.keep(b"component").unwrap()
+        };
+        let registry = open();
+        assert_eq!(registry.load().unwrap(), [job]);
+        assert_eq!(registry.component(&digest).unwrap(), b"component");
+        std::fs::write(folder.path().join("c").join(format!("{digest}.wasm")), b"other").unwrap();
+        assert!(matches!(registry.component(&digest), Err(RegistryError::Damaged(_))));
+        registry.keep(b"component").unwrap();
+        assert_eq!(registry.component(&digest).unwrap(), b"component", "kept again, it is mended");
+        let other = registry.keep(b"other").unwrap();
+        registry.sweep(&[other.clone()].into());
+        assert!(matches!(registry.component(&digest), Err(RegistryError::Io(_))));
+        assert_eq!(registry.component(&other).unwrap(), b"other");
+    }
+
+    #[test]
+    fn an_undeployed_name_is_remembered_until_it_is_deployed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::builder(folder.path().join("db")).open().unwrap();
+        let registry = Registry::open(&db, &folder.path().join("c")).unwrap();
+        let job = job(vec![deployment(1, 1, "a")]);
+        registry.save(&job).unwrap();
+        assert!(!registry.was_undeployed("j").unwrap());
+        registry.remove("j").unwrap();
+        assert!(registry.was_undeployed("j").unwrap() && registry.load().unwrap().is_empty());
+        registry.save(&job).unwrap();
+        assert!(!registry.was_undeployed("j").unwrap());
+    }
+}

@@ -5,7 +5,7 @@
 //! cargo run --release -p streamhost-host --example latency -- 127.0.0.1:9092 5000 30
 //! ```
 //! Sends clicks to a topic of its own whose first field is when it was sent, and reads that again from the rows' keys. The
-//! ledger is on disk, so each batch waits for its fsync. Prints one JSON line, without the first five seconds, in which a new broker warms up.
+//! checkpoint is on disk, so each batch waits for its fsync. Prints one JSON line, without the first five seconds, in which a new broker warms up.
 
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -15,9 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use streamhost_connectors::kafka::{KafkaSettings, KafkaSource};
 use streamhost_core::types::Rows;
-use streamhost_engine::pipeline::{Board, Ended, Pipeline, Stop};
+use streamhost_engine::pipeline::{Pipeline, PipelineExit, PipelineStatus, Stop};
 use streamhost_engine::source::Source;
-use streamhost_storage::checkpoint_log::Ledgers;
+use streamhost_storage::checkpoint_log::CheckpointLogs;
 
 #[path = "throughput/rig.rs"]
 mod rig;
@@ -47,13 +47,13 @@ fn main() -> anyhow::Result<()> {
     let topic = format!("latency-{}", std::process::id());
     let kafka = KafkaSettings { brokers: args.brokers.clone(), ..KafkaSettings::default() };
     let active = rig::active(&args.component, None, &topic)?;
-    let mut source = KafkaSource::new(&kafka, &active.plan.sources, "latency")?;
+    let mut source = KafkaSource::new(&kafka, &active.spec.sources, "latency")?;
     let began = Instant::now();
     send(&args, &topic, began, 0..1)?; // makes the topic, where the broker does that by itself
     let partitions = source.partitions().context("the broker has not made the topic")?;
     anyhow::ensure!(partitions.len() >= rig::PARTITIONS as usize, "the broker makes topics of too few partitions");
     let folder = tempfile::tempdir()?;
-    let ledgers = Ledgers::open(&fjall::Database::builder(folder.path()).open()?)?;
+    let checkpoint_logs = CheckpointLogs::open(&fjall::Database::builder(folder.path()).open()?)?;
     let ages = Arc::new(Mutex::new(Vec::new()));
     let seen = ages.clone();
     let show = move |rows: &[Rows]| {
@@ -64,17 +64,17 @@ fn main() -> anyhow::Result<()> {
         }
     };
     let pipeline = Pipeline::start(
-        rig::parts(active, source, Arc::new(ledgers.of("latency")), show),
-        Arc::new(Board::default()),
+        rig::parts(active, source, Arc::new(checkpoint_logs.of("latency")), show),
+        Arc::new(PipelineStatus::default()),
         |_| (),
     )?;
     let records = u64::from(args.rate) * u64::from(args.seconds);
     send(&args, &topic, began, 1..records)?;
-    while pipeline.board.facts().totals.records_in < records && !pipeline.has_ended() {
+    while pipeline.status.snapshot().counters.records_in < records && !pipeline.has_ended() {
         std::thread::sleep(Duration::from_millis(5));
     }
     match pipeline.stop(Stop::Soon) {
-        Ended::Stopped => {}
+        PipelineExit::Stopped => {}
         end => bail!("it ended before its last record: {end:?}"),
     }
     let mut ages = std::mem::take(&mut *ages.lock().unwrap_or_else(PoisonError::into_inner));

@@ -37,9 +37,11 @@ pub struct SourceStatus {
     /// The job's name for it.
     pub name: String,
     /// The topic.
-    pub place: String,
+    #[serde(rename = "place")]
+    pub target: String,
     /// The next offset to read of each partition, durable.
-    pub reached: BTreeMap<i32, i64>,
+    #[serde(rename = "reached")]
+    pub committed: BTreeMap<i32, i64>,
 }
 
 /// A sink in a status.
@@ -50,7 +52,8 @@ pub struct SinkStatus {
     /// The job's name for it.
     pub name: String,
     /// The table or topic.
-    pub place: String,
+    #[serde(rename = "place")]
+    pub target: String,
     /// Rows delivered.
     pub rows: u64,
 }
@@ -118,8 +121,9 @@ pub struct JobStatus {
     pub group: String,
     /// The topic of its dead letters.
     pub dead_letter_topic: String,
-    /// The life of its ledger.
-    pub incarnation: u64,
+    /// The life of its checkpoint.
+    #[serde(rename = "incarnation")]
+    pub epoch: u64,
     /// Worker threads, each with its own instance.
     pub lanes: usize,
     /// Where it reads.

@@ -3,7 +3,7 @@
 use crate::api::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
-use crate::supervisor::{Begin, Place, Supervisor};
+use crate::supervisor::{Begin, Environment, Supervisor};
 use fjall::Database;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,7 +48,7 @@ impl Host for RealHost {
 /// Whose consumer groups and transactional ids they are: a daemon's, of which there is one for each job ("for ever", as
 /// its exactly-once sinks find what they hold by them).
 const DAEMON: &str = "streamhost";
-/// The same of a `run`, which has a ledger of its own: a daemon's job of the same name begins where it would have begun.
+/// The same of a `run`, which has a checkpoint of its own: a daemon's job of the same name begins where it would have begun.
 const FOREGROUND: &str = "streamhost-run";
 
 fn engine(config: &Config, owner: &'static str, begin: Begin) -> Result<Arc<dyn Engine>, HostError> {
@@ -72,13 +72,13 @@ fn open(folder: &Path) -> Result<Database, HostError> {
     })
 }
 
-fn place(config: &Config, owner: &'static str) -> Result<Place, HostError> {
+fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let faults = config.kafka.check();
     if !faults.is_empty() {
         return Err(faults.join("; ").into());
     }
-    Ok(Place {
+    Ok(Environment {
         owner,
         kafka: config.kafka.clone(),
         hbase: config.hbase.clone(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!         ┌────────────── one job = one pipeline, batch after batch ──────────────┐
-//! Kafka ─► source ─► batch ─► guest: transform ─► keyed stages ─► plan ─► sink ─► HBase, Kafka, console
+//! Kafka ─► source ─► batch ─► guest: transform ─► keyed stages ─► intent ─► sink ─► HBase, Kafka, console
 //! socket      ▲                                   state, guest: combine, finish    │
 //! file        └───────── checkpoint: offsets, counts, state ◄──────────────────────┘
 //! control API ─► registry of deployed versions ─► supervisor: starts, swaps, watches pipelines

@@ -1,9 +1,9 @@
 //! What streamhost promises, tried with the real binary against the real Kafka and HBase.
 //!
-//! The inner module gives all these tests one name to run or skip them by.
+//! The inner module gives all these tests one name to run or skip them by, which no other test has.
 
 #[path = "."]
-mod contract {
+mod live_contract {
     mod clicks;
     mod swaps;
     mod crashes;

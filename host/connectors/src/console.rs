@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Stdout, Write};
 use streamhost_core::contract::RowLimits;
 use streamhost_core::contract::render::{self, Cell, RowRef, RowsView};
-use streamhost_core::job::{ColumnPlan, SinkPlan};
+use streamhost_core::job::{ColumnSpec, SinkSpec};
 use streamhost_core::limits;
 use streamhost_core::protocol::{Guarantee, Marker};
 use streamhost_core::types::{Kind, Rows};
@@ -17,21 +17,21 @@ const PORTION_BYTES: usize = 64 << 10;
 /// the data names follow as `name=…`. A deleted row is `delete 'key'`.
 pub struct ConsoleSink<W = Stdout> {
     keyed: bool,
-    columns: Vec<ColumnPlan>,
+    columns: Vec<ColumnSpec>,
     out: W,
 }
 
 impl ConsoleSink {
     /// Prints to standard output. Whole lines of several sinks may mingle there.
-    pub fn new(plan: &SinkPlan) -> Self {
-        ConsoleSink::to(plan, std::io::stdout())
+    pub fn new(spec: &SinkSpec) -> Self {
+        ConsoleSink::to(spec, std::io::stdout())
     }
 }
 
 impl<W: Write + Send> ConsoleSink<W> {
     /// Prints to something else.
-    pub fn to(plan: &SinkPlan, out: W) -> Self {
-        ConsoleSink { keyed: plan.keyed, columns: plan.columns.clone(), out }
+    pub fn to(spec: &SinkSpec, out: W) -> Self {
+        ConsoleSink { keyed: spec.keyed, columns: spec.columns.clone(), out }
     }
 
     fn print(&mut self, rows: &[Rows]) -> std::io::Result<()> {
@@ -58,9 +58,9 @@ impl<W: Write + Send> Sink for ConsoleSink<W> {
         RowLimits { key_bytes: 0..=bytes_max, cell_bytes_max: bytes_max, row_bytes_max: bytes_max }
     }
 
-    fn reshape(&mut self, plan: &SinkPlan) {
-        self.keyed = plan.keyed;
-        self.columns.clone_from(&plan.columns);
+    fn reshape(&mut self, spec: &SinkSpec) {
+        self.keyed = spec.keyed;
+        self.columns.clone_from(&spec.columns);
     }
 
     fn open(&mut self) -> Result<Option<Marker>, SinkError> {
@@ -157,12 +157,12 @@ mod tests {
     use streamhost_core::job::SinkKind;
     use streamhost_core::types::Spans;
 
-    fn plan(keyed: bool, kinds: &[Kind]) -> SinkPlan {
-        let column = |(i, &kind): (usize, &Kind)| ColumnPlan { name: format!("c{i}"), kind, optional: true };
-        SinkPlan {
+    fn spec(keyed: bool, kinds: &[Kind]) -> SinkSpec {
+        let column = |(i, &kind): (usize, &Kind)| ColumnSpec { name: format!("c{i}"), kind, optional: true };
+        SinkSpec {
             kind: SinkKind::Console,
             name: "console".to_owned(),
-            place: "console".to_owned(),
+            target: "console".to_owned(),
             keyed,
             dynamic: true,
             columns: kinds.iter().enumerate().map(column).collect(),
@@ -172,7 +172,7 @@ mod tests {
 
     fn deliver<W: Write + Send>(sink: &mut ConsoleSink<W>, rows: Rows) -> Result<(), SinkError> {
         let spans = Spans::new();
-        let delivery = Delivery { incarnation: 1, batch: 1, time_ms: 0, digest: "", spans: &spans, version: 1 };
+        let delivery = Delivery { epoch: 1, batch: 1, time_ms: 0, digest: "", spans: &spans, version: 1 };
         sink.deliver(&delivery, &[rows])
     }
 
@@ -210,7 +210,7 @@ mod tests {
         ];
         for (keyed, kinds, rows, expected) in cases {
             let mut out = Vec::new();
-            deliver(&mut ConsoleSink::to(&plan(keyed, kinds), &mut out), rows).unwrap();
+            deliver(&mut ConsoleSink::to(&spec(keyed, kinds), &mut out), rows).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }
@@ -223,7 +223,7 @@ mod tests {
         rows.extra.values.push(b"v");
         rows.extra.kinds.push(Kind::Text);
         let mut out = Vec::new();
-        deliver(&mut ConsoleSink::to(&plan(true, &[]), &mut out), rows).unwrap();
+        deliver(&mut ConsoleSink::to(&spec(true, &[]), &mut out), rows).unwrap();
         assert_eq!(out, b"('k', n='v')\n");
     }
 
@@ -242,7 +242,7 @@ mod tests {
             (ErrorKind::BrokenPipe, streamhost_engine::sink::Remedy::Stop),
             (ErrorKind::StorageFull, streamhost_engine::sink::Remedy::Retry),
         ] {
-            let error = deliver(&mut ConsoleSink::to(&plan(true, &[]), Broken(kind)), rows(&[b"k"], 1)).unwrap_err();
+            let error = deliver(&mut ConsoleSink::to(&spec(true, &[]), Broken(kind)), rows(&[b"k"], 1)).unwrap_err();
             assert_eq!(error.remedy(), remedy, "{error}");
         }
     }

@@ -137,9 +137,9 @@ mod tests {
     const MAX: usize = limits::LINE_BYTES_MAX;
 
     /// Gives what it has in portions of these lengths, over and over.
-    struct Portions<'a>(&'a [u8], std::iter::Cycle<std::slice::Iter<'a, usize>>);
+    struct Splittable<'a>(&'a [u8], std::iter::Cycle<std::slice::Iter<'a, usize>>);
 
-    impl Read for Portions<'_> {
+    impl Read for Splittable<'_> {
         fn read(&mut self, into: &mut [u8]) -> Result<usize> {
             let n = self.0.len().min(into.len()).min(*self.1.next().unwrap());
             into[..n].copy_from_slice(&self.0[..n]);
@@ -170,7 +170,7 @@ mod tests {
             .map(|(at, line)| (at, line.as_bytes().to_vec(), false))
             .collect();
         for portions in [&[1_usize][..], &[2, 3], &[1000]] {
-            assert_eq!(all(Portions(text, portions.iter().cycle()), 0), want, "{portions:?}");
+            assert_eq!(all(Splittable(text, portions.iter().cycle()), 0), want, "{portions:?}");
         }
         assert_eq!(all(&b""[..], 7), []);
     }
@@ -187,7 +187,7 @@ mod tests {
             for end in ["\n", ""] {
                 let text = [&long(length)[..], end.as_bytes()].concat();
                 let found: Vec<_> =
-                    all(&text[..], 0).into_iter().map(|(at, line, cut)| (at as usize, line.len(), cut)).collect();
+                    all(&text[..], 0).into_iter().map(|(at, line, batch)| (at as usize, line.len(), batch)).collect();
                 assert_eq!(found, want, "{length} {end:?}");
             }
         }

@@ -7,10 +7,10 @@
 use std::io::Write;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use streamhost_core::clock;
-use streamhost_core::job::SourcePlan;
-use streamhost_core::job::settings::Start;
+use streamhost_core::job::SourceSpec;
+use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::{Offset, Partition, Positions, Record};
-use streamhost_engine::batch::Gather;
+use streamhost_engine::batch::BatchBuilder;
 use streamhost_engine::source::{Source, SourceError};
 
 /// Makes numbers. It has one partition, and never ends.
@@ -23,8 +23,8 @@ pub struct RateSource {
 
 impl RateSource {
     /// The job's source of this number.
-    pub fn new(source: u16, plan: &SourcePlan) -> Self {
-        RateSource { partition: Partition { source, id: 0 }, rate: plan.rate.max(1), began: None }
+    pub fn new(source: u16, spec: &SourceSpec) -> Self {
+        RateSource { partition: Partition { source, id: 0 }, rate: spec.rate.max(1), began: None }
     }
 
     /// The first number that is not made yet.
@@ -49,17 +49,17 @@ impl RateSource {
     }
 
     /// Appends what there is. Says whether the batch came further.
-    fn take(&self, gather: &mut Gather) -> bool {
-        let wanted = gather.wanted().find(|(partition, ..)| *partition == self.partition);
+    fn take(&self, builder: &mut BatchBuilder) -> bool {
+        let wanted = builder.wanted().find(|(partition, ..)| *partition == self.partition);
         let (Some((_, at, until)), Some(made)) = (wanted, self.made()) else { return false };
         let mut text = Vec::new();
         for n in at..until.unwrap_or(made) {
-            if gather.is_full() {
+            if builder.is_full() {
                 return true;
             }
             text.clear();
             write!(text, "{n}").expect("writing to memory does not fail");
-            gather.push(self.partition, Record { offset: n, time_ms: self.time_ms(n), key: None, value: Some(&text) });
+            builder.push(self.partition, Record { offset: n, time_ms: self.time_ms(n), key: None, value: Some(&text) });
         }
         at < until.unwrap_or(made)
     }
@@ -70,10 +70,10 @@ impl Source for RateSource {
         Ok(vec![self.partition])
     }
 
-    fn start(&mut self, start: Start) -> Result<Positions, SourceError> {
+    fn start(&mut self, start: StartPosition) -> Result<Positions, SourceError> {
         let first = match start {
-            Start::Earliest | Start::Latest => 0,
-            Start::At(time) => {
+            StartPosition::Earliest | StartPosition::Latest => 0,
+            StartPosition::At(time) => {
                 let ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
                 Offset::try_from((ms * u128::from(self.rate)).div_ceil(1000)).unwrap_or(Offset::MAX)
             }
@@ -81,7 +81,7 @@ impl Source for RateSource {
         Ok([(self.partition, first)].into())
     }
 
-    fn table_ends(&mut self) -> Result<Positions, SourceError> {
+    fn high_watermarks(&mut self) -> Result<Positions, SourceError> {
         Ok(Positions::new()) // a generator without an end is no table
     }
 
@@ -94,13 +94,13 @@ impl Source for RateSource {
         Ok(())
     }
 
-    fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), SourceError> {
-        if self.take(gather) || gather.is_full() {
+    fn fetch(&mut self, builder: &mut BatchBuilder, wait: Duration) -> Result<(), SourceError> {
+        if self.take(builder) || builder.is_full() {
             return Ok(());
         }
-        let next = gather.wanted().find(|(partition, ..)| *partition == self.partition).map(|(_, at, _)| at);
+        let next = builder.wanted().find(|(partition, ..)| *partition == self.partition).map(|(_, at, _)| at);
         std::thread::sleep(next.map_or(wait, |at| self.until(at).min(wait)));
-        self.take(gather);
+        self.take(builder);
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl Source for RateSource {
         self.made().map(|made| (self.partition, made)).into_iter().collect()
     }
 
-    fn tell_group(&mut self, _reached: &Positions) {}
+    fn commit_progress(&mut self, _reached: &Positions) {}
 }
 
 #[cfg(test)]
@@ -120,14 +120,14 @@ mod tests {
     const P: Partition = Partition { source: 3, id: 0 };
 
     fn source(rate: u32) -> RateSource {
-        RateSource::new(3, &SourcePlan { rate, ..SourcePlan::default() })
+        RateSource::new(3, &SourceSpec { rate, ..SourceSpec::default() })
     }
 
-    fn fetch(source: &mut RateSource, mut gather: Gather) -> streamhost_engine::batch::Cut {
-        while !gather.is_full() {
-            source.fetch(&mut gather, Duration::from_secs(60)).unwrap();
+    fn fetch(source: &mut RateSource, mut builder: BatchBuilder) -> streamhost_engine::batch::Batch {
+        while !builder.is_full() {
+            source.fetch(&mut builder, Duration::from_secs(60)).unwrap();
         }
-        gather.cut()
+        builder.close()
     }
 
     #[test]
@@ -137,36 +137,42 @@ mod tests {
         let at: Positions = [(P, 41)].into();
         source.assign(&at).unwrap();
         let before = Instant::now();
-        let cut = fetch(&mut source, Gather::open(&at, BatchLimits { records_max: 20, bytes_max: 1000 }));
+        let batch = fetch(&mut source, BatchBuilder::open(&at, BatchLimits { records_max: 20, bytes_max: 1000 }));
         assert!(before.elapsed() >= Duration::from_millis(19), "they came too fast");
-        assert_eq!(cut.spans[&P], Span { from: 41, to: 61, records: 20 });
-        let first = cut.chunks[0].get(0);
+        assert_eq!(batch.spans[&P], Span { from: 41, to: 61, records: 20 });
+        let first = batch.chunks[0].get(0);
         assert_eq!((first.value, first.time_ms, first.key), (Some(&b"41"[..]), 41, None));
 
-        let mut other = super::RateSource::new(3, &SourcePlan { rate: 1000, ..SourcePlan::default() });
+        let mut other = super::RateSource::new(3, &SourceSpec { rate: 1000, ..SourceSpec::default() });
         other.assign(&[(P, 0)].into()).unwrap();
-        assert_eq!(fetch(&mut other, Gather::exactly(&cut.spans)).chunks, cut.chunks, "without waiting for the clock");
+        assert_eq!(
+            fetch(&mut other, BatchBuilder::exactly(&batch.spans)).chunks,
+            batch.chunks,
+            "without waiting for the clock"
+        );
     }
 
     #[test]
     fn nothing_comes_that_was_not_asked_for() {
         let mut source = source(1_000_000);
-        let mut gather = Gather::open(&[(P, 0)].into(), BatchLimits::default());
-        source.fetch(&mut gather, Duration::ZERO).unwrap();
+        let mut builder = BatchBuilder::open(&[(P, 0)].into(), BatchLimits::default());
+        source.fetch(&mut builder, Duration::ZERO).unwrap();
         source.assign(&[(Partition { source: 0, id: 0 }, 0)].into()).unwrap();
-        source.fetch(&mut gather, Duration::from_millis(1)).unwrap();
-        assert!(gather.is_empty() && source.ends().is_empty());
+        source.fetch(&mut builder, Duration::from_millis(1)).unwrap();
+        assert!(builder.is_empty() && source.ends().is_empty());
         source.assign(&[(P, 5)].into()).unwrap();
-        let mut others = Gather::open(&[(Partition { source: 0, id: 0 }, 0)].into(), BatchLimits::default());
+        let mut others = BatchBuilder::open(&[(Partition { source: 0, id: 0 }, 0)].into(), BatchLimits::default());
         source.fetch(&mut others, Duration::from_millis(1)).unwrap();
-        assert!(others.is_empty() && source.ends()[&P] >= 5 && !source.is_over(&[(P, 9)].into()));
+        assert!(others.is_empty() && source.ends()[&P] >= 5 && !source.is_exhausted(&[(P, 9)].into()));
     }
 
     #[test]
     fn starts_where_its_times_begin() {
         let mut source = source(3);
-        let time = |ms| Start::At(UNIX_EPOCH + Duration::from_millis(ms));
-        for (start, want) in [(Start::Earliest, 0), (Start::Latest, 0), (time(0), 0), (time(334), 2), (time(2000), 6)] {
+        let time = |ms| StartPosition::At(UNIX_EPOCH + Duration::from_millis(ms));
+        for (start, want) in
+            [(StartPosition::Earliest, 0), (StartPosition::Latest, 0), (time(0), 0), (time(334), 2), (time(2000), 6)]
+        {
             assert_eq!(source.start(start).unwrap()[&P], want, "{start:?}");
         }
         assert_eq!((source.time_ms(1), source.time_ms(2), source.time_ms(6)), (333, 666, 2000));

@@ -1,9 +1,9 @@
 //! Lines of a TCP connection that this host opens. When the peer closes it, what it sent last is a line even without a
 //! line end, and the host connects again, for ever.
 //!
-//! A connection cannot be read twice, so the lines of a batch are kept with its plan, and an offset only counts lines
+//! A connection cannot be read twice, so the lines of a batch are kept with its spec, and an offset only counts lines
 //! on from where [`Source::assign`] puts it. While a job runs, lines wait in a bounded buffer, and then in the peer. What
-//! was received and is in no plan yet is lost with the process, and where a batch is given up because its version is not
+//! was received and is in no spec yet is lost with the process, and where a batch is given up because its version is not
 //! fit for it; what waits in the buffer also when the job stops or is paused. A line longer than
 //! [`limits::LINE_BYTES_MAX`] becomes several records, and the log says so. A record's time is that of its arrival. A
 //! peer that vanishes without a word is noticed by its silence ([`limits::SOCKET_KEEPALIVE`]).
@@ -16,11 +16,11 @@ use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use streamhost_core::job::SourcePlan;
-use streamhost_core::job::settings::Start;
+use streamhost_core::job::SourceSpec;
+use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::{Column, Offset, Partition, Positions, Record};
 use streamhost_core::{clock, limits};
-use streamhost_engine::batch::Gather;
+use streamhost_engine::batch::BatchBuilder;
 use streamhost_engine::source::{Source, SourceError};
 
 /// Reads lines from a connection. It has one partition.
@@ -36,9 +36,9 @@ pub struct SocketSource {
 impl SocketSource {
     /// The job's source of this number. Connects once it is assigned. `until_end`: the source ends when its peer closes
     /// the connection.
-    pub fn new(source: u16, plan: &SourcePlan, until_end: bool) -> Self {
+    pub fn new(source: u16, spec: &SourceSpec, until_end: bool) -> Self {
         let partition = Partition { source, id: 0 };
-        SocketSource { partition, address: plan.place.clone(), until_end, next: None, link: None }
+        SocketSource { partition, address: spec.target.clone(), until_end, next: None, link: None }
     }
 }
 
@@ -47,11 +47,11 @@ impl Source for SocketSource {
         Ok(vec![self.partition])
     }
 
-    fn start(&mut self, _start: Start) -> Result<Positions, SourceError> {
+    fn start(&mut self, _start: StartPosition) -> Result<Positions, SourceError> {
         Ok([(self.partition, 0)].into())
     }
 
-    fn table_ends(&mut self) -> Result<Positions, SourceError> {
+    fn high_watermarks(&mut self) -> Result<Positions, SourceError> {
         Ok(Positions::new()) // a connection is no table
     }
 
@@ -71,31 +71,31 @@ impl Source for SocketSource {
         Ok(())
     }
 
-    fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), SourceError> {
-        let wanted = gather.wanted().find(|(partition, ..)| *partition == self.partition);
+    fn fetch(&mut self, builder: &mut BatchBuilder, wait: Duration) -> Result<(), SourceError> {
+        let wanted = builder.wanted().find(|(partition, ..)| *partition == self.partition);
         let (Some((_, mut at, until)), Some(link), true) = (wanted, &self.link, self.next.is_some()) else {
             std::thread::sleep(wait);
             return Ok(());
         };
         if until.is_some() {
             let reason = "its lines cannot be read a second time".to_owned();
-            return Err(SourceError::Refused { what: "socket", place: self.address.clone(), reason });
+            return Err(SourceError::Refused { what: "socket", target: self.address.clone(), reason });
         }
         let from = at;
         let deadline = clock::monotonic() + wait;
         let mut held = link.shared.lock();
         loop {
-            while !gather.is_full()
+            while !builder.is_full()
                 && let Some((time_ms, line)) = held.line()
             {
-                gather.push(self.partition, Record { offset: at, time_ms, key: None, value: Some(line) });
+                builder.push(self.partition, Record { offset: at, time_ms, key: None, value: Some(line) });
                 at += 1;
             }
             held.forget_taken();
             self.next = Some(at);
             let left = deadline.saturating_duration_since(clock::monotonic());
             match &held.away {
-                _ if at > from || gather.is_full() => break,
+                _ if at > from || builder.is_full() => break,
                 Some(reason) if !held.is_over => {
                     let reason = reason.clone();
                     return Err(SourceError::Away { server: "socket", address: self.address.clone(), reason });
@@ -113,17 +113,17 @@ impl Source for SocketSource {
         [(self.partition, next + link.shared.lock().lines() as Offset)].into()
     }
 
-    fn replays(&self, _source: u16) -> bool {
+    fn is_replayable(&self, _source: u16) -> bool {
         false
     }
 
-    fn is_over(&self, at: &Positions) -> bool {
+    fn is_exhausted(&self, at: &Positions) -> bool {
         let (Some(next), Some(link)) = (self.next, &self.link) else { return false };
         let held = link.shared.lock();
         held.is_over && held.lines() == 0 && at.get(&self.partition).is_some_and(|at| *at >= next)
     }
 
-    fn tell_group(&mut self, _reached: &Positions) {}
+    fn commit_progress(&mut self, _reached: &Positions) {}
 }
 
 /// The thread that connects and reads.

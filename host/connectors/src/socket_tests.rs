@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Instant;
 use streamhost_core::job::settings::BatchLimits;
 use streamhost_core::types::Span;
-use streamhost_engine::batch::Cut;
+use streamhost_engine::batch::Batch;
 
 const P: Partition = Partition { source: 2, id: 0 };
 const LONG: Duration = Duration::from_secs(60);
@@ -16,28 +16,28 @@ fn listener() -> (TcpListener, SocketAddr) {
 }
 
 fn source(address: SocketAddr, at: Offset, until_end: bool) -> SocketSource {
-    let plan = SourcePlan { place: address.to_string(), ..SourcePlan::default() };
-    let mut source = SocketSource::new(P.source, &plan, until_end);
+    let spec = SourceSpec { target: address.to_string(), ..SourceSpec::default() };
+    let mut source = SocketSource::new(P.source, &spec, until_end);
     source.assign(&[(P, at)].into()).unwrap();
     source
 }
 
 /// Fetches until so many records are there, being away or not.
-fn fetch(source: &mut SocketSource, at: Offset, records: usize) -> Cut {
-    let mut gather = Gather::open(&[(P, at)].into(), BatchLimits::default());
+fn fetch(source: &mut SocketSource, at: Offset, records: usize) -> Batch {
+    let mut builder = BatchBuilder::open(&[(P, at)].into(), BatchLimits::default());
     let deadline = Instant::now() + LONG;
-    while gather.records() < records {
-        assert!(Instant::now() < deadline, "only {} records came", gather.records());
-        match source.fetch(&mut gather, limits::FETCH_WAIT) {
+    while builder.records() < records {
+        assert!(Instant::now() < deadline, "only {} records came", builder.records());
+        match source.fetch(&mut builder, limits::FETCH_WAIT) {
             Ok(()) | Err(SourceError::Away { .. }) => {}
             Err(error) => panic!("{error}"),
         }
     }
-    gather.cut()
+    builder.close()
 }
 
-fn values(cut: &Cut) -> Vec<String> {
-    let all = cut.chunks.iter().flat_map(|chunk| chunk.values.iter());
+fn values(batch: &Batch) -> Vec<String> {
+    let all = batch.chunks.iter().flat_map(|chunk| chunk.values.iter());
     all.map(|value| String::from_utf8(value.to_vec()).unwrap()).collect()
 }
 
@@ -49,19 +49,19 @@ fn lines_are_numbered_from_where_it_is_assigned_and_a_closed_connection_is_opene
     let (mut peer, _) = listener.accept().unwrap();
     peer.write_all(b"one\r\ntwo\nunfinished").unwrap();
     let before_ms = clock::now_ms();
-    let cut = fetch(&mut source, 10, 2);
+    let batch = fetch(&mut source, 10, 2);
     assert_eq!(
-        (values(&cut), cut.spans[&P]),
+        (values(&batch), batch.spans[&P]),
         (vec!["one".into(), "two".into()], Span { from: 10, to: 12, records: 2 })
     );
-    assert!(cut.chunks[0].times_ms.iter().all(|ms| (before_ms - 60_000..before_ms + 60_000).contains(ms)));
+    assert!(batch.chunks[0].times_ms.iter().all(|ms| (before_ms - 60_000..before_ms + 60_000).contains(ms)));
     drop(peer);
     assert_eq!(values(&fetch(&mut source, 12, 1)), ["unfinished"]);
     let (mut peer, _) = listener.accept().unwrap();
     peer.write_all(b"\nnext\n").unwrap();
-    let cut = fetch(&mut source, 13, 2);
-    assert_eq!((values(&cut), cut.chunks[0].offsets.clone()), (vec!["".into(), "next".into()], vec![13, 14]));
-    assert!(!source.replays(P.source) && !source.is_over(&cut.reached()));
+    let batch = fetch(&mut source, 13, 2);
+    assert_eq!((values(&batch), batch.chunks[0].offsets.clone()), (vec!["".into(), "next".into()], vec![13, 14]));
+    assert!(!source.is_replayable(P.source) && !source.is_exhausted(&batch.end_positions()));
     assert_eq!(source.ends(), [(P, 15)].into());
 }
 
@@ -70,8 +70,8 @@ fn it_is_away_until_somebody_listens() {
     let (listener, address) = listener();
     drop(listener);
     let mut source = source(address, 0, false);
-    let mut gather = Gather::open(&[(P, 0)].into(), BatchLimits::default());
-    let error = source.fetch(&mut gather, LONG).unwrap_err();
+    let mut builder = BatchBuilder::open(&[(P, 0)].into(), BatchLimits::default());
+    let error = source.fetch(&mut builder, LONG).unwrap_err();
     assert!(matches!(error, SourceError::Away { .. }), "{error}");
     assert!(error.to_string().contains(&format!("socket at {address} is away: ")), "{error}");
     let listener = TcpListener::bind(address).unwrap();
@@ -87,15 +87,17 @@ fn until_its_end_it_is_over_when_the_peer_closes() {
     let (mut peer, _) = listener.accept().unwrap();
     peer.write_all(b"a\nb\nc").unwrap();
     assert_eq!(values(&fetch(&mut source, 0, 2)), ["a", "b"]);
-    assert!(!source.is_over(&[(P, 2)].into()));
+    assert!(!source.is_exhausted(&[(P, 2)].into()));
     drop(peer);
     assert_eq!(values(&fetch(&mut source, 2, 1)), ["c"]);
     let deadline = Instant::now() + LONG;
-    while !source.is_over(&[(P, 3)].into()) {
+    while !source.is_exhausted(&[(P, 3)].into()) {
         assert!(Instant::now() < deadline, "it never ended");
-        source.fetch(&mut Gather::open(&[(P, 3)].into(), BatchLimits::default()), Duration::from_millis(1)).unwrap();
+        source
+            .fetch(&mut BatchBuilder::open(&[(P, 3)].into(), BatchLimits::default()), Duration::from_millis(1))
+            .unwrap();
     }
-    assert!(!source.is_over(&[(P, 2)].into()), "a line that is in no batch yet is not passed");
+    assert!(!source.is_exhausted(&[(P, 2)].into()), "a line that is in no batch yet is not passed");
 }
 
 #[test]
@@ -125,14 +127,14 @@ fn a_fast_peer_waits_and_loses_nothing() {
         let (mut next, mut most) = (0, 0);
         while next < count {
             let small = BatchLimits { records_max: count / 40, bytes_max: usize::MAX };
-            let mut gather = Gather::open(&[(P, next as Offset)].into(), small);
-            if let Err(error) = source.fetch(&mut gather, LONG) {
+            let mut builder = BatchBuilder::open(&[(P, next as Offset)].into(), small);
+            if let Err(error) = source.fetch(&mut builder, LONG) {
                 assert!(matches!(error, SourceError::Away { .. }), "{error}");
             }
             most = most.max(ahead(&source).1);
-            let cut = gather.cut();
-            assert!(cut.chunks.iter().flat_map(|chunk| chunk.values.iter()).all(|value| value == line.as_bytes()));
-            next += cut.records() as usize;
+            let batch = builder.close();
+            assert!(batch.chunks.iter().flat_map(|chunk| chunk.values.iter()).all(|value| value == line.as_bytes()));
+            next += batch.records() as usize;
         }
         assert_eq!(next, count);
         assert!(most <= room, "{most} bytes were read ahead");
@@ -154,13 +156,13 @@ fn it_cannot_be_read_twice_and_asks_for_nothing_while_it_is_not_assigned() {
     let (listener, address) = listener();
     let mut assigned = source(address, 0, false);
     let spans = [(P, Span { from: 0, to: 1, records: 1 })].into();
-    let error = assigned.fetch(&mut Gather::exactly(&spans), LONG).unwrap_err();
+    let error = assigned.fetch(&mut BatchBuilder::exactly(&spans), LONG).unwrap_err();
     assert!(matches!(error, SourceError::Refused { .. }), "{error}");
     drop(assigned); // it ends, whatever it was at
     drop(listener);
     let mut idle = source(address, 0, false);
     idle.assign(&Positions::new()).unwrap();
-    let mut gather = Gather::open(&[(P, 0)].into(), BatchLimits::default());
-    idle.fetch(&mut gather, Duration::from_millis(1)).unwrap();
-    assert!(gather.is_empty() && idle.ends().is_empty());
+    let mut builder = BatchBuilder::open(&[(P, 0)].into(), BatchLimits::default());
+    idle.fetch(&mut builder, Duration::from_millis(1)).unwrap();
+    assert!(builder.is_empty() && idle.ends().is_empty());
 }

@@ -1,34 +1,34 @@
 //! Records of jobs and batches for tests, of this crate and of others.
 
 use crate::job::{DeploymentKind, DeploymentRecord};
-use crate::protocol::{Ledger, Plan, Times, Totals};
+use crate::protocol::{BatchIntent, Checkpoint, Counters, EventTimes};
 use crate::state::Stages;
 use crate::types::{BatchNumber, Span};
 use std::collections::BTreeMap;
 
-/// A ledger at batch `n`, offset `10 n` of one partition.
-pub fn ledger(batch: BatchNumber) -> Ledger {
+/// A checkpoint at batch `n`, offset `10 n` of one partition.
+pub fn checkpoint(batch: BatchNumber) -> Checkpoint {
     let reached = [("t".to_string(), [(0, 10 * batch as i64)].into())].into();
-    Ledger { batch, ..Ledger::begin(7, 3, 1000 + 2 * batch as i64, reached) }
+    Checkpoint { batch, ..Checkpoint::begin(7, 3, 1000 + 2 * batch as i64, reached) }
 }
 
-/// The plan of batch `n` after it.
-pub fn plan(batch: BatchNumber) -> Plan {
+/// The intent of batch `n` after it.
+pub fn intent(batch: BatchNumber) -> BatchIntent {
     let from = 10 * (batch as i64 - 1);
-    Plan {
-        incarnation: 7,
+    BatchIntent {
+        epoch: 7,
         batch,
         deployment: 3,
         time_ms: 1000 + 2 * batch as i64,
         spans: [("t".to_string(), [(0, Span { from, to: from + 10, records: 10 })].into())].into(),
-        set_aside: Vec::new(),
+        quarantined: Vec::new(),
         digests: [("s".to_string(), format!("digest {batch}"))].into(),
-        counts: Totals { records_in: 10, ..Totals::default() },
-        groups_aside: Vec::new(),
-        times: Times::default(),
+        counts: Counters { records_in: 10, ..Counters::default() },
+        quarantined_groups: Vec::new(),
+        times: EventTimes::default(),
         stages: Stages::new(),
         finished: false,
-        kept: Vec::new(),
+        retained_records: Vec::new(),
     }
 }
 

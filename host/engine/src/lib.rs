@@ -1,7 +1,7 @@
 //! The data plane of one job: records in, batches through the guest, rows out, and what makes them durable.
 //!
 //! ```text
-//! source ─► batch ─► guest: transform ─► keyed stages ─► plan ─► sink
+//! source ─► batch ─► guest: transform ─► keyed stages ─► intent ─► sink
 //!    ▲                                  state, guest: combine, finish  │
 //!    └──────────── checkpoint: offsets, counts, state ◄────────────────┘
 //! ```

@@ -22,10 +22,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use streamhost_connectors::kafka::{KafkaSettings, KafkaSource};
-use streamhost_core::job::settings::Start;
+use streamhost_core::job::settings::StartPosition;
 use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::types::Rows;
-use streamhost_engine::pipeline::{Board, Ended, Pipeline, Stop};
+use streamhost_engine::pipeline::{Pipeline, PipelineExit, PipelineStatus, Stop};
 use streamhost_engine::source::Source;
 
 mod rig;
@@ -54,13 +54,13 @@ fn main() -> anyhow::Result<()> {
     let records = args.records;
     let kafka = KafkaSettings { brokers: args.brokers.clone(), ..KafkaSettings::default() };
     let active = rig::active(&args.component, args.source.as_deref(), &args.topic)?;
-    let mut source = KafkaSource::new(&kafka, &active.plan.sources, "throughput")?;
+    let mut source = KafkaSource::new(&kafka, &active.spec.sources, "throughput")?;
     if source.partitions().is_err() {
         fill(&args)?;
-        source = KafkaSource::new(&kafka, &active.plan.sources, "throughput")?;
+        source = KafkaSource::new(&kafka, &active.spec.sources, "throughput")?;
     }
-    let there: i64 =
-        source.start(Start::Latest)?.values().sum::<i64>() - source.start(Start::Earliest)?.values().sum::<i64>();
+    let there: i64 = source.start(StartPosition::Latest)?.values().sum::<i64>()
+        - source.start(StartPosition::Earliest)?.values().sum::<i64>();
     anyhow::ensure!(
         there >= records as i64,
         "{} has {there} records only: name another topic, or delete it",
@@ -69,27 +69,27 @@ fn main() -> anyhow::Result<()> {
     let (began, cpu_before) = (Instant::now(), cpu_seconds());
     let discard = |rows: &[Rows]| _ = std::hint::black_box(rows);
     let parts = rig::parts(active, source, Arc::new(MemoryStore::default()), discard);
-    let pipeline = Pipeline::start(parts, Arc::new(Board::default()), |_| ())?;
+    let pipeline = Pipeline::start(parts, Arc::new(PipelineStatus::default()), |_| ())?;
     let mut first: Option<Duration> = None;
-    while pipeline.board.facts().totals.records_in < records && !pipeline.has_ended() {
-        if first.is_none() && pipeline.board.facts().totals.records_in > 0 {
+    while pipeline.status.snapshot().counters.records_in < records && !pipeline.has_ended() {
+        if first.is_none() && pipeline.status.snapshot().counters.records_in > 0 {
             first = Some(began.elapsed());
         }
         std::thread::sleep(Duration::from_millis(1));
     }
     let (seconds, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds() - cpu_before);
-    let done = pipeline.board.facts();
+    let done = pipeline.status.snapshot();
     match pipeline.stop(Stop::Soon) {
-        Ended::Stopped => {}
+        PipelineExit::Stopped => {}
         end => bail!("it ended before its last record: {end:?}"),
     }
-    let n = done.totals.records_in as f64;
+    let n = done.counters.records_in as f64;
     println!(
         r#"{{"records":{n},"rows":{},"dropped":{},"dead_letters":{},"late":{},"seconds":{seconds:.2},"records_per_second":{:.0},"cpu_seconds_per_million":{:.2},"first_batch_ms":{},"peak_rss_mib":{}}}"#,
-        done.totals.rows.values().sum::<u64>(),
-        done.totals.dropped,
-        done.totals.dead_letters,
-        done.totals.late,
+        done.counters.rows.values().sum::<u64>(),
+        done.counters.dropped,
+        done.counters.dead_letters,
+        done.counters.late,
         n / seconds,
         cpu * 1e6 / n,
         first.map_or(0, |at| at.as_millis()),

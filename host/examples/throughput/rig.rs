@@ -6,17 +6,17 @@ use rdkafka::producer::{DefaultProducerContext, ThreadedProducer};
 use std::path::Path;
 use std::sync::Arc;
 use streamhost_connectors::kafka::KafkaSource;
-use streamhost_core::contract::{RowLimits, Shape};
-use streamhost_core::job::SinkPlan;
+use streamhost_core::contract::{RowLimits, RowShape};
+use streamhost_core::job::SinkSpec;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::validate::check;
 use streamhost_core::protocol::{CheckpointLog, Guarantee, Marker};
 use streamhost_core::types::Rows;
-use streamhost_engine::guest::{Maker, Runnable};
-use streamhost_engine::pipeline::{Active, ActiveCell, Parts};
+use streamhost_engine::guest::{GuestVersion, Maker};
+use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, PipelineParts};
 use streamhost_engine::sink::memory::{Memory, MemoryDeadLetters};
 use streamhost_engine::sink::{Delivery, Sink, SinkError};
-use streamhost_guest::{GuestLimits, Guests, Instance};
+use streamhost_guest::{GuestEngine, GuestLimits, Instance};
 use streamhost_storage::catalog::sha256;
 
 /// Shows its rows to a closure, and throws them away.
@@ -32,7 +32,7 @@ impl<F: FnMut(&[Rows]) + Send> Sink for Shown<F> {
     fn limits(&self) -> RowLimits {
         LIMITS
     }
-    fn reshape(&mut self, _: &SinkPlan) {}
+    fn reshape(&mut self, _: &SinkSpec) {}
     fn open(&mut self) -> Result<Option<Marker>, SinkError> {
         Ok(None)
     }
@@ -44,10 +44,10 @@ impl<F: FnMut(&[Rows]) + Send> Sink for Shown<F> {
 
 /// The component in `file` as the only version of a job that reads `topic` as `source`, its only one if none is named, as
 /// soon as it can.
-pub(crate) fn active(file: &Path, source: Option<&str>, topic: &str) -> anyhow::Result<Arc<Active>> {
+pub(crate) fn active(file: &Path, source: Option<&str>, topic: &str) -> anyhow::Result<Arc<LoadedDeployment>> {
     let component = std::fs::read(file).with_context(|| format!("{}: `streamhost build` makes it", file.display()))?;
     let cache = std::env::temp_dir().join("streamhost-throughput");
-    let guests = Guests::new(&cache).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+    let guests = GuestEngine::new(&cache).map_err(|e| anyhow::anyhow!("{e:#}"))?;
     let loaded = guests.load(&sha256(&component), &component)?;
     let limits = GuestLimits::default();
     let log: streamhost_engine::guest::LogSink = Arc::new(|_, _: &str| {});
@@ -59,10 +59,10 @@ pub(crate) fn active(file: &Path, source: Option<&str>, topic: &str) -> anyhow::
     };
     let pairs = [("every".into(), "0".into()), (format!("source.{name}"), topic.to_owned())].into();
     let settings = Settings::parse(&pairs, JobLimits::default()).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
-    let plan = check(raw, None, &settings).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
-    let shapes = plan.sinks.iter().map(|sink| Shape::new(sink, LIMITS)).collect();
+    let spec = check(raw, None, &settings).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+    let shapes = spec.sinks.iter().map(|sink| RowShape::new(sink, LIMITS)).collect();
     let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
-    Ok(Arc::new(Active {
+    Ok(Arc::new(LoadedDeployment {
         deployment: 1,
         version: 1,
         settings,
@@ -70,26 +70,26 @@ pub(crate) fn active(file: &Path, source: Option<&str>, topic: &str) -> anyhow::
         dead_letter_topic: "throughput.dead-letters".into(),
         start: None,
         reset_at: Some(1),
-        runnable: Arc::new(Runnable::new(make, limits.time, shapes, &plan)),
-        plan,
+        guest_version: Arc::new(GuestVersion::new(make, limits.time, shapes, &spec)),
+        spec,
     }))
 }
 
 /// A pipeline on all cores whose sinks show their rows to a closure.
 pub(crate) fn parts(
-    active: Arc<Active>,
+    active: Arc<LoadedDeployment>,
     source: KafkaSource,
     store: Arc<dyn CheckpointLog>,
     show: impl FnMut(&[Rows]) + Clone + Send + 'static,
-) -> Parts {
-    Parts {
+) -> PipelineParts {
+    PipelineParts {
         job: "throughput".into(),
-        sinks: active.plan.sinks.iter().map(|_| Box::new(Shown(show.clone())) as Box<dyn Sink>).collect(),
-        active: ActiveCell::new(active),
+        sinks: active.spec.sinks.iter().map(|_| Box::new(Shown(show.clone())) as Box<dyn Sink>).collect(),
+        active: DeploymentSlot::new(active),
         deployments: Box::new(|_| None),
         known: [1].into(),
         source: Box::new(source),
-        letters: Box::new(MemoryDeadLetters::new(&Memory::new())),
+        dead_letters: Box::new(MemoryDeadLetters::new(&Memory::new())),
         store,
         lanes: std::thread::available_parallelism().map_or(1, usize::from),
         replay_only: false,

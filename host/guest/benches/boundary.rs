@@ -12,7 +12,7 @@ use std::sync::Arc;
 use streamhost_core::contract::{Finished, Groups, GuestFault, Moment, Partials};
 use streamhost_core::types::{Chunk, Column, Keyed, NO_TIME_MS, Partition, Record};
 use streamhost_engine::guest::Guest;
-use streamhost_guest::{GuestLimits, Guests, Instance};
+use streamhost_guest::{GuestEngine, GuestLimits, Instance};
 use streamhost_storage::catalog::sha256;
 
 const COMPONENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/streamhost");
@@ -71,7 +71,7 @@ fn counts_by_hand(values: &Column) -> Column {
     cells
 }
 
-fn instance(guests: &Guests, job: &str) -> Instance {
+fn instance(guests: &GuestEngine, job: &str) -> Instance {
     let path = format!("{COMPONENTS}/{job}.wasm");
     let component = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}: `streamhost build` makes it"));
     let loaded = guests.load(&sha256(&component), &component).expect("the component loads");
@@ -100,7 +100,7 @@ fn count_words(guest: &mut Instance, chunk: &Chunk) -> Result<usize, GuestFault>
 
 fn boundary(criterion: &mut Criterion) {
     let cache = tempfile::tempdir().expect("a folder for compiled code");
-    let guests = Guests::new(cache.path()).expect("an engine");
+    let guests = GuestEngine::new(cache.path()).expect("an engine");
     let time = GuestLimits::default().time;
     let mut clicks = instance(&guests, "clicks");
     let mut group = criterion.benchmark_group("clicks, ns a record = 1e9 / elements a second");

@@ -1,21 +1,21 @@
 //! One instance of a component: its memory, its limits, its calls.
 
 use crate::bindings::streamhost::job::{log as wit_log, types as wit};
-use crate::wit_convert::{answer_out, column_in, column_out, moment_in, raw_job};
-use crate::{GuestLimits, Loaded, bindings};
+use crate::wit_convert::{answer_out, column_in, column_out, job_description, moment_in};
+use crate::{CompiledJob, GuestLimits, bindings};
 use std::time::Duration;
-use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, cut};
-use streamhost_core::job::validate::RawJob;
+use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, truncate};
+use streamhost_core::job::validate::JobDescription;
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Column};
-use streamhost_engine::guest::{Guest, LinesLeft, LogSink, Terms};
+use streamhost_engine::guest::{CallLimits, Guest, LinesLeft, LogSink};
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
 
 /// What the host keeps beside an instance.
 pub struct State {
     limits: StoreLimits,
     log: LogSink,
-    terms: Terms,
+    call_limits: CallLimits,
     /// Epochs that the call under way has left beyond the next look for a stop.
     epochs_left: u64,
     /// Logged, and not handed on yet: whether the call counts is known at its end.
@@ -31,15 +31,15 @@ const LOOK_EPOCHS: u64 = 10;
 
 impl State {
     fn new(memory_bytes: usize, log: LogSink) -> Self {
-        let (limits, terms, lines) = (bounds(memory_bytes), Terms::default(), Vec::new());
-        State { limits, log, terms, epochs_left: 0, lines, lost: false, panic: None }
+        let (limits, call_limits, lines) = (bounds(memory_bytes), CallLimits::default(), Vec::new());
+        State { limits, log, call_limits, epochs_left: 0, lines, lost: false, panic: None }
     }
 
     /// Epochs until the next look; none: the call is to end now.
     fn next_look(&mut self) -> Option<u64> {
         let next = self.epochs_left.min(LOOK_EPOCHS);
         self.epochs_left -= next;
-        (next > 0 && !self.terms.is_stopped()).then_some(next)
+        (next > 0 && !self.call_limits.is_stopped()).then_some(next)
     }
 
     fn tell(&mut self, left: &mut LinesLeft) {
@@ -64,7 +64,7 @@ impl wit_log::Host for State {
             wit_log::Level::Warn => tracing::Level::WARN,
             wit_log::Level::Error => tracing::Level::ERROR,
         };
-        let message = cut(message, limits::LOG_LINE_BYTES_MAX);
+        let message = truncate(message, limits::LOG_LINE_BYTES_MAX);
         if level == tracing::Level::ERROR {
             self.panic = Some(message.clone());
         }
@@ -96,7 +96,7 @@ pub struct Instance {
 
 impl Instance {
     /// Makes one. A component may run code of its own here (a start function), under the same limits.
-    pub fn new(loaded: &Loaded, limits: GuestLimits, log: LogSink) -> Result<Self, GuestFault> {
+    pub fn new(loaded: &CompiledJob, limits: GuestLimits, log: LogSink) -> Result<Self, GuestFault> {
         let mut store = Store::new(loaded.engine(), State::new(limits.memory_bytes, log));
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_callback(|mut store| {
@@ -109,13 +109,13 @@ impl Instance {
     }
 
     /// Asks the component what its job is.
-    pub fn describe(&mut self) -> Result<RawJob, GuestFault> {
+    pub fn describe(&mut self) -> Result<JobDescription, GuestFault> {
         self.arm(self.limits.time);
         let answer = self.job.streamhost_job_guest().call_describe(&mut self.store);
         self.store.data_mut().tell(&mut LinesLeft::default());
         match answer {
-            Ok(Ok(description)) => Ok(raw_job(description)),
-            Ok(Err(reason)) => Err(GuestFault::Trap(cut(reason, limits::REASON_BYTES_MAX))),
+            Ok(Ok(description)) => Ok(job_description(description)),
+            Ok(Err(reason)) => Err(GuestFault::Trap(truncate(reason, limits::REASON_BYTES_MAX))),
             Err(error) => Err(self.fault(&error)),
         }
     }
@@ -191,13 +191,13 @@ impl Guest for Instance {
         answer.map(column_out).map_err(|error| self.fault(&error))
     }
 
-    fn bind(&mut self, terms: &Terms) {
-        if terms.replay {
+    fn bind(&mut self, call_limits: &CallLimits) {
+        if call_limits.replay {
             self.limits.memory_bytes = limits::GUEST_MEMORY_BYTES_MAX;
         }
         let state = self.store.data_mut();
         state.limits = bounds(self.limits.memory_bytes);
-        state.terms.clone_from(terms);
+        state.call_limits.clone_from(call_limits);
     }
 
     fn tell(&mut self, left: &mut LinesLeft) {
@@ -237,7 +237,7 @@ fn fault(error: &wasmtime::Error, limits: GuestLimits, panic: Option<String>) ->
         (Some(trap), _) => format!("{trap}"),
         (None, _) => crate::first_line(error),
     };
-    GuestFault::Trap(cut(format!("{what}{at}"), limits::REASON_BYTES_MAX))
+    GuestFault::Trap(truncate(format!("{what}{at}"), limits::REASON_BYTES_MAX))
 }
 
 /// The innermost functions of the author's, without those of the panic machinery and the allocator.
@@ -249,7 +249,7 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
             .iter()
             .any(|p| name.contains(p))
     };
-    names.filter(own).take(4).map(|name| cut(name.to_string(), 120)).collect()
+    names.filter(own).take(4).map(|name| truncate(name.to_string(), 120)).collect()
 }
 
 #[cfg(test)]
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(looks, [LOOK_EPOCHS, LOOK_EPOCHS, 3]);
         state.epochs_left = 1000;
         assert_eq!(state.next_look(), Some(LOOK_EPOCHS));
-        state.terms.stop.store(true, Ordering::Relaxed);
+        state.call_limits.stop.store(true, Ordering::Relaxed);
         assert_eq!(state.next_look(), None);
     }
 }

@@ -66,13 +66,13 @@ pub enum LoadError {
 pub const LOG_IMPORT: &str = "streamhost:job/log@0.1.0";
 
 /// The engine that all jobs share, and the cache of compiled code.
-pub struct Guests {
+pub struct GuestEngine {
     engine: Engine,
     linker: Linker<instance::State>,
     cache: PathBuf,
 }
 
-impl Guests {
+impl GuestEngine {
     /// Starts the engine. Compiled code is kept in `cache`, by component and engine.
     pub fn new(cache: &Path) -> wasmtime::Result<Self> {
         std::fs::create_dir_all(cache)?;
@@ -87,12 +87,12 @@ impl Guests {
         let mut linker = Linker::new(&engine);
         bindings::streamhost::job::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
         tick(&engine)?;
-        Ok(Guests { engine, linker, cache: cache.to_path_buf() })
+        Ok(GuestEngine { engine, linker, cache: cache.to_path_buf() })
     }
 
     /// Compiles a component, or takes its code from the cache, and checks what it imports and exports. `digest` names
     /// it: the SHA-256 of the bytes that were deployed.
-    pub fn load(&self, digest: &str, component: &[u8]) -> Result<Arc<Loaded>, LoadError> {
+    pub fn load(&self, digest: &str, component: &[u8]) -> Result<Arc<CompiledJob>, LoadError> {
         let component = self.compile(digest, component)?;
         let names = component.component_type();
         let foreign: Vec<String> = names
@@ -105,7 +105,7 @@ impl Guests {
         }
         let pre = self.linker.instantiate_pre(&component).map_err(|e| LoadError::Exports(first_line(&e)))?;
         let pre = bindings::JobPre::new(pre).map_err(|e| LoadError::Exports(first_line(&e)))?;
-        Ok(Arc::new(Loaded { digest: digest.to_string(), pre }))
+        Ok(Arc::new(CompiledJob { digest: digest.to_string(), pre }))
     }
 
     fn compile(&self, digest: &str, bytes: &[u8]) -> Result<Component, LoadError> {
@@ -190,13 +190,13 @@ fn tick(engine: &Engine) -> std::io::Result<()> {
 }
 
 /// A compiled component, ready to be instantiated by any lane.
-pub struct Loaded {
+pub struct CompiledJob {
     /// The SHA-256 of the bytes that were deployed.
     pub digest: String,
     pre: bindings::JobPre<instance::State>,
 }
 
-impl Loaded {
+impl CompiledJob {
     pub(crate) fn pre(&self) -> &bindings::JobPre<instance::State> {
         &self.pre
     }
@@ -207,9 +207,9 @@ impl Loaded {
     }
 }
 
-impl std::fmt::Debug for Loaded {
+impl std::fmt::Debug for CompiledJob {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Loaded({})", self.digest)
+        write!(f, "CompiledJob({})", self.digest)
     }
 }
 
@@ -224,7 +224,7 @@ mod tests {
     fn a_component_is_loaded_whether_its_code_can_be_kept_or_not() {
         let folder = tempfile::tempdir().unwrap();
         let cache = folder.path().join("cache");
-        let guests = Guests::new(&cache).unwrap();
+        let guests = GuestEngine::new(&cache).unwrap();
         let load = || match guests.load("digest", EMPTY) {
             Err(LoadError::Exports(_)) => {} // it was compiled
             other => panic!("{other:?}"),

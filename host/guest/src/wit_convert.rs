@@ -1,9 +1,9 @@
 //! How the host's words become the contract's, and back. Nothing is judged here but what a type alone would say.
 
 use crate::bindings::streamhost::job::types as wit;
-use streamhost_core::contract::{Answer, Moment, cut};
-use streamhost_core::job::validate::{RawColumn, RawJob, RawSink, RawSource};
-use streamhost_core::job::{Join, SinkKind, SourceKind, StageKind, StagePlan, Window, WindowForm};
+use streamhost_core::contract::{Answer, Moment, truncate};
+use streamhost_core::job::validate::{JobDescription, RawColumn, SinkDescription, SourceDescription};
+use streamhost_core::job::{Join, SinkKind, SourceKind, StageKind, StageSpec, Window, WindowForm};
 use streamhost_core::limits;
 use streamhost_core::types::{Column, ExtraCells, Keyed, Kind, Rows};
 
@@ -21,7 +21,7 @@ pub(super) fn column_out(column: wit::ColumnResult) -> Column {
 }
 
 pub(super) fn answer_out(output: wit::Output) -> Answer {
-    let reason = |fault: wit::Fault| (fault.position, cut(fault.reason, limits::REASON_BYTES_MAX));
+    let reason = |fault: wit::Fault| (fault.position, truncate(fault.reason, limits::REASON_BYTES_MAX));
     Answer {
         faults: output.faults.into_iter().map(reason).collect(),
         rows: output.rows.into_iter().map(rows_out).collect(),
@@ -73,8 +73,8 @@ fn kind_out(kind: wit::Kind) -> Kind {
     }
 }
 
-pub(super) fn raw_job(description: wit::Description) -> RawJob {
-    RawJob {
+pub(super) fn job_description(description: wit::Description) -> JobDescription {
+    JobDescription {
         name: description.name,
         every_ms: description.every_ms,
         sources: description.sources.into_iter().map(raw_source).collect(),
@@ -83,9 +83,9 @@ pub(super) fn raw_job(description: wit::Description) -> RawJob {
     }
 }
 
-fn raw_source(source: wit::SourceDef) -> RawSource {
+fn raw_source(source: wit::SourceDef) -> SourceDescription {
     use wit::SourceKind as Wit;
-    RawSource {
+    SourceDescription {
         kind: match source.kind {
             Wit::Kafka => SourceKind::Kafka,
             Wit::Socket => SourceKind::Socket,
@@ -105,9 +105,9 @@ fn time_ms(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
 
-fn raw_stage(stage: wit::StageDef) -> StagePlan {
+fn raw_stage(stage: wit::StageDef) -> StageSpec {
     use wit::{Scope, StageKind as Wit, WindowKind};
-    StagePlan {
+    StageSpec {
         name: stage.name,
         kind: match stage.kind {
             Wit::Reduce(Scope::EachBatch) => StageKind::EachBatch,
@@ -139,10 +139,10 @@ fn raw_stage(stage: wit::StageDef) -> StagePlan {
     }
 }
 
-fn raw_sink(sink: wit::SinkDef) -> RawSink {
+fn raw_sink(sink: wit::SinkDef) -> SinkDescription {
     use wit::SinkKind as Wit;
     let column = |c: wit::ColumnDef| RawColumn { name: c.name, kind: kind_out(c.kind), optional: c.optional };
-    RawSink {
+    SinkDescription {
         kind: match sink.kind {
             Wit::Hbase => SinkKind::Hbase,
             Wit::Kafka => SinkKind::Kafka,

@@ -1,6 +1,6 @@
 //! `run`: one job in the foreground, without a daemon.
 //!
-//! Its ledger is kept in `data-dir/run/NAME`, so another `run` goes on where it ended. It is another life of the job than a
+//! Its checkpoint is kept in `data-dir/run/NAME`, so another `run` goes on where it ended. It is another life of the job than a
 //! daemon's of the same name: its consumer group and transactional ids begin with `streamhost-run`, so a trial moves
 //! nothing of the daemon's. Shared are what the settings name: topics, tables, dead letters, and a group that is set.
 
@@ -47,7 +47,7 @@ pub(super) fn run(args: Args, host: &dyn Host, err: &mut dyn Write, until: Until
     if let Some(job) = done?
         && let Ok(status) = engine.status(&job)
     {
-        let before = before.iter().find(|before| before.job == job && before.incarnation == status.incarnation);
+        let before = before.iter().find(|before| before.job == job && before.epoch == status.epoch);
         writeln!(err, "{}", summary(before, &status))?;
     }
     Ok(())

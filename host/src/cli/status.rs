@@ -86,7 +86,7 @@ fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
     let mut rows = Vec::new();
     for source in &job.sources {
         let reached: Vec<_> =
-            source.reached.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
+            source.committed.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
         let name = source.name.clone();
         let kind = match source.kind {
             SourceKind::Kafka => "kafka",
@@ -94,7 +94,7 @@ fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
             SourceKind::File => "file",
             SourceKind::Rate => "rate",
         };
-        rows.push(["source".to_owned(), name, kind.to_owned(), source.place.clone(), reached.join(" ")]);
+        rows.push(["source".to_owned(), name, kind.to_owned(), source.target.clone(), reached.join(" ")]);
     }
     for stage in &job.stages {
         let kept = format!("{} keys, {}", stage.keys, bytesize::ByteSize(stage.bytes).display().iec());
@@ -107,7 +107,7 @@ fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
             SinkKind::Console => "console",
         };
         let rows_out = count(sink.rows, "row", "rows");
-        rows.push(["sink".to_owned(), sink.name.clone(), kind.to_owned(), sink.place.clone(), rows_out]);
+        rows.push(["sink".to_owned(), sink.name.clone(), kind.to_owned(), sink.target.clone(), rows_out]);
     }
     writeln!(out)?;
     table(out, ["PLACE", "NAME", "KIND", "TOPIC OR TABLE", "REACHED"], &rows)

@@ -24,28 +24,28 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers until `stop` is done, and a while longer for the requests that are under way.
 pub(super) async fn serve(listener: TcpListener, app: Router, bounds: Bounds, stop: impl Future<Output = ()>) {
-    let mut places = Places { taken: Vec::new(), max: bounds.connections_max, freed: Arc::default() };
+    let mut slots = Places { taken: Vec::new(), max: bounds.connections_max, freed: Arc::default() };
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
-        let freed = Arc::clone(&places.freed);
+        let freed = Arc::clone(&slots.freed);
         tokio::select! {
             () = &mut stop => break,
-            accepted = listener.accept(), if places.is_room() => match accepted {
+            accepted = listener.accept(), if slots.is_room() => match accepted {
                 Ok((stream, _)) => {
-                    places.make_room();
+                    slots.make_room();
                     let (app, closing) = (app.clone(), closing.subscribe());
-                    let place = Arc::new(Place::new(&places.freed));
-                    let task = connections.spawn(answer(stream, app, bounds, closing, Arc::clone(&place)));
-                    places.taken.push((place, task));
+                    let slot = Arc::new(Slot::new(&slots.freed));
+                    let task = connections.spawn(answer(stream, app, bounds, closing, Arc::clone(&slot)));
+                    slots.taken.push((slot, task));
                 }
                 Err(e) => {
                     tracing::warn!("the control API cannot accept a connection: {e}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            Some(_) = connections.join_next() => places.taken.retain(|(_, task)| !task.is_finished()),
+            Some(_) = connections.join_next() => slots.taken.retain(|(_, task)| !task.is_finished()),
             () = freed.notified() => {} // a call has ended: its connection could make room
         }
     }
@@ -60,7 +60,7 @@ pub(super) async fn serve(listener: TcpListener, app: Router, bounds: Bounds, st
 
 /// The connections there are.
 struct Places {
-    taken: Vec<(Arc<Place>, AbortHandle)>,
+    taken: Vec<(Arc<Slot>, AbortHandle)>,
     max: usize,
     freed: Arc<Notify>,
 }
@@ -68,7 +68,7 @@ struct Places {
 impl Places {
     /// Whether one more may come, though another goes for it.
     fn is_room(&self) -> bool {
-        self.taken.len() < self.max || self.taken.iter().any(|(place, _)| place.idle_since().is_some())
+        self.taken.len() < self.max || self.taken.iter().any(|(slot, _)| slot.idle_since().is_some())
     }
 
     /// Ends the connection that has been without a request for longest, if all places are taken.
@@ -76,7 +76,7 @@ impl Places {
         if self.taken.len() < self.max {
             return;
         }
-        let idle = self.taken.iter().enumerate().filter_map(|(i, (place, _))| Some((place.idle_since()?, i)));
+        let idle = self.taken.iter().enumerate().filter_map(|(i, (slot, _))| Some((slot.idle_since()?, i)));
         if let Some((_, longest)) = idle.min() {
             self.taken.swap_remove(longest).1.abort();
         }
@@ -84,15 +84,15 @@ impl Places {
 }
 
 /// One connection's.
-struct Place {
+struct Slot {
     /// Since when no request of it is under way.
     idle_since: Mutex<Option<Instant>>,
     freed: Arc<Notify>,
 }
 
-impl Place {
+impl Slot {
     fn new(freed: &Arc<Notify>) -> Self {
-        Place { idle_since: Mutex::new(Some(Instant::now())), freed: Arc::clone(freed) }
+        Slot { idle_since: Mutex::new(Some(Instant::now())), freed: Arc::clone(freed) }
     }
 
     fn idle_since(&self) -> Option<Instant> {
@@ -107,14 +107,14 @@ impl Place {
     }
 }
 
-async fn answer(stream: TcpStream, app: Router, bounds: Bounds, mut closing: watch::Receiver<bool>, place: Arc<Place>) {
+async fn answer(stream: TcpStream, app: Router, bounds: Bounds, mut closing: watch::Receiver<bool>, slot: Arc<Slot>) {
     let app = TowerToHyperService::new(app);
     let service = service_fn(move |request| {
-        place.is_idle(false);
-        let (answering, place) = (app.call(request), Arc::clone(&place));
+        slot.is_idle(false);
+        let (answering, slot) = (app.call(request), Arc::clone(&slot));
         async move {
             let answer = answering.await;
-            place.is_idle(true);
+            slot.is_idle(true);
             answer
         }
     });

@@ -75,7 +75,7 @@ pub(super) fn render(jobs: &[JobStatus]) -> String {
     head(&mut text, "sink_rows_total", "counter", "Rows delivered to one sink.");
     for job in jobs {
         for sink in &job.sinks {
-            let labels = [("job", &*job.job), ("sink", &*sink.name), ("place", &*sink.place)];
+            let labels = [("job", &*job.job), ("sink", &*sink.name), ("place", &*sink.target)];
             line(&mut text, "sink_rows_total", &labels, sink.rows);
         }
     }

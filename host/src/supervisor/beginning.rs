@@ -3,9 +3,9 @@
 
 /// What is known of a job when a component is deployed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known {
-    /// It has a ledger here that this deployment goes on from.
-    pub(super) has_ledger: bool,
+pub(super) struct BeginningFacts {
+    /// It has a checkpoint here that this deployment goes on from.
+    pub(super) has_checkpoint: bool,
     /// It was undeployed here, and its state with it.
     pub(super) was_undeployed: bool,
     /// The user said `--reset-state`.
@@ -44,16 +44,16 @@ pub(super) enum Beginning {
 }
 
 /// The first that fits.
-pub(super) fn beginning(known: Known) -> Beginning {
+pub(super) fn beginning(known: BeginningFacts) -> Beginning {
     match known {
-        Known { reset: true, .. } => Beginning::AtStart,
-        Known { has_ledger: true, starts, .. } => Beginning::GoesOn { told: starts },
-        Known { was_undeployed: true, keyed: true, .. } => Beginning::Anew,
-        Known { group_holds: false, .. } => Beginning::AtStart,
-        Known { keyed: true, .. } => Beginning::StateLost,
-        Known { marked: true, starts, .. } => Beginning::AtMarkers { told: starts },
-        Known { starts: true, .. } => Beginning::AtStart,
-        Known { .. } => Beginning::AtGroup,
+        BeginningFacts { reset: true, .. } => Beginning::AtStart,
+        BeginningFacts { has_checkpoint: true, starts, .. } => Beginning::GoesOn { told: starts },
+        BeginningFacts { was_undeployed: true, keyed: true, .. } => Beginning::Anew,
+        BeginningFacts { group_holds: false, .. } => Beginning::AtStart,
+        BeginningFacts { keyed: true, .. } => Beginning::StateLost,
+        BeginningFacts { marked: true, starts, .. } => Beginning::AtMarkers { told: starts },
+        BeginningFacts { starts: true, .. } => Beginning::AtStart,
+        BeginningFacts { .. } => Beginning::AtGroup,
     }
 }
 
@@ -88,31 +88,31 @@ mod tests {
 
     #[test]
     fn every_way_to_begin_is_told() {
-        let new = Known::default();
-        let undeployed = Known { was_undeployed: true, group_holds: true, ..new };
-        let goes_on = Known { has_ledger: true, group_holds: true, ..new };
-        let cases: [(Known, Beginning, &str); 17] = [
+        let new = BeginningFacts::default();
+        let undeployed = BeginningFacts { was_undeployed: true, group_holds: true, ..new };
+        let goes_on = BeginningFacts { has_checkpoint: true, group_holds: true, ..new };
+        let cases: [(BeginningFacts, Beginning, &str); 17] = [
             (new, Beginning::AtStart, ""),
-            (Known { starts: true, ..new }, Beginning::AtStart, ""),
-            (Known { keyed: true, marked: true, ..new }, Beginning::AtStart, ""),
+            (BeginningFacts { starts: true, ..new }, Beginning::AtStart, ""),
+            (BeginningFacts { keyed: true, marked: true, ..new }, Beginning::AtStart, ""),
             (goes_on, Beginning::GoesOn { told: false }, ""),
-            (Known { keyed: true, ..goes_on }, Beginning::GoesOn { told: false }, ""),
-            (Known { starts: true, ..goes_on }, Beginning::GoesOn { told: true }, "--reset-state"),
-            (Known { reset: true, starts: true, ..goes_on }, Beginning::AtStart, ""),
+            (BeginningFacts { keyed: true, ..goes_on }, Beginning::GoesOn { told: false }, ""),
+            (BeginningFacts { starts: true, ..goes_on }, Beginning::GoesOn { told: true }, "--reset-state"),
+            (BeginningFacts { reset: true, starts: true, ..goes_on }, Beginning::AtStart, ""),
             (undeployed, Beginning::AtGroup, "--set start=earliest"),
-            (Known { starts: true, ..undeployed }, Beginning::AtStart, ""),
-            (Known { reset: true, ..undeployed }, Beginning::AtStart, ""),
-            (Known { marked: true, ..undeployed }, Beginning::AtMarkers { told: false }, "--reset-state"),
+            (BeginningFacts { starts: true, ..undeployed }, Beginning::AtStart, ""),
+            (BeginningFacts { reset: true, ..undeployed }, Beginning::AtStart, ""),
+            (BeginningFacts { marked: true, ..undeployed }, Beginning::AtMarkers { told: false }, "--reset-state"),
             (
-                Known { marked: true, starts: true, ..undeployed },
+                BeginningFacts { marked: true, starts: true, ..undeployed },
                 Beginning::AtMarkers { told: true },
                 "`start` does not count",
             ),
-            (Known { keyed: true, ..undeployed }, Beginning::Anew, "sends its results again"),
-            (Known { keyed: true, group_holds: false, ..undeployed }, Beginning::Anew, "begins anew"),
-            (Known { reset: true, keyed: true, ..undeployed }, Beginning::AtStart, ""),
-            (Known { group_holds: true, ..new }, Beginning::AtGroup, "streamhost.clicks"),
-            (Known { group_holds: true, keyed: true, ..new }, Beginning::StateLost, ""),
+            (BeginningFacts { keyed: true, ..undeployed }, Beginning::Anew, "sends its results again"),
+            (BeginningFacts { keyed: true, group_holds: false, ..undeployed }, Beginning::Anew, "begins anew"),
+            (BeginningFacts { reset: true, keyed: true, ..undeployed }, Beginning::AtStart, ""),
+            (BeginningFacts { group_holds: true, ..new }, Beginning::AtGroup, "streamhost.clicks"),
+            (BeginningFacts { group_holds: true, keyed: true, ..new }, Beginning::StateLost, ""),
         ];
         for (known, want, words) in cases {
             let found = beginning(known);

@@ -8,15 +8,15 @@ use streamhost_connectors::console::ConsoleSink;
 use streamhost_connectors::hbase::HbaseSink;
 use streamhost_connectors::kafka::{KafkaDeadLetters, KafkaSink};
 use streamhost_connectors::sources;
-use streamhost_core::contract::Shape;
+use streamhost_core::contract::RowShape;
 use streamhost_core::job::settings::Settings;
-use streamhost_core::job::validate::{RawJob, check, in_words};
-use streamhost_core::job::{DeploymentRecord, JobPlan, JobRecord, SinkKind, SinkPlan};
+use streamhost_core::job::validate::{JobDescription, check, in_words};
+use streamhost_core::job::{DeploymentRecord, JobRecord, JobSpec, SinkKind, SinkSpec};
 use streamhost_core::protocol::CheckpointLog;
-use streamhost_engine::guest::{LogSink, Maker, Runnable};
-use streamhost_engine::pipeline::{Active, ActiveCell, Board, Parts, Pipeline};
-use streamhost_engine::sink::{Cut, Sink};
-use streamhost_guest::{GuestLimits, Instance, LoadError, Loaded, wrap};
+use streamhost_engine::guest::{GuestVersion, LogSink, Maker};
+use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, Pipeline, PipelineParts, PipelineStatus};
+use streamhost_engine::sink::{CancelSignal, Sink};
+use streamhost_guest::{CompiledJob, GuestLimits, Instance, LoadError, wrap};
 
 impl Supervisor {
     /// A stored deployment, ready to run. `Err`: why it cannot be.
@@ -25,10 +25,10 @@ impl Supervisor {
         job: &Job,
         record: &JobRecord,
         deployment: &DeploymentRecord,
-    ) -> Result<Arc<Active>, String> {
-        let component = self.registry.component(&deployment.digest).map_err(|e| e.to_string())?;
+    ) -> Result<Arc<LoadedDeployment>, String> {
+        let component = self.catalog.component(&deployment.digest).map_err(|e| e.to_string())?;
         // Its own limits, not the host's present ones: a batch that was planned under them is run again under them.
-        let limits = deployment.limits.unwrap_or(self.place.limits);
+        let limits = deployment.limits.unwrap_or(self.environment.limits);
         let settings = Settings::parse(&deployment.settings, limits).map_err(|f| in_words(&f))?;
         let (loaded, described) = self.load(&job.log_sink(), &deployment.digest, &component, &settings)?;
         let active = self.prove(&job.log_sink(), loaded, described, settings, deployment, record)?;
@@ -39,27 +39,30 @@ impl Supervisor {
     pub(super) fn prove(
         &self,
         log: &LogSink,
-        loaded: Arc<Loaded>,
-        raw: RawJob,
+        loaded: Arc<CompiledJob>,
+        raw: JobDescription,
         settings: Settings,
         deployment: &DeploymentRecord,
         record: &JobRecord,
-    ) -> Result<Active, String> {
-        let plan = check(raw, Some(&record.name), &settings).map_err(|faults| in_words(&faults))?;
-        let shapes: Vec<_> =
-            plan.sinks.iter().map(|sink| Shape::new(sink, self.sink(&plan, sink, &Cut::default()).limits())).collect();
+    ) -> Result<LoadedDeployment, String> {
+        let spec = check(raw, Some(&record.name), &settings).map_err(|faults| in_words(&faults))?;
+        let shapes: Vec<_> = spec
+            .sinks
+            .iter()
+            .map(|sink| RowShape::new(sink, self.sink(&spec, sink, &CancelSignal::default()).limits()))
+            .collect();
         let (limits, log) = (guest_limits(&settings), log.clone());
         let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
         let explicit = deployment.reset || deployment.settings.contains_key("start");
-        Ok(Active {
+        Ok(LoadedDeployment {
             deployment: deployment.number,
             version: deployment.version,
-            group: settings.group.clone().unwrap_or_else(|| self.usual_group(&plan.name)),
-            dead_letter_topic: settings.dead_letter_topic(&plan.name),
+            group: settings.group.clone().unwrap_or_else(|| self.usual_group(&spec.name)),
+            dead_letter_topic: settings.dead_letter_topic(&spec.name),
             start: explicit.then_some(settings.start),
             reset_at: record.reset_at(deployment.number),
-            runnable: Arc::new(Runnable::new(make, limits.time, shapes, &plan)),
-            plan,
+            guest_version: Arc::new(GuestVersion::new(make, limits.time, shapes, &spec)),
+            spec,
             settings,
         })
     }
@@ -71,7 +74,7 @@ impl Supervisor {
         digest: &str,
         bytes: &[u8],
         settings: &Settings,
-    ) -> Result<(Arc<Loaded>, RawJob), String> {
+    ) -> Result<(Arc<CompiledJob>, JobDescription), String> {
         let component = wrap::wrap(bytes.to_vec()).map_err(|e| e.to_string())?;
         let loaded = self.guests.load(digest, &component).map_err(|e| e.to_string())?;
         let instance = Instance::new(&loaded, guest_limits(settings), log.clone());
@@ -82,15 +85,15 @@ impl Supervisor {
 
     /// The consumer group of a job that is given none, and what its transactional ids begin with.
     pub(super) fn usual_group(&self, job: &str) -> String {
-        format!("{}.{job}", self.place.owner)
+        format!("{}.{job}", self.environment.owner)
     }
 
-    fn sink(&self, job: &JobPlan, sink: &SinkPlan, cut: &Cut) -> Box<dyn Sink> {
+    fn sink(&self, job: &JobSpec, sink: &SinkSpec, cancel: &CancelSignal) -> Box<dyn Sink> {
         match sink.kind {
-            SinkKind::Hbase => Box::new(HbaseSink::new(sink, self.place.hbase.clone(), cut.clone())),
+            SinkKind::Hbase => Box::new(HbaseSink::new(sink, self.environment.hbase.clone(), cancel.clone())),
             SinkKind::Kafka => {
                 let owner = self.usual_group(&job.name);
-                Box::new(KafkaSink::new(&self.place.kafka, sink, &job.sources, &owner, cut))
+                Box::new(KafkaSink::new(&self.environment.kafka, sink, &job.sources, &owner, cancel))
             }
             SinkKind::Console => Box::new(ConsoleSink::new(sink)),
         }
@@ -102,22 +105,27 @@ impl Supervisor {
         let active = self.activate(job, &record, record.active())?;
         {
             let mut state = job.state();
-            state.active = Some(ActiveCell::new(active.clone()));
+            state.active = Some(DeploymentSlot::new(active.clone()));
             state.failed = None;
         }
         if go { self.start(job, active, &record) } else { Ok(()) }
     }
 
-    /// Starts a pipeline for `active`: first for plans of a deployment with other places, if there are any.
-    pub(super) fn start(&self, job: &Arc<Job>, active: Arc<Active>, record: &JobRecord) -> Result<(), String> {
-        let store = Arc::new(self.ledgers.of(&job.name));
-        let (ledger, plans) = store.load().map_err(|e| e.to_string())?;
-        if !active.resets(ledger.as_ref())
-            && let Some(number) = plans.first().map(|plan| plan.deployment).filter(|n| *n != active.deployment)
+    /// Starts a pipeline for `active`: first for intents of a deployment with other places, if there are any.
+    pub(super) fn start(
+        &self,
+        job: &Arc<Job>,
+        active: Arc<LoadedDeployment>,
+        record: &JobRecord,
+    ) -> Result<(), String> {
+        let store = Arc::new(self.checkpoint_logs.of(&job.name));
+        let (checkpoint, intents) = store.load().map_err(|e| e.to_string())?;
+        if !active.resets(checkpoint.as_ref())
+            && let Some(number) = intents.first().map(|spec| spec.deployment).filter(|n| *n != active.deployment)
             && let Some(before) = record.deployments.iter().find(|d| d.number == number)
         {
             let before = self.activate(job, record, before)?;
-            if !before.fits(&active) {
+            if !before.can_hot_swap(&active) {
                 return self.launch(job, before, record, store, true);
             }
         }
@@ -127,40 +135,40 @@ impl Supervisor {
     fn launch(
         &self,
         job: &Arc<Job>,
-        active: Arc<Active>,
+        active: Arc<LoadedDeployment>,
         record: &JobRecord,
         store: Arc<dyn CheckpointLog>,
         replay_only: bool,
     ) -> Result<(), String> {
-        let plan = &active.plan;
+        let spec = &active.spec;
         let until_end = active.settings.until_end;
-        let source = sources::open(&self.place.kafka, &plan.sources, &active.group, until_end);
+        let source = sources::open(&self.environment.kafka, &spec.sources, &active.group, until_end);
         let source = source.map_err(|e| e.to_string())?;
         let deployments = self.deployments(job, &active, record);
-        let cut = Cut::default();
-        let letters = KafkaDeadLetters::new(&self.place.kafka, &active.dead_letter_topic, plan, &cut);
+        let cancel = CancelSignal::default();
+        let letters = KafkaDeadLetters::new(&self.environment.kafka, &active.dead_letter_topic, spec, &cancel);
         let mut state = job.state();
         if self.turns.is_closed() {
             return Err("the host is stopping".to_owned());
         }
         state.life += 1;
-        state.cut = cut.clone();
-        state.board = Arc::new(Board::telling(job.teller()));
+        state.cancel = cancel.clone();
+        state.pipeline_status = Arc::new(PipelineStatus::telling(job.teller()));
         state.failed = None;
         let cell = match (&state.active, replay_only) {
             (Some(cell), false) => cell.clone(),
-            _ => ActiveCell::new(active.clone()),
+            _ => DeploymentSlot::new(active.clone()),
         };
-        let parts = Parts {
+        let parts = PipelineParts {
             job: job.name.clone(),
             active: cell,
             known: record.deployments.iter().map(|d| d.number).collect(),
             deployments,
             source,
-            sinks: plan.sinks.iter().map(|sink| self.sink(plan, sink, &cut)).collect(),
-            letters: Box::new(letters),
+            sinks: spec.sinks.iter().map(|sink| self.sink(spec, sink, &cancel)).collect(),
+            dead_letters: Box::new(letters),
             store,
-            lanes: self.place.lanes,
+            lanes: self.environment.lanes,
             replay_only,
             // The pipeline that only delivers what was planned before passes it on to the one that reads on.
             skip_lost: if replay_only { state.skip_lost } else { std::mem::take(&mut state.skip_lost) },
@@ -168,31 +176,31 @@ impl Supervisor {
         };
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (name, life) = (job.name.clone(), state.life);
-        let tell = move |end: &streamhost_engine::pipeline::Ended| {
+        let tell = move |end: &streamhost_engine::pipeline::PipelineExit| {
             drop(ended.send(End { job: name, life, ended: end.clone(), replay_only })); // nobody listens any more: the host ends
         };
-        let pipeline = Pipeline::start(parts, state.board.clone(), tell);
+        let pipeline = Pipeline::start(parts, state.pipeline_status.clone(), tell);
         state.pipeline = Some(pipeline.map_err(|e| format!("no thread can be started: {e}"))?);
         Ok(())
     }
 
-    /// The deployments that plans of before may name. There are at most a few of them, so they are made ready now.
+    /// The deployments that intents of before may name. There are at most a few of them, so they are made ready now.
     fn deployments(
         &self,
         job: &Job,
-        active: &Arc<Active>,
+        active: &Arc<LoadedDeployment>,
         record: &JobRecord,
     ) -> streamhost_engine::pipeline::Deployments {
-        let plans = self.ledgers.of(&job.name).load().map(|(_, plans)| plans).unwrap_or_default();
-        let mut ready: BTreeMap<u64, Arc<Active>> = [(active.deployment, active.clone())].into();
-        for plan in plans {
-            if let Some(deployment) = record.deployments.iter().find(|d| d.number == plan.deployment)
-                && !ready.contains_key(&plan.deployment)
+        let intents = self.checkpoint_logs.of(&job.name).load().map(|(_, intents)| intents).unwrap_or_default();
+        let mut ready: BTreeMap<u64, Arc<LoadedDeployment>> = [(active.deployment, active.clone())].into();
+        for spec in intents {
+            if let Some(deployment) = record.deployments.iter().find(|d| d.number == spec.deployment)
+                && !ready.contains_key(&spec.deployment)
             {
                 match self.activate(job, record, deployment) {
-                    Ok(found) => drop(ready.insert(plan.deployment, found)),
+                    Ok(found) => drop(ready.insert(spec.deployment, found)),
                     Err(reason) => {
-                        let number = plan.deployment;
+                        let number = spec.deployment;
                         job.say(tracing::Level::ERROR, &format!("deployment {number} cannot be loaded: {reason}"));
                     }
                 }

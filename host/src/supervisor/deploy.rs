@@ -1,19 +1,19 @@
 //! Deploy, roll back, reset: checks first, then one durable record, then the change at a batch boundary.
 
-use super::beginning::Known;
+use super::beginning::BeginningFacts;
 use super::{Job, State, Supervisor};
 use crate::api::{DeployRequest, Deployed, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
-use streamhost_core::job::settings::{JobLimits, Settings, Start};
+use streamhost_core::job::settings::{JobLimits, Settings, StartPosition};
 use streamhost_core::job::validate::in_words;
 use streamhost_core::job::{DeploymentKind, DeploymentRecord, JobRecord, names};
-use streamhost_core::protocol::{CheckpointLog, Ledger, Plan};
+use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::state::change::stages_after;
 use streamhost_core::{clock, limits};
 use streamhost_engine::guest::LogSink;
-use streamhost_engine::pipeline::{Active, ActiveCell, Stop};
+use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, Stop};
 use streamhost_storage::catalog::sha256;
 use tracing::Level;
 
@@ -32,7 +32,7 @@ impl Supervisor {
     /// other change, and none waits for it.
     pub(super) fn deploy_component(&self, component: &[u8], request: DeployRequest) -> Result<Deployed, Refusal> {
         let settings =
-            Settings::parse(&request.settings, self.place.limits).map_err(|f| Refusal::Invalid(in_words(&f)))?;
+            Settings::parse(&request.settings, self.environment.limits).map_err(|f| Refusal::Invalid(in_words(&f)))?;
         not_in_the_future(settings.start)?;
         let silent: LogSink = Arc::new(|_, _: &str| {}); // the job that logs is not known yet
         let digest = sha256(component);
@@ -41,7 +41,7 @@ impl Supervisor {
         names::job(&name).map_err(|reason| Refusal::Invalid(format!("the job's name `{name}`: {reason}")))?;
         let _turn = self.turns.take(&name)?;
         // What Kafka holds of an undeployed job tells where it was, and nothing of what its keyed stages kept.
-        let was_undeployed = self.registry.was_undeployed(&name).map_err(|e| unavailable(&e))?;
+        let was_undeployed = self.catalog.was_undeployed(&name).map_err(|e| unavailable(&e))?;
         let draft = Draft {
             digest,
             kind: DeploymentKind::Deploy,
@@ -58,25 +58,25 @@ impl Supervisor {
             return Ok(self.as_it_was(job, unchanged));
         }
         self.has_room_for(&name)?;
-        let (ledger, plans) = self.ledgers.of(&name).load().map_err(|e| unavailable(&e))?;
-        let record = next_record(&name, job.as_deref(), draft, ledger.as_ref(), &plans)?;
+        let (checkpoint, intents) = self.checkpoint_logs.of(&name).load().map_err(|e| unavailable(&e))?;
+        let record = next_record(&name, job.as_deref(), draft, checkpoint.as_ref(), &intents)?;
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
         let active = self.prove(&job.log_sink(), loaded, described, settings, record.active(), &record);
         let active = active.map_err(Refusal::Invalid)?;
-        check_state(&active, ledger.as_ref(), &plans)?;
+        check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;
-        let missing = self.missing_places(&active, request.create_tables)?;
-        let known = Known {
-            has_ledger: ledger.is_some(),
+        let missing = self.missing_targets(&active, request.create_tables)?;
+        let known = BeginningFacts {
+            has_checkpoint: checkpoint.is_some(),
             was_undeployed,
-            reset: request.reset_state || ledger.is_some() && active.resets(ledger.as_ref()),
+            reset: request.reset_state || checkpoint.is_some() && active.resets(checkpoint.as_ref()),
             starts: record.active().settings.contains_key("start"),
-            ..Known::default()
+            ..BeginningFacts::default()
         };
         let begins = self.beginning_of(&active, &missing, known)?;
-        active.runnable.warm(self.place.lanes).map_err(|fault| Refusal::Invalid(fault.to_string()))?;
+        active.guest_version.warm(self.environment.lanes).map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         // All that could refuse it has been asked: what is missing is made only now.
-        self.create_places(&missing)?;
+        self.create_targets(&missing)?;
         let warnings = begins.warning(&active.group).into_iter().collect();
         self.switch(&job, record, Some(component), Arc::new(active), warnings)
     }
@@ -106,7 +106,7 @@ impl Supervisor {
                 ))
             })?,
         };
-        let settings = Settings::parse(&target.settings, self.place.limits);
+        let settings = Settings::parse(&target.settings, self.environment.limits);
         let settings = settings.map_err(|f| Refusal::Invalid(in_words(&f)))?;
         let draft = Draft {
             digest: target.digest.clone(),
@@ -119,12 +119,12 @@ impl Supervisor {
         if let Some(unchanged) = unchanged(&job, &draft) {
             return Ok(self.as_it_was(&job, unchanged));
         }
-        let (ledger, plans) = self.ledgers.of(name).load().map_err(|e| unavailable(&e))?;
-        let record = next_record(name, Some(&job), draft, ledger.as_ref(), &plans)?;
+        let (checkpoint, intents) = self.checkpoint_logs.of(name).load().map_err(|e| unavailable(&e))?;
+        let record = next_record(name, Some(&job), draft, checkpoint.as_ref(), &intents)?;
         let active = self.activate(&job, &record, record.active()).map_err(Refusal::Invalid)?;
-        check_state(&active, ledger.as_ref(), &plans)?;
+        check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;
-        let warm = active.runnable.warm(self.place.lanes);
+        let warm = active.guest_version.warm(self.environment.lanes);
         warm.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         self.switch(&job, record, None, active, Vec::new())
     }
@@ -136,7 +136,7 @@ impl Supervisor {
         job: &Arc<Job>,
         mut record: JobRecord,
         component: Option<&[u8]>,
-        active: Arc<Active>,
+        active: Arc<LoadedDeployment>,
         warnings: Vec<String>,
     ) -> Result<Deployed, Refusal> {
         record.active_mut().since_batch = self.durable_batches(&job.state(), &active);
@@ -152,7 +152,7 @@ impl Supervisor {
             job.halt(Stop::Soon);
             {
                 let mut state = job.state();
-                state.active = Some(ActiveCell::new(active.clone()));
+                state.active = Some(DeploymentSlot::new(active.clone()));
                 state.failed = None; // whatever the version before failed of
             }
             if !record.paused
@@ -171,9 +171,9 @@ impl Supervisor {
         let _set = self.change();
         self.has_room_for(&job.name)?; // others may have come meanwhile
         if let Some(component) = component {
-            self.registry.keep(component).map_err(|e| unavailable(&e))?;
+            self.catalog.keep(component).map_err(|e| unavailable(&e))?;
         }
-        self.registry.save(record).map_err(|e| unavailable(&e))?;
+        self.catalog.save(record).map_err(|e| unavailable(&e))?;
         self.jobs().entry(job.name.clone()).or_insert_with(|| job.clone());
         Ok(())
     }
@@ -190,13 +190,13 @@ impl Supervisor {
 
     fn keep(&self, component: &[u8]) -> Result<(), Refusal> {
         let _set = self.change();
-        self.registry.keep(component).map(drop).map_err(|e| unavailable(&e))
+        self.catalog.keep(component).map(drop).map_err(|e| unavailable(&e))
     }
 
     /// Batches that are durable and count for `active`.
-    fn durable_batches(&self, state: &State, active: &Active) -> u64 {
+    fn durable_batches(&self, state: &State, active: &LoadedDeployment) -> u64 {
         let facts = self.facts_of(state, Some(active));
-        // The numbers begin anew with the ledger.
+        // The numbers begin anew with the checkpoint.
         if active.reset_at.is_some_and(|reset| facts.deployment < reset) { 0 } else { facts.batches }
     }
 
@@ -207,7 +207,7 @@ impl Supervisor {
         let digests =
             |job: &Arc<Job>| job.state().record.deployments.iter().map(|d| d.digest.clone()).collect::<Vec<_>>();
         let named: BTreeSet<String> = jobs.iter().flat_map(digests).collect();
-        self.registry.sweep(&named);
+        self.catalog.sweep(&named);
         self.guests.sweep(&named);
     }
 
@@ -222,8 +222,8 @@ impl Supervisor {
 }
 
 /// A job that begins at a time to come would begin at the end, and miss what comes until then.
-fn not_in_the_future(start: Start) -> Result<(), Refusal> {
-    let Start::At(time) = start else { return Ok(()) };
+fn not_in_the_future(start: StartPosition) -> Result<(), Refusal> {
+    let StartPosition::At(time) = start else { return Ok(()) };
     let ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
     if ms <= clock::now_ms() {
         return Ok(());
@@ -237,11 +237,11 @@ pub(super) fn unavailable(error: &dyn std::fmt::Display) -> Refusal {
 }
 
 /// Whether the running pipeline goes over to this deployment at its next batch.
-fn goes_over(job: &Job, record: &JobRecord, active: &Arc<Active>) -> bool {
+fn goes_over(job: &Job, record: &JobRecord, active: &Arc<LoadedDeployment>) -> bool {
     let mut state = job.state();
     state.record = record.clone();
     match &state.active {
-        Some(cell) if state.runs() && cell.get().fits(active) => {
+        Some(cell) if state.runs() && cell.get().can_hot_swap(active) => {
             cell.set(active.clone());
             true
         }
@@ -262,13 +262,17 @@ pub(super) fn finished_words(job: &str, windows: bool) -> String {
 }
 
 /// The version must be able to go on with what was kept.
-fn check_state(active: &Active, ledger: Option<&Ledger>, plans: &[Plan]) -> Result<(), Refusal> {
-    let Some(ledger) = ledger.filter(|ledger| !active.resets(Some(ledger))) else { return Ok(()) };
-    if ledger.finished && active.has_windows() {
-        return Err(Refusal::Conflict(finished_words(&active.plan.name, true)));
+fn check_state(
+    active: &LoadedDeployment,
+    checkpoint: Option<&Checkpoint>,
+    intents: &[BatchIntent],
+) -> Result<(), Refusal> {
+    let Some(checkpoint) = checkpoint.filter(|checkpoint| !active.resets(Some(checkpoint))) else { return Ok(()) };
+    if checkpoint.finished && active.has_windows() {
+        return Err(Refusal::Conflict(finished_words(&active.spec.name, true)));
     }
-    let kept = plans.last().map_or(&ledger.stages, |plan| &plan.stages);
-    match stages_after(kept, &active.plan, ledger.incarnation) {
+    let kept = intents.last().map_or(&checkpoint.stages, |intent| &intent.stages);
+    match stages_after(kept, &active.spec, checkpoint.epoch) {
         Ok(_) => Ok(()),
         Err(refusals) => Err(Refusal::Conflict(in_words(&refusals))),
     }
@@ -300,8 +304,8 @@ fn next_record(
     name: &str,
     job: Option<&Job>,
     draft: Draft,
-    ledger: Option<&Ledger>,
-    plans: &[Plan],
+    checkpoint: Option<&Checkpoint>,
+    intents: &[BatchIntent],
 ) -> Result<JobRecord, Refusal> {
     let (mut record, runs) = match job.map(Job::state) {
         Some(state) => (state.record.clone(), state.runs()),
@@ -324,7 +328,10 @@ fn next_record(
         limits: Some(draft.limits),
         since_batch: 0, // known once it takes over
     };
-    let named = ledger.map(|ledger| ledger.deployment).into_iter().chain(plans.iter().map(|plan| plan.deployment));
+    let named = checkpoint
+        .map(|checkpoint| checkpoint.deployment)
+        .into_iter()
+        .chain(intents.iter().map(|intent| intent.deployment));
     let needed = needed(&record, runs, named.collect());
     record.push(deployment, &needed);
     if record.deployments.len() > limits::HISTORY_NEEDED_MAX {
@@ -336,7 +343,7 @@ fn next_record(
     Ok(record)
 }
 
-/// The deployments that the ledger or a plan names, and while the job runs all that a batch may name that is cut and not
+/// The deployments that the checkpoint or an intent names, and while the job runs all that a batch may name that is cut and not
 /// planned yet: deployment numbers never fall.
 fn needed(record: &JobRecord, runs: bool, mut named: BTreeSet<u64>) -> BTreeSet<u64> {
     if runs && let Some(&least) = named.first() {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use streamhost_core::{clock, limits};
 use streamhost_engine::guest::LogSink;
-use streamhost_engine::pipeline::board::Say;
+use streamhost_engine::pipeline::JobLogger;
 use tracing::Level;
 
 /// A ring of numbered lines.
@@ -45,7 +45,7 @@ impl Job {
     }
 
     /// The same, for its pipelines.
-    pub(super) fn teller(&self) -> Say {
+    pub(super) fn teller(&self) -> JobLogger {
         let (log, name) = (self.log.clone(), self.name.clone());
         Box::new(move |level, text| {
             log.line(level, text);

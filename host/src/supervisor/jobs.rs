@@ -8,11 +8,10 @@ use crate::api::{
 };
 use std::sync::Arc;
 use streamhost_core::clock;
-use streamhost_core::job::StagePlan;
+use streamhost_core::job::StageSpec;
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
-use streamhost_engine::pipeline::board::Facts;
-use streamhost_engine::pipeline::{Active, Board, Stop};
+use streamhost_engine::pipeline::{LoadedDeployment, PipelineStatus, StatusSnapshot, Stop};
 
 impl Jobs for Supervisor {
     fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {
@@ -87,10 +86,10 @@ impl Jobs for Supervisor {
         let _turn = self.turns.take(name)?;
         let job = self.known(name)?;
         job.halt(Stop::Soon);
-        let forgotten = self.ledgers.of(name).forget().map_err(|e| e.to_string());
+        let forgotten = self.checkpoint_logs.of(name).forget().map_err(|e| e.to_string());
         let removed = forgotten.and_then(|()| {
             let _set = self.change();
-            self.registry.remove(name).map_err(|e| e.to_string())?;
+            self.catalog.remove(name).map_err(|e| e.to_string())?;
             self.jobs().remove(name);
             Ok(())
         });
@@ -111,8 +110,8 @@ impl Supervisor {
     /// A finished job reads on, but not one that gave out its windows at the end: each would be given out twice.
     fn may_read_on(&self, job: &Job) -> Result<(), Refusal> {
         let Some(active) = job.state().active.as_ref().map(|cell| cell.get()) else { return Ok(()) };
-        let (ledger, _) = self.ledgers.of(&job.name).load().map_err(|e| unavailable(&e))?;
-        match ledger.is_some_and(|ledger| active.is_over(&ledger)) && active.has_windows() {
+        let (checkpoint, _) = self.checkpoint_logs.of(&job.name).load().map_err(|e| unavailable(&e))?;
+        match checkpoint.is_some_and(|checkpoint| active.has_finished(&checkpoint)) && active.has_windows() {
             true => Err(Refusal::Conflict(finished_words(&job.name, true))),
             false => Ok(()),
         }
@@ -121,25 +120,25 @@ impl Supervisor {
     fn set_paused(&self, job: &Arc<Job>, paused: bool) -> Result<(), Refusal> {
         let mut record = job.state().record.clone();
         record.paused = paused;
-        self.registry.save(&record).map_err(|e| Refusal::Unavailable(e.to_string()))?;
+        self.catalog.save(&record).map_err(|e| Refusal::Unavailable(e.to_string()))?;
         job.state().record = record;
         Ok(())
     }
 
-    /// What its pipeline says, or where none has begun to since the host started, what its ledger says.
-    pub(super) fn facts_of(&self, state: &State, loaded: Option<&Active>) -> Facts {
-        let facts = state.board.facts();
-        if facts.incarnation != 0 {
+    /// What its pipeline says, or where none has begun to since the host started, what its checkpoint says.
+    pub(super) fn facts_of(&self, state: &State, loaded: Option<&LoadedDeployment>) -> StatusSnapshot {
+        let facts = state.pipeline_status.snapshot();
+        if facts.epoch != 0 {
             return facts;
         }
-        let Ok((Some(ledger), _)) = self.ledgers.of(&state.record.name).load() else { return facts };
-        if loaded.is_some_and(|loaded| loaded.resets(Some(&ledger))) {
+        let Ok((Some(checkpoint), _)) = self.checkpoint_logs.of(&state.record.name).load() else { return facts };
+        if loaded.is_some_and(|loaded| loaded.resets(Some(&checkpoint))) {
             return facts;
         }
-        let Facts { ends, waiting, under_way, last_error, .. } = facts;
-        let told = Board::default();
-        told.settle(&ledger);
-        Facts { ends, waiting, under_way, last_error, ..told.facts() }
+        let StatusSnapshot { ends, waiting, under_way, last_error, .. } = facts;
+        let told = PipelineStatus::default();
+        told.settle(&checkpoint);
+        StatusSnapshot { ends, waiting, under_way, last_error, ..told.snapshot() }
     }
 
     fn status_of(&self, job: &Job) -> JobStatus {
@@ -150,49 +149,49 @@ impl Supervisor {
         let (mut sources, mut sinks) = (Vec::new(), Vec::new());
         if let Some(loaded) = &loaded {
             sources = loaded
-                .plan
+                .spec
                 .sources
                 .iter()
                 .map(|source| SourceStatus {
                     kind: source.kind,
                     name: source.name.clone(),
-                    place: source.place.clone(),
-                    reached: facts.reached.get(&source.place).cloned().unwrap_or_default(),
+                    target: source.target.clone(),
+                    committed: facts.committed.get(&source.target).cloned().unwrap_or_default(),
                 })
                 .collect();
             sinks = loaded
-                .plan
+                .spec
                 .sinks
                 .iter()
                 .map(|sink| SinkStatus {
                     kind: sink.kind,
                     name: sink.name.clone(),
-                    place: sink.place.clone(),
-                    rows: facts.totals.rows.get(&sink.name).copied().unwrap_or(0),
+                    target: sink.target.clone(),
+                    rows: facts.counters.rows.get(&sink.name).copied().unwrap_or(0),
                 })
                 .collect();
         }
-        let limits = loaded.as_ref().map_or(self.place.limits, |loaded| loaded.settings.limits);
+        let limits = loaded.as_ref().map_or(self.environment.limits, |loaded| loaded.settings.limits);
         JobStatus {
             job: job.name.clone(),
             state: what_it_does(&state, &facts),
             version: active.version,
             digest: active.digest.clone(),
             deployment: active.number,
-            records_in: facts.totals.records_in,
-            rows_out: facts.totals.rows.values().sum(),
-            dead_letters: facts.totals.dead_letters,
-            dropped: facts.totals.dropped + facts.totals.skipped,
-            late: facts.totals.late,
+            records_in: facts.counters.records_in,
+            rows_out: facts.counters.rows.values().sum(),
+            dead_letters: facts.counters.dead_letters,
+            dropped: facts.counters.dropped + facts.counters.skipped,
+            late: facts.counters.late,
             batches: facts.batches,
             lag: facts.lag(),
             last_error: state.failed.clone().or_else(|| facts.last_error.clone()),
             waiting_for: longest_wait(&facts),
-            every_ms: loaded.as_ref().map_or(0, |l| u64::try_from(l.plan.every.as_millis()).unwrap_or(u64::MAX)),
+            every_ms: loaded.as_ref().map_or(0, |l| u64::try_from(l.spec.every.as_millis()).unwrap_or(u64::MAX)),
             group: loaded.as_ref().map_or_else(String::new, |loaded| loaded.group.clone()),
             dead_letter_topic: loaded.as_ref().map_or_else(String::new, |loaded| loaded.dead_letter_topic.clone()),
-            incarnation: facts.incarnation,
-            lanes: self.place.lanes,
+            epoch: facts.epoch,
+            lanes: self.environment.lanes,
             sources,
             stages: loaded.as_ref().map_or_else(Vec::new, |loaded| stages(loaded, &facts)),
             watermark: watermark(&facts),
@@ -207,7 +206,7 @@ impl Supervisor {
     }
 }
 
-fn what_it_does(state: &State, facts: &Facts) -> JobState {
+fn what_it_does(state: &State, facts: &StatusSnapshot) -> JobState {
     match () {
         () if state.record.paused => JobState::Paused,
         () if state.failed.is_some() => JobState::Stopped,
@@ -217,22 +216,22 @@ fn what_it_does(state: &State, facts: &Facts) -> JobState {
     }
 }
 
-fn stages(active: &Active, facts: &Facts) -> Vec<StageStatus> {
-    let stage = |stage: &StagePlan| {
+fn stages(active: &LoadedDeployment, facts: &StatusSnapshot) -> Vec<StageStatus> {
+    let stage = |stage: &StageSpec| {
         let kept = facts.stages.get(&stage.name);
         let (keys, bytes) = kept.map_or((0, 0), |kept| (kept.keys, kept.bytes));
         StageStatus { name: stage.name.clone(), keys, bytes }
     };
-    active.plan.stages.iter().map(stage).collect()
+    active.spec.stages.iter().map(stage).collect()
 }
 
-fn watermark(facts: &Facts) -> Option<String> {
+fn watermark(facts: &StatusSnapshot) -> Option<String> {
     let watermark_ms = facts.times.watermark_ms;
     (watermark_ms > NO_TIME_MS && watermark_ms < END_OF_TIME_MS).then(|| clock::rfc3339(watermark_ms))
 }
 
 /// What is waited for the longest.
-fn longest_wait(facts: &Facts) -> Option<Waiting> {
+fn longest_wait(facts: &StatusSnapshot) -> Option<Waiting> {
     let (what, since) = facts.waiting.values().min_by_key(|(_, since)| *since)?;
     Some(Waiting { what: what.clone(), since: clock::rfc3339(*since) })
 }

@@ -16,11 +16,11 @@ use streamhost_core::job::validate::in_words;
 use streamhost_core::job::{DeploymentRecord, JobRecord};
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::{clock, limits};
-use streamhost_engine::pipeline::{ActiveCell, Board, Ended, Pipeline, Stop};
-use streamhost_engine::sink::Cut;
-use streamhost_guest::Guests;
-use streamhost_storage::catalog::Registry;
-use streamhost_storage::checkpoint_log::Ledgers;
+use streamhost_engine::pipeline::{DeploymentSlot, Pipeline, PipelineExit, PipelineStatus, Stop};
+use streamhost_engine::sink::CancelSignal;
+use streamhost_guest::GuestEngine;
+use streamhost_storage::catalog::Catalog;
+use streamhost_storage::checkpoint_log::CheckpointLogs;
 use turns::Turns;
 
 mod beginning;
@@ -28,13 +28,13 @@ mod build;
 mod deploy;
 mod joblog;
 mod jobs;
-mod places;
+mod provision;
 mod turns;
 mod watch;
 
 /// Where a host's jobs run, and what they may use unless they say otherwise.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Environment {
     /// What the names of its consumer groups and transactional ids begin with: they tell this host's jobs from those of
     /// the same name of a `run`.
     pub owner: &'static str,
@@ -59,10 +59,10 @@ pub enum Begin {
 
 /// The host: all jobs, and what they share.
 pub struct Supervisor {
-    place: Place,
-    guests: Guests,
-    registry: Registry,
-    ledgers: Ledgers,
+    environment: Environment,
+    guests: GuestEngine,
+    catalog: Catalog,
+    checkpoint_logs: CheckpointLogs,
     jobs: Mutex<BTreeMap<String, Arc<Job>>>,
     turns: Turns,
     /// One change of the set of jobs and components at a time.
@@ -80,11 +80,11 @@ pub(crate) struct Job {
 struct State {
     record: JobRecord,
     /// What runs, or would.
-    active: Option<ActiveCell>,
+    active: Option<DeploymentSlot>,
     pipeline: Option<Pipeline>,
     /// Ends the pipeline's calls to its sinks.
-    cut: Cut,
-    board: Arc<Board>,
+    cancel: CancelSignal,
+    pipeline_status: Arc<PipelineStatus>,
     /// Which pipeline of the job this is; an end that an older one tells is of no interest.
     life: u64,
     /// Why it cannot go on by itself.
@@ -112,25 +112,25 @@ impl Job {
     fn stopped(&self, reason: &str) {
         self.say(tracing::Level::ERROR, &format!("stopped: {reason}"));
         let mut state = self.state();
-        state.board.error(reason);
+        state.pipeline_status.error(reason);
         state.failed = Some(reason.to_owned());
         (state.skip_lost, state.reads_on) = (false, false); // they were for this start alone
     }
 
     /// Stops its pipeline, if there is one, and waits for it. A call to a sink that hangs is given some time, and then it
     /// is cut: what was under way is planned, and delivered again at the next start.
-    fn halt(&self, how: Stop) -> Option<Ended> {
+    fn halt(&self, how: Stop) -> Option<PipelineExit> {
         self.halt_asked(how, clock::monotonic())
     }
 
     /// The same, where it was asked at this moment already.
-    fn halt_asked(&self, how: Stop, asked: Instant) -> Option<Ended> {
-        let (pipeline, cut) = {
+    fn halt_asked(&self, how: Stop, asked: Instant) -> Option<PipelineExit> {
+        let (pipeline, cancel) = {
             let mut state = self.state();
             state.life += 1;
-            (state.pipeline.take()?, state.cut.clone())
+            (state.pipeline.take()?, state.cancel.clone())
         };
-        pipeline.board.stop(how);
+        pipeline.status.stop.request(how);
         let patience = match how {
             Stop::Drain => limits::DRAIN_TIME + limits::STOP_TIME,
             Stop::Soon | Stop::Now => limits::STOP_TIME,
@@ -139,8 +139,8 @@ impl Job {
             std::thread::sleep(limits::LOOK_TIME);
         }
         if !pipeline.has_ended() {
-            pipeline.board.stop(Stop::Now);
-            cut.cut();
+            pipeline.status.stop.request(Stop::Now);
+            cancel.cancel();
         }
         Some(pipeline.join())
     }
@@ -152,7 +152,7 @@ impl Job {
         while asked.elapsed() < limits::FIRST_WORD_TIME {
             {
                 let state = self.state();
-                let facts = state.board.facts();
+                let facts = state.pipeline_status.snapshot();
                 // It knows the partitions' ends once it reads.
                 let goes = !facts.ends.is_empty() || !facts.waiting.is_empty();
                 if goes || state.failed.is_some() || state.record.paused {
@@ -166,12 +166,17 @@ impl Job {
 
 impl Supervisor {
     /// Opens a host's data folder in `db` and `folder`, and starts its jobs where they were, as `begin` says.
-    pub fn open(db: &fjall::Database, folder: &Path, place: Place, begin: Begin) -> anyhow::Result<Arc<Self>> {
-        let guests = Guests::new(&folder.join("cache")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
-        let registry = Registry::open(db, &folder.join("components"))?;
-        let ledgers = Ledgers::open(db)?;
+    pub fn open(
+        db: &fjall::Database,
+        folder: &Path,
+        environment: Environment,
+        begin: Begin,
+    ) -> anyhow::Result<Arc<Self>> {
+        let guests = GuestEngine::new(&folder.join("cache")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+        let catalog = Catalog::open(db, &folder.join("components"))?;
+        let checkpoint_logs = CheckpointLogs::open(db)?;
         // Jobs whose undeploy was cut off left state behind; a deploy of one of those names waits for nothing.
-        let forgotten = ledgers.clone();
+        let forgotten = checkpoint_logs.clone();
         std::thread::Builder::new().name("sweep".into()).spawn(move || {
             if let Err(error) = forgotten.sweep_forgotten() {
                 tracing::warn!("state of jobs that are gone could not be removed: {error}");
@@ -179,17 +184,17 @@ impl Supervisor {
         })?;
         let (send, ends) = mpsc::channel();
         let supervisor = Arc::new(Supervisor {
-            place,
+            environment,
             guests,
-            registry,
-            ledgers,
+            catalog,
+            checkpoint_logs,
             jobs: Mutex::default(),
             turns: Turns::default(),
             set: Mutex::default(),
             ended: Mutex::new(send),
         });
         // All of them are known before the first one starts, which may end at once.
-        let jobs = supervisor.registry.load()?.into_iter().map(|record| Arc::new(Job::new(record)));
+        let jobs = supervisor.catalog.load()?.into_iter().map(|record| Arc::new(Job::new(record)));
         supervisor.jobs().extend(jobs.map(|job| (job.name.clone(), job)));
         watch::spawn(&supervisor, ends)?;
         let jobs: Vec<_> = supervisor.jobs().values().cloned().collect();
@@ -204,7 +209,7 @@ impl Supervisor {
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
         for job in &jobs {
             if let Some(pipeline) = &job.state().pipeline {
-                pipeline.board.stop(how);
+                pipeline.status.stop.request(how);
             }
         }
         let asked = clock::monotonic();
@@ -243,18 +248,18 @@ impl Supervisor {
     fn keep_limits(&self, job: &Job) -> Result<(), String> {
         let mut record = job.state().record.clone();
         let active = record.active().clone();
-        let settings = Settings::parse(&active.settings, self.place.limits).map_err(|f| in_words(&f))?;
+        let settings = Settings::parse(&active.settings, self.environment.limits).map_err(|f| in_words(&f))?;
         if active.limits == Some(settings.limits) {
             return Ok(());
         }
-        let (_, plans) = self.ledgers.of(&job.name).load().map_err(|e| e.to_string())?;
-        let mut planned = plans.iter().filter(|plan| plan.deployment == active.number).peekable();
+        let (_, intents) = self.checkpoint_logs.of(&job.name).load().map_err(|e| e.to_string())?;
+        let mut planned = intents.iter().filter(|intent| intent.deployment == active.number).peekable();
         // What a record of before limits were kept has planned was under the present ones, as far as is known.
         if active.limits.is_none() || planned.peek().is_none() {
             record.active_mut().limits = Some(settings.limits);
             return self.store(job, record);
         }
-        if planned.any(|plan| plan.finished) {
+        if planned.any(|intent| intent.finished) {
             return Ok(()); // its last batch: with another deployment it would read on
         }
         let named: BTreeSet<u64> = record.deployments.iter().map(|d| d.number).collect();
@@ -270,7 +275,7 @@ impl Supervisor {
     }
 
     fn store(&self, job: &Job, record: JobRecord) -> Result<(), String> {
-        self.registry.save(&record).map_err(|e| e.to_string())?;
+        self.catalog.save(&record).map_err(|e| e.to_string())?;
         job.state().record = record;
         Ok(())
     }
@@ -285,8 +290,8 @@ impl Job {
                 record,
                 active: None,
                 pipeline: None,
-                cut: Cut::default(),
-                board: Arc::new(Board::default()),
+                cancel: CancelSignal::default(),
+                pipeline_status: Arc::new(PipelineStatus::default()),
                 life: 0,
                 failed: None,
                 skip_lost: false,
@@ -302,7 +307,7 @@ mod tests {
     use crate::api::{JobState, Jobs};
     use std::time::Duration;
     use streamhost_core::job::DeploymentKind;
-    use streamhost_core::protocol::{Ledger, Plan};
+    use streamhost_core::protocol::{BatchIntent, Checkpoint};
 
     fn deployment(limits: JobLimits) -> DeploymentRecord {
         let (kind, limits) = (DeploymentKind::Rollback, Some(limits));
@@ -311,26 +316,26 @@ mod tests {
 
     /// What becomes of a job's deployments (number, memory) when the host's limits are others than those it was deployed
     /// under.
-    fn after_a_change(plan: Option<Plan>) -> Vec<(u64, usize)> {
+    fn after_a_change(intent: Option<BatchIntent>) -> Vec<(u64, usize)> {
         let folder = tempfile::tempdir().unwrap();
         let db = fjall::Database::builder(folder.path().join("db")).open().unwrap();
         let (old, new) = (JobLimits::default(), JobLimits { memory_bytes: 1 << 24, ..JobLimits::default() });
         let record =
             JobRecord { name: "j".into(), paused: false, deployments: vec![deployment(old)], newest_version: 2 };
-        Registry::open(&db, &folder.path().join("components")).unwrap().save(&record).unwrap();
-        let ledgers = Ledgers::open(&db).unwrap();
+        Catalog::open(&db, &folder.path().join("components")).unwrap().save(&record).unwrap();
+        let checkpoint_logs = CheckpointLogs::open(&db).unwrap();
         let reached = [("t".to_owned(), [(0, 0)].into())].into();
-        ledgers.of("j").begin(&Ledger::begin(7, 3, 1000, reached)).unwrap();
-        if let Some(plan) = &plan {
-            ledgers.of("j").write(None, Some(plan)).unwrap();
+        checkpoint_logs.of("j").begin(&Checkpoint::begin(7, 3, 1000, reached)).unwrap();
+        if let Some(intent) = &intent {
+            checkpoint_logs.of("j").write(None, Some(intent)).unwrap();
         }
         let (kafka, hbase) = (KafkaSettings::default(), HbaseSettings::default());
-        let place = Place { owner: "streamhost", kafka, hbase, lanes: 1, limits: new };
-        let supervisor = Supervisor::open(&db, folder.path(), place, Begin::Nothing).unwrap();
+        let environment = Environment { owner: "streamhost", kafka, hbase, lanes: 1, limits: new };
+        let supervisor = Supervisor::open(&db, folder.path(), environment, Begin::Nothing).unwrap();
         let status = supervisor.status("j").unwrap();
         assert_eq!((status.state, status.version), (JobState::Stopped, 2), "its component is gone");
         assert!(supervisor.logs("j", 0).unwrap().iter().any(|(_, line)| line.contains("stopped: ")));
-        let stored = supervisor.registry.load().unwrap().remove(0);
+        let stored = supervisor.catalog.load().unwrap().remove(0);
         assert!(stored.deployments.iter().all(|d| d.since_batch == 7 && d.kind == DeploymentKind::Rollback));
         supervisor.close(Stop::Drain);
         assert!(supervisor.pause("j").is_err(), "a host that stops changes nothing");
@@ -340,11 +345,12 @@ mod tests {
     #[test]
     fn a_planned_batch_keeps_the_limits_that_it_was_planned_under() {
         let (old, new) = (JobLimits::default().memory_bytes, 1 << 24);
-        let plan = |deployment, finished| Some(Plan { deployment, finished, ..streamhost_core::testing::plan(1) });
+        let intent =
+            |deployment, finished| Some(BatchIntent { deployment, finished, ..streamhost_core::testing::intent(1) });
         assert_eq!(after_a_change(None), [(3, new)]);
-        assert_eq!(after_a_change(plan(2, false)), [(3, new)], "the plan is of another deployment");
-        assert_eq!(after_a_change(plan(3, false)), [(3, old), (4, new)]);
-        assert_eq!(after_a_change(plan(3, true)), [(3, old)], "its last batch ends it");
+        assert_eq!(after_a_change(intent(2, false)), [(3, new)], "the plan is of another deployment");
+        assert_eq!(after_a_change(intent(3, false)), [(3, old), (4, new)]);
+        assert_eq!(after_a_change(intent(3, true)), [(3, old)], "its last batch ends it");
     }
 
     #[test]
@@ -353,19 +359,19 @@ mod tests {
         let db = fjall::Database::builder(folder.path().join("db")).open().unwrap();
         let (kafka, hbase) = (KafkaSettings::default(), HbaseSettings::default());
         let limits = JobLimits::default();
-        let place = Place { owner: "streamhost", kafka, hbase, lanes: 1, limits };
+        let environment = Environment { owner: "streamhost", kafka, hbase, lanes: 1, limits };
         for name in ["a", "b"] {
             let record =
                 JobRecord { name: name.into(), paused: true, deployments: vec![deployment(limits)], newest_version: 2 };
-            Registry::open(&db, &folder.path().join("components")).unwrap().save(&record).unwrap();
+            Catalog::open(&db, &folder.path().join("components")).unwrap().save(&record).unwrap();
         }
-        let supervisor = Supervisor::open(&db, folder.path(), place, Begin::Jobs).unwrap();
+        let supervisor = Supervisor::open(&db, folder.path(), environment, Begin::Jobs).unwrap();
         let jobs = ["a", "b"].map(|name| supervisor.job(name).unwrap());
         jobs.iter().for_each(|job| job.state().failed = None);
         let turn = supervisor.turns.take("a").unwrap(); // a change of `a` that takes its time
         let send = supervisor.ended.lock().unwrap().clone();
         for job in &jobs {
-            let (life, ended) = (job.state().life, Ended::Failed("gone".into()));
+            let (life, ended) = (job.state().life, PipelineExit::Failed("gone".into()));
             send.send(watch::End { job: job.name.clone(), life, ended, replay_only: false }).unwrap();
         }
         let limit = clock::monotonic() + Duration::from_secs(60);

@@ -5,14 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use streamhost_core::job::DeploymentKind;
 use streamhost_core::limits;
-use streamhost_engine::pipeline::Ended;
+use streamhost_engine::pipeline::PipelineExit;
 use tracing::Level;
 
 /// A pipeline has ended.
 pub(super) struct End {
     pub(super) job: String,
     pub(super) life: u64,
-    pub(super) ended: Ended,
+    pub(super) ended: PipelineExit,
     pub(super) replay_only: bool,
 }
 
@@ -63,14 +63,16 @@ impl Supervisor {
         };
         drop(pipeline.map(|pipeline| pipeline.join()));
         let outcome = match end.ended {
-            Ended::Stopped if end.replay_only => self.restart(job, true),
-            Ended::Stopped => Ok(()),
-            Ended::Finished => {
+            PipelineExit::Stopped if end.replay_only => self.restart(job, true),
+            PipelineExit::Stopped => Ok(()),
+            PipelineExit::Finished => {
                 job.say(Level::INFO, "finished: every source has ended");
                 Ok(())
             }
-            Ended::Failed(reason) => Err(reason),
-            Ended::VersionFault { deployment, reason, by_policy } => self.unfit(job, deployment, reason, by_policy),
+            PipelineExit::Failed(reason) => Err(reason),
+            PipelineExit::VersionFault { deployment, reason, by_policy } => {
+                self.unfit(job, deployment, reason, by_policy)
+            }
         };
         if let Err(reason) = outcome {
             job.stopped(&reason);
@@ -81,7 +83,7 @@ impl Supervisor {
     fn unfit(&self, job: &Arc<Job>, deployment: u64, reason: String, by_policy: bool) -> Result<(), String> {
         let (record, batches) = {
             let state = job.state();
-            (state.record.clone(), state.board.facts().batches)
+            (state.record.clone(), state.pipeline_status.snapshot().batches)
         };
         let active = record.active();
         if active.number != deployment {
@@ -100,7 +102,7 @@ impl Supervisor {
             format!("version {}: {reason}; and version {} cannot take over: {refusal}", active.version, before.version)
         })?;
         job.say(Level::ERROR, &why);
-        job.state().board.error(&why);
+        job.state().pipeline_status.error(&why);
         Ok(())
     }
 }

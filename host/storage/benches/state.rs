@@ -6,18 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::limits::{STATE_CACHE_BYTES, STORE_CACHE_BYTES};
-use streamhost_core::protocol::{CheckpointLog, Ledger};
-use streamhost_core::state::{Most, StageId, StageState, State};
+use streamhost_core::protocol::{Checkpoint, CheckpointLog};
+use streamhost_core::state::{Most, StageId, StageState, StateOverlay};
 use streamhost_core::types::TopicOffsets;
-use streamhost_storage::checkpoint_log::{JobStore, Ledgers};
+use streamhost_storage::checkpoint_log::{CheckpointLogs, JobCheckpointLog};
 
 const STAGE: StageId = 1 << 16;
 /// Keys of one batch.
 const BATCH: u64 = 100_000;
 
 struct Bench {
-    store: Arc<JobStore>,
-    state: State,
+    store: Arc<JobCheckpointLog>,
+    state: StateOverlay,
     batch: u64,
 }
 
@@ -72,8 +72,8 @@ impl Bench {
         let begun = Begun::now();
         self.batch += 1;
         let delta = self.state.take(self.batch);
-        let ledger = Ledger { batch: self.batch, ..Ledger::begin(1, 1, 1000, TopicOffsets::new()) };
-        self.store.write(Some((&ledger, &delta)), None).unwrap();
+        let checkpoint = Checkpoint { batch: self.batch, ..Checkpoint::begin(1, 1, 1000, TopicOffsets::new()) };
+        self.store.write(Some((&checkpoint, &delta)), None).unwrap();
         self.state.settled(self.batch);
         begun.elapsed()
     }
@@ -130,8 +130,8 @@ fn main() {
     let keys = std::env::var("KEYS").ok().map_or(5_000_000, |keys| keys.parse().expect("KEYS is a number"));
     let folder = tempfile::tempdir().unwrap();
     let db = fjall::Database::builder(folder.path()).cache_size(STORE_CACHE_BYTES).open().unwrap();
-    let store = Arc::new(Ledgers::open(&db).unwrap().of("job"));
-    let state = State::new(store.clone(), STATE_CACHE_BYTES);
+    let store = Arc::new(CheckpointLogs::open(&db).unwrap().of("job"));
+    let state = StateOverlay::new(store.clone(), STATE_CACHE_BYTES);
     let mut bench = Bench { store, state, batch: 0 };
     told("at the beginning");
     bench.fill(keys);

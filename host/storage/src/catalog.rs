@@ -11,7 +11,7 @@ use streamhost_core::limits;
 
 /// Why the registry failed.
 #[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
+pub enum CatalogError {
     /// The disk, or the store above it.
     #[error("the data folder cannot be written or read: {0}")]
     Io(String),
@@ -20,12 +20,12 @@ pub enum RegistryError {
     Damaged(String),
 }
 
-fn io(error: impl std::fmt::Display) -> RegistryError {
-    RegistryError::Io(error.to_string())
+fn io(error: impl std::fmt::Display) -> CatalogError {
+    CatalogError::Io(error.to_string())
 }
 
 /// All jobs of a host, and their components.
-pub struct Registry {
+pub struct Catalog {
     db: Database,
     jobs: Keyspace,
     /// The names of jobs that were undeployed here and are not there again.
@@ -33,26 +33,26 @@ pub struct Registry {
     components: PathBuf,
 }
 
-impl Registry {
+impl Catalog {
     /// Opens it in the host's database; components lie in `folder`.
-    pub fn open(db: &Database, folder: &Path) -> Result<Self, RegistryError> {
+    pub fn open(db: &Database, folder: &Path) -> Result<Self, CatalogError> {
         std::fs::create_dir_all(folder).map_err(io)?;
         let jobs = db.keyspace("jobs", KeyspaceCreateOptions::default).map_err(io)?;
         let undeployed = db.keyspace("undeployed", KeyspaceCreateOptions::default).map_err(io)?;
-        Ok(Registry { db: db.clone(), jobs, undeployed, components: folder.to_path_buf() })
+        Ok(Catalog { db: db.clone(), jobs, undeployed, components: folder.to_path_buf() })
     }
 
     /// All jobs.
-    pub fn load(&self) -> Result<Vec<JobRecord>, RegistryError> {
+    pub fn load(&self) -> Result<Vec<JobRecord>, CatalogError> {
         let read = |entry: fjall::Guard| {
             let bytes = entry.value().map_err(io)?;
-            serde_json::from_slice(&bytes).map_err(|e| RegistryError::Damaged(e.to_string()))
+            serde_json::from_slice(&bytes).map_err(|e| CatalogError::Damaged(e.to_string()))
         };
         self.jobs.iter().map(read).collect()
     }
 
     /// Stores a job; durable at return.
-    pub fn save(&self, job: &JobRecord) -> Result<(), RegistryError> {
+    pub fn save(&self, job: &JobRecord) -> Result<(), CatalogError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         batch.insert(&self.jobs, job.name.as_bytes(), serde_json::to_vec(job).map_err(io)?);
         batch.remove(&self.undeployed, job.name.as_bytes());
@@ -60,7 +60,7 @@ impl Registry {
     }
 
     /// Forgets a job but for its name; durable at return.
-    pub fn remove(&self, job: &str) -> Result<(), RegistryError> {
+    pub fn remove(&self, job: &str) -> Result<(), CatalogError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         batch.remove(&self.jobs, job.as_bytes());
         if self.undeployed.iter().count() >= limits::UNDEPLOYED_MAX
@@ -72,13 +72,13 @@ impl Registry {
         batch.commit().map_err(io)
     }
 
-    /// Whether a job of this name was undeployed here: what Kafka still holds of it is not a lost ledger's.
-    pub fn was_undeployed(&self, job: &str) -> Result<bool, RegistryError> {
+    /// Whether a job of this name was undeployed here: what Kafka still holds of it is not a lost checkpoint's.
+    pub fn was_undeployed(&self, job: &str) -> Result<bool, CatalogError> {
         self.undeployed.contains_key(job.as_bytes()).map_err(io)
     }
 
     /// Keeps a component; durable at return, name and bytes. Gives its digest.
-    pub fn keep(&self, component: &[u8]) -> Result<String, RegistryError> {
+    pub fn keep(&self, component: &[u8]) -> Result<String, CatalogError> {
         let digest = sha256(component);
         let path = self.path(&digest);
         // One that was damaged is mended by deploying the same component again.
@@ -93,11 +93,11 @@ impl Registry {
     }
 
     /// Reads a component back, and proves that it is the one.
-    pub fn component(&self, digest: &str) -> Result<Vec<u8>, RegistryError> {
+    pub fn component(&self, digest: &str) -> Result<Vec<u8>, CatalogError> {
         let bytes = std::fs::read(self.path(digest)).map_err(|e| io(format!("component {digest}: {e}")))?;
         match sha256(&bytes) == digest {
             true => Ok(bytes),
-            false => Err(RegistryError::Damaged(format!(
+            false => Err(CatalogError::Damaged(format!(
                 "component {digest} has other bytes: restore it, or deploy that component again"
             ))),
         }
@@ -140,39 +140,39 @@ mod tests {
     fn jobs_and_components_are_there_after_a_reopen() {
         let folder = tempfile::tempdir().unwrap();
         let open = || {
-            Registry::open(&Database::builder(folder.path().join("db")).open().unwrap(), &folder.path().join("c"))
+            Catalog::open(&Database::builder(folder.path().join("db")).open().unwrap(), &folder.path().join("c"))
                 .unwrap()
         };
         let job = job(vec![DeploymentRecord { limits: Some(JobLimits::default()), ..deployment(1, 1, "a") }]);
         let digest = {
-            let registry = open();
-            registry.save(&job).unwrap();
-            registry.keep(b"component").unwrap()
+            let catalog = open();
+            catalog.save(&job).unwrap();
+            catalog.keep(b"component").unwrap()
         };
-        let registry = open();
-        assert_eq!(registry.load().unwrap(), [job]);
-        assert_eq!(registry.component(&digest).unwrap(), b"component");
+        let catalog = open();
+        assert_eq!(catalog.load().unwrap(), [job]);
+        assert_eq!(catalog.component(&digest).unwrap(), b"component");
         std::fs::write(folder.path().join("c").join(format!("{digest}.wasm")), b"other").unwrap();
-        assert!(matches!(registry.component(&digest), Err(RegistryError::Damaged(_))));
-        registry.keep(b"component").unwrap();
-        assert_eq!(registry.component(&digest).unwrap(), b"component", "kept again, it is mended");
-        let other = registry.keep(b"other").unwrap();
-        registry.sweep(&[other.clone()].into());
-        assert!(matches!(registry.component(&digest), Err(RegistryError::Io(_))));
-        assert_eq!(registry.component(&other).unwrap(), b"other");
+        assert!(matches!(catalog.component(&digest), Err(CatalogError::Damaged(_))));
+        catalog.keep(b"component").unwrap();
+        assert_eq!(catalog.component(&digest).unwrap(), b"component", "kept again, it is mended");
+        let other = catalog.keep(b"other").unwrap();
+        catalog.sweep(&[other.clone()].into());
+        assert!(matches!(catalog.component(&digest), Err(CatalogError::Io(_))));
+        assert_eq!(catalog.component(&other).unwrap(), b"other");
     }
 
     #[test]
     fn an_undeployed_name_is_remembered_until_it_is_deployed_again() {
         let folder = tempfile::tempdir().unwrap();
         let db = Database::builder(folder.path().join("db")).open().unwrap();
-        let registry = Registry::open(&db, &folder.path().join("c")).unwrap();
+        let catalog = Catalog::open(&db, &folder.path().join("c")).unwrap();
         let job = job(vec![deployment(1, 1, "a")]);
-        registry.save(&job).unwrap();
-        assert!(!registry.was_undeployed("j").unwrap());
-        registry.remove("j").unwrap();
-        assert!(registry.was_undeployed("j").unwrap() && registry.load().unwrap().is_empty());
-        registry.save(&job).unwrap();
-        assert!(!registry.was_undeployed("j").unwrap());
+        catalog.save(&job).unwrap();
+        assert!(!catalog.was_undeployed("j").unwrap());
+        catalog.remove("j").unwrap();
+        assert!(catalog.was_undeployed("j").unwrap() && catalog.load().unwrap().is_empty());
+        catalog.save(&job).unwrap();
+        assert!(!catalog.was_undeployed("j").unwrap());
     }
 }

@@ -1,8 +1,8 @@
-//! Ledgers, plans and state in the embedded store.
+//! Ledgers, intents and state in the embedded store.
 //!
 //! Keyspaces, each of all jobs; names of jobs hold no NUL, so no job's keys are among another's:
-//! - `ledgers`: job → ledger (JSON);
-//! - `plans`: job ‖ 0 ‖ batch, 8 bytes big-endian → plan (JSON);
+//! - `checkpoints`: job → checkpoint (JSON);
+//! - `intents`: job ‖ 0 ‖ batch, 8 bytes big-endian → intent (JSON);
 //! - `kept`: the same key → the records of sources that cannot be read twice (postcard); only where there are any;
 //! - `state`: job ‖ 0 ‖ stage id, 8 bytes big-endian ‖ the entry's key → the entry.
 
@@ -11,16 +11,16 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistM
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use streamhost_core::limits::{STATE_BLOCK_BYTES, STATE_KEY_BYTES_MAX, STATE_MEMTABLE_BYTES, STATE_SWEEP_ENTRIES_MAX};
-use streamhost_core::protocol::{CheckpointLog, Ledger, Plan, stays};
+use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog, stays};
 use streamhost_core::state::{Delta, Entries, Most, StageId, StateStore, StoreError};
 use streamhost_core::types::Chunk;
 
-/// The ledgers, plans and state of all jobs of a host.
+/// The checkpoints, intents and state of all jobs of a host.
 #[derive(Clone)]
-pub struct Ledgers {
+pub struct CheckpointLogs {
     db: Database,
-    ledgers: Keyspace,
-    plans: Keyspace,
+    checkpoints: Keyspace,
+    intents: Keyspace,
     kept: Keyspace,
     state: Keyspace,
 }
@@ -45,20 +45,26 @@ fn state_options() -> KeyspaceCreateOptions {
         .index_block_partitioning_policy(parts)
 }
 
-impl Ledgers {
+impl CheckpointLogs {
     /// Opens them in the host's database.
     pub fn open(db: &Database) -> Result<Self, StoreError> {
         let open = |name| db.keyspace(name, KeyspaceCreateOptions::default).map_err(io);
         let state = db.keyspace("state", state_options).map_err(io)?;
-        Ok(Ledgers { db: db.clone(), ledgers: open("ledgers")?, plans: open("plans")?, kept: open("kept")?, state })
+        Ok(CheckpointLogs {
+            db: db.clone(),
+            checkpoints: open("ledgers")?,
+            intents: open("plans")?,
+            kept: open("kept")?,
+            state,
+        })
     }
 
     /// One job's.
-    pub fn of(&self, job: &str) -> JobStore {
-        JobStore { all: self.clone(), job: job.to_string() }
+    pub fn of(&self, job: &str) -> JobCheckpointLog {
+        JobCheckpointLog { all: self.clone(), job: job.to_string() }
     }
 
-    /// Removes the state of jobs without a ledger, in portions: what is left of a job when the host ends while it is
+    /// Removes the state of jobs without a checkpoint, in portions: what is left of a job when the host ends while it is
     /// forgotten. May run beside jobs, new ones too.
     pub fn sweep_forgotten(&self) -> Result<(), StoreError> {
         let mut from = Vec::new();
@@ -68,10 +74,10 @@ impl Ledgers {
             let key = next.key().map_err(io)?;
             let end = key.iter().position(|&byte| byte == 0).ok_or_else(|| damaged("a state without a job"))?;
             let job = self.of(std::str::from_utf8(&key[..end]).map_err(damaged)?);
-            // A job's ledger is written before its state, and a later life of it has other stages: what is there
-            // without a ledger belongs to nobody and will not.
+            // A job's checkpoint is written before its state, and a later life of it has other stages: what is there
+            // without a checkpoint belongs to nobody and will not.
             let stages = job.stages()?;
-            if !self.ledgers.contains_key(&job.job).map_err(io)? {
+            if !self.checkpoints.contains_key(&job.job).map_err(io)? {
                 stages.into_iter().try_for_each(|stage| job.discard(stage))?;
             }
             from = [job.job.as_bytes(), &[1]].concat();
@@ -79,14 +85,14 @@ impl Ledgers {
     }
 }
 
-/// One job's ledger, plans and state.
-pub struct JobStore {
-    all: Ledgers,
+/// One job's checkpoint, intents and state.
+pub struct JobCheckpointLog {
+    all: CheckpointLogs,
     job: String,
 }
 
-impl JobStore {
-    /// What the keys of a batch's plan, and of a stage's state, begin with.
+impl JobCheckpointLog {
+    /// What the keys of a batch's intent, and of a stage's state, begin with.
     fn key(&self, number: u64, rest: &[u8]) -> Vec<u8> {
         [self.job.as_bytes(), &[0], &number.to_be_bytes(), rest].concat()
     }
@@ -110,10 +116,10 @@ impl JobStore {
         self.all.db.batch().durability(Some(PersistMode::SyncAll))
     }
 
-    /// A write that removes all plans.
-    fn without_plans(&self) -> Result<OwnedWriteBatch, StoreError> {
+    /// A write that removes all intents.
+    fn without_intents(&self) -> Result<OwnedWriteBatch, StoreError> {
         let mut batch = self.durable();
-        for keyspace in [&self.all.plans, &self.all.kept] {
+        for keyspace in [&self.all.intents, &self.all.kept] {
             for entry in keyspace.range(self.key(0, &[])..=self.key(u64::MAX, &[])) {
                 batch.remove(keyspace, entry.key().map_err(io)?);
             }
@@ -121,17 +127,21 @@ impl JobStore {
         Ok(batch)
     }
 
-    fn put_ledger(&self, batch: &mut OwnedWriteBatch, ledger: &Ledger) -> Result<(), StoreError> {
-        batch.insert(&self.all.ledgers, self.job.as_bytes(), serde_json::to_vec(ledger).map_err(damaged)?);
+    fn put_ledger(&self, batch: &mut OwnedWriteBatch, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        batch.insert(&self.all.checkpoints, self.job.as_bytes(), serde_json::to_vec(checkpoint).map_err(damaged)?);
         Ok(())
     }
 
-    fn put_plan(&self, batch: &mut OwnedWriteBatch, plan: &Plan) -> Result<(), StoreError> {
-        let key = self.key(plan.batch, &[]);
-        if !plan.kept.is_empty() {
-            batch.insert(&self.all.kept, key.as_slice(), postcard::to_allocvec(&plan.kept).map_err(damaged)?);
+    fn put_intent(&self, batch: &mut OwnedWriteBatch, intent: &BatchIntent) -> Result<(), StoreError> {
+        let key = self.key(intent.batch, &[]);
+        if !intent.retained_records.is_empty() {
+            batch.insert(
+                &self.all.kept,
+                key.as_slice(),
+                postcard::to_allocvec(&intent.retained_records).map_err(damaged)?,
+            );
         }
-        batch.insert(&self.all.plans, key, serde_json::to_vec(plan).map_err(damaged)?);
+        batch.insert(&self.all.intents, key, serde_json::to_vec(intent).map_err(damaged)?);
         Ok(())
     }
 
@@ -148,31 +158,32 @@ impl JobStore {
         Ok(())
     }
 
-    fn ledger(&self, at: &Snapshot) -> Result<Option<Ledger>, StoreError> {
-        let ledger = at.get(&self.all.ledgers, &self.job).map_err(io)?;
-        ledger.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(damaged)
+    fn checkpoint(&self, at: &Snapshot) -> Result<Option<Checkpoint>, StoreError> {
+        let checkpoint = at.get(&self.all.checkpoints, &self.job).map_err(io)?;
+        checkpoint.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(damaged)
     }
 
     /// Plans without what is kept beside them.
-    fn plans(&self, at: &Snapshot) -> Result<Vec<Plan>, StoreError> {
-        let mut plans = Vec::new();
-        for entry in at.range(&self.all.plans, self.key(0, &[])..=self.key(u64::MAX, &[])) {
-            plans.push(serde_json::from_slice(&entry.value().map_err(io)?).map_err(damaged)?);
+    fn intents(&self, at: &Snapshot) -> Result<Vec<BatchIntent>, StoreError> {
+        let mut intents = Vec::new();
+        for entry in at.range(&self.all.intents, self.key(0, &[])..=self.key(u64::MAX, &[])) {
+            intents.push(serde_json::from_slice(&entry.value().map_err(io)?).map_err(damaged)?);
         }
-        Ok(plans)
+        Ok(intents)
     }
 
-    fn kept(&self, at: &Snapshot, plan: &Plan) -> Result<Vec<Chunk>, StoreError> {
-        let kept = at.get(&self.all.kept, self.key(plan.batch, &[])).map_err(io)?;
+    fn kept(&self, at: &Snapshot, intent: &BatchIntent) -> Result<Vec<Chunk>, StoreError> {
+        let kept = at.get(&self.all.kept, self.key(intent.batch, &[])).map_err(io)?;
         kept.map_or(Ok(Vec::new()), |bytes| postcard::from_bytes(&bytes).map_err(damaged))
     }
 
-    /// The stages that the ledger and the plans name. The snapshot ends here: as long as one is there, the store keeps
+    /// The stages that the checkpoint and the intents name. The snapshot ends here: as long as one is there, the store keeps
     /// all that is written meanwhile in memory.
     fn named(&self) -> Result<BTreeSet<StageId>, StoreError> {
         let at = self.all.db.snapshot();
-        let (ledger, plans) = (self.ledger(&at)?, self.plans(&at)?);
-        let all = ledger.iter().map(|ledger| &ledger.stages).chain(plans.iter().map(|plan| &plan.stages));
+        let (checkpoint, intents) = (self.checkpoint(&at)?, self.intents(&at)?);
+        let all =
+            checkpoint.iter().map(|checkpoint| &checkpoint.stages).chain(intents.iter().map(|intent| &intent.stages));
         Ok(all.flat_map(|stages| stages.values().map(|facts| facts.id)).collect())
     }
 
@@ -191,7 +202,7 @@ impl JobStore {
     }
 }
 
-impl StateStore for JobStore {
+impl StateStore for JobCheckpointLog {
     fn state(&self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let value = self.all.state.get(self.key(stage, key)).map_err(io)?;
         Ok(value.map(|value| value.to_vec()))
@@ -240,44 +251,44 @@ impl StateStore for JobStore {
     }
 }
 
-impl CheckpointLog for JobStore {
-    fn load(&self) -> Result<(Option<Ledger>, Vec<Plan>), StoreError> {
+impl CheckpointLog for JobCheckpointLog {
+    fn load(&self) -> Result<(Option<Checkpoint>, Vec<BatchIntent>), StoreError> {
         let at = self.all.db.snapshot();
-        let ledger = self.ledger(&at)?;
-        let mut plans = self.plans(&at)?;
-        for plan in &mut plans {
-            plan.kept = self.kept(&at, plan)?;
+        let checkpoint = self.checkpoint(&at)?;
+        let mut intents = self.intents(&at)?;
+        for intent in &mut intents {
+            intent.retained_records = self.kept(&at, intent)?;
         }
-        Ok((ledger, plans))
+        Ok((checkpoint, intents))
     }
 
-    fn write(&self, checkpoint: Option<(&Ledger, &Delta)>, plan: Option<&Plan>) -> Result<(), StoreError> {
+    fn write(&self, checkpoint: Option<(&Checkpoint, &Delta)>, intent: Option<&BatchIntent>) -> Result<(), StoreError> {
         let mut batch = self.durable();
-        if let Some((ledger, delta)) = checkpoint {
-            let key = self.key(ledger.batch, &[]);
+        if let Some((checkpoint, delta)) = checkpoint {
+            let key = self.key(checkpoint.batch, &[]);
             // Looked for first: a job that keeps no records would leave a removal there with each batch.
             if self.all.kept.contains_key(&key).map_err(io)? {
                 batch.remove(&self.all.kept, key.as_slice());
             }
-            batch.remove(&self.all.plans, key);
+            batch.remove(&self.all.intents, key);
             self.put_delta(&mut batch, delta)?;
-            self.put_ledger(&mut batch, ledger)?;
+            self.put_ledger(&mut batch, checkpoint)?;
         }
-        if let Some(plan) = plan {
-            self.put_plan(&mut batch, plan)?;
+        if let Some(intent) = intent {
+            self.put_intent(&mut batch, intent)?;
         }
         batch.commit().map_err(io)
     }
 
-    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
-        let mut batch = self.without_plans()?;
-        self.put_ledger(&mut batch, ledger)?;
+    fn begin(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        let mut batch = self.without_intents()?;
+        self.put_ledger(&mut batch, checkpoint)?;
         batch.commit().map_err(io)
     }
 
     fn forget(&self) -> Result<(), StoreError> {
-        let mut batch = self.without_plans()?;
-        batch.remove(&self.all.ledgers, self.job.as_bytes());
+        let mut batch = self.without_intents()?;
+        batch.remove(&self.all.checkpoints, self.job.as_bytes());
         batch.commit().map_err(io)?;
         self.stages()?.into_iter().try_for_each(|stage| self.discard(stage))
     }

@@ -1,11 +1,11 @@
 use super::*;
 use std::path::Path;
 use streamhost_core::state::{Most, StageFacts, Stages};
-use streamhost_core::testing::{ledger, plan};
+use streamhost_core::testing::{checkpoint, intent};
 use streamhost_core::types::{Partition, Record};
 
-fn open(folder: &Path) -> Ledgers {
-    Ledgers::open(&Database::builder(folder).open().unwrap()).unwrap()
+fn open(folder: &Path) -> CheckpointLogs {
+    CheckpointLogs::open(&Database::builder(folder).open().unwrap()).unwrap()
 }
 
 fn delta(stage: StageId, writes: &[(&str, Option<&str>)]) -> Delta {
@@ -19,7 +19,7 @@ fn stages(ids: &[StageId]) -> Stages {
     ids.iter().map(|&id| (format!("stage {id}"), facts(id))).collect()
 }
 
-fn entries(job: &JobStore, stage: StageId) -> Vec<String> {
+fn entries(job: &JobCheckpointLog, stage: StageId) -> Vec<String> {
     let all = job.states(stage, &[], None, Most::entries(usize::MAX)).unwrap();
     all.into_iter().map(|(key, value)| String::from_utf8([key, vec![b'='], value].concat()).unwrap()).collect()
 }
@@ -30,25 +30,27 @@ fn what_was_written_is_there_after_a_reopen_and_only_for_its_job() {
     {
         let all = open(folder.path());
         all.of("a")
-            .write(Some((&ledger(4), &delta(1, &[("x", Some("4")), ("y", Some("4"))]))), Some(&plan(5)))
+            .write(Some((&checkpoint(4), &delta(1, &[("x", Some("4")), ("y", Some("4"))]))), Some(&intent(5)))
             .unwrap();
-        all.of("a").write(None, Some(&plan(6))).unwrap();
-        all.of("b").write(Some((&ledger(1), &delta(1, &[("x", Some("b"))]))), None).unwrap();
+        all.of("a").write(None, Some(&intent(6))).unwrap();
+        all.of("b").write(Some((&checkpoint(1), &delta(1, &[("x", Some("b"))]))), None).unwrap();
     }
     {
         let all = open(folder.path());
-        assert_eq!(all.of("a").load().unwrap(), (Some(ledger(4)), vec![plan(5), plan(6)]));
-        all.of("a").write(Some((&ledger(5), &delta(1, &[("x", None), ("z", Some("5"))]))), Some(&plan(7))).unwrap();
+        assert_eq!(all.of("a").load().unwrap(), (Some(checkpoint(4)), vec![intent(5), intent(6)]));
+        all.of("a")
+            .write(Some((&checkpoint(5), &delta(1, &[("x", None), ("z", Some("5"))]))), Some(&intent(7)))
+            .unwrap();
     }
     let all = open(folder.path());
-    assert_eq!(all.of("a").load().unwrap(), (Some(ledger(5)), vec![plan(6), plan(7)]));
+    assert_eq!(all.of("a").load().unwrap(), (Some(checkpoint(5)), vec![intent(6), intent(7)]));
     assert_eq!(entries(&all.of("a"), 1), ["y=4", "z=5"]);
-    all.of("a").begin(&ledger(9)).unwrap();
-    assert_eq!(all.of("a").load().unwrap(), (Some(ledger(9)), vec![]));
+    all.of("a").begin(&checkpoint(9)).unwrap();
+    assert_eq!(all.of("a").load().unwrap(), (Some(checkpoint(9)), vec![]));
     all.of("a").forget().unwrap();
     assert_eq!(all.of("a").load().unwrap(), (None, vec![]));
     assert!(entries(&all.of("a"), 1).is_empty());
-    assert_eq!(all.of("b").load().unwrap(), (Some(ledger(1)), vec![]));
+    assert_eq!(all.of("b").load().unwrap(), (Some(checkpoint(1)), vec![]));
     assert_eq!(entries(&all.of("b"), 1), ["x=b"]);
 }
 
@@ -57,16 +59,16 @@ fn records_that_cannot_be_read_twice_live_as_long_as_their_plan() {
     let folder = tempfile::tempdir().unwrap();
     let mut chunk = Chunk::new(Partition { source: 1, id: 0 });
     chunk.push(Record { offset: 3, time_ms: 5, key: None, value: Some(b"a line") });
-    let keeping = Plan { kept: vec![chunk], ..plan(5) };
-    open(folder.path()).of("a").write(Some((&ledger(4), &Delta::default())), Some(&keeping)).unwrap();
+    let keeping = BatchIntent { retained_records: vec![chunk], ..intent(5) };
+    open(folder.path()).of("a").write(Some((&checkpoint(4), &Delta::default())), Some(&keeping)).unwrap();
     let all = open(folder.path());
     let store = all.of("a");
-    assert_eq!(store.load().unwrap(), (Some(ledger(4)), vec![keeping.clone()]));
+    assert_eq!(store.load().unwrap(), (Some(checkpoint(4)), vec![keeping.clone()]));
     assert_eq!(all.of("b").load().unwrap(), (None, vec![]));
-    store.write(Some((&ledger(5), &Delta::default())), None).unwrap();
+    store.write(Some((&checkpoint(5), &Delta::default())), None).unwrap();
     assert!(all.kept.is_empty().unwrap(), "the checkpoint removes them with the plan");
     store.write(None, Some(&keeping)).unwrap();
-    store.begin(&ledger(9)).unwrap();
+    store.begin(&checkpoint(9)).unwrap();
     assert!(all.kept.is_empty().unwrap(), "a new beginning too");
 }
 
@@ -101,13 +103,15 @@ fn a_sweep_leaves_what_is_named_and_what_is_being_prepared() {
     for stage in [1, 2, 3, 4, 5, 6] {
         store.prepare(stage, if stage == 2 { &many } else { &many[..3] }).unwrap();
     }
-    let ledger = Ledger { stages: stages(&[3]), ..ledger(4) };
-    store.write(Some((&ledger, &Delta::default())), Some(&Plan { stages: stages(&[5]), ..plan(5) })).unwrap();
+    let checkpoint = Checkpoint { stages: stages(&[3]), ..checkpoint(4) };
+    store
+        .write(Some((&checkpoint, &Delta::default())), Some(&BatchIntent { stages: stages(&[5]), ..intent(5) }))
+        .unwrap();
     store.sweep(&[1]).unwrap();
     assert_eq!(store.stages().unwrap(), [1, 3, 5, 6]);
     store.discard_above(5).unwrap();
     assert_eq!(store.stages().unwrap(), [1, 3, 5]);
-    store.begin(&Ledger { stages: Stages::new(), ..ledger }).unwrap();
+    store.begin(&Checkpoint { stages: Stages::new(), ..checkpoint }).unwrap();
     store.sweep(&[]).unwrap();
     assert_eq!(store.stages().unwrap(), Vec::<StageId>::new(), "a job whose stages keep nothing keeps nothing");
 }
@@ -120,7 +124,7 @@ fn state_without_a_ledger_is_removed_and_no_other() {
         all.of(job).prepare(1, &[(b"k".to_vec(), b"v".to_vec())]).unwrap();
         all.of(job).prepare(9, &[(b"k".to_vec(), b"v".to_vec())]).unwrap();
     }
-    all.of("a-b").begin(&ledger(1)).unwrap();
+    all.of("a-b").begin(&checkpoint(1)).unwrap();
     all.sweep_forgotten().unwrap();
     let left = ["a", "a-b", "b"].map(|job| all.of(job).stages().unwrap().len());
     assert_eq!(left, [0, 2, 0]);
@@ -132,7 +136,7 @@ fn a_key_that_is_too_long_is_refused_and_nothing_is_written() {
     let store = open(folder.path()).of("a");
     let long = vec![0; STATE_KEY_BYTES_MAX + 1];
     let delta = Delta { stages: [(1, [(long, Some(Vec::new()))].into())].into() };
-    assert!(matches!(store.write(Some((&ledger(4), &delta)), None), Err(StoreError::KeyTooLong { .. })));
+    assert!(matches!(store.write(Some((&checkpoint(4), &delta)), None), Err(StoreError::KeyTooLong { .. })));
     assert_eq!(store.load().unwrap(), (None, vec![]));
     let longest = vec![0; STATE_KEY_BYTES_MAX];
     open_job_with_longest_name(&longest);

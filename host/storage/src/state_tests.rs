@@ -1,14 +1,16 @@
 //! A job's state under batches that are taken, settled, abandoned and lost, drawn from a seed, against a map that is
 //! copied whole. `SEED=42` replays one; `SEEDS=5000` tries as many.
 
-use crate::checkpoint_log::Ledgers;
+use crate::checkpoint_log::CheckpointLogs;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use streamhost_core::protocol::memory::MemoryStore;
-use streamhost_core::protocol::{CheckpointLog, Ledger, Plan};
-use streamhost_core::state::{Delta, Entries, Most, StageId, StageState, State, StateStore, StoreError, is_kept};
+use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
+use streamhost_core::state::{
+    Delta, Entries, Most, StageId, StageState, StateOverlay, StateStore, StoreError, is_kept,
+};
 use streamhost_core::types::TopicOffsets;
 
 /// Small, fast, and the same everywhere: xorshift.
@@ -71,16 +73,16 @@ impl StateStore for Watched {
 }
 
 impl CheckpointLog for Watched {
-    fn load(&self) -> Result<(Option<Ledger>, Vec<Plan>), StoreError> {
+    fn load(&self) -> Result<(Option<Checkpoint>, Vec<BatchIntent>), StoreError> {
         self.inner.load()
     }
 
-    fn write(&self, checkpoint: Option<(&Ledger, &Delta)>, plan: Option<&Plan>) -> Result<(), StoreError> {
-        self.inner.write(checkpoint, plan)
+    fn write(&self, checkpoint: Option<(&Checkpoint, &Delta)>, intent: Option<&BatchIntent>) -> Result<(), StoreError> {
+        self.inner.write(checkpoint, intent)
     }
 
-    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
-        self.inner.begin(ledger)
+    fn begin(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        self.inner.begin(checkpoint)
     }
 
     fn forget(&self) -> Result<(), StoreError> {
@@ -102,8 +104,8 @@ fn count(model: &Model, stage: StageId) -> (u64, u64) {
 }
 
 fn checkpoint(store: &dyn CheckpointLog, batch: u64, delta: &Delta) {
-    let ledger = Ledger { batch, ..Ledger::begin(7, 3, 1000, TopicOffsets::new()) };
-    store.write(Some((&ledger, delta)), None).unwrap();
+    let checkpoint = Checkpoint { batch, ..Checkpoint::begin(7, 3, 1000, TopicOffsets::new()) };
+    store.write(Some((&checkpoint, delta)), None).unwrap();
 }
 
 struct World<'a> {
@@ -112,7 +114,7 @@ struct World<'a> {
     /// The folder of a real store; without one it is in memory.
     folder: Option<&'a Path>,
     store: Arc<Watched>,
-    state: State,
+    state: StateOverlay,
     cache_bytes: usize,
     batch: u64,
     /// Batches that are not in the store: what they changed, and all as it was after them.
@@ -131,7 +133,7 @@ impl<'a> World<'a> {
         let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         let cache_bytes = [0, 300, 2000, 1 << 20][dice.roll(4) as usize];
         let store = Watched::over(open(folder));
-        let state = State::new(store.clone(), cache_bytes);
+        let state = StateOverlay::new(store.clone(), cache_bytes);
         let (waiting, unheard, batch) = (VecDeque::new(), 0, 0);
         let (durable, before, now) = (Model::new(), Model::new(), Model::new());
         World { seed, dice, folder, store, state, cache_bytes, batch, waiting, unheard, durable, before, now }
@@ -234,11 +236,11 @@ impl<'a> World<'a> {
         if self.folder.is_some() {
             // A real store is open once at a time.
             let nothing: Arc<Watched> = Watched::over(Box::new(MemoryStore::default()));
-            self.state = State::new(nothing.clone(), 0);
+            self.state = StateOverlay::new(nothing.clone(), 0);
             self.store = nothing;
             self.store = Watched::over(open(self.folder));
         }
-        self.state = State::new(self.store.clone(), self.cache_bytes);
+        self.state = StateOverlay::new(self.store.clone(), self.cache_bytes);
         for stage in STAGES {
             let (keys, bytes) = count(&self.durable, stage);
             self.state.count_from(stage, keys, bytes);
@@ -276,7 +278,7 @@ impl<'a> World<'a> {
 fn open(folder: Option<&Path>) -> Box<dyn CheckpointLog> {
     let Some(folder) = folder else { return Box::new(MemoryStore::default()) };
     let db = fjall::Database::builder(folder).open().unwrap();
-    Box::new(Ledgers::open(&db).unwrap().of("job"))
+    Box::new(CheckpointLogs::open(&db).unwrap().of("job"))
 }
 
 fn live_through(seed: u64) {
@@ -299,7 +301,7 @@ fn a_front_that_is_removed_is_not_passed_again_and_again() {
     let store = Watched::over(Box::new(MemoryStore::default()));
     let entries: Vec<_> = (0..20_000u32).map(|i| ([&[1], &i.to_be_bytes()[..]].concat(), vec![0])).collect();
     store.prepare(1, &entries).unwrap();
-    let mut state = State::new(store.clone(), 1 << 20);
+    let mut state = StateOverlay::new(store.clone(), 1 << 20);
     state.count_from(1, 20_000, 120_000);
     let mut found = 0;
     loop {
@@ -321,7 +323,7 @@ fn a_front_that_is_removed_is_not_passed_again_and_again() {
 
 #[test]
 fn a_key_that_the_store_cannot_take_is_refused_before_anything_is_changed() {
-    let mut state = State::new(Arc::new(MemoryStore::default()), 1 << 20);
+    let mut state = StateOverlay::new(Arc::new(MemoryStore::default()), 1 << 20);
     let key = vec![1; streamhost_core::limits::STATE_KEY_BYTES_MAX + 1];
     assert!(matches!(state.put(1, &key, b""), Err(StoreError::KeyTooLong { bytes: 65_001, .. })));
     assert_eq!(state.get(1, &key).unwrap(), None);

@@ -3,7 +3,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use streamhost_core::job::settings::BatchLimits;
 use streamhost_core::types::Spans;
-use streamhost_engine::batch::Cut;
+use streamhost_engine::batch::Batch;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -17,12 +17,12 @@ impl Draw {
     }
 }
 
-fn plan(place: &Path, follow: bool) -> SourcePlan {
-    SourcePlan { place: place.to_str().unwrap().to_owned(), follow, ..SourcePlan::default() }
+fn spec(place: &Path, follow: bool) -> SourceSpec {
+    SourceSpec { target: place.to_str().unwrap().to_owned(), follow, ..SourceSpec::default() }
 }
 
 fn source(place: &Path, follow: bool) -> FileSource {
-    FileSource::new(1, &plan(place, follow), false)
+    FileSource::new(1, &spec(place, follow), false)
 }
 
 fn partition(name: &str) -> Partition {
@@ -43,27 +43,27 @@ fn append(path: &Path, text: &str) {
     OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
-fn values(cut: &Cut) -> Vec<String> {
-    let all = cut.chunks.iter().flat_map(|chunk| chunk.values.iter());
+fn values(batch: &Batch) -> Vec<String> {
+    let all = batch.chunks.iter().flat_map(|chunk| chunk.values.iter());
     all.map(|value| String::from_utf8(value.to_vec()).unwrap()).collect()
 }
 
-fn fetch_while(source: &mut FileSource, at: &Positions, goes_on: impl Fn(&FileSource, &Gather) -> bool) -> Cut {
-    let mut gather = Gather::open(at, BatchLimits::default());
+fn fetch_while(source: &mut FileSource, at: &Positions, goes_on: impl Fn(&FileSource, &BatchBuilder) -> bool) -> Batch {
+    let mut builder = BatchBuilder::open(at, BatchLimits::default());
     let deadline = Instant::now() + LONG;
-    while goes_on(source, &gather) {
+    while goes_on(source, &builder) {
         assert!(Instant::now() < deadline, "what was waited for did not come");
-        source.fetch(&mut gather, limits::FETCH_WAIT).unwrap();
+        source.fetch(&mut builder, limits::FETCH_WAIT).unwrap();
     }
-    gather.cut()
+    builder.close()
 }
 
 /// Everything, from the begin to the end.
-fn whole(place: &Path) -> Cut {
+fn whole(place: &Path) -> Batch {
     let mut source = source(place, false);
-    let at = source.start(Start::Earliest).unwrap();
+    let at = source.start(StartPosition::Earliest).unwrap();
     source.assign(&at).unwrap();
-    fetch_while(&mut source, &at, |source, gather| !source.is_over(&gather.reached()))
+    fetch_while(&mut source, &at, |source, builder| !source.is_exhausted(&builder.end_positions()))
 }
 
 #[test]
@@ -77,17 +77,17 @@ fn all_files_of_a_folder_are_read_to_their_ends() {
     fs::write(path("e.txt"), b"").unwrap();
     let mut source = source(folder.path(), false);
     assert_eq!(source.partitions().unwrap().len(), 5);
-    let cut = whole(folder.path());
-    let mut found = values(&cut);
+    let batch = whole(folder.path());
+    let mut found = values(&batch);
     found.sort();
     assert_eq!(found, ["", "five", "four", "last", "one", "seven", "six", "three", "two"]);
-    let of = |name: &str| cut.chunks.iter().find(|chunk| chunk.partition == partition(name)).unwrap();
+    let of = |name: &str| batch.chunks.iter().find(|chunk| chunk.partition == partition(name)).unwrap();
     assert_eq!(of("a.txt").offsets, [0, 5, 9, 10]);
     assert_eq!(of("b.gz").offsets, [0, 6, 11]);
     let changed = fs::metadata(path("a.txt")).unwrap().modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
     assert_eq!(of("a.txt").times_ms, [changed.as_millis() as i64; 4]);
-    assert!(of("a.txt").absent_keys.len() == 4 && source.replays(1));
-    assert_eq!(cut.spans[&partition("a.txt")].to, 14);
+    assert!(of("a.txt").absent_keys.len() == 4 && source.is_replayable(1));
+    assert_eq!(batch.spans[&partition("a.txt")].to, 14);
     assert_eq!(values(&whole(&path("a.txt"))), ["one", "two", "", "last"], "a file alone");
 }
 
@@ -95,9 +95,9 @@ fn all_files_of_a_folder_are_read_to_their_ends() {
 fn an_empty_folder_is_over_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut source = source(folder.path(), false);
-    assert!(!source.is_over(&Positions::new()), "nobody looked yet");
-    assert_eq!(source.start(Start::Earliest).unwrap(), Positions::new());
-    assert!(source.is_over(&Positions::new()));
+    assert!(!source.is_exhausted(&Positions::new()), "nobody looked yet");
+    assert_eq!(source.start(StartPosition::Earliest).unwrap(), Positions::new());
+    assert!(source.is_exhausted(&Positions::new()));
 }
 
 /// The model: the lines of each file with their positions, worked out from the whole text.
@@ -133,35 +133,35 @@ fn offsets_are_right_at_any_restart_and_batches_can_be_read_again() {
         want.insert(partition(name), model(&text));
     }
     let mut source = source(folder.path(), false);
-    let mut at = source.start(Start::Earliest).unwrap();
-    let (mut found, mut batches): (BTreeMap<Partition, Vec<_>>, Vec<Cut>) = (BTreeMap::new(), Vec::new());
+    let mut at = source.start(StartPosition::Earliest).unwrap();
+    let (mut found, mut batches): (BTreeMap<Partition, Vec<_>>, Vec<Batch>) = (BTreeMap::new(), Vec::new());
     source.assign(&at).unwrap();
-    while !source.is_over(&at) {
+    while !source.is_exhausted(&at) {
         if draw.below(3) == 0 {
             source = self::source(folder.path(), false);
             source.assign(&at).unwrap();
         }
         let limits = BatchLimits { records_max: 1 + draw.below(100), bytes_max: 1 + draw.below(2000) };
-        let mut gather = Gather::open(&at, limits);
-        source.fetch(&mut gather, Duration::ZERO).unwrap();
-        let cut = gather.cut();
-        at = cut.reached();
-        for chunk in &cut.chunks {
+        let mut builder = BatchBuilder::open(&at, limits);
+        source.fetch(&mut builder, Duration::ZERO).unwrap();
+        let batch = builder.close();
+        at = batch.end_positions();
+        for chunk in &batch.chunks {
             let lines = (0..chunk.len()).map(|i| (chunk.offsets[i], chunk.values.get(i).to_vec()));
             found.entry(chunk.partition).or_default().extend(lines);
         }
-        batches.push(cut);
+        batches.push(batch);
     }
     assert!(found == want && batches.len() > 20, "{} batches", batches.len());
     for n in (0..batches.len()).step_by(7).chain([0, batches.len() - 1]) {
         let mut source = self::source(folder.path(), false);
         let moved: Spans = batches[n].spans.iter().filter(|(_, s)| s.to > s.from).map(|(&p, &s)| (p, s)).collect();
         source.assign(&moved.iter().map(|(&p, span)| (p, span.from)).collect()).unwrap();
-        let mut again = Gather::exactly(&batches[n].spans);
+        let mut again = BatchBuilder::exactly(&batches[n].spans);
         while !again.is_complete() {
             source.fetch(&mut again, Duration::ZERO).unwrap();
         }
-        assert_eq!(again.cut().chunks, batches[n].chunks, "batch {n}");
+        assert_eq!(again.close().chunks, batches[n].chunks, "batch {n}");
     }
 }
 
@@ -171,26 +171,26 @@ fn a_followed_folder_gives_what_comes_and_waits_for_the_end_of_a_line() {
     let path = |name: &str| folder.path().join(name);
     append(&path("a.log"), "one\ntwo\nthr");
     let mut source = source(folder.path(), true);
-    let mut at = source.start(Start::Earliest).unwrap();
+    let mut at = source.start(StartPosition::Earliest).unwrap();
     assert_eq!(source.partitions().unwrap(), [partition("a.log")]);
     source.assign(&at).unwrap();
-    let upto = |n: usize| move |_: &FileSource, gather: &Gather| gather.records() < n;
-    let cut = fetch_while(&mut source, &at, upto(2));
-    assert_eq!(values(&cut), ["one", "two"]);
-    at = cut.reached();
+    let upto = |n: usize| move |_: &FileSource, builder: &BatchBuilder| builder.records() < n;
+    let batch = fetch_while(&mut source, &at, upto(2));
+    assert_eq!(values(&batch), ["one", "two"]);
+    at = batch.end_positions();
     assert_eq!((at[&partition("a.log")], source.ends()), (8, at.clone()), "the unfinished line is no lag");
     append(&path("a.log"), "ee\n");
     append(&path("b.log"), "new\n");
-    let cut = fetch_while(&mut source, &at, upto(1));
-    assert_eq!(values(&cut), ["three"]);
-    at = cut.reached();
-    let cut = fetch_while(&mut source, &at, |source, _| !source.has_new_partitions());
+    let batch = fetch_while(&mut source, &at, upto(1));
+    assert_eq!(values(&batch), ["three"]);
+    at = batch.end_positions();
+    let batch = fetch_while(&mut source, &at, |source, _| !source.has_new_partitions());
     assert_eq!(source.partitions().unwrap().len(), 2);
-    assert!(cut.records() == 0 && !source.has_new_partitions(), "partitions were named");
+    assert!(batch.records() == 0 && !source.has_new_partitions(), "partitions were named");
     at.insert(partition("b.log"), 0);
     source.assign(&at).unwrap();
     assert_eq!(values(&fetch_while(&mut source, &at, upto(1))), ["new"]);
-    assert!(!source.replays(1) && !source.is_over(&at));
+    assert!(!source.is_replayable(1) && !source.is_exhausted(&at));
 }
 
 #[test]
@@ -202,19 +202,19 @@ fn a_compressed_file_that_is_not_whole_is_waited_for_when_it_is_followed() {
     fs::write(&path, &part).unwrap();
 
     let mut once = source(&path, false);
-    let at = once.start(Start::Earliest).unwrap();
+    let at = once.start(StartPosition::Earliest).unwrap();
     once.assign(&at).unwrap();
-    let mut gather = Gather::open(&at, BatchLimits::default());
-    let error = once.fetch(&mut gather, LONG).unwrap_err().to_string();
+    let mut builder = BatchBuilder::open(&at, BatchLimits::default());
+    let error = once.fetch(&mut builder, LONG).unwrap_err().to_string();
     assert!(error.contains("gzip data stop in the middle, after byte "), "{error}");
-    assert!(gather.records() >= 2, "what came before is good");
+    assert!(builder.records() >= 2, "what came before is good");
 
     let mut followed = source(&path, true);
     followed.assign(&at).unwrap();
     let first = fetch_while(&mut followed, &at, |source, _| source.files[0].end.is_none());
     fs::write(&path, all.concat()).unwrap();
-    let at = first.reached();
-    let rest = fetch_while(&mut followed, &at, |_, gather| gather.records() + (first.records() as usize) < 4);
+    let at = first.end_positions();
+    let rest = fetch_while(&mut followed, &at, |_, builder| builder.records() + (first.records() as usize) < 4);
     assert_eq!([values(&first), values(&rest)].concat(), ["one", "two", "three", "four"]);
 }
 
@@ -236,9 +236,9 @@ fn damage_is_told_with_its_place() {
         broken[from..].iter_mut().for_each(|byte| *byte = 0xff);
         fs::write(&path, broken).unwrap();
         let mut source = source(&path, false);
-        let at = source.start(Start::Earliest).unwrap();
+        let at = source.start(StartPosition::Earliest).unwrap();
         source.assign(&at).unwrap();
-        let error = source.fetch(&mut Gather::open(&at, BatchLimits::default()), LONG).unwrap_err();
+        let error = source.fetch(&mut BatchBuilder::open(&at, BatchLimits::default()), LONG).unwrap_err();
         assert!(matches!(error, SourceError::Refused { what: "file", .. }), "{name}: {error}");
         assert!(error.to_string().contains(want) && error.to_string().contains(name), "{name}: {error}");
     }
@@ -249,24 +249,24 @@ fn what_is_gone_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.txt");
     fs::write(&path, "one\ntwo\nthree\n").unwrap();
-    let cut = whole(&path);
-    let fetch = |place: &Path, follow: bool, mut gather: Gather| {
+    let batch = whole(&path);
+    let fetch = |place: &Path, follow: bool, mut builder: BatchBuilder| {
         let mut source = source(place, follow);
-        source.assign(&gather.reached())?;
-        source.fetch(&mut gather, Duration::ZERO).map(|()| gather)
+        source.assign(&builder.end_positions())?;
+        source.fetch(&mut builder, Duration::ZERO).map(|()| builder)
     };
     let at: Positions = [(partition("a.txt"), 14)].into();
-    let open = || Gather::open(&at, BatchLimits::default());
+    let open = || BatchBuilder::open(&at, BatchLimits::default());
     assert!(fetch(&path, false, open()).is_ok(), "the very end is no gap");
     fs::write(&path, "one\n").unwrap();
-    for (follow, gather) in [(false, open()), (true, open()), (false, Gather::exactly(&cut.spans))] {
-        let error = fetch(&path, follow, gather).unwrap_err();
+    for (follow, builder) in [(false, open()), (true, open()), (false, BatchBuilder::exactly(&batch.spans))] {
+        let error = fetch(&path, follow, builder).unwrap_err();
         assert!(matches!(&error, SourceError::Gone { reason: Loss::FileShort, .. }), "{error}");
     }
     fs::remove_file(&path).unwrap();
     let error = fetch(&path, false, open()).unwrap_err();
     assert!(matches!(error, SourceError::PathMissing { .. }), "{error}");
-    let error = fetch(folder.path(), false, Gather::exactly(&cut.spans)).unwrap_err();
+    let error = fetch(folder.path(), false, BatchBuilder::exactly(&batch.spans)).unwrap_err();
     assert!(matches!(&error, SourceError::Gone { reason: Loss::FileMissing, .. }), "{error}");
     assert!(fetch(folder.path(), false, open()).unwrap().is_empty(), "files may be cleared away between two runs");
 }
@@ -278,17 +278,17 @@ fn read_folder(names: &[&str]) -> (tempfile::TempDir, FileSource, Positions) {
         append(&folder.path().join(name), "one\ntwo\n");
     }
     let mut source = source(folder.path(), true);
-    let at = source.start(Start::Earliest).unwrap();
+    let at = source.start(StartPosition::Earliest).unwrap();
     source.partitions().unwrap();
     source.assign(&at).unwrap();
-    let cut = fetch_while(&mut source, &at, |_, gather| gather.records() < 2 * names.len());
-    (folder, source, cut.reached())
+    let batch = fetch_while(&mut source, &at, |_, builder| builder.records() < 2 * names.len());
+    (folder, source, batch.end_positions())
 }
 
 /// Fetches once, without waiting.
-fn fetch(source: &mut FileSource, at: &Positions) -> Result<Cut, SourceError> {
-    let mut gather = Gather::open(at, BatchLimits::default());
-    source.fetch(&mut gather, Duration::ZERO).map(|()| gather.cut())
+fn fetch(source: &mut FileSource, at: &Positions) -> Result<Batch, SourceError> {
+    let mut builder = BatchBuilder::open(at, BatchLimits::default());
+    source.fetch(&mut builder, Duration::ZERO).map(|()| builder.close())
 }
 
 fn loss(source: &mut FileSource, at: &Positions) -> Loss {
@@ -308,7 +308,7 @@ fn a_followed_file_that_shrinks_or_goes_unread_is_gone() {
         at.insert(partition("b"), 4); // as if only the first line had been in a batch
         change(folder.path().join("b")).unwrap();
         source.look().unwrap();
-        assert!(!source.retired(&at).contains(&partition("b")), "it is not read");
+        assert!(!source.finished_partitions(&at).contains(&partition("b")), "it is not read");
         assert_eq!(loss(&mut source, &at), want);
     }
 }
@@ -316,30 +316,30 @@ fn a_followed_file_that_shrinks_or_goes_unread_is_gone() {
 #[test]
 fn a_followed_file_that_was_read_and_went_is_forgotten() {
     let (folder, mut source, mut at) = read_folder(&["a", "b"]);
-    assert!(source.retired(&at).is_empty() && !source.has_new_partitions());
+    assert!(source.finished_partitions(&at).is_empty() && !source.has_new_partitions());
     append(&folder.path().join("a"), "late\n");
     fs::rename(folder.path().join("a"), folder.path().join(".a")).unwrap();
     source.look().unwrap();
     assert!(!source.has_new_partitions(), "it may have grown, and is open still");
-    let cut = fetch(&mut source, &at).unwrap();
-    assert_eq!(values(&cut), ["late"]);
-    at = cut.reached();
+    let batch = fetch(&mut source, &at).unwrap();
+    assert_eq!(values(&batch), ["late"]);
+    at = batch.end_positions();
     fetch(&mut source, &at).unwrap();
     assert!(source.has_new_partitions());
     assert_eq!(source.partitions().unwrap(), [partition("b")]);
-    assert_eq!(source.retired(&at), [partition("a")]);
+    assert_eq!(source.finished_partitions(&at), [partition("a")]);
     at.remove(&partition("a"));
     source.assign(&at).unwrap();
     assert_eq!((source.files.len(), source.by_id.len()), (1, 1));
 
     at.insert(partition("of before"), 7);
-    assert_eq!(source.retired(&at), [partition("of before")], "this process never saw it");
+    assert_eq!(source.finished_partitions(&at), [partition("of before")], "this process never saw it");
     fs::remove_file(folder.path().join("b")).unwrap();
     source.look().unwrap();
     assert_eq!(fetch(&mut source, &at).unwrap().records(), 0);
-    assert!(source.retired(&at).is_empty(), "a folder without files may be one that is not mounted");
+    assert!(source.finished_partitions(&at).is_empty(), "a folder without files may be one that is not mounted");
     let once = self::source(folder.path(), false);
-    assert!(once.retired(&at).is_empty());
+    assert!(once.finished_partitions(&at).is_empty());
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn a_file_that_replaces_another_of_its_name_is_read_from_its_begin() {
     source.look().unwrap();
     assert_eq!(fetch(&mut source, &at).unwrap().records(), 0, "of the older one");
     assert!(source.has_new_partitions() && source.partitions().unwrap().is_empty());
-    assert_eq!(source.retired(&at), [partition("a")]);
+    assert_eq!(source.finished_partitions(&at), [partition("a")]);
     at.clear();
     source.assign(&at).unwrap();
     assert!(source.has_new_partitions());
@@ -370,14 +370,14 @@ fn a_file_that_replaces_another_of_its_name_is_read_from_its_begin() {
     source.open.clear();
     replace(folder.path(), "a longer line\nand another\n");
     source.look().unwrap();
-    assert!(source.retired(&at).is_empty());
+    assert!(source.finished_partitions(&at).is_empty());
     assert_eq!(loss(&mut source, &at), Loss::FileReplaced);
 
     // Nothing of it was read.
     let folder = tempfile::tempdir().unwrap();
     append(&folder.path().join("a"), "one\n");
     let mut source = self::source(folder.path(), true);
-    let at = source.start(Start::Earliest).unwrap();
+    let at = source.start(StartPosition::Earliest).unwrap();
     source.assign(&at).unwrap();
     replace(folder.path(), "another\n");
     source.look().unwrap();
@@ -390,17 +390,20 @@ fn a_followed_file_alone_may_be_rotated() {
     let path = folder.path().join("log");
     append(&path, "one\n");
     let mut source = source(&path, true);
-    let mut at = source.start(Start::Earliest).unwrap();
+    let mut at = source.start(StartPosition::Earliest).unwrap();
     source.assign(&at).unwrap();
-    at = fetch(&mut source, &at).unwrap().reached();
+    at = fetch(&mut source, &at).unwrap().end_positions();
     fs::rename(&path, folder.path().join("log.1")).unwrap();
     source.look().unwrap();
-    at = fetch(&mut source, &at).unwrap().reached();
-    assert!(source.partitions().unwrap().is_empty() && source.retired(&at).is_empty(), "there is no other one yet");
+    at = fetch(&mut source, &at).unwrap().end_positions();
+    assert!(
+        source.partitions().unwrap().is_empty() && source.finished_partitions(&at).is_empty(),
+        "there is no other one yet"
+    );
     append(&path, "two\n");
     source.look().unwrap();
     assert!(source.has_new_partitions());
-    assert_eq!(source.retired(&at), [partition("log")]);
+    assert_eq!(source.finished_partitions(&at), [partition("log")]);
     source.assign(&Positions::new()).unwrap();
     at.insert(partition("log"), 0);
     source.assign(&at).unwrap();
@@ -424,16 +427,18 @@ fn to_its_end_a_file_that_grows_is_read_to_the_line_end_it_had_at_first() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     append(&path, "one\ntwo\nthr");
-    let mut source = FileSource::new(1, &plan(folder.path(), true), true);
-    let at = source.start(Start::Earliest).unwrap();
+    let mut source = FileSource::new(1, &spec(folder.path(), true), true);
+    let at = source.start(StartPosition::Earliest).unwrap();
     source.assign(&at).unwrap();
     append(&path, "ee\nfour\n");
-    let cut = fetch_while(&mut source, &at, |source, gather| !source.is_over(&gather.reached()));
-    assert_eq!((values(&cut), cut.reached()), (vec!["one".into(), "two".into()], source.ends()));
-    assert!(!source.replays(1), "its time changes as it grows");
-    let mut again = FileSource::new(1, &plan(folder.path(), true), true);
-    again.assign(&cut.reached()).unwrap();
-    let rest = fetch_while(&mut again, &cut.reached(), |source, gather| !source.is_over(&gather.reached()));
+    let batch = fetch_while(&mut source, &at, |source, builder| !source.is_exhausted(&builder.end_positions()));
+    assert_eq!((values(&batch), batch.end_positions()), (vec!["one".into(), "two".into()], source.ends()));
+    assert!(!source.is_replayable(1), "its time changes as it grows");
+    let mut again = FileSource::new(1, &spec(folder.path(), true), true);
+    again.assign(&batch.end_positions()).unwrap();
+    let rest = fetch_while(&mut again, &batch.end_positions(), |source, builder| {
+        !source.is_exhausted(&builder.end_positions())
+    });
     assert_eq!(values(&rest), ["three", "four"]);
 }
 
@@ -461,25 +466,25 @@ fn a_source_begins_where_it_is_told() {
     let time_ms = |ms| UNIX_EPOCH + Duration::from_millis(ms);
     File::options().write(true).open(path("a.txt")).unwrap().set_modified(time_ms(5000)).unwrap();
     File::options().write(true).open(path("b.gz")).unwrap().set_modified(time_ms(9000)).unwrap();
-    let at = |start, plan: &SourcePlan| {
-        let positions = FileSource::new(1, plan, false).start(start).unwrap();
+    let at = |start, spec: &SourceSpec| {
+        let positions = FileSource::new(1, spec, false).start(start).unwrap();
         (positions[&partition("a.txt")], positions[&partition("b.gz")])
     };
-    let (once, followed) = (plan(folder.path(), false), plan(folder.path(), true));
-    for (start, plan, want) in [
-        (Start::Earliest, &once, (0, 0)),
-        (Start::Latest, &once, (11, 7)),
-        (Start::Latest, &followed, (8, 5)),
-        (Start::At(time_ms(5000)), &once, (0, 0)),
-        (Start::At(time_ms(5001)), &once, (11, 0)),
-        (Start::At(time_ms(9001)), &followed, (8, 5)),
-        (Start::Latest, &SourcePlan { table: true, ..once.clone() }, (0, 0)),
+    let (once, followed) = (spec(folder.path(), false), spec(folder.path(), true));
+    for (start, spec, want) in [
+        (StartPosition::Earliest, &once, (0, 0)),
+        (StartPosition::Latest, &once, (11, 7)),
+        (StartPosition::Latest, &followed, (8, 5)),
+        (StartPosition::At(time_ms(5000)), &once, (0, 0)),
+        (StartPosition::At(time_ms(5001)), &once, (11, 0)),
+        (StartPosition::At(time_ms(9001)), &followed, (8, 5)),
+        (StartPosition::Latest, &SourceSpec { table: true, ..once.clone() }, (0, 0)),
     ] {
-        assert_eq!(at(start, plan), want, "{start:?} {plan:?}");
+        assert_eq!(at(start, spec), want, "{start:?} {spec:?}");
     }
-    let mut table = FileSource::new(1, &SourcePlan { table: true, ..followed.clone() }, false);
-    assert_eq!(table.table_ends().unwrap(), [(partition("a.txt"), 8), (partition("b.gz"), 5)].into());
-    assert_eq!(FileSource::new(1, &once, false).table_ends().unwrap(), Positions::new());
+    let mut table = FileSource::new(1, &SourceSpec { table: true, ..followed.clone() }, false);
+    assert_eq!(table.high_watermarks().unwrap(), [(partition("a.txt"), 8), (partition("b.gz"), 5)].into());
+    assert_eq!(FileSource::new(1, &once, false).high_watermarks().unwrap(), Positions::new());
 }
 
 #[test]
@@ -510,13 +515,13 @@ fn only_what_is_assigned_is_read_and_few_files_are_open() {
         append(&folder.path().join(name), "x\n");
     }
     let mut source = source(folder.path(), true);
-    let all = source.start(Start::Earliest).unwrap();
+    let all = source.start(StartPosition::Earliest).unwrap();
     let some: Positions = all.iter().take(5).map(|(&p, &at)| (p, at)).collect();
     source.assign(&some).unwrap();
-    let mut gather = Gather::open(&all, BatchLimits::default());
-    source.fetch(&mut gather, Duration::ZERO).unwrap();
-    assert_eq!((gather.records(), source.ends().len()), (5, 5));
+    let mut builder = BatchBuilder::open(&all, BatchLimits::default());
+    source.fetch(&mut builder, Duration::ZERO).unwrap();
+    assert_eq!((builder.records(), source.ends().len()), (5, 5));
     source.assign(&all).unwrap();
-    source.fetch(&mut gather, Duration::ZERO).unwrap();
-    assert_eq!((gather.records(), source.open.len()), (names.len(), limits::FILES_OPEN_MAX));
+    source.fetch(&mut builder, Duration::ZERO).unwrap();
+    assert_eq!((builder.records(), source.open.len()), (names.len(), limits::FILES_OPEN_MAX));
 }

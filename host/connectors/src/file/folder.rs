@@ -11,7 +11,7 @@ use streamhost_core::limits;
 
 /// A file as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundFile {
     pub(super) path: PathBuf,
     /// Its partition: a number that its name gives, and nothing else.
     pub(super) id: i32,
@@ -24,9 +24,9 @@ pub(super) struct Found {
     pub(super) identity: Option<(u64, u64, SystemTime)>,
 }
 
-impl Found {
+impl FoundFile {
     /// False: it is known to be another one.
-    pub(super) fn is_same_file(&self, other: &Found) -> bool {
+    pub(super) fn is_same_file(&self, other: &FoundFile) -> bool {
         self.identity.zip(other.identity).is_none_or(|(one, other)| one == other)
     }
 }
@@ -41,7 +41,7 @@ pub(super) enum Unlisted {
 }
 
 /// The files of a path, by name.
-pub(super) fn list(place: &Path) -> Result<Vec<Found>, Unlisted> {
+pub(super) fn list(place: &Path) -> Result<Vec<FoundFile>, Unlisted> {
     let failed = |error| Unlisted::Io(place.to_owned(), error);
     let metadata = fs::metadata(place).map_err(failed)?;
     if metadata.is_file() {
@@ -74,12 +74,12 @@ pub(super) fn list(place: &Path) -> Result<Vec<Found>, Unlisted> {
 }
 
 /// A file as its path says.
-fn found(path: PathBuf, metadata: &Metadata) -> Found {
+fn found(path: PathBuf, metadata: &Metadata) -> FoundFile {
     let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
     let id = id(path.file_name().unwrap_or(path.as_os_str()));
     let bytes = i64::try_from(metadata.len()).unwrap_or(i64::MAX);
     let identity = metadata.created().ok().map(|made| (metadata.dev(), metadata.ino(), made));
-    Found { path, id, bytes, time_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), identity }
+    FoundFile { path, id, bytes, time_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), identity }
 }
 
 /// Hidden, or still being written.
@@ -94,7 +94,7 @@ pub(super) fn id(name: &OsStr) -> i32 {
     i32::try_from((digest ^ (digest >> 32)) & 0x7fff_ffff).unwrap_or(0) // 31 bits always fit
 }
 
-fn collision(all: &[Found]) -> Option<String> {
+fn collision(all: &[FoundFile]) -> Option<String> {
     let mut by_id = BTreeMap::new();
     for file in all {
         if let Some(other) = by_id.insert(file.id, &file.path) {
@@ -132,7 +132,7 @@ mod tests {
         for (name, want) in [("a.txt", 813_896_575), ("clicks.csv.gz", 252_241_618)] {
             assert_eq!(id(OsStr::new(name)), want, "{name}");
         }
-        let file = |name: &str, id| Found { path: PathBuf::from(name), id, bytes: 0, time_ms: 0, identity: None };
+        let file = |name: &str, id| FoundFile { path: PathBuf::from(name), id, bytes: 0, time_ms: 0, identity: None };
         assert_eq!(collision(&[file("a", 1), file("b", 2)]), None);
         let words = collision(&[file("x/a", 1), file("x/b", 2), file("x/c", 1)]).unwrap();
         assert!(words.contains("`a` and `c`"), "{words}");

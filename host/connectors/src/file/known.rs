@@ -1,7 +1,7 @@
 //! What is known of the files, as one look after the other finds them.
 
 use super::{FileSource, folder, io_error, reader, refused};
-use crate::file::folder::{Found, Unlisted};
+use crate::file::folder::{FoundFile, Unlisted};
 use crate::file::reader::Form;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -10,8 +10,8 @@ use streamhost_core::types::{Offset, Positions};
 use streamhost_engine::source::{Loss, SourceError};
 
 /// What is known of a file.
-pub(super) struct Known {
-    pub(super) found: Found,
+pub(super) struct KnownFile {
+    pub(super) found: FoundFile,
     pub(super) form: Form,
     /// Where its lines were seen to end, as long as it does not change.
     pub(super) end: Option<Offset>,
@@ -19,19 +19,19 @@ pub(super) struct Known {
     pub(super) gone: Option<Loss>,
     /// The file that has its name now. It is read once the job forgets the position in this one, or if nothing of this one
     /// was read.
-    pub(super) newer: Option<Found>,
+    pub(super) newer: Option<FoundFile>,
     /// The log says that it is not whole.
     pub(super) is_told: bool,
 }
 
-impl Known {
-    fn new(found: Found) -> Known {
+impl KnownFile {
+    fn new(found: FoundFile) -> KnownFile {
         let form = Form::of(&found.path);
-        Known { found, form, end: None, gone: None, newer: None, is_told: false }
+        KnownFile { found, form, end: None, gone: None, newer: None, is_told: false }
     }
 
     /// Whether nothing more comes of it for a job that stands here.
-    pub(super) fn is_over(&self, at: Offset) -> bool {
+    pub(super) fn is_exhausted(&self, at: Offset) -> bool {
         self.gone.is_some() && self.end.is_some_and(|end| end <= at)
     }
 }
@@ -46,13 +46,13 @@ impl FileSource {
         let found = self.list()?;
         self.is_listed = true;
         self.is_bare = found.is_empty();
-        let mut before: BTreeMap<i32, Known> = self.files.drain(..).map(|known| (known.found.id, known)).collect();
+        let mut before: BTreeMap<i32, KnownFile> = self.files.drain(..).map(|known| (known.found.id, known)).collect();
         for found in found {
             let known = match before.remove(&found.id) {
                 Some(known) => self.again(known, found),
                 None => {
                     self.has_news = true;
-                    Known::new(found)
+                    KnownFile::new(found)
                 }
             };
             self.files.push(known);
@@ -72,8 +72,8 @@ impl FileSource {
         Ok(())
     }
 
-    fn list(&self) -> Result<Vec<Found>, SourceError> {
-        let is_alone = |known: &Known| known.found.path == self.place;
+    fn list(&self) -> Result<Vec<FoundFile>, SourceError> {
+        let is_alone = |known: &KnownFile| known.found.path == self.place;
         match folder::list(&self.place) {
             Ok(found) => Ok(found),
             // A followed file may be away between two of its name.
@@ -88,29 +88,29 @@ impl FileSource {
     }
 
     /// A name that was there before.
-    fn again(&mut self, known: Known, found: Found) -> Known {
+    fn again(&mut self, known: KnownFile, found: FoundFile) -> KnownFile {
         if !known.found.is_same_file(&found) {
             return self.went(known, Some(found));
         }
         let (gone, newer) = (None, None);
         if (known.found.bytes, known.found.time_ms) == (found.bytes, found.time_ms) {
-            return Known { gone, newer, ..known };
+            return KnownFile { gone, newer, ..known };
         }
         if known.form != Form::Plain {
             self.open.retain(|(id, _)| *id != found.id); // its data may be others now
         }
-        Known { found, end: None, gone, newer, ..known }
+        KnownFile { found, end: None, gone, newer, ..known }
     }
 
     /// A file that is no longer there, with what has its name now.
-    fn went(&mut self, known: Known, newer: Option<Found>) -> Known {
+    fn went(&mut self, known: KnownFile, newer: Option<FoundFile>) -> KnownFile {
         let id = known.found.id;
         let is_first = known.gone.is_none();
         // It may have grown between the last look and its end.
         let end = known.end.filter(|_| !is_first || self.open.iter().all(|(open, _)| *open != id));
         self.has_news |= end.is_some() && (is_first || known.newer.is_none() && newer.is_some());
         let loss = if newer.is_some() { Loss::FileReplaced } else { Loss::FileMissing };
-        Known { gone: Some(loss), newer, end, ..known }
+        KnownFile { gone: Some(loss), newer, end, ..known }
     }
 
     /// Lines up what is known for those who look for a file by its number.
@@ -138,7 +138,7 @@ impl FileSource {
             && let Some(newer) = known.newer.take()
         {
             self.open.retain(|(id, _)| *id != newer.id);
-            *known = Known::new(newer);
+            *known = KnownFile::new(newer);
         }
     }
 
@@ -153,7 +153,7 @@ impl FileSource {
             self.open.retain(|(id, _)| *id != known.found.id);
             if let Some(newer) = known.newer.take() {
                 self.has_news = true;
-                kept.push(Known::new(newer));
+                kept.push(KnownFile::new(newer));
             }
         }
         self.files = kept;

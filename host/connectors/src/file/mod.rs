@@ -7,7 +7,7 @@
 //!
 //! Unless it is followed, a source has the files that it finds at first, is read to its end, and must not change
 //! meanwhile, as a batch that is run again reads it again. Followed, new lines and new files are taken as they come;
-//! times change as files grow, so the lines of a batch are kept with its plan.
+//! times change as files grow, so the lines of a batch are kept with its spec.
 //!
 //! A followed file may be taken away once it was read to its end. Its position is forgotten then, and a file that comes
 //! under its name is a new one. So a log may be rotated by giving it another name outside of the folder, or one that is
@@ -19,17 +19,17 @@ mod folder;
 mod known;
 mod reader;
 
-use known::Known;
+use known::KnownFile;
 use reader::{Fault, Form, Reader};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
-use streamhost_core::job::SourcePlan;
-use streamhost_core::job::settings::Start;
+use streamhost_core::job::SourceSpec;
+use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::{Offset, Partition, Positions, Record};
 use streamhost_core::{clock, limits};
-use streamhost_engine::batch::Gather;
+use streamhost_engine::batch::BatchBuilder;
 use streamhost_engine::source::{Loss, Source, SourceError};
 
 /// Reads lines of files.
@@ -42,7 +42,7 @@ pub struct FileSource {
     grows: bool,
     is_table: bool,
     /// By name; those that went since they were found too.
-    files: Vec<Known>,
+    files: Vec<KnownFile>,
     /// The files' numbers, in their order, with their places in `files`.
     by_id: Vec<(i32, usize)>,
     looked: Option<Instant>,
@@ -68,13 +68,13 @@ struct ToDo {
 
 impl FileSource {
     /// The job's source of this number. `until_end`: a followed one, too, ends: at the end that it has at first.
-    pub fn new(source: u16, plan: &SourcePlan, until_end: bool) -> Self {
+    pub fn new(source: u16, spec: &SourceSpec, until_end: bool) -> Self {
         FileSource {
             source,
-            place: PathBuf::from(&plan.place),
-            is_followed: plan.follow && !until_end,
-            grows: plan.follow,
-            is_table: plan.table,
+            place: PathBuf::from(&spec.target),
+            is_followed: spec.follow && !until_end,
+            grows: spec.follow,
+            is_table: spec.table,
             files: Vec::new(),
             by_id: Vec::new(),
             looked: None,
@@ -88,16 +88,16 @@ impl FileSource {
         }
     }
 
-    fn partition(&self, known: &Known) -> Partition {
+    fn partition(&self, known: &KnownFile) -> Partition {
         partition(self.source, known)
     }
 
-    fn known(&self) -> impl Iterator<Item = &Known> {
+    fn known(&self) -> impl Iterator<Item = &KnownFile> {
         self.files.iter().filter(|file| file.gone.is_none())
     }
 
     /// Where a file's lines end now.
-    fn end(&self, known: &Known) -> Result<Offset, SourceError> {
+    fn end(&self, known: &KnownFile) -> Result<Offset, SourceError> {
         if let Some(end) = known.end {
             return Ok(end);
         }
@@ -106,28 +106,28 @@ impl FileSource {
     }
 
     /// Appends what there is. Says whether the batch came further.
-    fn take(&mut self, gather: &mut Gather) -> Result<bool, SourceError> {
-        let steps = gather.steps();
-        for ToDo { index, at, until } in self.to_do(gather)? {
-            if gather.is_full() {
+    fn take(&mut self, builder: &mut BatchBuilder) -> Result<bool, SourceError> {
+        let steps = builder.steps();
+        for ToDo { index, at, until } in self.to_do(builder)? {
+            if builder.is_full() {
                 break;
             }
             self.begin_newer(index, at);
             self.turn = index;
-            if !self.read(index, at, until, gather)? {
+            if !self.read(index, at, until, builder)? {
                 break; // the batch is full, and the next one goes on here
             }
             self.turn = index + 1;
         }
-        Ok(gather.steps() > steps)
+        Ok(builder.steps() > steps)
     }
 
     /// The files that have something for the batch, the one whose turn it is first. Every file is looked at each time, so
     /// both lists are gone through side by side.
-    fn to_do(&self, gather: &Gather) -> Result<Vec<ToDo>, SourceError> {
+    fn to_do(&self, builder: &BatchBuilder) -> Result<Vec<ToDo>, SourceError> {
         let mut all = Vec::new();
         let mut by_id = self.by_id.iter().peekable();
-        for (partition, at, until) in gather.wanted_of(self.source) {
+        for (partition, at, until) in builder.wanted_of(self.source) {
             while by_id.next_if(|(id, _)| *id < partition.id).is_some() {}
             let known = by_id.peek().filter(|(id, _)| *id == partition.id).map(|&&(_, index)| index);
             let has_more = |index: usize| {
@@ -156,7 +156,7 @@ impl FileSource {
         index: usize,
         at: Offset,
         until: Option<Offset>,
-        gather: &mut Gather,
+        builder: &mut BatchBuilder,
     ) -> Result<bool, SourceError> {
         let known = &self.files[index];
         let (id, path, form, time_ms) = (known.found.id, known.found.path.clone(), known.form, known.found.time_ms);
@@ -170,12 +170,12 @@ impl FileSource {
             None => Offset::MAX, // one after the other, as a compressed file is best read in one go
         };
         let outcome = loop {
-            if gather.is_full() || reader.at() >= enough {
+            if builder.is_full() || reader.at() >= enough {
                 break Ok(None);
             }
             match reader.next(!self.is_followed) {
                 Ok(Some(line)) => {
-                    gather.push(partition, Record { offset: line.at, time_ms, key: None, value: Some(line.bytes) });
+                    builder.push(partition, Record { offset: line.at, time_ms, key: None, value: Some(line.bytes) });
                     if line.is_cut && !self.has_cut {
                         self.has_cut = true;
                         let (path, most) = (path.display(), limits::LINE_BYTES_MAX);
@@ -187,7 +187,7 @@ impl FileSource {
             }
         };
         let to = reader.at();
-        gather.passed(partition, to);
+        builder.passed(partition, to);
         let known = &mut self.files[index];
         match outcome {
             Ok(None) => {
@@ -261,15 +261,15 @@ impl Source for FileSource {
         Ok(self.known().map(|known| self.partition(known)).collect())
     }
 
-    fn start(&mut self, start: Start) -> Result<Positions, SourceError> {
+    fn start(&mut self, start: StartPosition) -> Result<Positions, SourceError> {
         self.look()?;
         let mut all = Positions::new();
         for known in self.known() {
             let from_begin = match start {
                 _ if self.is_table => true,
-                Start::Earliest => true,
-                Start::Latest => false,
-                Start::At(time) => {
+                StartPosition::Earliest => true,
+                StartPosition::Latest => false,
+                StartPosition::At(time) => {
                     let ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
                     known.found.time_ms >= i64::try_from(ms).unwrap_or(i64::MAX)
                 }
@@ -279,7 +279,7 @@ impl Source for FileSource {
         Ok(all)
     }
 
-    fn table_ends(&mut self) -> Result<Positions, SourceError> {
+    fn high_watermarks(&mut self) -> Result<Positions, SourceError> {
         if !self.is_table {
             return Ok(Positions::new());
         }
@@ -295,15 +295,15 @@ impl Source for FileSource {
         self.has_news && self.is_listed // or whoever asks which they are would be refused, again and again
     }
 
-    fn retired(&self, at: &Positions) -> Vec<Partition> {
+    fn finished_partitions(&self, at: &Positions) -> Vec<Partition> {
         if !self.is_followed || self.looked.is_none() || self.is_bare {
             return Vec::new(); // a folder without any file may be one that is not mounted
         }
-        let known: BTreeMap<Partition, &Known> =
+        let known: BTreeMap<Partition, &KnownFile> =
             self.files.iter().map(|known| (self.partition(known), known)).collect();
         let mine = at.iter().filter(|(partition, _)| partition.source == self.source);
         let (over, went): (Vec<_>, Vec<_>) = mine
-            .filter(|(partition, at)| known.get(partition).is_none_or(|known| known.is_over(**at)))
+            .filter(|(partition, at)| known.get(partition).is_none_or(|known| known.is_exhausted(**at)))
             .map(|(&partition, _)| partition)
             .partition(|partition| known.contains_key(partition));
         self.tell_missing(went.len());
@@ -312,7 +312,7 @@ impl Source for FileSource {
 
     fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {
         self.look()?;
-        let is_short = |known: &&Known| {
+        let is_short = |known: &&KnownFile| {
             // Of compressed data, those that are damaged are told of when they are read.
             let length = if known.form == Form::Plain { Some(known.found.bytes) } else { self.end(known).ok() };
             at.get(&self.partition(known)).is_some_and(|at| length.is_some_and(|length| length < *at))
@@ -331,15 +331,15 @@ impl Source for FileSource {
         Ok(())
     }
 
-    fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), SourceError> {
+    fn fetch(&mut self, builder: &mut BatchBuilder, wait: Duration) -> Result<(), SourceError> {
         let deadline = clock::monotonic() + wait;
-        while !gather.is_full() {
+        while !builder.is_full() {
             let next_look = self.looked.map(|looked| looked + limits::FILE_LOOK_TIME);
             if next_look.is_none_or(|next| self.is_followed && clock::monotonic() >= next) {
                 self.look()?;
             }
             let left = deadline.saturating_duration_since(clock::monotonic());
-            if self.take(gather)? || left.is_zero() {
+            if self.take(builder)? || left.is_zero() {
                 break;
             }
             std::thread::sleep(left.min(limits::FILE_LOOK_TIME)); // nobody tells when a file grows
@@ -360,22 +360,22 @@ impl Source for FileSource {
         ends
     }
 
-    fn replays(&self, _source: u16) -> bool {
+    fn is_replayable(&self, _source: u16) -> bool {
         !self.grows
     }
 
-    fn is_over(&self, at: &Positions) -> bool {
-        let is_read = |known: &Known| {
+    fn is_exhausted(&self, at: &Positions) -> bool {
+        let is_read = |known: &KnownFile| {
             let at = at.get(&self.partition(known));
             at.is_some_and(|at| known.end.is_some_and(|end| end <= *at))
         };
         !self.is_followed && self.looked.is_some() && self.known().all(is_read)
     }
 
-    fn tell_group(&mut self, _reached: &Positions) {}
+    fn commit_progress(&mut self, _reached: &Positions) {}
 }
 
-fn partition(source: u16, known: &Known) -> Partition {
+fn partition(source: u16, known: &KnownFile) -> Partition {
     Partition { source, id: known.found.id }
 }
 
@@ -384,7 +384,7 @@ fn gone(path: &Path, offset: Offset, reason: Loss) -> SourceError {
 }
 
 fn refused(what: &'static str, path: &Path, reason: String) -> SourceError {
-    SourceError::Refused { what, place: path.display().to_string(), reason }
+    SourceError::Refused { what, target: path.display().to_string(), reason }
 }
 
 fn error(path: &Path, fault: Fault, at: Offset) -> SourceError {

@@ -8,7 +8,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use streamhost_core::limits;
-use streamhost_engine::sink::{Cut, SinkError};
+use streamhost_engine::sink::{CancelSignal, SinkError};
 use thrift::protocol::{
     TBinaryInputProtocol, TBinaryOutputProtocol, TCompactInputProtocol, TCompactOutputProtocol, TInputProtocol,
     TOutputProtocol,
@@ -46,13 +46,13 @@ pub(super) enum Failure {
 /// One connection, made when it is needed and dropped after any doubt about its state.
 pub(super) struct Lane {
     settings: HbaseSettings,
-    cut: Cut,
+    cancel: CancelSignal,
     open: Option<(Client, Arc<TcpStream>)>,
 }
 
 impl Lane {
-    pub(super) fn new(settings: HbaseSettings, cut: Cut) -> Self {
-        Lane { settings, cut, open: None }
+    pub(super) fn new(settings: HbaseSettings, cancel: CancelSignal) -> Self {
+        Lane { settings, cancel, open: None }
     }
 
     /// Connects, unless a connection is held that the gateway has not closed (it closes those that are idle).
@@ -62,7 +62,7 @@ impl Lane {
         }
         let connected = match self.open.take() {
             Some(held) => held,
-            None => connect(&self.settings, &self.cut)?,
+            None => connect(&self.settings, &self.cancel)?,
         };
         Ok(&mut self.open.insert(connected).0)
     }
@@ -111,7 +111,7 @@ impl Lane {
     pub(super) fn error(&self, failure: Failure, table: &str) -> SinkError {
         let refused = |reason| SinkError::Refused { server: "HBase", name: table.to_owned(), reason };
         match failure {
-            _ if self.cut.is_cut() => SinkError::Cut,
+            _ if self.cancel.is_cancelled() => SinkError::Cancelled,
             Failure::Away(reason) | Failure::NoTable(reason) | Failure::NoFamily(reason) => {
                 SinkError::Away { server: "HBase's Thrift gateway", address: self.settings.address.clone(), reason }
             }
@@ -143,7 +143,7 @@ fn is_closed(stream: &TcpStream) -> bool {
 }
 
 /// Connects, and asks what only the gateway itself answers, so that a mismatch shows now and soon, and not as a time-out.
-fn connect(settings: &HbaseSettings, cut: &Cut) -> Result<(Client, Arc<TcpStream>), Failure> {
+fn connect(settings: &HbaseSettings, cancel: &CancelSignal) -> Result<(Client, Arc<TcpStream>), Failure> {
     let away = |what: &str, error: std::io::Error| Failure::Away(format!("{what}: {error}"));
     let addresses = settings.address.to_socket_addrs().map_err(|error| match error.kind() {
         ErrorKind::InvalidInput => Failure::Refused(format!("`{}` is not HOST:PORT", settings.address)),
@@ -151,7 +151,7 @@ fn connect(settings: &HbaseSettings, cut: &Cut) -> Result<(Client, Arc<TcpStream
     })?;
     let mut outcome = Err(Failure::Away("its name has no address".to_owned()));
     for address in addresses {
-        if cut.is_cut() {
+        if cancel.is_cancelled() {
             return Err(Failure::Away("its calls were cut".to_owned()));
         }
         outcome = TcpStream::connect_timeout(&address, limits::CONNECT_TIME).map_err(|e| away("cannot connect", e));
@@ -167,7 +167,7 @@ fn connect(settings: &HbaseSettings, cut: &Cut) -> Result<(Client, Arc<TcpStream
         stream.try_clone()
     };
     let held = Arc::new(set_up().map_err(|error| away("cannot set up the connection", error))?);
-    cut.watch(&held);
+    cancel.watch(&held);
     let mut client = client(stream, settings).map_err(|error| failure(&error))?;
     match guarded(|| client.get_thrift_server_type()) {
         // An older gateway lacks the call, but speaks as we do.
@@ -302,10 +302,10 @@ fn short(trace: &str) -> String {
     let mut lines = trace.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next().unwrap_or_default().trim();
     let cause = lines.filter_map(|line| line.trim().strip_prefix("Caused by: ")).next_back();
-    let cut = |text: &str| text.chars().take(WORDS_CHARS_MAX).collect::<String>();
+    let cancel = |text: &str| text.chars().take(WORDS_CHARS_MAX).collect::<String>();
     match cause {
-        Some(cause) if !first.contains(cause) => format!("{}; caused by {}", cut(first), cut(cause)),
-        _ => cut(first),
+        Some(cause) if !first.contains(cause) => format!("{}; caused by {}", cancel(first), cancel(cause)),
+        _ => cancel(first),
     }
 }
 
@@ -370,7 +370,7 @@ mod tests {
             for (answer, says) in cases {
                 let (address, server) = answering(answer);
                 let settings = HbaseSettings { address, transport, ..HbaseSettings::default() };
-                let mut lane = Lane::new(settings, Cut::default());
+                let mut lane = Lane::new(settings, CancelSignal::default());
                 let Err(Failure::Away(words)) = lane.connect().map(drop) else { panic!("{answer:?} is taken") };
                 assert!(words.contains("transport or protocol mismatch?"), "{words}");
                 assert!(transport == Transport::Framed || words.contains(says), "{words}");
@@ -378,25 +378,25 @@ mod tests {
             }
         }
         let settings = HbaseSettings { address: "nonsense".to_owned(), ..HbaseSettings::default() };
-        assert!(matches!(Lane::new(settings, Cut::default()).connect().map(drop), Err(Failure::Refused(_))));
+        assert!(matches!(Lane::new(settings, CancelSignal::default()).connect().map(drop), Err(Failure::Refused(_))));
     }
 
     #[test]
     fn a_call_that_hangs_ends_when_it_is_cut() {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let settings = HbaseSettings { address: silent.local_addr().unwrap().to_string(), ..HbaseSettings::default() };
-        let cut = Cut::default();
-        let mut lane = Lane::new(settings, cut.clone());
+        let cancel = CancelSignal::default();
+        let mut lane = Lane::new(settings, cancel.clone());
         let began = std::time::Instant::now();
         let calling = std::thread::spawn(move || {
             let failed = matches!(lane.connect().map(drop), Err(Failure::Away(_)));
             let again = lane.connect().map(drop);
-            (failed, again.is_err_and(|failure| matches!(lane.error(failure, "t"), SinkError::Cut)))
+            (failed, again.is_err_and(|failure| matches!(lane.error(failure, "t"), SinkError::Cancelled)))
         });
-        while cut.open() == 0 {
+        while cancel.open() == 0 {
             std::thread::yield_now();
         }
-        cut.cut();
+        cancel.cancel();
         assert_eq!(calling.join().unwrap(), (true, true), "this call and all that follow");
         assert!(began.elapsed() < limits::CONNECT_TIME, "before its time was over");
     }

@@ -273,7 +273,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
     use streamhost_core::contract::render::RowsView;
-    use streamhost_core::job::ColumnPlan;
+    use streamhost_core::job::ColumnSpec;
     use streamhost_core::types::{Kind, Rows};
 
     /// A row: its key, its declared cells `f:a` and `f:b`, its extra cells. `-` is absent, `x` deleted, a key `!k` a
@@ -283,8 +283,8 @@ mod tests {
     /// A case's name, its rows, and the deletes and puts that are sent for them.
     type Case<'a> = (&'a str, &'a [Text<'a>], &'a [&'a str], &'a [&'a str]);
 
-    fn columns() -> Vec<ColumnPlan> {
-        let column = |name: &str| ColumnPlan { name: name.to_owned(), kind: Kind::Text, optional: true };
+    fn columns() -> Vec<ColumnSpec> {
+        let column = |name: &str| ColumnSpec { name: name.to_owned(), kind: Kind::Text, optional: true };
         vec![column("f:a"), column("f:b")]
     }
 

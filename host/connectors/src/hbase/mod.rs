@@ -12,15 +12,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use streamhost_core::contract::RowLimits;
 use streamhost_core::contract::render::RowsView;
-use streamhost_core::job::{ColumnPlan, SinkPlan, names};
+use streamhost_core::job::{ColumnSpec, SinkSpec, names};
 use streamhost_core::limits;
 use streamhost_core::protocol::{Guarantee, Marker};
 use streamhost_core::types::Rows;
-use streamhost_engine::sink::{Cut, Delivery, Remedy, Sink, SinkError};
+use streamhost_engine::sink::{CancelSignal, Delivery, Remedy, Sink, SinkError};
 
-pub use check::HbasePlace;
+pub use provision::HbaseProvision;
 
-mod check;
+mod provision;
 mod connection;
 mod merge;
 
@@ -101,7 +101,7 @@ impl Default for HbaseSettings {
 /// A table as a sink. It holds its connections between batches, and drops one after any doubt about it.
 pub struct HbaseSink {
     table: String,
-    columns: Arc<[ColumnPlan]>,
+    columns: Arc<[ColumnSpec]>,
     transport: Transport,
     /// Families can be added by the host.
     grows: bool,
@@ -109,15 +109,15 @@ pub struct HbaseSink {
 }
 
 impl HbaseSink {
-    /// For a plan that [`HbasePlace`] found good. Connects at [`Sink::open`], until `cut` says that it is over.
-    pub fn new(plan: &SinkPlan, settings: HbaseSettings, cut: Cut) -> Self {
+    /// For a spec that [`HbaseProvision`] found good. Connects at [`Sink::open`], until `cut` says that it is over.
+    pub fn new(spec: &SinkSpec, settings: HbaseSettings, cancel: CancelSignal) -> Self {
         let connections = settings.connections.clamp(1, limits::HBASE_CONNECTIONS_MAX);
         HbaseSink {
-            table: plan.place.clone(),
-            columns: plan.columns.clone().into(),
+            table: spec.target.clone(),
+            columns: spec.columns.clone().into(),
             transport: settings.transport,
             grows: settings.add_families.is_some(),
-            lanes: (0..connections).map(|_| Lane::new(settings.clone(), cut.clone())).collect(),
+            lanes: (0..connections).map(|_| Lane::new(settings.clone(), cancel.clone())).collect(),
         }
     }
 
@@ -127,21 +127,21 @@ impl HbaseSink {
         let found = lane.families(table).map_err(|failure| lane.error(failure, table))?;
         found.ok_or_else(|| SinkError::TableMissing {
             table: self.table.clone(),
-            mend: mend_table(&self.table, &check::families(&self.columns)),
+            mend: mend_table(&self.table, &provision::families(&self.columns)),
         })
     }
 
     /// The declared families and those of `rows` must be there.
     fn check_families(&mut self, rows: &[Rows]) -> Result<(), SinkError> {
         let there = self.families()?;
-        let lacks = |family: &[u8]| !there.contains(family);
+        let is_missing = |family: &[u8]| !there.contains(family);
         let missing: Vec<String> =
-            check::families(&self.columns).into_iter().filter(|family| lacks(family.as_bytes())).collect();
+            provision::families(&self.columns).into_iter().filter(|family| is_missing(family.as_bytes())).collect();
         if !missing.is_empty() {
             return Err(family_missing(&self.table, &missing, Mend::Declared { grows: self.grows }));
         }
         let columns = rows.iter().flat_map(|rows| rows.extra.names.iter()).filter_map(names::family_and_qualifier);
-        let missing: BTreeSet<&[u8]> = columns.map(|(family, _)| family).filter(|family| lacks(family)).collect();
+        let missing: BTreeSet<&[u8]> = columns.map(|(family, _)| family).filter(|family| is_missing(family)).collect();
         let missing: Vec<String> =
             missing.into_iter().map(|family| String::from_utf8_lossy(family).into_owned()).collect();
         match missing.is_empty() {
@@ -234,8 +234,8 @@ impl Sink for HbaseSink {
         RowLimits { key_bytes: 1..=limits::HBASE_KEY_BYTES_MAX, cell_bytes_max: bytes_max, row_bytes_max: bytes_max }
     }
 
-    fn reshape(&mut self, plan: &SinkPlan) {
-        self.columns = plan.columns.clone().into();
+    fn reshape(&mut self, spec: &SinkSpec) {
+        self.columns = spec.columns.clone().into();
     }
 
     fn open(&mut self) -> Result<Option<Marker>, SinkError> {

@@ -1,13 +1,13 @@
 //! The topic where a job's dead letters go.
 
-use super::sink::{Failure, Outbox, error};
+use super::sink::{BatchProducer, Failure, error};
 use crate::kafka::{self, Fault, KafkaSettings};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::message::{Header, OwnedHeaders};
-use streamhost_core::job::JobPlan;
+use streamhost_core::job::JobSpec;
 use streamhost_core::limits;
 use streamhost_core::types::DeadLetter;
-use streamhost_engine::sink::{Cut, DeadLetters, Delivery, SinkError};
+use streamhost_engine::sink::{CancelSignal, DeadLetters, Delivery, SinkError};
 
 /// Headers of a dead letter, all of them text. The job's name.
 pub(crate) const JOB: &str = "job";
@@ -26,8 +26,8 @@ pub(crate) const OFFSET: &str = "offset";
 pub(crate) const TIME: &str = "time";
 /// Why it was refused.
 pub(crate) const REASON: &str = "reason";
-/// The life of the job's ledger; with batch, topic, partition and offset it tells a doubled letter.
-pub(crate) const INCARNATION: &str = "incarnation";
+/// The life of the job's checkpoint; with batch, topic, partition and offset it tells a doubled letter.
+pub(crate) const EPOCH: &str = "incarnation";
 /// The batch.
 pub(crate) const BATCH: &str = "batch";
 /// Only where key and value are too long for the topic and left out: how many bytes they had.
@@ -40,26 +40,26 @@ pub struct KafkaDeadLetters {
     topic: String,
     job: String,
     sources: Vec<String>,
-    cut: Cut,
-    outbox: Option<Outbox>,
+    cancel: CancelSignal,
+    producer: Option<BatchProducer>,
 }
 
 impl KafkaDeadLetters {
     /// A job's dead letters. Asks no server, and waits for none once `cut` says that it is over.
-    pub fn new(settings: &KafkaSettings, topic: &str, job: &JobPlan, cut: &Cut) -> Self {
+    pub fn new(settings: &KafkaSettings, topic: &str, job: &JobSpec, cancel: &CancelSignal) -> Self {
         KafkaDeadLetters {
             settings: settings.clone(),
             topic: topic.to_owned(),
             job: job.name.clone(),
-            sources: job.sources.iter().map(|source| source.place.clone()).collect(),
-            cut: cut.clone(),
-            outbox: None,
+            sources: job.sources.iter().map(|source| source.target.clone()).collect(),
+            cancel: cancel.clone(),
+            producer: None,
         }
     }
 
-    fn connect(&self) -> Result<Outbox, SinkError> {
-        if self.cut.is_cut() {
-            return Err(SinkError::Cut);
+    fn connect(&self) -> Result<BatchProducer, SinkError> {
+        if self.cancel.is_cancelled() {
+            return Err(SinkError::Cancelled);
         }
         // One that is missing, even now, is created at the next try.
         let lasting = |fault| if fault == Fault::Missing { Fault::Away } else { fault };
@@ -73,7 +73,7 @@ impl KafkaDeadLetters {
             }
             Err(fault) => return Err(words(fault)),
         }
-        Outbox::new(&self.settings, &self.topic, None, &self.cut)
+        BatchProducer::new(&self.settings, &self.topic, None, &self.cancel)
     }
 
     fn headers(&self, delivery: &Delivery<'_>, letter: &DeadLetter) -> OwnedHeaders {
@@ -83,7 +83,7 @@ impl KafkaDeadLetters {
             (STAGE, letter.stage.clone()),
             (TIME, letter.time_ms.to_string()),
             (REASON, letter.reason.clone()),
-            (INCARNATION, delivery.incarnation.to_string()),
+            (EPOCH, delivery.epoch.to_string()),
             (BATCH, delivery.batch.to_string()),
         ];
         if let Some((partition, offset)) = letter.origin {
@@ -96,12 +96,12 @@ impl KafkaDeadLetters {
 
     fn send(
         &self,
-        outbox: &mut Outbox,
+        producer: &mut BatchProducer,
         delivery: &Delivery<'_>,
         letter: &DeadLetter,
         whole: bool,
     ) -> Result<(), SinkError> {
-        let mut record = outbox.record();
+        let mut record = producer.record();
         let mut headers = self.headers(delivery, letter);
         if whole {
             (record.key, record.payload) = (letter.key.as_deref(), letter.value.as_deref());
@@ -111,22 +111,27 @@ impl KafkaDeadLetters {
             headers = headers.insert(Header { key: LEFT_OUT, value: Some(&text) });
         }
         record.headers = Some(headers);
-        outbox.send_record(record)
+        producer.send_record(record)
     }
 
-    fn send_all(&self, outbox: &mut Outbox, delivery: &Delivery<'_>, letters: &[DeadLetter]) -> Result<(), SinkError> {
+    fn send_all(
+        &self,
+        producer: &mut BatchProducer,
+        delivery: &Delivery<'_>,
+        letters: &[DeadLetter],
+    ) -> Result<(), SinkError> {
         for letter in letters {
-            self.send(outbox, delivery, letter, true)?;
+            self.send(producer, delivery, letter, true)?;
         }
         // A batch that is too long for the topic fails with all its letters, so each is tried by itself before it is left out.
-        for failure in settle(outbox)? {
+        for failure in settle(producer)? {
             let letter = &letters[failure.position];
-            self.send(outbox, delivery, letter, true)?;
+            self.send(producer, delivery, letter, true)?;
             // A record that its own topic takes and this one does not would stop the job for ever. The headers say where it
             // is.
-            if !settle(outbox)?.is_empty() {
-                self.send(outbox, delivery, letter, false)?;
-                outbox.settle_all()?;
+            if !settle(producer)?.is_empty() {
+                self.send(producer, delivery, letter, false)?;
+                producer.settle_all()?;
             }
         }
         Ok(())
@@ -134,12 +139,12 @@ impl KafkaDeadLetters {
 }
 
 /// Waits for what was sent: those that the topic found too long. Any other failure is an error.
-fn settle(outbox: &mut Outbox) -> Result<Vec<Failure>, SinkError> {
-    let failures = outbox.settle()?;
+fn settle(producer: &mut BatchProducer) -> Result<Vec<Failure>, SinkError> {
+    let failures = producer.settle()?;
     match failures.iter().find(|failure| failure.code != Code::MessageSizeTooLarge) {
         // The next try makes it anew.
-        Some(failure) if kafka::classify(failure.code) == Fault::Missing => Err(outbox.away("its topic is gone")),
-        Some(failure) => Err(outbox.failed(failure.code, kafka::code_words(failure.code))),
+        Some(failure) if kafka::classify(failure.code) == Fault::Missing => Err(producer.away("its topic is gone")),
+        Some(failure) => Err(producer.failed(failure.code, kafka::code_words(failure.code))),
         None => Ok(failures),
     }
 }
@@ -149,12 +154,12 @@ impl DeadLetters for KafkaDeadLetters {
         if letters.is_empty() {
             return Ok(());
         }
-        let mut outbox = match self.outbox.take() {
-            Some(outbox) => outbox,
+        let mut producer = match self.producer.take() {
+            Some(producer) => producer,
             None => self.connect()?,
         };
-        self.send_all(&mut outbox, delivery, letters)?;
-        self.outbox = Some(outbox); // after an error it is dropped, and made anew
+        self.send_all(&mut producer, delivery, letters)?;
+        self.producer = Some(producer); // after an error it is dropped, and made anew
         Ok(())
     }
 }
@@ -163,7 +168,7 @@ impl DeadLetters for KafkaDeadLetters {
 mod tests {
     use super::*;
     use rdkafka::message::Headers;
-    use streamhost_core::job::SourcePlan;
+    use streamhost_core::job::SourceSpec;
     use streamhost_core::types::{Partition, Spans};
 
     fn letter() -> DeadLetter {
@@ -178,20 +183,21 @@ mod tests {
     }
 
     fn delivery(spans: &Spans) -> Delivery<'_> {
-        Delivery { incarnation: 2, batch: 9, time_ms: 0, digest: "", spans, version: 5 }
+        Delivery { epoch: 2, batch: 9, time_ms: 0, digest: "", spans, version: 5 }
     }
 
     #[test]
     fn headers_say_what_befell_the_record() {
-        let source = |place: &str| SourcePlan { place: place.to_owned(), ..SourcePlan::default() };
-        let job = JobPlan {
+        let source = |place: &str| SourceSpec { target: place.to_owned(), ..SourceSpec::default() };
+        let job = JobSpec {
             name: "job".to_owned(),
             every: std::time::Duration::ZERO,
             sources: vec![source("a"), source("b")],
             stages: Vec::new(),
             sinks: Vec::new(),
         };
-        let letters = KafkaDeadLetters::new(&KafkaSettings::default(), "job.dead-letters", &job, &Cut::default());
+        let letters =
+            KafkaDeadLetters::new(&KafkaSettings::default(), "job.dead-letters", &job, &CancelSignal::default());
         let spans = Spans::new();
         let headers = letters.headers(&delivery(&spans), &letter());
         let read: Vec<(&str, &str)> =

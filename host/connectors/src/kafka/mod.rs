@@ -21,7 +21,7 @@ use streamhost_core::job::names;
 use streamhost_core::limits;
 
 pub use dead_letters::KafkaDeadLetters;
-pub use sink::{KafkaPlace, KafkaSink};
+pub use sink::{KafkaProvision, KafkaSink};
 pub use source::KafkaSource;
 pub(crate) use topic_config::TopicConfig;
 

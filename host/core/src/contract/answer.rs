@@ -3,14 +3,14 @@
 
 use crate::contract::RowLimits;
 use crate::contract::render::{RowsView, ValueWriter};
-use crate::job::{ColumnPlan, SinkKind, SinkPlan, names};
+use crate::job::{ColumnSpec, SinkKind, SinkSpec, names};
 use crate::limits::{JSON_AROUND_BYTES, JSON_GROWTH_MAX};
 use crate::types::{Column, Kind, Rows};
 use std::ops::Range;
 
 /// What rows for one sink must look like.
 #[derive(Clone, Debug)]
-pub struct Shape {
+pub struct RowShape {
     name: String,
     kinds: Vec<Kind>,
     optional: Vec<bool>,
@@ -21,22 +21,22 @@ pub struct Shape {
     families: bool,
     limits: RowLimits,
     /// Rows become JSON, and so are measured as that.
-    json: Option<(Vec<ColumnPlan>, ValueWriter)>,
+    json: Option<(Vec<ColumnSpec>, ValueWriter)>,
 }
 
-impl Shape {
+impl RowShape {
     /// The shape that a described sink promises, within what the real sink can hold.
-    pub fn new(plan: &SinkPlan, limits: RowLimits) -> Self {
-        let values = ValueWriter::new(&plan.columns);
-        let json = (plan.kind == SinkKind::Kafka && !values.is_raw()).then(|| (plan.columns.clone(), values));
-        Shape {
-            name: plan.name.clone(),
-            kinds: plan.columns.iter().map(|column| column.kind).collect(),
-            optional: plan.columns.iter().map(|column| column.optional).collect(),
-            keyed: plan.keyed,
-            dynamic: plan.dynamic,
-            names_bytes: plan.columns.iter().map(|column| column.name.len()).sum(),
-            families: plan.kind == SinkKind::Hbase,
+    pub fn new(spec: &SinkSpec, limits: RowLimits) -> Self {
+        let values = ValueWriter::new(&spec.columns);
+        let json = (spec.kind == SinkKind::Kafka && !values.is_raw()).then(|| (spec.columns.clone(), values));
+        RowShape {
+            name: spec.name.clone(),
+            kinds: spec.columns.iter().map(|column| column.kind).collect(),
+            optional: spec.columns.iter().map(|column| column.optional).collect(),
+            keyed: spec.keyed,
+            dynamic: spec.dynamic,
+            names_bytes: spec.columns.iter().map(|column| column.name.len()).sum(),
+            families: spec.kind == SinkKind::Hbase,
             limits,
             json,
         }
@@ -48,11 +48,11 @@ impl Shape {
 }
 
 /// Rows of a call with so many records, groups or pairs. `Err` says which promise was broken.
-pub(crate) fn check_rows(rows: &Rows, items: usize, shape: &Shape) -> Result<(), String> {
+pub(crate) fn check_rows(rows: &Rows, items: usize, shape: &RowShape) -> Result<(), String> {
     kept(rows, items, shape).map_err(|broken| format!("sink `{}`: {broken}", shape.name))
 }
 
-fn kept(rows: &Rows, asked: usize, shape: &Shape) -> Result<(), String> {
+fn kept(rows: &Rows, asked: usize, shape: &RowShape) -> Result<(), String> {
     if !rows.positions.is_sorted() || rows.positions.last().is_some_and(|&last| last as usize >= asked) {
         return Err(format!("the rows' positions descend, or lie beyond the {asked} that were asked"));
     }
@@ -89,7 +89,7 @@ pub(crate) fn check_ascending(name: &str, list: &[u32], below: usize) -> Result<
 }
 
 /// Every cell is of its kind, and there unless it may be away. One pass, two fingers in the short lists.
-fn check_cells(rows: &Rows, shape: &Shape) -> Result<(), String> {
+fn check_cells(rows: &Rows, shape: &RowShape) -> Result<(), String> {
     let (mut absent, mut deleted, mut gone) =
         (rows.absent.iter().peekable(), rows.deleted.iter().peekable(), rows.deleted_rows.iter().peekable());
     let ascii = rows.cells.data.is_ascii();
@@ -134,7 +134,7 @@ fn check_cell(bytes: &[u8], kind: Kind, ascii: bool) -> Result<(), String> {
     if fits { Ok(()) } else { Err(format!("{} bytes are no {kind:?}", bytes.len())) }
 }
 
-fn check_extra(rows: &Rows, shape: &Shape) -> Result<(), String> {
+fn check_extra(rows: &Rows, shape: &RowShape) -> Result<(), String> {
     let extra = &rows.extra;
     let n = extra.rows.len();
     if n > 0 && !shape.dynamic {
@@ -162,7 +162,7 @@ fn check_extra(rows: &Rows, shape: &Shape) -> Result<(), String> {
 }
 
 /// Takes out the rows that the sink cannot hold, and says why, by position. A row's cells are there in a checked answer.
-pub fn take_unfit(rows: &mut Rows, shape: &Shape) -> Vec<(u32, String)> {
+pub fn take_unfit(rows: &mut Rows, shape: &RowShape) -> Vec<(u32, String)> {
     let unfit: Vec<(usize, String)> =
         (0..rows.len()).filter_map(|row| unfit(rows, row, shape).map(|reason| (row, reason))).collect();
     if unfit.is_empty() {
@@ -174,7 +174,7 @@ pub fn take_unfit(rows: &mut Rows, shape: &Shape) -> Vec<(u32, String)> {
 }
 
 #[inline]
-fn unfit(rows: &Rows, row: usize, shape: &Shape) -> Option<String> {
+fn unfit(rows: &Rows, row: usize, shape: &RowShape) -> Option<String> {
     let (first, width, limits) = (row * shape.width(), shape.width(), &shape.limits);
     let begin = if first == 0 { 0 } else { rows.cells.ends[first - 1] };
     let row_bytes = (rows.cells.ends[first + width - 1] - begin) as usize + shape.names_bytes;
@@ -206,8 +206,8 @@ fn unfit_json(
     rows: &Rows,
     row: usize,
     declared_bytes: usize,
-    (columns, values): (&[ColumnPlan], &ValueWriter),
-    shape: &Shape,
+    (columns, values): (&[ColumnSpec], &ValueWriter),
+    shape: &RowShape,
 ) -> Option<String> {
     let (extra, sink, max) = (&rows.extra, &shape.name, shape.limits.row_bytes_max);
     let own = extra_of(rows, row);
@@ -222,7 +222,7 @@ fn unfit_json(
     (bytes > max).then(|| format!("sink `{sink}`: the row has {bytes} bytes as JSON, over {max}"))
 }
 
-fn unfit_extra(rows: &Rows, row: usize, declared_bytes: usize, shape: &Shape) -> Option<String> {
+fn unfit_extra(rows: &Rows, row: usize, declared_bytes: usize, shape: &RowShape) -> Option<String> {
     let (extra, limits, sink) = (&rows.extra, &shape.limits, &shape.name);
     let mut row_bytes = declared_bytes;
     for i in extra_of(rows, row) {
@@ -279,21 +279,21 @@ fn without(rows: &Rows, left_out: &[u32], width: usize) -> Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::ColumnPlan;
+    use crate::job::ColumnSpec;
     use crate::types::ExtraCells;
 
-    fn shape(dynamic: bool) -> Shape {
-        let column = |name: &str, kind, optional| ColumnPlan { name: name.into(), kind, optional };
-        let plan = SinkPlan {
+    fn shape(dynamic: bool) -> RowShape {
+        let column = |name: &str, kind, optional| ColumnSpec { name: name.into(), kind, optional };
+        let spec = SinkSpec {
             kind: SinkKind::Hbase,
             name: "s".into(),
-            place: "s".into(),
+            target: "s".into(),
             keyed: true,
             dynamic,
             columns: vec![column("f:text", Kind::Text, false), column("f:n", Kind::Uint, true)],
             exactly_once: false,
         };
-        Shape::new(&plan, RowLimits { key_bytes: 1..=10, cell_bytes_max: 20, row_bytes_max: 60 })
+        RowShape::new(&spec, RowLimits { key_bytes: 1..=10, cell_bytes_max: 20, row_bytes_max: 60 })
     }
 
     fn column(items: &[&[u8]]) -> Column {
@@ -416,11 +416,11 @@ mod tests {
 
     #[test]
     fn rows_of_a_topic_are_measured_as_the_json_that_they_become() {
-        let columns = |name: &str| vec![ColumnPlan { name: name.into(), kind: Kind::Text, optional: false }];
-        let plan = |name: &str| SinkPlan {
+        let columns = |name: &str| vec![ColumnSpec { name: name.into(), kind: Kind::Text, optional: false }];
+        let spec = |name: &str| SinkSpec {
             kind: SinkKind::Kafka,
             name: "s".into(),
-            place: "s".into(),
+            target: "s".into(),
             keyed: true,
             dynamic: true,
             columns: columns(name),
@@ -442,7 +442,7 @@ mod tests {
             let text = letter.repeat(times);
             let cells = column(&[b"first", b"-", b"key", text.as_bytes()]);
             let mut rows = Rows { positions: vec![0, 1], cells, ..Rows::default() };
-            let unfit = take_unfit(&mut rows, &Shape::new(&plan(name), limits.clone()));
+            let unfit = take_unfit(&mut rows, &RowShape::new(&spec(name), limits.clone()));
             assert_eq!(unfit.is_empty(), fits, "{times} of {letter:?}: {unfit:?}");
             assert!(unfit.iter().all(|(position, reason)| *position == 1 && reason.contains("over 100")), "{unfit:?}");
         }
@@ -450,6 +450,6 @@ mod tests {
         let (names, values) = (column(&[b"more"]), column(&[&[b'x'; 90]]));
         let extra = ExtraCells { rows: vec![0], names, values, kinds: vec![Kind::Text] };
         let mut rows = Rows { positions: vec![0], cells, extra, ..Rows::default() };
-        assert_eq!(take_unfit(&mut rows, &Shape::new(&plan("f"), limits)).len(), 1, "undeclared cells count too");
+        assert_eq!(take_unfit(&mut rows, &RowShape::new(&spec("f"), limits)).len(), 1, "undeclared cells count too");
     }
 }

@@ -122,9 +122,9 @@ mod tests {
     fn deletes_and_dynamic_cells_do_not_depend_on_calls_either() {
         let all = [false, true, false, true, true, false];
         let whole = digest(&[dynamic(&all, Kind::Int)]);
-        for cut in 0..=all.len() {
-            let (first, second) = all.split_at(cut);
-            assert_eq!(whole, digest(&[dynamic(first, Kind::Int), dynamic(second, Kind::Int)]), "cut at {cut}");
+        for truncate in 0..=all.len() {
+            let (first, second) = all.split_at(truncate);
+            assert_eq!(whole, digest(&[dynamic(first, Kind::Int), dynamic(second, Kind::Int)]), "cut at {truncate}");
         }
         assert_ne!(whole, digest(&[dynamic(&all, Kind::Time)]), "it would be rendered otherwise");
         assert_ne!(whole, digest(&[dynamic(&[false, true, false, true, false, true], Kind::Int)]));

@@ -56,7 +56,7 @@ pub enum VersionFault {
     },
     /// An answer breaks the contract.
     #[error("an answer breaks the contract: {0}")]
-    Promise(String),
+    Contract(String),
     /// It broke on too many records of one batch.
     #[error(
         "it broke on more than {max} records or groups of one batch (one that runs out of time counts as {slow}), last with: {last}",

@@ -12,14 +12,14 @@ mod validate;
 mod slices;
 mod digest;
 
-pub use answer::{Shape, take_unfit};
+pub use answer::{RowShape, take_unfit};
 pub(crate) use answer::{check_ascending, check_column, check_rows};
 pub use calls::{Calls, Combined, Finished, GroupFault, Groups, Made, Moment, Pairs, Partials};
 pub use digest::RowDigest;
 pub use fault::{GuestFault, VersionFault};
 pub use outcome::{Answer, ChunkAnswer, Fault};
-pub use quarantine::{GroupAside, GroupVerdicts, Phase, SetAside, Verdict, Verdicts};
+pub use quarantine::{GroupQuarantines, Phase, Quarantine, QuarantinedGroup, QuarantinedRecord, RecordQuarantines};
 pub use row_limits::RowLimits;
 pub use slices::{Sliced, slices};
-pub use text::cut;
-pub use validate::{Asked, Promises, column_bytes, column_size};
+pub use text::truncate;
+pub use validate::{AnswerRules, Asked, column_bytes, column_size};

@@ -29,7 +29,7 @@ pub struct ChunkAnswer {
     /// Records that ended neither in a row, nor in a keyed stage, nor in a fault, and were not late.
     pub dropped: u64,
     /// Positions before which calls were cut, as more at once was too much; where it matters. A replay cuts them there.
-    pub cuts: Vec<u32>,
+    pub splits: Vec<u32>,
 }
 
 /// What one call answered, not yet checked.

@@ -16,7 +16,7 @@ pub enum Phase {
 
 /// A verdict on a group or pair: the host set it aside, as the guest broke on it, or cut calls before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupAside {
+pub struct QuarantinedGroup {
     /// The stage's number in the job, sources included.
     pub stage: u32,
     /// Which call it was in.
@@ -29,7 +29,7 @@ pub struct GroupAside {
 
 /// A verdict on a record: the host set it aside, as the guest broke on it, or cut calls before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SetAside {
+pub struct QuarantinedRecord {
     /// Its topic.
     pub topic: String,
     /// Its partition.
@@ -40,12 +40,12 @@ pub struct SetAside {
     pub reason: Option<String>,
 }
 
-/// What a batch's run found at a record, group or pair, for its plan and its replay: why the guest broke on it, so that it
+/// What a batch's run found at a record, group or pair, for its intent and its replay: why the guest broke on it, so that it
 /// is set aside and not tried again. None: it is good, but calls were cut before it, as more at once was too much.
-pub type Verdict = Option<String>;
+pub type Quarantine = Option<String>;
 
 /// Verdicts of an earlier run of the same batch.
-pub type Verdicts = BTreeMap<(Partition, Offset), Verdict>;
+pub type RecordQuarantines = BTreeMap<(Partition, Offset), Quarantine>;
 
 /// The same for groups: by stage and call, so-many-th of the batch's groups there.
-pub type GroupVerdicts = BTreeMap<(u32, Phase, u64), Verdict>;
+pub type GroupQuarantines = BTreeMap<(u32, Phase, u64), Quarantine>;

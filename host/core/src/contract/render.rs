@@ -3,7 +3,7 @@
 //! What crosses a boundary is checked where it crosses, so here a number has its 8 bytes, a `bool` its one byte, text is
 //! UTF-8, and positions are ascending and in range. A row that breaks this is a fault of the host, and panics.
 
-use crate::job::ColumnPlan;
+use crate::job::ColumnSpec;
 use crate::types::{Kind, Rows};
 use std::collections::HashMap;
 
@@ -33,7 +33,7 @@ pub struct ExtraCell<'a> {
 #[derive(Clone, Debug)]
 pub struct RowsView<'a> {
     rows: &'a Rows,
-    columns: &'a [ColumnPlan],
+    columns: &'a [ColumnSpec],
     next: usize,
     absent: &'a [u32],
     deleted: &'a [u32],
@@ -45,7 +45,7 @@ pub struct RowsView<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct RowRef<'a> {
     rows: &'a Rows,
-    columns: &'a [ColumnPlan],
+    columns: &'a [ColumnSpec],
     /// Its key's item; the cells follow.
     item: usize,
     absent: &'a [u32],
@@ -57,7 +57,7 @@ pub struct RowRef<'a> {
 
 impl<'a> RowsView<'a> {
     /// The rows of one call, with the columns that their sink declares.
-    pub fn new(rows: &'a Rows, columns: &'a [ColumnPlan]) -> Self {
+    pub fn new(rows: &'a Rows, columns: &'a [ColumnSpec]) -> Self {
         let (absent, deleted) = (&rows.absent[..], &rows.deleted[..]);
         RowsView { rows, columns, next: 0, absent, deleted, deleted_rows: &rows.deleted_rows, extra_from: 0 }
     }
@@ -256,7 +256,7 @@ pub struct ValueWriter {
 
 impl ValueWriter {
     /// For the rows of a sink with these columns.
-    pub fn new(columns: &[ColumnPlan]) -> Self {
+    pub fn new(columns: &[ColumnSpec]) -> Self {
         let names = columns.iter().map(|column| {
             let mut name = Vec::new();
             write_json(&column.name, &mut name);
@@ -318,8 +318,8 @@ fn field<'a>(name: &[u8], out: &'a mut Vec<u8>) -> &'a mut Vec<u8> {
 mod tests {
     use super::*;
 
-    fn columns(columns: &[(&str, Kind)]) -> Vec<ColumnPlan> {
-        let column = |&(name, kind): &(&str, Kind)| ColumnPlan { name: name.to_owned(), kind, optional: true };
+    fn columns(columns: &[(&str, Kind)]) -> Vec<ColumnSpec> {
+        let column = |&(name, kind): &(&str, Kind)| ColumnSpec { name: name.to_owned(), kind, optional: true };
         columns.iter().map(column).collect()
     }
 

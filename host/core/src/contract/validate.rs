@@ -1,19 +1,19 @@
 //! What a version's answers must keep to, by what its job says of itself.
 
-use super::{Answer, GuestFault, Shape, check_ascending, check_column, check_rows};
-use crate::job::{JobPlan, StageKind, StagePlan, Window, WindowForm};
+use super::{Answer, GuestFault, RowShape, check_ascending, check_column, check_rows};
+use crate::job::{JobSpec, StageKind, StageSpec, Window, WindowForm};
 use crate::limits::{GUEST_OUTPUT_BYTES_MAX, KEYED_KEY_BYTES_MAX};
 use crate::types::{Column, Keyed, Rows};
 
 /// The promises of one version.
 #[derive(Clone, Debug)]
-pub struct Promises {
+pub struct AnswerRules {
     /// What rows look like, by sink.
-    pub shapes: Vec<Shape>,
+    pub shapes: Vec<RowShape>,
     /// For each source, whether it matters in its calls which records of the partition came before.
     in_order: Vec<bool>,
     sources: Vec<String>,
-    stages: Vec<StagePlan>,
+    stages: Vec<StageSpec>,
 }
 
 /// The call that is answered.
@@ -27,12 +27,12 @@ pub struct Asked {
     pub partition_ms: i64,
 }
 
-impl Promises {
+impl AnswerRules {
     /// The promises of a job's rows, by sink, and of its keyed stages.
-    pub fn new(shapes: Vec<Shape>, plan: &JobPlan) -> Self {
-        let in_order = (0u32..).zip(&plan.sources).map(|(number, source)| source.timed && goes_by_time(number, plan));
-        let sources = plan.sources.iter().map(|source| source.name.clone()).collect();
-        Promises { shapes, in_order: in_order.collect(), sources, stages: plan.stages.clone() }
+    pub fn new(shapes: Vec<RowShape>, spec: &JobSpec) -> Self {
+        let in_order = (0u32..).zip(&spec.sources).map(|(number, source)| source.timed && goes_by_time(number, spec));
+        let sources = spec.sources.iter().map(|source| source.name.clone()).collect();
+        AnswerRules { shapes, in_order: in_order.collect(), sources, stages: spec.stages.clone() }
     }
 
     /// How many sources there are: keyed stages are numbered after them.
@@ -41,11 +41,11 @@ impl Promises {
     }
 
     /// The keyed stages, with their numbers.
-    pub fn keyed(&self) -> impl Iterator<Item = (u32, &StagePlan)> {
+    pub fn keyed(&self) -> impl Iterator<Item = (u32, &StageSpec)> {
         (self.sources()..).zip(&self.stages)
     }
 
-    fn keyed_stage(&self, number: u32) -> Option<&StagePlan> {
+    fn keyed_stage(&self, number: u32) -> Option<&StageSpec> {
         self.stages.get(number.checked_sub(self.sources())? as usize)
     }
 
@@ -138,10 +138,10 @@ impl Promises {
 }
 
 /// Whether what comes of a source goes to a stage that goes by event time.
-fn goes_by_time(source: u32, plan: &JobPlan) -> bool {
-    let mut fed = vec![false; plan.sources.len() + plan.stages.len()];
+fn goes_by_time(source: u32, spec: &JobSpec) -> bool {
+    let mut fed = vec![false; spec.sources.len() + spec.stages.len()];
     let mut by_time = false;
-    for (keyed, number) in plan.stages.iter().zip(plan.sources.len()..) {
+    for (keyed, number) in spec.stages.iter().zip(spec.sources.len()..) {
         fed[number] = keyed.inputs.iter().any(|&input| input == source || fed.get(input as usize) == Some(&true));
         by_time |= fed[number] && keyed.is_timed();
     }
@@ -194,7 +194,7 @@ fn bounded(bytes: usize) -> Result<usize, GuestFault> {
     if bytes <= GUEST_OUTPUT_BYTES_MAX { Ok(bytes) } else { Err(GuestFault::Output) }
 }
 
-/// The bytes of accumulators, as [`Promises::size`].
+/// The bytes of accumulators, as [`AnswerRules::size`].
 pub fn column_size(column: &Column) -> Result<usize, GuestFault> {
     bounded(column_bytes(column))
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::contract::RowLimits;
-use crate::job::{ColumnPlan, Join, SinkKind, SinkPlan, SourcePlan};
+use crate::job::{ColumnSpec, Join, SinkKind, SinkSpec, SourceSpec};
 use crate::types::{Kind, NO_TIME_MS};
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ fn window(form: WindowForm) -> StageKind {
     StageKind::Window(Window { form, lateness_ms: 0, processing_time: false, early: false })
 }
 
-fn stage(name: &str, kind: StageKind, inputs: &[u32]) -> StagePlan {
-    StagePlan {
+fn stage(name: &str, kind: StageKind, inputs: &[u32]) -> StageSpec {
+    StageSpec {
         name: name.into(),
         kind,
         inputs: inputs.to_vec(),
@@ -27,27 +27,34 @@ fn stage(name: &str, kind: StageKind, inputs: &[u32]) -> StagePlan {
     }
 }
 
-fn plan(stages: Vec<StagePlan>) -> JobPlan {
-    let source = |timed| SourcePlan { timed, ..SourcePlan::default() };
+fn spec(stages: Vec<StageSpec>) -> JobSpec {
+    let source = |timed| SourceSpec { timed, ..SourceSpec::default() };
     let (name, sources) = ("j".into(), vec![source(true), source(false)]);
-    JobPlan { name, every: Duration::ZERO, sources, stages, sinks: Vec::new() }
+    JobSpec { name, every: Duration::ZERO, sources, stages, sinks: Vec::new() }
 }
 
 /// Two sources feed one stage of each kind; the last is fed by the first.
-fn promises() -> Promises {
-    let columns = vec![ColumnPlan { name: "f:v".into(), kind: Kind::Bytes, optional: false }];
+fn rules() -> AnswerRules {
+    let columns = vec![ColumnSpec { name: "f:v".into(), kind: Kind::Bytes, optional: false }];
     let (name, place) = ("s".to_string(), "s".to_string());
-    let sink =
-        SinkPlan { kind: SinkKind::Hbase, name, place, keyed: true, dynamic: false, columns, exactly_once: false };
+    let sink = SinkSpec {
+        kind: SinkKind::Hbase,
+        name,
+        target: place,
+        keyed: true,
+        dynamic: false,
+        columns,
+        exactly_once: false,
+    };
     let limits = RowLimits { key_bytes: 1..=10, cell_bytes_max: 100, row_bytes_max: 1000 };
-    let plan = plan(vec![
+    let spec = spec(vec![
         stage("panes", window(WindowForm::Panes { size_ms: 20, hop_ms: 10 }), &[0]),
         stage("sessions", window(WindowForm::Session { gap_ms: 5 }), &[0]),
         stage("join", StageKind::Join(Join { within_ms: 5, lateness_ms: 0, left: true }), &[0, 1]),
         stage("lookup", StageKind::Lookup, &[0]),
         stage("running", StageKind::Running { expire_ms: None }, &[0, PANES]),
     ]);
-    Promises::new(vec![Shape::new(&sink, limits)], &plan)
+    AnswerRules::new(vec![RowShape::new(&sink, limits)], &spec)
 }
 
 fn column(items: &[&[u8]]) -> Column {
@@ -85,10 +92,10 @@ const ASKED: Asked = Asked { stage: 0, items: 3, partition_ms: 7 };
 
 #[test]
 fn a_good_answer_passes() {
-    assert_eq!(promises().check(&good(), ASKED), Ok(()));
+    assert_eq!(rules().check(&good(), ASKED), Ok(()));
     let nothing = Answer { rows: vec![Rows::default()], largest_ms: NO_TIME_MS, ..Answer::default() };
     let none = Asked { stage: LOOKUP, items: 0, partition_ms: NO_TIME_MS };
-    assert_eq!(promises().check(&nothing, none), Ok(()));
+    assert_eq!(rules().check(&nothing, none), Ok(()));
 }
 
 #[test]
@@ -126,7 +133,7 @@ fn every_broken_promise_is_named() {
     for (words, change) in cases {
         let mut answer = good();
         change(&mut answer);
-        let broken = promises().check(&answer, ASKED).unwrap_err();
+        let broken = rules().check(&answer, ASKED).unwrap_err();
         assert!(broken.contains(words), "{broken:?} lacks {words:?}");
     }
 }
@@ -135,39 +142,39 @@ fn every_broken_promise_is_named() {
 fn only_what_describe_says_is_fed() {
     let from = |stage| Asked { stage, ..ASKED };
     let answer = |keyed| Answer { keyed: vec![keyed], late: Vec::new(), ..good() };
-    assert_eq!(promises().check(&answer(keyed(RUNNING, 0, [0, 0])), from(PANES)), Ok(()));
+    assert_eq!(rules().check(&answer(keyed(RUNNING, 0, [0, 0])), from(PANES)), Ok(()));
     for (stage, to) in [(1, PANES), (SESSIONS, RUNNING), (PANES, JOIN), (JOIN, JOIN)] {
-        let broken = promises().check(&answer(keyed(to, 0, [0, 0])), from(stage)).unwrap_err();
+        let broken = rules().check(&answer(keyed(to, 0, [0, 0])), from(stage)).unwrap_err();
         assert!(broken.contains(&format!("`describe` does not say that stage {stage} feeds")), "{broken}");
     }
     let late = Answer { late: vec![1], ..answer(keyed(RUNNING, 0, [0, 0])) };
-    assert!(promises().check(&late, from(PANES)).unwrap_err().contains("never late"));
+    assert!(rules().check(&late, from(PANES)).unwrap_err().contains("never late"));
 }
 
 #[test]
 fn a_stage_does_not_feed_itself_whatever_describe_says() {
-    let plan = plan(vec![stage("running", StageKind::Running { expire_ms: None }, &[0, PANES])]);
+    let spec = spec(vec![stage("running", StageKind::Running { expire_ms: None }, &[0, PANES])]);
     let answer = Answer { rows: Vec::new(), keyed: vec![keyed(PANES, 0, [0, 0])], late: Vec::new(), ..good() };
-    let broken = Promises::new(Vec::new(), &plan).check(&answer, Asked { stage: PANES, ..ASKED }).unwrap_err();
+    let broken = AnswerRules::new(Vec::new(), &spec).check(&answer, Asked { stage: PANES, ..ASKED }).unwrap_err();
     assert!(broken.contains("does not say that stage 2 feeds `running`"), "{broken}");
 }
 
 /// What is too long is looked for in halves: it may be one record's.
 #[test]
 fn an_answer_that_is_too_long_breaks_no_promise() {
-    let promises = promises();
-    assert!(promises.size(&good()).is_ok_and(|bytes| bytes > 100));
+    let rules = rules();
+    assert!(rules.size(&good()).is_ok_and(|bytes| bytes > 100));
     let mut answer = good();
     answer.keyed[0].values = column(&[&vec![0; GUEST_OUTPUT_BYTES_MAX], b""]);
-    assert_eq!((promises.check(&answer, ASKED), promises.size(&answer)), (Ok(()), Err(GuestFault::Output)));
+    assert_eq!((rules.check(&answer, ASKED), rules.size(&answer)), (Ok(()), Err(GuestFault::Output)));
     let accumulators = &answer.keyed[0].values;
-    assert_eq!(promises.check_column("combine", accumulators, 2), Ok(()));
+    assert_eq!(rules.check_column("combine", accumulators, 2), Ok(()));
     assert_eq!(column_size(accumulators), Err(GuestFault::Output));
 }
 
 #[test]
 fn accumulators_are_as_many_as_were_asked() {
-    let check = |column: &Column| promises().check_column("combine", column, 2);
+    let check = |column: &Column| rules().check_column("combine", column, 2);
     assert_eq!(check(&column(&[b"", b"any bytes \xff"])), Ok(()));
     assert_eq!(check(&column(&[b"a"])), Err("`combine` gave 1 accumulators for 2".into()));
     assert!(check(&Column { data: vec![1], ends: vec![0, 0] }).unwrap_err().contains("`combine`: `ends` descends"));
@@ -175,8 +182,9 @@ fn accumulators_are_as_many_as_were_asked() {
 
 #[test]
 fn records_are_run_in_order_where_something_goes_by_their_time() {
-    let order =
-        |stages: Vec<StagePlan>| [0, 1].map(|source| Promises::new(Vec::new(), &plan(stages.clone())).in_order(source));
+    let order = |stages: Vec<StageSpec>| {
+        [0, 1].map(|source| AnswerRules::new(Vec::new(), &spec(stages.clone())).in_order(source))
+    };
     let panes = window(WindowForm::Panes { size_ms: 10, hop_ms: 10 });
     assert_eq!(order(Vec::new()), [false, false]);
     assert_eq!(order(vec![stage("count", StageKind::EachBatch, &[0, 1])]), [false, false]);

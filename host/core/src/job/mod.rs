@@ -8,5 +8,5 @@ mod record;
 
 pub use record::{DeploymentKind, DeploymentRecord, JobRecord};
 pub use spec::{
-    ColumnPlan, JobPlan, Join, SinkKind, SinkPlan, SourceKind, SourcePlan, StageKind, StagePlan, Window, WindowForm,
+    ColumnSpec, JobSpec, Join, SinkKind, SinkSpec, SourceKind, SourceSpec, StageKind, StageSpec, Window, WindowForm,
 };

@@ -65,7 +65,7 @@ pub fn group(name: &str) -> Result<(), String> {
 }
 
 /// The name of a source or sink as a job calls it: what `--set source.NAME=…` can say.
-pub fn place(name: &str) -> Result<(), String> {
+pub fn target(name: &str) -> Result<(), String> {
     match name {
         "" => Err("it is empty".to_owned()),
         _ if name.len() > 255 => Err(format!("it has {} bytes, of 255 at most", name.len())),
@@ -196,7 +196,7 @@ mod tests {
                 &["", ":t", "ns:", "default:t", "n-s:t", ".t", "-t", "a:b:c", "a b", &long],
             ),
             (group, &["streamhost.clicks", "my group"], &["", "  ", "a\nb", &long]),
-            (place, &["clicks", "ns:t"], &["", "a b", "a=b", "a\tb", &long]),
+            (target, &["clicks", "ns:t"], &["", "a b", "a=b", "a\tb", &long]),
             (path, &["a b/dt=1/x.csv", "ü"], &["", "a\nb", &"x".repeat(5000)]),
             (
                 address,

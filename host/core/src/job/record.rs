@@ -99,7 +99,7 @@ impl JobRecord {
         self.deployments[..at].iter().rev().find(|d| d.version != active.version)
     }
 
-    /// Adds a deployment and forgets the oldest beyond the bound, but none that the ledger or a plan needs (`needed`, by
+    /// Adds a deployment and forgets the oldest beyond the bound, but none that the checkpoint or a spec needs (`needed`, by
     /// number), nor the newest one that began the job anew: a batch or a reset that is still to come names it.
     pub fn push(&mut self, deployment: DeploymentRecord, needed: &BTreeSet<u64>) {
         self.newest_version = self.newest().max(deployment.version);

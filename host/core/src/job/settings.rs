@@ -63,7 +63,7 @@ pub struct Settings {
     /// The topic of dead letters, if not the usual one.
     pub dead_letters: Option<String>,
     /// Where a new job begins to read.
-    pub start: Start,
+    pub start: StartPosition,
     /// Topics and followed files are read to the ends that they have at the job's start, connections until their peers
     /// close them; then the job is finished.
     pub until_end: bool,
@@ -131,7 +131,7 @@ impl Settings {
             sources: BTreeMap::new(),
             sinks: BTreeMap::new(),
             dead_letters: None,
-            start: Start::Earliest,
+            start: StartPosition::Earliest,
             until_end: false,
             idle: limits::IDLE_TIME,
             on_error: OnError::default(),
@@ -176,7 +176,7 @@ impl Settings {
                 // What a source's place may be depends on its kind, which `job::check` knows.
                 let (places, name, rule): (_, _, fn(&str) -> _) = match key.split_once('.') {
                     Some(("source", name)) => (&mut self.sources, name, names::path),
-                    Some(("sink", name)) => (&mut self.sinks, name, names::place),
+                    Some(("sink", name)) => (&mut self.sinks, name, names::target),
                     _ => return Err(Refused::Key),
                 };
                 if name.is_empty() {
@@ -309,11 +309,11 @@ fn on_error(value: &str) -> Result<OnError, String> {
     }
 }
 
-fn start(value: &str) -> Result<Start, String> {
+fn start(value: &str) -> Result<StartPosition, String> {
     match value {
-        "earliest" => Ok(Start::Earliest),
-        "latest" => Ok(Start::Latest),
-        _ => rfc3339(value).map(Start::At).ok_or_else(|| {
+        "earliest" => Ok(StartPosition::Earliest),
+        "latest" => Ok(StartPosition::Latest),
+        _ => rfc3339(value).map(StartPosition::At).ok_or_else(|| {
             "it is earliest, latest, or an RFC 3339 time such as 2026-11-21T08:00:00Z or 2026-11-21T09:00:00+01:00"
                 .to_owned()
         }),
@@ -344,7 +344,7 @@ mod tests;
 
 /// Where a new job begins to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
+pub enum StartPosition {
     /// The oldest record there is.
     Earliest,
     /// After the newest record.

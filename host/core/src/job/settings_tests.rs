@@ -15,7 +15,7 @@ fn none() -> Settings {
 
 #[test]
 fn each_setting_sets_its_field() {
-    let at = |seconds| Start::At(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    let at = |seconds| StartPosition::At(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
     let limits = JobLimits::default();
     let cases = [
         ("every", "1s", Settings { every: Some(Duration::from_secs(1)), ..none() }),
@@ -27,7 +27,7 @@ fn each_setting_sets_its_field() {
         ("sink.clicks", "ns:t", Settings { sinks: pairs(&[("clicks", "ns:t")]), ..none() }),
         ("dead-letters", "bad.ones", Settings { dead_letters: Some("bad.ones".to_owned()), ..none() }),
         ("start", "earliest", none()),
-        ("start", "latest", Settings { start: Start::Latest, ..none() }),
+        ("start", "latest", Settings { start: StartPosition::Latest, ..none() }),
         ("start", "1970-01-02T00:00:00Z", Settings { start: at(86_400), ..none() }),
         ("start", "1970-01-02t00:00:00z", Settings { start: at(86_400), ..none() }),
         ("start", "1970-01-02T00:00:00+01:00", Settings { start: at(82_800), ..none() }),

@@ -34,7 +34,7 @@ pub enum SinkKind {
 
 /// A column of a sink.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ColumnPlan {
+pub struct ColumnSpec {
     /// HBase: `family:qualifier`. Kafka, console: a field's name; empty: the whole value, raw.
     pub name: String,
     /// What its cells hold.
@@ -45,13 +45,14 @@ pub struct ColumnPlan {
 
 /// A source as its job calls it, and where it really is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourcePlan {
+pub struct SourceSpec {
     /// Its kind.
     pub kind: SourceKind,
     /// The component's name for it.
     pub name: String,
     /// The topic, address or path: `name`, unless `--set source.NAME=…` names another.
-    pub place: String,
+    #[serde(rename = "place")]
+    pub target: String,
     /// It feeds tables alone: it is read from its beginning to its end before the others begin.
     pub table: bool,
     /// Its records' event times move the job's watermark.
@@ -64,7 +65,7 @@ pub struct SourcePlan {
 
 /// A keyed stage: what follows `key_by` in a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StagePlan {
+pub struct StageSpec {
     /// State is kept under this name.
     pub name: String,
     /// What it does.
@@ -162,7 +163,7 @@ pub struct Join {
     pub left: bool,
 }
 
-impl StagePlan {
+impl StageSpec {
     /// What kept state must match to be carried on: keys, values, their sense, and how they are kept.
     pub fn fingerprint(&self) -> String {
         let kept = match self.kind {
@@ -174,7 +175,7 @@ impl StagePlan {
             StageKind::Join(join) => if join.left { "left join" } else { "join" }.to_string(),
             StageKind::Lookup => "lookup".to_string(),
         };
-        let StagePlan { key_shape, value_shape, other_shape, version, .. } = self;
+        let StageSpec { key_shape, value_shape, other_shape, version, .. } = self;
         let other = if other_shape.is_empty() { String::new() } else { format!(" and {other_shape}") };
         format!("{kept}, {key_shape} to {value_shape}{other}, version {version}")
     }
@@ -215,34 +216,35 @@ impl StagePlan {
 
 /// A sink as its job calls it, and where it really is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SinkPlan {
+pub struct SinkSpec {
     /// Its kind.
     pub kind: SinkKind,
     /// The component's name for it.
     pub name: String,
     /// The table or topic: `name`, unless `--set sink.NAME=…` names another.
-    pub place: String,
+    #[serde(rename = "place")]
+    pub target: String,
     /// Rows have keys.
     pub keyed: bool,
     /// Rows may have columns that are not declared.
     pub dynamic: bool,
     /// The declared columns, in the order of a row's cells.
-    pub columns: Vec<ColumnPlan>,
+    pub columns: Vec<ColumnSpec>,
     /// One transaction a batch.
     pub exactly_once: bool,
 }
 
 /// A job as its component describes it, checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobPlan {
+pub struct JobSpec {
     /// The job's name.
     pub name: String,
     /// The batch interval; zero: as soon as the pipeline is free and something is there.
     pub every: Duration,
     /// Its sources; stage `i` reads source `i`.
-    pub sources: Vec<SourcePlan>,
+    pub sources: Vec<SourceSpec>,
     /// Its keyed stages, each after those that feed it; stage `i` of them has the number `sources + i`.
-    pub stages: Vec<StagePlan>,
+    pub stages: Vec<StageSpec>,
     /// Its sinks.
-    pub sinks: Vec<SinkPlan>,
+    pub sinks: Vec<SinkSpec>,
 }

@@ -3,9 +3,9 @@
 
 use super::KeyedError;
 use super::entry::{self, VALUE};
-use super::shelf::{Shelf, Walk};
 use super::shuffle::Item;
 use super::stage::Stage;
+use super::stage_store::{StageStore, Walk};
 use super::timers::Timers;
 use super::times::{self, StageTimes};
 use crate::contract::VersionFault;
@@ -18,8 +18,8 @@ const LEFT: u8 = 0;
 const KEY_SHOWN_BYTES_MAX: usize = 32;
 
 /// Whether an item is to be let go.
-pub(super) fn is_due(shelf: &mut Shelf<'_>, join: Join, times: StageTimes) -> Result<bool, StoreError> {
-    Timers::load(shelf)?.is_due(shelf, over_through(join, times))
+pub(super) fn is_due(store: &mut StageStore<'_>, join: Join, times: StageTimes) -> Result<bool, StoreError> {
+    Timers::load(store)?.is_due(store, over_through(join, times))
 }
 
 /// Pairs the batch's items with what is kept and with each other, one by one in their order, and lets go what can have
@@ -27,27 +27,27 @@ pub(super) fn is_due(shelf: &mut Shelf<'_>, join: Join, times: StageTimes) -> Re
 pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, join: Join) -> Result<(), KeyedError> {
     let before_ms = stage.times.before_ms;
     stage.drop_late(&mut items, |item| item.time_ms < before_ms);
-    let mut timers = Timers::load(&mut stage.shelf)?;
+    let mut timers = Timers::load(&mut stage.store)?;
     let mut pairs = 0;
     for (place, item) in items.iter().enumerate() {
         let had_partner = pair(stage, item, join, &mut pairs)?;
         let name = entry::joined(item.key, item.side, item.time_ms, Some((stage.times.batch, place as u32)));
         let value =
             if item.side == LEFT { [&[u8::from(had_partner)], item.value].concat() } else { item.value.to_vec() };
-        stage.shelf.add(&entry::of_key(&name), &value)?;
-        timers.add(&mut stage.shelf, item.time_ms, &name)?;
+        stage.store.add(&entry::of_key(&name), &value)?;
+        timers.add(&mut stage.store, item.time_ms, &name)?;
     }
     timers.take_due(stage, over_through(join, stage.times), |stage, _, _, name| {
-        let_go(stage, join, name)?;
+        purge(stage, join, name)?;
         Ok(ControlFlow::Continue(()))
     })?;
-    timers.store(&mut stage.shelf)?;
+    timers.store(&mut stage.store)?;
     Ok(())
 }
 
 /// Items of then or before have no partner to come.
 fn over_through(join: Join, times: StageTimes) -> Option<i64> {
-    times::through(times.line_ms, join.within_ms.saturating_add(1))
+    times::through(times.late_threshold_ms, join.within_ms.saturating_add(1))
 }
 
 /// Gives the pairs of an item with what is kept of the other side, in order of time and arrival. Whether there were any.
@@ -63,7 +63,7 @@ fn pair(stage: &mut Stage<'_>, item: &Item<'_>, join: Join, pairs: &mut u64) -> 
     let mut walk = Walk::new(from, to, stage.portion.look);
     let mut had_partner = false;
     loop {
-        let partners = walk.next(&mut stage.shelf)?;
+        let partners = walk.next(&mut stage.store)?;
         if partners.is_empty() {
             return Ok(had_partner);
         }
@@ -83,29 +83,29 @@ fn pair(stage: &mut Stage<'_>, item: &Item<'_>, join: Join, pairs: &mut u64) -> 
             stage.give_pair(item.key, left, Some(item.value), time_ms)?;
             if join.left && kept[0] == 0 {
                 kept[0] = 1;
-                stage.shelf.put(&name, &kept)?;
+                stage.store.put(&name, &kept)?;
             }
         }
     }
 }
 
 /// An item can have no partner any more; a left one that had none is given alone.
-fn let_go(stage: &mut Stage<'_>, join: Join, name: &[u8]) -> Result<(), KeyedError> {
+fn purge(stage: &mut Stage<'_>, join: Join, name: &[u8]) -> Result<(), KeyedError> {
     let key = [&[VALUE], name].concat();
     let (side, time_ms) = entry::side_and_time(name).ok_or_else(|| entry::damaged("a join's timer"))?;
     if join.left && side == LEFT {
-        let kept = stage.shelf.get(&key)?.ok_or_else(|| entry::damaged("a join's timer"))?;
+        let kept = stage.store.get(&key)?.ok_or_else(|| entry::damaged("a join's timer"))?;
         if let Some((0, left)) = kept.split_first() {
             let key = entry::key_joined(name).ok_or_else(|| entry::damaged("a join's timer"))?;
             stage.give_pair(key, left, None, time_ms)?;
         }
     }
-    stage.shelf.remove(&key)?;
+    stage.store.remove(&key)?;
     Ok(())
 }
 
 fn too_many(stage: &Stage<'_>, key: &[u8]) -> VersionFault {
-    let (name, max) = (&stage.plan.name, stage.portion.pairs);
+    let (name, max) = (&stage.spec.name, stage.portion.pairs);
     let shown = key[..key.len().min(KEY_SHOWN_BYTES_MAX)].escape_ascii();
     let more = if key.len() > KEY_SHOWN_BYTES_MAX { "…" } else { "" };
     VersionFault::TooMuch {

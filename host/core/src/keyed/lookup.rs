@@ -9,12 +9,12 @@ pub(super) fn run(stage: &mut Stage<'_>, items: &[Item<'_>]) -> Result<(), Keyed
     for item in items.iter().filter(|item| item.side == 1) {
         let key = entry::of_key(item.key);
         match item.deleted {
-            true => drop(stage.shelf.remove(&key)?),
-            false => stage.shelf.put(&key, item.value)?,
+            true => drop(stage.store.remove(&key)?),
+            false => stage.store.put(&key, item.value)?,
         }
     }
     for item in items.iter().filter(|item| item.side == 0) {
-        let right = stage.shelf.get(&entry::of_key(item.key))?;
+        let right = stage.store.get(&entry::of_key(item.key))?;
         stage.give_pair(item.key, item.value, right.as_deref(), item.time_ms)?;
     }
     Ok(())

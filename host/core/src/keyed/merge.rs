@@ -147,7 +147,7 @@ pub(super) fn in_portions<'s, N>(
 ) -> Result<(), KeyedError> {
     let mut from = 0;
     while from < count {
-        stage.goes_on()?;
+        stage.check_stop()?;
         let mut merge = Merge::default();
         let mut asked = Vec::new();
         while from + asked.len() < count && !merge.is_full(stage.portion) {

@@ -8,13 +8,13 @@
 //! their order, its times and its state, and on nothing else: a batch that is run again has the same outcome.
 
 use crate::contract::{Calls, VersionFault};
-use crate::job::{JobPlan, StageKind, WindowForm};
+use crate::job::{JobSpec, StageKind, WindowForm};
 use crate::state::{StageId, StageState, StoreError};
 use crate::types::{Keyed, Rows};
 use session::Sessions;
-use shelf::Shelf;
 use shuffle::Item;
-use stage::{Outcome, Portion, Ready, Stage};
+use stage::{Portion, Ready, Stage, StageOutput};
+use stage_store::StageStore;
 use std::collections::BTreeMap;
 use window::Panes;
 
@@ -28,10 +28,10 @@ mod session;
 mod join;
 mod lookup;
 pub mod entry;
-mod shelf;
+mod stage_store;
 mod timers;
 
-pub use times::lines_after;
+pub use times::late_thresholds_after;
 
 /// The times of one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub struct BatchTimes<'a> {
     pub before_ms: i64,
     /// The job's watermark after it: windows that are over by it are finished in this batch.
     pub watermark_ms: i64,
-    /// What [`lines_after`] gave for the batch before. A stage that is not among them stands where the watermark puts it.
-    pub lines_ms: &'a BTreeMap<String, i64>,
+    /// What [`late_thresholds_after`] gave for the batch before. A stage that is not among them stands where the watermark puts it.
+    pub late_thresholds_ms: &'a BTreeMap<String, i64>,
 }
 
 /// What the keyed stages made of a batch.
@@ -54,14 +54,14 @@ pub struct Made {
     /// For each sink its rows, in order.
     pub rows: Vec<Vec<Rows>>,
     /// Groups that ended in no row because the guest failed on them.
-    pub letters: Vec<GroupLetter>,
+    pub dead_letters: Vec<GroupDeadLetter>,
     /// Items of a stage's own output that came too late for a later one.
     pub late: u64,
 }
 
 /// A group or pair that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupLetter {
+pub struct GroupDeadLetter {
     /// The stage's name.
     pub stage: String,
     /// Why.
@@ -100,10 +100,10 @@ fn of_stage(name: &str, error: StoreError) -> StoreError {
 }
 
 /// Runs the keyed stages of one batch, in the job's order. `parts` is what `transform` made for them, by partition and
-/// offset of its records; `ids` says where each stage's state is, in the order of `plan.stages`. `stopped` is asked again
+/// offset of its records; `ids` says where each stage's state is, in the order of `spec.stages`. `stopped` is asked again
 /// and again whether to leave it.
 pub fn run(
-    plan: &JobPlan,
+    spec: &JobSpec,
     ids: &[StageId],
     parts: Vec<Keyed>,
     times: BatchTimes<'_>,
@@ -111,11 +111,11 @@ pub fn run(
     calls: &mut dyn Calls,
     stopped: &dyn Fn() -> bool,
 ) -> Result<Made, KeyedError> {
-    run_in(plan, ids, parts, times, state, calls, (Portion::default(), stopped))
+    run_in(spec, ids, parts, times, state, calls, (Portion::default(), stopped))
 }
 
 fn run_in(
-    plan: &JobPlan,
+    spec: &JobSpec,
     ids: &[StageId],
     parts: Vec<Keyed>,
     times: BatchTimes<'_>,
@@ -123,26 +123,26 @@ fn run_in(
     calls: &mut dyn Calls,
     (portion, stopped): (Portion, &dyn Fn() -> bool),
 ) -> Result<Made, KeyedError> {
-    let mut out = Outcome::new(plan);
+    let mut out = StageOutput::new(spec);
     for part in parts {
-        out.send(plan, None, part)?;
+        out.send(spec, None, part)?;
     }
-    for (i, stage_times) in times::of_stages(plan, times).into_iter().enumerate() {
+    for (i, stage_times) in times::of_stages(spec, times).into_iter().enumerate() {
         let parts = out.take(i);
         let mut stage = Stage {
-            job: plan,
-            plan: &plan.stages[i],
-            number: (plan.sources.len() + i) as u32,
+            job: spec,
+            spec: &spec.stages[i],
+            number: (spec.sources.len() + i) as u32,
             times: stage_times,
             portion,
-            shelf: Shelf::new(&mut *state, ids[i]),
+            store: StageStore::new(&mut *state, ids[i]),
             calls: &mut *calls,
             out: &mut out,
             ready: Ready::default(),
             stopped,
         };
         run_stage(&mut stage, shuffle::items(&parts)).and_then(|()| stage.flush()).map_err(|error| match error {
-            KeyedError::Store(error) => KeyedError::Store(of_stage(&plan.stages[i].name, error)),
+            KeyedError::Store(error) => KeyedError::Store(of_stage(&spec.stages[i].name, error)),
             error => error,
         })?;
     }
@@ -150,7 +150,7 @@ fn run_in(
 }
 
 fn run_stage(stage: &mut Stage<'_>, items: Vec<Item<'_>>) -> Result<(), KeyedError> {
-    match stage.plan.kind {
+    match stage.spec.kind {
         StageKind::EachBatch => reduce::each_batch(stage, &items),
         StageKind::Running { expire_ms } => reduce::running(stage, &items, expire_ms),
         StageKind::Window(window) => match window.form {
@@ -165,25 +165,25 @@ fn run_stage(stage: &mut Stage<'_>, items: Vec<Item<'_>>) -> Result<(), KeyedErr
 /// Whether a batch without records would do something at these times: a window is over, a key expires, an item of a
 /// join is let go. One short look a stage.
 pub fn is_due(
-    plan: &JobPlan,
+    spec: &JobSpec,
     ids: &[StageId],
     times: BatchTimes<'_>,
     state: &mut dyn StageState,
 ) -> Result<bool, StoreError> {
-    for (i, stage_times) in times::of_stages(plan, times).into_iter().enumerate() {
-        let shelf = &mut Shelf::new(&mut *state, ids[i]);
-        let is_due = match plan.stages[i].kind {
+    for (i, stage_times) in times::of_stages(spec, times).into_iter().enumerate() {
+        let store = &mut StageStore::new(&mut *state, ids[i]);
+        let is_due = match spec.stages[i].kind {
             StageKind::EachBatch | StageKind::Lookup => Ok(false),
-            StageKind::Running { expire_ms } => reduce::is_due(shelf, times.clock_ms, expire_ms),
+            StageKind::Running { expire_ms } => reduce::is_due(store, times.clock_ms, expire_ms),
             StageKind::Window(window) => match window.form {
                 WindowForm::Panes { size_ms, hop_ms } => {
-                    window::is_due(shelf, Panes::new(window, size_ms, hop_ms), stage_times)
+                    window::is_due(store, Panes::new(window, size_ms, hop_ms), stage_times)
                 }
-                WindowForm::Session { gap_ms } => session::is_due(shelf, Sessions::new(window, gap_ms), stage_times),
+                WindowForm::Session { gap_ms } => session::is_due(store, Sessions::new(window, gap_ms), stage_times),
             },
-            StageKind::Join(join) => join::is_due(shelf, join, stage_times),
+            StageKind::Join(join) => join::is_due(store, join, stage_times),
         };
-        if is_due.map_err(|error| of_stage(&plan.stages[i].name, error))? {
+        if is_due.map_err(|error| of_stage(&spec.stages[i].name, error))? {
             return Ok(true);
         }
     }

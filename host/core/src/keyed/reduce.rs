@@ -1,9 +1,9 @@
 //! Reductions without windows: of each batch alone, and running ones.
 
 use super::entry::{self, Running};
-use super::shelf::Shelf;
 use super::shuffle::{Groups, Item};
 use super::stage::Stage;
+use super::stage_store::StageStore;
 use super::timers::Timers;
 use super::{KeyedError, merge, times};
 use crate::limits;
@@ -34,12 +34,12 @@ pub(super) fn running(stage: &mut Stage<'_>, items: &[Item<'_>], expire_ms: Opti
     let groups = Groups::by_key(items);
     let clock_ms = stage.times.clock_ms;
     let expired = expired_through(clock_ms, expire_ms);
-    let mut timers = Timers::load(&mut stage.shelf)?;
+    let mut timers = Timers::load(&mut stage.store)?;
     merge::in_portions(
         stage,
         groups.len(),
         |stage, i, merge| {
-            let kept = stage.shelf.get(&entry::of_key(groups.head(i, items).key))?;
+            let kept = stage.store.get(&entry::of_key(groups.head(i, items).key))?;
             let kept = kept.as_deref().map(Running::read).transpose()?;
             let alive = kept.filter(|(head, _)| expired.is_none_or(|through_ms| head.last_ms > through_ms));
             let place = merge.add(alive.map(|(_, accumulator)| accumulator), groups.values(i, items));
@@ -56,25 +56,25 @@ pub(super) fn running(stage: &mut Stage<'_>, items: &[Item<'_>], expire_ms: Opti
             };
             if let (None, Some(expire_ms)) = (timer_ms, expire_ms) {
                 let time_ms = timer_for(clock_ms, expire_ms);
-                timers.set(&mut stage.shelf, time_ms, key)?;
+                timers.set(&mut stage.store, time_ms, key)?;
                 timer_ms = Some(time_ms);
             }
             let head = Running { last_ms: clock_ms, timer_ms };
-            stage.shelf.put(&entry::of_key(key), &head.write(accumulator))?;
+            stage.store.put(&entry::of_key(key), &head.write(accumulator))?;
             stage.give_group(key, accumulator, clock_ms, clock_ms)
         },
     )?;
     if let Some(expire_ms) = expire_ms {
         forget(stage, &mut timers, expire_ms)?;
     }
-    timers.store(&mut stage.shelf)?;
+    timers.store(&mut stage.store)?;
     Ok(())
 }
 
 /// Whether a key may have to be forgotten.
-pub(super) fn is_due(shelf: &mut Shelf<'_>, clock_ms: i64, expire_ms: Option<u64>) -> Result<bool, StoreError> {
+pub(super) fn is_due(store: &mut StageStore<'_>, clock_ms: i64, expire_ms: Option<u64>) -> Result<bool, StoreError> {
     match expire_ms {
-        Some(_) => Timers::load(shelf)?.is_due(shelf, expired_through(clock_ms, expire_ms)),
+        Some(_) => Timers::load(store)?.is_due(store, expired_through(clock_ms, expire_ms)),
         None => Ok(false),
     }
 }
@@ -87,14 +87,14 @@ fn forget(stage: &mut Stage<'_>, timers: &mut Timers, expire_ms: u64) -> Result<
     let (mut keys, mut bytes) = (0, 0);
     timers.take_due(stage, through_ms, |stage, timers, _, key| {
         let entry_key = entry::of_key(key);
-        if let Some(value) = stage.shelf.get(&entry_key)? {
+        if let Some(value) = stage.store.get(&entry_key)? {
             let (head, accumulator) = Running::read(&value)?;
             if through_ms.is_some_and(|through_ms| head.last_ms <= through_ms) {
-                stage.shelf.remove(&entry_key)?;
+                stage.store.remove(&entry_key)?;
             } else {
                 let time_ms = timer_for(head.last_ms, expire_ms);
-                timers.set(&mut stage.shelf, time_ms, key)?;
-                stage.shelf.put(&entry_key, &Running { timer_ms: Some(time_ms), ..head }.write(accumulator))?;
+                timers.set(&mut stage.store, time_ms, key)?;
+                stage.store.put(&entry_key, &Running { timer_ms: Some(time_ms), ..head }.write(accumulator))?;
             }
             bytes += value.len();
         }

@@ -3,9 +3,9 @@
 use super::KeyedError;
 use super::entry::{self, Session};
 use super::merge::{self, Merge, Merged};
-use super::shelf::Shelf;
 use super::shuffle::{Groups, Item};
 use super::stage::Stage;
+use super::stage_store::StageStore;
 use super::timers::Timers;
 use super::times::{self, StageTimes};
 use crate::job::Window;
@@ -26,13 +26,13 @@ impl Sessions {
 
     /// Sessions whose last event was then or before are over.
     fn over_through(self, times: StageTimes) -> Option<i64> {
-        times::through(times.line_ms, self.gap_ms.saturating_add(1))
+        times::through(times.late_threshold_ms, self.gap_ms.saturating_add(1))
     }
 }
 
 /// Whether a session is over.
-pub(super) fn is_due(shelf: &mut Shelf<'_>, sessions: Sessions, times: StageTimes) -> Result<bool, StoreError> {
-    Timers::load(shelf)?.is_due(shelf, sessions.over_through(times))
+pub(super) fn is_due(store: &mut StageStore<'_>, sessions: Sessions, times: StageTimes) -> Result<bool, StoreError> {
+    Timers::load(store)?.is_due(store, sessions.over_through(times))
 }
 
 /// Merges the batch's items into the open sessions, and finishes those that are over.
@@ -41,7 +41,7 @@ pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, sessions: Ses
     stage.drop_late(&mut items, |item| item.until_ms < before_ms);
     let over_through = sessions.over_through(stage.times);
     let groups = Groups::by_key(&items);
-    let mut timers = Timers::load(&mut stage.shelf)?;
+    let mut timers = Timers::load(&mut stage.store)?;
     merge::in_portions(
         stage,
         groups.len(),
@@ -57,10 +57,10 @@ pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, sessions: Ses
         },
     )?;
     timers.take_due(stage, over_through, |stage, timers, last_ms, key| {
-        give_over(stage, timers, sessions, over_through.unwrap_or(last_ms), (last_ms, key))?;
+        fire(stage, timers, sessions, over_through.unwrap_or(last_ms), (last_ms, key))?;
         Ok(ControlFlow::Continue(()))
     })?;
-    timers.store(&mut stage.shelf)?;
+    timers.store(&mut stage.store)?;
     Ok(())
 }
 
@@ -89,7 +89,7 @@ fn ask(
     merge: &mut Merge,
 ) -> Result<KeySessions, KeyedError> {
     let key = items[group[0] as usize].key;
-    let kept = stage.shelf.get(&entry::of_key(key))?.unwrap_or_default();
+    let kept = stage.store.get(&entry::of_key(key))?.unwrap_or_default();
     let open = entry::sessions(&kept).ok_or_else(|| entry::damaged("a list of sessions"))?;
     let mut clusters = cluster(open, items, group, sessions.gap_ms);
     for cluster in clusters.iter_mut().filter(|cluster| !cluster.items.is_empty()) {
@@ -163,22 +163,22 @@ fn take<'a>(
         entry::put_session(&mut value, cluster.first_ms, cluster.last_ms, accumulator);
         let has_timer = cluster.open.iter().any(|session| session.last_ms == cluster.last_ms);
         for session in cluster.open.iter().filter(|session| session.last_ms != cluster.last_ms) {
-            timers.clear(&mut stage.shelf, session.last_ms, key)?;
+            timers.clear(&mut stage.store, session.last_ms, key)?;
         }
         if !has_timer {
-            timers.set(&mut stage.shelf, cluster.last_ms, key)?;
+            timers.set(&mut stage.store, cluster.last_ms, key)?;
         }
         changed(stage, cluster, accumulator)?;
     }
     if !value.is_empty() && value != *kept {
-        stage.shelf.put(&entry::of_key(key), &value)?;
+        stage.store.put(&entry::of_key(key), &value)?;
     }
     Ok(())
 }
 
 /// Gives all sessions of a key that are over, when the first one's timer is due: its list is written once, however many
 /// there are.
-fn give_over(
+fn fire(
     stage: &mut Stage<'_>,
     timers: &mut Timers,
     sessions: Sessions,
@@ -186,24 +186,24 @@ fn give_over(
     (timer_ms, key): (i64, &[u8]),
 ) -> Result<(), KeyedError> {
     let entry_key = entry::of_key(key);
-    let kept = stage.shelf.get(&entry_key)?.unwrap_or_default();
+    let kept = stage.store.get(&entry_key)?.unwrap_or_default();
     let open = entry::sessions(&kept).ok_or_else(|| entry::damaged("a list of sessions"))?;
     let (over, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|session| session.last_ms <= over_through);
     if !over.iter().any(|session| session.last_ms == timer_ms) {
         return Err(entry::damaged("a session's timer").into());
     }
     if open.is_empty() {
-        stage.shelf.remove(&entry_key)?;
+        stage.store.remove(&entry_key)?;
     } else {
         let mut value = Vec::new();
         for session in open {
             entry::put_session(&mut value, session.first_ms, session.last_ms, &kept[session.accumulator]);
         }
-        stage.shelf.put(&entry_key, &value)?;
+        stage.store.put(&entry_key, &value)?;
     }
     for session in over {
         if session.last_ms != timer_ms {
-            timers.clear(&mut stage.shelf, session.last_ms, key)?;
+            timers.clear(&mut stage.store, session.last_ms, key)?;
         }
         let end_ms = session.last_ms.saturating_add(sessions.gap_ms);
         stage.give_group(key, &kept[session.accumulator], session.first_ms, end_ms)?;

@@ -1,7 +1,7 @@
 //! The shuffle: what calls made for a stage, in canonical order, grouped by key. A group stands where its first item
 //! does; nothing depends on a hash.
 
-use crate::job::{JobPlan, StageKind, WindowForm};
+use crate::job::{JobSpec, StageKind, WindowForm};
 use crate::types::Keyed;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -41,9 +41,9 @@ pub(super) fn items(parts: &[Keyed]) -> Vec<Item<'_>> {
 }
 
 /// Holds a part against the contract, so that nothing below it fails. `from` is the stage that made it; none: a source.
-pub(super) fn check(part: &Keyed, plan: &JobPlan, from: Option<u32>) -> Result<(), String> {
-    let (sources, to) = (plan.sources.len() as u32, part.stage);
-    let Some(stage) = to.checked_sub(sources).and_then(|i| plan.stages.get(i as usize)) else {
+pub(super) fn check(part: &Keyed, spec: &JobSpec, from: Option<u32>) -> Result<(), String> {
+    let (sources, to) = (spec.sources.len() as u32, part.stage);
+    let Some(stage) = to.checked_sub(sources).and_then(|i| spec.stages.get(i as usize)) else {
         return Err(format!("items go to stage {to}, which is no keyed stage"));
     };
     let name = &stage.name;

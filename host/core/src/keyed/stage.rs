@@ -1,11 +1,11 @@
 //! One stage at work in one batch: its state, its calls, and where its results go.
 
-use super::shelf::Shelf;
 use super::shuffle::{self, Item};
+use super::stage_store::StageStore;
 use super::times::StageTimes;
-use super::{GroupLetter, KeyedError, Made};
+use super::{GroupDeadLetter, KeyedError, Made};
 use crate::contract::{Calls, Combined, Finished, Groups, Moment, Pairs, Partials, VersionFault};
-use crate::job::{JobPlan, StagePlan};
+use crate::job::{JobSpec, StageSpec};
 use crate::limits;
 use crate::state::Most;
 use crate::types::{Column, Keyed, NO_TIME_MS};
@@ -54,22 +54,22 @@ impl Default for Portion {
 }
 
 /// What the batch's stages have made so far.
-pub(super) struct Outcome {
+pub(super) struct StageOutput {
     pub(super) made: Made,
     /// For each stage what is on its way to it.
     inbox: Vec<Vec<Keyed>>,
 }
 
-impl Outcome {
-    pub(super) fn new(plan: &JobPlan) -> Self {
-        let made = Made { rows: vec![Vec::new(); plan.sinks.len()], ..Made::default() };
-        Outcome { made, inbox: vec![Vec::new(); plan.stages.len()] }
+impl StageOutput {
+    pub(super) fn new(spec: &JobSpec) -> Self {
+        let made = Made { rows: vec![Vec::new(); spec.sinks.len()], ..Made::default() };
+        StageOutput { made, inbox: vec![Vec::new(); spec.stages.len()] }
     }
 
     /// Puts what a source or stage made before its stage.
-    pub(super) fn send(&mut self, plan: &JobPlan, from: Option<u32>, part: Keyed) -> Result<(), VersionFault> {
-        shuffle::check(&part, plan, from).map_err(VersionFault::Promise)?;
-        self.inbox[part.stage as usize - plan.sources.len()].push(part);
+    pub(super) fn send(&mut self, spec: &JobSpec, from: Option<u32>, part: Keyed) -> Result<(), VersionFault> {
+        shuffle::check(&part, spec, from).map_err(VersionFault::Contract)?;
+        self.inbox[part.stage as usize - spec.sources.len()].push(part);
         Ok(())
     }
 
@@ -81,15 +81,15 @@ impl Outcome {
 
 /// A stage at work.
 pub(super) struct Stage<'a> {
-    pub(super) job: &'a JobPlan,
-    pub(super) plan: &'a StagePlan,
+    pub(super) job: &'a JobSpec,
+    pub(super) spec: &'a StageSpec,
     /// Its number in the job, sources included.
     pub(super) number: u32,
     pub(super) times: StageTimes,
     pub(super) portion: Portion,
-    pub(super) shelf: Shelf<'a>,
+    pub(super) store: StageStore<'a>,
     pub(super) calls: &'a mut dyn Calls,
-    pub(super) out: &'a mut Outcome,
+    pub(super) out: &'a mut StageOutput,
     pub(super) ready: Ready,
     pub(super) stopped: &'a dyn Fn() -> bool,
 }
@@ -105,7 +105,7 @@ pub(super) struct Ready {
 
 impl Stage<'_> {
     /// Asked before each portion: a batch may take long, and whoever stops a job waits for it.
-    pub(super) fn goes_on(&self) -> Result<(), KeyedError> {
+    pub(super) fn check_stop(&self) -> Result<(), KeyedError> {
         if (self.stopped)() { Err(KeyedError::Stopped) } else { Ok(()) }
     }
 
@@ -167,7 +167,7 @@ impl Stage<'_> {
         if finished.is_empty() {
             return Ok(());
         }
-        self.goes_on()?;
+        self.check_stop()?;
         // What comes of a keyed stage is on time by the way that watermarks are worked out, so the call knows none.
         let moment = Moment { batch_ms: self.times.clock_ms, watermark_ms: NO_TIME_MS, partition_ms: NO_TIME_MS };
         let made = self.calls.finish(self.number, moment, &finished)?;
@@ -194,7 +194,13 @@ impl Stage<'_> {
 
     /// A group or pair failed.
     pub(super) fn letter(&mut self, reason: impl Into<String>, time_ms: i64, key: &[u8], value: &[u8]) {
-        let (stage, reason) = (self.plan.name.clone(), reason.into());
-        self.out.made.letters.push(GroupLetter { stage, reason, time_ms, key: key.to_vec(), value: value.to_vec() });
+        let (stage, reason) = (self.spec.name.clone(), reason.into());
+        self.out.made.dead_letters.push(GroupDeadLetter {
+            stage,
+            reason,
+            time_ms,
+            key: key.to_vec(),
+            value: value.to_vec(),
+        });
     }
 }

@@ -2,8 +2,8 @@
 
 use super::KeyedError;
 use super::entry::{self, TIMER};
-use super::shelf::{self, Shelf};
 use super::stage::Stage;
+use super::stage_store::{self, StageStore};
 use crate::state::StoreError;
 use std::ops::ControlFlow;
 
@@ -18,36 +18,36 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    pub(super) fn load(shelf: &mut Shelf<'_>) -> Result<Self, StoreError> {
-        let swept_ms = shelf.note()?.unwrap_or(i64::MIN);
+    pub(super) fn load(store: &mut StageStore<'_>) -> Result<Self, StoreError> {
+        let swept_ms = store.note()?.unwrap_or(i64::MIN);
         Ok(Timers { swept_ms, noted_ms: swept_ms })
     }
 
     /// Must be called after the last change.
-    pub(super) fn store(&self, shelf: &mut Shelf<'_>) -> Result<(), StoreError> {
-        if self.swept_ms != self.noted_ms { shelf.set_note(self.swept_ms) } else { Ok(()) }
+    pub(super) fn store(&self, store: &mut StageStore<'_>) -> Result<(), StoreError> {
+        if self.swept_ms != self.noted_ms { store.set_note(self.swept_ms) } else { Ok(()) }
     }
 
-    pub(super) fn set(&mut self, shelf: &mut Shelf<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn set(&mut self, store: &mut StageStore<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
         self.swept_ms = self.swept_ms.min(time_ms);
-        shelf.put(&entry::of_time(TIMER, time_ms, what), &[])
+        store.put(&entry::of_time(TIMER, time_ms, what), &[])
     }
 
-    pub(super) fn clear(&mut self, shelf: &mut Shelf<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
-        shelf.remove(&entry::of_time(TIMER, time_ms, what))?;
+    pub(super) fn clear(&mut self, store: &mut StageStore<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
+        store.remove(&entry::of_time(TIMER, time_ms, what))?;
         Ok(())
     }
 
-    pub(super) fn is_due(&self, shelf: &mut Shelf<'_>, through_ms: Option<i64>) -> Result<bool, StoreError> {
+    pub(super) fn is_due(&self, store: &mut StageStore<'_>, through_ms: Option<i64>) -> Result<bool, StoreError> {
         let Some(through_ms) = through_ms else { return Ok(false) };
         let (from, to) = (entry::of_time(TIMER, self.swept_ms, &[]), entry::above_time(TIMER, through_ms));
-        Ok(from < to && shelf::first(shelf, &from, &to)?.is_some())
+        Ok(from < to && stage_store::first(store, &from, &to)?.is_some())
     }
 
     /// Sets one that is not there yet, nor was in this batch.
-    pub(super) fn add(&mut self, shelf: &mut Shelf<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn add(&mut self, store: &mut StageStore<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
         self.swept_ms = self.swept_ms.min(time_ms);
-        shelf.add(&entry::of_time(TIMER, time_ms, what), &[])
+        store.add(&entry::of_time(TIMER, time_ms, what), &[])
     }
 
     /// Takes away the timers up to a time, in their order, and gives them to `each`, which may set later ones, clear any,
@@ -63,11 +63,11 @@ impl Timers {
         if from >= to {
             return Ok(());
         }
-        let mut walk = shelf::Walk::new(from, to, stage.portion.look);
+        let mut walk = stage_store::Walk::new(from, to, stage.portion.look);
         let mut swept_any = false;
         loop {
-            stage.goes_on()?;
-            let due = walk.next(&mut stage.shelf)?;
+            stage.check_stop()?;
+            let due = walk.next(&mut stage.store)?;
             if due.is_empty() {
                 break;
             }
@@ -75,7 +75,7 @@ impl Timers {
             for (key, _) in due {
                 let time_ms = entry::time_at(&key, 1).ok_or_else(|| entry::damaged("a timer"))?;
                 // One that was read with others may have been cleared as one of these was given.
-                if stage.shelf.remove(&key)? && each(stage, self, time_ms, &key[1 + entry::TIME..])?.is_break() {
+                if stage.store.remove(&key)? && each(stage, self, time_ms, &key[1 + entry::TIME..])?.is_break() {
                     self.swept_ms = time_ms; // there may be more of that time
                     return Ok(());
                 }

@@ -16,7 +16,7 @@
 //! watermark, late records apart, which the guest has left out.
 
 use super::BatchTimes;
-use crate::job::{JobPlan, StageKind, StagePlan};
+use crate::job::{JobSpec, StageKind, StageSpec};
 use crate::types::{END_OF_TIME_MS, NO_TIME_MS};
 use std::collections::BTreeMap;
 
@@ -30,47 +30,47 @@ pub(super) struct StageTimes {
     /// The line before the batch: what late items are judged by.
     pub(super) before_ms: i64,
     /// The line after it: what is over is judged by this.
-    pub(super) line_ms: i64,
+    pub(super) late_threshold_ms: i64,
 }
 
 /// Each stage's times, in the order of the plan.
-pub(super) fn of_stages(plan: &JobPlan, times: BatchTimes<'_>) -> Vec<StageTimes> {
-    let kept = |i: usize| times.lines_ms.get(&plan.stages[i].name).copied();
-    let before = lines(plan, times.before_ms, |i, own_ms| kept(i).unwrap_or(own_ms));
-    let after = lines(plan, times.watermark_ms, |i, own_ms| own_ms.max(before[i]));
-    let of_stage = |(i, stage): (usize, &StagePlan)| {
-        let (before_ms, line_ms) = match stage.kind {
+pub(super) fn of_stages(spec: &JobSpec, times: BatchTimes<'_>) -> Vec<StageTimes> {
+    let kept = |i: usize| times.late_thresholds_ms.get(&spec.stages[i].name).copied();
+    let before = lines(spec, times.before_ms, |i, own_ms| kept(i).unwrap_or(own_ms));
+    let after = lines(spec, times.watermark_ms, |i, own_ms| own_ms.max(before[i]));
+    let of_stage = |(i, stage): (usize, &StageSpec)| {
+        let (before_ms, late_threshold_ms) = match stage.kind {
             StageKind::Window(window) if window.processing_time => {
                 let at_end = times.watermark_ms == END_OF_TIME_MS;
                 (NO_TIME_MS, if at_end { END_OF_TIME_MS } else { times.clock_ms })
             }
             _ => (before[i], after[i]),
         };
-        StageTimes { batch: times.batch, clock_ms: times.clock_ms, before_ms, line_ms }
+        StageTimes { batch: times.batch, clock_ms: times.clock_ms, before_ms, late_threshold_ms }
     };
-    plan.stages.iter().enumerate().map(of_stage).collect()
+    spec.stages.iter().enumerate().map(of_stage).collect()
 }
 
 /// The lines after a batch, by the names of the stages that go by event time: what the next batch is to be given.
-pub fn lines_after(plan: &JobPlan, times: BatchTimes<'_>) -> BTreeMap<String, i64> {
-    let timed = plan.stages.iter().zip(of_stages(plan, times)).filter(|(stage, _)| stage.is_timed());
-    timed.map(|(stage, times)| (stage.name.clone(), times.line_ms)).collect()
+pub fn late_thresholds_after(spec: &JobSpec, times: BatchTimes<'_>) -> BTreeMap<String, i64> {
+    let timed = spec.stages.iter().zip(of_stages(spec, times)).filter(|(stage, _)| stage.is_timed());
+    timed.map(|(stage, times)| (stage.name.clone(), times.late_threshold_ms)).collect()
 }
 
 /// Each stage's line at a watermark of the job. `line` makes it of what the stage's own watermark and lateness say.
-fn lines(plan: &JobPlan, job_ms: i64, line: impl Fn(usize, i64) -> i64) -> Vec<i64> {
-    let mut lines = Vec::with_capacity(plan.stages.len());
+fn lines(spec: &JobSpec, job_ms: i64, line: impl Fn(usize, i64) -> i64) -> Vec<i64> {
+    let mut lines = Vec::with_capacity(spec.stages.len());
     // What each stage's results are not before; none where no input has event times.
-    let mut results: Vec<Option<i64>> = Vec::with_capacity(plan.stages.len());
-    for (i, stage) in plan.stages.iter().enumerate() {
-        let of_input = |&input: &u32| match (input as usize).checked_sub(plan.sources.len()) {
-            None => plan.sources[input as usize].timed.then_some(job_ms),
+    let mut results: Vec<Option<i64>> = Vec::with_capacity(spec.stages.len());
+    for (i, stage) in spec.stages.iter().enumerate() {
+        let of_input = |&input: &u32| match (input as usize).checked_sub(spec.sources.len()) {
+            None => spec.sources[input as usize].timed.then_some(job_ms),
             Some(stage) => results[stage],
         };
         let watermark_ms = stage.inputs.iter().filter_map(of_input).min();
-        let line_ms = line(i, earlier(watermark_ms.unwrap_or(job_ms), stage.lateness_ms()));
-        results.push(watermark_ms.map(|_| earlier(line_ms, stage.behind_ms())));
-        lines.push(line_ms);
+        let late_threshold_ms = line(i, earlier(watermark_ms.unwrap_or(job_ms), stage.lateness_ms()));
+        results.push(watermark_ms.map(|_| earlier(late_threshold_ms, stage.behind_ms())));
+        lines.push(late_threshold_ms);
     }
     lines
 }
@@ -83,10 +83,10 @@ fn earlier(time_ms: i64, by_ms: i64) -> i64 {
 }
 
 /// The last time that lies at least `back_ms` before a line; none: there is none yet. At the end of time all are.
-pub(super) fn through(line_ms: i64, back_ms: i64) -> Option<i64> {
-    match line_ms {
+pub(super) fn through(late_threshold_ms: i64, back_ms: i64) -> Option<i64> {
+    match late_threshold_ms {
         NO_TIME_MS => None,
         END_OF_TIME_MS => Some(END_OF_TIME_MS),
-        _ => line_ms.checked_sub(back_ms),
+        _ => late_threshold_ms.checked_sub(back_ms),
     }
 }

@@ -4,9 +4,9 @@
 use super::KeyedError;
 use super::entry::{self, VALUE};
 use super::merge::{self, Merge};
-use super::shelf::{self, Shelf, Walk};
 use super::shuffle::{Groups, Item};
 use super::stage::Stage;
+use super::stage_store::{self, StageStore, Walk};
 use super::times::{self, StageTimes};
 use crate::contract::VersionFault;
 use crate::job::Window;
@@ -30,7 +30,7 @@ impl Panes {
 
     /// The last window that is over.
     fn over_through(self, times: StageTimes) -> Option<i64> {
-        times::through(times.line_ms, self.size_ms)
+        times::through(times.late_threshold_ms, self.size_ms)
     }
 
     fn end_of(self, window: i64) -> i64 {
@@ -38,30 +38,30 @@ impl Panes {
     }
 
     /// The first window that has this pane and was not given out.
-    fn first_window(self, pane: i64, given_through: Option<i64>) -> i64 {
+    fn first_window(self, pane: i64, last_fired: Option<i64>) -> i64 {
         let first = pane.saturating_sub(self.size_ms - self.hop_ms);
-        let next = given_through.map_or(i64::MIN, |given| given.saturating_add(self.hop_ms));
+        let next = last_fired.map_or(i64::MIN, |given| given.saturating_add(self.hop_ms));
         first.max(next).min(pane)
     }
 
-    fn is_late(self, pane: i64, before_ms: i64, given_through: Option<i64>) -> bool {
-        pane.saturating_add(self.hop_ms) <= before_ms || given_through.is_some_and(|given| pane <= given)
+    fn is_late(self, pane: i64, before_ms: i64, last_fired: Option<i64>) -> bool {
+        pane.saturating_add(self.hop_ms) <= before_ms || last_fired.is_some_and(|given| pane <= given)
     }
 
     /// The first window that holds something and was not given out. All panes up to the last one that was given out are
     /// gone, and looking begins behind them: a store may keep what was removed for a while.
-    fn next_window(self, shelf: &mut Shelf<'_>, given_through: Option<i64>) -> Result<Option<i64>, StoreError> {
-        let pane = first_pane(shelf, given_through.map_or(i64::MIN, |given| given.saturating_add(1)))?;
-        Ok(pane.map(|pane| self.first_window(pane, given_through)))
+    fn next_window(self, store: &mut StageStore<'_>, last_fired: Option<i64>) -> Result<Option<i64>, StoreError> {
+        let pane = first_pane(store, last_fired.map_or(i64::MIN, |given| given.saturating_add(1)))?;
+        Ok(pane.map(|pane| self.first_window(pane, last_fired)))
     }
 
     /// A window's panes that hold something, in order.
-    fn of_window(self, shelf: &mut Shelf<'_>, window: i64) -> Result<Vec<i64>, StoreError> {
+    fn of_window(self, store: &mut StageStore<'_>, window: i64) -> Result<Vec<i64>, StoreError> {
         let last = window.saturating_add(self.size_ms - self.hop_ms);
         let mut found = Vec::new();
         let mut next = Some(window);
         while let Some(from) = next
-            && let Some(pane) = first_pane(shelf, from)?
+            && let Some(pane) = first_pane(store, from)?
             && pane <= last
         {
             found.push(pane);
@@ -72,24 +72,24 @@ impl Panes {
 }
 
 /// Whether a window is over.
-pub(super) fn is_due(shelf: &mut Shelf<'_>, panes: Panes, times: StageTimes) -> Result<bool, StoreError> {
+pub(super) fn is_due(store: &mut StageStore<'_>, panes: Panes, times: StageTimes) -> Result<bool, StoreError> {
     let Some(over_through) = panes.over_through(times) else { return Ok(false) };
-    let given_through = shelf.note()?;
-    Ok(panes.next_window(shelf, given_through)?.is_some_and(|window| window <= over_through))
+    let last_fired = store.note()?;
+    Ok(panes.next_window(store, last_fired)?.is_some_and(|window| window <= over_through))
 }
 
 /// Merges the batch's items into their panes, and finishes what is over.
 pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, panes: Panes) -> Result<(), KeyedError> {
-    let given_through = stage.shelf.note()?;
+    let last_fired = stage.store.note()?;
     let before_ms = stage.times.before_ms;
-    stage.drop_late(&mut items, |item| panes.is_late(item.time_ms, before_ms, given_through));
+    stage.drop_late(&mut items, |item| panes.is_late(item.time_ms, before_ms, last_fired));
     let changed = merge_panes(stage, &items)?;
     let over_through = panes.over_through(stage.times);
     if let Some(over_through) = over_through {
-        give_over(stage, panes, given_through, over_through)?;
+        fire(stage, panes, last_fired, over_through)?;
     }
     if panes.early {
-        give_early(stage, panes, changed, over_through.max(given_through))?;
+        fire_early(stage, panes, changed, over_through.max(last_fired))?;
     }
     Ok(())
 }
@@ -104,14 +104,14 @@ fn merge_panes<'i>(stage: &mut Stage<'_>, items: &[Item<'i>]) -> Result<Vec<(i64
         |stage, i, merge| {
             let head = groups.head(i, items);
             let key = entry::of_time(VALUE, head.time_ms, head.key);
-            let kept = stage.shelf.get(&key)?;
+            let kept = stage.store.get(&key)?;
             Ok((merge.add(kept.as_deref(), groups.values(i, items)), key))
         },
         |stage, i, (place, key), merged| {
             let head = groups.head(i, items);
             match merged.get(place) {
                 Ok(accumulator) => {
-                    stage.shelf.put(&key, accumulator)?;
+                    stage.store.put(&key, accumulator)?;
                     changed.push((head.time_ms, head.key));
                 }
                 Err(failed) => stage.letter(failed.reason, head.time_ms, head.key, failed.value()),
@@ -122,40 +122,35 @@ fn merge_panes<'i>(stage: &mut Stage<'_>, items: &[Item<'i>]) -> Result<Vec<(i64
     Ok(changed)
 }
 
-fn give_over(
-    stage: &mut Stage<'_>,
-    panes: Panes,
-    mut given_through: Option<i64>,
-    over_through: i64,
-) -> Result<(), KeyedError> {
-    let before = given_through;
-    while let Some(window) = panes.next_window(&mut stage.shelf, given_through)?
+fn fire(stage: &mut Stage<'_>, panes: Panes, mut last_fired: Option<i64>, over_through: i64) -> Result<(), KeyedError> {
+    let before = last_fired;
+    while let Some(window) = panes.next_window(&mut stage.store, last_fired)?
         && window <= over_through
     {
-        give_window(stage, panes, window)?;
-        given_through = given_through.max(Some(window));
+        fire_window(stage, panes, window)?;
+        last_fired = last_fired.max(Some(window));
     }
-    match given_through {
-        Some(given) if given_through != before => Ok(stage.shelf.set_note(given)?),
+    match last_fired {
+        Some(given) if last_fired != before => Ok(stage.store.set_note(given)?),
         _ => Ok(()),
     }
 }
 
 /// Finishes all keys of a window, in their order, and removes the pane that no later window has.
-fn give_window(stage: &mut Stage<'_>, panes: Panes, window: i64) -> Result<(), KeyedError> {
+fn fire_window(stage: &mut Stage<'_>, panes: Panes, window: i64) -> Result<(), KeyedError> {
     let end_ms = panes.end_of(window);
-    let kept = panes.of_window(&mut stage.shelf, window)?;
+    let kept = panes.of_window(&mut stage.store, window)?;
     let mut walk = WindowWalk::new(stage, &kept)?;
     loop {
-        stage.goes_on()?;
+        stage.check_stop()?;
         let mut merge = Merge::default();
         let mut keys = Vec::new();
         while !merge.is_full(stage.portion)
-            && let Some((key, values)) = walk.next(&mut stage.shelf)?
+            && let Some((key, values)) = walk.next(&mut stage.store)?
         {
             merge.add(None, values.iter().map(|(_, value)| value.as_slice()));
             if values[0].0 == window {
-                stage.shelf.remove(&entry::of_time(VALUE, window, &key))?;
+                stage.store.remove(&entry::of_time(VALUE, window, &key))?;
             }
             keys.push(key);
         }
@@ -173,7 +168,7 @@ fn give_window(stage: &mut Stage<'_>, panes: Panes, window: i64) -> Result<(), K
 }
 
 /// Finishes, as they stand, windows that changed and are not over.
-fn give_early(
+fn fire_early(
     stage: &mut Stage<'_>,
     panes: Panes,
     changed: Vec<(i64, &[u8])>,
@@ -187,11 +182,11 @@ fn give_early(
         |stage, i, merge| {
             let (window, key) = windows[i];
             if kept.0 != Some(window) {
-                kept = (Some(window), panes.of_window(&mut stage.shelf, window)?);
+                kept = (Some(window), panes.of_window(&mut stage.store, window)?);
             }
             let mut values = Vec::new();
             for &pane in &kept.1 {
-                values.extend(stage.shelf.get(&entry::of_time(VALUE, pane, key))?);
+                values.extend(stage.store.get(&entry::of_time(VALUE, pane, key))?);
             }
             Ok(merge.add(None, values.iter().map(Vec::as_slice)))
         },
@@ -226,7 +221,7 @@ fn changed_windows<'i>(
             next = window.checked_add(panes.hop_ms);
         }
         if windows.len() > stage.portion.early {
-            let (name, max) = (&stage.plan.name, stage.portion.early);
+            let (name, max) = (&stage.spec.name, stage.portion.early);
             let what =
                 format!("stage `{name}` has more than {max} early results: hop farther, or leave .early_results() out");
             return Err(VersionFault::TooMuch { what }.into());
@@ -237,8 +232,8 @@ fn changed_windows<'i>(
 }
 
 /// The first pane from one on that holds something.
-fn first_pane(shelf: &mut Shelf<'_>, from: i64) -> Result<Option<i64>, StoreError> {
-    let found = shelf::first(shelf, &entry::of_time(VALUE, from, &[]), &[VALUE + 1])?;
+fn first_pane(store: &mut StageStore<'_>, from: i64) -> Result<Option<i64>, StoreError> {
+    let found = stage_store::first(store, &entry::of_time(VALUE, from, &[]), &[VALUE + 1])?;
     found.map(|key| entry::time_at(&key, 1).ok_or_else(|| entry::damaged("a pane"))).transpose()
 }
 
@@ -270,15 +265,15 @@ impl WindowWalk {
         };
         let mut walk = WindowWalk { panes: panes.iter().map(of_pane).collect(), heads: BinaryHeap::new() };
         for i in 0..panes.len() {
-            walk.advance(i, &mut stage.shelf)?;
+            walk.advance(i, &mut stage.store)?;
         }
         Ok(walk)
     }
 
-    fn advance(&mut self, i: usize, shelf: &mut Shelf<'_>) -> Result<(), KeyedError> {
+    fn advance(&mut self, i: usize, store: &mut StageStore<'_>) -> Result<(), KeyedError> {
         let pane = &mut self.panes[i];
         if pane.portion.len() == 0 {
-            pane.portion = pane.walk.next(shelf)?.into_iter();
+            pane.portion = pane.walk.next(store)?.into_iter();
         }
         if let Some((mut key, value)) = pane.portion.next() {
             key.drain(..1 + entry::TIME);
@@ -288,13 +283,13 @@ impl WindowWalk {
         Ok(())
     }
 
-    fn next(&mut self, shelf: &mut Shelf<'_>) -> Result<Option<KeyPanes>, KeyedError> {
+    fn next(&mut self, store: &mut StageStore<'_>) -> Result<Option<KeyPanes>, KeyedError> {
         let Some(Reverse((key, first))) = self.heads.pop() else { return Ok(None) };
         let mut values = Vec::with_capacity(1);
         let mut next = Some(first);
         while let Some(i) = next {
             values.push((self.panes[i].pane, std::mem::take(&mut self.panes[i].value)));
-            self.advance(i, shelf)?;
+            self.advance(i, store)?;
             let is_same = self.heads.peek().is_some_and(|Reverse((head, _))| *head == key);
             next = if is_same { self.heads.pop().map(|Reverse((_, i))| i) } else { None };
         }

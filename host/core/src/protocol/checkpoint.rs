@@ -1,6 +1,6 @@
 //! The newest checkpoint of a job.
 
-use crate::protocol::recovery_policy::LeaveOut;
+use crate::protocol::recovery_policy::AlreadyWritten;
 use crate::state::Stages;
 use crate::types::{BatchNumber, NO_TIME_MS, TopicOffsets};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// Counts of a job's durable batches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
+pub struct Counters {
     /// Records read.
     pub records_in: u64,
     /// Records that their author filtered away.
@@ -24,9 +24,9 @@ pub struct Totals {
     pub rows: BTreeMap<String, u64>,
 }
 
-impl Totals {
+impl Counters {
     /// These and those.
-    pub fn plus(&self, batch: &Totals) -> Totals {
+    pub fn plus(&self, batch: &Counters) -> Counters {
         let mut sum = self.clone();
         sum.records_in += batch.records_in;
         sum.dropped += batch.dropped;
@@ -42,7 +42,7 @@ impl Totals {
 
 /// What a job knows of time after a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Times {
+pub struct EventTimes {
     /// The batch's own time. It never falls.
     pub clock_ms: i64,
     /// The job's watermark. It never falls.
@@ -51,21 +51,23 @@ pub struct Times {
     pub event_ms: TopicOffsets,
     /// How far each keyed stage that goes by event time let go what it kept, by the stage's name. It never falls.
     #[serde(default)]
-    pub lines_ms: BTreeMap<String, i64>,
+    #[serde(rename = "lines_ms")]
+    pub late_thresholds_ms: BTreeMap<String, i64>,
 }
 
-impl Default for Times {
+impl Default for EventTimes {
     fn default() -> Self {
-        let (event_ms, lines_ms) = (TopicOffsets::new(), BTreeMap::new());
-        Times { clock_ms: NO_TIME_MS, watermark_ms: NO_TIME_MS, event_ms, lines_ms }
+        let (event_ms, late_thresholds_ms) = (TopicOffsets::new(), BTreeMap::new());
+        EventTimes { clock_ms: NO_TIME_MS, watermark_ms: NO_TIME_MS, event_ms, late_thresholds_ms }
     }
 }
 
 /// The newest checkpoint of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ledger {
-    /// Changes whenever the job's ledger begins anew.
-    pub incarnation: u64,
+pub struct Checkpoint {
+    /// Changes whenever the job's checkpoint begins anew.
+    #[serde(rename = "incarnation")]
+    pub epoch: u64,
     /// The last batch whose outcome is durable; 0: none.
     pub batch: BatchNumber,
     /// The deployment that ran it.
@@ -73,12 +75,14 @@ pub struct Ledger {
     /// Its HBase time.
     pub time_ms: i64,
     /// The next offset to read of every partition.
-    pub reached: TopicOffsets,
+    #[serde(rename = "reached")]
+    pub committed: TopicOffsets,
     /// Counts up to here.
-    pub totals: Totals,
+    #[serde(rename = "totals")]
+    pub counters: Counters,
     /// What is known of time.
     #[serde(default)]
-    pub times: Times,
+    pub times: EventTimes,
     /// Where the stages' state is, and how much.
     #[serde(default)]
     pub stages: Stages,
@@ -88,7 +92,8 @@ pub struct Ledger {
     /// The ids of the topics, where the brokers know some: a topic that is made anew has another.
     #[serde(default)]
     pub topic_ids: BTreeMap<String, String>,
-    /// What exactly-once sinks held already when an older ledger was lost, and are not given again.
+    /// What exactly-once sinks held already when an older checkpoint was lost, and are not given again.
     #[serde(default)]
-    pub leave_out: LeaveOut,
+    #[serde(rename = "leave_out")]
+    pub already_written: AlreadyWritten,
 }

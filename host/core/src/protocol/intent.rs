@@ -1,7 +1,7 @@
 //! What a batch is, written down before its first outside effect.
 
-use super::{Times, Totals};
-use crate::contract::{GroupAside, SetAside};
+use super::{Counters, EventTimes};
+use crate::contract::{QuarantinedGroup, QuarantinedRecord};
 use crate::state::Stages;
 use crate::types::{BatchNumber, Chunk, TopicSpans};
 use serde::{Deserialize, Serialize};
@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 
 /// What a batch is; written after its run and before its first outside effect. A replay has this outcome and no other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    /// The ledger's life.
-    pub incarnation: u64,
+pub struct BatchIntent {
+    /// The epoch of the job's history.
+    #[serde(rename = "incarnation")]
+    pub epoch: u64,
     /// The batch.
     pub batch: BatchNumber,
     /// The deployment that ran it: version, digest and settings.
@@ -21,24 +22,26 @@ pub struct Plan {
     /// What it passed, of every partition.
     pub spans: TopicSpans,
     /// Verdicts on records: those by time and memory may differ the next time.
-    pub set_aside: Vec<SetAside>,
+    #[serde(rename = "set_aside")]
+    pub quarantined: Vec<QuarantinedRecord>,
     /// A digest of each sink's rows, by the sink's name.
     pub digests: BTreeMap<String, String>,
     /// The batch's own counts.
-    pub counts: Totals,
+    pub counts: Counters,
     /// Verdicts on groups of keyed stages.
     #[serde(default)]
-    pub groups_aside: Vec<GroupAside>,
+    #[serde(rename = "groups_aside")]
+    pub quarantined_groups: Vec<QuarantinedGroup>,
     /// What is known of time after it.
     #[serde(default)]
-    pub times: Times,
+    pub times: EventTimes,
     /// Where the stages' state is after it, and how much.
     #[serde(default)]
     pub stages: Stages,
     /// Every source has ended with it.
     #[serde(default)]
     pub finished: bool,
-    /// The records of sources that cannot be read twice. Kept beside the plan, not in it.
+    /// The records of sources that cannot be read twice. Kept beside the intent, not in it.
     #[serde(skip)]
-    pub kept: Vec<Chunk>,
+    pub retained_records: Vec<Chunk>,
 }

@@ -17,8 +17,9 @@ pub enum Guarantee {
 /// What a transactional sink says it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
-    /// The ledger's life in which the batch was written.
-    pub incarnation: u64,
+    /// The epoch of the job's history in which the batch was written.
+    #[serde(rename = "incarnation")]
+    pub epoch: u64,
     /// The last batch it holds.
     pub batch: BatchNumber,
     /// The digest of that batch's rows for this sink.

@@ -1,12 +1,12 @@
 //! A store in memory, for the host's own tests: it survives the pipeline, as a disk does.
 
-use super::{CheckpointLog, Ledger, Plan, stays};
+use super::{BatchIntent, Checkpoint, CheckpointLog, stays};
 use crate::state::{Delta, Entries, Most, StageId, StateStore, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// One job's ledger, plans and state.
+/// One job's checkpoint, intents and state.
 #[derive(Default)]
 pub struct MemoryStore {
     held: Mutex<Held>,
@@ -14,8 +14,8 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct Held {
-    ledger: Option<Ledger>,
-    plans: Vec<Plan>,
+    checkpoint: Option<Checkpoint>,
+    intents: Vec<BatchIntent>,
     state: BTreeMap<(StageId, Vec<u8>), Vec<u8>>,
 }
 
@@ -58,16 +58,16 @@ impl StateStore for MemoryStore {
 }
 
 impl CheckpointLog for MemoryStore {
-    fn load(&self) -> Result<(Option<Ledger>, Vec<Plan>), StoreError> {
+    fn load(&self) -> Result<(Option<Checkpoint>, Vec<BatchIntent>), StoreError> {
         let held = self.held();
-        Ok((held.ledger.clone(), held.plans.clone()))
+        Ok((held.checkpoint.clone(), held.intents.clone()))
     }
 
-    fn write(&self, checkpoint: Option<(&Ledger, &Delta)>, plan: Option<&Plan>) -> Result<(), StoreError> {
+    fn write(&self, checkpoint: Option<(&Checkpoint, &Delta)>, intent: Option<&BatchIntent>) -> Result<(), StoreError> {
         let mut held = self.held();
-        if let Some((ledger, delta)) = checkpoint {
-            held.ledger = Some(ledger.clone());
-            held.plans.retain(|plan| plan.batch > ledger.batch);
+        if let Some((checkpoint, delta)) = checkpoint {
+            held.checkpoint = Some(checkpoint.clone());
+            held.intents.retain(|intent| intent.batch > checkpoint.batch);
             for (&stage, writes) in &delta.stages {
                 for (key, value) in writes {
                     match value {
@@ -77,14 +77,14 @@ impl CheckpointLog for MemoryStore {
                 }
             }
         }
-        held.plans.extend(plan.cloned());
+        held.intents.extend(intent.cloned());
         Ok(())
     }
 
-    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
+    fn begin(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         let mut held = self.held();
-        held.ledger = Some(ledger.clone());
-        held.plans.clear();
+        held.checkpoint = Some(checkpoint.clone());
+        held.intents.clear();
         Ok(())
     }
 
@@ -96,8 +96,8 @@ impl CheckpointLog for MemoryStore {
     fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {
         let mut held = self.held();
         let mut named: BTreeSet<StageId> = kept.iter().copied().collect();
-        named.extend(held.ledger.iter().flat_map(|ledger| ledger.stages.values().map(|facts| facts.id)));
-        named.extend(held.plans.iter().flat_map(|plan| plan.stages.values().map(|facts| facts.id)));
+        named.extend(held.checkpoint.iter().flat_map(|checkpoint| checkpoint.stages.values().map(|facts| facts.id)));
+        named.extend(held.intents.iter().flat_map(|intent| intent.stages.values().map(|facts| facts.id)));
         held.state.retain(|&(id, _), _| stays(&named, id));
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! What is safe, what comes next, and where both are kept: ledger, plan, checkpoint.
+//! What is safe, what comes next, and where both are kept: checkpoint, intent, checkpoint.
 //!
-//! The order of a batch's steps is the protocol: cut, run, plan (durable), sinks, checkpoint (durable), group.
+//! The order of a batch's steps is the protocol: cut, run, intent (durable), sinks, checkpoint (durable), group.
 
 mod marker;
 mod checkpoint;
@@ -11,7 +11,7 @@ pub mod recovery_policy;
 pub mod memory;
 
 pub use chain::{BrokenChain, check_chain};
-pub use checkpoint::{Ledger, Times, Totals};
-pub use intent::Plan;
+pub use checkpoint::{Checkpoint, Counters, EventTimes};
+pub use intent::BatchIntent;
 pub use log::{CheckpointLog, stays};
 pub use marker::{Guarantee, Marker};

@@ -1,6 +1,6 @@
-//! What comes next after a start: a pure function of ledger, plans, markers and the consumer group.
+//! What comes next after a start: a pure function of checkpoint, intents, markers and the consumer group.
 
-use super::{BrokenChain, Ledger, Plan, check_chain};
+use super::{BatchIntent, BrokenChain, Checkpoint, check_chain};
 use crate::limits;
 use crate::protocol::{Guarantee, Marker};
 use crate::types::{BatchNumber, TopicOffsets};
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What one sink says of itself after it was opened, which fences older producers first.
 #[derive(Clone, Debug)]
-pub struct FoundSink {
+pub struct SinkFacts {
     /// Its name.
     pub name: String,
     /// What a second delivery does.
@@ -16,25 +16,25 @@ pub struct FoundSink {
     /// Its marker.
     pub marker: Option<Marker>,
     /// The source offsets that its marker carries.
-    pub reached: TopicOffsets,
+    pub committed: TopicOffsets,
 }
 
 /// All that is found at a start.
 #[derive(Clone, Debug)]
-pub struct Found<'a> {
-    /// The job's ledger.
-    pub ledger: Option<&'a Ledger>,
-    /// The plans beside it.
-    pub plans: &'a [Plan],
+pub struct RecoveryFacts<'a> {
+    /// The job's checkpoint.
+    pub checkpoint: Option<&'a Checkpoint>,
+    /// The intents beside it.
+    pub intents: &'a [BatchIntent],
     /// The job's sinks.
-    pub sinks: &'a [FoundSink],
+    pub sinks: &'a [SinkFacts],
     /// What the consumer group holds.
     pub group: &'a TopicOffsets,
     /// The deployments whose versions are still there.
     pub deployments: &'a BTreeSet<u64>,
     /// The user said `--reset-state`: nothing of before counts.
     pub reset: bool,
-    /// The job has keyed stages: without its ledger no offset to resume at would give the right results.
+    /// The job has keyed stages: without its checkpoint no offset to resume at would give the right results.
     pub keyed: bool,
     /// The wall clock.
     pub now_ms: i64,
@@ -44,60 +44,60 @@ pub struct Found<'a> {
     pub rereads: bool,
 }
 
-/// By a marked sink's name: the source offsets below which it holds every record's rows, from before the ledger was lost. It
+/// By a marked sink's name: the source offsets below which it holds every record's rows, from before the checkpoint was lost. It
 /// is not given them again.
-pub type LeaveOut = BTreeMap<String, TopicOffsets>;
+pub type AlreadyWritten = BTreeMap<String, TopicOffsets>;
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// A new job: an incarnation, and its start position written before the first plan.
+pub enum RecoveryStep {
+    /// A new job: an epoch, and its start position written before the first intent.
     Begin,
-    /// The ledger is lost, and all sinks bear a repetition: a new incarnation, from the group's offsets.
+    /// The checkpoint is lost, and all sinks bear a repetition: a new epoch, from the group's offsets.
     ResumeFromGroup,
-    /// The ledger is lost, and marked sinks say what they hold: a new incarnation.
+    /// The checkpoint is lost, and marked sinks say what they hold: a new epoch.
     ResumeAt {
         /// Where to read on: before it, no sink lacks anything. A partition that is not named is read from its first record.
         from: TopicOffsets,
         /// What marked sinks hold; [`beyond`] the offsets where it begins, it is left out.
-        leave_out: LeaveOut,
+        already_written: AlreadyWritten,
     },
-    /// Each plan is run again and delivered to the sinks that do not hold it; then batches go on.
+    /// Each intent is run again and delivered to the sinks that do not hold it; then batches go on.
     Replay {
-        /// For each plan the names of the sinks that hold it already.
+        /// For each intent the names of the sinks that hold it already.
         held: Vec<BTreeSet<String>>,
-        /// Somebody moved the group's offsets: a warning, the ledger counts.
+        /// Somebody moved the group's offsets: a warning, the checkpoint counts.
         group_ahead: bool,
     },
     /// Going on would lose or double data.
-    Stop(Halt),
+    Stop(RecoveryError),
 }
 
 /// Why a job does not start by itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Halt {
-    /// Plans do not follow the ledger.
+pub enum RecoveryError {
+    /// Plans do not follow the checkpoint.
     #[error(
         "the stored plans are damaged: {0}: restore the data folder, or deploy with --reset-state to begin anew at `start`"
     )]
     Chain(#[from] BrokenChain),
-    /// A plan's version is not stored any more.
+    /// An intent's version is not stored any more.
     #[error("plan {batch} needs deployment {deployment}, whose component is gone from the data folder: restore it")]
     VersionMissing {
-        /// The plan.
+        /// The intent.
         batch: BatchNumber,
         /// Its deployment.
         deployment: u64,
     },
-    /// Another host ran the job, or the ledger is an old copy.
+    /// Another host ran the job, or the checkpoint is an old copy.
     #[error(
-        "sink `{sink}` holds batch {batch} of incarnation {incarnation}, beyond this ledger: another host ran this job, or the data folder is an old copy; run it there, or `undeploy` and `deploy` it to begin anew"
+        "sink `{sink}` holds batch {batch} of incarnation {epoch}, beyond this ledger: another host ran this job, or the data folder is an old copy; run it there, or `undeploy` and `deploy` it to begin anew"
     )]
     MarkerAhead {
         /// The sink.
         sink: String,
-        /// Its marker's incarnation.
-        incarnation: u64,
+        /// Its marker's epoch.
+        epoch: u64,
         /// Its marker's batch.
         batch: BatchNumber,
     },
@@ -121,12 +121,12 @@ pub enum Halt {
         /// The batch.
         batch: BatchNumber,
     },
-    /// The ledger is lost, and with it what the keyed stages kept.
+    /// The checkpoint is lost, and with it what the keyed stages kept.
     #[error(
         "the ledger is lost, and with it the state of the keyed stages: restore the data folder, or deploy with --reset-state to begin anew at `start`"
     )]
     StateLost,
-    /// The ledger is lost, and what an exactly-once sink holds is not known.
+    /// The checkpoint is lost, and what an exactly-once sink holds is not known.
     #[error(
         "the ledger is lost, and sink `{sink}` has no marker that says what it holds of every source: restore the data folder, or deploy with --reset-state to begin anew at `start`"
     )]
@@ -137,77 +137,85 @@ pub enum Halt {
 }
 
 /// The first row of the recovery table that fits.
-pub fn next_step(found: &Found<'_>) -> Step {
-    let Some(ledger) = found.ledger else { return without_ledger(found) };
-    if let Err(broken) = check_chain(ledger, found.plans) {
-        return Step::Stop(broken.into());
+pub fn decide(found: &RecoveryFacts<'_>) -> RecoveryStep {
+    let Some(checkpoint) = found.checkpoint else { return without_ledger(found) };
+    if let Err(broken) = check_chain(checkpoint, found.intents) {
+        return RecoveryStep::Stop(broken.into());
     }
-    if let Some(plan) = found.plans.iter().find(|plan| !found.deployments.contains(&plan.deployment)) {
-        return Step::Stop(Halt::VersionMissing { batch: plan.batch, deployment: plan.deployment });
+    if let Some(intent) = found.intents.iter().find(|intent| !found.deployments.contains(&intent.deployment)) {
+        return RecoveryStep::Stop(RecoveryError::VersionMissing {
+            batch: intent.batch,
+            deployment: intent.deployment,
+        });
     }
-    let last = found.plans.last().map_or(ledger.batch, |plan| plan.batch);
+    let last = found.intents.last().map_or(checkpoint.batch, |intent| intent.batch);
     for sink in found.sinks.iter().filter(|sink| sink.guarantee == Guarantee::Marked) {
-        if let Err(halt) = check_not_ahead(sink.marker.as_ref(), (ledger.incarnation, last), &sink.name) {
-            return Step::Stop(halt);
+        if let Err(halt) = check_not_ahead(sink.marker.as_ref(), (checkpoint.epoch, last), &sink.name) {
+            return RecoveryStep::Stop(halt);
         }
     }
     let mut held = Vec::new();
-    for plan in found.plans {
+    for intent in found.intents {
         let mut by = BTreeSet::new();
         for sink in found.sinks.iter().filter(|sink| sink.guarantee == Guarantee::Marked) {
-            match holds(sink.marker.as_ref(), plan, &sink.name) {
+            match holds(sink.marker.as_ref(), intent, &sink.name) {
                 Ok(true) => drop(by.insert(sink.name.clone())),
-                Ok(false) if sink.marker.is_none() && may_have_expired(plan, found.now_ms) => match found.skip_lost {
+                Ok(false) if sink.marker.is_none() && may_have_expired(intent, found.now_ms) => match found.skip_lost {
                     true => drop(by.insert(sink.name.clone())),
-                    false => return Step::Stop(Halt::MarkerExpired { sink: sink.name.clone(), batch: plan.batch }),
+                    false => {
+                        return RecoveryStep::Stop(RecoveryError::MarkerExpired {
+                            sink: sink.name.clone(),
+                            batch: intent.batch,
+                        });
+                    }
                 },
                 Ok(false) => {}
-                Err(halt) => return Step::Stop(halt),
+                Err(halt) => return RecoveryStep::Stop(halt),
             }
         }
         held.push(by);
     }
-    Step::Replay { held, group_ahead: is_ahead(found.group, &ledger.reached) }
+    RecoveryStep::Replay { held, group_ahead: is_ahead(found.group, &checkpoint.committed) }
 }
 
-fn without_ledger(found: &Found<'_>) -> Step {
+fn without_ledger(found: &RecoveryFacts<'_>) -> RecoveryStep {
     if found.reset {
-        return Step::Begin;
+        return RecoveryStep::Begin;
     }
     let holds_offsets = found.group.values().any(|partitions| !partitions.is_empty());
     let has_marker = found.sinks.iter().any(|sink| sink.marker.is_some());
     if found.keyed && (holds_offsets || has_marker) {
-        return Step::Stop(Halt::StateLost);
+        return RecoveryStep::Stop(RecoveryError::StateLost);
     }
     if let Some(marked) = found.sinks.iter().find(|sink| sink.marker.is_some()) {
         return resume(found, marked);
     }
     match holds_offsets {
-        true => Step::ResumeFromGroup,
-        false => Step::Begin,
+        true => RecoveryStep::ResumeFromGroup,
+        false => RecoveryStep::Begin,
     }
 }
 
 /// Reads on at the least of what the sinks hold, so that none lacks a record. A marked sink says so itself; the others hold
 /// what the group was told at least, as it is told only of batches that all sinks have acknowledged. They bear the
 /// repetition; a marked sink is spared it.
-fn resume(found: &Found<'_>, marked: &FoundSink) -> Step {
-    let mut from = marked.reached.clone();
-    let mut leave_out = LeaveOut::new();
+fn resume(found: &RecoveryFacts<'_>, marked: &SinkFacts) -> RecoveryStep {
+    let mut from = marked.committed.clone();
+    let mut already_written = AlreadyWritten::new();
     for sink in found.sinks {
         match sink.guarantee {
             // No marker, or one without offsets of all that is read: nobody knows whether its rows would be there twice.
-            Guarantee::Marked if sink.reached.is_empty() || found.rereads => {
-                return Step::Stop(Halt::LedgerLost { sink: sink.name.clone() });
+            Guarantee::Marked if sink.committed.is_empty() || found.rereads => {
+                return RecoveryStep::Stop(RecoveryError::LedgerLost { sink: sink.name.clone() });
             }
             Guarantee::Marked => {
-                from = least(&from, &sink.reached);
-                leave_out.insert(sink.name.clone(), sink.reached.clone());
+                from = least(&from, &sink.committed);
+                already_written.insert(sink.name.clone(), sink.committed.clone());
             }
             Guarantee::Idempotent | Guarantee::AtLeastOnce => from = least(&from, found.group),
         }
     }
-    Step::ResumeAt { from, leave_out }
+    RecoveryStep::ResumeAt { from, already_written }
 }
 
 /// For each partition the lesser offset; a partition that one of them does not name is not in it, as there it has nothing.
@@ -221,7 +229,7 @@ fn least(a: &TopicOffsets, b: &TopicOffsets) -> TopicOffsets {
 }
 
 /// What is still to be left out once `reached` is reached.
-pub fn beyond(leave_out: &LeaveOut, reached: &TopicOffsets) -> LeaveOut {
+pub fn beyond(already_written: &AlreadyWritten, reached: &TopicOffsets) -> AlreadyWritten {
     let is_ahead = |topic: &str, partition: i32, offset: i64| {
         reached.get(topic).and_then(|known| known.get(&partition)).is_none_or(|&reached| offset > reached)
     };
@@ -233,37 +241,37 @@ pub fn beyond(leave_out: &LeaveOut, reached: &TopicOffsets) -> LeaveOut {
         };
         offsets.iter().filter_map(of).collect()
     };
-    let sinks = leave_out.iter().map(|(sink, offsets)| (sink.clone(), ahead(offsets)));
+    let sinks = already_written.iter().map(|(sink, offsets)| (sink.clone(), ahead(offsets)));
     sinks.filter(|(_, offsets)| !offsets.is_empty()).collect()
 }
 
-/// Whether a marked sink holds `plan` already. A marker of an older incarnation counts as none.
-pub fn holds(marker: Option<&Marker>, plan: &Plan, sink: &str) -> Result<bool, Halt> {
-    let Some(marker) = marker.filter(|marker| marker.incarnation == plan.incarnation) else { return Ok(false) };
-    if marker.batch == plan.batch && plan.digests.get(sink).is_some_and(|digest| *digest != marker.digest) {
-        return Err(Halt::OtherDigest { sink: sink.to_string(), batch: plan.batch });
+/// Whether a marked sink holds `intent` already. A marker of an older epoch counts as none.
+pub fn holds(marker: Option<&Marker>, intent: &BatchIntent, sink: &str) -> Result<bool, RecoveryError> {
+    let Some(marker) = marker.filter(|marker| marker.epoch == intent.epoch) else { return Ok(false) };
+    if marker.batch == intent.batch && intent.digests.get(sink).is_some_and(|digest| *digest != marker.digest) {
+        return Err(RecoveryError::OtherDigest { sink: sink.to_string(), batch: intent.batch });
     }
-    Ok(marker.batch >= plan.batch)
+    Ok(marker.batch >= intent.batch)
 }
 
-/// Whether the marker of a plan's batch, if there is none, may have been forgotten: it is not older than the plan.
-fn may_have_expired(plan: &Plan, now_ms: i64) -> bool {
+/// Whether the marker of an intent's batch, if there is none, may have been forgotten: it is not older than the intent.
+fn may_have_expired(intent: &BatchIntent, now_ms: i64) -> bool {
     let most = i64::try_from(limits::MARKER_TIME.as_millis()).unwrap_or(i64::MAX);
-    now_ms.saturating_sub(plan.time_ms) > most
+    now_ms.saturating_sub(intent.time_ms) > most
 }
 
 /// The same for the batch that is being delivered: nobody but another host can have written a later one.
-pub fn holds_now(marker: Option<&Marker>, plan: &Plan, sink: &str) -> Result<bool, Halt> {
-    check_not_ahead(marker, (plan.incarnation, plan.batch), sink)?;
-    holds(marker, plan, sink)
+pub fn holds_now(marker: Option<&Marker>, intent: &BatchIntent, sink: &str) -> Result<bool, RecoveryError> {
+    check_not_ahead(marker, (intent.epoch, intent.batch), sink)?;
+    holds(marker, intent, sink)
 }
 
-/// A marker beyond the newest incarnation and batch that are known here is another host's, or the ledger an old copy.
-fn check_not_ahead(marker: Option<&Marker>, newest: (u64, BatchNumber), sink: &str) -> Result<(), Halt> {
+/// A marker beyond the newest epoch and batch that are known here is another host's, or the checkpoint an old copy.
+fn check_not_ahead(marker: Option<&Marker>, newest: (u64, BatchNumber), sink: &str) -> Result<(), RecoveryError> {
     match marker {
-        Some(m) if (m.incarnation, m.batch) > newest => {
-            let (sink, incarnation, batch) = (sink.to_string(), m.incarnation, m.batch);
-            Err(Halt::MarkerAhead { sink, incarnation, batch })
+        Some(m) if (m.epoch, m.batch) > newest => {
+            let (sink, epoch, batch) = (sink.to_string(), m.epoch, m.batch);
+            Err(RecoveryError::MarkerAhead { sink, epoch, batch })
         }
         _ => Ok(()),
     }
@@ -280,36 +288,36 @@ fn is_ahead(group: &TopicOffsets, reached: &TopicOffsets) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{ledger, plan};
+    use crate::testing::{checkpoint, intent};
 
-    fn sink(guarantee: Guarantee, marker: Option<(u64, u64, &str)>) -> FoundSink {
-        let marker = marker.map(|(incarnation, batch, digest)| Marker { incarnation, batch, digest: digest.into() });
+    fn sink(guarantee: Guarantee, marker: Option<(u64, u64, &str)>) -> SinkFacts {
+        let marker = marker.map(|(epoch, batch, digest)| Marker { epoch, batch, digest: digest.into() });
         let reached = marker.as_ref().map_or_else(TopicOffsets::new, |_| at(30));
-        FoundSink { name: "s".into(), guarantee, marker, reached }
+        SinkFacts { name: "s".into(), guarantee, marker, committed: reached }
     }
 
     fn at(offset: i64) -> TopicOffsets {
         [("t".to_string(), [(0, offset)].into())].into()
     }
 
-    fn step(ledger: Option<&Ledger>, plans: &[Plan], sinks: &[FoundSink], group: i64) -> Step {
+    fn step(checkpoint: Option<&Checkpoint>, intents: &[BatchIntent], sinks: &[SinkFacts], group: i64) -> RecoveryStep {
         let group: TopicOffsets = match group {
             0 => TopicOffsets::new(),
             to => at(to),
         };
-        next_step(&found(ledger, plans, sinks, &group, &[3].into()))
+        decide(&found(checkpoint, intents, sinks, &group, &[3].into()))
     }
 
     fn found<'a>(
-        ledger: Option<&'a Ledger>,
-        plans: &'a [Plan],
-        sinks: &'a [FoundSink],
+        checkpoint: Option<&'a Checkpoint>,
+        intents: &'a [BatchIntent],
+        sinks: &'a [SinkFacts],
         group: &'a TopicOffsets,
         deployments: &'a BTreeSet<u64>,
-    ) -> Found<'a> {
-        Found {
-            ledger,
-            plans,
+    ) -> RecoveryFacts<'a> {
+        RecoveryFacts {
+            checkpoint,
+            intents,
             sinks,
             group,
             deployments,
@@ -325,9 +333,9 @@ mod tests {
     #[test]
     fn an_old_plan_without_a_marker_is_asked_about() {
         use Guarantee::{AtLeastOnce, Idempotent, Marked};
-        let (at_4, plans, nothing, deployments) = (ledger(4), [plan(5)], TopicOffsets::new(), [3].into());
+        let (at_4, intents, nothing, deployments) = (checkpoint(4), [intent(5)], TopicOffsets::new(), [3].into());
         let day = limits::MARKER_TIME.as_millis() as i64;
-        let expired = || Step::Stop(Halt::MarkerExpired { sink: "s".into(), batch: 5 });
+        let expired = || RecoveryStep::Stop(RecoveryError::MarkerExpired { sink: "s".into(), batch: 5 });
         let cases = [
             (sink(Marked, None), day, false, replay(&[&[]], false)),
             (sink(Marked, None), day + 1, false, expired()),
@@ -343,48 +351,51 @@ mod tests {
             (sink(AtLeastOnce, None), day + 1, false, replay(&[&[]], false)),
         ];
         for (sink, age, skip_lost, expected) in cases {
-            let now_ms = plans[0].time_ms + age;
+            let now_ms = intents[0].time_ms + age;
             let sinks = [sink];
-            let found = found(Some(&at_4), &plans, &sinks, &nothing, &deployments);
-            assert_eq!(next_step(&Found { now_ms, skip_lost, ..found }), expected, "{sinks:?} after {age} ms");
+            let found = found(Some(&at_4), &intents, &sinks, &nothing, &deployments);
+            assert_eq!(decide(&RecoveryFacts { now_ms, skip_lost, ..found }), expected, "{sinks:?} after {age} ms");
         }
     }
 
-    fn replay(held: &[&[&str]], group_ahead: bool) -> Step {
+    fn replay(held: &[&[&str]], group_ahead: bool) -> RecoveryStep {
         let held = held.iter().map(|names| names.iter().map(|n| n.to_string()).collect()).collect();
-        Step::Replay { held, group_ahead }
+        RecoveryStep::Replay { held, group_ahead }
     }
 
     /// The recovery table, a row a case.
     #[test]
     fn each_row_of_the_recovery_table() {
         use Guarantee::{AtLeastOnce, Idempotent, Marked};
-        let at_4 = ledger(4);
-        let two = [plan(5), plan(6)];
-        // no ledger, no markers, no group
-        assert_eq!(step(None, &[], &[sink(Marked, None)], 0), Step::Begin);
-        // no ledger, but group offsets; markers have a test of their own
-        assert_eq!(step(None, &[], &[sink(Idempotent, None)], 30), Step::ResumeFromGroup);
-        assert_eq!(step(None, &[], &[sink(AtLeastOnce, None)], 30), Step::ResumeFromGroup);
-        // plans that do not join
-        let gap = step(Some(&at_4), &[plan(6)], &[], 0);
-        assert!(matches!(gap, Step::Stop(Halt::Chain(BrokenChain::Number { after: 4, found: 6 }))), "{gap:?}");
+        let at_4 = checkpoint(4);
+        let two = [intent(5), intent(6)];
+        // no checkpoint, no markers, no group
+        assert_eq!(step(None, &[], &[sink(Marked, None)], 0), RecoveryStep::Begin);
+        // no checkpoint, but group offsets; markers have a test of their own
+        assert_eq!(step(None, &[], &[sink(Idempotent, None)], 30), RecoveryStep::ResumeFromGroup);
+        assert_eq!(step(None, &[], &[sink(AtLeastOnce, None)], 30), RecoveryStep::ResumeFromGroup);
+        // intents that do not join
+        let gap = step(Some(&at_4), &[intent(6)], &[], 0);
+        assert!(
+            matches!(gap, RecoveryStep::Stop(RecoveryError::Chain(BrokenChain::Number { after: 4, found: 6 }))),
+            "{gap:?}"
+        );
         // a version that is gone
-        let mut other = plan(5);
+        let mut other = intent(5);
         other.deployment = 9;
         let gone = step(Some(&at_4), &[other], &[], 0);
-        assert_eq!(gone, Step::Stop(Halt::VersionMissing { batch: 5, deployment: 9 }));
-        // a marker of a newer incarnation, or beyond the last plan
+        assert_eq!(gone, RecoveryStep::Stop(RecoveryError::VersionMissing { batch: 5, deployment: 9 }));
+        // a marker of a newer epoch, or beyond the last intent
         for marker in [(8, 1, ""), (7, 7, "")] {
             let halt = step(Some(&at_4), &two, &[sink(Marked, Some(marker))], 0);
-            assert!(matches!(halt, Step::Stop(Halt::MarkerAhead { .. })), "{halt:?}");
+            assert!(matches!(halt, RecoveryStep::Stop(RecoveryError::MarkerAhead { .. })), "{halt:?}");
         }
-        // a marker of an older incarnation, or none, counts as batch 0
+        // a marker of an older epoch, or none, counts as batch 0
         assert_eq!(step(Some(&at_4), &two, &[sink(Marked, Some((6, 99, "")))], 0), replay(&[&[], &[]], false));
         assert_eq!(step(Some(&at_4), &two, &[sink(Marked, None)], 0), replay(&[&[], &[]], false));
         // the same batch, another digest
         let differs = step(Some(&at_4), &two, &[sink(Marked, Some((7, 5, "else")))], 0);
-        assert_eq!(differs, Step::Stop(Halt::OtherDigest { sink: "s".into(), batch: 5 }));
+        assert_eq!(differs, RecoveryStep::Stop(RecoveryError::OtherDigest { sink: "s".into(), batch: 5 }));
         // a marked sink skips what it holds
         let holds_5 = [sink(Marked, Some((7, 5, "digest 5")))];
         assert_eq!(step(Some(&at_4), &two, &holds_5, 0), replay(&[&["s"], &[]], false));
@@ -429,28 +440,28 @@ mod tests {
             (&[(Marked, &[30]), (Marked, &[])], &[30], None),
         ];
         for (sinks, group, from) in cases {
-            let marker = Marker { incarnation: 7, batch: 4, digest: "d".into() };
-            let all = sinks.iter().enumerate().map(|(i, (guarantee, reached))| FoundSink {
+            let marker = Marker { epoch: 7, batch: 4, digest: "d".into() };
+            let all = sinks.iter().enumerate().map(|(i, (guarantee, reached))| SinkFacts {
                 name: format!("s{i}"),
                 guarantee: *guarantee,
                 marker: (!reached.is_empty()).then(|| marker.clone()),
-                reached: offsets(reached),
+                committed: offsets(reached),
             });
             let (sinks, group): (Vec<_>, _) = (all.collect(), offsets(group));
             let deployments = [3].into();
             let found = found(None, &[], &sinks, &group, &deployments);
             let marked = sinks.iter().filter(|sink| sink.guarantee == Marked);
             let expected = match from {
-                Some(from) => Step::ResumeAt {
+                Some(from) => RecoveryStep::ResumeAt {
                     from: offsets(from),
-                    leave_out: marked.map(|sink| (sink.name.clone(), sink.reached.clone())).collect(),
+                    already_written: marked.map(|sink| (sink.name.clone(), sink.committed.clone())).collect(),
                 },
-                None => Step::Stop(Halt::LedgerLost { sink: "s1".into() }),
+                None => RecoveryStep::Stop(RecoveryError::LedgerLost { sink: "s1".into() }),
             };
-            assert_eq!(next_step(&found), expected, "{sinks:?} {group:?}");
-            let with_a_file = next_step(&Found { rereads: true, ..found.clone() });
-            assert!(matches!(with_a_file, Step::Stop(Halt::LedgerLost { .. })), "{with_a_file:?}");
-            assert_eq!(next_step(&Found { reset: true, ..found }), Step::Begin);
+            assert_eq!(decide(&found), expected, "{sinks:?} {group:?}");
+            let with_a_file = decide(&RecoveryFacts { rereads: true, ..found.clone() });
+            assert!(matches!(with_a_file, RecoveryStep::Stop(RecoveryError::LedgerLost { .. })), "{with_a_file:?}");
+            assert_eq!(decide(&RecoveryFacts { reset: true, ..found }), RecoveryStep::Begin);
         }
     }
 
@@ -458,27 +469,30 @@ mod tests {
     fn what_is_left_out_ends_where_the_sinks_were() {
         let offsets =
             |all: &[(i32, i64)]| -> TopicOffsets { [("t".to_string(), all.iter().copied().collect())].into() };
-        let leave_out: LeaveOut =
+        let already_written: AlreadyWritten =
             [("a".to_string(), offsets(&[(0, 30), (1, 9)])), ("b".to_string(), offsets(&[(0, 20), (1, 7)]))].into();
-        assert_eq!(beyond(&leave_out, &TopicOffsets::new()), leave_out);
+        assert_eq!(beyond(&already_written, &TopicOffsets::new()), already_written);
         assert_eq!(
-            beyond(&leave_out, &offsets(&[(0, 20), (1, 7)])),
-            [leave_out.get_key_value("a").unwrap()].map(|(name, all)| (name.clone(), all.clone())).into()
+            beyond(&already_written, &offsets(&[(0, 20), (1, 7)])),
+            [already_written.get_key_value("a").unwrap()].map(|(name, all)| (name.clone(), all.clone())).into()
         );
-        assert_eq!(beyond(&leave_out, &offsets(&[(0, 30), (1, 8)])), [("a".to_string(), offsets(&[(1, 9)]))].into());
-        assert_eq!(beyond(&leave_out, &offsets(&[(0, 30), (1, 9)])), LeaveOut::new());
+        assert_eq!(
+            beyond(&already_written, &offsets(&[(0, 30), (1, 8)])),
+            [("a".to_string(), offsets(&[(1, 9)]))].into()
+        );
+        assert_eq!(beyond(&already_written, &offsets(&[(0, 30), (1, 9)])), AlreadyWritten::new());
     }
 
     #[test]
     fn a_later_marker_during_a_delivery_is_another_hosts() {
-        let marker = |incarnation, batch| Some(Marker { incarnation, batch, digest: "digest 5".into() });
-        let now = |marker: Option<Marker>| holds_now(marker.as_ref(), &plan(5), "s");
+        let marker = |epoch, batch| Some(Marker { epoch, batch, digest: "digest 5".into() });
+        let now = |marker: Option<Marker>| holds_now(marker.as_ref(), &intent(5), "s");
         assert_eq!(now(None), Ok(false));
         assert_eq!(now(marker(7, 4)), Ok(false));
         assert_eq!(now(marker(6, 9)), Ok(false));
         assert_eq!(now(marker(7, 5)), Ok(true));
         for later in [marker(7, 6), marker(8, 1)] {
-            assert!(matches!(now(later), Err(Halt::MarkerAhead { .. })));
+            assert!(matches!(now(later), Err(RecoveryError::MarkerAhead { .. })));
         }
     }
 }

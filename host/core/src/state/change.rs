@@ -1,7 +1,7 @@
 //! What becomes of kept state when another version takes over. Pure.
 
-use super::{STAGES_PER_INCARNATION, StageFacts, StageId, Stages};
-use crate::job::{JobPlan, StageKind, StagePlan};
+use super::{STAGES_PER_EPOCH, StageFacts, StageId, Stages};
+use crate::job::{JobSpec, StageKind, StageSpec};
 use std::collections::BTreeSet;
 
 /// What a stage of the new version begins with.
@@ -14,12 +14,12 @@ pub struct StageChange {
     /// Where its state is from now on, and how much. Of a stage that keeps nothing: id 0.
     pub facts: StageFacts,
     /// How it comes to it.
-    pub how: How,
+    pub how: StateOrigin,
 }
 
 /// How a stage comes to its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum StateOrigin {
     /// It keeps none.
     KeepsNothing,
     /// It begins with none.
@@ -85,24 +85,24 @@ pub enum StateRefusal {
         /// What this version has.
         wanted: String,
     },
-    /// All numbers of this life of the ledger are used.
-    #[error("this job has had {STAGES_PER_INCARNATION} stages: deploy with --reset-state to begin anew")]
+    /// All numbers of this life of the checkpoint are used.
+    #[error("this job has had {STAGES_PER_EPOCH} stages: deploy with --reset-state to begin anew")]
     NoNumberLeft,
 }
 
-/// What the stages of `plan` begin with, in their order, after a version whose state is `before`: the stages of the
-/// newest plan, or of the ledger where there is none. Every fault is told.
-pub fn stages_after(before: &Stages, plan: &JobPlan, incarnation: u64) -> Result<Vec<StageChange>, Vec<StateRefusal>> {
-    let keeping: BTreeSet<&str> = plan.stages.iter().filter(|s| s.keeps_state()).map(|s| s.name.as_str()).collect();
+/// What the stages of `intent` begin with, in their order, after a version whose state is `before`: the stages of the
+/// newest intent, or of the checkpoint where there is none. Every fault is told.
+pub fn stages_after(before: &Stages, spec: &JobSpec, epoch: u64) -> Result<Vec<StageChange>, Vec<StateRefusal>> {
+    let keeping: BTreeSet<&str> = spec.stages.iter().filter(|s| s.keeps_state()).map(|s| s.name.as_str()).collect();
     let gone = before.iter().filter(|(name, _)| !keeping.contains(name.as_str()));
     let mut faults: Vec<StateRefusal> =
         gone.map(|(name, facts)| StateRefusal::Gone { stage: name.clone(), was: words(&facts.shape) }).collect();
-    let mut numbers = Numbers::after(before, incarnation);
+    let mut numbers = Numbers::after(before, epoch);
     let mut changes = Vec::new();
-    for (i, stage) in plan.stages.iter().enumerate() {
+    for (i, stage) in spec.stages.iter().enumerate() {
         match change(before.get(&stage.name), stage, &mut numbers) {
             Ok((facts, how)) => {
-                let number = (plan.sources.len() + i) as u32;
+                let number = (spec.sources.len() + i) as u32;
                 changes.push(StageChange { name: stage.name.clone(), number, facts, how });
             }
             Err(fault) => faults.push(fault),
@@ -111,15 +111,15 @@ pub fn stages_after(before: &Stages, plan: &JobPlan, incarnation: u64) -> Result
     if faults.is_empty() { Ok(changes) } else { Err(faults) }
 }
 
-/// What the ledger is to know of the stages.
+/// What the checkpoint is to know of the stages.
 pub fn facts(changes: &[StageChange]) -> Stages {
-    let keeping = changes.iter().filter(|change| change.how != How::KeepsNothing);
+    let keeping = changes.iter().filter(|change| change.how != StateOrigin::KeepsNothing);
     keeping.map(|change| (change.name.clone(), change.facts.clone())).collect()
 }
 
 /// The last number that a stage of before may have. What stands above it in the store is nobody's.
-pub fn last_number(before: &Stages, incarnation: u64) -> StageId {
-    let first = incarnation.saturating_mul(STAGES_PER_INCARNATION).max(1);
+pub fn last_number(before: &Stages, epoch: u64) -> StageId {
+    let first = epoch.saturating_mul(STAGES_PER_EPOCH).max(1);
     before.values().map(|facts| facts.id).max().unwrap_or(0).max(first - 1)
 }
 
@@ -130,25 +130,25 @@ pub fn ids(changes: &[StageChange]) -> Vec<StageId> {
 
 fn change(
     before: Option<&StageFacts>,
-    stage: &StagePlan,
+    stage: &StageSpec,
     numbers: &mut Numbers,
-) -> Result<(StageFacts, How), StateRefusal> {
+) -> Result<(StageFacts, StateOrigin), StateRefusal> {
     if !stage.keeps_state() {
-        return Ok((new_facts(stage, 0), How::KeepsNothing));
+        return Ok((new_facts(stage, 0), StateOrigin::KeepsNothing));
     }
-    let Some(before) = before else { return Ok((new_facts(stage, numbers.next()?), How::Begins)) };
+    let Some(before) = before else { return Ok((new_facts(stage, numbers.next()?), StateOrigin::Begins)) };
     if before.fingerprint == stage.fingerprint() {
-        return Ok((before.clone(), How::CarriedOn));
+        return Ok((before.clone(), StateOrigin::CarriedOn));
     }
     refusal(before, stage)
-        .map_or_else(|| Ok((new_facts(stage, numbers.next()?), How::Migrated { from: before.id })), Err)
+        .map_or_else(|| Ok((new_facts(stage, numbers.next()?), StateOrigin::Migrated { from: before.id })), Err)
 }
 
 /// Why state that is not the same cannot be migrated either.
-fn refusal(before: &StageFacts, stage: &StagePlan) -> Option<StateRefusal> {
+fn refusal(before: &StageFacts, stage: &StageSpec) -> Option<StateRefusal> {
     let name = stage.name.clone();
     let (shape, version) = before.shape.clone();
-    let old = StagePlan { value_shape: shape, version, ..stage.clone() };
+    let old = StageSpec { value_shape: shape, version, ..stage.clone() };
     let (was, wanted) = (words(&before.shape), words(&shape_of(stage)));
     if matches!(stage.kind, StageKind::Join(_) | StageKind::Lookup) {
         return Some(StateRefusal::NoAccumulators {
@@ -171,7 +171,7 @@ fn refusal(before: &StageFacts, stage: &StagePlan) -> Option<StateRefusal> {
     None
 }
 
-fn shape_of(stage: &StagePlan) -> (String, u32) {
+fn shape_of(stage: &StageSpec) -> (String, u32) {
     (stage.value_shape.clone(), stage.version)
 }
 
@@ -179,7 +179,7 @@ fn words((shape, version): &(String, u32)) -> String {
     format!("`{shape}` version {version}")
 }
 
-fn new_facts(stage: &StagePlan, id: StageId) -> StageFacts {
+fn new_facts(stage: &StageSpec, id: StageId) -> StageFacts {
     StageFacts { id, fingerprint: stage.fingerprint(), shape: shape_of(stage), keys: 0, bytes: 0 }
 }
 
@@ -190,9 +190,9 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn after(before: &Stages, incarnation: u64) -> Numbers {
-        let end = incarnation.saturating_mul(STAGES_PER_INCARNATION).saturating_add(STAGES_PER_INCARNATION);
-        Numbers { next: last_number(before, incarnation).saturating_add(1), end }
+    fn after(before: &Stages, epoch: u64) -> Numbers {
+        let end = epoch.saturating_mul(STAGES_PER_EPOCH).saturating_add(STAGES_PER_EPOCH);
+        Numbers { next: last_number(before, epoch).saturating_add(1), end }
     }
 
     fn next(&mut self) -> Result<StageId, StateRefusal> {

@@ -1,6 +1,6 @@
 //! Brings the store to what a new version begins with: room for new stages, and what was kept made anew for it.
 
-use super::change::{How, StageChange};
+use super::change::{StageChange, StateOrigin};
 use super::{Entries, Most, StageId, StateStore, StoreError, is_kept};
 use crate::job::StageKind;
 use crate::limits::{STATE_MIGRATE_BYTES_MAX, STATE_MIGRATE_ENTRIES_MAX};
@@ -57,7 +57,7 @@ pub type Convert<'a> = dyn FnMut(Column) -> Result<Column, String> + 'a;
 
 /// Makes the store ready for what the stages begin with. What other tries left under new numbers is removed; the state
 /// of migrated stages is written under its new number, and counted in `changes`. `convert` is told which stage by its
-/// number. Nothing that the old version needs is touched, and nothing names the new state until a plan does; so the
+/// number. Nothing that the old version needs is touched, and nothing names the new state until an intent does; so the
 /// batches of the old version must have ended, or what they change afterwards is lost. `stopped` is asked again and again
 /// whether to leave it.
 pub fn prepare(
@@ -71,9 +71,9 @@ pub fn prepare(
     for change in changes {
         let to = change.facts.id;
         match change.how {
-            How::KeepsNothing | How::CarriedOn => {}
-            How::Begins => store.discard(to)?,
-            How::Migrated { from } => {
+            StateOrigin::KeepsNothing | StateOrigin::CarriedOn => {}
+            StateOrigin::Begins => store.discard(to)?,
+            StateOrigin::Migrated { from } => {
                 let (kind, number) = (kind(change), change.number);
                 let mut convert = |column| convert(number, column);
                 let counts = migrate(store, (from, to), &kind, format, &mut convert, stopped)?;

@@ -117,8 +117,11 @@ fn stages_are_made_ready_each_in_its_way() {
         let facts = StageFacts { id, fingerprint: String::new(), shape: (String::new(), 1), keys: 0, bytes: 0 };
         StageChange { name: id.to_string(), number, facts, how }
     };
-    let mut changes =
-        [change(2, 5, How::Migrated { from: 1 }), change(3, 6, How::Begins), change(0, 7, How::KeepsNothing)];
+    let mut changes = [
+        change(2, 5, StateOrigin::Migrated { from: 1 }),
+        change(3, 6, StateOrigin::Begins),
+        change(0, 7, StateOrigin::KeepsNothing),
+    ];
     let mut asked = Vec::new();
     let mut convert = |stage, old: Column| {
         asked.push(stage);

@@ -6,23 +6,23 @@ use std::collections::BTreeMap;
 
 mod cache;
 pub mod change;
-mod gaps;
+mod empty_ranges;
 pub mod memory;
 mod merge;
 pub mod migrate;
 mod store;
-mod view;
+mod overlay;
 
+pub use overlay::StateOverlay;
 pub use store::{StateStore, StoreError};
-pub use view::State;
 
 /// The number under which a stage's state is kept. A stage that is migrated or begun anew gets another, so that its old
 /// state is out of the way the moment that a checkpoint names the new one; numbers rise for ever, as they begin at the
-/// incarnation's number times [`STAGES_PER_INCARNATION`].
+/// epoch's number times [`STAGES_PER_EPOCH`].
 pub type StageId = u64;
 
-/// How many numbers an incarnation has for its stages.
-pub const STAGES_PER_INCARNATION: u64 = 1 << 16;
+/// How many numbers an epoch has for its stages.
+pub const STAGES_PER_EPOCH: u64 = 1 << 16;
 
 /// Entries whose keys begin with this byte are what a stage keeps for keys; others are its own, such as timers.
 pub const KEPT: u8 = 1;
@@ -32,7 +32,7 @@ pub fn is_kept(key: &[u8]) -> bool {
     key.first() == Some(&KEPT)
 }
 
-/// What the ledger knows of a stage's state.
+/// What the checkpoint knows of a stage's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageFacts {
     /// Where its state is.

@@ -29,14 +29,14 @@ pub trait StateStore: Send + Sync {
     /// Entries of a stage's state with keys from `from` on and below `to` (none: to the end), ascending, `most` at most.
     fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, most: Most) -> Result<Entries, StoreError>;
 
-    /// Writes entries of a stage that no ledger names yet. Need not be durable at return; a later write of
+    /// Writes entries of a stage that no checkpoint names yet. Need not be durable at return; a later write of
     /// the checkpoint makes it so.
     fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError>;
 
-    /// Removes what stands under a stage that no ledger and no plan names: what a migration that failed has left.
+    /// Removes what stands under a stage that no checkpoint and no intent names: what a migration that failed has left.
     fn discard(&self, stage: StageId) -> Result<(), StoreError>;
 
-    /// Removes what stands under stages above `last`, which no ledger and no plan names: what migrations of versions that
+    /// Removes what stands under stages above `last`, which no checkpoint and no intent names: what migrations of versions that
     /// were rolled back have left. Never beside a [`StateStore::prepare`].
     fn discard_above(&self, last: StageId) -> Result<(), StoreError>;
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// A place in a partition: the number of the next record to read, as Kafka commits it.
 pub type Offset = i64;
 
-/// A batch's number within its job's incarnation. The first is 1; a ledger at 0 has seen none.
+/// A batch's number within its job's epoch. The first is 1; a checkpoint at 0 has seen none.
 pub type BatchNumber = u64;
 
 /// The unit of order before the shuffle: one partition of one of the job's sources.

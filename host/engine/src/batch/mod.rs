@@ -7,21 +7,21 @@ use streamhost_core::types::{Chunk, Offset, Partition, Positions, Record, Span, 
 
 /// A closed batch's records: chunks by partition and offset, so that nothing depends on the order of arrival.
 #[derive(Debug, Default)]
-pub struct Cut {
+pub struct Batch {
     /// What was passed, of every partition.
     pub spans: Spans,
     /// The records.
     pub chunks: Vec<Chunk>,
 }
 
-impl Cut {
+impl Batch {
     /// How many records there are.
     pub fn records(&self) -> u64 {
         self.spans.values().map(|span| span.records).sum()
     }
 
     /// The positions after the batch.
-    pub fn reached(&self) -> Positions {
+    pub fn end_positions(&self) -> Positions {
         self.spans.iter().map(|(&partition, span)| (partition, span.to)).collect()
     }
 }
@@ -47,7 +47,7 @@ impl Part {
 
 /// The batch that is being gathered.
 #[derive(Debug)]
-pub struct Gather {
+pub struct BatchBuilder {
     limits: BatchLimits,
     exact: bool,
     parts: BTreeMap<Partition, Part>,
@@ -79,11 +79,11 @@ impl Progress {
     }
 }
 
-impl Gather {
+impl BatchBuilder {
     /// A batch that begins at these positions and ends where it is cut.
     pub fn open(at: &Positions, limits: BatchLimits) -> Self {
         let parts = at.iter().map(|(&partition, &from)| (partition, Part::new(from, None))).collect();
-        Gather { limits, exact: false, parts, records: 0, bytes: 0, progress: Progress::default() }
+        BatchBuilder { limits, exact: false, parts, records: 0, bytes: 0, progress: Progress::default() }
     }
 
     /// A batch of exactly these spans: what lies beyond them is left out.
@@ -92,7 +92,7 @@ impl Gather {
             spans.iter().map(|(&partition, span)| (partition, Part::new(span.from, Some(span.to)))).collect();
         let limits = BatchLimits { records_max: usize::MAX, bytes_max: usize::MAX };
         let incomplete = parts.values().filter(|part| !part.is_complete()).count();
-        Gather { limits, exact: true, parts, records: 0, bytes: 0, progress: Progress { steps: 0, incomplete } }
+        BatchBuilder { limits, exact: true, parts, records: 0, bytes: 0, progress: Progress { steps: 0, incomplete } }
     }
 
     /// Appends a record. One that was passed already, lies beyond the batch's fixed end, or is of a partition that is
@@ -174,7 +174,7 @@ impl Gather {
     }
 
     /// The partitions and how far each has come.
-    pub fn reached(&self) -> Positions {
+    pub fn end_positions(&self) -> Positions {
         self.parts.iter().map(|(&partition, part)| (partition, part.span.to)).collect()
     }
 
@@ -190,13 +190,13 @@ impl Gather {
     }
 
     /// Closes the batch.
-    pub fn cut(self) -> Cut {
-        let mut cut = Cut::default();
+    pub fn close(self) -> Batch {
+        let mut batch = Batch::default();
         for (partition, part) in self.parts {
-            cut.spans.insert(partition, part.span);
-            cut.chunks.extend(part.chunks);
+            batch.spans.insert(partition, part.span);
+            batch.chunks.extend(part.chunks);
         }
-        cut
+        batch
     }
 }
 
@@ -220,71 +220,71 @@ mod tests {
 
     #[test]
     fn an_open_batch_closes_at_its_limits_and_takes_all_it_has() {
-        let mut gather = Gather::open(&[(P, 5), (Q, 0)].into(), BatchLimits { records_max: 3, bytes_max: 1000 });
-        assert!(gather.is_empty() && !gather.is_full());
+        let mut builder = BatchBuilder::open(&[(P, 5), (Q, 0)].into(), BatchLimits { records_max: 3, bytes_max: 1000 });
+        assert!(builder.is_empty() && !builder.is_full());
         for (partition, offset) in [(P, 4), (P, 5), (Q, 0), (P, 7)] {
-            gather.push(partition, record(offset));
+            builder.push(partition, record(offset));
         }
-        assert!(gather.is_full());
-        assert_eq!((gather.room(), gather.steps()), (0, 3), "what was passed before is no step");
-        let cut = gather.cut();
-        assert_eq!(cut.spans[&P], Span { from: 5, to: 8, records: 2 });
-        assert_eq!(cut.spans[&Q], Span { from: 0, to: 1, records: 1 });
-        assert_eq!(cut.chunks[0].offsets, [5, 7]);
+        assert!(builder.is_full());
+        assert_eq!((builder.room(), builder.steps()), (0, 3), "what was passed before is no step");
+        let batch = builder.close();
+        assert_eq!(batch.spans[&P], Span { from: 5, to: 8, records: 2 });
+        assert_eq!(batch.spans[&Q], Span { from: 0, to: 1, records: 1 });
+        assert_eq!(batch.chunks[0].offsets, [5, 7]);
     }
 
     #[test]
     fn an_exact_batch_ends_where_it_ended_before() {
         let spans: Spans = [(P, Span { from: 2, to: 5, records: 2 }), (Q, Span { from: 0, to: 0, records: 0 })].into();
-        let mut gather = Gather::exactly(&spans);
-        gather.push(P, record(2));
-        gather.push(Q, record(0));
-        gather.push(P, record(3));
-        gather.passed(Q, 7);
-        assert_eq!((gather.steps(), gather.is_complete()), (2, false), "what is beyond a partition's end is no step");
-        assert_eq!(gather.wanted().collect::<Vec<_>>(), [(P, 4, Some(5))]);
-        gather.push(P, record(9));
-        assert!(gather.is_complete() && gather.wanted().next().is_none());
-        assert_eq!(gather.cut().spans, spans);
+        let mut builder = BatchBuilder::exactly(&spans);
+        builder.push(P, record(2));
+        builder.push(Q, record(0));
+        builder.push(P, record(3));
+        builder.passed(Q, 7);
+        assert_eq!((builder.steps(), builder.is_complete()), (2, false), "what is beyond a partition's end is no step");
+        assert_eq!(builder.wanted().collect::<Vec<_>>(), [(P, 4, Some(5))]);
+        builder.push(P, record(9));
+        assert!(builder.is_complete() && builder.wanted().next().is_none());
+        assert_eq!(builder.close().spans, spans);
     }
 
     #[test]
     fn an_open_batch_does_not_go_beyond_its_bounds() {
-        let mut gather = Gather::open(&[(P, 5), (Q, 9)].into(), BatchLimits::default());
-        gather.bound(&[(P, 7), (Q, 3), (Partition { source: 1, id: 0 }, 4)].into());
-        assert_eq!(gather.wanted().collect::<Vec<_>>(), [(P, 5, Some(7))], "Q is beyond its end already");
-        assert_eq!((gather.wanted_of(0).count(), gather.wanted_of(1).count()), (1, 0));
-        gather.push(P, record(5));
-        gather.passed(P, 9);
-        gather.push(Q, record(9));
-        assert!(gather.wanted().next().is_none() && !gather.is_full() && !gather.is_complete());
-        assert!(gather.wanted_of(0).next().is_none());
-        assert_eq!(gather.reached(), [(P, 7), (Q, 9)].into());
+        let mut builder = BatchBuilder::open(&[(P, 5), (Q, 9)].into(), BatchLimits::default());
+        builder.bound(&[(P, 7), (Q, 3), (Partition { source: 1, id: 0 }, 4)].into());
+        assert_eq!(builder.wanted().collect::<Vec<_>>(), [(P, 5, Some(7))], "Q is beyond its end already");
+        assert_eq!((builder.wanted_of(0).count(), builder.wanted_of(1).count()), (1, 0));
+        builder.push(P, record(5));
+        builder.passed(P, 9);
+        builder.push(Q, record(9));
+        assert!(builder.wanted().next().is_none() && !builder.is_full() && !builder.is_complete());
+        assert!(builder.wanted_of(0).next().is_none());
+        assert_eq!(builder.end_positions(), [(P, 7), (Q, 9)].into());
 
         let spans: Spans = [(P, Span { from: 2, to: 5, records: 2 })].into();
-        let mut gather = Gather::exactly(&spans);
-        gather.bound(&[(P, 3)].into());
-        assert_eq!(gather.wanted().collect::<Vec<_>>(), [(P, 2, Some(5))], "an exact batch keeps its own end");
+        let mut builder = BatchBuilder::exactly(&spans);
+        builder.bound(&[(P, 3)].into());
+        assert_eq!(builder.wanted().collect::<Vec<_>>(), [(P, 2, Some(5))], "an exact batch keeps its own end");
     }
 
     #[test]
     fn chunks_are_bounded_and_a_long_record_stands_alone() {
-        let mut gather = Gather::open(&[(P, 0)].into(), BatchLimits::default());
+        let mut builder = BatchBuilder::open(&[(P, 0)].into(), BatchLimits::default());
         let long = vec![b'x'; limits::CHUNK_BYTES_MAX + 1];
         for offset in 0..5000 {
-            gather.push(P, record(offset));
+            builder.push(P, record(offset));
         }
-        gather.push(P, Record { value: Some(&long), ..record(5000) });
-        gather.push(P, record(5001));
-        let lengths: Vec<usize> = gather.cut().chunks.iter().map(Chunk::len).collect();
+        builder.push(P, Record { value: Some(&long), ..record(5000) });
+        builder.push(P, record(5001));
+        let lengths: Vec<usize> = builder.close().chunks.iter().map(Chunk::len).collect();
         assert_eq!(lengths, [4096, 904, 1, 1]);
     }
 
     #[test]
     fn the_end_of_a_partition_passes_offsets_without_records() {
-        let mut gather = Gather::open(&[(P, 0)].into(), BatchLimits::default());
-        gather.push(P, record(0));
-        gather.passed(P, 2);
-        assert_eq!(gather.cut().spans[&P], Span { from: 0, to: 2, records: 1 });
+        let mut builder = BatchBuilder::open(&[(P, 0)].into(), BatchLimits::default());
+        builder.push(P, record(0));
+        builder.passed(P, 2);
+        assert_eq!(builder.close().spans[&P], Span { from: 0, to: 2, records: 1 });
     }
 }

@@ -1,66 +1,67 @@
 //! What the keyed stages of a batch ask of a version, over all lanes.
 
-use super::lane::{Budget, Known, Lane};
-use super::{Lanes, Runnable};
+use super::lane::{Budget, KnownFaults, Lane};
+use super::{GuestVersion, Lanes};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use streamhost_core::contract::{
-    Calls, ChunkAnswer, Combined, Finished, GroupAside, GroupFault, GroupVerdicts, Made, Moment, Partials, Phase,
-    Sliced, VersionFault, slices,
+    Calls, ChunkAnswer, Combined, Finished, GroupFault, GroupQuarantines, Made, Moment, Partials, Phase,
+    QuarantinedGroup, Sliced, VersionFault, slices,
 };
 use streamhost_core::types::Column;
 
 /// The calls of one batch's keyed stages.
 pub struct GuestCalls<'a> {
     lanes: &'a mut Lanes,
-    version: Arc<Runnable>,
-    verdicts: GroupVerdicts,
+    version: Arc<GuestVersion>,
+    quarantines: GroupQuarantines,
     /// How many groups were asked so far: what a verdict's number counts.
     asked: BTreeMap<(u32, Phase), u64>,
-    aside: Vec<GroupAside>,
+    aside: Vec<QuarantinedGroup>,
 }
 
 /// A part of what is asked, and what is known of it.
 struct Slice<T> {
     asked: T,
-    known: Known,
+    known: KnownFaults,
 }
 
 impl<'a> GuestCalls<'a> {
-    pub(super) fn new(lanes: &'a mut Lanes, version: Arc<Runnable>, verdicts: GroupVerdicts) -> Self {
-        GuestCalls { lanes, version, verdicts, asked: BTreeMap::new(), aside: Vec::new() }
+    pub(super) fn new(lanes: &'a mut Lanes, version: Arc<GuestVersion>, quarantines: GroupQuarantines) -> Self {
+        GuestCalls { lanes, version, quarantines, asked: BTreeMap::new(), aside: Vec::new() }
     }
 
-    /// The verdicts on groups, those that were given among them. For the batch's plan: its replay has the same, and so the
+    /// The verdicts on groups, those that were given among them. For the batch's intent: its replay has the same, and so the
     /// same calls.
-    pub fn set_aside(self) -> Vec<GroupAside> {
+    pub fn quarantined(self) -> Vec<QuarantinedGroup> {
         self.aside
     }
 
     /// Counts groups, and gives the number of the first and the verdicts on them, by their place in what is asked.
-    fn count(&mut self, stage: u32, phase: Phase, groups: usize) -> (u64, Known) {
+    fn count(&mut self, stage: u32, phase: Phase, groups: usize) -> (u64, KnownFaults) {
         let asked = self.asked.entry((stage, phase)).or_default();
         let first = *asked;
         *asked += groups as u64;
-        let verdicts = self.verdicts.range((stage, phase, first)..(stage, phase, *asked));
-        let known = verdicts.map(|((_, _, index), verdict)| ((index - first) as usize, verdict.clone())).collect();
+        let quarantines = self.quarantines.range((stage, phase, first)..(stage, phase, *asked));
+        let known =
+            quarantines.map(|((_, _, index), quarantine)| ((index - first) as usize, quarantine.clone())).collect();
         (first, known)
     }
 
-    fn note(&mut self, (stage, phase, first): (u32, Phase, u64), faults: &[GroupFault], cuts: &[usize]) {
+    fn note(&mut self, (stage, phase, first): (u32, Phase, u64), faults: &[GroupFault], splits: &[usize]) {
         let broken = faults.iter().filter(|fault| fault.by_host).map(|fault| (fault.at, Some(fault.reason.clone())));
-        for (at, reason) in broken.chain(cuts.iter().map(|&at| (at, None))) {
-            self.aside.push(GroupAside { stage, phase, index: first + at as u64, reason });
+        for (at, reason) in broken.chain(splits.iter().map(|&at| (at, None))) {
+            self.aside.push(QuarantinedGroup { stage, phase, index: first + at as u64, reason });
         }
     }
 
     /// Runs what is asked in slices on all lanes, and gives the answers with the place of each one's first item.
-    fn sliced<T, A, F>(&mut self, asked: &T, known: Known, run: F) -> Result<Vec<(usize, A)>, VersionFault>
+    fn sliced<T, A, F>(&mut self, asked: &T, known: KnownFaults, run: F) -> Result<Vec<(usize, A)>, VersionFault>
     where
         T: Sliced + Send + Sync + 'static,
         A: Send + 'static,
-        F: Fn(&mut Lane, &T, &Known) -> Result<A, VersionFault> + Send + Sync + 'static,
+        F: Fn(&mut Lane, &T, &KnownFaults) -> Result<A, VersionFault> + Send + Sync + 'static,
     {
         let ranges = slices(asked);
         if ranges.len() <= 1 {
@@ -68,7 +69,8 @@ impl<'a> GuestCalls<'a> {
             return ranges.into_iter().map(answer).collect();
         }
         let slice = |range: &Range<usize>| {
-            let known = known.range(range.clone()).map(|(&at, verdict)| (at - range.start, verdict.clone())).collect();
+            let known =
+                known.range(range.clone()).map(|(&at, quarantine)| (at - range.start, quarantine.clone())).collect();
             Slice { asked: asked.part(range), known }
         };
         let tasks = ranges.iter().map(slice).collect();
@@ -128,21 +130,22 @@ impl Calls for GuestCalls<'_> {
         let answers = self.sliced(finished, known, move |lane, finished, known| {
             lane.finish(&version, (stage, moment), finished, known.clone(), &budget)
         })?;
-        let mut made = Made { rows: vec![Vec::new(); self.version.promises().shapes.len()], ..Made::default() };
-        let mut cuts = Vec::new();
+        let mut made = Made { rows: vec![Vec::new(); self.version.rules().shapes.len()], ..Made::default() };
+        let mut splits = Vec::new();
         for (base, answer) in answers {
-            cuts.extend(answer.cuts.iter().map(|&at| base + at as usize));
+            splits.extend(answer.splits.iter().map(|&at| base + at as usize));
             add(&mut made, base, answer);
         }
-        self.note((stage, Phase::Finish, first), &made.faults, &cuts);
+        self.note((stage, Phase::Finish, first), &made.faults, &splits);
         Ok(made)
     }
 
     fn migrate(&mut self, stage: u32, accumulators: &Column) -> Result<Column, VersionFault> {
         // The answer is let go before the next, so each has a batch's budget of its own.
         let (version, budget): (_, Arc<Budget>) = (self.version.clone(), self.lanes.budget_of_no_batch());
-        let run = move |lane: &mut Lane, column: &Column, _: &Known| lane.migrate(&version, stage, column, &budget);
-        let answers = self.sliced(accumulators, Known::new(), run)?;
+        let run =
+            move |lane: &mut Lane, column: &Column, _: &KnownFaults| lane.migrate(&version, stage, column, &budget);
+        let answers = self.sliced(accumulators, KnownFaults::new(), run)?;
         Ok(joined(answers.into_iter().map(|(_, column)| column)))
     }
 }

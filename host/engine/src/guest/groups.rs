@@ -1,12 +1,12 @@
 //! Merges groups, and carries state over to another version: what the shuffle asks of a guest beside its stages.
 
-use super::lane::{Budget, Known, Lane, Portions};
-use super::{Guest, Runnable};
+use super::lane::{Budget, KnownFaults, Lane, Splittable};
+use super::{Guest, GuestVersion};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::contract::{
-    Combined, GroupFault, GuestFault, Partials, Sliced, Verdict, VersionFault, column_bytes, column_size,
+    Combined, GroupFault, GuestFault, Partials, Quarantine, Sliced, VersionFault, column_bytes, column_size,
 };
 use streamhost_core::types::Column;
 
@@ -15,10 +15,10 @@ impl Lane {
     /// matter how calls are cut.
     pub(super) fn combine(
         &mut self,
-        version: &Arc<Runnable>,
+        version: &Arc<GuestVersion>,
         stage: u32,
         partials: &Partials,
-        mut known: Known,
+        mut known: KnownFaults,
         budget: &Budget,
     ) -> Result<Combined, VersionFault> {
         let mut run = CombineRun { version, stage, partials, budget, merged: Vec::new() };
@@ -29,26 +29,26 @@ impl Lane {
     /// Makes this version's accumulators of an older version's.
     pub(super) fn migrate(
         &mut self,
-        version: &Arc<Runnable>,
+        version: &Arc<GuestVersion>,
         stage: u32,
         accumulators: &Column,
         budget: &Budget,
     ) -> Result<Column, VersionFault> {
-        let promises = version.promises();
+        let rules = version.rules();
         let sized = self.call_whole(version, |guest| {
             let answer = guest.migrate(stage, accumulators, version.time())?;
             Ok((column_size(&answer)?, answer))
         })?;
-        let broke = |fault| VersionFault::Migrate { stage: promises.name(stage).to_string(), fault };
+        let broke = |fault| VersionFault::Migrate { stage: rules.name(stage).to_string(), fault };
         let (bytes, answer) = sized.map_err(broke)?;
-        promises.check_column("migrate", &answer, accumulators.len()).map_err(VersionFault::Promise)?;
-        budget.hold(bytes, promises.name(stage))?;
+        rules.check_column("migrate", &answer, accumulators.len()).map_err(VersionFault::Contract)?;
+        budget.hold(bytes, rules.name(stage))?;
         Ok(answer)
     }
 }
 
 struct CombineRun<'a> {
-    version: &'a Runnable,
+    version: &'a GuestVersion,
     stage: u32,
     partials: &'a Partials,
     budget: &'a Budget,
@@ -58,7 +58,7 @@ struct CombineRun<'a> {
 
 impl CombineRun<'_> {
     /// The accumulators in their places, with empty ones for those that are broken.
-    fn end(self, known: Known) -> Combined {
+    fn end(self, known: KnownFaults) -> Combined {
         let groups = self.partials.items();
         let mut combined = Combined::default();
         match &self.merged[..] {
@@ -77,16 +77,16 @@ impl CombineRun<'_> {
                 }
             }
         }
-        let fault = |(at, reason): (usize, Verdict)| reason.map(|reason| GroupFault { at, reason, by_host: true });
+        let fault = |(at, reason): (usize, Quarantine)| reason.map(|reason| GroupFault { at, reason, by_host: true });
         combined.faults = known.into_iter().filter_map(fault).collect();
         combined
     }
 }
 
-impl Portions for CombineRun<'_> {
+impl Splittable for CombineRun<'_> {
     fn begin(&mut self) {
         let merged = self.merged.drain(..).map(|(_, column)| column_bytes(&column));
-        self.budget.let_go(merged.sum());
+        self.budget.release(merged.sum());
     }
 
     fn ask(
@@ -101,11 +101,11 @@ impl Portions for CombineRun<'_> {
             guest.combine(self.stage, &self.partials.part(range), time)?
         };
         let bytes = column_size(&answer)?;
-        let promises = self.version.promises();
-        if let Err(broken) = promises.check_column("combine", &answer, range.len()) {
-            return Ok(Err(VersionFault::Promise(broken)));
+        let rules = self.version.rules();
+        if let Err(broken) = rules.check_column("combine", &answer, range.len()) {
+            return Ok(Err(VersionFault::Contract(broken)));
         }
         self.merged.push((range.clone(), answer));
-        Ok(self.budget.hold(bytes, promises.name(self.stage)))
+        Ok(self.budget.hold(bytes, rules.name(self.stage)))
     }
 }

@@ -4,13 +4,13 @@
 //! Functions are pure, but their memory is not: a guest keeps caches, and fragments. So none gives a verdict but one
 //! that has answered nothing yet; what breaks an older one is asked of a new one first.
 
-use super::{Guest, LinesLeft, Runnable, Terms};
+use super::{CallLimits, Guest, GuestVersion, LinesLeft};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use streamhost_core::contract::{GuestFault, Verdict, VersionFault};
+use streamhost_core::contract::{GuestFault, Quarantine, VersionFault};
 use streamhost_core::limits;
 
 /// What the calls of one batch share: how much may break before the version itself is at fault, and how much all of
@@ -50,7 +50,7 @@ impl Budget {
     }
 
     /// So much of what was held is let go.
-    pub(super) fn let_go(&self, bytes: usize) {
+    pub(super) fn release(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
@@ -62,10 +62,10 @@ impl Default for Budget {
 }
 
 /// Verdicts by their positions in what is asked.
-pub(super) type Known = BTreeMap<usize, Verdict>;
+pub(super) type KnownFaults = BTreeMap<usize, Quarantine>;
 
 /// Something that is asked of a guest and can be asked in parts.
-pub(super) trait Portions {
+pub(super) trait Splittable {
     /// Asks a part, and takes its answer. Parts come in order. The outer error is the guest's, the inner one the
     /// version's.
     fn ask(
@@ -82,11 +82,11 @@ pub(super) trait Portions {
 /// One worker's guest, of whichever version it ran last.
 #[derive(Default)]
 pub(super) struct Lane {
-    current: Option<(Arc<Runnable>, Box<dyn Guest>)>,
+    current: Option<(Arc<GuestVersion>, Box<dyn Guest>)>,
     /// It has answered something, which may have left its memory otherwise than a new one's.
     is_used: bool,
     batch: u64,
-    terms: Terms,
+    call_limits: CallLimits,
     /// Of this batch.
     lines: LinesLeft,
 }
@@ -99,7 +99,7 @@ struct Pass {
     /// How much was first asked in halves, and why.
     halved: Option<(usize, GuestFault)>,
     /// Where halves begin that went well.
-    cuts: Vec<usize>,
+    splits: Vec<usize>,
 }
 
 /// A call that came to nothing, and the guest with it.
@@ -111,23 +111,23 @@ struct Failed {
 
 impl Lane {
     /// Works for this batch now, on these terms; what is counted by batch is counted anew with each.
-    pub(super) fn enter(&mut self, batch: u64, terms: &Terms) {
+    pub(super) fn enter(&mut self, batch: u64, call_limits: &CallLimits) {
         if batch != self.batch {
             self.lines = LinesLeft::default();
         }
-        if terms.replay != self.terms.replay {
+        if call_limits.replay != self.call_limits.replay {
             self.drop_guest(); // a replay's may have grown beyond what others may
         }
         self.batch = batch;
-        self.terms.clone_from(terms);
+        self.call_limits.clone_from(call_limits);
     }
 
     /// A living guest of this version.
-    fn guest(&mut self, version: &Arc<Runnable>) -> Result<&mut dyn Guest, VersionFault> {
+    fn guest(&mut self, version: &Arc<GuestVersion>) -> Result<&mut dyn Guest, VersionFault> {
         if !self.current.as_ref().is_some_and(|(current, _)| Arc::ptr_eq(current, version)) {
             self.drop_guest();
             let mut guest = version.guest()?;
-            guest.bind(&self.terms);
+            guest.bind(&self.call_limits);
             self.current = Some((version.clone(), guest));
         }
         let Some((_, guest)) = &mut self.current else { unreachable!("set a line ago") };
@@ -143,15 +143,15 @@ impl Lane {
     /// is asked again, and says the same. The outer error is the version's, or says that a stop came.
     fn call<A>(
         &mut self,
-        version: &Arc<Runnable>,
+        version: &Arc<GuestVersion>,
         is_single: bool,
         ask: impl FnOnce(&mut dyn Guest) -> Result<A, GuestFault>,
     ) -> Result<Result<A, Failed>, VersionFault> {
-        if self.terms.is_stopped() {
+        if self.call_limits.is_stopped() {
             return Err(VersionFault::Stopped);
         }
         let answer = ask(self.guest(version)?);
-        if answer.is_err() && self.terms.is_stopped() {
+        if answer.is_err() && self.call_limits.is_stopped() {
             self.drop_guest();
             return Err(VersionFault::Stopped); // it may have been cut off in the middle
         }
@@ -171,7 +171,7 @@ impl Lane {
     /// One call that cannot be asked in parts. A guest that has answered before is replaced once.
     pub(super) fn call_whole<A>(
         &mut self,
-        version: &Arc<Runnable>,
+        version: &Arc<GuestVersion>,
         mut ask: impl FnMut(&mut dyn Guest) -> Result<A, GuestFault>,
     ) -> Result<Result<A, GuestFault>, VersionFault> {
         loop {
@@ -187,7 +187,7 @@ impl Lane {
     ///
     /// With `canonical` what is answered depends on where calls are cut (an accumulator is of one call's records, and
     /// sums of floats depend on their order), and a replay must cut them at the same places. It goes by the verdicts in
-    /// its plan: what lies between them is one call each. So what a pass came to says what is asked next:
+    /// its intent: what lies between them is one call each. So what a pass came to says what is asked next:
     ///
     /// | the pass | not canonical | canonical |
     /// |---|---|---|
@@ -200,12 +200,12 @@ impl Lane {
     /// `[4..5]` is good, `[5..6]` is the verdict, `[6..8]` is good. Then, canonical: `[0..5]`, `[6..8]`, as in a replay.
     pub(super) fn ask(
         &mut self,
-        version: &Arc<Runnable>,
+        version: &Arc<GuestVersion>,
         items: usize,
-        known: &mut Known,
+        known: &mut KnownFaults,
         canonical: bool,
         budget: &Budget,
-        work: &mut dyn Portions,
+        work: &mut dyn Splittable,
     ) -> Result<(), VersionFault> {
         let mut once_more = true;
         loop {
@@ -221,7 +221,7 @@ impl Lane {
                 }
                 (false, _) => {
                     if canonical {
-                        known.extend(pass.cuts.into_iter().map(|at| (at, None)));
+                        known.extend(pass.splits.into_iter().map(|at| (at, None)));
                     }
                     return self.tell_parts(version, part, &fault, budget);
                 }
@@ -232,7 +232,7 @@ impl Lane {
     /// Says once a batch that calls are run in parts, or a job that is a little too slow would only seem stuck.
     fn tell_parts(
         &mut self,
-        version: &Arc<Runnable>,
+        version: &Arc<GuestVersion>,
         part: usize,
         fault: &GuestFault,
         budget: &Budget,
@@ -248,11 +248,11 @@ impl Lane {
 
     fn pass(
         &mut self,
-        version: &Arc<Runnable>,
+        version: &Arc<GuestVersion>,
         items: usize,
-        known: &mut Known,
+        known: &mut KnownFaults,
         budget: &Budget,
-        work: &mut dyn Portions,
+        work: &mut dyn Splittable,
     ) -> Result<Pass, VersionFault> {
         let mut todo: Vec<_> = beside(items, known).into_iter().map(|range| (range.clone(), range)).rev().collect();
         let mut pass = Pass::default();
@@ -262,11 +262,11 @@ impl Lane {
                 self.drop_guest(); // probably it breaks, and then a new one would have to say so too
             }
             let time =
-                if self.terms.replay { limits::GUEST_TIME_MAX } else { patience(version.time(), &range, &whole) };
+                if self.call_limits.replay { limits::GUEST_TIME_MAX } else { patience(version.time(), &range, &whole) };
             match self.call(version, is_single, |guest| work.ask(guest, &range, time))? {
                 Ok(taken) => {
                     taken?;
-                    pass.cuts.extend((range.start > whole.start).then_some(range.start));
+                    pass.splits.extend((range.start > whole.start).then_some(range.start));
                 }
                 Err(Failed { was_used: true, .. }) if is_single => todo.push((range, whole)),
                 Err(Failed { fault, .. }) if is_single => {
@@ -287,12 +287,12 @@ impl Lane {
 }
 
 /// The ranges to be asked: what is set aside is left out, and where calls were cut before they are cut again.
-fn beside(items: usize, known: &Known) -> Vec<Range<usize>> {
+fn beside(items: usize, known: &KnownFaults) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut from = 0;
-    for (&at, verdict) in known {
+    for (&at, quarantine) in known {
         ranges.push(from..at);
-        from = if verdict.is_some() { at + 1 } else { at };
+        from = if quarantine.is_some() { at + 1 } else { at };
     }
     ranges.push(from..items);
     ranges.retain(|range| !range.is_empty());
@@ -327,9 +327,9 @@ mod tests {
     #[test]
     fn what_is_broken_is_not_asked_and_cuts_are_kept() {
         let broken = |at: &usize| (*at, Some(String::new()));
-        let ranges = |items, broken_at: &[usize], cuts: &[usize]| {
-            let cuts = cuts.iter().map(|at| (*at, None));
-            beside(items, &broken_at.iter().map(broken).chain(cuts).collect::<Known>())
+        let ranges = |items, broken_at: &[usize], splits: &[usize]| {
+            let splits = splits.iter().map(|at| (*at, None));
+            beside(items, &broken_at.iter().map(broken).chain(splits).collect::<KnownFaults>())
         };
         let whole = |items| 0..items;
         assert_eq!(ranges(5, &[], &[]), [whole(5)]);

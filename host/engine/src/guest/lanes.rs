@@ -2,12 +2,12 @@
 //! task's place, so nothing depends on the number of lanes or on which was faster.
 
 use super::lane::{Budget, Lane};
-use super::{GuestCalls, Runnable, Terms};
+use super::{CallLimits, GuestCalls, GuestVersion};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use streamhost_core::contract::{ChunkAnswer, GroupVerdicts, Moment, Verdicts, VersionFault};
+use streamhost_core::contract::{ChunkAnswer, GroupQuarantines, Moment, RecordQuarantines, VersionFault};
 use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
 use streamhost_core::types::{Chunk, NO_TIME_MS, Partition};
 
@@ -30,7 +30,7 @@ pub struct Lanes {
     /// Counts the batches that these lanes ran.
     batch: u64,
     budget: Arc<Budget>,
-    terms: Terms,
+    call_limits: CallLimits,
     /// Bytes that may be answered for one batch.
     pub(super) answers_bytes_max: usize,
 }
@@ -47,7 +47,7 @@ trait Work: Send + Sync {
 
 struct Spread<T, A, F> {
     batch: u64,
-    terms: Terms,
+    call_limits: CallLimits,
     tasks: Vec<T>,
     run: F,
     next: AtomicUsize,
@@ -61,7 +61,7 @@ where
     F: Fn(&mut Lane, &T) -> Result<A, VersionFault> + Send + Sync,
 {
     fn share(&self, lane: &mut Lane) {
-        lane.enter(self.batch, &self.terms);
+        lane.enter(self.batch, &self.call_limits);
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(task) = self.tasks.get(at) else { return };
@@ -84,7 +84,7 @@ impl Lanes {
             threads: Vec::new(),
             batch: 0,
             budget: Arc::default(),
-            terms: Terms { stop, replay: false },
+            call_limits: CallLimits { stop, replay: false },
             answers_bytes_max: BATCH_ANSWERS_BYTES_MAX,
         };
         for number in 1..count {
@@ -110,26 +110,26 @@ impl Lanes {
     /// chunk's records depends on those before. All others run side by side, and know their partition's largest event
     /// time of before the batch; the largest of their answers is still that of the partition after it.
     ///
-    /// `verdicts` are of an earlier run of the same batch, if this is a replay.
+    /// `quarantines` are of an earlier run of the same batch, if this is a replay.
     pub fn run(
         &mut self,
-        version: &Arc<Runnable>,
+        version: &Arc<GuestVersion>,
         chunks: Vec<Chunk>,
-        verdicts: Option<Verdicts>,
+        quarantines: Option<RecordQuarantines>,
         times: &RunTimes,
     ) -> (Vec<Chunk>, Result<Vec<ChunkAnswer>, VersionFault>) {
         self.batch += 1;
         self.budget = Arc::new(Budget::new(self.answers_bytes_max));
-        self.terms.replay = verdicts.is_some();
-        let verdicts = verdicts.unwrap_or_default();
-        let (times, budget, runnable) = (times.clone(), self.budget.clone(), version.clone());
+        self.call_limits.replay = quarantines.is_some();
+        let quarantines = quarantines.unwrap_or_default();
+        let (times, budget, guest_version) = (times.clone(), self.budget.clone(), version.clone());
         let run = move |lane: &mut Lane, chunks: &Vec<Chunk>| {
             let mut answers = Vec::with_capacity(chunks.len());
             let before = chunks.first().and_then(|chunk| times.partitions.get(&chunk.partition));
             let mut partition_ms = before.copied().unwrap_or(NO_TIME_MS);
             for chunk in chunks {
                 let moment = Moment { batch_ms: times.batch_ms, watermark_ms: times.watermark_ms, partition_ms };
-                let answer = lane.run(&runnable, chunk, moment, &verdicts, &budget)?;
+                let answer = lane.run(&guest_version, chunk, moment, &quarantines, &budget)?;
                 partition_ms = answer.largest_ms;
                 answers.push(answer);
             }
@@ -141,14 +141,14 @@ impl Lanes {
     }
 
     /// What the keyed stages of the batch that was run last ask of this version. What breaks there counts with what
-    /// broke in [`Lanes::run`], and what it answers with what was answered there. `verdicts` are of an earlier run.
-    pub fn calls(&mut self, version: &Arc<Runnable>, verdicts: GroupVerdicts) -> GuestCalls<'_> {
-        GuestCalls::new(self, version.clone(), verdicts)
+    /// broke in [`Lanes::run`], and what it answers with what was answered there. `quarantines` are of an earlier run.
+    pub fn calls(&mut self, version: &Arc<GuestVersion>, quarantines: GroupQuarantines) -> GuestCalls<'_> {
+        GuestCalls::new(self, version.clone(), quarantines)
     }
 
     /// Runs a task on the caller's own lane.
     pub(super) fn alone<A>(&mut self, run: impl FnOnce(&mut Lane) -> A) -> A {
-        self.own.enter(self.batch, &self.terms);
+        self.own.enter(self.batch, &self.call_limits);
         run(&mut self.own)
     }
 
@@ -159,7 +159,7 @@ impl Lanes {
 
     /// For what belongs to no batch, and so to no replay.
     pub(super) fn budget_of_no_batch(&mut self) -> Arc<Budget> {
-        self.terms.replay = false;
+        self.call_limits.replay = false;
         Arc::new(Budget::new(self.answers_bytes_max))
     }
 
@@ -174,7 +174,7 @@ impl Lanes {
         let helpers = tasks.len().saturating_sub(1).min(self.others.len());
         let work = Arc::new(Spread {
             batch: self.batch,
-            terms: self.terms.clone(),
+            call_limits: self.call_limits.clone(),
             tasks,
             run,
             next: AtomicUsize::new(0),
@@ -194,12 +194,12 @@ impl Lanes {
 }
 
 /// Chunks that must run one after the other are one task.
-fn in_tasks(version: &Runnable, chunks: Vec<Chunk>) -> Vec<Vec<Chunk>> {
+fn in_tasks(version: &GuestVersion, chunks: Vec<Chunk>) -> Vec<Vec<Chunk>> {
     let mut tasks: Vec<Vec<Chunk>> = Vec::new();
     for chunk in chunks {
         let follows = |before: &Chunk| before.partition == chunk.partition;
         match tasks.last_mut() {
-            Some(task) if version.promises().in_order(chunk.partition.source) && task.last().is_some_and(follows) => {
+            Some(task) if version.rules().in_order(chunk.partition.source) && task.last().is_some_and(follows) => {
                 task.push(chunk);
             }
             _ => tasks.push(vec![chunk]),

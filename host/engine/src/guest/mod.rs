@@ -16,4 +16,4 @@ mod group_calls;
 pub use group_calls::GuestCalls;
 pub use lanes::{Lanes, RunTimes};
 pub use lines::{LinesLeft, LogSink};
-pub use version::{Guest, Maker, Runnable, Terms};
+pub use version::{CallLimits, Guest, GuestVersion, Maker};

@@ -1,12 +1,13 @@
 //! Runs a chunk, or what a keyed stage finished, through the operators of its stage, and gathers what came of the calls.
 
-use super::lane::{Budget, Known, Lane, Portions};
-use super::{Guest, Runnable};
+use super::lane::{Budget, KnownFaults, Lane, Splittable};
+use super::{Guest, GuestVersion};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::contract::{
-    Answer, Asked, ChunkAnswer, Fault, Finished, GuestFault, Moment, Sliced, Verdicts, VersionFault, cut, take_unfit,
+    Answer, Asked, ChunkAnswer, Fault, Finished, GuestFault, Moment, RecordQuarantines, Sliced, VersionFault,
+    take_unfit, truncate,
 };
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Offset};
@@ -15,17 +16,18 @@ impl Lane {
     /// Runs a chunk to its end.
     pub(super) fn run(
         &mut self,
-        version: &Arc<Runnable>,
+        version: &Arc<GuestVersion>,
         chunk: &Chunk,
         moment: Moment,
-        verdicts: &Verdicts,
+        quarantines: &RecordQuarantines,
         budget: &Budget,
     ) -> Result<ChunkAnswer, VersionFault> {
-        let mut known = Known::new();
-        if !verdicts.is_empty() {
-            let verdict = |&offset: &Offset| verdicts.get(&(chunk.partition, offset)).cloned();
-            let verdicts = chunk.offsets.iter().enumerate().filter_map(|(at, offset)| Some((at, verdict(offset)?)));
-            known.extend(verdicts);
+        let mut known = KnownFaults::new();
+        if !quarantines.is_empty() {
+            let quarantine = |&offset: &Offset| quarantines.get(&(chunk.partition, offset)).cloned();
+            let quarantines =
+                chunk.offsets.iter().enumerate().filter_map(|(at, offset)| Some((at, quarantine(offset)?)));
+            known.extend(quarantines);
         }
         let stage = u32::from(chunk.partition.source);
         self.run_stage(version, StageRun::new(version, (stage, moment), Input::Chunk(chunk), budget), known)
@@ -34,10 +36,10 @@ impl Lane {
     /// Runs what follows keyed stage `stage`, beside what is known of it.
     pub(super) fn finish(
         &mut self,
-        version: &Arc<Runnable>,
+        version: &Arc<GuestVersion>,
         at: (u32, Moment),
         finished: &Finished,
-        known: Known,
+        known: KnownFaults,
         budget: &Budget,
     ) -> Result<ChunkAnswer, VersionFault> {
         self.run_stage(version, StageRun::new(version, at, Input::Finished(finished), budget), known)
@@ -45,11 +47,11 @@ impl Lane {
 
     fn run_stage(
         &mut self,
-        version: &Arc<Runnable>,
+        version: &Arc<GuestVersion>,
         mut run: StageRun<'_>,
-        mut known: Known,
+        mut known: KnownFaults,
     ) -> Result<ChunkAnswer, VersionFault> {
-        let canonical = version.promises().feeds(run.stage);
+        let canonical = version.rules().feeds(run.stage);
         self.ask(version, run.input.items(), &mut known, canonical, run.budget, &mut run)?;
         Ok(run.end(known))
     }
@@ -89,7 +91,7 @@ impl Input<'_> {
 
 /// One stage's run over a chunk, or over what a keyed stage finished.
 struct StageRun<'a> {
-    version: &'a Runnable,
+    version: &'a GuestVersion,
     stage: u32,
     /// Of the first call.
     moment: Moment,
@@ -103,7 +105,7 @@ struct StageRun<'a> {
 }
 
 impl<'a> StageRun<'a> {
-    fn new(version: &'a Runnable, (stage, moment): (u32, Moment), input: Input<'a>, budget: &'a Budget) -> Self {
+    fn new(version: &'a GuestVersion, (stage, moment): (u32, Moment), input: Input<'a>, budget: &'a Budget) -> Self {
         let (answer, touched) = (ChunkAnswer::default(), Vec::new());
         StageRun { version, stage, moment, input, budget, answer, bytes: 0, touched }
     }
@@ -118,7 +120,7 @@ impl<'a> StageRun<'a> {
             self.fault(base + position as usize, reason, false);
         }
         for (sink, mut rows) in answer.rows.into_iter().enumerate() {
-            for (position, reason) in take_unfit(&mut rows, &self.version.promises().shapes[sink]) {
+            for (position, reason) in take_unfit(&mut rows, &self.version.rules().shapes[sink]) {
                 self.fault(base + position as usize, reason, false);
             }
             self.touch(base, &rows.positions);
@@ -145,11 +147,11 @@ impl<'a> StageRun<'a> {
     }
 
     /// Faults of one record in several branches are one fault.
-    fn end(mut self, known: Known) -> ChunkAnswer {
-        for (at, verdict) in known {
-            match verdict {
+    fn end(mut self, known: KnownFaults) -> ChunkAnswer {
+        for (at, quarantine) in known {
+            match quarantine {
                 Some(reason) => self.fault(at, reason, true),
-                None => self.answer.cuts.push(at as u32),
+                None => self.answer.splits.push(at as u32),
             }
         }
         self.answer.dropped = self.touched.iter().filter(|touched| !**touched).count() as u64;
@@ -159,7 +161,7 @@ impl<'a> StageRun<'a> {
             let same = next.position == first.position;
             if same && next.reason != first.reason {
                 first.reason = format!("{}; {}", first.reason, next.reason);
-                first.reason = cut(std::mem::take(&mut first.reason), limits::REASON_BYTES_MAX);
+                first.reason = truncate(std::mem::take(&mut first.reason), limits::REASON_BYTES_MAX);
             }
             same
         });
@@ -167,10 +169,10 @@ impl<'a> StageRun<'a> {
     }
 }
 
-impl Portions for StageRun<'_> {
+impl Splittable for StageRun<'_> {
     fn begin(&mut self) {
-        self.budget.let_go(std::mem::take(&mut self.bytes));
-        let rows = vec![Vec::new(); self.version.promises().shapes.len()];
+        self.budget.release(std::mem::take(&mut self.bytes));
+        let rows = vec![Vec::new(); self.version.rules().shapes.len()];
         let largest_ms = self.moment.partition_ms;
         self.answer = ChunkAnswer { rows, largest_ms, ..ChunkAnswer::default() };
         self.touched = vec![false; self.input.items()];
@@ -186,12 +188,12 @@ impl Portions for StageRun<'_> {
         let moment = Moment { partition_ms: self.answer.largest_ms, ..self.moment };
         let answer = self.input.call(guest, (self.stage, moment), range, time)?;
         let asked = Asked { stage: self.stage, items: range.len(), partition_ms: moment.partition_ms };
-        let promises = self.version.promises();
-        if let Err(broken) = promises.check(&answer, asked) {
-            return Ok(Err(VersionFault::Promise(broken)));
+        let rules = self.version.rules();
+        if let Err(broken) = rules.check(&answer, asked) {
+            return Ok(Err(VersionFault::Contract(broken)));
         }
-        let bytes = promises.size(&answer)?;
-        let held = self.budget.hold(bytes, promises.name(self.stage));
+        let bytes = rules.size(&answer)?;
+        let held = self.budget.hold(bytes, rules.name(self.stage));
         self.bytes += bytes;
         self.take(answer, range.start);
         Ok(held)

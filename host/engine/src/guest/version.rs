@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use streamhost_core::contract::{
-    Answer, Asked, Finished, Groups, GuestFault, Moment, Pairs, Partials, Promises, Shape, VersionFault,
+    Answer, AnswerRules, Asked, Finished, Groups, GuestFault, Moment, Pairs, Partials, RowShape, VersionFault,
 };
-use streamhost_core::job::{JobPlan, StageKind};
+use streamhost_core::job::{JobSpec, StageKind};
 use streamhost_core::types::{Chunk, Column, NO_TIME_MS, Partition};
 
 /// One living guest. After a fault it is of no more use.
@@ -26,7 +26,7 @@ pub trait Guest: Send {
     fn migrate(&mut self, stage: u32, accumulators: &Column, time: Duration) -> Result<Column, GuestFault>;
 
     /// What its calls are bounded by beside their time. Asked once, before its first call for a batch.
-    fn bind(&mut self, _terms: &Terms) {}
+    fn bind(&mut self, _terms: &CallLimits) {}
 
     /// Hands on the lines that it logged since it was last asked, as many as are left.
     fn tell(&mut self, _left: &mut LinesLeft) {}
@@ -37,7 +37,7 @@ pub trait Guest: Send {
 
 /// What holds for all calls of a batch.
 #[derive(Clone, Debug, Default)]
-pub struct Terms {
+pub struct CallLimits {
     /// Once it is set calls end soon, and what they were asked counts for nothing.
     pub stop: Arc<AtomicBool>,
     /// The batch was planned before: all that is asked went well then, and is not judged again by limits that may have
@@ -45,7 +45,7 @@ pub struct Terms {
     pub replay: bool,
 }
 
-impl Terms {
+impl CallLimits {
     /// A stop has come.
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
@@ -56,18 +56,18 @@ impl Terms {
 pub type Maker = Box<dyn Fn() -> Result<Box<dyn Guest>, GuestFault> + Send + Sync>;
 
 /// A version as the lanes run it.
-pub struct Runnable {
+pub struct GuestVersion {
     make: Maker,
     time: Duration,
-    promises: Promises,
+    rules: AnswerRules,
     spares: Mutex<Vec<Box<dyn Guest>>>,
 }
 
-impl Runnable {
+impl GuestVersion {
     /// A version without guests yet. `time` is what one call may take, `shapes` what its rows must look like, by sink,
-    /// and `plan` what it says of its sources and keyed stages.
-    pub fn new(make: Maker, time: Duration, shapes: Vec<Shape>, plan: &JobPlan) -> Self {
-        Runnable { make, time, promises: Promises::new(shapes, plan), spares: Mutex::new(Vec::new()) }
+    /// and `intent` what it says of its sources and keyed stages.
+    pub fn new(make: Maker, time: Duration, shapes: Vec<RowShape>, spec: &JobSpec) -> Self {
+        GuestVersion { make, time, rules: AnswerRules::new(shapes, spec), spares: Mutex::new(Vec::new()) }
     }
 
     /// Makes `lanes` guests and calls all that they export once with nothing, so that the first batch finds them warm.
@@ -85,22 +85,22 @@ impl Runnable {
     fn call_all(&self, guest: &mut dyn Guest) -> Result<(), VersionFault> {
         let moment = Moment { batch_ms: 0, watermark_ms: NO_TIME_MS, partition_ms: NO_TIME_MS };
         let broke = |call, stage| {
-            let stage = self.promises.name(stage).to_string();
+            let stage = self.rules.name(stage).to_string();
             move |fault| VersionFault::Warm { call, stage, fault }
         };
         let check = |answer: &Answer, stage| {
             let asked = Asked { stage, items: 0, partition_ms: NO_TIME_MS };
-            self.promises.check(answer, asked).map_err(VersionFault::Promise)
+            self.rules.check(answer, asked).map_err(VersionFault::Contract)
         };
         let check_column =
-            |call, column: &Column| self.promises.check_column(call, column, 0).map_err(VersionFault::Promise);
+            |call, column: &Column| self.rules.check_column(call, column, 0).map_err(VersionFault::Contract);
         let nothing = Chunk::new(Partition { source: 0, id: 0 });
-        for stage in 0..self.promises.sources() {
+        for stage in 0..self.rules.sources() {
             let answer = guest.transform(stage, moment, &nothing, self.time);
             check(&answer.map_err(broke("transform", stage))?, stage)?;
         }
-        for (stage, plan) in self.promises.keyed() {
-            let pairs = matches!(plan.kind, StageKind::Join(_) | StageKind::Lookup);
+        for (stage, spec) in self.rules.keyed() {
+            let pairs = matches!(spec.kind, StageKind::Join(_) | StageKind::Lookup);
             if !pairs {
                 let merged = guest.combine(stage, &Partials::default(), self.time);
                 check_column("combine", &merged.map_err(broke("combine", stage))?)?;
@@ -108,7 +108,7 @@ impl Runnable {
             let nothing = if pairs { Finished::Pairs(Pairs::default()) } else { Finished::Groups(Groups::default()) };
             let answer = guest.finish(stage, moment, &nothing, self.time);
             check(&answer.map_err(broke("finish", stage))?, stage)?;
-            if plan.migrates.is_some() {
+            if spec.migrates.is_some() {
                 let migrated = guest.migrate(stage, &Column::default(), self.time);
                 check_column("migrate", &migrated.map_err(broke("migrate", stage))?)?;
             }
@@ -128,8 +128,8 @@ impl Runnable {
         self.time
     }
 
-    pub(super) fn promises(&self) -> &Promises {
-        &self.promises
+    pub(super) fn rules(&self) -> &AnswerRules {
+        &self.rules
     }
 }
 

@@ -4,9 +4,9 @@ use crate::guest::{Lanes, RunTimes};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use streamhost_core::contract::{
-    Calls, ChunkAnswer, Combined, Fault, GroupFault, GroupVerdicts, Phase, RowLimits, Verdicts,
+    Calls, ChunkAnswer, Combined, Fault, GroupFault, GroupQuarantines, Phase, RecordQuarantines, RowLimits,
 };
-use streamhost_core::job::{ColumnPlan, SinkKind, SinkPlan, SourcePlan, StagePlan, Window, WindowForm};
+use streamhost_core::job::{ColumnSpec, SinkKind, SinkSpec, SourceSpec, StageSpec, Window, WindowForm};
 use streamhost_core::limits;
 use streamhost_core::types::{Keyed, Kind, Offset, Record, Rows};
 
@@ -165,8 +165,8 @@ impl Guest for Fake {
         Ok(migrated)
     }
 
-    fn bind(&mut self, terms: &Terms) {
-        self.replay = terms.replay;
+    fn bind(&mut self, call_limits: &CallLimits) {
+        self.replay = call_limits.replay;
     }
 
     fn tell(&mut self, _: &mut LinesLeft) {
@@ -185,8 +185,8 @@ fn add(rows: &mut Rows, position: usize, key: &[u8], value: &[u8]) {
     rows.cells.push(value);
 }
 
-fn plan() -> JobPlan {
-    let stage = |name: &str, kind, input| StagePlan {
+fn spec() -> JobSpec {
+    let stage = |name: &str, kind, input| StageSpec {
         name: name.into(),
         kind,
         inputs: vec![input],
@@ -198,9 +198,9 @@ fn plan() -> JobPlan {
     };
     let form = WindowForm::Panes { size_ms: HOP_MS, hop_ms: HOP_MS };
     let windows = Window { form, lateness_ms: 0, processing_time: false, early: false };
-    let source = |name: &str, timed| SourcePlan { name: name.into(), timed, ..SourcePlan::default() };
-    let all = StagePlan { migrates: Some(("text".into(), 0)), ..stage("all", StageKind::EachBatch, WINDOWS) };
-    JobPlan {
+    let source = |name: &str, timed| SourceSpec { name: name.into(), timed, ..SourceSpec::default() };
+    let all = StageSpec { migrates: Some(("text".into(), 0)), ..stage("all", StageKind::EachBatch, WINDOWS) };
+    JobSpec {
         name: "fake".into(),
         every: Duration::ZERO,
         sources: vec![source("timed", true), source("untimed", false)],
@@ -209,15 +209,22 @@ fn plan() -> JobPlan {
     }
 }
 
-fn runnable_that(fits: usize) -> (Arc<Runnable>, Seen) {
+fn runnable_that(fits: usize) -> (Arc<GuestVersion>, Seen) {
     runnable_of(Traits { fits, ..Traits::default() })
 }
 
-fn runnable_of(traits: Traits) -> (Arc<Runnable>, Seen) {
-    let columns = vec![ColumnPlan { name: "f:v".into(), kind: Kind::Bytes, optional: false }];
+fn runnable_of(traits: Traits) -> (Arc<GuestVersion>, Seen) {
+    let columns = vec![ColumnSpec { name: "f:v".into(), kind: Kind::Bytes, optional: false }];
     let (name, place) = ("s".to_string(), "s".to_string());
-    let sink =
-        SinkPlan { kind: SinkKind::Hbase, name, place, keyed: true, dynamic: false, columns, exactly_once: false };
+    let sink = SinkSpec {
+        kind: SinkKind::Hbase,
+        name,
+        target: place,
+        keyed: true,
+        dynamic: false,
+        columns,
+        exactly_once: false,
+    };
     let limits = RowLimits { key_bytes: 1..=10, cell_bytes_max: 1000, row_bytes_max: 2000 };
     let calls = Seen::default();
     let seen = calls.clone();
@@ -225,10 +232,10 @@ fn runnable_of(traits: Traits) -> (Arc<Runnable>, Seen) {
         let (calls, traits) = (seen.clone(), traits.clone());
         Ok(Box::new(Fake { dead: false, calls, traits, asked: 0, replay: false }))
     });
-    (Arc::new(Runnable::new(make, Duration::from_secs(1), vec![Shape::new(&sink, limits)], &plan())), calls)
+    (Arc::new(GuestVersion::new(make, Duration::from_secs(1), vec![RowShape::new(&sink, limits)], &spec())), calls)
 }
 
-fn runnable() -> Arc<Runnable> {
+fn guest_version() -> Arc<GuestVersion> {
     runnable_that(usize::MAX).0
 }
 
@@ -252,12 +259,16 @@ fn times() -> RunTimes {
     RunTimes { batch_ms: 1000, watermark_ms: NO_TIME_MS, partitions: BTreeMap::new() }
 }
 
-fn run_on(version: &Arc<Runnable>, chunk: &Chunk, verdicts: &Verdicts) -> Result<ChunkAnswer, VersionFault> {
-    Lane::default().run(version, chunk, MOMENT, verdicts, &Budget::default())
+fn run_on(
+    version: &Arc<GuestVersion>,
+    chunk: &Chunk,
+    quarantines: &RecordQuarantines,
+) -> Result<ChunkAnswer, VersionFault> {
+    Lane::default().run(version, chunk, MOMENT, quarantines, &Budget::default())
 }
 
-fn run(values: &[&str], verdicts: &Verdicts) -> Result<ChunkAnswer, VersionFault> {
-    run_on(&runnable(), &chunk(values), verdicts)
+fn run(values: &[&str], quarantines: &RecordQuarantines) -> Result<ChunkAnswer, VersionFault> {
+    run_on(&guest_version(), &chunk(values), quarantines)
 }
 
 /// The values of the rows, in order.
@@ -276,11 +287,11 @@ fn parts(all: &[Keyed]) -> Vec<String> {
     all.iter().flat_map(|keyed| (0..keyed.keys.len()).map(move |i| part(keyed, i))).collect()
 }
 
-fn verdicts_of(chunk: &Chunk, answer: &ChunkAnswer) -> Verdicts {
+fn verdicts_of(chunk: &Chunk, answer: &ChunkAnswer) -> RecordQuarantines {
     let by_host = answer.faults.iter().filter(|fault| fault.by_host);
     let broken = by_host.map(|fault| (fault.position, Some(fault.reason.clone())));
-    let all = broken.chain(answer.cuts.iter().map(|&cut| (cut, None)));
-    all.map(|(at, verdict)| ((chunk.partition, chunk.offsets[at as usize]), verdict)).collect()
+    let all = broken.chain(answer.splits.iter().map(|&truncate| (truncate, None)));
+    all.map(|(at, quarantine)| ((chunk.partition, chunk.offsets[at as usize]), quarantine)).collect()
 }
 
 fn column(items: &[&str]) -> Column {
@@ -291,7 +302,8 @@ fn column(items: &[&str]) -> Column {
 
 #[test]
 fn a_chunk_that_breaks_loses_only_the_records_that_break_it() {
-    let answer = run(&["a", "trap", "b", "fault", "drop", "c", "loop", "no key", "d"], &Verdicts::new()).unwrap();
+    let answer =
+        run(&["a", "trap", "b", "fault", "drop", "c", "loop", "no key", "d"], &RecordQuarantines::new()).unwrap();
     assert_eq!(values(&answer.rows[0]), ["a", "b", "c", "d"]);
     let faults: Vec<_> = answer.faults.iter().map(|f| (f.position, f.reason.as_str(), f.by_host)).collect();
     assert_eq!(
@@ -309,8 +321,9 @@ fn a_chunk_that_breaks_loses_only_the_records_that_break_it() {
 #[test]
 fn a_replay_takes_the_verdicts_of_before() {
     let at = |offset| (Partition { source: 1, id: 0 }, offset);
-    let verdicts: Verdicts = [(at(100), Some("of before".to_string())), (at(102), Some("too".to_string()))].into();
-    let answer = run(&["a", "b", "trap", "c"], &verdicts).unwrap();
+    let quarantines: RecordQuarantines =
+        [(at(100), Some("of before".to_string())), (at(102), Some("too".to_string()))].into();
+    let answer = run(&["a", "b", "trap", "c"], &quarantines).unwrap();
     assert_eq!(values(&answer.rows[0]), ["b", "c"]);
     assert_eq!(answer.faults.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(), ["of before", "too"]);
     assert!(run(&["trap"], &[(at(100), Some("of before".to_string()))].into()).is_ok(), "it is not tried again");
@@ -318,18 +331,18 @@ fn a_replay_takes_the_verdicts_of_before() {
 
 #[test]
 fn several_faults_of_one_record_are_one() {
-    let answer = run(&["twice"], &Verdicts::new()).unwrap();
+    let answer = run(&["twice"], &RecordQuarantines::new()).unwrap();
     assert_eq!(answer.faults, [Fault { position: 0, reason: "one; two".into(), by_host: false }]);
 }
 
 #[test]
 fn too_many_broken_records_or_one_lie_are_the_versions_fault() {
     let all = vec!["trap"; limits::BROKEN_RECORDS_PER_BATCH_MAX + 1];
-    assert_eq!(run(&all, &Verdicts::new()), Err(VersionFault::TooManyBroken { last: "it broke".into() }));
-    let words = run(&all, &Verdicts::new()).unwrap_err().to_string();
+    assert_eq!(run(&all, &RecordQuarantines::new()), Err(VersionFault::TooManyBroken { last: "it broke".into() }));
+    let words = run(&all, &RecordQuarantines::new()).unwrap_err().to_string();
     assert!(words.contains("more than 100") && words.contains("counts as 10"), "{words}");
-    assert!(run(&all[1..], &Verdicts::new()).is_ok());
-    assert!(matches!(run(&["a", "lie"], &Verdicts::new()), Err(VersionFault::Promise(_))));
+    assert!(run(&all[1..], &RecordQuarantines::new()).is_ok());
+    assert!(matches!(run(&["a", "lie"], &RecordQuarantines::new()), Err(VersionFault::Contract(_))));
 }
 
 #[test]
@@ -338,14 +351,14 @@ fn accumulators_are_those_of_the_calls_that_a_replay_makes() {
         [("a=1", 1), ("b=2", 2), ("trap", 95), ("a=3", 11), ("a=4", 12), ("drop", 3), ("trap", 4), ("a=5", 13)];
     let chunk = timed_chunk((0, 3), 7, &records);
     let (version, calls) = runnable_that(usize::MAX);
-    let answer = run_on(&version, &chunk, &Verdicts::new()).unwrap();
+    let answer = run_on(&version, &chunk, &RecordQuarantines::new()).unwrap();
     assert_eq!(parts(&answer.keyed), ["a@0 [1]", "b@0 [2]", "a@10 [3 4]", "a@10 [5]"]);
     assert_eq!((answer.dropped, answer.late, answer.largest_ms), (1, 0, 13), "what breaks brings no event time");
-    let verdicts = verdicts_of(&chunk, &answer);
-    assert_eq!(verdicts.keys().map(|(_, offset)| *offset).collect::<Vec<_>>(), [9, 13]);
+    let quarantines = verdicts_of(&chunk, &answer);
+    assert_eq!(quarantines.keys().map(|(_, offset)| *offset).collect::<Vec<_>>(), [9, 13]);
 
     calls.lock().unwrap().clear();
-    assert_eq!(run_on(&version, &chunk, &verdicts), Ok(answer));
+    assert_eq!(run_on(&version, &chunk, &quarantines), Ok(answer));
     assert_eq!(*calls.lock().unwrap(), ["transform a=1,b=2", "transform a=3,a=4,drop", "transform a=5"]);
 }
 
@@ -353,9 +366,9 @@ fn accumulators_are_those_of_the_calls_that_a_replay_makes() {
 fn halves_are_asked_where_the_whole_is_too_much_and_so_in_a_replay() {
     let chunk = timed_chunk((0, 0), 0, &[("a=1", 1), ("a=2", 2), ("a=3", 3), ("trap", 4), ("a=4", 5)]);
     let (version, _) = runnable_that(2);
-    let answer = run_on(&version, &chunk, &Verdicts::new()).unwrap();
+    let answer = run_on(&version, &chunk, &RecordQuarantines::new()).unwrap();
     assert_eq!(parts(&answer.keyed), ["a@0 [1]", "a@0 [2 3]", "a@0 [4]"]);
-    for version in [version, runnable()] {
+    for version in [version, guest_version()] {
         assert_eq!(run_on(&version, &chunk, &verdicts_of(&chunk, &answer)), Ok(answer.clone()), "whatever fits now");
     }
 }
@@ -364,7 +377,7 @@ fn halves_are_asked_where_the_whole_is_too_much_and_so_in_a_replay() {
 fn a_key_that_is_too_long_is_set_aside_alone() {
     let long = format!("{}=1", "k".repeat(limits::KEYED_KEY_BYTES_MAX + 1));
     let chunk = timed_chunk((0, 0), 0, &[("a=1", 1), (&long, 2), (&long[1..], 3)]);
-    let answer = run_on(&runnable(), &chunk, &Verdicts::new()).unwrap();
+    let answer = run_on(&guest_version(), &chunk, &RecordQuarantines::new()).unwrap();
     assert_eq!(answer.keyed.iter().map(|keyed| keyed.keys.len()).collect::<Vec<_>>(), [1, 1]);
     let fault = "a key of stage `windows` has 32001 bytes, over 32000";
     assert_eq!(answer.faults, [Fault { position: 1, reason: fault.into(), by_host: true }]);
@@ -390,7 +403,7 @@ fn chunks_of_a_partition_know_the_event_time_of_those_before() {
     for lanes in [1, 2, 4] {
         let mut lanes = Lanes::start("fake", lanes, Arc::default()).unwrap();
         for _ in 0..20 {
-            let (chunks, answers) = lanes.run(&runnable(), batch(), None, &times);
+            let (chunks, answers) = lanes.run(&guest_version(), batch(), None, &times);
             assert_eq!(chunks, batch());
             let answers = answers.unwrap();
             let largest: Vec<_> = answers.iter().map(|answer| answer.largest_ms).collect();
@@ -427,7 +440,7 @@ fn finished(keys: &[&str]) -> Finished {
     Finished::Groups(Groups { keys, accumulators, ends_ms: starts_ms.clone(), starts_ms })
 }
 
-fn verdicts_of_groups(aside: &[streamhost_core::contract::GroupAside]) -> GroupVerdicts {
+fn verdicts_of_groups(aside: &[streamhost_core::contract::QuarantinedGroup]) -> GroupQuarantines {
     aside.iter().map(|aside| ((aside.stage, aside.phase, aside.index), aside.reason.clone())).collect()
 }
 
@@ -435,7 +448,7 @@ fn verdicts_of_groups(aside: &[streamhost_core::contract::GroupAside]) -> GroupV
 fn groups_that_break_the_guest_are_found_and_only_they_fail() {
     let (version, calls) = runnable_that(usize::MAX);
     let mut lanes = Lanes::start("fake", 2, Arc::default()).unwrap();
-    let mut guest = lanes.calls(&version, GroupVerdicts::new());
+    let mut guest = lanes.calls(&version, GroupQuarantines::new());
     let first = guest.combine(WINDOWS, &partials(&["a", "b", "trap", "c"])).unwrap();
     assert_eq!(first.accumulators, column(&["so far a more", "b", "", "so far c more"]));
     assert_eq!(first.faults, [GroupFault { at: 2, reason: "it broke".into(), by_host: true }]);
@@ -446,7 +459,7 @@ fn groups_that_break_the_guest_are_found_and_only_they_fail() {
     assert_eq!(parts(&made.keyed), ["all@0 [a]", "all@0 [fault b c]"], "in the replay's calls");
     let faults: Vec<_> = made.faults.iter().map(|fault| (fault.at, fault.reason.as_str(), fault.by_host)).collect();
     assert_eq!(faults, [(1, "it broke", true), (2, "refused", false)]);
-    let aside = guest.set_aside();
+    let aside = guest.quarantined();
     let places: Vec<_> = aside.iter().map(|aside| (aside.stage, aside.phase, aside.index)).collect();
     let (combine, finish) = (Phase::Combine, Phase::Finish);
     assert_eq!(places, [(2, combine, 2), (2, combine, 4), (2, combine, 7), (2, finish, 1)]);
@@ -456,7 +469,7 @@ fn groups_that_break_the_guest_are_found_and_only_they_fail() {
     assert_eq!(again.combine(WINDOWS, &partials(&["a", "b", "trap", "c"])), Ok(first));
     assert_eq!(again.combine(WINDOWS, &partials(&["trap", "d", "e", "trap"])), Ok(second));
     assert_eq!(again.finish(WINDOWS, MOMENT, &finished(&["a", "trap", "fault", "b", "c"])), Ok(made));
-    assert_eq!(again.set_aside(), aside);
+    assert_eq!(again.quarantined(), aside);
     let calls = calls.lock().unwrap();
     assert!(calls.iter().all(|call| !call.contains("trap")), "they are not tried again: {calls:?}");
 }
@@ -473,14 +486,14 @@ fn many_groups_are_asked_in_slices_which_do_not_depend_on_lanes() {
     let mut outcomes = Vec::new();
     for lanes in [1, 2, 3] {
         let mut lanes = Lanes::start("fake", lanes, Arc::default()).unwrap();
-        let version = runnable();
-        let mut run = |verdicts| {
-            let mut calls = lanes.calls(&version, verdicts);
+        let version = guest_version();
+        let mut run = |quarantines| {
+            let mut calls = lanes.calls(&version, quarantines);
             let combined = calls.combine(WINDOWS, &partials(&words)).unwrap();
             let made = calls.finish(WINDOWS, MOMENT, &finished(&words)).unwrap();
-            (combined, made, calls.set_aside())
+            (combined, made, calls.quarantined())
         };
-        let outcome = run(GroupVerdicts::new());
+        let outcome = run(GroupQuarantines::new());
         assert_eq!(run(verdicts_of_groups(&outcome.2)), outcome, "a replay's");
         outcomes.push(outcome);
     }
@@ -500,15 +513,15 @@ fn many_groups_are_asked_in_slices_which_do_not_depend_on_lanes() {
 fn what_breaks_in_a_batch_is_counted_together() {
     let half = limits::BROKEN_RECORDS_PER_BATCH_MAX / 2;
     let mut lanes = Lanes::start("fake", 2, Arc::default()).unwrap();
-    let version = runnable();
+    let version = guest_version();
     let (_, answers) = lanes.run(&version, vec![chunk(&vec!["trap"; half])], None, &times());
     assert_eq!(answers.unwrap()[0].faults.len(), half);
-    let mut calls = lanes.calls(&version, GroupVerdicts::new());
+    let mut calls = lanes.calls(&version, GroupQuarantines::new());
     assert_eq!(calls.combine(WINDOWS, &partials(&vec!["trap"; half])).unwrap().faults.len(), half);
     let broken = Err(VersionFault::TooManyBroken { last: "it broke".into() });
     assert_eq!(calls.finish(WINDOWS, MOMENT, &finished(&["a", "trap"])), broken);
     assert!(lanes.run(&version, Vec::new(), None, &times()).1.unwrap().is_empty());
-    let mut next = lanes.calls(&version, GroupVerdicts::new());
+    let mut next = lanes.calls(&version, GroupQuarantines::new());
     assert_eq!(next.finish(WINDOWS, MOMENT, &finished(&["a", "trap"])).unwrap().faults.len(), 1, "a batch of its own");
 }
 
@@ -516,19 +529,19 @@ fn what_breaks_in_a_batch_is_counted_together() {
 fn nothing_is_asked_for_nothing_and_what_is_finished_is_never_late() {
     let (version, calls) = runnable_that(usize::MAX);
     let mut lanes = Lanes::start("fake", 1, Arc::default()).unwrap();
-    let mut guest = lanes.calls(&version, GroupVerdicts::new());
+    let mut guest = lanes.calls(&version, GroupQuarantines::new());
     assert_eq!(guest.combine(WINDOWS, &Partials::default()), Ok(Combined::default()));
     assert_eq!(guest.finish(WINDOWS, MOMENT, &finished(&[])).unwrap().rows, [vec![]]);
     assert_eq!(calls.lock().unwrap().len(), 0);
     let late = guest.finish(WINDOWS, MOMENT, &finished(&["a", "late"]));
-    assert!(matches!(&late, Err(VersionFault::Promise(broken)) if broken.contains("never late")), "{late:?}");
+    assert!(matches!(&late, Err(VersionFault::Contract(broken)) if broken.contains("never late")), "{late:?}");
 }
 
 #[test]
 fn accumulators_are_migrated_or_the_version_is_refused() {
     let mut lanes = Lanes::start("fake", 2, Arc::default()).unwrap();
-    let version = runnable();
-    let mut guest = lanes.calls(&version, GroupVerdicts::new());
+    let version = guest_version();
+    let mut guest = lanes.calls(&version, GroupQuarantines::new());
     let old: Vec<String> = (0..limits::KEYED_CALL_GROUPS_MAX + 3).map(|i| i.to_string()).collect();
     let new: Vec<String> = old.iter().map(|old| format!("new {old}")).collect();
     let texts = |all: &[String]| column(&all.iter().map(String::as_str).collect::<Vec<_>>());
@@ -571,9 +584,9 @@ fn no_verdict_comes_from_a_guest_that_has_answered_before() {
         for stage in [0, 1] {
             let chunk = timed_chunk((stage, 0), 0, &[("a=1", 1)]);
             let answers = lanes.run(&version, vec![chunk], None, &times()).1.unwrap();
-            assert_eq!((&answers[0].faults, &answers[0].cuts), (&Vec::new(), &Vec::new()));
+            assert_eq!((&answers[0].faults, &answers[0].splits), (&Vec::new(), &Vec::new()));
         }
-        let mut guest = lanes.calls(&version, GroupVerdicts::new());
+        let mut guest = lanes.calls(&version, GroupQuarantines::new());
         assert_eq!(guest.combine(WINDOWS, &partials(&["b"])).unwrap().faults, []);
         assert_eq!(guest.finish(WINDOWS, MOMENT, &finished(&["b"])).unwrap().faults, []);
         assert!(guest.migrate(WINDOWS, &column(&["c"])).is_ok());
@@ -592,7 +605,7 @@ fn lines_of_calls_that_are_asked_again_are_not_handed_on() {
     let traits = Traits::default();
     let told = traits.told.clone();
     let (version, _) = runnable_of(traits);
-    run_on(&version, &chunk(&["a", "trap", "b"]), &Verdicts::new()).unwrap();
+    run_on(&version, &chunk(&["a", "trap", "b"]), &RecordQuarantines::new()).unwrap();
     assert_eq!(*told.lock().unwrap(), ["transform a", "transform trap", "transform b"]);
 }
 
@@ -603,16 +616,19 @@ fn a_replay_is_cut_and_judged_as_its_first_run_however_long_it_takes() {
     let per_item = |ms| runnable_of(Traits { slow: Duration::from_millis(ms), ..Traits::default() });
     let chunk = timed_chunk((0, 0), 5, &[("a=1", 1), ("a=2", 2), ("a=3", 3), ("a=4", 4)]);
     let groups = finished(&["a", "b", "c", "d"]);
-    let run = |version: &Arc<Runnable>, verdicts: Option<Verdicts>, of_groups: GroupVerdicts| {
+    let run = |version: &Arc<GuestVersion>, quarantines: Option<RecordQuarantines>, of_groups: GroupQuarantines| {
         let mut lanes = Lanes::start("fake", 2, Arc::default()).unwrap();
-        let answers = lanes.run(version, vec![chunk.clone()], verdicts, &times()).1.unwrap();
+        let answers = lanes.run(version, vec![chunk.clone()], quarantines, &times()).1.unwrap();
         let mut calls = lanes.calls(version, of_groups);
         let made = calls.finish(WINDOWS, MOMENT, &groups).unwrap();
-        (answers, made, calls.set_aside())
+        (answers, made, calls.quarantined())
     };
     let (version, calls) = per_item(400);
-    let first = run(&version, None, GroupVerdicts::new());
-    assert_eq!((parts(&first.0[0].keyed), &first.0[0].cuts), (vec!["a@0 [1 2]".into(), "a@0 [3 4]".into()], &vec![2]));
+    let first = run(&version, None, GroupQuarantines::new());
+    assert_eq!(
+        (parts(&first.0[0].keyed), &first.0[0].splits),
+        (vec!["a@0 [1 2]".into(), "a@0 [3 4]".into()], &vec![2])
+    );
     assert_eq!(parts(&first.1.keyed), ["all@0 [a b]", "all@0 [c d]"]);
     let seen = calls.lock().unwrap().clone();
     let slow = "4 records or groups in one call are too much, so they are run in parts, which takes longer: it ran longer than 1s (limits.time)";
@@ -620,18 +636,19 @@ fn a_replay_is_cut_and_judged_as_its_first_run_however_long_it_takes() {
     assert_eq!(seen[..4], of_chunk, "a new guest is no faster, and once a batch it is said");
     assert_eq!(seen[4..], ["finish a,b,c,d", "finish a,b", "finish c,d"]);
 
-    let (verdicts, of_groups) = (verdicts_of(&chunk, &first.0[0]), verdicts_of_groups(&first.2));
-    assert_eq!((verdicts.len(), of_groups.len()), (1, 1));
+    let (quarantines, of_groups) = (verdicts_of(&chunk, &first.0[0]), verdicts_of_groups(&first.2));
+    assert_eq!((quarantines.len(), of_groups.len()), (1, 1));
     for ms in [0, 40_000] {
         let (version, calls) = per_item(ms);
-        assert_eq!(run(&version, Some(verdicts.clone()), of_groups.clone()), first, "{ms} ms each");
+        assert_eq!(run(&version, Some(quarantines.clone()), of_groups.clone()), first, "{ms} ms each");
         assert_eq!(calls.lock().unwrap().len(), 4);
     }
     let single = timed_chunk((1, 0), 0, &[("a", 0)]);
     let mut lanes = Lanes::start("fake", 1, Arc::default()).unwrap();
     let (slow, _) = per_item(40_000);
-    let mut faults = |verdicts| lanes.run(&slow, vec![single.clone()], verdicts, &times()).1.unwrap()[0].faults.len();
-    assert_eq!((faults(Some(Verdicts::new())), faults(None)), (0, 1), "what is planned went well");
+    let mut faults =
+        |quarantines| lanes.run(&slow, vec![single.clone()], quarantines, &times()).1.unwrap()[0].faults.len();
+    assert_eq!((faults(Some(RecordQuarantines::new())), faults(None)), (0, 1), "what is planned went well");
 }
 
 #[test]
@@ -639,14 +656,14 @@ fn a_replay_has_all_the_memory_and_its_guests_go_with_it() {
     let (version, _) = runnable_that(1);
     let mut lanes = Lanes::start("fake", 1, Arc::default()).unwrap();
     let two = || vec![timed_chunk((0, 0), 0, &[("a=1", 1), ("a=2", 2)])];
-    for (verdicts, cuts) in [(None, 1), (Some(Verdicts::new()), 0), (None, 1)] {
-        assert_eq!(lanes.run(&version, two(), verdicts, &times()).1.unwrap()[0].cuts.len(), cuts);
+    for (quarantines, splits) in [(None, 1), (Some(RecordQuarantines::new()), 0), (None, 1)] {
+        assert_eq!(lanes.run(&version, two(), quarantines, &times()).1.unwrap()[0].splits.len(), splits);
     }
 }
 
 #[test]
 fn the_answers_of_one_batch_are_bounded_together() {
-    let version = runnable();
+    let version = guest_version();
     let mut lanes = Lanes::start("fake", 2, Arc::default()).unwrap();
     lanes.answers_bytes_max = 2000;
     let long = "x".repeat(800);
@@ -663,7 +680,7 @@ fn the_answers_of_one_batch_are_bounded_together() {
     assert_eq!(run(vec![timed_chunk((0, 0), 0, &again)]).unwrap()[0].keyed.len(), 2);
 
     assert!(run(vec![chunk(&[&long])]).is_ok());
-    let mut calls = lanes.calls(&version, GroupVerdicts::new());
+    let mut calls = lanes.calls(&version, GroupQuarantines::new());
     assert!(calls.combine(WINDOWS, &partials(&[&long])).is_ok());
     too_much(calls.finish(WINDOWS, MOMENT, &finished(&[&long[..700]])).unwrap_err(), "windows");
     for _ in 0..5 {
@@ -683,7 +700,7 @@ fn a_stop_ends_what_is_asked_and_is_no_verdict() {
         assert!(calls.lock().unwrap().len() <= count, "nothing is asked in halves");
         calls.lock().unwrap().clear();
         assert_eq!(lanes.run(&version, vec![chunk(&["a"])], None, &times()).1, Err(VersionFault::Stopped));
-        let mut guest = lanes.calls(&version, GroupVerdicts::new());
+        let mut guest = lanes.calls(&version, GroupQuarantines::new());
         assert_eq!(guest.combine(WINDOWS, &partials(&["a"])), Err(VersionFault::Stopped));
         assert_eq!(guest.finish(WINDOWS, MOMENT, &finished(&["a"])), Err(VersionFault::Stopped));
         assert_eq!(guest.migrate(WINDOWS, &column(&["a"])), Err(VersionFault::Stopped));

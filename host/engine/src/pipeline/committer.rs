@@ -1,13 +1,12 @@
 //! Plans, delivers and settles batches, one after the other.
 
-use super::Ended;
-use super::board::{Board, Stop};
 use super::deliver::Sinks;
-use super::outcome::Outcome;
+use super::outcome::BatchOutcome;
+use super::{PipelineExit, PipelineStatus, Stop};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
-use streamhost_core::protocol::{CheckpointLog, Ledger, Plan};
+use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::state::{Delta, StoreError};
 use streamhost_core::{clock, limits};
 
@@ -52,11 +51,11 @@ pub(super) const QUEUE_MAX: usize = limits::BATCHES_IN_FLIGHT_MAX - 2;
 pub(super) struct Committer<'a> {
     pub(super) store: &'a dyn CheckpointLog,
     pub(super) sinks: Sinks,
-    pub(super) board: &'a Board,
+    pub(super) status: &'a PipelineStatus,
     /// The newest checkpoint; durable unless something stands in `unsettled`.
-    pub(super) ledger: Ledger,
-    /// All sinks hold the ledger's batch, and the next write makes it durable with these changes of the state: together
-    /// with the next plan, if that is at hand.
+    pub(super) checkpoint: Checkpoint,
+    /// All sinks hold the checkpoint's batch, and the next write makes it durable with these changes of the state: together
+    /// with the next intent, if that is at hand.
     pub(super) unsettled: Option<Arc<Delta>>,
     /// Some records cannot be read again: a batch that has them is planned even if a stop comes.
     pub(super) keeps: bool,
@@ -64,24 +63,24 @@ pub(super) struct Committer<'a> {
 
 impl Committer<'_> {
     /// Takes batches until the runner has no more. `Ok`: all of them are delivered and durable.
-    pub(super) fn run(&mut self, batches: &mpsc::Receiver<Outcome>, queue: &Queue) -> Result<(), Ended> {
+    pub(super) fn run(&mut self, batches: &mpsc::Receiver<BatchOutcome>, queue: &Queue) -> Result<(), PipelineExit> {
         let mut next = batches.recv().ok();
         while let Some(mut outcome) = next.take() {
             queue.takes();
-            if self.board.stopping() >= Some(Stop::Soon) && !self.keeps {
+            if self.status.stop.requested() >= Some(Stop::Soon) && !self.keeps {
                 self.settle().map_err(|error| failed(&error))?;
-                return Err(Ended::Stopped); // it is not planned, and read again later
+                return Err(PipelineExit::Stopped); // it is not planned, and read again later
             }
-            let plan = self.plan(&self.ledger, &mut outcome);
-            let before = self.unsettled.as_ref().map(|delta| (&self.ledger, delta.as_ref()));
-            self.store.write(before, Some(&plan)).map_err(|error| failed(&error))?;
+            let intent = self.intent(&self.checkpoint, &mut outcome);
+            let before = self.unsettled.as_ref().map(|delta| (&self.checkpoint, delta.as_ref()));
+            self.store.write(before, Some(&intent)).map_err(|error| failed(&error))?;
             self.told();
-            match self.sinks.deliver(&plan, &outcome, &BTreeSet::new(), self.board) {
-                Ok(()) => self.acknowledged(&plan, outcome.delta),
-                Err(Ended::Stopped) if self.keeps => return self.plan_rest(&plan, batches, queue),
+            match self.sinks.deliver(&intent, &outcome, &BTreeSet::new(), self.status) {
+                Ok(()) => self.acknowledged(&intent, outcome.delta),
+                Err(PipelineExit::Stopped) if self.keeps => return self.intent_rest(&intent, batches, queue),
                 Err(end) => return Err(end),
             }
-            // A batch that comes soon shares its plan's write with this checkpoint: one sync a batch.
+            // A batch that comes soon shares its intent's write with this checkpoint: one sync a batch.
             next = batches.recv_timeout(limits::CHECKPOINT_WAIT).ok();
             if next.is_none() {
                 self.settle().map_err(|error| failed(&error))?;
@@ -93,48 +92,53 @@ impl Committer<'_> {
 
     /// A stop came while sinks are away. What is behind the planned batch cannot be read again, so it is planned as well,
     /// and the next start delivers it. The runner has stopped, or does so now.
-    fn plan_rest(&self, planned: &Plan, batches: &mpsc::Receiver<Outcome>, queue: &Queue) -> Result<(), Ended> {
-        let mut ledger = after(&self.ledger, planned);
+    fn intent_rest(
+        &self,
+        planned: &BatchIntent,
+        batches: &mpsc::Receiver<BatchOutcome>,
+        queue: &Queue,
+    ) -> Result<(), PipelineExit> {
+        let mut checkpoint = after(&self.checkpoint, planned);
         while let Ok(mut outcome) = batches.recv() {
             queue.takes();
-            let plan = self.plan(&ledger, &mut outcome);
-            self.store.write(None, Some(&plan)).map_err(|error| failed(&error))?;
-            ledger = after(&ledger, &plan);
+            let intent = self.intent(&checkpoint, &mut outcome);
+            self.store.write(None, Some(&intent)).map_err(|error| failed(&error))?;
+            checkpoint = after(&checkpoint, &intent);
         }
-        Err(Ended::Stopped)
+        Err(PipelineExit::Stopped)
     }
 
-    /// The plan of a batch that follows this ledger.
-    fn plan(&self, ledger: &Ledger, outcome: &mut Outcome) -> Plan {
-        let plan = Plan {
-            incarnation: ledger.incarnation,
+    /// The intent of a batch that follows this checkpoint.
+    fn intent(&self, checkpoint: &Checkpoint, outcome: &mut BatchOutcome) -> BatchIntent {
+        let intent = BatchIntent {
+            epoch: checkpoint.epoch,
             batch: outcome.batch,
             deployment: outcome.active.deployment,
-            time_ms: ledger.next_time_ms(clock::now_ms()),
+            time_ms: checkpoint.next_time_ms(clock::now_ms()),
             spans: outcome.topic_spans.clone(),
-            set_aside: outcome.set_aside.clone(),
+            quarantined: outcome.quarantined.clone(),
             digests: outcome.digests.clone(),
             counts: outcome.counts.clone(),
-            groups_aside: outcome.groups_aside.clone(),
+            quarantined_groups: outcome.quarantined_groups.clone(),
             times: outcome.times.clone(),
             stages: outcome.stages.clone(),
             finished: outcome.finished,
-            kept: std::mem::take(&mut outcome.kept),
+            retained_records: std::mem::take(&mut outcome.retained_records),
         };
-        ledger.check_next(&plan).unwrap_or_else(|broken| panic!("our own batches do not join: {broken}"));
-        plan
+        checkpoint.check_next(&intent).unwrap_or_else(|broken| panic!("our own batches do not join: {broken}"));
+        intent
     }
 
-    /// Every sink has acknowledged `plan`, which changed the state so.
-    pub(super) fn acknowledged(&mut self, plan: &Plan, delta: Arc<Delta>) {
-        self.ledger = after(&self.ledger, plan);
+    /// Every sink has acknowledged `intent`, which changed the state so.
+    pub(super) fn acknowledged(&mut self, intent: &BatchIntent, delta: Arc<Delta>) {
+        self.checkpoint = after(&self.checkpoint, intent);
         self.unsettled = Some(delta);
     }
 
     /// Makes the newest checkpoint durable.
     pub(super) fn settle(&mut self) -> Result<(), StoreError> {
         if let Some(delta) = &self.unsettled {
-            self.store.write(Some((&self.ledger, delta)), None)?;
+            self.store.write(Some((&self.checkpoint, delta)), None)?;
             self.told();
         }
         Ok(())
@@ -143,16 +147,16 @@ impl Committer<'_> {
     /// Monitors are told of a checkpoint only once it is durable.
     fn told(&mut self) {
         if self.unsettled.take().is_some() {
-            self.board.settle(&self.ledger);
+            self.status.settle(&self.checkpoint);
         }
     }
 }
 
-/// The ledger after one of our own plans.
-fn after(ledger: &Ledger, plan: &Plan) -> Ledger {
-    ledger.after(plan).unwrap_or_else(|broken| panic!("our own batches do not join: {broken}"))
+/// The checkpoint after one of our own intents.
+fn after(checkpoint: &Checkpoint, intent: &BatchIntent) -> Checkpoint {
+    checkpoint.after(intent).unwrap_or_else(|broken| panic!("our own batches do not join: {broken}"))
 }
 
-pub(super) fn failed(error: &StoreError) -> Ended {
-    Ended::Failed(error.to_string())
+pub(super) fn failed(error: &StoreError) -> PipelineExit {
+    PipelineExit::Failed(error.to_string())
 }

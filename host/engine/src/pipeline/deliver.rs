@@ -1,71 +1,70 @@
 //! Delivers a planned batch to its sinks, side by side, each until it has acknowledged everything.
 
-use super::board::{Backoff, Board};
-use super::outcome::Outcome;
-use super::{Active, Ended};
+use super::outcome::BatchOutcome;
+use super::{Backoff, LoadedDeployment, PipelineExit, PipelineStatus};
 use crate::sink::{DeadLetters, Delivery, Remedy, Sink, SinkError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use streamhost_core::protocol::recovery_policy::holds_now;
-use streamhost_core::protocol::{Guarantee, Marker, Plan};
+use streamhost_core::protocol::{BatchIntent, Guarantee, Marker};
 use streamhost_core::types::{DeadLetter, Rows, Spans};
 
 /// The job's sinks, and which columns they were told last.
 pub(super) struct Sinks {
     pub(super) sinks: Vec<Box<dyn Sink>>,
-    pub(super) letters: Box<dyn DeadLetters>,
+    pub(super) dead_letters: Box<dyn DeadLetters>,
     /// None: they were made for a deployment that may not be the one that runs the first batch.
-    shape: Option<Arc<Active>>,
+    shape: Option<Arc<LoadedDeployment>>,
 }
 
 impl Sinks {
     pub(super) fn new(sinks: Vec<Box<dyn Sink>>, letters: Box<dyn DeadLetters>) -> Self {
-        Sinks { sinks, letters, shape: None }
+        Sinks { sinks, dead_letters: letters, shape: None }
     }
 
-    /// Delivers `outcome` as `plan` says, but not to those that hold it already. `Ok`: all is acknowledged.
+    /// Delivers `outcome` as `intent` says, but not to those that hold it already. `Ok`: all is acknowledged.
     pub(super) fn deliver(
         &mut self,
-        plan: &Plan,
-        outcome: &Outcome,
+        intent: &BatchIntent,
+        outcome: &BatchOutcome,
         held: &BTreeSet<String>,
-        board: &Board,
-    ) -> Result<(), Ended> {
+        status: &PipelineStatus,
+    ) -> Result<(), PipelineExit> {
         self.reshape(&outcome.active);
         let mut tasks: Vec<Task<'_>> = Vec::new();
-        for ((sink, described), rows) in self.sinks.iter_mut().zip(&outcome.active.plan.sinks).zip(&outcome.rows) {
+        for ((sink, described), rows) in self.sinks.iter_mut().zip(&outcome.active.spec.sinks).zip(&outcome.rows) {
             // A marked sink is given every batch, so that its marker moves; others only what there is.
             let has_work = !rows.is_empty() || sink.guarantee() == Guarantee::Marked;
             if has_work && !held.contains(&described.name) {
                 tasks.push(Task::Rows { name: &described.name, sink: sink.as_mut(), rows });
             }
         }
-        if !outcome.letters.is_empty() {
-            tasks.push(Task::Letters { sink: self.letters.as_mut(), letters: &outcome.letters });
+        if !outcome.dead_letters.is_empty() {
+            tasks.push(Task::Letters { sink: self.dead_letters.as_mut(), letters: &outcome.dead_letters });
         }
         let version = outcome.active.version;
         let Some(last) = tasks.pop() else { return Ok(()) };
         let given_up = &AtomicBool::new(false);
         std::thread::scope(|scope| {
             let run = |task: Task<'_>| {
-                let end = task.run(plan, &outcome.spans, version, Waits { board, given_up });
-                given_up.fetch_or(end.is_err(), Ordering::SeqCst); // those that wait need not: the plan is durable
+                let end = task.run(intent, &outcome.spans, version, Waits { status, given_up });
+                given_up.fetch_or(end.is_err(), Ordering::SeqCst); // those that wait need not: the intent is durable
                 end
             };
             let others: Vec<_> = tasks.into_iter().map(|task| scope.spawn(move || run(task))).collect();
             let mut end = run(last);
             for other in others {
-                end = worse(end, other.join().unwrap_or_else(|_| Err(Ended::died("a sink"))));
+                end = worse(end, other.join().unwrap_or_else(|_| Err(PipelineExit::died("a sink"))));
             }
             end
         })
     }
 
-    fn reshape(&mut self, active: &Arc<Active>) {
+    fn reshape(&mut self, active: &Arc<LoadedDeployment>) {
         if !self.shape.as_ref().is_some_and(|shape| Arc::ptr_eq(shape, active)) {
-            for (sink, plan) in self.sinks.iter_mut().zip(&active.plan.sinks) {
-                sink.reshape(plan);
+            for (sink, intent) in self.sinks.iter_mut().zip(&active.spec.sinks) {
+                sink.reshape(intent);
             }
             self.shape = Some(active.clone());
         }
@@ -73,10 +72,10 @@ impl Sinks {
 }
 
 /// What says most: a sink that gave up since another one failed has only stopped.
-fn worse(a: Result<(), Ended>, b: Result<(), Ended>) -> Result<(), Ended> {
+fn worse(a: Result<(), PipelineExit>, b: Result<(), PipelineExit>) -> Result<(), PipelineExit> {
     match (a, b) {
         (Ok(()), b) => b,
-        (Err(Ended::Stopped), b @ Err(_)) => b,
+        (Err(PipelineExit::Stopped), b @ Err(_)) => b,
         (a, _) => a,
     }
 }
@@ -84,7 +83,7 @@ fn worse(a: Result<(), Ended>, b: Result<(), Ended>) -> Result<(), Ended> {
 /// What ends the waiting for a sink that is away.
 #[derive(Clone, Copy)]
 struct Waits<'a> {
-    board: &'a Board,
+    status: &'a PipelineStatus,
     /// Another sink of the batch has failed for good.
     given_up: &'a AtomicBool,
 }
@@ -95,23 +94,23 @@ enum Task<'a> {
 }
 
 impl Task<'_> {
-    fn run(self, plan: &Plan, spans: &Spans, version: u64, waits: Waits<'_>) -> Result<(), Ended> {
+    fn run(self, intent: &BatchIntent, spans: &Spans, version: u64, waits: Waits<'_>) -> Result<(), PipelineExit> {
         let delivery = |digest| Delivery {
-            incarnation: plan.incarnation,
-            batch: plan.batch,
-            time_ms: plan.time_ms,
+            epoch: intent.epoch,
+            batch: intent.batch,
+            time_ms: intent.time_ms,
             digest,
             spans,
             version,
         };
         match self {
             Task::Rows { name, sink, rows } => {
-                let digest = plan.digests.get(name).map_or("", String::as_str);
+                let digest = intent.digests.get(name).map_or("", String::as_str);
                 let who = format!("sink `{name}`");
                 until_done(&who, waits, |again| {
                     if again {
                         let marker = sink.open()?;
-                        if holds_now(marker.as_ref(), plan, name).map_err(|halt| Halted::For(halt.to_string()))? {
+                        if holds_now(marker.as_ref(), intent, name).map_err(|halt| Halted::For(halt.to_string()))? {
                             return Ok(());
                         }
                     }
@@ -138,45 +137,49 @@ impl From<SinkError> for Halted {
 }
 
 /// Tries until it is done, with pauses that grow; ends early when the error has no remedy, or a stop comes.
-fn until_done(who: &str, waits: Waits<'_>, attempt: impl FnMut(bool) -> Result<(), Halted>) -> Result<(), Ended> {
-    waits.board.starts_on(who);
+fn until_done(
+    who: &str,
+    waits: Waits<'_>,
+    attempt: impl FnMut(bool) -> Result<(), Halted>,
+) -> Result<(), PipelineExit> {
+    waits.status.starts_on(who);
     let end = attempts(who, waits, attempt);
-    waits.board.done_with(who);
+    waits.status.done_with(who);
     end
 }
 
 fn attempts(
     who: &str,
-    Waits { board, given_up }: Waits<'_>,
+    Waits { status, given_up }: Waits<'_>,
     mut attempt: impl FnMut(bool) -> Result<(), Halted>,
-) -> Result<(), Ended> {
+) -> Result<(), PipelineExit> {
     let mut backoff = Backoff::new();
     let mut again = false;
     loop {
         let error = match attempt(again) {
             Ok(()) => {
-                board.goes_on(who);
+                status.resumed(who);
                 return Ok(());
             }
-            Err(Halted::For(reason)) => return Err(Ended::Failed(reason)),
+            Err(Halted::For(reason)) => return Err(PipelineExit::Failed(reason)),
             Err(Halted::Sink(error)) => error,
         };
         match error.remedy() {
-            Remedy::Stop => return Err(Ended::Failed(error.in_a_stopped_job())),
-            Remedy::Retry if matches!(error, SinkError::Cut) => return Err(Ended::Stopped), // as below
-            Remedy::Retry => board.waits(who, &error.to_string()),
+            Remedy::Stop => return Err(PipelineExit::Failed(error.in_a_stopped_job())),
+            Remedy::Retry if matches!(error, SinkError::Cancelled) => return Err(PipelineExit::Stopped), // as below
+            Remedy::Retry => status.waiting(who, &error.to_string()),
         }
-        if backoff.wait(board) || given_up.load(Ordering::SeqCst) {
-            return Err(Ended::Stopped); // the plan is durable: the next start delivers it again
+        if backoff.wait(&status.stop) || given_up.load(Ordering::SeqCst) {
+            return Err(PipelineExit::Stopped); // the intent is durable: the next start delivers it again
         }
         again = true;
     }
 }
 
 /// Opens a sink, however long it is away.
-pub(super) fn open(name: &str, sink: &mut dyn Sink, board: &Board) -> Result<Option<Marker>, Ended> {
+pub(super) fn open(name: &str, sink: &mut dyn Sink, status: &PipelineStatus) -> Result<Option<Marker>, PipelineExit> {
     let mut marker = None;
-    let waits = Waits { board, given_up: &AtomicBool::new(false) };
+    let waits = Waits { status, given_up: &AtomicBool::new(false) };
     until_done(&format!("sink `{name}`"), waits, |_| {
         marker = sink.open()?;
         Ok(())

@@ -1,28 +1,27 @@
 //! Runs one cut batch to its end: the lanes' transform, then the keyed stages. The same for a new batch and for one that
 //! is run again.
 
-use super::board::Board;
-use super::outcome::Outcome;
-use super::{Active, Ended};
-use crate::batch::Cut;
+use super::outcome::BatchOutcome;
+use super::{LoadedDeployment, PipelineExit, PipelineStatus};
+use crate::batch::Batch;
 use crate::guest::{Lanes, RunTimes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use streamhost_core::contract::{ChunkAnswer, GroupAside, GroupVerdicts, Verdicts, VersionFault};
+use streamhost_core::contract::{ChunkAnswer, GroupQuarantines, QuarantinedGroup, RecordQuarantines, VersionFault};
 use streamhost_core::keyed::{self, BatchTimes, KeyedError};
-use streamhost_core::protocol::recovery_policy::LeaveOut;
-use streamhost_core::protocol::{CheckpointLog, Ledger, Times};
-use streamhost_core::state::{StageId, Stages, State, StoreError};
+use streamhost_core::protocol::recovery_policy::AlreadyWritten;
+use streamhost_core::protocol::{Checkpoint, CheckpointLog, EventTimes};
+use streamhost_core::state::{StageId, Stages, StateOverlay, StoreError};
 use streamhost_core::types::{BatchNumber, END_OF_TIME_MS, NO_TIME_MS, Partition, Rows, by_partition, by_topic};
 use streamhost_core::{clock, limits};
 
 /// What fixes a batch beside its records and the state before it.
-pub(super) struct Given {
+pub(super) struct BatchInputs {
     pub(super) clock_ms: i64,
     pub(super) watermark: Watermark,
     /// Of its first run, if it is run again.
-    pub(super) verdicts: Option<Verdicts>,
-    pub(super) group_verdicts: GroupVerdicts,
+    pub(super) quarantines: Option<RecordQuarantines>,
+    pub(super) group_quarantines: GroupQuarantines,
 }
 
 /// Where the watermark after a batch comes from.
@@ -31,7 +30,7 @@ pub(super) enum Watermark {
     Least { idle: BTreeSet<Partition> },
     /// Every source has ended.
     End,
-    /// A plan says it, as partitions were let go by the wall clock.
+    /// An intent says it, as partitions were let go by the wall clock.
     Planned(i64),
 }
 
@@ -61,52 +60,59 @@ impl From<KeyedError> for RunError {
 
 impl RunError {
     /// How a pipeline ends by it.
-    pub(super) fn ends(self, deployment: u64) -> Ended {
+    pub(super) fn ends(self, deployment: u64) -> PipelineExit {
         match self {
-            RunError::Version(VersionFault::Stopped) => Ended::Stopped,
-            RunError::Version(fault) => Ended::VersionFault {
+            RunError::Version(VersionFault::Stopped) => PipelineExit::Stopped,
+            RunError::Version(fault) => PipelineExit::VersionFault {
                 deployment,
                 reason: fault.to_string(),
                 by_policy: matches!(fault, VersionFault::Stop(_)),
             },
-            RunError::Store(error) => Ended::Failed(error.to_string()),
-            RunError::Stopped => Ended::Stopped,
+            RunError::Store(error) => PipelineExit::Failed(error.to_string()),
+            RunError::Stopped => PipelineExit::Stopped,
         }
     }
 }
 
 /// What is carried from batch to batch, and does not wait for the sinks.
-pub(super) struct Runs {
+pub(super) struct BatchExecutor {
     pub(super) lanes: Lanes,
-    pub(super) state: State,
+    pub(super) state: StateOverlay,
     /// After the last batch that was run.
-    pub(super) times: Times,
+    pub(super) times: EventTimes,
     pub(super) stages: Stages,
     /// The number of the next batch.
     pub(super) next: BatchNumber,
-    /// What exactly-once sinks held already when an older ledger was lost.
-    held_before: LeaveOut,
+    /// What exactly-once sinks held already when an older checkpoint was lost.
+    held_before: AlreadyWritten,
 }
 
-impl Runs {
-    /// Goes on after a ledger.
-    pub(super) fn after(ledger: &Ledger, lanes: Lanes, store: Arc<dyn CheckpointLog>) -> Runs {
-        let mut state = State::new(store, limits::STATE_CACHE_BYTES);
-        for facts in ledger.stages.values() {
+impl BatchExecutor {
+    /// Goes on after a checkpoint.
+    pub(super) fn after(checkpoint: &Checkpoint, lanes: Lanes, store: Arc<dyn CheckpointLog>) -> BatchExecutor {
+        let mut state = StateOverlay::new(store, limits::STATE_CACHE_BYTES);
+        for facts in checkpoint.stages.values() {
             state.count_from(facts.id, facts.keys, facts.bytes);
         }
-        let (times, stages) = (ledger.times.clone(), ledger.stages.clone());
-        Runs { lanes, state, times, stages, next: ledger.batch + 1, held_before: ledger.leave_out.clone() }
+        let (times, stages) = (checkpoint.times.clone(), checkpoint.stages.clone());
+        BatchExecutor {
+            lanes,
+            state,
+            times,
+            stages,
+            next: checkpoint.batch + 1,
+            held_before: checkpoint.already_written.clone(),
+        }
     }
 
-    /// Goes on after a ledger that was changed between two batches: positions were passed over, or topics begun.
-    pub(super) fn follow(&mut self, ledger: &Ledger) {
-        self.times.clone_from(&ledger.times);
-        self.held_before.clone_from(&ledger.leave_out);
+    /// Goes on after a checkpoint that was changed between two batches: positions were passed over, or topics begun.
+    pub(super) fn follow(&mut self, checkpoint: &Checkpoint) {
+        self.times.clone_from(&checkpoint.times);
+        self.held_before.clone_from(&checkpoint.already_written);
     }
 
     /// Whether a partition that is over for good no longer counts for the watermark: its largest time is not above it.
-    pub(super) fn may_forget(&self, active: &Active, partition: Partition) -> bool {
+    pub(super) fn may_forget(&self, active: &LoadedDeployment, partition: Partition) -> bool {
         let own = || by_partition(&active.topics(), &self.times.event_ms).get(&partition).copied();
         !is_timed(active, partition) || own().unwrap_or(NO_TIME_MS) <= self.times.watermark_ms
     }
@@ -117,15 +123,15 @@ impl Runs {
     }
 
     /// Runs a batch, unless a stop comes meanwhile. After an error the state is that of before.
-    pub(super) fn batch(
+    pub(super) fn run_batch(
         &mut self,
-        active: &Arc<Active>,
-        cut: Cut,
-        given: Given,
-        board: &Board,
-    ) -> Result<Outcome, RunError> {
+        active: &Arc<LoadedDeployment>,
+        batch: Batch,
+        given: BatchInputs,
+        status: &PipelineStatus,
+    ) -> Result<BatchOutcome, RunError> {
         let began = clock::monotonic();
-        let done = self.attempt(active, cut, given, &|| board.leaves_batch(began));
+        let done = self.attempt(active, batch, given, &|| status.stop.abandons_batch(began));
         match &done {
             Ok(outcome) => {
                 self.times = outcome.times.clone();
@@ -139,38 +145,38 @@ impl Runs {
 
     fn attempt(
         &mut self,
-        active: &Arc<Active>,
-        cut: Cut,
-        given: Given,
+        active: &Arc<LoadedDeployment>,
+        batch: Batch,
+        given: BatchInputs,
         stopped: &dyn Fn() -> bool,
-    ) -> Result<Outcome, RunError> {
+    ) -> Result<BatchOutcome, RunError> {
         let times = RunTimes {
             batch_ms: given.clock_ms,
             watermark_ms: self.times.watermark_ms,
             partitions: by_partition(&active.topics(), &self.times.event_ms),
         };
-        let mut outcome = Outcome::begin(active.clone(), self.next, cut.spans.clone());
-        let (chunks, answers) = self.lanes.run(&active.runnable, cut.chunks, given.verdicts, &times);
-        let cut = Cut { chunks, spans: cut.spans };
+        let mut outcome = BatchOutcome::begin(active.clone(), self.next, batch.spans.clone());
+        let (chunks, answers) = self.lanes.run(&active.guest_version, batch.chunks, given.quarantines, &times);
+        let batch = Batch { chunks, spans: batch.spans };
         let mut answers = answers?;
-        outcome.times = self.times_after(active, &cut, &answers, given.clock_ms, &given.watermark);
+        outcome.times = self.times_after(active, &batch, &answers, given.clock_ms, &given.watermark);
         outcome.finished = matches!(given.watermark, Watermark::End);
         let parts = answers.iter_mut().flat_map(|answer| std::mem::take(&mut answer.keyed)).collect();
-        self.leave_out(active, &cut, &mut answers);
-        outcome.take_answers(&cut, answers)?;
-        if !active.plan.stages.is_empty() {
-            let batch = BatchTimes {
+        self.already_written(active, &batch, &mut answers);
+        outcome.take_answers(&batch, answers)?;
+        if !active.spec.stages.is_empty() {
+            let batch_times = BatchTimes {
                 batch: self.next,
                 clock_ms: given.clock_ms,
                 before_ms: self.times.watermark_ms,
                 watermark_ms: outcome.times.watermark_ms,
-                lines_ms: &self.times.lines_ms,
+                late_thresholds_ms: &self.times.late_thresholds_ms,
             };
-            outcome.times.lines_ms = keyed::lines_after(&active.plan, batch);
+            outcome.times.late_thresholds_ms = keyed::late_thresholds_after(&active.spec, batch_times);
             let ids = ids(active, &self.stages);
-            let mut calls = self.lanes.calls(&active.runnable, given.group_verdicts);
-            let made = keyed::run(&active.plan, &ids, parts, batch, &mut self.state, &mut calls, stopped)?;
-            outcome.groups_aside = calls.set_aside();
+            let mut calls = self.lanes.calls(&active.guest_version, given.group_quarantines);
+            let made = keyed::run(&active.spec, &ids, parts, batch_times, &mut self.state, &mut calls, stopped)?;
+            outcome.quarantined_groups = calls.quarantined();
             outcome.take_keyed(made)?;
         }
         outcome.delta = self.state.take(self.next);
@@ -179,19 +185,24 @@ impl Runs {
     }
 
     /// Whether a batch without records would do something now.
-    pub(super) fn is_due(&mut self, active: &Active, clock_ms: i64, watermark_ms: i64) -> Result<bool, StoreError> {
-        if active.plan.stages.is_empty() {
+    pub(super) fn is_due(
+        &mut self,
+        active: &LoadedDeployment,
+        clock_ms: i64,
+        watermark_ms: i64,
+    ) -> Result<bool, StoreError> {
+        if active.spec.stages.is_empty() {
             return Ok(false);
         }
-        let (before_ms, lines_ms) = (self.times.watermark_ms, &self.times.lines_ms);
-        let times = BatchTimes { batch: self.next, clock_ms, before_ms, watermark_ms, lines_ms };
-        keyed::is_due(&active.plan, &ids(active, &self.stages), times, &mut self.state)
+        let (before_ms, late_thresholds_ms) = (self.times.watermark_ms, &self.times.late_thresholds_ms);
+        let times = BatchTimes { batch: self.next, clock_ms, before_ms, watermark_ms, late_thresholds_ms };
+        keyed::is_due(&active.spec, &ids(active, &self.stages), times, &mut self.state)
     }
 
     /// The watermark if these partitions are let go and nothing more comes.
     pub(super) fn watermark(
         &self,
-        active: &Active,
+        active: &LoadedDeployment,
         all: impl Iterator<Item = Partition>,
         idle: &BTreeSet<Partition>,
     ) -> i64 {
@@ -201,15 +212,15 @@ impl Runs {
 
     fn times_after(
         &self,
-        active: &Active,
-        cut: &Cut,
+        active: &LoadedDeployment,
+        batch: &Batch,
         answers: &[ChunkAnswer],
         clock_ms: i64,
         watermark: &Watermark,
-    ) -> Times {
+    ) -> EventTimes {
         let topics = active.topics();
         let mut own: BTreeMap<Partition, i64> = by_partition(&topics, &self.times.event_ms);
-        for (chunk, answer) in cut.chunks.iter().zip(answers) {
+        for (chunk, answer) in batch.chunks.iter().zip(answers) {
             if is_timed(active, chunk.partition) && answer.largest_ms > NO_TIME_MS {
                 // The very end of time is what the host says when all sources have ended, never a record.
                 let largest_ms = answer.largest_ms.min(END_OF_TIME_MS - 1);
@@ -217,25 +228,25 @@ impl Runs {
                 *own = largest_ms.max(*own);
             }
         }
-        own.retain(|partition, _| cut.spans.contains_key(partition)); // others are over for good
+        own.retain(|partition, _| batch.spans.contains_key(partition)); // others are over for good
         let mut event_ms = self.times.event_ms.clone();
         event_ms.retain(|topic, _| !topics.contains(topic));
         event_ms.extend(by_topic(&topics, &own));
         let watermark_ms = match watermark {
-            Watermark::Least { idle } => least(active, cut.spans.keys().copied(), &own, idle),
+            Watermark::Least { idle } => least(active, batch.spans.keys().copied(), &own, idle),
             Watermark::End => END_OF_TIME_MS,
             Watermark::Planned(watermark_ms) => *watermark_ms,
         };
         let watermark_ms = watermark_ms.max(self.times.watermark_ms);
-        Times { clock_ms, watermark_ms, event_ms, lines_ms: BTreeMap::new() }
+        EventTimes { clock_ms, watermark_ms, event_ms, late_thresholds_ms: BTreeMap::new() }
     }
 
-    /// Drops the rows that exactly-once sinks hold from before the ledger was lost. Such a job has no keyed stages.
-    fn leave_out(&self, active: &Active, cut: &Cut, answers: &mut [ChunkAnswer]) {
-        for (sink, plan) in active.plan.sinks.iter().enumerate() {
-            let Some(held) = self.held_before.get(&plan.name) else { continue };
+    /// Drops the rows that exactly-once sinks hold from before the checkpoint was lost. Such a job has no keyed stages.
+    fn already_written(&self, active: &LoadedDeployment, batch: &Batch, answers: &mut [ChunkAnswer]) {
+        for (sink, spec) in active.spec.sinks.iter().enumerate() {
+            let Some(held) = self.held_before.get(&spec.name) else { continue };
             let held = by_partition(&active.topics(), held);
-            for (chunk, answer) in cut.chunks.iter().zip(answers.iter_mut()) {
+            for (chunk, answer) in batch.chunks.iter().zip(answers.iter_mut()) {
                 let Some(&below) = held.get(&chunk.partition) else { continue };
                 let first = chunk.offsets.partition_point(|&offset| offset < below) as u32;
                 answer.rows[sink] = without_first(std::mem::take(&mut answer.rows[sink]), first);
@@ -262,14 +273,14 @@ fn without_first(rows: Vec<Rows>, first: u32) -> Vec<Rows> {
     kept.filter(|rows| !rows.is_empty()).collect()
 }
 
-fn is_timed(active: &Active, partition: Partition) -> bool {
-    active.plan.sources.get(usize::from(partition.source)).is_some_and(|source| source.timed)
+fn is_timed(active: &LoadedDeployment, partition: Partition) -> bool {
+    active.spec.sources.get(usize::from(partition.source)).is_some_and(|source| source.timed)
 }
 
 /// The least event time of the timed partitions that are not let go. One that has had no record yet holds it back. Where
 /// all are let go the one that came furthest counts, as if it had been the last to fall silent.
 fn least(
-    active: &Active,
+    active: &LoadedDeployment,
     all: impl Iterator<Item = Partition>,
     own: &BTreeMap<Partition, i64>,
     idle: &BTreeSet<Partition>,
@@ -281,12 +292,12 @@ fn least(
     least.or_else(|| silent.iter().map(reached).max()).unwrap_or(NO_TIME_MS)
 }
 
-/// Where each stage's state is, in the plan's order. A stage that keeps none has no place.
-fn ids(active: &Active, stages: &Stages) -> Vec<StageId> {
-    active.plan.stages.iter().map(|stage| stages.get(&stage.name).map_or(0, |facts| facts.id)).collect()
+/// Where each stage's state is, in the intent's order. A stage that keeps none has no place.
+fn ids(active: &LoadedDeployment, stages: &Stages) -> Vec<StageId> {
+    active.spec.stages.iter().map(|stage| stages.get(&stage.name).map_or(0, |facts| facts.id)).collect()
 }
 
-/// A plan's verdicts on groups.
-pub(super) fn group_verdicts(aside: &[GroupAside]) -> GroupVerdicts {
+/// An intent's verdicts on groups.
+pub(super) fn group_quarantines(aside: &[QuarantinedGroup]) -> GroupQuarantines {
     aside.iter().map(|group| ((group.stage, group.phase, group.index), group.reason.clone())).collect()
 }

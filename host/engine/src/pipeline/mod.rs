@@ -1,97 +1,99 @@
 //! Joins the rooms for one job: the data plane.
 //!
 //! ```text
-//! source ─► gather ─► cut ─► run (lanes) ─► plan ─► sinks, dead letters ─► checkpoint ─► group
+//! source ─► gather ─► cut ─► run (lanes) ─► intent ─► sinks, dead letters ─► checkpoint ─► group
 //! └───────── runner, a thread ───────────┘  └─ committer, a thread ──────────────────┘  └ runner
 //! ```
 //! The runner gathers and runs batch `n + 1` while the committer has batch `n` in the sinks. Between them is room for
 //! one batch, so a slow sink slows the source down and memory stays flat.
 
-use crate::guest::Runnable;
+use crate::guest::GuestVersion;
 use crate::sink::{DeadLetters, Sink};
 use crate::source::Source;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use streamhost_core::job::settings::{Settings, Start};
-use streamhost_core::job::{JobPlan, SinkPlan, StageKind, StagePlan};
-use streamhost_core::protocol::{CheckpointLog, Ledger};
+use streamhost_core::job::settings::{Settings, StartPosition};
+use streamhost_core::job::{JobSpec, SinkSpec, StageKind, StageSpec};
+use streamhost_core::protocol::{Checkpoint, CheckpointLog};
 
-mod adopt;
-pub mod board;
+mod restore_state;
+mod status;
+mod stop;
 mod committer;
 mod deliver;
-mod due;
+mod trigger;
 mod execute;
-mod losses;
+mod data_loss;
 mod outcome;
 mod recovery;
 mod runner;
 #[cfg(test)]
 mod tests;
 
-pub use board::{Board, Stop};
+pub use status::{JobLogger, PipelineStatus, StatusSnapshot};
+pub use stop::{Backoff, Stop, StopSignal};
 
 /// A deployment, ready to run.
-pub struct Active {
+pub struct LoadedDeployment {
     /// The deployment's number.
     pub deployment: u64,
     /// Its version.
     pub version: u64,
     /// What it is.
-    pub plan: JobPlan,
+    pub spec: JobSpec,
     /// How the user wants it run.
     pub settings: Settings,
     /// The consumer group that shows its progress.
     pub group: String,
     /// The topic of its dead letters.
     pub dead_letter_topic: String,
-    /// Where a new ledger begins, if the user said so; else at the group's offsets, or at the earliest record.
-    pub start: Option<Start>,
-    /// The newest deployment up to this one that began the job anew: a ledger of an older one does not count.
+    /// Where a new checkpoint begins, if the user said so; else at the group's offsets, or at the earliest record.
+    pub start: Option<StartPosition>,
+    /// The newest deployment up to this one that began the job anew: a checkpoint of an older one does not count.
     pub reset_at: Option<u64>,
     /// Its code.
-    pub runnable: Arc<Runnable>,
+    pub guest_version: Arc<GuestVersion>,
 }
 
-impl Active {
+impl LoadedDeployment {
     /// The topics that it reads, in order.
     pub fn topics(&self) -> Vec<String> {
-        self.plan.sources.iter().map(|source| source.place.clone()).collect()
+        self.spec.sources.iter().map(|source| source.target.clone()).collect()
     }
 
-    /// Whether this ledger is of before the job was begun anew. Without a ledger: whether this deployment itself says so.
-    pub fn resets(&self, ledger: Option<&Ledger>) -> bool {
-        match ledger {
-            Some(ledger) => self.reset_at.is_some_and(|number| ledger.deployment < number),
+    /// Whether this checkpoint is of before the job was begun anew. Without a checkpoint: whether this deployment itself says so.
+    pub fn resets(&self, checkpoint: Option<&Checkpoint>) -> bool {
+        match checkpoint {
+            Some(checkpoint) => self.reset_at.is_some_and(|number| checkpoint.deployment < number),
             None => self.reset_at == Some(self.deployment),
         }
     }
 
-    /// Whether the ledger says that this deployment has finished: every source has ended, and all is delivered.
-    pub fn is_over(&self, ledger: &Ledger) -> bool {
-        ledger.finished && ledger.deployment == self.deployment
+    /// Whether the checkpoint says that this deployment has finished: every source has ended, and all is delivered.
+    pub fn has_finished(&self, checkpoint: &Checkpoint) -> bool {
+        checkpoint.finished && checkpoint.deployment == self.deployment
     }
 
     /// Whether the end of its sources gives out what can be given out but once.
     pub fn has_windows(&self) -> bool {
-        let is_window = |stage: &StagePlan| matches!(stage.kind, StageKind::Window(_) | StageKind::Join(_));
-        self.plan.stages.iter().any(is_window)
+        let is_window = |stage: &StageSpec| matches!(stage.kind, StageKind::Window(_) | StageKind::Join(_));
+        self.spec.stages.iter().any(is_window)
     }
 
     /// Whether a running pipeline can go over from this deployment to the other at a batch boundary: the same sources
     /// and sinks in the same places, the same state, and the same group and dead letters. Columns may differ.
-    pub fn fits(&self, other: &Active) -> bool {
-        let place = |sink: &SinkPlan| (sink.kind, sink.name.clone(), sink.place.clone(), sink.exactly_once);
-        let state = |plan: &JobPlan| {
-            let kept = plan.stages.iter().filter(|stage| stage.keeps_state());
+    pub fn can_hot_swap(&self, other: &LoadedDeployment) -> bool {
+        let target = |sink: &SinkSpec| (sink.kind, sink.name.clone(), sink.target.clone(), sink.exactly_once);
+        let state = |spec: &JobSpec| {
+            let kept = spec.stages.iter().filter(|stage| stage.keeps_state());
             kept.map(|stage| (stage.name.clone(), stage.fingerprint())).collect::<BTreeSet<_>>()
         };
-        self.plan.sources == other.plan.sources
-            && state(&self.plan) == state(&other.plan)
+        self.spec.sources == other.spec.sources
+            && state(&self.spec) == state(&other.spec)
             && self.settings.until_end == other.settings.until_end
-            && self.plan.sinks.iter().map(place).eq(other.plan.sinks.iter().map(place))
+            && self.spec.sinks.iter().map(target).eq(other.spec.sinks.iter().map(target))
             && self.group == other.group
             && self.dead_letter_topic == other.dead_letter_topic
             && self.reset_at == other.reset_at
@@ -100,35 +102,35 @@ impl Active {
 
 /// Which deployment the next batch names when it is cut.
 #[derive(Clone)]
-pub struct ActiveCell(Arc<Mutex<Arc<Active>>>);
+pub struct DeploymentSlot(Arc<Mutex<Arc<LoadedDeployment>>>);
 
-impl ActiveCell {
+impl DeploymentSlot {
     /// A cell that holds this one.
-    pub fn new(active: Arc<Active>) -> Self {
-        ActiveCell(Arc::new(Mutex::new(active)))
+    pub fn new(active: Arc<LoadedDeployment>) -> Self {
+        DeploymentSlot(Arc::new(Mutex::new(active)))
     }
 
     /// The one it holds.
-    pub fn get(&self) -> Arc<Active> {
+    pub fn get(&self) -> Arc<LoadedDeployment> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The next batch names this one.
-    pub fn set(&self, active: Arc<Active>) {
+    pub fn set(&self, active: Arc<LoadedDeployment>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = active;
     }
 }
 
-/// Finds a deployment that a plan names; none, if its version is not stored any more.
-pub type Deployments = Box<dyn Fn(u64) -> Option<Arc<Active>> + Send>;
+/// Finds a deployment that an intent names; none, if its version is not stored any more.
+pub type Deployments = Box<dyn Fn(u64) -> Option<Arc<LoadedDeployment>> + Send>;
 
 /// All that a pipeline is made of.
-pub struct Parts {
+pub struct PipelineParts {
     /// The job's name.
     pub job: String,
     /// Which deployment runs.
-    pub active: ActiveCell,
-    /// Deployments by number, for plans of before.
+    pub active: DeploymentSlot,
+    /// Deployments by number, for intents of before.
     pub deployments: Deployments,
     /// The numbers of those that are there.
     pub known: BTreeSet<u64>,
@@ -137,12 +139,12 @@ pub struct Parts {
     /// Where rows go, in the order of the job's sinks.
     pub sinks: Vec<Box<dyn Sink>>,
     /// Where dead letters go.
-    pub letters: Box<dyn DeadLetters>,
-    /// Ledger and plans.
+    pub dead_letters: Box<dyn DeadLetters>,
+    /// Ledger and intents.
     pub store: Arc<dyn CheckpointLog>,
     /// Workers.
     pub lanes: usize,
-    /// End once the plans of before are delivered.
+    /// End once the intents of before are delivered.
     pub replay_only: bool,
     /// Go on after records that are gone, as the user asked.
     pub skip_lost: bool,
@@ -152,7 +154,7 @@ pub struct Parts {
 
 /// How a pipeline came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum PipelineExit {
     /// It was asked to, or its replay is done.
     Stopped,
     /// Every source has ended, and all is delivered.
@@ -170,47 +172,47 @@ pub enum Ended {
     },
 }
 
-impl Ended {
-    fn died(who: &str) -> Ended {
-        Ended::Failed(format!("{who} died: a mistake of the host's, see its log"))
+impl PipelineExit {
+    fn died(who: &str) -> PipelineExit {
+        PipelineExit::Failed(format!("{who} died: a mistake of the host's, see its log"))
     }
 }
 
 /// A running pipeline.
 pub struct Pipeline {
     /// What it tells of itself, and how it is stopped.
-    pub board: Arc<Board>,
-    thread: JoinHandle<Ended>,
+    pub status: Arc<PipelineStatus>,
+    thread: JoinHandle<PipelineExit>,
 }
 
 impl Pipeline {
     /// Starts a pipeline on a thread of its own. It begins with what was left undone.
     pub fn start(
-        parts: Parts,
-        board: Arc<Board>,
-        ended: impl FnOnce(&Ended) + Send + 'static,
+        parts: PipelineParts,
+        status: Arc<PipelineStatus>,
+        ended: impl FnOnce(&PipelineExit) + Send + 'static,
     ) -> std::io::Result<Self> {
         let name = parts.job.clone();
-        let told = board.clone();
+        let told = status.clone();
         let run = move || {
             let end = catch_unwind(AssertUnwindSafe(|| runner::run(parts, &told)));
-            let end = end.unwrap_or_else(|_| Ended::died("the pipeline"));
+            let end = end.unwrap_or_else(|_| PipelineExit::died("the pipeline"));
             ended(&end);
             end
         };
         let thread = std::thread::Builder::new().name(name).spawn(run)?;
-        Ok(Pipeline { board, thread })
+        Ok(Pipeline { status, thread })
     }
 
     /// Asks it to stop, and waits until it has.
-    pub fn stop(self, how: Stop) -> Ended {
-        self.board.stop(how);
+    pub fn stop(self, how: Stop) -> PipelineExit {
+        self.status.stop.request(how);
         self.join()
     }
 
     /// Waits for its end.
-    pub fn join(self) -> Ended {
-        self.thread.join().unwrap_or_else(|_| Ended::died("the pipeline"))
+    pub fn join(self) -> PipelineExit {
+        self.thread.join().unwrap_or_else(|_| PipelineExit::died("the pipeline"))
     }
 
     /// It has ended by itself.

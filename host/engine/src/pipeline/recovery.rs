@@ -1,23 +1,24 @@
 //! What a pipeline does before its first batch: opens its sinks, decides from what it finds, and finishes what was
 //! planned before.
 
-use super::board::{Backoff, Board};
 use super::committer::{Committer, failed};
+use super::data_loss::{is_anew, made_anew, moved};
 use super::deliver::{self, Sinks};
-use super::execute::{Given, Runs, Watermark, group_verdicts};
-use super::losses::{is_anew, made_anew, moved};
-use super::outcome::Outcome;
-use super::{Active, Deployments, Ended};
-use crate::batch::{Cut, Gather};
+use super::execute::{BatchExecutor, BatchInputs, Watermark, group_quarantines};
+use super::outcome::BatchOutcome;
+use super::{Backoff, Deployments, LoadedDeployment, PipelineExit, PipelineStatus};
+use crate::batch::{Batch, BatchBuilder};
 use crate::guest::Lanes;
 use crate::source::{Source, SourceError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use streamhost_core::contract::Verdicts;
+use streamhost_core::contract::RecordQuarantines;
 use streamhost_core::job::SourceKind;
-use streamhost_core::job::settings::Start;
-use streamhost_core::protocol::recovery_policy::{Found, FoundSink, LeaveOut, Step, beyond, next_step};
-use streamhost_core::protocol::{CheckpointLog, Ledger, Plan};
+use streamhost_core::job::settings::StartPosition;
+use streamhost_core::protocol::recovery_policy::{
+    AlreadyWritten, RecoveryFacts, RecoveryStep, SinkFacts, beyond, decide,
+};
+use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::types::{Partition, Positions, Spans, by_partition, by_topic, spans};
 use streamhost_core::{clock, limits};
 use tracing::Level;
@@ -25,274 +26,285 @@ use tracing::Level;
 /// What a pipeline starts from.
 pub(super) struct Recovery<'a> {
     pub(super) job: &'a str,
-    pub(super) active: Arc<Active>,
+    pub(super) active: Arc<LoadedDeployment>,
     pub(super) deployments: &'a Deployments,
     pub(super) known: &'a BTreeSet<u64>,
     pub(super) source: &'a mut dyn Source,
     pub(super) store: Arc<dyn CheckpointLog>,
-    pub(super) board: &'a Board,
+    pub(super) status: &'a PipelineStatus,
     pub(super) skip_lost: bool,
 }
 
-/// A ledger that has no plan after it, its sinks, and what runs batches after it.
+/// A checkpoint that has no intent after it, its sinks, and what runs batches after it.
 pub(super) struct Recovered {
-    pub(super) ledger: Ledger,
+    pub(super) checkpoint: Checkpoint,
     pub(super) sinks: Sinks,
-    pub(super) runs: Runs,
+    pub(super) runs: BatchExecutor,
 }
 
 /// Why a planned batch cannot be run again.
 enum Again {
     /// Its records are gone.
     Lost(String),
-    Ends(Ended),
+    Ends(PipelineExit),
 }
 
-impl From<Ended> for Again {
-    fn from(end: Ended) -> Self {
+impl From<PipelineExit> for Again {
+    fn from(end: PipelineExit) -> Self {
         Again::Ends(end)
     }
 }
 
-/// What a ledger that begins anew must be above: or new cells would lie under older ones, and a marker would seem newer.
+/// What a checkpoint that begins anew must be above: or new cells would lie under older ones, and a marker would seem newer.
 #[derive(Clone, Copy, Default)]
 struct Floor {
-    incarnation: u64,
+    epoch: u64,
     time_ms: i64,
 }
 
 impl Floor {
-    fn of(ledger: Option<&Ledger>, plans: &[Plan]) -> Floor {
-        let ledger = ledger.map_or(Floor::default(), |l| Floor { incarnation: l.incarnation, time_ms: l.time_ms });
-        let newest = plans.iter().map(|plan| plan.time_ms).max().unwrap_or(0);
-        Floor { time_ms: ledger.time_ms.max(newest), ..ledger }
+    fn of(checkpoint: Option<&Checkpoint>, intents: &[BatchIntent]) -> Floor {
+        let checkpoint = checkpoint.map_or(Floor::default(), |l| Floor { epoch: l.epoch, time_ms: l.time_ms });
+        let newest = intents.iter().map(|intent| intent.time_ms).max().unwrap_or(0);
+        Floor { time_ms: checkpoint.time_ms.max(newest), ..checkpoint }
     }
 
-    /// Also above the incarnations that the sinks' markers are of: where the ledger is lost, they alone tell.
-    fn above(self, sinks: &[FoundSink]) -> Floor {
-        let newest = sinks.iter().filter_map(|sink| Some(sink.marker.as_ref()?.incarnation)).max();
-        Floor { incarnation: self.incarnation.max(newest.unwrap_or(0)), ..self }
+    /// Also above the epochs that the sinks' markers are of: where the checkpoint is lost, they alone tell.
+    fn above(self, sinks: &[SinkFacts]) -> Floor {
+        let newest = sinks.iter().filter_map(|sink| Some(sink.marker.as_ref()?.epoch)).max();
+        Floor { epoch: self.epoch.max(newest.unwrap_or(0)), ..self }
     }
 }
 
 /// Tries a call of the source until it is answered, or has no remedy, or a stop comes.
-pub(super) fn asked<T>(board: &Board, mut ask: impl FnMut() -> Result<T, SourceError>) -> Result<T, Ended> {
+pub(super) fn asked<T>(
+    status: &PipelineStatus,
+    mut ask: impl FnMut() -> Result<T, SourceError>,
+) -> Result<T, PipelineExit> {
     let mut backoff = Backoff::new();
     loop {
         match ask() {
             Ok(answer) => {
-                board.goes_on("source");
+                status.resumed("source");
                 return Ok(answer);
             }
-            Err(error @ SourceError::Away { .. }) => board.waits("source", &error.to_string()),
-            Err(error) => return Err(Ended::Failed(error.to_string())),
+            Err(error @ SourceError::Away { .. }) => status.waiting("source", &error.to_string()),
+            Err(error) => return Err(PipelineExit::Failed(error.to_string())),
         }
-        if backoff.wait(board) {
-            return Err(Ended::Stopped);
+        if backoff.wait(&status.stop) {
+            return Err(PipelineExit::Stopped);
         }
     }
 }
 
 impl Recovery<'_> {
-    /// Leaves a ledger that has no plan after it, and its sinks.
-    pub(super) fn run(mut self, mut sinks: Sinks, lanes: Lanes, replay_only: bool) -> Result<Recovered, Ended> {
-        let (mut ledger, mut plans) = self.store.load().map_err(|error| failed(&error))?;
-        let reset = self.active.resets(ledger.as_ref());
-        let floor = Floor::of(ledger.as_ref(), &plans);
+    /// Leaves a checkpoint that has no intent after it, and its sinks.
+    pub(super) fn run(mut self, mut sinks: Sinks, lanes: Lanes, replay_only: bool) -> Result<Recovered, PipelineExit> {
+        let (mut checkpoint, mut intents) = self.store.load().map_err(|error| failed(&error))?;
+        let reset = self.active.resets(checkpoint.as_ref());
+        let floor = Floor::of(checkpoint.as_ref(), &intents);
         if reset {
-            (ledger, plans) = (None, Vec::new());
+            (checkpoint, intents) = (None, Vec::new());
         }
-        if let Some(ledger) = &ledger {
-            self.board.settle(ledger);
+        if let Some(checkpoint) = &checkpoint {
+            self.status.settle(checkpoint);
         }
         let found = self.open(&mut sinks)?;
-        let (ledger, held) = self.decide(ledger, &plans, &found, reset, floor.above(&found))?;
-        self.board.settle(&ledger);
-        let mut runs = Runs::after(&ledger, lanes, self.store.clone());
-        let (store, board) = (self.store.clone(), self.board);
-        let mut committer = Committer { store: store.as_ref(), sinks, board, ledger, unsettled: None, keeps: false };
-        let ids = asked(self.board, || self.source.topic_ids())?;
-        let anew = made_anew(&committer.ledger.topic_ids, &ids);
-        for (plan, held) in plans.iter().zip(&held) {
-            match moved(plan, &anew) {
-                None => self.replay(&mut committer, &mut runs, plan, held)?,
-                Some(topic) => self.lost(&mut committer, &mut runs, plan, &is_anew(topic))?,
+        let (checkpoint, held) = self.decide(checkpoint, &intents, &found, reset, floor.above(&found))?;
+        self.status.settle(&checkpoint);
+        let mut runs = BatchExecutor::after(&checkpoint, lanes, self.store.clone());
+        let (store, status) = (self.store.clone(), self.status);
+        let mut committer =
+            Committer { store: store.as_ref(), sinks, status, checkpoint, unsettled: None, keeps: false };
+        let ids = asked(self.status, || self.source.topic_ids())?;
+        let anew = made_anew(&committer.checkpoint.topic_ids, &ids);
+        for (intent, held) in intents.iter().zip(&held) {
+            match moved(intent, &anew) {
+                None => self.replay(&mut committer, &mut runs, intent, held)?,
+                Some(topic) => self.lost(&mut committer, &mut runs, intent, &is_anew(topic))?,
             }
         }
-        let (mut ledger, sinks) = (committer.ledger, committer.sinks);
+        let (mut checkpoint, sinks) = (committer.checkpoint, committer.sinks);
         if !replay_only {
-            self.pass_over(&mut ledger, &anew, ids)?;
-            runs.follow(&ledger);
-            runs.adopt(&self.active, ledger.incarnation, self.store.clone(), self.board)?;
+            self.pass_over(&mut checkpoint, &anew, ids)?;
+            runs.follow(&checkpoint);
+            runs.restore_state(&self.active, checkpoint.epoch, self.store.clone(), self.status)?;
         }
-        Ok(Recovered { ledger, sinks, runs })
+        Ok(Recovered { checkpoint, sinks, runs })
     }
 
-    fn open(&self, sinks: &mut Sinks) -> Result<Vec<FoundSink>, Ended> {
+    fn open(&self, sinks: &mut Sinks) -> Result<Vec<SinkFacts>, PipelineExit> {
         let mut found = Vec::new();
-        for (sink, plan) in sinks.sinks.iter_mut().zip(&self.active.plan.sinks) {
-            let marker = deliver::open(&plan.name, sink.as_mut(), self.board)?;
-            let (name, guarantee, reached) = (plan.name.clone(), sink.guarantee(), sink.reached());
-            found.push(FoundSink { name, guarantee, marker, reached });
+        for (sink, intent) in sinks.sinks.iter_mut().zip(&self.active.spec.sinks) {
+            let marker = deliver::open(&intent.name, sink.as_mut(), self.status)?;
+            let (name, guarantee, reached) = (intent.name.clone(), sink.guarantee(), sink.committed());
+            found.push(SinkFacts { name, guarantee, marker, committed: reached });
         }
         Ok(found)
     }
 
-    /// The ledger to go on from, and for each plan the sinks that hold it.
+    /// The checkpoint to go on from, and for each intent the sinks that hold it.
     fn decide(
         &mut self,
-        ledger: Option<Ledger>,
-        plans: &[Plan],
-        sinks: &[FoundSink],
+        checkpoint: Option<Checkpoint>,
+        intents: &[BatchIntent],
+        sinks: &[SinkFacts],
         reset: bool,
         floor: Floor,
-    ) -> Result<(Ledger, Vec<BTreeSet<String>>), Ended> {
+    ) -> Result<(Checkpoint, Vec<BTreeSet<String>>), PipelineExit> {
         let topics = self.active.topics();
-        // With a ledger the group is worth a warning, and no waiting.
-        let group = match &ledger {
+        // With a checkpoint the group is worth a warning, and no waiting.
+        let group = match &checkpoint {
             Some(_) => self.source.group().unwrap_or_default(),
-            None => asked(self.board, || self.source.group())?,
+            None => asked(self.status, || self.source.group())?,
         };
         let group = by_topic(&topics, &group);
-        let facts = Found {
-            ledger: ledger.as_ref(),
-            plans,
+        let facts = RecoveryFacts {
+            checkpoint: checkpoint.as_ref(),
+            intents,
             sinks,
             group: &group,
             deployments: self.known,
             reset,
-            keyed: !self.active.plan.stages.is_empty(),
-            rereads: self.active.plan.sources.iter().any(|s| matches!(s.kind, SourceKind::File | SourceKind::Rate)),
+            keyed: !self.active.spec.stages.is_empty(),
+            rereads: self.active.spec.sources.iter().any(|s| matches!(s.kind, SourceKind::File | SourceKind::Rate)),
             now_ms: clock::now_ms(),
             skip_lost: self.skip_lost,
         };
-        Ok(match next_step(&facts) {
-            Step::Stop(halt) => return Err(Ended::Failed(halt.to_string())),
-            Step::Begin => (self.begin(self.active.start, Positions::new(), floor, LeaveOut::new())?, Vec::new()),
-            Step::ResumeFromGroup => {
+        Ok(match decide(&facts) {
+            RecoveryStep::Stop(halt) => return Err(PipelineExit::Failed(halt.to_string())),
+            RecoveryStep::Begin => {
+                (self.begin(self.active.start, Positions::new(), floor, AlreadyWritten::new())?, Vec::new())
+            }
+            RecoveryStep::ResumeFromGroup => {
                 let before = by_partition(&topics, &group);
-                (self.begin(self.active.start, before, floor, LeaveOut::new())?, Vec::new())
+                (self.begin(self.active.start, before, floor, AlreadyWritten::new())?, Vec::new())
             }
-            Step::ResumeAt { from, leave_out } => {
-                let leave_out = beyond(&leave_out, &from);
-                (self.begin(None, by_partition(&topics, &from), floor, leave_out)?, Vec::new())
+            RecoveryStep::ResumeAt { from, already_written } => {
+                let already_written = beyond(&already_written, &from);
+                (self.begin(None, by_partition(&topics, &from), floor, already_written)?, Vec::new())
             }
-            Step::Replay { held, group_ahead } => {
+            RecoveryStep::Replay { held, group_ahead } => {
                 if group_ahead {
                     let group = &self.active.group;
                     let text = format!("somebody moved the offsets of group `{group}`; the ledger counts");
-                    self.board.say(Level::WARN, &text);
+                    self.status.say(Level::WARN, &text);
                 }
-                (ledger.expect("a replay has a ledger"), held)
+                (checkpoint.expect("a replay has a ledger"), held)
             }
         })
     }
 
-    /// Begins a ledger at `start` if the user says so; else at the positions of before, and where there are none, at the
+    /// Begins a checkpoint at `start` if the user says so; else at the positions of before, and where there are none, at the
     /// first record.
     fn begin(
         &mut self,
-        start: Option<Start>,
+        start: Option<StartPosition>,
         before: Positions,
         floor: Floor,
-        leave_out: LeaveOut,
-    ) -> Result<Ledger, Ended> {
+        already_written: AlreadyWritten,
+    ) -> Result<Checkpoint, PipelineExit> {
         let now = clock::now_ms();
-        let incarnation = u64::try_from(now).unwrap_or(1).max(floor.incarnation + 1);
-        let topic_ids = asked(self.board, || self.source.topic_ids())?; // first: a topic made anew after it is noticed
-        let mut at = asked(self.board, || self.source.start(start.unwrap_or(Start::Earliest)))?;
+        let epoch = u64::try_from(now).unwrap_or(1).max(floor.epoch + 1);
+        let topic_ids = asked(self.status, || self.source.topic_ids())?; // first: a topic made anew after it is noticed
+        let mut at = asked(self.status, || self.source.start(start.unwrap_or(StartPosition::Earliest)))?;
         if start.is_none() && !before.is_empty() {
             let n = before.len();
             let text = format!("no ledger, but Kafka holds its offsets of {n} partitions: it goes on from them");
-            self.board.say(Level::WARN, &text);
+            self.status.say(Level::WARN, &text);
             at.extend(before.into_iter().filter(|(partition, _)| at.contains_key(partition)).collect::<Positions>());
         }
         let reached = by_topic(&self.active.topics(), &at);
         let time_ms = now.max(floor.time_ms + 2);
-        let begun = Ledger::begin(incarnation, self.active.deployment, time_ms, reached);
-        let ledger = Ledger { leave_out, topic_ids, ..begun };
-        self.store.begin(&ledger).map_err(|error| failed(&error))?;
-        Ok(ledger)
+        let begun = Checkpoint::begin(epoch, self.active.deployment, time_ms, reached);
+        let checkpoint = Checkpoint { already_written, topic_ids, ..begun };
+        self.store.begin(&checkpoint).map_err(|error| failed(&error))?;
+        Ok(checkpoint)
     }
 
-    /// Runs a planned batch again, with the version and the verdicts of its plan.
+    /// Runs a planned batch again, with the version and the verdicts of its intent.
     fn replay(
         &mut self,
         committer: &mut Committer<'_>,
-        runs: &mut Runs,
-        plan: &Plan,
+        runs: &mut BatchExecutor,
+        intent: &BatchIntent,
         held: &BTreeSet<String>,
-    ) -> Result<(), Ended> {
-        let missing = || Ended::Failed(format!("the component of deployment {} cannot be loaded", plan.deployment));
-        let active = (self.deployments)(plan.deployment).ok_or_else(missing)?;
-        let n = plan.batch;
-        let cut = match self.fetch(&active, plan) {
-            Ok(cut) => cut,
+    ) -> Result<(), PipelineExit> {
+        let missing =
+            || PipelineExit::Failed(format!("the component of deployment {} cannot be loaded", intent.deployment));
+        let active = (self.deployments)(intent.deployment).ok_or_else(missing)?;
+        let n = intent.batch;
+        let batch = match self.fetch(&active, intent) {
+            Ok(batch) => batch,
             Err(Again::Ends(end)) => return Err(end),
-            Err(Again::Lost(reason)) => return self.lost(committer, runs, plan, &reason),
+            Err(Again::Lost(reason)) => return self.lost(committer, runs, intent, &reason),
         };
-        runs.replay_on(&plan.stages, self.store.as_ref(), self.board)?;
-        let given = Given {
-            clock_ms: plan.times.clock_ms,
-            watermark: if plan.finished { Watermark::End } else { Watermark::Planned(plan.times.watermark_ms) },
-            verdicts: Some(verdicts(&active.topics(), plan)),
-            group_verdicts: group_verdicts(&plan.groups_aside),
+        runs.replay_on(&intent.stages, self.store.as_ref(), self.status)?;
+        let given = BatchInputs {
+            clock_ms: intent.times.clock_ms,
+            watermark: if intent.finished { Watermark::End } else { Watermark::Planned(intent.times.watermark_ms) },
+            quarantines: Some(quarantines(&active.topics(), intent)),
+            group_quarantines: group_quarantines(&intent.quarantined_groups),
         };
-        let again = runs.batch(&active, cut, given, self.board);
+        let again = runs.run_batch(&active, batch, given, self.status);
         let again = again.map_err(|error| {
-            let failed = self.fails_again(plan, &format!("cannot be run again: {error}"));
-            if error.ends(plan.deployment) == Ended::Stopped { Ended::Stopped } else { failed }
+            let failed = self.fails_again(intent, &format!("cannot be run again: {error}"));
+            if error.ends(intent.deployment) == PipelineExit::Stopped { PipelineExit::Stopped } else { failed }
         })?;
-        self.check_same(plan, &again)?;
-        committer.sinks.deliver(plan, &again, held, self.board)?;
-        committer.acknowledged(plan, again.delta);
+        self.check_same(intent, &again)?;
+        committer.sinks.deliver(intent, &again, held, self.status)?;
+        committer.acknowledged(intent, again.delta);
         committer.settle().map_err(|error| failed(&error))?;
         runs.state.settled(n);
         Ok(())
     }
 
     /// A failure that may not come again: the guest's time and memory depend on what else the machine does.
-    fn fails_again(&self, plan: &Plan, what: &str) -> Ended {
-        let (n, job) = (plan.batch, self.job);
-        Ended::Failed(format!("batch {n} {what}: `streamhost resume {job}` tries once more"))
+    fn fails_again(&self, intent: &BatchIntent, what: &str) -> PipelineExit {
+        let (n, job) = (intent.batch, self.job);
+        PipelineExit::Failed(format!("batch {n} {what}: `streamhost resume {job}` tries once more"))
     }
 
-    /// Whether a batch that was run again gave what its plan says.
-    fn check_same(&self, plan: &Plan, again: &Outcome) -> Result<(), Ended> {
-        let is_same = again.digests == plan.digests && again.counts == plan.counts && again.times == plan.times;
-        if is_same && again.stages == plan.stages {
+    /// Whether a batch that was run again gave what its intent says.
+    fn check_same(&self, intent: &BatchIntent, again: &BatchOutcome) -> Result<(), PipelineExit> {
+        let is_same = again.digests == intent.digests && again.counts == intent.counts && again.times == intent.times;
+        if is_same && again.stages == intent.stages {
             return Ok(());
         }
-        let records = again.set_aside.iter().filter(|aside| !plan.set_aside.contains(aside)).map(|aside| &aside.reason);
-        let groups =
-            again.groups_aside.iter().filter(|aside| !plan.groups_aside.contains(aside)).map(|aside| &aside.reason);
+        let records =
+            again.quarantined.iter().filter(|aside| !intent.quarantined.contains(aside)).map(|aside| &aside.reason);
+        let groups = again
+            .quarantined_groups
+            .iter()
+            .filter(|aside| !intent.quarantined_groups.contains(aside))
+            .map(|aside| &aside.reason);
         if let Some(reason) = records.chain(groups).flatten().next() {
-            return Err(self.fails_again(plan, &format!("broke now and not when it was run first ({reason})")));
+            return Err(self.fails_again(intent, &format!("broke now and not when it was run first ({reason})")));
         }
-        let (n, job) = (plan.batch, self.job);
-        Err(Ended::Failed(format!(
+        let (n, job) = (intent.batch, self.job);
+        Err(PipelineExit::Failed(format!(
             "batch {n}, run again, gives another result: the component is not deterministic, and what its sinks hold of it may be from the first run: `streamhost resume {job}` tries once more; if it ends so again, deploy a mended one with --reset-state to begin anew"
         )))
     }
 
-    /// Fetches exactly the records of a plan's spans; those that cannot be read twice are kept with it.
-    fn fetch(&mut self, active: &Active, plan: &Plan) -> Result<Cut, Again> {
-        let all = spans(&active.topics(), &plan.spans);
-        let (again, kept): (Spans, Spans) = all.iter().partition(|(p, _)| self.source.replays(p.source));
-        let mut gather = Gather::exactly(&again);
+    /// Fetches exactly the records of an intent's spans; those that cannot be read twice are kept with it.
+    fn fetch(&mut self, active: &LoadedDeployment, intent: &BatchIntent) -> Result<Batch, Again> {
+        let all = spans(&active.topics(), &intent.spans);
+        let (again, kept): (Spans, Spans) = all.iter().partition(|(p, _)| self.source.is_replayable(p.source));
+        let mut builder = BatchBuilder::exactly(&again);
         let moved: Positions =
             again.iter().filter(|(_, span)| span.to > span.from).map(|(&p, span)| (p, span.from)).collect();
         if !moved.is_empty() {
-            asked(self.board, || self.source.assign(&moved))?;
+            asked(self.status, || self.source.assign(&moved))?;
         }
-        while !gather.is_complete() {
-            self.ask_for(&mut gather)?;
-            if self.board.stopping().is_some() {
-                return Err(Ended::Stopped.into());
+        while !builder.is_complete() {
+            self.ask_for(&mut builder)?;
+            if self.status.stop.requested().is_some() {
+                return Err(PipelineExit::Stopped.into());
             }
         }
-        let mut cut = gather.cut();
-        for (partition, span) in &cut.spans {
+        let mut batch = builder.close();
+        for (partition, span) in &batch.spans {
             if span.records != all[partition].records {
                 let topic = &active.topics()[usize::from(partition.source)];
                 let (n, wanted, id) = (span.records, all[partition].records, partition.id);
@@ -301,15 +313,15 @@ impl Recovery<'_> {
                 )));
             }
         }
-        cut.spans.extend(kept);
-        cut.chunks.extend(plan.kept.iter().cloned());
-        cut.chunks.sort_by_key(|chunk| (chunk.partition, chunk.offsets.first().copied()));
-        Ok(cut)
+        batch.spans.extend(kept);
+        batch.chunks.extend(intent.retained_records.iter().cloned());
+        batch.chunks.sort_by_key(|chunk| (chunk.partition, chunk.offsets.first().copied()));
+        Ok(batch)
     }
 
-    fn ask_for(&mut self, gather: &mut Gather) -> Result<(), Again> {
+    fn ask_for(&mut self, builder: &mut BatchBuilder) -> Result<(), Again> {
         let mut gone = None;
-        asked(self.board, || match self.source.fetch(gather, limits::FETCH_WAIT) {
+        asked(self.status, || match self.source.fetch(builder, limits::FETCH_WAIT) {
             Err(SourceError::Gone { what, offset, reason }) => {
                 gone = Some(format!("{what}: offset {offset} is gone ({reason})"));
                 Ok(())
@@ -320,13 +332,13 @@ impl Recovery<'_> {
     }
 }
 
-fn verdicts(topics: &[String], plan: &Plan) -> Verdicts {
-    let mut verdicts = Verdicts::new();
-    for aside in &plan.set_aside {
+fn quarantines(topics: &[String], intent: &BatchIntent) -> RecordQuarantines {
+    let mut quarantines = RecordQuarantines::new();
+    for aside in &intent.quarantined {
         if let Some(source) = topics.iter().position(|topic| *topic == aside.topic) {
             let partition = Partition { source: source as u16, id: aside.partition };
-            verdicts.insert((partition, aside.offset), aside.reason.clone());
+            quarantines.insert((partition, aside.offset), aside.reason.clone());
         }
     }
-    verdicts
+    quarantines
 }

@@ -1,32 +1,31 @@
 //! Gathers and runs batches, and hands them to the committer.
 
-use super::board::{Board, Stop};
 use super::committer::{Committer, QUEUE_MAX, Queue};
+use super::data_loss::{how_to_skip, is_anew, made_anew};
 use super::deliver::Sinks;
-use super::due::{Due, Idle};
-use super::execute::{Given, Runs, Watermark};
-use super::losses::{how_to_skip, is_anew, made_anew};
-use super::outcome::Outcome;
+use super::execute::{BatchExecutor, BatchInputs, Watermark};
+use super::outcome::BatchOutcome;
 use super::recovery::{Recovered, Recovery, asked};
-use super::{Active, ActiveCell, Ended, Parts};
-use crate::batch::{Cut, Gather};
+use super::trigger::{BatchTrigger, IdlePartitions};
+use super::{DeploymentSlot, LoadedDeployment, PipelineExit, PipelineParts, PipelineStatus, Stop};
+use crate::batch::{Batch, BatchBuilder};
 use crate::guest::Lanes;
 use crate::source::{Source, SourceError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{self, TrySendError};
 use std::time::{Duration, Instant};
-use streamhost_core::contract::GroupVerdicts;
-use streamhost_core::job::settings::Start;
+use streamhost_core::contract::GroupQuarantines;
+use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::{Partition, Positions, by_topic, positions};
 use streamhost_core::{clock, limits};
 use tracing::Level;
 
 /// Runs a pipeline to its end.
-pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
-    let lanes = match Lanes::start(&parts.job, parts.lanes, board.stops_soon()) {
+pub(super) fn run(mut parts: PipelineParts, status: &PipelineStatus) -> PipelineExit {
+    let lanes = match Lanes::start(&parts.job, parts.lanes, status.stop.interrupts()) {
         Ok(lanes) => lanes,
-        Err(error) => return Ended::Failed(format!("no threads can be started: {error}")),
+        Err(error) => return PipelineExit::Failed(format!("no threads can be started: {error}")),
     };
     let active = parts.active.get();
     let recovery = Recovery {
@@ -36,27 +35,27 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
         known: &parts.known,
         source: parts.source.as_mut(),
         store: parts.store.clone(),
-        board,
+        status,
         skip_lost: parts.skip_lost,
     };
-    let sinks = Sinks::new(parts.sinks, parts.letters);
-    let Recovered { ledger, sinks, mut runs } = match recovery.run(sinks, lanes, parts.replay_only) {
+    let sinks = Sinks::new(parts.sinks, parts.dead_letters);
+    let Recovered { checkpoint, sinks, mut runs } = match recovery.run(sinks, lanes, parts.replay_only) {
         Ok(recovered) => recovered,
         Err(end) => return end,
     };
     if parts.replay_only {
-        return Ended::Stopped;
+        return PipelineExit::Stopped;
     }
     let reads_on = parts.reads_on && !active.has_windows();
-    if active.is_over(&ledger) && !reads_on {
-        return Ended::Finished;
+    if active.has_finished(&checkpoint) && !reads_on {
+        return PipelineExit::Finished;
     }
-    board.reads_on();
+    status.reads_on();
     let topics = active.topics();
-    let keeps = (0..).take(topics.len()).any(|source| !parts.source.replays(source));
-    board.runs_on(keeps);
-    let (at, topic_ids) = (positions(&topics, &ledger.reached), ledger.topic_ids.clone());
-    let mut committer = Committer { store: parts.store.as_ref(), sinks, board, ledger, unsettled: None, keeps };
+    let keeps = (0..).take(topics.len()).any(|source| !parts.source.is_replayable(source));
+    status.stop.finish_batches(keeps);
+    let (at, topic_ids) = (positions(&topics, &checkpoint.committed), checkpoint.topic_ids.clone());
+    let mut committer = Committer { store: parts.store.as_ref(), sinks, status, checkpoint, unsettled: None, keeps };
     let queue = Queue::default();
     let (send, batches) = mpsc::sync_channel(QUEUE_MAX);
     let end = std::thread::scope(|scope| {
@@ -73,10 +72,10 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
             source: parts.source.as_mut(),
             runs: &mut runs,
             active: &parts.active,
-            board,
+            status,
             topics: &topics,
             at,
-            idle: Idle::default(),
+            idle: IdlePartitions::default(),
             loading: Positions::new(),
             forgotten: BTreeSet::new(),
             keeps,
@@ -88,18 +87,18 @@ pub(super) fn run(mut parts: Parts, board: &Board) -> Ended {
         };
         let end = runner.run();
         drop(runner.send); // the committer finishes what it has
-        end.with(committed.join().unwrap_or_else(|_| Err(Ended::died("the committer"))))
+        end.with(committed.join().unwrap_or_else(|_| Err(PipelineExit::died("the committer"))))
     });
-    parts.source.tell_group(&positions(&topics, &board.facts().reached));
+    parts.source.commit_progress(&positions(&topics, &status.snapshot().committed));
     end
 }
 
-impl Ended {
+impl PipelineExit {
     /// The pipeline's end, given the runner's and the committer's. A stop hides no reason.
-    fn with(self, committed: Result<(), Ended>) -> Ended {
+    fn with(self, committed: Result<(), PipelineExit>) -> PipelineExit {
         match (self, committed) {
             (end, Ok(())) => end,
-            (end @ (Ended::Failed(_) | Ended::VersionFault { .. }), Err(Ended::Stopped)) => end,
+            (end @ (PipelineExit::Failed(_) | PipelineExit::VersionFault { .. }), Err(PipelineExit::Stopped)) => end,
             (_, Err(end)) => end,
         }
     }
@@ -108,14 +107,14 @@ impl Ended {
 struct Runner<'a> {
     job: &'a str,
     source: &'a mut dyn Source,
-    runs: &'a mut Runs,
-    active: &'a ActiveCell,
-    board: &'a Board,
+    runs: &'a mut BatchExecutor,
+    active: &'a DeploymentSlot,
+    status: &'a PipelineStatus,
     topics: &'a [String],
     /// Where the next batch begins.
     at: Positions,
     /// Which partitions have been silent, and since when.
-    idle: Idle,
+    idle: IdlePartitions,
     /// Tables' partitions that are not read to these ends yet: until they are, nothing else is read.
     loading: Positions,
     /// Partitions that are over for good since the last batch: the next one no longer names them, and only then may one
@@ -123,7 +122,7 @@ struct Runner<'a> {
     forgotten: BTreeSet<Partition>,
     /// Some records cannot be read again.
     keeps: bool,
-    send: mpsc::SyncSender<Outcome>,
+    send: mpsc::SyncSender<BatchOutcome>,
     queue: &'a Queue,
     at_work: Arc<()>,
     topic_ids: BTreeMap<String, String>,
@@ -145,13 +144,13 @@ impl Default for Told {
 }
 
 /// What became of gathering.
-enum Gathered {
+enum Built {
     /// The batch closed.
-    Batch(Cut),
+    Batch(Batch),
     /// The last batch before a stop.
-    Last(Cut),
+    Last(Batch),
     /// The last batch there is: every source has ended.
-    End(Cut),
+    End(Batch),
     /// Nothing came for a while, and it is time to look for new partitions.
     Nothing,
     /// Stop, and leave what was gathered: it is read again later.
@@ -159,34 +158,34 @@ enum Gathered {
 }
 
 impl Runner<'_> {
-    fn run(&mut self) -> Ended {
+    fn run(&mut self) -> PipelineExit {
         let (Ok(end) | Err(end)) = self.until_stopped();
         // The committer may wait for sinks that are away: meanwhile it is seen what the job will end by.
-        if let Ended::Failed(reason) | Ended::VersionFault { reason, .. } = &end {
-            self.board.ends_by(reason);
+        if let PipelineExit::Failed(reason) | PipelineExit::VersionFault { reason, .. } = &end {
+            self.status.ends_by(reason);
         }
         end
     }
 
-    fn until_stopped(&mut self) -> Result<Ended, Ended> {
+    fn until_stopped(&mut self) -> Result<PipelineExit, PipelineExit> {
         self.new_partitions(true)?;
         self.tables_first()?;
         self.assign(self.at.clone())?;
-        let mut due = Due::new(self.active.get().plan.every);
+        let mut due = BatchTrigger::new(self.active.get().spec.every);
         loop {
-            due = due.keep(self.active.get().plan.every);
-            match self.gather(&mut due)? {
-                Gathered::Batch(cut) => self.pass_on(cut, false)?,
-                Gathered::Last(cut) => {
-                    self.pass_on(cut, false)?;
-                    return Ok(Ended::Stopped);
+            due = due.keep(self.active.get().spec.every);
+            match self.build_batch(&mut due)? {
+                Built::Batch(batch) => self.pass_on(batch, false)?,
+                Built::Last(batch) => {
+                    self.pass_on(batch, false)?;
+                    return Ok(PipelineExit::Stopped);
                 }
-                Gathered::End(cut) => {
-                    self.pass_on(cut, true)?;
-                    return Ok(Ended::Finished);
+                Built::End(batch) => {
+                    self.pass_on(batch, true)?;
+                    return Ok(PipelineExit::Finished);
                 }
-                Gathered::Nothing => {}
-                Gathered::Stop => return Ok(Ended::Stopped),
+                Built::Nothing => {}
+                Built::Stop => return Ok(PipelineExit::Stopped),
             }
             let looks = self.source.has_new_partitions() || clock::monotonic() >= self.told.partitions_due;
             if self.loaded() || looks && self.new_partitions(false)? {
@@ -196,10 +195,10 @@ impl Runner<'_> {
     }
 
     /// A table is read to the end that it has now before anything is looked up in it.
-    fn tables_first(&mut self) -> Result<(), Ended> {
+    fn tables_first(&mut self) -> Result<(), PipelineExit> {
         let active = self.active.get();
-        if active.plan.sources.iter().any(|source| source.table) {
-            let ends = asked(self.board, || self.source.table_ends())?;
+        if active.spec.sources.iter().any(|source| source.table) {
+            let ends = asked(self.status, || self.source.high_watermarks())?;
             let behind = |(partition, end): &(Partition, i64)| self.at.get(partition).is_none_or(|at| at < end);
             self.loading = ends.into_iter().filter(behind).collect();
         }
@@ -214,102 +213,108 @@ impl Runner<'_> {
     }
 
     /// Reads on from here; while a table is not read to its end, tables alone.
-    fn assign(&mut self, mut at: Positions) -> Result<(), Ended> {
+    fn assign(&mut self, mut at: Positions) -> Result<(), PipelineExit> {
         if !self.loading.is_empty() {
             at.retain(|partition, _| self.loading.contains_key(partition));
         }
-        asked(self.board, || self.source.assign(&at))
+        asked(self.status, || self.source.assign(&at))
     }
 
     /// Gathers until the batch closes.
-    fn gather(&mut self, due: &mut Due) -> Result<Gathered, Ended> {
+    fn build_batch(&mut self, due: &mut BatchTrigger) -> Result<Built, PipelineExit> {
         let active = self.active.get();
-        let mut gather = Gather::open(&self.at, active.settings.limits.batch());
+        let mut builder = BatchBuilder::open(&self.at, active.settings.limits.batch());
         loop {
             self.tell();
-            match self.board.stopping() {
-                Some(how) if (how == Stop::Drain || self.keeps && how < Stop::Now) && !gather.is_empty() => {
-                    return Ok(Gathered::Last(gather.cut()));
+            match self.status.stop.requested() {
+                Some(how) if (how == Stop::Drain || self.keeps && how < Stop::Now) && !builder.is_empty() => {
+                    return Ok(Built::Last(builder.close()));
                 }
-                Some(_) => return Ok(Gathered::Stop),
-                None if Arc::strong_count(&self.at_work) == 1 => return Ok(Gathered::Stop), // it says why it ended
-                None if gather.is_empty()
+                Some(_) => return Ok(Built::Stop),
+                None if Arc::strong_count(&self.at_work) == 1 => return Ok(Built::Stop), // it says why it ended
+                None if builder.is_empty()
                     && (self.source.has_new_partitions() || clock::monotonic() >= self.told.partitions_due) =>
                 {
-                    return Ok(Gathered::Nothing);
+                    return Ok(Built::Nothing);
                 }
                 None => {}
             }
-            if self.loading.is_empty() && self.source.is_over(&gather.reached()) {
-                return Ok(Gathered::End(gather.cut()));
+            if self.loading.is_empty() && self.source.is_exhausted(&builder.end_positions()) {
+                return Ok(Built::End(builder.close()));
             }
             let is_free = self.queue.is_empty();
             let is_time = match due {
-                Due::Free => is_free,
-                Due::At { .. } if !self.loading.is_empty() => is_free,
-                Due::At { .. } => due.is_over(),
+                BatchTrigger::Free => is_free,
+                BatchTrigger::At { .. } if !self.loading.is_empty() => is_free,
+                BatchTrigger::At { .. } => due.is_over(),
             };
-            if gather.is_full() || is_time && (!gather.is_empty() || self.is_due(&active)?) {
-                return Ok(Gathered::Batch(gather.cut()));
+            if builder.is_full() || is_time && (!builder.is_empty() || self.is_due(&active)?) {
+                return Ok(Built::Batch(builder.close()));
             }
-            let wait = if gather.is_empty() || is_free { due.wait() } else { due.wait().min(Duration::from_millis(2)) };
-            self.fetch(&mut gather, wait)?;
+            let wait =
+                if builder.is_empty() || is_free { due.wait() } else { due.wait().min(Duration::from_millis(2)) };
+            self.fetch(&mut builder, wait)?;
         }
     }
 
-    fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), Ended> {
-        match self.source.fetch(gather, wait) {
+    fn fetch(&mut self, builder: &mut BatchBuilder, wait: Duration) -> Result<(), PipelineExit> {
+        match self.source.fetch(builder, wait) {
             Ok(()) => {
-                self.board.goes_on("source");
+                self.status.resumed("source");
                 self.idle.heard(clock::monotonic());
             }
             Err(error @ SourceError::Away { .. }) => {
-                self.board.waits("source", &error.to_string());
-                self.board.pause(limits::BACKOFF.0);
+                self.status.waiting("source", &error.to_string());
+                self.status.stop.pause(limits::BACKOFF.0);
             }
-            Err(error) => return Err(Ended::Failed(error.to_string())),
+            Err(error) => return Err(PipelineExit::Failed(error.to_string())),
         }
         Ok(())
     }
 
     /// Whether a batch without records would do something: forget partitions, or finish a window by the clock, or as
     /// partitions were let go.
-    fn is_due(&mut self, active: &Active) -> Result<bool, Ended> {
+    fn is_due(&mut self, active: &LoadedDeployment) -> Result<bool, PipelineExit> {
         if !self.forgotten.is_empty() {
             return Ok(true);
         }
-        if active.plan.stages.is_empty() || !self.loading.is_empty() {
+        if active.spec.stages.is_empty() || !self.loading.is_empty() {
             return Ok(false);
         }
         let idle = self.idle_now(active);
         let watermark_ms = self.runs.watermark(active, self.at.keys().copied(), &idle);
         let clock_ms = self.runs.clock_ms();
-        self.runs.is_due(active, clock_ms, watermark_ms).map_err(|error| Ended::Failed(error.to_string()))
+        self.runs.is_due(active, clock_ms, watermark_ms).map_err(|error| PipelineExit::Failed(error.to_string()))
     }
 
-    fn idle_now(&mut self, active: &Active) -> BTreeSet<Partition> {
-        if active.plan.sources.iter().all(|source| !source.timed) {
+    fn idle_now(&mut self, active: &LoadedDeployment) -> BTreeSet<Partition> {
+        if active.spec.sources.iter().all(|source| !source.timed) {
             return BTreeSet::new();
         }
         self.idle.partitions(clock::monotonic(), &self.at, &self.source.ends(), active.settings.idle)
     }
 
     /// Runs a batch with the version that is active now, and hands it on. `last`: every source has ended with it.
-    fn pass_on(&mut self, cut: Cut, last: bool) -> Result<(), Ended> {
+    fn pass_on(&mut self, batch: Batch, last: bool) -> Result<(), PipelineExit> {
         let active = self.active.get();
-        let reached = cut.reached();
-        self.runs.state.settled(self.board.durable());
-        let kept = cut.chunks.iter().filter(|chunk| !self.source.replays(chunk.partition.source)).cloned().collect();
+        let reached = batch.end_positions();
+        self.runs.state.settled(self.status.durable());
+        let kept =
+            batch.chunks.iter().filter(|chunk| !self.source.is_replayable(chunk.partition.source)).cloned().collect();
         self.idle.moved(clock::monotonic(), &self.at, &reached);
         let watermark = match last {
             true => Watermark::End,
             false => Watermark::Least { idle: self.idle_now(&active) },
         };
-        let given =
-            Given { clock_ms: self.runs.clock_ms(), watermark, verdicts: None, group_verdicts: GroupVerdicts::new() };
-        let done = self.runs.batch(&active, cut, given, self.board);
+        let given = BatchInputs {
+            clock_ms: self.runs.clock_ms(),
+            watermark,
+            quarantines: None,
+            group_quarantines: GroupQuarantines::new(),
+        };
+        let done = self.runs.run_batch(&active, batch, given, self.status);
         let mut done = done.map_err(|error| error.ends(active.deployment))?;
-        done.kept = kept;
+        done.retained_records = kept;
         self.hand_over(done)?;
         self.at = reached;
         if !std::mem::take(&mut self.forgotten).is_empty() {
@@ -319,12 +324,12 @@ impl Runner<'_> {
     }
 
     /// Waits until the committer has room, and tells meanwhile what is new.
-    fn hand_over(&mut self, mut done: Outcome) -> Result<(), Ended> {
+    fn hand_over(&mut self, mut done: BatchOutcome) -> Result<(), PipelineExit> {
         self.queue.joins();
         loop {
             match self.send.try_send(done) {
                 Ok(()) => return Ok(()),
-                Err(TrySendError::Disconnected(_)) => return Err(Ended::Stopped), // the committer says why it ended
+                Err(TrySendError::Disconnected(_)) => return Err(PipelineExit::Stopped), // the committer says why it ended
                 Err(TrySendError::Full(back)) => done = back,
             }
             self.queue.room(limits::LAG_TIME);
@@ -339,52 +344,52 @@ impl Runner<'_> {
             return;
         }
         self.told.lag_due = now + limits::LAG_TIME;
-        let facts = self.board.facts();
+        let facts = self.status.snapshot();
         let mut ends = self.source.ends();
-        let durable = positions(self.topics, &facts.reached);
+        let durable = positions(self.topics, &facts.committed);
         ends.extend(durable.into_iter().filter(|(partition, _)| !self.at.contains_key(partition))); // over for good
         let mut ends = by_topic(self.topics, &ends);
         for topic in self.topics {
             ends.entry(topic.clone()).or_default(); // a topic without a known end makes the lag unknown
         }
-        self.board.ends(ends);
+        self.status.ends(ends);
         if facts.batches != self.told.batches {
             self.told.batches = facts.batches;
-            self.source.tell_group(&positions(self.topics, &facts.reached));
+            self.source.commit_progress(&positions(self.topics, &facts.committed));
         }
     }
 
     /// Forgets partitions that are over for good, and reads those that the job has not seen yet from their first record.
     /// True: there are some.
-    fn new_partitions(&mut self, at_start: bool) -> Result<bool, Ended> {
+    fn new_partitions(&mut self, at_start: bool) -> Result<bool, PipelineExit> {
         self.told.partitions_due = clock::monotonic() + limits::PARTITIONS_TIME;
         let there = match self.source.partitions() {
             Ok(there) => there,
             Err(error @ SourceError::Away { .. }) if !at_start => {
-                self.board.waits("source", &error.to_string());
-                self.board.pause(limits::BACKOFF.0); // one of several may have news, and is not asked at once again
+                self.status.waiting("source", &error.to_string());
+                self.status.stop.pause(limits::BACKOFF.0); // one of several may have news, and is not asked at once again
                 return Ok(false);
             }
-            Err(SourceError::Away { .. }) => asked(self.board, || self.source.partitions())?,
-            Err(error) => return Err(Ended::Failed(error.to_string())),
+            Err(SourceError::Away { .. }) => asked(self.status, || self.source.partitions())?,
+            Err(error) => return Err(PipelineExit::Failed(error.to_string())),
         };
         // At the start the recovery has just looked.
         if !at_start
             && let Ok(ids) = self.source.topic_ids()
             && let Some(topic) = made_anew(&self.topic_ids, &ids).first()
         {
-            return Err(Ended::Failed(how_to_skip(self.job, &is_anew(topic))));
+            return Err(PipelineExit::Failed(how_to_skip(self.job, &is_anew(topic))));
         }
         let forgot = self.forget();
         let is_new = |partition: &Partition| !self.at.contains_key(partition) && !self.forgotten.contains(partition);
         if !there.iter().any(is_new) {
             return Ok(forgot);
         }
-        let first = asked(self.board, || self.source.start(Start::Earliest))?;
+        let first = asked(self.status, || self.source.start(StartPosition::Earliest))?;
         for (partition, offset) in first {
             if !self.at.contains_key(&partition) && !self.forgotten.contains(&partition) {
                 let topic = &self.topics[usize::from(partition.source)];
-                self.board.say(Level::INFO, &format!("a new partition: {} of `{topic}`", partition.id));
+                self.status.say(Level::INFO, &format!("a new partition: {} of `{topic}`", partition.id));
                 self.at.insert(partition, offset);
             }
         }
@@ -394,7 +399,7 @@ impl Runner<'_> {
     /// Forgets what is over for good, unless the watermark still needs it. True: there was something.
     fn forget(&mut self) -> bool {
         let active = self.active.get();
-        let mut over = self.source.retired(&self.at);
+        let mut over = self.source.finished_partitions(&self.at);
         over.retain(|partition| self.at.contains_key(partition) && self.runs.may_forget(&active, *partition));
         for partition in &over {
             self.at.remove(partition);

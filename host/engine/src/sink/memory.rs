@@ -4,7 +4,7 @@ use super::{DeadLetters, Delivery, Sink, SinkError};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamhost_core::contract::RowLimits;
-use streamhost_core::job::SinkPlan;
+use streamhost_core::job::SinkSpec;
 use streamhost_core::protocol::{Guarantee, Marker};
 use streamhost_core::types::{BatchNumber, DeadLetter, Positions, Rows, Spans, TopicOffsets, by_topic};
 
@@ -24,8 +24,8 @@ pub enum Fault {
 /// One delivery that landed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Landed<T> {
-    /// The ledger's life.
-    pub incarnation: u64,
+    /// The epoch of the job's history.
+    pub epoch: u64,
     /// The batch.
     pub batch: BatchNumber,
     /// The delivery's time.
@@ -43,7 +43,7 @@ pub struct Landed<T> {
 impl<T: Clone> Landed<T> {
     fn new(delivery: &Delivery<'_>, items: &[T]) -> Self {
         Landed {
-            incarnation: delivery.incarnation,
+            epoch: delivery.epoch,
             batch: delivery.batch,
             time_ms: delivery.time_ms,
             digest: delivery.digest.to_owned(),
@@ -149,7 +149,7 @@ impl<T: Clone> Memory<T> {
             if marked {
                 let digest = delivery.digest.to_owned();
                 held.reached.extend(delivery.spans.iter().map(|(&partition, span)| (partition, span.to)));
-                held.marker = Some(Marker { incarnation: delivery.incarnation, batch: delivery.batch, digest });
+                held.marker = Some(Marker { epoch: delivery.epoch, batch: delivery.batch, digest });
             }
         }
         fault.map_or(Ok(()), |fault| Err(error(fault)))
@@ -204,8 +204,8 @@ impl Sink for MemorySink {
         self.limits.clone()
     }
 
-    fn reshape(&mut self, plan: &SinkPlan) {
-        self.memory.held().columns = plan.columns.len();
+    fn reshape(&mut self, spec: &SinkSpec) {
+        self.memory.held().columns = spec.columns.len();
     }
 
     fn open(&mut self) -> Result<Option<Marker>, SinkError> {
@@ -217,7 +217,7 @@ impl Sink for MemorySink {
         Ok(held.marker.clone())
     }
 
-    fn reached(&self) -> TopicOffsets {
+    fn committed(&self) -> TopicOffsets {
         by_topic(&self.topics, &self.memory.held().reached)
     }
 
@@ -254,7 +254,7 @@ mod tests {
         let memory = Memory::new();
         let mut sink = MemorySink::new(&memory, Guarantee::Marked);
         let spans = Spans::new();
-        let delivery = |batch| Delivery { incarnation: 7, batch, time_ms: 2, digest: "d", spans: &spans, version: 1 };
+        let delivery = |batch| Delivery { epoch: 7, batch, time_ms: 2, digest: "d", spans: &spans, version: 1 };
         memory.fail(1, Fault::BeforeLanding);
         memory.fail(1, Fault::Open);
         memory.fail(1, Fault::AfterLanding);
@@ -264,7 +264,7 @@ mod tests {
         assert!(sink.open().is_err());
         assert!(sink.open().unwrap().is_none());
         assert!(sink.deliver(&delivery(1), &[]).is_err());
-        assert_eq!(sink.open().unwrap().map(|marker| (marker.incarnation, marker.batch)), Some((7, 1)));
+        assert_eq!(sink.open().unwrap().map(|marker| (marker.epoch, marker.batch)), Some((7, 1)));
         sink.deliver(&delivery(2), &[Rows::default()]).unwrap();
         assert_eq!((memory.batches(), memory.opened()), (vec![1, 2], 3));
     }

@@ -1,20 +1,20 @@
 //! Makes rows durable.
 
 use streamhost_core::contract::RowLimits;
-use streamhost_core::job::SinkPlan;
+use streamhost_core::job::SinkSpec;
 use streamhost_core::protocol::{Guarantee, Marker};
 use streamhost_core::types::{BatchNumber, DeadLetter, Rows, Spans, TopicOffsets};
 
-mod cut;
+mod cancel;
 pub mod memory;
 
-pub use cut::Cut;
+pub use cancel::CancelSignal;
 
-/// The part of a durable plan that a sink needs.
+/// The part of a durable intent that a sink needs.
 #[derive(Clone, Debug)]
 pub struct Delivery<'a> {
-    /// The ledger's life.
-    pub incarnation: u64,
+    /// The epoch of the job's history.
+    pub epoch: u64,
     /// The batch.
     pub batch: BatchNumber,
     /// HBase: deletes are written at this millisecond, puts at the next one. Rises by 2 or more a batch.
@@ -68,9 +68,9 @@ pub enum SinkError {
         /// What it said.
         reason: String,
     },
-    /// Its calls were ended by a [`Cut`].
+    /// Its calls were ended by a [`CancelSignal`].
     #[error("the job is to stop")]
-    Cut,
+    Cancelled,
     /// Another producer took the transactional id over.
     #[error("another host runs this job: the transactional id `{id}` was taken over; stop one of the two")]
     Fenced {
@@ -100,7 +100,7 @@ impl SinkError {
     /// What to do about it.
     pub fn remedy(&self) -> Remedy {
         match self {
-            SinkError::Away { .. } | SinkError::Cut => Remedy::Retry,
+            SinkError::Away { .. } | SinkError::Cancelled => Remedy::Retry,
             SinkError::TableMissing { .. }
             | SinkError::FamilyMissing { .. }
             | SinkError::Refused { .. }
@@ -118,14 +118,14 @@ pub trait Sink: Send {
     fn limits(&self) -> RowLimits;
 
     /// Takes the columns of the version whose rows come next. Kind, name, place and `exactly_once` stay as they were.
-    fn reshape(&mut self, plan: &SinkPlan);
+    fn reshape(&mut self, spec: &SinkSpec);
 
     /// Connects, fences whoever held the sink before, and only then reads the marker (`None`: there is none, or this is
     /// no marked sink). Called before the first delivery and after every failed one.
     fn open(&mut self) -> Result<Option<Marker>, SinkError>;
 
     /// The source offsets that the marker carries which [`Sink::open`] read; nothing where there is none.
-    fn reached(&self) -> TopicOffsets {
+    fn committed(&self) -> TopicOffsets {
         TopicOffsets::new()
     }
 
@@ -140,9 +140,11 @@ pub trait DeadLetters: Send {
     fn deliver(&mut self, delivery: &Delivery<'_>, letters: &[DeadLetter]) -> Result<(), SinkError>;
 }
 
-/// Whether a sink's place is as the job needs it.
-pub trait Place {
-    /// Checks that the table or topic is there and fits the columns, and creates what is missing if `create` says so.
-    /// Asked at deploy, before anything changes.
-    fn check(&mut self, plan: &SinkPlan, create: bool) -> Result<(), SinkError>;
+/// Looks at the table or topic of a sink, and creates it. Asked at deploy, before anything changes.
+pub trait Provision {
+    /// Checks that the table or topic is there and fits the columns.
+    fn inspect(&mut self, spec: &SinkSpec) -> Result<(), SinkError>;
+
+    /// Creates what is missing, and checks the same.
+    fn create(&mut self, spec: &SinkSpec) -> Result<(), SinkError>;
 }

@@ -1,13 +1,13 @@
 //! Topics in memory, for the host's own tests: shared with the test, which appends to them and takes them away.
 
 use super::{Loss, Source, SourceError};
-use crate::batch::Gather;
+use crate::batch::BatchBuilder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 use streamhost_core::clock;
-use streamhost_core::job::SourcePlan;
-use streamhost_core::job::settings::Start;
+use streamhost_core::job::SourceSpec;
+use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::{Offset, Partition, Positions, Record};
 
 /// What a source of these topics answers from now on.
@@ -161,7 +161,7 @@ impl MemoryTopics {
     }
 
     /// Whether a topic's records can be read again; if not, a batch that is run again is refused them.
-    pub fn replays(&self, topic: &str, can: bool) {
+    pub fn is_replayable(&self, topic: &str, can: bool) {
         self.change(|held| match can {
             true => drop(held.fleeting.remove(topic)),
             false => drop(held.fleeting.insert(topic.to_owned())),
@@ -189,8 +189,8 @@ pub struct MemorySource {
 
 impl MemorySource {
     /// A reader of these sources, in their order.
-    pub fn new(topics: &MemoryTopics, sources: &[SourcePlan], group: &str) -> Self {
-        let places = sources.iter().map(|source| source.place.clone()).collect();
+    pub fn new(topics: &MemoryTopics, sources: &[SourceSpec], group: &str) -> Self {
+        let places = sources.iter().map(|source| source.target.clone()).collect();
         let tables = sources.iter().map(|source| source.table).collect();
         MemorySource { topics: topics.clone(), places, tables, group: group.to_owned(), assigned: Vec::new() }
     }
@@ -202,7 +202,7 @@ impl MemorySource {
                 Err(SourceError::Away { server: "memory", address: "this process".to_owned(), reason })
             }
             Some(Trouble::Refused(reason)) => {
-                Err(SourceError::Refused { what: "topic", place: self.places.join(", "), reason })
+                Err(SourceError::Refused { what: "topic", target: self.places.join(", "), reason })
             }
         }
     }
@@ -212,14 +212,14 @@ impl MemorySource {
     }
 
     /// Appends what is there. Says whether a partition came further.
-    fn take(&self, held: &mut Held, gather: &mut Gather) -> Result<bool, SourceError> {
+    fn take(&self, held: &mut Held, builder: &mut BatchBuilder) -> Result<bool, SourceError> {
         let mut moved = false;
-        let wanted: Vec<_> = gather.wanted().filter(|(partition, ..)| self.assigned.contains(partition)).collect();
+        let wanted: Vec<_> = builder.wanted().filter(|(partition, ..)| self.assigned.contains(partition)).collect();
         for (partition, at, until) in wanted {
             let topic = self.place(partition);
             if until.is_some() && held.fleeting.contains(topic) {
                 let reason = "its records cannot be read a second time".to_owned();
-                return Err(SourceError::Refused { what: "topic", place: topic.to_owned(), reason });
+                return Err(SourceError::Refused { what: "topic", target: topic.to_owned(), reason });
             }
             let Some(log) = log(held, topic, partition.id) else {
                 return Err(SourceError::TopicMissing { topic: topic.to_owned() });
@@ -233,13 +233,13 @@ impl MemorySource {
             for offset in at..to {
                 if let Some(stored) = &log.records[offset as usize] {
                     let (key, value) = (stored.key.as_deref(), stored.value.as_deref());
-                    gather.push(partition, Record { offset, time_ms: stored.time_ms, key, value });
+                    builder.push(partition, Record { offset, time_ms: stored.time_ms, key, value });
                 }
-                if gather.is_full() && until.is_none() {
+                if builder.is_full() && until.is_none() {
                     return Ok(true);
                 }
             }
-            gather.passed(partition, to);
+            builder.passed(partition, to);
             moved |= to > at;
         }
         Ok(moved)
@@ -262,7 +262,7 @@ impl Source for MemorySource {
         Ok(all)
     }
 
-    fn start(&mut self, start: Start) -> Result<Positions, SourceError> {
+    fn start(&mut self, start: StartPosition) -> Result<Positions, SourceError> {
         let partitions = self.partitions()?;
         let mut held = self.topics.held();
         let mut at = Positions::new();
@@ -271,9 +271,9 @@ impl Source for MemorySource {
                 .expect("it was listed just now, under one lock or by a test that made it");
             let offset = match start {
                 _ if self.tables[usize::from(partition.source)] => log.from,
-                Start::Earliest => log.from,
-                Start::Latest => log.end(),
-                Start::At(time) => {
+                StartPosition::Earliest => log.from,
+                StartPosition::Latest => log.end(),
+                StartPosition::At(time) => {
                     let time_ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis()) as i64;
                     let late =
                         |&offset: &Offset| log.records[offset as usize].as_ref().is_some_and(|r| r.time_ms >= time_ms);
@@ -285,7 +285,7 @@ impl Source for MemorySource {
         Ok(at)
     }
 
-    fn table_ends(&mut self) -> Result<Positions, SourceError> {
+    fn high_watermarks(&mut self) -> Result<Positions, SourceError> {
         let tables = self.partitions()?.into_iter().filter(|p| self.tables[usize::from(p.source)]);
         let mut held = self.topics.held();
         let end = |p: Partition| Some((p, log(&mut held, self.place(p), p.id)?.end()));
@@ -307,7 +307,7 @@ impl Source for MemorySource {
         self.topics.held().has_news
     }
 
-    fn retired(&self, at: &Positions) -> Vec<Partition> {
+    fn finished_partitions(&self, at: &Positions) -> Vec<Partition> {
         let mut held = self.topics.held();
         let is_over = |(p, at): &(&Partition, &Offset)| {
             log(&mut held, self.place(**p), p.id).is_some_and(|log| log.is_over && log.end() <= **at)
@@ -337,15 +337,15 @@ impl Source for MemorySource {
         Ok(())
     }
 
-    fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), SourceError> {
+    fn fetch(&mut self, builder: &mut BatchBuilder, wait: Duration) -> Result<(), SourceError> {
         let deadline = clock::monotonic() + wait;
         let mut held = self.topics.held();
         loop {
             self.well(&held)?;
             let left = deadline.saturating_duration_since(clock::monotonic());
-            let moved = self.take(&mut held, gather)?;
-            held.gathered = gather.records();
-            if moved || gather.is_full() || left.is_zero() {
+            let moved = self.take(&mut held, builder)?;
+            held.gathered = builder.records();
+            if moved || builder.is_full() || left.is_zero() {
                 return Ok(());
             }
             held = self.topics.held.1.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -359,11 +359,11 @@ impl Source for MemorySource {
         self.assigned.iter().filter_map(end).collect()
     }
 
-    fn replays(&self, source: u16) -> bool {
+    fn is_replayable(&self, source: u16) -> bool {
         self.places.get(usize::from(source)).is_none_or(|topic| !self.topics.held().fleeting.contains(topic))
     }
 
-    fn is_over(&self, at: &Positions) -> bool {
+    fn is_exhausted(&self, at: &Positions) -> bool {
         let held = self.topics.held();
         let mut logs = self.places.iter().enumerate().flat_map(|(source, topic)| {
             let logs = held.topics.get(topic).into_iter().flatten().enumerate();
@@ -372,7 +372,7 @@ impl Source for MemorySource {
         held.has_ended && logs.all(|(partition, end)| at.get(&partition).is_some_and(|at| *at >= end))
     }
 
-    fn tell_group(&mut self, reached: &Positions) {
+    fn commit_progress(&mut self, reached: &Positions) {
         let told = reached.iter().map(|(&partition, &to)| ((self.place(partition).to_owned(), partition.id), to));
         self.topics.held().groups.entry(self.group.clone()).or_default().extend(told);
     }
@@ -392,25 +392,25 @@ mod tests {
             topics.append("t", 0, time_ms, None, Some(b"v"));
         }
         topics.append_mark("t", 0);
-        let plan = SourcePlan { name: "t".into(), place: "t".into(), ..SourcePlan::default() };
-        let source = MemorySource::new(&topics, &[plan], "g");
+        let spec = SourceSpec { name: "t".into(), target: "t".into(), ..SourceSpec::default() };
+        let source = MemorySource::new(&topics, &[spec], "g");
         (topics, source)
     }
 
-    fn at(source: &mut MemorySource, start: Start) -> Offset {
+    fn at(source: &mut MemorySource, start: StartPosition) -> Offset {
         source.start(start).unwrap()[&P]
     }
 
     #[test]
     fn starts_where_it_is_told() {
         let (topics, mut source) = topics();
-        let time = |ms| Start::At(UNIX_EPOCH + Duration::from_millis(ms));
-        assert_eq!(at(&mut source, Start::Earliest), 0);
-        assert_eq!(at(&mut source, Start::Latest), 4);
+        let time = |ms| StartPosition::At(UNIX_EPOCH + Duration::from_millis(ms));
+        assert_eq!(at(&mut source, StartPosition::Earliest), 0);
+        assert_eq!(at(&mut source, StartPosition::Latest), 4);
         assert_eq!(at(&mut source, time(20)), 1);
         assert_eq!(at(&mut source, time(31)), 4);
         topics.forget("t", 0, 2);
-        assert_eq!(at(&mut source, Start::Earliest), 2);
+        assert_eq!(at(&mut source, StartPosition::Earliest), 2);
     }
 
     #[test]
@@ -418,65 +418,65 @@ mod tests {
         let (topics, mut source) = topics();
         let begin: Positions = [(P, 0)].into();
         source.assign(&begin).unwrap();
-        let mut gather = Gather::open(&begin, BatchLimits { records_max: 2, bytes_max: 100 });
-        source.fetch(&mut gather, Duration::ZERO).unwrap();
-        let cut = gather.cut();
-        assert_eq!((cut.records(), cut.spans[&P].to), (2, 2));
+        let mut builder = BatchBuilder::open(&begin, BatchLimits { records_max: 2, bytes_max: 100 });
+        source.fetch(&mut builder, Duration::ZERO).unwrap();
+        let batch = builder.close();
+        assert_eq!((batch.records(), batch.spans[&P].to), (2, 2));
 
-        let mut gather = Gather::open(&cut.reached(), BatchLimits::default());
-        source.fetch(&mut gather, Duration::ZERO).unwrap();
-        assert_eq!(gather.reached()[&P], 4);
+        let mut builder = BatchBuilder::open(&batch.end_positions(), BatchLimits::default());
+        source.fetch(&mut builder, Duration::ZERO).unwrap();
+        assert_eq!(builder.end_positions()[&P], 4);
 
-        let mut again = Gather::exactly(&cut.spans);
+        let mut again = BatchBuilder::exactly(&batch.spans);
         source.fetch(&mut again, Duration::ZERO).unwrap();
-        assert_eq!(again.cut().chunks, cut.chunks);
+        assert_eq!(again.close().chunks, batch.chunks);
 
         topics.forget("t", 0, 1);
-        let error = source.fetch(&mut Gather::exactly(&cut.spans), Duration::ZERO).unwrap_err();
+        let error = source.fetch(&mut BatchBuilder::exactly(&batch.spans), Duration::ZERO).unwrap_err();
         assert!(matches!(error, SourceError::Gone { offset: 0, .. }), "{error}");
-        source.tell_group(&[(P, 4)].into());
+        source.commit_progress(&[(P, 4)].into());
         assert_eq!(source.group().unwrap(), [(P, 4)].into());
     }
 
     #[test]
     fn it_ends_when_the_test_says_so_and_what_is_fleeting_is_not_read_twice() {
         let (topics, mut source) = topics();
-        assert!(!source.is_over(&[(P, 4)].into()));
+        assert!(!source.is_exhausted(&[(P, 4)].into()));
         topics.end();
-        assert!(source.is_over(&[(P, 4)].into()) && !source.is_over(&[(P, 3)].into()));
-        assert!(!source.is_over(&Positions::new()));
+        assert!(source.is_exhausted(&[(P, 4)].into()) && !source.is_exhausted(&[(P, 3)].into()));
+        assert!(!source.is_exhausted(&Positions::new()));
 
         source.assign(&[(P, 0)].into()).unwrap();
-        let mut gather = Gather::open(&[(P, 0)].into(), BatchLimits::default());
-        topics.replays("t", false);
-        source.fetch(&mut gather, Duration::ZERO).unwrap();
-        let cut = gather.cut();
-        assert!(!source.replays(0) && cut.records() == 3);
-        let error = source.fetch(&mut Gather::exactly(&cut.spans), Duration::ZERO).unwrap_err();
+        let mut builder = BatchBuilder::open(&[(P, 0)].into(), BatchLimits::default());
+        topics.is_replayable("t", false);
+        source.fetch(&mut builder, Duration::ZERO).unwrap();
+        let batch = builder.close();
+        assert!(!source.is_replayable(0) && batch.records() == 3);
+        let error = source.fetch(&mut BatchBuilder::exactly(&batch.spans), Duration::ZERO).unwrap_err();
         assert!(matches!(error, SourceError::Refused { .. }), "{error}");
-        topics.replays("t", true);
-        assert!(source.replays(0));
+        topics.is_replayable("t", true);
+        assert!(source.is_replayable(0));
     }
 
     #[test]
     fn a_table_is_read_from_its_beginning_whatever_the_start() {
         let (topics, _) = topics();
-        let plan = SourcePlan { name: "t".into(), place: "t".into(), table: true, ..SourcePlan::default() };
-        let mut source = MemorySource::new(&topics, &[plan], "g");
-        assert_eq!(at(&mut source, Start::Latest), 0);
-        assert_eq!(source.table_ends().unwrap(), [(P, 4)].into());
+        let spec = SourceSpec { name: "t".into(), target: "t".into(), table: true, ..SourceSpec::default() };
+        let mut source = MemorySource::new(&topics, &[spec], "g");
+        assert_eq!(at(&mut source, StartPosition::Latest), 0);
+        assert_eq!(source.high_watermarks().unwrap(), [(P, 4)].into());
     }
 
     #[test]
     fn trouble_comes_and_goes_and_a_waiting_fetch_wakes() {
         let (topics, mut source) = topics();
         source.assign(&[(P, 4)].into()).unwrap();
-        let mut gather = Gather::open(&[(P, 4)].into(), BatchLimits::default());
+        let mut builder = BatchBuilder::open(&[(P, 4)].into(), BatchLimits::default());
         topics.trouble(Some(Trouble::Away("gone fishing".into())));
-        assert!(matches!(source.fetch(&mut gather, Duration::ZERO), Err(SourceError::Away { .. })));
+        assert!(matches!(source.fetch(&mut builder, Duration::ZERO), Err(SourceError::Away { .. })));
         topics.trouble(None);
         let writer = std::thread::spawn(move || topics.append("t", 0, 40, Some(b""), None));
-        source.fetch(&mut gather, Duration::from_secs(60)).unwrap();
-        assert_eq!((writer.join().unwrap(), gather.records()), (4, 1));
+        source.fetch(&mut builder, Duration::from_secs(60)).unwrap();
+        assert_eq!((writer.join().unwrap(), builder.records()), (4, 1));
     }
 }

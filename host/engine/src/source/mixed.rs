@@ -2,10 +2,10 @@
 //! that a batch can be handed from one to the next.
 
 use super::{Source, SourceError};
-use crate::batch::Gather;
+use crate::batch::BatchBuilder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use streamhost_core::job::settings::Start;
+use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::{Partition, Positions};
 use streamhost_core::{clock, limits};
 
@@ -29,8 +29,8 @@ impl Part {
         own.map(|(&partition, &offset)| (partition, offset)).collect()
     }
 
-    fn is_wanted(&self, gather: &Gather) -> bool {
-        gather.wanted().any(|(partition, ..)| self.assigned.contains(&partition))
+    fn is_wanted(&self, builder: &BatchBuilder) -> bool {
+        builder.wanted().any(|(partition, ..)| self.assigned.contains(&partition))
     }
 }
 
@@ -68,27 +68,27 @@ impl MixedSource {
 
     /// Asks every part that has something to bring, each for this long at most. What is away is told in the end, as the
     /// others go on.
-    fn round(&mut self, gather: &mut Gather, deadline: Instant, wait: Duration) -> Result<Round, SourceError> {
+    fn round(&mut self, builder: &mut BatchBuilder, deadline: Instant, wait: Duration) -> Result<Round, SourceError> {
         let mut round = Round::default();
-        let before = gather.records();
+        let before = builder.records();
         for i in 0..self.parts.len() {
             let n = self.parts.len();
             let part = &mut self.parts[(self.turn + i) % n];
-            if gather.is_full() {
+            if builder.is_full() {
                 break;
             }
-            if !part.is_wanted(gather) {
+            if !part.is_wanted(builder) {
                 continue;
             }
             round.is_wanted = true;
             let left = deadline.saturating_duration_since(clock::monotonic());
-            match part.source.fetch(gather, left.min(wait)) {
+            match part.source.fetch(builder, left.min(wait)) {
                 Ok(()) => {}
                 Err(error @ SourceError::Away { .. }) => round.away = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        round.has_moved = gather.records() > before;
+        round.has_moved = builder.records() > before;
         Ok(round)
     }
 }
@@ -105,12 +105,12 @@ impl Source for MixedSource {
         self.all(|source| source.partitions())
     }
 
-    fn start(&mut self, start: Start) -> Result<Positions, SourceError> {
+    fn start(&mut self, start: StartPosition) -> Result<Positions, SourceError> {
         self.all(|source| source.start(start))
     }
 
-    fn table_ends(&mut self) -> Result<Positions, SourceError> {
-        self.all(|source| source.table_ends())
+    fn high_watermarks(&mut self) -> Result<Positions, SourceError> {
+        self.all(|source| source.high_watermarks())
     }
 
     fn group(&mut self) -> Result<Positions, SourceError> {
@@ -125,8 +125,8 @@ impl Source for MixedSource {
         self.parts.iter().any(|part| part.source.has_new_partitions())
     }
 
-    fn retired(&self, at: &Positions) -> Vec<Partition> {
-        self.parts.iter().flat_map(|part| part.source.retired(&part.own(at))).collect()
+    fn finished_partitions(&self, at: &Positions) -> Vec<Partition> {
+        self.parts.iter().flat_map(|part| part.source.finished_partitions(&part.own(at))).collect()
     }
 
     fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {
@@ -146,12 +146,12 @@ impl Source for MixedSource {
         Ok(())
     }
 
-    fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), SourceError> {
+    fn fetch(&mut self, builder: &mut BatchBuilder, wait: Duration) -> Result<(), SourceError> {
         let deadline = clock::monotonic() + wait;
         self.turn = (self.turn + 1) % self.parts.len().max(1);
         let mut slice = Duration::ZERO; // first what is at hand, from everybody
-        while !gather.is_full() {
-            let round = self.round(gather, deadline, slice)?;
+        while !builder.is_full() {
+            let round = self.round(builder, deadline, slice)?;
             if let Some(away) = round.away {
                 return Err(away);
             }
@@ -171,17 +171,17 @@ impl Source for MixedSource {
         self.parts.iter_mut().flat_map(|part| part.source.ends()).collect()
     }
 
-    fn replays(&self, source: u16) -> bool {
-        self.parts.iter().filter(|part| part.of.contains(&source)).all(|part| part.source.replays(source))
+    fn is_replayable(&self, source: u16) -> bool {
+        self.parts.iter().filter(|part| part.of.contains(&source)).all(|part| part.source.is_replayable(source))
     }
 
-    fn is_over(&self, at: &Positions) -> bool {
-        self.parts.iter().all(|part| part.source.is_over(at))
+    fn is_exhausted(&self, at: &Positions) -> bool {
+        self.parts.iter().all(|part| part.source.is_exhausted(at))
     }
 
-    fn tell_group(&mut self, reached: &Positions) {
+    fn commit_progress(&mut self, reached: &Positions) {
         for part in &mut self.parts {
-            part.source.tell_group(reached);
+            part.source.commit_progress(reached);
         }
     }
 }

@@ -1,21 +1,21 @@
 use super::*;
 use crate::source::memory::{MemorySource, MemoryTopics, Trouble};
 use streamhost_core::job::settings::BatchLimits;
-use streamhost_core::job::{SourceKind, SourcePlan};
+use streamhost_core::job::{SourceKind, SourceSpec};
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn plan(kind: SourceKind, place: &str) -> SourcePlan {
-    SourcePlan { kind, name: place.to_owned(), place: place.to_owned(), rate: 1000, ..SourcePlan::default() }
+fn spec(kind: SourceKind, place: &str) -> SourceSpec {
+    SourceSpec { kind, name: place.to_owned(), target: place.to_owned(), rate: 1000, ..SourceSpec::default() }
 }
 
 /// Two sets of topics in memory behind one source, as parts of different kinds are.
-fn two(plans: [SourcePlan; 2]) -> (MemoryTopics, MemoryTopics, MixedSource) {
+fn two(intents: [SourceSpec; 2]) -> (MemoryTopics, MemoryTopics, MixedSource) {
     let parts = [MemoryTopics::default(), MemoryTopics::default()];
     let part = |i: usize| {
         parts[i].create("a", 1);
         parts[i].create("b", 1);
-        Part::new([i as u16].into(), Box::new(OnlyOne(MemorySource::new(&parts[i], &plans, "g"), i as u16)))
+        Part::new([i as u16].into(), Box::new(OnlyOne(MemorySource::new(&parts[i], &intents, "g"), i as u16)))
     };
     let source = MixedSource::new(vec![part(0), part(1)]);
     let [first, second] = parts;
@@ -30,12 +30,12 @@ impl Source for OnlyOne {
         Ok(self.0.partitions()?.into_iter().filter(|p| p.source == self.1).collect())
     }
 
-    fn start(&mut self, start: Start) -> Result<Positions, SourceError> {
+    fn start(&mut self, start: StartPosition) -> Result<Positions, SourceError> {
         Ok(self.0.start(start)?.into_iter().filter(|(p, _)| p.source == self.1).collect())
     }
 
-    fn table_ends(&mut self) -> Result<Positions, SourceError> {
-        Ok(self.0.table_ends()?.into_iter().filter(|(p, _)| p.source == self.1).collect())
+    fn high_watermarks(&mut self) -> Result<Positions, SourceError> {
+        Ok(self.0.high_watermarks()?.into_iter().filter(|(p, _)| p.source == self.1).collect())
     }
 
     fn group(&mut self) -> Result<Positions, SourceError> {
@@ -46,24 +46,24 @@ impl Source for OnlyOne {
         self.0.assign(at)
     }
 
-    fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), SourceError> {
-        self.0.fetch(gather, wait)
+    fn fetch(&mut self, builder: &mut BatchBuilder, wait: Duration) -> Result<(), SourceError> {
+        self.0.fetch(builder, wait)
     }
 
     fn ends(&mut self) -> Positions {
         self.0.ends()
     }
 
-    fn tell_group(&mut self, reached: &Positions) {
-        self.0.tell_group(reached);
+    fn commit_progress(&mut self, reached: &Positions) {
+        self.0.commit_progress(reached);
     }
 }
 
 const A: Partition = Partition { source: 0, id: 0 };
 const B: Partition = Partition { source: 1, id: 0 };
 
-fn topics() -> [SourcePlan; 2] {
-    [plan(SourceKind::Kafka, "a"), plan(SourceKind::Kafka, "b")]
+fn topics() -> [SourceSpec; 2] {
+    [spec(SourceKind::Kafka, "a"), spec(SourceKind::Kafka, "b")]
 }
 
 #[test]
@@ -76,9 +76,9 @@ fn one_that_always_has_more_leaves_the_others_room() {
     let mut at: Positions = [(A, 0), (B, 0)].into();
     source.assign(&at).unwrap();
     for _ in 0..2 {
-        let mut gather = Gather::open(&at, BatchLimits { records_max: 10, bytes_max: 1000 });
-        source.fetch(&mut gather, Duration::ZERO).unwrap();
-        at = gather.cut().reached();
+        let mut builder = BatchBuilder::open(&at, BatchLimits { records_max: 10, bytes_max: 1000 });
+        source.fetch(&mut builder, Duration::ZERO).unwrap();
+        at = builder.close().end_positions();
     }
     assert_eq!(at[&B], 1, "after as many batches as there are parts, each was first");
 }
@@ -90,14 +90,14 @@ fn what_is_away_is_told_and_the_others_go_on() {
     source.assign(&at).unwrap();
     a.trouble(Some(Trouble::Away("gone fishing".to_owned())));
     b.append("b", 0, 0, None, Some(b"here"));
-    let mut gather = Gather::open(&at, BatchLimits::default());
+    let mut builder = BatchBuilder::open(&at, BatchLimits::default());
     for _ in 0..2 {
-        let error = source.fetch(&mut gather, LONG).unwrap_err();
+        let error = source.fetch(&mut builder, LONG).unwrap_err();
         assert!(matches!(error, SourceError::Away { .. }), "{error}");
     }
-    assert_eq!(gather.reached()[&B], 1);
+    assert_eq!(builder.end_positions()[&B], 1);
     a.trouble(Some(Trouble::Refused("no".to_owned())));
-    assert!(matches!(source.fetch(&mut gather, LONG), Err(SourceError::Refused { .. })));
+    assert!(matches!(source.fetch(&mut builder, LONG), Err(SourceError::Refused { .. })));
 }
 
 #[test]
@@ -105,24 +105,24 @@ fn a_record_that_comes_late_is_not_kept_waiting_by_another_part() {
     let (_a, b, mut source) = two(topics());
     let at: Positions = [(A, 0), (B, 0)].into();
     source.assign(&at).unwrap();
-    let mut gather = Gather::open(&at, BatchLimits::default());
+    let mut builder = BatchBuilder::open(&at, BatchLimits::default());
     let writer = std::thread::spawn(move || b.append("b", 0, 0, None, Some(b"x")));
-    source.fetch(&mut gather, LONG).unwrap();
+    source.fetch(&mut builder, LONG).unwrap();
     writer.join().unwrap();
-    assert_eq!(gather.records(), 1, "it came long before the wait was over");
+    assert_eq!(builder.records(), 1, "it came long before the wait was over");
 }
 
 #[test]
 fn parts_that_are_not_assigned_are_left_alone_and_tables_begin_early() {
     let [first, second] = topics();
-    let (a, b, mut source) = two([first, SourcePlan { table: true, ..second }]);
+    let (a, b, mut source) = two([first, SourceSpec { table: true, ..second }]);
     a.append("a", 0, 0, None, Some(b"x"));
     b.append("b", 0, 0, None, Some(b"y"));
-    assert_eq!(source.start(Start::Latest).unwrap(), [(A, 1), (B, 0)].into());
-    assert_eq!(source.table_ends().unwrap(), [(B, 1)].into());
+    assert_eq!(source.start(StartPosition::Latest).unwrap(), [(A, 1), (B, 0)].into());
+    assert_eq!(source.high_watermarks().unwrap(), [(B, 1)].into());
     a.trouble(Some(Trouble::Away("not asked".to_owned())));
     source.assign(&[(B, 0)].into()).unwrap();
-    let mut gather = Gather::open(&[(A, 0), (B, 0)].into(), BatchLimits::default());
-    source.fetch(&mut gather, LONG).unwrap();
-    assert_eq!(gather.reached(), [(A, 0), (B, 1)].into());
+    let mut builder = BatchBuilder::open(&[(A, 0), (B, 0)].into(), BatchLimits::default());
+    source.fetch(&mut builder, LONG).unwrap();
+    assert_eq!(builder.end_positions(), [(A, 0), (B, 1)].into());
 }

@@ -1,9 +1,9 @@
 //! Fetches records of the assigned partitions, and stops fetching when nobody asks.
 
-use crate::batch::Gather;
+use crate::batch::BatchBuilder;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use streamhost_core::job::settings::Start;
+use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::{Offset, Partition, Positions};
 
 pub mod mixed;
@@ -47,12 +47,12 @@ pub enum SourceError {
         reason: Loss,
     },
     /// The settings, the data, or the server's answer make reading impossible.
-    #[error("{what} `{place}` cannot be read: {reason}")]
+    #[error("{what} `{target}` cannot be read: {reason}")]
     Refused {
         /// `topic`, `socket`, `file` or `folder`.
         what: &'static str,
         /// Which one.
-        place: String,
+        target: String,
         /// Why.
         reason: String,
     },
@@ -107,12 +107,12 @@ pub trait Source: Send {
 
     /// Where each partition begins for a new job. A table's begin at their oldest record, whatever `start` says: a table
     /// that lacks its beginning would answer wrongly.
-    fn start(&mut self, start: Start) -> Result<Positions, SourceError>;
+    fn start(&mut self, start: StartPosition) -> Result<Positions, SourceError>;
 
     /// Where the partitions of tables end now: until they are read to there, nothing is looked up in them.
-    fn table_ends(&mut self) -> Result<Positions, SourceError>;
+    fn high_watermarks(&mut self) -> Result<Positions, SourceError>;
 
-    /// What the consumer group holds, for partitions that have an offset there. It counts only when a ledger is lost.
+    /// What the consumer group holds, for partitions that have an offset there. It counts only when a checkpoint is lost.
     fn group(&mut self) -> Result<Positions, SourceError>;
 
     /// Whether partitions came that [`Source::partitions`] has not named yet, as far as is known without asking. Files
@@ -126,7 +126,7 @@ pub trait Source: Send {
     /// number is new: [`Source::partitions`] may name it at once, and it is read from [`Source::start`]. Asked after
     /// [`Source::partitions`], before it is assigned for the first time too: a position may outlive its partition, as
     /// the host may die before it is forgotten. Files of a followed folder go.
-    fn retired(&self, at: &Positions) -> Vec<Partition> {
+    fn finished_partitions(&self, at: &Positions) -> Vec<Partition> {
         let _ = at;
         Vec::new()
     }
@@ -134,16 +134,16 @@ pub trait Source: Send {
     /// Which partitions cannot be read on from `at`, as what was there is lost ([`SourceError::Gone`]), and where each
     /// of them goes on. Asked before anything is assigned, and only if the user wants to go on without what is lost.
     fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {
-        let first = self.start(Start::Earliest)?;
+        let first = self.start(StartPosition::Earliest)?;
         Ok(first.into_iter().filter(|(partition, first)| at.get(partition).is_some_and(|at| at < first)).collect())
     }
 
     /// Reads these partitions from these offsets on, and no others.
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError>;
 
-    /// Appends what has arrived to `gather` until it is full, or `wait` is over with nothing more to take. Returns early
+    /// Appends what has arrived to `builder` until it is full, or `wait` is over with nothing more to take. Returns early
     /// once something was appended and nothing more is at hand. An error leaves what was gathered good.
-    fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), SourceError>;
+    fn fetch(&mut self, builder: &mut BatchBuilder, wait: Duration) -> Result<(), SourceError>;
 
     /// The end of each partition as last heard, without asking the server; for the lag.
     fn ends(&mut self) -> Positions;
@@ -154,19 +154,19 @@ pub trait Source: Send {
     }
 
     /// Whether a source's records can be read again, and are the same then. Those of one that cannot are kept with the
-    /// plan of their batch.
-    fn replays(&self, source: u16) -> bool {
+    /// intent of their batch.
+    fn is_replayable(&self, source: u16) -> bool {
         let _ = source;
         true
     }
 
     /// Whether every source has ended by itself, and nothing is left beyond these positions. Topics end
     /// only where the job was told to read them to their ends.
-    fn is_over(&self, at: &Positions) -> bool {
+    fn is_exhausted(&self, at: &Positions) -> bool {
         let _ = at;
         false
     }
 
     /// Tells the consumer group, for monitors only. Does not wait; a failure is logged and the next call mends it.
-    fn tell_group(&mut self, reached: &Positions);
+    fn commit_progress(&mut self, reached: &Positions);
 }

@@ -5,17 +5,16 @@ use streamhost_core::protocol::Marker;
 /// The form's first word, so that another one can be told apart.
 const FORM: &str = "streamhost-1";
 
-/// The marker as text: form, incarnation, batch, digest.
+/// The marker as text: form, epoch, batch, digest.
 pub(super) fn write(marker: &Marker) -> String {
-    format!("{FORM} {} {} {}", marker.incarnation, marker.batch, marker.digest)
+    format!("{FORM} {} {} {}", marker.epoch, marker.batch, marker.digest)
 }
 
 /// Reads what [`write`] wrote, and nothing else.
 pub(super) fn read(text: &str) -> Option<Marker> {
     let mut words = text.split(' ');
-    let (form, incarnation, batch, digest) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    let marker =
-        Marker { incarnation: incarnation.parse().ok()?, batch: batch.parse().ok()?, digest: digest.to_owned() };
+    let (form, epoch, batch, digest) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let marker = Marker { epoch: epoch.parse().ok()?, batch: batch.parse().ok()?, digest: digest.to_owned() };
     let same = words.next().is_none() && form == FORM && !marker.digest.is_empty() && write(&marker) == text;
     same.then_some(marker)
 }
@@ -26,7 +25,7 @@ pub(super) fn newest<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Option<
     let mut found: Option<Marker> = None;
     for text in texts {
         let marker = read(text).ok_or_else(|| format!("`{text}` is no marker of ours"))?;
-        let number = |marker: &Marker| (marker.incarnation, marker.batch);
+        let number = |marker: &Marker| (marker.epoch, marker.batch);
         match &found {
             Some(before) if number(before) == number(&marker) && *before != marker => {
                 return Err(format!("`{}` and `{text}` disagree", write(before)));
@@ -44,7 +43,7 @@ mod tests {
 
     #[test]
     fn markers_are_read_as_written_and_nothing_else_is() {
-        let marker = Marker { incarnation: 3, batch: 17, digest: "0a1b".into() };
+        let marker = Marker { epoch: 3, batch: 17, digest: "0a1b".into() };
         assert_eq!(write(&marker), "streamhost-1 3 17 0a1b");
         assert_eq!(read(&write(&marker)), Some(marker));
         for bad in [

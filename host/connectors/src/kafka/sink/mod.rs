@@ -2,21 +2,21 @@
 //! batch is one transaction that holds the sink's marker as well.
 
 mod marker;
-mod outbox;
-mod place;
+mod batch_producer;
+mod provision;
 mod transactional;
 
-pub(crate) use outbox::{Failure, Outbox, error};
-pub use place::KafkaPlace;
+pub(crate) use batch_producer::{BatchProducer, Failure, error};
+pub use provision::KafkaProvision;
 
 use crate::kafka::{self, KafkaSettings};
 use streamhost_core::contract::RowLimits;
 use streamhost_core::contract::render::{RowsView, ValueWriter};
-use streamhost_core::job::{ColumnPlan, SinkPlan, SourcePlan};
+use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec};
 use streamhost_core::limits;
 use streamhost_core::protocol::{Guarantee, Marker};
 use streamhost_core::types::{Rows, TopicOffsets};
-use streamhost_engine::sink::{Cut, Delivery, Sink, SinkError};
+use streamhost_engine::sink::{CancelSignal, Delivery, Sink, SinkError};
 use transactional::Transactions;
 
 /// A topic that rows go to.
@@ -25,36 +25,36 @@ pub struct KafkaSink {
     topic: String,
     rows: RowWriter,
     way: Way,
-    cut: Cut,
+    cancel: CancelSignal,
 }
 
 /// How a batch is delivered.
 enum Way {
     /// Record by record. None: not open.
-    Plain(Option<Outbox>),
+    Plain(Option<BatchProducer>),
     /// One transaction a batch.
     Transactional(Box<Transactions>),
 }
 
 /// Sends rows as records.
 struct RowWriter {
-    columns: Vec<ColumnPlan>,
+    columns: Vec<ColumnSpec>,
     keyed: bool,
     values: ValueWriter,
 }
 
 impl RowWriter {
-    fn new(plan: &SinkPlan) -> Self {
-        RowWriter { columns: plan.columns.clone(), keyed: plan.keyed, values: ValueWriter::new(&plan.columns) }
+    fn new(spec: &SinkSpec) -> Self {
+        RowWriter { columns: spec.columns.clone(), keyed: spec.keyed, values: ValueWriter::new(&spec.columns) }
     }
 
-    fn send(&self, outbox: &mut Outbox, all: &[Rows]) -> Result<(), SinkError> {
+    fn send(&self, producer: &mut BatchProducer, all: &[Rows]) -> Result<(), SinkError> {
         let mut value = Vec::new();
         for rows in all {
             for row in RowsView::new(rows, &self.columns) {
                 value.clear();
                 let there = self.values.value(&row, &mut value);
-                outbox.send((self.keyed && row.has_key()).then(|| row.key()), there.then_some(&value[..]))?;
+                producer.send((self.keyed && row.has_key()).then(|| row.key()), there.then_some(&value[..]))?;
             }
         }
         Ok(())
@@ -62,18 +62,24 @@ impl RowWriter {
 }
 
 impl KafkaSink {
-    /// A sink as its plan says. `sources` are the job's: an exactly-once sink's marker lies at their offsets, and its
+    /// A sink as its spec says. `sources` are the job's: an exactly-once sink's marker lies at their offsets, and its
     /// transactional id is `owner`'s, such as `streamhost.JOB`. Asks no server, and waits for none once `cut` says that it
     /// is over.
-    pub fn new(settings: &KafkaSettings, plan: &SinkPlan, sources: &[SourcePlan], owner: &str, cut: &Cut) -> Self {
-        let way = if plan.exactly_once {
-            let id = format!("{owner}.{}", plan.name);
-            Way::Transactional(Box::new(Transactions::new(settings, &plan.place, sources, id, cut)))
+    pub fn new(
+        settings: &KafkaSettings,
+        spec: &SinkSpec,
+        sources: &[SourceSpec],
+        owner: &str,
+        cancel: &CancelSignal,
+    ) -> Self {
+        let way = if spec.exactly_once {
+            let id = format!("{owner}.{}", spec.name);
+            Way::Transactional(Box::new(Transactions::new(settings, &spec.target, sources, id, cancel)))
         } else {
             Way::Plain(None)
         };
-        let (settings, topic) = (settings.clone(), plan.place.clone());
-        KafkaSink { settings, topic, rows: RowWriter::new(plan), way, cut: cut.clone() }
+        let (settings, topic) = (settings.clone(), spec.target.clone());
+        KafkaSink { settings, topic, rows: RowWriter::new(spec), way, cancel: cancel.clone() }
     }
 }
 
@@ -93,11 +99,11 @@ impl Sink for KafkaSink {
         }
     }
 
-    fn reshape(&mut self, plan: &SinkPlan) {
-        self.rows = RowWriter::new(plan);
+    fn reshape(&mut self, spec: &SinkSpec) {
+        self.rows = RowWriter::new(spec);
     }
 
-    fn reached(&self) -> TopicOffsets {
+    fn committed(&self) -> TopicOffsets {
         match &self.way {
             Way::Transactional(transactions) => transactions.reached(),
             Way::Plain(_) => TopicOffsets::new(),
@@ -107,15 +113,15 @@ impl Sink for KafkaSink {
     fn open(&mut self) -> Result<Option<Marker>, SinkError> {
         match &mut self.way {
             Way::Transactional(transactions) => transactions.open(),
-            Way::Plain(outbox) => {
-                *outbox = None; // what it still held is dropped before it is sent again
-                if self.cut.is_cut() {
-                    return Err(SinkError::Cut);
+            Way::Plain(producer) => {
+                *producer = None; // what it still held is dropped before it is sent again
+                if self.cancel.is_cancelled() {
+                    return Err(SinkError::Cancelled);
                 }
                 let words = |(fault, reason)| error(&self.settings.brokers, &self.topic, fault, reason);
                 let client = |e| words((kafka::fault(&e), kafka::words(&e)));
                 kafka::partitions(&self.settings.asker(None).map_err(client)?, &self.topic).map_err(words)?;
-                *outbox = Some(Outbox::new(&self.settings, &self.topic, None, &self.cut)?);
+                *producer = Some(BatchProducer::new(&self.settings, &self.topic, None, &self.cancel)?);
                 Ok(None)
             }
         }
@@ -123,13 +129,15 @@ impl Sink for KafkaSink {
 
     fn deliver(&mut self, delivery: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {
         match &mut self.way {
-            Way::Transactional(transactions) => transactions.deliver(delivery, |outbox| self.rows.send(outbox, rows)),
+            Way::Transactional(transactions) => {
+                transactions.deliver(delivery, |producer| self.rows.send(producer, rows))
+            }
             Way::Plain(open) => {
-                let mut outbox =
+                let mut producer =
                     open.take().expect("the pipeline opens a sink before it delivers, and after a failure");
-                self.rows.send(&mut outbox, rows)?;
-                outbox.settle_all()?;
-                *open = Some(outbox);
+                self.rows.send(&mut producer, rows)?;
+                producer.settle_all()?;
+                *open = Some(producer);
                 Ok(())
             }
         }

@@ -6,7 +6,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
-use streamhost_core::job::{JobPlan, SinkKind, SourceKind, SourcePlan};
+use streamhost_core::job::{JobSpec, SinkKind, SourceKind, SourceSpec};
 use streamhost_core::types::{DeadLetter, Partition, Span, Spans};
 use streamhost_dev::broker::{Broker, Listening, Settings};
 use streamhost_engine::sink::DeadLetters;
@@ -14,13 +14,13 @@ use streamhost_engine::sink::DeadLetters;
 const LONG: Duration = Duration::from_secs(60);
 
 /// The embedded broker, which stands for Kafka here.
-struct Place {
+struct Cluster {
     listening: Listening,
     _folder: tempfile::TempDir,
     settings: KafkaSettings,
 }
 
-fn place(topics: &[&str]) -> Place {
+fn cluster(topics: &[&str]) -> Cluster {
     let folder = tempfile::tempdir().unwrap();
     let one = Settings { partitions_default: 1, ..Settings::default() };
     let broker = Broker::open(&fjall::Database::builder(folder.path()).open().unwrap(), one).unwrap();
@@ -29,16 +29,16 @@ fn place(topics: &[&str]) -> Place {
     for topic in topics {
         settings.create_topic(topic, &[]).unwrap();
     }
-    Place { listening, _folder: folder, settings }
+    Cluster { listening, _folder: folder, settings }
 }
 
-impl Place {
-    fn transactions(&self, sources: &[SourcePlan]) -> Transactions {
-        Transactions::new(&self.settings, "out", sources, "streamhost.job.out".to_owned(), &Cut::default())
+impl Cluster {
+    fn transactions(&self, sources: &[SourceSpec]) -> Transactions {
+        Transactions::new(&self.settings, "out", sources, "streamhost.job.out".to_owned(), &CancelSignal::default())
     }
 
-    fn outbox(&self, cut: &Cut) -> Outbox {
-        Outbox::new(&self.settings, "out", None, cut).unwrap()
+    fn producer(&self, cancel: &CancelSignal) -> BatchProducer {
+        BatchProducer::new(&self.settings, "out", None, cancel).unwrap()
     }
 
     /// What readers of committed records see of a topic's only partition: values, and whether something was left out.
@@ -67,11 +67,11 @@ impl Place {
     }
 }
 
-pub(super) fn sink_plan(topic: &str) -> SinkPlan {
-    SinkPlan {
+pub(super) fn sink_spec(topic: &str) -> SinkSpec {
+    SinkSpec {
         kind: SinkKind::Kafka,
         name: topic.to_owned(),
-        place: topic.to_owned(),
+        target: topic.to_owned(),
         keyed: false,
         dynamic: false,
         columns: Vec::new(),
@@ -79,13 +79,13 @@ pub(super) fn sink_plan(topic: &str) -> SinkPlan {
     }
 }
 
-fn source(kind: SourceKind, place: &str) -> SourcePlan {
-    SourcePlan { kind, name: place.to_owned(), place: place.to_owned(), ..SourcePlan::default() }
+fn source(kind: SourceKind, cluster: &str) -> SourceSpec {
+    SourceSpec { kind, name: cluster.to_owned(), target: cluster.to_owned(), ..SourceSpec::default() }
 }
 
-fn job() -> JobPlan {
+fn job() -> JobSpec {
     let name = "job".to_owned();
-    JobPlan { name, every: Duration::ZERO, sources: Vec::new(), stages: Vec::new(), sinks: Vec::new() }
+    JobSpec { name, every: Duration::ZERO, sources: Vec::new(), stages: Vec::new(), sinks: Vec::new() }
 }
 
 fn spans(of: &[(u16, i32, i64)]) -> Spans {
@@ -96,8 +96,8 @@ fn spans(of: &[(u16, i32, i64)]) -> Spans {
 
 fn deliver(to: &mut Transactions, spans: &Spans, batch: u64, value: &str) -> Result<(), SinkError> {
     let digest = format!("{value} {batch}").replace(' ', "-");
-    let delivery = Delivery { incarnation: 7, batch, time_ms: 0, digest: &digest, spans, version: 1 };
-    to.deliver(&delivery, |outbox| outbox.send(None, Some(format!("{value} {batch}").as_bytes())))
+    let delivery = Delivery { epoch: 7, batch, time_ms: 0, digest: &digest, spans, version: 1 };
+    to.deliver(&delivery, |producer| producer.send(None, Some(format!("{value} {batch}").as_bytes())))
 }
 
 fn batch(marker: Result<Option<Marker>, SinkError>) -> Option<u64> {
@@ -114,31 +114,31 @@ fn is_fenced<T: std::fmt::Debug>(answer: &Result<T, SinkError>) -> bool {
 
 #[test]
 fn the_marker_needs_no_source_of_kafkas() {
-    let place = place(&["out", "in"]);
+    let cluster = cluster(&["out", "in"]);
     let (file, socket) = (source(SourceKind::File, "data/in.csv"), source(SourceKind::Socket, "localhost:9999"));
     let (rate, topic) = (source(SourceKind::Rate, "generator"), source(SourceKind::Kafka, "in"));
-    let cases: [(&[SourcePlan], Spans, TopicOffsets); 4] = [
+    let cases: [(&[SourceSpec], Spans, TopicOffsets); 4] = [
         (std::slice::from_ref(&file), spans(&[(0, 77, 10)]), TopicOffsets::new()),
         (&[socket], spans(&[(0, 0, 10)]), TopicOffsets::new()),
         (&[rate], spans(&[(0, 0, 10)]), TopicOffsets::new()),
         (&[file.clone(), topic], spans(&[(0, 77, 10), (1, 0, 30)]), [("in".to_owned(), [(0, 30)].into())].into()),
     ];
     for (n, (sources, spans, reached)) in (1..).zip(cases) {
-        let mut first = place.transactions(sources);
+        let mut first = cluster.transactions(sources);
         assert_eq!(batch(first.open()), (n > 1).then(|| n - 1), "{sources:?}");
         deliver(&mut first, &spans, n, "row").unwrap();
-        let mut second = place.transactions(sources);
+        let mut second = cluster.transactions(sources);
         assert_eq!(batch(second.open()), Some(n), "{sources:?}");
         assert_eq!(second.reached(), reached, "{sources:?}");
     }
-    assert_eq!(place.committed_values("out"), ["row 1", "row 2", "row 3", "row 4"]);
+    assert_eq!(cluster.committed_values("out"), ["row 1", "row 2", "row 3", "row 4"]);
 }
 
 #[test]
 fn another_host_that_writes_is_seen() {
-    let place = place(&["out", "in"]);
+    let cluster = cluster(&["out", "in"]);
     let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
-    let (mut a, mut b) = (place.transactions(&sources), place.transactions(&sources));
+    let (mut a, mut b) = (cluster.transactions(&sources), cluster.transactions(&sources));
     assert_eq!(batch(a.open()), None);
     deliver(&mut a, &spans, 1, "a").unwrap();
     assert_eq!(batch(b.open()), Some(1));
@@ -147,15 +147,15 @@ fn another_host_that_writes_is_seen() {
     assert!(is_away(&refused), "{refused:?}");
     let refused = a.open();
     assert!(is_fenced(&refused), "{refused:?}");
-    assert_eq!(place.committed_values("out"), ["a 1", "b 2"]);
+    assert_eq!(cluster.committed_values("out"), ["a 1", "b 2"]);
 }
 
 #[test]
 fn an_id_that_was_taken_is_taken_back_once() {
-    let place = place(&["out", "in"]);
+    let cluster = cluster(&["out", "in"]);
     let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
-    let mut a = place.transactions(&sources);
-    let take_over = || batch(place.transactions(&sources).open());
+    let mut a = cluster.transactions(&sources);
+    let take_over = || batch(cluster.transactions(&sources).open());
     a.open().unwrap();
     deliver(&mut a, &spans, 1, "a").unwrap();
     for n in [2, 3] {
@@ -171,48 +171,48 @@ fn an_id_that_was_taken_is_taken_back_once() {
     take_over();
     let refused = deliver(&mut a, &spans, 4, "a");
     assert!(is_fenced(&refused), "no delivery came in between: {refused:?}");
-    assert_eq!(place.committed_values("out"), ["a 1", "a 2", "a 3"]);
+    assert_eq!(cluster.committed_values("out"), ["a 1", "a 2", "a 3"]);
 }
 
 #[test]
 fn what_fails_is_not_there() {
-    let place = place(&["out", "in"]);
+    let cluster = cluster(&["out", "in"]);
     let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
-    let mut a = place.transactions(&sources);
+    let mut a = cluster.transactions(&sources);
     a.open().unwrap();
-    let delivery = Delivery { incarnation: 7, batch: 1, time_ms: 0, digest: "d", spans: &spans, version: 1 };
+    let delivery = Delivery { epoch: 7, batch: 1, time_ms: 0, digest: "d", spans: &spans, version: 1 };
     let long = vec![b'x'; limits::KAFKA_LETTER_BYTES_MAX + 1];
-    let refused = a.deliver(&delivery, |outbox| {
-        outbox.send(None, Some(b"half"))?;
-        outbox.send(None, Some(&long))
+    let refused = a.deliver(&delivery, |producer| {
+        producer.send(None, Some(b"half"))?;
+        producer.send(None, Some(&long))
     });
     let words = refused.unwrap_err().to_string();
     assert!(words.contains("max.message.bytes"), "{words}");
     assert_eq!(batch(a.open()), None);
     deliver(&mut a, &spans, 1, "whole").unwrap();
-    assert_eq!(place.committed_values("out"), ["whole 1"]);
+    assert_eq!(cluster.committed_values("out"), ["whole 1"]);
 }
 
 #[test]
 fn an_outbox_tells_which_records_were_not_taken() {
-    let place = place(&["out"]);
-    let mut outbox = place.outbox(&Cut::default());
+    let cluster = cluster(&["out"]);
+    let mut producer = cluster.producer(&CancelSignal::default());
     let long = vec![b'x'; limits::KAFKA_LETTER_BYTES_MAX + 1];
     for _ in 0..2 {
         for value in [&b"1"[..], &long, b"3"] {
-            outbox.send(None, Some(value)).unwrap();
+            producer.send(None, Some(value)).unwrap();
         }
-        let failed = outbox.settle().unwrap();
+        let failed = producer.settle().unwrap();
         assert_eq!(failed, [Failure { position: 1, code: Code::MessageSizeTooLarge }]);
     }
-    outbox.send(Some(b"k"), None).unwrap();
-    outbox.settle_all().unwrap();
-    assert_eq!(place.committed_values("out"), ["1", "3", "1", "3", ""]);
+    producer.send(Some(b"k"), None).unwrap();
+    producer.settle_all().unwrap();
+    assert_eq!(cluster.committed_values("out"), ["1", "3", "1", "3", ""]);
 }
 
 #[test]
 fn a_letter_that_is_too_long_costs_the_others_nothing() {
-    let place = place(&[]);
+    let cluster = cluster(&[]);
     let letter = |value: &[u8]| DeadLetter {
         origin: None,
         stage: "s".to_owned(),
@@ -221,34 +221,34 @@ fn a_letter_that_is_too_long_costs_the_others_nothing() {
         key: None,
         value: Some(value.to_vec()),
     };
-    let mut letters = KafkaDeadLetters::new(&place.settings, "dead", &job(), &Cut::default());
+    let mut letters = KafkaDeadLetters::new(&cluster.settings, "dead", &job(), &CancelSignal::default());
     let (long, spans) = (vec![b'x'; limits::KAFKA_LETTER_BYTES_MAX + 1], Spans::new());
-    let delivery = Delivery { incarnation: 1, batch: 1, time_ms: 0, digest: "", spans: &spans, version: 1 };
+    let delivery = Delivery { epoch: 1, batch: 1, time_ms: 0, digest: "", spans: &spans, version: 1 };
     letters.deliver(&delivery, &[letter(b"a"), letter(&long), letter(b"b")]).unwrap();
-    let mut found = place.committed("dead");
+    let mut found = cluster.committed("dead");
     found.sort();
     assert_eq!(found, [(String::new(), true), ("a".to_owned(), false), ("b".to_owned(), false)]);
 }
 
 #[test]
 fn nobody_waits_for_brokers_once_the_job_is_to_stop() {
-    let place = place(&["out"]);
-    let cut = Cut::default();
-    let mut outbox = place.outbox(&cut);
-    let plan = SinkPlan { exactly_once: true, ..sink_plan("out") };
+    let cluster = cluster(&["out"]);
+    let cancel = CancelSignal::default();
+    let mut producer = cluster.producer(&cancel);
+    let spec = SinkSpec { exactly_once: true, ..sink_spec("out") };
     let mut sinks =
-        [sink_plan("out"), plan].map(|plan| KafkaSink::new(&place.settings, &plan, &[], "streamhost.job", &cut));
-    let mut letters = KafkaDeadLetters::new(&place.settings, "dead", &job(), &cut);
-    place.listening.stop();
-    outbox.send(None, Some(b"never")).unwrap();
-    cut.cut();
-    assert!(matches!(outbox.settle(), Err(SinkError::Cut)));
+        [sink_spec("out"), spec].map(|spec| KafkaSink::new(&cluster.settings, &spec, &[], "streamhost.job", &cancel));
+    let mut letters = KafkaDeadLetters::new(&cluster.settings, "dead", &job(), &cancel);
+    cluster.listening.stop();
+    producer.send(None, Some(b"never")).unwrap();
+    cancel.cancel();
+    assert!(matches!(producer.settle(), Err(SinkError::Cancelled)));
     for sink in &mut sinks {
-        assert!(matches!(sink.open(), Err(SinkError::Cut)));
+        assert!(matches!(sink.open(), Err(SinkError::Cancelled)));
     }
     let spans = Spans::new();
-    let delivery = Delivery { incarnation: 1, batch: 1, time_ms: 0, digest: "", spans: &spans, version: 1 };
+    let delivery = Delivery { epoch: 1, batch: 1, time_ms: 0, digest: "", spans: &spans, version: 1 };
     let letter =
         DeadLetter { origin: None, stage: String::new(), reason: String::new(), time_ms: 0, key: None, value: None };
-    assert!(matches!(letters.deliver(&delivery, &[letter]), Err(SinkError::Cut)));
+    assert!(matches!(letters.deliver(&delivery, &[letter]), Err(SinkError::Cancelled)));
 }

@@ -9,18 +9,18 @@
 //!   lasted too long, and we go on; if not, somebody else wrote, and the job stops.
 //! - the second time without a delivery in between, the job stops.
 
-use super::{Outbox, error, marker};
+use super::{BatchProducer, error, marker};
 use crate::kafka::{self, Fault, KafkaSettings, Quiet};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
-use streamhost_core::job::{SourceKind, SourcePlan};
+use streamhost_core::job::{SourceKind, SourceSpec};
 use streamhost_core::limits;
 use streamhost_core::protocol::Marker;
 use streamhost_core::types::{Partition, Span, TopicOffsets};
-use streamhost_engine::sink::{Cut, Delivery, SinkError};
+use streamhost_engine::sink::{CancelSignal, Delivery, SinkError};
 
 /// A transactional producer and the group that holds its marker; both have the same name, for ever.
 pub(super) struct Transactions {
@@ -30,7 +30,7 @@ pub(super) struct Transactions {
     /// in a group.
     sources: Vec<Option<String>>,
     id: String,
-    cut: Cut,
+    cancel: CancelSignal,
     open: Option<Open>,
     /// What the sink is known to hold.
     held: Option<Marker>,
@@ -43,19 +43,25 @@ pub(super) struct Transactions {
 }
 
 struct Open {
-    outbox: Outbox,
+    producer: BatchProducer,
     group: ConsumerGroupMetadata,
 }
 
 impl Transactions {
-    pub(super) fn new(settings: &KafkaSettings, topic: &str, sources: &[SourcePlan], id: String, cut: &Cut) -> Self {
-        let topic_of = |source: &SourcePlan| (source.kind == SourceKind::Kafka).then(|| source.place.clone());
+    pub(super) fn new(
+        settings: &KafkaSettings,
+        topic: &str,
+        sources: &[SourceSpec],
+        id: String,
+        cancel: &CancelSignal,
+    ) -> Self {
+        let topic_of = |source: &SourceSpec| (source.kind == SourceKind::Kafka).then(|| source.target.clone());
         Transactions {
             settings: settings.clone(),
             topic: topic.to_owned(),
             sources: sources.iter().map(topic_of).collect(),
             id,
-            cut: cut.clone(),
+            cancel: cancel.clone(),
             open: None,
             held: None,
             tried: None,
@@ -96,20 +102,20 @@ impl Transactions {
     /// Fences, then reads the marker.
     pub(super) fn open(&mut self) -> Result<Option<Marker>, SinkError> {
         self.open = None;
-        if self.cut.is_cut() {
-            return Err(SinkError::Cut);
+        if self.cancel.is_cancelled() {
+            return Err(SinkError::Cancelled);
         }
         let asker = self.settings.asker(Some(&self.id)).map_err(|e| self.client_error(&e))?;
         kafka::partitions(&asker, &self.topic).map_err(|(fault, reason)| self.error(fault, reason))?;
-        let outbox = Outbox::new(&self.settings, &self.topic, Some(&self.id), &self.cut)?;
-        let cut = self.cut.clone();
-        let init = || outbox.producer().init_transactions(SLICE);
-        until_clear(&cut, limits::KAFKA_FENCE_TIME, init).map_err(|broken| self.broken(broken))?;
+        let producer = BatchProducer::new(&self.settings, &self.topic, Some(&self.id), &self.cancel)?;
+        let cancel = self.cancel.clone();
+        let init = || producer.producer().init_transactions(SLICE);
+        until_clear(&cancel, limits::KAFKA_FENCE_TIME, init).map_err(|broken| self.broken(broken))?;
 
         // Only now nobody else can move it.
         let asked = self.marker_places(&asker)?;
         let find = || asker.committed_offsets(asked.clone(), limits::CONNECT_TIME);
-        let found = until_clear(&cut, limits::KAFKA_FENCE_TIME, find).map_err(|broken| self.broken(broken))?;
+        let found = until_clear(&cancel, limits::KAFKA_FENCE_TIME, find).map_err(|broken| self.broken(broken))?;
         let marker = self.read_marker(&found)?;
         if self.fenced && marker != self.held && (marker.is_none() || marker != self.tried) {
             return Err(SinkError::Fenced { id: self.id.clone() });
@@ -117,7 +123,7 @@ impl Transactions {
         let group = asker.group_metadata().expect("a client with a group has its metadata");
         (self.held, self.tried) = (marker.clone(), None);
         self.reached = marker.as_ref().map_or_else(TopicOffsets::new, |marker| self.offsets_with(marker, &found));
-        self.open = Some(Open { outbox, group });
+        self.open = Some(Open { producer, group });
         Ok(marker)
     }
 
@@ -156,13 +162,13 @@ impl Transactions {
         self.reached.clone()
     }
 
-    /// The offsets of the marker's incarnation. An older marker of it, at a partition that was not read since, is still true
+    /// The offsets of the marker's epoch. An older marker of it, at a partition that was not read since, is still true
     /// there.
     fn offsets_with(&self, marker: &Marker, found: &TopicPartitionList) -> TopicOffsets {
         let mut reached = TopicOffsets::new();
         for element in found.elements() {
             if let Offset::Offset(offset) = element.offset()
-                && marker::read(element.metadata()).is_some_and(|there| there.incarnation == marker.incarnation)
+                && marker::read(element.metadata()).is_some_and(|there| there.epoch == marker.epoch)
                 && self.sources.iter().flatten().any(|topic| topic == element.topic())
             {
                 reached.entry(element.topic().to_owned()).or_default().insert(element.partition(), offset);
@@ -174,17 +180,16 @@ impl Transactions {
     /// Delivers a batch in one transaction. `Ok`: it is committed. After an error [`Transactions::open`] comes first.
     pub(super) fn deliver<F>(&mut self, delivery: &Delivery<'_>, send: F) -> Result<(), SinkError>
     where
-        F: FnOnce(&mut Outbox) -> Result<(), SinkError>,
+        F: FnOnce(&mut BatchProducer) -> Result<(), SinkError>,
     {
         let mut open = self.open.take().expect("the pipeline opens a sink before it delivers, and after a failure");
-        let marker =
-            Marker { incarnation: delivery.incarnation, batch: delivery.batch, digest: delivery.digest.to_owned() };
+        let marker = Marker { epoch: delivery.epoch, batch: delivery.batch, digest: delivery.digest.to_owned() };
         let offsets = self.offsets(delivery, &marker)?;
-        let committed = prepare(&mut open, &self.cut, &offsets, send).and_then(|()| {
+        let committed = prepare(&mut open, &self.cancel, &offsets, send).and_then(|()| {
             self.tried = Some(marker.clone());
             // An unclear outcome is asked again: the brokers hold it, and the same call finishes it.
-            let commit = || open.outbox.producer().commit_transaction(SLICE);
-            until_clear(&self.cut, limits::KAFKA_DELIVERY_TIME, commit)
+            let commit = || open.producer.producer().commit_transaction(SLICE);
+            until_clear(&self.cancel, limits::KAFKA_DELIVERY_TIME, commit)
         });
         match committed {
             Ok(()) => {
@@ -192,7 +197,7 @@ impl Transactions {
                 self.open = Some(open);
                 Ok(())
             }
-            Err(_) if open.outbox.is_fenced() => Err(self.on_fenced()),
+            Err(_) if open.producer.is_fenced() => Err(self.on_fenced()),
             Err(broken) => Err(self.broken(broken)),
         }
     }
@@ -225,22 +230,22 @@ enum Broken {
 
 /// Begins, sends and marks: all but the commit. After an error the producer is not used again: the next one ends what is
 /// open.
-fn prepare<F>(open: &mut Open, cut: &Cut, offsets: &TopicPartitionList, send: F) -> Result<(), Broken>
+fn prepare<F>(open: &mut Open, cancel: &CancelSignal, offsets: &TopicPartitionList, send: F) -> Result<(), Broken>
 where
-    F: FnOnce(&mut Outbox) -> Result<(), SinkError>,
+    F: FnOnce(&mut BatchProducer) -> Result<(), SinkError>,
 {
-    let Open { outbox, group } = open;
-    outbox.producer().begin_transaction().map_err(Broken::Client)?;
-    let sent = send(outbox).and_then(|()| outbox.settle_all()).map_err(Broken::Sink);
+    let Open { producer, group } = open;
+    producer.producer().begin_transaction().map_err(Broken::Client)?;
+    let sent = send(producer).and_then(|()| producer.settle_all()).map_err(Broken::Sink);
     let marked = sent.and_then(|()| {
-        let mark = || outbox.producer().send_offsets_to_transaction(offsets, group, limits::CONNECT_TIME);
-        until_clear(cut, limits::KAFKA_DELIVERY_TIME, mark)
+        let mark = || producer.producer().send_offsets_to_transaction(offsets, group, limits::CONNECT_TIME);
+        until_clear(cancel, limits::KAFKA_DELIVERY_TIME, mark)
     });
     let Err(broken) = marked else { return Ok(()) };
     // Readers of committed records wait behind an open transaction. The next open ends it, but after some errors the
     // job stops, and while the brokers are away there is nobody to tell.
-    let away = matches!(broken, Broken::Sink(SinkError::Away { .. } | SinkError::Cut));
-    if !away && let Err(error) = outbox.producer().abort_transaction(limits::CONNECT_TIME) {
+    let away = matches!(broken, Broken::Sink(SinkError::Away { .. } | SinkError::Cancelled));
+    if !away && let Err(error) = producer.producer().abort_transaction(limits::CONNECT_TIME) {
         tracing::debug!(%error, "a transaction is left to be ended by the next one");
     }
     Err(broken)
@@ -251,15 +256,19 @@ where
 const SLICE: Duration = Duration::from_secs(1);
 
 /// Calls again while the client says that this may be done, and `time` is not over.
-fn until_clear<T>(cut: &Cut, time: Duration, mut call: impl FnMut() -> Result<T, KafkaError>) -> Result<T, Broken> {
+fn until_clear<T>(
+    cancel: &CancelSignal,
+    time: Duration,
+    mut call: impl FnMut() -> Result<T, KafkaError>,
+) -> Result<T, Broken> {
     let since = Instant::now();
     loop {
         let error = match call() {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        if cut.is_cut() {
-            return Err(Broken::Sink(SinkError::Cut));
+        if cancel.is_cancelled() {
+            return Err(Broken::Sink(SinkError::Cancelled));
         }
         let again = match &error {
             KafkaError::Transaction(inner) => inner.is_retriable() && !inner.is_fatal() && !inner.txn_requires_abort(),
@@ -279,20 +288,20 @@ mod tests {
 
     #[test]
     fn an_unclear_call_is_called_again_until_the_job_is_to_stop() {
-        let cut = Cut::default();
+        let cancel = CancelSignal::default();
         let mut calls = 0;
         let mut unclear = |clear_at: usize| {
             calls += 1;
             if calls == clear_at { Ok(calls) } else { Err(KafkaError::Flush(Code::OperationTimedOut)) }
         };
-        assert!(matches!(until_clear(&cut, limits::KAFKA_FENCE_TIME, || unclear(3)), Ok(3)));
-        cut.cut();
+        assert!(matches!(until_clear(&cancel, limits::KAFKA_FENCE_TIME, || unclear(3)), Ok(3)));
+        cancel.cancel();
         assert!(matches!(
-            until_clear(&cut, limits::KAFKA_FENCE_TIME, || unclear(0)),
-            Err(Broken::Sink(SinkError::Cut))
+            until_clear(&cancel, limits::KAFKA_FENCE_TIME, || unclear(0)),
+            Err(Broken::Sink(SinkError::Cancelled))
         ));
         assert_eq!(calls, 4);
-        let clear = until_clear(&Cut::default(), limits::KAFKA_FENCE_TIME, || -> Result<(), _> {
+        let clear = until_clear(&CancelSignal::default(), limits::KAFKA_FENCE_TIME, || -> Result<(), _> {
             Err(KafkaError::Flush(Code::Fenced))
         });
         assert!(matches!(clear, Err(Broken::Client(_))));

@@ -68,7 +68,7 @@ pub(super) fn names(topics: &[String]) -> String {
 }
 
 pub(super) fn refused(place: String, reason: String) -> SourceError {
-    SourceError::Refused { what: "topic", place, reason }
+    SourceError::Refused { what: "topic", target: place, reason }
 }
 
 pub(super) fn gone(topic: &str, partition: Partition, offset: Offset, reason: Loss) -> SourceError {

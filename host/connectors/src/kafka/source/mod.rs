@@ -12,11 +12,11 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, UNIX_EPOCH};
-use streamhost_core::job::settings::Start;
-use streamhost_core::job::{SourceKind, SourcePlan};
+use streamhost_core::job::settings::StartPosition;
+use streamhost_core::job::{SourceKind, SourceSpec};
 use streamhost_core::types::{Offset, Partition, Positions};
 use streamhost_core::{clock, limits};
-use streamhost_engine::batch::Gather;
+use streamhost_engine::batch::BatchBuilder;
 use streamhost_engine::source::{Loss, Source, SourceError};
 
 /// Reads a job's topics.
@@ -63,9 +63,9 @@ struct Told {
 impl KafkaSource {
     /// A reader of those of these sources that are Kafka's; its partitions have their numbers among all of them. Connects
     /// in the background; settings or names that cannot be are [`SourceError::Refused`].
-    pub fn new(settings: &KafkaSettings, sources: &[SourcePlan], group: &str) -> Result<Self, SourceError> {
+    pub fn new(settings: &KafkaSettings, sources: &[SourceSpec], group: &str) -> Result<Self, SourceError> {
         let topic =
-            |source: &SourcePlan| if source.kind == SourceKind::Kafka { source.place.clone() } else { String::new() };
+            |source: &SourceSpec| if source.kind == SourceKind::Kafka { source.target.clone() } else { String::new() };
         let topics: Vec<String> = sources.iter().map(topic).collect();
         for (i, topic) in topics.iter().enumerate().filter(|(i, _)| sources[*i].kind == SourceKind::Kafka) {
             let twice = || "two sources of one job cannot read the same topic".to_owned();
@@ -153,7 +153,7 @@ impl KafkaSource {
             self.group.sent.clear();
         }
         if let Some(owed) = self.group.owed.take() {
-            self.tell_group(&owed);
+            self.commit_progress(&owed);
         }
     }
 
@@ -162,15 +162,15 @@ impl KafkaSource {
     }
 
     /// What a batch wants of what is assigned.
-    fn wanted(&self, gather: &Gather) -> impl Iterator<Item = (Partition, Offset)> {
-        let wanted = gather.wanted().filter(|(partition, ..)| self.assigned.contains(partition));
+    fn wanted(&self, builder: &BatchBuilder) -> impl Iterator<Item = (Partition, Offset)> {
+        let wanted = builder.wanted().filter(|(partition, ..)| self.assigned.contains(partition));
         wanted.map(|(partition, at, _)| (partition, at))
     }
 
-    /// Has the client bring what `gather` goes on with, where it would bring something else; and no more of what
-    /// `gather` has all of.
-    fn follow(&mut self, gather: &Gather) -> Result<(), SourceError> {
-        let wanted: Positions = self.wanted(gather).collect();
+    /// Has the client bring what `builder` goes on with, where it would bring something else; and no more of what
+    /// `builder` has all of.
+    fn follow(&mut self, builder: &BatchBuilder) -> Result<(), SourceError> {
+        let wanted: Positions = self.wanted(builder).collect();
         if wanted.iter().any(|(partition, at)| self.next.get(partition) != Some(at)) {
             return self.read_at(&wanted);
         }
@@ -200,11 +200,11 @@ impl KafkaSource {
         Ok(())
     }
 
-    /// Reads once and hands it to `gather`.
-    fn read(&mut self, gather: &mut Gather, wait: Duration, at_most: usize) -> Result<Read, SourceError> {
+    /// Reads once and hands it to `builder`.
+    fn read(&mut self, builder: &mut BatchBuilder, wait: Duration, at_most: usize) -> Result<Read, SourceError> {
         let KafkaSource { queues, topics, next, ended, .. } = self;
         let mut read = Read::default();
-        let steps = gather.steps();
+        let steps = builder.steps();
         let (mut records, mut bytes): (usize, usize) = (0, 0);
         let mut run: Option<(Partition, Offset)> = None; // where the records of one partition in a row have come to
         let mut fault = None;
@@ -213,7 +213,7 @@ impl KafkaSource {
                 Message::Record(record) => {
                     records += 1;
                     bytes += record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-                    gather.push(partition, record);
+                    builder.push(partition, record);
                     if let Some((before, to)) = run.replace((partition, record.offset + 1))
                         && before != partition
                     {
@@ -225,7 +225,7 @@ impl KafkaSource {
                         next.insert(partition, to);
                     }
                     next.insert(partition, offset);
-                    gather.passed(partition, offset);
+                    builder.passed(partition, offset);
                     ended.insert(partition, offset);
                 }
                 Message::Fault(code, offset, words) => fault = Some((partition, code, offset, words)),
@@ -235,7 +235,7 @@ impl KafkaSource {
         if let Some((partition, to)) = run {
             next.insert(partition, to);
         }
-        read.moved = gather.steps() > steps; // what the batch does not want is no progress
+        read.moved = builder.steps() > steps; // what the batch does not want is no progress
         if let Some(record_bytes) = bytes.checked_div(records) {
             self.record_bytes = record_bytes.max(1);
         }
@@ -278,10 +278,10 @@ impl KafkaSource {
 
     /// A batch that is run again waits for records that were there once: if its partitions end before it does and stay
     /// so, they are gone (the topic was made anew, or a replica that had less took over).
-    fn check_short(&mut self, gather: &Gather, moved: bool) -> Result<(), SourceError> {
+    fn check_short(&mut self, builder: &BatchBuilder, moved: bool) -> Result<(), SourceError> {
         let at_end =
             |&(p, at, until): &(Partition, Offset, Option<Offset>)| until.is_some() && self.ended.get(&p) == Some(&at);
-        let short = gather.wanted().find(at_end);
+        let short = builder.wanted().find(at_end);
         let Some((partition, offset, _)) = short.filter(|_| !moved && self.away.is_none()) else {
             self.short_since = None;
             return Ok(());
@@ -313,14 +313,14 @@ impl Source for KafkaSource {
         Ok(all)
     }
 
-    fn start(&mut self, start: Start) -> Result<Positions, SourceError> {
+    fn start(&mut self, start: StartPosition) -> Result<Positions, SourceError> {
         let partitions = self.partitions()?;
-        let is_early = |p: &Partition| start == Start::Earliest || self.tables.contains(&p.source);
+        let is_early = |p: &Partition| start == StartPosition::Earliest || self.tables.contains(&p.source);
         let (early, others): (Vec<_>, Vec<_>) = partitions.into_iter().partition(is_early);
         let mut positions = self.offsets(&early, ClientOffset::Beginning)?;
         // The ends first: a record that comes in between is after them, and after the time.
         positions.extend(self.offsets(&others, ClientOffset::End)?);
-        if let Start::At(time) = start {
+        if let StartPosition::At(time) = start {
             let time = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
             let time_ms = i64::try_from(time).unwrap_or(i64::MAX);
             positions.extend(self.offsets(&others, ClientOffset::Offset(time_ms))?);
@@ -334,7 +334,7 @@ impl Source for KafkaSource {
         ids.map_err(|(fault, reason)| self.error(&topics.join(", "), fault, reason))
     }
 
-    fn table_ends(&mut self) -> Result<Positions, SourceError> {
+    fn high_watermarks(&mut self) -> Result<Positions, SourceError> {
         if self.tables.is_empty() {
             return Ok(Positions::new());
         }
@@ -374,25 +374,25 @@ impl Source for KafkaSource {
         Ok(())
     }
 
-    fn fetch(&mut self, gather: &mut Gather, wait: Duration) -> Result<(), SourceError> {
+    fn fetch(&mut self, builder: &mut BatchBuilder, wait: Duration) -> Result<(), SourceError> {
         self.serve_events()?;
         if let Some(last) = &self.last {
-            gather.bound(last);
+            builder.bound(last);
         }
         let deadline = clock::monotonic() + wait;
         let mut moved = false;
-        while !gather.is_full() {
-            self.follow(gather)?;
-            if self.wanted(gather).next().is_none() {
+        while !builder.is_full() {
+            self.follow(builder)?;
+            if self.wanted(builder).next().is_none() {
                 std::thread::sleep(deadline.saturating_duration_since(clock::monotonic()));
                 break;
             }
             let at_most = (limits::KAFKA_READ_BYTES / self.record_bytes).min(limits::KAFKA_READ_RECORDS_MAX);
-            let at_most = at_most.min(gather.room()).max(1);
-            let mut read = self.read(gather, Duration::ZERO, at_most)?;
+            let at_most = at_most.min(builder.room()).max(1);
+            let mut read = self.read(builder, Duration::ZERO, at_most)?;
             let left = deadline.saturating_duration_since(clock::monotonic());
             if read.messages == 0 && !moved && !left.is_zero() {
-                read = self.read(gather, left, 1)?; // the client waits until it has all that it was asked for
+                read = self.read(builder, left, 1)?; // the client waits until it has all that it was asked for
             }
             moved |= read.moved;
             if read.messages == 0 || (left.is_zero() && !read.moved) {
@@ -400,7 +400,7 @@ impl Source for KafkaSource {
             }
         }
         self.serve_events()?;
-        self.check_short(gather, moved)?;
+        self.check_short(builder, moved)?;
         match &self.away {
             Some(reason) if !moved => Err(self.away(reason.clone())),
             _ => Ok(()),
@@ -415,13 +415,13 @@ impl Source for KafkaSource {
         ends.filter_map(|(p, end)| Some((p, end?))).collect()
     }
 
-    fn is_over(&self, at: &Positions) -> bool {
+    fn is_exhausted(&self, at: &Positions) -> bool {
         let Some(last) = &self.last else { return false };
         let mut mine = at.iter().filter(|(p, _)| self.is_mine(**p)).peekable();
         mine.peek().is_some() && mine.all(|(p, at)| last.get(p).is_some_and(|end| end <= at))
     }
 
-    fn tell_group(&mut self, reached: &Positions) {
+    fn commit_progress(&mut self, reached: &Positions) {
         self.group.owed = None; // these are newer
         self.hear(); // nobody else does where there is nothing to fetch any more
         if self.group.under_way {
@@ -454,7 +454,7 @@ impl Drop for KafkaSource {
     fn drop(&mut self) {
         if let Some(owed) = self.group.owed.take() {
             self.group.under_way = false;
-            self.tell_group(&owed);
+            self.commit_progress(&owed);
         }
     }
 }

@@ -1,9 +1,9 @@
-//! From what a component says of itself to a plan that cannot be wrong; all faults are told at once. Pure.
+//! From what a component says of itself to a spec that cannot be wrong; all faults are told at once. Pure.
 
 pub mod stages;
 
 use super::settings::Settings;
-use super::{ColumnPlan, JobPlan, SinkKind, SinkPlan, SourceKind, SourcePlan, StagePlan, names};
+use super::{ColumnSpec, JobSpec, SinkKind, SinkSpec, SourceKind, SourceSpec, StageSpec, names};
 use crate::limits;
 use crate::types::Kind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,22 +11,22 @@ use std::time::Duration;
 
 /// A job as its component describes it, unchecked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RawJob {
+pub struct JobDescription {
     /// Its name.
     pub name: String,
     /// The interval of its batches in milliseconds.
     pub every_ms: Option<u64>,
     /// Its sources.
-    pub sources: Vec<RawSource>,
+    pub sources: Vec<SourceDescription>,
     /// Its keyed stages.
-    pub stages: Vec<StagePlan>,
+    pub stages: Vec<StageSpec>,
     /// Its sinks.
-    pub sinks: Vec<RawSink>,
+    pub sinks: Vec<SinkDescription>,
 }
 
 /// A source as its component describes it, unchecked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RawSource {
+pub struct SourceDescription {
     /// Its kind.
     pub kind: SourceKind,
     /// The topic, address or path.
@@ -43,7 +43,7 @@ pub struct RawSource {
 
 /// A sink as its component describes it, unchecked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RawSink {
+pub struct SinkDescription {
     /// Its kind.
     pub kind: SinkKind,
     /// The table or topic.
@@ -119,8 +119,8 @@ pub enum JobFault {
         name: String,
     },
     /// Where a source reads or a sink writes cannot be.
-    #[error("{role} `{name}`: there is no {what} `{place}`: {reason}; name another with --set {role}.{name}=…")]
-    Place {
+    #[error("{role} `{name}`: there is no {what} `{target}`: {reason}; name another with --set {role}.{name}=…")]
+    Target {
         /// `source` or `sink`.
         role: &'static str,
         /// What the job calls it.
@@ -128,12 +128,12 @@ pub enum JobFault {
         /// `topic`, `address`, `path` or `table`.
         what: &'static str,
         /// Which one.
-        place: String,
+        target: String,
         /// Why it cannot be.
         reason: String,
     },
     /// Two sources read, or two sinks write, the same.
-    #[error("{role}s `{first}` and `{second}` both are `{place}`: one of the two must go, or be set to another place")]
+    #[error("{role}s `{first}` and `{second}` both are `{target}`: one of the two must go, or be set to another place")]
     PlaceTwice {
         /// `source` or `sink`.
         role: &'static str,
@@ -142,7 +142,7 @@ pub enum JobFault {
         /// The second one's name.
         second: String,
         /// The topic, address, path or table.
-        place: String,
+        target: String,
     },
     /// A generator's rate cannot be.
     #[error(
@@ -261,7 +261,7 @@ pub enum JobFault {
 }
 
 /// Proves a described job under the settings of its deployment. `name_override` is what `--name` says.
-pub fn check(raw: RawJob, name_override: Option<&str>, settings: &Settings) -> Result<JobPlan, Vec<JobFault>> {
+pub fn check(raw: JobDescription, name_override: Option<&str>, settings: &Settings) -> Result<JobSpec, Vec<JobFault>> {
     let mut faults = Vec::new();
     let name = name_override.unwrap_or(&raw.name).to_owned();
     if let Err(reason) = names::job(&name) {
@@ -275,31 +275,31 @@ pub fn check(raw: RawJob, name_override: Option<&str>, settings: &Settings) -> R
     if count > limits::PLACES_MAX {
         return Err(vec![JobFault::TooManyPlaces { count }]); // the rest could fill pages
     }
-    let sources = raw.sources.into_iter().map(|source| source_plan(source, settings, &mut faults)).collect::<Vec<_>>();
+    let sources = raw.sources.into_iter().map(|source| source_spec(source, settings, &mut faults)).collect::<Vec<_>>();
     let (stages, stage_faults) = stages::check(raw.stages, &sources);
     faults.extend(stage_faults.into_iter().map(JobFault::Stage));
-    let sinks = raw.sinks.into_iter().map(|sink| sink_plan(sink, settings, &mut faults)).collect::<Vec<_>>();
-    check_places("source", sources.iter().map(Place::of_source), &settings.sources, &mut faults);
-    check_places("sink", sinks.iter().map(Place::of_sink), &settings.sinks, &mut faults);
+    let sinks = raw.sinks.into_iter().map(|sink| sink_spec(sink, settings, &mut faults)).collect::<Vec<_>>();
+    check_targets("source", sources.iter().map(Target::of_source), &settings.sources, &mut faults);
+    check_targets("sink", sinks.iter().map(Target::of_sink), &settings.sinks, &mut faults);
     for sink in &sinks {
         if sink.kind == SinkKind::Console && settings.sinks.contains_key(&sink.name) {
             faults.push(JobFault::NoPlaceToSet { name: sink.name.clone() });
         }
     }
     check_ways(&name, &sources, &sinks, settings, &mut faults);
-    if faults.is_empty() { Ok(JobPlan { name, every, sources, stages, sinks }) } else { Err(faults) }
+    if faults.is_empty() { Ok(JobSpec { name, every, sources, stages, sinks }) } else { Err(faults) }
 }
 
-fn source_plan(raw: RawSource, settings: &Settings, faults: &mut Vec<JobFault>) -> SourcePlan {
+fn source_spec(raw: SourceDescription, settings: &Settings, faults: &mut Vec<JobFault>) -> SourceSpec {
     let set = settings.sources.get(&raw.name);
     let source_name = || raw.name.clone();
     // What is set of a generator is its rate; where it stands is its name, or another rate would begin it anew.
-    let (place, rate) = match (raw.kind, set) {
+    let (target, rate) = match (raw.kind, set) {
         (SourceKind::Rate, Some(rate)) => (&raw.name, rate.clone()),
         (SourceKind::Rate, None) => (&raw.name, raw.rate.to_string()),
         (_, set) => (set.unwrap_or(&raw.name), String::new()),
     };
-    let place = place.clone();
+    let target = target.clone();
     let per_second = rate.parse().ok().filter(|rate| (1..=limits::RATE_MAX).contains(rate));
     if raw.kind == SourceKind::Rate && per_second.is_none() {
         faults.push(JobFault::Rate { source_name: source_name(), rate });
@@ -313,9 +313,9 @@ fn source_plan(raw: RawSource, settings: &Settings, faults: &mut Vec<JobFault>) 
     if raw.kind == SourceKind::Rate && settings.until_end {
         faults.push(JobFault::Endless { source_name: source_name(), wanted: "read until its end (until=end)" });
     }
-    SourcePlan {
+    SourceSpec {
         kind: raw.kind,
-        place,
+        target: target,
         table: raw.table,
         timed: raw.timed && !raw.table, // a table at rest would hold the watermark back
         follow: raw.follow,
@@ -324,7 +324,7 @@ fn source_plan(raw: RawSource, settings: &Settings, faults: &mut Vec<JobFault>) 
     }
 }
 
-fn sink_plan(raw: RawSink, settings: &Settings, faults: &mut Vec<JobFault>) -> SinkPlan {
+fn sink_spec(raw: SinkDescription, settings: &Settings, faults: &mut Vec<JobFault>) -> SinkSpec {
     let sink = &raw.name;
     if raw.kind == SinkKind::Hbase && !raw.keyed {
         faults.push(JobFault::Keyless { sink: sink.clone() });
@@ -333,20 +333,20 @@ fn sink_plan(raw: RawSink, settings: &Settings, faults: &mut Vec<JobFault>) -> S
         faults.push(JobFault::ExactlyOnce { sink: sink.clone() });
     }
     check_columns(&raw, faults);
-    let place = settings.sinks.get(sink).unwrap_or(sink).clone();
-    let plan = |c: RawColumn| ColumnPlan { name: c.name, kind: c.kind, optional: c.optional };
-    SinkPlan {
+    let target = settings.sinks.get(sink).unwrap_or(sink).clone();
+    let spec = |c: RawColumn| ColumnSpec { name: c.name, kind: c.kind, optional: c.optional };
+    SinkSpec {
         kind: raw.kind,
         name: raw.name,
-        place,
+        target: target,
         keyed: raw.keyed,
         dynamic: raw.dynamic,
-        columns: raw.columns.into_iter().map(plan).collect(),
+        columns: raw.columns.into_iter().map(spec).collect(),
         exactly_once: raw.exactly_once,
     }
 }
 
-fn check_columns(raw: &RawSink, faults: &mut Vec<JobFault>) {
+fn check_columns(raw: &SinkDescription, faults: &mut Vec<JobFault>) {
     let sink = &raw.name;
     if raw.columns.len() > limits::COLUMNS_MAX {
         faults.push(JobFault::TooManyColumns { sink: sink.clone(), count: raw.columns.len() });
@@ -376,51 +376,58 @@ fn check_columns(raw: &RawSink, faults: &mut Vec<JobFault>) {
 
 /// Where a source or sink is, and what may be said of that.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct Target<'a> {
     name: &'a str,
     name_rule: fn(&str) -> Result<(), String>,
     /// What the place is called; empty where there is none.
     what: &'static str,
-    place: &'a str,
-    place_rule: fn(&str) -> Result<(), String>,
+    target: &'a str,
+    target_rule: fn(&str) -> Result<(), String>,
     /// What no other source, or no other sink, may have: a job's positions are kept by its sources' places alone.
     unique: (&'static str, &'a str),
 }
 
-impl<'a> Place<'a> {
-    fn of_source(source: &'a SourcePlan) -> Self {
-        let (what, place_rule): (_, fn(&str) -> _) = match source.kind {
+impl<'a> Target<'a> {
+    fn of_source(source: &'a SourceSpec) -> Self {
+        let (what, target_rule): (_, fn(&str) -> _) = match source.kind {
             SourceKind::Kafka => ("topic", names::topic),
             SourceKind::Socket => ("address", names::address),
             SourceKind::File => ("path", names::path),
-            SourceKind::Rate => ("generator", names::place),
+            SourceKind::Rate => ("generator", names::target),
         };
-        let name_rule = if source.kind == SourceKind::File { names::path } else { names::place };
-        Place { name: &source.name, name_rule, what, place: &source.place, place_rule, unique: ("", &source.place) }
+        let name_rule = if source.kind == SourceKind::File { names::path } else { names::target };
+        Target {
+            name: &source.name,
+            name_rule,
+            what,
+            target: &source.target,
+            target_rule,
+            unique: ("", &source.target),
+        }
     }
 
-    fn of_sink(sink: &'a SinkPlan) -> Self {
-        let (what, place_rule): (_, fn(&str) -> _) = match sink.kind {
+    fn of_sink(sink: &'a SinkSpec) -> Self {
+        let (what, target_rule): (_, fn(&str) -> _) = match sink.kind {
             SinkKind::Hbase => ("table", names::table),
             SinkKind::Kafka => ("topic", names::topic),
-            SinkKind::Console => ("", names::place),
+            SinkKind::Console => ("", names::target),
         };
-        let unique = (what, if what.is_empty() { &*sink.name } else { &*sink.place });
-        Place { name: &sink.name, name_rule: names::place, what, place: &sink.place, place_rule, unique }
+        let unique = (what, if what.is_empty() { &*sink.name } else { &*sink.target });
+        Target { name: &sink.name, name_rule: names::target, what, target: &sink.target, target_rule, unique }
     }
 }
 
 /// Names and places of all sources or of all sinks.
-fn check_places<'a>(
+fn check_targets<'a>(
     role: &'static str,
-    all: impl Iterator<Item = Place<'a>>,
+    all: impl Iterator<Item = Target<'a>>,
     set: &BTreeMap<String, String>,
     faults: &mut Vec<JobFault>,
 ) {
     let mut by_name = BTreeSet::new();
     let mut by_place = BTreeMap::new();
     let mut count = 0;
-    for Place { name, name_rule, what, place, place_rule, unique } in all {
+    for Target { name, name_rule, what, target, target_rule, unique } in all {
         count += 1;
         if let Err(reason) = name_rule(name) {
             faults.push(JobFault::PlaceName { role, name: name.to_owned(), reason });
@@ -430,12 +437,12 @@ fn check_places<'a>(
             faults.push(JobFault::NameTwice { role, name: name.to_owned() });
             continue;
         }
-        if let Err(reason) = place_rule(place).or_else(|reason| if what.is_empty() { Ok(()) } else { Err(reason) }) {
-            let (name, place) = (name.to_owned(), place.to_owned());
-            faults.push(JobFault::Place { role, name, what, place, reason });
+        if let Err(reason) = target_rule(target).or_else(|reason| if what.is_empty() { Ok(()) } else { Err(reason) }) {
+            let (name, target) = (name.to_owned(), target.to_owned());
+            faults.push(JobFault::Target { role, name, what, target, reason });
         } else if let Some(first) = by_place.insert(unique, name) {
-            let (first, second, place) = (first.to_owned(), name.to_owned(), place.to_owned());
-            faults.push(JobFault::PlaceTwice { role, first, second, place });
+            let (first, second, target) = (first.to_owned(), name.to_owned(), target.to_owned());
+            faults.push(JobFault::PlaceTwice { role, first, second, target });
         }
     }
     if count == 0 {
@@ -449,17 +456,17 @@ fn check_places<'a>(
 }
 
 /// Where the job's topics and groups would run into each other.
-fn check_ways(job: &str, sources: &[SourcePlan], sinks: &[SinkPlan], settings: &Settings, faults: &mut Vec<JobFault>) {
+fn check_ways(job: &str, sources: &[SourceSpec], sinks: &[SinkSpec], settings: &Settings, faults: &mut Vec<JobFault>) {
     let topics = sources.iter().filter(|source| source.kind == SourceKind::Kafka);
-    let topics: BTreeSet<&str> = topics.map(|source| source.place.as_str()).collect();
+    let topics: BTreeSet<&str> = topics.map(|source| source.target.as_str()).collect();
     let reads = |topic: &str| topics.contains(topic);
     let letters = settings.dead_letter_topic(job);
     for sink in sinks.iter().filter(|sink| sink.kind == SinkKind::Kafka) {
-        if reads(&sink.place) {
+        if reads(&sink.target) {
             let writer = format!("rows for sink `{}`", sink.name);
-            faults.push(JobFault::Loop { topic: sink.place.clone(), writer });
+            faults.push(JobFault::Loop { topic: sink.target.clone(), writer });
         }
-        if sink.place == letters {
+        if sink.target == letters {
             faults.push(JobFault::DeadLettersInSink { topic: letters.clone(), sink: sink.name.clone() });
         }
     }

@@ -1,6 +1,6 @@
 //! What is proven of a job's keyed stages. Pure.
 
-use crate::job::{SourcePlan, StageKind, StagePlan, Window, WindowForm, names};
+use crate::job::{SourceSpec, StageKind, StageSpec, Window, WindowForm, names};
 use crate::limits;
 use std::collections::BTreeSet;
 
@@ -56,7 +56,7 @@ pub enum StageFault {
 }
 
 /// Proves stages, and gives them as they are run. Those that are not proven are left out of it.
-pub fn check(raw: Vec<StagePlan>, sources: &[SourcePlan]) -> (Vec<StagePlan>, Vec<StageFault>) {
+pub fn check(raw: Vec<StageSpec>, sources: &[SourceSpec]) -> (Vec<StageSpec>, Vec<StageFault>) {
     let count = raw.len();
     if count > limits::STAGES_MAX {
         return (Vec::new(), vec![StageFault::TooMany { count }]); // the rest could fill pages
@@ -84,7 +84,7 @@ pub fn check(raw: Vec<StagePlan>, sources: &[SourcePlan]) -> (Vec<StagePlan>, Ve
 }
 
 /// Windows by the batches' time have no late records.
-fn as_run(mut stage: StagePlan) -> StagePlan {
+fn as_run(mut stage: StageSpec) -> StageSpec {
     if let StageKind::Window(window) = &mut stage.kind
         && window.processing_time
     {
@@ -94,7 +94,7 @@ fn as_run(mut stage: StagePlan) -> StagePlan {
 }
 
 /// What is wrong with a stage, whatever the others are.
-fn alone(stage: &StagePlan) -> Vec<String> {
+fn alone(stage: &StageSpec) -> Vec<String> {
     let mut faults = Vec::new();
     match stage.kind {
         StageKind::EachBatch | StageKind::Lookup => {}
@@ -186,7 +186,7 @@ fn shown(ms: i64) -> String {
 }
 
 /// What is wrong with what feeds stage `i`.
-fn fed(i: usize, raw: &[StagePlan], sources: &[SourcePlan]) -> Vec<String> {
+fn fed(i: usize, raw: &[StageSpec], sources: &[SourceSpec]) -> Vec<String> {
     let stage = &raw[i];
     let own = sources.len() + i;
     let mut faults = Vec::new();
@@ -219,7 +219,7 @@ fn fed(i: usize, raw: &[StagePlan], sources: &[SourcePlan]) -> Vec<String> {
 }
 
 /// What is wrong with the times of what feeds a stage that goes by event time.
-fn timed(inputs: &[usize], raw: &[StagePlan], sources: &[SourcePlan]) -> Vec<String> {
+fn timed(inputs: &[usize], raw: &[StageSpec], sources: &[SourceSpec]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut is_timed = false;
     let mut seen = BTreeSet::new();
@@ -253,7 +253,7 @@ fn timed(inputs: &[usize], raw: &[StagePlan], sources: &[SourcePlan]) -> Vec<Str
 }
 
 /// What is wrong with a table, the source of this number.
-fn table(source: u32, raw: &[StagePlan]) -> Option<String> {
+fn table(source: u32, raw: &[StageSpec]) -> Option<String> {
     let mut fed = raw.iter().filter(|stage| stage.inputs.contains(&source)).peekable();
     if fed.peek().is_none() {
         return Some("feeds none".to_owned());

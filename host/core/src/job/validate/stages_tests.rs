@@ -1,9 +1,9 @@
 use super::*;
 use crate::job::Join;
 
-fn stage(name: &str, kind: StageKind, inputs: &[u32]) -> StagePlan {
+fn stage(name: &str, kind: StageKind, inputs: &[u32]) -> StageSpec {
     let pairs = matches!(kind, StageKind::Join(_) | StageKind::Lookup);
-    StagePlan {
+    StageSpec {
         name: name.to_owned(),
         kind,
         inputs: inputs.to_vec(),
@@ -34,8 +34,8 @@ const RUNNING: StageKind = StageKind::Running { expire_ms: None };
 const YEARS: i64 = 367 * 24 * 60 * 60 * 1000;
 
 /// Two timed sources, 0 and 1, one without times, 2, and a table, 3, which a lookup, 4, asks.
-fn faults(stages: Vec<StagePlan>) -> Vec<String> {
-    let source = |name: &str, timed, table| SourcePlan { name: name.to_owned(), timed, table, ..SourcePlan::default() };
+fn faults(stages: Vec<StageSpec>) -> Vec<String> {
+    let source = |name: &str, timed, table| SourceSpec { name: name.to_owned(), timed, table, ..SourceSpec::default() };
     let sources = [
         source("one", true, false),
         source("two", true, false),
@@ -69,8 +69,8 @@ fn what_may_be_is_let_through() {
         vec![stage("r", RUNNING, &[2]), stage("p", with(panes(10, 10), |w| w.processing_time = true), &[5])],
         vec![stage("early", with(panes(10, 10), |w| w.early = true), &[0])],
         vec![stage("early", with(panes(60, 1), |w| w.early = true), &[0])],
-        vec![StagePlan { migrates: Some(("u32".to_owned(), 1)), ..stage("m", RUNNING, &[0]) }],
-        vec![StagePlan { version: 2, migrates: Some(("u64".to_owned(), 1)), ..stage("m", RUNNING, &[0]) }],
+        vec![StageSpec { migrates: Some(("u32".to_owned(), 1)), ..stage("m", RUNNING, &[0]) }],
+        vec![StageSpec { version: 2, migrates: Some(("u64".to_owned(), 1)), ..stage("m", RUNNING, &[0]) }],
         (0..31).map(|i| stage(&format!("s{i}"), RUNNING, &[0])).collect(),
     ];
     for stages in cases {
@@ -106,14 +106,14 @@ fn each_fault_is_found_and_says_what() {
         (one(StageKind::Running { expire_ms: Some(0) }), "forgotten is 0 ms"),
         (one(StageKind::Join(Join { within_ms: -1, ..JOIN })), "partners is -1 ms"),
         (one(StageKind::Join(Join { lateness_ms: YEARS, ..JOIN })), "lateness"),
-        (vec![StagePlan { other_shape: String::new(), ..stage("s", StageKind::Join(JOIN), &[0]) }], "one side only"),
-        (vec![StagePlan { other_shape: "u8".to_owned(), ..stage("s", RUNNING, &[0]) }], "two sides"),
-        (vec![StagePlan { migrates: Some(("u64".to_owned(), 1)), ..stage("s", RUNNING, &[0]) }], "from what it is"),
+        (vec![StageSpec { other_shape: String::new(), ..stage("s", StageKind::Join(JOIN), &[0]) }], "one side only"),
+        (vec![StageSpec { other_shape: "u8".to_owned(), ..stage("s", RUNNING, &[0]) }], "two sides"),
+        (vec![StageSpec { migrates: Some(("u64".to_owned(), 1)), ..stage("s", RUNNING, &[0]) }], "from what it is"),
         (
-            vec![StagePlan { migrates: Some(("u8".to_owned(), 1)), ..stage("s", StageKind::Lookup, &[0]) }],
+            vec![StageSpec { migrates: Some(("u8".to_owned(), 1)), ..stage("s", StageKind::Lookup, &[0]) }],
             "only a reduction's",
         ),
-        (vec![StagePlan { key_shape: "x".repeat(20_000), ..stage("s", RUNNING, &[0]) }], "20000 bytes to say"),
+        (vec![StageSpec { key_shape: "x".repeat(20_000), ..stage("s", RUNNING, &[0]) }], "20000 bytes to say"),
         (
             vec![stage("e", with(panes(10, 10), |w| w.early = true), &[0]), stage("s", RUNNING, &[5])],
             "stage `s`: stage `e` feeds it, whose early results",
@@ -150,14 +150,14 @@ fn each_fault_is_found_and_says_what() {
 
 #[test]
 fn a_table_that_feeds_nothing_is_a_fault() {
-    let table = SourcePlan { name: "t".to_owned(), table: true, ..SourcePlan::default() };
+    let table = SourceSpec { name: "t".to_owned(), table: true, ..SourceSpec::default() };
     assert_eq!(check(vec![], &[table]).1.len(), 1);
 }
 
 #[test]
 fn windows_by_the_batches_time_have_no_lateness() {
     let kind = with(window(WindowForm::Session { gap_ms: 5 }), |w| (w.processing_time, w.lateness_ms) = (true, 5));
-    let source = SourcePlan::default();
+    let source = SourceSpec::default();
     let (stages, faults) = check(vec![stage("s", kind, &[0])], &[source]);
     assert_eq!((stages[0].kind, faults.len()), (with(kind, |w| w.lateness_ms = 0), 0));
 }

@@ -5,8 +5,8 @@ fn column(name: &str) -> RawColumn {
     RawColumn { name: name.to_owned(), kind: Kind::Text, optional: false }
 }
 
-fn sink(kind: SinkKind, name: &str, columns: &[&str]) -> RawSink {
-    RawSink {
+fn sink(kind: SinkKind, name: &str, columns: &[&str]) -> SinkDescription {
+    SinkDescription {
         kind,
         name: name.to_owned(),
         keyed: kind == SinkKind::Hbase,
@@ -16,17 +16,17 @@ fn sink(kind: SinkKind, name: &str, columns: &[&str]) -> RawSink {
     }
 }
 
-fn source(name: &str) -> RawSource {
+fn source(name: &str) -> SourceDescription {
     of_kind(SourceKind::Kafka, name)
 }
 
-fn of_kind(kind: SourceKind, name: &str) -> RawSource {
+fn of_kind(kind: SourceKind, name: &str) -> SourceDescription {
     let rate = u32::from(kind == SourceKind::Rate);
-    RawSource { kind, name: name.to_owned(), table: false, timed: true, follow: false, rate }
+    SourceDescription { kind, name: name.to_owned(), table: false, timed: true, follow: false, rate }
 }
 
-fn clicks() -> RawJob {
-    RawJob {
+fn clicks() -> JobDescription {
+    JobDescription {
         name: "clicks".to_owned(),
         every_ms: Some(10_000),
         sources: vec![source("clicks")],
@@ -42,40 +42,40 @@ fn with(set: &[(&str, &str)]) -> Settings {
 
 #[test]
 fn a_good_job_becomes_a_plan() {
-    let plan = check(clicks(), None, &with(&[])).expect("good");
-    assert_eq!(plan.name, "clicks");
-    assert_eq!(plan.every, Duration::from_secs(10));
-    assert_eq!(plan.sources[0].place, "clicks");
-    assert_eq!(plan.sinks[0].columns[1].name, "f:b");
+    let spec = check(clicks(), None, &with(&[])).expect("good");
+    assert_eq!(spec.name, "clicks");
+    assert_eq!(spec.every, Duration::from_secs(10));
+    assert_eq!(spec.sources[0].target, "clicks");
+    assert_eq!(spec.sinks[0].columns[1].name, "f:b");
 
     let set = with(&[("source.clicks", "clicks.v2"), ("sink.clicks", "ns:clicks"), ("every", "0")]);
-    let plan = check(clicks(), Some("other"), &set).expect("good");
-    assert_eq!((plan.name.as_str(), plan.every), ("other", Duration::ZERO));
-    assert_eq!((plan.sources[0].name.as_str(), plan.sources[0].place.as_str()), ("clicks", "clicks.v2"));
-    assert_eq!((plan.sinks[0].name.as_str(), plan.sinks[0].place.as_str()), ("clicks", "ns:clicks"));
+    let spec = check(clicks(), Some("other"), &set).expect("good");
+    assert_eq!((spec.name.as_str(), spec.every), ("other", Duration::ZERO));
+    assert_eq!((spec.sources[0].name.as_str(), spec.sources[0].target.as_str()), ("clicks", "clicks.v2"));
+    assert_eq!((spec.sinks[0].name.as_str(), spec.sinks[0].target.as_str()), ("clicks", "ns:clicks"));
 }
 
 #[test]
 fn what_may_be_is_let_through() {
-    let raw = |sinks| RawJob { sinks, ..clicks() };
+    let raw = |sinks| JobDescription { sinks, ..clicks() };
     let cases = [
         raw(vec![sink(SinkKind::Kafka, "out", &[""])]),
         raw(vec![sink(SinkKind::Console, "rows", &["a", "b"]), sink(SinkKind::Hbase, "t", &["f:q"])]),
-        raw(vec![RawSink { exactly_once: true, keyed: true, ..sink(SinkKind::Kafka, "out", &["a"]) }]),
-        raw(vec![RawSink { dynamic: true, ..sink(SinkKind::Hbase, "t", &[]) }]),
-        RawJob {
+        raw(vec![SinkDescription { exactly_once: true, keyed: true, ..sink(SinkKind::Kafka, "out", &["a"]) }]),
+        raw(vec![SinkDescription { dynamic: true, ..sink(SinkKind::Hbase, "t", &[]) }]),
+        JobDescription {
             sources: vec![
                 of_kind(SourceKind::Socket, "localhost:9999"),
-                RawSource { follow: true, ..of_kind(SourceKind::File, "data/of day=1/*.csv") },
+                SourceDescription { follow: true, ..of_kind(SourceKind::File, "data/of day=1/*.csv") },
                 of_kind(SourceKind::Rate, "rate"),
-                RawSource { rate: 1_000_000, ..of_kind(SourceKind::Rate, "other") },
+                SourceDescription { rate: 1_000_000, ..of_kind(SourceKind::Rate, "other") },
                 source("t"),
             ],
             ..clicks()
         },
         raw(vec![sink(SinkKind::Hbase, "a", &["f:a"]), sink(SinkKind::Kafka, "b", &["f:a"])]),
-        RawJob { every_ms: None, ..clicks() },
-        RawJob { every_ms: Some(86_400_000), ..clicks() },
+        JobDescription { every_ms: None, ..clicks() },
+        JobDescription { every_ms: Some(86_400_000), ..clicks() },
     ];
     for raw in cases {
         assert!(check(raw.clone(), None, &with(&[])).is_ok(), "{raw:?}: {:?}", check(raw.clone(), None, &with(&[])));
@@ -84,7 +84,7 @@ fn what_may_be_is_let_through() {
 
 #[test]
 fn each_fault_is_found_and_says_what() {
-    type Spoil = fn(&mut RawJob);
+    type Spoil = fn(&mut JobDescription);
     let cases: &[(Spoil, &str)] = &[
         (|j| j.name = "Clicks!".to_owned(), "job's name `Clicks!`"),
         (|j| j.name = String::new(), "job's name ``"),
@@ -105,8 +105,8 @@ fn each_fault_is_found_and_says_what() {
         (|j| j.sources[0] = of_kind(SourceKind::File, ""), "source name ``"),
         (|j| j.sources[0] = of_kind(SourceKind::File, "a\tb"), "control characters"),
         (|j| j.sources[0] = of_kind(SourceKind::Rate, "a b"), "source name `a b`"),
-        (|j| j.sources[0] = RawSource { rate: 0, ..of_kind(SourceKind::Rate, "r") }, "`0` records a second"),
-        (|j| j.sources[0] = RawSource { rate: 1_000_001, ..of_kind(SourceKind::Rate, "r") }, "1 to 1000000"),
+        (|j| j.sources[0] = SourceDescription { rate: 0, ..of_kind(SourceKind::Rate, "r") }, "`0` records a second"),
+        (|j| j.sources[0] = SourceDescription { rate: 1_000_001, ..of_kind(SourceKind::Rate, "r") }, "1 to 1000000"),
         (|j| j.sources[0].follow = true, "cannot be followed"),
         (|j| j.sources.push(of_kind(SourceKind::File, "clicks")), "two sources are called `clicks`"),
         (|j| j.sinks[0].name = "a:b:c".to_owned(), "no table `a:b:c`"),
@@ -118,7 +118,7 @@ fn each_fault_is_found_and_says_what() {
         (|j| j.sinks[0].columns = (0..1001).map(|i| column(&format!("f:{i}"))).collect(), "1001 columns, of 1000"),
         (|j| j.sinks[0] = sink(SinkKind::Kafka, "out", &["", "a"]), "can have no other columns"),
         (
-            |j| j.sinks[0] = RawSink { dynamic: true, ..sink(SinkKind::Kafka, "out", &[""]) },
+            |j| j.sinks[0] = SinkDescription { dynamic: true, ..sink(SinkKind::Kafka, "out", &[""]) },
             "can have no other columns",
         ),
         (|j| j.sinks[0] = sink(SinkKind::Kafka, "out", &["a\n"]), "control characters"),
@@ -160,13 +160,13 @@ fn settings_that_do_not_fit_the_job_are_faults() {
 
 #[test]
 fn a_source_can_be_set_to_another_place_of_its_kind() {
-    let raw = RawJob {
+    let raw = JobDescription {
         sources: vec![of_kind(SourceKind::Socket, "localhost:1"), of_kind(SourceKind::File, "in")],
         ..clicks()
     };
-    let plan =
+    let spec =
         check(raw.clone(), None, &with(&[("source.localhost:1", "[::1]:2"), ("source.in", "a b/c")])).expect("good");
-    assert_eq!((plan.sources[0].place.as_str(), plan.sources[1].place.as_str()), ("[::1]:2", "a b/c"));
+    assert_eq!((spec.sources[0].target.as_str(), spec.sources[1].target.as_str()), ("[::1]:2", "a b/c"));
     let faults = check(raw.clone(), None, &with(&[("source.localhost:1", "clicks")])).expect_err("no address");
     assert!(in_words(&faults).contains("name another with --set source.localhost:1=…"), "{}", in_words(&faults));
     let faults =
@@ -177,9 +177,9 @@ fn a_source_can_be_set_to_another_place_of_its_kind() {
 #[test]
 fn a_generators_rate_is_not_its_place() {
     let two = [of_kind(SourceKind::Rate, "r"), of_kind(SourceKind::Rate, "s")];
-    let raw = RawJob { sources: two.to_vec(), ..clicks() };
-    let plan = check(raw.clone(), None, &with(&[("source.r", "500"), ("source.s", "500")])).expect("two of one rate");
-    let found: Vec<_> = plan.sources.iter().map(|source| (source.place.as_str(), source.rate)).collect();
+    let raw = JobDescription { sources: two.to_vec(), ..clicks() };
+    let spec = check(raw.clone(), None, &with(&[("source.r", "500"), ("source.s", "500")])).expect("two of one rate");
+    let found: Vec<_> = spec.sources.iter().map(|source| (source.target.as_str(), source.rate)).collect();
     assert_eq!(found, [("r", 500), ("s", 500)], "positions are kept by place, and another rate goes on");
     for rate in ["abc", "0", "1000001", "-1"] {
         let faults = check(raw.clone(), None, &with(&[("source.r", rate)])).expect_err("no rate");
@@ -191,10 +191,13 @@ fn a_generators_rate_is_not_its_place() {
 fn what_is_wrong_is_said_in_few_words() {
     let long = "x".repeat(1 << 20);
     let column = |name: &str| RawColumn { name: name.to_owned(), kind: Kind::Text, optional: false };
-    let raw = RawJob {
+    let raw = JobDescription {
         name: long.clone(),
         sources: vec![source(&long), source(&long), of_kind(SourceKind::Rate, "a\u{1b}[2J")],
-        sinks: vec![RawSink { columns: vec![column(&long), column(&long)], ..sink(SinkKind::Kafka, &long, &[]) }],
+        sinks: vec![SinkDescription {
+            columns: vec![column(&long), column(&long)],
+            ..sink(SinkKind::Kafka, &long, &[])
+        }],
         ..clicks()
     };
     let faults = check(raw, None, &with(&[("source.none", "x")])).expect_err("much is wrong");
@@ -208,7 +211,7 @@ fn what_is_wrong_is_said_in_few_words() {
 
 #[test]
 fn what_must_end_is_no_generator() {
-    let raw = RawJob { sources: vec![of_kind(SourceKind::Rate, "r"), source("t")], ..clicks() };
+    let raw = JobDescription { sources: vec![of_kind(SourceKind::Rate, "r"), source("t")], ..clicks() };
     assert!(check(raw.clone(), None, &with(&[])).is_ok());
     let faults = check(raw, None, &with(&[("until", "end")])).expect_err("it never ends");
     assert!(faults.len() == 1 && in_words(&faults).contains("source `r` never ends"), "{}", in_words(&faults));
@@ -217,7 +220,7 @@ fn what_must_end_is_no_generator() {
 
 #[test]
 fn a_topic_that_is_written_may_have_the_name_of_a_file_that_is_read() {
-    let raw = RawJob {
+    let raw = JobDescription {
         sources: vec![of_kind(SourceKind::File, "out")],
         sinks: vec![sink(SinkKind::Kafka, "out", &["a"])],
         ..clicks()
@@ -227,7 +230,7 @@ fn a_topic_that_is_written_may_have_the_name_of_a_file_that_is_read() {
 
 #[test]
 fn two_sources_cannot_be_set_to_one_topic() {
-    let raw = RawJob { sources: vec![source("a"), source("b")], ..clicks() };
+    let raw = JobDescription { sources: vec![source("a"), source("b")], ..clicks() };
     assert!(check(raw.clone(), None, &with(&[])).is_ok());
     let faults = check(raw, None, &with(&[("source.a", "x"), ("source.b", "x")])).expect_err("one topic");
     assert_eq!(
@@ -238,7 +241,7 @@ fn two_sources_cannot_be_set_to_one_topic() {
 
 #[test]
 fn all_faults_are_told_at_once() {
-    let raw = RawJob {
+    let raw = JobDescription {
         name: "X".to_owned(),
         sources: vec![],
         stages: vec![],

@@ -12,12 +12,12 @@ const CLOCK_MS: i64 = 0;
 struct Live {
     /// Its sources by name, and the stage and side that each feeds.
     sources: Vec<(&'static str, usize, u8)>,
-    plan: JobPlan,
+    spec: JobSpec,
     rekeys: Vec<Rekey>,
     state: MemoryState,
     batch: u64,
     reached_ms: i64,
-    lines_ms: BTreeMap<String, i64>,
+    late_thresholds_ms: BTreeMap<String, i64>,
 }
 
 fn windows(form: WindowForm, lateness_ms: i64) -> StageKind {
@@ -51,17 +51,17 @@ fn live(stages: &[(StageKind, Rekey)]) -> Live {
         let before = i.checked_sub(1).map(|before| (sources.len() + before) as u32);
         stage(&format!("stage{i}"), *kind, of_sources.chain(before).collect())
     };
-    let plans = stages.iter().enumerate().map(of_stage).collect();
-    let plan = plan(sources.iter().map(|(name, ..)| source(*name == "table")).collect(), plans);
+    let intents = stages.iter().enumerate().map(of_stage).collect();
+    let spec = spec(sources.iter().map(|(name, ..)| source(*name == "table")).collect(), intents);
     let rekeys = stages.iter().map(|(_, rekey)| *rekey).collect();
     Live {
         sources,
-        plan,
+        spec,
         rekeys,
         state: MemoryState::default(),
         batch: 0,
         reached_ms: NO_TIME_MS,
-        lines_ms: BTreeMap::new(),
+        late_thresholds_ms: BTreeMap::new(),
     }
 }
 
@@ -91,7 +91,7 @@ impl Live {
         let (key, number) = record.split_once('=').unwrap();
         let (_, to, side) = *self.sources.iter().find(|source| source.0 == name).unwrap();
         let things = [(key.as_bytes().to_vec(), vec![number.parse().unwrap()], time_ms.parse().unwrap())];
-        guest::keyed(&self.plan, Fold::Sum, to, side, CLOCK_MS, &things)
+        guest::keyed(&self.spec, Fold::Sum, to, side, CLOCK_MS, &things)
     }
 
     /// The last stage's rows, sorted, and how many items were late.
@@ -99,14 +99,20 @@ impl Live {
         let parts = records.iter().map(|record| self.part(record)).collect();
         let before_ms = std::mem::replace(&mut self.reached_ms, watermark_ms);
         self.batch += 1;
-        let lines_ms = std::mem::take(&mut self.lines_ms);
-        let times = BatchTimes { batch: self.batch, clock_ms: CLOCK_MS, before_ms, watermark_ms, lines_ms: &lines_ms };
-        self.lines_ms = lines_after(&self.plan, times);
-        let stages = self.plan.stages.len();
+        let late_thresholds_ms = std::mem::take(&mut self.late_thresholds_ms);
+        let times = BatchTimes {
+            batch: self.batch,
+            clock_ms: CLOCK_MS,
+            before_ms,
+            watermark_ms,
+            late_thresholds_ms: &late_thresholds_ms,
+        };
+        self.late_thresholds_ms = late_thresholds_after(&self.spec, times);
+        let stages = self.spec.stages.len();
         let (folds, ids) = (vec![Fold::Sum; stages], (7..).take(stages).collect::<Vec<StageId>>());
-        let mut guest = Guest { plan: &self.plan, folds: &folds, rekeys: &self.rekeys, slice: 7, asked: 0 };
-        let made = run(&self.plan, &ids, parts, times, &mut self.state, &mut guest, &|| false).unwrap();
-        assert_eq!(made.letters, []);
+        let mut guest = Guest { spec: &self.spec, folds: &folds, rekeys: &self.rekeys, slice: 7, asked: 0 };
+        let made = run(&self.spec, &ids, parts, times, &mut self.state, &mut guest, &|| false).unwrap();
+        assert_eq!(made.dead_letters, []);
         let last = format!("{}: ", stages - 1);
         let mut rows: Vec<String> =
             texts(&made).iter().filter_map(|row| row.strip_prefix(&last).map(str::to_owned)).collect();

@@ -12,11 +12,11 @@ const TUMBLING: WindowForm = WindowForm::Panes { size_ms: 10, hop_ms: 10 };
 
 /// One stage behind one source.
 struct Bench {
-    plan: JobPlan,
+    spec: JobSpec,
     state: MemoryState,
     batch: u64,
     clock_ms: i64,
-    lines_ms: BTreeMap<String, i64>,
+    late_thresholds_ms: BTreeMap<String, i64>,
     fold: Fold,
     portion: Portion,
     /// How often it is said that no stop has come.
@@ -42,14 +42,14 @@ impl Bench {
     }
 
     /// Stages that stand in a chain.
-    fn of(stages: Vec<StagePlan>) -> Self {
-        let plan = plan(vec![source(false)], stages);
+    fn of(stages: Vec<StageSpec>) -> Self {
+        let spec = spec(vec![source(false)], stages);
         Bench {
-            plan,
+            spec,
             state: MemoryState::default(),
             batch: 0,
             clock_ms: CLOCK_MS,
-            lines_ms: BTreeMap::new(),
+            late_thresholds_ms: BTreeMap::new(),
             fold: Fold::Sum,
             portion: Portion::default(),
             stop_at: None,
@@ -59,16 +59,16 @@ impl Bench {
 
     /// From now on another version runs, with this kind of a stage.
     fn deploy(&mut self, stage: usize, kind: StageKind) {
-        let before = self.plan.stages[stage].fingerprint();
-        self.plan.stages[stage].kind = kind;
-        assert_eq!(self.plan.stages[stage].fingerprint(), before, "its state is carried on");
+        let before = self.spec.stages[stage].fingerprint();
+        self.spec.stages[stage].kind = kind;
+        assert_eq!(self.spec.stages[stage].fingerprint(), before, "its state is carried on");
     }
 
     /// Runs a batch with these items (side, key, time, number) up to a watermark.
     fn run(&mut self, items: &[(u8, &str, i64, u64)], watermark_ms: i64) -> Result<Made, KeyedError> {
         let parts = items.iter().map(|&(side, key, time_ms, number)| {
             let things = [(key.as_bytes().to_vec(), vec![number], time_ms)];
-            guest::keyed(&self.plan, self.fold, 0, side, self.clock_ms, &things)
+            guest::keyed(&self.spec, self.fold, 0, side, self.clock_ms, &things)
         });
         let parts = parts.collect();
         self.run_parts(parts, watermark_ms)
@@ -76,13 +76,13 @@ impl Bench {
 
     fn run_parts(&mut self, parts: Vec<Keyed>, watermark_ms: i64) -> Result<Made, KeyedError> {
         self.batch += 1;
-        let lines_ms = std::mem::take(&mut self.lines_ms);
+        let late_thresholds_ms = std::mem::take(&mut self.late_thresholds_ms);
         let (batch, clock_ms, before_ms) = (self.batch, self.clock_ms, DUE_NEVER);
-        let times = BatchTimes { batch, clock_ms, before_ms, watermark_ms, lines_ms: &lines_ms };
-        let plan = &self.plan;
-        let (folds, rekeys) = (vec![self.fold; plan.stages.len()], vec![Rekey::Same; plan.stages.len()]);
-        let ids: Vec<_> = (0..plan.stages.len() as u64).map(|i| 7 + i).collect();
-        let mut guest = Guest { plan, folds: &folds, rekeys: &rekeys, slice: 7, asked: 0 };
+        let times = BatchTimes { batch, clock_ms, before_ms, watermark_ms, late_thresholds_ms: &late_thresholds_ms };
+        let spec = &self.spec;
+        let (folds, rekeys) = (vec![self.fold; spec.stages.len()], vec![Rekey::Same; spec.stages.len()]);
+        let ids: Vec<_> = (0..spec.stages.len() as u64).map(|i| 7 + i).collect();
+        let mut guest = Guest { spec, folds: &folds, rekeys: &rekeys, slice: 7, asked: 0 };
         let stop_at = self.stop_at;
         let asked = Cell::new(0);
         let stopped = || {
@@ -90,28 +90,29 @@ impl Bench {
             stop_at.is_some_and(|at| asked.get() > at)
         };
         let how: (_, &dyn Fn() -> bool) = (self.portion, &stopped);
-        let made = run_in(plan, &ids, parts, times, &mut self.state, &mut guest, how);
+        let made = run_in(spec, &ids, parts, times, &mut self.state, &mut guest, how);
         self.asked = guest.asked;
-        self.lines_ms = lines_after(plan, times);
+        self.late_thresholds_ms = late_thresholds_after(spec, times);
         made
     }
 
     /// Whether a batch without records would do something.
     fn is_due(&mut self, watermark_ms: i64) -> bool {
         let (batch, clock_ms, before_ms) = (self.batch + 1, self.clock_ms, DUE_NEVER);
-        let times = BatchTimes { batch, clock_ms, before_ms, watermark_ms, lines_ms: &self.lines_ms };
-        is_due(&self.plan, &[7], times, &mut self.state).unwrap()
+        let times =
+            BatchTimes { batch, clock_ms, before_ms, watermark_ms, late_thresholds_ms: &self.late_thresholds_ms };
+        is_due(&self.spec, &[7], times, &mut self.state).unwrap()
     }
 
     fn rows(&mut self, items: &[(u8, &str, i64, u64)], watermark_ms: i64) -> Vec<String> {
         let made = self.run(items, watermark_ms).unwrap();
-        assert_eq!((&made.letters[..], made.late), (&[][..], 0));
+        assert_eq!((&made.dead_letters[..], made.late), (&[][..], 0));
         texts(&made)
     }
 }
 
-fn letter(reason: &str, time_ms: i64, key: &str, value: Vec<u8>) -> GroupLetter {
-    GroupLetter { stage: "visits".into(), reason: reason.into(), time_ms, key: key.into(), value }
+fn letter(reason: &str, time_ms: i64, key: &str, value: Vec<u8>) -> GroupDeadLetter {
+    GroupDeadLetter { stage: "visits".into(), reason: reason.into(), time_ms, key: key.into(), value }
 }
 
 #[test]
@@ -139,10 +140,10 @@ fn a_silent_key_is_forgotten_and_an_active_one_is_not() {
     let mut bench = Bench::new(StageKind::Running { expire_ms: Some(5000) });
     let mut at = |clock_ms, items: &[_]| {
         bench.clock_ms = clock_ms;
-        let (plan, state) = (&bench.plan, &mut bench.state);
-        let (before_ms, watermark_ms, lines_ms) = (DUE_NEVER, DUE_NEVER, &BTreeMap::new());
-        let times = BatchTimes { batch: 0, clock_ms, before_ms, watermark_ms, lines_ms };
-        let is_due = is_due(plan, &[7], times, state).unwrap();
+        let (spec, state) = (&bench.spec, &mut bench.state);
+        let (before_ms, watermark_ms, late_thresholds_ms) = (DUE_NEVER, DUE_NEVER, &BTreeMap::new());
+        let times = BatchTimes { batch: 0, clock_ms, before_ms, watermark_ms, late_thresholds_ms };
+        let is_due = is_due(spec, &[7], times, state).unwrap();
         let rows = bench.rows(items, DUE_NEVER);
         let kept = |tag| bench.state.entries.keys().filter(|(_, key)| key[0] == tag).count();
         (rows.join(","), is_due, kept(entry::VALUE), kept(entry::TIMER))
@@ -233,7 +234,7 @@ fn a_stop_is_heard_before_each_portion() {
             let stopped = bench.run(&items, i64::MAX);
             assert!(matches!(stopped, Err(KeyedError::Stopped)), "{kind:?} after {stop_at}: {stopped:?}");
             bench.state = before;
-            bench.lines_ms.clear();
+            bench.late_thresholds_ms.clear();
         }
         bench.stop_at = None;
         assert_eq!(bench.rows(&items, i64::MAX).len(), 40, "{kind:?}");
@@ -255,13 +256,18 @@ fn what_is_read_at_once_is_bounded_by_its_bytes() {
         });
         bench.portion.look.bytes = 2500;
         bench.portion.bytes = 2500;
-        let (plan, times) = (&bench.plan, (DUE_NEVER, i64::MAX, BTreeMap::new()));
-        let times =
-            BatchTimes { batch: 2, clock_ms: CLOCK_MS, before_ms: times.0, watermark_ms: times.1, lines_ms: &times.2 };
-        let mut guest = Guest { plan, folds: &[bench.fold], rekeys: &[Rekey::Same], slice: 7, asked: 0 };
+        let (spec, times) = (&bench.spec, (DUE_NEVER, i64::MAX, BTreeMap::new()));
+        let times = BatchTimes {
+            batch: 2,
+            clock_ms: CLOCK_MS,
+            before_ms: times.0,
+            watermark_ms: times.1,
+            late_thresholds_ms: &times.2,
+        };
+        let mut guest = Guest { spec, folds: &[bench.fold], rekeys: &[Rekey::Same], slice: 7, asked: 0 };
         let mut watched = Watched { state: &mut bench.state, looks: 0, read: 0, most: 0 };
         let how: (_, &dyn Fn() -> bool) = (bench.portion, &|| false);
-        let made = run_in(plan, &[7], Vec::new(), times, &mut watched, &mut guest, how).unwrap();
+        let made = run_in(spec, &[7], Vec::new(), times, &mut watched, &mut guest, how).unwrap();
         assert_eq!(texts(&made).len(), 60 * if held == 1 { 2 } else { 3 });
         assert!(watched.most <= 3 * 1100, "{} bytes in one look", watched.most);
     }
@@ -274,19 +280,19 @@ fn a_group_that_does_not_combine_keeps_its_accumulator() {
     assert_eq!(running.rows(&[(0, "a", 0, 5)], DUE_NEVER), ["0: a [5] 1000..1000"]);
     let made = running.run(&[(0, "a", 0, FAILS_IN_COMBINE), (0, "b", 0, 1)], DUE_NEVER).unwrap();
     assert_eq!(texts(&made), ["0: b [1] 1000..1000"], "the others go on");
-    assert_eq!(made.letters, [letter("does not combine", CLOCK_MS, "a", failed.clone())]);
+    assert_eq!(made.dead_letters, [letter("does not combine", CLOCK_MS, "a", failed.clone())]);
     assert_eq!(running.rows(&[(0, "a", 0, 2)], DUE_NEVER), ["0: a [7] 1000..1000"]);
 
     let mut window = Bench::new(windowed(TUMBLING));
     window.run(&[(0, "a", 13, 5)], DUE_NEVER).unwrap();
     let made = window.run(&[(0, "a", 17, FAILS_IN_COMBINE)], DUE_NEVER).unwrap();
-    assert_eq!(made.letters, [letter("does not combine", 10, "a", failed.clone())]);
+    assert_eq!(made.dead_letters, [letter("does not combine", 10, "a", failed.clone())]);
     assert_eq!(window.rows(&[], 20), ["0: a [5] 10..20"]);
 
     let mut session = Bench::new(windowed(WindowForm::Session { gap_ms: 5 }));
     session.run(&[(0, "a", 0, 1), (0, "a", 10, 2)], DUE_NEVER).unwrap();
     let made = session.run(&[(0, "a", 5, FAILS_IN_COMBINE)], DUE_NEVER).unwrap();
-    assert_eq!(made.letters, [letter("does not combine", 0, "a", failed)]);
+    assert_eq!(made.dead_letters, [letter("does not combine", 0, "a", failed)]);
     assert_eq!(session.rows(&[], 100), ["0: a [1] 0..5", "0: a [2] 10..15"], "they were not joined");
 }
 
@@ -296,7 +302,7 @@ fn panes_that_do_not_combine_are_one_letter_a_window() {
     window.run(&[(0, "a", 5, 1), (0, "a", 15, FAILS_IN_COMBINE)], DUE_NEVER).unwrap();
     let made = window.run(&[], i64::MAX).unwrap();
     assert_eq!(texts(&made), ["0: a [1] -10..10".to_string(), format!("0: a [{FAILS_IN_COMBINE}] 10..30")]);
-    assert_eq!(made.letters, [letter("does not combine", 0, "a", bytes(&[1, FAILS_IN_COMBINE]))]);
+    assert_eq!(made.dead_letters, [letter("does not combine", 0, "a", bytes(&[1, FAILS_IN_COMBINE]))]);
 }
 
 #[test]
@@ -305,12 +311,12 @@ fn what_does_not_finish_is_a_letter_with_all_that_it_was() {
     let mut window = Bench::new(windowed(TUMBLING));
     let made = window.run(&[(0, "a", 13, FAILS_IN_FINISH), (0, "b", 13, 1)], 20).unwrap();
     assert_eq!(texts(&made), ["0: b [1] 10..20"]);
-    assert_eq!(made.letters, [letter("does not finish", 10, "a", failed)]);
+    assert_eq!(made.dead_letters, [letter("does not finish", 10, "a", failed)]);
 
     let mut join = Bench::new(StageKind::Join(Join { within_ms: 5, lateness_ms: 0, left: false }));
     let made = join.run(&[(0, "a", 1, FAILS_IN_FINISH), (1, "a", 3, 2)], DUE_NEVER).unwrap();
     let both = [item(b"a", &[FAILS_IN_FINISH]), item(b"a", &[2])].concat();
-    assert_eq!(made.letters, [letter("does not finish", 3, "a", both)]);
+    assert_eq!(made.dead_letters, [letter("does not finish", 3, "a", both)]);
 }
 
 #[test]
@@ -377,7 +383,9 @@ fn what_a_version_held_back_is_not_late_for_the_stage_behind_it_when_a_new_one_h
         bench.deploy(0, less);
         let rows = bench.rows(&[], 91); // nothing of it is late
         assert!(rows.iter().any(|got| got == row), "{less:?}: {rows:?}");
-        let late = Bench { lines_ms: bench.lines_ms.clone(), ..Bench::of(bench.plan.stages.clone()) }.run(&all, 91);
+        let late =
+            Bench { late_thresholds_ms: bench.late_thresholds_ms.clone(), ..Bench::of(bench.spec.stages.clone()) }
+                .run(&all, 91);
         assert_eq!(late.unwrap().late, 3, "and now it would be");
     }
 }
@@ -386,7 +394,7 @@ fn what_a_version_held_back_is_not_late_for_the_stage_behind_it_when_a_new_one_h
 fn a_part_that_breaks_the_contract_is_the_versions_fault() {
     let good = |kind: StageKind| {
         let bench = Bench::new(kind);
-        guest::keyed(&bench.plan, Fold::Sum, 0, 0, CLOCK_MS, &[(b"a".to_vec(), vec![1], 13)])
+        guest::keyed(&bench.spec, Fold::Sum, 0, 0, CLOCK_MS, &[(b"a".to_vec(), vec![1], 13)])
     };
     let join = StageKind::Join(Join { within_ms: 5, lateness_ms: 0, left: false });
     let session = windowed(WindowForm::Session { gap_ms: 5 });
@@ -419,7 +427,7 @@ fn times_at_the_ends_of_time_harm_nothing() {
     let session = windowed(WindowForm::Session { gap_ms: 5 });
     for kind in [windowed(hopping), session, join, StageKind::Running { expire_ms: Some(u64::MAX) }] {
         let mut bench = Bench::new(kind);
-        if let StageKind::Window(window) = &mut bench.plan.stages[0].kind {
+        if let StageKind::Window(window) = &mut bench.spec.stages[0].kind {
             window.early = true;
             window.lateness_ms = i64::MAX;
         }
@@ -547,12 +555,12 @@ fn whether_something_is_due_is_one_short_look() {
         let mut bench = Bench::new(kind);
         let items: Vec<_> = (0..100).map(|time| (0, "a", time * 7, 1)).collect();
         bench.run(&items, 300).unwrap();
-        let (clock_ms, lines_ms) = (CLOCK_MS, &BTreeMap::new());
-        let times = BatchTimes { batch: 2, clock_ms, before_ms: 300, watermark_ms: 300, lines_ms };
+        let (clock_ms, late_thresholds_ms) = (CLOCK_MS, &BTreeMap::new());
+        let times = BatchTimes { batch: 2, clock_ms, before_ms: 300, watermark_ms: 300, late_thresholds_ms };
         for (watermark_ms, wanted) in [(300, false), (400, true), (i64::MAX, true)] {
             let mut watched = Watched { state: &mut bench.state, looks: 0, read: 0, most: 0 };
             let times = BatchTimes { watermark_ms, ..times };
-            assert_eq!(is_due(&bench.plan, &[7], times, &mut watched).unwrap(), wanted, "{kind:?}");
+            assert_eq!(is_due(&bench.spec, &[7], times, &mut watched).unwrap(), wanted, "{kind:?}");
             assert!(watched.looks <= 2 && watched.read <= 1, "{} looks, {} entries", watched.looks, watched.read);
         }
     }

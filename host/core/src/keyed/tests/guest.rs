@@ -2,7 +2,7 @@
 //! and perhaps an item for the next stage.
 
 use crate::contract::{Calls, Combined, Finished, GroupFault, Made, Moment, Partials, VersionFault};
-use crate::job::{JobPlan, StageKind, WindowForm};
+use crate::job::{JobSpec, StageKind, WindowForm};
 use crate::types::{Column, Keyed, NO_TIME_MS, Rows};
 
 /// How numbers are merged.
@@ -77,7 +77,7 @@ pub(super) const FAILS_IN_COMBINE: u64 = 1_000_001;
 pub(super) const FAILS_IN_FINISH: u64 = 1_000_002;
 
 pub(super) struct Guest<'a> {
-    pub(super) plan: &'a JobPlan,
+    pub(super) spec: &'a JobSpec,
     pub(super) folds: &'a [Fold],
     /// Stage `i` feeds stage `i + 1`, if there is one.
     pub(super) rekeys: &'a [Rekey],
@@ -90,11 +90,11 @@ pub(super) struct Guest<'a> {
 pub(super) type Onward = (Vec<u8>, Vec<u64>, i64);
 
 /// Items for a stage, of one call.
-pub(super) fn keyed(plan: &JobPlan, fold: Fold, to: usize, side: u8, clock_ms: i64, things: &[Onward]) -> Keyed {
-    let mut out = Keyed { stage: (plan.sources.len() + to) as u32, side, ..Keyed::default() };
+pub(super) fn keyed(spec: &JobSpec, fold: Fold, to: usize, side: u8, clock_ms: i64, things: &[Onward]) -> Keyed {
+    let mut out = Keyed { stage: (spec.sources.len() + to) as u32, side, ..Keyed::default() };
     for (key, values, time_ms) in things {
         out.keys.push(key);
-        match plan.stages[to].kind {
+        match spec.stages[to].kind {
             StageKind::Join(_) | StageKind::Lookup => {
                 out.values.push(&item(key, values));
                 out.times_ms.push(*time_ms);
@@ -123,7 +123,7 @@ impl Calls for Guest<'_> {
     fn combine(&mut self, stage: u32, partials: &Partials) -> Result<Combined, VersionFault> {
         assert!(!partials.group_ends.is_empty());
         self.asked += 1;
-        let fold = self.folds[stage as usize - self.plan.sources.len()];
+        let fold = self.folds[stage as usize - self.spec.sources.len()];
         let mut out = Combined::default();
         let mut at = 0;
         for (group, &end) in partials.group_ends.iter().enumerate() {
@@ -147,7 +147,7 @@ impl Calls for Guest<'_> {
         assert!(!finished.is_empty());
         assert_eq!((moment.watermark_ms, moment.partition_ms), (NO_TIME_MS, NO_TIME_MS));
         self.asked += 1;
-        let stage = stage as usize - self.plan.sources.len();
+        let stage = stage as usize - self.spec.sources.len();
         let mut made = Made { rows: vec![Vec::new()], ..Made::default() };
         let mut onward = Vec::new();
         let mut rows = Rows::default();
@@ -182,9 +182,9 @@ impl Calls for Guest<'_> {
             onward.push(thing);
         }
         made.rows[0].push(rows);
-        if stage + 1 < self.plan.stages.len() {
+        if stage + 1 < self.spec.stages.len() {
             for part in onward.chunks(self.slice) {
-                made.keyed.push(keyed(self.plan, self.folds[stage + 1], stage + 1, 0, moment.batch_ms, part));
+                made.keyed.push(keyed(self.spec, self.folds[stage + 1], stage + 1, 0, moment.batch_ms, part));
             }
         }
         Ok(made)

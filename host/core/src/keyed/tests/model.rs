@@ -16,7 +16,7 @@ pub(super) struct Event {
 }
 
 /// What a stage gives in a batch: its row, and what goes on.
-pub(super) struct Given {
+pub(super) struct Expected {
     pub(super) batch: usize,
     pub(super) row: String,
     pub(super) key: Vec<u8>,
@@ -39,7 +39,7 @@ pub(super) struct Model<'a> {
 }
 
 impl Model<'_> {
-    pub(super) fn given(&self) -> Vec<Given> {
+    pub(super) fn given(&self) -> Vec<Expected> {
         match self.kinds[0] {
             StageKind::EachBatch => self.each_batch(),
             StageKind::Running { .. } => self.running(),
@@ -52,16 +52,16 @@ impl Model<'_> {
         }
     }
 
-    fn group(&self, batch: usize, key: &[u8], values: Vec<u64>, start_ms: i64, end_ms: i64) -> Given {
+    fn group(&self, batch: usize, key: &[u8], values: Vec<u64>, start_ms: i64, end_ms: i64) -> Expected {
         let values = self.fold.of(values);
         let row = guest::group_row(self.stage, key, &values, start_ms, end_ms);
-        Given { batch, row, key: key.to_vec(), at_ms: start_ms, time_ms: end_ms - 1, values }
+        Expected { batch, row, key: key.to_vec(), at_ms: start_ms, time_ms: end_ms - 1, values }
     }
 
-    fn pair(&self, batch: usize, left: &Event, right: Option<&[u64]>, time_ms: i64) -> Given {
+    fn pair(&self, batch: usize, left: &Event, right: Option<&[u64]>, time_ms: i64) -> Expected {
         let row = guest::pair_row(self.stage, &left.key, &left.values, right, time_ms);
         let values = [&left.values[..], right.unwrap_or_default()].concat();
-        Given { batch, row, key: left.key.clone(), at_ms: time_ms, time_ms, values }
+        Expected { batch, row, key: left.key.clone(), at_ms: time_ms, time_ms, values }
     }
 
     /// The first batch in which something is over.
@@ -70,7 +70,7 @@ impl Model<'_> {
         lines.position(|(batch, &line)| line == i64::MAX || (line != i64::MIN && is_over(batch, line)))
     }
 
-    fn each_batch(&self) -> Vec<Given> {
+    fn each_batch(&self) -> Vec<Expected> {
         let mut sums: BTreeMap<(usize, &[u8]), Vec<u64>> = BTreeMap::new();
         for event in self.events {
             sums.entry((event.batch, &event.key)).or_default().extend(&event.values);
@@ -79,7 +79,7 @@ impl Model<'_> {
         sums.into_iter().map(give).collect()
     }
 
-    fn running(&self) -> Vec<Given> {
+    fn running(&self) -> Vec<Expected> {
         let mut given = Vec::new();
         let mut kept: BTreeMap<&[u8], (i64, Vec<u64>)> = BTreeMap::new();
         for (batch, &clock) in self.clocks.iter().enumerate() {
@@ -103,7 +103,7 @@ impl Model<'_> {
         if window.processing_time { self.clocks[event.batch] } else { event.time_ms }
     }
 
-    fn windows(&self, window: Window, size_ms: i64, hop_ms: i64) -> Vec<Given> {
+    fn windows(&self, window: Window, size_ms: i64, hop_ms: i64) -> Vec<Expected> {
         let mut windows: BTreeMap<(i64, &[u8]), Vec<&Event>> = BTreeMap::new();
         for event in self.events {
             let time = self.time_of(window, event);
@@ -122,7 +122,7 @@ impl Model<'_> {
         given
     }
 
-    fn sessions(&self, window: Window, gap_ms: i64) -> Vec<Given> {
+    fn sessions(&self, window: Window, gap_ms: i64) -> Vec<Expected> {
         let keys: BTreeSet<&[u8]> = self.events.iter().map(|event| event.key.as_slice()).collect();
         let mut given = Vec::new();
         for key in keys {
@@ -158,7 +158,7 @@ impl Model<'_> {
         events.chunk_by(are_near).map(<[&Event]>::to_vec).collect()
     }
 
-    fn stand(&self, batch: usize, key: &[u8], events: &[&Event], (start, end): (i64, i64)) -> Given {
+    fn stand(&self, batch: usize, key: &[u8], events: &[&Event], (start, end): (i64, i64)) -> Expected {
         self.group(batch, key, events.iter().flat_map(|event| event.values.clone()).collect(), start, end)
     }
 
@@ -170,7 +170,7 @@ impl Model<'_> {
         key: &[u8],
         events: &[&Event],
         ends: impl Fn(&[&Event]) -> (i64, i64),
-    ) -> Vec<Given> {
+    ) -> Vec<Expected> {
         let mut given = Vec::new();
         if let Some(over) = over {
             assert!(events.iter().all(|event| event.batch <= over), "what is over gets nothing any more");
@@ -186,7 +186,7 @@ impl Model<'_> {
         given
     }
 
-    fn join(&self, join: Join) -> Vec<Given> {
+    fn join(&self, join: Join) -> Vec<Expected> {
         let within_ms = |batch: usize| match self.kinds[batch] {
             StageKind::Join(join) => join.within_ms,
             _ => unreachable!("of one form"),
@@ -213,7 +213,7 @@ impl Model<'_> {
         given
     }
 
-    fn lookup(&self) -> Vec<Given> {
+    fn lookup(&self) -> Vec<Expected> {
         let look = |left: &Event| {
             let is_of_it = |event: &&Event| event.side == 1 && event.key == left.key && event.batch <= left.batch;
             let last = self.events.iter().filter(is_of_it).max_by_key(|event| event.batch); // the last of the greatest

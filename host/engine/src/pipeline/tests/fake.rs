@@ -4,11 +4,11 @@ use crate::guest::{Guest, Maker};
 use crate::pipeline::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, RowLimits, Shape};
+use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, RowLimits, RowShape};
 use streamhost_core::job::settings::{JobLimits, Settings};
-use streamhost_core::job::{ColumnPlan, SinkKind, SourcePlan, StageKind, StagePlan};
+use streamhost_core::job::{ColumnSpec, SinkKind, SourceSpec, StageKind, StageSpec};
 use streamhost_core::protocol::memory::MemoryStore;
-use streamhost_core::protocol::{Guarantee, Ledger, Plan};
+use streamhost_core::protocol::{BatchIntent, Checkpoint, Guarantee};
 use streamhost_core::state::{Delta, Most, StageId, StateStore, StoreError};
 use streamhost_core::types::{Chunk, Column, Keyed, Kind, Rows};
 
@@ -103,16 +103,16 @@ impl Guest for Fake {
     }
 }
 
-pub(super) fn active(deployment: u64) -> Arc<Active> {
+pub(super) fn active(deployment: u64) -> Arc<LoadedDeployment> {
     active_with(deployment, Kept::Counts)
 }
 
-pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<Active> {
-    let columns = vec![ColumnPlan { name: "f:v".into(), kind: Kind::Bytes, optional: false }];
-    let sink = |name: &str| SinkPlan {
+pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<LoadedDeployment> {
+    let columns = vec![ColumnSpec { name: "f:v".into(), kind: Kind::Bytes, optional: false }];
+    let sink = |name: &str| SinkSpec {
         kind: SinkKind::Kafka,
         name: name.into(),
-        place: name.into(),
+        target: name.into(),
         keyed: true,
         dynamic: false,
         columns: columns.clone(),
@@ -120,9 +120,9 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<Active> {
     };
     let sinks: Vec<_> = SINKS.iter().map(|(name, _)| sink(name)).collect();
     let limits = RowLimits { key_bytes: 0..=100, cell_bytes_max: 1000, row_bytes_max: 1000 };
-    let shapes = sinks.iter().map(|sink| Shape::new(sink, limits.clone())).collect();
+    let shapes = sinks.iter().map(|sink| RowShape::new(sink, limits.clone())).collect();
     let make: Maker = Box::new(move || Ok(Box::new(Fake(deployment, kept))));
-    let stage = |name: &str, kind| StagePlan {
+    let stage = |name: &str, kind| StageSpec {
         name: name.into(),
         kind,
         inputs: vec![0],
@@ -132,10 +132,10 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<Active> {
         version: 0,
         migrates: None,
     };
-    let mut plan = JobPlan {
+    let mut spec = JobSpec {
         name: "j".into(),
         every: Duration::ZERO,
-        sources: vec![SourcePlan { name: "t".into(), place: "t".into(), ..SourcePlan::default() }],
+        sources: vec![SourceSpec { name: "t".into(), target: "t".into(), ..SourceSpec::default() }],
         stages: vec![
             stage("running", StageKind::Running { expire_ms: None }),
             stage("each batch", StageKind::EachBatch),
@@ -143,11 +143,11 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<Active> {
         sinks,
     };
     if kept == Kept::Nothing {
-        plan.stages.clear();
+        spec.stages.clear();
     }
     let mut settings = Settings::none(JobLimits::default());
     settings.limits.batch_records = 3;
-    Arc::new(Active {
+    Arc::new(LoadedDeployment {
         deployment,
         version: deployment,
         settings,
@@ -155,8 +155,8 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<Active> {
         dead_letter_topic: "d".into(),
         start: None,
         reset_at: None,
-        runnable: Arc::new(Runnable::new(make, Duration::from_secs(1), shapes, &plan)),
-        plan,
+        guest_version: Arc::new(GuestVersion::new(make, Duration::from_secs(1), shapes, &spec)),
+        spec,
     })
 }
 
@@ -196,20 +196,20 @@ impl StateStore for Dying {
 }
 
 impl CheckpointLog for Dying {
-    fn load(&self) -> Result<(Option<Ledger>, Vec<Plan>), StoreError> {
+    fn load(&self) -> Result<(Option<Checkpoint>, Vec<BatchIntent>), StoreError> {
         self.inner.load()
     }
 
-    fn write(&self, checkpoint: Option<(&Ledger, &Delta)>, plan: Option<&Plan>) -> Result<(), StoreError> {
+    fn write(&self, checkpoint: Option<(&Checkpoint, &Delta)>, intent: Option<&BatchIntent>) -> Result<(), StoreError> {
         let dies = self.writes_left.fetch_sub(1, Ordering::SeqCst) == 1;
         if !dies || self.after {
-            self.inner.write(checkpoint, plan)?;
+            self.inner.write(checkpoint, intent)?;
         }
         if dies { Err(StoreError::Io("the host was killed".into())) } else { Ok(()) }
     }
 
-    fn begin(&self, ledger: &Ledger) -> Result<(), StoreError> {
-        self.inner.begin(ledger)
+    fn begin(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        self.inner.begin(checkpoint)
     }
 
     fn forget(&self) -> Result<(), StoreError> {

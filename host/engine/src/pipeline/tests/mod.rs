@@ -3,7 +3,7 @@
 mod cases;
 mod ends;
 mod fake;
-mod losses;
+mod data_loss;
 
 use super::*;
 use crate::sink::memory::{Fault, Landed, Memory, MemoryDeadLetters, MemorySink};
@@ -31,7 +31,7 @@ struct World {
     dice: Dice,
     topics: MemoryTopics,
     store: Arc<MemoryStore>,
-    cell: ActiveCell,
+    cell: DeploymentSlot,
     deployments: Arc<AtomicU64>,
     sinks: [Memory<Rows>; 5],
     letters: Memory<DeadLetter>,
@@ -51,7 +51,7 @@ impl World {
             dice: Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
             topics,
             store: Arc::default(),
-            cell: ActiveCell::new(active(1)),
+            cell: DeploymentSlot::new(active(1)),
             deployments: Arc::new(AtomicU64::new(1)),
             sinks: std::array::from_fn(|_| Memory::new()),
             letters: Memory::new(),
@@ -73,7 +73,7 @@ impl World {
         }
     }
 
-    fn ledger(&self) -> Ledger {
+    fn checkpoint(&self) -> Checkpoint {
         self.store.load().unwrap().0.expect("the job has begun")
     }
 
@@ -101,19 +101,19 @@ impl World {
     }
 
     fn start(&mut self, lives: Option<(usize, bool)>) -> Pipeline {
-        let plan = self.cell.get().plan.clone();
+        let spec = self.cell.get().spec.clone();
         let (writes, after) = lives.unwrap_or((usize::MAX, false));
         let store = Dying { inner: self.store.clone(), writes_left: AtomicUsize::new(writes), after };
         let newest = self.deployments.load(Ordering::SeqCst);
         let again = self.again;
-        let parts = Parts {
+        let parts = PipelineParts {
             job: "j".into(),
             active: self.cell.clone(),
             deployments: Box::new(move |number| Some(active_with(number, again))),
             known: (1..=newest).collect(),
-            source: Box::new(MemorySource::new(&self.topics, &plan.sources, "g")),
+            source: Box::new(MemorySource::new(&self.topics, &spec.sources, "g")),
             sinks: self.sinks(),
-            letters: Box::new(MemoryDeadLetters::new(&self.letters)),
+            dead_letters: Box::new(MemoryDeadLetters::new(&self.letters)),
             store: Arc::new(store),
             lanes: 1 + self.dice.roll(3) as usize,
             replay_only: self.replay_only,
@@ -121,8 +121,8 @@ impl World {
             reads_on: false,
         };
         let logged = self.logged.clone();
-        let board = Board::telling(Box::new(move |_, text| logged.lock().unwrap().push(text.to_string())));
-        Pipeline::start(parts, Arc::new(board), |_| ()).unwrap()
+        let status = PipelineStatus::telling(Box::new(move |_, text| logged.lock().unwrap().push(text.to_string())));
+        Pipeline::start(parts, Arc::new(status), |_| ()).unwrap()
     }
 
     /// One life of the host, with faults and at most one death.
@@ -160,21 +160,21 @@ impl World {
             None => self.until_quiet(pipeline),
         };
         self.topics.trouble(None);
-        assert!(!matches!(end, Ended::VersionFault { .. }), "{end:?}");
+        assert!(!matches!(end, PipelineExit::VersionFault { .. }), "{end:?}");
     }
 
     /// Waits until the board says so, or the pipeline ended.
-    fn until(&self, pipeline: &Pipeline, is_so: impl Fn(&board::Facts) -> bool) {
-        while !pipeline.has_ended() && !is_so(&pipeline.board.facts()) {
-            pipeline.board.pause(Duration::from_millis(1)); // a look, not a wait: the condition ends it
+    fn until(&self, pipeline: &Pipeline, is_so: impl Fn(&status::StatusSnapshot) -> bool) {
+        while !pipeline.has_ended() && !is_so(&pipeline.status.snapshot()) {
+            pipeline.status.stop.pause(Duration::from_millis(1)); // a look, not a wait: the condition ends it
         }
     }
 
     /// Waits until all that was sent is durable, or the host died.
-    fn until_quiet(&self, pipeline: Pipeline) -> Ended {
+    fn until_quiet(&self, pipeline: Pipeline) -> PipelineExit {
         let ends: BTreeMap<i32, i64> = self.sent.iter().map(|(&id, sent)| (id, sent.len() as i64)).collect();
-        let is_done = |facts: &board::Facts| {
-            ends.iter().all(|(id, end)| facts.reached.get("t").and_then(|t| t.get(id)) == Some(end))
+        let is_done = |facts: &status::StatusSnapshot| {
+            ends.iter().all(|(id, end)| facts.committed.get("t").and_then(|t| t.get(id)) == Some(end))
         };
         self.until(&pipeline, is_done);
         pipeline.stop(Stop::Soon)
@@ -238,10 +238,10 @@ fn check(world: &World, seed: u64) {
         .collect();
     let wanted: BTreeSet<_> = world.sent.values().flatten().filter(|v| v.starts_with(['T', 'F'])).cloned().collect();
     assert_eq!(letters, wanted, "SEED={seed}: dead letters");
-    let (ledger, plans) = world.store.load().unwrap();
-    let totals = ledger.unwrap().totals;
+    let (checkpoint, intents) = world.store.load().unwrap();
+    let totals = checkpoint.unwrap().counters;
     let dropped = world.sent.values().flatten().filter(|v| v.starts_with('D')).count() as u64;
-    assert!(plans.is_empty());
+    assert!(intents.is_empty());
     assert_eq!(totals.records_in, world.sent.values().map(|sent| sent.len() as u64).sum::<u64>(), "SEED={seed}");
     assert_eq!((totals.dropped, totals.dead_letters), (dropped, wanted.len() as u64), "SEED={seed}");
     assert_eq!(totals.rows["marked"], totals.records_in - dropped - wanted.len() as u64, "SEED={seed}");
@@ -269,7 +269,7 @@ fn check_counts(world: &World, seed: u64) {
 
 fn live_through(seed: u64) {
     let mut world = World::new(seed);
-    world.topics.replays("t", !seed.is_multiple_of(4));
+    world.topics.is_replayable("t", !seed.is_multiple_of(4));
     for _ in 0..6 {
         world.live();
     }
@@ -277,7 +277,7 @@ fn live_through(seed: u64) {
     world.letters.forget_faults();
     world.send(5);
     let last = world.start(None);
-    assert_eq!(world.until_quiet(last), Ended::Stopped, "SEED={seed}");
+    assert_eq!(world.until_quiet(last), PipelineExit::Stopped, "SEED={seed}");
     check(&world, seed);
 }
 

@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhost_core::limits;
-use streamhost_engine::sink::{Cut, SinkError};
+use streamhost_engine::sink::{CancelSignal, SinkError};
 
 /// How long one look at the client's reports takes. Its own `poll` does not return earlier.
 const LOOK: Duration = Duration::from_millis(1);
@@ -20,7 +20,7 @@ const SENDS_PER_LOOK: u64 = 500;
 /// A record that was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// Its position among those sent since [`Outbox::settle`].
+    /// Its position among those sent since [`BatchProducer::settle`].
     pub(crate) position: usize,
     /// Why.
     pub(crate) code: Code,
@@ -95,22 +95,22 @@ impl ProducerContext for Reports {
 }
 
 /// A producer to one topic.
-pub(crate) struct Outbox {
+pub(crate) struct BatchProducer {
     producer: BaseProducer<Reports>,
     brokers: String,
     topic: String,
-    cut: Cut,
+    cancel: CancelSignal,
     sent: u64,
 }
 
-impl Outbox {
+impl BatchProducer {
     /// Makes a producer, which writes in transactions if it is given an id for them. The topic is asked how much it takes at
     /// once; where its broker does not say so, its default counts.
     pub(crate) fn new(
         settings: &KafkaSettings,
         topic: &str,
         transactional_id: Option<&str>,
-        cut: &Cut,
+        cancel: &CancelSignal,
     ) -> Result<Self, SinkError> {
         let config = settings.topic_config(topic).unwrap_or_else(|(_, reason)| {
             tracing::debug!(topic, reason, "its configuration is not told");
@@ -123,7 +123,7 @@ impl Outbox {
             reason: kafka::words(&error),
         })?;
         let (brokers, topic) = (settings.brokers.clone(), topic.to_owned());
-        Ok(Outbox { producer, brokers, topic, cut: cut.clone(), sent: 0 })
+        Ok(BatchProducer { producer, brokers, topic, cancel: cancel.clone(), sent: 0 })
     }
 
     /// The client itself, for transactions.
@@ -131,19 +131,19 @@ impl Outbox {
         &self.producer
     }
 
-    /// Sends a record. It waits where the queue is full, for as long as [`Outbox::settle`] would.
+    /// Sends a record. It waits where the queue is full, for as long as [`BatchProducer::settle`] would.
     pub(crate) fn send(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), SinkError> {
         let mut record = self.record();
         (record.key, record.payload) = (key, value);
         self.send_record(record)
     }
 
-    /// A record to the topic, to be filled in for [`Outbox::send_record`]. Its position is the number sent before.
+    /// A record to the topic, to be filled in for [`BatchProducer::send_record`]. Its position is the number sent before.
     pub(crate) fn record<'a>(&self) -> BaseRecord<'a, [u8], [u8], usize> {
         BaseRecord::with_opaque_to("", self.sent as usize)
     }
 
-    /// Sends a record made by [`Outbox::record`].
+    /// Sends a record made by [`BatchProducer::record`].
     pub(crate) fn send_record(&mut self, record: BaseRecord<'_, [u8], [u8], usize>) -> Result<(), SinkError> {
         let position = self.sent as usize;
         let mut record = BaseRecord { topic: &self.topic, ..record };
@@ -187,7 +187,7 @@ impl Outbox {
         }
     }
 
-    /// As [`Outbox::settle`], where any failure is an error.
+    /// As [`BatchProducer::settle`], where any failure is an error.
     pub(crate) fn settle_all(&mut self) -> Result<(), SinkError> {
         match self.settle()?.first() {
             None => Ok(()),
@@ -256,31 +256,31 @@ impl Patience {
 
     /// An error once it is no use to wait on: the job is to stop, the producer is broken, the brokers were away too long, or
     /// the time of a delivery is over.
-    fn check(&mut self, outbox: &Outbox) -> Result<(), SinkError> {
-        if outbox.cut.is_cut() {
-            return Err(SinkError::Cut);
+    fn check(&mut self, producer: &BatchProducer) -> Result<(), SinkError> {
+        if producer.cancel.is_cancelled() {
+            return Err(SinkError::Cancelled);
         }
         let (taken, away) = {
-            let tally = outbox.producer.context().tally();
+            let tally = producer.producer.context().tally();
             (tally.taken, tally.away.clone())
         };
-        if let Some((code, words)) = outbox.fatal() {
-            return Err(outbox.failed(code, words));
+        if let Some((code, words)) = producer.fatal() {
+            return Err(producer.failed(code, words));
         }
         if taken > self.taken || away.is_none() {
             (self.taken, self.progress) = (taken, Instant::now());
         }
         if let Some(reason) = away {
             if !self.said {
-                tracing::debug!(topic = outbox.topic, reason, "waiting for the brokers with a batch half sent");
+                tracing::debug!(topic = producer.topic, reason, "waiting for the brokers with a batch half sent");
                 self.said = true;
             }
             if self.progress.elapsed() > limits::KAFKA_AWAY_TIME {
-                return Err(outbox.error(Fault::Away, reason));
+                return Err(producer.error(Fault::Away, reason));
             }
         }
         if self.since.elapsed() > limits::KAFKA_DELIVERY_TIME + limits::CONNECT_TIME {
-            return Err(outbox.error(Fault::Away, "a batch was not acknowledged in time".to_owned()));
+            return Err(producer.error(Fault::Away, "a batch was not acknowledged in time".to_owned()));
         }
         Ok(())
     }

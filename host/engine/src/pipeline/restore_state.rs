@@ -1,12 +1,11 @@
 //! Brings kept state to what a version begins with: carried on, migrated, or none.
 
-use super::board::Board;
-use super::execute::Runs;
-use super::{Active, Ended};
+use super::execute::BatchExecutor;
+use super::{LoadedDeployment, PipelineExit, PipelineStatus};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use streamhost_core::clock;
-use streamhost_core::contract::{Calls, GroupVerdicts, VersionFault};
+use streamhost_core::contract::{Calls, GroupQuarantines, VersionFault};
 use streamhost_core::job::validate::in_words;
 use streamhost_core::keyed::entry;
 use streamhost_core::protocol::CheckpointLog;
@@ -14,24 +13,24 @@ use streamhost_core::state::change::{StageChange, facts, last_number, stages_aft
 use streamhost_core::state::migrate::{MigrateError, counts, prepare};
 use streamhost_core::state::{StageId, Stages};
 
-impl Runs {
+impl BatchExecutor {
     /// What was kept becomes this version's. Old state is left alone until a checkpoint names the new one, so that a
     /// version that proves unfit in its first batch leaves the one before it whole.
-    pub(super) fn adopt(
+    pub(super) fn restore_state(
         &mut self,
-        active: &Active,
-        incarnation: u64,
+        active: &LoadedDeployment,
+        epoch: u64,
         store: Arc<dyn CheckpointLog>,
-        board: &Board,
-    ) -> Result<(), Ended> {
+        status: &PipelineStatus,
+    ) -> Result<(), PipelineExit> {
         let before = std::mem::take(&mut self.stages);
-        let changes = stages_after(&before, &active.plan, incarnation);
-        let mut changes = changes.map_err(|refusals| Ended::Failed(in_words(&refusals)))?;
+        let changes = stages_after(&before, &active.spec, epoch);
+        let mut changes = changes.map_err(|refusals| PipelineExit::Failed(in_words(&refusals)))?;
         // Here and not with the sweep below, which may run beside a later migration to the same numbers.
-        store.discard_above(last_number(&before, incarnation)).map_err(|error| Ended::Failed(error.to_string()))?;
-        let sources = active.plan.sources.len();
-        let kind = |change: &StageChange| active.plan.stages[change.number as usize - sources].kind;
-        let mut calls = self.lanes.calls(&active.runnable, GroupVerdicts::new());
+        store.discard_above(last_number(&before, epoch)).map_err(|error| PipelineExit::Failed(error.to_string()))?;
+        let sources = active.spec.sources.len();
+        let kind = |change: &StageChange| active.spec.stages[change.number as usize - sources].kind;
+        let mut calls = self.lanes.calls(&active.guest_version, GroupQuarantines::new());
         let format = (entry::accumulators, entry::with_accumulators);
         let mut cut_short = false;
         let mut convert = |stage, column| {
@@ -40,9 +39,9 @@ impl Runs {
             migrated.map_err(|fault| fault.to_string())
         };
         let began = clock::monotonic();
-        let stopped = || board.gives_up(began);
+        let stopped = || status.stop.gives_up(began);
         let done = prepare(store.as_ref(), &mut changes, kind, &format, &mut convert, &stopped);
-        done.map_err(|error| if cut_short { Ended::Stopped } else { ends(error, active.deployment) })?;
+        done.map_err(|error| if cut_short { PipelineExit::Stopped } else { ends(error, active.deployment) })?;
         self.stages = facts(&changes);
         for facts in self.stages.values() {
             self.state.count_from(facts.id, facts.keys, facts.bytes);
@@ -52,12 +51,18 @@ impl Runs {
         Ok(())
     }
 
-    /// Goes over to a plan's stages for its replay. Those that the ledger does not know yet are counted.
-    pub(super) fn replay_on(&mut self, stages: &Stages, store: &dyn CheckpointLog, board: &Board) -> Result<(), Ended> {
+    /// Goes over to an intent's stages for its replay. Those that the checkpoint does not know yet are counted.
+    pub(super) fn replay_on(
+        &mut self,
+        stages: &Stages,
+        store: &dyn CheckpointLog,
+        status: &PipelineStatus,
+    ) -> Result<(), PipelineExit> {
         let began = clock::monotonic();
         let known: BTreeSet<StageId> = self.stages.values().map(|facts| facts.id).collect();
         for facts in stages.values().filter(|facts| !known.contains(&facts.id)) {
-            let (keys, bytes) = counts(store, facts.id, &|| board.gives_up(began)).map_err(|error| ends(error, 0))?;
+            let (keys, bytes) =
+                counts(store, facts.id, &|| status.stop.gives_up(began)).map_err(|error| ends(error, 0))?;
             self.state.count_from(facts.id, keys, bytes);
         }
         self.stages.clone_from(stages);
@@ -66,11 +71,11 @@ impl Runs {
 }
 
 /// How a pipeline ends that cannot go over to a deployment's state.
-fn ends(error: MigrateError, deployment: u64) -> Ended {
+fn ends(error: MigrateError, deployment: u64) -> PipelineExit {
     match error {
-        MigrateError::Store(error) => Ended::Failed(error.to_string()),
-        MigrateError::Stopped => Ended::Stopped,
-        refused => Ended::VersionFault { deployment, reason: refused.to_string(), by_policy: false },
+        MigrateError::Store(error) => PipelineExit::Failed(error.to_string()),
+        MigrateError::Stopped => PipelineExit::Stopped,
+        refused => PipelineExit::VersionFault { deployment, reason: refused.to_string(), by_policy: false },
     }
 }
 

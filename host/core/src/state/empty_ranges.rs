@@ -10,11 +10,11 @@ use std::ops::Bound;
 /// Gaps by the stage and the first byte of their keys: its kinds of entries. Of each: where it begins and where it ends.
 /// They do not overlap.
 #[derive(Default)]
-pub(super) struct Gaps {
+pub(super) struct EmptyRanges {
     kinds: HashMap<(StageId, u8), BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
-impl Gaps {
+impl EmptyRanges {
     /// Where the gap ends that `key` is in.
     pub(super) fn end(&self, stage: StageId, key: &[u8]) -> Option<&[u8]> {
         let kind = self.kinds.get(&(stage, *key.first()?))?;
@@ -83,33 +83,36 @@ mod tests {
 
     #[test]
     fn gaps_join_and_are_cut_where_an_entry_is_put() {
-        let mut gaps = Gaps::default();
-        gaps.found(1, b"ab", b"ad");
-        gaps.found(1, b"ad", b"af");
-        assert_eq!(gaps.end(1, b"ab"), Some(&b"af"[..]));
-        assert_eq!((gaps.end(1, b"aa"), gaps.end(1, b"af"), gaps.end(2, b"ac")), (None, None, None));
-        gaps.filled(1, b"ac");
-        assert_eq!((gaps.end(1, b"ab"), gaps.end(1, b"ac")), (Some(&b"ac"[..]), None));
-        gaps.filled(1, b"ab");
-        assert_eq!(gaps.end(1, b"ab"), None);
+        let mut empty_ranges = EmptyRanges::default();
+        empty_ranges.found(1, b"ab", b"ad");
+        empty_ranges.found(1, b"ad", b"af");
+        assert_eq!(empty_ranges.end(1, b"ab"), Some(&b"af"[..]));
+        assert_eq!(
+            (empty_ranges.end(1, b"aa"), empty_ranges.end(1, b"af"), empty_ranges.end(2, b"ac")),
+            (None, None, None)
+        );
+        empty_ranges.filled(1, b"ac");
+        assert_eq!((empty_ranges.end(1, b"ab"), empty_ranges.end(1, b"ac")), (Some(&b"ac"[..]), None));
+        empty_ranges.filled(1, b"ab");
+        assert_eq!(empty_ranges.end(1, b"ab"), None);
     }
 
     #[test]
     fn a_gap_ends_with_its_kind() {
-        let mut gaps = Gaps::default();
-        gaps.found(1, b"a", b"c");
-        assert_eq!((gaps.end(1, b"az"), gaps.end(1, b"b")), (Some(&b"b"[..]), None));
-        gaps.found(1, &[255, 1], &[255, 255]);
-        assert_eq!(gaps.end(1, &[255, 3]), Some(&[255, 255][..]));
+        let mut empty_ranges = EmptyRanges::default();
+        empty_ranges.found(1, b"a", b"c");
+        assert_eq!((empty_ranges.end(1, b"az"), empty_ranges.end(1, b"b")), (Some(&b"b"[..]), None));
+        empty_ranges.found(1, &[255, 1], &[255, 255]);
+        assert_eq!(empty_ranges.end(1, &[255, 3]), Some(&[255, 255][..]));
     }
 
     #[test]
     fn their_number_is_bounded() {
-        let mut gaps = Gaps::default();
+        let mut empty_ranges = EmptyRanges::default();
         for i in 0..100u8 {
-            gaps.found(1, &[7, i, 1], &[7, i, 2]);
-            assert!(gaps.kinds[&(1, 7)].len() <= STATE_GAPS_MAX);
-            assert_eq!(gaps.end(1, &[7, i, 1]), Some(&[7, i, 2][..]));
+            empty_ranges.found(1, &[7, i, 1], &[7, i, 2]);
+            assert!(empty_ranges.kinds[&(1, 7)].len() <= STATE_GAPS_MAX);
+            assert_eq!(empty_ranges.end(1, &[7, i, 1]), Some(&[7, i, 2][..]));
         }
     }
 }

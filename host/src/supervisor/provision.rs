@@ -1,22 +1,22 @@
 //! Whether a job's tables, topics and group are as it needs them, and what is made where they are missing.
 
 use super::Supervisor;
-use super::beginning::{Beginning, Known, beginning};
+use super::beginning::{Beginning, BeginningFacts, beginning};
 use super::deploy::unavailable;
 use crate::api::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
-use streamhost_connectors::hbase::HbasePlace;
-use streamhost_connectors::kafka::KafkaPlace;
+use streamhost_connectors::hbase::HbaseProvision;
+use streamhost_connectors::kafka::KafkaProvision;
 use streamhost_connectors::sources;
-use streamhost_core::job::{SinkKind, SinkPlan, SourceKind};
-use streamhost_engine::pipeline::Active;
-use streamhost_engine::sink::{Place, Remedy, SinkError};
+use streamhost_core::job::{SinkKind, SinkSpec, SourceKind};
+use streamhost_engine::pipeline::LoadedDeployment;
+use streamhost_engine::sink::{Provision, Remedy, SinkError};
 use streamhost_engine::source::SourceError;
 
 /// Places of a job that are not there yet, and can be made.
 #[derive(Debug, Default)]
 pub(super) struct Missing {
-    sinks: Vec<SinkPlan>,
+    sinks: Vec<SinkSpec>,
     topics: Vec<String>,
 }
 
@@ -29,50 +29,52 @@ fn refused(error: SinkError) -> Refusal {
 
 impl Supervisor {
     /// The tables and topics must be there and fit; where `create` says so, some may be missing. Makes nothing.
-    pub(super) fn missing_places(&self, active: &Active, create: bool) -> Result<Missing, Refusal> {
+    pub(super) fn missing_targets(&self, active: &LoadedDeployment, create: bool) -> Result<Missing, Refusal> {
         let mut missing = Missing::default();
-        for sink in &active.plan.sinks {
+        for sink in &active.spec.sinks {
             if self.is_missing(sink, create).map_err(refused)? {
                 missing.sinks.push(sink.clone());
             }
         }
         if create {
-            for source in active.plan.sources.iter().filter(|source| source.kind == SourceKind::Kafka) {
-                if KafkaPlace::new(&self.place.kafka).lacks(&source.place).map_err(refused)? {
-                    missing.topics.push(source.place.clone());
+            for source in active.spec.sources.iter().filter(|source| source.kind == SourceKind::Kafka) {
+                if KafkaProvision::new(&self.environment.kafka).is_missing(&source.target).map_err(refused)? {
+                    missing.topics.push(source.target.clone());
                 }
             }
         }
         Ok(missing)
     }
 
-    fn is_missing(&self, sink: &SinkPlan, create: bool) -> Result<bool, SinkError> {
+    fn is_missing(&self, sink: &SinkSpec, create: bool) -> Result<bool, SinkError> {
         match sink.kind {
-            SinkKind::Hbase => match HbasePlace::new(self.place.hbase.clone()).check(sink, false) {
+            SinkKind::Hbase => match HbaseProvision::new(self.environment.hbase.clone()).inspect(sink) {
                 Ok(()) => Ok(false),
                 Err(SinkError::TableMissing { .. }) if create && !sink.columns.is_empty() => Ok(true),
                 // A real gateway has no call that adds a family.
-                Err(SinkError::FamilyMissing { .. }) if create && self.place.hbase.add_families.is_some() => Ok(true),
+                Err(SinkError::FamilyMissing { .. }) if create && self.environment.hbase.add_families.is_some() => {
+                    Ok(true)
+                }
                 Err(error) => Err(error),
             },
-            SinkKind::Kafka if create => KafkaPlace::new(&self.place.kafka).lacks(&sink.place),
-            SinkKind::Kafka => KafkaPlace::new(&self.place.kafka).check(sink, false).map(|()| false),
+            SinkKind::Kafka if create => KafkaProvision::new(&self.environment.kafka).is_missing(&sink.target),
+            SinkKind::Kafka => KafkaProvision::new(&self.environment.kafka).inspect(sink).map(|()| false),
             SinkKind::Console => Ok(false),
         }
     }
 
     /// Makes what is missing.
-    pub(super) fn create_places(&self, missing: &Missing) -> Result<(), Refusal> {
+    pub(super) fn create_targets(&self, missing: &Missing) -> Result<(), Refusal> {
         for sink in &missing.sinks {
             match sink.kind {
-                SinkKind::Hbase => HbasePlace::new(self.place.hbase.clone()).check(sink, true),
-                SinkKind::Kafka => KafkaPlace::new(&self.place.kafka).check(sink, true),
+                SinkKind::Hbase => HbaseProvision::new(self.environment.hbase.clone()).create(sink),
+                SinkKind::Kafka => KafkaProvision::new(&self.environment.kafka).create(sink),
                 SinkKind::Console => Ok(()),
             }
             .map_err(refused)?;
         }
         for topic in &missing.topics {
-            KafkaPlace::new(&self.place.kafka).topic(topic, true).map_err(refused)?;
+            KafkaProvision::new(&self.environment.kafka).topic(topic, true).map_err(refused)?;
         }
         Ok(())
     }
@@ -80,38 +82,38 @@ impl Supervisor {
     /// Where the job begins, given what else is known; its sources are there, or can be made.
     pub(super) fn beginning_of(
         &self,
-        active: &Active,
+        active: &LoadedDeployment,
         missing: &Missing,
-        mut known: Known,
+        mut known: BeginningFacts,
     ) -> Result<Beginning, Refusal> {
-        known.keyed = !active.plan.stages.is_empty();
-        known.marked = active.plan.sinks.iter().any(|sink| sink.exactly_once);
-        let there = active.plan.sources.iter().filter(|source| !missing.topics.contains(&source.place));
+        known.keyed = !active.spec.stages.is_empty();
+        known.marked = active.spec.sinks.iter().any(|sink| sink.exactly_once);
+        let there = active.spec.sources.iter().filter(|source| !missing.topics.contains(&source.target));
         let there: Vec<_> = there.cloned().collect();
         if !there.is_empty() {
             let away_or_wrong = |error: SourceError| match error {
                 SourceError::Away { .. } => Refusal::Unavailable(error.to_string()),
                 error => Refusal::Invalid(error.to_string()),
             };
-            let source = sources::open(&self.place.kafka, &there, &active.group, false);
+            let source = sources::open(&self.environment.kafka, &there, &active.group, false);
             let mut source = source.map_err(|e| Refusal::Invalid(e.to_string()))?;
             source.partitions().map_err(away_or_wrong)?;
-            if !known.has_ledger && !known.reset {
+            if !known.has_checkpoint && !known.reset {
                 known.group_holds = !source.group().map_err(|e| unavailable(&e))?.is_empty();
             }
         }
         match beginning(known) {
             Beginning::StateLost => Err(Refusal::Conflict(format!(
                 "Kafka holds offsets of the group `{}`, and this data folder has no state of `{}`: restore the folder or run the job where it was, deploy with --reset-state to begin anew at `start`, or give it another group with --set group=…",
-                active.group, active.plan.name
+                active.group, active.spec.name
             ))),
             begins => Ok(begins),
         }
     }
 
     /// A group holds the positions of one job: two with the same would begin at each other's.
-    pub(super) fn own_group(&self, active: &Active) -> Result<(), Refusal> {
-        let jobs: Vec<_> = self.jobs().values().filter(|job| job.name != active.plan.name).cloned().collect();
+    pub(super) fn own_group(&self, active: &LoadedDeployment) -> Result<(), Refusal> {
+        let jobs: Vec<_> = self.jobs().values().filter(|job| job.name != active.spec.name).cloned().collect();
         let group = |settings: &BTreeMap<String, String>, job: &str| {
             settings.get("group").map_or_else(|| self.usual_group(job), |group| group.trim().to_owned())
         };
@@ -125,13 +127,13 @@ impl Supervisor {
     }
 
     /// Of each table that another job writes as well, a sentence.
-    pub(super) fn shared_tables(&self, active: &Active) -> Vec<String> {
-        let tables = |active: &Active| -> BTreeSet<String> {
-            let sinks = active.plan.sinks.iter().filter(|sink| sink.kind == SinkKind::Hbase);
-            sinks.map(|sink| sink.place.clone()).collect()
+    pub(super) fn shared_tables(&self, active: &LoadedDeployment) -> Vec<String> {
+        let tables = |active: &LoadedDeployment| -> BTreeSet<String> {
+            let sinks = active.spec.sinks.iter().filter(|sink| sink.kind == SinkKind::Hbase);
+            sinks.map(|sink| sink.target.clone()).collect()
         };
         let ours = tables(active);
-        let others: Vec<_> = self.jobs().values().filter(|job| job.name != active.plan.name).cloned().collect();
+        let others: Vec<_> = self.jobs().values().filter(|job| job.name != active.spec.name).cloned().collect();
         let mut warnings = Vec::new();
         for other in others {
             let Some(cell) = other.state().active.clone() else { continue };

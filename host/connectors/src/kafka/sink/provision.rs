@@ -2,22 +2,22 @@
 
 use super::error;
 use crate::kafka::{self, Fault, KafkaSettings, TopicConfig};
-use streamhost_core::job::SinkPlan;
-use streamhost_engine::sink::{Place, SinkError};
+use streamhost_core::job::SinkSpec;
+use streamhost_engine::sink::{Provision, SinkError};
 
 /// The topics of one Kafka cluster.
-pub struct KafkaPlace {
+pub struct KafkaProvision {
     settings: KafkaSettings,
 }
 
-impl KafkaPlace {
+impl KafkaProvision {
     /// The cluster that these settings name. Asks no server.
     pub fn new(settings: &KafkaSettings) -> Self {
-        KafkaPlace { settings: settings.clone() }
+        KafkaProvision { settings: settings.clone() }
     }
 
     /// Whether a topic is missing, and could be created.
-    pub fn lacks(&self, topic: &str) -> Result<bool, SinkError> {
+    pub fn is_missing(&self, topic: &str) -> Result<bool, SinkError> {
         match self.find(topic) {
             Ok(()) => Ok(false),
             Err((Fault::Missing, _)) => Ok(true),
@@ -41,23 +41,32 @@ impl KafkaPlace {
             Err(fault) => Err(words(fault)),
         }
     }
-}
 
-impl Place for KafkaPlace {
-    fn check(&mut self, plan: &SinkPlan, create: bool) -> Result<(), SinkError> {
-        self.topic(&plan.place, create)?;
-        let words = |(fault, reason)| error(&self.settings.brokers, &plan.place, fault, reason);
-        match self.settings.topic_config(&plan.place) {
-            Ok(config) => takes(config, plan).map_err(|reason| words((Fault::Refused, reason))),
+    /// Checks the topic, and creates it if `create` says so.
+    fn check(&mut self, spec: &SinkSpec, create: bool) -> Result<(), SinkError> {
+        self.topic(&spec.target, create)?;
+        let words = |(fault, reason)| error(&self.settings.brokers, &spec.target, fault, reason);
+        match self.settings.topic_config(&spec.target) {
+            Ok(config) => takes(config, spec).map_err(|reason| words((Fault::Refused, reason))),
             Err((Fault::Refused, _)) => Ok(()), // who may write to a topic need not be allowed to ask for its settings
             Err(fault) => Err(words(fault)),
         }
     }
 }
 
+impl Provision for KafkaProvision {
+    fn inspect(&mut self, spec: &SinkSpec) -> Result<(), SinkError> {
+        self.check(spec, false)
+    }
+
+    fn create(&mut self, spec: &SinkSpec) -> Result<(), SinkError> {
+        self.check(spec, true)
+    }
+}
+
 /// Whether a topic takes what the plan's rows are.
-fn takes(config: TopicConfig, plan: &SinkPlan) -> Result<(), String> {
-    match config.compacted && !plan.keyed {
+fn takes(config: TopicConfig, spec: &SinkSpec) -> Result<(), String> {
+    match config.compacted && !spec.keyed {
         true => {
             Err("the topic is compacted (`cleanup.policy`), and takes no record without a key: mark one field of the \
                      rows with #[row(key)], or write to another topic"
@@ -70,7 +79,7 @@ fn takes(config: TopicConfig, plan: &SinkPlan) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::sink::tests::sink_plan;
+    use crate::kafka::sink::tests::sink_spec;
 
     #[test]
     fn a_compacted_topic_takes_rows_with_keys_alone() {
@@ -78,8 +87,8 @@ mod tests {
             [(false, false, true), (false, true, true), (true, true, true), (true, false, false)]
         {
             let config = TopicConfig { compacted, ..TopicConfig::default() };
-            let plan = SinkPlan { keyed, ..sink_plan("t") };
-            assert_eq!(takes(config, &plan).is_ok(), fits, "compacted {compacted}, keyed {keyed}");
+            let spec = SinkSpec { keyed, ..sink_spec("t") };
+            assert_eq!(takes(config, &spec).is_ok(), fits, "compacted {compacted}, keyed {keyed}");
         }
     }
 }

@@ -4,14 +4,14 @@ use super::{KeyedError, entry};
 use crate::state::{Entries, Most, StageId, StageState, StoreError};
 
 /// One stage's part of the state.
-pub(super) struct Shelf<'a> {
+pub(super) struct StageStore<'a> {
     state: &'a mut dyn StageState,
     id: StageId,
 }
 
-impl<'a> Shelf<'a> {
+impl<'a> StageStore<'a> {
     pub(super) fn new(state: &'a mut dyn StageState, id: StageId) -> Self {
-        Shelf { state, id }
+        StageStore { state, id }
     }
 
     pub(super) fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -59,11 +59,11 @@ impl Walk {
     }
 
     /// The next entries; none at the end.
-    pub(super) fn next(&mut self, shelf: &mut Shelf<'_>) -> Result<Entries, KeyedError> {
+    pub(super) fn next(&mut self, store: &mut StageStore<'_>) -> Result<Entries, KeyedError> {
         if self.is_over {
             return Ok(Vec::new());
         }
-        let found = shelf.state.scan(shelf.id, &self.from, &self.to, self.most)?;
+        let found = store.state.scan(store.id, &self.from, &self.to, self.most)?;
         self.is_over = !self.most.is_reached(&found);
         if let Some((last, _)) = found.last() {
             self.from.clone_from(last);
@@ -74,7 +74,7 @@ impl Walk {
 }
 
 /// The first entry of a stretch.
-pub(super) fn first(shelf: &mut Shelf<'_>, from: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-    let found = shelf.state.scan(shelf.id, from, to, Most::entries(1))?;
+pub(super) fn first(store: &mut StageStore<'_>, from: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    let found = store.state.scan(store.id, from, to, Most::entries(1))?;
     Ok(found.into_iter().next().map(|(key, _)| key))
 }

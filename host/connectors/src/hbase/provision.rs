@@ -4,31 +4,31 @@ use super::connection::{Failure, Lane};
 use super::{AddFamilies, HbaseSettings, Mend, family_missing, mend_table};
 use hbase_thrift::hbase::{ColumnDescriptor, THbaseSyncClient};
 use std::collections::BTreeSet;
-use streamhost_core::job::{ColumnPlan, SinkPlan};
-use streamhost_engine::sink::{Cut, Place, SinkError};
+use streamhost_core::job::{ColumnSpec, SinkSpec};
+use streamhost_engine::sink::{CancelSignal, Provision, SinkError};
 
 /// Versions of a cell that a table of ours keeps, as HBase did by default for long.
 const VERSIONS: i32 = 3;
 
 /// The families of the declared columns, each once.
-pub(super) fn families(columns: &[ColumnPlan]) -> Vec<String> {
-    let family = |column: &ColumnPlan| column.name.split_once(':').map(|(family, _)| family.to_owned());
+pub(super) fn families(columns: &[ColumnSpec]) -> Vec<String> {
+    let family = |column: &ColumnSpec| column.name.split_once(':').map(|(family, _)| family.to_owned());
     columns.iter().filter_map(family).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Asks the gateway about tables.
-pub struct HbasePlace {
+pub struct HbaseProvision {
     lane: Lane,
     add: Option<AddFamilies>,
 }
 
-impl HbasePlace {
+impl HbaseProvision {
     /// Connects when it is asked.
     pub fn new(settings: HbaseSettings) -> Self {
-        HbasePlace { add: settings.add_families.clone(), lane: Lane::new(settings, Cut::default()) }
+        HbaseProvision { add: settings.add_families.clone(), lane: Lane::new(settings, CancelSignal::default()) }
     }
 
-    fn create(&mut self, table: &str, families: &[String]) -> Result<(), SinkError> {
+    fn create_table(&mut self, table: &str, families: &[String]) -> Result<(), SinkError> {
         // Every field is told: the crate's defaults are zeros and empty strings, which are sent.
         let descriptor = |family: &String| {
             ColumnDescriptor::new(
@@ -53,15 +53,14 @@ impl HbasePlace {
     fn ask<T>(&mut self, table: &str, ask: impl FnOnce(&mut Lane) -> Result<T, Failure>) -> Result<T, SinkError> {
         ask(&mut self.lane).map_err(|failure| self.lane.error(failure, table))
     }
-}
 
-impl Place for HbasePlace {
-    fn check(&mut self, plan: &SinkPlan, create: bool) -> Result<(), SinkError> {
-        let table = &plan.place;
-        let wanted = families(&plan.columns);
+    /// Checks the table, and creates what is missing if `create` says so.
+    fn check(&mut self, spec: &SinkSpec, create: bool) -> Result<(), SinkError> {
+        let table = &spec.target;
+        let wanted = families(&spec.columns);
         let mut found = self.ask(table, |lane| lane.families(table))?;
         if found.is_none() && create && !wanted.is_empty() {
-            self.create(table, &wanted)?;
+            self.create_table(table, &wanted)?;
             found = self.ask(table, |lane| lane.families(table))?;
         }
         let mend = || mend_table(table, &wanted);
@@ -77,5 +76,15 @@ impl Place for HbasePlace {
             }),
             add => Err(family_missing(table, &missing, Mend::Declared { grows: add.is_some() })),
         }
+    }
+}
+
+impl Provision for HbaseProvision {
+    fn inspect(&mut self, spec: &SinkSpec) -> Result<(), SinkError> {
+        self.check(spec, false)
+    }
+
+    fn create(&mut self, spec: &SinkSpec) -> Result<(), SinkError> {
+        self.check(spec, true)
     }
 }

@@ -6,7 +6,7 @@ use streamhost_core::types::{Partition, Positions};
 use streamhost_core::{clock, limits};
 
 /// The rest of an interval.
-pub(super) enum Due {
+pub(super) enum BatchTrigger {
     /// As soon as the pipeline is free and something is there.
     Free,
     /// At the end of each interval.
@@ -18,23 +18,23 @@ pub(super) enum Due {
     },
 }
 
-impl Due {
-    pub(super) fn new(every: Duration) -> Due {
-        if every.is_zero() { Due::Free } else { Due::At { next: clock::monotonic() + every, every } }
+impl BatchTrigger {
+    pub(super) fn new(every: Duration) -> BatchTrigger {
+        if every.is_zero() { BatchTrigger::Free } else { BatchTrigger::At { next: clock::monotonic() + every, every } }
     }
 
     /// Keeps the beat unless the interval itself was changed.
-    pub(super) fn keep(self, every: Duration) -> Due {
+    pub(super) fn keep(self, every: Duration) -> BatchTrigger {
         match self {
-            Due::At { every: before, .. } if before == every => self,
-            Due::Free if every.is_zero() => self,
-            _ => Due::new(every),
+            BatchTrigger::At { every: before, .. } if before == every => self,
+            BatchTrigger::Free if every.is_zero() => self,
+            _ => BatchTrigger::new(every),
         }
     }
 
     /// Whether an interval is over; the next one begins where this one ended.
     pub(super) fn is_over(&mut self) -> bool {
-        let Due::At { next, every } = self else { return false };
+        let BatchTrigger::At { next, every } = self else { return false };
         let now = clock::monotonic();
         let over = now >= *next;
         while *next <= now {
@@ -45,8 +45,8 @@ impl Due {
 
     pub(super) fn wait(&self) -> Duration {
         match self {
-            Due::Free => limits::FETCH_WAIT,
-            Due::At { next, .. } => next.saturating_duration_since(clock::monotonic()).min(limits::FETCH_WAIT),
+            BatchTrigger::Free => limits::FETCH_WAIT,
+            BatchTrigger::At { next, .. } => next.saturating_duration_since(clock::monotonic()).min(limits::FETCH_WAIT),
         }
     }
 }
@@ -55,13 +55,13 @@ impl Due {
 /// watermark back until it speaks again. Only time in which the source was heard counts as silence: while it is away, or
 /// nobody asks it, nothing is known of its partitions.
 #[derive(Default)]
-pub(super) struct Idle {
+pub(super) struct IdlePartitions {
     since: BTreeMap<Partition, Instant>,
     /// When the source answered last.
     heard: Option<Instant>,
 }
 
-impl Idle {
+impl IdlePartitions {
     /// Notes that the source answered. The time before, if it was long, was no silence.
     pub(super) fn heard(&mut self, now: Instant) {
         let unheard = self.heard.map(|heard| now.saturating_duration_since(heard));
@@ -142,7 +142,7 @@ mod tests {
         let begin = Instant::now();
         let at: Positions = [(P, 5), (Q, 5)].into();
         for (i, case) in cases.iter().enumerate() {
-            let mut idle = Idle::default();
+            let mut idle = IdlePartitions::default();
             idle.moved(begin, &Positions::new(), &at);
             for second in 0..=case.asked {
                 let now = begin + Duration::from_secs(second);
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_partition_whose_end_is_not_known_is_not_let_go_and_one_that_went_is_forgotten() {
-        let (begin, mut idle) = (Instant::now(), Idle::default());
+        let (begin, mut idle) = (Instant::now(), IdlePartitions::default());
         let time = Duration::from_secs(1);
         idle.moved(begin, &Positions::new(), &[(P, 5), (Q, 5)].into());
         let now = begin + Duration::from_secs(9);

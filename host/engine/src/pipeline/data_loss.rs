@@ -1,68 +1,67 @@
 //! What is lost, and going on without it, as the user asked with `--skip-lost`. All of it is decided before the first batch
-//! and durable then, so that no batch's span has a gap: a plan whose records are partly gone could not be run again.
+//! and durable then, so that no batch's span has a gap: an intent whose records are partly gone could not be run again.
 
-use super::Ended;
-use super::board::Board;
 use super::committer::{Committer, failed};
-use super::execute::Runs;
+use super::execute::BatchExecutor;
 use super::recovery::{Recovery, asked};
+use super::{PipelineExit, PipelineStatus};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use streamhost_core::job::settings::Start;
-use streamhost_core::protocol::recovery_policy::LeaveOut;
-use streamhost_core::protocol::{Ledger, Plan, Totals};
+use streamhost_core::job::settings::StartPosition;
+use streamhost_core::protocol::recovery_policy::AlreadyWritten;
+use streamhost_core::protocol::{BatchIntent, Checkpoint, Counters};
 use streamhost_core::state::Delta;
 use streamhost_core::types::{Offset, Positions, by_partition, by_topic};
 use tracing::Level;
 
 impl Recovery<'_> {
-    /// Has the ledger stand where the sources can be read on. `anew`: topics that were made anew; `ids`: all that are known
+    /// Has the checkpoint stand where the sources can be read on. `anew`: topics that were made anew; `ids`: all that are known
     /// now.
     pub(super) fn pass_over(
         &mut self,
-        ledger: &mut Ledger,
+        checkpoint: &mut Checkpoint,
         anew: &[String],
         ids: BTreeMap<String, String>,
-    ) -> Result<(), Ended> {
-        let before = ledger.clone();
-        self.begin_topics(ledger, anew)?;
-        ledger.topic_ids.extend(ids); // of topics that are not read now they stay: they may be read again
+    ) -> Result<(), PipelineExit> {
+        let before = checkpoint.clone();
+        self.begin_topics(checkpoint, anew)?;
+        checkpoint.topic_ids.extend(ids); // of topics that are not read now they stay: they may be read again
         if self.skip_lost {
-            self.pass_over_gaps(ledger)?;
+            self.pass_over_gaps(checkpoint)?;
         }
-        if *ledger != before {
-            self.store.write(Some((&*ledger, &Delta::default())), None).map_err(|error| failed(&error))?;
+        if *checkpoint != before {
+            self.store.write(Some((&*checkpoint, &Delta::default())), None).map_err(|error| failed(&error))?;
         }
         Ok(())
     }
 
     /// A topic that was made anew is another one: offsets and times of the old one say nothing of it. It is read from its
     /// first record, if the user asked to go on without what is lost.
-    fn begin_topics(&mut self, ledger: &mut Ledger, anew: &[String]) -> Result<(), Ended> {
+    fn begin_topics(&mut self, checkpoint: &mut Checkpoint, anew: &[String]) -> Result<(), PipelineExit> {
         let Some(first) = anew.first() else { return Ok(()) };
         self.may_skip(&is_anew(first))?;
-        let starts = asked(self.board, || self.source.start(Start::Earliest))?;
+        let starts = asked(self.status, || self.source.start(StartPosition::Earliest))?;
         let mut starts = by_topic(&self.active.topics(), &starts);
         for topic in anew {
-            skipped(self.board, &format!("{}; it is read from its first record", is_anew(topic)));
-            ledger.times.event_ms.remove(topic);
-            ledger.leave_out.values_mut().for_each(|held| drop(held.remove(topic)));
-            ledger.reached.insert(topic.clone(), starts.remove(topic).unwrap_or_default());
+            skipped(self.status, &format!("{}; it is read from its first record", is_anew(topic)));
+            checkpoint.times.event_ms.remove(topic);
+            checkpoint.already_written.values_mut().for_each(|held| drop(held.remove(topic)));
+            checkpoint.committed.insert(topic.clone(), starts.remove(topic).unwrap_or_default());
         }
         Ok(())
     }
 
     /// Partitions that cannot be read on go on where they can.
-    fn pass_over_gaps(&mut self, ledger: &mut Ledger) -> Result<(), Ended> {
+    fn pass_over_gaps(&mut self, checkpoint: &mut Checkpoint) -> Result<(), PipelineExit> {
         let topics = self.active.topics();
-        let at: Positions = by_partition(&topics, &ledger.reached);
-        let lost = asked(self.board, || self.source.lost(&at))?;
+        let at: Positions = by_partition(&topics, &checkpoint.committed);
+        let lost = asked(self.status, || self.source.lost(&at))?;
         for (partition, goes_on) in lost {
             let (topic, id) = (&topics[usize::from(partition.source)], partition.id);
-            let Some(at) = ledger.reached.get_mut(topic).and_then(|known| known.get_mut(&id)) else { continue };
-            skipped(self.board, &gap(topic, id, *at, goes_on));
+            let Some(at) = checkpoint.committed.get_mut(topic).and_then(|known| known.get_mut(&id)) else { continue };
+            skipped(self.status, &gap(topic, id, *at, goes_on));
             if goes_on < *at {
-                forget(&mut ledger.leave_out, topic, id); // below there are other records now
+                forget(&mut checkpoint.already_written, topic, id); // below there are other records now
             }
             *at = goes_on;
         }
@@ -70,25 +69,25 @@ impl Recovery<'_> {
     }
 
     /// Whether the user asked to go on without what is lost.
-    fn may_skip(&self, reason: &str) -> Result<(), Ended> {
-        if self.skip_lost { Ok(()) } else { Err(Ended::Failed(how_to_skip(self.job, reason))) }
+    fn may_skip(&self, reason: &str) -> Result<(), PipelineExit> {
+        if self.skip_lost { Ok(()) } else { Err(PipelineExit::Failed(how_to_skip(self.job, reason))) }
     }
 
     /// The records of a planned batch are gone.
     pub(super) fn lost(
         &mut self,
         committer: &mut Committer<'_>,
-        runs: &mut Runs,
-        plan: &Plan,
+        runs: &mut BatchExecutor,
+        intent: &BatchIntent,
         reason: &str,
-    ) -> Result<(), Ended> {
-        self.may_skip(&format!("{reason}; batch {} needs them", plan.batch))?;
-        skipped(self.board, &format!("batch {} is left out: {reason}", plan.batch));
-        let (times, stages) = (committer.ledger.times.clone(), committer.ledger.stages.clone());
-        let empty = Plan { counts: Totals::default(), times, stages, finished: false, ..plan.clone() };
+    ) -> Result<(), PipelineExit> {
+        self.may_skip(&format!("{reason}; batch {} needs them", intent.batch))?;
+        skipped(self.status, &format!("batch {} is left out: {reason}", intent.batch));
+        let (times, stages) = (committer.checkpoint.times.clone(), committer.checkpoint.stages.clone());
+        let empty = BatchIntent { counts: Counters::default(), times, stages, finished: false, ..intent.clone() };
         committer.acknowledged(&empty, Arc::new(Delta::default()));
         committer.settle().map_err(|error| failed(&error))?;
-        runs.next = plan.batch + 1;
+        runs.next = intent.batch + 1;
         Ok(())
     }
 }
@@ -99,10 +98,10 @@ pub(super) fn made_anew(before: &BTreeMap<String, String>, now: &BTreeMap<String
     now.iter().filter(is_new).map(|(topic, _)| topic.clone()).collect()
 }
 
-/// The first of these topics that the plan has records of.
-pub(super) fn moved<'a>(plan: &Plan, topics: &'a [String]) -> Option<&'a String> {
+/// The first of these topics that the intent has records of.
+pub(super) fn moved<'a>(intent: &BatchIntent, topics: &'a [String]) -> Option<&'a String> {
     let moves =
-        |topic: &&String| plan.spans.get(*topic).is_some_and(|all| all.values().any(|span| span.to > span.from));
+        |topic: &&String| intent.spans.get(*topic).is_some_and(|all| all.values().any(|span| span.to > span.from));
     topics.iter().find(moves)
 }
 
@@ -118,32 +117,32 @@ pub(super) fn how_to_skip(job: &str, reason: &str) -> String {
     )
 }
 
-fn gap(place: &str, id: i32, at: Offset, goes_on: Offset) -> String {
+fn gap(target: &str, id: i32, at: Offset, goes_on: Offset) -> String {
     match goes_on > at {
-        true => format!("offsets {at} to {goes_on} of `{place}` partition {id} are gone and skipped"),
+        true => format!("offsets {at} to {goes_on} of `{target}` partition {id} are gone and skipped"),
         false => {
-            format!("`{place}` partition {id} was read to offset {at} and is shorter now: it is read from {goes_on}")
+            format!("`{target}` partition {id} was read to offset {at} and is shorter now: it is read from {goes_on}")
         }
     }
 }
 
-fn forget(leave_out: &mut LeaveOut, topic: &str, id: i32) {
-    for held in leave_out.values_mut().filter_map(|held| held.get_mut(topic)) {
+fn forget(already_written: &mut AlreadyWritten, topic: &str, id: i32) {
+    for held in already_written.values_mut().filter_map(|held| held.get_mut(topic)) {
         held.remove(&id);
     }
 }
 
 /// Tells what is left out, as the user asked.
-fn skipped(board: &Board, what: &str) {
+fn skipped(status: &PipelineStatus, what: &str) {
     let told = format!("--skip-lost: {what}");
-    board.say(Level::ERROR, &told);
-    board.error(&told);
+    status.say(Level::ERROR, &told);
+    status.error(&told);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use streamhost_core::protocol::Times;
+    use streamhost_core::protocol::EventTimes;
     use streamhost_core::state::Stages;
     use streamhost_core::types::{Span, TopicSpans};
 
@@ -168,24 +167,24 @@ mod tests {
             ("empty".to_string(), BTreeMap::new()),
         ]
         .into();
-        let plan = Plan {
-            incarnation: 1,
+        let intent = BatchIntent {
+            epoch: 1,
             batch: 1,
             deployment: 1,
             time_ms: 1,
             spans,
-            set_aside: Vec::new(),
+            quarantined: Vec::new(),
             digests: BTreeMap::new(),
-            counts: Totals::default(),
-            groups_aside: Vec::new(),
-            times: Times::default(),
+            counts: Counters::default(),
+            quarantined_groups: Vec::new(),
+            times: EventTimes::default(),
             stages: Stages::new(),
             finished: false,
-            kept: Vec::new(),
+            retained_records: Vec::new(),
         };
         let names = |all: &[&str]| all.iter().map(|name| name.to_string()).collect::<Vec<_>>();
-        assert_eq!(moved(&plan, &names(&["still", "empty", "other"])), None);
-        assert_eq!(moved(&plan, &names(&["still", "a"])).map(String::as_str), Some("a"));
-        assert_eq!(moved(&plan, &[]), None);
+        assert_eq!(moved(&intent, &names(&["still", "empty", "other"])), None);
+        assert_eq!(moved(&intent, &names(&["still", "a"])).map(String::as_str), Some("a"));
+        assert_eq!(moved(&intent, &[]), None);
     }
 }

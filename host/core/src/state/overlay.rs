@@ -4,7 +4,7 @@
 //! abandoned is forgotten in it. So what it knows is never older than a layer, and settling a layer leaves it alone.
 
 use super::cache::Cache;
-use super::gaps::Gaps;
+use super::empty_ranges::EmptyRanges;
 use super::{Delta, Entries, Most, StageId, StageState, StateStore, StoreError, Writes, is_kept, merge};
 use crate::limits::STATE_KEY_BYTES_MAX;
 use crate::types::BatchNumber;
@@ -15,28 +15,28 @@ use std::sync::Arc;
 type Counts = BTreeMap<StageId, (u64, u64)>;
 
 /// The state of one job's stages. One pipeline has it, and runs one batch after the other on it.
-pub struct State {
+pub struct StateOverlay {
     store: Arc<dyn StateStore>,
     cache: Cache,
     /// The batch under way.
     now: Delta,
     /// Batches that ran and are not durable, oldest first. As many as a pipeline has batches under way.
     layers: VecDeque<(BatchNumber, Arc<Delta>)>,
-    gaps: Gaps,
+    empty_ranges: EmptyRanges,
     counts: Counts,
     /// As they stood before the batch under way.
     counts_before: Counts,
 }
 
-impl State {
+impl StateOverlay {
     /// The state as the store has it. `cache_bytes` bounds what is kept in memory beside what is not durable yet.
-    pub fn new(store: Arc<dyn StateStore>, cache_bytes: usize) -> State {
-        State {
+    pub fn new(store: Arc<dyn StateStore>, cache_bytes: usize) -> StateOverlay {
+        StateOverlay {
             store,
             cache: Cache::new(cache_bytes),
             now: Delta::default(),
             layers: VecDeque::new(),
-            gaps: Gaps::default(),
+            empty_ranges: EmptyRanges::default(),
             counts: Counts::new(),
             counts_before: Counts::new(),
         }
@@ -67,11 +67,11 @@ impl State {
             }
         }
         // The batch may have emptied a range that is full again now.
-        self.gaps.clear();
+        self.empty_ranges.clear();
         self.counts.clone_from(&self.counts_before);
     }
 
-    /// Begins to count a stage's entries from what the ledger says of it. Between batches.
+    /// Begins to count a stage's entries from what the checkpoint says of it. Between batches.
     pub fn count_from(&mut self, stage: StageId, keys: u64, bytes: u64) {
         self.counts.insert(stage, (keys, bytes));
         self.counts_before.insert(stage, (keys, bytes));
@@ -117,7 +117,7 @@ impl State {
     }
 }
 
-impl StageState for State {
+impl StageState for StateOverlay {
     fn get(&mut self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(known) = self.cache.get(stage, key) {
             return Ok(known);
@@ -140,7 +140,7 @@ impl StageState for State {
             },
         };
         self.count(stage, key, old, Some(value.len()));
-        self.gaps.filled(stage, key);
+        self.empty_ranges.filled(stage, key);
         self.write(stage, key, Some(value));
         Ok(())
     }
@@ -149,7 +149,7 @@ impl StageState for State {
         fits(key)?;
         self.cache.put(stage, key, Some(value));
         self.count(stage, key, None, Some(value.len()));
-        self.gaps.filled(stage, key);
+        self.empty_ranges.filled(stage, key);
         self.write(stage, key, Some(value));
         Ok(())
     }
@@ -171,14 +171,14 @@ impl StageState for State {
         if from >= to || most.entries == 0 {
             return Ok(Vec::new());
         }
-        let begin = self.gaps.end(stage, from).unwrap_or(from);
+        let begin = self.empty_ranges.end(stage, from).unwrap_or(from);
         let found = if begin < to {
             let layers: Vec<_> = self.layers_of(stage).collect();
             merge::scan(&*self.store, &layers, stage, (begin, to), most)?
         } else {
             Vec::new()
         };
-        self.gaps.found(stage, from, found.first().map_or(to, |(key, _)| key));
+        self.empty_ranges.found(stage, from, found.first().map_or(to, |(key, _)| key));
         for (key, value) in &found {
             // What is scanned is often removed or written next, which then needs not read it again to count it.
             self.cache.offer(stage, key, Some(value));

@@ -1,0 +1,206 @@
+//! What a pipeline tells of itself.
+
+use super::stop::StopSignal;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use streamhost_core::protocol::{Checkpoint, Counters, EventTimes};
+use streamhost_core::state::Stages;
+use streamhost_core::types::TopicOffsets;
+use streamhost_core::{clock, limits};
+use tracing::Level;
+
+/// What a pipeline tells of itself at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct StatusSnapshot {
+    /// Counts of durable batches.
+    pub counters: Counters,
+    /// The last durable batch.
+    pub batches: u64,
+    /// Positions of the last durable batch.
+    pub committed: TopicOffsets,
+    /// The epoch of the job's history.
+    pub epoch: u64,
+    /// The ends of the partitions, as last heard, of the topics that are read now.
+    pub ends: TopicOffsets,
+    /// What is waited for and since when (milliseconds since 1970), by who waits.
+    pub waiting: BTreeMap<String, (String, i64)>,
+    /// Who is at one delivery and since when (milliseconds since 1970).
+    pub under_way: BTreeMap<String, i64>,
+    /// The last thing that went wrong; where the pipeline ends by an error, that one.
+    pub last_error: Option<String>,
+    /// The deployment of the last durable batch.
+    pub deployment: u64,
+    /// What is known of time.
+    pub times: EventTimes,
+    /// What the keyed stages keep.
+    pub stages: Stages,
+    /// Every source has ended, and all is delivered.
+    pub finished: bool,
+    /// It ends by its last error, once its sinks have what was planned before.
+    pub ends_by_error: bool,
+}
+
+impl StatusSnapshot {
+    /// Records behind the ends of the topics that are read now; none while an end is not known.
+    pub fn lag(&self) -> Option<u64> {
+        if self.finished {
+            return Some(0); // every source has ended
+        }
+        let mut lag = 0;
+        for (topic, ends) in &self.ends {
+            for (partition, &reached) in self.committed.get(topic)? {
+                lag += u64::try_from(ends.get(partition)? - reached).unwrap_or(0);
+            }
+        }
+        (!self.ends.is_empty()).then_some(lag)
+    }
+}
+
+/// Tells a job's user a line of this level: in the job's own log, and with the job's name in the host's.
+pub type JobLogger = Box<dyn Fn(Level, &str) + Send + Sync>;
+
+/// Shared between a pipeline's threads and the supervisor.
+#[derive(Default)]
+pub struct PipelineStatus {
+    snapshot: Mutex<StatusSnapshot>,
+    /// How it is asked to stop.
+    pub stop: StopSignal,
+    say: Option<JobLogger>,
+}
+
+impl PipelineStatus {
+    /// An empty status, whose lines go to `say`. Without one they go nowhere.
+    pub fn telling(say: JobLogger) -> Self {
+        PipelineStatus { say: Some(say), ..PipelineStatus::default() }
+    }
+
+    /// Says a line in the job's log and the host's.
+    pub fn say(&self, level: Level, text: &str) {
+        if let Some(say) = &self.say {
+            say(level, text);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StatusSnapshot> {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy of it. Who has been at one delivery for long waits, though no call has failed yet.
+    pub fn snapshot(&self) -> StatusSnapshot {
+        let mut snapshot = self.lock().clone();
+        let long_ago = clock::now_ms() - i64::try_from(limits::SLOW_DELIVERY_TIME.as_millis()).unwrap_or(i64::MAX);
+        for (who, &since) in snapshot.under_way.iter().filter(|(_, since)| **since < long_ago) {
+            let silent = || (format!("{who} has not acknowledged its batch yet"), since);
+            snapshot.waiting.entry(who.clone()).or_insert_with(silent);
+        }
+        snapshot
+    }
+
+    /// The last durable batch.
+    pub fn durable(&self) -> u64 {
+        self.lock().batches
+    }
+
+    /// Notes that `who` begins a delivery.
+    pub fn starts_on(&self, who: &str) {
+        self.lock().under_way.insert(who.to_string(), clock::now_ms());
+    }
+
+    /// Notes that `who` has ended it, one way or another.
+    pub fn done_with(&self, who: &str) {
+        self.lock().under_way.remove(who);
+    }
+
+    /// Notes a checkpoint.
+    pub fn settle(&self, checkpoint: &Checkpoint) {
+        let mut snapshot = self.lock();
+        snapshot.counters = checkpoint.counters.clone();
+        snapshot.batches = checkpoint.batch;
+        snapshot.committed = checkpoint.committed.clone();
+        snapshot.epoch = checkpoint.epoch;
+        snapshot.deployment = checkpoint.deployment;
+        snapshot.times = checkpoint.times.clone();
+        snapshot.stages = checkpoint.stages.clone();
+        snapshot.finished = checkpoint.finished;
+    }
+
+    /// Notes that a finished job reads on, as a newer deployment says.
+    pub fn reads_on(&self) {
+        self.lock().finished = false;
+    }
+
+    /// Notes the partitions' ends.
+    pub fn ends(&self, ends: TopicOffsets) {
+        self.lock().ends = ends;
+    }
+
+    /// Notes that `who` waits; said once in the log.
+    pub fn waiting(&self, who: &str, what: &str) {
+        let is_new = {
+            let mut snapshot = self.lock();
+            if !snapshot.ends_by_error {
+                snapshot.last_error = Some(what.to_string());
+            }
+            let since = snapshot.waiting.get(who).map_or_else(clock::now_ms, |(_, since)| *since);
+            snapshot.waiting.insert(who.to_string(), (what.to_string(), since)).is_none()
+        };
+        if is_new {
+            self.say(Level::WARN, &format!("{who} waits: {what}"));
+        }
+    }
+
+    /// Notes that `who` goes on.
+    pub fn resumed(&self, who: &str) {
+        let waited = self.lock().waiting.remove(who);
+        if let Some((_, since)) = waited {
+            self.say(Level::INFO, &format!("{who} goes on after {} ms", clock::now_ms() - since));
+        }
+    }
+
+    /// Notes an error.
+    pub fn error(&self, what: &str) {
+        self.lock().last_error = Some(what.to_string());
+    }
+
+    /// Notes an error that the pipeline ends by. What waits meanwhile does not hide it.
+    pub fn ends_by(&self, what: &str) {
+        let mut snapshot = self.lock();
+        (snapshot.last_error, snapshot.ends_by_error) = (Some(what.to_string()), true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_befalls_a_job_is_in_its_log_once_and_what_waits_hides_no_end() {
+        let logged: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = logged.clone();
+        let status =
+            PipelineStatus::telling(Box::new(move |level, text| log.lock().unwrap().push(format!("{level} {text}"))));
+        status.waiting("sink `s`", "away");
+        status.waiting("sink `s`", "still away");
+        assert_eq!(status.snapshot().last_error.as_deref(), Some("still away"));
+        status.ends_by("no such topic");
+        status.waiting("sink `s`", "away");
+        assert_eq!(status.snapshot().last_error.as_deref(), Some("no such topic"));
+        status.resumed("sink `s`");
+        status.resumed("sink `s`");
+        let logged = logged.lock().unwrap();
+        assert_eq!((logged.len(), logged[0].as_str()), (2, "WARN sink `s` waits: away"));
+        assert!(logged[1].starts_with("INFO sink `s` goes on after "));
+    }
+
+    #[test]
+    fn the_lag_is_of_the_topics_that_are_read_and_unknown_until_all_ends_are() {
+        let mut snapshot = StatusSnapshot::default();
+        assert_eq!(snapshot.lag(), None);
+        snapshot.committed = [("t".into(), [(0, 5), (1, 7)].into()), ("before".into(), [(0, 1)].into())].into();
+        snapshot.ends = [("t".into(), [(0, 9)].into())].into();
+        assert_eq!(snapshot.lag(), None);
+        snapshot.ends = [("t".into(), [(0, 9), (1, 6)].into())].into();
+        assert_eq!(snapshot.lag(), Some(4));
+    }
+}

@@ -160,7 +160,7 @@ pub struct SinkDef {
 impl Job<'_> {
     /// Err: the author's mistake in words, the first one found.
     pub(crate) fn describe(self) -> Result<Description, String> {
-        let (every, sources, stages) = crate::refuse::check(&self)?;
+        let (every, sources, stages) = crate::validate::check(&self)?;
         let sink = |(_, s, shape): (_, crate::Sink, _)| SinkDef {
             kind: s.kind,
             name: s.name,

@@ -26,7 +26,7 @@ const EVENT_TIME_MAX_MS: i64 = 8_640_000_000_000_000;
 
 /// Where the loop stands, and where its output goes.
 #[derive(Debug)]
-pub struct Cx {
+pub struct Context {
     /// The name of the keyed stage whose results are given; empty for records.
     pub(crate) stage: String,
     pub(crate) position: u32,
@@ -56,9 +56,9 @@ pub(crate) struct Deletion {
     pub(crate) key: Option<Vec<u8>>,
 }
 
-impl Cx {
+impl Context {
     pub(crate) fn new(moment: Moment, expect: Expect) -> Self {
-        Cx {
+        Context {
             stage: String::new(),
             position: 0,
             time_ms: moment.batch_ms,
@@ -152,7 +152,7 @@ pub trait Flow<'b> {
     /// What it yields.
     type Item;
     /// Yields the items of one batch.
-    fn each(&mut self, input: Input<'b>, cx: &mut Cx, next: impl FnMut(Self::Item, &mut Cx));
+    fn each(&mut self, input: Input<'b>, context: &mut Context, next: impl FnMut(Self::Item, &mut Context));
 }
 
 /// The records of a source.
@@ -162,22 +162,22 @@ pub struct Records;
 impl<'b> Flow<'b> for Records {
     type Item = Record<'b>;
     #[inline]
-    fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(Record<'b>, &mut Cx)) {
+    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(Record<'b>, &mut Context)) {
         let Input::Records(batch) = input else { panic!("a source's chain is given records, not {input:?}") };
         let (mut no_keys, mut no_values) = (Positions(batch.absent_keys), Positions(batch.absent_values));
         let items = batch.keys.iter().zip(batch.values.iter()).zip(batch.times_ms);
         for (position, ((key, value), &time_ms)) in (0..).zip(items) {
-            cx.begin(position, time_ms);
-            if cx.own_times {
-                cx.note(time_ms);
+            context.begin(position, time_ms);
+            if context.own_times {
+                context.note(time_ms);
             }
             let (no_key, no_value) = (no_keys.has(position), no_values.has(position));
-            if no_value && cx.table {
+            if no_value && context.table {
                 let key = (!no_key).then(|| key.to_vec());
-                cx.deletions.push(Deletion { position, time_ms, key });
+                context.deletions.push(Deletion { position, time_ms, key });
                 continue;
             }
-            next(Record { key, value, time_ms, no_key, no_value }, cx);
+            next(Record { key, value, time_ms, no_key, no_value }, context);
         }
     }
 }
@@ -189,9 +189,9 @@ pub struct Map<P, F>(pub(crate) P, pub(crate) F);
 impl<'b, P: Flow<'b>, U, F: Fn(P::Item) -> U> Flow<'b> for Map<P, F> {
     type Item = U;
     #[inline]
-    fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(U, &mut Cx)) {
+    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(U, &mut Context)) {
         let Map(prev, f) = self;
-        prev.each(input, cx, |item, cx| next(f(item), cx));
+        prev.each(input, context, |item, context| next(f(item), context));
     }
 }
 
@@ -202,11 +202,11 @@ pub struct TryMap<P, F>(pub(crate) P, pub(crate) F);
 impl<'b, P: Flow<'b>, U, E: Display, F: Fn(P::Item) -> Result<U, E>> Flow<'b> for TryMap<P, F> {
     type Item = U;
     #[inline]
-    fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(U, &mut Cx)) {
+    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(U, &mut Context)) {
         let TryMap(prev, f) = self;
-        prev.each(input, cx, |item, cx| match f(item) {
-            Ok(item) => next(item, cx),
-            Err(reason) => cx.fault(reason),
+        prev.each(input, context, |item, context| match f(item) {
+            Ok(item) => next(item, context),
+            Err(reason) => context.fault(reason),
         });
     }
 }
@@ -218,11 +218,11 @@ pub struct Filter<P, F>(pub(crate) P, pub(crate) F);
 impl<'b, P: Flow<'b>, F: Fn(&P::Item) -> bool> Flow<'b> for Filter<P, F> {
     type Item = P::Item;
     #[inline]
-    fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(P::Item, &mut Cx)) {
+    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(P::Item, &mut Context)) {
         let Filter(prev, f) = self;
-        prev.each(input, cx, |item, cx| {
+        prev.each(input, context, |item, context| {
             if f(&item) {
-                next(item, cx);
+                next(item, context);
             }
         });
     }
@@ -235,9 +235,9 @@ pub struct FlatMap<P, F>(pub(crate) P, pub(crate) F);
 impl<'b, P: Flow<'b>, I: IntoIterator, F: Fn(P::Item) -> I> Flow<'b> for FlatMap<P, F> {
     type Item = I::Item;
     #[inline]
-    fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(I::Item, &mut Cx)) {
+    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(I::Item, &mut Context)) {
         let FlatMap(prev, f) = self;
-        prev.each(input, cx, |item, cx| f(item).into_iter().for_each(|one| next(one, cx)));
+        prev.each(input, context, |item, context| f(item).into_iter().for_each(|one| next(one, context)));
     }
 }
 
@@ -248,21 +248,21 @@ pub struct TimedBy<P, F>(pub(crate) P, pub(crate) F);
 impl<'b, P: Flow<'b>, F: Fn(&P::Item) -> Time> Flow<'b> for TimedBy<P, F> {
     type Item = P::Item;
     #[inline]
-    fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(P::Item, &mut Cx)) {
+    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(P::Item, &mut Context)) {
         let TimedBy(prev, f) = self;
-        prev.each(input, cx, |item, cx| {
-            let before_ms = cx.time_ms; // the record's, which a branch before this one goes by
-            cx.time_ms = f(&item).0;
-            cx.note(cx.time_ms);
-            next(item, cx);
-            cx.time_ms = before_ms;
+        prev.each(input, context, |item, context| {
+            let before_ms = context.time_ms; // the record's, which a branch before this one goes by
+            context.time_ms = f(&item).0;
+            context.note(context.time_ms);
+            next(item, context);
+            context.time_ms = before_ms;
         });
     }
 }
 
 /// An item on its way to a branch.
 #[derive(Debug)]
-pub(crate) struct Handed<T> {
+pub(crate) struct BranchItem<T> {
     position: u32,
     time_ms: i64,
     own_ms: i64,
@@ -270,28 +270,28 @@ pub(crate) struct Handed<T> {
 }
 
 /// Items on their way to a branch.
-pub(crate) type Shared<T> = Rc<RefCell<Vec<Handed<T>>>>;
+pub(crate) type Shared<T> = Rc<RefCell<Vec<BranchItem<T>>>>;
 
 /// The items of a branch: see [`Stream::also`](crate::Stream::also).
 #[derive(Debug)]
-pub struct Beside<T>(pub(crate) Shared<T>);
+pub struct BranchItems<T>(pub(crate) Shared<T>);
 
-impl<'b, T> Flow<'b> for Beside<T> {
+impl<'b, T> Flow<'b> for BranchItems<T> {
     type Item = T;
     /// What the partition had reached before a record is what it had when the record left the main chain, or what the
     /// branch's own `timed_by` has seen since; a job has one `timed_by` for a source, so one of the two says nothing.
-    fn each(&mut self, _: Input<'b>, cx: &mut Cx, mut next: impl FnMut(T, &mut Cx)) {
-        let main_ms = std::mem::replace(&mut cx.largest_ms, cx.moment.partition_ms);
+    fn each(&mut self, _: Input<'b>, context: &mut Context, mut next: impl FnMut(T, &mut Context)) {
+        let main_ms = std::mem::replace(&mut context.largest_ms, context.moment.partition_ms);
         let mut last = None;
-        for Handed { position, time_ms, own_ms, item } in self.0.take() {
+        for BranchItem { position, time_ms, own_ms, item } in self.0.take() {
             if last.replace(position) != Some(position) {
-                cx.begin(position, time_ms);
-                cx.own_ms = cx.own_ms.max(own_ms);
+                context.begin(position, time_ms);
+                context.own_ms = context.own_ms.max(own_ms);
             }
-            cx.time_ms = time_ms;
-            next(item, cx);
+            context.time_ms = time_ms;
+            next(item, context);
         }
-        cx.largest_ms = cx.largest_ms.max(main_ms);
+        context.largest_ms = context.largest_ms.max(main_ms);
     }
 }
 
@@ -306,18 +306,18 @@ pub struct Also<'b, P, T> {
 impl<'b, P: Flow<'b, Item = T>, T: Clone> Flow<'b> for Also<'b, P, T> {
     type Item = T;
     #[inline]
-    fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(T, &mut Cx)) {
-        let Some(branch) = &mut self.branch else { return self.prev.each(input, cx, next) };
-        let expect = cx.expect;
+    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(T, &mut Context)) {
+        let Some(branch) = &mut self.branch else { return self.prev.each(input, context, next) };
+        let expect = context.expect;
         let mut copies = Vec::with_capacity(expect.items);
-        self.prev.each(input, cx, |item, cx| {
-            let (position, time_ms, own_ms) = (cx.position, cx.time_ms, cx.own_ms);
-            copies.push(Handed { position, time_ms, own_ms, item: item.clone() });
-            next(item, cx);
+        self.prev.each(input, context, |item, context| {
+            let (position, time_ms, own_ms) = (context.position, context.time_ms, context.own_ms);
+            copies.push(BranchItem { position, time_ms, own_ms, item: item.clone() });
+            next(item, context);
         });
-        cx.expect = expect.of(copies.len());
+        context.expect = expect.of(copies.len());
         self.shared.replace(copies);
-        branch.run(Input::Branch, cx);
-        cx.expect = expect;
+        branch.run(Input::Branch, context);
+        context.expect = expect;
     }
 }

@@ -3,7 +3,7 @@
 use crate::call::{Input, Moment, Output, Partials};
 use crate::columns::{Column, ColumnBuf};
 use crate::describe::{SourceDef, StageDef};
-use crate::flow::{Cx, Flow};
+use crate::flow::{Context, Flow};
 use crate::row::{Row, RowShape};
 use crate::sink::{Sink, SinkKind};
 use std::cell::Cell;
@@ -48,13 +48,13 @@ impl<'b> Job<'b> {
         let name = self.plan.stage_mut(stage).map(|stage| std::mem::take(&mut stage.def.name));
         let chain = self.plan.chains.iter_mut().find(|chain| chain.start.number() == Some(stage));
         let chain = chain.unwrap_or_else(|| panic!("the job has no stage {stage}"));
-        let mut cx = Cx::new(moment, input.expect());
-        cx.stage = name.unwrap_or_default();
-        cx.own_times = chain.trail.timed_bys == 0;
-        cx.table = chain.trail.is_table();
-        cx.out.rows.resize_with(self.plan.sinks.len(), Default::default);
-        chain.run.run(input, &mut cx);
-        cx.finish()
+        let mut context = Context::new(moment, input.expect());
+        context.stage = name.unwrap_or_default();
+        context.own_times = chain.trail.timed_bys == 0;
+        context.table = chain.trail.is_table();
+        context.out.rows.resize_with(self.plan.sinks.len(), Default::default);
+        chain.run.run(input, &mut context);
+        context.finish()
     }
 
     /// Merges accumulators of one keyed stage: one for each group.
@@ -100,7 +100,7 @@ pub(crate) struct StageNode<'b> {
     pub(crate) index: Index,
     /// But for its inputs, which are known once the whole job is, and what `shapes` says.
     pub(crate) def: StageDef,
-    pub(crate) shapes: Shapes,
+    pub(crate) shapes: Schemas,
     /// Its late items go to a sink.
     pub(crate) keeps_late: bool,
     /// None: it merges nothing, as a join.
@@ -110,7 +110,7 @@ pub(crate) struct StageNode<'b> {
 
 /// What a stage's keys and values look like: asked for by `describe` alone, while a chain is built for every call.
 #[derive(Clone, Copy)]
-pub(crate) struct Shapes {
+pub(crate) struct Schemas {
     pub(crate) key: fn() -> String,
     pub(crate) value: fn() -> String,
     /// Of a join's right items, or a table's.
@@ -122,7 +122,7 @@ pub(crate) struct Shapes {
 impl StageNode<'_> {
     /// All but its inputs.
     pub(crate) fn describe(&self) -> StageDef {
-        let Shapes { key, value, other, old } = self.shapes;
+        let Schemas { key, value, other, old } = self.shapes;
         StageDef {
             key_shape: key(),
             value_shape: value(),
@@ -136,7 +136,7 @@ impl StageNode<'_> {
 /// What runs when a stage has something.
 pub(crate) struct Chain<'b> {
     pub(crate) start: Start,
-    pub(crate) trail: Trail,
+    pub(crate) trail: ChainInfo,
     pub(crate) run: Box<dyn Run<'b> + 'b>,
 }
 
@@ -163,8 +163,8 @@ impl Start {
 
 /// What a chain and its branches lead to.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Trail {
-    pub(crate) feeds: Vec<Feed>,
+pub(crate) struct ChainInfo {
+    pub(crate) feeds: Vec<Edge>,
     pub(crate) sinks: usize,
     /// Its own, and those of its branches.
     pub(crate) timed_bys: usize,
@@ -174,7 +174,7 @@ pub(crate) struct Trail {
 
 /// A keyed stage that a chain leads to.
 #[derive(Clone, Debug)]
-pub(crate) struct Feed {
+pub(crate) struct Edge {
     pub(crate) to: Index,
     /// 0: what is reduced, or the left side. 1: the right side, or the table.
     pub(crate) side: u8,
@@ -184,16 +184,16 @@ pub(crate) struct Feed {
     pub(crate) timed_by: bool,
 }
 
-impl Trail {
+impl ChainInfo {
     /// It leads to tables alone.
     pub(crate) fn is_table(&self) -> bool {
         self.sinks == 0 && !self.feeds.is_empty() && self.feeds.iter().all(|feed| feed.table)
     }
 
     /// Takes over what a branch leads to.
-    pub(crate) fn branch(&mut self, branch: Trail) {
+    pub(crate) fn branch(&mut self, branch: ChainInfo) {
         let timed_by = self.is_timed;
-        let feeds = branch.feeds.into_iter().map(|feed| Feed { timed_by: feed.timed_by || timed_by, ..feed });
+        let feeds = branch.feeds.into_iter().map(|feed| Edge { timed_by: feed.timed_by || timed_by, ..feed });
         self.feeds.extend(feeds);
         self.sinks += branch.sinks;
         self.timed_bys += branch.timed_bys;
@@ -243,7 +243,7 @@ impl<'b> Plan<'b> {
 /// A chain of operators, from where its items come in to where they end.
 pub(crate) trait Run<'b> {
     /// Runs it over one batch.
-    fn run(&mut self, input: Input<'b>, cx: &mut Cx);
+    fn run(&mut self, input: Input<'b>, context: &mut Context);
 }
 
 pub(crate) struct Sinking<F> {
@@ -255,17 +255,17 @@ impl<'b, F: Flow<'b>> Run<'b> for Sinking<F>
 where
     F::Item: Row,
 {
-    fn run(&mut self, input: Input<'b>, cx: &mut Cx) {
+    fn run(&mut self, input: Input<'b>, context: &mut Context) {
         let sink = self.index.get();
         let width = 1 + <F::Item as Row>::SHAPE.columns.len();
-        let mut rows = std::mem::take(&mut cx.out.rows[sink]);
-        rows.reserve(cx.expect, width);
-        self.flow.each(input, cx, |item, cx| {
+        let mut rows = std::mem::take(&mut context.out.rows[sink]);
+        rows.reserve(context.expect, width);
+        self.flow.each(input, context, |item, context| {
             item.write(&mut rows);
-            if let Err(reason) = rows.end_row(cx.position, width) {
-                cx.fault(reason);
+            if let Err(reason) = rows.end_row(context.position, width) {
+                context.fault(reason);
             }
         });
-        cx.out.rows[sink] = rows;
+        context.out.rows[sink] = rows;
     }
 }

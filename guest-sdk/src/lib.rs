@@ -154,7 +154,7 @@ mod fields;
 mod stream; // the chain
 mod key;
 mod value;
-mod shape; // what a value looks like, so that a changed one is noticed
+mod schema; // what a value looks like, so that a changed one is noticed
 pub mod keyed; // what follows `key_by`
 mod sink;
 mod cell; // what goes out
@@ -163,7 +163,7 @@ mod change;
 mod call; // what a call brings, and what it gives back
 mod job; // what is run
 mod describe; // what is said of it
-mod refuse; // and what is wrong with it
+mod validate; // and what is wrong with it
 mod limits;
 
 #[cfg(target_family = "wasm")]

@@ -2,8 +2,8 @@
 
 use crate::cell::Time;
 use crate::describe::{SourceDef, SourceKind};
-use crate::flow::{Also, Beside, Filter, FlatMap, Flow, Map, Records, Shared, TimedBy, TryMap};
-use crate::job::{Chain, Index, Job, Plan, Run, Sinking, SourceNode, Start, Trail};
+use crate::flow::{Also, BranchItems, Filter, FlatMap, Flow, Map, Records, Shared, TimedBy, TryMap};
+use crate::job::{Chain, ChainInfo, Index, Job, Plan, Run, Sinking, SourceNode, Start};
 use crate::row::Row;
 use crate::sink::Sink;
 use std::fmt::Display;
@@ -15,7 +15,7 @@ use std::time::Duration;
 pub struct Stream<'b, F> {
     pub(crate) flow: F,
     pub(crate) start: Start,
-    pub(crate) trail: Trail,
+    pub(crate) trail: ChainInfo,
     pub(crate) plan: Plan<'b>,
 }
 
@@ -54,7 +54,7 @@ fn source<'b>(kind: SourceKind, name: &str, rate: u32) -> Source<'b> {
     Stream {
         flow: Records,
         start: Start::Source(index),
-        trail: Trail::default(),
+        trail: ChainInfo::default(),
         plan: Plan { sources, ..Plan::default() },
     }
 }
@@ -155,12 +155,13 @@ impl<'b, F> Stream<'b, F> {
     where
         F: Flow<'b>,
         F::Item: Clone + 'b,
-        B: FnOnce(Stream<'b, Beside<F::Item>>) -> Job<'b>,
+        B: FnOnce(Stream<'b, BranchItems<F::Item>>) -> Job<'b>,
     {
         let shared: Shared<F::Item> = Shared::default();
         let id = Rc::as_ptr(&shared).addr();
         let start = Start::Branch { id };
-        let items = Stream { flow: Beside(shared.clone()), start, trail: Trail::default(), plan: Plan::default() };
+        let items =
+            Stream { flow: BranchItems(shared.clone()), start, trail: ChainInfo::default(), plan: Plan::default() };
         let mut built = branch(items).plan;
         let is_it = |chain: &Chain<'b>| matches!(chain.start, Start::Branch { id: i } if i == id);
         let chain = built.chains.iter().position(is_it).map(|at| built.chains.remove(at));
@@ -217,7 +218,7 @@ impl<'b, F> Stream<'b, F> {
 
 impl<'b> Plan<'b> {
     /// Ends a chain.
-    pub(crate) fn end(&mut self, start: Start, trail: Trail, run: impl Run<'b> + 'b) {
+    pub(crate) fn end(&mut self, start: Start, trail: ChainInfo, run: impl Run<'b> + 'b) {
         self.chains.push(Chain { start, trail, run: Box::new(run) });
     }
 }

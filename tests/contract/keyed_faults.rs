@@ -104,8 +104,8 @@ fn keyed_answers_that_lie_are_rolled_back() {
         ("late-in-nothing", &["contract", "late"]),
         ("merges-one-more", &["contract", "`combine` gave 1 accumulators for 0"]),
     ];
-    for (guise, words) in refused {
-        has_all(&hostile.deploy(guise, &[]).refusal(), words);
+    for (variant, words) in refused {
+        has_all(&hostile.deploy(variant, &[]).refusal(), words);
     }
     assert_eq!(hostile.host.json(&["history", &hostile.job]).as_array().map(Vec::len), Some(1), "nothing has changed");
 
@@ -125,8 +125,8 @@ fn keyed_answers_that_lie_are_rolled_back() {
         ("late-beyond", &["late"]),
         ("finishes-late", &["`late` is not empty"]),
     ];
-    for (i, (guise, words)) in lies.into_iter().enumerate() {
-        hostile.deploy(guise, &[]).ok();
+    for (i, (variant, words)) in lies.into_iter().enumerate() {
+        hostile.deploy(variant, &[]).ok();
         hostile.send(keys.map(|key| said(key, "word")));
         let reason = hostile.wait_rolled_back(1);
         has_all(&reason, &[&format!("version {}", i + 2), "contract"]);
@@ -151,8 +151,8 @@ fn keyed_rows_and_times_that_lie_are_rolled_back() {
         let mut next = (0..).map(|i| said_at(0, START_MS + 1000 * i, "a", "word"));
         hostile.deploy(good, &[]).ok();
         hostile.say(next.next());
-        for (guise, words) in lies {
-            hostile.deploy(guise, &[]).ok();
+        for (variant, words) in lies {
+            hostile.deploy(variant, &[]).ok();
             hostile.send(next.next());
             has_all(&hostile.wait_rolled_back(1), &["contract", words]);
             hostile.wait();
@@ -297,15 +297,15 @@ fn keyed_state_is_carried_on_refused_migrated_or_begun_anew() {
         ("renamed", &["`seen`", ".named(\"seen\")", "--reset-state"]),
         ("next-version", &["`seen`", "version 0", "version 1", "--reset-state"]),
     ];
-    for (guise, words) in refused {
-        has_all(&hostile.deploy(guise, &[]).refusal(), words);
+    for (variant, words) in refused {
+        has_all(&hostile.deploy(variant, &[]).refusal(), words);
     }
     let words_of_breaking: [(&str, &[&str]); 2] = [
         ("migrates-and-breaks", &["`seen`", "`migrate`", "old state said so"]),
         ("migrates-too-few", &["`migrate` gave 1 accumulators for 2"]),
     ];
-    for (guise, words) in words_of_breaking {
-        hostile.deploy(guise, &[]).ok();
+    for (variant, words) in words_of_breaking {
+        hostile.deploy(variant, &[]).ok();
         has_all(&hostile.wait_rolled_back(2), words);
         hostile.say([said("a", "word")]);
     }
@@ -359,7 +359,7 @@ fn keyed_state_that_was_migrated_by_a_liar() {
 #[test]
 fn keyed_windows_that_break_do_not_keep_a_job_from_its_end() {
     let (_guard, servers) = Servers::shared();
-    for guise in ["windows", "sessions"] {
+    for variant in ["windows", "sessions"] {
         let mut hostile = Hostile::new(servers, 2, &["every=0", "until=end", "limits.time=300ms"]);
         let mut records = Vec::new();
         for partition in [0, 1] {
@@ -375,15 +375,15 @@ fn keyed_windows_that_break_do_not_keep_a_job_from_its_end() {
             }
         }
         hostile.send(records);
-        hostile.deploy(guise, &[]).ok();
+        hostile.deploy(variant, &[]).ok();
         let status = hostile.host.wait_state(&hostile.job, "finished", LATE);
         assert_eq!(status["dead_letters"], 3, "{status}");
         let mut words = hostile.words();
         words.retain(|key, _| !key.starts_with("merge")); // its first part stands, unless both came in one batch
         let from = |key: &str, seconds: i64| (format!("{key}/{}", START_MS + 1000 * seconds), 2);
-        let begins = if guise == "windows" { [0, 40, 40] } else { [0, 40, 41] };
+        let begins = if variant == "windows" { [0, 40, 40] } else { [0, 40, 41] };
         let expected = [from("a", begins[0]), from("a", begins[1]), from("finish-panic", begins[2])];
-        assert_eq!(words, expected.into(), "{guise}");
+        assert_eq!(words, expected.into(), "{variant}");
         for key in ["finish-panic", "finish-loop", "merge-panic"] {
             assert_eq!(hostile.letter(key).stage, "seen");
         }

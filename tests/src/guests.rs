@@ -18,19 +18,19 @@ pub fn component(folder: &'static str) -> PathBuf {
     built.entry(folder).or_insert_with(build).clone()
 }
 
-/// Where a guest that has guises keeps the name of the one it is in; the name begins behind the `=`.
-const GUISE: &[u8; 32] = b"guise=plain                     ";
+/// Where a guest that has variants keeps the name of the one it is in; the name begins behind the `=`.
+const VARIANT: &[u8; 32] = b"variant=plain                   ";
 
-/// Writes the component of the job in `folder` to `file`, as the guest that `guise` names: its code is the same, and it
+/// Writes the component of the job in `folder` to `file`, as the guest that `variant` names: its code is the same, and it
 /// finds another name in its memory.
 #[track_caller]
-pub fn in_guise(folder: &'static str, guise: &str, file: &Path) {
+pub fn build_variant(folder: &'static str, variant: &str, file: &Path) {
     let mut component = fs::read(component(folder)).expect("it was built");
-    let places: Vec<usize> = (0..component.len()).filter(|&at| component[at..].starts_with(GUISE)).collect();
-    let [place] = places[..] else { panic!("{folder} has the name of its guise in {} places", places.len()) };
-    let name = format!("guise={guise:<width$}", width = GUISE.len() - 6);
-    assert_eq!(name.len(), GUISE.len(), "`{guise}` is too long");
-    component[place..place + GUISE.len()].copy_from_slice(name.as_bytes());
+    let places: Vec<usize> = (0..component.len()).filter(|&at| component[at..].starts_with(VARIANT)).collect();
+    let [place] = places[..] else { panic!("{folder} has the name of its variant in {} places", places.len()) };
+    let name = format!("variant={variant:<width$}", width = VARIANT.len() - 8);
+    assert_eq!(name.len(), VARIANT.len(), "`{variant}` is too long");
+    component[place..place + VARIANT.len()].copy_from_slice(name.as_bytes());
     fs::write(file, component).expect("the folder can be written");
 }
 

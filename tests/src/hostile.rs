@@ -3,7 +3,7 @@
 use crate::clicks::Record;
 use crate::command::Said;
 use crate::feed::{create_topic, fill};
-use crate::guests::in_guise;
+use crate::guests::build_variant;
 use crate::host::{Host, unique};
 use crate::outside;
 use crate::servers::Servers;
@@ -61,11 +61,11 @@ impl Hostile {
         Hostile { servers, host: Host::serve(servers), job, settings, sent: 0 }
     }
 
-    /// Deploys the guest in a guise. `more` are arguments.
+    /// Deploys a variant of the guest. `more` are arguments.
     #[track_caller]
-    pub fn deploy(&self, guise: &str, more: &[&str]) -> Said {
-        let file = self.host.file(&format!("{guise}.wasm"));
-        in_guise(FOLDER, guise, &file);
+    pub fn deploy(&self, variant: &str, more: &[&str]) -> Said {
+        let file = self.host.file(&format!("{variant}.wasm"));
+        build_variant(FOLDER, variant, &file);
         let mut arguments = vec!["--name", &self.job, "--create-tables"];
         arguments.extend(self.settings.iter().flat_map(|setting| ["--set", setting]));
         self.host.deploy(&file, &[&arguments[..], more].concat())

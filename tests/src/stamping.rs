@@ -2,7 +2,7 @@
 
 use crate::clicks::Record;
 use crate::feed;
-use crate::guests::in_guise;
+use crate::guests::build_variant;
 use crate::host::{Host, unique};
 use crate::outside::{self, Written};
 use crate::servers::Servers;
@@ -64,9 +64,9 @@ impl Stamping {
     /// Deploys version 1 or 2.
     #[track_caller]
     pub fn deploy(&self, host: &Host, version: u64) {
-        let guise = format!("{}-{version}", if self.into == Into::Kafka { "kafka" } else { "table" });
-        let file = host.file(&format!("{guise}.wasm"));
-        in_guise(FOLDER, &guise, &file);
+        let variant = format!("{}-{version}", if self.into == Into::Kafka { "kafka" } else { "table" });
+        let file = host.file(&format!("{variant}.wasm"));
+        build_variant(FOLDER, &variant, &file);
         let (source, sink) = (format!("source.stamps-in={}", self.job), format!("sink.stamps-out={}", self.place));
         let settings = ["--name", &self.job, "--set", &source, "--set", &sink, "--set", "every=0"];
         host.deploy(&file, &settings).ok();

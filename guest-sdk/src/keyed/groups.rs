@@ -5,10 +5,10 @@ use super::scoped::Finish;
 use crate::call::{Input, Partials, Positions};
 use crate::cell::{Cell, KeyPart, Time};
 use crate::columns::{Column, ColumnBuf};
-use crate::flow::{Cx, Flow};
+use crate::flow::{Context, Flow};
 use crate::key::{Key, read_whole};
 use crate::row::{ColumnDef, Row, RowShape, RowWriter};
-use crate::shape::shape;
+use crate::schema::schema;
 use crate::stream::Stream;
 use crate::value::{Value, decode, encode};
 use serde::{Deserialize, Serialize};
@@ -137,16 +137,16 @@ where
 {
     type Item = S::Item;
     #[inline]
-    fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(S::Item, &mut Cx)) {
-        let Input::Groups(groups) = input else { panic!("stage `{}` is given groups, not {input:?}", cx.stage) };
-        let batch = Time(cx.moment.batch_ms);
+    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(S::Item, &mut Context)) {
+        let Input::Groups(groups) = input else { panic!("stage `{}` is given groups, not {input:?}", context.stage) };
+        let batch = Time(context.moment.batch_ms);
         let windows = groups.starts_ms.iter().zip(groups.ends_ms);
         let items = groups.keys.iter().zip(groups.accumulators.iter()).zip(windows);
         for (position, ((key, acc), (&start_ms, &end_ms))) in (0..).zip(items) {
-            cx.of_group(position, start_ms, end_ms);
-            let (key, value) = (self.read)(&cx.stage, key, acc);
+            context.of_group(position, start_ms, end_ms);
+            let (key, value) = (self.read)(&context.stage, key, acc);
             if let Some(value) = value {
-                next(S::item(key, value, Window { start: Time(start_ms), end: Time(end_ms) }, batch), cx);
+                next(S::item(key, value, Window { start: Time(start_ms), end: Time(end_ms) }, batch), context);
             }
         }
     }
@@ -235,7 +235,7 @@ where
         let with = self.flow.with.clone();
         if let Some(stage) = self.plan.stages.last_mut() {
             stage.def.migrates = Some((String::new(), from));
-            stage.shapes.old = Some(shape::<Old>);
+            stage.shapes.old = Some(schema::<Old>);
             stage.migrate = Some(Box::new(move |name: &str, accumulators: Column<'b>| {
                 let mut out = ColumnBuf::default();
                 accumulators.iter().for_each(|old| write(name, &with.kept(f(read(name, old))), &mut out));

@@ -5,11 +5,11 @@ use super::windows::Within;
 use super::{End, KeyedBy, behind, stage};
 use crate::call::{Input, Keyed, Positions};
 use crate::describe::StageKind;
-use crate::flow::{Cx, Deletion, Flow};
-use crate::job::{Index, Shapes, StageNode};
+use crate::flow::{Context, Deletion, Flow};
+use crate::job::{Index, Schemas, StageNode};
 use crate::key::{Key, too_long};
 use crate::limits::KEYED_KEY_BYTES_MAX;
-use crate::shape::shape;
+use crate::schema::schema;
 use crate::stream::Stream;
 use crate::value::{Value, decode, encode};
 use serde::Serialize;
@@ -36,8 +36,8 @@ impl<'b, K: Key<'b>, G> Side<K, G> {
     }
 
     /// Puts in the deletions of records before this position, in their order among the items.
-    fn delete_before(&mut self, position: Option<u32>, cx: &mut Cx) {
-        while let Some(deletion) = cx.deletions.get(self.deleted) {
+    fn delete_before(&mut self, position: Option<u32>, context: &mut Context) {
+        while let Some(deletion) = context.deletions.get(self.deleted) {
             if position.is_some_and(|position| deletion.position >= position) {
                 break;
             }
@@ -52,7 +52,7 @@ impl<'b, K: Key<'b>, G> Side<K, G> {
             };
             if let Err(reason) = written {
                 keys.data.truncate(keys.ends.last().map_or(0, |&end| end as usize));
-                cx.fault_at(position, reason);
+                context.fault_at(position, reason);
                 continue;
             }
             self.out.deleted.push(self.out.keys.ends.len() as u32);
@@ -66,22 +66,22 @@ impl<'b, K: Key<'b>, G> Side<K, G> {
 
 impl<'b, T: Serialize, K: Key<'b>, G: Fn(&T) -> K> End<T> for Side<K, G> {
     #[inline]
-    fn take(&mut self, item: T, cx: &mut Cx) {
+    fn take(&mut self, item: T, context: &mut Context) {
         if let Some(lateness_ms) = self.lateness_ms {
-            let Some(time_ms) = cx.event_time_ms() else { return };
-            if is_behind(time_ms, lateness_ms, cx) {
-                return cx.late();
+            let Some(time_ms) = context.event_time_ms() else { return };
+            if is_behind(time_ms, lateness_ms, context) {
+                return context.late();
             }
         }
         if self.table {
-            self.delete_before(Some(cx.position), cx);
+            self.delete_before(Some(context.position), context);
         }
         if self.out.values.ends.capacity() == 0 {
-            self.out.values.data.reserve(cx.expect.bytes);
-            self.out.values.ends.reserve(cx.expect.items);
-            self.out.keys.ends.reserve(cx.expect.items);
-            self.out.times_ms.reserve(cx.expect.items);
-            self.out.positions.reserve(cx.expect.items);
+            self.out.values.data.reserve(context.expect.bytes);
+            self.out.values.ends.reserve(context.expect.items);
+            self.out.keys.ends.reserve(context.expect.items);
+            self.out.times_ms.reserve(context.expect.items);
+            self.out.positions.reserve(context.expect.items);
         }
         let keys = &mut self.out.keys;
         let before = keys.data.len();
@@ -92,20 +92,20 @@ impl<'b, T: Serialize, K: Key<'b>, G: Fn(&T) -> K> End<T> for Side<K, G> {
         };
         if let Err(reason) = written {
             keys.data.truncate(before);
-            return cx.fault(reason);
+            return context.fault(reason);
         }
         keys.end();
-        self.out.times_ms.push(cx.time_ms);
-        self.out.at(cx.position);
+        self.out.times_ms.push(context.time_ms);
+        self.out.at(context.position);
     }
 
-    fn flush(&mut self, cx: &mut Cx) {
+    fn flush(&mut self, context: &mut Context) {
         if self.table {
-            self.delete_before(None, cx);
+            self.delete_before(None, context);
         }
         let out = std::mem::take(&mut self.out);
         if !out.keys.ends.is_empty() {
-            cx.out.keyed.push(Keyed { stage: self.to.get() as u32, side: self.side, ..out });
+            context.out.keyed.push(Keyed { stage: self.to.get() as u32, side: self.side, ..out });
         }
     }
 }
@@ -230,7 +230,7 @@ where
         }
         plan.extend(right.stream.feed(&index, 1, table, Side::new(right.key, &index, 1, lateness_ms, table)));
         let def = stage(name, self.version, kind);
-        let shapes = Shapes { key: K::shape, value: shape::<F::Item>, other: Some(shape::<F2::Item>), old: None };
+        let shapes = Schemas { key: K::shape, value: schema::<F::Item>, other: Some(schema::<F2::Item>), old: None };
         behind(plan, StageNode { index, def, shapes, keeps_late: false, combine: None, migrate: None }, flow)
     }
 }
@@ -257,15 +257,15 @@ fn item<'b, T: Value<'b>>(stage: &str, bytes: &'b [u8]) -> T {
 }
 
 impl<'b, L, R> Sides<'b, L, R> {
-    fn each(&self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(L, Option<R>, &mut Cx)) {
+    fn each(&self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(L, Option<R>, &mut Context)) {
         let Sides { left, right } = self;
-        let Input::Pairs(pairs) = input else { panic!("stage `{}` is given pairs, not {input:?}", cx.stage) };
+        let Input::Pairs(pairs) = input else { panic!("stage `{}` is given pairs, not {input:?}", context.stage) };
         let mut absent = Positions(pairs.absent_rights);
         let items = pairs.lefts.iter().zip(pairs.rights.iter()).zip(pairs.times_ms);
         for (position, ((one, other), &time_ms)) in (0..).zip(items) {
-            cx.of_pair(position, time_ms);
-            let other = if absent.has(position) { None } else { Some(right(&cx.stage, other)) };
-            next(left(&cx.stage, one), other, cx);
+            context.of_pair(position, time_ms);
+            let other = if absent.has(position) { None } else { Some(right(&context.stage, other)) };
+            next(left(&context.stage, one), other, context);
         }
     }
 }
@@ -277,19 +277,21 @@ pub struct LookedUp<'b, L, R, J>(J, Sides<'b, L, R>);
 
 impl<'b, L, R, U, J: Fn(L, R) -> U> Flow<'b> for Joined<'b, L, R, J> {
     type Item = U;
-    fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(U, &mut Cx)) {
+    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(U, &mut Context)) {
         let Joined(f, sides) = self;
-        sides.each(input, cx, |left, right, cx| {
-            let Some(right) = right else { panic!("stage `{}` is given a left item without a right one", cx.stage) };
-            next(f(left, right), cx);
+        sides.each(input, context, |left, right, context| {
+            let Some(right) = right else {
+                panic!("stage `{}` is given a left item without a right one", context.stage)
+            };
+            next(f(left, right), context);
         });
     }
 }
 
 impl<'b, L, R, U, J: Fn(L, Option<R>) -> U> Flow<'b> for LookedUp<'b, L, R, J> {
     type Item = U;
-    fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(U, &mut Cx)) {
+    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(U, &mut Context)) {
         let LookedUp(f, sides) = self;
-        sides.each(input, cx, |left, right, cx| next(f(left, right), cx));
+        sides.each(input, context, |left, right, context| next(f(left, right), context));
     }
 }

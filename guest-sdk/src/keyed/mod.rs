@@ -3,7 +3,7 @@
 mod groups; // what a reduction yields
 mod hash;
 mod join;
-mod no_scope;
+mod compile_errors;
 mod number;
 mod partials; // one accumulator a key, before the shuffle
 mod place; // which window an item is in, and whether it is late
@@ -13,9 +13,9 @@ mod sessions;
 mod top;
 mod windows; // as authors write them
 
+pub use compile_errors::HasScope;
 pub use groups::{Finished, Group, Grouped, Update, Window};
 pub use join::{Joined, LookedUp};
-pub use no_scope::HasScope;
 pub use number::{Comparable, Number};
 pub use reduce::{Count, Distinct, Extreme, Fold, Merge, Reduce, Reduction, Sum};
 pub use scoped::{Batched, Finish, Running, Scoped, Windowed};
@@ -24,8 +24,8 @@ pub use windows::{Windows, Within, hopping, session, tumbling, within};
 
 use crate::call::Input;
 use crate::describe::StageDef;
-use crate::flow::{Cx, Flow};
-use crate::job::{Feed, Index, Plan, Run, StageNode, Start, Trail};
+use crate::flow::{Context, Flow};
+use crate::job::{ChainInfo, Edge, Index, Plan, Run, StageNode, Start};
 use crate::stream::Stream;
 use std::marker::PhantomData;
 
@@ -88,9 +88,9 @@ impl<'b, K, F, G> KeyedBy<'b, K, F, G> {
 /// Where a chain ends at a keyed stage.
 pub(crate) trait End<T> {
     /// Takes the loop's item.
-    fn take(&mut self, item: T, cx: &mut Cx);
+    fn take(&mut self, item: T, context: &mut Context);
     /// The call's items are over.
-    fn flush(&mut self, cx: &mut Cx);
+    fn flush(&mut self, context: &mut Context);
 }
 
 pub(crate) struct Ending<F, E> {
@@ -99,10 +99,10 @@ pub(crate) struct Ending<F, E> {
 }
 
 impl<'b, F: Flow<'b>, E: End<F::Item>> Run<'b> for Ending<F, E> {
-    fn run(&mut self, input: Input<'b>, cx: &mut Cx) {
+    fn run(&mut self, input: Input<'b>, context: &mut Context) {
         let Ending { flow, end } = self;
-        flow.each(input, cx, |item, cx| end.take(item, cx));
-        end.flush(cx);
+        flow.each(input, context, |item, context| end.take(item, context));
+        end.flush(context);
     }
 }
 
@@ -110,7 +110,7 @@ impl<'b, F: Flow<'b> + 'b> Stream<'b, F> {
     /// Ends the chain in one side of a keyed stage.
     pub(crate) fn feed(self, to: &Index, side: u8, table: bool, end: impl End<F::Item> + 'b) -> Plan<'b> {
         let Stream { flow, start, mut trail, mut plan } = self;
-        trail.feeds.push(Feed { to: to.clone(), side, table, timed_by: trail.is_timed });
+        trail.feeds.push(Edge { to: to.clone(), side, table, timed_by: trail.is_timed });
         plan.end(start, trail, Ending { flow, end });
         plan
     }
@@ -120,7 +120,7 @@ impl<'b, F: Flow<'b> + 'b> Stream<'b, F> {
 pub(crate) fn behind<'b, F>(mut plan: Plan<'b>, stage: StageNode<'b>, flow: F) -> Stream<'b, F> {
     let start = Start::Stage(stage.index.clone());
     plan.stages.push(stage);
-    Stream { flow, start, trail: Trail::default(), plan }
+    Stream { flow, start, trail: ChainInfo::default(), plan }
 }
 
 /// A stage of which its inputs and shapes are not said yet.

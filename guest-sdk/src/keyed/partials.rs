@@ -6,7 +6,7 @@ use super::place::{Late, Place, Placed};
 use super::reduce::{Merge, Reduction};
 use crate::call::Keyed;
 use crate::columns::ColumnBuf;
-use crate::flow::Cx;
+use crate::flow::Context;
 use crate::job::Index;
 use crate::key::{Key, too_long};
 use crate::limits::KEYED_KEY_BYTES_MAX;
@@ -57,12 +57,12 @@ impl<K, T, G, A: Merge> Reducing<K, T, G, A> {
     }
 
     #[cold]
-    fn reserve(&mut self, cx: &Cx) {
-        let items = cx.expect.items.min(FOUND_AHEAD_MAX);
+    fn reserve(&mut self, context: &Context) {
+        let items = context.expect.items.min(FOUND_AHEAD_MAX);
         self.found.reserve(items.max(8));
         self.out.keys.data.reserve(8 * items);
         self.out.keys.ends.reserve(items);
-        self.out.positions.reserve(cx.expect.items);
+        self.out.positions.reserve(context.expect.items);
         self.table.reserve(items, |_| unreachable!("the table is empty"));
     }
 }
@@ -75,22 +75,22 @@ where
     A::Acc: Serialize,
 {
     #[inline]
-    fn take(&mut self, item: T, cx: &mut Cx) {
-        let pane_ms = match self.place.of(cx) {
+    fn take(&mut self, item: T, context: &mut Context) {
+        let pane_ms = match self.place.of(context) {
             Placed::In(pane_ms) => pane_ms,
-            Placed::Late => return Late::take(self.late.as_ref(), &item, cx),
+            Placed::Late => return Late::take(self.late.as_ref(), &item, context),
             Placed::Refused => return,
         };
         if self.found.capacity() == 0 {
-            self.reserve(cx);
+            self.reserve(context);
         }
         let Self { key, with, table, found, out, scratch, .. } = self;
         let key = key(&item);
         let bytes = bytes_of(&key, scratch);
         if bytes.len() > KEYED_KEY_BYTES_MAX {
-            return cx.fault(too_long(bytes.len()));
+            return context.fault(too_long(bytes.len()));
         }
-        out.at(cx.position);
+        out.at(context.position);
         let hash = hash(bytes, pane_ms as u64);
         let known = table.find(hash, |&i| {
             let found = &found[i as usize];
@@ -105,7 +105,7 @@ where
         found.push(Found { hash, pane_ms, acc: with.first(item) });
     }
 
-    fn flush(&mut self, cx: &mut Cx) {
+    fn flush(&mut self, context: &mut Context) {
         if self.found.is_empty() {
             return;
         }
@@ -119,7 +119,7 @@ where
             out.times_ms.push(found.pane_ms);
         }
         self.table.clear();
-        cx.out.keyed.push(out);
+        context.out.keyed.push(out);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which window an item is in, and whether it comes too late for it.
 
 use crate::describe::{Scope, WindowDef, WindowForm};
-use crate::flow::Cx;
+use crate::flow::Context;
 use crate::job::Index;
 use crate::row::Row;
 
@@ -32,14 +32,14 @@ impl Place {
 
     /// Where the item's pane begins.
     #[inline]
-    pub(crate) fn of(self, cx: &mut Cx) -> Placed {
+    pub(crate) fn of(self, context: &mut Context) -> Placed {
         match self {
             Place::Whole => Placed::In(0),
-            Place::Clock { hop_ms } => Placed::In(pane(cx.moment.batch_ms, hop_ms)),
+            Place::Clock { hop_ms } => Placed::In(pane(context.moment.batch_ms, hop_ms)),
             Place::Event { hop_ms, lateness_ms } => {
-                let Some(time_ms) = cx.event_time_ms() else { return Placed::Refused };
+                let Some(time_ms) = context.event_time_ms() else { return Placed::Refused };
                 let pane_ms = pane(time_ms, hop_ms);
-                match pane_ms.saturating_add(hop_ms).saturating_add(lateness_ms) <= cx.reached_ms() {
+                match pane_ms.saturating_add(hop_ms).saturating_add(lateness_ms) <= context.reached_ms() {
                     true => Placed::Late,
                     false => Placed::In(pane_ms),
                 }
@@ -60,8 +60,8 @@ pub(crate) enum Placed {
 
 /// An item of a session or join is late if what waits for it was let go: further back than the lateness.
 #[inline]
-pub(crate) fn is_behind(time_ms: i64, lateness_ms: i64, cx: &Cx) -> bool {
-    time_ms.saturating_add(lateness_ms) < cx.reached_ms()
+pub(crate) fn is_behind(time_ms: i64, lateness_ms: i64, context: &Context) -> bool {
+    time_ms.saturating_add(lateness_ms) < context.reached_ms()
 }
 
 #[inline]
@@ -75,7 +75,7 @@ pub(crate) fn signed(ms: u64) -> i64 {
 
 /// Where late items go.
 pub(crate) struct Late<T> {
-    write: fn(&T, usize, &mut Cx),
+    write: fn(&T, usize, &mut Context),
     pub(crate) index: Index,
 }
 
@@ -88,18 +88,18 @@ impl<T: Row> Late<T> {
 impl<T> Late<T> {
     /// Counts the item as late, and writes it where its author said.
     #[cold]
-    pub(crate) fn take(late: Option<&Self>, item: &T, cx: &mut Cx) {
-        cx.late();
+    pub(crate) fn take(late: Option<&Self>, item: &T, context: &mut Context) {
+        context.late();
         if let Some(late) = late {
-            (late.write)(item, late.index.get(), cx);
+            (late.write)(item, late.index.get(), context);
         }
     }
 }
 
-fn write_row<T: Row>(item: &T, sink: usize, cx: &mut Cx) {
-    let rows = &mut cx.out.rows[sink];
+fn write_row<T: Row>(item: &T, sink: usize, context: &mut Context) {
+    let rows = &mut context.out.rows[sink];
     item.write(rows);
-    if let Err(reason) = rows.end_row(cx.position, 1 + T::SHAPE.columns.len()) {
-        cx.fault(reason);
+    if let Err(reason) = rows.end_row(context.position, 1 + T::SHAPE.columns.len()) {
+        context.fault(reason);
     }
 }

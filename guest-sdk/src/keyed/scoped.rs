@@ -11,10 +11,10 @@ use super::{KeyedBy, behind, stage};
 use crate::cell::Time;
 use crate::describe::{Scope, StageKind, WindowDef, WindowForm};
 use crate::flow::Flow;
-use crate::job::{Combine, Index, Shapes, StageNode};
+use crate::job::{Combine, Index, Schemas, StageNode};
 use crate::key::Key;
 use crate::row::Row;
-use crate::shape::shape;
+use crate::schema::schema;
 use crate::sink::Sink;
 use crate::stream::Stream;
 use crate::value::Value;
@@ -269,7 +269,7 @@ where
             }
         };
         let def = stage(name, version, StageKind::Reduce(scope));
-        let shapes = Shapes { key: K::shape, value: shape::<A::Acc>, other: None, old: None };
+        let shapes = Schemas { key: K::shape, value: schema::<A::Acc>, other: None, old: None };
         let flow = Grouped::new(with.clone());
         let combine: Combine<'b> = Box::new(move |stage, partials| combine(stage, &*with, partials));
         behind(plan, StageNode { index, def, shapes, keeps_late, combine: Some(combine), migrate: None }, flow)

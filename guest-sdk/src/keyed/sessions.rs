@@ -8,7 +8,7 @@ use super::place::{Late, is_behind};
 use super::reduce::{Merge, Reduction};
 use crate::call::Keyed;
 use crate::columns::ColumnBuf;
-use crate::flow::Cx;
+use crate::flow::Context;
 use crate::job::Index;
 use crate::key::{Key, too_long};
 use crate::limits::KEYED_KEY_BYTES_MAX;
@@ -73,13 +73,13 @@ impl<K, T, G, A: Merge> Sessions<K, T, G, A> {
     }
 
     /// The item's time. None: it goes nowhere.
-    fn time_ms(&self, item: &T, cx: &mut Cx) -> Option<i64> {
+    fn time_ms(&self, item: &T, context: &mut Context) -> Option<i64> {
         if self.gap.processing_time {
-            return Some(cx.moment.batch_ms);
+            return Some(context.moment.batch_ms);
         }
-        let time_ms = cx.event_time_ms()?;
-        if is_behind(time_ms, self.gap.lateness_ms, cx) {
-            Late::take(self.late.as_ref(), item, cx);
+        let time_ms = context.event_time_ms()?;
+        if is_behind(time_ms, self.gap.lateness_ms, context) {
+            Late::take(self.late.as_ref(), item, context);
             return None;
         }
         Some(time_ms)
@@ -134,15 +134,15 @@ where
     A: Reduction<T>,
     A::Acc: Serialize,
 {
-    fn take(&mut self, item: T, cx: &mut Cx) {
-        let Some(time_ms) = self.time_ms(&item, cx) else { return };
+    fn take(&mut self, item: T, context: &mut Context) {
+        let Some(time_ms) = self.time_ms(&item, context) else { return };
         let Self { key, table, keys, heads, scratch, .. } = self;
         let by = key(&item);
         let bytes = bytes_of(&by, scratch);
         if bytes.len() > KEYED_KEY_BYTES_MAX {
-            return cx.fault(too_long(bytes.len()));
+            return context.fault(too_long(bytes.len()));
         }
-        self.positions.at(cx.position);
+        self.positions.at(context.position);
         let hash = hash(bytes, 0);
         let known = table.find(hash, |&i| heads[i as usize].0 == hash && same(item_of(keys, i), bytes)).copied();
         let (at, head) = match known {
@@ -159,7 +159,7 @@ where
         self.put(at, head, time_ms, item);
     }
 
-    fn flush(&mut self, cx: &mut Cx) {
+    fn flush(&mut self, context: &mut Context) {
         if self.sessions.is_empty() {
             return;
         }
@@ -175,6 +175,6 @@ where
         self.table.clear();
         self.keys.truncate(0);
         self.heads.clear();
-        cx.out.keyed.push(out);
+        context.out.keyed.push(out);
     }
 }

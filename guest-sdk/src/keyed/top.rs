@@ -6,7 +6,7 @@ use super::reduce::{Merge, Reduction};
 use super::scoped::Batched;
 use crate::call::Input;
 use crate::cell::{Cell, Kind, Time};
-use crate::flow::{Cx, Flow};
+use crate::flow::{Context, Flow};
 use crate::key::Key;
 use crate::row::{ColumnDef, Row, RowShape, RowWriter};
 use crate::stream::Stream;
@@ -108,11 +108,11 @@ pub struct Ranks<'b, K: Ord, V: Comparable>(Grouped<'b, (Time, Time), Top<K, V>,
 
 impl<'b, K: Ord, V: Comparable> Flow<'b> for Ranks<'b, K, V> {
     type Item = Ranked<K, V>;
-    fn each(&mut self, input: Input<'b>, cx: &mut Cx, mut next: impl FnMut(Ranked<K, V>, &mut Cx)) {
-        self.0.each(input, cx, |all, cx| {
+    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(Ranked<K, V>, &mut Context)) {
+        self.0.each(input, context, |all, context| {
             let window = Window { start: all.key.0, end: all.key.1 };
             for (rank, (key, value)) in (1..).zip(all.value) {
-                next(Ranked { rank, key, value, window, batch: all.batch }, cx);
+                next(Ranked { rank, key, value, window, batch: all.batch }, context);
             }
         });
     }

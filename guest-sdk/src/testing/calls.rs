@@ -8,9 +8,9 @@ use crate::describe::{Description, SinkDef};
 use crate::job::{Call, Job};
 use crate::log;
 use crate::record::Record;
-use crate::refuse::is_column;
 use crate::row::RowWriter;
 use crate::sink::SinkKind;
+use crate::validate::is_column;
 use std::cell::{Cell, RefCell};
 
 /// A job that can be called.

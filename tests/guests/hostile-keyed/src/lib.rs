@@ -1,20 +1,20 @@
 //! Counts the words that each key says, and breaks on some of them where a keyed stage is: in its merge and behind it.
 //!
-//! One build is many guests: `guise.rs` says which one. What the guises do that an author cannot do with the SDK is in
+//! One build is many guests: `variant.rs` says which one. What the variants do that an author cannot do with the SDK is in
 //! `lies.rs`.
 
 mod deeds;
-#[path = "../../guise.rs"]
-mod guise;
+#[path = "../../variant.rs"]
+mod variant;
 #[cfg(target_family = "wasm")]
 mod lies;
 mod seen;
 
 use deeds::harm;
-use guise::guise;
 use seen::{Said, Seen, SeenIn, SeenSoFar, Weighed};
 use std::sync::atomic::{AtomicU64, Ordering};
 use streamhost::{Call, Job, hbase, kafka, millis, seconds, session, tumbling};
+use variant::variant;
 
 /// What a guest must not do: what it answers depends on what it was asked before.
 fn calls_so_far() -> u64 {
@@ -25,12 +25,12 @@ fn calls_so_far() -> u64 {
 fn build<'b>() -> Job<'b> {
     let words = kafka("words").try_map(Said::parse).key_by(|said: &Said<'b>| said.key);
     let to = hbase("seen");
-    match guise() {
-        guise if guise.starts_with("windows") => {
+    match variant() {
+        variant if variant.starts_with("windows") => {
             let windows = words.named("seen").window(tumbling(seconds(10)));
             windows.fold(Seen::default, Seen::add, Seen::merge).map(SeenIn::of).to(to)
         }
-        guise if guise.starts_with("sessions") => {
+        variant if variant.starts_with("sessions") => {
             let sessions = words.named("seen").window(session(millis(10_000)));
             sessions.fold(Seen::default, Seen::add, Seen::merge).map(SeenIn::of).to(to)
         }

@@ -1,7 +1,7 @@
 //! Answers that the SDK never gives: what it answered is changed on the way out.
 
-use crate::guise::guise;
 use crate::hostile;
+use crate::variant::variant;
 use streamhost::component::{self, Description, Finished, Guest, Items, Moment, Output, Partials, Records};
 
 /// What stands in place of an accumulator that had this word: nothing that could be read.
@@ -47,14 +47,14 @@ impl Guest for Component {
     fn transform(stage: u32, moment: Moment, records: Records) -> Output {
         let (records_in, before_ms) = (records.values.ends.len() as u32, moment.partition_ms);
         let mut output = component::transform(hostile, stage, moment, records);
-        match guise() {
+        match variant() {
             "late-beyond" if records_in > 0 => output.late = vec![records_in],
             "windows-go-back" if before_ms > i64::MIN => output.largest_ms = before_ms - 1,
             "late-in-nothing" => output.late = vec![0],
             _ => {}
         }
         for keyed in &mut output.keyed {
-            match guise() {
+            match variant() {
                 "no-such-stage" => keyed.stage += 1,
                 "feeds-itself" => keyed.stage = stage,
                 "no-such-side" => keyed.side = 1,
@@ -75,7 +75,7 @@ impl Guest for Component {
     fn combine(stage: u32, partials: Partials) -> Items {
         let groups = partials.group_ends.len();
         let merged = component::combine(hostile, stage, partials);
-        match guise() {
+        match variant() {
             "merges-nothing" if groups > 0 => panic!("no merge is any good"),
             "migrates-and-lies-of-two" if groups == 2 => one_less(merged),
             "garbage" => spoilt(merged),
@@ -92,7 +92,7 @@ impl Guest for Component {
             Finished::Pairs(pairs) => pairs.lefts.ends.len(),
         };
         let mut output = component::finish(hostile, stage, moment, finished);
-        match guise() {
+        match variant() {
             "finishes-late" if groups > 0 => output.late = vec![0],
             "finishes-beyond" => output.rows[0].positions.iter_mut().for_each(|position| *position += groups as u32),
             "finishes-no-sink" if groups > 0 => output.rows.clear(),
@@ -103,7 +103,7 @@ impl Guest for Component {
 
     fn migrate(stage: u32, accumulators: Items) -> Items {
         let migrated = component::migrate(hostile, stage, accumulators);
-        if guise() == "migrates-too-few" { one_less(migrated) } else { migrated }
+        if variant() == "migrates-too-few" { one_less(migrated) } else { migrated }
     }
 }
 

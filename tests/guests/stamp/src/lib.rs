@@ -1,11 +1,11 @@
-//! Copies a topic, and says in each row which version wrote it. Its guise says where to, and which version it is:
+//! Copies a topic, and says in each row which version wrote it. Its variant says where to, and which version it is:
 //! `kafka-1`, `kafka-2`, `table-1`, `table-2`.
 
-#[path = "../../guise.rs"]
-mod guise;
+#[path = "../../variant.rs"]
+mod variant;
 
-use guise::guise;
 use streamhost::{Job, Row, exactly_once, hbase, job, kafka};
+use variant::variant;
 
 #[derive(Row)]
 struct Stamped<'a> {
@@ -18,7 +18,7 @@ struct Stamped<'a> {
 /// In transactions where it writes to Kafka, so that a reader sees each record once.
 #[job]
 pub fn stamps() -> Job {
-    let (to, version) = guise().split_once('-').unwrap_or(("kafka", "1"));
+    let (to, version) = variant().split_once('-').unwrap_or(("kafka", "1"));
     let version = if version == "2" { 2 } else { 1 };
     let stamped = kafka("stamps-in").try_map(move |record| record.text().map(|text| Stamped { record: text, version }));
     match to {

@@ -489,5 +489,4 @@ pub fn in_words<F: std::fmt::Display>(faults: &[F]) -> String {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

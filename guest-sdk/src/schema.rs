@@ -20,7 +20,7 @@ const DEPTH_MAX: u8 = 16;
 /// A longer shape is refused, so none is made.
 const BYTES_MAX: usize = crate::limits::STAGE_SHAPE_BYTES_MAX;
 
-pub(crate) fn shape<'de, T: de::Deserialize<'de>>() -> String {
+pub(crate) fn schema<'de, T: de::Deserialize<'de>>() -> String {
     let mut text = String::new();
     if T::deserialize(Tracer { out: &mut text, depth: 0, within: None }).is_err() {
         text.push(UNSEEN);
@@ -310,7 +310,7 @@ impl<'de> de::VariantAccess<'de> for Tracer<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::shape;
+    use super::schema;
     use serde::Deserialize;
     use std::collections::BTreeMap;
 
@@ -365,46 +365,46 @@ mod tests {
 
     #[test]
     fn a_shape_is_what_postcard_would_read() {
-        assert_eq!(shape::<u64>(), "u64");
-        assert_eq!(shape::<Acc<'_>>(), "{n:u64,tags:[(text,f64)],last:option u8}");
-        assert_eq!(shape::<BTreeMap<String, (i64, bool)>>(), "map[text,(i64,bool)]");
-        assert_eq!(shape::<()>(), "()");
-        assert_eq!(shape::<[u8; 3]>(), "(u8,u8,u8)");
+        assert_eq!(schema::<u64>(), "u64");
+        assert_eq!(schema::<Acc<'_>>(), "{n:u64,tags:[(text,f64)],last:option u8}");
+        assert_eq!(schema::<BTreeMap<String, (i64, bool)>>(), "map[text,(i64,bool)]");
+        assert_eq!(schema::<()>(), "()");
+        assert_eq!(schema::<[u8; 3]>(), "(u8,u8,u8)");
     }
 
     #[test]
     fn an_enum_is_its_variants_names_and_its_first_one() {
-        assert_eq!(shape::<(u8, Inner, u8)>(), "(u8,enum Inner(A|B)u8,u8)");
+        assert_eq!(schema::<(u8, Inner, u8)>(), "(u8,enum Inner(A|B)u8,u8)");
     }
 
     #[test]
     fn what_only_the_data_knows_is_marked() {
-        assert!(shape::<(u8, serde_json::Value)>().starts_with("(u8,?"));
+        assert!(schema::<(u8, serde_json::Value)>().starts_with("(u8,?"));
     }
 
     #[test]
     fn a_type_that_holds_itself_ends_and_all_its_fields_are_seen() {
-        let tree = shape::<Tree>();
+        let tree = schema::<Tree>();
         assert!(tree.starts_with("{children:[{children:["), "{tree}");
         assert!(tree.ends_with(",n:u64}") && tree.contains("parts:option ({children:"), "{tree}");
-        let sum = shape::<(Sum, u8)>();
+        let sum = schema::<(Sum, u8)>();
         assert!(sum.starts_with("(enum Sum(Of|One)(enum Sum(Of|One)(") && sum.ends_with(",u8)"), "{sum}");
-        assert_eq!(shape::<(Endless, u8)>().matches("enum").count(), 4, "no value of it has an end");
+        assert_eq!(schema::<(Endless, u8)>().matches("enum").count(), 4, "no value of it has an end");
     }
 
     #[test]
     fn a_part_that_refuses_what_it_is_tried_with_marks_the_shape() {
-        assert_eq!(shape::<(u8, std::num::NonZeroU32, u8)>(), "(u8,u32,u8)");
-        let (one, other) = (shape::<(u8, Checked, u64)>(), shape::<(u8, Checked, i64)>());
+        assert_eq!(schema::<(u8, std::num::NonZeroU32, u8)>(), "(u8,u32,u8)");
+        let (one, other) = (schema::<(u8, Checked, u64)>(), schema::<(u8, Checked, i64)>());
         assert_eq!((one.as_str(), other.as_str()), ("(u8,text)…", "(u8,text)…"), "u64 and i64 are not seen");
-        assert_ne!(one, shape::<(u8, &str)>());
+        assert_ne!(one, schema::<(u8, &str)>());
     }
 
     #[test]
     fn a_shape_has_an_end() {
         type Three<T> = (Option<T>, Option<T>, Option<T>);
         type Many = Three<Three<Three<Three<Three<Three<Three<Three<u8>>>>>>>>;
-        let many = shape::<Many>();
+        let many = schema::<Many>();
         assert!(many.len() > super::BYTES_MAX && many.len() < 2 * super::BYTES_MAX, "{}", many.len());
     }
 }

@@ -2,9 +2,9 @@
 
 use super::number;
 use crate::describe::{Scope, StageDef, StageKind, WindowDef, WindowForm};
-use crate::job::{Chain, Feed, Plan, StageNode};
+use crate::job::{Chain, Edge, Plan, StageNode};
 use crate::limits::{STAGE_SHAPE_BYTES_MAX, STAGE_TIME_MAX, STAGES_MAX, WINDOW_PANES_MAX};
-use crate::shape::{ANY, UNSEEN};
+use crate::schema::{ANY, UNSEEN};
 
 /// The keyed stages with their inputs.
 pub(super) fn stages(plan: &Plan<'_>) -> Result<Vec<StageDef>, String> {
@@ -178,7 +178,7 @@ pub(super) fn timed(plan: &Plan<'_>, stages: &[StageDef]) -> Vec<bool> {
     let mut chains: Vec<&Chain<'_>> = plan.chains.iter().collect();
     chains.sort_by_key(|chain| std::cmp::Reverse(number(chain)));
     for chain in chains {
-        let behind = |feed: &Feed| {
+        let behind = |feed: &Edge| {
             let to = feed.to.get();
             !feed.table && (stages[to - first].kind.is_timed() || timed[to])
         };

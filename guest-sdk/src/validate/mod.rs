@@ -1,7 +1,7 @@
 //! Jobs that compile and cannot be, in words: what `describe` refuses.
 
 use crate::describe::{SourceDef, SourceKind, StageDef};
-use crate::job::{Chain, Feed, Job, Plan};
+use crate::job::{Chain, Edge, Job, Plan};
 use crate::limits::{COLUMN_NAME_BYTES_MAX, COLUMNS_MAX, EVERY_MAX, PLACE_BYTES_MAX, PLACES_MAX, RATE_MAX};
 use crate::row::RowShape;
 use crate::sink::{Sink, SinkKind};
@@ -242,8 +242,8 @@ fn sources(plan: &Plan<'_>, stages: &[StageDef]) -> Result<Vec<SourceDef>, Strin
             ));
         }
         // Through a lookup time passes: what stands behind one may go by it.
-        let by_time = |feed: &Feed| stages[feed.to.get() - first].kind.is_timed() || timed[feed.to.get()];
-        let untimed = |feed: &Feed| !feed.timed_by && !feed.table && by_time(feed);
+        let by_time = |feed: &Edge| stages[feed.to.get() - first].kind.is_timed() || timed[feed.to.get()];
+        let untimed = |feed: &Edge| !feed.timed_by && !feed.table && by_time(feed);
         if trail.timed_bys > 1 || trail.timed_bys == 1 && trail.feeds.iter().any(untimed) {
             return Err(format!(
                 "a source has one event time, and `{name}` is given several: write one `.timed_by(…)`, before its \

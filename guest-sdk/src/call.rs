@@ -14,7 +14,8 @@ pub(crate) struct Moment {
     pub(crate) batch_ms: i64,
     /// The job's watermark before the batch; [`NO_TIME_MS`]: none yet.
     pub(crate) watermark_ms: i64,
-    /// The largest event time that the records' partition had before this call's; [`NO_TIME_MS`]: none yet.
+    /// The largest event time that the records' partition had before this call's; [`NO_TIME_MS`]:
+    /// none yet.
     pub(crate) partition_ms: i64,
 }
 
@@ -100,7 +101,8 @@ pub(crate) struct Keyed {
     pub(crate) positions: Vec<u32>,
     pub(crate) keys: ColumnBuf,
     pub(crate) values: ColumnBuf,
-    /// Where the item's pane begins; a session's first event; in joins and lookups the item's event time; else 0.
+    /// Where the item's pane begins; a session's first event; in joins and lookups the item's event
+    /// time; else 0.
     pub(crate) times_ms: Vec<i64>,
     /// Sessions alone: each one's last event.
     pub(crate) until_ms: Vec<i64>,
@@ -128,7 +130,10 @@ pub(crate) struct Expect {
 impl Expect {
     /// As much as this many of the items have, if they are like the others.
     pub(crate) fn of(self, items: usize) -> Expect {
-        Expect { items, bytes: self.bytes / self.items.max(1) * items }
+        Expect {
+            items,
+            bytes: self.bytes / self.items.max(1) * items,
+        }
     }
 }
 

@@ -74,7 +74,9 @@ pub trait KeyPart {
 }
 
 /// Milliseconds since 1970.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
+)]
 pub struct Time(pub i64);
 
 /// What to do with one column of a row that may be there already.

@@ -1,4 +1,5 @@
-//! Columns: items end to end, and where each one ends. So a batch crosses the boundary in a handful of copies.
+//! Columns: items end to end, and where each one ends. So a batch crosses the boundary in a handful
+//! of copies.
 
 /// A column that is being made.
 #[derive(Clone, Default, Debug, PartialEq, Eq)]
@@ -24,12 +25,16 @@ impl ColumnBuf {
     /// Keeps the first `items` items.
     pub(crate) fn truncate(&mut self, items: usize) {
         self.ends.truncate(items);
-        self.data.truncate(self.ends.last().map_or(0, |&end| end as usize));
+        self.data
+            .truncate(self.ends.last().map_or(0, |&end| end as usize));
     }
 
     #[inline]
     pub(crate) fn view(&self) -> Column<'_> {
-        Column { data: &self.data, ends: &self.ends }
+        Column {
+            data: &self.data,
+            ends: &self.ends,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The job as a component: joins the contract's types with the crate's own. Lists are moved, never copied.
+//! The job as a component: joins the contract's types with the crate's own. Lists are moved, never
+//! copied.
 
 use crate::bindings::exports::streamhost::job::guest as contract;
 use crate::bindings::streamhost::job::{log as import, types};
@@ -22,7 +23,9 @@ pub fn describe(job: impl for<'b> Fn(Call<'b>) -> Job<'b>) -> Result<Description
     let description = job(Call::new()).describe()?;
     Ok(Description {
         name: description.name,
-        every_ms: description.every.map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX)),
+        every_ms: description
+            .every
+            .map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX)),
         sources: description.sources.into_iter().map(source_def).collect(),
         stages: description.stages.into_iter().map(stage_def).collect(),
         sinks: description.sinks.into_iter().map(sink_def).collect(),
@@ -30,7 +33,12 @@ pub fn describe(job: impl for<'b> Fn(Call<'b>) -> Job<'b>) -> Result<Description
 }
 
 /// The export `transform`.
-pub fn transform(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, moment: Moment, records: Records) -> Output {
+pub fn transform(
+    job: impl for<'b> Fn(Call<'b>) -> Job<'b>,
+    stage: u32,
+    moment: Moment,
+    records: Records,
+) -> Output {
     log_panics();
     let batch = Batch {
         keys: column(&records.keys),
@@ -55,7 +63,12 @@ pub fn combine(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, partials: 
 }
 
 /// The export `finish`.
-pub fn finish(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, moment: Moment, finished: Finished) -> Output {
+pub fn finish(
+    job: impl for<'b> Fn(Call<'b>) -> Job<'b>,
+    stage: u32,
+    moment: Moment,
+    finished: Finished,
+) -> Output {
     log_panics();
     let input = match &finished {
         Finished::Groups(groups) => Input::Groups(call::Groups {
@@ -75,18 +88,33 @@ pub fn finish(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, moment: Mom
 }
 
 /// The export `migrate`.
-pub fn migrate(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: u32, accumulators: Items) -> Items {
+pub fn migrate(
+    job: impl for<'b> Fn(Call<'b>) -> Job<'b>,
+    stage: u32,
+    accumulators: Items,
+) -> Items {
     log_panics();
     column_out(job(Call::new()).migrate(stage as usize, column(&accumulators)))
 }
 
 fn moment_in(moment: Moment) -> call::Moment {
-    let Moment { batch_ms, watermark_ms, partition_ms } = moment;
-    call::Moment { batch_ms, watermark_ms, partition_ms }
+    let Moment {
+        batch_ms,
+        watermark_ms,
+        partition_ms,
+    } = moment;
+    call::Moment {
+        batch_ms,
+        watermark_ms,
+        partition_ms,
+    }
 }
 
 fn output(output: call::Output) -> Output {
-    let fault = |f: call::Fault| types::Fault { position: f.position, reason: f.reason };
+    let fault = |f: call::Fault| types::Fault {
+        position: f.position,
+        reason: f.reason,
+    };
     Output {
         faults: output.faults.into_iter().map(fault).collect(),
         rows: output.rows.into_iter().map(rows).collect(),
@@ -130,9 +158,15 @@ fn stage_def(stage: StageDef) -> types::StageDef {
         name: stage.name,
         kind: match stage.kind {
             StageKind::Reduce(scope) => types::StageKind::Reduce(scope_def(scope)),
-            StageKind::Join { within_ms, lateness_ms, left } => {
-                types::StageKind::Join(types::JoinDef { within_ms, lateness_ms, left })
-            }
+            StageKind::Join {
+                within_ms,
+                lateness_ms,
+                left,
+            } => types::StageKind::Join(types::JoinDef {
+                within_ms,
+                lateness_ms,
+                left,
+            }),
             StageKind::Lookup => types::StageKind::Lookup,
         },
         inputs: stage.inputs,
@@ -148,12 +182,24 @@ fn scope_def(scope: Scope) -> types::Scope {
     match scope {
         Scope::EachBatch => types::Scope::EachBatch,
         Scope::Running { expire_ms } => types::Scope::Running(expire_ms),
-        Scope::Window(WindowDef { form, lateness_ms, processing_time, early }) => {
+        Scope::Window(WindowDef {
+            form,
+            lateness_ms,
+            processing_time,
+            early,
+        }) => {
             let kind = match form {
-                WindowForm::Panes { size_ms, hop_ms } => types::WindowKind::Panes(types::Panes { size_ms, hop_ms }),
+                WindowForm::Panes { size_ms, hop_ms } => {
+                    types::WindowKind::Panes(types::Panes { size_ms, hop_ms })
+                }
                 WindowForm::Session { gap_ms } => types::WindowKind::Session(gap_ms),
             };
-            types::Scope::Window(types::WindowDef { kind, lateness_ms, processing_time, early })
+            types::Scope::Window(types::WindowDef {
+                kind,
+                lateness_ms,
+                processing_time,
+                early,
+            })
         }
     }
 }
@@ -171,15 +217,23 @@ pub(crate) fn log(level: Level, message: &str) {
 /// A trap carries no message, so the panic that led to it is told before.
 fn log_panics() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|panic| log(Level::Error, &panic.to_string()))));
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| log(Level::Error, &panic.to_string())))
+    });
 }
 
 fn column(column: &types::Column) -> Column<'_> {
-    Column { data: &column.data, ends: &column.ends }
+    Column {
+        data: &column.data,
+        ends: &column.ends,
+    }
 }
 
 fn column_out(column: ColumnBuf) -> types::Column {
-    types::Column { data: column.data, ends: column.ends }
+    types::Column {
+        data: column.data,
+        ends: column.ends,
+    }
 }
 
 fn rows(rows: RowWriter) -> types::Rows {
@@ -199,7 +253,11 @@ fn rows(rows: RowWriter) -> types::Rows {
 }
 
 fn sink_def(sink: crate::SinkDef) -> types::SinkDef {
-    let column = |c: &ColumnDef| types::ColumnDef { name: c.name.into(), kind: kind(c.kind), optional: c.optional };
+    let column = |c: &ColumnDef| types::ColumnDef {
+        name: c.name.into(),
+        kind: kind(c.kind),
+        optional: c.optional,
+    };
     types::SinkDef {
         kind: match sink.kind {
             SinkKind::Hbase => types::SinkKind::Hbase,

@@ -14,7 +14,8 @@ pub struct Description {
     pub every: Option<Duration>,
     /// What it reads. Stage `i` reads source `i`.
     pub sources: Vec<SourceDef>,
-    /// Its keyed stages, each after those that feed it; stage `i` of them has the number `sources + i`.
+    /// Its keyed stages, each after those that feed it; stage `i` of them has the number `sources +
+    /// i`.
     pub stages: Vec<StageDef>,
     /// Where its rows go.
     pub sinks: Vec<SinkDef>,
@@ -168,6 +169,12 @@ impl Job<'_> {
             shape,
         };
         let sinks = self.plan.sinks.into_iter().map(sink).collect();
-        Ok(Description { name: self.name.into(), every, sources, stages, sinks })
+        Ok(Description {
+            name: self.name.into(),
+            every,
+            sources,
+            stages,
+            sinks,
+        })
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Cuts a line at a separator into exactly `N` fields, without an allocation. Errs where there are more or fewer.
+/// Cuts a line at a separator into exactly `N` fields, without an allocation. Errs where there are
+/// more or fewer.
 ///
 /// Fields are raw: nothing is trimmed, and quotes mean nothing.
 ///
@@ -28,11 +29,18 @@ pub fn fields<const N: usize>(line: &str, separator: char) -> Result<[&str; N], 
         Ok(separator) if separator.is_ascii() => each_ascii(line, separator, &mut take),
         _ => line.split(separator).for_each(&mut take),
     }
-    if count == N { Ok(found) } else { Err(FieldCount { found: count, wanted: N }) }
+    if count == N {
+        Ok(found)
+    } else {
+        Err(FieldCount {
+            found: count,
+            wanted: N,
+        })
+    }
 }
 
-/// `line.split(separator)`, eight bytes at a time: fields are short, so that starting a search for each one costs more
-/// than the search.
+/// `line.split(separator)`, eight bytes at a time: fields are short, so that starting a search for
+/// each one costs more than the search.
 #[inline]
 fn each_ascii<'a>(line: &'a str, separator: u8, mut take: impl FnMut(&'a str)) {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
@@ -53,7 +61,11 @@ fn each_ascii<'a>(line: &'a str, separator: u8, mut take: impl FnMut(&'a str)) {
         }
     }
     let passed = line.len() - rest.len();
-    for (i, _) in rest.iter().enumerate().filter(|(_, byte)| **byte == separator) {
+    for (i, _) in rest
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == separator)
+    {
         cut(passed + i);
     }
     cut(line.len());
@@ -71,7 +83,11 @@ pub struct FieldCount {
 impl fmt::Display for FieldCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let s = if self.found == 1 { "" } else { "s" };
-        write!(f, "the line has {} field{s}, not {}", self.found, self.wanted)
+        write!(
+            f,
+            "the line has {} field{s}, not {}",
+            self.found, self.wanted
+        )
     }
 }
 
@@ -102,7 +118,9 @@ mod tests {
                 let wanted: Vec<&str> = line.split(separator).collect();
                 match fields::<4>(&line, separator) {
                     Ok(found) => assert_eq!(found.to_vec(), wanted, "{line}"),
-                    Err(count) => assert!(count.found == wanted.len() && wanted.len() != 4, "{line}"),
+                    Err(count) => {
+                        assert!(count.found == wanted.len() && wanted.len() != 4, "{line}")
+                    }
                 }
             }
         }

@@ -1,6 +1,8 @@
-//! Operators. Each drives the one before it, as iterators' `for_each` does, so a chain is one loop over a batch.
+//! Operators. Each drives the one before it, as iterators' `for_each` does, so a chain is one loop
+//! over a batch.
 //!
-//! An author names none of these types but [`Flow`], in a function that gives a part of a chain a name:
+//! An author names none of these types but [`Flow`], in a function that gives a part of a chain a
+//! name:
 //!
 //! ```
 //! use streamhost::{Stream, flow::Flow, kafka};
@@ -20,8 +22,8 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::rc::Rc;
 
-/// Event times beyond this, either way, are a mistake in the data (it is in the year 275760): taken as they are, one of
-/// them would end every window for good.
+/// Event times beyond this, either way, are a mistake in the data (it is in the year 275760): taken
+/// as they are, one of them would end every window for good.
 const EVENT_TIME_MAX_MS: i64 = 8_640_000_000_000_000;
 
 /// Where the loop stands, and where its output goes.
@@ -80,10 +82,14 @@ impl Context {
 
     #[cold]
     pub(crate) fn fault_at(&mut self, position: u32, reason: impl Display) {
-        self.out.faults.push(Fault { position, reason: reason.to_string() });
+        self.out.faults.push(Fault {
+            position,
+            reason: reason.to_string(),
+        });
     }
 
-    /// A new record: what came before it counts for whether it is late, what it brings itself does not.
+    /// A new record: what came before it counts for whether it is late, what it brings itself does
+    /// not.
     #[inline]
     fn begin(&mut self, position: u32, time_ms: i64) {
         self.position = position;
@@ -91,11 +97,16 @@ impl Context {
         self.time_ms = time_ms;
     }
 
-    /// A group that a keyed stage finished. Its event time is its window's last moment; a batch's is its own.
+    /// A group that a keyed stage finished. Its event time is its window's last moment; a batch's
+    /// is its own.
     #[inline]
     pub(crate) fn of_group(&mut self, position: u32, start_ms: i64, end_ms: i64) {
         self.position = position;
-        self.time_ms = if start_ms < end_ms { end_ms - 1 } else { end_ms };
+        self.time_ms = if start_ms < end_ms {
+            end_ms - 1
+        } else {
+            end_ms
+        };
     }
 
     /// A pair that a keyed stage found.
@@ -126,7 +137,9 @@ impl Context {
             return Some(self.time_ms);
         }
         let time_ms = self.time_ms;
-        self.fault(format_args!("{time_ms} is no event time in milliseconds since 1970"));
+        self.fault(format_args!(
+            "{time_ms} is no event time in milliseconds since 1970"
+        ));
         None
     }
 
@@ -152,7 +165,12 @@ pub trait Flow<'b> {
     /// What it yields.
     type Item;
     /// Yields the items of one batch.
-    fn each(&mut self, input: Input<'b>, context: &mut Context, next: impl FnMut(Self::Item, &mut Context));
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        next: impl FnMut(Self::Item, &mut Context),
+    );
 }
 
 /// The records of a source.
@@ -162,10 +180,22 @@ pub struct Records;
 impl<'b> Flow<'b> for Records {
     type Item = Record<'b>;
     #[inline]
-    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(Record<'b>, &mut Context)) {
-        let Input::Records(batch) = input else { panic!("a source's chain is given records, not {input:?}") };
-        let (mut no_keys, mut no_values) = (Positions(batch.absent_keys), Positions(batch.absent_values));
-        let items = batch.keys.iter().zip(batch.values.iter()).zip(batch.times_ms);
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(Record<'b>, &mut Context),
+    ) {
+        let Input::Records(batch) = input else {
+            panic!("a source's chain is given records, not {input:?}")
+        };
+        let (mut no_keys, mut no_values) =
+            (Positions(batch.absent_keys), Positions(batch.absent_values));
+        let items = batch
+            .keys
+            .iter()
+            .zip(batch.values.iter())
+            .zip(batch.times_ms);
         for (position, ((key, value), &time_ms)) in (0..).zip(items) {
             context.begin(position, time_ms);
             if context.own_times {
@@ -174,10 +204,23 @@ impl<'b> Flow<'b> for Records {
             let (no_key, no_value) = (no_keys.has(position), no_values.has(position));
             if no_value && context.table {
                 let key = (!no_key).then(|| key.to_vec());
-                context.deletions.push(Deletion { position, time_ms, key });
+                context.deletions.push(Deletion {
+                    position,
+                    time_ms,
+                    key,
+                });
                 continue;
             }
-            next(Record { key, value, time_ms, no_key, no_value }, context);
+            next(
+                Record {
+                    key,
+                    value,
+                    time_ms,
+                    no_key,
+                    no_value,
+                },
+                context,
+            );
         }
     }
 }
@@ -189,7 +232,12 @@ pub struct Map<P, F>(pub(crate) P, pub(crate) F);
 impl<'b, P: Flow<'b>, U, F: Fn(P::Item) -> U> Flow<'b> for Map<P, F> {
     type Item = U;
     #[inline]
-    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(U, &mut Context)) {
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(U, &mut Context),
+    ) {
         let Map(prev, f) = self;
         prev.each(input, context, |item, context| next(f(item), context));
     }
@@ -202,7 +250,12 @@ pub struct TryMap<P, F>(pub(crate) P, pub(crate) F);
 impl<'b, P: Flow<'b>, U, E: Display, F: Fn(P::Item) -> Result<U, E>> Flow<'b> for TryMap<P, F> {
     type Item = U;
     #[inline]
-    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(U, &mut Context)) {
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(U, &mut Context),
+    ) {
         let TryMap(prev, f) = self;
         prev.each(input, context, |item, context| match f(item) {
             Ok(item) => next(item, context),
@@ -218,7 +271,12 @@ pub struct Filter<P, F>(pub(crate) P, pub(crate) F);
 impl<'b, P: Flow<'b>, F: Fn(&P::Item) -> bool> Flow<'b> for Filter<P, F> {
     type Item = P::Item;
     #[inline]
-    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(P::Item, &mut Context)) {
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(P::Item, &mut Context),
+    ) {
         let Filter(prev, f) = self;
         prev.each(input, context, |item, context| {
             if f(&item) {
@@ -235,9 +293,16 @@ pub struct FlatMap<P, F>(pub(crate) P, pub(crate) F);
 impl<'b, P: Flow<'b>, I: IntoIterator, F: Fn(P::Item) -> I> Flow<'b> for FlatMap<P, F> {
     type Item = I::Item;
     #[inline]
-    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(I::Item, &mut Context)) {
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(I::Item, &mut Context),
+    ) {
         let FlatMap(prev, f) = self;
-        prev.each(input, context, |item, context| f(item).into_iter().for_each(|one| next(one, context)));
+        prev.each(input, context, |item, context| {
+            f(item).into_iter().for_each(|one| next(one, context))
+        });
     }
 }
 
@@ -248,7 +313,12 @@ pub struct TimedBy<P, F>(pub(crate) P, pub(crate) F);
 impl<'b, P: Flow<'b>, F: Fn(&P::Item) -> Time> Flow<'b> for TimedBy<P, F> {
     type Item = P::Item;
     #[inline]
-    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(P::Item, &mut Context)) {
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(P::Item, &mut Context),
+    ) {
         let TimedBy(prev, f) = self;
         prev.each(input, context, |item, context| {
             let before_ms = context.time_ms; // the record's, which a branch before this one goes by
@@ -278,12 +348,19 @@ pub struct BranchItems<T>(pub(crate) Shared<T>);
 
 impl<'b, T> Flow<'b> for BranchItems<T> {
     type Item = T;
-    /// What the partition had reached before a record is what it had when the record left the main chain, or what the
-    /// branch's own `timed_by` has seen since; a job has one `timed_by` for a source, so one of the two says nothing.
+    /// What the partition had reached before a record is what it had when the record left the main
+    /// chain, or what the branch's own `timed_by` has seen since; a job has one `timed_by` for a
+    /// source, so one of the two says nothing.
     fn each(&mut self, _: Input<'b>, context: &mut Context, mut next: impl FnMut(T, &mut Context)) {
         let main_ms = std::mem::replace(&mut context.largest_ms, context.moment.partition_ms);
         let mut last = None;
-        for BranchItem { position, time_ms, own_ms, item } in self.0.take() {
+        for BranchItem {
+            position,
+            time_ms,
+            own_ms,
+            item,
+        } in self.0.take()
+        {
             if last.replace(position) != Some(position) {
                 context.begin(position, time_ms);
                 context.own_ms = context.own_ms.max(own_ms);
@@ -306,13 +383,25 @@ pub struct Also<'b, P, T> {
 impl<'b, P: Flow<'b, Item = T>, T: Clone> Flow<'b> for Also<'b, P, T> {
     type Item = T;
     #[inline]
-    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(T, &mut Context)) {
-        let Some(branch) = &mut self.branch else { return self.prev.each(input, context, next) };
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(T, &mut Context),
+    ) {
+        let Some(branch) = &mut self.branch else {
+            return self.prev.each(input, context, next);
+        };
         let expect = context.expect;
         let mut copies = Vec::with_capacity(expect.items);
         self.prev.each(input, context, |item, context| {
             let (position, time_ms, own_ms) = (context.position, context.time_ms, context.own_ms);
-            copies.push(BranchItem { position, time_ms, own_ms, item: item.clone() });
+            copies.push(BranchItem {
+                position,
+                time_ms,
+                own_ms,
+                item: item.clone(),
+            });
             next(item, context);
         });
         context.expect = expect.of(copies.len());

@@ -42,17 +42,28 @@ impl<'b> Job<'b> {
         self
     }
 
-    /// Runs the operators of one stage: of a source over its records, of a keyed stage over what it finished.
+    /// Runs the operators of one stage: of a source over its records, of a keyed stage over what it
+    /// finished.
     pub(crate) fn run(mut self, stage: usize, moment: Moment, input: Input<'b>) -> Output {
         self.plan.number();
-        let name = self.plan.stage_mut(stage).map(|stage| std::mem::take(&mut stage.def.name));
-        let chain = self.plan.chains.iter_mut().find(|chain| chain.start.number() == Some(stage));
+        let name = self
+            .plan
+            .stage_mut(stage)
+            .map(|stage| std::mem::take(&mut stage.def.name));
+        let chain = self
+            .plan
+            .chains
+            .iter_mut()
+            .find(|chain| chain.start.number() == Some(stage));
         let chain = chain.unwrap_or_else(|| panic!("the job has no stage {stage}"));
         let mut context = Context::new(moment, input.expect());
         context.stage = name.unwrap_or_default();
         context.own_times = chain.trail.timed_bys == 0;
         context.table = chain.trail.is_table();
-        context.out.rows.resize_with(self.plan.sinks.len(), Default::default);
+        context
+            .out
+            .rows
+            .resize_with(self.plan.sinks.len(), Default::default);
         chain.run.run(input, &mut context);
         context.finish()
     }
@@ -60,14 +71,18 @@ impl<'b> Job<'b> {
     /// Merges accumulators of one keyed stage: one for each group.
     pub(crate) fn combine(self, stage: usize, partials: Partials<'b>) -> ColumnBuf {
         let StageNode { def, combine, .. } = self.plan.stage(stage);
-        let combine = combine.as_ref().unwrap_or_else(|| panic!("stage `{}` merges nothing", def.name));
+        let combine = combine
+            .as_ref()
+            .unwrap_or_else(|| panic!("stage `{}` merges nothing", def.name));
         combine(&def.name, partials)
     }
 
     /// Makes this version's accumulators of those that an older one kept.
     pub(crate) fn migrate(self, stage: usize, accumulators: Column<'b>) -> ColumnBuf {
         let StageNode { def, migrate, .. } = self.plan.stage(stage);
-        let migrate = migrate.as_ref().unwrap_or_else(|| panic!("stage `{}` migrates nothing", def.name));
+        let migrate = migrate
+            .as_ref()
+            .unwrap_or_else(|| panic!("stage `{}` migrates nothing", def.name));
         migrate(&def.name, accumulators)
     }
 }
@@ -82,7 +97,8 @@ pub(crate) type Migrate<'b> = Box<dyn Fn(&str, Column<'b>) -> ColumnBuf + 'b>;
 #[derive(Default)]
 pub(crate) struct Plan<'b> {
     pub(crate) sources: Vec<SourceNode>,
-    /// Keyed stages, each after those that feed it: a stage is put here when it is made, and its inputs were before.
+    /// Keyed stages, each after those that feed it: a stage is put here when it is made, and its
+    /// inputs were before.
     pub(crate) stages: Vec<StageNode<'b>>,
     pub(crate) chains: Vec<Chain<'b>>,
     pub(crate) sinks: Vec<(Index, Sink, RowShape)>,
@@ -108,7 +124,8 @@ pub(crate) struct StageNode<'b> {
     pub(crate) migrate: Option<Migrate<'b>>,
 }
 
-/// What a stage's keys and values look like: asked for by `describe` alone, while a chain is built for every call.
+/// What a stage's keys and values look like: asked for by `describe` alone, while a chain is built
+/// for every call.
 #[derive(Clone, Copy)]
 pub(crate) struct Schemas {
     pub(crate) key: fn() -> String,
@@ -122,12 +139,22 @@ pub(crate) struct Schemas {
 impl StageNode<'_> {
     /// All but its inputs.
     pub(crate) fn describe(&self) -> StageDef {
-        let Schemas { key, value, other, old } = self.shapes;
+        let Schemas {
+            key,
+            value,
+            other,
+            old,
+        } = self.shapes;
         StageDef {
             key_shape: key(),
             value_shape: value(),
             other_shape: other.map(|shape| shape()).unwrap_or_default(),
-            migrates: self.def.migrates.as_ref().zip(old).map(|((_, version), shape)| (shape(), *version)),
+            migrates: self
+                .def
+                .migrates
+                .as_ref()
+                .zip(old)
+                .map(|((_, version), shape)| (shape(), *version)),
             ..self.def.clone()
         }
     }
@@ -193,7 +220,10 @@ impl ChainInfo {
     /// Takes over what a branch leads to.
     pub(crate) fn branch(&mut self, branch: ChainInfo) {
         let timed_by = self.is_timed;
-        let feeds = branch.feeds.into_iter().map(|feed| Edge { timed_by: feed.timed_by || timed_by, ..feed });
+        let feeds = branch.feeds.into_iter().map(|feed| Edge {
+            timed_by: feed.timed_by || timed_by,
+            ..feed
+        });
         self.feeds.extend(feeds);
         self.sinks += branch.sinks;
         self.timed_bys += branch.timed_bys;
@@ -212,7 +242,12 @@ impl<'b> Plan<'b> {
     /// Rows of type `R` go to `sink`.
     pub(crate) fn add_sink<R: Row>(&mut self, sink: Sink) -> Index {
         let (index, shape) = (Index::default(), R::SHAPE);
-        if sink.kind == SinkKind::Hbase && shape.keyed && shape.columns.is_empty() && !shape.dynamic && !R::DELETES {
+        if sink.kind == SinkKind::Hbase
+            && shape.keyed
+            && shape.columns.is_empty()
+            && !shape.dynamic
+            && !R::DELETES
+        {
             self.mistakes.push(format!(
                 "rows for table `{}` have a key and no columns, and a table keeps no such row: give them one",
                 sink.name
@@ -224,19 +259,30 @@ impl<'b> Plan<'b> {
 
     /// Gives sources, then keyed stages, and sinks their numbers.
     pub(crate) fn number(&self) {
-        let stages = self.sources.iter().map(|s| &s.index).chain(self.stages.iter().map(|s| &s.index));
+        let stages = self
+            .sources
+            .iter()
+            .map(|s| &s.index)
+            .chain(self.stages.iter().map(|s| &s.index));
         stages.enumerate().for_each(|(i, index)| index.set(i));
-        self.sinks.iter().enumerate().for_each(|(i, (index, ..))| index.set(i));
+        self.sinks
+            .iter()
+            .enumerate()
+            .for_each(|(i, (index, ..))| index.set(i));
     }
 
     fn stage(&self, number: usize) -> &StageNode<'b> {
-        let stage = number.checked_sub(self.sources.len()).and_then(|i| self.stages.get(i));
+        let stage = number
+            .checked_sub(self.sources.len())
+            .and_then(|i| self.stages.get(i));
         stage.unwrap_or_else(|| panic!("the job has no keyed stage {number}"))
     }
 
     /// None: it is a source's, or there is none.
     fn stage_mut(&mut self, number: usize) -> Option<&mut StageNode<'b>> {
-        number.checked_sub(self.sources.len()).and_then(|i| self.stages.get_mut(i))
+        number
+            .checked_sub(self.sources.len())
+            .and_then(|i| self.stages.get_mut(i))
     }
 }
 

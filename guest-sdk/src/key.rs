@@ -1,15 +1,16 @@
-//! A key's bytes: equal keys have equal bytes, and each reads back without a copy. The host hashes, stores and sorts
-//! them, and reads nothing in them.
+//! A key's bytes: equal keys have equal bytes, and each reads back without a copy. The host hashes,
+//! stores and sorts them, and reads nothing in them.
 //!
-//! Numbers sort as they count, and so does text that stands last; elsewhere text has its length in front: escaping it
-//! instead would sort too, but a borrowed key that needs escaping could not be lent.
+//! Numbers sort as they count, and so does text that stands last; elsewhere text has its length in
+//! front: escaping it instead would sort too, but a borrowed key that needs escaping could not be
+//! lent.
 
 use crate::cell::Time;
 use crate::limits::KEYED_KEY_BYTES_MAX;
 use std::borrow::Cow;
 
-/// What [`key_by`](crate::Stream::key_by) takes: text, bytes, integers, `bool`, [`Time`], `()`, tuples of up to four of
-/// these, and structs with [`#[derive(Key)]`](derive@crate::Key).
+/// What [`key_by`](crate::Stream::key_by) takes: text, bytes, integers, `bool`, [`Time`], `()`,
+/// tuples of up to four of these, and structs with [`#[derive(Key)]`](derive@crate::Key).
 ///
 /// Keys that borrow (`&str`, `&[u8]`) borrow from the batch, and are never copied on their way.
 #[diagnostic::on_unimplemented(
@@ -30,11 +31,15 @@ pub trait Key<'b>: Sized {
     fn lend(&self) -> Option<&[u8]> {
         None
     }
-    /// Appends the bytes of the key that stands in a record's key as text: text and bytes as they are, integers in
-    /// decimal. Err: it is none, in words. A table's record without a value deletes by it.
+    /// Appends the bytes of the key that stands in a record's key as text: text and bytes as they
+    /// are, integers in decimal. Err: it is none, in words. A table's record without a value
+    /// deletes by it.
     fn from_text(text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         let _ = (text, out);
-        Err(format!("a table whose key is {} cannot tell it from a record's key: it has several parts", Self::shape()))
+        Err(format!(
+            "a table whose key is {} cannot tell it from a record's key: it has several parts",
+            Self::shape()
+        ))
     }
 }
 
@@ -75,7 +80,8 @@ fn take_text<'b>(bytes: &mut &'b [u8], last: bool) -> Option<&'b str> {
 }
 
 fn checked_text(text: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(text).map_err(|e| format!("the key is not UTF-8 at byte {}", e.valid_up_to()))
+    std::str::from_utf8(text)
+        .map_err(|e| format!("the key is not UTF-8 at byte {}", e.valid_up_to()))
 }
 
 /// Text and bytes, borrowed and owned.
@@ -192,7 +198,12 @@ impl<'b> Key<'b> for bool {
         match text {
             b"true" => out.push(1),
             b"false" => out.push(0),
-            _ => return Err(format!("the key `{}` is neither `true` nor `false`", String::from_utf8_lossy(text))),
+            _ => {
+                return Err(format!(
+                    "the key `{}` is neither `true` nor `false`",
+                    String::from_utf8_lossy(text)
+                ));
+            }
         }
         Ok(())
     }
@@ -264,13 +275,24 @@ mod tests {
 
     #[test]
     fn unequal_keys_have_unequal_bytes_and_read_back() {
-        let keys = [("", "ab"), ("a", "b"), ("ab", ""), ("a\0", "b"), ("a", "\0b")].map(|(a, b)| (a, 7i64, b));
+        let keys = [
+            ("", "ab"),
+            ("a", "b"),
+            ("ab", ""),
+            ("a\0", "b"),
+            ("a", "\0b"),
+        ]
+        .map(|(a, b)| (a, 7i64, b));
         let written = keys.map(|key| bytes(&key));
         for (i, key) in keys.iter().enumerate() {
             assert_eq!(read_whole::<(&str, i64, &str)>(&written[i]), Some(*key));
             assert!(written.iter().skip(i + 1).all(|other| *other != written[i]));
         }
-        assert_eq!(read_whole::<(&str, i64)>(&written[1]), None, "something is left over");
+        assert_eq!(
+            read_whole::<(&str, i64)>(&written[1]),
+            None,
+            "something is left over"
+        );
     }
 
     #[test]
@@ -300,8 +322,19 @@ mod tests {
         assert_eq!(read("-12", i32::from_text), Ok(bytes(&-12i32)));
         assert_eq!(read("ab", <&str>::from_text), Ok(bytes(&"ab")));
         assert_eq!(read("true", bool::from_text), Ok(vec![1]));
-        assert_eq!(read("x", u64::from_text).unwrap_err(), "the key `x` is no u64: invalid digit found in string");
-        assert!(read("x", <(u64, u64)>::from_text).unwrap_err().contains("(u64, u64)"));
-        assert!(<&str>::from_text(b"\xff", &mut Vec::new()).unwrap_err().contains("UTF-8"));
+        assert_eq!(
+            read("x", u64::from_text).unwrap_err(),
+            "the key `x` is no u64: invalid digit found in string"
+        );
+        assert!(
+            read("x", <(u64, u64)>::from_text)
+                .unwrap_err()
+                .contains("(u64, u64)")
+        );
+        assert!(
+            <&str>::from_text(b"\xff", &mut Vec::new())
+                .unwrap_err()
+                .contains("UTF-8")
+        );
     }
 }

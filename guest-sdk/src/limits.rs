@@ -1,4 +1,5 @@
-//! What a job may have at most, as its host has it: of the same names in `host/core/src/limits`, and held equal by a test.
+//! What a job may have at most, as its host has it: of the same names in `host/core/src/limits`,
+//! and held equal by a test.
 
 use std::time::Duration;
 

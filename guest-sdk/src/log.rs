@@ -1,11 +1,13 @@
-//! Lines for the job's log: `streamhost logs JOB` shows them. The host bounds how many a batch may write.
+//! Lines for the job's log: `streamhost logs JOB` shows them. The host bounds how many a batch may
+//! write.
 //!
 //! ```
 //! streamhost::log::info("a fine batch");
 //! streamhost::log::warn(format_args!("{} is an odd quantity", 4000));
 //! ```
 //!
-//! In a native test the lines are kept by the driver ([`crate::testing::Driver::logs`]), or else go to stderr.
+//! In a native test the lines are kept by the driver ([`crate::testing::Driver::logs`]), or else go
+//! to stderr.
 
 use std::fmt::Display;
 

@@ -25,17 +25,30 @@ pub struct Record<'b> {
 impl<'b> Record<'b> {
     /// A record of this value, without a key, at time 0: for tests.
     pub const fn new(value: &'b [u8]) -> Self {
-        Record { key: b"", value, time_ms: 0, no_key: true, no_value: false }
+        Record {
+            key: b"",
+            value,
+            time_ms: 0,
+            no_key: true,
+            no_value: false,
+        }
     }
 
     /// A record without a value, as compacted topics hold for deleted keys: for tests.
     pub const fn without_value() -> Self {
-        Record { no_value: true, ..Record::new(b"") }
+        Record {
+            no_value: true,
+            ..Record::new(b"")
+        }
     }
 
     /// The same record with this key: for tests.
     pub const fn with_key(self, key: &'b [u8]) -> Self {
-        Record { key, no_key: false, ..self }
+        Record {
+            key,
+            no_key: false,
+            ..self
+        }
     }
 
     /// The same record at this time, in milliseconds since 1970: for tests.
@@ -59,7 +72,9 @@ impl<'b> Record<'b> {
         if self.no_value {
             return Err(RecordError::NoValue);
         }
-        std::str::from_utf8(self.value).map_err(|e| RecordError::ValueNotText { at: e.valid_up_to() })
+        std::str::from_utf8(self.value).map_err(|e| RecordError::ValueNotText {
+            at: e.valid_up_to(),
+        })
     }
 
     /// The key as text. Errs where there is none, or where it is not UTF-8.
@@ -68,16 +83,21 @@ impl<'b> Record<'b> {
         if self.no_key {
             return Err(RecordError::NoKey);
         }
-        std::str::from_utf8(self.key).map_err(|e| RecordError::KeyNotText { at: e.valid_up_to() })
+        std::str::from_utf8(self.key).map_err(|e| RecordError::KeyNotText {
+            at: e.valid_up_to(),
+        })
     }
 
-    /// The value read as JSON. Fields of type `&str` are borrowed from the batch, and err where the text has escapes:
-    /// take `Cow<str>` with `#[serde(borrow)]` for those. Errs where there is no value, or it does not fit `T`.
+    /// The value read as JSON. Fields of type `&str` are borrowed from the batch, and err where the
+    /// text has escapes: take `Cow<str>` with `#[serde(borrow)]` for those. Errs where there is no
+    /// value, or it does not fit `T`.
     pub fn json<T: serde::Deserialize<'b>>(&self) -> Result<T, RecordError> {
         if self.no_value {
             return Err(RecordError::NoValue);
         }
-        serde_json::from_slice(self.value).map_err(|e| RecordError::NotJson { reason: e.to_string() })
+        serde_json::from_slice(self.value).map_err(|e| RecordError::NotJson {
+            reason: e.to_string(),
+        })
     }
 }
 
@@ -144,7 +164,9 @@ impl fmt::Display for RecordError {
             RecordError::NoValue => write!(f, "the record has no value"),
             RecordError::KeyNotText { at } => write!(f, "the key is not UTF-8 at byte {at}"),
             RecordError::ValueNotText { at } => write!(f, "the value is not UTF-8 at byte {at}"),
-            RecordError::NotJson { reason } => write!(f, "the value is not the JSON it should be: {reason}"),
+            RecordError::NotJson { reason } => {
+                write!(f, "the value is not the JSON it should be: {reason}")
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! One row model for every sink. Columns are declared once, so a row's cells cross without their names.
+//! One row model for every sink. Columns are declared once, so a row's cells cross without their
+//! names.
 
 use crate::call::Expect;
 use crate::cell::{Cell, KeyPart, Kind, Put};
@@ -30,7 +31,8 @@ pub struct RowShape {
 
 /// What a sink takes: [derive it](derive@crate::Row).
 ///
-/// Written by hand, `write` must write the key and then one cell for each declared column, in their order.
+/// Written by hand, `write` must write the key and then one cell for each declared column, in their
+/// order.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be written to a sink: it is not a row",
     label = "these items are no rows",
@@ -38,8 +40,8 @@ pub struct RowShape {
     note = "if the items are `Result`s, use `.try_map(…)` instead of `.map(…)`: an `Err` then goes to the dead letters"
 )]
 pub trait Row {
-    /// What names one row: the type of its key field, or a tuple where there are several. Rows without a key have
-    /// [`Infallible`], so that nobody can delete one.
+    /// What names one row: the type of its key field, or a tuple where there are several. Rows
+    /// without a key have [`Infallible`], so that nobody can delete one.
     type Key;
     /// The declared columns.
     const SHAPE: RowShape;
@@ -72,9 +74,11 @@ pub(crate) struct Extra {
     pub(crate) kinds: Vec<Kind>,
 }
 
-/// Space for more cells than this is not set aside before they come: a filter may leave few of them.
+/// Space for more cells than this is not set aside before they come: a filter may leave few of
+/// them.
 const CELLS_AHEAD_MAX: usize = 1 << 18;
-/// Space for each row beside its record's own bytes: numbers take more room as 8 bytes than as digits.
+/// Space for each row beside its record's own bytes: numbers take more room as 8 bytes than as
+/// digits.
 const ROW_BYTES_AHEAD: usize = 8;
 
 impl RowWriter {
@@ -85,9 +89,9 @@ impl RowWriter {
         self.cells.end();
     }
 
-    /// A part of a key that is followed by another one. The row is refused, and its record set aside, where the part
-    /// holds the separator, or ends in a piece of it that the separator goes on from (`x:` before `::`): two different
-    /// rows could have one key then.
+    /// A part of a key that is followed by another one. The row is refused, and its record set
+    /// aside, where the part holds the separator, or ends in a piece of it that the separator goes
+    /// on from (`x:` before `::`): two different rows could have one key then.
     #[inline]
     pub fn key_before<K: KeyPart + ?Sized>(&mut self, part: &K, separator: &str) {
         let from = self.cells.data.len();
@@ -95,12 +99,21 @@ impl RowWriter {
         let end = self.cells.data.len();
         self.cells.data.extend_from_slice(separator.as_bytes());
         let written = &self.cells.data[from..];
-        // Looked for in both, as a separator such as `::` may begin in the part: `x:` and then it is `x:::`.
-        let found = written.windows(separator.len()).position(|w| w == separator.as_bytes());
+        // Looked for in both, as a separator such as `::` may begin in the part: `x:` and then it
+        // is `x:::`.
+        let found = written
+            .windows(separator.len())
+            .position(|w| w == separator.as_bytes());
         if found != Some(end - from) {
             let part = String::from_utf8_lossy(&written[..end - from]);
-            let how = if part.contains(separator) { "holds" } else { "ends in a piece of" };
-            self.refused = Some(format!("`{part}` is part of a key and {how} its separator `{separator}`"));
+            let how = if part.contains(separator) {
+                "holds"
+            } else {
+                "ends in a piece of"
+            };
+            self.refused = Some(format!(
+                "`{part}` is part of a key and {how} its separator `{separator}`"
+            ));
         }
     }
 
@@ -143,8 +156,8 @@ impl RowWriter {
         self.cells.end();
     }
 
-    /// A cell whose column only the data knows. The row is refused, and its record set aside, where the name is empty,
-    /// or where the cell is to be deleted: only declared columns can be.
+    /// A cell whose column only the data knows. The row is refused, and its record set aside, where
+    /// the name is empty, or where the cell is to be deleted: only declared columns can be.
     pub fn dynamic<C: Cell + ?Sized>(&mut self, name: &str, cell: &C) {
         if name.is_empty() {
             self.refused = Some("a dynamic column has an empty name".into());
@@ -159,7 +172,9 @@ impl RowWriter {
             }
             Put::Absent => {}
             Put::Deleted => {
-                self.refused = Some(format!("`{name}` is a dynamic column, which cannot be deleted: declare it"));
+                self.refused = Some(format!(
+                    "`{name}` is a dynamic column, which cannot be deleted: declare it"
+                ));
             }
         }
     }
@@ -174,8 +189,12 @@ impl RowWriter {
 
     /// Makes room for what is expected, or growing would cost more than the work itself.
     pub(crate) fn reserve(&mut self, expect: Expect, width: usize) {
-        self.cells.data.reserve(expect.bytes + ROW_BYTES_AHEAD * expect.items);
-        self.cells.ends.reserve((width * expect.items).min(CELLS_AHEAD_MAX));
+        self.cells
+            .data
+            .reserve(expect.bytes + ROW_BYTES_AHEAD * expect.items);
+        self.cells
+            .ends
+            .reserve((width * expect.items).min(CELLS_AHEAD_MAX));
         self.positions.reserve(expect.items);
     }
 
@@ -195,9 +214,12 @@ impl RowWriter {
         let row = self.positions.len();
         let item = (row * width) as u32;
         self.cells.truncate(row * width);
-        self.absent.truncate(self.absent.partition_point(|&at| at < item));
-        self.deleted.truncate(self.deleted.partition_point(|&at| at < item));
-        self.deleted_rows.truncate(self.deleted_rows.partition_point(|&at| at < row as u32));
+        self.absent
+            .truncate(self.absent.partition_point(|&at| at < item));
+        self.deleted
+            .truncate(self.deleted.partition_point(|&at| at < item));
+        self.deleted_rows
+            .truncate(self.deleted_rows.partition_point(|&at| at < row as u32));
         let extra = self.extra.rows.partition_point(|&at| at < row as u32);
         self.extra.rows.truncate(extra);
         self.extra.kinds.truncate(extra);
@@ -220,13 +242,24 @@ impl<R: Row + ?Sized> Row for &R {
     }
 }
 
-const RAW: ColumnDef = ColumnDef { name: "", kind: Kind::Bytes, optional: false };
+const RAW: ColumnDef = ColumnDef {
+    name: "",
+    kind: Kind::Bytes,
+    optional: false,
+};
 
-/// A record as it came: its key, and its value raw. Saves a topic to another one. A key that is missing stays
-/// missing, and so does a value.
+/// A record as it came: its key, and its value raw. Saves a topic to another one. A key that is
+/// missing stays missing, and so does a value.
 impl<'b> Row for Record<'b> {
     type Key = &'b [u8];
-    const SHAPE: RowShape = RowShape { keyed: true, dynamic: false, columns: &[ColumnDef { optional: true, ..RAW }] };
+    const SHAPE: RowShape = RowShape {
+        keyed: true,
+        dynamic: false,
+        columns: &[ColumnDef {
+            optional: true,
+            ..RAW
+        }],
+    };
     #[inline]
     fn write_key(key: &Self::Key, out: &mut RowWriter) {
         out.key(key);
@@ -245,8 +278,14 @@ impl<'b> Row for Record<'b> {
 /// A line: no key, and the text as the whole value.
 impl Row for str {
     type Key = Infallible;
-    const SHAPE: RowShape =
-        RowShape { keyed: false, dynamic: false, columns: &[ColumnDef { kind: Kind::Text, ..RAW }] };
+    const SHAPE: RowShape = RowShape {
+        keyed: false,
+        dynamic: false,
+        columns: &[ColumnDef {
+            kind: Kind::Text,
+            ..RAW
+        }],
+    };
     fn write_key(key: &Infallible, _: &mut RowWriter) {
         match *key {}
     }

@@ -1,9 +1,11 @@
-//! What a serde type looks like, as text, found by asking its `Deserialize` what it wants. postcard's bytes say nothing
-//! of their type, so a changed accumulator would be misread in silence; the host compares shapes instead.
+//! What a serde type looks like, as text, found by asking its `Deserialize` what it wants.
+//! postcard's bytes say nothing of their type, so a changed accumulator would be misread in
+//! silence; the host compares shapes instead.
 //!
-//! Of an enum the variants' names are seen, and what the first one holds; and the same shape can mean something else.
-//! That is what an author's `.version(n)` is for. A part that asks for any type shows as [`ANY`]. A part that takes none of
-//! the values it is tried with (a date, a number with a range) ends the text in [`UNSEEN`], as nothing behind it is seen.
+//! Of an enum the variants' names are seen, and what the first one holds; and the same shape can
+//! mean something else. That is what an author's `.version(n)` is for. A part that asks for any
+//! type shows as [`ANY`]. A part that takes none of the values it is tried with (a date, a number
+//! with a range) ends the text in [`UNSEEN`], as nothing behind it is seen.
 
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 
@@ -12,8 +14,9 @@ pub(crate) const ANY: char = '?';
 /// Stands at the end of a shape that could not be seen whole.
 pub(crate) const UNSEEN: char = '…';
 
-/// A type may hold itself, in an option, list, map or enum. Within so many of itself these are not looked into: options,
-/// lists and maps are then empty, and an enum is its last variant. (Types are told by their names and fields.)
+/// A type may hold itself, in an option, list, map or enum. Within so many of itself these are not
+/// looked into: options, lists and maps are then empty, and an enum is its last variant. (Types are
+/// told by their names and fields.)
 const WITHIN_ITSELF_MAX: usize = 2;
 /// The same for options, lists and maps, one in the other, of types without a name.
 const DEPTH_MAX: u8 = 16;
@@ -22,7 +25,13 @@ const BYTES_MAX: usize = crate::limits::STAGE_SHAPE_BYTES_MAX;
 
 pub(crate) fn schema<'de, T: de::Deserialize<'de>>() -> String {
     let mut text = String::new();
-    if T::deserialize(Tracer { out: &mut text, depth: 0, within: None }).is_err() {
+    if T::deserialize(Tracer {
+        out: &mut text,
+        depth: 0,
+        within: None,
+    })
+    .is_err()
+    {
         text.push(UNSEEN);
     }
     text
@@ -48,7 +57,9 @@ impl Named<'_> {
     /// How many of the same are around it.
     fn within_itself(&self) -> usize {
         let is_same = |named: &&Named<'_>| (named.name, named.parts) == (self.name, self.parts);
-        std::iter::successors(self.outer, |named| named.outer).filter(is_same).count()
+        std::iter::successors(self.outer, |named| named.outer)
+            .filter(is_same)
+            .count()
     }
 }
 
@@ -80,7 +91,14 @@ impl Tracer<'_> {
     ) -> Result<V::Value, Stop> {
         self.out.push_str(marks.0);
         let (depth, within) = (self.depth, self.within);
-        let result = visit(Elements { out: &mut *self.out, first: true, left, names, depth, within });
+        let result = visit(Elements {
+            out: &mut *self.out,
+            first: true,
+            left,
+            names,
+            depth,
+            within,
+        });
         self.out.push(marks.1);
         result
     }
@@ -91,7 +109,10 @@ impl Tracer<'_> {
     }
 
     fn deeper(self) -> Self {
-        Tracer { depth: self.depth.saturating_add(1), ..self }
+        Tracer {
+            depth: self.depth.saturating_add(1),
+            ..self
+        }
     }
 
     /// Goes into a struct or enum.
@@ -101,10 +122,25 @@ impl Tracer<'_> {
         parts: &'static [&'static str],
         visit: impl FnOnce(Tracer<'_>, usize) -> R,
     ) -> R {
-        let named = Named { name, parts, outer: self.within };
+        let named = Named {
+            name,
+            parts,
+            outer: self.within,
+        };
         let times = named.within_itself();
-        let depth = if times < WITHIN_ITSELF_MAX { self.depth } else { DEPTH_MAX };
-        visit(Tracer { out: self.out, depth, within: Some(&named) }, times)
+        let depth = if times < WITHIN_ITSELF_MAX {
+            self.depth
+        } else {
+            DEPTH_MAX
+        };
+        visit(
+            Tracer {
+                out: self.out,
+                depth,
+                within: Some(&named),
+            },
+            times,
+        )
     }
 }
 
@@ -120,13 +156,20 @@ struct Elements<'a> {
 
 impl Elements<'_> {
     fn tracer(&mut self) -> Tracer<'_> {
-        Tracer { out: self.out, depth: self.depth, within: self.within }
+        Tracer {
+            out: self.out,
+            depth: self.depth,
+            within: self.within,
+        }
     }
 }
 
 impl<'de> de::SeqAccess<'de> for Elements<'_> {
     type Error = Stop;
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Stop> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Stop> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -136,7 +179,12 @@ impl<'de> de::SeqAccess<'de> for Elements<'_> {
         if !std::mem::take(&mut self.first) {
             self.out.push(',');
         }
-        if let Some(name) = self.names.len().checked_sub(self.left).and_then(|i| self.names.get(i)) {
+        if let Some(name) = self
+            .names
+            .len()
+            .checked_sub(self.left)
+            .and_then(|i| self.names.get(i))
+        {
             self.out.push_str(name);
             self.out.push(':');
         }
@@ -147,7 +195,10 @@ impl<'de> de::SeqAccess<'de> for Elements<'_> {
 
 impl<'de> de::MapAccess<'de> for Elements<'_> {
     type Error = Stop;
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Stop> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Stop> {
         de::SeqAccess::next_element_seed(self, seed)
     }
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Stop> {
@@ -209,7 +260,11 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Stop> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Stop> {
         self.deserialize_unit(visitor)
     }
 
@@ -221,13 +276,18 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Stop> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Stop> {
         self.into_named(name, &[], |tracer, _| visitor.visit_newtype_struct(tracer))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
         let one = self.one();
-        self.deeper().between::<V>(("[", ']'), one, &[], |elements| visitor.visit_seq(elements))
+        self.deeper()
+            .between::<V>(("[", ']'), one, &[], |elements| visitor.visit_seq(elements))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Stop> {
@@ -240,12 +300,17 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, Stop> {
-        self.into_named(name, &[], |tracer, _| tracer.deserialize_tuple(len, visitor))
+        self.into_named(name, &[], |tracer, _| {
+            tracer.deserialize_tuple(len, visitor)
+        })
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
         let one = self.one();
-        self.deeper().between::<V>(("map[", ']'), one, &[], |elements| visitor.visit_map(elements))
+        self.deeper()
+            .between::<V>(("map[", ']'), one, &[], |elements| {
+                visitor.visit_map(elements)
+            })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -255,7 +320,9 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         visitor: V,
     ) -> Result<V::Value, Stop> {
         self.into_named(name, names, |tracer, _| {
-            tracer.between::<V>(("{", '}'), names.len(), names, |elements| visitor.visit_seq(elements))
+            tracer.between::<V>(("{", '}'), names.len(), names, |elements| {
+                visitor.visit_seq(elements)
+            })
         })
     }
 
@@ -265,7 +332,8 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Stop> {
-        self.out.push_str(&format!("enum {name}({})", variants.join("|")));
+        self.out
+            .push_str(&format!("enum {name}({})", variants.join("|")));
         self.into_named(name, variants, |of, times| {
             let last = variants.len().saturating_sub(1) as u32;
             let variant = if times < WITHIN_ITSELF_MAX { 0 } else { last };
@@ -286,7 +354,10 @@ struct Variant<'a> {
 impl<'de, 'a> de::EnumAccess<'de> for Variant<'a> {
     type Error = Stop;
     type Variant = Tracer<'a>;
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Tracer<'a>), Stop> {
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Tracer<'a>), Stop> {
         let variant: de::value::U32Deserializer<Stop> = self.variant.into_deserializer();
         Ok((seed.deserialize(variant)?, self.of))
     }
@@ -303,7 +374,11 @@ impl<'de> de::VariantAccess<'de> for Tracer<'_> {
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Stop> {
         self.deserialize_tuple(len, visitor)
     }
-    fn struct_variant<V: Visitor<'de>>(self, names: &'static [&'static str], visitor: V) -> Result<V::Value, Stop> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Stop> {
         self.deserialize_struct("", names, visitor)
     }
 }
@@ -359,15 +434,25 @@ mod tests {
     impl TryFrom<&str> for Checked {
         type Error = &'static str;
         fn try_from(text: &str) -> Result<Self, &'static str> {
-            if text.is_empty() { Err("it is empty") } else { Ok(Checked) }
+            if text.is_empty() {
+                Err("it is empty")
+            } else {
+                Ok(Checked)
+            }
         }
     }
 
     #[test]
     fn a_shape_is_what_postcard_would_read() {
         assert_eq!(schema::<u64>(), "u64");
-        assert_eq!(schema::<Acc<'_>>(), "{n:u64,tags:[(text,f64)],last:option u8}");
-        assert_eq!(schema::<BTreeMap<String, (i64, bool)>>(), "map[text,(i64,bool)]");
+        assert_eq!(
+            schema::<Acc<'_>>(),
+            "{n:u64,tags:[(text,f64)],last:option u8}"
+        );
+        assert_eq!(
+            schema::<BTreeMap<String, (i64, bool)>>(),
+            "map[text,(i64,bool)]"
+        );
         assert_eq!(schema::<()>(), "()");
         assert_eq!(schema::<[u8; 3]>(), "(u8,u8,u8)");
     }
@@ -386,17 +471,34 @@ mod tests {
     fn a_type_that_holds_itself_ends_and_all_its_fields_are_seen() {
         let tree = schema::<Tree>();
         assert!(tree.starts_with("{children:[{children:["), "{tree}");
-        assert!(tree.ends_with(",n:u64}") && tree.contains("parts:option ({children:"), "{tree}");
+        assert!(
+            tree.ends_with(",n:u64}") && tree.contains("parts:option ({children:"),
+            "{tree}"
+        );
         let sum = schema::<(Sum, u8)>();
-        assert!(sum.starts_with("(enum Sum(Of|One)(enum Sum(Of|One)(") && sum.ends_with(",u8)"), "{sum}");
-        assert_eq!(schema::<(Endless, u8)>().matches("enum").count(), 4, "no value of it has an end");
+        assert!(
+            sum.starts_with("(enum Sum(Of|One)(enum Sum(Of|One)(") && sum.ends_with(",u8)"),
+            "{sum}"
+        );
+        assert_eq!(
+            schema::<(Endless, u8)>().matches("enum").count(),
+            4,
+            "no value of it has an end"
+        );
     }
 
     #[test]
     fn a_part_that_refuses_what_it_is_tried_with_marks_the_shape() {
         assert_eq!(schema::<(u8, std::num::NonZeroU32, u8)>(), "(u8,u32,u8)");
-        let (one, other) = (schema::<(u8, Checked, u64)>(), schema::<(u8, Checked, i64)>());
-        assert_eq!((one.as_str(), other.as_str()), ("(u8,text)…", "(u8,text)…"), "u64 and i64 are not seen");
+        let (one, other) = (
+            schema::<(u8, Checked, u64)>(),
+            schema::<(u8, Checked, i64)>(),
+        );
+        assert_eq!(
+            (one.as_str(), other.as_str()),
+            ("(u8,text)…", "(u8,text)…"),
+            "u64 and i64 are not seen"
+        );
         assert_ne!(one, schema::<(u8, &str)>());
     }
 
@@ -405,6 +507,10 @@ mod tests {
         type Three<T> = (Option<T>, Option<T>, Option<T>);
         type Many = Three<Three<Three<Three<Three<Three<Three<Three<u8>>>>>>>>;
         let many = schema::<Many>();
-        assert!(many.len() > super::BYTES_MAX && many.len() < 2 * super::BYTES_MAX, "{}", many.len());
+        assert!(
+            many.len() > super::BYTES_MAX && many.len() < 2 * super::BYTES_MAX,
+            "{}",
+            many.len()
+        );
     }
 }

@@ -14,8 +14,8 @@ pub enum SinkKind {
     Console,
 }
 
-/// Where rows go: what [`Stream::to`](crate::Stream::to) takes. One row model serves all, and the host holds the
-/// columns against the real table at deploy.
+/// Where rows go: what [`Stream::to`](crate::Stream::to) takes. One row model serves all, and the
+/// host holds the columns against the real table at deploy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sink {
     pub(crate) kind: SinkKind,
@@ -29,12 +29,18 @@ pub struct Sink {
 
 impl Sink {
     fn new(kind: SinkKind, name: &str) -> Self {
-        Sink { kind, name: name.into(), exactly_once: false, has_interval: false, only_source: None }
+        Sink {
+            kind,
+            name: name.into(),
+            exactly_once: false,
+            has_interval: false,
+            only_source: None,
+        }
     }
 }
 
-/// A table. Its rows need a key and columns `family:qualifier`. Writing a row again changes nothing, so that a table is
-/// right after any crash.
+/// A table. Its rows need a key and columns `family:qualifier`. Writing a row again changes
+/// nothing, so that a table is right after any crash.
 pub fn hbase(table: &str) -> Sink {
     Sink::new(SinkKind::Hbase, table)
 }
@@ -44,16 +50,23 @@ pub fn console() -> Sink {
     Sink::new(SinkKind::Console, "console")
 }
 
-/// Writes a topic in transactions, one a batch, so that readers of committed records see each row exactly once, whatever
-/// crashes in between. Without it a row can be there twice after a crash. Topics only.
+/// Writes a topic in transactions, one a batch, so that readers of committed records see each row
+/// exactly once, whatever crashes in between. Without it a row can be there twice after a crash.
+/// Topics only.
 pub fn exactly_once(sink: impl Into<Sink>) -> Sink {
-    Sink { exactly_once: true, ..sink.into() }
+    Sink {
+        exactly_once: true,
+        ..sink.into()
+    }
 }
 
-/// A topic as a sink: rows without columns' names are the value raw, others a JSON object. Other sources are no sinks.
+/// A topic as a sink: rows without columns' names are the value raw, others a JSON object. Other
+/// sources are no sinks.
 impl From<Source<'_>> for Sink {
     fn from(source: Source<'_>) -> Sink {
-        let [source] = &source.plan.sources[..] else { unreachable!("a source's plan holds that source") };
+        let [source] = &source.plan.sources[..] else {
+            unreachable!("a source's plan holds that source")
+        };
         Sink {
             has_interval: source.every.is_some(),
             only_source: Some(source.def.kind).filter(|kind| *kind != SourceKind::Kafka),

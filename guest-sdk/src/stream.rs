@@ -2,7 +2,9 @@
 
 use crate::cell::Time;
 use crate::describe::{SourceDef, SourceKind};
-use crate::flow::{Also, BranchItems, Filter, FlatMap, Flow, Map, Records, Shared, TimedBy, TryMap};
+use crate::flow::{
+    Also, BranchItems, Filter, FlatMap, Flow, Map, Records, Shared, TimedBy, TryMap,
+};
 use crate::job::{Chain, ChainInfo, Index, Job, Plan, Run, Sinking, SourceNode, Start};
 use crate::row::Row;
 use crate::sink::Sink;
@@ -10,7 +12,8 @@ use std::fmt::Display;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Items on their way from a source to a sink. `F` says how they are made; authors need not name it.
+/// Items on their way from a source to a sink. `F` says how they are made; authors need not name
+/// it.
 #[must_use = "a stream does nothing until it ends in `.to(…)`"]
 pub struct Stream<'b, F> {
     pub(crate) flow: F,
@@ -22,61 +25,85 @@ pub struct Stream<'b, F> {
 /// The records of a source.
 pub type Source<'b> = Stream<'b, Records>;
 
-/// A topic: a source, or, given to [`Stream::to`], a sink. Where the brokers are is the host's affair, and
-/// `--set source.NAME=…` or `--set sink.NAME=…` at deploy names another topic.
+/// A topic: a source, or, given to [`Stream::to`], a sink. Where the brokers are is the host's
+/// affair, and `--set source.NAME=…` or `--set sink.NAME=…` at deploy names another topic.
 pub fn kafka<'b>(topic: &str) -> Source<'b> {
     source(SourceKind::Kafka, topic, 0)
 }
 
-/// The lines that a TCP server at `host:port` sends, each one a record without a key. What was sent while nobody listened
-/// is gone: a socket cannot be read twice, so it is for trying things. `--set source.host:port=…` names another address.
+/// The lines that a TCP server at `host:port` sends, each one a record without a key. What was sent
+/// while nobody listened is gone: a socket cannot be read twice, so it is for trying things. `--set
+/// source.host:port=…` names another address.
 pub fn socket<'b>(address: &str) -> Source<'b> {
     source(SourceKind::Socket, address, 0)
 }
 
-/// The lines of a file, or of the files in a folder, to the end; each one is a record without a key. Each file is read in
-/// its order; between the files of a folder no order is kept within a batch. Names that end in `.gz` or `.zst` are
-/// unpacked. [`follow`](Source::follow) reads on.
+/// The lines of a file, or of the files in a folder, to the end; each one is a record without a
+/// key. Each file is read in its order; between the files of a folder no order is kept within a
+/// batch. Names that end in `.gz` or `.zst` are unpacked. [`follow`](Source::follow) reads on.
 pub fn file<'b>(path: &str) -> Source<'b> {
     source(SourceKind::File, path, 0)
 }
 
-/// The numbers 0, 1, 2 and so on as text, so many of them a second: for trying things. Number `n` has the time
-/// `n * 1000 / per_second` milliseconds, counted from 1970.
+/// The numbers 0, 1, 2 and so on as text, so many of them a second: for trying things. Number `n`
+/// has the time `n * 1000 / per_second` milliseconds, counted from 1970.
 pub fn rate<'b>(per_second: u32) -> Source<'b> {
     source(SourceKind::Rate, "rate", per_second)
 }
 
 fn source<'b>(kind: SourceKind, name: &str, rate: u32) -> Source<'b> {
     let index = Index::default();
-    let def = SourceDef { kind, name: name.into(), table: false, timed: false, follow: false, rate };
-    let sources = vec![SourceNode { index: index.clone(), def, every: None }];
+    let def = SourceDef {
+        kind,
+        name: name.into(),
+        table: false,
+        timed: false,
+        follow: false,
+        rate,
+    };
+    let sources = vec![SourceNode {
+        index: index.clone(),
+        def,
+        every: None,
+    }];
     Stream {
         flow: Records,
         start: Start::Source(index),
         trail: ChainInfo::default(),
-        plan: Plan { sources, ..Plan::default() },
+        plan: Plan {
+            sources,
+            ..Plan::default()
+        },
     }
 }
 
 impl Source<'_> {
-    /// The interval of the job's batches. Without it a batch is made as soon as records are there and the last one is
-    /// done: quick when little comes in, and in large portions when much does. It belongs to the whole job, so that
-    /// several sources must agree; `--set every=…` at deploy overrides it.
+    /// The interval of the job's batches. Without it a batch is made as soon as records are there
+    /// and the last one is done: quick when little comes in, and in large portions when much does.
+    /// It belongs to the whole job, so that several sources must agree; `--set every=…` at deploy
+    /// overrides it.
     pub fn every(mut self, interval: Duration) -> Self {
-        self.plan.sources.iter_mut().for_each(|source| source.every = Some(interval));
+        self.plan
+            .sources
+            .iter_mut()
+            .for_each(|source| source.every = Some(interval));
         self
     }
 
-    /// Reads a file on as it grows, and a folder as files come; without it the source ends at the end. Files only.
+    /// Reads a file on as it grows, and a folder as files come; without it the source ends at the
+    /// end. Files only.
     ///
-    /// A log may be rotated: give the old one a name that is not read (hidden, `.tmp`, another folder); the new one is
-    /// read from its begin. A folder's files may be removed once they were read; one of the same name is then a new one.
+    /// A log may be rotated: give the old one a name that is not read (hidden, `.tmp`, another
+    /// folder); the new one is read from its begin. A folder's files may be removed once they were
+    /// read; one of the same name is then a new one.
     pub fn follow(mut self) -> Self {
         for source in &mut self.plan.sources {
             source.def.follow = true;
             if source.def.kind != SourceKind::File {
-                self.plan.mistakes.push(format!("`.follow()` is for files: `{}` is read on as it is", source.def.name));
+                self.plan.mistakes.push(format!(
+                    "`.follow()` is for files: `{}` is read on as it is",
+                    source.def.name
+                ));
             }
         }
         self
@@ -93,12 +120,13 @@ impl<'b, F> Stream<'b, F> {
         self.then(|prev| Map(prev, f))
     }
 
-    /// Makes one item of each, or sets its record aside: an `Err` goes to the job's dead letters with its text as the
-    /// reason, and the batch goes on.
+    /// Makes one item of each, or sets its record aside: an `Err` goes to the job's dead letters
+    /// with its text as the reason, and the batch goes on.
     ///
-    /// The item ends there, not all of its record: what else was made of the record stays, other items of a
-    /// [`flat_map`](Stream::flat_map) before it and copies in a branch ([`also`](Stream::also)). They would be there twice
-    /// if the dead letter were sent again. So refuse a record before it becomes several items.
+    /// The item ends there, not all of its record: what else was made of the record stays, other
+    /// items of a [`flat_map`](Stream::flat_map) before it and copies in a branch
+    /// ([`also`](Stream::also)). They would be there twice if the dead letter were sent again. So
+    /// refuse a record before it becomes several items.
     pub fn try_map<U, E, G>(self, f: G) -> Stream<'b, TryMap<F, G>>
     where
         F: Flow<'b>,
@@ -117,8 +145,9 @@ impl<'b, F> Stream<'b, F> {
         self.then(|prev| Filter(prev, f))
     }
 
-    /// Makes any number of items of each: whatever can be iterated, an `Option` too. A record that is refused behind this
-    /// may have made items already, which stay: see [`try_map`](Stream::try_map).
+    /// Makes any number of items of each: whatever can be iterated, an `Option` too. A record that
+    /// is refused behind this may have made items already, which stay: see
+    /// [`try_map`](Stream::try_map).
     pub fn flat_map<I, G>(self, f: G) -> Stream<'b, FlatMap<F, G>>
     where
         F: Flow<'b>,
@@ -128,7 +157,8 @@ impl<'b, F> Stream<'b, F> {
         self.then(|prev| FlatMap(prev, f))
     }
 
-    /// Sends a copy of each item down a branch as well, which must end in `.to(…)` too. Borrowed items are cheap to copy.
+    /// Sends a copy of each item down a branch as well, which must end in `.to(…)` too. Borrowed
+    /// items are cheap to copy.
     ///
     /// ```
     /// use streamhost::{Job, hbase, job, kafka, testing};
@@ -160,12 +190,25 @@ impl<'b, F> Stream<'b, F> {
         let shared: Shared<F::Item> = Shared::default();
         let id = Rc::as_ptr(&shared).addr();
         let start = Start::Branch { id };
-        let items =
-            Stream { flow: BranchItems(shared.clone()), start, trail: ChainInfo::default(), plan: Plan::default() };
+        let items = Stream {
+            flow: BranchItems(shared.clone()),
+            start,
+            trail: ChainInfo::default(),
+            plan: Plan::default(),
+        };
         let mut built = branch(items).plan;
         let is_it = |chain: &Chain<'b>| matches!(chain.start, Start::Branch { id: i } if i == id);
-        let chain = built.chains.iter().position(is_it).map(|at| built.chains.remove(at));
-        let Stream { flow, start, mut trail, mut plan } = self;
+        let chain = built
+            .chains
+            .iter()
+            .position(is_it)
+            .map(|at| built.chains.remove(at));
+        let Stream {
+            flow,
+            start,
+            mut trail,
+            mut plan,
+        } = self;
         plan.extend(built);
         let branch = match chain {
             Some(chain) => {
@@ -178,14 +221,25 @@ impl<'b, F> Stream<'b, F> {
                 None
             }
         };
-        Stream { flow: Also { prev: flow, shared, branch }, start, trail, plan }
+        Stream {
+            flow: Also {
+                prev: flow,
+                shared,
+                branch,
+            },
+            start,
+            trail,
+            plan,
+        }
     }
 
-    /// Takes each item's event time from the item; without it that is its record's own time. What is to go by event
-    /// time (windows, joins) stands behind it. A source has one event time: write it before its branches.
+    /// Takes each item's event time from the item; without it that is its record's own time. What
+    /// is to go by event time (windows, joins) stands behind it. A source has one event time: write
+    /// it before its branches.
     ///
-    /// Each partition's clock for event time is the largest one it has shown, so one record from the future makes what
-    /// follows in its partition late. Where that can be, refuse it before, in [`try_map`](Stream::try_map).
+    /// Each partition's clock for event time is the largest one it has shown, so one record from
+    /// the future makes what follows in its partition late. Where that can be, refuse it before, in
+    /// [`try_map`](Stream::try_map).
     pub fn timed_by<G>(self, f: G) -> Stream<'b, TimedBy<F, G>>
     where
         F: Flow<'b>,
@@ -197,14 +251,20 @@ impl<'b, F> Stream<'b, F> {
         stream
     }
 
-    /// Ends the chain: its items are the sink's rows. `sink` is [`hbase`](crate::hbase), [`console`](crate::console),
-    /// [`kafka`], or one of them within [`exactly_once`](crate::exactly_once).
+    /// Ends the chain: its items are the sink's rows. `sink` is [`hbase`](crate::hbase),
+    /// [`console`](crate::console), [`kafka`], or one of them within
+    /// [`exactly_once`](crate::exactly_once).
     pub fn to(self, sink: impl Into<Sink>) -> Job<'b>
     where
         F: Flow<'b> + 'b,
         F::Item: Row,
     {
-        let Stream { flow, start, mut trail, mut plan } = self;
+        let Stream {
+            flow,
+            start,
+            mut trail,
+            mut plan,
+        } = self;
         let index = plan.add_sink::<F::Item>(sink.into());
         trail.sinks += 1;
         plan.end(start, trail, Sinking { flow, index });
@@ -212,13 +272,22 @@ impl<'b, F> Stream<'b, F> {
     }
 
     pub(crate) fn then<G>(self, wrap: impl FnOnce(F) -> G) -> Stream<'b, G> {
-        Stream { flow: wrap(self.flow), start: self.start, trail: self.trail, plan: self.plan }
+        Stream {
+            flow: wrap(self.flow),
+            start: self.start,
+            trail: self.trail,
+            plan: self.plan,
+        }
     }
 }
 
 impl<'b> Plan<'b> {
     /// Ends a chain.
     pub(crate) fn end(&mut self, start: Start, trail: ChainInfo, run: impl Run<'b> + 'b) {
-        self.chains.push(Chain { start, trail, run: Box::new(run) });
+        self.chains.push(Chain {
+            start,
+            trail,
+            run: Box::new(run),
+        });
     }
 }

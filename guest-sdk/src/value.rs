@@ -3,14 +3,16 @@
 use crate::columns::ColumnBuf;
 use serde::{Deserialize, Serialize};
 
-/// What an accumulator or a joined item must be: it goes through the host in bytes. Derive serde's two traits.
+/// What an accumulator or a joined item must be: it goes through the host in bytes. Derive serde's
+/// two traits.
 ///
-/// The bytes do not describe themselves, so all that is read must have been written: no `#[serde(skip_serializing)]` and
-/// no `#[serde(skip_serializing_if = "…")]`, however useful these are in JSON.
+/// The bytes do not describe themselves, so all that is read must have been written: no
+/// `#[serde(skip_serializing)]` and no `#[serde(skip_serializing_if = "…")]`, however useful these
+/// are in JSON.
 ///
-/// They are read back by the very type that wrote them; the host compares what
-/// the types of two versions look like before it hands old bytes to a new version. A map in an accumulator should be a
-/// `BTreeMap`: a `HashMap` is in another order each time, so that a replay would differ.
+/// They are read back by the very type that wrote them; the host compares what the types of two
+/// versions look like before it hands old bytes to a new version. A map in an accumulator should be
+/// a `BTreeMap`: a `HashMap` is in another order each time, so that a replay would differ.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot cross to another stage",
     label = "not serialisable",
@@ -41,8 +43,14 @@ pub(crate) fn encode<T: Serialize>(value: &T, out: &mut ColumnBuf) -> Result<(),
 pub(crate) fn decode<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(format!("{} of its {} bytes are left over", rest.len(), bytes.len())),
-        Err(error) => Err(format!("{error} (does its type leave out a field when it is written?)")),
+        Ok((_, rest)) => Err(format!(
+            "{} of its {} bytes are left over",
+            rest.len(),
+            bytes.len()
+        )),
+        Err(error) => Err(format!(
+            "{error} (does its type leave out a field when it is written?)"
+        )),
     }
 }
 
@@ -77,7 +85,10 @@ mod tests {
         encode(&("a", 7u64, vec![1.5f64]), &mut out).unwrap();
         encode(&(), &mut out).unwrap();
         let column = out.view();
-        assert_eq!(decode::<(&str, u64, Vec<f64>)>(column.get(0)), Ok(("a", 7, vec![1.5])));
+        assert_eq!(
+            decode::<(&str, u64, Vec<f64>)>(column.get(0)),
+            Ok(("a", 7, vec![1.5]))
+        );
         assert_eq!(decode::<()>(column.get(1)), Ok(()));
     }
 
@@ -91,7 +102,14 @@ mod tests {
         }
         let mut out = ColumnBuf::default();
         encode(&Short { n: None }, &mut out).unwrap();
-        assert!(decode::<Short>(out.view().get(0)).unwrap_err().contains("leave out a field"));
-        assert_eq!(decode::<u8>(&[1, 2]), Err("1 of its 2 bytes are left over".into()));
+        assert!(
+            decode::<Short>(out.view().get(0))
+                .unwrap_err()
+                .contains("leave out a field")
+        );
+        assert_eq!(
+            decode::<u8>(&[1, 2]),
+            Err("1 of its 2 bytes are left over".into())
+        );
     }
 }

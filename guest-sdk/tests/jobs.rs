@@ -16,7 +16,13 @@ struct Click<'a> {
 impl<'a> Click<'a> {
     fn parse(record: Record<'a>) -> Result<Self, String> {
         let [id, item, quantity] = fields(record.text()?, ',')?;
-        Ok(Click { id, item, quantity: quantity.parse().map_err(|e| format!("quantity `{quantity}`: {e}"))? })
+        Ok(Click {
+            id,
+            item,
+            quantity: quantity
+                .parse()
+                .map_err(|e| format!("quantity `{quantity}`: {e}"))?,
+        })
     }
 }
 
@@ -29,7 +35,17 @@ fn branches() -> Job {
         .also(|clicks| {
             clicks
                 .filter(|click| click.item == "book")
-                .also(|books| books.try_map(|b| if b.quantity > 5 { Err("too many") } else { Ok(b.id) }).to(console()))
+                .also(|books| {
+                    books
+                        .try_map(|b| {
+                            if b.quantity > 5 {
+                                Err("too many")
+                            } else {
+                                Ok(b.id)
+                            }
+                        })
+                        .to(console())
+                })
                 .to(exactly_once(kafka("books")))
         })
         .to(hbase("clicks"))
@@ -38,20 +54,48 @@ fn branches() -> Job {
 #[test]
 fn branches_see_the_items_where_they_leave_the_chain() {
     let mut job = testing::run(branches);
-    job.send("clicks", ["a,book,1", "b,page,2", "c,book,0", "d,book", "e,book,9"]);
-    assert_eq!(job.rows("clicks"), ["key=a c:item=book c:n=1", "key=b c:item=page c:n=2", "key=e c:item=book c:n=9"]);
-    assert_eq!(job.rows("books"), ["key=a c:item=book c:n=1", "key=e c:item=book c:n=9"]);
+    job.send(
+        "clicks",
+        ["a,book,1", "b,page,2", "c,book,0", "d,book", "e,book,9"],
+    );
+    assert_eq!(
+        job.rows("clicks"),
+        [
+            "key=a c:item=book c:n=1",
+            "key=b c:item=page c:n=2",
+            "key=e c:item=book c:n=9"
+        ]
+    );
+    assert_eq!(
+        job.rows("books"),
+        ["key=a c:item=book c:n=1", "key=e c:item=book c:n=9"]
+    );
     assert_eq!(job.rows("console"), ["value=a"]);
     assert_eq!(job.rows("raw").len(), 5);
-    assert_eq!(job.dead_letters(), ["clicks@3: the line has 2 fields, not 3", "clicks@4: too many"]);
-    assert!(job.rows("clicks").is_empty() && job.dead_letters().is_empty(), "what was looked at is gone");
+    assert_eq!(
+        job.dead_letters(),
+        [
+            "clicks@3: the line has 2 fields, not 3",
+            "clicks@4: too many"
+        ]
+    );
+    assert!(
+        job.rows("clicks").is_empty() && job.dead_letters().is_empty(),
+        "what was looked at is gone"
+    );
 }
 
 #[job(name = "two-sources")]
 fn two() -> Job {
     let lines = kafka("lines").every(seconds(1)).try_map(|line| line.text());
-    let words = lines.flat_map(|text| text.split_whitespace()).map(str::len).map(|n| Length { n: n as i64 });
-    let records = kafka("records").every(millis(1000)).filter(Record::has_key).to(kafka("copy"));
+    let words = lines
+        .flat_map(|text| text.split_whitespace())
+        .map(str::len)
+        .map(|n| Length { n: n as i64 });
+    let records = kafka("records")
+        .every(millis(1000))
+        .filter(Record::has_key)
+        .to(kafka("copy"));
     words.to(console()).and(records)
 }
 
@@ -65,13 +109,29 @@ fn several_sources_are_one_job() {
     let mut job = testing::run(two);
     let description = job.description();
     assert_eq!(description.name, "two-sources");
-    let names: Vec<&str> = description.sources.iter().map(|source| source.name.as_str()).collect();
+    let names: Vec<&str> = description
+        .sources
+        .iter()
+        .map(|source| source.name.as_str())
+        .collect();
     assert_eq!(names, ["lines", "records"]);
     assert_eq!(description.every, Some(seconds(1)));
-    job.send("lines", ["a bcd", ""]).send("records", [Record::from("no key"), Record::from(("k", "v"))]);
-    job.send("records", [Record::without_value().with_key(b"gone"), Record::new(b"\x00\xff").with_key(b"")]);
+    job.send("lines", ["a bcd", ""]).send(
+        "records",
+        [Record::from("no key"), Record::from(("k", "v"))],
+    );
+    job.send(
+        "records",
+        [
+            Record::without_value().with_key(b"gone"),
+            Record::new(b"\x00\xff").with_key(b""),
+        ],
+    );
     assert_eq!(job.rows("console"), ["n=1", "n=3"]);
-    assert_eq!(job.rows("copy"), ["key=k value=v", "key=gone", "value=0x00ff"]);
+    assert_eq!(
+        job.rows("copy"),
+        ["key=k value=v", "key=gone", "value=0x00ff"]
+    );
 }
 
 #[derive(Row)]
@@ -103,14 +163,17 @@ fn reading(record: Record<'_>) -> Result<Change<Reading<'_>>, String> {
     if !line.contains("site=") {
         return Ok(Change::Delete((sensor, at)));
     }
-    let site = part()?.strip_prefix("site=").filter(|site| !site.is_empty());
+    let site = part()?
+        .strip_prefix("site=")
+        .filter(|site| !site.is_empty());
     let note = match part()? {
         "-" => Edit::Delete,
         "." => Edit::Keep,
         note => Edit::Set(note),
     };
     let pairs = parts.map(|pair| pair.split_once('=').ok_or("no pair"));
-    let values = pairs.map(|pair| pair.and_then(|(name, v)| Ok((name, v.parse().map_err(|_| "no number")?))));
+    let values = pairs
+        .map(|pair| pair.and_then(|(name, v)| Ok((name, v.parse().map_err(|_| "no number")?))));
     Ok(Change::Put(Reading {
         sensor,
         at,
@@ -131,7 +194,13 @@ fn readings() -> Job {
 #[test]
 fn a_row_can_have_all_that_rows_can_have() {
     let mut job = testing::run(readings);
-    job.send("readings", [Record::from("s -5 site=roof new v:t=1.5 v:u=-2.0").at(7), Record::from("s 1 site= -")]);
+    job.send(
+        "readings",
+        [
+            Record::from("s -5 site=roof new v:t=1.5 v:u=-2.0").at(7),
+            Record::from("s 1 site= -"),
+        ],
+    );
     job.send("readings", ["s 2 site= .", "s 3"]);
     assert_eq!(
         job.rows("readings"),
@@ -147,7 +216,16 @@ fn a_row_can_have_all_that_rows_can_have() {
 #[test]
 fn a_row_whose_key_would_not_be_its_own_is_set_aside_whole() {
     let mut job = testing::run(readings);
-    job.send("readings", ["a|b 1 site= . v:t=1", "a|b 2", "s 3 site=x - =4", "good 5 site=y . v:t=6.0", " 7 site= ."]);
+    job.send(
+        "readings",
+        [
+            "a|b 1 site= . v:t=1",
+            "a|b 2",
+            "s 3 site=x - =4",
+            "good 5 site=y . v:t=6.0",
+            " 7 site= .",
+        ],
+    );
     job.send("readings", ["s 8 site= . t=1", "s 8 site= . v:=1"]);
     assert_eq!(
         job.dead_letters(),
@@ -159,7 +237,13 @@ fn a_row_whose_key_would_not_be_its_own_is_set_aside_whole() {
             "readings@6: sink `readings`: the column `v:` is not `family:qualifier`",
         ]
     );
-    assert_eq!(job.rows("readings"), ["key=good|5 p:site=y p:ok=true p:seen=0 v:t=6.0", "key=|7 p:ok=true p:seen=0"]);
+    assert_eq!(
+        job.rows("readings"),
+        [
+            "key=good|5 p:site=y p:ok=true p:seen=0 v:t=6.0",
+            "key=|7 p:ok=true p:seen=0"
+        ]
+    );
 }
 
 #[derive(Row)]
@@ -206,16 +290,30 @@ struct Raw<'a> {
 
 #[job]
 fn raw() -> Job {
-    kafka("in").map(|r| Raw { key: r.key, body: r.has_value().then_some(r.value) }).to(kafka("out"))
+    kafka("in")
+        .map(|r| Raw {
+            key: r.key,
+            body: r.has_value().then_some(r.value),
+        })
+        .to(kafka("out"))
 }
 
 #[test]
 fn a_field_can_be_the_whole_value() {
     let mut job = testing::run(raw);
-    job.send("in", [Record::from(("a", "one")), Record::without_value().with_key(b"a")]);
+    job.send(
+        "in",
+        [
+            Record::from(("a", "one")),
+            Record::without_value().with_key(b"a"),
+        ],
+    );
     assert_eq!(job.rows("out"), ["key=a value=one", "key=a"]);
     let column = job.description().sinks[0].shape.columns[0];
-    assert_eq!((column.name, column.kind, column.optional), ("", Kind::Bytes, true));
+    assert_eq!(
+        (column.name, column.kind, column.optional),
+        ("", Kind::Bytes, true)
+    );
 }
 
 #[derive(serde::Deserialize, Row)]
@@ -228,13 +326,18 @@ struct View<'a> {
 
 #[job]
 fn json() -> Job {
-    kafka("views").try_map(|record| record.json::<View>()).to(kafka("pages"))
+    kafka("views")
+        .try_map(|record| record.json::<View>())
+        .to(kafka("pages"))
 }
 
 #[test]
 fn json_is_borrowed_and_its_faults_have_words() {
     let mut job = testing::run(json);
-    job.send("views", [r#"{"user":"u","page":"a\nb"}"#, r#"{"user":"u"}"#]);
+    job.send(
+        "views",
+        [r#"{"user":"u","page":"a\nb"}"#, r#"{"user":"u"}"#],
+    );
     job.send("views", [Record::without_value()]);
     assert_eq!(job.rows("pages"), ["key=u page=0x610a62"]);
     assert_eq!(
@@ -269,7 +372,11 @@ fn what_a_job_logs_can_be_looked_at() {
 fn impure() -> Job {
     use std::sync::atomic::{AtomicU32, Ordering};
     static SEEN: AtomicU32 = AtomicU32::new(0);
-    kafka("in").map(|_| Length { n: SEEN.fetch_add(1, Ordering::Relaxed).into() }).to(console())
+    kafka("in")
+        .map(|_| Length {
+            n: SEEN.fetch_add(1, Ordering::Relaxed).into(),
+        })
+        .to(console())
 }
 
 #[test]
@@ -288,7 +395,11 @@ impl Row for ByHand {
     const SHAPE: RowShape = RowShape {
         keyed: false,
         dynamic: false,
-        columns: &[ColumnDef { name: "a", kind: Kind::Bool, optional: false }],
+        columns: &[ColumnDef {
+            name: "a",
+            kind: Kind::Bool,
+            optional: false,
+        }],
     };
     fn write_key(key: &Self::Key, _: &mut RowWriter) {
         match *key {}
@@ -301,24 +412,40 @@ impl Row for ByHand {
 
 #[job]
 fn by_hand() -> Job {
-    kafka("in").map(|record| ByHand { cells: record.value.len() }).to(console())
+    kafka("in")
+        .map(|record| ByHand {
+            cells: record.value.len(),
+        })
+        .to(console())
 }
 
 #[test]
-#[should_panic(expected = "the job breaks a promise to its host: sink `console`: column `a` holds no Bool")]
+#[should_panic(
+    expected = "the job breaks a promise to its host: sink `console`: column `a` holds no Bool"
+)]
 fn a_row_by_hand_is_held_to_its_kinds() {
     testing::run(by_hand).send("in", ["1"]);
 }
 
 #[test]
-#[should_panic(expected = "the job breaks a promise to its host: sink `console`: 3 items for 1 rows of 2")]
+#[should_panic(
+    expected = "the job breaks a promise to its host: sink `console`: 3 items for 1 rows of 2"
+)]
 fn a_row_by_hand_is_held_to_its_columns() {
     testing::run(by_hand).send("in", ["12"]);
 }
 
 #[job]
 fn keyless() -> Job {
-    kafka("in").try_map(|r| Ok::<_, RecordError>(Click { id: r.text()?, item: "", quantity: 1 })).to(hbase("t"))
+    kafka("in")
+        .try_map(|r| {
+            Ok::<_, RecordError>(Click {
+                id: r.text()?,
+                item: "",
+                quantity: 1,
+            })
+        })
+        .to(hbase("t"))
 }
 
 #[test]
@@ -326,5 +453,8 @@ fn a_table_refuses_an_empty_key_as_its_host_would() {
     let mut job = testing::run(keyless);
     job.send("in", ["", "a"]);
     assert_eq!(job.rows("t"), ["key=a c:item= c:n=1"]);
-    assert_eq!(job.dead_letters(), ["in@0: sink `t`: the row's key is empty"]);
+    assert_eq!(
+        job.dead_letters(),
+        ["in@0: sink `t`: the row's key is empty"]
+    );
 }

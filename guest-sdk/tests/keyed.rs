@@ -19,7 +19,15 @@ fn wordcount() -> Job {
 fn words_are_counted_batch_by_batch() {
     let mut job = testing::run(wordcount);
     job.send("lines", ["to be or not to be", "to"]);
-    assert_eq!(job.rows("console"), ["key=to value=3", "key=be value=2", "key=or value=1", "key=not value=1"]);
+    assert_eq!(
+        job.rows("console"),
+        [
+            "key=to value=3",
+            "key=be value=2",
+            "key=or value=1",
+            "key=not value=1"
+        ]
+    );
     job.send("lines", ["be"]);
     assert_eq!(job.rows("console"), ["key=be value=1"]);
 }
@@ -65,7 +73,10 @@ fn pageviews() -> Job {
     kafka("views")
         .try_map(|record| record.json::<View<'_>>())
         .timed_by(|view| Time(view.at))
-        .key_by(|view| Visit { page: view.page, user: view.user })
+        .key_by(|view| Visit {
+            page: view.page,
+            user: view.user,
+        })
         .named("visits")
         .window(tumbling(minutes(1)))
         .fold(
@@ -107,7 +118,9 @@ fn pageviews() -> Job {
 
 #[test]
 fn a_second_stage_sums_up_what_the_first_one_finished() {
-    let view = |user: &str, page: &str, at: i64| format!(r#"{{"user":"{user}","page":"{page}","at":{at},"ms":1500}}"#);
+    let view = |user: &str, page: &str, at: i64| {
+        format!(r#"{{"user":"{user}","page":"{page}","at":{at},"ms":1500}}"#)
+    };
     let mut job = testing::run(pageviews);
     let views = [
         view("ada", "/", 0),
@@ -117,11 +130,20 @@ fn a_second_stage_sums_up_what_the_first_one_finished() {
         view("cy", "/", 3),
     ];
     job.send("views", views.iter().map(Record::from));
-    assert_eq!(job.rows("pages"), ["key=/@0 page:users=2 page:views=3 page:seconds=4.5"]);
+    assert_eq!(
+        job.rows("pages"),
+        ["key=/@0 page:users=2 page:views=3 page:seconds=4.5"]
+    );
     assert_eq!(job.late(), 1);
     job.end();
-    assert_eq!(job.rows("pages"), ["key=/x@60000 page:users=1 page:views=1 page:seconds=1.5"]);
-    assert_eq!(job.description().stages[0].key_shape, "{page:text,user:text}");
+    assert_eq!(
+        job.rows("pages"),
+        ["key=/x@60000 page:users=1 page:views=1 page:seconds=1.5"]
+    );
+    assert_eq!(
+        job.description().stages[0].key_shape,
+        "{page:text,user:text}"
+    );
 }
 
 #[derive(Row)]
@@ -146,17 +168,31 @@ fn hashtags() -> Job {
         .window(hopping(minutes(2), minutes(1)))
         .count()
         .top(2)
-        .map(|tag| Trend { start: tag.window.start, rank: tag.rank, tag: tag.key, count: tag.value })
+        .map(|tag| Trend {
+            start: tag.window.start,
+            rank: tag.rank,
+            tag: tag.key,
+            count: tag.value,
+        })
         .to(hbase("trends"))
 }
 
 #[test]
 fn tags_are_ranked_in_each_window() {
     let mut job = testing::run(hashtags);
-    job.send("posts", [Record::from("#rust is #fun and #odd"), Record::from("#rust #odd #fun #fun").at(60_000)]);
+    job.send(
+        "posts",
+        [
+            Record::from("#rust is #fun and #odd"),
+            Record::from("#rust #odd #fun #fun").at(60_000),
+        ],
+    );
     assert_eq!(
         job.rows("trends"),
-        ["key=-60000/1 trend:tag=#fun trend:count=1", "key=-60000/2 trend:tag=#odd trend:count=1"]
+        [
+            "key=-60000/1 trend:tag=#fun trend:count=1",
+            "key=-60000/2 trend:tag=#odd trend:count=1"
+        ]
     );
     job.end();
     assert_eq!(
@@ -193,16 +229,30 @@ fn sensors() -> Job {
     let devices = kafka("devices")
         .try_map(|record| {
             let id: u32 = record.key_text()?.parse().map_err(|_| "no id")?;
-            Ok::<_, String>((id, Device { site: record.text()?.into() }))
+            Ok::<_, String>((
+                id,
+                Device {
+                    site: record.text()?.into(),
+                },
+            ))
         })
         .key_by(|(id, _)| *id);
     kafka("readings")
         .try_map(|record| {
             let [sensor, value] = fields(record.text()?, ' ')?;
-            Ok::<_, String>((sensor.parse::<u32>().map_err(|e| e.to_string())?, Time(record.time_ms), value))
+            Ok::<_, String>((
+                sensor.parse::<u32>().map_err(|e| e.to_string())?,
+                Time(record.time_ms),
+                value,
+            ))
         })
         .key_by(|(sensor, ..)| *sensor)
-        .lookup(devices, |(sensor, at, value), device| Placed { sensor, at, site: device.map(|(_, d)| d.site), value })
+        .lookup(devices, |(sensor, at, value), device| Placed {
+            sensor,
+            at,
+            site: device.map(|(_, d)| d.site),
+            value,
+        })
         .to(hbase("readings"))
 }
 
@@ -211,11 +261,32 @@ fn readings_find_their_devices() {
     let mut job = testing::run(sensors);
     job.send("devices", [("7", "roof"), ("8", "cellar"), ("7", "attic")]);
     job.send("readings", ["7 1.5", "9 2"]);
-    assert_eq!(job.rows("readings"), ["key=7-0 place:site=attic read:value=1.5", "key=9-0 read:value=2"]);
-    job.send("devices", [Record::without_value().with_key(b"7"), Record::without_value().with_key(b"x")]);
-    assert_eq!(job.dead_letters(), ["devices@4: the key `x` is no u32: invalid digit found in string"]);
+    assert_eq!(
+        job.rows("readings"),
+        [
+            "key=7-0 place:site=attic read:value=1.5",
+            "key=9-0 read:value=2"
+        ]
+    );
+    job.send(
+        "devices",
+        [
+            Record::without_value().with_key(b"7"),
+            Record::without_value().with_key(b"x"),
+        ],
+    );
+    assert_eq!(
+        job.dead_letters(),
+        ["devices@4: the key `x` is no u32: invalid digit found in string"]
+    );
     job.send("readings", ["7 1.6", "8 3"]);
-    assert_eq!(job.rows("readings"), ["key=7-0 read:value=1.6", "key=8-0 place:site=cellar read:value=3"]);
+    assert_eq!(
+        job.rows("readings"),
+        [
+            "key=7-0 read:value=1.6",
+            "key=8-0 place:site=cellar read:value=3"
+        ]
+    );
 }
 
 fn numbered(record: Record<'_>) -> Result<(&str, i64), String> {
@@ -228,9 +299,24 @@ fn numbered(record: Record<'_>) -> Result<(&str, i64), String> {
 fn reductions() -> Job {
     kafka("in")
         .try_map(numbered)
-        .also(|all| all.key_by(|(name, _)| *name).running().sum(|(_, n)| n).to(kafka("sum")))
-        .also(|all| all.key_by(|(name, _)| *name).running().min(|(_, n)| n).to(kafka("min")))
-        .also(|all| all.key_by(|(name, _)| *name).running().max(|(_, n)| n as f64 / 2.0).to(kafka("max")))
+        .also(|all| {
+            all.key_by(|(name, _)| *name)
+                .running()
+                .sum(|(_, n)| n)
+                .to(kafka("sum"))
+        })
+        .also(|all| {
+            all.key_by(|(name, _)| *name)
+                .running()
+                .min(|(_, n)| n)
+                .to(kafka("min"))
+        })
+        .also(|all| {
+            all.key_by(|(name, _)| *name)
+                .running()
+                .max(|(_, n)| n as f64 / 2.0)
+                .to(kafka("max"))
+        })
         .also(|all| {
             all.key_by(|(name, _)| *name)
                 .running()
@@ -238,7 +324,13 @@ fn reductions() -> Job {
                 .map(|u| format!("{:?}", u.value))
                 .to(kafka("reduce"))
         })
-        .also(|all| all.key_by(|(name, _)| *name).running().distinct().map(|new| new.key).to(kafka("new")))
+        .also(|all| {
+            all.key_by(|(name, _)| *name)
+                .running()
+                .distinct()
+                .map(|new| new.key)
+                .to(kafka("new"))
+        })
         .key_by(|(name, _)| *name)
         .named("each")
         .each_batch()
@@ -254,7 +346,10 @@ fn each_reduction_stands_after_each_batch() {
     assert_eq!(job.rows("sum"), ["key=a value=-2", "key=b value=5"]);
     assert_eq!(job.rows("min"), ["key=a value=-3", "key=b value=5"]);
     assert_eq!(job.rows("max"), ["key=a value=0.5", "key=b value=2.5"]);
-    assert_eq!(job.rows("reduce"), [r#"value=("a", 1)"#, r#"value=("b", 5)"#]);
+    assert_eq!(
+        job.rows("reduce"),
+        [r#"value=("a", 1)"#, r#"value=("b", 5)"#]
+    );
     assert_eq!(job.rows("new"), ["value=a", "value=b"]);
     assert_eq!(job.rows("seen"), ["value=a", "value=b"]);
     job.send("in", ["c 0", "a 9", "a 1"]);
@@ -283,7 +378,12 @@ fn visits() -> Job {
         .window(session(millis(10)).allowed_lateness(millis(0)))
         .late_to(kafka("late"))
         .count()
-        .map(|visit| format!("{} {} {}..{}", visit.key, visit.value, visit.window.start.0, visit.window.end.0))
+        .map(|visit| {
+            format!(
+                "{} {} {}..{}",
+                visit.key, visit.value, visit.window.start.0, visit.window.end.0
+            )
+        })
         .to(console())
 }
 
@@ -300,15 +400,22 @@ fn a_session_ends_when_nothing_comes_for_longer_than_its_gap() {
 
 #[job]
 fn paid() -> Job {
-    let payments = kafka("payments").try_map(numbered).timed_by(|(_, at)| Time(*at)).key_by(|(order, _)| *order);
+    let payments = kafka("payments")
+        .try_map(numbered)
+        .timed_by(|(_, at)| Time(*at))
+        .key_by(|(order, _)| *order);
     kafka("orders")
         .try_map(numbered)
         .timed_by(|(_, at)| Time(*at))
         .key_by(|(order, _)| *order)
-        .left_join(payments, within(millis(5)), |(order, at), paid| match paid {
-            Some((_, paid)) => format!("{order} of {at} paid at {paid}"),
-            None => format!("{order} of {at} is open"),
-        })
+        .left_join(
+            payments,
+            within(millis(5)),
+            |(order, at), paid| match paid {
+                Some((_, paid)) => format!("{order} of {at} paid at {paid}"),
+                None => format!("{order} of {at} is open"),
+            },
+        )
         .to(console())
 }
 
@@ -324,13 +431,24 @@ fn orders_find_their_payments_or_stay_open() {
 /// A chain behind a table that is itself counted, with a branch that ends in a stage of its own.
 #[job]
 fn shares() -> Job {
-    let totals = kafka("sales").try_map(numbered).key_by(|(_, _)| ()).named("total").running().sum(|(_, n)| n);
+    let totals = kafka("sales")
+        .try_map(numbered)
+        .key_by(|(_, _)| ())
+        .named("total")
+        .running()
+        .sum(|(_, n)| n);
     let totals = totals.map(|all| all.value).key_by(|_| ());
     kafka("asked")
         .try_map(numbered)
         .key_by(|_| ())
         .lookup(totals, |(name, n), total| (name, n, total.unwrap_or(0)))
-        .also(|all| all.key_by(|(name, ..)| *name).named("asks").running().count().to(kafka("asks")))
+        .also(|all| {
+            all.key_by(|(name, ..)| *name)
+                .named("asks")
+                .running()
+                .count()
+                .to(kafka("asks"))
+        })
         .map(|(name, n, total)| format!("{name}: {n} of {total}"))
         .to(console())
 }
@@ -338,11 +456,18 @@ fn shares() -> Job {
 #[test]
 fn a_table_may_be_a_reduction() {
     let mut job = testing::run(shares);
-    job.send("asked", ["x 1"]).send("sales", ["a 5", "b 7"]).send("asked", ["x 3"]);
+    job.send("asked", ["x 1"])
+        .send("sales", ["a 5", "b 7"])
+        .send("asked", ["x 3"]);
     assert_eq!(job.rows("console"), ["value=x: 1 of 0", "value=x: 3 of 12"]);
     assert_eq!(job.rows("asks"), ["key=x value=1", "key=x value=2"]);
     let described = job.description();
-    assert!(described.sources.iter().all(|source| !source.table && !source.timed));
+    assert!(
+        described
+            .sources
+            .iter()
+            .all(|source| !source.table && !source.timed)
+    );
 }
 
 #[derive(Key, Clone, Debug, PartialEq)]
@@ -356,8 +481,23 @@ struct Pair<T> {
 
 #[test]
 fn a_derived_key_reads_back_and_tells_keys_apart() {
-    let keys = [("a", 1, -1), ("a", 1, 2), ("a", 2, -1), ("ab", 1, -1), ("", 255, 0)];
-    let keys = keys.map(|(text, n, value)| Owned(text.into(), n, Pair { r#type: value, flag: n > 1 }));
+    let keys = [
+        ("a", 1, -1),
+        ("a", 1, 2),
+        ("a", 2, -1),
+        ("ab", 1, -1),
+        ("", 255, 0),
+    ];
+    let keys = keys.map(|(text, n, value)| {
+        Owned(
+            text.into(),
+            n,
+            Pair {
+                r#type: value,
+                flag: n > 1,
+            },
+        )
+    });
     let mut seen = BTreeMap::new();
     for key in &keys {
         let mut bytes = Vec::new();
@@ -380,21 +520,47 @@ fn named_by_id() -> Job {
     kafka("asked")
         .try_map(|r| r.text())
         .key_by(|id| Id(id))
-        .lookup(names.key_by(|(id, _)| Id(id)), |id, name| format!("{id}={:?}", name.map(|(_, name)| name)))
+        .lookup(names.key_by(|(id, _)| Id(id)), |id, name| {
+            format!("{id}={:?}", name.map(|(_, name)| name))
+        })
         .to(console())
 }
 
 #[test]
 fn a_derived_key_of_one_field_is_that_field_to_a_table_too() {
     let mut job = testing::run(named_by_id);
-    job.send("names", [Record::from(("a", "Ada")), Record::from(("b", "Bob")), Record::without_value().with_key(b"a")]);
+    job.send(
+        "names",
+        [
+            Record::from(("a", "Ada")),
+            Record::from(("b", "Bob")),
+            Record::without_value().with_key(b"a"),
+        ],
+    );
     job.send("asked", ["a", "b"]);
-    assert_eq!(job.rows("console"), ["value=a=None", r#"value=b=Some("Bob")"#]);
+    assert_eq!(
+        job.rows("console"),
+        ["value=a=None", r#"value=b=Some("Bob")"#]
+    );
     assert!(job.dead_letters().is_empty());
     let mut bytes = Vec::new();
     Id("é").write(true, &mut bytes);
-    assert_eq!((Id("é").lend(), Id::shape()), (Some(&bytes[..]), "{0:text}".into()));
-    assert_eq!(Owned("a".into(), 1, Pair { r#type: 1, flag: true }).lend(), None);
+    assert_eq!(
+        (Id("é").lend(), Id::shape()),
+        (Some(&bytes[..]), "{0:text}".into())
+    );
+    assert_eq!(
+        Owned(
+            "a".into(),
+            1,
+            Pair {
+                r#type: 1,
+                flag: true
+            }
+        )
+        .lend(),
+        None
+    );
 }
 
 /// One table for two lookups: what deletes a key deletes it in both.
@@ -404,12 +570,18 @@ fn looked_up_twice() -> Job {
     let asked = kafka("asked").try_map(|r| r.text());
     let table = table.also(|names| {
         let names = names.key_by(|(id, _)| *id);
-        let ids = kafka("ids").try_map(|r| r.text()).key_by(|id| *id).named("second");
-        ids.lookup(names, |id, name| format!("{id}={name:?}")).to(kafka("second"))
+        let ids = kafka("ids")
+            .try_map(|r| r.text())
+            .key_by(|id| *id)
+            .named("second");
+        ids.lookup(names, |id, name| format!("{id}={name:?}"))
+            .to(kafka("second"))
     });
     asked
         .key_by(|id| *id)
-        .lookup(table.key_by(|(id, _)| *id), |id, name| format!("{id}={:?}", name.map(|(_, name)| name)))
+        .lookup(table.key_by(|(id, _)| *id), |id, name| {
+            format!("{id}={:?}", name.map(|(_, name)| name))
+        })
         .to(kafka("first"))
 }
 
@@ -417,12 +589,36 @@ fn looked_up_twice() -> Job {
 fn a_table_of_two_lookups_forgets_in_both() {
     let mut job = testing::run(looked_up_twice);
     let gone = |key: &'static [u8]| Record::without_value().with_key(key);
-    job.send("names", [Record::from(("a", "Ada")), gone(b"a"), Record::from(("b", "Bob")), gone(b"c"), gone(b"\xff")]);
+    job.send(
+        "names",
+        [
+            Record::from(("a", "Ada")),
+            gone(b"a"),
+            Record::from(("b", "Bob")),
+            gone(b"c"),
+            gone(b"\xff"),
+        ],
+    );
     job.send("asked", ["a", "b"]).send("ids", ["a", "b"]);
-    assert_eq!(job.rows("first"), ["value=a=None", r#"value=b=Some("Bob")"#]);
-    assert_eq!(job.rows("second"), ["value=a=None", r#"value=b=Some(("b", "Bob"))"#]);
-    assert_eq!(job.dead_letters(), ["names@4: the key is not UTF-8 at byte 0"], "told once");
+    assert_eq!(
+        job.rows("first"),
+        ["value=a=None", r#"value=b=Some("Bob")"#]
+    );
+    assert_eq!(
+        job.rows("second"),
+        ["value=a=None", r#"value=b=Some(("b", "Bob"))"#]
+    );
+    assert_eq!(
+        job.dead_letters(),
+        ["names@4: the key is not UTF-8 at byte 0"],
+        "told once"
+    );
     let described = job.description();
-    let tables: Vec<_> = described.sources.iter().filter(|s| s.table).map(|s| s.name.as_str()).collect();
+    let tables: Vec<_> = described
+        .sources
+        .iter()
+        .filter(|s| s.table)
+        .map(|s| s.name.as_str())
+        .collect();
     assert_eq!(tables, ["names"]);
 }

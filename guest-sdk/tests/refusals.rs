@@ -45,18 +45,28 @@ struct Checked(String);
 impl TryFrom<String> for Checked {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, &'static str> {
-        if text.is_empty() { Err("it is empty") } else { Ok(Checked(text)) }
+        if text.is_empty() {
+            Err("it is empty")
+        } else {
+            Ok(Checked(text))
+        }
     }
 }
 
 fn checked<'b>(version: u32) -> Job<'b> {
     let acc = || (Checked("x".into()), 0u64);
     let stage = kafka("a").key_by(|_| ()).version(version).running();
-    stage.fold(acc, |acc, _| acc.1 += 1, |acc, more| acc.1 += more.1).map(|_| "").to(console())
+    stage
+        .fold(acc, |acc, _| acc.1 += 1, |acc, more| acc.1 += more.1)
+        .map(|_| "")
+        .to(console())
 }
 
 fn keyed(record: Record<'_>) -> Keyed {
-    Keyed { id: record.time_ms as u64, n: 1 }
+    Keyed {
+        id: record.time_ms as u64,
+        n: 1,
+    }
 }
 
 fn windowed<'b>(windows: Windows) -> Job<'b> {
@@ -64,7 +74,13 @@ fn windowed<'b>(windows: Windows) -> Job<'b> {
 }
 
 fn windowed_as<'b>(name: &str, windows: Windows) -> Job<'b> {
-    kafka("a").key_by(|_| ()).named(name).window(windows).count().map(|_| "").to(console())
+    kafka("a")
+        .key_by(|_| ())
+        .named(name)
+        .window(windows)
+        .count()
+        .map(|_| "")
+        .to(console())
 }
 
 macro_rules! refused {
@@ -200,12 +216,25 @@ refused! {
 fn what_hides_the_rest_is_taken_from_an_author_who_counts_versions_or_where_nothing_is_kept() {
     #[job]
     fn counted() -> Job {
-        let of_batches = kafka("b").map(|_| Checked("y".into())).key_by(|_| ()).each_batch().reduce(|a, _| a);
+        let of_batches = kafka("b")
+            .map(|_| Checked("y".into()))
+            .key_by(|_| ())
+            .each_batch()
+            .reduce(|a, _| a);
         let table = kafka("t").map(|_| 1u64).key_by(|_| ());
-        checked(1).and(of_batches.map(|group| group.value).key_by(|_| ()).lookup(table, |_, _| "").to(kafka("out")))
+        checked(1).and(
+            of_batches
+                .map(|group| group.value)
+                .key_by(|_| ())
+                .lookup(table, |_, _| "")
+                .to(kafka("out")),
+        )
     }
     let stages = testing::describe(counted).unwrap().stages;
-    let shapes: Vec<_> = stages.iter().map(|stage| (stage.version, stage.value_shape.as_str())).collect();
+    let shapes: Vec<_> = stages
+        .iter()
+        .map(|stage| (stage.version, stage.value_shape.as_str()))
+        .collect();
     assert_eq!(shapes, [(1, "(text)…"), (0, "text…"), (0, "text…")]);
 }
 
@@ -213,7 +242,9 @@ fn what_hides_the_rest_is_taken_from_an_author_who_counts_versions_or_where_noth
 fn rows_that_are_only_deleted_need_no_columns() {
     #[job]
     fn gone() -> Job {
-        kafka("a").map(|r| Change::<KeyAlone>::Delete(r.time_ms as u64)).to(hbase("t"))
+        kafka("a")
+            .map(|r| Change::<KeyAlone>::Delete(r.time_ms as u64))
+            .to(hbase("t"))
     }
     let mut job = testing::run(gone);
     job.send("a", [Record::from("").at(7)]);
@@ -222,14 +253,21 @@ fn rows_that_are_only_deleted_need_no_columns() {
 
 #[test]
 fn a_jobs_name_begins_with_a_letter_or_digit() {
-    let mistake = testing::describe(|call: Call<'_>| call.named("_a", kafka("a").to(console()))).unwrap_err();
-    assert!(mistake.contains("begins with a letter or a digit"), "{mistake}");
+    let mistake =
+        testing::describe(|call: Call<'_>| call.named("_a", kafka("a").to(console()))).unwrap_err();
+    assert!(
+        mistake.contains("begins with a letter or a digit"),
+        "{mistake}"
+    );
 }
 
 #[test]
 fn a_function_without_the_attribute_has_no_name() {
     let mistake = testing::describe(|_| kafka("a").to(console())).unwrap_err();
-    assert!(mistake.contains("put `#[job]` on the function"), "{mistake}");
+    assert!(
+        mistake.contains("put `#[job]` on the function"),
+        "{mistake}"
+    );
 }
 
 #[test]
@@ -237,14 +275,29 @@ fn what_fits_is_described() {
     #[job(name = "fine-1")]
     fn fine() -> Job {
         let copy = kafka("b").to(exactly_once(kafka("copy")));
-        kafka("a").map(keyed).also(|rows| rows.to(console())).to(hbase("t")).and(copy)
+        kafka("a")
+            .map(keyed)
+            .also(|rows| rows.to(console()))
+            .to(hbase("t"))
+            .and(copy)
     }
     let description = testing::describe(fine).unwrap();
-    assert_eq!((description.name.as_str(), description.every), ("fine-1", None));
-    let sinks: Vec<_> = description.sinks.iter().map(|s| (s.kind, s.name.as_str(), s.exactly_once)).collect();
+    assert_eq!(
+        (description.name.as_str(), description.every),
+        ("fine-1", None)
+    );
+    let sinks: Vec<_> = description
+        .sinks
+        .iter()
+        .map(|s| (s.kind, s.name.as_str(), s.exactly_once))
+        .collect();
     assert_eq!(
         sinks,
-        [(SinkKind::Console, "console", false), (SinkKind::Hbase, "t", false), (SinkKind::Kafka, "copy", true)]
+        [
+            (SinkKind::Console, "console", false),
+            (SinkKind::Hbase, "t", false),
+            (SinkKind::Kafka, "copy", true)
+        ]
     );
 }
 
@@ -256,7 +309,14 @@ fn keyed_stages_are_described() {
         socket("localhost:9")
             .timed_by(|r| Time(r.time_ms))
             .map(|_| 7u64)
-            .also(|n| n.key_by(|_| 'a' as u32).named("branch").each_batch().max(|n| n).map(|_| "").to(kafka("max")))
+            .also(|n| {
+                n.key_by(|_| 'a' as u32)
+                    .named("branch")
+                    .each_batch()
+                    .max(|n| n)
+                    .map(|_| "")
+                    .to(kafka("max"))
+            })
             .key_by(|_| ())
             .lookup(table, |n, _| (n, 1i8))
             .key_by(|(n, _)| (*n, true))
@@ -279,14 +339,19 @@ fn keyed_stages_are_described() {
     trait TopOfAll<'b> {
         fn top_of_all(self) -> Job<'b>;
     }
-    impl<'b, F: flow::Flow<'b, Item = Group<(u64, bool), (u64, i8)>> + 'b> TopOfAll<'b> for Stream<'b, F> {
+    impl<'b, F: flow::Flow<'b, Item = Group<(u64, bool), (u64, i8)>> + 'b> TopOfAll<'b>
+        for Stream<'b, F>
+    {
         fn top_of_all(self) -> Job<'b> {
             self.top(3).named("best").map(|_| "").to(console())
         }
     }
     let described = testing::describe(fine).unwrap();
-    let sources: Vec<_> =
-        described.sources.iter().map(|s| (s.kind, s.name.as_str(), s.table, s.timed, s.follow, s.rate)).collect();
+    let sources: Vec<_> = described
+        .sources
+        .iter()
+        .map(|s| (s.kind, s.name.as_str(), s.table, s.timed, s.follow, s.rate))
+        .collect();
     assert_eq!(
         sources,
         [
@@ -296,12 +361,26 @@ fn keyed_stages_are_described() {
             (SourceKind::File, "/x", false, false, true, 0),
         ]
     );
-    let stages: Vec<_> = described.stages.iter().map(|s| (s.name.as_str(), s.inputs.as_slice(), s.version)).collect();
+    let stages: Vec<_> = described
+        .stages
+        .iter()
+        .map(|s| (s.name.as_str(), s.inputs.as_slice(), s.version))
+        .collect();
     assert_eq!(
         stages,
-        [("branch", &[0][..], 0), ("lookup", &[0, 1], 0), ("reduce", &[5], 4), ("best", &[6], 0), ("rates", &[2], 0)]
+        [
+            ("branch", &[0][..], 0),
+            ("lookup", &[0, 1], 0),
+            ("reduce", &[5], 4),
+            ("best", &[6], 0),
+            ("rates", &[2], 0)
+        ]
     );
-    let shapes: Vec<_> = described.stages.iter().map(|s| [&*s.key_shape, &*s.value_shape, &*s.other_shape]).collect();
+    let shapes: Vec<_> = described
+        .stages
+        .iter()
+        .map(|s| [&*s.key_shape, &*s.value_shape, &*s.other_shape])
+        .collect();
     assert_eq!(
         shapes,
         [
@@ -312,5 +391,10 @@ fn keyed_stages_are_described() {
             ["()", "bool", ""],
         ]
     );
-    assert_eq!(described.stages[4].kind, StageKind::Reduce(Scope::Running { expire_ms: Some(60_000) }));
+    assert_eq!(
+        described.stages[4].kind,
+        StageKind::Reduce(Scope::Running {
+            expire_ms: Some(60_000)
+        })
+    );
 }

@@ -1,4 +1,5 @@
-//! What the control plane says of jobs, and what it is asked. The JSON names are part of the command line's contract.
+//! What the control plane says of jobs, and what it is asked. The JSON names are part of the
+//! command line's contract.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -82,9 +83,10 @@ pub struct LimitStatus {
     pub batch_bytes: u64,
 }
 
-/// A job's status. Counts are of durable batches alone, and survive restarts. In a job without branches and keyed stages
-/// `records_in = dropped + late + dead_letters + records that made rows`. With branches a record may be a row and a dead
-/// letter both; letters and late items of keyed stages are counted as well, and are no records.
+/// A job's status. Counts are of durable batches alone, and survive restarts. In a job without
+/// branches and keyed stages `records_in = dropped + late + dead_letters + records that made rows`.
+/// With branches a record may be a row and a dead letter both; letters and late items of keyed
+/// stages are counted as well, and are no records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobStatus {
     /// Its name.
@@ -130,7 +132,8 @@ pub struct JobStatus {
     pub sources: Vec<SourceStatus>,
     /// Its keyed stages.
     pub stages: Vec<StageStatus>,
-    /// Up to where event time is complete, RFC 3339; none while some partition has had no record, or without windows.
+    /// Up to where event time is complete, RFC 3339; none while some partition has had no record,
+    /// or without windows.
     pub watermark: Option<String>,
     /// Where it writes.
     pub sinks: Vec<SinkStatus>,
@@ -172,7 +175,8 @@ pub struct DeployRequest {
     pub settings: BTreeMap<String, String>,
     /// Create tables and topics that are missing.
     pub create_tables: bool,
-    /// Forget state, counts and positions, and read again from `start`: rows are written and dead letters sent again.
+    /// Forget state, counts and positions, and read again from `start`: rows are written and dead
+    /// letters sent again.
     pub reset_state: bool,
 }
 
@@ -197,8 +201,9 @@ pub struct Deployed {
     pub warnings: Vec<String>,
 }
 
-/// Why something that the user asked is not done. Nothing has changed then, but that a job which does not start stands
-/// still, and that places may have been made before the server that should make the others went away.
+/// Why something that the user asked is not done. Nothing has changed then, but that a job which
+/// does not start stands still, and that places may have been made before the server that should
+/// make the others went away.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum Refusal {
     /// There is no such job or version.
@@ -210,14 +215,15 @@ pub enum Refusal {
     /// It does not fit the job's present state.
     #[error("{0}")]
     Conflict(String),
-    /// A server that is needed for it does not answer, or the host is at a limit; worth trying later.
+    /// A server that is needed for it does not answer, or the host is at a limit; worth trying
+    /// later.
     #[error("{0}")]
     Unavailable(String),
 }
 
-/// What the control API asks of the host. All calls block, and return when the outcome is durable. They may be repeated,
-/// but for a `deploy` that resets, which does it again each time, and a `rollback` without a version, which goes back
-/// by one more each time.
+/// What the control API asks of the host. All calls block, and return when the outcome is durable.
+/// They may be repeated, but for a `deploy` that resets, which does it again each time, and a
+/// `rollback` without a version, which goes back by one more each time.
 pub trait Jobs: Send + Sync {
     /// Checks, compiles, warms and activates a component.
     fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal>;
@@ -227,14 +233,15 @@ pub trait Jobs: Send + Sync {
     fn status(&self, job: &str) -> Result<JobStatus, Refusal>;
     /// A job's deployments, newest first.
     fn history(&self, job: &str) -> Result<Vec<Deployment>, Refusal>;
-    /// Makes an older version active: the given one, or the one that stood before the active one was deployed. Never goes
-    /// forward by itself.
+    /// Makes an older version active: the given one, or the one that stood before the active one
+    /// was deployed. Never goes forward by itself.
     fn rollback(&self, job: &str, version: Option<u64>) -> Result<Deployed, Refusal>;
     /// Stops a job after the batch under way, until `resume`.
     fn pause(&self, job: &str) -> Result<JobStatus, Refusal>;
-    /// Goes on after `pause`, tries again after `stopped`, reads on after `finished`; a job whose end gave out windows is
-    /// refused then. `skip_lost`: this time it goes on where records that it was
-    /// to read are gone; the host says in the job's log which. A job that runs goes on as it does.
+    /// Goes on after `pause`, tries again after `stopped`, reads on after `finished`; a job whose
+    /// end gave out windows is refused then. `skip_lost`: this time it goes on where records that
+    /// it was to read are gone; the host says in the job's log which. A job that runs goes on as it
+    /// does.
     fn resume(&self, job: &str, skip_lost: bool) -> Result<JobStatus, Refusal>;
     /// Stops a job and forgets it. Its rows, dead letters and consumer group stay.
     fn undeploy(&self, job: &str) -> Result<(), Refusal>;

@@ -1,5 +1,7 @@
 use super::*;
 use std::time::Duration;
+use streamhost_connectors::hbase::Protocol;
+use streamhost_connectors::hbase::Transport;
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(Path::new("/etc/streamhost/streamhost.toml"), text).map_err(|e| e.to_string())
@@ -10,7 +12,10 @@ fn an_empty_file_gives_the_defaults() {
     let config = parse("").expect("empty");
     assert_eq!(config, Config::default());
     assert_eq!(config.control.listen.to_string(), "127.0.0.1:7070");
-    assert_eq!((config.kafka.brokers.as_str(), config.hbase.address.as_str()), ("127.0.0.1:9092", "127.0.0.1:9090"));
+    assert_eq!(
+        (config.kafka.brokers.as_str(), config.hbase.address.as_str()),
+        ("127.0.0.1:9092", "127.0.0.1:9090")
+    );
 }
 
 #[test]
@@ -41,7 +46,12 @@ fn every_key_reaches_its_field() {
     assert_eq!(config.data_dir, Path::new("/etc/streamhost/data"));
     assert_eq!(config.control.listen.to_string(), "[::1]:7171");
     assert_eq!(config.kafka.brokers, "a:9092,b:9093");
-    let properties: Vec<_> = config.kafka.properties.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let properties: Vec<_> = config
+        .kafka
+        .properties
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
     assert_eq!(
         properties,
         [
@@ -54,25 +64,47 @@ fn every_key_reaches_its_field() {
     let (transport, protocol) = (Transport::Framed, Protocol::Compact);
     assert_eq!(
         config.hbase,
-        HbaseSettings { address: "gate:9999".to_owned(), transport, protocol, connections: 4, add_families: None }
+        HbaseSettings {
+            address: "gate:9999".to_owned(),
+            transport,
+            protocol,
+            connections: 4,
+            add_families: None
+        }
     );
     assert_eq!(config.lanes, Some(2));
-    let limits =
-        JobLimits { memory_bytes: 32 << 20, time: Duration::from_secs(5), batch_records: 1000, batch_bytes: 65536 };
+    let limits = JobLimits {
+        memory_bytes: 32 << 20,
+        time: Duration::from_secs(5),
+        batch_records: 1000,
+        batch_bytes: 65536,
+    };
     assert_eq!(config.limits, limits);
 }
 
 #[test]
 fn each_fault_is_found_with_its_line() {
     let cases = [
-        ("data_dir = 'x'", ":1: `data_dir` is no key: did you mean `data-dir`?"),
-        ("\nwhatever = 1", ":2: `whatever` is no key: there are data-dir, control, kafka, hbase, limits"),
+        (
+            "data_dir = 'x'",
+            ":1: `data_dir` is no key: did you mean `data-dir`?",
+        ),
+        (
+            "\nwhatever = 1",
+            ":2: `whatever` is no key: there are data-dir, control, kafka, hbase, limits",
+        ),
         ("data-dir = 1", "a text in quotes belongs here, not integer"),
         ("data-dir = ''", "`data-dir` is empty"),
         ("control = 1", "`control` is a section"),
-        ("[control]\nlisten = '7070'", ":2: `control.listen = \"7070\"`"),
+        (
+            "[control]\nlisten = '7070'",
+            ":2: `control.listen = \"7070\"`",
+        ),
         ("[control]\nlistn = ''", "did you mean `listen`?"),
-        ("[control]\nlisten = '0.0.0.0:7070'", "open to other machines"),
+        (
+            "[control]\nlisten = '0.0.0.0:7070'",
+            "open to other machines",
+        ),
         ("[control]\ntoken-file = 'none'", "cannot be read"),
         ("[kafka]\nbrokers = ''", "`` is not HOST:PORT"),
         ("[kafka]\nbrokers = []", "it is empty"),
@@ -84,15 +116,24 @@ fn each_fault_is_found_with_its_line() {
         ("[kafka]\ngroup.id = 'a'", "--set group="),
         ("[kafka]\n'x.y' = [1]", "`kafka.\"x.y\"`: a property is"),
         ("[kafka]\n'linger.ms' = 1\nlinger.ms = 2", "set twice"),
-        ("[kafka]\ncompression.codec = 'gzip'\n'compression.type' = 'lz4'", "two names of one property"),
-        ("[kafka]\nfetch.max.bytes = 1000", "`fetch.max.bytes` cannot be set: the host bounds its memory"),
+        (
+            "[kafka]\ncompression.codec = 'gzip'\n'compression.type' = 'lz4'",
+            "two names of one property",
+        ),
+        (
+            "[kafka]\nfetch.max.bytes = 1000",
+            "`fetch.max.bytes` cannot be set: the host bounds its memory",
+        ),
         ("[hbase]\nthrift = 'gate'", "HOST:PORT"),
         ("[hbase]\nthrift = 'gate:0'", "HOST:PORT"),
         ("[hbase]\nthrift = 'gate:99999'", "HOST:PORT"),
         ("[hbase]\ntransport = 'http'", "\"buffered\" or \"framed\""),
         ("[hbase]\nprotocol = 'json'", "\"binary\" or \"compact\""),
         ("[hbase]\nconnections = 0", "from 1 to 64"),
-        ("[limits]\nlanes = 65", "`limits.lanes = 65`: it must be from 1 to 64"),
+        (
+            "[limits]\nlanes = 65",
+            "`limits.lanes = 65`: it must be from 1 to 64",
+        ),
         ("[limits]\nlanes = -1", "whole number"),
         ("[limits]\nmemory = '1KiB'", "4.0 MiB to 1.0 GiB"),
         ("[limits]\ntime = 5", "unit is missing"),
@@ -110,8 +151,12 @@ fn each_fault_is_found_with_its_line() {
 
 #[test]
 fn all_faults_are_told_at_once_in_the_files_order() {
-    let said = parse("datadir = 'x'\n[hbase]\nthrift = 'x'\nfoo = 1\n[limits]\nlanes = 0\n").expect_err("four");
-    let lines: Vec<_> = said.lines().map(|line| line.split(':').nth(1).expect("a line")).collect();
+    let said = parse("datadir = 'x'\n[hbase]\nthrift = 'x'\nfoo = 1\n[limits]\nlanes = 0\n")
+        .expect_err("four");
+    let lines: Vec<_> = said
+        .lines()
+        .map(|line| line.split(':').nth(1).expect("a line"))
+        .collect();
     assert_eq!(lines, ["1", "3", "4", "6"], "{said}");
 }
 
@@ -120,15 +165,29 @@ fn files_are_found_read_and_missed() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("streamhost.toml");
     let load = || Config::load(Some(&file)).map_err(|e| e.to_string());
-    assert!(load().expect_err("no file").contains("--config"), "a named file must be there");
+    assert!(
+        load().expect_err("no file").contains("--config"),
+        "a named file must be there"
+    );
 
     std::fs::write(folder.path().join("token"), "  s3cret\n").expect("written");
-    std::fs::write(&file, "[control]\nlisten = '0.0.0.0:7070'\ntoken-file = 'token'").expect("written");
+    std::fs::write(
+        &file,
+        "[control]\nlisten = '0.0.0.0:7070'\ntoken-file = 'token'",
+    )
+    .expect("written");
     let config = load().expect("with a token it may listen");
     assert_eq!(config.control.token.as_deref(), Some("s3cret"));
-    assert!(!format!("{config:?}").contains("s3cret"), "a token must not reach a log");
+    assert!(
+        !format!("{config:?}").contains("s3cret"),
+        "a token must not reach a log"
+    );
 
-    for (token, want) in [("", "empty"), ("two words", "one line"), (&"x".repeat(5000), "4096")] {
+    for (token, want) in [
+        ("", "empty"),
+        ("two words", "one line"),
+        (&"x".repeat(5000), "4096"),
+    ] {
         std::fs::write(folder.path().join("token"), token).expect("written");
         assert!(load().expect_err(want).contains(want));
     }

@@ -28,38 +28,65 @@ impl Host for RealHost {
     fn dev(&self, mut config: Config, addresses: DevAddresses) -> Result<Dev, HostError> {
         let db = open(&config.data_dir)?;
         let in_use = |what: &str, at, e: std::io::Error| {
-            format!("the {what} cannot listen on {at}: {e}; choose another port with --{what}-port, 0 for a free one")
+            format!(
+                "the {what} cannot listen on {at}: {e}; choose another port with --{what}-port, 0 for a free one"
+            )
         };
         let broker = Broker::open(&db, broker::Settings::default())?;
-        let broker = broker.listen(addresses.kafka).map_err(|e| in_use("kafka", addresses.kafka, e))?;
+        let broker = broker
+            .listen(addresses.kafka)
+            .map_err(|e| in_use("kafka", addresses.kafka, e))?;
         let tables = Tables::open(&db)?;
         let inside = Arc::clone(&tables);
-        config.hbase.add_families = Some(AddFamilies::new(move |table, families| inside.add_families(table, families)));
-        let tables = tables.listen(addresses.hbase).map_err(|e| in_use("hbase", addresses.hbase, e))?;
-        let addresses = DevAddresses { kafka: broker.address(), hbase: tables.address() };
+        config.hbase.add_families = Some(AddFamilies::new(move |table, families| {
+            inside.add_families(table, families)
+        }));
+        let tables = tables
+            .listen(addresses.hbase)
+            .map_err(|e| in_use("hbase", addresses.hbase, e))?;
+        let addresses = DevAddresses {
+            kafka: broker.address(),
+            hbase: tables.address(),
+        };
         config.kafka.brokers = addresses.kafka.to_string();
         config.hbase.address = addresses.hbase.to_string();
-        let supervisor = Supervisor::open(&db, &config.data_dir, place(&config, DAEMON)?, Begin::Jobs)?;
+        let supervisor =
+            Supervisor::open(&db, &config.data_dir, place(&config, DAEMON)?, Begin::Jobs)?;
         let embedded = Mutex::new(Some((broker, tables)));
-        Ok(Dev { engine: Arc::new(Running { supervisor, embedded }), addresses })
+        Ok(Dev {
+            engine: Arc::new(Running {
+                supervisor,
+                embedded,
+            }),
+            addresses,
+        })
     }
 }
 
-/// Whose consumer groups and transactional ids they are: a daemon's, of which there is one for each job ("for ever", as
-/// its exactly-once sinks find what they hold by them).
+/// Whose consumer groups and transactional ids they are: a daemon's, of which there is one for each
+/// job ("for ever", as its exactly-once sinks find what they hold by them).
 const DAEMON: &str = "streamhost";
-/// The same of a `run`, which has a checkpoint of its own: a daemon's job of the same name begins where it would have begun.
+/// The same of a `run`, which has a checkpoint of its own: a daemon's job of the same name begins
+/// where it would have begun.
 const FOREGROUND: &str = "streamhost-run";
 
-fn engine(config: &Config, owner: &'static str, begin: Begin) -> Result<Arc<dyn Engine>, HostError> {
+fn engine(
+    config: &Config,
+    owner: &'static str,
+    begin: Begin,
+) -> Result<Arc<dyn Engine>, HostError> {
     let db = open(&config.data_dir)?;
     let supervisor = Supervisor::open(&db, &config.data_dir, place(config, owner)?, begin)?;
-    Ok(Arc::new(Running { supervisor, embedded: Mutex::default() }))
+    Ok(Arc::new(Running {
+        supervisor,
+        embedded: Mutex::default(),
+    }))
 }
 
 fn open(folder: &Path) -> Result<Database, HostError> {
     let store = folder.join("store");
-    std::fs::create_dir_all(&store).map_err(|e| format!("the data folder {} cannot be made: {e}", folder.display()))?;
+    std::fs::create_dir_all(&store)
+        .map_err(|e| format!("the data folder {} cannot be made: {e}", folder.display()))?;
     Database::builder(&store).cache_size(limits::STORE_CACHE_BYTES).open().map_err(|error| {
         let folder = folder.display();
         match error {
@@ -96,7 +123,11 @@ struct Running {
 impl Engine for Running {
     fn stop(&self) {
         self.supervisor.close(Stop::Drain);
-        let embedded = self.embedded.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let embedded = self
+            .embedded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some((broker, tables)) = embedded {
             broker.stop();
             tables.stop();

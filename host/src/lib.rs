@@ -1,13 +1,14 @@
 //! The host: Kafka to HBase through WebAssembly functions that are swapped without a restart.
 //!
 //! ```text
-//!         ┌────────────── one job = one pipeline, batch after batch ──────────────┐
-//! Kafka ─► source ─► batch ─► guest: transform ─► keyed stages ─► intent ─► sink ─► HBase, Kafka, console
-//! socket      ▲                                   state, guest: combine, finish    │
-//! file        └───────── checkpoint: offsets, counts, state ◄──────────────────────┘
-//! control API ─► registry of deployed versions ─► supervisor: starts, swaps, watches pipelines
+//! command line ─► control API ─► supervisor ─► pipelines (engine), one for each job
+//!                                     │            ├─ source, sink: connectors
+//!                                     │            ├─ guest: guest
+//!                                     │            └─ checkpoints, state: storage
+//!                                     └─ catalog of deployed versions: storage
 //! ```
-//! Modules in the order of the data's way; a room knows `record` and its own trait, never its neighbour.
+//! This crate is the process: it reads the configuration, serves the API, and supervises the jobs.
+//! What a job does is in `streamhost-engine`, what it is in `streamhost-core`.
 
 pub mod api;
 pub mod supervisor;

@@ -9,14 +9,27 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     let args = Args::parse();
     let usual = if args.hosts() { "info" } else { "warn" };
-    let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|asked| !asked.trim().is_empty());
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV)
+        .ok()
+        .filter(|asked| !asked.trim().is_empty());
     let filter = match EnvFilter::try_new(asked.as_deref().unwrap_or(usual)) {
         Ok(filter) => filter,
         Err(error) => {
-            eprintln!("error: RUST_LOG: {error}: it is such as `debug`, or `warn,streamhost_host=debug`");
+            eprintln!(
+                "error: RUST_LOG: {error}: it is such as `debug`, or `warn,streamhost=debug`"
+            );
             return ExitCode::from(2);
         }
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
-    cli::run(args, &RealHost, &mut std::io::stdout(), &mut std::io::stderr())
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    cli::run(
+        args,
+        &RealHost,
+        &mut std::io::stdout(),
+        &mut std::io::stderr(),
+    )
 }

@@ -29,8 +29,13 @@ fn one_click_scans_back_cell_for_cell() {
         ("iteminfo:itemtype", "image"),
         ("iteminfo:quantity", "1"),
     ];
-    let row = cells.map(|(column, value)| (column.to_owned(), value.to_owned())).into();
-    assert_eq!(outside::table(&servers.gateway, &job), [("click1".to_owned(), row)].into());
+    let row = cells
+        .map(|(column, value)| (column.to_owned(), value.to_owned()))
+        .into();
+    assert_eq!(
+        outside::table(&servers.gateway, &job),
+        [("click1".to_owned(), row)].into()
+    );
 }
 
 #[test]
@@ -47,14 +52,22 @@ fn a_topic_of_clicks_gives_the_oracles_table_and_dead_letters() {
     let status = host.wait_records(&job, records, LATE);
 
     let dead_letters = format!("{job}.dead-letters");
-    let verdict = outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &dead_letters);
+    let verdict =
+        outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &dead_letters);
     let count = |name: &str| status[name].as_u64().expect("a count");
     assert_eq!(count("records_in"), verdict.records, "{status}");
     assert_eq!(count("rows_out"), verdict.rows, "{status}");
     assert_eq!(count("dropped"), verdict.dropped, "{status}");
     assert_eq!(count("dead_letters"), verdict.dead_letters, "{status}");
-    assert_eq!(count("records_in"), count("dropped") + count("dead_letters") + count("rows_out"), "{status}");
-    assert_eq!(verdict.dead_letters_doubled, 0, "nothing was killed: {verdict:?}");
+    assert_eq!(
+        count("records_in"),
+        count("dropped") + count("dead_letters") + count("rows_out"),
+        "{status}"
+    );
+    assert_eq!(
+        verdict.dead_letters_doubled, 0,
+        "nothing was killed: {verdict:?}"
+    );
     group_is_at_the_end(servers, &job, &status, records);
 }
 
@@ -62,13 +75,26 @@ fn a_topic_of_clicks_gives_the_oracles_table_and_dead_letters() {
 fn group_is_at_the_end(servers: &Servers, topic: &str, status: &Value, records: u64) {
     let group = status["group"].as_str().expect("a job has a group");
     wait_until("the group is at the topic's end", SOON, || {
-        let said = servers.kafka_tool(GROUP_TOOL, &["--describe", "--group", group]).ok();
+        let said = servers
+            .kafka_tool(GROUP_TOOL, &["--describe", "--group", group])
+            .ok();
         // GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG …
-        let lines: Vec<Vec<&str>> = said.lines().map(|line| line.split_whitespace().collect()).collect();
-        let partitions: Vec<&Vec<&str>> = lines.iter().filter(|fields| fields.get(1) == Some(&topic)).collect();
-        let committed: u64 = partitions.iter().filter_map(|fields| fields[3].parse::<u64>().ok()).sum();
+        let lines: Vec<Vec<&str>> = said
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        let partitions: Vec<&Vec<&str>> = lines
+            .iter()
+            .filter(|fields| fields.get(1) == Some(&topic))
+            .collect();
+        let committed: u64 = partitions
+            .iter()
+            .filter_map(|fields| fields[3].parse::<u64>().ok())
+            .sum();
         partitions.len() == PARTITIONS as usize
             && committed == records
-            && partitions.iter().all(|fields| fields[3] == fields[4] && fields[5] == "0")
+            && partitions
+                .iter()
+                .all(|fields| fields[3] == fields[4] && fields[5] == "0")
     });
 }

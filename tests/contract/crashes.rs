@@ -23,7 +23,11 @@ fn the_host_is_killed_at_random_moments() {
     for kill in 1..=sizes.kills {
         let least = sizes.kill_records_max / 5;
         let moment = feed.sent() + least + random.below(sizes.kill_records_max - least);
-        wait_until(&format!("record {moment} is sent, for kill {kill}"), LATE, || feed.sent() >= moment);
+        wait_until(
+            &format!("record {moment} is sent, for kill {kill}"),
+            LATE,
+            || feed.sent() >= moment,
+        );
         host.kill();
         host.restart();
     }
@@ -31,10 +35,19 @@ fn the_host_is_killed_at_random_moments() {
     let status = host.wait_records(&job, records, LATE);
 
     let dead_letters = format!("{job}.dead-letters");
-    let verdict = outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &dead_letters);
+    let verdict =
+        outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &dead_letters);
     let count = |name: &str| status[name].as_u64().expect("a count");
-    assert_eq!(count("records_in"), verdict.records, "counts survive: {status}");
-    assert_eq!(count("dead_letters"), verdict.dead_letters, "counts survive: {status}");
+    assert_eq!(
+        count("records_in"),
+        verdict.records,
+        "counts survive: {status}"
+    );
+    assert_eq!(
+        count("dead_letters"),
+        verdict.dead_letters,
+        "counts survive: {status}"
+    );
     assert_eq!(count("rows_out"), verdict.rows, "counts survive: {status}");
 }
 
@@ -54,7 +67,12 @@ fn a_stop_in_good_order_ends_with_exit_code_0_and_goes_on_where_it_was() {
     host.restart();
     let status = host.wait_records(&job, 2 * half, LATE);
     assert_eq!(status["records_in"], 2 * half, "nothing is read twice");
-    let verdict =
-        outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &format!("{job}.dead-letters"));
+    let verdict = outside::clicks_are_right(
+        &servers.kafka,
+        &job,
+        &servers.gateway,
+        &job,
+        &format!("{job}.dead-letters"),
+    );
     assert_eq!(verdict.dead_letters_doubled, 0, "{verdict:?}");
 }

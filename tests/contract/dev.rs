@@ -13,7 +13,11 @@ const RATE: u32 = 2_000;
 /// A `dev` on free ports, and the addresses of its broker and its table store.
 pub(super) fn dev() -> (Host, String, String) {
     let (kafka, hbase) = (free_port(), free_port());
-    (Host::dev(kafka, hbase), format!("127.0.0.1:{kafka}"), format!("127.0.0.1:{hbase}"))
+    (
+        Host::dev(kafka, hbase),
+        format!("127.0.0.1:{kafka}"),
+        format!("127.0.0.1:{hbase}"),
+    )
 }
 
 #[test]
@@ -23,8 +27,10 @@ fn ordinary_clients_work_with_it() {
     outside::send(&kafka, "words", &["one", "two", "caf\u{e9}"]);
     outside::create_table(&hbase, "words", &["word", "info"]);
     let values = |kafka: &str| {
-        let mut values: Vec<String> =
-            outside::topic(kafka, "words").into_iter().filter_map(|seen| seen.value).collect();
+        let mut values: Vec<String> = outside::topic(kafka, "words")
+            .into_iter()
+            .filter_map(|seen| seen.value)
+            .collect();
         values.sort();
         values
     };
@@ -32,7 +38,11 @@ fn ordinary_clients_work_with_it() {
     assert!(outside::table(&hbase, "words").is_empty());
     host.kill();
     host.restart();
-    assert_eq!(values(&kafka), ["caf\u{e9}", "one", "two"], "topics outlive a kill");
+    assert_eq!(
+        values(&kafka),
+        ["caf\u{e9}", "one", "two"],
+        "topics outlive a kill"
+    );
     assert!(outside::table(&hbase, "words").is_empty(), "so do tables");
 }
 
@@ -41,15 +51,34 @@ fn consumers_of_a_group_share_a_topic_and_go_on_where_the_group_was() {
     let (_host, kafka, _hbase) = dev();
     outside::create_topic(&kafka, "shared", PARTITIONS);
     for round in ["first", "second"] {
-        let values: Vec<String> = (10..10 + 2 * PARTITIONS).map(|number| format!("{round} {number}")).collect();
+        let values: Vec<String> = (10..10 + 2 * PARTITIONS)
+            .map(|number| format!("{round} {number}"))
+            .collect();
         let shares = outside::share(&kafka, "shared", "readers", 2, &values);
-        let mut partitions = shares.iter().flat_map(|share| &share.partitions).copied().collect::<Vec<_>>();
+        let mut partitions = shares
+            .iter()
+            .flat_map(|share| &share.partitions)
+            .copied()
+            .collect::<Vec<_>>();
         partitions.sort_unstable();
-        assert_eq!(partitions, (0..i64::from(PARTITIONS)).collect::<Vec<_>>(), "each partition has one reader");
-        assert!(shares.iter().all(|share| !share.values.is_empty()), "both read: {shares:?}");
-        let mut read = shares.into_iter().flat_map(|share| share.values).collect::<Vec<_>>();
+        assert_eq!(
+            partitions,
+            (0..i64::from(PARTITIONS)).collect::<Vec<_>>(),
+            "each partition has one reader"
+        );
+        assert!(
+            shares.iter().all(|share| !share.values.is_empty()),
+            "both read: {shares:?}"
+        );
+        let mut read = shares
+            .into_iter()
+            .flat_map(|share| share.values)
+            .collect::<Vec<_>>();
         read.sort_unstable();
-        assert_eq!(read, values, "each value once, and none of the round before");
+        assert_eq!(
+            read, values,
+            "each value once, and none of the round before"
+        );
     }
 }
 
@@ -72,7 +101,10 @@ fn the_clicks_job_runs_in_it_and_survives_a_kill() {
     let status = host.wait_records("clicks", records, LATE);
     assert_eq!(status["records_in"], records, "positions outlive a kill");
     outside::clicks_are_right(&kafka, "clicks", &hbase, "clicks", "clicks.dead-letters");
-    assert_eq!(host.wait_state("clicks", "running", SOON)["last_error"], serde_json::Value::Null);
+    assert_eq!(
+        host.wait_state("clicks", "running", SOON)["last_error"],
+        serde_json::Value::Null
+    );
 }
 
 #[test]
@@ -82,11 +114,18 @@ fn families_that_a_table_lacks_are_added() {
     outside::create_table(&hbase, "clicks", &["clickinfo"]);
     let clicks = component("examples/clicks");
     let refusal = host.deploy(&clicks, &["--set", "every=0"]).refusal();
-    assert!(refusal.contains("`iteminfo`") && refusal.contains("--create-tables"), "{refusal}");
+    assert!(
+        refusal.contains("`iteminfo`") && refusal.contains("--create-tables"),
+        "{refusal}"
+    );
     assert!(!refusal.contains("hbase shell"), "there is none: {refusal}");
-    host.deploy(&clicks, &["--set", "every=0", "--create-tables"]).ok();
+    host.deploy(&clicks, &["--set", "every=0", "--create-tables"])
+        .ok();
     outside::send(&kafka, "clicks", &["c,s,u,t,i,1"]);
     host.wait_records("clicks", 1, SOON);
     let rows = outside::table(&hbase, "clicks");
-    assert!(rows["c"].contains_key("iteminfo:quantity") && rows["c"].contains_key("clickinfo:url"), "{rows:?}");
+    assert!(
+        rows["c"].contains_key("iteminfo:quantity") && rows["c"].contains_key("clickinfo:url"),
+        "{rows:?}"
+    );
 }

@@ -13,12 +13,29 @@ const HOSTILE: &str = "tests/guests/hostile";
 /// A job of the hostile guest; returns the settings that it was deployed with.
 fn hostile(host: &Host, servers: &Servers, job: &str) -> Vec<String> {
     outside::create_topic(&servers.kafka, job, PARTITIONS);
-    let settings: Vec<String> = ["--name", job, "--create-tables", "--set", "every=0", "--set", "limits.time=300ms"]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(["--set".to_owned(), format!("source.words={job}"), "--set".to_owned(), format!("sink.words={job}")])
-        .collect();
-    host.deploy(&component(HOSTILE), &settings.iter().map(String::as_str).collect::<Vec<_>>()).ok();
+    let settings: Vec<String> = [
+        "--name",
+        job,
+        "--create-tables",
+        "--set",
+        "every=0",
+        "--set",
+        "limits.time=300ms",
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain([
+        "--set".to_owned(),
+        format!("source.words={job}"),
+        "--set".to_owned(),
+        format!("sink.words={job}"),
+    ])
+    .collect();
+    host.deploy(
+        &component(HOSTILE),
+        &settings.iter().map(String::as_str).collect::<Vec<_>>(),
+    )
+    .ok();
     settings
 }
 
@@ -42,20 +59,44 @@ fn records_that_break_the_guest_become_dead_letters_alone() {
     let status = host.wait_records(&job, values.len() as u64, LATE);
     assert_eq!(status["dead_letters"], 4, "{status}");
     assert_eq!(status["state"], "running", "{status}");
-    assert_eq!(host.wait_records(&neighbour, 1, SOON)["rows_out"], 1, "its neighbour goes on");
+    assert_eq!(
+        host.wait_records(&neighbour, 1, SOON)["rows_out"],
+        1,
+        "its neighbour goes on"
+    );
 
     let rows = outside::table(&servers.gateway, &job);
-    assert_eq!(rows.keys().collect::<BTreeSet<_>>(), words.iter().collect(), "all other records are rows");
-    let letters = outside::topic(&servers.kafka, status["dead_letter_topic"].as_str().expect("a topic"));
+    assert_eq!(
+        rows.keys().collect::<BTreeSet<_>>(),
+        words.iter().collect(),
+        "all other records are rows"
+    );
+    let letters = outside::topic(
+        &servers.kafka,
+        status["dead_letter_topic"].as_str().expect("a topic"),
+    );
     let reason = |word: &str| {
-        let letter = letters.iter().find(|letter| letter.value.as_deref() == Some(word));
-        letter.unwrap_or_else(|| panic!("no letter for {word}: {letters:?}")).headers["reason"].clone()
+        let letter = letters
+            .iter()
+            .find(|letter| letter.value.as_deref() == Some(word));
+        letter
+            .unwrap_or_else(|| panic!("no letter for {word}: {letters:?}"))
+            .headers["reason"]
+            .clone()
     };
     for word in breaking {
         assert!(!reason(word).is_empty(), "the letter of {word} says why");
     }
-    assert!(reason("panic").contains("a record said so"), "a panic's words: {}", reason("panic"));
-    assert!(reason("loop").contains("300"), "the limit of time: {}", reason("loop"));
+    assert!(
+        reason("panic").contains("a record said so"),
+        "a panic's words: {}",
+        reason("panic")
+    );
+    assert!(
+        reason("loop").contains("300"),
+        "the limit of time: {}",
+        reason("loop")
+    );
 }
 
 #[test]
@@ -75,7 +116,10 @@ fn a_version_that_lies_about_its_rows_is_rolled_back() {
         (status["records_in"] == 2 && status["version"] == 1).then_some(status)
     });
     assert_eq!(status["state"], "running", "{status}");
-    assert!(!status["last_error"].is_null(), "says what was wrong: {status}");
+    assert!(
+        !status["last_error"].is_null(),
+        "says what was wrong: {status}"
+    );
     let history = host.json(&["history", &job]);
     assert_eq!(history[0]["kind"], "automatic-rollback", "{history}");
     assert!(history[0]["reason"].is_string(), "says why: {history}");
@@ -90,20 +134,48 @@ fn on_error_stop_stops_before_the_record_and_goes_on_when_it_is_mended() {
     let job = unique("careful");
     outside::create_topic(&servers.kafka, &job, 1);
     let (source, sink) = (format!("source.clicks={job}"), format!("sink.clicks={job}"));
-    let settings = ["--name", &job, "--create-tables", "--set", "every=0", "--set", &source, "--set", &sink];
+    let settings = [
+        "--name",
+        &job,
+        "--create-tables",
+        "--set",
+        "every=0",
+        "--set",
+        &source,
+        "--set",
+        &sink,
+    ];
     let clicks = component("examples/clicks");
-    host.deploy(&clicks, &[&settings[..], &["--set", "on-error=stop"]].concat()).ok();
-    outside::send(&servers.kafka, &job, &["good,s,u,t,i,1", "bad", "better,s,u,t,i,1"]);
+    host.deploy(
+        &clicks,
+        &[&settings[..], &["--set", "on-error=stop"]].concat(),
+    )
+    .ok();
+    outside::send(
+        &servers.kafka,
+        &job,
+        &["good,s,u,t,i,1", "bad", "better,s,u,t,i,1"],
+    );
     let status = host.wait_state(&job, "stopped", SOON);
     assert!(
-        status["last_error"].as_str().is_some_and(|error| error.contains("six") || error.contains('6')),
+        status["last_error"]
+            .as_str()
+            .is_some_and(|error| error.contains("six") || error.contains('6')),
         "{status}"
     );
 
-    host.deploy(&clicks, &[&settings[..], &["--set", "on-error=skip"]].concat()).ok();
+    host.deploy(
+        &clicks,
+        &[&settings[..], &["--set", "on-error=skip"]].concat(),
+    )
+    .ok();
     host.cli(["resume", &job]).ok();
     let status = host.wait_records(&job, 3, SOON);
-    assert_eq!((&status["dropped"], &status["dead_letters"]), (&1.into(), &0.into()), "{status}");
+    assert_eq!(
+        (&status["dropped"], &status["dead_letters"]),
+        (&1.into(), &0.into()),
+        "{status}"
+    );
     let keys: Vec<String> = outside::table(&servers.gateway, &job).into_keys().collect();
     assert_eq!(keys, ["better", "good"]);
 }

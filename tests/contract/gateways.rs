@@ -22,18 +22,42 @@ fn a_gateway_that_is_framed_and_compact() {
     let records = sizes().clicks / 20;
     let seed = seed();
     println!("STREAMHOST_SEED={seed}");
-    feed::fill(&servers.kafka, &job, Clicks::new(seed).take(records as usize)).expect("a full topic");
+    feed::fill(
+        &servers.kafka,
+        &job,
+        Clicks::new(seed).take(records as usize),
+    )
+    .expect("a full topic");
     {
         let other = Host::serve_framed(servers, &gateway, false);
         let (source, sink) = (format!("source.clicks={job}"), format!("sink.clicks={job}"));
-        let settings = ["--name", &job, "--create-tables", "--set", &source, "--set", &sink];
-        let refusal = other.deploy(&component("examples/clicks"), &settings).refusal();
-        assert!(refusal.contains("transport or protocol mismatch"), "{refusal}");
+        let settings = [
+            "--name",
+            &job,
+            "--create-tables",
+            "--set",
+            &source,
+            "--set",
+            &sink,
+        ];
+        let refusal = other
+            .deploy(&component("examples/clicks"), &settings)
+            .refusal();
+        assert!(
+            refusal.contains("transport or protocol mismatch"),
+            "{refusal}"
+        );
     }
     let host = Host::serve_framed(servers, &gateway, true);
     host.deploy_clicks(&job);
     host.wait_records(&job, records, LATE);
-    outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &format!("{job}.dead-letters"));
+    outside::clicks_are_right(
+        &servers.kafka,
+        &job,
+        &servers.gateway,
+        &job,
+        &format!("{job}.dead-letters"),
+    );
 }
 
 #[test]
@@ -55,7 +79,11 @@ fn a_gateway_that_hangs_does_not_hold_a_pause() {
     assert!(code == 503 && why.contains(&job), "{code} {why}");
     let asked = Instant::now();
     host.cli(["pause", &job]).ok();
-    assert!(asked.elapsed() < MUCH_LESS, "the pause took {:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < MUCH_LESS,
+        "the pause took {:?}",
+        asked.elapsed()
+    );
     assert_eq!(ready().0, 200, "nothing waits any more");
     drop(frozen);
 

@@ -1,4 +1,5 @@
-//! A keyed stage whose functions break, lie, or obey no rule harms its own job only, and is named with the key.
+//! A keyed stage whose functions break, lie, or obey no rule harms its own job only, and is named
+//! with the key.
 
 use std::collections::BTreeMap;
 use streamhost_tests::host::unique;
@@ -13,7 +14,8 @@ use streamhost_tests::wait::wait_for;
 const BREAKING: [(&str, &str); 6] = [
     ("merge-panic", "a word for the merge said so"),
     ("merge-bomb", "memory"),
-    ("merge-stack", "dig"), // the function's name: what a full stack is called is the toolchain's affair
+    // The function's name: what a full stack is called is the toolchain's affair.
+    ("merge-stack", "dig"),
     ("merge-loop", "300ms"),
     ("finish-panic", "a word for the finish said so"),
     ("finish-loop", "300ms"),
@@ -29,16 +31,27 @@ fn has_all(text: &str, words: &[&str]) {
 /// Keys that say a word again and again, among them six that say once what breaks the guest.
 fn groups_that_break(is_run_again: bool) {
     let (_guard, servers) = Servers::shared();
-    let mut hostile = Hostile::new(servers, PARTITIONS, &["every=300ms", "limits.time=300ms", "limits.memory=16MiB"]);
+    let mut hostile = Hostile::new(
+        servers,
+        PARTITIONS,
+        &["every=300ms", "limits.time=300ms", "limits.memory=16MiB"],
+    );
     let neighbour = unique("neighbour");
     outside::create_topic(&servers.kafka, &neighbour, 1);
     hostile.host.deploy_clicks(&neighbour);
     hostile.deploy("plain", &[]).ok();
 
     let good: Vec<String> = (0..KEYS).map(|i| format!("key{i}")).collect();
-    let all = || good.iter().map(String::as_str).chain(BREAKING.map(|(word, _)| word));
+    let all = || {
+        good.iter()
+            .map(String::as_str)
+            .chain(BREAKING.map(|(word, _)| word))
+    };
     hostile.say(all().map(|key| said(key, "word")));
-    let broken = good.iter().map(|key| said(key, "word")).chain(BREAKING.map(|(word, _)| said(word, word)));
+    let broken = good
+        .iter()
+        .map(|key| said(key, "word"))
+        .chain(BREAKING.map(|(word, _)| said(word, word)));
     outside::send(&servers.kafka, &neighbour, &["c,s,u,t,i,1"]);
     if is_run_again {
         hostile.say_and_kill(broken);
@@ -46,20 +59,35 @@ fn groups_that_break(is_run_again: bool) {
         hostile.send(broken);
     }
     hostile.wait();
-    assert_eq!(hostile.host.wait_records(&neighbour, 1, SOON)["rows_out"], 1, "its neighbour goes on");
+    assert_eq!(
+        hostile.host.wait_records(&neighbour, 1, SOON)["rows_out"],
+        1,
+        "its neighbour goes on"
+    );
     let status = hostile.say(all().map(|key| said(key, "word")));
-    assert_eq!((&status["state"], &status["dead_letters"]), (&"running".into(), &BREAKING.len().into()), "{status}");
+    assert_eq!(
+        (&status["state"], &status["dead_letters"]),
+        (&"running".into(), &BREAKING.len().into()),
+        "{status}"
+    );
 
     let words = |key: &str| if key.starts_with("merge") { 2 } else { 3 };
     let expected: BTreeMap<String, u64> = all().map(|key| (key.to_owned(), words(key))).collect();
-    assert_eq!(hostile.words(), expected, "what was not merged is in the letter; what was not finished is kept");
+    assert_eq!(
+        hostile.words(),
+        expected,
+        "what was not merged is in the letter; what was not finished is kept"
+    );
     assert_eq!(hostile.letters().len(), BREAKING.len());
     for (word, why) in BREAKING {
         let letter = hostile.letter(word);
         assert_eq!(letter.stage, "seen", "{letter:?}");
         has_all(&letter.reason, &[why]);
         has_all(&letter.value.clone().unwrap_or_default(), &[word]);
-        assert!(!letter.headers.contains_key("offset"), "a group comes of many records: {letter:?}");
+        assert!(
+            !letter.headers.contains_key("offset"),
+            "a group comes of many records: {letter:?}"
+        );
     }
 }
 
@@ -83,18 +111,35 @@ fn keyed_accumulators_that_cannot_be_read() {
     hostile.say([said("rubbish", "garbage"), said("good", "word")]);
     hostile.kill();
     let status = hostile.say([said("rubbish", "word"), said("good", "word")]);
-    assert_eq!((&status["state"], &status["dead_letters"]), (&"running".into(), &2.into()), "{status}");
+    assert_eq!(
+        (&status["state"], &status["dead_letters"]),
+        (&"running".into(), &2.into()),
+        "{status}"
+    );
     let letters = hostile.letters();
-    assert_eq!(letters.len(), 2, "one of its finish, and one of its next merge: {letters:?}");
+    assert_eq!(
+        letters.len(),
+        2,
+        "one of its finish, and one of its next merge: {letters:?}"
+    );
     for letter in letters {
-        assert_eq!((letter.stage.as_str(), letter.key.as_str()), ("seen", "rubbish"), "{letter:?}");
+        assert_eq!(
+            (letter.stage.as_str(), letter.key.as_str()),
+            ("seen", "rubbish"),
+            "{letter:?}"
+        );
         has_all(&letter.reason, &["`seen`", "accumulator cannot be read"]);
     }
     let words = hostile.words();
-    assert_eq!((words["good"], words["rubbish"]), (3, 1), "the others are right: {words:?}");
+    assert_eq!(
+        (words["good"], words["rubbish"]),
+        (3, 1),
+        "the others are right: {words:?}"
+    );
 }
 
-/// Answers that break the contract are the version's fault: the host goes back to the version before, with its state.
+/// Answers that break the contract are the version's fault: the host goes back to the version
+/// before, with its state.
 #[test]
 fn keyed_answers_that_lie_are_rolled_back() {
     let (_guard, servers) = Servers::shared();
@@ -102,12 +147,23 @@ fn keyed_answers_that_lie_are_rolled_back() {
     hostile.deploy("plain", &[]).ok();
     let refused: [(&str, &[&str]); 2] = [
         ("late-in-nothing", &["contract", "late"]),
-        ("merges-one-more", &["contract", "`combine` gave 1 accumulators for 0"]),
+        (
+            "merges-one-more",
+            &["contract", "`combine` gave 1 accumulators for 0"],
+        ),
     ];
     for (variant, words) in refused {
         has_all(&hostile.deploy(variant, &[]).refusal(), words);
     }
-    assert_eq!(hostile.host.json(&["history", &hostile.job]).as_array().map(Vec::len), Some(1), "nothing has changed");
+    assert_eq!(
+        hostile
+            .host
+            .json(&["history", &hostile.job])
+            .as_array()
+            .map(Vec::len),
+        Some(1),
+        "nothing has changed"
+    );
 
     let keys = ["a", "key", "longer key"];
     hostile.say(keys.map(|key| said(key, "word")));
@@ -134,7 +190,11 @@ fn keyed_answers_that_lie_are_rolled_back() {
         hostile.wait();
     }
     let said_in_all = lies.len() as u64 + 1;
-    assert_eq!(hostile.words(), keys.map(|key| (key.to_owned(), said_in_all)).into(), "no record is lost or doubled");
+    assert_eq!(
+        hostile.words(),
+        keys.map(|key| (key.to_owned(), said_in_all)).into(),
+        "no record is lost or doubled"
+    );
 }
 
 /// Lies in rows that a keyed stage's finish makes, and in times.
@@ -142,9 +202,27 @@ fn keyed_answers_that_lie_are_rolled_back() {
 fn keyed_rows_and_times_that_lie_are_rolled_back() {
     let (_guard, servers) = Servers::shared();
     let lies: [(&str, &[(&str, &str)]); 3] = [
-        ("plain", &[("finishes-beyond", "positions"), ("finishes-no-sink", "sinks")]),
-        ("windows", &[("windows-go-back", "`largest-ms`"), ("windows-at-odd-times", "no multiple of its hop")]),
-        ("sessions", &[("sessions-end-before", "is before its first"), ("sessions-without-end", "`until-ms`")]),
+        (
+            "plain",
+            &[
+                ("finishes-beyond", "positions"),
+                ("finishes-no-sink", "sinks"),
+            ],
+        ),
+        (
+            "windows",
+            &[
+                ("windows-go-back", "`largest-ms`"),
+                ("windows-at-odd-times", "no multiple of its hop"),
+            ],
+        ),
+        (
+            "sessions",
+            &[
+                ("sessions-end-before", "is before its first"),
+                ("sessions-without-end", "`until-ms`"),
+            ],
+        ),
     ];
     for (good, lies) in lies {
         let mut hostile = Hostile::new(servers, 1, &["every=0"]);
@@ -174,14 +252,21 @@ fn keyed_merges_that_all_break_are_rolled_back() {
     hostile.say(keys());
     hostile.deploy("merges-nothing", &[]).ok();
     hostile.send(keys());
-    has_all(&hostile.wait_rolled_back(1), &["broke on more than 100", "no merge is any good"]);
+    has_all(
+        &hostile.wait_rolled_back(1),
+        &["broke on more than 100", "no merge is any good"],
+    );
     let status = hostile.wait();
     assert_eq!(status["dead_letters"], 0, "{status}");
-    assert!(hostile.words().values().all(|&words| words == 2), "the version before has run them");
+    assert!(
+        hostile.words().values().all(|&words| words == 2),
+        "the version before has run them"
+    );
 }
 
-/// A merge that is not associative gives what its author wrote, whatever that is: nothing can notice, and nobody else is
-/// harmed. A replay cuts calls where they were cut before, so that it is the same again.
+/// A merge that is not associative gives what its author wrote, whatever that is: nothing can
+/// notice, and nobody else is harmed. A replay cuts calls where they were cut before, so that it is
+/// the same again.
 #[test]
 fn keyed_merges_without_rules_are_replayed_as_they_were() {
     let (_guard, servers) = Servers::shared();
@@ -192,10 +277,17 @@ fn keyed_merges_without_rules_are_replayed_as_they_were() {
     hostile.say_and_kill(words(3000));
     hostile.wait();
     let status = hostile.say(words(1000));
-    assert_eq!((&status["state"], &status["last_error"]), (&"running".into(), &serde_json::Value::Null), "{status}");
+    assert_eq!(
+        (&status["state"], &status["last_error"]),
+        (&"running".into(), &serde_json::Value::Null),
+        "{status}"
+    );
     assert_eq!(hostile.words().values().sum::<u64>(), 7000);
     let disorder = hostile.column("seen:disorder");
-    assert!(disorder.values().any(|value| value != "0"), "the merges do depend on their order: {disorder:?}");
+    assert!(
+        disorder.values().any(|value| value != "0"),
+        "the merges do depend on their order: {disorder:?}"
+    );
 }
 
 /// A guest that counts its calls gives another answer when it is run again.
@@ -210,13 +302,20 @@ fn keyed_guests_that_remember_are_noticed_when_they_are_run_again() {
     hostile.say([said("a", "word")]);
     hostile.say_and_kill([said("a", "word")]);
     let status = hostile.host.wait_state(&hostile.job, "stopped", LATE);
-    has_all(status["last_error"].as_str().unwrap_or_default(), &["not deterministic", "--reset-state"]);
+    has_all(
+        status["last_error"].as_str().unwrap_or_default(),
+        &["not deterministic", "--reset-state"],
+    );
     outside::send(&servers.kafka, &neighbour, &["c,s,u,t,i,1"]);
     hostile.host.wait_records(&neighbour, 1, SOON);
 
     hostile.deploy("plain", &["--reset-state"]).ok();
     hostile.wait();
-    assert_eq!(hostile.words()["a"], 2, "begun anew with a version that obeys the rules");
+    assert_eq!(
+        hostile.words()["a"],
+        2,
+        "begun anew with a version that obeys the rules"
+    );
 }
 
 /// All records have one key, and nearly each merge of it fails: the few others are right.
@@ -225,8 +324,18 @@ fn keyed_hot_keys_do_not_stop_the_rest() {
     let (_guard, servers) = Servers::shared();
     let hot = 20_000;
     for (word, breaks) in [("word", false), ("merge-panic", true)] {
-        let mut hostile = Hostile::new(servers, PARTITIONS, &["every=0", "limits.batch-records=1000"]);
-        let record = |i: usize| if i.is_multiple_of(1000) { said("rare", "word") } else { said("hot", word) };
+        let mut hostile = Hostile::new(
+            servers,
+            PARTITIONS,
+            &["every=0", "limits.batch-records=1000"],
+        );
+        let record = |i: usize| {
+            if i.is_multiple_of(1000) {
+                said("rare", "word")
+            } else {
+                said("hot", word)
+            }
+        };
         hostile.send((0..hot).map(record));
         hostile.deploy("plain", &[]).ok();
         let status = hostile.wait();
@@ -234,10 +343,18 @@ fn keyed_hot_keys_do_not_stop_the_rest() {
         let words = hostile.words();
         assert_eq!(words["rare"], hot as u64 / 1000);
         let letters = hostile.letters();
-        assert!(letters.iter().all(|letter| letter.key == "hot" && letter.stage == "seen"), "{letters:?}");
+        assert!(
+            letters
+                .iter()
+                .all(|letter| letter.key == "hot" && letter.stage == "seen"),
+            "{letters:?}"
+        );
         match breaks {
             false => assert_eq!((words["hot"], letters.len()), (hot as u64 * 999 / 1000, 0)),
-            true => assert!(letters.len() >= 10, "a letter for each of its batches: {status}"),
+            true => assert!(
+                letters.len() >= 10,
+                "a letter for each of its batches: {status}"
+            ),
         }
     }
 }
@@ -257,10 +374,17 @@ fn keyed_accumulators_that_grow_for_ever() {
     assert_eq!(status["state"], "running", "{status}");
     let (words, letters) = (hostile.words(), hostile.letters());
     assert_eq!(words["small"], rounds + 1);
-    assert!(words["big"] > 1, "it was merged while it was small: {words:?}");
+    assert!(
+        words["big"] > 1,
+        "it was merged while it was small: {words:?}"
+    );
     assert!(letters.len() > 1, "and then no more: {words:?}");
     for letter in letters {
-        assert_eq!((letter.stage.as_str(), letter.key.as_str()), ("seen", "big"), "{letter:?}");
+        assert_eq!(
+            (letter.stage.as_str(), letter.key.as_str()),
+            ("seen", "big"),
+            "{letter:?}"
+        );
         has_all(&letter.reason, &["16.0 MiB", "limits.memory"]);
     }
 }
@@ -275,13 +399,21 @@ fn keyed_letters_that_are_too_large_say_how_large() {
     hostile.say([said("big", "grow 18")]);
     hostile.say([said("big", "finish-panic"), said("small", "word")]);
     let letter = hostile.letter("");
-    assert_eq!((letter.stage.as_str(), &letter.value), ("seen", &None), "{letter:?}");
+    assert_eq!(
+        (letter.stage.as_str(), &letter.value),
+        ("seen", &None),
+        "{letter:?}"
+    );
     let left_out: u64 = letter.headers["left-out"].parse().expect("a number");
     assert!((18 << 20..19 << 20).contains(&left_out), "{letter:?}");
-    assert_eq!(hostile.words(), [("big".to_owned(), 2), ("small".to_owned(), 1)].into());
+    assert_eq!(
+        hostile.words(),
+        [("big".to_owned(), 2), ("small".to_owned(), 1)].into()
+    );
 }
 
-/// State is carried on where it looks the same, else refused in words; `migrate_from` takes it over.
+/// State is carried on where it looks the same, else refused in words; `migrate_from` takes it
+/// over.
 #[test]
 fn keyed_state_is_carried_on_refused_migrated_or_begun_anew() {
     let (_guard, servers) = Servers::shared();
@@ -295,13 +427,19 @@ fn keyed_state_is_carried_on_refused_migrated_or_begun_anew() {
     let refused: [(&str, &[&str]); 3] = [
         ("changed", &["`seen`", "`.migrate_from`", "--reset-state"]),
         ("renamed", &["`seen`", ".named(\"seen\")", "--reset-state"]),
-        ("next-version", &["`seen`", "version 0", "version 1", "--reset-state"]),
+        (
+            "next-version",
+            &["`seen`", "version 0", "version 1", "--reset-state"],
+        ),
     ];
     for (variant, words) in refused {
         has_all(&hostile.deploy(variant, &[]).refusal(), words);
     }
     let words_of_breaking: [(&str, &[&str]); 2] = [
-        ("migrates-and-breaks", &["`seen`", "`migrate`", "old state said so"]),
+        (
+            "migrates-and-breaks",
+            &["`seen`", "`migrate`", "old state said so"],
+        ),
         ("migrates-too-few", &["`migrate` gave 1 accumulators for 2"]),
     ];
     for (variant, words) in words_of_breaking {
@@ -313,20 +451,35 @@ fn keyed_state_is_carried_on_refused_migrated_or_begun_anew() {
 
     hostile.deploy("migrates", &[]).ok();
     hostile.say([said("a", "word"), said("b", "word")]);
-    assert_eq!(hostile.words(), [("a".to_owned(), 5), ("b".to_owned(), 2)].into(), "migrated");
-    has_all(&hostile.host.cli(["rollback", &hostile.job]).refusal(), &["`seen`", "--reset-state"]);
+    assert_eq!(
+        hostile.words(),
+        [("a".to_owned(), 5), ("b".to_owned(), 2)].into(),
+        "migrated"
+    );
+    has_all(
+        &hostile.host.cli(["rollback", &hostile.job]).refusal(),
+        &["`seen`", "--reset-state"],
+    );
     hostile.deploy("changed", &[]).ok();
     hostile.kill();
     hostile.say([said("a", "word")]);
     assert_eq!(hostile.words()["a"], 6, "carried on without the migration");
 
-    has_all(&hostile.deploy("plain", &[]).refusal(), &["`seen`", "--reset-state"]);
+    has_all(
+        &hostile.deploy("plain", &[]).refusal(),
+        &["`seen`", "--reset-state"],
+    );
     hostile.deploy("plain", &["--reset-state"]).ok();
     hostile.wait();
-    assert_eq!(hostile.words(), [("a".to_owned(), 6), ("b".to_owned(), 2)].into(), "counted anew, and once");
+    assert_eq!(
+        hostile.words(),
+        [("a".to_owned(), 6), ("b".to_owned(), 2)].into(),
+        "counted anew, and once"
+    );
 }
 
-/// What a version has migrated is no obstacle to going back as long as none of its batches is durable; then it is one.
+/// What a version has migrated is no obstacle to going back as long as none of its batches is
+/// durable; then it is one.
 #[test]
 fn keyed_state_that_was_migrated_by_a_liar() {
     let (_guard, servers) = Servers::shared();
@@ -336,9 +489,16 @@ fn keyed_state_that_was_migrated_by_a_liar() {
     hostile.say(both());
     hostile.deploy("migrates-and-lies-of-two", &[]).ok();
     hostile.send(both());
-    has_all(&hostile.wait_rolled_back(1), &["`combine` gave 1 accumulators for 2"]);
+    has_all(
+        &hostile.wait_rolled_back(1),
+        &["`combine` gave 1 accumulators for 2"],
+    );
     hostile.wait();
-    assert_eq!(hostile.words(), [("a".to_owned(), 2), ("b".to_owned(), 2)].into(), "the old state is whole");
+    assert_eq!(
+        hostile.words(),
+        [("a".to_owned(), 2), ("b".to_owned(), 2)].into(),
+        "the old state is whole"
+    );
 
     hostile.deploy("migrates-and-lies-of-two", &[]).ok();
     hostile.say([said("a", "word")]);
@@ -348,11 +508,18 @@ fn keyed_state_that_was_migrated_by_a_liar() {
         let error = status["last_error"].as_str().unwrap_or_default();
         (status["state"] == "stopped" && error.contains("--reset-state")).then(|| error.to_owned())
     });
-    has_all(&error, &["version 2", "`combine` gave 1 accumulators for 2", "`seen`"]);
+    has_all(
+        &error,
+        &["version 2", "`combine` gave 1 accumulators for 2", "`seen`"],
+    );
     hostile.deploy("changed", &[]).ok();
     hostile.host.cli(["resume", &hostile.job]).ok();
     hostile.wait();
-    assert_eq!(hostile.words(), [("a".to_owned(), 4), ("b".to_owned(), 3)].into(), "a mended version goes on");
+    assert_eq!(
+        hostile.words(),
+        [("a".to_owned(), 4), ("b".to_owned(), 3)].into(),
+        "a mended version goes on"
+    );
 }
 
 /// Windows and sessions of which some break, in a job that ends.
@@ -379,10 +546,19 @@ fn keyed_windows_that_break_do_not_keep_a_job_from_its_end() {
         let status = hostile.host.wait_state(&hostile.job, "finished", LATE);
         assert_eq!(status["dead_letters"], 3, "{status}");
         let mut words = hostile.words();
-        words.retain(|key, _| !key.starts_with("merge")); // its first part stands, unless both came in one batch
+        // Its first part stands, unless both came in one batch.
+        words.retain(|key, _| !key.starts_with("merge"));
         let from = |key: &str, seconds: i64| (format!("{key}/{}", START_MS + 1000 * seconds), 2);
-        let begins = if variant == "windows" { [0, 40, 40] } else { [0, 40, 41] };
-        let expected = [from("a", begins[0]), from("a", begins[1]), from("finish-panic", begins[2])];
+        let begins = if variant == "windows" {
+            [0, 40, 40]
+        } else {
+            [0, 40, 41]
+        };
+        let expected = [
+            from("a", begins[0]),
+            from("a", begins[1]),
+            from("finish-panic", begins[2]),
+        ];
         assert_eq!(words, expected.into(), "{variant}");
         for key in ["finish-panic", "finish-loop", "merge-panic"] {
             assert_eq!(hostile.letter(key).stage, "seen");
@@ -392,7 +568,11 @@ fn keyed_windows_that_break_do_not_keep_a_job_from_its_end() {
             let status = hostile.host.status(&hostile.job);
             (status["state"] == "finished").then_some(status)
         });
-        assert_eq!((&status["dead_letters"], &status["records_in"]), (&3.into(), &12.into()), "{status}");
+        assert_eq!(
+            (&status["dead_letters"], &status["records_in"]),
+            (&3.into(), &12.into()),
+            "{status}"
+        );
     }
 }
 
@@ -405,7 +585,15 @@ fn keyed_on_error_stop_names_stage_and_key() {
     hostile.send([said("a", "merge-panic")]);
     let status = hostile.host.wait_state(&hostile.job, "stopped", SOON);
     let error = status["last_error"].as_str().unwrap_or_default();
-    has_all(error, &["stage `seen`", "key `a`", "a word for the merge said so", "on-error=stop"]);
+    has_all(
+        error,
+        &[
+            "stage `seen`",
+            "key `a`",
+            "a word for the merge said so",
+            "on-error=stop",
+        ],
+    );
 
     hostile.deploy("plain", &["--set", "on-error=skip"]).ok();
     hostile.host.cli(["resume", &hostile.job]).ok();

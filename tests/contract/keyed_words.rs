@@ -15,8 +15,9 @@ const SOCKET: &str = "localhost:9999";
 /// Portions that the lines are sent in; the host is killed after each.
 const PORTIONS: usize = 4;
 
-/// A line in transit is lost with its connection, as nobody can ask for it again. So the host is killed when it has
-/// taken all that was sent: what it took is counted once, and it finds its way back to the socket.
+/// A line in transit is lost with its connection, as nobody can ask for it again. So the host is
+/// killed when it has taken all that was sent: what it took is counted once, and it finds its way
+/// back to the socket.
 #[test]
 fn keyed_wordcount_counts_the_lines_of_a_socket() {
     let (_guard, servers) = Servers::shared();
@@ -28,9 +29,14 @@ fn keyed_wordcount_counts_the_lines_of_a_socket() {
         .filter(|line| !line.is_empty())
         .take(sizes().keyed_events as usize / 2)
         .collect();
-    let (mut host, mut server, job) = (Host::serve(servers), LineServer::new(), unique("wordcount"));
+    let (mut host, mut server, job) =
+        (Host::serve(servers), LineServer::new(), unique("wordcount"));
     let source = format!("source.{SOCKET}={}", server.address);
-    host.deploy(&component("examples/wordcount"), &["--name", &job, "--set", &source, "--set", "every=100ms"]).ok();
+    host.deploy(
+        &component("examples/wordcount"),
+        &["--name", &job, "--set", &source, "--set", "every=100ms"],
+    )
+    .ok();
     let mut sent = 0;
     for (i, portion) in lines.chunks(lines.len().div_ceil(PORTIONS)).enumerate() {
         if i > 0 {
@@ -44,6 +50,9 @@ fn keyed_wordcount_counts_the_lines_of_a_socket() {
     }
     let all = host.file("lines.txt");
     write(&all, lines.join("\n")).expect("the folder can be written");
-    let places = [("text", all.display().to_string()), ("console", host.log().display().to_string())];
+    let places = [
+        ("text", all.display().to_string()),
+        ("console", host.log().display().to_string()),
+    ];
     Verdict::of(&outside::oracle("wordcount", &places)).is_told_by(&host.status(&job));
 }

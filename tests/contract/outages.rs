@@ -1,4 +1,5 @@
-//! Kafka, the gateway or HBase goes away and comes back: the job waits, says so, and the table is right.
+//! Kafka, the gateway or HBase goes away and comes back: the job waits, says so, and the table is
+//! right.
 
 use std::time::Instant;
 use streamhost_tests::clicks::Clicks;
@@ -9,8 +10,8 @@ use streamhost_tests::servers::{Server, Servers, Verb};
 use streamhost_tests::sizes::{LATE, PARTITIONS, SOON, seed, sizes};
 use streamhost_tests::stamping::{Into, Stamping, numbered};
 
-/// `server` is killed under a running job, and started again once the job says that it waits for something with `named`
-/// in its words.
+/// `server` is killed under a running job, and started again once the job says that it waits for
+/// something with `named` in its words.
 fn outage(server: Server, named: &str) {
     let (_guard, servers) = Servers::alone();
     let (seed, sizes) = (seed(), sizes());
@@ -26,9 +27,18 @@ fn outage(server: Server, named: &str) {
     servers.tell(server, Verb::Kill);
     let status = host.wait_state(&job, "retrying", LATE);
     println!("{server:?}: retrying after {:?}", killed.elapsed());
-    let what = status["waiting_for"]["what"].as_str().unwrap_or_default().to_lowercase();
-    assert!(what.contains(named), "says that it waits for {named}: {status}");
-    assert!(status["waiting_for"]["since"].is_string(), "says since when: {status}");
+    let what = status["waiting_for"]["what"]
+        .as_str()
+        .unwrap_or_default()
+        .to_lowercase();
+    assert!(
+        what.contains(named),
+        "says that it waits for {named}: {status}"
+    );
+    assert!(
+        status["waiting_for"]["since"].is_string(),
+        "says since when: {status}"
+    );
     servers.tell(server, Verb::Start);
     println!("{server:?}: back after {:?}", killed.elapsed());
 
@@ -38,7 +48,13 @@ fn outage(server: Server, named: &str) {
     let records = feed.stop().expect("all records sent");
     host.wait_records(&job, records, LATE);
     println!("{server:?}: caught up after {:?}", killed.elapsed());
-    outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &format!("{job}.dead-letters"));
+    outside::clicks_are_right(
+        &servers.kafka,
+        &job,
+        &servers.gateway,
+        &job,
+        &format!("{job}.dead-letters"),
+    );
 }
 
 #[test]
@@ -70,11 +86,19 @@ fn a_kafka_that_hangs_does_not_hold_a_pause() {
     let asked = Instant::now();
     host.cli(["pause", job]).ok();
     println!("paused after {:?}", asked.elapsed());
-    assert!(asked.elapsed() < SOON, "the pause took {:?}, and Kafka's client waits for minutes", asked.elapsed());
+    assert!(
+        asked.elapsed() < SOON,
+        "the pause took {:?}, and Kafka's client waits for minutes",
+        asked.elapsed()
+    );
     drop(frozen);
 
     host.cli(["resume", job]).ok();
     let records = feed.stop().expect("all records sent");
     host.wait_records(job, records, LATE);
-    assert_eq!(stamping.stamps(records).len(), PARTITIONS as usize, "each record once, in every partition");
+    assert_eq!(
+        stamping.stamps(records).len(),
+        PARTITIONS as usize,
+        "each record once, in every partition"
+    );
 }

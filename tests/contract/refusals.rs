@@ -33,18 +33,37 @@ fn files_that_are_no_jobs() {
         ("text", b"this is no WebAssembly\n".to_vec(), &["text"]),
         ("cut-off", clicks[..clicks.len() / 2].to_vec(), &["cut off"]),
         ("module", EMPTY_MODULE.to_vec(), &["component-type"]),
-        ("wasi", component_that_wants_wasi(), &["wasi:cli/environment@0.2.0"]),
-        ("scrambled", clicks.iter().enumerate().map(|(i, b)| if i > 8 { b ^ 0x55 } else { *b }).collect(), &[]),
+        (
+            "wasi",
+            component_that_wants_wasi(),
+            &["wasi:cli/environment@0.2.0"],
+        ),
+        (
+            "scrambled",
+            clicks
+                .iter()
+                .enumerate()
+                .map(|(i, b)| if i > 8 { b ^ 0x55 } else { *b })
+                .collect(),
+            &[],
+        ),
     ];
     for (name, bytes, words) in files {
         let file = host.file(&format!("{name}.wasm"));
         write(&file, bytes).expect("the folder can be written");
         refused(host.deploy(&file, &["--name", &job]), words);
     }
-    refused(host.deploy(&host.file("nowhere.wasm"), &[]), &["nowhere.wasm"]);
+    refused(
+        host.deploy(&host.file("nowhere.wasm"), &[]),
+        &["nowhere.wasm"],
+    );
     assert_eq!(host.json(&["history", &job]), before, "nothing has changed");
 
-    outside::send(&servers.kafka, &job, &["click1,student1,http://www.google.com,2014-01-01 12:01:01.0001,image,1"]);
+    outside::send(
+        &servers.kafka,
+        &job,
+        &["click1,student1,http://www.google.com,2014-01-01 12:01:01.0001,image,1"],
+    );
     host.wait_records(&job, 1, SOON);
 }
 
@@ -55,17 +74,31 @@ fn tables_and_families_that_are_missing() {
     let job = unique("missing");
     outside::create_topic(&servers.kafka, &job, PARTITIONS);
     let (source, sink) = (format!("source.clicks={job}"), format!("sink.clicks={job}"));
-    let settings = ["--name", job.as_str(), "--set", &source, "--set", &sink, "--set", "every=0"];
+    let settings = [
+        "--name",
+        job.as_str(),
+        "--set",
+        &source,
+        "--set",
+        &sink,
+        "--set",
+        "every=0",
+    ];
     let clicks = component("examples/clicks");
     refused(host.deploy(&clicks, &settings), &[&job, "--create-tables"]);
     refused(host.cli(["status", &job]), &[&job]);
 
     outside::create_table(&servers.gateway, &job, &["clickinfo"]);
     refused(host.deploy(&clicks, &settings), &["iteminfo"]);
-    assert_eq!(host.json(&["list"]).as_array().map(Vec::len), Some(0), "a refused deployment leaves no job");
+    assert_eq!(
+        host.json(&["list"]).as_array().map(Vec::len),
+        Some(0),
+        "a refused deployment leaves no job"
+    );
 
     outside::drop_table(&servers.gateway, &job);
-    host.deploy(&clicks, &[&settings[..], &["--create-tables"]].concat()).ok();
+    host.deploy(&clicks, &[&settings[..], &["--create-tables"]].concat())
+        .ok();
     outside::send(&servers.kafka, &job, &["c,s,u,t,i,1"]);
     host.wait_records(&job, 1, SOON);
     assert_eq!(outside::table(&servers.gateway, &job).len(), 1);
@@ -76,11 +109,22 @@ fn settings_names_and_jobs_that_do_not_exist() {
     let (_guard, servers) = Servers::shared();
     let host = Host::serve(servers);
     let clicks = component("examples/clicks");
-    refused(host.deploy(&clicks, &["--set", "evry=1s"]), &["evry", "every"]);
-    refused(host.deploy(&clicks, &["--set", "every=soon"]), &["every=soon"]);
-    refused(host.deploy(&clicks, &["--set", "source.click=x"]), &["click"]);
+    refused(
+        host.deploy(&clicks, &["--set", "evry=1s"]),
+        &["evry", "every"],
+    );
+    refused(
+        host.deploy(&clicks, &["--set", "every=soon"]),
+        &["every=soon"],
+    );
+    refused(
+        host.deploy(&clicks, &["--set", "source.click=x"]),
+        &["click"],
+    );
     refused(host.deploy(&clicks, &["--name", "No Name"]), &["No Name"]);
-    for verb in ["status", "history", "rollback", "pause", "resume", "undeploy", "logs"] {
+    for verb in [
+        "status", "history", "rollback", "pause", "resume", "undeploy", "logs",
+    ] {
         refused(host.cli([verb, "nobody"]), &["nobody"]);
     }
     assert_eq!(host.cli(["deploy"]).code, 2, "wrong usage");
@@ -95,7 +139,12 @@ fn a_host_that_cannot_start_says_why() {
     let serve = |text: String| {
         let file = host.file("other.toml");
         write(&file, text).expect("the folder can be written");
-        streamhost_tests::command::say(std::process::Command::new(streamhost()).arg("serve").arg("--config").arg(file))
+        streamhost_tests::command::say(
+            std::process::Command::new(streamhost())
+                .arg("serve")
+                .arg("--config")
+                .arg(file),
+        )
     };
     let free = format!("127.0.0.1:{}", free_port());
     let good = configuration(&host.file("other"), &free, servers);
@@ -103,7 +152,10 @@ fn a_host_that_cannot_start_says_why() {
     assert_eq!(faulty.code, 1, "{faulty:?}");
     assert!(faulty.err.contains("transprot"), "{faulty:?}");
     refused(serve(configuration(&data, &free, servers)), &["data"]);
-    refused(serve(configuration(&host.file("other"), &host.address, servers)), &[&host.address]);
+    refused(
+        serve(configuration(&host.file("other"), &host.address, servers)),
+        &[&host.address],
+    );
 
     host.kill();
     let nobody = wait_for("the command line says that there is no host", SOON, || {

@@ -11,7 +11,10 @@ use streamhost_tests::wait::wait_until;
 
 /// A time as RFC 3339, such as `now` or `+1 hour`.
 fn time(what: &str) -> String {
-    say(Command::new("date").args(["--utc", "--date", what, "+%Y-%m-%dT%H:%M:%S.%3NZ"])).ok().trim().to_owned()
+    say(Command::new("date").args(["--utc", "--date", what, "+%Y-%m-%dT%H:%M:%S.%3NZ"]))
+        .ok()
+        .trim()
+        .to_owned()
 }
 
 #[test]
@@ -26,10 +29,20 @@ fn a_new_job_begins_where_start_says() {
 
     let deploy = |start: &str| {
         let job = unique("starts");
-        let settings = [format!("source.clicks={topic}"), format!("sink.clicks={job}"), format!("start={start}")];
-        let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        let settings = [
+            format!("source.clicks={topic}"),
+            format!("sink.clicks={job}"),
+            format!("start={start}"),
+        ];
+        let set: Vec<&str> = settings
+            .iter()
+            .flat_map(|setting| ["--set", setting])
+            .collect();
         let more = ["--name", &job, "--create-tables", "--set", "every=0"];
-        (host.deploy(&component("examples/clicks"), &[&set[..], &more].concat()), job)
+        (
+            host.deploy(&component("examples/clicks"), &[&set[..], &more].concat()),
+            job,
+        )
     };
     let starts = ["earliest".to_owned(), after_first, "latest".to_owned()];
     let jobs = starts.each_ref().map(|start| {
@@ -38,10 +51,16 @@ fn a_new_job_begins_where_start_says() {
         job
     });
     for job in &jobs {
-        wait_until(&format!("{job} has begun"), SOON, || host.status(job)["lag"] == 0);
+        wait_until(&format!("{job} has begun"), SOON, || {
+            host.status(job)["lag"] == 0
+        });
     }
     outside::send(&servers.kafka, &topic, &["third,s,u,t,i,1"]);
-    let expected: [&[&str]; 3] = [&["first", "second", "third"], &["second", "third"], &["third"]];
+    let expected: [&[&str]; 3] = [
+        &["first", "second", "third"],
+        &["second", "third"],
+        &["third"],
+    ];
     for ((job, start), expected) in jobs.iter().zip(&starts).zip(expected) {
         host.wait_records(job, expected.len() as u64, SOON);
         let keys: Vec<String> = outside::table(&servers.gateway, job).into_keys().collect();
@@ -60,25 +79,55 @@ fn a_job_that_is_there_goes_on_where_it_is_unless_it_is_reset() {
     outside::send(&servers.kafka, &job, &["first,s,u,t,i,1"]);
     host.deploy_clicks(&job);
     host.wait_records(&job, 1, SOON);
-    let settings = [format!("source.clicks={job}"), format!("sink.clicks={job}"), "start=earliest".to_owned()];
-    let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let settings = [
+        format!("source.clicks={job}"),
+        format!("sink.clicks={job}"),
+        "start=earliest".to_owned(),
+    ];
+    let set: Vec<&str> = settings
+        .iter()
+        .flat_map(|setting| ["--set", setting])
+        .collect();
     let again = |more: &[&str]| {
-        let said = host.deploy(&component("examples/clicks"), &[&set[..], &["--name", &job], more].concat()).ok();
-        said.lines().filter(|line| line.starts_with("warning: ")).map(str::to_owned).collect::<Vec<_>>()
+        let said = host
+            .deploy(
+                &component("examples/clicks"),
+                &[&set[..], &["--name", &job], more].concat(),
+            )
+            .ok();
+        said.lines()
+            .filter(|line| line.starts_with("warning: "))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     let warnings = again(&["--set", "every=0"]);
-    assert!(warnings.len() == 1 && warnings[0].contains("--reset-state"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("--reset-state"),
+        "{warnings:?}"
+    );
     outside::send(&servers.kafka, &job, &["second,s,u,t,i,1"]);
     let before = host.wait_records(&job, 2, SOON);
     assert_eq!(before["records_in"], 2, "it went on");
 
     assert_eq!(again(&["--set", "every=0", "--reset-state"]), [""; 0]);
     let anew = host.wait_records(&job, 2, SOON);
-    assert!(anew["incarnation"].as_u64() > before["incarnation"].as_u64(), "it began anew: {anew}");
+    assert!(
+        anew["incarnation"].as_u64() > before["incarnation"].as_u64(),
+        "it began anew: {anew}"
+    );
     let history = host.json(&["history", &job]);
-    let resets: Vec<bool> = history.as_array().expect("a list").iter().map(|entry| entry["reset"] == true).collect();
+    let resets: Vec<bool> = history
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|entry| entry["reset"] == true)
+        .collect();
     assert_eq!(resets, [true, false, false], "{history}");
-    assert!(host.cli(["logs", &job]).ok().contains("begins the job anew"));
+    assert!(
+        host.cli(["logs", &job])
+            .ok()
+            .contains("begins the job anew")
+    );
 }
 
 #[test]
@@ -88,12 +137,28 @@ fn two_jobs_that_write_one_table_are_told_of() {
     let (first, second) = (unique("first"), unique("second"));
     outside::create_topic(&servers.kafka, &first, PARTITIONS);
     host.deploy_clicks(&first);
-    let settings = [format!("source.clicks={first}"), format!("sink.clicks={first}")];
-    let set = ["--name", &second, "--set", &settings[0], "--set", &settings[1]];
+    let settings = [
+        format!("source.clicks={first}"),
+        format!("sink.clicks={first}"),
+    ];
+    let set = [
+        "--name",
+        &second,
+        "--set",
+        &settings[0],
+        "--set",
+        &settings[1],
+    ];
     let said = host.deploy(&component("examples/clicks"), &set).ok();
-    let warning = said.lines().find_map(|line| line.strip_prefix("warning: ")).unwrap_or_default();
+    let warning = said
+        .lines()
+        .find_map(|line| line.strip_prefix("warning: "))
+        .unwrap_or_default();
     assert!(warning.contains(&format!("`{first}`")), "{said}");
-    assert!(host.cli(["logs", &second]).ok().contains(warning), "in its log as well");
+    assert!(
+        host.cli(["logs", &second]).ok().contains(warning),
+        "in its log as well"
+    );
 }
 
 #[test]
@@ -103,22 +168,40 @@ fn a_deploy_that_begins_at_the_groups_offsets_says_so() {
     let job = unique("undeployed");
     outside::create_topic(&servers.kafka, &job, PARTITIONS);
     outside::send(&servers.kafka, &job, &["first,s,u,t,i,1"]);
-    let settings = [format!("source.clicks={job}"), format!("sink.clicks={job}"), "every=0".to_owned()];
-    let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let settings = [
+        format!("source.clicks={job}"),
+        format!("sink.clicks={job}"),
+        "every=0".to_owned(),
+    ];
+    let set: Vec<&str> = settings
+        .iter()
+        .flat_map(|setting| ["--set", setting])
+        .collect();
     let deploy = |more: &[&str]| {
         let more = [&set[..], &["--name", &job, "--create-tables"], more].concat();
         let said = host.deploy(&component("examples/clicks"), &more).ok();
-        said.lines().find_map(|line| line.strip_prefix("warning: ")).map(str::to_owned)
+        said.lines()
+            .find_map(|line| line.strip_prefix("warning: "))
+            .map(str::to_owned)
     };
     assert_eq!(deploy(&[]), None, "a new job begins at its start");
     host.wait_records(&job, 1, SOON);
     host.cli(["undeploy", &job]).ok();
     outside::send(&servers.kafka, &job, &["second,s,u,t,i,1"]);
     let warning = deploy(&[]).expect("a warning");
-    assert!(warning.contains(&format!("`streamhost.{job}`")) && warning.contains("start=earliest"), "{warning}");
-    assert!(host.cli(["logs", &job]).ok().contains(&warning), "in its log as well");
+    assert!(
+        warning.contains(&format!("`streamhost.{job}`")) && warning.contains("start=earliest"),
+        "{warning}"
+    );
+    assert!(
+        host.cli(["logs", &job]).ok().contains(&warning),
+        "in its log as well"
+    );
     let status = host.wait_records(&job, 1, SOON);
-    assert_eq!(status["records_in"], 1, "it went on from the group: {status}");
+    assert_eq!(
+        status["records_in"], 1,
+        "it went on from the group: {status}"
+    );
 
     host.cli(["undeploy", &job]).ok();
     assert_eq!(deploy(&["--set", "start=earliest"]), None);
@@ -132,14 +215,28 @@ fn a_finished_job_reads_on_when_it_is_told_to() {
     let job = unique("reads-on");
     outside::create_topic(&servers.kafka, &job, PARTITIONS);
     outside::send(&servers.kafka, &job, &["first,s,u,t,i,1"]);
-    let settings = [format!("source.clicks={job}"), format!("sink.clicks={job}"), "until=end".to_owned()];
-    let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
-    let all = [&set[..], &["--name", &job, "--create-tables", "--set", "every=0"]].concat();
+    let settings = [
+        format!("source.clicks={job}"),
+        format!("sink.clicks={job}"),
+        "until=end".to_owned(),
+    ];
+    let set: Vec<&str> = settings
+        .iter()
+        .flat_map(|setting| ["--set", setting])
+        .collect();
+    let all = [
+        &set[..],
+        &["--name", &job, "--create-tables", "--set", "every=0"],
+    ]
+    .concat();
     host.deploy(&component("examples/clicks"), &all).ok();
     assert_eq!(host.wait_state(&job, "finished", SOON)["records_in"], 1);
     outside::send(&servers.kafka, &job, &["second,s,u,t,i,1"]);
     let again = host.deploy(&component("examples/clicks"), &all).ok();
-    assert!(again.contains("nothing changed") && again.contains(&format!("streamhost resume {job}")), "{again}");
+    assert!(
+        again.contains("nothing changed") && again.contains(&format!("streamhost resume {job}")),
+        "{again}"
+    );
     host.cli(["resume", &job]).ok();
     host.wait_records(&job, 2, SOON);
     host.wait_state(&job, "finished", SOON);
@@ -152,15 +249,34 @@ fn a_group_is_one_jobs() {
     let (first, second) = (unique("first"), unique("second"));
     outside::create_topic(&servers.kafka, &first, PARTITIONS);
     let deploy = |job: &str| {
-        let settings = [format!("source.clicks={first}"), format!("sink.clicks={job}"), format!("group={first}")];
-        let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
-        host.deploy(&component("examples/clicks"), &[&set[..], &["--name", job, "--create-tables"]].concat())
+        let settings = [
+            format!("source.clicks={first}"),
+            format!("sink.clicks={job}"),
+            format!("group={first}"),
+        ];
+        let set: Vec<&str> = settings
+            .iter()
+            .flat_map(|setting| ["--set", setting])
+            .collect();
+        host.deploy(
+            &component("examples/clicks"),
+            &[&set[..], &["--name", job, "--create-tables"]].concat(),
+        )
     };
     deploy(&first).ok();
     let refusal = deploy(&second).refusal();
-    assert!(refusal.contains(&format!("job `{first}` has the group")), "{refusal}");
+    assert!(
+        refusal.contains(&format!("job `{first}` has the group")),
+        "{refusal}"
+    );
     let set = format!("sink.clicks={second}");
     let source = format!("source.clicks={first}");
-    let missing = host.deploy(&component("examples/clicks"), &["--name", &second, "--set", &source, "--set", &set]);
-    assert!(missing.refusal().contains(&second), "the refused deploy has made no table");
+    let missing = host.deploy(
+        &component("examples/clicks"),
+        &["--name", &second, "--set", &source, "--set", &set],
+    );
+    assert!(
+        missing.refusal().contains(&second),
+        "the refused deploy has made no table"
+    );
 }

@@ -1,4 +1,5 @@
-//! A better version takes over between two batches: nothing lost, nothing doubled, one offset in each partition.
+//! A better version takes over between two batches: nothing lost, nothing doubled, one offset in
+//! each partition.
 
 use std::ops::Range;
 use std::time::UNIX_EPOCH;
@@ -11,11 +12,14 @@ use streamhost_tests::stamping::{Into, Stamping, changes, numbered};
 use streamhost_tests::wait::wait_until;
 
 fn now_ms() -> i64 {
-    UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as i64)
+    UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |since| since.as_millis() as i64)
 }
 
-/// Swaps two versions under so many records a second, then rolls back: each record must be there once, and each partition
-/// change version at one offset for each swap. Shows how long nothing was written around the swaps.
+/// Swaps two versions under so many records a second, then rolls back: each record must be there
+/// once, and each partition change version at one offset for each swap. Shows how long nothing was
+/// written around the swaps.
 #[track_caller]
 fn swap_under_load(into: Into, rate: u32) {
     let (_guard, servers) = Servers::shared();
@@ -24,14 +28,19 @@ fn swap_under_load(into: Into, rate: u32) {
     let (job, sizes) = (&stamping.job, sizes());
     let feed = Feed::start(&servers.kafka, job, rate, (0..).map(numbered));
     // Records that are sent after the swap can only be in batches that are cut after it.
-    let wait_for_the_new_version = || host.wait_records(job, feed.sent() + sizes.swap_records, LATE);
+    let wait_for_the_new_version =
+        || host.wait_records(job, feed.sent() + sizes.swap_records, LATE);
     let mut swaps: Vec<Range<i64>> = Vec::new();
     for swap in 0..=sizes.swaps {
         let asked = now_ms();
         stamping.deploy(&host, swap as u64 % 2 + 1);
         swaps.push(asked..now_ms());
         let status = wait_for_the_new_version();
-        assert_eq!(status["version"], swap as u64 % 2 + 1, "the same component keeps its version");
+        assert_eq!(
+            status["version"],
+            swap as u64 % 2 + 1,
+            "the same component keeps its version"
+        );
     }
     let asked = now_ms();
     host.cli(["rollback", job]).ok();
@@ -39,10 +48,22 @@ fn swap_under_load(into: Into, rate: u32) {
     wait_for_the_new_version();
     let records = feed.stop().expect("all records sent");
     let status = host.wait_records(job, records, LATE);
-    assert_eq!((&status["dead_letters"], &status["rows_out"]), (&0.into(), &records.into()), "{status}");
+    assert_eq!(
+        (&status["dead_letters"], &status["rows_out"]),
+        (&0.into(), &records.into()),
+        "{status}"
+    );
     let history = host.json(&["history", job]);
-    assert_eq!(history.as_array().map(Vec::len), Some(sizes.swaps + 2), "{history}");
-    assert_eq!((&history[0]["kind"], &history[0]["active"]), (&"rollback".into(), &true.into()), "{history}");
+    assert_eq!(
+        history.as_array().map(Vec::len),
+        Some(sizes.swaps + 2),
+        "{history}"
+    );
+    assert_eq!(
+        (&history[0]["kind"], &history[0]["active"]),
+        (&"rollback".into(), &true.into()),
+        "{history}"
+    );
 
     let stamps = stamping.stamps(records);
     for (partition, stamps) in stamps.iter().enumerate() {
@@ -51,19 +72,34 @@ fn swap_under_load(into: Into, rate: u32) {
             sizes.swaps + 1,
             "partition {partition}: one offset for each change of version"
         );
-        assert_eq!(stamps[0].version, 1, "partition {partition} begins with the first version");
-        assert!(stamps.is_sorted_by_key(|stamp| stamp.time_ms), "partition {partition} is written in order");
+        assert_eq!(
+            stamps[0].version, 1,
+            "partition {partition} begins with the first version"
+        );
+        assert!(
+            stamps.is_sorted_by_key(|stamp| stamp.time_ms),
+            "partition {partition} is written in order"
+        );
     }
     // From when a deploy was asked for until every partition had rows of it.
     for (swap, asked) in swaps[1..].iter_mut().enumerate() {
-        let there = stamps.iter().map(|stamps| changes(stamps)[swap].time_ms).max();
+        let there = stamps
+            .iter()
+            .map(|stamps| changes(stamps)[swap].time_ms)
+            .max();
         asked.end = there.expect("partitions").max(asked.end);
     }
-    let gaps = Gaps::new(stamps.iter().flatten().map(|stamp| stamp.time_ms).collect(), &swaps[1..]);
+    let gaps = Gaps::new(
+        stamps.iter().flatten().map(|stamp| stamp.time_ms).collect(),
+        &swaps[1..],
+    );
     println!("{into:?}, {rate} records/s, {} swaps: {gaps}", sizes.swaps);
     if into == Into::Table {
         let kept = stamping.values_kept(&stamps);
-        assert!(kept.len() >= sizes.swaps && kept.values().all(|&values| values == 1), "written again: {kept:?}");
+        assert!(
+            kept.len() >= sizes.swaps && kept.values().all(|&values| values == 1),
+            "written again: {kept:?}"
+        );
     }
 }
 
@@ -86,10 +122,15 @@ fn an_exactly_once_job_that_is_undeployed_and_deployed_again_goes_on() {
     let half = sizes().swap_records;
     let mut records = (0..).map(numbered);
     for version in [1, 2] {
-        feed::fill(&servers.kafka, job, records.by_ref().take(half as usize)).expect("a full topic");
+        feed::fill(&servers.kafka, job, records.by_ref().take(half as usize))
+            .expect("a full topic");
         stamping.deploy(&host, version);
         let status = host.wait_records(job, half, LATE);
-        assert_eq!((&status["records_in"], &status["version"]), (&half.into(), &1.into()), "a new job: {status}");
+        assert_eq!(
+            (&status["records_in"], &status["version"]),
+            (&half.into(), &1.into()),
+            "a new job: {status}"
+        );
         host.cli(["undeploy", job]).ok();
     }
     for stamps in stamping.stamps(2 * half) {
@@ -112,7 +153,11 @@ fn a_swap_survives_a_kill() {
         let stamped = deployed["records_in"].as_u64().expect("a count") + sizes.swap_records;
         host.wait_records(job, stamped, LATE);
     }
-    assert_eq!(host.status(job)["version"], 2, "what was acknowledged is what runs");
+    assert_eq!(
+        host.status(job)["version"],
+        2,
+        "what was acknowledged is what runs"
+    );
     let records = feed.stop().expect("all records sent");
     host.wait_records(job, records, LATE);
     wait_until("all is written", SOON, || host.status(job)["lag"] == 0);

@@ -1,4 +1,5 @@
-//! Both ways to a compiler for guests: rustup's, and Debian's packages where rustup cannot reach its servers.
+//! Both ways to a compiler for guests: rustup's, and Debian's packages where rustup cannot reach
+//! its servers.
 
 use std::process::Command;
 use streamhost_tests::command::say;
@@ -22,7 +23,10 @@ fn each_road_that_is_open_here_builds_a_job() {
         };
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = say(build.env("CARGO_TARGET_DIR", folder.path())).last_line();
-        assert!(std::fs::read(&file).is_ok_and(|bytes| bytes.starts_with(b"\0asm")), "{road}: no component at {file}");
+        assert!(
+            std::fs::read(&file).is_ok_and(|bytes| bytes.starts_with(b"\0asm")),
+            "{road}: no component at {file}"
+        );
         open.push(road);
     }
     assert!(!open.is_empty(), "no road to the Wasm target");

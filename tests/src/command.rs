@@ -22,17 +22,31 @@ impl Said {
     /// Standard output, once the program ended well. Panics with all that it said if not.
     #[track_caller]
     pub fn ok(self) -> String {
-        assert_eq!(self.code, 0, "`{}` failed:\n{}{}", self.command, self.out, self.err);
+        assert_eq!(
+            self.code, 0,
+            "`{}` failed:\n{}{}",
+            self.command, self.out, self.err
+        );
         self.out
     }
 
     /// The one line on standard error of a refusal (exit code 1). Panics if it is no such thing.
     #[track_caller]
     pub fn refusal(self) -> String {
-        let told = format!("`{}` (exit {}):\n{}{}", self.command, self.code, self.out, self.err);
+        let told = format!(
+            "`{}` (exit {}):\n{}{}",
+            self.command, self.code, self.out, self.err
+        );
         assert_eq!(self.code, 1, "not refused: {told}");
-        assert_eq!(self.err.trim_end().lines().count(), 1, "not one line: {told}");
-        assert!(!self.err.contains("panicked"), "a panic is no refusal: {told}");
+        assert_eq!(
+            self.err.trim_end().lines().count(),
+            1,
+            "not one line: {told}"
+        );
+        assert!(
+            !self.err.contains("panicked"),
+            "a panic is no refusal: {told}"
+        );
         self.err.trim_end().to_owned()
     }
 
@@ -58,18 +72,27 @@ fn say_within(limit: Duration, command: &mut Command) -> Said {
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     };
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
     let child = child.unwrap_or_else(|error| panic!("`{name}` does not start: {error}"));
     let pid = child.id().to_string();
     let (tell, ended) = mpsc::channel();
     std::thread::spawn(move || tell.send(child.wait_with_output()));
     if let Ok(output) = ended.recv_timeout(limit) {
-        return said(output.unwrap_or_else(|error| panic!("`{name}` cannot be waited for: {error}")));
+        return said(
+            output.unwrap_or_else(|error| panic!("`{name}` cannot be waited for: {error}")),
+        );
     }
     _ = Command::new("kill").args(["-KILL", &pid]).status();
     // What it started may hold its output open.
     let told = ended.recv_timeout(SOON).ok().and_then(Result::ok).map(said);
-    let told = told.map_or_else(|| "it is not known what it said".to_owned(), |said| said.out + &said.err);
+    let told = told.map_or_else(
+        || "it is not known what it said".to_owned(),
+        |said| said.out + &said.err,
+    );
     panic!("`{name}` did not end within {limit:?}, and was killed:\n{told}");
 }
 
@@ -80,10 +103,16 @@ mod tests {
     #[test]
     fn a_program_that_does_not_end_is_named_with_what_it_said() {
         let hung = || {
-            say_within(Duration::from_millis(200), Command::new("sh").args(["-c", "echo here; exec tail -f /dev/null"]))
+            say_within(
+                Duration::from_millis(200),
+                Command::new("sh").args(["-c", "echo here; exec tail -f /dev/null"]),
+            )
         };
         let said = std::panic::catch_unwind(hung).unwrap_err();
         let said = said.downcast_ref::<String>().expect("it says something");
-        assert!(said.contains("did not end within 200ms, and was killed:\nhere\n"), "{said}");
+        assert!(
+            said.contains("did not end within 200ms, and was killed:\nhere\n"),
+            "{said}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Fills topics: at once, or so many records a second. No record is lost or doubled when the broker goes away meanwhile.
+//! Fills topics: at once, or so many records a second. No record is lost or doubled when the broker
+//! goes away meanwhile.
 
 use crate::clicks::Record;
 use anyhow::{Context, Result, anyhow};
@@ -35,15 +36,20 @@ impl ProducerContext for Acknowledged {
     }
 }
 
-/// Creates a topic that keeps its records, however old they say that they are. One that is there already is taken as it
-/// is.
+/// Creates a topic that keeps its records, however old they say that they are. One that is there
+/// already is taken as it is.
 pub fn create_topic(brokers: &str, topic: &str, partitions: i32) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", brokers).create().context("no admin client")?;
-    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .create()
+        .context("no admin client")?;
+    let new =
+        NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let made = runtime.block_on(admin.create_topics([&new], &options)).context("the broker does not create topics")?;
+    let made = runtime
+        .block_on(admin.create_topics([&new], &options))
+        .context("the broker does not create topics")?;
     match made.into_iter().next() {
         Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
         Some(Err((topic, code))) => Err(anyhow!("topic {topic} is not created: {code}")),
@@ -53,9 +59,16 @@ pub fn create_topic(brokers: &str, topic: &str, partitions: i32) -> Result<()> {
 
 fn producer(brokers: &str, acknowledged: Acknowledged) -> Result<BaseProducer<Acknowledged>> {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", brokers).set("enable.idempotence", "true").set("linger.ms", "5");
-    config.set("message.timeout.ms", "120000").set("reconnect.backoff.max.ms", "1000");
-    config.create_with_context(acknowledged).context("no producer")
+    config
+        .set("bootstrap.servers", brokers)
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "5");
+    config
+        .set("message.timeout.ms", "120000")
+        .set("reconnect.backoff.max.ms", "1000");
+    config
+        .create_with_context(acknowledged)
+        .context("no producer")
 }
 
 fn send(producer: &BaseProducer<Acknowledged>, topic: &str, record: &Record) -> Result<()> {
@@ -75,8 +88,8 @@ fn send(producer: &BaseProducer<Acknowledged>, topic: &str, record: &Record) -> 
     }
 }
 
-/// Sends `records`, `rate` a second if there is one, until they end or `stop` says so; returns how many the broker has
-/// acknowledged, which is all of them.
+/// Sends `records`, `rate` a second if there is one, until they end or `stop` says so; returns how
+/// many the broker has acknowledged, which is all of them.
 fn run(
     brokers: &str,
     topic: &str,
@@ -102,7 +115,9 @@ fn run(
         sent += 1;
         producer.poll(Duration::ZERO);
     }
-    producer.flush(FLUSH_TIME).context("the last records are not acknowledged")?;
+    producer
+        .flush(FLUSH_TIME)
+        .context("the last records are not acknowledged")?;
     let got = acknowledged.records.load(Ordering::Relaxed);
     anyhow::ensure!(
         !acknowledged.failed.load(Ordering::Relaxed) && got == sent,
@@ -113,7 +128,14 @@ fn run(
 
 /// Sends all of `records` as fast as the broker takes them; returns how many there were.
 pub fn fill(brokers: &str, topic: &str, records: impl Iterator<Item = Record>) -> Result<u64> {
-    run(brokers, topic, records, None, &AtomicBool::new(false), Acknowledged::default())
+    run(
+        brokers,
+        topic,
+        records,
+        None,
+        &AtomicBool::new(false),
+        Acknowledged::default(),
+    )
 }
 
 /// Records that flow at a steady pace until told to stop.
@@ -134,8 +156,14 @@ impl Feed {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Acknowledged::default());
         let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
         let (stopped, counted) = (stop.clone(), acknowledged.clone());
-        let thread = std::thread::spawn(move || run(&brokers, &topic, records, Some(rate), &stopped, counted));
-        Feed { stop, acknowledged, thread }
+        let thread = std::thread::spawn(move || {
+            run(&brokers, &topic, records, Some(rate), &stopped, counted)
+        });
+        Feed {
+            stop,
+            acknowledged,
+            thread,
+        }
     }
 
     /// How many records the broker has acknowledged so far.
@@ -146,11 +174,15 @@ impl Feed {
     /// Stops the flow; returns how many records were sent, all of them acknowledged.
     pub fn stop(self) -> Result<u64> {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| anyhow!("the feed panicked"))?
+        self.thread
+            .join()
+            .map_err(|_| anyhow!("the feed panicked"))?
     }
 
     /// Waits until its records are all sent; returns how many there were.
     pub fn finish(self) -> Result<u64> {
-        self.thread.join().map_err(|_| anyhow!("the feed panicked"))?
+        self.thread
+            .join()
+            .map_err(|_| anyhow!("the feed panicked"))?
     }
 }

@@ -1,4 +1,5 @@
-//! A `streamhost` daemon of a test's own, in a temporary folder, on free ports; and its command line.
+//! A `streamhost` daemon of a test's own, in a temporary folder, on free ports; and its command
+//! line.
 
 use crate::command::{Said, say};
 use crate::guests::component;
@@ -23,14 +24,21 @@ const LOG_LINES_SHOWN: usize = 60;
 /// A port that nobody listens on.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
-    listener.local_addr().expect("a listener has an address").port()
+    listener
+        .local_addr()
+        .expect("a listener has an address")
+        .port()
 }
 
 /// What an HTTP GET of `path` answers: the status code and the body. None: nobody answers.
 pub fn http_get(address: &str, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(SOON)).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
@@ -65,17 +73,31 @@ impl Host {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = format!("127.0.0.1:{}", free_port());
         let config = folder.path().join("streamhost.toml");
-        write(&config, configuration(&folder.path().join("data"), &address)).expect("the folder can be written");
-        let arguments = vec!["serve".into(), "--config".into(), config.display().to_string()];
+        write(
+            &config,
+            configuration(&folder.path().join("data"), &address),
+        )
+        .expect("the folder can be written");
+        let arguments = vec![
+            "serve".into(),
+            "--config".into(),
+            config.display().to_string(),
+        ];
         Host::start(folder, arguments, address)
     }
 
-    /// `streamhost serve` against the framed and compact gateway, configured for it or, unless `fits`, as for any other.
+    /// `streamhost serve` against the framed and compact gateway, configured for it or, unless
+    /// `fits`, as for any other.
     #[track_caller]
     pub fn serve_framed(servers: &Servers, gateway: &str, fits: bool) -> Host {
         Host::serve_with(|data, address| {
             let config = configuration(data, address, servers).replace(&servers.gateway, gateway);
-            config + if fits { "transport = \"framed\"\nprotocol = \"compact\"\n" } else { "" }
+            config
+                + if fits {
+                    "transport = \"framed\"\nprotocol = \"compact\"\n"
+                } else {
+                    ""
+                }
         })
     }
 
@@ -84,32 +106,70 @@ impl Host {
     pub fn dev(kafka_port: u16, hbase_port: u16) -> Host {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let control_port = free_port();
-        let mut arguments =
-            vec!["dev".to_owned(), "--data".to_owned(), folder.path().join("data").display().to_string()];
-        let ports = [("--kafka-port", kafka_port), ("--hbase-port", hbase_port), ("--control-port", control_port)];
-        arguments.extend(ports.into_iter().flat_map(|(name, port)| [name.to_owned(), port.to_string()]));
+        let mut arguments = vec![
+            "dev".to_owned(),
+            "--data".to_owned(),
+            folder.path().join("data").display().to_string(),
+        ];
+        let ports = [
+            ("--kafka-port", kafka_port),
+            ("--hbase-port", hbase_port),
+            ("--control-port", control_port),
+        ];
+        arguments.extend(
+            ports
+                .into_iter()
+                .flat_map(|(name, port)| [name.to_owned(), port.to_string()]),
+        );
         Host::start(folder, arguments, format!("127.0.0.1:{control_port}"))
     }
 
     fn start(folder: TempDir, arguments: Vec<String>, address: String) -> Host {
-        let mut host = Host { folder, arguments, child: None, address };
+        let mut host = Host {
+            folder,
+            arguments,
+            child: None,
+            address,
+        };
         host.restart();
         host
     }
 
-    /// Starts it again after [`Host::kill`] or [`Host::stop`], with the same data; waits until it is ready.
+    /// Starts it again after [`Host::kill`] or [`Host::stop`], with the same data; waits until it
+    /// is ready.
     #[track_caller]
     pub fn restart(&mut self) {
         assert!(self.child.is_none(), "it runs");
-        let log = File::options().create(true).append(true).open(self.log()).expect("the folder can be written");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .expect("the folder can be written");
         // `setpriv`: it must not outlive the test, however that ends.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]).arg(streamhost()).args(&self.arguments);
-        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file handle")).stderr(log);
-        self.child = Some(command.spawn().expect("setpriv is part of every Debian and Ubuntu"));
+        command
+            .args(["--pdeathsig", "KILL"])
+            .arg(streamhost())
+            .args(&self.arguments);
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file handle"))
+            .stderr(log);
+        self.child = Some(
+            command
+                .spawn()
+                .expect("setpriv is part of every Debian and Ubuntu"),
+        );
         wait_until("the host is ready", SOON, || {
-            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
-            assert!(ended.is_none(), "the host ended ({ended:?}):\n{}", self.log_end());
+            let ended = self
+                .child
+                .as_mut()
+                .and_then(|child| child.try_wait().ok().flatten());
+            assert!(
+                ended.is_none(),
+                "the host ended ({ended:?}):\n{}",
+                self.log_end()
+            );
             http_get(&self.address, "/healthz").is_some_and(|(code, _)| code == 200)
         });
     }
@@ -127,7 +187,9 @@ impl Host {
     pub fn stop(&mut self) -> i32 {
         let mut child = self.child.take().expect("it runs");
         say(Command::new("kill").arg(child.id().to_string())).ok();
-        let ended = wait_for("the host has stopped", SOON, || child.try_wait().expect("it is our child"));
+        let ended = wait_for("the host has stopped", SOON, || {
+            child.try_wait().expect("it is our child")
+        });
         ended.code().unwrap_or(-1)
     }
 
@@ -135,14 +197,17 @@ impl Host {
     #[track_caller]
     pub fn cli<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Said {
         let mut command = Command::new(streamhost());
-        say(command.env("STREAMHOST_URL", format!("http://{}", self.address)).args(arguments))
+        say(command
+            .env("STREAMHOST_URL", format!("http://{}", self.address))
+            .args(arguments))
     }
 
     /// A verb's `--output json`.
     #[track_caller]
     pub fn json(&self, arguments: &[&str]) -> Value {
         let said = self.cli([arguments, &["--output", "json"]].concat()).ok();
-        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{arguments:?} prints no JSON ({error}): {said}"))
+        serde_json::from_str(&said)
+            .unwrap_or_else(|error| panic!("{arguments:?} prints no JSON ({error}): {said}"))
     }
 
     /// A job's status.
@@ -155,14 +220,29 @@ impl Host {
     #[track_caller]
     pub fn deploy(&self, file: &Path, arguments: &[&str]) -> Said {
         let file = file.as_os_str();
-        self.cli([OsStr::new("deploy"), file].into_iter().chain(arguments.iter().map(|&argument| OsStr::new(argument))))
+        self.cli(
+            [OsStr::new("deploy"), file]
+                .into_iter()
+                .chain(arguments.iter().map(|&argument| OsStr::new(argument))),
+        )
     }
 
-    /// Deploys the clicks example as `job`, from a topic and to a table of the same name, which it creates.
+    /// Deploys the clicks example as `job`, from a topic and to a table of the same name, which it
+    /// creates.
     #[track_caller]
     pub fn deploy_clicks(&self, job: &str) {
         let (source, sink) = (format!("source.clicks={job}"), format!("sink.clicks={job}"));
-        let settings = ["--name", job, "--set", &source, "--set", &sink, "--set", "every=0", "--create-tables"];
+        let settings = [
+            "--name",
+            job,
+            "--set",
+            &source,
+            "--set",
+            &sink,
+            "--set",
+            "every=0",
+            "--create-tables",
+        ];
         self.deploy(&component("examples/clicks"), &settings).ok();
     }
 
@@ -226,5 +306,9 @@ pub fn configuration(data: &Path, address: &str, servers: &Servers) -> String {
 pub fn unique(what: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let since = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
-    format!("{what}-{since}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{what}-{since}-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }

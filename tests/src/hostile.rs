@@ -1,4 +1,5 @@
-//! The guest `hostile-keyed` at work: a job whose stage `seen` counts what each key says, and breaks on some words.
+//! The guest `hostile-keyed` at work: a job whose stage `seen` counts what each key says, and
+//! breaks on some words.
 
 use crate::clicks::Record;
 use crate::command::Said;
@@ -16,12 +17,21 @@ const FOLDER: &str = "tests/guests/hostile-keyed";
 
 /// What a key said.
 pub fn said(key: &str, word: &str) -> Record {
-    Record { key: None, value: Some(format!("{key},{word}").into_bytes()), partition: None, time_ms: None }
+    Record {
+        key: None,
+        value: Some(format!("{key},{word}").into_bytes()),
+        partition: None,
+        time_ms: None,
+    }
 }
 
 /// The same in a partition, at a time.
 pub fn said_at(partition: i32, time_ms: i64, key: &str, word: &str) -> Record {
-    Record { partition: Some(partition), time_ms: Some(time_ms), ..said(key, word) }
+    Record {
+        partition: Some(partition),
+        time_ms: Some(time_ms),
+        ..said(key, word)
+    }
 }
 
 /// A dead letter of a keyed stage.
@@ -57,8 +67,17 @@ impl Hostile {
         let job = unique("hostile");
         create_topic(&servers.kafka, &job, partitions).expect("a topic");
         let own = [format!("source.words={job}"), format!("sink.seen={job}")];
-        let settings = own.into_iter().chain(settings.iter().map(|&setting| setting.to_owned())).collect();
-        Hostile { servers, host: Host::serve(servers), job, settings, sent: 0 }
+        let settings = own
+            .into_iter()
+            .chain(settings.iter().map(|&setting| setting.to_owned()))
+            .collect();
+        Hostile {
+            servers,
+            host: Host::serve(servers),
+            job,
+            settings,
+            sent: 0,
+        }
     }
 
     /// Deploys a variant of the guest. `more` are arguments.
@@ -74,14 +93,18 @@ impl Hostile {
     /// Sends records.
     #[track_caller]
     pub fn send(&mut self, records: impl IntoIterator<Item = Record>) {
-        self.sent += fill(&self.servers.kafka, &self.job, records.into_iter()).expect("all records sent");
+        self.sent +=
+            fill(&self.servers.kafka, &self.job, records.into_iter()).expect("all records sent");
     }
 
     /// Waits until all that was sent is delivered; returns the job's status then.
     #[track_caller]
     pub fn wait(&self) -> Value {
         let status = self.host.wait_records(&self.job, self.sent, LATE);
-        assert_eq!(status["records_in"], self.sent, "each record once: {status}");
+        assert_eq!(
+            status["records_in"], self.sent,
+            "each record once: {status}"
+        );
         status
     }
 
@@ -92,15 +115,19 @@ impl Hostile {
         self.wait()
     }
 
-    /// Sends records whose batch is planned and cannot be delivered, as the table is gone. Then the host is killed, and
-    /// finds the table there again, but empty: it has to run that batch once more.
+    /// Sends records whose batch is planned and cannot be delivered, as the table is gone. Then the
+    /// host is killed, and finds the table there again, but empty: it has to run that batch once
+    /// more.
     #[track_caller]
     pub fn say_and_kill(&mut self, records: impl IntoIterator<Item = Record>) {
         outside::drop_table(&self.servers.gateway, &self.job);
         self.send(records);
         let status = self.host.wait_state(&self.job, "stopped", LATE);
         let error = status["last_error"].as_str().unwrap_or_default();
-        assert!(error.contains(&self.job), "stopped as its table is gone: {status}");
+        assert!(
+            error.contains(&self.job),
+            "stopped as its table is gone: {status}"
+        );
         self.host.kill();
         outside::create_table(&self.servers.gateway, &self.job, &["seen"]);
         self.host.restart();
@@ -113,12 +140,17 @@ impl Hostile {
         self.host.restart();
     }
 
-    /// Waits until the version that was deployed last is rolled back by the host to `version`; returns why.
+    /// Waits until the version that was deployed last is rolled back by the host to `version`;
+    /// returns why.
     #[track_caller]
     pub fn wait_rolled_back(&self, version: u64) -> String {
         wait_for("the host has rolled back", SOON, || {
-            let (history, status) = (self.host.json(&["history", &self.job]), self.host.status(&self.job));
-            let is_back = history[0]["kind"] == "automatic-rollback" && status["version"] == version;
+            let (history, status) = (
+                self.host.json(&["history", &self.job]),
+                self.host.status(&self.job),
+            );
+            let is_back =
+                history[0]["kind"] == "automatic-rollback" && status["version"] == version;
             (is_back && status["state"] == "running")
                 .then(|| history[0]["reason"].as_str().unwrap_or_default().to_owned())
         })
@@ -128,16 +160,22 @@ impl Hostile {
     #[track_caller]
     pub fn column(&self, name: &str) -> BTreeMap<String, String> {
         let rows = outside::table(&self.servers.gateway, &self.job);
-        rows.into_iter().map(|(key, mut cells)| (key, cells.remove(name).unwrap_or_default())).collect()
+        rows.into_iter()
+            .map(|(key, mut cells)| (key, cells.remove(name).unwrap_or_default()))
+            .collect()
     }
 
     /// How many words each key has said, by its table.
     #[track_caller]
     pub fn words(&self) -> BTreeMap<String, u64> {
-        self.column("seen:words").into_iter().map(|(key, words)| (key, words.parse().expect("a number"))).collect()
+        self.column("seen:words")
+            .into_iter()
+            .map(|(key, words)| (key, words.parse().expect("a number")))
+            .collect()
     }
 
-    /// Its dead letters, of which those of one batch, stage and key that are there twice count once.
+    /// Its dead letters, of which those of one batch, stage and key that are there twice count
+    /// once.
     #[track_caller]
     pub fn letters(&self) -> Vec<Letter> {
         let letters = outside::topic(&self.servers.kafka, &format!("{}.dead-letters", self.job));
@@ -145,9 +183,23 @@ impl Hostile {
         for letter in letters {
             let header = |name: &str| letter.headers.get(name).cloned().unwrap_or_default();
             let key = letter.key.clone().unwrap_or_default();
-            let place = (header("incarnation"), header("batch"), header("stage"), key.clone());
+            let place = (
+                header("incarnation"),
+                header("batch"),
+                header("stage"),
+                key.clone(),
+            );
             let (stage, reason) = (header("stage"), header("reason"));
-            found.insert(place, Letter { stage, key, reason, value: letter.value, headers: letter.headers });
+            found.insert(
+                place,
+                Letter {
+                    stage,
+                    key,
+                    reason,
+                    value: letter.value,
+                    headers: letter.headers,
+                },
+            );
         }
         found.into_values().collect()
     }

@@ -1,4 +1,5 @@
-//! Events for the keyed examples, from a seed: out of order, some of them late, some of them broken on purpose.
+//! Events for the keyed examples, from a seed: out of order, some of them late, some of them broken
+//! on purpose.
 //!
 //! What they must become is not told here but by `oracle/*.py`, which read them back from Kafka.
 
@@ -10,8 +11,8 @@ use crate::sizes::PARTITIONS;
 pub const START_MS: i64 = 1_735_689_600_000;
 /// How far apart events are, on average.
 pub const STEP_MS: i64 = 1000;
-/// When the events at the end of each partition happen: long after all others, and long ago, as brokers refuse records
-/// from the future.
+/// When the events at the end of each partition happen: long after all others, and long ago, as
+/// brokers refuse records from the future.
 pub const END_MS: i64 = START_MS + 30 * DAY_MS;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -57,14 +58,18 @@ impl Kind {
         ("plays", Kind::Plays),
     ];
 
-    /// One event at [`END_MS`] for each partition: when it is read, all windows of the others are over.
+    /// One event at [`END_MS`] for each partition: when it is read, all windows of the others are
+    /// over.
     pub fn ends(self) -> Vec<Record> {
         self.ends_of(PARTITIONS)
     }
 
     /// The same for a topic of so many partitions.
     pub fn ends_of(self, partitions: i32) -> Vec<Record> {
-        let end = |partition| Record { partition: Some(partition), ..self.event(&"end", END_MS, &mut Random::new(0)) };
+        let end = |partition| Record {
+            partition: Some(partition),
+            ..self.event(&"end", END_MS, &mut Random::new(0))
+        };
         (0..partitions).map(end).collect()
     }
 
@@ -78,17 +83,26 @@ impl Kind {
                 let (watts, tenths) = (random.below(400), random.below(10));
                 format!(r#"{{"panel_id":"{who}","time":{time_ms},"power":{watts}.{tenths}}}"#)
             }
-            Kind::Plays => format!(r#"{{"player":"{who}","time":{time_ms},"points":{}}}"#, random.below(100)),
+            Kind::Plays => format!(
+                r#"{{"player":"{who}","time":{time_ms},"points":{}}}"#,
+                random.below(100)
+            ),
         };
         let keyed = !matches!(self, Kind::Lines | Kind::Posts);
         let key = keyed.then(|| who.to_string().into_bytes());
         let time_ms = (self == Kind::Posts).then_some(time_ms);
-        Record { key, value: Some(value.into_bytes()), partition: None, time_ms }
+        Record {
+            key,
+            value: Some(value.into_bytes()),
+            partition: None,
+            time_ms,
+        }
     }
 }
 
-/// An endless row of events, one a second on average. One in five is out of order, one in a hundred far behind, one in a
-/// hundred broken. What has one key is mostly in one partition, but not always.
+/// An endless row of events, one a second on average. One in five is out of order, one in a hundred
+/// far behind, one in a hundred broken. What has one key is mostly in one partition, but not
+/// always.
 #[derive(Clone, Debug)]
 pub struct Events {
     kind: Kind,
@@ -99,11 +113,15 @@ pub struct Events {
 impl Events {
     /// The events of a seed.
     pub fn new(kind: Kind, seed: u64) -> Self {
-        Events { kind, random: Random::new(seed), number: 0 }
+        Events {
+            kind,
+            random: Random::new(seed),
+            number: 0,
+        }
     }
 
-    /// When an event of now says that it happened. Often on the second, and sometimes on the minute, so that the edges of
-    /// windows are met.
+    /// When an event of now says that it happened. Often on the second, and sometimes on the
+    /// minute, so that the edges of windows are met.
     fn time_ms(&mut self, now_ms: i64) -> i64 {
         let random = &mut self.random;
         let behind = match random.below(100) {
@@ -126,7 +144,9 @@ impl Events {
             Kind::Lines | Kind::Posts => 0,
             Kind::Pageviews => random.below(SITES) * random.below(SITES) / SITES,
             Kind::Readings => random.below(PANELS + STRAY_PANELS),
-            Kind::Plays => (now_ms / BLOCK_MS) as u64 * (PLAYING / 2) % PLAYERS + random.below(PLAYING),
+            Kind::Plays => {
+                (now_ms / BLOCK_MS) as u64 * (PLAYING / 2) % PLAYERS + random.below(PLAYING)
+            }
         }
     }
 
@@ -146,7 +166,9 @@ impl Events {
             Kind::Posts => {
                 // What is popular changes from hour to hour.
                 let hour = (now_ms / (60 * MINUTE_MS)) as u64;
-                let tag = |random: &mut Random| (random.below(TAGS) * random.below(TAGS) / TAGS + hour) % TAGS;
+                let tag = |random: &mut Random| {
+                    (random.below(TAGS) * random.below(TAGS) / TAGS + hour) % TAGS
+                };
                 let tags = (0..random.below(5)).map(|_| format!("#tag{}", tag(random)));
                 format!("I say # {}!", tags.collect::<Vec<_>>().join(", "))
             }
@@ -185,21 +207,32 @@ impl Iterator for Events {
     fn next(&mut self) -> Option<Record> {
         let now_ms = START_MS + self.number * STEP_MS + self.random.below(STEP_MS as u64) as i64;
         let has_no_time = matches!(self.kind, Kind::Lines | Kind::Pageviews);
-        assert!(has_no_time || now_ms < END_MS, "more events than fit before the end");
+        assert!(
+            has_no_time || now_ms < END_MS,
+            "more events than fit before the end"
+        );
         self.number += 1;
         let (time_ms, who) = (self.time_ms(now_ms), self.who(now_ms));
         let text = self.text(who, now_ms);
         let mut record = self.kind.event(&text, time_ms, &mut self.random);
         let partitions = PARTITIONS as u64;
         let at_home = !matches!(self.kind, Kind::Lines | Kind::Posts) && !self.random.percent(10);
-        let partition = if at_home { who % partitions } else { self.random.below(partitions) };
+        let partition = if at_home {
+            who % partitions
+        } else {
+            self.random.below(partitions)
+        };
         record.partition = Some(partition as i32);
-        Some(if self.random.percent(1) { self.broken(record) } else { record })
+        Some(if self.random.percent(1) {
+            self.broken(record)
+        } else {
+            record
+        })
     }
 }
 
-/// The table of panels: where each one is. Some are moved, and some taken away again, by later records of the same
-/// partition; some records are broken.
+/// The table of panels: where each one is. Some are moved, and some taken away again, by later
+/// records of the same partition; some records are broken.
 pub fn panels() -> Vec<Record> {
     let record = |panel: u64, site: Option<String>| Record {
         key: Some(format!("panel{panel}").into_bytes()),
@@ -209,12 +242,22 @@ pub fn panels() -> Vec<Record> {
     };
     let site = |n: u64| Some(format!("site{}", n % PANEL_SITES));
     let first = (0..PANELS).map(|panel| record(panel, site(panel)));
-    let moved = (0..PANELS).filter(|panel| panel % 7 == 0).map(|panel| record(panel, site(panel + 1)));
-    let gone = (0..PANELS).filter(|panel| panel % 20 == 3).map(|panel| record(panel, None));
+    let moved = (0..PANELS)
+        .filter(|panel| panel % 7 == 0)
+        .map(|panel| record(panel, site(panel + 1)));
+    let gone = (0..PANELS)
+        .filter(|panel| panel % 20 == 3)
+        .map(|panel| record(panel, None));
     let broken = [
-        Record { key: None, ..record(0, site(5)) },
+        Record {
+            key: None,
+            ..record(0, site(5))
+        },
         record(1, Some(String::new())),
-        Record { value: Some(b"\xff".to_vec()), ..record(2, None) },
+        Record {
+            value: Some(b"\xff".to_vec()),
+            ..record(2, None)
+        },
     ];
     first.chain(moved).chain(gone).chain(broken).collect()
 }
@@ -227,16 +270,33 @@ mod tests {
     fn a_seed_gives_the_same_events() {
         for (name, kind) in Kind::ALL {
             let events: Vec<Record> = Events::new(kind, 1).take(5_000).collect();
-            assert_eq!(events, Events::new(kind, 1).take(5_000).collect::<Vec<_>>(), "{name}");
-            assert_ne!(events, Events::new(kind, 2).take(5_000).collect::<Vec<_>>(), "{name}");
-            let broken = events.iter().filter(|event| event.value.as_deref().is_none_or(<[u8]>::is_empty)).count();
-            assert!((2..40).contains(&broken), "one in four hundred has no value, or an empty one: {broken} {name}");
+            assert_eq!(
+                events,
+                Events::new(kind, 1).take(5_000).collect::<Vec<_>>(),
+                "{name}"
+            );
+            assert_ne!(
+                events,
+                Events::new(kind, 2).take(5_000).collect::<Vec<_>>(),
+                "{name}"
+            );
+            let broken = events
+                .iter()
+                .filter(|event| event.value.as_deref().is_none_or(<[u8]>::is_empty))
+                .count();
+            assert!(
+                (2..40).contains(&broken),
+                "one in four hundred has no value, or an empty one: {broken} {name}"
+            );
         }
     }
 
     #[test]
     fn events_are_out_of_order_and_meet_the_edges_of_windows() {
-        let times: Vec<i64> = Events::new(Kind::Posts, 1).take(10_000).filter_map(|event| event.time_ms).collect();
+        let times: Vec<i64> = Events::new(Kind::Posts, 1)
+            .take(10_000)
+            .filter_map(|event| event.time_ms)
+            .collect();
         assert_eq!(times.len(), 10_000);
         let mut largest = i64::MIN;
         let behind = times.iter().filter(|&&time| {
@@ -250,9 +310,16 @@ mod tests {
 
     #[test]
     fn players_pause() {
-        let texts = Events::new(Kind::Plays, 1).take(4 * 3600).filter_map(|event| event.value);
-        let lines: Vec<String> = texts.filter_map(|value| String::from_utf8(value).ok()).collect();
-        let played = lines.iter().filter(|line| line.contains(r#""player7""#)).count();
+        let texts = Events::new(Kind::Plays, 1)
+            .take(4 * 3600)
+            .filter_map(|event| event.value);
+        let lines: Vec<String> = texts
+            .filter_map(|value| String::from_utf8(value).ok())
+            .collect();
+        let played = lines
+            .iter()
+            .filter(|line| line.contains(r#""player7""#))
+            .count();
         assert!((1..1_000).contains(&played), "now and then: {played}");
     }
 }

@@ -1,4 +1,5 @@
-//! The keyed examples as tests run them: their topics, their sinks, their next version, and the oracle's word on them.
+//! The keyed examples as tests run them: their topics, their sinks, their next version, and the
+//! oracle's word on them.
 
 use crate::clicks::Record;
 use crate::command::Said;
@@ -37,7 +38,10 @@ pub struct Example {
 pub const WORDS: Example = Example {
     name: "wordcount",
     kind: Kind::Lines,
-    versions: ["tests/guests/wordcount-topic", "tests/guests/wordcount-topic-2"],
+    versions: [
+        "tests/guests/wordcount-topic",
+        "tests/guests/wordcount-topic-2",
+    ],
     source: "lines",
     has_panels: false,
     table: None,
@@ -110,7 +114,11 @@ impl Topics {
             name
         };
         let panels = example.has_panels.then(|| new("panels"));
-        Topics { events: new(example.source), panels, panel_records: 0 }
+        Topics {
+            events: new(example.source),
+            panels,
+            panel_records: 0,
+        }
     }
 
     /// The same, with all generated panels in their topic.
@@ -148,8 +156,11 @@ pub struct Verdict {
 impl Verdict {
     /// The counts that an oracle prints.
     pub fn of(counts: &Value) -> Verdict {
-        let count =
-            |name: &str| counts[name].as_u64().unwrap_or_else(|| panic!("the oracle tells no {name}: {counts}"));
+        let count = |name: &str| {
+            counts[name]
+                .as_u64()
+                .unwrap_or_else(|| panic!("the oracle tells no {name}: {counts}"))
+        };
         Verdict {
             records: count("records"),
             late: count("late"),
@@ -183,39 +194,66 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// A new job that reads these topics.
     pub fn new(example: &'a Example, servers: &'a Servers, topics: &Topics) -> Run<'a> {
-        Run { example, servers, topics: topics.clone(), job: unique(example.name) }
+        Run {
+            example,
+            servers,
+            topics: topics.clone(),
+            job: unique(example.name),
+        }
     }
 
     /// Its sinks: the job's names for them, the oracle's, and where they really are.
     fn sinks(&self) -> Vec<(&'static str, &'static str, String)> {
         let topic = self.example.topic.map(|topic| (topic, topic));
         let sinks = self.example.table.into_iter().chain(topic);
-        sinks.map(|(name, place)| (name, place, format!("{}-{place}", self.job))).collect()
+        sinks
+            .map(|(name, place)| (name, place, format!("{}-{place}", self.job)))
+            .collect()
     }
 
     /// Deploys one of the two versions, with more settings: `KEY=VALUE`.
     #[track_caller]
     pub fn deploy(&self, host: &Host, version: usize, more: &[&str]) -> Said {
-        let mut settings = vec![format!("source.{}={}", self.example.source, self.topics.events)];
-        settings.extend(self.topics.panels.iter().map(|panels| format!("source.panels={panels}")));
-        settings.extend(self.sinks().iter().map(|(name, _, place)| format!("sink.{name}={place}")));
+        let mut settings = vec![format!(
+            "source.{}={}",
+            self.example.source, self.topics.events
+        )];
+        settings.extend(
+            self.topics
+                .panels
+                .iter()
+                .map(|panels| format!("source.panels={panels}")),
+        );
+        settings.extend(
+            self.sinks()
+                .iter()
+                .map(|(name, _, place)| format!("sink.{name}={place}")),
+        );
         settings.extend(more.iter().map(|&setting| setting.to_owned()));
         let mut arguments = vec!["--name", &self.job, "--create-tables"];
         arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
         let said = host.deploy(&component(self.example.versions[version]), &arguments);
-        assert_eq!(said.code, 0, "version {version} of {} is refused: {}", self.job, said.err);
+        assert_eq!(
+            said.code, 0,
+            "version {version} of {} is refused: {}",
+            self.job, said.err
+        );
         said
     }
 
-    /// Waits until so many records of the events' topic are read, all panels too, and all that came of them is durable.
+    /// Waits until so many records of the events' topic are read, all panels too, and all that came
+    /// of them is durable.
     #[track_caller]
     pub fn wait_for_all(&self, host: &Host, events: u64) -> Value {
         host.wait_records(&self.job, events + self.topics.panel_records, LATE);
-        wait_until("nothing is left to read", SOON, || host.status(&self.job)["lag"] == 0);
+        wait_until("nothing is left to read", SOON, || {
+            host.status(&self.job)["lag"] == 0
+        });
         host.status(&self.job)
     }
 
-    /// Has the oracle compare sinks and dead letters with the topics. Panics with the first differences.
+    /// Has the oracle compare sinks and dead letters with the topics. Panics with the first
+    /// differences.
     #[track_caller]
     pub fn verdict(&self, ended: bool) -> Verdict {
         let mut places: Vec<(&str, String)> = vec![
@@ -224,8 +262,17 @@ impl<'a> Run<'a> {
             ("dead-letters", format!("{}.dead-letters", self.job)),
             (self.example.source, self.topics.events.clone()),
         ];
-        places.extend(self.topics.panels.iter().map(|panels| ("panels", panels.clone())));
-        places.extend(self.sinks().into_iter().map(|(_, place, name)| (place, name)));
+        places.extend(
+            self.topics
+                .panels
+                .iter()
+                .map(|panels| ("panels", panels.clone())),
+        );
+        places.extend(
+            self.sinks()
+                .into_iter()
+                .map(|(_, place, name)| (place, name)),
+        );
         places.extend(ended.then(|| ("ended", "yes".to_owned())));
         Verdict::of(&outside::oracle(self.example.name, &places))
     }
@@ -235,9 +282,14 @@ impl<'a> Run<'a> {
     pub fn rows(&self) -> Vec<String> {
         let (_, _, table) = self.sinks().swap_remove(0);
         let row = |(key, cells): (String, std::collections::BTreeMap<String, String>)| {
-            let cells = cells.iter().map(|(column, value)| format!(" {column}={value}"));
+            let cells = cells
+                .iter()
+                .map(|(column, value)| format!(" {column}={value}"));
             format!("key={key}{}", cells.collect::<String>())
         };
-        outside::table(&self.servers.gateway, &table).into_iter().map(row).collect()
+        outside::table(&self.servers.gateway, &table)
+            .into_iter()
+            .map(row)
+            .collect()
     }
 }

@@ -1,4 +1,5 @@
-//! The end-to-end tests' harness: it drives the real `streamhost` binary as a user would, against real servers.
+//! The end-to-end tests' harness: it drives the real `streamhost` binary as a user would, against
+//! real servers.
 //!
 //! ```text
 //!  clicks ─► feed ─► Kafka ─► streamhost serve ─► HBase ─► oracle (Python, outside clients) compares

@@ -25,8 +25,15 @@ impl LineServer {
     pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
         listener.set_nonblocking(true).expect("a socket can be so");
-        let address = listener.local_addr().expect("a listener has an address").to_string();
-        LineServer { listener, reader: None, address }
+        let address = listener
+            .local_addr()
+            .expect("a listener has an address")
+            .to_string();
+        LineServer {
+            listener,
+            reader: None,
+            address,
+        }
     }
 
     /// Takes the newest one of those who want to connect, if there are any.
@@ -35,7 +42,9 @@ impl LineServer {
             match self.listener.accept() {
                 Ok((stream, _)) => {
                     stream.set_nonblocking(false).expect("a socket can be so");
-                    stream.set_write_timeout(Some(LATE)).expect("a socket can have a time limit");
+                    stream
+                        .set_write_timeout(Some(LATE))
+                        .expect("a socket can have a time limit");
                     self.reader = Some(stream);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -61,9 +70,13 @@ impl LineServer {
         text.push('\n');
         let mut reader = wait_for("somebody connects", LATE, || {
             self.take_newest();
-            self.reader.as_ref().and_then(|reader| reader.try_clone().ok())
+            self.reader
+                .as_ref()
+                .and_then(|reader| reader.try_clone().ok())
         });
-        reader.write_all(text.as_bytes()).expect("the reader takes its lines");
+        reader
+            .write_all(text.as_bytes())
+            .expect("the reader takes its lines");
     }
 }
 
@@ -75,15 +88,24 @@ mod tests {
     #[test]
     fn the_newest_reader_gets_the_lines() {
         let mut server = LineServer::new();
-        let connect = |server: &LineServer| TcpStream::connect(&server.address).expect("it listens");
+        let connect =
+            |server: &LineServer| TcpStream::connect(&server.address).expect("it listens");
         let first = connect(&server);
         server.send(&["one".to_owned(), "two".to_owned()]);
-        let lines: Vec<String> = BufReader::new(&first).lines().take(2).map_while(Result::ok).collect();
+        let lines: Vec<String> = BufReader::new(&first)
+            .lines()
+            .take(2)
+            .map_while(Result::ok)
+            .collect();
         assert_eq!(lines, ["one", "two"]);
         let second = connect(&server);
         server.wait_for_the_next_reader();
         server.send(&["three".to_owned()]);
-        let lines: Vec<String> = BufReader::new(second).lines().take(1).map_while(Result::ok).collect();
+        let lines: Vec<String> = BufReader::new(second)
+            .lines()
+            .take(1)
+            .map_while(Result::ok)
+            .collect();
         assert_eq!(lines, ["three"]);
     }
 }

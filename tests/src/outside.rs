@@ -36,7 +36,10 @@ pub struct Written {
 }
 
 fn script(name: &str, arguments: &[&str]) -> Said {
-    say(Command::new(python()).arg("-B").arg(root().join("tests/oracle").join(name)).args(arguments))
+    say(Command::new(python())
+        .arg("-B")
+        .arg(root().join("tests/oracle").join(name))
+        .args(arguments))
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -46,32 +49,50 @@ fn text(value: &Value) -> Option<String> {
 /// All rows of a table.
 #[track_caller]
 pub fn table(gateway: &str, name: &str) -> Table {
-    serde_json::from_str(&script("outside.py", &["table-rows", gateway, name]).ok()).expect("outside.py prints a table")
+    serde_json::from_str(&script("outside.py", &["table-rows", gateway, name]).ok())
+        .expect("outside.py prints a table")
 }
 
 /// The newest value of a column in each row that has one.
 #[track_caller]
 pub fn column(gateway: &str, table: &str, column: &str) -> BTreeMap<String, Written> {
     let rows = script("outside.py", &["table-column", gateway, table, column]).ok();
-    let rows: BTreeMap<String, Value> = serde_json::from_str(&rows).expect("outside.py prints a column");
+    let rows: BTreeMap<String, Value> =
+        serde_json::from_str(&rows).expect("outside.py prints a column");
     let written = |cell: Value| Written {
         value: text(&cell["value"]).expect("a value"),
         time_ms: cell["time_ms"].as_i64().expect("a time"),
     };
-    rows.into_iter().map(|(key, cell)| (key, written(cell))).collect()
+    rows.into_iter()
+        .map(|(key, cell)| (key, written(cell)))
+        .collect()
 }
 
-/// How many values the table keeps of a column in these rows: one, unless it was written again at another time.
+/// How many values the table keeps of a column in these rows: one, unless it was written again at
+/// another time.
 #[track_caller]
-pub fn values_kept(gateway: &str, table: &str, column: &str, rows: &[&str]) -> BTreeMap<String, u64> {
-    let counts = script("outside.py", &[&["table-values", gateway, table, column], rows].concat()).ok();
+pub fn values_kept(
+    gateway: &str,
+    table: &str,
+    column: &str,
+    rows: &[&str],
+) -> BTreeMap<String, u64> {
+    let counts = script(
+        "outside.py",
+        &[&["table-values", gateway, table, column], rows].concat(),
+    )
+    .ok();
     serde_json::from_str(&counts).expect("outside.py prints a count a row")
 }
 
 /// Creates a table with families, each of which keeps three values of a cell.
 #[track_caller]
 pub fn create_table(gateway: &str, name: &str, families: &[&str]) {
-    script("outside.py", &[&["table-create", gateway, name], families].concat()).ok();
+    script(
+        "outside.py",
+        &[&["table-create", gateway, name], families].concat(),
+    )
+    .ok();
 }
 
 /// Deletes a table.
@@ -80,34 +101,53 @@ pub fn drop_table(gateway: &str, name: &str) {
     script("outside.py", &["table-drop", gateway, name]).ok();
 }
 
-/// All records of a topic that committed transactions or plain producers wrote, in partition and offset order.
+/// All records of a topic that committed transactions or plain producers wrote, in partition and
+/// offset order.
 #[track_caller]
 pub fn topic(brokers: &str, name: &str) -> Vec<Seen> {
     let seen = |line: &str| {
-        let record: Value = serde_json::from_str(line).expect("outside.py prints a JSON line a record");
-        let headers = record["headers"].as_object().expect("headers are an object");
+        let record: Value =
+            serde_json::from_str(line).expect("outside.py prints a JSON line a record");
+        let headers = record["headers"]
+            .as_object()
+            .expect("headers are an object");
         Seen {
             partition: record["partition"].as_i64().expect("partition"),
             offset: record["offset"].as_i64().expect("offset"),
             time_ms: record["time_ms"].as_i64().expect("a time"),
             key: text(&record["key"]),
             value: text(&record["value"]),
-            headers: headers.iter().map(|(name, value)| (name.clone(), text(value).unwrap_or_default())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (name.clone(), text(value).unwrap_or_default()))
+                .collect(),
         }
     };
-    script("outside.py", &["topic-read", brokers, name]).ok().lines().map(seen).collect()
+    script("outside.py", &["topic-read", brokers, name])
+        .ok()
+        .lines()
+        .map(seen)
+        .collect()
 }
 
 /// Creates a topic.
 #[track_caller]
 pub fn create_topic(brokers: &str, name: &str, partitions: i32) {
-    script("outside.py", &["topic-create", brokers, name, &partitions.to_string()]).ok();
+    script(
+        "outside.py",
+        &["topic-create", brokers, name, &partitions.to_string()],
+    )
+    .ok();
 }
 
 /// Sends values without keys to a topic.
 #[track_caller]
 pub fn send(brokers: &str, topic: &str, values: &[&str]) {
-    script("outside.py", &[&["topic-send", brokers, topic], values].concat()).ok();
+    script(
+        "outside.py",
+        &[&["topic-send", brokers, topic], values].concat(),
+    )
+    .ok();
 }
 
 /// What a member of a consumer group got.
@@ -119,27 +159,48 @@ pub struct Share {
     pub values: Vec<String>,
 }
 
-/// Has so many consumers join a group; once each has partitions, sends the values to all partitions in turn. What the
-/// members read is committed before they leave.
+/// Has so many consumers join a group; once each has partitions, sends the values to all partitions
+/// in turn. What the members read is committed before they leave.
 #[track_caller]
-pub fn share(brokers: &str, topic: &str, group: &str, members: usize, values: &[String]) -> Vec<Share> {
+pub fn share(
+    brokers: &str,
+    topic: &str,
+    group: &str,
+    members: usize,
+    values: &[String],
+) -> Vec<Share> {
     let members = members.to_string();
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
-    let shares = script("outside.py", &[&["group-share", brokers, topic, group, &members], &values[..]].concat()).ok();
-    let shares: Vec<Value> = serde_json::from_str(&shares).expect("outside.py prints a share a member");
+    let shares = script(
+        "outside.py",
+        &[
+            &["group-share", brokers, topic, group, &members],
+            &values[..],
+        ]
+        .concat(),
+    )
+    .ok();
+    let shares: Vec<Value> =
+        serde_json::from_str(&shares).expect("outside.py prints a share a member");
     let list = |share: &Value, name: &str| share[name].as_array().cloned().expect("a list");
     let share = |share: &Value| Share {
-        partitions: list(share, "partitions").iter().filter_map(Value::as_i64).collect(),
+        partitions: list(share, "partitions")
+            .iter()
+            .filter_map(Value::as_i64)
+            .collect(),
         values: list(share, "values").iter().filter_map(text).collect(),
     };
     shares.iter().map(share).collect()
 }
 
-/// Has an oracle compare what is in these places, each with the oracle's name for it. Panics with the first differences;
-/// returns the counts.
+/// Has an oracle compare what is in these places, each with the oracle's name for it. Panics with
+/// the first differences; returns the counts.
 #[track_caller]
 pub fn oracle(name: &str, places: &[(&str, String)]) -> Value {
-    let places: Vec<String> = places.iter().map(|(name, place)| format!("{name}={place}")).collect();
+    let places: Vec<String> = places
+        .iter()
+        .map(|(name, place)| format!("{name}={place}"))
+        .collect();
     let places: Vec<&str> = places.iter().map(String::as_str).collect();
     let counts = script(&format!("{name}.py"), &places).ok();
     serde_json::from_str(&counts).expect("the oracle prints one JSON object")
@@ -160,13 +221,23 @@ pub struct Verdict {
     pub dead_letters_doubled: u64,
 }
 
-/// Has the oracle compare table and dead letters with the topic, cell for cell and letter for letter. Panics with the
-/// first differences.
+/// Has the oracle compare table and dead letters with the topic, cell for cell and letter for
+/// letter. Panics with the first differences.
 #[track_caller]
-pub fn clicks_are_right(brokers: &str, topic: &str, gateway: &str, table: &str, dead_letters: &str) -> Verdict {
+pub fn clicks_are_right(
+    brokers: &str,
+    topic: &str,
+    gateway: &str,
+    table: &str,
+    dead_letters: &str,
+) -> Verdict {
     let verdict = script("clicks.py", &[brokers, topic, gateway, table, dead_letters]).ok();
     let verdict: Value = serde_json::from_str(&verdict).expect("the oracle prints one JSON object");
-    let count = |name: &str| verdict[name].as_u64().unwrap_or_else(|| panic!("the oracle tells no {name}"));
+    let count = |name: &str| {
+        verdict[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("the oracle tells no {name}"))
+    };
     Verdict {
         records: count("records"),
         rows: count("rows"),

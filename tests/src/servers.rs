@@ -29,7 +29,8 @@ pub enum Server {
     Hbase,
 }
 
-/// A server that is halted: it holds its connections and answers nothing. It goes on when this is dropped.
+/// A server that is halted: it holds its connections and answers nothing. It goes on when this is
+/// dropped.
 pub struct Frozen(String);
 
 impl Drop for Frozen {
@@ -55,11 +56,16 @@ pub struct Servers {
 static IN_USE: RwLock<()> = RwLock::new(());
 static SERVERS: OnceLock<Servers> = OnceLock::new();
 
-/// A folder for servers that end with this process. Those of processes that are gone are removed, `tests/run.sh`'s too.
+/// A folder for servers that end with this process. Those of processes that are gone are removed,
+/// `tests/run.sh`'s too.
 fn own_folder() -> PathBuf {
     let all = cache().join("services");
     for folder in fs::read_dir(&all).into_iter().flatten().flatten() {
-        let owner = folder.file_name().to_string_lossy().trim_start_matches("run-").parse::<u32>();
+        let owner = folder
+            .file_name()
+            .to_string_lossy()
+            .trim_start_matches("run-")
+            .parse::<u32>();
         if owner.is_ok_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
             _ = fs::remove_dir_all(folder.path());
         }
@@ -86,18 +92,33 @@ impl Servers {
     /// The servers for a test that takes them away.
     pub fn alone() -> (Alone, &'static Servers) {
         let guard = IN_USE.write().unwrap_or_else(PoisonError::into_inner);
-        let servers = Servers::get(); // first: if they do not start, there is nothing for `Alone` to bring back
+        // First: if they do not start, there is nothing for `Alone` to bring back.
+        let servers = Servers::get();
         (Alone { _guard: guard }, servers)
     }
 
-    /// `STREAMHOST_TEST_SERVICES` names the folder of servers that outlive this process. Without it they end with it.
+    /// `STREAMHOST_TEST_SERVICES` names the folder of servers that outlive this process. Without it
+    /// they end with it.
     fn get() -> &'static Servers {
         SERVERS.get_or_init(|| {
-            let given = std::env::var_os("STREAMHOST_TEST_SERVICES").filter(|folder| !folder.is_empty());
+            let given =
+                std::env::var_os("STREAMHOST_TEST_SERVICES").filter(|folder| !folder.is_empty());
             let folder = given.map_or_else(own_folder, PathBuf::from);
-            let mut servers = Servers { folder, kafka: String::new(), gateway: String::new() };
-            servers.kafka = servers.call(Server::Kafka, Verb::Start).ok().trim().to_owned();
-            servers.gateway = servers.script("hbase.sh", "start", "hbase", None).ok().trim().to_owned();
+            let mut servers = Servers {
+                folder,
+                kafka: String::new(),
+                gateway: String::new(),
+            };
+            servers.kafka = servers
+                .call(Server::Kafka, Verb::Start)
+                .ok()
+                .trim()
+                .to_owned();
+            servers.gateway = servers
+                .script("hbase.sh", "start", "hbase", None)
+                .ok()
+                .trim()
+                .to_owned();
             servers
         })
     }
@@ -116,21 +137,30 @@ impl Servers {
             Server::Hbase => self.script("hbase.sh", "status", "hbase", Some("hbase")),
         };
         let status = status.ok();
-        let pid = status.split_whitespace().nth(2).unwrap_or_else(|| panic!("{server:?} does not run: {status}"));
+        let pid = status
+            .split_whitespace()
+            .nth(2)
+            .unwrap_or_else(|| panic!("{server:?} does not run: {status}"));
         say(Command::new("kill").args(["-STOP", pid])).ok();
         Frozen(pid.to_owned())
     }
 
-    /// Starts a second gateway that speaks framed and compact; its `host:port`. It ends with the servers.
+    /// Starts a second gateway that speaks framed and compact; its `host:port`. It ends with the
+    /// servers.
     #[track_caller]
     pub fn framed_gateway(&self) -> String {
-        self.script("hbase.sh", "start", "hbase", Some("framed")).ok().trim().to_owned()
+        self.script("hbase.sh", "start", "hbase", Some("framed"))
+            .ok()
+            .trim()
+            .to_owned()
     }
 
     /// What Kafka's own tool `class` says.
     pub fn kafka_tool(&self, class: &str, arguments: &[&str]) -> Said {
         let script = root().join("tests/services/kafka.sh");
-        say(Command::new(script).args(["tool", class, "--bootstrap-server", &self.kafka]).args(arguments))
+        say(Command::new(script)
+            .args(["tool", class, "--bootstrap-server", &self.kafka])
+            .args(arguments))
     }
 
     fn call(&self, server: Server, verb: Verb) -> Said {

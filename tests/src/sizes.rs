@@ -1,5 +1,5 @@
-//! How large the tests are, in one place. `STREAMHOST_TEST_SIZE=full` makes them as large as the product is promised for;
-//! the normal sizes fit a laptop. `STREAMHOST_SEED` replays a run.
+//! How large the tests are, in one place. `STREAMHOST_TEST_SIZE=full` makes them as large as the
+//! product is promised for; the normal sizes fit a laptop. `STREAMHOST_SEED` replays a run.
 
 use std::time::Duration;
 
@@ -71,20 +71,32 @@ const FULL: Sizes = Sizes {
 
 /// The sizes of this run.
 pub fn sizes() -> Sizes {
-    if std::env::var("STREAMHOST_TEST_SIZE").is_ok_and(|size| size == "full") { FULL } else { NORMAL }
+    if std::env::var("STREAMHOST_TEST_SIZE").is_ok_and(|size| size == "full") {
+        FULL
+    } else {
+        NORMAL
+    }
 }
 
 /// The seed of this run: `STREAMHOST_SEED`, or one from the clock. Tests print it.
 pub fn seed() -> u64 {
-    let from_clock = || std::time::UNIX_EPOCH.elapsed().map_or(1, |since| since.as_millis() as u64);
-    std::env::var("STREAMHOST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(from_clock)
+    let from_clock = || {
+        std::time::UNIX_EPOCH
+            .elapsed()
+            .map_or(1, |since| since.as_millis() as u64)
+    };
+    std::env::var("STREAMHOST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(from_clock)
 }
 
 /// How long a condition that depends on this machine alone may take to come true.
 pub const SOON: Duration = Duration::from_secs(30);
 /// How long it may take where servers restart or a whole topic is read.
 pub const LATE: Duration = Duration::from_secs(180);
-/// How long a program may run: the longest build the standard library for Wasm, or the workspace for the demo.
+/// How long a program may run: the longest build the standard library for Wasm, or the workspace
+/// for the demo.
 pub const PROGRAM_TIME: Duration = Duration::from_secs(60 * 60);
 /// How often a condition is looked at.
 pub const LOOK: Duration = Duration::from_millis(50);

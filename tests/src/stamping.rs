@@ -45,17 +45,29 @@ pub struct Stamp {
 pub fn numbered(n: u64) -> Record {
     let partition = (n % PARTITIONS as u64) as i32;
     let place = format!("{partition}:{}", n / PARTITIONS as u64).into_bytes();
-    Record { key: Some(place.clone()), value: Some(place), partition: Some(partition), time_ms: None }
+    Record {
+        key: Some(place.clone()),
+        value: Some(place),
+        partition: Some(partition),
+        time_ms: None,
+    }
 }
 
 impl Stamping {
     /// Makes the places.
     #[track_caller]
     pub fn new(servers: &'static Servers, into: Into) -> Stamping {
-        let stamping = Stamping { servers, into, job: unique("stamps"), place: unique("stamps-out") };
+        let stamping = Stamping {
+            servers,
+            into,
+            job: unique("stamps"),
+            place: unique("stamps-out"),
+        };
         feed::create_topic(&servers.kafka, &stamping.job, PARTITIONS).expect("a topic");
         match into {
-            Into::Kafka => feed::create_topic(&servers.kafka, &stamping.place, PARTITIONS).expect("a topic"),
+            Into::Kafka => {
+                feed::create_topic(&servers.kafka, &stamping.place, PARTITIONS).expect("a topic")
+            }
             Into::Table => outside::create_table(&servers.gateway, &stamping.place, &["stamp"]),
         }
         stamping
@@ -64,28 +76,52 @@ impl Stamping {
     /// Deploys version 1 or 2.
     #[track_caller]
     pub fn deploy(&self, host: &Host, version: u64) {
-        let variant = format!("{}-{version}", if self.into == Into::Kafka { "kafka" } else { "table" });
+        let variant = format!(
+            "{}-{version}",
+            if self.into == Into::Kafka {
+                "kafka"
+            } else {
+                "table"
+            }
+        );
         let file = host.file(&format!("{variant}.wasm"));
         build_variant(FOLDER, &variant, &file);
-        let (source, sink) = (format!("source.stamps-in={}", self.job), format!("sink.stamps-out={}", self.place));
-        let settings = ["--name", &self.job, "--set", &source, "--set", &sink, "--set", "every=0"];
+        let (source, sink) = (
+            format!("source.stamps-in={}", self.job),
+            format!("sink.stamps-out={}", self.place),
+        );
+        let settings = [
+            "--name", &self.job, "--set", &source, "--set", &sink, "--set", "every=0",
+        ];
         host.deploy(&file, &settings).ok();
     }
 
-    /// The rows as clients that are not ours read them, by partition of the source and in its order. Panics unless each
-    /// of so many records is there just once.
+    /// The rows as clients that are not ours read them, by partition of the source and in its
+    /// order. Panics unless each of so many records is there just once.
     #[track_caller]
     pub fn stamps(&self, records: u64) -> Vec<Vec<Stamp>> {
         let mut written = self.written();
         let partitions = PARTITIONS as u64;
         let stamp = |n: u64| {
             let key = String::from_utf8(numbered(n).key.expect("a key")).expect("text");
-            let Written { value, time_ms } = written.remove(&key).unwrap_or_else(|| panic!("record {key} is lost"));
-            Stamp { key, version: value.parse().expect("a version"), time_ms }
+            let Written { value, time_ms } = written
+                .remove(&key)
+                .unwrap_or_else(|| panic!("record {key} is lost"));
+            Stamp {
+                key,
+                version: value.parse().expect("a version"),
+                time_ms,
+            }
         };
         let all: Vec<Stamp> = (0..records).map(stamp).collect();
         assert!(written.is_empty(), "rows of no record: {written:?}");
-        let of = |partition: u64| all.iter().skip(partition as usize).step_by(PARTITIONS as usize).cloned().collect();
+        let of = |partition: u64| {
+            all.iter()
+                .skip(partition as usize)
+                .step_by(PARTITIONS as usize)
+                .cloned()
+                .collect()
+        };
         (0..partitions).map(of).collect()
     }
 
@@ -96,20 +132,31 @@ impl Stamping {
         }
         let mut rows = BTreeMap::new();
         for seen in outside::topic(&self.servers.kafka, &self.place) {
-            let row: serde_json::Value = serde_json::from_str(seen.value.as_deref().unwrap_or("")).expect("JSON");
-            let written = Written { value: row[COLUMN].to_string(), time_ms: seen.time_ms };
+            let row: serde_json::Value =
+                serde_json::from_str(seen.value.as_deref().unwrap_or("")).expect("JSON");
+            let written = Written {
+                value: row[COLUMN].to_string(),
+                time_ms: seen.time_ms,
+            };
             let key = seen.key.expect("a stamp's key is its record");
-            assert_eq!(rows.insert(key.clone(), written), None, "record {key} was written twice");
+            assert_eq!(
+                rows.insert(key.clone(), written),
+                None,
+                "record {key} was written twice"
+            );
         }
         rows
     }
 
-    /// How many values the table keeps of the rows on both sides of each change of version: more than one where a row
-    /// was written again later.
+    /// How many values the table keeps of the rows on both sides of each change of version: more
+    /// than one where a row was written again later.
     #[track_caller]
     pub fn values_kept(&self, stamps: &[Vec<Stamp>]) -> BTreeMap<String, u64> {
-        let sides =
-            stamps.iter().flat_map(|stamps| stamps.windows(2).filter(|pair| pair[0].version != pair[1].version));
+        let sides = stamps.iter().flat_map(|stamps| {
+            stamps
+                .windows(2)
+                .filter(|pair| pair[0].version != pair[1].version)
+        });
         let keys: Vec<&str> = sides.flatten().map(|stamp| stamp.key.as_str()).collect();
         outside::values_kept(&self.servers.gateway, &self.place, COLUMN, &keys)
     }
@@ -117,5 +164,9 @@ impl Stamping {
 
 /// Where the version changes: each first row of the next one.
 pub fn changes(stamps: &[Stamp]) -> Vec<&Stamp> {
-    stamps.windows(2).filter(|pair| pair[0].version != pair[1].version).map(|pair| &pair[1]).collect()
+    stamps
+        .windows(2)
+        .filter(|pair| pair[0].version != pair[1].version)
+        .map(|pair| &pair[1])
+        .collect()
 }

@@ -3,19 +3,24 @@
 use crate::sizes::LOOK;
 use std::time::{Duration, Instant};
 
-/// Looks again and again until `condition` gives a value. Panics with what was waited for once `limit` is over.
+/// Looks again and again until `condition` gives a value. Panics with what was waited for once
+/// `limit` is over.
 pub fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(start.elapsed() < limit, "waited {limit:?} in vain until {what}");
+        assert!(
+            start.elapsed() < limit,
+            "waited {limit:?} in vain until {what}"
+        );
         std::thread::sleep(LOOK);
     }
 }
 
-/// Looks again and again until `condition` is true. Panics with what was waited for once `limit` is over.
+/// Looks again and again until `condition` is true. Panics with what was waited for once `limit` is
+/// over.
 pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
     wait_for(what, limit, || condition().then_some(()));
 }

@@ -18,12 +18,19 @@ pub(crate) struct Source {
 impl Source {
     /// Written by a generator, and checked by a test of its own.
     fn is_generated(&self) -> bool {
-        self.text.lines().take(5).any(|line| line.starts_with("// @generated"))
+        self.text
+            .lines()
+            .take(5)
+            .any(|line| line.starts_with("// @generated"))
     }
 
     /// Tests alone.
     pub(crate) fn is_test(&self) -> bool {
-        self.path.ends_with("_tests.rs") || self.path.split('/').any(|part| part == "tests")
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        ["tests.rs", "_tests.rs", "_test.rs"]
+            .iter()
+            .any(|end| name.ends_with(end))
+            || self.path.split('/').any(|part| part == "tests")
     }
 
     /// The text without its module of tests, which stands last.
@@ -36,14 +43,22 @@ impl Source {
 fn collect(folder: &Path, sources: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).expect("a folder of the checkout") {
         let path = entry.expect("an entry").path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if path.is_symlink() || LEFT_OUT.contains(&name.as_str()) {
             continue;
         }
         if path.is_dir() {
             collect(&path, sources);
         } else if let Ok(text) = fs::read_to_string(&path) {
-            let path = path.strip_prefix(root()).expect("it is in the checkout").display().to_string();
+            let path = path
+                .strip_prefix(root())
+                .expect("it is in the checkout")
+                .display()
+                .to_string();
             sources.push(Source { path, text });
         }
     }

@@ -24,7 +24,10 @@ const ALLOWED: [&str; 13] = [
 
 /// An SPDX expression holds with the licences that are allowed. `/` is an old way to write `OR`.
 fn holds(expression: &str) -> bool {
-    let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
+    let spaced = expression
+        .replace('(', " ( ")
+        .replace(')', " ) ")
+        .replace('/', " OR ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let (value, rest) = any_of(&words);
     assert!(rest.is_empty(), "not understood: {expression}");
@@ -58,7 +61,10 @@ fn one<'w>(words: &'w [&'w str]) -> (bool, &'w [&'w str]) {
         [name, "WITH", exception, rest @ ..] => {
             // An exception only allows more than the licence alone.
             let whole = format!("{name} WITH {exception}");
-            (ALLOWED.contains(&whole.as_str()) || ALLOWED.contains(name), rest)
+            (
+                ALLOWED.contains(&whole.as_str()) || ALLOWED.contains(name),
+                rest,
+            )
         }
         [name, rest @ ..] => (ALLOWED.contains(name), rest),
         [] => (false, words),
@@ -78,14 +84,28 @@ fn expressions_are_read_as_spdx_means_them() {
 #[test]
 fn every_dependency_may_be_shipped() {
     let mut metadata = Command::new(env!("CARGO"));
-    metadata.args(["metadata", "--format-version", "1", "--locked", "--manifest-path"]).arg(root().join("Cargo.toml"));
-    let metadata: Value = serde_json::from_str(&say(&mut metadata).ok()).expect("cargo prints JSON");
+    metadata
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--manifest-path",
+        ])
+        .arg(root().join("Cargo.toml"));
+    let metadata: Value =
+        serde_json::from_str(&say(&mut metadata).ok()).expect("cargo prints JSON");
     let packages = metadata["packages"].as_array().expect("packages");
     assert!(packages.len() > 50, "the host has dependencies");
     let bad: Vec<String> = packages
         .iter()
         .filter(|package| !package["license"].as_str().is_some_and(holds))
-        .map(|package| format!("{} {}: {}", package["name"], package["version"], package["license"]))
+        .map(|package| {
+            format!(
+                "{} {}: {}",
+                package["name"], package["version"], package["license"]
+            )
+        })
         .collect();
     assert!(bad.is_empty(), "\n{}", bad.join("\n"));
 }
@@ -93,7 +113,11 @@ fn every_dependency_may_be_shipped() {
 #[test]
 fn cargo_deny_allows_the_same() {
     let text = std::fs::read_to_string(root().join(".deny.toml")).expect("it is in the checkout");
-    let list = text.split("allow = [").nth(1).and_then(|rest| rest.split(']').next()).expect("a list of licences");
+    let list = text
+        .split("allow = [")
+        .nth(1)
+        .and_then(|rest| rest.split(']').next())
+        .expect("a list of licences");
     let allowed: BTreeSet<&str> = list.split('"').skip(1).step_by(2).collect();
     assert_eq!(allowed, ALLOWED.into());
 }

@@ -1,4 +1,5 @@
-//! Limits that the SDK refuses a job by are the host's: what passes an author's test must not be refused at the deploy.
+//! Limits that the SDK refuses a job by are the host's: what passes an author's test must not be
+//! refused at the deploy.
 
 use crate::files;
 
@@ -9,7 +10,11 @@ fn constants(path: &str) -> Vec<String> {
         let lines = source.text.lines().filter(|line| line.starts_with("pub"));
         lines.filter_map(constant).collect::<Vec<_>>()
     };
-    files::rust().into_iter().filter(|source| source.path.starts_with(path)).flat_map(of).collect()
+    files::rust()
+        .into_iter()
+        .filter(|source| source.path.starts_with(path))
+        .flat_map(of)
+        .collect()
 }
 
 #[test]
@@ -17,6 +22,12 @@ fn the_sdks_limits_are_the_hosts() {
     let host = constants("host/core/src/limits/");
     let own = constants("guest-sdk/src/limits.rs");
     assert!(!own.is_empty());
-    let other: Vec<&String> = own.iter().filter(|constant| !host.contains(constant)).collect();
-    assert!(other.is_empty(), "not so in host/core/src/limits: {other:?}");
+    let other: Vec<&String> = own
+        .iter()
+        .filter(|constant| !host.contains(constant))
+        .collect();
+    assert!(
+        other.is_empty(),
+        "not so in host/core/src/limits: {other:?}"
+    );
 }

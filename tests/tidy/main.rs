@@ -1,7 +1,7 @@
 //! The rules of the source that no compiler knows: held by a test, or they are not held.
 
+mod boundaries;
 mod files;
 mod licences;
 mod limits;
-mod rooms;
 mod shape;

@@ -26,7 +26,15 @@ impl<'a> Click<'a> {
         if id.is_empty() {
             return Err("the click's id is empty".into());
         }
-        Ok(Click { id, student, url, domain: domain(url), time, item, quantity: whole_number(quantity)? })
+        Ok(Click {
+            id,
+            student,
+            url,
+            domain: domain(url),
+            time,
+            item,
+            quantity: whole_number(quantity)?,
+        })
     }
 }
 
@@ -41,7 +49,12 @@ fn domain(url: &str) -> Option<&str> {
 fn whole_number(text: &str) -> Result<u64, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = if digits { text.parse().ok() } else { None };
-    number.ok_or_else(|| format!("the quantity `{text}` is not a whole number from 0 to {}", u64::MAX))
+    number.ok_or_else(|| {
+        format!(
+            "the quantity `{text}` is not a whole number from 0 to {}",
+            u64::MAX
+        )
+    })
 }
 
 /// The name makes it a version of the same job, so that it takes over between two batches.

@@ -24,7 +24,14 @@ impl<'a> Click<'a> {
         if id.is_empty() {
             return Err("the click's id is empty".into());
         }
-        Ok(Click { id, student, url, time, item, quantity: whole_number(quantity)? })
+        Ok(Click {
+            id,
+            student,
+            url,
+            time,
+            item,
+            quantity: whole_number(quantity)?,
+        })
     }
 }
 
@@ -32,7 +39,12 @@ impl<'a> Click<'a> {
 fn whole_number(text: &str) -> Result<u64, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = if digits { text.parse().ok() } else { None };
-    number.ok_or_else(|| format!("the quantity `{text}` is not a whole number from 0 to {}", u64::MAX))
+    number.ok_or_else(|| {
+        format!(
+            "the quantity `{text}` is not a whole number from 0 to {}",
+            u64::MAX
+        )
+    })
 }
 
 /// Every ten seconds: the clicks that bought something. The others are dropped.

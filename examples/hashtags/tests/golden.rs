@@ -19,7 +19,10 @@ fn the_input_gives_the_expected_rows() {
     job.end();
     let mut found = job.rows("trending");
     found.sort();
-    assert_eq!(found, include_str!("../expected.txt").lines().collect::<Vec<_>>());
+    assert_eq!(
+        found,
+        include_str!("../expected.txt").lines().collect::<Vec<_>>()
+    );
     assert_eq!(job.late(), 2);
     assert!(job.dead_letters().is_empty());
 }
@@ -30,8 +33,17 @@ fn a_window_is_ranked_when_a_later_post_comes() {
     job.send("posts", ["0 #b #a", "59 #b"].map(post));
     assert!(job.rows("trending").is_empty());
     job.send("posts", ["60 nothing"].map(post));
-    let rows = ["01 trend:tag=#b trend:count=2", "02 trend:tag=#a trend:count=1"];
-    let row = |row: &str| format!("key={}#{row} trend:from={}", START_MS + 60_000, START_MS - 240_000);
+    let rows = [
+        "01 trend:tag=#b trend:count=2",
+        "02 trend:tag=#a trend:count=1",
+    ];
+    let row = |row: &str| {
+        format!(
+            "key={}#{row} trend:from={}",
+            START_MS + 60_000,
+            START_MS - 240_000
+        )
+    };
     assert_eq!(job.rows("trending"), rows.map(row));
 }
 
@@ -39,5 +51,8 @@ fn a_window_is_ranked_when_a_later_post_comes() {
 fn what_is_no_text_is_set_aside() {
     let mut job = testing::run(hashtags::hashtags);
     job.send("posts", [Record::from(b"#\xff").at(0)]);
-    assert_eq!(job.dead_letters(), ["posts@0: the value is not UTF-8 at byte 1"]);
+    assert_eq!(
+        job.dead_letters(),
+        ["posts@0: the value is not UTF-8 at byte 1"]
+    );
 }

@@ -17,7 +17,9 @@ impl<'a> View<'a> {
         let view: View<'a> = record.json()?;
         match &*view.site_id {
             "" => Err("the site's id is empty".into()),
-            id if id.contains('#') => Err(format!("the site's id `{id}` holds a `#`, which ends it in the row's key")),
+            id if id.contains('#') => Err(format!(
+                "the site's id `{id}` holds a `#`, which ends it in the row's key"
+            )),
             _ => Ok(view),
         }
     }
@@ -42,7 +44,13 @@ struct SiteViews<'a> {
 impl<'a> SiteViews<'a> {
     fn of(group: Group<Cow<'a, str>, u64>) -> Self {
         let (site, batch) = (group.key, group.batch);
-        SiteViews { site: site.clone(), batch, site_id: site, time: batch, pageviews: group.value }
+        SiteViews {
+            site: site.clone(),
+            batch,
+            site_id: site,
+            time: batch,
+            pageviews: group.value,
+        }
     }
 }
 

@@ -10,7 +10,10 @@ fn the_input_gives_the_expected_rows_saved_events_and_dead_letters() {
     found.sort();
     found.extend(job.rows("pageviews-raw"));
     found.extend(job.dead_letters());
-    assert_eq!(found, include_str!("../expected.txt").lines().collect::<Vec<_>>());
+    assert_eq!(
+        found,
+        include_str!("../expected.txt").lines().collect::<Vec<_>>()
+    );
 }
 
 #[test]

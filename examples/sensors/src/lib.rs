@@ -1,8 +1,11 @@
-//! The average power of solar panels by site, in windows of ten minutes: readings, and a table that says where each panel is.
+//! The average power of solar panels by site, in windows of ten minutes: readings, and a table that
+//! says where each panel is.
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use streamhost::{Group, Job, Record, Row, Time, exactly_once, hbase, job, kafka, minutes, tumbling};
+use streamhost::{
+    Group, Job, Record, Row, Time, exactly_once, hbase, job, kafka, minutes, tumbling,
+};
 
 /// Above this no panel, and no roof of them, gives anything.
 const WATTS_MAX: f64 = 1_000_000.0;
@@ -35,7 +38,11 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn parse(record: Record<'a>) -> Result<Self, String> {
-        let Sent { panel_id, time, power } = record.json()?;
+        let Sent {
+            panel_id,
+            time,
+            power,
+        } = record.json()?;
         if panel_id.is_empty() {
             return Err("the panel's id is empty".into());
         }
@@ -43,7 +50,12 @@ impl<'a> Reading<'a> {
             return Err(format!("no panel gives {power} W"));
         }
         let milliwatts = (power * 1000.0).round() as u64;
-        Ok(Reading { panel: panel_id, time: Time(time), milliwatts, json: record.text()? })
+        Ok(Reading {
+            panel: panel_id,
+            time: Time(time),
+            milliwatts,
+            json: record.text()?,
+        })
     }
 }
 
@@ -58,7 +70,9 @@ impl<'a> Panel<'a> {
     fn parse(record: Record<'a>) -> Result<Self, String> {
         let (id, site) = (record.key_text()?, record.text()?);
         if id.is_empty() || site.is_empty() || site.contains('#') {
-            return Err(format!("a panel has an id and a site without `#`, not `{id}` and `{site}`"));
+            return Err(format!(
+                "a panel has an id and a site without `#`, not `{id}` and `{site}`"
+            ));
         }
         Ok(Panel { id, site })
     }
@@ -94,7 +108,12 @@ struct PanelPower<'a> {
 
 impl<'a> PanelPower<'a> {
     fn of(group: Group<Cow<'a, str>, Power>) -> Self {
-        PanelPower { panel: group.key, from: group.window.start, until: group.window.end, power: group.value }
+        PanelPower {
+            panel: group.key,
+            from: group.window.start,
+            until: group.window.end,
+            power: group.value,
+        }
     }
 }
 
@@ -117,7 +136,9 @@ struct SitePower<'a> {
 /// A window's panels all come in one batch, so that a site's sum over them is whole in that batch.
 #[job]
 pub fn sensors() -> Job {
-    let panels = kafka("panels").try_map(Panel::parse).key_by(|panel| Cow::Borrowed(panel.id));
+    let panels = kafka("panels")
+        .try_map(Panel::parse)
+        .key_by(|panel| Cow::Borrowed(panel.id));
     kafka("readings")
         .try_map(Reading::parse)
         .timed_by(|reading| reading.time)
@@ -127,20 +148,37 @@ pub fn sensors() -> Job {
         .late_to(exactly_once(kafka("readings-late")))
         .fold(
             Power::default,
-            |sum, reading| sum.merge(Power { readings: 1, milliwatts: reading.milliwatts }),
+            |sum, reading| {
+                sum.merge(Power {
+                    readings: 1,
+                    milliwatts: reading.milliwatts,
+                })
+            },
             Power::merge,
         )
         .map(PanelPower::of)
         .key_by(|panel| panel.panel.clone())
         .named("sites")
-        .lookup(panels, |power, panel| (panel.map_or("unknown", |panel| panel.site), power))
+        .lookup(panels, |power, panel| {
+            (panel.map_or("unknown", |panel| panel.site), power)
+        })
         .key_by(|(site, power)| (*site, power.from, power.until))
         .named("site-power")
         .each_batch()
-        .fold(Power::default, |sum, (_, panel)| sum.merge(panel.power), Power::merge)
+        .fold(
+            Power::default,
+            |sum, (_, panel)| sum.merge(panel.power),
+            Power::merge,
+        )
         .map(|group| {
             let ((site, from, until), power) = (group.key, group.value);
-            SitePower { site, from, average_watts: power.average_watts(), readings: power.readings, until }
+            SitePower {
+                site,
+                from,
+                average_watts: power.average_watts(),
+                readings: power.readings,
+                until,
+            }
         })
         .to(hbase("power"))
 }

@@ -1,4 +1,5 @@
-//! The gaming sessions of players, with their length and score: a session ends when its player pauses for half an hour.
+//! The gaming sessions of players, with their length and score: a session ends when its player
+//! pauses for half an hour.
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -24,7 +25,9 @@ impl<'a> Play<'a> {
         let play: Play<'a> = record.json()?;
         match &*play.player {
             "" => Err("the player has no name".into()),
-            name if name.contains('#') => Err(format!("the player `{name}` has a `#`, which ends it in the row's key")),
+            name if name.contains('#') => Err(format!(
+                "the player `{name}` has a `#`, which ends it in the row's key"
+            )),
             _ => Ok(play),
         }
     }
@@ -39,7 +42,10 @@ struct Score {
 
 impl Score {
     fn add(&mut self, play: Play<'_>) {
-        self.merge(Score { plays: 1, points: play.points.into() });
+        self.merge(Score {
+            plays: 1,
+            points: play.points.into(),
+        });
     }
 
     fn merge(&mut self, other: Score) {
@@ -69,9 +75,17 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn of(group: Group<Cow<'a, str>, Score>) -> Self {
         let (from, score) = (group.window.start, group.value);
-        let until = Time(group.window.end.0 - GAP.as_millis() as i64); // the window ends with the pause
+        // The window ends with the pause.
+        let until = Time(group.window.end.0 - GAP.as_millis() as i64);
         let length_ms = until.0 - from.0;
-        Session { player: group.key, from, until, length_ms, plays: score.plays, score: score.points }
+        Session {
+            player: group.key,
+            from,
+            until,
+            length_ms,
+            plays: score.plays,
+            score: score.points,
+        }
     }
 }
 

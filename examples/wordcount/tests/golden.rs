@@ -10,7 +10,10 @@ fn the_input_gives_the_expected_counts() {
     job.send(SOCKET, include_str!("../input.txt").lines());
     let mut found = job.rows("console");
     found.sort();
-    assert_eq!(found, include_str!("../expected.txt").lines().collect::<Vec<_>>());
+    assert_eq!(
+        found,
+        include_str!("../expected.txt").lines().collect::<Vec<_>>()
+    );
     assert!(job.dead_letters().is_empty());
 }
 
@@ -28,5 +31,8 @@ fn what_is_no_text_is_set_aside() {
     let mut job = testing::run(wordcount::wordcount);
     job.send(SOCKET, [Record::from(b"caf\xff")]);
     assert!(job.rows("console").is_empty());
-    assert_eq!(job.dead_letters(), ["localhost:9999@0: the value is not UTF-8 at byte 3"]);
+    assert_eq!(
+        job.dead_letters(),
+        ["localhost:9999@0: the value is not UTF-8 at byte 3"]
+    );
 }

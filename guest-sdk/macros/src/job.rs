@@ -1,5 +1,6 @@
-//! `fn clicks() -> Job` becomes `fn clicks<'batch>(call: Call<'batch>) -> Job<'batch>`: the chain is built anew for each
-//! call, so what it yields may borrow from that call's batch. For wasm the component's exports are added.
+//! `fn clicks() -> Job` becomes `fn clicks<'batch>(call: Call<'batch>) -> Job<'batch>`: the chain
+//! is built anew for each call, so what it yields may borrow from that call's batch. For wasm the
+//! component's exports are added.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -12,7 +13,12 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     let function: ItemFn = syn::parse2(item)?;
     let name = name(arguments, &function)?;
     let job = returned(&function)?;
-    let ItemFn { attrs, vis, sig, block } = &function;
+    let ItemFn {
+        attrs,
+        vis,
+        sig,
+        block,
+    } = &function;
     let ident = &sig.ident;
     let exports = exports(&function);
     Ok(quote! {
@@ -70,23 +76,38 @@ fn exports(function: &ItemFn) -> TokenStream {
     }
 }
 
-/// The return type, with the call's lifetime. As written by the author, so that rustc knows that `Job` is used, and
-/// points to it where the function yields something else.
+/// The return type, with the call's lifetime. As written by the author, so that rustc knows that
+/// `Job` is used, and points to it where the function yields something else.
 fn returned(function: &ItemFn) -> Result<Type> {
     let sig = &function.sig;
     if !sig.inputs.is_empty() {
-        return Err(Error::new(sig.inputs.span(), "a job takes no arguments: its settings are the host's"));
+        return Err(Error::new(
+            sig.inputs.span(),
+            "a job takes no arguments: its settings are the host's",
+        ));
     }
     if !sig.generics.params.is_empty() {
-        return Err(Error::new(sig.generics.span(), "a job is not generic: it is one component"));
+        return Err(Error::new(
+            sig.generics.span(),
+            "a job is not generic: it is one component",
+        ));
     }
     if let Some(asyncness) = &sig.asyncness {
-        return Err(Error::new(asyncness.span(), "a job is not `async`: it sees its batch and waits for nothing"));
+        return Err(Error::new(
+            asyncness.span(),
+            "a job is not `async`: it sees its batch and waits for nothing",
+        ));
     }
     let no_job = |span| Error::new(span, "a job returns `Job`: end its chain in `.to(…)`");
-    let ReturnType::Type(_, returned) = &sig.output else { return Err(no_job(sig.span())) };
-    let Type::Path(mut path) = (**returned).clone() else { return Err(no_job(returned.span())) };
-    let Some(last) = path.path.segments.last_mut() else { return Err(no_job(returned.span())) };
+    let ReturnType::Type(_, returned) = &sig.output else {
+        return Err(no_job(sig.span()));
+    };
+    let Type::Path(mut path) = (**returned).clone() else {
+        return Err(no_job(returned.span()));
+    };
+    let Some(last) = path.path.segments.last_mut() else {
+        return Err(no_job(returned.span()));
+    };
     let span = last.span();
     last.arguments = PathArguments::AngleBracketed(parse_quote_spanned! { span => <'batch> });
     Ok(Type::Path(path))
@@ -108,7 +129,10 @@ fn name(arguments: TokenStream, function: &ItemFn) -> Result<String> {
         None => (ident.to_string(), ident.span()),
     };
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-    if (1..=NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(fits) && !name.starts_with(['-', '_']) {
+    if (1..=NAME_CHARS_MAX).contains(&name.len())
+        && name.chars().all(fits)
+        && !name.starts_with(['-', '_'])
+    {
         return Ok(name);
     }
     let message = format!(

@@ -3,15 +3,24 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, GenericParam, Lifetime, Member, Result, parse_quote};
+use syn::{Data, DeriveInput, Error, GenericParam, Lifetime, Member, Result, Type, parse_quote};
 
 pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let input: DeriveInput = syn::parse2(item)?;
-    let no_struct = || Error::new(input.ident.span(), "a key is a struct with at least one field");
-    let Data::Struct(data) = &input.data else { return Err(no_struct()) };
+    let no_struct = || {
+        Error::new(
+            input.ident.span(),
+            "a key is a struct with at least one field",
+        )
+    };
+    let Data::Struct(data) = &input.data else {
+        return Err(no_struct());
+    };
     let members: Vec<Member> = data.fields.members().collect();
     let types: Vec<_> = data.fields.iter().map(|field| &field.ty).collect();
-    let Some((last, before)) = members.split_last() else { return Err(no_struct()) };
+    let Some((last, before)) = members.split_last() else {
+        return Err(no_struct());
+    };
 
     let batch = batch(&input)?;
     let mut generics = input.generics.clone();
@@ -21,7 +30,9 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let clause = generics.make_where_clause();
     for parameter in input.generics.type_params() {
         let ident = &parameter.ident;
-        clause.predicates.push(parse_quote! { #ident: ::streamhost::Key<#batch> });
+        clause
+            .predicates
+            .push(parse_quote! { #ident: ::streamhost::Key<#batch> });
     }
     let (generics, _, clause) = generics.split_for_impl();
     let (name, arguments) = (&input.ident, input.generics.split_for_impl().1);
@@ -34,21 +45,9 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         quote_spanned! { ty.span() => ::std::format!("{}:{}", #label, <#ty as ::streamhost::Key<#batch>>::shape()) }
     });
     let (last_type, before_types) = (types[before.len()], &types[..before.len()]);
-    // One field's bytes are the key's.
-    let alone = before.is_empty().then(|| {
-        quote! {
-            #[inline]
-            fn lend(&self) -> ::core::option::Option<&[u8]> {
-                <#last_type as ::streamhost::Key<#batch>>::lend(&self.#last)
-            }
-            fn from_text(
-                text: &[u8],
-                out: &mut ::std::vec::Vec<u8>,
-            ) -> ::core::result::Result<(), ::std::string::String> {
-                <#last_type as ::streamhost::Key<#batch>>::from_text(text, out)
-            }
-        }
-    });
+    let alone = before
+        .is_empty()
+        .then(|| of_one_field(last, last_type, &batch));
     Ok(quote! {
         impl #generics ::streamhost::Key<#batch> for #name #arguments #clause {
             fn shape() -> ::std::string::String {
@@ -71,16 +70,37 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     })
 }
 
+/// One field's bytes are the key's.
+fn of_one_field(field: &Member, ty: &Type, batch: &Lifetime) -> TokenStream {
+    quote! {
+        #[inline]
+        fn lend(&self) -> ::core::option::Option<&[u8]> {
+            <#ty as ::streamhost::Key<#batch>>::lend(&self.#field)
+        }
+        fn from_text(
+            text: &[u8],
+            out: &mut ::std::vec::Vec<u8>,
+        ) -> ::core::result::Result<(), ::std::string::String> {
+            <#ty as ::streamhost::Key<#batch>>::from_text(text, out)
+        }
+    }
+}
+
 /// The lifetime of what is borrowed: the struct's own, or one for it.
 fn batch(input: &DeriveInput) -> Result<Lifetime> {
-    let mut lifetimes = input.generics.params.iter().filter_map(|parameter| match parameter {
-        GenericParam::Lifetime(lifetime) => Some(&lifetime.lifetime),
-        _ => None,
-    });
+    let mut lifetimes = input
+        .generics
+        .params
+        .iter()
+        .filter_map(|parameter| match parameter {
+            GenericParam::Lifetime(lifetime) => Some(&lifetime.lifetime),
+            _ => None,
+        });
     match (lifetimes.next(), lifetimes.next()) {
-        (_, Some(second)) => {
-            Err(Error::new(second.span(), "a key borrows from its batch alone: one lifetime is enough"))
-        }
+        (_, Some(second)) => Err(Error::new(
+            second.span(),
+            "a key borrows from its batch alone: one lifetime is enough",
+        )),
         (Some(only), None) => Ok(only.clone()),
         (None, None) => Ok(parse_quote! { 'batch }),
     }

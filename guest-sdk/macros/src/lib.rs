@@ -1,4 +1,5 @@
-//! `#[job]`, `#[derive(Row)]` and `#[derive(Key)]` of the crate `streamhost`, which re-exports and tests them.
+//! `#[job]`, `#[derive(Row)]` and `#[derive(Key)]` of the crate `streamhost`, which re-exports and
+//! tests them.
 
 use proc_macro::TokenStream;
 
@@ -8,8 +9,9 @@ mod row;
 
 /// Makes a function the job of its component.
 ///
-/// The function takes nothing and returns `Job`. Its name is the job's: lower-case letters, digits and `_`;
-/// `#[job(name = "clicks-eu")]` gives another one, which may have `-` too. A component has one job.
+/// The function takes nothing and returns `Job`. Its name is the job's: lower-case letters, digits
+/// and `_`; `#[job(name = "clicks-eu")]` gives another one, which may have `-` too. A component has
+/// one job.
 ///
 /// ```ignore
 /// #[job]
@@ -19,20 +21,24 @@ mod row;
 /// ```
 #[proc_macro_attribute]
 pub fn job(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    job::expand(arguments.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+    job::expand(arguments.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }
 
 /// Makes a struct a row: what a sink takes.
 ///
 /// Each field is a column, named after the field or by its attribute:
 ///
-/// - `#[row("family:qualifier")]`: the column's name. HBase needs it; elsewhere the field's own name does.
-/// - `#[row(key)]`: the row's key. Several such fields make one key, joined by `#[row(separator = "…")]` on the struct;
-///   a record whose parts hold the separator, or end in a piece of it (the last part may), is set aside, as its key would
-///   not be its own.
-/// - `#[row(value)]`: the whole value, raw, in a topic or on the console. There are no other columns then.
-/// - `#[row(dynamic)]`: pairs of a column's name and its value, for columns that only the data knows: a map, or a list of
-///   pairs.
+/// - `#[row("family:qualifier")]`: the column's name. HBase needs it; elsewhere the field's own
+///   name does.
+/// - `#[row(key)]`: the row's key. Several such fields make one key, joined by `#[row(separator =
+///   "…")]` on the struct; a record whose parts hold the separator, or end in a piece of it (the
+///   last part may), is set aside, as its key would not be its own.
+/// - `#[row(value)]`: the whole value, raw, in a topic or on the console. There are no other
+///   columns then.
+/// - `#[row(dynamic)]`: pairs of a column's name and its value, for columns that only the data
+///   knows: a map, or a list of pairs.
 /// - `#[row(skip)]`: no column.
 ///
 /// ```ignore
@@ -51,7 +57,9 @@ pub fn job(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_derive(Row, attributes(row))]
 pub fn row(item: TokenStream) -> TokenStream {
-    row::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+    row::expand(item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }
 
 /// Makes a struct a key: what `key_by` takes. Its fields are keys, in their order.
@@ -65,5 +73,7 @@ pub fn row(item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_derive(Key)]
 pub fn key(item: TokenStream) -> TokenStream {
-    key::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+    key::expand(item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }

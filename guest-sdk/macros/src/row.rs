@@ -31,14 +31,22 @@ enum Role {
 pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let input: DeriveInput = syn::parse2(item)?;
     let not_a_struct = || Error::new(input.ident.span(), "a row is a struct with named fields");
-    let Data::Struct(data) = &input.data else { return Err(not_a_struct()) };
-    let Fields::Named(fields) = &data.fields else { return Err(not_a_struct()) };
+    let Data::Struct(data) = &input.data else {
+        return Err(not_a_struct());
+    };
+    let Fields::Named(fields) = &data.fields else {
+        return Err(not_a_struct());
+    };
     let parts = sort(fields.named.iter())?;
     let key = key(&parts.keys, separator(&input.attrs)?.as_ref())?;
 
     let name = &input.ident;
     let (generics, arguments, clause) = input.generics.split_for_impl();
-    let Key { ty: key_type, write: write_key, write_self } = key;
+    let Key {
+        ty: key_type,
+        write: write_key,
+        write_self,
+    } = key;
     let (keyed, is_dynamic) = (!parts.keys.is_empty(), !parts.dynamic.is_empty());
     let defs = parts.columns.iter().map(column_def);
     let cells = parts.columns.iter().map(column_write);
@@ -110,9 +118,10 @@ fn key(keys: &[(&Ident, &Type)], separator: Option<&LitStr>) -> Result<Key> {
             write: quote_spanned! { ty.span() => out.key::<#ty>(key); },
             write_self: quote_spanned! { ty.span() => out.key::<#ty>(&self.#ident); },
         }),
-        ([] | [_], Some(separator)) => {
-            Err(Error::new(separator.span(), "a separator joins several `#[row(key)]` fields, and there are not two"))
-        }
+        ([] | [_], Some(separator)) => Err(Error::new(
+            separator.span(),
+            "a separator joins several `#[row(key)]` fields, and there are not two",
+        )),
         ([_, second, ..], None) => Err(Error::new(
             second.0.span(),
             "a second key field: say how they are joined, with `#[row(separator = \"…\")]` on the struct",
@@ -148,13 +157,29 @@ fn sort<'a>(fields: impl Iterator<Item = &'a Field>) -> Result<Parts<'a>> {
             Role::Skip => {}
             Role::Key => parts.keys.push((ident, ty)),
             Role::Dynamic => parts.dynamic.push((ident, ty)),
-            Role::Value => parts.columns.push(Column { ident, ty, name: String::new(), whole: true }),
+            Role::Value => parts.columns.push(Column {
+                ident,
+                ty,
+                name: String::new(),
+                whole: true,
+            }),
             Role::Column(name) => {
-                let name = name.map_or_else(|| ident.to_string().trim_start_matches("r#").into(), |n| n.value());
+                let name = name.map_or_else(
+                    || ident.to_string().trim_start_matches("r#").into(),
+                    |n| n.value(),
+                );
                 if parts.columns.iter().any(|column| column.name == name) {
-                    return Err(Error::new(ident.span(), format!("two fields are column `{name}`")));
+                    return Err(Error::new(
+                        ident.span(),
+                        format!("two fields are column `{name}`"),
+                    ));
                 }
-                parts.columns.push(Column { ident, ty, name, whole });
+                parts.columns.push(Column {
+                    ident,
+                    ty,
+                    name,
+                    whole,
+                });
             }
         }
     }
@@ -173,11 +198,17 @@ fn role(field: &Field) -> Result<Role> {
     for attribute in field.attrs.iter().filter(|a| a.path().is_ident("row")) {
         let mut set = |found| match role.replace(found) {
             None => Ok(()),
-            Some(_) => Err(Error::new(attribute.span(), "a field has one part in its row")),
+            Some(_) => Err(Error::new(
+                attribute.span(),
+                "a field has one part in its row",
+            )),
         };
         if let Ok(name) = attribute.parse_args::<LitStr>() {
             if name.value().is_empty() {
-                return Err(Error::new(name.span(), "a column has a name; `#[row(value)]` is the whole value, raw"));
+                return Err(Error::new(
+                    name.span(),
+                    "a column has a name; `#[row(value)]` is the whole value, raw",
+                ));
             }
             set(Role::Column(Some(name)))?;
             continue;
@@ -190,7 +221,10 @@ fn role(field: &Field) -> Result<Role> {
                 () if is("dynamic") => set(Role::Dynamic),
                 () if is("skip") => set(Role::Skip),
                 () if is("separator") => Err(meta.error("`separator` belongs on the struct")),
-                () => Err(meta.error("known here: key, value, dynamic, skip, or \"family:qualifier\"")),
+                () => {
+                    Err(meta
+                        .error("known here: key, value, dynamic, skip, or \"family:qualifier\""))
+                }
             }
         })?;
     }
@@ -209,9 +243,10 @@ fn separator(attributes: &[Attribute]) -> Result<Option<LitStr>> {
         })?;
     }
     match &separator {
-        Some(empty) if empty.value().is_empty() => {
-            Err(Error::new(empty.span(), "an empty separator would give different rows the same key"))
-        }
+        Some(empty) if empty.value().is_empty() => Err(Error::new(
+            empty.span(),
+            "an empty separator would give different rows the same key",
+        )),
         _ => Ok(separator),
     }
 }

@@ -8,8 +8,8 @@ use super::scoped::Batched;
 use crate::flow::Flow;
 use crate::stream::Stream;
 
-/// Never implemented: the verbs of [`Scoped`](crate::Scoped) that are called without a scope are met by this text, not
-/// by `Iterator`'s.
+/// Never implemented: the verbs of [`Scoped`](crate::Scoped) that are called without a scope are
+/// met by this text, not by `Iterator`'s.
 #[diagnostic::on_unimplemented(
     message = "reduced over what: each batch, a window, or all time?",
     label = "no scope yet",
@@ -35,21 +35,30 @@ impl<'b, K, F: Flow<'b>, G> KeyedBy<'b, K, F, G> {
         unreachable!("{NEVER}")
     }
 
-    pub fn sum<N: Number, H: Fn(F::Item) -> N>(self, _: H) -> Stream<'b, Grouped<'b, K, Sum<H, N>, Batched>>
+    pub fn sum<N: Number, H: Fn(F::Item) -> N>(
+        self,
+        _: H,
+    ) -> Stream<'b, Grouped<'b, K, Sum<H, N>, Batched>>
     where
         Self: HasScope,
     {
         unreachable!("{NEVER}")
     }
 
-    pub fn min<V: Comparable, H: Fn(F::Item) -> V>(self, _: H) -> Stream<'b, Grouped<'b, K, Extreme<H, V>, Batched>>
+    pub fn min<V: Comparable, H: Fn(F::Item) -> V>(
+        self,
+        _: H,
+    ) -> Stream<'b, Grouped<'b, K, Extreme<H, V>, Batched>>
     where
         Self: HasScope,
     {
         unreachable!("{NEVER}")
     }
 
-    pub fn max<V: Comparable, H: Fn(F::Item) -> V>(self, _: H) -> Stream<'b, Grouped<'b, K, Extreme<H, V>, Batched>>
+    pub fn max<V: Comparable, H: Fn(F::Item) -> V>(
+        self,
+        _: H,
+    ) -> Stream<'b, Grouped<'b, K, Extreme<H, V>, Batched>>
     where
         Self: HasScope,
     {
@@ -64,7 +73,12 @@ impl<'b, K, F: Flow<'b>, G> KeyedBy<'b, K, F, G> {
         unreachable!("{NEVER}")
     }
 
-    pub fn fold<Acc, I, A, M>(self, _: I, _: A, _: M) -> Stream<'b, Grouped<'b, K, Fold<I, A, M>, Batched>>
+    pub fn fold<Acc, I, A, M>(
+        self,
+        _: I,
+        _: A,
+        _: M,
+    ) -> Stream<'b, Grouped<'b, K, Fold<I, A, M>, Batched>>
     where
         I: Fn() -> Acc,
         A: Fn(&mut Acc, F::Item),

@@ -24,11 +24,11 @@ pub struct Window {
     pub end: Time,
 }
 
-/// What one key came to, in one batch or one window: see [`each_batch`](crate::KeyedBy::each_batch) and
-/// [`window`](crate::KeyedBy::window).
+/// What one key came to, in one batch or one window: see [`each_batch`](crate::KeyedBy::each_batch)
+/// and [`window`](crate::KeyedBy::window).
 ///
-/// As a row it is its key and a column `value`; for a table, whose columns have families, and where the window belongs
-/// into the key, [`map`](crate::Stream::map) it to a row of your own.
+/// As a row it is its key and a column `value`; for a table, whose columns have families, and where
+/// the window belongs into the key, [`map`](crate::Stream::map) it to a row of your own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Group<K, V> {
     /// The key.
@@ -41,7 +41,8 @@ pub struct Group<K, V> {
     pub batch: Time,
 }
 
-/// What one key has come to after a batch that changed it: see [`running`](crate::KeyedBy::running).
+/// What one key has come to after a batch that changed it: see
+/// [`running`](crate::KeyedBy::running).
 ///
 /// As a row it is its key and a column `value`; later ones take the place of earlier ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -104,8 +105,8 @@ impl<K, V> Finished for Group<K, V> {
 /// What follows a reduction: its groups, read from the host's bytes.
 pub struct Grouped<'b, K, A: Merge, S> {
     with: Rc<A>,
-    /// Reads a key and what was reduced. Not a bound on what follows: a type that cannot be read would be told again at
-    /// each of the operators behind it.
+    /// Reads a key and what was reduced. Not a bound on what follows: a type that cannot be read
+    /// would be told again at each of the operators behind it.
     read: ReadGroup<'b, K, A::Value>,
     of: PhantomData<S>,
 }
@@ -118,15 +119,25 @@ impl<'b, K, A: Merge, S> Grouped<'b, K, A, S> {
         K: Key<'b>,
         A::Acc: Value<'b>,
     {
-        Grouped { with, read: read_group::<K, A>, of: PhantomData }
+        Grouped {
+            with,
+            read: read_group::<K, A>,
+            of: PhantomData,
+        }
     }
 }
 
-fn read_group<'b, K: Key<'b>, A: Merge>(stage: &str, key: &'b [u8], acc: &'b [u8]) -> (K, Option<A::Value>)
+fn read_group<'b, K: Key<'b>, A: Merge>(
+    stage: &str,
+    key: &'b [u8],
+    acc: &'b [u8],
+) -> (K, Option<A::Value>)
 where
     A::Acc: Value<'b>,
 {
-    let Some(key) = read_whole::<K>(key) else { panic!("stage `{stage}`: a key cannot be read: {key:?}") };
+    let Some(key) = read_whole::<K>(key) else {
+        panic!("stage `{stage}`: a key cannot be read: {key:?}")
+    };
     (key, A::value(read(stage, acc)))
 }
 
@@ -137,16 +148,38 @@ where
 {
     type Item = S::Item;
     #[inline]
-    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(S::Item, &mut Context)) {
-        let Input::Groups(groups) = input else { panic!("stage `{}` is given groups, not {input:?}", context.stage) };
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(S::Item, &mut Context),
+    ) {
+        let Input::Groups(groups) = input else {
+            panic!("stage `{}` is given groups, not {input:?}", context.stage)
+        };
         let batch = Time(context.moment.batch_ms);
         let windows = groups.starts_ms.iter().zip(groups.ends_ms);
-        let items = groups.keys.iter().zip(groups.accumulators.iter()).zip(windows);
+        let items = groups
+            .keys
+            .iter()
+            .zip(groups.accumulators.iter())
+            .zip(windows);
         for (position, ((key, acc), (&start_ms, &end_ms))) in (0..).zip(items) {
             context.of_group(position, start_ms, end_ms);
             let (key, value) = (self.read)(&context.stage, key, acc);
             if let Some(value) = value {
-                next(S::item(key, value, Window { start: Time(start_ms), end: Time(end_ms) }, batch), context);
+                next(
+                    S::item(
+                        key,
+                        value,
+                        Window {
+                            start: Time(start_ms),
+                            end: Time(end_ms),
+                        },
+                        batch,
+                    ),
+                    context,
+                );
             }
         }
     }
@@ -154,11 +187,15 @@ where
 
 /// Reads an accumulator. Panics where it is none, which makes the host set its group aside.
 pub(crate) fn read<'b, Acc: Value<'b>>(stage: &str, bytes: &'b [u8]) -> Acc {
-    decode(bytes).unwrap_or_else(|reason| panic!("stage `{stage}`: the accumulator cannot be read: {reason}"))
+    decode(bytes).unwrap_or_else(|reason| {
+        panic!("stage `{stage}`: the accumulator cannot be read: {reason}")
+    })
 }
 
 fn write<Acc: Serialize>(stage: &str, acc: &Acc, out: &mut ColumnBuf) {
-    encode(acc, out).unwrap_or_else(|error| panic!("stage `{stage}`: the accumulator cannot be written: {error}"));
+    encode(acc, out).unwrap_or_else(|error| {
+        panic!("stage `{stage}`: the accumulator cannot be written: {error}")
+    });
 }
 
 /// The export `combine` of one stage.
@@ -167,7 +204,8 @@ where
     A::Acc: Value<'b>,
 {
     let mut out = ColumnBuf::default();
-    out.data.reserve(partials.accumulators.data.len() + partials.partials.data.len());
+    out.data
+        .reserve(partials.accumulators.data.len() + partials.partials.data.len());
     out.ends.reserve(partials.group_ends.len());
     let mut absent = Positions(partials.absent);
     let mut parts = partials.partials.iter();
@@ -182,7 +220,9 @@ where
             continue;
         }
         let mut acc = if is_new {
-            let first = group.next().unwrap_or_else(|| panic!("stage `{stage}`: a group has nothing to merge"));
+            let first = group
+                .next()
+                .unwrap_or_else(|| panic!("stage `{stage}`: a group has nothing to merge"));
             read(stage, first)
         } else {
             let mut acc = read(stage, so_far);
@@ -199,9 +239,10 @@ impl<'b, K, A, S> Stream<'b, Grouped<'b, K, A, S>>
 where
     A: Merge + 'b,
 {
-    /// Lets a job that keeps another kind of accumulator take this one's place: `f` makes the new one of the old one.
-    /// It is of use for one deploy, from the stage's version `from` (0 where none was given) and the shape of `Old`;
-    /// without it such a deploy is refused, unless the state is dropped.
+    /// Lets a job that keeps another kind of accumulator take this one's place: `f` makes the new
+    /// one of the old one. It is of use for one deploy, from the stage's version `from` (0 where
+    /// none was given) and the shape of `Old`; without it such a deploy is refused, unless the
+    /// state is dropped.
     ///
     /// ```
     /// use serde::{Deserialize, Serialize};
@@ -238,7 +279,9 @@ where
             stage.shapes.old = Some(schema::<Old>);
             stage.migrate = Some(Box::new(move |name: &str, accumulators: Column<'b>| {
                 let mut out = ColumnBuf::default();
-                accumulators.iter().for_each(|old| write(name, &with.kept(f(read(name, old))), &mut out));
+                accumulators
+                    .iter()
+                    .for_each(|old| write(name, &with.kept(f(read(name, old))), &mut out));
                 out
             }));
         }

@@ -1,5 +1,5 @@
-//! A hash of keys for the table of one call. It is the same in every call and on every machine; nothing depends on it
-//! but speed, as the table is never gone through in its order.
+//! A hash of keys for the table of one call. It is the same in every call and on every machine;
+//! nothing depends on it but speed, as the table is never gone through in its order.
 
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 const OTHER: u64 = 0xd6e8_feb8_6659_fd93;
@@ -14,11 +14,15 @@ pub(crate) fn hash(bytes: &[u8], seed: u64) -> u64 {
         rest = more;
     }
     if let (Some(first), Some(last)) = (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
-        let word = u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+        let word =
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
         state = step(state, word);
     } else if let [first, .., last] = rest {
         let middle = u64::from(rest[rest.len() / 2]);
-        state = step(state, u64::from(*first) | middle << 8 | u64::from(*last) << 16);
+        state = step(
+            state,
+            u64::from(*first) | middle << 8 | u64::from(*last) << 16,
+        );
     } else if let [only] = rest {
         state = step(state, u64::from(*only));
     }
@@ -40,13 +44,19 @@ mod tests {
 
     #[test]
     fn keys_that_differ_a_little_are_spread() {
-        let keys: Vec<String> =
-            (0..50_000).map(|n| format!("{n}")).chain((0..50_000).map(|n| format!("user-{n:09}"))).collect();
+        let keys: Vec<String> = (0..50_000)
+            .map(|n| format!("{n}"))
+            .chain((0..50_000).map(|n| format!("user-{n:09}")))
+            .collect();
         let hashes: Vec<u64> = keys.iter().map(|key| hash(key.as_bytes(), 0)).collect();
         let whole: HashSet<u64> = hashes.iter().copied().collect();
         assert_eq!(whole.len(), keys.len());
         let low: HashSet<u64> = hashes.iter().map(|h| h & 0x1_ffff).collect();
-        assert!(low.len() > 65_000, "{} of 131072 places are taken by 100000 keys", low.len());
+        assert!(
+            low.len() > 65_000,
+            "{} of 131072 places are taken by 100000 keys",
+            low.len()
+        );
         let tags: HashSet<u64> = hashes.iter().map(|h| h >> 57).collect();
         assert_eq!(tags.len(), 128);
     }

@@ -32,7 +32,16 @@ struct Side<K, G> {
 
 impl<'b, K: Key<'b>, G> Side<K, G> {
     fn new(key: G, to: &Index, side: u8, lateness_ms: Option<i64>, table: bool) -> Self {
-        Side { key, to: to.clone(), side, lateness_ms, table, deleted: 0, out: Keyed::default(), of: PhantomData }
+        Side {
+            key,
+            to: to.clone(),
+            side,
+            lateness_ms,
+            table,
+            deleted: 0,
+            out: Keyed::default(),
+            of: PhantomData,
+        }
     }
 
     /// Puts in the deletions of records before this position, in their order among the items.
@@ -42,7 +51,11 @@ impl<'b, K: Key<'b>, G> Side<K, G> {
                 break;
             }
             self.deleted += 1;
-            let Deletion { position, time_ms, key } = deletion;
+            let Deletion {
+                position,
+                time_ms,
+                key,
+            } = deletion;
             let (position, time_ms) = (*position, *time_ms);
             let Keyed { keys, .. } = &mut self.out;
             let written = match key {
@@ -51,7 +64,8 @@ impl<'b, K: Key<'b>, G> Side<K, G> {
                 None => Err("the record has neither a value nor a key to delete".into()),
             };
             if let Err(reason) = written {
-                keys.data.truncate(keys.ends.last().map_or(0, |&end| end as usize));
+                keys.data
+                    .truncate(keys.ends.last().map_or(0, |&end| end as usize));
                 context.fault_at(position, reason);
                 continue;
             }
@@ -68,7 +82,9 @@ impl<'b, T: Serialize, K: Key<'b>, G: Fn(&T) -> K> End<T> for Side<K, G> {
     #[inline]
     fn take(&mut self, item: T, context: &mut Context) {
         if let Some(lateness_ms) = self.lateness_ms {
-            let Some(time_ms) = context.event_time_ms() else { return };
+            let Some(time_ms) = context.event_time_ms() else {
+                return;
+            };
             if is_behind(time_ms, lateness_ms, context) {
                 return context.late();
             }
@@ -88,7 +104,8 @@ impl<'b, T: Serialize, K: Key<'b>, G: Fn(&T) -> K> End<T> for Side<K, G> {
         (self.key)(&item).write(true, &mut keys.data);
         let written = match keys.data.len() - before {
             bytes if bytes > KEYED_KEY_BYTES_MAX => Err(too_long(bytes)),
-            _ => encode(&item, &mut self.out.values).map_err(|error| format!("the item cannot be written: {error}")),
+            _ => encode(&item, &mut self.out.values)
+                .map_err(|error| format!("the item cannot be written: {error}")),
         };
         if let Err(reason) = written {
             keys.data.truncate(before);
@@ -105,7 +122,11 @@ impl<'b, T: Serialize, K: Key<'b>, G: Fn(&T) -> K> End<T> for Side<K, G> {
         }
         let out = std::mem::take(&mut self.out);
         if !out.keys.ends.is_empty() {
-            context.out.keyed.push(Keyed { stage: self.to.get() as u32, side: self.side, ..out });
+            context.out.keyed.push(Keyed {
+                stage: self.to.get() as u32,
+                side: self.side,
+                ..out
+            });
         }
     }
 }
@@ -114,8 +135,8 @@ impl<'b, K, F, G> KeyedBy<'b, K, F, G>
 where
     F: Flow<'b> + 'b,
 {
-    /// Pairs items of two streams that have one key and are at most so far apart in event time: each pair once, when the
-    /// later one comes.
+    /// Pairs items of two streams that have one key and are at most so far apart in event time:
+    /// each pair once, when the later one comes.
     ///
     /// ```
     /// use streamhost::{Job, console, fields, job, kafka, minutes, within};
@@ -150,7 +171,8 @@ where
         self.two(right, "join", timed(within, false), Joined(f, Sides::new()))
     }
 
-    /// As [`join`](KeyedBy::join), and each left item without a partner too, with `None`, once none can come any more.
+    /// As [`join`](KeyedBy::join), and each left item without a partner too, with `None`, once none
+    /// can come any more.
     pub fn left_join<F2, G2, J, U>(
         self,
         right: KeyedBy<'b, K, F2, G2>,
@@ -166,14 +188,20 @@ where
         F2::Item: Value<'b>,
         J: Fn(F::Item, Option<F2::Item>) -> U,
     {
-        self.two(right, "left-join", timed(within, true), LookedUp(f, Sides::new()))
+        self.two(
+            right,
+            "left-join",
+            timed(within, true),
+            LookedUp(f, Sides::new()),
+        )
     }
 
     /// Each item with what a table says of its key: the table's last item of that key, or `None`.
     ///
-    /// A source that feeds tables alone is read from its beginning to its end before anything else begins, and followed
-    /// from there on. A record of it without a value does not run the table's chain: it deletes from the table the key
-    /// that its own key is, as text (`7` for the number 7).
+    /// A source that feeds tables alone is read from its beginning to its end before anything else
+    /// begins, and followed from there on. A record of it without a value does not run the table's
+    /// chain: it deletes from the table the key that its own key is, as text (`7` for the number
+    /// 7).
     ///
     /// ```
     /// use streamhost::{Job, console, job, kafka};
@@ -202,10 +230,21 @@ where
         F2::Item: Value<'b>,
         J: Fn(F::Item, Option<F2::Item>) -> U,
     {
-        self.two(table, "lookup", StageKind::Lookup, LookedUp(f, Sides::new()))
+        self.two(
+            table,
+            "lookup",
+            StageKind::Lookup,
+            LookedUp(f, Sides::new()),
+        )
     }
 
-    fn two<F2, G2, W>(self, right: KeyedBy<'b, K, F2, G2>, verb: &str, kind: StageKind, flow: W) -> Stream<'b, W>
+    fn two<F2, G2, W>(
+        self,
+        right: KeyedBy<'b, K, F2, G2>,
+        verb: &str,
+        kind: StageKind,
+        flow: W,
+    ) -> Stream<'b, W>
     where
         K: Key<'b> + 'b,
         G: Fn(&F::Item) -> K + 'b,
@@ -221,26 +260,56 @@ where
             StageKind::Join { lateness_ms, .. } => Some(signed(lateness_ms)),
             _ => None,
         };
-        let mut plan = self.stream.feed(&index, 0, false, Side::new(self.key, &index, 0, lateness_ms, false));
+        let mut plan = self.stream.feed(
+            &index,
+            0,
+            false,
+            Side::new(self.key, &index, 0, lateness_ms, false),
+        );
         if right.name.is_some() || right.version > 0 {
             plan.mistakes.push(format!(
                 "stage `{name}` is named, and its version counted, on its left side alone: leave `.named(…)` and \
                  `.version(…)` out on the other"
             ));
         }
-        plan.extend(right.stream.feed(&index, 1, table, Side::new(right.key, &index, 1, lateness_ms, table)));
+        plan.extend(right.stream.feed(
+            &index,
+            1,
+            table,
+            Side::new(right.key, &index, 1, lateness_ms, table),
+        ));
         let def = stage(name, self.version, kind);
-        let shapes = Schemas { key: K::shape, value: schema::<F::Item>, other: Some(schema::<F2::Item>), old: None };
-        behind(plan, StageNode { index, def, shapes, keeps_late: false, combine: None, migrate: None }, flow)
+        let shapes = Schemas {
+            key: K::shape,
+            value: schema::<F::Item>,
+            other: Some(schema::<F2::Item>),
+            old: None,
+        };
+        behind(
+            plan,
+            StageNode {
+                index,
+                def,
+                shapes,
+                keeps_late: false,
+                combine: None,
+                migrate: None,
+            },
+            flow,
+        )
     }
 }
 
 fn timed(within: Within, left: bool) -> StageKind {
-    StageKind::Join { within_ms: within.within_ms(), lateness_ms: within.lateness_ms(), left }
+    StageKind::Join {
+        within_ms: within.within_ms(),
+        lateness_ms: within.lateness_ms(),
+        left,
+    }
 }
 
-/// Reads both sides of a pair. Not bounds on what follows: a type that cannot be read would be told again at each of the
-/// operators behind it.
+/// Reads both sides of a pair. Not bounds on what follows: a type that cannot be read would be told
+/// again at each of the operators behind it.
 struct Sides<'b, L, R> {
     left: fn(&str, &'b [u8]) -> L,
     right: fn(&str, &'b [u8]) -> R,
@@ -248,23 +317,42 @@ struct Sides<'b, L, R> {
 
 impl<'b, L: Value<'b>, R: Value<'b>> Sides<'b, L, R> {
     fn new() -> Self {
-        Sides { left: item, right: item }
+        Sides {
+            left: item,
+            right: item,
+        }
     }
 }
 
 fn item<'b, T: Value<'b>>(stage: &str, bytes: &'b [u8]) -> T {
-    decode(bytes).unwrap_or_else(|reason| panic!("stage `{stage}`: a joined item cannot be read: {reason}"))
+    decode(bytes)
+        .unwrap_or_else(|reason| panic!("stage `{stage}`: a joined item cannot be read: {reason}"))
 }
 
 impl<'b, L, R> Sides<'b, L, R> {
-    fn each(&self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(L, Option<R>, &mut Context)) {
+    fn each(
+        &self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(L, Option<R>, &mut Context),
+    ) {
         let Sides { left, right } = self;
-        let Input::Pairs(pairs) = input else { panic!("stage `{}` is given pairs, not {input:?}", context.stage) };
+        let Input::Pairs(pairs) = input else {
+            panic!("stage `{}` is given pairs, not {input:?}", context.stage)
+        };
         let mut absent = Positions(pairs.absent_rights);
-        let items = pairs.lefts.iter().zip(pairs.rights.iter()).zip(pairs.times_ms);
+        let items = pairs
+            .lefts
+            .iter()
+            .zip(pairs.rights.iter())
+            .zip(pairs.times_ms);
         for (position, ((one, other), &time_ms)) in (0..).zip(items) {
             context.of_pair(position, time_ms);
-            let other = if absent.has(position) { None } else { Some(right(&context.stage, other)) };
+            let other = if absent.has(position) {
+                None
+            } else {
+                Some(right(&context.stage, other))
+            };
             next(left(&context.stage, one), other, context);
         }
     }
@@ -277,11 +365,19 @@ pub struct LookedUp<'b, L, R, J>(J, Sides<'b, L, R>);
 
 impl<'b, L, R, U, J: Fn(L, R) -> U> Flow<'b> for Joined<'b, L, R, J> {
     type Item = U;
-    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(U, &mut Context)) {
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(U, &mut Context),
+    ) {
         let Joined(f, sides) = self;
         sides.each(input, context, |left, right, context| {
             let Some(right) = right else {
-                panic!("stage `{}` is given a left item without a right one", context.stage)
+                panic!(
+                    "stage `{}` is given a left item without a right one",
+                    context.stage
+                )
             };
             next(f(left, right), context);
         });
@@ -290,8 +386,15 @@ impl<'b, L, R, U, J: Fn(L, R) -> U> Flow<'b> for Joined<'b, L, R, J> {
 
 impl<'b, L, R, U, J: Fn(L, Option<R>) -> U> Flow<'b> for LookedUp<'b, L, R, J> {
     type Item = U;
-    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(U, &mut Context)) {
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(U, &mut Context),
+    ) {
         let LookedUp(f, sides) = self;
-        sides.each(input, context, |left, right, context| next(f(left, right), context));
+        sides.each(input, context, |left, right, context| {
+            next(f(left, right), context)
+        });
     }
 }

@@ -29,7 +29,8 @@ use crate::job::{ChainInfo, Edge, Index, Plan, Run, StageNode, Start};
 use crate::stream::Stream;
 use std::marker::PhantomData;
 
-/// Items with keys: what [`Stream::key_by`] gives. Say next over what they are reduced, or what they are joined with.
+/// Items with keys: what [`Stream::key_by`] gives. Say next over what they are reduced, or what
+/// they are joined with.
 #[must_use = "say over what: `.each_batch()`, `.running()`, `.window(…)`; or `.join(…)`, `.lookup(…)`"]
 pub struct KeyedBy<'b, K, F, G> {
     pub(crate) stream: Stream<'b, F>,
@@ -57,28 +58,36 @@ impl<'b, F> Stream<'b, F> {
     /// }
     /// ```
     ///
-    /// A key may borrow from the batch, as the items do, but not from the item: of an item that owns its text take a
-    /// copy, `.key_by(|order| order.customer.clone())`.
+    /// A key may borrow from the batch, as the items do, but not from the item: of an item that
+    /// owns its text take a copy, `.key_by(|order| order.customer.clone())`.
     pub fn key_by<K, G>(self, key: G) -> KeyedBy<'b, K, F, G>
     where
         F: Flow<'b>,
         K: crate::Key<'b>,
         G: Fn(&F::Item) -> K,
     {
-        KeyedBy { stream: self, key, name: None, version: 0, of: PhantomData }
+        KeyedBy {
+            stream: self,
+            key,
+            name: None,
+            version: 0,
+            of: PhantomData,
+        }
     }
 }
 
 impl<'b, K, F, G> KeyedBy<'b, K, F, G> {
-    /// Names the stage: state is kept under its name from version to version. Without it a stage is called after its
-    /// verb (`count`, `join`), and of two alike one must be named. No stage has the name of a source.
+    /// Names the stage: state is kept under its name from version to version. Without it a stage is
+    /// called after its verb (`count`, `join`), and of two alike one must be named. No stage has
+    /// the name of a source.
     pub fn named(mut self, name: &str) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Counts changes to what the stage's state means, where its types alone do not show them (a sum that was in cents
-    /// and is in euros now). State of another version is refused at deploy, unless it is migrated. Without it: 0.
+    /// Counts changes to what the stage's state means, where its types alone do not show them (a
+    /// sum that was in cents and is in euros now). State of another version is refused at deploy,
+    /// unless it is migrated. Without it: 0.
     pub fn version(mut self, version: u32) -> Self {
         self.version = version;
         self
@@ -108,9 +117,25 @@ impl<'b, F: Flow<'b>, E: End<F::Item>> Run<'b> for Ending<F, E> {
 
 impl<'b, F: Flow<'b> + 'b> Stream<'b, F> {
     /// Ends the chain in one side of a keyed stage.
-    pub(crate) fn feed(self, to: &Index, side: u8, table: bool, end: impl End<F::Item> + 'b) -> Plan<'b> {
-        let Stream { flow, start, mut trail, mut plan } = self;
-        trail.feeds.push(Edge { to: to.clone(), side, table, timed_by: trail.is_timed });
+    pub(crate) fn feed(
+        self,
+        to: &Index,
+        side: u8,
+        table: bool,
+        end: impl End<F::Item> + 'b,
+    ) -> Plan<'b> {
+        let Stream {
+            flow,
+            start,
+            mut trail,
+            mut plan,
+        } = self;
+        trail.feeds.push(Edge {
+            to: to.clone(),
+            side,
+            table,
+            timed_by: trail.is_timed,
+        });
         plan.end(start, trail, Ending { flow, end });
         plan
     }
@@ -120,13 +145,27 @@ impl<'b, F: Flow<'b> + 'b> Stream<'b, F> {
 pub(crate) fn behind<'b, F>(mut plan: Plan<'b>, stage: StageNode<'b>, flow: F) -> Stream<'b, F> {
     let start = Start::Stage(stage.index.clone());
     plan.stages.push(stage);
-    Stream { flow, start, trail: ChainInfo::default(), plan }
+    Stream {
+        flow,
+        start,
+        trail: ChainInfo::default(),
+        plan,
+    }
 }
 
 /// A stage of which its inputs and shapes are not said yet.
 pub(crate) fn stage(name: String, version: u32, kind: crate::StageKind) -> StageDef {
     let (key_shape, value_shape, other_shape) = (String::new(), String::new(), String::new());
-    StageDef { name, kind, inputs: Vec::new(), key_shape, value_shape, other_shape, version, migrates: None }
+    StageDef {
+        name,
+        kind,
+        inputs: Vec::new(),
+        key_shape,
+        value_shape,
+        other_shape,
+        version,
+        migrates: None,
+    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use crate::cell::Time;
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
 
-/// What [`sum`](crate::Scoped::sum) adds up: integers, to an `i64` or `u64`, and floats, to an `f64`.
+/// What [`sum`](crate::Scoped::sum) adds up: integers, to an `i64` or `u64`, and floats, to an
+/// `f64`.
 ///
-/// A sum of integers that is beyond 64 bits panics, which sets its group aside with these words. The last digits of a
-/// sum of floats depend on the order in which it is made: across partitions that is the same in every replay, and not
-/// more.
+/// A sum of integers that is beyond 64 bits panics, which sets its group aside with these words.
+/// The last digits of a sum of floats depend on the order in which it is made: across partitions
+/// that is the same in every replay, and not more.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be summed",
     label = "not a number",
@@ -44,8 +45,9 @@ numbers! {
     f64: f32 f64, |a, b| a + b;
 }
 
-/// What [`min`](crate::Scoped::min), [`max`](crate::Scoped::max) and [`top`](crate::Stream::top) compare: as `Ord`, and
-/// floats by their total order. Types of your own may implement it by way of one that does:
+/// What [`min`](crate::Scoped::min), [`max`](crate::Scoped::max) and [`top`](crate::Stream::top)
+/// compare: as `Ord`, and floats by their total order. Types of your own may implement it by way of
+/// one that does:
 ///
 /// ```
 /// use std::cmp::Ordering;

@@ -1,4 +1,5 @@
-//! What a call's items come to before the shuffle: one accumulator for each key and pane, in order of first sight.
+//! What a call's items come to before the shuffle: one accumulator for each key and pane, in order
+//! of first sight.
 
 use super::End;
 use super::hash::hash;
@@ -16,7 +17,8 @@ use serde::Serialize;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-/// Room for no more accumulators than this is made before they come: most keys may be seen again and again.
+/// Room for no more accumulators than this is made before they come: most keys may be seen again
+/// and again.
 const FOUND_AHEAD_MAX: usize = 1 << 12;
 
 struct Found<Acc> {
@@ -63,7 +65,8 @@ impl<K, T, G, A: Merge> Reducing<K, T, G, A> {
         self.out.keys.data.reserve(8 * items);
         self.out.keys.ends.reserve(items);
         self.out.positions.reserve(context.expect.items);
-        self.table.reserve(items, |_| unreachable!("the table is empty"));
+        self.table
+            .reserve(items, |_| unreachable!("the table is empty"));
     }
 }
 
@@ -84,7 +87,15 @@ where
         if self.found.capacity() == 0 {
             self.reserve(context);
         }
-        let Self { key, with, table, found, out, scratch, .. } = self;
+        let Self {
+            key,
+            with,
+            table,
+            found,
+            out,
+            scratch,
+            ..
+        } = self;
         let key = key(&item);
         let bytes = bytes_of(&key, scratch);
         if bytes.len() > KEYED_KEY_BYTES_MAX {
@@ -102,7 +113,11 @@ where
         out.keys.push(bytes);
         table.insert_unique(hash, found.len() as u32, |&i| found[i as usize].hash);
         drop(key);
-        found.push(Found { hash, pane_ms, acc: with.first(item) });
+        found.push(Found {
+            hash,
+            pane_ms,
+            acc: with.first(item),
+        });
     }
 
     fn flush(&mut self, context: &mut Context) {
@@ -149,6 +164,9 @@ pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     }
     let (words, rest) = a.as_chunks::<8>();
     let (other_words, other_rest) = b.as_chunks::<8>();
-    words.iter().zip(other_words).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
+    words
+        .iter()
+        .zip(other_words)
+        .all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
         && rest.iter().zip(other_rest).all(|(a, b)| a == b)
 }

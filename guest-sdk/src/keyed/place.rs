@@ -19,14 +19,25 @@ pub(crate) enum Place {
 impl Place {
     /// None: sessions, which are placed by what came before.
     pub(crate) fn new(scope: Scope) -> Option<Place> {
-        let Scope::Window(WindowDef { form, lateness_ms, processing_time, .. }) = scope else {
+        let Scope::Window(WindowDef {
+            form,
+            lateness_ms,
+            processing_time,
+            ..
+        }) = scope
+        else {
             return Some(Place::Whole);
         };
-        let WindowForm::Panes { hop_ms, .. } = form else { return None };
+        let WindowForm::Panes { hop_ms, .. } = form else {
+            return None;
+        };
         let hop_ms = signed(hop_ms).max(1); // 0 is refused by `describe`
         Some(match processing_time {
             true => Place::Clock { hop_ms },
-            false => Place::Event { hop_ms, lateness_ms: signed(lateness_ms) },
+            false => Place::Event {
+                hop_ms,
+                lateness_ms: signed(lateness_ms),
+            },
         })
     }
 
@@ -36,10 +47,17 @@ impl Place {
         match self {
             Place::Whole => Placed::In(0),
             Place::Clock { hop_ms } => Placed::In(pane(context.moment.batch_ms, hop_ms)),
-            Place::Event { hop_ms, lateness_ms } => {
-                let Some(time_ms) = context.event_time_ms() else { return Placed::Refused };
+            Place::Event {
+                hop_ms,
+                lateness_ms,
+            } => {
+                let Some(time_ms) = context.event_time_ms() else {
+                    return Placed::Refused;
+                };
                 let pane_ms = pane(time_ms, hop_ms);
-                match pane_ms.saturating_add(hop_ms).saturating_add(lateness_ms) <= context.reached_ms() {
+                match pane_ms.saturating_add(hop_ms).saturating_add(lateness_ms)
+                    <= context.reached_ms()
+                {
                     true => Placed::Late,
                     false => Placed::In(pane_ms),
                 }
@@ -58,7 +76,8 @@ pub(crate) enum Placed {
     Refused,
 }
 
-/// An item of a session or join is late if what waits for it was let go: further back than the lateness.
+/// An item of a session or join is late if what waits for it was let go: further back than the
+/// lateness.
 #[inline]
 pub(crate) fn is_behind(time_ms: i64, lateness_ms: i64, context: &Context) -> bool {
     time_ms.saturating_add(lateness_ms) < context.reached_ms()
@@ -81,7 +100,10 @@ pub(crate) struct Late<T> {
 
 impl<T: Row> Late<T> {
     pub(crate) fn new(index: Index) -> Self {
-        Late { write: write_row::<T>, index }
+        Late {
+            write: write_row::<T>,
+            index,
+        }
     }
 }
 

@@ -72,13 +72,18 @@ pub struct Held<T>(Option<T>);
 
 impl<T> Held<T> {
     fn take(&mut self) -> T {
-        self.0.take().expect("it is put back whenever it is taken out")
+        self.0
+            .take()
+            .expect("it is put back whenever it is taken out")
     }
 }
 
 impl<T: Serialize> Serialize for Held<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.as_ref().expect("it is put back whenever it is taken out").serialize(serializer)
+        self.0
+            .as_ref()
+            .expect("it is put back whenever it is taken out")
+            .serialize(serializer)
     }
 }
 
@@ -151,7 +156,9 @@ impl<Acc, I: Fn() -> Acc, A, M: Fn(&mut Acc, Acc)> Merge for Fold<I, A, M> {
     }
 }
 
-impl<T, Acc, I: Fn() -> Acc, A: Fn(&mut Acc, T), M: Fn(&mut Acc, Acc)> Reduction<T> for Fold<I, A, M> {
+impl<T, Acc, I: Fn() -> Acc, A: Fn(&mut Acc, T), M: Fn(&mut Acc, Acc)> Reduction<T>
+    for Fold<I, A, M>
+{
     #[inline]
     fn first(&self, item: T) -> Acc {
         let mut acc = (self.init)();
@@ -235,7 +242,8 @@ impl<T, V: Comparable, F: Fn(T) -> V> Reduction<T> for Extreme<F, V> {
     }
 }
 
-/// See [`Scoped::distinct`](crate::Scoped::distinct). What is kept is whether the key was given in an earlier batch.
+/// See [`Scoped::distinct`](crate::Scoped::distinct). What is kept is whether the key was given in
+/// an earlier batch.
 #[derive(Debug)]
 pub struct Distinct {
     /// A key of an earlier batch is not given again; in a window it is given when the window is.

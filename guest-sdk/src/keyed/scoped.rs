@@ -73,7 +73,12 @@ impl<K, V> Finish<K, V> for Running {
 
 impl<'b, K, F: Flow<'b>, G> KeyedBy<'b, K, F, G> {
     fn over<S>(self, scope: Scope) -> Scoped<'b, K, F, G, S> {
-        Scoped { keyed: self, scope, late: None, of: PhantomData }
+        Scoped {
+            keyed: self,
+            scope,
+            late: None,
+            of: PhantomData,
+        }
     }
 
     /// Over each batch by itself, which keeps nothing from batch to batch.
@@ -81,12 +86,14 @@ impl<'b, K, F: Flow<'b>, G> KeyedBy<'b, K, F, G> {
         self.over(Scope::EachBatch)
     }
 
-    /// Over all time: after each batch the keys that it changed are given as they stand, as [`Update`]s.
+    /// Over all time: after each batch the keys that it changed are given as they stand, as
+    /// [`Update`]s.
     pub fn running(self) -> Scoped<'b, K, F, G, Running> {
         self.over(Scope::Running { expire_ms: None })
     }
 
-    /// Over windows: [`tumbling`](crate::tumbling), [`hopping`](crate::hopping) or [`session`](crate::session) ones.
+    /// Over windows: [`tumbling`](crate::tumbling), [`hopping`](crate::hopping) or
+    /// [`session`](crate::session) ones.
     ///
     /// ```
     /// use streamhost::{Group, Job, Row, Time, hbase, hopping, job, kafka, minutes};
@@ -120,24 +127,28 @@ impl<'b, K, F: Flow<'b>, G> KeyedBy<'b, K, F, G> {
 }
 
 impl<'b, K, F: Flow<'b>, G> Scoped<'b, K, F, G, Running> {
-    /// Forgets a key that had no record for so long, by the time of the batches. A later record begins it afresh.
+    /// Forgets a key that had no record for so long, by the time of the batches. A later record
+    /// begins it afresh.
     pub fn expire_after(mut self, idle: Duration) -> Self {
-        self.scope = Scope::Running { expire_ms: Some(ms(idle)) };
+        self.scope = Scope::Running {
+            expire_ms: Some(ms(idle)),
+        };
         self
     }
 }
 
 impl<'b, K, F: Flow<'b>, G> Scoped<'b, K, F, G, Windowed> {
-    /// Sends items that come too late for their window to a sink. They are counted in any case, and without this they
-    /// are dropped. Behind a lookup there is no such sink, as what is late there is noticed by the host: let the window
-    /// come first.
+    /// Sends items that come too late for their window to a sink. They are counted in any case, and
+    /// without this they are dropped. Behind a lookup there is no such sink, as what is late there
+    /// is noticed by the host: let the window come first.
     pub fn late_to(mut self, sink: impl Into<Sink>) -> Self
     where
         F::Item: Row,
     {
         let Stream { plan, trail, .. } = &mut self.keyed.stream;
         if self.late.is_some() {
-            plan.mistakes.push("`.late_to(…)` stands there twice: late items go to one sink".into());
+            plan.mistakes
+                .push("`.late_to(…)` stands there twice: late items go to one sink".into());
         }
         let index = plan.add_sink::<F::Item>(sink.into());
         trail.sinks += 1;
@@ -178,7 +189,14 @@ where
         V: Comparable + Value<'b> + 'b,
         H: Fn(F::Item) -> V + 'b,
     {
-        self.reduction("min", Extreme { of: value, wins: Ordering::Less, value: PhantomData })
+        self.reduction(
+            "min",
+            Extreme {
+                of: value,
+                wins: Ordering::Less,
+                value: PhantomData,
+            },
+        )
     }
 
     /// The largest value that any item has. Of equal ones the first.
@@ -206,10 +224,18 @@ where
         V: Comparable + Value<'b> + 'b,
         H: Fn(F::Item) -> V + 'b,
     {
-        self.reduction("max", Extreme { of: value, wins: Ordering::Greater, value: PhantomData })
+        self.reduction(
+            "max",
+            Extreme {
+                of: value,
+                wins: Ordering::Greater,
+                value: PhantomData,
+            },
+        )
     }
 
-    /// Each key once: of a batch or window with nothing as its value, over all time when it is first seen.
+    /// Each key once: of a batch or window with nothing as its value, over all time when it is
+    /// first seen.
     pub fn distinct(self) -> Stream<'b, Grouped<'b, K, Distinct, S>>
     where
         K: Key<'b> + 'b,
@@ -219,8 +245,9 @@ where
         self.reduction("distinct", Distinct { running })
     }
 
-    /// One item made of two, again and again. Items meet in any grouping, as a batch is reduced in parts, so `f` must be
-    /// associative, and, as partitions have no order among each other, commutative.
+    /// One item made of two, again and again. Items meet in any grouping, as a batch is reduced in
+    /// parts, so `f` must be associative, and, as partitions have no order among each other,
+    /// commutative.
     pub fn reduce<R>(self, f: R) -> Stream<'b, Grouped<'b, K, Reduce<F::Item, R>, S>>
     where
         K: Key<'b> + 'b,
@@ -231,10 +258,15 @@ where
         self.reduction("reduce", Reduce::new(f))
     }
 
-    /// An accumulator of your own: `init` makes an empty one, `add` takes an item in, and `merge` takes in what another
-    /// part of the items came to. The parts may be cut anywhere, so the three must agree; and, as partitions have no
-    /// order among each other, the order must not matter.
-    pub fn fold<Acc, I, A, M>(self, init: I, add: A, merge: M) -> Stream<'b, Grouped<'b, K, Fold<I, A, M>, S>>
+    /// An accumulator of your own: `init` makes an empty one, `add` takes an item in, and `merge`
+    /// takes in what another part of the items came to. The parts may be cut anywhere, so the three
+    /// must agree; and, as partitions have no order among each other, the order must not matter.
+    pub fn fold<Acc, I, A, M>(
+        self,
+        init: I,
+        add: A,
+        merge: M,
+    ) -> Stream<'b, Grouped<'b, K, Fold<I, A, M>, S>>
     where
         K: Key<'b> + 'b,
         G: Fn(&F::Item) -> K + 'b,
@@ -254,8 +286,16 @@ where
         A: Reduction<F::Item> + 'b,
         A::Acc: Value<'b> + 'b,
     {
-        let Scoped { keyed, scope, late, .. } = self;
-        let KeyedBy { stream, key, name, version, .. } = keyed;
+        let Scoped {
+            keyed, scope, late, ..
+        } = self;
+        let KeyedBy {
+            stream,
+            key,
+            name,
+            version,
+            ..
+        } = keyed;
         let (index, with) = (Index::default(), Rc::new(with));
         let (name, keeps_late) = (name.unwrap_or_else(|| verb.into()), late.is_some());
         let plan = match (Place::new(scope), scope) {
@@ -269,19 +309,43 @@ where
             }
         };
         let def = stage(name, version, StageKind::Reduce(scope));
-        let shapes = Schemas { key: K::shape, value: schema::<A::Acc>, other: None, old: None };
+        let shapes = Schemas {
+            key: K::shape,
+            value: schema::<A::Acc>,
+            other: None,
+            old: None,
+        };
         let flow = Grouped::new(with.clone());
-        let combine: Combine<'b> = Box::new(move |stage, partials| combine(stage, &*with, partials));
-        behind(plan, StageNode { index, def, shapes, keeps_late, combine: Some(combine), migrate: None }, flow)
+        let combine: Combine<'b> =
+            Box::new(move |stage, partials| combine(stage, &*with, partials));
+        behind(
+            plan,
+            StageNode {
+                index,
+                def,
+                shapes,
+                keeps_late,
+                combine: Some(combine),
+                migrate: None,
+            },
+            flow,
+        )
     }
 }
 
 /// Of a scope that is sessions.
 fn gap(scope: Scope) -> Gap {
     match scope {
-        Scope::Window(WindowDef { form: WindowForm::Session { gap_ms }, lateness_ms, processing_time, .. }) => {
-            Gap { gap_ms: signed(gap_ms), lateness_ms: signed(lateness_ms), processing_time }
-        }
+        Scope::Window(WindowDef {
+            form: WindowForm::Session { gap_ms },
+            lateness_ms,
+            processing_time,
+            ..
+        }) => Gap {
+            gap_ms: signed(gap_ms),
+            lateness_ms: signed(lateness_ms),
+            processing_time,
+        },
         _ => unreachable!("what is placed by its time alone is no session"),
     }
 }

@@ -1,5 +1,5 @@
-//! Sessions of a call's items before the shuffle: for each key, items at most a gap apart are one accumulator. The host
-//! joins those of several calls.
+//! Sessions of a call's items before the shuffle: for each key, items at most a gap apart are one
+//! accumulator. The host joins those of several calls.
 
 use super::End;
 use super::hash::hash;
@@ -89,13 +89,20 @@ impl<K, T, G, A: Merge> Sessions<K, T, G, A> {
 impl<K, T, G, A: Reduction<T>> Sessions<K, T, G, A> {
     /// Puts an item into its key's sessions, and joins those that it brings together.
     fn put(&mut self, key: u32, head: Option<u32>, time_ms: i64, item: T) {
-        let Self { sessions, with, gap, heads, .. } = self;
+        let Self {
+            sessions,
+            with,
+            gap,
+            heads,
+            ..
+        } = self;
         let touches = |s: &Session<A::Acc>| {
             s.acc.is_some()
                 && time_ms >= s.first_ms.saturating_sub(gap.gap_ms)
                 && time_ms <= s.last_ms.saturating_add(gap.gap_ms)
         };
-        // At most two touch it, as two that were nearer to each other were joined. The older one takes the newer one in.
+        // At most two touch it, as two that were nearer to each other were joined. The older one
+        // takes the newer one in.
         let (mut found, mut at) = ([None; 2], head);
         while let Some(i) = at {
             let session = &sessions[i as usize];
@@ -107,7 +114,13 @@ impl<K, T, G, A: Reduction<T>> Sessions<K, T, G, A> {
         let Some(older) = found[0] else {
             let acc = Some(with.first(item));
             heads[key as usize].1 = sessions.len() as u32;
-            sessions.push(Session { key, first_ms: time_ms, last_ms: time_ms, acc, next: head });
+            sessions.push(Session {
+                key,
+                first_ms: time_ms,
+                last_ms: time_ms,
+                acc,
+                next: head,
+            });
             return;
         };
         let newer = found[1].map(|i| {
@@ -117,7 +130,10 @@ impl<K, T, G, A: Reduction<T>> Sessions<K, T, G, A> {
         let session = &mut sessions[older as usize];
         session.first_ms = session.first_ms.min(time_ms);
         session.last_ms = session.last_ms.max(time_ms);
-        let acc = session.acc.as_mut().expect("a session that touches is not joined to another");
+        let acc = session
+            .acc
+            .as_mut()
+            .expect("a session that touches is not joined to another");
         with.add(acc, item);
         if let Some((first_ms, last_ms, Some(other))) = newer {
             with.merge(acc, other);
@@ -135,8 +151,17 @@ where
     A::Acc: Serialize,
 {
     fn take(&mut self, item: T, context: &mut Context) {
-        let Some(time_ms) = self.time_ms(&item, context) else { return };
-        let Self { key, table, keys, heads, scratch, .. } = self;
+        let Some(time_ms) = self.time_ms(&item, context) else {
+            return;
+        };
+        let Self {
+            key,
+            table,
+            keys,
+            heads,
+            scratch,
+            ..
+        } = self;
         let by = key(&item);
         let bytes = bytes_of(&by, scratch);
         if bytes.len() > KEYED_KEY_BYTES_MAX {
@@ -144,7 +169,11 @@ where
         }
         self.positions.at(context.position);
         let hash = hash(bytes, 0);
-        let known = table.find(hash, |&i| heads[i as usize].0 == hash && same(item_of(keys, i), bytes)).copied();
+        let known = table
+            .find(hash, |&i| {
+                heads[i as usize].0 == hash && same(item_of(keys, i), bytes)
+            })
+            .copied();
         let (at, head) = match known {
             Some(at) => (at, Some(heads[at as usize].1)),
             None => {
@@ -167,7 +196,8 @@ where
         out.stage = self.to.get() as u32;
         for session in self.sessions.drain(..) {
             let Some(acc) = session.acc else { continue };
-            encode(&acc, &mut out.values).unwrap_or_else(|error| panic!("an accumulator cannot be written: {error}"));
+            encode(&acc, &mut out.values)
+                .unwrap_or_else(|error| panic!("an accumulator cannot be written: {error}"));
             out.keys.push(item_of(&self.keys, session.key));
             out.times_ms.push(session.first_ms);
             out.until_ms.push(session.last_ms);

@@ -12,7 +12,11 @@ fn column<T: AsRef<[u8]>>(items: &[T]) -> ColumnBuf {
 }
 
 fn texts(column: &ColumnBuf) -> Vec<String> {
-    column.view().iter().map(|item| String::from_utf8_lossy(item).into_owned()).collect()
+    column
+        .view()
+        .iter()
+        .map(|item| String::from_utf8_lossy(item).into_owned())
+        .collect()
 }
 
 /// Values of one byte, or as given.
@@ -20,7 +24,11 @@ fn bytes(column: &ColumnBuf) -> Vec<Vec<u8>> {
     column.view().iter().map(<[u8]>::to_vec).collect()
 }
 
-const START: Moment = Moment { batch_ms: 1000, watermark_ms: NO_TIME_MS, partition_ms: NO_TIME_MS };
+const START: Moment = Moment {
+    batch_ms: 1000,
+    watermark_ms: NO_TIME_MS,
+    partition_ms: NO_TIME_MS,
+};
 
 /// One call of a source's chain.
 fn transform(
@@ -33,7 +41,11 @@ fn transform(
     let values = column(&records.iter().map(|r| r.value).collect::<Vec<_>>());
     let times_ms: Vec<i64> = records.iter().map(|r| r.time_ms).collect();
     let absent = |is: fn(&Record<'_>) -> bool| -> Vec<u32> {
-        (0..).zip(records).filter(|(_, record)| !is(record)).map(|(i, _)| i).collect()
+        (0..)
+            .zip(records)
+            .filter(|(_, record)| !is(record))
+            .map(|(i, _)| i)
+            .collect()
     };
     let (absent_keys, absent_values) = (absent(|r| r.has_key()), absent(|r| r.has_value()));
     let batch = Batch {
@@ -49,10 +61,28 @@ fn transform(
 /// What is there so far, and what is to be merged with it.
 type Group<'a> = (Option<&'a [u8]>, &'a [&'a [u8]]);
 
-fn combine(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: usize, groups: &[Group<'_>]) -> ColumnBuf {
-    let accumulators = column(&groups.iter().map(|(acc, _)| acc.unwrap_or_default()).collect::<Vec<_>>());
-    let absent: Vec<u32> = (0..).zip(groups).filter(|(_, group)| group.0.is_none()).map(|(i, _)| i).collect();
-    let partials = column(&groups.iter().flat_map(|(_, partials)| *partials).collect::<Vec<_>>());
+fn combine(
+    job: impl for<'b> Fn(Call<'b>) -> Job<'b>,
+    stage: usize,
+    groups: &[Group<'_>],
+) -> ColumnBuf {
+    let accumulators = column(
+        &groups
+            .iter()
+            .map(|(acc, _)| acc.unwrap_or_default())
+            .collect::<Vec<_>>(),
+    );
+    let absent: Vec<u32> = (0..)
+        .zip(groups)
+        .filter(|(_, group)| group.0.is_none())
+        .map(|(i, _)| i)
+        .collect();
+    let partials = column(
+        &groups
+            .iter()
+            .flat_map(|(_, partials)| *partials)
+            .collect::<Vec<_>>(),
+    );
     let mut group_ends = Vec::new();
     groups.iter().for_each(|(_, partials)| {
         group_ends.push(group_ends.last().copied().unwrap_or(0) + partials.len() as u32);
@@ -68,7 +98,10 @@ fn combine(job: impl for<'b> Fn(Call<'b>) -> Job<'b>, stage: usize, groups: &[Gr
 
 /// The lines of the job's only sink.
 fn lines(output: &Output) -> Vec<String> {
-    texts(&output.rows[0].cells).into_iter().filter(|cell| !cell.is_empty()).collect()
+    texts(&output.rows[0].cells)
+        .into_iter()
+        .filter(|cell| !cell.is_empty())
+        .collect()
 }
 
 fn only(output: &Output) -> &Keyed {
@@ -90,7 +123,12 @@ fn words() -> Job {
 
 #[test]
 fn a_call_has_one_accumulator_a_key_in_order_of_first_sight() {
-    let output = transform(words, 0, START, &["to be", "", "or not to be to"].map(Record::from));
+    let output = transform(
+        words,
+        0,
+        START,
+        &["to be", "", "or not to be to"].map(Record::from),
+    );
     let keyed = only(&output);
     assert_eq!((keyed.stage, keyed.side), (1, 0));
     assert_eq!(texts(&keyed.keys), ["to", "be", "or", "not"]);
@@ -98,7 +136,11 @@ fn a_call_has_one_accumulator_a_key_in_order_of_first_sight() {
     assert_eq!(keyed.times_ms, [0; 4]);
     assert_eq!(keyed.positions, [0, 2]);
     assert!(keyed.until_ms.is_empty() && keyed.deleted.is_empty() && output.late.is_empty());
-    assert!(transform(words, 0, START, &[Record::from("  ")]).keyed.is_empty());
+    assert!(
+        transform(words, 0, START, &[Record::from("  ")])
+            .keyed
+            .is_empty()
+    );
 }
 
 #[test]
@@ -106,13 +148,20 @@ fn merging_takes_what_was_there_and_then_the_parts() {
     let merged = combine(
         words,
         1,
-        &[(None, &[&[3]]), (Some(&[200, 1]), &[&[1], &[2]]), (None, &[&[1], &[1]]), (Some(&[9]), &[])],
+        &[
+            (None, &[&[3]]),
+            (Some(&[200, 1]), &[&[1], &[2]]),
+            (None, &[&[1], &[1]]),
+            (Some(&[9]), &[]),
+        ],
     );
     assert_eq!(bytes(&merged), [vec![3], vec![203, 1], vec![2], vec![9]]);
 }
 
 #[test]
-#[should_panic(expected = "stage `count`: the accumulator cannot be read: 1 of its 2 bytes are left over")]
+#[should_panic(
+    expected = "stage `count`: the accumulator cannot be read: 1 of its 2 bytes are left over"
+)]
 fn what_is_no_accumulator_is_said() {
     combine(words, 1, &[(Some(&[1, 1]), &[&[1]])]);
 }
@@ -120,10 +169,18 @@ fn what_is_no_accumulator_is_said() {
 #[test]
 fn finished_groups_run_what_follows() {
     let (keys, accumulators) = (column(&["to", "be"]), column(&[[3], [2]]));
-    let groups = Groups { keys: keys.view(), accumulators: accumulators.view(), starts_ms: &[5, 5], ends_ms: &[5, 5] };
+    let groups = Groups {
+        keys: keys.view(),
+        accumulators: accumulators.view(),
+        starts_ms: &[5, 5],
+        ends_ms: &[5, 5],
+    };
     let output = words(Call::new()).run(1, START, Input::Groups(groups));
     let window = "Window { start: Time(5), end: Time(5) }";
-    assert_eq!(lines(&output), [format!("to 3 {window}"), format!("be 2 {window}")]);
+    assert_eq!(
+        lines(&output),
+        [format!("to 3 {window}"), format!("be 2 {window}")]
+    );
     assert_eq!(output.rows[0].positions, [0, 1]);
     assert_eq!(output.largest_ms, NO_TIME_MS);
 }
@@ -161,18 +218,39 @@ impl Row for (i64, &str) {
 
 #[test]
 fn an_item_is_late_by_what_its_partition_had_before_it() {
-    let records = ["-1 a", "3 a", "12 a", "24 dropped", "9 b", "bad", "10 a", "9 c"].map(Record::from);
+    let records = [
+        "-1 a",
+        "3 a",
+        "12 a",
+        "24 dropped",
+        "9 b",
+        "bad",
+        "10 a",
+        "9 c",
+    ]
+    .map(Record::from);
     let output = transform(panes, 0, START, &records);
     let keyed = only(&output);
     assert_eq!(texts(&keyed.keys), ["a", "a", "a"]);
     assert_eq!(keyed.times_ms, [-10, 0, 10], "panes are floored");
     assert_eq!(bytes(&keyed.values), [[1], [1], [2]]);
-    assert_eq!(keyed.positions, [0, 1, 2, 6], "10 + 10 + 5 is just not reached by 24");
+    assert_eq!(
+        keyed.positions,
+        [0, 1, 2, 6],
+        "10 + 10 + 5 is just not reached by 24"
+    );
     assert_eq!(output.late, [4, 7]);
-    let late = output.rows.iter().find(|rows| !rows.positions.is_empty()).unwrap();
+    let late = output
+        .rows
+        .iter()
+        .find(|rows| !rows.positions.is_empty())
+        .unwrap();
     assert_eq!(late.positions, [4, 7]);
     assert_eq!(texts(&late.cells), ["", "b", "", "c"]);
-    assert_eq!(output.largest_ms, 24, "what passes `timed_by` counts, even if it is dropped behind it");
+    assert_eq!(
+        output.largest_ms, 24,
+        "what passes `timed_by` counts, even if it is dropped behind it"
+    );
     assert_eq!(output.faults.len(), 1);
 }
 
@@ -180,25 +258,61 @@ fn an_item_is_late_by_what_its_partition_had_before_it() {
 fn an_item_is_not_late_by_its_own_record_and_the_cuts_do_not_matter() {
     let records = ["100 a", "20 b", "99 c", "74 d", "90 e"].map(Record::from);
     let whole = transform(panes, 0, START, &records);
-    assert_eq!(whole.late, [1, 3], "20 and 70, and 10 + 5, are behind 100; 90 is not");
+    assert_eq!(
+        whole.late,
+        [1, 3],
+        "20 and 70, and 10 + 5, are behind 100; 90 is not"
+    );
     let (mut late, mut partition_ms) = (Vec::new(), NO_TIME_MS);
     for (i, record) in (0..).zip(records) {
-        let alone = transform(panes, 0, Moment { partition_ms, ..START }, &[record]);
+        let alone = transform(
+            panes,
+            0,
+            Moment {
+                partition_ms,
+                ..START
+            },
+            &[record],
+        );
         late.extend(alone.late.iter().map(|_| i));
         partition_ms = alone.largest_ms;
     }
     assert_eq!((late, partition_ms), (whole.late, whole.largest_ms));
-    let job_is_ahead = Moment { watermark_ms: 1_000, ..START };
+    let job_is_ahead = Moment {
+        watermark_ms: 1_000,
+        ..START
+    };
     let ahead = transform(panes, 0, job_is_ahead, &records);
     assert_eq!((ahead.late.len(), ahead.largest_ms), (5, 100));
-    assert_eq!(transform(panes, 0, Moment { partition_ms: 7, ..START }, &[]).largest_ms, 7);
+    assert_eq!(
+        transform(
+            panes,
+            0,
+            Moment {
+                partition_ms: 7,
+                ..START
+            },
+            &[]
+        )
+        .largest_ms,
+        7
+    );
 }
 
 #[test]
 fn a_time_that_is_none_is_set_aside_and_moves_nothing() {
     let record = format!("{} a", i64::MAX);
-    let output = transform(panes, 0, START, &[Record::from(&record), Record::from("5 a")]);
-    assert!(output.faults[0].reason.contains("is no event time"), "{:?}", output.faults);
+    let output = transform(
+        panes,
+        0,
+        START,
+        &[Record::from(&record), Record::from("5 a")],
+    );
+    assert!(
+        output.faults[0].reason.contains("is no event time"),
+        "{:?}",
+        output.faults
+    );
     assert_eq!((output.largest_ms, output.late.len()), (5, 0));
 }
 
@@ -217,7 +331,11 @@ fn own_times() -> Job {
 
 #[test]
 fn a_records_own_time_counts_even_if_it_is_dropped() {
-    let records = [Record::from("dropped").at(29), Record::from("a").at(19), Record::from("a").at(25)];
+    let records = [
+        Record::from("dropped").at(29),
+        Record::from("a").at(19),
+        Record::from("a").at(25),
+    ];
     let output = transform(own_times, 0, START, &records);
     assert_eq!((output.late.as_slice(), output.largest_ms), (&[1][..], 29));
     assert_eq!(only(&output).positions, [2]);
@@ -248,7 +366,11 @@ fn a_branch_judges_its_items_as_a_main_chain_would() {
     let records = ["5 a", "25 a", "19 a", "26 a"].map(Record::from);
     let output = transform(branches, 0, START, &records);
     assert_eq!((output.late.as_slice(), output.largest_ms), (&[2][..], 26));
-    let to: Vec<_> = output.keyed.iter().map(|keyed| (keyed.stage, keyed.positions.clone())).collect();
+    let to: Vec<_> = output
+        .keyed
+        .iter()
+        .map(|keyed| (keyed.stage, keyed.positions.clone()))
+        .collect();
     assert_eq!(to, [(1, vec![0, 1, 3]), (2, vec![0, 1, 2, 3])]);
 }
 
@@ -258,7 +380,12 @@ fn flow_of_times() -> Job {
         .try_map(event)
         .timed_by(|event| Time(event.0))
         .also(|events| {
-            events.key_by(|event| event.1).window(tumbling(millis(10))).count().map(|_| "").to(kafka("windows"))
+            events
+                .key_by(|event| event.1)
+                .window(tumbling(millis(10)))
+                .count()
+                .map(|_| "")
+                .to(kafka("windows"))
         })
         .key_by(|event| event.1)
         .window(tumbling(millis(10)))
@@ -279,7 +406,12 @@ fn a_branch_behind_timed_by_sees_what_the_main_chain_saw() {
     let output = transform(flow_of_times, 0, START, &records);
     assert_eq!((output.late.as_slice(), output.largest_ms), (&[2][..], 26));
     assert_eq!(output.keyed.len(), 2);
-    assert!(output.keyed.iter().all(|keyed| keyed.positions == [0, 1, 3] && keyed.times_ms == [0, 20]));
+    assert!(
+        output
+            .keyed
+            .iter()
+            .all(|keyed| keyed.positions == [0, 1, 3] && keyed.times_ms == [0, 20])
+    );
 }
 
 #[job]
@@ -289,7 +421,11 @@ fn sessions() -> Job {
         .timed_by(|event| Time(event.0))
         .key_by(|event| event.1)
         .window(session(millis(10)).allowed_lateness(millis(35)))
-        .fold(Vec::new, |all, event| all.push(event.0 as u8), |all, other| all.extend(other))
+        .fold(
+            Vec::new,
+            |all, event| all.push(event.0 as u8),
+            |all, other| all.extend(other),
+        )
         .map(|_| "")
         .to(console())
 }
@@ -297,12 +433,26 @@ fn sessions() -> Job {
 #[test]
 fn a_calls_sessions_are_joined_where_items_come_between() {
     let records = ["10 a", "40 a", "10 b", "21 a", "30 a", "20 a"].map(Record::from);
-    let output = transform(sessions, 0, Moment { partition_ms: 10, ..START }, &records);
+    let output = transform(
+        sessions,
+        0,
+        Moment {
+            partition_ms: 10,
+            ..START
+        },
+        &records,
+    );
     let keyed = only(&output);
     // 21 is 11 after 10; 30 joins 21 and 40; 20 joins all. What was seen first takes the others in.
     assert_eq!(texts(&keyed.keys), ["a", "b"]);
-    assert_eq!((keyed.times_ms.as_slice(), keyed.until_ms.as_slice()), (&[10, 10][..], &[40, 10][..]));
-    assert_eq!(bytes(&keyed.values), [vec![5, 10, 20, 40, 30, 21], vec![1, 10]]);
+    assert_eq!(
+        (keyed.times_ms.as_slice(), keyed.until_ms.as_slice()),
+        (&[10, 10][..], &[40, 10][..])
+    );
+    assert_eq!(
+        bytes(&keyed.values),
+        [vec![5, 10, 20, 40, 30, 21], vec![1, 10]]
+    );
     assert_eq!(keyed.positions, [0, 1, 2, 3, 4, 5]);
 }
 
@@ -313,37 +463,67 @@ fn a_sessions_item_is_late_beyond_its_lateness() {
     assert_eq!(output.late, [2], "15 + 35 is not below 50");
     #[job]
     fn usual() -> Job {
-        kafka("a").key_by(|_| ()).window(session(millis(10))).count().map(|_| "").to(console())
+        kafka("a")
+            .key_by(|_| ())
+            .window(session(millis(10)))
+            .count()
+            .map(|_| "")
+            .to(console())
     }
     let description = testing::describe(usual).unwrap();
-    let StageKind::Reduce(Scope::Window(window)) = description.stages[0].kind else { panic!("{description:?}") };
+    let StageKind::Reduce(Scope::Window(window)) = description.stages[0].kind else {
+        panic!("{description:?}")
+    };
     assert_eq!(window.lateness_ms, 10, "without a word it is the gap");
 }
 
 #[job]
 fn joined() -> Job {
-    let right = kafka("rights").try_map(event).timed_by(|event| Time(event.0)).key_by(|event| event.1);
+    let right = kafka("rights")
+        .try_map(event)
+        .timed_by(|event| Time(event.0))
+        .key_by(|event| event.1);
     kafka("lefts")
         .try_map(event)
         .timed_by(|event| Time(event.0))
         .key_by(|event| event.1)
-        .left_join(right, within(millis(10)), |left, right| format!("{} {:?}", left.0, right.map(|right| right.0)))
+        .left_join(right, within(millis(10)), |left, right| {
+            format!("{} {:?}", left.0, right.map(|right| right.0))
+        })
         .to(console())
 }
 
 #[test]
 fn a_joins_sides_cross_as_they_are() {
-    let sources: Vec<_> = testing::describe(joined).unwrap().sources.into_iter().map(|s| (s.name, s.timed)).collect();
+    let sources: Vec<_> = testing::describe(joined)
+        .unwrap()
+        .sources
+        .into_iter()
+        .map(|s| (s.name, s.timed))
+        .collect();
     assert_eq!(sources, [("lefts".into(), true), ("rights".into(), true)]);
-    let output = transform(joined, 1, START, &["50 a", "40 b", "39 a"].map(Record::from));
+    let output = transform(
+        joined,
+        1,
+        START,
+        &["50 a", "40 b", "39 a"].map(Record::from),
+    );
     let keyed = only(&output);
     assert_eq!((keyed.stage, keyed.side), (2, 1));
     assert_eq!(texts(&keyed.keys), ["a", "b"]);
     assert_eq!(keyed.times_ms, [50, 40]);
     assert_eq!(output.late, [2]);
 
-    let (lefts, rights) = (column(&[b"\x0e\x01a", b"\x10\x01b"]), column(&[&b"\x10\x01a"[..], b""]));
-    let pairs = Pairs { lefts: lefts.view(), rights: rights.view(), absent_rights: &[1], times_ms: &[8, 9] };
+    let (lefts, rights) = (
+        column(&[b"\x0e\x01a", b"\x10\x01b"]),
+        column(&[&b"\x10\x01a"[..], b""]),
+    );
+    let pairs = Pairs {
+        lefts: lefts.view(),
+        rights: rights.view(),
+        absent_rights: &[1],
+        times_ms: &[8, 9],
+    };
     let output = joined(Call::new()).run(2, START, Input::Pairs(pairs));
     assert_eq!(lines(&output), ["7 Some(8)", "8 None"]);
 }
@@ -351,7 +531,12 @@ fn a_joins_sides_cross_as_they_are() {
 #[job]
 fn looked_up() -> Job {
     let table = kafka("table")
-        .try_map(|r| Ok::<_, String>((r.key_text()?.parse::<u64>().map_err(|e| e.to_string())?, r.text()?)))
+        .try_map(|r| {
+            Ok::<_, String>((
+                r.key_text()?.parse::<u64>().map_err(|e| e.to_string())?,
+                r.text()?,
+            ))
+        })
         .key_by(|(id, _)| *id);
     kafka("lefts")
         .try_map(|r| r.text()?.parse::<u64>().map_err(|e| e.to_string()))
@@ -379,16 +564,27 @@ fn a_tables_records_without_a_value_delete_in_their_order() {
     assert_eq!(keyed.deleted, [0, 2, 4]);
     assert_eq!(keyed.positions, [0, 1, 2, 5, 6]);
     assert_eq!(bytes(&keyed.values)[2], b"");
-    let faults: Vec<_> = output.faults.iter().map(|fault| (fault.position, fault.reason.as_str())).collect();
+    let faults: Vec<_> = output
+        .faults
+        .iter()
+        .map(|fault| (fault.position, fault.reason.as_str()))
+        .collect();
     assert_eq!(
         faults,
         [
-            (3, "the key `seven` is no u64: invalid digit found in string"),
+            (
+                3,
+                "the key `seven` is no u64: invalid digit found in string"
+            ),
             (4, "the record has neither a value nor a key to delete"),
         ]
     );
     let described = testing::describe(looked_up).unwrap();
-    let table = described.sources.iter().find(|source| source.name == "table").unwrap();
+    let table = described
+        .sources
+        .iter()
+        .find(|source| source.name == "table")
+        .unwrap();
     assert!(table.table && !table.timed);
     assert_eq!(described.stages[0].inputs, [0, 1]);
 }
@@ -399,7 +595,11 @@ fn migrating() -> Job {
         .try_map(|r| r.text())
         .key_by(|text| *text)
         .running()
-        .fold(|| (0u64, 0u64), |acc, _| acc.0 += 1, |acc, other| acc.0 += other.0)
+        .fold(
+            || (0u64, 0u64),
+            |acc, _| acc.0 += 1,
+            |acc, other| acc.0 += other.0,
+        )
         .migrate_from(3, |old: u64| (old, 7))
         .map(|_| "")
         .to(console())
@@ -411,7 +611,10 @@ fn old_accumulators_become_new_ones() {
     let new = migrating(Call::new()).migrate(1, old.view());
     assert_eq!(bytes(&new), [[5, 7], [6, 7]]);
     let stage = testing::describe(migrating).unwrap().stages.remove(0);
-    assert_eq!((stage.value_shape.as_str(), stage.migrates), ("(u64,u64)", Some(("u64".into(), 3))));
+    assert_eq!(
+        (stage.value_shape.as_str(), stage.migrates),
+        ("(u64,u64)", Some(("u64".into(), 3)))
+    );
 }
 
 #[job]
@@ -437,7 +640,10 @@ fn a_top_says_its_own_name() {
 fn a_key_that_is_too_long_is_set_aside() {
     let long = "x".repeat(40_000);
     let output = transform(words, 0, START, &[Record::from(&long), Record::from("a")]);
-    assert_eq!(output.faults[0].reason, "the key has 40000 bytes, of 32000 at most");
+    assert_eq!(
+        output.faults[0].reason,
+        "the key has 40000 bytes, of 32000 at most"
+    );
     assert_eq!(only(&output).positions, [1]);
 }
 

@@ -16,8 +16,8 @@ use std::marker::PhantomData;
 
 /// A key's place among those of its batch or window: see [`Stream::top`].
 ///
-/// As a row it has the window's start and the rank, joined by `/`, as its key, and the columns `key`, `value` and
-/// `until`, the window's end.
+/// As a row it has the window's start and the rank, joined by `/`, as its key, and the columns
+/// `key`, `value` and `until`, the window's end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ranked<K, V> {
     /// The first one is 1.
@@ -38,9 +38,21 @@ impl<K: Cell, V: Cell> Row for Ranked<K, V> {
         keyed: true,
         dynamic: false,
         columns: &[
-            ColumnDef { name: "key", kind: K::KIND, optional: K::OPTIONAL },
-            ColumnDef { name: "value", kind: V::KIND, optional: V::OPTIONAL },
-            ColumnDef { name: "until", kind: Kind::Time, optional: false },
+            ColumnDef {
+                name: "key",
+                kind: K::KIND,
+                optional: K::OPTIONAL,
+            },
+            ColumnDef {
+                name: "value",
+                kind: V::KIND,
+                optional: V::OPTIONAL,
+            },
+            ColumnDef {
+                name: "until",
+                kind: Kind::Time,
+                optional: false,
+            },
         ],
     };
     #[inline]
@@ -57,7 +69,8 @@ impl<K: Cell, V: Cell> Row for Ranked<K, V> {
     }
 }
 
-/// The `n` largest by value; of equal ones those with the smaller keys, so that a replay ranks alike.
+/// The `n` largest by value; of equal ones those with the smaller keys, so that a replay ranks
+/// alike.
 #[derive(Debug)]
 pub struct Top<K, V> {
     n: usize,
@@ -108,11 +121,28 @@ pub struct Ranks<'b, K: Ord, V: Comparable>(Grouped<'b, (Time, Time), Top<K, V>,
 
 impl<'b, K: Ord, V: Comparable> Flow<'b> for Ranks<'b, K, V> {
     type Item = Ranked<K, V>;
-    fn each(&mut self, input: Input<'b>, context: &mut Context, mut next: impl FnMut(Ranked<K, V>, &mut Context)) {
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(Ranked<K, V>, &mut Context),
+    ) {
         self.0.each(input, context, |all, context| {
-            let window = Window { start: all.key.0, end: all.key.1 };
+            let window = Window {
+                start: all.key.0,
+                end: all.key.1,
+            };
             for (rank, (key, value)) in (1..).zip(all.value) {
-                next(Ranked { rank, key, value, window, batch: all.batch }, context);
+                next(
+                    Ranked {
+                        rank,
+                        key,
+                        value,
+                        window,
+                        batch: all.batch,
+                    },
+                    context,
+                );
             }
         });
     }
@@ -122,8 +152,9 @@ impl<'b, K: Ord, V: Comparable> Flow<'b> for Ranks<'b, K, V> {
 const TOP_MAX: usize = 10_000;
 
 impl<'b, F: Flow<'b> + 'b> Stream<'b, F> {
-    /// The `n` keys with the largest values of each batch or window: `.window(…).count().top(10)`. Of equal values those
-    /// with the smaller keys. It is a keyed stage, called `top`; [`named`](Stream::named) gives it another name.
+    /// The `n` keys with the largest values of each batch or window: `.window(…).count().top(10)`.
+    /// Of equal values those with the smaller keys. It is a keyed stage, called `top`;
+    /// [`named`](Stream::named) gives it another name.
     ///
     /// ```
     /// use streamhost::{Job, console, job, kafka, minutes, tumbling};
@@ -145,10 +176,17 @@ impl<'b, F: Flow<'b> + 'b> Stream<'b, F> {
         K: Key<'b> + Ord + Value<'b> + 'b,
         V: Comparable + Value<'b> + 'b,
     {
-        let keyed = self.map(Finished::group).key_by(|group: &Group<K, V>| (group.window.start, group.window.end));
-        let mut ranked = keyed.each_batch().reduction("top", Top { n, of: PhantomData });
+        let keyed = self
+            .map(Finished::group)
+            .key_by(|group: &Group<K, V>| (group.window.start, group.window.end));
+        let mut ranked = keyed
+            .each_batch()
+            .reduction("top", Top { n, of: PhantomData });
         if !(1..=TOP_MAX).contains(&n) {
-            ranked.plan.mistakes.push(format!("`.top({n})` is not 1 to {TOP_MAX} keys"));
+            ranked
+                .plan
+                .mistakes
+                .push(format!("`.top({n})` is not 1 to {TOP_MAX} keys"));
         }
         ranked.then(Ranks)
     }

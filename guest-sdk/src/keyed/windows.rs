@@ -5,10 +5,11 @@ use std::time::Duration;
 
 /// How [`window`](crate::KeyedBy::window) cuts time: [`tumbling`], [`hopping`] or [`session`].
 ///
-/// Event time is the items' own ([`timed_by`](crate::Stream::timed_by), or the record's time). It moves on as records
-/// come: a window is over once every partition has passed its end, and is then given out, once and for good. A record
-/// that comes later than that is late: it is counted, and goes where [`late_to`](crate::Scoped::late_to) says. Of
-/// [`hopping`] windows, which overlap, the first one that a record is in decides.
+/// Event time is the items' own ([`timed_by`](crate::Stream::timed_by), or the record's time). It
+/// moves on as records come: a window is over once every partition has passed its end, and is then
+/// given out, once and for good. A record that comes later than that is late: it is counted, and
+/// goes where [`late_to`](crate::Scoped::late_to) says. Of [`hopping`] windows, which overlap, the
+/// first one that a record is in decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     form: Form,
@@ -25,29 +26,36 @@ enum Form {
 
 impl Windows {
     fn new(form: Form) -> Self {
-        Windows { form, lateness: None, processing_time: false, early: false }
+        Windows {
+            form,
+            lateness: None,
+            processing_time: false,
+            early: false,
+        }
     }
 
-    /// How far the largest event time of a record's partition may be beyond the end of the record's window, of hopping
-    /// windows the first one that it is in; further, and the record is late. Windows are given out that much later. Without
-    /// it: nothing, and the gap for sessions.
+    /// How far the largest event time of a record's partition may be beyond the end of the record's
+    /// window, of hopping windows the first one that it is in; further, and the record is late.
+    /// Windows are given out that much later. Without it: nothing, and the gap for sessions.
     pub fn allowed_lateness(mut self, lateness: Duration) -> Self {
         self.lateness = Some(lateness);
         self
     }
 
-    /// Goes by the time of the batches instead of the items' own. Nothing is late, and a replay may cut windows
-    /// elsewhere than the clock on the wall did, but no otherwise than the first run.
+    /// Goes by the time of the batches instead of the items' own. Nothing is late, and a replay may
+    /// cut windows elsewhere than the clock on the wall did, but no otherwise than the first run.
     pub fn processing_time(mut self) -> Self {
         self.processing_time = true;
         self
     }
 
-    /// Gives out what a window has so far, too: after each batch that changed it, until it is over. For sinks where a
-    /// later row of the same key takes the place of an earlier one; not before another keyed stage.
+    /// Gives out what a window has so far, too: after each batch that changed it, until it is over.
+    /// For sinks where a later row of the same key takes the place of an earlier one; not before
+    /// another keyed stage.
     ///
-    /// A session begins earlier when an earlier item joins it, or when an item joins two sessions to one. If its beginning
-    /// is in the row's key, the row that it had before stays, and nothing takes it back.
+    /// A session begins earlier when an earlier item joins it, or when an item joins two sessions
+    /// to one. If its beginning is in the row's key, the row that it had before stays, and nothing
+    /// takes it back.
     pub fn early_results(mut self) -> Self {
         self.early = true;
         self
@@ -55,10 +63,20 @@ impl Windows {
 
     pub(crate) fn def(self) -> WindowDef {
         let (form, usual) = match self.form {
-            Form::Panes { size, hop } => (WindowForm::Panes { size_ms: ms(size), hop_ms: ms(hop) }, Duration::ZERO),
+            Form::Panes { size, hop } => (
+                WindowForm::Panes {
+                    size_ms: ms(size),
+                    hop_ms: ms(hop),
+                },
+                Duration::ZERO,
+            ),
             Form::Session { gap } => (WindowForm::Session { gap_ms: ms(gap) }, gap),
         };
-        let usual = if self.processing_time { Duration::ZERO } else { usual };
+        let usual = if self.processing_time {
+            Duration::ZERO
+        } else {
+            usual
+        };
         WindowDef {
             form,
             lateness_ms: ms(self.lateness.unwrap_or(usual)),
@@ -73,24 +91,25 @@ pub fn tumbling(size: Duration) -> Windows {
     hopping(size, size)
 }
 
-/// Windows of one size, a new one every `hop`, so that each item is in `size / hop` of them. The size is a multiple of
-/// the hop.
+/// Windows of one size, a new one every `hop`, so that each item is in `size / hop` of them. The
+/// size is a multiple of the hop.
 ///
-/// A record is late once the first window that it is in is over, and then it is in none of them, though the others may be
-/// open: each window would else have it or not by chance. With windows of an hour, a new one every ten seconds, a record
-/// may so be ten seconds behind at most. [`allowed_lateness`](Windows::allowed_lateness) should be the disorder that you
-/// expect.
+/// A record is late once the first window that it is in is over, and then it is in none of them,
+/// though the others may be open: each window would else have it or not by chance. With windows of
+/// an hour, a new one every ten seconds, a record may so be ten seconds behind at most.
+/// [`allowed_lateness`](Windows::allowed_lateness) should be the disorder that you expect.
 pub fn hopping(size: Duration, hop: Duration) -> Windows {
     Windows::new(Form::Panes { size, hop })
 }
 
-/// Windows that last as long as no two of a key's items in a row are further apart than `gap`. A window is from its
-/// first item to `gap` after its last.
+/// Windows that last as long as no two of a key's items in a row are further apart than `gap`. A
+/// window is from its first item to `gap` after its last.
 pub fn session(gap: Duration) -> Windows {
     Windows::new(Form::Session { gap })
 }
 
-/// How far apart in event time two items may be for [`join`](crate::KeyedBy::join) to pair them: [`within`].
+/// How far apart in event time two items may be for [`join`](crate::KeyedBy::join) to pair them:
+/// [`within`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Within {
     within: Duration,
@@ -99,12 +118,15 @@ pub struct Within {
 
 /// Pairs items whose event times are at most so far apart, either way.
 pub fn within(distance: Duration) -> Within {
-    Within { within: distance, lateness: None }
+    Within {
+        within: distance,
+        lateness: None,
+    }
 }
 
 impl Within {
-    /// How far a record may be behind the largest event time of its partition; items wait for partners that much
-    /// longer. Without it: as far as two partners may be apart.
+    /// How far a record may be behind the largest event time of its partition; items wait for
+    /// partners that much longer. Without it: as far as two partners may be apart.
     pub fn allowed_lateness(mut self, lateness: Duration) -> Self {
         self.lateness = Some(lateness);
         self

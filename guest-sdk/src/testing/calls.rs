@@ -1,6 +1,9 @@
-//! Calls of a job, as its host makes them: everything crosses in bytes, and each answer is held to its promises.
+//! Calls of a job, as its host makes them: everything crosses in bytes, and each answer is held to
+//! its promises.
 
-use super::model::{Bytes, Finished, FinishedGroup, Group, Item, Kind, Made, NO_TIME_MS, Pair, Part, Times};
+use super::model::{
+    Bytes, Finished, FinishedGroup, Group, Item, Kind, Made, NO_TIME_MS, Pair, Part, Times,
+};
 use super::{promises, text};
 use crate::call::{self, Batch, Input, Moment, Output};
 use crate::columns::ColumnBuf;
@@ -28,7 +31,13 @@ impl<'a> Guest<'a> {
         description: &'a Description,
         kinds: &'a [Kind],
     ) -> Self {
-        Guest { job, description, kinds, quiet: Cell::new(false), logs: RefCell::default() }
+        Guest {
+            job,
+            description,
+            kinds,
+            quiet: Cell::new(false),
+            logs: RefCell::default(),
+        }
     }
 
     pub(super) fn sources(&self) -> usize {
@@ -45,7 +54,10 @@ impl<'a> Guest<'a> {
 
     /// The stages that feed a keyed one, sources first.
     pub(super) fn inputs(&self, stage: usize) -> impl Iterator<Item = usize> {
-        self.description.stages[stage].inputs.iter().map(|&input| input as usize)
+        self.description.stages[stage]
+            .inputs
+            .iter()
+            .map(|&input| input as usize)
     }
 
     pub(super) fn is_timed(&self, source: usize) -> bool {
@@ -93,17 +105,30 @@ impl<'a> Guest<'a> {
             absent_keys: &absent_keys,
             absent_values: &absent_values,
         };
-        let output = self.call(|| (self.job)(Call::new()).run(source, moment, Input::Records(batch)));
+        let output =
+            self.call(|| (self.job)(Call::new()).run(source, moment, Input::Records(batch)));
         self.made(source, moment, records.len(), output)
     }
 
     /// The export `combine`. Panics where a group's outcome depends on the groups beside it.
     pub(super) fn combine(&self, stage: usize, groups: &[Group]) -> Vec<Bytes> {
         let all = self.combine_once(stage, groups);
-        let alone = || groups.iter().flat_map(|group| self.combine_once(stage, std::slice::from_ref(group))).collect();
-        let alone: Vec<Bytes> = if groups.len() <= 1 { all.clone() } else { self.quietly(alone) };
+        let alone = || {
+            groups
+                .iter()
+                .flat_map(|group| self.combine_once(stage, std::slice::from_ref(group)))
+                .collect()
+        };
+        let alone: Vec<Bytes> = if groups.len() <= 1 {
+            all.clone()
+        } else {
+            self.quietly(alone)
+        };
         let name = self.stage_name(stage);
-        assert_eq!(all, alone, "merging a group of stage `{name}` depends on the groups that are merged beside it");
+        assert_eq!(
+            all, alone,
+            "merging a group of stage `{name}` depends on the groups that are merged beside it"
+        );
         all
     }
 
@@ -112,9 +137,18 @@ impl<'a> Guest<'a> {
         if groups.is_empty() {
             return Vec::new();
         }
-        let accumulators = column(groups.iter().map(|group| group.so_far.as_deref().unwrap_or_default()));
+        let accumulators = column(
+            groups
+                .iter()
+                .map(|group| group.so_far.as_deref().unwrap_or_default()),
+        );
         let absent = positions(groups.iter().map(|group| group.so_far.is_none()));
-        let partials = column(groups.iter().flat_map(|group| &group.partials).map(Vec::as_slice));
+        let partials = column(
+            groups
+                .iter()
+                .flat_map(|group| &group.partials)
+                .map(Vec::as_slice),
+        );
         let mut group_ends = Vec::with_capacity(groups.len());
         groups.iter().fold(0, |end, group| {
             group_ends.push(end + group.partials.len() as u32);
@@ -133,7 +167,11 @@ impl<'a> Guest<'a> {
     /// The export `finish`.
     pub(super) fn finish(&self, stage: usize, times: Times, finished: &Finished) -> Made {
         // What comes from a keyed stage is on time by construction: nothing is judged by these.
-        let moment = Moment { batch_ms: times.clock_ms, watermark_ms: NO_TIME_MS, partition_ms: NO_TIME_MS };
+        let moment = Moment {
+            batch_ms: times.clock_ms,
+            watermark_ms: NO_TIME_MS,
+            partition_ms: NO_TIME_MS,
+        };
         let number = self.sources() + stage;
         let output = match finished {
             Finished::Groups(groups) => self.finish_groups(number, moment, groups),
@@ -141,8 +179,14 @@ impl<'a> Guest<'a> {
         };
         let made = self.made(number, moment, finished.len(), output);
         let name = self.stage_name(stage);
-        assert!(made.late.is_empty(), "the job breaks a promise to its host: what stage `{name}` finished is late");
-        Made { largest_ms: NO_TIME_MS, ..made }
+        assert!(
+            made.late.is_empty(),
+            "the job breaks a promise to its host: what stage `{name}` finished is late"
+        );
+        Made {
+            largest_ms: NO_TIME_MS,
+            ..made
+        }
     }
 
     fn finish_groups(&self, number: usize, moment: Moment, groups: &[FinishedGroup]) -> Output {
@@ -161,7 +205,11 @@ impl<'a> Guest<'a> {
 
     fn finish_pairs(&self, number: usize, moment: Moment, pairs: &[Pair]) -> Output {
         let lefts = column(pairs.iter().map(|pair| pair.left.as_slice()));
-        let rights = column(pairs.iter().map(|pair| pair.right.as_deref().unwrap_or_default()));
+        let rights = column(
+            pairs
+                .iter()
+                .map(|pair| pair.right.as_deref().unwrap_or_default()),
+        );
         let absent_rights = positions(pairs.iter().map(|pair| pair.right.is_none()));
         let times_ms: Vec<i64> = pairs.iter().map(|pair| pair.time_ms).collect();
         let input = Input::Pairs(call::Pairs {
@@ -176,7 +224,8 @@ impl<'a> Guest<'a> {
     /// The export `migrate`.
     pub(super) fn migrate(&self, stage: usize, accumulators: &[Bytes]) -> Vec<Bytes> {
         let asked = column(accumulators.iter().map(Vec::as_slice));
-        let made = self.call(|| (self.job)(Call::new()).migrate(self.sources() + stage, asked.view()));
+        let made =
+            self.call(|| (self.job)(Call::new()).migrate(self.sources() + stage, asked.view()));
         self.items("migrate", stage, accumulators.len(), &made)
     }
 
@@ -188,16 +237,30 @@ impl<'a> Guest<'a> {
         made.view().iter().map(<[u8]>::to_vec).collect()
     }
 
-    /// What the host makes of an answer: a table refuses rows without a key or with a column that it cannot have, and a
-    /// record's faults are one fault.
+    /// What the host makes of an answer: a table refuses rows without a key or with a column that
+    /// it cannot have, and a record's faults are one fault.
     fn made(&self, number: usize, moment: Moment, count: usize, output: Output) -> Made {
-        if let Err(broken) = promises::check(self.description, self.kinds, number, moment, count, &output) {
+        if let Err(broken) =
+            promises::check(self.description, self.kinds, number, moment, count, &output)
+        {
             panic!("the job breaks a promise to its host: {broken}");
         }
-        let mut made = Made { largest_ms: output.largest_ms, ..Made::default() };
+        let mut made = Made {
+            largest_ms: output.largest_ms,
+            ..Made::default()
+        };
         made.late = output.late.iter().map(|&at| at as usize).collect();
-        made.parts = output.keyed.iter().map(|keyed| part(keyed, self.sources())).collect();
-        made.faults.extend(output.faults.into_iter().map(|fault| (fault.position as usize, fault.reason)));
+        made.parts = output
+            .keyed
+            .iter()
+            .map(|keyed| part(keyed, self.sources()))
+            .collect();
+        made.faults.extend(
+            output
+                .faults
+                .into_iter()
+                .map(|fault| (fault.position as usize, fault.reason)),
+        );
         for (rows, sink) in output.rows.iter().zip(&self.description.sinks) {
             let mut fit = Vec::new();
             for (at, row) in text::rows(rows, &sink.shape).enumerate() {
@@ -228,10 +291,18 @@ fn unfit(rows: &RowWriter, sink: &SinkDef, row: usize, key: &[u8]) -> Option<Str
     if key.is_empty() {
         return Some(format!("sink `{}`: the row's key is empty", sink.name));
     }
-    let names = rows.extra.rows.iter().zip(rows.extra.names.view().iter()).filter(|(at, _)| **at as usize == row);
+    let names = rows
+        .extra
+        .rows
+        .iter()
+        .zip(rows.extra.names.view().iter())
+        .filter(|(at, _)| **at as usize == row);
     let mut names = names.map(|(_, name)| String::from_utf8_lossy(name));
     let name = names.find(|name| !is_column(name))?;
-    Some(format!("sink `{}`: the column `{name}` is not `family:qualifier`", sink.name))
+    Some(format!(
+        "sink `{}`: the column `{name}` is not `family:qualifier`",
+        sink.name
+    ))
 }
 
 fn part(keyed: &call::Keyed, sources: usize) -> Part {
@@ -239,7 +310,11 @@ fn part(keyed: &call::Keyed, sources: usize) -> Part {
         key: keyed.keys.view().get(at).to_vec(),
         value: keyed.values.view().get(at).to_vec(),
         time_ms: keyed.times_ms[at],
-        until_ms: keyed.until_ms.get(at).copied().unwrap_or(keyed.times_ms[at]),
+        until_ms: keyed
+            .until_ms
+            .get(at)
+            .copied()
+            .unwrap_or(keyed.times_ms[at]),
         deleted: keyed.deleted.binary_search(&(at as u32)).is_ok(),
     };
     Part {
@@ -258,5 +333,8 @@ fn column<'a>(items: impl Iterator<Item = &'a [u8]>) -> ColumnBuf {
 
 /// The places of those that are so.
 fn positions(are: impl Iterator<Item = bool>) -> Vec<u32> {
-    (0..).zip(are).filter_map(|(position, is)| is.then_some(position)).collect()
+    (0..)
+        .zip(are)
+        .filter_map(|(position, is)| is.then_some(position))
+        .collect()
 }

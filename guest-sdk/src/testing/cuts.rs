@@ -1,11 +1,13 @@
-//! Runs a call's input whole and in other cuts, as the host may cut it in any way, and compares what comes of it.
+//! Runs a call's input whole and in other cuts, as the host may cut it in any way, and compares
+//! what comes of it.
 
 use super::calls::Guest;
 use super::model::{Item, Kind, Made, Part, Placed};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Beside record by record, an input is cut in two at so many places: enough to tell `(a - b) - c` from `a - (b - c)`.
+/// Beside record by record, an input is cut in two at so many places: enough to tell `(a - b) - c`
+/// from `a - (b - c)`.
 const PLACES_MAX: usize = 16;
 /// The same for an input of more than so many, which takes its time.
 const MANY: usize = 1_000;
@@ -17,13 +19,23 @@ pub(super) struct Cut {
     pub(super) others: Vec<Vec<Part>>,
 }
 
-/// Runs a call over `count` records, groups or pairs. `call` is given a part of them, and the largest event time before
-/// it. Panics where what is made of them depends on the cut; accumulators can only be compared once they are merged.
-pub(super) fn run(guest: &Guest<'_>, count: usize, largest_ms: i64, call: impl Fn(Range<usize>, i64) -> Made) -> Cut {
+/// Runs a call over `count` records, groups or pairs. `call` is given a part of them, and the
+/// largest event time before it. Panics where what is made of them depends on the cut; accumulators
+/// can only be compared once they are merged.
+pub(super) fn run(
+    guest: &Guest<'_>,
+    count: usize,
+    largest_ms: i64,
+    call: impl Fn(Range<usize>, i64) -> Made,
+) -> Cut {
     let made = call(0..count, largest_ms);
     let mut others = Vec::new();
     for (pieces, words) in ways(count) {
-        let mut joined = Made { rows: vec![Vec::new(); made.rows.len()], largest_ms, ..Made::default() };
+        let mut joined = Made {
+            rows: vec![Vec::new(); made.rows.len()],
+            largest_ms,
+            ..Made::default()
+        };
         for piece in pieces {
             let first = piece.start;
             let next = guest.quietly(|| call(piece, joined.largest_ms));
@@ -47,10 +59,17 @@ fn ways(count: usize) -> Vec<(Vec<Range<usize>>, String)> {
     }
     let one_by_one = (0..count).map(|i| i..i + 1).collect();
     let mut ways = vec![(one_by_one, "one by one".to_string())];
-    let places = if count > MANY { PLACES_OF_MANY } else { PLACES_MAX.min(count - 1) };
+    let places = if count > MANY {
+        PLACES_OF_MANY
+    } else {
+        PLACES_MAX.min(count - 1)
+    };
     for place in 0..places {
         let at = (place + 1) * count / (places + 1);
-        ways.push((vec![0..at, at..count], format!("cut before the one at {at}")));
+        ways.push((
+            vec![0..at, at..count],
+            format!("cut before the one at {at}"),
+        ));
     }
     ways
 }
@@ -58,7 +77,8 @@ fn ways(count: usize) -> Vec<(Vec<Range<usize>>, String)> {
 impl Made {
     /// What was made of the records that follow, the first of which is at `first`.
     fn append(&mut self, next: Made, first: usize) {
-        self.faults.extend(next.faults.into_iter().map(|(at, why)| (first + at, why)));
+        self.faults
+            .extend(next.faults.into_iter().map(|(at, why)| (first + at, why)));
         for (all, new) in self.rows.iter_mut().zip(next.rows) {
             all.extend(new.into_iter().map(|(at, row)| (first + at, row)));
         }
@@ -100,7 +120,19 @@ impl<'a> Visible<'a> {
                 went.items.extend(&part.items);
             }
         }
-        let Made { faults, rows, late, largest_ms, .. } = made;
-        Visible { faults, rows, late, largest_ms: *largest_ms, keyed }
+        let Made {
+            faults,
+            rows,
+            late,
+            largest_ms,
+            ..
+        } = made;
+        Visible {
+            faults,
+            rows,
+            late,
+            largest_ms: *largest_ms,
+            keyed,
+        }
     }
 }

@@ -21,9 +21,10 @@
 //!
 //! # Time and keyed jobs
 //!
-//! Time goes by hand. [`send`](Driver::send) makes one batch, [`Record::at`] says when a record was, and windows of
-//! event time end when the records of all sources that matter are past them; [`pass`](Driver::pass) moves the batches'
-//! clock; [`end`](Driver::end) ends all that is still open.
+//! Time goes by hand. [`send`](Driver::send) makes one batch, [`Record::at`] says when a record
+//! was, and windows of event time end when the records of all sources that matter are past them;
+//! [`pass`](Driver::pass) moves the batches' clock; [`end`](Driver::end) ends all that is still
+//! open.
 //!
 //! ```
 //! use streamhost::{Job, Record, console, job, kafka, seconds, testing, tumbling};
@@ -45,11 +46,12 @@
 //!
 //! # What it finds
 //!
-//! Everything crosses in bytes, as between host and component, and what crosses is held to the same promises. Each
-//! batch is also run record by record, and cut in two in many places: a job whose results depend on how its records are cut
-//! into batches panics here, as the host may cut them in any way. So does a reduction that is not associative, if its
-//! records show it: three of one key in a batch are enough, or two where the key was seen in a batch before. Sums of
-//! floats may differ in their last digits.
+//! Everything crosses in bytes, as between host and component, and what crosses is held to the same
+//! promises. Each batch is also run record by record, and cut in two in many places: a job whose
+//! results depend on how its records are cut into batches panics here, as the host may cut them in
+//! any way. So does a reduction that is not associative, if its records show it: three of one key
+//! in a batch are enough, or two where the key was seen in a batch before. Sums of floats may
+//! differ in their last digits.
 
 use crate::call::Moment;
 use crate::describe::{Description, SourceDef};
@@ -93,12 +95,18 @@ pub struct Driver<J> {
     logs: Vec<String>,
 }
 
-/// Puts a job under test. Panics with the author's mistake where a deploy would be refused for it. What depends on the
-/// place is judged at the deploy alone: whether tables and families are there, and what `--set` makes of the names of
-/// topics and tables (that no topic is both read and written, for one).
+/// Puts a job under test. Panics with the author's mistake where a deploy would be refused for it.
+/// What depends on the place is judged at the deploy alone: whether tables and families are there,
+/// and what `--set` makes of the names of topics and tables (that no topic is both read and
+/// written, for one).
 pub fn run<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J) -> Driver<J> {
-    let description = describe(&job).unwrap_or_else(|mistake| panic!("the job cannot be deployed: {mistake}"));
-    let kinds: Vec<Kind> = description.stages.iter().map(|stage| Kind::of(stage.kind)).collect();
+    let description =
+        describe(&job).unwrap_or_else(|mistake| panic!("the job cannot be deployed: {mistake}"));
+    let kinds: Vec<Kind> = description
+        .stages
+        .iter()
+        .map(|stage| Kind::of(stage.kind))
+        .collect();
     Driver {
         job,
         sources: Sources::new(description.sources.len()),
@@ -126,17 +134,21 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         &self.description
     }
 
-    /// One batch of records from one source, in one partition. Text and bytes are records without a key, pairs of texts
-    /// have one, and [`Record`] can be all that a record can be; its time is 0 unless [`Record::at`] says otherwise.
-    /// Panics where the job has no such source, breaks a promise to its host, or depends on how its records are cut
-    /// into batches.
-    pub fn send<'r, R: Into<Record<'r>>>(&mut self, source: &str, records: impl IntoIterator<Item = R>) -> &mut Self {
+    /// One batch of records from one source, in one partition. Text and bytes are records without a
+    /// key, pairs of texts have one, and [`Record`] can be all that a record can be; its time is 0
+    /// unless [`Record::at`] says otherwise. Panics where the job has no such source, breaks a
+    /// promise to its host, or depends on how its records are cut into batches.
+    pub fn send<'r, R: Into<Record<'r>>>(
+        &mut self,
+        source: &str,
+        records: impl IntoIterator<Item = R>,
+    ) -> &mut Self {
         self.send_to(source, 0, records)
     }
 
-    /// One batch of records from one partition of a source. Each partition goes at its own pace: a record is late by
-    /// the records before it in its own partition, and a window ends when every partition that sent anything is past it.
-    /// Panics as [`send`](Driver::send) does.
+    /// One batch of records from one partition of a source. Each partition goes at its own pace: a
+    /// record is late by the records before it in its own partition, and a window ends when every
+    /// partition that sent anything is past it. Panics as [`send`](Driver::send) does.
     pub fn send_to<'r, R: Into<Record<'r>>>(
         &mut self,
         source: &str,
@@ -146,8 +158,8 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         self.with(source, partition, records).batch()
     }
 
-    /// Records that the next batch has beside its own: of another source or partition. Panics where the job has no such
-    /// source, or the sources have ended.
+    /// Records that the next batch has beside its own: of another source or partition. Panics where
+    /// the job has no such source, or the sources have ended.
     pub fn with<'r, R: Into<Record<'r>>>(
         &mut self,
         source: &str,
@@ -156,19 +168,23 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
     ) -> &mut Self {
         let source = self.source(source);
         self.open();
-        self.sources.add(source, partition, records.into_iter().map(Into::into));
+        self.sources
+            .add(source, partition, records.into_iter().map(Into::into));
         self
     }
 
-    /// Time goes by, and a batch is made then: windows of processing time end, keys expire. Panics as
-    /// [`send`](Driver::send) does.
+    /// Time goes by, and a batch is made then: windows of processing time end, keys expire. Panics
+    /// as [`send`](Driver::send) does.
     pub fn pass(&mut self, time: Duration) -> &mut Self {
-        self.clock_ms = self.clock_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        self.clock_ms = self
+            .clock_ms
+            .saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         self.batch()
     }
 
-    /// A source falls silent: until it sends again it does not hold back the windows of event time. Where all have fallen
-    /// silent, the partition that came furthest counts. Panics as [`send`](Driver::send) does.
+    /// A source falls silent: until it sends again it does not hold back the windows of event time.
+    /// Where all have fallen silent, the partition that came furthest counts. Panics as
+    /// [`send`](Driver::send) does.
     pub fn idle(&mut self, source: &str) -> &mut Self {
         let source = self.source(source);
         self.open();
@@ -176,41 +192,56 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         self.batch()
     }
 
-    /// All sources end: nothing can come any more, and everything that is open is finished. Panics as
-    /// [`send`](Driver::send) does.
+    /// All sources end: nothing can come any more, and everything that is open is finished. Panics
+    /// as [`send`](Driver::send) does.
     pub fn end(&mut self) -> &mut Self {
         self.sources.end();
         self.batch()
     }
 
-    /// The rows that went to a sink since this was last asked, as text: `key=click1 clickinfo:time=12:00 …`. An absent
-    /// cell is left out, a deleted one is `column (deleted)`, a deleted row `key=… (deleted)`; bytes that are no plain
-    /// text are in hex. Panics where the job has no such sink.
+    /// The rows that went to a sink since this was last asked, as text: `key=click1
+    /// clickinfo:time=12:00 …`. An absent cell is left out, a deleted one is `column (deleted)`, a
+    /// deleted row `key=… (deleted)`; bytes that are no plain text are in hex. Panics where the job
+    /// has no such sink.
     pub fn rows(&mut self, sink: &str) -> Vec<String> {
-        let known: Vec<&str> = self.description.sinks.iter().map(|sink| sink.name.as_str()).collect();
+        let known: Vec<&str> = self
+            .description
+            .sinks
+            .iter()
+            .map(|sink| sink.name.as_str())
+            .collect();
         let at = known.iter().position(|name| *name == sink);
         let at = at.unwrap_or_else(|| panic!("the job has no sink `{sink}`, but {known:?}"));
         std::mem::take(&mut self.rows[at])
     }
 
-    /// What was set aside since this was last asked. A record is `source@position: reason`, with the position counted
-    /// from 0 over all records that were sent to that source; a group or pair of a keyed stage is `stage@key: reason`.
+    /// What was set aside since this was last asked. A record is `source@position: reason`, with
+    /// the position counted from 0 over all records that were sent to that source; a group or pair
+    /// of a keyed stage is `stage@key: reason`.
     pub fn dead_letters(&mut self) -> Vec<String> {
         std::mem::take(&mut self.dead_letters)
     }
 
-    /// How many records came too late for a window or join since this was last asked; and how many items, for one behind
-    /// a lookup.
+    /// How many records came too late for a window or join since this was last asked; and how many
+    /// items, for one behind a lookup.
     pub fn late(&mut self) -> usize {
         std::mem::take(&mut self.late)
     }
 
-    /// How much a keyed stage keeps: keys of a running reduction or of a table, keys of each pane of its windows,
-    /// sessions, or items that may still find a partner. Panics where the job has no such stage.
+    /// How much a keyed stage keeps: keys of a running reduction or of a table, keys of each pane
+    /// of its windows, sessions, or items that may still find a partner. Panics where the job has
+    /// no such stage.
     pub fn kept(&self, stage: &str) -> usize {
-        let known: Vec<&str> = self.description.stages.iter().map(|stage| stage.name.as_str()).collect();
+        let known: Vec<&str> = self
+            .description
+            .stages
+            .iter()
+            .map(|stage| stage.name.as_str())
+            .collect();
         let at = known.iter().position(|name| *name == stage);
-        self.stores[at.unwrap_or_else(|| panic!("the job has no keyed stage `{stage}`, but {known:?}"))].len()
+        self.stores
+            [at.unwrap_or_else(|| panic!("the job has no keyed stage `{stage}`, but {known:?}"))]
+        .len()
     }
 
     /// The lines that the job logged since this was last asked: `info: a line`.
@@ -219,14 +250,22 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
     }
 
     fn source(&self, name: &str) -> usize {
-        let known: Vec<&str> = self.description.sources.iter().map(|source| source.name.as_str()).collect();
+        let known: Vec<&str> = self
+            .description
+            .sources
+            .iter()
+            .map(|source| source.name.as_str())
+            .collect();
         let at = known.iter().position(|known| *known == name);
         at.unwrap_or_else(|| panic!("the job has no source `{name}`, but {known:?}"))
     }
 
     /// Nothing comes from a source that has ended.
     fn open(&self) {
-        assert!(!self.sources.has_ended(), "the sources have ended: put the job under test anew");
+        assert!(
+            !self.sources.has_ended(),
+            "the sources have ended: put the job under test anew"
+        );
     }
 
     /// Runs what was sent as one batch.
@@ -234,16 +273,32 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         let guest = Guest::new(&self.job, &self.description, &self.kinds);
         let (clock_ms, before_ms) = (self.clock_ms, self.watermark_ms);
         let mut transformed = Vec::new();
-        for Chunk { source, partition, first, records } in self.sources.take() {
+        for Chunk {
+            source,
+            partition,
+            first,
+            records,
+        } in self.sources.take()
+        {
             let partition_ms = self.sources.largest_ms(source, partition);
             let records: Vec<Record<'_>> = records.iter().map(sources::Sent::record).collect();
-            let mut cut = cuts::run(&guest, records.len(), partition_ms, |range, partition_ms| {
-                let moment = Moment { batch_ms: clock_ms, watermark_ms: before_ms, partition_ms };
-                guest.transform(source, moment, &records[range])
-            });
+            let mut cut = cuts::run(
+                &guest,
+                records.len(),
+                partition_ms,
+                |range, partition_ms| {
+                    let moment = Moment {
+                        batch_ms: clock_ms,
+                        watermark_ms: before_ms,
+                        partition_ms,
+                    };
+                    guest.transform(source, moment, &records[range])
+                },
+            );
             let SourceDef { name, .. } = &self.description.sources[source];
             let faults = std::mem::take(&mut cut.made.faults).into_iter();
-            self.dead_letters.extend(faults.map(|(at, why)| format!("{name}@{}: {why}", first + at)));
+            self.dead_letters
+                .extend(faults.map(|(at, why)| format!("{name}@{}: {why}", first + at)));
             for (all, new) in self.rows.iter_mut().zip(std::mem::take(&mut cut.made.rows)) {
                 all.extend(new.into_iter().map(|(_, row)| row));
             }
@@ -251,9 +306,17 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
             self.sources.reach(source, partition, cut.made.largest_ms);
             transformed.push(cut);
         }
-        self.watermark_ms = self.sources.watermark_ms(&self.description.sources).max(before_ms);
+        self.watermark_ms = self
+            .sources
+            .watermark_ms(&self.description.sources)
+            .max(before_ms);
         let (clock_before_ms, watermark_ms) = (self.clock_before_ms, self.watermark_ms);
-        let times = Times { clock_ms, clock_before_ms, watermark_ms, before_ms };
+        let times = Times {
+            clock_ms,
+            clock_before_ms,
+            watermark_ms,
+            before_ms,
+        };
         let outcome = stages::run(&guest, &mut self.stores, transformed, times);
         self.dead_letters.extend(outcome.letters);
         self.late += outcome.late;

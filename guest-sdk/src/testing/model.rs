@@ -1,4 +1,5 @@
-//! The driver's own view of what crosses the boundary: plain lists of items, where the contract has columns.
+//! The driver's own view of what crosses the boundary: plain lists of items, where the contract has
+//! columns.
 
 use crate::describe::{Scope, StageKind, WindowForm};
 
@@ -137,10 +138,23 @@ impl Finished {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     EachBatch,
-    Running { expire_ms: Option<i64> },
-    Panes { size_ms: i64, hop_ms: i64, timing: Timing },
-    Session { gap_ms: i64, timing: Timing },
-    Join { within_ms: i64, lateness_ms: i64, left: bool },
+    Running {
+        expire_ms: Option<i64>,
+    },
+    Panes {
+        size_ms: i64,
+        hop_ms: i64,
+        timing: Timing,
+    },
+    Session {
+        gap_ms: i64,
+        timing: Timing,
+    },
+    Join {
+        within_ms: i64,
+        lateness_ms: i64,
+        left: bool,
+    },
     Lookup,
 }
 
@@ -158,7 +172,9 @@ impl Kind {
         let ms = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         match kind {
             StageKind::Reduce(Scope::EachBatch) => Kind::EachBatch,
-            StageKind::Reduce(Scope::Running { expire_ms }) => Kind::Running { expire_ms: expire_ms.map(ms) },
+            StageKind::Reduce(Scope::Running { expire_ms }) => Kind::Running {
+                expire_ms: expire_ms.map(ms),
+            },
             StageKind::Reduce(Scope::Window(window)) => {
                 let timing = Timing {
                     lateness_ms: ms(window.lateness_ms),
@@ -166,15 +182,26 @@ impl Kind {
                     early: window.early,
                 };
                 match window.form {
-                    WindowForm::Panes { size_ms, hop_ms } => {
-                        Kind::Panes { size_ms: ms(size_ms), hop_ms: ms(hop_ms), timing }
-                    }
-                    WindowForm::Session { gap_ms } => Kind::Session { gap_ms: ms(gap_ms), timing },
+                    WindowForm::Panes { size_ms, hop_ms } => Kind::Panes {
+                        size_ms: ms(size_ms),
+                        hop_ms: ms(hop_ms),
+                        timing,
+                    },
+                    WindowForm::Session { gap_ms } => Kind::Session {
+                        gap_ms: ms(gap_ms),
+                        timing,
+                    },
                 }
             }
-            StageKind::Join { within_ms, lateness_ms, left } => {
-                Kind::Join { within_ms: ms(within_ms), lateness_ms: ms(lateness_ms), left }
-            }
+            StageKind::Join {
+                within_ms,
+                lateness_ms,
+                left,
+            } => Kind::Join {
+                within_ms: ms(within_ms),
+                lateness_ms: ms(lateness_ms),
+                left,
+            },
             StageKind::Lookup => Kind::Lookup,
         }
     }
@@ -185,7 +212,11 @@ impl Kind {
             Kind::Panes { timing, .. } => timing.lateness_ms,
             // A session is over one millisecond later than a pane with the same end.
             Kind::Session { timing, .. } => timing.lateness_ms.saturating_add(1),
-            Kind::Join { within_ms, lateness_ms, .. } => within_ms.saturating_add(lateness_ms),
+            Kind::Join {
+                within_ms,
+                lateness_ms,
+                ..
+            } => within_ms.saturating_add(lateness_ms),
             Kind::EachBatch | Kind::Running { .. } | Kind::Lookup => 0,
         }
     }
@@ -194,7 +225,10 @@ impl Kind {
     pub(super) fn is_late(self, time_ms: i64, until_ms: i64, reached_ms: i64) -> bool {
         match self {
             Kind::Panes { hop_ms, timing, .. } if !timing.processing => {
-                time_ms.saturating_add(hop_ms).saturating_add(timing.lateness_ms) <= reached_ms
+                time_ms
+                    .saturating_add(hop_ms)
+                    .saturating_add(timing.lateness_ms)
+                    <= reached_ms
             }
             Kind::Session { timing, .. } if !timing.processing => {
                 until_ms.saturating_add(timing.lateness_ms) < reached_ms
@@ -207,12 +241,25 @@ impl Kind {
     /// What is kept can be carried on only by a stage that keeps it in the same way.
     pub(super) fn keeps_like(self, other: Kind) -> bool {
         match (self, other) {
-            (Kind::Panes { size_ms, hop_ms, timing }, Kind::Panes { size_ms: size, hop_ms: hop, timing: other }) => {
-                (size_ms, hop_ms, timing.processing) == (size, hop, other.processing)
-            }
-            (Kind::Session { gap_ms, timing }, Kind::Session { gap_ms: gap, timing: other }) => {
-                (gap_ms, timing.processing) == (gap, other.processing)
-            }
+            (
+                Kind::Panes {
+                    size_ms,
+                    hop_ms,
+                    timing,
+                },
+                Kind::Panes {
+                    size_ms: size,
+                    hop_ms: hop,
+                    timing: other,
+                },
+            ) => (size_ms, hop_ms, timing.processing) == (size, hop, other.processing),
+            (
+                Kind::Session { gap_ms, timing },
+                Kind::Session {
+                    gap_ms: gap,
+                    timing: other,
+                },
+            ) => (gap_ms, timing.processing) == (gap, other.processing),
             (Kind::Join { left, .. }, Kind::Join { left: other, .. }) => left == other,
             (one, other) => std::mem::discriminant(&one) == std::mem::discriminant(&other),
         }

@@ -1,4 +1,5 @@
-//! The sources' side: partitions, what each has sent, and how far the event times of all of them have come.
+//! The sources' side: partitions, what each has sent, and how far the event times of all of them
+//! have come.
 
 use super::model::{Bytes, END_OF_TIME_MS, NO_TIME_MS};
 use crate::describe::SourceDef;
@@ -56,14 +57,32 @@ impl Sent {
 
 impl Sources {
     pub(super) fn new(sources: usize) -> Self {
-        Sources { sources: vec![Source::default(); sources], waiting: BTreeMap::new(), ended: false }
+        Sources {
+            sources: vec![Source::default(); sources],
+            waiting: BTreeMap::new(),
+            ended: false,
+        }
     }
 
     /// Records for the next batch.
-    pub(super) fn add<'r>(&mut self, source: usize, partition: u32, records: impl Iterator<Item = Record<'r>>) {
+    pub(super) fn add<'r>(
+        &mut self,
+        source: usize,
+        partition: u32,
+        records: impl Iterator<Item = Record<'r>>,
+    ) {
         let first = self.sources[source].sent;
-        let chunk = Chunk { source, partition, first, records: Vec::new() };
-        let sent = &mut self.waiting.entry((source, partition)).or_insert(chunk).records;
+        let chunk = Chunk {
+            source,
+            partition,
+            first,
+            records: Vec::new(),
+        };
+        let sent = &mut self
+            .waiting
+            .entry((source, partition))
+            .or_insert(chunk)
+            .records;
         let before = sent.len();
         sent.extend(records.map(|record| Sent {
             key: record.has_key().then(|| record.key.to_vec()),
@@ -93,31 +112,71 @@ impl Sources {
 
     /// The largest event time of a partition so far.
     pub(super) fn largest_ms(&self, source: usize, partition: u32) -> i64 {
-        self.sources[source].largest_ms.get(&partition).copied().unwrap_or(NO_TIME_MS)
+        self.sources[source]
+            .largest_ms
+            .get(&partition)
+            .copied()
+            .unwrap_or(NO_TIME_MS)
     }
 
     /// A partition's largest event time is now this.
     pub(super) fn reach(&mut self, source: usize, partition: u32, largest_ms: i64) {
-        self.sources[source].largest_ms.insert(partition, largest_ms);
+        self.sources[source]
+            .largest_ms
+            .insert(partition, largest_ms);
     }
 
-    /// The least that all partitions of timed sources have reached. A source that has sent nothing yet holds the others
-    /// back, an idle one does not; where all are idle, the partition that came furthest counts.
+    /// The least that all partitions of timed sources have reached. A source that has sent nothing
+    /// yet holds the others back, an idle one does not; where all are idle, the partition that came
+    /// furthest counts.
     pub(super) fn watermark_ms(&self, defs: &[SourceDef]) -> i64 {
         if self.ended {
             return END_OF_TIME_MS;
         }
-        let timed = self.sources.iter().zip(defs).filter(|(_, def)| def.timed).map(|(source, _)| source);
+        let timed = self
+            .sources
+            .iter()
+            .zip(defs)
+            .filter(|(_, def)| def.timed)
+            .map(|(source, _)| source);
         let (idle, counting): (Vec<_>, Vec<_>) = timed.partition(|source| source.idle);
-        let least = |source: &Source| source.largest_ms.values().copied().min().unwrap_or(NO_TIME_MS);
-        let furthest = || idle.iter().flat_map(|source| source.largest_ms.values().copied()).max();
-        counting.into_iter().map(least).min().or_else(furthest).unwrap_or(NO_TIME_MS)
+        let least = |source: &Source| {
+            source
+                .largest_ms
+                .values()
+                .copied()
+                .min()
+                .unwrap_or(NO_TIME_MS)
+        };
+        let furthest = || {
+            idle.iter()
+                .flat_map(|source| source.largest_ms.values().copied())
+                .max()
+        };
+        counting
+            .into_iter()
+            .map(least)
+            .min()
+            .or_else(furthest)
+            .unwrap_or(NO_TIME_MS)
     }
 
-    /// The partitions as they stand, for the version after this one: by name, as its sources may be others.
+    /// The partitions as they stand, for the version after this one: by name, as its sources may be
+    /// others.
     pub(super) fn carry_to(&self, defs: &[SourceDef], next: &[SourceDef]) -> Sources {
-        let old = |name: &str| defs.iter().position(|def| def.name == name).map(|at| self.sources[at].clone());
-        let sources = next.iter().map(|def| old(&def.name).unwrap_or_default()).collect();
-        Sources { sources, waiting: BTreeMap::new(), ended: self.ended }
+        let old = |name: &str| {
+            defs.iter()
+                .position(|def| def.name == name)
+                .map(|at| self.sources[at].clone())
+        };
+        let sources = next
+            .iter()
+            .map(|def| old(&def.name).unwrap_or_default())
+            .collect();
+        Sources {
+            sources,
+            waiting: BTreeMap::new(),
+            ended: self.ended,
+        }
     }
 }

@@ -12,11 +12,14 @@ pub(super) struct Row<'a> {
 
 /// The rows of one answer, which must have passed the checks.
 pub(super) fn rows<'a>(rows: &'a RowWriter, shape: &'a RowShape) -> impl Iterator<Item = Row<'a>> {
-    rows.positions.iter().enumerate().map(move |(i, &position)| Row {
-        position: position as usize,
-        key: rows.cells.view().get(i * (1 + shape.columns.len())),
-        text: row(rows, shape, i),
-    })
+    rows.positions
+        .iter()
+        .enumerate()
+        .map(move |(i, &position)| Row {
+            position: position as usize,
+            key: rows.cells.view().get(i * (1 + shape.columns.len())),
+            text: row(rows, shape, i),
+        })
 }
 
 fn row(rows: &RowWriter, shape: &RowShape, row: usize) -> String {
@@ -30,7 +33,11 @@ fn row(rows: &RowWriter, shape: &RowShape, row: usize) -> String {
         parts.push("(deleted)".into());
     }
     for (at, column) in (first + 1..).zip(shape.columns) {
-        let name = if column.name.is_empty() { "value" } else { column.name };
+        let name = if column.name.is_empty() {
+            "value"
+        } else {
+            column.name
+        };
         if has(&rows.deleted, at) {
             parts.push(format!("{name} (deleted)"));
         } else if !has(&rows.absent, at) {
@@ -39,7 +46,10 @@ fn row(rows: &RowWriter, shape: &RowShape, row: usize) -> String {
     }
     for i in (0..rows.extra.rows.len()).filter(|&i| rows.extra.rows[i] as usize == row) {
         let name = bytes(rows.extra.names.view().get(i));
-        parts.push(format!("{name}={}", value(rows.extra.kinds[i], rows.extra.values.view().get(i))));
+        parts.push(format!(
+            "{name}={}",
+            value(rows.extra.kinds[i], rows.extra.values.view().get(i))
+        ));
     }
     parts.join(" ")
 }
@@ -74,7 +84,9 @@ fn float(value: f64) -> String {
 pub(super) fn bytes(item: &[u8]) -> String {
     match std::str::from_utf8(item) {
         Ok(text) if !text.contains(char::is_control) => text.into(),
-        _ => item.iter().fold("0x".into(), |hex, byte| format!("{hex}{byte:02x}")),
+        _ => item
+            .iter()
+            .fold("0x".into(), |hex, byte| format!("{hex}{byte:02x}")),
     }
 }
 
@@ -86,10 +98,15 @@ pub(super) fn near(one: &str, two: &str) -> bool {
             .collect()
     };
     let (one, two) = (parts(one), parts(two));
-    one.len() == two.len() && one.iter().zip(&two).all(|(a, b)| a == b || near_numbers(a, b))
+    one.len() == two.len()
+        && one
+            .iter()
+            .zip(&two)
+            .all(|(a, b)| a == b || near_numbers(a, b))
 }
 
-/// How far apart two sums of the same numbers may be that were added in another order, relative to their size.
+/// How far apart two sums of the same numbers may be that were added in another order, relative to
+/// their size.
 const ROUNDING: f64 = 1e-9;
 
 fn near_numbers(one: &str, two: &str) -> bool {

@@ -2,7 +2,9 @@
 
 use crate::describe::{SourceDef, SourceKind, StageDef};
 use crate::job::{Chain, Edge, Job, Plan};
-use crate::limits::{COLUMN_NAME_BYTES_MAX, COLUMNS_MAX, EVERY_MAX, PLACE_BYTES_MAX, PLACES_MAX, RATE_MAX};
+use crate::limits::{
+    COLUMN_NAME_BYTES_MAX, COLUMNS_MAX, EVERY_MAX, PLACE_BYTES_MAX, PLACES_MAX, RATE_MAX,
+};
 use crate::row::RowShape;
 use crate::sink::{Sink, SinkKind};
 use std::collections::HashSet;
@@ -24,8 +26,14 @@ pub(crate) fn check(job: &Job<'_>) -> Result<Checked, String> {
     if let Some(mistake) = plan.mistakes.first() {
         return Err(mistake.clone());
     }
-    if plan.chains.iter().any(|chain| chain.start.number().is_none()) {
-        return Err("a chain in `.also(…)` was given to another chain: end it where it begins".into());
+    if plan
+        .chains
+        .iter()
+        .any(|chain| chain.start.number().is_none())
+    {
+        return Err(
+            "a chain in `.also(…)` was given to another chain: end it where it begins".into(),
+        );
     }
     plan.number();
     let every = interval(plan)?;
@@ -49,30 +57,51 @@ fn check_name(name: &str) -> Result<(), String> {
         ));
     }
     if name.starts_with(['-', '_']) {
-        return Err(format!("a job cannot be called `{name}`: its name begins with a letter or a digit"));
+        return Err(format!(
+            "a job cannot be called `{name}`: its name begins with a letter or a digit"
+        ));
     }
     Ok(())
 }
 
 fn check_names(plan: &Plan<'_>) -> Result<(), String> {
-    let sources: Vec<&str> = plan.sources.iter().map(|source| source.def.name.as_str()).collect();
-    let sinks: Vec<&str> = plan.sinks.iter().map(|(_, sink, _)| sink.name.as_str()).collect();
+    let sources: Vec<&str> = plan
+        .sources
+        .iter()
+        .map(|source| source.def.name.as_str())
+        .collect();
+    let sinks: Vec<&str> = plan
+        .sinks
+        .iter()
+        .map(|(_, sink, _)| sink.name.as_str())
+        .collect();
     if sources.iter().chain(&sinks).any(|name| name.is_empty()) {
         return Err("a source or sink has an empty name: say which topic or table it is".into());
     }
     let count = sources.len() + sinks.len();
     if count > PLACES_MAX {
-        return Err(format!("the job has {count} sources and sinks, and {PLACES_MAX} is the most: make two of it"));
+        return Err(format!(
+            "the job has {count} sources and sinks, and {PLACES_MAX} is the most: make two of it"
+        ));
     }
-    let paths = plan.sources.iter().filter(|source| source.def.kind == SourceKind::File);
+    let paths = plan
+        .sources
+        .iter()
+        .filter(|source| source.def.kind == SourceKind::File);
     let paths: HashSet<&str> = paths.map(|source| source.def.name.as_str()).collect();
     for name in sources.iter().chain(&sinks) {
         check_place(name, paths.contains(name))?;
     }
     if let Some(name) = twice(&sources) {
-        let kind = plan.sources.iter().find(|source| source.def.name == name).map(|source| source.def.kind);
+        let kind = plan
+            .sources
+            .iter()
+            .find(|source| source.def.name == name)
+            .map(|source| source.def.kind);
         let kind = kind.map_or("source", word);
-        return Err(format!("the job reads {kind} `{name}` twice: read it once, and branch with `.also(|records| …)`"));
+        return Err(format!(
+            "the job reads {kind} `{name}` twice: read it once, and branch with `.also(|records| …)`"
+        ));
     }
     if let Some(name) = twice(&sinks) {
         return Err(format!(
@@ -80,10 +109,19 @@ fn check_names(plan: &Plan<'_>) -> Result<(), String> {
              give one of them another sink"
         ));
     }
-    let stages: Vec<&str> = plan.stages.iter().map(|stage| stage.def.name.as_str()).collect();
+    check_stage_names(plan, &sources)
+}
+
+fn check_stage_names(plan: &Plan<'_>, sources: &[&str]) -> Result<(), String> {
+    let stages: Vec<&str> = plan
+        .stages
+        .iter()
+        .map(|stage| stage.def.name.as_str())
+        .collect();
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if let Some(name) =
-        stages.iter().find(|name| !(1..=NAME_CHARS_MAX).contains(&name.len()) || !name.chars().all(fits))
+    if let Some(name) = stages
+        .iter()
+        .find(|name| !(1..=NAME_CHARS_MAX).contains(&name.len()) || !name.chars().all(fits))
     {
         return Err(format!(
             "a stage cannot be called `{name}`: 1 to {NAME_CHARS_MAX} letters, digits, `-`, `_` and `.`"
@@ -106,9 +144,16 @@ fn check_names(plan: &Plan<'_>) -> Result<(), String> {
 
 /// A source or sink must have a name that `--set source.NAME=…` can say.
 fn check_place(name: &str, is_path: bool) -> Result<(), String> {
-    let most = if is_path { PLACE_BYTES_MAX } else { PLACE_NAME_BYTES_MAX };
+    let most = if is_path {
+        PLACE_BYTES_MAX
+    } else {
+        PLACE_NAME_BYTES_MAX
+    };
     if name.len() > most {
-        return Err(format!("a source or sink has a name of {} bytes, and {most} is the most", name.len()));
+        return Err(format!(
+            "a source or sink has a name of {} bytes, and {most} is the most",
+            name.len()
+        ));
     }
     let fits = |c: char| !c.is_control() && (is_path || c != '=' && !c.is_whitespace());
     if name.chars().all(fits) {
@@ -143,7 +188,9 @@ fn interval(plan: &Plan<'_>) -> Result<Option<Duration>, String> {
         }
         if every > EVERY_MAX {
             let hours = EVERY_MAX.as_secs() / 3600;
-            return Err(format!("`.every({every:?})` is longer than {hours} hours, which is the most"));
+            return Err(format!(
+                "`.every({every:?})` is longer than {hours} hours, which is the most"
+            ));
         }
         match known.replace(every) {
             Some(other) if other != every => {
@@ -161,7 +208,10 @@ fn interval(plan: &Plan<'_>) -> Result<Option<Duration>, String> {
 fn check_sink(sink: &Sink, shape: &RowShape) -> Result<(), String> {
     let Sink { kind, name, .. } = sink;
     if let Some(kind) = sink.only_source {
-        return Err(format!("`{name}` is a {}, which can be read and not written", word(kind)));
+        return Err(format!(
+            "`{name}` is a {}, which can be read and not written",
+            word(kind)
+        ));
     }
     if sink.exactly_once && *kind != SinkKind::Kafka {
         return Err(match kind {
@@ -173,12 +223,21 @@ fn check_sink(sink: &Sink, shape: &RowShape) -> Result<(), String> {
         });
     }
     if sink.has_interval {
-        return Err(format!("`.every(…)` belongs to a source, not to the sink `{name}`"));
+        return Err(format!(
+            "`.every(…)` belongs to a source, not to the sink `{name}`"
+        ));
     }
     if shape.columns.len() > COLUMNS_MAX {
-        return Err(format!("`{name}` has {} columns, and {COLUMNS_MAX} is the most", shape.columns.len()));
+        return Err(format!(
+            "`{name}` has {} columns, and {COLUMNS_MAX} is the most",
+            shape.columns.len()
+        ));
     }
-    if let Some(column) = shape.columns.iter().find(|c| c.name.len() > COLUMN_NAME_BYTES_MAX || has_control(c.name)) {
+    if let Some(column) = shape
+        .columns
+        .iter()
+        .find(|c| c.name.len() > COLUMN_NAME_BYTES_MAX || has_control(c.name))
+    {
         return Err(format!(
             "column `{}` for `{name}` has control characters in its name, or more than {COLUMN_NAME_BYTES_MAX} bytes",
             column.name
@@ -186,7 +245,9 @@ fn check_sink(sink: &Sink, shape: &RowShape) -> Result<(), String> {
     }
     if *kind == SinkKind::Hbase {
         if !shape.keyed {
-            return Err(format!("rows for table `{name}` have no key: mark a field with `#[row(key)]`"));
+            return Err(format!(
+                "rows for table `{name}` have no key: mark a field with `#[row(key)]`"
+            ));
         }
         if shape.columns.iter().any(|column| column.name.is_empty()) {
             return Err(format!(
@@ -205,7 +266,8 @@ fn check_sink(sink: &Sink, shape: &RowShape) -> Result<(), String> {
 
 /// `family:qualifier`, as a table's columns are called.
 pub(crate) fn is_column(name: &str) -> bool {
-    name.split_once(':').is_some_and(|(family, qualifier)| !family.is_empty() && !qualifier.is_empty())
+    name.split_once(':')
+        .is_some_and(|(family, qualifier)| !family.is_empty() && !qualifier.is_empty())
 }
 
 fn has_control(name: &str) -> bool {
@@ -219,7 +281,11 @@ fn number(chain: &Chain<'_>) -> usize {
 
 /// The sources, with what their chains make of them.
 fn sources(plan: &Plan<'_>, stages: &[StageDef]) -> Result<Vec<SourceDef>, String> {
-    let mut defs: Vec<SourceDef> = plan.sources.iter().map(|source| source.def.clone()).collect();
+    let mut defs: Vec<SourceDef> = plan
+        .sources
+        .iter()
+        .map(|source| source.def.clone())
+        .collect();
     let first = defs.len();
     let timed = stages::timed(plan, stages);
     for chain in &plan.chains {
@@ -242,7 +308,8 @@ fn sources(plan: &Plan<'_>, stages: &[StageDef]) -> Result<Vec<SourceDef>, Strin
             ));
         }
         // Through a lookup time passes: what stands behind one may go by it.
-        let by_time = |feed: &Edge| stages[feed.to.get() - first].kind.is_timed() || timed[feed.to.get()];
+        let by_time =
+            |feed: &Edge| stages[feed.to.get() - first].kind.is_timed() || timed[feed.to.get()];
         let untimed = |feed: &Edge| !feed.timed_by && !feed.table && by_time(feed);
         if trail.timed_bys > 1 || trail.timed_bys == 1 && trail.feeds.iter().any(untimed) {
             return Err(format!(
@@ -254,7 +321,10 @@ fn sources(plan: &Plan<'_>, stages: &[StageDef]) -> Result<Vec<SourceDef>, Strin
             return Err("`rate(0)` makes no records: say how many a second".into());
         }
         if def.kind == SourceKind::Rate && def.rate > RATE_MAX {
-            return Err(format!("`rate({})` makes more records a second than {RATE_MAX}, which is the most", def.rate));
+            return Err(format!(
+                "`rate({})` makes more records a second than {RATE_MAX}, which is the most",
+                def.rate
+            ));
         }
         def.table = trail.is_table();
         if def.table && matches!(def.kind, SourceKind::Rate | SourceKind::Socket) {

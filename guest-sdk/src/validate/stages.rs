@@ -19,7 +19,13 @@ pub(super) fn stages(plan: &Plan<'_>) -> Result<Vec<StageDef>, String> {
     let mut feeds: Vec<_> = plan
         .chains
         .iter()
-        .flat_map(|chain| chain.trail.feeds.iter().map(|feed| (feed.to.get(), feed.side, number(chain), feed.table)))
+        .flat_map(|chain| {
+            chain
+                .trail
+                .feeds
+                .iter()
+                .map(|feed| (feed.to.get(), feed.side, number(chain), feed.table))
+        })
         .collect();
     feeds.sort_unstable();
     for (to, _, from, _) in &feeds {
@@ -30,7 +36,9 @@ pub(super) fn stages(plan: &Plan<'_>) -> Result<Vec<StageDef>, String> {
     }
     for (to, _, from, table) in feeds {
         let (to, keeps_late) = (&stages[to - first], plan.stages[to - first].keeps_late);
-        let Some(from) = from.checked_sub(first).map(|i| &stages[i]) else { continue };
+        let Some(from) = from.checked_sub(first).map(|i| &stages[i]) else {
+            continue;
+        };
         if early(from.kind) {
             return Err(format!(
                 "`{}` gives early results, which it takes back later, and `{}` would keep them: leave \
@@ -57,7 +65,10 @@ pub(super) fn stages(plan: &Plan<'_>) -> Result<Vec<StageDef>, String> {
 }
 
 fn early(kind: StageKind) -> bool {
-    matches!(kind, StageKind::Reduce(Scope::Window(WindowDef { early: true, .. })))
+    matches!(
+        kind,
+        StageKind::Reduce(Scope::Window(WindowDef { early: true, .. }))
+    )
 }
 
 /// What comes out of a stage has event times: those of its windows, or those that came in.
@@ -74,15 +85,27 @@ fn brings_time(plan: &Plan<'_>, stages: &[StageDef], stage: &StageDef) -> bool {
 fn check_stage(stage: &StageDef) -> Result<(), String> {
     let StageDef { name, .. } = stage;
     let span = |what: &str, ms: u64| match ms {
-        0 => Err(format!("stage `{name}`: {what} is 0, or below a millisecond")),
-        _ if u128::from(ms) > STAGE_TIME_MAX.as_millis() => {
-            Err(format!("stage `{name}`: {what} is longer than {} days", STAGE_TIME_MAX.as_secs() / (24 * 60 * 60)))
-        }
+        0 => Err(format!(
+            "stage `{name}`: {what} is 0, or below a millisecond"
+        )),
+        _ if u128::from(ms) > STAGE_TIME_MAX.as_millis() => Err(format!(
+            "stage `{name}`: {what} is longer than {} days",
+            STAGE_TIME_MAX.as_secs() / (24 * 60 * 60)
+        )),
         _ => Ok(()),
     };
-    let lateness = |ms: u64| if ms == 0 { Ok(()) } else { span("the allowed lateness", ms) };
+    let lateness = |ms: u64| {
+        if ms == 0 {
+            Ok(())
+        } else {
+            span("the allowed lateness", ms)
+        }
+    };
     check_shapes(stage)?;
-    if stage.migrates.as_ref().is_some_and(|(shape, version)| (shape, version) == (&stage.value_shape, &stage.version))
+    if stage
+        .migrates
+        .as_ref()
+        .is_some_and(|(shape, version)| (shape, version) == (&stage.value_shape, &stage.version))
     {
         return Err(format!(
             "stage `{name}` migrates from what it is already: count its version up, `.key_by(…).version({})`",
@@ -90,9 +113,16 @@ fn check_stage(stage: &StageDef) -> Result<(), String> {
         ));
     }
     match stage.kind {
-        StageKind::Lookup | StageKind::Reduce(Scope::EachBatch | Scope::Running { expire_ms: None }) => Ok(()),
-        StageKind::Reduce(Scope::Running { expire_ms: Some(ms) }) => span("the time after which keys expire", ms),
-        StageKind::Join { within_ms, lateness_ms, .. } => {
+        StageKind::Lookup
+        | StageKind::Reduce(Scope::EachBatch | Scope::Running { expire_ms: None }) => Ok(()),
+        StageKind::Reduce(Scope::Running {
+            expire_ms: Some(ms),
+        }) => span("the time after which keys expire", ms),
+        StageKind::Join {
+            within_ms,
+            lateness_ms,
+            ..
+        } => {
             if within_ms > 0 {
                 span("`within`", within_ms)?;
             }
@@ -119,13 +149,27 @@ fn check_stage(stage: &StageDef) -> Result<(), String> {
 
 /// What is kept must be told from what another version keeps.
 fn check_shapes(stage: &StageDef) -> Result<(), String> {
-    let StageDef { name, kind, key_shape, value_shape, other_shape, version, .. } = stage;
+    let StageDef {
+        name,
+        kind,
+        key_shape,
+        value_shape,
+        other_shape,
+        version,
+        ..
+    } = stage;
     let own = match kind {
         StageKind::Reduce(_) => "accumulators",
         StageKind::Join { .. } | StageKind::Lookup => "the left side's items",
     };
-    let keeps_own = !matches!(kind, StageKind::Reduce(Scope::EachBatch) | StageKind::Lookup);
-    let values = [(own, value_shape, keeps_own), ("the other side's items", other_shape, true)];
+    let keeps_own = !matches!(
+        kind,
+        StageKind::Reduce(Scope::EachBatch) | StageKind::Lookup
+    );
+    let values = [
+        (own, value_shape, keeps_own),
+        ("the other side's items", other_shape, true),
+    ];
     for (what, shape, _) in values.into_iter().chain([("keys", key_shape, true)]) {
         if shape.len() > STAGE_SHAPE_BYTES_MAX {
             return Err(format!(

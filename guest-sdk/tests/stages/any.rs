@@ -5,17 +5,32 @@ use super::*;
 #[job]
 fn any_tumbling() -> Job {
     let window = tumbling(millis(20)).allowed_lateness(millis(5));
-    words("in").key_by(|w| *w).window(window).count().map(line).to(console())
+    words("in")
+        .key_by(|w| *w)
+        .window(window)
+        .count()
+        .map(line)
+        .to(console())
 }
 
 #[job]
 fn any_hops() -> Job {
-    words("in").key_by(|w| *w).window(hopping(millis(30), millis(10))).count().map(line).to(console())
+    words("in")
+        .key_by(|w| *w)
+        .window(hopping(millis(30), millis(10)))
+        .count()
+        .map(line)
+        .to(console())
 }
 
 #[job]
 fn any_sessions() -> Job {
-    words("in").key_by(|w| *w).window(session(millis(4)).allowed_lateness(millis(7))).count().map(line).to(console())
+    words("in")
+        .key_by(|w| *w)
+        .window(session(millis(4)).allowed_lateness(millis(7)))
+        .count()
+        .map(line)
+        .to(console())
 }
 
 /// Numbers without a pattern, the same for the same seed.
@@ -23,7 +38,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n
     }
 }
@@ -36,16 +54,25 @@ fn any_records(dice: &mut Dice) -> Vec<Sent> {
     let more = (0..30 + dice.below(30)).map(|_| {
         let partition = dice.below(2) as usize;
         at[partition] += dice.below(7) as i64;
-        (partition as u32, at[partition] - dice.below(25) as i64, ["a", "b", "c"][dice.below(3) as usize])
+        (
+            partition as u32,
+            at[partition] - dice.below(25) as i64,
+            ["a", "b", "c"][dice.below(3) as usize],
+        )
     });
-    // Both partitions are there from the first batch on: one that comes later is judged by the others' pace.
+    // Both partitions are there from the first batch on: one that comes later is judged by the
+    // others' pace.
     let mut records = vec![(0, -60, "a"), (1, -60, "b")];
     records.extend(more);
     records
 }
 
-/// Those that are on time, and how many are not. `reached(time, largest)` says that what a time belongs to is over.
-fn on_time(records: &[Sent], is_late: impl Fn(i64, i64) -> bool) -> (Vec<(&'static str, i64)>, usize) {
+/// Those that are on time, and how many are not. `reached(time, largest)` says that what a time
+/// belongs to is over.
+fn on_time(
+    records: &[Sent],
+    is_late: impl Fn(i64, i64) -> bool,
+) -> (Vec<(&'static str, i64)>, usize) {
     let (mut largest, mut kept) = ([i64::MIN; 2], Vec::new());
     for &(partition, time_ms, key) in records {
         let own = &mut largest[partition as usize];
@@ -59,7 +86,11 @@ fn on_time(records: &[Sent], is_late: impl Fn(i64, i64) -> bool) -> (Vec<(&'stat
 }
 
 /// All rows of a job that is sent the records in random batches, sorted; and how many were late.
-fn in_batches<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J, records: &[Sent], dice: &mut Dice) -> (Vec<String>, usize) {
+fn in_batches<J: for<'b> Fn(Call<'b>) -> Job<'b>>(
+    job: J,
+    records: &[Sent],
+    dice: &mut Dice,
+) -> (Vec<String>, usize) {
     let mut job = testing::run(job);
     let mut first = true;
     let mut rest = records;
@@ -68,7 +99,9 @@ fn in_batches<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J, records: &[Sent], dice
         let (batch, more) = rest.split_at(size.min(rest.len()));
         for partition in [0, 1] {
             let mine = batch.iter().filter(|record| record.0 == partition);
-            let mine: Vec<_> = mine.map(|(_, time_ms, key)| Record::from(*key).at(*time_ms)).collect();
+            let mine: Vec<_> = mine
+                .map(|(_, time_ms, key)| Record::from(*key).at(*time_ms))
+                .collect();
             if !mine.is_empty() {
                 job.with("in", partition, mine);
             }
@@ -82,8 +115,10 @@ fn in_batches<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J, records: &[Sent], dice
 }
 
 fn rows_of(counts: BTreeMap<(&str, i64, i64), u64>) -> Vec<String> {
-    let mut rows: Vec<String> =
-        counts.into_iter().map(|((key, from, to), n)| format!("value={key} {n} {from}..{to}")).collect();
+    let mut rows: Vec<String> = counts
+        .into_iter()
+        .map(|((key, from, to), n)| format!("value={key} {n} {from}..{to}"))
+        .collect();
     rows.sort_unstable();
     rows
 }
@@ -104,7 +139,10 @@ fn gaps(kept: &[(&'static str, i64)], gap: i64) -> Vec<String> {
     sorted.sort_unstable();
     let mut counts = BTreeMap::new();
     for part in sorted.chunk_by(|a, b| a.0 == b.0 && b.1 - a.1 <= gap) {
-        counts.insert((part[0].0, part[0].1, part[part.len() - 1].1 + gap), part.len() as u64);
+        counts.insert(
+            (part[0].0, part[0].1, part[part.len() - 1].1 + gap),
+            part.len() as u64,
+        );
     }
     rows_of(counts)
 }
@@ -123,11 +161,23 @@ fn windows_are_the_same_in_any_batches() {
         let mut dice = Dice(seed);
         let records = any_records(&mut dice);
         let (kept, late) = on_time(&records, |t, own| t.div_euclid(20) * 20 + 20 + 5 <= own);
-        assert_eq!(in_batches(any_tumbling, &records, &mut dice), (windows(&kept, 20, 20), late), "SEED={seed}");
+        assert_eq!(
+            in_batches(any_tumbling, &records, &mut dice),
+            (windows(&kept, 20, 20), late),
+            "SEED={seed}"
+        );
         let (kept, late) = on_time(&records, |t, own| t.div_euclid(10) * 10 + 10 <= own);
-        assert_eq!(in_batches(any_hops, &records, &mut dice), (windows(&kept, 30, 10), late), "SEED={seed}");
+        assert_eq!(
+            in_batches(any_hops, &records, &mut dice),
+            (windows(&kept, 30, 10), late),
+            "SEED={seed}"
+        );
         let (kept, late) = on_time(&records, |t, own| t + 7 < own);
-        assert_eq!(in_batches(any_sessions, &records, &mut dice), (gaps(&kept, 4), late), "SEED={seed}");
+        assert_eq!(
+            in_batches(any_sessions, &records, &mut dice),
+            (gaps(&kept, 4), late),
+            "SEED={seed}"
+        );
     }
 }
 
@@ -136,7 +186,11 @@ fn any_join() -> Job {
     let right = pairs("right").key_by(|r| r.0);
     pairs("left")
         .key_by(|l| l.0)
-        .left_join(right, within(millis(6)).allowed_lateness(millis(3)), |l, r| format!("{l:?} {:?}", r.map(|r| r.1)))
+        .left_join(
+            right,
+            within(millis(6)).allowed_lateness(millis(3)),
+            |l, r| format!("{l:?} {:?}", r.map(|r| r.1)),
+        )
         .to(console())
 }
 
@@ -145,7 +199,10 @@ fn joins_are_the_same_in_any_batches() {
     for seed in seeds() {
         let mut dice = Dice(seed);
         let records = any_records(&mut dice);
-        let texts: Vec<String> = records.iter().map(|(_, time_ms, key)| format!("{key} {time_ms}")).collect();
+        let texts: Vec<String> = records
+            .iter()
+            .map(|(_, time_ms, key)| format!("{key} {time_ms}"))
+            .collect();
         let (_, late) = on_time(&records, |t, own| t + 3 < own);
         let mut largest = [i64::MIN; 2];
         let mut sides = [Vec::new(), Vec::new()];
@@ -158,27 +215,45 @@ fn joins_are_the_same_in_any_batches() {
         }
         let mut wanted = Vec::new();
         for left in &sides[0] {
-            let partners = sides[1].iter().filter(|right| right.0 == left.0 && (right.1 - left.1).abs() <= 6);
+            let partners = sides[1]
+                .iter()
+                .filter(|right| right.0 == left.0 && (right.1 - left.1).abs() <= 6);
             let mut found: Vec<_> = partners.map(|right| Some(right.1)).collect();
             if found.is_empty() {
                 found.push(None);
             }
-            wanted.extend(found.into_iter().map(|right| format!("value={left:?} {right:?}")));
+            wanted.extend(
+                found
+                    .into_iter()
+                    .map(|right| format!("value={left:?} {right:?}")),
+            );
         }
         wanted.sort_unstable();
         let mut job = testing::run(any_join);
         let mut from = 0;
         while from < records.len() {
-            let to = if from == 0 { 2 } else { records.len().min(from + 1 + dice.below(9) as usize) };
+            let to = if from == 0 {
+                2
+            } else {
+                records.len().min(from + 1 + dice.below(9) as usize)
+            };
             for at in from..to {
                 let (side, time_ms, _) = records[at];
-                job.with(["left", "right"][side as usize], 0, [Record::from(&texts[at]).at(time_ms)]);
+                job.with(
+                    ["left", "right"][side as usize],
+                    0,
+                    [Record::from(&texts[at]).at(time_ms)],
+                );
             }
             job.pass(millis(1));
             from = to;
         }
         let mut rows = job.end().rows("console");
         rows.sort_unstable();
-        assert_eq!((rows, job.late(), job.kept("left-join")), (wanted, late, 0), "SEED={seed}");
+        assert_eq!(
+            (rows, job.late(), job.kept("left-join")),
+            (wanted, late, 0),
+            "SEED={seed}"
+        );
     }
 }

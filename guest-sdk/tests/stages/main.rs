@@ -1,4 +1,5 @@
-//! What follows `key_by`: scopes, windows, lateness to the exact boundary, joins, tables, several keyed stages.
+//! What follows `key_by`: scopes, windows, lateness to the exact boundary, joins, tables, several
+//! keyed stages.
 
 mod scopes;
 mod windows;
@@ -17,7 +18,10 @@ use streamhost::*;
 
 /// Records `word` or `word number`, each at its time.
 fn at<'a>(records: &[(i64, &'a str)]) -> Vec<Record<'a>> {
-    records.iter().map(|(time_ms, text)| Record::from(*text).at(*time_ms)).collect()
+    records
+        .iter()
+        .map(|(time_ms, text)| Record::from(*text).at(*time_ms))
+        .collect()
 }
 
 fn words<'b>(source: &str) -> Stream<'b, impl Flow<'b, Item = &'b str>> {
@@ -31,11 +35,18 @@ fn pairs<'b>(source: &str) -> Stream<'b, impl Flow<'b, Item = (&'b str, i64)>> {
 
 fn pair(record: Record<'_>) -> Result<(&str, i64), String> {
     let [word, number] = fields(record.text()?, ' ')?;
-    Ok((word, number.parse().map_err(|e| format!("number `{number}`: {e}"))?))
+    Ok((
+        word,
+        number
+            .parse()
+            .map_err(|e| format!("number `{number}`: {e}"))?,
+    ))
 }
 
 /// A finished group on one line: `key value start..end`.
 fn line<K: std::fmt::Display, V: std::fmt::Debug>(group: Group<K, V>) -> String {
-    let Group { key, value, window, .. } = group;
+    let Group {
+        key, value, window, ..
+    } = group;
     format!("{key} {value:?} {}..{}", window.start.0, window.end.0)
 }

@@ -4,14 +4,27 @@ use super::*;
 
 #[job]
 pub(super) fn each_batch() -> Job {
-    words("in").flat_map(str::split_whitespace).key_by(|word| *word).each_batch().count().to(console())
+    words("in")
+        .flat_map(str::split_whitespace)
+        .key_by(|word| *word)
+        .each_batch()
+        .count()
+        .to(console())
 }
 
 #[test]
 fn a_batch_is_reduced_by_itself() {
     let mut job = testing::run(each_batch);
     job.send("in", ["to be or", "not to be"]);
-    assert_eq!(job.rows("console"), ["key=to value=2", "key=be value=2", "key=or value=1", "key=not value=1"]);
+    assert_eq!(
+        job.rows("console"),
+        [
+            "key=to value=2",
+            "key=be value=2",
+            "key=or value=1",
+            "key=not value=1"
+        ]
+    );
     job.send("in", ["to"]);
     assert_eq!(job.rows("console"), ["key=to value=1"]);
     job.pass(seconds(1)).end();
@@ -21,7 +34,12 @@ fn a_batch_is_reduced_by_itself() {
 
 #[job]
 fn batch_times() -> Job {
-    words("in").key_by(|word| *word).each_batch().count().map(|g| format!("{:?} {}", g.batch, line(g))).to(console())
+    words("in")
+        .key_by(|word| *word)
+        .each_batch()
+        .count()
+        .map(|g| format!("{:?} {}", g.batch, line(g)))
+        .to(console())
 }
 
 #[test]
@@ -47,9 +65,16 @@ fn running() -> Job {
 fn a_running_count_tells_what_a_batch_changed_and_forgets_what_was_quiet_for_long() {
     let mut job = testing::run(running);
     job.send("in", ["a", "b", "a"]).send("in", ["b"]);
-    assert_eq!(job.rows("console"), ["value=a 2 0", "value=b 1 0", "value=b 2 0"]);
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 2 0", "value=b 1 0", "value=b 2 0"]
+    );
     job.pass(seconds(10)).send("in", ["a"]);
-    assert_eq!(job.rows("console"), ["value=a 3 10000"], "ten seconds ago is not longer ago than ten seconds");
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 3 10000"],
+        "ten seconds ago is not longer ago than ten seconds"
+    );
     assert_eq!(job.pass(millis(1)).kept("words"), 1, "b is gone");
     job.send("in", ["b"]);
     assert_eq!(job.rows("console"), ["value=b 1 10001"]);

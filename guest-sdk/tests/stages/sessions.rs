@@ -4,29 +4,54 @@ use super::*;
 
 #[job]
 fn sessions() -> Job {
-    words("in").key_by(|w| *w).named("s").window(session(millis(100))).count().map(line).to(console())
+    words("in")
+        .key_by(|w| *w)
+        .named("s")
+        .window(session(millis(100)))
+        .count()
+        .map(line)
+        .to(console())
 }
 
 #[test]
 fn a_session_goes_on_while_gaps_are_no_longer_than_the_gap() {
     let mut job = testing::run(sessions);
     job.send("in", at(&[(0, "a"), (100, "a"), (200, "b"), (201, "a")]));
-    assert_eq!(job.kept("s"), 3, "a's events at 100 and 201 are too far apart");
+    assert_eq!(
+        job.kept("s"),
+        3,
+        "a's events at 100 and 201 are too far apart"
+    );
     job.end();
-    assert_eq!(job.rows("console"), ["value=a 2 0..200", "value=b 1 200..300", "value=a 1 201..301"]);
+    assert_eq!(
+        job.rows("console"),
+        [
+            "value=a 2 0..200",
+            "value=b 1 200..300",
+            "value=a 1 201..301"
+        ]
+    );
 }
 
 #[test]
 fn sessions_merge_across_batches() {
     let mut job = testing::run(sessions);
-    job.send("in", at(&[(0, "a"), (150, "a")])).send("in", at(&[(150, "b")]));
+    job.send("in", at(&[(0, "a"), (150, "a")]))
+        .send("in", at(&[(150, "b")]));
     assert_eq!(job.kept("s"), 3);
     job.send("in", at(&[(80, "a")]));
-    assert_eq!((job.kept("s"), job.late()), (2, 0), "one event joins two sessions");
+    assert_eq!(
+        (job.kept("s"), job.late()),
+        (2, 0),
+        "one event joins two sessions"
+    );
     job.send("in", at(&[(50, "b"), (250, "b")]));
     assert_eq!(job.kept("s"), 2);
     job.end();
-    assert_eq!(job.rows("console"), ["value=a 3 0..250", "value=b 3 50..350"]);
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 3 0..250", "value=b 3 50..350"]
+    );
 }
 
 #[test]
@@ -43,13 +68,21 @@ fn a_session_is_over_once_nothing_can_join_it() {
     assert_eq!(job.rows("console"), ["value=a 2 0..200"]);
     job.send("in", at(&[(201, "a"), (200, "a")]));
     assert_eq!(job.late(), 1);
-    assert_eq!(job.end().rows("console"), ["value=a 1 201..301", "value=b 3 200..401"]);
+    assert_eq!(
+        job.end().rows("console"),
+        ["value=a 1 201..301", "value=b 3 200..401"]
+    );
 }
 
 #[job]
 fn strict_sessions() -> Job {
     let window = session(millis(100)).allowed_lateness(millis(0));
-    words("in").key_by(|w| *w).window(window).count().map(line).to(console())
+    words("in")
+        .key_by(|w| *w)
+        .window(window)
+        .count()
+        .map(line)
+        .to(console())
 }
 
 #[test]
@@ -70,11 +103,23 @@ fn by_the_clock() -> Job {
     words("in")
         .also(|words| {
             let hops = hopping(seconds(20), seconds(10)).processing_time();
-            words.key_by(|w| *w).named("hops").window(hops).count().map(line).to(kafka("hops"))
+            words
+                .key_by(|w| *w)
+                .named("hops")
+                .window(hops)
+                .count()
+                .map(line)
+                .to(kafka("hops"))
         })
         .also(|words| {
             let sessions = session(seconds(5)).processing_time();
-            words.key_by(|w| *w).named("sessions").window(sessions).count().map(line).to(kafka("sessions"))
+            words
+                .key_by(|w| *w)
+                .named("sessions")
+                .window(sessions)
+                .count()
+                .map(line)
+                .to(kafka("sessions"))
         })
         .key_by(|w| *w)
         .named("tumbling")
@@ -88,18 +133,27 @@ fn by_the_clock() -> Job {
 fn windows_of_processing_time_go_by_the_batches_clock() {
     let mut job = testing::run(by_the_clock);
     assert!(!job.description().sources[0].timed);
-    job.send("in", at(&[(1_000_000, "a")])).pass(seconds(5)).send("in", at(&[(-5, "a")]));
+    job.send("in", at(&[(1_000_000, "a")]))
+        .pass(seconds(5))
+        .send("in", at(&[(-5, "a")]));
     job.pass(millis(4_999));
     assert_eq!((job.rows("tumbling").len(), job.rows("hops").len()), (0, 0));
     job.pass(millis(1));
     assert_eq!(job.rows("tumbling"), ["value=a 2 0..10000"]);
     assert_eq!(job.rows("hops"), ["value=a 2 -10000..10000"]);
-    assert_eq!(job.rows("sessions"), [""; 0], "five seconds are not longer than five");
+    assert_eq!(
+        job.rows("sessions"),
+        [""; 0],
+        "five seconds are not longer than five"
+    );
     job.pass(millis(1)).send("in", ["b"]);
     assert_eq!(job.rows("sessions"), ["value=a 2 0..10000"]);
     job.pass(seconds(10));
     assert_eq!(job.rows("tumbling"), ["value=b 1 10000..20000"]);
-    assert_eq!(job.rows("hops"), ["value=a 2 0..20000", "value=b 1 0..20000"]);
+    assert_eq!(
+        job.rows("hops"),
+        ["value=a 2 0..20000", "value=b 1 0..20000"]
+    );
     assert_eq!(job.end().rows("hops"), ["value=b 1 10000..30000"]);
     assert_eq!(job.late(), 0);
 }
@@ -110,11 +164,23 @@ fn early() -> Job {
     words("in")
         .also(|words| {
             let sessions = session(seconds(1)).early_results();
-            words.key_by(|w| *w).named("sessions").window(sessions).count().map(line).to(kafka("sessions"))
+            words
+                .key_by(|w| *w)
+                .named("sessions")
+                .window(sessions)
+                .count()
+                .map(line)
+                .to(kafka("sessions"))
         })
         .also(|words| {
             let hops = hopping(seconds(20), seconds(10)).early_results();
-            words.key_by(|w| *w).named("hops").window(hops).count().map(line).to(kafka("hops"))
+            words
+                .key_by(|w| *w)
+                .named("hops")
+                .window(hops)
+                .count()
+                .map(line)
+                .to(kafka("hops"))
         })
         .key_by(|w| *w)
         .window(window)
@@ -127,17 +193,47 @@ fn early() -> Job {
 fn early_results_show_what_a_batch_changed() {
     let mut job = testing::run(early);
     job.send("in", at(&[(1, "a"), (2, "b")]));
-    assert_eq!(job.rows("console"), ["value=a 1 0..10000", "value=b 1 0..10000"]);
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 1 0..10000", "value=b 1 0..10000"]
+    );
     assert_eq!(
         job.rows("hops"),
-        ["value=a 1 -10000..10000", "value=b 1 -10000..10000", "value=a 1 0..20000", "value=b 1 0..20000"]
+        [
+            "value=a 1 -10000..10000",
+            "value=b 1 -10000..10000",
+            "value=a 1 0..20000",
+            "value=b 1 0..20000"
+        ]
     );
     job.send("in", at(&[(3, "a")]));
     assert_eq!(job.rows("console"), ["value=a 2 0..10000"]);
-    assert_eq!(job.rows("sessions"), ["value=a 1 1..1001", "value=b 1 2..1002", "value=a 2 1..1003"]);
-    assert_eq!(job.pass(seconds(1)).rows("console"), [""; 0], "nothing changed");
+    assert_eq!(
+        job.rows("sessions"),
+        [
+            "value=a 1 1..1001",
+            "value=b 1 2..1002",
+            "value=a 2 1..1003"
+        ]
+    );
+    assert_eq!(
+        job.pass(seconds(1)).rows("console"),
+        [""; 0],
+        "nothing changed"
+    );
     job.send("in", at(&[(10_000, "c"), (4, "a")]));
-    assert_eq!(job.late(), 1, "a record that is late for three stages is late once");
-    assert_eq!(job.rows("console"), ["value=a 2 0..10000", "value=b 1 0..10000", "value=c 1 10000..20000"]);
+    assert_eq!(
+        job.late(),
+        1,
+        "a record that is late for three stages is late once"
+    );
+    assert_eq!(
+        job.rows("console"),
+        [
+            "value=a 2 0..10000",
+            "value=b 1 0..10000",
+            "value=c 1 10000..20000"
+        ]
+    );
     assert_eq!(job.end().rows("console"), ["value=c 1 10000..20000"]);
 }

@@ -4,7 +4,12 @@ use super::*;
 
 #[job(name = "counts")]
 fn counts_v1() -> Job {
-    words("in").key_by(|w| *w).named("words").running().count().to(console())
+    words("in")
+        .key_by(|w| *w)
+        .named("words")
+        .running()
+        .count()
+        .to(console())
 }
 
 #[job(name = "counts")]
@@ -31,12 +36,23 @@ fn counts_v2() -> Job {
 
 #[job(name = "counts")]
 fn counts_v3() -> Job {
-    words("in").key_by(|w| *w).named("other-words").running().count().to(console())
+    words("in")
+        .key_by(|w| *w)
+        .named("other-words")
+        .running()
+        .count()
+        .to(console())
 }
 
 #[job(name = "counts")]
 fn counts_v4() -> Job {
-    words("in").key_by(|w| *w).named("words").version(1).running().count().to(console())
+    words("in")
+        .key_by(|w| *w)
+        .named("words")
+        .version(1)
+        .running()
+        .count()
+        .to(console())
 }
 
 #[test]
@@ -57,16 +73,34 @@ fn kept_v1() -> Job {
     let names = kafka("names").try_map(|r| Ok::<_, RecordError>((r.key_text()?, r.text()?)));
     let joined = pairs("left")
         .key_by(|l| l.0)
-        .join(pairs("right").key_by(|r| r.0), within(seconds(5)), |l, r| format!("{} {}", l.1, r.1))
+        .join(
+            pairs("right").key_by(|r| r.0),
+            within(seconds(5)),
+            |l, r| format!("{} {}", l.1, r.1),
+        )
         .to(kafka("joined"));
     words("in")
-        .also(|w| w.key_by(|w| *w).named("gaps").window(session(seconds(5))).count().map(line).to(kafka("gaps")))
+        .also(|w| {
+            w.key_by(|w| *w)
+                .named("gaps")
+                .window(session(seconds(5)))
+                .count()
+                .map(line)
+                .to(kafka("gaps"))
+        })
         .also(|w| {
             let hops = hopping(seconds(20), seconds(10));
-            w.key_by(|w| *w).named("hops").window(hops).count().map(line).to(kafka("hops"))
+            w.key_by(|w| *w)
+                .named("hops")
+                .window(hops)
+                .count()
+                .map(line)
+                .to(kafka("hops"))
         })
         .key_by(|w| *w)
-        .lookup(names.key_by(|n| n.0), |w, name| format!("{w} {:?}", name.map(|n| n.1)))
+        .lookup(names.key_by(|n| n.0), |w, name| {
+            format!("{w} {:?}", name.map(|n| n.1))
+        })
         .to(console())
         .and(joined)
 }
@@ -77,23 +111,46 @@ fn kept_v2() -> Job {
     let names = kafka("names").try_map(|r| Ok::<_, RecordError>((r.key_text()?, r.text()?)));
     let joined = pairs("left")
         .key_by(|l| l.0)
-        .join(pairs("right").key_by(|r| r.0), within(seconds(5)), |l, r| format!("{} {}", l.1, r.1))
+        .join(
+            pairs("right").key_by(|r| r.0),
+            within(seconds(5)),
+            |l, r| format!("{} {}", l.1, r.1),
+        )
         .to(kafka("joined"));
     let more = |acc: &mut (u8, u64), more: (u8, u64)| acc.1 += more.1;
     words("in")
-        .also(|w| w.key_by(|w| *w).named("new").running().count().to(kafka("new")))
         .also(|w| {
-            let counts = w.key_by(|w| *w).named("gaps").version(2).window(session(seconds(5)));
-            let counts = counts.fold(|| (0u8, 0u64), |acc, _| acc.1 += 1, more).migrate_from(0, |n: u64| (9, n));
+            w.key_by(|w| *w)
+                .named("new")
+                .running()
+                .count()
+                .to(kafka("new"))
+        })
+        .also(|w| {
+            let counts = w
+                .key_by(|w| *w)
+                .named("gaps")
+                .version(2)
+                .window(session(seconds(5)));
+            let counts = counts
+                .fold(|| (0u8, 0u64), |acc, _| acc.1 += 1, more)
+                .migrate_from(0, |n: u64| (9, n));
             counts.map(line).to(kafka("gaps"))
         })
         .also(|w| {
-            let counts = w.key_by(|w| *w).named("hops").window(hopping(seconds(20), seconds(10)));
-            let counts = counts.fold(|| (0u8, 0u64), |acc, _| acc.1 += 1, more).migrate_from(0, |n: u64| (9, n));
+            let counts = w
+                .key_by(|w| *w)
+                .named("hops")
+                .window(hopping(seconds(20), seconds(10)));
+            let counts = counts
+                .fold(|| (0u8, 0u64), |acc, _| acc.1 += 1, more)
+                .migrate_from(0, |n: u64| (9, n));
             counts.map(line).to(kafka("hops"))
         })
         .key_by(|w| *w)
-        .lookup(names.key_by(|n| n.0), |w, name| format!("{w} {:?}", name.map(|n| n.1)))
+        .lookup(names.key_by(|n| n.0), |w, name| {
+            format!("{w} {:?}", name.map(|n| n.1))
+        })
         .to(console())
         .and(joined)
 }
@@ -101,14 +158,25 @@ fn kept_v2() -> Job {
 #[test]
 fn windows_tables_and_joins_are_carried_on() {
     let mut job = testing::run(kept_v1);
-    job.send("names", [("a", "anna")]).send("left", at(&[(0, "k 1")])).send("right", at(&[(9_999, "x 0")]));
-    job.send("in", at(&[(0, "a"), (9_000, "a")])).send("left", at(&[(9_999, "y 0")]));
+    job.send("names", [("a", "anna")])
+        .send("left", at(&[(0, "k 1")]))
+        .send("right", at(&[(9_999, "x 0")]));
+    job.send("in", at(&[(0, "a"), (9_000, "a")]))
+        .send("left", at(&[(9_999, "y 0")]));
     let mut job = job.deploy(kept_v2);
-    job.send("in", at(&[(9_500, "a"), (4_500, "b")])).send("right", at(&[(5_000, "k 2")]));
-    assert_eq!(job.rows("console"), ["value=a Some(\"anna\")", "value=b None"]);
+    job.send("in", at(&[(9_500, "a"), (4_500, "b")]))
+        .send("right", at(&[(5_000, "k 2")]));
+    assert_eq!(
+        job.rows("console"),
+        ["value=a Some(\"anna\")", "value=b None"]
+    );
     assert_eq!(job.rows("joined"), ["value=1 2"]);
     assert_eq!(job.rows("new"), ["key=a value=1", "key=b value=1"]);
-    assert_eq!((job.rows("hops").len(), job.late()), (0, 0), "what the sources had reached is known too");
+    assert_eq!(
+        (job.rows("hops").len(), job.late()),
+        (0, 0),
+        "what the sources had reached is known too"
+    );
     job.end();
     assert_eq!(
         job.rows("hops"),
@@ -119,14 +187,33 @@ fn windows_tables_and_joins_are_carried_on() {
             "value=b (0, 1) 0..20000"
         ]
     );
-    assert_eq!(job.rows("gaps"), ["value=a (9, 1) 0..5000", "value=b (0, 1) 4500..9500", "value=a (9, 2) 9000..14500"]);
+    assert_eq!(
+        job.rows("gaps"),
+        [
+            "value=a (9, 1) 0..5000",
+            "value=b (0, 1) 4500..9500",
+            "value=a (9, 2) 9000..14500"
+        ]
+    );
 }
 
 #[job(name = "seen")]
 fn seen_v1() -> Job {
     words("in")
-        .also(|w| w.key_by(|w| *w).named("ever").running().count().to(kafka("ever")))
-        .also(|w| w.key_by(|w| *w).named("gaps").window(session(millis(5))).count().to(kafka("gaps")))
+        .also(|w| {
+            w.key_by(|w| *w)
+                .named("ever")
+                .running()
+                .count()
+                .to(kafka("ever"))
+        })
+        .also(|w| {
+            w.key_by(|w| *w)
+                .named("gaps")
+                .window(session(millis(5)))
+                .count()
+                .to(kafka("gaps"))
+        })
         .key_by(|w| *w)
         .named("hops")
         .window(hopping(millis(20), millis(10)))
@@ -138,12 +225,23 @@ fn seen_v1() -> Job {
 fn seen_v2() -> Job {
     words("in")
         .also(|w| {
-            let ever = w.key_by(|w| *w).named("ever").running().distinct().migrate_from(0, |_: u64| ());
+            let ever = w
+                .key_by(|w| *w)
+                .named("ever")
+                .running()
+                .distinct()
+                .migrate_from(0, |_: u64| ());
             ever.map(|u| u.key.to_string()).to(kafka("ever"))
         })
         .also(|w| {
-            let gaps = w.key_by(|w| *w).named("gaps").window(session(millis(5))).distinct();
-            gaps.migrate_from(0, |_: u64| ()).map(line).to(kafka("gaps"))
+            let gaps = w
+                .key_by(|w| *w)
+                .named("gaps")
+                .window(session(millis(5)))
+                .distinct();
+            gaps.migrate_from(0, |_: u64| ())
+                .map(line)
+                .to(kafka("gaps"))
         })
         .key_by(|w| *w)
         .named("hops")
@@ -159,10 +257,20 @@ fn what_became_distinct_is_given_once_and_what_was_open_is_given() {
     let mut job = testing::run(seen_v1);
     job.send("in", at(&[(0, "a")]));
     let mut job = job.deploy(seen_v2);
-    job.send("in", at(&[(9, "b")])).send("in", at(&[(9, "a")])).end();
+    job.send("in", at(&[(9, "b")]))
+        .send("in", at(&[(9, "a")]))
+        .end();
     assert_eq!(job.rows("ever"), ["value=b"], "a was seen before");
-    assert_eq!(job.rows("gaps"), ["value=a () 0..5", "value=a () 9..14", "value=b () 9..14"]);
-    let hops = ["value=a () -10..10", "value=b () -10..10", "value=a () 0..20", "value=b () 0..20"];
+    assert_eq!(
+        job.rows("gaps"),
+        ["value=a () 0..5", "value=a () 9..14", "value=b () 9..14"]
+    );
+    let hops = [
+        "value=a () -10..10",
+        "value=b () -10..10",
+        "value=a () 0..20",
+        "value=b () 0..20",
+    ];
     assert_eq!(job.rows("hops"), hops);
 }
 
@@ -173,7 +281,9 @@ fn a_stage_that_is_gone_refuses_the_next_version() {
 }
 
 #[test]
-#[should_panic(expected = "the next version cannot be deployed: stage `words` kept u64 (version 0)")]
+#[should_panic(
+    expected = "the next version cannot be deployed: stage `words` kept u64 (version 0)"
+)]
 fn another_version_of_the_values_refuses_the_next_version() {
     testing::run(counts_v1).deploy(counts_v4);
 }
@@ -182,7 +292,12 @@ fn another_version_of_the_values_refuses_the_next_version() {
 
 #[job]
 fn differences() -> Job {
-    pairs("in").key_by(|p| p.0).each_batch().reduce(|a, b| (a.0, a.1 - b.1)).map(line).to(console())
+    pairs("in")
+        .key_by(|p| p.0)
+        .each_batch()
+        .reduce(|a, b| (a.0, a.1 - b.1))
+        .map(line)
+        .to(console())
 }
 
 #[test]
@@ -195,13 +310,22 @@ fn a_reduction_that_is_not_associative_is_found_out() {
 
 #[job]
 fn running_differences() -> Job {
-    pairs("in").key_by(|p| p.0).running().reduce(|a, b| (a.0, a.1 - b.1)).map(|u| u.value.1.to_string()).to(console())
+    pairs("in")
+        .key_by(|p| p.0)
+        .running()
+        .reduce(|a, b| (a.0, a.1 - b.1))
+        .map(|u| u.value.1.to_string())
+        .to(console())
 }
 
 #[test]
-#[should_panic(expected = "is it associative? Whole they come to `value=3`, in another cut to `value=-3`")]
+#[should_panic(
+    expected = "is it associative? Whole they come to `value=3`, in another cut to `value=-3`"
+)]
 fn and_by_what_was_kept() {
-    testing::run(running_differences).send("in", ["a 1"]).send("in", ["a 1", "a 3"]);
+    testing::run(running_differences)
+        .send("in", ["a 1"])
+        .send("in", ["a 1", "a 3"]);
 }
 
 #[job]
@@ -226,8 +350,13 @@ fn means() -> Job {
 
 #[job]
 fn shown() -> Job {
-    let tenths = pairs("in").key_by(|p| p.0).each_batch().sum(|p| p.1 as f64 / 10.0);
-    tenths.map(|g| format!("{:?}", (g.key, g.value))).to(console())
+    let tenths = pairs("in")
+        .key_by(|p| p.0)
+        .each_batch()
+        .sum(|p| p.1 as f64 / 10.0);
+    tenths
+        .map(|g| format!("{:?}", (g.key, g.value)))
+        .to(console())
 }
 
 #[test]
@@ -247,7 +376,11 @@ fn impure_fold() -> Job {
     words("in")
         .key_by(|w| *w)
         .each_batch()
-        .fold(|| SEEN.fetch_add(1, Ordering::Relaxed), |acc, _| *acc += 1, |acc, more| *acc += more)
+        .fold(
+            || SEEN.fetch_add(1, Ordering::Relaxed),
+            |acc, _| *acc += 1,
+            |acc, more| *acc += more,
+        )
         .to(console())
 }
 

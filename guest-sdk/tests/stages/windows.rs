@@ -4,7 +4,13 @@ use super::*;
 
 #[job]
 fn tumbling_words() -> Job {
-    words("in").key_by(|word| *word).named("w").window(tumbling(seconds(10))).count().map(line).to(console())
+    words("in")
+        .key_by(|word| *word)
+        .named("w")
+        .window(tumbling(seconds(10)))
+        .count()
+        .map(line)
+        .to(console())
 }
 
 #[test]
@@ -14,9 +20,16 @@ fn a_window_ends_when_the_watermark_reaches_its_end() {
     assert!(job.rows("console").is_empty());
     assert_eq!(job.kept("w"), 2);
     job.send("in", at(&[(10_000, "c")]));
-    assert_eq!(job.rows("console"), ["value=a 2 0..10000", "value=b 1 0..10000"]);
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 2 0..10000", "value=b 1 0..10000"]
+    );
     assert_eq!(job.kept("w"), 1);
-    assert_eq!(job.pass(seconds(100)).rows("console"), [""; 0], "the clock has no say");
+    assert_eq!(
+        job.pass(seconds(100)).rows("console"),
+        [""; 0],
+        "the clock has no say"
+    );
     assert_eq!(job.end().rows("console"), ["value=c 1 10000..20000"]);
     assert_eq!((job.kept("w"), job.late()), (0, 0));
 }
@@ -24,27 +37,60 @@ fn a_window_ends_when_the_watermark_reaches_its_end() {
 #[test]
 fn windows_before_1970_begin_at_multiples_of_their_size_too() {
     let mut job = testing::run(tumbling_words);
-    job.send("in", at(&[(-10_001, "a"), (-10_000, "a"), (-1, "a"), (0, "a")])).end();
-    assert_eq!(job.rows("console"), ["value=a 1 -20000..-10000", "value=a 2 -10000..0", "value=a 1 0..10000"]);
+    job.send(
+        "in",
+        at(&[(-10_001, "a"), (-10_000, "a"), (-1, "a"), (0, "a")]),
+    )
+    .end();
+    assert_eq!(
+        job.rows("console"),
+        [
+            "value=a 1 -20000..-10000",
+            "value=a 2 -10000..0",
+            "value=a 1 0..10000"
+        ]
+    );
     assert_eq!(job.late(), 0);
 }
 
 #[test]
 fn a_record_is_late_once_its_partition_has_reached_the_end_of_its_window() {
     let mut job = testing::run(tumbling_words);
-    job.send("in", at(&[(9_999, "a"), (1, "b"), (10_000, "c"), (9_999, "d"), (10_001, "e"), (0, "f")]));
+    job.send(
+        "in",
+        at(&[
+            (9_999, "a"),
+            (1, "b"),
+            (10_000, "c"),
+            (9_999, "d"),
+            (10_001, "e"),
+            (0, "f"),
+        ]),
+    );
     assert_eq!(job.late(), 2, "d and f come after c");
-    assert_eq!(job.rows("console"), ["value=a 1 0..10000", "value=b 1 0..10000"]);
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 1 0..10000", "value=b 1 0..10000"]
+    );
     assert_eq!(job.dead_letters(), [""; 0], "late is no fault");
     job.send("in", at(&[(9_999, "g"), (10_000, "c")]));
     assert_eq!(job.late(), 1);
-    assert_eq!(job.end().rows("console"), ["value=c 2 10000..20000", "value=e 1 10000..20000"]);
+    assert_eq!(
+        job.end().rows("console"),
+        ["value=c 2 10000..20000", "value=e 1 10000..20000"]
+    );
 }
 
 #[job]
 fn lenient() -> Job {
     let window = tumbling(seconds(10)).allowed_lateness(seconds(3));
-    words("in").key_by(|word| *word).named("w").window(window).count().map(line).to(console())
+    words("in")
+        .key_by(|word| *word)
+        .named("w")
+        .window(window)
+        .count()
+        .map(line)
+        .to(console())
 }
 
 #[test]
@@ -53,31 +99,55 @@ fn allowed_lateness_is_exact() {
     job.send("in", at(&[(1, "a"), (12_999, "b"), (2, "a")]));
     assert_eq!((job.late(), job.rows("console").len()), (0, 0));
     job.send("in", at(&[(13_000, "c"), (9_999, "a"), (10_000, "b")]));
-    assert_eq!(job.late(), 1, "a's window and its lateness have passed, b's have not");
+    assert_eq!(
+        job.late(),
+        1,
+        "a's window and its lateness have passed, b's have not"
+    );
     assert_eq!(job.rows("console"), ["value=a 2 0..10000"]);
     job.end();
-    assert_eq!(job.rows("console"), ["value=b 2 10000..20000", "value=c 1 10000..20000"]);
+    assert_eq!(
+        job.rows("console"),
+        ["value=b 2 10000..20000", "value=c 1 10000..20000"]
+    );
 }
 
 #[test]
 fn partitions_go_at_their_own_pace() {
     let mut job = testing::run(tumbling_words);
-    job.send_to("in", 0, at(&[(5_000, "a")])).send_to("in", 1, at(&[(25_000, "x"), (6_000, "y")]));
+    job.send_to("in", 0, at(&[(5_000, "a")]))
+        .send_to("in", 1, at(&[(25_000, "x"), (6_000, "y")]));
     assert_eq!(job.late(), 1, "y is late in its own partition");
-    assert_eq!(job.rows("console"), [""; 0], "partition 0 holds the windows open");
+    assert_eq!(
+        job.rows("console"),
+        [""; 0],
+        "partition 0 holds the windows open"
+    );
     job.send_to("in", 0, at(&[(6_000, "a"), (10_000, "b")]));
     assert_eq!(job.rows("console"), ["value=a 2 0..10000"]);
     job.send_to("in", 0, at(&[(30_000, "c")]));
-    assert_eq!(job.rows("console"), ["value=b 1 10000..20000"], "partition 1 has come to 25000");
+    assert_eq!(
+        job.rows("console"),
+        ["value=b 1 10000..20000"],
+        "partition 1 has come to 25000"
+    );
     job.send_to("in", 2, at(&[(7_000, "late"), (21_000, "x")]));
-    assert_eq!((job.late(), job.rows("console").len()), (1, 0), "a new partition does not turn time back");
-    assert_eq!(job.end().rows("console"), ["value=x 2 20000..30000", "value=c 1 30000..40000"]);
+    assert_eq!(
+        (job.late(), job.rows("console").len()),
+        (1, 0),
+        "a new partition does not turn time back"
+    );
+    assert_eq!(
+        job.end().rows("console"),
+        ["value=x 2 20000..30000", "value=c 1 30000..40000"]
+    );
 }
 
 #[test]
 fn partitions_in_one_batch_are_judged_by_themselves() {
     let mut job = testing::run(tumbling_words);
-    job.with("in", 1, at(&[(50_000, "b")])).send_to("in", 0, at(&[(1, "a"), (20_000, "a")]));
+    job.with("in", 1, at(&[(50_000, "b")]))
+        .send_to("in", 0, at(&[(1, "a"), (20_000, "a")]));
     assert_eq!(job.late(), 0);
     assert_eq!(job.rows("console"), ["value=a 1 0..10000"]);
 }
@@ -91,8 +161,22 @@ fn two_sources() -> Job {
         .count()
         .map(line)
         .to(console())
-        .and(words("fast").key_by(|w| *w).named("fast-words").window(tumbling(seconds(10))).count().to(kafka("out")))
-        .and(words("plain").key_by(|w| *w).named("plain-words").each_batch().count().to(kafka("plain-out")))
+        .and(
+            words("fast")
+                .key_by(|w| *w)
+                .named("fast-words")
+                .window(tumbling(seconds(10)))
+                .count()
+                .to(kafka("out")),
+        )
+        .and(
+            words("plain")
+                .key_by(|w| *w)
+                .named("plain-words")
+                .each_batch()
+                .count()
+                .to(kafka("plain-out")),
+        )
 }
 
 #[test]
@@ -103,7 +187,11 @@ fn a_source_that_sent_nothing_holds_windows_open_until_it_is_idle() {
     job.send("fast", at(&[(0, "a"), (15_000, "a")]));
     assert_eq!(job.rows("out"), [""; 0]);
     job.idle("slow");
-    assert_eq!(job.rows("out"), ["key=a value=1"], "untimed sources hold nothing back");
+    assert_eq!(
+        job.rows("out"),
+        ["key=a value=1"],
+        "untimed sources hold nothing back"
+    );
     job.send("slow", at(&[(9_999, "late"), (10_000, "b")]));
     assert_eq!(job.late(), 1, "the watermark was at 15000");
     job.send("fast", at(&[(30_000, "a")]));
@@ -111,39 +199,75 @@ fn a_source_that_sent_nothing_holds_windows_open_until_it_is_idle() {
     job.send("slow", at(&[(20_000, "b")]));
     assert_eq!(
         (job.rows("out"), job.rows("console")),
-        (vec!["key=a value=1".into()], vec!["value=b 1 10000..20000".into()])
+        (
+            vec!["key=a value=1".into()],
+            vec!["value=b 1 10000..20000".into()]
+        )
     );
 }
 
 #[test]
 fn where_all_are_idle_the_partition_that_came_furthest_counts() {
     let mut job = testing::run(tumbling_words);
-    job.send_to("in", 0, at(&[(5_000, "a")])).send_to("in", 1, at(&[(25_000, "b")]));
+    job.send_to("in", 0, at(&[(5_000, "a")]))
+        .send_to("in", 1, at(&[(25_000, "b")]));
     assert_eq!(job.rows("console"), [""; 0]);
     assert_eq!(job.idle("in").rows("console"), ["value=a 1 0..10000"]);
     job.send_to("in", 0, at(&[(19_999, "late"), (20_000, "a")]));
-    assert_eq!((job.late(), job.kept("w")), (1, 2), "the watermark was at 25000");
-    assert_eq!(testing::run(tumbling_words).idle("in").rows("console"), [""; 0], "nothing came yet");
+    assert_eq!(
+        (job.late(), job.kept("w")),
+        (1, 2),
+        "the watermark was at 25000"
+    );
+    assert_eq!(
+        testing::run(tumbling_words).idle("in").rows("console"),
+        [""; 0],
+        "nothing came yet"
+    );
 }
 
 #[job]
 fn hops() -> Job {
-    words("in").key_by(|w| *w).named("w").window(hopping(seconds(30), seconds(10))).count().map(line).to(console())
+    words("in")
+        .key_by(|w| *w)
+        .named("w")
+        .window(hopping(seconds(30), seconds(10)))
+        .count()
+        .map(line)
+        .to(console())
 }
 
 #[test]
 fn hopping_windows_share_their_panes() {
     let mut job = testing::run(hops);
     job.send("in", at(&[(0, "a"), (12_000, "a"), (12_001, "b")]));
-    assert_eq!(job.rows("console"), ["value=a 1 -20000..10000"], "12001 is past the first window's end");
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 1 -20000..10000"],
+        "12001 is past the first window's end"
+    );
     job.send("in", at(&[(21_000, "a")]));
-    assert_eq!(job.rows("console"), ["value=a 2 -10000..20000", "value=b 1 -10000..20000"]);
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 2 -10000..20000", "value=b 1 -10000..20000"]
+    );
     job.send("in", at(&[(9_999, "a"), (19_999, "a"), (20_000, "a")]));
-    assert_eq!(job.late(), 2, "a record is late by its pane, or some of its windows would have it and others not");
+    assert_eq!(
+        job.late(),
+        2,
+        "a record is late by its pane, or some of its windows would have it and others not"
+    );
     assert_eq!(job.kept("w"), 4);
     job.send("in", at(&[(30_000, "c")]));
-    assert_eq!(job.rows("console"), ["value=a 4 0..30000", "value=b 1 0..30000"]);
-    assert_eq!(job.kept("w"), 4, "the pane at 0 is gone, one at 30000 is new");
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 4 0..30000", "value=b 1 0..30000"]
+    );
+    assert_eq!(
+        job.kept("w"),
+        4,
+        "the pane at 0 is gone, one at 30000 is new"
+    );
     job.end();
     assert_eq!(
         job.rows("console"),
@@ -173,7 +297,16 @@ fn late_words() -> Job {
 #[test]
 fn late_items_can_be_rows_and_a_record_that_was_dropped_moves_time_too() {
     let mut job = testing::run(late_words);
-    job.send("in", at(&[(10_000, "dropped"), (9_999, "a"), (10_000, "b"), (20_000, "dropped"), (1, "c")]));
+    job.send(
+        "in",
+        at(&[
+            (10_000, "dropped"),
+            (9_999, "a"),
+            (10_000, "b"),
+            (20_000, "dropped"),
+            (1, "c"),
+        ]),
+    );
     assert_eq!(job.rows("too-late"), ["value=a", "value=c"]);
     assert_eq!(job.late(), 2);
     assert_eq!(job.rows("console"), ["key=b value=1"]);
@@ -183,7 +316,11 @@ fn late_items_can_be_rows_and_a_record_that_was_dropped_moves_time_too() {
 fn late_beside() -> Job {
     words("in")
         .also(|w| {
-            let counts = w.key_by(|w| *w).named("counts").window(tumbling(seconds(10))).late_to(kafka("too-late"));
+            let counts = w
+                .key_by(|w| *w)
+                .named("counts")
+                .window(tumbling(seconds(10)))
+                .late_to(kafka("too-late"));
             counts.count().map(line).to(kafka("counts"))
         })
         .to(console())
@@ -193,22 +330,43 @@ fn late_beside() -> Job {
 fn late_items_of_a_branch_can_be_rows() {
     let mut job = testing::run(late_beside);
     job.send("in", at(&[(10_000, "a"), (9_999, "b"), (10_000, "c")]));
-    assert_eq!((job.rows("too-late"), job.late()), (vec!["value=b".into()], 1));
-    assert_eq!(job.rows("console").len(), 3, "it is not late for the main chain");
-    assert_eq!(job.end().rows("counts"), ["value=a 1 10000..20000", "value=c 1 10000..20000"]);
+    assert_eq!(
+        (job.rows("too-late"), job.late()),
+        (vec!["value=b".into()], 1)
+    );
+    assert_eq!(
+        job.rows("console").len(),
+        3,
+        "it is not late for the main chain"
+    );
+    assert_eq!(
+        job.end().rows("counts"),
+        ["value=a 1 10000..20000", "value=c 1 10000..20000"]
+    );
 }
 
 /// The event time is taken in a branch, before a branch of its own; the main chain goes without.
 #[job]
 fn timed_in_a_branch() -> Job {
-    let time = |text: &str| text.split_once(' ').and_then(|(_, ms)| ms.parse().ok()).unwrap_or(0);
+    let time = |text: &str| {
+        text.split_once(' ')
+            .and_then(|(_, ms)| ms.parse().ok())
+            .unwrap_or(0)
+    };
     words("in")
         .also(move |all| {
             all.timed_by(move |text| Time(time(text)))
                 .map(str::to_owned)
                 .also(|all| {
-                    let inner = all.key_by(|text| text[..1].to_owned()).named("inner").window(tumbling(millis(10)));
-                    inner.late_to(kafka("inner-late")).count().map(line).to(kafka("inner"))
+                    let inner = all
+                        .key_by(|text| text[..1].to_owned())
+                        .named("inner")
+                        .window(tumbling(millis(10)));
+                    inner
+                        .late_to(kafka("inner-late"))
+                        .count()
+                        .map(line)
+                        .to(kafka("inner"))
                 })
                 .key_by(|text| text[..1].to_owned())
                 .named("outer")
@@ -224,16 +382,45 @@ fn timed_in_a_branch() -> Job {
 #[test]
 fn branches_of_a_branch_share_its_event_time() {
     let mut job = testing::run(timed_in_a_branch);
-    job.send("in", at(&[(99, "a 5"), (99, "b 25"), (0, "c 19"), (0, "d 26"), (50, "e 14"), (99, "f 15")]));
-    assert_eq!(job.rows("inner-late"), ["value=c 19", "value=e 14", "value=f 15"], "25 has passed 10..20");
-    assert_eq!(job.rows("outer-late"), ["value=c 19", "value=e 14", "value=f 15"], "and its 5 more");
+    job.send(
+        "in",
+        at(&[
+            (99, "a 5"),
+            (99, "b 25"),
+            (0, "c 19"),
+            (0, "d 26"),
+            (50, "e 14"),
+            (99, "f 15"),
+        ]),
+    );
+    assert_eq!(
+        job.rows("inner-late"),
+        ["value=c 19", "value=e 14", "value=f 15"],
+        "25 has passed 10..20"
+    );
+    assert_eq!(
+        job.rows("outer-late"),
+        ["value=c 19", "value=e 14", "value=f 15"],
+        "and its 5 more"
+    );
     job.send("in", ["g 19", "h 30", "i 29"]);
     assert_eq!(job.rows("inner-late"), ["value=g 19", "value=i 29"]);
     assert_eq!(job.rows("outer-late"), ["value=g 19"], "35 is not reached");
     job.end();
-    let inner = ["value=a 1 0..10", "value=b 1 20..30", "value=d 1 20..30", "value=h 1 30..40"];
+    let inner = [
+        "value=a 1 0..10",
+        "value=b 1 20..30",
+        "value=d 1 20..30",
+        "value=h 1 30..40",
+    ];
     assert_eq!(job.rows("inner"), inner);
-    let outer = ["value=a 1 0..10", "value=b 1 20..30", "value=d 1 20..30", "value=i 1 20..30", "value=h 1 30..40"];
+    let outer = [
+        "value=a 1 0..10",
+        "value=b 1 20..30",
+        "value=d 1 20..30",
+        "value=i 1 20..30",
+        "value=h 1 30..40",
+    ];
     assert_eq!(job.rows("outer"), outer);
     assert_eq!(job.rows("console").len(), 9);
 }
@@ -252,12 +439,28 @@ fn timed() -> Job {
 #[test]
 fn event_times_can_come_from_the_items_that_pass() {
     let mut job = testing::run(timed);
-    job.send("in", at(&[(99_999, "dropped 50000"), (99_999, "a 9999"), (0, "b 10000"), (0, "c 9999"), (0, "d x")]));
+    job.send(
+        "in",
+        at(&[
+            (99_999, "dropped 50000"),
+            (99_999, "a 9999"),
+            (0, "b 10000"),
+            (0, "c 9999"),
+            (0, "d x"),
+        ]),
+    );
     assert_eq!(job.rows("console"), ["key=a value=1"]);
     assert_eq!((job.late(), job.dead_letters().len()), (1, 1));
     job.send("in", [format!("f {}", i64::MAX).as_str(), "g 10000"]);
-    assert_eq!(job.dead_letters().len(), 1, "one record from the end of time does not end all windows");
-    assert_eq!(job.end().rows("console"), ["key=b value=1", "key=g value=1"]);
+    assert_eq!(
+        job.dead_letters().len(),
+        1,
+        "one record from the end of time does not end all windows"
+    );
+    assert_eq!(
+        job.end().rows("console"),
+        ["key=b value=1", "key=g value=1"]
+    );
 }
 
 #[job]
@@ -276,7 +479,10 @@ fn items_of_one_record_are_not_late_by_each_other() {
     let mut job = testing::run(several_of_one_record);
     job.send("in", ["30 5", "7", "30"]);
     assert_eq!(job.late(), 1);
-    assert_eq!(job.end().rows("console"), ["key=5 value=1", "key=30 value=2"]);
+    assert_eq!(
+        job.end().rows("console"),
+        ["key=5 value=1", "key=30 value=2"]
+    );
 }
 
 #[test]
@@ -290,5 +496,8 @@ fn a_record_of_no_possible_time_is_set_aside() {
             "in@1: -9223372036854775808 is no event time in milliseconds since 1970",
         ]
     );
-    assert_eq!((job.late(), job.end().rows("console")), (0, vec!["value=c 1 0..10000".into()]));
+    assert_eq!(
+        (job.late(), job.end().rows("console")),
+        (0, vec!["value=c 1 0..10000".into()])
+    );
 }

@@ -12,9 +12,10 @@ use streamhost_engine::sink::{Delivery, Sink, SinkError};
 /// Lines are written in portions of about this many bytes, each of whole lines.
 const PORTION_BYTES: usize = 64 << 10;
 
-/// Rows as lines. A row is its key, if the sink's rows have one, and its cells, as a tuple: text in single quotes, bytes
-/// as `b'…'`, numbers and times plain, a cell that is not there `null`, one that is deleted `delete`; cells that only
-/// the data names follow as `name=…`. A deleted row is `delete 'key'`.
+/// Rows as lines. A row is its key, if the sink's rows have one, and its cells, as a tuple: text in
+/// single quotes, bytes as `b'…'`, numbers and times plain, a cell that is not there `null`, one
+/// that is deleted `delete`; cells that only the data names follow as `name=…`. A deleted row is
+/// `delete 'key'`.
 pub struct ConsoleSink<W = Stdout> {
     keyed: bool,
     columns: Vec<ColumnSpec>,
@@ -31,12 +32,19 @@ impl ConsoleSink {
 impl<W: Write + Send> ConsoleSink<W> {
     /// Prints to something else.
     pub fn to(spec: &SinkSpec, out: W) -> Self {
-        ConsoleSink { keyed: spec.keyed, columns: spec.columns.clone(), out }
+        ConsoleSink {
+            keyed: spec.keyed,
+            columns: spec.columns.clone(),
+            out,
+        }
     }
 
     fn print(&mut self, rows: &[Rows]) -> std::io::Result<()> {
         let mut lines = Vec::with_capacity(PORTION_BYTES);
-        for row in rows.iter().flat_map(|rows| RowsView::new(rows, &self.columns)) {
+        for row in rows
+            .iter()
+            .flat_map(|rows| RowsView::new(rows, &self.columns))
+        {
             line(&row, self.keyed, &mut lines);
             if lines.len() >= PORTION_BYTES {
                 self.out.write_all(&lines)?;
@@ -55,7 +63,11 @@ impl<W: Write + Send> Sink for ConsoleSink<W> {
 
     fn limits(&self) -> RowLimits {
         let bytes_max = limits::GUEST_OUTPUT_BYTES_MAX;
-        RowLimits { key_bytes: 0..=bytes_max, cell_bytes_max: bytes_max, row_bytes_max: bytes_max }
+        RowLimits {
+            key_bytes: 0..=bytes_max,
+            cell_bytes_max: bytes_max,
+            row_bytes_max: bytes_max,
+        }
     }
 
     fn reshape(&mut self, spec: &SinkSpec) {
@@ -122,13 +134,17 @@ fn value(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) {
     match kind {
         Kind::Text => quoted(bytes, out),
         Kind::Bytes => hexed(bytes, out),
-        Kind::Int | Kind::Uint | Kind::Float | Kind::Bool | Kind::Time => render::text(kind, bytes, out),
+        Kind::Int | Kind::Uint | Kind::Float | Kind::Bool | Kind::Time => {
+            render::text(kind, bytes, out)
+        }
     }
 }
 
 /// As text, and as bytes if it is none: a key has no kind.
 fn quoted(bytes: &[u8], out: &mut Vec<u8>) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return hexed(bytes, out) };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return hexed(bytes, out);
+    };
     out.push(b'\'');
     plain(text, out);
     out.push(b'\'');
@@ -158,7 +174,11 @@ mod tests {
     use streamhost_core::types::Spans;
 
     fn spec(keyed: bool, kinds: &[Kind]) -> SinkSpec {
-        let column = |(i, &kind): (usize, &Kind)| ColumnSpec { name: format!("c{i}"), kind, optional: true };
+        let column = |(i, &kind): (usize, &Kind)| ColumnSpec {
+            name: format!("c{i}"),
+            kind,
+            optional: true,
+        };
         SinkSpec {
             kind: SinkKind::Console,
             name: "console".to_owned(),
@@ -172,12 +192,22 @@ mod tests {
 
     fn deliver<W: Write + Send>(sink: &mut ConsoleSink<W>, rows: Rows) -> Result<(), SinkError> {
         let spans = Spans::new();
-        let delivery = Delivery { epoch: 1, batch: 1, time_ms: 0, digest: "", spans: &spans, version: 1 };
+        let delivery = Delivery {
+            epoch: 1,
+            batch: 1,
+            time_ms: 0,
+            digest: "",
+            spans: &spans,
+            version: 1,
+        };
         sink.deliver(&delivery, &[rows])
     }
 
     fn rows(items: &[&[u8]], width: usize) -> Rows {
-        let mut rows = Rows { positions: vec![0; items.len() / width], ..Rows::default() };
+        let mut rows = Rows {
+            positions: vec![0; items.len() / width],
+            ..Rows::default()
+        };
         items.iter().for_each(|item| rows.cells.push(item));
         rows
     }
@@ -186,25 +216,55 @@ mod tests {
     fn rows_become_lines() {
         let number = 3_u64.to_le_bytes();
         let cases: [(bool, &[Kind], Rows, &str); 6] = [
-            (true, &[Kind::Uint], rows(&[b"hello", &number], 2), "('hello', 3)\n"),
-            (false, &[Kind::Text, Kind::Uint], rows(&[b"", b"it's", &number], 3), "('it\\'s', 3)\n"),
-            (false, &[Kind::Bytes], rows(&[b"", b"a\xff'"], 2), "(b'a\\xff\\'')\n"),
+            (
+                true,
+                &[Kind::Uint],
+                rows(&[b"hello", &number], 2),
+                "('hello', 3)\n",
+            ),
+            (
+                false,
+                &[Kind::Text, Kind::Uint],
+                rows(&[b"", b"it's", &number], 3),
+                "('it\\'s', 3)\n",
+            ),
+            (
+                false,
+                &[Kind::Bytes],
+                rows(&[b"", b"a\xff'"], 2),
+                "(b'a\\xff\\'')\n",
+            ),
             (
                 true,
                 &[],
-                rows("\u{1b}[2J\n\u{e9}".as_bytes().chunks(99).collect::<Vec<_>>().as_slice(), 1),
+                rows(
+                    "\u{1b}[2J\n\u{e9}"
+                        .as_bytes()
+                        .chunks(99)
+                        .collect::<Vec<_>>()
+                        .as_slice(),
+                    1,
+                ),
                 "('\\u{1b}[2J\\n\u{e9}')\n",
             ),
             (
                 true,
                 &[Kind::Text, Kind::Text],
-                Rows { absent: vec![1], deleted: vec![2], ..rows(&[b"\xfe", b"", b""], 3) },
+                Rows {
+                    absent: vec![1],
+                    deleted: vec![2],
+                    ..rows(&[b"\xfe", b"", b""], 3)
+                },
                 "(b'\\xfe', null, delete)\n",
             ),
             (
                 true,
                 &[Kind::Bool],
-                Rows { absent: vec![1], deleted_rows: vec![0], ..rows(&[b"a", b"", b"b", &[1]], 2) },
+                Rows {
+                    absent: vec![1],
+                    deleted_rows: vec![0],
+                    ..rows(&[b"a", b"", b"b", &[1]], 2)
+                },
                 "delete 'a'\n('b', true)\n",
             ),
         ];
@@ -240,9 +300,16 @@ mod tests {
         }
         for (kind, remedy) in [
             (ErrorKind::BrokenPipe, streamhost_engine::sink::Remedy::Stop),
-            (ErrorKind::StorageFull, streamhost_engine::sink::Remedy::Retry),
+            (
+                ErrorKind::StorageFull,
+                streamhost_engine::sink::Remedy::Retry,
+            ),
         ] {
-            let error = deliver(&mut ConsoleSink::to(&spec(true, &[]), Broken(kind)), rows(&[b"k"], 1)).unwrap_err();
+            let error = deliver(
+                &mut ConsoleSink::to(&spec(true, &[]), Broken(kind)),
+                rows(&[b"k"], 1),
+            )
+            .unwrap_err();
             assert_eq!(error.remedy(), remedy, "{error}");
         }
     }

@@ -1,4 +1,5 @@
-//! What is outside of the host: Kafka, HBase, files, sockets, the console. One folder for each; none knows another.
+//! What is outside of the host: Kafka, HBase, files, sockets, the console. One folder for each;
+//! none knows another.
 
 mod lines;
 pub mod kafka;

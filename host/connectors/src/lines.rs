@@ -1,5 +1,5 @@
-//! Lines out of a stream of bytes. Where a line ends depends on the bytes after its begin alone, so that reading on at
-//! any line's begin gives the same lines.
+//! Lines out of a stream of bytes. Where a line ends depends on the bytes after its begin alone, so
+//! that reading on at any line's begin gives the same lines.
 
 use std::io::{ErrorKind, Read, Result};
 use streamhost_core::limits;
@@ -41,7 +41,15 @@ struct Find {
 impl<R: Read> Lines<R> {
     /// The lines of an input that stands at this position.
     pub(super) fn new(input: R, at: Offset) -> Self {
-        Lines { input, buffer: Vec::new(), from: 0, to: 0, searched: 0, found: None, at }
+        Lines {
+            input,
+            buffer: Vec::new(),
+            from: 0,
+            to: 0,
+            searched: 0,
+            found: None,
+            at,
+        }
     }
 
     /// Where the next line begins.
@@ -61,11 +69,17 @@ impl<R: Read> Lines<R> {
         match end.filter(|&end| end <= limits::LINE_BYTES_MAX) {
             Some(end) => {
                 let carriage = usize::from(unread[..end].ends_with(b"\r"));
-                Some(Find { length: end - carriage, passed: end + 1, is_cut: false })
+                Some(Find {
+                    length: end - carriage,
+                    passed: end + 1,
+                    is_cut: false,
+                })
             }
-            None if unread.len() > limits::LINE_BYTES_MAX => {
-                Some(Find { length: limits::LINE_BYTES_MAX, passed: limits::LINE_BYTES_MAX, is_cut: true })
-            }
+            None if unread.len() > limits::LINE_BYTES_MAX => Some(Find {
+                length: limits::LINE_BYTES_MAX,
+                passed: limits::LINE_BYTES_MAX,
+                is_cut: true,
+            }),
             None => {
                 self.searched = unread.len();
                 None
@@ -82,7 +96,13 @@ impl<R: Read> Lines<R> {
     /// What is left once the input has ended: a line without an end.
     pub(super) fn rest(&mut self) -> Option<Line<'_>> {
         let length = self.to - self.from;
-        (length > 0).then(|| self.give(Find { length, passed: length, is_cut: false }))
+        (length > 0).then(|| {
+            self.give(Find {
+                length,
+                passed: length,
+                is_cut: false,
+            })
+        })
     }
 
     fn give(&mut self, find: Find) -> Line<'_> {
@@ -90,7 +110,11 @@ impl<R: Read> Lines<R> {
         self.from += find.passed;
         self.at += find.passed as Offset;
         (self.searched, self.found) = (0, None);
-        Line { at, bytes: &self.buffer[from..from + find.length], is_cut: find.is_cut }
+        Line {
+            at,
+            bytes: &self.buffer[from..from + find.length],
+            is_cut: find.is_cut,
+        }
     }
 
     /// Reads once, and says how many bytes came. Called when [`Lines::take`] has no more.
@@ -101,7 +125,10 @@ impl<R: Read> Lines<R> {
         }
         if self.to == self.buffer.len() {
             let room = limits::LINE_BYTES_MAX + limits::LINES_READ_BYTES;
-            self.buffer.resize((self.buffer.len() * 2).clamp(limits::LINES_READ_BYTES, room), 0);
+            self.buffer.resize(
+                (self.buffer.len() * 2).clamp(limits::LINES_READ_BYTES, room),
+                0,
+            );
         }
         loop {
             match self.input.read(&mut self.buffer[self.to..]) {
@@ -124,7 +151,11 @@ impl<R: Read> Lines<R> {
                 return Ok(false);
             }
             let passed = left.min(self.to - self.from);
-            self.give(Find { length: 0, passed, is_cut: false });
+            self.give(Find {
+                length: 0,
+                passed,
+                is_cut: false,
+            });
         }
         Ok(true)
     }
@@ -156,7 +187,11 @@ mod tests {
                 found.push((line.at, line.bytes.to_vec(), line.is_cut));
             }
             if lines.fill().unwrap() == 0 {
-                found.extend(lines.rest().map(|line| (line.at, line.bytes.to_vec(), line.is_cut)));
+                found.extend(
+                    lines
+                        .rest()
+                        .map(|line| (line.at, line.bytes.to_vec(), line.is_cut)),
+                );
                 return found;
             }
         }
@@ -165,12 +200,23 @@ mod tests {
     #[test]
     fn lines_end_at_line_feeds_however_they_come() {
         let text = b"a\n\nbc\r\n\r\nd\re\nlast\r";
-        let want: Vec<(Offset, Vec<u8>, bool)> = [(0, "a"), (2, ""), (3, "bc"), (7, ""), (9, "d\re"), (13, "last\r")]
-            .into_iter()
-            .map(|(at, line)| (at, line.as_bytes().to_vec(), false))
-            .collect();
+        let want: Vec<(Offset, Vec<u8>, bool)> = [
+            (0, "a"),
+            (2, ""),
+            (3, "bc"),
+            (7, ""),
+            (9, "d\re"),
+            (13, "last\r"),
+        ]
+        .into_iter()
+        .map(|(at, line)| (at, line.as_bytes().to_vec(), false))
+        .collect();
         for portions in [&[1_usize][..], &[2, 3], &[1000]] {
-            assert_eq!(all(Splittable(text, portions.iter().cycle()), 0), want, "{portions:?}");
+            assert_eq!(
+                all(Splittable(text, portions.iter().cycle()), 0),
+                want,
+                "{portions:?}"
+            );
         }
         assert_eq!(all(&b""[..], 7), []);
     }
@@ -181,13 +227,18 @@ mod tests {
         let cases = [
             (MAX, vec![(0, MAX, false)]),
             (MAX + 1, vec![(0, MAX, true), (MAX, 1, false)]),
-            (2 * MAX + 5, vec![(0, MAX, true), (MAX, MAX, true), (2 * MAX, 5, false)]),
+            (
+                2 * MAX + 5,
+                vec![(0, MAX, true), (MAX, MAX, true), (2 * MAX, 5, false)],
+            ),
         ];
         for (length, want) in cases {
             for end in ["\n", ""] {
                 let text = [&long(length)[..], end.as_bytes()].concat();
-                let found: Vec<_> =
-                    all(&text[..], 0).into_iter().map(|(at, line, batch)| (at as usize, line.len(), batch)).collect();
+                let found: Vec<_> = all(&text[..], 0)
+                    .into_iter()
+                    .map(|(at, line, batch)| (at as usize, line.len(), batch))
+                    .collect();
                 assert_eq!(found, want, "{length} {end:?}");
             }
         }
@@ -205,7 +256,15 @@ mod tests {
             let mut lines = Lines::new(&text[..], 0);
             assert!(lines.skip_to(*at).unwrap() && lines.at() == *at);
         }
-        assert!(!Lines::new(&text[..], 0).skip_to(text.len() as Offset + 1).unwrap());
-        assert!(Lines::new(&text[..], 0).skip_to(text.len() as Offset).unwrap());
+        assert!(
+            !Lines::new(&text[..], 0)
+                .skip_to(text.len() as Offset + 1)
+                .unwrap()
+        );
+        assert!(
+            Lines::new(&text[..], 0)
+                .skip_to(text.len() as Offset)
+                .unwrap()
+        );
     }
 }

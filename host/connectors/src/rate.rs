@@ -1,8 +1,10 @@
-//! Numbers at a rate, for trying things: the values are `0`, `1`, `2` and so on, and a number is its own offset.
+//! Numbers at a rate, for trying things: the values are `0`, `1`, `2` and so on, and a number is
+//! its own offset.
 //!
-//! Nothing about a record depends on when it was made, so that a batch that is run again has the same records: number
-//! `n` has the time `n / rate` seconds after 1970. `start=<time>` begins at the first number with that time or a later
-//! one; any other start begins at 0. The wall clock only decides how many numbers there are by now.
+//! Nothing about a record depends on when it was made, so that a batch that is run again has the
+//! same records: number `n` has the time `n / rate` seconds after 1970. `start=<time>` begins at
+//! the first number with that time or a later one; any other start begins at 0. The wall clock only
+//! decides how many numbers there are by now.
 
 use std::io::Write;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -24,20 +26,28 @@ pub struct RateSource {
 impl RateSource {
     /// The job's source of this number.
     pub fn new(source: u16, spec: &SourceSpec) -> Self {
-        RateSource { partition: Partition { source, id: 0 }, rate: spec.rate.max(1), began: None }
+        RateSource {
+            partition: Partition { source, id: 0 },
+            rate: spec.rate.max(1),
+            began: None,
+        }
     }
 
     /// The first number that is not made yet.
     fn made(&self) -> Option<Offset> {
         let (since, first) = self.began?;
-        let nanos = clock::monotonic().saturating_duration_since(since).as_nanos();
+        let nanos = clock::monotonic()
+            .saturating_duration_since(since)
+            .as_nanos();
         let more = nanos.saturating_mul(u128::from(self.rate)) / 1_000_000_000;
         Some(first.saturating_add(Offset::try_from(more).unwrap_or(Offset::MAX)))
     }
 
     /// How long it is until number `n` is made.
     fn until(&self, n: Offset) -> Duration {
-        let Some((since, first)) = self.began else { return Duration::MAX };
+        let Some((since, first)) = self.began else {
+            return Duration::MAX;
+        };
         let after = u128::try_from(n.saturating_add(1).saturating_sub(first)).unwrap_or(0);
         let nanos = (after * 1_000_000_000).div_ceil(u128::from(self.rate));
         let due = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
@@ -50,8 +60,12 @@ impl RateSource {
 
     /// Appends what there is. Says whether the batch came further.
     fn take(&self, builder: &mut BatchBuilder) -> bool {
-        let wanted = builder.wanted().find(|(partition, ..)| *partition == self.partition);
-        let (Some((_, at, until)), Some(made)) = (wanted, self.made()) else { return false };
+        let wanted = builder
+            .wanted()
+            .find(|(partition, ..)| *partition == self.partition);
+        let (Some((_, at, until)), Some(made)) = (wanted, self.made()) else {
+            return false;
+        };
         let mut text = Vec::new();
         for n in at..until.unwrap_or(made) {
             if builder.is_full() {
@@ -59,7 +73,15 @@ impl RateSource {
             }
             text.clear();
             write!(text, "{n}").expect("writing to memory does not fail");
-            builder.push(self.partition, Record { offset: n, time_ms: self.time_ms(n), key: None, value: Some(&text) });
+            builder.push(
+                self.partition,
+                Record {
+                    offset: n,
+                    time_ms: self.time_ms(n),
+                    key: None,
+                    value: Some(&text),
+                },
+            );
         }
         at < until.unwrap_or(made)
     }
@@ -74,7 +96,9 @@ impl Source for RateSource {
         let first = match start {
             StartPosition::Earliest | StartPosition::Latest => 0,
             StartPosition::At(time) => {
-                let ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+                let ms = time
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |since| since.as_millis());
                 Offset::try_from((ms * u128::from(self.rate)).div_ceil(1000)).unwrap_or(Offset::MAX)
             }
         };
@@ -90,7 +114,9 @@ impl Source for RateSource {
     }
 
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {
-        self.began = at.get(&self.partition).map(|&first| (clock::monotonic(), first));
+        self.began = at
+            .get(&self.partition)
+            .map(|&first| (clock::monotonic(), first));
         Ok(())
     }
 
@@ -98,14 +124,20 @@ impl Source for RateSource {
         if self.take(builder) || builder.is_full() {
             return Ok(());
         }
-        let next = builder.wanted().find(|(partition, ..)| *partition == self.partition).map(|(_, at, _)| at);
+        let next = builder
+            .wanted()
+            .find(|(partition, ..)| *partition == self.partition)
+            .map(|(_, at, _)| at);
         std::thread::sleep(next.map_or(wait, |at| self.until(at).min(wait)));
         self.take(builder);
         Ok(())
     }
 
     fn ends(&mut self) -> Positions {
-        self.made().map(|made| (self.partition, made)).into_iter().collect()
+        self.made()
+            .map(|made| (self.partition, made))
+            .into_iter()
+            .collect()
     }
 
     fn commit_progress(&mut self, _reached: &Positions) {}
@@ -120,10 +152,19 @@ mod tests {
     const P: Partition = Partition { source: 3, id: 0 };
 
     fn source(rate: u32) -> RateSource {
-        RateSource::new(3, &SourceSpec { rate, ..SourceSpec::default() })
+        RateSource::new(
+            3,
+            &SourceSpec {
+                rate,
+                ..SourceSpec::default()
+            },
+        )
     }
 
-    fn fetch(source: &mut RateSource, mut builder: BatchBuilder) -> streamhost_engine::batch::Batch {
+    fn fetch(
+        source: &mut RateSource,
+        mut builder: BatchBuilder,
+    ) -> streamhost_engine::batch::Batch {
         while !builder.is_full() {
             source.fetch(&mut builder, Duration::from_secs(60)).unwrap();
         }
@@ -137,13 +178,41 @@ mod tests {
         let at: Positions = [(P, 41)].into();
         source.assign(&at).unwrap();
         let before = Instant::now();
-        let batch = fetch(&mut source, BatchBuilder::open(&at, BatchLimits { records_max: 20, bytes_max: 1000 }));
-        assert!(before.elapsed() >= Duration::from_millis(19), "they came too fast");
-        assert_eq!(batch.spans[&P], Span { from: 41, to: 61, records: 20 });
+        let batch = fetch(
+            &mut source,
+            BatchBuilder::open(
+                &at,
+                BatchLimits {
+                    records_max: 20,
+                    bytes_max: 1000,
+                },
+            ),
+        );
+        assert!(
+            before.elapsed() >= Duration::from_millis(19),
+            "they came too fast"
+        );
+        assert_eq!(
+            batch.spans[&P],
+            Span {
+                from: 41,
+                to: 61,
+                records: 20
+            }
+        );
         let first = batch.chunks[0].get(0);
-        assert_eq!((first.value, first.time_ms, first.key), (Some(&b"41"[..]), 41, None));
+        assert_eq!(
+            (first.value, first.time_ms, first.key),
+            (Some(&b"41"[..]), 41, None)
+        );
 
-        let mut other = super::RateSource::new(3, &SourceSpec { rate: 1000, ..SourceSpec::default() });
+        let mut other = super::RateSource::new(
+            3,
+            &SourceSpec {
+                rate: 1000,
+                ..SourceSpec::default()
+            },
+        );
         other.assign(&[(P, 0)].into()).unwrap();
         assert_eq!(
             fetch(&mut other, BatchBuilder::exactly(&batch.spans)).chunks,
@@ -157,24 +226,40 @@ mod tests {
         let mut source = source(1_000_000);
         let mut builder = BatchBuilder::open(&[(P, 0)].into(), BatchLimits::default());
         source.fetch(&mut builder, Duration::ZERO).unwrap();
-        source.assign(&[(Partition { source: 0, id: 0 }, 0)].into()).unwrap();
-        source.fetch(&mut builder, Duration::from_millis(1)).unwrap();
+        source
+            .assign(&[(Partition { source: 0, id: 0 }, 0)].into())
+            .unwrap();
+        source
+            .fetch(&mut builder, Duration::from_millis(1))
+            .unwrap();
         assert!(builder.is_empty() && source.ends().is_empty());
         source.assign(&[(P, 5)].into()).unwrap();
-        let mut others = BatchBuilder::open(&[(Partition { source: 0, id: 0 }, 0)].into(), BatchLimits::default());
+        let mut others = BatchBuilder::open(
+            &[(Partition { source: 0, id: 0 }, 0)].into(),
+            BatchLimits::default(),
+        );
         source.fetch(&mut others, Duration::from_millis(1)).unwrap();
-        assert!(others.is_empty() && source.ends()[&P] >= 5 && !source.is_exhausted(&[(P, 9)].into()));
+        assert!(
+            others.is_empty() && source.ends()[&P] >= 5 && !source.is_exhausted(&[(P, 9)].into())
+        );
     }
 
     #[test]
     fn starts_where_its_times_begin() {
         let mut source = source(3);
         let time = |ms| StartPosition::At(UNIX_EPOCH + Duration::from_millis(ms));
-        for (start, want) in
-            [(StartPosition::Earliest, 0), (StartPosition::Latest, 0), (time(0), 0), (time(334), 2), (time(2000), 6)]
-        {
+        for (start, want) in [
+            (StartPosition::Earliest, 0),
+            (StartPosition::Latest, 0),
+            (time(0), 0),
+            (time(334), 2),
+            (time(2000), 6),
+        ] {
             assert_eq!(source.start(start).unwrap()[&P], want, "{start:?}");
         }
-        assert_eq!((source.time_ms(1), source.time_ms(2), source.time_ms(6)), (333, 666, 2000));
+        assert_eq!(
+            (source.time_ms(1), source.time_ms(2), source.time_ms(6)),
+            (333, 666, 2000)
+        );
     }
 }

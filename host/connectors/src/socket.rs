@@ -1,12 +1,13 @@
-//! Lines of a TCP connection that this host opens. When the peer closes it, what it sent last is a line even without a
-//! line end, and the host connects again, for ever.
+//! Lines of a TCP connection that this host opens. When the peer closes it, what it sent last is a
+//! line even without a line end, and the host connects again, for ever.
 //!
-//! A connection cannot be read twice, so the lines of a batch are kept with its spec, and an offset only counts lines
-//! on from where [`Source::assign`] puts it. While a job runs, lines wait in a bounded buffer, and then in the peer. What
-//! was received and is in no spec yet is lost with the process, and where a batch is given up because its version is not
-//! fit for it; what waits in the buffer also when the job stops or is paused. A line longer than
-//! [`limits::LINE_BYTES_MAX`] becomes several records, and the log says so. A record's time is that of its arrival. A
-//! peer that vanishes without a word is noticed by its silence ([`limits::SOCKET_KEEPALIVE`]).
+//! A connection cannot be read twice, so the lines of a batch are kept with its spec, and an offset
+//! only counts lines on from where [`Source::assign`] puts it. While a job runs, lines wait in a
+//! bounded buffer, and then in the peer. What was received and is in no spec yet is lost with the
+//! process, and where a batch is given up because its version is not fit for it; what waits in the
+//! buffer also when the job stops or is paused. A line longer than [`limits::LINE_BYTES_MAX`]
+//! becomes several records, and the log says so. A record's time is that of its arrival. A peer
+//! that vanishes without a word is noticed by its silence ([`limits::SOCKET_KEEPALIVE`]).
 
 use crate::lines::Lines;
 use socket2::{SockRef, TcpKeepalive};
@@ -34,11 +35,17 @@ pub struct SocketSource {
 }
 
 impl SocketSource {
-    /// The job's source of this number. Connects once it is assigned. `until_end`: the source ends when its peer closes
-    /// the connection.
+    /// The job's source of this number. Connects once it is assigned. `until_end`: the source ends
+    /// when its peer closes the connection.
     pub fn new(source: u16, spec: &SourceSpec, until_end: bool) -> Self {
         let partition = Partition { source, id: 0 };
-        SocketSource { partition, address: spec.target.clone(), until_end, next: None, link: None }
+        SocketSource {
+            partition,
+            address: spec.target.clone(),
+            until_end,
+            next: None,
+            link: None,
+        }
     }
 }
 
@@ -62,24 +69,34 @@ impl Source for SocketSource {
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {
         self.next = at.get(&self.partition).copied();
         if self.next.is_some() && self.link.is_none() {
-            self.link = Some(Link::open(&self.address, self.until_end).map_err(|error| SourceError::Away {
-                server: "socket",
-                address: self.address.clone(),
-                reason: format!("no thread can be started: {error}"),
+            self.link = Some(Link::open(&self.address, self.until_end).map_err(|error| {
+                SourceError::Away {
+                    server: "socket",
+                    address: self.address.clone(),
+                    reason: format!("no thread can be started: {error}"),
+                }
             })?);
         }
         Ok(())
     }
 
     fn fetch(&mut self, builder: &mut BatchBuilder, wait: Duration) -> Result<(), SourceError> {
-        let wanted = builder.wanted().find(|(partition, ..)| *partition == self.partition);
-        let (Some((_, mut at, until)), Some(link), true) = (wanted, &self.link, self.next.is_some()) else {
+        let wanted = builder
+            .wanted()
+            .find(|(partition, ..)| *partition == self.partition);
+        let (Some((_, mut at, until)), Some(link), true) =
+            (wanted, &self.link, self.next.is_some())
+        else {
             std::thread::sleep(wait);
             return Ok(());
         };
         if until.is_some() {
             let reason = "its lines cannot be read a second time".to_owned();
-            return Err(SourceError::Refused { what: "socket", target: self.address.clone(), reason });
+            return Err(SourceError::Refused {
+                what: "socket",
+                target: self.address.clone(),
+                reason,
+            });
         }
         let from = at;
         let deadline = clock::monotonic() + wait;
@@ -88,7 +105,15 @@ impl Source for SocketSource {
             while !builder.is_full()
                 && let Some((time_ms, line)) = held.line()
             {
-                builder.push(self.partition, Record { offset: at, time_ms, key: None, value: Some(line) });
+                builder.push(
+                    self.partition,
+                    Record {
+                        offset: at,
+                        time_ms,
+                        key: None,
+                        value: Some(line),
+                    },
+                );
                 at += 1;
             }
             held.forget_taken();
@@ -98,7 +123,11 @@ impl Source for SocketSource {
                 _ if at > from || builder.is_full() => break,
                 Some(reason) if !held.is_over => {
                     let reason = reason.clone();
-                    return Err(SourceError::Away { server: "socket", address: self.address.clone(), reason });
+                    return Err(SourceError::Away {
+                        server: "socket",
+                        address: self.address.clone(),
+                        reason,
+                    });
                 }
                 _ if left.is_zero() => break,
                 _ => held = link.shared.wait(held, left),
@@ -109,7 +138,9 @@ impl Source for SocketSource {
     }
 
     fn ends(&mut self) -> Positions {
-        let (Some(next), Some(link)) = (self.next, &self.link) else { return Positions::new() };
+        let (Some(next), Some(link)) = (self.next, &self.link) else {
+            return Positions::new();
+        };
         [(self.partition, next + link.shared.lock().lines() as Offset)].into()
     }
 
@@ -118,7 +149,9 @@ impl Source for SocketSource {
     }
 
     fn is_exhausted(&self, at: &Positions) -> bool {
-        let (Some(next), Some(link)) = (self.next, &self.link) else { return false };
+        let (Some(next), Some(link)) = (self.next, &self.link) else {
+            return false;
+        };
         let held = link.shared.lock();
         held.is_over && held.lines() == 0 && at.get(&self.partition).is_some_and(|at| *at >= next)
     }
@@ -135,14 +168,25 @@ struct Link {
 impl Link {
     fn open(address: &str, until_end: bool) -> io::Result<Link> {
         let shared = Arc::new(Shared::default());
-        let reader = Reader { shared: shared.clone(), address: address.to_owned(), until_end, has_cut: false };
-        let thread = std::thread::Builder::new().name("socket-source".to_owned()).spawn(move || reader.run())?;
-        Ok(Link { shared, thread: Some(thread) })
+        let reader = Reader {
+            shared: shared.clone(),
+            address: address.to_owned(),
+            until_end,
+            has_cut: false,
+        };
+        let thread = std::thread::Builder::new()
+            .name("socket-source".to_owned())
+            .spawn(move || reader.run())?;
+        Ok(Link {
+            shared,
+            thread: Some(thread),
+        })
     }
 }
 
 impl Drop for Link {
-    /// Waits for the thread, unless it is connecting: then it ends by itself, within [`limits::CONNECT_TIME`] an address.
+    /// Waits for the thread, unless it is connecting: then it ends by itself, within
+    /// [`limits::CONNECT_TIME`] an address.
     fn drop(&mut self) {
         let mut held = self.shared.lock();
         held.stop = true;
@@ -170,7 +214,10 @@ impl Shared {
     }
 
     fn wait<'a>(&self, held: MutexGuard<'a, Held>, time: Duration) -> MutexGuard<'a, Held> {
-        self.changed.wait_timeout(held, time).unwrap_or_else(PoisonError::into_inner).0
+        self.changed
+            .wait_timeout(held, time)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 }
 
@@ -206,7 +253,11 @@ impl Block {
 impl Held {
     /// The next line and its time.
     fn line(&mut self) -> Option<(i64, &[u8])> {
-        if self.blocks.front().is_some_and(|block| self.taken == block.lines.len()) {
+        if self
+            .blocks
+            .front()
+            .is_some_and(|block| self.taken == block.lines.len())
+        {
             self.forget_taken();
         }
         let block = self.blocks.front()?;
@@ -215,7 +266,11 @@ impl Held {
     }
 
     fn forget_taken(&mut self) {
-        while let Some(block) = self.blocks.front().filter(|block| self.taken >= block.lines.len()) {
+        while let Some(block) = self
+            .blocks
+            .front()
+            .filter(|block| self.taken >= block.lines.len())
+        {
             self.taken -= block.lines.len();
             self.bytes -= block.bytes();
             self.blocks.pop_front();
@@ -223,7 +278,11 @@ impl Held {
     }
 
     fn lines(&self) -> usize {
-        self.blocks.iter().map(|block| block.lines.len()).sum::<usize>() - self.taken
+        self.blocks
+            .iter()
+            .map(|block| block.lines.len())
+            .sum::<usize>()
+            - self.taken
     }
 }
 
@@ -245,7 +304,8 @@ impl Reader {
             }
             held.is_connecting = true;
             drop(held);
-            let connected = connect(&self.address).and_then(|stream| Ok((stream.try_clone()?, stream)));
+            let connected =
+                connect(&self.address).and_then(|stream| Ok((stream.try_clone()?, stream)));
             let (reason, is_end) = match connected {
                 Err(error) => (error.to_string(), false),
                 Ok((handle, stream)) => {
@@ -269,13 +329,16 @@ impl Reader {
             }
             let due = clock::monotonic() + backoff;
             while !held.stop && clock::monotonic() < due {
-                held = self.shared.wait(held, due.saturating_duration_since(clock::monotonic()));
+                held = self
+                    .shared
+                    .wait(held, due.saturating_duration_since(clock::monotonic()));
             }
             backoff = (backoff * 2).min(limits::BACKOFF.1);
         }
     }
 
-    /// Reads until the connection ends. Says why it did, and whether the peer closed it in good order.
+    /// Reads until the connection ends. Says why it did, and whether the peer closed it in good
+    /// order.
     fn read(&mut self, stream: &TcpStream) -> (String, bool) {
         let mut lines = Lines::new(stream, 0);
         loop {
@@ -296,7 +359,10 @@ impl Reader {
             if is_end && let Some(line) = lines.rest() {
                 arrived.push(line.bytes);
             }
-            if !self.hand_over(Block { time_ms, lines: arrived }) {
+            if !self.hand_over(Block {
+                time_ms,
+                lines: arrived,
+            }) {
                 return ("it is being closed".to_owned(), false);
             }
             match read {
@@ -328,7 +394,10 @@ fn connect(address: &str) -> io::Result<TcpStream> {
         match TcpStream::connect_timeout(&address, limits::CONNECT_TIME) {
             Ok(stream) => {
                 let (silence, between, tries) = limits::SOCKET_KEEPALIVE;
-                let keepalive = TcpKeepalive::new().with_time(silence).with_interval(between).with_retries(tries);
+                let keepalive = TcpKeepalive::new()
+                    .with_time(silence)
+                    .with_interval(between)
+                    .with_retries(tries);
                 SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
                 return Ok(stream);
             }

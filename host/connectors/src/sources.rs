@@ -9,8 +9,8 @@ use streamhost_core::job::{SourceKind, SourceSpec};
 use streamhost_engine::source::mixed::{self, Part};
 use streamhost_engine::source::{Source, SourceError};
 
-/// Opens a job's sources, in their order. `until_end`: topics and followed files are read to the ends that they have
-/// when they are first assigned, connections until their peers close them.
+/// Opens a job's sources, in their order. `until_end`: topics and followed files are read to the
+/// ends that they have when they are first assigned, connections until their peers close them.
 ///
 /// # Errors
 /// [`SourceError::Refused`] if settings or names cannot be. What is away is noticed later.
@@ -40,7 +40,11 @@ pub fn open(
 }
 
 fn numbers(spec: &[SourceSpec], kind: SourceKind) -> BTreeSet<u16> {
-    (0..).zip(spec).filter(|(_, source)| source.kind == kind).map(|(i, _)| i).collect()
+    (0..)
+        .zip(spec)
+        .filter(|(_, source)| source.kind == kind)
+        .map(|(i, _)| i)
+        .collect()
 }
 
 #[cfg(test)]

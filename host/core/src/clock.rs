@@ -4,7 +4,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970 by the wall clock.
 pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -16,8 +18,9 @@ pub fn monotonic() -> Instant {
 /// The last millisecond that RFC 3339 can say, in the year 9999.
 const RFC3339_MS_MAX: u64 = 253_402_300_799_999;
 
-/// A time as users read it: RFC 3339, to the millisecond, in UTC. One before 1970 or after the year 9999 is shown as the
-/// nearest that can be: times of records are what a job makes of its input, and may be anything.
+/// A time as users read it: RFC 3339, to the millisecond, in UTC. One before 1970 or after the year
+/// 9999 is shown as the nearest that can be: times of records are what a job makes of its input,
+/// and may be anything.
 pub fn rfc3339(ms: i64) -> String {
     let at = UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0).min(RFC3339_MS_MAX));
     humantime::format_rfc3339_millis(at).to_string()

@@ -1,7 +1,8 @@
-//! The core of the host: what a job is, what its guest answers, what keyed stages keep, and what makes a batch durable.
+//! The core of the host: what a job is, what its guest answers, what keyed stages keep, and what
+//! makes a batch durable.
 //!
-//! Nothing here reads a clock for itself, starts a thread or opens a file. Modules in the order in which they build on each
-//! other.
+//! Nothing here starts a thread, opens a file or a connection; `clock` alone reads the time.
+//! Modules in the order in which they build on each other.
 
 pub mod limits;
 pub mod clock;

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 /// A checkpoint at batch `n`, offset `10 n` of one partition.
 pub fn checkpoint(batch: BatchNumber) -> Checkpoint {
     let reached = [("t".to_string(), [(0, 10 * batch as i64)].into())].into();
-    Checkpoint { batch, ..Checkpoint::begin(7, 3, 1000 + 2 * batch as i64, reached) }
+    Checkpoint {
+        batch,
+        ..Checkpoint::begin(7, 3, 1000 + 2 * batch as i64, reached)
+    }
 }
 
 /// The intent of batch `n` after it.
@@ -20,10 +23,25 @@ pub fn intent(batch: BatchNumber) -> BatchIntent {
         batch,
         deployment: 3,
         time_ms: 1000 + 2 * batch as i64,
-        spans: [("t".to_string(), [(0, Span { from, to: from + 10, records: 10 })].into())].into(),
+        spans: [(
+            "t".to_string(),
+            [(
+                0,
+                Span {
+                    from,
+                    to: from + 10,
+                    records: 10,
+                },
+            )]
+            .into(),
+        )]
+        .into(),
         quarantined: Vec::new(),
         digests: [("s".to_string(), format!("digest {batch}"))].into(),
-        counts: Counters { records_in: 10, ..Counters::default() },
+        counts: Counters {
+            records_in: 10,
+            ..Counters::default()
+        },
         quarantined_groups: Vec::new(),
         times: EventTimes::default(),
         stages: Stages::new(),

@@ -1,12 +1,14 @@
-//! The data plane of one job: records in, batches through the guest, rows out, and what makes them durable.
+//! The data plane of one job: records in, batches through the guest, rows out, and what makes them
+//! durable.
 //!
 //! ```text
 //! source ─► batch ─► guest: transform ─► keyed stages ─► intent ─► sink
 //!    ▲                                  state, guest: combine, finish  │
-//!    └──────────── checkpoint: offsets, counts, state ◄────────────────┘
+//!    └──────────── checkpoint: offsets, counts, state ◄──────────────────┘
 //! ```
-//! `pipeline` joins the other modules, which do not know each other; what is outside the process is behind the traits
-//! [`source::Source`], [`sink::Sink`], [`sink::DeadLetters`] and [`guest::Guest`].
+//! `pipeline` joins the other modules, which do not know each other but that a source fills a
+//! batch; what is outside the process is behind the traits [`source::Source`], [`sink::Sink`],
+//! [`sink::DeadLetters`] and [`guest::Guest`].
 
 pub mod batch;
 pub mod source;

@@ -1,12 +1,12 @@
-//! Kafka → guest → sinks that throw rows away: what a record costs the host, keyed stages and their state included.
-//! Fills the topic if it is not there.
+//! Kafka → guest → sinks that throw rows away: what a record costs the host, keyed stages and their
+//! state included. Fills the topic if it is not there.
 //!
 //! ```sh
 //! cargo run --release -p streamhost-host -- build examples/clicks
 //! cargo run --release -p streamhost-host --example throughput -- 127.0.0.1:9092 throughput-clicks 4000000
 //! ```
-//! Another component reads the topic with `--component FILE`, in place of its only source or of the one that `--source`
-//! names; `--lines` fills the topic with lines of ten words in place of clicks:
+//! Another component reads the topic with `--component FILE`, in place of its only source or of the
+//! one that `--source` names; `--lines` fills the topic with lines of ten words in place of clicks:
 //!
 //! ```sh
 //! cargo run --release -p streamhost-host -- build tests/guests/wordcount-topic
@@ -39,7 +39,11 @@ struct Args {
     /// How many records to read, and to fill the topic with if it is not there.
     records: u64,
     /// What runs.
-    #[arg(long, value_name = "FILE", default_value = "target/streamhost/clicks.wasm")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "target/streamhost/clicks.wasm"
+    )]
     component: PathBuf,
     /// Which of the component's sources reads the topic, if it has several.
     #[arg(long, value_name = "NAME")]
@@ -52,7 +56,10 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let records = args.records;
-    let kafka = KafkaSettings { brokers: args.brokers.clone(), ..KafkaSettings::default() };
+    let kafka = KafkaSettings {
+        brokers: args.brokers.clone(),
+        ..KafkaSettings::default()
+    };
     let active = rig::active(&args.component, args.source.as_deref(), &args.topic)?;
     let mut source = KafkaSource::new(&kafka, &active.spec.sources, "throughput")?;
     if source.partitions().is_err() {
@@ -106,11 +113,20 @@ fn line(i: u64) -> String {
 
 fn fill(args: &Args) -> anyhow::Result<()> {
     let (topic, records) = (&args.topic, args.records);
-    eprintln!("filling {topic} with {records} {}", if args.lines { "lines" } else { "clicks" });
+    eprintln!(
+        "filling {topic} with {records} {}",
+        if args.lines { "lines" } else { "clicks" }
+    );
     let producer = rig::producer(&args.brokers, "50")?;
     for i in 0..records {
-        let line = if args.lines { line(i) } else { rig::click(&format!("click{i:012}"), i) };
-        let mut record = BaseRecord::<(), str>::to(topic).payload(&line).partition(rig::partition(i));
+        let line = if args.lines {
+            line(i)
+        } else {
+            rig::click(&format!("click{i:012}"), i)
+        };
+        let mut record = BaseRecord::<(), str>::to(topic)
+            .payload(&line)
+            .partition(rig::partition(i));
         while let Err((error, back)) = producer.send(record) {
             if error.rdkafka_error_code() != Some(rdkafka::types::RDKafkaErrorCode::QueueFull) {
                 return Err(error.into());
@@ -127,12 +143,26 @@ fn fill(args: &Args) -> anyhow::Result<()> {
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = |i: usize| after.split_whitespace().nth(i).and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0);
+    let ticks = |i: usize| {
+        after
+            .split_whitespace()
+            .nth(i)
+            .and_then(|n| n.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
     (ticks(11) + ticks(12)) / 100.0
 }
 
 fn peak_rss_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_string();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap_or_default()
+        .to_string();
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse::<u64>().ok())
+        .unwrap_or(0)
+        / 1024
 }

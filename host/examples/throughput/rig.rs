@@ -1,4 +1,5 @@
-//! What the measuring programs share: a job of one component over one topic, and a sink that hands its rows to a closure.
+//! What the measuring programs share: a job of one component over one topic, and a sink that hands
+//! its rows to a closure.
 
 use anyhow::{Context, bail};
 use rdkafka::config::ClientConfig;
@@ -23,7 +24,11 @@ use streamhost_storage::catalog::sha256;
 pub(crate) struct Shown<F>(pub(crate) F);
 
 /// What any sink of ours bears.
-const LIMITS: RowLimits = RowLimits { key_bytes: 1..=32_767, cell_bytes_max: 10 << 20, row_bytes_max: 10 << 20 };
+const LIMITS: RowLimits = RowLimits {
+    key_bytes: 1..=32_767,
+    cell_bytes_max: 10 << 20,
+    row_bytes_max: 10 << 20,
+};
 
 impl<F: FnMut(&[Rows]) + Send> Sink for Shown<F> {
     fn guarantee(&self) -> Guarantee {
@@ -42,10 +47,15 @@ impl<F: FnMut(&[Rows]) + Send> Sink for Shown<F> {
     }
 }
 
-/// The component in `file` as the only version of a job that reads `topic` as `source`, its only one if none is named, as
-/// soon as it can.
-pub(crate) fn active(file: &Path, source: Option<&str>, topic: &str) -> anyhow::Result<Arc<LoadedDeployment>> {
-    let component = std::fs::read(file).with_context(|| format!("{}: `streamhost build` makes it", file.display()))?;
+/// The component in `file` as the only version of a job that reads `topic` as `source`, its only
+/// one if none is named, as soon as it can.
+pub(crate) fn active(
+    file: &Path,
+    source: Option<&str>,
+    topic: &str,
+) -> anyhow::Result<Arc<LoadedDeployment>> {
+    let component = std::fs::read(file)
+        .with_context(|| format!("{}: `streamhost build` makes it", file.display()))?;
     let cache = std::env::temp_dir().join("streamhost-throughput");
     let guests = GuestEngine::new(&cache).map_err(|e| anyhow::anyhow!("{e:#}"))?;
     let loaded = guests.load(&sha256(&component), &component)?;
@@ -55,12 +65,24 @@ pub(crate) fn active(file: &Path, source: Option<&str>, topic: &str) -> anyhow::
     let name = match (source, &raw.sources[..]) {
         (Some(name), _) => name.to_owned(),
         (None, [only]) => only.name.clone(),
-        (None, all) => bail!("--source names one of the component's {} sources", all.len()),
+        (None, all) => bail!(
+            "--source names one of the component's {} sources",
+            all.len()
+        ),
     };
-    let pairs = [("every".into(), "0".into()), (format!("source.{name}"), topic.to_owned())].into();
-    let settings = Settings::parse(&pairs, JobLimits::default()).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+    let pairs = [
+        ("every".into(), "0".into()),
+        (format!("source.{name}"), topic.to_owned()),
+    ]
+    .into();
+    let settings = Settings::parse(&pairs, JobLimits::default())
+        .map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
     let spec = check(raw, None, &settings).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
-    let shapes = spec.sinks.iter().map(|sink| RowShape::new(sink, LIMITS)).collect();
+    let shapes = spec
+        .sinks
+        .iter()
+        .map(|sink| RowShape::new(sink, LIMITS))
+        .collect();
     let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
     Ok(Arc::new(LoadedDeployment {
         deployment: 1,
@@ -84,7 +106,12 @@ pub(crate) fn parts(
 ) -> PipelineParts {
     PipelineParts {
         job: "throughput".into(),
-        sinks: active.spec.sinks.iter().map(|_| Box::new(Shown(show.clone())) as Box<dyn Sink>).collect(),
+        sinks: active
+            .spec
+            .sinks
+            .iter()
+            .map(|_| Box::new(Shown(show.clone())) as Box<dyn Sink>)
+            .collect(),
         active: DeploymentSlot::new(active),
         deployments: Box::new(|_| None),
         known: [1].into(),
@@ -99,16 +126,29 @@ pub(crate) fn parts(
 }
 
 /// A producer that waits so long for more of a batch.
-pub(crate) fn producer(brokers: &str, linger_ms: &str) -> anyhow::Result<ThreadedProducer<DefaultProducerContext>> {
+pub(crate) fn producer(
+    brokers: &str,
+    linger_ms: &str,
+) -> anyhow::Result<ThreadedProducer<DefaultProducerContext>> {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", brokers).set("linger.ms", linger_ms);
-    Ok(config.set("queue.buffering.max.messages", "500000").create()?)
+    config
+        .set("bootstrap.servers", brokers)
+        .set("linger.ms", linger_ms);
+    Ok(config
+        .set("queue.buffering.max.messages", "500000")
+        .create()?)
 }
 
 /// A click of about 200 bytes, one in twenty with quantity 0.
 pub(crate) fn click(id: &str, i: u64) -> String {
-    let (path, student, quantity) = ("x".repeat(110), i % 1000, if i.is_multiple_of(20) { 0 } else { i % 9 + 1 });
-    format!("{id},student{student:06},http://example.org/{path},2020-01-01T00:00:00.000,book,{quantity}")
+    let (path, student, quantity) = (
+        "x".repeat(110),
+        i % 1000,
+        if i.is_multiple_of(20) { 0 } else { i % 9 + 1 },
+    );
+    format!(
+        "{id},student{student:06},http://example.org/{path},2020-01-01T00:00:00.000,book,{quantity}"
+    )
 }
 
 /// Partitions of the topics.

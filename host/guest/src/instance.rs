@@ -31,8 +31,17 @@ const LOOK_EPOCHS: u64 = 10;
 
 impl State {
     fn new(memory_bytes: usize, log: LogSink) -> Self {
-        let (limits, call_limits, lines) = (bounds(memory_bytes), CallLimits::default(), Vec::new());
-        State { limits, log, call_limits, epochs_left: 0, lines, lost: false, panic: None }
+        let (limits, call_limits, lines) =
+            (bounds(memory_bytes), CallLimits::default(), Vec::new());
+        State {
+            limits,
+            log,
+            call_limits,
+            epochs_left: 0,
+            lines,
+            lost: false,
+            panic: None,
+        }
     }
 
     /// Epochs until the next look; none: the call is to end now.
@@ -51,7 +60,10 @@ impl State {
         left.lines = left.lines.saturating_sub(lines.len());
         if lost && !std::mem::replace(&mut left.told, true) {
             let max = limits::LOG_LINES_PER_BATCH_MAX;
-            (self.log)(tracing::Level::WARN, &format!("more lines were left out: a lane logs {max} for one batch"));
+            (self.log)(
+                tracing::Level::WARN,
+                &format!("more lines were left out: a lane logs {max} for one batch"),
+            );
         }
     }
 }
@@ -95,8 +107,13 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Makes one. A component may run code of its own here (a start function), under the same limits.
-    pub fn new(loaded: &CompiledJob, limits: GuestLimits, log: LogSink) -> Result<Self, GuestFault> {
+    /// Makes one. A component may run code of its own here (a start function), under the same
+    /// limits.
+    pub fn new(
+        loaded: &CompiledJob,
+        limits: GuestLimits,
+        log: LogSink,
+    ) -> Result<Self, GuestFault> {
         let mut store = Store::new(loaded.engine(), State::new(limits.memory_bytes, log));
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_callback(|mut store| {
@@ -104,14 +121,20 @@ impl Instance {
             Ok(next.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
         });
         arm(&mut store, limits.time);
-        let job = loaded.pre().instantiate(&mut store).map_err(|e| fault(&e, limits, None))?;
+        let job = loaded
+            .pre()
+            .instantiate(&mut store)
+            .map_err(|e| fault(&e, limits, None))?;
         Ok(Instance { store, job, limits })
     }
 
     /// Asks the component what its job is.
     pub fn describe(&mut self) -> Result<JobDescription, GuestFault> {
         self.arm(self.limits.time);
-        let answer = self.job.streamhost_job_guest().call_describe(&mut self.store);
+        let answer = self
+            .job
+            .streamhost_job_guest()
+            .call_describe(&mut self.store);
         self.store.data_mut().tell(&mut LinesLeft::default());
         match answer {
             Ok(Ok(description)) => Ok(job_description(description)),
@@ -131,7 +154,13 @@ impl Instance {
 }
 
 impl Guest for Instance {
-    fn transform(&mut self, stage: u32, moment: Moment, chunk: &Chunk, time: Duration) -> Result<Answer, GuestFault> {
+    fn transform(
+        &mut self,
+        stage: u32,
+        moment: Moment,
+        chunk: &Chunk,
+        time: Duration,
+    ) -> Result<Answer, GuestFault> {
         self.arm(time);
         let records = wit::Records {
             keys: column_in(&chunk.keys),
@@ -145,7 +174,12 @@ impl Guest for Instance {
         answer.map(answer_out).map_err(|error| self.fault(&error))
     }
 
-    fn combine(&mut self, stage: u32, partials: &Partials, time: Duration) -> Result<Column, GuestFault> {
+    fn combine(
+        &mut self,
+        stage: u32,
+        partials: &Partials,
+        time: Duration,
+    ) -> Result<Column, GuestFault> {
         self.arm(time);
         let partials = wit::Partials {
             accumulators: column_in(&partials.accumulators),
@@ -153,7 +187,10 @@ impl Guest for Instance {
             group_ends: &partials.group_ends,
             partials: column_in(&partials.partials),
         };
-        let answer = self.job.streamhost_job_guest().call_combine(&mut self.store, stage, partials);
+        let answer = self
+            .job
+            .streamhost_job_guest()
+            .call_combine(&mut self.store, stage, partials);
         answer.map(column_out).map_err(|error| self.fault(&error))
     }
 
@@ -184,7 +221,12 @@ impl Guest for Instance {
         answer.map(answer_out).map_err(|error| self.fault(&error))
     }
 
-    fn migrate(&mut self, stage: u32, accumulators: &Column, time: Duration) -> Result<Column, GuestFault> {
+    fn migrate(
+        &mut self,
+        stage: u32,
+        accumulators: &Column,
+        time: Duration,
+    ) -> Result<Column, GuestFault> {
         self.arm(time);
         let guest = self.job.streamhost_job_guest();
         let answer = guest.call_migrate(&mut self.store, stage, column_in(accumulators));
@@ -225,14 +267,28 @@ fn ticks(time: Duration) -> u64 {
 
 fn fault(error: &wasmtime::Error, limits: GuestLimits, panic: Option<String>) -> GuestFault {
     let frames = frames(error);
-    let at = if frames.is_empty() { String::new() } else { format!(" (at {})", frames.join(" < ")) };
+    let at = if frames.is_empty() {
+        String::new()
+    } else {
+        format!(" (at {})", frames.join(" < "))
+    };
     let text = format!("{error:#}");
     let what = match (error.downcast_ref::<Trap>(), panic) {
-        (Some(Trap::Interrupt), _) => return GuestFault::Time { limit: limits.time, at },
-        _ if text.contains("forcing trap when growing memory") => {
-            return GuestFault::Memory { limit: bytesize::ByteSize(limits.memory_bytes as u64).to_string(), at };
+        (Some(Trap::Interrupt), _) => {
+            return GuestFault::Time {
+                limit: limits.time,
+                at,
+            };
         }
-        _ if text.contains("fuel allocated for hostcalls has been exhausted") => return GuestFault::Output,
+        _ if text.contains("forcing trap when growing memory") => {
+            return GuestFault::Memory {
+                limit: bytesize::ByteSize(limits.memory_bytes as u64).to_string(),
+                at,
+            };
+        }
+        _ if text.contains("fuel allocated for hostcalls has been exhausted") => {
+            return GuestFault::Output;
+        }
         (Some(Trap::UnreachableCodeReached), Some(panic)) => panic, // which is what a panic ends in
         (Some(trap), _) => format!("{trap}"),
         (None, _) => crate::first_line(error),
@@ -242,14 +298,25 @@ fn fault(error: &wasmtime::Error, limits: GuestLimits, panic: Option<String>) ->
 
 /// The innermost functions of the author's, without those of the panic machinery and the allocator.
 fn frames(error: &wasmtime::Error) -> Vec<String> {
-    let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() else { return Vec::new() };
-    let names = backtrace.frames().iter().filter_map(|frame| frame.func_name());
-    let own = |name: &&str| {
-        !["panic", "rust_", "__rust", "abort", "core::", "std::", "alloc::", "dlmalloc"]
-            .iter()
-            .any(|p| name.contains(p))
+    let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() else {
+        return Vec::new();
     };
-    names.filter(own).take(4).map(|name| truncate(name.to_string(), 120)).collect()
+    let names = backtrace
+        .frames()
+        .iter()
+        .filter_map(|frame| frame.func_name());
+    let own = |name: &&str| {
+        ![
+            "panic", "rust_", "__rust", "abort", "core::", "std::", "alloc::", "dlmalloc",
+        ]
+        .iter()
+        .any(|p| name.contains(p))
+    };
+    names
+        .filter(own)
+        .take(4)
+        .map(|name| truncate(name.to_string(), 120))
+        .collect()
 }
 
 #[cfg(test)]
@@ -259,13 +326,18 @@ mod tests {
     use std::sync::{Arc, Mutex, PoisonError};
     use wit_log::{Host, Level};
 
-    const LIMITS: GuestLimits = GuestLimits { memory_bytes: 64 << 20, time: Duration::from_secs(2) };
+    const LIMITS: GuestLimits = GuestLimits {
+        memory_bytes: 64 << 20,
+        time: Duration::from_secs(2),
+    };
 
     fn state() -> (State, Arc<Mutex<Vec<String>>>) {
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let kept = lines.clone();
         let log: LogSink = Arc::new(move |_, line: &str| {
-            kept.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_string());
+            kept.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(line.to_string());
         });
         (State::new(LIMITS.memory_bytes, log), lines)
     }
@@ -274,19 +346,44 @@ mod tests {
     fn a_fault_says_what_the_guest_did_and_not_what_it_logged_before() {
         let odd = || Some("odd quantity".to_string());
         let trap = |trap: Trap, panic| fault(&trap.into(), LIMITS, panic).to_string();
-        assert_eq!(trap(Trap::UnreachableCodeReached, odd()), "odd quantity", "a panic's words");
+        assert_eq!(
+            trap(Trap::UnreachableCodeReached, odd()),
+            "odd quantity",
+            "a panic's words"
+        );
         assert!(trap(Trap::UnreachableCodeReached, None).contains("unreachable"));
-        assert!(trap(Trap::StackOverflow, odd()).contains("stack"), "it overflowed after it had logged");
+        assert!(
+            trap(Trap::StackOverflow, odd()).contains("stack"),
+            "it overflowed after it had logged"
+        );
         assert!(trap(Trap::IntegerDivisionByZero, odd()).contains("divide"));
-        assert_eq!(trap(Trap::Interrupt, odd()), "it ran longer than 2s (limits.time)");
+        assert_eq!(
+            trap(Trap::Interrupt, odd()),
+            "it ran longer than 2s (limits.time)"
+        );
         let said = |text: &'static str| fault(&wasmtime::Error::msg(text), LIMITS, odd());
         let memory = said("forcing trap when growing memory to 67174400 bytes").to_string();
-        assert_eq!(memory, "it needs more than 64.0 MiB of memory (limits.memory)");
-        assert_eq!(said("too much data: fuel allocated for hostcalls has been exhausted"), GuestFault::Output);
-        assert_eq!(GuestFault::Output.to_string(), "it answered more than 120.0 MiB in one call: make less of it");
+        assert_eq!(
+            memory,
+            "it needs more than 64.0 MiB of memory (limits.memory)"
+        );
+        assert_eq!(
+            said("too much data: fuel allocated for hostcalls has been exhausted"),
+            GuestFault::Output
+        );
+        assert_eq!(
+            GuestFault::Output.to_string(),
+            "it answered more than 120.0 MiB in one call: make less of it"
+        );
         let at = " (at parse < transform)".to_string();
-        let slow = GuestFault::Time { limit: LIMITS.time, at };
-        assert_eq!(slow.to_string(), "it ran longer than 2s (limits.time) (at parse < transform)");
+        let slow = GuestFault::Time {
+            limit: LIMITS.time,
+            at,
+        };
+        assert_eq!(
+            slow.to_string(),
+            "it ran longer than 2s (limits.time) (at parse < transform)"
+        );
     }
 
     #[test]
@@ -296,7 +393,10 @@ mod tests {
         let mut left = LinesLeft::default();
         let mut said = |lines_of_call: usize, left: &mut LinesLeft| {
             (0..lines_of_call).for_each(|i| state.log(Level::Info, format!("line {i}")));
-            assert!(lines.lock().unwrap().is_empty(), "whether the call counts is not known yet");
+            assert!(
+                lines.lock().unwrap().is_empty(),
+                "whether the call counts is not known yet"
+            );
             state.tell(left);
             std::mem::take(&mut *lines.lock().unwrap())
         };
@@ -304,10 +404,17 @@ mod tests {
         assert!(said(0, &mut left).is_empty());
         let rest = said(max, &mut left);
         assert_eq!(rest.len(), max - 2 + 1);
-        assert_eq!(rest.last().unwrap(), "more lines were left out: a lane logs 100 for one batch");
+        assert_eq!(
+            rest.last().unwrap(),
+            "more lines were left out: a lane logs 100 for one batch"
+        );
         assert!(said(3, &mut left).is_empty());
         let next = said(max + 1, &mut LinesLeft::default());
-        assert_eq!((next.len(), next[max].starts_with("more lines")), (max + 1, true), "another batch, one call");
+        assert_eq!(
+            (next.len(), next[max].starts_with("more lines")),
+            (max + 1, true),
+            "another batch, one call"
+        );
     }
 
     #[test]

@@ -1,9 +1,5 @@
-//! Compiles, caches, calls and limits components. Whatever a component does, it harms its own job only.
-//!
-//! ```text
-//! batch ─► chunks, groups ─► lanes ─► a lane's guest ─► instance ─► answer, checked ─► taken
-//!          lanes, group_calls  lane, its halves         crossing    promises, answer   stages, groups
-//! ```
+//! Compiles, caches, calls and limits components. Whatever a component does, it harms its own job
+//! only.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -39,7 +35,10 @@ pub struct GuestLimits {
 
 impl Default for GuestLimits {
     fn default() -> Self {
-        GuestLimits { memory_bytes: limits::GUEST_MEMORY_BYTES_DEFAULT, time: limits::GUEST_TIME_DEFAULT }
+        GuestLimits {
+            memory_bytes: limits::GUEST_MEMORY_BYTES_DEFAULT,
+            time: limits::GUEST_TIME_DEFAULT,
+        }
     }
 }
 
@@ -55,7 +54,9 @@ pub enum LoadError {
     )]
     Imports(String),
     /// It does not export what the contract asks for.
-    #[error("the component does not export the contract `streamhost:job@0.1.0`: {0}; write it with the streamhost SDK")]
+    #[error(
+        "the component does not export the contract `streamhost:job@0.1.0`: {0}; write it with the streamhost SDK"
+    )]
     Exports(String),
     /// Its own code refused, or broke, when asked what it is.
     #[error("the component cannot say what it is: {0}")]
@@ -78,20 +79,26 @@ impl GuestEngine {
         std::fs::create_dir_all(cache)?;
         let mut config = Config::new();
         config.epoch_interruption(true);
-        // A batch that is run again gives the same to the bit, also by a newer host or on another machine.
+        // A batch that is run again gives the same to the bit, also by a newer host or on another
+        // machine.
         config.cranelift_nan_canonicalization(true);
         config.relaxed_simd_deterministic(true);
         config.wasm_multi_memory(false); // the limit of memory is of each one
-        config.concurrency_support(false); // half of a bare call's cost, for a feature that the contract does not use
+        // Half of a bare call's cost, for a feature that the contract does not use.
+        config.concurrency_support(false);
         let engine = Engine::new(&config)?;
         let mut linker = Linker::new(&engine);
         bindings::streamhost::job::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
         tick(&engine)?;
-        Ok(GuestEngine { engine, linker, cache: cache.to_path_buf() })
+        Ok(GuestEngine {
+            engine,
+            linker,
+            cache: cache.to_path_buf(),
+        })
     }
 
-    /// Compiles a component, or takes its code from the cache, and checks what it imports and exports. `digest` names
-    /// it: the SHA-256 of the bytes that were deployed.
+    /// Compiles a component, or takes its code from the cache, and checks what it imports and
+    /// exports. `digest` names it: the SHA-256 of the bytes that were deployed.
     pub fn load(&self, digest: &str, component: &[u8]) -> Result<Arc<CompiledJob>, LoadError> {
         let component = self.compile(digest, component)?;
         let names = component.component_type();
@@ -103,39 +110,69 @@ impl GuestEngine {
         if !foreign.is_empty() {
             return Err(LoadError::Imports(foreign.join(", ")));
         }
-        let pre = self.linker.instantiate_pre(&component).map_err(|e| LoadError::Exports(first_line(&e)))?;
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|e| LoadError::Exports(first_line(&e)))?;
         let pre = bindings::JobPre::new(pre).map_err(|e| LoadError::Exports(first_line(&e)))?;
-        Ok(Arc::new(CompiledJob { digest: digest.to_string(), pre }))
+        Ok(Arc::new(CompiledJob {
+            digest: digest.to_string(),
+            pre,
+        }))
     }
 
     fn compile(&self, digest: &str, bytes: &[u8]) -> Result<Component, LoadError> {
-        let path = self.cache.join(format!("{digest}-{}.cwasm", self.engine_digest()));
+        let path = self
+            .cache
+            .join(format!("{digest}-{}.cwasm", self.engine_digest()));
         if path.exists() {
             // A file that was cut short or is of another build is compiled anew, not trusted.
-            #[expect(unsafe_code, reason = "the cache folder is the host's own; wasmtime checks version and settings")]
+            #[expect(
+                unsafe_code,
+                reason = "the cache folder is the host's own; wasmtime checks version and settings"
+            )]
             let cached = unsafe { Component::deserialize_file(&self.engine, &path) };
             if let Ok(component) = cached {
                 return Ok(component);
             }
         }
-        let code = self.engine.precompile_component(bytes).map_err(|e| LoadError::Compile(first_line(&e)))?;
+        let code = self
+            .engine
+            .precompile_component(bytes)
+            .map_err(|e| LoadError::Compile(first_line(&e)))?;
         if let Err(error) = keep(&path, &code) {
             let path = path.display();
-            tracing::warn!("{path} cannot be written, so the component is compiled anew at the next start: {error}");
+            tracing::warn!(
+                "{path} cannot be written, so the component is compiled anew at the next start: {error}"
+            );
         }
-        #[expect(unsafe_code, reason = "these bytes were made by this engine a line ago")]
-        unsafe { Component::deserialize(&self.engine, &code) }.map_err(|e| LoadError::Compile(first_line(&e)))
+        #[expect(
+            unsafe_code,
+            reason = "these bytes were made by this engine a line ago"
+        )]
+        unsafe { Component::deserialize(&self.engine, &code) }
+            .map_err(|e| LoadError::Compile(first_line(&e)))
     }
 
     /// Deletes compiled code of components that nobody names any more, and of other engines.
     pub fn sweep(&self, named: &std::collections::BTreeSet<String>) {
-        let Ok(folder) = std::fs::read_dir(&self.cache) else { return };
+        let Ok(folder) = std::fs::read_dir(&self.cache) else {
+            return;
+        };
         let own = format!("-{}.cwasm", self.engine_digest());
         for path in folder.flatten().map(|entry| entry.path()) {
-            let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let is_named = file.strip_suffix(&own).is_some_and(|digest| named.contains(digest));
+            let file = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            let is_named = file
+                .strip_suffix(&own)
+                .is_some_and(|digest| named.contains(digest));
             if !is_named && std::fs::remove_file(&path).is_err() {
-                tracing::warn!("{} is of no more use, but cannot be deleted", path.display());
+                tracing::warn!(
+                    "{} is of no more use, but cannot be deleted",
+                    path.display()
+                );
             }
         }
     }
@@ -144,13 +181,15 @@ impl GuestEngine {
     fn engine_digest(&self) -> String {
         use std::hash::{Hash, Hasher};
         let mut hasher = std::hash::DefaultHasher::new();
-        self.engine.precompile_compatibility_hash().hash(&mut hasher);
+        self.engine
+            .precompile_compatibility_hash()
+            .hash(&mut hasher);
         format!("{:016x}", hasher.finish())
     }
 }
 
-/// Written beside, made durable and renamed, so that a crash leaves no half of a file and a power loss none with zeros
-/// for code: what stands in the cache is run as it is.
+/// Written beside, made durable and renamed, so that a crash leaves no half of a file and a power
+/// loss none with zeros for code: what stands in the cache is run as it is.
 fn keep(path: &Path, code: &[u8]) -> std::io::Result<()> {
     let beside = path.with_extension("new");
     let mut file = std::fs::File::create(&beside)?;
@@ -162,9 +201,9 @@ fn keep(path: &Path, code: &[u8]) -> std::io::Result<()> {
 fn is_types_only(engine: &Engine, item: &wasmtime::component::types::ComponentExtern) -> bool {
     use wasmtime::component::types::ComponentItem;
     match &item.ty {
-        ComponentItem::ComponentInstance(instance) => {
-            instance.exports(engine).all(|(_, item)| matches!(item.ty, ComponentItem::Type(_)))
-        }
+        ComponentItem::ComponentInstance(instance) => instance
+            .exports(engine)
+            .all(|(_, item)| matches!(item.ty, ComponentItem::Type(_))),
         ComponentItem::Type(_) => true,
         _ => false,
     }
@@ -173,7 +212,11 @@ fn is_types_only(engine: &Engine, item: &wasmtime::component::types::ComponentEx
 /// Errors of the engine are chains with backtraces; a refusal is one line.
 pub(crate) fn first_line(error: &wasmtime::Error) -> String {
     let text = format!("{error:#}");
-    text.lines().next().unwrap_or("no reason given").trim().to_string()
+    text.lines()
+        .next()
+        .unwrap_or("no reason given")
+        .trim()
+        .to_string()
 }
 
 /// Deadlines are counted in epochs; this thread counts them for as long as the engine lives.
@@ -186,7 +229,10 @@ fn tick(engine: &Engine) -> std::io::Result<()> {
             std::thread::sleep(limits::EPOCH);
         }
     };
-    std::thread::Builder::new().name("epochs".into()).spawn(run).map(|_| ())
+    std::thread::Builder::new()
+        .name("epochs".into())
+        .spawn(run)
+        .map(|_| ())
 }
 
 /// A compiled component, ready to be instantiated by any lane.
@@ -230,7 +276,11 @@ mod tests {
             other => panic!("{other:?}"),
         };
         load();
-        assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1, "kept, and nothing beside it");
+        assert_eq!(
+            std::fs::read_dir(&cache).unwrap().count(),
+            1,
+            "kept, and nothing beside it"
+        );
         load();
         std::fs::remove_dir_all(&cache).unwrap();
         load();

@@ -1,27 +1,49 @@
-//! How the host's words become the contract's, and back. Nothing is judged here but what a type alone would say.
+//! How the host's words become the contract's, and back. Nothing is judged here but what a type
+//! alone would say.
 
 use crate::bindings::streamhost::job::types as wit;
 use streamhost_core::contract::{Answer, Moment, truncate};
-use streamhost_core::job::validate::{JobDescription, RawColumn, SinkDescription, SourceDescription};
+use streamhost_core::job::validate::{
+    JobDescription, RawColumn, SinkDescription, SourceDescription,
+};
 use streamhost_core::job::{Join, SinkKind, SourceKind, StageKind, StageSpec, Window, WindowForm};
 use streamhost_core::limits;
 use streamhost_core::types::{Column, ExtraCells, Keyed, Kind, Rows};
 
 pub(super) fn moment_in(moment: Moment) -> wit::Moment {
-    let Moment { batch_ms, watermark_ms, partition_ms } = moment;
-    wit::Moment { batch_ms, watermark_ms, partition_ms }
+    let Moment {
+        batch_ms,
+        watermark_ms,
+        partition_ms,
+    } = moment;
+    wit::Moment {
+        batch_ms,
+        watermark_ms,
+        partition_ms,
+    }
 }
 
 pub(super) fn column_in(column: &Column) -> wit::ColumnParam<'_> {
-    wit::ColumnParam { data: &column.data, ends: &column.ends }
+    wit::ColumnParam {
+        data: &column.data,
+        ends: &column.ends,
+    }
 }
 
 pub(super) fn column_out(column: wit::ColumnResult) -> Column {
-    Column { data: column.data, ends: column.ends }
+    Column {
+        data: column.data,
+        ends: column.ends,
+    }
 }
 
 pub(super) fn answer_out(output: wit::Output) -> Answer {
-    let reason = |fault: wit::Fault| (fault.position, truncate(fault.reason, limits::REASON_BYTES_MAX));
+    let reason = |fault: wit::Fault| {
+        (
+            fault.position,
+            truncate(fault.reason, limits::REASON_BYTES_MAX),
+        )
+    };
     Answer {
         faults: output.faults.into_iter().map(reason).collect(),
         rows: output.rows.into_iter().map(rows_out).collect(),
@@ -114,10 +136,13 @@ fn raw_stage(stage: wit::StageDef) -> StageSpec {
             Wit::Reduce(Scope::Running(expire_ms)) => StageKind::Running { expire_ms },
             Wit::Reduce(Scope::Window(window)) => StageKind::Window(Window {
                 form: match window.kind {
-                    WindowKind::Panes(panes) => {
-                        WindowForm::Panes { size_ms: time_ms(panes.size_ms), hop_ms: time_ms(panes.hop_ms) }
-                    }
-                    WindowKind::Session(gap) => WindowForm::Session { gap_ms: time_ms(gap) },
+                    WindowKind::Panes(panes) => WindowForm::Panes {
+                        size_ms: time_ms(panes.size_ms),
+                        hop_ms: time_ms(panes.hop_ms),
+                    },
+                    WindowKind::Session(gap) => WindowForm::Session {
+                        gap_ms: time_ms(gap),
+                    },
                 },
                 lateness_ms: time_ms(window.lateness_ms),
                 processing_time: window.processing_time,
@@ -141,7 +166,11 @@ fn raw_stage(stage: wit::StageDef) -> StageSpec {
 
 fn raw_sink(sink: wit::SinkDef) -> SinkDescription {
     use wit::SinkKind as Wit;
-    let column = |c: wit::ColumnDef| RawColumn { name: c.name, kind: kind_out(c.kind), optional: c.optional };
+    let column = |c: wit::ColumnDef| RawColumn {
+        name: c.name,
+        kind: kind_out(c.kind),
+        optional: c.optional,
+    };
     SinkDescription {
         kind: match sink.kind {
             Wit::Hbase => SinkKind::Hbase,

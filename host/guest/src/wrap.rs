@@ -1,4 +1,5 @@
-//! What an uploaded file is, and a component made of it if it is a core module that says what it exports. Pure.
+//! What an uploaded file is, and a component made of it if it is a core module that says what it
+//! exports. Pure.
 
 use std::ops::Range;
 use streamhost_core::limits;
@@ -7,7 +8,9 @@ use streamhost_core::limits;
 #[derive(Debug, thiserror::Error)]
 pub enum WrapError {
     /// No bytes.
-    #[error("the file is empty: build the job with `streamhost build` and deploy the file it names")]
+    #[error(
+        "the file is empty: build the job with `streamhost build` and deploy the file it names"
+    )]
     Empty,
     /// More bytes than are taken.
     #[error(
@@ -19,13 +22,17 @@ pub enum WrapError {
         bytes: usize,
     },
     /// It does not begin as WebAssembly does.
-    #[error("this is {what}, not WebAssembly: build the job with `streamhost build` and deploy the file it names")]
+    #[error(
+        "this is {what}, not WebAssembly: build the job with `streamhost build` and deploy the file it names"
+    )]
     NotWasm {
         /// What it looks like.
         what: &'static str,
     },
     /// WebAssembly of a version that nobody knows.
-    #[error("this is WebAssembly of an unknown version ({version:02x?}): build it with a current toolchain")]
+    #[error(
+        "this is WebAssembly of an unknown version ({version:02x?}): build it with a current toolchain"
+    )]
     Version {
         /// The four bytes after `\0asm`.
         version: [u8; 4],
@@ -74,19 +81,25 @@ pub fn form(bytes: &[u8]) -> Result<Form, WrapError> {
         if MAGIC.starts_with(bytes) {
             return Err(WrapError::Damaged { at: bytes.len() });
         }
-        return Err(WrapError::NotWasm { what: looks_like(bytes) });
+        return Err(WrapError::NotWasm {
+            what: looks_like(bytes),
+        });
     }
-    let Some(version) = bytes.get(4..8) else { return Err(WrapError::Damaged { at: bytes.len() }) };
+    let Some(version) = bytes.get(4..8) else {
+        return Err(WrapError::Damaged { at: bytes.len() });
+    };
     match *version {
         [1, 0, 0, 0] => Ok(Form::Module),
         [0x0d, 0, 1, 0] => Ok(Form::Component),
-        [a, b, c, d] => Err(WrapError::Version { version: [a, b, c, d] }),
+        [a, b, c, d] => Err(WrapError::Version {
+            version: [a, b, c, d],
+        }),
         _ => Err(WrapError::Damaged { at: 4 }),
     }
 }
 
-/// Makes a component of a file: a component passes through, a core module that carries its component type is wrapped.
-/// That the file is sound inside its sections, the compiler says later.
+/// Makes a component of a file: a component passes through, a core module that carries its
+/// component type is wrapped. That the file is sound inside its sections, the compiler says later.
 pub fn wrap(bytes: Vec<u8>) -> Result<Vec<u8>, WrapError> {
     let form = form(&bytes)?;
     let typed = names_its_type(&bytes)?;
@@ -109,7 +122,8 @@ fn names_its_type(bytes: &[u8]) -> Result<bool, WrapError> {
         let id = bytes[at];
         let section = sized(bytes, at + 1).ok_or(WrapError::Damaged { at })?;
         if id == CUSTOM_SECTION {
-            let name = sized(&bytes[..section.end], section.start).ok_or(WrapError::Damaged { at })?;
+            let name =
+                sized(&bytes[..section.end], section.start).ok_or(WrapError::Damaged { at })?;
             typed |= bytes[name].starts_with(b"component-type");
         }
         at = section.end;
@@ -146,8 +160,17 @@ fn looks_like(bytes: &[u8]) -> &'static str {
 
 /// The library's error and its causes in one line.
 fn unfit(error: impl std::fmt::Display) -> WrapError {
-    let words = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
-    WrapError::Unfit { reason: words.chars().filter(|c| !c.is_control()).take(500).collect() }
+    let words = format!("{error:#}")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    WrapError::Unfit {
+        reason: words
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(500)
+            .collect(),
+    }
 }
 
 #[cfg(test)]
@@ -170,7 +193,10 @@ mod tests {
 
     #[test]
     fn a_component_passes_through() {
-        for bytes in [COMPONENT.to_vec(), joined(&[COMPONENT, &custom("name", b"x")])] {
+        for bytes in [
+            COMPONENT.to_vec(),
+            joined(&[COMPONENT, &custom("name", b"x")]),
+        ] {
             assert_eq!(wrap(bytes.clone()).expect("a component"), bytes);
         }
     }
@@ -189,17 +215,33 @@ mod tests {
             (vec![0, 1, 2, 3, 4, 5, 6, 7, 8], "some binary file"),
             (b"\0asm\x07\0\0\0".to_vec(), "unknown version"),
             (CORE.to_vec(), "no `component-type` section"),
-            (joined(&[CORE, &custom("name", b"x")]), "no `component-type` section"),
+            (
+                joined(&[CORE, &custom("name", b"x")]),
+                "no `component-type` section",
+            ),
             (joined(&[CORE, &[1]]), "damaged at byte 8"),
             (joined(&[CORE, &[1, 5, 0]]), "damaged at byte 8"),
-            (joined(&[CORE, &custom("name", b"x"), &[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]]), "damaged at byte 16"),
+            (
+                joined(&[
+                    CORE,
+                    &custom("name", b"x"),
+                    &[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+                ]),
+                "damaged at byte 16",
+            ),
             (joined(&[CORE, &[0, 2, 9, 9]]), "damaged at byte 8"),
             (joined(&[COMPONENT, &[1, 5, 0]]), "damaged at byte 8"),
-            (joined(&[CORE, &custom("component-type:job", b"nonsense")]), "cannot be made a component"),
+            (
+                joined(&[CORE, &custom("component-type:job", b"nonsense")]),
+                "cannot be made a component",
+            ),
         ];
         for (bytes, want) in cases {
             let said = wrap(bytes.clone()).expect_err(want).to_string();
-            assert!(said.contains(want) && !said.contains('\n'), "{bytes:?}: {said}");
+            assert!(
+                said.contains(want) && !said.contains('\n'),
+                "{bytes:?}: {said}"
+            );
         }
     }
 

@@ -19,7 +19,9 @@ pub(super) struct Args {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// Cargo or rustc cannot be started.
-    #[error("{program} cannot be started ({error}): install Rust from https://rustup.rs, or put it on the PATH")]
+    #[error(
+        "{program} cannot be started ({error}): install Rust from https://rustup.rs, or put it on the PATH"
+    )]
     NoRust {
         /// Which one.
         program: &'static str,
@@ -27,7 +29,9 @@ pub enum BuildError {
         error: io::Error,
     },
     /// Nothing is there that compiles for the target.
-    #[error("this Rust toolchain cannot compile for {TARGET}: run `rustup target add {TARGET}`, then build again")]
+    #[error(
+        "this Rust toolchain cannot compile for {TARGET}: run `rustup target add {TARGET}`, then build again"
+    )]
     NoTarget,
     /// The toolchain that was named cannot either.
     #[error(
@@ -79,7 +83,9 @@ pub enum BuildError {
         package: String,
     },
     /// Cargo ended well and named no file.
-    #[error("cargo made no .wasm file for package `{package}`: is its library a `cdylib` on {TARGET} too?")]
+    #[error(
+        "cargo made no .wasm file for package `{package}`: is its library a `cdylib` on {TARGET} too?"
+    )]
     NoArtifact {
         /// The package.
         package: String,
@@ -172,24 +178,44 @@ pub(super) fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> Resul
     let package = choose(&metadata.packages, &manifest)?;
     let toolchain = Toolchain::find(&args.dir)?;
     let module = compile(&toolchain, &args.dir, package)?;
-    let name = &package.name; // `clicks-v2.wasm`, as its author calls it, not cargo's `clicks_v2.wasm`
+    // `clicks-v2.wasm`, as its author calls it, not cargo's `clicks_v2.wasm`
+    let name = &package.name;
     let component = wrapped(&module)?;
     let folder = metadata.target_directory.join("streamhost");
     let path = folder.join(format!("{name}.wasm"));
     let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, &component));
-    written.map_err(|error| BuildError::File { path: path.clone(), error })?;
+    written.map_err(|error| BuildError::File {
+        path: path.clone(),
+        error,
+    })?;
     let size = bytesize::ByteSize(component.len() as u64).display().iec();
-    writeln!(err, "   Component {name} ({size}); next: streamhost deploy {}", path.display())?;
+    writeln!(
+        err,
+        "   Component {name} ({size}); next: streamhost deploy {}",
+        path.display()
+    )?;
     Ok(writeln!(out, "{}", path.display())?)
 }
 
 fn metadata(folder: &Path, manifest: &Path) -> Result<Metadata, BuildError> {
     let mut cargo = Command::new("cargo");
-    let asked = cargo.current_dir(folder).args(["metadata", "--no-deps", "--format-version", "1"]).output();
-    let said = asked.map_err(|error| BuildError::NoRust { program: "cargo", error })?;
+    let asked = cargo
+        .current_dir(folder)
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .output();
+    let said = asked.map_err(|error| BuildError::NoRust {
+        program: "cargo",
+        error,
+    })?;
     let refused = |said: &[u8]| {
-        let said = String::from_utf8_lossy(said).trim().trim_start_matches("error: ").to_owned();
-        BuildError::Manifest { path: manifest.to_owned(), said }
+        let said = String::from_utf8_lossy(said)
+            .trim()
+            .trim_start_matches("error: ")
+            .to_owned();
+        BuildError::Manifest {
+            path: manifest.to_owned(),
+            said,
+        }
     };
     if !said.status.success() {
         return Err(refused(&said.stderr));
@@ -200,29 +226,56 @@ fn metadata(folder: &Path, manifest: &Path) -> Result<Metadata, BuildError> {
 /// The package of the folder; in the folder of a bare workspace the one that is a job.
 fn choose<'a>(packages: &'a [Package], manifest: &Path) -> Result<&'a Package, BuildError> {
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if let Some(own) = packages.iter().find(|package| canonical(&package.manifest_path) == canonical(manifest)) {
+    if let Some(own) = packages
+        .iter()
+        .find(|package| canonical(&package.manifest_path) == canonical(manifest))
+    {
         return match own.makes_module() {
             true => Ok(own),
-            false => Err(BuildError::NoCdylib { package: own.name.clone() }),
+            false => Err(BuildError::NoCdylib {
+                package: own.name.clone(),
+            }),
         };
     }
-    let jobs: Vec<_> = packages.iter().filter(|package| package.makes_module()).collect();
+    let jobs: Vec<_> = packages
+        .iter()
+        .filter(|package| package.makes_module())
+        .collect();
     match jobs.as_slice() {
         [] => Err(BuildError::NoJob),
         [one] => Ok(one),
         several => {
-            let folder = |p: &&Package| p.manifest_path.parent().unwrap_or(Path::new(".")).display().to_string();
-            Err(BuildError::SeveralJobs { folders: several.iter().map(folder).collect::<Vec<_>>().join(", ") })
+            let folder = |p: &&Package| {
+                p.manifest_path
+                    .parent()
+                    .unwrap_or(Path::new("."))
+                    .display()
+                    .to_string()
+            };
+            Err(BuildError::SeveralJobs {
+                folders: several.iter().map(folder).collect::<Vec<_>>().join(", "),
+            })
         }
     }
 }
 
 /// Runs cargo, which shows its progress and its errors itself; the module's name and file.
 fn compile(toolchain: &Toolchain, folder: &Path, package: &Package) -> Result<PathBuf, BuildError> {
-    let no_cargo = |error| BuildError::NoRust { program: "cargo", error };
+    let no_cargo = |error| BuildError::NoRust {
+        program: "cargo",
+        error,
+    };
     let mut child = toolchain
         .cargo(folder)
-        .args(["build", "--release", "--lib", "--target", TARGET, "--package", &package.id])
+        .args([
+            "build",
+            "--release",
+            "--lib",
+            "--target",
+            TARGET,
+            "--package",
+            &package.id,
+        ])
         .arg("--message-format=json-render-diagnostics")
         .envs(PROFILE)
         .stdin(Stdio::null())
@@ -237,8 +290,12 @@ fn compile(toolchain: &Toolchain, folder: &Path, package: &Package) -> Result<Pa
     }
     match (child.wait().map_err(no_cargo)?.success(), made) {
         (true, Some(made)) => Ok(made),
-        (true, None) => Err(BuildError::NoArtifact { package: package.name.clone() }),
-        (false, _) => Err(BuildError::Compile { package: package.name.clone() }),
+        (true, None) => Err(BuildError::NoArtifact {
+            package: package.name.clone(),
+        }),
+        (false, _) => Err(BuildError::Compile {
+            package: package.name.clone(),
+        }),
     }
 }
 
@@ -249,17 +306,29 @@ fn module_in(line: &str, package_id: &str) -> Option<PathBuf> {
     if message.reason != "compiler-artifact" || message.package_id.as_deref() != Some(package_id) {
         return None;
     }
-    let is_wasm = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "wasm");
+    let is_wasm = |file: &PathBuf| {
+        file.extension()
+            .is_some_and(|extension| extension == "wasm")
+    };
     message.filenames.into_iter().find(is_wasm)
 }
 
 fn wrapped(module: &Path) -> Result<Vec<u8>, BuildError> {
     let path = || module.to_owned();
-    let bytes = std::fs::read(module).map_err(|error| BuildError::File { path: path(), error })?;
+    let bytes = std::fs::read(module).map_err(|error| BuildError::File {
+        path: path(),
+        error,
+    })?;
     match wrap::form(&bytes) {
         Ok(Form::Component) => Err(BuildError::Component { path: path() }),
-        Ok(Form::Module) => wrap::wrap(bytes).map_err(|error| BuildError::Wrap { path: path(), error }),
-        Err(error) => Err(BuildError::Wrap { path: path(), error }),
+        Ok(Form::Module) => wrap::wrap(bytes).map_err(|error| BuildError::Wrap {
+            path: path(),
+            error,
+        }),
+        Err(error) => Err(BuildError::Wrap {
+            path: path(),
+            error,
+        }),
     }
 }
 

@@ -5,7 +5,9 @@ fn package(name: &str, folder: &str, kind: &str) -> Package {
         id: format!("path+file://{folder}#{name}@0.1.0"),
         name: name.to_owned(),
         manifest_path: Path::new(folder).join("Cargo.toml"),
-        targets: vec![Target { kind: vec![kind.to_owned(), "rlib".to_owned()] }],
+        targets: vec![Target {
+            kind: vec![kind.to_owned(), "rlib".to_owned()],
+        }],
     }
 }
 
@@ -18,14 +20,22 @@ fn the_job_of_a_folder_or_workspace_is_chosen() {
     );
     let all = [clicks.clone(), pages, tool.clone()];
     let choose = |packages: &[Package], folder: &str| {
-        choose(packages, &Path::new(folder).join("Cargo.toml")).map(|p| p.name.clone()).map_err(|e| e.to_string())
+        choose(packages, &Path::new(folder).join("Cargo.toml"))
+            .map(|p| p.name.clone())
+            .map_err(|e| e.to_string())
     };
     assert_eq!(choose(&all, "/w/clicks"), Ok("clicks".to_owned()));
-    assert_eq!(choose(&[clicks, tool.clone()], "/w"), Ok("clicks".to_owned()));
+    assert_eq!(
+        choose(&[clicks, tool.clone()], "/w"),
+        Ok("clicks".to_owned())
+    );
     let cases = [
         (choose(&all, "/w"), "several jobs here"),
         (choose(&all, "/w"), "/w/clicks, /w/pages"),
-        (choose(&all, "/w/tool"), "package `tool` makes no Wasm module"),
+        (
+            choose(&all, "/w/tool"),
+            "package `tool` makes no Wasm module",
+        ),
         (choose(&[tool], "/w"), "no package of this workspace"),
     ];
     for (chosen, want) in cases {
@@ -78,29 +88,56 @@ fn build(files: &[(&str, &str)]) -> Result<String, String> {
         std::fs::write(path, text).expect("written");
     }
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let done = run(Args { dir: folder.path().to_owned() }, &mut out, &mut err);
-    done.map(|()| String::from_utf8(out).expect("text")).map_err(|e| e.to_string())
+    let done = run(
+        Args {
+            dir: folder.path().to_owned(),
+        },
+        &mut out,
+        &mut err,
+    );
+    done.map(|()| String::from_utf8(out).expect("text"))
+        .map_err(|e| e.to_string())
 }
 
 #[test]
 fn what_is_missing_is_said() {
-    const LIB: &str = "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n";
+    const LIB: &str =
+        "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n";
     let cases: &[(&[(&str, &str)], &str)] = &[
         (&[], "there is no Cargo.toml"),
         (&[("Cargo.toml", "nonsense")], "cargo cannot read"),
-        (&[("Cargo.toml", LIB), ("src/lib.rs", "")], "package `x` makes no Wasm module"),
         (
-            &[("Cargo.toml", &format!("{LIB}[lib]\ncrate-type = [\"cdylib\"]")), ("src/lib.rs", "fn")],
+            &[("Cargo.toml", LIB), ("src/lib.rs", "")],
+            "package `x` makes no Wasm module",
+        ),
+        (
+            &[
+                (
+                    "Cargo.toml",
+                    &format!("{LIB}[lib]\ncrate-type = [\"cdylib\"]"),
+                ),
+                ("src/lib.rs", "fn"),
+            ],
             "could not compile package `x`",
         ),
         (
-            &[("Cargo.toml", &format!("{LIB}[lib]\ncrate-type = [\"cdylib\"]")), ("src/lib.rs", "")],
+            &[
+                (
+                    "Cargo.toml",
+                    &format!("{LIB}[lib]\ncrate-type = [\"cdylib\"]"),
+                ),
+                ("src/lib.rs", ""),
+            ],
             "`component-type` section",
         ),
     ];
     let can_compile = Toolchain::find(Path::new(".")).is_ok();
     for (i, (files, want)) in cases.iter().enumerate() {
-        let want = if i < 3 || can_compile { want } else { "rustup target add wasm32-unknown-unknown" };
+        let want = if i < 3 || can_compile {
+            want
+        } else {
+            "rustup target add wasm32-unknown-unknown"
+        };
         let said = build(files).expect_err(want);
         assert!(said.contains(want), "{want}: {said}");
     }

@@ -54,7 +54,9 @@ pub enum ClientError {
         reason: String,
     },
     /// The token cannot be sent.
-    #[error("STREAMHOST_TOKEN cannot be a token: it must be ASCII letters, digits and signs, without spaces")]
+    #[error(
+        "STREAMHOST_TOKEN cannot be a token: it must be ASCII letters, digits and signs, without spaces"
+    )]
     Token,
     /// The daemon says no, in its own words.
     #[error("{error}")]
@@ -111,8 +113,16 @@ struct Error {
 impl Which {
     /// The daemon that the option, or the environment, names.
     pub(super) fn client(&self) -> Result<Client, ClientError> {
-        let named = |key: &str| std::env::var(key).ok().filter(|value| !value.trim().is_empty());
-        let url = self.url.clone().or_else(|| named("STREAMHOST_URL")).unwrap_or_else(|| USUAL_URL.to_owned());
+        let named = |key: &str| {
+            std::env::var(key)
+                .ok()
+                .filter(|value| !value.trim().is_empty())
+        };
+        let url = self
+            .url
+            .clone()
+            .or_else(|| named("STREAMHOST_URL"))
+            .unwrap_or_else(|| USUAL_URL.to_owned());
         Client::new(&url, named("STREAMHOST_TOKEN"))
     }
 }
@@ -120,18 +130,29 @@ impl Which {
 impl Client {
     /// A daemon at an address.
     pub(super) fn new(url: &str, token: Option<String>) -> Result<Self, ClientError> {
-        let no = |reason| ClientError::Url { url: url.to_owned(), reason };
+        let no = |reason| ClientError::Url {
+            url: url.to_owned(),
+            reason,
+        };
         let (scheme, rest) = url.trim().split_once("://").unwrap_or(("http", url.trim()));
         if scheme == "https" {
-            return Err(no("this build speaks http alone; put a tunnel or a local proxy before a daemon with TLS"));
+            return Err(no(
+                "this build speaks http alone; put a tunnel or a local proxy before a daemon with TLS",
+            ));
         }
         let full = format!("{scheme}://{}", rest.trim_end_matches('/'));
-        let parsed = full.parse::<ureq::http::Uri>().ok().filter(|uri| uri.scheme_str() == Some("http"));
+        let parsed = full
+            .parse::<ureq::http::Uri>()
+            .ok()
+            .filter(|uri| uri.scheme_str() == Some("http"));
         if parsed.is_none_or(|uri| uri.host().is_none_or(str::is_empty) || uri.query().is_some()) {
             return Err(no("it must be like http://127.0.0.1:7070"));
         }
         let token = token.map(|token| token.trim().to_owned());
-        if token.as_ref().is_some_and(|token| !token.bytes().all(|b| b.is_ascii_graphic())) {
+        if token
+            .as_ref()
+            .is_some_and(|token| !token.bytes().all(|b| b.is_ascii_graphic()))
+        {
             return Err(ClientError::Token);
         }
         let agent = Agent::config_builder()
@@ -143,13 +164,27 @@ impl Client {
             .user_agent(concat!("streamhost/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
-        Ok(Client { url: full, token, agent })
+        Ok(Client {
+            url: full,
+            token,
+            agent,
+        })
     }
 
     /// Asks for what is at a path.
-    pub(super) fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
-        let request = self.agent.get(format!("{}{path}", self.url)).query_pairs(query.iter().map(|(k, v)| (*k, v)));
-        let request = request.config().timeout_global(Some(limits::HTTP_READ_TIME)).build();
+    pub(super) fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, ClientError> {
+        let request = self
+            .agent
+            .get(format!("{}{path}", self.url))
+            .query_pairs(query.iter().map(|(k, v)| (*k, v)));
+        let request = request
+            .config()
+            .timeout_global(Some(limits::HTTP_READ_TIME))
+            .build();
         self.answer(self.authorized(request).call())
     }
 
@@ -161,21 +196,34 @@ impl Client {
         content_type: &str,
         body: &[u8],
     ) -> Result<T, ClientError> {
-        let request = self.agent.post(format!("{}{path}", self.url)).query_pairs(query.iter().map(|(k, v)| (*k, v)));
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .query_pairs(query.iter().map(|(k, v)| (*k, v)));
         let request = self.authorized(request);
         if body.is_empty() {
             return self.answer(request.send_empty());
         }
-        // Sent once the daemon wants it: one that refuses at once would close the connection with the body unread, and
-        // its words would be lost with it.
-        let request = request.content_type(content_type).header("expect", "100-continue");
-        self.answer(request.config().timeout_await_100(Some(limits::HTTP_READ_TIME)).build().send(body))
+        // Sent once the daemon wants it: one that refuses at once would close the connection with
+        // the body unread, and its words would be lost with it.
+        let request = request
+            .content_type(content_type)
+            .header("expect", "100-continue");
+        self.answer(
+            request
+                .config()
+                .timeout_await_100(Some(limits::HTTP_READ_TIME))
+                .build()
+                .send(body),
+        )
     }
 
     /// Removes what is at a path.
     pub(super) fn delete(&self, path: &str) -> Result<(), ClientError> {
-        let mut response =
-            self.authorized(self.agent.delete(format!("{}{path}", self.url))).call().map_err(|e| self.failed(&e))?;
+        let mut response = self
+            .authorized(self.agent.delete(format!("{}{path}", self.url)))
+            .call()
+            .map_err(|e| self.failed(&e))?;
         self.text(&mut response).map(|_| ())
     }
 
@@ -186,34 +234,60 @@ impl Client {
         }
     }
 
-    fn answer<T: DeserializeOwned>(&self, sent: Result<Response<Body>, ureq::Error>) -> Result<T, ClientError> {
+    fn answer<T: DeserializeOwned>(
+        &self,
+        sent: Result<Response<Body>, ureq::Error>,
+    ) -> Result<T, ClientError> {
         let mut response = sent.map_err(|e| self.failed(&e))?;
         let status = response.status().as_u16();
         let text = self.text(&mut response)?;
-        serde_json::from_str(&text).map_err(|e| match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
-            Ok(_) => ClientError::OtherVersion { url: self.url.clone(), reason: plain(&e.to_string()) },
-            Err(_) => ClientError::NoDaemon { url: self.url.clone(), status },
+        serde_json::from_str(&text).map_err(|e| {
+            match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+                Ok(_) => ClientError::OtherVersion {
+                    url: self.url.clone(),
+                    reason: plain(&e.to_string()),
+                },
+                Err(_) => ClientError::NoDaemon {
+                    url: self.url.clone(),
+                    status,
+                },
+            }
         })
     }
 
     /// A good answer's text; a bad one's words as an error.
     fn text(&self, response: &mut Response<Body>) -> Result<String, ClientError> {
         let status = response.status().as_u16();
-        let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
-        let text = text.map_err(|e| ClientError::Broken { url: self.url.clone(), reason: e.to_string() })?;
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_string();
+        let text = text.map_err(|e| ClientError::Broken {
+            url: self.url.clone(),
+            reason: e.to_string(),
+        })?;
         if (200..300).contains(&status) {
             return Ok(text);
         }
         match serde_json::from_str::<Error>(&text) {
-            Ok(said) => Err(ClientError::Refused { status, error: plain(&said.error) }),
-            Err(_) => Err(ClientError::NoDaemon { url: self.url.clone(), status }),
+            Ok(said) => Err(ClientError::Refused {
+                status,
+                error: plain(&said.error),
+            }),
+            Err(_) => Err(ClientError::NoDaemon {
+                url: self.url.clone(),
+                status,
+            }),
         }
     }
 
     fn failed(&self, error: &ureq::Error) -> ClientError {
         let (url, reason) = (self.url.clone(), error.to_string());
         match error {
-            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => ClientError::Unreachable { url, reason },
+            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => {
+                ClientError::Unreachable { url, reason }
+            }
             ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
                 ClientError::Unreachable { url, reason }
             }
@@ -223,9 +297,12 @@ impl Client {
                 | std::io::ErrorKind::BrokenPipe
                 | std::io::ErrorKind::UnexpectedEof
                 | std::io::ErrorKind::TimedOut => ClientError::Broken { url, reason },
-                _ => ClientError::Unreachable { url, reason }, // refused, no such host, no way there
+                // Refused, no such host, no way there.
+                _ => ClientError::Unreachable { url, reason },
             },
-            ureq::Error::Protocol(_) | ureq::Error::Http(_) => ClientError::NoDaemon { url, status: 0 },
+            ureq::Error::Protocol(_) | ureq::Error::Http(_) => {
+                ClientError::NoDaemon { url, status: 0 }
+            }
             _ => ClientError::Broken { url, reason },
         }
     }
@@ -235,6 +312,9 @@ impl Client {
 pub(super) fn job_path(job: &str, rest: &str) -> Result<String, ClientError> {
     match names::job(job) {
         Ok(()) => Ok(format!("/v1/jobs/{job}{rest}")),
-        Err(reason) => Err(ClientError::JobName { name: plain(job), reason }),
+        Err(reason) => Err(ClientError::JobName {
+            name: plain(job),
+            reason,
+        }),
     }
 }

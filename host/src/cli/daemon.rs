@@ -32,8 +32,12 @@ impl Daemon {
     /// Signals are heeded from here on, also while the host still starts.
     pub(super) fn new(until: Until) -> Result<Self, CliError> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime =
-            builder.worker_threads(2).thread_name("control").enable_all().build().map_err(CliError::Control)?;
+        let runtime = builder
+            .worker_threads(2)
+            .thread_name("control")
+            .enable_all()
+            .build()
+            .map_err(CliError::Control)?;
         let ending = match until {
             Until::Signal => {
                 let _inside = runtime.enter();
@@ -49,7 +53,8 @@ impl Daemon {
     pub(super) fn ending(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut ending = self.ending.clone();
         async move {
-            let _ = ending.wait_for(|ending| *ending).await; // or nobody is left to say it, which means the same
+            // Or nobody is left to say it, which means the same.
+            let _ = ending.wait_for(|ending| *ending).await;
         }
     }
 
@@ -73,7 +78,10 @@ impl Daemon {
 
 /// Turns true at the first signal; the second one ends the process.
 fn signals() -> io::Result<watch::Receiver<bool>> {
-    let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut int, mut term) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
     let (end, ending) = watch::channel(false);
     tokio::spawn(async move {
         let name = tokio::select! {
@@ -100,10 +108,16 @@ pub(super) fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), C
     });
     bound.map_err(|error| {
         let mend = match error.kind() {
-            io::ErrorKind::AddrInUse => "another daemon may run here: stop it, or choose another port",
+            io::ErrorKind::AddrInUse => {
+                "another daemon may run here: stop it, or choose another port"
+            }
             io::ErrorKind::PermissionDenied => "choose a port from 1024 on",
             _ => "choose an address of this machine",
         };
-        CliError::Listen { address, error, mend }
+        CliError::Listen {
+            address,
+            error,
+            mend,
+        }
     })
 }

@@ -20,27 +20,49 @@ pub(super) struct Args {
 pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     let request = args.component.request()?;
     let bytes = file::read(&args.component.file)?;
-    let mut query: Vec<(&str, String)> = request.settings.iter().map(|(k, v)| ("set", format!("{k}={v}"))).collect();
+    let mut query: Vec<(&str, String)> = request
+        .settings
+        .iter()
+        .map(|(k, v)| ("set", format!("{k}={v}")))
+        .collect();
     query.extend(request.name.map(|name| ("name", name)));
     query.extend([
         ("create-tables", request.create_tables.to_string()),
         ("reset-state", request.reset_state.to_string()),
     ]);
-    let deployed: Deployed = args.daemon.client()?.post("/v1/jobs", &query, "application/wasm", &bytes)?;
+    let deployed: Deployed =
+        args.daemon
+            .client()?
+            .post("/v1/jobs", &query, "application/wasm", &bytes)?;
     Ok(args.output.print(out, &deployed, said)?)
 }
 
 /// One line: which version is active now.
 pub(super) fn said(out: &mut dyn Write, deployed: &Deployed) -> io::Result<()> {
-    let Deployed { version, deployment, changed, .. } = deployed;
+    let Deployed {
+        version,
+        deployment,
+        changed,
+        ..
+    } = deployed;
     let (job, digest) = (plain(&deployed.job), plain(&deployed.digest));
-    let (is, unchanged) = if *changed { ("is", "") } else { ("was", ": nothing changed") };
+    let (is, unchanged) = if *changed {
+        ("is", "")
+    } else {
+        ("was", ": nothing changed")
+    };
     let active = if *changed { "active" } else { "active already" };
-    let paused =
-        if deployed.paused { format!("; the job is paused: `streamhost resume {job}`") } else { String::new() };
+    let paused = if deployed.paused {
+        format!("; the job is paused: `streamhost resume {job}`")
+    } else {
+        String::new()
+    };
     writeln!(
         out,
         "{job} version {version} {is} {active} (deployment {deployment}, sha256 {digest}){unchanged}{paused}"
     )?;
-    deployed.warnings.iter().try_for_each(|warning| writeln!(out, "warning: {}", plain(warning)))
+    deployed
+        .warnings
+        .iter()
+        .try_for_each(|warning| writeln!(out, "warning: {}", plain(warning)))
 }

@@ -23,16 +23,30 @@ pub(super) struct Args {
     control_port: u16,
 }
 
-pub(super) fn run(args: Args, host: &dyn Host, out: &mut dyn Write, until: Until) -> Result<(), CliError> {
+pub(super) fn run(
+    args: Args,
+    host: &dyn Host,
+    out: &mut dyn Write,
+    until: Until,
+) -> Result<(), CliError> {
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut config = Config { data_dir: args.data, ..Config::default() };
+    let mut config = Config {
+        data_dir: args.data,
+        ..Config::default()
+    };
     let daemon = Daemon::new(until)?;
     let (listener, control) = daemon::listen(at(args.control_port))?;
     config.control.listen = control;
-    let asked = DevAddresses { kafka: at(args.kafka_port), hbase: at(args.hbase_port) };
+    let asked = DevAddresses {
+        kafka: at(args.kafka_port),
+        hbase: at(args.hbase_port),
+    };
     let dev = host.dev(config, asked).map_err(CliError::Host)?;
     let DevAddresses { kafka, hbase } = dev.addresses;
-    writeln!(out, "kafka     {kafka}\nhbase     {hbase}\ncontrol   http://{control}\nready")?; // a contract: scripts read it
+    writeln!(
+        out,
+        "kafka     {kafka}\nhbase     {hbase}\ncontrol   http://{control}\nready"
+    )?; // a contract: scripts read it
     out.flush()?;
     daemon.answer(listener, dev.engine, None)
 }

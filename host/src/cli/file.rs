@@ -54,8 +54,8 @@ pub(super) struct Component {
     #[arg(value_name = "FILE.wasm")]
     pub(super) file: PathBuf,
     /// A setting: every=1s, source.NAME=PLACE, sink.NAME=PLACE, dead-letters=TOPIC, group=GROUP,
-    /// start=earliest|latest|TIME, until=end, idle=30s, on-error=dead-letter|skip|stop, limits.memory=64MiB,
-    /// limits.time=2s, limits.batch-records=N, limits.batch-bytes=16MiB
+    /// start=earliest|latest|TIME, until=end, idle=30s, on-error=dead-letter|skip|stop,
+    /// limits.memory=64MiB, limits.time=2s, limits.batch-records=N, limits.batch-bytes=16MiB
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
     /// The job's name, if not the component's own
@@ -64,7 +64,8 @@ pub(super) struct Component {
     /// Create tables and topics that are missing
     #[arg(long)]
     create_tables: bool,
-    /// Forget state, counts and positions, and read again from `start`: rows are written and dead letters sent again
+    /// Forget state, counts and positions, and read again from `start`: rows are written and dead
+    /// letters sent again
     #[arg(long)]
     reset_state: bool,
 }
@@ -97,20 +98,34 @@ impl Component {
 /// The file's bytes, as they are.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let unreadable = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => FileError::Missing { path: path.to_owned() },
-        _ => FileError::Unreadable { path: path.to_owned(), error },
+        std::io::ErrorKind::NotFound => FileError::Missing {
+            path: path.to_owned(),
+        },
+        _ => FileError::Unreadable {
+            path: path.to_owned(),
+            error,
+        },
     };
     let meta = std::fs::metadata(path).map_err(unreadable)?;
     if !meta.is_file() {
-        return Err(FileError::NoFile { path: path.to_owned() }); // a pipe would block, a device never end
+        return Err(FileError::NoFile {
+            path: path.to_owned(),
+        }); // a pipe would block, a device never end
     }
     let most = limits::COMPONENT_BYTES_MAX as u64;
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     match bytes.len() as u64 {
-        0 => Err(FileError::Empty { path: path.to_owned() }),
-        length if length > most => Err(FileError::TooLarge { path: path.to_owned(), bytes: meta.len().max(length) }),
+        0 => Err(FileError::Empty {
+            path: path.to_owned(),
+        }),
+        length if length > most => Err(FileError::TooLarge {
+            path: path.to_owned(),
+            bytes: meta.len().max(length),
+        }),
         _ => Ok(bytes),
     }
 }

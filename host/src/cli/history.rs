@@ -25,7 +25,20 @@ pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
 
 fn text(out: &mut dyn Write, history: &[Deployment]) -> io::Result<()> {
     let rows: Vec<_> = history.iter().map(row).collect();
-    table(out, ["DEPLOYMENT", "VERSION", "ACTIVE", "AT", "BY", "SHA256", "SETTINGS", "REASON"], &rows)
+    table(
+        out,
+        [
+            "DEPLOYMENT",
+            "VERSION",
+            "ACTIVE",
+            "AT",
+            "BY",
+            "SHA256",
+            "SETTINGS",
+            "REASON",
+        ],
+        &rows,
+    )
 }
 
 fn row(deployment: &Deployment) -> [String; 8] {
@@ -34,13 +47,21 @@ fn row(deployment: &Deployment) -> [String; 8] {
         DeploymentKind::Rollback => "rollback",
         DeploymentKind::AutomaticRollback => "automatic rollback",
     };
-    let settings: Vec<_> = deployment.settings.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let settings: Vec<_> = deployment
+        .settings
+        .iter()
+        .map(|(k, v)| format!("{k}={v}"))
+        .collect();
     [
         deployment.number.to_string(),
         deployment.version.to_string(),
         if deployment.active { "yes" } else { "" }.to_owned(),
         deployment.at.clone(),
-        if deployment.reset { format!("{by} --reset-state") } else { by.to_owned() },
+        if deployment.reset {
+            format!("{by} --reset-state")
+        } else {
+            by.to_owned()
+        },
         deployment.digest.chars().take(12).collect(),
         settings.join(" "),
         deployment.reason.clone().unwrap_or_default(),

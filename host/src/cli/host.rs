@@ -11,20 +11,23 @@ pub type HostError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Starts hosts.
 pub trait Host {
-    /// Opens the data folder and starts every job that was acknowledged last. Blocks until calls can be taken.
+    /// Opens the data folder and starts every job that was acknowledged last. Blocks until calls
+    /// can be taken.
     fn serve(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError>;
 
-    /// Opens the data folder of one job in the foreground. Nothing in it is started but what is deployed or resumed.
+    /// Opens the data folder of one job in the foreground. Nothing in it is started but what is
+    /// deployed or resumed.
     fn foreground(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError>;
 
-    /// Like [`Host::serve`], with an embedded broker and table store in the same data folder; `config` says the rest.
+    /// Like [`Host::serve`], with an embedded broker and table store in the same data folder;
+    /// `config` says the rest.
     fn dev(&self, config: Config, addresses: DevAddresses) -> Result<Dev, HostError>;
 }
 
 /// A host that runs.
 pub trait Engine: Jobs {
-    /// Stops all jobs after the batch under way, then what is embedded, and closes the data folder. Blocks. A second
-    /// call does nothing.
+    /// Stops all jobs after the batch under way, then what is embedded, and closes the data folder.
+    /// Blocks. A second call does nothing.
     fn stop(&self);
 }
 
@@ -47,6 +50,15 @@ pub struct Dev {
 
 /// The folder of one job that `run` runs, beside the daemon's.
 pub(super) fn run_folder(config: &Config, name: &str) -> PathBuf {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' };
-    config.data_dir.join("run").join(name.chars().map(plain).collect::<String>())
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') {
+            c
+        } else {
+            '_'
+        }
+    };
+    config
+        .data_dir
+        .join("run")
+        .join(name.chars().map(plain).collect::<String>())
 }

@@ -26,7 +26,10 @@ pub(super) fn print(daemon: &Which, output: Output, out: &mut dyn Write) -> Resu
 
 fn text(out: &mut dyn Write, jobs: &[JobStatus]) -> io::Result<()> {
     if jobs.is_empty() {
-        return writeln!(out, "no jobs: deploy one with `streamhost deploy FILE.wasm`");
+        return writeln!(
+            out,
+            "no jobs: deploy one with `streamhost deploy FILE.wasm`"
+        );
     }
     let head = [
         "JOB",
@@ -56,7 +59,8 @@ fn row(job: &JobStatus) -> [String; 11] {
         job.dropped.to_string(),
         job.late.to_string(),
         job.batches.to_string(),
-        job.lag.map_or_else(|| "?".to_owned(), |lag| lag.to_string()),
+        job.lag
+            .map_or_else(|| "?".to_owned(), |lag| lag.to_string()),
         trouble(job),
     ]
 }
@@ -75,7 +79,9 @@ pub(super) fn state(state: JobState) -> &'static str {
 /// What keeps a job from running, if something does.
 fn trouble(job: &JobStatus) -> String {
     match (job.state, &job.waiting_for, &job.last_error) {
-        (JobState::Retrying, Some(waiting), _) => format!("{} (since {})", waiting.what, waiting.since),
+        (JobState::Retrying, Some(waiting), _) => {
+            format!("{} (since {})", waiting.what, waiting.since)
+        }
         (JobState::Retrying | JobState::Stopped, _, Some(error)) => error.clone(),
         _ => String::new(),
     }

@@ -36,15 +36,25 @@ pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
         let lines: Vec<Line> = client.get(&path, &[("after", after.to_string())])?;
         let lost = left_out(after, lines.first().map(|line| line.number));
         if let (Format::Text, Some(lost)) = (args.output.output, lost) {
-            writeln!(out, "… {} left out: more came than the log keeps", count(lost, "line is", "lines are"))?;
+            writeln!(
+                out,
+                "… {} left out: more came than the log keeps",
+                count(lost, "line is", "lines are")
+            )?;
         }
         after = lines.last().map_or(after, |line| line.number);
         match (args.output.output, args.follow) {
-            (Format::Text, _) => lines.iter().try_for_each(|line| writeln!(out, "{}", plain(&line.line)))?,
+            (Format::Text, _) => lines
+                .iter()
+                .try_for_each(|line| writeln!(out, "{}", plain(&line.line)))?,
             (Format::Json, false) => args.output.print(out, &lines, |_, _| Ok(()))?,
             (Format::Json, true) => {
                 for line in &lines {
-                    writeln!(out, "{}", serde_json::to_string(line).map_err(std::io::Error::from)?)?; // a line each
+                    writeln!(
+                        out,
+                        "{}",
+                        serde_json::to_string(line).map_err(std::io::Error::from)?
+                    )?; // a line each
                 }
             }
         }
@@ -56,8 +66,8 @@ pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     }
 }
 
-/// How many lines are missing between the last one that was seen and the first one that came now. None are where the
-/// log began anew, with the job or its host: its numbers begin anew too.
+/// How many lines are missing between the last one that was seen and the first one that came now.
+/// None are where the log began anew, with the job or its host: its numbers begin anew too.
 fn left_out(after: u64, first: Option<u64>) -> Option<u64> {
     let lost = first?.checked_sub(after + 1)?;
     (after > 0 && lost > 0).then_some(lost)

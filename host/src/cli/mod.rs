@@ -1,5 +1,5 @@
-//! The command line: one file a verb. Verbs that read or change jobs talk to a daemon's control API; `serve`, `dev` and
-//! `run` are the host itself, which comes in through the trait [`Host`].
+//! The command line: one file a verb. Verbs that read or change jobs talk to a daemon's control
+//! API; `serve`, `dev` and `run` are the host itself, which comes in through the trait [`Host`].
 
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
@@ -128,20 +128,31 @@ impl Args {
     }
 }
 
-/// Does what the arguments say: 0 done, 1 refused or failed with one clear line on `err`, 2 wrong usage.
+/// Does what the arguments say: 0 done, 1 refused or failed with one clear line on `err`, 2 wrong
+/// usage.
 pub fn run(args: Args, host: &dyn Host, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let done = verb(args.verb, host, out, err).and_then(|()| Ok(out.flush()?));
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(CliError::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS, // the reader has enough
+        // The reader has enough.
+        Err(CliError::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(e) => {
             let _ = writeln!(err, "error: {e}"); // there is nowhere left to say more
-            ExitCode::from(if matches!(e, CliError::SetTwice(_)) { 2 } else { 1 })
+            ExitCode::from(if matches!(e, CliError::SetTwice(_)) {
+                2
+            } else {
+                1
+            })
         }
     }
 }
 
-fn verb(verb: Verb, host: &dyn Host, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), CliError> {
+fn verb(
+    verb: Verb,
+    host: &dyn Host,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), CliError> {
     match verb {
         Verb::Build(args) => build::run(args, out, err),
         Verb::Run(args) => run::run(args, host, err, daemon::Until::Signal),

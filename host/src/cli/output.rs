@@ -41,19 +41,37 @@ impl Output {
 }
 
 /// Prints rows under a head, columns aligned. A column whose cells are all numbers stands right.
-pub(super) fn table<const N: usize>(out: &mut dyn Write, head: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
+pub(super) fn table<const N: usize>(
+    out: &mut dyn Write,
+    head: [&str; N],
+    rows: &[[String; N]],
+) -> io::Result<()> {
     let mut lines = vec![head.map(str::to_owned)];
-    lines.extend(rows.iter().map(|row| row.each_ref().map(|cell| plain(cell))));
-    let width = |c: usize| lines.iter().map(|line| line[c].chars().count()).max().unwrap_or(0);
+    lines.extend(
+        rows.iter()
+            .map(|row| row.each_ref().map(|cell| plain(cell))),
+    );
+    let width = |c: usize| {
+        lines
+            .iter()
+            .map(|line| line[c].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: [usize; N] = std::array::from_fn(width);
     let is_number = |cell: &String| cell.chars().all(|c| c.is_ascii_digit() || c == '?');
-    let right: [bool; N] = std::array::from_fn(|c| lines[1..].iter().all(|line| is_number(&line[c])));
+    let right: [bool; N] =
+        std::array::from_fn(|c| lines[1..].iter().all(|line| is_number(&line[c])));
     for line in &lines {
         let mut text = String::new();
         for (c, cell) in line.iter().enumerate() {
             let space = " ".repeat(widths[c] - cell.chars().count());
             let gap = if c == 0 { "" } else { "  " };
-            text += &if right[c] { format!("{gap}{space}{cell}") } else { format!("{gap}{cell}{space}") };
+            text += &if right[c] {
+                format!("{gap}{space}{cell}")
+            } else {
+                format!("{gap}{cell}{space}")
+            };
         }
         writeln!(out, "{}", text.trim_end())?;
     }
@@ -65,7 +83,8 @@ pub(super) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-/// Text from elsewhere, safe for a terminal and on one line: control characters are shown, not obeyed.
+/// Text from elsewhere, safe for a terminal and on one line: control characters are shown, not
+/// obeyed.
 pub(super) fn plain(text: &str) -> String {
     let show = |c: char| match c {
         '\t' => " ".to_owned(),
@@ -82,7 +101,10 @@ mod tests {
     #[test]
     fn tables_are_aligned_and_tame() {
         let mut out = Vec::new();
-        let rows = [["a".into(), "7".into(), "x\u{1b}[2J".into()], ["longer".into(), "1000".into(), "y\nz".into()]];
+        let rows = [
+            ["a".into(), "7".into(), "x\u{1b}[2J".into()],
+            ["longer".into(), "1000".into(), "y\nz".into()],
+        ];
         table(&mut out, ["JOB", "N", "NOTE"], &rows).expect("a Vec takes all");
         let want = "JOB        N  NOTE\na          7  x\\u{1b}[2J\nlonger  1000  y\\nz\n";
         assert_eq!(String::from_utf8(out).expect("text"), want);

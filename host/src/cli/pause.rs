@@ -19,8 +19,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     let path = job_path(&args.job, "/pause")?;
-    let status: JobStatus = args.daemon.client()?.post(&path, &[], "application/json", b"")?;
-    Ok(args
-        .output
-        .print(out, &status, |out, status| writeln!(out, "{} is {}", plain(&status.job), state(status.state)))?)
+    let status: JobStatus = args
+        .daemon
+        .client()?
+        .post(&path, &[], "application/json", b"")?;
+    Ok(args.output.print(out, &status, |out, status| {
+        writeln!(out, "{} is {}", plain(&status.job), state(status.state))
+    })?)
 }

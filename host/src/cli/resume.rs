@@ -11,7 +11,8 @@ use std::io::Write;
 pub(super) struct Args {
     /// The job
     job: String,
-    /// Go on where records that were to be read are gone from Kafka; the job's log says which are left out
+    /// Go on where records that were to be read are gone from Kafka; the job's log says which are
+    /// left out
     #[arg(long)]
     skip_lost: bool,
     #[command(flatten)]
@@ -23,8 +24,11 @@ pub(super) struct Args {
 pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     let path = job_path(&args.job, "/resume")?;
     let body = serde_json::json!({ "skip_lost": args.skip_lost }).to_string();
-    let status: JobStatus = args.daemon.client()?.post(&path, &[], "application/json", body.as_bytes())?;
-    Ok(args
-        .output
-        .print(out, &status, |out, status| writeln!(out, "{} is {}", plain(&status.job), state(status.state)))?)
+    let status: JobStatus =
+        args.daemon
+            .client()?
+            .post(&path, &[], "application/json", body.as_bytes())?;
+    Ok(args.output.print(out, &status, |out, status| {
+        writeln!(out, "{} is {}", plain(&status.job), state(status.state))
+    })?)
 }

@@ -11,7 +11,8 @@ use std::io::Write;
 pub(super) struct Args {
     /// The job
     job: String,
-    /// The version; without it the one that stood before the active one was deployed, so another time it goes further back
+    /// The version; without it the one that stood before the active one was deployed, so another
+    /// time it goes further back
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     version: Option<u64>,
     #[command(flatten)]
@@ -23,6 +24,9 @@ pub(super) struct Args {
 pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     let path = job_path(&args.job, "/rollback")?;
     let body = serde_json::json!({ "version": args.version }).to_string();
-    let deployed: Deployed = args.daemon.client()?.post(&path, &[], "application/json", body.as_bytes())?;
+    let deployed: Deployed =
+        args.daemon
+            .client()?
+            .post(&path, &[], "application/json", body.as_bytes())?;
     Ok(args.output.print(out, &deployed, said)?)
 }

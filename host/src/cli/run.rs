@@ -1,8 +1,9 @@
 //! `run`: one job in the foreground, without a daemon.
 //!
-//! Its checkpoint is kept in `data-dir/run/NAME`, so another `run` goes on where it ended. It is another life of the job than a
-//! daemon's of the same name: its consumer group and transactional ids begin with `streamhost-run`, so a trial moves
-//! nothing of the daemon's. Shared are what the settings name: topics, tables, dead letters, and a group that is set.
+//! Its checkpoint is kept in `data-dir/run/NAME`, so another `run` goes on where it ended. It is
+//! another life of the job than a daemon's of the same name: its consumer group and transactional
+//! ids begin with `streamhost-run`, so a trial moves nothing of the daemon's. Shared are what the
+//! settings name: topics, tables, dead letters, and a group that is set.
 
 use super::daemon::{Daemon, Until};
 use super::file::{self, Component};
@@ -32,28 +33,47 @@ pub(super) struct Args {
     config: Option<PathBuf>,
 }
 
-pub(super) fn run(args: Args, host: &dyn Host, err: &mut dyn Write, until: Until) -> Result<(), CliError> {
+pub(super) fn run(
+    args: Args,
+    host: &dyn Host,
+    err: &mut dyn Write,
+    until: Until,
+) -> Result<(), CliError> {
     let request = args.component.request()?;
     let bytes = file::read(&args.component.file)?;
     let mut config = Config::load(args.config.as_deref())?;
-    let stem = args.component.file.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy());
+    let stem = args
+        .component
+        .file
+        .file_stem()
+        .map_or_else(|| "job".into(), |stem| stem.to_string_lossy());
     config.data_dir = run_folder(&config, request.name.as_deref().unwrap_or(&stem));
     let daemon = Daemon::new(until)?;
     let engine = host.foreground(&config).map_err(CliError::Host)?;
     let before = engine.list(); // what earlier runs did
-    let done = daemon.runtime.block_on(foreground(&engine, bytes, request, args.time, daemon.ending(), err));
+    let done = daemon.runtime.block_on(foreground(
+        &engine,
+        bytes,
+        request,
+        args.time,
+        daemon.ending(),
+        err,
+    ));
     engine.stop();
     daemon.runtime.shutdown_background();
     if let Some(job) = done?
         && let Ok(status) = engine.status(&job)
     {
-        let before = before.iter().find(|before| before.job == job && before.epoch == status.epoch);
+        let before = before
+            .iter()
+            .find(|before| before.job == job && before.epoch == status.epoch);
         writeln!(err, "{}", summary(before, &status))?;
     }
     Ok(())
 }
 
-/// Runs the job until the end, for its time, or until it stops by itself. None: it had not even begun.
+/// Runs the job until the end, for its time, or until it stops by itself. None: it had not even
+/// begun.
 async fn foreground(
     engine: &Arc<dyn Engine>,
     bytes: Vec<u8>,
@@ -70,7 +90,9 @@ async fn foreground(
         }
         () = &mut ending => return Ok(None),
     };
-    warnings.iter().try_for_each(|warning| writeln!(err, "warning: {}", plain(warning)))?;
+    warnings
+        .iter()
+        .try_for_each(|warning| writeln!(err, "warning: {}", plain(warning)))?;
     let over = async {
         match time {
             Some(time) => tokio::time::sleep(time).await,
@@ -84,14 +106,22 @@ async fn foreground(
     }
 }
 
-/// Deploys the job. Where an earlier `run` had just the same, it goes on or, if it was finished, reads on.
-fn start(engine: &dyn Engine, bytes: Vec<u8>, request: DeployRequest) -> Result<Deployed, CliError> {
+/// Deploys the job. Where an earlier `run` had just the same, it goes on or, if it was finished,
+/// reads on.
+fn start(
+    engine: &dyn Engine,
+    bytes: Vec<u8>,
+    request: DeployRequest,
+) -> Result<Deployed, CliError> {
     let deployed = engine.deploy(bytes, request)?;
     if deployed.changed && !deployed.paused {
         return Ok(deployed); // it runs, or is finished already
     }
     engine.resume(&deployed.job, false)?;
-    Ok(Deployed { warnings: Vec::new(), ..deployed })
+    Ok(Deployed {
+        warnings: Vec::new(),
+        ..deployed
+    })
 }
 
 /// Is done when the job is: every source has ended, or (an error) it cannot go on by itself.
@@ -104,8 +134,13 @@ async fn stops(engine: &Arc<dyn Engine>, job: &str) -> Result<(), CliError> {
             Ok(Err(refusal)) => return Err(refusal.into()),
             Ok(Ok(status)) if status.state == JobState::Finished => return Ok(()),
             Ok(Ok(status)) if status.state == JobState::Stopped => {
-                let reason = status.last_error.unwrap_or_else(|| "it did not say why".to_owned());
-                return Err(CliError::Stopped { job: job.to_owned(), reason: plain(&reason) });
+                let reason = status
+                    .last_error
+                    .unwrap_or_else(|| "it did not say why".to_owned());
+                return Err(CliError::Stopped {
+                    job: job.to_owned(),
+                    reason: plain(&reason),
+                });
             }
             Ok(Ok(_)) => {}
         }

@@ -13,13 +13,25 @@ pub(super) struct Args {
     config: Option<PathBuf>,
 }
 
-pub(super) fn run(args: Args, host: &dyn Host, out: &mut dyn Write, until: Until) -> Result<(), CliError> {
+pub(super) fn run(
+    args: Args,
+    host: &dyn Host,
+    out: &mut dyn Write,
+    until: Until,
+) -> Result<(), CliError> {
     let config = Config::load(args.config.as_deref())?;
     let daemon = Daemon::new(until)?;
     let (listener, address) = daemon::listen(config.control.listen)?;
     let engine = host.serve(&config).map_err(CliError::Host)?;
-    let (kafka, hbase, data) = (&config.kafka.brokers, &config.hbase.address, config.data_dir.display());
-    writeln!(out, "kafka     {kafka}\nhbase     {hbase}\ndata      {data}\ncontrol   http://{address}\nready")?;
+    let (kafka, hbase, data) = (
+        &config.kafka.brokers,
+        &config.hbase.address,
+        config.data_dir.display(),
+    );
+    writeln!(
+        out,
+        "kafka     {kafka}\nhbase     {hbase}\ndata      {data}\ncontrol   http://{address}\nready"
+    )?;
     out.flush()?;
     daemon.answer(listener, engine, config.control.token)
 }

@@ -52,24 +52,51 @@ fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
         count(job.limits.batch_records, "record", "records"),
         bytes(job.limits.batch_bytes)
     );
-    let waiting = job.waiting_for.as_ref().map(|waiting| format!("{} (since {})", waiting.what, waiting.since));
-    let is_loaded = !job.sources.is_empty(); // else nothing is known of what its component and settings make of it
-    let letters = if is_loaded { format!(" (topic {})", job.dead_letter_topic) } else { String::new() };
+    let waiting = job.waiting_for.as_ref();
+    let waiting = waiting.map(|waiting| format!("{} (since {})", waiting.what, waiting.since));
+    // Else nothing is known of what its component and settings make of it.
+    let is_loaded = !job.sources.is_empty();
+    let letters = if is_loaded {
+        format!(" (topic {})", job.dead_letter_topic)
+    } else {
+        String::new()
+    };
     let lines = [
         ("job", Some(job.job.clone())),
         ("state", Some(state(job.state).to_owned())),
         ("waiting for", waiting),
         ("last error", job.last_error.clone()),
-        ("version", Some(format!("{} (deployment {}, sha256 {})", job.version, job.deployment, job.digest))),
+        (
+            "version",
+            Some(format!(
+                "{} (deployment {}, sha256 {})",
+                job.version, job.deployment, job.digest
+            )),
+        ),
         ("records in", Some(job.records_in.to_string())),
         ("rows out", Some(job.rows_out.to_string())),
-        ("dead letters", Some(format!("{}{letters}", job.dead_letters))),
+        (
+            "dead letters",
+            Some(format!("{}{letters}", job.dead_letters)),
+        ),
         ("dropped", Some(job.dropped.to_string())),
-        ("late", (!job.stages.is_empty()).then(|| job.late.to_string())),
+        (
+            "late",
+            (!job.stages.is_empty()).then(|| job.late.to_string()),
+        ),
         ("batches", Some(job.batches.to_string())),
         ("every", is_loaded.then_some(every)),
-        ("lag", Some(job.lag.map_or_else(|| "not known yet".to_owned(), |lag| count(lag, "record", "records")))),
-        ("watermark", (!job.stages.is_empty()).then(|| watermark(job))),
+        (
+            "lag",
+            Some(job.lag.map_or_else(
+                || "not known yet".to_owned(),
+                |lag| count(lag, "record", "records"),
+            )),
+        ),
+        (
+            "watermark",
+            (!job.stages.is_empty()).then(|| watermark(job)),
+        ),
         ("group", is_loaded.then(|| job.group.clone())),
         ("lanes", Some(job.lanes.to_string())),
         ("limits", is_loaded.then_some(limits)),
@@ -85,8 +112,11 @@ fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
 fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
     let mut rows = Vec::new();
     for source in &job.sources {
-        let reached: Vec<_> =
-            source.committed.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
+        let reached: Vec<_> = source
+            .committed
+            .iter()
+            .map(|(partition, offset)| format!("{partition}:{offset}"))
+            .collect();
         let name = source.name.clone();
         let kind = match source.kind {
             SourceKind::Kafka => "kafka",
@@ -94,11 +124,27 @@ fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
             SourceKind::File => "file",
             SourceKind::Rate => "rate",
         };
-        rows.push(["source".to_owned(), name, kind.to_owned(), source.target.clone(), reached.join(" ")]);
+        rows.push([
+            "source".to_owned(),
+            name,
+            kind.to_owned(),
+            source.target.clone(),
+            reached.join(" "),
+        ]);
     }
     for stage in &job.stages {
-        let kept = format!("{} keys, {}", stage.keys, bytesize::ByteSize(stage.bytes).display().iec());
-        rows.push(["stage".to_owned(), stage.name.clone(), String::new(), String::new(), kept]);
+        let kept = format!(
+            "{} keys, {}",
+            stage.keys,
+            bytesize::ByteSize(stage.bytes).display().iec()
+        );
+        rows.push([
+            "stage".to_owned(),
+            stage.name.clone(),
+            String::new(),
+            String::new(),
+            kept,
+        ]);
     }
     for sink in &job.sinks {
         let kind = match sink.kind {
@@ -107,10 +153,20 @@ fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
             SinkKind::Console => "console",
         };
         let rows_out = count(sink.rows, "row", "rows");
-        rows.push(["sink".to_owned(), sink.name.clone(), kind.to_owned(), sink.target.clone(), rows_out]);
+        rows.push([
+            "sink".to_owned(),
+            sink.name.clone(),
+            kind.to_owned(),
+            sink.target.clone(),
+            rows_out,
+        ]);
     }
     writeln!(out)?;
-    table(out, ["PLACE", "NAME", "KIND", "TOPIC OR TABLE", "REACHED"], &rows)
+    table(
+        out,
+        ["PLACE", "NAME", "KIND", "TOPIC OR TABLE", "REACHED"],
+        &rows,
+    )
 }
 
 #[cfg(test)]
@@ -126,12 +182,17 @@ mod tests {
             text(&mut out, job).expect("a Vec takes all");
             String::from_utf8(out).expect("text")
         };
-        let mut job = FakeJobs::with_clicks().status("clicks").expect("it is there");
+        let mut job = FakeJobs::with_clicks()
+            .status("clicks")
+            .expect("it is there");
         let all = shown(&job);
         let made = ["every ", "group ", "limits ", "(topic ", "PLACE "];
         assert!(made.iter().all(|name| all.contains(name)), "{all}");
         (job.sources, job.state) = (Vec::new(), JobState::Stopped);
         let less = shown(&job);
-        assert!(!made.iter().any(|name| less.contains(name)) && less.contains("stopped"), "{less}");
+        assert!(
+            !made.iter().any(|name| less.contains(name)) && less.contains("stopped"),
+            "{less}"
+        );
     }
 }

@@ -31,7 +31,8 @@ impl Jobs for FakeHost {
     fn status(&self, job: &str) -> Result<JobStatus, Refusal> {
         let mut status = self.jobs.status(job)?;
         if let Some(reason) = self.fails {
-            (status.state, status.last_error) = (crate::api::JobState::Stopped, Some(reason.to_owned()));
+            (status.state, status.last_error) =
+                (crate::api::JobState::Stopped, Some(reason.to_owned()));
         }
         Ok(status)
     }
@@ -75,10 +76,21 @@ impl Host for FakeHost {
     }
 
     fn dev(&self, config: Config, asked: DevAddresses) -> Result<Dev, HostError> {
-        let given =
-            |address: SocketAddr, port| if address.port() == 0 { SocketAddr::new(address.ip(), port) } else { address };
-        let addresses = DevAddresses { kafka: given(asked.kafka, 19092), hbase: given(asked.hbase, 19090) };
-        Ok(Dev { engine: self.serve(&config)?, addresses })
+        let given = |address: SocketAddr, port| {
+            if address.port() == 0 {
+                SocketAddr::new(address.ip(), port)
+            } else {
+                address
+            }
+        };
+        let addresses = DevAddresses {
+            kafka: given(asked.kafka, 19092),
+            hbase: given(asked.hbase, 19090),
+        };
+        Ok(Dev {
+            engine: self.serve(&config)?,
+            addresses,
+        })
     }
 }
 
@@ -106,7 +118,10 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
-        let host = FakeHost { jobs: Arc::new(FakeJobs::with_clicks()), ..FakeHost::default() };
+        let host = FakeHost {
+            jobs: Arc::new(FakeJobs::with_clicks()),
+            ..FakeHost::default()
+        };
         let (end, ending) = watch::channel(false);
         let (say, said) = mpsc::channel();
         let served = host.clone();
@@ -119,15 +134,27 @@ impl Running {
                 "--hbase-port=9990",
                 "--control-port=0",
             ]);
-            let Verb::Dev(args) = args.expect("good arguments").verb else { unreachable!("it is dev") };
+            let Verb::Dev(args) = args.expect("good arguments").verb else {
+                unreachable!("it is dev")
+            };
             dev::run(args, &served, &mut Told(say), Until::Told(ending))
         });
         let mut printed = String::new();
         while !printed.ends_with("ready\n") {
             printed += &said.recv().expect("it prints until it is ready");
         }
-        let url = printed.lines().find_map(|line| line.strip_prefix("control   ")).expect("an address").to_owned();
-        Running { host, url, printed, end, thread: Some(thread) }
+        let url = printed
+            .lines()
+            .find_map(|line| line.strip_prefix("control   "))
+            .expect("an address")
+            .to_owned();
+        Running {
+            host,
+            url,
+            printed,
+            end,
+            thread: Some(thread),
+        }
     }
 
     /// A verb against it: exit code 0 or else, standard output, standard error.
@@ -143,13 +170,17 @@ impl Drop for Running {
         let ended = self.thread.take().expect("started").join();
         if !std::thread::panicking() {
             ended.expect("no panic").expect("no error");
-            assert!(self.host.stopped.load(Ordering::SeqCst), "the engine is stopped at the end");
+            assert!(
+                self.host.stopped.load(Ordering::SeqCst),
+                "the engine is stopped at the end"
+            );
         }
     }
 }
 
 fn verb_at(args: &[&str]) -> (bool, String, String) {
-    let args = Args::try_parse_from([&["streamhost"], args].concat()).unwrap_or_else(|e| panic!("{e}"));
+    let args =
+        Args::try_parse_from([&["streamhost"], args].concat()).unwrap_or_else(|e| panic!("{e}"));
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let code = run(args, &FakeHost::default(), &mut out, &mut err);
     let text = |bytes| String::from_utf8(bytes).expect("text");
@@ -186,18 +217,44 @@ fn arguments_are_read_and_wrong_ones_are_usage_errors() {
             "n",
         ],
         &["serve", "--config", "f.toml"],
-        &["dev", "--data", "d", "--kafka-port", "0", "--hbase-port", "0", "--control-port", "0"],
-        &["deploy", "x.wasm", "--set", "start=latest", "--reset-state", "--output", "json"],
+        &[
+            "dev",
+            "--data",
+            "d",
+            "--kafka-port",
+            "0",
+            "--hbase-port",
+            "0",
+            "--control-port",
+            "0",
+        ],
+        &[
+            "deploy",
+            "x.wasm",
+            "--set",
+            "start=latest",
+            "--reset-state",
+            "--output",
+            "json",
+        ],
         &["list", "--output", "json"],
         &["status"],
-        &["status", "clicks", "--output", "text", "--url", "http://h:1"],
+        &[
+            "status",
+            "clicks",
+            "--output",
+            "text",
+            "--url",
+            "http://h:1",
+        ],
         &["history", "clicks"],
         &["rollback", "clicks"],
         &["rollback", "clicks", "3"],
         &["logs", "clicks", "-f"],
     ];
     for args in good {
-        Args::try_parse_from([&["streamhost"], *args].concat()).unwrap_or_else(|e| panic!("{args:?}: {e}"));
+        Args::try_parse_from([&["streamhost"], *args].concat())
+            .unwrap_or_else(|e| panic!("{args:?}: {e}"));
     }
     let bad: &[&[&str]] = &[
         &[],
@@ -213,10 +270,12 @@ fn arguments_are_read_and_wrong_ones_are_usage_errors() {
         &["pause"],
     ];
     for args in bad {
-        let error = Args::try_parse_from([&["streamhost"], *args].concat()).expect_err("a usage error");
+        let error =
+            Args::try_parse_from([&["streamhost"], *args].concat()).expect_err("a usage error");
         assert_eq!(error.exit_code(), 2, "{args:?}");
     }
-    let help = Args::try_parse_from(["streamhost", "--help"]).expect_err("help is told as an error");
+    let help =
+        Args::try_parse_from(["streamhost", "--help"]).expect_err("help is told as an error");
     assert_eq!((help.kind(), help.exit_code()), (ErrorKind::DisplayHelp, 0));
 }
 
@@ -224,9 +283,21 @@ fn arguments_are_read_and_wrong_ones_are_usage_errors() {
 fn dev_prints_its_addresses_and_serves() {
     let dev = Running::start();
     let lines: Vec<_> = dev.printed.lines().collect();
-    assert_eq!(lines[..2], ["kafka     127.0.0.1:19092", "hbase     127.0.0.1:9990"]);
-    assert!(lines[2].starts_with("control   http://127.0.0.1:") && lines[3] == "ready", "{lines:?}");
-    let config = dev.host.config.lock().expect("unharmed").clone().expect("started");
+    assert_eq!(
+        lines[..2],
+        ["kafka     127.0.0.1:19092", "hbase     127.0.0.1:9990"]
+    );
+    assert!(
+        lines[2].starts_with("control   http://127.0.0.1:") && lines[3] == "ready",
+        "{lines:?}"
+    );
+    let config = dev
+        .host
+        .config
+        .lock()
+        .expect("unharmed")
+        .clone()
+        .expect("started");
     assert_eq!(config.data_dir, Path::new("./streamhost-data"));
     assert_eq!(format!("http://{}", config.control.listen), dev.url);
 }
@@ -238,34 +309,85 @@ fn verbs_print_for_people() {
     let file = file_with(folder.path(), b"three");
     let digest = "7468726565";
     let active = format!("clicks version 3 is active (deployment 3, sha256 {digest})\n");
-    let same = format!("clicks version 3 was active already (deployment 3, sha256 {digest}): nothing changed\n");
+    let same = format!(
+        "clicks version 3 was active already (deployment 3, sha256 {digest}): nothing changed\n"
+    );
     let cases: &[(&[&str], &str)] = &[
-        (&["deploy", &file, "--set", "every=1s", "--set", "sink.a=b&c=d", "--create-tables"], &active),
+        (
+            &[
+                "deploy",
+                &file,
+                "--set",
+                "every=1s",
+                "--set",
+                "sink.a=b&c=d",
+                "--create-tables",
+            ],
+            &active,
+        ),
         (&["deploy", &file], &same),
-        (&["rollback", "clicks", "1"], "clicks version 1 is active (deployment 4, sha256 6f6e65)\n"),
+        (
+            &["rollback", "clicks", "1"],
+            "clicks version 1 is active (deployment 4, sha256 6f6e65)\n",
+        ),
         (&["pause", "clicks"], "clicks is paused\n"),
         (&["resume", "clicks"], "clicks is running\n"),
         (&["resume", "clicks", "--skip-lost"], "clicks is running\n"),
-        (&["logs", "clicks"], "line 1\\u{1b}[2J\nline 2\\u{1b}[2J\nline 3\\u{1b}[2J\n"),
+        (
+            &["logs", "clicks"],
+            "line 1\\u{1b}[2J\nline 2\\u{1b}[2J\nline 3\\u{1b}[2J\n",
+        ),
     ];
     for (args, want) in cases {
-        assert_eq!(dev.verb(args), (true, (*want).to_owned(), String::new()), "{args:?}");
+        assert_eq!(
+            dev.verb(args),
+            (true, (*want).to_owned(), String::new()),
+            "{args:?}"
+        );
         if args[0] == "resume" {
-            assert_eq!(*dev.host.jobs.skipped.lock().expect("unharmed"), args.contains(&"--skip-lost"));
+            assert_eq!(
+                *dev.host.jobs.skipped.lock().expect("unharmed"),
+                args.contains(&"--skip-lost")
+            );
         }
         if args.contains(&"--create-tables") {
-            let (bytes, asked) = dev.host.jobs.asked.lock().expect("unharmed").clone().expect("asked");
-            assert_eq!((bytes.as_slice(), asked.create_tables, asked.reset_state), (b"three".as_slice(), true, false));
-            let settings: Vec<_> = asked.settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            let (bytes, asked) = dev
+                .host
+                .jobs
+                .asked
+                .lock()
+                .expect("unharmed")
+                .clone()
+                .expect("asked");
+            assert_eq!(
+                (bytes.as_slice(), asked.create_tables, asked.reset_state),
+                (b"three".as_slice(), true, false)
+            );
+            let settings: Vec<_> = asked
+                .settings
+                .iter()
+                .map(|(k, v)| (k.as_str(), v.as_str()))
+                .collect();
             assert_eq!(settings, [("every", "1s"), ("sink.a", "b&c=d")]);
         }
     }
-    let (_, said, _) =
-        dev.verb(&["deploy", &file_with(folder.path(), b"four"), "--set", "start=latest", "--reset-state"]);
-    assert!(said.ends_with("\nwarning: `start` is for\\na new job\n"), "{said}");
+    let (_, said, _) = dev.verb(&[
+        "deploy",
+        &file_with(folder.path(), b"four"),
+        "--set",
+        "start=latest",
+        "--reset-state",
+    ]);
+    assert!(
+        said.ends_with("\nwarning: `start` is for\\na new job\n"),
+        "{said}"
+    );
     let (_, list, _) = dev.verb(&["list"]);
     assert_eq!(dev.verb(&["status"]).1, list);
-    assert!(list.starts_with("JOB     STATE    VERSION  RECORDS IN") && list.lines().count() == 2, "{list}");
+    assert!(
+        list.starts_with("JOB     STATE    VERSION  RECORDS IN") && list.lines().count() == 2,
+        "{list}"
+    );
     let (_, status, _) = dev.verb(&["status", "clicks"]);
     for want in [
         "state         running\n",
@@ -277,12 +399,19 @@ fn verbs_print_for_people() {
     }
     let (_, history, _) = dev.verb(&["history", "clicks"]);
     assert!(
-        history.lines().nth(1).is_some_and(|line| line.contains("deploy --reset-state"))
+        history
+            .lines()
+            .nth(1)
+            .is_some_and(|line| line.contains("deploy --reset-state"))
             && history.contains("rollback")
             && history.contains("every=1s"),
         "{history}"
     );
-    assert!(dev.verb(&["undeploy", "clicks"]).1.starts_with("clicks is undeployed"));
+    assert!(
+        dev.verb(&["undeploy", "clicks"])
+            .1
+            .starts_with("clicks is undeployed")
+    );
     assert!(dev.verb(&["list"]).1.contains("no jobs"));
 }
 
@@ -295,7 +424,17 @@ fn verbs_print_for_programs() {
         serde_json::from_str(&out).expect("JSON")
     };
     let status = json(&["status", "clicks"]);
-    for field in ["job", "state", "version", "records_in", "rows_out", "dead_letters", "batches", "lag", "last_error"] {
+    for field in [
+        "job",
+        "state",
+        "version",
+        "records_in",
+        "rows_out",
+        "dead_letters",
+        "batches",
+        "lag",
+        "last_error",
+    ] {
         assert!(!status[field].is_null(), "{field}");
     }
     assert_eq!(status["state"], "running");
@@ -306,7 +445,10 @@ fn verbs_print_for_programs() {
     assert_eq!(json(&["rollback", "clicks"])["version"], 1);
     assert_eq!(json(&["pause", "clicks"])["state"], "paused");
     assert_eq!(json(&["resume", "clicks"])["state"], "running");
-    assert_eq!(json(&["undeploy", "clicks"]), serde_json::json!({"job": "clicks", "undeployed": true}));
+    assert_eq!(
+        json(&["undeploy", "clicks"]),
+        serde_json::json!({"job": "clicks", "undeployed": true})
+    );
 }
 
 #[test]
@@ -317,7 +459,8 @@ fn failures_are_one_clear_line() {
     let missing = format!("{here}/none.wasm");
     let (large, empty) = (format!("{here}/large"), format!("{here}/empty"));
     let file = std::fs::File::create(&large).expect("made");
-    file.set_len(streamhost_core::limits::COMPONENT_BYTES_MAX as u64 + 1).expect("sparse");
+    file.set_len(streamhost_core::limits::COMPONENT_BYTES_MAX as u64 + 1)
+        .expect("sparse");
     std::fs::write(&empty, b"").expect("written");
     let invalid = file_with(folder.path(), b"invalid");
     let cases: &[(&[&str], &str)] = &[
@@ -327,22 +470,41 @@ fn failures_are_one_clear_line() {
         (&["deploy", &empty], "the file is empty"),
         (&["deploy", &large], "of 67108864 at most"),
         (&["deploy", &invalid], "that is no job"),
-        (&["deploy", &invalid, "--set", "a=1", "--set", "a=2"], "given twice"),
+        (
+            &["deploy", &invalid, "--set", "a=1", "--set", "a=2"],
+            "given twice",
+        ),
         (&["status", "none"], "there is no job `none`"),
         (&["status", "a/b?c"], "cannot be a job's name"),
         (&["rollback", "clicks", "9"], "no version 9"),
     ];
     for (args, want) in cases {
         let (ok, out, err) = dev.verb(args);
-        assert!(!ok && out.is_empty() && err.starts_with("error: ") && err.contains(want), "{args:?}: {out}{err}");
+        assert!(
+            !ok && out.is_empty() && err.starts_with("error: ") && err.contains(want),
+            "{args:?}: {out}{err}"
+        );
         assert_eq!(err.lines().count(), 1, "{err}");
     }
 }
 
 #[test]
 fn a_setting_that_is_given_twice_is_wrong_usage() {
-    let args = Args::try_parse_from(["streamhost", "deploy", "x.wasm", "--set", "a=1", "--set", "a=2"]);
-    let code = run(args.expect("it can be read"), &FakeHost::default(), &mut Vec::new(), &mut Vec::new());
+    let args = Args::try_parse_from([
+        "streamhost",
+        "deploy",
+        "x.wasm",
+        "--set",
+        "a=1",
+        "--set",
+        "a=2",
+    ]);
+    let code = run(
+        args.expect("it can be read"),
+        &FakeHost::default(),
+        &mut Vec::new(),
+        &mut Vec::new(),
+    );
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
 }
 
@@ -351,20 +513,35 @@ fn a_large_upload_that_is_refused_shows_the_refusal() {
     let folder = tempfile::tempdir().expect("a folder");
     let (config, token) = (folder.path().join("c.toml"), folder.path().join("token"));
     std::fs::write(&token, "s3cret").expect("written");
-    std::fs::write(&config, "[control]\nlisten = '127.0.0.1:0'\ntoken-file = 'token'").expect("written");
+    std::fs::write(
+        &config,
+        "[control]\nlisten = '127.0.0.1:0'\ntoken-file = 'token'",
+    )
+    .expect("written");
     let (end, ending) = watch::channel(false);
     let (say, said) = mpsc::channel();
     let at = config.to_str().expect("text").to_owned();
     let thread = std::thread::spawn(move || {
-        let args = Args::try_parse_from(["streamhost", "serve", "--config", &at]).expect("good arguments");
-        let Verb::Serve(args) = args.verb else { unreachable!("it is serve") };
-        serve::run(args, &FakeHost::default(), &mut Told(say), Until::Told(ending))
+        let args =
+            Args::try_parse_from(["streamhost", "serve", "--config", &at]).expect("good arguments");
+        let Verb::Serve(args) = args.verb else {
+            unreachable!("it is serve")
+        };
+        serve::run(
+            args,
+            &FakeHost::default(),
+            &mut Told(say),
+            Until::Told(ending),
+        )
     });
     let mut printed = String::new();
     while !printed.ends_with("ready\n") {
         printed += &said.recv().expect("it prints until it is ready");
     }
-    let url = printed.lines().find_map(|line| line.strip_prefix("control   ")).expect("an address");
+    let url = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("control   "))
+        .expect("an address");
     let file = file_with(folder.path(), &vec![7; 16 << 20]); // more than the sockets between hold
     let (ok, _, err) = verb_at(&["deploy", &file, "--url", url]);
     assert!(!ok && err.contains("STREAMHOST_TOKEN"), "{err}");
@@ -374,18 +551,34 @@ fn a_large_upload_that_is_refused_shows_the_refusal() {
 
 #[test]
 fn a_daemon_that_is_not_there_or_none_is_told_apart() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("bound");
     let (ok, _, err) = verb_at(&["list", "--url", &format!("http://{closed}")]);
     assert!(
-        !ok && err
-            .contains(&format!("no streamhost daemon answers at http://{closed}: start one with `streamhost dev`")),
+        !ok && err.contains(&format!(
+            "no streamhost daemon answers at http://{closed}: start one with `streamhost dev`"
+        )),
         "{err}"
     );
 
     let cases = [
-        ("404 Not Found", "no\n", "no streamhost daemon (HTTP status 404)"),
-        ("200 OK", "<p>hello", "no streamhost daemon (HTTP status 200)"),
-        ("200 OK", r#"[{"job":"clicks","state":"dreaming"}]"#, "speaks another version than this command line"),
+        (
+            "404 Not Found",
+            "no\n",
+            "no streamhost daemon (HTTP status 404)",
+        ),
+        (
+            "200 OK",
+            "<p>hello",
+            "no streamhost daemon (HTTP status 200)",
+        ),
+        (
+            "200 OK",
+            r#"[{"job":"clicks","state":"dreaming"}]"#,
+            "speaks another version than this command line",
+        ),
     ];
     for (status, body, want) in cases {
         let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -393,9 +586,14 @@ fn a_daemon_that_is_not_there_or_none_is_told_apart() {
         let page = std::thread::spawn(move || {
             let (mut stream, _) = other.accept().expect("asked");
             let mut head = [0; 1024];
-            assert_ne!(io::Read::read(&mut stream, &mut head).expect("a request"), 0);
+            assert_ne!(
+                io::Read::read(&mut stream, &mut head).expect("a request"),
+                0
+            );
             let length = body.len();
-            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
             stream.write_all(answer.as_bytes()).expect("sent");
         });
         let (ok, _, err) = verb_at(&["list", "--url", &address.to_string()]);
@@ -420,12 +618,18 @@ fn run_job(host: &FakeHost, folder: &Path, more: &[&str]) -> (Result<(), String>
     let config = folder.join("streamhost.toml");
     std::fs::write(&config, "data-dir = 'data'").expect("written");
     let config = config.to_str().expect("text");
-    let args = Args::try_parse_from([&["streamhost", "run", &file, "--config", config], more].concat());
-    let Verb::Run(args) = args.expect("good arguments").verb else { unreachable!("it is run") };
+    let args =
+        Args::try_parse_from([&["streamhost", "run", &file, "--config", config], more].concat());
+    let Verb::Run(args) = args.expect("good arguments").verb else {
+        unreachable!("it is run")
+    };
     let (_end, ending) = watch::channel(false);
     let mut err = Vec::new();
     let done = run::run(args, host, &mut err, Until::Told(ending));
-    (done.map_err(|e| e.to_string()), String::from_utf8(err).expect("text"))
+    (
+        done.map_err(|e| e.to_string()),
+        String::from_utf8(err).expect("text"),
+    )
 }
 
 #[test]
@@ -433,28 +637,53 @@ fn run_ends_after_its_time_with_a_summary() {
     let (host, folder) = (FakeHost::default(), tempfile::tempdir().expect("a folder"));
     let (done, said) = run_job(&host, folder.path(), &["--for", "10ms"]);
     assert_eq!(done, Ok(()));
-    assert_eq!(said, "clicks ended: 1000 records in, 990 rows out, 7 dead letters, 3 dropped, 12 batches\n");
+    assert_eq!(
+        said,
+        "clicks ended: 1000 records in, 990 rows out, 7 dead letters, 3 dropped, 12 batches\n"
+    );
     assert!(host.stopped.load(Ordering::SeqCst));
-    let config = host.config.lock().expect("unharmed").clone().expect("started");
+    let config = host
+        .config
+        .lock()
+        .expect("unharmed")
+        .clone()
+        .expect("started");
     assert_eq!(config.data_dir, folder.path().join("data/run/clicks"));
 }
 
 #[test]
 fn run_tells_what_this_run_did() {
-    let host = FakeHost { jobs: Arc::new(FakeJobs::with_clicks()), ..FakeHost::default() };
+    let host = FakeHost {
+        jobs: Arc::new(FakeJobs::with_clicks()),
+        ..FakeHost::default()
+    };
     let folder = tempfile::tempdir().expect("a folder");
     let (done, said) = run_job(&host, folder.path(), &["--for", "10ms"]);
     assert_eq!(done, Ok(()));
-    assert_eq!(said, "clicks ended: 0 records in, 0 rows out, 0 dead letters, 0 dropped, 0 batches\n");
+    assert_eq!(
+        said,
+        "clicks ended: 0 records in, 0 rows out, 0 dead letters, 0 dropped, 0 batches\n"
+    );
 }
 
 #[test]
 fn run_goes_on_only_where_it_was_and_tells_what_is_to_be_known() {
     let (host, folder) = (FakeHost::default(), tempfile::tempdir().expect("a folder"));
     let resumes = || *host.jobs.resumes.lock().expect("unharmed");
-    let (done, said) = run_job(&host, folder.path(), &["--for", "10ms", "--set", "start=latest"]);
-    assert_eq!((done, resumes()), (Ok(()), 0), "a deployment that is new runs already, or is finished already");
-    assert!(said.starts_with("warning: `start` is for\\na new job\n"), "{said}");
+    let (done, said) = run_job(
+        &host,
+        folder.path(),
+        &["--for", "10ms", "--set", "start=latest"],
+    );
+    assert_eq!(
+        (done, resumes()),
+        (Ok(()), 0),
+        "a deployment that is new runs already, or is finished already"
+    );
+    assert!(
+        said.starts_with("warning: `start` is for\\na new job\n"),
+        "{said}"
+    );
     let (done, said) = run_job(&host, folder.path(), &["--for", "10ms"]);
     assert_eq!((done, resumes()), (Ok(()), 1));
     assert!(said.starts_with("clicks ended: "), "{said}");
@@ -463,14 +692,26 @@ fn run_goes_on_only_where_it_was_and_tells_what_is_to_be_known() {
 #[test]
 fn run_fails_when_its_job_stops_or_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let host = FakeHost { fails: Some("table `t` is gone"), ..FakeHost::default() };
+    let host = FakeHost {
+        fails: Some("table `t` is gone"),
+        ..FakeHost::default()
+    };
     let (done, said) = run_job(&host, folder.path(), &[]);
-    assert_eq!((done, said.as_str()), (Err("job `clicks` stopped: table `t` is gone".to_owned()), ""));
+    assert_eq!(
+        (done, said.as_str()),
+        (
+            Err("job `clicks` stopped: table `t` is gone".to_owned()),
+            ""
+        )
+    );
     assert!(host.stopped.load(Ordering::SeqCst));
 
     let host = FakeHost::default();
     let (done, _) = run_job(&host, folder.path(), &["--name", "broken"]);
-    assert!(done.expect_err("its folder is broken").contains("in use by another process"));
+    assert!(
+        done.expect_err("its folder is broken")
+            .contains("in use by another process")
+    );
 }
 
 #[test]
@@ -484,12 +725,24 @@ fn serve_refuses_what_cannot_be_before_it_starts() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("bound");
     let cases = [
-        (format!("[control]\nlisten = \"{address}\""), "another daemon may run here"),
-        ("[control]\nlisten = \"127.0.0.1:0\"\n[kafka]\nbrokers = 1".to_owned(), "`kafka.brokers`"),
-        ("data-dir = \"broken\"\n[control]\nlisten = \"127.0.0.1:0\"".to_owned(), "in use by another process"),
+        (
+            format!("[control]\nlisten = \"{address}\""),
+            "another daemon may run here",
+        ),
+        (
+            "[control]\nlisten = \"127.0.0.1:0\"\n[kafka]\nbrokers = 1".to_owned(),
+            "`kafka.brokers`",
+        ),
+        (
+            "data-dir = \"broken\"\n[control]\nlisten = \"127.0.0.1:0\"".to_owned(),
+            "in use by another process",
+        ),
     ];
     for (text, want) in cases {
         let (ok, out, err) = serve(&text);
-        assert!(!ok && out.is_empty() && err.contains(want), "{text}: {out}{err}");
+        assert!(
+            !ok && out.is_empty() && err.contains(want),
+            "{text}: {out}{err}"
+        );
     }
 }

@@ -21,18 +21,28 @@ pub(super) struct Toolchain {
 impl Toolchain {
     /// The one that the environment names, or the folder's own, or the linked one.
     pub(super) fn find(folder: &Path) -> Result<Self, BuildError> {
-        if let Some(name) = std::env::var(VARIABLE).ok().filter(|name| !name.trim().is_empty()) {
-            let forced = Toolchain { name: Some(name.trim().to_owned()) };
+        if let Some(name) = std::env::var(VARIABLE)
+            .ok()
+            .filter(|name| !name.trim().is_empty())
+        {
+            let forced = Toolchain {
+                name: Some(name.trim().to_owned()),
+            };
             return match forced.has_target(folder)? {
                 true => Ok(forced),
-                false => Err(BuildError::ForcedToolchain { name, variable: VARIABLE }),
+                false => Err(BuildError::ForcedToolchain {
+                    name,
+                    variable: VARIABLE,
+                }),
             };
         }
         let own = Toolchain { name: None };
         if own.has_target(folder)? {
             return Ok(own);
         }
-        let linked = Toolchain { name: Some(LINKED.to_owned()) };
+        let linked = Toolchain {
+            name: Some(LINKED.to_owned()),
+        };
         if is_linked() && linked.has_target(folder)? {
             return Ok(linked);
         }
@@ -54,8 +64,13 @@ impl Toolchain {
     /// Whether the target's standard library is installed.
     fn has_target(&self, folder: &Path) -> Result<bool, BuildError> {
         let mut command = self.command("rustc", folder);
-        let asked = command.args(["--print", "target-libdir", "--target", TARGET]).output();
-        let said = asked.map_err(|error| BuildError::NoRust { program: "rustc", error })?;
+        let asked = command
+            .args(["--print", "target-libdir", "--target", TARGET])
+            .output();
+        let said = asked.map_err(|error| BuildError::NoRust {
+            program: "rustc",
+            error,
+        })?;
         let libraries = PathBuf::from(String::from_utf8_lossy(&said.stdout).trim());
         let core = |name: &str| name.starts_with("libcore-") && name.ends_with(".rlib");
         let mut files = std::fs::read_dir(libraries).into_iter().flatten().flatten();
@@ -65,6 +80,10 @@ impl Toolchain {
 
 /// Without rustup there is none.
 fn is_linked() -> bool {
-    let Ok(said) = Command::new("rustup").args(["toolchain", "list"]).output() else { return false };
-    String::from_utf8_lossy(&said.stdout).lines().any(|line| line.split_whitespace().next() == Some(LINKED))
+    let Ok(said) = Command::new("rustup").args(["toolchain", "list"]).output() else {
+        return false;
+    };
+    String::from_utf8_lossy(&said.stdout)
+        .lines()
+        .any(|line| line.split_whitespace().next() == Some(LINKED))
 }

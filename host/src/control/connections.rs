@@ -1,5 +1,5 @@
-//! Accepts connections, so many and no more, and ends those of clients that stall. Where all places are taken, the connection
-//! that has been without a request for longest makes room.
+//! Accepts connections, so many and no more, and ends those of clients that stall. Where all places
+//! are taken, the connection that has been without a request for longest makes room.
 
 use super::Bounds;
 use axum::Router;
@@ -23,8 +23,17 @@ use tokio::time::{Instant, Sleep};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers until `stop` is done, and a while longer for the requests that are under way.
-pub(super) async fn serve(listener: TcpListener, app: Router, bounds: Bounds, stop: impl Future<Output = ()>) {
-    let mut slots = Places { taken: Vec::new(), max: bounds.connections_max, freed: Arc::default() };
+pub(super) async fn serve(
+    listener: TcpListener,
+    app: Router,
+    bounds: Bounds,
+    stop: impl Future<Output = ()>,
+) {
+    let mut slots = Places {
+        taken: Vec::new(),
+        max: bounds.connections_max,
+        freed: Arc::default(),
+    };
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
@@ -52,7 +61,10 @@ pub(super) async fn serve(listener: TcpListener, app: Router, bounds: Bounds, st
     drop(listener);
     closing.send_replace(true);
     let all_ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(bounds.stop_time, all_ended).await.is_err() {
+    if tokio::time::timeout(bounds.stop_time, all_ended)
+        .await
+        .is_err()
+    {
         tracing::warn!("requests to the control API are still under way; they are cut off");
     }
     connections.shutdown().await;
@@ -68,7 +80,11 @@ struct Places {
 impl Places {
     /// Whether one more may come, though another goes for it.
     fn is_room(&self) -> bool {
-        self.taken.len() < self.max || self.taken.iter().any(|(slot, _)| slot.idle_since().is_some())
+        self.taken.len() < self.max
+            || self
+                .taken
+                .iter()
+                .any(|(slot, _)| slot.idle_since().is_some())
     }
 
     /// Ends the connection that has been without a request for longest, if all places are taken.
@@ -76,7 +92,11 @@ impl Places {
         if self.taken.len() < self.max {
             return;
         }
-        let idle = self.taken.iter().enumerate().filter_map(|(i, (slot, _))| Some((slot.idle_since()?, i)));
+        let idle = self
+            .taken
+            .iter()
+            .enumerate()
+            .filter_map(|(i, (slot, _))| Some((slot.idle_since()?, i)));
         if let Some((_, longest)) = idle.min() {
             self.taken.swap_remove(longest).1.abort();
         }
@@ -92,22 +112,37 @@ struct Slot {
 
 impl Slot {
     fn new(freed: &Arc<Notify>) -> Self {
-        Slot { idle_since: Mutex::new(Some(Instant::now())), freed: Arc::clone(freed) }
+        Slot {
+            idle_since: Mutex::new(Some(Instant::now())),
+            freed: Arc::clone(freed),
+        }
     }
 
     fn idle_since(&self) -> Option<Instant> {
-        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .idle_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_idle(&self, idle: bool) {
-        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = idle.then(Instant::now);
+        *self
+            .idle_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = idle.then(Instant::now);
         if idle {
             self.freed.notify_one();
         }
     }
 }
 
-async fn answer(stream: TcpStream, app: Router, bounds: Bounds, mut closing: watch::Receiver<bool>, slot: Arc<Slot>) {
+async fn answer(
+    stream: TcpStream,
+    app: Router,
+    bounds: Bounds,
+    mut closing: watch::Receiver<bool>,
+    slot: Arc<Slot>,
+) {
     let app = TowerToHyperService::new(app);
     let service = service_fn(move |request| {
         slot.is_idle(false);
@@ -119,7 +154,11 @@ async fn answer(stream: TcpStream, app: Router, bounds: Bounds, mut closing: wat
         }
     });
     let _ = stream.set_nodelay(true); // only makes answers later
-    let stream = Impatient { stream, time: bounds.write_time, stalled: None };
+    let stream = Impatient {
+        stream,
+        time: bounds.write_time,
+        stalled: None,
+    };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_time)
@@ -138,7 +177,8 @@ async fn answer(stream: TcpStream, app: Router, bounds: Bounds, mut closing: wat
 }
 
 async fn told(closing: &mut watch::Receiver<bool>) {
-    let _ = closing.wait_for(|closing| *closing).await; // or nobody is left to tell, which means the same
+    // Or nobody is left to tell, which means the same.
+    let _ = closing.wait_for(|closing| *closing).await;
 }
 
 /// A stream whose writes fail once the other side has taken nothing for a while.
@@ -155,7 +195,9 @@ impl Impatient {
             return poll;
         }
         let time = self.time;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + time)));
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + time)));
         match stalled.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
@@ -164,13 +206,21 @@ impl Impatient {
 }
 
 impl AsyncRead for Impatient {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Impatient {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.watch(cx, poll)
     }

@@ -1,8 +1,8 @@
 //! Jobs that are only said to run, for tests of the API and of the command line.
 
 use crate::api::{
-    DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus,
-    StageStatus, Waiting,
+    DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal,
+    SinkStatus, SourceStatus, StageStatus, Waiting,
 };
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -39,7 +39,8 @@ impl FakeJobs {
     pub(crate) fn with_clicks() -> Self {
         let fake = FakeJobs::default();
         for bytes in [b"one".to_vec(), b"two".to_vec()] {
-            fake.deploy(bytes, DeployRequest::default()).expect("the fake takes all");
+            fake.deploy(bytes, DeployRequest::default())
+                .expect("the fake takes all");
         }
         fake
     }
@@ -56,7 +57,11 @@ impl FakeJobs {
     }
 
     fn deployments(&self, job: &str) -> Result<Vec<Deployment>, Refusal> {
-        let missing = || Refusal::NotFound(format!("there is no job `{job}`: `streamhost list` shows those there are"));
+        let missing = || {
+            Refusal::NotFound(format!(
+                "there is no job `{job}`: `streamhost list` shows those there are"
+            ))
+        };
         locked(&self.jobs).get(job).cloned().ok_or_else(missing)
     }
 
@@ -74,7 +79,14 @@ impl FakeJobs {
         })
     }
 
-    fn activate(&self, job: &str, version: u64, digest: String, kind: DeploymentKind, request: DeployRequest) {
+    fn activate(
+        &self,
+        job: &str,
+        version: u64,
+        digest: String,
+        kind: DeploymentKind,
+        request: DeployRequest,
+    ) {
         let mut jobs = locked(&self.jobs);
         let all = jobs.entry(job.to_owned()).or_default();
         all.iter_mut().for_each(|d| d.active = false);
@@ -109,7 +121,10 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
         batches: 12,
         lag: Some(5),
         last_error: Some("HBase said \"no\"\nand \u{1b}[31mmore".to_owned()),
-        waiting_for: Some(Waiting { what: "Kafka".to_owned(), since: "2026-11-21T08:00:00Z".to_owned() }),
+        waiting_for: Some(Waiting {
+            what: "Kafka".to_owned(),
+            since: "2026-11-21T08:00:00Z".to_owned(),
+        }),
         every_ms: 1000,
         group: format!("streamhost.{job}"),
         dead_letter_topic: format!("{job}.dead-letters"),
@@ -121,7 +136,11 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
             target: "clicks".to_owned(),
             committed: [(0, 600), (1, 400)].into(),
         }],
-        stages: vec![StageStatus { name: "count".to_owned(), keys: 4, bytes: 400 }],
+        stages: vec![StageStatus {
+            name: "count".to_owned(),
+            keys: 4,
+            bytes: 400,
+        }],
         watermark: Some("2026-11-21T08:00:00Z".to_owned()),
         sinks: vec![SinkStatus {
             kind: SinkKind::Hbase,
@@ -129,18 +148,30 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
             target: "c\"2".to_owned(),
             rows: 990,
         }],
-        limits: LimitStatus { memory_bytes: 64 << 20, time_ms: 2000, batch_records: 100_000, batch_bytes: 16 << 20 },
+        limits: LimitStatus {
+            memory_bytes: 64 << 20,
+            time_ms: 2000,
+            batch_records: 100_000,
+            batch_bytes: 16 << 20,
+        },
     }
 }
 
 impl Jobs for FakeJobs {
     fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {
-        let digest = component.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let digest = component
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect::<String>();
         let job = request.name.clone().unwrap_or_else(|| "clicks".to_owned());
         *locked(&self.asked) = Some((component.clone(), request.clone()));
         match component.as_slice() {
             b"invalid" => return Err(Refusal::Invalid("that is no job".to_owned())),
-            b"conflict" => return Err(Refusal::Conflict("another deployment is under way".to_owned())),
+            b"conflict" => {
+                return Err(Refusal::Conflict(
+                    "another deployment is under way".to_owned(),
+                ));
+            }
             b"unavailable" => return Err(Refusal::Unavailable("HBase does not answer".to_owned())),
             b"panic" => panic!("the fake was told to"),
             _ => {}
@@ -148,18 +179,33 @@ impl Jobs for FakeJobs {
         if let Ok(now) = self.said(&job)
             && now.digest == digest
         {
-            return Ok(Deployed { changed: false, ..now });
+            return Ok(Deployed {
+                changed: false,
+                ..now
+            });
         }
-        let version = locked(&self.jobs).get(&job).map_or(1, |all| all.len() as u64 + 1);
+        let version = locked(&self.jobs)
+            .get(&job)
+            .map_or(1, |all| all.len() as u64 + 1);
         let starts = request.settings.contains_key("start");
         self.activate(&job, version, digest, DeploymentKind::Deploy, request);
-        let warnings = if starts { vec!["`start` is for\na new job".to_owned()] } else { Vec::new() };
-        Ok(Deployed { warnings, ..self.said(&job)? })
+        let warnings = if starts {
+            vec!["`start` is for\na new job".to_owned()]
+        } else {
+            Vec::new()
+        };
+        Ok(Deployed {
+            warnings,
+            ..self.said(&job)?
+        })
     }
 
     fn list(&self) -> Vec<JobStatus> {
         let names: Vec<String> = locked(&self.jobs).keys().cloned().collect();
-        names.iter().filter_map(|job| self.status(job).ok()).collect()
+        names
+            .iter()
+            .filter_map(|job| self.status(job).ok())
+            .collect()
     }
 
     fn status(&self, job: &str) -> Result<JobStatus, Refusal> {
@@ -182,9 +228,17 @@ impl Jobs for FakeJobs {
         let all = self.deployments(job)?;
         let version = version.unwrap_or(1);
         let Some(old) = all.iter().find(|d| d.version == version) else {
-            return Err(Refusal::NotFound(format!("job `{job}` has no version {version}")));
+            return Err(Refusal::NotFound(format!(
+                "job `{job}` has no version {version}"
+            )));
         };
-        self.activate(job, version, old.digest.clone(), DeploymentKind::Rollback, DeployRequest::default());
+        self.activate(
+            job,
+            version,
+            old.digest.clone(),
+            DeploymentKind::Rollback,
+            DeployRequest::default(),
+        );
         self.said(job)
     }
 
@@ -210,6 +264,8 @@ impl Jobs for FakeJobs {
 
     fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal> {
         self.deployments(job)?;
-        Ok((after + 1..=3).map(|n| (n, format!("line {n}\u{1b}[2J"))).collect())
+        Ok((after + 1..=3)
+            .map(|n| (n, format!("line {n}\u{1b}[2J")))
+            .collect())
     }
 }

@@ -15,14 +15,21 @@ const OPEN: [&str; 3] = ["/", "/healthz", "/readyz"];
 
 /// Lets a request through, or says why not.
 pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match judge(&app, request.method(), request.uri().path(), request.headers()) {
+    match judge(
+        &app,
+        request.method(),
+        request.uri().path(),
+        request.headers(),
+    ) {
         Ok(()) => next.run(request).await,
         Err(fault) => fault.into_response(),
     }
 }
 
 fn judge(app: &App, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Fault> {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     match &app.token {
         Some(_) if !OPEN.contains(&path) && !may_know(app, headers) => {
             let how = "this daemon wants its token: set STREAMHOST_TOKEN, or send `Authorization: Bearer TOKEN`";
@@ -38,34 +45,59 @@ fn judge(app: &App, method: &Method, path: &str, headers: &HeaderMap) -> Result<
     }
     let reads = method == Method::GET || method == Method::HEAD;
     if let (false, Some(origin)) = (reads, headers.get(header::ORIGIN))
-        && origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host) != host
+        && origin
+            .to_str()
+            .ok()
+            .and_then(|origin| origin.split_once("://"))
+            .map(|(_, host)| host)
+            != host
     {
-        return Err(Fault::new(StatusCode::FORBIDDEN, "web pages from elsewhere may not change anything here"));
+        return Err(Fault::new(
+            StatusCode::FORBIDDEN,
+            "web pages from elsewhere may not change anything here",
+        ));
     }
     Ok(())
 }
 
 /// Whether who asks may know of the jobs: with the token, or where none is wanted.
 pub(super) fn may_know(app: &App, headers: &HeaderMap) -> bool {
-    let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()).and_then(bearer);
-    app.token.as_ref().is_none_or(|token| given.is_some_and(|given| same(given, token.as_bytes())))
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .map(|value| value.as_bytes())
+        .and_then(bearer);
+    app.token
+        .as_ref()
+        .is_none_or(|token| given.is_some_and(|given| same(given, token.as_bytes())))
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then_some(token.trim_ascii())
 }
 
 /// Takes as long for a near miss as for a far one.
 fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (a, b)| std::hint::black_box(differs | (a ^ b))) == 0
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .fold(0, |differs, (a, b)| std::hint::black_box(differs | (a ^ b)))
+            == 0
 }
 
 /// A `Host` that can only mean this machine.
 fn local(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else { return false };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority
+        .host()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -74,10 +106,24 @@ mod tests {
 
     #[test]
     fn hosts_are_told_apart() {
-        for host in ["localhost", "LOCALHOST:7070", "127.0.0.1", "127.8.9.1:1", "[::1]", "[::1]:7070"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:7070",
+            "127.0.0.1",
+            "127.8.9.1:1",
+            "[::1]",
+            "[::1]:7070",
+        ] {
             assert!(local(host), "{host}");
         }
-        for host in ["", "evil.example", "127.0.0.1.evil.example", "localhost.evil:7070", "10.0.0.1:7070", "[::2]"] {
+        for host in [
+            "",
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil:7070",
+            "10.0.0.1:7070",
+            "[::2]",
+        ] {
             assert!(!local(host), "{host}");
         }
     }
@@ -94,6 +140,11 @@ mod tests {
         for (header, want) in cases {
             assert_eq!(bearer(header), want);
         }
-        assert!(same(b"abc", b"abc") && !same(b"abc", b"abd") && !same(b"abc", b"ab") && !same(b"", b"a"));
+        assert!(
+            same(b"abc", b"abc")
+                && !same(b"abc", b"abd")
+                && !same(b"abc", b"ab")
+                && !same(b"", b"a")
+        );
     }
 }

@@ -1,11 +1,14 @@
-//! One handler a route. Calls of the host block, so they run on their own threads, so many at once and no more.
+//! One handler a route. Calls of the host block, so they run on their own threads, so many at once
+//! and no more.
 
 use super::reply::Fault;
 use super::{App, gate, metrics};
 use crate::api::{DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, RawPathParams, RawQuery, Request, State};
+use axum::extract::{
+    DefaultBodyLimit, FromRequest, FromRequestParts, RawPathParams, RawQuery, Request, State,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -50,30 +53,48 @@ pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
 pub(super) fn router(app: Arc<App>) -> Router {
     routes()
         .into_iter()
-        .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
+        .fold(Router::new(), |router, (_, path, handler)| {
+            router.route(path, handler)
+        })
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::check))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            gate::check,
+        ))
         .with_state(app)
 }
 
 async fn nowhere(request: Request) -> Fault {
     let path: String = request.uri().path().chars().take(200).collect();
-    Fault::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}: /v1/openapi.json lists what there is"))
+    Fault::new(
+        StatusCode::NOT_FOUND,
+        format!("there is nothing at {path}: /v1/openapi.json lists what there is"),
+    )
 }
 
 async fn wrong_method(request: Request) -> Fault {
     let (method, path) = (request.method(), request.uri().path());
-    Fault::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} does not take {method}: see /v1/openapi.json"))
+    Fault::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{path} does not take {method}: see /v1/openapi.json"),
+    )
 }
 
 /// Runs a call of the host that reads.
-async fn call<T: Send + 'static>(app: &App, work: impl FnOnce(&dyn Jobs) -> T + Send + 'static) -> Result<T, Fault> {
+async fn call<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce(&dyn Jobs) -> T + Send + 'static,
+) -> Result<T, Fault> {
     in_turn(app, &app.calls, work).await
 }
 
-/// Runs a call of the host that changes something, and may wait for servers. Those that read do not wait with it.
-async fn change<T: Send + 'static>(app: &App, work: impl FnOnce(&dyn Jobs) -> T + Send + 'static) -> Result<T, Fault> {
+/// Runs a call of the host that changes something, and may wait for servers. Those that read do not
+/// wait with it.
+async fn change<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce(&dyn Jobs) -> T + Send + 'static,
+) -> Result<T, Fault> {
     in_turn(app, &app.changes, work).await
 }
 
@@ -84,7 +105,9 @@ async fn in_turn<T: Send + 'static>(
     work: impl FnOnce(&dyn Jobs) -> T + Send + 'static,
 ) -> Result<T, Fault> {
     let turn = tokio::time::timeout(app.bounds.turn_time, Arc::clone(turns).acquire_owned()).await;
-    let Ok(Ok(turn)) = turn else { return Err(Fault::busy("requests")) };
+    let Ok(Ok(turn)) = turn else {
+        return Err(Fault::busy("requests"));
+    };
     let jobs = Arc::clone(&app.jobs);
     let done = tokio::task::spawn_blocking(move || {
         let _turn = turn; // goes back when the work is done, though its client may be gone by then
@@ -115,22 +138,38 @@ async fn healthz() -> &'static str {
 async fn readyz(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<&'static str, Fault> {
     let listed = tokio::time::timeout(app.bounds.turn_time, call(&app, |jobs| jobs.list())).await;
     let jobs = listed.map_err(|_| Fault::busy("work"))??;
-    let waits = jobs.iter().filter(|job| job.state == JobState::Retrying).map(|job| {
-        let what = job.waiting_for.as_ref().map_or("a server", |waiting| &waiting.what);
-        format!("job `{}` waits: {what}", job.job)
-    });
+    let waits = jobs
+        .iter()
+        .filter(|job| job.state == JobState::Retrying)
+        .map(|job| {
+            let what = job
+                .waiting_for
+                .as_ref()
+                .map_or("a server", |waiting| &waiting.what);
+            format!("job `{}` waits: {what}", job.job)
+        });
     match waits.collect::<Vec<_>>() {
         none if none.is_empty() => Ok("ready\n"),
-        _ if !gate::may_know(&app, &headers) => {
-            Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "a job waits for a server; with the token this says which"))
-        }
-        waits => Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, waits.join("; "))),
+        _ if !gate::may_know(&app, &headers) => Err(Fault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "a job waits for a server; with the token this says which",
+        )),
+        waits => Err(Fault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            waits.join("; "),
+        )),
     }
 }
 
 async fn figures(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Fault> {
     let text = call(&app, |jobs| metrics::render(&jobs.list())).await?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text))
+    Ok((
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    ))
 }
 
 async fn openapi() -> impl IntoResponse {
@@ -160,9 +199,15 @@ struct Resume {
     skip_lost: bool,
 }
 
-async fn resume(State(app): State<Arc<App>>, JobName(job): JobName, request: Request) -> Answer<JobStatus> {
+async fn resume(
+    State(app): State<Arc<App>>,
+    JobName(job): JobName,
+    request: Request,
+) -> Answer<JobStatus> {
     let Resume { skip_lost } = told(&app, request, "{\"skip_lost\": true}").await?;
-    Ok(Json(change(&app, move |jobs| jobs.resume(&job, skip_lost)).await??))
+    Ok(Json(
+        change(&app, move |jobs| jobs.resume(&job, skip_lost)).await??,
+    ))
 }
 
 async fn undeploy(State(app): State<Arc<App>>, JobName(job): JobName) -> Result<StatusCode, Fault> {
@@ -177,17 +222,28 @@ struct Rollback {
     version: Option<u64>,
 }
 
-async fn rollback(State(app): State<Arc<App>>, JobName(job): JobName, request: Request) -> Answer<Deployed> {
+async fn rollback(
+    State(app): State<Arc<App>>,
+    JobName(job): JobName,
+    request: Request,
+) -> Answer<Deployed> {
     let Rollback { version } = told(&app, request, "{\"version\": NUMBER}").await?;
-    Ok(Json(change(&app, move |jobs| jobs.rollback(&job, version)).await??))
+    Ok(Json(
+        change(&app, move |jobs| jobs.rollback(&job, version)).await??,
+    ))
 }
 
 /// What a call that may be told nothing is told; `form` shows what it may be.
-async fn told<T: Default + serde::de::DeserializeOwned>(app: &App, request: Request, form: &str) -> Result<T, Fault> {
+async fn told<T: Default + serde::de::DeserializeOwned>(
+    app: &App,
+    request: Request,
+    form: &str,
+) -> Result<T, Fault> {
     let body = body(app, request, limits::HTTP_BODY_BYTES_MAX).await?;
     match body.trim_ascii() {
         b"" => Ok(T::default()),
-        body => serde_json::from_slice(body).map_err(|e| Fault::bad(format!("the body must be empty or {form}: {e}"))),
+        body => serde_json::from_slice(body)
+            .map_err(|e| Fault::bad(format!("the body must be empty or {form}: {e}"))),
     }
 }
 
@@ -198,23 +254,46 @@ struct LogLine {
     line: String,
 }
 
-async fn logs(State(app): State<Arc<App>>, JobName(job): JobName, RawQuery(query): RawQuery) -> Answer<Vec<LogLine>> {
+async fn logs(
+    State(app): State<Arc<App>>,
+    JobName(job): JobName,
+    RawQuery(query): RawQuery,
+) -> Answer<Vec<LogLine>> {
     let mut after = 0;
     for (key, value) in pairs(query.as_deref())? {
         match &*key {
-            "after" => after = value.parse().map_err(|_| Fault::bad("`after` must be the number of a line"))?,
+            "after" => {
+                after = value
+                    .parse()
+                    .map_err(|_| Fault::bad("`after` must be the number of a line"))?
+            }
             _ => return Err(unknown(&key, &["after"])),
         }
     }
     let lines = call(&app, move |jobs| jobs.logs(&job, after)).await??;
-    Ok(Json(lines.into_iter().map(|(number, line)| LogLine { number, line }).collect()))
+    Ok(Json(
+        lines
+            .into_iter()
+            .map(|(number, line)| LogLine { number, line })
+            .collect(),
+    ))
 }
 
-async fn deploy(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Answer<Deployed> {
+async fn deploy(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Answer<Deployed> {
     let asked = deploy_request(query.as_deref())?;
     wasm_type(request.headers())?;
-    let turn = tokio::time::timeout(app.bounds.turn_time, Arc::clone(&app.uploads).acquire_owned()).await;
-    let Ok(Ok(turn)) = turn else { return Err(Fault::busy("deployments")) };
+    let turn = tokio::time::timeout(
+        app.bounds.turn_time,
+        Arc::clone(&app.uploads).acquire_owned(),
+    )
+    .await;
+    let Ok(Ok(turn)) = turn else {
+        return Err(Fault::busy("deployments"));
+    };
     let component = Vec::from(body(&app, request, app.bounds.upload_bytes_max).await?);
     let deployed = change(&app, move |jobs| {
         let _turn = turn; // with the component's bytes, not with the client's patience
@@ -225,17 +304,29 @@ async fn deploy(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request:
 
 /// A form could be sent by any web page; a component cannot.
 fn wasm_type(headers: &HeaderMap) -> Result<(), Fault> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    match given.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    match given
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase()
+        .as_str()
+    {
         "application/wasm" | "application/octet-stream" => Ok(()),
         _ => {
-            let how = "send the component's bytes as the body, with `Content-Type: application/wasm`";
+            let how =
+                "send the component's bytes as the body, with `Content-Type: application/wasm`";
             Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, how))
         }
     }
 }
 
-/// A deployment's settings in its query: `name`, `create-tables`, `reset-state`, and `set=KEY=VALUE` as often as needed.
+/// A deployment's settings in its query: `name`, `create-tables`, `reset-state`, and
+/// `set=KEY=VALUE` as often as needed.
 fn deploy_request(query: Option<&str>) -> Result<DeployRequest, Fault> {
     let mut asked = DeployRequest::default();
     for (key, value) in pairs(query)? {
@@ -244,14 +335,25 @@ fn deploy_request(query: Option<&str>) -> Result<DeployRequest, Fault> {
             "create-tables" => asked.create_tables = flag(&key, &value)?,
             "reset-state" => asked.reset_state = flag(&key, &value)?,
             "set" => {
-                let (setting, to) = value
-                    .split_once('=')
-                    .ok_or_else(|| Fault::bad(format!("`set={value}`: a setting is KEY=VALUE, escaped for a URL")))?;
-                if asked.settings.insert(setting.to_owned(), to.to_owned()).is_some() {
+                let (setting, to) = value.split_once('=').ok_or_else(|| {
+                    Fault::bad(format!(
+                        "`set={value}`: a setting is KEY=VALUE, escaped for a URL"
+                    ))
+                })?;
+                if asked
+                    .settings
+                    .insert(setting.to_owned(), to.to_owned())
+                    .is_some()
+                {
                     return Err(Fault::bad(format!("`{setting}` is set twice")));
                 }
             }
-            _ => return Err(unknown(&key, &["name", "create-tables", "reset-state", "set"])),
+            _ => {
+                return Err(unknown(
+                    &key,
+                    &["name", "create-tables", "reset-state", "set"],
+                ));
+            }
         }
     }
     Ok(asked)
@@ -274,7 +376,9 @@ fn unknown(key: &str, known: &[&str]) -> Fault {
 }
 
 fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Fault> {
-    let uri = format!("/?{}", query.unwrap_or("")).parse().map_err(|_| Fault::bad("the query cannot be read"))?;
+    let uri = format!("/?{}", query.unwrap_or(""))
+        .parse()
+        .map_err(|_| Fault::bad("the query cannot be read"))?;
     axum::extract::Query::try_from_uri(&uri)
         .map(|axum::extract::Query(pairs)| pairs)
         .map_err(|e| Fault::bad(format!("the query cannot be read: {e}")))
@@ -288,27 +392,47 @@ impl<S: Send + Sync> FromRequestParts<S> for JobName {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
         let params = RawPathParams::from_request_parts(parts, state).await;
-        let job =
-            params.ok().and_then(|all| all.iter().find(|(name, _)| *name == "job").map(|(_, job)| job.to_owned()));
-        job.map(JobName).ok_or_else(|| Fault::bad("the job's name in the path cannot be read"))
+        let job = params.ok().and_then(|all| {
+            all.iter()
+                .find(|(name, _)| *name == "job")
+                .map(|(_, job)| job.to_owned())
+        });
+        job.map(JobName)
+            .ok_or_else(|| Fault::bad("the job's name in the path cannot be read"))
     }
 }
 
 /// A request's body, if it is small enough and comes in time.
 async fn body(app: &App, mut request: Request, bytes_max: usize) -> Result<Bytes, Fault> {
-    let too_large = || Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {bytes_max} bytes"));
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if length.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > bytes_max as u64) {
+    let too_large = || {
+        Fault::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body has more than {bytes_max} bytes"),
+        )
+    };
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    if length
+        .and_then(|length| length.parse::<u64>().ok())
+        .is_some_and(|length| length > bytes_max as u64)
+    {
         return Err(too_large()); // before a byte of it is taken
     }
     DefaultBodyLimit::max(bytes_max).apply(&mut request);
     match tokio::time::timeout(app.bounds.body_time, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(e)) if BytesRejection::status(&e) == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+        Ok(Err(e)) if BytesRejection::status(&e) == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(too_large())
+        }
         Ok(Err(_)) => Err(Fault::bad("the body ended too early")),
         Err(_) => {
             let seconds = app.bounds.body_time.as_secs();
-            Err(Fault::new(StatusCode::REQUEST_TIMEOUT, format!("the body was not there within {seconds} s")))
+            Err(Fault::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("the body was not there within {seconds} s"),
+            ))
         }
     }
 }

@@ -1,5 +1,6 @@
-//! The control API: HTTP and JSON before the trait `Jobs`, with metrics and a status page. No request can take the host
-//! down: everything a client may do has a bound, and calls of the host run apart from the connections.
+//! The control API: HTTP and JSON before the trait `Jobs`, with metrics and a status page. No
+//! request can take the host down: everything a client may do has a bound, and calls of the host
+//! run apart from the connections.
 
 use crate::api::Jobs;
 use std::future::Future;
@@ -62,8 +63,8 @@ struct App {
     uploads: Arc<Semaphore>,
 }
 
-/// Answers until `stop` is done, then lets requests under way end within [`limits::HTTP_STOP_TIME`].
-/// `Err`: beyond loopback without a token, or the listener is broken.
+/// Answers until `stop` is done, then lets requests under way end within
+/// [`limits::HTTP_STOP_TIME`]. `Err`: beyond loopback without a token, or the listener is broken.
 pub async fn serve(
     listener: TcpListener,
     jobs: Arc<dyn Jobs>,
@@ -102,7 +103,9 @@ fn open_to_others(address: SocketAddr, token: bool) -> io::Result<()> {
     if !token {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("{address} is open to other machines: name a token-file under [control], or listen on 127.0.0.1"),
+            format!(
+                "{address} is open to other machines: name a token-file under [control], or listen on 127.0.0.1"
+            ),
         ));
     }
     tracing::warn!(

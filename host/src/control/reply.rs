@@ -21,7 +21,10 @@ struct Body<'a> {
 impl Fault {
     /// A status and its words.
     pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Fault { status, error: error.into() }
+        Fault {
+            status,
+            error: error.into(),
+        }
     }
 
     /// The request itself is wrong.
@@ -59,7 +62,9 @@ impl IntoResponse for Fault {
             _ => None,
         };
         if let Some((name, value)) = extra {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
         }
         response
     }

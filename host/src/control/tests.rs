@@ -23,14 +23,22 @@ impl Served {
         let (stop, stopped) = oneshot::channel();
         let (served, token) = (Arc::clone(&jobs), token.map(str::to_owned));
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()?;
             runtime.block_on(async move {
                 let listener = TcpListener::from_std(listener)?;
                 let stop = async { stopped.await.unwrap_or(()) };
                 serve_within(bounds, listener, served, token, stop).await
             })
         });
-        Served { address, jobs, stop: Some(stop), thread: Some(thread) }
+        Served {
+            address,
+            jobs,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 
     /// Sends bytes, reads all that comes back: the status, the head, the body.
@@ -41,7 +49,11 @@ impl Served {
         stream.read_to_end(&mut text).expect("answered");
         let text = String::from_utf8(text).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|s| s.parse().ok())
+            .unwrap_or(0);
         (status, head.to_ascii_lowercase(), body.to_owned())
     }
 
@@ -52,7 +64,10 @@ impl Served {
             self.address
         );
         let (status, _, body) = self.raw(&[head.as_bytes(), body].concat());
-        (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+        (
+            status,
+            serde_json::from_str(&body).unwrap_or(Value::String(body)),
+        )
     }
 
     fn get(&self, path: &str) -> (u16, Value) {
@@ -60,7 +75,12 @@ impl Served {
     }
 
     fn deploy(&self, query: &str, body: &[u8]) -> (u16, Value) {
-        self.ask("POST", &format!("/v1/jobs{query}"), "Content-Type: application/wasm\r\n", body)
+        self.ask(
+            "POST",
+            &format!("/v1/jobs{query}"),
+            "Content-Type: application/wasm\r\n",
+            body,
+        )
     }
 }
 
@@ -82,100 +102,280 @@ fn served() -> Served {
 fn every_call_answers_as_documented() {
     let api = served();
     let (status, list) = api.get("/v1/jobs");
-    assert_eq!((status, &list[0]["job"], &list[0]["state"]), (200, &json!("clicks"), &json!("running")));
+    assert_eq!(
+        (status, &list[0]["job"], &list[0]["state"]),
+        (200, &json!("clicks"), &json!("running"))
+    );
     let (status, one) = api.get("/v1/jobs/clicks");
-    assert_eq!((status, &one["version"], &one["lag"]), (200, &json!(2), &json!(5)));
+    assert_eq!(
+        (status, &one["version"], &one["lag"]),
+        (200, &json!(2), &json!(5))
+    );
     assert_eq!(api.get("/v1/jobs/clicks/history").1[1]["version"], json!(1));
-    assert_eq!(api.get("/v1/jobs/clicks/logs?after=2").1, json!([{"number": 3, "line": "line 3\u{1b}[2J"}]));
-    assert_eq!(api.ask("POST", "/v1/jobs/clicks/pause", "", b"").1["state"], json!("paused"));
+    assert_eq!(
+        api.get("/v1/jobs/clicks/logs?after=2").1,
+        json!([{"number": 3, "line": "line 3\u{1b}[2J"}])
+    );
+    assert_eq!(
+        api.ask("POST", "/v1/jobs/clicks/pause", "", b"").1["state"],
+        json!("paused")
+    );
     let resumed = |body: &[u8]| {
         let state = api.ask("POST", "/v1/jobs/clicks/resume", "", body).1["state"].clone();
         (state, *api.jobs.skipped.lock().expect("unharmed"))
     };
     assert_eq!(resumed(b"{\"skip_lost\": true}"), (json!("running"), true));
     assert_eq!(resumed(b""), (json!("running"), false));
-    assert_eq!(api.ask("POST", "/v1/jobs/clicks/rollback", "", b"").1["version"], json!(1));
-    assert_eq!(api.ask("POST", "/v1/jobs/clicks/rollback", "", b"{\"version\": 2}").1["version"], json!(2));
-    assert_eq!(api.ask("DELETE", "/v1/jobs/clicks", "", b""), (204, json!("")));
+    assert_eq!(
+        api.ask("POST", "/v1/jobs/clicks/rollback", "", b"").1["version"],
+        json!(1)
+    );
+    assert_eq!(
+        api.ask("POST", "/v1/jobs/clicks/rollback", "", b"{\"version\": 2}")
+            .1["version"],
+        json!(2)
+    );
+    assert_eq!(
+        api.ask("DELETE", "/v1/jobs/clicks", "", b""),
+        (204, json!(""))
+    );
     assert_eq!(api.get("/v1/jobs").1, json!([]));
     assert_eq!(api.get("/healthz"), (200, json!("alive\n")));
     assert_eq!(api.get("/readyz"), (200, json!("ready\n")));
     *api.jobs.retrying.lock().expect("unharmed") = true;
     assert_eq!(api.get("/readyz").0, 200, "there is no job that waits");
     let (status, page) = api.get("/");
-    assert!(status == 200 && page.as_str().is_some_and(|page| page.contains("<title>streamhost</title>")));
+    assert!(
+        status == 200
+            && page
+                .as_str()
+                .is_some_and(|page| page.contains("<title>streamhost</title>"))
+    );
 }
 
 #[test]
 fn a_host_whose_jobs_wait_is_alive_and_not_ready() {
     let api = served();
     *api.jobs.retrying.lock().expect("unharmed") = true;
-    assert_eq!(api.get("/readyz"), (503, json!({"error": "job `clicks` waits: Kafka"})));
+    assert_eq!(
+        api.get("/readyz"),
+        (503, json!({"error": "job `clicks` waits: Kafka"}))
+    );
     assert_eq!(api.get("/healthz").0, 200);
 }
 
 #[test]
 fn a_deployment_takes_its_request_from_the_query() {
     let api = served();
-    let (status, said) =
-        api.deploy("?name=mine&set=every%3D1s&set=sink.a=b%3Dc&create-tables=true&reset-state", b"bytes");
-    assert_eq!((status, &said["job"], &said["changed"]), (200, &json!("mine"), &json!(true)), "{said}");
-    let asked = api.jobs.asked.lock().expect("unharmed").clone().expect("it was asked");
+    let (status, said) = api.deploy(
+        "?name=mine&set=every%3D1s&set=sink.a=b%3Dc&create-tables=true&reset-state",
+        b"bytes",
+    );
+    assert_eq!(
+        (status, &said["job"], &said["changed"]),
+        (200, &json!("mine"), &json!(true)),
+        "{said}"
+    );
+    let asked = api
+        .jobs
+        .asked
+        .lock()
+        .expect("unharmed")
+        .clone()
+        .expect("it was asked");
     assert_eq!(asked.0, b"bytes");
-    let settings: BTreeMap<_, _> =
-        [("every", "1s"), ("sink.a", "b=c")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    let settings: BTreeMap<_, _> = [("every", "1s"), ("sink.a", "b=c")]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into();
     assert_eq!(asked.1.settings, settings);
-    assert_eq!((asked.1.name.as_deref(), asked.1.create_tables, asked.1.reset_state), (Some("mine"), true, true));
-    assert_eq!(api.deploy("?name=mine", b"bytes").1["changed"], json!(false));
+    assert_eq!(
+        (
+            asked.1.name.as_deref(),
+            asked.1.create_tables,
+            asked.1.reset_state
+        ),
+        (Some("mine"), true, true)
+    );
+    assert_eq!(
+        api.deploy("?name=mine", b"bytes").1["changed"],
+        json!(false)
+    );
 }
 
 #[test]
 fn what_is_wrong_is_said_with_the_right_status() {
     let api = served();
     let wasm = "Content-Type: application/wasm\r\n";
-    type Case = (&'static str, &'static str, &'static str, &'static [u8], u16, &'static str);
+    type Case = (
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static [u8],
+        u16,
+        &'static str,
+    );
     let cases: &[Case] = &[
         ("GET", "/v1/nothing", "", b"", 404, "nothing at /v1/nothing"),
         ("GET", "/v1/jobs/", "", b"", 404, "nothing at"),
         ("PUT", "/v1/jobs", "", b"", 405, "does not take PUT"),
         ("GET", "/v1/jobs/none", "", b"", 404, "no job `none`"),
         ("GET", "/v1/jobs/%ff", "", b"", 400, "path"),
-        ("POST", "/v1/jobs/clicks/rollback", "", b"{", 400, "{\"version\": NUMBER}"),
-        ("POST", "/v1/jobs/clicks/rollback", "", b"{\"versoin\": 1}", 400, "versoin"),
-        ("POST", "/v1/jobs/clicks/rollback", "", b"{\"version\": -1}", 400, "NUMBER"),
-        ("POST", "/v1/jobs/clicks/resume", "", b"{\"skip_lots\": true}", 400, "{\"skip_lost\": true}"),
-        ("POST", "/v1/jobs/clicks/rollback", "", b"{\"version\": 9}", 404, "no version 9"),
-        ("GET", "/v1/jobs/clicks/logs?after=x", "", b"", 400, "number of a line"),
-        ("GET", "/v1/jobs/clicks/logs?aftr=1", "", b"", 400, "did you mean `after`?"),
+        (
+            "POST",
+            "/v1/jobs/clicks/rollback",
+            "",
+            b"{",
+            400,
+            "{\"version\": NUMBER}",
+        ),
+        (
+            "POST",
+            "/v1/jobs/clicks/rollback",
+            "",
+            b"{\"versoin\": 1}",
+            400,
+            "versoin",
+        ),
+        (
+            "POST",
+            "/v1/jobs/clicks/rollback",
+            "",
+            b"{\"version\": -1}",
+            400,
+            "NUMBER",
+        ),
+        (
+            "POST",
+            "/v1/jobs/clicks/resume",
+            "",
+            b"{\"skip_lots\": true}",
+            400,
+            "{\"skip_lost\": true}",
+        ),
+        (
+            "POST",
+            "/v1/jobs/clicks/rollback",
+            "",
+            b"{\"version\": 9}",
+            404,
+            "no version 9",
+        ),
+        (
+            "GET",
+            "/v1/jobs/clicks/logs?after=x",
+            "",
+            b"",
+            400,
+            "number of a line",
+        ),
+        (
+            "GET",
+            "/v1/jobs/clicks/logs?aftr=1",
+            "",
+            b"",
+            400,
+            "did you mean `after`?",
+        ),
         ("POST", "/v1/jobs", "", b"x", 415, "application/wasm"),
-        ("POST", "/v1/jobs?nme=x", wasm, b"x", 400, "did you mean `name`?"),
+        (
+            "POST",
+            "/v1/jobs?nme=x",
+            wasm,
+            b"x",
+            400,
+            "did you mean `name`?",
+        ),
         ("POST", "/v1/jobs?set=every", wasm, b"x", 400, "KEY=VALUE"),
-        ("POST", "/v1/jobs?set=a=1&set=a=2", wasm, b"x", 400, "set twice"),
-        ("POST", "/v1/jobs?create-tables=maybe", wasm, b"x", 400, "true or false"),
+        (
+            "POST",
+            "/v1/jobs?set=a=1&set=a=2",
+            wasm,
+            b"x",
+            400,
+            "set twice",
+        ),
+        (
+            "POST",
+            "/v1/jobs?create-tables=maybe",
+            wasm,
+            b"x",
+            400,
+            "true or false",
+        ),
         ("POST", "/v1/jobs", wasm, b"invalid", 422, "that is no job"),
         ("POST", "/v1/jobs", wasm, b"conflict", 409, "under way"),
-        ("POST", "/v1/jobs", wasm, b"unavailable", 503, "does not answer"),
-        ("POST", "/v1/jobs", wasm, b"panic", 500, "broke inside the host"),
-        ("GET", "/v1/jobs/panic", "", b"", 500, "broke inside the host"),
-        ("POST", "/v1/jobs/clicks/pause", "Origin: http://evil.example\r\n", b"", 403, "web pages from elsewhere"),
-        ("POST", "/v1/jobs/clicks/pause", "Origin: null\r\n", b"", 403, "web pages from elsewhere"),
+        (
+            "POST",
+            "/v1/jobs",
+            wasm,
+            b"unavailable",
+            503,
+            "does not answer",
+        ),
+        (
+            "POST",
+            "/v1/jobs",
+            wasm,
+            b"panic",
+            500,
+            "broke inside the host",
+        ),
+        (
+            "GET",
+            "/v1/jobs/panic",
+            "",
+            b"",
+            500,
+            "broke inside the host",
+        ),
+        (
+            "POST",
+            "/v1/jobs/clicks/pause",
+            "Origin: http://evil.example\r\n",
+            b"",
+            403,
+            "web pages from elsewhere",
+        ),
+        (
+            "POST",
+            "/v1/jobs/clicks/pause",
+            "Origin: null\r\n",
+            b"",
+            403,
+            "web pages from elsewhere",
+        ),
     ];
     for (method, path, headers, body, want, words) in cases {
         let (status, said) = api.ask(method, path, headers, body);
         let error = said["error"].as_str().unwrap_or_default();
-        assert!(status == *want && error.contains(words), "{method} {path}: {status} {said}");
+        assert!(
+            status == *want && error.contains(words),
+            "{method} {path}: {status} {said}"
+        );
     }
     let own = format!("Origin: http://{}\r\n", api.address);
-    assert_eq!(api.ask("POST", "/v1/jobs/clicks/pause", &own, b"").0, 200, "the daemon's own page may");
+    assert_eq!(
+        api.ask("POST", "/v1/jobs/clicks/pause", &own, b"").0,
+        200,
+        "the daemon's own page may"
+    );
     assert_eq!(api.get("/v1/jobs").0, 200, "and the host is still there");
 }
 
 #[test]
 fn a_foreign_host_name_is_refused() {
     let api = served();
-    let (status, _, body) = api.raw(b"GET /v1/jobs HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
-    assert!(status == 403 && body.contains("localhost"), "{status} {body}");
-    assert_eq!(api.raw(b"GET /v1/jobs HTTP/1.0\r\n\r\n").0, 200, "no name is no foreign one");
+    let (status, _, body) =
+        api.raw(b"GET /v1/jobs HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    assert!(
+        status == 403 && body.contains("localhost"),
+        "{status} {body}"
+    );
+    assert_eq!(
+        api.raw(b"GET /v1/jobs HTTP/1.0\r\n\r\n").0,
+        200,
+        "no name is no foreign one"
+    );
 }
 
 #[test]
@@ -187,21 +387,38 @@ fn only_the_token_opens() {
     assert_eq!(with("Authorization: Basic s3cret\r\n"), 401);
     assert_eq!(with("Authorization: Bearer s3cret\r\n"), 200);
     assert_eq!(with("authorization: bearer s3cret\r\n"), 200);
-    for (path, want) in [("/", 200), ("/healthz", 200), ("/readyz", 200), ("/metrics", 401), ("/v1/nothing", 401)] {
+    for (path, want) in [
+        ("/", 200),
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/metrics", 401),
+        ("/v1/nothing", 401),
+    ] {
         assert_eq!(api.get(path).0, want, "{path}");
     }
     *api.jobs.retrying.lock().expect("unharmed") = true;
     let waits = |header: &str| api.ask("GET", "/readyz", header, b"");
     let (status, said) = waits("");
-    assert!(status == 503 && !said.to_string().contains("clicks") && !said.to_string().contains("Kafka"), "{said}");
-    assert_eq!(waits("Authorization: Bearer s3cret\r\n"), (503, json!({"error": "job `clicks` waits: Kafka"})));
+    assert!(
+        status == 503
+            && !said.to_string().contains("clicks")
+            && !said.to_string().contains("Kafka"),
+        "{said}"
+    );
+    assert_eq!(
+        waits("Authorization: Bearer s3cret\r\n"),
+        (503, json!({"error": "job `clicks` waits: Kafka"}))
+    );
     let (_, head, _) = api.raw(b"GET /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert!(head.contains("www-authenticate: bearer"), "{head}");
 }
 
 #[test]
 fn large_bodies_are_refused_at_once_and_in_the_stream() {
-    let bounds = Bounds { upload_bytes_max: 1000, ..Bounds::default() };
+    let bounds = Bounds {
+        upload_bytes_max: 1000,
+        ..Bounds::default()
+    };
     let api = Served::start(None, bounds);
     assert_eq!(api.deploy("", &[7; 1000]).0, 200);
     let named = format!(
@@ -210,8 +427,14 @@ fn large_bodies_are_refused_at_once_and_in_the_stream() {
     );
     let told = format!("{named}Content-Length: 1001\r\n\r\n");
     let (status, _, body) = api.raw(told.as_bytes());
-    assert!(status == 413 && body.contains("more than 1000 bytes"), "{status} {body}");
-    let chunked = format!("{named}Transfer-Encoding: chunked\r\n\r\n3e9\r\n{}\r\n0\r\n\r\n", "x".repeat(1001));
+    assert!(
+        status == 413 && body.contains("more than 1000 bytes"),
+        "{status} {body}"
+    );
+    let chunked = format!(
+        "{named}Transfer-Encoding: chunked\r\n\r\n3e9\r\n{}\r\n0\r\n\r\n",
+        "x".repeat(1001)
+    );
     assert_eq!(api.raw(chunked.as_bytes()).0, 413);
     let large = vec![b' '; limits::HTTP_BODY_BYTES_MAX + 1];
     let told = format!(
@@ -225,13 +448,27 @@ fn large_bodies_are_refused_at_once_and_in_the_stream() {
 #[test]
 fn clients_that_stall_are_let_go_and_make_room() {
     let short = Duration::from_millis(100);
-    let bounds = Bounds { connections_max: 2, head_time: short, body_time: short, ..Bounds::default() };
+    let bounds = Bounds {
+        connections_max: 2,
+        head_time: short,
+        body_time: short,
+        ..Bounds::default()
+    };
     let api = Served::start(None, bounds);
-    let idle: Vec<_> = (0..4).map(|_| TcpStream::connect(api.address).expect("the system's queue takes it")).collect();
-    assert_eq!(api.get("/v1/jobs").0, 200, "though more clients than places sit idle");
+    let idle: Vec<_> = (0..4)
+        .map(|_| TcpStream::connect(api.address).expect("the system's queue takes it"))
+        .collect();
+    assert_eq!(
+        api.get("/v1/jobs").0,
+        200,
+        "though more clients than places sit idle"
+    );
     drop(idle);
     let (status, ..) = api.raw(b"GET /v1/jobs HTTP/1.1\r\nHo");
-    assert!(status == 0 || status == 408, "half a head ends the connection: {status}");
+    assert!(
+        status == 0 || status == 408,
+        "half a head ends the connection: {status}"
+    );
     let half = format!(
         "POST /v1/jobs HTTP/1.1\r\nHost: {}\r\nContent-Type: application/wasm\r\nConnection: close\r\nContent-Length: 9\r\n\r\nhalf",
         api.address
@@ -242,19 +479,30 @@ fn clients_that_stall_are_let_go_and_make_room() {
 #[test]
 fn silent_clients_keep_nobody_waiting() {
     let long = Duration::from_secs(600);
-    let api = Served::start(None, Bounds { connections_max: 8, head_time: long, ..Bounds::default() });
+    let api = Served::start(
+        None,
+        Bounds {
+            connections_max: 8,
+            head_time: long,
+            ..Bounds::default()
+        },
+    );
     api.jobs.hold(true);
     let asking: Vec<_> = (0..4)
         .map(|_| {
             let mut stream = TcpStream::connect(api.address).expect("served");
-            stream.write_all(b"GET /v1/jobs/clicks/history HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+            stream
+                .write_all(b"GET /v1/jobs/clicks/history HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .expect("sent");
             stream
         })
         .collect();
     while *api.jobs.asked_history.lock().expect("unharmed") < asking.len() {
         std::thread::yield_now(); // until their requests are under way
     }
-    let silent: Vec<_> = (0..30).map(|_| TcpStream::connect(api.address).expect("served")).collect();
+    let silent: Vec<_> = (0..30)
+        .map(|_| TcpStream::connect(api.address).expect("served"))
+        .collect();
     assert_eq!(api.get("/healthz").0, 200, "at once, not after their time");
     assert_eq!(api.get("/v1/jobs").0, 200);
     api.jobs.hold(false);
@@ -268,7 +516,11 @@ fn silent_clients_keep_nobody_waiting() {
 
 #[test]
 fn changes_that_wait_keep_no_reader_waiting() {
-    let bounds = Bounds { changes_max: 2, turn_time: Duration::from_millis(50), ..Bounds::default() };
+    let bounds = Bounds {
+        changes_max: 2,
+        turn_time: Duration::from_millis(50),
+        ..Bounds::default()
+    };
     let api = Served::start(None, bounds);
     api.jobs.hold(true);
     let asking: Vec<_> = (0..bounds.changes_max)
@@ -283,8 +535,21 @@ fn changes_that_wait_keep_no_reader_waiting() {
         std::thread::yield_now(); // until they are under way
     }
     let (status, said) = api.ask("POST", "/v1/jobs/clicks/resume", "", b"");
-    assert!(status == 503 && said["error"].as_str().is_some_and(|error| error.contains("busy")), "{status} {said}");
-    assert_eq!([api.get("/v1/jobs").0, api.get("/metrics").0, api.get("/readyz").0], [200; 3]);
+    assert!(
+        status == 503
+            && said["error"]
+                .as_str()
+                .is_some_and(|error| error.contains("busy")),
+        "{status} {said}"
+    );
+    assert_eq!(
+        [
+            api.get("/v1/jobs").0,
+            api.get("/metrics").0,
+            api.get("/readyz").0
+        ],
+        [200; 3]
+    );
     api.jobs.hold(false);
 }
 
@@ -293,7 +558,10 @@ fn stopping_lets_a_call_under_way_end() {
     let mut api = served();
     api.jobs.hold(true);
     let mut stream = TcpStream::connect(api.address).expect("served");
-    let request = format!("GET /v1/jobs/clicks/history HTTP/1.1\r\nHost: {}\r\n\r\n", api.address);
+    let request = format!(
+        "GET /v1/jobs/clicks/history HTTP/1.1\r\nHost: {}\r\n\r\n",
+        api.address
+    );
     stream.write_all(request.as_bytes()).expect("sent");
     assert_eq!(api.get("/v1/jobs").0, 200, "others are served meanwhile");
     drop(api.stop.take());
@@ -302,16 +570,26 @@ fn stopping_lets_a_call_under_way_end() {
     }
     api.jobs.hold(false);
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("answered, and closed");
+    stream
+        .read_to_string(&mut answer)
+        .expect("answered, and closed");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[test]
 fn a_call_that_hangs_does_not_hold_the_stop_for_ever() {
-    let mut api = Served::start(None, Bounds { stop_time: Duration::from_millis(50), ..Bounds::default() });
+    let mut api = Served::start(
+        None,
+        Bounds {
+            stop_time: Duration::from_millis(50),
+            ..Bounds::default()
+        },
+    );
     api.jobs.hold(true);
     let mut stream = TcpStream::connect(api.address).expect("served");
-    stream.write_all(b"GET /v1/jobs/clicks/history HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    stream
+        .write_all(b"GET /v1/jobs/clicks/history HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .expect("sent");
     assert_eq!(api.get("/v1/jobs").0, 200);
     drop(api.stop.take());
     let mut answer = Vec::new();
@@ -323,11 +601,29 @@ fn a_call_that_hangs_does_not_hold_the_stop_for_ever() {
 #[tokio::test]
 async fn beyond_loopback_a_token_is_needed() {
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a free port");
-    let refused = serve(listener, Arc::new(FakeJobs::default()), None, std::future::ready(())).await;
-    assert!(refused.expect_err("no token").to_string().contains("token-file"));
+    let refused = serve(
+        listener,
+        Arc::new(FakeJobs::default()),
+        None,
+        std::future::ready(()),
+    )
+    .await;
+    assert!(
+        refused
+            .expect_err("no token")
+            .to_string()
+            .contains("token-file")
+    );
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a free port");
     let token = Some("s3cret".to_owned());
-    serve(listener, Arc::new(FakeJobs::default()), token, std::future::ready(())).await.expect("with a token it may");
+    serve(
+        listener,
+        Arc::new(FakeJobs::default()),
+        token,
+        std::future::ready(()),
+    )
+    .await
+    .expect("with a token it may");
 }
 
 #[test]
@@ -348,7 +644,10 @@ fn metrics_are_in_prometheus_format() {
     }
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split(['{', ' ']).next().expect("a name");
-        assert!(text.contains(&format!("# TYPE {name} ")), "{name} has no type");
+        assert!(
+            text.contains(&format!("# TYPE {name} ")),
+            "{name} has no type"
+        );
     }
 }
 
@@ -360,18 +659,26 @@ fn the_openapi_document_is_true() {
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
             told.insert((method.to_uppercase(), path.clone()));
-            assert!(operation["operationId"].is_string() && operation["responses"].is_object(), "{method} {path}");
+            assert!(
+                operation["operationId"].is_string() && operation["responses"].is_object(),
+                "{method} {path}"
+            );
         }
     }
-    let there: BTreeSet<_> =
-        handlers::routes().iter().map(|(m, path, _)| (m.to_string(), (*path).to_owned())).collect();
+    let there: BTreeSet<_> = handlers::routes()
+        .iter()
+        .map(|(m, path, _)| (m.to_string(), (*path).to_owned()))
+        .collect();
     assert_eq!(told, there);
 
     let schemas = &document["components"]["schemas"];
     let api = served();
     let answers = [
         ("JobStatus", api.get("/v1/jobs/clicks").1),
-        ("Deployment", api.get("/v1/jobs/clicks/history").1[0].clone()),
+        (
+            "Deployment",
+            api.get("/v1/jobs/clicks/history").1[0].clone(),
+        ),
         ("Deployed", api.deploy("", b"two").1),
         ("LogLine", api.get("/v1/jobs/clicks/logs").1[0].clone()),
         ("Error", api.get("/v1/jobs/none").1),
@@ -385,9 +692,12 @@ fn the_openapi_document_is_true() {
 fn fits(schemas: &Value, schema: &Value, value: &Value, at: &str) {
     let schema = match schema["$ref"].as_str() {
         Some(reference) => &schemas[reference.rsplit('/').next().expect("a name")],
-        None => schema["oneOf"]
-            .as_array()
-            .map_or(schema, |of| &schemas[of[0]["$ref"].as_str().and_then(|r| r.rsplit('/').next()).expect("a name")]),
+        None => schema["oneOf"].as_array().map_or(schema, |of| {
+            &schemas[of[0]["$ref"]
+                .as_str()
+                .and_then(|r| r.rsplit('/').next())
+                .expect("a name")]
+        }),
     };
     let kind = match value {
         Value::Null => "null",
@@ -399,20 +709,40 @@ fn fits(schemas: &Value, schema: &Value, value: &Value, at: &str) {
     };
     let kinds = &schema["type"];
     assert!(
-        *kinds == json!(kind) || kinds.as_array().is_some_and(|all| all.contains(&json!(kind))),
+        *kinds == json!(kind)
+            || kinds
+                .as_array()
+                .is_some_and(|all| all.contains(&json!(kind))),
         "{at}: {kind}, {kinds}"
     );
     match value {
-        Value::Array(items) => items.iter().for_each(|item| fits(schemas, &schema["items"], item, at)),
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| fits(schemas, &schema["items"], item, at)),
         Value::Object(fields) if schema["properties"].is_object() => {
-            let said: BTreeSet<_> = schema["properties"].as_object().expect("checked").keys().collect();
+            let said: BTreeSet<_> = schema["properties"]
+                .as_object()
+                .expect("checked")
+                .keys()
+                .collect();
             assert_eq!(said, fields.keys().collect(), "{at}");
             for (name, field) in fields {
-                fits(schemas, &schema["properties"][name], field, &format!("{at}.{name}"));
+                fits(
+                    schemas,
+                    &schema["properties"][name],
+                    field,
+                    &format!("{at}.{name}"),
+                );
             }
         }
         Value::String(text) if schema["enum"].is_array() => {
-            assert!(schema["enum"].as_array().expect("checked").contains(&json!(text)), "{at}: {text}");
+            assert!(
+                schema["enum"]
+                    .as_array()
+                    .expect("checked")
+                    .contains(&json!(text)),
+                "{at}: {text}"
+            );
         }
         _ => {}
     }

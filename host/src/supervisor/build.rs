@@ -14,7 +14,9 @@ use streamhost_core::job::validate::{JobDescription, check, in_words};
 use streamhost_core::job::{DeploymentRecord, JobRecord, JobSpec, SinkKind, SinkSpec};
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_engine::guest::{GuestVersion, LogSink, Maker};
-use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, Pipeline, PipelineParts, PipelineStatus};
+use streamhost_engine::pipeline::{
+    DeploymentSlot, LoadedDeployment, Pipeline, PipelineExit, PipelineParts, PipelineStatus,
+};
 use streamhost_engine::sink::{CancelSignal, Sink};
 use streamhost_guest::{CompiledJob, GuestLimits, Instance, LoadError, wrap};
 
@@ -26,12 +28,24 @@ impl Supervisor {
         record: &JobRecord,
         deployment: &DeploymentRecord,
     ) -> Result<Arc<LoadedDeployment>, String> {
-        let component = self.catalog.component(&deployment.digest).map_err(|e| e.to_string())?;
-        // Its own limits, not the host's present ones: a batch that was planned under them is run again under them.
+        let component = self
+            .catalog
+            .component(&deployment.digest)
+            .map_err(|e| e.to_string())?;
+        // Its own limits, not the host's present ones: a batch that was planned under them is run
+        // again under them.
         let limits = deployment.limits.unwrap_or(self.environment.limits);
         let settings = Settings::parse(&deployment.settings, limits).map_err(|f| in_words(&f))?;
-        let (loaded, described) = self.load(&job.log_sink(), &deployment.digest, &component, &settings)?;
-        let active = self.prove(&job.log_sink(), loaded, described, settings, deployment, record)?;
+        let (loaded, described) =
+            self.load(&job.log_sink(), &deployment.digest, &component, &settings)?;
+        let active = self.prove(
+            &job.log_sink(),
+            loaded,
+            described,
+            settings,
+            deployment,
+            record,
+        )?;
         Ok(Arc::new(active))
     }
 
@@ -49,15 +63,24 @@ impl Supervisor {
         let shapes: Vec<_> = spec
             .sinks
             .iter()
-            .map(|sink| RowShape::new(sink, self.sink(&spec, sink, &CancelSignal::default()).limits()))
+            .map(|sink| {
+                RowShape::new(
+                    sink,
+                    self.sink(&spec, sink, &CancelSignal::default()).limits(),
+                )
+            })
             .collect();
         let (limits, log) = (guest_limits(&settings), log.clone());
-        let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
+        let make: Maker =
+            Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
         let explicit = deployment.reset || deployment.settings.contains_key("start");
         Ok(LoadedDeployment {
             deployment: deployment.number,
             version: deployment.version,
-            group: settings.group.clone().unwrap_or_else(|| self.usual_group(&spec.name)),
+            group: settings
+                .group
+                .clone()
+                .unwrap_or_else(|| self.usual_group(&spec.name)),
             dead_letter_topic: settings.dead_letter_topic(&spec.name),
             start: explicit.then_some(settings.start),
             reset_at: record.reset_at(deployment.number),
@@ -76,7 +99,10 @@ impl Supervisor {
         settings: &Settings,
     ) -> Result<(Arc<CompiledJob>, JobDescription), String> {
         let component = wrap::wrap(bytes.to_vec()).map_err(|e| e.to_string())?;
-        let loaded = self.guests.load(digest, &component).map_err(|e| e.to_string())?;
+        let loaded = self
+            .guests
+            .load(digest, &component)
+            .map_err(|e| e.to_string())?;
         let instance = Instance::new(&loaded, guest_limits(settings), log.clone());
         let described = instance.and_then(|mut instance| instance.describe());
         let raw = described.map_err(|fault| LoadError::Describe(fault.to_string()).to_string())?;
@@ -90,10 +116,20 @@ impl Supervisor {
 
     fn sink(&self, job: &JobSpec, sink: &SinkSpec, cancel: &CancelSignal) -> Box<dyn Sink> {
         match sink.kind {
-            SinkKind::Hbase => Box::new(HbaseSink::new(sink, self.environment.hbase.clone(), cancel.clone())),
+            SinkKind::Hbase => Box::new(HbaseSink::new(
+                sink,
+                self.environment.hbase.clone(),
+                cancel.clone(),
+            )),
             SinkKind::Kafka => {
                 let owner = self.usual_group(&job.name);
-                Box::new(KafkaSink::new(&self.environment.kafka, sink, &job.sources, &owner, cancel))
+                Box::new(KafkaSink::new(
+                    &self.environment.kafka,
+                    sink,
+                    &job.sources,
+                    &owner,
+                    cancel,
+                ))
             }
             SinkKind::Console => Box::new(ConsoleSink::new(sink)),
         }
@@ -108,10 +144,15 @@ impl Supervisor {
             state.active = Some(DeploymentSlot::new(active.clone()));
             state.failed = None;
         }
-        if go { self.start(job, active, &record) } else { Ok(()) }
+        if go {
+            self.start(job, active, &record)
+        } else {
+            Ok(())
+        }
     }
 
-    /// Starts a pipeline for `active`: first for intents of a deployment with other places, if there are any.
+    /// Starts a pipeline for `active`: first for intents of a deployment with other places, if
+    /// there are any.
     pub(super) fn start(
         &self,
         job: &Arc<Job>,
@@ -121,7 +162,10 @@ impl Supervisor {
         let store = Arc::new(self.checkpoint_logs.of(&job.name));
         let (checkpoint, intents) = store.load().map_err(|e| e.to_string())?;
         if !active.resets(checkpoint.as_ref())
-            && let Some(number) = intents.first().map(|spec| spec.deployment).filter(|n| *n != active.deployment)
+            && let Some(number) = intents
+                .first()
+                .map(|spec| spec.deployment)
+                .filter(|n| *n != active.deployment)
             && let Some(before) = record.deployments.iter().find(|d| d.number == number)
         {
             let before = self.activate(job, record, before)?;
@@ -142,11 +186,21 @@ impl Supervisor {
     ) -> Result<(), String> {
         let spec = &active.spec;
         let until_end = active.settings.until_end;
-        let source = sources::open(&self.environment.kafka, &spec.sources, &active.group, until_end);
+        let source = sources::open(
+            &self.environment.kafka,
+            &spec.sources,
+            &active.group,
+            until_end,
+        );
         let source = source.map_err(|e| e.to_string())?;
         let deployments = self.deployments(job, &active, record);
         let cancel = CancelSignal::default();
-        let letters = KafkaDeadLetters::new(&self.environment.kafka, &active.dead_letter_topic, spec, &cancel);
+        let letters = KafkaDeadLetters::new(
+            &self.environment.kafka,
+            &active.dead_letter_topic,
+            spec,
+            &cancel,
+        );
         let mut state = job.state();
         if self.turns.is_closed() {
             return Err("the host is stopping".to_owned());
@@ -159,49 +213,91 @@ impl Supervisor {
             (Some(cell), false) => cell.clone(),
             _ => DeploymentSlot::new(active.clone()),
         };
+        // The pipeline that only delivers what was planned before passes it on to the one that
+        // reads on.
+        let (skip_lost, reads_on) = match replay_only {
+            true => (state.skip_lost, state.reads_on),
+            false => (
+                std::mem::take(&mut state.skip_lost),
+                std::mem::take(&mut state.reads_on),
+            ),
+        };
         let parts = PipelineParts {
             job: job.name.clone(),
             active: cell,
             known: record.deployments.iter().map(|d| d.number).collect(),
             deployments,
             source,
-            sinks: spec.sinks.iter().map(|sink| self.sink(spec, sink, &cancel)).collect(),
+            sinks: spec
+                .sinks
+                .iter()
+                .map(|sink| self.sink(spec, sink, &cancel))
+                .collect(),
             dead_letters: Box::new(letters),
             store,
             lanes: self.environment.lanes,
             replay_only,
-            // The pipeline that only delivers what was planned before passes it on to the one that reads on.
-            skip_lost: if replay_only { state.skip_lost } else { std::mem::take(&mut state.skip_lost) },
-            reads_on: if replay_only { state.reads_on } else { std::mem::take(&mut state.reads_on) },
+            skip_lost,
+            reads_on,
         };
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (name, life) = (job.name.clone(), state.life);
-        let tell = move |end: &streamhost_engine::pipeline::PipelineExit| {
-            drop(ended.send(End { job: name, life, ended: end.clone(), replay_only })); // nobody listens any more: the host ends
-        };
+        let tell = self.teller_of_end(job, state.life, replay_only);
         let pipeline = Pipeline::start(parts, state.pipeline_status.clone(), tell);
         state.pipeline = Some(pipeline.map_err(|e| format!("no thread can be started: {e}"))?);
         Ok(())
     }
 
-    /// The deployments that intents of before may name. There are at most a few of them, so they are made ready now.
+    /// Tells the supervisor of a pipeline's end.
+    fn teller_of_end(
+        &self,
+        job: &Job,
+        life: u64,
+        replay_only: bool,
+    ) -> impl FnOnce(&PipelineExit) + Send + use<> {
+        let lock = self.ended.lock();
+        let ended = lock.unwrap_or_else(PoisonError::into_inner).clone();
+        let job = job.name.clone();
+        move |end: &PipelineExit| {
+            let ended_now = End {
+                job,
+                life,
+                ended: end.clone(),
+                replay_only,
+            };
+            drop(ended.send(ended_now)); // nobody listens any more: the host ends
+        }
+    }
+
+    /// The deployments that intents of before may name. There are at most a few of them, so they
+    /// are made ready now.
     fn deployments(
         &self,
         job: &Job,
         active: &Arc<LoadedDeployment>,
         record: &JobRecord,
     ) -> streamhost_engine::pipeline::Deployments {
-        let intents = self.checkpoint_logs.of(&job.name).load().map(|(_, intents)| intents).unwrap_or_default();
-        let mut ready: BTreeMap<u64, Arc<LoadedDeployment>> = [(active.deployment, active.clone())].into();
+        let intents = self
+            .checkpoint_logs
+            .of(&job.name)
+            .load()
+            .map(|(_, intents)| intents)
+            .unwrap_or_default();
+        let mut ready: BTreeMap<u64, Arc<LoadedDeployment>> =
+            [(active.deployment, active.clone())].into();
         for spec in intents {
-            if let Some(deployment) = record.deployments.iter().find(|d| d.number == spec.deployment)
+            if let Some(deployment) = record
+                .deployments
+                .iter()
+                .find(|d| d.number == spec.deployment)
                 && !ready.contains_key(&spec.deployment)
             {
                 match self.activate(job, record, deployment) {
                     Ok(found) => drop(ready.insert(spec.deployment, found)),
                     Err(reason) => {
                         let number = spec.deployment;
-                        job.say(tracing::Level::ERROR, &format!("deployment {number} cannot be loaded: {reason}"));
+                        job.say(
+                            tracing::Level::ERROR,
+                            &format!("deployment {number} cannot be loaded: {reason}"),
+                        );
                     }
                 }
             }
@@ -211,5 +307,8 @@ impl Supervisor {
 }
 
 fn guest_limits(settings: &Settings) -> GuestLimits {
-    GuestLimits { memory_bytes: settings.limits.memory_bytes, time: settings.limits.time }
+    GuestLimits {
+        memory_bytes: settings.limits.memory_bytes,
+        time: settings.limits.time,
+    }
 }

@@ -1,4 +1,5 @@
-//! Deploy, roll back, reset: checks first, then one durable record, then the change at a batch boundary.
+//! Deploy, roll back, reset: checks first, then one durable record, then the change at a batch
+//! boundary.
 
 use super::beginning::BeginningFacts;
 use super::{Job, State, Supervisor};
@@ -28,20 +29,30 @@ struct Draft {
 }
 
 impl Supervisor {
-    /// Checks, compiles, warms and activates a component. Compiling takes long and changes nothing, so it waits for no
-    /// other change, and none waits for it.
-    pub(super) fn deploy_component(&self, component: &[u8], request: DeployRequest) -> Result<Deployed, Refusal> {
-        let settings =
-            Settings::parse(&request.settings, self.environment.limits).map_err(|f| Refusal::Invalid(in_words(&f)))?;
+    /// Checks, compiles, warms and activates a component. Compiling takes long and changes nothing,
+    /// so it waits for no other change, and none waits for it.
+    pub(super) fn deploy_component(
+        &self,
+        component: &[u8],
+        request: DeployRequest,
+    ) -> Result<Deployed, Refusal> {
+        let settings = Settings::parse(&request.settings, self.environment.limits)
+            .map_err(|f| Refusal::Invalid(in_words(&f)))?;
         not_in_the_future(settings.start)?;
         let silent: LogSink = Arc::new(|_, _: &str| {}); // the job that logs is not known yet
         let digest = sha256(component);
-        let (loaded, described) = self.load(&silent, &digest, component, &settings).map_err(Refusal::Invalid)?;
-        let name = request.name.clone().unwrap_or_else(|| described.name.clone());
-        names::job(&name).map_err(|reason| Refusal::Invalid(format!("the job's name `{name}`: {reason}")))?;
+        let (loaded, described) = self
+            .load(&silent, &digest, component, &settings)
+            .map_err(Refusal::Invalid)?;
+        let own_name = || described.name.clone();
+        let name = request.name.clone().unwrap_or_else(own_name);
+        names::job(&name)
+            .map_err(|reason| Refusal::Invalid(format!("the job's name `{name}`: {reason}")))?;
         let _turn = self.turns.take(&name)?;
-        // What Kafka holds of an undeployed job tells where it was, and nothing of what its keyed stages kept.
-        let was_undeployed = self.catalog.was_undeployed(&name).map_err(|e| unavailable(&e))?;
+        // What Kafka holds of an undeployed job tells where it was, and nothing of what its keyed
+        // stages kept.
+        let was_undeployed = self.catalog.was_undeployed(&name);
+        let was_undeployed = was_undeployed.map_err(|e| unavailable(&e))?;
         let draft = Draft {
             digest,
             kind: DeploymentKind::Deploy,
@@ -58,10 +69,18 @@ impl Supervisor {
             return Ok(self.as_it_was(job, unchanged));
         }
         self.has_room_for(&name)?;
-        let (checkpoint, intents) = self.checkpoint_logs.of(&name).load().map_err(|e| unavailable(&e))?;
+        let stored = self.checkpoint_logs.of(&name).load();
+        let (checkpoint, intents) = stored.map_err(|e| unavailable(&e))?;
         let record = next_record(&name, job.as_deref(), draft, checkpoint.as_ref(), &intents)?;
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
-        let active = self.prove(&job.log_sink(), loaded, described, settings, record.active(), &record);
+        let active = self.prove(
+            &job.log_sink(),
+            loaded,
+            described,
+            settings,
+            record.active(),
+            &record,
+        );
         let active = active.map_err(Refusal::Invalid)?;
         check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;
@@ -69,12 +88,14 @@ impl Supervisor {
         let known = BeginningFacts {
             has_checkpoint: checkpoint.is_some(),
             was_undeployed,
-            reset: request.reset_state || checkpoint.is_some() && active.resets(checkpoint.as_ref()),
+            reset: request.reset_state
+                || checkpoint.is_some() && active.resets(checkpoint.as_ref()),
             starts: record.active().settings.contains_key("start"),
             ..BeginningFacts::default()
         };
         let begins = self.beginning_of(&active, &missing, known)?;
-        active.guest_version.warm(self.environment.lanes).map_err(|fault| Refusal::Invalid(fault.to_string()))?;
+        let warmed = active.guest_version.warm(self.environment.lanes);
+        warmed.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         // All that could refuse it has been asked: what is missing is made only now.
         self.create_targets(&missing)?;
         let warnings = begins.warning(&active.group).into_iter().collect();
@@ -86,13 +107,21 @@ impl Supervisor {
         let state = job.state();
         let loaded = state.active.as_ref().map(|cell| cell.get());
         if self.facts_of(&state, loaded.as_deref()).finished {
-            said.warnings.push(finished_words(&job.name, loaded.is_some_and(|loaded| loaded.has_windows())));
+            said.warnings.push(finished_words(
+                &job.name,
+                loaded.is_some_and(|loaded| loaded.has_windows()),
+            ));
         }
         said
     }
 
     /// Makes an older version active again.
-    pub(super) fn roll_back(&self, name: &str, version: Option<u64>, why: Option<String>) -> Result<Deployed, Refusal> {
+    pub(super) fn roll_back(
+        &self,
+        name: &str,
+        version: Option<u64>,
+        why: Option<String>,
+    ) -> Result<Deployed, Refusal> {
         let job = self.known(name)?;
         let record = job.state().record.clone();
         let target = match version {
@@ -110,7 +139,11 @@ impl Supervisor {
         let settings = settings.map_err(|f| Refusal::Invalid(in_words(&f)))?;
         let draft = Draft {
             digest: target.digest.clone(),
-            kind: if why.is_some() { DeploymentKind::AutomaticRollback } else { DeploymentKind::Rollback },
+            kind: if why.is_some() {
+                DeploymentKind::AutomaticRollback
+            } else {
+                DeploymentKind::Rollback
+            },
             reason: why,
             settings: target.settings.clone(),
             limits: settings.limits,
@@ -119,9 +152,15 @@ impl Supervisor {
         if let Some(unchanged) = unchanged(&job, &draft) {
             return Ok(self.as_it_was(&job, unchanged));
         }
-        let (checkpoint, intents) = self.checkpoint_logs.of(name).load().map_err(|e| unavailable(&e))?;
+        let (checkpoint, intents) = self
+            .checkpoint_logs
+            .of(name)
+            .load()
+            .map_err(|e| unavailable(&e))?;
         let record = next_record(name, Some(&job), draft, checkpoint.as_ref(), &intents)?;
-        let active = self.activate(&job, &record, record.active()).map_err(Refusal::Invalid)?;
+        let active = self
+            .activate(&job, &record, record.active())
+            .map_err(Refusal::Invalid)?;
         check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;
         let warm = active.guest_version.warm(self.environment.lanes);
@@ -129,8 +168,9 @@ impl Supervisor {
         self.switch(&job, record, None, active, Vec::new())
     }
 
-    /// Makes component and record durable, and only then lets the next batch name it. Where its pipeline does not start
-    /// the deployment is active all the same: the job is stopped and says why, and so does a warning.
+    /// Makes component and record durable, and only then lets the next batch name it. Where its
+    /// pipeline does not start the deployment is active all the same: the job is stopped and says
+    /// why, and so does a warning.
     fn switch(
         &self,
         job: &Arc<Job>,
@@ -145,9 +185,18 @@ impl Supervisor {
         done.warnings = warnings;
         done.warnings.extend(self.shared_tables(&active));
         let (version, number) = (done.version, done.deployment);
-        let anew = if record.active().reset { ", which begins the job anew at `start`" } else { "" };
-        job.say(Level::INFO, &format!("version {version} is active (deployment {number}){anew}"));
-        done.warnings.iter().for_each(|warning| job.say(Level::WARN, warning));
+        let anew = if record.active().reset {
+            ", which begins the job anew at `start`"
+        } else {
+            ""
+        };
+        job.say(
+            Level::INFO,
+            &format!("version {version} is active (deployment {number}){anew}"),
+        );
+        done.warnings
+            .iter()
+            .for_each(|warning| job.say(Level::WARN, warning));
         if !goes_over(job, &record, &active) {
             job.halt(Stop::Soon);
             {
@@ -166,15 +215,23 @@ impl Supervisor {
         Ok(done)
     }
 
-    /// Makes a component and a job's record durable, and only then the job visible. Components are not swept meanwhile.
-    fn admit(&self, job: &Arc<Job>, record: &JobRecord, component: Option<&[u8]>) -> Result<(), Refusal> {
+    /// Makes a component and a job's record durable, and only then the job visible. Components are
+    /// not swept meanwhile.
+    fn admit(
+        &self,
+        job: &Arc<Job>,
+        record: &JobRecord,
+        component: Option<&[u8]>,
+    ) -> Result<(), Refusal> {
         let _set = self.change();
         self.has_room_for(&job.name)?; // others may have come meanwhile
         if let Some(component) = component {
             self.catalog.keep(component).map_err(|e| unavailable(&e))?;
         }
         self.catalog.save(record).map_err(|e| unavailable(&e))?;
-        self.jobs().entry(job.name.clone()).or_insert_with(|| job.clone());
+        self.jobs()
+            .entry(job.name.clone())
+            .or_insert_with(|| job.clone());
         Ok(())
     }
 
@@ -182,30 +239,47 @@ impl Supervisor {
         let jobs = self.jobs();
         match jobs.contains_key(job) || jobs.len() < limits::JOBS_MAX {
             true => Ok(()),
-            false => {
-                Err(Refusal::Unavailable(format!("this host runs {} jobs already: undeploy one", limits::JOBS_MAX)))
-            }
+            false => Err(Refusal::Unavailable(format!(
+                "this host runs {} jobs already: undeploy one",
+                limits::JOBS_MAX
+            ))),
         }
     }
 
     fn keep(&self, component: &[u8]) -> Result<(), Refusal> {
         let _set = self.change();
-        self.catalog.keep(component).map(drop).map_err(|e| unavailable(&e))
+        self.catalog
+            .keep(component)
+            .map(drop)
+            .map_err(|e| unavailable(&e))
     }
 
     /// Batches that are durable and count for `active`.
     fn durable_batches(&self, state: &State, active: &LoadedDeployment) -> u64 {
         let facts = self.facts_of(state, Some(active));
         // The numbers begin anew with the checkpoint.
-        if active.reset_at.is_some_and(|reset| facts.deployment < reset) { 0 } else { facts.batches }
+        if active
+            .reset_at
+            .is_some_and(|reset| facts.deployment < reset)
+        {
+            0
+        } else {
+            facts.batches
+        }
     }
 
     /// Components that no history names go.
     pub(super) fn sweep(&self) {
         let _set = self.change(); // or a component would go whose record is about to be stored
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
-        let digests =
-            |job: &Arc<Job>| job.state().record.deployments.iter().map(|d| d.digest.clone()).collect::<Vec<_>>();
+        let digests = |job: &Arc<Job>| {
+            job.state()
+                .record
+                .deployments
+                .iter()
+                .map(|d| d.digest.clone())
+                .collect::<Vec<_>>()
+        };
         let named: BTreeSet<String> = jobs.iter().flat_map(digests).collect();
         self.catalog.sweep(&named);
         self.guests.sweep(&named);
@@ -214,8 +288,11 @@ impl Supervisor {
     pub(super) fn known(&self, name: &str) -> Result<Arc<Job>, Refusal> {
         self.job(name).ok_or_else(|| {
             let all: Vec<String> = self.jobs().keys().map(|name| format!("`{name}`")).collect();
-            let there =
-                if all.is_empty() { "there are none".to_string() } else { format!("there are {}", all.join(", ")) };
+            let there = if all.is_empty() {
+                "there are none".to_string()
+            } else {
+                format!("there are {}", all.join(", "))
+            };
             Refusal::NotFound(format!("there is no job `{name}`: {there}"))
         })
     }
@@ -223,13 +300,19 @@ impl Supervisor {
 
 /// A job that begins at a time to come would begin at the end, and miss what comes until then.
 fn not_in_the_future(start: StartPosition) -> Result<(), Refusal> {
-    let StartPosition::At(time) = start else { return Ok(()) };
-    let ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    let StartPosition::At(time) = start else {
+        return Ok(());
+    };
+    let ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    });
     if ms <= clock::now_ms() {
         return Ok(());
     }
     let (start, now) = (clock::rfc3339(ms), clock::rfc3339(clock::now_ms()));
-    Err(Refusal::Invalid(format!("start={start}: it is {now} now; say start=latest for what comes from now on")))
+    Err(Refusal::Invalid(format!(
+        "start={start}: it is {now} now; say start=latest for what comes from now on"
+    )))
 }
 
 pub(super) fn unavailable(error: &dyn std::fmt::Display) -> Refusal {
@@ -267,11 +350,15 @@ fn check_state(
     checkpoint: Option<&Checkpoint>,
     intents: &[BatchIntent],
 ) -> Result<(), Refusal> {
-    let Some(checkpoint) = checkpoint.filter(|checkpoint| !active.resets(Some(checkpoint))) else { return Ok(()) };
+    let Some(checkpoint) = checkpoint.filter(|checkpoint| !active.resets(Some(checkpoint))) else {
+        return Ok(());
+    };
     if checkpoint.finished && active.has_windows() {
         return Err(Refusal::Conflict(finished_words(&active.spec.name, true)));
     }
-    let kept = intents.last().map_or(&checkpoint.stages, |intent| &intent.stages);
+    let kept = intents
+        .last()
+        .map_or(&checkpoint.stages, |intent| &intent.stages);
     match stages_after(kept, &active.spec, checkpoint.epoch) {
         Ok(_) => Ok(()),
         Err(refusals) => Err(Refusal::Conflict(in_words(&refusals))),
@@ -311,7 +398,15 @@ fn next_record(
         Some(state) => (state.record.clone(), state.runs()),
         None => {
             let name = name.to_owned();
-            (JobRecord { name, paused: false, deployments: Vec::new(), newest_version: 0 }, false)
+            (
+                JobRecord {
+                    name,
+                    paused: false,
+                    deployments: Vec::new(),
+                    newest_version: 0,
+                },
+                false,
+            )
         }
     };
     let number = record.deployments.last().map_or(1, |last| last.number + 1);
@@ -343,11 +438,17 @@ fn next_record(
     Ok(record)
 }
 
-/// The deployments that the checkpoint or an intent names, and while the job runs all that a batch may name that is cut and not
-/// planned yet: deployment numbers never fall.
+/// The deployments that the checkpoint or an intent names, and while the job runs all that a batch
+/// may name that is cut and not planned yet: deployment numbers never fall.
 fn needed(record: &JobRecord, runs: bool, mut named: BTreeSet<u64>) -> BTreeSet<u64> {
     if runs && let Some(&least) = named.first() {
-        named.extend(record.deployments.iter().map(|d| d.number).filter(|number| *number >= least));
+        named.extend(
+            record
+                .deployments
+                .iter()
+                .map(|d| d.number)
+                .filter(|number| *number >= least),
+        );
     }
     named
 }
@@ -360,11 +461,22 @@ mod tests {
     #[test]
     fn what_batches_may_still_name_is_needed() {
         let deployments = (1..=5).map(|number| deployment(number, 1, "a")).collect();
-        let record = JobRecord { name: "j".into(), paused: false, deployments, newest_version: 0 };
-        let cases: [(bool, &[u64], &[u64]); 4] =
-            [(false, &[], &[]), (true, &[], &[]), (false, &[2, 4], &[2, 4]), (true, &[2, 4], &[2, 3, 4, 5])];
+        let record = JobRecord {
+            name: "j".into(),
+            paused: false,
+            deployments,
+            newest_version: 0,
+        };
+        let cases: [(bool, &[u64], &[u64]); 4] = [
+            (false, &[], &[]),
+            (true, &[], &[]),
+            (false, &[2, 4], &[2, 4]),
+            (true, &[2, 4], &[2, 3, 4, 5]),
+        ];
         for (runs, named, want) in cases {
-            let needed: Vec<u64> = needed(&record, runs, named.iter().copied().collect()).into_iter().collect();
+            let needed: Vec<u64> = needed(&record, runs, named.iter().copied().collect())
+                .into_iter()
+                .collect();
             assert_eq!(needed, want, "{runs} {named:?}");
         }
     }

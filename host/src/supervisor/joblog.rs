@@ -20,19 +20,26 @@ impl JobLog {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let (number, kept) = &mut *lines;
         *number += 1;
-        kept.push_back(format!("{} {level:5} {text}", clock::rfc3339(clock::now_ms())));
+        kept.push_back(format!(
+            "{} {level:5} {text}",
+            clock::rfc3339(clock::now_ms())
+        ));
         if kept.len() > limits::LOG_LINES_KEPT_MAX {
             kept.pop_front();
         }
     }
 
-    /// The lines after number `after`, with their numbers; all that are kept where there is no such number yet, as the log
-    /// began anew since it was asked for.
+    /// The lines after number `after`, with their numbers; all that are kept where there is no such
+    /// number yet, as the log began anew since it was asked for.
     pub(super) fn after(&self, after: u64) -> Vec<(u64, String)> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let after = if after > lines.0 { 0 } else { after };
         let first = lines.0 + 1 - lines.1.len() as u64;
-        let numbered = lines.1.iter().enumerate().map(|(i, line)| (first + i as u64, line.clone()));
+        let numbered = lines
+            .1
+            .iter()
+            .enumerate()
+            .map(|(i, line)| (first + i as u64, line.clone()));
         numbered.filter(|(number, _)| *number > after).collect()
     }
 }
@@ -58,7 +65,15 @@ impl Job {
         let (log, name) = (self.log.clone(), self.name.clone());
         Arc::new(move |level, text: &str| {
             log.line(level, text);
-            in_the_hosts(&name, if level == Level::INFO { Level::DEBUG } else { level }, text);
+            in_the_hosts(
+                &name,
+                if level == Level::INFO {
+                    Level::DEBUG
+                } else {
+                    level
+                },
+                text,
+            );
         })
     }
 }
@@ -85,7 +100,10 @@ mod tests {
         let all = log.after(0);
         assert_eq!((all.len(), all[0].0), (limits::LOG_LINES_KEPT_MAX, 6));
         assert!(all[0].1.ends_with("line 5"));
-        assert_eq!(log.after(all[0].0 + 1).len(), limits::LOG_LINES_KEPT_MAX - 2);
+        assert_eq!(
+            log.after(all[0].0 + 1).len(),
+            limits::LOG_LINES_KEPT_MAX - 2
+        );
         let newest = all[all.len() - 1].0;
         assert_eq!(log.after(newest), []);
         assert_eq!(log.after(newest + 1), all, "who asks has seen another log");

@@ -3,12 +3,12 @@
 use super::deploy::{finished_words, unavailable};
 use super::{Job, State, Supervisor};
 use crate::api::{
-    DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus,
-    StageStatus, Waiting,
+    DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal,
+    SinkStatus, SourceStatus, StageStatus, Waiting,
 };
 use std::sync::Arc;
 use streamhost_core::clock;
-use streamhost_core::job::StageSpec;
+use streamhost_core::job::{JobSpec, SinkSpec, SourceSpec, StageSpec};
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
 use streamhost_engine::pipeline::{LoadedDeployment, PipelineStatus, StatusSnapshot, Stop};
@@ -86,7 +86,11 @@ impl Jobs for Supervisor {
         let _turn = self.turns.take(name)?;
         let job = self.known(name)?;
         job.halt(Stop::Soon);
-        let forgotten = self.checkpoint_logs.of(name).forget().map_err(|e| e.to_string());
+        let forgotten = self
+            .checkpoint_logs
+            .of(name)
+            .forget()
+            .map_err(|e| e.to_string());
         let removed = forgotten.and_then(|()| {
             let _set = self.change();
             self.catalog.remove(name).map_err(|e| e.to_string())?;
@@ -107,11 +111,20 @@ impl Jobs for Supervisor {
 }
 
 impl Supervisor {
-    /// A finished job reads on, but not one that gave out its windows at the end: each would be given out twice.
+    /// A finished job reads on, but not one that gave out its windows at the end: each would be
+    /// given out twice.
     fn may_read_on(&self, job: &Job) -> Result<(), Refusal> {
-        let Some(active) = job.state().active.as_ref().map(|cell| cell.get()) else { return Ok(()) };
-        let (checkpoint, _) = self.checkpoint_logs.of(&job.name).load().map_err(|e| unavailable(&e))?;
-        match checkpoint.is_some_and(|checkpoint| active.has_finished(&checkpoint)) && active.has_windows() {
+        let Some(active) = job.state().active.as_ref().map(|cell| cell.get()) else {
+            return Ok(());
+        };
+        let (checkpoint, _) = self
+            .checkpoint_logs
+            .of(&job.name)
+            .load()
+            .map_err(|e| unavailable(&e))?;
+        match checkpoint.is_some_and(|checkpoint| active.has_finished(&checkpoint))
+            && active.has_windows()
+        {
             true => Err(Refusal::Conflict(finished_words(&job.name, true))),
             false => Ok(()),
         }
@@ -120,25 +133,46 @@ impl Supervisor {
     fn set_paused(&self, job: &Arc<Job>, paused: bool) -> Result<(), Refusal> {
         let mut record = job.state().record.clone();
         record.paused = paused;
-        self.catalog.save(&record).map_err(|e| Refusal::Unavailable(e.to_string()))?;
+        self.catalog
+            .save(&record)
+            .map_err(|e| Refusal::Unavailable(e.to_string()))?;
         job.state().record = record;
         Ok(())
     }
 
-    /// What its pipeline says, or where none has begun to since the host started, what its checkpoint says.
-    pub(super) fn facts_of(&self, state: &State, loaded: Option<&LoadedDeployment>) -> StatusSnapshot {
+    /// What its pipeline says, or where none has begun to since the host started, what its
+    /// checkpoint says.
+    pub(super) fn facts_of(
+        &self,
+        state: &State,
+        loaded: Option<&LoadedDeployment>,
+    ) -> StatusSnapshot {
         let facts = state.pipeline_status.snapshot();
         if facts.epoch != 0 {
             return facts;
         }
-        let Ok((Some(checkpoint), _)) = self.checkpoint_logs.of(&state.record.name).load() else { return facts };
+        let Ok((Some(checkpoint), _)) = self.checkpoint_logs.of(&state.record.name).load() else {
+            return facts;
+        };
         if loaded.is_some_and(|loaded| loaded.resets(Some(&checkpoint))) {
             return facts;
         }
-        let StatusSnapshot { ends, waiting, under_way, last_error, .. } = facts;
+        let StatusSnapshot {
+            ends,
+            waiting,
+            under_way,
+            last_error,
+            ..
+        } = facts;
         let told = PipelineStatus::default();
         told.settle(&checkpoint);
-        StatusSnapshot { ends, waiting, under_way, last_error, ..told.snapshot() }
+        StatusSnapshot {
+            ends,
+            waiting,
+            under_way,
+            last_error,
+            ..told.snapshot()
+        }
     }
 
     fn status_of(&self, job: &Job) -> JobStatus {
@@ -146,32 +180,11 @@ impl Supervisor {
         let active = state.record.active();
         let loaded = state.active.as_ref().map(|cell| cell.get());
         let facts = self.facts_of(&state, loaded.as_deref());
-        let (mut sources, mut sinks) = (Vec::new(), Vec::new());
-        if let Some(loaded) = &loaded {
-            sources = loaded
-                .spec
-                .sources
-                .iter()
-                .map(|source| SourceStatus {
-                    kind: source.kind,
-                    name: source.name.clone(),
-                    target: source.target.clone(),
-                    committed: facts.committed.get(&source.target).cloned().unwrap_or_default(),
-                })
-                .collect();
-            sinks = loaded
-                .spec
-                .sinks
-                .iter()
-                .map(|sink| SinkStatus {
-                    kind: sink.kind,
-                    name: sink.name.clone(),
-                    target: sink.target.clone(),
-                    rows: facts.counters.rows.get(&sink.name).copied().unwrap_or(0),
-                })
-                .collect();
-        }
-        let limits = loaded.as_ref().map_or(self.environment.limits, |loaded| loaded.settings.limits);
+        let spec = loaded.as_ref().map(|loaded| &loaded.spec);
+        let (sources, sinks) = spec.map_or_else(Default::default, |spec| ends_of(spec, &facts));
+        let limits = loaded
+            .as_ref()
+            .map_or(self.environment.limits, |loaded| loaded.settings.limits);
         JobStatus {
             job: job.name.clone(),
             state: what_it_does(&state, &facts),
@@ -187,13 +200,21 @@ impl Supervisor {
             lag: facts.lag(),
             last_error: state.failed.clone().or_else(|| facts.last_error.clone()),
             waiting_for: longest_wait(&facts),
-            every_ms: loaded.as_ref().map_or(0, |l| u64::try_from(l.spec.every.as_millis()).unwrap_or(u64::MAX)),
-            group: loaded.as_ref().map_or_else(String::new, |loaded| loaded.group.clone()),
-            dead_letter_topic: loaded.as_ref().map_or_else(String::new, |loaded| loaded.dead_letter_topic.clone()),
+            every_ms: loaded.as_ref().map_or(0, |l| {
+                u64::try_from(l.spec.every.as_millis()).unwrap_or(u64::MAX)
+            }),
+            group: loaded
+                .as_ref()
+                .map_or_else(String::new, |loaded| loaded.group.clone()),
+            dead_letter_topic: loaded
+                .as_ref()
+                .map_or_else(String::new, |loaded| loaded.dead_letter_topic.clone()),
             epoch: facts.epoch,
             lanes: self.environment.lanes,
             sources,
-            stages: loaded.as_ref().map_or_else(Vec::new, |loaded| stages(loaded, &facts)),
+            stages: loaded
+                .as_ref()
+                .map_or_else(Vec::new, |loaded| stages(loaded, &facts)),
             watermark: watermark(&facts),
             sinks,
             limits: LimitStatus {
@@ -204,6 +225,28 @@ impl Supervisor {
             },
         }
     }
+}
+
+/// Where a job reads and writes, and how far it is there.
+fn ends_of(spec: &JobSpec, facts: &StatusSnapshot) -> (Vec<SourceStatus>, Vec<SinkStatus>) {
+    let source = |source: &SourceSpec| SourceStatus {
+        kind: source.kind,
+        name: source.name.clone(),
+        target: source.target.clone(),
+        committed: facts
+            .committed
+            .get(&source.target)
+            .cloned()
+            .unwrap_or_default(),
+    };
+    let sink = |sink: &SinkSpec| SinkStatus {
+        kind: sink.kind,
+        name: sink.name.clone(),
+        target: sink.target.clone(),
+        rows: facts.counters.rows.get(&sink.name).copied().unwrap_or(0),
+    };
+    let sources = spec.sources.iter().map(source).collect();
+    (sources, spec.sinks.iter().map(sink).collect())
 }
 
 fn what_it_does(state: &State, facts: &StatusSnapshot) -> JobState {
@@ -220,18 +263,26 @@ fn stages(active: &LoadedDeployment, facts: &StatusSnapshot) -> Vec<StageStatus>
     let stage = |stage: &StageSpec| {
         let kept = facts.stages.get(&stage.name);
         let (keys, bytes) = kept.map_or((0, 0), |kept| (kept.keys, kept.bytes));
-        StageStatus { name: stage.name.clone(), keys, bytes }
+        StageStatus {
+            name: stage.name.clone(),
+            keys,
+            bytes,
+        }
     };
     active.spec.stages.iter().map(stage).collect()
 }
 
 fn watermark(facts: &StatusSnapshot) -> Option<String> {
     let watermark_ms = facts.times.watermark_ms;
-    (watermark_ms > NO_TIME_MS && watermark_ms < END_OF_TIME_MS).then(|| clock::rfc3339(watermark_ms))
+    (watermark_ms > NO_TIME_MS && watermark_ms < END_OF_TIME_MS)
+        .then(|| clock::rfc3339(watermark_ms))
 }
 
 /// What is waited for the longest.
 fn longest_wait(facts: &StatusSnapshot) -> Option<Waiting> {
     let (what, since) = facts.waiting.values().min_by_key(|(_, since)| *since)?;
-    Some(Waiting { what: what.clone(), since: clock::rfc3339(*since) })
+    Some(Waiting {
+        what: what.clone(),
+        since: clock::rfc3339(*since),
+    })
 }

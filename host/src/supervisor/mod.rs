@@ -1,8 +1,8 @@
 //! Starts, swaps, watches and restarts pipelines: the control plane.
 //!
-//! A change of a job (deploy, rollback, pause, resume, undeploy, what follows the end of its pipeline) has the job's
-//! *turn*: one at a time, and jobs do not wait for one another. The set of jobs and their components has a lock of its
-//! own, held for as long as a write takes.
+//! A change of a job (deploy, rollback, pause, resume, undeploy, what follows the end of its
+//! pipeline) has the job's *turn*: one at a time, and jobs do not wait for one another. The set of
+//! jobs and their components has a lock of its own, held for as long as a write takes.
 
 use joblog::JobLog;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,8 +35,8 @@ mod watch;
 /// Where a host's jobs run, and what they may use unless they say otherwise.
 #[derive(Clone, Debug)]
 pub struct Environment {
-    /// What the names of its consumer groups and transactional ids begin with: they tell this host's jobs from those of
-    /// the same name of a `run`.
+    /// What the names of its consumer groups and transactional ids begin with: they tell this
+    /// host's jobs from those of the same name of a `run`.
     pub owner: &'static str,
     /// Kafka.
     pub kafka: KafkaSettings,
@@ -89,8 +89,8 @@ struct State {
     life: u64,
     /// Why it cannot go on by itself.
     failed: Option<String>,
-    /// The next pipeline goes on where records are gone, as the user asked. Not stored: after a crash the user is asked
-    /// again.
+    /// The next pipeline goes on where records are gone, as the user asked. Not stored: after a
+    /// crash the user is asked again.
     skip_lost: bool,
     /// The next pipeline reads on though the job is finished, as the user asked. Not stored either.
     reads_on: bool,
@@ -99,7 +99,11 @@ struct State {
 impl State {
     /// Whether its pipeline is at work.
     fn runs(&self) -> bool {
-        self.failed.is_none() && self.pipeline.as_ref().is_some_and(|pipeline| !pipeline.has_ended())
+        self.failed.is_none()
+            && self
+                .pipeline
+                .as_ref()
+                .is_some_and(|pipeline| !pipeline.has_ended())
     }
 }
 
@@ -117,8 +121,9 @@ impl Job {
         (state.skip_lost, state.reads_on) = (false, false); // they were for this start alone
     }
 
-    /// Stops its pipeline, if there is one, and waits for it. A call to a sink that hangs is given some time, and then it
-    /// is cut: what was under way is planned, and delivered again at the next start.
+    /// Stops its pipeline, if there is one, and waits for it. A call to a sink that hangs is given
+    /// some time, and then it is cut: what was under way is planned, and delivered again at the
+    /// next start.
     fn halt(&self, how: Stop) -> Option<PipelineExit> {
         self.halt_asked(how, clock::monotonic())
     }
@@ -145,8 +150,8 @@ impl Job {
         Some(pipeline.join())
     }
 
-    /// Waits until its pipeline has said how it goes, but not for long. Whoever calls holds no lock: the end of a pipeline
-    /// is noted under one.
+    /// Waits until its pipeline has said how it goes, but not for long. Whoever calls holds no
+    /// lock: the end of a pipeline is noted under one.
     fn await_first_word(&self) {
         let asked = clock::monotonic();
         while asked.elapsed() < limits::FIRST_WORD_TIME {
@@ -165,23 +170,28 @@ impl Job {
 }
 
 impl Supervisor {
-    /// Opens a host's data folder in `db` and `folder`, and starts its jobs where they were, as `begin` says.
+    /// Opens a host's data folder in `db` and `folder`, and starts its jobs where they were, as
+    /// `begin` says.
     pub fn open(
         db: &fjall::Database,
         folder: &Path,
         environment: Environment,
         begin: Begin,
     ) -> anyhow::Result<Arc<Self>> {
-        let guests = GuestEngine::new(&folder.join("cache")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+        let guests =
+            GuestEngine::new(&folder.join("cache")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
         let catalog = Catalog::open(db, &folder.join("components"))?;
         let checkpoint_logs = CheckpointLogs::open(db)?;
-        // Jobs whose undeploy was cut off left state behind; a deploy of one of those names waits for nothing.
+        // Jobs whose undeploy was cut off left state behind; a deploy of one of those names waits
+        // for nothing.
         let forgotten = checkpoint_logs.clone();
-        std::thread::Builder::new().name("sweep".into()).spawn(move || {
-            if let Err(error) = forgotten.sweep_forgotten() {
-                tracing::warn!("state of jobs that are gone could not be removed: {error}");
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("sweep".into())
+            .spawn(move || {
+                if let Err(error) = forgotten.sweep_forgotten() {
+                    tracing::warn!("state of jobs that are gone could not be removed: {error}");
+                }
+            })?;
         let (send, ends) = mpsc::channel();
         let supervisor = Arc::new(Supervisor {
             environment,
@@ -194,8 +204,14 @@ impl Supervisor {
             ended: Mutex::new(send),
         });
         // All of them are known before the first one starts, which may end at once.
-        let jobs = supervisor.catalog.load()?.into_iter().map(|record| Arc::new(Job::new(record)));
-        supervisor.jobs().extend(jobs.map(|job| (job.name.clone(), job)));
+        let jobs = supervisor
+            .catalog
+            .load()?
+            .into_iter()
+            .map(|record| Arc::new(Job::new(record)));
+        supervisor
+            .jobs()
+            .extend(jobs.map(|job| (job.name.clone(), job)));
         watch::spawn(&supervisor, ends)?;
         let jobs: Vec<_> = supervisor.jobs().values().cloned().collect();
         for job in jobs {
@@ -204,7 +220,8 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Stops all jobs, as `how` says, and waits for them. No job is changed or started from then on.
+    /// Stops all jobs, as `how` says, and waits for them. No job is changed or started from then
+    /// on.
     pub fn close(&self, how: Stop) {
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
         for job in &jobs {
@@ -214,7 +231,8 @@ impl Supervisor {
         }
         let asked = clock::monotonic();
         self.turns.close(limits::STOP_TIME);
-        let jobs: Vec<_> = self.jobs().values().cloned().collect(); // also those that came meanwhile
+        // Also those that came meanwhile.
+        let jobs: Vec<_> = self.jobs().values().cloned().collect();
         for job in jobs {
             job.halt_asked(how, asked);
         }
@@ -233,28 +251,43 @@ impl Supervisor {
         self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A job of before, started if it was not paused. One that cannot start does not keep the others from it.
+    /// A job of before, started if it was not paused. One that cannot start does not keep the
+    /// others from it.
     fn resume_job(&self, job: &Arc<Job>, begin: Begin) {
-        let Ok(_turn) = self.turns.take(&job.name) else { return };
+        let Ok(_turn) = self.turns.take(&job.name) else {
+            return;
+        };
         let paused = job.state().record.paused;
-        let begun = self.keep_limits(job).and_then(|()| self.restart(job, begin == Begin::Jobs && !paused));
+        let begun = self
+            .keep_limits(job)
+            .and_then(|()| self.restart(job, begin == Begin::Jobs && !paused));
         if let Err(reason) = begun {
             job.stopped(&reason);
         }
     }
 
-    /// Where the host's `[limits]` were changed, the job's follow. A batch that was planned under the old ones is run again
-    /// under them: then the new ones are a deployment of their own, which takes over after it.
+    /// Where the host's `[limits]` were changed, the job's follow. A batch that was planned under
+    /// the old ones is run again under them: then the new ones are a deployment of their own, which
+    /// takes over after it.
     fn keep_limits(&self, job: &Job) -> Result<(), String> {
         let mut record = job.state().record.clone();
         let active = record.active().clone();
-        let settings = Settings::parse(&active.settings, self.environment.limits).map_err(|f| in_words(&f))?;
+        let settings =
+            Settings::parse(&active.settings, self.environment.limits).map_err(|f| in_words(&f))?;
         if active.limits == Some(settings.limits) {
             return Ok(());
         }
-        let (_, intents) = self.checkpoint_logs.of(&job.name).load().map_err(|e| e.to_string())?;
-        let mut planned = intents.iter().filter(|intent| intent.deployment == active.number).peekable();
-        // What a record of before limits were kept has planned was under the present ones, as far as is known.
+        let (_, intents) = self
+            .checkpoint_logs
+            .of(&job.name)
+            .load()
+            .map_err(|e| e.to_string())?;
+        let mut planned = intents
+            .iter()
+            .filter(|intent| intent.deployment == active.number)
+            .peekable();
+        // What a record of before limits were kept has planned was under the present ones, as far
+        // as is known.
         if active.limits.is_none() || planned.peek().is_none() {
             record.active_mut().limits = Some(settings.limits);
             return self.store(job, record);
@@ -267,10 +300,20 @@ impl Supervisor {
         let number = active.number + 1;
         let (limits, reason_kept) = (Some(settings.limits), Some(reason.clone()));
         let at_ms = clock::now_ms();
-        let deployment = DeploymentRecord { number, limits, at_ms, reason: reason_kept, reset: false, ..active };
+        let deployment = DeploymentRecord {
+            number,
+            limits,
+            at_ms,
+            reason: reason_kept,
+            reset: false,
+            ..active
+        };
         record.push(deployment, &named);
         self.store(job, record)?;
-        job.say(tracing::Level::INFO, &format!("{reason}: deployment {number} takes over"));
+        job.say(
+            tracing::Level::INFO,
+            &format!("{reason}: deployment {number} takes over"),
+        );
         Ok(())
     }
 
@@ -311,59 +354,138 @@ mod tests {
 
     fn deployment(limits: JobLimits) -> DeploymentRecord {
         let (kind, limits) = (DeploymentKind::Rollback, Some(limits));
-        DeploymentRecord { kind, limits, since_batch: 7, ..streamhost_core::testing::deployment(3, 2, "gone") }
+        DeploymentRecord {
+            kind,
+            limits,
+            since_batch: 7,
+            ..streamhost_core::testing::deployment(3, 2, "gone")
+        }
     }
 
-    /// What becomes of a job's deployments (number, memory) when the host's limits are others than those it was deployed
-    /// under.
+    /// What becomes of a job's deployments (number, memory) when the host's limits are others than
+    /// those it was deployed under.
     fn after_a_change(intent: Option<BatchIntent>) -> Vec<(u64, usize)> {
         let folder = tempfile::tempdir().unwrap();
-        let db = fjall::Database::builder(folder.path().join("db")).open().unwrap();
-        let (old, new) = (JobLimits::default(), JobLimits { memory_bytes: 1 << 24, ..JobLimits::default() });
-        let record =
-            JobRecord { name: "j".into(), paused: false, deployments: vec![deployment(old)], newest_version: 2 };
-        Catalog::open(&db, &folder.path().join("components")).unwrap().save(&record).unwrap();
+        let db = fjall::Database::builder(folder.path().join("db"))
+            .open()
+            .unwrap();
+        let (old, new) = (
+            JobLimits::default(),
+            JobLimits {
+                memory_bytes: 1 << 24,
+                ..JobLimits::default()
+            },
+        );
+        let record = JobRecord {
+            name: "j".into(),
+            paused: false,
+            deployments: vec![deployment(old)],
+            newest_version: 2,
+        };
+        Catalog::open(&db, &folder.path().join("components"))
+            .unwrap()
+            .save(&record)
+            .unwrap();
         let checkpoint_logs = CheckpointLogs::open(&db).unwrap();
         let reached = [("t".to_owned(), [(0, 0)].into())].into();
-        checkpoint_logs.of("j").begin(&Checkpoint::begin(7, 3, 1000, reached)).unwrap();
+        checkpoint_logs
+            .of("j")
+            .begin(&Checkpoint::begin(7, 3, 1000, reached))
+            .unwrap();
         if let Some(intent) = &intent {
             checkpoint_logs.of("j").write(None, Some(intent)).unwrap();
         }
         let (kafka, hbase) = (KafkaSettings::default(), HbaseSettings::default());
-        let environment = Environment { owner: "streamhost", kafka, hbase, lanes: 1, limits: new };
+        let environment = Environment {
+            owner: "streamhost",
+            kafka,
+            hbase,
+            lanes: 1,
+            limits: new,
+        };
         let supervisor = Supervisor::open(&db, folder.path(), environment, Begin::Nothing).unwrap();
         let status = supervisor.status("j").unwrap();
-        assert_eq!((status.state, status.version), (JobState::Stopped, 2), "its component is gone");
-        assert!(supervisor.logs("j", 0).unwrap().iter().any(|(_, line)| line.contains("stopped: ")));
+        assert_eq!(
+            (status.state, status.version),
+            (JobState::Stopped, 2),
+            "its component is gone"
+        );
+        assert!(
+            supervisor
+                .logs("j", 0)
+                .unwrap()
+                .iter()
+                .any(|(_, line)| line.contains("stopped: "))
+        );
         let stored = supervisor.catalog.load().unwrap().remove(0);
-        assert!(stored.deployments.iter().all(|d| d.since_batch == 7 && d.kind == DeploymentKind::Rollback));
+        assert!(
+            stored
+                .deployments
+                .iter()
+                .all(|d| d.since_batch == 7 && d.kind == DeploymentKind::Rollback)
+        );
         supervisor.close(Stop::Drain);
-        assert!(supervisor.pause("j").is_err(), "a host that stops changes nothing");
-        stored.deployments.iter().map(|d| (d.number, d.limits.unwrap().memory_bytes)).collect()
+        assert!(
+            supervisor.pause("j").is_err(),
+            "a host that stops changes nothing"
+        );
+        stored
+            .deployments
+            .iter()
+            .map(|d| (d.number, d.limits.unwrap().memory_bytes))
+            .collect()
     }
 
     #[test]
     fn a_planned_batch_keeps_the_limits_that_it_was_planned_under() {
         let (old, new) = (JobLimits::default().memory_bytes, 1 << 24);
-        let intent =
-            |deployment, finished| Some(BatchIntent { deployment, finished, ..streamhost_core::testing::intent(1) });
+        let intent = |deployment, finished| {
+            Some(BatchIntent {
+                deployment,
+                finished,
+                ..streamhost_core::testing::intent(1)
+            })
+        };
         assert_eq!(after_a_change(None), [(3, new)]);
-        assert_eq!(after_a_change(intent(2, false)), [(3, new)], "the plan is of another deployment");
+        assert_eq!(
+            after_a_change(intent(2, false)),
+            [(3, new)],
+            "the plan is of another deployment"
+        );
         assert_eq!(after_a_change(intent(3, false)), [(3, old), (4, new)]);
-        assert_eq!(after_a_change(intent(3, true)), [(3, old)], "its last batch ends it");
+        assert_eq!(
+            after_a_change(intent(3, true)),
+            [(3, old)],
+            "its last batch ends it"
+        );
     }
 
     #[test]
     fn one_job_that_cannot_be_followed_stops_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let db = fjall::Database::builder(folder.path().join("db")).open().unwrap();
+        let db = fjall::Database::builder(folder.path().join("db"))
+            .open()
+            .unwrap();
         let (kafka, hbase) = (KafkaSettings::default(), HbaseSettings::default());
         let limits = JobLimits::default();
-        let environment = Environment { owner: "streamhost", kafka, hbase, lanes: 1, limits };
+        let environment = Environment {
+            owner: "streamhost",
+            kafka,
+            hbase,
+            lanes: 1,
+            limits,
+        };
         for name in ["a", "b"] {
-            let record =
-                JobRecord { name: name.into(), paused: true, deployments: vec![deployment(limits)], newest_version: 2 };
-            Catalog::open(&db, &folder.path().join("components")).unwrap().save(&record).unwrap();
+            let record = JobRecord {
+                name: name.into(),
+                paused: true,
+                deployments: vec![deployment(limits)],
+                newest_version: 2,
+            };
+            Catalog::open(&db, &folder.path().join("components"))
+                .unwrap()
+                .save(&record)
+                .unwrap();
         }
         let supervisor = Supervisor::open(&db, folder.path(), environment, Begin::Jobs).unwrap();
         let jobs = ["a", "b"].map(|name| supervisor.job(name).unwrap());
@@ -372,13 +494,23 @@ mod tests {
         let send = supervisor.ended.lock().unwrap().clone();
         for job in &jobs {
             let (life, ended) = (job.state().life, PipelineExit::Failed("gone".into()));
-            send.send(watch::End { job: job.name.clone(), life, ended, replay_only: false }).unwrap();
+            send.send(watch::End {
+                job: job.name.clone(),
+                life,
+                ended,
+                replay_only: false,
+            })
+            .unwrap();
         }
         let limit = clock::monotonic() + Duration::from_secs(60);
         while jobs[1].state().failed.is_none() && clock::monotonic() < limit {
             std::thread::yield_now();
         }
-        assert_eq!(jobs[1].state().failed.as_deref(), Some("gone"), "the end of `b` does not wait for `a`");
+        assert_eq!(
+            jobs[1].state().failed.as_deref(),
+            Some("gone"),
+            "the end of `b` does not wait for `a`"
+        );
         assert_eq!(jobs[0].state().failed, None);
         drop(turn);
         while jobs[0].state().failed.is_none() && clock::monotonic() < limit {

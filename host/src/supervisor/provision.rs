@@ -1,4 +1,5 @@
-//! Whether a job's tables, topics and group are as it needs them, and what is made where they are missing.
+//! Whether a job's tables, topics and group are as it needs them, and what is made where they are
+//! missing.
 
 use super::Supervisor;
 use super::beginning::{Beginning, BeginningFacts, beginning};
@@ -28,8 +29,13 @@ fn refused(error: SinkError) -> Refusal {
 }
 
 impl Supervisor {
-    /// The tables and topics must be there and fit; where `create` says so, some may be missing. Makes nothing.
-    pub(super) fn missing_targets(&self, active: &LoadedDeployment, create: bool) -> Result<Missing, Refusal> {
+    /// The tables and topics must be there and fit; where `create` says so, some may be missing.
+    /// Makes nothing.
+    pub(super) fn missing_targets(
+        &self,
+        active: &LoadedDeployment,
+        create: bool,
+    ) -> Result<Missing, Refusal> {
         let mut missing = Missing::default();
         for sink in &active.spec.sinks {
             if self.is_missing(sink, create).map_err(refused)? {
@@ -37,8 +43,16 @@ impl Supervisor {
             }
         }
         if create {
-            for source in active.spec.sources.iter().filter(|source| source.kind == SourceKind::Kafka) {
-                if KafkaProvision::new(&self.environment.kafka).is_missing(&source.target).map_err(refused)? {
+            for source in active
+                .spec
+                .sources
+                .iter()
+                .filter(|source| source.kind == SourceKind::Kafka)
+            {
+                if KafkaProvision::new(&self.environment.kafka)
+                    .is_missing(&source.target)
+                    .map_err(refused)?
+                {
                     missing.topics.push(source.target.clone());
                 }
             }
@@ -48,17 +62,27 @@ impl Supervisor {
 
     fn is_missing(&self, sink: &SinkSpec, create: bool) -> Result<bool, SinkError> {
         match sink.kind {
-            SinkKind::Hbase => match HbaseProvision::new(self.environment.hbase.clone()).inspect(sink) {
-                Ok(()) => Ok(false),
-                Err(SinkError::TableMissing { .. }) if create && !sink.columns.is_empty() => Ok(true),
-                // A real gateway has no call that adds a family.
-                Err(SinkError::FamilyMissing { .. }) if create && self.environment.hbase.add_families.is_some() => {
-                    Ok(true)
+            SinkKind::Hbase => {
+                match HbaseProvision::new(self.environment.hbase.clone()).inspect(sink) {
+                    Ok(()) => Ok(false),
+                    Err(SinkError::TableMissing { .. }) if create && !sink.columns.is_empty() => {
+                        Ok(true)
+                    }
+                    // A real gateway has no call that adds a family.
+                    Err(SinkError::FamilyMissing { .. })
+                        if create && self.environment.hbase.add_families.is_some() =>
+                    {
+                        Ok(true)
+                    }
+                    Err(error) => Err(error),
                 }
-                Err(error) => Err(error),
-            },
-            SinkKind::Kafka if create => KafkaProvision::new(&self.environment.kafka).is_missing(&sink.target),
-            SinkKind::Kafka => KafkaProvision::new(&self.environment.kafka).inspect(sink).map(|()| false),
+            }
+            SinkKind::Kafka if create => {
+                KafkaProvision::new(&self.environment.kafka).is_missing(&sink.target)
+            }
+            SinkKind::Kafka => KafkaProvision::new(&self.environment.kafka)
+                .inspect(sink)
+                .map(|()| false),
             SinkKind::Console => Ok(false),
         }
     }
@@ -74,7 +98,9 @@ impl Supervisor {
             .map_err(refused)?;
         }
         for topic in &missing.topics {
-            KafkaProvision::new(&self.environment.kafka).topic(topic, true).map_err(refused)?;
+            KafkaProvision::new(&self.environment.kafka)
+                .topic(topic, true)
+                .map_err(refused)?;
         }
         Ok(())
     }
@@ -88,7 +114,11 @@ impl Supervisor {
     ) -> Result<Beginning, Refusal> {
         known.keyed = !active.spec.stages.is_empty();
         known.marked = active.spec.sinks.iter().any(|sink| sink.exactly_once);
-        let there = active.spec.sources.iter().filter(|source| !missing.topics.contains(&source.target));
+        let there = active
+            .spec
+            .sources
+            .iter()
+            .filter(|source| !missing.topics.contains(&source.target));
         let there: Vec<_> = there.cloned().collect();
         if !there.is_empty() {
             let away_or_wrong = |error: SourceError| match error {
@@ -113,11 +143,21 @@ impl Supervisor {
 
     /// A group holds the positions of one job: two with the same would begin at each other's.
     pub(super) fn own_group(&self, active: &LoadedDeployment) -> Result<(), Refusal> {
-        let jobs: Vec<_> = self.jobs().values().filter(|job| job.name != active.spec.name).cloned().collect();
+        let jobs: Vec<_> = self
+            .jobs()
+            .values()
+            .filter(|job| job.name != active.spec.name)
+            .cloned()
+            .collect();
         let group = |settings: &BTreeMap<String, String>, job: &str| {
-            settings.get("group").map_or_else(|| self.usual_group(job), |group| group.trim().to_owned())
+            settings
+                .get("group")
+                .map_or_else(|| self.usual_group(job), |group| group.trim().to_owned())
         };
-        match jobs.iter().find(|job| group(&job.state().record.active().settings, &job.name) == active.group) {
+        match jobs
+            .iter()
+            .find(|job| group(&job.state().record.active().settings, &job.name) == active.group)
+        {
             None => Ok(()),
             Some(other) => Err(Refusal::Conflict(format!(
                 "job `{}` has the group `{}`: take another one with --set group=…, or none",
@@ -129,14 +169,25 @@ impl Supervisor {
     /// Of each table that another job writes as well, a sentence.
     pub(super) fn shared_tables(&self, active: &LoadedDeployment) -> Vec<String> {
         let tables = |active: &LoadedDeployment| -> BTreeSet<String> {
-            let sinks = active.spec.sinks.iter().filter(|sink| sink.kind == SinkKind::Hbase);
+            let sinks = active
+                .spec
+                .sinks
+                .iter()
+                .filter(|sink| sink.kind == SinkKind::Hbase);
             sinks.map(|sink| sink.target.clone()).collect()
         };
         let ours = tables(active);
-        let others: Vec<_> = self.jobs().values().filter(|job| job.name != active.spec.name).cloned().collect();
+        let others: Vec<_> = self
+            .jobs()
+            .values()
+            .filter(|job| job.name != active.spec.name)
+            .cloned()
+            .collect();
         let mut warnings = Vec::new();
         for other in others {
-            let Some(cell) = other.state().active.clone() else { continue };
+            let Some(cell) = other.state().active.clone() else {
+                continue;
+            };
             for table in tables(&cell.get()).intersection(&ours) {
                 let name = &other.name;
                 warnings.push(format!(

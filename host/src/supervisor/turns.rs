@@ -1,4 +1,5 @@
-//! One change of a job at a time, by its name: also of a job that is not there yet. Jobs do not wait for one another.
+//! One change of a job at a time, by its name: also of a job that is not there yet. Jobs do not
+//! wait for one another.
 
 use crate::api::Refusal;
 use std::collections::BTreeSet;
@@ -30,15 +31,24 @@ impl Turns {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nobody changes the job of this name. `Err`: the host is stopping, and nothing may change any more.
+    /// Waits until nobody changes the job of this name. `Err`: the host is stopping, and nothing
+    /// may change any more.
     pub(super) fn take(&self, name: &str) -> Result<Turn<'_>, Refusal> {
         let waits = |taken: &mut Taken| !taken.closed && taken.names.contains(name);
-        let mut taken = self.left.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self
+            .left
+            .wait_while(self.lock(), waits)
+            .unwrap_or_else(PoisonError::into_inner);
         if taken.closed {
-            return Err(Refusal::Unavailable("the host is stopping: try again when it is back".to_owned()));
+            return Err(Refusal::Unavailable(
+                "the host is stopping: try again when it is back".to_owned(),
+            ));
         }
         taken.names.insert(name.to_owned());
-        Ok(Turn { turns: self, name: name.to_owned() })
+        Ok(Turn {
+            turns: self,
+            name: name.to_owned(),
+        })
     }
 
     /// Gives no more turns, and waits for those that are taken, but no longer than `time`.
@@ -46,7 +56,9 @@ impl Turns {
         let mut taken = self.lock();
         taken.closed = true;
         self.left.notify_all();
-        let waited = self.left.wait_timeout_while(taken, time, |taken| !taken.names.is_empty());
+        let waited = self
+            .left
+            .wait_timeout_while(taken, time, |taken| !taken.names.is_empty());
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -83,7 +95,10 @@ mod tests {
             say.send("first").unwrap();
             drop(first);
         });
-        assert_eq!([said.recv().unwrap(), said.recv().unwrap()], ["first", "second"]);
+        assert_eq!(
+            [said.recv().unwrap(), said.recv().unwrap()],
+            ["first", "second"]
+        );
     }
 
     #[test]
@@ -93,7 +108,10 @@ mod tests {
             let first = turns.take("a").unwrap();
             let waiting = scope.spawn(|| turns.take("a").map(drop));
             let closing = scope.spawn(|| turns.close(Duration::from_secs(600)));
-            assert!(matches!(waiting.join().unwrap(), Err(Refusal::Unavailable(_))), "it waits no longer");
+            assert!(
+                matches!(waiting.join().unwrap(), Err(Refusal::Unavailable(_))),
+                "it waits no longer"
+            );
             assert!(turns.is_closed() && turns.take("b").is_err());
             drop(first);
             closing.join().unwrap();

@@ -16,36 +16,52 @@ pub(super) struct End {
     pub(super) replay_only: bool,
 }
 
-/// Watches for as long as the supervisor lives. Each end has a thread of its own for what follows it, which may wait
-/// for a change of its job that is under way: no other job waits with it.
-pub(super) fn spawn(supervisor: &Arc<Supervisor>, ends: mpsc::Receiver<End>) -> std::io::Result<()> {
+/// Watches for as long as the supervisor lives. Each end has a thread of its own for what follows
+/// it, which may wait for a change of its job that is under way: no other job waits with it.
+pub(super) fn spawn(
+    supervisor: &Arc<Supervisor>,
+    ends: mpsc::Receiver<End>,
+) -> std::io::Result<()> {
     let supervisor: Weak<Supervisor> = Arc::downgrade(supervisor);
     let watch = move || {
         std::thread::scope(|scope| {
             while let Ok(end) = ends.recv() {
-                let Some(supervisor) = supervisor.upgrade() else { return };
+                let Some(supervisor) = supervisor.upgrade() else {
+                    return;
+                };
                 let (name, end) = (end.job.clone(), Arc::new(Mutex::new(Some(end))));
                 let taken = end.clone();
                 let follow = move || {
                     let end = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
                     end.into_iter().for_each(|end| supervisor.follow(end));
                 };
-                if std::thread::Builder::new().name(name).spawn_scoped(scope, follow.clone()).is_err() {
+                if std::thread::Builder::new()
+                    .name(name)
+                    .spawn_scoped(scope, follow.clone())
+                    .is_err()
+                {
                     follow(); // no thread to be had: here, and the others wait
                 }
             }
         });
     };
-    std::thread::Builder::new().name("supervisor".into()).spawn(watch).map(|_| ())
+    std::thread::Builder::new()
+        .name("supervisor".into())
+        .spawn(watch)
+        .map(|_| ())
 }
 
 impl Supervisor {
     /// Does what follows the end of a pipeline; a mistake of ours there stops that job alone.
     fn follow(&self, end: End) {
-        let Some(job) = self.job(&end.job) else { return };
+        let Some(job) = self.job(&end.job) else {
+            return;
+        };
         if catch_unwind(AssertUnwindSafe(|| self.after(&job, end))).is_err() {
             let again = format!("`streamhost resume {}` tries again", job.name);
-            job.stopped(&format!("the host broke while it started or stopped this job, see its log; {again}"));
+            job.stopped(&format!(
+                "the host broke while it started or stopped this job, see its log; {again}"
+            ));
         }
     }
 
@@ -53,7 +69,9 @@ impl Supervisor {
         if job.state().life != end.life {
             return; // somebody stopped it, or started another
         }
-        let Ok(_turn) = self.turns.take(&end.job) else { return };
+        let Ok(_turn) = self.turns.take(&end.job) else {
+            return;
+        };
         let pipeline = {
             let mut state = job.state();
             if state.life != end.life {
@@ -70,9 +88,11 @@ impl Supervisor {
                 Ok(())
             }
             PipelineExit::Failed(reason) => Err(reason),
-            PipelineExit::VersionFault { deployment, reason, by_policy } => {
-                self.unfit(job, deployment, reason, by_policy)
-            }
+            PipelineExit::VersionFault {
+                deployment,
+                reason,
+                by_policy,
+            } => self.unfit(job, deployment, reason, by_policy),
         };
         if let Err(reason) = outcome {
             job.stopped(&reason);
@@ -80,10 +100,19 @@ impl Supervisor {
     }
 
     /// A version proved unfit: the host goes back, if it is new and there was another before it.
-    fn unfit(&self, job: &Arc<Job>, deployment: u64, reason: String, by_policy: bool) -> Result<(), String> {
+    fn unfit(
+        &self,
+        job: &Arc<Job>,
+        deployment: u64,
+        reason: String,
+        by_policy: bool,
+    ) -> Result<(), String> {
         let (record, batches) = {
             let state = job.state();
-            (state.record.clone(), state.pipeline_status.snapshot().batches)
+            (
+                state.record.clone(),
+                state.pipeline_status.snapshot().batches,
+            )
         };
         let active = record.active();
         if active.number != deployment {
@@ -93,14 +122,19 @@ impl Supervisor {
             return Err(reason);
         }
         let ran = batches.saturating_sub(active.since_batch);
-        let is_new = ran <= limits::ROLLBACK_BATCHES_MAX && active.kind != DeploymentKind::AutomaticRollback;
+        let is_new =
+            ran <= limits::ROLLBACK_BATCHES_MAX && active.kind != DeploymentKind::AutomaticRollback;
         let Some(before) = record.before_active().filter(|_| is_new) else {
             return Err(format!("version {}: {reason}", active.version));
         };
         let why = format!("version {} was rolled back: {reason}", active.version);
-        self.roll_back(&job.name, Some(before.version), Some(why.clone())).map_err(|refusal| {
-            format!("version {}: {reason}; and version {} cannot take over: {refusal}", active.version, before.version)
-        })?;
+        self.roll_back(&job.name, Some(before.version), Some(why.clone()))
+            .map_err(|refusal| {
+                format!(
+                    "version {}: {reason}; and version {} cannot take over: {refusal}",
+                    active.version, before.version
+                )
+            })?;
         job.say(Level::ERROR, &why);
         job.state().pipeline_status.error(&why);
         Ok(())

@@ -1,5 +1,6 @@
-//! What keyed state costs: running counts of five million keys, far more than its cache holds. Prints its figures;
-//! `KEYS=1000000` takes another number. `cargo bench -p streamhost-storage --bench state`.
+//! What keyed state costs: running counts of five million keys, far more than its cache holds.
+//! Prints its figures; `KEYS=1000000` takes another number. `cargo bench -p streamhost-storage
+//! --bench state`.
 
 #![expect(clippy::unwrap_used, reason = "a bench is a test: what fails is seen")]
 
@@ -33,13 +34,20 @@ fn value(n: u64) -> [u8; 24] {
     value
 }
 
-/// This thread's time on a processor, so that what else the machine does is left out. The disk's time is, too.
+/// This thread's time on a processor, so that what else the machine does is left out. The disk's
+/// time is, too.
 struct Begun(Duration);
 
 impl Begun {
     fn now() -> Begun {
         let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-        Begun(Duration::from_nanos(schedstat.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or_default()))
+        Begun(Duration::from_nanos(
+            schedstat
+                .split(' ')
+                .next()
+                .and_then(|ns| ns.parse().ok())
+                .unwrap_or_default(),
+        ))
     }
 
     fn elapsed(&self) -> Duration {
@@ -50,8 +58,14 @@ impl Begun {
 /// A count of memory in `/proc/self/status`, in MiB.
 fn memory(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    line.trim_matches(|c: char| !c.is_ascii_digit()).parse::<u64>().unwrap_or_default() >> 10
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .unwrap_or_default();
+    line.trim_matches(|c: char| !c.is_ascii_digit())
+        .parse::<u64>()
+        .unwrap_or_default()
+        >> 10
 }
 
 impl Bench {
@@ -61,7 +75,9 @@ impl Bench {
         let begun = Begun::now();
         for key in &keys {
             let before = self.state.get(STAGE, key).unwrap();
-            let n = before.map_or(0, |value| u64::from_le_bytes(value[16..].try_into().unwrap()));
+            let n = before.map_or(0, |value| {
+                u64::from_le_bytes(value[16..].try_into().unwrap())
+            });
             self.state.put(STAGE, key, &value(n + 1)).unwrap();
         }
         begun.elapsed()
@@ -72,7 +88,10 @@ impl Bench {
         let begun = Begun::now();
         self.batch += 1;
         let delta = self.state.take(self.batch);
-        let checkpoint = Checkpoint { batch: self.batch, ..Checkpoint::begin(1, 1, 1000, TopicOffsets::new()) };
+        let checkpoint = Checkpoint {
+            batch: self.batch,
+            ..Checkpoint::begin(1, 1, 1000, TopicOffsets::new())
+        };
         self.store.write(Some((&checkpoint, &delta)), None).unwrap();
         self.state.settled(self.batch);
         begun.elapsed()
@@ -94,7 +113,10 @@ impl Bench {
 
     fn again(&mut self, what: &str, keys: impl Fn(u64) -> u64) {
         let counted = self.count((0..BATCH).map(&keys));
-        println!("{BATCH} {what}: counted in {counted:?}, durable in {:?}", self.commit());
+        println!(
+            "{BATCH} {what}: counted in {counted:?}, durable in {:?}",
+            self.commit()
+        );
     }
 
     fn scans(&mut self, keys: u64) {
@@ -102,18 +124,37 @@ impl Bench {
         let found: usize = (0..10_000)
             .map(|i| {
                 let from = key(i * 7919 % keys);
-                self.state.scan(STAGE, &from, &[&from[..], &[255]].concat(), Most::entries(10)).unwrap().len()
+                self.state
+                    .scan(
+                        STAGE,
+                        &from,
+                        &[&from[..], &[255]].concat(),
+                        Most::entries(10),
+                    )
+                    .unwrap()
+                    .len()
             })
             .sum();
-        println!("10000 scans of one key each: {found} found in {:?}", begun.elapsed());
+        println!(
+            "10000 scans of one key each: {found} found in {:?}",
+            begun.elapsed()
+        );
         let (begun, mut from, mut found) = (Begun::now(), vec![1], 0);
         loop {
-            let portion = self.state.scan(STAGE, &from, &[2], Most::entries(4096)).unwrap();
-            let Some((last, _)) = portion.last() else { break };
+            let portion = self
+                .state
+                .scan(STAGE, &from, &[2], Most::entries(4096))
+                .unwrap();
+            let Some((last, _)) = portion.last() else {
+                break;
+            };
             from = [last.as_slice(), &[0]].concat();
             found += portion.len();
         }
-        println!("a scan of all in portions: {found} found in {:?}", begun.elapsed());
+        println!(
+            "a scan of all in portions: {found} found in {:?}",
+            begun.elapsed()
+        );
     }
 }
 
@@ -127,19 +168,32 @@ fn told(when: &str) {
 }
 
 fn main() {
-    let keys = std::env::var("KEYS").ok().map_or(5_000_000, |keys| keys.parse().expect("KEYS is a number"));
+    let keys = std::env::var("KEYS")
+        .ok()
+        .map_or(5_000_000, |keys| keys.parse().expect("KEYS is a number"));
     let folder = tempfile::tempdir().unwrap();
-    let db = fjall::Database::builder(folder.path()).cache_size(STORE_CACHE_BYTES).open().unwrap();
+    let db = fjall::Database::builder(folder.path())
+        .cache_size(STORE_CACHE_BYTES)
+        .open()
+        .unwrap();
     let store = Arc::new(CheckpointLogs::open(&db).unwrap().of("job"));
     let state = StateOverlay::new(store.clone(), STATE_CACHE_BYTES);
-    let mut bench = Bench { store, state, batch: 0 };
+    let mut bench = Bench {
+        store,
+        state,
+        batch: 0,
+    };
     told("at the beginning");
     bench.fill(keys);
     told("with all keys");
     bench.again("keys that were just used", |i| keys - BATCH + i);
     bench.again("keys that were just used", |i| keys - BATCH + i);
-    bench.again("random keys", |i| i.wrapping_mul(0x2545_F491_4F6C_DD1D) % keys);
-    bench.again("random keys", |i| i.wrapping_add(BATCH).wrapping_mul(0x2545_F491_4F6C_DD1D) % keys);
+    bench.again("random keys", |i| {
+        i.wrapping_mul(0x2545_F491_4F6C_DD1D) % keys
+    });
+    bench.again("random keys", |i| {
+        i.wrapping_add(BATCH).wrapping_mul(0x2545_F491_4F6C_DD1D) % keys
+    });
     bench.again("new keys", |i| keys + i);
     told("after them");
     bench.scans(keys);

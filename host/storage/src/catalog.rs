@@ -1,5 +1,5 @@
-//! Deployed versions by digest, their history, and which one is active. A record is durable before anyone sees it, and
-//! the component before its record.
+//! Deployed versions by digest, their history, and which one is active. A record is durable before
+//! anyone sees it, and the component before its record.
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use sha2::{Digest, Sha256};
@@ -37,9 +37,18 @@ impl Catalog {
     /// Opens it in the host's database; components lie in `folder`.
     pub fn open(db: &Database, folder: &Path) -> Result<Self, CatalogError> {
         std::fs::create_dir_all(folder).map_err(io)?;
-        let jobs = db.keyspace("jobs", KeyspaceCreateOptions::default).map_err(io)?;
-        let undeployed = db.keyspace("undeployed", KeyspaceCreateOptions::default).map_err(io)?;
-        Ok(Catalog { db: db.clone(), jobs, undeployed, components: folder.to_path_buf() })
+        let jobs = db
+            .keyspace("jobs", KeyspaceCreateOptions::default)
+            .map_err(io)?;
+        let undeployed = db
+            .keyspace("undeployed", KeyspaceCreateOptions::default)
+            .map_err(io)?;
+        Ok(Catalog {
+            db: db.clone(),
+            jobs,
+            undeployed,
+            components: folder.to_path_buf(),
+        })
     }
 
     /// All jobs.
@@ -54,7 +63,11 @@ impl Catalog {
     /// Stores a job; durable at return.
     pub fn save(&self, job: &JobRecord) -> Result<(), CatalogError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
-        batch.insert(&self.jobs, job.name.as_bytes(), serde_json::to_vec(job).map_err(io)?);
+        batch.insert(
+            &self.jobs,
+            job.name.as_bytes(),
+            serde_json::to_vec(job).map_err(io)?,
+        );
         batch.remove(&self.undeployed, job.name.as_bytes());
         batch.commit().map_err(io)
     }
@@ -72,7 +85,8 @@ impl Catalog {
         batch.commit().map_err(io)
     }
 
-    /// Whether a job of this name was undeployed here: what Kafka still holds of it is not a lost checkpoint's.
+    /// Whether a job of this name was undeployed here: what Kafka still holds of it is not a lost
+    /// checkpoint's.
     pub fn was_undeployed(&self, job: &str) -> Result<bool, CatalogError> {
         self.undeployed.contains_key(job.as_bytes()).map_err(io)
     }
@@ -85,16 +99,21 @@ impl Catalog {
         if self.component(&digest).is_err() {
             let beside = path.with_extension("new");
             let mut file = std::fs::File::create(&beside).map_err(io)?;
-            file.write_all(component).and_then(|()| file.sync_all()).map_err(io)?;
+            file.write_all(component)
+                .and_then(|()| file.sync_all())
+                .map_err(io)?;
             std::fs::rename(&beside, &path).map_err(io)?;
-            std::fs::File::open(&self.components).and_then(|folder| folder.sync_all()).map_err(io)?;
+            std::fs::File::open(&self.components)
+                .and_then(|folder| folder.sync_all())
+                .map_err(io)?;
         }
         Ok(digest)
     }
 
     /// Reads a component back, and proves that it is the one.
     pub fn component(&self, digest: &str) -> Result<Vec<u8>, CatalogError> {
-        let bytes = std::fs::read(self.path(digest)).map_err(|e| io(format!("component {digest}: {e}")))?;
+        let bytes =
+            std::fs::read(self.path(digest)).map_err(|e| io(format!("component {digest}: {e}")))?;
         match sha256(&bytes) == digest {
             true => Ok(bytes),
             false => Err(CatalogError::Damaged(format!(
@@ -105,12 +124,20 @@ impl Catalog {
 
     /// Deletes components that no job's history names.
     pub fn sweep(&self, named: &BTreeSet<String>) {
-        let Ok(folder) = std::fs::read_dir(&self.components) else { return };
+        let Ok(folder) = std::fs::read_dir(&self.components) else {
+            return;
+        };
         for entry in folder.flatten() {
             let path = entry.path();
-            let digest = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            let digest = path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+                .unwrap_or_default();
             if !named.contains(&digest) && std::fs::remove_file(&path).is_err() {
-                tracing::warn!("{} is of no more use, but cannot be deleted", path.display());
+                tracing::warn!(
+                    "{} is of no more use, but cannot be deleted",
+                    path.display()
+                );
             }
         }
     }
@@ -122,7 +149,10 @@ impl Catalog {
 
 /// SHA-256 in hex.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -133,17 +163,28 @@ mod tests {
     use streamhost_core::testing::deployment;
 
     fn job(deployments: Vec<DeploymentRecord>) -> JobRecord {
-        JobRecord { name: "j".into(), paused: true, deployments, newest_version: 0 }
+        JobRecord {
+            name: "j".into(),
+            paused: true,
+            deployments,
+            newest_version: 0,
+        }
     }
 
     #[test]
     fn jobs_and_components_are_there_after_a_reopen() {
         let folder = tempfile::tempdir().unwrap();
         let open = || {
-            Catalog::open(&Database::builder(folder.path().join("db")).open().unwrap(), &folder.path().join("c"))
-                .unwrap()
+            Catalog::open(
+                &Database::builder(folder.path().join("db")).open().unwrap(),
+                &folder.path().join("c"),
+            )
+            .unwrap()
         };
-        let job = job(vec![DeploymentRecord { limits: Some(JobLimits::default()), ..deployment(1, 1, "a") }]);
+        let job = job(vec![DeploymentRecord {
+            limits: Some(JobLimits::default()),
+            ..deployment(1, 1, "a")
+        }]);
         let digest = {
             let catalog = open();
             catalog.save(&job).unwrap();
@@ -152,13 +193,27 @@ mod tests {
         let catalog = open();
         assert_eq!(catalog.load().unwrap(), [job]);
         assert_eq!(catalog.component(&digest).unwrap(), b"component");
-        std::fs::write(folder.path().join("c").join(format!("{digest}.wasm")), b"other").unwrap();
-        assert!(matches!(catalog.component(&digest), Err(CatalogError::Damaged(_))));
+        std::fs::write(
+            folder.path().join("c").join(format!("{digest}.wasm")),
+            b"other",
+        )
+        .unwrap();
+        assert!(matches!(
+            catalog.component(&digest),
+            Err(CatalogError::Damaged(_))
+        ));
         catalog.keep(b"component").unwrap();
-        assert_eq!(catalog.component(&digest).unwrap(), b"component", "kept again, it is mended");
+        assert_eq!(
+            catalog.component(&digest).unwrap(),
+            b"component",
+            "kept again, it is mended"
+        );
         let other = catalog.keep(b"other").unwrap();
         catalog.sweep(&[other.clone()].into());
-        assert!(matches!(catalog.component(&digest), Err(CatalogError::Io(_))));
+        assert!(matches!(
+            catalog.component(&digest),
+            Err(CatalogError::Io(_))
+        ));
         assert_eq!(catalog.component(&other).unwrap(), b"other");
     }
 

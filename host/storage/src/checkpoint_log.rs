@@ -3,14 +3,19 @@
 //! Keyspaces, each of all jobs; names of jobs hold no NUL, so no job's keys are among another's:
 //! - `checkpoints`: job → checkpoint (JSON);
 //! - `intents`: job ‖ 0 ‖ batch, 8 bytes big-endian → intent (JSON);
-//! - `kept`: the same key → the records of sources that cannot be read twice (postcard); only where there are any;
+//! - `kept`: the same key → the records of sources that cannot be read twice (postcard); only where
+//!   there are any;
 //! - `state`: job ‖ 0 ‖ stage id, 8 bytes big-endian ‖ the entry's key → the entry.
 
 use fjall::config::{BlockSizePolicy, PartitioningPolicy};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
+};
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use streamhost_core::limits::{STATE_BLOCK_BYTES, STATE_KEY_BYTES_MAX, STATE_MEMTABLE_BYTES, STATE_SWEEP_ENTRIES_MAX};
+use streamhost_core::limits::{
+    STATE_BLOCK_BYTES, STATE_KEY_BYTES_MAX, STATE_MEMTABLE_BYTES, STATE_SWEEP_ENTRIES_MAX,
+};
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog, stays};
 use streamhost_core::state::{Delta, Entries, Most, StageId, StateStore, StoreError};
 use streamhost_core::types::Chunk;
@@ -33,9 +38,10 @@ fn damaged(error: impl std::fmt::Display) -> StoreError {
     StoreError::Damaged(error.to_string())
 }
 
-/// For many small entries that are read one by one, most of which are there or never were. Tables of the lower levels
-/// have their filters and indexes in parts: whole ones of a state of many gigabytes would not fit into the block cache,
-/// and each read would push out another. Those of level 0 and 1 (1/4 GiB) do, and cost less.
+/// For many small entries that are read one by one, most of which are there or never were. Tables
+/// of the lower levels have their filters and indexes in parts: whole ones of a state of many
+/// gigabytes would not fit into the block cache, and each read would push out another. Those of
+/// level 0 and 1 (1/4 GiB) do, and cost less.
 fn state_options() -> KeyspaceCreateOptions {
     let parts = PartitioningPolicy::new([false, false, true]);
     KeyspaceCreateOptions::default()
@@ -48,7 +54,10 @@ fn state_options() -> KeyspaceCreateOptions {
 impl CheckpointLogs {
     /// Opens them in the host's database.
     pub fn open(db: &Database) -> Result<Self, StoreError> {
-        let open = |name| db.keyspace(name, KeyspaceCreateOptions::default).map_err(io);
+        let open = |name| {
+            db.keyspace(name, KeyspaceCreateOptions::default)
+                .map_err(io)
+        };
         let state = db.keyspace("state", state_options).map_err(io)?;
         Ok(CheckpointLogs {
             db: db.clone(),
@@ -61,24 +70,32 @@ impl CheckpointLogs {
 
     /// One job's.
     pub fn of(&self, job: &str) -> JobCheckpointLog {
-        JobCheckpointLog { all: self.clone(), job: job.to_string() }
+        JobCheckpointLog {
+            all: self.clone(),
+            job: job.to_string(),
+        }
     }
 
-    /// Removes the state of jobs without a checkpoint, in portions: what is left of a job when the host ends while it is
-    /// forgotten. May run beside jobs, new ones too.
+    /// Removes the state of jobs without a checkpoint, in portions: what is left of a job when the
+    /// host ends while it is forgotten. May run beside jobs, new ones too.
     pub fn sweep_forgotten(&self) -> Result<(), StoreError> {
         let mut from = Vec::new();
         loop {
             let next = self.state.range(from.as_slice()..).next();
             let Some(next) = next else { return Ok(()) };
             let key = next.key().map_err(io)?;
-            let end = key.iter().position(|&byte| byte == 0).ok_or_else(|| damaged("a state without a job"))?;
+            let end = key
+                .iter()
+                .position(|&byte| byte == 0)
+                .ok_or_else(|| damaged("a state without a job"))?;
             let job = self.of(std::str::from_utf8(&key[..end]).map_err(damaged)?);
-            // A job's checkpoint is written before its state, and a later life of it has other stages: what is there
-            // without a checkpoint belongs to nobody and will not.
+            // A job's checkpoint is written before its state, and a later life of it has other
+            // stages: what is there without a checkpoint belongs to nobody and will not.
             let stages = job.stages()?;
             if !self.checkpoints.contains_key(&job.job).map_err(io)? {
-                stages.into_iter().try_for_each(|stage| job.discard(stage))?;
+                stages
+                    .into_iter()
+                    .try_for_each(|stage| job.discard(stage))?;
             }
             from = [job.job.as_bytes(), &[1]].concat();
         }
@@ -107,7 +124,10 @@ impl JobCheckpointLog {
 
     fn state_key(&self, stage: StageId, key: &[u8]) -> Result<Vec<u8>, StoreError> {
         if key.len() > STATE_KEY_BYTES_MAX {
-            return Err(StoreError::KeyTooLong { bytes: key.len(), max: STATE_KEY_BYTES_MAX });
+            return Err(StoreError::KeyTooLong {
+                bytes: key.len(),
+                max: STATE_KEY_BYTES_MAX,
+            });
         }
         Ok(self.key(stage, key))
     }
@@ -127,12 +147,24 @@ impl JobCheckpointLog {
         Ok(batch)
     }
 
-    fn put_ledger(&self, batch: &mut OwnedWriteBatch, checkpoint: &Checkpoint) -> Result<(), StoreError> {
-        batch.insert(&self.all.checkpoints, self.job.as_bytes(), serde_json::to_vec(checkpoint).map_err(damaged)?);
+    fn put_ledger(
+        &self,
+        batch: &mut OwnedWriteBatch,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), StoreError> {
+        batch.insert(
+            &self.all.checkpoints,
+            self.job.as_bytes(),
+            serde_json::to_vec(checkpoint).map_err(damaged)?,
+        );
         Ok(())
     }
 
-    fn put_intent(&self, batch: &mut OwnedWriteBatch, intent: &BatchIntent) -> Result<(), StoreError> {
+    fn put_intent(
+        &self,
+        batch: &mut OwnedWriteBatch,
+        intent: &BatchIntent,
+    ) -> Result<(), StoreError> {
         let key = self.key(intent.batch, &[]);
         if !intent.retained_records.is_empty() {
             batch.insert(
@@ -141,7 +173,11 @@ impl JobCheckpointLog {
                 postcard::to_allocvec(&intent.retained_records).map_err(damaged)?,
             );
         }
-        batch.insert(&self.all.intents, key, serde_json::to_vec(intent).map_err(damaged)?);
+        batch.insert(
+            &self.all.intents,
+            key,
+            serde_json::to_vec(intent).map_err(damaged)?,
+        );
         Ok(())
     }
 
@@ -160,31 +196,45 @@ impl JobCheckpointLog {
 
     fn checkpoint(&self, at: &Snapshot) -> Result<Option<Checkpoint>, StoreError> {
         let checkpoint = at.get(&self.all.checkpoints, &self.job).map_err(io)?;
-        checkpoint.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(damaged)
+        checkpoint
+            .map(|bytes| serde_json::from_slice(&bytes))
+            .transpose()
+            .map_err(damaged)
     }
 
     /// Plans without what is kept beside them.
     fn intents(&self, at: &Snapshot) -> Result<Vec<BatchIntent>, StoreError> {
         let mut intents = Vec::new();
-        for entry in at.range(&self.all.intents, self.key(0, &[])..=self.key(u64::MAX, &[])) {
+        for entry in at.range(
+            &self.all.intents,
+            self.key(0, &[])..=self.key(u64::MAX, &[]),
+        ) {
             intents.push(serde_json::from_slice(&entry.value().map_err(io)?).map_err(damaged)?);
         }
         Ok(intents)
     }
 
     fn kept(&self, at: &Snapshot, intent: &BatchIntent) -> Result<Vec<Chunk>, StoreError> {
-        let kept = at.get(&self.all.kept, self.key(intent.batch, &[])).map_err(io)?;
-        kept.map_or(Ok(Vec::new()), |bytes| postcard::from_bytes(&bytes).map_err(damaged))
+        let kept = at
+            .get(&self.all.kept, self.key(intent.batch, &[]))
+            .map_err(io)?;
+        kept.map_or(Ok(Vec::new()), |bytes| {
+            postcard::from_bytes(&bytes).map_err(damaged)
+        })
     }
 
-    /// The stages that the checkpoint and the intents name. The snapshot ends here: as long as one is there, the store keeps
-    /// all that is written meanwhile in memory.
+    /// The stages that the checkpoint and the intents name. The snapshot ends here: as long as one
+    /// is there, the store keeps all that is written meanwhile in memory.
     fn named(&self) -> Result<BTreeSet<StageId>, StoreError> {
         let at = self.all.db.snapshot();
         let (checkpoint, intents) = (self.checkpoint(&at)?, self.intents(&at)?);
-        let all =
-            checkpoint.iter().map(|checkpoint| &checkpoint.stages).chain(intents.iter().map(|intent| &intent.stages));
-        Ok(all.flat_map(|stages| stages.values().map(|facts| facts.id)).collect())
+        let all = checkpoint
+            .iter()
+            .map(|checkpoint| &checkpoint.stages)
+            .chain(intents.iter().map(|intent| &intent.stages));
+        Ok(all
+            .flat_map(|stages| stages.values().map(|facts| facts.id))
+            .collect())
     }
 
     /// The stages that have state, ascending.
@@ -193,7 +243,9 @@ impl JobCheckpointLog {
         let mut stages = Vec::new();
         while let Some(entry) = self.all.state.range(from.as_slice()..end.as_slice()).next() {
             let key = entry.key().map_err(io)?;
-            let id = key.get(self.job.len() + 1..).and_then(|rest| rest.first_chunk::<8>());
+            let id = key
+                .get(self.job.len() + 1..)
+                .and_then(|rest| rest.first_chunk::<8>());
             let id = u64::from_be_bytes(*id.ok_or_else(|| damaged("a state without a stage"))?);
             stages.push(id);
             from = self.end(id);
@@ -208,8 +260,17 @@ impl StateStore for JobCheckpointLog {
         Ok(value.map(|value| value.to_vec()))
     }
 
-    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, most: Most) -> Result<Entries, StoreError> {
-        let (from, to) = (self.key(stage, from), to.map_or_else(|| self.end(stage), |to| self.key(stage, to)));
+    fn states(
+        &self,
+        stage: StageId,
+        from: &[u8],
+        to: Option<&[u8]>,
+        most: Most,
+    ) -> Result<Entries, StoreError> {
+        let (from, to) = (
+            self.key(stage, from),
+            to.map_or_else(|| self.end(stage), |to| self.key(stage, to)),
+        );
         if from >= to {
             return Ok(Vec::new());
         }
@@ -224,18 +285,31 @@ impl StateStore for JobCheckpointLog {
         // In the journal before whatever names the stage, so durable no later than that.
         let mut batch = self.all.db.batch();
         for (key, value) in entries {
-            batch.insert(&self.all.state, self.state_key(stage, key)?, value.as_slice());
+            batch.insert(
+                &self.all.state,
+                self.state_key(stage, key)?,
+                value.as_slice(),
+            );
         }
         batch.commit().map_err(io)
     }
 
     fn discard(&self, stage: StageId) -> Result<(), StoreError> {
-        let (mut from, end) = (Bound::Included(self.key(stage, &[])), Bound::Excluded(self.end(stage)));
+        let (mut from, end) = (
+            Bound::Included(self.key(stage, &[])),
+            Bound::Excluded(self.end(stage)),
+        );
         loop {
             let mut batch = self.all.db.batch();
-            for entry in self.all.state.range((from.clone(), end.clone())).take(STATE_SWEEP_ENTRIES_MAX) {
+            for entry in self
+                .all
+                .state
+                .range((from.clone(), end.clone()))
+                .take(STATE_SWEEP_ENTRIES_MAX)
+            {
                 let key = entry.key().map_err(io)?;
-                // A copy: the key as it was read is a part of its block, and would keep all of that in the memtable.
+                // A copy: the key as it was read is a part of its block, and would keep all of that
+                // in the memtable.
                 batch.remove(&self.all.state, &*key);
                 from = Bound::Excluded(key.to_vec());
             }
@@ -247,7 +321,10 @@ impl StateStore for JobCheckpointLog {
     }
 
     fn discard_above(&self, last: StageId) -> Result<(), StoreError> {
-        self.stages()?.into_iter().filter(|&stage| stage > last).try_for_each(|stage| self.discard(stage))
+        self.stages()?
+            .into_iter()
+            .filter(|&stage| stage > last)
+            .try_for_each(|stage| self.discard(stage))
     }
 }
 
@@ -262,11 +339,16 @@ impl CheckpointLog for JobCheckpointLog {
         Ok((checkpoint, intents))
     }
 
-    fn write(&self, checkpoint: Option<(&Checkpoint, &Delta)>, intent: Option<&BatchIntent>) -> Result<(), StoreError> {
+    fn write(
+        &self,
+        checkpoint: Option<(&Checkpoint, &Delta)>,
+        intent: Option<&BatchIntent>,
+    ) -> Result<(), StoreError> {
         let mut batch = self.durable();
         if let Some((checkpoint, delta)) = checkpoint {
             let key = self.key(checkpoint.batch, &[]);
-            // Looked for first: a job that keeps no records would leave a removal there with each batch.
+            // Looked for first: a job that keeps no records would leave a removal there with each
+            // batch.
             if self.all.kept.contains_key(&key).map_err(io)? {
                 batch.remove(&self.all.kept, key.as_slice());
             }
@@ -290,15 +372,21 @@ impl CheckpointLog for JobCheckpointLog {
         let mut batch = self.without_intents()?;
         batch.remove(&self.all.checkpoints, self.job.as_bytes());
         batch.commit().map_err(io)?;
-        self.stages()?.into_iter().try_for_each(|stage| self.discard(stage))
+        self.stages()?
+            .into_iter()
+            .try_for_each(|stage| self.discard(stage))
     }
 
     fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {
-        // What is there is listed before what is named: a checkpoint in between names more, and never fewer.
+        // What is there is listed before what is named: a checkpoint in between names more, and
+        // never fewer.
         let stages = self.stages()?;
         let mut named = self.named()?;
         named.extend(kept);
-        stages.into_iter().filter(|&stage| !stays(&named, stage)).try_for_each(|stage| self.discard(stage))
+        stages
+            .into_iter()
+            .filter(|&stage| !stays(&named, stage))
+            .try_for_each(|stage| self.discard(stage))
     }
 }
 

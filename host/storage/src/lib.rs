@@ -1,4 +1,5 @@
-//! What a host keeps on its disk, in one embedded store: checkpoints, state, and the catalog of jobs.
+//! What a host keeps on its disk, in one embedded store: checkpoints, state, and the catalog of
+//! jobs.
 
 pub mod checkpoint_log;
 pub mod catalog;

@@ -1,5 +1,5 @@
-//! A job's state under batches that are taken, settled, abandoned and lost, drawn from a seed, against a map that is
-//! copied whole. `SEED=42` replays one; `SEEDS=5000` tries as many.
+//! A job's state under batches that are taken, settled, abandoned and lost, drawn from a seed,
+//! against a map that is copied whole. `SEED=42` replays one; `SEEDS=5000` tries as many.
 
 use crate::checkpoint_log::CheckpointLogs;
 use std::collections::{BTreeMap, VecDeque};
@@ -38,11 +38,19 @@ struct Watched {
 
 impl Watched {
     fn over(inner: Box<dyn CheckpointLog>) -> Arc<Watched> {
-        Arc::new(Watched { inner, fails: AtomicBool::new(false), read: AtomicUsize::new(0) })
+        Arc::new(Watched {
+            inner,
+            fails: AtomicBool::new(false),
+            read: AtomicUsize::new(0),
+        })
     }
 
     fn may_fail(&self) -> Result<(), StoreError> {
-        if self.fails.load(Ordering::SeqCst) { Err(StoreError::Io("the disk is away".into())) } else { Ok(()) }
+        if self.fails.load(Ordering::SeqCst) {
+            Err(StoreError::Io("the disk is away".into()))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -52,7 +60,13 @@ impl StateStore for Watched {
         self.inner.state(stage, key)
     }
 
-    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, most: Most) -> Result<Entries, StoreError> {
+    fn states(
+        &self,
+        stage: StageId,
+        from: &[u8],
+        to: Option<&[u8]>,
+        most: Most,
+    ) -> Result<Entries, StoreError> {
         self.may_fail()?;
         let read = self.inner.states(stage, from, to, most)?;
         self.read.fetch_add(read.len(), Ordering::SeqCst);
@@ -77,7 +91,11 @@ impl CheckpointLog for Watched {
         self.inner.load()
     }
 
-    fn write(&self, checkpoint: Option<(&Checkpoint, &Delta)>, intent: Option<&BatchIntent>) -> Result<(), StoreError> {
+    fn write(
+        &self,
+        checkpoint: Option<(&Checkpoint, &Delta)>,
+        intent: Option<&BatchIntent>,
+    ) -> Result<(), StoreError> {
         self.inner.write(checkpoint, intent)
     }
 
@@ -99,12 +117,18 @@ type Model = BTreeMap<(StageId, Vec<u8>), Vec<u8>>;
 fn count(model: &Model, stage: StageId) -> (u64, u64) {
     let own = model.iter().filter(|((id, _), _)| *id == stage);
     own.fold((0, 0), |(keys, bytes), ((_, key), value)| {
-        (keys + u64::from(is_kept(key)), bytes + (key.len() + value.len()) as u64)
+        (
+            keys + u64::from(is_kept(key)),
+            bytes + (key.len() + value.len()) as u64,
+        )
     })
 }
 
 fn checkpoint(store: &dyn CheckpointLog, batch: u64, delta: &Delta) {
-    let checkpoint = Checkpoint { batch, ..Checkpoint::begin(7, 3, 1000, TopicOffsets::new()) };
+    let checkpoint = Checkpoint {
+        batch,
+        ..Checkpoint::begin(7, 3, 1000, TopicOffsets::new())
+    };
     store.write(Some((&checkpoint, delta)), None).unwrap();
 }
 
@@ -136,7 +160,20 @@ impl<'a> World<'a> {
         let state = StateOverlay::new(store.clone(), cache_bytes);
         let (waiting, unheard, batch) = (VecDeque::new(), 0, 0);
         let (durable, before, now) = (Model::new(), Model::new(), Model::new());
-        World { seed, dice, folder, store, state, cache_bytes, batch, waiting, unheard, durable, before, now }
+        World {
+            seed,
+            dice,
+            folder,
+            store,
+            state,
+            cache_bytes,
+            batch,
+            waiting,
+            unheard,
+            durable,
+            before,
+            now,
+        }
     }
 
     fn stage(&mut self) -> StageId {
@@ -162,25 +199,51 @@ impl<'a> World<'a> {
     fn remove(&mut self) {
         let (stage, key) = (self.stage(), self.key());
         let was_there = self.state.remove(stage, &key).unwrap();
-        assert_eq!(self.now.remove(&(stage, key)).is_some(), was_there, "SEED={}", self.seed);
+        assert_eq!(
+            self.now.remove(&(stage, key)).is_some(),
+            was_there,
+            "SEED={}",
+            self.seed
+        );
     }
 
     fn get(&mut self) {
         let (stage, key) = (self.stage(), self.key());
         let value = self.state.get(stage, &key).unwrap();
-        assert_eq!(value.as_ref(), self.now.get(&(stage, key.clone())), "SEED={}: {stage} {key:?}", self.seed);
+        assert_eq!(
+            value.as_ref(),
+            self.now.get(&(stage, key.clone())),
+            "SEED={}: {stage} {key:?}",
+            self.seed
+        );
     }
 
     /// Scans a range as often as it may take to remove all of it from its front.
     fn scan(&mut self) {
-        let (stage, from, to, max) = (self.stage(), self.key(), self.key(), self.dice.roll(20) as usize);
+        let (stage, from, to, max) = (
+            self.stage(),
+            self.key(),
+            self.key(),
+            self.dice.roll(20) as usize,
+        );
         for _ in 0..1 + self.dice.roll(3) {
-            let most = Most { entries: max, bytes: [1, 30, usize::MAX][self.dice.roll(3) as usize] };
+            let most = Most {
+                entries: max,
+                bytes: [1, 30, usize::MAX][self.dice.roll(3) as usize],
+            };
             let found = self.state.scan(stage, &from, &to, most).unwrap();
-            let own = self.now.iter().filter(|((id, key), _)| *id == stage && *key >= from && *key < to);
-            let own = own.map(|((_, key), value)| Ok::<_, StoreError>((key.clone(), value.clone())));
+            let own = self
+                .now
+                .iter()
+                .filter(|((id, key), _)| *id == stage && *key >= from && *key < to);
+            let own =
+                own.map(|((_, key), value)| Ok::<_, StoreError>((key.clone(), value.clone())));
             let wanted = most.of(own).unwrap();
-            assert_eq!(found, wanted, "SEED={}: {stage} {from:?}..{to:?} {max}", self.seed);
+            assert_eq!(
+                found, wanted,
+                "SEED={}: {stage} {from:?}..{to:?} {max}",
+                self.seed
+            );
             if self.dice.roll(2) == 0 {
                 for (key, _) in found {
                     self.state.remove(stage, &key).unwrap();
@@ -193,7 +256,8 @@ impl<'a> World<'a> {
     fn take(&mut self) {
         self.batch += 1;
         let delta = self.state.take(self.batch);
-        self.waiting.push_back((self.batch, delta, self.now.clone()));
+        self.waiting
+            .push_back((self.batch, delta, self.now.clone()));
         self.before = self.now.clone();
     }
 
@@ -219,9 +283,18 @@ impl<'a> World<'a> {
             let (stage, key, to) = (self.stage(), self.key(), self.key());
             let done = match self.dice.roll(4) {
                 0 => self.state.get(stage, &key).map(drop),
-                1 => self.state.scan(stage, &key, &to, Most::entries(3)).map(drop),
-                2 => self.state.remove(stage, &key).map(|_| drop(self.now.remove(&(stage, key)))),
-                _ => self.state.put(stage, &key, b"lost").map(|()| drop(self.now.insert((stage, key), b"lost".into()))),
+                1 => self
+                    .state
+                    .scan(stage, &key, &to, Most::entries(3))
+                    .map(drop),
+                2 => self
+                    .state
+                    .remove(stage, &key)
+                    .map(|_| drop(self.now.remove(&(stage, key)))),
+                _ => self
+                    .state
+                    .put(stage, &key, b"lost")
+                    .map(|()| drop(self.now.insert((stage, key), b"lost".into()))),
             };
             if done.is_err() {
                 self.store.fails.store(false, Ordering::SeqCst);
@@ -264,32 +337,62 @@ impl<'a> World<'a> {
                 _ => {}
             }
             for stage in STAGES {
-                assert_eq!(self.state.counts(stage), count(&self.now, stage), "SEED={}: counts", self.seed);
+                assert_eq!(
+                    self.state.counts(stage),
+                    count(&self.now, stage),
+                    "SEED={}: counts",
+                    self.seed
+                );
             }
         }
         for stage in STAGES {
-            let all = self.state.scan(stage, &[], &[255], Most::entries(usize::MAX)).unwrap();
-            let wanted: Vec<_> = self.now.iter().filter(|((id, _), _)| *id == stage).collect();
-            assert!(all.iter().map(|(k, v)| (k, v)).eq(wanted.iter().map(|((_, k), v)| (k, *v))), "SEED={}", self.seed);
+            let all = self
+                .state
+                .scan(stage, &[], &[255], Most::entries(usize::MAX))
+                .unwrap();
+            let wanted: Vec<_> = self
+                .now
+                .iter()
+                .filter(|((id, _), _)| *id == stage)
+                .collect();
+            assert!(
+                all.iter()
+                    .map(|(k, v)| (k, v))
+                    .eq(wanted.iter().map(|((_, k), v)| (k, *v))),
+                "SEED={}",
+                self.seed
+            );
         }
     }
 }
 
 fn open(folder: Option<&Path>) -> Box<dyn CheckpointLog> {
-    let Some(folder) = folder else { return Box::new(MemoryStore::default()) };
+    let Some(folder) = folder else {
+        return Box::new(MemoryStore::default());
+    };
     let db = fjall::Database::builder(folder).open().unwrap();
     Box::new(CheckpointLogs::open(&db).unwrap().of("job"))
 }
 
 fn live_through(seed: u64) {
     // In memory for the most part, as a real store waits for the disk.
-    let folder = seed.is_multiple_of(20).then(|| tempfile::tempdir().unwrap());
-    World::new(seed, folder.as_ref().map(|f| f.path())).live(if folder.is_some() { 400 } else { 1500 });
+    let folder = seed
+        .is_multiple_of(20)
+        .then(|| tempfile::tempdir().unwrap());
+    World::new(seed, folder.as_ref().map(|f| f.path())).live(if folder.is_some() {
+        400
+    } else {
+        1500
+    });
 }
 
 #[test]
 fn it_is_what_a_map_would_be_whatever_becomes_of_its_batches() {
-    let number = |name| std::env::var(name).ok().map(|n: String| n.parse().expect("SEED and SEEDS are numbers"));
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .map(|n: String| n.parse().expect("SEED and SEEDS are numbers"))
+    };
     match number("SEED") {
         Some(seed) => live_through(seed),
         None => (1..=number("SEEDS").unwrap_or(100)).for_each(live_through),
@@ -299,7 +402,9 @@ fn it_is_what_a_map_would_be_whatever_becomes_of_its_batches() {
 #[test]
 fn a_front_that_is_removed_is_not_passed_again_and_again() {
     let store = Watched::over(Box::new(MemoryStore::default()));
-    let entries: Vec<_> = (0..20_000u32).map(|i| ([&[1], &i.to_be_bytes()[..]].concat(), vec![0])).collect();
+    let entries: Vec<_> = (0..20_000u32)
+        .map(|i| ([&[1], &i.to_be_bytes()[..]].concat(), vec![0]))
+        .collect();
     store.prepare(1, &entries).unwrap();
     let mut state = StateOverlay::new(store.clone(), 1 << 20);
     state.count_from(1, 20_000, 120_000);
@@ -307,7 +412,9 @@ fn a_front_that_is_removed_is_not_passed_again_and_again() {
     loop {
         let portion = state.scan(1, &[1], &[2], Most::entries(100)).unwrap();
         found += portion.len();
-        portion.iter().for_each(|(key, _)| assert!(state.remove(1, key).unwrap()));
+        portion
+            .iter()
+            .for_each(|(key, _)| assert!(state.remove(1, key).unwrap()));
         if portion.is_empty() {
             break;
         }
@@ -316,16 +423,26 @@ fn a_front_that_is_removed_is_not_passed_again_and_again() {
     assert_eq!((found, state.counts(1)), (20_000, (0, 0)));
     assert!(read <= 4 * 20_000, "{read} entries were read");
     state.scan(1, &[1], &[2], Most::entries(100)).unwrap();
-    assert_eq!(store.read.load(Ordering::SeqCst), read, "an empty range is known to be empty");
+    assert_eq!(
+        store.read.load(Ordering::SeqCst),
+        read,
+        "an empty range is known to be empty"
+    );
     state.abandon();
-    assert_eq!(state.scan(1, &[1], &[2], Most::entries(100)).unwrap(), entries[..100]);
+    assert_eq!(
+        state.scan(1, &[1], &[2], Most::entries(100)).unwrap(),
+        entries[..100]
+    );
 }
 
 #[test]
 fn a_key_that_the_store_cannot_take_is_refused_before_anything_is_changed() {
     let mut state = StateOverlay::new(Arc::new(MemoryStore::default()), 1 << 20);
     let key = vec![1; streamhost_core::limits::STATE_KEY_BYTES_MAX + 1];
-    assert!(matches!(state.put(1, &key, b""), Err(StoreError::KeyTooLong { bytes: 65_001, .. })));
+    assert!(matches!(
+        state.put(1, &key, b""),
+        Err(StoreError::KeyTooLong { bytes: 65_001, .. })
+    ));
     assert_eq!(state.get(1, &key).unwrap(), None);
     state.put(1, &key[1..], b"").unwrap();
     assert_eq!(state.counts(1), (1, 65_000));
@@ -333,10 +450,24 @@ fn a_key_that_the_store_cannot_take_is_refused_before_anything_is_changed() {
 
 #[test]
 fn what_a_read_gives_ends_with_the_entry_that_reaches_a_bound() {
-    let all: Vec<_> = [(b"a", 3), (b"b", 9), (b"c", 1)].map(|(key, len)| (key.to_vec(), vec![0; len])).into();
-    for (entries, bytes, wanted) in [(9, 99, 3), (2, 99, 2), (9, 1, 1), (9, 0, 1), (9, 4, 1), (9, 5, 2), (0, 99, 0)] {
+    let all: Vec<_> = [(b"a", 3), (b"b", 9), (b"c", 1)]
+        .map(|(key, len)| (key.to_vec(), vec![0; len]))
+        .into();
+    for (entries, bytes, wanted) in [
+        (9, 99, 3),
+        (2, 99, 2),
+        (9, 1, 1),
+        (9, 0, 1),
+        (9, 4, 1),
+        (9, 5, 2),
+        (0, 99, 0),
+    ] {
         let most = Most { entries, bytes };
         let found = most.of(all.iter().cloned().map(Ok::<_, ()>)).unwrap();
-        assert_eq!((found.len(), most.is_reached(&found)), (wanted, wanted < 3), "{most:?}");
+        assert_eq!(
+            (found.len(), most.is_reached(&found)),
+            (wanted, wanted < 3),
+            "{most:?}"
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! `events-feed BROKERS TOPIC [RATE [COUNT]]`: creates the topic, and sends generated events of its kind (`lines`,
-//! `pageviews`, `posts`, `readings` or `plays`), RATE a second (default 100), until COUNT are sent, or for ever. Beside
-//! `readings` it fills `panels`. After COUNT events each partition is given one from long after, which ends all windows.
-//! To play with, and for measurements.
+//! `events-feed BROKERS TOPIC [RATE [COUNT]]`: creates the topic, and sends generated events of its
+//! kind (`lines`, `pageviews`, `posts`, `readings` or `plays`), RATE a second (default 100), until
+//! COUNT are sent, or for ever. Beside `readings` it fills `panels`. After COUNT events each
+//! partition is given one from long after, which ends all windows. To play with, and for
+//! measurements.
 
 use anyhow::{Context, Result};
 use streamhost_tests::feed::{Feed, create_topic, fill};
@@ -18,8 +19,14 @@ fn main() -> Result<()> {
         .into_iter()
         .find(|(name, _)| name == topic)
         .with_context(|| format!("TOPIC is one of {}", kinds()))?;
-    let rate = numbers.first().map_or(Ok(100), |rate| rate.parse()).context("RATE is a number above 0")?;
-    let count = numbers.get(1).map_or(Ok(usize::MAX), |count| count.parse()).context("COUNT is a number")?;
+    let rate = numbers
+        .first()
+        .map_or(Ok(100), |rate| rate.parse())
+        .context("RATE is a number above 0")?;
+    let count = numbers
+        .get(1)
+        .map_or(Ok(usize::MAX), |count| count.parse())
+        .context("COUNT is a number")?;
     anyhow::ensure!(rate > 0, "RATE is a number above 0");
     create_topic(brokers, topic, PARTITIONS)?;
     if kind == Kind::Readings {

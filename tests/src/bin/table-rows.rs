@@ -1,5 +1,5 @@
-//! `table-rows GATEWAY TABLE [LIMIT]`: prints how many rows a table has, and the first LIMIT of them (default 5), read
-//! through HBase's Thrift gateway. For the demo, and to play with.
+//! `table-rows GATEWAY TABLE [LIMIT]`: prints how many rows a table has, and the first LIMIT of
+//! them (default 5), read through HBase's Thrift gateway. For the demo, and to play with.
 
 use anyhow::{Context, Result};
 use hbase_thrift::hbase::{HbaseSyncClient, THbaseSyncClient, TScan};
@@ -18,7 +18,10 @@ fn main() -> Result<()> {
     let [gateway, table, numbers @ ..] = arguments.as_slice() else {
         anyhow::bail!("usage: table-rows GATEWAY TABLE [LIMIT]");
     };
-    let limit = numbers.first().map_or(Ok(5), |limit| limit.parse()).context("LIMIT is a number")?;
+    let limit = numbers
+        .first()
+        .map_or(Ok(5), |limit| limit.parse())
+        .context("LIMIT is a number")?;
     let mut out = std::io::stdout().lock();
     let mut rows = 0u64;
     scan(gateway, table, |key, cells| {
@@ -27,7 +30,9 @@ fn main() -> Result<()> {
             return Ok(());
         }
         write!(out, "  {key:<12}")?;
-        cells.iter().try_for_each(|(column, value)| write!(out, " {column}={value}"))?;
+        cells
+            .iter()
+            .try_for_each(|(column, value)| write!(out, " {column}={value}"))?;
         Ok(writeln!(out)?)
     })?;
     writeln!(out, "  {rows} rows in {table}")?;
@@ -35,14 +40,20 @@ fn main() -> Result<()> {
 }
 
 /// Calls `show` with each row of the table: its key, and its cells by column.
-fn scan(gateway: &str, table: &str, mut show: impl FnMut(&str, &BTreeMap<String, String>) -> Result<()>) -> Result<()> {
+fn scan(
+    gateway: &str,
+    table: &str,
+    mut show: impl FnMut(&str, &BTreeMap<String, String>) -> Result<()>,
+) -> Result<()> {
     let stream = TcpStream::connect(gateway).with_context(|| format!("no gateway at {gateway}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let (read, write) = TTcpChannel::with_stream(stream).split()?;
     let read = TBufferedReadTransport::with_capacity(TRANSPORT_BYTES, read);
     let write = TBufferedWriteTransport::with_capacity(TRANSPORT_BYTES, write);
-    let mut client =
-        HbaseSyncClient::new(TBinaryInputProtocol::new(read, true), TBinaryOutputProtocol::new(write, true));
+    let mut client = HbaseSyncClient::new(
+        TBinaryInputProtocol::new(read, true),
+        TBinaryOutputProtocol::new(write, true),
+    );
     let whole_table = TScan::new(None, None, None, None, None, None, None, None, None, None);
     let scanner = client
         .scanner_open_with_scan(table.as_bytes().to_vec(), whole_table, BTreeMap::new())
@@ -55,9 +66,16 @@ fn scan(gateway: &str, table: &str, mut show: impl FnMut(&str, &BTreeMap<String,
         }
         for row in rows {
             let cells = row.columns.unwrap_or_default();
-            let cells =
-                cells.iter().map(|(column, cell)| (text(column), text(cell.value.as_deref().unwrap_or_default())));
-            show(&text(row.row.as_deref().unwrap_or_default()), &cells.collect())?;
+            let cells = cells.iter().map(|(column, cell)| {
+                (
+                    text(column),
+                    text(cell.value.as_deref().unwrap_or_default()),
+                )
+            });
+            show(
+                &text(row.row.as_deref().unwrap_or_default()),
+                &cells.collect(),
+            )?;
         }
     }
     Ok(client.scanner_close(scanner)?)

@@ -1,6 +1,8 @@
 use super::*;
+use crate::file::errors::io_error;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::io::{self, ErrorKind};
 use streamhost_core::job::settings::BatchLimits;
 use streamhost_core::types::Spans;
 use streamhost_engine::batch::Batch;
@@ -12,13 +14,20 @@ struct Draw(u64);
 
 impl Draw {
     fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % n
     }
 }
 
 fn spec(place: &Path, follow: bool) -> SourceSpec {
-    SourceSpec { target: place.to_str().unwrap().to_owned(), follow, ..SourceSpec::default() }
+    SourceSpec {
+        target: place.to_str().unwrap().to_owned(),
+        follow,
+        ..SourceSpec::default()
+    }
 }
 
 fn source(place: &Path, follow: bool) -> FileSource {
@@ -26,7 +35,10 @@ fn source(place: &Path, follow: bool) -> FileSource {
 }
 
 fn partition(name: &str) -> Partition {
-    Partition { source: 1, id: folder::id(std::ffi::OsStr::new(name)) }
+    Partition {
+        source: 1,
+        id: folder::id(std::ffi::OsStr::new(name)),
+    }
 }
 
 fn gzip(content: &[u8], members: usize) -> Vec<u8> {
@@ -40,19 +52,33 @@ fn gzip(content: &[u8], members: usize) -> Vec<u8> {
 }
 
 fn append(path: &Path, text: &str) {
-    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
 }
 
 fn values(batch: &Batch) -> Vec<String> {
     let all = batch.chunks.iter().flat_map(|chunk| chunk.values.iter());
-    all.map(|value| String::from_utf8(value.to_vec()).unwrap()).collect()
+    all.map(|value| String::from_utf8(value.to_vec()).unwrap())
+        .collect()
 }
 
-fn fetch_while(source: &mut FileSource, at: &Positions, goes_on: impl Fn(&FileSource, &BatchBuilder) -> bool) -> Batch {
+fn fetch_while(
+    source: &mut FileSource,
+    at: &Positions,
+    goes_on: impl Fn(&FileSource, &BatchBuilder) -> bool,
+) -> Batch {
     let mut builder = BatchBuilder::open(at, BatchLimits::default());
     let deadline = Instant::now() + LONG;
     while goes_on(source, &builder) {
-        assert!(Instant::now() < deadline, "what was waited for did not come");
+        assert!(
+            Instant::now() < deadline,
+            "what was waited for did not come"
+        );
         source.fetch(&mut builder, limits::FETCH_WAIT).unwrap();
     }
     builder.close()
@@ -63,7 +89,9 @@ fn whole(place: &Path) -> Batch {
     let mut source = source(place, false);
     let at = source.start(StartPosition::Earliest).unwrap();
     source.assign(&at).unwrap();
-    fetch_while(&mut source, &at, |source, builder| !source.is_exhausted(&builder.end_positions()))
+    fetch_while(&mut source, &at, |source, builder| {
+        !source.is_exhausted(&builder.end_positions())
+    })
 }
 
 #[test]
@@ -72,7 +100,11 @@ fn all_files_of_a_folder_are_read_to_their_ends() {
     let path = |name: &str| folder.path().join(name);
     fs::write(path("a.txt"), "one\r\ntwo\n\nlast").unwrap();
     fs::write(path("b.gz"), gzip(b"three\nfour\nfive", 2)).unwrap();
-    fs::write(path("c.zst"), zstd::encode_all(&b"six\nseven\n"[..], 1).unwrap()).unwrap();
+    fs::write(
+        path("c.zst"),
+        zstd::encode_all(&b"six\nseven\n"[..], 1).unwrap(),
+    )
+    .unwrap();
     fs::write(path("d.gz"), b"").unwrap();
     fs::write(path("e.txt"), b"").unwrap();
     let mut source = source(folder.path(), false);
@@ -80,15 +112,35 @@ fn all_files_of_a_folder_are_read_to_their_ends() {
     let batch = whole(folder.path());
     let mut found = values(&batch);
     found.sort();
-    assert_eq!(found, ["", "five", "four", "last", "one", "seven", "six", "three", "two"]);
-    let of = |name: &str| batch.chunks.iter().find(|chunk| chunk.partition == partition(name)).unwrap();
+    assert_eq!(
+        found,
+        [
+            "", "five", "four", "last", "one", "seven", "six", "three", "two"
+        ]
+    );
+    let of = |name: &str| {
+        batch
+            .chunks
+            .iter()
+            .find(|chunk| chunk.partition == partition(name))
+            .unwrap()
+    };
     assert_eq!(of("a.txt").offsets, [0, 5, 9, 10]);
     assert_eq!(of("b.gz").offsets, [0, 6, 11]);
-    let changed = fs::metadata(path("a.txt")).unwrap().modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
+    let changed = fs::metadata(path("a.txt"))
+        .unwrap()
+        .modified()
+        .unwrap()
+        .duration_since(UNIX_EPOCH)
+        .unwrap();
     assert_eq!(of("a.txt").times_ms, [changed.as_millis() as i64; 4]);
     assert!(of("a.txt").absent_keys.len() == 4 && source.is_replayable(1));
     assert_eq!(batch.spans[&partition("a.txt")].to, 14);
-    assert_eq!(values(&whole(&path("a.txt"))), ["one", "two", "", "last"], "a file alone");
+    assert_eq!(
+        values(&whole(&path("a.txt"))),
+        ["one", "two", "", "last"],
+        "a file alone"
+    );
 }
 
 #[test]
@@ -96,7 +148,10 @@ fn an_empty_folder_is_over_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut source = source(folder.path(), false);
     assert!(!source.is_exhausted(&Positions::new()), "nobody looked yet");
-    assert_eq!(source.start(StartPosition::Earliest).unwrap(), Positions::new());
+    assert_eq!(
+        source.start(StartPosition::Earliest).unwrap(),
+        Positions::new()
+    );
     assert!(source.is_exhausted(&Positions::new()));
 }
 
@@ -106,7 +161,9 @@ fn model(text: &[u8]) -> Vec<(Offset, Vec<u8>)> {
     let lines = text.split_inclusive(|&byte| byte == b'\n').map(|line| {
         let begin = at;
         at += line.len() as Offset;
-        let line = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
+        let line = line
+            .strip_suffix(b"\n")
+            .map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
         (begin, line.to_vec())
     });
     lines.collect()
@@ -120,7 +177,11 @@ fn offsets_are_right_at_any_restart_and_batches_can_be_read_again() {
     for name in ["a.txt", "b.txt", "c.gz", "d.zst"] {
         let mut text = Vec::new();
         for _ in 0..300 {
-            text.extend((0..draw.below(60)).map(|_| b'a' + draw.below(26) as u8).collect::<Vec<_>>());
+            text.extend(
+                (0..draw.below(60))
+                    .map(|_| b'a' + draw.below(26) as u8)
+                    .collect::<Vec<_>>(),
+            );
             text.extend(["\n", "\r\n", "\n\n"][draw.below(3)].as_bytes());
         }
         text.extend(b"without an end".iter().take(draw.below(15)));
@@ -134,14 +195,18 @@ fn offsets_are_right_at_any_restart_and_batches_can_be_read_again() {
     }
     let mut source = source(folder.path(), false);
     let mut at = source.start(StartPosition::Earliest).unwrap();
-    let (mut found, mut batches): (BTreeMap<Partition, Vec<_>>, Vec<Batch>) = (BTreeMap::new(), Vec::new());
+    let (mut found, mut batches): (BTreeMap<Partition, Vec<_>>, Vec<Batch>) =
+        (BTreeMap::new(), Vec::new());
     source.assign(&at).unwrap();
     while !source.is_exhausted(&at) {
         if draw.below(3) == 0 {
             source = self::source(folder.path(), false);
             source.assign(&at).unwrap();
         }
-        let limits = BatchLimits { records_max: 1 + draw.below(100), bytes_max: 1 + draw.below(2000) };
+        let limits = BatchLimits {
+            records_max: 1 + draw.below(100),
+            bytes_max: 1 + draw.below(2000),
+        };
         let mut builder = BatchBuilder::open(&at, limits);
         source.fetch(&mut builder, Duration::ZERO).unwrap();
         let batch = builder.close();
@@ -152,11 +217,22 @@ fn offsets_are_right_at_any_restart_and_batches_can_be_read_again() {
         }
         batches.push(batch);
     }
-    assert!(found == want && batches.len() > 20, "{} batches", batches.len());
+    assert!(
+        found == want && batches.len() > 20,
+        "{} batches",
+        batches.len()
+    );
     for n in (0..batches.len()).step_by(7).chain([0, batches.len() - 1]) {
         let mut source = self::source(folder.path(), false);
-        let moved: Spans = batches[n].spans.iter().filter(|(_, s)| s.to > s.from).map(|(&p, &s)| (p, s)).collect();
-        source.assign(&moved.iter().map(|(&p, span)| (p, span.from)).collect()).unwrap();
+        let moved: Spans = batches[n]
+            .spans
+            .iter()
+            .filter(|(_, s)| s.to > s.from)
+            .map(|(&p, &s)| (p, s))
+            .collect();
+        source
+            .assign(&moved.iter().map(|(&p, span)| (p, span.from)).collect())
+            .unwrap();
         let mut again = BatchBuilder::exactly(&batches[n].spans);
         while !again.is_complete() {
             source.fetch(&mut again, Duration::ZERO).unwrap();
@@ -178,7 +254,11 @@ fn a_followed_folder_gives_what_comes_and_waits_for_the_end_of_a_line() {
     let batch = fetch_while(&mut source, &at, upto(2));
     assert_eq!(values(&batch), ["one", "two"]);
     at = batch.end_positions();
-    assert_eq!((at[&partition("a.log")], source.ends()), (8, at.clone()), "the unfinished line is no lag");
+    assert_eq!(
+        (at[&partition("a.log")], source.ends()),
+        (8, at.clone()),
+        "the unfinished line is no lag"
+    );
     append(&path("a.log"), "ee\n");
     append(&path("b.log"), "new\n");
     let batch = fetch_while(&mut source, &at, upto(1));
@@ -186,7 +266,10 @@ fn a_followed_folder_gives_what_comes_and_waits_for_the_end_of_a_line() {
     at = batch.end_positions();
     let batch = fetch_while(&mut source, &at, |source, _| !source.has_new_partitions());
     assert_eq!(source.partitions().unwrap().len(), 2);
-    assert!(batch.records() == 0 && !source.has_new_partitions(), "partitions were named");
+    assert!(
+        batch.records() == 0 && !source.has_new_partitions(),
+        "partitions were named"
+    );
     at.insert(partition("b.log"), 0);
     source.assign(&at).unwrap();
     assert_eq!(values(&fetch_while(&mut source, &at, upto(1))), ["new"]);
@@ -206,16 +289,26 @@ fn a_compressed_file_that_is_not_whole_is_waited_for_when_it_is_followed() {
     once.assign(&at).unwrap();
     let mut builder = BatchBuilder::open(&at, BatchLimits::default());
     let error = once.fetch(&mut builder, LONG).unwrap_err().to_string();
-    assert!(error.contains("gzip data stop in the middle, after byte "), "{error}");
+    assert!(
+        error.contains("gzip data stop in the middle, after byte "),
+        "{error}"
+    );
     assert!(builder.records() >= 2, "what came before is good");
 
     let mut followed = source(&path, true);
     followed.assign(&at).unwrap();
-    let first = fetch_while(&mut followed, &at, |source, _| source.files[0].end.is_none());
+    let first = fetch_while(&mut followed, &at, |source, _| {
+        source.files[0].end.is_none()
+    });
     fs::write(&path, all.concat()).unwrap();
     let at = first.end_positions();
-    let rest = fetch_while(&mut followed, &at, |_, builder| builder.records() + (first.records() as usize) < 4);
-    assert_eq!([values(&first), values(&rest)].concat(), ["one", "two", "three", "four"]);
+    let rest = fetch_while(&mut followed, &at, |_, builder| {
+        builder.records() + (first.records() as usize) < 4
+    });
+    assert_eq!(
+        [values(&first), values(&rest)].concat(),
+        ["one", "two", "three", "four"]
+    );
 }
 
 #[test]
@@ -225,11 +318,36 @@ fn damage_is_told_with_its_place() {
     let zstd = zstd::encode_all(lines.as_bytes(), 1).unwrap();
     let middle = zstd.len() / 2;
     for (name, whole, from, want) in [
-        ("a.gz", gzip(lines.as_bytes(), 1), 10, "gzip data are damaged before byte"),
-        ("b.gz", gzip(lines.as_bytes(), 1)[..100].to_vec(), 100, "gzip data stop in the middle, after byte 100"),
-        ("c.gz", b"no gzip at all".to_vec(), 14, "gzip data are damaged before byte 14"),
-        ("a.zst", zstd.clone(), middle, "zstd data are damaged before byte"),
-        ("b.zst", zstd[..middle].to_vec(), middle, "zstd data stop in the middle, after byte"),
+        (
+            "a.gz",
+            gzip(lines.as_bytes(), 1),
+            10,
+            "gzip data are damaged before byte",
+        ),
+        (
+            "b.gz",
+            gzip(lines.as_bytes(), 1)[..100].to_vec(),
+            100,
+            "gzip data stop in the middle, after byte 100",
+        ),
+        (
+            "c.gz",
+            b"no gzip at all".to_vec(),
+            14,
+            "gzip data are damaged before byte 14",
+        ),
+        (
+            "a.zst",
+            zstd.clone(),
+            middle,
+            "zstd data are damaged before byte",
+        ),
+        (
+            "b.zst",
+            zstd[..middle].to_vec(),
+            middle,
+            "zstd data stop in the middle, after byte",
+        ),
     ] {
         let path = folder.path().join(name);
         let mut broken = whole.clone();
@@ -238,9 +356,17 @@ fn damage_is_told_with_its_place() {
         let mut source = source(&path, false);
         let at = source.start(StartPosition::Earliest).unwrap();
         source.assign(&at).unwrap();
-        let error = source.fetch(&mut BatchBuilder::open(&at, BatchLimits::default()), LONG).unwrap_err();
-        assert!(matches!(error, SourceError::Refused { what: "file", .. }), "{name}: {error}");
-        assert!(error.to_string().contains(want) && error.to_string().contains(name), "{name}: {error}");
+        let error = source
+            .fetch(&mut BatchBuilder::open(&at, BatchLimits::default()), LONG)
+            .unwrap_err();
+        assert!(
+            matches!(error, SourceError::Refused { what: "file", .. }),
+            "{name}: {error}"
+        );
+        assert!(
+            error.to_string().contains(want) && error.to_string().contains(name),
+            "{name}: {error}"
+        );
     }
 }
 
@@ -257,18 +383,46 @@ fn what_is_gone_is_told() {
     };
     let at: Positions = [(partition("a.txt"), 14)].into();
     let open = || BatchBuilder::open(&at, BatchLimits::default());
-    assert!(fetch(&path, false, open()).is_ok(), "the very end is no gap");
+    assert!(
+        fetch(&path, false, open()).is_ok(),
+        "the very end is no gap"
+    );
     fs::write(&path, "one\n").unwrap();
-    for (follow, builder) in [(false, open()), (true, open()), (false, BatchBuilder::exactly(&batch.spans))] {
+    for (follow, builder) in [
+        (false, open()),
+        (true, open()),
+        (false, BatchBuilder::exactly(&batch.spans)),
+    ] {
         let error = fetch(&path, follow, builder).unwrap_err();
-        assert!(matches!(&error, SourceError::Gone { reason: Loss::FileShort, .. }), "{error}");
+        assert!(
+            matches!(
+                &error,
+                SourceError::Gone {
+                    reason: Loss::FileShort,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
     fs::remove_file(&path).unwrap();
     let error = fetch(&path, false, open()).unwrap_err();
     assert!(matches!(error, SourceError::PathMissing { .. }), "{error}");
     let error = fetch(folder.path(), false, BatchBuilder::exactly(&batch.spans)).unwrap_err();
-    assert!(matches!(&error, SourceError::Gone { reason: Loss::FileMissing, .. }), "{error}");
-    assert!(fetch(folder.path(), false, open()).unwrap().is_empty(), "files may be cleared away between two runs");
+    assert!(
+        matches!(
+            &error,
+            SourceError::Gone {
+                reason: Loss::FileMissing,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(
+        fetch(folder.path(), false, open()).unwrap().is_empty(),
+        "files may be cleared away between two runs"
+    );
 }
 
 /// A followed folder of these files with two lines each, all of which were read.
@@ -281,14 +435,18 @@ fn read_folder(names: &[&str]) -> (tempfile::TempDir, FileSource, Positions) {
     let at = source.start(StartPosition::Earliest).unwrap();
     source.partitions().unwrap();
     source.assign(&at).unwrap();
-    let batch = fetch_while(&mut source, &at, |_, builder| builder.records() < 2 * names.len());
+    let batch = fetch_while(&mut source, &at, |_, builder| {
+        builder.records() < 2 * names.len()
+    });
     (folder, source, batch.end_positions())
 }
 
 /// Fetches once, without waiting.
 fn fetch(source: &mut FileSource, at: &Positions) -> Result<Batch, SourceError> {
     let mut builder = BatchBuilder::open(at, BatchLimits::default());
-    source.fetch(&mut builder, Duration::ZERO).map(|()| builder.close())
+    source
+        .fetch(&mut builder, Duration::ZERO)
+        .map(|()| builder.close())
 }
 
 fn loss(source: &mut FileSource, at: &Positions) -> Loss {
@@ -301,14 +459,20 @@ fn loss(source: &mut FileSource, at: &Positions) -> Loss {
 #[test]
 fn a_followed_file_that_shrinks_or_goes_unread_is_gone() {
     for (change, want) in [
-        (fs::remove_file as fn(PathBuf) -> io::Result<()>, Loss::FileMissing),
+        (
+            fs::remove_file as fn(PathBuf) -> io::Result<()>,
+            Loss::FileMissing,
+        ),
         (|path| File::create(path).map(drop), Loss::FileShort),
     ] {
         let (folder, mut source, mut at) = read_folder(&["a", "b"]);
         at.insert(partition("b"), 4); // as if only the first line had been in a batch
         change(folder.path().join("b")).unwrap();
         source.look().unwrap();
-        assert!(!source.finished_partitions(&at).contains(&partition("b")), "it is not read");
+        assert!(
+            !source.finished_partitions(&at).contains(&partition("b")),
+            "it is not read"
+        );
         assert_eq!(loss(&mut source, &at), want);
     }
 }
@@ -320,7 +484,10 @@ fn a_followed_file_that_was_read_and_went_is_forgotten() {
     append(&folder.path().join("a"), "late\n");
     fs::rename(folder.path().join("a"), folder.path().join(".a")).unwrap();
     source.look().unwrap();
-    assert!(!source.has_new_partitions(), "it may have grown, and is open still");
+    assert!(
+        !source.has_new_partitions(),
+        "it may have grown, and is open still"
+    );
     let batch = fetch(&mut source, &at).unwrap();
     assert_eq!(values(&batch), ["late"]);
     at = batch.end_positions();
@@ -333,11 +500,18 @@ fn a_followed_file_that_was_read_and_went_is_forgotten() {
     assert_eq!((source.files.len(), source.by_id.len()), (1, 1));
 
     at.insert(partition("of before"), 7);
-    assert_eq!(source.finished_partitions(&at), [partition("of before")], "this process never saw it");
+    assert_eq!(
+        source.finished_partitions(&at),
+        [partition("of before")],
+        "this process never saw it"
+    );
     fs::remove_file(folder.path().join("b")).unwrap();
     source.look().unwrap();
     assert_eq!(fetch(&mut source, &at).unwrap().records(), 0);
-    assert!(source.finished_partitions(&at).is_empty(), "a folder without files may be one that is not mounted");
+    assert!(
+        source.finished_partitions(&at).is_empty(),
+        "a folder without files may be one that is not mounted"
+    );
     let once = self::source(folder.path(), false);
     assert!(once.finished_partitions(&at).is_empty());
 }
@@ -352,7 +526,11 @@ fn a_file_that_replaces_another_of_its_name_is_read_from_its_begin() {
     let (folder, mut source, mut at) = read_folder(&["a"]);
     replace(folder.path(), "a longer line\nand another\n");
     source.look().unwrap();
-    assert_eq!(fetch(&mut source, &at).unwrap().records(), 0, "of the older one");
+    assert_eq!(
+        fetch(&mut source, &at).unwrap().records(),
+        0,
+        "of the older one"
+    );
     assert!(source.has_new_partitions() && source.partitions().unwrap().is_empty());
     assert_eq!(source.finished_partitions(&at), [partition("a")]);
     at.clear();
@@ -361,7 +539,10 @@ fn a_file_that_replaces_another_of_its_name_is_read_from_its_begin() {
     assert_eq!(source.partitions().unwrap(), [partition("a")]);
     at.insert(partition("a"), 0);
     source.assign(&at).unwrap();
-    assert_eq!(values(&fetch(&mut source, &at).unwrap()), ["a longer line", "and another"]);
+    assert_eq!(
+        values(&fetch(&mut source, &at).unwrap()),
+        ["a longer line", "and another"]
+    );
 
     // It was not, and is not open any more.
     let (folder, mut source, at) = read_folder(&["a"]);
@@ -418,8 +599,15 @@ fn what_is_shorter_now_is_read_from_its_begin_by_whoever_skips_what_is_lost() {
     fs::write(folder.path().join("c.gz"), gzip(b"one\n", 1)).unwrap();
     fs::write(folder.path().join("d.gz"), b"damaged").unwrap();
     let mut source = source(folder.path(), true);
-    let at = ["a", "b", "c.gz", "d.gz"].map(partition).into_iter().zip([4, 5, 5, 5]).collect();
-    assert_eq!(source.lost(&at).unwrap(), [(partition("b"), 0), (partition("c.gz"), 0)].into());
+    let at = ["a", "b", "c.gz", "d.gz"]
+        .map(partition)
+        .into_iter()
+        .zip([4, 5, 5, 5])
+        .collect();
+    assert_eq!(
+        source.lost(&at).unwrap(),
+        [(partition("b"), 0), (partition("c.gz"), 0)].into()
+    );
 }
 
 #[test]
@@ -431,8 +619,13 @@ fn to_its_end_a_file_that_grows_is_read_to_the_line_end_it_had_at_first() {
     let at = source.start(StartPosition::Earliest).unwrap();
     source.assign(&at).unwrap();
     append(&path, "ee\nfour\n");
-    let batch = fetch_while(&mut source, &at, |source, builder| !source.is_exhausted(&builder.end_positions()));
-    assert_eq!((values(&batch), batch.end_positions()), (vec!["one".into(), "two".into()], source.ends()));
+    let batch = fetch_while(&mut source, &at, |source, builder| {
+        !source.is_exhausted(&builder.end_positions())
+    });
+    assert_eq!(
+        (values(&batch), batch.end_positions()),
+        (vec!["one".into(), "two".into()], source.ends())
+    );
     assert!(!source.is_replayable(1), "its time changes as it grows");
     let mut again = FileSource::new(1, &spec(folder.path(), true), true);
     again.assign(&batch.end_positions()).unwrap();
@@ -450,7 +643,10 @@ fn files_that_cannot_be_listed_are_no_news() {
     assert!(source.has_new_partitions());
     let (place, away) = (source.place.clone(), folder.path().join("away"));
     source.place = away;
-    assert!(source.partitions().is_err() && !source.has_new_partitions(), "or the job would ask again and again");
+    assert!(
+        source.partitions().is_err() && !source.has_new_partitions(),
+        "or the job would ask again and again"
+    );
     source.place = place;
     source.looked = None;
     assert_eq!(fetch(&mut source, &at).unwrap().records(), 0);
@@ -464,11 +660,24 @@ fn a_source_begins_where_it_is_told() {
     fs::write(path("a.txt"), "one\ntwo\nthr").unwrap();
     fs::write(path("b.gz"), gzip(b"four\nfi", 1)).unwrap();
     let time_ms = |ms| UNIX_EPOCH + Duration::from_millis(ms);
-    File::options().write(true).open(path("a.txt")).unwrap().set_modified(time_ms(5000)).unwrap();
-    File::options().write(true).open(path("b.gz")).unwrap().set_modified(time_ms(9000)).unwrap();
+    File::options()
+        .write(true)
+        .open(path("a.txt"))
+        .unwrap()
+        .set_modified(time_ms(5000))
+        .unwrap();
+    File::options()
+        .write(true)
+        .open(path("b.gz"))
+        .unwrap()
+        .set_modified(time_ms(9000))
+        .unwrap();
     let at = |start, spec: &SourceSpec| {
         let positions = FileSource::new(1, spec, false).start(start).unwrap();
-        (positions[&partition("a.txt")], positions[&partition("b.gz")])
+        (
+            positions[&partition("a.txt")],
+            positions[&partition("b.gz")],
+        )
     };
     let (once, followed) = (spec(folder.path(), false), spec(folder.path(), true));
     for (start, spec, want) in [
@@ -478,13 +687,33 @@ fn a_source_begins_where_it_is_told() {
         (StartPosition::At(time_ms(5000)), &once, (0, 0)),
         (StartPosition::At(time_ms(5001)), &once, (11, 0)),
         (StartPosition::At(time_ms(9001)), &followed, (8, 5)),
-        (StartPosition::Latest, &SourceSpec { table: true, ..once.clone() }, (0, 0)),
+        (
+            StartPosition::Latest,
+            &SourceSpec {
+                table: true,
+                ..once.clone()
+            },
+            (0, 0),
+        ),
     ] {
         assert_eq!(at(start, spec), want, "{start:?} {spec:?}");
     }
-    let mut table = FileSource::new(1, &SourceSpec { table: true, ..followed.clone() }, false);
-    assert_eq!(table.high_watermarks().unwrap(), [(partition("a.txt"), 8), (partition("b.gz"), 5)].into());
-    assert_eq!(FileSource::new(1, &once, false).high_watermarks().unwrap(), Positions::new());
+    let mut table = FileSource::new(
+        1,
+        &SourceSpec {
+            table: true,
+            ..followed.clone()
+        },
+        false,
+    );
+    assert_eq!(
+        table.high_watermarks().unwrap(),
+        [(partition("a.txt"), 8), (partition("b.gz"), 5)].into()
+    );
+    assert_eq!(
+        FileSource::new(1, &once, false).high_watermarks().unwrap(),
+        Positions::new()
+    );
 }
 
 #[test]
@@ -493,14 +722,22 @@ fn paths_that_cannot_be_read_are_told() {
     let none = folder.path().join("none");
     let error = source(&none, false).partitions().unwrap_err();
     assert!(
-        error.to_string().contains("there is no file or folder") && error.to_string().contains("--set source."),
+        error.to_string().contains("there is no file or folder")
+            && error.to_string().contains("--set source."),
         "{error}"
     );
     fs::write(folder.path().join("file"), "").unwrap();
-    let error = source(&folder.path().join("file/below"), false).partitions().unwrap_err();
+    let error = source(&folder.path().join("file/below"), false)
+        .partitions()
+        .unwrap_err();
     assert!(matches!(error, SourceError::PathMissing { .. }), "{error}");
-    let error = source(Path::new("/dev/null"), false).partitions().unwrap_err();
-    assert!(error.to_string().contains("neither a file nor a folder"), "{error}");
+    let error = source(Path::new("/dev/null"), false)
+        .partitions()
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("neither a file nor a folder"),
+        "{error}"
+    );
     let denied = io_error(&none, io::Error::from(ErrorKind::PermissionDenied));
     assert!(denied.to_string().contains("no permission"), "{denied}");
     let busy = io_error(&none, io::Error::from(ErrorKind::TimedOut));
@@ -510,7 +747,9 @@ fn paths_that_cannot_be_read_are_told() {
 #[test]
 fn only_what_is_assigned_is_read_and_few_files_are_open() {
     let folder = tempfile::tempdir().unwrap();
-    let names: Vec<String> = (0..3 * limits::FILES_OPEN_MAX).map(|i| format!("f{i}")).collect();
+    let names: Vec<String> = (0..3 * limits::FILES_OPEN_MAX)
+        .map(|i| format!("f{i}"))
+        .collect();
     for name in &names {
         append(&folder.path().join(name), "x\n");
     }
@@ -523,5 +762,8 @@ fn only_what_is_assigned_is_read_and_few_files_are_open() {
     assert_eq!((builder.records(), source.ends().len()), (5, 5));
     source.assign(&all).unwrap();
     source.fetch(&mut builder, Duration::ZERO).unwrap();
-    assert_eq!((builder.records(), source.open.len()), (names.len(), limits::FILES_OPEN_MAX));
+    assert_eq!(
+        (builder.records(), source.open.len()),
+        (names.len(), limits::FILES_OPEN_MAX)
+    );
 }

@@ -19,15 +19,18 @@ pub(super) struct FoundFile {
     pub(super) bytes: i64,
     /// When it was last changed, in milliseconds since 1970.
     pub(super) time_ms: i64,
-    /// What tells it from another file that had its name before: device, number there, and when it was made. None: the
-    /// file system does not say the last, and then the numbers are not to be trusted either.
+    /// What tells it from another file that had its name before: device, number there, and when it
+    /// was made. None: the file system does not say the last, and then the numbers are not to be
+    /// trusted either.
     pub(super) identity: Option<(u64, u64, SystemTime)>,
 }
 
 impl FoundFile {
     /// False: it is known to be another one.
     pub(super) fn is_same_file(&self, other: &FoundFile) -> bool {
-        self.identity.zip(other.identity).is_none_or(|(one, other)| one == other)
+        self.identity
+            .zip(other.identity)
+            .is_none_or(|(one, other)| one == other)
     }
 }
 
@@ -48,7 +51,9 @@ pub(super) fn list(place: &Path) -> Result<Vec<FoundFile>, Unlisted> {
         return Ok(vec![found(place.to_owned(), &metadata)]);
     }
     if !metadata.is_dir() {
-        return Err(Unlisted::Senseless("it is neither a file nor a folder".to_owned()));
+        return Err(Unlisted::Senseless(
+            "it is neither a file nor a folder".to_owned(),
+        ));
     }
     let mut all = Vec::new();
     for entry in fs::read_dir(place).map_err(failed)? {
@@ -59,7 +64,8 @@ pub(super) fn list(place: &Path) -> Result<Vec<FoundFile>, Unlisted> {
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => all.push(found(path, &metadata)),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // it went in between, or is a dead link
+            // It went in between, or is a dead link.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(Unlisted::Io(path, error)),
         }
         if all.len() > limits::FILES_MAX {
@@ -75,11 +81,24 @@ pub(super) fn list(place: &Path) -> Result<Vec<FoundFile>, Unlisted> {
 
 /// A file as its path says.
 fn found(path: PathBuf, metadata: &Metadata) -> FoundFile {
-    let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    let since = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .unwrap_or_default();
     let id = id(path.file_name().unwrap_or(path.as_os_str()));
     let bytes = i64::try_from(metadata.len()).unwrap_or(i64::MAX);
-    let identity = metadata.created().ok().map(|made| (metadata.dev(), metadata.ino(), made));
-    FoundFile { path, id, bytes, time_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), identity }
+    let identity = metadata
+        .created()
+        .ok()
+        .map(|made| (metadata.dev(), metadata.ino(), made));
+    FoundFile {
+        path,
+        id,
+        bytes,
+        time_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        identity,
+    }
 }
 
 /// Hidden, or still being written.
@@ -98,9 +117,17 @@ fn collision(all: &[FoundFile]) -> Option<String> {
     let mut by_id = BTreeMap::new();
     for file in all {
         if let Some(other) = by_id.insert(file.id, &file.path) {
-            let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = |path: &Path| {
+                path.file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned()
+            };
             let (a, b) = (name(other), name(&file.path));
-            return Some(format!("its files `{a}` and `{b}` have the same number ({}): rename one of them", file.id));
+            return Some(format!(
+                "its files `{a}` and `{b}` have the same number ({}): rename one of them",
+                file.id
+            ));
         }
     }
     None
@@ -113,15 +140,27 @@ mod tests {
     #[test]
     fn a_folder_has_its_plain_files_by_name() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.txt", "a.txt", ".hidden", "c.tmp", "d.part", "e.gz", "tmp"] {
+        for name in [
+            "b.txt", "a.txt", ".hidden", "c.tmp", "d.part", "e.gz", "tmp",
+        ] {
             fs::write(folder.path().join(name), "x\n").unwrap();
         }
         fs::create_dir(folder.path().join("below")).unwrap();
         let all = list(folder.path()).unwrap();
-        let names: Vec<_> = all.iter().map(|file| file.path.file_name().unwrap().to_str().unwrap()).collect();
+        let names: Vec<_> = all
+            .iter()
+            .map(|file| file.path.file_name().unwrap().to_str().unwrap())
+            .collect();
         assert_eq!(names, ["a.txt", "b.txt", "e.gz", "tmp"]);
-        assert_eq!(list(&all[0].path).unwrap(), all[..1], "alone or in its folder, a file is the same partition");
-        assert!(all.iter().all(|file| file.bytes == 2 && file.time_ms > 0 && file.id >= 0));
+        assert_eq!(
+            list(&all[0].path).unwrap(),
+            all[..1],
+            "alone or in its folder, a file is the same partition"
+        );
+        assert!(
+            all.iter()
+                .all(|file| file.bytes == 2 && file.time_ms > 0 && file.id >= 0)
+        );
         assert!(
             matches!(list(&folder.path().join("none")), Err(Unlisted::Io(_, e)) if e.kind() == io::ErrorKind::NotFound)
         );
@@ -132,7 +171,13 @@ mod tests {
         for (name, want) in [("a.txt", 813_896_575), ("clicks.csv.gz", 252_241_618)] {
             assert_eq!(id(OsStr::new(name)), want, "{name}");
         }
-        let file = |name: &str, id| FoundFile { path: PathBuf::from(name), id, bytes: 0, time_ms: 0, identity: None };
+        let file = |name: &str, id| FoundFile {
+            path: PathBuf::from(name),
+            id,
+            bytes: 0,
+            time_ms: 0,
+            identity: None,
+        };
         assert_eq!(collision(&[file("a", 1), file("b", 2)]), None);
         let words = collision(&[file("x/a", 1), file("x/b", 2), file("x/c", 1)]).unwrap();
         assert!(words.contains("`a` and `c`"), "{words}");

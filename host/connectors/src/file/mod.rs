@@ -1,28 +1,33 @@
-//! Lines of a file, or of all plain files of a folder: not of those below it, nor of hidden ones, nor of those whose
-//! names end in `.tmp` or `.part`, as they are still being written. `.gz` and `.zst` files are uncompressed.
+//! Lines of a file, or of all plain files of a folder: not of those below it, nor of hidden ones,
+//! nor of those whose names end in `.tmp` or `.part`, as they are still being written. `.gz` and
+//! `.zst` files are uncompressed.
 //!
-//! A file is a partition; its number follows from its name alone, and offsets are the positions of lines in its
-//! uncompressed content. A record's time is when the file was last changed. A line longer than
-//! [`limits::LINE_BYTES_MAX`] becomes several records, and the log says so.
+//! A file is a partition; its number follows from its name alone, and offsets are the positions of
+//! lines in its uncompressed content. A record's time is when the file was last changed. A line
+//! longer than [`limits::LINE_BYTES_MAX`] becomes several records, and the log says so.
 //!
-//! Unless it is followed, a source has the files that it finds at first, is read to its end, and must not change
-//! meanwhile, as a batch that is run again reads it again. Followed, new lines and new files are taken as they come;
-//! times change as files grow, so the lines of a batch are kept with its spec.
+//! Unless it is followed, a source has the files that it finds at first, is read to its end, and
+//! must not change meanwhile, as a batch that is run again reads it again. Followed, new lines and
+//! new files are taken as they come; times change as files grow, so the lines of a batch are kept
+//! with its spec.
 //!
-//! A followed file may be taken away once it was read to its end. Its position is forgotten then, and a file that comes
-//! under its name is a new one. So a log may be rotated by giving it another name outside of the folder, or one that is
-//! not read there: under a name that is read it is a new file, and is read again. One of the same name is told from the
-//! one before where the file system says when a file was made, and for as long as this process lives: what is written
-//! to the older one after a look has found the newer is not read.
+//! A followed file may be taken away once it was read to its end. Its position is forgotten then,
+//! and a file that comes under its name is a new one. So a log may be rotated by giving it another
+//! name outside of the folder, or one that is not read there: under a name that is read it is a new
+//! file, and is read again. One of the same name is told from the one before where the file system
+//! says when a file was made, and for as long as this process lives: what is written to the older
+//! one after a look has found the newer is not read.
 
 mod folder;
 mod known;
 mod reader;
+mod errors;
 
+use crate::lines::Line;
+use errors::{error, gone};
 use known::KnownFile;
 use reader::{Fault, Form, Reader};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use streamhost_core::job::SourceSpec;
@@ -59,7 +64,8 @@ pub struct FileSource {
     has_cut: bool,
 }
 
-/// A file that has something for a batch: its place in `files`, and how far the batch has come in it.
+/// A file that has something for a batch: its place in `files`, and how far the batch has come in
+/// it.
 struct ToDo {
     index: usize,
     at: Offset,
@@ -67,7 +73,8 @@ struct ToDo {
 }
 
 impl FileSource {
-    /// The job's source of this number. `until_end`: a followed one, too, ends: at the end that it has at first.
+    /// The job's source of this number. `until_end`: a followed one, too, ends: at the end that it
+    /// has at first.
     pub fn new(source: u16, spec: &SourceSpec, until_end: bool) -> Self {
         FileSource {
             source,
@@ -122,17 +129,22 @@ impl FileSource {
         Ok(builder.steps() > steps)
     }
 
-    /// The files that have something for the batch, the one whose turn it is first. Every file is looked at each time, so
-    /// both lists are gone through side by side.
+    /// The files that have something for the batch, the one whose turn it is first. Every file is
+    /// looked at each time, so both lists are gone through side by side.
     fn to_do(&self, builder: &BatchBuilder) -> Result<Vec<ToDo>, SourceError> {
         let mut all = Vec::new();
         let mut by_id = self.by_id.iter().peekable();
         for (partition, at, until) in builder.wanted_of(self.source) {
             while by_id.next_if(|(id, _)| *id < partition.id).is_some() {}
-            let known = by_id.peek().filter(|(id, _)| *id == partition.id).map(|&&(_, index)| index);
+            let known = by_id
+                .peek()
+                .filter(|(id, _)| *id == partition.id)
+                .map(|&&(_, index)| index);
             let has_more = |index: usize| {
                 let known = &self.files[index];
-                until.is_some() || known.end.is_none_or(|end| at < end) || (at == 0 && known.newer.is_some())
+                until.is_some()
+                    || known.end.is_none_or(|end| at < end)
+                    || (at == 0 && known.newer.is_some())
             };
             match known {
                 Some(index) if has_more(index) && self.assigned.contains_key(&partition) => {
@@ -140,8 +152,13 @@ impl FileSource {
                 }
                 // It cannot be read again. Whoever read it to an end once need not.
                 None if until.is_some() && self.assigned.contains_key(&partition) => {
-                    let what = format!("file number {} of `{}`", partition.id, self.place.display());
-                    return Err(SourceError::Gone { what, offset: at, reason: Loss::FileMissing });
+                    let what =
+                        format!("file number {} of `{}`", partition.id, self.place.display());
+                    return Err(SourceError::Gone {
+                        what,
+                        offset: at,
+                        reason: Loss::FileMissing,
+                    });
                 }
                 _ => {}
             }
@@ -159,33 +176,39 @@ impl FileSource {
         builder: &mut BatchBuilder,
     ) -> Result<bool, SourceError> {
         let known = &self.files[index];
-        let (id, path, form, time_ms) = (known.found.id, known.found.path.clone(), known.form, known.found.time_ms);
+        let (found, form) = (known.found.clone(), known.form);
+        let (id, path, time_ms) = (found.id, found.path, found.time_ms);
         let partition = self.partition(known);
-        let last = if self.grows && !self.is_followed && form == Form::Plain { known.end } else { None };
-        let bound = until.or(last);
+        let has_fixed_end = self.grows && !self.is_followed && form == Form::Plain;
+        let bound = until.or(known.end.filter(|_| has_fixed_end));
         let mut reader = self.reader(index, at)?;
         let enough = match bound {
             Some(bound) => bound,
-            None if self.is_followed && form == Form::Plain => at.saturating_add(limits::FILE_TURN_BYTES),
+            None if self.is_followed && form == Form::Plain => {
+                at.saturating_add(limits::FILE_TURN_BYTES)
+            }
             None => Offset::MAX, // one after the other, as a compressed file is best read in one go
         };
+        let mut has_split = false;
         let outcome = loop {
             if builder.is_full() || reader.at() >= enough {
                 break Ok(None);
             }
             match reader.next(!self.is_followed) {
                 Ok(Some(line)) => {
-                    builder.push(partition, Record { offset: line.at, time_ms, key: None, value: Some(line.bytes) });
-                    if line.is_cut && !self.has_cut {
-                        self.has_cut = true;
-                        let (path, most) = (path.display(), limits::LINE_BYTES_MAX);
-                        tracing::warn!("file {path} has a line of more than {most} bytes: such become several records");
-                    }
+                    has_split |= line.is_cut;
+                    builder.push(partition, record(&line, time_ms));
                 }
                 Ok(None) => break Ok(Some(reader.at())),
                 Err(fault) => break Err(fault),
             }
         };
+        if has_split && !std::mem::replace(&mut self.has_cut, true) {
+            let (path, most) = (path.display(), limits::LINE_BYTES_MAX);
+            tracing::warn!(
+                "file {path} has a line of more than {most} bytes: such become several records"
+            );
+        }
         let to = reader.at();
         builder.passed(partition, to);
         let known = &mut self.files[index];
@@ -196,12 +219,7 @@ impl FileSource {
                 return Ok(is_done);
             }
             Ok(Some(end)) => known.end = Some(end),
-            Err(Fault::Unfinished(words)) if self.is_followed => {
-                if !known.is_told {
-                    tracing::warn!("file {}: {words}; it is read on once it changes", path.display());
-                }
-                (known.end, known.is_told) = (Some(to), true);
-            }
+            Err(Fault::Unfinished(words)) if self.is_followed => known.stands_at(to, &words),
             Err(fault) => return Err(error(&path, fault, to)),
         }
         if bound.is_some_and(|bound| to < bound) {
@@ -219,12 +237,19 @@ impl FileSource {
     fn reader(&mut self, index: usize, at: Offset) -> Result<Reader, SourceError> {
         let known = &self.files[index];
         let path = &known.found.path;
-        let held = self.open.iter().position(|(id, _)| *id == known.found.id).and_then(|i| self.open.remove(i));
+        let held = self
+            .open
+            .iter()
+            .position(|(id, _)| *id == known.found.id)
+            .and_then(|i| self.open.remove(i));
         if let Some(loss) = known.gone {
-            let held = held.map(|(_, reader)| reader).filter(|reader| reader.at() == at);
+            let held = held
+                .map(|(_, reader)| reader)
+                .filter(|reader| reader.at() == at);
             return held.ok_or_else(|| gone(path, at, loss));
         }
-        let is_short = |path: &Path| std::fs::metadata(path).is_ok_and(|file| file.len() < at as u64);
+        let is_short =
+            |path: &Path| std::fs::metadata(path).is_ok_and(|file| file.len() < at as u64);
         match held {
             Some((_, reader)) if reader.at() == at => {
                 if known.form == Form::Plain && is_short(path) {
@@ -270,11 +295,16 @@ impl Source for FileSource {
                 StartPosition::Earliest => true,
                 StartPosition::Latest => false,
                 StartPosition::At(time) => {
-                    let ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+                    let ms = time
+                        .duration_since(UNIX_EPOCH)
+                        .map_or(0, |since| since.as_millis());
                     known.found.time_ms >= i64::try_from(ms).unwrap_or(i64::MAX)
                 }
             };
-            all.insert(self.partition(known), if from_begin { 0 } else { self.end(known)? });
+            all.insert(
+                self.partition(known),
+                if from_begin { 0 } else { self.end(known)? },
+            );
         }
         Ok(all)
     }
@@ -284,7 +314,9 @@ impl Source for FileSource {
             return Ok(Positions::new());
         }
         self.look()?;
-        self.known().map(|known| Ok((self.partition(known), self.end(known)?))).collect()
+        self.known()
+            .map(|known| Ok((self.partition(known), self.end(known)?)))
+            .collect()
     }
 
     fn group(&mut self) -> Result<Positions, SourceError> {
@@ -292,18 +324,28 @@ impl Source for FileSource {
     }
 
     fn has_new_partitions(&self) -> bool {
-        self.has_news && self.is_listed // or whoever asks which they are would be refused, again and again
+        // Or whoever asks which they are would be refused, again and again.
+        self.has_news && self.is_listed
     }
 
     fn finished_partitions(&self, at: &Positions) -> Vec<Partition> {
         if !self.is_followed || self.looked.is_none() || self.is_bare {
             return Vec::new(); // a folder without any file may be one that is not mounted
         }
-        let known: BTreeMap<Partition, &KnownFile> =
-            self.files.iter().map(|known| (self.partition(known), known)).collect();
-        let mine = at.iter().filter(|(partition, _)| partition.source == self.source);
+        let known: BTreeMap<Partition, &KnownFile> = self
+            .files
+            .iter()
+            .map(|known| (self.partition(known), known))
+            .collect();
+        let mine = at
+            .iter()
+            .filter(|(partition, _)| partition.source == self.source);
         let (over, went): (Vec<_>, Vec<_>) = mine
-            .filter(|(partition, at)| known.get(partition).is_none_or(|known| known.is_exhausted(**at)))
+            .filter(|(partition, at)| {
+                known
+                    .get(partition)
+                    .is_none_or(|known| known.is_exhausted(**at))
+            })
             .map(|(&partition, _)| partition)
             .partition(|partition| known.contains_key(partition));
         self.tell_missing(went.len());
@@ -314,18 +356,37 @@ impl Source for FileSource {
         self.look()?;
         let is_short = |known: &&KnownFile| {
             // Of compressed data, those that are damaged are told of when they are read.
-            let length = if known.form == Form::Plain { Some(known.found.bytes) } else { self.end(known).ok() };
-            at.get(&self.partition(known)).is_some_and(|at| length.is_some_and(|length| length < *at))
+            let length = if known.form == Form::Plain {
+                Some(known.found.bytes)
+            } else {
+                self.end(known).ok()
+            };
+            at.get(&self.partition(known))
+                .is_some_and(|at| length.is_some_and(|length| length < *at))
         };
-        Ok(self.known().filter(is_short).map(|known| (self.partition(known), 0)).collect())
+        Ok(self
+            .known()
+            .filter(is_short)
+            .map(|known| (self.partition(known), 0))
+            .collect())
     }
 
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {
         self.look()?;
-        let mine = at.iter().filter(|(partition, _)| partition.source == self.source);
+        let mine = at
+            .iter()
+            .filter(|(partition, _)| partition.source == self.source);
         let at: Positions = mine.map(|(&partition, &at)| (partition, at)).collect();
-        let there: BTreeSet<Partition> = self.files.iter().map(|known| self.partition(known)).collect();
-        self.tell_missing(at.keys().filter(|p| !there.contains(p) && !self.assigned.contains_key(p)).count());
+        let there: BTreeSet<Partition> = self
+            .files
+            .iter()
+            .map(|known| self.partition(known))
+            .collect();
+        self.tell_missing(
+            at.keys()
+                .filter(|p| !there.contains(p) && !self.assigned.contains_key(p))
+                .count(),
+        );
         self.forget_gone(&at);
         self.assigned = at;
         Ok(())
@@ -348,10 +409,14 @@ impl Source for FileSource {
     }
 
     fn ends(&mut self) -> Positions {
-        let mut ends = self.assigned.clone(); // of a file that went before this process: where the job stands
+        // Of a file that went before this process: where the job stands.
+        let mut ends = self.assigned.clone();
         for known in &self.files {
             let partition = self.partition(known);
-            match known.end.or((known.form == Form::Plain).then_some(known.found.bytes)) {
+            match known
+                .end
+                .or((known.form == Form::Plain).then_some(known.found.bytes))
+            {
                 Some(end) if ends.contains_key(&partition) => drop(ends.insert(partition, end)),
                 Some(_) => {}
                 None => drop(ends.remove(&partition)), // only known once it is uncompressed
@@ -375,41 +440,20 @@ impl Source for FileSource {
     fn commit_progress(&mut self, _reached: &Positions) {}
 }
 
-fn partition(source: u16, known: &KnownFile) -> Partition {
-    Partition { source, id: known.found.id }
-}
-
-fn gone(path: &Path, offset: Offset, reason: Loss) -> SourceError {
-    SourceError::Gone { what: format!("file `{}`", path.display()), offset, reason }
-}
-
-fn refused(what: &'static str, path: &Path, reason: String) -> SourceError {
-    SourceError::Refused { what, target: path.display().to_string(), reason }
-}
-
-fn error(path: &Path, fault: Fault, at: Offset) -> SourceError {
-    match fault {
-        Fault::Io(error) if error.kind() == ErrorKind::NotFound => gone(path, at, Loss::FileMissing),
-        Fault::Io(error) => io_error(path, error),
-        Fault::Short => gone(path, at, Loss::FileShort),
-        Fault::Unfinished(reason) | Fault::Damaged(reason) => refused(
-            "file",
-            path,
-            format!("{reason}: put a whole one in its place, or move it away, and go on by `streamhost resume JOB`"),
-        ),
+/// A line as a record of its file's time.
+fn record<'a>(line: &Line<'a>, time_ms: i64) -> Record<'a> {
+    Record {
+        offset: line.at,
+        time_ms,
+        key: None,
+        value: Some(line.bytes),
     }
 }
 
-/// What the system says of a path. What may mend itself is tried again.
-fn io_error(path: &Path, error: io::Error) -> SourceError {
-    let shown = path.display().to_string();
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => SourceError::PathMissing { path: shown },
-        ErrorKind::PermissionDenied => refused("file", path, "the host's user has no permission for it".to_owned()),
-        ErrorKind::IsADirectory | ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::Unsupported => {
-            refused("file", path, error.to_string())
-        }
-        _ => SourceError::Away { server: "file", address: shown, reason: error.to_string() },
+fn partition(source: u16, known: &KnownFile) -> Partition {
+    Partition {
+        source,
+        id: known.found.id,
     }
 }
 

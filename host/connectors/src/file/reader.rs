@@ -66,7 +66,10 @@ impl Read for Metered {
         let read = self.file.read(into);
         match &read {
             Ok(n) => drop(self.meter.bytes.fetch_add(*n as u64, Ordering::Relaxed)),
-            Err(error) => self.meter.has_failed.store(error.kind() != io::ErrorKind::Interrupted, Ordering::Relaxed),
+            Err(error) => self.meter.has_failed.store(
+                error.kind() != io::ErrorKind::Interrupted,
+                Ordering::Relaxed,
+            ),
         }
         read
     }
@@ -80,7 +83,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Opens a file at a position: a plain one goes there at once, a compressed one is read from its begin.
+    /// Opens a file at a position: a plain one goes there at once, a compressed one is read from
+    /// its begin.
     pub(super) fn open(path: &Path, form: Form, at: Offset) -> Result<Reader, Fault> {
         let mut file = File::open(path).map_err(Fault::Io)?;
         let length = file.metadata().map_err(Fault::Io)?.len();
@@ -92,7 +96,10 @@ impl Reader {
             }
             file.seek(SeekFrom::Start(at_bytes)).map_err(Fault::Io)?;
         }
-        let metered = Metered { file, meter: meter.clone() };
+        let metered = Metered {
+            file,
+            meter: meter.clone(),
+        };
         let input: Box<dyn Read + Send> = match form {
             Form::Plain => Box::new(metered),
             Form::Gzip | Form::Zstd if length == 0 => Box::new(io::empty()),
@@ -100,7 +107,11 @@ impl Reader {
             Form::Zstd => Box::new(zstd::stream::read::Decoder::new(metered).map_err(Fault::Io)?),
         };
         let begin = if form == Form::Plain { at } else { 0 };
-        let mut reader = Reader { form, lines: Lines::new(input, begin), meter };
+        let mut reader = Reader {
+            form,
+            lines: Lines::new(input, begin),
+            meter,
+        };
         match reader.lines.skip_to(at) {
             Ok(true) => Ok(reader),
             Ok(false) => Err(Fault::Short),
@@ -113,7 +124,8 @@ impl Reader {
         self.lines.at()
     }
 
-    /// The next line; none: the file has no more now. With `last`, what is left without a line end is a line too.
+    /// The next line; none: the file has no more now. With `last`, what is left without a line end
+    /// is a line too.
     pub(super) fn next(&mut self, last: bool) -> Result<Option<Line<'_>>, Fault> {
         while !self.lines.has_line() {
             match self.lines.fill() {
@@ -135,13 +147,15 @@ impl Reader {
             io::ErrorKind::UnexpectedEof => Fault::Unfinished(format!(
                 "its {form} data stop in the middle, after byte {near}: it was not written whole"
             )),
-            _ => Fault::Damaged(format!("its {form} data are damaged before byte {near}: {error}")),
+            _ => Fault::Damaged(format!(
+                "its {form} data are damaged before byte {near}: {error}"
+            )),
         }
     }
 }
 
-/// The position after the last line of a file that is read now: after its last line end, or its very end where what is
-/// left without one is a line too (`last`).
+/// The position after the last line of a file that is read now: after its last line end, or its
+/// very end where what is left without one is a line too (`last`).
 pub(super) fn end(path: &Path, form: Form, last: bool) -> Result<Offset, Fault> {
     if form == Form::Plain {
         return plain_end(path, last).map_err(Fault::Io);

@@ -1,7 +1,9 @@
 //! Connections to the gateway, and what its errors mean.
 
 use super::{HbaseSettings, Protocol, Transport};
-use hbase_thrift::hbase::{AlreadyExists, BatchMutation, HbaseSyncClient, IOError, IllegalArgument, THbaseSyncClient};
+use hbase_thrift::hbase::{
+    AlreadyExists, BatchMutation, HbaseSyncClient, IOError, IllegalArgument, THbaseSyncClient,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, ErrorKind, Read};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -10,12 +12,12 @@ use std::sync::Arc;
 use streamhost_core::limits;
 use streamhost_engine::sink::{CancelSignal, SinkError};
 use thrift::protocol::{
-    TBinaryInputProtocol, TBinaryOutputProtocol, TCompactInputProtocol, TCompactOutputProtocol, TInputProtocol,
-    TOutputProtocol,
+    TBinaryInputProtocol, TBinaryOutputProtocol, TCompactInputProtocol, TCompactOutputProtocol,
+    TInputProtocol, TOutputProtocol,
 };
 use thrift::transport::{
-    TBufferedReadTransport, TBufferedWriteTransport, TFramedWriteTransport, TIoChannel, TReadTransport, TTcpChannel,
-    TWriteTransport,
+    TBufferedReadTransport, TBufferedWriteTransport, TFramedWriteTransport, TIoChannel,
+    TReadTransport, TTcpChannel, TWriteTransport,
 };
 
 /// The crate's 4 KiB cost a third of the speed.
@@ -24,7 +26,8 @@ const BUFFER_BYTES: usize = 64 << 10;
 const WORDS_CHARS_MAX: usize = 400;
 
 /// The generated client over any transport and protocol.
-pub(super) type Client = HbaseSyncClient<Box<dyn TInputProtocol + Send>, Box<dyn TOutputProtocol + Send>>;
+pub(super) type Client =
+    HbaseSyncClient<Box<dyn TInputProtocol + Send>, Box<dyn TOutputProtocol + Send>>;
 
 /// What became of a call that failed, in the server's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +55,21 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(settings: HbaseSettings, cancel: CancelSignal) -> Self {
-        Lane { settings, cancel, open: None }
+        Lane {
+            settings,
+            cancel,
+            open: None,
+        }
     }
 
-    /// Connects, unless a connection is held that the gateway has not closed (it closes those that are idle).
+    /// Connects, unless a connection is held that the gateway has not closed (it closes those that
+    /// are idle).
     pub(super) fn connect(&mut self) -> Result<&mut Client, Failure> {
-        if self.open.as_ref().is_some_and(|(_, stream)| is_closed(stream)) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|(_, stream)| is_closed(stream))
+        {
             self.open = None;
         }
         let connected = match self.open.take() {
@@ -68,7 +80,10 @@ impl Lane {
     }
 
     /// One call. It was perhaps applied whatever it answers.
-    pub(super) fn call<T>(&mut self, call: impl FnOnce(&mut Client) -> thrift::Result<T>) -> Result<T, Failure> {
+    pub(super) fn call<T>(
+        &mut self,
+        call: impl FnOnce(&mut Client) -> thrift::Result<T>,
+    ) -> Result<T, Failure> {
         let client = self.connect()?;
         match guarded(|| call(client)) {
             Ok(answer) => Ok(answer),
@@ -82,20 +97,34 @@ impl Lane {
     }
 
     /// Writes rows at one time.
-    pub(super) fn mutate(&mut self, table: &str, rows: Vec<BatchMutation>, at_ms: i64) -> Result<(), Failure> {
-        self.call(|client| client.mutate_rows_ts(table.as_bytes().to_vec(), rows, at_ms, BTreeMap::new()))
+    pub(super) fn mutate(
+        &mut self,
+        table: &str,
+        rows: Vec<BatchMutation>,
+        at_ms: i64,
+    ) -> Result<(), Failure> {
+        self.call(|client| {
+            client.mutate_rows_ts(table.as_bytes().to_vec(), rows, at_ms, BTreeMap::new())
+        })
     }
 
     /// The table's families, without colons; none if there is no such table.
     pub(super) fn families(&mut self, table: &str) -> Result<Option<BTreeSet<Vec<u8>>>, Failure> {
         match self.call(|client| client.get_column_descriptors(table.as_bytes().to_vec())) {
-            Ok(found) => {
-                Ok(Some(found.into_keys().map(|name| name.strip_suffix(b":").unwrap_or(&name).to_vec()).collect()))
-            }
+            Ok(found) => Ok(Some(
+                found
+                    .into_keys()
+                    .map(|name| name.strip_suffix(b":").unwrap_or(&name).to_vec())
+                    .collect(),
+            )),
             Err(Failure::NoTable(words)) => {
                 // Only the master's list decides that a table is gone.
                 let tables = self.call(|client| client.get_table_names())?;
-                if tables.iter().any(|name| name == table.as_bytes()) { Err(Failure::Away(words)) } else { Ok(None) }
+                if tables.iter().any(|name| name == table.as_bytes()) {
+                    Err(Failure::Away(words))
+                } else {
+                    Ok(None)
+                }
             }
             Err(failure) => Err(failure),
         }
@@ -104,30 +133,47 @@ impl Lane {
     /// [`Failure::Disabled`] if the table is.
     pub(super) fn check_enabled(&mut self, table: &str) -> Result<(), Failure> {
         let enabled = self.call(|client| client.is_table_enabled(table.as_bytes().to_vec()))?;
-        if enabled { Ok(()) } else { Err(Failure::Disabled) }
+        if enabled {
+            Ok(())
+        } else {
+            Err(Failure::Disabled)
+        }
     }
 
     /// What the pipeline is told of a failure.
     pub(super) fn error(&self, failure: Failure, table: &str) -> SinkError {
-        let refused = |reason| SinkError::Refused { server: "HBase", name: table.to_owned(), reason };
+        let refused = |reason| SinkError::Refused {
+            server: "HBase",
+            name: table.to_owned(),
+            reason,
+        };
         match failure {
             _ if self.cancel.is_cancelled() => SinkError::Cancelled,
             Failure::Away(reason) | Failure::NoTable(reason) | Failure::NoFamily(reason) => {
-                SinkError::Away { server: "HBase's Thrift gateway", address: self.settings.address.clone(), reason }
+                SinkError::Away {
+                    server: "HBase's Thrift gateway",
+                    address: self.settings.address.clone(),
+                    reason,
+                }
             }
-            Failure::Disabled => refused(format!("the table is disabled; in `hbase shell`: enable '{table}'")),
+            Failure::Disabled => refused(format!(
+                "the table is disabled; in `hbase shell`: enable '{table}'"
+            )),
             Failure::Exists => refused("the table exists already".to_owned()),
             Failure::Refused(reason) => refused(reason),
         }
     }
 }
 
-/// Runs a call. The generated client panics where an answer gives a length that no memory has, which is what another
-/// protocol's bytes look like.
+/// Runs a call. The generated client panics where an answer gives a length that no memory has,
+/// which is what another protocol's bytes look like.
 fn guarded<T>(call: impl FnOnce() -> thrift::Result<T>) -> thrift::Result<T> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
         let words = "its answer makes no sense";
-        Err(thrift::Error::Protocol(thrift::ProtocolError::new(thrift::ProtocolErrorKind::SizeLimit, words)))
+        Err(thrift::Error::Protocol(thrift::ProtocolError::new(
+            thrift::ProtocolErrorKind::SizeLimit,
+            words,
+        )))
     })
 }
 
@@ -142,19 +188,29 @@ fn is_closed(stream: &TcpStream) -> bool {
     !peek().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
-/// Connects, and asks what only the gateway itself answers, so that a mismatch shows now and soon, and not as a time-out.
-fn connect(settings: &HbaseSettings, cancel: &CancelSignal) -> Result<(Client, Arc<TcpStream>), Failure> {
+/// Connects, and asks what only the gateway itself answers, so that a mismatch shows now and soon,
+/// and not as a time-out.
+fn connect(
+    settings: &HbaseSettings,
+    cancel: &CancelSignal,
+) -> Result<(Client, Arc<TcpStream>), Failure> {
     let away = |what: &str, error: std::io::Error| Failure::Away(format!("{what}: {error}"));
-    let addresses = settings.address.to_socket_addrs().map_err(|error| match error.kind() {
-        ErrorKind::InvalidInput => Failure::Refused(format!("`{}` is not HOST:PORT", settings.address)),
-        _ => away("its name cannot be resolved", error),
-    })?;
+    let addresses = settings
+        .address
+        .to_socket_addrs()
+        .map_err(|error| match error.kind() {
+            ErrorKind::InvalidInput => {
+                Failure::Refused(format!("`{}` is not HOST:PORT", settings.address))
+            }
+            _ => away("its name cannot be resolved", error),
+        })?;
     let mut outcome = Err(Failure::Away("its name has no address".to_owned()));
     for address in addresses {
         if cancel.is_cancelled() {
             return Err(Failure::Away("its calls were cut".to_owned()));
         }
-        outcome = TcpStream::connect_timeout(&address, limits::CONNECT_TIME).map_err(|e| away("cannot connect", e));
+        outcome = TcpStream::connect_timeout(&address, limits::CONNECT_TIME)
+            .map_err(|e| away("cannot connect", e));
         if outcome.is_ok() {
             break;
         }
@@ -174,12 +230,13 @@ fn connect(settings: &HbaseSettings, cancel: &CancelSignal) -> Result<(Client, A
         Ok(_) | Err(thrift::Error::Application(_)) => {}
         Err(error) => return Err(Failure::Away(mismatch(&error, settings))),
     }
-    held.set_read_timeout(Some(limits::HBASE_CALL_TIME)).map_err(|e| away("cannot set up the connection", e))?;
+    held.set_read_timeout(Some(limits::HBASE_CALL_TIME))
+        .map_err(|e| away("cannot set up the connection", e))?;
     Ok((client, held))
 }
 
-/// Takes the lengths out of a framed stream. The crate's own reader makes room for any length that it is told, and to
-/// it the first letters of an HTTP answer are more than a gigabyte.
+/// Takes the lengths out of a framed stream. The crate's own reader makes room for any length that
+/// it is told, and to it the first letters of an HTTP answer are more than a gigabyte.
 struct Frames<R> {
     stream: BufReader<R>,
     left: usize,
@@ -192,7 +249,10 @@ impl<R: Read> Read for Frames<R> {
             self.stream.read_exact(&mut length)?;
             self.left = usize::try_from(i32::from_be_bytes(length)).unwrap_or(usize::MAX);
             if self.left > limits::HBASE_ANSWER_BYTES_MAX {
-                return Err(std::io::Error::new(ErrorKind::InvalidData, "it is no frame that came back"));
+                return Err(std::io::Error::new(
+                    ErrorKind::InvalidData,
+                    "it is no frame that came back",
+                ));
             }
         }
         let wanted = out.len().min(self.left);
@@ -220,13 +280,19 @@ fn mismatch(error: &thrift::Error, settings: &HbaseSettings) -> String {
 
 fn client(stream: TcpStream, settings: &HbaseSettings) -> thrift::Result<Client> {
     let (read, write) = TTcpChannel::with_stream(stream).split()?;
-    let (read, write): (Box<dyn TReadTransport + Send>, Box<dyn TWriteTransport + Send>) = match settings.transport {
+    let (read, write): (
+        Box<dyn TReadTransport + Send>,
+        Box<dyn TWriteTransport + Send>,
+    ) = match settings.transport {
         Transport::Buffered => (
             Box::new(TBufferedReadTransport::with_capacity(BUFFER_BYTES, read)),
             Box::new(TBufferedWriteTransport::with_capacity(BUFFER_BYTES, write)),
         ),
         Transport::Framed => (
-            Box::new(Frames { stream: BufReader::with_capacity(BUFFER_BYTES, read), left: 0 }),
+            Box::new(Frames {
+                stream: BufReader::with_capacity(BUFFER_BYTES, read),
+                left: 0,
+            }),
             Box::new(TFramedWriteTransport::with_capacity(BUFFER_BYTES, write)),
         ),
     };
@@ -256,7 +322,9 @@ fn words(error: &thrift::Error) -> String {
 }
 
 fn failure(error: &thrift::Error) -> Failure {
-    let thrift::Error::User(user) = error else { return Failure::Away(words(error)) };
+    let thrift::Error::User(user) = error else {
+        return Failure::Away(words(error));
+    };
     if let Some(error) = user.downcast_ref::<IOError>() {
         return failure_in_words(error.message.as_deref().unwrap_or("an error without words"));
     }
@@ -264,13 +332,19 @@ fn failure(error: &thrift::Error) -> Failure {
         return Failure::Exists;
     }
     match user.downcast_ref::<IllegalArgument>() {
-        Some(error) => Failure::Refused(short(error.message.as_deref().unwrap_or("an argument without words"))),
+        Some(error) => Failure::Refused(short(
+            error
+                .message
+                .as_deref()
+                .unwrap_or("an argument without words"),
+        )),
         None => Failure::Away(words(error)),
     }
 }
 
-/// Exceptions that HBase would throw again for the same cells. Any other may pass, even where `can_retry` says no (a
-/// region server that stops says so), and a missing table says yes; so `can_retry` decides nothing.
+/// Exceptions that HBase would throw again for the same cells. Any other may pass, even where
+/// `can_retry` says no (a region server that stops says so), and a missing table says yes; so
+/// `can_retry` decides nothing.
 const LASTING: [&str; 5] = [
     "AccessDeniedException",
     "FailedSanityCheckException",
@@ -281,7 +355,10 @@ const LASTING: [&str; 5] = [
 
 /// What an `IOError` means. Its message is a Java stack trace.
 fn failure_in_words(trace: &str) -> Failure {
-    let said: Vec<&str> = trace.lines().filter(|line| !line.trim_start().starts_with("at ")).collect();
+    let said: Vec<&str> = trace
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("at "))
+        .collect();
     let says = |class: &str| said.iter().any(|line| line.contains(class));
     let words = short(trace);
     if says("NoSuchColumnFamilyException") {
@@ -301,10 +378,14 @@ fn failure_in_words(trace: &str) -> Failure {
 fn short(trace: &str) -> String {
     let mut lines = trace.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next().unwrap_or_default().trim();
-    let cause = lines.filter_map(|line| line.trim().strip_prefix("Caused by: ")).next_back();
+    let cause = lines
+        .filter_map(|line| line.trim().strip_prefix("Caused by: "))
+        .next_back();
     let cancel = |text: &str| text.chars().take(WORDS_CHARS_MAX).collect::<String>();
     match cause {
-        Some(cause) if !first.contains(cause) => format!("{}; caused by {}", cancel(first), cancel(cause)),
+        Some(cause) if !first.contains(cause) => {
+            format!("{}; caused by {}", cancel(first), cancel(cause))
+        }
         _ => cancel(first),
     }
 }
@@ -322,15 +403,39 @@ mod tests {
             )
         };
         let cases = [
-            ("org.apache.hadoop.hbase.TableNotFoundException: clicks", "no table"),
-            ("x.RetriesExhaustedWithDetailsException: Failed 1 action: x.NoSuchColumnFamilyException: f", "no family"),
-            ("org.apache.hadoop.hbase.TableNotEnabledException: clicks", "disabled"),
-            ("java.lang.IllegalArgumentException: KeyValue size too large", "refused"),
-            ("org.apache.hadoop.hbase.NotServingRegionException: clicks,,1. is not online", "away"),
-            ("org.apache.hadoop.hbase.NotAllMetaRegionsOnlineException: meta", "away"),
-            ("org.apache.hadoop.hbase.client.RetriesExhaustedException: Failed after attempts=6", "away"),
+            (
+                "org.apache.hadoop.hbase.TableNotFoundException: clicks",
+                "no table",
+            ),
+            (
+                "x.RetriesExhaustedWithDetailsException: Failed 1 action: x.NoSuchColumnFamilyException: f",
+                "no family",
+            ),
+            (
+                "org.apache.hadoop.hbase.TableNotEnabledException: clicks",
+                "disabled",
+            ),
+            (
+                "java.lang.IllegalArgumentException: KeyValue size too large",
+                "refused",
+            ),
+            (
+                "org.apache.hadoop.hbase.NotServingRegionException: clicks,,1. is not online",
+                "away",
+            ),
+            (
+                "org.apache.hadoop.hbase.NotAllMetaRegionsOnlineException: meta",
+                "away",
+            ),
+            (
+                "org.apache.hadoop.hbase.client.RetriesExhaustedException: Failed after attempts=6",
+                "away",
+            ),
             ("java.net.ConnectException: Connection refused", "away"),
-            ("org.apache.hadoop.hbase.DoNotRetryIOException: new in this version", "away"),
+            (
+                "org.apache.hadoop.hbase.DoNotRetryIOException: new in this version",
+                "away",
+            ),
             ("", "away"),
         ];
         for (exception, expected) in cases {
@@ -363,50 +468,86 @@ mod tests {
         let cases: [(&[u8], &str); 4] = [
             (b"", "failed to fill whole buffer"),
             (b"HTTP/1.1 400 Bad Request\r\n\r\n", ""),
-            (b"\x80\x01\x00\x02\xff\xff\xff\xff", "its answer makes no sense"), // a name of -1 bytes
-            (b"\x00\x00\x00\x01\x80", ""),                                      // a frame that ends too soon
+            (
+                b"\x80\x01\x00\x02\xff\xff\xff\xff",
+                "its answer makes no sense",
+            ), // a name of -1 bytes
+            (b"\x00\x00\x00\x01\x80", ""), // a frame that ends too soon
         ];
         for transport in [Transport::Buffered, Transport::Framed] {
             for (answer, says) in cases {
                 let (address, server) = answering(answer);
-                let settings = HbaseSettings { address, transport, ..HbaseSettings::default() };
+                let settings = HbaseSettings {
+                    address,
+                    transport,
+                    ..HbaseSettings::default()
+                };
                 let mut lane = Lane::new(settings, CancelSignal::default());
-                let Err(Failure::Away(words)) = lane.connect().map(drop) else { panic!("{answer:?} is taken") };
+                let Err(Failure::Away(words)) = lane.connect().map(drop) else {
+                    panic!("{answer:?} is taken")
+                };
                 assert!(words.contains("transport or protocol mismatch?"), "{words}");
-                assert!(transport == Transport::Framed || words.contains(says), "{words}");
+                assert!(
+                    transport == Transport::Framed || words.contains(says),
+                    "{words}"
+                );
                 server.join().unwrap();
             }
         }
-        let settings = HbaseSettings { address: "nonsense".to_owned(), ..HbaseSettings::default() };
-        assert!(matches!(Lane::new(settings, CancelSignal::default()).connect().map(drop), Err(Failure::Refused(_))));
+        let settings = HbaseSettings {
+            address: "nonsense".to_owned(),
+            ..HbaseSettings::default()
+        };
+        assert!(matches!(
+            Lane::new(settings, CancelSignal::default())
+                .connect()
+                .map(drop),
+            Err(Failure::Refused(_))
+        ));
     }
 
     #[test]
     fn a_call_that_hangs_ends_when_it_is_cut() {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let settings = HbaseSettings { address: silent.local_addr().unwrap().to_string(), ..HbaseSettings::default() };
+        let settings = HbaseSettings {
+            address: silent.local_addr().unwrap().to_string(),
+            ..HbaseSettings::default()
+        };
         let cancel = CancelSignal::default();
         let mut lane = Lane::new(settings, cancel.clone());
         let began = std::time::Instant::now();
         let calling = std::thread::spawn(move || {
             let failed = matches!(lane.connect().map(drop), Err(Failure::Away(_)));
             let again = lane.connect().map(drop);
-            (failed, again.is_err_and(|failure| matches!(lane.error(failure, "t"), SinkError::Cancelled)))
+            (
+                failed,
+                again
+                    .is_err_and(|failure| matches!(lane.error(failure, "t"), SinkError::Cancelled)),
+            )
         });
         while cancel.open() == 0 {
             std::thread::yield_now();
         }
         cancel.cancel();
-        assert_eq!(calling.join().unwrap(), (true, true), "this call and all that follow");
-        assert!(began.elapsed() < limits::CONNECT_TIME, "before its time was over");
+        assert_eq!(
+            calling.join().unwrap(),
+            (true, true),
+            "this call and all that follow"
+        );
+        assert!(
+            began.elapsed() < limits::CONNECT_TIME,
+            "before its time was over"
+        );
     }
 
     #[test]
     fn a_stack_trace_is_told_in_one_line() {
-        let trace =
-            "a.B: it failed\n\tat a.B.c(B.java:1)\nCaused by: d.E: half\n\tat x\nCaused by: f.G: because\n\tat y";
+        let trace = "a.B: it failed\n\tat a.B.c(B.java:1)\nCaused by: d.E: half\n\tat x\nCaused by: f.G: because\n\tat y";
         assert_eq!(short(trace), "a.B: it failed; caused by f.G: because");
-        assert_eq!(short("a.B: it failed\n\tat a.B.c(B.java:1)"), "a.B: it failed");
+        assert_eq!(
+            short("a.B: it failed\n\tat a.B.c(B.java:1)"),
+            "a.B: it failed"
+        );
         assert_eq!(short(&"x".repeat(5000)).len(), WORDS_CHARS_MAX);
     }
 }

@@ -10,7 +10,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// No row of that key came before.
 const NONE: u32 = u32::MAX;
-/// What a mutation takes on the wire beside its column and value, and a row beside its key and mutations; rounded up.
+/// What a mutation takes on the wire beside its column and value, and a row beside its key and
+/// mutations; rounded up.
 const WIRE_BYTES: usize = 40;
 
 /// The kinds of writes, which carry different times and so go in different calls.
@@ -20,7 +21,8 @@ pub(super) enum Write {
     Puts,
 }
 
-/// The rows of one connection. A row's share depends on its key alone, so that its writes never overtake each other.
+/// The rows of one connection. A row's share depends on its key alone, so that its writes never
+/// overtake each other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     pub(super) index: usize,
@@ -55,17 +57,32 @@ pub(super) struct Merged<'a> {
 impl<'a> Merged<'a> {
     /// Gathers the rows in their order. An error says which row no table can hold.
     pub(super) fn of(rows: impl Iterator<Item = RowRef<'a>>) -> Result<Self, String> {
-        let mut merged = Merged { slots: Vec::new(), rows: Vec::new(), erases: false, deletes: false };
+        let mut merged = Merged {
+            slots: Vec::new(),
+            rows: Vec::new(),
+            erases: false,
+            deletes: false,
+        };
         let mut by_key: HashTable<u32> = HashTable::new();
         for row in rows {
             check_row(&row)?;
             let (key, hash) = (row.key(), xxh3_64(row.key()));
             let slots = &mut merged.slots;
-            let slot = by_key.entry(hash, |&i| slots[i as usize].key == key, |&i| slots[i as usize].hash);
+            let slot = by_key.entry(
+                hash,
+                |&i| slots[i as usize].key == key,
+                |&i| slots[i as usize].hash,
+            );
             let slot = *slot
                 .or_insert_with(|| {
-                    slots.push(Slot { key, hash, erased: false, last: NONE });
-                    u32::try_from(slots.len() - 1).expect("a batch's bytes are bounded far below 2^32 rows")
+                    slots.push(Slot {
+                        key,
+                        hash,
+                        erased: false,
+                        last: NONE,
+                    });
+                    u32::try_from(slots.len() - 1)
+                        .expect("a batch's bytes are bounded far below 2^32 rows")
                 })
                 .get();
             merged.add(slot as usize, row);
@@ -82,7 +99,8 @@ impl<'a> Merged<'a> {
         }
         self.deletes |= row.has_deleted_cells();
         self.rows.push((row, slot.last));
-        slot.last = u32::try_from(self.rows.len() - 1).expect("a batch's bytes are bounded far below 2^32 rows");
+        slot.last = u32::try_from(self.rows.len() - 1)
+            .expect("a batch's bytes are bounded far below 2^32 rows");
     }
 
     /// Some row is deleted whole.
@@ -100,13 +118,23 @@ impl<'a> Merged<'a> {
 fn check_row(row: &RowRef<'_>) -> Result<(), String> {
     let (len, max) = (row.key().len(), limits::HBASE_KEY_BYTES_MAX);
     if !(1..=max).contains(&len) {
-        return Err(format!("a row's key has {len} bytes; it must have 1 to {max}"));
+        return Err(format!(
+            "a row's key has {len} bytes; it must have 1 to {max}"
+        ));
     }
-    match row.extra().find(|extra| names::family_and_qualifier(extra.name).is_none()) {
+    match row
+        .extra()
+        .find(|extra| names::family_and_qualifier(extra.name).is_none())
+    {
         None => Ok(()),
         Some(extra) => {
-            let (column, key) = (String::from_utf8_lossy(extra.name), String::from_utf8_lossy(row.key()));
-            Err(format!("row `{key}` has a column `{column}`; it must be FAMILY:QUALIFIER"))
+            let (column, key) = (
+                String::from_utf8_lossy(extra.name),
+                String::from_utf8_lossy(row.key()),
+            );
+            Err(format!(
+                "row `{key}` has a column `{column}`; it must be FAMILY:QUALIFIER"
+            ))
         }
     }
 }
@@ -126,7 +154,8 @@ pub(super) struct Calls<'m, 'a> {
 }
 
 impl<'m, 'a> Calls<'m, 'a> {
-    /// `families`: all of the table's, for rows that are deleted whole. A row longer than `row_bytes_max` goes in parts.
+    /// `families`: all of the table's, for rows that are deleted whole. A row longer than
+    /// `row_bytes_max` goes in parts.
     pub(super) fn new(
         merged: &'m Merged<'a>,
         share: Share,
@@ -163,11 +192,19 @@ impl<'m, 'a> Calls<'m, 'a> {
     }
 
     fn queue(&mut self, slot: &Slot<'a>) {
-        let last = self.merged.rows.get(slot.last as usize).filter(|_| self.write == Write::Puts);
+        let last = self
+            .merged
+            .rows
+            .get(slot.last as usize)
+            .filter(|_| self.write == Write::Puts);
         let mut mutations = Vec::with_capacity(last.map_or(0, |(row, _)| row.width()));
         if self.write == Write::Deletes && slot.erased {
             // A column without a colon is the whole family.
-            mutations.extend(self.families.iter().map(|family| mutation(family.clone(), None)));
+            mutations.extend(
+                self.families
+                    .iter()
+                    .map(|family| mutation(family.clone(), None)),
+            );
         }
         self.seen.clear();
         let mut at = slot.last;
@@ -181,16 +218,29 @@ impl<'m, 'a> Calls<'m, 'a> {
         let bytes = around_bytes + mutations.iter().map(wire_bytes).sum::<usize>();
         let parts = match bytes <= self.row_bytes_max {
             true if mutations.is_empty() => return,
-            true => return self.waiting.push_back((BatchMutation::new(slot.key.to_vec(), mutations), bytes)),
+            true => {
+                return self
+                    .waiting
+                    .push_back((BatchMutation::new(slot.key.to_vec(), mutations), bytes));
+            }
             false => parts(mutations, self.row_bytes_max.saturating_sub(around_bytes)),
         };
         for (part, bytes) in parts {
-            self.waiting.push_back((BatchMutation::new(slot.key.to_vec(), part), around_bytes + bytes));
+            self.waiting.push_back((
+                BatchMutation::new(slot.key.to_vec(), part),
+                around_bytes + bytes,
+            ));
         }
     }
 
     /// The cells of one row that no later one wrote, of the kind that is asked for.
-    fn cells(&mut self, row: &RowRef<'a>, alone: bool, erased: bool, mutations: &mut Vec<Mutation>) {
+    fn cells(
+        &mut self,
+        row: &RowRef<'a>,
+        alone: bool,
+        erased: bool,
+        mutations: &mut Vec<Mutation>,
+    ) {
         let write = self.write;
         let mut keep = |name: &[u8], cell: Cell<'_>| match (cell, write) {
             (Cell::Value(kind, bytes), Write::Puts) => {
@@ -199,7 +249,9 @@ impl<'m, 'a> Calls<'m, 'a> {
                 mutations.push(mutation(name.to_vec(), Some(value)));
             }
             // What deletes the row deletes the cell.
-            (Cell::Deleted, Write::Deletes) if !erased => mutations.push(mutation(name.to_vec(), None)),
+            (Cell::Deleted, Write::Deletes) if !erased => {
+                mutations.push(mutation(name.to_vec(), None))
+            }
             _ => {}
         };
         if alone && row.extra().len() == 0 {
@@ -227,12 +279,16 @@ fn wire_bytes(mutation: &Mutation) -> usize {
     len(&mutation.column) + len(&mutation.value) + WIRE_BYTES
 }
 
-/// A row's mutations, in parts of so many bytes at most, each with its bytes; one that is longer is a part of its own.
+/// A row's mutations, in parts of so many bytes at most, each with its bytes; one that is longer is
+/// a part of its own.
 fn parts(mutations: Vec<Mutation>, bytes_max: usize) -> Vec<(Vec<Mutation>, usize)> {
     let mut parts: Vec<(Vec<Mutation>, usize)> = Vec::new();
     for mutation in mutations {
         let more = wire_bytes(&mutation);
-        match parts.last_mut().filter(|(_, bytes)| bytes + more <= bytes_max) {
+        match parts
+            .last_mut()
+            .filter(|(_, bytes)| bytes + more <= bytes_max)
+        {
             Some((part, bytes)) => {
                 part.push(mutation);
                 *bytes += more;
@@ -243,8 +299,8 @@ fn parts(mutations: Vec<Mutation>, bytes_max: usize) -> Vec<(Vec<Mutation>, usiz
     parts
 }
 
-/// A put of a value, or the delete of all that a column or family holds up to the call's time. It goes through the log
-/// of the region server: without that a crash of it loses the cell.
+/// A put of a value, or the delete of all that a column or family holds up to the call's time. It
+/// goes through the log of the region server: without that a crash of it loses the cell.
 fn mutation(column: Vec<u8>, value: Option<Vec<u8>>) -> Mutation {
     Mutation::new(value.is_none(), column, value.unwrap_or_default(), true)
 }
@@ -255,8 +311,12 @@ impl Iterator for Calls<'_, '_> {
     fn next(&mut self) -> Option<Vec<BatchMutation>> {
         let mut rows = Vec::new();
         let mut bytes = 0;
-        while rows.len() < limits::HBASE_CALL_ROWS_MAX && (!self.waiting.is_empty() || self.queue_next_key()) {
-            let Some((row, more)) = self.waiting.pop_front() else { break };
+        while rows.len() < limits::HBASE_CALL_ROWS_MAX
+            && (!self.waiting.is_empty() || self.queue_next_key())
+        {
+            let Some((row, more)) = self.waiting.pop_front() else {
+                break;
+            };
             if !rows.is_empty() && bytes + more > limits::HBASE_CALL_BYTES_MAX {
                 self.waiting.push_front((row, more));
                 break;
@@ -276,15 +336,19 @@ mod tests {
     use streamhost_core::job::ColumnSpec;
     use streamhost_core::types::{Kind, Rows};
 
-    /// A row: its key, its declared cells `f:a` and `f:b`, its extra cells. `-` is absent, `x` deleted, a key `!k` a
-    /// deleted row `k`.
+    /// A row: its key, its declared cells `f:a` and `f:b`, its extra cells. `-` is absent, `x`
+    /// deleted, a key `!k` a deleted row `k`.
     type Text<'a> = (&'a str, [&'a str; 2], &'a [(&'a str, &'a str)]);
 
     /// A case's name, its rows, and the deletes and puts that are sent for them.
     type Case<'a> = (&'a str, &'a [Text<'a>], &'a [&'a str], &'a [&'a str]);
 
     fn columns() -> Vec<ColumnSpec> {
-        let column = |name: &str| ColumnSpec { name: name.to_owned(), kind: Kind::Text, optional: true };
+        let column = |name: &str| ColumnSpec {
+            name: name.to_owned(),
+            kind: Kind::Text,
+            optional: true,
+        };
         vec![column("f:a"), column("f:b")]
     }
 
@@ -327,7 +391,8 @@ mod tests {
         let families = [b"f".to_vec(), b"g".to_vec()];
         [Write::Deletes, Write::Puts].map(|write| {
             let shares = (0..of).map(|index| Share { index, of });
-            let calls = shares.flat_map(|share| Calls::new(&merged, share, write, &families, usize::MAX));
+            let calls =
+                shares.flat_map(|share| Calls::new(&merged, share, write, &families, usize::MAX));
             let mut lines = Vec::new();
             for batch in calls.flatten() {
                 let row = text(batch.row);
@@ -335,7 +400,11 @@ mod tests {
                     assert_eq!(mutation.write_to_w_a_l, Some(true));
                     assert_eq!(mutation.is_delete, Some(write == Write::Deletes));
                     let (column, value) = (text(mutation.column), text(mutation.value));
-                    let value = if write == Write::Puts { format!("={value}") } else { value };
+                    let value = if write == Write::Puts {
+                        format!("={value}")
+                    } else {
+                        value
+                    };
                     lines.push(format!("{row} {column}{value}"));
                 }
             }
@@ -347,20 +416,59 @@ mod tests {
     #[test]
     fn the_last_write_of_a_cell_wins() {
         let cases: &[Case<'_>] = &[
-            ("one row", &[("k", ["1", "2"], &[])], &[], &["k f:a=1", "k f:b=2"]),
-            ("absent cells stay", &[("k", ["1", "2"], &[]), ("k", ["-", "3"], &[])], &[], &["k f:a=1", "k f:b=3"]),
-            ("delete after put", &[("k", ["1", "2"], &[]), ("k", ["x", "-"], &[])], &["k f:a"], &["k f:b=2"]),
-            ("put after delete", &[("k", ["x", "-"], &[]), ("k", ["1", "-"], &[])], &[], &["k f:a=1"]),
-            ("a row's delete", &[("k", ["1", "2"], &[]), ("!k", ["-", "-"], &[])], &["k f", "k g"], &[]),
+            (
+                "one row",
+                &[("k", ["1", "2"], &[])],
+                &[],
+                &["k f:a=1", "k f:b=2"],
+            ),
+            (
+                "absent cells stay",
+                &[("k", ["1", "2"], &[]), ("k", ["-", "3"], &[])],
+                &[],
+                &["k f:a=1", "k f:b=3"],
+            ),
+            (
+                "delete after put",
+                &[("k", ["1", "2"], &[]), ("k", ["x", "-"], &[])],
+                &["k f:a"],
+                &["k f:b=2"],
+            ),
+            (
+                "put after delete",
+                &[("k", ["x", "-"], &[]), ("k", ["1", "-"], &[])],
+                &[],
+                &["k f:a=1"],
+            ),
+            (
+                "a row's delete",
+                &[("k", ["1", "2"], &[]), ("!k", ["-", "-"], &[])],
+                &["k f", "k g"],
+                &[],
+            ),
             (
                 "put after a row's delete",
-                &[("k", ["1", "2"], &[]), ("!k", ["-", "-"], &[]), ("k", ["3", "x"], &[])],
+                &[
+                    ("k", ["1", "2"], &[]),
+                    ("!k", ["-", "-"], &[]),
+                    ("k", ["3", "x"], &[]),
+                ],
                 &["k f", "k g"],
                 &["k f:a=3"],
             ),
             ("nothing at all", &[("k", ["-", "-"], &[])], &[], &[]),
-            ("an extra cell", &[("k", ["1", "-"], &[("g:c", "4")])], &[], &["k f:a=1", "k g:c=4"]),
-            ("extra over declared", &[("k", ["1", "-"], &[("f:a", "5"), ("f:a", "6")])], &[], &["k f:a=6"]),
+            (
+                "an extra cell",
+                &[("k", ["1", "-"], &[("g:c", "4")])],
+                &[],
+                &["k f:a=1", "k g:c=4"],
+            ),
+            (
+                "extra over declared",
+                &[("k", ["1", "-"], &[("f:a", "5"), ("f:a", "6")])],
+                &[],
+                &["k f:a=6"],
+            ),
             (
                 "declared over older extra",
                 &[("k", ["-", "-"], &[("f:a", "5")]), ("k", ["x", "-"], &[])],
@@ -379,25 +487,55 @@ mod tests {
     fn rows_split_into_bounded_calls_and_each_key_keeps_its_connection() {
         let keys: Vec<String> = (0..5000).map(|i| format!("key{i}")).collect();
         let long = "v".repeat(limits::HBASE_CALL_BYTES_MAX / 2);
-        let mut texts: Vec<Text<'_>> = keys.iter().map(|key| (key.as_str(), ["1", "2"], &[][..])).collect();
-        texts.extend(keys[..4].iter().map(|key| (key.as_str(), [long.as_str(), "3"], &[][..])));
+        let mut texts: Vec<Text<'_>> = keys
+            .iter()
+            .map(|key| (key.as_str(), ["1", "2"], &[][..]))
+            .collect();
+        texts.extend(
+            keys[..4]
+                .iter()
+                .map(|key| (key.as_str(), [long.as_str(), "3"], &[][..])),
+        );
         let (rows, columns) = (rows(&texts), columns());
         let merged = Merged::of(RowsView::new(&rows, &columns)).unwrap();
         let mut connection_of = BTreeMap::new();
         for index in 0..2 {
-            for call in Calls::new(&merged, Share { index, of: 2 }, Write::Puts, &[], usize::MAX) {
+            for call in Calls::new(
+                &merged,
+                Share { index, of: 2 },
+                Write::Puts,
+                &[],
+                usize::MAX,
+            ) {
                 assert!(call.len() <= limits::HBASE_CALL_ROWS_MAX);
                 let value = |m: &Mutation| m.value.as_ref().map_or(0, Vec::len);
-                let bytes = |row: &BatchMutation| row.mutations.iter().flatten().map(value).sum::<usize>();
+                let bytes =
+                    |row: &BatchMutation| row.mutations.iter().flatten().map(value).sum::<usize>();
                 assert!(call.iter().map(bytes).sum::<usize>() <= limits::HBASE_CALL_BYTES_MAX);
                 for row in call {
-                    assert_eq!(connection_of.insert(row.row, index), None, "a row goes once");
+                    assert_eq!(
+                        connection_of.insert(row.row, index),
+                        None,
+                        "a row goes once"
+                    );
                 }
             }
         }
         assert_eq!(connection_of.len(), 5000);
-        assert!((2000..3000).contains(&connection_of.values().filter(|&&index| index == 0).count()));
-        assert_eq!(Calls::new(&merged, Share { index: 0, of: 1 }, Write::Deletes, &[], usize::MAX).count(), 0);
+        assert!(
+            (2000..3000).contains(&connection_of.values().filter(|&&index| index == 0).count())
+        );
+        assert_eq!(
+            Calls::new(
+                &merged,
+                Share { index: 0, of: 1 },
+                Write::Deletes,
+                &[],
+                usize::MAX
+            )
+            .count(),
+            0
+        );
     }
 
     #[test]
@@ -406,8 +544,16 @@ mod tests {
         let columns = columns();
         let merged = Merged::of(RowsView::new(&rows, &columns)).unwrap();
         let parts = |row_bytes_max| {
-            let calls = Calls::new(&merged, Share { index: 0, of: 1 }, Write::Puts, &[], row_bytes_max);
-            let counts = calls.flatten().map(|row| row.mutations.map_or(0, |mutations| mutations.len()));
+            let calls = Calls::new(
+                &merged,
+                Share { index: 0, of: 1 },
+                Write::Puts,
+                &[],
+                row_bytes_max,
+            );
+            let counts = calls
+                .flatten()
+                .map(|row| row.mutations.map_or(0, |mutations| mutations.len()));
             counts.collect::<Vec<_>>()
         };
         assert_eq!(parts(usize::MAX), [3]);
@@ -420,12 +566,20 @@ mod tests {
         for name in ["c", "f:", ":c"] {
             let (rows, columns) = (rows(&[("k", ["-", "-"], &[(name, "1")])]), columns());
             let reason = Merged::of(RowsView::new(&rows, &columns)).err().unwrap();
-            assert_eq!(reason, format!("row `k` has a column `{name}`; it must be FAMILY:QUALIFIER"));
+            assert_eq!(
+                reason,
+                format!("row `k` has a column `{name}`; it must be FAMILY:QUALIFIER")
+            );
         }
         let long = "k".repeat(limits::HBASE_KEY_BYTES_MAX + 1);
         for (key, refused) in [("", true), (&long[1..], false), (&long[..], true)] {
             let (rows, columns) = (rows(&[(key, ["1", "2"], &[])]), columns());
-            assert_eq!(Merged::of(RowsView::new(&rows, &columns)).is_err(), refused, "{}", key.len());
+            assert_eq!(
+                Merged::of(RowsView::new(&rows, &columns)).is_err(),
+                refused,
+                "{}",
+                key.len()
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! HBase, through its Thrift 1 gateway: puts and deletes at explicit times, so that writing twice equals writing once.
+//! HBase, through its Thrift 1 gateway: puts and deletes at explicit times, so that writing twice
+//! equals writing once.
 //!
 //! ```text
 //! rows of the batch ─► merge: last write of a cell ─► calls by connection ─► deletes at t, puts at t+1 ─► gateway
@@ -53,7 +54,8 @@ pub struct HbaseSettings {
     pub transport: Transport,
     /// As the gateway is set.
     pub protocol: Protocol,
-    /// Connections of one sink; from 1 to [`limits::HBASE_CONNECTIONS_MAX`], and what lies outside counts as the nearest.
+    /// Connections of one sink; from 1 to [`limits::HBASE_CONNECTIONS_MAX`], and what lies outside
+    /// counts as the nearest.
     pub connections: usize,
     /// A way past the gateway, which cannot add families to a table; the embedded store has one.
     pub add_families: Option<AddFamilies>,
@@ -67,7 +69,9 @@ type AddingFamilies = dyn Fn(&str, &[String]) -> Result<(), String> + Send + Syn
 
 impl AddFamilies {
     /// Given a table and the families that it lacks.
-    pub fn new(add: impl Fn(&str, &[String]) -> Result<(), String> + Send + Sync + 'static) -> Self {
+    pub fn new(
+        add: impl Fn(&str, &[String]) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
         AddFamilies(Arc::new(add))
     }
 }
@@ -98,7 +102,8 @@ impl Default for HbaseSettings {
     }
 }
 
-/// A table as a sink. It holds its connections between batches, and drops one after any doubt about it.
+/// A table as a sink. It holds its connections between batches, and drops one after any doubt about
+/// it.
 pub struct HbaseSink {
     table: String,
     columns: Arc<[ColumnSpec]>,
@@ -109,7 +114,8 @@ pub struct HbaseSink {
 }
 
 impl HbaseSink {
-    /// For a spec that [`HbaseProvision`] found good. Connects at [`Sink::open`], until `cut` says that it is over.
+    /// For a spec that [`HbaseProvision`] found good. Connects at [`Sink::open`], until `cut` says
+    /// that it is over.
     pub fn new(spec: &SinkSpec, settings: HbaseSettings, cancel: CancelSignal) -> Self {
         let connections = settings.connections.clamp(1, limits::HBASE_CONNECTIONS_MAX);
         HbaseSink {
@@ -117,14 +123,18 @@ impl HbaseSink {
             columns: spec.columns.clone().into(),
             transport: settings.transport,
             grows: settings.add_families.is_some(),
-            lanes: (0..connections).map(|_| Lane::new(settings.clone(), cancel.clone())).collect(),
+            lanes: (0..connections)
+                .map(|_| Lane::new(settings.clone(), cancel.clone()))
+                .collect(),
         }
     }
 
     /// The families that the table has now.
     fn families(&mut self) -> Result<BTreeSet<Vec<u8>>, SinkError> {
         let (table, lane) = (&self.table, &mut self.lanes[0]);
-        let found = lane.families(table).map_err(|failure| lane.error(failure, table))?;
+        let found = lane
+            .families(table)
+            .map_err(|failure| lane.error(failure, table))?;
         found.ok_or_else(|| SinkError::TableMissing {
             table: self.table.clone(),
             mend: mend_table(&self.table, &provision::families(&self.columns)),
@@ -135,23 +145,41 @@ impl HbaseSink {
     fn check_families(&mut self, rows: &[Rows]) -> Result<(), SinkError> {
         let there = self.families()?;
         let is_missing = |family: &[u8]| !there.contains(family);
-        let missing: Vec<String> =
-            provision::families(&self.columns).into_iter().filter(|family| is_missing(family.as_bytes())).collect();
+        let missing: Vec<String> = provision::families(&self.columns)
+            .into_iter()
+            .filter(|family| is_missing(family.as_bytes()))
+            .collect();
         if !missing.is_empty() {
-            return Err(family_missing(&self.table, &missing, Mend::Declared { grows: self.grows }));
+            return Err(family_missing(
+                &self.table,
+                &missing,
+                Mend::Declared { grows: self.grows },
+            ));
         }
-        let columns = rows.iter().flat_map(|rows| rows.extra.names.iter()).filter_map(names::family_and_qualifier);
-        let missing: BTreeSet<&[u8]> = columns.map(|(family, _)| family).filter(|family| is_missing(family)).collect();
-        let missing: Vec<String> =
-            missing.into_iter().map(|family| String::from_utf8_lossy(family).into_owned()).collect();
+        let columns = rows
+            .iter()
+            .flat_map(|rows| rows.extra.names.iter())
+            .filter_map(names::family_and_qualifier);
+        let missing: BTreeSet<&[u8]> = columns
+            .map(|(family, _)| family)
+            .filter(|family| is_missing(family))
+            .collect();
+        let missing: Vec<String> = missing
+            .into_iter()
+            .map(|family| String::from_utf8_lossy(family).into_owned())
+            .collect();
         match missing.is_empty() {
             true => Ok(()),
-            false => Err(family_missing(&self.table, &missing, Mend::Named { grows: self.grows })),
+            false => Err(family_missing(
+                &self.table,
+                &missing,
+                Mend::Named { grows: self.grows },
+            )),
         }
     }
 
-    /// What a failed delivery means. The words of an error may be of a moment in which HBase itself comes up, so a job
-    /// stops for a table or family only if a second question says the same.
+    /// What a failed delivery means. The words of an error may be of a moment in which HBase itself
+    /// comes up, so a job stops for a table or family only if a second question says the same.
     fn explain(&mut self, failure: Failure, rows: &[Rows]) -> SinkError {
         if matches!(failure, Failure::NoTable(_) | Failure::NoFamily(_))
             && let Err(error) = self.check_families(rows)
@@ -169,7 +197,10 @@ fn mend_table(table: &str, families: &[String]) -> String {
         );
     }
     let quoted: Vec<String> = families.iter().map(|family| in_shell(family)).collect();
-    format!("deploy with --create-tables, or in `hbase shell`: create '{table}', {}", quoted.join(", "))
+    format!(
+        "deploy with --create-tables, or in `hbase shell`: create '{table}', {}",
+        quoted.join(", ")
+    )
 }
 
 /// A name as `hbase shell`, which is Ruby, takes it: whatever is in it, it ends where it ends.
@@ -182,7 +213,8 @@ fn in_shell(name: &str) -> String {
 enum Mend {
     /// The job's columns are of them.
     Declared { grows: bool },
-    /// The data names them: nobody has looked at these names, so they belong into no line for a shell.
+    /// The data names them: nobody has looked at these names, so they belong into no line for a
+    /// shell.
     Named { grows: bool },
 }
 
@@ -214,7 +246,11 @@ fn family_missing(table: &str, missing: &[String], mend: Mend) -> SinkError {
                 .to_owned()
         }
     };
-    SinkError::FamilyMissing { table: table.to_owned(), families: shown.collect::<Vec<_>>().join(", "), mend }
+    SinkError::FamilyMissing {
+        table: table.to_owned(),
+        families: shown.collect::<Vec<_>>().join(", "),
+        mend,
+    }
 }
 
 /// Missing families that an error names.
@@ -225,13 +261,18 @@ impl Sink for HbaseSink {
         Guarantee::Idempotent
     }
 
-    /// HBase bounds a cell together with its key and column, so a row is bounded like a cell: then each fits.
+    /// HBase bounds a cell together with its key and column, so a row is bounded like a cell: then
+    /// each fits.
     fn limits(&self) -> RowLimits {
         let bytes_max = match self.transport {
             Transport::Buffered => limits::HBASE_CELL_BYTES_MAX - 2 * limits::HBASE_KEY_BYTES_MAX,
             Transport::Framed => limits::HBASE_FRAME_BYTES_MAX - 2 * limits::HBASE_KEY_BYTES_MAX,
         };
-        RowLimits { key_bytes: 1..=limits::HBASE_KEY_BYTES_MAX, cell_bytes_max: bytes_max, row_bytes_max: bytes_max }
+        RowLimits {
+            key_bytes: 1..=limits::HBASE_KEY_BYTES_MAX,
+            cell_bytes_max: bytes_max,
+            row_bytes_max: bytes_max,
+        }
     }
 
     fn reshape(&mut self, spec: &SinkSpec) {
@@ -240,7 +281,8 @@ impl Sink for HbaseSink {
 
     fn open(&mut self) -> Result<Option<Marker>, SinkError> {
         self.check_families(&[])?;
-        // To a delivery a disabled table looks like a region that is not there yet, so it is asked for here.
+        // To a delivery a disabled table looks like a region that is not there yet, so it is asked
+        // for here.
         let lane = &mut self.lanes[0];
         if let Err(failure) = lane.check_enabled(&self.table) {
             return Err(lane.error(failure, &self.table));
@@ -262,16 +304,32 @@ impl Sink for HbaseSink {
             reason,
         })?;
         // Asked anew, as a family may have been added since the sink was opened.
-        let families = if merged.erases() { self.families()? } else { BTreeSet::new() };
+        let families = if merged.erases() {
+            self.families()?
+        } else {
+            BTreeSet::new()
+        };
         let families: Vec<Vec<u8>> = families.into_iter().collect();
-        let failures = send(&mut self.lanes, &self.table, self.transport, delivery.time_ms, &merged, &families);
-        let errors = failures.into_iter().map(|failure| self.explain(failure, rows));
+        let failures = send(
+            &mut self.lanes,
+            &self.table,
+            self.transport,
+            delivery.time_ms,
+            &merged,
+            &families,
+        );
+        let errors = failures
+            .into_iter()
+            .map(|failure| self.explain(failure, rows));
         // Of a stop and a retry the stop is told.
-        errors.max_by_key(|error| error.remedy() == Remedy::Stop).map_or(Ok(()), Err)
+        errors
+            .max_by_key(|error| error.remedy() == Remedy::Stop)
+            .map_or(Ok(()), Err)
     }
 }
 
-/// Sends a batch over all connections at once. The first failure ends the others after the call they are in.
+/// Sends a batch over all connections at once. The first failure ends the others after the call
+/// they are in.
 fn send(
     lanes: &mut [Lane],
     table: &str,
@@ -284,22 +342,35 @@ fn send(
     let failed = AtomicBool::new(false);
     let work = |(index, lane): (usize, &mut Lane)| {
         let share = Share { index, of };
-        // A framed gateway refuses long messages, so a long row goes in parts; elsewhere a row arrives whole.
-        let row_bytes_max = if transport == Transport::Framed { limits::HBASE_CALL_BYTES_MAX } else { usize::MAX };
+        // A framed gateway refuses long messages, so a long row goes in parts; elsewhere a row
+        // arrives whole.
+        let row_bytes_max = if transport == Transport::Framed {
+            limits::HBASE_CALL_BYTES_MAX
+        } else {
+            usize::MAX
+        };
         for (write, at_ms) in [(Write::Deletes, time_ms), (Write::Puts, time_ms + 1)] {
             for rows in Calls::new(merged, share, write, families, row_bytes_max) {
                 if failed.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                lane.mutate(table, rows, at_ms).inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+                lane.mutate(table, rows, at_ms)
+                    .inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
             }
         }
         Ok(())
     };
-    let mut busy: Vec<_> = lanes.iter_mut().enumerate().filter(|&(index, _)| merged.any(Share { index, of })).collect();
+    let mut busy: Vec<_> = lanes
+        .iter_mut()
+        .enumerate()
+        .filter(|&(index, _)| merged.any(Share { index, of }))
+        .collect();
     let here = busy.pop(); // one lane's work is this thread's, so a small batch starts none
     std::thread::scope(|scope| {
-        let threads: Vec<_> = busy.into_iter().map(|lane| scope.spawn(|| work(lane))).collect();
+        let threads: Vec<_> = busy
+            .into_iter()
+            .map(|lane| scope.spawn(|| work(lane)))
+            .collect();
         let mut outcomes: Vec<Result<(), Failure>> = here.map(work).into_iter().collect();
         outcomes.extend(threads.into_iter().map(|thread| match thread.join() {
             Ok(outcome) => outcome,
@@ -317,17 +388,39 @@ mod tests {
     fn no_name_from_data_reaches_a_line_for_a_shell_unescaped() {
         let hostile = ["x'; drop 'clicks".to_owned()];
         let cases = [
-            (Mend::Declared { grows: false }, &hostile[..], r"alter 't', NAME => 'x\'; drop \'clicks'"),
-            (Mend::Declared { grows: true }, &hostile, "deploy with --create-tables"),
-            (Mend::Named { grows: false }, &hostile, "add it with `alter`"),
-            (Mend::Named { grows: true }, &hostile, "declare one in it and deploy with --create-tables"),
+            (
+                Mend::Declared { grows: false },
+                &hostile[..],
+                r"alter 't', NAME => 'x\'; drop \'clicks'",
+            ),
+            (
+                Mend::Declared { grows: true },
+                &hostile,
+                "deploy with --create-tables",
+            ),
+            (
+                Mend::Named { grows: false },
+                &hostile,
+                "add it with `alter`",
+            ),
+            (
+                Mend::Named { grows: true },
+                &hostile,
+                "declare one in it and deploy with --create-tables",
+            ),
         ];
         for (mend, missing, want) in cases {
             let words = family_missing("t", missing, mend).to_string();
             assert!(words.contains(want), "{words}");
-            assert_eq!(words.matches("drop").count(), if want.contains("drop") { 2 } else { 1 }, "{words}");
+            assert_eq!(
+                words.matches("drop").count(),
+                if want.contains("drop") { 2 } else { 1 },
+                "{words}"
+            );
         }
-        let many: Vec<String> = (0..1000).map(|n| format!("{}\u{1b}{n}", "f".repeat(500))).collect();
+        let many: Vec<String> = (0..1000)
+            .map(|n| format!("{}\u{1b}{n}", "f".repeat(500)))
+            .collect();
         let words = family_missing("t", &many, Mend::Named { grows: false }).to_string();
         assert!(words.len() < 1000 && !words.contains('\u{1b}'), "{words}");
     }

@@ -12,8 +12,18 @@ const VERSIONS: i32 = 3;
 
 /// The families of the declared columns, each once.
 pub(super) fn families(columns: &[ColumnSpec]) -> Vec<String> {
-    let family = |column: &ColumnSpec| column.name.split_once(':').map(|(family, _)| family.to_owned());
-    columns.iter().filter_map(family).collect::<BTreeSet<_>>().into_iter().collect()
+    let family = |column: &ColumnSpec| {
+        column
+            .name
+            .split_once(':')
+            .map(|(family, _)| family.to_owned())
+    };
+    columns
+        .iter()
+        .filter_map(family)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }
 
 /// Asks the gateway about tables.
@@ -25,7 +35,10 @@ pub struct HbaseProvision {
 impl HbaseProvision {
     /// Connects when it is asked.
     pub fn new(settings: HbaseSettings) -> Self {
-        HbaseProvision { add: settings.add_families.clone(), lane: Lane::new(settings, CancelSignal::default()) }
+        HbaseProvision {
+            add: settings.add_families.clone(),
+            lane: Lane::new(settings, CancelSignal::default()),
+        }
     }
 
     fn create_table(&mut self, table: &str, families: &[String]) -> Result<(), SinkError> {
@@ -44,13 +57,21 @@ impl HbaseProvision {
             )
         };
         let descriptors = families.iter().map(descriptor).collect();
-        match self.lane.call(|client| client.create_table(table.as_bytes().to_vec(), descriptors)) {
-            Ok(()) | Err(Failure::Exists) => Ok(()), // somebody else was faster; what it has is looked at next
+        match self
+            .lane
+            .call(|client| client.create_table(table.as_bytes().to_vec(), descriptors))
+        {
+            // Somebody else was faster; what it has is looked at next.
+            Ok(()) | Err(Failure::Exists) => Ok(()),
             Err(failure) => Err(self.lane.error(failure, table)),
         }
     }
 
-    fn ask<T>(&mut self, table: &str, ask: impl FnOnce(&mut Lane) -> Result<T, Failure>) -> Result<T, SinkError> {
+    fn ask<T>(
+        &mut self,
+        table: &str,
+        ask: impl FnOnce(&mut Lane) -> Result<T, Failure>,
+    ) -> Result<T, SinkError> {
         ask(&mut self.lane).map_err(|failure| self.lane.error(failure, table))
     }
 
@@ -64,17 +85,32 @@ impl HbaseProvision {
             found = self.ask(table, |lane| lane.families(table))?;
         }
         let mend = || mend_table(table, &wanted);
-        let there = found.ok_or_else(|| SinkError::TableMissing { table: table.clone(), mend: mend() })?;
+        let there = found.ok_or_else(|| SinkError::TableMissing {
+            table: table.clone(),
+            mend: mend(),
+        })?;
         self.ask(table, |lane| lane.check_enabled(table))?;
-        let missing: Vec<String> = wanted.iter().filter(|family| !there.contains(family.as_bytes())).cloned().collect();
+        let missing: Vec<String> = wanted
+            .iter()
+            .filter(|family| !there.contains(family.as_bytes()))
+            .cloned()
+            .collect();
         match &self.add {
             _ if missing.is_empty() => Ok(()),
-            Some(AddFamilies(add)) if create => add(table, &missing).map_err(|reason| SinkError::Refused {
-                server: "HBase",
-                name: table.clone(),
-                reason,
-            }),
-            add => Err(family_missing(table, &missing, Mend::Declared { grows: add.is_some() })),
+            Some(AddFamilies(add)) if create => {
+                add(table, &missing).map_err(|reason| SinkError::Refused {
+                    server: "HBase",
+                    name: table.clone(),
+                    reason,
+                })
+            }
+            add => Err(family_missing(
+                table,
+                &missing,
+                Mend::Declared {
+                    grows: add.is_some(),
+                },
+            )),
         }
     }
 }

@@ -15,26 +15,29 @@ pub(crate) const JOB: &str = "job";
 pub(crate) const VERSION: &str = "version";
 /// The stage that refused it.
 pub(crate) const STAGE: &str = "stage";
-/// The record's topic. A group of a keyed stage, which comes from many records, has none of the three.
+/// The record's topic. A group of a keyed stage, which comes from many records, has none of the
+/// three.
 pub(crate) const TOPIC: &str = "topic";
 /// Its partition.
 pub(crate) const PARTITION: &str = "partition";
 /// Its offset.
 pub(crate) const OFFSET: &str = "offset";
-/// The record's time, in milliseconds since 1970. The letter's own time is that of its sending: with the record's,
-/// retention would delete the letters of an old topic as soon as they are there.
+/// The record's time, in milliseconds since 1970. The letter's own time is that of its sending:
+/// with the record's, retention would delete the letters of an old topic as soon as they are there.
 pub(crate) const TIME: &str = "time";
 /// Why it was refused.
 pub(crate) const REASON: &str = "reason";
-/// The life of the job's checkpoint; with batch, topic, partition and offset it tells a doubled letter.
+/// The life of the job's checkpoint; with batch, topic, partition and offset it tells a doubled
+/// letter.
 pub(crate) const EPOCH: &str = "incarnation";
 /// The batch.
 pub(crate) const BATCH: &str = "batch";
 /// Only where key and value are too long for the topic and left out: how many bytes they had.
 pub(crate) const LEFT_OUT: &str = "left-out";
 
-/// A topic of dead letters. A letter is the record as it was: its key, its value; what befell it, and its time, is in the
-/// headers. The topic is created when the first letter comes, if it is not there.
+/// A topic of dead letters. A letter is the record as it was: its key, its value; what befell it,
+/// and its time, is in the headers. The topic is created when the first letter comes, if it is not
+/// there.
 pub struct KafkaDeadLetters {
     settings: KafkaSettings,
     topic: String,
@@ -46,12 +49,21 @@ pub struct KafkaDeadLetters {
 
 impl KafkaDeadLetters {
     /// A job's dead letters. Asks no server, and waits for none once `cut` says that it is over.
-    pub fn new(settings: &KafkaSettings, topic: &str, job: &JobSpec, cancel: &CancelSignal) -> Self {
+    pub fn new(
+        settings: &KafkaSettings,
+        topic: &str,
+        job: &JobSpec,
+        cancel: &CancelSignal,
+    ) -> Self {
         KafkaDeadLetters {
             settings: settings.clone(),
             topic: topic.to_owned(),
             job: job.name.clone(),
-            sources: job.sources.iter().map(|source| source.target.clone()).collect(),
+            sources: job
+                .sources
+                .iter()
+                .map(|source| source.target.clone())
+                .collect(),
             cancel: cancel.clone(),
             producer: None,
         }
@@ -62,14 +74,26 @@ impl KafkaDeadLetters {
             return Err(SinkError::Cancelled);
         }
         // One that is missing, even now, is created at the next try.
-        let lasting = |fault| if fault == Fault::Missing { Fault::Away } else { fault };
-        let words = |(fault, reason)| error(&self.settings.brokers, &self.topic, lasting(fault), reason);
-        let asker = self.settings.asker(None).map_err(|e| words((kafka::fault(&e), kafka::words(&e))))?;
+        let lasting = |fault| {
+            if fault == Fault::Missing {
+                Fault::Away
+            } else {
+                fault
+            }
+        };
+        let words =
+            |(fault, reason)| error(&self.settings.brokers, &self.topic, lasting(fault), reason);
+        let asker = self
+            .settings
+            .asker(None)
+            .map_err(|e| words((kafka::fault(&e), kafka::words(&e))))?;
         match kafka::partitions(&asker, &self.topic) {
             Ok(_) => {}
             Err((Fault::Missing, _)) => {
                 let bytes = limits::KAFKA_LETTER_BYTES_MAX.to_string();
-                self.settings.create_topic(&self.topic, &[("max.message.bytes", &bytes)]).map_err(words)?;
+                self.settings
+                    .create_topic(&self.topic, &[("max.message.bytes", &bytes)])
+                    .map_err(words)?;
             }
             Err(fault) => return Err(words(fault)),
         }
@@ -87,11 +111,24 @@ impl KafkaDeadLetters {
             (BATCH, delivery.batch.to_string()),
         ];
         if let Some((partition, offset)) = letter.origin {
-            let topic = self.sources.get(usize::from(partition.source)).cloned().unwrap_or_default();
-            texts.extend([(TOPIC, topic), (PARTITION, partition.id.to_string()), (OFFSET, offset.to_string())]);
+            let topic = self
+                .sources
+                .get(usize::from(partition.source))
+                .cloned()
+                .unwrap_or_default();
+            texts.extend([
+                (TOPIC, topic),
+                (PARTITION, partition.id.to_string()),
+                (OFFSET, offset.to_string()),
+            ]);
         }
         let headers = OwnedHeaders::new_with_capacity(texts.len() + 1);
-        texts.iter().fold(headers, |headers, (key, text)| headers.insert(Header { key, value: Some(text.as_str()) }))
+        texts.iter().fold(headers, |headers, (key, text)| {
+            headers.insert(Header {
+                key,
+                value: Some(text.as_str()),
+            })
+        })
     }
 
     fn send(
@@ -108,7 +145,10 @@ impl KafkaDeadLetters {
         } else {
             let bytes = [&letter.key, &letter.value].map(|part| part.as_ref().map_or(0, Vec::len));
             let text = (bytes[0] + bytes[1]).to_string();
-            headers = headers.insert(Header { key: LEFT_OUT, value: Some(&text) });
+            headers = headers.insert(Header {
+                key: LEFT_OUT,
+                value: Some(&text),
+            });
         }
         record.headers = Some(headers);
         producer.send_record(record)
@@ -123,12 +163,13 @@ impl KafkaDeadLetters {
         for letter in letters {
             self.send(producer, delivery, letter, true)?;
         }
-        // A batch that is too long for the topic fails with all its letters, so each is tried by itself before it is left out.
+        // A batch that is too long for the topic fails with all its letters, so each is tried by
+        // itself before it is left out.
         for failure in settle(producer)? {
             let letter = &letters[failure.position];
             self.send(producer, delivery, letter, true)?;
-            // A record that its own topic takes and this one does not would stop the job for ever. The headers say where it
-            // is.
+            // A record that its own topic takes and this one does not would stop the job for ever.
+            // The headers say where it is.
             if !settle(producer)?.is_empty() {
                 self.send(producer, delivery, letter, false)?;
                 producer.settle_all()?;
@@ -141,16 +182,25 @@ impl KafkaDeadLetters {
 /// Waits for what was sent: those that the topic found too long. Any other failure is an error.
 fn settle(producer: &mut BatchProducer) -> Result<Vec<Failure>, SinkError> {
     let failures = producer.settle()?;
-    match failures.iter().find(|failure| failure.code != Code::MessageSizeTooLarge) {
+    match failures
+        .iter()
+        .find(|failure| failure.code != Code::MessageSizeTooLarge)
+    {
         // The next try makes it anew.
-        Some(failure) if kafka::classify(failure.code) == Fault::Missing => Err(producer.away("its topic is gone")),
+        Some(failure) if kafka::classify(failure.code) == Fault::Missing => {
+            Err(producer.away("its topic is gone"))
+        }
         Some(failure) => Err(producer.failed(failure.code, kafka::code_words(failure.code))),
         None => Ok(failures),
     }
 }
 
 impl DeadLetters for KafkaDeadLetters {
-    fn deliver(&mut self, delivery: &Delivery<'_>, letters: &[DeadLetter]) -> Result<(), SinkError> {
+    fn deliver(
+        &mut self,
+        delivery: &Delivery<'_>,
+        letters: &[DeadLetter],
+    ) -> Result<(), SinkError> {
         if letters.is_empty() {
             return Ok(());
         }
@@ -183,12 +233,22 @@ mod tests {
     }
 
     fn delivery(spans: &Spans) -> Delivery<'_> {
-        Delivery { epoch: 2, batch: 9, time_ms: 0, digest: "", spans, version: 5 }
+        Delivery {
+            epoch: 2,
+            batch: 9,
+            time_ms: 0,
+            digest: "",
+            spans,
+            version: 5,
+        }
     }
 
     #[test]
     fn headers_say_what_befell_the_record() {
-        let source = |place: &str| SourceSpec { target: place.to_owned(), ..SourceSpec::default() };
+        let source = |place: &str| SourceSpec {
+            target: place.to_owned(),
+            ..SourceSpec::default()
+        };
         let job = JobSpec {
             name: "job".to_owned(),
             every: std::time::Duration::ZERO,
@@ -196,12 +256,18 @@ mod tests {
             stages: Vec::new(),
             sinks: Vec::new(),
         };
-        let letters =
-            KafkaDeadLetters::new(&KafkaSettings::default(), "job.dead-letters", &job, &CancelSignal::default());
+        let letters = KafkaDeadLetters::new(
+            &KafkaSettings::default(),
+            "job.dead-letters",
+            &job,
+            &CancelSignal::default(),
+        );
         let spans = Spans::new();
         let headers = letters.headers(&delivery(&spans), &letter());
-        let read: Vec<(&str, &str)> =
-            headers.iter().map(|h| (h.key, std::str::from_utf8(h.value.unwrap()).unwrap())).collect();
+        let read: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|h| (h.key, std::str::from_utf8(h.value.unwrap()).unwrap()))
+            .collect();
         let expected = [
             ("job", "job"),
             ("version", "5"),

@@ -1,4 +1,5 @@
-//! What the Kafka source, sinks and dead letters share: where the brokers are, how a client is made, what its errors mean.
+//! What the Kafka source, sinks and dead letters share: where the brokers are, how a client is
+//! made, what its errors mean.
 
 mod properties;
 pub mod source;
@@ -33,13 +34,17 @@ pub const SERVER: &str = "Kafka";
 pub struct KafkaSettings {
     /// `host:port`, several with commas.
     pub brokers: String,
-    /// librdkafka's properties by name, passed through. [`KafkaSettings::check`] refuses those that the host must decide.
+    /// librdkafka's properties by name, passed through. [`KafkaSettings::check`] refuses those that
+    /// the host must decide.
     pub properties: BTreeMap<String, String>,
 }
 
 impl Default for KafkaSettings {
     fn default() -> Self {
-        KafkaSettings { brokers: "127.0.0.1:9092".to_owned(), properties: BTreeMap::new() }
+        KafkaSettings {
+            brokers: "127.0.0.1:9092".to_owned(),
+            properties: BTreeMap::new(),
+        }
     }
 }
 
@@ -49,26 +54,37 @@ impl KafkaSettings {
         self.asking(group).create_with_context(Quiet)
     }
 
-    /// Creates a topic with the broker's defaults but for `config`, and waits until the brokers know it. One that is there
-    /// already is good too.
-    pub(crate) fn create_topic(&self, topic: &str, config: &[(&str, &str)]) -> Result<(), (Fault, String)> {
+    /// Creates a topic with the broker's defaults but for `config`, and waits until the brokers
+    /// know it. One that is there already is good too.
+    pub(crate) fn create_topic(
+        &self,
+        topic: &str,
+        config: &[(&str, &str)],
+    ) -> Result<(), (Fault, String)> {
         let words = |error: KafkaError| (fault(&error), words(&error));
         let admin: AdminClient<DefaultClientContext> = self.client().create().map_err(words)?;
         let options = AdminOptions::new()
             .request_timeout(Some(limits::CONNECT_TIME))
             .operation_timeout(Some(limits::CONNECT_TIME));
-        let mut new = NewTopic::new(topic, -1, TopicReplication::Fixed(-1)); // -1: the broker's defaults
+        // -1: the broker's defaults.
+        let mut new = NewTopic::new(topic, -1, TopicReplication::Fixed(-1));
         for (name, value) in config {
             new = new.set(name, value);
         }
         for result in wait_for(admin.create_topics([&new], &options)).map_err(words)? {
             match result {
                 Ok(_) | Err((_, Code::TopicAlreadyExists)) => {}
-                Err((_, code)) => return Err((classify(code), format!("it cannot be created: {}", code_words(code)))),
+                Err((_, code)) => {
+                    return Err((
+                        classify(code),
+                        format!("it cannot be created: {}", code_words(code)),
+                    ));
+                }
             }
         }
         let asker = self.asker(None).map_err(words)?;
-        let mut tries_left = 50; // a broker answers in milliseconds, but may not have heard of the topic yet
+        // A broker answers in milliseconds, but may not have heard of the topic yet.
+        let mut tries_left = 50;
         loop {
             match partitions(&asker, topic) {
                 Err((Fault::Missing | Fault::Away, _)) if tries_left > 0 => tries_left -= 1,
@@ -79,7 +95,8 @@ impl KafkaSettings {
     }
 }
 
-/// A client's callbacks: librdkafka's own lines go to the debug log, as the host says in its own words, and once, what is away.
+/// A client's callbacks: librdkafka's own lines go to the debug log, as the host says in its own
+/// words, and once, what is away.
 pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
@@ -114,7 +131,9 @@ pub(crate) enum Fault {
 /// What one of librdkafka's codes means.
 pub(crate) fn classify(code: Code) -> Fault {
     match code {
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => Fault::Missing,
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+            Fault::Missing
+        }
         Code::OffsetOutOfRange | Code::AutoOffsetReset => Fault::Gone,
         Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch => Fault::Fenced,
         Code::TopicAuthorizationFailed
@@ -144,23 +163,28 @@ pub(crate) fn classify(code: Code) -> Fault {
         | Code::NotImplemented
         | Code::BadCompression
         | Code::BadMessage => Fault::Refused,
-        _ => Fault::Away, // a code that we do not know is tried again, and its words are shown meanwhile
+        // A code that we do not know is tried again, and its words are shown meanwhile.
+        _ => Fault::Away,
     }
 }
 
 /// What an error of the client means.
 pub(crate) fn fault(error: &KafkaError) -> Fault {
     match error {
-        KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) | KafkaError::Nul(_) => Fault::Refused,
+        KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) | KafkaError::Nul(_) => {
+            Fault::Refused
+        }
         other => other.rdkafka_error_code().map_or(Fault::Away, classify),
     }
 }
 
-/// How many partitions a topic has. Asks the brokers, for [`limits::CONNECT_TIME`] at most, and never creates it.
+/// How many partitions a topic has. Asks the brokers, for [`limits::CONNECT_TIME`] at most, and
+/// never creates it.
 pub(crate) fn partitions(asker: &BaseConsumer<Quiet>, topic: &str) -> Result<i32, (Fault, String)> {
     names::topic(topic).map_err(|reason| (Fault::Refused, reason))?;
-    let metadata =
-        asker.fetch_metadata(Some(topic), limits::CONNECT_TIME).map_err(|error| (fault(&error), words(&error)))?;
+    let metadata = asker
+        .fetch_metadata(Some(topic), limits::CONNECT_TIME)
+        .map_err(|error| (fault(&error), words(&error)))?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let code = |found: &rdkafka::metadata::MetadataTopic| found.error().map(Code::from);
     match found.map(|found| (code(found), found.partitions().len())) {
@@ -175,22 +199,33 @@ pub(crate) fn words(error: &KafkaError) -> String {
     match error {
         KafkaError::Transaction(inner) => inner.string(),
         KafkaError::ClientCreation(reason) => reason.clone(),
-        KafkaError::ClientConfig(_, reason, name, value) => format!("property `{name} = {value}`: {reason}"),
-        other => other.rdkafka_error_code().map_or_else(|| other.to_string(), code_words),
+        KafkaError::ClientConfig(_, reason, name, value) => {
+            format!("property `{name} = {value}`: {reason}")
+        }
+        other => other
+            .rdkafka_error_code()
+            .map_or_else(|| other.to_string(), code_words),
     }
 }
 
 /// A code in words for a person.
 pub(crate) fn code_words(code: Code) -> String {
     match code {
-        Code::AllBrokersDown | Code::BrokerTransportFailure | Code::OperationTimedOut => "no broker answers".to_owned(),
+        Code::AllBrokersDown | Code::BrokerTransportFailure | Code::OperationTimedOut => {
+            "no broker answers".to_owned()
+        }
         Code::MessageTimedOut => "the brokers did not acknowledge it in time".to_owned(),
         other => {
             // `Name (Origin: words)`
             let text = other.to_string();
-            let words = text.split_once(" (").and_then(|(_, rest)| rest.strip_suffix(')'));
+            let words = text
+                .split_once(" (")
+                .and_then(|(_, rest)| rest.strip_suffix(')'));
             words.map_or(text.clone(), |words| {
-                words.trim_start_matches("Broker: ").trim_start_matches("Local: ").to_owned()
+                words
+                    .trim_start_matches("Broker: ")
+                    .trim_start_matches("Local: ")
+                    .to_owned()
             })
         }
     }

@@ -1,12 +1,13 @@
-//! librdkafka's properties: those that the host decides, those that it only gives a default, and the clients that are made
-//! of both. Whatever is in neither table is the user's alone.
+//! librdkafka's properties: those that the host decides, those that it only gives a default, and
+//! the clients that are made of both. Whatever is in neither table is the user's alone.
 
 use super::KafkaSettings;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use streamhost_core::limits;
 
-const LEDGER: &str = "offsets are kept in the job's ledger, and the group is told after a checkpoint is durable";
+const LEDGER: &str =
+    "offsets are kept in the job's ledger, and the group is told after a checkpoint is durable";
 const DURABLE: &str = "a batch counts as written only when every replica that is in sync has it";
 const BOUNDED: &str = "the host bounds its memory itself";
 const ASSIGNED: &str = "the host assigns partitions itself";
@@ -14,9 +15,15 @@ const TIMED: &str = "it is bound to the time that a batch may take";
 
 /// Properties that the host decides, under all their names, with the reason. To set one is refused.
 const DECIDED: [(&[&str], &str); 30] = [
-    (&["bootstrap.servers", "metadata.broker.list"], "say it as `brokers`"),
+    (
+        &["bootstrap.servers", "metadata.broker.list"],
+        "say it as `brokers`",
+    ),
     (&["test.mock.num.brokers"], "its brokers would keep nothing"),
-    (&["group.id"], "it belongs to a job: deploy with --set group=NAME"),
+    (
+        &["group.id"],
+        "it belongs to a job: deploy with --set group=NAME",
+    ),
     (&["group.instance.id"], ASSIGNED),
     (&["group.protocol"], ASSIGNED),
     (&["group.remote.assignor"], ASSIGNED),
@@ -29,9 +36,18 @@ const DECIDED: [(&[&str], &str); 30] = [
         "records that are gone must stop the job, not be skipped; --set start=… says where one begins",
     ),
     (&["isolation.level"], "only committed records are read"),
-    (&["enable.partition.eof"], "the host needs to know where a partition ends"),
-    (&["allow.auto.create.topics"], "a mistyped topic must be an error"),
-    (&["check.crcs"], "it is the only guard against a broken disk"),
+    (
+        &["enable.partition.eof"],
+        "the host needs to know where a partition ends",
+    ),
+    (
+        &["allow.auto.create.topics"],
+        "a mistyped topic must be an error",
+    ),
+    (
+        &["check.crcs"],
+        "it is the only guard against a broken disk",
+    ),
     (&["transactional.id"], "it belongs to a job's sink"),
     (&["transaction.timeout.ms"], TIMED),
     (&["message.timeout.ms", "delivery.timeout.ms"], TIMED),
@@ -39,14 +55,42 @@ const DECIDED: [(&[&str], &str); 30] = [
     (&["enable.gapless.guarantee"], DURABLE),
     (&["acks", "request.required.acks"], DURABLE),
     (&["retries", "message.send.max.retries"], DURABLE),
-    (&["max.in.flight", "max.in.flight.requests.per.connection"], "more would break the order of a key's records"),
-    (&["delivery.report.only.error"], "every record's delivery is counted"),
-    (&["partitioner"], "a key must stay in its partition for ever, and where a Java client would put it"),
-    (&["message.max.bytes"], "a topic's own `max.message.bytes` decides"),
-    (&["queued.max.messages.kbytes", "queued.min.messages"], BOUNDED),
-    (&["fetch.max.bytes", "fetch.message.max.bytes", "max.partition.fetch.bytes"], BOUNDED),
-    (&["queue.buffering.max.messages", "queue.buffering.max.kbytes"], BOUNDED),
-    (&["plugin.library.paths"], "it would load foreign code into the host"),
+    (
+        &["max.in.flight", "max.in.flight.requests.per.connection"],
+        "more would break the order of a key's records",
+    ),
+    (
+        &["delivery.report.only.error"],
+        "every record's delivery is counted",
+    ),
+    (
+        &["partitioner"],
+        "a key must stay in its partition for ever, and where a Java client would put it",
+    ),
+    (
+        &["message.max.bytes"],
+        "a topic's own `max.message.bytes` decides",
+    ),
+    (
+        &["queued.max.messages.kbytes", "queued.min.messages"],
+        BOUNDED,
+    ),
+    (
+        &[
+            "fetch.max.bytes",
+            "fetch.message.max.bytes",
+            "max.partition.fetch.bytes",
+        ],
+        BOUNDED,
+    ),
+    (
+        &["queue.buffering.max.messages", "queue.buffering.max.kbytes"],
+        BOUNDED,
+    ),
+    (
+        &["plugin.library.paths"],
+        "it would load foreign code into the host",
+    ),
 ];
 
 /// Whose default it is.
@@ -67,20 +111,50 @@ struct Preset {
     with: Option<&'static str>,
 }
 
-const fn preset(of: Of, names: &'static [&'static str], value: &'static str, with: Option<&'static str>) -> Preset {
-    Preset { of, names, value, with }
+const fn preset(
+    of: Of,
+    names: &'static [&'static str],
+    value: &'static str,
+    with: Option<&'static str>,
+) -> Preset {
+    Preset {
+        of,
+        names,
+        value,
+        with,
+    }
 }
 
 const DEFAULTS: [Preset; 9] = [
     preset(Of::All, &["client.id"], "streamhost", None),
-    preset(Of::All, &["reconnect.backoff.max.ms"], "1000", Some("reconnect.backoff.ms")),
+    preset(
+        Of::All,
+        &["reconnect.backoff.max.ms"],
+        "1000",
+        Some("reconnect.backoff.ms"),
+    ),
     // The default of a second would starve a reader that is fast.
     preset(Of::Readers, &["fetch.queue.backoff.ms"], "5", None),
     preset(Of::Readers, &["fetch.wait.max.ms"], "50", None),
     preset(Of::Readers, &["fetch.error.backoff.ms"], "100", None),
-    preset(Of::Writers, &["compression.type", "compression.codec"], "lz4", None),
-    preset(Of::Writers, &["linger.ms", "queue.buffering.max.ms"], "2", None),
-    preset(Of::Writers, &["retry.backoff.max.ms"], "1000", Some("retry.backoff.ms")),
+    preset(
+        Of::Writers,
+        &["compression.type", "compression.codec"],
+        "lz4",
+        None,
+    ),
+    preset(
+        Of::Writers,
+        &["linger.ms", "queue.buffering.max.ms"],
+        "2",
+        None,
+    ),
+    preset(
+        Of::Writers,
+        &["retry.backoff.max.ms"],
+        "1000",
+        Some("retry.backoff.ms"),
+    ),
     // Below the brokers' default limit of a batch: one that they refuse fails whole.
     preset(Of::Writers, &[BATCH_BYTES], "1000000", None),
 ];
@@ -89,10 +163,15 @@ const DEFAULTS: [Preset; 9] = [
 pub(super) const BATCH_BYTES: &str = "batch.size";
 
 impl KafkaSettings {
-    /// Everything that is wrong with the settings, each a sentence; none if they are good. Asks no server.
+    /// Everything that is wrong with the settings, each a sentence; none if they are good. Asks no
+    /// server.
     pub fn check(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        if self.brokers.split(',').any(|broker| broker.trim().is_empty()) {
+        if self
+            .brokers
+            .split(',')
+            .any(|broker| broker.trim().is_empty())
+        {
             faults.push("kafka brokers must be `host:port`, several with commas".to_owned());
         }
         for (name, value) in &self.properties {
@@ -111,16 +190,29 @@ impl KafkaSettings {
 
     /// Another name, that is set already, of the property of this name.
     pub fn other_name(&self, name: &str) -> Option<&'static str> {
-        let names = DEFAULTS.iter().map(|default| default.names).find(|names| names.contains(&name))?;
-        names.iter().copied().find(|other| *other != name && self.properties.contains_key(*other))
+        let names = DEFAULTS
+            .iter()
+            .map(|default| default.names)
+            .find(|names| names.contains(&name))?;
+        names
+            .iter()
+            .copied()
+            .find(|other| *other != name && self.properties.contains_key(*other))
     }
 
     fn with_defaults(&self, of: Of) -> ClientConfig {
         let mut config = ClientConfig::new();
         let wordy = self.properties.contains_key("debug");
-        config.set_log_level(if wordy { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
+        config.set_log_level(if wordy {
+            RDKafkaLogLevel::Debug
+        } else {
+            RDKafkaLogLevel::Info
+        });
         let is_set = |name: &&str| self.properties.contains_key(*name);
-        for default in DEFAULTS.iter().filter(|default| default.of == Of::All || default.of == of) {
+        for default in DEFAULTS
+            .iter()
+            .filter(|default| default.of == Of::All || default.of == of)
+        {
             if !default.names.iter().chain(&default.with).any(is_set) {
                 config.set(default.names[0], default.value);
             }
@@ -132,7 +224,8 @@ impl KafkaSettings {
         config
     }
 
-    /// A client's configuration: what the user set, and the host's defaults. What the host decides comes on top.
+    /// A client's configuration: what the user set, and the host's defaults. What the host decides
+    /// comes on top.
     pub(crate) fn client(&self) -> ClientConfig {
         self.with_defaults(Of::All)
     }
@@ -140,7 +233,9 @@ impl KafkaSettings {
     /// The configuration of a client that asks about topics, and with a group about its offsets.
     pub(super) fn asking(&self, group: Option<&str>) -> ClientConfig {
         let mut config = self.client();
-        config.set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+        config
+            .set("enable.auto.commit", "false")
+            .set("isolation.level", "read_committed");
         if let Some(group) = group {
             config.set("group.id", group);
         }
@@ -160,16 +255,24 @@ impl KafkaSettings {
             .set("auto.offset.reset", "error")
             .set("allow.auto.create.topics", "false")
             .set("check.crcs", "true") // 1 % of a fetch, and the only guard against a broken disk
-            .set("queued.max.messages.kbytes", (limits::FETCH_AHEAD_BYTES_MAX >> 10).to_string())
-            .set("queued.min.messages", "1000000") // so that bytes alone bound what is fetched ahead
+            .set(
+                "queued.max.messages.kbytes",
+                (limits::FETCH_AHEAD_BYTES_MAX >> 10).to_string(),
+            )
+            // So that bytes alone bound what is fetched ahead.
+            .set("queued.min.messages", "1000000")
             .set("fetch.max.bytes", answer_bytes.to_string())
             .set("fetch.message.max.bytes", partition_bytes.to_string());
         config
     }
 
-    /// The configuration of a client that writes to a topic which takes batches of `batch_bytes`, if that is known; with a
-    /// transactional id it writes in transactions.
-    pub(crate) fn writer(&self, batch_bytes: Option<usize>, transactional_id: Option<&str>) -> ClientConfig {
+    /// The configuration of a client that writes to a topic which takes batches of `batch_bytes`,
+    /// if that is known; with a transactional id it writes in transactions.
+    pub(crate) fn writer(
+        &self,
+        batch_bytes: Option<usize>,
+        transactional_id: Option<&str>,
+    ) -> ClientConfig {
         let (records, bytes) = limits::KAFKA_SEND_QUEUE_MAX;
         let time_ms = limits::KAFKA_DELIVERY_TIME.as_millis().to_string();
         let mut config = self.with_defaults(Of::Writers);
@@ -182,9 +285,14 @@ impl KafkaSettings {
             .set("message.timeout.ms", &time_ms)
             .set("queue.buffering.max.messages", records.to_string())
             .set("queue.buffering.max.kbytes", (bytes >> 10).to_string())
-            .set("message.max.bytes", limits::KAFKA_LETTER_BYTES_MAX.to_string()); // the topic's own limit decides
+            .set(
+                "message.max.bytes",
+                limits::KAFKA_LETTER_BYTES_MAX.to_string(),
+            ); // the topic's own limit decides
         if let Some(id) = transactional_id {
-            config.set("transactional.id", id).set("transaction.timeout.ms", &time_ms);
+            config
+                .set("transactional.id", id)
+                .set("transaction.timeout.ms", &time_ms);
         }
         config
     }
@@ -197,13 +305,24 @@ mod tests {
     use rdkafka::producer::BaseProducer;
 
     fn settings(properties: &[(&str, &str)]) -> KafkaSettings {
-        let properties = properties.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        KafkaSettings { properties, ..KafkaSettings::default() }
+        let properties = properties
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect();
+        KafkaSettings {
+            properties,
+            ..KafkaSettings::default()
+        }
     }
 
     /// One of each kind.
     fn clients(settings: &KafkaSettings) -> [ClientConfig; 4] {
-        [settings.client(), settings.asking(Some("g")), settings.reader("g"), settings.writer(Some(1000), Some("id"))]
+        [
+            settings.client(),
+            settings.asking(Some("g")),
+            settings.reader("g"),
+            settings.writer(Some(1000), Some("id")),
+        ]
     }
 
     #[test]
@@ -226,11 +345,17 @@ mod tests {
             let faults = settings(&[(name, value)]).check();
             match expected {
                 None => assert_eq!(faults, Vec::<String>::new(), "{name}"),
-                Some(part) => assert!(faults.len() == 1 && faults[0].contains(part), "{name}: {faults:?}"),
+                Some(part) => assert!(
+                    faults.len() == 1 && faults[0].contains(part),
+                    "{name}: {faults:?}"
+                ),
             }
         }
         for brokers in ["", "a:1,,b:2", " "] {
-            let settings = KafkaSettings { brokers: brokers.to_owned(), ..KafkaSettings::default() };
+            let settings = KafkaSettings {
+                brokers: brokers.to_owned(),
+                ..KafkaSettings::default()
+            };
             assert_eq!(settings.check().len(), 1, "{brokers:?}");
         }
     }
@@ -242,11 +367,18 @@ mod tests {
             for name in config.config_map().into_keys() {
                 let decided = DECIDED.iter().any(|(names, _)| names.contains(&name));
                 let given = names().any(|names| names.contains(&name));
-                assert!(decided != given, "`{name}`: decided {decided}, a default {given}");
+                assert!(
+                    decided != given,
+                    "`{name}`: decided {decided}, a default {given}"
+                );
             }
         }
         for name in names().flatten() {
-            assert_eq!(settings(&[(name, "1")]).check().len(), usize::from(name.starts_with("compression")), "{name}");
+            assert_eq!(
+                settings(&[(name, "1")]).check().len(),
+                usize::from(name.starts_with("compression")),
+                "{name}"
+            );
         }
     }
 
@@ -255,7 +387,11 @@ mod tests {
     fn a_default_yields_to_any_name_of_its_property() {
         for default in &DEFAULTS {
             for name in default.names {
-                let value = if name.starts_with("compression") { "gzip" } else { "77" };
+                let value = if name.starts_with("compression") {
+                    "gzip"
+                } else {
+                    "77"
+                };
                 for (i, config) in clients(&settings(&[(name, value)])).into_iter().enumerate() {
                     let native = config.create_native_config().expect("good properties");
                     for name in default.names {
@@ -266,13 +402,22 @@ mod tests {
             }
         }
         let twice = settings(&[("linger.ms", "1")]);
-        assert_eq!(twice.other_name("queue.buffering.max.ms"), Some("linger.ms"));
-        assert_eq!((twice.other_name("linger.ms"), twice.other_name("debug")), (None, None));
+        assert_eq!(
+            twice.other_name("queue.buffering.max.ms"),
+            Some("linger.ms")
+        );
+        assert_eq!(
+            (twice.other_name("linger.ms"), twice.other_name("debug")),
+            (None, None)
+        );
     }
 
     #[test]
     fn a_default_that_another_property_bounds_yields_to_it_too() {
-        let slow = settings(&[("reconnect.backoff.ms", "2000"), ("retry.backoff.ms", "3000")]);
+        let slow = settings(&[
+            ("reconnect.backoff.ms", "2000"),
+            ("retry.backoff.ms", "3000"),
+        ]);
         assert!(slow.reader("g").create::<BaseConsumer>().is_ok());
         assert!(slow.writer(None, None).create::<BaseProducer>().is_ok());
     }
@@ -280,9 +425,20 @@ mod tests {
     #[test]
     fn every_name_is_one_that_the_client_knows() {
         let decided = DECIDED.iter().flat_map(|(names, _)| names.iter());
-        for name in decided.chain(DEFAULTS.iter().flat_map(|default| default.names.iter().chain(&default.with))) {
-            let error = ClientConfig::new().set(*name, "?").create_native_config().err().map(|e| e.to_string());
-            assert!(!error.is_some_and(|e| e.contains("No such configuration property")), "{name}");
+        for name in decided.chain(
+            DEFAULTS
+                .iter()
+                .flat_map(|default| default.names.iter().chain(&default.with)),
+        ) {
+            let error = ClientConfig::new()
+                .set(*name, "?")
+                .create_native_config()
+                .err()
+                .map(|e| e.to_string());
+            assert!(
+                !error.is_some_and(|e| e.contains("No such configuration property")),
+                "{name}"
+            );
         }
     }
 }

@@ -19,15 +19,23 @@ pub(crate) struct TopicConfig {
 
 impl TopicConfig {
     fn read(entries: &[ConfigEntry]) -> Self {
-        let value = |name: &str| entries.iter().find(|entry| entry.name == name)?.value.as_deref();
+        let value = |name: &str| {
+            entries
+                .iter()
+                .find(|entry| entry.name == name)?
+                .value
+                .as_deref()
+        };
         TopicConfig {
-            compacted: value("cleanup.policy").is_some_and(|policy| policy.split(',').any(|p| p.trim() == "compact")),
+            compacted: value("cleanup.policy")
+                .is_some_and(|policy| policy.split(',').any(|p| p.trim() == "compact")),
             batch_bytes_max: value("max.message.bytes").and_then(|bytes| bytes.parse().ok()),
         }
     }
 
-    /// How many bytes of records may go in one batch, where the topic takes fewer than brokers do by default. A batch that
-    /// is too long is refused with all its records, though each of them would fit.
+    /// How many bytes of records may go in one batch, where the topic takes fewer than brokers do
+    /// by default. A batch that is too long is refused with all its records, though each of them
+    /// would fit.
     pub(crate) fn batch_bytes(&self) -> Option<usize> {
         let bytes = self.batch_bytes_max?.saturating_sub(AROUND_BYTES).max(1);
         (bytes < limits::KAFKA_VALUE_BYTES_MAX).then_some(bytes)
@@ -35,13 +43,15 @@ impl TopicConfig {
 }
 
 impl KafkaSettings {
-    /// A topic's configuration; the default where the brokers do not tell it, as there is no such topic or it is none of our
-    /// business. Asks the brokers, for [`limits::CONNECT_TIME`] at most.
+    /// A topic's configuration; the default where the brokers do not tell it, as there is no such
+    /// topic or it is none of our business. Asks the brokers, for [`limits::CONNECT_TIME`] at most.
     pub(crate) fn topic_config(&self, topic: &str) -> Result<TopicConfig, (Fault, String)> {
         let words = |error| (fault(&error), words(&error));
         let admin: AdminClient<DefaultClientContext> = self.client().create().map_err(words)?;
         let options = AdminOptions::new().request_timeout(Some(limits::CONNECT_TIME));
-        let answers = wait_for(admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options)).map_err(words)?;
+        let answers =
+            wait_for(admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options))
+                .map_err(words)?;
         match answers.into_iter().next() {
             Some(Ok(found)) => Ok(TopicConfig::read(&found.entries)),
             Some(Err(code)) => Err((classify(code), code_words(code))),
@@ -69,29 +79,64 @@ mod tests {
         type Case = (&'static [(&'static str, &'static str)], bool, Option<usize>);
         let cases: [Case; 6] = [
             (&[], false, None),
-            (&[("cleanup.policy", "delete"), ("max.message.bytes", "1048588")], false, None),
+            (
+                &[
+                    ("cleanup.policy", "delete"),
+                    ("max.message.bytes", "1048588"),
+                ],
+                false,
+                None,
+            ),
             (&[("cleanup.policy", "compact")], true, None),
-            (&[("cleanup.policy", "delete,compact"), ("max.message.bytes", "200000")], true, Some(199_000)),
+            (
+                &[
+                    ("cleanup.policy", "delete,compact"),
+                    ("max.message.bytes", "200000"),
+                ],
+                true,
+                Some(199_000),
+            ),
             (&[("max.message.bytes", "10")], false, Some(1)),
             (&[("max.message.bytes", "")], false, None),
         ];
         for (entries, compacted, batch_bytes) in cases {
             let read = TopicConfig::read(&entries.iter().map(entry).collect::<Vec<_>>());
-            assert_eq!((read.compacted, read.batch_bytes()), (compacted, batch_bytes), "{entries:?}");
+            assert_eq!(
+                (read.compacted, read.batch_bytes()),
+                (compacted, batch_bytes),
+                "{entries:?}"
+            );
         }
     }
 
     #[test]
     fn a_broker_is_asked() {
         let folder = tempfile::tempdir().expect("a folder");
-        let db = fjall::Database::builder(folder.path()).open().expect("a store");
+        let db = fjall::Database::builder(folder.path())
+            .open()
+            .expect("a store");
         let broker = Broker::open(&db, Settings::default()).expect("a broker");
-        let broker = broker.listen(([127, 0, 0, 1], 0).into()).expect("a free port");
-        let settings = KafkaSettings { brokers: broker.address().to_string(), ..KafkaSettings::default() };
+        let broker = broker
+            .listen(([127, 0, 0, 1], 0).into())
+            .expect("a free port");
+        let settings = KafkaSettings {
+            brokers: broker.address().to_string(),
+            ..KafkaSettings::default()
+        };
         settings.create_topic("t", &[]).expect("it can be made");
         let batch_bytes_max = Some(limits::BROKER_BATCH_BYTES_MAX);
-        assert_eq!(settings.topic_config("t"), Ok(TopicConfig { compacted: false, batch_bytes_max }));
-        assert_eq!(settings.topic_config("never"), Ok(TopicConfig::default()), "what is not told bounds nothing");
+        assert_eq!(
+            settings.topic_config("t"),
+            Ok(TopicConfig {
+                compacted: false,
+                batch_bytes_max
+            })
+        );
+        assert_eq!(
+            settings.topic_config("never"),
+            Ok(TopicConfig::default()),
+            "what is not told bounds nothing"
+        );
         broker.stop();
     }
 }

@@ -1,5 +1,5 @@
-//! Holds the rows of a guest's answer against the contract. Nothing that comes back is trusted: what passes here can be
-//! read by the sinks without a further check.
+//! Holds the rows of a guest's answer against the contract. Nothing that comes back is trusted:
+//! what passes here can be read by the sinks without a further check.
 
 use crate::contract::RowLimits;
 use crate::contract::render::{RowsView, ValueWriter};
@@ -28,7 +28,8 @@ impl RowShape {
     /// The shape that a described sink promises, within what the real sink can hold.
     pub fn new(spec: &SinkSpec, limits: RowLimits) -> Self {
         let values = ValueWriter::new(&spec.columns);
-        let json = (spec.kind == SinkKind::Kafka && !values.is_raw()).then(|| (spec.columns.clone(), values));
+        let json = (spec.kind == SinkKind::Kafka && !values.is_raw())
+            .then(|| (spec.columns.clone(), values));
         RowShape {
             name: spec.name.clone(),
             kinds: spec.columns.iter().map(|column| column.kind).collect(),
@@ -53,18 +54,32 @@ pub(crate) fn check_rows(rows: &Rows, items: usize, shape: &RowShape) -> Result<
 }
 
 fn kept(rows: &Rows, asked: usize, shape: &RowShape) -> Result<(), String> {
-    if !rows.positions.is_sorted() || rows.positions.last().is_some_and(|&last| last as usize >= asked) {
-        return Err(format!("the rows' positions descend, or lie beyond the {asked} that were asked"));
+    if !rows.positions.is_sorted()
+        || rows
+            .positions
+            .last()
+            .is_some_and(|&last| last as usize >= asked)
+    {
+        return Err(format!(
+            "the rows' positions descend, or lie beyond the {asked} that were asked"
+        ));
     }
     let items = rows.len() * shape.width();
     if rows.cells.len() != items {
         let (found, width) = (rows.cells.len(), shape.width());
-        return Err(format!("{} rows of a key and {} cells make {items} items, not {found}", rows.len(), width - 1));
+        return Err(format!(
+            "{} rows of a key and {} cells make {items} items, not {found}",
+            rows.len(),
+            width - 1
+        ));
     }
     check_column(&rows.cells).map_err(|broken| format!("cells: {broken}"))?;
     for (name, list) in [("absent", &rows.absent), ("deleted", &rows.deleted)] {
         check_ascending(name, list, items)?;
-        if let Some(item) = list.iter().find(|&&item| !rows.cells.get(item as usize).is_empty()) {
+        if let Some(item) = list
+            .iter()
+            .find(|&&item| !rows.cells.get(item as usize).is_empty())
+        {
             return Err(format!("item {item} is both {name} and there"));
         }
     }
@@ -76,22 +91,31 @@ fn kept(rows: &Rows, asked: usize, shape: &RowShape) -> Result<(), String> {
 pub(crate) fn check_column(column: &Column) -> Result<(), String> {
     let last = column.ends.last().map_or(0, |&end| end as usize);
     if !column.ends.is_sorted() || last != column.data.len() {
-        return Err(format!("`ends` descends, or its last is {last} where `data` has {} bytes", column.data.len()));
+        return Err(format!(
+            "`ends` descends, or its last is {last} where `data` has {} bytes",
+            column.data.len()
+        ));
     }
     Ok(())
 }
 
 pub(crate) fn check_ascending(name: &str, list: &[u32], below: usize) -> Result<(), String> {
     if !list.is_sorted_by(|a, b| a < b) || list.last().is_some_and(|&last| last as usize >= below) {
-        return Err(format!("`{name}` does not ascend, or has a number from {below} on"));
+        return Err(format!(
+            "`{name}` does not ascend, or has a number from {below} on"
+        ));
     }
     Ok(())
 }
 
-/// Every cell is of its kind, and there unless it may be away. One pass, two fingers in the short lists.
+/// Every cell is of its kind, and there unless it may be away. One pass, two fingers in the short
+/// lists.
 fn check_cells(rows: &Rows, shape: &RowShape) -> Result<(), String> {
-    let (mut absent, mut deleted, mut gone) =
-        (rows.absent.iter().peekable(), rows.deleted.iter().peekable(), rows.deleted_rows.iter().peekable());
+    let (mut absent, mut deleted, mut gone) = (
+        rows.absent.iter().peekable(),
+        rows.deleted.iter().peekable(),
+        rows.deleted_rows.iter().peekable(),
+    );
     let ascii = rows.cells.data.is_ascii();
     let mut item = 0u32;
     for row in 0..rows.len() as u32 {
@@ -108,10 +132,14 @@ fn check_cells(rows: &Rows, shape: &RowShape) -> Result<(), String> {
             let is_absent = absent.next_if_eq(&&item).is_some();
             let is_deleted = deleted.next_if_eq(&&item).is_some();
             if (is_absent && is_deleted) || (whole && !is_absent) {
-                return Err(format!("row {row}: a cell is absent and deleted at once, or there in a deleted row"));
+                return Err(format!(
+                    "row {row}: a cell is absent and deleted at once, or there in a deleted row"
+                ));
             }
             if is_absent && !whole && !shape.optional[column] {
-                return Err(format!("row {row} lacks column {column}, which is not optional"));
+                return Err(format!(
+                    "row {row} lacks column {column}, which is not optional"
+                ));
             }
             if !is_absent && !is_deleted {
                 check_cell(rows.cells.get(item as usize), kind, ascii)
@@ -131,74 +159,121 @@ fn check_cell(bytes: &[u8], kind: Kind, ascii: bool) -> Result<(), String> {
         Kind::Int | Kind::Uint | Kind::Float | Kind::Time => bytes.len() == 8,
         Kind::Bool => matches!(bytes, [0 | 1]),
     };
-    if fits { Ok(()) } else { Err(format!("{} bytes are no {kind:?}", bytes.len())) }
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("{} bytes are no {kind:?}", bytes.len()))
+    }
 }
 
 fn check_extra(rows: &Rows, shape: &RowShape) -> Result<(), String> {
     let extra = &rows.extra;
     let n = extra.rows.len();
     if n > 0 && !shape.dynamic {
-        return Err("it has cells in undeclared columns, where `describe` says that there are none".into());
+        return Err(
+            "it has cells in undeclared columns, where `describe` says that there are none".into(),
+        );
     }
     if extra.names.len() != n || extra.values.len() != n || extra.kinds.len() != n {
         return Err("the lists of `extra` differ in length".into());
     }
     check_column(&extra.names).map_err(|broken| format!("names: {broken}"))?;
     check_column(&extra.values).map_err(|broken| format!("values: {broken}"))?;
-    if extra.rows.iter().any(|row| rows.deleted_rows.binary_search(row).is_ok()) {
+    if extra
+        .rows
+        .iter()
+        .any(|row| rows.deleted_rows.binary_search(row).is_ok())
+    {
         return Err("`extra` has cells in a deleted row".into());
     }
-    if !extra.rows.is_sorted() || extra.rows.last().is_some_and(|&last| last as usize >= rows.len()) {
+    if !extra.rows.is_sorted()
+        || extra
+            .rows
+            .last()
+            .is_some_and(|&last| last as usize >= rows.len())
+    {
         return Err("`extra.rows` descends, or names a row that is not there".into());
     }
     for i in 0..n {
         let name = extra.names.get(i);
         if name.is_empty() || std::str::from_utf8(name).is_err() {
-            return Err(format!("extra cell {i}: its column's name is empty or not UTF-8"));
+            return Err(format!(
+                "extra cell {i}: its column's name is empty or not UTF-8"
+            ));
         }
-        check_cell(extra.values.get(i), extra.kinds[i], false).map_err(|broken| format!("extra cell {i}: {broken}"))?;
+        check_cell(extra.values.get(i), extra.kinds[i], false)
+            .map_err(|broken| format!("extra cell {i}: {broken}"))?;
     }
     Ok(())
 }
 
-/// Takes out the rows that the sink cannot hold, and says why, by position. A row's cells are there in a checked answer.
+/// Takes out the rows that the sink cannot hold, and says why, by position. A row's cells are there
+/// in a checked answer.
 pub fn take_unfit(rows: &mut Rows, shape: &RowShape) -> Vec<(u32, String)> {
-    let unfit: Vec<(usize, String)> =
-        (0..rows.len()).filter_map(|row| unfit(rows, row, shape).map(|reason| (row, reason))).collect();
+    let unfit: Vec<(usize, String)> = (0..rows.len())
+        .filter_map(|row| unfit(rows, row, shape).map(|reason| (row, reason)))
+        .collect();
     if unfit.is_empty() {
         return Vec::new();
     }
-    let reasons = unfit.iter().map(|(row, reason)| (rows.positions[*row], reason.clone())).collect();
-    *rows = without(rows, &unfit.iter().map(|(row, _)| *row as u32).collect::<Vec<_>>(), shape.width());
+    let reasons = unfit
+        .iter()
+        .map(|(row, reason)| (rows.positions[*row], reason.clone()))
+        .collect();
+    *rows = without(
+        rows,
+        &unfit.iter().map(|(row, _)| *row as u32).collect::<Vec<_>>(),
+        shape.width(),
+    );
     reasons
 }
 
 #[inline]
 fn unfit(rows: &Rows, row: usize, shape: &RowShape) -> Option<String> {
     let (first, width, limits) = (row * shape.width(), shape.width(), &shape.limits);
-    let begin = if first == 0 { 0 } else { rows.cells.ends[first - 1] };
+    let begin = if first == 0 {
+        0
+    } else {
+        rows.cells.ends[first - 1]
+    };
     let row_bytes = (rows.cells.ends[first + width - 1] - begin) as usize + shape.names_bytes;
     let key_bytes = (rows.cells.ends[first] - begin) as usize;
     let sink = &shape.name;
     if shape.keyed && !limits.key_bytes.contains(&key_bytes) {
         return Some(match key_bytes {
             0 => format!("sink `{sink}`: the row's key is empty"),
-            _ => format!("sink `{sink}`: the row's key has {key_bytes} bytes, over {}", limits.key_bytes.end()),
+            _ => format!(
+                "sink `{sink}`: the row's key has {key_bytes} bytes, over {}",
+                limits.key_bytes.end()
+            ),
         });
     }
     if let Some((columns, values)) = &shape.json {
         return unfit_json(rows, row, row_bytes, (columns, values), shape);
     }
     if row_bytes > limits.row_bytes_max {
-        return Some(format!("sink `{sink}`: the row has {row_bytes} bytes, over {}", limits.row_bytes_max));
+        return Some(format!(
+            "sink `{sink}`: the row has {row_bytes} bytes, over {}",
+            limits.row_bytes_max
+        ));
     }
     if row_bytes > limits.cell_bytes_max {
-        let longest = (first + 1..first + width).map(|item| rows.cells.get(item).len()).max().unwrap_or(0);
+        let longest = (first + 1..first + width)
+            .map(|item| rows.cells.get(item).len())
+            .max()
+            .unwrap_or(0);
         if longest > limits.cell_bytes_max {
-            return Some(format!("sink `{sink}`: a cell has {longest} bytes, over {}", limits.cell_bytes_max));
+            return Some(format!(
+                "sink `{sink}`: a cell has {longest} bytes, over {}",
+                limits.cell_bytes_max
+            ));
         }
     }
-    if rows.extra.rows.is_empty() { None } else { unfit_extra(rows, row, row_bytes, shape) }
+    if rows.extra.rows.is_empty() {
+        None
+    } else {
+        unfit_extra(rows, row, row_bytes, shape)
+    }
 }
 
 /// As JSON a row is made only where it may be too long.
@@ -212,7 +287,9 @@ fn unfit_json(
     let (extra, sink, max) = (&rows.extra, &shape.name, shape.limits.row_bytes_max);
     let own = extra_of(rows, row);
     let around_bytes = JSON_AROUND_BYTES * (columns.len() + own.len() + 1);
-    let extra_bytes: usize = own.map(|i| extra.names.get(i).len() + extra.values.get(i).len()).sum();
+    let extra_bytes: usize = own
+        .map(|i| extra.names.get(i).len() + extra.values.get(i).len())
+        .sum();
     if (declared_bytes + extra_bytes) * JSON_GROWTH_MAX + around_bytes <= max {
         return None;
     }
@@ -229,10 +306,15 @@ fn unfit_extra(rows: &Rows, row: usize, declared_bytes: usize, shape: &RowShape)
         let (name, cell_bytes) = (extra.names.get(i), extra.values.get(i).len());
         if shape.families && names::family_and_qualifier(name).is_none() {
             let name = String::from_utf8_lossy(name);
-            return Some(format!("sink `{sink}`: the column `{name}` is not `family:qualifier`"));
+            return Some(format!(
+                "sink `{sink}`: the column `{name}` is not `family:qualifier`"
+            ));
         }
         if cell_bytes > limits.cell_bytes_max {
-            return Some(format!("sink `{sink}`: a cell has {cell_bytes} bytes, over {}", limits.cell_bytes_max));
+            return Some(format!(
+                "sink `{sink}`: a cell has {cell_bytes} bytes, over {}",
+                limits.cell_bytes_max
+            ));
         }
         row_bytes += name.len() + cell_bytes;
     }
@@ -283,17 +365,31 @@ mod tests {
     use crate::types::ExtraCells;
 
     fn shape(dynamic: bool) -> RowShape {
-        let column = |name: &str, kind, optional| ColumnSpec { name: name.into(), kind, optional };
+        let column = |name: &str, kind, optional| ColumnSpec {
+            name: name.into(),
+            kind,
+            optional,
+        };
         let spec = SinkSpec {
             kind: SinkKind::Hbase,
             name: "s".into(),
             target: "s".into(),
             keyed: true,
             dynamic,
-            columns: vec![column("f:text", Kind::Text, false), column("f:n", Kind::Uint, true)],
+            columns: vec![
+                column("f:text", Kind::Text, false),
+                column("f:n", Kind::Uint, true),
+            ],
             exactly_once: false,
         };
-        RowShape::new(&spec, RowLimits { key_bytes: 1..=10, cell_bytes_max: 20, row_bytes_max: 60 })
+        RowShape::new(
+            &spec,
+            RowLimits {
+                key_bytes: 1..=10,
+                cell_bytes_max: 20,
+                row_bytes_max: 60,
+            },
+        )
     }
 
     fn column(items: &[&[u8]]) -> Column {
@@ -305,7 +401,12 @@ mod tests {
     /// Two rows: `a` with a text and a number, `b` without its number.
     fn good() -> Rows {
         let cells = column(&[b"a", b"text", &7u64.to_le_bytes(), b"b", b"more", b""]);
-        Rows { positions: vec![0, 2], cells, absent: vec![5], ..Rows::default() }
+        Rows {
+            positions: vec![0, 2],
+            cells,
+            absent: vec![5],
+            ..Rows::default()
+        }
     }
 
     #[test]
@@ -321,7 +422,12 @@ mod tests {
         assert_eq!(check_rows(&deleted, 3, &shape(false)), Ok(()));
         let mut dynamic = good();
         let (names, values) = (column(&[b"f:x"]), column(&[b"1"]));
-        dynamic.extra = ExtraCells { rows: vec![1], names, values, kinds: vec![Kind::Text] };
+        dynamic.extra = ExtraCells {
+            rows: vec![1],
+            names,
+            values,
+            kinds: vec![Kind::Text],
+        };
         assert_eq!(check_rows(&dynamic, 3, &shape(true)), Ok(()));
     }
 
@@ -341,7 +447,9 @@ mod tests {
             ("both absent and there", |r| r.absent = vec![2]),
             ("both deleted and there", |r| r.deleted = vec![2]),
             ("absent and deleted at once", |r| r.deleted = vec![5]),
-            ("`deleted-rows` does not ascend", |r| r.deleted_rows = vec![2]),
+            ("`deleted-rows` does not ascend", |r| {
+                r.deleted_rows = vec![2]
+            }),
             ("there in a deleted row", |r| r.deleted_rows = vec![0]),
             ("lacks column 0", |r| {
                 r.cells = column(&[b"a", b"", &7u64.to_le_bytes(), b"b", b"more", b""]);
@@ -362,11 +470,32 @@ mod tests {
     #[test]
     fn rows_that_the_sink_cannot_hold_are_taken_out_with_a_reason() {
         let long = [b'x'; 21];
-        let cells = column(&[b"", b"t", b"", b"b", &long, b"", b"c", b"t", b"", b"a very long key", b"t", b""]);
+        let cells = column(&[
+            b"",
+            b"t",
+            b"",
+            b"b",
+            &long,
+            b"",
+            b"c",
+            b"t",
+            b"",
+            b"a very long key",
+            b"t",
+            b"",
+        ]);
         let absent = vec![2, 5, 8, 11];
-        let mut rows = Rows { positions: vec![4, 5, 6, 7], cells, absent, ..Rows::default() };
+        let mut rows = Rows {
+            positions: vec![4, 5, 6, 7],
+            cells,
+            absent,
+            ..Rows::default()
+        };
         let reasons = take_unfit(&mut rows, &shape(false));
-        let words: Vec<_> = reasons.iter().map(|(position, reason)| (*position, reason.as_str())).collect();
+        let words: Vec<_> = reasons
+            .iter()
+            .map(|(position, reason)| (*position, reason.as_str()))
+            .collect();
         assert_eq!(
             words,
             [
@@ -376,26 +505,57 @@ mod tests {
             ]
         );
         let cells = column(&[b"c", b"t", b""]);
-        assert_eq!(rows, Rows { positions: vec![6], cells, absent: vec![2], ..Rows::default() });
+        assert_eq!(
+            rows,
+            Rows {
+                positions: vec![6],
+                cells,
+                absent: vec![2],
+                ..Rows::default()
+            }
+        );
 
         let cells = column(&[b"a", b"t", b"", b"b", b"t", b""]);
         let names = column(&[b"no family", b"f:x"]);
-        let extra = ExtraCells { rows: vec![0, 1], names, values: column(&[b"1", b"2"]), kinds: vec![Kind::Text; 2] };
-        let mut rows = Rows { positions: vec![0, 1], cells, absent: vec![2, 5], extra, ..Rows::default() };
+        let extra = ExtraCells {
+            rows: vec![0, 1],
+            names,
+            values: column(&[b"1", b"2"]),
+            kinds: vec![Kind::Text; 2],
+        };
+        let mut rows = Rows {
+            positions: vec![0, 1],
+            cells,
+            absent: vec![2, 5],
+            extra,
+            ..Rows::default()
+        };
         let reasons = take_unfit(&mut rows, &shape(true));
-        assert_eq!(reasons, [(0, "sink `s`: the column `no family` is not `family:qualifier`".to_string())]);
+        assert_eq!(
+            reasons,
+            [(
+                0,
+                "sink `s`: the column `no family` is not `family:qualifier`".to_string()
+            )]
+        );
         assert_eq!((rows.positions, rows.extra.rows), (vec![1], vec![0]));
     }
 
-    /// Rows that stay keep all their cells and no others, and each is looked for once: a guest's answer of this size took
-    /// the host hours where every row that stays looked through all cells of all rows.
+    /// Rows that stay keep all their cells and no others, and each is looked for once: a guest's
+    /// answer of this size took the host hours where every row that stays looked through all cells
+    /// of all rows.
     #[test]
     fn many_dynamic_cells_stay_with_their_rows() {
         let (n, each) = (30_000, 10);
-        let mut rows = Rows { positions: (0..n).collect(), ..Rows::default() };
+        let mut rows = Rows {
+            positions: (0..n).collect(),
+            ..Rows::default()
+        };
         for row in 0..n {
             let key: &[u8] = if row == 7 { b"a very long key" } else { b"k" };
-            [key, b"t", b""].iter().for_each(|item| rows.cells.push(item));
+            [key, b"t", b""]
+                .iter()
+                .for_each(|item| rows.cells.push(item));
             rows.absent.push(3 * row + 2);
             for _ in 0..each {
                 rows.extra.rows.push(row);
@@ -406,17 +566,27 @@ mod tests {
         }
         assert_eq!(check_rows(&rows, n as usize, &shape(true)), Ok(()));
         assert_eq!(take_unfit(&mut rows, &shape(true)).len(), 1);
-        assert_eq!((rows.len(), rows.extra.rows.len()), (n as usize - 1, each * (n as usize - 1)));
+        assert_eq!(
+            (rows.len(), rows.extra.rows.len()),
+            (n as usize - 1, each * (n as usize - 1))
+        );
         let is_own = |i: usize| {
             let row = i / each;
-            rows.extra.rows[i] as usize == row && rows.extra.values.get(i) == [rows.positions[row] as u8]
+            rows.extra.rows[i] as usize == row
+                && rows.extra.values.get(i) == [rows.positions[row] as u8]
         };
         assert!((0..rows.extra.rows.len()).all(is_own));
     }
 
     #[test]
     fn rows_of_a_topic_are_measured_as_the_json_that_they_become() {
-        let columns = |name: &str| vec![ColumnSpec { name: name.into(), kind: Kind::Text, optional: false }];
+        let columns = |name: &str| {
+            vec![ColumnSpec {
+                name: name.into(),
+                kind: Kind::Text,
+                optional: false,
+            }]
+        };
         let spec = |name: &str| SinkSpec {
             kind: SinkKind::Kafka,
             name: "s".into(),
@@ -426,7 +596,11 @@ mod tests {
             columns: columns(name),
             exactly_once: false,
         };
-        let limits = RowLimits { key_bytes: 0..=10, cell_bytes_max: 100, row_bytes_max: 100 };
+        let limits = RowLimits {
+            key_bytes: 0..=10,
+            cell_bytes_max: 100,
+            row_bytes_max: 100,
+        };
         let around = r#"{"f":""}"#.len();
         let cases = [
             ("f", "x", 100 - around, true),
@@ -441,15 +615,38 @@ mod tests {
         for (name, letter, times, fits) in cases {
             let text = letter.repeat(times);
             let cells = column(&[b"first", b"-", b"key", text.as_bytes()]);
-            let mut rows = Rows { positions: vec![0, 1], cells, ..Rows::default() };
+            let mut rows = Rows {
+                positions: vec![0, 1],
+                cells,
+                ..Rows::default()
+            };
             let unfit = take_unfit(&mut rows, &RowShape::new(&spec(name), limits.clone()));
             assert_eq!(unfit.is_empty(), fits, "{times} of {letter:?}: {unfit:?}");
-            assert!(unfit.iter().all(|(position, reason)| *position == 1 && reason.contains("over 100")), "{unfit:?}");
+            assert!(
+                unfit
+                    .iter()
+                    .all(|(position, reason)| *position == 1 && reason.contains("over 100")),
+                "{unfit:?}"
+            );
         }
         let cells = column(&[b"key", b"-"]);
         let (names, values) = (column(&[b"more"]), column(&[&[b'x'; 90]]));
-        let extra = ExtraCells { rows: vec![0], names, values, kinds: vec![Kind::Text] };
-        let mut rows = Rows { positions: vec![0], cells, extra, ..Rows::default() };
-        assert_eq!(take_unfit(&mut rows, &RowShape::new(&spec("f"), limits)).len(), 1, "undeclared cells count too");
+        let extra = ExtraCells {
+            rows: vec![0],
+            names,
+            values,
+            kinds: vec![Kind::Text],
+        };
+        let mut rows = Rows {
+            positions: vec![0],
+            cells,
+            extra,
+            ..Rows::default()
+        };
+        assert_eq!(
+            take_unfit(&mut rows, &RowShape::new(&spec("f"), limits)).len(),
+            1,
+            "undeclared cells count too"
+        );
     }
 }

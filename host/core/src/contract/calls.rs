@@ -109,16 +109,22 @@ pub struct Made {
     pub faults: Vec<GroupFault>,
 }
 
-/// Calls of a version, however many guests and lanes it takes. A guest that breaks is replaced, and what broke it is
-/// found by halving and comes back as a fault; only what makes the version unfit is an error. Answers depend on what is
-/// asked alone, not on how it was cut into calls.
+/// Calls of a version, however many guests and lanes it takes. A guest that breaks is replaced, and
+/// what broke it is found by halving and comes back as a fault; only what makes the version unfit
+/// is an error. Answers depend on what is asked alone, not on how it was cut into calls.
 pub trait Calls {
     /// Merges groups of keyed stage `stage` (its number in the job, sources included).
     fn combine(&mut self, stage: u32, partials: &Partials) -> Result<Combined, VersionFault>;
 
     /// Runs what follows keyed stage `stage`.
-    fn finish(&mut self, stage: u32, moment: Moment, finished: &Finished) -> Result<Made, VersionFault>;
+    fn finish(
+        &mut self,
+        stage: u32,
+        moment: Moment,
+        finished: &Finished,
+    ) -> Result<Made, VersionFault>;
 
-    /// Makes this version's accumulators of an older version's. A guest that breaks on one is a fault of the version.
+    /// Makes this version's accumulators of an older version's. A guest that breaks on one is a
+    /// fault of the version.
     fn migrate(&mut self, stage: u32, accumulators: &Column) -> Result<Column, VersionFault>;
 }

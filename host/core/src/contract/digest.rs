@@ -1,5 +1,5 @@
-//! A digest of a batch's rows for one sink, by which a replay proves that it is the same batch. It does not depend on
-//! how the records were cut into calls.
+//! A digest of a batch's rows for one sink, by which a replay proves that it is the same batch. It
+//! does not depend on how the records were cut into calls.
 
 use crate::types::{Column, Rows};
 use xxhash_rust::xxh3::Xxh3;
@@ -19,16 +19,18 @@ const ABSENT: u32 = u32::MAX;
 const DELETED: u32 = u32::MAX - 1;
 
 impl RowDigest {
-    /// Adds the rows of one call. Each list has a hasher of its own: what one call's rows end with comes before what the
-    /// next one's begin with, list by list.
+    /// Adds the rows of one call. Each list has a hasher of its own: what one call's rows end with
+    /// comes before what the next one's begin with, list by list.
     pub fn add(&mut self, rows: &Rows) {
         self.data.update(&rows.cells.data);
         self.lengths_of(rows);
         for &row in &rows.deleted_rows {
-            self.deletes.update(&(self.rows + u64::from(row)).to_le_bytes());
+            self.deletes
+                .update(&(self.rows + u64::from(row)).to_le_bytes());
         }
         for (i, &row) in rows.extra.rows.iter().enumerate() {
-            self.extra.update(&(self.rows + u64::from(row)).to_le_bytes());
+            self.extra
+                .update(&(self.rows + u64::from(row)).to_le_bytes());
             self.extra.update(&[rows.extra.kinds[i] as u8]); // how it is rendered
             for item in [rows.extra.names.get(i), rows.extra.values.get(i)] {
                 self.extra.update(&(item.len() as u64).to_le_bytes());
@@ -38,7 +40,8 @@ impl RowDigest {
         self.rows += rows.len() as u64;
     }
 
-    /// Lengths, not ends: ends begin anew in each call. What is absent or deleted has a length of its own.
+    /// Lengths, not ends: ends begin anew in each call. What is absent or deleted has a length of
+    /// its own.
     fn lengths_of(&mut self, rows: &Rows) {
         let Column { ends, .. } = &rows.cells;
         self.buffer.clear();
@@ -76,7 +79,12 @@ mod tests {
     fn rows(items: &[&[u8]], absent: &[u32]) -> Rows {
         let mut cells = Column::default();
         items.iter().for_each(|item| cells.push(item));
-        Rows { positions: vec![0; items.len() / 2], cells, absent: absent.to_vec(), ..Rows::default() }
+        Rows {
+            positions: vec![0; items.len() / 2],
+            cells,
+            absent: absent.to_vec(),
+            ..Rows::default()
+        }
     }
 
     fn digest(all: &[Rows]) -> String {
@@ -88,7 +96,14 @@ mod tests {
     #[test]
     fn calls_do_not_matter_and_everything_else_does() {
         let whole = digest(&[rows(&[b"a", b"1", b"b", b""], &[3])]);
-        assert_eq!(whole, digest(&[rows(&[b"a", b"1"], &[]), Rows::default(), rows(&[b"b", b""], &[1])]));
+        assert_eq!(
+            whole,
+            digest(&[
+                rows(&[b"a", b"1"], &[]),
+                Rows::default(),
+                rows(&[b"b", b""], &[1])
+            ])
+        );
         for other in [
             rows(&[b"a", b"1", b"b", b""], &[]),
             rows(&[b"a1", b"", b"b", b""], &[3]),
@@ -99,7 +114,8 @@ mod tests {
         }
     }
 
-    /// Rows of a key alone, all with one cell in a column that only the data knows but those that are deleted.
+    /// Rows of a key alone, all with one cell in a column that only the data knows but those that
+    /// are deleted.
     fn dynamic(deleted: &[bool], kind: Kind) -> Rows {
         let mut rows = Rows::default();
         for (row, &deleted) in (0..).zip(deleted) {
@@ -109,7 +125,12 @@ mod tests {
                 rows.deleted_rows.push(row);
                 continue;
             }
-            let ExtraCells { rows, names, values, kinds } = &mut rows.extra;
+            let ExtraCells {
+                rows,
+                names,
+                values,
+                kinds,
+            } = &mut rows.extra;
             rows.push(row);
             names.push(b"f:x");
             values.push(b"12345678");
@@ -124,9 +145,20 @@ mod tests {
         let whole = digest(&[dynamic(&all, Kind::Int)]);
         for truncate in 0..=all.len() {
             let (first, second) = all.split_at(truncate);
-            assert_eq!(whole, digest(&[dynamic(first, Kind::Int), dynamic(second, Kind::Int)]), "cut at {truncate}");
+            assert_eq!(
+                whole,
+                digest(&[dynamic(first, Kind::Int), dynamic(second, Kind::Int)]),
+                "cut at {truncate}"
+            );
         }
-        assert_ne!(whole, digest(&[dynamic(&all, Kind::Time)]), "it would be rendered otherwise");
-        assert_ne!(whole, digest(&[dynamic(&[false, true, false, true, false, true], Kind::Int)]));
+        assert_ne!(
+            whole,
+            digest(&[dynamic(&all, Kind::Time)]),
+            "it would be rendered otherwise"
+        );
+        assert_ne!(
+            whole,
+            digest(&[dynamic(&[false, true, false, true, false, true], Kind::Int)])
+        );
     }
 }

@@ -18,7 +18,9 @@ pub use calls::{Calls, Combined, Finished, GroupFault, Groups, Made, Moment, Pai
 pub use digest::RowDigest;
 pub use fault::{GuestFault, VersionFault};
 pub use outcome::{Answer, ChunkAnswer, Fault};
-pub use quarantine::{GroupQuarantines, Phase, Quarantine, QuarantinedGroup, QuarantinedRecord, RecordQuarantines};
+pub use quarantine::{
+    GroupQuarantines, Phase, Quarantine, QuarantinedGroup, QuarantinedRecord, RecordQuarantines,
+};
 pub use row_limits::RowLimits;
 pub use slices::{Sliced, slices};
 pub use text::truncate;

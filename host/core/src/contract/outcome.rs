@@ -26,9 +26,11 @@ pub struct ChunkAnswer {
     pub late: u64,
     /// The largest event time of the partition after these records.
     pub largest_ms: i64,
-    /// Records that ended neither in a row, nor in a keyed stage, nor in a fault, and were not late.
+    /// Records that ended neither in a row, nor in a keyed stage, nor in a fault, and were not
+    /// late.
     pub dropped: u64,
-    /// Positions before which calls were cut, as more at once was too much; where it matters. A replay cuts them there.
+    /// Positions before which calls were cut, as more at once was too much; where it matters. A
+    /// replay cuts them there.
     pub splits: Vec<u32>,
 }
 

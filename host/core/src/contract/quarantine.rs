@@ -14,7 +14,8 @@ pub enum Phase {
     Finish,
 }
 
-/// A verdict on a group or pair: the host set it aside, as the guest broke on it, or cut calls before it.
+/// A verdict on a group or pair: the host set it aside, as the guest broke on it, or cut calls
+/// before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantinedGroup {
     /// The stage's number in the job, sources included.
@@ -23,7 +24,8 @@ pub struct QuarantinedGroup {
     pub phase: Phase,
     /// It was so many-th of the batch's groups in that stage and phase, from 0.
     pub index: u64,
-    /// What the guest did. None: it is not set aside, but calls were cut before it, as more at once was too much.
+    /// What the guest did. None: it is not set aside, but calls were cut before it, as more at once
+    /// was too much.
     pub reason: Option<String>,
 }
 
@@ -36,12 +38,14 @@ pub struct QuarantinedRecord {
     pub partition: i32,
     /// Its offset.
     pub offset: Offset,
-    /// What the guest did. None: it is not set aside, but calls were cut before it, as more at once was too much.
+    /// What the guest did. None: it is not set aside, but calls were cut before it, as more at once
+    /// was too much.
     pub reason: Option<String>,
 }
 
-/// What a batch's run found at a record, group or pair, for its intent and its replay: why the guest broke on it, so that it
-/// is set aside and not tried again. None: it is good, but calls were cut before it, as more at once was too much.
+/// What a batch's run found at a record, group or pair, for its intent and its replay: why the
+/// guest broke on it, so that it is set aside and not tried again. None: it is good, but calls were
+/// cut before it, as more at once was too much.
 pub type Quarantine = Option<String>;
 
 /// Verdicts of an earlier run of the same batch.

@@ -1,7 +1,9 @@
-//! The one row model of all sinks: reads rows out of their columns, and renders cells as text and rows as JSON. Pure.
+//! The one row model of all sinks: reads rows out of their columns, and renders cells as text and
+//! rows as JSON. Pure.
 //!
-//! What crosses a boundary is checked where it crosses, so here a number has its 8 bytes, a `bool` its one byte, text is
-//! UTF-8, and positions are ascending and in range. A row that breaks this is a fault of the host, and panics.
+//! What crosses a boundary is checked where it crosses, so here a number has its 8 bytes, a `bool`
+//! its one byte, text is UTF-8, and positions are ascending and in range. A row that breaks this is
+//! a fault of the host, and panics.
 
 use crate::job::ColumnSpec;
 use crate::types::{Kind, Rows};
@@ -59,14 +61,25 @@ impl<'a> RowsView<'a> {
     /// The rows of one call, with the columns that their sink declares.
     pub fn new(rows: &'a Rows, columns: &'a [ColumnSpec]) -> Self {
         let (absent, deleted) = (&rows.absent[..], &rows.deleted[..]);
-        RowsView { rows, columns, next: 0, absent, deleted, deleted_rows: &rows.deleted_rows, extra_from: 0 }
+        RowsView {
+            rows,
+            columns,
+            next: 0,
+            absent,
+            deleted,
+            deleted_rows: &rows.deleted_rows,
+            extra_from: 0,
+        }
     }
 }
 
 /// Takes the leading items below `end` off an ascending list.
 #[inline]
 fn take_below<'a>(list: &mut &'a [u32], end: usize) -> &'a [u32] {
-    let taken = list.iter().take_while(|&&item| (item as usize) < end).count();
+    let taken = list
+        .iter()
+        .take_while(|&&item| (item as usize) < end)
+        .count();
     let (taken, rest) = list.split_at(taken);
     *list = rest;
     taken
@@ -83,7 +96,10 @@ impl<'a> Iterator for RowsView<'a> {
         let end = item + 1 + self.columns.len();
         self.next += 1;
         let extra_rows = &mut &self.rows.extra.rows[self.extra_from..];
-        let extra = (self.extra_from, self.extra_from + take_below(extra_rows, row + 1).len());
+        let extra = (
+            self.extra_from,
+            self.extra_from + take_below(extra_rows, row + 1).len(),
+        );
         self.extra_from = extra.1;
         Some(RowRef {
             rows: self.rows,
@@ -156,7 +172,10 @@ impl<'a> RowRef<'a> {
     /// As [`RowRef::cells`], each with its column's name.
     #[inline]
     pub fn named_cells(&self) -> impl Iterator<Item = (&'a [u8], Cell<'a>)> + use<'a> {
-        self.columns.iter().map(|column| column.name.as_bytes()).zip(self.cells())
+        self.columns
+            .iter()
+            .map(|column| column.name.as_bytes())
+            .zip(self.cells())
     }
 
     /// Some declared cell is to be deleted.
@@ -164,10 +183,12 @@ impl<'a> RowRef<'a> {
         !self.deleted.is_empty()
     }
 
-    /// Its cells in columns that only the data knows, as they came. Of two with one name the later counts; so it does
-    /// over a declared column of that name.
+    /// Its cells in columns that only the data knows, as they came. Of two with one name the later
+    /// counts; so it does over a declared column of that name.
     #[inline]
-    pub fn extra(&self) -> impl DoubleEndedIterator<Item = ExtraCell<'a>> + ExactSizeIterator + use<'a> {
+    pub fn extra(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = ExtraCell<'a>> + ExactSizeIterator + use<'a> {
         let extra = &self.rows.extra;
         (self.extra.0..self.extra.1).map(move |i| ExtraCell {
             name: extra.names.get(i),
@@ -178,11 +199,14 @@ impl<'a> RowRef<'a> {
 }
 
 fn eight(bytes: &[u8]) -> [u8; 8] {
-    bytes.try_into().expect("a number's length was checked when it came from the guest")
+    bytes
+        .try_into()
+        .expect("a number's length was checked when it came from the guest")
 }
 
-/// Appends a cell as text: numbers in decimal, a float in the fewest digits that read back to it (`1.0`, `1e300`, `NaN`,
-/// `Infinity`), `true` or `false`, a time in milliseconds since 1970; text and bytes as they are.
+/// Appends a cell as text: numbers in decimal, a float in the fewest digits that read back to it
+/// (`1.0`, `1e300`, `NaN`, `Infinity`), `true` or `false`, a time in milliseconds since 1970; text
+/// and bytes as they are.
 #[inline]
 pub fn text(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) {
     match kind {
@@ -210,12 +234,14 @@ fn not_finite(float: f64) -> Option<&'static str> {
 }
 
 fn write_json<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, value).expect("numbers and strings have a JSON form, and a Vec takes all of it");
+    serde_json::to_writer(out, value)
+        .expect("numbers and strings have a JSON form, and a Vec takes all of it");
 }
 
-/// Appends a cell as a JSON value: numbers as exact numbers, `true` or `false`, a time in milliseconds since 1970, text
-/// as a string. What JSON has no number for is the string `"NaN"`, `"Infinity"` or `"-Infinity"`. Bytes are a string in
-/// base64 (RFC 4648, padded), always, so that a reader need not guess.
+/// Appends a cell as a JSON value: numbers as exact numbers, `true` or `false`, a time in
+/// milliseconds since 1970, text as a string. What JSON has no number for is the string `"NaN"`,
+/// `"Infinity"` or `"-Infinity"`. Bytes are a string in base64 (RFC 4648, padded), always, so that
+/// a reader need not guess.
 pub fn json(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) {
     match kind {
         Kind::Text => write_json(&*String::from_utf8_lossy(bytes), out), // borrowed: it is UTF-8
@@ -240,13 +266,17 @@ fn base64(bytes: &[u8], out: &mut Vec<u8>) {
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for digit in 0..4 {
             let there = digit <= three.len();
-            out.push(if there { DIGITS[(bits >> (18 - 6 * digit)) as usize & 63] } else { b'=' });
+            out.push(if there {
+                DIGITS[(bits >> (18 - 6 * digit)) as usize & 63]
+            } else {
+                b'='
+            });
         }
     }
 }
 
-/// Renders rows as values of records: a JSON object with a field for each column, or the cell itself, as [`text`], where
-/// the only column has the empty name and the row no other.
+/// Renders rows as values of records: a JSON object with a field for each column, or the cell
+/// itself, as [`text`], where the only column has the empty name and the row no other.
 #[derive(Clone, Debug)]
 pub struct ValueWriter {
     /// `"name":` of each declared column, escaped once.
@@ -263,7 +293,10 @@ impl ValueWriter {
             name.push(b':');
             name
         });
-        ValueWriter { names: names.collect(), raw: matches!(columns, [only] if only.name.is_empty()) }
+        ValueWriter {
+            names: names.collect(),
+            raw: matches!(columns, [only] if only.name.is_empty()),
+        }
     }
 
     /// A row's value is its only cell.
@@ -271,20 +304,28 @@ impl ValueWriter {
         self.raw
     }
 
-    /// Appends the row's value and says `true`; or appends nothing and says `false` if it has none: it is deleted, or its
-    /// only cell is not there. In an object an absent cell has no field, and a deleted one the value `null`.
+    /// Appends the row's value and says `true`; or appends nothing and says `false` if it has none:
+    /// it is deleted, or its only cell is not there. In an object an absent cell has no field, and
+    /// a deleted one the value `null`.
     pub fn value(&self, row: &RowRef<'_>, out: &mut Vec<u8>) -> bool {
         if row.is_deleted() {
             return false;
         }
         if self.raw && row.extra().len() == 0 {
-            let Some(Cell::Value(kind, bytes)) = row.cells().next() else { return false };
+            let Some(Cell::Value(kind, bytes)) = row.cells().next() else {
+                return false;
+            };
             text(kind, bytes, out);
             return true;
         }
         out.push(b'{');
-        // Where a name occurs twice the last one counts, as in a table; two equal fields mean nothing certain.
-        let last: HashMap<&[u8], usize> = row.extra().enumerate().map(|(i, extra)| (extra.name, i)).collect();
+        // Where a name occurs twice the last one counts, as in a table; two equal fields mean
+        // nothing certain.
+        let last: HashMap<&[u8], usize> = row
+            .extra()
+            .enumerate()
+            .map(|(i, extra)| (extra.name, i))
+            .collect();
         for ((cell, name), column) in row.cells().zip(&self.names).zip(row.columns) {
             if last.is_empty() || !last.contains_key(column.name.as_bytes()) {
                 match cell {
@@ -294,7 +335,11 @@ impl ValueWriter {
                 }
             }
         }
-        for (_, extra) in row.extra().enumerate().filter(|(i, extra)| last[extra.name] == *i) {
+        for (_, extra) in row
+            .extra()
+            .enumerate()
+            .filter(|(i, extra)| last[extra.name] == *i)
+        {
             let mut name = Vec::new();
             json(Kind::Text, extra.name, &mut name);
             name.push(b':');
@@ -319,17 +364,31 @@ mod tests {
     use super::*;
 
     fn columns(columns: &[(&str, Kind)]) -> Vec<ColumnSpec> {
-        let column = |&(name, kind): &(&str, Kind)| ColumnSpec { name: name.to_owned(), kind, optional: true };
+        let column = |&(name, kind): &(&str, Kind)| ColumnSpec {
+            name: name.to_owned(),
+            kind,
+            optional: true,
+        };
         columns.iter().map(column).collect()
     }
 
-    /// Rows of two columns beside the key: 0 is whole, 1 lacks `a` and deletes `b`, 2 is deleted, 3 has extra cells.
+    /// Rows of two columns beside the key: 0 is whole, 1 lacks `a` and deletes `b`, 2 is deleted, 3
+    /// has extra cells.
     fn rows() -> Rows {
-        let mut rows = Rows { positions: vec![0, 0, 4, 5], ..Rows::default() };
-        for (key, a, b) in [("k0", "x'1", 7), ("k1", "", 0), ("k2", "", 0), ("k3", "y", 9_i64)] {
+        let mut rows = Rows {
+            positions: vec![0, 0, 4, 5],
+            ..Rows::default()
+        };
+        for (key, a, b) in [
+            ("k0", "x'1", 7),
+            ("k1", "", 0),
+            ("k2", "", 0),
+            ("k3", "y", 9_i64),
+        ] {
             rows.cells.push(key.as_bytes());
             rows.cells.push(a.as_bytes());
-            rows.cells.push(&b.to_le_bytes()[..if b == 0 { 0 } else { 8 }]);
+            rows.cells
+                .push(&b.to_le_bytes()[..if b == 0 { 0 } else { 8 }]);
         }
         rows.absent = vec![4, 7, 8];
         rows.deleted = vec![5];
@@ -348,18 +407,41 @@ mod tests {
         let (rows, columns) = (rows(), columns(&[("a", Kind::Text), ("b", Kind::Int)]));
         let view = RowsView::new(&rows, &columns);
         assert_eq!(view.len(), 4);
-        let read: Vec<_> =
-            view.map(|r| (r.position(), r.key(), r.is_deleted(), r.cells().collect::<Vec<_>>())).collect();
+        let read: Vec<_> = view
+            .map(|r| {
+                (
+                    r.position(),
+                    r.key(),
+                    r.is_deleted(),
+                    r.cells().collect::<Vec<_>>(),
+                )
+            })
+            .collect();
         let seven = 7_i64.to_le_bytes();
         let nine = 9_i64.to_le_bytes();
         let expected: [(u32, &[u8], bool, Vec<Cell<'_>>); 4] = [
-            (0, b"k0", false, vec![Cell::Value(Kind::Text, b"x'1"), Cell::Value(Kind::Int, &seven)]),
+            (
+                0,
+                b"k0",
+                false,
+                vec![
+                    Cell::Value(Kind::Text, b"x'1"),
+                    Cell::Value(Kind::Int, &seven),
+                ],
+            ),
             (0, b"k1", false, vec![Cell::Absent, Cell::Deleted]),
             (4, b"k2", true, vec![Cell::Absent, Cell::Absent]),
-            (5, b"k3", false, vec![Cell::Value(Kind::Text, b"y"), Cell::Value(Kind::Int, &nine)]),
+            (
+                5,
+                b"k3",
+                false,
+                vec![Cell::Value(Kind::Text, b"y"), Cell::Value(Kind::Int, &nine)],
+            ),
         ];
         assert_eq!(read, expected);
-        let extra: Vec<usize> = RowsView::new(&rows, &columns).map(|row| row.extra().len()).collect();
+        let extra: Vec<usize> = RowsView::new(&rows, &columns)
+            .map(|row| row.extra().len())
+            .collect();
         assert_eq!(extra, [0, 0, 0, 3]);
     }
 
@@ -370,25 +452,39 @@ mod tests {
         let values: Vec<Option<String>> = RowsView::new(&rows, &columns)
             .map(|row| {
                 let mut out = Vec::new();
-                writer.value(&row, &mut out).then(|| String::from_utf8(out).unwrap())
+                writer
+                    .value(&row, &mut out)
+                    .then(|| String::from_utf8(out).unwrap())
             })
             .collect();
-        let expected =
-            [Some(r#"{"a":"x'1","b":7}"#), Some(r#"{"b":null}"#), None, Some(r#"{"a":"y","b":true,"more":true}"#)];
+        let expected = [
+            Some(r#"{"a":"x'1","b":7}"#),
+            Some(r#"{"b":null}"#),
+            None,
+            Some(r#"{"a":"y","b":true,"more":true}"#),
+        ];
         assert_eq!(values, expected.map(|value| value.map(str::to_owned)));
     }
 
     #[test]
     fn a_column_without_a_name_is_the_raw_value() {
         let columns = columns(&[("", Kind::Uint)]);
-        let mut rows = Rows { positions: vec![0, 1], absent: vec![0, 2, 3], ..Rows::default() };
+        let mut rows = Rows {
+            positions: vec![0, 1],
+            absent: vec![0, 2, 3],
+            ..Rows::default()
+        };
         for item in [&b""[..], &u64::MAX.to_le_bytes(), b"", b""] {
             rows.cells.push(item);
         }
         let mut out = Vec::new();
-        let wrote: Vec<bool> =
-            RowsView::new(&rows, &columns).map(|row| ValueWriter::new(&columns).value(&row, &mut out)).collect();
-        assert_eq!((wrote, &out[..]), (vec![true, false], &b"18446744073709551615"[..]));
+        let wrote: Vec<bool> = RowsView::new(&rows, &columns)
+            .map(|row| ValueWriter::new(&columns).value(&row, &mut out))
+            .collect();
+        assert_eq!(
+            (wrote, &out[..]),
+            (vec![true, false], &b"18446744073709551615"[..])
+        );
     }
 
     #[test]
@@ -396,15 +492,45 @@ mod tests {
         let (int, uint) = (i64::MIN.to_le_bytes(), u64::MAX.to_le_bytes());
         let float = |f: f64| f.to_le_bytes();
         let cases: [(Kind, &[u8], &str, &str); 15] = [
-            (Kind::Text, "a\"\n\u{e9}".as_bytes(), "a\"\n\u{e9}", "\"a\\\"\\n\u{e9}\""),
-            (Kind::Int, &int, "-9223372036854775808", "-9223372036854775808"),
-            (Kind::Time, &1_700_000_000_123_i64.to_le_bytes(), "1700000000123", "1700000000123"),
-            (Kind::Uint, &uint, "18446744073709551615", "18446744073709551615"),
+            (
+                Kind::Text,
+                "a\"\n\u{e9}".as_bytes(),
+                "a\"\n\u{e9}",
+                "\"a\\\"\\n\u{e9}\"",
+            ),
+            (
+                Kind::Int,
+                &int,
+                "-9223372036854775808",
+                "-9223372036854775808",
+            ),
+            (
+                Kind::Time,
+                &1_700_000_000_123_i64.to_le_bytes(),
+                "1700000000123",
+                "1700000000123",
+            ),
+            (
+                Kind::Uint,
+                &uint,
+                "18446744073709551615",
+                "18446744073709551615",
+            ),
             (Kind::Float, &float(1.0), "1.0", "1.0"),
-            (Kind::Float, &float(0.1 + 0.2), "0.30000000000000004", "0.30000000000000004"),
+            (
+                Kind::Float,
+                &float(0.1 + 0.2),
+                "0.30000000000000004",
+                "0.30000000000000004",
+            ),
             (Kind::Float, &float(-0.0), "-0.0", "-0.0"),
             (Kind::Float, &float(f64::NAN), "NaN", "\"NaN\""),
-            (Kind::Float, &float(f64::NEG_INFINITY), "-Infinity", "\"-Infinity\""),
+            (
+                Kind::Float,
+                &float(f64::NEG_INFINITY),
+                "-Infinity",
+                "\"-Infinity\"",
+            ),
             (Kind::Bool, &[0], "false", "false"),
             (Kind::Bool, &[1], "true", "true"),
             (Kind::Bytes, b"", "", "\"\""),
@@ -416,7 +542,11 @@ mod tests {
             let (mut t, mut j) = (Vec::new(), Vec::new());
             text(kind, bytes, &mut t);
             json(kind, bytes, &mut j);
-            assert_eq!((t, j), (as_text.into(), as_json.into()), "{kind:?} {bytes:?}");
+            assert_eq!(
+                (t, j),
+                (as_text.into(), as_json.into()),
+                "{kind:?} {bytes:?}"
+            );
         }
     }
 }

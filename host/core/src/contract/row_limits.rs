@@ -9,7 +9,7 @@ pub struct RowLimits {
     pub key_bytes: RangeInclusive<usize>,
     /// Length of a cell in bytes.
     pub cell_bytes_max: usize,
-    /// Length of a row in bytes: cells and names of columns together, or what they become as JSON if that is what the sink
-    /// makes of them.
+    /// Length of a row in bytes: cells and names of columns together, or what they become as JSON
+    /// if that is what the sink makes of them.
     pub row_bytes_max: usize,
 }

@@ -1,4 +1,5 @@
-//! Cuts what is asked of a guest into calls. Where cuts fall depends on what is asked alone, never on the lanes.
+//! Cuts what is asked of a guest into calls. Where cuts fall depends on what is asked alone, never
+//! on the lanes.
 
 use super::{Finished, Groups, Pairs, Partials};
 use crate::limits::{KEYED_CALL_BYTES_MAX, KEYED_CALL_GROUPS_MAX};
@@ -76,7 +77,10 @@ impl Sliced for Partials {
         Partials {
             accumulators: column(&self.accumulators, range),
             absent: places(&self.absent, range),
-            group_ends: self.group_ends[range.clone()].iter().map(|&end| end - partials.start as u32).collect(),
+            group_ends: self.group_ends[range.clone()]
+                .iter()
+                .map(|&end| end - partials.start as u32)
+                .collect(),
             partials: column(&self.partials, &partials),
         }
     }
@@ -85,7 +89,13 @@ impl Sliced for Partials {
 impl Partials {
     /// Where the partials of a range of groups are.
     fn partials_of(&self, groups: &Range<usize>) -> Range<usize> {
-        let end = |group: usize| if group == 0 { 0 } else { self.group_ends[group - 1] as usize };
+        let end = |group: usize| {
+            if group == 0 {
+                0
+            } else {
+                self.group_ends[group - 1] as usize
+            }
+        };
         end(groups.start)..end(groups.end)
     }
 }
@@ -137,21 +147,36 @@ impl Sliced for Column {
 
 /// Where the bytes of a range of items are.
 fn ends(column: &Column, range: &Range<usize>) -> Range<usize> {
-    let end = |item: usize| if item == 0 { 0 } else { column.ends[item - 1] as usize };
+    let end = |item: usize| {
+        if item == 0 {
+            0
+        } else {
+            column.ends[item - 1] as usize
+        }
+    };
     end(range.start)..end(range.end)
 }
 
 fn column(of: &Column, range: &Range<usize>) -> Column {
     let bytes = ends(of, range);
-    let ends = of.ends[range.clone()].iter().map(|&end| end - bytes.start as u32).collect();
-    Column { data: of.data[bytes].to_vec(), ends }
+    let ends = of.ends[range.clone()]
+        .iter()
+        .map(|&end| end - bytes.start as u32)
+        .collect();
+    Column {
+        data: of.data[bytes].to_vec(),
+        ends,
+    }
 }
 
 /// The numbers of an ascending list that are in the range, counted from its begin.
 fn places(list: &[u32], range: &Range<usize>) -> Vec<u32> {
     let from = list.partition_point(|&place| (place as usize) < range.start);
     let to = list.partition_point(|&place| (place as usize) < range.end);
-    list[from..to].iter().map(|&place| place - range.start as u32).collect()
+    list[from..to]
+        .iter()
+        .map(|&place| place - range.start as u32)
+        .collect()
 }
 
 #[cfg(test)]
@@ -201,10 +226,18 @@ mod tests {
         for offset in 0..5u8 {
             let (text, even) = ([offset], offset % 2 == 0);
             let (key, value) = (even.then_some(&text[..]), (!even).then_some(&text[..]));
-            chunk.push(Record { offset: i64::from(offset), time_ms: 7 * i64::from(offset), key, value });
+            chunk.push(Record {
+                offset: i64::from(offset),
+                time_ms: 7 * i64::from(offset),
+                key,
+                value,
+            });
         }
         let part = chunk.part(&(1..4));
-        assert_eq!((0..3).map(|i| part.get(i)).collect::<Vec<_>>(), (1..4).map(|i| chunk.get(i)).collect::<Vec<_>>());
+        assert_eq!(
+            (0..3).map(|i| part.get(i)).collect::<Vec<_>>(),
+            (1..4).map(|i| chunk.get(i)).collect::<Vec<_>>()
+        );
         assert_eq!(part.partition, chunk.partition);
     }
 
@@ -216,6 +249,9 @@ mod tests {
         assert!(slices(&Column::default()).is_empty());
         let big = vec![b'x'; KEYED_CALL_BYTES_MAX];
         let half = vec![b'x'; KEYED_CALL_BYTES_MAX / 2];
-        assert_eq!(slices(&items(&[b"a", &big, b"b", b"c", &half, &half])), [0..1, 1..2, 2..5, 5..6]);
+        assert_eq!(
+            slices(&items(&[b"a", &big, b"b", b"c", &half, &half])),
+            [0..1, 1..2, 2..5, 5..6]
+        );
     }
 }

@@ -30,9 +30,20 @@ pub struct Asked {
 impl AnswerRules {
     /// The promises of a job's rows, by sink, and of its keyed stages.
     pub fn new(shapes: Vec<RowShape>, spec: &JobSpec) -> Self {
-        let in_order = (0u32..).zip(&spec.sources).map(|(number, source)| source.timed && goes_by_time(number, spec));
-        let sources = spec.sources.iter().map(|source| source.name.clone()).collect();
-        AnswerRules { shapes, in_order: in_order.collect(), sources, stages: spec.stages.clone() }
+        let in_order = (0u32..)
+            .zip(&spec.sources)
+            .map(|(number, source)| source.timed && goes_by_time(number, spec));
+        let sources = spec
+            .sources
+            .iter()
+            .map(|source| source.name.clone())
+            .collect();
+        AnswerRules {
+            shapes,
+            in_order: in_order.collect(),
+            sources,
+            stages: spec.stages.clone(),
+        }
     }
 
     /// How many sources there are: keyed stages are numbered after them.
@@ -46,34 +57,56 @@ impl AnswerRules {
     }
 
     fn keyed_stage(&self, number: u32) -> Option<&StageSpec> {
-        self.stages.get(number.checked_sub(self.sources())? as usize)
+        self.stages
+            .get(number.checked_sub(self.sources())? as usize)
     }
 
     /// What a stage is called in messages.
     pub fn name(&self, stage: u32) -> &str {
         let source = self.sources.get(stage as usize).map(String::as_str);
-        source.or_else(|| Some(&self.keyed_stage(stage)?.name)).unwrap_or("?")
+        source
+            .or_else(|| Some(&self.keyed_stage(stage)?.name))
+            .unwrap_or("?")
     }
 
-    /// Whether what is made of a stage's calls goes on to a keyed stage, so that it matters how calls are cut.
+    /// Whether what is made of a stage's calls goes on to a keyed stage, so that it matters how
+    /// calls are cut.
     pub fn feeds(&self, stage: u32) -> bool {
-        self.stages.iter().any(|keyed| keyed.inputs.contains(&stage))
+        self.stages
+            .iter()
+            .any(|keyed| keyed.inputs.contains(&stage))
     }
 
-    /// Whether it matters which records of a source's partition came before: only for what goes by event time.
+    /// Whether it matters which records of a source's partition came before: only for what goes by
+    /// event time.
     pub fn in_order(&self, source: u16) -> bool {
-        self.in_order.get(usize::from(source)).copied().unwrap_or(false)
+        self.in_order
+            .get(usize::from(source))
+            .copied()
+            .unwrap_or(false)
     }
 
     /// An answer of `transform` or `finish`. `Err` says which promise was broken.
     pub fn check(&self, answer: &Answer, asked: Asked) -> Result<(), String> {
-        let Asked { items, partition_ms, .. } = asked;
+        let Asked {
+            items,
+            partition_ms,
+            ..
+        } = asked;
         if answer.rows.len() != self.shapes.len() {
             let (found, wanted) = (answer.rows.len(), self.shapes.len());
-            return Err(format!("it has rows for {found} sinks, where `describe` names {wanted}"));
+            return Err(format!(
+                "it has rows for {found} sinks, where `describe` names {wanted}"
+            ));
         }
-        if let Some((position, _)) = answer.faults.iter().find(|(position, _)| *position as usize >= items) {
-            return Err(format!("a fault is at position {position}, of {items} that were asked"));
+        if let Some((position, _)) = answer
+            .faults
+            .iter()
+            .find(|(position, _)| *position as usize >= items)
+        {
+            return Err(format!(
+                "a fault is at position {position}, of {items} that were asked"
+            ));
         }
         for (rows, shape) in answer.rows.iter().zip(&self.shapes) {
             check_rows(rows, items, shape)?;
@@ -81,15 +114,27 @@ impl AnswerRules {
         for (i, keyed) in answer.keyed.iter().enumerate() {
             let same = |other: &Keyed| (other.stage, other.side) == (keyed.stage, keyed.side);
             let twice = answer.keyed[..i].iter().any(same);
-            let checked = if twice { Err("it is there twice".into()) } else { self.check_keyed(keyed, asked) };
-            checked.map_err(|broken| format!("keyed, stage {}, side {}: {broken}", keyed.stage, keyed.side))?;
+            let checked = if twice {
+                Err("it is there twice".into())
+            } else {
+                self.check_keyed(keyed, asked)
+            };
+            checked.map_err(|broken| {
+                format!(
+                    "keyed, stage {}, side {}: {broken}",
+                    keyed.stage, keyed.side
+                )
+            })?;
         }
         check_ascending("late", &answer.late, items)?;
         if asked.stage >= self.sources() && !answer.late.is_empty() {
             return Err("`late` is not empty: what a keyed stage finished is never late".into());
         }
         if answer.largest_ms < partition_ms {
-            return Err(format!("`largest-ms` is {}, below the {partition_ms} of before", answer.largest_ms));
+            return Err(format!(
+                "`largest-ms` is {}, below the {partition_ms} of before",
+                answer.largest_ms
+            ));
         }
         Ok(())
     }
@@ -99,7 +144,10 @@ impl AnswerRules {
             return Err("there is no such keyed stage".into());
         };
         if keyed.stage <= asked.stage || !stage.inputs.contains(&asked.stage) {
-            return Err(format!("`describe` does not say that stage {} feeds `{}`", asked.stage, stage.name));
+            return Err(format!(
+                "`describe` does not say that stage {} feeds `{}`",
+                asked.stage, stage.name
+            ));
         }
         let two_sides = matches!(stage.kind, StageKind::Join(_) | StageKind::Lookup);
         if keyed.side > u8::from(two_sides) {
@@ -116,12 +164,23 @@ impl AnswerRules {
         check_deleted(keyed, stage.kind)
     }
 
-    /// The bytes of a checked answer. A key that is too long, or an answer that is, is not the version's fault: what it
-    /// comes from is found by halving, and set aside.
+    /// The bytes of a checked answer. A key that is too long, or an answer that is, is not the
+    /// version's fault: what it comes from is found by halving, and set aside.
     pub fn size(&self, answer: &Answer) -> Result<usize, GuestFault> {
-        for keyed in answer.keyed.iter().filter(|keyed| keyed.keys.data.len() > KEYED_KEY_BYTES_MAX) {
-            if let Some(key) = keyed.keys.iter().find(|key| key.len() > KEYED_KEY_BYTES_MAX) {
-                return Err(GuestFault::Key { stage: self.name(keyed.stage).to_string(), bytes: key.len() });
+        for keyed in answer
+            .keyed
+            .iter()
+            .filter(|keyed| keyed.keys.data.len() > KEYED_KEY_BYTES_MAX)
+        {
+            if let Some(key) = keyed
+                .keys
+                .iter()
+                .find(|key| key.len() > KEYED_KEY_BYTES_MAX)
+            {
+                return Err(GuestFault::Key {
+                    stage: self.name(keyed.stage).to_string(),
+                    bytes: key.len(),
+                });
             }
         }
         bounded(answer_bytes(answer))
@@ -142,7 +201,10 @@ fn goes_by_time(source: u32, spec: &JobSpec) -> bool {
     let mut fed = vec![false; spec.sources.len() + spec.stages.len()];
     let mut by_time = false;
     for (keyed, number) in spec.stages.iter().zip(spec.sources.len()..) {
-        fed[number] = keyed.inputs.iter().any(|&input| input == source || fed.get(input as usize) == Some(&true));
+        fed[number] = keyed
+            .inputs
+            .iter()
+            .any(|&input| input == source || fed.get(input as usize) == Some(&true));
         by_time |= fed[number] && keyed.is_timed();
     }
     by_time
@@ -150,14 +212,22 @@ fn goes_by_time(source: u32, spec: &JobSpec) -> bool {
 
 /// Times say where items belong: a pane that begins at no hop would never be part of a window.
 fn check_times(keyed: &Keyed, kind: StageKind) -> Result<(), String> {
-    let session = matches!(kind, StageKind::Window(Window { form: WindowForm::Session { .. }, .. }));
+    let session = matches!(
+        kind,
+        StageKind::Window(Window {
+            form: WindowForm::Session { .. },
+            ..
+        })
+    );
     if session {
         if keyed.until_ms.len() != keyed.times_ms.len() {
             return Err("`until-ms` differs from `times-ms` in length".into());
         }
         let mut sessions = keyed.times_ms.iter().zip(&keyed.until_ms);
         return match sessions.find(|(from, until)| until < from) {
-            Some((from, until)) => Err(format!("a session's last event, at {until}, is before its first, at {from}")),
+            Some((from, until)) => Err(format!(
+                "a session's last event, at {until}, is before its first, at {from}"
+            )),
             None => Ok(()),
         };
     }
@@ -165,14 +235,25 @@ fn check_times(keyed: &Keyed, kind: StageKind) -> Result<(), String> {
         return Err("`until-ms` is not empty, though it goes to no sessions".into());
     }
     match kind {
-        StageKind::Window(Window { form: WindowForm::Panes { hop_ms, .. }, .. }) => {
+        StageKind::Window(Window {
+            form: WindowForm::Panes { hop_ms, .. },
+            ..
+        }) => {
             // A plan's hops are over 0; this one is not to divide by 0 whatever comes.
-            match keyed.times_ms.iter().find(|&&time| time.rem_euclid(hop_ms.max(1)) != 0) {
-                Some(time) => Err(format!("a pane begins at {time}, which is no multiple of its hop of {hop_ms} ms")),
+            match keyed
+                .times_ms
+                .iter()
+                .find(|&&time| time.rem_euclid(hop_ms.max(1)) != 0)
+            {
+                Some(time) => Err(format!(
+                    "a pane begins at {time}, which is no multiple of its hop of {hop_ms} ms"
+                )),
                 None => Ok(()),
             }
         }
-        StageKind::EachBatch | StageKind::Running { .. } if keyed.times_ms.iter().any(|&time| time != 0) => {
+        StageKind::EachBatch | StageKind::Running { .. }
+            if keyed.times_ms.iter().any(|&time| time != 0) =>
+        {
             Err("a time is not 0, though it goes to no window".into())
         }
         _ => Ok(()),
@@ -184,14 +265,22 @@ fn check_deleted(keyed: &Keyed, kind: StageKind) -> Result<(), String> {
         return Err("`deleted` is not empty, though it goes to no table".into());
     }
     check_ascending("deleted", &keyed.deleted, keyed.keys.len())?;
-    match keyed.deleted.iter().find(|&&item| !keyed.values.get(item as usize).is_empty()) {
+    match keyed
+        .deleted
+        .iter()
+        .find(|&&item| !keyed.values.get(item as usize).is_empty())
+    {
         Some(item) => Err(format!("item {item} is both deleted and there")),
         None => Ok(()),
     }
 }
 
 fn bounded(bytes: usize) -> Result<usize, GuestFault> {
-    if bytes <= GUEST_OUTPUT_BYTES_MAX { Ok(bytes) } else { Err(GuestFault::Output) }
+    if bytes <= GUEST_OUTPUT_BYTES_MAX {
+        Ok(bytes)
+    } else {
+        Err(GuestFault::Output)
+    }
 }
 
 /// The bytes of accumulators, as [`AnswerRules::size`].
@@ -205,18 +294,31 @@ pub fn column_bytes(column: &Column) -> usize {
 }
 
 fn rows_bytes(rows: &Rows) -> usize {
-    let lists = [&rows.positions, &rows.absent, &rows.deleted, &rows.deleted_rows, &rows.extra.rows];
+    let lists = [
+        &rows.positions,
+        &rows.absent,
+        &rows.deleted,
+        &rows.deleted_rows,
+        &rows.extra.rows,
+    ];
     let columns = [&rows.cells, &rows.extra.names, &rows.extra.values];
-    columns.map(column_bytes).iter().sum::<usize>() + lists.map(|list| 4 * list.len()).iter().sum::<usize>()
+    columns.map(column_bytes).iter().sum::<usize>()
+        + lists.map(|list| 4 * list.len()).iter().sum::<usize>()
 }
 
 fn keyed_bytes(keyed: &Keyed) -> usize {
-    let numbers = keyed.positions.len() + keyed.deleted.len() + 2 * (keyed.times_ms.len() + keyed.until_ms.len());
+    let numbers = keyed.positions.len()
+        + keyed.deleted.len()
+        + 2 * (keyed.times_ms.len() + keyed.until_ms.len());
     column_bytes(&keyed.keys) + column_bytes(&keyed.values) + 4 * numbers
 }
 
 fn answer_bytes(answer: &Answer) -> usize {
-    answer.faults.iter().map(|(_, reason)| 4 + reason.len()).sum::<usize>()
+    answer
+        .faults
+        .iter()
+        .map(|(_, reason)| 4 + reason.len())
+        .sum::<usize>()
         + answer.rows.iter().map(rows_bytes).sum::<usize>()
         + answer.keyed.iter().map(keyed_bytes).sum::<usize>()
         + 4 * answer.late.len()

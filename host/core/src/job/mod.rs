@@ -8,5 +8,6 @@ mod record;
 
 pub use record::{DeploymentKind, DeploymentRecord, JobRecord};
 pub use spec::{
-    ColumnSpec, JobSpec, Join, SinkKind, SinkSpec, SourceKind, SourceSpec, StageKind, StageSpec, Window, WindowForm,
+    ColumnSpec, JobSpec, Join, SinkKind, SinkSpec, SourceKind, SourceSpec, StageKind, StageSpec,
+    Window, WindowForm,
 };

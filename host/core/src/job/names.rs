@@ -1,4 +1,5 @@
-//! What the names of jobs, topics, tables and columns may be, and the nearest known word to a mistyped one. Pure.
+//! What the names of jobs, topics, tables and columns may be, and the nearest known word to a
+//! mistyped one. Pure.
 
 use crate::limits;
 
@@ -7,9 +8,16 @@ pub fn job(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     match name {
         "" => Err("it is empty".to_owned()),
-        _ if name.len() > 64 => Err(format!("it has {} characters, of 64 at most", name.chars().count())),
-        _ if !name.chars().all(fits) => Err("only lower-case letters, digits, `-` and `_` may be in it".to_owned()),
-        _ if name.starts_with(['-', '_']) => Err("it must begin with a letter or a digit".to_owned()),
+        _ if name.len() > 64 => Err(format!(
+            "it has {} characters, of 64 at most",
+            name.chars().count()
+        )),
+        _ if !name.chars().all(fits) => {
+            Err("only lower-case letters, digits, `-` and `_` may be in it".to_owned())
+        }
+        _ if name.starts_with(['-', '_']) => {
+            Err("it must begin with a letter or a digit".to_owned())
+        }
         _ => Ok(()),
     }
 }
@@ -36,20 +44,28 @@ pub fn table(name: &str) -> Result<(), String> {
         return Err("it is empty".to_owned());
     }
     if namespace == "default" {
-        return Err(format!("say `{table}`, which is the same table: one table has one name")); // or two sinks could share it
+        return Err(format!(
+            "say `{table}`, which is the same table: one table has one name"
+        )); // or two sinks could share it
     }
     if (namespace.is_empty() && name.starts_with(':'))
-        || !namespace.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        || !namespace
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_')
     {
-        return Err("its namespace (before the `:`) must be ASCII letters, digits and `_`".to_owned());
+        return Err(
+            "its namespace (before the `:`) must be ASCII letters, digits and `_`".to_owned(),
+        );
     }
     if name.len() > 255 {
         return Err(format!("it has {} bytes, of 255 at most", name.len()));
     }
     if table.starts_with(['.', '-']) || !table.chars().all(fits) {
-        return Err("only ASCII letters, digits, `.`, `_` and `-` may be in a table's name, \
+        return Err(
+            "only ASCII letters, digits, `.`, `_` and `-` may be in a table's name, \
                     and it begins with a letter, a digit or `_`"
-            .to_owned());
+                .to_owned(),
+        );
     }
     Ok(())
 }
@@ -80,9 +96,11 @@ pub fn target(name: &str) -> Result<(), String> {
 pub fn path(name: &str) -> Result<(), String> {
     match name {
         "" => Err("it is empty".to_owned()),
-        _ if name.len() > limits::PLACE_BYTES_MAX => {
-            Err(format!("it has {} bytes, of {} at most", name.len(), limits::PLACE_BYTES_MAX))
-        }
+        _ if name.len() > limits::PLACE_BYTES_MAX => Err(format!(
+            "it has {} bytes, of {} at most",
+            name.len(),
+            limits::PLACE_BYTES_MAX
+        )),
         _ if name.chars().any(char::is_control) => Err("it has control characters".to_owned()),
         _ => Ok(()),
     }
@@ -92,7 +110,9 @@ pub fn path(name: &str) -> Result<(), String> {
 pub fn address(name: &str) -> Result<(), String> {
     let shape = || "an address is `host:port`".to_owned();
     let (host, port) = name.rsplit_once(':').ok_or_else(shape)?;
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
     match port.parse::<u16>() {
         Ok(0) | Err(_) => return Err(format!("its port `{port}` is no number from 1 to 65535")),
         Ok(_) if host.is_empty() || host.len() > 255 => return Err(shape()),
@@ -100,7 +120,12 @@ pub fn address(name: &str) -> Result<(), String> {
     }
     match bare {
         Some(bare) if bare.parse::<std::net::Ipv6Addr>().is_ok() => Ok(()),
-        None if host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) => Ok(()),
+        None if host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) =>
+        {
+            Ok(())
+        }
         _ => Err("its host is a name, or an address such as `127.0.0.1` or `[::1]`".to_owned()),
     }
 }
@@ -111,7 +136,9 @@ pub fn stage(name: &str) -> Result<(), String> {
     match name {
         "" => Err("it is empty".to_owned()),
         _ if name.len() > 64 => Err(format!("it has {} bytes, of 64 at most", name.len())),
-        _ if !name.chars().all(fits) => Err("only ASCII letters, digits, `-`, `_` and `.` may be in it".to_owned()),
+        _ if !name.chars().all(fits) => {
+            Err("only ASCII letters, digits, `-`, `_` and `.` may be in it".to_owned())
+        }
         _ => Ok(()),
     }
 }
@@ -120,9 +147,11 @@ pub fn stage(name: &str) -> Result<(), String> {
 pub fn field(name: &str) -> Result<(), String> {
     match name {
         "" => Err("it is empty".to_owned()),
-        _ if name.len() > limits::COLUMN_NAME_BYTES_MAX => {
-            Err(format!("it has {} bytes, of {} at most", name.len(), limits::COLUMN_NAME_BYTES_MAX))
-        }
+        _ if name.len() > limits::COLUMN_NAME_BYTES_MAX => Err(format!(
+            "it has {} bytes, of {} at most",
+            name.len(),
+            limits::COLUMN_NAME_BYTES_MAX
+        )),
         _ if name.chars().any(char::is_control) => Err("it has control characters".to_owned()),
         _ => Ok(()),
     }
@@ -136,7 +165,9 @@ pub fn hbase_column(name: &str) -> Result<(), String> {
     };
     match family {
         "" => Err("its family (before the `:`) is empty".to_owned()),
-        _ if family.len() > 127 => Err("its family (before the `:`) has more than 127 bytes".to_owned()),
+        _ if family.len() > 127 => {
+            Err("its family (before the `:`) has more than 127 bytes".to_owned())
+        }
         _ if family.starts_with('.') || family.contains(['/', '\\']) => {
             Err("its family may neither begin with `.` nor have `/` or `\\` in it".to_owned())
         }
@@ -154,17 +185,27 @@ pub fn family_and_qualifier(column: &[u8]) -> Option<(&[u8], &[u8])> {
     (!family.is_empty() && !qualifier.is_empty()).then_some((family, qualifier))
 }
 
-/// What somebody else wrote, as an error repeats it: its beginning and its end, so many characters in all, without what
-/// would upset a terminal.
+/// What somebody else wrote, as an error repeats it: its beginning and its end, so many characters
+/// in all, without what would upset a terminal.
 pub fn shown(text: &str, chars_max: usize) -> String {
     let plain = |text: &str| -> String {
-        let char = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        let char = |c: char| {
+            if c.is_control() {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        };
         text.chars().map(char).collect()
     };
     let at = |n: usize| text.char_indices().nth(n).map_or(text.len(), |(at, _)| at);
     match text.chars().count() {
         count if count <= chars_max => plain(text),
-        count => format!("{}…{}", plain(&text[..at(chars_max / 2)]), plain(&text[at(count - chars_max / 2)..])),
+        count => format!(
+            "{}…{}",
+            plain(&text[..at(chars_max / 2)]),
+            plain(&text[at(count - chars_max / 2)..])
+        ),
     }
 }
 
@@ -188,23 +229,74 @@ mod tests {
         type Rule = fn(&str) -> Result<(), String>;
         let long = "x".repeat(300);
         let cases: [(Rule, &[&str], &[&str]); 9] = [
-            (job, &["a", "clicks-2", "a_b", "0"], &["", "Clicks", "a b", "a.b", "ä", &long]),
-            (topic, &["a", "A.b_c-9", "..."], &["", ".", "..", "a b", "a/b", "a:b", "ü", &long]),
+            (
+                job,
+                &["a", "clicks-2", "a_b", "0"],
+                &["", "Clicks", "a b", "a.b", "ä", &long],
+            ),
+            (
+                topic,
+                &["a", "A.b_c-9", "..."],
+                &["", ".", "..", "a b", "a/b", "a:b", "ü", &long],
+            ),
             (
                 table,
                 &["t", "ns:t", "a.b-c", "_t"],
-                &["", ":t", "ns:", "default:t", "n-s:t", ".t", "-t", "a:b:c", "a b", &long],
+                &[
+                    "",
+                    ":t",
+                    "ns:",
+                    "default:t",
+                    "n-s:t",
+                    ".t",
+                    "-t",
+                    "a:b:c",
+                    "a b",
+                    &long,
+                ],
             ),
-            (group, &["streamhost.clicks", "my group"], &["", "  ", "a\nb", &long]),
-            (target, &["clicks", "ns:t"], &["", "a b", "a=b", "a\tb", &long]),
-            (path, &["a b/dt=1/x.csv", "ü"], &["", "a\nb", &"x".repeat(5000)]),
+            (
+                group,
+                &["streamhost.clicks", "my group"],
+                &["", "  ", "a\nb", &long],
+            ),
+            (
+                target,
+                &["clicks", "ns:t"],
+                &["", "a b", "a=b", "a\tb", &long],
+            ),
+            (
+                path,
+                &["a b/dt=1/x.csv", "ü"],
+                &["", "a\nb", &"x".repeat(5000)],
+            ),
             (
                 address,
                 &["localhost:9999", "10.0.0.1:1", "[::1]:80", "a-b.c_d:65535"],
-                &["", "localhost", "localhost:", ":1", "h:0", "h:65536", "h:-1", "::1:80", "[x]:80", "a b:1", "h/x:1"],
+                &[
+                    "",
+                    "localhost",
+                    "localhost:",
+                    ":1",
+                    "h:0",
+                    "h:65536",
+                    "h:-1",
+                    "::1:80",
+                    "[x]:80",
+                    "a b:1",
+                    "h/x:1",
+                ],
             ),
-            (stage, &["count", "left_join", "Visits-2.b"], &["", "a b", "a:b", "ä", &"x".repeat(65)]),
-            (hbase_column, &["f:q", "f:a:b"], &["", "f:", "f", ":q", ".f:q", "a/b:q", "f:q\n"]),
+            (
+                stage,
+                &["count", "left_join", "Visits-2.b"],
+                &["", "a b", "a:b", "ä", &"x".repeat(65)],
+            ),
+            (
+                hbase_column,
+                &["f:q", "f:a:b"],
+                &["", "f:", "f", ":q", ".f:q", "a/b:q", "f:q\n"],
+            ),
         ];
         for (rule, good, bad) in cases {
             for name in good {
@@ -227,7 +319,11 @@ mod tests {
             ("", None),
         ] {
             let expected = expected.map(|(f, q)| (f.as_bytes(), q.as_bytes()));
-            assert_eq!(family_and_qualifier(column.as_bytes()), expected, "{column}");
+            assert_eq!(
+                family_and_qualifier(column.as_bytes()),
+                expected,
+                "{column}"
+            );
         }
     }
 
@@ -243,7 +339,10 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(shown(text, 10), want);
         }
-        assert_eq!(shown(&"ä".repeat(1000), 10), format!("{0}…{0}", "ä".repeat(5)));
+        assert_eq!(
+            shown(&"ä".repeat(1000), 10),
+            format!("{0}…{0}", "ä".repeat(5))
+        );
     }
 
     #[test]

@@ -36,8 +36,9 @@ pub struct DeploymentRecord {
     pub settings: BTreeMap<String, String>,
     /// It began the job anew at `start`.
     pub reset: bool,
-    /// What the job may use, as resolved from its settings and the host's at that time: a batch that was planned under
-    /// it is run again under the same. None in a record of before this was kept: the host's present ones count.
+    /// What the job may use, as resolved from its settings and the host's at that time: a batch
+    /// that was planned under it is run again under the same. None in a record of before this was
+    /// kept: the host's present ones count.
     #[serde(default)]
     pub limits: Option<JobLimits>,
     /// The job's last durable batch when it took over; 0 if it began the job anew.
@@ -54,7 +55,8 @@ pub struct JobRecord {
     pub paused: bool,
     /// Oldest first; the last one is active. Never empty.
     pub deployments: Vec<DeploymentRecord>,
-    /// The highest version number that was ever given, so that none is given to two components, though the history forgets.
+    /// The highest version number that was ever given, so that none is given to two components,
+    /// though the history forgets.
     #[serde(default)]
     pub newest_version: u64,
 }
@@ -72,17 +74,29 @@ impl JobRecord {
 
     /// The newest deployment up to this one that began the job anew.
     pub fn reset_at(&self, number: u64) -> Option<u64> {
-        self.deployments.iter().rev().find(|d| d.reset && d.number <= number).map(|d| d.number)
+        self.deployments
+            .iter()
+            .rev()
+            .find(|d| d.reset && d.number <= number)
+            .map(|d| d.number)
     }
 
     /// The version that this component with these settings has, or would get.
     pub fn version_of(&self, digest: &str, settings: &BTreeMap<String, String>) -> u64 {
-        let same = self.deployments.iter().find(|d| d.digest == digest && d.settings == *settings);
+        let same = self
+            .deployments
+            .iter()
+            .find(|d| d.digest == digest && d.settings == *settings);
         same.map_or(self.newest() + 1, |same| same.version)
     }
 
     fn newest(&self) -> u64 {
-        self.deployments.iter().map(|d| d.version).max().unwrap_or(0).max(self.newest_version)
+        self.deployments
+            .iter()
+            .map(|d| d.version)
+            .max()
+            .unwrap_or(0)
+            .max(self.newest_version)
     }
 
     /// The newest deployment of a version.
@@ -90,17 +104,23 @@ impl JobRecord {
         self.deployments.iter().rev().find(|d| d.version == version)
     }
 
-    /// What a rollback goes back to: the newest deployment of another version that stood before the active version was
-    /// deployed. What was gone back from does not count, so a rollback never goes forward, said twice or not.
+    /// What a rollback goes back to: the newest deployment of another version that stood before the
+    /// active version was deployed. What was gone back from does not count, so a rollback never
+    /// goes forward, said twice or not.
     pub fn before_active(&self) -> Option<&DeploymentRecord> {
         let active = self.active();
-        let deployed = |d: &DeploymentRecord| d.version == active.version && d.kind == DeploymentKind::Deploy;
+        let deployed =
+            |d: &DeploymentRecord| d.version == active.version && d.kind == DeploymentKind::Deploy;
         let at = self.deployments.iter().rposition(deployed)?;
-        self.deployments[..at].iter().rev().find(|d| d.version != active.version)
+        self.deployments[..at]
+            .iter()
+            .rev()
+            .find(|d| d.version != active.version)
     }
 
-    /// Adds a deployment and forgets the oldest beyond the bound, but none that the checkpoint or a spec needs (`needed`, by
-    /// number), nor the newest one that began the job anew: a batch or a reset that is still to come names it.
+    /// Adds a deployment and forgets the oldest beyond the bound, but none that the checkpoint or a
+    /// spec needs (`needed`, by number), nor the newest one that began the job anew: a batch or a
+    /// reset that is still to come names it.
     pub fn push(&mut self, deployment: DeploymentRecord, needed: &BTreeSet<u64>) {
         self.newest_version = self.newest().max(deployment.version);
         self.deployments.push(deployment);
@@ -108,7 +128,10 @@ impl JobRecord {
         let reset = self.reset_at(active);
         let mut over = self.deployments.len().saturating_sub(limits::HISTORY_MAX);
         self.deployments.retain(|d| {
-            let stays = over == 0 || needed.contains(&d.number) || Some(d.number) == reset || d.number == active;
+            let stays = over == 0
+                || needed.contains(&d.number)
+                || Some(d.number) == reset
+                || d.number == active;
             over -= usize::from(!stays);
             stays
         });
@@ -121,7 +144,12 @@ mod tests {
     use crate::testing::deployment;
 
     fn job(deployments: Vec<DeploymentRecord>) -> JobRecord {
-        JobRecord { name: "j".into(), paused: true, deployments, newest_version: 0 }
+        JobRecord {
+            name: "j".into(),
+            paused: true,
+            deployments,
+            newest_version: 0,
+        }
     }
 
     #[test]
@@ -138,13 +166,24 @@ mod tests {
         }
         assert_eq!(job.deployments.len(), limits::HISTORY_MAX);
         assert_eq!(job.active().number, 199);
-        assert_eq!(job.version_of("c", &every), 3, "the number of a version that is forgotten is not given again");
+        assert_eq!(
+            job.version_of("c", &every),
+            3,
+            "the number of a version that is forgotten is not given again"
+        );
     }
 
     #[test]
     fn the_history_keeps_what_is_still_needed() {
-        let mut job = job(vec![deployment(1, 1, "a"), DeploymentRecord { reset: true, ..deployment(2, 2, "b") }]);
-        let numbers = |job: &JobRecord| job.deployments.iter().map(|d| d.number).collect::<Vec<_>>();
+        let mut job = job(vec![
+            deployment(1, 1, "a"),
+            DeploymentRecord {
+                reset: true,
+                ..deployment(2, 2, "b")
+            },
+        ]);
+        let numbers =
+            |job: &JobRecord| job.deployments.iter().map(|d| d.number).collect::<Vec<_>>();
         for number in 3..=300 {
             job.push(deployment(number, number, "c"), &[1, 150].into());
         }
@@ -155,8 +194,18 @@ mod tests {
             "of a plan, of a reset, of a plan"
         );
         assert_eq!(job.reset_at(300), Some(2));
-        job.push(DeploymentRecord { reset: true, ..deployment(301, 1, "a") }, &BTreeSet::new());
-        assert_eq!(numbers(&job)[..2], [2, 150], "the first one is needed no more");
+        job.push(
+            DeploymentRecord {
+                reset: true,
+                ..deployment(301, 1, "a")
+            },
+            &BTreeSet::new(),
+        );
+        assert_eq!(
+            numbers(&job)[..2],
+            [2, 150],
+            "the first one is needed no more"
+        );
     }
 
     #[test]
@@ -168,16 +217,23 @@ mod tests {
             (&[(1, Deploy), (2, Deploy)], Some(1)),
             (&[(1, Deploy), (2, Deploy), (1, Rollback)], None),
             (&[(1, Deploy), (2, Deploy), (1, AutomaticRollback)], None),
-            (&[(1, Deploy), (2, Deploy), (3, Deploy), (2, Rollback)], Some(1)),
-            (&[(1, Deploy), (2, Deploy), (1, Rollback), (2, Rollback)], Some(1)),
+            (
+                &[(1, Deploy), (2, Deploy), (3, Deploy), (2, Rollback)],
+                Some(1),
+            ),
+            (
+                &[(1, Deploy), (2, Deploy), (1, Rollback), (2, Rollback)],
+                Some(1),
+            ),
             (&[(1, Deploy), (2, Deploy), (1, Deploy)], Some(2)),
             (&[(2, Deploy), (1, Rollback)], None), // its own deploy is forgotten
         ];
         for (told, want) in cases {
-            let record = |(at, &(version, kind)): (usize, &(u64, DeploymentKind))| DeploymentRecord {
-                kind,
-                ..deployment(at as u64 + 1, version, "a")
-            };
+            let record =
+                |(at, &(version, kind)): (usize, &(u64, DeploymentKind))| DeploymentRecord {
+                    kind,
+                    ..deployment(at as u64 + 1, version, "a")
+                };
             let job = job(told.iter().enumerate().map(record).collect());
             assert_eq!(job.before_active().map(|d| d.version), want, "{told:?}");
         }
@@ -188,6 +244,12 @@ mod tests {
         let stored = r#"{"name":"j","paused":false,"deployments":[{"number":1,"version":1,"digest":"a","at_ms":0,
             "kind":"deploy","reason":null,"settings":{},"reset":false}]}"#;
         let read: JobRecord = serde_json::from_str(stored).unwrap();
-        assert_eq!(read, JobRecord { paused: false, ..job(vec![deployment(1, 1, "a")]) });
+        assert_eq!(
+            read,
+            JobRecord {
+                paused: false,
+                ..job(vec![deployment(1, 1, "a")])
+            }
+        );
     }
 }

@@ -47,11 +47,15 @@ impl Default for JobLimits {
 impl JobLimits {
     /// Those of a batch.
     pub fn batch(&self) -> BatchLimits {
-        BatchLimits { records_max: self.batch_records, bytes_max: self.batch_bytes }
+        BatchLimits {
+            records_max: self.batch_records,
+            bytes_max: self.batch_bytes,
+        }
     }
 }
 
-/// A deployment's settings. Whether the names in `sources` and `sinks` are the job's, `job::check` says.
+/// A deployment's settings. Whether the names in `sources` and `sinks` are the job's, `job::check`
+/// says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The batch interval, if not the job's own; zero: as soon as the pipeline is free.
@@ -64,11 +68,11 @@ pub struct Settings {
     pub dead_letters: Option<String>,
     /// Where a new job begins to read.
     pub start: StartPosition,
-    /// Topics and followed files are read to the ends that they have at the job's start, connections until their peers
-    /// close them; then the job is finished.
+    /// Topics and followed files are read to the ends that they have at the job's start,
+    /// connections until their peers close them; then the job is finished.
     pub until_end: bool,
-    /// How long a partition of a timed source may have been silent at its end before it no longer holds the watermark
-    /// back; zero: it always does.
+    /// How long a partition of a timed source may have been silent at its end before it no longer
+    /// holds the watermark back; zero: it always does.
     pub idle: Duration,
     /// What happens to a record that is refused.
     pub on_error: OnError,
@@ -140,20 +144,35 @@ impl Settings {
         }
     }
 
-    /// Reads the pairs of `--set`; `defaults` are the host's for limits that they do not name. All faults at once.
-    pub fn parse(pairs: &BTreeMap<String, String>, defaults: JobLimits) -> Result<Self, Vec<SettingFault>> {
+    /// Reads the pairs of `--set`; `defaults` are the host's for limits that they do not name. All
+    /// faults at once.
+    pub fn parse(
+        pairs: &BTreeMap<String, String>,
+        defaults: JobLimits,
+    ) -> Result<Self, Vec<SettingFault>> {
         let mut settings = Settings::none(defaults);
         let mut faults = Vec::new();
         for (key, value) in pairs {
             match settings.take(key, value.trim()) {
                 Ok(()) => {}
-                Err(Refused::Key) => faults.push(SettingFault::Unknown { key: key.clone(), nearest: nearest(key) }),
+                Err(Refused::Key) => faults.push(SettingFault::Unknown {
+                    key: key.clone(),
+                    nearest: nearest(key),
+                }),
                 Err(Refused::Value(reason)) => {
-                    faults.push(SettingFault::Value { key: key.clone(), value: value.clone(), reason });
+                    faults.push(SettingFault::Value {
+                        key: key.clone(),
+                        value: value.clone(),
+                        reason,
+                    });
                 }
             }
         }
-        if faults.is_empty() { Ok(settings) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(settings)
+        } else {
+            Err(faults)
+        }
     }
 
     fn take(&mut self, key: &str, value: &str) -> Result<(), Refused> {
@@ -166,12 +185,19 @@ impl Settings {
             "idle" => self.idle = idle(value)?,
             "on-error" => self.on_error = on_error(value)?,
             "limits.memory" => {
-                self.limits.memory_bytes =
-                    bytes(value, limits::GUEST_MEMORY_BYTES_MIN, limits::GUEST_MEMORY_BYTES_MAX)?;
+                self.limits.memory_bytes = bytes(
+                    value,
+                    limits::GUEST_MEMORY_BYTES_MIN,
+                    limits::GUEST_MEMORY_BYTES_MAX,
+                )?;
             }
             "limits.time" => self.limits.time = guest_time(value)?,
-            "limits.batch-records" => self.limits.batch_records = count(value, limits::BATCH_RECORDS_MAX)?,
-            "limits.batch-bytes" => self.limits.batch_bytes = bytes(value, 1, limits::BATCH_BYTES_MAX)?,
+            "limits.batch-records" => {
+                self.limits.batch_records = count(value, limits::BATCH_RECORDS_MAX)?
+            }
+            "limits.batch-bytes" => {
+                self.limits.batch_bytes = bytes(value, 1, limits::BATCH_BYTES_MAX)?
+            }
             _ => {
                 // What a source's place may be depends on its kind, which `job::check` knows.
                 let (places, name, rule): (_, _, fn(&str) -> _) = match key.split_once('.') {
@@ -180,7 +206,9 @@ impl Settings {
                     _ => return Err(Refused::Key),
                 };
                 if name.is_empty() {
-                    return Err(Refused::Value("the name after the dot is missing".to_owned()));
+                    return Err(Refused::Value(
+                        "the name after the dot is missing".to_owned(),
+                    ));
                 }
                 places.insert(name.to_owned(), named(value, rule)?);
             }
@@ -190,12 +218,16 @@ impl Settings {
 
     /// The topic of this job's dead letters.
     pub fn dead_letter_topic(&self, job: &str) -> String {
-        self.dead_letters.clone().unwrap_or_else(|| format!("{job}.dead-letters"))
+        self.dead_letters
+            .clone()
+            .unwrap_or_else(|| format!("{job}.dead-letters"))
     }
 
     /// The consumer group that shows this job's progress to monitors.
     pub fn group_of(&self, job: &str) -> String {
-        self.group.clone().unwrap_or_else(|| format!("streamhost.{job}"))
+        self.group
+            .clone()
+            .unwrap_or_else(|| format!("streamhost.{job}"))
     }
 }
 
@@ -216,8 +248,12 @@ fn nearest(key: &str) -> Option<String> {
     {
         return Some(format!("{head}.{name}"));
     }
-    let bare = KEYS.iter().find(|known| known.strip_prefix("limits.") == Some(key));
-    bare.copied().or_else(|| names::nearest(key, KEYS)).map(str::to_owned)
+    let bare = KEYS
+        .iter()
+        .find(|known| known.strip_prefix("limits.") == Some(key));
+    bare.copied()
+        .or_else(|| names::nearest(key, KEYS))
+        .map(str::to_owned)
 }
 
 fn named(value: &str, rule: fn(&str) -> Result<(), String>) -> Result<String, String> {
@@ -231,7 +267,10 @@ pub fn interval(value: &str) -> Result<Duration, String> {
     }
     let every = duration(value)?;
     if every > limits::EVERY_MAX {
-        return Err(format!("an interval is {} at most", humantime::format_duration(limits::EVERY_MAX)));
+        return Err(format!(
+            "an interval is {} at most",
+            humantime::format_duration(limits::EVERY_MAX)
+        ));
     }
     if every.subsec_nanos() % 1_000_000 != 0 {
         return Err("an interval is a whole number of milliseconds".to_owned());
@@ -244,15 +283,19 @@ pub fn guest_time(value: &str) -> Result<Duration, String> {
     let (least, most) = (limits::EPOCH, limits::GUEST_TIME_MAX);
     let time = duration(value)?;
     if time < least || time > most {
-        return Err(out_of(humantime::format_duration(least), humantime::format_duration(most)));
+        return Err(out_of(
+            humantime::format_duration(least),
+            humantime::format_duration(most),
+        ));
     }
     Ok(time)
 }
 
 /// A number of bytes within bounds: `65536`, `64KiB`, `1MB`.
 pub fn bytes(value: &str, least: usize, most: usize) -> Result<usize, String> {
-    let size: bytesize::ByteSize =
-        value.parse().map_err(|_| "a size is a number and a unit, such as `64MiB` or `500kB`".to_owned())?;
+    let size: bytesize::ByteSize = value
+        .parse()
+        .map_err(|_| "a size is a number and a unit, such as `64MiB` or `500kB`".to_owned())?;
     let show = |n: usize| bytesize::ByteSize(n as u64).display().iec().to_string();
     match usize::try_from(size.as_u64()) {
         Ok(n) if (least..=most).contains(&n) => Ok(n),
@@ -295,7 +338,10 @@ fn idle(value: &str) -> Result<Duration, String> {
     }
     let idle = duration(value)?;
     if idle > limits::STAGE_TIME_MAX {
-        return Err(format!("it is {} at most", humantime::format_duration(limits::STAGE_TIME_MAX)));
+        return Err(format!(
+            "it is {} at most",
+            humantime::format_duration(limits::STAGE_TIME_MAX)
+        ));
     }
     Ok(idle)
 }
@@ -324,14 +370,29 @@ fn start(value: &str) -> Result<StartPosition, String> {
 fn rfc3339(value: &str) -> Option<SystemTime> {
     let value = value.to_ascii_uppercase();
     let split = value.len().checked_sub(6)?;
-    let (Some(local), Some(offset)) = (value.get(..split), value.get(split..)) else { return None };
+    let (Some(local), Some(offset)) = (value.get(..split), value.get(split..)) else {
+        return None;
+    };
     let time = match offset.as_bytes() {
-        [sign @ (b'+' | b'-'), h1 @ b'0'..=b'9', h2 @ b'0'..=b'9', b':', m1 @ b'0'..=b'5', m2 @ b'0'..=b'9'] => {
+        [
+            sign @ (b'+' | b'-'),
+            h1 @ b'0'..=b'9',
+            h2 @ b'0'..=b'9',
+            b':',
+            m1 @ b'0'..=b'5',
+            m2 @ b'0'..=b'9',
+        ] => {
             let digits = |tens: &u8, ones: &u8| u64::from((tens - b'0') * 10 + (ones - b'0'));
             let (hours, minutes) = (digits(h1, h2), digits(m1, m2));
             let by = Duration::from_secs(hours * 3600 + minutes * 60);
-            let local = humantime::parse_rfc3339(&format!("{local}Z")).ok().filter(|_| hours < 24)?;
-            if *sign == b'+' { local.checked_sub(by)? } else { local.checked_add(by)? }
+            let local = humantime::parse_rfc3339(&format!("{local}Z"))
+                .ok()
+                .filter(|_| hours < 24)?;
+            if *sign == b'+' {
+                local.checked_sub(by)?
+            } else {
+                local.checked_add(by)?
+            }
         }
         _ => humantime::parse_rfc3339(&value).ok()?,
     };
@@ -364,6 +425,9 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        BatchLimits { records_max: limits::BATCH_RECORDS_MAX, bytes_max: limits::BATCH_BYTES_DEFAULT }
+        BatchLimits {
+            records_max: limits::BATCH_RECORDS_MAX,
+            bytes_max: limits::BATCH_BYTES_DEFAULT,
+        }
     }
 }

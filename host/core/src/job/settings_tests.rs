@@ -1,12 +1,19 @@
 use super::*;
 
 fn pairs(text: &[(&str, &str)]) -> BTreeMap<String, String> {
-    text.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    text.iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect()
 }
 
 fn parse(key: &str, value: &str) -> Result<Settings, String> {
-    Settings::parse(&pairs(&[(key, value)]), JobLimits::default())
-        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    Settings::parse(&pairs(&[(key, value)]), JobLimits::default()).map_err(|faults| {
+        faults
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ")
+    })
 }
 
 fn none() -> Settings {
@@ -18,38 +25,224 @@ fn each_setting_sets_its_field() {
     let at = |seconds| StartPosition::At(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
     let limits = JobLimits::default();
     let cases = [
-        ("every", "1s", Settings { every: Some(Duration::from_secs(1)), ..none() }),
-        ("every", " 250ms ", Settings { every: Some(Duration::from_millis(250)), ..none() }),
-        ("every", "0", Settings { every: Some(Duration::ZERO), ..none() }),
-        ("every", "0s", Settings { every: Some(Duration::ZERO), ..none() }),
-        ("source.clicks", "c2", Settings { sources: pairs(&[("clicks", "c2")]), ..none() }),
-        ("source.a.b", "c2", Settings { sources: pairs(&[("a.b", "c2")]), ..none() }),
-        ("sink.clicks", "ns:t", Settings { sinks: pairs(&[("clicks", "ns:t")]), ..none() }),
-        ("dead-letters", "bad.ones", Settings { dead_letters: Some("bad.ones".to_owned()), ..none() }),
+        (
+            "every",
+            "1s",
+            Settings {
+                every: Some(Duration::from_secs(1)),
+                ..none()
+            },
+        ),
+        (
+            "every",
+            " 250ms ",
+            Settings {
+                every: Some(Duration::from_millis(250)),
+                ..none()
+            },
+        ),
+        (
+            "every",
+            "0",
+            Settings {
+                every: Some(Duration::ZERO),
+                ..none()
+            },
+        ),
+        (
+            "every",
+            "0s",
+            Settings {
+                every: Some(Duration::ZERO),
+                ..none()
+            },
+        ),
+        (
+            "source.clicks",
+            "c2",
+            Settings {
+                sources: pairs(&[("clicks", "c2")]),
+                ..none()
+            },
+        ),
+        (
+            "source.a.b",
+            "c2",
+            Settings {
+                sources: pairs(&[("a.b", "c2")]),
+                ..none()
+            },
+        ),
+        (
+            "sink.clicks",
+            "ns:t",
+            Settings {
+                sinks: pairs(&[("clicks", "ns:t")]),
+                ..none()
+            },
+        ),
+        (
+            "dead-letters",
+            "bad.ones",
+            Settings {
+                dead_letters: Some("bad.ones".to_owned()),
+                ..none()
+            },
+        ),
         ("start", "earliest", none()),
-        ("start", "latest", Settings { start: StartPosition::Latest, ..none() }),
-        ("start", "1970-01-02T00:00:00Z", Settings { start: at(86_400), ..none() }),
-        ("start", "1970-01-02t00:00:00z", Settings { start: at(86_400), ..none() }),
-        ("start", "1970-01-02T00:00:00+01:00", Settings { start: at(82_800), ..none() }),
-        ("start", "1970-01-02T00:00:00-01:30", Settings { start: at(91_800), ..none() }),
-        ("source.in", "data/a b.csv", Settings { sources: pairs(&[("in", "data/a b.csv")]), ..none() }),
-        ("until", "end", Settings { until_end: true, ..none() }),
-        ("idle", "90s", Settings { idle: Duration::from_secs(90), ..none() }),
-        ("idle", "0", Settings { idle: Duration::ZERO, ..none() }),
+        (
+            "start",
+            "latest",
+            Settings {
+                start: StartPosition::Latest,
+                ..none()
+            },
+        ),
+        (
+            "start",
+            "1970-01-02T00:00:00Z",
+            Settings {
+                start: at(86_400),
+                ..none()
+            },
+        ),
+        (
+            "start",
+            "1970-01-02t00:00:00z",
+            Settings {
+                start: at(86_400),
+                ..none()
+            },
+        ),
+        (
+            "start",
+            "1970-01-02T00:00:00+01:00",
+            Settings {
+                start: at(82_800),
+                ..none()
+            },
+        ),
+        (
+            "start",
+            "1970-01-02T00:00:00-01:30",
+            Settings {
+                start: at(91_800),
+                ..none()
+            },
+        ),
+        (
+            "source.in",
+            "data/a b.csv",
+            Settings {
+                sources: pairs(&[("in", "data/a b.csv")]),
+                ..none()
+            },
+        ),
+        (
+            "until",
+            "end",
+            Settings {
+                until_end: true,
+                ..none()
+            },
+        ),
+        (
+            "idle",
+            "90s",
+            Settings {
+                idle: Duration::from_secs(90),
+                ..none()
+            },
+        ),
+        (
+            "idle",
+            "0",
+            Settings {
+                idle: Duration::ZERO,
+                ..none()
+            },
+        ),
         ("idle", "30s", none()),
-        ("on-error", "skip", Settings { on_error: OnError::Skip, ..none() }),
-        ("on-error", "stop", Settings { on_error: OnError::Stop, ..none() }),
+        (
+            "on-error",
+            "skip",
+            Settings {
+                on_error: OnError::Skip,
+                ..none()
+            },
+        ),
+        (
+            "on-error",
+            "stop",
+            Settings {
+                on_error: OnError::Stop,
+                ..none()
+            },
+        ),
         ("on-error", "dead-letter", none()),
-        ("group", "mine", Settings { group: Some("mine".to_owned()), ..none() }),
-        ("limits.memory", "16MiB", Settings { limits: JobLimits { memory_bytes: 16 << 20, ..limits }, ..none() }),
-        ("limits.memory", "8388608", Settings { limits: JobLimits { memory_bytes: 8 << 20, ..limits }, ..none() }),
+        (
+            "group",
+            "mine",
+            Settings {
+                group: Some("mine".to_owned()),
+                ..none()
+            },
+        ),
+        (
+            "limits.memory",
+            "16MiB",
+            Settings {
+                limits: JobLimits {
+                    memory_bytes: 16 << 20,
+                    ..limits
+                },
+                ..none()
+            },
+        ),
+        (
+            "limits.memory",
+            "8388608",
+            Settings {
+                limits: JobLimits {
+                    memory_bytes: 8 << 20,
+                    ..limits
+                },
+                ..none()
+            },
+        ),
         (
             "limits.time",
             "500ms",
-            Settings { limits: JobLimits { time: Duration::from_millis(500), ..limits }, ..none() },
+            Settings {
+                limits: JobLimits {
+                    time: Duration::from_millis(500),
+                    ..limits
+                },
+                ..none()
+            },
         ),
-        ("limits.batch-records", "7", Settings { limits: JobLimits { batch_records: 7, ..limits }, ..none() }),
-        ("limits.batch-bytes", "1KiB", Settings { limits: JobLimits { batch_bytes: 1024, ..limits }, ..none() }),
+        (
+            "limits.batch-records",
+            "7",
+            Settings {
+                limits: JobLimits {
+                    batch_records: 7,
+                    ..limits
+                },
+                ..none()
+            },
+        ),
+        (
+            "limits.batch-bytes",
+            "1KiB",
+            Settings {
+                limits: JobLimits {
+                    batch_bytes: 1024,
+                    ..limits
+                },
+                ..none()
+            },
+        ),
     ];
     for (key, value, want) in cases {
         assert_eq!(parse(key, value), Ok(want), "{key}={value}");
@@ -99,7 +292,10 @@ fn bad_values_are_refused_with_what_would_do() {
     ];
     for (key, value, want) in cases {
         let said = parse(key, value).expect_err(&format!("{key}={value} was taken"));
-        assert!(said.contains(want) && said.contains(key), "{key}={value}: {said}");
+        assert!(
+            said.contains(want) && said.contains(key),
+            "{key}={value}: {said}"
+        );
     }
 }
 
@@ -114,7 +310,10 @@ fn unknown_keys_are_refused_with_the_nearest() {
         ("memory", "did you mean `limits.memory`?"),
         ("limits.memry", "did you mean `limits.memory`?"),
         ("limit.time", "did you mean `limits.time`?"),
-        ("parallelism", "there are source.NAME, sink.NAME, dead-letters, every"),
+        (
+            "parallelism",
+            "there are source.NAME, sink.NAME, dead-letters, every",
+        ),
         ("idel", "did you mean `idle`?"),
         ("untl", "did you mean `until`?"),
         ("", "there are"),
@@ -128,7 +327,12 @@ fn unknown_keys_are_refused_with_the_nearest() {
 #[test]
 fn all_faults_are_told_at_once() {
     let faults = Settings::parse(
-        &pairs(&[("evry", "1s"), ("start", "never"), ("limits.time", "1h"), ("group", "fine")]),
+        &pairs(&[
+            ("evry", "1s"),
+            ("start", "never"),
+            ("limits.time", "1h"),
+            ("group", "fine"),
+        ]),
         JobLimits::default(),
     )
     .expect_err("three faults");
@@ -137,11 +341,21 @@ fn all_faults_are_told_at_once() {
 
 #[test]
 fn defaults_are_the_hosts_and_the_names_follow_the_job() {
-    let defaults = JobLimits { batch_records: 5, ..JobLimits::default() };
+    let defaults = JobLimits {
+        batch_records: 5,
+        ..JobLimits::default()
+    };
     let settings = Settings::parse(&BTreeMap::new(), defaults).expect("no pairs, no faults");
     assert_eq!(settings.limits.batch().records_max, 5);
     assert_eq!(settings.dead_letter_topic("clicks"), "clicks.dead-letters");
     assert_eq!(settings.group_of("clicks"), "streamhost.clicks");
-    let said = Settings { dead_letters: Some("d".to_owned()), group: Some("g".to_owned()), ..settings };
-    assert_eq!((said.dead_letter_topic("clicks"), said.group_of("clicks")), ("d".to_owned(), "g".to_owned()));
+    let said = Settings {
+        dead_letters: Some("d".to_owned()),
+        group: Some("g".to_owned()),
+        ..settings
+    };
+    assert_eq!(
+        (said.dead_letter_topic("clicks"), said.group_of("clicks")),
+        ("d".to_owned(), "g".to_owned())
+    );
 }

@@ -70,7 +70,8 @@ pub struct StageSpec {
     pub name: String,
     /// What it does.
     pub kind: StageKind,
-    /// The stages that feed it, each below its own number. Sources come first: stage `i` reads source `i`.
+    /// The stages that feed it, each below its own number. Sources come first: stage `i` reads
+    /// source `i`.
     pub inputs: Vec<u32>,
     /// What keys look like.
     pub key_shape: String,
@@ -109,7 +110,8 @@ pub enum StageKind {
 pub struct Window {
     /// Their form.
     pub form: WindowForm,
-    /// How far a record may be behind the largest event time of its partition, beyond its pane's end.
+    /// How far a record may be behind the largest event time of its partition, beyond its pane's
+    /// end.
     pub lateness_ms: i64,
     /// By the batches' time; else by event time.
     pub processing_time: bool,
@@ -121,7 +123,8 @@ pub struct Window {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WindowForm {
-    /// Of one size, a new one every hop; the size is a multiple of the hop. Kept as panes of one hop.
+    /// Of one size, a new one every hop; the size is a multiple of the hop. Kept as panes of one
+    /// hop.
     Panes {
         /// How long a window is.
         size_ms: i64,
@@ -137,16 +140,25 @@ pub enum WindowForm {
 
 impl fmt::Display for WindowForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words =
-            |ms: i64| humantime::format_duration(Duration::from_millis(u64::try_from(ms).unwrap_or(0))).to_string();
+        let words = |ms: i64| {
+            humantime::format_duration(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
+                .to_string()
+        };
         match self {
             WindowForm::Panes { size_ms, hop_ms } if size_ms == hop_ms => {
                 write!(f, "tumbling windows of {}", words(*size_ms))
             }
             WindowForm::Panes { size_ms, hop_ms } => {
-                write!(f, "windows of {} hopping by {}", words(*size_ms), words(*hop_ms))
+                write!(
+                    f,
+                    "windows of {} hopping by {}",
+                    words(*size_ms),
+                    words(*hop_ms)
+                )
             }
-            WindowForm::Session { gap_ms } => write!(f, "sessions with a gap of {}", words(*gap_ms)),
+            WindowForm::Session { gap_ms } => {
+                write!(f, "sessions with a gap of {}", words(*gap_ms))
+            }
         }
     }
 }
@@ -164,19 +176,38 @@ pub struct Join {
 }
 
 impl StageSpec {
-    /// What kept state must match to be carried on: keys, values, their sense, and how they are kept.
+    /// What kept state must match to be carried on: keys, values, their sense, and how they are
+    /// kept.
     pub fn fingerprint(&self) -> String {
         let kept = match self.kind {
             StageKind::EachBatch => "each-batch".to_string(),
             StageKind::Running { .. } => "running".to_string(),
             StageKind::Window(window) => {
-                format!("{} by {} time", window.form, if window.processing_time { "processing" } else { "event" })
+                format!(
+                    "{} by {} time",
+                    window.form,
+                    if window.processing_time {
+                        "processing"
+                    } else {
+                        "event"
+                    }
+                )
             }
             StageKind::Join(join) => if join.left { "left join" } else { "join" }.to_string(),
             StageKind::Lookup => "lookup".to_string(),
         };
-        let StageSpec { key_shape, value_shape, other_shape, version, .. } = self;
-        let other = if other_shape.is_empty() { String::new() } else { format!(" and {other_shape}") };
+        let StageSpec {
+            key_shape,
+            value_shape,
+            other_shape,
+            version,
+            ..
+        } = self;
+        let other = if other_shape.is_empty() {
+            String::new()
+        } else {
+            format!(" and {other_shape}")
+        };
         format!("{kept}, {key_shape} to {value_shape}{other}, version {version}")
     }
 
@@ -207,9 +238,15 @@ impl StageSpec {
     pub fn behind_ms(&self) -> i64 {
         match self.kind {
             // A session is over one millisecond later than a pane with the same end.
-            StageKind::Window(Window { form: WindowForm::Session { .. }, .. }) => 1,
+            StageKind::Window(Window {
+                form: WindowForm::Session { .. },
+                ..
+            }) => 1,
             StageKind::Join(join) => join.within_ms,
-            StageKind::Window(_) | StageKind::EachBatch | StageKind::Running { .. } | StageKind::Lookup => 0,
+            StageKind::Window(_)
+            | StageKind::EachBatch
+            | StageKind::Running { .. }
+            | StageKind::Lookup => 0,
         }
     }
 }
@@ -243,7 +280,8 @@ pub struct JobSpec {
     pub every: Duration,
     /// Its sources; stage `i` reads source `i`.
     pub sources: Vec<SourceSpec>,
-    /// Its keyed stages, each after those that feed it; stage `i` of them has the number `sources + i`.
+    /// Its keyed stages, each after those that feed it; stage `i` of them has the number `sources +
+    /// i`.
     pub stages: Vec<StageSpec>,
     /// Its sinks.
     pub sinks: Vec<SinkSpec>,

@@ -1,5 +1,6 @@
-//! How a stage's entries look. Keys begin with a byte that says what the entry is; numbers in keys are big-endian with
-//! the sign flipped, so that bytes stand in the order of numbers and "all that is over" is one stretch.
+//! How a stage's entries look. Keys begin with a byte that says what the entry is; numbers in keys
+//! are big-endian with the sign flipped, so that bytes stand in the order of numbers and "all that
+//! is over" is one stretch.
 //!
 //! | stage | key | value |
 //! |---|---|---|
@@ -31,28 +32,40 @@ const RUNNING_HEAD: usize = 2 * TIME;
 /// Of a session, before its accumulator.
 const SESSION_HEAD: usize = 2 * TIME + 4;
 
-/// The accumulators in an entry of a stage of this kind, in order. None: an entry without, such as a timer, or one that
-/// is not as it was written.
+/// The accumulators in an entry of a stage of this kind, in order. None: an entry without, such as
+/// a timer, or one that is not as it was written.
 pub fn accumulators<'v>(kind: &StageKind, key: &[u8], value: &'v [u8]) -> Option<Vec<&'v [u8]>> {
     if key.first() != Some(&VALUE) {
         return None;
     }
     match kind {
-        StageKind::Running { .. } => value.get(RUNNING_HEAD..).map(|accumulator| vec![accumulator]),
+        StageKind::Running { .. } => value
+            .get(RUNNING_HEAD..)
+            .map(|accumulator| vec![accumulator]),
         StageKind::Window(window) => match window.form {
             WindowForm::Panes { .. } => Some(vec![value]),
             WindowForm::Session { .. } => {
                 let sessions = sessions(value)?;
-                Some(sessions.into_iter().map(|session| &value[session.accumulator]).collect())
+                Some(
+                    sessions
+                        .into_iter()
+                        .map(|session| &value[session.accumulator])
+                        .collect(),
+                )
             }
         },
         StageKind::EachBatch | StageKind::Join(_) | StageKind::Lookup => None,
     }
 }
 
-/// The entry's value with these accumulators in the places of its own. An entry without any, or with another number of
-/// them, stays as it is.
-pub fn with_accumulators(kind: &StageKind, key: &[u8], value: &[u8], accumulators: &[&[u8]]) -> Vec<u8> {
+/// The entry's value with these accumulators in the places of its own. An entry without any, or
+/// with another number of them, stays as it is.
+pub fn with_accumulators(
+    kind: &StageKind,
+    key: &[u8],
+    value: &[u8],
+    accumulators: &[&[u8]],
+) -> Vec<u8> {
     let own = self::accumulators(kind, key, value);
     if own.is_none_or(|own| own.len() != accumulators.len()) {
         return value.to_vec();
@@ -103,8 +116,8 @@ pub(super) fn above_time(tag: u8, time_ms: i64) -> Vec<u8> {
     }
 }
 
-/// What a join keeps of one side of a key from a time on, without the tag. Numbered by batch and place in it, so that a
-/// replay writes the same.
+/// What a join keeps of one side of a key from a time on, without the tag. Numbered by batch and
+/// place in it, so that a replay writes the same.
 pub(super) fn joined(key: &[u8], side: u8, time_ms: i64, number: Option<(u64, u32)>) -> Vec<u8> {
     let mut out = Vec::with_capacity(4 + key.len() + 1 + TIME + 12);
     out.extend_from_slice(&(key.len() as u32).to_be_bytes());
@@ -144,14 +157,22 @@ impl Running {
     pub(super) fn read(value: &[u8]) -> Result<(Running, &[u8]), StoreError> {
         let read = || {
             let timer_ms = time_at(value, TIME)?;
-            let head = Running { last_ms: time_at(value, 0)?, timer_ms: (timer_ms != i64::MIN).then_some(timer_ms) };
+            let head = Running {
+                last_ms: time_at(value, 0)?,
+                timer_ms: (timer_ms != i64::MIN).then_some(timer_ms),
+            };
             Some((head, &value[RUNNING_HEAD..]))
         };
         read().ok_or_else(|| damaged("a running reduction"))
     }
 
     pub(super) fn write(self, accumulator: &[u8]) -> Vec<u8> {
-        [&time_bytes(self.last_ms)[..], &time_bytes(self.timer_ms.unwrap_or(i64::MIN)), accumulator].concat()
+        [
+            &time_bytes(self.last_ms)[..],
+            &time_bytes(self.timer_ms.unwrap_or(i64::MIN)),
+            accumulator,
+        ]
+        .concat()
     }
 }
 
@@ -169,13 +190,20 @@ pub(super) fn sessions(value: &[u8]) -> Option<Vec<Session>> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < value.len() {
-        let length: [u8; 4] = value.get(at + 2 * TIME..at + SESSION_HEAD)?.try_into().ok()?;
+        let length: [u8; 4] = value
+            .get(at + 2 * TIME..at + SESSION_HEAD)?
+            .try_into()
+            .ok()?;
         let from = at + SESSION_HEAD;
         let accumulator = from..from.checked_add(u32::from_le_bytes(length) as usize)?;
         value.get(accumulator.clone())?;
         let (first_ms, last_ms) = (time_at(value, at)?, time_at(value, at + TIME)?);
         at = accumulator.end;
-        found.push(Session { first_ms, last_ms, accumulator });
+        found.push(Session {
+            first_ms,
+            last_ms,
+            accumulator,
+        });
     }
     Some(found)
 }

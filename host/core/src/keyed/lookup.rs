@@ -4,7 +4,8 @@ use super::shuffle::Item;
 use super::stage::Stage;
 use super::{KeyedError, entry};
 
-/// Applies the batch's changes of the table, in their order, and then gives each left item with what the table says.
+/// Applies the batch's changes of the table, in their order, and then gives each left item with
+/// what the table says.
 pub(super) fn run(stage: &mut Stage<'_>, items: &[Item<'_>]) -> Result<(), KeyedError> {
     for item in items.iter().filter(|item| item.side == 1) {
         let key = entry::of_key(item.key);

@@ -10,7 +10,8 @@ use std::ops::Range;
 /// What one go may hold: a portion that is not full yet, and one group more.
 const MERGE_BYTES_MAX: usize = limits::KEYED_PORTION_BYTES_MAX + limits::GROUP_BYTES_MAX;
 
-/// Groups that are merged in one go. One that has nothing to merge with needs no call: its partial is its accumulator.
+/// Groups that are merged in one go. One that has nothing to merge with needs no call: its partial
+/// is its accumulator.
 pub(super) struct Merge {
     slots: Vec<Slot>,
     alone: Column,
@@ -21,7 +22,12 @@ pub(super) struct Merge {
 impl Default for Merge {
     fn default() -> Self {
         let (slots, alone, asked) = (Vec::new(), Column::default(), Partials::default());
-        Merge { slots, alone, asked, group_bytes_max: limits::GROUP_BYTES_MAX }
+        Merge {
+            slots,
+            alone,
+            asked,
+            group_bytes_max: limits::GROUP_BYTES_MAX,
+        }
     }
 }
 
@@ -29,7 +35,8 @@ impl Default for Merge {
 enum Slot {
     Alone(usize),
     Asked(usize),
-    /// It is not asked: of so many bytes, and with so much of its partials as its dead letter shows.
+    /// It is not asked: of so many bytes, and with so much of its partials as its dead letter
+    /// shows.
     TooLarge {
         reason: String,
         shown: Column,
@@ -37,8 +44,8 @@ enum Slot {
 }
 
 impl Merge {
-    /// Adds a group: its accumulator so far and its partials, of which there is at least one. Gives its place. What is too
-    /// large to be merged has failed.
+    /// Adds a group: its accumulator so far and its partials, of which there is at least one. Gives
+    /// its place. What is too large to be merged has failed.
     pub(super) fn add<'v>(
         &mut self,
         accumulator: Option<&[u8]>,
@@ -58,9 +65,12 @@ impl Merge {
             bytes += partial.len();
             if bytes > self.group_bytes_max || self.bytes() + partial.len() > MERGE_BYTES_MAX {
                 let max = bytesize::ByteSize(self.group_bytes_max as u64);
-                let reason = format!("what is to be merged for this key in one batch is over {max}");
-                self.slots
-                    .push(Slot::TooLarge { reason, shown: taken_back(&mut self.asked.partials, before, partial) });
+                let reason =
+                    format!("what is to be merged for this key in one batch is over {max}");
+                self.slots.push(Slot::TooLarge {
+                    reason,
+                    shown: taken_back(&mut self.asked.partials, before, partial),
+                });
                 return self.slots.len() - 1;
             }
             self.asked.partials.push(partial);
@@ -68,7 +78,9 @@ impl Merge {
         if accumulator.is_none() {
             self.asked.absent.push(group as u32);
         }
-        self.asked.accumulators.push(accumulator.unwrap_or_default());
+        self.asked
+            .accumulators
+            .push(accumulator.unwrap_or_default());
         self.asked.group_ends.push(self.asked.partials.len() as u32);
         self.slots.push(Slot::Asked(group));
         self.slots.len() - 1
@@ -88,8 +100,15 @@ impl Merge {
             true => Combined::default(),
             false => stage.combine(&self.asked)?,
         };
-        assert_eq!(combined.accumulators.len(), self.asked.group_ends.len(), "one accumulator a group");
-        Ok(Merged { merge: self, combined })
+        assert_eq!(
+            combined.accumulators.len(),
+            self.asked.group_ends.len(),
+            "one accumulator a group"
+        );
+        Ok(Merged {
+            merge: self,
+            combined,
+        })
     }
 }
 
@@ -115,8 +134,15 @@ impl<'a> Failed<'a> {
 
     /// The same without the first few.
     pub(super) fn value_behind(&self, left_out: usize) -> &'a [u8] {
-        let end_of = |i: usize| if i == 0 { 0 } else { self.partials.ends[i - 1] as usize };
-        &self.partials.data[end_of((self.own.start + left_out).min(self.own.end))..end_of(self.own.end)]
+        let end_of = |i: usize| {
+            if i == 0 {
+                0
+            } else {
+                self.partials.ends[i - 1] as usize
+            }
+        };
+        &self.partials.data
+            [end_of((self.own.start + left_out).min(self.own.end))..end_of(self.own.end)]
     }
 }
 
@@ -125,20 +151,42 @@ impl Merged {
     pub(super) fn get(&self, place: usize) -> Result<&[u8], Failed<'_>> {
         let group = match &self.merge.slots[place] {
             Slot::Alone(i) => return Ok(self.merge.alone.get(*i)),
-            Slot::TooLarge { reason, shown } => return Err(Failed { reason, partials: shown, own: 0..shown.len() }),
+            Slot::TooLarge { reason, shown } => {
+                return Err(Failed {
+                    reason,
+                    partials: shown,
+                    own: 0..shown.len(),
+                });
+            }
             Slot::Asked(group) => *group,
         };
-        let Ok(i) = self.combined.faults.binary_search_by_key(&group, |fault| fault.at) else {
+        let Ok(i) = self
+            .combined
+            .faults
+            .binary_search_by_key(&group, |fault| fault.at)
+        else {
             return Ok(self.combined.accumulators.get(group));
         };
-        let Partials { group_ends, partials, .. } = &self.merge.asked;
-        let first = if group == 0 { 0 } else { group_ends[group - 1] as usize };
-        Err(Failed { reason: &self.combined.faults[i].reason, partials, own: first..group_ends[group] as usize })
+        let Partials {
+            group_ends,
+            partials,
+            ..
+        } = &self.merge.asked;
+        let first = if group == 0 {
+            0
+        } else {
+            group_ends[group - 1] as usize
+        };
+        Err(Failed {
+            reason: &self.combined.faults[i].reason,
+            partials,
+            own: first..group_ends[group] as usize,
+        })
     }
 }
 
-/// Merges `count` things a portion at a time. `ask` adds the groups of one, and what it returns goes to `take` with the
-/// results.
+/// Merges `count` things a portion at a time. `ask` adds the groups of one, and what it returns
+/// goes to `take` with the results.
 pub(super) fn in_portions<'s, N>(
     stage: &mut Stage<'s>,
     count: usize,
@@ -163,8 +211,8 @@ pub(super) fn in_portions<'s, N>(
     Ok(())
 }
 
-/// Takes the items from one on out of a column, and gives the first bytes of these and of a last one that was not put
-/// there.
+/// Takes the items from one on out of a column, and gives the first bytes of these and of a last
+/// one that was not put there.
 fn taken_back(column: &mut Column, from: usize, last: &[u8]) -> Column {
     let mut shown = Column::default();
     let mut left = limits::GROUP_SHOWN_BYTES_MAX;
@@ -177,7 +225,9 @@ fn taken_back(column: &mut Column, from: usize, last: &[u8]) -> Column {
         shown.push(item);
     }
     column.ends.truncate(from);
-    column.data.truncate(column.ends.last().map_or(0, |&end| end as usize));
+    column
+        .data
+        .truncate(column.ends.last().map_or(0, |&end| end as usize));
     shown
 }
 
@@ -187,7 +237,10 @@ mod tests {
 
     #[test]
     fn a_group_that_is_too_large_fails_and_the_others_are_merged() {
-        let mut merge = Merge { group_bytes_max: 10, ..Merge::default() };
+        let mut merge = Merge {
+            group_bytes_max: 10,
+            ..Merge::default()
+        };
         let places = [
             merge.add(Some(b"acc"), [&b"ab"[..], b"cd"]),
             merge.add(None, [&b"0123"[..], b"4567", b"89a", b"never seen"]),
@@ -195,7 +248,12 @@ mod tests {
             merge.add(None, [&b"ef"[..], b"gh"]),
             merge.add(None, [&b"a lone partial is never too large"[..]]),
         ];
-        let Partials { accumulators, absent, group_ends, partials } = merge.asked.clone();
+        let Partials {
+            accumulators,
+            absent,
+            group_ends,
+            partials,
+        } = merge.asked.clone();
         assert_eq!((absent, group_ends), (vec![1], vec![2, 4]));
         assert_eq!(
             (accumulators.iter().collect::<Vec<_>>(), &partials.data[..]),
@@ -204,11 +262,37 @@ mod tests {
         let mut accumulators = Column::default();
         accumulators.push(b"one");
         accumulators.push(b"two");
-        let merged = Merged { merge, combined: Combined { accumulators, faults: Vec::new() } };
-        let got = places.map(|place| merged.get(place).map_err(|failed| (failed.value(), failed.value_behind(2))));
-        let too_large = [Err((&b"0123456789a"[..], &b"89a"[..])), Err((&b"x"[..], &b""[..]))];
+        let merged = Merged {
+            merge,
+            combined: Combined {
+                accumulators,
+                faults: Vec::new(),
+            },
+        };
+        let got = places.map(|place| {
+            merged
+                .get(place)
+                .map_err(|failed| (failed.value(), failed.value_behind(2)))
+        });
+        let too_large = [
+            Err((&b"0123456789a"[..], &b"89a"[..])),
+            Err((&b"x"[..], &b""[..])),
+        ];
         let alone = Ok(&b"a lone partial is never too large"[..]);
-        assert_eq!(got, [Ok(&b"one"[..]), too_large[0], too_large[1], Ok(&b"two"[..]), alone]);
-        assert!(merged.get(places[1]).is_err_and(|failed| failed.reason.contains("over 10 B")));
+        assert_eq!(
+            got,
+            [
+                Ok(&b"one"[..]),
+                too_large[0],
+                too_large[1],
+                Ok(&b"two"[..]),
+                alone
+            ]
+        );
+        assert!(
+            merged
+                .get(places[1])
+                .is_err_and(|failed| failed.reason.contains("over 10 B"))
+        );
     }
 }

@@ -1,11 +1,12 @@
-//! What follows `key_by`: the shuffle and the keyed stages of a batch. The host owns keys, state, time and watermarks;
-//! the guest supplies pure functions.
+//! What follows `key_by`: the shuffle and the keyed stages of a batch. The host owns keys, state,
+//! time and watermarks; the guest supplies pure functions.
 //!
 //! ```text
 //! transform's items ─► shuffle ─► stage: state + combine ─► finish ─► rows, letters, items of later stages
 //! ```
-//! A stage knows its own state and the calls, nothing of where either is. What it does depends on the batch's items in
-//! their order, its times and its state, and on nothing else: a batch that is run again has the same outcome.
+//! A stage knows its own state and the calls, nothing of where either is. What it does depends on
+//! the batch's items in their order, its times and its state, and on nothing else: a batch that is
+//! run again has the same outcome.
 
 use crate::contract::{Calls, VersionFault};
 use crate::job::{JobSpec, StageKind, WindowForm};
@@ -44,7 +45,8 @@ pub struct BatchTimes<'a> {
     pub before_ms: i64,
     /// The job's watermark after it: windows that are over by it are finished in this batch.
     pub watermark_ms: i64,
-    /// What [`late_thresholds_after`] gave for the batch before. A stage that is not among them stands where the watermark puts it.
+    /// What [`late_thresholds_after`] gave for the batch before. A stage that is not among them
+    /// stands where the watermark puts it.
     pub late_thresholds_ms: &'a BTreeMap<String, i64>,
 }
 
@@ -70,8 +72,9 @@ pub struct GroupDeadLetter {
     pub time_ms: i64,
     /// Its key, in the bytes of the SDK.
     pub key: Vec<u8>,
-    /// What was to be merged or finished, in the bytes of the SDK: the accumulator; all partials, end to end; or a pair's
-    /// left item and, right behind it, its right one. Of what is too large the beginning.
+    /// What was to be merged or finished, in the bytes of the SDK: the accumulator; all partials,
+    /// end to end; or a pair's left item and, right behind it, its right one. Of what is too large
+    /// the beginning.
     pub value: Vec<u8>,
 }
 
@@ -99,9 +102,9 @@ fn of_stage(name: &str, error: StoreError) -> StoreError {
     }
 }
 
-/// Runs the keyed stages of one batch, in the job's order. `parts` is what `transform` made for them, by partition and
-/// offset of its records; `ids` says where each stage's state is, in the order of `spec.stages`. `stopped` is asked again
-/// and again whether to leave it.
+/// Runs the keyed stages of one batch, in the job's order. `parts` is what `transform` made for
+/// them, by partition and offset of its records; `ids` says where each stage's state is, in the
+/// order of `spec.stages`. `stopped` is asked again and again whether to leave it.
 pub fn run(
     spec: &JobSpec,
     ids: &[StageId],
@@ -111,7 +114,15 @@ pub fn run(
     calls: &mut dyn Calls,
     stopped: &dyn Fn() -> bool,
 ) -> Result<Made, KeyedError> {
-    run_in(spec, ids, parts, times, state, calls, (Portion::default(), stopped))
+    run_in(
+        spec,
+        ids,
+        parts,
+        times,
+        state,
+        calls,
+        (Portion::default(), stopped),
+    )
 }
 
 fn run_in(
@@ -141,10 +152,14 @@ fn run_in(
             ready: Ready::default(),
             stopped,
         };
-        run_stage(&mut stage, shuffle::items(&parts)).and_then(|()| stage.flush()).map_err(|error| match error {
-            KeyedError::Store(error) => KeyedError::Store(of_stage(&spec.stages[i].name, error)),
-            error => error,
-        })?;
+        run_stage(&mut stage, shuffle::items(&parts))
+            .and_then(|()| stage.flush())
+            .map_err(|error| match error {
+                KeyedError::Store(error) => {
+                    KeyedError::Store(of_stage(&spec.stages[i].name, error))
+                }
+                error => error,
+            })?;
     }
     Ok(out.made)
 }
@@ -154,16 +169,20 @@ fn run_stage(stage: &mut Stage<'_>, items: Vec<Item<'_>>) -> Result<(), KeyedErr
         StageKind::EachBatch => reduce::each_batch(stage, &items),
         StageKind::Running { expire_ms } => reduce::running(stage, &items, expire_ms),
         StageKind::Window(window) => match window.form {
-            WindowForm::Panes { size_ms, hop_ms } => window::run(stage, items, Panes::new(window, size_ms, hop_ms)),
-            WindowForm::Session { gap_ms } => session::run(stage, items, Sessions::new(window, gap_ms)),
+            WindowForm::Panes { size_ms, hop_ms } => {
+                window::run(stage, items, Panes::new(window, size_ms, hop_ms))
+            }
+            WindowForm::Session { gap_ms } => {
+                session::run(stage, items, Sessions::new(window, gap_ms))
+            }
         },
         StageKind::Join(join) => join::run(stage, items, join),
         StageKind::Lookup => lookup::run(stage, &items),
     }
 }
 
-/// Whether a batch without records would do something at these times: a window is over, a key expires, an item of a
-/// join is let go. One short look a stage.
+/// Whether a batch without records would do something at these times: a window is over, a key
+/// expires, an item of a join is let go. One short look a stage.
 pub fn is_due(
     spec: &JobSpec,
     ids: &[StageId],
@@ -179,7 +198,9 @@ pub fn is_due(
                 WindowForm::Panes { size_ms, hop_ms } => {
                     window::is_due(store, Panes::new(window, size_ms, hop_ms), stage_times)
                 }
-                WindowForm::Session { gap_ms } => session::is_due(store, Sessions::new(window, gap_ms), stage_times),
+                WindowForm::Session { gap_ms } => {
+                    session::is_due(store, Sessions::new(window, gap_ms), stage_times)
+                }
             },
             StageKind::Join(join) => join::is_due(store, join, stage_times),
         };

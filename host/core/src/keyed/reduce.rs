@@ -29,8 +29,13 @@ pub(super) fn each_batch(stage: &mut Stage<'_>, items: &[Item<'_>]) -> Result<()
     )
 }
 
-/// Merges with what is kept, gives what changed, and forgets keys that were silent for longer than they are kept.
-pub(super) fn running(stage: &mut Stage<'_>, items: &[Item<'_>], expire_ms: Option<u64>) -> Result<(), KeyedError> {
+/// Merges with what is kept, gives what changed, and forgets keys that were silent for longer than
+/// they are kept.
+pub(super) fn running(
+    stage: &mut Stage<'_>,
+    items: &[Item<'_>],
+    expire_ms: Option<u64>,
+) -> Result<(), KeyedError> {
     let groups = Groups::by_key(items);
     let clock_ms = stage.times.clock_ms;
     let expired = expired_through(clock_ms, expire_ms);
@@ -41,8 +46,12 @@ pub(super) fn running(stage: &mut Stage<'_>, items: &[Item<'_>], expire_ms: Opti
         |stage, i, merge| {
             let kept = stage.store.get(&entry::of_key(groups.head(i, items).key))?;
             let kept = kept.as_deref().map(Running::read).transpose()?;
-            let alive = kept.filter(|(head, _)| expired.is_none_or(|through_ms| head.last_ms > through_ms));
-            let place = merge.add(alive.map(|(_, accumulator)| accumulator), groups.values(i, items));
+            let alive =
+                kept.filter(|(head, _)| expired.is_none_or(|through_ms| head.last_ms > through_ms));
+            let place = merge.add(
+                alive.map(|(_, accumulator)| accumulator),
+                groups.values(i, items),
+            );
             Ok((place, kept.and_then(|(head, _)| head.timer_ms)))
         },
         |stage, i, (place, mut timer_ms), merged| {
@@ -59,8 +68,13 @@ pub(super) fn running(stage: &mut Stage<'_>, items: &[Item<'_>], expire_ms: Opti
                 timers.set(&mut stage.store, time_ms, key)?;
                 timer_ms = Some(time_ms);
             }
-            let head = Running { last_ms: clock_ms, timer_ms };
-            stage.store.put(&entry::of_key(key), &head.write(accumulator))?;
+            let head = Running {
+                last_ms: clock_ms,
+                timer_ms,
+            };
+            stage
+                .store
+                .put(&entry::of_key(key), &head.write(accumulator))?;
             stage.give_group(key, accumulator, clock_ms, clock_ms)
         },
     )?;
@@ -72,16 +86,21 @@ pub(super) fn running(stage: &mut Stage<'_>, items: &[Item<'_>], expire_ms: Opti
 }
 
 /// Whether a key may have to be forgotten.
-pub(super) fn is_due(store: &mut StageStore<'_>, clock_ms: i64, expire_ms: Option<u64>) -> Result<bool, StoreError> {
+pub(super) fn is_due(
+    store: &mut StageStore<'_>,
+    clock_ms: i64,
+    expire_ms: Option<u64>,
+) -> Result<bool, StoreError> {
     match expire_ms {
         Some(_) => Timers::load(store)?.is_due(store, expired_through(clock_ms, expire_ms)),
         None => Ok(false),
     }
 }
 
-/// A key has one timer, which is not moved at each of its records: when it is due, it is looked whether it should be. What
-/// is due all at once, such as what was first seen in a backfill, is worked off over several batches: a key that is
-/// silent for too long counts as forgotten, removed or not.
+/// A key has one timer, which is not moved at each of its records: when it is due, it is looked
+/// whether it should be. What is due all at once, such as what was first seen in a backfill, is
+/// worked off over several batches: a key that is silent for too long counts as forgotten, removed
+/// or not.
 fn forget(stage: &mut Stage<'_>, timers: &mut Timers, expire_ms: u64) -> Result<(), KeyedError> {
     let through_ms = expired_through(stage.times.clock_ms, Some(expire_ms));
     let (mut keys, mut bytes) = (0, 0);
@@ -94,13 +113,24 @@ fn forget(stage: &mut Stage<'_>, timers: &mut Timers, expire_ms: u64) -> Result<
             } else {
                 let time_ms = timer_for(head.last_ms, expire_ms);
                 timers.set(&mut stage.store, time_ms, key)?;
-                stage.store.put(&entry_key, &Running { timer_ms: Some(time_ms), ..head }.write(accumulator))?;
+                stage.store.put(
+                    &entry_key,
+                    &Running {
+                        timer_ms: Some(time_ms),
+                        ..head
+                    }
+                    .write(accumulator),
+                )?;
             }
             bytes += value.len();
         }
         keys += 1;
         let enough = keys >= stage.portion.expiries || bytes >= limits::EXPIRY_BYTES_PER_BATCH_MAX;
-        Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok(if enough {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
     })
 }
 
@@ -110,7 +140,8 @@ fn expired_through(clock_ms: i64, expire_ms: Option<u64>) -> Option<i64> {
     times::through(clock_ms, expire_ms.saturating_add(1))
 }
 
-/// Timers stand at coarse times, not before the key's last record, so that forgetting wakes the job seldom.
+/// Timers stand at coarse times, not before the key's last record, so that forgetting wakes the job
+/// seldom.
 fn timer_for(last_ms: i64, expire_ms: u64) -> i64 {
     let part_ms = i64::try_from(expire_ms / limits::EXPIRY_STEPS).unwrap_or(i64::MAX);
     let step_ms = part_ms.max(limits::EXPIRY_STEP_MS_MIN);

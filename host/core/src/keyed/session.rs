@@ -21,7 +21,10 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) fn new(window: Window, gap_ms: i64) -> Self {
-        Sessions { gap_ms, early: window.early }
+        Sessions {
+            gap_ms,
+            early: window.early,
+        }
     }
 
     /// Sessions whose last event was then or before are over.
@@ -31,12 +34,20 @@ impl Sessions {
 }
 
 /// Whether a session is over.
-pub(super) fn is_due(store: &mut StageStore<'_>, sessions: Sessions, times: StageTimes) -> Result<bool, StoreError> {
+pub(super) fn is_due(
+    store: &mut StageStore<'_>,
+    sessions: Sessions,
+    times: StageTimes,
+) -> Result<bool, StoreError> {
     Timers::load(store)?.is_due(store, sessions.over_through(times))
 }
 
 /// Merges the batch's items into the open sessions, and finishes those that are over.
-pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, sessions: Sessions) -> Result<(), KeyedError> {
+pub(super) fn run(
+    stage: &mut Stage<'_>,
+    mut items: Vec<Item<'_>>,
+    sessions: Sessions,
+) -> Result<(), KeyedError> {
     let before_ms = stage.times.before_ms;
     stage.drop_late(&mut items, |item| item.until_ms < before_ms);
     let over_through = sessions.over_through(stage.times);
@@ -49,15 +60,33 @@ pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, sessions: Ses
         |stage, i, key_sessions, merged| {
             let key = groups.head(i, &items).key;
             let early = sessions.early.then_some(over_through);
-            take(stage, &mut timers, key, &key_sessions, merged, |stage, cluster, accumulator| {
-                let is_open = early.is_some_and(|over| over.is_none_or(|over| cluster.last_ms > over));
-                let end_ms = cluster.last_ms.saturating_add(sessions.gap_ms);
-                if is_open { stage.give_group(key, accumulator, cluster.first_ms, end_ms) } else { Ok(()) }
-            })
+            take(
+                stage,
+                &mut timers,
+                key,
+                &key_sessions,
+                merged,
+                |stage, cluster, accumulator| {
+                    let is_open =
+                        early.is_some_and(|over| over.is_none_or(|over| cluster.last_ms > over));
+                    let end_ms = cluster.last_ms.saturating_add(sessions.gap_ms);
+                    if is_open {
+                        stage.give_group(key, accumulator, cluster.first_ms, end_ms)
+                    } else {
+                        Ok(())
+                    }
+                },
+            )
         },
     )?;
     timers.take_due(stage, over_through, |stage, timers, last_ms, key| {
-        fire(stage, timers, sessions, over_through.unwrap_or(last_ms), (last_ms, key))?;
+        fire(
+            stage,
+            timers,
+            sessions,
+            over_through.unwrap_or(last_ms),
+            (last_ms, key),
+        )?;
         Ok(ControlFlow::Continue(()))
     })?;
     timers.store(&mut stage.store)?;
@@ -92,8 +121,14 @@ fn ask(
     let kept = stage.store.get(&entry::of_key(key))?.unwrap_or_default();
     let open = entry::sessions(&kept).ok_or_else(|| entry::damaged("a list of sessions"))?;
     let mut clusters = cluster(open, items, group, sessions.gap_ms);
-    for cluster in clusters.iter_mut().filter(|cluster| !cluster.items.is_empty()) {
-        let mut accumulators = cluster.open.iter().map(|session| &kept[session.accumulator.clone()]);
+    for cluster in clusters
+        .iter_mut()
+        .filter(|cluster| !cluster.items.is_empty())
+    {
+        let mut accumulators = cluster
+            .open
+            .iter()
+            .map(|session| &kept[session.accumulator.clone()]);
         let so_far = accumulators.next();
         let partials = cluster.items.iter().map(|&i| items[i as usize].value);
         cluster.place = Some(merge.add(so_far, accumulators.chain(partials)));
@@ -103,15 +138,27 @@ fn ask(
 
 /// Puts together what is at most a gap apart, in order of time.
 fn cluster(open: Vec<Session>, items: &[Item<'_>], group: &[u32], gap_ms: i64) -> Vec<Cluster> {
-    let alone = |first_ms, last_ms| Cluster { first_ms, last_ms, open: Vec::new(), items: Vec::new(), place: None };
+    let alone = |first_ms, last_ms| Cluster {
+        first_ms,
+        last_ms,
+        open: Vec::new(),
+        items: Vec::new(),
+        place: None,
+    };
     let of_item = |&i: &u32| {
         let item = &items[i as usize];
-        Cluster { items: vec![i], ..alone(item.time_ms, item.until_ms) }
+        Cluster {
+            items: vec![i],
+            ..alone(item.time_ms, item.until_ms)
+        }
     };
     let mut all: Vec<Cluster> = group.iter().map(of_item).collect();
     all.extend(open.into_iter().map(|session| {
         let (first_ms, last_ms) = (session.first_ms, session.last_ms);
-        Cluster { open: vec![session], ..alone(first_ms, last_ms) }
+        Cluster {
+            open: vec![session],
+            ..alone(first_ms, last_ms)
+        }
     }));
     all.sort_by_key(|cluster| cluster.first_ms); // stable, and made canonical below
     let mut clusters: Vec<Cluster> = Vec::new();
@@ -125,7 +172,9 @@ fn cluster(open: Vec<Session>, items: &[Item<'_>], group: &[u32], gap_ms: i64) -
             _ => clusters.push(next),
         }
     }
-    clusters.iter_mut().for_each(|cluster| cluster.items.sort_unstable());
+    clusters
+        .iter_mut()
+        .for_each(|cluster| cluster.items.sort_unstable());
     clusters
 }
 
@@ -161,8 +210,15 @@ fn take<'a>(
             }
         };
         entry::put_session(&mut value, cluster.first_ms, cluster.last_ms, accumulator);
-        let has_timer = cluster.open.iter().any(|session| session.last_ms == cluster.last_ms);
-        for session in cluster.open.iter().filter(|session| session.last_ms != cluster.last_ms) {
+        let has_timer = cluster
+            .open
+            .iter()
+            .any(|session| session.last_ms == cluster.last_ms);
+        for session in cluster
+            .open
+            .iter()
+            .filter(|session| session.last_ms != cluster.last_ms)
+        {
             timers.clear(&mut stage.store, session.last_ms, key)?;
         }
         if !has_timer {
@@ -176,8 +232,8 @@ fn take<'a>(
     Ok(())
 }
 
-/// Gives all sessions of a key that are over, when the first one's timer is due: its list is written once, however many
-/// there are.
+/// Gives all sessions of a key that are over, when the first one's timer is due: its list is
+/// written once, however many there are.
 fn fire(
     stage: &mut Stage<'_>,
     timers: &mut Timers,
@@ -188,7 +244,9 @@ fn fire(
     let entry_key = entry::of_key(key);
     let kept = stage.store.get(&entry_key)?.unwrap_or_default();
     let open = entry::sessions(&kept).ok_or_else(|| entry::damaged("a list of sessions"))?;
-    let (over, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|session| session.last_ms <= over_through);
+    let (over, open): (Vec<_>, Vec<_>) = open
+        .into_iter()
+        .partition(|session| session.last_ms <= over_through);
     if !over.iter().any(|session| session.last_ms == timer_ms) {
         return Err(entry::damaged("a session's timer").into());
     }
@@ -197,7 +255,12 @@ fn fire(
     } else {
         let mut value = Vec::new();
         for session in open {
-            entry::put_session(&mut value, session.first_ms, session.last_ms, &kept[session.accumulator]);
+            entry::put_session(
+                &mut value,
+                session.first_ms,
+                session.last_ms,
+                &kept[session.accumulator],
+            );
         }
         stage.store.put(&entry_key, &value)?;
     }

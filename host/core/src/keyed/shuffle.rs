@@ -1,5 +1,5 @@
-//! The shuffle: what calls made for a stage, in canonical order, grouped by key. A group stands where its first item
-//! does; nothing depends on a hash.
+//! The shuffle: what calls made for a stage, in canonical order, grouped by key. A group stands
+//! where its first item does; nothing depends on a hash.
 
 use crate::job::{JobSpec, StageKind, WindowForm};
 use crate::types::Keyed;
@@ -40,30 +40,52 @@ pub(super) fn items(parts: &[Keyed]) -> Vec<Item<'_>> {
     out
 }
 
-/// Holds a part against the contract, so that nothing below it fails. `from` is the stage that made it; none: a source.
+/// Holds a part against the contract, so that nothing below it fails. `from` is the stage that made
+/// it; none: a source.
 pub(super) fn check(part: &Keyed, spec: &JobSpec, from: Option<u32>) -> Result<(), String> {
     let (sources, to) = (spec.sources.len() as u32, part.stage);
-    let Some(stage) = to.checked_sub(sources).and_then(|i| spec.stages.get(i as usize)) else {
+    let Some(stage) = to
+        .checked_sub(sources)
+        .and_then(|i| spec.stages.get(i as usize))
+    else {
         return Err(format!("items go to stage {to}, which is no keyed stage"));
     };
     let name = &stage.name;
     if from.is_some_and(|from| from >= to) {
-        return Err(format!("items go to stage `{name}`, which does not come after the one that made them"));
+        return Err(format!(
+            "items go to stage `{name}`, which does not come after the one that made them"
+        ));
     }
     let items = part.keys.len();
-    let is_session = matches!(stage.kind, StageKind::Window(w) if matches!(w.form, WindowForm::Session { .. }));
+    let is_session =
+        matches!(stage.kind, StageKind::Window(w) if matches!(w.form, WindowForm::Session { .. }));
     let until = if is_session { items } else { 0 };
     if (part.values.len(), part.times_ms.len(), part.until_ms.len()) != (items, items, until) {
-        return Err(format!("items for stage `{name}`: its lists are not of one length"));
+        return Err(format!(
+            "items for stage `{name}`: its lists are not of one length"
+        ));
     }
-    let sides = if matches!(stage.kind, StageKind::Join(_) | StageKind::Lookup) { 2 } else { 1 };
+    let sides = if matches!(stage.kind, StageKind::Join(_) | StageKind::Lookup) {
+        2
+    } else {
+        1
+    };
     if part.side >= sides {
-        return Err(format!("items for stage `{name}` go to side {}, of {sides}", part.side));
+        return Err(format!(
+            "items for stage `{name}` go to side {}, of {sides}",
+            part.side
+        ));
     }
     let deleted = &part.deleted;
     let may_delete = stage.kind == StageKind::Lookup && part.side == 1;
-    if !deleted.is_sorted_by(|a, b| a < b) || deleted.last().is_some_and(|&i| !may_delete || i as usize >= items) {
-        return Err(format!("items for stage `{name}`: `deleted` does not ascend, or is beyond them, or no table's"));
+    if !deleted.is_sorted_by(|a, b| a < b)
+        || deleted
+            .last()
+            .is_some_and(|&i| !may_delete || i as usize >= items)
+    {
+        return Err(format!(
+            "items for stage `{name}`: `deleted` does not ascend, or is beyond them, or no table's"
+        ));
     }
     if let StageKind::Window(window) = stage.kind {
         let fits = |i: usize| match window.form {
@@ -109,7 +131,10 @@ impl Groups {
                 first.key == item.key && time(first) == time(item)
             };
             let rehash = |&group: &u32| hash(&items[first_of[group as usize] as usize]);
-            let group = *known.entry(hash(item), is_it, rehash).or_insert(first_of.len() as u32).get();
+            let group = *known
+                .entry(hash(item), is_it, rehash)
+                .or_insert(first_of.len() as u32)
+                .get();
             if group as usize == first_of.len() {
                 first_of.push(i as u32);
                 sizes.push(0);
@@ -150,7 +175,13 @@ impl Groups {
     }
 
     /// The values of a group's items.
-    pub(super) fn values<'a>(&self, i: usize, items: &[Item<'a>]) -> impl Iterator<Item = &'a [u8]> {
-        self.group(i).iter().map(|&place| items[place as usize].value)
+    pub(super) fn values<'a>(
+        &self,
+        i: usize,
+        items: &[Item<'a>],
+    ) -> impl Iterator<Item = &'a [u8]> {
+        self.group(i)
+            .iter()
+            .map(|&place| items[place as usize].value)
     }
 }

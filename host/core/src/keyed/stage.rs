@@ -23,13 +23,14 @@ pub(super) struct Portion {
     pub(super) pairs: u64,
     /// Early results of a stage in one batch: likewise.
     pub(super) early: usize,
-    /// Keys whose expiry is due that one batch looks at. What it leaves is due in the next one, and no row shows it.
+    /// Keys whose expiry is due that one batch looks at. What it leaves is due in the next one, and
+    /// no row shows it.
     pub(super) expiries: usize,
 }
 
 impl Portion {
-    /// What each of so many walks reads at once that go on side by side. Together they hold more than a lone one does, or
-    /// they would read a few entries at a time.
+    /// What each of so many walks reads at once that go on side by side. Together they hold more
+    /// than a lone one does, or they would read a few entries at a time.
     pub(super) fn look_beside(self, walks: usize) -> Most {
         let (walks, Most { entries, bytes }) = (walks.max(1), self.look);
         let least = (entries / 16).max(1);
@@ -45,7 +46,10 @@ impl Default for Portion {
         Portion {
             groups: limits::KEYED_PORTION_GROUPS_MAX,
             bytes: limits::KEYED_PORTION_BYTES_MAX,
-            look: Most { entries: limits::KEYED_SCAN_ENTRIES_MAX, bytes: limits::KEYED_SCAN_BYTES_MAX },
+            look: Most {
+                entries: limits::KEYED_SCAN_ENTRIES_MAX,
+                bytes: limits::KEYED_SCAN_BYTES_MAX,
+            },
             pairs: limits::JOIN_PAIRS_PER_BATCH_MAX,
             early: limits::EARLY_WINDOWS_PER_BATCH_MAX,
             expiries: limits::EXPIRY_KEYS_PER_BATCH_MAX,
@@ -62,18 +66,30 @@ pub(super) struct StageOutput {
 
 impl StageOutput {
     pub(super) fn new(spec: &JobSpec) -> Self {
-        let made = Made { rows: vec![Vec::new(); spec.sinks.len()], ..Made::default() };
-        StageOutput { made, inbox: vec![Vec::new(); spec.stages.len()] }
+        let made = Made {
+            rows: vec![Vec::new(); spec.sinks.len()],
+            ..Made::default()
+        };
+        StageOutput {
+            made,
+            inbox: vec![Vec::new(); spec.stages.len()],
+        }
     }
 
     /// Puts what a source or stage made before its stage.
-    pub(super) fn send(&mut self, spec: &JobSpec, from: Option<u32>, part: Keyed) -> Result<(), VersionFault> {
+    pub(super) fn send(
+        &mut self,
+        spec: &JobSpec,
+        from: Option<u32>,
+        part: Keyed,
+    ) -> Result<(), VersionFault> {
         shuffle::check(&part, spec, from).map_err(VersionFault::Contract)?;
         self.inbox[part.stage as usize - spec.sources.len()].push(part);
         Ok(())
     }
 
-    /// What is before a stage, in canonical order: of sources first, then of the stages in their order.
+    /// What is before a stage, in canonical order: of sources first, then of the stages in their
+    /// order.
     pub(super) fn take(&mut self, stage: usize) -> Vec<Keyed> {
         std::mem::take(&mut self.inbox[stage])
     }
@@ -106,7 +122,11 @@ pub(super) struct Ready {
 impl Stage<'_> {
     /// Asked before each portion: a batch may take long, and whoever stops a job waits for it.
     pub(super) fn check_stop(&self) -> Result<(), KeyedError> {
-        if (self.stopped)() { Err(KeyedError::Stopped) } else { Ok(()) }
+        if (self.stopped)() {
+            Err(KeyedError::Stopped)
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn combine(&mut self, partials: &Partials) -> Result<Combined, VersionFault> {
@@ -114,7 +134,11 @@ impl Stage<'_> {
     }
 
     /// Leaves out what is too late, and counts it.
-    pub(super) fn drop_late(&mut self, items: &mut Vec<Item<'_>>, is_late: impl Fn(&Item<'_>) -> bool) {
+    pub(super) fn drop_late(
+        &mut self,
+        items: &mut Vec<Item<'_>>,
+        is_late: impl Fn(&Item<'_>) -> bool,
+    ) {
         let all = items.len();
         items.retain(|item| !is_late(item));
         self.out.made.late += (all - items.len()) as u64;
@@ -134,7 +158,11 @@ impl Stage<'_> {
         groups.starts_ms.push(from_ms);
         groups.ends_ms.push(to_ms);
         let bytes = groups.keys.data.len() + groups.accumulators.data.len();
-        if groups.keys.len() >= self.portion.groups || bytes >= self.portion.bytes { self.flush() } else { Ok(()) }
+        if groups.keys.len() >= self.portion.groups || bytes >= self.portion.bytes {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// A left item has a partner, or will have none.
@@ -153,8 +181,13 @@ impl Stage<'_> {
         pairs.lefts.push(left);
         pairs.rights.push(right.unwrap_or_default());
         pairs.times_ms.push(time_ms);
-        let bytes = pairs.lefts.data.len() + pairs.rights.data.len() + self.ready.pair_keys.data.len();
-        if pairs.lefts.len() >= self.portion.groups || bytes >= self.portion.bytes { self.flush() } else { Ok(()) }
+        let bytes =
+            pairs.lefts.data.len() + pairs.rights.data.len() + self.ready.pair_keys.data.len();
+        if pairs.lefts.len() >= self.portion.groups || bytes >= self.portion.bytes {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// Finishes what was given. Must be called at the stage's end.
@@ -168,8 +201,13 @@ impl Stage<'_> {
             return Ok(());
         }
         self.check_stop()?;
-        // What comes of a keyed stage is on time by the way that watermarks are worked out, so the call knows none.
-        let moment = Moment { batch_ms: self.times.clock_ms, watermark_ms: NO_TIME_MS, partition_ms: NO_TIME_MS };
+        // What comes of a keyed stage is on time by the way that watermarks are worked out, so the
+        // call knows none.
+        let moment = Moment {
+            batch_ms: self.times.clock_ms,
+            watermark_ms: NO_TIME_MS,
+            partition_ms: NO_TIME_MS,
+        };
         let made = self.calls.finish(self.number, moment, &finished)?;
         for (sink, rows) in self.out.made.rows.iter_mut().zip(made.rows) {
             sink.extend(rows);
@@ -180,12 +218,18 @@ impl Stage<'_> {
         for fault in made.faults {
             match &finished {
                 Finished::Groups(groups) => {
-                    let (key, value) = (groups.keys.get(fault.at), groups.accumulators.get(fault.at));
+                    let (key, value) =
+                        (groups.keys.get(fault.at), groups.accumulators.get(fault.at));
                     self.letter(fault.reason, groups.starts_ms[fault.at], key, value);
                 }
                 Finished::Pairs(pairs) => {
                     let both = [pairs.lefts.get(fault.at), pairs.rights.get(fault.at)].concat();
-                    self.letter(fault.reason, pairs.times_ms[fault.at], ready.pair_keys.get(fault.at), &both);
+                    self.letter(
+                        fault.reason,
+                        pairs.times_ms[fault.at],
+                        ready.pair_keys.get(fault.at),
+                        &both,
+                    );
                 }
             }
         }
@@ -193,7 +237,13 @@ impl Stage<'_> {
     }
 
     /// A group or pair failed.
-    pub(super) fn letter(&mut self, reason: impl Into<String>, time_ms: i64, key: &[u8], value: &[u8]) {
+    pub(super) fn letter(
+        &mut self,
+        reason: impl Into<String>,
+        time_ms: i64,
+        key: &[u8],
+        value: &[u8],
+    ) {
         let (stage, reason) = (self.spec.name.clone(), reason.into());
         self.out.made.dead_letters.push(GroupDeadLetter {
             stage,

@@ -35,7 +35,9 @@ impl<'a> StageStore<'a> {
     /// The stage's one number that belongs to no key, if it was ever noted.
     pub(super) fn note(&mut self) -> Result<Option<i64>, StoreError> {
         match self.get(&[entry::NOTE])? {
-            Some(value) => entry::time_at(&value, 0).map(Some).ok_or_else(|| entry::damaged("a stage's note")),
+            Some(value) => entry::time_at(&value, 0)
+                .map(Some)
+                .ok_or_else(|| entry::damaged("a stage's note")),
             None => Ok(None),
         }
     }
@@ -45,7 +47,8 @@ impl<'a> StageStore<'a> {
     }
 }
 
-/// Goes over the entries from one key on and below another, so many at a time. Entries that were given may be removed.
+/// Goes over the entries from one key on and below another, so many at a time. Entries that were
+/// given may be removed.
 pub(super) struct Walk {
     from: Vec<u8>,
     to: Vec<u8>,
@@ -55,7 +58,12 @@ pub(super) struct Walk {
 
 impl Walk {
     pub(super) fn new(from: Vec<u8>, to: Vec<u8>, most: Most) -> Self {
-        Walk { from, to, most, is_over: false }
+        Walk {
+            from,
+            to,
+            most,
+            is_over: false,
+        }
     }
 
     /// The next entries; none at the end.
@@ -63,7 +71,9 @@ impl Walk {
         if self.is_over {
             return Ok(Vec::new());
         }
-        let found = store.state.scan(store.id, &self.from, &self.to, self.most)?;
+        let found = store
+            .state
+            .scan(store.id, &self.from, &self.to, self.most)?;
         self.is_over = !self.most.is_reached(&found);
         if let Some((last, _)) = found.last() {
             self.from.clone_from(last);
@@ -74,7 +84,11 @@ impl Walk {
 }
 
 /// The first entry of a stretch.
-pub(super) fn first(store: &mut StageStore<'_>, from: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) fn first(
+    store: &mut StageStore<'_>,
+    from: &[u8],
+    to: &[u8],
+) -> Result<Option<Vec<u8>>, StoreError> {
     let found = store.state.scan(store.id, from, to, Most::entries(1))?;
     Ok(found.into_iter().next().map(|(key, _)| key))
 }

@@ -1,4 +1,5 @@
-//! What is due when: one entry a thing, in order of time, so that nothing is looked through while nothing is due.
+//! What is due when: one entry a thing, in order of time, so that nothing is looked through while
+//! nothing is due.
 
 use super::KeyedError;
 use super::entry::{self, TIMER};
@@ -9,8 +10,8 @@ use std::ops::ControlFlow;
 
 /// One stage's timers.
 ///
-/// It is noted how far they were removed: a store may keep what was removed for a while, and looking for the first timer
-/// must not pass all of that.
+/// It is noted how far they were removed: a store may keep what was removed for a while, and
+/// looking for the first timer must not pass all of that.
 pub(super) struct Timers {
     /// None is before this.
     swept_ms: i64,
@@ -20,46 +21,87 @@ pub(super) struct Timers {
 impl Timers {
     pub(super) fn load(store: &mut StageStore<'_>) -> Result<Self, StoreError> {
         let swept_ms = store.note()?.unwrap_or(i64::MIN);
-        Ok(Timers { swept_ms, noted_ms: swept_ms })
+        Ok(Timers {
+            swept_ms,
+            noted_ms: swept_ms,
+        })
     }
 
     /// Must be called after the last change.
     pub(super) fn store(&self, store: &mut StageStore<'_>) -> Result<(), StoreError> {
-        if self.swept_ms != self.noted_ms { store.set_note(self.swept_ms) } else { Ok(()) }
+        if self.swept_ms != self.noted_ms {
+            store.set_note(self.swept_ms)
+        } else {
+            Ok(())
+        }
     }
 
-    pub(super) fn set(&mut self, store: &mut StageStore<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn set(
+        &mut self,
+        store: &mut StageStore<'_>,
+        time_ms: i64,
+        what: &[u8],
+    ) -> Result<(), StoreError> {
         self.swept_ms = self.swept_ms.min(time_ms);
         store.put(&entry::of_time(TIMER, time_ms, what), &[])
     }
 
-    pub(super) fn clear(&mut self, store: &mut StageStore<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn clear(
+        &mut self,
+        store: &mut StageStore<'_>,
+        time_ms: i64,
+        what: &[u8],
+    ) -> Result<(), StoreError> {
         store.remove(&entry::of_time(TIMER, time_ms, what))?;
         Ok(())
     }
 
-    pub(super) fn is_due(&self, store: &mut StageStore<'_>, through_ms: Option<i64>) -> Result<bool, StoreError> {
-        let Some(through_ms) = through_ms else { return Ok(false) };
-        let (from, to) = (entry::of_time(TIMER, self.swept_ms, &[]), entry::above_time(TIMER, through_ms));
+    pub(super) fn is_due(
+        &self,
+        store: &mut StageStore<'_>,
+        through_ms: Option<i64>,
+    ) -> Result<bool, StoreError> {
+        let Some(through_ms) = through_ms else {
+            return Ok(false);
+        };
+        let (from, to) = (
+            entry::of_time(TIMER, self.swept_ms, &[]),
+            entry::above_time(TIMER, through_ms),
+        );
         Ok(from < to && stage_store::first(store, &from, &to)?.is_some())
     }
 
     /// Sets one that is not there yet, nor was in this batch.
-    pub(super) fn add(&mut self, store: &mut StageStore<'_>, time_ms: i64, what: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn add(
+        &mut self,
+        store: &mut StageStore<'_>,
+        time_ms: i64,
+        what: &[u8],
+    ) -> Result<(), StoreError> {
         self.swept_ms = self.swept_ms.min(time_ms);
         store.add(&entry::of_time(TIMER, time_ms, what), &[])
     }
 
-    /// Takes away the timers up to a time, in their order, and gives them to `each`, which may set later ones, clear any,
-    /// and leave the rest to the next batch.
+    /// Takes away the timers up to a time, in their order, and gives them to `each`, which may set
+    /// later ones, clear any, and leave the rest to the next batch.
     pub(super) fn take_due<'a>(
         &mut self,
         stage: &mut Stage<'a>,
         through_ms: Option<i64>,
-        mut each: impl FnMut(&mut Stage<'a>, &mut Timers, i64, &[u8]) -> Result<ControlFlow<()>, KeyedError>,
+        mut each: impl FnMut(
+            &mut Stage<'a>,
+            &mut Timers,
+            i64,
+            &[u8],
+        ) -> Result<ControlFlow<()>, KeyedError>,
     ) -> Result<(), KeyedError> {
-        let Some(through_ms) = through_ms else { return Ok(()) };
-        let (from, to) = (entry::of_time(TIMER, self.swept_ms, &[]), entry::above_time(TIMER, through_ms));
+        let Some(through_ms) = through_ms else {
+            return Ok(());
+        };
+        let (from, to) = (
+            entry::of_time(TIMER, self.swept_ms, &[]),
+            entry::above_time(TIMER, through_ms),
+        );
         if from >= to {
             return Ok(());
         }
@@ -75,7 +117,9 @@ impl Timers {
             for (key, _) in due {
                 let time_ms = entry::time_at(&key, 1).ok_or_else(|| entry::damaged("a timer"))?;
                 // One that was read with others may have been cleared as one of these was given.
-                if stage.store.remove(&key)? && each(stage, self, time_ms, &key[1 + entry::TIME..])?.is_break() {
+                if stage.store.remove(&key)?
+                    && each(stage, self, time_ms, &key[1 + entry::TIME..])?.is_break()
+                {
                     self.swept_ms = time_ms; // there may be more of that time
                     return Ok(());
                 }

@@ -1,8 +1,9 @@
 //! The times that a stage goes by.
 //!
-//! All of them follow from one number, the stage's **line**: its watermark less the lateness that it allows. What a
-//! stage let go is gone, so its line never falls, though a newer version may allow more; and a newer version that allows
-//! less begins where the older one stood. With the line before a batch, `before`, and the line after it, `line`:
+//! All of them follow from one number, the stage's **line**: its watermark less the lateness that
+//! it allows. What a stage let go is gone, so its line never falls, though a newer version may
+//! allow more; and a newer version that allows less begins where the older one stood. With the line
+//! before a batch, `before`, and the line after it, `line`:
 //!
 //! | stage | an item is late if | over is what has | its results are not before |
 //! |---|---|---|---|
@@ -12,8 +13,8 @@
 //! | by the batches' time | never | the same, with the clock as the line | (they have no event time) |
 //! | each batch, running, lookup | never | | its watermark |
 //!
-//! A stage's watermark is the least of what its inputs are not before. A source that is timed is not before the job's
-//! watermark, late records apart, which the guest has left out.
+//! A stage's watermark is the least of what its inputs are not before. A source that is timed is
+//! not before the job's watermark, late records apart, which the guest has left out.
 
 use super::BatchTimes;
 use crate::job::{JobSpec, StageKind, StageSpec};
@@ -42,22 +43,42 @@ pub(super) fn of_stages(spec: &JobSpec, times: BatchTimes<'_>) -> Vec<StageTimes
         let (before_ms, late_threshold_ms) = match stage.kind {
             StageKind::Window(window) if window.processing_time => {
                 let at_end = times.watermark_ms == END_OF_TIME_MS;
-                (NO_TIME_MS, if at_end { END_OF_TIME_MS } else { times.clock_ms })
+                (
+                    NO_TIME_MS,
+                    if at_end {
+                        END_OF_TIME_MS
+                    } else {
+                        times.clock_ms
+                    },
+                )
             }
             _ => (before[i], after[i]),
         };
-        StageTimes { batch: times.batch, clock_ms: times.clock_ms, before_ms, late_threshold_ms }
+        StageTimes {
+            batch: times.batch,
+            clock_ms: times.clock_ms,
+            before_ms,
+            late_threshold_ms,
+        }
     };
     spec.stages.iter().enumerate().map(of_stage).collect()
 }
 
-/// The lines after a batch, by the names of the stages that go by event time: what the next batch is to be given.
+/// The lines after a batch, by the names of the stages that go by event time: what the next batch
+/// is to be given.
 pub fn late_thresholds_after(spec: &JobSpec, times: BatchTimes<'_>) -> BTreeMap<String, i64> {
-    let timed = spec.stages.iter().zip(of_stages(spec, times)).filter(|(stage, _)| stage.is_timed());
-    timed.map(|(stage, times)| (stage.name.clone(), times.late_threshold_ms)).collect()
+    let timed = spec
+        .stages
+        .iter()
+        .zip(of_stages(spec, times))
+        .filter(|(stage, _)| stage.is_timed());
+    timed
+        .map(|(stage, times)| (stage.name.clone(), times.late_threshold_ms))
+        .collect()
 }
 
-/// Each stage's line at a watermark of the job. `line` makes it of what the stage's own watermark and lateness say.
+/// Each stage's line at a watermark of the job. `line` makes it of what the stage's own watermark
+/// and lateness say.
 fn lines(spec: &JobSpec, job_ms: i64, line: impl Fn(usize, i64) -> i64) -> Vec<i64> {
     let mut lines = Vec::with_capacity(spec.stages.len());
     // What each stage's results are not before; none where no input has event times.
@@ -68,7 +89,10 @@ fn lines(spec: &JobSpec, job_ms: i64, line: impl Fn(usize, i64) -> i64) -> Vec<i
             Some(stage) => results[stage],
         };
         let watermark_ms = stage.inputs.iter().filter_map(of_input).min();
-        let late_threshold_ms = line(i, earlier(watermark_ms.unwrap_or(job_ms), stage.lateness_ms()));
+        let late_threshold_ms = line(
+            i,
+            earlier(watermark_ms.unwrap_or(job_ms), stage.lateness_ms()),
+        );
         results.push(watermark_ms.map(|_| earlier(late_threshold_ms, stage.behind_ms())));
         lines.push(late_threshold_ms);
     }
@@ -82,7 +106,8 @@ fn earlier(time_ms: i64, by_ms: i64) -> i64 {
     }
 }
 
-/// The last time that lies at least `back_ms` before a line; none: there is none yet. At the end of time all are.
+/// The last time that lies at least `back_ms` before a line; none: there is none yet. At the end of
+/// time all are.
 pub(super) fn through(late_threshold_ms: i64, back_ms: i64) -> Option<i64> {
     match late_threshold_ms {
         NO_TIME_MS => None,

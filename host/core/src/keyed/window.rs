@@ -1,5 +1,5 @@
-//! Windows of one size. What is kept is kept by pane; a window that is over is merged from its panes and finished, and
-//! a pane goes with the last window that has it.
+//! Windows of one size. What is kept is kept by pane; a window that is over is merged from its
+//! panes and finished, and a pane goes with the last window that has it.
 
 use super::KeyedError;
 use super::entry::{self, VALUE};
@@ -25,7 +25,11 @@ pub(super) struct Panes {
 
 impl Panes {
     pub(super) fn new(window: Window, size_ms: i64, hop_ms: i64) -> Self {
-        Panes { size_ms, hop_ms, early: window.early }
+        Panes {
+            size_ms,
+            hop_ms,
+            early: window.early,
+        }
     }
 
     /// The last window that is over.
@@ -45,13 +49,22 @@ impl Panes {
     }
 
     fn is_late(self, pane: i64, before_ms: i64, last_fired: Option<i64>) -> bool {
-        pane.saturating_add(self.hop_ms) <= before_ms || last_fired.is_some_and(|given| pane <= given)
+        pane.saturating_add(self.hop_ms) <= before_ms
+            || last_fired.is_some_and(|given| pane <= given)
     }
 
-    /// The first window that holds something and was not given out. All panes up to the last one that was given out are
-    /// gone, and looking begins behind them: a store may keep what was removed for a while.
-    fn next_window(self, store: &mut StageStore<'_>, last_fired: Option<i64>) -> Result<Option<i64>, StoreError> {
-        let pane = first_pane(store, last_fired.map_or(i64::MIN, |given| given.saturating_add(1)))?;
+    /// The first window that holds something and was not given out. All panes up to the last one
+    /// that was given out are gone, and looking begins behind them: a store may keep what was
+    /// removed for a while.
+    fn next_window(
+        self,
+        store: &mut StageStore<'_>,
+        last_fired: Option<i64>,
+    ) -> Result<Option<i64>, StoreError> {
+        let pane = first_pane(
+            store,
+            last_fired.map_or(i64::MIN, |given| given.saturating_add(1)),
+        )?;
         Ok(pane.map(|pane| self.first_window(pane, last_fired)))
     }
 
@@ -72,17 +85,31 @@ impl Panes {
 }
 
 /// Whether a window is over.
-pub(super) fn is_due(store: &mut StageStore<'_>, panes: Panes, times: StageTimes) -> Result<bool, StoreError> {
-    let Some(over_through) = panes.over_through(times) else { return Ok(false) };
+pub(super) fn is_due(
+    store: &mut StageStore<'_>,
+    panes: Panes,
+    times: StageTimes,
+) -> Result<bool, StoreError> {
+    let Some(over_through) = panes.over_through(times) else {
+        return Ok(false);
+    };
     let last_fired = store.note()?;
-    Ok(panes.next_window(store, last_fired)?.is_some_and(|window| window <= over_through))
+    Ok(panes
+        .next_window(store, last_fired)?
+        .is_some_and(|window| window <= over_through))
 }
 
 /// Merges the batch's items into their panes, and finishes what is over.
-pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, panes: Panes) -> Result<(), KeyedError> {
+pub(super) fn run(
+    stage: &mut Stage<'_>,
+    mut items: Vec<Item<'_>>,
+    panes: Panes,
+) -> Result<(), KeyedError> {
     let last_fired = stage.store.note()?;
     let before_ms = stage.times.before_ms;
-    stage.drop_late(&mut items, |item| panes.is_late(item.time_ms, before_ms, last_fired));
+    stage.drop_late(&mut items, |item| {
+        panes.is_late(item.time_ms, before_ms, last_fired)
+    });
     let changed = merge_panes(stage, &items)?;
     let over_through = panes.over_through(stage.times);
     if let Some(over_through) = over_through {
@@ -95,7 +122,10 @@ pub(super) fn run(stage: &mut Stage<'_>, mut items: Vec<Item<'_>>, panes: Panes)
 }
 
 /// Gives back which panes of which keys changed.
-fn merge_panes<'i>(stage: &mut Stage<'_>, items: &[Item<'i>]) -> Result<Vec<(i64, &'i [u8])>, KeyedError> {
+fn merge_panes<'i>(
+    stage: &mut Stage<'_>,
+    items: &[Item<'i>],
+) -> Result<Vec<(i64, &'i [u8])>, KeyedError> {
     let groups = Groups::by_time_and_key(items);
     let mut changed = Vec::new();
     merge::in_portions(
@@ -122,7 +152,12 @@ fn merge_panes<'i>(stage: &mut Stage<'_>, items: &[Item<'i>]) -> Result<Vec<(i64
     Ok(changed)
 }
 
-fn fire(stage: &mut Stage<'_>, panes: Panes, mut last_fired: Option<i64>, over_through: i64) -> Result<(), KeyedError> {
+fn fire(
+    stage: &mut Stage<'_>,
+    panes: Panes,
+    mut last_fired: Option<i64>,
+    over_through: i64,
+) -> Result<(), KeyedError> {
     let before = last_fired;
     while let Some(window) = panes.next_window(&mut stage.store, last_fired)?
         && window <= over_through
@@ -193,7 +228,9 @@ fn fire_early(
         |stage, i, place, merged| {
             let (window, key) = windows[i];
             match merged.get(place) {
-                Ok(accumulator) => stage.give_group(key, accumulator, window, panes.end_of(window))?,
+                Ok(accumulator) => {
+                    stage.give_group(key, accumulator, window, panes.end_of(window))?
+                }
                 Err(failed) => stage.letter(failed.reason, window, key, failed.value()),
             }
             Ok(())
@@ -212,7 +249,10 @@ fn changed_windows<'i>(
     changed.sort_unstable_by_key(|&(pane, key)| (key, pane));
     let mut windows: Vec<(i64, &[u8])> = Vec::new();
     for (pane, key) in changed {
-        let last = windows.last().filter(|(_, before)| *before == key).map(|&(window, _)| window);
+        let last = windows
+            .last()
+            .filter(|(_, before)| *before == key)
+            .map(|&(window, _)| window);
         let mut next = Some(panes.first_window(pane, last));
         while let Some(window) = next.filter(|&window| window <= pane) {
             if last.max(over_through).is_none_or(|known| window > known) {
@@ -222,8 +262,9 @@ fn changed_windows<'i>(
         }
         if windows.len() > stage.portion.early {
             let (name, max) = (&stage.spec.name, stage.portion.early);
-            let what =
-                format!("stage `{name}` has more than {max} early results: hop farther, or leave .early_results() out");
+            let what = format!(
+                "stage `{name}` has more than {max} early results: hop farther, or leave .early_results() out"
+            );
             return Err(VersionFault::TooMuch { what }.into());
         }
     }
@@ -234,7 +275,9 @@ fn changed_windows<'i>(
 /// The first pane from one on that holds something.
 fn first_pane(store: &mut StageStore<'_>, from: i64) -> Result<Option<i64>, StoreError> {
     let found = stage_store::first(store, &entry::of_time(VALUE, from, &[]), &[VALUE + 1])?;
-    found.map(|key| entry::time_at(&key, 1).ok_or_else(|| entry::damaged("a pane"))).transpose()
+    found
+        .map(|key| entry::time_at(&key, 1).ok_or_else(|| entry::damaged("a pane")))
+        .transpose()
 }
 
 /// What one key has in some panes, in order of time.
@@ -259,11 +302,18 @@ impl WindowWalk {
         let most = stage.portion.look_beside(panes.len());
         let of_pane = |&pane: &i64| PaneWalk {
             pane,
-            walk: Walk::new(entry::of_time(VALUE, pane, &[]), entry::above_time(VALUE, pane), most),
+            walk: Walk::new(
+                entry::of_time(VALUE, pane, &[]),
+                entry::above_time(VALUE, pane),
+                most,
+            ),
             portion: Vec::new().into_iter(),
             value: Vec::new(),
         };
-        let mut walk = WindowWalk { panes: panes.iter().map(of_pane).collect(), heads: BinaryHeap::new() };
+        let mut walk = WindowWalk {
+            panes: panes.iter().map(of_pane).collect(),
+            heads: BinaryHeap::new(),
+        };
         for i in 0..panes.len() {
             walk.advance(i, &mut stage.store)?;
         }
@@ -284,14 +334,23 @@ impl WindowWalk {
     }
 
     fn next(&mut self, store: &mut StageStore<'_>) -> Result<Option<KeyPanes>, KeyedError> {
-        let Some(Reverse((key, first))) = self.heads.pop() else { return Ok(None) };
+        let Some(Reverse((key, first))) = self.heads.pop() else {
+            return Ok(None);
+        };
         let mut values = Vec::with_capacity(1);
         let mut next = Some(first);
         while let Some(i) = next {
             values.push((self.panes[i].pane, std::mem::take(&mut self.panes[i].value)));
             self.advance(i, store)?;
-            let is_same = self.heads.peek().is_some_and(|Reverse((head, _))| *head == key);
-            next = if is_same { self.heads.pop().map(|Reverse((_, i))| i) } else { None };
+            let is_same = self
+                .heads
+                .peek()
+                .is_some_and(|Reverse((head, _))| *head == key);
+            next = if is_same {
+                self.heads.pop().map(|Reverse((_, i))| i)
+            } else {
+                None
+            };
         }
         Ok(Some((key, values)))
     }

@@ -2,47 +2,56 @@
 
 use std::time::Duration;
 
-/// Records in one call of the guest. From 100 on the call itself no longer counts; more only makes bisecting longer.
+/// Records in one call of the guest. From 100 on the call itself no longer counts; more only makes
+/// bisecting longer.
 pub const CHUNK_RECORDS_MAX: usize = 4096;
 /// Bytes of keys and values in one call of the guest; one longer record is a chunk of its own.
 pub const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Records in one batch.
 pub const BATCH_RECORDS_MAX: usize = 100_000;
-/// Bytes of keys and values in one batch, unless `limits.batch-bytes` says otherwise. Twice as many took a third more memory
-/// and no less time (the example `throughput`).
+/// Bytes of keys and values in one batch, unless `limits.batch-bytes` says otherwise. Twice as many
+/// took a third more memory and no less time (the example `throughput`).
 pub const BATCH_BYTES_DEFAULT: usize = 8 << 20;
 /// The most that `limits.batch-bytes` may say.
 pub const BATCH_BYTES_MAX: usize = 16 << 20;
-/// Batches of a job that are under way at once: one is gathered and run, one waits, one is in the sinks.
+/// Batches of a job that are under way at once: one is gathered and run, one waits, one is in the
+/// sinks.
 pub const BATCHES_IN_FLIGHT_MAX: usize = 3;
 /// Bytes that the Kafka client fetches ahead for one job.
 pub const FETCH_AHEAD_BYTES_MAX: usize = 16 << 20;
 /// The longest one may wait for records before looking at what else is to do.
 pub const FETCH_WAIT: Duration = Duration::from_millis(50);
-/// Bytes that a guest may answer for one batch, all its calls together: rows, what goes to keyed stages, accumulators.
-/// All of it is in memory until the batch is planned, and its rows until they are delivered: of
-/// [`BATCHES_IN_FLIGHT_MAX`] batches at most.
+/// Bytes that a guest may answer for one batch, all its calls together: rows, what goes to keyed
+/// stages, accumulators. All of it is in memory until the batch is planned, and its rows until they
+/// are delivered: of [`BATCHES_IN_FLIGHT_MAX`] batches at most.
 pub const BATCH_ANSWERS_BYTES_MAX: usize = 1 << 30;
-/// How long a source may not have answered before nothing is known of its partitions: the watermark does not go on then
-/// as if they had been silent.
+/// How long a source may not have answered before nothing is known of its partitions: the watermark
+/// does not go on then as if they had been silent.
 pub const UNHEARD_TIME: Duration = Duration::from_secs(1);
-/// How long a checkpoint waits for the next plan, to be written with it. A job that has more than one batch in this time
-/// pays one sync a batch.
+/// How long a checkpoint waits for the next plan, to be written with it. A job that has more than
+/// one batch in this time pays one sync a batch.
 pub const CHECKPOINT_WAIT: Duration = Duration::from_millis(5);
-/// How old a plan may be for a missing marker to mean that its batch was not delivered. Brokers forget a marker some days
-/// after it was written (`offsets.retention.minutes`, a week unless it was changed).
+/// How old a plan may be for a missing marker to mean that its batch was not delivered. Brokers
+/// forget a marker some days after it was written (`offsets.retention.minutes`, a week unless it
+/// was changed).
 pub const MARKER_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often the lag is worked out.
 pub const LAG_TIME: Duration = Duration::from_millis(250);
-/// How long a partition of a timed source may be silent at its end before it no longer holds the watermark back.
+/// How long a partition of a timed source may be silent at its end before it no longer holds the
+/// watermark back.
 pub const IDLE_TIME: Duration = Duration::from_secs(30);
-/// How long one of a job's sources may keep the others waiting while it waits itself; all of them together no longer than
-/// [`FETCH_WAIT`]. All topics count as one.
+/// How long one of a job's sources may keep the others waiting while it waits itself; all of them
+/// together no longer than [`FETCH_WAIT`]. All topics count as one.
 pub const MIXED_WAIT: Duration = Duration::from_millis(5);
 
-const _: () = assert!(CHUNK_RECORDS_MAX <= BATCH_RECORDS_MAX && CHUNK_BYTES_MAX <= BATCH_BYTES_DEFAULT);
-const _: () = assert!(BATCH_BYTES_DEFAULT <= BATCH_BYTES_MAX);
 const _: () =
-    assert!(UNHEARD_TIME.as_millis() > 4 * FETCH_WAIT.as_millis() && UNHEARD_TIME.as_secs() < IDLE_TIME.as_secs());
-const _: () = assert!(MIXED_WAIT.as_millis() * 2 <= FETCH_WAIT.as_millis()); // or the first would take all of it
-const _: () = assert!(BATCH_ANSWERS_BYTES_MAX < u32::MAX as usize); // or a column of them could not be counted
+    assert!(CHUNK_RECORDS_MAX <= BATCH_RECORDS_MAX && CHUNK_BYTES_MAX <= BATCH_BYTES_DEFAULT);
+const _: () = assert!(BATCH_BYTES_DEFAULT <= BATCH_BYTES_MAX);
+const _: () = assert!(
+    UNHEARD_TIME.as_millis() > 4 * FETCH_WAIT.as_millis()
+        && UNHEARD_TIME.as_secs() < IDLE_TIME.as_secs()
+);
+// Or the first would take all of it.
+const _: () = assert!(MIXED_WAIT.as_millis() * 2 <= FETCH_WAIT.as_millis());
+// Or a column of them could not be counted.
+const _: () = assert!(BATCH_ANSWERS_BYTES_MAX < u32::MAX as usize);

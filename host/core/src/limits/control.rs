@@ -4,13 +4,16 @@ use std::time::Duration;
 
 /// The largest HTTP request but for a component's upload.
 pub const HTTP_BODY_BYTES_MAX: usize = 1 << 20;
-/// Connections to the control API at once; for one more the one that has been without a request for longest is closed.
+/// Connections to the control API at once; for one more the one that has been without a request for
+/// longest is closed.
 pub const HTTP_CONNECTIONS_MAX: usize = 128;
 /// Calls of the control API that read and are under way at once.
 pub const HTTP_CALLS_MAX: usize = 32;
-/// Calls of the control API that change something and are under way at once, most of which wait for a job or a server.
+/// Calls of the control API that change something and are under way at once, most of which wait for
+/// a job or a server.
 pub const HTTP_CHANGES_MAX: usize = 32;
-/// Components that are uploaded at once, each up to [`COMPONENT_BYTES_MAX`](super::COMPONENT_BYTES_MAX).
+/// Components that are uploaded at once, each up to
+/// [`COMPONENT_BYTES_MAX`](super::COMPONENT_BYTES_MAX).
 pub const HTTP_UPLOADS_MAX: usize = 2;
 /// A client's time for a request's head, idle time before it included.
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(15);
@@ -24,10 +27,12 @@ pub const HTTP_TURN_TIME: Duration = Duration::from_secs(10);
 pub const HTTP_STOP_TIME: Duration = Duration::from_secs(10);
 /// How long the command line waits for an answer; a deployment compiles, and may wait for servers.
 pub const HTTP_ANSWER_TIME: Duration = Duration::from_secs(600);
-/// An answer to a verb that only reads; longer than [`HTTP_TURN_TIME`], so that a busy host can say so.
+/// An answer to a verb that only reads; longer than [`HTTP_TURN_TIME`], so that a busy host can say
+/// so.
 pub const HTTP_READ_TIME: Duration = Duration::from_secs(15);
 /// A token's length in `token-file`.
 pub const TOKEN_BYTES_MAX: usize = 4096;
 
-const _: () = assert!(HTTP_UPLOADS_MAX < HTTP_CHANGES_MAX); // or deployments could shut every other change out
+// Or deployments could shut every other change out.
+const _: () = assert!(HTTP_UPLOADS_MAX < HTTP_CHANGES_MAX);
 const _: () = assert!(HTTP_TURN_TIME.as_secs() < HTTP_READ_TIME.as_secs());

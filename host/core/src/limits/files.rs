@@ -3,15 +3,18 @@
 use super::CHUNK_BYTES_MAX;
 use std::time::Duration;
 
-/// A line of a socket or file. A longer one becomes several records of this length, the last one shorter.
+/// A line of a socket or file. A longer one becomes several records of this length, the last one
+/// shorter.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 /// Bytes that are read at once where lines are looked for.
 pub const LINES_READ_BYTES: usize = 64 << 10;
-/// Bytes that lines take while they wait for a job's next fetch from its socket; beyond them the socket is not read.
+/// Bytes that lines take while they wait for a job's next fetch from its socket; beyond them the
+/// socket is not read.
 pub const SOCKET_AHEAD_BYTES_MAX: usize = 4 << 20;
-/// After how long a silence the peer of a socket source is asked whether it is there, how often it is asked again, and
-/// how many times in vain before the connection counts as broken.
-pub const SOCKET_KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(10), 3);
+/// After how long a silence the peer of a socket source is asked whether it is there, how often it
+/// is asked again, and how many times in vain before the connection counts as broken.
+pub const SOCKET_KEEPALIVE: (Duration, Duration, u32) =
+    (Duration::from_secs(60), Duration::from_secs(10), 3);
 /// Files of one folder that a job reads.
 pub const FILES_MAX: usize = 10_000;
 /// Files that one source holds open at once.

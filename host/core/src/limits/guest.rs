@@ -7,7 +7,8 @@ use std::time::Duration;
 pub const GUEST_MEMORY_BYTES_DEFAULT: usize = 64 << 20;
 /// The most that `limits.memory` may say.
 pub const GUEST_MEMORY_BYTES_MAX: usize = 1 << 30;
-/// One call of the guest, unless `limits.time` says otherwise. Each half of a bisected chunk gets it anew.
+/// One call of the guest, unless `limits.time` says otherwise. Each half of a bisected chunk gets
+/// it anew.
 pub const GUEST_TIME_DEFAULT: Duration = Duration::from_secs(2);
 /// The most that `limits.time` may say.
 pub const GUEST_TIME_MAX: Duration = Duration::from_secs(600);
@@ -15,7 +16,8 @@ pub const GUEST_TIME_MAX: Duration = Duration::from_secs(600);
 pub const EPOCH: Duration = Duration::from_millis(10);
 /// Bytes that one call may answer, all columns together.
 pub const GUEST_OUTPUT_BYTES_MAX: usize = 120 << 20;
-/// Records set aside in one batch because the guest broke on them (not by its `Err`). Beyond it the version is at fault.
+/// Records set aside in one batch because the guest broke on them (not by its `Err`). Beyond it the
+/// version is at fault.
 pub const BROKEN_RECORDS_PER_BATCH_MAX: usize = 100;
 /// How many of them one counts as that ran out of time, as it costs that much.
 pub const BROKEN_BY_TIME_COST: usize = 10;
@@ -40,7 +42,10 @@ pub const JSON_GROWTH_MAX: usize = 6;
 /// What surrounds a cell as JSON, rounded up: quotes, a colon, a comma.
 pub const JSON_AROUND_BYTES: usize = 10;
 
-const _: () = assert!(GUEST_MEMORY_BYTES_DEFAULT >= 16 * CHUNK_BYTES_MAX); // a chunk, its answer, and room to work
+// A chunk, its answer, and room to work.
+const _: () = assert!(GUEST_MEMORY_BYTES_DEFAULT >= 16 * CHUNK_BYTES_MAX);
 const _: () = assert!(GUEST_MEMORY_BYTES_DEFAULT <= GUEST_MEMORY_BYTES_MAX);
-const _: () =
-    assert!(GUEST_MEMORY_BYTES_MIN >= 4 * CHUNK_BYTES_MAX && GUEST_MEMORY_BYTES_MIN <= GUEST_MEMORY_BYTES_DEFAULT);
+const _: () = assert!(
+    GUEST_MEMORY_BYTES_MIN >= 4 * CHUNK_BYTES_MAX
+        && GUEST_MEMORY_BYTES_MIN <= GUEST_MEMORY_BYTES_DEFAULT
+);

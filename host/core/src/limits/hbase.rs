@@ -13,7 +13,8 @@ pub const HBASE_CALL_BYTES_MAX: usize = 1 << 20;
 pub const HBASE_CONNECTIONS_DEFAULT: usize = 2;
 /// A message to a framed gateway (`hbase.regionserver.thrift.framed.max_frame_size_in_mb`).
 pub const HBASE_FRAME_BYTES_MAX: usize = 2 << 20;
-/// An answer of a framed gateway; what is longer is no answer. The longest is the list of all tables.
+/// An answer of a framed gateway; what is longer is no answer. The longest is the list of all
+/// tables.
 pub const HBASE_ANSWER_BYTES_MAX: usize = 16 << 20;
 /// A row key in HBase.
 pub const HBASE_KEY_BYTES_MAX: usize = 32_767;
@@ -22,4 +23,6 @@ pub const HBASE_CELL_BYTES_MAX: usize = 10 << 20;
 /// The most that `connections` in `streamhost.toml` may say.
 pub const HBASE_CONNECTIONS_MAX: usize = 64;
 
-const _: () = assert!(HBASE_CALL_BYTES_MAX <= TABLES_CALL_BYTES_MAX && HBASE_CELL_BYTES_MAX < TABLES_CALL_BYTES_MAX);
+const _: () = assert!(
+    HBASE_CALL_BYTES_MAX <= TABLES_CALL_BYTES_MAX && HBASE_CELL_BYTES_MAX < TABLES_CALL_BYTES_MAX
+);

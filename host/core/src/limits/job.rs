@@ -12,8 +12,8 @@ pub const COLUMNS_MAX: usize = 1000;
 pub const UNDEPLOYED_MAX: usize = 1000;
 /// Deployments that a job's history keeps; older ones are forgotten with their components.
 pub const HISTORY_MAX: usize = 100;
-/// Deployments that a job's history keeps beyond [`HISTORY_MAX`] because a batch under way may still name them. More are
-/// refused until the batch is delivered.
+/// Deployments that a job's history keeps beyond [`HISTORY_MAX`] because a batch under way may
+/// still name them. More are refused until the batch is delivered.
 pub const HISTORY_NEEDED_MAX: usize = 1000;
 /// First and longest wait before something that is away is tried again; it doubles in between.
 pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -33,7 +33,8 @@ pub const COLUMN_NAME_BYTES_MAX: usize = 1024;
 pub const SLOW_DELIVERY_TIME: Duration = Duration::from_secs(15);
 /// How long a drain waits for what is away.
 pub const DRAIN_TIME: Duration = Duration::from_secs(10);
-/// How long a job that is to stop soon may still be in a call to one of its sinks, before that is cut.
+/// How long a job that is to stop soon may still be in a call to one of its sinks, before that is
+/// cut.
 pub const STOP_TIME: Duration = Duration::from_secs(5);
 /// How long `resume` waits to hear how the job goes.
 pub const FIRST_WORD_TIME: Duration = Duration::from_secs(2);
@@ -49,7 +50,8 @@ pub const STAGE_INPUTS_MAX: usize = 1000;
 pub const STAGE_SHAPE_BYTES_MAX: usize = 16 << 10;
 /// Panes of one hopping window, all of which are merged when it ends.
 pub const WINDOW_PANES_MAX: i64 = 10_000;
-/// The longest window, gap, lateness, distance of a join's partners, or time until a silent key is forgotten.
+/// The longest window, gap, lateness, distance of a join's partners, or time until a silent key is
+/// forgotten.
 pub const STAGE_TIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// Records a second of a rate generator.
 pub const RATE_MAX: u32 = 1_000_000;

@@ -5,21 +5,23 @@ use std::time::Duration;
 
 /// A Kafka record's value (the broker's `message.max.bytes`, less what surrounds it).
 pub const KAFKA_VALUE_BYTES_MAX: usize = 1_000_000;
-/// A Kafka delivery: as long as a batch may wait for its acknowledgements before the client gives up.
+/// A Kafka delivery: as long as a batch may wait for its acknowledgements before the client gives
+/// up.
 pub const KAFKA_DELIVERY_TIME: Duration = Duration::from_secs(120);
 /// Messages in one read of the Kafka client's queue; a full batch is overshot by at most one read.
 pub const KAFKA_READ_RECORDS_MAX: usize = 1000;
-/// Bytes that one read of the Kafka client's queue is meant to have, by the size of the messages before.
+/// Bytes that one read of the Kafka client's queue is meant to have, by the size of the messages
+/// before.
 pub const KAFKA_READ_BYTES: usize = 1 << 20;
 /// Bytes of one answer to a Kafka fetch, and of one partition in it.
 pub const KAFKA_FETCH_BYTES_MAX: (usize, usize) = (16 << 20, 4 << 20);
-/// How long Kafka's brokers may all be away before a delivery that waits for them says so. A batch that was half
-/// written may be there twice then, in a plain sink; a restarting broker takes less.
+/// How long Kafka's brokers may all be away before a delivery that waits for them says so. A batch
+/// that was half written may be there twice then, in a plain sink; a restarting broker takes less.
 pub const KAFKA_AWAY_TIME: Duration = Duration::from_secs(20);
 /// Fencing a transactional sink's former owner, whose open transaction the brokers must end first.
 pub const KAFKA_FENCE_TIME: Duration = Duration::from_secs(30);
-/// How long the end of a partition may lie before the end of a batch that is run again. After a broker's failure the
-/// new leader's end catches up in seconds; beyond this the records are gone.
+/// How long the end of a partition may lie before the end of a batch that is run again. After a
+/// broker's failure the new leader's end catches up in seconds; beyond this the records are gone.
 pub const KAFKA_SHORT_TIME: Duration = Duration::from_secs(30);
 /// Closing a Kafka client before the rest of it goes on in the background.
 pub const KAFKA_CLOSE_TIME: Duration = Duration::from_secs(2);
@@ -27,11 +29,15 @@ pub const KAFKA_CLOSE_TIME: Duration = Duration::from_secs(2);
 pub const KAFKA_SEND_QUEUE_MAX: (usize, usize) = (100_000, 32 << 20);
 /// A record's key in a Kafka sink.
 pub const KAFKA_KEY_BYTES_MAX: usize = 32_767;
-/// A dead letter, in a topic that the host creates (its `max.message.bytes`). What a source's topic took should fit.
+/// A dead letter, in a topic that the host creates (its `max.message.bytes`). What a source's topic
+/// took should fit.
 pub const KAFKA_LETTER_BYTES_MAX: usize = 15 << 20;
 
-const _: () = assert!(KAFKA_VALUE_BYTES_MAX < BROKER_BATCH_BYTES_MAX); // the largest record fits with what surrounds it
-const _: () = assert!(KAFKA_LETTER_BYTES_MAX <= BROKER_BATCH_BYTES_MAX); // or `dev` could not keep them
+// The largest record fits with what surrounds it.
+const _: () = assert!(KAFKA_VALUE_BYTES_MAX < BROKER_BATCH_BYTES_MAX);
+// Or `dev` could not keep them.
+const _: () = assert!(KAFKA_LETTER_BYTES_MAX <= BROKER_BATCH_BYTES_MAX);
 const _: () = assert!(KAFKA_FETCH_BYTES_MAX.1 <= KAFKA_FETCH_BYTES_MAX.0);
 const _: () = assert!(KAFKA_FETCH_BYTES_MAX.0 <= FETCH_AHEAD_BYTES_MAX);
-const _: () = assert!(KAFKA_READ_BYTES <= BATCH_BYTES_MAX && KAFKA_READ_RECORDS_MAX <= BATCH_RECORDS_MAX);
+const _: () =
+    assert!(KAFKA_READ_BYTES <= BATCH_BYTES_MAX && KAFKA_READ_RECORDS_MAX <= BATCH_RECORDS_MAX);

@@ -1,5 +1,5 @@
-//! Every bound of the host, by area, and how they fit together. Units end the names. A relation between limits is checked
-//! at compile time, beside the first of them.
+//! Every bound of the host, by area, and how they fit together. Units end the names. A relation
+//! between limits is checked at compile time, beside the first of them.
 
 mod batch;
 mod guest;

@@ -1,11 +1,14 @@
 //! Keyed state: in memory and in the embedded store.
 
-/// Bytes of entries that a job's keyed state holds in memory, what surrounds them included. The block cache below it is
-/// [`STORE_CACHE_BYTES`]; what is not durable yet comes on top, and is bounded by what batches under way change.
+/// Bytes of entries that a job's keyed state holds in memory, what surrounds them included. The
+/// block cache below it is [`STORE_CACHE_BYTES`]; what is not durable yet comes on top, and is
+/// bounded by what batches under way change.
 pub const STATE_CACHE_BYTES: usize = 64 << 20;
-/// What an entry costs in that cache beside its key and value: its slot in a table that is half full, and the allocator.
+/// What an entry costs in that cache beside its key and value: its slot in a table that is half
+/// full, and the allocator.
 pub const STATE_CACHE_ENTRY_BYTES: usize = 96;
-/// A key in a stage's state. The store takes 65,535 bytes with the job's name and the stage's number before it.
+/// A key in a stage's state. The store takes 65,535 bytes with the job's name and the stage's
+/// number before it.
 pub const STATE_KEY_BYTES_MAX: usize = 65_000;
 /// Entries that one read of a range of state takes from the store.
 pub const STATE_PORTION_ENTRIES_MAX: usize = 4096;
@@ -19,12 +22,13 @@ pub const STATE_MIGRATE_ENTRIES_MAX: usize = 1000;
 pub const STATE_MIGRATE_BYTES_MAX: usize = 16 << 20;
 /// Ranges without entries that are remembered for each kind of entry of a stage.
 pub const STATE_GAPS_MAX: usize = 16;
-/// A memtable of the state, as the embedded store counts it (about half of what it takes); then it goes to the disk. Up
-/// to five of them are in memory while the disk is slower than the job.
+/// A memtable of the state, as the embedded store counts it (about half of what it takes); then it
+/// goes to the disk. Up to five of them are in memory while the disk is slower than the job.
 pub const STATE_MEMTABLE_BYTES: u64 = 16 << 20;
 /// A block of the state on disk, and so what reading one entry costs.
 pub const STATE_BLOCK_BYTES: u32 = 4 << 10;
 /// Blocks of the embedded store that are kept in memory, of all jobs together.
 pub const STORE_CACHE_BYTES: u64 = 64 << 20;
 
-const _: () = assert!(STATE_KEY_BYTES_MAX + 64 + 1 + 8 <= u16::MAX as usize); // the longest name of a job, a NUL, a number
+// The longest name of a job, a NUL, a number.
+const _: () = assert!(STATE_KEY_BYTES_MAX + 64 + 1 + 8 <= u16::MAX as usize);

@@ -58,7 +58,9 @@ pub enum BrokenChain {
         before: i64,
     },
     /// An intent does not begin where the one before ended: data would be lost or doubled.
-    #[error("plan {batch} begins at offset {found} of `{topic}` partition {partition}, where {committed} was reached")]
+    #[error(
+        "plan {batch} begins at offset {found} of `{topic}` partition {partition}, where {committed} was reached"
+    )]
     Span {
         /// The intent.
         batch: BatchNumber,
@@ -91,36 +93,62 @@ impl Checkpoint {
         }
     }
 
-    /// The next intent's HBase time: near the wall clock, so that column TTLs keep working, and always after the last.
+    /// The next intent's HBase time: near the wall clock, so that column TTLs keep working, and
+    /// always after the last.
     pub fn next_time_ms(&self, now_ms: i64) -> i64 {
         now_ms.max(self.time_ms + 2)
     }
 
-    /// Whether `intent` is the next one. A partition that the checkpoint does not know may begin anywhere; one that the intent
-    /// does not name is over for good.
+    /// Whether `intent` is the next one. A partition that the checkpoint does not know may begin
+    /// anywhere; one that the intent does not name is over for good.
     pub fn check_next(&self, intent: &BatchIntent) -> Result<(), BrokenChain> {
         let batch = intent.batch;
         if intent.epoch != self.epoch {
-            return Err(BrokenChain::Epoch { batch, found: intent.epoch, wanted: self.epoch });
+            return Err(BrokenChain::Epoch {
+                batch,
+                found: intent.epoch,
+                wanted: self.epoch,
+            });
         }
         if batch != self.batch + 1 {
-            return Err(BrokenChain::Number { after: self.batch, found: batch });
+            return Err(BrokenChain::Number {
+                after: self.batch,
+                found: batch,
+            });
         }
         if intent.time_ms < self.time_ms + 2 {
-            return Err(BrokenChain::Time { batch, found: intent.time_ms, before: self.time_ms });
+            return Err(BrokenChain::Time {
+                batch,
+                found: intent.time_ms,
+                before: self.time_ms,
+            });
         }
         if intent.deployment < self.deployment {
-            return Err(BrokenChain::Deployment { batch, found: intent.deployment, before: self.deployment });
+            return Err(BrokenChain::Deployment {
+                batch,
+                found: intent.deployment,
+                before: self.deployment,
+            });
         }
         let (new, old) = (&intent.times, &self.times);
-        for (found, before) in [(new.clock_ms, old.clock_ms), (new.watermark_ms, old.watermark_ms)] {
+        for (found, before) in [
+            (new.clock_ms, old.clock_ms),
+            (new.watermark_ms, old.watermark_ms),
+        ] {
             if found < before {
-                return Err(BrokenChain::Clock { batch, found, before });
+                return Err(BrokenChain::Clock {
+                    batch,
+                    found,
+                    before,
+                });
             }
         }
         for (topic, partitions) in &intent.spans {
             for (&partition, span) in partitions {
-                let known = self.committed.get(topic).and_then(|known| known.get(&partition));
+                let known = self
+                    .committed
+                    .get(topic)
+                    .and_then(|known| known.get(&partition));
                 if let Some(&reached) = known
                     && (span.from != reached || span.to < span.from)
                 {
@@ -142,8 +170,15 @@ impl Checkpoint {
         self.check_next(intent)?;
         let mut reached = self.committed.clone();
         for (topic, partitions) in &intent.spans {
-            // An intent names every partition of its topics but those that are over for good: they are forgotten.
-            reached.insert(topic.clone(), partitions.iter().map(|(&partition, span)| (partition, span.to)).collect());
+            // An intent names every partition of its topics but those that are over for good: they
+            // are forgotten.
+            reached.insert(
+                topic.clone(),
+                partitions
+                    .iter()
+                    .map(|(&partition, span)| (partition, span.to))
+                    .collect(),
+            );
         }
         Ok(Checkpoint {
             already_written: beyond(&self.already_written, &reached),
@@ -163,7 +198,12 @@ impl Checkpoint {
 
 /// Whether the intents follow the checkpoint and each other.
 pub fn check_chain(checkpoint: &Checkpoint, intents: &[BatchIntent]) -> Result<(), BrokenChain> {
-    intents.iter().try_fold(checkpoint.clone(), |checkpoint, intent| checkpoint.after(intent)).map(|_| ())
+    intents
+        .iter()
+        .try_fold(checkpoint.clone(), |checkpoint, intent| {
+            checkpoint.after(intent)
+        })
+        .map(|_| ())
 }
 
 #[cfg(test)]
@@ -176,7 +216,14 @@ mod tests {
     fn a_chain_without_a_gap_is_whole() {
         assert_eq!(check_chain(&checkpoint(4), &[intent(5), intent(6)]), Ok(()));
         let after = checkpoint(4).after(&intent(5)).unwrap();
-        assert_eq!((after.batch, after.committed["t"][&0], after.counters.records_in), (5, 50, 10));
+        assert_eq!(
+            (
+                after.batch,
+                after.committed["t"][&0],
+                after.counters.records_in
+            ),
+            (5, 50, 10)
+        );
     }
 
     #[test]
@@ -186,15 +233,49 @@ mod tests {
             change(&mut intent);
             checkpoint(4).check_next(&intent).unwrap_err()
         };
-        assert!(matches!(broken(|p| p.epoch = 8), BrokenChain::Epoch { found: 8, .. }));
-        assert!(matches!(broken(|p| p.batch = 6), BrokenChain::Number { after: 4, found: 6 }));
-        assert!(matches!(broken(|p| p.time_ms -= 1), BrokenChain::Time { .. }));
-        assert!(matches!(broken(|p| p.deployment = 2), BrokenChain::Deployment { found: 2, before: 3, .. }));
-        let shift = |p: &mut BatchIntent| p.spans.get_mut("t").unwrap().get_mut(&0).unwrap().from += 1;
-        assert!(matches!(broken(shift), BrokenChain::Span { found: 41, committed: 40, .. }));
+        assert!(matches!(
+            broken(|p| p.epoch = 8),
+            BrokenChain::Epoch { found: 8, .. }
+        ));
+        assert!(matches!(
+            broken(|p| p.batch = 6),
+            BrokenChain::Number { after: 4, found: 6 }
+        ));
+        assert!(matches!(
+            broken(|p| p.time_ms -= 1),
+            BrokenChain::Time { .. }
+        ));
+        assert!(matches!(
+            broken(|p| p.deployment = 2),
+            BrokenChain::Deployment {
+                found: 2,
+                before: 3,
+                ..
+            }
+        ));
+        let shift =
+            |p: &mut BatchIntent| p.spans.get_mut("t").unwrap().get_mut(&0).unwrap().from += 1;
+        assert!(matches!(
+            broken(shift),
+            BrokenChain::Span {
+                found: 41,
+                committed: 40,
+                ..
+            }
+        ));
         let back = |p: &mut BatchIntent| p.spans.get_mut("t").unwrap().get_mut(&0).unwrap().to = 39;
-        assert!(matches!(broken(back), BrokenChain::Span { found: 40, committed: 40, .. }));
-        for back in [|t: &mut EventTimes| t.clock_ms = 49, |t: &mut EventTimes| t.watermark_ms = 39] {
+        assert!(matches!(
+            broken(back),
+            BrokenChain::Span {
+                found: 40,
+                committed: 40,
+                ..
+            }
+        ));
+        for back in [
+            |t: &mut EventTimes| t.clock_ms = 49,
+            |t: &mut EventTimes| t.watermark_ms = 39,
+        ] {
             let mut before = checkpoint(4);
             (before.times.clock_ms, before.times.watermark_ms) = (50, 40);
             let mut intent = intent(5);
@@ -203,7 +284,15 @@ mod tests {
             back(&mut intent.times);
             assert!(matches!(
                 before.check_next(&intent),
-                Err(BrokenChain::Clock { found: 49, before: 50, .. } | BrokenChain::Clock { found: 39, before: 40, .. })
+                Err(BrokenChain::Clock {
+                    found: 49,
+                    before: 50,
+                    ..
+                } | BrokenChain::Clock {
+                    found: 39,
+                    before: 40,
+                    ..
+                })
             ));
         }
     }
@@ -218,15 +307,31 @@ mod tests {
     fn what_a_plan_does_not_name_of_its_topics_is_forgotten() {
         let mut before = checkpoint(4);
         before.committed.get_mut("t").unwrap().insert(1, 7);
-        before.committed.insert("not read now".into(), [(0, 3)].into());
+        before
+            .committed
+            .insert("not read now".into(), [(0, 3)].into());
         let after = before.after(&intent(5)).unwrap();
-        assert_eq!(after.committed, [("t".into(), [(0, 50)].into()), ("not read now".into(), [(0, 3)].into())].into());
+        assert_eq!(
+            after.committed,
+            [
+                ("t".into(), [(0, 50)].into()),
+                ("not read now".into(), [(0, 3)].into())
+            ]
+            .into()
+        );
     }
 
     #[test]
     fn a_new_partition_may_begin_anywhere() {
         let mut intent = intent(5);
-        intent.spans.get_mut("t").unwrap().insert(1, Span { from: 77, to: 78, records: 1 });
+        intent.spans.get_mut("t").unwrap().insert(
+            1,
+            Span {
+                from: 77,
+                to: 78,
+                records: 1,
+            },
+        );
         assert_eq!(checkpoint(4).after(&intent).unwrap().committed["t"][&1], 78);
     }
 }

@@ -49,7 +49,8 @@ pub struct EventTimes {
     pub watermark_ms: i64,
     /// The largest event time of each partition that has one.
     pub event_ms: TopicOffsets,
-    /// How far each keyed stage that goes by event time let go what it kept, by the stage's name. It never falls.
+    /// How far each keyed stage that goes by event time let go what it kept, by the stage's name.
+    /// It never falls.
     #[serde(default)]
     #[serde(rename = "lines_ms")]
     pub late_thresholds_ms: BTreeMap<String, i64>,
@@ -58,7 +59,12 @@ pub struct EventTimes {
 impl Default for EventTimes {
     fn default() -> Self {
         let (event_ms, late_thresholds_ms) = (TopicOffsets::new(), BTreeMap::new());
-        EventTimes { clock_ms: NO_TIME_MS, watermark_ms: NO_TIME_MS, event_ms, late_thresholds_ms }
+        EventTimes {
+            clock_ms: NO_TIME_MS,
+            watermark_ms: NO_TIME_MS,
+            event_ms,
+            late_thresholds_ms,
+        }
     }
 }
 
@@ -92,7 +98,8 @@ pub struct Checkpoint {
     /// The ids of the topics, where the brokers know some: a topic that is made anew has another.
     #[serde(default)]
     pub topic_ids: BTreeMap<String, String>,
-    /// What exactly-once sinks held already when an older checkpoint was lost, and are not given again.
+    /// What exactly-once sinks held already when an older checkpoint was lost, and are not given
+    /// again.
     #[serde(default)]
     #[serde(rename = "leave_out")]
     pub already_written: AlreadyWritten,

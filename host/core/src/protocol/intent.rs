@@ -7,7 +7,8 @@ use crate::types::{BatchNumber, Chunk, TopicSpans};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What a batch is; written after its run and before its first outside effect. A replay has this outcome and no other.
+/// What a batch is; written after its run and before its first outside effect. A replay has this
+/// outcome and no other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchIntent {
     /// The epoch of the job's history.

@@ -9,10 +9,14 @@ pub trait CheckpointLog: StateStore {
     /// One snapshot of the checkpoint and the intents after it, in order of their numbers.
     fn load(&self) -> Result<(Option<Checkpoint>, Vec<BatchIntent>), StoreError>;
 
-    /// One atomic write, durable at return: a checkpoint (the checkpoint, which deletes the intent of its batch, and what the
-    /// batch changed in the stages' state) and the next intent, or either alone. The caller has checked that they follow
-    /// what is there.
-    fn write(&self, checkpoint: Option<(&Checkpoint, &Delta)>, intent: Option<&BatchIntent>) -> Result<(), StoreError>;
+    /// One atomic write, durable at return: a checkpoint (the checkpoint, which deletes the intent
+    /// of its batch, and what the batch changed in the stages' state) and the next intent, or
+    /// either alone. The caller has checked that they follow what is there.
+    fn write(
+        &self,
+        checkpoint: Option<(&Checkpoint, &Delta)>,
+        intent: Option<&BatchIntent>,
+    ) -> Result<(), StoreError>;
 
     /// One atomic write, durable at return: this checkpoint, and none of the intents of before.
     fn begin(&self, checkpoint: &Checkpoint) -> Result<(), StoreError>;
@@ -20,12 +24,14 @@ pub trait CheckpointLog: StateStore {
     /// Forgets the checkpoint, all intents and all state.
     fn forget(&self) -> Result<(), StoreError>;
 
-    /// Removes the state of stages that neither `kept` nor the stored checkpoint and intents name, in portions. May run beside
-    /// the job, however late: stages above all that are named may be under way (see [`StateStore::prepare`]), and stay.
+    /// Removes the state of stages that neither `kept` nor the stored checkpoint and intents name,
+    /// in portions. May run beside the job, however late: stages above all that are named may be
+    /// under way (see [`StateStore::prepare`]), and stay.
     fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError>;
 }
 
-/// Whether a sweep leaves a stage's state, given all stages that are named. Those above them are being prepared.
+/// Whether a sweep leaves a stage's state, given all stages that are named. Those above them are
+/// being prepared.
 pub fn stays(named: &BTreeSet<StageId>, id: StageId) -> bool {
     named.contains(&id) || named.last().is_some_and(|&last| id > last)
 }

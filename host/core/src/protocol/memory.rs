@@ -30,19 +30,33 @@ impl StateStore for MemoryStore {
         Ok(self.held().state.get(&(stage, key.to_vec())).cloned())
     }
 
-    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, most: Most) -> Result<Entries, StoreError> {
+    fn states(
+        &self,
+        stage: StageId,
+        from: &[u8],
+        to: Option<&[u8]>,
+        most: Most,
+    ) -> Result<Entries, StoreError> {
         let from = (stage, from.to_vec());
-        let to = to.map_or((stage.saturating_add(1), Vec::new()), |to| (stage, to.to_vec()));
+        let to = to.map_or((stage.saturating_add(1), Vec::new()), |to| {
+            (stage, to.to_vec())
+        });
         if from >= to {
             return Ok(Vec::new());
         }
         let held = self.held();
-        let range = held.state.range((Bound::Included(from), Bound::Excluded(to)));
+        let range = held
+            .state
+            .range((Bound::Included(from), Bound::Excluded(to)));
         most.of(range.map(|((_, key), value)| Ok((key.clone(), value.clone()))))
     }
 
     fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
-        self.held().state.extend(entries.iter().map(|(key, value)| ((stage, key.clone()), value.clone())));
+        self.held().state.extend(
+            entries
+                .iter()
+                .map(|(key, value)| ((stage, key.clone()), value.clone())),
+        );
         Ok(())
     }
 
@@ -63,11 +77,16 @@ impl CheckpointLog for MemoryStore {
         Ok((held.checkpoint.clone(), held.intents.clone()))
     }
 
-    fn write(&self, checkpoint: Option<(&Checkpoint, &Delta)>, intent: Option<&BatchIntent>) -> Result<(), StoreError> {
+    fn write(
+        &self,
+        checkpoint: Option<(&Checkpoint, &Delta)>,
+        intent: Option<&BatchIntent>,
+    ) -> Result<(), StoreError> {
         let mut held = self.held();
         if let Some((checkpoint, delta)) = checkpoint {
             held.checkpoint = Some(checkpoint.clone());
-            held.intents.retain(|intent| intent.batch > checkpoint.batch);
+            held.intents
+                .retain(|intent| intent.batch > checkpoint.batch);
             for (&stage, writes) in &delta.stages {
                 for (key, value) in writes {
                     match value {
@@ -96,8 +115,16 @@ impl CheckpointLog for MemoryStore {
     fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {
         let mut held = self.held();
         let mut named: BTreeSet<StageId> = kept.iter().copied().collect();
-        named.extend(held.checkpoint.iter().flat_map(|checkpoint| checkpoint.stages.values().map(|facts| facts.id)));
-        named.extend(held.intents.iter().flat_map(|intent| intent.stages.values().map(|facts| facts.id)));
+        named.extend(
+            held.checkpoint
+                .iter()
+                .flat_map(|checkpoint| checkpoint.stages.values().map(|facts| facts.id)),
+        );
+        named.extend(
+            held.intents
+                .iter()
+                .flat_map(|intent| intent.stages.values().map(|facts| facts.id)),
+        );
         held.state.retain(|&(id, _), _| stays(&named, id));
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What is safe, what comes next, and where both are kept: checkpoint, intent, checkpoint.
 //!
-//! The order of a batch's steps is the protocol: cut, run, intent (durable), sinks, checkpoint (durable), group.
+//! The order of a batch's steps is the protocol: cut, run, intent (durable), sinks, checkpoint
+//! (durable), group.
 
 mod marker;
 mod checkpoint;

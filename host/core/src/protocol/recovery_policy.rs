@@ -1,4 +1,5 @@
-//! What comes next after a start: a pure function of checkpoint, intents, markers and the consumer group.
+//! What comes next after a start: a pure function of checkpoint, intents, markers and the consumer
+//! group.
 
 use super::{BatchIntent, BrokenChain, Checkpoint, check_chain};
 use crate::limits;
@@ -34,18 +35,20 @@ pub struct RecoveryFacts<'a> {
     pub deployments: &'a BTreeSet<u64>,
     /// The user said `--reset-state`: nothing of before counts.
     pub reset: bool,
-    /// The job has keyed stages: without its checkpoint no offset to resume at would give the right results.
+    /// The job has keyed stages: without its checkpoint no offset to resume at would give the right
+    /// results.
     pub keyed: bool,
     /// The wall clock.
     pub now_ms: i64,
     /// The user said `--skip-lost`.
     pub skip_lost: bool,
-    /// Some of its sources would be read from their beginning: no group or marker holds how far a file was read.
+    /// Some of its sources would be read from their beginning: no group or marker holds how far a
+    /// file was read.
     pub rereads: bool,
 }
 
-/// By a marked sink's name: the source offsets below which it holds every record's rows, from before the checkpoint was lost. It
-/// is not given them again.
+/// By a marked sink's name: the source offsets below which it holds every record's rows, from
+/// before the checkpoint was lost. It is not given them again.
 pub type AlreadyWritten = BTreeMap<String, TopicOffsets>;
 
 /// What to do.
@@ -53,11 +56,13 @@ pub type AlreadyWritten = BTreeMap<String, TopicOffsets>;
 pub enum RecoveryStep {
     /// A new job: an epoch, and its start position written before the first intent.
     Begin,
-    /// The checkpoint is lost, and all sinks bear a repetition: a new epoch, from the group's offsets.
+    /// The checkpoint is lost, and all sinks bear a repetition: a new epoch, from the group's
+    /// offsets.
     ResumeFromGroup,
     /// The checkpoint is lost, and marked sinks say what they hold: a new epoch.
     ResumeAt {
-        /// Where to read on: before it, no sink lacks anything. A partition that is not named is read from its first record.
+        /// Where to read on: before it, no sink lacks anything. A partition that is not named is
+        /// read from its first record.
         from: TopicOffsets,
         /// What marked sinks hold; [`beyond`] the offsets where it begins, it is left out.
         already_written: AlreadyWritten,
@@ -82,7 +87,9 @@ pub enum RecoveryError {
     )]
     Chain(#[from] BrokenChain),
     /// An intent's version is not stored any more.
-    #[error("plan {batch} needs deployment {deployment}, whose component is gone from the data folder: restore it")]
+    #[error(
+        "plan {batch} needs deployment {deployment}, whose component is gone from the data folder: restore it"
+    )]
     VersionMissing {
         /// The intent.
         batch: BatchNumber,
@@ -138,51 +145,78 @@ pub enum RecoveryError {
 
 /// The first row of the recovery table that fits.
 pub fn decide(found: &RecoveryFacts<'_>) -> RecoveryStep {
-    let Some(checkpoint) = found.checkpoint else { return without_ledger(found) };
+    let Some(checkpoint) = found.checkpoint else {
+        return without_ledger(found);
+    };
     if let Err(broken) = check_chain(checkpoint, found.intents) {
         return RecoveryStep::Stop(broken.into());
     }
-    if let Some(intent) = found.intents.iter().find(|intent| !found.deployments.contains(&intent.deployment)) {
+    if let Some(intent) = found
+        .intents
+        .iter()
+        .find(|intent| !found.deployments.contains(&intent.deployment))
+    {
         return RecoveryStep::Stop(RecoveryError::VersionMissing {
             batch: intent.batch,
             deployment: intent.deployment,
         });
     }
-    let last = found.intents.last().map_or(checkpoint.batch, |intent| intent.batch);
-    for sink in found.sinks.iter().filter(|sink| sink.guarantee == Guarantee::Marked) {
-        if let Err(halt) = check_not_ahead(sink.marker.as_ref(), (checkpoint.epoch, last), &sink.name) {
+    let last = found
+        .intents
+        .last()
+        .map_or(checkpoint.batch, |intent| intent.batch);
+    for sink in found
+        .sinks
+        .iter()
+        .filter(|sink| sink.guarantee == Guarantee::Marked)
+    {
+        if let Err(halt) =
+            check_not_ahead(sink.marker.as_ref(), (checkpoint.epoch, last), &sink.name)
+        {
             return RecoveryStep::Stop(halt);
         }
     }
     let mut held = Vec::new();
     for intent in found.intents {
         let mut by = BTreeSet::new();
-        for sink in found.sinks.iter().filter(|sink| sink.guarantee == Guarantee::Marked) {
+        for sink in found
+            .sinks
+            .iter()
+            .filter(|sink| sink.guarantee == Guarantee::Marked)
+        {
             match holds(sink.marker.as_ref(), intent, &sink.name) {
                 Ok(true) => drop(by.insert(sink.name.clone())),
-                Ok(false) if sink.marker.is_none() && may_have_expired(intent, found.now_ms) => match found.skip_lost {
-                    true => drop(by.insert(sink.name.clone())),
-                    false => {
-                        return RecoveryStep::Stop(RecoveryError::MarkerExpired {
-                            sink: sink.name.clone(),
-                            batch: intent.batch,
-                        });
+                Ok(false) if sink.marker.is_none() && may_have_expired(intent, found.now_ms) => {
+                    match found.skip_lost {
+                        true => drop(by.insert(sink.name.clone())),
+                        false => {
+                            return RecoveryStep::Stop(RecoveryError::MarkerExpired {
+                                sink: sink.name.clone(),
+                                batch: intent.batch,
+                            });
+                        }
                     }
-                },
+                }
                 Ok(false) => {}
                 Err(halt) => return RecoveryStep::Stop(halt),
             }
         }
         held.push(by);
     }
-    RecoveryStep::Replay { held, group_ahead: is_ahead(found.group, &checkpoint.committed) }
+    RecoveryStep::Replay {
+        held,
+        group_ahead: is_ahead(found.group, &checkpoint.committed),
+    }
 }
 
 fn without_ledger(found: &RecoveryFacts<'_>) -> RecoveryStep {
     if found.reset {
         return RecoveryStep::Begin;
     }
-    let holds_offsets = found.group.values().any(|partitions| !partitions.is_empty());
+    let holds_offsets = found
+        .group
+        .values()
+        .any(|partitions| !partitions.is_empty());
     let has_marker = found.sinks.iter().any(|sink| sink.marker.is_some());
     if found.keyed && (holds_offsets || has_marker) {
         return RecoveryStep::Stop(RecoveryError::StateLost);
@@ -196,17 +230,20 @@ fn without_ledger(found: &RecoveryFacts<'_>) -> RecoveryStep {
     }
 }
 
-/// Reads on at the least of what the sinks hold, so that none lacks a record. A marked sink says so itself; the others hold
-/// what the group was told at least, as it is told only of batches that all sinks have acknowledged. They bear the
-/// repetition; a marked sink is spared it.
+/// Reads on at the least of what the sinks hold, so that none lacks a record. A marked sink says so
+/// itself; the others hold what the group was told at least, as it is told only of batches that all
+/// sinks have acknowledged. They bear the repetition; a marked sink is spared it.
 fn resume(found: &RecoveryFacts<'_>, marked: &SinkFacts) -> RecoveryStep {
     let mut from = marked.committed.clone();
     let mut already_written = AlreadyWritten::new();
     for sink in found.sinks {
         match sink.guarantee {
-            // No marker, or one without offsets of all that is read: nobody knows whether its rows would be there twice.
+            // No marker, or one without offsets of all that is read: nobody knows whether its rows
+            // would be there twice.
             Guarantee::Marked if sink.committed.is_empty() || found.rereads => {
-                return RecoveryStep::Stop(RecoveryError::LedgerLost { sink: sink.name.clone() });
+                return RecoveryStep::Stop(RecoveryError::LedgerLost {
+                    sink: sink.name.clone(),
+                });
             }
             Guarantee::Marked => {
                 from = least(&from, &sink.committed);
@@ -215,14 +252,20 @@ fn resume(found: &RecoveryFacts<'_>, marked: &SinkFacts) -> RecoveryStep {
             Guarantee::Idempotent | Guarantee::AtLeastOnce => from = least(&from, found.group),
         }
     }
-    RecoveryStep::ResumeAt { from, already_written }
+    RecoveryStep::ResumeAt {
+        from,
+        already_written,
+    }
 }
 
-/// For each partition the lesser offset; a partition that one of them does not name is not in it, as there it has nothing.
+/// For each partition the lesser offset; a partition that one of them does not name is not in it,
+/// as there it has nothing.
 fn least(a: &TopicOffsets, b: &TopicOffsets) -> TopicOffsets {
     let topic = |(topic, offsets): (&String, &BTreeMap<i32, i64>)| {
         let others = b.get(topic)?;
-        let both = offsets.iter().filter_map(|(p, &offset)| Some((*p, offset.min(*others.get(p)?))));
+        let both = offsets
+            .iter()
+            .filter_map(|(p, &offset)| Some((*p, offset.min(*others.get(p)?))));
         Some((topic.clone(), both.collect::<BTreeMap<_, _>>())).filter(|(_, both)| !both.is_empty())
     };
     a.iter().filter_map(topic).collect()
@@ -231,43 +274,76 @@ fn least(a: &TopicOffsets, b: &TopicOffsets) -> TopicOffsets {
 /// What is still to be left out once `reached` is reached.
 pub fn beyond(already_written: &AlreadyWritten, reached: &TopicOffsets) -> AlreadyWritten {
     let is_ahead = |topic: &str, partition: i32, offset: i64| {
-        reached.get(topic).and_then(|known| known.get(&partition)).is_none_or(|&reached| offset > reached)
+        reached
+            .get(topic)
+            .and_then(|known| known.get(&partition))
+            .is_none_or(|&reached| offset > reached)
     };
     let ahead = |offsets: &TopicOffsets| -> TopicOffsets {
         let of = |(topic, offsets): (&String, &BTreeMap<i32, i64>)| {
-            let left: BTreeMap<i32, i64> =
-                offsets.iter().map(|(&p, &offset)| (p, offset)).filter(|&(p, o)| is_ahead(topic, p, o)).collect();
+            let left: BTreeMap<i32, i64> = offsets
+                .iter()
+                .map(|(&p, &offset)| (p, offset))
+                .filter(|&(p, o)| is_ahead(topic, p, o))
+                .collect();
             (!left.is_empty()).then(|| (topic.clone(), left))
         };
         offsets.iter().filter_map(of).collect()
     };
-    let sinks = already_written.iter().map(|(sink, offsets)| (sink.clone(), ahead(offsets)));
+    let sinks = already_written
+        .iter()
+        .map(|(sink, offsets)| (sink.clone(), ahead(offsets)));
     sinks.filter(|(_, offsets)| !offsets.is_empty()).collect()
 }
 
 /// Whether a marked sink holds `intent` already. A marker of an older epoch counts as none.
-pub fn holds(marker: Option<&Marker>, intent: &BatchIntent, sink: &str) -> Result<bool, RecoveryError> {
-    let Some(marker) = marker.filter(|marker| marker.epoch == intent.epoch) else { return Ok(false) };
-    if marker.batch == intent.batch && intent.digests.get(sink).is_some_and(|digest| *digest != marker.digest) {
-        return Err(RecoveryError::OtherDigest { sink: sink.to_string(), batch: intent.batch });
+pub fn holds(
+    marker: Option<&Marker>,
+    intent: &BatchIntent,
+    sink: &str,
+) -> Result<bool, RecoveryError> {
+    let Some(marker) = marker.filter(|marker| marker.epoch == intent.epoch) else {
+        return Ok(false);
+    };
+    if marker.batch == intent.batch
+        && intent
+            .digests
+            .get(sink)
+            .is_some_and(|digest| *digest != marker.digest)
+    {
+        return Err(RecoveryError::OtherDigest {
+            sink: sink.to_string(),
+            batch: intent.batch,
+        });
     }
     Ok(marker.batch >= intent.batch)
 }
 
-/// Whether the marker of an intent's batch, if there is none, may have been forgotten: it is not older than the intent.
+/// Whether the marker of an intent's batch, if there is none, may have been forgotten: it is not
+/// older than the intent.
 fn may_have_expired(intent: &BatchIntent, now_ms: i64) -> bool {
     let most = i64::try_from(limits::MARKER_TIME.as_millis()).unwrap_or(i64::MAX);
     now_ms.saturating_sub(intent.time_ms) > most
 }
 
-/// The same for the batch that is being delivered: nobody but another host can have written a later one.
-pub fn holds_now(marker: Option<&Marker>, intent: &BatchIntent, sink: &str) -> Result<bool, RecoveryError> {
+/// The same for the batch that is being delivered: nobody but another host can have written a later
+/// one.
+pub fn holds_now(
+    marker: Option<&Marker>,
+    intent: &BatchIntent,
+    sink: &str,
+) -> Result<bool, RecoveryError> {
     check_not_ahead(marker, (intent.epoch, intent.batch), sink)?;
     holds(marker, intent, sink)
 }
 
-/// A marker beyond the newest epoch and batch that are known here is another host's, or the checkpoint an old copy.
-fn check_not_ahead(marker: Option<&Marker>, newest: (u64, BatchNumber), sink: &str) -> Result<(), RecoveryError> {
+/// A marker beyond the newest epoch and batch that are known here is another host's, or the
+/// checkpoint an old copy.
+fn check_not_ahead(
+    marker: Option<&Marker>,
+    newest: (u64, BatchNumber),
+    sink: &str,
+) -> Result<(), RecoveryError> {
     match marker {
         Some(m) if (m.epoch, m.batch) > newest => {
             let (sink, epoch, batch) = (sink.to_string(), m.epoch, m.batch);
@@ -280,7 +356,10 @@ fn check_not_ahead(marker: Option<&Marker>, newest: (u64, BatchNumber), sink: &s
 fn is_ahead(group: &TopicOffsets, reached: &TopicOffsets) -> bool {
     group.iter().any(|(topic, partitions)| {
         partitions.iter().any(|(partition, &offset)| {
-            reached.get(topic).and_then(|known| known.get(partition)).is_some_and(|&reached| offset > reached)
+            reached
+                .get(topic)
+                .and_then(|known| known.get(partition))
+                .is_some_and(|&reached| offset > reached)
         })
     })
 }
@@ -291,16 +370,30 @@ mod tests {
     use crate::testing::{checkpoint, intent};
 
     fn sink(guarantee: Guarantee, marker: Option<(u64, u64, &str)>) -> SinkFacts {
-        let marker = marker.map(|(epoch, batch, digest)| Marker { epoch, batch, digest: digest.into() });
+        let marker = marker.map(|(epoch, batch, digest)| Marker {
+            epoch,
+            batch,
+            digest: digest.into(),
+        });
         let reached = marker.as_ref().map_or_else(TopicOffsets::new, |_| at(30));
-        SinkFacts { name: "s".into(), guarantee, marker, committed: reached }
+        SinkFacts {
+            name: "s".into(),
+            guarantee,
+            marker,
+            committed: reached,
+        }
     }
 
     fn at(offset: i64) -> TopicOffsets {
         [("t".to_string(), [(0, offset)].into())].into()
     }
 
-    fn step(checkpoint: Option<&Checkpoint>, intents: &[BatchIntent], sinks: &[SinkFacts], group: i64) -> RecoveryStep {
+    fn step(
+        checkpoint: Option<&Checkpoint>,
+        intents: &[BatchIntent],
+        sinks: &[SinkFacts],
+        group: i64,
+    ) -> RecoveryStep {
         let group: TopicOffsets = match group {
             0 => TopicOffsets::new(),
             to => at(to),
@@ -333,9 +426,15 @@ mod tests {
     #[test]
     fn an_old_plan_without_a_marker_is_asked_about() {
         use Guarantee::{AtLeastOnce, Idempotent, Marked};
-        let (at_4, intents, nothing, deployments) = (checkpoint(4), [intent(5)], TopicOffsets::new(), [3].into());
+        let (at_4, intents, nothing, deployments) =
+            (checkpoint(4), [intent(5)], TopicOffsets::new(), [3].into());
         let day = limits::MARKER_TIME.as_millis() as i64;
-        let expired = || RecoveryStep::Stop(RecoveryError::MarkerExpired { sink: "s".into(), batch: 5 });
+        let expired = || {
+            RecoveryStep::Stop(RecoveryError::MarkerExpired {
+                sink: "s".into(),
+                batch: 5,
+            })
+        };
         let cases = [
             (sink(Marked, None), day, false, replay(&[&[]], false)),
             (sink(Marked, None), day + 1, false, expired()),
@@ -343,23 +442,59 @@ mod tests {
             (sink(Marked, None), day + 1, true, replay(&[&["s"]], false)),
             (sink(Marked, None), day, true, replay(&[&[]], false)),
             // a marker speaks, however old, and whatever it says
-            (sink(Marked, Some((7, 5, "digest 5"))), day + 1, false, replay(&[&["s"]], false)),
-            (sink(Marked, Some((7, 4, "digest 4"))), day + 1, false, replay(&[&[]], false)),
-            (sink(Marked, Some((6, 99, ""))), day + 1, false, replay(&[&[]], false)),
+            (
+                sink(Marked, Some((7, 5, "digest 5"))),
+                day + 1,
+                false,
+                replay(&[&["s"]], false),
+            ),
+            (
+                sink(Marked, Some((7, 4, "digest 4"))),
+                day + 1,
+                false,
+                replay(&[&[]], false),
+            ),
+            (
+                sink(Marked, Some((6, 99, ""))),
+                day + 1,
+                false,
+                replay(&[&[]], false),
+            ),
             // others have none
-            (sink(Idempotent, None), day + 1, false, replay(&[&[]], false)),
-            (sink(AtLeastOnce, None), day + 1, false, replay(&[&[]], false)),
+            (
+                sink(Idempotent, None),
+                day + 1,
+                false,
+                replay(&[&[]], false),
+            ),
+            (
+                sink(AtLeastOnce, None),
+                day + 1,
+                false,
+                replay(&[&[]], false),
+            ),
         ];
         for (sink, age, skip_lost, expected) in cases {
             let now_ms = intents[0].time_ms + age;
             let sinks = [sink];
             let found = found(Some(&at_4), &intents, &sinks, &nothing, &deployments);
-            assert_eq!(decide(&RecoveryFacts { now_ms, skip_lost, ..found }), expected, "{sinks:?} after {age} ms");
+            assert_eq!(
+                decide(&RecoveryFacts {
+                    now_ms,
+                    skip_lost,
+                    ..found
+                }),
+                expected,
+                "{sinks:?} after {age} ms"
+            );
         }
     }
 
     fn replay(held: &[&[&str]], group_ahead: bool) -> RecoveryStep {
-        let held = held.iter().map(|names| names.iter().map(|n| n.to_string()).collect()).collect();
+        let held = held
+            .iter()
+            .map(|names| names.iter().map(|n| n.to_string()).collect())
+            .collect();
         RecoveryStep::Replay { held, group_ahead }
     }
 
@@ -370,69 +505,141 @@ mod tests {
         let at_4 = checkpoint(4);
         let two = [intent(5), intent(6)];
         // no checkpoint, no markers, no group
-        assert_eq!(step(None, &[], &[sink(Marked, None)], 0), RecoveryStep::Begin);
+        assert_eq!(
+            step(None, &[], &[sink(Marked, None)], 0),
+            RecoveryStep::Begin
+        );
         // no checkpoint, but group offsets; markers have a test of their own
-        assert_eq!(step(None, &[], &[sink(Idempotent, None)], 30), RecoveryStep::ResumeFromGroup);
-        assert_eq!(step(None, &[], &[sink(AtLeastOnce, None)], 30), RecoveryStep::ResumeFromGroup);
+        assert_eq!(
+            step(None, &[], &[sink(Idempotent, None)], 30),
+            RecoveryStep::ResumeFromGroup
+        );
+        assert_eq!(
+            step(None, &[], &[sink(AtLeastOnce, None)], 30),
+            RecoveryStep::ResumeFromGroup
+        );
         // intents that do not join
         let gap = step(Some(&at_4), &[intent(6)], &[], 0);
         assert!(
-            matches!(gap, RecoveryStep::Stop(RecoveryError::Chain(BrokenChain::Number { after: 4, found: 6 }))),
+            matches!(
+                gap,
+                RecoveryStep::Stop(RecoveryError::Chain(BrokenChain::Number {
+                    after: 4,
+                    found: 6
+                }))
+            ),
             "{gap:?}"
         );
         // a version that is gone
         let mut other = intent(5);
         other.deployment = 9;
         let gone = step(Some(&at_4), &[other], &[], 0);
-        assert_eq!(gone, RecoveryStep::Stop(RecoveryError::VersionMissing { batch: 5, deployment: 9 }));
+        assert_eq!(
+            gone,
+            RecoveryStep::Stop(RecoveryError::VersionMissing {
+                batch: 5,
+                deployment: 9
+            })
+        );
         // a marker of a newer epoch, or beyond the last intent
         for marker in [(8, 1, ""), (7, 7, "")] {
             let halt = step(Some(&at_4), &two, &[sink(Marked, Some(marker))], 0);
-            assert!(matches!(halt, RecoveryStep::Stop(RecoveryError::MarkerAhead { .. })), "{halt:?}");
+            assert!(
+                matches!(halt, RecoveryStep::Stop(RecoveryError::MarkerAhead { .. })),
+                "{halt:?}"
+            );
         }
         // a marker of an older epoch, or none, counts as batch 0
-        assert_eq!(step(Some(&at_4), &two, &[sink(Marked, Some((6, 99, "")))], 0), replay(&[&[], &[]], false));
-        assert_eq!(step(Some(&at_4), &two, &[sink(Marked, None)], 0), replay(&[&[], &[]], false));
+        assert_eq!(
+            step(Some(&at_4), &two, &[sink(Marked, Some((6, 99, "")))], 0),
+            replay(&[&[], &[]], false)
+        );
+        assert_eq!(
+            step(Some(&at_4), &two, &[sink(Marked, None)], 0),
+            replay(&[&[], &[]], false)
+        );
         // the same batch, another digest
         let differs = step(Some(&at_4), &two, &[sink(Marked, Some((7, 5, "else")))], 0);
-        assert_eq!(differs, RecoveryStep::Stop(RecoveryError::OtherDigest { sink: "s".into(), batch: 5 }));
+        assert_eq!(
+            differs,
+            RecoveryStep::Stop(RecoveryError::OtherDigest {
+                sink: "s".into(),
+                batch: 5
+            })
+        );
         // a marked sink skips what it holds
         let holds_5 = [sink(Marked, Some((7, 5, "digest 5")))];
-        assert_eq!(step(Some(&at_4), &two, &holds_5, 0), replay(&[&["s"], &[]], false));
+        assert_eq!(
+            step(Some(&at_4), &two, &holds_5, 0),
+            replay(&[&["s"], &[]], false)
+        );
         let holds_6 = [sink(Marked, Some((7, 6, "digest 6")))];
-        assert_eq!(step(Some(&at_4), &two, &holds_6, 0), replay(&[&["s"], &["s"]], false));
+        assert_eq!(
+            step(Some(&at_4), &two, &holds_6, 0),
+            replay(&[&["s"], &["s"]], false)
+        );
         // other sinks are sent everything again
-        assert_eq!(step(Some(&at_4), &two, &[sink(Idempotent, None)], 0), replay(&[&[], &[]], false));
+        assert_eq!(
+            step(Some(&at_4), &two, &[sink(Idempotent, None)], 0),
+            replay(&[&[], &[]], false)
+        );
         // somebody moved the group
         assert_eq!(step(Some(&at_4), &[], &[], 41), replay(&[], true));
         // nothing left to do
         assert_eq!(step(Some(&at_4), &[], &[], 40), replay(&[], false));
     }
 
-    /// What the sinks hold, what the group was told, where to read on: offsets of the partitions 0, 1, …; -1: none.
+    /// What the sinks hold, what the group was told, where to read on: offsets of the partitions 0,
+    /// 1, …; -1: none.
     #[test]
     fn without_a_ledger_no_sink_lacks_a_record_and_no_marked_one_gets_it_twice() {
         use Guarantee::{AtLeastOnce, Idempotent, Marked};
         let offsets = |of: &[i64]| -> TopicOffsets {
-            let there: BTreeMap<i32, i64> = (0..).zip(of.iter().copied()).filter(|&(_, offset)| offset >= 0).collect();
-            if there.is_empty() { TopicOffsets::new() } else { [("t".to_string(), there)].into() }
+            let there: BTreeMap<i32, i64> = (0..)
+                .zip(of.iter().copied())
+                .filter(|&(_, offset)| offset >= 0)
+                .collect();
+            if there.is_empty() {
+                TopicOffsets::new()
+            } else {
+                [("t".to_string(), there)].into()
+            }
         };
-        type Case = (&'static [(Guarantee, &'static [i64])], &'static [i64], Option<&'static [i64]>);
+        type Case = (
+            &'static [(Guarantee, &'static [i64])],
+            &'static [i64],
+            Option<&'static [i64]>,
+        );
         let cases: &[Case] = &[
-            // marked sinks alone: the least marker; the group is behind, ahead or gone, and is not asked
+            // marked sinks alone: the least marker; the group is behind, ahead or gone, and is not
+            // asked
             (&[(Marked, &[30])], &[], Some(&[30])),
             (&[(Marked, &[30])], &[20], Some(&[30])),
             (&[(Marked, &[30])], &[99], Some(&[30])),
-            (&[(Marked, &[30, 7]), (Marked, &[40, 9])], &[30, 7], Some(&[30, 7])),
-            (&[(Marked, &[40, 7]), (Marked, &[30, 9])], &[], Some(&[30, 7])),
-            // a partition that only the later marker knows is new: the other sink holds nothing of it
+            (
+                &[(Marked, &[30, 7]), (Marked, &[40, 9])],
+                &[30, 7],
+                Some(&[30, 7]),
+            ),
+            (
+                &[(Marked, &[40, 7]), (Marked, &[30, 9])],
+                &[],
+                Some(&[30, 7]),
+            ),
+            // a partition that only the later marker knows is new: the other sink holds nothing of
+            // it
             (&[(Marked, &[30]), (Marked, &[40, 9])], &[], Some(&[30])),
-            // others beside them: never ahead of what the group was told, and never ahead of a marker
+            // others beside them: never ahead of what the group was told, and never ahead of a
+            // marker
             (&[(Marked, &[30]), (Idempotent, &[])], &[30], Some(&[30])),
             (&[(Marked, &[30]), (Idempotent, &[])], &[20], Some(&[20])),
             (&[(Marked, &[30]), (AtLeastOnce, &[])], &[20], Some(&[20])),
             (&[(Marked, &[30]), (AtLeastOnce, &[])], &[99], Some(&[30])),
-            (&[(AtLeastOnce, &[]), (Marked, &[40, 9]), (Marked, &[30, 9])], &[20, 9], Some(&[20, 9])),
+            (
+                &[(AtLeastOnce, &[]), (Marked, &[40, 9]), (Marked, &[30, 9])],
+                &[20, 9],
+                Some(&[20, 9]),
+            ),
             // the group does not know a partition, or nothing: so it is read from its first record
             (&[(Marked, &[30, 9]), (Idempotent, &[])], &[20], Some(&[20])),
             (&[(Marked, &[30]), (Idempotent, &[])], &[], Some(&[])),
@@ -440,13 +647,20 @@ mod tests {
             (&[(Marked, &[30]), (Marked, &[])], &[30], None),
         ];
         for (sinks, group, from) in cases {
-            let marker = Marker { epoch: 7, batch: 4, digest: "d".into() };
-            let all = sinks.iter().enumerate().map(|(i, (guarantee, reached))| SinkFacts {
-                name: format!("s{i}"),
-                guarantee: *guarantee,
-                marker: (!reached.is_empty()).then(|| marker.clone()),
-                committed: offsets(reached),
-            });
+            let marker = Marker {
+                epoch: 7,
+                batch: 4,
+                digest: "d".into(),
+            };
+            let all = sinks
+                .iter()
+                .enumerate()
+                .map(|(i, (guarantee, reached))| SinkFacts {
+                    name: format!("s{i}"),
+                    guarantee: *guarantee,
+                    marker: (!reached.is_empty()).then(|| marker.clone()),
+                    committed: offsets(reached),
+                });
             let (sinks, group): (Vec<_>, _) = (all.collect(), offsets(group));
             let deployments = [3].into();
             let found = found(None, &[], &sinks, &group, &deployments);
@@ -454,38 +668,73 @@ mod tests {
             let expected = match from {
                 Some(from) => RecoveryStep::ResumeAt {
                     from: offsets(from),
-                    already_written: marked.map(|sink| (sink.name.clone(), sink.committed.clone())).collect(),
+                    already_written: marked
+                        .map(|sink| (sink.name.clone(), sink.committed.clone()))
+                        .collect(),
                 },
                 None => RecoveryStep::Stop(RecoveryError::LedgerLost { sink: "s1".into() }),
             };
             assert_eq!(decide(&found), expected, "{sinks:?} {group:?}");
-            let with_a_file = decide(&RecoveryFacts { rereads: true, ..found.clone() });
-            assert!(matches!(with_a_file, RecoveryStep::Stop(RecoveryError::LedgerLost { .. })), "{with_a_file:?}");
-            assert_eq!(decide(&RecoveryFacts { reset: true, ..found }), RecoveryStep::Begin);
+            let with_a_file = decide(&RecoveryFacts {
+                rereads: true,
+                ..found.clone()
+            });
+            assert!(
+                matches!(
+                    with_a_file,
+                    RecoveryStep::Stop(RecoveryError::LedgerLost { .. })
+                ),
+                "{with_a_file:?}"
+            );
+            assert_eq!(
+                decide(&RecoveryFacts {
+                    reset: true,
+                    ..found
+                }),
+                RecoveryStep::Begin
+            );
         }
     }
 
     #[test]
     fn what_is_left_out_ends_where_the_sinks_were() {
-        let offsets =
-            |all: &[(i32, i64)]| -> TopicOffsets { [("t".to_string(), all.iter().copied().collect())].into() };
-        let already_written: AlreadyWritten =
-            [("a".to_string(), offsets(&[(0, 30), (1, 9)])), ("b".to_string(), offsets(&[(0, 20), (1, 7)]))].into();
-        assert_eq!(beyond(&already_written, &TopicOffsets::new()), already_written);
+        let offsets = |all: &[(i32, i64)]| -> TopicOffsets {
+            [("t".to_string(), all.iter().copied().collect())].into()
+        };
+        let already_written: AlreadyWritten = [
+            ("a".to_string(), offsets(&[(0, 30), (1, 9)])),
+            ("b".to_string(), offsets(&[(0, 20), (1, 7)])),
+        ]
+        .into();
+        assert_eq!(
+            beyond(&already_written, &TopicOffsets::new()),
+            already_written
+        );
         assert_eq!(
             beyond(&already_written, &offsets(&[(0, 20), (1, 7)])),
-            [already_written.get_key_value("a").unwrap()].map(|(name, all)| (name.clone(), all.clone())).into()
+            [already_written.get_key_value("a").unwrap()]
+                .map(|(name, all)| (name.clone(), all.clone()))
+                .into()
         );
         assert_eq!(
             beyond(&already_written, &offsets(&[(0, 30), (1, 8)])),
             [("a".to_string(), offsets(&[(1, 9)]))].into()
         );
-        assert_eq!(beyond(&already_written, &offsets(&[(0, 30), (1, 9)])), AlreadyWritten::new());
+        assert_eq!(
+            beyond(&already_written, &offsets(&[(0, 30), (1, 9)])),
+            AlreadyWritten::new()
+        );
     }
 
     #[test]
     fn a_later_marker_during_a_delivery_is_another_hosts() {
-        let marker = |epoch, batch| Some(Marker { epoch, batch, digest: "digest 5".into() });
+        let marker = |epoch, batch| {
+            Some(Marker {
+                epoch,
+                batch,
+                digest: "digest 5".into(),
+            })
+        };
         let now = |marker: Option<Marker>| holds_now(marker.as_ref(), &intent(5), "s");
         assert_eq!(now(None), Ok(false));
         assert_eq!(now(marker(7, 4)), Ok(false));

@@ -1,5 +1,6 @@
-//! Entries in memory: two generations of a hash table. What is used moves to the young one; when that is full, the old
-//! one is dropped and the young one becomes the old. No order is kept, so a hit costs a look-up and no more.
+//! Entries in memory: two generations of a hash table. What is used moves to the young one; when
+//! that is full, the old one is dropped and the young one becomes the old. No order is kept, so a
+//! hit costs a look-up and no more.
 
 use super::StageId;
 use crate::limits::STATE_CACHE_ENTRY_BYTES;
@@ -18,7 +19,12 @@ impl Entry {
     fn new(stage: StageId, key: &[u8], value: Option<&[u8]>) -> Entry {
         let bytes = [key, value.unwrap_or_default()].concat().into_boxed_slice();
         let key_bytes = u32::try_from(key.len()).expect("keys are bounded by STATE_KEY_BYTES_MAX");
-        Entry { stage, key_bytes, absent: value.is_none(), bytes }
+        Entry {
+            stage,
+            key_bytes,
+            absent: value.is_none(),
+            bytes,
+        }
     }
 
     fn key(&self) -> &[u8] {
@@ -64,11 +70,17 @@ impl Cache {
     /// What is known of an entry: nothing, that there is none, or its value.
     pub(super) fn get(&mut self, stage: StageId, key: &[u8]) -> Option<Option<Vec<u8>>> {
         let hash = self.hash(stage, key);
-        self.entry(hash, stage, key).map(|entry| entry.value().map(<[u8]>::to_vec))
+        self.entry(hash, stage, key)
+            .map(|entry| entry.value().map(<[u8]>::to_vec))
     }
 
     /// Keeps an entry as it stands from now on. Gives back what was known of it, by its length.
-    pub(super) fn put(&mut self, stage: StageId, key: &[u8], value: Option<&[u8]>) -> Option<Option<usize>> {
+    pub(super) fn put(
+        &mut self,
+        stage: StageId,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Option<Option<usize>> {
         let hash = self.hash(stage, key);
         let Some(entry) = self.entry(hash, stage, key) else {
             self.insert(hash, Entry::new(stage, key, value));
@@ -76,7 +88,9 @@ impl Cache {
         };
         let before = entry.value().map(<[u8]>::len);
         match value {
-            Some(value) if before == Some(value.len()) => entry.bytes[key.len()..].copy_from_slice(value),
+            Some(value) if before == Some(value.len()) => {
+                entry.bytes[key.len()..].copy_from_slice(value)
+            }
             _ => {
                 self.take(hash, stage, key);
                 self.insert(hash, Entry::new(stage, key, value));
@@ -96,7 +110,8 @@ impl Cache {
     /// Knows nothing of an entry any more. Gives back what was known of it, by its length.
     pub(super) fn forget(&mut self, stage: StageId, key: &[u8]) -> Option<Option<usize>> {
         let hash = self.hash(stage, key);
-        self.take(hash, stage, key).map(|entry| entry.value().map(<[u8]>::len))
+        self.take(hash, stage, key)
+            .map(|entry| entry.value().map(<[u8]>::len))
     }
 
     fn hash(&self, stage: StageId, key: &[u8]) -> u64 {
@@ -105,8 +120,15 @@ impl Cache {
 
     /// An entry, which is young from now on.
     fn entry(&mut self, hash: u64, stage: StageId, key: &[u8]) -> Option<&mut Entry> {
-        if self.young.find(hash, |entry| entry.is(stage, key)).is_none() {
-            let found = self.old.find_entry(hash, |entry| entry.is(stage, key)).ok()?;
+        if self
+            .young
+            .find(hash, |entry| entry.is(stage, key))
+            .is_none()
+        {
+            let found = self
+                .old
+                .find_entry(hash, |entry| entry.is(stage, key))
+                .ok()?;
             let (entry, _) = found.remove();
             self.insert(hash, entry);
         }
@@ -120,14 +142,17 @@ impl Cache {
             return;
         }
         if self.bytes + cost > self.bytes_max {
-            // The dropped generation's table is used again: making one grow would need room for both sizes.
+            // The dropped generation's table is used again: making one grow would need room for
+            // both sizes.
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
             self.bytes = 0;
         }
         self.bytes += cost;
         let hashes = &self.hashes;
-        self.young.insert_unique(hash, entry, |entry| hashes.hash_one((entry.stage, entry.key())));
+        self.young.insert_unique(hash, entry, |entry| {
+            hashes.hash_one((entry.stage, entry.key()))
+        });
     }
 
     fn take(&mut self, hash: u64, stage: StageId, key: &[u8]) -> Option<Entry> {
@@ -136,7 +161,10 @@ impl Cache {
             self.bytes -= entry.cost();
             return Some(entry);
         }
-        let found = self.old.find_entry(hash, |entry| entry.is(stage, key)).ok()?;
+        let found = self
+            .old
+            .find_entry(hash, |entry| entry.is(stage, key))
+            .ok()?;
         Some(found.remove().0)
     }
 }
@@ -151,7 +179,11 @@ mod tests {
         cache.put(1, b"hot!", Some(b"12345678"));
         for i in 0..10_000u32 {
             cache.put(1, &i.to_be_bytes(), Some(b"12345678"));
-            assert_eq!(cache.get(1, b"hot!"), Some(Some(b"12345678".to_vec())), "after {i}");
+            assert_eq!(
+                cache.get(1, b"hot!"),
+                Some(Some(b"12345678".to_vec())),
+                "after {i}"
+            );
             assert!(cache.young.len() + cache.old.len() <= 100);
         }
         assert_eq!(cache.get(1, &0u32.to_be_bytes()), None);

@@ -28,7 +28,8 @@ pub enum StateOrigin {
     CarriedOn,
     /// It begins with what was kept, each accumulator made anew by the version's `migrate`.
     Migrated {
-        /// Where that state is. It goes on being the old version's until a checkpoint names the new one.
+        /// Where that state is. It goes on being the old version's until a checkpoint names the new
+        /// one.
         from: StageId,
     },
 }
@@ -61,7 +62,8 @@ pub enum StateRefusal {
         /// What this version's `migrate` takes, if it has one.
         migrates: Option<String>,
     },
-    /// Its accumulators may be the same, but keys, windows or the whole stage are others; no migration helps.
+    /// Its accumulators may be the same, but keys, windows or the whole stage are others; no
+    /// migration helps.
     #[error(
         "stage `{stage}` has kept its state as `{was}`, and this version's is `{wanted}`: put the old one back, or deploy with --reset-state to begin anew"
     )]
@@ -90,37 +92,70 @@ pub enum StateRefusal {
     NoNumberLeft,
 }
 
-/// What the stages of `intent` begin with, in their order, after a version whose state is `before`: the stages of the
-/// newest intent, or of the checkpoint where there is none. Every fault is told.
-pub fn stages_after(before: &Stages, spec: &JobSpec, epoch: u64) -> Result<Vec<StageChange>, Vec<StateRefusal>> {
-    let keeping: BTreeSet<&str> = spec.stages.iter().filter(|s| s.keeps_state()).map(|s| s.name.as_str()).collect();
-    let gone = before.iter().filter(|(name, _)| !keeping.contains(name.as_str()));
-    let mut faults: Vec<StateRefusal> =
-        gone.map(|(name, facts)| StateRefusal::Gone { stage: name.clone(), was: words(&facts.shape) }).collect();
+/// What the stages of `intent` begin with, in their order, after a version whose state is `before`:
+/// the stages of the newest intent, or of the checkpoint where there is none. Every fault is told.
+pub fn stages_after(
+    before: &Stages,
+    spec: &JobSpec,
+    epoch: u64,
+) -> Result<Vec<StageChange>, Vec<StateRefusal>> {
+    let keeping: BTreeSet<&str> = spec
+        .stages
+        .iter()
+        .filter(|s| s.keeps_state())
+        .map(|s| s.name.as_str())
+        .collect();
+    let gone = before
+        .iter()
+        .filter(|(name, _)| !keeping.contains(name.as_str()));
+    let mut faults: Vec<StateRefusal> = gone
+        .map(|(name, facts)| StateRefusal::Gone {
+            stage: name.clone(),
+            was: words(&facts.shape),
+        })
+        .collect();
     let mut numbers = Numbers::after(before, epoch);
     let mut changes = Vec::new();
     for (i, stage) in spec.stages.iter().enumerate() {
         match change(before.get(&stage.name), stage, &mut numbers) {
             Ok((facts, how)) => {
                 let number = (spec.sources.len() + i) as u32;
-                changes.push(StageChange { name: stage.name.clone(), number, facts, how });
+                changes.push(StageChange {
+                    name: stage.name.clone(),
+                    number,
+                    facts,
+                    how,
+                });
             }
             Err(fault) => faults.push(fault),
         }
     }
-    if faults.is_empty() { Ok(changes) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(changes)
+    } else {
+        Err(faults)
+    }
 }
 
 /// What the checkpoint is to know of the stages.
 pub fn facts(changes: &[StageChange]) -> Stages {
-    let keeping = changes.iter().filter(|change| change.how != StateOrigin::KeepsNothing);
-    keeping.map(|change| (change.name.clone(), change.facts.clone())).collect()
+    let keeping = changes
+        .iter()
+        .filter(|change| change.how != StateOrigin::KeepsNothing);
+    keeping
+        .map(|change| (change.name.clone(), change.facts.clone()))
+        .collect()
 }
 
 /// The last number that a stage of before may have. What stands above it in the store is nobody's.
 pub fn last_number(before: &Stages, epoch: u64) -> StageId {
     let first = epoch.saturating_mul(STAGES_PER_EPOCH).max(1);
-    before.values().map(|facts| facts.id).max().unwrap_or(0).max(first - 1)
+    before
+        .values()
+        .map(|facts| facts.id)
+        .max()
+        .unwrap_or(0)
+        .max(first - 1)
 }
 
 /// Where each stage's state is, in the order of the job's stages.
@@ -136,19 +171,32 @@ fn change(
     if !stage.keeps_state() {
         return Ok((new_facts(stage, 0), StateOrigin::KeepsNothing));
     }
-    let Some(before) = before else { return Ok((new_facts(stage, numbers.next()?), StateOrigin::Begins)) };
+    let Some(before) = before else {
+        return Ok((new_facts(stage, numbers.next()?), StateOrigin::Begins));
+    };
     if before.fingerprint == stage.fingerprint() {
         return Ok((before.clone(), StateOrigin::CarriedOn));
     }
-    refusal(before, stage)
-        .map_or_else(|| Ok((new_facts(stage, numbers.next()?), StateOrigin::Migrated { from: before.id })), Err)
+    refusal(before, stage).map_or_else(
+        || {
+            Ok((
+                new_facts(stage, numbers.next()?),
+                StateOrigin::Migrated { from: before.id },
+            ))
+        },
+        Err,
+    )
 }
 
 /// Why state that is not the same cannot be migrated either.
 fn refusal(before: &StageFacts, stage: &StageSpec) -> Option<StateRefusal> {
     let name = stage.name.clone();
     let (shape, version) = before.shape.clone();
-    let old = StageSpec { value_shape: shape, version, ..stage.clone() };
+    let old = StageSpec {
+        value_shape: shape,
+        version,
+        ..stage.clone()
+    };
     let (was, wanted) = (words(&before.shape), words(&shape_of(stage)));
     if matches!(stage.kind, StageKind::Join(_) | StageKind::Lookup) {
         return Some(StateRefusal::NoAccumulators {
@@ -166,7 +214,12 @@ fn refusal(before: &StageFacts, stage: &StageSpec) -> Option<StateRefusal> {
     }
     if stage.migrates.as_ref() != Some(&before.shape) {
         let migrates = stage.migrates.as_ref().map(words);
-        return Some(StateRefusal::Changed { stage: name, was, wanted, migrates });
+        return Some(StateRefusal::Changed {
+            stage: name,
+            was,
+            wanted,
+            migrates,
+        });
     }
     None
 }
@@ -180,10 +233,17 @@ fn words((shape, version): &(String, u32)) -> String {
 }
 
 fn new_facts(stage: &StageSpec, id: StageId) -> StageFacts {
-    StageFacts { id, fingerprint: stage.fingerprint(), shape: shape_of(stage), keys: 0, bytes: 0 }
+    StageFacts {
+        id,
+        fingerprint: stage.fingerprint(),
+        shape: shape_of(stage),
+        keys: 0,
+        bytes: 0,
+    }
 }
 
-/// Numbers for new stages: above all that are named, as what is above them may be swept or discarded.
+/// Numbers for new stages: above all that are named, as what is above them may be swept or
+/// discarded.
 struct Numbers {
     next: StageId,
     end: StageId,
@@ -191,8 +251,13 @@ struct Numbers {
 
 impl Numbers {
     fn after(before: &Stages, epoch: u64) -> Numbers {
-        let end = epoch.saturating_mul(STAGES_PER_EPOCH).saturating_add(STAGES_PER_EPOCH);
-        Numbers { next: last_number(before, epoch).saturating_add(1), end }
+        let end = epoch
+            .saturating_mul(STAGES_PER_EPOCH)
+            .saturating_add(STAGES_PER_EPOCH);
+        Numbers {
+            next: last_number(before, epoch).saturating_add(1),
+            end,
+        }
     }
 
     fn next(&mut self) -> Result<StageId, StateRefusal> {

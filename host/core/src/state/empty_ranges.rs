@@ -1,14 +1,14 @@
-//! Ranges of keys that are known to hold no entry, so that a scan need not pass over what was removed from them. A queue
-//! (entries are put at its end and removed from its front) would otherwise cost more with each removed entry, in the
-//! store's own files too.
+//! Ranges of keys that are known to hold no entry, so that a scan need not pass over what was
+//! removed from them. A queue (entries are put at its end and removed from its front) would
+//! otherwise cost more with each removed entry, in the store's own files too.
 
 use super::StageId;
 use crate::limits::STATE_GAPS_MAX;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-/// Gaps by the stage and the first byte of their keys: its kinds of entries. Of each: where it begins and where it ends.
-/// They do not overlap.
+/// Gaps by the stage and the first byte of their keys: its kinds of entries. Of each: where it
+/// begins and where it ends. They do not overlap.
 #[derive(Default)]
 pub(super) struct EmptyRanges {
     kinds: HashMap<(StageId, u8), BTreeMap<Vec<u8>, Vec<u8>>>,
@@ -37,8 +37,9 @@ impl EmptyRanges {
         {
             gap = (start.clone(), end.clone().max(gap.1));
         }
-        while let Some((start, end)) =
-            kind.range::<[u8], _>((Bound::Included(&*gap.0), Bound::Included(&*gap.1))).next()
+        while let Some((start, end)) = kind
+            .range::<[u8], _>((Bound::Included(&*gap.0), Bound::Included(&*gap.1)))
+            .next()
         {
             let start = start.clone();
             gap.1 = end.clone().max(gap.1);
@@ -53,8 +54,12 @@ impl EmptyRanges {
     /// An entry is put.
     pub(super) fn filled(&mut self, stage: StageId, key: &[u8]) {
         let Some(&first) = key.first() else { return };
-        let Some(kind) = self.kinds.get_mut(&(stage, first)) else { return };
-        let Some((start, end)) = at_or_before(kind, key) else { return };
+        let Some(kind) = self.kinds.get_mut(&(stage, first)) else {
+            return;
+        };
+        let Some((start, end)) = at_or_before(kind, key) else {
+            return;
+        };
         if end.as_slice() <= key {
             return;
         }
@@ -73,8 +78,12 @@ impl EmptyRanges {
 }
 
 /// The gap that begins at `key`, or before it and nearest.
-fn at_or_before<'a>(kind: &'a BTreeMap<Vec<u8>, Vec<u8>>, key: &[u8]) -> Option<(&'a Vec<u8>, &'a Vec<u8>)> {
-    kind.range::<[u8], _>((Bound::Unbounded, Bound::Included(key))).next_back()
+fn at_or_before<'a>(
+    kind: &'a BTreeMap<Vec<u8>, Vec<u8>>,
+    key: &[u8],
+) -> Option<(&'a Vec<u8>, &'a Vec<u8>)> {
+    kind.range::<[u8], _>((Bound::Unbounded, Bound::Included(key)))
+        .next_back()
 }
 
 #[cfg(test)]
@@ -88,11 +97,18 @@ mod tests {
         empty_ranges.found(1, b"ad", b"af");
         assert_eq!(empty_ranges.end(1, b"ab"), Some(&b"af"[..]));
         assert_eq!(
-            (empty_ranges.end(1, b"aa"), empty_ranges.end(1, b"af"), empty_ranges.end(2, b"ac")),
+            (
+                empty_ranges.end(1, b"aa"),
+                empty_ranges.end(1, b"af"),
+                empty_ranges.end(2, b"ac")
+            ),
             (None, None, None)
         );
         empty_ranges.filled(1, b"ac");
-        assert_eq!((empty_ranges.end(1, b"ab"), empty_ranges.end(1, b"ac")), (Some(&b"ac"[..]), None));
+        assert_eq!(
+            (empty_ranges.end(1, b"ab"), empty_ranges.end(1, b"ac")),
+            (Some(&b"ac"[..]), None)
+        );
         empty_ranges.filled(1, b"ab");
         assert_eq!(empty_ranges.end(1, b"ab"), None);
     }
@@ -101,7 +117,10 @@ mod tests {
     fn a_gap_ends_with_its_kind() {
         let mut empty_ranges = EmptyRanges::default();
         empty_ranges.found(1, b"a", b"c");
-        assert_eq!((empty_ranges.end(1, b"az"), empty_ranges.end(1, b"b")), (Some(&b"b"[..]), None));
+        assert_eq!(
+            (empty_ranges.end(1, b"az"), empty_ranges.end(1, b"b")),
+            (Some(&b"b"[..]), None)
+        );
         empty_ranges.found(1, &[255, 1], &[255, 255]);
         assert_eq!(empty_ranges.end(1, &[255, 3]), Some(&[255, 255][..]));
     }

@@ -31,8 +31,16 @@ impl StageState for MemoryState {
         Ok(self.entries.remove(&(stage, key.to_vec())).is_some())
     }
 
-    fn scan(&mut self, stage: StageId, from: &[u8], to: &[u8], most: Most) -> Result<Entries, StoreError> {
-        let range = self.entries.range((stage, from.to_vec())..(stage, to.to_vec()));
+    fn scan(
+        &mut self,
+        stage: StageId,
+        from: &[u8],
+        to: &[u8],
+        most: Most,
+    ) -> Result<Entries, StoreError> {
+        let range = self
+            .entries
+            .range((stage, from.to_vec())..(stage, to.to_vec()));
         most.of(range.map(|((_, key), value)| Ok((key.clone(), value.clone()))))
     }
 }

@@ -1,4 +1,5 @@
-//! Brings the store to what a new version begins with: room for new stages, and what was kept made anew for it.
+//! Brings the store to what a new version begins with: room for new stages, and what was kept made
+//! anew for it.
 
 use super::change::{StageChange, StateOrigin};
 use super::{Entries, Most, StageId, StateStore, StoreError, is_kept};
@@ -9,10 +10,21 @@ use crate::types::Column;
 /// How the keyed stages keep accumulators in entries.
 pub trait Format {
     /// The accumulators in an entry; none: it has none, and is copied as it is.
-    fn accumulators<'a>(&self, kind: &'a StageKind, key: &'a [u8], value: &'a [u8]) -> Option<Vec<&'a [u8]>>;
+    fn accumulators<'a>(
+        &self,
+        kind: &'a StageKind,
+        key: &'a [u8],
+        value: &'a [u8],
+    ) -> Option<Vec<&'a [u8]>>;
 
     /// The entry's value with other accumulators, as many as it had.
-    fn with_accumulators(&self, kind: &StageKind, key: &[u8], value: &[u8], accumulators: &[&[u8]]) -> Vec<u8>;
+    fn with_accumulators(
+        &self,
+        kind: &StageKind,
+        key: &[u8],
+        value: &[u8],
+        accumulators: &[&[u8]],
+    ) -> Vec<u8>;
 }
 
 /// The two as functions.
@@ -21,11 +33,22 @@ where
     A: for<'a> Fn(&'a StageKind, &'a [u8], &'a [u8]) -> Option<Vec<&'a [u8]>>,
     W: Fn(&StageKind, &[u8], &[u8], &[&[u8]]) -> Vec<u8>,
 {
-    fn accumulators<'a>(&self, kind: &'a StageKind, key: &'a [u8], value: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+    fn accumulators<'a>(
+        &self,
+        kind: &'a StageKind,
+        key: &'a [u8],
+        value: &'a [u8],
+    ) -> Option<Vec<&'a [u8]>> {
         (self.0)(kind, key, value)
     }
 
-    fn with_accumulators(&self, kind: &StageKind, key: &[u8], value: &[u8], accumulators: &[&[u8]]) -> Vec<u8> {
+    fn with_accumulators(
+        &self,
+        kind: &StageKind,
+        key: &[u8],
+        value: &[u8],
+        accumulators: &[&[u8]],
+    ) -> Vec<u8> {
         (self.1)(kind, key, value, accumulators)
     }
 }
@@ -40,7 +63,9 @@ pub enum MigrateError {
     #[error("the kept accumulators cannot be migrated: {0}; nothing was changed")]
     Refused(String),
     /// The version answered too few or too many.
-    #[error("`migrate` was given {given} accumulators and made {made}: one for each is wanted; nothing was changed")]
+    #[error(
+        "`migrate` was given {given} accumulators and made {made}: one for each is wanted; nothing was changed"
+    )]
     Count {
         /// How many were given.
         given: usize,
@@ -52,14 +77,16 @@ pub enum MigrateError {
     Stopped,
 }
 
-/// Makes this version's accumulators, one for each, of the older version's. An error is in words for the user.
+/// Makes this version's accumulators, one for each, of the older version's. An error is in words
+/// for the user.
 pub type Convert<'a> = dyn FnMut(Column) -> Result<Column, String> + 'a;
 
-/// Makes the store ready for what the stages begin with. What other tries left under new numbers is removed; the state
-/// of migrated stages is written under its new number, and counted in `changes`. `convert` is told which stage by its
-/// number. Nothing that the old version needs is touched, and nothing names the new state until an intent does; so the
-/// batches of the old version must have ended, or what they change afterwards is lost. `stopped` is asked again and again
-/// whether to leave it.
+/// Makes the store ready for what the stages begin with. What other tries left under new numbers is
+/// removed; the state of migrated stages is written under its new number, and counted in `changes`.
+/// `convert` is told which stage by its number. Nothing that the old version needs is touched, and
+/// nothing names the new state until an intent does; so the batches of the old version must have
+/// ended, or what they change afterwards is lost. `stopped` is asked again and again whether to
+/// leave it.
 pub fn prepare(
     store: &dyn StateStore,
     changes: &mut [StageChange],
@@ -84,8 +111,9 @@ pub fn prepare(
     Ok(())
 }
 
-/// Copies a stage's entries under another number, with their accumulators made anew. Gives how many entries there are,
-/// and their bytes with keys. After an error nothing is left there; after a stop what is left is removed by the next try.
+/// Copies a stage's entries under another number, with their accumulators made anew. Gives how many
+/// entries there are, and their bytes with keys. After an error nothing is left there; after a stop
+/// what is left is removed by the next try.
 pub fn migrate(
     store: &dyn StateStore,
     (from, to): (StageId, StageId),
@@ -96,7 +124,10 @@ pub fn migrate(
 ) -> Result<(u64, u64), MigrateError> {
     store.discard(to)?;
     let copied = copy(store, (from, to), kind, format, convert, stopped);
-    if copied.as_ref().is_err_and(|error| !matches!(error, MigrateError::Stopped)) {
+    if copied
+        .as_ref()
+        .is_err_and(|error| !matches!(error, MigrateError::Stopped))
+    {
         store.discard(to)?;
     }
     copied
@@ -121,7 +152,11 @@ fn copy(
 }
 
 /// How many entries a stage keeps for keys, and the bytes of all, counted one by one.
-pub fn counts(store: &dyn StateStore, stage: StageId, stopped: &dyn Fn() -> bool) -> Result<(u64, u64), MigrateError> {
+pub fn counts(
+    store: &dyn StateStore,
+    stage: StageId,
+    stopped: &dyn Fn() -> bool,
+) -> Result<(u64, u64), MigrateError> {
     let mut all = (0, 0);
     portions(store, stage, stopped, |entries: Entries| {
         add_counts(&mut all, &entries);
@@ -132,7 +167,10 @@ pub fn counts(store: &dyn StateStore, stage: StageId, stopped: &dyn Fn() -> bool
 
 fn add_counts((keys, bytes): &mut (u64, u64), entries: &Entries) {
     *keys += entries.iter().filter(|(key, _)| is_kept(key)).count() as u64;
-    *bytes += entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
+    *bytes += entries
+        .iter()
+        .map(|(key, value)| (key.len() + value.len()) as u64)
+        .sum::<u64>();
 }
 
 /// Gives all entries of a stage, so many at a time.
@@ -142,14 +180,19 @@ fn portions(
     stopped: &dyn Fn() -> bool,
     mut each: impl FnMut(Entries) -> Result<(), MigrateError>,
 ) -> Result<(), MigrateError> {
-    let most = Most { entries: STATE_MIGRATE_ENTRIES_MAX, bytes: STATE_MIGRATE_BYTES_MAX };
+    let most = Most {
+        entries: STATE_MIGRATE_ENTRIES_MAX,
+        bytes: STATE_MIGRATE_BYTES_MAX,
+    };
     let mut begin = Vec::new();
     loop {
         if stopped() {
             return Err(MigrateError::Stopped);
         }
         let entries = store.states(stage, &begin, None, most)?;
-        let Some((last, _)) = entries.last() else { return Ok(()) };
+        let Some((last, _)) = entries.last() else {
+            return Ok(());
+        };
         begin = [last.as_slice(), &[0]].concat();
         each(entries)?;
     }
@@ -167,7 +210,10 @@ fn rewrite(
     for (key, value) in &*entries {
         let accumulators = format.accumulators(kind, key, value);
         counts.push(accumulators.as_ref().map_or(0, Vec::len));
-        accumulators.into_iter().flatten().for_each(|accumulator| old.push(accumulator));
+        accumulators
+            .into_iter()
+            .flatten()
+            .for_each(|accumulator| old.push(accumulator));
     }
     if old.is_empty() {
         return Ok(());
@@ -175,7 +221,10 @@ fn rewrite(
     let given = old.len();
     let new = convert(old).map_err(MigrateError::Refused)?;
     if new.len() != given {
-        return Err(MigrateError::Count { given, made: new.len() });
+        return Err(MigrateError::Count {
+            given,
+            made: new.len(),
+        });
     }
     let mut made = new.iter();
     for ((key, value), count) in entries.iter_mut().zip(counts) {

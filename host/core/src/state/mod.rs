@@ -1,5 +1,5 @@
-//! What keyed stages keep from batch to batch: opaque bytes by stage and key, in memory as far as it is used, the rest
-//! in the embedded store.
+//! What keyed stages keep from batch to batch: opaque bytes by stage and key, in memory as far as
+//! it is used, the rest in the embedded store.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,15 +16,16 @@ mod overlay;
 pub use overlay::StateOverlay;
 pub use store::{StateStore, StoreError};
 
-/// The number under which a stage's state is kept. A stage that is migrated or begun anew gets another, so that its old
-/// state is out of the way the moment that a checkpoint names the new one; numbers rise for ever, as they begin at the
-/// epoch's number times [`STAGES_PER_EPOCH`].
+/// The number under which a stage's state is kept. A stage that is migrated or begun anew gets
+/// another, so that its old state is out of the way the moment that a checkpoint names the new one;
+/// numbers rise for ever, as they begin at the epoch's number times [`STAGES_PER_EPOCH`].
 pub type StageId = u64;
 
 /// How many numbers an epoch has for its stages.
 pub const STAGES_PER_EPOCH: u64 = 1 << 16;
 
-/// Entries whose keys begin with this byte are what a stage keeps for keys; others are its own, such as timers.
+/// Entries whose keys begin with this byte are what a stage keeps for keys; others are its own,
+/// such as timers.
 pub const KEPT: u8 = 1;
 
 /// Whether an entry is counted among the keys.
@@ -61,20 +62,28 @@ pub type Entries = Vec<Entry>;
 pub struct Most {
     /// Entries.
     pub entries: usize,
-    /// Bytes of them, keys included. There is an entry in what is read, however large, if there is one in the range.
+    /// Bytes of them, keys included. There is an entry in what is read, however large, if there is
+    /// one in the range.
     pub bytes: usize,
 }
 
 impl Most {
     /// So many entries, of any length.
     pub fn entries(entries: usize) -> Most {
-        Most { entries, bytes: usize::MAX }
+        Most {
+            entries,
+            bytes: usize::MAX,
+        }
     }
 
     /// Whether what was found may have ended because of these bounds: then there may be more.
     pub fn is_reached(self, found: &[Entry]) -> bool {
         found.len() >= self.entries
-            || found.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() >= self.bytes
+            || found
+                .iter()
+                .map(|(key, value)| key.len() + value.len())
+                .sum::<usize>()
+                >= self.bytes
     }
 
     /// The first entries within these bounds.
@@ -114,8 +123,9 @@ impl Delta {
     }
 }
 
-/// The state of one job's stages, as it stands within the batch that is run. Reads see the batches before, durable or
-/// not, and this batch's own writes. After an error nothing is known of the batch under way, which is then abandoned.
+/// The state of one job's stages, as it stands within the batch that is run. Reads see the batches
+/// before, durable or not, and this batch's own writes. After an error nothing is known of the
+/// batch under way, which is then abandoned.
 pub trait StageState {
     /// One entry.
     fn get(&mut self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
@@ -129,8 +139,15 @@ pub trait StageState {
     /// Removes an entry. Whether it was there.
     fn remove(&mut self, stage: StageId, key: &[u8]) -> Result<bool, StoreError>;
 
-    /// Entries with keys from `from` on and below `to`, ascending, `most` at most. Keys of one stage whose first bytes
-    /// differ are of different kinds; what was found empty is remembered by kind, so a scan that begins where it began
-    /// before does not pass all over again what was removed meanwhile.
-    fn scan(&mut self, stage: StageId, from: &[u8], to: &[u8], most: Most) -> Result<Entries, StoreError>;
+    /// Entries with keys from `from` on and below `to`, ascending, `most` at most. Keys of one
+    /// stage whose first bytes differ are of different kinds; what was found empty is remembered by
+    /// kind, so a scan that begins where it began before does not pass all over again what was
+    /// removed meanwhile.
+    fn scan(
+        &mut self,
+        stage: StageId,
+        from: &[u8],
+        to: &[u8],
+        most: Most,
+    ) -> Result<Entries, StoreError>;
 }

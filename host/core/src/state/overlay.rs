@@ -1,11 +1,15 @@
-//! A pipeline's state: what batches changed that are not durable yet, above a bounded cache, above the store.
+//! A pipeline's state: what batches changed that are not durable yet, above a bounded cache, above
+//! the store.
 //!
-//! The cache holds entries as they stand with the batch under way: each write goes through it, and a batch that is
-//! abandoned is forgotten in it. So what it knows is never older than a layer, and settling a layer leaves it alone.
+//! The cache holds entries as they stand with the batch under way: each write goes through it, and
+//! a batch that is abandoned is forgotten in it. So what it knows is never older than a layer, and
+//! settling a layer leaves it alone.
 
 use super::cache::Cache;
 use super::empty_ranges::EmptyRanges;
-use super::{Delta, Entries, Most, StageId, StageState, StateStore, StoreError, Writes, is_kept, merge};
+use super::{
+    Delta, Entries, Most, StageId, StageState, StateStore, StoreError, Writes, is_kept, merge,
+};
 use crate::limits::STATE_KEY_BYTES_MAX;
 use crate::types::BatchNumber;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,7 +24,8 @@ pub struct StateOverlay {
     cache: Cache,
     /// The batch under way.
     now: Delta,
-    /// Batches that ran and are not durable, oldest first. As many as a pipeline has batches under way.
+    /// Batches that ran and are not durable, oldest first. As many as a pipeline has batches under
+    /// way.
     layers: VecDeque<(BatchNumber, Arc<Delta>)>,
     empty_ranges: EmptyRanges,
     counts: Counts,
@@ -29,7 +34,8 @@ pub struct StateOverlay {
 }
 
 impl StateOverlay {
-    /// The state as the store has it. `cache_bytes` bounds what is kept in memory beside what is not durable yet.
+    /// The state as the store has it. `cache_bytes` bounds what is kept in memory beside what is
+    /// not durable yet.
     pub fn new(store: Arc<dyn StateStore>, cache_bytes: usize) -> StateOverlay {
         StateOverlay {
             store,
@@ -54,7 +60,11 @@ impl StateOverlay {
 
     /// What batches up to this one changed is in the store, durable.
     pub fn settled(&mut self, batch: BatchNumber) {
-        while self.layers.front().is_some_and(|&(number, _)| number <= batch) {
+        while self
+            .layers
+            .front()
+            .is_some_and(|&(number, _)| number <= batch)
+        {
             self.layers.pop_front();
         }
     }
@@ -94,7 +104,8 @@ impl StateOverlay {
 
     /// What was written of a stage and is not durable, newest first.
     fn layers_of(&self, stage: StageId) -> impl Iterator<Item = &Writes> {
-        let newest_first = std::iter::once(&self.now).chain(self.layers.iter().rev().map(|(_, delta)| &**delta));
+        let newest_first =
+            std::iter::once(&self.now).chain(self.layers.iter().rev().map(|(_, delta)| &**delta));
         newest_first.filter_map(move |delta| delta.stages.get(&stage))
     }
 
@@ -113,7 +124,11 @@ impl StateOverlay {
 
     fn write(&mut self, stage: StageId, key: &[u8], value: Option<&[u8]>) {
         // One search for an insertion and a replacement alike: it costs more than the key's copy.
-        self.now.stages.entry(stage).or_default().insert(key.to_vec(), value.map(<[u8]>::to_vec));
+        self.now
+            .stages
+            .entry(stage)
+            .or_default()
+            .insert(key.to_vec(), value.map(<[u8]>::to_vec));
     }
 }
 
@@ -155,7 +170,8 @@ impl StageState for StateOverlay {
     }
 
     fn remove(&mut self, stage: StageId, key: &[u8]) -> Result<bool, StoreError> {
-        // It is forgotten, not known to be absent: what windows leave behind does not come back, and would fill the cache.
+        // It is forgotten, not known to be absent: what windows leave behind does not come back,
+        // and would fill the cache.
         let old = match self.cache.forget(stage, key) {
             Some(known) => known,
             None => self.uncached(stage, key)?.map(|old| old.len()),
@@ -167,7 +183,13 @@ impl StageState for StateOverlay {
         Ok(old.is_some())
     }
 
-    fn scan(&mut self, stage: StageId, from: &[u8], to: &[u8], most: Most) -> Result<Entries, StoreError> {
+    fn scan(
+        &mut self,
+        stage: StageId,
+        from: &[u8],
+        to: &[u8],
+        most: Most,
+    ) -> Result<Entries, StoreError> {
         if from >= to || most.entries == 0 {
             return Ok(Vec::new());
         }
@@ -178,9 +200,11 @@ impl StageState for StateOverlay {
         } else {
             Vec::new()
         };
-        self.empty_ranges.found(stage, from, found.first().map_or(to, |(key, _)| key));
+        self.empty_ranges
+            .found(stage, from, found.first().map_or(to, |(key, _)| key));
         for (key, value) in &found {
-            // What is scanned is often removed or written next, which then needs not read it again to count it.
+            // What is scanned is often removed or written next, which then needs not read it again
+            // to count it.
             self.cache.offer(stage, key, Some(value));
         }
         Ok(found)
@@ -190,7 +214,10 @@ impl StageState for StateOverlay {
 /// Whether the store can take a key.
 fn fits(key: &[u8]) -> Result<(), StoreError> {
     match key.len() {
-        bytes if bytes > STATE_KEY_BYTES_MAX => Err(StoreError::KeyTooLong { bytes, max: STATE_KEY_BYTES_MAX }),
+        bytes if bytes > STATE_KEY_BYTES_MAX => Err(StoreError::KeyTooLong {
+            bytes,
+            max: STATE_KEY_BYTES_MAX,
+        }),
         _ => Ok(()),
     }
 }

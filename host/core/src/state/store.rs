@@ -11,7 +11,8 @@ pub enum StoreError {
     /// What stands there is not what was written.
     #[error("the data folder is damaged: {0}")]
     Damaged(String),
-    /// A key of a stage's state is longer than [`limits::STATE_KEY_BYTES_MAX`](crate::limits::STATE_KEY_BYTES_MAX).
+    /// A key of a stage's state is longer than
+    /// [`limits::STATE_KEY_BYTES_MAX`](crate::limits::STATE_KEY_BYTES_MAX).
     #[error("a key of {bytes} bytes cannot be kept: {max} at most")]
     KeyTooLong {
         /// Its length.
@@ -26,17 +27,26 @@ pub trait StateStore: Send + Sync {
     /// An entry of a stage's state.
     fn state(&self, stage: StageId, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Entries of a stage's state with keys from `from` on and below `to` (none: to the end), ascending, `most` at most.
-    fn states(&self, stage: StageId, from: &[u8], to: Option<&[u8]>, most: Most) -> Result<Entries, StoreError>;
+    /// Entries of a stage's state with keys from `from` on and below `to` (none: to the end),
+    /// ascending, `most` at most.
+    fn states(
+        &self,
+        stage: StageId,
+        from: &[u8],
+        to: Option<&[u8]>,
+        most: Most,
+    ) -> Result<Entries, StoreError>;
 
-    /// Writes entries of a stage that no checkpoint names yet. Need not be durable at return; a later write of
-    /// the checkpoint makes it so.
+    /// Writes entries of a stage that no checkpoint names yet. Need not be durable at return; a
+    /// later write of the checkpoint makes it so.
     fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError>;
 
-    /// Removes what stands under a stage that no checkpoint and no intent names: what a migration that failed has left.
+    /// Removes what stands under a stage that no checkpoint and no intent names: what a migration
+    /// that failed has left.
     fn discard(&self, stage: StageId) -> Result<(), StoreError>;
 
-    /// Removes what stands under stages above `last`, which no checkpoint and no intent names: what migrations of versions that
-    /// were rolled back have left. Never beside a [`StateStore::prepare`].
+    /// Removes what stands under stages above `last`, which no checkpoint and no intent names: what
+    /// migrations of versions that were rolled back have left. Never beside a
+    /// [`StateStore::prepare`].
     fn discard_above(&self, last: StageId) -> Result<(), StoreError>;
 }

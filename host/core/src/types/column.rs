@@ -33,12 +33,15 @@ impl Column {
     #[inline]
     pub fn push(&mut self, item: &[u8]) {
         self.data.extend_from_slice(item);
-        self.ends.push(u32::try_from(self.data.len()).expect("a chunk is bounded far below 4 GiB"));
+        self.ends
+            .push(u32::try_from(self.data.len()).expect("a chunk is bounded far below 4 GiB"));
     }
 
     /// Leaves the first `items` items out. Panics where there are fewer.
     pub fn drop_first(&mut self, items: usize) {
-        let Some(&from) = items.checked_sub(1).map(|last| &self.ends[last]) else { return };
+        let Some(&from) = items.checked_sub(1).map(|last| &self.ends[last]) else {
+            return;
+        };
         self.data.drain(..from as usize);
         self.ends.drain(..items);
         self.ends.iter_mut().for_each(|end| *end -= from);

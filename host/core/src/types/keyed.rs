@@ -9,8 +9,9 @@ pub const NO_TIME_MS: i64 = i64::MIN;
 /// The watermark once every source has ended: nothing can come any more.
 pub const END_OF_TIME_MS: i64 = i64::MAX;
 
-/// Items on their way from one call to a keyed stage: accumulators, one for each key and pane in order of first sight,
-/// or the items of one side of a join. `keys`, `values` and `times_ms` are of one length.
+/// Items on their way from one call to a keyed stage: accumulators, one for each key and pane in
+/// order of first sight, or the items of one side of a join. `keys`, `values` and `times_ms` are of
+/// one length.
 #[derive(Clone, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keyed {
     /// The stage that they go to.
@@ -23,7 +24,8 @@ pub struct Keyed {
     pub keys: Column,
     /// Accumulators or items.
     pub values: Column,
-    /// Where the item's pane begins; a session's first event; in joins and lookups the item's event time; else 0.
+    /// Where the item's pane begins; a session's first event; in joins and lookups the item's event
+    /// time; else 0.
     pub times_ms: Vec<i64>,
     /// Sessions alone: each one's last event. Empty elsewhere.
     pub until_ms: Vec<i64>,

@@ -21,8 +21,9 @@ pub struct Partition {
 /// Positions of a job, for each partition the next offset to read.
 pub type Positions = BTreeMap<Partition, Offset>;
 
-/// What one batch passed of one partition: offsets `from..to`, of which `records` were there. Kafka leaves offsets out
-/// by itself (compaction, marks of transactions), so a span says what was passed, not counted.
+/// What one batch passed of one partition: offsets `from..to`, of which `records` were there. Kafka
+/// leaves offsets out by itself (compaction, marks of transactions), so a span says what was
+/// passed, not counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Span {
     /// The next offset before the batch.

@@ -3,29 +3,44 @@
 use crate::types::{Offset, Partition, Positions, Span, Spans};
 use std::collections::BTreeMap;
 
-/// Offsets by topic and partition: how positions are stored, as a job's sources may change their order.
+/// Offsets by topic and partition: how positions are stored, as a job's sources may change their
+/// order.
 pub type TopicOffsets = BTreeMap<String, BTreeMap<i32, Offset>>;
 
 /// Spans by topic and partition.
 pub type TopicSpans = BTreeMap<String, BTreeMap<i32, Span>>;
 
 /// Positions by topic, given the sources' topics in order.
-pub fn by_topic<T: Copy>(topics: &[String], all: &BTreeMap<Partition, T>) -> BTreeMap<String, BTreeMap<i32, T>> {
+pub fn by_topic<T: Copy>(
+    topics: &[String],
+    all: &BTreeMap<Partition, T>,
+) -> BTreeMap<String, BTreeMap<i32, T>> {
     let mut out: BTreeMap<String, BTreeMap<i32, T>> = BTreeMap::new();
     for (partition, &value) in all {
         if let Some(topic) = topics.get(usize::from(partition.source)) {
-            out.entry(topic.clone()).or_default().insert(partition.id, value);
+            out.entry(topic.clone())
+                .or_default()
+                .insert(partition.id, value);
         }
     }
     out
 }
 
 /// The reverse: what is stored for topics that the job does not read now is left out.
-pub fn by_partition<T: Copy>(topics: &[String], all: &BTreeMap<String, BTreeMap<i32, T>>) -> BTreeMap<Partition, T> {
+pub fn by_partition<T: Copy>(
+    topics: &[String],
+    all: &BTreeMap<String, BTreeMap<i32, T>>,
+) -> BTreeMap<Partition, T> {
     let mut out = BTreeMap::new();
     for (source, topic) in topics.iter().enumerate() {
         for (&id, &value) in all.get(topic).into_iter().flatten() {
-            out.insert(Partition { source: source as u16, id }, value);
+            out.insert(
+                Partition {
+                    source: source as u16,
+                    id,
+                },
+                value,
+            );
         }
     }
     out

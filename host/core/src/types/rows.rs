@@ -3,7 +3,8 @@
 use super::Column;
 use serde::{Deserialize, Serialize};
 
-/// What a cell holds, and so how its bytes are read: numbers as 8 bytes little-endian, `Bool` as one byte, the rest raw.
+/// What a cell holds, and so how its bytes are read: numbers as 8 bytes little-endian, `Bool` as
+/// one byte, the rest raw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -23,8 +24,9 @@ pub enum Kind {
     Time,
 }
 
-/// Rows that one call made for one sink. A row is its key and then one cell for each declared column, in that order:
-/// row `r`'s key is item `r * width` of `cells`, its column `c` item `r * width + 1 + c`, with `width = 1 + columns`.
+/// Rows that one call made for one sink. A row is its key and then one cell for each declared
+/// column, in that order: row `r`'s key is item `r * width` of `cells`, its column `c` item `r *
+/// width + 1 + c`, with `width = 1 + columns`.
 #[derive(Clone, Default, Debug, PartialEq, Eq)]
 pub struct Rows {
     /// For each row the position of the record it comes from.
@@ -54,7 +56,11 @@ impl Rows {
 
     /// Leaves the first `rows` rows out. Panics where there are fewer.
     pub fn drop_first(&mut self, rows: usize) {
-        let width = self.cells.len().checked_div(self.positions.len()).unwrap_or(0);
+        let width = self
+            .cells
+            .len()
+            .checked_div(self.positions.len())
+            .unwrap_or(0);
         drop_below(&mut self.absent, rows * width);
         drop_below(&mut self.deleted, rows * width);
         drop_below(&mut self.deleted_rows, rows);
@@ -71,7 +77,9 @@ impl Rows {
 fn drop_below(ascending: &mut Vec<u32>, first: usize) -> usize {
     let below = ascending.partition_point(|&number| (number as usize) < first);
     ascending.drain(..below);
-    ascending.iter_mut().for_each(|number| *number -= first as u32);
+    ascending
+        .iter_mut()
+        .for_each(|number| *number -= first as u32);
     below
 }
 

@@ -5,7 +5,9 @@ use super::topics::TopicConfig;
 use super::{Broker, Settings};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
-use kafka_protocol::messages::describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsResult};
+use kafka_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult,
+};
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use streamhost_core::limits::BROKER_BATCH_BYTES_MAX;
 
@@ -14,7 +16,8 @@ const BROKER: i8 = 4;
 const SOURCE_TOPIC: i8 = 1;
 const SOURCE_DEFAULT: i8 = 5;
 
-/// Settings of segments and replicas, of which there are none here: they change nothing that a client can see.
+/// Settings of segments and replicas, of which there are none here: they change nothing that a
+/// client can see.
 const WITHOUT_MEANING: [&str; 15] = [
     "segment.bytes",
     "segment.ms",
@@ -40,7 +43,9 @@ pub(super) fn parse_topic_config<'a>(
     let mut config = TopicConfig::default();
     for (name, value) in pairs {
         let number = || {
-            let number = value.and_then(|value| value.parse::<i64>().ok()).filter(|number| *number >= -1);
+            let number = value
+                .and_then(|value| value.parse::<i64>().ok())
+                .filter(|number| *number >= -1);
             number.ok_or_else(|| format!("{name} must be a number, or -1 for no bound"))
         };
         match (name, value) {
@@ -49,14 +54,18 @@ pub(super) fn parse_topic_config<'a>(
             ("cleanup.policy", Some("delete"))
             | ("compression.type", Some("producer"))
             | ("message.timestamp.type", Some("CreateTime")) => {}
-            ("max.message.bytes", _) if (0..=BROKER_BATCH_BYTES_MAX as i64).contains(&number()?) => {
+            ("max.message.bytes", _)
+                if (0..=BROKER_BATCH_BYTES_MAX as i64).contains(&number()?) =>
+            {
                 config.max_message_bytes = u32::try_from(number()?).ok();
             }
             ("min.insync.replicas", Some("1")) => {}
             (name, _) if WITHOUT_MEANING.contains(&name) => {}
             (name, value) => {
                 let value = value.unwrap_or("null");
-                return Err(format!("the embedded broker cannot do {name}={value}; leave it out, or use a real Kafka"));
+                return Err(format!(
+                    "the embedded broker cannot do {name}={value}; leave it out, or use a real Kafka"
+                ));
             }
         }
     }
@@ -67,33 +76,70 @@ pub(super) fn parse_topic_config<'a>(
 type Setting = (&'static str, String, bool);
 
 fn topic_settings(config: TopicConfig, settings: &Settings) -> Vec<Setting> {
-    let retention_ms = config.retention_ms.map_or(settings.retention.as_millis().to_string(), |ms| ms.to_string());
-    let retention_bytes = config.retention_bytes.map_or(settings.retention_bytes.to_string(), |n| n.to_string());
+    let retention_ms = config
+        .retention_ms
+        .map_or(settings.retention.as_millis().to_string(), |ms| {
+            ms.to_string()
+        });
+    let retention_bytes = config
+        .retention_bytes
+        .map_or(settings.retention_bytes.to_string(), |n| n.to_string());
     vec![
         ("cleanup.policy", "delete".to_owned(), false),
         ("compression.type", "producer".to_owned(), false),
-        ("max.message.bytes", config.batch_bytes_max().to_string(), config.max_message_bytes.is_some()),
+        (
+            "max.message.bytes",
+            config.batch_bytes_max().to_string(),
+            config.max_message_bytes.is_some(),
+        ),
         ("message.timestamp.type", "CreateTime".to_owned(), false),
         ("min.insync.replicas", "1".to_owned(), false),
-        ("retention.bytes", retention_bytes, config.retention_bytes.is_some()),
+        (
+            "retention.bytes",
+            retention_bytes,
+            config.retention_bytes.is_some(),
+        ),
         ("retention.ms", retention_ms, config.retention_ms.is_some()),
     ]
 }
 
 fn broker_settings(settings: &Settings) -> Vec<Setting> {
     vec![
-        ("auto.create.topics.enable", settings.auto_create_topics.to_string(), false),
+        (
+            "auto.create.topics.enable",
+            settings.auto_create_topics.to_string(),
+            false,
+        ),
         ("default.replication.factor", "1".to_owned(), false),
         ("log.cleanup.policy", "delete".to_owned(), false),
-        ("log.retention.bytes", settings.retention_bytes.to_string(), false),
-        ("log.retention.ms", settings.retention.as_millis().to_string(), false),
-        ("message.max.bytes", BROKER_BATCH_BYTES_MAX.to_string(), false),
-        ("num.partitions", settings.partitions_default.to_string(), false),
+        (
+            "log.retention.bytes",
+            settings.retention_bytes.to_string(),
+            false,
+        ),
+        (
+            "log.retention.ms",
+            settings.retention.as_millis().to_string(),
+            false,
+        ),
+        (
+            "message.max.bytes",
+            BROKER_BATCH_BYTES_MAX.to_string(),
+            false,
+        ),
+        (
+            "num.partitions",
+            settings.partitions_default.to_string(),
+            false,
+        ),
     ]
 }
 
 impl Broker {
-    pub(super) fn describe_configs(&self, asked: DescribeConfigsRequest) -> DescribeConfigsResponse {
+    pub(super) fn describe_configs(
+        &self,
+        asked: DescribeConfigsRequest,
+    ) -> DescribeConfigsResponse {
         let results = asked.resources.iter().map(|resource| {
             let result = DescribeConfigsResult::default()
                 .with_resource_type(resource.resource_type)
@@ -106,10 +152,16 @@ impl Broker {
         DescribeConfigsResponse::default().with_results(results.collect())
     }
 
-    fn settings_of(&self, resource: &DescribeConfigsResource) -> Result<Vec<Setting>, ResponseError> {
+    fn settings_of(
+        &self,
+        resource: &DescribeConfigsResource,
+    ) -> Result<Vec<Setting>, ResponseError> {
         match (resource.resource_type, resource.resource_name.as_str()) {
             (TOPIC, name) => {
-                let topic = self.topics.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
+                let topic = self
+                    .topics
+                    .get(name)
+                    .ok_or(ResponseError::UnknownTopicOrPartition)?;
                 Ok(topic_settings(topic.config, &self.settings))
             }
             (BROKER, "1" | "") => Ok(broker_settings(&self.settings)),
@@ -118,7 +170,10 @@ impl Broker {
     }
 }
 
-fn describe(resource: &DescribeConfigsResource, settings: Vec<Setting>) -> Vec<DescribeConfigsResourceResult> {
+fn describe(
+    resource: &DescribeConfigsResource,
+    settings: Vec<Setting>,
+) -> Vec<DescribeConfigsResourceResult> {
     let is_wanted = |name: &str| {
         let wanted = resource.configuration_keys.as_ref();
         wanted.is_none_or(|keys| keys.iter().any(|key| key.as_str() == name))

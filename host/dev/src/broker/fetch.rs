@@ -8,7 +8,9 @@ use super::{Broker, CallError};
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::FetchPartition;
-use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::fetch_response::{
+    AbortedTransaction, FetchableTopicResponse, PartitionData,
+};
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, ProducerId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +19,18 @@ use streamhost_core::limits::{BROKER_FETCH_BYTES_MAX, BROKER_FETCH_WAIT_MAX};
 
 impl Broker {
     pub(super) fn fetch(&self, caller: &Caller, asked: FetchRequest) -> FetchResponse {
-        // Sessions are never handed out (the answer's is 0, so every fetch is a full one); one that is asked for is not ours.
+        // Sessions are never handed out (the answer's is 0, so every fetch is a full one); one that
+        // is asked for is not ours.
         if asked.session_id != 0 {
-            return FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code());
+            return FetchResponse::default()
+                .with_error_code(ResponseError::FetchSessionIdNotFound.code());
         }
-        let wait = Duration::from_millis(u64::try_from(asked.max_wait_ms).unwrap_or(0)).min(BROKER_FETCH_WAIT_MAX);
+        let wait = Duration::from_millis(u64::try_from(asked.max_wait_ms).unwrap_or(0))
+            .min(BROKER_FETCH_WAIT_MAX);
         let deadline = monotonic() + wait;
-        let enough = usize::try_from(asked.min_bytes).unwrap_or(0).min(BROKER_FETCH_BYTES_MAX);
+        let enough = usize::try_from(asked.min_bytes)
+            .unwrap_or(0)
+            .min(BROKER_FETCH_BYTES_MAX);
         while !self.has(&asked, enough) {
             caller.signal.lower();
             self.wait_for(caller, &asked);
@@ -42,8 +49,9 @@ impl Broker {
         for topic in &asked.topics {
             for partition in &topic.partitions {
                 let (room, left) = (room(asked, partition, bytes), enough.saturating_sub(bytes));
-                let weigh =
-                    |found: Arc<Partition>| found.weigh(&self.store, partition.fetch_offset, room, isolation, left);
+                let weigh = |found: Arc<Partition>| {
+                    found.weigh(&self.store, partition.fetch_offset, room, isolation, left)
+                };
                 match self.fetched(&topic.topic, partition).and_then(weigh) {
                     Ok(more) => bytes += more,
                     Err(_) => return true,
@@ -71,7 +79,9 @@ impl Broker {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
                 let room = room(asked, partition, bytes);
-                let read = |found: Arc<Partition>| found.read(&self.store, partition.fetch_offset, room, isolation);
+                let read = |found: Arc<Partition>| {
+                    found.read(&self.store, partition.fetch_offset, room, isolation)
+                };
                 let result = self.fetched(&topic.topic, partition).and_then(read);
                 bytes += result.as_ref().map_or(0, |found| found.records.len());
                 partitions.push(partition_data(partition.partition, result, isolation));
@@ -93,18 +103,34 @@ impl Broker {
 
 /// The room that a partition has in an answer behind `taken` bytes.
 fn room(asked: &FetchRequest, partition: &FetchPartition, taken: usize) -> Room {
-    let bytes_max = usize::try_from(asked.max_bytes).unwrap_or(0).min(BROKER_FETCH_BYTES_MAX);
+    let bytes_max = usize::try_from(asked.max_bytes)
+        .unwrap_or(0)
+        .min(BROKER_FETCH_BYTES_MAX);
     let of_partition = usize::try_from(partition.partition_max_bytes).unwrap_or(0);
-    Room { bytes: bytes_max.saturating_sub(taken).min(of_partition), one_at_least: taken == 0 }
+    Room {
+        bytes: bytes_max.saturating_sub(taken).min(of_partition),
+        one_at_least: taken == 0,
+    }
 }
 
-fn partition_data(index: i32, result: Result<Found, CallError>, isolation: Isolation) -> PartitionData {
-    let data = PartitionData::default().with_partition_index(index).with_preferred_read_replica(BrokerId(-1));
+fn partition_data(
+    index: i32,
+    result: Result<Found, CallError>,
+    isolation: Isolation,
+) -> PartitionData {
+    let data = PartitionData::default()
+        .with_partition_index(index)
+        .with_preferred_read_replica(BrokerId(-1));
     let found = match result {
         Ok(found) => found,
         Err(error) => {
-            let data = data.with_error_code(error.code()).with_high_watermark(-1).with_last_stable_offset(-1);
-            return data.with_log_start_offset(-1).with_records(Some(Bytes::new()));
+            let data = data
+                .with_error_code(error.code())
+                .with_high_watermark(-1)
+                .with_last_stable_offset(-1);
+            return data
+                .with_log_start_offset(-1)
+                .with_records(Some(Bytes::new()));
         }
     };
     let aborted = found.aborted.iter().map(|aborted| {

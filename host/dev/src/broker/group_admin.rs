@@ -9,8 +9,8 @@ use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::{
-    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, GroupId,
-    ListGroupsRequest, ListGroupsResponse,
+    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+    GroupId, ListGroupsRequest, ListGroupsResponse,
 };
 use std::collections::BTreeSet;
 use streamhost_core::clock::monotonic;
@@ -19,38 +19,57 @@ use streamhost_core::clock::monotonic;
 const DEAD: &str = "Dead";
 
 impl Broker {
-    pub(super) fn list_groups(&self, asked: &ListGroupsRequest, version: i16) -> ListGroupsResponse {
+    pub(super) fn list_groups(
+        &self,
+        asked: &ListGroupsRequest,
+        version: i16,
+    ) -> ListGroupsResponse {
         let mut names: BTreeSet<String> = match offsets::groups(&self.store) {
             Ok(names) => names,
             Err(error) => {
-                return ListGroupsResponse::default().with_error_code(CallError::from(error).code());
+                return ListGroupsResponse::default()
+                    .with_error_code(CallError::from(error).code());
             }
         };
         names.extend(self.groups.names());
         let is_wanted = |state: &str| {
             let mut wanted = asked.states_filter.iter();
-            asked.states_filter.is_empty() || wanted.any(|wanted| wanted.eq_ignore_ascii_case(state))
+            asked.states_filter.is_empty()
+                || wanted.any(|wanted| wanted.eq_ignore_ascii_case(state))
         };
         let listed = names.iter().filter_map(|name| {
-            let look = |group: &mut Group| (group.protocol_type.clone(), self.state_of(name, group));
+            let look =
+                |group: &mut Group| (group.protocol_type.clone(), self.state_of(name, group));
             let (kind, state) = self.groups.look(name, look).ok()?;
-            let listed = ListedGroup::default().with_group_id(GroupId(text(name))).with_protocol_type(text(&kind));
-            let listed = if version >= 4 { listed.with_group_state(text(state)) } else { listed };
+            let listed = ListedGroup::default()
+                .with_group_id(GroupId(text(name)))
+                .with_protocol_type(text(&kind));
+            let listed = if version >= 4 {
+                listed.with_group_state(text(state))
+            } else {
+                listed
+            };
             (state != DEAD && is_wanted(state)).then_some(listed)
         });
         ListGroupsResponse::default().with_groups(listed.collect())
     }
 
-    pub(super) fn describe_groups(&self, asked: DescribeGroupsRequest, version: i16) -> DescribeGroupsResponse {
+    pub(super) fn describe_groups(
+        &self,
+        asked: DescribeGroupsRequest,
+        version: i16,
+    ) -> DescribeGroupsResponse {
         let describe = |name: GroupId| {
             let described = self.groups.look(&name, |group| {
                 group.tick(monotonic());
                 describe(group, self.state_of(&name, group), version)
             });
-            let described = described.unwrap_or_else(|error| DescribedGroup::default().with_error_code(error.code()));
+            let described = described
+                .unwrap_or_else(|error| DescribedGroup::default().with_error_code(error.code()));
             described.with_group_id(name)
         };
-        DescribeGroupsResponse::default().with_groups(asked.groups.into_iter().map(describe).collect())
+        DescribeGroupsResponse::default()
+            .with_groups(asked.groups.into_iter().map(describe).collect())
     }
 
     fn state_of(&self, name: &str, group: &Group) -> &'static str {
@@ -73,7 +92,9 @@ impl Broker {
                 offsets::stage_forget_group(&self.store, &mut write, &name)?;
                 Ok(write.commit().map_err(BrokerError::from)?)
             });
-            DeletableGroupResult::default().with_group_id(name).with_error_code(code_of(&outcome))
+            DeletableGroupResult::default()
+                .with_group_id(name)
+                .with_error_code(code_of(&outcome))
         });
         DeleteGroupsResponse::default().with_results(results.collect())
     }
@@ -82,8 +103,12 @@ impl Broker {
 fn describe(group: &Group, state: &str, version: i16) -> DescribedGroup {
     let is_settled = group.phase == Phase::Stable;
     let said = |protocols: &[(String, Bytes)]| {
-        let chosen = protocols.iter().find(|(name, _)| is_settled && *name == group.protocol);
-        chosen.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
+        let chosen = protocols
+            .iter()
+            .find(|(name, _)| is_settled && *name == group.protocol);
+        chosen
+            .map(|(_, metadata)| metadata.clone())
+            .unwrap_or_default()
     };
     let members = group.members.iter().map(|(id, member)| {
         let described = DescribedGroupMember::default()
@@ -91,7 +116,11 @@ fn describe(group: &Group, state: &str, version: i16) -> DescribedGroup {
             .with_client_id(text(&member.client_id))
             .with_client_host(text(&member.host))
             .with_member_metadata(said(&member.protocols))
-            .with_member_assignment(if is_settled { member.assignment.clone() } else { Bytes::new() });
+            .with_member_assignment(if is_settled {
+                member.assignment.clone()
+            } else {
+                Bytes::new()
+            });
         match version {
             4.. => described.with_group_instance_id(member.instance.as_deref().map(text)),
             _ => described,

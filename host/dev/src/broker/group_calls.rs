@@ -9,8 +9,8 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{
-    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-    SyncGroupRequest, SyncGroupResponse,
+    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
+    LeaveGroupResponse, SyncGroupRequest, SyncGroupResponse,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,17 +21,36 @@ use streamhost_core::limits::{BROKER_GROUP_MEMBERS_MAX, BROKER_SESSION_TIME};
 /// A member id that nobody has, not even one from before a restart.
 fn new_member_id(client_id: &str) -> String {
     static GIVEN: AtomicU64 = AtomicU64::new(0);
-    format!("{client_id}-{:x}-{:x}", now_ms(), GIVEN.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{client_id}-{:x}-{:x}",
+        now_ms(),
+        GIVEN.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 impl Broker {
-    pub(super) fn join_group(&self, caller: &Caller, asked: JoinGroupRequest, version: i16) -> JoinGroupResponse {
+    pub(super) fn join_group(
+        &self,
+        caller: &Caller,
+        asked: JoinGroupRequest,
+        version: i16,
+    ) -> JoinGroupResponse {
         let given = asked.member_id.to_string();
-        let id = if given.is_empty() { new_member_id(&caller.client_id) } else { given.clone() };
+        let id = if given.is_empty() {
+            new_member_id(&caller.client_id)
+        } else {
+            given.clone()
+        };
         let answer = self.try_join(caller, &asked, &id, version);
         answer.unwrap_or_else(|error| {
-            let id = if error == ResponseError::MemberIdRequired { id } else { given };
-            refusal().with_error_code(error.code()).with_member_id(text(&id))
+            let id = if error == ResponseError::MemberIdRequired {
+                id
+            } else {
+                given
+            };
+            refusal()
+                .with_error_code(error.code())
+                .with_member_id(text(&id))
         })
     }
 
@@ -50,17 +69,23 @@ impl Broker {
             return Err(ResponseError::MemberIdRequired);
         }
         let instance = asked.group_instance_id.as_deref();
-        let request = self.groups.with(&asked.group_id, |group| group.join(id, is_fresh, who, monotonic()))??;
+        let request = self.groups.with(&asked.group_id, |group| {
+            group.join(id, is_fresh, who, monotonic())
+        })??;
         loop {
             caller.signal.lower();
             let look = |group: &mut Group| {
                 let joined = group.joined((id, instance), request, monotonic())?;
-                Ok((matches!(joined, Joined::Done).then(|| welcome(group, id)), joined))
+                Ok((
+                    matches!(joined, Joined::Done).then(|| welcome(group, id)),
+                    joined,
+                ))
             };
             match self.groups.with(&asked.group_id, look)?? {
                 (Some(welcome), _) => return Ok(welcome),
                 (None, Joined::Wait(until)) if caller.signal.wait_until(until) != Wake::Closed => {}
-                (None, _) => return Err(ResponseError::CoordinatorNotAvailable), // the broker stops serving
+                // The broker stops serving.
+                (None, _) => return Err(ResponseError::CoordinatorNotAvailable),
             }
         }
     }
@@ -73,9 +98,16 @@ impl Broker {
     }
 
     fn try_sync(&self, caller: &Caller, asked: &SyncGroupRequest) -> Result<Bytes, ResponseError> {
-        let plan: Vec<(String, Bytes)> =
-            asked.assignments.iter().map(|each| (each.member_id.to_string(), each.assignment.clone())).collect();
-        let member = (asked.member_id.as_str(), asked.generation_id, asked.group_instance_id.as_deref());
+        let plan: Vec<(String, Bytes)> = asked
+            .assignments
+            .iter()
+            .map(|each| (each.member_id.to_string(), each.assignment.clone()))
+            .collect();
+        let member = (
+            asked.member_id.as_str(),
+            asked.generation_id,
+            asked.group_instance_id.as_deref(),
+        );
         let signal = Arc::downgrade(&caller.signal);
         loop {
             caller.signal.lower();
@@ -84,23 +116,39 @@ impl Broker {
             if let Some(assignment) = synced {
                 return Ok(assignment);
             }
-            // Who waits is woken by the leader's plan, by a new round, and by its own removal; the limit is for
-            // clients that vanish while they wait.
-            if caller.signal.wait_until(monotonic() + BROKER_SESSION_TIME.1) != Wake::Raised {
+            // Who waits is woken by the leader's plan, by a new round, and by its own removal; the
+            // limit is for clients that vanish while they wait.
+            if caller
+                .signal
+                .wait_until(monotonic() + BROKER_SESSION_TIME.1)
+                != Wake::Raised
+            {
                 return Err(ResponseError::RebalanceInProgress);
             }
         }
     }
 
     pub(super) fn heartbeat(&self, asked: &HeartbeatRequest) -> HeartbeatResponse {
-        let member = (asked.member_id.as_str(), asked.generation_id, asked.group_instance_id.as_deref());
-        let outcome = self.groups.with(&asked.group_id, |group| group.heartbeat(member, monotonic()));
+        let member = (
+            asked.member_id.as_str(),
+            asked.generation_id,
+            asked.group_instance_id.as_deref(),
+        );
+        let outcome = self.groups.with(&asked.group_id, |group| {
+            group.heartbeat(member, monotonic())
+        });
         HeartbeatResponse::default().with_error_code(plain_code(outcome))
     }
 
-    pub(super) fn leave_group(&self, asked: &LeaveGroupRequest, version: i16) -> LeaveGroupResponse {
+    pub(super) fn leave_group(
+        &self,
+        asked: &LeaveGroupRequest,
+        version: i16,
+    ) -> LeaveGroupResponse {
         let leave = |id: &str, instance: Option<&str>| {
-            plain_code(self.groups.with(&asked.group_id, |group| group.leave(id, instance, monotonic())))
+            plain_code(self.groups.with(&asked.group_id, |group| {
+                group.leave(id, instance, monotonic())
+            }))
         };
         if version < 3 {
             return LeaveGroupResponse::default().with_error_code(leave(&asked.member_id, None));
@@ -117,10 +165,16 @@ impl Broker {
 }
 
 fn plain_code(outcome: Result<Result<(), ResponseError>, ResponseError>) -> i16 {
-    outcome.and_then(|inner| inner).map_or_else(|error| error.code(), |()| 0)
+    outcome
+        .and_then(|inner| inner)
+        .map_or_else(|error| error.code(), |()| 0)
 }
 
-fn application(caller: &Caller, asked: &JoinGroupRequest, version: i16) -> Result<Application, ResponseError> {
+fn application(
+    caller: &Caller,
+    asked: &JoinGroupRequest,
+    version: i16,
+) -> Result<Application, ResponseError> {
     let session = Duration::from_millis(u64::try_from(asked.session_timeout_ms).unwrap_or(0));
     if !(BROKER_SESSION_TIME.0..=BROKER_SESSION_TIME.1).contains(&session) {
         return Err(ResponseError::InvalidSessionTimeout);
@@ -128,7 +182,8 @@ fn application(caller: &Caller, asked: &JoinGroupRequest, version: i16) -> Resul
     // The oldest version has one timeout for both.
     let rebalance = match version {
         0 => session,
-        _ => Duration::from_millis(u64::try_from(asked.rebalance_timeout_ms).unwrap_or(0)).min(BROKER_SESSION_TIME.1),
+        _ => Duration::from_millis(u64::try_from(asked.rebalance_timeout_ms).unwrap_or(0))
+            .min(BROKER_SESSION_TIME.1),
     };
     if asked.protocols.len() > BROKER_GROUP_MEMBERS_MAX {
         return Err(ResponseError::InconsistentGroupProtocol);
@@ -136,31 +191,46 @@ fn application(caller: &Caller, asked: &JoinGroupRequest, version: i16) -> Resul
     Ok(Application {
         client_id: caller.client_id.clone(),
         host: format!("/{}", caller.peer.ip().to_canonical()),
-        instance: asked.group_instance_id.as_ref().map(|instance| instance.to_string()),
+        instance: asked
+            .group_instance_id
+            .as_ref()
+            .map(|instance| instance.to_string()),
         session,
         rebalance,
         protocol_type: asked.protocol_type.to_string(),
-        protocols: asked.protocols.iter().map(|each| (each.name.to_string(), each.metadata.clone())).collect(),
+        protocols: asked
+            .protocols
+            .iter()
+            .map(|each| (each.name.to_string(), each.metadata.clone()))
+            .collect(),
         signal: Arc::downgrade(&caller.signal),
     })
 }
 
 fn refusal() -> JoinGroupResponse {
-    JoinGroupResponse::default().with_generation_id(-1).with_protocol_name(Some(text("")))
+    JoinGroupResponse::default()
+        .with_generation_id(-1)
+        .with_protocol_name(Some(text("")))
 }
 
 /// The answer to a member whose round is over; the leader is also told who the others are.
 fn welcome(group: &Group, id: &str) -> JoinGroupResponse {
     let said = |protocols: &[(String, Bytes)]| {
         let chosen = protocols.iter().find(|(name, _)| *name == group.protocol);
-        chosen.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
+        chosen
+            .map(|(_, metadata)| metadata.clone())
+            .unwrap_or_default()
     };
-    let members = group.members.iter().filter(|_| group.leader == id).map(|(id, member)| {
-        JoinGroupResponseMember::default()
-            .with_member_id(text(id))
-            .with_group_instance_id(member.instance.as_deref().map(text))
-            .with_metadata(said(&member.protocols))
-    });
+    let members = group
+        .members
+        .iter()
+        .filter(|_| group.leader == id)
+        .map(|(id, member)| {
+            JoinGroupResponseMember::default()
+                .with_member_id(text(id))
+                .with_group_instance_id(member.instance.as_deref().map(text))
+                .with_metadata(said(&member.protocols))
+        });
     JoinGroupResponse::default()
         .with_generation_id(group.generation)
         .with_protocol_name(Some(text(&group.protocol)))

@@ -11,7 +11,11 @@ use streamhost_core::limits::BROKER_GROUPS_MAX;
 
 /// Kafka's rule for the name of a group.
 fn check_group(group: &str) -> Result<(), ResponseError> {
-    if group.is_empty() { Err(ResponseError::InvalidGroupId) } else { Ok(()) }
+    if group.is_empty() {
+        Err(ResponseError::InvalidGroupId)
+    } else {
+        Ok(())
+    }
 }
 
 /// The groups that have members, or had some a moment ago.
@@ -25,8 +29,13 @@ impl Groups {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `run` on a group that is locked meanwhile. A group that is not there is one without members.
-    pub(super) fn with<T>(&self, name: &str, run: impl FnOnce(&mut Group) -> T) -> Result<T, ResponseError> {
+    /// Runs `run` on a group that is locked meanwhile. A group that is not there is one without
+    /// members.
+    pub(super) fn with<T>(
+        &self,
+        name: &str,
+        run: impl FnOnce(&mut Group) -> T,
+    ) -> Result<T, ResponseError> {
         check_group(name)?;
         loop {
             let entry = {
@@ -44,7 +53,11 @@ impl Groups {
     }
 
     /// Looks at a group, one without members if it is not there; a look makes none.
-    pub(super) fn look<T>(&self, name: &str, look: impl FnOnce(&mut Group) -> T) -> Result<T, ResponseError> {
+    pub(super) fn look<T>(
+        &self,
+        name: &str,
+        look: impl FnOnce(&mut Group) -> T,
+    ) -> Result<T, ResponseError> {
         check_group(name)?;
         let known = self.by_name().get(name).cloned().unwrap_or_default();
         let mut group = known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,8 +98,11 @@ impl Groups {
 
     /// Ends what time has ended in all groups, and forgets groups without members.
     pub(super) fn care(&self, now: Instant) {
-        let all: Vec<(String, Arc<Mutex<Group>>)> =
-            self.by_name().iter().map(|(name, group)| (name.clone(), group.clone())).collect();
+        let all: Vec<(String, Arc<Mutex<Group>>)> = self
+            .by_name()
+            .iter()
+            .map(|(name, group)| (name.clone(), group.clone()))
+            .collect();
         for (name, entry) in all {
             let mut group = entry.lock().unwrap_or_else(PoisonError::into_inner);
             group.tick(now);

@@ -1,4 +1,5 @@
-//! One partition: its batches, its bounds, its producers and its transactions. Each has a lock of its own.
+//! One partition: its batches, its bounds, its producers and its transactions. Each has a lock of
+//! its own.
 
 use super::producers::{Producer, Verdict, judge};
 use super::record_batch::{self, BatchHeader};
@@ -53,7 +54,12 @@ pub(super) struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { start: 0, next: 0, bytes: 0, max_time_ms: i64::MIN }
+        Bounds {
+            start: 0,
+            next: 0,
+            bytes: 0,
+            max_time_ms: i64::MIN,
+        }
     }
 }
 
@@ -71,7 +77,8 @@ pub(super) struct Aborted {
 pub(super) struct Entry {
     pub(super) last_offset: i64,
     pub(super) bytes: u32,
-    /// When it came. Age counts from here and not from the records' own times, or old data could not be tried out.
+    /// When it came. Age counts from here and not from the records' own times, or old data could
+    /// not be tried out.
     pub(super) came_ms: i64,
     pub(super) max_time_ms: i64,
     /// The latest time of this and all earlier batches: never falls, so it can be searched.
@@ -92,14 +99,19 @@ pub(super) struct Staged {
 impl PartitionState {
     /// The first offset that an undecided transaction holds back from `read_committed` readers.
     pub(super) fn last_stable(&self) -> i64 {
-        self.open.values().copied().min().unwrap_or(self.bounds.next)
+        self.open
+            .values()
+            .copied()
+            .min()
+            .unwrap_or(self.bounds.next)
     }
 
     pub(super) fn wait(&mut self, signal: &Arc<Signal>) {
         self.waiters.add(signal);
     }
 
-    /// Takes what [`Partition::stage_batch`] or [`Partition::stage_marker`] put into a write that is committed now.
+    /// Takes what [`Partition::stage_batch`] or [`Partition::stage_marker`] put into a write that
+    /// is committed now.
     pub(super) fn settle(&mut self, staged: Staged) {
         self.bounds = staged.bounds;
         if let Some(forgotten) = staged.forgotten {
@@ -118,19 +130,28 @@ impl PartitionState {
         self.waiters.raise_all();
     }
 
-    /// The producer to forget so that a new one has room: the longest silent one without an open transaction.
+    /// The producer to forget so that a new one has room: the longest silent one without an open
+    /// transaction.
     fn to_forget(&self, newcomer: i64) -> Option<i64> {
-        if self.producers.len() < BROKER_PRODUCERS_PER_PARTITION_MAX || self.producers.contains_key(&newcomer) {
+        if self.producers.len() < BROKER_PRODUCERS_PER_PARTITION_MAX
+            || self.producers.contains_key(&newcomer)
+        {
             return None;
         }
-        let idle = self.producers.iter().filter(|(id, _)| !self.open.contains_key(*id));
-        idle.min_by_key(|(_, producer)| producer.last_ms).map(|(id, _)| *id)
+        let idle = self
+            .producers
+            .iter()
+            .filter(|(id, _)| !self.open.contains_key(*id));
+        idle.min_by_key(|(_, producer)| producer.last_ms)
+            .map(|(id, _)| *id)
     }
 
-    /// Moves the start of the log. The caller has taken `bytes` of batches away, in a write that is committed now.
+    /// Moves the start of the log. The caller has taken `bytes` of batches away, in a write that is
+    /// committed now.
     pub(super) fn settle_start(&mut self, bounds: Bounds) {
         self.bounds = bounds;
-        self.aborted.retain(|aborted| aborted.marker >= bounds.start);
+        self.aborted
+            .retain(|aborted| aborted.marker >= bounds.start);
         self.waiters.raise_all();
     }
 }
@@ -141,18 +162,25 @@ impl Partition {
         let mut state = PartitionState::default();
         for pair in store.partitions.prefix(key.prefix()) {
             let (name, value) = pair.into_inner()?;
-            state.load_entry(&name[8..], &value).ok_or(BrokerError::Damaged { what: "a partition's state" })?;
+            state
+                .load_entry(&name[8..], &value)
+                .ok_or(BrokerError::Damaged {
+                    what: "a partition's state",
+                })?;
         }
         state.aborted.sort_unstable_by_key(|aborted| aborted.marker);
-        Ok(Partition { key, state: Mutex::new(state) })
+        Ok(Partition {
+            key,
+            state: Mutex::new(state),
+        })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, PartitionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a batch that [`record_batch::check_produced`] has passed; durable against `kill -9` at return. Answers its
-    /// first offset, which is an earlier one if the producer repeats itself.
+    /// Adds a batch that [`record_batch::check_produced`] has passed; durable against `kill -9` at
+    /// return. Answers its first offset, which is an earlier one if the producer repeats itself.
     pub(super) fn append(
         &self,
         store: &Store,
@@ -166,7 +194,12 @@ impl Partition {
         }
         if header.producer_id >= 0 {
             let known = state.producers.get(&header.producer_id);
-            let verdict = judge(known, header.producer_epoch, header.base_sequence, header.last_offset_delta)?;
+            let verdict = judge(
+                known,
+                header.producer_epoch,
+                header.base_sequence,
+                header.last_offset_delta,
+            )?;
             if let Verdict::Repetition { base_offset } = verdict {
                 return Ok(base_offset);
             }
@@ -193,11 +226,26 @@ impl Partition {
             return staged;
         }
         let id = header.producer_id;
-        let (epoch, first, delta) = (header.producer_epoch, header.base_sequence, header.last_offset_delta);
-        let producer = Producer::after(state.producers.get(&id), epoch, first, delta, staged.base_offset, now_ms);
+        let (epoch, first, delta) = (
+            header.producer_epoch,
+            header.base_sequence,
+            header.last_offset_delta,
+        );
+        let producer = Producer::after(
+            state.producers.get(&id),
+            epoch,
+            first,
+            delta,
+            staged.base_offset,
+            now_ms,
+        );
         self.stage_producer(store, state, write, &mut staged, (id, producer));
         if header.is_transactional() && !state.open.contains_key(&id) {
-            write.insert(&store.partitions, self.key.tagged(OPEN, &[id]), staged.base_offset.to_be_bytes());
+            write.insert(
+                &store.partitions,
+                self.key.tagged(OPEN, &[id]),
+                staged.base_offset.to_be_bytes(),
+            );
             staged.opens = Some(id);
         }
         staged
@@ -223,8 +271,16 @@ impl Partition {
             staged.ends = Some(id);
             if !commit {
                 let marker = staged.base_offset;
-                write.insert(&store.partitions, self.key.tagged(ABORTED, &[marker, id]), first.to_be_bytes());
-                staged.aborted = Some(Aborted { producer_id: id, first, marker });
+                write.insert(
+                    &store.partitions,
+                    self.key.tagged(ABORTED, &[marker, id]),
+                    first.to_be_bytes(),
+                );
+                staged.aborted = Some(Aborted {
+                    producer_id: id,
+                    first,
+                    marker,
+                });
             }
         }
         staged
@@ -259,7 +315,15 @@ impl Partition {
         write.insert(&store.log, key, batch);
         write.insert(&store.index, key, entry.to_bytes());
         self.stage_bounds(store, write, bounds);
-        Staged { bounds, base_offset, producer: None, forgotten: None, opens: None, ends: None, aborted: None }
+        Staged {
+            bounds,
+            base_offset,
+            producer: None,
+            forgotten: None,
+            opens: None,
+            ends: None,
+            aborted: None,
+        }
     }
 
     fn stage_producer(
@@ -270,7 +334,11 @@ impl Partition {
         staged: &mut Staged,
         (id, producer): (i64, Producer),
     ) {
-        write.insert(&store.partitions, self.key.tagged(PRODUCER, &[id]), producer.to_bytes());
+        write.insert(
+            &store.partitions,
+            self.key.tagged(PRODUCER, &[id]),
+            producer.to_bytes(),
+        );
         staged.forgotten = state.to_forget(id);
         if let Some(forgotten) = staged.forgotten {
             write.remove(&store.partitions, self.key.tagged(PRODUCER, &[forgotten]));
@@ -279,11 +347,24 @@ impl Partition {
     }
 
     pub(super) fn stage_bounds(&self, store: &Store, write: &mut OwnedWriteBatch, bounds: Bounds) {
-        write.insert(&store.partitions, self.key.tagged(BOUNDS, &[]), bounds.to_bytes());
+        write.insert(
+            &store.partitions,
+            self.key.tagged(BOUNDS, &[]),
+            bounds.to_bytes(),
+        );
     }
 
-    pub(super) fn stage_forget_aborted(&self, store: &Store, write: &mut OwnedWriteBatch, aborted: &Aborted) {
-        write.remove(&store.partitions, self.key.tagged(ABORTED, &[aborted.marker, aborted.producer_id]));
+    pub(super) fn stage_forget_aborted(
+        &self,
+        store: &Store,
+        write: &mut OwnedWriteBatch,
+        aborted: &Aborted,
+    ) {
+        write.remove(
+            &store.partitions,
+            self.key
+                .tagged(ABORTED, &[aborted.marker, aborted.producer_id]),
+        );
     }
 
     /// The index from the batch that holds `offset` on.
@@ -293,9 +374,15 @@ impl Partition {
         store: &Store,
         offset: i64,
     ) -> impl Iterator<Item = Result<Entry, BrokerError>> + use<> {
-        view.range(&store.index, self.key.at(offset.max(0))..=self.key.at(i64::MAX)).map(|pair| {
+        view.range(
+            &store.index,
+            self.key.at(offset.max(0))..=self.key.at(i64::MAX),
+        )
+        .map(|pair| {
             let (key, value) = pair.into_inner()?;
-            Entry::from_bytes(offset_of(&key)?, &value).ok_or(BrokerError::Damaged { what: "a batch's index entry" })
+            Entry::from_bytes(offset_of(&key)?, &value).ok_or(BrokerError::Damaged {
+                what: "a batch's index entry",
+            })
         })
     }
 
@@ -312,11 +399,21 @@ impl PartitionState {
         let (tag, mut rest) = name.split_first()?;
         match *tag {
             BOUNDS => self.bounds = Bounds::from_bytes(value)?,
-            PRODUCER => drop(self.producers.insert(rest.try_get_i64().ok()?, Producer::from_bytes(value)?)),
-            OPEN => drop(self.open.insert(rest.try_get_i64().ok()?, value.try_get_i64().ok()?)),
+            PRODUCER => drop(
+                self.producers
+                    .insert(rest.try_get_i64().ok()?, Producer::from_bytes(value)?),
+            ),
+            OPEN => drop(
+                self.open
+                    .insert(rest.try_get_i64().ok()?, value.try_get_i64().ok()?),
+            ),
             ABORTED => {
                 let (marker, producer_id) = (rest.try_get_i64().ok()?, rest.try_get_i64().ok()?);
-                self.aborted.push(Aborted { producer_id, first: value.try_get_i64().ok()?, marker });
+                self.aborted.push(Aborted {
+                    producer_id,
+                    first: value.try_get_i64().ok()?,
+                    marker,
+                });
             }
             _ => return None,
         }

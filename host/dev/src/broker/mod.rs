@@ -1,4 +1,5 @@
-//! The embedded broker of `streamhost dev`: Kafka's protocol over the host's own store, for one machine.
+//! The embedded broker of `streamhost dev`: Kafka's protocol over the host's own store, for one
+//! machine.
 //!
 //! ```text
 //! server ─► wire ─► calls ─┬► produce, fetch, list ─► topics ─► log (one lock a partition) ─┐
@@ -7,29 +8,33 @@
 //!                          └► admin, configs, metadata ─────────────────────────────────────┘
 //! ```
 //!
-//! **Supported**: producing (idempotent and transactional too) and fetching record batches of format 2 in any
-//! compression; offsets by time (in a compressed batch its first record, which may be some records too early, as batches
-//! are never opened), earliest and latest; consumer groups of the classic protocol, static members among
-//! them, and commits without a group's membership; transactions with fencing, markers, last stable offset and aborted
-//! transactions for `read_committed`; committed metadata strings, `require_stable`; retention by size and by age (since
-//! a record came, whatever time it bears, so that old data can be tried out);
-//! topics: create, delete, more partitions, delete records, describe; groups: list, describe, delete, delete offsets.
-//! Works with librdkafka and what is built on it (kcat), kafka-python, and the Java clients and tools of Kafka 4.
+//! **Supported**: producing (idempotent and transactional too) and fetching record batches of
+//! format 2 in any compression; offsets by time (in a compressed batch its first record, which may
+//! be some records too early, as batches are never opened), earliest and latest; consumer groups of
+//! the classic protocol, static members among them, and commits without a group's membership;
+//! transactions with fencing, markers, last stable offset and aborted transactions for
+//! `read_committed`; committed metadata strings, `require_stable`; retention by size and by age
+//! (since a record came, whatever time it bears, so that old data can be tried out); topics:
+//! create, delete, more partitions, delete records, describe; groups: list, describe, delete,
+//! delete offsets. Works with librdkafka and what is built on it (kcat), kafka-python, and the Java
+//! clients and tools of Kafka 4.
 //!
-//! **Refused**, with the protocol's own error: compaction and every other topic setting that would change what a
-//! reader sees (INVALID_CONFIG), more than one replica, record formats before 2, the consumer protocol of KIP-848,
-//! share groups, and whatever ApiVersions does not list. There is no TLS, no SASL and no quota: it is for loopback.
-//! Bytes that are no request, or are too many, close their connection and harm nothing else.
+//! **Refused**, with the protocol's own error: compaction and every other topic setting that would
+//! change what a reader sees (INVALID_CONFIG), more than one replica, record formats before 2, the
+//! consumer protocol of KIP-848, share groups, and whatever ApiVersions does not list. There is no
+//! TLS, no SASL and no quota: it is for loopback. Bytes that are no request, or are too many, close
+//! their connection and harm nothing else.
 //!
-//! **Durability**: what is acknowledged survives `kill -9` at any moment. Each change is one atomic write: a batch with
-//! its partition's end and its producer's sequence number; a transaction's end with its markers in all partitions, its
-//! offsets and its new state, so that a transaction is never half ended. The ends of transactions, committed offsets
-//! and changes of topics survive a power loss as well, with all that was written before them. Everything else reaches
-//! the disk about once a second, so a power loss may take the last second of records; it takes the newest and leaves
-//! no gap.
+//! **Durability**: what is acknowledged survives `kill -9` at any moment. Each change is one atomic
+//! write: a batch with its partition's end and its producer's sequence number; a transaction's end
+//! with its markers in all partitions, its offsets and its new state, so that a transaction is
+//! never half ended. The ends of transactions, committed offsets and changes of topics survive a
+//! power loss as well, with all that was written before them. Everything else reaches the disk
+//! about once a second, so a power loss may take the last second of records; it takes the newest
+//! and leaves no gap.
 //!
-//! **Locks** are taken in this order: transactional id, group, partitions (ascending); topics and the lists of groups
-//! and transactional ids are held only to look something up.
+//! **Locks** are taken in this order: transactional id, group, partitions (ascending); topics and
+//! the lists of groups and transactional ids are held only to look something up.
 
 mod server;
 mod wire;
@@ -69,7 +74,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::limits::{
-    BROKER_PARTITIONS_DEFAULT, BROKER_RETENTION_BYTES_DEFAULT, BROKER_RETENTION_DEFAULT, BROKER_TOPIC_PARTITIONS_MAX,
+    BROKER_PARTITIONS_DEFAULT, BROKER_RETENTION_BYTES_DEFAULT, BROKER_RETENTION_DEFAULT,
+    BROKER_TOPIC_PARTITIONS_MAX,
 };
 
 pub use self::server::Listening;
@@ -102,7 +108,9 @@ impl Default for Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// The store cannot read or write.
-    #[error("the embedded broker's store failed: {0}; look after the disk of the data folder, then start again")]
+    #[error(
+        "the embedded broker's store failed: {0}; look after the disk of the data folder, then start again"
+    )]
     Storage(#[from] fjall::Error),
     /// What is stored is not what the broker stores.
     #[error(
@@ -113,7 +121,9 @@ pub enum BrokerError {
         what: &'static str,
     },
     /// A setting that cannot be.
-    #[error("{partitions} partitions for new topics: the embedded broker needs 1 to {BROKER_TOPIC_PARTITIONS_MAX}")]
+    #[error(
+        "{partitions} partitions for new topics: the embedded broker needs 1 to {BROKER_TOPIC_PARTITIONS_MAX}"
+    )]
     PartitionsDefault {
         /// The number that was asked for.
         partitions: u32,
@@ -142,7 +152,8 @@ impl From<BrokerError> for CallError {
 }
 
 impl CallError {
-    /// The error's number in the protocol. A failure of the store is logged here, as clients do not learn the reason.
+    /// The error's number in the protocol. A failure of the store is logged here, as clients do not
+    /// learn the reason.
     fn code(&self) -> i16 {
         match self {
             CallError::Refused(error) => error.code(),
@@ -159,7 +170,8 @@ fn code_of<T>(result: &Result<T, CallError>) -> i16 {
     result.as_ref().map_or_else(CallError::code, |_| 0)
 }
 
-/// The broker: topics, groups and transactions in one store. It serves nobody before [`Broker::listen`].
+/// The broker: topics, groups and transactions in one store. It serves nobody before
+/// [`Broker::listen`].
 pub struct Broker {
     settings: Settings,
     store: Store,
@@ -169,8 +181,8 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Opens the broker in a database that it may share with others: its keyspaces begin with `broker-`. Loads the list
-    /// of topics and the state of partitions, not the records.
+    /// Opens the broker in a database that it may share with others: its keyspaces begin with
+    /// `broker-`. Loads the list of topics and the state of partitions, not the records.
     ///
     /// # Errors
     /// When the store fails, holds something else than it should, or a setting cannot be.
@@ -182,11 +194,17 @@ impl Broker {
         let store = Store::open(db)?;
         let topics = Topics::load(&store)?;
         let transactions = Transactions::load(&store)?;
-        Ok(Arc::new(Broker { settings, store, topics, groups: Groups::default(), transactions }))
+        Ok(Arc::new(Broker {
+            settings,
+            store,
+            topics,
+            groups: Groups::default(),
+            transactions,
+        }))
     }
 
-    /// Serves clients on `address` (port 0: a free one) until what is returned is dropped. Clients are sent to the
-    /// address by which they came.
+    /// Serves clients on `address` (port 0: a free one) until what is returned is dropped. Clients
+    /// are sent to the address by which they came.
     ///
     /// # Errors
     /// When the address cannot be listened on.

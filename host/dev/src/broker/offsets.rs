@@ -45,10 +45,16 @@ fn parse_key(mut key: &[u8]) -> Option<(String, String, i32)> {
 
 fn parse_committed(mut value: &[u8]) -> Option<Committed> {
     let (offset, leader_epoch) = (value.try_get_i64().ok()?, value.try_get_i32().ok()?);
-    Some(Committed { offset, leader_epoch, metadata: String::from_utf8(value.to_vec()).ok()? })
+    Some(Committed {
+        offset,
+        leader_epoch,
+        metadata: String::from_utf8(value.to_vec()).ok()?,
+    })
 }
 
-const DAMAGED: BrokerError = BrokerError::Damaged { what: "a committed offset" };
+const DAMAGED: BrokerError = BrokerError::Damaged {
+    what: "a committed offset",
+};
 
 /// Puts one committed offset into `write`.
 pub(super) fn stage(
@@ -73,7 +79,9 @@ pub(super) fn get(
     partition: i32,
 ) -> Result<Option<Committed>, BrokerError> {
     let value = view.get(&store.offsets, key(group, topic, partition))?;
-    value.map(|value| parse_committed(&value).ok_or(DAMAGED)).transpose()
+    value
+        .map(|value| parse_committed(&value).ok_or(DAMAGED))
+        .transpose()
 }
 
 /// All that a group has committed, in the order of topics' lengths, names and partitions.
@@ -103,14 +111,19 @@ pub(super) fn groups(store: &Store) -> Result<BTreeSet<String>, BrokerError> {
     while let Some(pair) = store.offsets.range(from.clone()..).next() {
         let (group, _, _) = parse_key(&pair.key()?).ok_or(DAMAGED)?;
         from = group_prefix(&group);
-        from.extend_from_slice(&[0xff; 3]); // beyond every topic of this group, whose lengths have 15 bits
+        // Beyond every topic of this group, whose lengths have 15 bits.
+        from.extend_from_slice(&[0xff; 3]);
         groups.insert(group);
     }
     Ok(groups)
 }
 
 /// Removes all that a group has committed.
-pub(super) fn stage_forget_group(store: &Store, write: &mut OwnedWriteBatch, group: &str) -> Result<(), BrokerError> {
+pub(super) fn stage_forget_group(
+    store: &Store,
+    write: &mut OwnedWriteBatch,
+    group: &str,
+) -> Result<(), BrokerError> {
     for pair in store.offsets.prefix(group_prefix(group)) {
         write.remove(&store.offsets, pair.key()?);
     }
@@ -118,12 +131,20 @@ pub(super) fn stage_forget_group(store: &Store, write: &mut OwnedWriteBatch, gro
 }
 
 /// Removes one committed offset.
-pub(super) fn stage_forget(store: &Store, write: &mut OwnedWriteBatch, (group, topic, partition): (&str, &str, i32)) {
+pub(super) fn stage_forget(
+    store: &Store,
+    write: &mut OwnedWriteBatch,
+    (group, topic, partition): (&str, &str, i32),
+) {
     write.remove(&store.offsets, key(group, topic, partition));
 }
 
 /// Removes what all groups have committed for a topic.
-pub(super) fn stage_forget_topic(store: &Store, write: &mut OwnedWriteBatch, topic: &str) -> Result<(), BrokerError> {
+pub(super) fn stage_forget_topic(
+    store: &Store,
+    write: &mut OwnedWriteBatch,
+    topic: &str,
+) -> Result<(), BrokerError> {
     for pair in store.offsets.iter() {
         let key = pair.key()?;
         if parse_key(&key).ok_or(DAMAGED)?.1 == topic {

@@ -16,12 +16,16 @@ impl Broker {
             for partition in &topic.partition_data {
                 let records = partition.records.as_deref().unwrap_or_default();
                 let result = match asked.acks {
-                    -1..=1 => self.produce_batch(transactional_id, &topic.name, partition.index, records),
+                    -1..=1 => {
+                        self.produce_batch(transactional_id, &topic.name, partition.index, records)
+                    }
                     _ => Err(ResponseError::InvalidRequiredAcks.into()),
                 };
                 let response = PartitionProduceResponse::default().with_index(partition.index);
                 partitions.push(match result {
-                    Ok((base_offset, start)) => response.with_base_offset(base_offset).with_log_start_offset(start),
+                    Ok((base_offset, start)) => response
+                        .with_base_offset(base_offset)
+                        .with_log_start_offset(start),
                     Err(error) => response.with_base_offset(-1).with_error_code(error.code()),
                 });
             }
@@ -50,7 +54,8 @@ impl Broker {
             // The transaction cannot end before the batch is in, or it would be open for ever.
             (true, Some(id)) => {
                 let producer = (header.producer_id, header.producer_epoch);
-                self.transactions.while_open(id, producer, partition.key, append)?
+                self.transactions
+                    .while_open(id, producer, partition.key, append)?
             }
         };
         Ok((base_offset, partition.lock().bounds.start))

@@ -1,4 +1,5 @@
-//! The sequence numbers of one producer in one partition: what is next, what is a repetition, what is a gap. Pure.
+//! The sequence numbers of one producer in one partition: what is next, what is a repetition, what
+//! is a gap. Pure.
 
 use bytes::{Buf, BufMut};
 use kafka_protocol::ResponseError;
@@ -34,20 +35,35 @@ pub(super) enum Verdict {
 }
 
 /// Judges a batch of a producer that the partition may know.
-pub(super) fn judge(known: Option<&Producer>, epoch: i16, first: i32, delta: i32) -> Result<Verdict, ResponseError> {
-    let Some(known) = known else { return Ok(Verdict::Append) };
+pub(super) fn judge(
+    known: Option<&Producer>,
+    epoch: i16,
+    first: i32,
+    delta: i32,
+) -> Result<Verdict, ResponseError> {
+    let Some(known) = known else {
+        return Ok(Verdict::Append);
+    };
     if epoch < known.epoch {
         return Err(ResponseError::InvalidProducerEpoch);
     }
     let last = match known.recent.back() {
         Some(last) if epoch == known.epoch => last,
         // A new epoch begins at 0; after a marker or a forgotten past any number is a beginning.
-        _ if epoch > known.epoch && first != 0 => return Err(ResponseError::OutOfOrderSequenceNumber),
+        _ if epoch > known.epoch && first != 0 => {
+            return Err(ResponseError::OutOfOrderSequenceNumber);
+        }
         _ => return Ok(Verdict::Append),
     };
     let end = advance(first, delta);
-    if let Some(sent) = known.recent.iter().find(|sent| sent.first_sequence == first && sent.last_sequence == end) {
-        return Ok(Verdict::Repetition { base_offset: sent.base_offset });
+    if let Some(sent) = known
+        .recent
+        .iter()
+        .find(|sent| sent.first_sequence == first && sent.last_sequence == end)
+    {
+        return Ok(Verdict::Repetition {
+            base_offset: sent.base_offset,
+        });
     }
     match first == advance(last.last_sequence, 1) {
         true => Ok(Verdict::Append),
@@ -75,15 +91,26 @@ impl Producer {
         if producer.recent.len() == BATCHES_REMEMBERED {
             producer.recent.pop_front();
         }
-        producer.recent.push_back(Sent { first_sequence: first, last_sequence: advance(first, delta), base_offset });
+        producer.recent.push_back(Sent {
+            first_sequence: first,
+            last_sequence: advance(first, delta),
+            base_offset,
+        });
         producer
     }
 
     /// What is known after a transaction marker of `epoch`: older epochs are refused from here on.
     pub(super) fn fenced(known: Option<&Producer>, epoch: i16, now_ms: i64) -> Producer {
         match known {
-            Some(known) if known.epoch == epoch => Producer { last_ms: now_ms, ..known.clone() },
-            _ => Producer { epoch, last_ms: now_ms, recent: VecDeque::new() },
+            Some(known) if known.epoch == epoch => Producer {
+                last_ms: now_ms,
+                ..known.clone()
+            },
+            _ => Producer {
+                epoch,
+                last_ms: now_ms,
+                recent: VecDeque::new(),
+            },
         }
     }
 
@@ -100,8 +127,11 @@ impl Producer {
     }
 
     pub(super) fn from_bytes(mut bytes: &[u8]) -> Option<Producer> {
-        let mut producer =
-            Producer { epoch: bytes.try_get_i16().ok()?, last_ms: bytes.try_get_i64().ok()?, recent: VecDeque::new() };
+        let mut producer = Producer {
+            epoch: bytes.try_get_i16().ok()?,
+            last_ms: bytes.try_get_i64().ok()?,
+            recent: VecDeque::new(),
+        };
         while bytes.has_remaining() {
             producer.recent.push_back(Sent {
                 first_sequence: bytes.try_get_i32().ok()?,
@@ -121,7 +151,14 @@ mod tests {
         let mut known = None;
         for (index, &(first, delta)) in batches.iter().enumerate() {
             assert_eq!(judge(known.as_ref(), 3, first, delta), Ok(Verdict::Append));
-            known = Some(Producer::after(known.as_ref(), 3, first, delta, 100 + index as i64, 7));
+            known = Some(Producer::after(
+                known.as_ref(),
+                3,
+                first,
+                delta,
+                100 + index as i64,
+                7,
+            ));
         }
         known.unwrap()
     }
@@ -129,12 +166,27 @@ mod tests {
     #[test]
     fn repetitions_gaps_and_old_epochs() {
         let known = producer(&[(0, 9), (10, 0), (11, 4)]);
-        assert_eq!(judge(Some(&known), 3, 0, 9), Ok(Verdict::Repetition { base_offset: 100 }));
-        assert_eq!(judge(Some(&known), 3, 11, 4), Ok(Verdict::Repetition { base_offset: 102 }));
+        assert_eq!(
+            judge(Some(&known), 3, 0, 9),
+            Ok(Verdict::Repetition { base_offset: 100 })
+        );
+        assert_eq!(
+            judge(Some(&known), 3, 11, 4),
+            Ok(Verdict::Repetition { base_offset: 102 })
+        );
         assert_eq!(judge(Some(&known), 3, 16, 0), Ok(Verdict::Append));
-        assert_eq!(judge(Some(&known), 3, 17, 0), Err(ResponseError::OutOfOrderSequenceNumber));
-        assert_eq!(judge(Some(&known), 2, 16, 0), Err(ResponseError::InvalidProducerEpoch));
-        assert_eq!(judge(Some(&known), 4, 16, 0), Err(ResponseError::OutOfOrderSequenceNumber));
+        assert_eq!(
+            judge(Some(&known), 3, 17, 0),
+            Err(ResponseError::OutOfOrderSequenceNumber)
+        );
+        assert_eq!(
+            judge(Some(&known), 2, 16, 0),
+            Err(ResponseError::InvalidProducerEpoch)
+        );
+        assert_eq!(
+            judge(Some(&known), 4, 16, 0),
+            Err(ResponseError::OutOfOrderSequenceNumber)
+        );
         assert_eq!(judge(Some(&known), 4, 0, 0), Ok(Verdict::Append));
         assert_eq!(judge(None, 4, 99, 0), Ok(Verdict::Append));
     }
@@ -142,8 +194,14 @@ mod tests {
     #[test]
     fn only_the_last_five_are_known_again() {
         let known = producer(&[(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0)]);
-        assert_eq!(judge(Some(&known), 3, 0, 0), Err(ResponseError::OutOfOrderSequenceNumber));
-        assert_eq!(judge(Some(&known), 3, 1, 0), Ok(Verdict::Repetition { base_offset: 101 }));
+        assert_eq!(
+            judge(Some(&known), 3, 0, 0),
+            Err(ResponseError::OutOfOrderSequenceNumber)
+        );
+        assert_eq!(
+            judge(Some(&known), 3, 1, 0),
+            Ok(Verdict::Repetition { base_offset: 101 })
+        );
     }
 
     #[test]

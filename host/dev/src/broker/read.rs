@@ -17,7 +17,11 @@ pub(super) enum Isolation {
 
 impl Isolation {
     pub(super) fn from_level(level: i8) -> Isolation {
-        if level == 1 { Isolation::Committed } else { Isolation::Uncommitted }
+        if level == 1 {
+            Isolation::Committed
+        } else {
+            Isolation::Uncommitted
+        }
     }
 }
 
@@ -37,7 +41,8 @@ pub(super) struct Found {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
     pub(super) bytes: usize,
-    /// Whether one batch may be answered even if it is larger, so that a reader with little room gets on.
+    /// Whether one batch may be answered even if it is larger, so that a reader with little room
+    /// gets on.
     pub(super) one_at_least: bool,
 }
 
@@ -62,15 +67,18 @@ impl Partition {
             if offset >= end || room.bytes == 0 && !room.one_at_least {
                 return Ok(found);
             }
-            // The records are read without the lock, but as they are at one moment: what is removed meanwhile leaves no
-            // hole between those that are answered.
+            // The records are read without the lock, but as they are at one moment: what is removed
+            // meanwhile leaves no hole between those that are answered.
             let view = store.view();
             let (records, first) = self.batches(&view, store, offset, end, room)?;
             // If the first batch was removed before that moment, the start has moved.
             if first.is_none_or(|base_offset| base_offset > offset) {
                 let state = self.lock();
                 if state.bounds.start <= offset && !state.is_deleted() {
-                    return Err(BrokerError::Damaged { what: "a partition's log: batches are missing" }.into());
+                    return Err(BrokerError::Damaged {
+                        what: "a partition's log: batches are missing",
+                    }
+                    .into());
                 }
                 continue;
             }
@@ -80,7 +88,8 @@ impl Partition {
         }
     }
 
-    /// How many bytes [`Partition::read`] would answer. Reads no records, and stops counting at `enough`.
+    /// How many bytes [`Partition::read`] would answer. Reads no records, and stops counting at
+    /// `enough`.
     pub(super) fn weigh(
         &self,
         store: &Store,
@@ -93,7 +102,10 @@ impl Partition {
         let mut bytes = 0;
         for entry in self.entries_from(&store.view(), store, offset) {
             let entry = entry?;
-            if entry.last_offset >= end || bytes >= enough || !room.takes(bytes, entry.bytes as usize) {
+            if entry.last_offset >= end
+                || bytes >= enough
+                || !room.takes(bytes, entry.bytes as usize)
+            {
                 break;
             }
             bytes += entry.bytes as usize;
@@ -114,11 +126,22 @@ impl Partition {
         let (end, aborted) = match isolation {
             Isolation::Uncommitted => (next, Vec::new()),
             Isolation::Committed => {
-                let from = state.aborted.partition_point(|aborted| aborted.marker < offset);
+                let from = state
+                    .aborted
+                    .partition_point(|aborted| aborted.marker < offset);
                 (last_stable, state.aborted[from..].to_vec())
             }
         };
-        Ok((Found { records: Bytes::new(), start, next, last_stable, aborted }, end))
+        Ok((
+            Found {
+                records: Bytes::new(),
+                start,
+                next,
+                last_stable,
+                aborted,
+            },
+            end,
+        ))
     }
 
     /// Batches that lie before `end`, and the first one's base offset.
@@ -151,9 +174,13 @@ impl Partition {
         for pair in view.range(&store.log, self.key.at(offset)..self.key.at(behind)) {
             let (key, batch) = pair.into_inner()?;
             if first.is_none() {
-                let header = BatchHeader::parse(&batch).ok_or(BrokerError::Damaged { what: "a stored batch" })?;
+                let header = BatchHeader::parse(&batch).ok_or(BrokerError::Damaged {
+                    what: "a stored batch",
+                })?;
                 if offset_of(&key)? != header.base_offset + i64::from(header.last_offset_delta) {
-                    return Err(BrokerError::Damaged { what: "a stored batch's offset" });
+                    return Err(BrokerError::Damaged {
+                        what: "a stored batch's offset",
+                    });
                 }
                 first = Some(header.base_offset);
             }
@@ -163,7 +190,11 @@ impl Partition {
     }
 
     /// Offset and time of the first record at or after `time_ms`; `None` if all are older.
-    pub(super) fn find_time(&self, store: &Store, time_ms: i64) -> Result<Option<(i64, i64)>, BrokerError> {
+    pub(super) fn find_time(
+        &self,
+        store: &Store,
+        time_ms: i64,
+    ) -> Result<Option<(i64, i64)>, BrokerError> {
         let Bounds { start, next, .. } = self.lock().bounds;
         let view = store.view();
         // The first batch whose running maximum is late enough, by halving the range of offsets.
@@ -175,13 +206,16 @@ impl Partition {
                 _ => high = middle,
             }
         }
-        // The running maximum may be that of a batch which retention has removed: go on to one with a record so late.
+        // The running maximum may be that of a batch which retention has removed: go on to one with
+        // a record so late.
         for entry in self.entries_from(&view, store, low) {
             let entry = entry?;
             if entry.max_time_ms < time_ms {
                 continue;
             }
-            let Some(batch) = view.get(&store.log, self.key.at(entry.last_offset))? else { continue }; // its topic is deleted
+            let Some(batch) = view.get(&store.log, self.key.at(entry.last_offset))? else {
+                continue;
+            }; // its topic is deleted
             if let Some(found) = first_at_or_after(&batch, time_ms) {
                 return Ok(Some(found));
             }

@@ -1,15 +1,17 @@
-//! Record batches (format 2) as bytes: read the header, check, put at an offset, find a time, make a marker. The records
-//! of a compressed batch are never looked at.
+//! Record batches (format 2) as bytes: read the header, check, put at an offset, find a time, make
+//! a marker. The records of a compressed batch are never looked at.
 
 use bytes::{Buf, BufMut};
 use kafka_protocol::ResponseError;
 
 /// Bytes before the first record.
 const HEADER_BYTES: usize = 61;
-/// Bytes before the part that the checksum covers. Base offset and leader epoch lie before it and may be changed.
+/// Bytes before the part that the checksum covers. Base offset and leader epoch lie before it and
+/// may be changed.
 const CHECKED_FROM: usize = 21;
 
-/// The least that follows a record's length: attributes, time, offset, lengths of key and value, number of headers.
+/// The least that follows a record's length: attributes, time, offset, lengths of key and value,
+/// number of headers.
 const RECORD_BYTES_MIN: usize = 6;
 
 const COMPRESSION: i16 = 0x07;
@@ -60,7 +62,8 @@ impl BatchHeader {
     }
 }
 
-/// What a producer sent for one partition: exactly one whole batch of at most `bytes_max`, unbroken, of ordinary records.
+/// What a producer sent for one partition: exactly one whole batch of at most `bytes_max`,
+/// unbroken, of ordinary records.
 pub(super) fn check_produced(bytes: &[u8], bytes_max: usize) -> Result<BatchHeader, ResponseError> {
     if bytes.len() > bytes_max {
         return Err(ResponseError::MessageTooLarge);
@@ -73,7 +76,8 @@ pub(super) fn check_produced(bytes: &[u8], bytes_max: usize) -> Result<BatchHead
     if crc32c::crc32c(&bytes[CHECKED_FROM..]) != (&bytes[17..21]).get_u32() {
         return Err(ResponseError::CorruptMessage);
     }
-    let counts_fit = header.record_count >= 1 && header.last_offset_delta == header.record_count - 1;
+    let counts_fit =
+        header.record_count >= 1 && header.last_offset_delta == header.record_count - 1;
     let producer_fits = header.producer_id < 0 && !header.is_transactional()
         || header.producer_id >= 0 && header.producer_epoch >= 0 && header.base_sequence >= 0;
     if header.attributes & CONTROL != 0 || !counts_fit || !producer_fits {
@@ -84,9 +88,12 @@ pub(super) fn check_produced(bytes: &[u8], bytes_max: usize) -> Result<BatchHead
         return Err(ResponseError::UnsupportedCompressionType);
     }
     if header.attributes & APPEND_TIME != 0 {
-        return Err(ResponseError::InvalidTimestamp); // only a broker says so, and this one never does
+        // Only a broker says so, and this one never does.
+        return Err(ResponseError::InvalidTimestamp);
     }
-    if header.attributes & COMPRESSION == 0 && !has_records(&bytes[HEADER_BYTES..], header.record_count) {
+    if header.attributes & COMPRESSION == 0
+        && !has_records(&bytes[HEADER_BYTES..], header.record_count)
+    {
         return Err(ResponseError::InvalidRecord);
     }
     Ok(header)
@@ -96,7 +103,9 @@ pub(super) fn check_produced(bytes: &[u8], bytes_max: usize) -> Result<BatchHead
 fn has_records(mut bytes: &[u8], count: i32) -> bool {
     for _ in 0..count {
         let length = varint(&mut bytes).and_then(|length| usize::try_from(length).ok());
-        let rest = length.filter(|length| *length >= RECORD_BYTES_MIN).and_then(|length| bytes.get(length..));
+        let rest = length
+            .filter(|length| *length >= RECORD_BYTES_MIN)
+            .and_then(|length| bytes.get(length..));
         let Some(rest) = rest else { return false };
         bytes = rest;
     }
@@ -150,8 +159,8 @@ pub(super) fn marker(producer_id: i64, epoch: i16, commit: bool, now_ms: i64) ->
     batch
 }
 
-/// Offset and time of the first record at or after `time_ms`, of a batch whose latest time is not before it. In a
-/// compressed batch that is the batch's first record, which is never too late.
+/// Offset and time of the first record at or after `time_ms`, of a batch whose latest time is not
+/// before it. In a compressed batch that is the batch's first record, which is never too late.
 pub(super) fn first_at_or_after(batch: &[u8], time_ms: i64) -> Option<(i64, i64)> {
     let header = BatchHeader::parse(batch)?;
     if header.attributes & COMPRESSION != 0 || header.base_time_ms >= time_ms {
@@ -247,17 +256,31 @@ mod tests {
         let good = sample((-1, -1, -1), false, &[10, 20]);
         let (attributes, last_delta, count) = (21, 23, 57);
         for codec in 1..=4 {
-            assert!(check_produced(&changed(&good, attributes, &[0, codec])).is_ok(), "codec {codec}");
+            assert!(
+                check_produced(&changed(&good, attributes, &[0, codec])).is_ok(),
+                "codec {codec}"
+            );
         }
         for codec in 5..=7 {
             let refused = check_produced(&changed(&good, attributes, &[0, codec]));
-            assert_eq!(refused, Err(ResponseError::UnsupportedCompressionType), "codec {codec}");
+            assert_eq!(
+                refused,
+                Err(ResponseError::UnsupportedCompressionType),
+                "codec {codec}"
+            );
         }
-        assert_eq!(check_produced(&changed(&good, attributes, &[0, 8])), Err(ResponseError::InvalidTimestamp));
+        assert_eq!(
+            check_produced(&changed(&good, attributes, &[0, 8])),
+            Err(ResponseError::InvalidTimestamp)
+        );
         for records in [1, 3, i32::MAX] {
             let claimed = changed(&good, last_delta, &(records - 1).to_be_bytes());
             let claimed = changed(&claimed, count, &records.to_be_bytes());
-            assert_eq!(check_produced(&claimed), Err(ResponseError::InvalidRecord), "{records} of 2 records");
+            assert_eq!(
+                check_produced(&claimed),
+                Err(ResponseError::InvalidRecord),
+                "{records} of 2 records"
+            );
         }
         assert_eq!(
             super::check_produced(&good, good.len() - 1),
@@ -271,18 +294,28 @@ mod tests {
         let good = sample((-1, -1, -1), false, &[10, 20]);
         assert_eq!(check_produced(&good).unwrap().record_count, 2);
         for cut in 0..good.len() {
-            assert_eq!(check_produced(&good[..cut]), Err(ResponseError::InvalidRecord), "cut at {cut}");
+            assert_eq!(
+                check_produced(&good[..cut]),
+                Err(ResponseError::InvalidRecord),
+                "cut at {cut}"
+            );
         }
         let mut flipped = good.clone();
         *flipped.last_mut().unwrap() ^= 1;
         assert_eq!(check_produced(&flipped), Err(ResponseError::CorruptMessage));
-        assert_eq!(check_produced(&[good.clone(), good].concat()), Err(ResponseError::InvalidRecord));
+        assert_eq!(
+            check_produced(&[good.clone(), good].concat()),
+            Err(ResponseError::InvalidRecord)
+        );
         assert_eq!(
             check_produced(&marker(1, 0, true, 5)),
             Err(ResponseError::InvalidRecord),
             "markers are the broker's"
         );
-        assert_eq!(check_produced(&sample((-1, -1, -1), true, &[1])), Err(ResponseError::InvalidRecord));
+        assert_eq!(
+            check_produced(&sample((-1, -1, -1), true, &[1])),
+            Err(ResponseError::InvalidRecord)
+        );
     }
 
     #[test]
@@ -296,9 +329,15 @@ mod tests {
     fn a_marker_is_a_whole_batch() {
         let batch = marker(7, 3, true, 1000);
         assert_eq!((&batch[8..12]).get_i32() as usize + 12, batch.len());
-        assert_eq!(crc32c::crc32c(&batch[CHECKED_FROM..]), (&batch[17..21]).get_u32());
+        assert_eq!(
+            crc32c::crc32c(&batch[CHECKED_FROM..]),
+            (&batch[17..21]).get_u32()
+        );
         let header = BatchHeader::parse(&batch).unwrap();
-        assert_eq!((header.producer_id, header.producer_epoch, header.attributes), (7, 3, CONTROL | TRANSACTIONAL));
+        assert_eq!(
+            (header.producer_id, header.producer_epoch, header.attributes),
+            (7, 3, CONTROL | TRANSACTIONAL)
+        );
         let mut record = &batch[HEADER_BYTES..];
         assert_eq!(varint(&mut record), Some(record.len() as i64));
     }

@@ -1,4 +1,5 @@
-//! Connections: a thread each, a bounded number, bounded requests. And the thread that takes care of what is overdue.
+//! Connections: a thread each, a bounded number, bounded requests. And the thread that takes care
+//! of what is overdue.
 
 use super::Broker;
 use super::calls::{Answer, Caller, answer};
@@ -15,8 +16,8 @@ use std::time::Duration;
 use streamhost_core::clock::{monotonic, now_ms};
 use streamhost_core::limits::{
     BROKER_CARE_PERIOD, BROKER_CONNECTIONS_MAX, BROKER_IDLE_TIME, BROKER_LARGE_REQUESTS_BYTES_MAX,
-    BROKER_REQUEST_BYTES_MAX, BROKER_RETENTION_PERIOD, BROKER_SMALL_REQUEST_BYTES_MAX, BROKER_SYNC_PERIOD,
-    CONNECT_TIME,
+    BROKER_REQUEST_BYTES_MAX, BROKER_RETENTION_PERIOD, BROKER_SMALL_REQUEST_BYTES_MAX,
+    BROKER_SYNC_PERIOD, CONNECT_TIME,
 };
 
 /// A broker that serves. Dropping it closes all connections and joins their threads.
@@ -43,7 +44,9 @@ struct Connection {
 
 impl Shared {
     fn connections(&self) -> MutexGuard<'_, HashMap<u64, Connection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -52,12 +55,24 @@ impl Listening {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
-        let mut listening = Listening { address, shared: shared.clone(), threads: Vec::new() };
+        let mut listening = Listening {
+            address,
+            shared: shared.clone(),
+            threads: Vec::new(),
+        };
         let (for_care, care_broker) = (shared.clone(), broker.clone());
         let care = move || take_care(&care_broker, &for_care.care);
-        listening.threads.push(std::thread::Builder::new().name("broker-care".into()).spawn(care)?);
+        listening.threads.push(
+            std::thread::Builder::new()
+                .name("broker-care".into())
+                .spawn(care)?,
+        );
         let accept = move || accept(&broker, &listener, &shared);
-        listening.threads.push(std::thread::Builder::new().name("broker-accept".into()).spawn(accept)?);
+        listening.threads.push(
+            std::thread::Builder::new()
+                .name("broker-accept".into())
+                .spawn(accept)?,
+        );
         Ok(listening)
     }
 
@@ -79,25 +94,35 @@ impl Drop for Listening {
         // The accepting thread sleeps in the system: a connection wakes it.
         let woken = TcpStream::connect_timeout(&reachable(self.address), CONNECT_TIME);
         if let Err(error) = &woken {
-            tracing::warn!("the embedded broker's port {} could not be closed: {error}", self.address);
+            tracing::warn!(
+                "the embedded broker's port {} could not be closed: {error}",
+                self.address
+            );
             self.threads.pop(); // it would not end
         }
         for thread in self.threads.drain(..) {
             join(thread);
         }
-        let connections: Vec<Connection> =
-            self.shared.connections().drain().map(|(_, connection)| connection).collect();
+        let connections: Vec<Connection> = self
+            .shared
+            .connections()
+            .drain()
+            .map(|(_, connection)| connection)
+            .collect();
         for connection in &connections {
             connection.signal.close();
             // An error means that the other side has closed it already.
             let _closed = connection.stream.shutdown(Shutdown::Both);
         }
-        connections.into_iter().filter_map(|connection| connection.thread).for_each(join);
+        connections
+            .into_iter()
+            .filter_map(|connection| connection.thread)
+            .for_each(join);
     }
 }
 
-/// Closes and forgets a connection when its thread ends, however it ends: a panic must not keep the place, nor leave the
-/// client waiting for an answer.
+/// Closes and forgets a connection when its thread ends, however it ends: a panic must not keep the
+/// place, nor leave the client waiting for an answer.
 struct Registered {
     shared: Arc<Shared>,
     id: u64,
@@ -140,7 +165,8 @@ fn accept(broker: &Arc<Broker>, listener: &TcpListener, shared: &Arc<Shared>) {
             open(broker, stream, id, shared)
         });
         if let Err(error) = opened {
-            // Most likely there are no file descriptors or threads left; more may come while we wait.
+            // Most likely there are no file descriptors or threads left; more may come while we
+            // wait.
             tracing::warn!("the embedded broker could not accept a connection: {error}");
             if shared.care.wait_until(monotonic() + BROKER_CARE_PERIOD) == Wake::Closed {
                 return;
@@ -152,7 +178,9 @@ fn accept(broker: &Arc<Broker>, listener: &TcpListener, shared: &Arc<Shared>) {
 fn open(broker: &Arc<Broker>, stream: TcpStream, id: u64, shared: &Arc<Shared>) -> io::Result<()> {
     let mut connections = shared.connections();
     if connections.len() >= BROKER_CONNECTIONS_MAX {
-        tracing::warn!("the embedded broker has {BROKER_CONNECTIONS_MAX} connections and refuses one more");
+        tracing::warn!(
+            "the embedded broker has {BROKER_CONNECTIONS_MAX} connections and refuses one more"
+        );
         return Ok(()); // dropped, so closed
     }
     stream.set_nodelay(true)?;
@@ -164,12 +192,26 @@ fn open(broker: &Arc<Broker>, stream: TcpStream, id: u64, shared: &Arc<Shared>) 
     let run = move || {
         let registered = Registered { shared, id };
         let broker = broker; // dropped before anyone may think that this thread is done
-        if let Err(closed) = serve(&broker, &for_thread, own_signal, &registered.shared.large_bytes) {
+        if let Err(closed) = serve(
+            &broker,
+            &for_thread,
+            own_signal,
+            &registered.shared.large_bytes,
+        ) {
             tracing::debug!("a connection to the embedded broker is closed: {closed}");
         }
     };
-    let thread = std::thread::Builder::new().name("broker-connection".into()).spawn(run)?;
-    connections.insert(id, Connection { stream, signal, thread: Some(thread) });
+    let thread = std::thread::Builder::new()
+        .name("broker-connection".into())
+        .spawn(run)?;
+    connections.insert(
+        id,
+        Connection {
+            stream,
+            signal,
+            thread: Some(thread),
+        },
+    );
     Ok(())
 }
 
@@ -178,7 +220,9 @@ fn open(broker: &Arc<Broker>, stream: TcpStream, id: u64, shared: &Arc<Shared>) 
 enum Closed {
     #[error("the client went away")]
     ByClient,
-    #[error("a request of {bytes} bytes: this is not Kafka's protocol, or it is more than {BROKER_REQUEST_BYTES_MAX}")]
+    #[error(
+        "a request of {bytes} bytes: this is not Kafka's protocol, or it is more than {BROKER_REQUEST_BYTES_MAX}"
+    )]
     RequestSize { bytes: u32 },
     #[error(
         "a request of {bytes} bytes while large ones have {BROKER_LARGE_REQUESTS_BYTES_MAX} bytes together; try again"
@@ -203,7 +247,9 @@ impl<'a> Large<'a> {
         if bytes <= BROKER_SMALL_REQUEST_BYTES_MAX {
             return Ok(None);
         }
-        let added = |taken: usize| Some(taken + bytes).filter(|sum| *sum <= BROKER_LARGE_REQUESTS_BYTES_MAX);
+        let added = |taken: usize| {
+            Some(taken + bytes).filter(|sum| *sum <= BROKER_LARGE_REQUESTS_BYTES_MAX)
+        };
         let taken = all.fetch_update(Ordering::SeqCst, Ordering::SeqCst, added);
         taken.map(|_| Some(Large { all, bytes })).map_err(|_| {
             let crowded = Closed::Crowded { bytes };
@@ -225,15 +271,22 @@ fn serve(
     signal: Arc<Signal>,
     large_bytes: &AtomicUsize,
 ) -> Result<(), Closed> {
-    let mut caller =
-        Caller { signal, client_id: String::new(), peer: stream.peer_addr()?, local: stream.local_addr()? };
+    let mut caller = Caller {
+        signal,
+        client_id: String::new(),
+        peer: stream.peer_addr()?,
+        local: stream.local_addr()?,
+    };
     let mut reader = BufReader::with_capacity(64 << 10, stream);
     loop {
         let bytes = read_length(&mut reader)?;
         let _share = Large::take(large_bytes, bytes)?;
         let mut request = read_request(&mut reader, bytes)?;
         let header = wire::read_header(&mut request).inspect_err(|bad| {
-            tracing::warn!("{} asks the embedded broker for what it cannot do: {bad}", caller.peer);
+            tracing::warn!(
+                "{} asks the embedded broker for what it cannot do: {bad}",
+                caller.peer
+            );
         })?;
         caller.client_id.clone_from(&header.client_id);
         let mut out = BytesMut::new();
@@ -254,7 +307,11 @@ fn serve(
 fn read_length(reader: &mut BufReader<&TcpStream>) -> Result<usize, Closed> {
     let mut length = [0; 4];
     if let Err(error) = reader.read_exact(&mut length) {
-        return Err(if error.kind() == io::ErrorKind::UnexpectedEof { Closed::ByClient } else { Closed::Io(error) });
+        return Err(if error.kind() == io::ErrorKind::UnexpectedEof {
+            Closed::ByClient
+        } else {
+            Closed::Io(error)
+        });
     }
     let bytes = u32::from_be_bytes(length);
     if bytes as usize > BROKER_REQUEST_BYTES_MAX {
@@ -273,8 +330,9 @@ fn read_request(reader: &mut BufReader<&TcpStream>, bytes: usize) -> Result<Byte
     Ok(Bytes::from(request))
 }
 
-/// Looks again and again for members that are silent, transactions that are overdue and records that are old. Removing
-/// records may take long, so it is done in parts, and the rest has its turn between them.
+/// Looks again and again for members that are silent, transactions that are overdue and records
+/// that are old. Removing records may take long, so it is done in parts, and the rest has its turn
+/// between them.
 fn take_care(broker: &Arc<Broker>, stop: &Signal) {
     let (mut next_sync, mut next_retention) = (monotonic() + BROKER_SYNC_PERIOD, monotonic());
     let mut pause = BROKER_CARE_PERIOD;
@@ -309,11 +367,22 @@ mod tests {
     fn large_requests_share_their_bytes() {
         let all = AtomicUsize::new(0);
         let many = BROKER_LARGE_REQUESTS_BYTES_MAX / BROKER_REQUEST_BYTES_MAX;
-        let mut shares: Vec<_> = (0..many).map(|_| Large::take(&all, BROKER_REQUEST_BYTES_MAX).unwrap()).collect();
+        let mut shares: Vec<_> = (0..many)
+            .map(|_| Large::take(&all, BROKER_REQUEST_BYTES_MAX).unwrap())
+            .collect();
         assert!(Large::take(&all, BROKER_REQUEST_BYTES_MAX).is_err());
-        assert!(Large::take(&all, BROKER_SMALL_REQUEST_BYTES_MAX).unwrap().is_none(), "small ones always fit");
+        assert!(
+            Large::take(&all, BROKER_SMALL_REQUEST_BYTES_MAX)
+                .unwrap()
+                .is_none(),
+            "small ones always fit"
+        );
         shares.pop();
-        assert!(Large::take(&all, BROKER_REQUEST_BYTES_MAX).unwrap().is_some());
+        assert!(
+            Large::take(&all, BROKER_REQUEST_BYTES_MAX)
+                .unwrap()
+                .is_some()
+        );
         drop(shares);
         assert_eq!(all.into_inner(), 0);
     }
@@ -325,9 +394,16 @@ mod tests {
         client.set_read_timeout(Some(BROKER_IDLE_TIME)).unwrap();
         let (stream, _) = listener.accept().unwrap();
         let shared = Arc::new(Shared::default());
-        let connection = Connection { stream, signal: Arc::default(), thread: None };
+        let connection = Connection {
+            stream,
+            signal: Arc::default(),
+            thread: None,
+        };
         shared.connections().insert(7, connection);
-        let registered = Registered { shared: shared.clone(), id: 7 };
+        let registered = Registered {
+            shared: shared.clone(),
+            id: 7,
+        };
         let serving = std::thread::spawn(move || {
             let _registered = registered;
             panic!("as a fault of ours would");

@@ -1,4 +1,5 @@
-//! How a connection's thread waits: for records, for a group's members, until a deadline, or for the end of serving.
+//! How a connection's thread waits: for records, for a group's members, until a deadline, or for
+//! the end of serving.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Instant;
@@ -30,19 +31,29 @@ struct Flags {
 
 impl Signal {
     pub(super) fn raise(&self) {
-        self.flags.lock().unwrap_or_else(PoisonError::into_inner).raised = true;
+        self.flags
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .raised = true;
         self.changed.notify_all();
     }
 
     /// Ends this and every later wait.
     pub(super) fn close(&self) {
-        self.flags.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.flags
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .closed = true;
         self.changed.notify_all();
     }
 
-    /// Forgets what was raised. To be called before looking, so that a change after the look is noticed.
+    /// Forgets what was raised. To be called before looking, so that a change after the look is
+    /// noticed.
     pub(super) fn lower(&self) {
-        self.flags.lock().unwrap_or_else(PoisonError::into_inner).raised = false;
+        self.flags
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .raised = false;
     }
 
     pub(super) fn wait_until(&self, deadline: Instant) -> Wake {
@@ -59,18 +70,25 @@ impl Signal {
             if flags.raised {
                 return Wake::Raised;
             }
-            flags = self.changed.wait_timeout(flags, left).unwrap_or_else(PoisonError::into_inner).0;
+            flags = self
+                .changed
+                .wait_timeout(flags, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
 
-/// The connections that wait for one thing. No more than there are connections: the dead ones leave with each newcomer.
+/// The connections that wait for one thing. No more than there are connections: the dead ones leave
+/// with each newcomer.
 #[derive(Debug, Default)]
 pub(super) struct Waiters(Vec<Weak<Signal>>);
 
 impl Waiters {
     pub(super) fn add(&mut self, signal: &Arc<Signal>) {
-        self.0.retain(|known| known.strong_count() > 0 && !std::ptr::eq(known.as_ptr(), Arc::as_ptr(signal)));
+        self.0.retain(|known| {
+            known.strong_count() > 0 && !std::ptr::eq(known.as_ptr(), Arc::as_ptr(signal))
+        });
         self.0.push(Arc::downgrade(signal));
     }
 
@@ -96,10 +114,20 @@ mod tests {
         waiters.add(&signal);
         assert_eq!(waiters.0.len(), 1, "a connection waits once");
         waiters.raise_all();
-        assert_eq!(signal.wait_until(Instant::now() + Duration::from_secs(60)), Wake::Raised);
-        assert_eq!(signal.wait_until(Instant::now()), Wake::Late, "a deadline counts, whatever happens");
+        assert_eq!(
+            signal.wait_until(Instant::now() + Duration::from_secs(60)),
+            Wake::Raised
+        );
+        assert_eq!(
+            signal.wait_until(Instant::now()),
+            Wake::Late,
+            "a deadline counts, whatever happens"
+        );
         signal.close();
-        assert_eq!(signal.wait_until(Instant::now() + Duration::from_secs(60)), Wake::Closed);
+        assert_eq!(
+            signal.wait_until(Instant::now() + Duration::from_secs(60)),
+            Wake::Closed
+        );
     }
 
     #[test]

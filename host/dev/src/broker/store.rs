@@ -1,9 +1,14 @@
-//! What the broker keeps on disk: six keyspaces of the host's one database, and how their keys are made.
+//! What the broker keeps on disk: six keyspaces of the host's one database, and how their keys are
+//! made.
 
 use super::BrokerError;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode, Snapshot};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode,
+    Snapshot,
+};
 
-/// One partition of one topic. Topic ids are never used twice, so what is left of a deleted topic is never read again.
+/// One partition of one topic. Topic ids are never used twice, so what is left of a deleted topic
+/// is never read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PartitionKey {
     pub(super) topic: u32,
@@ -18,7 +23,8 @@ impl PartitionKey {
         key
     }
 
-    /// The key of the batch whose last offset is `offset`; so `range(at(o)..)` begins with the batch that holds `o`.
+    /// The key of the batch whose last offset is `offset`; so `range(at(o)..)` begins with the
+    /// batch that holds `o`.
     pub(super) fn at(self, offset: i64) -> [u8; 16] {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&self.prefix());
@@ -41,7 +47,11 @@ impl PartitionKey {
 /// The last offset in a key made by [`PartitionKey::at`].
 pub(super) fn offset_of(key: &[u8]) -> Result<i64, BrokerError> {
     let tail =
-        key.get(8..16).and_then(|tail| tail.try_into().ok()).ok_or(BrokerError::Damaged { what: "a batch's key" })?;
+        key.get(8..16)
+            .and_then(|tail| tail.try_into().ok())
+            .ok_or(BrokerError::Damaged {
+                what: "a batch's key",
+            })?;
     Ok(i64::from_be_bytes(tail))
 }
 
@@ -52,7 +62,8 @@ pub(super) struct Store {
     pub(super) meta: Keyspace,
     /// Record batches as they came, by [`PartitionKey::at`].
     pub(super) log: Keyspace,
-    /// For each batch its size and times, by the same key, so that looking one up by time or size reads no records.
+    /// For each batch its size and times, by the same key, so that looking one up by time or size
+    /// reads no records.
     pub(super) index: Keyspace,
     /// A partition's bounds, producers, open and aborted transactions, by [`PartitionKey::tagged`].
     pub(super) partitions: Keyspace,
@@ -65,8 +76,12 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn open(db: &Database) -> Result<Store, BrokerError> {
         let small = |name| db.keyspace(name, KeyspaceCreateOptions::default);
-        // Batches are large and written once: kept apart from their keys they are not copied by each compaction.
-        let large = || KeyspaceCreateOptions::default().with_kv_separation(Some(KvSeparationOptions::default()));
+        // Batches are large and written once: kept apart from their keys they are not copied by
+        // each compaction.
+        let large = || {
+            KeyspaceCreateOptions::default()
+                .with_kv_separation(Some(KvSeparationOptions::default()))
+        };
         Ok(Store {
             db: db.clone(),
             meta: small("broker-meta")?,
@@ -78,8 +93,8 @@ impl Store {
         })
     }
 
-    /// All keyspaces as they are at this moment. What is read without it is not one moment's: a write that is committed
-    /// meanwhile may be seen by half.
+    /// All keyspaces as they are at this moment. What is read without it is not one moment's: a
+    /// write that is committed meanwhile may be seen by half.
     pub(super) fn view(&self) -> Snapshot {
         self.db.snapshot()
     }

@@ -27,7 +27,8 @@ pub(super) struct Topic {
     partitions: RwLock<Vec<Arc<Partition>>>,
 }
 
-/// What a topic says for itself; the broker's settings fill the gaps. −1 is Kafka's word for "without bound".
+/// What a topic says for itself; the broker's settings fill the gaps. −1 is Kafka's word for
+/// "without bound".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TopicConfig {
     pub(super) retention_ms: Option<i64>,
@@ -38,7 +39,8 @@ pub(super) struct TopicConfig {
 
 impl TopicConfig {
     pub(super) fn batch_bytes_max(self) -> usize {
-        self.max_message_bytes.map_or(BROKER_BATCH_BYTES_MAX, |bytes| bytes as usize)
+        self.max_message_bytes
+            .map_or(BROKER_BATCH_BYTES_MAX, |bytes| bytes as usize)
     }
 
     pub(super) fn retention(self, settings: &Settings) -> Retention {
@@ -65,7 +67,8 @@ struct StoredTopic {
 }
 
 impl Topic {
-    /// What clients know it by: another one for each topic, also where the data folder was made anew.
+    /// What clients know it by: another one for each topic, also where the data folder was made
+    /// anew.
     pub(super) fn uuid(&self) -> [u8; 16] {
         let mut uuid = [0; 16];
         uuid[..8].copy_from_slice(&self.created_ms.to_be_bytes());
@@ -75,15 +78,25 @@ impl Topic {
 
     pub(super) fn partition(&self, index: i32) -> Option<Arc<Partition>> {
         let index = usize::try_from(index).ok()?;
-        self.partitions.read().unwrap_or_else(PoisonError::into_inner).get(index).cloned()
+        self.partitions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(index)
+            .cloned()
     }
 
     pub(super) fn partitions(&self) -> Vec<Arc<Partition>> {
-        self.partitions.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.partitions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn partition_count(&self) -> u32 {
-        self.partitions.read().unwrap_or_else(PoisonError::into_inner).len() as u32 // BROKER_TOPIC_PARTITIONS_MAX fits
+        self.partitions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len() as u32 // BROKER_TOPIC_PARTITIONS_MAX fits
     }
 }
 
@@ -101,15 +114,30 @@ struct Changes {
 
 impl Topics {
     pub(super) fn load(store: &Store) -> Result<Topics, BrokerError> {
-        let damaged = || BrokerError::Damaged { what: "the list of topics" };
+        let damaged = || BrokerError::Damaged {
+            what: "the list of topics",
+        };
         let mut by_name = BTreeMap::new();
         for pair in store.meta.prefix("t") {
             let (key, value) = pair.into_inner()?;
-            let name = std::str::from_utf8(&key[1..]).map_err(|_| damaged())?.to_owned();
+            let name = std::str::from_utf8(&key[1..])
+                .map_err(|_| damaged())?
+                .to_owned();
             let stored: StoredTopic = serde_json::from_slice(&value).map_err(|_| damaged())?;
             let partitions = load_partitions(store, stored.id, 0..stored.partitions)?;
-            let StoredTopic { id, created_ms, config, .. } = stored;
-            let topic = Topic { name: name.clone(), id, created_ms, config, partitions };
+            let StoredTopic {
+                id,
+                created_ms,
+                config,
+                ..
+            } = stored;
+            let topic = Topic {
+                name: name.clone(),
+                id,
+                created_ms,
+                config,
+                partitions,
+            };
             by_name.insert(name, Arc::new(topic));
         }
         let next_id = match store.meta.get(NEXT_TOPIC_ID)? {
@@ -121,15 +149,28 @@ impl Topics {
             let id = u32::from_be_bytes(pair.key()?[1..].try_into().map_err(|_| damaged())?);
             doomed.insert(id, Swept::default());
         }
-        Ok(Topics { by_name: RwLock::new(by_name), changes: Mutex::new(Changes { next_id, doomed }) })
+        Ok(Topics {
+            by_name: RwLock::new(by_name),
+            changes: Mutex::new(Changes { next_id, doomed }),
+        })
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Arc<Topic>> {
-        self.by_name.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.by_name
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
-    pub(super) fn partition(&self, topic: &str, index: i32) -> Result<Arc<Partition>, ResponseError> {
-        self.get(topic).and_then(|topic| topic.partition(index)).ok_or(ResponseError::UnknownTopicOrPartition)
+    pub(super) fn partition(
+        &self,
+        topic: &str,
+        index: i32,
+    ) -> Result<Arc<Partition>, ResponseError> {
+        self.get(topic)
+            .and_then(|topic| topic.partition(index))
+            .ok_or(ResponseError::UnknownTopicOrPartition)
     }
 
     pub(super) fn partition_of_id(&self, key: PartitionKey) -> Option<Arc<Partition>> {
@@ -139,10 +180,16 @@ impl Topics {
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Topic>> {
-        self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.by_name
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 
-    /// Creates a topic, durably against a power loss. With `only_check` nothing happens but the checks.
+    /// Creates a topic, durably against a power loss. With `only_check` nothing happens but the
+    /// checks.
     pub(super) fn create(
         &self,
         store: &Store,
@@ -163,7 +210,13 @@ impl Topics {
         let id = changes.next_id;
         let partitions_loaded = load_partitions(store, id, 0..partitions)?;
         let (name_owned, created_ms) = (name.to_owned(), now_ms());
-        let topic = Arc::new(Topic { name: name_owned, id, created_ms, config, partitions: partitions_loaded });
+        let topic = Arc::new(Topic {
+            name: name_owned,
+            id,
+            created_ms,
+            config,
+            partitions: partitions_loaded,
+        });
         if only_check {
             return Ok(topic);
         }
@@ -172,14 +225,25 @@ impl Topics {
         write.insert(&store.meta, NEXT_TOPIC_ID, (id + 1).to_be_bytes());
         write.commit().map_err(BrokerError::from)?;
         changes.next_id += 1;
-        self.by_name.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), topic.clone());
+        self.by_name
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), topic.clone());
         Ok(topic)
     }
 
     /// Gives a topic more partitions. `to` is the new number, which must be larger.
-    pub(super) fn grow(&self, store: &Store, name: &str, to: u32, only_check: bool) -> Result<(), CallError> {
+    pub(super) fn grow(
+        &self,
+        store: &Store,
+        name: &str,
+        to: u32,
+        only_check: bool,
+    ) -> Result<(), CallError> {
         let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        let topic = self.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let topic = self
+            .get(name)
+            .ok_or(ResponseError::UnknownTopicOrPartition)?;
         let from = topic.partition_count();
         if to <= from {
             return Err(ResponseError::InvalidPartitions.into());
@@ -188,25 +252,37 @@ impl Topics {
         if only_check {
             return Ok(());
         }
-        let more = load_partitions(store, topic.id, from..to)?.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let more = load_partitions(store, topic.id, from..to)?
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut write = store.write_synced();
         write.insert(&store.meta, format!("t{name}"), stored(&topic, to));
         write.commit().map_err(BrokerError::from)?;
-        topic.partitions.write().unwrap_or_else(PoisonError::into_inner).extend(more);
+        topic
+            .partitions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(more);
         Ok(())
     }
 
-    /// Deletes a topic and what groups have committed for it. Its records go later, by [`Topics::sweep`].
+    /// Deletes a topic and what groups have committed for it. Its records go later, by
+    /// [`Topics::sweep`].
     pub(super) fn delete(&self, store: &Store, name: &str) -> Result<(), CallError> {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        let topic = self.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let topic = self
+            .get(name)
+            .ok_or(ResponseError::UnknownTopicOrPartition)?;
         let mut write = store.write_synced();
         write.remove(&store.meta, format!("t{name}"));
         write.insert(&store.meta, doomed_key(topic.id), []);
         offsets::stage_forget_topic(store, &mut write, name)?;
         write.commit().map_err(BrokerError::from)?;
         changes.doomed.insert(topic.id, Swept::default());
-        self.by_name.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.by_name
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
         for partition in topic.partitions() {
             partition.delete();
         }
@@ -216,8 +292,13 @@ impl Topics {
     /// Removes a part of what deleted topics left behind. `true`: there is more.
     pub(super) fn sweep(&self, store: &Store) -> Result<bool, BrokerError> {
         let changes = || self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = changes().doomed.first_key_value().map(|(id, swept)| (*id, swept.clone()));
-        let Some((id, mut swept)) = first else { return Ok(false) };
+        let first = changes()
+            .doomed
+            .first_key_value()
+            .map(|(id, swept)| (*id, swept.clone()));
+        let Some((id, mut swept)) = first else {
+            return Ok(false);
+        };
         if !sweep_topic(store, id, &mut swept)? {
             changes().doomed.insert(id, swept);
             return Ok(true);
@@ -230,8 +311,13 @@ impl Topics {
 
     fn check_room(&self, of_topic: u32, more: u32) -> Result<(), ResponseError> {
         let all: u32 = self.all().iter().map(|topic| topic.partition_count()).sum();
-        let fits = (1..=BROKER_TOPIC_PARTITIONS_MAX).contains(&of_topic) && all + more <= BROKER_PARTITIONS_MAX;
-        if fits { Ok(()) } else { Err(ResponseError::InvalidPartitions) }
+        let fits = (1..=BROKER_TOPIC_PARTITIONS_MAX).contains(&of_topic)
+            && all + more <= BROKER_PARTITIONS_MAX;
+        if fits {
+            Ok(())
+        } else {
+            Err(ResponseError::InvalidPartitions)
+        }
     }
 }
 
@@ -240,13 +326,31 @@ fn load_partitions(
     topic: u32,
     range: std::ops::Range<u32>,
 ) -> Result<RwLock<Vec<Arc<Partition>>>, BrokerError> {
-    let load = |partition| Ok(Arc::new(Partition::load(store, PartitionKey { topic, partition })?));
-    Ok(RwLock::new(range.map(load).collect::<Result<_, BrokerError>>()?))
+    let load = |partition| {
+        Ok(Arc::new(Partition::load(
+            store,
+            PartitionKey { topic, partition },
+        )?))
+    };
+    Ok(RwLock::new(
+        range.map(load).collect::<Result<_, BrokerError>>()?,
+    ))
 }
 
 fn stored(topic: &Topic, partitions: u32) -> Vec<u8> {
-    let Topic { id, created_ms, config, .. } = *topic;
-    serde_json::to_vec(&StoredTopic { id, partitions, config, created_ms }).expect("numbers are JSON")
+    let Topic {
+        id,
+        created_ms,
+        config,
+        ..
+    } = *topic;
+    serde_json::to_vec(&StoredTopic {
+        id,
+        partitions,
+        config,
+        created_ms,
+    })
+    .expect("numbers are JSON")
 }
 
 fn doomed_key(id: u32) -> Vec<u8> {
@@ -256,6 +360,11 @@ fn doomed_key(id: u32) -> Vec<u8> {
 /// Kafka's rule for the name of a topic.
 pub(super) fn check_name(name: &str) -> Result<(), ResponseError> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    let fits = !name.is_empty() && name.len() <= TOPIC_NAME_BYTES_MAX && name != "." && name != "..";
-    if fits && name.bytes().all(legal) { Ok(()) } else { Err(ResponseError::InvalidTopicException) }
+    let fits =
+        !name.is_empty() && name.len() <= TOPIC_NAME_BYTES_MAX && name != "." && name != "..";
+    if fits && name.bytes().all(legal) {
+        Ok(())
+    } else {
+        Err(ResponseError::InvalidTopicException)
+    }
 }

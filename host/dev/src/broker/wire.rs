@@ -1,8 +1,9 @@
-//! Requests as bytes: which ones are understood, their headers, and a walk over their bodies before they are decoded.
+//! Requests as bytes: which ones are understood, their headers, and a walk over their bodies before
+//! they are decoded.
 //!
-//! The decoder reserves memory for as many array elements as a request claims to have. Four bad bytes could so claim
-//! more memory than there is, which ends the process. So every body is first walked along its shape, and refused if an
-//! array is longer than the bytes that are there.
+//! The decoder reserves memory for as many array elements as a request claims to have. Four bad
+//! bytes could so claim more memory than there is, which ends the process. So every body is first
+//! walked along its shape, and refused if an array is longer than the bytes that are there.
 
 use bytes::{Buf, Bytes};
 use kafka_protocol::messages::ApiKey;
@@ -16,23 +17,49 @@ pub(super) struct Api {
     pub(super) max: i16,
     /// Versions from here on have compact lengths and tagged fields.
     flexible: i16,
-    /// The body's fields: `c` 1, `h` 2, `i` 4, `q` 8 bytes; `s` a string, `b` bytes; `x*` an array of one of these;
-    /// `[ … ]` an array of structures. `v2+:` or `v2-4:` before a field: only in these versions.
+    /// The body's fields: `c` 1, `h` 2, `i` 4, `q` 8 bytes; `s` a string, `b` bytes; `x*` an array
+    /// of one of these; `[ … ]` an array of structures. `v2+:` or `v2-4:` before a field: only in
+    /// these versions.
     shape: &'static str,
 }
 
 const fn api(key: ApiKey, min: i16, max: i16, flexible: i16, shape: &'static str) -> Api {
-    Api { key, min, max, flexible, shape }
+    Api {
+        key,
+        min,
+        max,
+        flexible,
+        shape,
+    }
 }
 
-/// All that is understood. Produce is advertised from 0 as Kafka 4 does it: librdkafka takes its absence for "no
-/// compression"; requests of versions 0 to 2 are refused. Versions that ask by topic ids are left out.
+/// All that is understood. Produce is advertised from 0 as Kafka 4 does it: librdkafka takes its
+/// absence for "no compression"; requests of versions 0 to 2 are refused. Versions that ask by
+/// topic ids are left out.
 pub(super) const APIS: &[Api] = &[
     api(ApiKey::Produce, 0, 8, 9, "s h i [ s [ i b ] ]"),
-    api(ApiKey::Fetch, 4, 11, 12, "i i i i c v7+:i v7+:i [ s [ i v9+:i q v5+:q i ] ] v7+:[ s i* ] v11+:s"),
+    api(
+        ApiKey::Fetch,
+        4,
+        11,
+        12,
+        "i i i i c v7+:i v7+:i [ s [ i v9+:i q v5+:q i ] ] v7+:[ s i* ] v11+:s",
+    ),
     api(ApiKey::ListOffsets, 1, 5, 6, "i v2+:c [ s [ i v4+:i q ] ]"),
-    api(ApiKey::Metadata, 0, 10, 9, "[ v10+:q v10+:q s ] v4+:c v8+:c v8+:c"), // 10 tells topics' ids; from 12 on they ask
-    api(ApiKey::OffsetCommit, 2, 7, 8, "s i s v7+:s v2-4:q [ s [ i q v6+:i s ] ]"),
+    api(
+        ApiKey::Metadata,
+        0,
+        10,
+        9,
+        "[ v10+:q v10+:q s ] v4+:c v8+:c v8+:c",
+    ), // 10 tells topics' ids; from 12 on they ask
+    api(
+        ApiKey::OffsetCommit,
+        2,
+        7,
+        8,
+        "s i s v7+:s v2-4:q [ s [ i q v6+:i s ] ]",
+    ),
     api(ApiKey::OffsetFetch, 1, 7, 6, "s [ s i* ] v7+:c"),
     api(ApiKey::FindCoordinator, 0, 2, 3, "s v1+:c"),
     api(ApiKey::JoinGroup, 0, 5, 6, "s i v1+:i s v5+:s s [ s b ]"),
@@ -42,15 +69,33 @@ pub(super) const APIS: &[Api] = &[
     api(ApiKey::DescribeGroups, 0, 4, 5, "s* v3+:c"),
     api(ApiKey::ListGroups, 0, 4, 3, "v4+:s*"),
     api(ApiKey::ApiVersions, 0, 3, 3, "v3+:s v3+:s"),
-    api(ApiKey::CreateTopics, 2, 4, 5, "[ s i h [ i i* ] [ s s ] ] i c"),
+    api(
+        ApiKey::CreateTopics,
+        2,
+        4,
+        5,
+        "[ s i h [ i i* ] [ s s ] ] i c",
+    ),
     api(ApiKey::DeleteTopics, 1, 3, 4, "s* i"),
     api(ApiKey::DeleteRecords, 0, 1, 2, "[ s [ i q ] ] i"),
     api(ApiKey::InitProducerId, 0, 4, 2, "s i v3+:q v3+:h"),
-    api(ApiKey::OffsetForLeaderEpoch, 2, 3, 4, "v3+:i [ s [ i i i ] ]"),
+    api(
+        ApiKey::OffsetForLeaderEpoch,
+        2,
+        3,
+        4,
+        "v3+:i [ s [ i i i ] ]",
+    ),
     api(ApiKey::AddPartitionsToTxn, 0, 2, 3, "s q h [ s i* ]"),
     api(ApiKey::AddOffsetsToTxn, 0, 2, 3, "s q h s"),
     api(ApiKey::EndTxn, 0, 2, 3, "s q h c"),
-    api(ApiKey::TxnOffsetCommit, 0, 3, 3, "s s q h v3+:i v3+:s v3+:s [ s [ i q v2+:i s ] ]"),
+    api(
+        ApiKey::TxnOffsetCommit,
+        0,
+        3,
+        3,
+        "s s q h v3+:i v3+:s v3+:s [ s [ i q v2+:i s ] ]",
+    ),
     api(ApiKey::DescribeConfigs, 1, 3, 4, "[ c s s* ] c v3+:c"),
     api(ApiKey::CreatePartitions, 0, 1, 2, "[ s i [ i* ] ] i c"),
     api(ApiKey::DeleteGroups, 0, 1, 2, "s*"),
@@ -68,12 +113,22 @@ pub(super) enum BadRequest {
     #[error("request kind {key} is not supported")]
     UnknownApi { key: i16 },
     #[error("{key:?} is supported in versions {min} to {max}, not in {asked}")]
-    Version { key: ApiKey, min: i16, max: i16, asked: i16 },
-    /// The only way to tell a producer that wants no acknowledgement: it then asks anew where the partition is.
+    Version {
+        key: ApiKey,
+        min: i16,
+        max: i16,
+        asked: i16,
+    },
+    /// The only way to tell a producer that wants no acknowledgement: it then asks anew where the
+    /// partition is.
     #[error("records without acknowledgement could not be taken, by the protocol's error {code}")]
     Untold { code: i16 },
     #[error("{key:?} version {version} cannot be decoded: {reason}")]
-    Undecodable { key: ApiKey, version: i16, reason: String },
+    Undecodable {
+        key: ApiKey,
+        version: i16,
+        reason: String,
+    },
 }
 
 /// A request's header. Its body has been walked and can be decoded.
@@ -82,7 +137,8 @@ pub(super) struct Header {
     pub(super) version: i16,
     pub(super) correlation_id: i32,
     pub(super) client_id: String,
-    /// An ApiVersions request of a version to come: it is answered with what is supported, in version 0.
+    /// An ApiVersions request of a version to come: it is answered with what is supported, in
+    /// version 0.
     pub(super) is_newer_api_versions: bool,
 }
 
@@ -103,11 +159,22 @@ pub(super) fn read_header(request: &mut Bytes) -> Result<Header, BadRequest> {
     let api = known.ok_or(BadRequest::UnknownApi { key })?;
     let is_newer_api_versions = api.key == ApiKey::ApiVersions && version > api.max;
     if is_newer_api_versions {
-        return Ok(Header { api, version, correlation_id, client_id: String::new(), is_newer_api_versions });
+        return Ok(Header {
+            api,
+            version,
+            correlation_id,
+            client_id: String::new(),
+            is_newer_api_versions,
+        });
     }
     let min = api.min.max(api.key.valid_versions().min);
     if version < min || version > api.max {
-        return Err(BadRequest::Version { key: api.key, min, max: api.max, asked: version });
+        return Err(BadRequest::Version {
+            key: api.key,
+            min,
+            max: api.max,
+            asked: version,
+        });
     }
     let flexible = version >= api.flexible;
     let length = request.try_get_i16().map_err(short)?;
@@ -116,7 +183,12 @@ pub(super) fn read_header(request: &mut Bytes) -> Result<Header, BadRequest> {
         Ok(length) if length > request.len() => return Err(BadRequest::Short),
         Ok(length) => String::from_utf8_lossy(&request.split_to(length)).into_owned(),
     };
-    let mut walk = Walk { rest: request, version, flexible, items_left: BROKER_REQUEST_ITEMS_MAX };
+    let mut walk = Walk {
+        rest: request,
+        version,
+        flexible,
+        items_left: BROKER_REQUEST_ITEMS_MAX,
+    };
     if flexible {
         walk.tags()?;
     }
@@ -127,7 +199,13 @@ pub(super) fn read_header(request: &mut Bytes) -> Result<Header, BadRequest> {
         walk.tags()?;
     }
     request.advance(request.len() - after_header);
-    Ok(Header { api, version, correlation_id, client_id, is_newer_api_versions })
+    Ok(Header {
+        api,
+        version,
+        correlation_id,
+        client_id,
+        is_newer_api_versions,
+    })
 }
 
 /// Goes over a body without keeping anything.
@@ -166,14 +244,19 @@ impl Walk<'_> {
 
     /// Splits `v2+:s` into whether this version has the field, and the field.
     fn guard<'t>(&self, token: &'t str) -> (bool, &'t str) {
-        let Some((versions, field)) = token.strip_prefix('v').and_then(|rest| rest.split_once(':')) else {
+        let Some((versions, field)) = token
+            .strip_prefix('v')
+            .and_then(|rest| rest.split_once(':'))
+        else {
             return (true, token);
         };
         let number = |text: &str| text.parse::<i16>().expect("a shape's versions are numbers");
         let present = match versions.strip_suffix('+') {
             Some(from) => self.version >= number(from),
             None => {
-                let (from, to) = versions.split_once('-').expect("a shape's range has two ends");
+                let (from, to) = versions
+                    .split_once('-')
+                    .expect("a shape's range has two ends");
                 (number(from)..=number(to)).contains(&self.version)
             }
         };
@@ -206,13 +289,18 @@ impl Walk<'_> {
         if count > self.rest.len() {
             return Err(BadRequest::Short);
         }
-        self.items_left = self.items_left.checked_sub(count).ok_or(BadRequest::TooManyItems)?;
+        self.items_left = self
+            .items_left
+            .checked_sub(count)
+            .ok_or(BadRequest::TooManyItems)?;
         Ok(count)
     }
 
     fn length(&mut self, is_string: bool) -> Result<usize, BadRequest> {
         let length = match (self.flexible, is_string) {
-            (true, true) => i64::from(i16::try_from(self.varint()?).map_err(|_| BadRequest::Short)?) - 1,
+            (true, true) => {
+                i64::from(i16::try_from(self.varint()?).map_err(|_| BadRequest::Short)?) - 1
+            }
             (true, false) => i64::from(self.varint()?) - 1,
             (false, true) => i64::from(self.rest.try_get_i16().map_err(|_| BadRequest::Short)?),
             (false, false) => i64::from(self.rest.try_get_i32().map_err(|_| BadRequest::Short)?),
@@ -225,7 +313,10 @@ impl Walk<'_> {
 
     fn tags(&mut self) -> Result<(), BadRequest> {
         let count = self.varint()? as usize;
-        self.items_left = self.items_left.checked_sub(count).ok_or(BadRequest::TooManyItems)?;
+        self.items_left = self
+            .items_left
+            .checked_sub(count)
+            .ok_or(BadRequest::TooManyItems)?;
         for _ in 0..count {
             self.varint()?;
             let length = self.varint()? as usize;

@@ -26,7 +26,9 @@ impl When {
         match time_ms {
             LATEST_MS => Ok(When::OnArrival),
             0.. => Ok(When::At(time_ms)),
-            _ => Err(Fault::Argument(format!("Timestamp cannot be negative. ts={time_ms}"))),
+            _ => Err(Fault::Argument(format!(
+                "Timestamp cannot be negative. ts={time_ms}"
+            ))),
         }
     }
 }
@@ -61,17 +63,34 @@ impl Tables {
         let (deletes, puts): (Vec<_>, Vec<_>) = mutations.into_iter().partition(is_delete);
         if !deletes.is_empty() {
             let time_ms = self.delete_ms(when);
-            deletes.iter().try_for_each(|delete| changes.erase(row, &column_of(delete), time_ms))?;
+            deletes
+                .iter()
+                .try_for_each(|delete| changes.erase(row, &column_of(delete), time_ms))?;
         }
         let time_ms = self.put_ms(when);
-        puts.into_iter()
-            .try_for_each(|put| changes.put(row, &column_of(&put), put.value.unwrap_or_default(), time_ms))?;
+        puts.into_iter().try_for_each(|put| {
+            changes.put(
+                row,
+                &column_of(&put),
+                put.value.unwrap_or_default(),
+                time_ms,
+            )
+        })?;
         changes.commit(&self.database)
     }
 
-    /// Mutations of many rows, all or none; without a time all puts come before all deletes, as in HBase.
-    pub(super) fn mutate_rows(&self, table: &[u8], rows: Vec<BatchMutation>, when: When) -> Result<(), Fault> {
-        if rows.iter().all(|row| row.mutations.as_ref().is_none_or(Vec::is_empty)) {
+    /// Mutations of many rows, all or none; without a time all puts come before all deletes, as in
+    /// HBase.
+    pub(super) fn mutate_rows(
+        &self,
+        table: &[u8],
+        rows: Vec<BatchMutation>,
+        when: When,
+    ) -> Result<(), Fault> {
+        if rows
+            .iter()
+            .all(|row| row.mutations.as_ref().is_none_or(Vec::is_empty))
+        {
             return Ok(()); // HBase does not even look at the table
         }
         let table = self.table(table)?;
@@ -85,13 +104,20 @@ impl Tables {
                 if is_delete(&mutation) {
                     deletes.push((row.clone(), column_of(&mutation)));
                 } else {
-                    changes.put(&row, &column_of(&mutation), mutation.value.unwrap_or_default(), time_ms)?;
+                    changes.put(
+                        &row,
+                        &column_of(&mutation),
+                        mutation.value.unwrap_or_default(),
+                        time_ms,
+                    )?;
                 }
             }
         }
         if !deletes.is_empty() {
             let time_ms = self.delete_ms(when);
-            deletes.iter().try_for_each(|(row, column)| changes.erase(row, column, time_ms))?;
+            deletes
+                .iter()
+                .try_for_each(|(row, column)| changes.erase(row, column, time_ms))?;
         }
         changes.commit(&self.database)
     }
@@ -115,18 +141,28 @@ impl Tables {
         changes.commit(&self.database)
     }
 
-    /// Adds to counters and gives their new values, in the order of the call. All of one table's are one atomic write.
+    /// Adds to counters and gives their new values, in the order of the call. All of one table's
+    /// are one atomic write.
     pub(super) fn increment(&self, increments: Vec<TIncrement>) -> Result<Vec<i64>, Fault> {
         let mut by_table: BTreeMap<Vec<u8>, Vec<(usize, TIncrement)>> = BTreeMap::new();
         for (at, increment) in increments.into_iter().enumerate() {
-            by_table.entry(increment.table.clone().unwrap_or_default()).or_default().push((at, increment));
+            by_table
+                .entry(increment.table.clone().unwrap_or_default())
+                .or_default()
+                .push((at, increment));
         }
         let mut values: Vec<(usize, i64)> = Vec::new();
         for (table, increments) in by_table {
-            let cells = increments
+            let cells = increments.iter().map(|(_, of)| {
+                (
+                    of.row.clone().unwrap_or_default(),
+                    of.column.clone().unwrap_or_default(),
+                )
+            });
+            let amounts: Vec<i64> = increments
                 .iter()
-                .map(|(_, of)| (of.row.clone().unwrap_or_default(), of.column.clone().unwrap_or_default()));
-            let amounts: Vec<i64> = increments.iter().map(|(_, of)| of.ammount.unwrap_or(0)).collect();
+                .map(|(_, of)| of.ammount.unwrap_or(0))
+                .collect();
             let changed = self.update(&table, cells.collect(), |at, old| add(old, amounts[at]))?;
             for ((at, _), (value, _)) in increments.iter().zip(changed) {
                 values.push((*at, value.try_into().map_or(0, i64::from_be_bytes)));
@@ -139,7 +175,10 @@ impl Tables {
     /// Appends to cells of one row and gives them as they are then, with their times.
     pub(super) fn append(&self, append: TAppend) -> Result<Vec<(Vec<u8>, i64)>, Fault> {
         let row = append.row.unwrap_or_default();
-        let (columns, values) = (append.columns.unwrap_or_default(), append.values.unwrap_or_default());
+        let (columns, values) = (
+            append.columns.unwrap_or_default(),
+            append.values.unwrap_or_default(),
+        );
         if columns.len() != values.len() || columns.is_empty() {
             return Err(Fault::Argument(format!(
                 "append needs as many values as columns, at least one: there are {} and {}",
@@ -147,7 +186,10 @@ impl Tables {
                 columns.len()
             )));
         }
-        let cells = columns.into_iter().map(|column| (row.clone(), column)).collect();
+        let cells = columns
+            .into_iter()
+            .map(|column| (row.clone(), column))
+            .collect();
         self.update(&append.table.unwrap_or_default(), cells, |at, old| {
             Ok([old.unwrap_or_default(), &values[at]].concat())
         })
@@ -172,10 +214,14 @@ impl Tables {
             let cell = (row, column);
             let old = match pending.get(&cell) {
                 Some(old) => Some(old.clone()),
-                None => newest(&table, &cell.0, Column::new(&cell.1))?.map(|old| (old.value.to_vec(), old.time_ms)),
+                None => newest(&table, &cell.0, Column::new(&cell.1))?
+                    .map(|old| (old.value.to_vec(), old.time_ms)),
             };
             let value = change(at, old.as_ref().map(|(value, _)| value.as_slice()))?;
-            let time_ms = self.stamps.put_ms().max(old.map_or(0, |(_, time_ms)| time_ms));
+            let time_ms = self
+                .stamps
+                .put_ms()
+                .max(old.map_or(0, |(_, time_ms)| time_ms));
             changes.put(&cell.0, &cell.1, value.clone(), time_ms)?;
             pending.insert(cell, (value.clone(), time_ms));
             done.push((value, time_ms));
@@ -184,7 +230,8 @@ impl Tables {
         Ok(done)
     }
 
-    /// Puts if the column's newest value is `expected`; an empty one also means that there is none. Whether it did.
+    /// Puts if the column's newest value is `expected`; an empty one also means that there is none.
+    /// Whether it did.
     pub(super) fn check_and_put(
         &self,
         table: &[u8],
@@ -194,20 +241,30 @@ impl Tables {
         put: Mutation,
     ) -> Result<bool, Fault> {
         if is_delete(&put) {
-            return Err(Fault::Argument("checkAndPut puts: a mutation that deletes is not taken".to_owned()));
+            return Err(Fault::Argument(
+                "checkAndPut puts: a mutation that deletes is not taken".to_owned(),
+            ));
         }
         let table = self.table(table)?;
         let _writing = table.lock()?;
         let column = Column::new(column);
         if column.qualifier.is_none() {
-            return Err(Fault::Argument(format!("no column qualifier in '{}'", shown(column.family))));
+            return Err(Fault::Argument(format!(
+                "no column qualifier in '{}'",
+                shown(column.family)
+            )));
         }
         let value = newest(&table, row, column)?.map(|cell| cell.value);
         if value.as_deref().unwrap_or_default() != expected {
             return Ok(false);
         }
         let mut changes = Changes::of(&table);
-        changes.put(row, &column_of(&put), put.value.unwrap_or_default(), self.stamps.put_ms())?;
+        changes.put(
+            row,
+            &column_of(&put),
+            put.value.unwrap_or_default(),
+            self.stamps.put_ms(),
+        )?;
         changes.commit(&self.database)?;
         Ok(true)
     }

@@ -22,7 +22,9 @@ pub(super) enum Fault {
     #[error("org.apache.hadoop.hbase.TableNotEnabledException: {0} is disabled.")]
     TableDisabled(String),
     /// The table is enabled, and the call needs it disabled.
-    #[error("org.apache.hadoop.hbase.TableNotDisabledException: Not DISABLED; tableName={0}, state=ENABLED")]
+    #[error(
+        "org.apache.hadoop.hbase.TableNotDisabledException: Not DISABLED; tableName={0}, state=ENABLED"
+    )]
     TableEnabled(String),
     /// The table has no such family.
     #[error(
@@ -35,7 +37,9 @@ pub(super) enum Fault {
         table: String,
     },
     /// An increment of what is no counter.
-    #[error("org.apache.hadoop.hbase.DoNotRetryIOException: Field is not a long, it's {0} bytes wide")]
+    #[error(
+        "org.apache.hadoop.hbase.DoNotRetryIOException: Field is not a long, it's {0} bytes wide"
+    )]
     NotACounter(usize),
     /// Something that HBase can and this store cannot, or a bound that was met.
     #[error("org.apache.hadoop.hbase.DoNotRetryIOException: {0}")]
@@ -76,7 +80,9 @@ impl Fault {
     /// For `mutateRows`: HBase's client wraps the lack of a table there as something that may pass.
     pub(super) fn told_of_many(self) -> thrift::Error {
         match self {
-            Fault::TableMissing(_) | Fault::TableDisabled(_) => IOError::new(self.to_string(), true).into(),
+            Fault::TableMissing(_) | Fault::TableDisabled(_) => {
+                IOError::new(self.to_string(), true).into()
+            }
             _ => self.told(),
         }
     }

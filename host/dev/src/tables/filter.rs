@@ -1,10 +1,17 @@
-//! The part of HBase's filter language that is understood. Everything else is refused by name, never ignored.
+//! The part of HBase's filter language that is understood. Everything else is refused by name,
+//! never ignored.
 
 use super::fault::{Fault, shown};
 use super::rows::Row;
 
 const NESTING_MAX: usize = 16;
-const NAMES: [&str; 5] = ["PrefixFilter", "KeyOnlyFilter", "FirstKeyOnlyFilter", "PageFilter", "ColumnPrefixFilter"];
+const NAMES: [&str; 5] = [
+    "PrefixFilter",
+    "KeyOnlyFilter",
+    "FirstKeyOnlyFilter",
+    "PageFilter",
+    "ColumnPrefixFilter",
+];
 
 /// What all filters of a scan ask for together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,8 +53,12 @@ impl Filters {
     pub(super) fn apply(&self, mut row: Row) -> Option<Row> {
         if !self.qualifier_prefixes.is_empty() {
             row.cells.retain(|cell| {
-                let qualifier = super::schema::Column::new(&cell.column).qualifier.unwrap_or_default();
-                self.qualifier_prefixes.iter().all(|prefix| qualifier.starts_with(prefix))
+                let qualifier = super::schema::Column::new(&cell.column)
+                    .qualifier
+                    .unwrap_or_default();
+                self.qualifier_prefixes
+                    .iter()
+                    .all(|prefix| qualifier.starts_with(prefix))
             });
         }
         if self.first_cell_only {
@@ -66,10 +77,17 @@ impl Filters {
         (!row.cells.is_empty()).then_some(row)
     }
 
-    fn join(&mut self, name: &str, arguments: &[Argument], reader: &Reader<'_>) -> Result<(), Fault> {
+    fn join(
+        &mut self,
+        name: &str,
+        arguments: &[Argument],
+        reader: &Reader<'_>,
+    ) -> Result<(), Fault> {
         match (name, arguments) {
             ("PrefixFilter", [Argument::Text(prefix)]) => self.row_prefixes.push(prefix.clone()),
-            ("ColumnPrefixFilter", [Argument::Text(prefix)]) => self.qualifier_prefixes.push(prefix.clone()),
+            ("ColumnPrefixFilter", [Argument::Text(prefix)]) => {
+                self.qualifier_prefixes.push(prefix.clone())
+            }
             ("FirstKeyOnlyFilter", []) => self.first_cell_only = true,
             ("KeyOnlyFilter", []) => self.values = Values::Empty,
             ("KeyOnlyFilter", [Argument::Word(word)]) => match &word[..] {
@@ -78,8 +96,11 @@ impl Filters {
                 _ => return Err(reader.refused("KeyOnlyFilter takes true, false or nothing")),
             },
             ("PageFilter", [Argument::Word(word)]) => {
-                let rows = std::str::from_utf8(word).ok().and_then(|word| word.parse::<usize>().ok());
-                let rows = rows.ok_or_else(|| reader.refused("PageFilter takes a number of rows"))?;
+                let rows = std::str::from_utf8(word)
+                    .ok()
+                    .and_then(|word| word.parse::<usize>().ok());
+                let rows =
+                    rows.ok_or_else(|| reader.refused("PageFilter takes a number of rows"))?;
                 self.rows_max = Some(self.rows_max.map_or(rows, |other| other.min(rows)));
             }
             _ => return Err(reader.refused(&format!("{name} does not take these arguments"))),
@@ -117,7 +138,10 @@ impl Reader<'_> {
                     )));
                 }
                 if !NAMES.contains(&&name[..]) {
-                    return Err(self.refused(&format!("{name} is not among {}, joined by AND", NAMES.join(", "))));
+                    return Err(self.refused(&format!(
+                        "{name} is not among {}, joined by AND",
+                        NAMES.join(", ")
+                    )));
                 }
                 let arguments = self.arguments()?;
                 filters.join(&name, &arguments, self)?;
@@ -178,7 +202,11 @@ impl Reader<'_> {
     }
 
     fn word(&mut self) -> Vec<u8> {
-        let end = self.rest.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .iter()
+            .position(|b| !b.is_ascii_alphanumeric())
+            .unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         self.skip_blanks();
@@ -186,14 +214,20 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, byte: u8) -> bool {
-        let Some(rest) = self.rest.strip_prefix(&[byte]) else { return false };
+        let Some(rest) = self.rest.strip_prefix(&[byte]) else {
+            return false;
+        };
         self.rest = rest;
         self.skip_blanks();
         true
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), Fault> {
-        if self.take(byte) { Ok(()) } else { Err(self.refused(&format!("'{}' is expected", byte.escape_ascii()))) }
+        if self.take(byte) {
+            Ok(())
+        } else {
+            Err(self.refused(&format!("'{}' is expected", byte.escape_ascii())))
+        }
     }
 
     fn skip_blanks(&mut self) {
@@ -202,7 +236,10 @@ impl Reader<'_> {
 
     fn refused(&self, why: &str) -> Fault {
         let position = self.text.len() - self.rest.len();
-        Fault::Refused(format!("filter {} is refused at byte {position}: {why}", shown(self.text)))
+        Fault::Refused(format!(
+            "filter {} is refused at byte {position}: {why}",
+            shown(self.text)
+        ))
     }
 }
 
@@ -217,8 +254,14 @@ mod tests {
         )
         .unwrap();
         assert_eq!(all.row_prefixes, [b"it's".to_vec()]);
-        assert_eq!((all.rows_max, all.first_cell_only, all.values), (Some(3), true, Values::Empty));
-        assert_eq!(Filters::parse(b"KeyOnlyFilter(true)").unwrap().values, Values::Lengths);
+        assert_eq!(
+            (all.rows_max, all.first_cell_only, all.values),
+            (Some(3), true, Values::Empty)
+        );
+        assert_eq!(
+            Filters::parse(b"KeyOnlyFilter(true)").unwrap().values,
+            Values::Lengths
+        );
         assert_eq!(Filters::parse(b"  ").unwrap(), Filters::default());
     }
 
@@ -245,7 +288,11 @@ mod tests {
             b"\xFF\xFE",
             &deep,
         ] {
-            assert!(matches!(Filters::parse(text), Err(Fault::Refused(_))), "{}", shown(text));
+            assert!(
+                matches!(Filters::parse(text), Err(Fault::Refused(_))),
+                "{}",
+                shown(text)
+            );
         }
     }
 }

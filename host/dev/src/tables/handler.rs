@@ -1,21 +1,22 @@
 //! HBase's Thrift methods, each in terms of [`Tables`].
 
+mod calls;
+
 use super::Tables;
 use super::change::When;
 use super::fault::Fault;
 use super::filter::Filters;
-use super::rows::{Cell, Question, Row, Selection, Weight};
+use super::rows::{Cell, Row, Selection};
 use super::scan::Scan;
 use super::schema::Column;
 use super::stamps::LATEST_MS;
-use super::write::row_key;
+use calls::simple_scan;
 use hbase_thrift::hbase::{
-    BatchMutation, ColumnDescriptor, HbaseSyncHandler, Mutation, TAccessControlEntity, TAppend, TCell, TColumn,
-    TIncrement, TRegionInfo, TRowResult, TScan, TThriftServerType,
+    BatchMutation, ColumnDescriptor, HbaseSyncHandler, Mutation, TAccessControlEntity, TAppend,
+    TCell, TColumn, TIncrement, TRegionInfo, TRowResult, TScan, TThriftServerType,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use streamhost_core::clock::now_ms;
 use thrift::Result;
 
 type Bytes = Vec<u8>;
@@ -32,7 +33,9 @@ fn cell(cell: &Cell) -> TCell {
 fn row_result(row: Row, sorted: bool) -> TRowResult {
     let cells = row.cells.iter();
     if sorted {
-        let columns: Vec<TColumn> = cells.map(|of| TColumn::new(of.column.clone(), cell(of))).collect();
+        let columns: Vec<TColumn> = cells
+            .map(|of| TColumn::new(of.column.clone(), cell(of)))
+            .collect();
         return TRowResult::new(row.key, None, columns);
     }
     let columns: BTreeMap<Bytes, TCell> = cells.map(|of| (of.column.clone(), cell(of))).collect();
@@ -51,71 +54,6 @@ fn before(time_ms: i64) -> std::result::Result<i64, Fault> {
     When::new(time_ms).map(|_| time_ms)
 }
 
-impl Handler {
-    fn get_cells(&self, table: &[u8], row: &[u8], column: &[u8], versions: i32, before_ms: i64) -> Result<Vec<TCell>> {
-        let read = || {
-            let versions = usize::try_from(versions).ok().filter(|&versions| versions > 0);
-            let versions = versions.ok_or_else(|| Fault::Argument("versions must be positive".to_owned()))?;
-            row_key(row)?;
-            let (table, column) = (self.0.table(table)?, Column::new(column));
-            table.family(column.family)?;
-            let question =
-                Question { selection: Selection::default(), before_ms: before(before_ms)?, versions, now_ms: now_ms() };
-            let cells = table.read_cells(row, column, &question)?;
-            Ok(cells.iter().map(cell).collect())
-        };
-        read().map_err(Fault::told_as_io)
-    }
-
-    fn get_rows(&self, table: &[u8], rows: &[Bytes], columns: &[Bytes], before_ms: i64) -> Result<Vec<TRowResult>> {
-        let read = || {
-            let table = self.0.table(table)?;
-            let selection = selection(columns);
-            selection.0.iter().try_for_each(|(family, _)| table.family(family).map(|_| ()))?;
-            let question = Question { selection, before_ms: before(before_ms)?, versions: 1, now_ms: now_ms() };
-            let mut weight = Weight::default();
-            let mut found = Vec::new();
-            for row in rows {
-                row_key(row)?;
-                if let Some(row) = table.read_row(row, &question)? {
-                    row.cells.iter().try_for_each(|cell| weight.add(cell, &row.key))?;
-                    found.push(row_result(row, false));
-                }
-            }
-            Ok(found)
-        };
-        read().map_err(Fault::told_as_io)
-    }
-
-    fn open_scanner(&self, table: &[u8], scan: Scan) -> Result<i32> {
-        self.0.open_scanner(table, scan).map_err(Fault::told_as_io)
-    }
-
-    fn scan(&self, id: i32, rows_max: i32) -> Result<Vec<TRowResult>> {
-        let read = || {
-            let rows_max = usize::try_from(rows_max)
-                .map_err(|_| Fault::Argument(format!("{rows_max} rows cannot be asked for")))?;
-            let (rows, sorted) = self.0.scan_on(id, rows_max)?;
-            Ok(rows.into_iter().map(|row| row_result(row, sorted)).collect())
-        };
-        read().map_err(Fault::told)
-    }
-
-    fn delete(&self, table: &[u8], row: &[u8], column: Option<&[u8]>, time_ms: i64) -> Result<()> {
-        let when = When::new(time_ms).map_err(Fault::told_as_io)?;
-        self.0.delete_cells(table, row, column, when).map_err(Fault::told_as_io)
-    }
-
-    fn refuse<T>(what: &str) -> Result<T> {
-        Err(Fault::Refused(format!("the embedded table store has no {what}")).told_as_io())
-    }
-}
-
-fn simple_scan(start: Bytes, stop: Bytes, columns: &[Bytes], time_ms: i64) -> Result<Scan> {
-    let before_ms = before(time_ms).map_err(Fault::told_as_io)?;
-    Ok(Scan { start, stop, selection: selection(columns), before_ms, ..Scan::default() })
-}
-
 impl HbaseSyncHandler for Handler {
     fn handle_enable_table(&self, table: Bytes) -> Result<()> {
         self.0.set_enabled(&table, true).map_err(Fault::told_as_io)
@@ -126,12 +64,18 @@ impl HbaseSyncHandler for Handler {
     }
 
     fn handle_is_table_enabled(&self, table: Bytes) -> Result<bool> {
-        self.0.any_table(&table).map(|table| table.is_enabled()).map_err(Fault::told_as_io)
+        self.0
+            .any_table(&table)
+            .map(|table| table.is_enabled())
+            .map_err(Fault::told_as_io)
     }
 
     /// Accepted: the store below compacts by itself.
     fn handle_compact(&self, table: Bytes) -> Result<()> {
-        self.0.any_table(&table).map(|_| ()).map_err(Fault::told_as_io)
+        self.0
+            .any_table(&table)
+            .map(|_| ())
+            .map_err(Fault::told_as_io)
     }
 
     fn handle_major_compact(&self, table: Bytes) -> Result<()> {
@@ -146,17 +90,34 @@ impl HbaseSyncHandler for Handler {
         Ok(self.0.names())
     }
 
-    fn handle_get_column_descriptors(&self, table: Bytes) -> Result<BTreeMap<Bytes, ColumnDescriptor>> {
+    fn handle_get_column_descriptors(
+        &self,
+        table: Bytes,
+    ) -> Result<BTreeMap<Bytes, ColumnDescriptor>> {
         let table = self.0.any_table(&table).map_err(Fault::told_as_io)?;
-        Ok(table.families.values().map(super::schema::Family::described).collect())
+        Ok(table
+            .families
+            .values()
+            .map(super::schema::Family::described)
+            .collect())
     }
 
     /// One region, from the first row to the last.
     fn handle_get_table_regions(&self, table: Bytes) -> Result<Vec<TRegionInfo>> {
-        let Ok(table) = self.0.any_table(&table) else { return Ok(Vec::new()) };
+        let Ok(table) = self.0.any_table(&table) else {
+            return Ok(Vec::new());
+        };
         let name = format!("{},,{}", table.name, table.id).into_bytes();
         let id = i64::try_from(table.id).unwrap_or(i64::MAX);
-        Ok(vec![TRegionInfo::new(Bytes::new(), Bytes::new(), id, name, 1, b"localhost".to_vec(), 0)])
+        Ok(vec![TRegionInfo::new(
+            Bytes::new(),
+            Bytes::new(),
+            id,
+            name,
+            1,
+            b"localhost".to_vec(),
+            0,
+        )])
     }
 
     fn handle_create_table(&self, table: Bytes, families: Vec<ColumnDescriptor>) -> Result<()> {
@@ -167,7 +128,13 @@ impl HbaseSyncHandler for Handler {
         self.0.delete(&table).map_err(Fault::told_as_io)
     }
 
-    fn handle_get(&self, table: Bytes, row: Bytes, column: Bytes, _: Attributes) -> Result<Vec<TCell>> {
+    fn handle_get(
+        &self,
+        table: Bytes,
+        row: Bytes,
+        column: Bytes,
+        _: Attributes,
+    ) -> Result<Vec<TCell>> {
         self.get_cells(&table, &row, &column, 1, LATEST_MS)
     }
 
@@ -208,7 +175,13 @@ impl HbaseSyncHandler for Handler {
         self.get_rows(&table, &[row], &columns, LATEST_MS)
     }
 
-    fn handle_get_row_ts(&self, table: Bytes, row: Bytes, before_ms: i64, _: Attributes) -> Result<Vec<TRowResult>> {
+    fn handle_get_row_ts(
+        &self,
+        table: Bytes,
+        row: Bytes,
+        before_ms: i64,
+        _: Attributes,
+    ) -> Result<Vec<TRowResult>> {
         self.get_rows(&table, &[row], &[], before_ms)
     }
 
@@ -223,7 +196,12 @@ impl HbaseSyncHandler for Handler {
         self.get_rows(&table, &[row], &columns, before_ms)
     }
 
-    fn handle_get_rows(&self, table: Bytes, rows: Vec<Bytes>, _: Attributes) -> Result<Vec<TRowResult>> {
+    fn handle_get_rows(
+        &self,
+        table: Bytes,
+        rows: Vec<Bytes>,
+        _: Attributes,
+    ) -> Result<Vec<TRowResult>> {
         self.get_rows(&table, &rows, &[], LATEST_MS)
     }
 
@@ -258,8 +236,16 @@ impl HbaseSyncHandler for Handler {
         self.get_rows(&table, &rows, &columns, before_ms)
     }
 
-    fn handle_mutate_row(&self, table: Bytes, row: Bytes, mutations: Vec<Mutation>, _: Attributes) -> Result<()> {
-        self.0.mutate_row(&table, &row, mutations, When::OnArrival).map_err(Fault::told)
+    fn handle_mutate_row(
+        &self,
+        table: Bytes,
+        row: Bytes,
+        mutations: Vec<Mutation>,
+        _: Attributes,
+    ) -> Result<()> {
+        self.0
+            .mutate_row(&table, &row, mutations, When::OnArrival)
+            .map_err(Fault::told)
     }
 
     fn handle_mutate_row_ts(
@@ -271,28 +257,67 @@ impl HbaseSyncHandler for Handler {
         _: Attributes,
     ) -> Result<()> {
         let when = When::new(time_ms).map_err(Fault::told)?;
-        self.0.mutate_row(&table, &row, mutations, when).map_err(Fault::told)
+        self.0
+            .mutate_row(&table, &row, mutations, when)
+            .map_err(Fault::told)
     }
 
-    fn handle_mutate_rows(&self, table: Bytes, rows: Vec<BatchMutation>, _: Attributes) -> Result<()> {
-        self.0.mutate_rows(&table, rows, When::OnArrival).map_err(Fault::told_of_many)
+    fn handle_mutate_rows(
+        &self,
+        table: Bytes,
+        rows: Vec<BatchMutation>,
+        _: Attributes,
+    ) -> Result<()> {
+        self.0
+            .mutate_rows(&table, rows, When::OnArrival)
+            .map_err(Fault::told_of_many)
     }
 
-    fn handle_mutate_rows_ts(&self, table: Bytes, rows: Vec<BatchMutation>, time_ms: i64, _: Attributes) -> Result<()> {
+    fn handle_mutate_rows_ts(
+        &self,
+        table: Bytes,
+        rows: Vec<BatchMutation>,
+        time_ms: i64,
+        _: Attributes,
+    ) -> Result<()> {
         let when = When::new(time_ms).map_err(Fault::told)?;
-        self.0.mutate_rows(&table, rows, when).map_err(Fault::told_of_many)
+        self.0
+            .mutate_rows(&table, rows, when)
+            .map_err(Fault::told_of_many)
     }
 
-    fn handle_atomic_increment(&self, table: Bytes, row: Bytes, column: Bytes, value: i64) -> Result<i64> {
-        let values = self.0.increment(vec![TIncrement::new(table, row, column, value)]).map_err(Fault::told)?;
+    fn handle_atomic_increment(
+        &self,
+        table: Bytes,
+        row: Bytes,
+        column: Bytes,
+        value: i64,
+    ) -> Result<i64> {
+        let values = self
+            .0
+            .increment(vec![TIncrement::new(table, row, column, value)])
+            .map_err(Fault::told)?;
         Ok(values.into_iter().sum()) // of the one
     }
 
-    fn handle_delete_all(&self, table: Bytes, row: Bytes, column: Bytes, _: Attributes) -> Result<()> {
+    fn handle_delete_all(
+        &self,
+        table: Bytes,
+        row: Bytes,
+        column: Bytes,
+        _: Attributes,
+    ) -> Result<()> {
         self.delete(&table, &row, Some(&column), LATEST_MS)
     }
 
-    fn handle_delete_all_ts(&self, table: Bytes, row: Bytes, column: Bytes, time_ms: i64, _: Attributes) -> Result<()> {
+    fn handle_delete_all_ts(
+        &self,
+        table: Bytes,
+        row: Bytes,
+        column: Bytes,
+        time_ms: i64,
+        _: Attributes,
+    ) -> Result<()> {
         self.delete(&table, &row, Some(&column), time_ms)
     }
 
@@ -305,29 +330,59 @@ impl HbaseSyncHandler for Handler {
     }
 
     fn handle_increment_rows(&self, increments: Vec<TIncrement>) -> Result<()> {
-        self.0.increment(increments).map(|_| ()).map_err(Fault::told_as_io)
+        self.0
+            .increment(increments)
+            .map(|_| ())
+            .map_err(Fault::told_as_io)
     }
 
-    fn handle_delete_all_row_ts(&self, table: Bytes, row: Bytes, time_ms: i64, _: Attributes) -> Result<()> {
+    fn handle_delete_all_row_ts(
+        &self,
+        table: Bytes,
+        row: Bytes,
+        time_ms: i64,
+        _: Attributes,
+    ) -> Result<()> {
         self.delete(&table, &row, None, time_ms)
     }
 
-    fn handle_scanner_open_with_scan(&self, table: Bytes, asked: TScan, _: Attributes) -> Result<i32> {
+    fn handle_scanner_open_with_scan(
+        &self,
+        table: Bytes,
+        asked: TScan,
+        _: Attributes,
+    ) -> Result<i32> {
         let time_ms = asked.timestamp.unwrap_or(LATEST_MS);
         let columns = asked.columns.unwrap_or_default();
-        let (start, stop) = (asked.start_row.unwrap_or_default(), asked.stop_row.unwrap_or_default());
+        let (start, stop) = (
+            asked.start_row.unwrap_or_default(),
+            asked.stop_row.unwrap_or_default(),
+        );
         let scan = Scan {
             reversed: asked.reversed == Some(true),
             sorted: asked.sort_columns == Some(true),
-            cells_max: asked.batch_size.and_then(|cells| usize::try_from(cells).ok()).filter(|&cells| cells > 0),
-            filters: Filters::parse(&asked.filter_string.unwrap_or_default()).map_err(Fault::told_as_io)?,
+            cells_max: asked
+                .batch_size
+                .and_then(|cells| usize::try_from(cells).ok())
+                .filter(|&cells| cells > 0),
+            filters: Filters::parse(&asked.filter_string.unwrap_or_default())
+                .map_err(Fault::told_as_io)?,
             ..simple_scan(start, stop, &columns, time_ms)?
         };
         self.open_scanner(&table, scan)
     }
 
-    fn handle_scanner_open(&self, table: Bytes, start: Bytes, columns: Vec<Bytes>, _: Attributes) -> Result<i32> {
-        self.open_scanner(&table, simple_scan(start, Bytes::new(), &columns, LATEST_MS)?)
+    fn handle_scanner_open(
+        &self,
+        table: Bytes,
+        start: Bytes,
+        columns: Vec<Bytes>,
+        _: Attributes,
+    ) -> Result<i32> {
+        self.open_scanner(
+            &table,
+            simple_scan(start, Bytes::new(), &columns, LATEST_MS)?,
+        )
     }
 
     fn handle_scanner_open_with_stop(
@@ -361,7 +416,10 @@ impl HbaseSyncHandler for Handler {
         before_ms: i64,
         _: Attributes,
     ) -> Result<i32> {
-        self.open_scanner(&table, simple_scan(start, Bytes::new(), &columns, before_ms)?)
+        self.open_scanner(
+            &table,
+            simple_scan(start, Bytes::new(), &columns, before_ms)?,
+        )
     }
 
     fn handle_scanner_open_with_stop_ts(
@@ -394,7 +452,10 @@ impl HbaseSyncHandler for Handler {
 
     fn handle_append(&self, append: TAppend) -> Result<Vec<TCell>> {
         let values = self.0.append(append).map_err(Fault::told_as_io)?;
-        Ok(values.into_iter().map(|(value, time_ms)| TCell::new(value, time_ms)).collect())
+        Ok(values
+            .into_iter()
+            .map(|(value, time_ms)| TCell::new(value, time_ms))
+            .collect())
     }
 
     fn handle_check_and_put(
@@ -406,7 +467,9 @@ impl HbaseSyncHandler for Handler {
         put: Mutation,
         _: Attributes,
     ) -> Result<bool> {
-        self.0.check_and_put(&table, &row, &column, &expected, put).map_err(Fault::told)
+        self.0
+            .check_and_put(&table, &row, &column, &expected, put)
+            .map_err(Fault::told)
     }
 
     fn handle_get_thrift_server_type(&self) -> Result<TThriftServerType> {

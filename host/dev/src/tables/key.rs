@@ -1,12 +1,13 @@
-//! How a cell is found in the store. Keys sort as HBase sorts cells: by row, family, qualifier, newest first.
+//! How a cell is found in the store. Keys sort as HBase sorts cells: by row, family, qualifier,
+//! newest first.
 //!
 //! ```text
 //! row ⏹ family ⏹ 0                        a family's tombstone, the value is its time
 //! row ⏹ family ⏹ 1 qualifier ⏹ 0          a column's tombstone, the value is its time
 //! row ⏹ family ⏹ 1 qualifier ⏹ 1 !time    a put, the value is the cell's
 //! ```
-//! ⏹ is `00 01`, and a zero byte within a name is `00 FF`, so that names of any bytes keep their order. A tombstone comes
-//! before all that it may hide, so one pass forward sees it in time.
+//! ⏹ is `00 01`, and a zero byte within a name is `00 FF`, so that names of any bytes keep their
+//! order. A tombstone comes before all that it may hide, so one pass forward sees it in time.
 
 const ERASED: u8 = 0;
 const LIVE: u8 = 1;
@@ -148,7 +149,12 @@ pub(super) fn parse(key: &[u8]) -> Option<Entry> {
     let row_end = name_end(key, 0)?;
     let family_end = name_end(key, row_end)?;
     if *key.get(family_end)? == ERASED {
-        return Some(Entry { row_end, family_end, column_end: family_end, kind: Kind::FamilyErased });
+        return Some(Entry {
+            row_end,
+            family_end,
+            column_end: family_end,
+            kind: Kind::FamilyErased,
+        });
     }
     let column_end = name_end(key, family_end + 1)?;
     let kind = match (*key.get(column_end)?, key.get(column_end + 1..)?) {
@@ -156,7 +162,12 @@ pub(super) fn parse(key: &[u8]) -> Option<Entry> {
         (LIVE, time) => Kind::Put((!u64::from_be_bytes(time.try_into().ok()?)).cast_signed()),
         _ => return None,
     };
-    Some(Entry { row_end, family_end, column_end, kind })
+    Some(Entry {
+        row_end,
+        family_end,
+        column_end,
+        kind,
+    })
 }
 
 fn name_end(key: &[u8], from: usize) -> Option<usize> {
@@ -174,7 +185,17 @@ fn name_end(key: &[u8], from: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const NAMES: [&[u8]; 9] = [b"", b"\0", b"\0\0", b"\0\x01", b"a", b"a\0", b"a\0\xFF", b"a\x01", b"\xFF\xFF"];
+    const NAMES: [&[u8]; 9] = [
+        b"",
+        b"\0",
+        b"\0\0",
+        b"\0\x01",
+        b"a",
+        b"a\0",
+        b"a\0\xFF",
+        b"a\x01",
+        b"\xFF\xFF",
+    ];
 
     #[test]
     fn keys_sort_as_their_names_do_and_read_back() {
@@ -201,7 +222,10 @@ mod tests {
     fn a_familys_tombstone_comes_before_its_columns() {
         let family = family(&row(b"r"), b"f");
         assert!(family_erased(&family) < column_erased(&column(&family, b"")));
-        assert_eq!(parse(&family_erased(&family)).unwrap().kind, Kind::FamilyErased);
+        assert_eq!(
+            parse(&family_erased(&family)).unwrap().kind,
+            Kind::FamilyErased
+        );
     }
 
     #[test]
@@ -218,7 +242,13 @@ mod tests {
 
     #[test]
     fn foreign_keys_are_not_read() {
-        for key in [&b""[..], b"abc", b"a\0\x01", b"a\0\x01f\0\x01", b"a\0\x01f\0\x01\x01q\0\x01\x01short"] {
+        for key in [
+            &b""[..],
+            b"abc",
+            b"a\0\x01",
+            b"a\0\x01f\0\x01",
+            b"a\0\x01f\0\x01\x01q\0\x01\x01short",
+        ] {
             assert_eq!(parse(key), None);
         }
     }

@@ -1,4 +1,5 @@
-//! The store against a model that a child could read: every cell ever put, every tombstone, and nothing forgotten.
+//! The store against a model that a child could read: every cell ever put, every tombstone, and
+//! nothing forgotten.
 
 use super::Tables;
 use super::change::When;
@@ -52,30 +53,63 @@ impl Model {
     fn versions(&self, column: &'static str) -> Vec<(i64, String)> {
         let puts = self.puts.range((column, 0)..=(column, i64::MAX)).rev();
         let live = puts.filter(|((_, time_ms), _)| !self.is_hidden(column, *time_ms));
-        live.take(VERSIONS).map(|((_, time_ms), value)| (*time_ms, value.clone())).collect()
+        live.take(VERSIONS)
+            .map(|((_, time_ms), value)| (*time_ms, value.clone()))
+            .collect()
     }
 }
 
 fn family(name: &str, versions: usize, ttl_seconds: i32) -> ColumnDescriptor {
     let versions = i32::try_from(versions).unwrap();
-    ColumnDescriptor::new(name.as_bytes().to_vec(), versions, None, None, None, None, None, None, ttl_seconds)
+    ColumnDescriptor::new(
+        name.as_bytes().to_vec(),
+        versions,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        ttl_seconds,
+    )
 }
 
 fn open(folder: &Path) -> (Database, Arc<Tables>) {
     let database = Database::builder(folder).open().unwrap();
     let tables = Tables::open(&database).unwrap();
     if tables.any_table(b"t").is_err() {
-        tables.create(b"t", &[family("f", VERSIONS, i32::MAX), family("g:", VERSIONS, i32::MAX)]).unwrap();
+        tables
+            .create(
+                b"t",
+                &[
+                    family("f", VERSIONS, i32::MAX),
+                    family("g:", VERSIONS, i32::MAX),
+                ],
+            )
+            .unwrap();
     }
     (database, tables)
 }
 
 fn question(versions: usize, before_ms: i64) -> Question {
-    Question { selection: Selection::default(), before_ms, versions, now_ms: now_ms() }
+    Question {
+        selection: Selection::default(),
+        before_ms,
+        versions,
+        now_ms: now_ms(),
+    }
 }
 
 fn texts(cells: &[Cell]) -> Vec<(i64, String)> {
-    cells.iter().map(|cell| (cell.time_ms, String::from_utf8(cell.value.to_vec()).unwrap())).collect()
+    cells
+        .iter()
+        .map(|cell| {
+            (
+                cell.time_ms,
+                String::from_utf8(cell.value.to_vec()).unwrap(),
+            )
+        })
+        .collect()
 }
 
 fn mutation(step: Step, value: &str) -> Mutation {
@@ -84,35 +118,70 @@ fn mutation(step: Step, value: &str) -> Mutation {
         Step::Delete(column) => (true, column),
         Step::DeleteRow => unreachable!("has a call of its own"),
     };
-    Mutation::new(is_delete, column.as_bytes().to_vec(), value.as_bytes().to_vec(), true)
+    Mutation::new(
+        is_delete,
+        column.as_bytes().to_vec(),
+        value.as_bytes().to_vec(),
+        true,
+    )
 }
 
 /// Applies the same step to many rows at once.
 fn apply(tables: &Tables, rows: &[String], step: Step, time_ms: i64, value: &str) {
     if step == Step::DeleteRow {
-        return rows.iter().for_each(|row| tables.delete_cells(b"t", row.as_bytes(), None, When::At(time_ms)).unwrap());
+        return rows.iter().for_each(|row| {
+            tables
+                .delete_cells(b"t", row.as_bytes(), None, When::At(time_ms))
+                .unwrap()
+        });
     }
-    let batch =
-        rows.iter().map(|row| BatchMutation::new(row.as_bytes().to_vec(), vec![mutation(step, value)])).collect();
+    let batch = rows
+        .iter()
+        .map(|row| BatchMutation::new(row.as_bytes().to_vec(), vec![mutation(step, value)]))
+        .collect();
     tables.mutate_rows(b"t", batch, When::At(time_ms)).unwrap();
 }
 
 fn assert_same(tables: &Tables, row: &str, model: &Model, what: &str) {
     let table = tables.table(b"t").unwrap();
     for column in COLUMNS {
-        let cells = table.read_cells(row.as_bytes(), Column::new(column.as_bytes()), &question(9, LATEST_MS)).unwrap();
+        let cells = table
+            .read_cells(
+                row.as_bytes(),
+                Column::new(column.as_bytes()),
+                &question(9, LATEST_MS),
+            )
+            .unwrap();
         assert_eq!(texts(&cells), model.versions(column), "{column} {what}");
         for before_ms in 1..4 {
-            let cells =
-                table.read_cells(row.as_bytes(), Column::new(column.as_bytes()), &question(1, before_ms)).unwrap();
-            let expected: Vec<_> =
-                model.versions(column).into_iter().filter(|(time, _)| *time < before_ms).take(1).collect();
-            assert_eq!(texts(&cells), expected, "{column} before {before_ms} {what}");
+            let cells = table
+                .read_cells(
+                    row.as_bytes(),
+                    Column::new(column.as_bytes()),
+                    &question(1, before_ms),
+                )
+                .unwrap();
+            let expected: Vec<_> = model
+                .versions(column)
+                .into_iter()
+                .filter(|(time, _)| *time < before_ms)
+                .take(1)
+                .collect();
+            assert_eq!(
+                texts(&cells),
+                expected,
+                "{column} before {before_ms} {what}"
+            );
         }
     }
-    let expected: Vec<(i64, String)> =
-        COLUMNS.into_iter().filter_map(|column| model.versions(column).into_iter().next()).collect();
-    let found = table.read_row(row.as_bytes(), &question(1, LATEST_MS)).unwrap().map(|row| texts(&row.cells));
+    let expected: Vec<(i64, String)> = COLUMNS
+        .into_iter()
+        .filter_map(|column| model.versions(column).into_iter().next())
+        .collect();
+    let found = table
+        .read_row(row.as_bytes(), &question(1, LATEST_MS))
+        .unwrap()
+        .map(|row| texts(&row.cells));
     assert_eq!(found.unwrap_or_default(), expected, "row {what}");
 }
 
@@ -130,14 +199,22 @@ fn puts_and_deletes_end_the_same_in_every_order() {
     ];
     let length = 4;
     let orders: Vec<Vec<usize>> = (0..steps.len().pow(length))
-        .map(|number| (0..length).map(|digit| number / steps.len().pow(digit) % steps.len()).collect())
+        .map(|number| {
+            (0..length)
+                .map(|digit| number / steps.len().pow(digit) % steps.len())
+                .collect()
+        })
         .collect();
     let folder = tempfile::tempdir().unwrap();
     let (_database, tables) = open(folder.path());
     let name = |order: &[usize]| format!("{order:?}");
     for at in 0..length as usize {
         for (which, (step, time_ms)) in steps.into_iter().enumerate() {
-            let rows: Vec<String> = orders.iter().filter(|order| order[at] == which).map(|order| name(order)).collect();
+            let rows: Vec<String> = orders
+                .iter()
+                .filter(|order| order[at] == which)
+                .map(|order| name(order))
+                .collect();
             apply(&tables, &rows, step, time_ms, &format!("{at}"));
         }
     }
@@ -183,20 +260,26 @@ fn random_histories_agree_with_the_model_also_after_reopening() {
         let names: Vec<String> = chosen.iter().map(|&row| rows[row].clone()).collect();
         let value = format!("{round}");
         apply(&tables, &names, step, time_ms, &value);
-        chosen.iter().for_each(|&row| models[row].apply(step, time_ms, &value));
+        chosen
+            .iter()
+            .for_each(|&row| models[row].apply(step, time_ms, &value));
         if round % 100 == 99 {
             drop(tables);
             drop(database);
             (database, tables) = open(folder.path());
         }
         if round % 10 == 9 {
-            rows.iter()
-                .zip(&models)
-                .for_each(|(row, model)| assert_same(&tables, row, model, &format!("{row:?} {round}")));
+            rows.iter().zip(&models).for_each(|(row, model)| {
+                assert_same(&tables, row, model, &format!("{row:?} {round}"))
+            });
         }
     }
     for reversed in [false, true] {
-        let scan = Scan { before_ms: LATEST_MS, reversed, ..Scan::default() };
+        let scan = Scan {
+            before_ms: LATEST_MS,
+            reversed,
+            ..Scan::default()
+        };
         let id = tables.open_scanner(b"t", scan).unwrap();
         let mut seen = Vec::new();
         loop {
@@ -210,8 +293,10 @@ fn random_histories_agree_with_the_model_also_after_reopening() {
             .iter()
             .zip(&models)
             .map(|(row, model)| {
-                let cells =
-                    COLUMNS.into_iter().filter_map(|column| model.versions(column).into_iter().next()).collect();
+                let cells = COLUMNS
+                    .into_iter()
+                    .filter_map(|column| model.versions(column).into_iter().next())
+                    .collect();
                 (row.clone().into_bytes(), cells)
             })
             .filter(|(_, cells): &(_, Vec<_>)| !cells.is_empty())
@@ -236,9 +321,13 @@ fn old_versions_and_deleted_cells_leave_the_disk() {
     assert_eq!(stored(), 2, "the tombstone and the last put");
     apply(&tables, &["r".to_owned()], Step::DeleteRow, 500, "");
     assert_eq!(stored(), 2, "a tombstone for each family");
-    // Puts and a delete in one call: the delete comes later, and hides puts that are stored with it.
+    // Puts and a delete in one call: the delete comes later, and hides puts that are stored with
+    // it.
     for _ in 0..200 {
-        let both = [mutation(Step::Put("f:y"), "v"), mutation(Step::Delete("f:y"), "")];
+        let both = [
+            mutation(Step::Put("f:y"), "v"),
+            mutation(Step::Delete("f:y"), ""),
+        ];
         let batch = vec![BatchMutation::new(b"both".to_vec(), both.to_vec())];
         tables.mutate_rows(b"t", batch, When::OnArrival).unwrap();
     }
@@ -258,11 +347,21 @@ fn expired_cells_are_not_seen() {
     let now = now_ms();
     for (row, time_ms) in [("old", now - 61_000), ("new", now - 1000)] {
         let put = mutation(Step::Put("f:x"), "v");
-        tables.mutate_row(b"short", row.as_bytes(), vec![put], When::At(time_ms)).unwrap();
+        tables
+            .mutate_row(b"short", row.as_bytes(), vec![put], When::At(time_ms))
+            .unwrap();
     }
     let table = tables.table(b"short").unwrap();
-    assert_eq!(table.read_row(b"old", &question(1, LATEST_MS)).unwrap(), None);
-    assert!(table.read_row(b"new", &question(1, LATEST_MS)).unwrap().is_some());
+    assert_eq!(
+        table.read_row(b"old", &question(1, LATEST_MS)).unwrap(),
+        None
+    );
+    assert!(
+        table
+            .read_row(b"new", &question(1, LATEST_MS))
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[test]
@@ -273,11 +372,21 @@ fn a_call_is_made_whole_or_not_at_all() {
     let batch = rows.map(|(row, column)| {
         BatchMutation::new(
             row.as_bytes().to_vec(),
-            vec![Mutation::new(false, column.as_bytes().to_vec(), b"v".to_vec(), true)],
+            vec![Mutation::new(
+                false,
+                column.as_bytes().to_vec(),
+                b"v".to_vec(),
+                true,
+            )],
         )
     });
-    let refused = tables.mutate_rows(b"t", batch.to_vec(), When::At(1)).unwrap_err();
-    assert!(refused.to_string().contains("NoSuchColumnFamilyException"), "{refused}");
+    let refused = tables
+        .mutate_rows(b"t", batch.to_vec(), When::At(1))
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("NoSuchColumnFamilyException"),
+        "{refused}"
+    );
     assert_eq!(tables.table(b"t").unwrap().cells.iter().count(), 0);
 }
 
@@ -289,19 +398,38 @@ fn tables_live_through_reopening_and_deleted_ones_do_not_come_back() {
     tables.create(b"gone", &[family("f", 1, i32::MAX)]).unwrap();
     let put = vec![mutation(Step::Put("f:x"), "v")];
     tables.mutate_row(b"gone", b"r", put, When::At(1)).unwrap();
-    assert!(tables.delete(b"gone").unwrap_err().to_string().contains("TableNotDisabledException"));
+    assert!(
+        tables
+            .delete(b"gone")
+            .unwrap_err()
+            .to_string()
+            .contains("TableNotDisabledException")
+    );
     tables.set_enabled(b"gone", false).unwrap();
-    assert!(tables.table(b"gone").is_err_and(|fault| fault.to_string().contains("TableNotEnabledException")));
+    assert!(
+        tables
+            .table(b"gone")
+            .is_err_and(|fault| fault.to_string().contains("TableNotEnabledException"))
+    );
     tables.delete(b"gone").unwrap();
-    let stray = database.keyspace("tables-cells-77", fjall::KeyspaceCreateOptions::default).unwrap();
+    let stray = database
+        .keyspace("tables-cells-77", fjall::KeyspaceCreateOptions::default)
+        .unwrap();
     stray.insert("half", "made").unwrap();
-    let other = database.keyspace("someone-elses", fjall::KeyspaceCreateOptions::default).unwrap();
+    let other = database
+        .keyspace("someone-elses", fjall::KeyspaceCreateOptions::default)
+        .unwrap();
     other.insert("k", "v").unwrap();
     drop((stray, other, tables, database));
 
     let (database, tables) = open(folder.path());
-    assert_eq!(tables.names().into_keys().collect::<Vec<_>>(), [b"t".to_vec()]);
-    assert!(!database.keyspace_exists("tables-cells-77") && database.keyspace_exists("someone-elses"));
+    assert_eq!(
+        tables.names().into_keys().collect::<Vec<_>>(),
+        [b"t".to_vec()]
+    );
+    assert!(
+        !database.keyspace_exists("tables-cells-77") && database.keyspace_exists("someone-elses")
+    );
     let mut model = Model::default();
     model.apply(Step::Put("f:x"), 5, "kept");
     assert_same(&tables, "r", &model, "after reopening");

@@ -1,16 +1,17 @@
-//! Between the wire and the generated readers, which trust what they read: they make room for as many items as a list says
-//! it has, and they fail on arguments that are left out, as Java and Python clients leave out what is null. This looks at
-//! lengths first, and puts empty arguments in.
+//! Between the wire and the generated readers, which trust what they read: they make room for as
+//! many items as a list says it has, and they fail on arguments that are left out, as Java and
+//! Python clients leave out what is null. This looks at lengths first, and puts empty arguments in.
 
 use super::wire::{SharedWire, Wire};
 use streamhost_core::limits::{TABLES_CALL_ITEMS_MAX, TABLES_LIST_ITEMS_MAX};
 use thrift::protocol::{
-    TFieldIdentifier, TInputProtocol, TListIdentifier, TMapIdentifier, TMessageIdentifier, TSetIdentifier,
-    TStructIdentifier, TType,
+    TFieldIdentifier, TInputProtocol, TListIdentifier, TMapIdentifier, TMessageIdentifier,
+    TSetIdentifier, TStructIdentifier, TType,
 };
 use thrift::{ProtocolError, ProtocolErrorKind, Result};
 
-/// No argument or field of this protocol has a higher number; the compact protocol adds to the last one without a check.
+/// No argument or field of this protocol has a higher number; the compact protocol adds to the last
+/// one without a check.
 const FIELD_ID_MAX: i16 = 1000;
 /// Fields of a family's description.
 const MAX_VERSIONS: i16 = 2;
@@ -21,12 +22,14 @@ pub(super) struct Guarded<P> {
     inner: P,
     wire: SharedWire,
     compact: bool,
-    /// The method being called, and how deep in its arguments the reader is; 1 is the arguments themselves.
+    /// The method being called, and how deep in its arguments the reader is; 1 is the arguments
+    /// themselves.
     method: String,
     depth: u32,
     /// Items that the call's lists and maps may still have, all together.
     items_left: usize,
-    /// Fields that were there, by bit; bit 0 once the last one was. Of the arguments, and of the structure in them.
+    /// Fields that were there, by bit; bit 0 once the last one was. Of the arguments, and of the
+    /// structure in them.
     seen: [u32; 2],
     /// The number of the field that is put in and not yet taken.
     put_in: Option<i16>,
@@ -51,7 +54,8 @@ impl<P: TInputProtocol> Guarded<P> {
         }
     }
 
-    /// After a call: reads what its handler left unread. False: the stream makes no sense from here on.
+    /// After a call: reads what its handler left unread. False: the stream makes no sense from here
+    /// on.
     pub(super) fn settle(&mut self) -> bool {
         if !self.broken && !self.complete {
             self.method.clear();
@@ -73,7 +77,10 @@ impl<P: TInputProtocol> Guarded<P> {
 
     fn refuse<T>(&mut self, why: String) -> Result<T> {
         self.broken = true;
-        Err(thrift::Error::Protocol(ProtocolError { kind: ProtocolErrorKind::SizeLimit, message: why }))
+        Err(thrift::Error::Protocol(ProtocolError {
+            kind: ProtocolErrorKind::SizeLimit,
+            message: why,
+        }))
     }
 
     /// Refuses a length of bytes that the call cannot have.
@@ -83,13 +90,25 @@ impl<P: TInputProtocol> Guarded<P> {
             (peek(&mut wire, self.compact), wire.left())
         };
         let length = self.watch(length.map_err(thrift::Error::from))?;
-        if length > left { self.refuse(format!("{length} bytes in a call that may have {left} more")) } else { Ok(()) }
+        if length > left {
+            self.refuse(format!(
+                "{length} bytes in a call that may have {left} more"
+            ))
+        } else {
+            Ok(())
+        }
     }
 
-    /// Refuses a number of items that the call cannot have; each takes a byte at least. Lists of lists take from one
-    /// number, or few bytes could claim much memory.
+    /// Refuses a number of items that the call cannot have; each takes a byte at least. Lists of
+    /// lists take from one number, or few bytes could claim much memory.
     fn check_items(&mut self, items: i32) -> Result<()> {
-        let left = self.wire.0.borrow().left().min(TABLES_LIST_ITEMS_MAX).min(self.items_left);
+        let left = self
+            .wire
+            .0
+            .borrow()
+            .left()
+            .min(TABLES_LIST_ITEMS_MAX)
+            .min(self.items_left);
         match usize::try_from(items) {
             Ok(items) if items <= left => {
                 self.items_left -= items;
@@ -102,13 +121,14 @@ impl<P: TInputProtocol> Guarded<P> {
     }
 }
 
-/// What is put in for a number that was left out: HBase's defaults of `maxVersions` and `timeToLive`. The generated reader
-/// would say 0.
+/// What is put in for a number that was left out: HBase's defaults of `maxVersions` and
+/// `timeToLive`. The generated reader would say 0.
 fn default_number(field: i16) -> i32 {
     if field == MAX_VERSIONS { 3 } else { i32::MAX }
 }
 
-/// Fields that a client may leave out, by their number: of the arguments (depth 1), or of a structure in them.
+/// Fields that a client may leave out, by their number: of the arguments (depth 1), or of a
+/// structure in them.
 fn optional(method: &str, depth: u32) -> &'static [(i16, TType)] {
     use TType::{I32, List, Map, String as Text};
     match method {
@@ -117,7 +137,9 @@ fn optional(method: &str, depth: u32) -> &'static [(i16, TType)] {
         "getRow" | "deleteAllRow" | "mutateRows" | "scannerOpenWithScan" => &[(3, Map)],
         "getRows" => &[(2, List), (3, Map)],
         "getRowsTs" => &[(2, List), (4, Map)],
-        "get" | "getRowTs" | "mutateRow" | "deleteAll" | "deleteAllRowTs" | "mutateRowsTs" => &[(4, Map)],
+        "get" | "getRowTs" | "mutateRow" | "deleteAll" | "deleteAllRowTs" | "mutateRowsTs" => {
+            &[(4, Map)]
+        }
         "getRowWithColumns" => &[(3, List), (4, Map)],
         "getRowsWithColumns" => &[(2, List), (3, List), (4, Map)],
         "scannerOpen" | "scannerOpenWithPrefix" => &[(2, Text), (3, List), (4, Map)],
@@ -186,14 +208,23 @@ impl<P: TInputProtocol> TInputProtocol for Guarded<P> {
             self.seen[level] |= 1;
         }
         for &(id, field_type) in optional(&self.method, self.depth) {
-            let seen = &mut self.seen[self.depth as usize - 1]; // there are optional ones only there
+            // There are optional ones only there.
+            let seen = &mut self.seen[self.depth as usize - 1];
             if *seen & (1 << id) == 0 {
                 *seen |= 1 << id;
                 self.put_in = Some(id);
-                return Ok(TFieldIdentifier { name: None, field_type, id: Some(id) });
+                return Ok(TFieldIdentifier {
+                    name: None,
+                    field_type,
+                    id: Some(id),
+                });
             }
         }
-        Ok(TFieldIdentifier { name: None, field_type: TType::Stop, id: None })
+        Ok(TFieldIdentifier {
+            name: None,
+            field_type: TType::Stop,
+            id: None,
+        })
     }
 
     fn read_field_end(&mut self) -> Result<()> {

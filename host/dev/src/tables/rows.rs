@@ -1,5 +1,5 @@
-//! From stored entries, in their order, to what a reader sees: tombstones, versions and expiry are applied here and
-//! nowhere else. Pure.
+//! From stored entries, in their order, to what a reader sees: tombstones, versions and expiry are
+//! applied here and nowhere else. Pure.
 
 use super::fault::{Fault, shown};
 use super::key::{Entry, Kind, behind, parse, time_of, unescape};
@@ -28,7 +28,12 @@ pub(super) struct Row {
 impl Row {
     /// About what it takes in an answer.
     pub(super) fn bytes(&self) -> usize {
-        self.key.len() + self.cells.iter().map(|cell| cell.column.len() + cell.value.len() + 32).sum::<usize>()
+        self.key.len()
+            + self
+                .cells
+                .iter()
+                .map(|cell| cell.column.len() + cell.value.len() + 32)
+                .sum::<usize>()
     }
 }
 
@@ -38,7 +43,11 @@ pub(super) struct Selection(pub(super) Vec<(Vec<u8>, Option<Vec<u8>>)>);
 
 impl Selection {
     fn has(&self, family: &[u8], qualifier: &[u8]) -> bool {
-        self.0.is_empty() || self.0.iter().any(|(f, q)| f == family && q.as_deref().is_none_or(|q| q == qualifier))
+        self.0.is_empty()
+            || self
+                .0
+                .iter()
+                .any(|(f, q)| f == family && q.as_deref().is_none_or(|q| q == qualifier))
     }
 }
 
@@ -72,7 +81,8 @@ impl Weight {
     }
 }
 
-/// Cells of a column that are looked at in vain before the next column is searched for, which costs more than they do.
+/// Cells of a column that are looked at in vain before the next column is searched for, which costs
+/// more than they do.
 const VAIN_CELLS_MAX: usize = 16;
 
 /// Takes entries one after the other and gives rows.
@@ -94,7 +104,8 @@ pub(super) struct Gather<'a> {
     /// Versions of the column that count against what the family keeps, and those taken.
     kept: usize,
     taken: usize,
-    /// Cells since the last one of the column that could be seen; the others behind them cannot be seen either.
+    /// Cells since the last one of the column that could be seen; the others behind them cannot be
+    /// seen either.
     vain: usize,
 }
 
@@ -103,7 +114,10 @@ impl<'a> Gather<'a> {
         Gather {
             families,
             question,
-            row: Row { key: Vec::new(), cells: Vec::new() },
+            row: Row {
+                key: Vec::new(),
+                cells: Vec::new(),
+            },
             weight: Weight::default(),
             last: None,
             family: None,
@@ -120,9 +134,12 @@ impl<'a> Gather<'a> {
 
     /// Takes the next entry. Gives the row before it if that is now complete and not empty.
     pub(super) fn add(&mut self, key: Slice, value: Slice) -> Result<Option<Row>, Fault> {
-        let entry = parse(&key).ok_or_else(|| Fault::Storage(format!("a stored key is damaged: {key:?}")))?;
+        let entry = parse(&key)
+            .ok_or_else(|| Fault::Storage(format!("a stored key is damaged: {key:?}")))?;
         let same = |end: fn(&Entry) -> usize| {
-            self.last.as_ref().is_some_and(|(last, of)| last[..end(of)] == key[..end(&entry)])
+            self.last
+                .as_ref()
+                .is_some_and(|(last, of)| last[..end(of)] == key[..end(&entry)])
         };
         let (same_row, same_family) = (same(|e| e.row_end), same(|e| e.family_end));
         let same_column = same_family && same(|e| e.column_end);
@@ -136,7 +153,10 @@ impl<'a> Gather<'a> {
         if !same_column && entry.kind != Kind::FamilyErased {
             self.enter_column(&unescape(&key[entry.family_end + 1..entry.column_end]));
         }
-        let hidden = || time_of(&value).ok_or_else(|| Fault::Storage(format!("a tombstone is damaged: {key:?}")));
+        let hidden = || {
+            time_of(&value)
+                .ok_or_else(|| Fault::Storage(format!("a tombstone is damaged: {key:?}")))
+        };
         match entry.kind {
             Kind::FamilyErased => self.family_hidden_ms = self.family_hidden_ms.max(hidden()?),
             Kind::ColumnErased => self.column_hidden_ms = hidden()?,
@@ -146,8 +166,8 @@ impl<'a> Gather<'a> {
         Ok(done)
     }
 
-    /// The least key behind the present column, if it is better to go on there: nothing more of it can be seen, and it
-    /// may be long.
+    /// The least key behind the present column, if it is better to go on there: nothing more of it
+    /// can be seen, and it may be long.
     pub(super) fn behind_column(&self) -> Option<Vec<u8>> {
         let (key, entry) = self.last.as_ref().filter(|_| self.vain >= VAIN_CELLS_MAX)?;
         Some(behind(&key[..entry.column_end]))
@@ -155,7 +175,9 @@ impl<'a> Gather<'a> {
 
     /// Whether all of the present column has been seen that can be seen.
     pub(super) fn is_column_done(&self) -> bool {
-        self.vain > 0 || self.taken == self.question.versions || self.kept > 0 && self.kept == self.versions_max()
+        self.vain > 0
+            || self.taken == self.question.versions
+            || self.kept > 0 && self.kept == self.versions_max()
     }
 
     fn versions_max(&self) -> usize {
@@ -165,13 +187,18 @@ impl<'a> Gather<'a> {
     /// The row in the making, if it has cells.
     pub(super) fn finish(&mut self) -> Option<Row> {
         self.weight = Weight::default();
-        let row = Row { key: std::mem::take(&mut self.row.key), cells: std::mem::take(&mut self.row.cells) };
+        let row = Row {
+            key: std::mem::take(&mut self.row.key),
+            cells: std::mem::take(&mut self.row.cells),
+        };
         (!row.cells.is_empty()).then_some(row)
     }
 
     fn enter_family(&mut self, name: Vec<u8>) {
         self.family = self.families.get(&name);
-        self.family_hidden_ms = self.family.map_or(-1, |family| family.expired_ms(self.question.now_ms));
+        self.family_hidden_ms = self
+            .family
+            .map_or(-1, |family| family.expired_ms(self.question.now_ms));
         self.family_name = name;
         self.vain = 0;
     }
@@ -179,7 +206,8 @@ impl<'a> Gather<'a> {
     fn enter_column(&mut self, qualifier: &[u8]) {
         self.column = [&self.family_name, &b":"[..], qualifier].concat();
         self.column_hidden_ms = -1;
-        self.wanted = self.family.is_some() && self.question.selection.has(&self.family_name, qualifier);
+        self.wanted =
+            self.family.is_some() && self.question.selection.has(&self.family_name, qualifier);
         self.kept = 0;
         self.taken = 0;
         self.vain = 0;
@@ -200,7 +228,11 @@ impl<'a> Gather<'a> {
             return Ok(());
         }
         self.taken += 1;
-        let cell = Cell { column: self.column.clone(), time_ms, value };
+        let cell = Cell {
+            column: self.column.clone(),
+            time_ms,
+            value,
+        };
         self.weight.add(&cell, &self.row.key)?;
         self.row.cells.push(cell);
         Ok(())

@@ -17,7 +17,8 @@ use streamhost_core::limits::{TABLES_SCAN_BYTES, TABLES_SCANNER_IDLE_TIME, TABLE
 pub(super) struct Scan {
     /// The first row, itself included; empty: from the end where the scan begins.
     pub(super) start: Vec<u8>,
-    /// Where the scan ends, itself excluded; empty: at the other end. The same as `start`: that row alone.
+    /// Where the scan ends, itself excluded; empty: at the other end. The same as `start`: that row
+    /// alone.
     pub(super) stop: Vec<u8>,
     pub(super) selection: Selection,
     /// Only cells before this time in milliseconds.
@@ -58,20 +59,33 @@ impl Tables {
         for (family, _) in &scan.selection.0 {
             table.family(family)?;
         }
-        for place in scan.filters.row_prefixes.iter().chain([&scan.start, &scan.stop]) {
+        for place in scan
+            .filters
+            .row_prefixes
+            .iter()
+            .chain([&scan.start, &scan.stop])
+        {
             if !place.is_empty() {
                 row_key(place)?;
             }
         }
         let at = stretch(&scan);
         let rows_left = scan.filters.rows_max.unwrap_or(usize::MAX);
-        self.scanners.open(Scanner { table, scan, at, rows_left, parts: VecDeque::new() })
+        self.scanners.open(Scanner {
+            table,
+            scan,
+            at,
+            rows_left,
+            parts: VecDeque::new(),
+        })
     }
 
-    /// The next rows of a scanner, at most `rows_max`, and whether their columns go out sorted. None left: an empty answer.
+    /// The next rows of a scanner, at most `rows_max`, and whether their columns go out sorted.
+    /// None left: an empty answer.
     pub(super) fn scan_on(&self, id: i32, rows_max: usize) -> Result<(Vec<Row>, bool), Fault> {
         let scanner = self.scanners.get(id)?;
-        // A scanner whose reader panicked is as good as closed, but harmless: its place is only moved after a read.
+        // A scanner whose reader panicked is as good as closed, but harmless: its place is only
+        // moved after a read.
         let mut scanner = scanner.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = scanner.read(rows_max)?;
         Ok((rows, scanner.scan.sorted))
@@ -87,9 +101,12 @@ impl Scanners {
     fn open(&self, scanner: Scanner) -> Result<i32, Fault> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = monotonic();
-        open.scanners.retain(|_, (used, _)| now.duration_since(*used) < TABLES_SCANNER_IDLE_TIME);
+        open.scanners
+            .retain(|_, (used, _)| now.duration_since(*used) < TABLES_SCANNER_IDLE_TIME);
         if open.scanners.len() >= TABLES_SCANNERS_MAX {
-            return Err(Fault::Refused(format!("{TABLES_SCANNERS_MAX} scanners are open; close those that are done")));
+            return Err(Fault::Refused(format!(
+                "{TABLES_SCANNERS_MAX} scanners are open; close those that are done"
+            )));
         }
         loop {
             open.last_id = open.last_id.checked_add(1).unwrap_or(1);
@@ -98,7 +115,8 @@ impl Scanners {
             }
         }
         let id = open.last_id;
-        open.scanners.insert(id, (now, Arc::new(Mutex::new(scanner))));
+        open.scanners
+            .insert(id, (now, Arc::new(Mutex::new(scanner))));
         Ok(id)
     }
 
@@ -111,7 +129,10 @@ impl Scanners {
 
     fn close(&self, id: i32) -> Result<(), Fault> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.scanners.remove(&id).map(|_| ()).ok_or(Fault::NoScanner)
+        open.scanners
+            .remove(&id)
+            .map(|_| ())
+            .ok_or(Fault::NoScanner)
     }
 }
 
@@ -141,7 +162,10 @@ impl Scanner {
             if found.is_empty() {
                 break;
             }
-            for row in found.into_iter().filter_map(|row| self.scan.filters.apply(row)) {
+            for row in found
+                .into_iter()
+                .filter_map(|row| self.scan.filters.apply(row))
+            {
                 self.rows_left -= 1;
                 self.parts.extend(split(row, self.scan.cells_max));
             }
@@ -153,9 +177,14 @@ impl Scanner {
 /// A row in parts of at most `cells_max` cells.
 fn split(row: Row, cells_max: Option<usize>) -> Vec<Row> {
     match cells_max {
-        Some(cells_max) if row.cells.len() > cells_max => {
-            row.cells.chunks(cells_max).map(|cells| Row { key: row.key.clone(), cells: cells.to_vec() }).collect()
-        }
+        Some(cells_max) if row.cells.len() > cells_max => row
+            .cells
+            .chunks(cells_max)
+            .map(|cells| Row {
+                key: row.key.clone(),
+                cells: cells.to_vec(),
+            })
+            .collect(),
         _ => vec![row],
     }
 }
@@ -165,11 +194,17 @@ fn stretch(scan: &Scan) -> Stretch {
     let named = |name: &[u8]| (!name.is_empty()).then_some(name.to_vec());
     let (start, stop) = (named(&scan.start), named(&scan.stop));
     let (mut from, mut to) = match (start, stop) {
-        (Some(start), Some(stop)) if start == stop => (key::row(&start), Some(key::behind_row(&start))),
-        (start, stop) if scan.reversed => {
-            (stop.map_or_else(Vec::new, |stop| key::behind_row(&stop)), start.map(|start| key::behind_row(&start)))
+        (Some(start), Some(stop)) if start == stop => {
+            (key::row(&start), Some(key::behind_row(&start)))
         }
-        (start, stop) => (start.map_or_else(Vec::new, |start| key::row(&start)), stop.map(|stop| key::row(&stop))),
+        (start, stop) if scan.reversed => (
+            stop.map_or_else(Vec::new, |stop| key::behind_row(&stop)),
+            start.map(|start| key::behind_row(&start)),
+        ),
+        (start, stop) => (
+            start.map_or_else(Vec::new, |start| key::row(&start)),
+            stop.map(|stop| key::row(&stop)),
+        ),
     };
     for prefix in &scan.filters.row_prefixes {
         let (least, behind) = key::rows_with_prefix(prefix);
@@ -198,7 +233,13 @@ mod tests {
         let check = |start: &str, stop: &str, reversed, prefix: &str, expected: &[&str]| {
             let mut filters = Filters::default();
             filters.row_prefixes.push(prefix.into());
-            let scan = Scan { start: start.into(), stop: stop.into(), reversed, filters, ..Scan::default() };
+            let scan = Scan {
+                start: start.into(),
+                stop: stop.into(),
+                reversed,
+                filters,
+                ..Scan::default()
+            };
             let passed: Vec<&str> = rows.into_iter().filter(|row| passes(&scan, row)).collect();
             assert_eq!(passed, expected, "{scan:?}");
         };
@@ -221,12 +262,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = fjall::Database::builder(folder.path()).open().unwrap();
         let tables = Tables::open(&database).unwrap();
-        let family =
-            hbase_thrift::hbase::ColumnDescriptor::new(b"f".to_vec(), 1, None, None, None, None, None, None, i32::MAX);
+        let family = hbase_thrift::hbase::ColumnDescriptor::new(
+            b"f".to_vec(),
+            1,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            i32::MAX,
+        );
         tables.create(b"t", &[family]).unwrap();
-        let ids: Vec<i32> =
-            (0..TABLES_SCANNERS_MAX).map(|_| tables.open_scanner(b"t", Scan::default()).unwrap()).collect();
-        assert!(matches!(tables.open_scanner(b"t", Scan::default()), Err(Fault::Refused(_))));
+        let ids: Vec<i32> = (0..TABLES_SCANNERS_MAX)
+            .map(|_| tables.open_scanner(b"t", Scan::default()).unwrap())
+            .collect();
+        assert!(matches!(
+            tables.open_scanner(b"t", Scan::default()),
+            Err(Fault::Refused(_))
+        ));
         tables.close_scanner(ids[7]).unwrap();
         assert_eq!(tables.close_scanner(ids[7]), Err(Fault::NoScanner));
         tables.open_scanner(b"t", Scan::default()).unwrap();

@@ -45,14 +45,22 @@ impl Family {
             return refuse(format!("Column Family name {} is not UTF-8", shown(name)));
         };
         if name.is_empty() || name.starts_with('.') || name.len() > TABLE_NAME_BYTES_MAX {
-            return refuse(format!("Column Family name '{name}' is empty, starts with a period, or is too long"));
+            return refuse(format!(
+                "Column Family name '{name}' is empty, starts with a period, or is too long"
+            ));
         }
-        if let Some(bad) = name.chars().find(|c| c.is_control() || matches!(c, ':' | '/' | '\\')) {
+        if let Some(bad) = name
+            .chars()
+            .find(|c| c.is_control() || matches!(c, ':' | '/' | '\\'))
+        {
             return refuse(format!(
                 "Illegal character {bad:?}. Column Family names cannot contain control characters or colons: {name}"
             ));
         }
-        let Some(versions_max) = usize::try_from(given.max_versions.unwrap_or(3)).ok().filter(|&n| n > 0) else {
+        let Some(versions_max) = usize::try_from(given.max_versions.unwrap_or(3))
+            .ok()
+            .filter(|&n| n > 0)
+        else {
             return refuse("Maximum versions must be positive".to_owned());
         };
         let ttl_ms = match given.time_to_live {
@@ -64,7 +72,11 @@ impl Family {
                 ));
             }
         };
-        let or_none = |text: &Option<String>| text.clone().filter(|t| !t.is_empty()).unwrap_or("NONE".to_owned());
+        let or_none = |text: &Option<String>| {
+            text.clone()
+                .filter(|t| !t.is_empty())
+                .unwrap_or("NONE".to_owned())
+        };
         Ok(Family {
             versions_max,
             ttl_ms,
@@ -88,14 +100,16 @@ impl Family {
             0,
             0,
             self.block_cache,
-            self.ttl_ms.map_or(i32::MAX, |ms| i32::try_from(ms / 1000).unwrap_or(i32::MAX)),
+            self.ttl_ms
+                .map_or(i32::MAX, |ms| i32::try_from(ms / 1000).unwrap_or(i32::MAX)),
         );
         (name, described)
     }
 
     /// The latest time at which a cell has expired at `now_ms`; -1 if none has.
     pub(super) fn expired_ms(&self, now_ms: i64) -> i64 {
-        self.ttl_ms.map_or(-1, |ttl| now_ms.saturating_sub(ttl).saturating_sub(1))
+        self.ttl_ms
+            .map_or(-1, |ttl| now_ms.saturating_sub(ttl).saturating_sub(1))
     }
 }
 
@@ -104,7 +118,9 @@ pub(super) fn check_count(families: usize) -> Result<(), Fault> {
     if (1..=TABLE_FAMILIES_MAX).contains(&families) {
         return Ok(());
     }
-    Err(Fault::Refused(format!("Table should have at least one column family, at most {TABLE_FAMILIES_MAX}")))
+    Err(Fault::Refused(format!(
+        "Table should have at least one column family, at most {TABLE_FAMILIES_MAX}"
+    )))
 }
 
 /// A family of which nothing but the name is told.
@@ -127,8 +143,14 @@ pub(super) fn families(given: &[ColumnDescriptor]) -> Result<Vec<Family>, Fault>
     check_count(given.len())?;
     let families: Vec<Family> = given.iter().map(Family::new).collect::<Result<_, _>>()?;
     for (at, family) in families.iter().enumerate() {
-        if families[..at].iter().any(|earlier| earlier.name == family.name) {
-            return Err(Fault::Argument(format!("Family '{}' already exists so cannot be added", family.name)));
+        if families[..at]
+            .iter()
+            .any(|earlier| earlier.name == family.name)
+        {
+            return Err(Fault::Argument(format!(
+                "Family '{}' already exists so cannot be added",
+                family.name
+            )));
         }
     }
     Ok(families)
@@ -136,7 +158,10 @@ pub(super) fn families(given: &[ColumnDescriptor]) -> Result<Vec<Family>, Fault>
 
 /// Families by their names.
 pub(super) fn by_name(families: &[Family]) -> Families {
-    families.iter().map(|family| (family.name.clone().into_bytes(), family.clone())).collect()
+    families
+        .iter()
+        .map(|family| (family.name.clone().into_bytes(), family.clone()))
+        .collect()
 }
 
 /// Proves a new table's name.
@@ -153,7 +178,8 @@ pub(super) fn table_name(name: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A column as clients write it: `family:qualifier`, `family:` for the empty qualifier, `family` for all of it.
+/// A column as clients write it: `family:qualifier`, `family:` for the empty qualifier, `family`
+/// for all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Column<'a> {
     pub(super) family: &'a [u8],
@@ -164,8 +190,14 @@ impl<'a> Column<'a> {
     /// Splits at the first colon.
     pub(super) fn new(text: &'a [u8]) -> Self {
         match text.iter().position(|&b| b == b':') {
-            Some(colon) => Column { family: &text[..colon], qualifier: Some(&text[colon + 1..]) },
-            None => Column { family: text, qualifier: None },
+            Some(colon) => Column {
+                family: &text[..colon],
+                qualifier: Some(&text[colon + 1..]),
+            },
+            None => Column {
+                family: text,
+                qualifier: None,
+            },
         }
     }
 }
@@ -175,7 +207,17 @@ mod tests {
     use super::*;
 
     fn descriptor(name: &[u8], versions: i32, ttl: i32) -> ColumnDescriptor {
-        ColumnDescriptor::new(name.to_vec(), versions, None, None, None, None, None, None, ttl)
+        ColumnDescriptor::new(
+            name.to_vec(),
+            versions,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            ttl,
+        )
     }
 
     #[test]
@@ -195,9 +237,15 @@ mod tests {
                 descriptor(b"f", 1, -2),
             ])
         {
-            assert!(matches!(Family::new(bad), Err(Fault::Argument(_))), "{bad:?}");
+            assert!(
+                matches!(Family::new(bad), Err(Fault::Argument(_))),
+                "{bad:?}"
+            );
         }
-        let twice = [descriptor(b"f", 1, i32::MAX), descriptor(b"f:", 2, i32::MAX)];
+        let twice = [
+            descriptor(b"f", 1, i32::MAX),
+            descriptor(b"f:", 2, i32::MAX),
+        ];
         assert!(matches!(families(&twice), Err(Fault::Argument(_))));
         assert!(matches!(families(&[]), Err(Fault::Refused(_))));
     }

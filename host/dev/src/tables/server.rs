@@ -1,4 +1,5 @@
-//! The port: a thread for each connection, of which there is a bounded number, and a stop that waits for them.
+//! The port: a thread for each connection, of which there is a bounded number, and a stop that
+//! waits for them.
 
 use super::Tables;
 use super::handler::Handler;
@@ -17,14 +18,15 @@ use std::time::{Duration, Instant};
 use streamhost_core::clock::monotonic;
 use streamhost_core::limits::{CONNECT_TIME, TABLES_CALL_TIME, TABLES_CONNECTIONS_MAX};
 use thrift::protocol::{
-    TBinaryInputProtocol, TBinaryOutputProtocol, TCompactInputProtocol, TCompactOutputProtocol, TInputProtocol,
-    TOutputProtocol,
+    TBinaryInputProtocol, TBinaryOutputProtocol, TCompactInputProtocol, TCompactOutputProtocol,
+    TInputProtocol, TOutputProtocol,
 };
 use thrift::server::TProcessor;
 use thrift::transport::{TBufferedWriteTransport, TFramedWriteTransport, TWriteTransport};
 
 const WRITE_BUFFER_BYTES: usize = 64 << 10;
-/// Before accepting is tried again after it failed, as when the process has no file descriptors left.
+/// Before accepting is tried again after it failed, as when the process has no file descriptors
+/// left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 type Processor = HbaseSyncProcessor<Handler>;
@@ -60,11 +62,17 @@ pub(super) fn listen(tables: Arc<Tables>, address: SocketAddr) -> io::Result<Lis
     let address = listener.local_addr()?;
     let shared = Arc::new(Shared::default());
     let processor = Arc::new(HbaseSyncProcessor::new(Handler(tables)));
-    let accepting = std::thread::Builder::new().name("tables-accept".to_owned()).spawn({
-        let shared = Arc::clone(&shared);
-        move || accept(&listener, &shared, &processor)
-    })?;
-    Ok(Listening { address, shared, accepting: Some(accepting) })
+    let accepting = std::thread::Builder::new()
+        .name("tables-accept".to_owned())
+        .spawn({
+            let shared = Arc::clone(&shared);
+            move || accept(&listener, &shared, &processor)
+        })?;
+    Ok(Listening {
+        address,
+        shared,
+        accepting: Some(accepting),
+    })
 }
 
 impl Listening {
@@ -74,14 +82,16 @@ impl Listening {
         self.address
     }
 
-    /// Stops accepting, closes all connections and waits for their threads. A call that is under way is carried out, but its
-    /// answer may not reach the client.
+    /// Stops accepting, closes all connections and waits for their threads. A call that is under
+    /// way is carried out, but its answer may not reach the client.
     pub fn stop(mut self) {
         self.stop_and_join();
     }
 
     fn stop_and_join(&mut self) {
-        let Some(accepting) = self.accepting.take() else { return };
+        let Some(accepting) = self.accepting.take() else {
+            return;
+        };
         self.shared.stopping.store(true, Ordering::Release);
         // Accepting waits in the system; a connection wakes it.
         let ip = match self.address.ip() {
@@ -90,7 +100,8 @@ impl Listening {
             ip => ip,
         };
         while !accepting.is_finished() {
-            let woken = TcpStream::connect_timeout(&SocketAddr::new(ip, self.address.port()), CONNECT_TIME);
+            let woken =
+                TcpStream::connect_timeout(&SocketAddr::new(ip, self.address.port()), CONNECT_TIME);
             if woken.is_ok() {
                 break;
             }
@@ -110,14 +121,21 @@ impl Drop for Listening {
 
 impl Shared {
     fn connections(&self) -> MutexGuard<'_, Connections> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Registers a connection, if need be in the place of the one that has been idle longest. `None`: all are busy.
+    /// Registers a connection, if need be in the place of the one that has been idle longest.
+    /// `None`: all are busy.
     fn register(&self, stream: &TcpStream) -> io::Result<Option<u64>> {
         let mut connections = self.connections();
         if connections.open.len() >= TABLES_CONNECTIONS_MAX {
-            let idle = connections.open.iter().filter_map(|(&id, of)| of.idle_since.map(|since| (since, id))).min();
+            let idle = connections
+                .open
+                .iter()
+                .filter_map(|(&id, of)| of.idle_since.map(|since| (since, id)))
+                .min();
             let Some((_, id)) = idle else { return Ok(None) };
             if let Some(connection) = connections.open.remove(&id) {
                 close(&connection.stream);
@@ -125,7 +143,13 @@ impl Shared {
         }
         connections.last_id += 1;
         let id = connections.last_id;
-        connections.open.insert(id, Connection { stream: stream.try_clone()?, idle_since: Some(monotonic()) });
+        connections.open.insert(
+            id,
+            Connection {
+                stream: stream.try_clone()?,
+                idle_since: Some(monotonic()),
+            },
+        );
         Ok(Some(id))
     }
 
@@ -176,7 +200,11 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, processor: &Arc<Processo
             }
         }
     }
-    shared.connections().open.values().for_each(|connection| close(&connection.stream));
+    shared
+        .connections()
+        .open
+        .values()
+        .for_each(|connection| close(&connection.stream));
     for thread in threads {
         // A panic was told by its hook, and its connection is closed.
         let _ended = thread.join();
@@ -194,12 +222,14 @@ fn start(
         return Ok(None);
     };
     let (owned, processor) = (Arc::clone(shared), Arc::clone(processor));
-    let thread = std::thread::Builder::new().name("tables-client".to_owned()).spawn(move || {
-        let registered = Registered { shared: &owned, id };
-        if let Err(error) = serve(stream, &registered, &processor) {
-            tracing::debug!(%client, %error, "closed a connection to the embedded table store");
-        }
-    });
+    let thread = std::thread::Builder::new()
+        .name("tables-client".to_owned())
+        .spawn(move || {
+            let registered = Registered { shared: &owned, id };
+            if let Err(error) = serve(stream, &registered, &processor) {
+                tracing::debug!(%client, %error, "closed a connection to the embedded table store");
+            }
+        });
     if thread.is_err() {
         drop(Registered { shared, id });
     }
@@ -207,7 +237,11 @@ fn start(
 }
 
 /// Serves one connection until its client is done, or says what makes no sense.
-fn serve(stream: TcpStream, registered: &Registered<'_>, processor: &Processor) -> thrift::Result<()> {
+fn serve(
+    stream: TcpStream,
+    registered: &Registered<'_>,
+    processor: &Processor,
+) -> thrift::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(TABLES_CALL_TIME))?;
     let answers = stream.try_clone()?;
@@ -221,7 +255,11 @@ fn serve(stream: TcpStream, registered: &Registered<'_>, processor: &Processor) 
         let input = Guarded::new(TCompactInputProtocol::new(wire.clone()), wire.clone(), true);
         serve_calls(input, &mut output, &wire, dialect, registered, processor)
     } else {
-        let input = Guarded::new(TBinaryInputProtocol::new(wire.clone(), true), wire.clone(), false);
+        let input = Guarded::new(
+            TBinaryInputProtocol::new(wire.clone(), true),
+            wire.clone(),
+            false,
+        );
         serve_calls(input, &mut output, &wire, dialect, registered, processor)
     }
 }
@@ -249,9 +287,15 @@ fn serve_calls<P: TInputProtocol>(
 
 fn output(stream: TcpStream, dialect: Dialect) -> Box<dyn TOutputProtocol> {
     let transport: Box<dyn TWriteTransport> = if dialect.framed {
-        Box::new(TFramedWriteTransport::new(BufWriter::with_capacity(WRITE_BUFFER_BYTES, stream)))
+        Box::new(TFramedWriteTransport::new(BufWriter::with_capacity(
+            WRITE_BUFFER_BYTES,
+            stream,
+        )))
     } else {
-        Box::new(TBufferedWriteTransport::with_capacity(WRITE_BUFFER_BYTES, stream))
+        Box::new(TBufferedWriteTransport::with_capacity(
+            WRITE_BUFFER_BYTES,
+            stream,
+        ))
     };
     if dialect.compact {
         Box::new(TCompactOutputProtocol::new(transport))

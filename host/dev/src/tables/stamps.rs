@@ -6,8 +6,9 @@ use streamhost_core::clock::now_ms;
 /// What HBase takes for "the time when it arrives".
 pub(super) const LATEST_MS: i64 = i64::MAX;
 
-/// The wall clock in milliseconds, but never back, and a put after a delete always later than it: in HBase a put within the
-/// same millisecond as the delete before it is lost, which nobody wants to learn from their own data.
+/// The wall clock in milliseconds, but never back, and a put after a delete always later than it:
+/// in HBase a put within the same millisecond as the delete before it is lost, which nobody wants
+/// to learn from their own data.
 #[derive(Debug, Default)]
 pub(super) struct Stamps(Mutex<Given>);
 

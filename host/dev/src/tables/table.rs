@@ -23,15 +23,17 @@ pub(super) struct Table {
     gate: Arc<Gate>,
 }
 
-/// Who may write; one for all the forms that a table has had, as calls under way hold the one they began with.
+/// Who may write; one for all the forms that a table has had, as calls under way hold the one they
+/// began with.
 struct Gate {
     enabled: AtomicBool,
     writing: Mutex<()>,
     trimmed: Mutex<Trimmed>,
 }
 
-/// By column key: no put at this time or before is stored. The store walks over all that was removed, so whoever looks
-/// for more to remove in a column that is written often must not begin anew each time. What is not known costs time alone.
+/// By column key: no put at this time or before is stored. The store walks over all that was
+/// removed, so whoever looks for more to remove in a column that is written often must not begin
+/// anew each time. What is not known costs time alone.
 type Trimmed = HashMap<Vec<u8>, i64>;
 
 /// The keys that a scan still has to pass, `[from, to)`.
@@ -44,7 +46,10 @@ pub(super) struct Stretch {
 
 impl Stretch {
     fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
-        (Bound::Included(&self.from), self.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded))
+        (
+            Bound::Included(&self.from),
+            self.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded),
+        )
     }
 
     /// Whether no key can be in it; a range of the wrong order is not for the store.
@@ -65,12 +70,19 @@ impl Table {
     }
 
     /// Opens the table, making its keyspace if it is new.
-    pub(super) fn open(database: &Database, name: String, schema: &Schema) -> Result<Self, TablesError> {
+    pub(super) fn open(
+        database: &Database,
+        name: String,
+        schema: &Schema,
+    ) -> Result<Self, TablesError> {
         Ok(Table {
             name,
             id: schema.id,
             families: by_name(&schema.families),
-            cells: database.keyspace(&Self::keyspace_name(schema.id), KeyspaceCreateOptions::default)?,
+            cells: database.keyspace(
+                &Self::keyspace_name(schema.id),
+                KeyspaceCreateOptions::default,
+            )?,
             database: database.clone(),
             gate: Arc::new(Gate {
                 enabled: AtomicBool::new(schema.enabled),
@@ -94,7 +106,11 @@ impl Table {
 
     /// What is stored of the table.
     pub(super) fn schema(&self, enabled: bool) -> Schema {
-        Schema { id: self.id, enabled, families: self.families.values().cloned().collect() }
+        Schema {
+            id: self.id,
+            enabled,
+            families: self.families.values().cloned().collect(),
+        }
     }
 
     pub(super) fn is_enabled(&self) -> bool {
@@ -102,25 +118,42 @@ impl Table {
     }
 
     pub(super) fn must_be_enabled(&self) -> Result<(), Fault> {
-        if self.is_enabled() { Ok(()) } else { Err(Fault::TableDisabled(self.name.clone())) }
+        if self.is_enabled() {
+            Ok(())
+        } else {
+            Err(Fault::TableDisabled(self.name.clone()))
+        }
     }
 
     /// Sets the flag once no writer is under way.
     pub(super) fn set_enabled(&self, enabled: bool) {
-        let _writing = self.gate.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self
+            .gate
+            .writing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         self.gate.enabled.store(enabled, Ordering::Release);
     }
 
-    /// Lets one writer in. Refused when the table is disabled, so that a table being deleted has no writers.
+    /// Lets one writer in. Refused when the table is disabled, so that a table being deleted has no
+    /// writers.
     pub(super) fn lock(&self) -> Result<MutexGuard<'_, ()>, Fault> {
-        // Nothing is half done in memory when a writer panics: changes are made by one atomic write at the end.
-        let writing = self.gate.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nothing is half done in memory when a writer panics: changes are made by one atomic write
+        // at the end.
+        let writing = self
+            .gate
+            .writing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         self.must_be_enabled()?;
         Ok(writing)
     }
 
     fn trimmed(&self) -> MutexGuard<'_, Trimmed> {
-        self.gate.trimmed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.gate
+            .trimmed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The column's keys among which there may be puts to remove.
@@ -149,9 +182,19 @@ impl Table {
             if trimmed.is_empty() {
                 return;
             }
-            let Some(Entry { column_end, kind: Kind::Put(time_ms), .. }) = key::parse(stored) else { continue };
+            let Some(Entry {
+                column_end,
+                kind: Kind::Put(time_ms),
+                ..
+            }) = key::parse(stored)
+            else {
+                continue;
+            };
             let column_key = &stored[..column_end];
-            if trimmed.get(column_key).is_some_and(|until_ms| time_ms <= *until_ms) {
+            if trimmed
+                .get(column_key)
+                .is_some_and(|until_ms| time_ms <= *until_ms)
+            {
                 trimmed.remove(column_key);
             }
         }
@@ -159,13 +202,19 @@ impl Table {
 
     /// The family, or why not.
     pub(super) fn family(&self, name: &[u8]) -> Result<&Family, Fault> {
-        self.families
-            .get(name)
-            .ok_or_else(|| Fault::FamilyMissing { family: super::fault::shown(name), table: self.name.clone() })
+        self.families.get(name).ok_or_else(|| Fault::FamilyMissing {
+            family: super::fault::shown(name),
+            table: self.name.clone(),
+        })
     }
 
     /// Versions of one column, or of all columns of a family, in a row.
-    pub(super) fn read_cells(&self, row: &[u8], column: Column<'_>, question: &Question) -> Result<Vec<Cell>, Fault> {
+    pub(super) fn read_cells(
+        &self,
+        row: &[u8],
+        column: Column<'_>,
+        question: &Question,
+    ) -> Result<Vec<Cell>, Fault> {
         let family_key = key::family(&row_key(row)?, column.family);
         let mut gather = Gather::new(&self.families, question);
         // One view for both reads, or a delete and a put between them would be seen by half.
@@ -181,7 +230,10 @@ impl Table {
                 column_key
             }
         };
-        let at = Stretch { to: Some(key::behind(&prefix)), from: prefix };
+        let at = Stretch {
+            to: Some(key::behind(&prefix)),
+            from: prefix,
+        };
         if column.qualifier.is_none() {
             self.pass(&view, &at, &mut gather, |_| true)?;
         } else {
@@ -201,15 +253,24 @@ impl Table {
         self.row_of(&self.database.snapshot(), row_key(row)?, question)
     }
 
-    fn row_of(&self, view: &Snapshot, row_key: Vec<u8>, question: &Question) -> Result<Option<Row>, Fault> {
+    fn row_of(
+        &self,
+        view: &Snapshot,
+        row_key: Vec<u8>,
+        question: &Question,
+    ) -> Result<Option<Row>, Fault> {
         let mut gather = Gather::new(&self.families, question);
-        let at = Stretch { to: Some(key::behind(&row_key)), from: row_key };
+        let at = Stretch {
+            to: Some(key::behind(&row_key)),
+            from: row_key,
+        };
         self.pass(view, &at, &mut gather, |_| true)?;
         Ok(gather.finish())
     }
 
-    /// Gathers a stretch until `takes` a row says false. The rest of a column of which nothing more can be seen is passed
-    /// over by a new search: a cell that is written often leaves behind it what the store has to walk over, one by one.
+    /// Gathers a stretch until `takes` a row says false. The rest of a column of which nothing more
+    /// can be seen is passed over by a new search: a cell that is written often leaves behind it
+    /// what the store has to walk over, one by one.
     fn pass(
         &self,
         view: &Snapshot,
@@ -236,9 +297,14 @@ impl Table {
         Ok(())
     }
 
-    /// The next rows of a stretch, upward, at most `rows_max` and few bytes at once; leaves the stretch behind them. All
-    /// are as they are at one moment.
-    pub(super) fn read_up(&self, at: &mut Stretch, question: &Question, rows_max: usize) -> Result<Vec<Row>, Fault> {
+    /// The next rows of a stretch, upward, at most `rows_max` and few bytes at once; leaves the
+    /// stretch behind them. All are as they are at one moment.
+    pub(super) fn read_up(
+        &self,
+        at: &mut Stretch,
+        question: &Question,
+        rows_max: usize,
+    ) -> Result<Vec<Row>, Fault> {
         let mut rows = Vec::new();
         let mut bytes = 0;
         if at.is_empty() || rows_max == 0 {
@@ -261,9 +327,14 @@ impl Table {
         Ok(rows)
     }
 
-    /// As [`Table::read_up`], downward; each row as it is at a moment of its own. It is found from behind and read forward,
-    /// where tombstones come first.
-    pub(super) fn read_down(&self, at: &mut Stretch, question: &Question, rows_max: usize) -> Result<Vec<Row>, Fault> {
+    /// As [`Table::read_up`], downward; each row as it is at a moment of its own. It is found from
+    /// behind and read forward, where tombstones come first.
+    pub(super) fn read_down(
+        &self,
+        at: &mut Stretch,
+        question: &Question,
+        rows_max: usize,
+    ) -> Result<Vec<Row>, Fault> {
         let mut rows = Vec::new();
         let mut bytes = 0;
         while rows.len() < rows_max && bytes < TABLES_SCAN_BYTES && !at.is_empty() {
@@ -273,8 +344,8 @@ impl Table {
                 break;
             };
             let last = last.key()?;
-            let entry =
-                key::parse(&last).ok_or_else(|| Fault::Storage(format!("a stored key is damaged: {last:?}")))?;
+            let entry = key::parse(&last)
+                .ok_or_else(|| Fault::Storage(format!("a stored key is damaged: {last:?}")))?;
             let row_key = last[..entry.row_end].to_vec();
             if let Some(row) = self.row_of(&view, row_key.clone(), question)? {
                 bytes += row.bytes();

@@ -1,5 +1,6 @@
-//! The bytes of one connection, call by call, with a bound on each call's size and time. The protocol above makes room for
-//! as many bytes as a length says, so the length is looked at here before the protocol sees it.
+//! The bytes of one connection, call by call, with a bound on each call's size and time. The
+//! protocol above makes room for as many bytes as a length says, so the length is looked at here
+//! before the protocol sees it.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read};
@@ -21,13 +22,24 @@ pub(super) struct Dialect {
 }
 
 impl Dialect {
-    /// Told from a connection's first five bytes. A strict binary call begins with 80, a compact one with 82; before a frame
-    /// stands its length, whose first byte is small as long calls are refused.
+    /// Told from a connection's first five bytes. A strict binary call begins with 80, a compact
+    /// one with 82; before a frame stands its length, whose first byte is small as long calls are
+    /// refused.
     pub(super) fn of(first: [u8; 5]) -> Option<Self> {
-        let (framed, call) = if first[0] < 0x80 { (true, first[4]) } else { (false, first[0]) };
+        let (framed, call) = if first[0] < 0x80 {
+            (true, first[4])
+        } else {
+            (false, first[0])
+        };
         match call {
-            0x80 => Some(Dialect { framed, compact: false }),
-            0x82 => Some(Dialect { framed, compact: true }),
+            0x80 => Some(Dialect {
+                framed,
+                compact: false,
+            }),
+            0x82 => Some(Dialect {
+                framed,
+                compact: true,
+            }),
             _ => None,
         }
     }
@@ -62,10 +74,18 @@ impl Wire {
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_read_timeout(Some(READ_TIME))?;
         let buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
-        Ok(Wire { stream, buffer, start: 0, end: 0, left: 0, call_ends_by: monotonic() })
+        Ok(Wire {
+            stream,
+            buffer,
+            start: 0,
+            end: 0,
+            left: 0,
+            call_ends_by: monotonic(),
+        })
     }
 
-    /// Waits for the first byte of a call, for as long as a connection may idle. False: the client is done.
+    /// Waits for the first byte of a call, for as long as a connection may idle. False: the client
+    /// is done.
     pub(super) fn wait_for_call(&mut self) -> io::Result<bool> {
         let since = monotonic();
         while self.start == self.end {
@@ -126,9 +146,14 @@ impl Wire {
         self.left
     }
 
-    /// The next length of bytes, which stays to be read: a big-endian number, or where compact a varint.
+    /// The next length of bytes, which stays to be read: a big-endian number, or where compact a
+    /// varint.
     pub(super) fn peek_length(&mut self, compact: bool) -> io::Result<usize> {
-        if compact { Ok(self.peek_varint(0)?.0) } else { self.peek_word(0) }
+        if compact {
+            Ok(self.peek_varint(0)?.0)
+        } else {
+            self.peek_word(0)
+        }
     }
 
     /// The length of the method's name in a call's header, all of which stays to be read.
@@ -179,7 +204,10 @@ impl Wire {
                 read => return read,
             }
         }
-        Err(io::Error::new(ErrorKind::TimedOut, format!("a call took over {TABLES_CALL_TIME:?} to arrive")))
+        Err(io::Error::new(
+            ErrorKind::TimedOut,
+            format!("a call took over {TABLES_CALL_TIME:?} to arrive"),
+        ))
     }
 
     /// Reads more behind what is there, which is little or nothing.
@@ -226,14 +254,25 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let mut wire = Wire::new(listener.accept().unwrap().0).unwrap();
-        wire.stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        wire.stream
+            .set_read_timeout(Some(Duration::from_millis(1)))
+            .unwrap();
         client.write_all(&[0x80]).unwrap();
         assert!(wire.wait_for_call().unwrap());
         wire.call_ends_by = monotonic() + Duration::from_millis(20);
         let error = wire.dialect().unwrap_err();
-        assert!(error.to_string().contains("to arrive"), "its time is over, not one read's: {error}");
+        assert!(
+            error.to_string().contains("to arrive"),
+            "its time is over, not one read's: {error}"
+        );
         wire.call_ends_by = monotonic() + TABLES_CALL_TIME;
         client.write_all(&[1, 0, 1, 0]).unwrap();
-        assert_eq!(wire.dialect().unwrap(), Dialect { framed: false, compact: false });
+        assert_eq!(
+            wire.dialect().unwrap(),
+            Dialect {
+                framed: false,
+                compact: false
+            }
+        );
     }
 }

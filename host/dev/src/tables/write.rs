@@ -18,8 +18,8 @@ use streamhost_core::limits::{
 /// Changes to one table that are not made yet. Whoever has one holds the table's lock.
 pub(super) struct Changes<'a> {
     table: &'a Table,
-    /// By stored key, so that the last word about a cell wins; `None` removes. One atomic write of the store must not name a
-    /// key twice.
+    /// By stored key, so that the last word about a cell wins; `None` removes. One atomic write of
+    /// the store must not name a key twice.
     entries: HashMap<Vec<u8>, Option<Vec<u8>>>,
     /// Removals that this call may still make for the disk's sake.
     removals_left: usize,
@@ -27,12 +27,26 @@ pub(super) struct Changes<'a> {
 
 impl<'a> Changes<'a> {
     pub(super) fn of(table: &'a Table) -> Self {
-        Changes { table, entries: HashMap::new(), removals_left: TABLE_CALL_ERASED_CELLS_MAX }
+        Changes {
+            table,
+            entries: HashMap::new(),
+            removals_left: TABLE_CALL_ERASED_CELLS_MAX,
+        }
     }
 
     /// Puts a cell at `time_ms`, which is explicit and not negative.
-    pub(super) fn put(&mut self, row: &[u8], column: &[u8], value: Vec<u8>, time_ms: i64) -> Result<(), Fault> {
-        let Column { family, qualifier: Some(qualifier) } = Column::new(column) else {
+    pub(super) fn put(
+        &mut self,
+        row: &[u8],
+        column: &[u8],
+        value: Vec<u8>,
+        time_ms: i64,
+    ) -> Result<(), Fault> {
+        let Column {
+            family,
+            qualifier: Some(qualifier),
+        } = Column::new(column)
+        else {
             return Err(Fault::Argument(format!(
                 "no column qualifier in '{}': a put needs family:qualifier",
                 super::fault::shown(column)
@@ -40,7 +54,10 @@ impl<'a> Changes<'a> {
         };
         let kept = self.table.family(family)?;
         if value.len() > HBASE_CELL_BYTES_MAX {
-            return Err(Fault::Argument(format!("KeyValue size too large: {} > {HBASE_CELL_BYTES_MAX}", value.len())));
+            return Err(Fault::Argument(format!(
+                "KeyValue size too large: {} > {HBASE_CELL_BYTES_MAX}",
+                value.len()
+            )));
         }
         let family_key = key::family(&row_key(row)?, family);
         let column_key = key::column(&family_key, qualifier);
@@ -63,17 +80,26 @@ impl<'a> Changes<'a> {
     pub(super) fn erase_row(&mut self, row: &[u8], time_ms: i64) -> Result<(), Fault> {
         let row_key = row_key(row)?;
         let table = self.table;
-        table.families.keys().try_for_each(|family| self.erase_under(&key::family(&row_key, family), None, time_ms))
+        table
+            .families
+            .keys()
+            .try_for_each(|family| self.erase_under(&key::family(&row_key, family), None, time_ms))
     }
 
-    fn erase_under(&mut self, family_key: &[u8], qualifier: Option<&[u8]>, time_ms: i64) -> Result<(), Fault> {
+    fn erase_under(
+        &mut self,
+        family_key: &[u8],
+        qualifier: Option<&[u8]>,
+        time_ms: i64,
+    ) -> Result<(), Fault> {
         let column_key = qualifier.map(|qualifier| key::column(family_key, qualifier));
         let tombstone = match &column_key {
             Some(column_key) => fitting(key::column_erased(column_key))?,
             None => key::family_erased(family_key),
         };
         let time_ms = time_ms.max(self.tombstone_ms(&tombstone)?);
-        // The tombstone alone hides them; taking them from the disk is housekeeping, so it may stop at a bound.
+        // The tombstone alone hides them; taking them from the disk is housekeeping, so it may stop
+        // at a bound.
         let range = match &column_key {
             Some(column_key) => self.table.untrimmed(column_key),
             None => family_key.to_vec()..key::behind(family_key),
@@ -94,7 +120,8 @@ impl<'a> Changes<'a> {
                 self.entries.insert(key.to_vec(), None);
             }
         }
-        self.entries.insert(tombstone, Some(key::time_value(time_ms).to_vec()));
+        self.entries
+            .insert(tombstone, Some(key::time_value(time_ms).to_vec()));
         if let Some(column_key) = column_key
             && looked_at < TABLE_ERASED_CELLS_MAX
             && self.removals_left > 0
@@ -104,21 +131,34 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// Removes what no reader can ever see: puts under a tombstone, and those beyond the versions that are kept. The latter
-    /// cannot come back: a delete that hides the newer ones hides them as well.
+    /// Removes what no reader can ever see: puts under a tombstone, and those beyond the versions
+    /// that are kept. The latter cannot come back: a delete that hides the newer ones hides them as
+    /// well.
     fn trim(&mut self, family_key: &[u8], column_key: &[u8], family: &Family) -> Result<(), Fault> {
-        let mut hidden_ms = self.tombstone_ms(&key::family_erased(family_key))?.max(family.expired_ms(now_ms()));
+        let mut hidden_ms = self
+            .tombstone_ms(&key::family_erased(family_key))?
+            .max(family.expired_ms(now_ms()));
         let (mut kept, mut looked_at, mut removed_ms) = (0, 0, None);
-        for entry in self.table.cells.range(self.table.untrimmed(column_key)).take(TABLE_ERASED_CELLS_MAX) {
+        for entry in self
+            .table
+            .cells
+            .range(self.table.untrimmed(column_key))
+            .take(TABLE_ERASED_CELLS_MAX)
+        {
             looked_at += 1;
             let (key, value) = entry.into_inner()?;
             match key::parse(&key).map(|entry| entry.kind) {
-                Some(Kind::ColumnErased) => hidden_ms = hidden_ms.max(key::time_of(&value).unwrap_or(-1)),
-                Some(Kind::Put(put_ms)) if put_ms > hidden_ms && kept < family.versions_max => kept += 1,
+                Some(Kind::ColumnErased) => {
+                    hidden_ms = hidden_ms.max(key::time_of(&value).unwrap_or(-1))
+                }
+                Some(Kind::Put(put_ms)) if put_ms > hidden_ms && kept < family.versions_max => {
+                    kept += 1
+                }
                 Some(Kind::Put(put_ms)) if self.removals_left > 0 => {
                     self.removals_left -= 1;
                     removed_ms = removed_ms.or(Some(put_ms));
-                    // Unless this very call has put it: what is pending counts as newer than what is stored.
+                    // Unless this very call has put it: what is pending counts as newer than what
+                    // is stored.
                     self.entries.entry(key.to_vec()).or_insert(None);
                 }
                 _ => {}
@@ -138,16 +178,26 @@ impl<'a> Changes<'a> {
     fn tombstone_ms(&self, tombstone: &[u8]) -> Result<i64, Fault> {
         let time = match self.entries.get(tombstone) {
             Some(pending) => pending.as_deref().and_then(key::time_of),
-            None => self.table.cells.get(tombstone)?.as_deref().and_then(key::time_of),
+            None => self
+                .table
+                .cells
+                .get(tombstone)?
+                .as_deref()
+                .and_then(key::time_of),
         };
         Ok(time.unwrap_or(-1))
     }
 
-    /// Makes the changes, all at once. `Ok`: they survive a crash and a loss of power. `Err`: none is made, or, where the
-    /// store itself failed, that is unknown until it is opened again.
+    /// Makes the changes, all at once. `Ok`: they survive a crash and a loss of power. `Err`: none
+    /// is made, or, where the store itself failed, that is unknown until it is opened again.
     pub(super) fn commit(self, database: &Database) -> Result<(), Fault> {
         let mut batch = database.batch().durability(Some(PersistMode::SyncData));
-        self.table.note_stored(self.entries.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| &key[..]));
+        self.table.note_stored(
+            self.entries
+                .iter()
+                .filter(|(_, value)| value.is_some())
+                .map(|(key, _)| &key[..]),
+        );
         for (key, value) in self.entries {
             match value {
                 Some(value) => batch.insert(&self.table.cells, key, value),
@@ -162,7 +212,12 @@ impl<'a> Changes<'a> {
 pub(super) fn newest(table: &Table, row: &[u8], column: Column<'_>) -> Result<Option<Cell>, Fault> {
     row_key(row)?;
     table.family(column.family)?;
-    let question = Question { selection: Selection::default(), before_ms: LATEST_MS, versions: 1, now_ms: now_ms() };
+    let question = Question {
+        selection: Selection::default(),
+        before_ms: LATEST_MS,
+        versions: 1,
+        now_ms: now_ms(),
+    };
     Ok(table.read_cells(row, column, &question)?.into_iter().next())
 }
 
@@ -170,14 +225,15 @@ pub(super) fn newest(table: &Table, row: &[u8], column: Column<'_>) -> Result<Op
 pub(super) fn row_key(row: &[u8]) -> Result<Vec<u8>, Fault> {
     match row.len() {
         0 => Err(Fault::Argument("Row length is 0".to_owned())),
-        length if length > HBASE_KEY_BYTES_MAX => {
-            Err(Fault::Argument(format!("Row length {length} is > {HBASE_KEY_BYTES_MAX}")))
-        }
+        length if length > HBASE_KEY_BYTES_MAX => Err(Fault::Argument(format!(
+            "Row length {length} is > {HBASE_KEY_BYTES_MAX}"
+        ))),
         _ => fitting_with(key::row(row), TABLE_NAME_BYTES_MAX + 8), // any family and its tombstone
     }
 }
 
-/// A key that the store can take, or why not: it would fail on a longer one, even if it is only looked for.
+/// A key that the store can take, or why not: it would fail on a longer one, even if it is only
+/// looked for.
 pub(super) fn fitting(key: Vec<u8>) -> Result<Vec<u8>, Fault> {
     fitting_with(key, 0)
 }
@@ -193,8 +249,8 @@ fn fitting_with(key: Vec<u8>, more: usize) -> Result<Vec<u8>, Fault> {
     Ok(key)
 }
 
-/// Looking for old versions at each put would cost more than the put itself. A put's time is in its key, so each put of a
-/// column draws anew, and after a few hundred none has escaped.
+/// Looking for old versions at each put would cost more than the put itself. A put's time is in its
+/// key, so each put of a column draws anew, and after a few hundred none has escaped.
 fn is_trimmer(put_key: &[u8]) -> bool {
     let mut hasher = DefaultHasher::new();
     put_key.hash(&mut hasher);

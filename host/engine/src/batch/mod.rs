@@ -1,11 +1,13 @@
-//! Gathers records until a batch closes: by time, count or bytes, or at the spans of a batch that is run again. Pure.
+//! Gathers records until a batch closes: by time, count or bytes, or at the spans of a batch that
+//! is run again. Pure.
 
 use std::collections::BTreeMap;
 use streamhost_core::job::settings::BatchLimits;
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Offset, Partition, Positions, Record, Span, Spans};
 
-/// A closed batch's records: chunks by partition and offset, so that nothing depends on the order of arrival.
+/// A closed batch's records: chunks by partition and offset, so that nothing depends on the order
+/// of arrival.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// What was passed, of every partition.
@@ -22,7 +24,10 @@ impl Batch {
 
     /// The positions after the batch.
     pub fn end_positions(&self) -> Positions {
-        self.spans.iter().map(|(&partition, span)| (partition, span.to)).collect()
+        self.spans
+            .iter()
+            .map(|(&partition, span)| (partition, span.to))
+            .collect()
     }
 }
 
@@ -37,7 +42,15 @@ struct Part {
 
 impl Part {
     fn new(from: Offset, until: Option<Offset>) -> Part {
-        Part { span: Span { from, to: from, records: 0 }, until, chunks: Vec::new() }
+        Part {
+            span: Span {
+                from,
+                to: from,
+                records: 0,
+            },
+            until,
+            chunks: Vec::new(),
+        }
     }
 
     fn is_complete(&self) -> bool {
@@ -60,7 +73,8 @@ pub struct BatchBuilder {
 #[derive(Debug, Default)]
 struct Progress {
     steps: u64,
-    /// Partitions of an exact batch that are not at their ends yet. One without records is at its end from the beginning.
+    /// Partitions of an exact batch that are not at their ends yet. One without records is at its
+    /// end from the beginning.
     incomplete: usize,
 }
 
@@ -74,7 +88,8 @@ impl Progress {
         self.steps += 1;
         part.span.to = to;
         if part.is_complete() {
-            self.incomplete = self.incomplete.saturating_sub(1); // once: nothing passes its end. An open batch counts none
+            // Once: nothing passes its end. An open batch counts none.
+            self.incomplete = self.incomplete.saturating_sub(1);
         }
     }
 }
@@ -82,36 +97,65 @@ impl Progress {
 impl BatchBuilder {
     /// A batch that begins at these positions and ends where it is cut.
     pub fn open(at: &Positions, limits: BatchLimits) -> Self {
-        let parts = at.iter().map(|(&partition, &from)| (partition, Part::new(from, None))).collect();
-        BatchBuilder { limits, exact: false, parts, records: 0, bytes: 0, progress: Progress::default() }
+        let parts = at
+            .iter()
+            .map(|(&partition, &from)| (partition, Part::new(from, None)))
+            .collect();
+        BatchBuilder {
+            limits,
+            exact: false,
+            parts,
+            records: 0,
+            bytes: 0,
+            progress: Progress::default(),
+        }
     }
 
     /// A batch of exactly these spans: what lies beyond them is left out.
     pub fn exactly(spans: &Spans) -> Self {
-        let parts: BTreeMap<_, _> =
-            spans.iter().map(|(&partition, span)| (partition, Part::new(span.from, Some(span.to)))).collect();
-        let limits = BatchLimits { records_max: usize::MAX, bytes_max: usize::MAX };
+        let parts: BTreeMap<_, _> = spans
+            .iter()
+            .map(|(&partition, span)| (partition, Part::new(span.from, Some(span.to))))
+            .collect();
+        let limits = BatchLimits {
+            records_max: usize::MAX,
+            bytes_max: usize::MAX,
+        };
         let incomplete = parts.values().filter(|part| !part.is_complete()).count();
-        BatchBuilder { limits, exact: true, parts, records: 0, bytes: 0, progress: Progress { steps: 0, incomplete } }
+        BatchBuilder {
+            limits,
+            exact: true,
+            parts,
+            records: 0,
+            bytes: 0,
+            progress: Progress {
+                steps: 0,
+                incomplete,
+            },
+        }
     }
 
-    /// Appends a record. One that was passed already, lies beyond the batch's fixed end, or is of a partition that is
-    /// not asked for, is left out.
+    /// Appends a record. One that was passed already, lies beyond the batch's fixed end, or is of a
+    /// partition that is not asked for, is left out.
     #[inline]
     pub fn push(&mut self, partition: Partition, record: Record<'_>) {
-        let Some(part) = self.parts.get_mut(&partition) else { return };
+        let Some(part) = self.parts.get_mut(&partition) else {
+            return;
+        };
         if record.offset < part.span.to {
             return;
         }
         if let Some(until) = part.until
             && record.offset >= until
         {
-            self.progress.came(part, until); // whatever lay in between is not there any more, or never was
+            // Whatever lay in between is not there any more, or never was.
+            self.progress.came(part, until);
             return;
         }
         let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
         let full = |c: &Chunk| {
-            c.len() >= limits::CHUNK_RECORDS_MAX || (!c.is_empty() && c.bytes() + bytes > limits::CHUNK_BYTES_MAX)
+            c.len() >= limits::CHUNK_RECORDS_MAX
+                || (!c.is_empty() && c.bytes() + bytes > limits::CHUNK_BYTES_MAX)
         };
         if part.chunks.last().is_none_or(full) {
             part.chunks.push(Chunk::new(partition));
@@ -125,8 +169,8 @@ impl BatchBuilder {
         self.bytes += bytes;
     }
 
-    /// Notes that nothing stands before `next` any more: the client came to the partition's end, past offsets that
-    /// hold no records.
+    /// Notes that nothing stands before `next` any more: the client came to the partition's end,
+    /// past offsets that hold no records.
     pub fn passed(&mut self, partition: Partition, next: Offset) {
         if let Some(part) = self.parts.get_mut(&partition) {
             let next = part.until.map_or(next, |until| next.min(until));
@@ -134,7 +178,8 @@ impl BatchBuilder {
         }
     }
 
-    /// Has an open batch end at these positions at the latest, partition by partition. An exact batch keeps its own ends.
+    /// Has an open batch end at these positions at the latest, partition by partition. An exact
+    /// batch keeps its own ends.
     pub fn bound(&mut self, ends: &Positions) {
         for (partition, &end) in ends.iter().filter(|_| !self.exact) {
             if let Some(part) = self.parts.get_mut(partition) {
@@ -150,7 +195,9 @@ impl BatchBuilder {
 
     /// The batch closes now, whatever its interval.
     pub fn is_full(&self) -> bool {
-        self.records >= self.limits.records_max || self.bytes >= self.limits.bytes_max || self.is_complete()
+        self.records >= self.limits.records_max
+            || self.bytes >= self.limits.bytes_max
+            || self.is_complete()
     }
 
     /// An exact batch has all its spans.
@@ -175,16 +222,23 @@ impl BatchBuilder {
 
     /// The partitions and how far each has come.
     pub fn end_positions(&self) -> Positions {
-        self.parts.iter().map(|(&partition, part)| (partition, part.span.to)).collect()
+        self.parts
+            .iter()
+            .map(|(&partition, part)| (partition, part.span.to))
+            .collect()
     }
 
-    /// What the batch still reads: each partition, how far it has come, and where it ends if that is fixed.
+    /// What the batch still reads: each partition, how far it has come, and where it ends if that
+    /// is fixed.
     pub fn wanted(&self) -> impl Iterator<Item = (Partition, Offset, Option<Offset>)> {
         wanted(self.parts.iter())
     }
 
     /// What the batch still reads of one source.
-    pub fn wanted_of(&self, source: u16) -> impl Iterator<Item = (Partition, Offset, Option<Offset>)> {
+    pub fn wanted_of(
+        &self,
+        source: u16,
+    ) -> impl Iterator<Item = (Partition, Offset, Option<Offset>)> {
         let [first, last] = [i32::MIN, i32::MAX].map(|id| Partition { source, id });
         wanted(self.parts.range(first..=last))
     }
@@ -215,33 +269,84 @@ mod tests {
     const Q: Partition = Partition { source: 0, id: 1 };
 
     fn record(offset: Offset) -> Record<'static> {
-        Record { offset, time_ms: 0, key: None, value: Some(b"value") }
+        Record {
+            offset,
+            time_ms: 0,
+            key: None,
+            value: Some(b"value"),
+        }
     }
 
     #[test]
     fn an_open_batch_closes_at_its_limits_and_takes_all_it_has() {
-        let mut builder = BatchBuilder::open(&[(P, 5), (Q, 0)].into(), BatchLimits { records_max: 3, bytes_max: 1000 });
+        let mut builder = BatchBuilder::open(
+            &[(P, 5), (Q, 0)].into(),
+            BatchLimits {
+                records_max: 3,
+                bytes_max: 1000,
+            },
+        );
         assert!(builder.is_empty() && !builder.is_full());
         for (partition, offset) in [(P, 4), (P, 5), (Q, 0), (P, 7)] {
             builder.push(partition, record(offset));
         }
         assert!(builder.is_full());
-        assert_eq!((builder.room(), builder.steps()), (0, 3), "what was passed before is no step");
+        assert_eq!(
+            (builder.room(), builder.steps()),
+            (0, 3),
+            "what was passed before is no step"
+        );
         let batch = builder.close();
-        assert_eq!(batch.spans[&P], Span { from: 5, to: 8, records: 2 });
-        assert_eq!(batch.spans[&Q], Span { from: 0, to: 1, records: 1 });
+        assert_eq!(
+            batch.spans[&P],
+            Span {
+                from: 5,
+                to: 8,
+                records: 2
+            }
+        );
+        assert_eq!(
+            batch.spans[&Q],
+            Span {
+                from: 0,
+                to: 1,
+                records: 1
+            }
+        );
         assert_eq!(batch.chunks[0].offsets, [5, 7]);
     }
 
     #[test]
     fn an_exact_batch_ends_where_it_ended_before() {
-        let spans: Spans = [(P, Span { from: 2, to: 5, records: 2 }), (Q, Span { from: 0, to: 0, records: 0 })].into();
+        let spans: Spans = [
+            (
+                P,
+                Span {
+                    from: 2,
+                    to: 5,
+                    records: 2,
+                },
+            ),
+            (
+                Q,
+                Span {
+                    from: 0,
+                    to: 0,
+                    records: 0,
+                },
+            ),
+        ]
+        .into();
         let mut builder = BatchBuilder::exactly(&spans);
         builder.push(P, record(2));
         builder.push(Q, record(0));
         builder.push(P, record(3));
         builder.passed(Q, 7);
-        assert_eq!((builder.steps(), builder.is_complete()), (2, false), "what is beyond a partition's end is no step");
+        assert_eq!(
+            (builder.steps(), builder.is_complete()),
+            (2, false),
+            "what is beyond a partition's end is no step"
+        );
         assert_eq!(builder.wanted().collect::<Vec<_>>(), [(P, 4, Some(5))]);
         builder.push(P, record(9));
         assert!(builder.is_complete() && builder.wanted().next().is_none());
@@ -252,8 +357,15 @@ mod tests {
     fn an_open_batch_does_not_go_beyond_its_bounds() {
         let mut builder = BatchBuilder::open(&[(P, 5), (Q, 9)].into(), BatchLimits::default());
         builder.bound(&[(P, 7), (Q, 3), (Partition { source: 1, id: 0 }, 4)].into());
-        assert_eq!(builder.wanted().collect::<Vec<_>>(), [(P, 5, Some(7))], "Q is beyond its end already");
-        assert_eq!((builder.wanted_of(0).count(), builder.wanted_of(1).count()), (1, 0));
+        assert_eq!(
+            builder.wanted().collect::<Vec<_>>(),
+            [(P, 5, Some(7))],
+            "Q is beyond its end already"
+        );
+        assert_eq!(
+            (builder.wanted_of(0).count(), builder.wanted_of(1).count()),
+            (1, 0)
+        );
         builder.push(P, record(5));
         builder.passed(P, 9);
         builder.push(Q, record(9));
@@ -261,10 +373,22 @@ mod tests {
         assert!(builder.wanted_of(0).next().is_none());
         assert_eq!(builder.end_positions(), [(P, 7), (Q, 9)].into());
 
-        let spans: Spans = [(P, Span { from: 2, to: 5, records: 2 })].into();
+        let spans: Spans = [(
+            P,
+            Span {
+                from: 2,
+                to: 5,
+                records: 2,
+            },
+        )]
+        .into();
         let mut builder = BatchBuilder::exactly(&spans);
         builder.bound(&[(P, 3)].into());
-        assert_eq!(builder.wanted().collect::<Vec<_>>(), [(P, 2, Some(5))], "an exact batch keeps its own end");
+        assert_eq!(
+            builder.wanted().collect::<Vec<_>>(),
+            [(P, 2, Some(5))],
+            "an exact batch keeps its own end"
+        );
     }
 
     #[test]
@@ -274,7 +398,13 @@ mod tests {
         for offset in 0..5000 {
             builder.push(P, record(offset));
         }
-        builder.push(P, Record { value: Some(&long), ..record(5000) });
+        builder.push(
+            P,
+            Record {
+                value: Some(&long),
+                ..record(5000)
+            },
+        );
         builder.push(P, record(5001));
         let lengths: Vec<usize> = builder.close().chunks.iter().map(Chunk::len).collect();
         assert_eq!(lengths, [4096, 904, 1, 1]);
@@ -285,6 +415,13 @@ mod tests {
         let mut builder = BatchBuilder::open(&[(P, 0)].into(), BatchLimits::default());
         builder.push(P, record(0));
         builder.passed(P, 2);
-        assert_eq!(builder.close().spans[&P], Span { from: 0, to: 2, records: 1 });
+        assert_eq!(
+            builder.close().spans[&P],
+            Span {
+                from: 0,
+                to: 2,
+                records: 1
+            }
+        );
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use streamhost_core::contract::{
-    Calls, ChunkAnswer, Combined, Finished, GroupFault, GroupQuarantines, Made, Moment, Partials, Phase,
-    QuarantinedGroup, Sliced, VersionFault, slices,
+    Calls, ChunkAnswer, Combined, Finished, GroupFault, GroupQuarantines, Made, Moment, Partials,
+    Phase, QuarantinedGroup, Sliced, VersionFault, slices,
 };
 use streamhost_core::types::Column;
 
@@ -28,36 +28,69 @@ struct Slice<T> {
 }
 
 impl<'a> GuestCalls<'a> {
-    pub(super) fn new(lanes: &'a mut Lanes, version: Arc<GuestVersion>, quarantines: GroupQuarantines) -> Self {
-        GuestCalls { lanes, version, quarantines, asked: BTreeMap::new(), aside: Vec::new() }
+    pub(super) fn new(
+        lanes: &'a mut Lanes,
+        version: Arc<GuestVersion>,
+        quarantines: GroupQuarantines,
+    ) -> Self {
+        GuestCalls {
+            lanes,
+            version,
+            quarantines,
+            asked: BTreeMap::new(),
+            aside: Vec::new(),
+        }
     }
 
-    /// The verdicts on groups, those that were given among them. For the batch's intent: its replay has the same, and so the
-    /// same calls.
+    /// The verdicts on groups, those that were given among them. For the batch's intent: its replay
+    /// has the same, and so the same calls.
     pub fn quarantined(self) -> Vec<QuarantinedGroup> {
         self.aside
     }
 
-    /// Counts groups, and gives the number of the first and the verdicts on them, by their place in what is asked.
+    /// Counts groups, and gives the number of the first and the verdicts on them, by their place in
+    /// what is asked.
     fn count(&mut self, stage: u32, phase: Phase, groups: usize) -> (u64, KnownFaults) {
         let asked = self.asked.entry((stage, phase)).or_default();
         let first = *asked;
         *asked += groups as u64;
-        let quarantines = self.quarantines.range((stage, phase, first)..(stage, phase, *asked));
-        let known =
-            quarantines.map(|((_, _, index), quarantine)| ((index - first) as usize, quarantine.clone())).collect();
+        let quarantines = self
+            .quarantines
+            .range((stage, phase, first)..(stage, phase, *asked));
+        let known = quarantines
+            .map(|((_, _, index), quarantine)| ((index - first) as usize, quarantine.clone()))
+            .collect();
         (first, known)
     }
 
-    fn note(&mut self, (stage, phase, first): (u32, Phase, u64), faults: &[GroupFault], splits: &[usize]) {
-        let broken = faults.iter().filter(|fault| fault.by_host).map(|fault| (fault.at, Some(fault.reason.clone())));
+    fn note(
+        &mut self,
+        (stage, phase, first): (u32, Phase, u64),
+        faults: &[GroupFault],
+        splits: &[usize],
+    ) {
+        let broken = faults
+            .iter()
+            .filter(|fault| fault.by_host)
+            .map(|fault| (fault.at, Some(fault.reason.clone())));
         for (at, reason) in broken.chain(splits.iter().map(|&at| (at, None))) {
-            self.aside.push(QuarantinedGroup { stage, phase, index: first + at as u64, reason });
+            self.aside.push(QuarantinedGroup {
+                stage,
+                phase,
+                index: first + at as u64,
+                reason,
+            });
         }
     }
 
-    /// Runs what is asked in slices on all lanes, and gives the answers with the place of each one's first item.
-    fn sliced<T, A, F>(&mut self, asked: &T, known: KnownFaults, run: F) -> Result<Vec<(usize, A)>, VersionFault>
+    /// Runs what is asked in slices on all lanes, and gives the answers with the place of each
+    /// one's first item.
+    fn sliced<T, A, F>(
+        &mut self,
+        asked: &T,
+        known: KnownFaults,
+        run: F,
+    ) -> Result<Vec<(usize, A)>, VersionFault>
     where
         T: Sliced + Send + Sync + 'static,
         A: Send + 'static,
@@ -65,22 +98,38 @@ impl<'a> GuestCalls<'a> {
     {
         let ranges = slices(asked);
         if ranges.len() <= 1 {
-            let answer = |range: Range<usize>| Ok((range.start, self.lanes.alone(|lane| run(lane, asked, &known))?));
+            let answer = |range: Range<usize>| {
+                Ok((
+                    range.start,
+                    self.lanes.alone(|lane| run(lane, asked, &known))?,
+                ))
+            };
             return ranges.into_iter().map(answer).collect();
         }
         let slice = |range: &Range<usize>| {
-            let known =
-                known.range(range.clone()).map(|(&at, quarantine)| (at - range.start, quarantine.clone())).collect();
-            Slice { asked: asked.part(range), known }
+            let known = known
+                .range(range.clone())
+                .map(|(&at, quarantine)| (at - range.start, quarantine.clone()))
+                .collect();
+            Slice {
+                asked: asked.part(range),
+                known,
+            }
         };
         let tasks = ranges.iter().map(slice).collect();
-        let (_, answers) =
-            self.lanes.spread(tasks, move |lane, slice: &Slice<T>| run(lane, &slice.asked, &slice.known));
-        Ok(ranges.into_iter().map(|range| range.start).zip(answers?).collect())
+        let (_, answers) = self.lanes.spread(tasks, move |lane, slice: &Slice<T>| {
+            run(lane, &slice.asked, &slice.known)
+        });
+        Ok(ranges
+            .into_iter()
+            .map(|range| range.start)
+            .zip(answers?)
+            .collect())
     }
 }
 
-/// The answers' accumulators as one column: together they are within a batch's budget, and so countable.
+/// The answers' accumulators as one column: together they are within a batch's budget, and so
+/// countable.
 fn joined(answers: impl Iterator<Item = Column>) -> Column {
     let mut joined = Column::default();
     for column in answers {
@@ -100,11 +149,12 @@ fn add(made: &mut Made, base: usize, answer: ChunkAnswer) {
         all.extend(rows);
     }
     made.keyed.extend(answer.keyed);
-    made.faults.extend(answer.faults.into_iter().map(|fault| GroupFault {
-        at: base + fault.position as usize,
-        reason: fault.reason,
-        by_host: fault.by_host,
-    }));
+    made.faults
+        .extend(answer.faults.into_iter().map(|fault| GroupFault {
+            at: base + fault.position as usize,
+            reason: fault.reason,
+            by_host: fault.by_host,
+        }));
 }
 
 impl Calls for GuestCalls<'_> {
@@ -116,21 +166,35 @@ impl Calls for GuestCalls<'_> {
         })?;
         let mut faults = Vec::new();
         let accumulators = answers.into_iter().map(|(base, answer)| {
-            faults.extend(answer.faults.into_iter().map(|fault| GroupFault { at: base + fault.at, ..fault }));
+            faults.extend(answer.faults.into_iter().map(|fault| GroupFault {
+                at: base + fault.at,
+                ..fault
+            }));
             answer.accumulators
         });
         let accumulators = joined(accumulators);
         self.note((stage, Phase::Combine, first), &faults, &[]);
-        Ok(Combined { accumulators, faults })
+        Ok(Combined {
+            accumulators,
+            faults,
+        })
     }
 
-    fn finish(&mut self, stage: u32, moment: Moment, finished: &Finished) -> Result<Made, VersionFault> {
+    fn finish(
+        &mut self,
+        stage: u32,
+        moment: Moment,
+        finished: &Finished,
+    ) -> Result<Made, VersionFault> {
         let (first, known) = self.count(stage, Phase::Finish, finished.items());
         let (version, budget) = (self.version.clone(), self.lanes.budget());
         let answers = self.sliced(finished, known, move |lane, finished, known| {
             lane.finish(&version, (stage, moment), finished, known.clone(), &budget)
         })?;
-        let mut made = Made { rows: vec![Vec::new(); self.version.rules().shapes.len()], ..Made::default() };
+        let mut made = Made {
+            rows: vec![Vec::new(); self.version.rules().shapes.len()],
+            ..Made::default()
+        };
         let mut splits = Vec::new();
         for (base, answer) in answers {
             splits.extend(answer.splits.iter().map(|&at| base + at as usize));
@@ -142,9 +206,11 @@ impl Calls for GuestCalls<'_> {
 
     fn migrate(&mut self, stage: u32, accumulators: &Column) -> Result<Column, VersionFault> {
         // The answer is let go before the next, so each has a batch's budget of its own.
-        let (version, budget): (_, Arc<Budget>) = (self.version.clone(), self.lanes.budget_of_no_batch());
-        let run =
-            move |lane: &mut Lane, column: &Column, _: &KnownFaults| lane.migrate(&version, stage, column, &budget);
+        let (version, budget): (_, Arc<Budget>) =
+            (self.version.clone(), self.lanes.budget_of_no_batch());
+        let run = move |lane: &mut Lane, column: &Column, _: &KnownFaults| {
+            lane.migrate(&version, stage, column, &budget)
+        };
         let answers = self.sliced(accumulators, KnownFaults::new(), run)?;
         Ok(joined(answers.into_iter().map(|(_, column)| column)))
     }

@@ -1,4 +1,5 @@
-//! Merges groups, and carries state over to another version: what the shuffle asks of a guest beside its stages.
+//! Merges groups, and carries state over to another version: what the shuffle asks of a guest
+//! beside its stages.
 
 use super::lane::{Budget, KnownFaults, Lane, Splittable};
 use super::{Guest, GuestVersion};
@@ -6,13 +7,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::contract::{
-    Combined, GroupFault, GuestFault, Partials, Quarantine, Sliced, VersionFault, column_bytes, column_size,
+    Combined, GroupFault, GuestFault, Partials, Quarantine, Sliced, VersionFault, column_bytes,
+    column_size,
 };
 use streamhost_core::types::Column;
 
 impl Lane {
-    /// Merges groups of a keyed stage, beside those that are known to break it. Each group is merged by itself, so it does not
-    /// matter how calls are cut.
+    /// Merges groups of a keyed stage, beside those that are known to break it. Each group is
+    /// merged by itself, so it does not matter how calls are cut.
     pub(super) fn combine(
         &mut self,
         version: &Arc<GuestVersion>,
@@ -21,8 +23,21 @@ impl Lane {
         mut known: KnownFaults,
         budget: &Budget,
     ) -> Result<Combined, VersionFault> {
-        let mut run = CombineRun { version, stage, partials, budget, merged: Vec::new() };
-        self.ask(version, partials.items(), &mut known, false, budget, &mut run)?;
+        let mut run = CombineRun {
+            version,
+            stage,
+            partials,
+            budget,
+            merged: Vec::new(),
+        };
+        self.ask(
+            version,
+            partials.items(),
+            &mut known,
+            false,
+            budget,
+            &mut run,
+        )?;
         Ok(run.end(known))
     }
 
@@ -39,9 +54,14 @@ impl Lane {
             let answer = guest.migrate(stage, accumulators, version.time())?;
             Ok((column_size(&answer)?, answer))
         })?;
-        let broke = |fault| VersionFault::Migrate { stage: rules.name(stage).to_string(), fault };
+        let broke = |fault| VersionFault::Migrate {
+            stage: rules.name(stage).to_string(),
+            fault,
+        };
         let (bytes, answer) = sized.map_err(broke)?;
-        rules.check_column("migrate", &answer, accumulators.len()).map_err(VersionFault::Contract)?;
+        rules
+            .check_column("migrate", &answer, accumulators.len())
+            .map_err(VersionFault::Contract)?;
         budget.hold(bytes, rules.name(stage))?;
         Ok(answer)
     }
@@ -63,21 +83,34 @@ impl CombineRun<'_> {
         let mut combined = Combined::default();
         match &self.merged[..] {
             [(range, _)] if range.len() == groups => {
-                combined.accumulators = self.merged.into_iter().map(|(_, column)| column).next().unwrap_or_default();
+                combined.accumulators = self
+                    .merged
+                    .into_iter()
+                    .map(|(_, column)| column)
+                    .next()
+                    .unwrap_or_default();
             }
             merged => {
                 for (range, column) in merged {
                     while combined.accumulators.len() < range.start {
                         combined.accumulators.push(b"");
                     }
-                    column.iter().for_each(|accumulator| combined.accumulators.push(accumulator));
+                    column
+                        .iter()
+                        .for_each(|accumulator| combined.accumulators.push(accumulator));
                 }
                 while combined.accumulators.len() < groups {
                     combined.accumulators.push(b"");
                 }
             }
         }
-        let fault = |(at, reason): (usize, Quarantine)| reason.map(|reason| GroupFault { at, reason, by_host: true });
+        let fault = |(at, reason): (usize, Quarantine)| {
+            reason.map(|reason| GroupFault {
+                at,
+                reason,
+                by_host: true,
+            })
+        };
         combined.faults = known.into_iter().filter_map(fault).collect();
         combined
     }
@@ -85,7 +118,10 @@ impl CombineRun<'_> {
 
 impl Splittable for CombineRun<'_> {
     fn begin(&mut self) {
-        let merged = self.merged.drain(..).map(|(_, column)| column_bytes(&column));
+        let merged = self
+            .merged
+            .drain(..)
+            .map(|(_, column)| column_bytes(&column));
         self.budget.release(merged.sum());
     }
 

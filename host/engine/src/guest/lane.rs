@@ -1,8 +1,9 @@
-//! One worker's guest, whatever it does: a guest that breaks is replaced, and what it was called with is asked in
-//! halves, down to the record or group that breaks it.
+//! One worker's guest, whatever it does: a guest that breaks is replaced, and what it was called
+//! with is asked in halves, down to the record or group that breaks it.
 //!
-//! Functions are pure, but their memory is not: a guest keeps caches, and fragments. So none gives a verdict but one
-//! that has answered nothing yet; what breaks an older one is asked of a new one first.
+//! Functions are pure, but their memory is not: a guest keeps caches, and fragments. So none gives
+//! a verdict but one that has answered nothing yet; what breaks an older one is asked of a new one
+//! first.
 
 use super::{CallLimits, Guest, GuestVersion, LinesLeft};
 use std::collections::BTreeMap;
@@ -13,8 +14,8 @@ use std::time::Duration;
 use streamhost_core::contract::{GuestFault, Quarantine, VersionFault};
 use streamhost_core::limits;
 
-/// What the calls of one batch share: how much may break before the version itself is at fault, and how much all of
-/// them may answer.
+/// What the calls of one batch share: how much may break before the version itself is at fault, and
+/// how much all of them may answer.
 #[derive(Debug)]
 pub(super) struct Budget {
     broken: AtomicUsize,
@@ -28,15 +29,26 @@ impl Budget {
     /// Answers may have so many bytes together.
     pub(super) fn new(bytes_max: usize) -> Self {
         let (broken, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Budget { broken, bytes, bytes_max, told_parts: AtomicBool::new(false) }
+        Budget {
+            broken,
+            bytes,
+            bytes_max,
+            told_parts: AtomicBool::new(false),
+        }
     }
 
     /// One that ran out of time counts more, as it costs that much.
     fn spend(&self, fault: &GuestFault) -> Result<(), VersionFault> {
-        let cost = if matches!(fault, GuestFault::Time { .. }) { limits::BROKEN_BY_TIME_COST } else { 1 };
+        let cost = if matches!(fault, GuestFault::Time { .. }) {
+            limits::BROKEN_BY_TIME_COST
+        } else {
+            1
+        };
         match self.broken.fetch_add(cost, Ordering::Relaxed) + cost {
             spent if spent <= limits::BROKEN_RECORDS_PER_BATCH_MAX => Ok(()),
-            _ => Err(VersionFault::TooManyBroken { last: fault.to_string() }),
+            _ => Err(VersionFault::TooManyBroken {
+                last: fault.to_string(),
+            }),
         }
     }
 
@@ -46,7 +58,9 @@ impl Budget {
             return Ok(());
         }
         let max = bytesize::ByteSize(self.bytes_max as u64);
-        Err(VersionFault::TooMuch { what: format!("what it answered is over {max}, at stage `{stage}`") })
+        Err(VersionFault::TooMuch {
+            what: format!("what it answered is over {max}, at stage `{stage}`"),
+        })
     }
 
     /// So much of what was held is let go.
@@ -66,8 +80,8 @@ pub(super) type KnownFaults = BTreeMap<usize, Quarantine>;
 
 /// Something that is asked of a guest and can be asked in parts.
 pub(super) trait Splittable {
-    /// Asks a part, and takes its answer. Parts come in order. The outer error is the guest's, the inner one the
-    /// version's.
+    /// Asks a part, and takes its answer. Parts come in order. The outer error is the guest's, the
+    /// inner one the version's.
     fn ask(
         &mut self,
         guest: &mut dyn Guest,
@@ -110,7 +124,8 @@ struct Failed {
 }
 
 impl Lane {
-    /// Works for this batch now, on these terms; what is counted by batch is counted anew with each.
+    /// Works for this batch now, on these terms; what is counted by batch is counted anew with
+    /// each.
     pub(super) fn enter(&mut self, batch: u64, call_limits: &CallLimits) {
         if batch != self.batch {
             self.lines = LinesLeft::default();
@@ -124,13 +139,19 @@ impl Lane {
 
     /// A living guest of this version.
     fn guest(&mut self, version: &Arc<GuestVersion>) -> Result<&mut dyn Guest, VersionFault> {
-        if !self.current.as_ref().is_some_and(|(current, _)| Arc::ptr_eq(current, version)) {
+        if !self
+            .current
+            .as_ref()
+            .is_some_and(|(current, _)| Arc::ptr_eq(current, version))
+        {
             self.drop_guest();
             let mut guest = version.guest()?;
             guest.bind(&self.call_limits);
             self.current = Some((version.clone(), guest));
         }
-        let Some((_, guest)) = &mut self.current else { unreachable!("set a line ago") };
+        let Some((_, guest)) = &mut self.current else {
+            unreachable!("set a line ago")
+        };
         Ok(guest.as_mut())
     }
 
@@ -139,8 +160,9 @@ impl Lane {
         self.is_used = false;
     }
 
-    /// One call of whatever guest there is. The lines of one that breaks count only if this is a verdict: else the same
-    /// is asked again, and says the same. The outer error is the version's, or says that a stop came.
+    /// One call of whatever guest there is. The lines of one that breaks count only if this is a
+    /// verdict: else the same is asked again, and says the same. The outer error is the version's,
+    /// or says that a stop came.
     fn call<A>(
         &mut self,
         version: &Arc<GuestVersion>,
@@ -183,11 +205,13 @@ impl Lane {
         }
     }
 
-    /// Asks for all `items` beside what is `known`, and adds to it the verdicts on those that break the guest.
+    /// Asks for all `items` beside what is `known`, and adds to it the verdicts on those that break
+    /// the guest.
     ///
-    /// With `canonical` what is answered depends on where calls are cut (an accumulator is of one call's records, and
-    /// sums of floats depend on their order), and a replay must cut them at the same places. It goes by the verdicts in
-    /// its intent: what lies between them is one call each. So what a pass came to says what is asked next:
+    /// With `canonical` what is answered depends on where calls are cut (an accumulator is of one
+    /// call's records, and sums of floats depend on their order), and a replay must cut them at the
+    /// same places. It goes by the verdicts in its intent: what lies between them is one call each.
+    /// So what a pass came to says what is asked next:
     ///
     /// | the pass | not canonical | canonical |
     /// |---|---|---|
@@ -196,8 +220,9 @@ impl Lane {
     /// | all halves went well | done | all again, once, of a new guest (not if time ran out: a new one is no faster) |
     /// | … and so again | | done: the cuts are verdicts too |
     ///
-    /// Of eight records the sixth breaks the guest: `[0..8]` breaks, `[0..4]` is good, `[4..8]` breaks, `[4..6]` breaks,
-    /// `[4..5]` is good, `[5..6]` is the verdict, `[6..8]` is good. Then, canonical: `[0..5]`, `[6..8]`, as in a replay.
+    /// Of eight records the sixth breaks the guest: `[0..8]` breaks, `[0..4]` is good, `[4..8]`
+    /// breaks, `[4..6]` breaks, `[4..5]` is good, `[5..6]` is the verdict, `[6..8]` is good. Then,
+    /// canonical: `[0..5]`, `[6..8]`, as in a replay.
     pub(super) fn ask(
         &mut self,
         version: &Arc<GuestVersion>,
@@ -211,7 +236,9 @@ impl Lane {
         loop {
             work.begin();
             let pass = self.pass(version, items, known, budget, work)?;
-            let Some((part, fault)) = pass.halved else { return Ok(()) };
+            let Some((part, fault)) = pass.halved else {
+                return Ok(());
+            };
             match (pass.found, canonical) {
                 (true, false) => return Ok(()),
                 (true, true) => once_more = true,
@@ -229,7 +256,8 @@ impl Lane {
         }
     }
 
-    /// Says once a batch that calls are run in parts, or a job that is a little too slow would only seem stuck.
+    /// Says once a batch that calls are run in parts, or a job that is a little too slow would only
+    /// seem stuck.
     fn tell_parts(
         &mut self,
         version: &Arc<GuestVersion>,
@@ -254,19 +282,28 @@ impl Lane {
         budget: &Budget,
         work: &mut dyn Splittable,
     ) -> Result<Pass, VersionFault> {
-        let mut todo: Vec<_> = beside(items, known).into_iter().map(|range| (range.clone(), range)).rev().collect();
+        let mut todo: Vec<_> = beside(items, known)
+            .into_iter()
+            .map(|range| (range.clone(), range))
+            .rev()
+            .collect();
         let mut pass = Pass::default();
         while let Some((range, whole)) = todo.pop() {
             let is_single = range.len() == 1;
             if is_single && range != whole && self.is_used {
-                self.drop_guest(); // probably it breaks, and then a new one would have to say so too
+                // Probably it breaks, and then a new one would have to say so too.
+                self.drop_guest();
             }
-            let time =
-                if self.call_limits.replay { limits::GUEST_TIME_MAX } else { patience(version.time(), &range, &whole) };
+            let time = if self.call_limits.replay {
+                limits::GUEST_TIME_MAX
+            } else {
+                patience(version.time(), &range, &whole)
+            };
             match self.call(version, is_single, |guest| work.ask(guest, &range, time))? {
                 Ok(taken) => {
                     taken?;
-                    pass.splits.extend((range.start > whole.start).then_some(range.start));
+                    pass.splits
+                        .extend((range.start > whole.start).then_some(range.start));
                 }
                 Err(Failed { was_used: true, .. }) if is_single => todo.push((range, whole)),
                 Err(Failed { fault, .. }) if is_single => {
@@ -286,7 +323,8 @@ impl Lane {
     }
 }
 
-/// The ranges to be asked: what is set aside is left out, and where calls were cut before they are cut again.
+/// The ranges to be asked: what is set aside is left out, and where calls were cut before they are
+/// cut again.
 fn beside(items: usize, known: &KnownFaults) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut from = 0;
@@ -299,8 +337,8 @@ fn beside(items: usize, known: &KnownFaults) -> Vec<Range<usize>> {
     ranges
 }
 
-/// A verdict is given on a single record or group with all the time there is; on the way there a part gets its share,
-/// or an endless loop would cost the whole time at each halving.
+/// A verdict is given on a single record or group with all the time there is; on the way there a
+/// part gets its share, or an endless loop would cost the whole time at each halving.
 fn patience(time: Duration, part: &Range<usize>, whole: &Range<usize>) -> Duration {
     if part.len() == 1 || part == whole {
         return time;
@@ -329,7 +367,14 @@ mod tests {
         let broken = |at: &usize| (*at, Some(String::new()));
         let ranges = |items, broken_at: &[usize], splits: &[usize]| {
             let splits = splits.iter().map(|at| (*at, None));
-            beside(items, &broken_at.iter().map(broken).chain(splits).collect::<KnownFaults>())
+            beside(
+                items,
+                &broken_at
+                    .iter()
+                    .map(broken)
+                    .chain(splits)
+                    .collect::<KnownFaults>(),
+            )
         };
         let whole = |items| 0..items;
         assert_eq!(ranges(5, &[], &[]), [whole(5)]);

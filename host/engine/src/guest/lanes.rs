@@ -1,5 +1,5 @@
-//! One worker a core, each with its own long-lived instance. Any lane may run any task: answers go back to their
-//! task's place, so nothing depends on the number of lanes or on which was faster.
+//! One worker a core, each with its own long-lived instance. Any lane may run any task: answers go
+//! back to their task's place, so nothing depends on the number of lanes or on which was faster.
 
 use super::lane::{Budget, Lane};
 use super::{CallLimits, GuestCalls, GuestVersion};
@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use streamhost_core::contract::{ChunkAnswer, GroupQuarantines, Moment, RecordQuarantines, VersionFault};
+use streamhost_core::contract::{
+    ChunkAnswer, GroupQuarantines, Moment, RecordQuarantines, VersionFault,
+};
 use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
 use streamhost_core::types::{Chunk, NO_TIME_MS, Partition};
 
@@ -64,10 +66,13 @@ where
         lane.enter(self.batch, &self.call_limits);
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(task) = self.tasks.get(at) else { return };
+            let Some(task) = self.tasks.get(at) else {
+                return;
+            };
             let answer = (self.run)(lane, task);
             if answer.is_err() {
-                self.next.store(self.tasks.len(), Ordering::Relaxed); // the batch is lost to this version
+                // The batch is lost to this version.
+                self.next.store(self.tasks.len(), Ordering::Relaxed);
             }
             self.answers.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(answer);
         }
@@ -84,7 +89,10 @@ impl Lanes {
             threads: Vec::new(),
             batch: 0,
             budget: Arc::default(),
-            call_limits: CallLimits { stop, replay: false },
+            call_limits: CallLimits {
+                stop,
+                replay: false,
+            },
             answers_bytes_max: BATCH_ANSWERS_BYTES_MAX,
         };
         for number in 1..count {
@@ -97,18 +105,23 @@ impl Lanes {
                     drop(busy);
                 }
             };
-            lanes.threads.push(std::thread::Builder::new().name(format!("{job} lane {number}")).spawn(work)?);
+            lanes.threads.push(
+                std::thread::Builder::new()
+                    .name(format!("{job} lane {number}"))
+                    .spawn(work)?,
+            );
             lanes.others.push(send);
         }
         Ok(lanes)
     }
 
-    /// Begins a batch: runs its chunks, which are in the order of their partitions and offsets, and gives them back with
-    /// their answers, in order. A batch without chunks is begun so too.
+    /// Begins a batch: runs its chunks, which are in the order of their partitions and offsets, and
+    /// gives them back with their answers, in order. A batch without chunks is begun so too.
     ///
-    /// Where something goes by event time, the chunks of a partition run one after the other, as what is late among a
-    /// chunk's records depends on those before. All others run side by side, and know their partition's largest event
-    /// time of before the batch; the largest of their answers is still that of the partition after it.
+    /// Where something goes by event time, the chunks of a partition run one after the other, as
+    /// what is late among a chunk's records depends on those before. All others run side by side,
+    /// and know their partition's largest event time of before the batch; the largest of their
+    /// answers is still that of the partition after it.
     ///
     /// `quarantines` are of an earlier run of the same batch, if this is a replay.
     pub fn run(
@@ -125,10 +138,16 @@ impl Lanes {
         let (times, budget, guest_version) = (times.clone(), self.budget.clone(), version.clone());
         let run = move |lane: &mut Lane, chunks: &Vec<Chunk>| {
             let mut answers = Vec::with_capacity(chunks.len());
-            let before = chunks.first().and_then(|chunk| times.partitions.get(&chunk.partition));
+            let before = chunks
+                .first()
+                .and_then(|chunk| times.partitions.get(&chunk.partition));
             let mut partition_ms = before.copied().unwrap_or(NO_TIME_MS);
             for chunk in chunks {
-                let moment = Moment { batch_ms: times.batch_ms, watermark_ms: times.watermark_ms, partition_ms };
+                let moment = Moment {
+                    batch_ms: times.batch_ms,
+                    watermark_ms: times.watermark_ms,
+                    partition_ms,
+                };
                 let answer = lane.run(&guest_version, chunk, moment, &quarantines, &budget)?;
                 partition_ms = answer.largest_ms;
                 answers.push(answer);
@@ -140,9 +159,14 @@ impl Lanes {
         (tasks.into_iter().flatten().collect(), answers.map(flat))
     }
 
-    /// What the keyed stages of the batch that was run last ask of this version. What breaks there counts with what
-    /// broke in [`Lanes::run`], and what it answers with what was answered there. `quarantines` are of an earlier run.
-    pub fn calls(&mut self, version: &Arc<GuestVersion>, quarantines: GroupQuarantines) -> GuestCalls<'_> {
+    /// What the keyed stages of the batch that was run last ask of this version. What breaks there
+    /// counts with what broke in [`Lanes::run`], and what it answers with what was answered there.
+    /// `quarantines` are of an earlier run.
+    pub fn calls(
+        &mut self,
+        version: &Arc<GuestVersion>,
+        quarantines: GroupQuarantines,
+    ) -> GuestCalls<'_> {
         GuestCalls::new(self, version.clone(), quarantines)
     }
 
@@ -164,7 +188,11 @@ impl Lanes {
     }
 
     /// Runs tasks on all lanes, and gives them back with their answers, in order.
-    pub(super) fn spread<T, A, F>(&mut self, tasks: Vec<T>, run: F) -> (Vec<T>, Result<Vec<A>, VersionFault>)
+    pub(super) fn spread<T, A, F>(
+        &mut self,
+        tasks: Vec<T>,
+        run: F,
+    ) -> (Vec<T>, Result<Vec<A>, VersionFault>)
     where
         T: Send + Sync + 'static,
         A: Send + 'static,
@@ -182,13 +210,20 @@ impl Lanes {
         });
         let (busy, idle) = mpsc::channel();
         for other in &self.others[..helpers] {
-            other.send((work.clone(), busy.clone())).expect("a lane ends only with its job");
+            other
+                .send((work.clone(), busy.clone()))
+                .expect("a lane ends only with its job");
         }
         drop(busy);
         work.share(&mut self.own);
         while idle.recv().is_ok() {} // ends when every lane has let go
-        let Some(work) = Arc::into_inner(work) else { unreachable!("every lane has let go") };
-        let answers = work.answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Some(work) = Arc::into_inner(work) else {
+            unreachable!("every lane has let go")
+        };
+        let answers = work
+            .answers
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         (work.tasks, in_order(answers))
     }
 }
@@ -199,7 +234,10 @@ fn in_tasks(version: &GuestVersion, chunks: Vec<Chunk>) -> Vec<Vec<Chunk>> {
     for chunk in chunks {
         let follows = |before: &Chunk| before.partition == chunk.partition;
         match tasks.last_mut() {
-            Some(task) if version.rules().in_order(chunk.partition.source) && task.last().is_some_and(follows) => {
+            Some(task)
+                if version.rules().in_order(chunk.partition.source)
+                    && task.last().is_some_and(follows) =>
+            {
                 task.push(chunk);
             }
             _ => tasks.push(vec![chunk]),

@@ -17,6 +17,9 @@ pub struct LinesLeft {
 
 impl Default for LinesLeft {
     fn default() -> Self {
-        LinesLeft { lines: limits::LOG_LINES_PER_BATCH_MAX, told: false }
+        LinesLeft {
+            lines: limits::LOG_LINES_PER_BATCH_MAX,
+            told: false,
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! What runs a version: its guests, spread over lanes. A guest that breaks is replaced, and what broke it is set aside.
+//! What runs a version: its guests, spread over lanes. A guest that breaks is replaced, and what
+//! broke it is set aside.
 //!
 //! ```text
 //! batch ─► chunks, groups ─► lanes ─► a lane's guest ─► answer, checked ─► taken

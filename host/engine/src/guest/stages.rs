@@ -1,4 +1,5 @@
-//! Runs a chunk, or what a keyed stage finished, through the operators of its stage, and gathers what came of the calls.
+//! Runs a chunk, or what a keyed stage finished, through the operators of its stage, and gathers
+//! what came of the calls.
 
 use super::lane::{Budget, KnownFaults, Lane, Splittable};
 use super::{Guest, GuestVersion};
@@ -6,8 +7,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::contract::{
-    Answer, Asked, ChunkAnswer, Fault, Finished, GuestFault, Moment, RecordQuarantines, Sliced, VersionFault,
-    take_unfit, truncate,
+    Answer, Asked, ChunkAnswer, Fault, Finished, GuestFault, Moment, RecordQuarantines, Sliced,
+    VersionFault, take_unfit, truncate,
 };
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Offset};
@@ -24,13 +25,21 @@ impl Lane {
     ) -> Result<ChunkAnswer, VersionFault> {
         let mut known = KnownFaults::new();
         if !quarantines.is_empty() {
-            let quarantine = |&offset: &Offset| quarantines.get(&(chunk.partition, offset)).cloned();
-            let quarantines =
-                chunk.offsets.iter().enumerate().filter_map(|(at, offset)| Some((at, quarantine(offset)?)));
+            let quarantine =
+                |&offset: &Offset| quarantines.get(&(chunk.partition, offset)).cloned();
+            let quarantines = chunk
+                .offsets
+                .iter()
+                .enumerate()
+                .filter_map(|(at, offset)| Some((at, quarantine(offset)?)));
             known.extend(quarantines);
         }
         let stage = u32::from(chunk.partition.source);
-        self.run_stage(version, StageRun::new(version, (stage, moment), Input::Chunk(chunk), budget), known)
+        self.run_stage(
+            version,
+            StageRun::new(version, (stage, moment), Input::Chunk(chunk), budget),
+            known,
+        )
     }
 
     /// Runs what follows keyed stage `stage`, beside what is known of it.
@@ -42,7 +51,11 @@ impl Lane {
         known: KnownFaults,
         budget: &Budget,
     ) -> Result<ChunkAnswer, VersionFault> {
-        self.run_stage(version, StageRun::new(version, at, Input::Finished(finished), budget), known)
+        self.run_stage(
+            version,
+            StageRun::new(version, at, Input::Finished(finished), budget),
+            known,
+        )
     }
 
     fn run_stage(
@@ -52,7 +65,14 @@ impl Lane {
         mut known: KnownFaults,
     ) -> Result<ChunkAnswer, VersionFault> {
         let canonical = version.rules().feeds(run.stage);
-        self.ask(version, run.input.items(), &mut known, canonical, run.budget, &mut run)?;
+        self.ask(
+            version,
+            run.input.items(),
+            &mut known,
+            canonical,
+            run.budget,
+            &mut run,
+        )?;
         Ok(run.end(known))
     }
 }
@@ -105,14 +125,32 @@ struct StageRun<'a> {
 }
 
 impl<'a> StageRun<'a> {
-    fn new(version: &'a GuestVersion, (stage, moment): (u32, Moment), input: Input<'a>, budget: &'a Budget) -> Self {
+    fn new(
+        version: &'a GuestVersion,
+        (stage, moment): (u32, Moment),
+        input: Input<'a>,
+        budget: &'a Budget,
+    ) -> Self {
         let (answer, touched) = (ChunkAnswer::default(), Vec::new());
-        StageRun { version, stage, moment, input, budget, answer, bytes: 0, touched }
+        StageRun {
+            version,
+            stage,
+            moment,
+            input,
+            budget,
+            answer,
+            bytes: 0,
+            touched,
+        }
     }
 
     fn fault(&mut self, at: usize, reason: String, by_host: bool) {
         self.touched[at] = true;
-        self.answer.faults.push(Fault { position: at as u32, reason, by_host });
+        self.answer.faults.push(Fault {
+            position: at as u32,
+            reason,
+            by_host,
+        });
     }
 
     fn take(&mut self, answer: Answer, base: usize) {
@@ -125,12 +163,15 @@ impl<'a> StageRun<'a> {
             }
             self.touch(base, &rows.positions);
             if !rows.is_empty() {
-                rows.positions.iter_mut().for_each(|position| *position += base as u32); // of all, not of this call
+                rows.positions
+                    .iter_mut()
+                    .for_each(|position| *position += base as u32); // of all, not of this call
                 self.answer.rows[sink].push(rows);
             }
         }
         for mut keyed in answer.keyed {
-            self.touch(base, &std::mem::take(&mut keyed.positions)); // they count this call's records, and nobody else asks
+            // They count this call's records, and nobody else asks.
+            self.touch(base, &std::mem::take(&mut keyed.positions));
             if !keyed.keys.is_empty() {
                 self.answer.keyed.push(keyed);
             }
@@ -161,7 +202,8 @@ impl<'a> StageRun<'a> {
             let same = next.position == first.position;
             if same && next.reason != first.reason {
                 first.reason = format!("{}; {}", first.reason, next.reason);
-                first.reason = truncate(std::mem::take(&mut first.reason), limits::REASON_BYTES_MAX);
+                first.reason =
+                    truncate(std::mem::take(&mut first.reason), limits::REASON_BYTES_MAX);
             }
             same
         });
@@ -174,7 +216,11 @@ impl Splittable for StageRun<'_> {
         self.budget.release(std::mem::take(&mut self.bytes));
         let rows = vec![Vec::new(); self.version.rules().shapes.len()];
         let largest_ms = self.moment.partition_ms;
-        self.answer = ChunkAnswer { rows, largest_ms, ..ChunkAnswer::default() };
+        self.answer = ChunkAnswer {
+            rows,
+            largest_ms,
+            ..ChunkAnswer::default()
+        };
         self.touched = vec![false; self.input.items()];
     }
 
@@ -184,10 +230,18 @@ impl Splittable for StageRun<'_> {
         range: &Range<usize>,
         time: Duration,
     ) -> Result<Result<(), VersionFault>, GuestFault> {
-        // What the parts before this one brought in event time is what this one's records are judged by.
-        let moment = Moment { partition_ms: self.answer.largest_ms, ..self.moment };
+        // What the parts before this one brought in event time is what this one's records are
+        // judged by.
+        let moment = Moment {
+            partition_ms: self.answer.largest_ms,
+            ..self.moment
+        };
         let answer = self.input.call(guest, (self.stage, moment), range, time)?;
-        let asked = Asked { stage: self.stage, items: range.len(), partition_ms: moment.partition_ms };
+        let asked = Asked {
+            stage: self.stage,
+            items: range.len(),
+            partition_ms: moment.partition_ms,
+        };
         let rules = self.version.rules();
         if let Err(broken) = rules.check(&answer, asked) {
             return Ok(Err(VersionFault::Contract(broken)));

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use streamhost_core::contract::{
-    Answer, AnswerRules, Asked, Finished, Groups, GuestFault, Moment, Pairs, Partials, RowShape, VersionFault,
+    Answer, AnswerRules, Asked, Finished, Groups, GuestFault, Moment, Pairs, Partials, RowShape,
+    VersionFault,
 };
 use streamhost_core::job::{JobSpec, StageKind};
 use streamhost_core::types::{Chunk, Column, NO_TIME_MS, Partition};
@@ -13,19 +14,41 @@ use streamhost_core::types::{Chunk, Column, NO_TIME_MS, Partition};
 /// One living guest. After a fault it is of no more use.
 pub trait Guest: Send {
     /// Runs one stage over a chunk, within `time`. Must depend on nothing but its arguments.
-    fn transform(&mut self, stage: u32, moment: Moment, chunk: &Chunk, time: Duration) -> Result<Answer, GuestFault>;
+    fn transform(
+        &mut self,
+        stage: u32,
+        moment: Moment,
+        chunk: &Chunk,
+        time: Duration,
+    ) -> Result<Answer, GuestFault>;
 
     /// Merges groups of a keyed stage, within `time`.
-    fn combine(&mut self, stage: u32, partials: &Partials, time: Duration) -> Result<Column, GuestFault>;
+    fn combine(
+        &mut self,
+        stage: u32,
+        partials: &Partials,
+        time: Duration,
+    ) -> Result<Column, GuestFault>;
 
     /// Runs what follows a keyed stage, within `time`.
-    fn finish(&mut self, stage: u32, moment: Moment, finished: &Finished, time: Duration)
-    -> Result<Answer, GuestFault>;
+    fn finish(
+        &mut self,
+        stage: u32,
+        moment: Moment,
+        finished: &Finished,
+        time: Duration,
+    ) -> Result<Answer, GuestFault>;
 
     /// Makes this version's accumulators of an older version's, within `time`.
-    fn migrate(&mut self, stage: u32, accumulators: &Column, time: Duration) -> Result<Column, GuestFault>;
+    fn migrate(
+        &mut self,
+        stage: u32,
+        accumulators: &Column,
+        time: Duration,
+    ) -> Result<Column, GuestFault>;
 
-    /// What its calls are bounded by beside their time. Asked once, before its first call for a batch.
+    /// What its calls are bounded by beside their time. Asked once, before its first call for a
+    /// batch.
     fn bind(&mut self, _terms: &CallLimits) {}
 
     /// Hands on the lines that it logged since it was last asked, as many as are left.
@@ -40,8 +63,9 @@ pub trait Guest: Send {
 pub struct CallLimits {
     /// Once it is set calls end soon, and what they were asked counts for nothing.
     pub stop: Arc<AtomicBool>,
-    /// The batch was planned before: all that is asked went well then, and is not judged again by limits that may have
-    /// changed, or by how busy the machine is. Calls have as much time and memory as any guest may have.
+    /// The batch was planned before: all that is asked went well then, and is not judged again by
+    /// limits that may have changed, or by how busy the machine is. Calls have as much time and
+    /// memory as any guest may have.
     pub replay: bool,
 }
 
@@ -64,36 +88,58 @@ pub struct GuestVersion {
 }
 
 impl GuestVersion {
-    /// A version without guests yet. `time` is what one call may take, `shapes` what its rows must look like, by sink,
-    /// and `intent` what it says of its sources and keyed stages.
+    /// A version without guests yet. `time` is what one call may take, `shapes` what its rows must
+    /// look like, by sink, and `intent` what it says of its sources and keyed stages.
     pub fn new(make: Maker, time: Duration, shapes: Vec<RowShape>, spec: &JobSpec) -> Self {
-        GuestVersion { make, time, rules: AnswerRules::new(shapes, spec), spares: Mutex::new(Vec::new()) }
+        GuestVersion {
+            make,
+            time,
+            rules: AnswerRules::new(shapes, spec),
+            spares: Mutex::new(Vec::new()),
+        }
     }
 
-    /// Makes `lanes` guests and calls all that they export once with nothing, so that the first batch finds them warm.
+    /// Makes `lanes` guests and calls all that they export once with nothing, so that the first
+    /// batch finds them warm.
     pub fn warm(&self, lanes: usize) -> Result<(), VersionFault> {
         let mut lines = LinesLeft::default();
         for _ in 0..lanes {
             let mut guest = self.guest()?;
             self.call_all(guest.as_mut())?;
             guest.tell(&mut lines);
-            self.spares.lock().unwrap_or_else(PoisonError::into_inner).push(guest);
+            self.spares
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(guest);
         }
         Ok(())
     }
 
     fn call_all(&self, guest: &mut dyn Guest) -> Result<(), VersionFault> {
-        let moment = Moment { batch_ms: 0, watermark_ms: NO_TIME_MS, partition_ms: NO_TIME_MS };
+        let moment = Moment {
+            batch_ms: 0,
+            watermark_ms: NO_TIME_MS,
+            partition_ms: NO_TIME_MS,
+        };
         let broke = |call, stage| {
             let stage = self.rules.name(stage).to_string();
             move |fault| VersionFault::Warm { call, stage, fault }
         };
         let check = |answer: &Answer, stage| {
-            let asked = Asked { stage, items: 0, partition_ms: NO_TIME_MS };
-            self.rules.check(answer, asked).map_err(VersionFault::Contract)
+            let asked = Asked {
+                stage,
+                items: 0,
+                partition_ms: NO_TIME_MS,
+            };
+            self.rules
+                .check(answer, asked)
+                .map_err(VersionFault::Contract)
         };
-        let check_column =
-            |call, column: &Column| self.rules.check_column(call, column, 0).map_err(VersionFault::Contract);
+        let check_column = |call, column: &Column| {
+            self.rules
+                .check_column(call, column, 0)
+                .map_err(VersionFault::Contract)
+        };
         let nothing = Chunk::new(Partition { source: 0, id: 0 });
         for stage in 0..self.rules.sources() {
             let answer = guest.transform(stage, moment, &nothing, self.time);
@@ -105,7 +151,11 @@ impl GuestVersion {
                 let merged = guest.combine(stage, &Partials::default(), self.time);
                 check_column("combine", &merged.map_err(broke("combine", stage))?)?;
             }
-            let nothing = if pairs { Finished::Pairs(Pairs::default()) } else { Finished::Groups(Groups::default()) };
+            let nothing = if pairs {
+                Finished::Pairs(Pairs::default())
+            } else {
+                Finished::Groups(Groups::default())
+            };
             let answer = guest.finish(stage, moment, &nothing, self.time);
             check(&answer.map_err(broke("finish", stage))?, stage)?;
             if spec.migrates.is_some() {
@@ -117,7 +167,11 @@ impl GuestVersion {
     }
 
     pub(super) fn guest(&self) -> Result<Box<dyn Guest>, VersionFault> {
-        let spare = self.spares.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let spare = self
+            .spares
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         match spare {
             Some(guest) => Ok(guest),
             None => (self.make)().map_err(VersionFault::Start),

@@ -40,7 +40,11 @@ impl Queue {
     /// Waits until the one that joined last has room in the channel, but no longer than this.
     pub(super) fn room(&self, most: Duration) {
         let full = |waiting: &mut usize| *waiting > QUEUE_MAX;
-        drop(self.taken.wait_timeout_while(self.lock(), most, full).unwrap_or_else(PoisonError::into_inner));
+        drop(
+            self.taken
+                .wait_timeout_while(self.lock(), most, full)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 }
 
@@ -54,8 +58,8 @@ pub(super) struct Committer<'a> {
     pub(super) status: &'a PipelineStatus,
     /// The newest checkpoint; durable unless something stands in `unsettled`.
     pub(super) checkpoint: Checkpoint,
-    /// All sinks hold the checkpoint's batch, and the next write makes it durable with these changes of the state: together
-    /// with the next intent, if that is at hand.
+    /// All sinks hold the checkpoint's batch, and the next write makes it durable with these
+    /// changes of the state: together with the next intent, if that is at hand.
     pub(super) unsettled: Option<Arc<Delta>>,
     /// Some records cannot be read again: a batch that has them is planned even if a stop comes.
     pub(super) keeps: bool,
@@ -63,7 +67,11 @@ pub(super) struct Committer<'a> {
 
 impl Committer<'_> {
     /// Takes batches until the runner has no more. `Ok`: all of them are delivered and durable.
-    pub(super) fn run(&mut self, batches: &mpsc::Receiver<BatchOutcome>, queue: &Queue) -> Result<(), PipelineExit> {
+    pub(super) fn run(
+        &mut self,
+        batches: &mpsc::Receiver<BatchOutcome>,
+        queue: &Queue,
+    ) -> Result<(), PipelineExit> {
         let mut next = batches.recv().ok();
         while let Some(mut outcome) = next.take() {
             queue.takes();
@@ -72,15 +80,26 @@ impl Committer<'_> {
                 return Err(PipelineExit::Stopped); // it is not planned, and read again later
             }
             let intent = self.intent(&self.checkpoint, &mut outcome);
-            let before = self.unsettled.as_ref().map(|delta| (&self.checkpoint, delta.as_ref()));
-            self.store.write(before, Some(&intent)).map_err(|error| failed(&error))?;
+            let before = self
+                .unsettled
+                .as_ref()
+                .map(|delta| (&self.checkpoint, delta.as_ref()));
+            self.store
+                .write(before, Some(&intent))
+                .map_err(|error| failed(&error))?;
             self.told();
-            match self.sinks.deliver(&intent, &outcome, &BTreeSet::new(), self.status) {
+            match self
+                .sinks
+                .deliver(&intent, &outcome, &BTreeSet::new(), self.status)
+            {
                 Ok(()) => self.acknowledged(&intent, outcome.delta),
-                Err(PipelineExit::Stopped) if self.keeps => return self.intent_rest(&intent, batches, queue),
+                Err(PipelineExit::Stopped) if self.keeps => {
+                    return self.intent_rest(&intent, batches, queue);
+                }
                 Err(end) => return Err(end),
             }
-            // A batch that comes soon shares its intent's write with this checkpoint: one sync a batch.
+            // A batch that comes soon shares its intent's write with this checkpoint: one sync a
+            // batch.
             next = batches.recv_timeout(limits::CHECKPOINT_WAIT).ok();
             if next.is_none() {
                 self.settle().map_err(|error| failed(&error))?;
@@ -90,8 +109,9 @@ impl Committer<'_> {
         Ok(())
     }
 
-    /// A stop came while sinks are away. What is behind the planned batch cannot be read again, so it is planned as well,
-    /// and the next start delivers it. The runner has stopped, or does so now.
+    /// A stop came while sinks are away. What is behind the planned batch cannot be read again, so
+    /// it is planned as well, and the next start delivers it. The runner has stopped, or does so
+    /// now.
     fn intent_rest(
         &self,
         planned: &BatchIntent,
@@ -102,7 +122,9 @@ impl Committer<'_> {
         while let Ok(mut outcome) = batches.recv() {
             queue.takes();
             let intent = self.intent(&checkpoint, &mut outcome);
-            self.store.write(None, Some(&intent)).map_err(|error| failed(&error))?;
+            self.store
+                .write(None, Some(&intent))
+                .map_err(|error| failed(&error))?;
             checkpoint = after(&checkpoint, &intent);
         }
         Err(PipelineExit::Stopped)
@@ -125,7 +147,9 @@ impl Committer<'_> {
             finished: outcome.finished,
             retained_records: std::mem::take(&mut outcome.retained_records),
         };
-        checkpoint.check_next(&intent).unwrap_or_else(|broken| panic!("our own batches do not join: {broken}"));
+        checkpoint
+            .check_next(&intent)
+            .unwrap_or_else(|broken| panic!("our own batches do not join: {broken}"));
         intent
     }
 
@@ -154,7 +178,9 @@ impl Committer<'_> {
 
 /// The checkpoint after one of our own intents.
 fn after(checkpoint: &Checkpoint, intent: &BatchIntent) -> Checkpoint {
-    checkpoint.after(intent).unwrap_or_else(|broken| panic!("our own batches do not join: {broken}"))
+    checkpoint
+        .after(intent)
+        .unwrap_or_else(|broken| panic!("our own batches do not join: {broken}"))
 }
 
 pub(super) fn failed(error: &StoreError) -> PipelineExit {

@@ -1,5 +1,6 @@
-//! What is lost, and going on without it, as the user asked with `--skip-lost`. All of it is decided before the first batch
-//! and durable then, so that no batch's span has a gap: an intent whose records are partly gone could not be run again.
+//! What is lost, and going on without it, as the user asked with `--skip-lost`. All of it is
+//! decided before the first batch and durable then, so that no batch's span has a gap: an intent
+//! whose records are partly gone could not be run again.
 
 use super::committer::{Committer, failed};
 use super::execute::BatchExecutor;
@@ -15,8 +16,8 @@ use streamhost_core::types::{Offset, Positions, by_partition, by_topic};
 use tracing::Level;
 
 impl Recovery<'_> {
-    /// Has the checkpoint stand where the sources can be read on. `anew`: topics that were made anew; `ids`: all that are known
-    /// now.
+    /// Has the checkpoint stand where the sources can be read on. `anew`: topics that were made
+    /// anew; `ids`: all that are known now.
     pub(super) fn pass_over(
         &mut self,
         checkpoint: &mut Checkpoint,
@@ -25,28 +26,45 @@ impl Recovery<'_> {
     ) -> Result<(), PipelineExit> {
         let before = checkpoint.clone();
         self.begin_topics(checkpoint, anew)?;
-        checkpoint.topic_ids.extend(ids); // of topics that are not read now they stay: they may be read again
+        // Of topics that are not read now they stay: they may be read again.
+        checkpoint.topic_ids.extend(ids);
         if self.skip_lost {
             self.pass_over_gaps(checkpoint)?;
         }
         if *checkpoint != before {
-            self.store.write(Some((&*checkpoint, &Delta::default())), None).map_err(|error| failed(&error))?;
+            self.store
+                .write(Some((&*checkpoint, &Delta::default())), None)
+                .map_err(|error| failed(&error))?;
         }
         Ok(())
     }
 
-    /// A topic that was made anew is another one: offsets and times of the old one say nothing of it. It is read from its
-    /// first record, if the user asked to go on without what is lost.
-    fn begin_topics(&mut self, checkpoint: &mut Checkpoint, anew: &[String]) -> Result<(), PipelineExit> {
-        let Some(first) = anew.first() else { return Ok(()) };
+    /// A topic that was made anew is another one: offsets and times of the old one say nothing of
+    /// it. It is read from its first record, if the user asked to go on without what is lost.
+    fn begin_topics(
+        &mut self,
+        checkpoint: &mut Checkpoint,
+        anew: &[String],
+    ) -> Result<(), PipelineExit> {
+        let Some(first) = anew.first() else {
+            return Ok(());
+        };
         self.may_skip(&is_anew(first))?;
         let starts = asked(self.status, || self.source.start(StartPosition::Earliest))?;
         let mut starts = by_topic(&self.active.topics(), &starts);
         for topic in anew {
-            skipped(self.status, &format!("{}; it is read from its first record", is_anew(topic)));
+            skipped(
+                self.status,
+                &format!("{}; it is read from its first record", is_anew(topic)),
+            );
             checkpoint.times.event_ms.remove(topic);
-            checkpoint.already_written.values_mut().for_each(|held| drop(held.remove(topic)));
-            checkpoint.committed.insert(topic.clone(), starts.remove(topic).unwrap_or_default());
+            checkpoint
+                .already_written
+                .values_mut()
+                .for_each(|held| drop(held.remove(topic)));
+            checkpoint
+                .committed
+                .insert(topic.clone(), starts.remove(topic).unwrap_or_default());
         }
         Ok(())
     }
@@ -58,10 +76,17 @@ impl Recovery<'_> {
         let lost = asked(self.status, || self.source.lost(&at))?;
         for (partition, goes_on) in lost {
             let (topic, id) = (&topics[usize::from(partition.source)], partition.id);
-            let Some(at) = checkpoint.committed.get_mut(topic).and_then(|known| known.get_mut(&id)) else { continue };
+            let Some(at) = checkpoint
+                .committed
+                .get_mut(topic)
+                .and_then(|known| known.get_mut(&id))
+            else {
+                continue;
+            };
             skipped(self.status, &gap(topic, id, *at, goes_on));
             if goes_on < *at {
-                forget(&mut checkpoint.already_written, topic, id); // below there are other records now
+                // Below there are other records now.
+                forget(&mut checkpoint.already_written, topic, id);
             }
             *at = goes_on;
         }
@@ -70,7 +95,11 @@ impl Recovery<'_> {
 
     /// Whether the user asked to go on without what is lost.
     fn may_skip(&self, reason: &str) -> Result<(), PipelineExit> {
-        if self.skip_lost { Ok(()) } else { Err(PipelineExit::Failed(how_to_skip(self.job, reason))) }
+        if self.skip_lost {
+            Ok(())
+        } else {
+            Err(PipelineExit::Failed(how_to_skip(self.job, reason)))
+        }
     }
 
     /// The records of a planned batch are gone.
@@ -82,9 +111,21 @@ impl Recovery<'_> {
         reason: &str,
     ) -> Result<(), PipelineExit> {
         self.may_skip(&format!("{reason}; batch {} needs them", intent.batch))?;
-        skipped(self.status, &format!("batch {} is left out: {reason}", intent.batch));
-        let (times, stages) = (committer.checkpoint.times.clone(), committer.checkpoint.stages.clone());
-        let empty = BatchIntent { counts: Counters::default(), times, stages, finished: false, ..intent.clone() };
+        skipped(
+            self.status,
+            &format!("batch {} is left out: {reason}", intent.batch),
+        );
+        let (times, stages) = (
+            committer.checkpoint.times.clone(),
+            committer.checkpoint.stages.clone(),
+        );
+        let empty = BatchIntent {
+            counts: Counters::default(),
+            times,
+            stages,
+            finished: false,
+            ..intent.clone()
+        };
         committer.acknowledged(&empty, Arc::new(Delta::default()));
         committer.settle().map_err(|error| failed(&error))?;
         runs.next = intent.batch + 1;
@@ -93,15 +134,26 @@ impl Recovery<'_> {
 }
 
 /// The topics that have another id than before.
-pub(super) fn made_anew(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
-    let is_new = |(topic, id): &(&String, &String)| before.get(*topic).is_some_and(|before| before != *id);
-    now.iter().filter(is_new).map(|(topic, _)| topic.clone()).collect()
+pub(super) fn made_anew(
+    before: &BTreeMap<String, String>,
+    now: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let is_new =
+        |(topic, id): &(&String, &String)| before.get(*topic).is_some_and(|before| before != *id);
+    now.iter()
+        .filter(is_new)
+        .map(|(topic, _)| topic.clone())
+        .collect()
 }
 
 /// The first of these topics that the intent has records of.
 pub(super) fn moved<'a>(intent: &BatchIntent, topics: &'a [String]) -> Option<&'a String> {
-    let moves =
-        |topic: &&String| intent.spans.get(*topic).is_some_and(|all| all.values().any(|span| span.to > span.from));
+    let moves = |topic: &&String| {
+        intent
+            .spans
+            .get(*topic)
+            .is_some_and(|all| all.values().any(|span| span.to > span.from))
+    };
     topics.iter().find(moves)
 }
 
@@ -119,15 +171,22 @@ pub(super) fn how_to_skip(job: &str, reason: &str) -> String {
 
 fn gap(target: &str, id: i32, at: Offset, goes_on: Offset) -> String {
     match goes_on > at {
-        true => format!("offsets {at} to {goes_on} of `{target}` partition {id} are gone and skipped"),
+        true => {
+            format!("offsets {at} to {goes_on} of `{target}` partition {id} are gone and skipped")
+        }
         false => {
-            format!("`{target}` partition {id} was read to offset {at} and is shorter now: it is read from {goes_on}")
+            format!(
+                "`{target}` partition {id} was read to offset {at} and is shorter now: it is read from {goes_on}"
+            )
         }
     }
 }
 
 fn forget(already_written: &mut AlreadyWritten, topic: &str, id: i32) {
-    for held in already_written.values_mut().filter_map(|held| held.get_mut(topic)) {
+    for held in already_written
+        .values_mut()
+        .filter_map(|held| held.get_mut(topic))
+    {
         held.remove(&id);
     }
 }
@@ -147,20 +206,33 @@ mod tests {
     use streamhost_core::types::{Span, TopicSpans};
 
     fn ids(all: &[(&str, &str)]) -> BTreeMap<String, String> {
-        all.iter().map(|(topic, id)| (topic.to_string(), id.to_string())).collect()
+        all.iter()
+            .map(|(topic, id)| (topic.to_string(), id.to_string()))
+            .collect()
     }
 
     #[test]
     fn a_topic_with_another_id_was_made_anew() {
         let before = ids(&[("a", "1"), ("b", "2"), ("not read now", "3")]);
-        assert_eq!(made_anew(&before, &ids(&[("a", "1"), ("b", "2"), ("new", "4")])), Vec::<String>::new());
+        assert_eq!(
+            made_anew(&before, &ids(&[("a", "1"), ("b", "2"), ("new", "4")])),
+            Vec::<String>::new()
+        );
         assert_eq!(made_anew(&before, &ids(&[("a", "1"), ("b", "9")])), ["b"]);
-        assert_eq!(made_anew(&ids(&[]), &ids(&[("a", "1")])), Vec::<String>::new(), "of a host that knew no ids");
+        assert_eq!(
+            made_anew(&ids(&[]), &ids(&[("a", "1")])),
+            Vec::<String>::new(),
+            "of a host that knew no ids"
+        );
     }
 
     #[test]
     fn a_plan_is_lost_only_with_a_topic_that_it_has_records_of() {
-        let span = |from, to| Span { from, to, records: 0 };
+        let span = |from, to| Span {
+            from,
+            to,
+            records: 0,
+        };
         let spans: TopicSpans = [
             ("a".to_string(), [(0, span(5, 5)), (1, span(5, 7))].into()),
             ("still".to_string(), [(0, span(5, 5))].into()),
@@ -184,7 +256,10 @@ mod tests {
         };
         let names = |all: &[&str]| all.iter().map(|name| name.to_string()).collect::<Vec<_>>();
         assert_eq!(moved(&intent, &names(&["still", "empty", "other"])), None);
-        assert_eq!(moved(&intent, &names(&["still", "a"])).map(String::as_str), Some("a"));
+        assert_eq!(
+            moved(&intent, &names(&["still", "a"])).map(String::as_str),
+            Some("a")
+        );
         assert_eq!(moved(&intent, &[]), None);
     }
 }

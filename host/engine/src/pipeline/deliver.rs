@@ -20,10 +20,15 @@ pub(super) struct Sinks {
 
 impl Sinks {
     pub(super) fn new(sinks: Vec<Box<dyn Sink>>, letters: Box<dyn DeadLetters>) -> Self {
-        Sinks { sinks, dead_letters: letters, shape: None }
+        Sinks {
+            sinks,
+            dead_letters: letters,
+            shape: None,
+        }
     }
 
-    /// Delivers `outcome` as `intent` says, but not to those that hold it already. `Ok`: all is acknowledged.
+    /// Delivers `outcome` as `intent` says, but not to those that hold it already. `Ok`: all is
+    /// acknowledged.
     pub(super) fn deliver(
         &mut self,
         intent: &BatchIntent,
@@ -33,36 +38,64 @@ impl Sinks {
     ) -> Result<(), PipelineExit> {
         self.reshape(&outcome.active);
         let mut tasks: Vec<Task<'_>> = Vec::new();
-        for ((sink, described), rows) in self.sinks.iter_mut().zip(&outcome.active.spec.sinks).zip(&outcome.rows) {
-            // A marked sink is given every batch, so that its marker moves; others only what there is.
+        for ((sink, described), rows) in self
+            .sinks
+            .iter_mut()
+            .zip(&outcome.active.spec.sinks)
+            .zip(&outcome.rows)
+        {
+            // A marked sink is given every batch, so that its marker moves; others only what there
+            // is.
             let has_work = !rows.is_empty() || sink.guarantee() == Guarantee::Marked;
             if has_work && !held.contains(&described.name) {
-                tasks.push(Task::Rows { name: &described.name, sink: sink.as_mut(), rows });
+                tasks.push(Task::Rows {
+                    name: &described.name,
+                    sink: sink.as_mut(),
+                    rows,
+                });
             }
         }
         if !outcome.dead_letters.is_empty() {
-            tasks.push(Task::Letters { sink: self.dead_letters.as_mut(), letters: &outcome.dead_letters });
+            tasks.push(Task::Letters {
+                sink: self.dead_letters.as_mut(),
+                letters: &outcome.dead_letters,
+            });
         }
         let version = outcome.active.version;
-        let Some(last) = tasks.pop() else { return Ok(()) };
+        let Some(last) = tasks.pop() else {
+            return Ok(());
+        };
         let given_up = &AtomicBool::new(false);
         std::thread::scope(|scope| {
             let run = |task: Task<'_>| {
                 let end = task.run(intent, &outcome.spans, version, Waits { status, given_up });
-                given_up.fetch_or(end.is_err(), Ordering::SeqCst); // those that wait need not: the intent is durable
+                // Those that wait need not: the intent is durable.
+                given_up.fetch_or(end.is_err(), Ordering::SeqCst);
                 end
             };
-            let others: Vec<_> = tasks.into_iter().map(|task| scope.spawn(move || run(task))).collect();
+            let others: Vec<_> = tasks
+                .into_iter()
+                .map(|task| scope.spawn(move || run(task)))
+                .collect();
             let mut end = run(last);
             for other in others {
-                end = worse(end, other.join().unwrap_or_else(|_| Err(PipelineExit::died("a sink"))));
+                end = worse(
+                    end,
+                    other
+                        .join()
+                        .unwrap_or_else(|_| Err(PipelineExit::died("a sink"))),
+                );
             }
             end
         })
     }
 
     fn reshape(&mut self, active: &Arc<LoadedDeployment>) {
-        if !self.shape.as_ref().is_some_and(|shape| Arc::ptr_eq(shape, active)) {
+        if !self
+            .shape
+            .as_ref()
+            .is_some_and(|shape| Arc::ptr_eq(shape, active))
+        {
             for (sink, intent) in self.sinks.iter_mut().zip(&active.spec.sinks) {
                 sink.reshape(intent);
             }
@@ -89,12 +122,25 @@ struct Waits<'a> {
 }
 
 enum Task<'a> {
-    Rows { name: &'a str, sink: &'a mut dyn Sink, rows: &'a [Rows] },
-    Letters { sink: &'a mut dyn DeadLetters, letters: &'a [DeadLetter] },
+    Rows {
+        name: &'a str,
+        sink: &'a mut dyn Sink,
+        rows: &'a [Rows],
+    },
+    Letters {
+        sink: &'a mut dyn DeadLetters,
+        letters: &'a [DeadLetter],
+    },
 }
 
 impl Task<'_> {
-    fn run(self, intent: &BatchIntent, spans: &Spans, version: u64, waits: Waits<'_>) -> Result<(), PipelineExit> {
+    fn run(
+        self,
+        intent: &BatchIntent,
+        spans: &Spans,
+        version: u64,
+        waits: Waits<'_>,
+    ) -> Result<(), PipelineExit> {
         let delivery = |digest| Delivery {
             epoch: intent.epoch,
             batch: intent.batch,
@@ -110,16 +156,18 @@ impl Task<'_> {
                 until_done(&who, waits, |again| {
                     if again {
                         let marker = sink.open()?;
-                        if holds_now(marker.as_ref(), intent, name).map_err(|halt| Halted::For(halt.to_string()))? {
+                        if holds_now(marker.as_ref(), intent, name)
+                            .map_err(|halt| Halted::For(halt.to_string()))?
+                        {
                             return Ok(());
                         }
                     }
                     Ok(sink.deliver(&delivery(digest), rows)?)
                 })
             }
-            Task::Letters { sink, letters } => {
-                until_done("dead letters", waits, |_| Ok(sink.deliver(&delivery(""), letters)?))
-            }
+            Task::Letters { sink, letters } => until_done("dead letters", waits, |_| {
+                Ok(sink.deliver(&delivery(""), letters)?)
+            }),
         }
     }
 }
@@ -136,7 +184,8 @@ impl From<SinkError> for Halted {
     }
 }
 
-/// Tries until it is done, with pauses that grow; ends early when the error has no remedy, or a stop comes.
+/// Tries until it is done, with pauses that grow; ends early when the error has no remedy, or a
+/// stop comes.
 fn until_done(
     who: &str,
     waits: Waits<'_>,
@@ -166,20 +215,30 @@ fn attempts(
         };
         match error.remedy() {
             Remedy::Stop => return Err(PipelineExit::Failed(error.in_a_stopped_job())),
-            Remedy::Retry if matches!(error, SinkError::Cancelled) => return Err(PipelineExit::Stopped), // as below
+            Remedy::Retry if matches!(error, SinkError::Cancelled) => {
+                return Err(PipelineExit::Stopped);
+            } // as below
             Remedy::Retry => status.waiting(who, &error.to_string()),
         }
         if backoff.wait(&status.stop) || given_up.load(Ordering::SeqCst) {
-            return Err(PipelineExit::Stopped); // the intent is durable: the next start delivers it again
+            // The intent is durable: the next start delivers it again.
+            return Err(PipelineExit::Stopped);
         }
         again = true;
     }
 }
 
 /// Opens a sink, however long it is away.
-pub(super) fn open(name: &str, sink: &mut dyn Sink, status: &PipelineStatus) -> Result<Option<Marker>, PipelineExit> {
+pub(super) fn open(
+    name: &str,
+    sink: &mut dyn Sink,
+    status: &PipelineStatus,
+) -> Result<Option<Marker>, PipelineExit> {
     let mut marker = None;
-    let waits = Waits { status, given_up: &AtomicBool::new(false) };
+    let waits = Waits {
+        status,
+        given_up: &AtomicBool::new(false),
+    };
     until_done(&format!("sink `{name}`"), waits, |_| {
         marker = sink.open()?;
         Ok(())

@@ -4,8 +4,8 @@
 //! source ─► gather ─► cut ─► run (lanes) ─► intent ─► sinks, dead letters ─► checkpoint ─► group
 //! └───────── runner, a thread ───────────┘  └─ committer, a thread ──────────────────┘  └ runner
 //! ```
-//! The runner gathers and runs batch `n + 1` while the committer has batch `n` in the sinks. Between them is room for
-//! one batch, so a slow sink slows the source down and memory stays flat.
+//! The runner gathers and runs batch `n + 1` while the committer has batch `n` in the sinks.
+//! Between them is room for one batch, so a slow sink slows the source down and memory stays flat.
 
 use crate::guest::GuestVersion;
 use crate::sink::{DeadLetters, Sink};
@@ -49,9 +49,11 @@ pub struct LoadedDeployment {
     pub group: String,
     /// The topic of its dead letters.
     pub dead_letter_topic: String,
-    /// Where a new checkpoint begins, if the user said so; else at the group's offsets, or at the earliest record.
+    /// Where a new checkpoint begins, if the user said so; else at the group's offsets, or at the
+    /// earliest record.
     pub start: Option<StartPosition>,
-    /// The newest deployment up to this one that began the job anew: a checkpoint of an older one does not count.
+    /// The newest deployment up to this one that began the job anew: a checkpoint of an older one
+    /// does not count.
     pub reset_at: Option<u64>,
     /// Its code.
     pub guest_version: Arc<GuestVersion>,
@@ -60,40 +62,63 @@ pub struct LoadedDeployment {
 impl LoadedDeployment {
     /// The topics that it reads, in order.
     pub fn topics(&self) -> Vec<String> {
-        self.spec.sources.iter().map(|source| source.target.clone()).collect()
+        self.spec
+            .sources
+            .iter()
+            .map(|source| source.target.clone())
+            .collect()
     }
 
-    /// Whether this checkpoint is of before the job was begun anew. Without a checkpoint: whether this deployment itself says so.
+    /// Whether this checkpoint is of before the job was begun anew. Without a checkpoint: whether
+    /// this deployment itself says so.
     pub fn resets(&self, checkpoint: Option<&Checkpoint>) -> bool {
         match checkpoint {
-            Some(checkpoint) => self.reset_at.is_some_and(|number| checkpoint.deployment < number),
+            Some(checkpoint) => self
+                .reset_at
+                .is_some_and(|number| checkpoint.deployment < number),
             None => self.reset_at == Some(self.deployment),
         }
     }
 
-    /// Whether the checkpoint says that this deployment has finished: every source has ended, and all is delivered.
+    /// Whether the checkpoint says that this deployment has finished: every source has ended, and
+    /// all is delivered.
     pub fn has_finished(&self, checkpoint: &Checkpoint) -> bool {
         checkpoint.finished && checkpoint.deployment == self.deployment
     }
 
     /// Whether the end of its sources gives out what can be given out but once.
     pub fn has_windows(&self) -> bool {
-        let is_window = |stage: &StageSpec| matches!(stage.kind, StageKind::Window(_) | StageKind::Join(_));
+        let is_window =
+            |stage: &StageSpec| matches!(stage.kind, StageKind::Window(_) | StageKind::Join(_));
         self.spec.stages.iter().any(is_window)
     }
 
-    /// Whether a running pipeline can go over from this deployment to the other at a batch boundary: the same sources
-    /// and sinks in the same places, the same state, and the same group and dead letters. Columns may differ.
+    /// Whether a running pipeline can go over from this deployment to the other at a batch
+    /// boundary: the same sources and sinks in the same places, the same state, and the same group
+    /// and dead letters. Columns may differ.
     pub fn can_hot_swap(&self, other: &LoadedDeployment) -> bool {
-        let target = |sink: &SinkSpec| (sink.kind, sink.name.clone(), sink.target.clone(), sink.exactly_once);
+        let target = |sink: &SinkSpec| {
+            (
+                sink.kind,
+                sink.name.clone(),
+                sink.target.clone(),
+                sink.exactly_once,
+            )
+        };
         let state = |spec: &JobSpec| {
             let kept = spec.stages.iter().filter(|stage| stage.keeps_state());
-            kept.map(|stage| (stage.name.clone(), stage.fingerprint())).collect::<BTreeSet<_>>()
+            kept.map(|stage| (stage.name.clone(), stage.fingerprint()))
+                .collect::<BTreeSet<_>>()
         };
         self.spec.sources == other.spec.sources
             && state(&self.spec) == state(&other.spec)
             && self.settings.until_end == other.settings.until_end
-            && self.spec.sinks.iter().map(target).eq(other.spec.sinks.iter().map(target))
+            && self
+                .spec
+                .sinks
+                .iter()
+                .map(target)
+                .eq(other.spec.sinks.iter().map(target))
             && self.group == other.group
             && self.dead_letter_topic == other.dead_letter_topic
             && self.reset_at == other.reset_at
@@ -112,7 +137,10 @@ impl DeploymentSlot {
 
     /// The one it holds.
     pub fn get(&self) -> Arc<LoadedDeployment> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The next batch names this one.
@@ -148,7 +176,8 @@ pub struct PipelineParts {
     pub replay_only: bool,
     /// Go on after records that are gone, as the user asked.
     pub skip_lost: bool,
-    /// Read on though every source had ended, as the user asked. What gives out windows at the end stays ended.
+    /// Read on though every source had ended, as the user asked. What gives out windows at the end
+    /// stays ended.
     pub reads_on: bool,
 }
 
@@ -167,7 +196,8 @@ pub enum PipelineExit {
         deployment: u64,
         /// What it did.
         reason: String,
-        /// The job's policy is to stop at a failed record: going back would not be what the user asked for.
+        /// The job's policy is to stop at a failed record: going back would not be what the user
+        /// asked for.
         by_policy: bool,
     },
 }
@@ -212,7 +242,9 @@ impl Pipeline {
 
     /// Waits for its end.
     pub fn join(self) -> PipelineExit {
-        self.thread.join().unwrap_or_else(|_| PipelineExit::died("the pipeline"))
+        self.thread
+            .join()
+            .unwrap_or_else(|_| PipelineExit::died("the pipeline"))
     }
 
     /// It has ended by itself.

@@ -1,10 +1,13 @@
-//! What became of a batch that was run to its end: rows, dead letters, counts, digests. Nothing of it has left yet.
+//! What became of a batch that was run to its end: rows, dead letters, counts, digests. Nothing of
+//! it has left yet.
 
 use super::LoadedDeployment;
 use crate::batch::Batch;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use streamhost_core::contract::{ChunkAnswer, QuarantinedGroup, QuarantinedRecord, RowDigest, VersionFault};
+use streamhost_core::contract::{
+    ChunkAnswer, QuarantinedGroup, QuarantinedRecord, RowDigest, VersionFault,
+};
 use streamhost_core::job::settings::OnError;
 use streamhost_core::keyed;
 use streamhost_core::protocol::{Counters, EventTimes};
@@ -17,7 +20,8 @@ pub(super) struct BatchOutcome {
     pub(super) batch: BatchNumber,
     pub(super) spans: Spans,
     pub(super) topic_spans: TopicSpans,
-    /// For each sink its rows: by partition and offset of their records, then those of the keyed stages.
+    /// For each sink its rows: by partition and offset of their records, then those of the keyed
+    /// stages.
     pub(super) rows: Vec<Vec<Rows>>,
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) quarantined: Vec<QuarantinedRecord>,
@@ -37,13 +41,21 @@ pub(super) struct BatchOutcome {
 
 impl BatchOutcome {
     /// An outcome without rows yet.
-    pub(super) fn begin(active: Arc<LoadedDeployment>, batch: BatchNumber, spans: Spans) -> BatchOutcome {
+    pub(super) fn begin(
+        active: Arc<LoadedDeployment>,
+        batch: BatchNumber,
+        spans: Spans,
+    ) -> BatchOutcome {
         let topics = active.topics();
         let mut topic_spans: TopicSpans = by_topic(&topics, &spans);
         for topic in topics {
-            topic_spans.entry(topic).or_default(); // or its last partition, once it is over, would not be forgotten
+            // Or its last partition, once it is over, would not be forgotten.
+            topic_spans.entry(topic).or_default();
         }
-        let counts = Counters { records_in: spans.values().map(|span| span.records).sum(), ..Counters::default() };
+        let counts = Counters {
+            records_in: spans.values().map(|span| span.records).sum(),
+            ..Counters::default()
+        };
         BatchOutcome {
             batch,
             topic_spans,
@@ -63,8 +75,13 @@ impl BatchOutcome {
         }
     }
 
-    /// Takes what the lanes answered for the batch's chunks, as the job's policy for failed records says.
-    pub(super) fn take_answers(&mut self, batch: &Batch, answers: Vec<ChunkAnswer>) -> Result<(), VersionFault> {
+    /// Takes what the lanes answered for the batch's chunks, as the job's policy for failed records
+    /// says.
+    pub(super) fn take_answers(
+        &mut self,
+        batch: &Batch,
+        answers: Vec<ChunkAnswer>,
+    ) -> Result<(), VersionFault> {
         let topics = self.active.topics();
         for (chunk, answer) in batch.chunks.iter().zip(answers) {
             self.counts.dropped += answer.dropped;
@@ -96,7 +113,10 @@ impl BatchOutcome {
                 OnError::Skip => self.counts.skipped += 1,
                 OnError::Stop => {
                     let (stage, key) = (letter.stage, letter.key.escape_ascii().to_string());
-                    return Err(VersionFault::Stop(format!("stage `{stage}`, key `{key}`: {}", letter.reason)));
+                    return Err(VersionFault::Stop(format!(
+                        "stage `{stage}`, key `{key}`: {}",
+                        letter.reason
+                    )));
                 }
             }
         }
@@ -110,17 +130,30 @@ impl BatchOutcome {
             let mut digest = RowDigest::default();
             rows.iter().for_each(|rows| digest.add(rows));
             self.digests.insert(sink.name.clone(), digest.finish());
-            self.counts.rows.insert(sink.name.clone(), rows.iter().map(|rows| rows.len() as u64).sum());
+            self.counts.rows.insert(
+                sink.name.clone(),
+                rows.iter().map(|rows| rows.len() as u64).sum(),
+            );
         }
         self
     }
 
-    fn faults(&mut self, chunk: &Chunk, answer: &ChunkAnswer, topics: &[String]) -> Result<(), VersionFault> {
+    fn faults(
+        &mut self,
+        chunk: &Chunk,
+        answer: &ChunkAnswer,
+        topics: &[String],
+    ) -> Result<(), VersionFault> {
         let source = usize::from(chunk.partition.source);
         let (topic, stage) = (&topics[source], &self.active.spec.sources[source].name);
         for &split in &answer.splits {
             let (topic, offset) = (topic.clone(), chunk.offsets[split as usize]);
-            self.quarantined.push(QuarantinedRecord { topic, partition: chunk.partition.id, offset, reason: None });
+            self.quarantined.push(QuarantinedRecord {
+                topic,
+                partition: chunk.partition.id,
+                offset,
+                reason: None,
+            });
         }
         for fault in &answer.faults {
             let record = chunk.get(fault.position as usize);

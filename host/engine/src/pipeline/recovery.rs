@@ -1,5 +1,5 @@
-//! What a pipeline does before its first batch: opens its sinks, decides from what it finds, and finishes what was
-//! planned before.
+//! What a pipeline does before its first batch: opens its sinks, decides from what it finds, and
+//! finishes what was planned before.
 
 use super::committer::{Committer, failed};
 use super::data_loss::{is_anew, made_anew, moved};
@@ -55,7 +55,8 @@ impl From<PipelineExit> for Again {
     }
 }
 
-/// What a checkpoint that begins anew must be above: or new cells would lie under older ones, and a marker would seem newer.
+/// What a checkpoint that begins anew must be above: or new cells would lie under older ones, and a
+/// marker would seem newer.
 #[derive(Clone, Copy, Default)]
 struct Floor {
     epoch: u64,
@@ -64,15 +65,32 @@ struct Floor {
 
 impl Floor {
     fn of(checkpoint: Option<&Checkpoint>, intents: &[BatchIntent]) -> Floor {
-        let checkpoint = checkpoint.map_or(Floor::default(), |l| Floor { epoch: l.epoch, time_ms: l.time_ms });
-        let newest = intents.iter().map(|intent| intent.time_ms).max().unwrap_or(0);
-        Floor { time_ms: checkpoint.time_ms.max(newest), ..checkpoint }
+        let checkpoint = checkpoint.map_or(Floor::default(), |l| Floor {
+            epoch: l.epoch,
+            time_ms: l.time_ms,
+        });
+        let newest = intents
+            .iter()
+            .map(|intent| intent.time_ms)
+            .max()
+            .unwrap_or(0);
+        Floor {
+            time_ms: checkpoint.time_ms.max(newest),
+            ..checkpoint
+        }
     }
 
-    /// Also above the epochs that the sinks' markers are of: where the checkpoint is lost, they alone tell.
+    /// Also above the epochs that the sinks' markers are of: where the checkpoint is lost, they
+    /// alone tell.
     fn above(self, sinks: &[SinkFacts]) -> Floor {
-        let newest = sinks.iter().filter_map(|sink| Some(sink.marker.as_ref()?.epoch)).max();
-        Floor { epoch: self.epoch.max(newest.unwrap_or(0)), ..self }
+        let newest = sinks
+            .iter()
+            .filter_map(|sink| Some(sink.marker.as_ref()?.epoch))
+            .max();
+        Floor {
+            epoch: self.epoch.max(newest.unwrap_or(0)),
+            ..self
+        }
     }
 }
 
@@ -99,7 +117,12 @@ pub(super) fn asked<T>(
 
 impl Recovery<'_> {
     /// Leaves a checkpoint that has no intent after it, and its sinks.
-    pub(super) fn run(mut self, mut sinks: Sinks, lanes: Lanes, replay_only: bool) -> Result<Recovered, PipelineExit> {
+    pub(super) fn run(
+        mut self,
+        mut sinks: Sinks,
+        lanes: Lanes,
+        replay_only: bool,
+    ) -> Result<Recovered, PipelineExit> {
         let (mut checkpoint, mut intents) = self.store.load().map_err(|error| failed(&error))?;
         let reset = self.active.resets(checkpoint.as_ref());
         let floor = Floor::of(checkpoint.as_ref(), &intents);
@@ -110,12 +133,19 @@ impl Recovery<'_> {
             self.status.settle(checkpoint);
         }
         let found = self.open(&mut sinks)?;
-        let (checkpoint, held) = self.decide(checkpoint, &intents, &found, reset, floor.above(&found))?;
+        let (checkpoint, held) =
+            self.decide(checkpoint, &intents, &found, reset, floor.above(&found))?;
         self.status.settle(&checkpoint);
         let mut runs = BatchExecutor::after(&checkpoint, lanes, self.store.clone());
         let (store, status) = (self.store.clone(), self.status);
-        let mut committer =
-            Committer { store: store.as_ref(), sinks, status, checkpoint, unsettled: None, keeps: false };
+        let mut committer = Committer {
+            store: store.as_ref(),
+            sinks,
+            status,
+            checkpoint,
+            unsettled: None,
+            keeps: false,
+        };
         let ids = asked(self.status, || self.source.topic_ids())?;
         let anew = made_anew(&committer.checkpoint.topic_ids, &ids);
         for (intent, held) in intents.iter().zip(&held) {
@@ -128,17 +158,32 @@ impl Recovery<'_> {
         if !replay_only {
             self.pass_over(&mut checkpoint, &anew, ids)?;
             runs.follow(&checkpoint);
-            runs.restore_state(&self.active, checkpoint.epoch, self.store.clone(), self.status)?;
+            runs.restore_state(
+                &self.active,
+                checkpoint.epoch,
+                self.store.clone(),
+                self.status,
+            )?;
         }
-        Ok(Recovered { checkpoint, sinks, runs })
+        Ok(Recovered {
+            checkpoint,
+            sinks,
+            runs,
+        })
     }
 
     fn open(&self, sinks: &mut Sinks) -> Result<Vec<SinkFacts>, PipelineExit> {
         let mut found = Vec::new();
         for (sink, intent) in sinks.sinks.iter_mut().zip(&self.active.spec.sinks) {
             let marker = deliver::open(&intent.name, sink.as_mut(), self.status)?;
-            let (name, guarantee, reached) = (intent.name.clone(), sink.guarantee(), sink.committed());
-            found.push(SinkFacts { name, guarantee, marker, committed: reached });
+            let (name, guarantee, reached) =
+                (intent.name.clone(), sink.guarantee(), sink.committed());
+            found.push(SinkFacts {
+                name,
+                guarantee,
+                marker,
+                committed: reached,
+            });
         }
         Ok(found)
     }
@@ -159,6 +204,8 @@ impl Recovery<'_> {
             None => asked(self.status, || self.source.group())?,
         };
         let group = by_topic(&topics, &group);
+        let mut sources = self.active.spec.sources.iter();
+        let rereads = sources.any(|s| matches!(s.kind, SourceKind::File | SourceKind::Rate));
         let facts = RecoveryFacts {
             checkpoint: checkpoint.as_ref(),
             intents,
@@ -167,27 +214,43 @@ impl Recovery<'_> {
             deployments: self.known,
             reset,
             keyed: !self.active.spec.stages.is_empty(),
-            rereads: self.active.spec.sources.iter().any(|s| matches!(s.kind, SourceKind::File | SourceKind::Rate)),
+            rereads,
             now_ms: clock::now_ms(),
             skip_lost: self.skip_lost,
         };
         Ok(match decide(&facts) {
             RecoveryStep::Stop(halt) => return Err(PipelineExit::Failed(halt.to_string())),
-            RecoveryStep::Begin => {
-                (self.begin(self.active.start, Positions::new(), floor, AlreadyWritten::new())?, Vec::new())
-            }
+            RecoveryStep::Begin => (
+                self.begin(
+                    self.active.start,
+                    Positions::new(),
+                    floor,
+                    AlreadyWritten::new(),
+                )?,
+                Vec::new(),
+            ),
             RecoveryStep::ResumeFromGroup => {
                 let before = by_partition(&topics, &group);
-                (self.begin(self.active.start, before, floor, AlreadyWritten::new())?, Vec::new())
+                (
+                    self.begin(self.active.start, before, floor, AlreadyWritten::new())?,
+                    Vec::new(),
+                )
             }
-            RecoveryStep::ResumeAt { from, already_written } => {
+            RecoveryStep::ResumeAt {
+                from,
+                already_written,
+            } => {
                 let already_written = beyond(&already_written, &from);
-                (self.begin(None, by_partition(&topics, &from), floor, already_written)?, Vec::new())
+                (
+                    self.begin(None, by_partition(&topics, &from), floor, already_written)?,
+                    Vec::new(),
+                )
             }
             RecoveryStep::Replay { held, group_ahead } => {
                 if group_ahead {
                     let group = &self.active.group;
-                    let text = format!("somebody moved the offsets of group `{group}`; the ledger counts");
+                    let text =
+                        format!("somebody moved the offsets of group `{group}`; the ledger counts");
                     self.status.say(Level::WARN, &text);
                 }
                 (checkpoint.expect("a replay has a ledger"), held)
@@ -195,8 +258,8 @@ impl Recovery<'_> {
         })
     }
 
-    /// Begins a checkpoint at `start` if the user says so; else at the positions of before, and where there are none, at the
-    /// first record.
+    /// Begins a checkpoint at `start` if the user says so; else at the positions of before, and
+    /// where there are none, at the first record.
     fn begin(
         &mut self,
         start: Option<StartPosition>,
@@ -206,19 +269,35 @@ impl Recovery<'_> {
     ) -> Result<Checkpoint, PipelineExit> {
         let now = clock::now_ms();
         let epoch = u64::try_from(now).unwrap_or(1).max(floor.epoch + 1);
-        let topic_ids = asked(self.status, || self.source.topic_ids())?; // first: a topic made anew after it is noticed
-        let mut at = asked(self.status, || self.source.start(start.unwrap_or(StartPosition::Earliest)))?;
+        // First: a topic made anew after it is noticed.
+        let topic_ids = asked(self.status, || self.source.topic_ids())?;
+        let mut at = asked(self.status, || {
+            self.source.start(start.unwrap_or(StartPosition::Earliest))
+        })?;
         if start.is_none() && !before.is_empty() {
             let n = before.len();
-            let text = format!("no ledger, but Kafka holds its offsets of {n} partitions: it goes on from them");
+            let text = format!(
+                "no ledger, but Kafka holds its offsets of {n} partitions: it goes on from them"
+            );
             self.status.say(Level::WARN, &text);
-            at.extend(before.into_iter().filter(|(partition, _)| at.contains_key(partition)).collect::<Positions>());
+            at.extend(
+                before
+                    .into_iter()
+                    .filter(|(partition, _)| at.contains_key(partition))
+                    .collect::<Positions>(),
+            );
         }
         let reached = by_topic(&self.active.topics(), &at);
         let time_ms = now.max(floor.time_ms + 2);
         let begun = Checkpoint::begin(epoch, self.active.deployment, time_ms, reached);
-        let checkpoint = Checkpoint { already_written, topic_ids, ..begun };
-        self.store.begin(&checkpoint).map_err(|error| failed(&error))?;
+        let checkpoint = Checkpoint {
+            already_written,
+            topic_ids,
+            ..begun
+        };
+        self.store
+            .begin(&checkpoint)
+            .map_err(|error| failed(&error))?;
         Ok(checkpoint)
     }
 
@@ -230,8 +309,12 @@ impl Recovery<'_> {
         intent: &BatchIntent,
         held: &BTreeSet<String>,
     ) -> Result<(), PipelineExit> {
-        let missing =
-            || PipelineExit::Failed(format!("the component of deployment {} cannot be loaded", intent.deployment));
+        let missing = || {
+            PipelineExit::Failed(format!(
+                "the component of deployment {} cannot be loaded",
+                intent.deployment
+            ))
+        };
         let active = (self.deployments)(intent.deployment).ok_or_else(missing)?;
         let n = intent.batch;
         let batch = match self.fetch(&active, intent) {
@@ -242,14 +325,22 @@ impl Recovery<'_> {
         runs.replay_on(&intent.stages, self.store.as_ref(), self.status)?;
         let given = BatchInputs {
             clock_ms: intent.times.clock_ms,
-            watermark: if intent.finished { Watermark::End } else { Watermark::Planned(intent.times.watermark_ms) },
+            watermark: if intent.finished {
+                Watermark::End
+            } else {
+                Watermark::Planned(intent.times.watermark_ms)
+            },
             quarantines: Some(quarantines(&active.topics(), intent)),
             group_quarantines: group_quarantines(&intent.quarantined_groups),
         };
         let again = runs.run_batch(&active, batch, given, self.status);
         let again = again.map_err(|error| {
             let failed = self.fails_again(intent, &format!("cannot be run again: {error}"));
-            if error.ends(intent.deployment) == PipelineExit::Stopped { PipelineExit::Stopped } else { failed }
+            if error.ends(intent.deployment) == PipelineExit::Stopped {
+                PipelineExit::Stopped
+            } else {
+                failed
+            }
         })?;
         self.check_same(intent, &again)?;
         committer.sinks.deliver(intent, &again, held, self.status)?;
@@ -259,27 +350,38 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// A failure that may not come again: the guest's time and memory depend on what else the machine does.
+    /// A failure that may not come again: the guest's time and memory depend on what else the
+    /// machine does.
     fn fails_again(&self, intent: &BatchIntent, what: &str) -> PipelineExit {
         let (n, job) = (intent.batch, self.job);
-        PipelineExit::Failed(format!("batch {n} {what}: `streamhost resume {job}` tries once more"))
+        PipelineExit::Failed(format!(
+            "batch {n} {what}: `streamhost resume {job}` tries once more"
+        ))
     }
 
     /// Whether a batch that was run again gave what its intent says.
     fn check_same(&self, intent: &BatchIntent, again: &BatchOutcome) -> Result<(), PipelineExit> {
-        let is_same = again.digests == intent.digests && again.counts == intent.counts && again.times == intent.times;
+        let is_same = again.digests == intent.digests
+            && again.counts == intent.counts
+            && again.times == intent.times;
         if is_same && again.stages == intent.stages {
             return Ok(());
         }
-        let records =
-            again.quarantined.iter().filter(|aside| !intent.quarantined.contains(aside)).map(|aside| &aside.reason);
+        let records = again
+            .quarantined
+            .iter()
+            .filter(|aside| !intent.quarantined.contains(aside))
+            .map(|aside| &aside.reason);
         let groups = again
             .quarantined_groups
             .iter()
             .filter(|aside| !intent.quarantined_groups.contains(aside))
             .map(|aside| &aside.reason);
         if let Some(reason) = records.chain(groups).flatten().next() {
-            return Err(self.fails_again(intent, &format!("broke now and not when it was run first ({reason})")));
+            return Err(self.fails_again(
+                intent,
+                &format!("broke now and not when it was run first ({reason})"),
+            ));
         }
         let (n, job) = (intent.batch, self.job);
         Err(PipelineExit::Failed(format!(
@@ -287,13 +389,19 @@ impl Recovery<'_> {
         )))
     }
 
-    /// Fetches exactly the records of an intent's spans; those that cannot be read twice are kept with it.
+    /// Fetches exactly the records of an intent's spans; those that cannot be read twice are kept
+    /// with it.
     fn fetch(&mut self, active: &LoadedDeployment, intent: &BatchIntent) -> Result<Batch, Again> {
         let all = spans(&active.topics(), &intent.spans);
-        let (again, kept): (Spans, Spans) = all.iter().partition(|(p, _)| self.source.is_replayable(p.source));
+        let (again, kept): (Spans, Spans) = all
+            .iter()
+            .partition(|(p, _)| self.source.is_replayable(p.source));
         let mut builder = BatchBuilder::exactly(&again);
-        let moved: Positions =
-            again.iter().filter(|(_, span)| span.to > span.from).map(|(&p, span)| (p, span.from)).collect();
+        let moved: Positions = again
+            .iter()
+            .filter(|(_, span)| span.to > span.from)
+            .map(|(&p, span)| (p, span.from))
+            .collect();
         if !moved.is_empty() {
             asked(self.status, || self.source.assign(&moved))?;
         }
@@ -315,18 +423,26 @@ impl Recovery<'_> {
         }
         batch.spans.extend(kept);
         batch.chunks.extend(intent.retained_records.iter().cloned());
-        batch.chunks.sort_by_key(|chunk| (chunk.partition, chunk.offsets.first().copied()));
+        batch
+            .chunks
+            .sort_by_key(|chunk| (chunk.partition, chunk.offsets.first().copied()));
         Ok(batch)
     }
 
     fn ask_for(&mut self, builder: &mut BatchBuilder) -> Result<(), Again> {
         let mut gone = None;
-        asked(self.status, || match self.source.fetch(builder, limits::FETCH_WAIT) {
-            Err(SourceError::Gone { what, offset, reason }) => {
-                gone = Some(format!("{what}: offset {offset} is gone ({reason})"));
-                Ok(())
+        asked(self.status, || {
+            match self.source.fetch(builder, limits::FETCH_WAIT) {
+                Err(SourceError::Gone {
+                    what,
+                    offset,
+                    reason,
+                }) => {
+                    gone = Some(format!("{what}: offset {offset} is gone ({reason})"));
+                    Ok(())
+                }
+                other => other,
             }
-            other => other,
         })?;
         gone.map_or(Ok(()), |reason| Err(Again::Lost(reason)))
     }
@@ -336,7 +452,10 @@ fn quarantines(topics: &[String], intent: &BatchIntent) -> RecordQuarantines {
     let mut quarantines = RecordQuarantines::new();
     for aside in &intent.quarantined {
         if let Some(source) = topics.iter().position(|topic| *topic == aside.topic) {
-            let partition = Partition { source: source as u16, id: aside.partition };
+            let partition = Partition {
+                source: source as u16,
+                id: aside.partition,
+            };
             quarantines.insert((partition, aside.offset), aside.reason.clone());
         }
     }

@@ -14,8 +14,9 @@ use streamhost_core::state::migrate::{MigrateError, counts, prepare};
 use streamhost_core::state::{StageId, Stages};
 
 impl BatchExecutor {
-    /// What was kept becomes this version's. Old state is left alone until a checkpoint names the new one, so that a
-    /// version that proves unfit in its first batch leaves the one before it whole.
+    /// What was kept becomes this version's. Old state is left alone until a checkpoint names the
+    /// new one, so that a version that proves unfit in its first batch leaves the one before it
+    /// whole.
     pub(super) fn restore_state(
         &mut self,
         active: &LoadedDeployment,
@@ -26,11 +27,16 @@ impl BatchExecutor {
         let before = std::mem::take(&mut self.stages);
         let changes = stages_after(&before, &active.spec, epoch);
         let mut changes = changes.map_err(|refusals| PipelineExit::Failed(in_words(&refusals)))?;
-        // Here and not with the sweep below, which may run beside a later migration to the same numbers.
-        store.discard_above(last_number(&before, epoch)).map_err(|error| PipelineExit::Failed(error.to_string()))?;
+        // Here and not with the sweep below, which may run beside a later migration to the same
+        // numbers.
+        store
+            .discard_above(last_number(&before, epoch))
+            .map_err(|error| PipelineExit::Failed(error.to_string()))?;
         let sources = active.spec.sources.len();
         let kind = |change: &StageChange| active.spec.stages[change.number as usize - sources].kind;
-        let mut calls = self.lanes.calls(&active.guest_version, GroupQuarantines::new());
+        let mut calls = self
+            .lanes
+            .calls(&active.guest_version, GroupQuarantines::new());
         let format = (entry::accumulators, entry::with_accumulators);
         let mut cut_short = false;
         let mut convert = |stage, column| {
@@ -40,18 +46,36 @@ impl BatchExecutor {
         };
         let began = clock::monotonic();
         let stopped = || status.stop.gives_up(began);
-        let done = prepare(store.as_ref(), &mut changes, kind, &format, &mut convert, &stopped);
-        done.map_err(|error| if cut_short { PipelineExit::Stopped } else { ends(error, active.deployment) })?;
+        let done = prepare(
+            store.as_ref(),
+            &mut changes,
+            kind,
+            &format,
+            &mut convert,
+            &stopped,
+        );
+        done.map_err(|error| {
+            if cut_short {
+                PipelineExit::Stopped
+            } else {
+                ends(error, active.deployment)
+            }
+        })?;
         self.stages = facts(&changes);
         for facts in self.stages.values() {
             self.state.count_from(facts.id, facts.keys, facts.bytes);
         }
-        let kept: Vec<StageId> = before.values().chain(self.stages.values()).map(|facts| facts.id).collect();
+        let kept: Vec<StageId> = before
+            .values()
+            .chain(self.stages.values())
+            .map(|facts| facts.id)
+            .collect();
         sweep(store, kept);
         Ok(())
     }
 
-    /// Goes over to an intent's stages for its replay. Those that the checkpoint does not know yet are counted.
+    /// Goes over to an intent's stages for its replay. Those that the checkpoint does not know yet
+    /// are counted.
     pub(super) fn replay_on(
         &mut self,
         stages: &Stages,
@@ -61,8 +85,8 @@ impl BatchExecutor {
         let began = clock::monotonic();
         let known: BTreeSet<StageId> = self.stages.values().map(|facts| facts.id).collect();
         for facts in stages.values().filter(|facts| !known.contains(&facts.id)) {
-            let (keys, bytes) =
-                counts(store, facts.id, &|| status.stop.gives_up(began)).map_err(|error| ends(error, 0))?;
+            let (keys, bytes) = counts(store, facts.id, &|| status.stop.gives_up(began))
+                .map_err(|error| ends(error, 0))?;
             self.state.count_from(facts.id, keys, bytes);
         }
         self.stages.clone_from(stages);
@@ -75,12 +99,16 @@ fn ends(error: MigrateError, deployment: u64) -> PipelineExit {
     match error {
         MigrateError::Store(error) => PipelineExit::Failed(error.to_string()),
         MigrateError::Stopped => PipelineExit::Stopped,
-        refused => PipelineExit::VersionFault { deployment, reason: refused.to_string(), by_policy: false },
+        refused => PipelineExit::VersionFault {
+            deployment,
+            reason: refused.to_string(),
+            by_policy: false,
+        },
     }
 }
 
-/// Removes what no stage keeps any more, beside the batches: millions of entries take seconds. What is left undone is
-/// done at the next start.
+/// Removes what no stage keeps any more, beside the batches: millions of entries take seconds. What
+/// is left undone is done at the next start.
 fn sweep(store: Arc<dyn CheckpointLog>, kept: Vec<StageId>) {
     let run = move || {
         if let Err(error) = store.sweep(&kept) {
@@ -88,6 +116,8 @@ fn sweep(store: Arc<dyn CheckpointLog>, kept: Vec<StageId>) {
         }
     };
     if let Err(error) = std::thread::Builder::new().name("sweep".into()).spawn(run) {
-        tracing::warn!("state that is of no more use is not removed: no thread can be started: {error}");
+        tracing::warn!(
+            "state that is of no more use is not removed: no thread can be started: {error}"
+        );
     }
 }

@@ -5,7 +5,7 @@ use super::data_loss::{how_to_skip, is_anew, made_anew};
 use super::deliver::Sinks;
 use super::execute::{BatchExecutor, BatchInputs, Watermark};
 use super::outcome::BatchOutcome;
-use super::recovery::{Recovered, Recovery, asked};
+use super::recovery::{Recovery, asked};
 use super::trigger::{BatchTrigger, IdlePartitions};
 use super::{DeploymentSlot, LoadedDeployment, PipelineExit, PipelineParts, PipelineStatus, Stop};
 use crate::batch::{Batch, BatchBuilder};
@@ -39,10 +39,11 @@ pub(super) fn run(mut parts: PipelineParts, status: &PipelineStatus) -> Pipeline
         skip_lost: parts.skip_lost,
     };
     let sinks = Sinks::new(parts.sinks, parts.dead_letters);
-    let Recovered { checkpoint, sinks, mut runs } = match recovery.run(sinks, lanes, parts.replay_only) {
+    let recovered = match recovery.run(sinks, lanes, parts.replay_only) {
         Ok(recovered) => recovered,
         Err(end) => return end,
     };
+    let (checkpoint, sinks, mut runs) = (recovered.checkpoint, recovered.sinks, recovered.runs);
     if parts.replay_only {
         return PipelineExit::Stopped;
     }
@@ -52,45 +53,68 @@ pub(super) fn run(mut parts: PipelineParts, status: &PipelineStatus) -> Pipeline
     }
     status.reads_on();
     let topics = active.topics();
-    let keeps = (0..).take(topics.len()).any(|source| !parts.source.is_replayable(source));
+    let mut sources = (0..).take(topics.len());
+    let keeps = sources.any(|source| !parts.source.is_replayable(source));
     status.stop.finish_batches(keeps);
-    let (at, topic_ids) = (positions(&topics, &checkpoint.committed), checkpoint.topic_ids.clone());
-    let mut committer = Committer { store: parts.store.as_ref(), sinks, status, checkpoint, unsettled: None, keeps };
+    let at = positions(&topics, &checkpoint.committed);
+    let topic_ids = checkpoint.topic_ids.clone();
+    let committer = Committer {
+        store: parts.store.as_ref(),
+        sinks,
+        status,
+        checkpoint,
+        unsettled: None,
+        keeps,
+    };
     let queue = Queue::default();
     let (send, batches) = mpsc::sync_channel(QUEUE_MAX);
-    let end = std::thread::scope(|scope| {
-        // Held by the committer for as long as it lives, so that a runner with nothing to send notices its end.
-        let at_work = Arc::new(());
-        let held = at_work.clone();
-        let (committer, queue) = (&mut committer, &queue);
+    let runner = Runner {
+        job: &parts.job,
+        source: parts.source.as_mut(),
+        runs: &mut runs,
+        active: &parts.active,
+        status,
+        topics: &topics,
+        at,
+        idle: IdlePartitions::default(),
+        loading: Positions::new(),
+        forgotten: BTreeSet::new(),
+        keeps,
+        send,
+        queue: &queue,
+        at_work: Arc::new(()),
+        topic_ids,
+        told: Told::default(),
+    };
+    let end = run_both(runner, committer, batches);
+    let committed = positions(&topics, &status.snapshot().committed);
+    parts.source.commit_progress(&committed);
+    end
+}
+
+/// Runs the runner here and the committer on a thread of its own, until both have ended.
+fn run_both(
+    mut runner: Runner<'_>,
+    mut committer: Committer<'_>,
+    batches: mpsc::Receiver<BatchOutcome>,
+) -> PipelineExit {
+    std::thread::scope(|scope| {
+        // Held by the committer for as long as it lives, so that a runner with nothing to send
+        // notices its end.
+        let held = runner.at_work.clone();
+        let (committer, queue) = (&mut committer, runner.queue);
         let committed = scope.spawn(move || {
             let _held = held;
             committer.run(&batches, queue)
         });
-        let mut runner = Runner {
-            job: &parts.job,
-            source: parts.source.as_mut(),
-            runs: &mut runs,
-            active: &parts.active,
-            status,
-            topics: &topics,
-            at,
-            idle: IdlePartitions::default(),
-            loading: Positions::new(),
-            forgotten: BTreeSet::new(),
-            keeps,
-            send,
-            queue,
-            at_work,
-            topic_ids,
-            told: Told::default(),
-        };
         let end = runner.run();
         drop(runner.send); // the committer finishes what it has
-        end.with(committed.join().unwrap_or_else(|_| Err(PipelineExit::died("the committer"))))
-    });
-    parts.source.commit_progress(&positions(&topics, &status.snapshot().committed));
-    end
+        end.with(
+            committed
+                .join()
+                .unwrap_or_else(|_| Err(PipelineExit::died("the committer"))),
+        )
+    })
 }
 
 impl PipelineExit {
@@ -98,7 +122,10 @@ impl PipelineExit {
     fn with(self, committed: Result<(), PipelineExit>) -> PipelineExit {
         match (self, committed) {
             (end, Ok(())) => end,
-            (end @ (PipelineExit::Failed(_) | PipelineExit::VersionFault { .. }), Err(PipelineExit::Stopped)) => end,
+            (
+                end @ (PipelineExit::Failed(_) | PipelineExit::VersionFault { .. }),
+                Err(PipelineExit::Stopped),
+            ) => end,
             (_, Err(end)) => end,
         }
     }
@@ -115,10 +142,11 @@ struct Runner<'a> {
     at: Positions,
     /// Which partitions have been silent, and since when.
     idle: IdlePartitions,
-    /// Tables' partitions that are not read to these ends yet: until they are, nothing else is read.
+    /// Tables' partitions that are not read to these ends yet: until they are, nothing else is
+    /// read.
     loading: Positions,
-    /// Partitions that are over for good since the last batch: the next one no longer names them, and only then may one
-    /// begin anew under the same number.
+    /// Partitions that are over for good since the last batch: the next one no longer names them,
+    /// and only then may one begin anew under the same number.
     forgotten: BTreeSet<Partition>,
     /// Some records cannot be read again.
     keeps: bool,
@@ -139,7 +167,11 @@ struct Told {
 impl Default for Told {
     fn default() -> Self {
         let now = clock::monotonic();
-        Told { batches: 0, lag_due: now, partitions_due: now }
+        Told {
+            batches: 0,
+            lag_due: now,
+            partitions_due: now,
+        }
     }
 }
 
@@ -160,7 +192,8 @@ enum Built {
 impl Runner<'_> {
     fn run(&mut self) -> PipelineExit {
         let (Ok(end) | Err(end)) = self.until_stopped();
-        // The committer may wait for sinks that are away: meanwhile it is seen what the job will end by.
+        // The committer may wait for sinks that are away: meanwhile it is seen what the job will
+        // end by.
         if let PipelineExit::Failed(reason) | PipelineExit::VersionFault { reason, .. } = &end {
             self.status.ends_by(reason);
         }
@@ -187,7 +220,8 @@ impl Runner<'_> {
                 Built::Nothing => {}
                 Built::Stop => return Ok(PipelineExit::Stopped),
             }
-            let looks = self.source.has_new_partitions() || clock::monotonic() >= self.told.partitions_due;
+            let looks =
+                self.source.has_new_partitions() || clock::monotonic() >= self.told.partitions_due;
             if self.loaded() || looks && self.new_partitions(false)? {
                 self.assign(self.at.clone())?;
             }
@@ -199,7 +233,9 @@ impl Runner<'_> {
         let active = self.active.get();
         if active.spec.sources.iter().any(|source| source.table) {
             let ends = asked(self.status, || self.source.high_watermarks())?;
-            let behind = |(partition, end): &(Partition, i64)| self.at.get(partition).is_none_or(|at| at < end);
+            let behind = |(partition, end): &(Partition, i64)| {
+                self.at.get(partition).is_none_or(|at| at < end)
+            };
             self.loading = ends.into_iter().filter(behind).collect();
         }
         Ok(())
@@ -208,7 +244,8 @@ impl Runner<'_> {
     /// Whether the last table came to its end just now.
     fn loaded(&mut self) -> bool {
         let was_loading = !self.loading.is_empty();
-        self.loading.retain(|partition, end| self.at.get(partition).is_none_or(|at| at < end));
+        self.loading
+            .retain(|partition, end| self.at.get(partition).is_none_or(|at| at < end));
         was_loading && self.loading.is_empty()
     }
 
@@ -227,13 +264,18 @@ impl Runner<'_> {
         loop {
             self.tell();
             match self.status.stop.requested() {
-                Some(how) if (how == Stop::Drain || self.keeps && how < Stop::Now) && !builder.is_empty() => {
+                Some(how)
+                    if (how == Stop::Drain || self.keeps && how < Stop::Now)
+                        && !builder.is_empty() =>
+                {
                     return Ok(Built::Last(builder.close()));
                 }
                 Some(_) => return Ok(Built::Stop),
-                None if Arc::strong_count(&self.at_work) == 1 => return Ok(Built::Stop), // it says why it ended
+                // It says why it ended.
+                None if Arc::strong_count(&self.at_work) == 1 => return Ok(Built::Stop),
                 None if builder.is_empty()
-                    && (self.source.has_new_partitions() || clock::monotonic() >= self.told.partitions_due) =>
+                    && (self.source.has_new_partitions()
+                        || clock::monotonic() >= self.told.partitions_due) =>
                 {
                     return Ok(Built::Nothing);
                 }
@@ -251,8 +293,11 @@ impl Runner<'_> {
             if builder.is_full() || is_time && (!builder.is_empty() || self.is_due(&active)?) {
                 return Ok(Built::Batch(builder.close()));
             }
-            let wait =
-                if builder.is_empty() || is_free { due.wait() } else { due.wait().min(Duration::from_millis(2)) };
+            let wait = if builder.is_empty() || is_free {
+                due.wait()
+            } else {
+                due.wait().min(Duration::from_millis(2))
+            };
             self.fetch(&mut builder, wait)?;
         }
     }
@@ -272,8 +317,8 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Whether a batch without records would do something: forget partitions, or finish a window by the clock, or as
-    /// partitions were let go.
+    /// Whether a batch without records would do something: forget partitions, or finish a window by
+    /// the clock, or as partitions were let go.
     fn is_due(&mut self, active: &LoadedDeployment) -> Result<bool, PipelineExit> {
         if !self.forgotten.is_empty() {
             return Ok(true);
@@ -284,27 +329,41 @@ impl Runner<'_> {
         let idle = self.idle_now(active);
         let watermark_ms = self.runs.watermark(active, self.at.keys().copied(), &idle);
         let clock_ms = self.runs.clock_ms();
-        self.runs.is_due(active, clock_ms, watermark_ms).map_err(|error| PipelineExit::Failed(error.to_string()))
+        self.runs
+            .is_due(active, clock_ms, watermark_ms)
+            .map_err(|error| PipelineExit::Failed(error.to_string()))
     }
 
     fn idle_now(&mut self, active: &LoadedDeployment) -> BTreeSet<Partition> {
         if active.spec.sources.iter().all(|source| !source.timed) {
             return BTreeSet::new();
         }
-        self.idle.partitions(clock::monotonic(), &self.at, &self.source.ends(), active.settings.idle)
+        self.idle.partitions(
+            clock::monotonic(),
+            &self.at,
+            &self.source.ends(),
+            active.settings.idle,
+        )
     }
 
-    /// Runs a batch with the version that is active now, and hands it on. `last`: every source has ended with it.
+    /// Runs a batch with the version that is active now, and hands it on. `last`: every source has
+    /// ended with it.
     fn pass_on(&mut self, batch: Batch, last: bool) -> Result<(), PipelineExit> {
         let active = self.active.get();
         let reached = batch.end_positions();
         self.runs.state.settled(self.status.durable());
-        let kept =
-            batch.chunks.iter().filter(|chunk| !self.source.is_replayable(chunk.partition.source)).cloned().collect();
+        let kept = batch
+            .chunks
+            .iter()
+            .filter(|chunk| !self.source.is_replayable(chunk.partition.source))
+            .cloned()
+            .collect();
         self.idle.moved(clock::monotonic(), &self.at, &reached);
         let watermark = match last {
             true => Watermark::End,
-            false => Watermark::Least { idle: self.idle_now(&active) },
+            false => Watermark::Least {
+                idle: self.idle_now(&active),
+            },
         };
         let given = BatchInputs {
             clock_ms: self.runs.clock_ms(),
@@ -329,7 +388,8 @@ impl Runner<'_> {
         loop {
             match self.send.try_send(done) {
                 Ok(()) => return Ok(()),
-                Err(TrySendError::Disconnected(_)) => return Err(PipelineExit::Stopped), // the committer says why it ended
+                // The committer says why it ended.
+                Err(TrySendError::Disconnected(_)) => return Err(PipelineExit::Stopped),
                 Err(TrySendError::Full(back)) => done = back,
             }
             self.queue.room(limits::LAG_TIME);
@@ -347,27 +407,34 @@ impl Runner<'_> {
         let facts = self.status.snapshot();
         let mut ends = self.source.ends();
         let durable = positions(self.topics, &facts.committed);
-        ends.extend(durable.into_iter().filter(|(partition, _)| !self.at.contains_key(partition))); // over for good
+        ends.extend(
+            durable
+                .into_iter()
+                .filter(|(partition, _)| !self.at.contains_key(partition)),
+        ); // over for good
         let mut ends = by_topic(self.topics, &ends);
         for topic in self.topics {
-            ends.entry(topic.clone()).or_default(); // a topic without a known end makes the lag unknown
+            // A topic without a known end makes the lag unknown.
+            ends.entry(topic.clone()).or_default();
         }
         self.status.ends(ends);
         if facts.batches != self.told.batches {
             self.told.batches = facts.batches;
-            self.source.commit_progress(&positions(self.topics, &facts.committed));
+            self.source
+                .commit_progress(&positions(self.topics, &facts.committed));
         }
     }
 
-    /// Forgets partitions that are over for good, and reads those that the job has not seen yet from their first record.
-    /// True: there are some.
+    /// Forgets partitions that are over for good, and reads those that the job has not seen yet
+    /// from their first record. True: there are some.
     fn new_partitions(&mut self, at_start: bool) -> Result<bool, PipelineExit> {
         self.told.partitions_due = clock::monotonic() + limits::PARTITIONS_TIME;
         let there = match self.source.partitions() {
             Ok(there) => there,
             Err(error @ SourceError::Away { .. }) if !at_start => {
                 self.status.waiting("source", &error.to_string());
-                self.status.stop.pause(limits::BACKOFF.0); // one of several may have news, and is not asked at once again
+                // One of several may have news, and is not asked at once again.
+                self.status.stop.pause(limits::BACKOFF.0);
                 return Ok(false);
             }
             Err(SourceError::Away { .. }) => asked(self.status, || self.source.partitions())?,
@@ -381,7 +448,9 @@ impl Runner<'_> {
             return Err(PipelineExit::Failed(how_to_skip(self.job, &is_anew(topic))));
         }
         let forgot = self.forget();
-        let is_new = |partition: &Partition| !self.at.contains_key(partition) && !self.forgotten.contains(partition);
+        let is_new = |partition: &Partition| {
+            !self.at.contains_key(partition) && !self.forgotten.contains(partition)
+        };
         if !there.iter().any(is_new) {
             return Ok(forgot);
         }
@@ -389,18 +458,24 @@ impl Runner<'_> {
         for (partition, offset) in first {
             if !self.at.contains_key(&partition) && !self.forgotten.contains(&partition) {
                 let topic = &self.topics[usize::from(partition.source)];
-                self.status.say(Level::INFO, &format!("a new partition: {} of `{topic}`", partition.id));
+                self.status.say(
+                    Level::INFO,
+                    &format!("a new partition: {} of `{topic}`", partition.id),
+                );
                 self.at.insert(partition, offset);
             }
         }
         Ok(true)
     }
 
-    /// Forgets what is over for good, unless the watermark still needs it. True: there was something.
+    /// Forgets what is over for good, unless the watermark still needs it. True: there was
+    /// something.
     fn forget(&mut self) -> bool {
         let active = self.active.get();
         let mut over = self.source.finished_partitions(&self.at);
-        over.retain(|partition| self.at.contains_key(partition) && self.runs.may_forget(&active, *partition));
+        over.retain(|partition| {
+            self.at.contains_key(partition) && self.runs.may_forget(&active, *partition)
+        });
         for partition in &over {
             self.at.remove(partition);
             self.loading.remove(partition);

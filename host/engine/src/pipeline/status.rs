@@ -56,7 +56,8 @@ impl StatusSnapshot {
     }
 }
 
-/// Tells a job's user a line of this level: in the job's own log, and with the job's name in the host's.
+/// Tells a job's user a line of this level: in the job's own log, and with the job's name in the
+/// host's.
 pub type JobLogger = Box<dyn Fn(Level, &str) + Send + Sync>;
 
 /// Shared between a pipeline's threads and the supervisor.
@@ -71,7 +72,10 @@ pub struct PipelineStatus {
 impl PipelineStatus {
     /// An empty status, whose lines go to `say`. Without one they go nowhere.
     pub fn telling(say: JobLogger) -> Self {
-        PipelineStatus { say: Some(say), ..PipelineStatus::default() }
+        PipelineStatus {
+            say: Some(say),
+            ..PipelineStatus::default()
+        }
     }
 
     /// Says a line in the job's log and the host's.
@@ -88,8 +92,13 @@ impl PipelineStatus {
     /// A copy of it. Who has been at one delivery for long waits, though no call has failed yet.
     pub fn snapshot(&self) -> StatusSnapshot {
         let mut snapshot = self.lock().clone();
-        let long_ago = clock::now_ms() - i64::try_from(limits::SLOW_DELIVERY_TIME.as_millis()).unwrap_or(i64::MAX);
-        for (who, &since) in snapshot.under_way.iter().filter(|(_, since)| **since < long_ago) {
+        let long_ago = clock::now_ms()
+            - i64::try_from(limits::SLOW_DELIVERY_TIME.as_millis()).unwrap_or(i64::MAX);
+        for (who, &since) in snapshot
+            .under_way
+            .iter()
+            .filter(|(_, since)| **since < long_ago)
+        {
             let silent = || (format!("{who} has not acknowledged its batch yet"), since);
             snapshot.waiting.entry(who.clone()).or_insert_with(silent);
         }
@@ -103,7 +112,9 @@ impl PipelineStatus {
 
     /// Notes that `who` begins a delivery.
     pub fn starts_on(&self, who: &str) {
-        self.lock().under_way.insert(who.to_string(), clock::now_ms());
+        self.lock()
+            .under_way
+            .insert(who.to_string(), clock::now_ms());
     }
 
     /// Notes that `who` has ended it, one way or another.
@@ -141,8 +152,14 @@ impl PipelineStatus {
             if !snapshot.ends_by_error {
                 snapshot.last_error = Some(what.to_string());
             }
-            let since = snapshot.waiting.get(who).map_or_else(clock::now_ms, |(_, since)| *since);
-            snapshot.waiting.insert(who.to_string(), (what.to_string(), since)).is_none()
+            let since = snapshot
+                .waiting
+                .get(who)
+                .map_or_else(clock::now_ms, |(_, since)| *since);
+            snapshot
+                .waiting
+                .insert(who.to_string(), (what.to_string(), since))
+                .is_none()
         };
         if is_new {
             self.say(Level::WARN, &format!("{who} waits: {what}"));
@@ -153,7 +170,10 @@ impl PipelineStatus {
     pub fn resumed(&self, who: &str) {
         let waited = self.lock().waiting.remove(who);
         if let Some((_, since)) = waited {
-            self.say(Level::INFO, &format!("{who} goes on after {} ms", clock::now_ms() - since));
+            self.say(
+                Level::INFO,
+                &format!("{who} goes on after {} ms", clock::now_ms() - since),
+            );
         }
     }
 
@@ -178,18 +198,25 @@ mod tests {
     fn what_befalls_a_job_is_in_its_log_once_and_what_waits_hides_no_end() {
         let logged: Arc<Mutex<Vec<String>>> = Arc::default();
         let log = logged.clone();
-        let status =
-            PipelineStatus::telling(Box::new(move |level, text| log.lock().unwrap().push(format!("{level} {text}"))));
+        let status = PipelineStatus::telling(Box::new(move |level, text| {
+            log.lock().unwrap().push(format!("{level} {text}"))
+        }));
         status.waiting("sink `s`", "away");
         status.waiting("sink `s`", "still away");
         assert_eq!(status.snapshot().last_error.as_deref(), Some("still away"));
         status.ends_by("no such topic");
         status.waiting("sink `s`", "away");
-        assert_eq!(status.snapshot().last_error.as_deref(), Some("no such topic"));
+        assert_eq!(
+            status.snapshot().last_error.as_deref(),
+            Some("no such topic")
+        );
         status.resumed("sink `s`");
         status.resumed("sink `s`");
         let logged = logged.lock().unwrap();
-        assert_eq!((logged.len(), logged[0].as_str()), (2, "WARN sink `s` waits: away"));
+        assert_eq!(
+            (logged.len(), logged[0].as_str()),
+            (2, "WARN sink `s` waits: away")
+        );
         assert!(logged[1].starts_with("INFO sink `s` goes on after "));
     }
 
@@ -197,7 +224,11 @@ mod tests {
     fn the_lag_is_of_the_topics_that_are_read_and_unknown_until_all_ends_are() {
         let mut snapshot = StatusSnapshot::default();
         assert_eq!(snapshot.lag(), None);
-        snapshot.committed = [("t".into(), [(0, 5), (1, 7)].into()), ("before".into(), [(0, 1)].into())].into();
+        snapshot.committed = [
+            ("t".into(), [(0, 5), (1, 7)].into()),
+            ("before".into(), [(0, 1)].into()),
+        ]
+        .into();
         snapshot.ends = [("t".into(), [(0, 9)].into())].into();
         assert_eq!(snapshot.lag(), None);
         snapshot.ends = [("t".into(), [(0, 9), (1, 6)].into())].into();

@@ -10,14 +10,15 @@ use streamhost_core::{clock, limits};
 pub enum Stop {
     /// Cut what was gathered, and finish it.
     Drain,
-    /// Finish the batch that is planned if its sinks take it; what was only gathered or run is read again later. Where
-    /// it could not be, it is planned too.
+    /// Finish the batch that is planned if its sinks take it; what was only gathered or run is read
+    /// again later. Where it could not be, it is planned too.
     Soon,
     /// It had its time: what is only being run is let go, whether it can be read again or not.
     Now,
 }
 
-/// Asks a pipeline to stop, with more or less haste. Shared between its threads and whoever stops it.
+/// Asks a pipeline to stop, with more or less haste. Shared between its threads and whoever stops
+/// it.
 #[derive(Default)]
 pub struct StopSignal {
     stop: Mutex<Option<Stop>>,
@@ -48,7 +49,8 @@ impl StopSignal {
         self.soon.clone()
     }
 
-    /// `keeps`: from now on a batch is run to its end, as its records cannot be read again; [`Stop::Now`] alone ends it.
+    /// `keeps`: from now on a batch is run to its end, as its records cannot be read again;
+    /// [`Stop::Now`] alone ends it.
     pub fn finish_batches(&self, keeps: bool) {
         self.runs_on.store(keeps, Ordering::Relaxed);
     }
@@ -61,7 +63,8 @@ impl StopSignal {
         }
     }
 
-    /// Whether what began then is to be left for a stop: at once, or if it is a drain, once it had its time.
+    /// Whether what began then is to be left for a stop: at once, or if it is a drain, once it had
+    /// its time.
     pub fn gives_up(&self, began: Instant) -> bool {
         match self.requested() {
             Some(Stop::Soon | Stop::Now) => true,
@@ -73,14 +76,20 @@ impl StopSignal {
     /// Waits, but no longer than until a stop. True: stop.
     pub fn pause(&self, time: Duration) -> bool {
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        let (stop, _) =
-            self.stopped.wait_timeout_while(stop, time, |stop| stop.is_none()).unwrap_or_else(PoisonError::into_inner);
+        let (stop, _) = self
+            .stopped
+            .wait_timeout_while(stop, time, |stop| stop.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
         stop.is_some()
     }
 }
 
 /// The shortest wait. The host's own tests fail thousands of times, with nothing to wait for.
-const SHORTEST: Duration = if cfg!(test) { Duration::from_millis(1) } else { limits::BACKOFF.0 };
+const SHORTEST: Duration = if cfg!(test) {
+    Duration::from_millis(1)
+} else {
+    limits::BACKOFF.0
+};
 
 /// Waits that double, between two bounds, for as long as a fault lasts.
 pub struct Backoff {
@@ -91,10 +100,14 @@ pub struct Backoff {
 impl Backoff {
     /// Begins with the shortest.
     pub fn new() -> Self {
-        Backoff { next: SHORTEST, began: clock::monotonic() }
+        Backoff {
+            next: SHORTEST,
+            began: clock::monotonic(),
+        }
     }
 
-    /// Waits. True: a stop came, and enough was tried. A drain is given some more time, as something may come back.
+    /// Waits. True: a stop came, and enough was tried. A drain is given some more time, as
+    /// something may come back.
     pub fn wait(&mut self, stop: &StopSignal) -> bool {
         if stop.gives_up(self.began) {
             return true;

@@ -1,4 +1,5 @@
-//! When a batch is due by the clock, and which partitions have been silent for too long to be waited for.
+//! When a batch is due by the clock, and which partitions have been silent for too long to be
+//! waited for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -20,7 +21,14 @@ pub(super) enum BatchTrigger {
 
 impl BatchTrigger {
     pub(super) fn new(every: Duration) -> BatchTrigger {
-        if every.is_zero() { BatchTrigger::Free } else { BatchTrigger::At { next: clock::monotonic() + every, every } }
+        if every.is_zero() {
+            BatchTrigger::Free
+        } else {
+            BatchTrigger::At {
+                next: clock::monotonic() + every,
+                every,
+            }
+        }
     }
 
     /// Keeps the beat unless the interval itself was changed.
@@ -34,7 +42,9 @@ impl BatchTrigger {
 
     /// Whether an interval is over; the next one begins where this one ended.
     pub(super) fn is_over(&mut self) -> bool {
-        let BatchTrigger::At { next, every } = self else { return false };
+        let BatchTrigger::At { next, every } = self else {
+            return false;
+        };
         let now = clock::monotonic();
         let over = now >= *next;
         while *next <= now {
@@ -46,14 +56,17 @@ impl BatchTrigger {
     pub(super) fn wait(&self) -> Duration {
         match self {
             BatchTrigger::Free => limits::FETCH_WAIT,
-            BatchTrigger::At { next, .. } => next.saturating_duration_since(clock::monotonic()).min(limits::FETCH_WAIT),
+            BatchTrigger::At { next, .. } => next
+                .saturating_duration_since(clock::monotonic())
+                .min(limits::FETCH_WAIT),
         }
     }
 }
 
-/// Since when each partition has been silent. One that is, and has nothing left to read, is let go: it does not hold the
-/// watermark back until it speaks again. Only time in which the source was heard counts as silence: while it is away, or
-/// nobody asks it, nothing is known of its partitions.
+/// Since when each partition has been silent. One that is, and has nothing left to read, is let go:
+/// it does not hold the watermark back until it speaks again. Only time in which the source was
+/// heard counts as silence: while it is away, or nobody asks it, nothing is known of its
+/// partitions.
 #[derive(Default)]
 pub(super) struct IdlePartitions {
     since: BTreeMap<Partition, Instant>,
@@ -80,8 +93,8 @@ impl IdlePartitions {
         }
     }
 
-    /// Those of `at` that were silent for `time` (zero: none ever) and stand at their ends. None while the source is not
-    /// heard.
+    /// Those of `at` that were silent for `time` (zero: none ever) and stand at their ends. None
+    /// while the source is not heard.
     pub(super) fn partitions(
         &mut self,
         now: Instant,
@@ -96,9 +109,13 @@ impl IdlePartitions {
         self.since.retain(|partition, _| at.contains_key(partition));
         let is_idle = |(partition, at): &(&Partition, &i64)| {
             let since = *self.since.entry(**partition).or_insert(now);
-            now.saturating_duration_since(since) >= time && ends.get(partition).is_some_and(|end| end <= at)
+            now.saturating_duration_since(since) >= time
+                && ends.get(partition).is_some_and(|end| end <= at)
         };
-        at.iter().filter(is_idle).map(|(partition, _)| *partition).collect()
+        at.iter()
+            .filter(is_idle)
+            .map(|(partition, _)| *partition)
+            .collect()
     }
 }
 
@@ -109,8 +126,8 @@ mod tests {
     const P: Partition = Partition { source: 0, id: 0 };
     const Q: Partition = Partition { source: 0, id: 1 };
 
-    /// Both partitions stand at 5. The source is heard each second of some spans, a partition moves at some seconds;
-    /// who is let go at the end, given the partitions' ends?
+    /// Both partitions stand at 5. The source is heard each second of some spans, a partition moves
+    /// at some seconds; who is let go at the end, given the partitions' ends?
     #[test]
     fn a_partition_is_let_go_once_it_was_heard_to_be_silent() {
         struct Case {
@@ -120,7 +137,13 @@ mod tests {
             ends: [i64; 2],
             idle: &'static [Partition],
         }
-        let case = |heard, moved, asked, ends, idle| Case { heard, moved, asked, ends, idle };
+        let case = |heard, moved, asked, ends, idle| Case {
+            heard,
+            moved,
+            asked,
+            ends,
+            idle,
+        };
         let cases = [
             case(&[(0, 29)], &[], 29, [5, 5], &[]),
             case(&[(0, 30)], &[], 30, [5, 5], &[P, Q]),
@@ -146,7 +169,11 @@ mod tests {
             idle.moved(begin, &Positions::new(), &at);
             for second in 0..=case.asked {
                 let now = begin + Duration::from_secs(second);
-                if case.heard.iter().any(|(from, to)| (*from..=*to).contains(&second)) {
+                if case
+                    .heard
+                    .iter()
+                    .any(|(from, to)| (*from..=*to).contains(&second))
+                {
                     idle.heard(now);
                 }
                 for (_, partition) in case.moved.iter().filter(|(at, _)| *at == second) {
@@ -157,7 +184,10 @@ mod tests {
             let ends = [(P, case.ends[0]), (Q, case.ends[1])].into();
             let found = idle.partitions(now, &at, &ends, Duration::from_secs(30));
             assert!(found.iter().eq(case.idle), "case {i}: {found:?}");
-            assert!(idle.partitions(now, &at, &ends, Duration::ZERO).is_empty(), "case {i}: zero lets nobody go");
+            assert!(
+                idle.partitions(now, &at, &ends, Duration::ZERO).is_empty(),
+                "case {i}: zero lets nobody go"
+            );
         }
     }
 
@@ -168,7 +198,10 @@ mod tests {
         idle.moved(begin, &Positions::new(), &[(P, 5), (Q, 5)].into());
         let now = begin + Duration::from_secs(9);
         idle.heard(now);
-        assert_eq!(idle.partitions(now, &[(P, 5), (Q, 5)].into(), &[(P, 5)].into(), time), [P].into());
+        assert_eq!(
+            idle.partitions(now, &[(P, 5), (Q, 5)].into(), &[(P, 5)].into(), time),
+            [P].into()
+        );
         idle.partitions(now, &[(P, 5)].into(), &Positions::new(), time);
         assert!(idle.since.keys().eq([&P]));
     }

@@ -1,10 +1,11 @@
-//! A way to end calls that hang: connections of ours are shut down under them, and Kafka's client, which has its own, is no
-//! longer waited for.
+//! A way to end calls that hang: connections of ours are shut down under them, and Kafka's client,
+//! which has its own, is no longer waited for.
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// Shared between a job's sinks and whoever stops it. Once cut, it stays so: a new pipeline has a new one.
+/// Shared between a job's sinks and whoever stops it. Once cut, it stays so: a new pipeline has a
+/// new one.
 #[derive(Clone, Debug, Default)]
 pub struct CancelSignal(Arc<Mutex<Connections>>);
 
@@ -24,7 +25,11 @@ impl CancelSignal {
     pub fn cancel(&self) {
         let mut connections = self.lock();
         connections.is_cancelled = true;
-        for stream in connections.open.drain(..).filter_map(|stream| stream.upgrade()) {
+        for stream in connections
+            .open
+            .drain(..)
+            .filter_map(|stream| stream.upgrade())
+        {
             if let Err(error) = stream.shutdown(Shutdown::Both) {
                 tracing::debug!(%error, "a connection was closed already");
             }
@@ -50,6 +55,10 @@ impl CancelSignal {
     /// How many connections are open.
     #[cfg(any(test, feature = "testing"))]
     pub fn open(&self) -> usize {
-        self.lock().open.iter().filter(|open| open.strong_count() > 0).count()
+        self.lock()
+            .open
+            .iter()
+            .filter(|open| open.strong_count() > 0)
+            .count()
     }
 }

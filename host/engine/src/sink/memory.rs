@@ -1,4 +1,5 @@
-//! Sinks in memory, for the host's own tests: they record what is delivered, and fail when they are told to.
+//! Sinks in memory, for the host's own tests: they record what is delivered, and fail when they are
+//! told to.
 
 use super::{DeadLetters, Delivery, Sink, SinkError};
 use std::collections::VecDeque;
@@ -6,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamhost_core::contract::RowLimits;
 use streamhost_core::job::SinkSpec;
 use streamhost_core::protocol::{Guarantee, Marker};
-use streamhost_core::types::{BatchNumber, DeadLetter, Positions, Rows, Spans, TopicOffsets, by_topic};
+use streamhost_core::types::{
+    BatchNumber, DeadLetter, Positions, Rows, Spans, TopicOffsets, by_topic,
+};
 
 /// What a call is to do instead of its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,15 +77,26 @@ pub struct Memory<T> {
 
 impl<T> Clone for Memory<T> {
     fn clone(&self) -> Self {
-        Memory { held: Arc::clone(&self.held) }
+        Memory {
+            held: Arc::clone(&self.held),
+        }
     }
 }
 
 impl<T> Default for Memory<T> {
     fn default() -> Self {
         let (landed, faults, reached) = (Vec::new(), VecDeque::new(), Positions::new());
-        let held = Held { landed, marker: None, reached, opened: 0, faults, columns: 0 };
-        Memory { held: Arc::new(Mutex::new(held)) }
+        let held = Held {
+            landed,
+            marker: None,
+            reached,
+            opened: 0,
+            faults,
+            columns: 0,
+        };
+        Memory {
+            held: Arc::new(Mutex::new(held)),
+        }
     }
 }
 
@@ -113,7 +127,11 @@ impl<T: Clone> Memory<T> {
 
     /// The batches that landed, in the order of landing.
     pub fn batches(&self) -> Vec<BatchNumber> {
-        self.held().landed.iter().map(|landed| landed.batch).collect()
+        self.held()
+            .landed
+            .iter()
+            .map(|landed| landed.batch)
+            .collect()
     }
 
     /// The marker of the last batch, if the sink writes one.
@@ -148,8 +166,17 @@ impl<T: Clone> Memory<T> {
             held.landed.push(Landed::new(delivery, items));
             if marked {
                 let digest = delivery.digest.to_owned();
-                held.reached.extend(delivery.spans.iter().map(|(&partition, span)| (partition, span.to)));
-                held.marker = Some(Marker { epoch: delivery.epoch, batch: delivery.batch, digest });
+                held.reached.extend(
+                    delivery
+                        .spans
+                        .iter()
+                        .map(|(&partition, span)| (partition, span.to)),
+                );
+                held.marker = Some(Marker {
+                    epoch: delivery.epoch,
+                    batch: delivery.batch,
+                    digest,
+                });
             }
         }
         fault.map_or(Ok(()), |fault| Err(error(fault)))
@@ -159,10 +186,16 @@ impl<T: Clone> Memory<T> {
 fn error(fault: Fault) -> SinkError {
     let reason = format!("told to fail: {fault:?}");
     match fault {
-        Fault::Open | Fault::BeforeLanding | Fault::AfterLanding => {
-            SinkError::Away { server: "the sink in memory", address: "here".to_owned(), reason }
-        }
-        Fault::Refused => SinkError::Refused { server: "the sink in memory", name: "here".to_owned(), reason },
+        Fault::Open | Fault::BeforeLanding | Fault::AfterLanding => SinkError::Away {
+            server: "the sink in memory",
+            address: "here".to_owned(),
+            reason,
+        },
+        Fault::Refused => SinkError::Refused {
+            server: "the sink in memory",
+            name: "here".to_owned(),
+            reason,
+        },
     }
 }
 
@@ -178,8 +211,17 @@ pub struct MemorySink {
 impl MemorySink {
     /// A sink that writes to this server. A marked one writes its marker with each batch.
     pub fn new(memory: &Memory<Rows>, guarantee: Guarantee) -> Self {
-        let limits = RowLimits { key_bytes: 0..=usize::MAX, cell_bytes_max: usize::MAX, row_bytes_max: usize::MAX };
-        MemorySink { memory: memory.clone(), guarantee, limits, topics: Vec::new() }
+        let limits = RowLimits {
+            key_bytes: 0..=usize::MAX,
+            cell_bytes_max: usize::MAX,
+            row_bytes_max: usize::MAX,
+        };
+        MemorySink {
+            memory: memory.clone(),
+            guarantee,
+            limits,
+            topics: Vec::new(),
+        }
     }
 
     /// The same for a job that reads these topics, in order: its marker carries their offsets.
@@ -222,7 +264,8 @@ impl Sink for MemorySink {
     }
 
     fn deliver(&mut self, delivery: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {
-        self.memory.deliver(delivery, rows, self.guarantee == Guarantee::Marked)
+        self.memory
+            .deliver(delivery, rows, self.guarantee == Guarantee::Marked)
     }
 }
 
@@ -235,12 +278,18 @@ pub struct MemoryDeadLetters {
 impl MemoryDeadLetters {
     /// Letters go to this server.
     pub fn new(memory: &Memory<DeadLetter>) -> Self {
-        MemoryDeadLetters { memory: memory.clone() }
+        MemoryDeadLetters {
+            memory: memory.clone(),
+        }
     }
 }
 
 impl DeadLetters for MemoryDeadLetters {
-    fn deliver(&mut self, delivery: &Delivery<'_>, letters: &[DeadLetter]) -> Result<(), SinkError> {
+    fn deliver(
+        &mut self,
+        delivery: &Delivery<'_>,
+        letters: &[DeadLetter],
+    ) -> Result<(), SinkError> {
         self.memory.deliver(delivery, letters, false)
     }
 }
@@ -254,7 +303,14 @@ mod tests {
         let memory = Memory::new();
         let mut sink = MemorySink::new(&memory, Guarantee::Marked);
         let spans = Spans::new();
-        let delivery = |batch| Delivery { epoch: 7, batch, time_ms: 2, digest: "d", spans: &spans, version: 1 };
+        let delivery = |batch| Delivery {
+            epoch: 7,
+            batch,
+            time_ms: 2,
+            digest: "d",
+            spans: &spans,
+            version: 1,
+        };
         memory.fail(1, Fault::BeforeLanding);
         memory.fail(1, Fault::Open);
         memory.fail(1, Fault::AfterLanding);
@@ -264,7 +320,12 @@ mod tests {
         assert!(sink.open().is_err());
         assert!(sink.open().unwrap().is_none());
         assert!(sink.deliver(&delivery(1), &[]).is_err());
-        assert_eq!(sink.open().unwrap().map(|marker| (marker.epoch, marker.batch)), Some((7, 1)));
+        assert_eq!(
+            sink.open()
+                .unwrap()
+                .map(|marker| (marker.epoch, marker.batch)),
+            Some((7, 1))
+        );
         sink.deliver(&delivery(2), &[Rows::default()]).unwrap();
         assert_eq!((memory.batches(), memory.opened()), (vec![1, 2], 3));
     }

@@ -17,7 +17,8 @@ pub struct Delivery<'a> {
     pub epoch: u64,
     /// The batch.
     pub batch: BatchNumber,
-    /// HBase: deletes are written at this millisecond, puts at the next one. Rises by 2 or more a batch.
+    /// HBase: deletes are written at this millisecond, puts at the next one. Rises by 2 or more a
+    /// batch.
     pub time_ms: i64,
     /// The digest of this sink's rows.
     pub digest: &'a str,
@@ -72,7 +73,9 @@ pub enum SinkError {
     #[error("the job is to stop")]
     Cancelled,
     /// Another producer took the transactional id over.
-    #[error("another host runs this job: the transactional id `{id}` was taken over; stop one of the two")]
+    #[error(
+        "another host runs this job: the transactional id `{id}` was taken over; stop one of the two"
+    )]
     Fenced {
         /// The transactional id.
         id: String,
@@ -117,27 +120,32 @@ pub trait Sink: Send {
     /// What a row may be.
     fn limits(&self) -> RowLimits;
 
-    /// Takes the columns of the version whose rows come next. Kind, name, place and `exactly_once` stay as they were.
+    /// Takes the columns of the version whose rows come next. Kind, name, place and `exactly_once`
+    /// stay as they were.
     fn reshape(&mut self, spec: &SinkSpec);
 
-    /// Connects, fences whoever held the sink before, and only then reads the marker (`None`: there is none, or this is
-    /// no marked sink). Called before the first delivery and after every failed one.
+    /// Connects, fences whoever held the sink before, and only then reads the marker (`None`: there
+    /// is none, or this is no marked sink). Called before the first delivery and after every failed
+    /// one.
     fn open(&mut self) -> Result<Option<Marker>, SinkError>;
 
-    /// The source offsets that the marker carries which [`Sink::open`] read; nothing where there is none.
+    /// The source offsets that the marker carries which [`Sink::open`] read; nothing where there is
+    /// none.
     fn committed(&self) -> TopicOffsets {
         TopicOffsets::new()
     }
 
-    /// Delivers a batch's rows, in order. `Ok`: all of it is durable. `Err`: nothing is known, and the caller opens the
-    /// sink and delivers the same batch again, unless its marker says that it is there.
+    /// Delivers a batch's rows, in order. `Ok`: all of it is durable. `Err`: nothing is known, and
+    /// the caller opens the sink and delivers the same batch again, unless its marker says that it
+    /// is there.
     fn deliver(&mut self, delivery: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError>;
 }
 
 /// Where a job's dead letters go; at least once, like a plain Kafka sink.
 pub trait DeadLetters: Send {
     /// `Ok`: all of them are durable. `Err`: nothing is known, and the caller sends them again.
-    fn deliver(&mut self, delivery: &Delivery<'_>, letters: &[DeadLetter]) -> Result<(), SinkError>;
+    fn deliver(&mut self, delivery: &Delivery<'_>, letters: &[DeadLetter])
+    -> Result<(), SinkError>;
 }
 
 /// Looks at the table or topic of a sink, and creates it. Asked at deploy, before anything changes.

@@ -1,4 +1,5 @@
-//! Topics in memory, for the host's own tests: shared with the test, which appends to them and takes them away.
+//! Topics in memory, for the host's own tests: shared with the test, which appends to them and
+//! takes them away.
 
 use super::{Loss, Source, SourceError};
 use crate::batch::BatchBuilder;
@@ -93,8 +94,19 @@ impl MemoryTopics {
     }
 
     /// Appends a record and says its offset. Panics if there is no such partition.
-    pub fn append(&self, topic: &str, id: i32, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Offset {
-        let stored = Stored { time_ms, key: key.map(<[u8]>::to_vec), value: value.map(<[u8]>::to_vec) };
+    pub fn append(
+        &self,
+        topic: &str,
+        id: i32,
+        time_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Offset {
+        let stored = Stored {
+            time_ms,
+            key: key.map(<[u8]>::to_vec),
+            value: value.map(<[u8]>::to_vec),
+        };
         self.put(topic, id, Some(stored))
     }
 
@@ -132,7 +144,9 @@ impl MemoryTopics {
     /// Removes a partition, as a file of a followed folder is.
     pub fn remove(&self, topic: &str, id: i32) {
         self.change(|held| {
-            log(held, topic, id).expect("the test removes what it made").is_over = true;
+            log(held, topic, id)
+                .expect("the test removes what it made")
+                .is_over = true;
             held.has_news = true;
         });
     }
@@ -160,7 +174,8 @@ impl MemoryTopics {
         self.change(|held| held.has_ended = true);
     }
 
-    /// Whether a topic's records can be read again; if not, a batch that is run again is refused them.
+    /// Whether a topic's records can be read again; if not, a batch that is run again is refused
+    /// them.
     pub fn is_replayable(&self, topic: &str, can: bool) {
         self.change(|held| match can {
             true => drop(held.fleeting.remove(topic)),
@@ -175,7 +190,9 @@ impl MemoryTopics {
 }
 
 fn log<'a>(held: &'a mut Held, topic: &str, id: i32) -> Option<&'a mut Log> {
-    held.topics.get_mut(topic)?.get_mut(usize::try_from(id).ok()?)
+    held.topics
+        .get_mut(topic)?
+        .get_mut(usize::try_from(id).ok()?)
 }
 
 /// Reads topics in memory.
@@ -192,18 +209,28 @@ impl MemorySource {
     pub fn new(topics: &MemoryTopics, sources: &[SourceSpec], group: &str) -> Self {
         let places = sources.iter().map(|source| source.target.clone()).collect();
         let tables = sources.iter().map(|source| source.table).collect();
-        MemorySource { topics: topics.clone(), places, tables, group: group.to_owned(), assigned: Vec::new() }
+        MemorySource {
+            topics: topics.clone(),
+            places,
+            tables,
+            group: group.to_owned(),
+            assigned: Vec::new(),
+        }
     }
 
     fn well(&self, held: &Held) -> Result<(), SourceError> {
         match held.trouble.clone() {
             None => Ok(()),
-            Some(Trouble::Away(reason)) => {
-                Err(SourceError::Away { server: "memory", address: "this process".to_owned(), reason })
-            }
-            Some(Trouble::Refused(reason)) => {
-                Err(SourceError::Refused { what: "topic", target: self.places.join(", "), reason })
-            }
+            Some(Trouble::Away(reason)) => Err(SourceError::Away {
+                server: "memory",
+                address: "this process".to_owned(),
+                reason,
+            }),
+            Some(Trouble::Refused(reason)) => Err(SourceError::Refused {
+                what: "topic",
+                target: self.places.join(", "),
+                reason,
+            }),
         }
     }
 
@@ -214,26 +241,51 @@ impl MemorySource {
     /// Appends what is there. Says whether a partition came further.
     fn take(&self, held: &mut Held, builder: &mut BatchBuilder) -> Result<bool, SourceError> {
         let mut moved = false;
-        let wanted: Vec<_> = builder.wanted().filter(|(partition, ..)| self.assigned.contains(partition)).collect();
+        let wanted: Vec<_> = builder
+            .wanted()
+            .filter(|(partition, ..)| self.assigned.contains(partition))
+            .collect();
         for (partition, at, until) in wanted {
             let topic = self.place(partition);
             if until.is_some() && held.fleeting.contains(topic) {
                 let reason = "its records cannot be read a second time".to_owned();
-                return Err(SourceError::Refused { what: "topic", target: topic.to_owned(), reason });
+                return Err(SourceError::Refused {
+                    what: "topic",
+                    target: topic.to_owned(),
+                    reason,
+                });
             }
             let Some(log) = log(held, topic, partition.id) else {
-                return Err(SourceError::TopicMissing { topic: topic.to_owned() });
+                return Err(SourceError::TopicMissing {
+                    topic: topic.to_owned(),
+                });
             };
             if at < log.from || at > log.end() || until.is_some_and(|until| until > log.end()) {
                 let what = format!("topic `{topic}` partition {}", partition.id);
-                let reason = if at < log.from { Loss::Before } else { Loss::Beyond };
-                return Err(SourceError::Gone { what, offset: at.max(0), reason });
+                let reason = if at < log.from {
+                    Loss::Before
+                } else {
+                    Loss::Beyond
+                };
+                return Err(SourceError::Gone {
+                    what,
+                    offset: at.max(0),
+                    reason,
+                });
             }
             let to = until.unwrap_or(log.end());
             for offset in at..to {
                 if let Some(stored) = &log.records[offset as usize] {
                     let (key, value) = (stored.key.as_deref(), stored.value.as_deref());
-                    builder.push(partition, Record { offset, time_ms: stored.time_ms, key, value });
+                    builder.push(
+                        partition,
+                        Record {
+                            offset,
+                            time_ms: stored.time_ms,
+                            key,
+                            value,
+                        },
+                    );
                 }
                 if builder.is_full() && until.is_none() {
                     return Ok(true);
@@ -254,10 +306,15 @@ impl Source for MemorySource {
         let mut all = Vec::new();
         for (source, topic) in self.places.iter().enumerate() {
             let Some(logs) = held.topics.get(topic) else {
-                return Err(SourceError::TopicMissing { topic: topic.clone() });
+                return Err(SourceError::TopicMissing {
+                    topic: topic.clone(),
+                });
             };
             let there = logs.iter().enumerate().filter(|(_, log)| !log.is_over);
-            all.extend(there.map(|(id, _)| Partition { source: source as u16, id: id as i32 }));
+            all.extend(there.map(|(id, _)| Partition {
+                source: source as u16,
+                id: id as i32,
+            }));
         }
         Ok(all)
     }
@@ -274,9 +331,14 @@ impl Source for MemorySource {
                 StartPosition::Earliest => log.from,
                 StartPosition::Latest => log.end(),
                 StartPosition::At(time) => {
-                    let time_ms = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis()) as i64;
-                    let late =
-                        |&offset: &Offset| log.records[offset as usize].as_ref().is_some_and(|r| r.time_ms >= time_ms);
+                    let time_ms =
+                        time.duration_since(UNIX_EPOCH)
+                            .map_or(0, |since| since.as_millis()) as i64;
+                    let late = |&offset: &Offset| {
+                        log.records[offset as usize]
+                            .as_ref()
+                            .is_some_and(|r| r.time_ms >= time_ms)
+                    };
                     (log.from..log.end()).find(late).unwrap_or(log.end())
                 }
             };
@@ -286,7 +348,10 @@ impl Source for MemorySource {
     }
 
     fn high_watermarks(&mut self) -> Result<Positions, SourceError> {
-        let tables = self.partitions()?.into_iter().filter(|p| self.tables[usize::from(p.source)]);
+        let tables = self
+            .partitions()?
+            .into_iter()
+            .filter(|p| self.tables[usize::from(p.source)]);
         let mut held = self.topics.held();
         let end = |p: Partition| Some((p, log(&mut held, self.place(p), p.id)?.end()));
         Ok(tables.filter_map(end).collect())
@@ -298,7 +363,13 @@ impl Source for MemorySource {
         let told = held.groups.get(&self.group).into_iter().flatten();
         let position = |((topic, id), &offset): (&(String, i32), &Offset)| {
             let source = self.places.iter().position(|place| place == topic)?;
-            Some((Partition { source: source as u16, id: *id }, offset))
+            Some((
+                Partition {
+                    source: source as u16,
+                    id: *id,
+                },
+                offset,
+            ))
         };
         Ok(told.filter_map(position).collect())
     }
@@ -310,9 +381,13 @@ impl Source for MemorySource {
     fn finished_partitions(&self, at: &Positions) -> Vec<Partition> {
         let mut held = self.topics.held();
         let is_over = |(p, at): &(&Partition, &Offset)| {
-            log(&mut held, self.place(**p), p.id).is_some_and(|log| log.is_over && log.end() <= **at)
+            log(&mut held, self.place(**p), p.id)
+                .is_some_and(|log| log.is_over && log.end() <= **at)
         };
-        at.iter().filter(is_over).map(|(partition, _)| *partition).collect()
+        at.iter()
+            .filter(is_over)
+            .map(|(partition, _)| *partition)
+            .collect()
     }
 
     fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {
@@ -328,8 +403,13 @@ impl Source for MemorySource {
     fn topic_ids(&mut self) -> Result<BTreeMap<String, String>, SourceError> {
         let held = self.topics.held();
         self.well(&held)?;
-        let there = self.places.iter().filter(|topic| held.topics.contains_key(*topic));
-        Ok(there.map(|topic| (topic.clone(), held.made[topic].to_string())).collect())
+        let there = self
+            .places
+            .iter()
+            .filter(|topic| held.topics.contains_key(*topic));
+        Ok(there
+            .map(|topic| (topic.clone(), held.made[topic].to_string()))
+            .collect())
     }
 
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {
@@ -348,33 +428,61 @@ impl Source for MemorySource {
             if moved || builder.is_full() || left.is_zero() {
                 return Ok(());
             }
-            held = self.topics.held.1.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0;
+            held = self
+                .topics
+                .held
+                .1
+                .wait_timeout(held, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
     fn ends(&mut self) -> Positions {
         let mut held = self.topics.held();
-        let end =
-            |&partition: &Partition| Some((partition, log(&mut held, self.place(partition), partition.id)?.end()));
+        let end = |&partition: &Partition| {
+            Some((
+                partition,
+                log(&mut held, self.place(partition), partition.id)?.end(),
+            ))
+        };
         self.assigned.iter().filter_map(end).collect()
     }
 
     fn is_replayable(&self, source: u16) -> bool {
-        self.places.get(usize::from(source)).is_none_or(|topic| !self.topics.held().fleeting.contains(topic))
+        self.places
+            .get(usize::from(source))
+            .is_none_or(|topic| !self.topics.held().fleeting.contains(topic))
     }
 
     fn is_exhausted(&self, at: &Positions) -> bool {
         let held = self.topics.held();
         let mut logs = self.places.iter().enumerate().flat_map(|(source, topic)| {
             let logs = held.topics.get(topic).into_iter().flatten().enumerate();
-            logs.map(move |(id, log)| (Partition { source: source as u16, id: id as i32 }, log.end()))
+            logs.map(move |(id, log)| {
+                (
+                    Partition {
+                        source: source as u16,
+                        id: id as i32,
+                    },
+                    log.end(),
+                )
+            })
         });
-        held.has_ended && logs.all(|(partition, end)| at.get(&partition).is_some_and(|at| *at >= end))
+        held.has_ended
+            && logs.all(|(partition, end)| at.get(&partition).is_some_and(|at| *at >= end))
     }
 
     fn commit_progress(&mut self, reached: &Positions) {
-        let told = reached.iter().map(|(&partition, &to)| ((self.place(partition).to_owned(), partition.id), to));
-        self.topics.held().groups.entry(self.group.clone()).or_default().extend(told);
+        let told = reached
+            .iter()
+            .map(|(&partition, &to)| ((self.place(partition).to_owned(), partition.id), to));
+        self.topics
+            .held()
+            .groups
+            .entry(self.group.clone())
+            .or_default()
+            .extend(told);
     }
 }
 
@@ -392,7 +500,11 @@ mod tests {
             topics.append("t", 0, time_ms, None, Some(b"v"));
         }
         topics.append_mark("t", 0);
-        let spec = SourceSpec { name: "t".into(), target: "t".into(), ..SourceSpec::default() };
+        let spec = SourceSpec {
+            name: "t".into(),
+            target: "t".into(),
+            ..SourceSpec::default()
+        };
         let source = MemorySource::new(&topics, &[spec], "g");
         (topics, source)
     }
@@ -418,7 +530,13 @@ mod tests {
         let (topics, mut source) = topics();
         let begin: Positions = [(P, 0)].into();
         source.assign(&begin).unwrap();
-        let mut builder = BatchBuilder::open(&begin, BatchLimits { records_max: 2, bytes_max: 100 });
+        let mut builder = BatchBuilder::open(
+            &begin,
+            BatchLimits {
+                records_max: 2,
+                bytes_max: 100,
+            },
+        );
         source.fetch(&mut builder, Duration::ZERO).unwrap();
         let batch = builder.close();
         assert_eq!((batch.records(), batch.spans[&P].to), (2, 2));
@@ -432,8 +550,13 @@ mod tests {
         assert_eq!(again.close().chunks, batch.chunks);
 
         topics.forget("t", 0, 1);
-        let error = source.fetch(&mut BatchBuilder::exactly(&batch.spans), Duration::ZERO).unwrap_err();
-        assert!(matches!(error, SourceError::Gone { offset: 0, .. }), "{error}");
+        let error = source
+            .fetch(&mut BatchBuilder::exactly(&batch.spans), Duration::ZERO)
+            .unwrap_err();
+        assert!(
+            matches!(error, SourceError::Gone { offset: 0, .. }),
+            "{error}"
+        );
         source.commit_progress(&[(P, 4)].into());
         assert_eq!(source.group().unwrap(), [(P, 4)].into());
     }
@@ -452,7 +575,9 @@ mod tests {
         source.fetch(&mut builder, Duration::ZERO).unwrap();
         let batch = builder.close();
         assert!(!source.is_replayable(0) && batch.records() == 3);
-        let error = source.fetch(&mut BatchBuilder::exactly(&batch.spans), Duration::ZERO).unwrap_err();
+        let error = source
+            .fetch(&mut BatchBuilder::exactly(&batch.spans), Duration::ZERO)
+            .unwrap_err();
         assert!(matches!(error, SourceError::Refused { .. }), "{error}");
         topics.is_replayable("t", true);
         assert!(source.is_replayable(0));
@@ -461,7 +586,12 @@ mod tests {
     #[test]
     fn a_table_is_read_from_its_beginning_whatever_the_start() {
         let (topics, _) = topics();
-        let spec = SourceSpec { name: "t".into(), target: "t".into(), table: true, ..SourceSpec::default() };
+        let spec = SourceSpec {
+            name: "t".into(),
+            target: "t".into(),
+            table: true,
+            ..SourceSpec::default()
+        };
         let mut source = MemorySource::new(&topics, &[spec], "g");
         assert_eq!(at(&mut source, StartPosition::Latest), 0);
         assert_eq!(source.high_watermarks().unwrap(), [(P, 4)].into());
@@ -473,7 +603,10 @@ mod tests {
         source.assign(&[(P, 4)].into()).unwrap();
         let mut builder = BatchBuilder::open(&[(P, 4)].into(), BatchLimits::default());
         topics.trouble(Some(Trouble::Away("gone fishing".into())));
-        assert!(matches!(source.fetch(&mut builder, Duration::ZERO), Err(SourceError::Away { .. })));
+        assert!(matches!(
+            source.fetch(&mut builder, Duration::ZERO),
+            Err(SourceError::Away { .. })
+        ));
         topics.trouble(None);
         let writer = std::thread::spawn(move || topics.append("t", 0, 40, Some(b""), None));
         source.fetch(&mut builder, Duration::from_secs(60)).unwrap();

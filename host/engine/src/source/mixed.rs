@@ -1,5 +1,5 @@
-//! Several kinds of sources behind the one trait. Each kind names partitions by the job's own numbers of its sources, so
-//! that a batch can be handed from one to the next.
+//! Several kinds of sources behind the one trait. Each kind names partitions by the job's own
+//! numbers of its sources, so that a batch can be handed from one to the next.
 
 use super::{Source, SourceError};
 use crate::batch::BatchBuilder;
@@ -20,17 +20,26 @@ pub struct Part {
 impl Part {
     /// A source, and the job's numbers of the sources that it reads.
     pub fn new(of: BTreeSet<u16>, source: Box<dyn Source>) -> Part {
-        Part { source, of, assigned: BTreeSet::new() }
+        Part {
+            source,
+            of,
+            assigned: BTreeSet::new(),
+        }
     }
 
     /// Those of these positions that are of its sources.
     fn own(&self, at: &Positions) -> Positions {
-        let own = at.iter().filter(|(partition, _)| self.of.contains(&partition.source));
-        own.map(|(&partition, &offset)| (partition, offset)).collect()
+        let own = at
+            .iter()
+            .filter(|(partition, _)| self.of.contains(&partition.source));
+        own.map(|(&partition, &offset)| (partition, offset))
+            .collect()
     }
 
     fn is_wanted(&self, builder: &BatchBuilder) -> bool {
-        builder.wanted().any(|(partition, ..)| self.assigned.contains(&partition))
+        builder
+            .wanted()
+            .any(|(partition, ..)| self.assigned.contains(&partition))
     }
 }
 
@@ -45,7 +54,8 @@ pub fn join(mut parts: Vec<Part>) -> Box<dyn Source> {
 /// Reads several kinds of sources.
 struct MixedSource {
     parts: Vec<Part>,
-    /// The part that is asked first, another one each time, so that one that always has much leaves the others room.
+    /// The part that is asked first, another one each time, so that one that always has much leaves
+    /// the others room.
     turn: usize,
 }
 
@@ -66,9 +76,14 @@ impl MixedSource {
         Ok(all)
     }
 
-    /// Asks every part that has something to bring, each for this long at most. What is away is told in the end, as the
-    /// others go on.
-    fn round(&mut self, builder: &mut BatchBuilder, deadline: Instant, wait: Duration) -> Result<Round, SourceError> {
+    /// Asks every part that has something to bring, each for this long at most. What is away is
+    /// told in the end, as the others go on.
+    fn round(
+        &mut self,
+        builder: &mut BatchBuilder,
+        deadline: Instant,
+        wait: Duration,
+    ) -> Result<Round, SourceError> {
         let mut round = Round::default();
         let before = builder.records();
         for i in 0..self.parts.len() {
@@ -122,11 +137,16 @@ impl Source for MixedSource {
     }
 
     fn has_new_partitions(&self) -> bool {
-        self.parts.iter().any(|part| part.source.has_new_partitions())
+        self.parts
+            .iter()
+            .any(|part| part.source.has_new_partitions())
     }
 
     fn finished_partitions(&self, at: &Positions) -> Vec<Partition> {
-        self.parts.iter().flat_map(|part| part.source.finished_partitions(&part.own(at))).collect()
+        self.parts
+            .iter()
+            .flat_map(|part| part.source.finished_partitions(&part.own(at)))
+            .collect()
     }
 
     fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {
@@ -168,11 +188,17 @@ impl Source for MixedSource {
     }
 
     fn ends(&mut self) -> Positions {
-        self.parts.iter_mut().flat_map(|part| part.source.ends()).collect()
+        self.parts
+            .iter_mut()
+            .flat_map(|part| part.source.ends())
+            .collect()
     }
 
     fn is_replayable(&self, source: u16) -> bool {
-        self.parts.iter().filter(|part| part.of.contains(&source)).all(|part| part.source.is_replayable(source))
+        self.parts
+            .iter()
+            .filter(|part| part.of.contains(&source))
+            .all(|part| part.source.is_replayable(source))
     }
 
     fn is_exhausted(&self, at: &Positions) -> bool {

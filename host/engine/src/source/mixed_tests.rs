@@ -6,7 +6,13 @@ use streamhost_core::job::{SourceKind, SourceSpec};
 const LONG: Duration = Duration::from_secs(60);
 
 fn spec(kind: SourceKind, place: &str) -> SourceSpec {
-    SourceSpec { kind, name: place.to_owned(), target: place.to_owned(), rate: 1000, ..SourceSpec::default() }
+    SourceSpec {
+        kind,
+        name: place.to_owned(),
+        target: place.to_owned(),
+        rate: 1000,
+        ..SourceSpec::default()
+    }
 }
 
 /// Two sets of topics in memory behind one source, as parts of different kinds are.
@@ -15,7 +21,13 @@ fn two(intents: [SourceSpec; 2]) -> (MemoryTopics, MemoryTopics, MixedSource) {
     let part = |i: usize| {
         parts[i].create("a", 1);
         parts[i].create("b", 1);
-        Part::new([i as u16].into(), Box::new(OnlyOne(MemorySource::new(&parts[i], &intents, "g"), i as u16)))
+        Part::new(
+            [i as u16].into(),
+            Box::new(OnlyOne(
+                MemorySource::new(&parts[i], &intents, "g"),
+                i as u16,
+            )),
+        )
     };
     let source = MixedSource::new(vec![part(0), part(1)]);
     let [first, second] = parts;
@@ -27,15 +39,30 @@ struct OnlyOne(MemorySource, u16);
 
 impl Source for OnlyOne {
     fn partitions(&mut self) -> Result<Vec<Partition>, SourceError> {
-        Ok(self.0.partitions()?.into_iter().filter(|p| p.source == self.1).collect())
+        Ok(self
+            .0
+            .partitions()?
+            .into_iter()
+            .filter(|p| p.source == self.1)
+            .collect())
     }
 
     fn start(&mut self, start: StartPosition) -> Result<Positions, SourceError> {
-        Ok(self.0.start(start)?.into_iter().filter(|(p, _)| p.source == self.1).collect())
+        Ok(self
+            .0
+            .start(start)?
+            .into_iter()
+            .filter(|(p, _)| p.source == self.1)
+            .collect())
     }
 
     fn high_watermarks(&mut self) -> Result<Positions, SourceError> {
-        Ok(self.0.high_watermarks()?.into_iter().filter(|(p, _)| p.source == self.1).collect())
+        Ok(self
+            .0
+            .high_watermarks()?
+            .into_iter()
+            .filter(|(p, _)| p.source == self.1)
+            .collect())
     }
 
     fn group(&mut self) -> Result<Positions, SourceError> {
@@ -76,11 +103,20 @@ fn one_that_always_has_more_leaves_the_others_room() {
     let mut at: Positions = [(A, 0), (B, 0)].into();
     source.assign(&at).unwrap();
     for _ in 0..2 {
-        let mut builder = BatchBuilder::open(&at, BatchLimits { records_max: 10, bytes_max: 1000 });
+        let mut builder = BatchBuilder::open(
+            &at,
+            BatchLimits {
+                records_max: 10,
+                bytes_max: 1000,
+            },
+        );
         source.fetch(&mut builder, Duration::ZERO).unwrap();
         at = builder.close().end_positions();
     }
-    assert_eq!(at[&B], 1, "after as many batches as there are parts, each was first");
+    assert_eq!(
+        at[&B], 1,
+        "after as many batches as there are parts, each was first"
+    );
 }
 
 #[test]
@@ -97,7 +133,10 @@ fn what_is_away_is_told_and_the_others_go_on() {
     }
     assert_eq!(builder.end_positions()[&B], 1);
     a.trouble(Some(Trouble::Refused("no".to_owned())));
-    assert!(matches!(source.fetch(&mut builder, LONG), Err(SourceError::Refused { .. })));
+    assert!(matches!(
+        source.fetch(&mut builder, LONG),
+        Err(SourceError::Refused { .. })
+    ));
 }
 
 #[test]
@@ -109,16 +148,29 @@ fn a_record_that_comes_late_is_not_kept_waiting_by_another_part() {
     let writer = std::thread::spawn(move || b.append("b", 0, 0, None, Some(b"x")));
     source.fetch(&mut builder, LONG).unwrap();
     writer.join().unwrap();
-    assert_eq!(builder.records(), 1, "it came long before the wait was over");
+    assert_eq!(
+        builder.records(),
+        1,
+        "it came long before the wait was over"
+    );
 }
 
 #[test]
 fn parts_that_are_not_assigned_are_left_alone_and_tables_begin_early() {
     let [first, second] = topics();
-    let (a, b, mut source) = two([first, SourceSpec { table: true, ..second }]);
+    let (a, b, mut source) = two([
+        first,
+        SourceSpec {
+            table: true,
+            ..second
+        },
+    ]);
     a.append("a", 0, 0, None, Some(b"x"));
     b.append("b", 0, 0, None, Some(b"y"));
-    assert_eq!(source.start(StartPosition::Latest).unwrap(), [(A, 1), (B, 0)].into());
+    assert_eq!(
+        source.start(StartPosition::Latest).unwrap(),
+        [(A, 1), (B, 0)].into()
+    );
     assert_eq!(source.high_watermarks().unwrap(), [(B, 1)].into());
     a.trouble(Some(Trouble::Away("not asked".to_owned())));
     source.assign(&[(B, 0)].into()).unwrap();

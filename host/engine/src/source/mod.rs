@@ -31,7 +31,9 @@ pub enum SourceError {
         topic: String,
     },
     /// There is no such file or folder.
-    #[error("there is no file or folder `{path}`: create it, or name another with --set source.NAME=PATH")]
+    #[error(
+        "there is no file or folder `{path}`: create it, or name another with --set source.NAME=PATH"
+    )]
     PathMissing {
         /// Its path.
         path: String,
@@ -65,7 +67,9 @@ pub enum Loss {
     #[error("retention, or the topic was made anew")]
     Before,
     /// The partition ends before them.
-    #[error("the partition ends before it: the topic was made anew, or a replica that had less took over")]
+    #[error(
+        "the partition ends before it: the topic was made anew, or a replica that had less took over"
+    )]
     Beyond,
     /// The file ends before them.
     #[error("the file is shorter now")]
@@ -94,79 +98,91 @@ impl Loss {
             Loss::FileReplaced => {
                 "give what is there now another name, and go on without the rest of the older one by `streamhost resume JOB`"
             }
-            Loss::FileMissing => "restore it, or go on without the rest of it by `streamhost resume JOB`",
+            Loss::FileMissing => {
+                "restore it, or go on without the rest of it by `streamhost resume JOB`"
+            }
         }
     }
 }
 
-/// Reads a job's sources. The same span gives the same records in the same order, or [`SourceError::Gone`]. Offsets are
-/// absolute; the consumer group is told, and never asked.
+/// Reads a job's sources. The same span gives the same records in the same order, or
+/// [`SourceError::Gone`]. Offsets are absolute; the consumer group is told, and never asked.
 pub trait Source: Send {
     /// The partitions there are now.
     fn partitions(&mut self) -> Result<Vec<Partition>, SourceError>;
 
-    /// Where each partition begins for a new job. A table's begin at their oldest record, whatever `start` says: a table
-    /// that lacks its beginning would answer wrongly.
+    /// Where each partition begins for a new job. A table's begin at their oldest record, whatever
+    /// `start` says: a table that lacks its beginning would answer wrongly.
     fn start(&mut self, start: StartPosition) -> Result<Positions, SourceError>;
 
-    /// Where the partitions of tables end now: until they are read to there, nothing is looked up in them.
+    /// Where the partitions of tables end now: until they are read to there, nothing is looked up
+    /// in them.
     fn high_watermarks(&mut self) -> Result<Positions, SourceError>;
 
-    /// What the consumer group holds, for partitions that have an offset there. It counts only when a checkpoint is lost.
+    /// What the consumer group holds, for partitions that have an offset there. It counts only when
+    /// a checkpoint is lost.
     fn group(&mut self) -> Result<Positions, SourceError>;
 
-    /// Whether partitions came that [`Source::partitions`] has not named yet, as far as is known without asking. Files
-    /// of a followed folder do.
+    /// Whether partitions came that [`Source::partitions`] has not named yet, as far as is known
+    /// without asking. Files of a followed folder do.
     fn has_new_partitions(&self) -> bool {
         false
     }
 
-    /// The partitions of `at` that were read to their ends and are no longer there, as far as the last look at them
-    /// told: nothing more comes of them. The job forgets their positions, so that one that comes again under the same
-    /// number is new: [`Source::partitions`] may name it at once, and it is read from [`Source::start`]. Asked after
-    /// [`Source::partitions`], before it is assigned for the first time too: a position may outlive its partition, as
-    /// the host may die before it is forgotten. Files of a followed folder go.
+    /// The partitions of `at` that were read to their ends and are no longer there, as far as the
+    /// last look at them told: nothing more comes of them. The job forgets their positions, so that
+    /// one that comes again under the same number is new: [`Source::partitions`] may name it at
+    /// once, and it is read from [`Source::start`]. Asked after [`Source::partitions`], before it
+    /// is assigned for the first time too: a position may outlive its partition, as the host may
+    /// die before it is forgotten. Files of a followed folder go.
     fn finished_partitions(&self, at: &Positions) -> Vec<Partition> {
         let _ = at;
         Vec::new()
     }
 
-    /// Which partitions cannot be read on from `at`, as what was there is lost ([`SourceError::Gone`]), and where each
-    /// of them goes on. Asked before anything is assigned, and only if the user wants to go on without what is lost.
+    /// Which partitions cannot be read on from `at`, as what was there is lost
+    /// ([`SourceError::Gone`]), and where each of them goes on. Asked before anything is assigned,
+    /// and only if the user wants to go on without what is lost.
     fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {
         let first = self.start(StartPosition::Earliest)?;
-        Ok(first.into_iter().filter(|(partition, first)| at.get(partition).is_some_and(|at| at < first)).collect())
+        Ok(first
+            .into_iter()
+            .filter(|(partition, first)| at.get(partition).is_some_and(|at| at < first))
+            .collect())
     }
 
     /// Reads these partitions from these offsets on, and no others.
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError>;
 
-    /// Appends what has arrived to `builder` until it is full, or `wait` is over with nothing more to take. Returns early
-    /// once something was appended and nothing more is at hand. An error leaves what was gathered good.
+    /// Appends what has arrived to `builder` until it is full, or `wait` is over with nothing more
+    /// to take. Returns early once something was appended and nothing more is at hand. An error
+    /// leaves what was gathered good.
     fn fetch(&mut self, builder: &mut BatchBuilder, wait: Duration) -> Result<(), SourceError>;
 
     /// The end of each partition as last heard, without asking the server; for the lag.
     fn ends(&mut self) -> Positions;
 
-    /// The ids of the topics, by name, where the servers know some: a topic that is made anew has another.
+    /// The ids of the topics, by name, where the servers know some: a topic that is made anew has
+    /// another.
     fn topic_ids(&mut self) -> Result<BTreeMap<String, String>, SourceError> {
         Ok(BTreeMap::new())
     }
 
-    /// Whether a source's records can be read again, and are the same then. Those of one that cannot are kept with the
-    /// intent of their batch.
+    /// Whether a source's records can be read again, and are the same then. Those of one that
+    /// cannot are kept with the intent of their batch.
     fn is_replayable(&self, source: u16) -> bool {
         let _ = source;
         true
     }
 
-    /// Whether every source has ended by itself, and nothing is left beyond these positions. Topics end
-    /// only where the job was told to read them to their ends.
+    /// Whether every source has ended by itself, and nothing is left beyond these positions. Topics
+    /// end only where the job was told to read them to their ends.
     fn is_exhausted(&self, at: &Positions) -> bool {
         let _ = at;
         false
     }
 
-    /// Tells the consumer group, for monitors only. Does not wait; a failure is logged and the next call mends it.
+    /// Tells the consumer group, for monitors only. Does not wait; a failure is logged and the next
+    /// call mends it.
     fn commit_progress(&mut self, reached: &Positions);
 }

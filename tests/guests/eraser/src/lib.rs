@@ -1,4 +1,5 @@
-//! Keeps a table in step with commands: `put KEY NAME [NOTE]`, `unset KEY` for the note alone, `delete KEY` for the row.
+//! Keeps a table in step with commands: `put KEY NAME [NOTE]`, `unset KEY` for the note alone,
+//! `delete KEY` for the row.
 
 use streamhost::{Change, Edit, Job, Record, Row, hbase, job, kafka};
 
@@ -15,9 +16,21 @@ struct Person<'a> {
 fn command(record: Record<'_>) -> Result<Change<Person<'_>>, String> {
     let words: Vec<&str> = record.text()?.split(' ').collect();
     Ok(match words[..] {
-        ["put", id, name] => Change::Put(Person { id, name: Some(name), note: Edit::Keep }),
-        ["put", id, name, note] => Change::Put(Person { id, name: Some(name), note: Edit::Set(note) }),
-        ["unset", id] => Change::Put(Person { id, name: None, note: Edit::Delete }),
+        ["put", id, name] => Change::Put(Person {
+            id,
+            name: Some(name),
+            note: Edit::Keep,
+        }),
+        ["put", id, name, note] => Change::Put(Person {
+            id,
+            name: Some(name),
+            note: Edit::Set(note),
+        }),
+        ["unset", id] => Change::Put(Person {
+            id,
+            name: None,
+            note: Edit::Delete,
+        }),
         ["delete", id] => Change::Delete(id),
         _ => return Err("no command".into()),
     })

@@ -1,7 +1,8 @@
-//! Counts the words that each key says, and breaks on some of them where a keyed stage is: in its merge and behind it.
+//! Counts the words that each key says, and breaks on some of them where a keyed stage is: in its
+//! merge and behind it.
 //!
-//! One build is many guests: `variant.rs` says which one. What the variants do that an author cannot do with the SDK is in
-//! `lies.rs`.
+//! One build is many guests: `variant.rs` says which one. What the variants do that an author
+//! cannot do with the SDK is in `lies.rs`.
 
 mod deeds;
 #[path = "../../variant.rs"]
@@ -23,47 +24,101 @@ fn calls_so_far() -> u64 {
 }
 
 fn build<'b>() -> Job<'b> {
-    let words = kafka("words").try_map(Said::parse).key_by(|said: &Said<'b>| said.key);
+    let words = kafka("words")
+        .try_map(Said::parse)
+        .key_by(|said: &Said<'b>| said.key);
     let to = hbase("seen");
     match variant() {
         variant if variant.starts_with("windows") => {
             let windows = words.named("seen").window(tumbling(seconds(10)));
-            windows.fold(Seen::default, Seen::add, Seen::merge).map(SeenIn::of).to(to)
+            windows
+                .fold(Seen::default, Seen::add, Seen::merge)
+                .map(SeenIn::of)
+                .to(to)
         }
         variant if variant.starts_with("sessions") => {
             let sessions = words.named("seen").window(session(millis(10_000)));
-            sessions.fold(Seen::default, Seen::add, Seen::merge).map(SeenIn::of).to(to)
+            sessions
+                .fold(Seen::default, Seen::add, Seen::merge)
+                .map(SeenIn::of)
+                .to(to)
         }
-        "renamed" => words.named("renamed").running().count().map(|key| SeenSoFar::new(key.key, key.value)).to(to),
+        "renamed" => words
+            .named("renamed")
+            .running()
+            .count()
+            .map(|key| SeenSoFar::new(key.key, key.value))
+            .to(to),
         "changed" => {
-            let changed = words.named("seen").running().fold(Weighed::default, Weighed::add, Weighed::merge);
-            changed.map(|key| SeenSoFar::new(key.key, key.value.words)).to(to)
+            let changed =
+                words
+                    .named("seen")
+                    .running()
+                    .fold(Weighed::default, Weighed::add, Weighed::merge);
+            changed
+                .map(|key| SeenSoFar::new(key.key, key.value.words))
+                .to(to)
         }
         "migrates" | "migrates-too-few" | "migrates-and-lies-of-two" => {
-            let changed = words.named("seen").running().fold(Weighed::default, Weighed::add, Weighed::merge);
+            let changed =
+                words
+                    .named("seen")
+                    .running()
+                    .fold(Weighed::default, Weighed::add, Weighed::merge);
             let migrated = changed.migrate_from(0, Weighed::of);
-            migrated.map(|key| SeenSoFar::new(key.key, key.value.words)).to(to)
+            migrated
+                .map(|key| SeenSoFar::new(key.key, key.value.words))
+                .to(to)
         }
         "migrates-and-breaks" => {
-            let changed = words.named("seen").running().fold(Weighed::default, Weighed::add, Weighed::merge);
-            let migrated = changed.migrate_from(0, |_: Seen| -> Weighed { panic!("old state said so") });
-            migrated.map(|key| SeenSoFar::new(key.key, key.value.words)).to(to)
+            let changed =
+                words
+                    .named("seen")
+                    .running()
+                    .fold(Weighed::default, Weighed::add, Weighed::merge);
+            let migrated =
+                changed.migrate_from(0, |_: Seen| -> Weighed { panic!("old state said so") });
+            migrated
+                .map(|key| SeenSoFar::new(key.key, key.value.words))
+                .to(to)
         }
         "next-version" => {
-            let next = words.named("seen").version(1).running().fold(Seen::default, Seen::add, Seen::merge);
-            next.map(|key| SeenSoFar::new(key.key, key.value.words)).to(to)
+            let next = words.named("seen").version(1).running().fold(
+                Seen::default,
+                Seen::add,
+                Seen::merge,
+            );
+            next.map(|key| SeenSoFar::new(key.key, key.value.words))
+                .to(to)
         }
         "counts-its-calls" => {
-            let running = words.named("seen").running().fold(Seen::default, Seen::add, Seen::merge);
-            running.map(|key| SeenSoFar { disorder: calls_so_far() as i64, ..SeenSoFar::new(key.key, 0) }).to(to)
+            let running = words
+                .named("seen")
+                .running()
+                .fold(Seen::default, Seen::add, Seen::merge);
+            running
+                .map(|key| SeenSoFar {
+                    disorder: calls_so_far() as i64,
+                    ..SeenSoFar::new(key.key, 0)
+                })
+                .to(to)
         }
         _ => {
-            let running = words.named("seen").running().fold(Seen::default, Seen::add, Seen::merge);
+            let running = words
+                .named("seen")
+                .running()
+                .fold(Seen::default, Seen::add, Seen::merge);
             running
                 .map(|key| {
                     harm("finish", &key.value.said);
-                    let Seen { words, disorder, .. } = key.value;
-                    SeenSoFar { key: key.key, words, disorder }
+                    let Seen {
+                        words, disorder, ..
+                    } = key.value;
+                    SeenSoFar {
+                        key: key.key,
+                        words,
+                        disorder,
+                    }
                 })
                 .to(to)
         }

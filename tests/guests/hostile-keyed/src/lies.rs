@@ -2,7 +2,9 @@
 
 use crate::hostile;
 use crate::variant::variant;
-use streamhost::component::{self, Description, Finished, Guest, Items, Moment, Output, Partials, Records};
+use streamhost::component::{
+    self, Description, Finished, Guest, Items, Moment, Output, Partials, Records,
+};
 
 /// What stands in place of an accumulator that had this word: nothing that could be read.
 const GARBAGE: (&[u8], &[u8]) = (b"garbage", b"\xff\xff\xff");
@@ -10,12 +12,16 @@ const GARBAGE: (&[u8], &[u8]) = (b"garbage", b"\xff\xff\xff");
 struct Component;
 
 fn spoilt(items: Items) -> Items {
-    let mut out = Items { data: Vec::new(), ends: Vec::new() };
+    let mut out = Items {
+        data: Vec::new(),
+        ends: Vec::new(),
+    };
     let mut from = 0;
     for end in items.ends {
         let item = &items.data[from..end as usize];
         let is_garbage = item.windows(GARBAGE.0.len()).any(|part| part == GARBAGE.0);
-        out.data.extend_from_slice(if is_garbage { GARBAGE.1 } else { item });
+        out.data
+            .extend_from_slice(if is_garbage { GARBAGE.1 } else { item });
         out.ends.push(out.data.len() as u32);
         from = end as usize;
     }
@@ -24,7 +30,9 @@ fn spoilt(items: Items) -> Items {
 
 fn one_less(mut items: Items) -> Items {
     items.ends.pop();
-    items.data.truncate(items.ends.last().map_or(0, |&end| end as usize));
+    items
+        .data
+        .truncate(items.ends.last().map_or(0, |&end| end as usize));
     items
 }
 
@@ -62,8 +70,12 @@ impl Guest for Component {
                 "values-left-over" => keyed.values.data.push(0),
                 "one-key-less" => _ = keyed.keys.ends.pop(),
                 "positions-beyond" => keyed.positions.push(records_in),
-                "windows-at-odd-times" => keyed.times_ms.iter_mut().for_each(|time_ms| *time_ms += 1),
-                "sessions-end-before" => keyed.until_ms.iter_mut().for_each(|time_ms| *time_ms -= 1),
+                "windows-at-odd-times" => {
+                    keyed.times_ms.iter_mut().for_each(|time_ms| *time_ms += 1)
+                }
+                "sessions-end-before" => {
+                    keyed.until_ms.iter_mut().for_each(|time_ms| *time_ms -= 1)
+                }
                 "sessions-without-end" => keyed.until_ms.clear(),
                 "time-without-windows" => keyed.times_ms.fill(7),
                 _ => {}
@@ -94,7 +106,10 @@ impl Guest for Component {
         let mut output = component::finish(hostile, stage, moment, finished);
         match variant() {
             "finishes-late" if groups > 0 => output.late = vec![0],
-            "finishes-beyond" => output.rows[0].positions.iter_mut().for_each(|position| *position += groups as u32),
+            "finishes-beyond" => output.rows[0]
+                .positions
+                .iter_mut()
+                .for_each(|position| *position += groups as u32),
             "finishes-no-sink" if groups > 0 => output.rows.clear(),
             _ => {}
         }
@@ -103,7 +118,11 @@ impl Guest for Component {
 
     fn migrate(stage: u32, accumulators: Items) -> Items {
         let migrated = component::migrate(hostile, stage, accumulators);
-        if variant() == "migrates-too-few" { one_less(migrated) } else { migrated }
+        if variant() == "migrates-too-few" {
+            one_less(migrated)
+        } else {
+            migrated
+        }
     }
 }
 

@@ -39,7 +39,11 @@ impl Seen {
     /// Does what the other one's last word is called.
     pub(crate) fn merge(&mut self, other: Seen) {
         harm("merge", &other.said);
-        if let Some(megabytes) = other.said.strip_prefix("grow ").and_then(|n| n.parse::<usize>().ok()) {
+        if let Some(megabytes) = other
+            .said
+            .strip_prefix("grow ")
+            .and_then(|n| n.parse::<usize>().ok())
+        {
             self.hoard.resize(self.hoard.len() + (megabytes << 20), 1);
         }
         self.words += other.words;
@@ -68,7 +72,10 @@ impl Weighed {
 
     /// What was kept before.
     pub(crate) fn of(seen: Seen) -> Self {
-        Weighed { words: seen.words, bytes: 0 }
+        Weighed {
+            words: seen.words,
+            bytes: 0,
+        }
     }
 }
 
@@ -85,7 +92,11 @@ pub(crate) struct SeenSoFar<'a> {
 
 impl<'a> SeenSoFar<'a> {
     pub(crate) fn new(key: &'a str, words: u64) -> Self {
-        SeenSoFar { key, words, disorder: 0 }
+        SeenSoFar {
+            key,
+            words,
+            disorder: 0,
+        }
     }
 }
 
@@ -104,6 +115,10 @@ pub(crate) struct SeenIn<'a> {
 impl<'a> SeenIn<'a> {
     pub(crate) fn of(group: Group<&'a str, Seen>) -> Self {
         harm("finish", &group.value.said);
-        SeenIn { key: group.key, from: group.window.start, words: group.value.words }
+        SeenIn {
+            key: group.key,
+            from: group.window.start,
+            words: group.value.words,
+        }
     }
 }

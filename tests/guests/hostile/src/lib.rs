@@ -24,11 +24,16 @@ fn word(text: &str) -> Word<'_> {
         },
         _ => text.len(),
     };
-    Word { word: text, length: length as u32 }
+    Word {
+        word: text,
+        length: length as u32,
+    }
 }
 
 /// `panic`, `bomb`, `stack` and `loop` do as they are called.
 #[job]
 pub fn hostile() -> Job {
-    kafka("words").try_map(|record| record.text().map(word)).to(hbase("words"))
+    kafka("words")
+        .try_map(|record| record.text().map(word))
+        .to(hbase("words"))
 }

@@ -10,7 +10,11 @@ impl Row for Lie<'_> {
     const SHAPE: RowShape = RowShape {
         keyed: true,
         dynamic: false,
-        columns: &[ColumnDef { name: "word:length", kind: Kind::Uint, optional: false }],
+        columns: &[ColumnDef {
+            name: "word:length",
+            kind: Kind::Uint,
+            optional: false,
+        }],
     };
 
     fn write_key(key: &Infallible, _: &mut RowWriter) {
@@ -27,5 +31,7 @@ impl Row for Lie<'_> {
 /// Named as the job that it is to replace.
 #[job]
 pub fn hostile() -> Job {
-    kafka("words").try_map(|record| record.text().map(Lie)).to(hbase("words"))
+    kafka("words")
+        .try_map(|record| record.text().map(Lie))
+        .to(hbase("words"))
 }

@@ -1,5 +1,5 @@
-//! Copies a topic, and says in each row which version wrote it. Its variant says where to, and which version it is:
-//! `kafka-1`, `kafka-2`, `table-1`, `table-2`.
+//! Copies a topic, and says in each row which version wrote it. Its variant says where to, and
+//! which version it is: `kafka-1`, `kafka-2`, `table-1`, `table-2`.
 
 #[path = "../../variant.rs"]
 mod variant;
@@ -20,7 +20,12 @@ struct Stamped<'a> {
 pub fn stamps() -> Job {
     let (to, version) = variant().split_once('-').unwrap_or(("kafka", "1"));
     let version = if version == "2" { 2 } else { 1 };
-    let stamped = kafka("stamps-in").try_map(move |record| record.text().map(|text| Stamped { record: text, version }));
+    let stamped = kafka("stamps-in").try_map(move |record| {
+        record.text().map(|text| Stamped {
+            record: text,
+            version,
+        })
+    });
     match to {
         "table" => stamped.to(hbase("stamps-out")),
         _ => stamped.to(exactly_once(kafka("stamps-out"))),

@@ -1,5 +1,5 @@
-//! The example `wordcount` with topics in place of the socket and the console: for tests that read again what they sent,
-//! and for measuring what a word costs.
+//! The example `wordcount` with topics in place of the socket and the console: for tests that read
+//! again what they sent, and for measuring what a word costs.
 
 use streamhost::{Job, exactly_once, job, kafka};
 

@@ -1,5 +1,5 @@
-//! Sends records and waits until each of them is acknowledged: what the plain sink, the transactional one and the dead
-//! letters share.
+//! Sends records and waits until each of them is acknowledged: what the plain sink, the
+//! transactional one and the dead letters share.
 
 use crate::kafka::{self, Fault, KafkaSettings, SERVER, TopicConfig};
 use rdkafka::ClientContext;
@@ -62,9 +62,16 @@ impl ClientContext for Reports {
         let mut tally = self.tally();
         match code {
             Code::AllBrokersDown => {
-                tally.away = Some(tally.last_words.clone().unwrap_or_else(|| kafka::code_words(code)));
+                tally.away = Some(
+                    tally
+                        .last_words
+                        .clone()
+                        .unwrap_or_else(|| kafka::code_words(code)),
+                );
             }
-            _ if matches!(kafka::classify(code), Fault::Refused | Fault::Fenced) || code == Code::Fatal => {
+            _ if matches!(kafka::classify(code), Fault::Refused | Fault::Fenced)
+                || code == Code::Fatal =>
+            {
                 tally.fatal.get_or_insert_with(|| (code, reason.to_owned()));
             }
             _ => tally.last_words = Some(reason.to_owned()),
@@ -104,8 +111,8 @@ pub(crate) struct BatchProducer {
 }
 
 impl BatchProducer {
-    /// Makes a producer, which writes in transactions if it is given an id for them. The topic is asked how much it takes at
-    /// once; where its broker does not say so, its default counts.
+    /// Makes a producer, which writes in transactions if it is given an id for them. The topic is
+    /// asked how much it takes at once; where its broker does not say so, its default counts.
     pub(crate) fn new(
         settings: &KafkaSettings,
         topic: &str,
@@ -116,14 +123,22 @@ impl BatchProducer {
             tracing::debug!(topic, reason, "its configuration is not told");
             TopicConfig::default()
         });
-        let producer = settings.writer(config.batch_bytes(), transactional_id).create_with_context(Reports::default());
+        let producer = settings
+            .writer(config.batch_bytes(), transactional_id)
+            .create_with_context(Reports::default());
         let producer = producer.map_err(|error| SinkError::Refused {
             server: SERVER,
             name: topic.to_owned(),
             reason: kafka::words(&error),
         })?;
         let (brokers, topic) = (settings.brokers.clone(), topic.to_owned());
-        Ok(BatchProducer { producer, brokers, topic, cancel: cancel.clone(), sent: 0 })
+        Ok(BatchProducer {
+            producer,
+            brokers,
+            topic,
+            cancel: cancel.clone(),
+            sent: 0,
+        })
     }
 
     /// The client itself, for transactions.
@@ -131,22 +146,34 @@ impl BatchProducer {
         &self.producer
     }
 
-    /// Sends a record. It waits where the queue is full, for as long as [`BatchProducer::settle`] would.
-    pub(crate) fn send(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), SinkError> {
+    /// Sends a record. It waits where the queue is full, for as long as [`BatchProducer::settle`]
+    /// would.
+    pub(crate) fn send(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<(), SinkError> {
         let mut record = self.record();
         (record.key, record.payload) = (key, value);
         self.send_record(record)
     }
 
-    /// A record to the topic, to be filled in for [`BatchProducer::send_record`]. Its position is the number sent before.
+    /// A record to the topic, to be filled in for [`BatchProducer::send_record`]. Its position is
+    /// the number sent before.
     pub(crate) fn record<'a>(&self) -> BaseRecord<'a, [u8], [u8], usize> {
         BaseRecord::with_opaque_to("", self.sent as usize)
     }
 
     /// Sends a record made by [`BatchProducer::record`].
-    pub(crate) fn send_record(&mut self, record: BaseRecord<'_, [u8], [u8], usize>) -> Result<(), SinkError> {
+    pub(crate) fn send_record(
+        &mut self,
+        record: BaseRecord<'_, [u8], [u8], usize>,
+    ) -> Result<(), SinkError> {
         let position = self.sent as usize;
-        let mut record = BaseRecord { topic: &self.topic, ..record };
+        let mut record = BaseRecord {
+            topic: &self.topic,
+            ..record
+        };
         self.sent += 1;
         if self.sent.is_multiple_of(SENDS_PER_LOOK) {
             self.producer.poll(Duration::ZERO);
@@ -158,7 +185,11 @@ impl BatchProducer {
                 Err((error, back)) => (error.rdkafka_error_code().unwrap_or(Code::Unknown), back),
             };
             if code != Code::QueueFull {
-                self.producer.context().tally().failures.push(Failure { position, code });
+                self.producer
+                    .context()
+                    .tally()
+                    .failures
+                    .push(Failure { position, code });
                 return Ok(()); // it counts as reported
             }
             record = back;
@@ -167,8 +198,9 @@ impl BatchProducer {
         }
     }
 
-    /// Waits until everything that was sent is acknowledged by all replicas in sync, or has failed; then the failures, by
-    /// position. `Err`: nothing is known of what was sent, and this outbox must not be used again.
+    /// Waits until everything that was sent is acknowledged by all replicas in sync, or has failed;
+    /// then the failures, by position. `Err`: nothing is known of what was sent, and this outbox
+    /// must not be used again.
     pub(crate) fn settle(&mut self) -> Result<Vec<Failure>, SinkError> {
         let mut patience = Patience::new();
         loop {
@@ -206,10 +238,13 @@ impl BatchProducer {
         self.error(kafka::classify(code), words)
     }
 
-    /// Why this producer cannot be used again, if so. The client tells its handler only that there is a fatal error, and
-    /// what it is when it is asked.
+    /// Why this producer cannot be used again, if so. The client tells its handler only that there
+    /// is a fatal error, and what it is when it is asked.
     fn fatal(&self) -> Option<(Code, String)> {
-        self.producer.client().fatal_error().or_else(|| self.producer.context().tally().fatal.clone())
+        self.producer
+            .client()
+            .fatal_error()
+            .or_else(|| self.producer.context().tally().fatal.clone())
     }
 
     /// The error for what goes away when it is tried again.
@@ -219,7 +254,9 @@ impl BatchProducer {
 
     /// Whether another producer has our transactional id, as far as this one was told.
     pub(crate) fn is_fenced(&self) -> bool {
-        let fatal = self.fatal().is_some_and(|(code, _)| kafka::classify(code) == Fault::Fenced);
+        let fatal = self
+            .fatal()
+            .is_some_and(|(code, _)| kafka::classify(code) == Fault::Fenced);
         fatal || self.producer.context().tally().fenced
     }
 
@@ -230,13 +267,21 @@ impl BatchProducer {
 
 /// The sink's error for a fault of the client.
 pub(crate) fn error(brokers: &str, topic: &str, fault: Fault, reason: String) -> SinkError {
-    let refused = |reason| SinkError::Refused { server: SERVER, name: topic.to_owned(), reason };
+    let refused = |reason| SinkError::Refused {
+        server: SERVER,
+        name: topic.to_owned(),
+        reason,
+    };
     match fault {
-        Fault::Missing => refused("there is no such topic: create it, or deploy with --create-tables".to_owned()),
-        Fault::Refused => refused(reason),
-        Fault::Away | Fault::Gone | Fault::Fenced => {
-            SinkError::Away { server: SERVER, address: brokers.to_owned(), reason }
+        Fault::Missing => {
+            refused("there is no such topic: create it, or deploy with --create-tables".to_owned())
         }
+        Fault::Refused => refused(reason),
+        Fault::Away | Fault::Gone | Fault::Fenced => SinkError::Away {
+            server: SERVER,
+            address: brokers.to_owned(),
+            reason,
+        },
     }
 }
 
@@ -251,11 +296,16 @@ struct Patience {
 impl Patience {
     fn new() -> Self {
         let now = Instant::now();
-        Patience { since: now, taken: 0, progress: now, said: false }
+        Patience {
+            since: now,
+            taken: 0,
+            progress: now,
+            said: false,
+        }
     }
 
-    /// An error once it is no use to wait on: the job is to stop, the producer is broken, the brokers were away too long, or
-    /// the time of a delivery is over.
+    /// An error once it is no use to wait on: the job is to stop, the producer is broken, the
+    /// brokers were away too long, or the time of a delivery is over.
     fn check(&mut self, producer: &BatchProducer) -> Result<(), SinkError> {
         if producer.cancel.is_cancelled() {
             return Err(SinkError::Cancelled);
@@ -272,7 +322,11 @@ impl Patience {
         }
         if let Some(reason) = away {
             if !self.said {
-                tracing::debug!(topic = producer.topic, reason, "waiting for the brokers with a batch half sent");
+                tracing::debug!(
+                    topic = producer.topic,
+                    reason,
+                    "waiting for the brokers with a batch half sent"
+                );
                 self.said = true;
             }
             if self.progress.elapsed() > limits::KAFKA_AWAY_TIME {
@@ -280,7 +334,10 @@ impl Patience {
             }
         }
         if self.since.elapsed() > limits::KAFKA_DELIVERY_TIME + limits::CONNECT_TIME {
-            return Err(producer.error(Fault::Away, "a batch was not acknowledged in time".to_owned()));
+            return Err(producer.error(
+                Fault::Away,
+                "a batch was not acknowledged in time".to_owned(),
+            ));
         }
         Ok(())
     }

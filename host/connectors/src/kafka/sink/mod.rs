@@ -1,5 +1,5 @@
-//! Writes rows to a topic: a key, and a JSON object or a raw value. Plain sinks are at least once; with exactly once every
-//! batch is one transaction that holds the sink's marker as well.
+//! Writes rows to a topic: a key, and a JSON object or a raw value. Plain sinks are at least once;
+//! with exactly once every batch is one transaction that holds the sink's marker as well.
 
 mod marker;
 mod batch_producer;
@@ -45,7 +45,11 @@ struct RowWriter {
 
 impl RowWriter {
     fn new(spec: &SinkSpec) -> Self {
-        RowWriter { columns: spec.columns.clone(), keyed: spec.keyed, values: ValueWriter::new(&spec.columns) }
+        RowWriter {
+            columns: spec.columns.clone(),
+            keyed: spec.keyed,
+            values: ValueWriter::new(&spec.columns),
+        }
     }
 
     fn send(&self, producer: &mut BatchProducer, all: &[Rows]) -> Result<(), SinkError> {
@@ -54,7 +58,10 @@ impl RowWriter {
             for row in RowsView::new(rows, &self.columns) {
                 value.clear();
                 let there = self.values.value(&row, &mut value);
-                producer.send((self.keyed && row.has_key()).then(|| row.key()), there.then_some(&value[..]))?;
+                producer.send(
+                    (self.keyed && row.has_key()).then(|| row.key()),
+                    there.then_some(&value[..]),
+                )?;
             }
         }
         Ok(())
@@ -62,9 +69,9 @@ impl RowWriter {
 }
 
 impl KafkaSink {
-    /// A sink as its spec says. `sources` are the job's: an exactly-once sink's marker lies at their offsets, and its
-    /// transactional id is `owner`'s, such as `streamhost.JOB`. Asks no server, and waits for none once `cut` says that it
-    /// is over.
+    /// A sink as its spec says. `sources` are the job's: an exactly-once sink's marker lies at
+    /// their offsets, and its transactional id is `owner`'s, such as `streamhost.JOB`. Asks no
+    /// server, and waits for none once `cut` says that it is over.
     pub fn new(
         settings: &KafkaSettings,
         spec: &SinkSpec,
@@ -74,12 +81,24 @@ impl KafkaSink {
     ) -> Self {
         let way = if spec.exactly_once {
             let id = format!("{owner}.{}", spec.name);
-            Way::Transactional(Box::new(Transactions::new(settings, &spec.target, sources, id, cancel)))
+            Way::Transactional(Box::new(Transactions::new(
+                settings,
+                &spec.target,
+                sources,
+                id,
+                cancel,
+            )))
         } else {
             Way::Plain(None)
         };
         let (settings, topic) = (settings.clone(), spec.target.clone());
-        KafkaSink { settings, topic, rows: RowWriter::new(spec), way, cancel: cancel.clone() }
+        KafkaSink {
+            settings,
+            topic,
+            rows: RowWriter::new(spec),
+            way,
+            cancel: cancel.clone(),
+        }
     }
 }
 
@@ -118,10 +137,17 @@ impl Sink for KafkaSink {
                 if self.cancel.is_cancelled() {
                     return Err(SinkError::Cancelled);
                 }
-                let words = |(fault, reason)| error(&self.settings.brokers, &self.topic, fault, reason);
+                let words =
+                    |(fault, reason)| error(&self.settings.brokers, &self.topic, fault, reason);
                 let client = |e| words((kafka::fault(&e), kafka::words(&e)));
-                kafka::partitions(&self.settings.asker(None).map_err(client)?, &self.topic).map_err(words)?;
-                *producer = Some(BatchProducer::new(&self.settings, &self.topic, None, &self.cancel)?);
+                kafka::partitions(&self.settings.asker(None).map_err(client)?, &self.topic)
+                    .map_err(words)?;
+                *producer = Some(BatchProducer::new(
+                    &self.settings,
+                    &self.topic,
+                    None,
+                    &self.cancel,
+                )?);
                 Ok(None)
             }
         }
@@ -133,8 +159,9 @@ impl Sink for KafkaSink {
                 transactions.deliver(delivery, |producer| self.rows.send(producer, rows))
             }
             Way::Plain(open) => {
-                let mut producer =
-                    open.take().expect("the pipeline opens a sink before it delivers, and after a failure");
+                let mut producer = open
+                    .take()
+                    .expect("the pipeline opens a sink before it delivers, and after a failure");
                 self.rows.send(&mut producer, rows)?;
                 producer.settle_all()?;
                 *open = Some(producer);

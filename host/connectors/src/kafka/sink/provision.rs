@@ -13,7 +13,9 @@ pub struct KafkaProvision {
 impl KafkaProvision {
     /// The cluster that these settings name. Asks no server.
     pub fn new(settings: &KafkaSettings) -> Self {
-        KafkaProvision { settings: settings.clone() }
+        KafkaProvision {
+            settings: settings.clone(),
+        }
     }
 
     /// Whether a topic is missing, and could be created.
@@ -26,18 +28,23 @@ impl KafkaProvision {
     }
 
     fn find(&self, topic: &str) -> Result<(), (Fault, String)> {
-        let asker = self.settings.asker(None).map_err(|e| (kafka::fault(&e), kafka::words(&e)))?;
+        let asker = self
+            .settings
+            .asker(None)
+            .map_err(|e| (kafka::fault(&e), kafka::words(&e)))?;
         kafka::partitions(&asker, topic).map(drop)
     }
 
-    /// Checks that a topic is there. A missing one is created only if `create` says so, with the brokers' default
-    /// partitions and replicas; that the brokers would create it at the first record does not count, as a mistyped name
-    /// would be created too.
+    /// Checks that a topic is there. A missing one is created only if `create` says so, with the
+    /// brokers' default partitions and replicas; that the brokers would create it at the first
+    /// record does not count, as a mistyped name would be created too.
     pub fn topic(&self, topic: &str, create: bool) -> Result<(), SinkError> {
         let words = |(fault, reason)| error(&self.settings.brokers, topic, fault, reason);
         match self.find(topic) {
             Ok(()) => Ok(()),
-            Err((Fault::Missing, _)) if create => self.settings.create_topic(topic, &[]).map_err(words),
+            Err((Fault::Missing, _)) if create => {
+                self.settings.create_topic(topic, &[]).map_err(words)
+            }
             Err(fault) => Err(words(fault)),
         }
     }
@@ -48,7 +55,8 @@ impl KafkaProvision {
         let words = |(fault, reason)| error(&self.settings.brokers, &spec.target, fault, reason);
         match self.settings.topic_config(&spec.target) {
             Ok(config) => takes(config, spec).map_err(|reason| words((Fault::Refused, reason))),
-            Err((Fault::Refused, _)) => Ok(()), // who may write to a topic need not be allowed to ask for its settings
+            // Who may write to a topic need not be allowed to ask for its settings.
+            Err((Fault::Refused, _)) => Ok(()),
             Err(fault) => Err(words(fault)),
         }
     }
@@ -83,12 +91,25 @@ mod tests {
 
     #[test]
     fn a_compacted_topic_takes_rows_with_keys_alone() {
-        for (compacted, keyed, fits) in
-            [(false, false, true), (false, true, true), (true, true, true), (true, false, false)]
-        {
-            let config = TopicConfig { compacted, ..TopicConfig::default() };
-            let spec = SinkSpec { keyed, ..sink_spec("t") };
-            assert_eq!(takes(config, &spec).is_ok(), fits, "compacted {compacted}, keyed {keyed}");
+        for (compacted, keyed, fits) in [
+            (false, false, true),
+            (false, true, true),
+            (true, true, true),
+            (true, false, false),
+        ] {
+            let config = TopicConfig {
+                compacted,
+                ..TopicConfig::default()
+            };
+            let spec = SinkSpec {
+                keyed,
+                ..sink_spec("t")
+            };
+            assert_eq!(
+                takes(config, &spec).is_ok(),
+                fits,
+                "compacted {compacted}, keyed {keyed}"
+            );
         }
     }
 }

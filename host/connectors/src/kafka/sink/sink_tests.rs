@@ -22,38 +22,63 @@ struct Cluster {
 
 fn cluster(topics: &[&str]) -> Cluster {
     let folder = tempfile::tempdir().unwrap();
-    let one = Settings { partitions_default: 1, ..Settings::default() };
-    let broker = Broker::open(&fjall::Database::builder(folder.path()).open().unwrap(), one).unwrap();
+    let one = Settings {
+        partitions_default: 1,
+        ..Settings::default()
+    };
+    let broker = Broker::open(
+        &fjall::Database::builder(folder.path()).open().unwrap(),
+        one,
+    )
+    .unwrap();
     let listening = broker.listen("127.0.0.1:0".parse().unwrap()).unwrap();
-    let settings = KafkaSettings { brokers: listening.address().to_string(), ..KafkaSettings::default() };
+    let settings = KafkaSettings {
+        brokers: listening.address().to_string(),
+        ..KafkaSettings::default()
+    };
     for topic in topics {
         settings.create_topic(topic, &[]).unwrap();
     }
-    Cluster { listening, _folder: folder, settings }
+    Cluster {
+        listening,
+        _folder: folder,
+        settings,
+    }
 }
 
 impl Cluster {
     fn transactions(&self, sources: &[SourceSpec]) -> Transactions {
-        Transactions::new(&self.settings, "out", sources, "streamhost.job.out".to_owned(), &CancelSignal::default())
+        Transactions::new(
+            &self.settings,
+            "out",
+            sources,
+            "streamhost.job.out".to_owned(),
+            &CancelSignal::default(),
+        )
     }
 
     fn producer(&self, cancel: &CancelSignal) -> BatchProducer {
         BatchProducer::new(&self.settings, "out", None, cancel).unwrap()
     }
 
-    /// What readers of committed records see of a topic's only partition: values, and whether something was left out.
+    /// What readers of committed records see of a topic's only partition: values, and whether
+    /// something was left out.
     fn committed(&self, topic: &str) -> Vec<(String, bool)> {
         let reader: BaseConsumer = self.settings.reader("reader").create().unwrap();
         let mut all = TopicPartitionList::new();
-        all.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+        all.add_partition_offset(topic, 0, Offset::Beginning)
+            .unwrap();
         reader.assign(&all).unwrap();
         let (mut values, deadline) = (Vec::new(), Instant::now() + LONG);
         loop {
             assert!(Instant::now() < deadline, "the topic has no end");
             match reader.poll(LONG) {
                 Some(Ok(message)) => {
-                    let value = String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned();
-                    let left_out = message.headers().is_some_and(|all| all.iter().any(|header| header.key == LEFT_OUT));
+                    let value =
+                        String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned();
+                    let left_out = message
+                        .headers()
+                        .is_some_and(|all| all.iter().any(|header| header.key == LEFT_OUT));
                     values.push((value, left_out));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => return values,
@@ -63,7 +88,10 @@ impl Cluster {
     }
 
     fn committed_values(&self, topic: &str) -> Vec<String> {
-        self.committed(topic).into_iter().map(|(value, _)| value).collect()
+        self.committed(topic)
+            .into_iter()
+            .map(|(value, _)| value)
+            .collect()
     }
 }
 
@@ -80,24 +108,52 @@ pub(super) fn sink_spec(topic: &str) -> SinkSpec {
 }
 
 fn source(kind: SourceKind, cluster: &str) -> SourceSpec {
-    SourceSpec { kind, name: cluster.to_owned(), target: cluster.to_owned(), ..SourceSpec::default() }
+    SourceSpec {
+        kind,
+        name: cluster.to_owned(),
+        target: cluster.to_owned(),
+        ..SourceSpec::default()
+    }
 }
 
 fn job() -> JobSpec {
     let name = "job".to_owned();
-    JobSpec { name, every: Duration::ZERO, sources: Vec::new(), stages: Vec::new(), sinks: Vec::new() }
+    JobSpec {
+        name,
+        every: Duration::ZERO,
+        sources: Vec::new(),
+        stages: Vec::new(),
+        sinks: Vec::new(),
+    }
 }
 
 fn spans(of: &[(u16, i32, i64)]) -> Spans {
-    let span =
-        |&(source, id, to): &(u16, i32, i64)| (Partition { source, id }, Span { from: 0, to, records: to as u64 });
+    let span = |&(source, id, to): &(u16, i32, i64)| {
+        (
+            Partition { source, id },
+            Span {
+                from: 0,
+                to,
+                records: to as u64,
+            },
+        )
+    };
     of.iter().map(span).collect()
 }
 
 fn deliver(to: &mut Transactions, spans: &Spans, batch: u64, value: &str) -> Result<(), SinkError> {
     let digest = format!("{value} {batch}").replace(' ', "-");
-    let delivery = Delivery { epoch: 7, batch, time_ms: 0, digest: &digest, spans, version: 1 };
-    to.deliver(&delivery, |producer| producer.send(None, Some(format!("{value} {batch}").as_bytes())))
+    let delivery = Delivery {
+        epoch: 7,
+        batch,
+        time_ms: 0,
+        digest: &digest,
+        spans,
+        version: 1,
+    };
+    to.deliver(&delivery, |producer| {
+        producer.send(None, Some(format!("{value} {batch}").as_bytes()))
+    })
 }
 
 fn batch(marker: Result<Option<Marker>, SinkError>) -> Option<u64> {
@@ -115,13 +171,27 @@ fn is_fenced<T: std::fmt::Debug>(answer: &Result<T, SinkError>) -> bool {
 #[test]
 fn the_marker_needs_no_source_of_kafkas() {
     let cluster = cluster(&["out", "in"]);
-    let (file, socket) = (source(SourceKind::File, "data/in.csv"), source(SourceKind::Socket, "localhost:9999"));
-    let (rate, topic) = (source(SourceKind::Rate, "generator"), source(SourceKind::Kafka, "in"));
+    let (file, socket) = (
+        source(SourceKind::File, "data/in.csv"),
+        source(SourceKind::Socket, "localhost:9999"),
+    );
+    let (rate, topic) = (
+        source(SourceKind::Rate, "generator"),
+        source(SourceKind::Kafka, "in"),
+    );
     let cases: [(&[SourceSpec], Spans, TopicOffsets); 4] = [
-        (std::slice::from_ref(&file), spans(&[(0, 77, 10)]), TopicOffsets::new()),
+        (
+            std::slice::from_ref(&file),
+            spans(&[(0, 77, 10)]),
+            TopicOffsets::new(),
+        ),
         (&[socket], spans(&[(0, 0, 10)]), TopicOffsets::new()),
         (&[rate], spans(&[(0, 0, 10)]), TopicOffsets::new()),
-        (&[file.clone(), topic], spans(&[(0, 77, 10), (1, 0, 30)]), [("in".to_owned(), [(0, 30)].into())].into()),
+        (
+            &[file.clone(), topic],
+            spans(&[(0, 77, 10), (1, 0, 30)]),
+            [("in".to_owned(), [(0, 30)].into())].into(),
+        ),
     ];
     for (n, (sources, spans, reached)) in (1..).zip(cases) {
         let mut first = cluster.transactions(sources);
@@ -131,14 +201,20 @@ fn the_marker_needs_no_source_of_kafkas() {
         assert_eq!(batch(second.open()), Some(n), "{sources:?}");
         assert_eq!(second.reached(), reached, "{sources:?}");
     }
-    assert_eq!(cluster.committed_values("out"), ["row 1", "row 2", "row 3", "row 4"]);
+    assert_eq!(
+        cluster.committed_values("out"),
+        ["row 1", "row 2", "row 3", "row 4"]
+    );
 }
 
 #[test]
 fn another_host_that_writes_is_seen() {
     let cluster = cluster(&["out", "in"]);
     let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
-    let (mut a, mut b) = (cluster.transactions(&sources), cluster.transactions(&sources));
+    let (mut a, mut b) = (
+        cluster.transactions(&sources),
+        cluster.transactions(&sources),
+    );
     assert_eq!(batch(a.open()), None);
     deliver(&mut a, &spans, 1, "a").unwrap();
     assert_eq!(batch(b.open()), Some(1));
@@ -170,7 +246,10 @@ fn an_id_that_was_taken_is_taken_back_once() {
     a.open().unwrap();
     take_over();
     let refused = deliver(&mut a, &spans, 4, "a");
-    assert!(is_fenced(&refused), "no delivery came in between: {refused:?}");
+    assert!(
+        is_fenced(&refused),
+        "no delivery came in between: {refused:?}"
+    );
     assert_eq!(cluster.committed_values("out"), ["a 1", "a 2", "a 3"]);
 }
 
@@ -180,7 +259,14 @@ fn what_fails_is_not_there() {
     let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
     let mut a = cluster.transactions(&sources);
     a.open().unwrap();
-    let delivery = Delivery { epoch: 7, batch: 1, time_ms: 0, digest: "d", spans: &spans, version: 1 };
+    let delivery = Delivery {
+        epoch: 7,
+        batch: 1,
+        time_ms: 0,
+        digest: "d",
+        spans: &spans,
+        version: 1,
+    };
     let long = vec![b'x'; limits::KAFKA_LETTER_BYTES_MAX + 1];
     let refused = a.deliver(&delivery, |producer| {
         producer.send(None, Some(b"half"))?;
@@ -203,7 +289,13 @@ fn an_outbox_tells_which_records_were_not_taken() {
             producer.send(None, Some(value)).unwrap();
         }
         let failed = producer.settle().unwrap();
-        assert_eq!(failed, [Failure { position: 1, code: Code::MessageSizeTooLarge }]);
+        assert_eq!(
+            failed,
+            [Failure {
+                position: 1,
+                code: Code::MessageSizeTooLarge
+            }]
+        );
     }
     producer.send(Some(b"k"), None).unwrap();
     producer.settle_all().unwrap();
@@ -221,13 +313,30 @@ fn a_letter_that_is_too_long_costs_the_others_nothing() {
         key: None,
         value: Some(value.to_vec()),
     };
-    let mut letters = KafkaDeadLetters::new(&cluster.settings, "dead", &job(), &CancelSignal::default());
+    let mut letters =
+        KafkaDeadLetters::new(&cluster.settings, "dead", &job(), &CancelSignal::default());
     let (long, spans) = (vec![b'x'; limits::KAFKA_LETTER_BYTES_MAX + 1], Spans::new());
-    let delivery = Delivery { epoch: 1, batch: 1, time_ms: 0, digest: "", spans: &spans, version: 1 };
-    letters.deliver(&delivery, &[letter(b"a"), letter(&long), letter(b"b")]).unwrap();
+    let delivery = Delivery {
+        epoch: 1,
+        batch: 1,
+        time_ms: 0,
+        digest: "",
+        spans: &spans,
+        version: 1,
+    };
+    letters
+        .deliver(&delivery, &[letter(b"a"), letter(&long), letter(b"b")])
+        .unwrap();
     let mut found = cluster.committed("dead");
     found.sort();
-    assert_eq!(found, [(String::new(), true), ("a".to_owned(), false), ("b".to_owned(), false)]);
+    assert_eq!(
+        found,
+        [
+            (String::new(), true),
+            ("a".to_owned(), false),
+            ("b".to_owned(), false)
+        ]
+    );
 }
 
 #[test]
@@ -235,9 +344,12 @@ fn nobody_waits_for_brokers_once_the_job_is_to_stop() {
     let cluster = cluster(&["out"]);
     let cancel = CancelSignal::default();
     let mut producer = cluster.producer(&cancel);
-    let spec = SinkSpec { exactly_once: true, ..sink_spec("out") };
-    let mut sinks =
-        [sink_spec("out"), spec].map(|spec| KafkaSink::new(&cluster.settings, &spec, &[], "streamhost.job", &cancel));
+    let spec = SinkSpec {
+        exactly_once: true,
+        ..sink_spec("out")
+    };
+    let mut sinks = [sink_spec("out"), spec]
+        .map(|spec| KafkaSink::new(&cluster.settings, &spec, &[], "streamhost.job", &cancel));
     let mut letters = KafkaDeadLetters::new(&cluster.settings, "dead", &job(), &cancel);
     cluster.listening.stop();
     producer.send(None, Some(b"never")).unwrap();
@@ -247,8 +359,24 @@ fn nobody_waits_for_brokers_once_the_job_is_to_stop() {
         assert!(matches!(sink.open(), Err(SinkError::Cancelled)));
     }
     let spans = Spans::new();
-    let delivery = Delivery { epoch: 1, batch: 1, time_ms: 0, digest: "", spans: &spans, version: 1 };
-    let letter =
-        DeadLetter { origin: None, stage: String::new(), reason: String::new(), time_ms: 0, key: None, value: None };
-    assert!(matches!(letters.deliver(&delivery, &[letter]), Err(SinkError::Cancelled)));
+    let delivery = Delivery {
+        epoch: 1,
+        batch: 1,
+        time_ms: 0,
+        digest: "",
+        spans: &spans,
+        version: 1,
+    };
+    let letter = DeadLetter {
+        origin: None,
+        stage: String::new(),
+        reason: String::new(),
+        time_ms: 0,
+        key: None,
+        value: None,
+    };
+    assert!(matches!(
+        letters.deliver(&delivery, &[letter]),
+        Err(SinkError::Cancelled)
+    ));
 }

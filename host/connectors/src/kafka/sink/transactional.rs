@@ -1,12 +1,14 @@
-//! One transaction a batch, with the sink's marker in it: what was written is written once, whatever is delivered again.
+//! One transaction a batch, with the sink's marker in it: what was written is written once,
+//! whatever is delivered again.
 //!
 //! ```text
 //! open:    init (fences whoever had our id) ─► read the marker
 //! deliver: begin ─► rows, each acknowledged ─► marker, as offsets of the sources ─► commit
 //! ```
 //! Any of deliver's steps, and init itself, may be where it shows that our id was taken over. Then:
-//! - the first time, it is taken back. If the marker is where we know it to be, the brokers had ended a transaction that
-//!   lasted too long, and we go on; if not, somebody else wrote, and the job stops.
+//! - the first time, it is taken back. If the marker is where we know it to be, the brokers had
+//!   ended a transaction that lasted too long, and we go on; if not, somebody else wrote, and the
+//!   job stops.
 //! - the second time without a delivery in between, the job stops.
 
 use super::{BatchProducer, error, marker};
@@ -26,8 +28,8 @@ use streamhost_engine::sink::{CancelSignal, Delivery, SinkError};
 pub(super) struct Transactions {
     settings: KafkaSettings,
     topic: String,
-    /// The topics of the sources, in the sources' order; none where a source is none of Kafka's, as no offset of it can lie
-    /// in a group.
+    /// The topics of the sources, in the sources' order; none where a source is none of Kafka's, as
+    /// no offset of it can lie in a group.
     sources: Vec<Option<String>>,
     id: String,
     cancel: CancelSignal,
@@ -55,7 +57,8 @@ impl Transactions {
         id: String,
         cancel: &CancelSignal,
     ) -> Self {
-        let topic_of = |source: &SourceSpec| (source.kind == SourceKind::Kafka).then(|| source.target.clone());
+        let topic_of =
+            |source: &SourceSpec| (source.kind == SourceKind::Kafka).then(|| source.target.clone());
         Transactions {
             settings: settings.clone(),
             topic: topic.to_owned(),
@@ -88,14 +91,20 @@ impl Transactions {
         }
     }
 
-    /// The brokers take our id away as well when a transaction of ours lasted too long (this host was halted): so the first
-    /// time it is taken back, and [`Transactions::open`] looks whether somebody else wrote. The second time, it is somebody
-    /// else, and the two must not fence each other back and forth.
+    /// The brokers take our id away as well when a transaction of ours lasted too long (this host
+    /// was halted): so the first time it is taken back, and [`Transactions::open`] looks whether
+    /// somebody else wrote. The second time, it is somebody else, and the two must not fence each
+    /// other back and forth.
     fn on_fenced(&mut self) -> SinkError {
         if std::mem::replace(&mut self.fenced, true) {
-            return SinkError::Fenced { id: self.id.clone() };
+            return SinkError::Fenced {
+                id: self.id.clone(),
+            };
         }
-        let reason = format!("the transactional id `{}` was taken over, or its transaction ran out of time", self.id);
+        let reason = format!(
+            "the transactional id `{}` was taken over, or its transaction ran out of time",
+            self.id
+        );
         self.error(Fault::Away, reason)
     }
 
@@ -105,29 +114,43 @@ impl Transactions {
         if self.cancel.is_cancelled() {
             return Err(SinkError::Cancelled);
         }
-        let asker = self.settings.asker(Some(&self.id)).map_err(|e| self.client_error(&e))?;
-        kafka::partitions(&asker, &self.topic).map_err(|(fault, reason)| self.error(fault, reason))?;
-        let producer = BatchProducer::new(&self.settings, &self.topic, Some(&self.id), &self.cancel)?;
+        let asker = self
+            .settings
+            .asker(Some(&self.id))
+            .map_err(|e| self.client_error(&e))?;
+        kafka::partitions(&asker, &self.topic)
+            .map_err(|(fault, reason)| self.error(fault, reason))?;
+        let producer =
+            BatchProducer::new(&self.settings, &self.topic, Some(&self.id), &self.cancel)?;
         let cancel = self.cancel.clone();
         let init = || producer.producer().init_transactions(SLICE);
-        until_clear(&cancel, limits::KAFKA_FENCE_TIME, init).map_err(|broken| self.broken(broken))?;
+        until_clear(&cancel, limits::KAFKA_FENCE_TIME, init)
+            .map_err(|broken| self.broken(broken))?;
 
         // Only now nobody else can move it.
         let asked = self.marker_places(&asker)?;
         let find = || asker.committed_offsets(asked.clone(), limits::CONNECT_TIME);
-        let found = until_clear(&cancel, limits::KAFKA_FENCE_TIME, find).map_err(|broken| self.broken(broken))?;
+        let found = until_clear(&cancel, limits::KAFKA_FENCE_TIME, find)
+            .map_err(|broken| self.broken(broken))?;
         let marker = self.read_marker(&found)?;
         if self.fenced && marker != self.held && (marker.is_none() || marker != self.tried) {
-            return Err(SinkError::Fenced { id: self.id.clone() });
+            return Err(SinkError::Fenced {
+                id: self.id.clone(),
+            });
         }
-        let group = asker.group_metadata().expect("a client with a group has its metadata");
+        let group = asker
+            .group_metadata()
+            .expect("a client with a group has its metadata");
         (self.held, self.tried) = (marker.clone(), None);
-        self.reached = marker.as_ref().map_or_else(TopicOffsets::new, |marker| self.offsets_with(marker, &found));
+        self.reached = marker.as_ref().map_or_else(TopicOffsets::new, |marker| {
+            self.offsets_with(marker, &found)
+        });
         self.open = Some(Open { producer, group });
         Ok(marker)
     }
 
-    /// Where the marker may lie: at every partition of the sources' topics, or at the sink's own first one in a job without.
+    /// Where the marker may lie: at every partition of the sources' topics, or at the sink's own
+    /// first one in a job without.
     fn marker_places(&self, asker: &BaseConsumer<Quiet>) -> Result<TopicPartitionList, SinkError> {
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, 0);
@@ -144,9 +167,13 @@ impl Transactions {
     fn read_marker(&self, found: &TopicPartitionList) -> Result<Option<Marker>, SinkError> {
         let elements = found.elements();
         for element in &elements {
-            element.error().map_err(|e| self.error(kafka::fault(&e), kafka::words(&e)))?;
+            element
+                .error()
+                .map_err(|e| self.error(kafka::fault(&e), kafka::words(&e)))?;
         }
-        let there = elements.iter().filter(|element| matches!(element.offset(), Offset::Offset(_)));
+        let there = elements
+            .iter()
+            .filter(|element| matches!(element.offset(), Offset::Offset(_)));
         marker::newest(there.map(|element| element.metadata())).map_err(|reason| {
             let reason = format!(
                 "the marker in consumer group `{}` cannot be read: {reason}; delete the group (a batch that was under way \
@@ -162,32 +189,48 @@ impl Transactions {
         self.reached.clone()
     }
 
-    /// The offsets of the marker's epoch. An older marker of it, at a partition that was not read since, is still true
-    /// there.
+    /// The offsets of the marker's epoch. An older marker of it, at a partition that was not read
+    /// since, is still true there.
     fn offsets_with(&self, marker: &Marker, found: &TopicPartitionList) -> TopicOffsets {
         let mut reached = TopicOffsets::new();
         for element in found.elements() {
             if let Offset::Offset(offset) = element.offset()
                 && marker::read(element.metadata()).is_some_and(|there| there.epoch == marker.epoch)
-                && self.sources.iter().flatten().any(|topic| topic == element.topic())
+                && self
+                    .sources
+                    .iter()
+                    .flatten()
+                    .any(|topic| topic == element.topic())
             {
-                reached.entry(element.topic().to_owned()).or_default().insert(element.partition(), offset);
+                reached
+                    .entry(element.topic().to_owned())
+                    .or_default()
+                    .insert(element.partition(), offset);
             }
         }
         reached
     }
 
-    /// Delivers a batch in one transaction. `Ok`: it is committed. After an error [`Transactions::open`] comes first.
+    /// Delivers a batch in one transaction. `Ok`: it is committed. After an error
+    /// [`Transactions::open`] comes first.
     pub(super) fn deliver<F>(&mut self, delivery: &Delivery<'_>, send: F) -> Result<(), SinkError>
     where
         F: FnOnce(&mut BatchProducer) -> Result<(), SinkError>,
     {
-        let mut open = self.open.take().expect("the pipeline opens a sink before it delivers, and after a failure");
-        let marker = Marker { epoch: delivery.epoch, batch: delivery.batch, digest: delivery.digest.to_owned() };
+        let mut open = self
+            .open
+            .take()
+            .expect("the pipeline opens a sink before it delivers, and after a failure");
+        let marker = Marker {
+            epoch: delivery.epoch,
+            batch: delivery.batch,
+            digest: delivery.digest.to_owned(),
+        };
         let offsets = self.offsets(delivery, &marker)?;
         let committed = prepare(&mut open, &self.cancel, &offsets, send).and_then(|()| {
             self.tried = Some(marker.clone());
-            // An unclear outcome is asked again: the brokers hold it, and the same call finishes it.
+            // An unclear outcome is asked again: the brokers hold it, and the same call finishes
+            // it.
             let commit = || open.producer.producer().commit_transaction(SLICE);
             until_clear(&self.cancel, limits::KAFKA_DELIVERY_TIME, commit)
         });
@@ -203,19 +246,33 @@ impl Transactions {
     }
 
     /// The marker as offsets of the sources' partitions.
-    fn offsets(&self, delivery: &Delivery<'_>, marker: &Marker) -> Result<TopicPartitionList, SinkError> {
+    fn offsets(
+        &self,
+        delivery: &Delivery<'_>,
+        marker: &Marker,
+    ) -> Result<TopicPartitionList, SinkError> {
         let text = marker::write(marker);
         let place = |(partition, span): (&Partition, &Span)| {
-            Some((self.sources[usize::from(partition.source)].as_ref()?, partition.id, span.to))
+            Some((
+                self.sources[usize::from(partition.source)].as_ref()?,
+                partition.id,
+                span.to,
+            ))
         };
         let mut places: Vec<_> = delivery.spans.iter().filter_map(place).collect();
         if places.is_empty() {
-            places.push((&self.topic, 0, i64::try_from(delivery.batch).unwrap_or(i64::MAX)));
+            places.push((
+                &self.topic,
+                0,
+                i64::try_from(delivery.batch).unwrap_or(i64::MAX),
+            ));
         }
         let mut list = TopicPartitionList::with_capacity(places.len());
         for (topic, id, to) in places {
             let mut element = list.add_partition(topic, id);
-            element.set_offset(Offset::Offset(to)).map_err(|e| self.error(Fault::Refused, kafka::words(&e)))?;
+            element
+                .set_offset(Offset::Offset(to))
+                .map_err(|e| self.error(Fault::Refused, kafka::words(&e)))?;
             element.set_metadata(&text);
         }
         Ok(list)
@@ -228,31 +285,49 @@ enum Broken {
     Sink(SinkError),
 }
 
-/// Begins, sends and marks: all but the commit. After an error the producer is not used again: the next one ends what is
-/// open.
-fn prepare<F>(open: &mut Open, cancel: &CancelSignal, offsets: &TopicPartitionList, send: F) -> Result<(), Broken>
+/// Begins, sends and marks: all but the commit. After an error the producer is not used again: the
+/// next one ends what is open.
+fn prepare<F>(
+    open: &mut Open,
+    cancel: &CancelSignal,
+    offsets: &TopicPartitionList,
+    send: F,
+) -> Result<(), Broken>
 where
     F: FnOnce(&mut BatchProducer) -> Result<(), SinkError>,
 {
     let Open { producer, group } = open;
-    producer.producer().begin_transaction().map_err(Broken::Client)?;
-    let sent = send(producer).and_then(|()| producer.settle_all()).map_err(Broken::Sink);
+    producer
+        .producer()
+        .begin_transaction()
+        .map_err(Broken::Client)?;
+    let sent = send(producer)
+        .and_then(|()| producer.settle_all())
+        .map_err(Broken::Sink);
     let marked = sent.and_then(|()| {
-        let mark = || producer.producer().send_offsets_to_transaction(offsets, group, limits::CONNECT_TIME);
+        let mark = || {
+            producer
+                .producer()
+                .send_offsets_to_transaction(offsets, group, limits::CONNECT_TIME)
+        };
         until_clear(cancel, limits::KAFKA_DELIVERY_TIME, mark)
     });
     let Err(broken) = marked else { return Ok(()) };
-    // Readers of committed records wait behind an open transaction. The next open ends it, but after some errors the
-    // job stops, and while the brokers are away there is nobody to tell.
-    let away = matches!(broken, Broken::Sink(SinkError::Away { .. } | SinkError::Cancelled));
+    // Readers of committed records wait behind an open transaction. The next open ends it, but
+    // after some errors the job stops, and while the brokers are away there is nobody to tell.
+    let away = matches!(
+        broken,
+        Broken::Sink(SinkError::Away { .. } | SinkError::Cancelled)
+    );
     if !away && let Err(error) = producer.producer().abort_transaction(limits::CONNECT_TIME) {
         tracing::debug!(%error, "a transaction is left to be ended by the next one");
     }
     Err(broken)
 }
 
-/// How long init and commit may take before it is looked whether the job is to stop; they go on in the background, and the
-/// next call takes them up. Other calls begin anew each time, and so have longer.
+/// How long init and commit may take before it is looked whether the job is to stop; they go on in
+/// the background, and the next call takes them up. Other calls begin anew each time, and so have
+/// longer.
 const SLICE: Duration = Duration::from_secs(1);
 
 /// Calls again while the client says that this may be done, and `time` is not over.
@@ -271,8 +346,12 @@ fn until_clear<T>(
             return Err(Broken::Sink(SinkError::Cancelled));
         }
         let again = match &error {
-            KafkaError::Transaction(inner) => inner.is_retriable() && !inner.is_fatal() && !inner.txn_requires_abort(),
-            KafkaError::Flush(code) | KafkaError::MetadataFetch(code) => *code == Code::OperationTimedOut,
+            KafkaError::Transaction(inner) => {
+                inner.is_retriable() && !inner.is_fatal() && !inner.txn_requires_abort()
+            }
+            KafkaError::Flush(code) | KafkaError::MetadataFetch(code) => {
+                *code == Code::OperationTimedOut
+            }
             _ => false,
         };
         if !again || since.elapsed() > time {
@@ -292,18 +371,27 @@ mod tests {
         let mut calls = 0;
         let mut unclear = |clear_at: usize| {
             calls += 1;
-            if calls == clear_at { Ok(calls) } else { Err(KafkaError::Flush(Code::OperationTimedOut)) }
+            if calls == clear_at {
+                Ok(calls)
+            } else {
+                Err(KafkaError::Flush(Code::OperationTimedOut))
+            }
         };
-        assert!(matches!(until_clear(&cancel, limits::KAFKA_FENCE_TIME, || unclear(3)), Ok(3)));
+        assert!(matches!(
+            until_clear(&cancel, limits::KAFKA_FENCE_TIME, || unclear(3)),
+            Ok(3)
+        ));
         cancel.cancel();
         assert!(matches!(
             until_clear(&cancel, limits::KAFKA_FENCE_TIME, || unclear(0)),
             Err(Broken::Sink(SinkError::Cancelled))
         ));
         assert_eq!(calls, 4);
-        let clear = until_clear(&CancelSignal::default(), limits::KAFKA_FENCE_TIME, || -> Result<(), _> {
-            Err(KafkaError::Flush(Code::Fenced))
-        });
+        let clear = until_clear(
+            &CancelSignal::default(),
+            limits::KAFKA_FENCE_TIME,
+            || -> Result<(), _> { Err(KafkaError::Flush(Code::Fenced)) },
+        );
         assert!(matches!(clear, Err(Broken::Client(_))));
     }
 }

@@ -11,19 +11,29 @@ use streamhost_engine::source::{Loss, SourceError};
 
 impl KafkaSource {
     pub(super) fn away(&self, reason: String) -> SourceError {
-        SourceError::Away { server: SERVER, address: self.brokers.clone(), reason }
+        SourceError::Away {
+            server: SERVER,
+            address: self.brokers.clone(),
+            reason,
+        }
     }
 
     pub(super) fn error(&self, topic: &str, fault: Fault, reason: String) -> SourceError {
         match fault {
-            Fault::Missing => SourceError::TopicMissing { topic: topic.to_owned() },
+            Fault::Missing => SourceError::TopicMissing {
+                topic: topic.to_owned(),
+            },
             Fault::Refused => refused(topic.to_owned(), reason),
             Fault::Away | Fault::Gone | Fault::Fenced => self.away(reason),
         }
     }
 
     pub(super) fn client_error(&self, error: &KafkaError) -> SourceError {
-        self.error(&names(&self.topics), kafka::fault(error), kafka::words(error))
+        self.error(
+            &names(&self.topics),
+            kafka::fault(error),
+            kafka::words(error),
+        )
     }
 
     pub(super) fn topic(&self, partition: Partition) -> &str {
@@ -34,7 +44,8 @@ impl KafkaSource {
         &self,
         at: impl Iterator<Item = (Partition, ClientOffset)>,
     ) -> Result<TopicPartitionList, SourceError> {
-        list(at.map(|(p, offset)| (self.topic(p), p.id, offset))).map_err(|error| self.client_error(&error))
+        list(at.map(|(p, offset)| (self.topic(p), p.id, offset)))
+            .map_err(|error| self.client_error(&error))
     }
 
     /// The positions in a client's list, of those partitions that have one.
@@ -42,35 +53,69 @@ impl KafkaSource {
         let mut positions = Positions::new();
         for element in list.elements() {
             if let Err(error) = element.error() {
-                return Err(self.error(element.topic(), kafka::fault(&error), kafka::words(&error)));
+                return Err(self.error(
+                    element.topic(),
+                    kafka::fault(&error),
+                    kafka::words(&error),
+                ));
             }
-            let source = self.topics.iter().position(|topic| topic == element.topic());
+            let source = self
+                .topics
+                .iter()
+                .position(|topic| topic == element.topic());
             if let (Some(source), ClientOffset::Offset(offset)) = (source, element.offset()) {
-                positions.insert(Partition { source: source as u16, id: element.partition() }, offset);
+                positions.insert(
+                    Partition {
+                        source: source as u16,
+                        id: element.partition(),
+                    },
+                    offset,
+                );
             }
         }
         Ok(positions)
     }
 
-    /// Asks the brokers which offsets belong to a time in milliseconds, or to the oldest or newest record.
-    pub(super) fn offsets(&self, partitions: &[Partition], at: ClientOffset) -> Result<Positions, SourceError> {
+    /// Asks the brokers which offsets belong to a time in milliseconds, or to the oldest or newest
+    /// record.
+    pub(super) fn offsets(
+        &self,
+        partitions: &[Partition],
+        at: ClientOffset,
+    ) -> Result<Positions, SourceError> {
         if partitions.is_empty() {
             return Ok(Positions::new());
         }
         let times = self.list(partitions.iter().map(|&p| (p, at)))?;
-        let found = self.queues.consumer().offsets_for_times(times, limits::CONNECT_TIME);
+        let found = self
+            .queues
+            .consumer()
+            .offsets_for_times(times, limits::CONNECT_TIME);
         self.positions(&found.map_err(|error| self.client_error(&error))?)
     }
 }
 
 pub(super) fn names(topics: &[String]) -> String {
-    topics.iter().filter(|topic| !topic.is_empty()).map(String::as_str).collect::<Vec<_>>().join(", ")
+    topics
+        .iter()
+        .filter(|topic| !topic.is_empty())
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 pub(super) fn refused(place: String, reason: String) -> SourceError {
-    SourceError::Refused { what: "topic", target: place, reason }
+    SourceError::Refused {
+        what: "topic",
+        target: place,
+        reason,
+    }
 }
 
 pub(super) fn gone(topic: &str, partition: Partition, offset: Offset, reason: Loss) -> SourceError {
-    SourceError::Gone { what: format!("topic `{topic}` partition {}", partition.id), offset, reason }
+    SourceError::Gone {
+        what: format!("topic `{topic}` partition {}", partition.id),
+        offset,
+        reason,
+    }
 }

@@ -1,12 +1,13 @@
-//! Reads the topics of a job. One client reads them all, with an assignment of our own making: the consumer group's
-//! members and rebalances play no part.
+//! Reads the topics of a job. One client reads them all, with an assignment of our own making: the
+//! consumer group's members and rebalances play no part.
 
 mod ask;
 mod queue;
+mod reading;
 
 use crate::kafka::{self, Fault, KafkaSettings, Quiet};
-use ask::{gone, names, refused};
-use queue::{Event, Message, Queues};
+use ask::{names, refused};
+use queue::{Event, Queues};
 use rdkafka::Offset as ClientOffset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -14,10 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use streamhost_core::job::settings::StartPosition;
 use streamhost_core::job::{SourceKind, SourceSpec};
-use streamhost_core::types::{Offset, Partition, Positions};
+use streamhost_core::types::{Partition, Positions};
 use streamhost_core::{clock, limits};
 use streamhost_engine::batch::BatchBuilder;
-use streamhost_engine::source::{Loss, Source, SourceError};
+use streamhost_engine::source::{Source, SourceError};
 
 /// Reads a job's topics.
 pub struct KafkaSource {
@@ -30,7 +31,8 @@ pub struct KafkaSource {
     assigned: BTreeSet<Partition>,
     /// Where each partition ends for this job, if it is to be read to its end.
     last: Option<Positions>,
-    /// The next offset that the client will bring, of each partition that it is to bring. Empty: it must be told anew.
+    /// The next offset that the client will bring, of each partition that it is to bring. Empty: it
+    /// must be told anew.
     next: Positions,
     /// Partitions that it was told to bring no more, as the batch has all that it wants of them.
     paused: Vec<Partition>,
@@ -52,7 +54,8 @@ pub struct KafkaSource {
     record_bytes: usize,
 }
 
-/// What the consumer group was told. One commit is under way at most, so that nothing piles up while the brokers are away.
+/// What the consumer group was told. One commit is under way at most, so that nothing piles up
+/// while the brokers are away.
 #[derive(Default)]
 struct Told {
     sent: Positions,
@@ -61,20 +64,44 @@ struct Told {
 }
 
 impl KafkaSource {
-    /// A reader of those of these sources that are Kafka's; its partitions have their numbers among all of them. Connects
-    /// in the background; settings or names that cannot be are [`SourceError::Refused`].
-    pub fn new(settings: &KafkaSettings, sources: &[SourceSpec], group: &str) -> Result<Self, SourceError> {
-        let topic =
-            |source: &SourceSpec| if source.kind == SourceKind::Kafka { source.target.clone() } else { String::new() };
+    /// A reader of those of these sources that are Kafka's; its partitions have their numbers among
+    /// all of them. Connects in the background; settings or names that cannot be are
+    /// [`SourceError::Refused`].
+    pub fn new(
+        settings: &KafkaSettings,
+        sources: &[SourceSpec],
+        group: &str,
+    ) -> Result<Self, SourceError> {
+        let topic = |source: &SourceSpec| {
+            if source.kind == SourceKind::Kafka {
+                source.target.clone()
+            } else {
+                String::new()
+            }
+        };
         let topics: Vec<String> = sources.iter().map(topic).collect();
-        for (i, topic) in topics.iter().enumerate().filter(|(i, _)| sources[*i].kind == SourceKind::Kafka) {
+        for (i, topic) in topics
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| sources[*i].kind == SourceKind::Kafka)
+        {
             let twice = || "two sources of one job cannot read the same topic".to_owned();
-            let once = if topics[..i].contains(topic) { Err(twice()) } else { Ok(()) };
-            streamhost_core::job::names::topic(topic).and(once).map_err(|reason| refused(topic.clone(), reason))?;
+            let once = if topics[..i].contains(topic) {
+                Err(twice())
+            } else {
+                Ok(())
+            };
+            streamhost_core::job::names::topic(topic)
+                .and(once)
+                .map_err(|reason| refused(topic.clone(), reason))?;
         }
         let consumer = settings.reader(group).create_with_context(Quiet);
         let consumer = consumer.map_err(|error| refused(names(&topics), kafka::words(&error)))?;
-        let tables = (0..).zip(sources).filter(|(_, source)| source.table).map(|(i, _)| i).collect();
+        let tables = (0..)
+            .zip(sources)
+            .filter(|(_, source)| source.table)
+            .map(|(i, _)| i)
+            .collect();
         Ok(KafkaSource {
             queues: Queues::new(consumer, limits::KAFKA_READ_RECORDS_MAX),
             brokers: settings.brokers.clone(),
@@ -111,9 +138,12 @@ impl KafkaSource {
                     tracing::debug!(target: "librdkafka", %code, "{words}");
                     match kafka::classify(code) {
                         Fault::Refused => self.refused = Some(words),
-                        // One broker of several may be away without harm, but its words tell most when all are.
+                        // One broker of several may be away without harm, but its words tell most
+                        // when all are.
                         _ if code == Code::AllBrokersDown => {
-                            self.away.get_or_insert(self.last_words.clone().unwrap_or(kafka::code_words(code)));
+                            self.away.get_or_insert(
+                                self.last_words.clone().unwrap_or(kafka::code_words(code)),
+                            );
                         }
                         _ => self.last_words = Some(words),
                     }
@@ -141,9 +171,14 @@ impl KafkaSource {
             self.probing = true;
             self.queues.probe();
         }
-        // A topic that was deleted, or that we may not read any more. Rare, so the brokers may be asked about all of them.
+        // A topic that was deleted, or that we may not read any more. Rare, so the brokers may be
+        // asked about all of them.
         let complaint = std::mem::take(&mut self.complaint);
-        if complaint && self.away.is_none() { self.partitions().map(|_| ()) } else { Ok(()) }
+        if complaint && self.away.is_none() {
+            self.partitions().map(|_| ())
+        } else {
+            Ok(())
+        }
     }
 
     fn committed(&mut self, outcome: Result<(), Code>) {
@@ -156,172 +191,39 @@ impl KafkaSource {
             self.commit_progress(&owed);
         }
     }
-
-    fn is_mine(&self, partition: Partition) -> bool {
-        self.topics.get(usize::from(partition.source)).is_some_and(|topic| !topic.is_empty())
-    }
-
-    /// What a batch wants of what is assigned.
-    fn wanted(&self, builder: &BatchBuilder) -> impl Iterator<Item = (Partition, Offset)> {
-        let wanted = builder.wanted().filter(|(partition, ..)| self.assigned.contains(partition));
-        wanted.map(|(partition, at, _)| (partition, at))
-    }
-
-    /// Has the client bring what `builder` goes on with, where it would bring something else; and no more of what
-    /// `builder` has all of.
-    fn follow(&mut self, builder: &BatchBuilder) -> Result<(), SourceError> {
-        let wanted: Positions = self.wanted(builder).collect();
-        if wanted.iter().any(|(partition, at)| self.next.get(partition) != Some(at)) {
-            return self.read_at(&wanted);
-        }
-        if wanted.len() < self.next.len() {
-            // Not by another assignment: what was fetched ahead of the others would be lost.
-            let done: Vec<_> = self.next.keys().filter(|p| !wanted.contains_key(p)).copied().collect();
-            let list = self.list(done.iter().map(|&p| (p, ClientOffset::Invalid)))?;
-            self.queues.consumer().pause(&list).map_err(|error| self.client_error(&error))?;
-            self.next = wanted;
-            self.paused.extend(done);
-        }
-        Ok(())
-    }
-
-    fn read_at(&mut self, at: &Positions) -> Result<(), SourceError> {
-        if !self.paused.is_empty() {
-            let list = self.list(self.paused.iter().map(|&p| (p, ClientOffset::Invalid)))?;
-            self.queues.consumer().resume(&list).map_err(|error| self.client_error(&error))?;
-            self.paused.clear();
-        }
-        let list = self.list(at.iter().map(|(&p, &offset)| (p, ClientOffset::Offset(offset))))?;
-        self.queues.consumer().assign(&list).map_err(|error| self.client_error(&error))?;
-        self.queues.settle();
-        self.next = at.clone();
-        self.ended.clear();
-        self.short_since = None;
-        Ok(())
-    }
-
-    /// Reads once and hands it to `builder`.
-    fn read(&mut self, builder: &mut BatchBuilder, wait: Duration, at_most: usize) -> Result<Read, SourceError> {
-        let KafkaSource { queues, topics, next, ended, .. } = self;
-        let mut read = Read::default();
-        let steps = builder.steps();
-        let (mut records, mut bytes): (usize, usize) = (0, 0);
-        let mut run: Option<(Partition, Offset)> = None; // where the records of one partition in a row have come to
-        let mut fault = None;
-        read.messages = queues.read(topics, wait, at_most, |partition, message| {
-            match message {
-                Message::Record(record) => {
-                    records += 1;
-                    bytes += record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-                    builder.push(partition, record);
-                    if let Some((before, to)) = run.replace((partition, record.offset + 1))
-                        && before != partition
-                    {
-                        next.insert(before, to);
-                    }
-                }
-                Message::End(offset) => {
-                    if let Some((partition, to)) = run.take() {
-                        next.insert(partition, to);
-                    }
-                    next.insert(partition, offset);
-                    builder.passed(partition, offset);
-                    ended.insert(partition, offset);
-                }
-                Message::Fault(code, offset, words) => fault = Some((partition, code, offset, words)),
-            }
-            fault.is_none()
-        });
-        if let Some((partition, to)) = run {
-            next.insert(partition, to);
-        }
-        read.moved = builder.steps() > steps; // what the batch does not want is no progress
-        if let Some(record_bytes) = bytes.checked_div(records) {
-            self.record_bytes = record_bytes.max(1);
-        }
-        match fault {
-            Some((partition, code, offset, words)) => self.fault(partition, code, offset, words).map(|()| read),
-            None => Ok(read),
-        }
-    }
-
-    /// The client says that a partition cannot be read on. What it brought after that is lost, so the next fetch begins
-    /// anew where its batch stands.
-    fn fault(&mut self, at: Partition, code: Code, offset: Offset, words: String) -> Result<(), SourceError> {
-        let stands = self.next.get(&at).copied();
-        self.next.clear();
-        let topic = self.topic(at).to_owned();
-        match kafka::classify(code) {
-            // Of an assignment before this one: such an error outlives it in the client's queue. If it is true of this
-            // one too, the client says so again, with the very offset that it begins at.
-            Fault::Gone if stands.is_none_or(|stands| offset >= 0 && offset != stands) => Ok(()),
-            Fault::Gone => {
-                let offset = stands.unwrap_or(offset);
-                // Asked only now, as it is rare; if nobody answers, the likelier is told.
-                let first = self.offsets(&[at], ClientOffset::Beginning).ok().and_then(|first| first.get(&at).copied());
-                let reason = if first.is_some_and(|first| first <= offset) { Loss::Beyond } else { Loss::Before };
-                Err(gone(&topic, at, offset, reason))
-            }
-            Fault::Refused => Err(refused(topic, words)),
-            // A broker that has just started may not know its topics yet: only the cluster's answer counts.
-            Fault::Missing => match kafka::partitions(self.queues.consumer(), &topic) {
-                Ok(count) if at.id < count => Ok(()),
-                Ok(_) => Err(SourceError::TopicMissing { topic }),
-                Err((fault, reason)) => Err(self.error(&topic, fault, reason)),
-            },
-            Fault::Away | Fault::Fenced => {
-                tracing::debug!(target: "librdkafka", %code, topic, partition = at.id, "{words}");
-                Err(self.away(format!("topic `{topic}` partition {}: {words}", at.id)))
-            }
-        }
-    }
-
-    /// A batch that is run again waits for records that were there once: if its partitions end before it does and stay
-    /// so, they are gone (the topic was made anew, or a replica that had less took over).
-    fn check_short(&mut self, builder: &BatchBuilder, moved: bool) -> Result<(), SourceError> {
-        let at_end =
-            |&(p, at, until): &(Partition, Offset, Option<Offset>)| until.is_some() && self.ended.get(&p) == Some(&at);
-        let short = builder.wanted().find(at_end);
-        let Some((partition, offset, _)) = short.filter(|_| !moved && self.away.is_none()) else {
-            self.short_since = None;
-            return Ok(());
-        };
-        let now = clock::monotonic();
-        if now.duration_since(*self.short_since.get_or_insert(now)) < limits::KAFKA_SHORT_TIME {
-            return Ok(());
-        }
-        Err(gone(self.topic(partition), partition, offset, Loss::Beyond))
-    }
-}
-
-/// What one read brought.
-#[derive(Default)]
-struct Read {
-    messages: usize,
-    /// The batch came further.
-    moved: bool,
 }
 
 impl Source for KafkaSource {
     fn partitions(&mut self) -> Result<Vec<Partition>, SourceError> {
         let mut all = Vec::new();
-        for (source, topic) in self.topics.iter().enumerate().filter(|(_, topic)| !topic.is_empty()) {
+        for (source, topic) in self
+            .topics
+            .iter()
+            .enumerate()
+            .filter(|(_, topic)| !topic.is_empty())
+        {
             let count = kafka::partitions(self.queues.consumer(), topic);
             let count = count.map_err(|(fault, reason)| self.error(topic, fault, reason))?;
-            all.extend((0..count).map(|id| Partition { source: source as u16, id }));
+            all.extend((0..count).map(|id| Partition {
+                source: source as u16,
+                id,
+            }));
         }
         Ok(all)
     }
 
     fn start(&mut self, start: StartPosition) -> Result<Positions, SourceError> {
         let partitions = self.partitions()?;
-        let is_early = |p: &Partition| start == StartPosition::Earliest || self.tables.contains(&p.source);
+        let is_early =
+            |p: &Partition| start == StartPosition::Earliest || self.tables.contains(&p.source);
         let (early, others): (Vec<_>, Vec<_>) = partitions.into_iter().partition(is_early);
         let mut positions = self.offsets(&early, ClientOffset::Beginning)?;
         // The ends first: a record that comes in between is after them, and after the time.
         positions.extend(self.offsets(&others, ClientOffset::End)?);
         if let StartPosition::At(time) = start {
-            let time = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+            let time = time
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_millis());
             let time_ms = i64::try_from(time).unwrap_or(i64::MAX);
             positions.extend(self.offsets(&others, ClientOffset::Offset(time_ms))?);
         }
@@ -329,8 +231,17 @@ impl Source for KafkaSource {
     }
 
     fn topic_ids(&mut self) -> Result<BTreeMap<String, String>, SourceError> {
-        let topics: Vec<String> = self.topics.iter().filter(|topic| !topic.is_empty()).cloned().collect();
-        let ids = kafka::topic_ids::topic_ids(self.queues.consumer().client(), &topics, limits::CONNECT_TIME);
+        let topics: Vec<String> = self
+            .topics
+            .iter()
+            .filter(|topic| !topic.is_empty())
+            .cloned()
+            .collect();
+        let ids = kafka::topic_ids::topic_ids(
+            self.queues.consumer().client(),
+            &topics,
+            limits::CONNECT_TIME,
+        );
         ids.map_err(|(fault, reason)| self.error(&topics.join(", "), fault, reason))
     }
 
@@ -339,14 +250,20 @@ impl Source for KafkaSource {
             return Ok(Positions::new());
         }
         let partitions = self.partitions()?;
-        let tables: Vec<_> = partitions.into_iter().filter(|p| self.tables.contains(&p.source)).collect();
+        let tables: Vec<_> = partitions
+            .into_iter()
+            .filter(|p| self.tables.contains(&p.source))
+            .collect();
         self.offsets(&tables, ClientOffset::End)
     }
 
     fn group(&mut self) -> Result<Positions, SourceError> {
         let partitions = self.partitions()?;
         let asked = self.list(partitions.iter().map(|&p| (p, ClientOffset::Invalid)))?;
-        let found = self.queues.consumer().committed_offsets(asked, limits::CONNECT_TIME);
+        let found = self
+            .queues
+            .consumer()
+            .committed_offsets(asked, limits::CONNECT_TIME);
         self.positions(&found.map_err(|error| self.client_error(&error))?)
     }
 
@@ -363,9 +280,17 @@ impl Source for KafkaSource {
     }
 
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {
-        let mine: Positions = at.iter().filter(|(p, _)| self.is_mine(**p)).map(|(&p, &offset)| (p, offset)).collect();
+        let mine: Positions = at
+            .iter()
+            .filter(|(p, _)| self.is_mine(**p))
+            .map(|(&p, &offset)| (p, offset))
+            .collect();
         if let Some(last) = &self.last {
-            let new: Vec<_> = mine.keys().filter(|p| !last.contains_key(p)).copied().collect();
+            let new: Vec<_> = mine
+                .keys()
+                .filter(|p| !last.contains_key(p))
+                .copied()
+                .collect();
             let ends = self.offsets(&new, ClientOffset::End)?;
             self.last.get_or_insert_default().extend(ends);
         }
@@ -387,12 +312,14 @@ impl Source for KafkaSource {
                 std::thread::sleep(deadline.saturating_duration_since(clock::monotonic()));
                 break;
             }
-            let at_most = (limits::KAFKA_READ_BYTES / self.record_bytes).min(limits::KAFKA_READ_RECORDS_MAX);
+            let at_most =
+                (limits::KAFKA_READ_BYTES / self.record_bytes).min(limits::KAFKA_READ_RECORDS_MAX);
             let at_most = at_most.min(builder.room()).max(1);
             let mut read = self.read(builder, Duration::ZERO, at_most)?;
             let left = deadline.saturating_duration_since(clock::monotonic());
             if read.messages == 0 && !moved && !left.is_zero() {
-                read = self.read(builder, left, 1)?; // the client waits until it has all that it was asked for
+                // The client waits until it has all that it was asked for.
+                read = self.read(builder, left, 1)?;
             }
             moved |= read.moved;
             if read.messages == 0 || (left.is_zero() && !read.moved) {
@@ -409,9 +336,16 @@ impl Source for KafkaSource {
 
     fn ends(&mut self) -> Positions {
         if let Some(last) = &self.last {
-            return last.iter().filter(|(p, _)| self.assigned.contains(p)).map(|(&p, &end)| (p, end)).collect();
+            return last
+                .iter()
+                .filter(|(p, _)| self.assigned.contains(p))
+                .map(|(&p, &end)| (p, end))
+                .collect();
         }
-        let ends = self.next.keys().map(|&p| (p, self.queues.end(self.topic(p), p.id)));
+        let ends = self
+            .next
+            .keys()
+            .map(|&p| (p, self.queues.end(self.topic(p), p.id)));
         ends.filter_map(|(p, end)| Some((p, end?))).collect()
     }
 
@@ -444,13 +378,16 @@ impl Source for KafkaSource {
                 self.group.sent.extend(new);
             }
             Ok(Err(code)) => self.committed(Err(code)),
-            Err(error) => tracing::warn!(%error, "the consumer group was not told the job's progress"),
+            Err(error) => {
+                tracing::warn!(%error, "the consumer group was not told the job's progress")
+            }
         }
     }
 }
 
 impl Drop for KafkaSource {
-    /// What the group is owed is sent all the same, though a commit is under way: its outcome comes too late for us.
+    /// What the group is owed is sent all the same, though a commit is under way: its outcome comes
+    /// too late for us.
     fn drop(&mut self) {
         if let Some(owed) = self.group.owed.take() {
             self.group.under_way = false;

@@ -1,12 +1,17 @@
-//! Reads the client's messages in batches, which rdkafka does not offer: a third of the CPU time a record.
+//! Reads the client's messages in batches, which rdkafka does not offer: a third of the CPU time a
+//! record.
 //!
-//! This is the one file of the source that speaks to the C library. What it relies on, by librdkafka's documentation:
+//! This is the one file of the source that speaks to the C library. What it relies on, by
+//! librdkafka's documentation:
 //!
-//! - A queue handle may be used from any thread as long as its client lives: the handles here go before the client.
-//! - A message from `rd_kafka_consume_batch_queue` is ours until `rd_kafka_message_destroy`, and its pointers stay good
-//!   until then: a [`Message`] borrows from it, inside one call of [`Queues::read`], and each one is destroyed once.
-//! - The consumer's queue must hold messages alone while it is read in batches: the library asserts it. The client
-//!   forwards its main queue (log lines, errors, answers) there, so that is undone, and the main queue read apart.
+//! - A queue handle may be used from any thread as long as its client lives: the handles here go
+//!   before the client.
+//! - A message from `rd_kafka_consume_batch_queue` is ours until `rd_kafka_message_destroy`, and
+//!   its pointers stay good until then: a [`Message`] borrows from it, inside one call of
+//!   [`Queues::read`], and each one is destroyed once.
+//! - The consumer's queue must hold messages alone while it is read in batches: the library asserts
+//!   it. The client forwards its main queue (log lines, errors, answers) there, so that is undone,
+//!   and the main queue read apart.
 #![expect(
     unsafe_code,
     reason = "librdkafka is a C library; the promises it asks for are argued at the top and in place"
@@ -33,7 +38,8 @@ pub(super) struct Queues {
     consumer: ManuallyDrop<BaseConsumer<Quiet>>, // it goes last, on a thread of its own
 }
 
-// SAFETY: librdkafka's handles may be used from any thread, and `read` holds pointers within one call alone.
+// SAFETY: librdkafka's handles may be used from any thread, and `read` holds pointers within one
+// call alone.
 unsafe impl Send for Queues {}
 
 /// What the client brought of one partition.
@@ -50,7 +56,8 @@ pub(super) enum Message<'a> {
 pub(super) enum Event {
     /// Something is wrong with the connection to the brokers.
     Error(Code, String),
-    /// The client complains about a topic or partition. It only logs that when it is read in batches.
+    /// The client complains about a topic or partition. It only logs that when it is read in
+    /// batches.
     Complaint,
     /// The outcome of [`Queues::commit`].
     Committed(Result<(), Code>),
@@ -64,13 +71,26 @@ impl Queues {
     /// Takes over a consumer that has a group. Nothing else may poll it.
     pub(super) fn new(consumer: BaseConsumer<Quiet>, read_max: usize) -> Self {
         let client = consumer.client().native_ptr();
-        // SAFETY: the client lives in `self`, longer than both handles. The consumer's queue exists as there is a group.
-        let (messages, events) =
-            unsafe { (sys::rd_kafka_queue_get_consumer(client), sys::rd_kafka_queue_get_main(client)) };
-        assert!(!messages.is_null() && !events.is_null(), "a consumer with a group has both queues");
+        // SAFETY: the client lives in `self`, longer than both handles. The consumer's queue exists
+        // as there is a group.
+        let (messages, events) = unsafe {
+            (
+                sys::rd_kafka_queue_get_consumer(client),
+                sys::rd_kafka_queue_get_main(client),
+            )
+        };
+        assert!(
+            !messages.is_null() && !events.is_null(),
+            "a consumer with a group has both queues"
+        );
         // SAFETY: both are queues of this client; no destination ends the forwarding.
         unsafe { sys::rd_kafka_queue_forward(events, ptr::null_mut()) };
-        Queues { messages, events, read: vec![ptr::null_mut(); read_max], consumer: ManuallyDrop::new(consumer) }
+        Queues {
+            messages,
+            events,
+            read: vec![ptr::null_mut(); read_max],
+            consumer: ManuallyDrop::new(consumer),
+        }
     }
 
     /// The consumer, for all that rdkafka does offer but polling.
@@ -78,41 +98,64 @@ impl Queues {
         &self.consumer
     }
 
-    /// Waits until an assignment has ended the one before. The library ends it by messages to itself, and aborts the whole
-    /// process if it is closed or given another assignment in between. It takes its messages in order: the answer to one
-    /// question comes when the reading has stopped, and that to the next when this was noted.
+    /// Waits until an assignment has ended the one before. The library ends it by messages to
+    /// itself, and aborts the whole process if it is closed or given another assignment in between.
+    /// It takes its messages in order: the answer to one question comes when the reading has
+    /// stopped, and that to the next when this was noted.
     pub(super) fn settle(&self) {
         for _ in 0..2 {
             let _ = self.consumer.assignment(); // only the waiting counts
         }
     }
 
-    /// Hands over what is there of these topics, `at_most` of it, in order, and each with its topic's position in `topics`;
-    /// until `take` says that it is enough: the rest is lost, and must be assigned anew. Waits until `at_most` messages are
-    /// there or `wait` is over. Returns how many there were.
-    pub(super) fn read<F>(&mut self, topics: &[String], wait: Duration, at_most: usize, mut take: F) -> usize
+    /// Hands over what is there of these topics, `at_most` of it, in order, and each with its
+    /// topic's position in `topics`; until `take` says that it is enough: the rest is lost, and
+    /// must be assigned anew. Waits until `at_most` messages are there or `wait` is over. Returns
+    /// how many there were.
+    pub(super) fn read<F>(
+        &mut self,
+        topics: &[String],
+        wait: Duration,
+        at_most: usize,
+        mut take: F,
+    ) -> usize
     where
         F: FnMut(Partition, Message<'_>) -> bool,
     {
         let at_most = at_most.min(self.read.len());
         let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the queue is alive and `read` has room for `at_most` pointers.
-        let read =
-            unsafe { sys::rd_kafka_consume_batch_queue(self.messages, wait_ms, self.read.as_mut_ptr(), at_most) };
+        let read = unsafe {
+            sys::rd_kafka_consume_batch_queue(
+                self.messages,
+                wait_ms,
+                self.read.as_mut_ptr(),
+                at_most,
+            )
+        };
         let read = usize::try_from(read).unwrap_or(0);
         let mut going = true;
-        // Within one read a topic's pointer means one topic, as the messages hold it: names are compared once a run.
+        // Within one read a topic's pointer means one topic, as the messages hold it: names are
+        // compared once a run.
         let mut run: (*const sys::rd_kafka_topic_t, Option<u16>) = (ptr::null(), None);
         for &message in &self.read[..read] {
-            // SAFETY: the library filled this many pointers with messages of ours, destroyed below and not before.
+            // SAFETY: the library filled this many pointers with messages of ours, destroyed below
+            // and not before.
             let m = unsafe { &*message };
             if going && run.0 != m.rkt.cast_const() {
                 // SAFETY: the library filled it.
                 let name = unsafe { topic(m) };
-                run = (m.rkt, name.and_then(|name| topics.iter().position(|t| *t == name)).map(|i| i as u16));
+                run = (
+                    m.rkt,
+                    name.and_then(|name| topics.iter().position(|t| *t == name))
+                        .map(|i| i as u16),
+                );
             }
             if going && let Some(source) = run.1 {
-                let partition = Partition { source, id: m.partition };
+                let partition = Partition {
+                    source,
+                    id: m.partition,
+                };
                 // SAFETY: the message is alive until `take` has returned, and cannot be kept by it.
                 going = take(partition, unsafe { content(m) });
             }
@@ -124,16 +167,23 @@ impl Queues {
 
     /// The next event, if there is one. Does not wait.
     pub(super) fn event(&mut self) -> Option<Event> {
-        // SAFETY: the queue is alive; the event is ours until it is destroyed below, and what is borrowed is copied.
+        // SAFETY: the queue is alive; the event is ours until it is destroyed below, and what is
+        // borrowed is copied.
         unsafe {
             let event = sys::rd_kafka_queue_poll(self.events, 0);
             if event.is_null() {
                 return None;
             }
             let code = Code::from(sys::rd_kafka_event_error(event));
-            let outcome = if code == Code::NoError { Ok(()) } else { Err(code) };
+            let outcome = if code == Code::NoError {
+                Ok(())
+            } else {
+                Err(code)
+            };
             let seen = match sys::rd_kafka_event_type(event) {
-                sys::RD_KAFKA_EVENT_ERROR => Event::Error(code, text(sys::rd_kafka_event_error_string(event))),
+                sys::RD_KAFKA_EVENT_ERROR => {
+                    Event::Error(code, text(sys::rd_kafka_event_error_string(event)))
+                }
                 sys::RD_KAFKA_EVENT_OFFSET_COMMIT => Event::Committed(outcome),
                 sys::RD_KAFKA_EVENT_DESCRIBECLUSTER_RESULT => Event::Probed(outcome),
                 sys::RD_KAFKA_EVENT_LOG => {
@@ -142,7 +192,11 @@ impl Queues {
                     if sys::rd_kafka_event_log(event, &mut place, &mut line, &mut level) == 0 {
                         tracing::debug!(target: "librdkafka", place = text(place), "{}", text(line));
                     }
-                    if text(place) == "ERROR" { Event::Complaint } else { Event::Other }
+                    if text(place) == "ERROR" {
+                        Event::Complaint
+                    } else {
+                        Event::Other
+                    }
                 }
                 _ => Event::Other,
             };
@@ -154,18 +208,28 @@ impl Queues {
     /// Commits these offsets for the group. The outcome comes as an event.
     pub(super) fn commit(&self, offsets: &TopicPartitionList) -> Result<(), Code> {
         let client = self.consumer.client().native_ptr();
-        // SAFETY: client, list and queue are alive; the library copies the list. No callback, so no opaque.
-        let code = unsafe { sys::rd_kafka_commit_queue(client, offsets.ptr(), self.events, None, ptr::null_mut()) };
+        // SAFETY: client, list and queue are alive; the library copies the list. No callback, so no
+        // opaque.
+        let code = unsafe {
+            sys::rd_kafka_commit_queue(client, offsets.ptr(), self.events, None, ptr::null_mut())
+        };
         match Code::from(code) {
             Code::NoError => Ok(()),
             code => Err(code),
         }
     }
 
-    /// Asks the brokers something cheap. The outcome comes as an event, once one of them answers or after a minute.
+    /// Asks the brokers something cheap. The outcome comes as an event, once one of them answers or
+    /// after a minute.
     pub(super) fn probe(&self) {
         // SAFETY: client and queue are alive; without options the defaults hold.
-        unsafe { sys::rd_kafka_DescribeCluster(self.consumer.client().native_ptr(), ptr::null(), self.events) };
+        unsafe {
+            sys::rd_kafka_DescribeCluster(
+                self.consumer.client().native_ptr(),
+                ptr::null(),
+                self.events,
+            )
+        };
     }
 
     /// How much waits to be read.
@@ -175,7 +239,8 @@ impl Queues {
         unsafe { sys::rd_kafka_queue_length(self.messages) }
     }
 
-    /// Has the client say that the consumer as a whole is at fault, as it does of a group that it may not use.
+    /// Has the client say that the consumer as a whole is at fault, as it does of a group that it
+    /// may not use.
     #[cfg(test)]
     pub(super) fn fail(&self) {
         let client = self.consumer.client().native_ptr();
@@ -190,35 +255,46 @@ impl Queues {
         let (mut low, mut high) = (-1, -1);
         let client = self.consumer.client().native_ptr();
         // SAFETY: the client is alive, the name ends in NUL, and both places are ours.
-        let code =
-            unsafe { sys::rd_kafka_get_watermark_offsets(client, topic.as_ptr(), partition, &mut low, &mut high) };
+        let code = unsafe {
+            sys::rd_kafka_get_watermark_offsets(
+                client,
+                topic.as_ptr(),
+                partition,
+                &mut low,
+                &mut high,
+            )
+        };
         (Code::from(code) == Code::NoError && high >= 0).then_some(high)
     }
 }
 
 impl Drop for Queues {
-    /// Closing sends what is committed, which takes the library up to a minute while the brokers are away: so it is waited
-    /// for a moment only, and the rest goes on by itself.
+    /// Closing sends what is committed, which takes the library up to a minute while the brokers
+    /// are away: so it is waited for a moment only, and the rest goes on by itself.
     fn drop(&mut self) {
-        // SAFETY: made in `new`, destroyed once, before the client; and the consumer is not touched after it is taken.
+        // SAFETY: made in `new`, destroyed once, before the client; and the consumer is not touched
+        // after it is taken.
         let consumer = unsafe {
             sys::rd_kafka_queue_destroy(self.messages);
             sys::rd_kafka_queue_destroy(self.events);
             ManuallyDrop::take(&mut self.consumer)
         };
         let (done, closed) = mpsc::channel::<()>();
-        let closing = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(move || {
-            drop(consumer);
-            drop(done);
-        });
+        let closing = std::thread::Builder::new()
+            .name("kafka-close".to_owned())
+            .spawn(move || {
+                drop(consumer);
+                drop(done);
+            });
         if closing.is_ok() {
-            let _ = closed.recv_timeout(limits::KAFKA_CLOSE_TIME); // ends as well when `done` is dropped
+            // Ends as well when `done` is dropped.
+            let _ = closed.recv_timeout(limits::KAFKA_CLOSE_TIME);
         }
     }
 }
 
-/// The name of a message's topic. None: it is about the consumer as a whole, as a fault of its group is, which is for
-/// monitors alone.
+/// The name of a message's topic. None: it is about the consumer as a whole, as a fault of its
+/// group is, which is for monitors alone.
 ///
 /// # Safety
 /// `message` came from the library, and is not destroyed yet.
@@ -237,7 +313,8 @@ unsafe fn topic(message: &sys::rd_kafka_message_t) -> Option<String> {
 unsafe fn content(message: &sys::rd_kafka_message_t) -> Message<'_> {
     match Code::from(message.err) {
         Code::NoError => {
-            // SAFETY: of a message without an error, key and payload are its bytes, or null where there are none.
+            // SAFETY: of a message without an error, key and payload are its bytes, or null where
+            // there are none.
             let (key, value, time_ms) = unsafe {
                 (
                     bytes(message.key.cast(), message.key_len),
@@ -245,11 +322,18 @@ unsafe fn content(message: &sys::rd_kafka_message_t) -> Message<'_> {
                     sys::rd_kafka_message_timestamp(message, ptr::null_mut()),
                 )
             };
-            Message::Record(Record { offset: message.offset, time_ms: time_ms.max(0), key, value }) // -1: it has no time
+            Message::Record(Record {
+                offset: message.offset,
+                time_ms: time_ms.max(0),
+                key,
+                value,
+            }) // -1: it has no time
         }
         Code::PartitionEOF => Message::End(message.offset),
         // SAFETY: the message is alive; its words are copied.
-        code => Message::Fault(code, message.offset, unsafe { text(sys::rd_kafka_message_errstr(message)) }),
+        code => Message::Fault(code, message.offset, unsafe {
+            text(sys::rd_kafka_message_errstr(message))
+        }),
     }
 }
 
@@ -268,7 +352,10 @@ unsafe fn text(from: *const c_char) -> String {
         return String::new();
     }
     // SAFETY: the caller's promise.
-    unsafe { CStr::from_ptr(from) }.to_string_lossy().trim().to_owned()
+    unsafe { CStr::from_ptr(from) }
+        .to_string_lossy()
+        .trim()
+        .to_owned()
 }
 
 /// A list of offsets for the client.

@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StageFault {
     /// Too many of them.
-    #[error("the job has {count} keyed stages, of {} at most: split it", limits::STAGES_MAX)]
+    #[error(
+        "the job has {count} keyed stages, of {} at most: split it",
+        limits::STAGES_MAX
+    )]
     TooMany {
         /// How many.
         count: usize,
@@ -65,21 +68,39 @@ pub fn check(raw: Vec<StageSpec>, sources: &[SourceSpec]) -> (Vec<StageSpec>, Ve
     let mut names_seen = BTreeSet::new();
     for stage in &raw {
         if let Err(reason) = names::stage(&stage.name) {
-            faults.push(StageFault::Name { name: stage.name.clone(), reason });
+            faults.push(StageFault::Name {
+                name: stage.name.clone(),
+                reason,
+            });
         } else if !names_seen.insert(&stage.name) {
-            faults.push(StageFault::NameTwice { name: stage.name.clone() });
+            faults.push(StageFault::NameTwice {
+                name: stage.name.clone(),
+            });
         } else if sources.iter().any(|source| source.name == stage.name) {
-            faults.push(StageFault::SourceName { name: stage.name.clone() });
+            faults.push(StageFault::SourceName {
+                name: stage.name.clone(),
+            });
         }
     }
     for (i, stage) in raw.iter().enumerate() {
         let reasons = alone(stage).into_iter().chain(fed(i, &raw, sources));
-        faults.extend(reasons.map(|reason| StageFault::Stage { stage: stage.name.clone(), reason }));
+        faults.extend(reasons.map(|reason| StageFault::Stage {
+            stage: stage.name.clone(),
+            reason,
+        }));
     }
-    faults.extend((0..).zip(sources).filter(|(_, source)| source.table).filter_map(|(i, source)| {
-        let reason = table(i, &raw)?;
-        Some(StageFault::Table { source_name: source.name.clone(), reason })
-    }));
+    faults.extend(
+        (0..)
+            .zip(sources)
+            .filter(|(_, source)| source.table)
+            .filter_map(|(i, source)| {
+                let reason = table(i, &raw)?;
+                Some(StageFault::Table {
+                    source_name: source.name.clone(),
+                    reason,
+                })
+            }),
+    );
     (raw.into_iter().map(as_run).collect(), faults)
 }
 
@@ -99,9 +120,13 @@ fn alone(stage: &StageSpec) -> Vec<String> {
     match stage.kind {
         StageKind::EachBatch | StageKind::Lookup => {}
         StageKind::Running { expire_ms } => {
-            faults.extend(
-                expire_ms.and_then(|ms| time("the time after which a silent key is forgotten", saturated(ms), 1)),
-            );
+            faults.extend(expire_ms.and_then(|ms| {
+                time(
+                    "the time after which a silent key is forgotten",
+                    saturated(ms),
+                    1,
+                )
+            }));
         }
         StageKind::Window(window) => {
             faults.extend(form(window.form));
@@ -123,13 +148,22 @@ fn alone(stage: &StageSpec) -> Vec<String> {
     if pairs && stage.migrates.is_some() {
         faults.push("only a reduction's accumulators can be migrated".to_owned());
     }
-    if stage.migrates.as_ref().is_some_and(|(shape, version)| (shape, version) == (&stage.value_shape, &stage.version))
+    if stage
+        .migrates
+        .as_ref()
+        .is_some_and(|(shape, version)| (shape, version) == (&stage.value_shape, &stage.version))
     {
         faults.push("it migrates from what it is: give it another .version(…)".to_owned());
     }
     let old = stage.migrates.iter().map(|(shape, _)| shape);
-    let shapes = [&stage.key_shape, &stage.value_shape, &stage.other_shape].into_iter().chain(old);
-    if let Some(bytes) = shapes.map(String::len).max().filter(|bytes| *bytes > limits::STAGE_SHAPE_BYTES_MAX) {
+    let shapes = [&stage.key_shape, &stage.value_shape, &stage.other_shape]
+        .into_iter()
+        .chain(old);
+    if let Some(bytes) = shapes
+        .map(String::len)
+        .max()
+        .filter(|bytes| *bytes > limits::STAGE_SHAPE_BYTES_MAX)
+    {
         let most = limits::STAGE_SHAPE_BYTES_MAX;
         faults.push(format!(
             "the shape of its keys or values takes {bytes} bytes to say, of {most} at most: simplify it"
@@ -140,23 +174,36 @@ fn alone(stage: &StageSpec) -> Vec<String> {
 
 fn form(form: WindowForm) -> Vec<String> {
     let (size, hop) = match form {
-        WindowForm::Session { gap_ms } => return time("a session's gap", gap_ms, 1).into_iter().collect(),
+        WindowForm::Session { gap_ms } => {
+            return time("a session's gap", gap_ms, 1).into_iter().collect();
+        }
         WindowForm::Panes { size_ms, hop_ms } => (size_ms, hop_ms),
     };
-    let mut faults: Vec<String> =
-        time("a window's length", size, 1).into_iter().chain(time("its hop", hop, 1)).collect();
+    let mut faults: Vec<String> = time("a window's length", size, 1)
+        .into_iter()
+        .chain(time("its hop", hop, 1))
+        .collect();
     if faults.is_empty() && size % hop != 0 {
-        faults.push(format!("a window of {} is no multiple of its hop, {}", shown(size), shown(hop)));
+        faults.push(format!(
+            "a window of {} is no multiple of its hop, {}",
+            shown(size),
+            shown(hop)
+        ));
     } else if faults.is_empty() && size / hop > limits::WINDOW_PANES_MAX {
         let (panes, most) = (size / hop, limits::WINDOW_PANES_MAX);
-        faults.push(format!("a window of {} has {panes} hops, of {most} at most: hop farther", shown(size)));
+        faults.push(format!(
+            "a window of {} has {panes} hops, of {most} at most: hop farther",
+            shown(size)
+        ));
     }
     faults
 }
 
 /// What is wrong with results that are given before their window is over.
 fn early(window: Window) -> Option<String> {
-    let WindowForm::Panes { size_ms, hop_ms } = window.form else { return None };
+    let WindowForm::Panes { size_ms, hop_ms } = window.form else {
+        return None;
+    };
     let (hops, most) = (size_ms.checked_div(hop_ms)?, limits::EARLY_WINDOW_HOPS_MAX);
     (window.early && hops > most).then(|| {
         format!(
@@ -191,21 +238,29 @@ fn fed(i: usize, raw: &[StageSpec], sources: &[SourceSpec]) -> Vec<String> {
     let own = sources.len() + i;
     let mut faults = Vec::new();
     if stage.inputs.len() > limits::STAGE_INPUTS_MAX {
-        return vec![format!("{} chains feed it, of {} at most", stage.inputs.len(), limits::STAGE_INPUTS_MAX)];
+        return vec![format!(
+            "{} chains feed it, of {} at most",
+            stage.inputs.len(),
+            limits::STAGE_INPUTS_MAX
+        )];
     }
     if stage.inputs.is_empty() {
         faults.push("nothing feeds it".to_owned());
     }
     if let Some(input) = stage.inputs.iter().find(|input| **input as usize >= own) {
-        faults.push(format!("stage number {input} is said to feed it, which does not stand before it ({own})"));
+        faults.push(format!(
+            "stage number {input} is said to feed it, which does not stand before it ({own})"
+        ));
         return faults; // the rest would follow it
     }
     let inputs: Vec<usize> = stage.inputs.iter().map(|input| *input as usize).collect();
     let before = |input: &usize| input.checked_sub(sources.len()).map(|i| &raw[i]);
     for stage in inputs.iter().filter_map(before) {
         if let StageKind::Window(Window { early: true, .. }) = stage.kind {
-            faults
-                .push(format!("stage `{}` feeds it, whose early results would be counted again and again", stage.name));
+            faults.push(format!(
+                "stage `{}` feeds it, whose early results would be counted again and again",
+                stage.name
+            ));
         }
     }
     let is_table = |input: &usize| sources.get(*input).is_some_and(|source| source.table);
@@ -224,7 +279,10 @@ fn timed(inputs: &[usize], raw: &[StageSpec], sources: &[SourceSpec]) -> Vec<Str
     let mut is_timed = false;
     let mut seen = BTreeSet::new();
     let mut open = inputs.to_vec();
-    while let Some(input) = open.pop().filter(|input| *input < sources.len() + raw.len()) {
+    while let Some(input) = open
+        .pop()
+        .filter(|input| *input < sources.len() + raw.len())
+    {
         if !seen.insert(input) {
             continue;
         }
@@ -247,14 +305,20 @@ fn timed(inputs: &[usize], raw: &[StageSpec], sources: &[SourceSpec]) -> Vec<Str
         }
     }
     if faults.is_empty() && !is_timed {
-        faults.push("it goes by event time, but no source that feeds it has any: nothing would ever end".to_owned());
+        faults.push(
+            "it goes by event time, but no source that feeds it has any: nothing would ever end"
+                .to_owned(),
+        );
     }
     faults
 }
 
 /// What is wrong with a table, the source of this number.
 fn table(source: u32, raw: &[StageSpec]) -> Option<String> {
-    let mut fed = raw.iter().filter(|stage| stage.inputs.contains(&source)).peekable();
+    let mut fed = raw
+        .iter()
+        .filter(|stage| stage.inputs.contains(&source))
+        .peekable();
     if fed.peek().is_none() {
         return Some("feeds none".to_owned());
     }

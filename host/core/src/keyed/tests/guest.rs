@@ -1,7 +1,9 @@
-//! A guest in plain Rust: accumulators are lists of numbers, and what follows a stage is a row for each thing finished
-//! and perhaps an item for the next stage.
+//! A guest in plain Rust: accumulators are lists of numbers, and what follows a stage is a row for
+//! each thing finished and perhaps an item for the next stage.
 
-use crate::contract::{Calls, Combined, Finished, GroupFault, Made, Moment, Partials, VersionFault};
+use crate::contract::{
+    Calls, Combined, Finished, GroupFault, Made, Moment, Partials, VersionFault,
+};
 use crate::job::{JobSpec, StageKind, WindowForm};
 use crate::types::{Column, Keyed, NO_TIME_MS, Rows};
 
@@ -47,11 +49,17 @@ impl Rekey {
 }
 
 pub(super) fn bytes(values: &[u64]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }
 
 pub(super) fn numbers(bytes: &[u8]) -> Vec<u64> {
-    bytes.chunks(8).map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap())).collect()
+    bytes
+        .chunks(8)
+        .map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap()))
+        .collect()
 }
 
 /// An item of a join or lookup: it knows its key.
@@ -64,12 +72,30 @@ pub(super) fn read_item(item: &[u8]) -> (Vec<u8>, Vec<u64>) {
     (key.to_vec(), numbers(values))
 }
 
-pub(super) fn group_row(stage: usize, key: &[u8], values: &[u64], start_ms: i64, end_ms: i64) -> String {
-    format!("{stage}: {} {values:?} {start_ms}..{end_ms}", key.escape_ascii())
+pub(super) fn group_row(
+    stage: usize,
+    key: &[u8],
+    values: &[u64],
+    start_ms: i64,
+    end_ms: i64,
+) -> String {
+    format!(
+        "{stage}: {} {values:?} {start_ms}..{end_ms}",
+        key.escape_ascii()
+    )
 }
 
-pub(super) fn pair_row(stage: usize, key: &[u8], left: &[u64], right: Option<&[u64]>, time_ms: i64) -> String {
-    format!("{stage}: {} {left:?} {right:?} at {time_ms}", key.escape_ascii())
+pub(super) fn pair_row(
+    stage: usize,
+    key: &[u8],
+    left: &[u64],
+    right: Option<&[u64]>,
+    time_ms: i64,
+) -> String {
+    format!(
+        "{stage}: {} {left:?} {right:?} at {time_ms}",
+        key.escape_ascii()
+    )
 }
 
 /// Groups with this number fail.
@@ -90,8 +116,19 @@ pub(super) struct Guest<'a> {
 pub(super) type Onward = (Vec<u8>, Vec<u64>, i64);
 
 /// Items for a stage, of one call.
-pub(super) fn keyed(spec: &JobSpec, fold: Fold, to: usize, side: u8, clock_ms: i64, things: &[Onward]) -> Keyed {
-    let mut out = Keyed { stage: (spec.sources.len() + to) as u32, side, ..Keyed::default() };
+pub(super) fn keyed(
+    spec: &JobSpec,
+    fold: Fold,
+    to: usize,
+    side: u8,
+    clock_ms: i64,
+    things: &[Onward],
+) -> Keyed {
+    let mut out = Keyed {
+        stage: (spec.sources.len() + to) as u32,
+        side,
+        ..Keyed::default()
+    };
     for (key, values, time_ms) in things {
         out.keys.push(key);
         match spec.stages[to].kind {
@@ -104,10 +141,16 @@ pub(super) fn keyed(spec: &JobSpec, fold: Fold, to: usize, side: u8, clock_ms: i
                 out.times_ms.push(0);
             }
             StageKind::Window(window) => {
-                let time_ms = if window.processing_time { clock_ms } else { *time_ms };
+                let time_ms = if window.processing_time {
+                    clock_ms
+                } else {
+                    *time_ms
+                };
                 out.values.push(&bytes(&fold.of(values.clone())));
                 match window.form {
-                    WindowForm::Panes { hop_ms, .. } => out.times_ms.push(time_ms.div_euclid(hop_ms) * hop_ms),
+                    WindowForm::Panes { hop_ms, .. } => {
+                        out.times_ms.push(time_ms.div_euclid(hop_ms) * hop_ms)
+                    }
                     WindowForm::Session { .. } => {
                         out.times_ms.push(time_ms);
                         out.until_ms.push(time_ms);
@@ -134,7 +177,11 @@ impl Calls for Guest<'_> {
             }
             at = end as usize;
             if values.contains(&FAILS_IN_COMBINE) {
-                out.faults.push(GroupFault { at: group, reason: "does not combine".into(), by_host: false });
+                out.faults.push(GroupFault {
+                    at: group,
+                    reason: "does not combine".into(),
+                    by_host: false,
+                });
                 out.accumulators.push(b"");
             } else {
                 out.accumulators.push(&bytes(&fold.of(values)));
@@ -143,12 +190,23 @@ impl Calls for Guest<'_> {
         Ok(out)
     }
 
-    fn finish(&mut self, stage: u32, moment: Moment, finished: &Finished) -> Result<Made, VersionFault> {
+    fn finish(
+        &mut self,
+        stage: u32,
+        moment: Moment,
+        finished: &Finished,
+    ) -> Result<Made, VersionFault> {
         assert!(!finished.is_empty());
-        assert_eq!((moment.watermark_ms, moment.partition_ms), (NO_TIME_MS, NO_TIME_MS));
+        assert_eq!(
+            (moment.watermark_ms, moment.partition_ms),
+            (NO_TIME_MS, NO_TIME_MS)
+        );
         self.asked += 1;
         let stage = stage as usize - self.spec.sources.len();
-        let mut made = Made { rows: vec![Vec::new()], ..Made::default() };
+        let mut made = Made {
+            rows: vec![Vec::new()],
+            ..Made::default()
+        };
         let mut onward = Vec::new();
         let mut rows = Rows::default();
         for i in 0..finished.len() {
@@ -156,12 +214,19 @@ impl Calls for Guest<'_> {
                 Finished::Groups(groups) => {
                     let (key, values) = (groups.keys.get(i), numbers(groups.accumulators.get(i)));
                     if values.contains(&FAILS_IN_FINISH) {
-                        made.faults.push(GroupFault { at: i, reason: "does not finish".into(), by_host: false });
+                        made.faults.push(GroupFault {
+                            at: i,
+                            reason: "does not finish".into(),
+                            by_host: false,
+                        });
                         continue;
                     }
                     let (start_ms, end_ms) = (groups.starts_ms[i], groups.ends_ms[i]);
                     let key_on = self.rekeys[stage].of(key, start_ms);
-                    (group_row(stage, key, &values, start_ms, end_ms), (key_on, values, end_ms - 1))
+                    (
+                        group_row(stage, key, &values, start_ms, end_ms),
+                        (key_on, values, end_ms - 1),
+                    )
                 }
                 Finished::Pairs(pairs) => {
                     let (key, left) = read_item(pairs.lefts.get(i));
@@ -169,7 +234,11 @@ impl Calls for Guest<'_> {
                     let right = there.then(|| read_item(pairs.rights.get(i)).1);
                     let time_ms = pairs.times_ms[i];
                     if left.contains(&FAILS_IN_FINISH) {
-                        made.faults.push(GroupFault { at: i, reason: "does not finish".into(), by_host: false });
+                        made.faults.push(GroupFault {
+                            at: i,
+                            reason: "does not finish".into(),
+                            by_host: false,
+                        });
                         continue;
                     }
                     let text = pair_row(stage, &key, &left, right.as_deref(), time_ms);
@@ -184,7 +253,14 @@ impl Calls for Guest<'_> {
         made.rows[0].push(rows);
         if stage + 1 < self.spec.stages.len() {
             for part in onward.chunks(self.slice) {
-                made.keyed.push(keyed(self.spec, self.folds[stage + 1], stage + 1, 0, moment.batch_ms, part));
+                made.keyed.push(keyed(
+                    self.spec,
+                    self.folds[stage + 1],
+                    stage + 1,
+                    0,
+                    moment.batch_ms,
+                    part,
+                ));
             }
         }
         Ok(made)

@@ -1,8 +1,11 @@
-//! Keyed stages under random jobs, records, cuts into batches and deaths, against the model: over the real state with a
-//! cache that holds next to nothing. `SEED=42` replays one, `SEEDS=5000` tries as many.
+//! Keyed stages under random jobs, records, cuts into batches and deaths, against the model: over
+//! the real state with a cache that holds next to nothing. `SEED=42` replays one, `SEEDS=5000`
+//! tries as many.
 
 use super::*;
-use crate::job::{Join, SinkKind, SinkSpec, SourceKind, SourceSpec, StageKind, StageSpec, Window, WindowForm};
+use crate::job::{
+    Join, SinkKind, SinkSpec, SourceKind, SourceSpec, StageKind, StageSpec, Window, WindowForm,
+};
 use crate::protocol::memory::MemoryStore;
 use crate::protocol::{Checkpoint, CheckpointLog};
 use crate::state::{Delta, Entries, Most, StateOverlay, StateStore, is_kept};
@@ -70,7 +73,16 @@ fn source(table: bool) -> SourceSpec {
 fn stage(name: &str, kind: StageKind, inputs: Vec<u32>) -> StageSpec {
     let empty = String::new;
     let (key_shape, value_shape, other_shape) = (empty(), empty(), empty());
-    StageSpec { name: name.into(), kind, inputs, key_shape, value_shape, other_shape, version: 0, migrates: None }
+    StageSpec {
+        name: name.into(),
+        kind,
+        inputs,
+        key_shape,
+        value_shape,
+        other_shape,
+        version: 0,
+        migrates: None,
+    }
 }
 
 fn spec(sources: Vec<SourceSpec>, stages: Vec<StageSpec>) -> JobSpec {
@@ -83,19 +95,37 @@ fn spec(sources: Vec<SourceSpec>, stages: Vec<StageSpec>) -> JobSpec {
         columns: Vec::new(),
         exactly_once: false,
     };
-    JobSpec { name: "j".into(), every: Duration::ZERO, sources, stages, sinks: vec![sink] }
+    JobSpec {
+        name: "j".into(),
+        every: Duration::ZERO,
+        sources,
+        stages,
+        sinks: vec![sink],
+    }
 }
 
 fn roll_lateness(dice: &mut Dice) -> i64 {
-    if dice.one_in(2) { 0 } else { dice.between(0, 15) }
+    if dice.one_in(2) {
+        0
+    } else {
+        dice.between(0, 15)
+    }
 }
 
 fn roll_kind(dice: &mut Dice, after: Option<StageKind>, is_last: bool) -> StageKind {
-    let untimed_only = matches!(after, Some(StageKind::EachBatch | StageKind::Running { .. }))
-        || matches!(after, Some(StageKind::Window(window)) if window.processing_time);
-    match if untimed_only { dice.roll(3) } else { dice.roll(10) } {
+    let untimed_only = matches!(
+        after,
+        Some(StageKind::EachBatch | StageKind::Running { .. })
+    ) || matches!(after, Some(StageKind::Window(window)) if window.processing_time);
+    match if untimed_only {
+        dice.roll(3)
+    } else {
+        dice.roll(10)
+    } {
         0 => StageKind::EachBatch,
-        1 => StageKind::Running { expire_ms: dice.one_in(2).then(|| dice.roll(5000)) },
+        1 => StageKind::Running {
+            expire_ms: dice.one_in(2).then(|| dice.roll(5000)),
+        },
         2 => StageKind::Lookup,
         3 | 4 => StageKind::Join(Join {
             within_ms: dice.between(0, 20),
@@ -105,12 +135,25 @@ fn roll_kind(dice: &mut Dice, after: Option<StageKind>, is_last: bool) -> StageK
         _ => {
             let hop_ms = dice.between(1, 15);
             let form = match dice.roll(3) {
-                0 => WindowForm::Session { gap_ms: dice.between(0, 15) },
-                1 => WindowForm::Panes { size_ms: hop_ms, hop_ms },
-                _ => WindowForm::Panes { size_ms: hop_ms * dice.between(2, 5), hop_ms },
+                0 => WindowForm::Session {
+                    gap_ms: dice.between(0, 15),
+                },
+                1 => WindowForm::Panes {
+                    size_ms: hop_ms,
+                    hop_ms,
+                },
+                _ => WindowForm::Panes {
+                    size_ms: hop_ms * dice.between(2, 5),
+                    hop_ms,
+                },
             };
             let early = is_last && dice.one_in(4);
-            StageKind::Window(Window { form, lateness_ms: roll_lateness(dice), processing_time: dice.one_in(5), early })
+            StageKind::Window(Window {
+                form,
+                lateness_ms: roll_lateness(dice),
+                processing_time: dice.one_in(5),
+                early,
+            })
         }
     }
 }
@@ -130,18 +173,35 @@ fn roll_job(dice: &mut Dice) -> Job {
             feeds.push((i, 1));
         }
     }
-    let sources = feeds.iter().map(|&(i, side)| source(side == 1 && kinds[i] == StageKind::Lookup)).collect();
+    let sources = feeds
+        .iter()
+        .map(|&(i, side)| source(side == 1 && kinds[i] == StageKind::Lookup))
+        .collect();
     let stages = kinds.into_iter().enumerate().map(|(i, kind)| {
-        let of_sources = feeds.iter().enumerate().filter(|(_, feed)| feed.0 == i).map(|(source, _)| source as u32);
+        let of_sources = feeds
+            .iter()
+            .enumerate()
+            .filter(|(_, feed)| feed.0 == i)
+            .map(|(source, _)| source as u32);
         let before = (i > 0).then(|| (feeds.len() + i - 1) as u32);
-        stage(&format!("stage{i}"), kind, of_sources.chain(before).collect())
+        stage(
+            &format!("stage{i}"),
+            kind,
+            of_sources.chain(before).collect(),
+        )
     });
     let spec = spec(sources, stages.collect());
     let fold = |dice: &mut Dice| [Fold::Sorted, Fold::Sum, Fold::Max][dice.roll(3) as usize];
     let rekey = |dice: &mut Dice| [Rekey::Same, Rekey::Time, Rekey::All][dice.roll(3) as usize];
     let folds = (0..count).map(|_| fold(dice)).collect();
     let rekeys = (0..count).map(|_| rekey(dice)).collect();
-    let mut job = Job { spec, next: None, folds, rekeys, feeds };
+    let mut job = Job {
+        spec,
+        next: None,
+        folds,
+        rekeys,
+        feeds,
+    };
     job.next = dice.one_in(3).then(|| roll_next(dice, &job.spec));
     job
 }
@@ -183,7 +243,12 @@ fn roll_records(dice: &mut Dice, job: &Job, fails: bool) -> Records {
         for id in 0..1 + dice.roll(3) as usize {
             let mut base_ms = dice.between(-100, 0);
             let of_partition = (0..dice.roll(40)).map(|_| {
-                base_ms += dice.between(0, pace) + if dice.one_in(15) { dice.between(0, 60) } else { 0 };
+                base_ms += dice.between(0, pace)
+                    + if dice.one_in(15) {
+                        dice.between(0, 60)
+                    } else {
+                        0
+                    };
                 let value = match dice.roll(6) {
                     0 if fails => FAILS_IN_COMBINE,
                     1 if fails => FAILS_IN_FINISH,
@@ -220,8 +285,21 @@ struct Ran {
 
 impl Ran {
     fn times(&self) -> BatchTimes<'_> {
-        let Ran { batch, clock_ms, before_ms, watermark_ms, ref late_thresholds_ms, .. } = *self;
-        BatchTimes { batch, clock_ms, before_ms, watermark_ms, late_thresholds_ms }
+        let Ran {
+            batch,
+            clock_ms,
+            before_ms,
+            watermark_ms,
+            ref late_thresholds_ms,
+            ..
+        } = *self;
+        BatchTimes {
+            batch,
+            clock_ms,
+            before_ms,
+            watermark_ms,
+            late_thresholds_ms,
+        }
     }
 }
 
@@ -251,7 +329,13 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(job: &'a Job, records: &'a Records, mut dice: Dice, purge: Option<(usize, usize)>, seed: u64) -> Self {
+    fn new(
+        job: &'a Job,
+        records: &'a Records,
+        mut dice: Dice,
+        purge: Option<(usize, usize)>,
+        seed: u64,
+    ) -> Self {
         let store = Arc::new(MemoryStore::default());
         World {
             state: StateOverlay::new(store.clone(), CACHE_BYTES),
@@ -264,7 +348,10 @@ impl<'a> World<'a> {
             ids: (0..job.spec.stages.len() as u64).map(|i| 7 + i).collect(),
             dice,
             reached: records.keys().map(|&partition| (partition, 0)).collect(),
-            own_ms: records.keys().map(|&partition| (partition, i64::MIN)).collect(),
+            own_ms: records
+                .keys()
+                .map(|&partition| (partition, i64::MIN))
+                .collect(),
             purge,
             events: vec![Vec::new(); job.spec.stages.len()],
             clocks: Vec::new(),
@@ -283,7 +370,11 @@ impl<'a> World<'a> {
 
     fn run(&mut self) {
         let greed = 1 + self.dice.roll(20);
-        while self.reached.iter().any(|(partition, &at)| at < self.records[partition].len()) {
+        while self
+            .reached
+            .iter()
+            .any(|(partition, &at)| at < self.records[partition].len())
+        {
             self.batch(greed, false);
         }
         if self.dice.one_in(2) {
@@ -298,7 +389,9 @@ impl<'a> World<'a> {
             self.job.spec.sources[partition.0].timed && Some(partition) != self.purge
         };
         let least = self.own_ms.iter().filter(counts).map(|(_, &own)| own).min();
-        least.unwrap_or(i64::MIN).max(self.watermarks.last().copied().unwrap_or(i64::MIN))
+        least
+            .unwrap_or(i64::MIN)
+            .max(self.watermarks.last().copied().unwrap_or(i64::MIN))
     }
 
     fn batch(&mut self, greed: u64, is_end: bool) {
@@ -310,7 +403,8 @@ impl<'a> World<'a> {
         let mut is_empty = true;
         for &partition in self.records.keys() {
             let from = self.reached[&partition];
-            let to = (from + self.dice.roll(greed + 1) as usize).min(self.records[&partition].len());
+            let to =
+                (from + self.dice.roll(greed + 1) as usize).min(self.records[&partition].len());
             is_empty &= from == to;
             self.reached.insert(partition, to);
             let mut at = from;
@@ -324,7 +418,16 @@ impl<'a> World<'a> {
         let late_thresholds_ms = std::mem::take(&mut self.late_thresholds_ms);
         let (rows, delta) = (Vec::new(), Arc::default());
         let number = 1 + batch as u64;
-        let mut ran = Ran { batch: number, clock_ms, before_ms, watermark_ms, late_thresholds_ms, parts, rows, delta };
+        let mut ran = Ran {
+            batch: number,
+            clock_ms,
+            before_ms,
+            watermark_ms,
+            late_thresholds_ms,
+            parts,
+            rows,
+            delta,
+        };
         self.clocks.push(clock_ms);
         self.watermarks.push(watermark_ms);
         self.keyed(&mut ran, is_empty);
@@ -349,12 +452,22 @@ impl<'a> World<'a> {
         let old = self.kept();
         let first = (self.attempt(ran), self.kept());
         self.state.abandon();
-        assert_eq!(self.kept(), old, "SEED={seed}: what is abandoned leaves nothing");
+        assert_eq!(
+            self.kept(),
+            old,
+            "SEED={seed}: what is abandoned leaves nothing"
+        );
         let second = (self.attempt(ran), self.kept());
-        assert_eq!(first, second, "SEED={seed}: a batch that is run again has the same outcome");
+        assert_eq!(
+            first, second,
+            "SEED={seed}: a batch that is run again has the same outcome"
+        );
         if is_empty {
             let is_changed = first.1 != old || !first.0.is_empty();
-            assert_eq!(is_changed, is_due, "SEED={seed}: an empty batch does something if it is due, and only then");
+            assert_eq!(
+                is_changed, is_due,
+                "SEED={seed}: an empty batch does something if it is due, and only then"
+            );
         }
         ran.rows = first.0;
         ran.delta = self.state.take(ran.batch);
@@ -372,14 +485,37 @@ impl<'a> World<'a> {
             early: 1 << 20,
             expiries: self.expiries,
         };
-        let (spec, folds, rekeys) = (self.spec(ran.batch as usize - 1), &self.job.folds[..], &self.job.rekeys[..]);
-        let mut guest = Guest { spec, folds, rekeys, slice: 1 + self.dice.roll(5) as usize, asked: 0 };
+        let (spec, folds, rekeys) = (
+            self.spec(ran.batch as usize - 1),
+            &self.job.folds[..],
+            &self.job.rekeys[..],
+        );
+        let mut guest = Guest {
+            spec,
+            folds,
+            rekeys,
+            slice: 1 + self.dice.roll(5) as usize,
+            asked: 0,
+        };
         let parts = ran.parts.clone();
         let how: (_, &dyn Fn() -> bool) = (portion, &|| false);
-        let made = run_in(spec, &self.ids, parts, ran.times(), &mut self.state, &mut guest, how).unwrap();
+        let made = run_in(
+            spec,
+            &self.ids,
+            parts,
+            ran.times(),
+            &mut self.state,
+            &mut guest,
+            how,
+        )
+        .unwrap();
         let mut rows = texts(&made);
         // In which order failed merges and failed results stand depends on the portions.
-        let mut letters: Vec<_> = made.dead_letters.iter().map(|letter| format!("{letter:?}")).collect();
+        let mut letters: Vec<_> = made
+            .dead_letters
+            .iter()
+            .map(|letter| format!("{letter:?}"))
+            .collect();
         letters.sort();
         rows.extend(letters);
         rows.extend((0..made.late).map(|_| LATE.to_string()));
@@ -390,10 +526,20 @@ impl<'a> World<'a> {
     fn kept(&mut self) -> Vec<(StageId, Entries)> {
         let state = &mut self.state;
         let of_stage = |&id: &StageId| {
-            let all = state.scan(id, &[], &[u8::MAX], Most::entries(usize::MAX)).unwrap();
+            let all = state
+                .scan(id, &[], &[u8::MAX], Most::entries(usize::MAX))
+                .unwrap();
             let keys = all.iter().filter(|(key, _)| is_kept(key)).count() as u64;
-            let bytes = all.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
-            assert_eq!(state.counts(id), (keys, bytes), "SEED={}: counts", self.seed);
+            let bytes = all
+                .iter()
+                .map(|(key, value)| (key.len() + value.len()) as u64)
+                .sum();
+            assert_eq!(
+                state.counts(id),
+                (keys, bytes),
+                "SEED={}: counts",
+                self.seed
+            );
             (id, all)
         };
         self.ids.iter().map(of_stage).collect()
@@ -401,9 +547,16 @@ impl<'a> World<'a> {
 
     /// The oldest batch becomes durable.
     fn settle(&mut self) {
-        let Some(ran) = self.waiting.pop_front() else { return };
-        let checkpoint = Checkpoint { batch: ran.batch, ..Checkpoint::begin(7, 3, 1000, TopicOffsets::new()) };
-        self.store.write(Some((&checkpoint, &ran.delta)), None).unwrap();
+        let Some(ran) = self.waiting.pop_front() else {
+            return;
+        };
+        let checkpoint = Checkpoint {
+            batch: ran.batch,
+            ..Checkpoint::begin(7, 3, 1000, TopicOffsets::new())
+        };
+        self.store
+            .write(Some((&checkpoint, &ran.delta)), None)
+            .unwrap();
         if self.dice.one_in(2) {
             self.state.settled(ran.batch);
         }
@@ -413,18 +566,35 @@ impl<'a> World<'a> {
     fn die(&mut self) {
         self.state = StateOverlay::new(self.store.clone(), CACHE_BYTES);
         for &id in &self.ids {
-            let all = self.store.states(id, &[], None, Most::entries(usize::MAX)).unwrap();
-            let bytes = all.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
-            self.state.count_from(id, all.iter().filter(|(key, _)| is_kept(key)).count() as u64, bytes);
+            let all = self
+                .store
+                .states(id, &[], None, Most::entries(usize::MAX))
+                .unwrap();
+            let bytes = all
+                .iter()
+                .map(|(key, value)| (key.len() + value.len()) as u64)
+                .sum();
+            self.state.count_from(
+                id,
+                all.iter().filter(|(key, _)| is_kept(key)).count() as u64,
+                bytes,
+            );
         }
         for ran in std::mem::take(&mut self.waiting) {
-            assert_eq!(self.attempt(&ran), ran.rows, "SEED={}: batch {} after a death", self.seed, ran.batch);
+            assert_eq!(
+                self.attempt(&ran),
+                ran.rows,
+                "SEED={}: batch {} after a death",
+                self.seed,
+                ran.batch
+            );
             assert_eq!(self.state.take(ran.batch), ran.delta, "SEED={}", self.seed);
             self.waiting.push_back(ran);
         }
     }
 
-    /// What a guest would make of records: what is late left out, the rest merged by key and pane or session.
+    /// What a guest would make of records: what is late left out, the rest merged by key and pane
+    /// or session.
     fn transform(
         &mut self,
         partition: (usize, usize),
@@ -443,16 +613,28 @@ impl<'a> World<'a> {
                 self.own_ms.insert(partition, own_ms.max(record.time_ms));
             }
             let stage = &self.spec(batch).stages[to];
-            if is_late(stage.kind, record.time_ms, earlier(own_ms.max(before_ms), stage.lateness_ms())) {
+            if is_late(
+                stage.kind,
+                record.time_ms,
+                earlier(own_ms.max(before_ms), stage.lateness_ms()),
+            ) {
                 continue;
             }
             let (key, time_ms, values) = (record.key.clone(), record.time_ms, vec![record.value]);
-            let is_deleted = record.deleted && side == 1 && spec.stages[to].kind == StageKind::Lookup;
+            let is_deleted =
+                record.deleted && side == 1 && spec.stages[to].kind == StageKind::Lookup;
             if is_deleted {
                 deleted.push(things.len() as u32);
             }
             things.push((key.clone(), values.clone(), time_ms));
-            self.events[to].push(Event { side, key, time_ms, values, batch, deleted: is_deleted });
+            self.events[to].push(Event {
+                side,
+                key,
+                time_ms,
+                values,
+                batch,
+                deleted: is_deleted,
+            });
         }
         let mut part = guest::keyed(spec, self.job.folds[to], to, side, clock_ms, &things);
         part.deleted = deleted;
@@ -470,14 +652,25 @@ impl<'a> World<'a> {
         // By batch, what the stage before gives is not before this.
         let mut results_before: Vec<Option<i64>> = vec![None; self.clocks.len()];
         for (i, stage) in spec.stages.iter().enumerate() {
-            let has_timed_source =
-                self.job.feeds.iter().enumerate().any(|(source, feed)| feed.0 == i && spec.sources[source].timed);
-            let by_clock = matches!(stage.kind, StageKind::Window(window) if window.processing_time);
-            let kinds: Vec<StageKind> = (0..self.clocks.len()).map(|batch| self.spec(batch).stages[i].kind).collect();
+            let has_timed_source = self
+                .job
+                .feeds
+                .iter()
+                .enumerate()
+                .any(|(source, feed)| feed.0 == i && spec.sources[source].timed);
+            let by_clock =
+                matches!(stage.kind, StageKind::Window(window) if window.processing_time);
+            let kinds: Vec<StageKind> = (0..self.clocks.len())
+                .map(|batch| self.spec(batch).stages[i].kind)
+                .collect();
             let (mut lines, mut goes_by) = (Vec::new(), Vec::new());
             for (batch, &watermark) in self.watermarks.iter().enumerate() {
                 let stage = &self.spec(batch).stages[i];
-                let own = has_timed_source.then_some(watermark).into_iter().chain(results_before[batch]).min();
+                let own = has_timed_source
+                    .then_some(watermark)
+                    .into_iter()
+                    .chain(results_before[batch])
+                    .min();
                 let line = earlier(own.unwrap_or(watermark), stage.lateness_ms());
                 let line = line.max(lines.last().copied().unwrap_or(i64::MIN));
                 lines.push(line);
@@ -490,21 +683,45 @@ impl<'a> World<'a> {
             }
             // A lookup's lefts are never late, so what comes of them may be, for a stage behind it.
             let late = |event: &Event| {
-                let before_ms = if event.batch == 0 { i64::MIN } else { lines[event.batch - 1] };
+                let before_ms = if event.batch == 0 {
+                    i64::MIN
+                } else {
+                    lines[event.batch - 1]
+                };
                 is_late(stage.kind, event.time_ms, before_ms)
             };
-            let (late, on_time): (Vec<_>, Vec<_>) = std::mem::take(&mut onward).into_iter().partition(late);
-            assert!(late.is_empty() || spec.stages[i - 1].kind == StageKind::Lookup, "SEED={}: {late:?}", self.seed);
-            late.iter().for_each(|event| rows[event.batch].push(LATE.to_string()));
+            let (late, on_time): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut onward).into_iter().partition(late);
+            assert!(
+                late.is_empty() || spec.stages[i - 1].kind == StageKind::Lookup,
+                "SEED={}: {late:?}",
+                self.seed
+            );
+            late.iter()
+                .for_each(|event| rows[event.batch].push(LATE.to_string()));
             let mut events = self.events[i].clone();
             events.extend(on_time);
             let (fold, clocks) = (self.job.folds[i], &self.clocks[..]);
-            let model = Model { stage: i, kinds: &kinds, fold, events: &events, clocks, lines: &goes_by };
+            let model = Model {
+                stage: i,
+                kinds: &kinds,
+                fold,
+                events: &events,
+                clocks,
+                lines: &goes_by,
+            };
             for given in model.given() {
                 rows[given.batch].push(given.row);
                 let key = self.job.rekeys[i].of(&given.key, given.at_ms);
                 let (time_ms, values, batch) = (given.time_ms, given.values, given.batch);
-                onward.push(Event { side: 0, key, time_ms, values, batch, deleted: false });
+                onward.push(Event {
+                    side: 0,
+                    key,
+                    time_ms,
+                    values,
+                    batch,
+                    deleted: false,
+                });
             }
         }
         rows.iter_mut().for_each(|rows| rows.sort());
@@ -514,36 +731,58 @@ impl<'a> World<'a> {
 
 /// The ends of time stay where they are.
 fn earlier(time_ms: i64, by_ms: i64) -> i64 {
-    if time_ms == i64::MIN || time_ms == i64::MAX { time_ms } else { time_ms - by_ms }
+    if time_ms == i64::MIN || time_ms == i64::MAX {
+        time_ms
+    } else {
+        time_ms - by_ms
+    }
 }
 
 fn is_late(kind: StageKind, time_ms: i64, late_threshold_ms: i64) -> bool {
     match kind {
-        StageKind::Window(Window { processing_time: true, .. }) => false,
-        StageKind::Window(Window { form: WindowForm::Panes { hop_ms, .. }, .. }) => {
-            (time_ms.div_euclid(hop_ms) + 1) * hop_ms <= late_threshold_ms
-        }
-        StageKind::Window(Window { form: WindowForm::Session { .. }, .. }) | StageKind::Join(_) => {
-            time_ms < late_threshold_ms
-        }
+        StageKind::Window(Window {
+            processing_time: true,
+            ..
+        }) => false,
+        StageKind::Window(Window {
+            form: WindowForm::Panes { hop_ms, .. },
+            ..
+        }) => (time_ms.div_euclid(hop_ms) + 1) * hop_ms <= late_threshold_ms,
+        StageKind::Window(Window {
+            form: WindowForm::Session { .. },
+            ..
+        })
+        | StageKind::Join(_) => time_ms < late_threshold_ms,
         StageKind::EachBatch | StageKind::Running { .. } | StageKind::Lookup => false,
     }
 }
 
 fn texts(made: &Made) -> Vec<String> {
     let rows = made.rows.iter().flatten();
-    rows.flat_map(|rows| rows.cells.iter().map(|cell| String::from_utf8(cell.to_vec()).unwrap())).collect()
+    rows.flat_map(|rows| {
+        rows.cells
+            .iter()
+            .map(|cell| String::from_utf8(cell.to_vec()).unwrap())
+    })
+    .collect()
 }
 
 /// Merges what one call has for one key and pane, or for one session, in order of first sight.
 fn aggregated(part: Keyed, fold: Fold, kind: StageKind) -> Keyed {
     let gap_ms = match kind {
-        StageKind::Window(Window { form: WindowForm::Session { gap_ms }, .. }) => Some(gap_ms),
+        StageKind::Window(Window {
+            form: WindowForm::Session { gap_ms },
+            ..
+        }) => Some(gap_ms),
         _ => None,
     };
     let mut groups: Vec<(Vec<u8>, i64, i64, Vec<u64>)> = Vec::new();
     for i in 0..part.keys.len() {
-        let (key, values, time_ms) = (part.keys.get(i), guest::numbers(part.values.get(i)), part.times_ms[i]);
+        let (key, values, time_ms) = (
+            part.keys.get(i),
+            guest::numbers(part.values.get(i)),
+            part.times_ms[i],
+        );
         let reach = gap_ms.unwrap_or(0);
         let belongs = |group: &(Vec<u8>, i64, i64, Vec<u64>)| {
             group.0 == key && group.1 - reach <= time_ms && time_ms <= group.2 + reach
@@ -563,7 +802,11 @@ fn aggregated(part: Keyed, fold: Fold, kind: StageKind) -> Keyed {
         (group.1, group.2) = (group.1.min(time_ms), group.2.max(time_ms));
         group.3.extend(values);
     }
-    let mut out = Keyed { stage: part.stage, side: part.side, ..Keyed::default() };
+    let mut out = Keyed {
+        stage: part.stage,
+        side: part.side,
+        ..Keyed::default()
+    };
     for (key, from, until, values) in groups {
         out.keys.push(&key);
         out.values.push(&guest::bytes(&fold.of(values)));
@@ -592,12 +835,22 @@ fn live_through(seed: u64) {
     let purge = dice.one_in(5).then_some((0, 0));
     let mut all = Vec::new();
     for cut in 0..2 {
-        let mut world = World::new(&job, &records, Dice::new(seed ^ (cut + 1) << 40), purge, seed);
+        let mut world = World::new(
+            &job,
+            &records,
+            Dice::new(seed ^ (cut + 1) << 40),
+            purge,
+            seed,
+        );
         world.run();
         // What fails depends on what met what, which the model does not know.
         if !fails {
             for (batch, (rows, told)) in world.rows.iter().zip(world.told()).enumerate() {
-                assert_eq!(*rows, told, "SEED={seed}: batch {batch} of {:?}", job.spec.stages);
+                assert_eq!(
+                    *rows, told,
+                    "SEED={seed}: batch {batch} of {:?}",
+                    job.spec.stages
+                );
             }
         }
         let mut rows: Vec<String> = world.rows.concat();
@@ -606,7 +859,10 @@ fn live_through(seed: u64) {
         for ((_, kept), stage) in world.kept().into_iter().zip(&job.spec.stages) {
             let stays = matches!(stage.kind, StageKind::Running { .. } | StageKind::Lookup);
             let left = kept.iter().filter(|(key, _)| key[0] != entry::NOTE).count();
-            assert!(stays || left == 0, "SEED={seed}: {left} are left of {stage:?} at the end");
+            assert!(
+                stays || left == 0,
+                "SEED={seed}: {left} are left of {stage:?} at the end"
+            );
         }
     }
     if !fails && purge.is_none() && job.next.is_none() && is_free_of_cuts(&job) {
@@ -616,7 +872,11 @@ fn live_through(seed: u64) {
 
 #[test]
 fn stages_give_what_the_model_gives_however_batches_are_cut() {
-    let number = |name| std::env::var(name).ok().map(|n: String| n.parse().expect("SEED and SEEDS are numbers"));
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .map(|n: String| n.parse().expect("SEED and SEEDS are numbers"))
+    };
     match number("SEED") {
         Some(seed) => live_through(seed),
         None => (1..=number("SEEDS").unwrap_or(500)).for_each(live_through),

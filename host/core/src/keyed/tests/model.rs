@@ -1,4 +1,5 @@
-//! What keyed stages are to give, said as plainly as can be: of all events at once, with their batches, in no hurry.
+//! What keyed stages are to give, said as plainly as can be: of all events at once, with their
+//! batches, in no hurry.
 
 use super::guest::{self, Fold};
 use crate::job::{Join, StageKind, Window, WindowForm};
@@ -52,30 +53,57 @@ impl Model<'_> {
         }
     }
 
-    fn group(&self, batch: usize, key: &[u8], values: Vec<u64>, start_ms: i64, end_ms: i64) -> Expected {
+    fn group(
+        &self,
+        batch: usize,
+        key: &[u8],
+        values: Vec<u64>,
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Expected {
         let values = self.fold.of(values);
         let row = guest::group_row(self.stage, key, &values, start_ms, end_ms);
-        Expected { batch, row, key: key.to_vec(), at_ms: start_ms, time_ms: end_ms - 1, values }
+        Expected {
+            batch,
+            row,
+            key: key.to_vec(),
+            at_ms: start_ms,
+            time_ms: end_ms - 1,
+            values,
+        }
     }
 
     fn pair(&self, batch: usize, left: &Event, right: Option<&[u64]>, time_ms: i64) -> Expected {
         let row = guest::pair_row(self.stage, &left.key, &left.values, right, time_ms);
         let values = [&left.values[..], right.unwrap_or_default()].concat();
-        Expected { batch, row, key: left.key.clone(), at_ms: time_ms, time_ms, values }
+        Expected {
+            batch,
+            row,
+            key: left.key.clone(),
+            at_ms: time_ms,
+            time_ms,
+            values,
+        }
     }
 
     /// The first batch in which something is over.
     fn first_batch(&self, is_over: impl Fn(usize, i64) -> bool) -> Option<usize> {
         let mut lines = self.lines.iter().enumerate();
-        lines.position(|(batch, &line)| line == i64::MAX || (line != i64::MIN && is_over(batch, line)))
+        lines.position(|(batch, &line)| {
+            line == i64::MAX || (line != i64::MIN && is_over(batch, line))
+        })
     }
 
     fn each_batch(&self) -> Vec<Expected> {
         let mut sums: BTreeMap<(usize, &[u8]), Vec<u64>> = BTreeMap::new();
         for event in self.events {
-            sums.entry((event.batch, &event.key)).or_default().extend(&event.values);
+            sums.entry((event.batch, &event.key))
+                .or_default()
+                .extend(&event.values);
         }
-        let give = |((batch, key), values)| self.group(batch, key, values, self.clocks[batch], self.clocks[batch]);
+        let give = |((batch, key), values)| {
+            self.group(batch, key, values, self.clocks[batch], self.clocks[batch])
+        };
         sums.into_iter().map(give).collect()
     }
 
@@ -83,8 +111,14 @@ impl Model<'_> {
         let mut given = Vec::new();
         let mut kept: BTreeMap<&[u8], (i64, Vec<u64>)> = BTreeMap::new();
         for (batch, &clock) in self.clocks.iter().enumerate() {
-            let StageKind::Running { expire_ms } = self.kinds[batch] else { unreachable!("of one form") };
-            let events: Vec<_> = self.events.iter().filter(|event| event.batch == batch).collect();
+            let StageKind::Running { expire_ms } = self.kinds[batch] else {
+                unreachable!("of one form")
+            };
+            let events: Vec<_> = self
+                .events
+                .iter()
+                .filter(|event| event.batch == batch)
+                .collect();
             for event in &events {
                 let (last, values) = kept.entry(&event.key).or_insert((clock, Vec::new()));
                 if expire_ms.is_some_and(|expire| clock - *last > expire as i64) {
@@ -94,13 +128,20 @@ impl Model<'_> {
                 values.extend(&event.values);
             }
             let keys: BTreeSet<&[u8]> = events.iter().map(|event| event.key.as_slice()).collect();
-            given.extend(keys.into_iter().map(|key| self.group(batch, key, kept[key].1.clone(), clock, clock)));
+            given.extend(
+                keys.into_iter()
+                    .map(|key| self.group(batch, key, kept[key].1.clone(), clock, clock)),
+            );
         }
         given
     }
 
     fn time_of(&self, window: Window, event: &Event) -> i64 {
-        if window.processing_time { self.clocks[event.batch] } else { event.time_ms }
+        if window.processing_time {
+            self.clocks[event.batch]
+        } else {
+            event.time_ms
+        }
     }
 
     fn windows(&self, window: Window, size_ms: i64, hop_ms: i64) -> Vec<Expected> {
@@ -123,25 +164,43 @@ impl Model<'_> {
     }
 
     fn sessions(&self, window: Window, gap_ms: i64) -> Vec<Expected> {
-        let keys: BTreeSet<&[u8]> = self.events.iter().map(|event| event.key.as_slice()).collect();
+        let keys: BTreeSet<&[u8]> = self
+            .events
+            .iter()
+            .map(|event| event.key.as_slice())
+            .collect();
         let mut given = Vec::new();
         for key in keys {
-            let mut events: Vec<_> = self.events.iter().filter(|event| event.key == key).collect();
+            let mut events: Vec<_> = self
+                .events
+                .iter()
+                .filter(|event| event.key == key)
+                .collect();
             events.sort_by_key(|event| self.time_of(window, event));
             let ends = |events: &[&Event]| {
-                let (first, last) = (self.time_of(window, events[0]), self.time_of(window, events[events.len() - 1]));
+                let (first, last) = (
+                    self.time_of(window, events[0]),
+                    self.time_of(window, events[events.len() - 1]),
+                );
                 (first, last + gap_ms)
             };
             let over = |session: &[&Event]| self.first_batch(|_, line| line > ends(session).1);
             for session in self.runs(window, gap_ms, &events) {
-                let without_early = Window { early: false, ..window };
+                let without_early = Window {
+                    early: false,
+                    ..window
+                };
                 given.extend(self.stands(without_early, over(&session), key, &session, ends));
             }
             if !window.early {
                 continue;
             }
             for batch in 0..self.clocks.len() {
-                let so_far: Vec<_> = events.iter().copied().filter(|event| event.batch <= batch).collect();
+                let so_far: Vec<_> = events
+                    .iter()
+                    .copied()
+                    .filter(|event| event.batch <= batch)
+                    .collect();
                 for session in self.runs(window, gap_ms, &so_far) {
                     let is_changed = session.iter().any(|event| event.batch == batch);
                     if is_changed && over(&session).is_none_or(|over| over > batch) {
@@ -154,12 +213,28 @@ impl Model<'_> {
     }
 
     fn runs<'e>(&self, window: Window, gap_ms: i64, events: &[&'e Event]) -> Vec<Vec<&'e Event>> {
-        let are_near = |a: &&Event, b: &&Event| self.time_of(window, b) - self.time_of(window, a) <= gap_ms;
+        let are_near =
+            |a: &&Event, b: &&Event| self.time_of(window, b) - self.time_of(window, a) <= gap_ms;
         events.chunk_by(are_near).map(<[&Event]>::to_vec).collect()
     }
 
-    fn stand(&self, batch: usize, key: &[u8], events: &[&Event], (start, end): (i64, i64)) -> Expected {
-        self.group(batch, key, events.iter().flat_map(|event| event.values.clone()).collect(), start, end)
+    fn stand(
+        &self,
+        batch: usize,
+        key: &[u8],
+        events: &[&Event],
+        (start, end): (i64, i64),
+    ) -> Expected {
+        self.group(
+            batch,
+            key,
+            events
+                .iter()
+                .flat_map(|event| event.values.clone())
+                .collect(),
+            start,
+            end,
+        )
     }
 
     /// A window when it is over, and before as it stands after each batch that changed it.
@@ -173,13 +248,23 @@ impl Model<'_> {
     ) -> Vec<Expected> {
         let mut given = Vec::new();
         if let Some(over) = over {
-            assert!(events.iter().all(|event| event.batch <= over), "what is over gets nothing any more");
+            assert!(
+                events.iter().all(|event| event.batch <= over),
+                "what is over gets nothing any more"
+            );
             given.push(self.stand(over, key, events, ends(events)));
         }
         if window.early {
             let batches: BTreeSet<usize> = events.iter().map(|event| event.batch).collect();
-            for batch in batches.into_iter().filter(|&batch| over.is_none_or(|over| batch < over)) {
-                let so_far: Vec<_> = events.iter().copied().filter(|event| event.batch <= batch).collect();
+            for batch in batches
+                .into_iter()
+                .filter(|&batch| over.is_none_or(|over| batch < over))
+            {
+                let so_far: Vec<_> = events
+                    .iter()
+                    .copied()
+                    .filter(|event| event.batch <= batch)
+                    .collect();
                 given.push(self.stand(batch, key, &so_far, ends(events)));
             }
         }
@@ -195,7 +280,9 @@ impl Model<'_> {
         for left in self.events.iter().filter(|event| event.side == 0) {
             let is_partner = |right: &&Event| {
                 let within_ms = within_ms(left.batch.max(right.batch));
-                right.side == 1 && right.key == left.key && (right.time_ms - left.time_ms).abs() <= within_ms
+                right.side == 1
+                    && right.key == left.key
+                    && (right.time_ms - left.time_ms).abs() <= within_ms
             };
             let partners: Vec<_> = self.events.iter().filter(is_partner).collect();
             for right in &partners {
@@ -215,11 +302,23 @@ impl Model<'_> {
 
     fn lookup(&self) -> Vec<Expected> {
         let look = |left: &Event| {
-            let is_of_it = |event: &&Event| event.side == 1 && event.key == left.key && event.batch <= left.batch;
-            let last = self.events.iter().filter(is_of_it).max_by_key(|event| event.batch); // the last of the greatest
-            let right = last.filter(|event| !event.deleted).map(|event| event.values.as_slice());
+            let is_of_it = |event: &&Event| {
+                event.side == 1 && event.key == left.key && event.batch <= left.batch
+            };
+            let last = self
+                .events
+                .iter()
+                .filter(is_of_it)
+                .max_by_key(|event| event.batch); // the last of the greatest
+            let right = last
+                .filter(|event| !event.deleted)
+                .map(|event| event.values.as_slice());
             self.pair(left.batch, left, right, left.time_ms)
         };
-        self.events.iter().filter(|event| event.side == 0).map(look).collect()
+        self.events
+            .iter()
+            .filter(|event| event.side == 0)
+            .map(look)
+            .collect()
     }
 }

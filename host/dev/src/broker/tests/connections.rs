@@ -7,7 +7,9 @@ use streamhost_core::limits::BROKER_CONNECTIONS_MAX;
 /// Reads until the other side closes.
 fn rest_of(mut stream: TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
     match stream.read_to_end(&mut rest) {
         Err(error) if error.kind() != std::io::ErrorKind::ConnectionReset => panic!("{error}"),
         _ => rest,
@@ -29,14 +31,22 @@ fn bytes_that_are_no_request_close_their_connection_only() {
     let mut huge = BytesMut::new(); // Metadata for two billion topics
     huge.put_slice(b"\0\0\0\x0e\0\x03\0\x04\0\0\0\x05\xff\xff\x7f\xff\xff\xff");
     assert_eq!(send(&huge), b"");
-    assert_eq!(send(b"\0\0\0\x0a\0\x00\0\x02\0\0\0\x05\xff\xff"), b"", "a version that is not served");
+    assert_eq!(
+        send(b"\0\0\0\x0a\0\x00\0\x02\0\0\0\x05\xff\xff"),
+        b"",
+        "a version that is not served"
+    );
 
     let mut stream = TcpStream::connect(listening.address()).unwrap();
     let newer = b"\0\0\0\x0a\0\x12\0\x63\0\0\0\x05\xff\xff"; // ApiVersions of a version to come
     stream.write_all(newer).unwrap();
     let mut answer = [0; 10];
     stream.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer[4..], b"\0\0\0\x05\0\x23", "told by error 35 what is supported");
+    assert_eq!(
+        &answer[4..],
+        b"\0\0\0\x05\0\x23",
+        "told by error 35 what is supported"
+    );
     let address = listening.address();
     listening.stop();
     rest_of(stream); // closed with the others
@@ -49,8 +59,12 @@ fn is_served(address: SocketAddr) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(address).unwrap();
     let request = request_bytes(&ApiVersionsRequest::default(), 0);
     let mut answer = [0; 8];
-    let sent = stream.write_all(&(request.len() as u32).to_be_bytes()).and_then(|()| stream.write_all(&request));
-    sent.and_then(|()| stream.read_exact(&mut answer)).ok().map(|()| stream)
+    let sent = stream
+        .write_all(&(request.len() as u32).to_be_bytes())
+        .and_then(|()| stream.write_all(&request));
+    sent.and_then(|()| stream.read_exact(&mut answer))
+        .ok()
+        .map(|()| stream)
 }
 
 #[test]
@@ -58,13 +72,17 @@ fn there_are_only_so_many_connections() {
     let folder = tempfile::tempdir().unwrap();
     let broker = open(folder.path());
     let listening = broker.listen("127.0.0.1:0".parse().unwrap()).unwrap();
-    let mut open: Vec<TcpStream> =
-        (0..BROKER_CONNECTIONS_MAX).map(|_| is_served(listening.address()).expect("there is room")).collect();
+    let mut open: Vec<TcpStream> = (0..BROKER_CONNECTIONS_MAX)
+        .map(|_| is_served(listening.address()).expect("there is room"))
+        .collect();
     assert!(is_served(listening.address()).is_none(), "one too many");
     open.pop();
     let deadline = Instant::now() + Duration::from_secs(30);
     while is_served(listening.address()).is_none() {
-        assert!(Instant::now() < deadline, "a closed connection leaves its place");
+        assert!(
+            Instant::now() < deadline,
+            "a closed connection leaves its place"
+        );
     }
 }
 
@@ -76,7 +94,9 @@ fn names_that_no_topic_can_have_are_answered() {
     for name in [&longest, "a b", ""] {
         let topic = OffsetFetchRequestTopic::default().with_name(TopicName(text(name)));
         let topics = Some(vec![topic.with_partition_indexes(vec![0])]);
-        let request = OffsetFetchRequest::default().with_group_id(GroupId(text(&longest))).with_topics(topics);
+        let request = OffsetFetchRequest::default()
+            .with_group_id(GroupId(text(&longest)))
+            .with_topics(topics);
         let response = ask(&broker, &request, 5); // later versions take one byte less
         let partition = &response.topics[0].partitions[0];
         assert_eq!((partition.error_code, partition.committed_offset), (0, -1));
@@ -90,14 +110,25 @@ fn records_without_acknowledgement_that_cannot_be_taken_close_their_connection()
     create(&broker, "t", 1, &[]);
     let send = |topic: &str| {
         let data = PartitionProduceData::default().with_records(Some(Bytes::from(plain(&[1]))));
-        let topic = TopicProduceData::default().with_name(TopicName(text(topic))).with_partition_data(vec![data]);
-        let mut bytes = request_bytes(&ProduceRequest::default().with_acks(0).with_topic_data(vec![topic]), 8);
+        let topic = TopicProduceData::default()
+            .with_name(TopicName(text(topic)))
+            .with_partition_data(vec![data]);
+        let mut bytes = request_bytes(
+            &ProduceRequest::default()
+                .with_acks(0)
+                .with_topic_data(vec![topic]),
+            8,
+        );
         let header = read_header(&mut bytes).unwrap();
         answer(&broker, &caller(), &header, bytes, &mut BytesMut::new())
     };
     assert_eq!(send("t"), Ok(Answer::None));
     let code = ResponseError::UnknownTopicOrPartition.code();
-    assert_eq!(send("gone"), Err(BadRequest::Untold { code }), "or the producer would go on for ever");
+    assert_eq!(
+        send("gone"),
+        Err(BadRequest::Untold { code }),
+        "or the producer would go on for ever"
+    );
     assert_eq!(list(&broker, "t", -1).0, 1);
 }
 
@@ -108,16 +139,37 @@ fn random_damage_does_no_harm() {
     create(&broker, "t", 1, &[]);
     let listening = broker.listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let data = PartitionProduceData::default().with_records(Some(Bytes::from(plain(&[1, 2]))));
-    let topic = TopicProduceData::default().with_name(TopicName(text("t"))).with_partition_data(vec![data]);
+    let topic = TopicProduceData::default()
+        .with_name(TopicName(text("t")))
+        .with_partition_data(vec![data]);
     let offset = OffsetCommitRequestPartition::default().with_committed_offset(1);
-    let offsets = OffsetCommitRequestTopic::default().with_name(TopicName(text("t"))).with_partitions(vec![offset]);
+    let offsets = OffsetCommitRequestTopic::default()
+        .with_name(TopicName(text("t")))
+        .with_partitions(vec![offset]);
     let sound = [
-        request_bytes(&ProduceRequest::default().with_acks(1).with_topic_data(vec![topic]), 8),
-        request_bytes(&list_request("t", 1), 5), // no fetch: it would wait for as long as damage says
+        request_bytes(
+            &ProduceRequest::default()
+                .with_acks(1)
+                .with_topic_data(vec![topic]),
+            8,
+        ),
+        // No fetch: it would wait for as long as damage says.
+        request_bytes(&list_request("t", 1), 5),
         request_bytes(&MetadataRequest::default(), 4),
-        request_bytes(&OffsetCommitRequest::default().with_group_id(GroupId(text("g"))).with_topics(vec![offsets]), 7),
-        request_bytes(&OffsetFetchRequest::default().with_group_id(GroupId(text("g"))), 6),
-        request_bytes(&InitProducerIdRequest::default().with_transaction_timeout_ms(1000), 4),
+        request_bytes(
+            &OffsetCommitRequest::default()
+                .with_group_id(GroupId(text("g")))
+                .with_topics(vec![offsets]),
+            7,
+        ),
+        request_bytes(
+            &OffsetFetchRequest::default().with_group_id(GroupId(text("g"))),
+            6,
+        ),
+        request_bytes(
+            &InitProducerIdRequest::default().with_transaction_timeout_ms(1000),
+            4,
+        ),
     ];
     let mut seed = 0x2545_F491_4F6C_DD1D_u64;
     for round in 0..600 {
@@ -130,7 +182,9 @@ fn random_damage_does_no_harm() {
             damaged[at] = (seed >> 56) as u8;
         }
         let mut stream = TcpStream::connect(listening.address()).unwrap();
-        stream.write_all(&(damaged.len() as u32).to_be_bytes()).unwrap();
+        stream
+            .write_all(&(damaged.len() as u32).to_be_bytes())
+            .unwrap();
         stream.write_all(&damaged).unwrap();
         // It may be closed already.
         let _shut = stream.shutdown(std::net::Shutdown::Write);

@@ -30,7 +30,11 @@ fn member_id(broker: &Arc<Broker>) -> String {
 }
 
 /// Asks on a connection of its own, which waits if need be.
-fn waiting<R>(broker: &Arc<Broker>, request: R, version: i16) -> std::thread::JoinHandle<R::Response>
+fn waiting<R>(
+    broker: &Arc<Broker>,
+    request: R,
+    version: i16,
+) -> std::thread::JoinHandle<R::Response>
 where
     R: Request + Send + 'static,
     R::Response: Send,
@@ -42,7 +46,9 @@ where
 fn sync_request(member: &str, generation: i32, plan: &[(&str, &'static str)]) -> SyncGroupRequest {
     let assign = |(member, assignment): &(&str, &'static str)| {
         let assignment = Bytes::from_static(assignment.as_bytes());
-        SyncGroupRequestAssignment::default().with_member_id(text(member)).with_assignment(assignment)
+        SyncGroupRequestAssignment::default()
+            .with_member_id(text(member))
+            .with_assignment(assignment)
     };
     SyncGroupRequest::default()
         .with_group_id(group())
@@ -52,13 +58,17 @@ fn sync_request(member: &str, generation: i32, plan: &[(&str, &'static str)]) ->
 }
 
 fn heartbeat(broker: &Arc<Broker>, member: &str, generation: i32) -> i16 {
-    let beat = HeartbeatRequest::default().with_group_id(group()).with_generation_id(generation);
+    let beat = HeartbeatRequest::default()
+        .with_group_id(group())
+        .with_generation_id(generation);
     ask(broker, &beat.with_member_id(text(member)), 3).error_code
 }
 
 fn leave(broker: &Arc<Broker>, member: &str) -> i16 {
     let member = leave_group_request::MemberIdentity::default().with_member_id(text(member));
-    let leave = LeaveGroupRequest::default().with_group_id(group()).with_members(vec![member]);
+    let leave = LeaveGroupRequest::default()
+        .with_group_id(group())
+        .with_members(vec![member]);
     ask(broker, &leave, 3).members[0].error_code
 }
 
@@ -67,31 +77,69 @@ fn two_members_share_a_group_from_join_to_leave() {
     let folder = tempfile::tempdir().unwrap();
     let broker = open(folder.path());
     let ids = [member_id(&broker), member_id(&broker)];
-    let joins = ids.clone().map(|id| waiting(&broker, join_request(&id, None), 5));
+    let joins = ids
+        .clone()
+        .map(|id| waiting(&broker, join_request(&id, None), 5));
     let welcomes = joins.map(|join| join.join().unwrap());
     let leader = welcomes[0].leader.to_string();
     for (welcome, id) in welcomes.iter().zip(&ids) {
-        assert_eq!((welcome.error_code, welcome.generation_id, welcome.leader.as_str()), (0, 1, leader.as_str()));
-        assert_eq!(welcome.members.len(), if *id == leader { 2 } else { 0 }, "the leader knows the others");
+        assert_eq!(
+            (
+                welcome.error_code,
+                welcome.generation_id,
+                welcome.leader.as_str()
+            ),
+            (0, 1, leader.as_str())
+        );
+        assert_eq!(
+            welcome.members.len(),
+            if *id == leader { 2 } else { 0 },
+            "the leader knows the others"
+        );
     }
     let follower = ids.iter().find(|id| **id != leader).unwrap();
     // On another connection than it joined on, as after a broken one.
     let following = waiting(&broker, sync_request(follower, 1, &[]), 3);
-    while broker.groups.look("g", |group| !group.is_waiting_for_plan(follower)).unwrap() {
+    while broker
+        .groups
+        .look("g", |group| !group.is_waiting_for_plan(follower))
+        .unwrap()
+    {
         std::thread::yield_now();
     }
     let plan = [(leader.as_str(), "zero"), (follower.as_str(), "one")];
-    assert_eq!(ask(&broker, &sync_request(&leader, 1, &plan), 3).assignment, "zero");
+    assert_eq!(
+        ask(&broker, &sync_request(&leader, 1, &plan), 3).assignment,
+        "zero"
+    );
     assert_eq!(following.join().unwrap().assignment, "one");
-    assert_eq!((heartbeat(&broker, &leader, 1), heartbeat(&broker, follower, 1)), (0, 0));
+    assert_eq!(
+        (
+            heartbeat(&broker, &leader, 1),
+            heartbeat(&broker, follower, 1)
+        ),
+        (0, 0)
+    );
 
     assert_eq!(leave(&broker, &leader), 0);
-    assert_eq!(heartbeat(&broker, follower, 1), ResponseError::RebalanceInProgress.code());
+    assert_eq!(
+        heartbeat(&broker, follower, 1),
+        ResponseError::RebalanceInProgress.code()
+    );
     let alone = ask(&broker, &join_request(follower, None), 5);
-    assert_eq!((alone.error_code, alone.generation_id, alone.leader.as_str()), (0, 2, follower.as_str()));
-    assert_eq!(ask(&broker, &sync_request(follower, 2, &[(follower, "all")]), 3).assignment, "all");
+    assert_eq!(
+        (alone.error_code, alone.generation_id, alone.leader.as_str()),
+        (0, 2, follower.as_str())
+    );
+    assert_eq!(
+        ask(&broker, &sync_request(follower, 2, &[(follower, "all")]), 3).assignment,
+        "all"
+    );
     assert_eq!(leave(&broker, follower), 0);
-    assert_eq!(leave(&broker, follower), ResponseError::UnknownMemberId.code());
+    assert_eq!(
+        leave(&broker, follower),
+        ResponseError::UnknownMemberId.code()
+    );
 }
 
 #[test]
@@ -101,7 +149,12 @@ fn of_two_consumers_with_one_instance_the_older_one_is_fenced() {
     let other = member_id(&broker); // expected, so that the first round does not end yet
     let older = waiting(&broker, join_request("", Some("i")), 5);
     let member = |skip: Option<&String>| {
-        broker.groups.look("g", |group| group.members.keys().find(|id| Some(*id) != skip).cloned()).unwrap()
+        broker
+            .groups
+            .look("g", |group| {
+                group.members.keys().find(|id| Some(*id) != skip).cloned()
+            })
+            .unwrap()
     };
     let older_id = loop {
         if let Some(id) = member(None) {
@@ -112,9 +165,18 @@ fn of_two_consumers_with_one_instance_the_older_one_is_fenced() {
     let newer = waiting(&broker, join_request("", Some("i")), 5);
     let fenced = ResponseError::FencedInstanceId.code();
     assert_eq!(older.join().unwrap().error_code, fenced);
-    assert_eq!(ask(&broker, &join_request(&older_id, Some("i")), 5).error_code, fenced, "it does not come back");
+    assert_eq!(
+        ask(&broker, &join_request(&older_id, Some("i")), 5).error_code,
+        fenced,
+        "it does not come back"
+    );
     assert_eq!(leave(&broker, &other), 0);
-    broker.groups.look("g", |group| group.members.values().for_each(crate::broker::groups::wake)).unwrap();
+    broker
+        .groups
+        .look("g", |group| {
+            group.members.values().for_each(crate::broker::groups::wake)
+        })
+        .unwrap();
     assert_eq!(newer.join().unwrap().error_code, 0);
 }
 
@@ -124,11 +186,23 @@ fn more_groups_than_may_have_members_are_all_listed() {
     let broker = open(folder.path());
     create(&broker, "t", 1, &[]);
     let mut write = broker.store.write();
-    let committed = offsets::Committed { offset: 1, leader_epoch: 0, metadata: String::new() };
+    let committed = offsets::Committed {
+        offset: 1,
+        leader_epoch: 0,
+        metadata: String::new(),
+    };
     for number in 0..=BROKER_GROUPS_MAX {
-        offsets::stage(&broker.store, &mut write, (&format!("g{number}"), "t", 0), &committed);
+        offsets::stage(
+            &broker.store,
+            &mut write,
+            (&format!("g{number}"), "t", 0),
+            &committed,
+        );
     }
     write.commit().unwrap();
-    assert_eq!(ask(&broker, &ListGroupsRequest::default(), 4).groups.len(), BROKER_GROUPS_MAX + 1);
+    assert_eq!(
+        ask(&broker, &ListGroupsRequest::default(), 4).groups.len(),
+        BROKER_GROUPS_MAX + 1
+    );
     assert!(broker.groups.names().is_empty(), "a look takes no place");
 }

@@ -9,7 +9,10 @@ use streamhost_core::limits::{BROKER_RETENTION_PERIOD, BROKER_SWEEP_BATCHES_MAX}
 fn spans(mut records: &[u8]) -> Vec<(i64, i64)> {
     let mut spans = Vec::new();
     while let Some(header) = BatchHeader::parse(records) {
-        spans.push((header.base_offset, header.base_offset + i64::from(header.last_offset_delta)));
+        spans.push((
+            header.base_offset,
+            header.base_offset + i64::from(header.last_offset_delta),
+        ));
         let length = u32::from_be_bytes(records[8..12].try_into().unwrap()) as usize;
         records = &records[12 + length..];
     }
@@ -35,9 +38,15 @@ fn a_read_beside_a_removal_has_no_hole() {
         std::thread::scope(|scope| {
             let removing = scope.spawn(|| partition.delete_before(&broker.store, 1400).unwrap());
             while !removing.is_finished() {
-                let room = Room { bytes: 1 << 20, one_at_least: true };
+                let room = Room {
+                    bytes: 1 << 20,
+                    one_at_least: true,
+                };
                 let from = partition.lock().bounds.start;
-                let Ok(found) = partition.read(&broker.store, from, room, Isolation::Uncommitted) else { continue };
+                let Ok(found) = partition.read(&broker.store, from, room, Isolation::Uncommitted)
+                else {
+                    continue;
+                };
                 let mut next = from;
                 for (first, last) in spans(&found.records) {
                     assert_eq!(first, next, "a hole in what was read from {from} on");
@@ -66,10 +75,23 @@ fn as_much_is_read_as_was_weighed() {
         (0, 0, false, 0),
         (6, 3 * bytes, true, 0),
     ] {
-        let room = Room { bytes: room, one_at_least };
-        let weigh = |enough| partition.weigh(&broker.store, offset, room, Isolation::Committed, enough).unwrap();
-        let found = partition.read(&broker.store, offset, room, Isolation::Committed).unwrap();
-        assert_eq!((weigh(usize::MAX), found.records.len()), (batches * bytes, batches * bytes), "{offset} {room:?}");
+        let room = Room {
+            bytes: room,
+            one_at_least,
+        };
+        let weigh = |enough| {
+            partition
+                .weigh(&broker.store, offset, room, Isolation::Committed, enough)
+                .unwrap()
+        };
+        let found = partition
+            .read(&broker.store, offset, room, Isolation::Committed)
+            .unwrap();
+        assert_eq!(
+            (weigh(usize::MAX), found.records.len()),
+            (batches * bytes, batches * bytes),
+            "{offset} {room:?}"
+        );
         assert_eq!(weigh(1), bytes.min(batches * bytes), "enough is enough");
     }
 }
@@ -88,7 +110,14 @@ fn a_fetch_that_wants_more_waits_for_more() {
     });
     fill(&broker, "t", 2, &[1]);
     let response = waiting.join().unwrap();
-    assert_eq!(response.responses[0].partitions[0].records.as_ref().unwrap().len(), 3 * bytes);
+    assert_eq!(
+        response.responses[0].partitions[0]
+            .records
+            .as_ref()
+            .unwrap()
+            .len(),
+        3 * bytes
+    );
 }
 
 #[test]
@@ -108,11 +137,26 @@ fn much_is_removed_in_parts() {
     let later = now_ms() + 60_001 + BROKER_RETENTION_PERIOD.as_millis() as i64;
     for left in [3 * BROKER_SWEEP_BATCHES_MAX, BROKER_SWEEP_BATCHES_MAX] {
         assert!(broker.remove_old(later).unwrap(), "there is more");
-        assert_eq!((broker.store.log.len().unwrap(), broker.store.index.len().unwrap()), (left + 1, left + 1));
+        assert_eq!(
+            (
+                broker.store.log.len().unwrap(),
+                broker.store.index.len().unwrap()
+            ),
+            (left + 1, left + 1)
+        );
     }
     assert!(!broker.remove_old(later).unwrap());
-    assert_eq!((broker.store.log.len().unwrap(), broker.store.index.len().unwrap()), (1, 1));
+    assert_eq!(
+        (
+            broker.store.log.len().unwrap(),
+            broker.store.index.len().unwrap()
+        ),
+        (1, 1)
+    );
     assert_eq!(list(&broker, "kept", -1).0, 1);
     let (_folder, reopened) = killed(folder.path());
-    assert!(!reopened.remove_old(later).unwrap(), "nothing is left to be swept");
+    assert!(
+        !reopened.remove_old(later).unwrap(),
+        "nothing is left to be swept"
+    );
 }

@@ -9,23 +9,44 @@ fn a_reset_begins_anew_above_all_that_was_before() {
     world.send(8);
     world.sinks[0].fail(1, Fault::Refused);
     let refused = world.start(None);
-    assert!(matches!(world.until_quiet(refused), PipelineExit::Failed(_)));
+    assert!(matches!(
+        world.until_quiet(refused),
+        PipelineExit::Failed(_)
+    ));
     let (before, intents) = world.store.load().unwrap();
-    let (before, intent) = (before.unwrap(), intents.into_iter().next().expect("a plan that no sink took"));
+    let (before, intent) = (
+        before.unwrap(),
+        intents
+            .into_iter()
+            .next()
+            .expect("a plan that no sink took"),
+    );
 
     let mut anew = Arc::into_inner(active(2)).expect("just made");
-    (anew.reset_at, anew.start) = (Some(2), Some(streamhost_core::job::settings::StartPosition::Earliest));
+    (anew.reset_at, anew.start) = (
+        Some(2),
+        Some(streamhost_core::job::settings::StartPosition::Earliest),
+    );
     world.cell = DeploymentSlot::new(Arc::new(anew));
     let pipeline = world.start(None);
     assert_eq!(world.until_quiet(pipeline), PipelineExit::Stopped);
     let after = world.store.load().unwrap().0.unwrap();
     assert!(after.epoch > before.epoch && after.time_ms > intent.time_ms);
     assert_eq!(after.counters.records_in, 8);
-    let versions: BTreeSet<u64> = world.sinks[0].landed().iter().map(|landed| landed.version).collect();
-    assert_eq!(versions, [2].into(), "nothing of the planned batch was delivered after the reset");
+    let versions: BTreeSet<u64> = world.sinks[0]
+        .landed()
+        .iter()
+        .map(|landed| landed.version)
+        .collect();
+    assert_eq!(
+        versions,
+        [2].into(),
+        "nothing of the planned batch was delivered after the reset"
+    );
 }
 
-/// Without its checkpoint a job reads on from the least that its sinks hold, and spares exactly-once sinks what they have.
+/// Without its checkpoint a job reads on from the least that its sinks hold, and spares
+/// exactly-once sinks what they have.
 #[test]
 fn a_lost_ledger_doubles_nothing_in_an_exactly_once_sink() {
     let mut world = World::new(3);
@@ -34,19 +55,37 @@ fn a_lost_ledger_doubles_nothing_in_an_exactly_once_sink() {
     let first = world.start(None);
     assert_eq!(world.until_quiet(first), PipelineExit::Stopped);
     let mut source = MemorySource::new(&world.topics, &world.cell.get().spec.sources, "g");
-    source.commit_progress(&[0, 1].map(|id| (streamhost_core::types::Partition { source: 0, id }, 1)).into());
+    source.commit_progress(
+        &[0, 1]
+            .map(|id| (streamhost_core::types::Partition { source: 0, id }, 1))
+            .into(),
+    );
     world.store.forget().unwrap();
 
     world.send(4);
     let again = world.start(None);
     assert_eq!(world.until_quiet(again), PipelineExit::Stopped);
-    let good: usize = world.sent.values().flatten().filter(|v| !v.starts_with(['T', 'F', 'D'])).count();
+    let good: usize = world
+        .sent
+        .values()
+        .flatten()
+        .filter(|v| !v.starts_with(['T', 'F', 'D']))
+        .count();
     let marked: Vec<_> = world.sinks[1].landed().iter().flat_map(texts).collect();
     assert_eq!(marked.len(), good, "each once: {marked:?}");
     assert_eq!(marked.iter().collect::<BTreeSet<_>>().len(), good);
     let plain: Vec<_> = world.sinks[2].landed().iter().flat_map(texts).collect();
-    assert!(plain.len() > good, "a plain sink is given again what the group had not passed");
-    let all = |sink: usize| world.sinks[sink].landed().iter().flat_map(texts).collect::<BTreeSet<_>>();
+    assert!(
+        plain.len() > good,
+        "a plain sink is given again what the group had not passed"
+    );
+    let all = |sink: usize| {
+        world.sinks[sink]
+            .landed()
+            .iter()
+            .flat_map(texts)
+            .collect::<BTreeSet<_>>()
+    };
     assert_eq!(all(0), all(1), "the table lacks nothing");
 }
 
@@ -57,13 +96,21 @@ fn a_planned_record_that_is_gone_stops_the_job_and_says_how_to_go_on() {
     world.send(8);
     world.sinks[1].fail(1, Fault::Refused);
     let refused = world.start(None);
-    assert!(matches!(world.until_quiet(refused), PipelineExit::Failed(_)));
+    assert!(matches!(
+        world.until_quiet(refused),
+        PipelineExit::Failed(_)
+    ));
     for (&id, sent) in &world.sent {
         world.topics.forget("t", id, sent.len() as i64);
     }
     let again = world.start(None);
-    let PipelineExit::Failed(reason) = world.until_quiet(again) else { panic!("it went on without its records") };
-    assert!(reason.contains("is gone") && reason.contains("--skip-lost"), "{reason}");
+    let PipelineExit::Failed(reason) = world.until_quiet(again) else {
+        panic!("it went on without its records")
+    };
+    assert!(
+        reason.contains("is gone") && reason.contains("--skip-lost"),
+        "{reason}"
+    );
     assert_eq!(world.sinks[1].landed(), [], "nothing was delivered");
 
     world.skip_lost = true;
@@ -71,7 +118,10 @@ fn a_planned_record_that_is_gone_stops_the_job_and_says_how_to_go_on() {
     let last = world.start(None);
     assert_eq!(world.until_quiet(last), PipelineExit::Stopped);
     let after = world.store.load().unwrap().0.unwrap();
-    assert_eq!(after.counters.records_in, 3, "what is gone is not counted, what came later is there");
+    assert_eq!(
+        after.counters.records_in, 3,
+        "what is gone is not counted, what came later is there"
+    );
 }
 
 /// As before a deployment with other places: it delivers what was planned, and reads nothing.
@@ -85,7 +135,10 @@ fn a_replay_only_delivers_what_was_planned() {
     world.replay_only = true;
     assert_eq!(world.start(None).join(), PipelineExit::Stopped);
     let (checkpoint, intents) = world.store.load().unwrap();
-    assert_eq!((checkpoint.unwrap().counters.records_in, intents.len()), (2, 0));
+    assert_eq!(
+        (checkpoint.unwrap().counters.records_in, intents.len()),
+        (2, 0)
+    );
     assert_eq!(world.sinks[1].batches(), [1]);
 }
 
@@ -111,10 +164,21 @@ fn a_table_is_read_to_its_end_before_anything_is_looked_up_in_it() {
     assert_eq!(pipeline.stop(Stop::Soon), PipelineExit::Stopped);
     let landed = world.sinks[0].landed();
     let moved = |spans: &streamhost_core::types::Spans, source| {
-        spans.iter().filter(|(p, _)| p.source == source).map(|(_, span)| span.to - span.from).sum::<i64>()
+        spans
+            .iter()
+            .filter(|(p, _)| p.source == source)
+            .map(|(_, span)| span.to - span.from)
+            .sum::<i64>()
     };
-    let of: Vec<_> = landed.iter().map(|landed| (moved(&landed.spans, 0), moved(&landed.spans, 1))).collect();
-    assert_eq!(of, [(0, 3), (0, 3), (0, 1), (3, 0), (1, 0)], "batches of three records");
+    let of: Vec<_> = landed
+        .iter()
+        .map(|landed| (moved(&landed.spans, 0), moved(&landed.spans, 1)))
+        .collect();
+    assert_eq!(
+        of,
+        [(0, 3), (0, 3), (0, 1), (3, 0), (1, 0)],
+        "batches of three records"
+    );
 }
 
 #[test]
@@ -125,9 +189,16 @@ fn a_marker_of_another_host_ends_a_delivery() {
     let pipeline = world.start(None);
     world.until(&pipeline, |facts| !facts.waiting.is_empty());
     let epoch = pipeline.status.snapshot().epoch;
-    world.sinks[1].set_marker(Some(streamhost_core::protocol::Marker { epoch, batch: 9, digest: "other".into() }));
+    world.sinks[1].set_marker(Some(streamhost_core::protocol::Marker {
+        epoch,
+        batch: 9,
+        digest: "other".into(),
+    }));
     let end = pipeline.join();
-    assert!(matches!(&end, PipelineExit::Failed(reason) if reason.contains("another host")), "{end:?}");
+    assert!(
+        matches!(&end, PipelineExit::Failed(reason) if reason.contains("another host")),
+        "{end:?}"
+    );
 }
 
 #[test]

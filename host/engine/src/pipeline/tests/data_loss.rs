@@ -1,4 +1,5 @@
-//! Records, topics and checkpoints that are lost: the job stops and says how to go on, and goes on with all that is left.
+//! Records, topics and checkpoints that are lost: the job stops and says how to go on, and goes on
+//! with all that is left.
 
 use super::fake::{Kept, active_with};
 use super::*;
@@ -8,8 +9,13 @@ impl World {
     /// It does not go on by itself: a part of the reason.
     fn stops(&mut self, with: &str) {
         let pipeline = self.start(None);
-        let PipelineExit::Failed(reason) = self.until_quiet(pipeline) else { panic!("it went on") };
-        assert!(reason.contains(with) && reason.contains("--skip-lost"), "{reason}");
+        let PipelineExit::Failed(reason) = self.until_quiet(pipeline) else {
+            panic!("it went on")
+        };
+        assert!(
+            reason.contains(with) && reason.contains("--skip-lost"),
+            "{reason}"
+        );
     }
 
     /// It goes on until so many records were read since it began.
@@ -21,7 +27,11 @@ impl World {
     }
 
     fn says(&self, text: &str) -> bool {
-        self.logged.lock().unwrap().iter().any(|line| line.contains(text))
+        self.logged
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|line| line.contains(text))
     }
 }
 
@@ -40,10 +50,14 @@ fn all_that_is_left_is_read_though_the_host_dies_between_plan_and_checkpoint() {
     world.stops("is gone");
 
     world.skip_lost = true;
-    let dies = world.start(Some((2, true))); // after the first intent: what is passed over is a write of its own
+    // After the first intent: what is passed over is a write of its own.
+    let dies = world.start(Some((2, true)));
     assert!(matches!(world.until_quiet(dies), PipelineExit::Failed(_)));
     assert_eq!(world.store.load().unwrap().1.len(), 1, "a plan");
-    assert!(world.says("--skip-lost: offsets 4 to 8 of `t` partition 0") && world.says("4 to 7 of `t` partition 1"));
+    assert!(
+        world.says("--skip-lost: offsets 4 to 8 of `t` partition 0")
+            && world.says("4 to 7 of `t` partition 1")
+    );
     world.skip_lost = false;
     world.goes_on(8 + 2 + 3);
 }
@@ -85,10 +99,17 @@ fn a_topic_made_anew_is_read_whole() {
     world.skip_lost = true;
     world.goes_on(8);
     assert!(world.says("--skip-lost: topic `t` was deleted and made anew"));
-    let marked: usize = world.sinks[1].landed().iter().map(|landed| texts(landed).len()).sum();
+    let marked: usize = world.sinks[1]
+        .landed()
+        .iter()
+        .map(|landed| texts(landed).len())
+        .sum();
     assert_eq!(marked, 8, "nothing of the new topic is left out");
     let after = world.checkpoint();
-    assert_eq!((after.times.event_ms.len(), after.committed["t"][&0]), (0, 5));
+    assert_eq!(
+        (after.times.event_ms.len(), after.committed["t"][&0]),
+        (0, 5)
+    );
 }
 
 /// A topic that is made anew before the job's first batch is noticed as well.
@@ -101,7 +122,13 @@ fn topics_are_known_from_the_first_ledger_on() {
     world.put(0, 5);
     let quiet = world.start(None);
     assert_eq!(world.until_quiet(quiet), PipelineExit::Stopped);
-    assert_eq!((world.checkpoint().batch, world.checkpoint().committed["t"][&0]), (0, 5));
+    assert_eq!(
+        (
+            world.checkpoint().batch,
+            world.checkpoint().committed["t"][&0]
+        ),
+        (0, 5)
+    );
     world.topics.delete("t");
     world.topics.create("t", 2);
     world.put(0, 9);
@@ -117,7 +144,10 @@ fn a_ledger_that_begins_anew_is_above_the_markers_though_the_clock_is_behind() {
     let ahead = 1 << 60;
     for sink in [1, 4] {
         let marker = world.sinks[sink].marker();
-        world.sinks[sink].set_marker(marker.map(|marker| streamhost_core::protocol::Marker { epoch: ahead, ..marker }));
+        world.sinks[sink].set_marker(marker.map(|marker| streamhost_core::protocol::Marker {
+            epoch: ahead,
+            ..marker
+        }));
     }
     world.store.forget().unwrap();
     world.put(0, 2);

@@ -4,7 +4,9 @@ use crate::guest::{Guest, Maker};
 use crate::pipeline::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, RowLimits, RowShape};
+use streamhost_core::contract::{
+    Answer, Finished, GuestFault, Moment, Partials, RowLimits, RowShape,
+};
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::{ColumnSpec, SinkKind, SourceSpec, StageKind, StageSpec};
 use streamhost_core::protocol::memory::MemoryStore;
@@ -12,7 +14,8 @@ use streamhost_core::protocol::{BatchIntent, Checkpoint, Guarantee};
 use streamhost_core::state::{Delta, Most, StageId, StateStore, StoreError};
 use streamhost_core::types::{Chunk, Column, Keyed, Kind, Rows};
 
-/// The first three get a row a record; `counts` how many records each letter has had, `sums` how many in each batch.
+/// The first three get a row a record; `counts` how many records each letter has had, `sums` how
+/// many in each batch.
 pub(super) const SINKS: [(&str, Guarantee); 5] = [
     ("table", Guarantee::Idempotent),
     ("marked", Guarantee::Marked),
@@ -22,8 +25,8 @@ pub(super) const SINKS: [(&str, Guarantee); 5] = [
 ];
 const RUNNING: u32 = 1;
 const EACH_BATCH: u32 = 2;
-/// A row a record: key = the value's first letter, one cell `version:value`. Some values say what else happens. Letters
-/// are counted too, for ever and in each batch.
+/// A row a record: key = the value's first letter, one cell `version:value`. Some values say what
+/// else happens. Letters are counted too, for ever and in each batch.
 pub(super) struct Fake(u64, Kept);
 
 /// Whether letters are counted.
@@ -40,20 +43,29 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 impl Guest for Fake {
-    fn transform(&mut self, _: u32, moment: Moment, chunk: &Chunk, _: Duration) -> Result<Answer, GuestFault> {
+    fn transform(
+        &mut self,
+        _: u32,
+        moment: Moment,
+        chunk: &Chunk,
+        _: Duration,
+    ) -> Result<Answer, GuestFault> {
         let mut rows = Rows::default();
         let mut counts = Keyed::default();
         let mut faults = Vec::new();
         for (i, value) in chunk.values.iter().enumerate() {
             match value[0] {
-                b'a' if self.1 == Kept::Breaks => return Err(GuestFault::Trap("out of time".into())),
+                b'a' if self.1 == Kept::Breaks => {
+                    return Err(GuestFault::Trap("out of time".into()));
+                }
                 b'T' => return Err(GuestFault::Trap("it broke".into())),
                 b'F' => faults.push((i as u32, "refused".to_string())),
                 b'D' => {}
                 _ => {
                     rows.positions.push(i as u32);
                     rows.cells.push(&value[..1]);
-                    rows.cells.push(format!("{}:{}", self.0, String::from_utf8_lossy(value)).as_bytes());
+                    rows.cells
+                        .push(format!("{}:{}", self.0, String::from_utf8_lossy(value)).as_bytes());
                     counts.positions.push(i as u32);
                     counts.keys.push(&value[..1]); // one partial a record: as good as one a letter
                     counts.values.push(&1u64.to_le_bytes());
@@ -64,12 +76,21 @@ impl Guest for Fake {
         let mut all = vec![rows; SINKS.len()];
         (all[3], all[4]) = (Rows::default(), Rows::default());
         let keyed = match self.1 {
-            Kept::Counts | Kept::Breaks => {
-                [RUNNING, EACH_BATCH].map(|stage| Keyed { stage, ..counts.clone() }).to_vec()
-            }
+            Kept::Counts | Kept::Breaks => [RUNNING, EACH_BATCH]
+                .map(|stage| Keyed {
+                    stage,
+                    ..counts.clone()
+                })
+                .to_vec(),
             Kept::Nothing => Vec::new(),
         };
-        Ok(Answer { faults, rows: all, keyed, late: Vec::new(), largest_ms: moment.partition_ms })
+        Ok(Answer {
+            faults,
+            rows: all,
+            keyed,
+            late: Vec::new(),
+            largest_ms: moment.partition_ms,
+        })
     }
 
     fn combine(&mut self, _: u32, partials: &Partials, _: Duration) -> Result<Column, GuestFault> {
@@ -78,27 +99,48 @@ impl Guest for Fake {
         for (group, &to) in partials.group_ends.iter().enumerate() {
             let before = partials.accumulators.get(group);
             let before = if before.is_empty() { 0 } else { number(before) };
-            let sum = before + (from..to as usize).map(|i| number(partials.partials.get(i))).sum::<u64>();
+            let sum = before
+                + (from..to as usize)
+                    .map(|i| number(partials.partials.get(i)))
+                    .sum::<u64>();
             merged.push(&sum.to_le_bytes());
             from = to as usize;
         }
         Ok(merged)
     }
 
-    fn finish(&mut self, stage: u32, moment: Moment, finished: &Finished, _: Duration) -> Result<Answer, GuestFault> {
-        let Finished::Groups(groups) = finished else { unreachable!("nothing is joined") };
+    fn finish(
+        &mut self,
+        stage: u32,
+        moment: Moment,
+        finished: &Finished,
+        _: Duration,
+    ) -> Result<Answer, GuestFault> {
+        let Finished::Groups(groups) = finished else {
+            unreachable!("nothing is joined")
+        };
         let mut rows = Rows::default();
         for i in 0..groups.keys.len() {
             rows.positions.push(i as u32);
             rows.cells.push(groups.keys.get(i));
-            rows.cells.push(format!("{}:{}", self.0, number(groups.accumulators.get(i))).as_bytes());
+            rows.cells
+                .push(format!("{}:{}", self.0, number(groups.accumulators.get(i))).as_bytes());
         }
         let mut all = vec![Rows::default(); SINKS.len()];
         all[if stage == RUNNING { 3 } else { 4 }] = rows;
-        Ok(Answer { rows: all, largest_ms: moment.partition_ms, ..Answer::default() })
+        Ok(Answer {
+            rows: all,
+            largest_ms: moment.partition_ms,
+            ..Answer::default()
+        })
     }
 
-    fn migrate(&mut self, _: u32, accumulators: &Column, _: Duration) -> Result<Column, GuestFault> {
+    fn migrate(
+        &mut self,
+        _: u32,
+        accumulators: &Column,
+        _: Duration,
+    ) -> Result<Column, GuestFault> {
         Ok(accumulators.clone())
     }
 }
@@ -108,7 +150,11 @@ pub(super) fn active(deployment: u64) -> Arc<LoadedDeployment> {
 }
 
 pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<LoadedDeployment> {
-    let columns = vec![ColumnSpec { name: "f:v".into(), kind: Kind::Bytes, optional: false }];
+    let columns = vec![ColumnSpec {
+        name: "f:v".into(),
+        kind: Kind::Bytes,
+        optional: false,
+    }];
     let sink = |name: &str| SinkSpec {
         kind: SinkKind::Kafka,
         name: name.into(),
@@ -119,8 +165,15 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<LoadedDeployment> 
         exactly_once: false,
     };
     let sinks: Vec<_> = SINKS.iter().map(|(name, _)| sink(name)).collect();
-    let limits = RowLimits { key_bytes: 0..=100, cell_bytes_max: 1000, row_bytes_max: 1000 };
-    let shapes = sinks.iter().map(|sink| RowShape::new(sink, limits.clone())).collect();
+    let limits = RowLimits {
+        key_bytes: 0..=100,
+        cell_bytes_max: 1000,
+        row_bytes_max: 1000,
+    };
+    let shapes = sinks
+        .iter()
+        .map(|sink| RowShape::new(sink, limits.clone()))
+        .collect();
     let make: Maker = Box::new(move || Ok(Box::new(Fake(deployment, kept))));
     let stage = |name: &str, kind| StageSpec {
         name: name.into(),
@@ -135,7 +188,11 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<LoadedDeployment> 
     let mut spec = JobSpec {
         name: "j".into(),
         every: Duration::ZERO,
-        sources: vec![SourceSpec { name: "t".into(), target: "t".into(), ..SourceSpec::default() }],
+        sources: vec![SourceSpec {
+            name: "t".into(),
+            target: "t".into(),
+            ..SourceSpec::default()
+        }],
         stages: vec![
             stage("running", StageKind::Running { expire_ms: None }),
             stage("each batch", StageKind::EachBatch),
@@ -155,7 +212,12 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<LoadedDeployment> 
         dead_letter_topic: "d".into(),
         start: None,
         reset_at: None,
-        guest_version: Arc::new(GuestVersion::new(make, Duration::from_secs(1), shapes, &spec)),
+        guest_version: Arc::new(GuestVersion::new(
+            make,
+            Duration::from_secs(1),
+            shapes,
+            &spec,
+        )),
         spec,
     })
 }
@@ -200,12 +262,20 @@ impl CheckpointLog for Dying {
         self.inner.load()
     }
 
-    fn write(&self, checkpoint: Option<(&Checkpoint, &Delta)>, intent: Option<&BatchIntent>) -> Result<(), StoreError> {
+    fn write(
+        &self,
+        checkpoint: Option<(&Checkpoint, &Delta)>,
+        intent: Option<&BatchIntent>,
+    ) -> Result<(), StoreError> {
         let dies = self.writes_left.fetch_sub(1, Ordering::SeqCst) == 1;
         if !dies || self.after {
             self.inner.write(checkpoint, intent)?;
         }
-        if dies { Err(StoreError::Io("the host was killed".into())) } else { Ok(()) }
+        if dies {
+            Err(StoreError::Io("the host was killed".into()))
+        } else {
+            Ok(())
+        }
     }
 
     fn begin(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {

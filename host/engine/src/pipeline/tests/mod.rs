@@ -1,4 +1,5 @@
-//! The whole pipeline under faults drawn from a seed, against a model that a child could read. `SEED=42` replays one.
+//! The whole pipeline under faults drawn from a seed, against a model that a child could read.
+//! `SEED=42` replays one.
 
 mod cases;
 mod ends;
@@ -103,7 +104,11 @@ impl World {
     fn start(&mut self, lives: Option<(usize, bool)>) -> Pipeline {
         let spec = self.cell.get().spec.clone();
         let (writes, after) = lives.unwrap_or((usize::MAX, false));
-        let store = Dying { inner: self.store.clone(), writes_left: AtomicUsize::new(writes), after };
+        let store = Dying {
+            inner: self.store.clone(),
+            writes_left: AtomicUsize::new(writes),
+            after,
+        };
         let newest = self.deployments.load(Ordering::SeqCst);
         let again = self.again;
         let parts = PipelineParts {
@@ -121,7 +126,9 @@ impl World {
             reads_on: false,
         };
         let logged = self.logged.clone();
-        let status = PipelineStatus::telling(Box::new(move |_, text| logged.lock().unwrap().push(text.to_string())));
+        let status = PipelineStatus::telling(Box::new(move |_, text| {
+            logged.lock().unwrap().push(text.to_string())
+        }));
         Pipeline::start(parts, Arc::new(status), |_| ()).unwrap()
     }
 
@@ -130,7 +137,12 @@ impl World {
         let count = self.dice.roll(12);
         self.send(count);
         for sink in 0..=SINKS.len() {
-            let fault = [Fault::BeforeLanding, Fault::AfterLanding, Fault::Refused, Fault::Open];
+            let fault = [
+                Fault::BeforeLanding,
+                Fault::AfterLanding,
+                Fault::Refused,
+                Fault::Open,
+            ];
             let fault = fault[self.dice.roll(4) as usize];
             match self.sinks.get(sink) {
                 _ if self.dice.roll(3) > 0 => {}
@@ -166,15 +178,21 @@ impl World {
     /// Waits until the board says so, or the pipeline ended.
     fn until(&self, pipeline: &Pipeline, is_so: impl Fn(&status::StatusSnapshot) -> bool) {
         while !pipeline.has_ended() && !is_so(&pipeline.status.snapshot()) {
-            pipeline.status.stop.pause(Duration::from_millis(1)); // a look, not a wait: the condition ends it
+            // A look, not a wait: the condition ends it.
+            pipeline.status.stop.pause(Duration::from_millis(1));
         }
     }
 
     /// Waits until all that was sent is durable, or the host died.
     fn until_quiet(&self, pipeline: Pipeline) -> PipelineExit {
-        let ends: BTreeMap<i32, i64> = self.sent.iter().map(|(&id, sent)| (id, sent.len() as i64)).collect();
+        let ends: BTreeMap<i32, i64> = self
+            .sent
+            .iter()
+            .map(|(&id, sent)| (id, sent.len() as i64))
+            .collect();
         let is_done = |facts: &status::StatusSnapshot| {
-            ends.iter().all(|(id, end)| facts.committed.get("t").and_then(|t| t.get(id)) == Some(end))
+            ends.iter()
+                .all(|(id, end)| facts.committed.get("t").and_then(|t| t.get(id)) == Some(end))
         };
         self.until(&pipeline, is_done);
         pipeline.stop(Stop::Soon)
@@ -186,7 +204,12 @@ fn texts(landed: &Landed<Rows>) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let rows = |rows: &Rows| {
         (0..rows.len())
-            .map(|row| (text(rows.cells.get(2 * row)), text(rows.cells.get(2 * row + 1))))
+            .map(|row| {
+                (
+                    text(rows.cells.get(2 * row)),
+                    text(rows.cells.get(2 * row + 1)),
+                )
+            })
             .collect::<Vec<_>>()
     };
     landed.items.iter().flat_map(rows).collect()
@@ -203,7 +226,10 @@ fn table(landed: &[Landed<Rows>]) -> BTreeMap<String, String> {
             }
         }
     }
-    cells.into_iter().map(|(key, (_, value))| (key, value)).collect()
+    cells
+        .into_iter()
+        .map(|(key, (_, value))| (key, value))
+        .collect()
 }
 
 fn check(world: &World, seed: u64) {
@@ -213,21 +239,45 @@ fn check(world: &World, seed: u64) {
         batches.iter().copied().eq(1..=batches.len() as u64),
         "SEED={seed}: each batch once, in order: {batches:?}"
     );
-    let rows: Vec<_> = marked.iter().flat_map(texts).map(|(_, value)| value).collect();
+    let rows: Vec<_> = marked
+        .iter()
+        .flat_map(texts)
+        .map(|(_, value)| value)
+        .collect();
     for (id, sent) in &world.sent {
         let own: Vec<_> = rows
             .iter()
             .filter_map(|row| row.split_once(':'))
             .filter(|(_, v)| v[1..].starts_with(&format!("{id}-")))
             .collect();
-        let wanted: Vec<_> = sent.iter().filter(|v| !v.starts_with(['T', 'F', 'D'])).collect();
-        assert!(own.iter().map(|(_, value)| value).eq(wanted.iter()), "SEED={seed}: every row once, in order");
-        let versions: Vec<u64> = own.iter().map(|(version, _)| version.parse().unwrap()).collect();
-        assert!(versions.is_sorted(), "SEED={seed}: one switch offset a swap: {versions:?}");
+        let wanted: Vec<_> = sent
+            .iter()
+            .filter(|v| !v.starts_with(['T', 'F', 'D']))
+            .collect();
+        assert!(
+            own.iter().map(|(_, value)| value).eq(wanted.iter()),
+            "SEED={seed}: every row once, in order"
+        );
+        let versions: Vec<u64> = own
+            .iter()
+            .map(|(version, _)| version.parse().unwrap())
+            .collect();
+        assert!(
+            versions.is_sorted(),
+            "SEED={seed}: one switch offset a swap: {versions:?}"
+        );
     }
-    assert_eq!(table(&world.sinks[0].landed()), table(&marked), "SEED={seed}: the table is that of an undisturbed run");
+    assert_eq!(
+        table(&world.sinks[0].landed()),
+        table(&marked),
+        "SEED={seed}: the table is that of an undisturbed run"
+    );
     let plain: BTreeSet<_> = world.sinks[2].landed().iter().flat_map(texts).collect();
-    assert_eq!(plain, marked.iter().flat_map(texts).collect(), "SEED={seed}: a plain sink lacks nothing");
+    assert_eq!(
+        plain,
+        marked.iter().flat_map(texts).collect(),
+        "SEED={seed}: a plain sink lacks nothing"
+    );
     check_counts(world, seed);
     let letters: BTreeSet<_> = world
         .letters
@@ -236,27 +286,72 @@ fn check(world: &World, seed: u64) {
         .flat_map(|l| l.items.clone())
         .map(|l| String::from_utf8(l.value.unwrap()).unwrap())
         .collect();
-    let wanted: BTreeSet<_> = world.sent.values().flatten().filter(|v| v.starts_with(['T', 'F'])).cloned().collect();
+    let wanted: BTreeSet<_> = world
+        .sent
+        .values()
+        .flatten()
+        .filter(|v| v.starts_with(['T', 'F']))
+        .cloned()
+        .collect();
     assert_eq!(letters, wanted, "SEED={seed}: dead letters");
     let (checkpoint, intents) = world.store.load().unwrap();
     let totals = checkpoint.unwrap().counters;
-    let dropped = world.sent.values().flatten().filter(|v| v.starts_with('D')).count() as u64;
+    let dropped = world
+        .sent
+        .values()
+        .flatten()
+        .filter(|v| v.starts_with('D'))
+        .count() as u64;
     assert!(intents.is_empty());
-    assert_eq!(totals.records_in, world.sent.values().map(|sent| sent.len() as u64).sum::<u64>(), "SEED={seed}");
-    assert_eq!((totals.dropped, totals.dead_letters), (dropped, wanted.len() as u64), "SEED={seed}");
-    assert_eq!(totals.rows["marked"], totals.records_in - dropped - wanted.len() as u64, "SEED={seed}");
+    assert_eq!(
+        totals.records_in,
+        world
+            .sent
+            .values()
+            .map(|sent| sent.len() as u64)
+            .sum::<u64>(),
+        "SEED={seed}"
+    );
+    assert_eq!(
+        (totals.dropped, totals.dead_letters),
+        (dropped, wanted.len() as u64),
+        "SEED={seed}"
+    );
+    assert_eq!(
+        totals.rows["marked"],
+        totals.records_in - dropped - wanted.len() as u64,
+        "SEED={seed}"
+    );
     let group: i64 = world.topics.group("g").values().sum();
-    assert_eq!(group as u64, totals.records_in, "SEED={seed}: the group shows the end");
+    assert_eq!(
+        group as u64, totals.records_in,
+        "SEED={seed}: the group shows the end"
+    );
 }
 
 /// What is kept for ever, and what each batch gave, add up to what was sent.
 fn check_counts(world: &World, seed: u64) {
     let mut sent: BTreeMap<String, u64> = BTreeMap::new();
-    for value in world.sent.values().flatten().filter(|v| !v.starts_with(['T', 'F', 'D'])) {
+    for value in world
+        .sent
+        .values()
+        .flatten()
+        .filter(|v| !v.starts_with(['T', 'F', 'D']))
+    {
         *sent.entry(value[..1].to_string()).or_default() += 1;
     }
-    let count = |value: &str| value.split_once(':').expect("version:count").1.parse::<u64>().expect("a count");
-    let kept: BTreeMap<_, _> = table(&world.sinks[3].landed()).into_iter().map(|(k, v)| (k, count(&v))).collect();
+    let count = |value: &str| {
+        value
+            .split_once(':')
+            .expect("version:count")
+            .1
+            .parse::<u64>()
+            .expect("a count")
+    };
+    let kept: BTreeMap<_, _> = table(&world.sinks[3].landed())
+        .into_iter()
+        .map(|(k, v)| (k, count(&v)))
+        .collect();
     assert_eq!(kept, sent, "SEED={seed}: running counts");
     let mut summed: BTreeMap<String, u64> = BTreeMap::new();
     for (key, value) in world.sinks[4].landed().iter().flat_map(texts) {
@@ -264,7 +359,11 @@ fn check_counts(world: &World, seed: u64) {
     }
     assert_eq!(summed, sent, "SEED={seed}: the batches' sums");
     let facts = world.store.load().unwrap().0.unwrap().stages;
-    assert_eq!(facts["running"].keys, sent.len() as u64, "SEED={seed}: keys kept");
+    assert_eq!(
+        facts["running"].keys,
+        sent.len() as u64,
+        "SEED={seed}: keys kept"
+    );
 }
 
 fn live_through(seed: u64) {
@@ -277,14 +376,22 @@ fn live_through(seed: u64) {
     world.letters.forget_faults();
     world.send(5);
     let last = world.start(None);
-    assert_eq!(world.until_quiet(last), PipelineExit::Stopped, "SEED={seed}");
+    assert_eq!(
+        world.until_quiet(last),
+        PipelineExit::Stopped,
+        "SEED={seed}"
+    );
     check(&world, seed);
 }
 
 /// `SEED=42` replays one; `SEEDS=5000` tries as many.
 #[test]
 fn every_batch_ends_as_if_nothing_had_happened_under_any_faults() {
-    let number = |name| std::env::var(name).ok().map(|n: String| n.parse().expect("SEED and SEEDS are numbers"));
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .map(|n: String| n.parse().expect("SEED and SEEDS are numbers"))
+    };
     if let Some(seed) = number("SEED") {
         return live_through(seed);
     }

@@ -1,0 +1,396 @@
+//! Reads the sections of the configuration; all faults are told at once.
+
+use super::{Config, ControlConfig, Fault, line_of};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use streamhost_connectors::hbase::{HbaseSettings, Protocol, Transport};
+use streamhost_connectors::kafka::KafkaSettings;
+use streamhost_core::job::{names, settings};
+use streamhost_core::limits;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Takes keys out of tables, and notes what is wrong.
+pub(super) struct Reader<'a> {
+    pub(super) text: &'a str,
+    pub(super) folder: &'a Path,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// One table, with its name as written in front of its keys.
+struct Section<'i> {
+    name: &'static str,
+    entries: BTreeMap<String, (usize, Spanned<DeValue<'i>>)>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Reader<'a> {
+    fn fault(&mut self, at: usize, what: impl Into<String>) {
+        self.faults.push(Fault {
+            line: line_of(self.text, at),
+            what: what.into(),
+        });
+    }
+
+    fn section<'i>(&mut self, name: &'static str, table: DeTable<'i>) -> Section<'i> {
+        let entries = table
+            .into_iter()
+            .map(|(k, v)| (k.get_ref().to_string(), (k.span().start, v)))
+            .collect();
+        Section {
+            name,
+            entries,
+            known: Vec::new(),
+        }
+    }
+
+    pub(super) fn file(&mut self, table: DeTable<'_>) -> Config {
+        let mut top = self.section("", table);
+        let mut config = Config::default();
+        if let Some((at, path)) = self.text_of(&mut top, "data-dir") {
+            if path.is_empty() {
+                self.fault(at, "`data-dir` is empty: name a folder");
+            }
+            config.data_dir = self.folder.join(path);
+        }
+        if let Some(section) = self.table_of(&mut top, "control") {
+            self.control(section, &mut config.control);
+        }
+        if let Some(section) = self.table_of(&mut top, "kafka") {
+            self.kafka(section, &mut config.kafka);
+        }
+        if let Some(section) = self.table_of(&mut top, "hbase") {
+            self.hbase(section, &mut config.hbase);
+        }
+        if let Some(section) = self.table_of(&mut top, "limits") {
+            self.limits(section, &mut config);
+        }
+        self.rest(top);
+        config
+    }
+
+    fn control(&mut self, mut section: Section<'_>, control: &mut ControlConfig) {
+        let listen = self.text_of(&mut section, "listen");
+        if let Some((at, text)) = &listen {
+            match listen_address(text) {
+                Some(address) => control.listen = address,
+                None => self.fault(
+                    *at,
+                    format!("`control.listen = \"{text}\"`: an address is IP:PORT, such as 127.0.0.1:7070"),
+                ),
+            }
+        }
+        let mut token_named = false;
+        if let Some((at, file)) = self.text_of(&mut section, "token-file") {
+            token_named = true;
+            match read_token(&self.folder.join(&file)) {
+                Ok(token) => control.token = Some(token),
+                Err(reason) => {
+                    self.fault(at, format!("`control.token-file = \"{file}\"`: {reason}"))
+                }
+            }
+        }
+        if let (Some((at, text)), false) = (&listen, token_named)
+            && !control.listen.ip().is_loopback()
+        {
+            self.fault(
+                *at,
+                format!(
+                    "`control.listen = \"{text}\"` is open to other machines: name a file with a secret in \
+                     `token-file`, or listen on 127.0.0.1"
+                ),
+            );
+        }
+        self.rest(section);
+    }
+
+    fn kafka(&mut self, mut section: Section<'_>, kafka: &mut KafkaSettings) {
+        section.known.push("brokers");
+        if let Some((_, value)) = section.entries.remove("brokers") {
+            let at = value.span().start;
+            match brokers(value.into_inner()) {
+                Ok(brokers) => kafka.brokers = brokers,
+                Err(reason) => self.fault(at, format!("`kafka.brokers`: {reason}")),
+            }
+        }
+        for (key, (at, value)) in section.entries {
+            self.property(&key, at, value.into_inner(), kafka);
+        }
+    }
+
+    /// One property of librdkafka; `a.b = 1` without quotes arrives as tables within tables.
+    fn property(&mut self, key: &str, at: usize, value: DeValue<'_>, kafka: &mut KafkaSettings) {
+        let value = match value {
+            DeValue::Table(table) => {
+                for (inner, value) in table {
+                    let at = inner.span().start;
+                    self.property(
+                        &format!("{key}.{}", inner.get_ref()),
+                        at,
+                        value.into_inner(),
+                        kafka,
+                    );
+                }
+                return;
+            }
+            DeValue::String(text) => text.into_owned(),
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => plain(&value),
+            DeValue::Array(_) | DeValue::Datetime(_) => {
+                return self.fault(
+                    at,
+                    format!("`kafka.\"{key}\"`: a property is a text, a number, or true or false"),
+                );
+            }
+        };
+        if !key.contains('.') && names::nearest(key, ["brokers"]).is_some() {
+            return self.fault(
+                at,
+                format!("`kafka.{key}` is no key: did you mean `brokers`?"),
+            );
+        }
+        if value.contains('\0') {
+            return self.fault(at, format!("`kafka.\"{key}\"` has a zero byte in it"));
+        }
+        if kafka.properties.contains_key(key) {
+            self.fault(at, format!("`kafka.\"{key}\"` is set twice"));
+        } else if let Some(other) = kafka.other_name(key) {
+            self.fault(
+                at,
+                format!("`kafka.\"{key}\"` is set as `{other}` already: they are two names of one property"),
+            );
+        }
+        let alone = KafkaSettings {
+            properties: [(key.to_owned(), value.clone())].into(),
+            ..KafkaSettings::default()
+        };
+        for reason in alone.check() {
+            self.fault(at, reason);
+        }
+        kafka.properties.insert(key.to_owned(), value);
+    }
+
+    fn hbase(&mut self, mut section: Section<'_>, hbase: &mut HbaseSettings) {
+        if let Some((at, text)) = self.text_of(&mut section, "thrift") {
+            match host_and_port(&text) {
+                true => hbase.address = text,
+                false => self.fault(
+                    at,
+                    format!("`hbase.thrift = \"{text}\"`: the gateway's address is HOST:PORT, such as hbase:9090"),
+                ),
+            }
+        }
+        if let Some((at, text)) = self.text_of(&mut section, "transport") {
+            match &*text {
+                "buffered" => hbase.transport = Transport::Buffered,
+                "framed" => hbase.transport = Transport::Framed,
+                _ => self.fault(
+                    at,
+                    format!("`hbase.transport = \"{text}\"`: it is \"buffered\" or \"framed\""),
+                ),
+            }
+        }
+        if let Some((at, text)) = self.text_of(&mut section, "protocol") {
+            match &*text {
+                "binary" => hbase.protocol = Protocol::Binary,
+                "compact" => hbase.protocol = Protocol::Compact,
+                _ => self.fault(
+                    at,
+                    format!("`hbase.protocol = \"{text}\"`: it is \"binary\" or \"compact\""),
+                ),
+            }
+        }
+        let connections = |text: &str| settings::count(text, limits::HBASE_CONNECTIONS_MAX);
+        self.judged(
+            &mut section,
+            "connections",
+            &mut hbase.connections,
+            connections,
+        );
+        self.rest(section);
+    }
+
+    fn limits(&mut self, mut section: Section<'_>, config: &mut Config) {
+        let memory = |text: &str| {
+            settings::bytes(
+                text,
+                limits::GUEST_MEMORY_BYTES_MIN,
+                limits::GUEST_MEMORY_BYTES_MAX,
+            )
+        };
+        let mut lanes = 0;
+        self.judged(&mut section, "lanes", &mut lanes, |text| {
+            settings::count(text, limits::LANES_MAX)
+        });
+        config.lanes = (lanes > 0).then_some(lanes);
+        let to = &mut config.limits;
+        self.judged(&mut section, "memory", &mut to.memory_bytes, memory);
+        self.judged(&mut section, "time", &mut to.time, settings::guest_time);
+        self.judged(&mut section, "batch-records", &mut to.batch_records, |t| {
+            settings::count(t, limits::BATCH_RECORDS_MAX)
+        });
+        self.judged(&mut section, "batch-bytes", &mut to.batch_bytes, |t| {
+            settings::bytes(t, 1, limits::BATCH_BYTES_MAX)
+        });
+        self.rest(section);
+    }
+
+    /// A number, or a text with a unit, judged as its setting is.
+    fn judged<T>(
+        &mut self,
+        section: &mut Section<'_>,
+        key: &'static str,
+        to: &mut T,
+        judge: impl Fn(&str) -> Result<T, String>,
+    ) {
+        section.known.push(key);
+        let Some((at, value)) = section.entries.remove(key) else {
+            return;
+        };
+        let text = match value.into_inner() {
+            DeValue::String(text) => text.into_owned(),
+            value @ DeValue::Integer(_) => plain(&value),
+            other => {
+                let what = format!(
+                    "`{}{key}`: {} cannot be here",
+                    section.name,
+                    other.type_str()
+                );
+                return self.fault(at, what);
+            }
+        };
+        match judge(&text) {
+            Ok(value) => *to = value,
+            Err(reason) => self.fault(at, format!("`{}{key} = {text}`: {reason}", section.name)),
+        }
+    }
+
+    fn text_of(&mut self, section: &mut Section<'_>, key: &'static str) -> Option<(usize, String)> {
+        section.known.push(key);
+        let (at, value) = section.entries.remove(key)?;
+        match value.into_inner() {
+            DeValue::String(text) => Some((at, text.into_owned())),
+            other => {
+                self.fault(
+                    at,
+                    format!(
+                        "`{}{key}`: a text in quotes belongs here, not {}",
+                        section.name,
+                        other.type_str()
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    fn table_of<'i>(&mut self, top: &mut Section<'i>, key: &'static str) -> Option<Section<'i>> {
+        top.known.push(key);
+        let (at, value) = top.entries.remove(key)?;
+        let name = match key {
+            "control" => "control.",
+            "kafka" => "kafka.",
+            "hbase" => "hbase.",
+            _ => "limits.",
+        };
+        match value.into_inner() {
+            DeValue::Table(table) => Some(self.section(name, table)),
+            other => {
+                self.fault(
+                    at,
+                    format!(
+                        "`{key}` is a section: write `[{key}]`, not {}",
+                        other.type_str()
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    /// What nobody took is unknown.
+    fn rest(&mut self, section: Section<'_>) {
+        for (key, (at, _)) in section.entries {
+            let meant = match names::nearest(&key, section.known.iter().copied()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("there are {}", section.known.join(", ")),
+            };
+            self.fault(at, format!("`{}{key}` is no key: {meant}", section.name));
+        }
+    }
+}
+
+/// A number or truth value as it is written in decimal.
+fn plain(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::Integer(n) => {
+            match i128::from_str_radix(&n.as_str().replace('_', ""), n.radix()) {
+                Ok(n) => n.to_string(),
+                Err(_) => n.as_str().to_owned(),
+            }
+        }
+        DeValue::Float(n) => n.as_str().to_owned(),
+        DeValue::Boolean(b) => b.to_string(),
+        DeValue::String(text) => text.to_string(),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => String::new(),
+    }
+}
+
+fn brokers(value: DeValue<'_>) -> Result<String, String> {
+    let list: Vec<String> = match value {
+        DeValue::String(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+        DeValue::Array(parts) => parts
+            .iter()
+            .map(|part| part.get_ref().as_str().map(|text| text.trim().to_owned()))
+            .collect::<Option<_>>()
+            .ok_or("a list of brokers is a list of texts")?,
+        other => {
+            return Err(format!(
+                "\"HOST:PORT,HOST:PORT\" belongs here, not {}",
+                other.type_str()
+            ));
+        }
+    };
+    match list.iter().find(|part| !host_and_port(part)) {
+        None if list.is_empty() => Err("it is empty: name at least one HOST:PORT".to_owned()),
+        None => Ok(list.join(",")),
+        Some(part) => Err(format!("`{part}` is not HOST:PORT")),
+    }
+}
+
+/// `HOST:PORT`; an IPv6 host stands in brackets.
+fn host_and_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let bare = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+    let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ',' | '@');
+    !host.is_empty()
+        && bare
+        && host.chars().all(fits)
+        && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn listen_address(text: &str) -> Option<SocketAddr> {
+    let text = text
+        .strip_prefix("localhost:")
+        .map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    text.parse().ok()
+}
+
+fn read_token(path: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("it cannot be read: {e}"))?;
+    let token = text.trim();
+    match token {
+        "" => Err("it is empty: put a long random secret into it".to_owned()),
+        _ if token.len() > limits::TOKEN_BYTES_MAX => Err(format!(
+            "the secret has more than {} bytes",
+            limits::TOKEN_BYTES_MAX
+        )),
+        _ if !token.bytes().all(|b| b.is_ascii_graphic()) => Err(
+            "the secret must be one line of ASCII letters, digits and signs, without spaces"
+                .to_owned(),
+        ),
+        _ => Ok(token.to_owned()),
+    }
+}

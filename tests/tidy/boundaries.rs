@@ -1,0 +1,272 @@
+//! Modules know what stands below them, and outside crates are named in one place each, so that a
+//! change stays where it is.
+
+use crate::files;
+
+/// A module of a crate, and the modules of the same crate that it may name.
+type Arrows = (&'static str, &'static [&'static str]);
+
+/// For each crate, by its folder, what each of its modules may name. A module that is not listed is
+/// a mistake.
+const MODULES: [(&str, &[Arrows]); 7] = [
+    (
+        "host/core/src/",
+        &[
+            ("limits", &[]),
+            ("clock", &["limits"]),
+            ("types", &["limits"]),
+            ("job", &["limits", "types"]),
+            ("contract", &["limits", "types", "job"]),
+            ("state", &["limits", "types", "job"]),
+            ("protocol", &["limits", "types", "contract", "state"]),
+            ("keyed", &["limits", "types", "job", "contract", "state"]),
+            ("testing", &["types", "job", "state", "protocol"]),
+        ],
+    ),
+    (
+        "host/engine/src/",
+        &[
+            ("batch", &[]),
+            ("source", &["batch"]), // a source appends to the batch that is built
+            ("guest", &[]),
+            ("sink", &[]),
+            ("pipeline", &["batch", "source", "guest", "sink"]),
+        ],
+    ),
+    (
+        "host/guest/src/",
+        &[
+            ("wit_convert", &["bindings"]),
+            ("wrap", &[]),
+            ("instance", &["bindings", "wit_convert"]),
+        ],
+    ),
+    (
+        "host/connectors/src/",
+        &[
+            ("lines", &[]),
+            ("kafka", &[]),
+            ("hbase", &[]),
+            ("file", &["lines"]),
+            ("socket", &["lines"]),
+            ("rate", &[]),
+            ("console", &[]),
+            ("sources", &["kafka", "file", "socket", "rate"]),
+        ],
+    ),
+    (
+        "host/storage/src/",
+        &[("checkpoint_log", &[]), ("catalog", &[])],
+    ),
+    ("host/dev/src/", &[("broker", &[]), ("tables", &[])]),
+    (
+        "host/src/",
+        &[
+            ("api", &[]),
+            ("config", &[]),
+            ("control", &["api"]),
+            ("cli", &["api", "config", "control"]),
+            ("supervisor", &["api"]),
+            ("hosting", &["api", "cli", "config", "supervisor"]),
+        ],
+    ),
+];
+
+/// What may not be named outside of these places.
+const HOMES: [(&str, &[&str]); 19] = [
+    ("rdkafka::", &["host/connectors/src/kafka/"]),
+    ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
+    (
+        "hbase_thrift::",
+        &["host/connectors/src/hbase/", "host/dev/src/tables/"],
+    ),
+    (
+        "thrift::",
+        &["host/connectors/src/hbase/", "host/dev/src/tables/"],
+    ),
+    ("flate2::", &["host/connectors/src/file/"]),
+    ("zstd::", &["host/connectors/src/file/"]),
+    ("socket2::", &["host/connectors/src/socket.rs"]),
+    ("wasmtime::", &["host/guest/"]),
+    ("wit_component::", &["host/guest/"]),
+    ("kafka_protocol::", &["host/dev/src/broker/"]),
+    // the host opens one store for all that it keeps, and hands it out
+    (
+        "fjall::",
+        &[
+            "host/storage/",
+            "host/dev/",
+            "host/src/hosting.rs",
+            "host/src/supervisor/mod.rs",
+        ],
+    ),
+    ("postcard::", &["host/storage/"]),
+    ("axum::", &["host/src/control/"]),
+    ("hyper::", &["host/src/control/"]),
+    ("ureq::", &["host/src/cli/"]),
+    ("clap::", &["host/src/cli/", "host/src/main.rs"]),
+    ("toml::", &["host/src/config"]),
+    ("tokio::", &["host/src/control/"]),
+    // The embedded servers stand for outside ones.
+    ("SystemTime::now", &["host/core/src/clock.rs", "host/dev/"]),
+];
+
+/// The names that code takes directly from its own crate, each with the byte at which it is said:
+/// `a` and `b` of `crate::a::X`, of `use crate::{a, b::Y}`, and, in the file of a module itself, of
+/// `super::a`.
+fn named(code: &str, super_is_crate: bool) -> Vec<(usize, String)> {
+    let roots = if super_is_crate {
+        &["crate::", "super::"][..]
+    } else {
+        &["crate::"]
+    };
+    let mut names = Vec::new();
+    for root in roots {
+        for (at, _) in code.match_indices(root) {
+            if code[..at].ends_with(is_word) || code[..at].ends_with("::") {
+                continue;
+            }
+            let from = at + root.len();
+            match code[from..].strip_prefix('{') {
+                Some(group) => names.extend(members(group).into_iter().map(|name| (at, name))),
+                None => names.push((at, word(&code[from..]))),
+            }
+        }
+    }
+    names
+}
+
+/// The first words of what a group of a `use` lists.
+fn members(group: &str) -> Vec<String> {
+    let (mut depth, mut from, mut names) = (0, 0, Vec::new());
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                names.push(word(group[from..at].trim_start()));
+                from = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|&c| is_word(c)).collect()
+}
+
+/// The text with its comments blanked.
+fn code_of(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (said, comment) = line.split_at(line.find("//").unwrap_or(line.len()));
+        code.push_str(said);
+        code.extend(comment.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+    }
+    code
+}
+
+#[test]
+fn modules_name_what_stands_below_them_alone() {
+    let mut astray = Vec::new();
+    for source in files::rust().iter().filter(|source| !source.is_test()) {
+        let Some((folder, arrows)) = MODULES
+            .iter()
+            .find(|(folder, _)| source.path.starts_with(folder))
+        else {
+            continue;
+        };
+        let path = &source.path[folder.len()..];
+        let module = path
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(".rs");
+        if ["lib", "main"].contains(&module) {
+            continue;
+        }
+        let Some((_, may)) = arrows.iter().find(|(name, _)| *name == module) else {
+            astray.push(format!(
+                "{}: the module `{module}` is not listed here",
+                source.path
+            ));
+            continue;
+        };
+        let is_its_file =
+            !path.contains('/') || path.ends_with("/mod.rs") && path.matches('/').count() == 1;
+        let code = code_of(source.without_tests());
+        for (at, name) in named(&code, is_its_file) {
+            let of_crate = arrows.iter().any(|(module, _)| *module == name);
+            if of_crate && name != module && !may.contains(&name.as_str()) {
+                let line = code[..at].matches('\n').count() + 1;
+                astray.push(format!(
+                    "{}:{line}: `{module}` may not name `{name}`",
+                    source.path
+                ));
+            }
+        }
+    }
+    assert!(astray.is_empty(), "\n{}", astray.join("\n"));
+}
+
+#[test]
+fn names_are_found_however_they_are_imported() {
+    let code = "use crate::{\n    a,\n    b::{X, Y},\n};\nuse crate::c::Z;\nfn f() { super::d::g(); mycrate::e(); crate::a::h() }\n";
+    let all = |super_is_crate| {
+        named(code, super_is_crate)
+            .into_iter()
+            .map(|(_, name)| name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(all(false), ["a", "b", "c", "a"]);
+    assert_eq!(all(true), ["a", "b", "c", "a", "d"]);
+}
+
+#[test]
+fn outside_crates_stay_at_home() {
+    let mut astray = Vec::new();
+    for source in files::rust() {
+        let of_host = source.path.starts_with("host/") && source.path.contains("/src/");
+        if !of_host || source.is_test() {
+            continue;
+        }
+        for (number, line) in source.without_tests().lines().enumerate() {
+            for (name, homes) in HOMES {
+                let at_home = homes.iter().any(|home| source.path.starts_with(home));
+                if !at_home && says(line, name) {
+                    let homes = homes.join(", ");
+                    astray.push(format!(
+                        "{}:{}: {name} belongs to {homes}",
+                        source.path,
+                        number + 1
+                    ));
+                }
+            }
+        }
+    }
+    assert!(astray.is_empty(), "\n{}", astray.join("\n"));
+}
+
+/// `line` says `name`, as a name of its own and not in a comment.
+fn says(line: &str, name: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    code.match_indices(name)
+        .any(|(at, _)| !code[..at].ends_with(is_word))
+}
+
+#[test]
+fn a_name_inside_another_one_is_not_said() {
+    assert!(says("use thrift::transport;", "thrift::"));
+    assert!(!says("use hbase_thrift::hbase;", "thrift::"));
+    assert!(!says("//! see thrift::transport", "thrift::"));
+}

@@ -106,7 +106,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("ureq::", &["host/src/cli/"]),
     ("clap::", &["host/src/cli/", "host/src/main.rs"]),
     ("toml::", &["host/src/config"]),
-    ("tokio::", &["host/src/control/"]),
+    ("tokio::", &["host/src/control/", "host/src/cli/"]),
     // The embedded servers stand for outside ones.
     ("SystemTime::now", &["host/core/src/clock.rs", "host/dev/"]),
 ];

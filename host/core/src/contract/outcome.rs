@@ -9,7 +9,7 @@ pub struct Fault {
     pub position: u32,
     /// Why: the author's words, or what the guest did.
     pub reason: String,
-    /// The guest broke on it; a replay takes this verdict and does not try again.
+    /// The guest broke on it; a replay quarantines it again without trying.
     pub by_host: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Records and groups that the host sets aside, and where calls were split.
+//! Records and groups that the host quarantines, and where it splits calls.
 
 use crate::types::{Offset, Partition};
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,8 @@ pub enum Phase {
     Finish,
 }
 
-/// A verdict on a group or pair: the host set it aside, as the guest broke on it, or cut calls
-/// before it.
+/// A group or pair of a keyed stage that the host quarantined, as the guest broke on it, or before
+/// which it split calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantinedGroup {
     /// The stage's number in the job, sources included.
@@ -24,12 +24,12 @@ pub struct QuarantinedGroup {
     pub phase: Phase,
     /// It was so many-th of the batch's groups in that stage and phase, from 0.
     pub index: u64,
-    /// What the guest did. None: it is not set aside, but calls were cut before it, as more at once
-    /// was too much.
+    /// What the guest did. None: it is not quarantined, but calls were split before it, as more at
+    /// once was too much.
     pub reason: Option<String>,
 }
 
-/// A verdict on a record: the host set it aside, as the guest broke on it, or cut calls before it.
+/// A record that the host quarantined, as the guest broke on it, or before which it split calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantinedRecord {
     /// Its topic.
@@ -38,17 +38,17 @@ pub struct QuarantinedRecord {
     pub partition: i32,
     /// Its offset.
     pub offset: Offset,
-    /// What the guest did. None: it is not set aside, but calls were cut before it, as more at once
-    /// was too much.
+    /// What the guest did. None: it is not quarantined, but calls were split before it, as more at
+    /// once was too much.
     pub reason: Option<String>,
 }
 
-/// What a batch's run found at a record, group or pair, for its intent and its replay: why the
-/// guest broke on it, so that it is set aside and not tried again. None: it is good, but calls were
-/// cut before it, as more at once was too much.
+/// What a batch's run decided on a record, group or pair, for its intent and its replay: why the
+/// guest broke on it, so that it is quarantined and not tried again. None: it is good, but calls
+/// were split before it, as more at once was too much.
 pub type Quarantine = Option<String>;
 
-/// Verdicts of an earlier run of the same batch.
+/// What an earlier run of the same batch decided, by record.
 pub type RecordQuarantines = BTreeMap<(Partition, Offset), Quarantine>;
 
 /// The same for groups: by stage and call, so-many-th of the batch's groups there.

@@ -22,14 +22,15 @@ pub struct BatchIntent {
     pub time_ms: i64,
     /// What it passed, of every partition.
     pub spans: TopicSpans,
-    /// Verdicts on records: those by time and memory may differ the next time.
+    /// Records that the host quarantined, and where it split calls. A decision by time or memory
+    /// may differ the next time.
     #[serde(rename = "set_aside")]
     pub quarantined: Vec<QuarantinedRecord>,
     /// A digest of each sink's rows, by the sink's name.
     pub digests: BTreeMap<String, String>,
     /// The batch's own counts.
     pub counts: Counters,
-    /// Verdicts on groups of keyed stages.
+    /// The same for groups of keyed stages.
     #[serde(default)]
     #[serde(rename = "groups_aside")]
     pub quarantined_groups: Vec<QuarantinedGroup>,
@@ -42,7 +43,8 @@ pub struct BatchIntent {
     /// Every source has ended with it.
     #[serde(default)]
     pub finished: bool,
-    /// The records of sources that cannot be read twice. Kept beside the intent, not in it.
+    /// The records of sources that cannot be read twice. Stored beside the intent, not in
+    /// it.
     #[serde(skip)]
     pub retained_records: Vec<Chunk>,
 }

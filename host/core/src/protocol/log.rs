@@ -9,9 +9,9 @@ pub trait CheckpointLog: StateStore {
     /// One snapshot of the checkpoint and the intents after it, in order of their numbers.
     fn load(&self) -> Result<(Option<Checkpoint>, Vec<BatchIntent>), StoreError>;
 
-    /// One atomic write, durable at return: a checkpoint (the checkpoint, which deletes the intent
-    /// of its batch, and what the batch changed in the stages' state) and the next intent, or
-    /// either alone. The caller has checked that they follow what is there.
+    /// One atomic write, durable at return: a checkpoint with what its batch changed in the stages'
+    /// state, and the next intent, or either alone. A checkpoint deletes the intent of its batch.
+    /// The caller has checked that they follow what is there.
     fn write(
         &self,
         checkpoint: Option<(&Checkpoint, &Delta)>,

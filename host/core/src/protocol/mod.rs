@@ -1,7 +1,7 @@
-//! What is safe, what comes next, and where both are kept: checkpoint, intent, checkpoint.
+//! What makes a batch durable: its intent, the checkpoint after it, and the log that keeps both.
 //!
-//! The order of a batch's steps is the protocol: cut, run, intent (durable), sinks, checkpoint
-//! (durable), group.
+//! The order of a batch's steps is the protocol: close the batch, run it, write its intent
+//! (durable), deliver to the sinks, write the checkpoint (durable), commit to the consumer group.
 
 mod marker;
 mod checkpoint;

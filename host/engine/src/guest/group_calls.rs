@@ -16,7 +16,7 @@ pub struct GuestCalls<'a> {
     lanes: &'a mut Lanes,
     version: Arc<GuestVersion>,
     quarantines: GroupQuarantines,
-    /// How many groups were asked so far: what a verdict's number counts.
+    /// How many groups were asked so far: what a decision's number counts.
     asked: BTreeMap<(u32, Phase), u64>,
     aside: Vec<QuarantinedGroup>,
 }
@@ -42,14 +42,14 @@ impl<'a> GuestCalls<'a> {
         }
     }
 
-    /// The verdicts on groups, those that were given among them. For the batch's intent: its replay
-    /// has the same, and so the same calls.
+    /// The decisions on groups, those that were given among them. For the batch's intent: its
+    /// replay has the same, and so the same calls.
     pub fn quarantined(self) -> Vec<QuarantinedGroup> {
         self.aside
     }
 
-    /// Counts groups, and gives the number of the first and the verdicts on them, by their place in
-    /// what is asked.
+    /// Counts groups, and gives the number of the first and the decisions on them, by their place
+    /// in what is asked.
     fn count(&mut self, stage: u32, phase: Phase, groups: usize) -> (u64, KnownFaults) {
         let asked = self.asked.entry((stage, phase)).or_default();
         let first = *asked;

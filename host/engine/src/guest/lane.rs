@@ -2,7 +2,7 @@
 //! with is asked in halves, down to the record or group that breaks it.
 //!
 //! Functions are pure, but their memory is not: a guest keeps caches, and fragments. So none gives
-//! a verdict but one that has answered nothing yet; what breaks an older one is asked of a new one
+//! a decision but one that has answered nothing yet; what breaks an older one is asked of a new one
 //! first.
 
 use super::{CallLimits, Guest, GuestVersion, LinesLeft};
@@ -75,7 +75,7 @@ impl Default for Budget {
     }
 }
 
-/// Verdicts by their positions in what is asked.
+/// Decisions by their positions in what is asked.
 pub(super) type KnownFaults = BTreeMap<usize, Quarantine>;
 
 /// Something that is asked of a guest and can be asked in parts.
@@ -108,7 +108,7 @@ pub(super) struct Lane {
 /// What the calls of a pass came to.
 #[derive(Default)]
 struct Pass {
-    /// It gave a verdict.
+    /// It gave a decision.
     found: bool,
     /// How much was first asked in halves, and why.
     halved: Option<(usize, GuestFault)>,
@@ -161,7 +161,7 @@ impl Lane {
     }
 
     /// One call of whatever guest there is. The lines of one that breaks count only if this is a
-    /// verdict: else the same is asked again, and says the same. The outer error is the version's,
+    /// decision: else the same is asked again, and says the same. The outer error is the version's,
     /// or says that a stop came.
     fn call<A>(
         &mut self,
@@ -205,23 +205,23 @@ impl Lane {
         }
     }
 
-    /// Asks for all `items` beside what is `known`, and adds to it the verdicts on those that break
-    /// the guest.
+    /// Asks for all `items` beside what is `known`, and adds to it the decisions on those that
+    /// break the guest.
     ///
     /// With `canonical` what is answered depends on where calls are cut (an accumulator is of one
     /// call's records, and sums of floats depend on their order), and a replay must cut them at the
-    /// same places. It goes by the verdicts in its intent: what lies between them is one call each.
-    /// So what a pass came to says what is asked next:
+    /// same places. It goes by the decisions in its intent: what lies between them is one call
+    /// each. So what a pass came to says what is asked next:
     ///
     /// | the pass | not canonical | canonical |
     /// |---|---|---|
     /// | asked nothing in halves | done | done: these are the replay's calls |
-    /// | gave a verdict | done | all again, beside what is known now |
+    /// | gave a decision | done | all again, beside what is known now |
     /// | all halves went well | done | all again, once, of a new guest (not if time ran out: a new one is no faster) |
-    /// | … and so again | | done: the cuts are verdicts too |
+    /// | … and so again | | done: the cuts are decisions too |
     ///
     /// Of eight records the sixth breaks the guest: `[0..8]` breaks, `[0..4]` is good, `[4..8]`
-    /// breaks, `[4..6]` breaks, `[4..5]` is good, `[5..6]` is the verdict, `[6..8]` is good. Then,
+    /// breaks, `[4..6]` breaks, `[4..5]` is good, `[5..6]` is the decision, `[6..8]` is good. Then,
     /// canonical: `[0..5]`, `[6..8]`, as in a replay.
     pub(super) fn ask(
         &mut self,
@@ -337,7 +337,7 @@ fn beside(items: usize, known: &KnownFaults) -> Vec<Range<usize>> {
     ranges
 }
 
-/// A verdict is given on a single record or group with all the time there is; on the way there a
+/// A decision is given on a single record or group with all the time there is; on the way there a
 /// part gets its share, or an endless loop would cost the whole time at each halving.
 fn patience(time: Duration, part: &Range<usize>, whole: &Range<usize>) -> Duration {
     if part.len() == 1 || part == whole {

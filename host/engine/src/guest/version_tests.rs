@@ -436,7 +436,7 @@ fn parts(all: &[Keyed]) -> Vec<String> {
         .collect()
 }
 
-fn verdicts_of(chunk: &Chunk, answer: &ChunkAnswer) -> RecordQuarantines {
+fn quarantines_of(chunk: &Chunk, answer: &ChunkAnswer) -> RecordQuarantines {
     let by_host = answer.faults.iter().filter(|fault| fault.by_host);
     let broken = by_host.map(|fault| (fault.position, Some(fault.reason.clone())));
     let all = broken.chain(answer.splits.iter().map(|&truncate| (truncate, None)));
@@ -565,7 +565,7 @@ fn accumulators_are_those_of_the_calls_that_a_replay_makes() {
         (1, 0, 13),
         "what breaks brings no event time"
     );
-    let quarantines = verdicts_of(&chunk, &answer);
+    let quarantines = quarantines_of(&chunk, &answer);
     assert_eq!(
         quarantines
             .keys()
@@ -598,7 +598,7 @@ fn halves_are_asked_where_the_whole_is_too_much_and_so_in_a_replay() {
     assert_eq!(parts(&answer.keyed), ["a@0 [1]", "a@0 [2 3]", "a@0 [4]"]);
     for version in [version, guest_version()] {
         assert_eq!(
-            run_on(&version, &chunk, &verdicts_of(&chunk, &answer)),
+            run_on(&version, &chunk, &quarantines_of(&chunk, &answer)),
             Ok(answer.clone()),
             "whatever fits now"
         );
@@ -706,7 +706,9 @@ fn finished(keys: &[&str]) -> Finished {
     })
 }
 
-fn verdicts_of_groups(aside: &[streamhost_core::contract::QuarantinedGroup]) -> GroupQuarantines {
+fn quarantines_of_groups(
+    aside: &[streamhost_core::contract::QuarantinedGroup],
+) -> GroupQuarantines {
     aside
         .iter()
         .map(|aside| {
@@ -778,7 +780,7 @@ fn groups_that_break_the_guest_are_found_and_only_they_fail() {
     );
 
     calls.lock().unwrap().clear();
-    let mut again = lanes.calls(&version, verdicts_of_groups(&aside));
+    let mut again = lanes.calls(&version, quarantines_of_groups(&aside));
     assert_eq!(
         again.combine(WINDOWS, &partials(&["a", "b", "trap", "c"])),
         Ok(first)
@@ -828,7 +830,11 @@ fn many_groups_are_asked_in_slices_which_do_not_depend_on_lanes() {
             (combined, made, calls.quarantined())
         };
         let outcome = run(GroupQuarantines::new());
-        assert_eq!(run(verdicts_of_groups(&outcome.2)), outcome, "a replay's");
+        assert_eq!(
+            run(quarantines_of_groups(&outcome.2)),
+            outcome,
+            "a replay's"
+        );
         outcomes.push(outcome);
     }
     assert!(outcomes.windows(2).all(|two| two[0] == two[1]));
@@ -1111,8 +1117,8 @@ fn a_replay_is_cut_and_judged_as_its_first_run_however_long_it_takes() {
     assert_eq!(seen[4..], ["finish a,b,c,d", "finish a,b", "finish c,d"]);
 
     let (quarantines, of_groups) = (
-        verdicts_of(&chunk, &first.0[0]),
-        verdicts_of_groups(&first.2),
+        quarantines_of(&chunk, &first.0[0]),
+        quarantines_of_groups(&first.2),
     );
     assert_eq!((quarantines.len(), of_groups.len()), (1, 1));
     for ms in [0, 40_000] {

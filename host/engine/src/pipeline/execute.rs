@@ -376,7 +376,7 @@ fn ids(active: &LoadedDeployment, stages: &Stages) -> Vec<StageId> {
         .collect()
 }
 
-/// An intent's verdicts on groups.
+/// An intent's decisions on groups.
 pub(super) fn group_quarantines(aside: &[QuarantinedGroup]) -> GroupQuarantines {
     aside
         .iter()

@@ -301,7 +301,7 @@ impl Recovery<'_> {
         Ok(checkpoint)
     }
 
-    /// Runs a planned batch again, with the version and the verdicts of its intent.
+    /// Runs a planned batch again, with the version and the decisions of its intent.
     fn replay(
         &mut self,
         committer: &mut Committer<'_>,

@@ -8,12 +8,12 @@ use streamhost_core::{clock, limits};
 /// How to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
-    /// Cut what was gathered, and finish it.
+    /// Close the batch that was gathered, and finish it.
     Drain,
     /// Finish the batch that is planned if its sinks take it; what was only gathered or run is read
     /// again later. Where it could not be, it is planned too.
     Soon,
-    /// It had its time: what is only being run is let go, whether it can be read again or not.
+    /// It had its time: what is only being run is abandoned, whether it can be read again or not.
     Now,
 }
 

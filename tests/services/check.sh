@@ -30,8 +30,7 @@ tool() {
 # python NAME: the Python of its outside client.
 python() {
   case $1 in
-    kafka* | hbase*) echo "$cache/python/bin/python" ;;
-    flume) echo python3 ;;
+    kafka* | hbase* | flume) echo "$cache/python/bin/python" ;;
     *) client "$1" ;;
   esac
 }
@@ -44,10 +43,11 @@ timed() {
 }
 seconds() { echo "$1 $2" | awk '{ printf "%.1f", $2 - $1 }'; }
 
-# held DIR: MB of memory that the processes hold whose number is in a file below DIR.
+# held DIR: MB of memory that its processes hold, each page counted once.
 held() {
   local file pid
-  find "$1" -name '*.pid' ! -name guard.pid | while read -r file; do
+  for file in "$1"/*.pid "$1"/[0-9]/*.pid; do
+    [ -f "$file" ] && [ "$(basename "$file")" != guard.pid ] || continue
     for pid in $(family "$(cat "$file")"); do
       awk '/^Pss:/ { print $2 }' "/proc/$pid/smaps_rollup" 2>/dev/null || true
     done
@@ -65,6 +65,9 @@ check() {
   which=()
   [ "$name" != hbase-secured ] || which=(hbase gateway second http https front)
   say "$name"
+  mkdir -p "$dir"
+  FLUME_AVRO_TARGET=$(port "$dir/avro-target.port") FLUME_THRIFT_TARGET=$(port "$dir/thrift-target.port")
+  export FLUME_AVRO_TARGET FLUME_THRIFT_TARGET
   timed "$script" start "$dir" "${which[@]}"
   address=$said first=$took
   "$python" "$check" write "$address" "$dir"
@@ -84,6 +87,7 @@ check() {
 
   timed "$script" stop "$dir" "${which[@]}"
   stop=$took
+  [ "$name" != flume ] || "$script" stop "$dir/receiver"
   ! "$script" status "$dir" "${which[@]}" | grep -qv stopped || die "$name runs on: $("$script" status "$dir")"
   printf '| %s | %s | %s | %s | %s |\n' "$name" "$first" "$again" "$stop" "$memory"
 }

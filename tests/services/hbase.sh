@@ -28,6 +28,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 self=$here/hbase.sh service=hbase dir=${2:-}
 # shellcheck source=tests/services/lib.sh
 . "$here/lib.sh"
+# shellcheck source=tests/services/front-lib.sh
+. "$here/front-lib.sh"
 
 framed=false compact=false server=threadpool
 [ "${HBASE_THRIFT_TRANSPORT:-buffered}" = framed ] && framed=true server=threadedselector
@@ -124,62 +126,6 @@ thrift_server() {
   run "$1" 256m "$2" org.apache.hadoop.hbase.thrift.ThriftServer start -p "$(cat "$dir/$1.port")" --bind 127.0.0.1
 }
 
-# What speaks for the gateways to those who need TLS or passwords.
-begin_front() {
-  local nginx port at=127.0.0.1
-  local certificate="ssl_certificate $dir/tls/server.pem; ssl_certificate_key $dir/tls/server.key;"
-  nginx=$(unpacked nginx nginx libnginx-mod-stream)
-  for port in front-tls tls mutual http; do port "$dir/$port.port" >/dev/null; done
-  mkdir -p "$dir/front-temp"
-  printf 'app:%s\n' "$(openssl passwd -apr1 secret)" >"$dir/front.users"
-  cat >"$dir/front.conf" <<E
-load_module $nginx/usr/lib/nginx/modules/ngx_stream_module.so;
-daemon off;
-master_process off;
-pid $dir/front.nginx;
-error_log $dir/front.log;
-events { worker_connections 256; }
-http {
-  access_log off;
-  client_max_body_size 64m;
-  client_body_temp_path $dir/front-temp/body;
-  proxy_temp_path $dir/front-temp/proxy;
-  fastcgi_temp_path $dir/front-temp/fastcgi;
-  uwsgi_temp_path $dir/front-temp/uwsgi;
-  scgi_temp_path $dir/front-temp/scgi;
-  upstream http { server $at:$(cat "$dir/http.port"); keepalive 8; }
-  server {
-    listen $at:$(cat "$dir/front.port");
-    listen $at:$(cat "$dir/front-tls.port") ssl;
-    $certificate
-    auth_basic hbase;
-    auth_basic_user_file $dir/front.users;
-    location / {
-      proxy_pass http://http;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Authorization "";
-    }
-  }
-}
-stream {
-  server {
-    listen $at:$(cat "$dir/tls.port") ssl;
-    $certificate
-    proxy_pass $at:$(cat "$dir/gateway.port");
-  }
-  server {
-    listen $at:$(cat "$dir/mutual.port") ssl;
-    $certificate
-    ssl_client_certificate $dir/tls/ca.pem;
-    ssl_verify_client on;
-    proxy_pass $at:$(cat "$dir/gateway.port");
-  }
-}
-E
-  launch "$dir/front.pid" "$dir/front.out" "$nginx/usr/sbin/nginx" -c "$dir/front.conf" -e "$dir/front.log"
-}
-
 # begin NAME: launches that process.
 begin() {
   local http=(hbase.regionserver.thrift.http true)
@@ -202,10 +148,7 @@ begin() {
         hbase.thrift.ssl.keystore.password secret hbase.thrift.ssl.keystore.keypassword secret
       thrift_server https "$dir/conf-https"
       ;;
-    front)
-      "$here/certificates.sh" "$dir/tls"
-      begin_front
-      ;;
+    front) begin_front "$(port "$dir/http.port")" "$(cat "$dir/gateway.port")" ;;
   esac
 }
 

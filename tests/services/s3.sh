@@ -22,9 +22,9 @@ version=v1.8.0
 folder=$cache/versitygw-$version
 
 build() {
-  say "building versitygw into $folder"
+  say "building versitygw into $folder (3 minutes)"
   GOBIN=$folder GOTOOLCHAIN=local thrice go install -ldflags='-s -w' \
-    "github.com/versity/versitygw/cmd/versitygw@$version" 9>&-
+    "github.com/versity/versitygw/cmd/versitygw@$version" 9>&- 2>"$folder/build.log" || { cat "$folder/build.log"; false; }
 }
 
 fetch() {

@@ -47,7 +47,7 @@ seconds() { echo "$1 $2" | awk '{ printf "%.1f", $2 - $1 }'; }
 held() {
   local file pid
   for file in "$1"/*.pid "$1"/[0-9]/*.pid; do
-    [ -f "$file" ] && [ "$(basename "$file")" != guard.pid ] || continue
+    if [ ! -f "$file" ] || [ "$(basename "$file")" = guard.pid ]; then continue; fi
     for pid in $(family "$(cat "$file")"); do
       awk '/^Pss:/ { print $2 }' "/proc/$pid/smaps_rollup" 2>/dev/null || true
     done

@@ -9,7 +9,7 @@ from common import run, same
 def write(address, folder):
     send(address)
     admin = KafkaAdminClient(bootstrap_servers=address.split(","))
-    replicas = admin.describe_topics([TOPIC])[0]["partitions"][0]["replicas"]
+    replicas = admin.describe_topics([TOPIC])[0]["partitions"][0]["replica_nodes"]
     same(sorted(replicas), [1, 2, 3])
     admin.close()
 

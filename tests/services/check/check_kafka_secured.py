@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
-from kafka.sasl.oauth import AbstractTokenProvider
+from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from common import run, wrong
 

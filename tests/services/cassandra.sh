@@ -106,7 +106,7 @@ begin() {
     -Djava.io.tmpdir="$dir/temp" -Djna.tmpdir="$dir/temp" -Dcassandra.config="file://$dir/cassandra.yaml" \
     -Dcassandra.storagedir="$dir" -Dcassandra.ring_delay_ms=100 -Dcassandra.skip_wait_for_gossip_to_settle=0 \
     -Dcassandra.superuser_setup_delay_ms=0 -Dlogback.configurationFile="$dir/logback.xml" \
-    -Dcassandra-foreground=yes -Dcassandra.unsafesystem=true -cp "$lib/*" \
+    -Dcassandra-foreground=yes -cp "$lib/*" \
     org.apache.cassandra.service.CassandraDaemon
 }
 

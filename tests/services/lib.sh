@@ -53,10 +53,10 @@ jars() {
 # classes LIB NAME: the folder with NAME.java, compiled against the jars in LIB once for each content of that file. A Java
 # without `javac` does, as its compiler is a module.
 classes() {
-  local source=$here/$2.java folder
+  local source=$here/$2.java folder all=("$1"/*.jar)
   folder=$cache/$2-$(sha256sum "$source" | cut -c1-12)
   once "$2" "$folder" "$java" -Xmx256m -XX:TieredStopAtLevel=1 -m jdk.compiler/com.sun.tools.javac.Main \
-    -nowarn -cp "$1/*" -d "$folder" "$source" || die "$source cannot be compiled"
+    -nowarn -cp "$(IFS=:; echo "${all[*]}")" -d "$folder" "$source" || die "$source cannot be compiled"
   echo "$folder"
 }
 

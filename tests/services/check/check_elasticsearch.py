@@ -11,9 +11,9 @@ def connect(address):
 def write(address, folder):
     server = connect(address)
     for number, word in ROWS:
-        server.index(index="checked", id=number, body={"word": word}, version=2, version_type="external")
+        server.index(index="checked", id=number, document={"word": word}, version=2, version_type="external")
         try:
-            server.index(index="checked", id=number, body={"word": "older"}, version=1, version_type="external")
+            server.index(index="checked", id=number, document={"word": "older"}, version=1, version_type="external")
         except ConflictError:
             continue
         wrong("an older version came through")
@@ -23,7 +23,7 @@ def write(address, folder):
 def read(address, folder):
     server = connect(address)
     server.cluster.health(index="checked", wait_for_status="yellow")
-    hits = server.search(index="checked", body={"query": {"match_all": {}}, "sort": "_doc"})["hits"]["hits"]
+    hits = server.search(index="checked", query={"match_all": {}})["hits"]["hits"]
     same(sorted((int(hit["_id"]), hit["_source"]["word"]) for hit in hits))
 
 

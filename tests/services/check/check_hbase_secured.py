@@ -4,8 +4,7 @@ import base64
 import ssl
 from pathlib import Path
 
-from Hbase_thrift import Hbase  # happybase has made it of its description
-from thriftpy2.http import THttpClient
+from thriftpy2.http import THttpClient, THttpHeaderFactory
 from thriftpy2.protocol import TBinaryProtocol
 from thriftpy2.thrift import TClient
 from thriftpy2.transport import TBufferedTransport, TSocket, TSSLSocket
@@ -13,6 +12,7 @@ from thriftpy2.transport import TBufferedTransport, TSocket, TSSLSocket
 import check_hbase
 from check_hbase import TABLE
 from common import ROWS, run, same, wrong
+from Hbase_thrift import Hbase  # made by happybase, when it is imported, of HBase's own description
 
 
 def port(folder, name):
@@ -37,11 +37,14 @@ def over_tcp(folder, name, context=None):
 
 def over_http(folder, name, context=None, secret=None):
     scheme = "https" if context else "http"
-    transport = THttpClient(f"{scheme}://localhost:{port(folder, name)}/", timeout=20000, ssl_context=context)
-    if secret:
-        text = base64.b64encode(f"app:{secret}".encode()).decode()
-        transport.setCustomHeaders({"Authorization": f"Basic {text}"})
-    return transport
+    text = base64.b64encode(f"app:{secret}".encode()).decode()
+    headers = {"Authorization": f"Basic {text}"} if secret else {}
+    return THttpClient(
+        f"{scheme}://localhost:{port(folder, name)}/",
+        timeout=20000,
+        ssl_context_factory=(lambda: context) if context else None,
+        http_header_factory=THttpHeaderFactory(headers),
+    )
 
 
 def rows(transport):

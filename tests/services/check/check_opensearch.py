@@ -23,7 +23,7 @@ def write(address, folder):
 def read(address, folder):
     server = connect(address)
     server.cluster.health(index="checked", wait_for_status="yellow")
-    hits = server.search(index="checked", body={"query": {"match_all": {}}, "sort": "_doc"})["hits"]["hits"]
+    hits = server.search(index="checked", body={"query": {"match_all": {}}})["hits"]["hits"]
     same(sorted((int(hit["_id"]), hit["_source"]["word"]) for hit in hits))
 
 

@@ -5,9 +5,10 @@ import ssl
 from pathlib import Path
 
 from thriftpy2.http import THttpClient, THttpHeaderFactory
-from thriftpy2.protocol import TBinaryProtocol
+from thriftpy2.protocol.binary import TBinaryProtocol
 from thriftpy2.thrift import TClient
-from thriftpy2.transport import TBufferedTransport, TSocket, TSSLSocket
+from thriftpy2.transport import TSocket, TSSLSocket
+from thriftpy2.transport.buffered import TBufferedTransport
 
 import check_hbase
 from check_hbase import TABLE

@@ -159,7 +159,7 @@ impl Connection {
         let mut buffer = vec![0; READ_BYTES];
         match self.server.try_read(&mut buffer) {
             Ok(0) => self.server_ended(),
-            Ok(_) if self.drops_answer => return Some(End::Close),
+            Ok(_) if self.drops_answer => Some(End::Close),
             Ok(_) if self.client_gone.is_some() => None,
             Ok(bytes) => {
                 self.answered = true;

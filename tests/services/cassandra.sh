@@ -10,7 +10,7 @@
 # The data center is datacenter1, without users. DIR/cql.port has the port.
 # CASSANDRA_PORT: its CQL port at the first start in DIR (default: a free one; later starts keep it). CASSANDRA_HEAP (512m).
 # SERVICE_OWNER: a process; when that ends, so does this.
-# MEMORY cassandra
+# Memory 767 MB. The first start takes 6.9 s, one after kill -9 7.7 s, a stop 4.8 s.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 self=$here/cassandra.sh service=cassandra dir=${2:-}

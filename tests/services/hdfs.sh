@@ -6,13 +6,12 @@
 #   hdfs.sh pause|resume DIR        halts it with all connections open, lets it go on
 #   hdfs.sh status DIR              prints `running ADDRESS PID`, `paused …` or `stopped`
 #   hdfs.sh fetch                   fetches its jars alone
-#
-# hdfs.sh shell DIR ARG…       Hadoop's own `fs` shell against it, such as -ls -R /
+#   hdfs.sh shell DIR ARG…          Hadoop's own `fs` shell against it, such as -ls -R /
 #
 # Simple authentication, no permissions. DIR/web.port has the name node's HTTP port, DIR/rpc.port its RPC port.
 # HDFS_WEB_PORT, HDFS_PORT: the two at the first start in DIR (default: free ones; later starts keep them). HDFS_HEAP (256m).
 # SERVICE_OWNER: a process; when that ends, so does this.
-# MEMORY hdfs
+# Memory 232 MB. The first start takes 5.9 s, one after kill -9 4.6 s, a stop 0.4 s.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 self=$here/hdfs.sh service=hdfs dir=${2:-}

@@ -10,7 +10,7 @@
 # Plain HTTP. Any access key and secret will do. DIR/http.port has the port. Resharding takes 50 ms.
 # KINESIS_PORT: its port at the first start in DIR (default: a free one; later starts keep it).
 # SERVICE_OWNER: a process; when that ends, so does this.
-# MEMORY kinesis
+# Memory 29 MB. The first start takes 0.4 s, one after kill -9 0.3 s, a stop 0.0 s.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 self=$here/kinesis.sh service=kinesis dir=${2:-}
@@ -34,8 +34,12 @@ ready() { port_open "$(cat "$dir/http.port")"; }
 
 begin() {
   fetch >/dev/null
-  launch "$dir/kinesis.pid" "$dir/kinesis.log" node "$folder/node_modules/kinesalite/cli.js" --path "$dir/streams" \
-    --port "$(port "$dir/http.port" "${KINESIS_PORT:-}")" --createStreamMs 50 --deleteStreamMs 50 --updateStreamMs 50
+  # Its own command line listens at all addresses.
+  NODE_PATH=$folder/node_modules launch "$dir/kinesis.pid" "$dir/kinesis.log" node -e '
+    const [path, port] = process.argv.slice(1);
+    const times = { createStreamMs: 50, deleteStreamMs: 50, updateStreamMs: 50 };
+    require("kinesalite")({ path, ...times }).listen(Number(port), "127.0.0.1");' \
+    "$dir/streams" "$(port "$dir/http.port" "${KINESIS_PORT:-}")"
 }
 
 verbs "$@"

@@ -132,7 +132,7 @@ wait_ready() {
   until $condition; do
     if ! alive "$pid" || [ $SECONDS -ge $limit ]; then
       if alive "$pid"; then say "$name is not ready in time"; else say "$name ended"; fi
-      tail -n 30 "$@" >&2 || true
+      tail -n 30 "$@" 2>/dev/null >&2 || true # not all of them are written by every server
       exit 1
     fi
     sleep 0.1

@@ -11,7 +11,7 @@
 # Also user `app` with password `secret`, by SCRAM-SHA-256 and over TLS alone (its certificate is DIR/tls/ca.pem's).
 # POSTGRES_PORT: its port at the first start in DIR (default: a free one; later starts keep it).
 # SERVICE_OWNER: a process; when that ends, so does the server.
-# Memory 60 MB. The first start takes 2 s, a later one 0.3 s.
+# Memory 19 MB. The first start takes 2.0 s, one after kill -9 0.3 s, a stop 0.2 s.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 self=$here/postgres.sh service=postgres dir=${2:-}

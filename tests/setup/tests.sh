@@ -84,7 +84,9 @@ ln -sfn "$venv" "$cache/python"
 for name in "${with[@]}"; do
   case $name in
     kafka* | hbase | files) ;;
-    hbase-secured) "$here/../services/front.sh" fetch >/dev/null ;;
+    front | hbase-secured) # its package may be older than the lists that are here
+      "$here/../services/front.sh" fetch >/dev/null || { apt_update; "$here/../services/front.sh" fetch >/dev/null; }
+      ;;
     *) "$here/../services/$name.sh" fetch >/dev/null ;;
   esac
   [ ! -f "$here/clients/$name.txt" ] || "$here/../services/client.sh" "$name" >/dev/null

@@ -93,9 +93,8 @@ fi
 for name; do
   [ -f "$(program "$name")" ] || die "there is no check of $name; there are: ${all[*]}"
 done
-mkdir -p "$cache/services"
-work=$(mktemp -d "$cache/services/check-XXXXXX")
-chmod 755 "$work" # PostgreSQL's user passes through it
+work=$cache/services/run-$$ # a name by which later runs see that its owner is gone
+mkdir -p "$work"
 export SERVICE_OWNER=$$
 
 # drop NAME: its processes and its folder.

@@ -4,6 +4,7 @@
 #   tests/run.sh                     everything
 #   tests/run.sh quick               what needs no servers
 #   tests/run.sh contract [NAME…]    the contract with real Kafka and HBase, or the tests in it that have NAME in theirs
+#   tests/run.sh services [NAME…]    the scripts in tests/services alone: each server started, killed and read back
 #
 # STREAMHOST_TEST_SIZE=full makes them as large as the product is promised for; STREAMHOST_SEED=N replays a run.
 # The last line is `N passed, N failed`.
@@ -14,9 +15,9 @@ export PATH="$HOME/.cargo/bin:$PATH"
 part=${1:-all}
 [ $# -eq 0 ] || shift
 case $part in
-  all | quick | contract) ;;
+  all | quick | contract | services) ;;
   *)
-    sed -n '2,9p' "tests/run.sh" >&2
+    sed -n '2,10p' "tests/run.sh" >&2
     exit 2
     ;;
 esac
@@ -50,6 +51,13 @@ step() {
   fi
 }
 
+if [ "$part" = services ]; then
+  step "service scripts" tests/services/check.sh "$@"
+  heading "done"
+  echo "$passed passed, $failed failed"
+  [ $failed = 0 ]
+  exit
+fi
 if [ "$part" = quick ]; then
   step "setting up" tests/setup/build.sh
 else
@@ -63,6 +71,7 @@ fi
 step "building" cargo build --workspace --bins
 if [ "$part" != contract ]; then
   step "form" cargo fmt --all --check
+  step "shell scripts" shellcheck -x tests/*.sh tests/*/*.sh .ci/run
   step "lints" cargo clippy --workspace --all-targets -- -D warnings
   step "tests without servers" cargo test --workspace --no-fail-fast -- --skip live_contract::
 fi

@@ -19,6 +19,7 @@ mod live_contract {
     mod losses;
     mod deletes;
     mod gateways;
+    mod through_proxy;
     mod dev;
     mod clients;
     mod run;

@@ -35,7 +35,7 @@ thrift = "$gateway"
 T
 target/release/clicks-feed "$kafka" clicks 1000000 "$records"
 
-classes=$(tests/services/hbase.sh fetch)/*:$(echo "$(tests/services/kafka.sh fetch)"/kafka-clients-*.jar)
+classes="$(tests/services/hbase.sh fetch)/*:$(echo "$(tests/services/kafka.sh fetch)"/kafka-clients-*.jar)"
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java
 opened=(--add-opens java.base/java.nio=ALL-UNNAMED --add-opens java.base/sun.nio.ch=ALL-UNNAMED)
 

@@ -1,10 +1,30 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside what building needs: Java and Maven (for Kafka and HBase, whose jars are fetched here
 # too), Python with kafka-python and happybase, kcat. Says what it does; says nothing where nothing is missing.
+#
+#   tests.sh                    what the tests with Kafka and HBase need
+#   tests.sh --with NAME,…      that, and what those of tests/services need: the server, and its outside client. `files` is the
+#                               outside clients of Parquet, JSON and Delta alone; `all` is everything.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/setup/lib.sh
 . "$here/lib.sh"
+
+known=(postgres mariadb cassandra opensearch elasticsearch hdfs s3 kinesis flume registry front files
+  kafka kafka-secured kafka-cluster hbase hbase-secured)
+with=()
+case ${1:-} in
+  '') ;;
+  --with)
+    IFS=, read -ra with <<<"${2:?which services: tests.sh --with NAME,…}"
+    [ "${with[*]}" != all ] || with=("${known[@]}")
+    for name in "${with[@]}"; do
+      [[ " ${known[*]} " == *" $name "* ]] || die "there is no service $name; there are: ${known[*]}"
+    done
+    ;;
+  *) die "not understood: $*; there is: tests.sh [--with NAME,…]" ;;
+esac
+wanted() { [[ " ${with[*]} " == *" $1 "* ]]; }
 
 "$here/build.sh"
 
@@ -25,10 +45,25 @@ command -v mvn >/dev/null || missing+=(maven)
 command -v kcat >/dev/null || missing+=(kcat)
 command -v flock >/dev/null || missing+=(util-linux)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+! wanted mariadb || command -v mariadbd >/dev/null || missing+=(mariadb-server-core mariadb-client-core)
+! wanted kinesis || command -v npm >/dev/null || missing+=(nodejs npm)
+! wanted s3 || command -v go >/dev/null || missing+=(golang-go)
+command -v openssl >/dev/null || missing+=(openssl)
 packages "${missing[@]}"
 version=$(java_version || true)
 [ "${version:-0}" -ge 17 ] || die "Java 17 or newer is needed, and ${JAVA_HOME:-the default one} is ${version:-none}:" \
   "${JAVA_HOME:+unset JAVA_HOME, or }choose another with update-alternatives --config java"
+
+# Debian's package would begin a server of the machine's own: it is told not to, as long as nobody has told it otherwise.
+install_postgres() {
+  packages postgresql-common
+  if [ -z "$(find /etc/postgresql -mindepth 2 -maxdepth 2 2>/dev/null)" ]; then
+    say "PostgreSQL's packages make no server of their own: create_main_cluster = false in createcluster.conf"
+    as_root sed -i 's/^#*create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+  fi
+  packages postgresql
+}
+! wanted postgres || "$here/../services/postgres.sh" fetch 2>/dev/null || install_postgres
 
 # The outside clients that the tests read topics and tables with.
 requirements=$here/requirements.txt
@@ -46,3 +81,13 @@ ln -sfn "$venv" "$cache/python"
 
 "$here/../services/kafka.sh" fetch >/dev/null
 "$here/../services/hbase.sh" fetch >/dev/null
+for name in "${with[@]}"; do
+  case $name in
+    kafka* | hbase | files) ;;
+    front | hbase-secured) # its package may be older than the lists that are here
+      "$here/../services/front.sh" fetch >/dev/null || { apt_update; "$here/../services/front.sh" fetch >/dev/null; }
+      ;;
+    *) "$here/../services/$name.sh" fetch >/dev/null ;;
+  esac
+  [ ! -f "$here/clients/$name.txt" ] || "$here/../services/client.sh" "$name" >/dev/null
+done

@@ -23,5 +23,6 @@ pub mod host;
 pub mod keyed_jobs;
 pub mod hostile;
 pub mod stamping;
+pub mod fault_proxy;
 pub mod gaps;
 pub mod lines;

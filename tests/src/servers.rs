@@ -1,6 +1,7 @@
 //! The real Kafka and HBase: one of each for all tests of a run.
 
 use crate::command::{Said, say};
+use crate::fault_proxy::FaultProxy;
 use crate::paths::{cache, root};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -153,6 +154,18 @@ impl Servers {
             .ok()
             .trim()
             .to_owned()
+    }
+
+    /// A fault proxy before the broker, and the `host:port` by which clients come through it, whatever the broker tells them.
+    #[track_caller]
+    pub fn kafka_proxy(&self) -> (FaultProxy, String) {
+        let address = |name: &str| {
+            let port = fs::read_to_string(self.folder.join("kafka").join(name));
+            format!("127.0.0.1:{}", port.unwrap_or_else(|error| panic!("the broker's {name}: {error}")).trim())
+        };
+        let proxied = address("proxied.port");
+        let proxy = FaultProxy::listen(&proxied, &address("behind.port"));
+        (proxy.unwrap_or_else(|error| panic!("{error:#}")), proxied)
     }
 
     /// What Kafka's own tool `class` says.

@@ -16,7 +16,12 @@ fn an_idempotent_producer_writes_each_record_once_when_answers_are_lost() {
     let topic = unique("proxied");
     feed::create_topic(&servers.kafka, &topic, 1).expect("a topic");
     let feed = Feed::start(&brokers, &topic, 2_000, Clicks::new(seed()).take(8_000));
-    for command in ["drop-answer min=1000", "cut 700 up min=1000", "drop-answer 2 min=1000", "reset"] {
+    for command in [
+        "drop-answer min=1000",
+        "cut 700 up min=1000",
+        "drop-answer 2 min=1000",
+        "reset",
+    ] {
         let before = feed.sent();
         wait_until("records flow", SOON, || feed.sent() > before + 500);
         proxy.tell(command).expect("a command");
@@ -28,5 +33,9 @@ fn an_idempotent_producer_writes_each_record_once_when_answers_are_lost() {
 
     let seen = outside::topic(&servers.kafka, &topic);
     let offsets: BTreeSet<i64> = seen.iter().map(|record| record.offset).collect();
-    assert_eq!((seen.len(), offsets.len()), (8_000, 8_000), "none is lost, none is there twice");
+    assert_eq!(
+        (seen.len(), offsets.len()),
+        (8_000, 8_000),
+        "none is lost, none is there twice"
+    );
 }

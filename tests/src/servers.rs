@@ -161,7 +161,11 @@ impl Servers {
     pub fn kafka_proxy(&self) -> (FaultProxy, String) {
         let address = |name: &str| {
             let port = fs::read_to_string(self.folder.join("kafka").join(name));
-            format!("127.0.0.1:{}", port.unwrap_or_else(|error| panic!("the broker's {name}: {error}")).trim())
+            format!(
+                "127.0.0.1:{}",
+                port.unwrap_or_else(|error| panic!("the broker's {name}: {error}"))
+                    .trim()
+            )
         };
         let proxied = address("proxied.port");
         let proxy = FaultProxy::listen(&proxied, &address("behind.port"));

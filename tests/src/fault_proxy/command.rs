@@ -36,7 +36,10 @@ pub(super) enum Command {
 
 /// Reads a command. Errors with what is not understood.
 pub(super) fn parse(text: &str) -> Result<Command> {
-    let mut words = Words { text, words: text.split_whitespace().collect() };
+    let mut words = Words {
+        text,
+        words: text.split_whitespace().collect(),
+    };
     let name = words.next().unwrap_or_default();
     let command = match name {
         "pass" => Command::Pass,
@@ -70,7 +73,11 @@ pub(super) fn parse(text: &str) -> Result<Command> {
         "events" => Command::Events,
         _ => bail!("`{text}` is no command; the documentation of fault_proxy lists them"),
     };
-    ensure!(words.words.is_empty(), "`{text}`: `{}` is not understood there", words.words.join(" "));
+    ensure!(
+        words.words.is_empty(),
+        "`{text}`: `{}` is not understood there",
+        words.words.join(" ")
+    );
     Ok(command)
 }
 
@@ -86,8 +93,11 @@ impl<'t> Words<'t> {
 
     fn number(&mut self, what: &str) -> Result<u64> {
         let text = self.text;
-        let word = self.next().with_context(|| format!("`{text}` lacks {what}"))?;
-        word.parse().with_context(|| format!("`{text}`: `{word}` is not {what}"))
+        let word = self
+            .next()
+            .with_context(|| format!("`{text}` lacks {what}"))?;
+        word.parse()
+            .with_context(|| format!("`{text}`: `{word}` is not {what}"))
     }
 
     /// The way that is named next, or both.
@@ -103,13 +113,27 @@ impl<'t> Words<'t> {
 
     /// `[TIMES] [min=BYTES]`.
     fn shot(&mut self, fault: Fault) -> Result<Shot> {
-        let mut shot = Shot { fault, times: 1, min_bytes: 1 };
-        if self.words.first().is_some_and(|word| !word.starts_with("min=")) {
+        let mut shot = Shot {
+            fault,
+            times: 1,
+            min_bytes: 1,
+        };
+        if self
+            .words
+            .first()
+            .is_some_and(|word| !word.starts_with("min="))
+        {
             shot.times = u32::try_from(self.number("a number of times")?)?;
             ensure!(shot.times > 0, "`{}`: the times are above 0", self.text);
         }
-        if let Some(bytes) = self.words.first().and_then(|word| word.strip_prefix("min=")) {
-            shot.min_bytes = bytes.parse().with_context(|| format!("`{}`: min= wants bytes", self.text))?;
+        if let Some(bytes) = self
+            .words
+            .first()
+            .and_then(|word| word.strip_prefix("min="))
+        {
+            shot.min_bytes = bytes
+                .parse()
+                .with_context(|| format!("`{}`: min= wants bytes", self.text))?;
             self.words.remove(0);
         }
         Ok(shot)
@@ -121,7 +145,11 @@ mod tests {
     use super::*;
 
     fn shot(fault: Fault, times: u32, min_bytes: usize) -> Command {
-        Command::Shoot(Shot { fault, times, min_bytes })
+        Command::Shoot(Shot {
+            fault,
+            times,
+            min_bytes,
+        })
     }
 
     #[test]
@@ -129,9 +157,18 @@ mod tests {
         let both = vec![Way::Up, Way::Down];
         let cases = [
             ("pass", Command::Pass),
-            ("delay 20", Command::Delay(both.clone(), Duration::from_millis(20))),
-            ("delay 0 down", Command::Delay(vec![Way::Down], Duration::ZERO)),
-            ("throttle 1000 up", Command::Throttle(vec![Way::Up], Some(1000))),
+            (
+                "delay 20",
+                Command::Delay(both.clone(), Duration::from_millis(20)),
+            ),
+            (
+                "delay 0 down",
+                Command::Delay(vec![Way::Down], Duration::ZERO),
+            ),
+            (
+                "throttle 1000 up",
+                Command::Throttle(vec![Way::Up], Some(1000)),
+            ),
             ("throttle 0", Command::Throttle(both.clone(), None)),
             ("hold", Command::Hold(both)),
             ("hold down", Command::Hold(vec![Way::Down])),

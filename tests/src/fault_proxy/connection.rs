@@ -81,7 +81,13 @@ impl Connection {
                 let counted = (self.up.len() + self.down.len()) as u64;
                 faults.held_bytes = faults.held_bytes + counted - self.counted;
                 self.counted = counted;
-                (faults.closes, faults.resets, faults.releases, faults.up, faults.down)
+                (
+                    faults.closes,
+                    faults.resets,
+                    faults.releases,
+                    faults.up,
+                    faults.down,
+                )
             });
             let (new_closes, new_resets, releases, up_standing, down_standing) = state;
             if new_resets > resets {
@@ -100,7 +106,10 @@ impl Connection {
             if self.up.finished && self.down.finished {
                 return End::Close;
             }
-            let linger = self.client_gone.filter(|_| self.up.finished).map(|gone| gone + SERVER_LINGER);
+            let linger = self
+                .client_gone
+                .filter(|_| self.up.finished)
+                .map(|gone| gone + SERVER_LINGER);
             let wake = [waits(up), waits(down), linger].into_iter().flatten().min();
             let end = tokio::select! {
                 _ = changes.changed() => None,
@@ -117,7 +126,10 @@ impl Connection {
     }
 
     fn lingered(&self, now: Instant) -> bool {
-        self.up.finished && self.client_gone.is_some_and(|gone| now >= gone + SERVER_LINGER)
+        self.up.finished
+            && self
+                .client_gone
+                .is_some_and(|gone| now >= gone + SERVER_LINGER)
     }
 
     fn read_client(&mut self, shared: &Shared) -> Option<End> {
@@ -140,7 +152,9 @@ impl Connection {
         }
         self.request_bytes += bytes.len();
         let mut late = faults.up.late;
-        let met = (!self.met).then(|| faults.meet(self.number, self.request, self.request_bytes, begins)).flatten();
+        let met = (!self.met)
+            .then(|| faults.meet(self.number, self.request, self.request_bytes, begins))
+            .flatten();
         self.met |= met.is_some();
         match met {
             None => {}

@@ -122,7 +122,13 @@ impl Faults {
 
     /// What a request meets that has come to `bytes`; `begins` with its first ones. A request meets one fault at most: the
     /// caller asks no more once it has one.
-    pub(super) fn meet(&mut self, connection: u64, request: u64, bytes: usize, begins: bool) -> Option<Fault> {
+    pub(super) fn meet(
+        &mut self,
+        connection: u64,
+        request: u64,
+        bytes: usize,
+        begins: bool,
+    ) -> Option<Fault> {
         let armed = self.shots.iter().position(|shot| bytes >= shot.min_bytes);
         let fault = match (armed, self.random) {
             (Some(at), _) => {
@@ -135,7 +141,8 @@ impl Faults {
             _ => None,
         }?;
         *self.counts.entry(fault.to_string()).or_default() += 1;
-        self.events.push_back(format!("{fault} connection {connection} request {request}"));
+        self.events
+            .push_back(format!("{fault} connection {connection} request {request}"));
         while self.events.len() > EVENTS_MAX {
             self.events.pop_front();
         }
@@ -144,7 +151,11 @@ impl Faults {
 
     /// One line.
     pub(super) fn status(&self) -> String {
-        let counts: Vec<String> = self.counts.iter().map(|(fault, count)| format!(" {fault}={count}")).collect();
+        let counts: Vec<String> = self
+            .counts
+            .iter()
+            .map(|(fault, count)| format!(" {fault}={count}"))
+            .collect();
         format!(
             "accepted={} open={} requests={} held-bytes={}{}",
             self.accepted,
@@ -157,7 +168,11 @@ impl Faults {
 
     /// The faults that requests met.
     pub(super) fn events(&self) -> String {
-        self.events.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
+        self.events
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 }
 
@@ -182,7 +197,11 @@ mod tests {
     use super::*;
 
     fn shot(fault: Fault, times: u32, min_bytes: usize) -> Shot {
-        Shot { fault, times, min_bytes }
+        Shot {
+            fault,
+            times,
+            min_bytes,
+        }
     }
 
     #[test]
@@ -193,8 +212,15 @@ mod tests {
         assert_eq!(faults.meet(1, 1, 100, false), Some(Fault::DropAnswer));
         assert_eq!(faults.meet(2, 1, 200, true), Some(Fault::DropAnswer));
         assert_eq!(faults.meet(2, 2, 200, true), None);
-        assert_eq!(faults.events(), "drop-answer connection 1 request 1; drop-answer connection 2 request 1");
-        assert!(faults.status().ends_with(" drop-answer=2"), "{}", faults.status());
+        assert_eq!(
+            faults.events(),
+            "drop-answer connection 1 request 1; drop-answer connection 2 request 1"
+        );
+        assert!(
+            faults.status().ends_with(" drop-answer=2"),
+            "{}",
+            faults.status()
+        );
     }
 
     #[test]
@@ -214,16 +240,25 @@ mod tests {
         let draw = |seed| {
             let mut faults = Faults::default();
             faults.draw(seed, 30);
-            let pairs = (1..=40).flat_map(|connection| (1..=40).map(move |request| (connection, request)));
-            pairs.map(|(connection, request)| faults.meet(connection, request, 10, true)).collect::<Vec<_>>()
+            let pairs =
+                (1..=40).flat_map(|connection| (1..=40).map(move |request| (connection, request)));
+            pairs
+                .map(|(connection, request)| faults.meet(connection, request, 10, true))
+                .collect::<Vec<_>>()
         };
         let all = draw(7);
         assert_eq!(all, draw(7));
         assert_ne!(all, draw(8));
         let met = all.iter().flatten().count();
-        assert!((400..560).contains(&met), "30 % of 1,600 requests are some 480, and {met} met a fault");
+        assert!(
+            (400..560).contains(&met),
+            "30 % of 1,600 requests are some 480, and {met} met a fault"
+        );
         for kind in ["late", "drop-answer", "cut-request", "cut-answer", "reset"] {
-            assert!(all.iter().flatten().any(|fault| fault.to_string() == kind), "no {kind}");
+            assert!(
+                all.iter().flatten().any(|fault| fault.to_string() == kind),
+                "no {kind}"
+            );
         }
     }
 }

@@ -52,11 +52,19 @@ impl FaultProxy {
 
     /// Listens at `address` and forwards to `target`. Errors if it cannot listen.
     pub fn listen(address: &str, target: &str) -> Result<FaultProxy> {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
         let start = serve::start(address.to_owned(), target.to_owned());
-        let (address, control) =
-            runtime.block_on(start).with_context(|| format!("the proxy cannot listen at {address}"))?;
-        Ok(FaultProxy { runtime: Some(runtime), control, address })
+        let (address, control) = runtime
+            .block_on(start)
+            .with_context(|| format!("the proxy cannot listen at {address}"))?;
+        Ok(FaultProxy {
+            runtime: Some(runtime),
+            control,
+            address,
+        })
     }
 
     /// Where clients connect.
@@ -75,7 +83,9 @@ impl FaultProxy {
     pub fn serve_control(&self, address: &str) -> Result<SocketAddr> {
         let runtime = self.runtime.as_ref().context("the proxy has ended")?;
         let serve = serve::serve_control(address.to_owned(), self.control.clone());
-        runtime.block_on(serve).with_context(|| format!("the proxy cannot take commands at {address}"))
+        runtime
+            .block_on(serve)
+            .with_context(|| format!("the proxy cannot take commands at {address}"))
     }
 }
 

@@ -96,9 +96,16 @@ impl Pipe {
             return Next::Wait(None);
         }
         let Some((due, bytes)) = self.queue.front() else {
-            return if self.over { Next::Finish } else { Next::Wait(None) };
+            return if self.over {
+                Next::Finish
+            } else {
+                Next::Wait(None)
+            };
         };
-        let due = self.free_at.filter(|_| standing.rate.is_some()).map_or(*due, |free| free.max(*due));
+        let due = self
+            .free_at
+            .filter(|_| standing.rate.is_some())
+            .map_or(*due, |free| free.max(*due));
         if due > now {
             return Next::Wait(Some(due));
         }
@@ -119,7 +126,9 @@ impl Pipe {
             let parts = u32::try_from(bytes).unwrap_or(u32::MAX);
             self.free_at = Some(now + Duration::from_secs_f64(f64::from(parts) / rate as f64));
         }
-        let Some((_, first)) = self.queue.front_mut() else { return };
+        let Some((_, first)) = self.queue.front_mut() else {
+            return;
+        };
         first.drain(..bytes);
         if first.is_empty() {
             self.queue.pop_front();
@@ -129,7 +138,9 @@ impl Pipe {
 
 /// How many bytes go at once.
 fn portion(rate: u64) -> usize {
-    usize::try_from(rate / u64::from(PORTIONS)).unwrap_or(usize::MAX).max(1)
+    usize::try_from(rate / u64::from(PORTIONS))
+        .unwrap_or(usize::MAX)
+        .max(1)
 }
 
 #[cfg(test)]
@@ -137,7 +148,11 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
-    const NONE: Standing = Standing { late: Duration::ZERO, rate: None, hold: false };
+    const NONE: Standing = Standing {
+        late: Duration::ZERO,
+        rate: None,
+        hold: false,
+    };
 
     #[test]
     fn bytes_go_in_order_once_they_are_due() {
@@ -161,7 +176,10 @@ mod tests {
         pipe.push(now, b"kept");
         pipe.end(); // its client has given up
         assert_eq!(pipe.next(now, NONE, 3), Next::Wait(None));
-        assert_eq!(pipe.next(now, Standing { hold: true, ..NONE }, 4), Next::Wait(None));
+        assert_eq!(
+            pipe.next(now, Standing { hold: true, ..NONE }, 4),
+            Next::Wait(None)
+        );
         assert_eq!(pipe.next(now, NONE, 4), Next::Send(4));
     }
 
@@ -181,7 +199,13 @@ mod tests {
     #[test]
     fn a_rate_is_kept() {
         let (mut now, mut pipe) = (Instant::now(), Pipe::default());
-        let (start, slow) = (now, Standing { rate: Some(1000), ..NONE });
+        let (start, slow) = (
+            now,
+            Standing {
+                rate: Some(1000),
+                ..NONE
+            },
+        );
         pipe.push(now, &[0; 2000]);
         while pipe.len() > 0 {
             match pipe.next(now, slow, 0) {
@@ -191,7 +215,10 @@ mod tests {
             }
         }
         let took = now - start;
-        assert!((1900 * MS..=2000 * MS).contains(&took), "2,000 bytes at 1,000 a second took {took:?}");
+        assert!(
+            (1900 * MS..=2000 * MS).contains(&took),
+            "2,000 bytes at 1,000 a second took {took:?}"
+        );
     }
 
     #[test]

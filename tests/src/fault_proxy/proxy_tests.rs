@@ -38,7 +38,9 @@ impl Server {
 
     #[track_caller]
     fn gets(&self, wanted: &[&str]) {
-        wait_until(&format!("the server has {wanted:?}"), SOON, || self.lines() == wanted);
+        wait_until(&format!("the server has {wanted:?}"), SOON, || {
+            self.lines() == wanted
+        });
     }
 }
 
@@ -106,7 +108,9 @@ fn set_up() -> (Server, FaultProxy) {
 }
 
 fn tell(proxy: &FaultProxy, command: &str) -> String {
-    proxy.tell(command).unwrap_or_else(|error| panic!("{command}: {error:#}"))
+    proxy
+        .tell(command)
+        .unwrap_or_else(|error| panic!("{command}: {error:#}"))
 }
 
 #[test]
@@ -118,8 +122,13 @@ fn without_a_fault_all_goes_through() {
     client.asks(&large);
     drop(client);
     server.gets(&["one", &large]);
-    wait_until("the connection is gone", SOON, || tell(&proxy, "status").contains("open=0"));
-    assert_eq!(tell(&proxy, "status"), "accepted=1 open=0 requests=2 held-bytes=0");
+    wait_until("the connection is gone", SOON, || {
+        tell(&proxy, "status").contains("open=0")
+    });
+    assert_eq!(
+        tell(&proxy, "status"),
+        "accepted=1 open=0 requests=2 held-bytes=0"
+    );
 }
 
 #[test]
@@ -129,11 +138,19 @@ fn a_delay_is_kept_both_ways_and_ends() {
     tell(&proxy, "delay 100");
     let start = Instant::now();
     client.asks("slow");
-    assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= Duration::from_millis(200),
+        "{:?}",
+        start.elapsed()
+    );
     tell(&proxy, "pass");
     let start = Instant::now();
     client.asks("quick");
-    assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_millis(200),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -143,7 +160,11 @@ fn a_throttled_connection_keeps_its_rate() {
     tell(&proxy, "throttle 20000 up");
     let start = Instant::now();
     client.asks(&"x".repeat(10_000));
-    assert!(start.elapsed() >= Duration::from_millis(400), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= Duration::from_millis(400),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -154,7 +175,11 @@ fn a_request_whose_answer_is_dropped_has_reached_the_server() {
     tell(&proxy, "drop-answer min=6"); // the line's end is a byte too
     client.asks("tiny");
     client.send("larger");
-    assert_eq!(client.receive().unwrap(), "", "the connection ends in good order");
+    assert_eq!(
+        client.receive().unwrap(),
+        "",
+        "the connection ends in good order"
+    );
     server.gets(&["before", "tiny", "larger"]);
     Client::of(&proxy).asks("after"); // once alone
     assert_eq!(tell(&proxy, "events"), "drop-answer connection 1 request 3");
@@ -171,7 +196,9 @@ fn a_held_request_of_a_client_that_gave_up_comes_late() {
     let mut other = Client::of(&proxy);
     other.asks("in time");
     server.gets(&["in time"]);
-    wait_until("it alone is held", SOON, || tell(&proxy, "status").contains("held-bytes=5"));
+    wait_until("it alone is held", SOON, || {
+        tell(&proxy, "status").contains("held-bytes=5")
+    });
     tell(&proxy, "release");
     server.gets(&["in time", "late"]);
     other.asks("still there");
@@ -183,10 +210,14 @@ fn what_is_held_of_a_client_that_was_reset_comes_late() {
     let mut client = Client::of(&proxy);
     client.send("answered");
     // Its answer is not read, so the client's system resets the connection when it is closed.
-    wait_for("the answer is there", SOON, || client.0.get_ref().peek(&mut [0]).ok());
+    wait_for("the answer is there", SOON, || {
+        client.0.get_ref().peek(&mut [0]).ok()
+    });
     tell(&proxy, "hold up");
     client.send("late");
-    wait_until("the proxy has it", SOON, || tell(&proxy, "status").contains("held-bytes=5"));
+    wait_until("the proxy has it", SOON, || {
+        tell(&proxy, "status").contains("held-bytes=5")
+    });
     drop(client);
     tell(&proxy, "release");
     server.gets(&["answered", "late"]);
@@ -211,8 +242,14 @@ fn a_request_is_cut_in_the_middle() {
     tell(&proxy, "cut 3");
     client.send("request");
     client.is_reset();
-    wait_until("the half line is at an end", SOON, || tell(&proxy, "status").contains("open=0"));
-    assert!(server.lines().iter().all(|line| line.len() <= 3), "{:?}", server.lines());
+    wait_until("the half line is at an end", SOON, || {
+        tell(&proxy, "status").contains("open=0")
+    });
+    assert!(
+        server.lines().iter().all(|line| line.len() <= 3),
+        "{:?}",
+        server.lines()
+    );
 }
 
 #[test]
@@ -256,7 +293,10 @@ fn connections_are_refused_until_they_pass_again() {
 #[test]
 fn a_server_that_is_away_resets() {
     let (server, _) = set_up();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let proxy = FaultProxy::before(&free.to_string()).unwrap();
     Client::of(&proxy).is_reset();
     drop(server);
@@ -279,7 +319,10 @@ fn a_seed_gives_the_same_faults_again() {
         tell(&proxy, "events")
     };
     let events = faults(7);
-    assert!(events.contains("drop-answer") && events.contains("cut"), "{events}");
+    assert!(
+        events.contains("drop-answer") && events.contains("cut"),
+        "{events}"
+    );
     assert_eq!(events, faults(7));
 }
 
@@ -291,7 +334,10 @@ fn commands_come_over_the_control_socket() {
     for (command, answer) in [
         ("hold-next 2", "ok"),
         ("status", "ok accepted=0 open=0 requests=0 held-bytes=0"),
-        ("hurry", "error `hurry` is no command; the documentation of fault_proxy lists them"),
+        (
+            "hurry",
+            "error `hurry` is no command; the documentation of fault_proxy lists them",
+        ),
     ] {
         control.send(command);
         assert_eq!(control.receive().unwrap(), answer);

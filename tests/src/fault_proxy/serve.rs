@@ -52,7 +52,11 @@ impl Control {
         let answer = self.shared.with(|faults| change(faults, command));
         self.shared.changed.send_replace(());
         let open = self.shared.with(|faults| !faults.refusing);
-        self.door.clone().wait_for(|now| *now == open).await.context("the proxy can listen no more")?;
+        self.door
+            .clone()
+            .wait_for(|now| *now == open)
+            .await
+            .context("the proxy can listen no more")?;
         Ok(answer)
     }
 }
@@ -60,9 +64,15 @@ impl Control {
 fn change(faults: &mut Faults, command: Command) -> String {
     match command {
         Command::Pass => faults.pass(),
-        Command::Delay(ways, late) => ways.into_iter().for_each(|way| faults.standing(way).late = late),
-        Command::Throttle(ways, rate) => ways.into_iter().for_each(|way| faults.standing(way).rate = rate),
-        Command::Hold(ways) => ways.into_iter().for_each(|way| faults.standing(way).hold = true),
+        Command::Delay(ways, late) => ways
+            .into_iter()
+            .for_each(|way| faults.standing(way).late = late),
+        Command::Throttle(ways, rate) => ways
+            .into_iter()
+            .for_each(|way| faults.standing(way).rate = rate),
+        Command::Hold(ways) => ways
+            .into_iter()
+            .for_each(|way| faults.standing(way).hold = true),
         Command::Release => faults.release(),
         Command::Shoot(shot) => faults.arm(shot),
         Command::Close => faults.closes += 1,
@@ -79,9 +89,15 @@ fn change(faults: &mut Faults, command: Command) -> String {
 pub(super) async fn start(address: String, target: String) -> Result<(SocketAddr, Control)> {
     let listener = TcpListener::bind(&address).await?;
     let address = listener.local_addr()?;
-    let shared = Arc::new(Shared { faults: Mutex::default(), changed: watch::Sender::new(()) });
+    let shared = Arc::new(Shared {
+        faults: Mutex::default(),
+        changed: watch::Sender::new(()),
+    });
     let (door, open) = watch::channel(true);
-    let control = Control { shared: shared.clone(), door: open };
+    let control = Control {
+        shared: shared.clone(),
+        door: open,
+    };
     tokio::spawn(accept_all(listener, address, target, shared, door));
     Ok((address, control))
 }
@@ -104,7 +120,9 @@ async fn accept_all(
                     return;
                 }
             }
-            let Ok(again) = TcpListener::bind(address).await else { return };
+            let Ok(again) = TcpListener::bind(address).await else {
+                return;
+            };
             listener = again;
             door.send_replace(true);
         }
@@ -142,7 +160,9 @@ pub(super) async fn serve_control(address: String, control: Control) -> Result<S
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         loop {
-            let Ok((stream, _)) = listener.accept().await else { continue };
+            let Ok((stream, _)) = listener.accept().await else {
+                continue;
+            };
             tokio::spawn(serve_lines(stream, control.clone()));
         }
     });
@@ -159,7 +179,10 @@ async fn serve_lines(stream: TcpStream, control: Control) {
                 Ok(answer) => format!("ok {answer}").trim_end().to_owned(),
                 Err(error) => format!("error {error:#}").replace('\n', " "),
             };
-            if write_all(&stream, format!("{answer}\n").as_bytes()).await.is_err() {
+            if write_all(&stream, format!("{answer}\n").as_bytes())
+                .await
+                .is_err()
+            {
                 return;
             }
         }

@@ -9,7 +9,6 @@ import { Header } from "./shell/header.tsx";
 import { LostBanner } from "./shell/lost.tsx";
 import { Notices } from "./shell/notices.tsx";
 import { page, route } from "./state/route.ts";
-import { Empty } from "./ui/panel.tsx";
 
 export function App() {
   if (refused.value !== null) return <LoginPage words={refused.value} />;
@@ -53,10 +52,11 @@ function Page() {
   if (first === "host" && !job) return <HostPage />;
   if (first === "jobs" && job) return <JobPage key={job} job={job} tab={tab} rest={rest} />;
   return (
-    <Empty title="There is no such page">
+    <div class="page">
+      <h1>There is no such page</h1>
       <p>
         <a href="#/">All jobs</a>
       </p>
-    </Empty>
+    </div>
   );
 }

@@ -31,8 +31,8 @@ export function signIn(value: string, keep: boolean): void {
 
 /** Forgets the token everywhere. */
 export function signOut(words: string): void {
+  refused.value = words; // before the token goes: without one nothing is asked again
   token.value = "";
-  refused.value = words;
   try {
     localStorage.removeItem(KEY);
     sessionStorage.removeItem(KEY);

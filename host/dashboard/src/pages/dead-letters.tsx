@@ -2,7 +2,7 @@ import { useCallback, useId, useState } from "preact/hooks";
 import { call, type Query } from "../api/client.ts";
 import type { JobStatus, Letter, LetterPage, LetterResults, Retried } from "../api/types.ts";
 import { count } from "../lib/format.ts";
-import { plural, truncate } from "../lib/text.ts";
+import { plural, truncate, visibleLine } from "../lib/text.ts";
 import { stale } from "../state/live.ts";
 import { say } from "../state/notices.ts";
 import { param, setParams } from "../state/route.ts";
@@ -94,7 +94,9 @@ function None({ job, page }: { job: JobStatus; page: LetterPage }) {
   }
   return (
     <Empty title="No dead letters">
-      <p>Every record that {job.job} has read became a row or state, was filtered, or came late.</p>
+      <p>
+        Every record that <Said text={job.job} /> has read became a row or state, was filtered, or came late.
+      </p>
     </Empty>
   );
 }
@@ -165,10 +167,12 @@ function Filters({ page }: { page: LetterPage | null }) {
 function stageOptions(page: LetterPage | null): [string, string][] {
   const found = (page?.stages ?? []).map(({ stage, count: n }): [string, string] => [
     stage,
-    `${stage} (${count(n)})`,
+    `${visibleLine(stage)} (${count(n)})`,
   ]);
   const chosen = param("stage");
-  return chosen === "" || found.some(([stage]) => stage === chosen) ? found : [...found, [chosen, chosen]];
+  return chosen === "" || found.some(([stage]) => stage === chosen)
+    ? found
+    : [...found, [chosen, visibleLine(chosen)]];
 }
 
 function Choice({ name, label, options }: { name: string; label: string; options: [string, string][] }) {

@@ -2,7 +2,7 @@ import { useId, useRef, useState } from "preact/hooks";
 import { CallError, type Query, upload, words } from "../api/client.ts";
 import type { Checked, Deployed } from "../api/types.ts";
 import { bytes, percent } from "../lib/format.ts";
-import { plural } from "../lib/text.ts";
+import { plural, visibleLine } from "../lib/text.ts";
 import { stale } from "../state/live.ts";
 import { say } from "../state/notices.ts";
 import { go, href } from "../state/route.ts";
@@ -168,7 +168,9 @@ function Options({ asked, change }: { asked: Asked; change(asked: Asked): void }
     <details class="panel options">
       <summary>
         <h2>Options</h2>{" "}
-        <span class="quiet">{chosen.length > 0 ? chosen.join(", ") : "name, settings, tables, state"}</span>
+        <span class="quiet">
+          {chosen.length > 0 ? visibleLine(chosen.join(", ")) : "name, settings, tables, state"}
+        </span>
       </summary>
       <div class="form">
         <p class="field">

@@ -2,7 +2,7 @@ import { useMemo } from "preact/hooks";
 import type { Graph, GraphEdge, GraphNode, NodeKind } from "../api/types.ts";
 import { bytes, compact, percent, rate } from "../lib/format.ts";
 import { curve, type Layout, layers, layout } from "../lib/layout.ts";
-import { plural } from "../lib/text.ts";
+import { plural, visibleLine } from "../lib/text.ts";
 import { stale } from "../state/live.ts";
 import { href } from "../state/route.ts";
 import { Icon, type IconName } from "../ui/icon.tsx";
@@ -59,7 +59,7 @@ export function GraphView({ graph, job }: { graph: Graph; job: string | null }) 
     );
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <section class="graph" ref={ref} tabIndex={0} aria-label="Pipeline">
+    <section class="graph" ref={ref} tabIndex={0} aria-label="Picture of the pipeline">
       {width > 0 && view}
     </section>
   );
@@ -240,10 +240,10 @@ function NodeBox({ node, box, job, slow }: NodeProps) {
           </span>
         )}
       </span>
-      <span class="node-name" title={node.name}>
+      <span class="node-name" title={visibleLine(node.name)}>
         <Said text={node.name} />
       </span>
-      <span class="node-place" title={place}>
+      <span class="node-place" title={visibleLine(place)}>
         <Said text={place} />
       </span>
       <span class="node-facts">{facts(node)}</span>

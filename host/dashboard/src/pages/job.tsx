@@ -46,7 +46,7 @@ export function JobPage({ job, tab, rest }: { job: string; tab: string; rest: st
   const gone = of?.gone.value;
   return (
     <div class="page">
-      <Head job={job} status={of?.status.value ?? null} />
+      <Head job={job} status={gone ? null : (of?.status.value ?? null)} />
       {gone ? <Gone words={gone} /> : <Tabs job={job} tab={tab} status={of?.status.value ?? null} />}
       {!gone && of?.status.value && <Trouble status={of.status.value} />}
       {!gone && <Body of={of} tab={shown} rest={rest} />}

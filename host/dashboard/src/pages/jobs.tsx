@@ -1,7 +1,7 @@
 import { useId } from "preact/hooks";
 import type { JobState, JobSummary } from "../api/types.ts";
 import { compact, count, duration, rate } from "../lib/format.ts";
-import { plural } from "../lib/text.ts";
+import { plural, visible } from "../lib/text.ts";
 import { connection, jobs, stale } from "../state/live.ts";
 import { href, param, setParams } from "../state/route.ts";
 import { Icon } from "../ui/icon.tsx";
@@ -247,7 +247,7 @@ function State({ job }: { job: JobSummary }) {
         </small>
       )}
       {why !== null && (
-        <small class="why" title={why}>
+        <small class="why" title={visible(why)}>
           <Words text={why} />
         </small>
       )}

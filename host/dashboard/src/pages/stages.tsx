@@ -2,6 +2,7 @@ import { useId, useState } from "preact/hooks";
 import { call } from "../api/client.ts";
 import type { Stage, StateEntry, StatePage } from "../api/types.ts";
 import { bytes, compact, count } from "../lib/format.ts";
+import { visibleLine } from "../lib/text.ts";
 import { href, param, setParams } from "../state/route.ts";
 import type { Watched } from "../state/watched.ts";
 import { Dialog } from "../ui/dialog.tsx";
@@ -195,10 +196,10 @@ function entryColumns(open: (entry: StateEntry) => void): Column<StateEntry>[] {
     { id: "expires", label: "Goes", cell: (e) => <Ago at={e.expires} /> },
     {
       id: "open",
-      label: "",
+      label: "Entry",
       cell: (e) => (
         <button type="button" class="small" onClick={() => open(e)}>
-          Open<span class="sr-only"> entry {e.key.text ?? "with a binary key"}</span>
+          Open<span class="sr-only"> entry {visibleLine(e.key.text ?? "with a binary key")}</span>
         </button>
       ),
     },

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { call } from "../api/client.ts";
 import type { Deployment, JobStatus } from "../api/types.ts";
 import { bytes, digest } from "../lib/format.ts";
+import { visibleLine } from "../lib/text.ts";
 import { stale } from "../state/live.ts";
 import { Icon } from "../ui/icon.tsx";
 import { Empty, Failure, Loading, Panel } from "../ui/panel.tsx";
@@ -117,7 +118,7 @@ function Pairs({ settings, before }: { settings: Record<string, string>; before:
             <Said text={`${key}=${value}`} />
           </code>
           {before[key] !== value && (
-            <span class="quiet"> {key in before ? `was ${before[key]}` : "new"}</span>
+            <span class="quiet"> {key in before ? `was ${visibleLine(before[key] ?? "")}` : "new"}</span>
           )}
         </li>
       ))}

@@ -113,9 +113,9 @@ function query(of: Watched | null): Query {
 export function start(): void {
   effect(() => {
     const of = watched.value;
-    token.value; // another token, another stream
+    // Another token, another stream; none while a token is wanted and there is none.
     attempt.value;
-    if (!visible.value) return undefined;
+    if (!visible.value || (token.value === "" && refused.peek() !== null)) return undefined;
     return open(
       untracked(() => query(of)),
       listener(of),

@@ -47,6 +47,8 @@ export function Confirm({ title, children, action, danger = false, typed, run, c
   const [error, setError] = useState<string | null>(null);
   const [text, setText] = useState("");
   const id = useId();
+  // A name with characters that cannot be typed is typed as it is shown.
+  const confirmed = typed === undefined || text === typed || text === visibleLine(typed);
   const submit = async (event: Event) => {
     event.preventDefault();
     setBusy(true);
@@ -66,7 +68,7 @@ export function Confirm({ title, children, action, danger = false, typed, run, c
         {typed !== undefined && (
           <p class="field">
             <label for={id}>
-              Type <code>{typed}</code> to confirm
+              Type <code>{visibleLine(typed)}</code> to confirm
             </label>
             <input
               id={id}
@@ -82,11 +84,7 @@ export function Confirm({ title, children, action, danger = false, typed, run, c
           <button type="button" onClick={close}>
             {busy ? "Close, do not wait" : "Cancel"}
           </button>
-          <button
-            type="submit"
-            class={danger ? "danger" : "primary"}
-            disabled={busy || (typed !== undefined && text !== typed)}
-          >
+          <button type="submit" class={danger ? "danger" : "primary"} disabled={busy || !confirmed}>
             {busy ? <Waiting what={action} /> : action}
           </button>
         </footer>

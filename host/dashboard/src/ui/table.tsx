@@ -4,6 +4,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { count } from "../lib/format.ts";
+import { visibleLine } from "../lib/text.ts";
 import { param, setParams } from "../state/route.ts";
 import { Icon } from "./icon.tsx";
 
@@ -65,10 +66,10 @@ export function DataTable<T>({
   const shown = all ? sorted : sorted.slice(0, ROWS_MAX);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <section class="table-scroll" tabIndex={0} aria-label={caption}>
+    <section class="table-scroll" tabIndex={0} aria-label={`${visibleLine(caption)}, table`}>
       {/* biome-ignore lint/a11y/noRedundantRoles: see above */}
       <table role="table" class={`data ${cards ? "cards" : ""} ${name}`}>
-        <caption class="sr-only">{caption}</caption>
+        <caption class="sr-only">{visibleLine(caption)}</caption>
         {/* biome-ignore lint/a11y/noRedundantRoles: see above */}
         <thead role="rowgroup">
           {/* biome-ignore lint/a11y/noRedundantRoles: see above */}

@@ -64,7 +64,11 @@ export function stream(
   };
   turn();
   const timer = setInterval(turn, EVERY_MS);
-  request.on("close", () => clearInterval(timer));
+  faults.streams += 1;
+  request.on("close", () => {
+    clearInterval(timer);
+    faults.streams -= 1;
+  });
 }
 
 function details(

@@ -34,6 +34,8 @@ export interface Faults {
   broken: Map<string, string>;
   /** How long a change takes. */
   delayMs: number;
+  /** Streams that are open now: to be read. */
+  streams: number;
 }
 
 export interface Mock {
@@ -53,7 +55,7 @@ export function handler(world: World, faults: Faults, options: MockOptions) {
 }
 
 export function noFaults(): Faults {
-  return { frozen: false, broken: new Map(), delayMs: 150 };
+  return { frozen: false, broken: new Map(), delayMs: 150, streams: 0 };
 }
 
 /** Listens on loopback; port 0: any that is free. */

@@ -37,13 +37,15 @@ const TABS: Tab[] = [
 
 export function JobPage({ job, tab, rest }: { job: string; tab: string; rest: string[] }) {
   const shown = TABS.find((t) => t.id === tab);
-  useTitle(shown && shown.id !== "overview" ? `${job}, ${shown.label.toLowerCase()}` : job);
   useEffect(() => {
     watch(job, shown?.parts ?? []);
   }, [job, shown]);
   useEffect(() => unwatch, []);
   const of = watched.value?.job === job ? watched.value : null;
   const gone = of?.gone.value;
+  const state = of?.status.value?.state;
+  const title = shown && shown.id !== "overview" ? `${job}, ${shown.label.toLowerCase()}` : job;
+  useTitle(title, state === "stopped" || state === "retrying");
   return (
     <div class="page">
       <Head job={job} status={gone ? null : (of?.status.value ?? null)} />

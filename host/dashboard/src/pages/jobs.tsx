@@ -14,8 +14,11 @@ import { useTitle } from "../ui/title.ts";
 
 /** All jobs: trouble first, then by name. */
 export function JobsPage() {
-  useTitle("Jobs");
   const all = jobs.value;
+  useTitle(
+    "Jobs",
+    all?.some((job) => job.state === "stopped" || job.state === "retrying"),
+  );
   const state = param("state");
   const text = param("find").toLowerCase();
   const shown = all

@@ -120,19 +120,46 @@ test("no page waits for ever", async () => {
 
 test("a page in the background closes its stream and comes back", async () => {
   await opened(browser(), {}, async ({ page, mock }) => {
-    await ready(page);
-    const connections = () => new Promise<number>((done) => mock.server.getConnections((_, n) => done(n)));
-    expect(await connections()).toBeGreaterThan(0);
     await page.clock.install();
-    await page.evaluate(() => {
-      Object.defineProperty(document, "hidden", { value: true, configurable: true });
-      document.dispatchEvent(new Event("visibilitychange"));
-    });
+    await page.reload();
+    await ready(page);
+    const hide = (hidden: boolean) =>
+      page.evaluate((value) => {
+        Object.defineProperty(document, "hidden", { value, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    await expect.poll(() => mock.faults.streams).toBe(1);
+    await hide(true);
     await page.clock.runFor(31_000);
-    await page.evaluate(() => {
-      Object.defineProperty(document, "hidden", { value: false, configurable: true });
-      document.dispatchEvent(new Event("visibilitychange"));
-    });
+    await expect.poll(() => mock.faults.streams).toBe(0);
+    await hide(false);
+    await expect.poll(() => mock.faults.streams).toBe(1);
     await page.locator(".connected.is-live").waitFor();
+  });
+});
+
+test("a page has one stream, whatever it shows", async () => {
+  await opened(browser(), {}, async ({ page, mock }) => {
+    await ready(page);
+    await page.getByRole("link", { name: "clicks", exact: true }).click();
+    for (const tab of ["Batches", "Watermarks", "Logs", "Overview"]) {
+      await page.getByRole("link", { name: tab, exact: true }).click();
+      await ready(page);
+    }
+    await expect.poll(() => mock.faults.streams).toBe(1);
+  });
+});
+
+test("to try again now is to try at once", async () => {
+  await opened(browser(), {}, async ({ page, mock, world }) => {
+    await ready(page);
+    const port = Number(new URL(mock.url).port);
+    await page.clock.install();
+    await mock.close();
+    await page.locator(".lost").waitFor();
+    const again = await serve(world, { dist: DIST }, port);
+    await page.getByRole("button", { name: "Try now" }).click();
+    await page.locator(".connected.is-live").waitFor();
+    await again.close();
   });
 });

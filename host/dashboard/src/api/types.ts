@@ -1,0 +1,420 @@
+// The control API's JSON, as API.md describes it. Times are RFC 3339, durations end in `_ms` or
+// `_seconds`, sizes in `_bytes`, rates in `_per_second`. `null` means "not known now".
+
+export type JobState = "running" | "paused" | "retrying" | "stopped" | "finished";
+
+export interface Waiting {
+  what: string;
+  since: string;
+}
+
+export interface End {
+  kind: string;
+  name: string;
+  target: string;
+}
+
+/** One job in a `jobs` event. */
+export interface JobSummary {
+  job: string;
+  state: JobState;
+  since: string | null;
+  reason: string | null;
+  version: number;
+  deployment: number;
+  deployed_at: string;
+  records_in: number;
+  rows_out: number;
+  dead_letters: number;
+  late: number;
+  records_per_second: number | null;
+  rows_per_second: number | null;
+  dead_letters_per_second: number | null;
+  lag: number | null;
+  lag_seconds: number | null;
+  lag_change_per_second: number | null;
+  sources: End[];
+  sinks: End[];
+  /** Records a second, one value a minute, an hour at most. In a connection's first event and when a minute ended. */
+  recent?: (number | null)[];
+}
+
+export interface SourceStatus {
+  kind: string;
+  name: string;
+  place: string;
+  reached: Record<string, number>;
+}
+
+export interface SinkStatus {
+  kind: string;
+  name: string;
+  place: string;
+  rows: number;
+}
+
+export interface StageStatus {
+  name: string;
+  keys: number;
+  bytes: number;
+}
+
+/** `GET /v1/jobs/{job}`. The fields behind `limits` are new, and optional as an older host does not have them. */
+export interface JobStatus {
+  job: string;
+  state: JobState;
+  version: number;
+  digest: string;
+  deployment: number;
+  records_in: number;
+  rows_out: number;
+  dead_letters: number;
+  dropped: number;
+  late: number;
+  batches: number;
+  lag: number | null;
+  last_error: string | null;
+  waiting_for: Waiting | null;
+  every_ms: number;
+  group: string;
+  dead_letter_topic: string;
+  incarnation: number;
+  lanes: number;
+  sources: SourceStatus[];
+  stages: StageStatus[];
+  watermark: string | null;
+  sinks: SinkStatus[];
+  limits: { memory_bytes: number; time_ms: number; batch_records: number; batch_bytes: number };
+  since?: string | null;
+  reason?: string | null;
+  last_error_at?: string | null;
+  deployed_at?: string;
+  records_per_second?: number | null;
+  rows_per_second?: number | null;
+  dead_letters_per_second?: number | null;
+  lag_seconds?: number | null;
+  lag_change_per_second?: number | null;
+  last_checkpoint_at?: string | null;
+  cpu_cores?: number | null;
+  guest_memory_bytes?: number | null;
+}
+
+export type NodeKind = "source" | "transform" | "stage" | "sink" | "dead-letters";
+
+export interface GraphNode {
+  id: string;
+  kind: NodeKind;
+  name: string;
+  connector: string | null;
+  target: string | null;
+  description: string | null;
+  /** Share of the last ten seconds in which it worked, 0 to 1. */
+  busy: number | null;
+  waiting_for: Waiting | null;
+  partitions: number | null;
+  lag: number | null;
+  keys: number | null;
+  bytes: number | null;
+  guarantee: "idempotent" | "exactly-once" | "at-least-once" | null;
+}
+
+export interface GraphEdge {
+  from: string;
+  to: string;
+  unit: "records" | "rows" | "results" | "late" | "dead-letters";
+  total: number;
+  per_second: number | null;
+}
+
+export interface Graph {
+  nodes: GraphNode[];
+  edges: GraphEdge[];
+  bottleneck: { node: string; why: string } | null;
+}
+
+export const STEPS = ["gather", "queue", "transform", "stages", "intent", "deliver", "checkpoint"] as const;
+export type Step = (typeof STEPS)[number];
+
+type Column = (number | null)[];
+
+/** Columns of one length; `times` are seconds since 1970, ascending. */
+export interface Points {
+  times: number[];
+  records_per_second: Column;
+  rows_per_second: Column;
+  dead_letters_per_second: Column;
+  late_per_second: Column;
+  lag: Column;
+  latency_p50_ms: Column;
+  latency_p99_ms: Column;
+  steps_ms: Record<Step, Column>;
+  cpu_cores: Column;
+  guest_memory_bytes: Column;
+}
+
+export interface Series {
+  step_seconds: number;
+  points: Points;
+  deployments: { at: string; number: number; version: number }[];
+  limits: { memory_bytes: number; lanes: number };
+}
+
+export interface BatchStep {
+  step: Step;
+  /** Milliseconds after the batch began. */
+  at_ms: number;
+  ms: number;
+}
+
+export interface Batch {
+  number: number;
+  version: number;
+  deployment: number;
+  began: string;
+  records: number;
+  bytes: number;
+  rows: number;
+  dropped: number;
+  late: number;
+  dead_letters: number;
+  retries: number;
+  steps: BatchStep[];
+  sinks: { sink: string; rows: number; ms: number }[];
+}
+
+export interface Batches {
+  every_ms: number;
+  kept_max: number;
+  batches: Batch[];
+}
+
+export interface PartitionTime {
+  source: string;
+  partition: number;
+  event_time: string | null;
+  idle: boolean;
+  last_record_at: string | null;
+  committed: number;
+  end: number | null;
+  lag: number | null;
+  holds_back: boolean;
+}
+
+export interface Watermarks {
+  watermark: string | null;
+  idle_after_ms: number;
+  explanation: string | null;
+  partitions: PartitionTime[];
+}
+
+export type StageKind = "window" | "session" | "running" | "each-batch" | "join" | "lookup";
+
+export interface Stage {
+  name: string;
+  kind: StageKind;
+  description: string;
+  inputs: string[];
+  keys: number;
+  bytes: number;
+  results: number;
+  late: number;
+  dead_letters: number;
+  watermark: string | null;
+  last_fired: string | null;
+  open_windows: number | null;
+  key_schema: string;
+  value_schema: string;
+}
+
+/** Bytes as they can be shown: text where they are UTF-8, else base64. */
+export interface Shown {
+  text: string | null;
+  base64: string | null;
+  bytes: number;
+  truncated: boolean;
+}
+
+export interface StateEntry {
+  key: Shown;
+  window: { start: string; end: string } | null;
+  value: Shown;
+  expires: string | null;
+}
+
+export interface StatePage {
+  stage: string;
+  batch: number;
+  entries: StateEntry[];
+  next: string | null;
+}
+
+export interface Deployment {
+  number: number;
+  version: number;
+  digest: string;
+  at: string;
+  kind: "deploy" | "rollback" | "automatic-rollback";
+  reason: string | null;
+  settings: Record<string, string>;
+  active: boolean;
+  reset: boolean;
+  component_bytes?: number | null;
+  sdk?: string | null;
+}
+
+export interface Deployed {
+  job: string;
+  version: number;
+  digest: string;
+  deployment: number;
+  changed: boolean;
+  paused: boolean;
+  warnings: string[];
+}
+
+export type LetterStatus = "new" | "retried" | "dropped";
+
+export interface Letter {
+  id: string;
+  at: string;
+  status: LetterStatus;
+  version: number;
+  batch: number;
+  stage: string | null;
+  sink: string | null;
+  source: { topic: string; partition: number; offset: number; time: string } | null;
+  reason: string;
+  key: Shown;
+  value: Shown;
+  retried: Retried | null;
+}
+
+export interface Retried {
+  at: string;
+  version: number;
+  outcome: "delivered" | "dropped" | "dead-letter";
+  rows: number;
+  reason: string | null;
+}
+
+export interface LetterPage {
+  topic: string;
+  letters: Letter[];
+  next: string | null;
+  scanned: number;
+  reasons: { reason: string; count: number }[];
+  stages: { stage: string; count: number }[];
+}
+
+export interface LetterFull extends Letter {
+  left_out: boolean;
+  headers: { name: string; value: Shown }[];
+}
+
+export interface LetterResults {
+  done: number;
+  skipped: number;
+  results: {
+    id: string;
+    outcome: "delivered" | "dropped" | "dead-letter" | "skipped";
+    rows: number;
+    reason: string | null;
+  }[];
+}
+
+export interface Setting {
+  key: string;
+  value: string;
+  from: "deploy" | "job" | "host" | "default";
+  default: string | null;
+  meaning: string;
+  unit: string | null;
+}
+
+export interface Settings {
+  deployment: number;
+  settings: Setting[];
+}
+
+export interface SinkDescription extends End {
+  guarantee: GraphNode["guarantee"];
+  key: string | null;
+  columns: { name: string; type: string }[];
+  exists: boolean | null;
+}
+
+export interface Change {
+  what: "source" | "stage" | "sink" | "column" | "setting" | "component" | "limit";
+  name: string;
+  kind: "added" | "removed" | "changed";
+  before: string | null;
+  after: string | null;
+}
+
+export interface Checked {
+  job: string;
+  digest: string;
+  component_bytes: number;
+  contract: string;
+  sdk: string | null;
+  imports: { name: string; allowed: boolean }[];
+  graph: Graph;
+  sinks: SinkDescription[];
+  errors: string[];
+  warnings: string[];
+  active: { version: number; digest: string; deployed_at: string } | null;
+  changes: Change[];
+  state: "none" | "kept" | "migrated" | "needs-reset";
+  starts: string;
+  creates: string[];
+}
+
+export interface LogLine {
+  number: number;
+  line: string;
+}
+
+export interface ServerState {
+  name: string;
+  address: string;
+  state: "ok" | "away" | "unknown";
+  what: string | null;
+  since: string | null;
+  round_trip_ms: number | null;
+}
+
+export interface HostInfo {
+  name: string;
+  version: string;
+  commit: string | null;
+  engine: string;
+  started: string;
+  now: string;
+  cpu: { cores: number; used: number; guests: number };
+  memory: { used_bytes: number; bound_bytes: number | null; guests_bytes: number; state_bytes: number };
+  disk: { path: string; used_bytes: number; free_bytes: number; total_bytes: number };
+  servers: ServerState[];
+  limits: { name: string; value: number; used: number | null; unit: string; meaning: string }[];
+  token: boolean;
+}
+
+export const PARTS = ["graph", "series", "batches", "watermarks", "stages", "log"] as const;
+export type Part = (typeof PARTS)[number];
+
+/** A `job` event: the parts that were asked for. `points` and `batches` are those since the last event. */
+export interface JobEvent {
+  status: JobStatus;
+  graph?: Graph;
+  points?: Points;
+  batches?: Batch[];
+  watermarks?: Watermarks;
+  stages?: Stage[];
+}
+
+export interface Hello {
+  started: string;
+  host: string;
+  version: string;
+  now: string;
+  beat_ms: number;
+}

@@ -1,0 +1,101 @@
+import { call } from "../api/client.ts";
+import type { JobStatus, Setting, Settings } from "../api/types.ts";
+import { count } from "../lib/format.ts";
+import { Empty, Facts, Failure, Loading, Panel } from "../ui/panel.tsx";
+import { type Column, DataTable } from "../ui/table.tsx";
+import { At, Copy, Said, Words } from "../ui/text.tsx";
+import { useResource } from "../ui/use.ts";
+
+const FROM: Record<Setting["from"], string> = {
+  deploy: "set at deploy",
+  job: "the job's own",
+  host: "streamhost.toml",
+  default: "default",
+};
+
+const COLUMNS: Column<Setting>[] = [
+  {
+    id: "key",
+    label: "Setting",
+    wide: true,
+    sort: (s) => s.key,
+    cell: (s) => (
+      <>
+        <code>
+          <Said text={s.key} />
+        </code>
+        <small class="quiet">
+          <Words text={s.meaning} />
+        </small>
+      </>
+    ),
+  },
+  {
+    id: "value",
+    label: "Value",
+    cell: (s) => (
+      <b>
+        <Said text={s.value} />
+      </b>
+    ),
+  },
+  {
+    id: "from",
+    label: "From",
+    sort: (s) => s.from,
+    cell: (s) => <span class={`tag from-${s.from}`}>{FROM[s.from]}</span>,
+  },
+  {
+    id: "default",
+    label: "Default",
+    cell: (s) => (s.default === null ? <span class="quiet">–</span> : <Said text={s.default} />),
+  },
+];
+
+export function SettingsTab({ status }: { status: JobStatus }) {
+  const found = useResource(`${status.job} ${status.deployment}`, (signal) =>
+    call<Settings>(["v1", "jobs", status.job, "settings"], { signal }),
+  );
+  const all = found.value;
+  return (
+    <>
+      <Panel
+        title="Settings"
+        flush
+        note={all ? `of deployment ${all.deployment}; they change with a deploy` : undefined}
+      >
+        {found.error !== null && <Failure text={found.error} again={found.again} />}
+        {all === null ? (
+          found.error === null && <Loading what="the settings" again={found.again} />
+        ) : all.settings.length === 0 ? (
+          <Empty title="No settings" />
+        ) : (
+          <DataTable
+            caption="Settings"
+            cards
+            rows={all.settings}
+            columns={COLUMNS}
+            id={(s) => s.key}
+            sortParam="sort"
+          />
+        )}
+      </Panel>
+      <Panel title="Identity">
+        <Facts
+          facts={[
+            ["Consumer group", <Said key="g" text={status.group} />],
+            ["Dead letters", <Said key="d" text={status.dead_letter_topic} />],
+            ["Epoch of its history", String(status.incarnation)],
+            ["Batches", count(status.batches)],
+            ["Last checkpoint", <At key="c" at={status.last_checkpoint_at} />],
+            ["Lanes", count(status.lanes)],
+          ]}
+        />
+        <p class="digest">
+          <span class="quiet">Component</span> <code>sha256:{status.digest}</code>{" "}
+          <Copy text={status.digest} label="Copy the digest" />
+        </p>
+      </Panel>
+    </>
+  );
+}

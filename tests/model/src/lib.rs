@@ -8,6 +8,7 @@
 //! | room | what it is |
 //! |---|---|
 //! | `pipeline` | one host and one job: batches, sinks, checkpoints, swaps, power loss |
+//! | `letters` | dead letters: of the guest, and of rows that a server refuses |
 //! | `takeover` | two hosts and one task, the checkpoint log in Kafka |
 //! | `shuffle` | source tasks, frames, a keyed task |
 //! | `rollout` | a deployment over several tasks |
@@ -17,21 +18,23 @@ pub mod scenario;
 pub mod report;
 
 mod pipeline;
+mod letters;
 mod takeover;
 mod shuffle;
 mod rollout;
 
 use scenario::Scenario;
 
+/// The scenarios of each room.
+const ROOMS: &[fn() -> Vec<Scenario>] = &[
+    pipeline::scenarios,
+    letters::scenarios,
+    takeover::scenarios,
+    shuffle::scenarios,
+    rollout::scenarios,
+];
+
 /// All scenarios, room by room.
 pub fn scenarios() -> Vec<Scenario> {
-    [
-        pipeline::scenarios(),
-        takeover::scenarios(),
-        shuffle::scenarios(),
-        rollout::scenarios(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ROOMS.iter().flat_map(|scenarios| scenarios()).collect()
 }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `pipeline` | one host and one job: batches, sinks, checkpoints, swaps, power loss |
 //! | `letters` | dead letters: of the guest, and of rows that a server refuses |
+//! | `begin` | where a job begins to read: a table of decisions |
 //! | `takeover` | two hosts and one task, the checkpoint log in Kafka |
 //! | `shuffle` | source tasks, frames, a keyed task |
 //! | `rollout` | a deployment over several tasks |
@@ -19,6 +20,7 @@ pub mod report;
 
 mod pipeline;
 mod letters;
+mod begin;
 mod takeover;
 mod shuffle;
 mod rollout;
@@ -29,6 +31,7 @@ use scenario::Scenario;
 const ROOMS: &[fn() -> Vec<Scenario>] = &[
     pipeline::scenarios,
     letters::scenarios,
+    begin::scenarios,
     takeover::scenarios,
     shuffle::scenarios,
     rollout::scenarios,

@@ -10,6 +10,7 @@
 //! | `pipeline` | one host and one job: batches, sinks, checkpoints, swaps, power loss |
 //! | `letters` | dead letters: of the guest, and of rows that a server refuses |
 //! | `begin` | where a job begins to read: a table of decisions |
+//! | `tokens` | a source whose positions are no numbers |
 //! | `takeover` | two hosts and one task, the checkpoint log in Kafka |
 //! | `shuffle` | source tasks, frames, a keyed task |
 //! | `rollout` | a deployment over several tasks |
@@ -21,6 +22,7 @@ pub mod report;
 mod pipeline;
 mod letters;
 mod begin;
+mod tokens;
 mod takeover;
 mod shuffle;
 mod rollout;
@@ -32,6 +34,7 @@ const ROOMS: &[fn() -> Vec<Scenario>] = &[
     pipeline::scenarios,
     letters::scenarios,
     begin::scenarios,
+    tokens::scenarios,
     takeover::scenarios,
     shuffle::scenarios,
     rollout::scenarios,

@@ -131,6 +131,34 @@ fn names_of_the_code_are_names_of_the_code() {
     assert!(astray.is_empty(), "\n{}", astray.join("\n"));
 }
 
+/// `pipeline/no-marker` is a scenario of the model.
+#[test]
+fn scenarios_are_the_models() {
+    let model: String = files::rust()
+        .into_iter()
+        .filter(|source| source.path.starts_with("tests/model/src/"))
+        .map(|source| source.text)
+        .collect();
+    let is_room = |room: &str| {
+        let folder = root().join("tests/model/src").join(room);
+        room.chars().all(char::is_alphanumeric) && !room.is_empty() && folder.exists()
+            || root().join(format!("tests/model/src/{room}.rs")).exists()
+    };
+    let mut astray = Vec::new();
+    for page in pages() {
+        let (prose, _) = parts(&page.text);
+        for span in prose.iter().flat_map(|line| spans(line)) {
+            let of_model = span.split_once('/').is_some_and(|(room, word)| {
+                is_room(room) && !word.is_empty() && !word.contains(['/', '.', ' '])
+            });
+            if of_model && !model.contains(&format!("\"{span}\"")) {
+                astray.push(format!("{}: `{span}` is no scenario", page.path));
+            }
+        }
+    }
+    assert!(astray.is_empty(), "\n{}", astray.join("\n"));
+}
+
 /// `docs/src/../a.md` without the dots.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();

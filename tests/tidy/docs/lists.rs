@@ -24,6 +24,44 @@ fn said(name: &str) -> BTreeSet<String> {
     spans.map(str::to_owned).collect()
 }
 
+/// Whatever an author may call on a stream, or to make one.
+#[test]
+fn every_operator_is_in_the_book() {
+    let said: String = said("jobs.md").into_iter().collect::<Vec<_>>().join(" ");
+    let words: BTreeSet<&str> = said
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .collect();
+    let mut missing = Vec::new();
+    for file in [
+        "lib",
+        "stream",
+        "sink",
+        "record",
+        "log",
+        "keyed/mod",
+        "keyed/scoped",
+        "keyed/windows",
+        "keyed/join",
+        "keyed/top",
+        "keyed/groups",
+    ] {
+        let code = read(&format!("guest-sdk/src/{file}.rs"));
+        let public = |line: &str| {
+            let line = line.trim_start();
+            let rest = line.strip_prefix("pub fn ");
+            let rest = rest.or_else(|| line.strip_prefix("pub const fn "))?;
+            rest.split(['(', '<']).next().map(str::to_owned)
+        };
+        let names: Vec<String> = code.lines().filter_map(public).collect();
+        assert!(!names.is_empty(), "{file}: what do authors call there?");
+        let unsaid = names
+            .into_iter()
+            .filter(|name| !words.contains(name.as_str()));
+        missing.extend(unsaid.map(|name| format!("{file}: {name}")));
+    }
+    assert!(missing.is_empty(), "not in jobs.md: {missing:?}");
+}
+
 #[test]
 fn every_setting_is_in_the_book() {
     let reader = read("host/src/config/reader.rs");

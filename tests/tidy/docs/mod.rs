@@ -44,11 +44,13 @@ fn defines(text: &str, name: &str) -> bool {
         "fn", "struct", "enum", "trait", "const", "static", "type", "mod",
     ];
     let defined = |kind: &&str| has_word(text, &format!("{kind} {name}"));
+    let is_type = name.starts_with(|c: char| c.is_ascii_uppercase());
     kinds.iter().any(defined)
-        || text.lines().any(|line| {
-            let rest = line.trim_start().strip_prefix(name);
-            rest.is_some_and(|rest| rest.starts_with([',', '(', ' ', '{']) || rest.is_empty())
-        })
+        || is_type
+            && text.lines().any(|line| {
+                let rest = line.trim_start().strip_prefix(name);
+                rest.is_some_and(|rest| rest.starts_with([',', '(', ' ', '{']) || rest.is_empty())
+            })
 }
 
 /// The file at `path` of the checkout.

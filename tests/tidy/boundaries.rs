@@ -73,7 +73,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 19] = [
+const HOMES: [(&str, &[&str]); 20] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
     (
@@ -89,6 +89,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("socket2::", &["host/connectors/src/socket.rs"]),
     ("wasmtime::", &["host/guest/"]),
     ("wit_component::", &["host/guest/"]),
+    ("wasmparser::", &["host/guest/"]),
     ("kafka_protocol::", &["host/dev/src/broker/"]),
     // the host opens one store for all that it keeps, and hands it out
     (
@@ -105,7 +106,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("hyper::", &["host/src/control/"]),
     ("ureq::", &["host/src/cli/"]),
     ("clap::", &["host/src/cli/", "host/src/main.rs"]),
-    ("toml::", &["host/src/config"]),
+    ("toml::", &["host/src/config", "host/src/cli/new/"]),
     ("tokio::", &["host/src/control/", "host/src/cli/"]),
     // The embedded servers stand for outside ones.
     ("SystemTime::now", &["host/core/src/clock.rs", "host/dev/"]),

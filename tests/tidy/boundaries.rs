@@ -20,6 +20,12 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("state", &["limits", "types", "job"]),
             ("protocol", &["limits", "types", "contract", "state"]),
             ("keyed", &["limits", "types", "job", "contract", "state"]),
+            (
+                "executor",
+                &[
+                    "limits", "types", "job", "contract", "state", "protocol", "keyed",
+                ],
+            ),
             ("testing", &["types", "job", "state", "protocol"]),
         ],
     ),

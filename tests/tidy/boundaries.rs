@@ -58,6 +58,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("rate", &[]),
             ("console", &[]),
             ("sources", &["kafka", "file", "socket", "rate"]),
+            ("sinks", &["kafka", "hbase", "console"]),
         ],
     ),
     (
@@ -71,7 +72,8 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("api", &[]),
             ("config", &[]),
             ("control", &["api"]),
-            ("cli", &["api", "config", "control"]),
+            ("offline", &[]),
+            ("cli", &["api", "config", "control", "offline"]),
             ("supervisor", &["api"]),
             ("hosting", &["api", "cli", "config", "supervisor"]),
         ],

@@ -25,6 +25,7 @@ mod rollback;
 mod run;
 mod serve;
 mod status;
+mod test;
 mod toolchain;
 mod undeploy;
 
@@ -52,6 +53,8 @@ enum Verb {
     Build(build::Args),
     /// Show what a component is: its job, sources, stages and sinks
     Inspect(inspect::Args),
+    /// Run a component on records of a file or topic, without a host
+    Test(test::Args),
     /// Run one job in the foreground, without a daemon
     Run(run::Args),
     /// Run the daemon, against the Kafka and HBase in streamhost.toml
@@ -97,6 +100,9 @@ pub enum CliError {
     /// The component that is looked at.
     #[error(transparent)]
     Inspect(#[from] inspect::InspectError),
+    /// The test of a component.
+    #[error(transparent)]
+    Test(#[from] test::TestError),
     /// A folder cannot be written.
     #[error("{}: {error}", path.display())]
     Folder {
@@ -182,6 +188,7 @@ fn verb(
         Verb::New(args) => new::run(args, out),
         Verb::Build(args) => build::run(args, out, err),
         Verb::Inspect(args) => inspect::run(args, out),
+        Verb::Test(args) => test::run(args, out, err),
         Verb::Run(args) => run::run(args, host, err, daemon::Until::Signal),
         Verb::Serve(args) => serve::run(args, host, out, daemon::Until::Signal),
         Verb::Dev(args) => dev::run(args, host, out, daemon::Until::Signal),

@@ -102,10 +102,15 @@ impl GuestEngine {
     pub fn load(&self, digest: &str, component: &[u8]) -> Result<Arc<CompiledJob>, LoadError> {
         let component = self.compile(digest, component)?;
         let names = component.component_type();
-        let foreign: Vec<String> = names
+        let imports: Vec<String> = names
             .imports(&self.engine)
-            .filter(|(name, item)| *name != LOG_IMPORT && !is_types_only(&self.engine, item))
-            .map(|(name, _)| format!("`{name}`"))
+            .filter(|(_, item)| !is_types_only(&self.engine, item))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let foreign: Vec<String> = imports
+            .iter()
+            .filter(|name| *name != LOG_IMPORT)
+            .map(|name| format!("`{name}`"))
             .collect();
         if !foreign.is_empty() {
             return Err(LoadError::Imports(foreign.join(", ")));
@@ -117,6 +122,7 @@ impl GuestEngine {
         let pre = bindings::JobPre::new(pre).map_err(|e| LoadError::Exports(first_line(&e)))?;
         Ok(Arc::new(CompiledJob {
             digest: digest.to_string(),
+            imports,
             pre,
         }))
     }
@@ -239,6 +245,8 @@ fn tick(engine: &Engine) -> std::io::Result<()> {
 pub struct CompiledJob {
     /// The SHA-256 of the bytes that were deployed.
     pub digest: String,
+    /// The interfaces that it imports, but those of types alone.
+    pub imports: Vec<String>,
     pre: bindings::JobPre<instance::State>,
 }
 

@@ -20,15 +20,14 @@ pub(super) fn ways(count: usize) -> usize {
 /// The pieces of an input that is cut in one of its ways. One that has no more ways is cut in its
 /// last.
 pub(super) fn pieces(count: usize, way: usize) -> Vec<Range<usize>> {
-    let all = (0..count).collect::<Vec<_>>();
-    match ways(count).checked_sub(1).map(|last| last.min(way)) {
-        None => vec![0..count],
-        Some(0) => all.into_iter().map(|i| i..i + 1).collect(),
-        Some(way) => {
-            let at = cut_at(count, way);
-            vec![0..at, at..count]
-        }
-    }
+    let ends: Vec<usize> = match ways(count).checked_sub(1).map(|last| last.min(way)) {
+        None => vec![count],
+        Some(0) => (1..=count).collect(),
+        Some(way) => vec![cut_at(count, way), count],
+    };
+    let mut from = 0;
+    let piece = |end| std::mem::replace(&mut from, end)..end;
+    ends.into_iter().map(piece).collect()
 }
 
 /// A way in words.

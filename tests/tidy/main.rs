@@ -2,6 +2,7 @@
 
 mod boundaries;
 mod components;
+mod docs;
 mod files;
 mod licences;
 mod limits;

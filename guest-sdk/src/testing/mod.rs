@@ -116,14 +116,8 @@ pub struct Driver<J> {
 /// and what `--set` makes of the names of topics and tables (that no topic is both read and
 /// written, for one).
 pub fn run<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J) -> Driver<J> {
-    let refused = |mistake| -> ! { panic!("the job cannot be deployed: {mistake}") };
-    let description = describe(&job).unwrap_or_else(|mistake| refused(mistake));
-    let spec = check(
-        convert::description(&description),
-        None,
-        &Settings::none(JobLimits::default()),
-    )
-    .unwrap_or_else(|faults| refused(in_words(&faults)));
+    let (description, spec) =
+        checked(&job).unwrap_or_else(|mistake| panic!("the job cannot be deployed: {mistake}"));
     let mut driver = Driver {
         job,
         sources: Sources::new(spec.sources.len()),
@@ -143,7 +137,23 @@ pub fn run<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J) -> Driver<J> {
 
 /// What a job says that it is. Err: why a deploy is refused.
 pub fn describe<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J) -> Result<Description, String> {
-    job(Call::new()).describe()
+    checked(&job).map(|(description, _)| description)
+}
+
+/// What a job says that it is, and what its host makes of that.
+fn checked(job: &dyn for<'b> Fn(Call<'b>) -> Job<'b>) -> Result<(Description, JobSpec), String> {
+    let description = job(Call::new()).describe()?;
+    let mut settings = Settings::none(JobLimits::default());
+    for sink in &description.sinks {
+        // Whether a topic is read and written, a deploy's settings decide.
+        let mut sources = description.sources.iter();
+        if sink.name != "console" && sources.any(|source| source.name == sink.name) {
+            let elsewhere = format!("{}.elsewhere", sink.name);
+            settings.sinks.insert(sink.name.clone(), elsewhere);
+        }
+    }
+    let spec = check(convert::description(&description), None, &settings);
+    Ok((description, spec.map_err(|faults| in_words(&faults))?))
 }
 
 impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {

@@ -4,7 +4,7 @@ use crate::types::{Chunk, Positions, Spans};
 
 /// A closed batch's records: chunks by partition and offset, so that nothing depends on the order
 /// of arrival.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// What was passed, of every partition.
     pub spans: Spans,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// The crates that a job's build needs, by their folder in the repository.
-const CRATES: [&str; 2] = ["guest-sdk", "guest-sdk/macros"];
+const CRATES: [&str; 3] = ["guest-sdk", "guest-sdk/macros", "host/core"];
 
 fn main() -> io::Result<()> {
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));

@@ -44,6 +44,9 @@ const MODULES: [(&str, &[Arrows]); 7] = [
         &[
             ("wit_convert", &["bindings"]),
             ("wrap", &[]),
+            ("cache", &[]),
+            ("nesting", &[]),
+            ("compiler", &[]),
             ("instance", &["bindings", "wit_convert"]),
         ],
     ),
@@ -81,7 +84,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 20] = [
+const HOMES: [(&str, &[&str]); 21] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
     (
@@ -97,7 +100,8 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("socket2::", &["host/connectors/src/socket.rs"]),
     ("wasmtime::", &["host/guest/"]),
     ("wit_component::", &["host/guest/"]),
-    ("wasmparser::", &["host/guest/"]),
+    ("wasmparser::", &["host/guest/src/nesting.rs", "host/guest/src/wrap.rs"]),
+    ("rlimit::", &["host/guest/src/compiler.rs"]),
     ("kafka_protocol::", &["host/dev/src/broker/"]),
     // the host opens one store for all that it keeps, and hands it out
     (

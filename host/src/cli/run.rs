@@ -117,7 +117,7 @@ fn start(
     bytes: Vec<u8>,
     request: DeployRequest,
 ) -> Result<Deployed, CliError> {
-    let deployed = engine.deploy(bytes, request)?;
+    let deployed = engine.deploy(bytes, request, &|| true)?;
     if deployed.changed && !deployed.paused {
         return Ok(deployed); // it runs, or is finished already
     }

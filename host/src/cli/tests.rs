@@ -22,8 +22,13 @@ struct FakeHost {
 }
 
 impl Jobs for FakeHost {
-    fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {
-        self.jobs.deploy(component, request)
+    fn deploy(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Deployed, Refusal> {
+        self.jobs.deploy(component, request, wanted)
     }
     fn list(&self) -> Vec<JobStatus> {
         self.jobs.list()

@@ -100,7 +100,10 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("socket2::", &["host/connectors/src/socket.rs"]),
     ("wasmtime::", &["host/guest/"]),
     ("wit_component::", &["host/guest/"]),
-    ("wasmparser::", &["host/guest/src/nesting.rs", "host/guest/src/wrap.rs"]),
+    (
+        "wasmparser::",
+        &["host/guest/src/nesting.rs", "host/guest/src/wrap.rs"],
+    ),
     ("rlimit::", &["host/guest/src/compiler.rs"]),
     ("kafka_protocol::", &["host/dev/src/broker/"]),
     // the host opens one store for all that it keeps, and hands it out

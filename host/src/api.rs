@@ -226,7 +226,13 @@ pub enum Refusal {
 /// `rollback` without a version, which goes back by one more each time.
 pub trait Jobs: Send + Sync {
     /// Checks, compiles, warms and activates a component.
-    fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal>;
+    /// While it compiles it is asked whether it is still `wanted`.
+    fn deploy(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Deployed, Refusal>;
     /// All jobs by name.
     fn list(&self) -> Vec<JobStatus>;
     /// One job.

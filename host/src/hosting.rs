@@ -12,6 +12,8 @@ use streamhost_core::limits;
 use streamhost_dev::broker::{self, Broker};
 use streamhost_dev::tables::{self, Tables};
 use streamhost_engine::pipeline::Stop;
+use streamhost_guest::Compiler;
+use streamhost_guest::compiler::Wanted;
 
 /// The host that the binary runs.
 pub struct RealHost;
@@ -50,8 +52,13 @@ impl Host for RealHost {
         };
         config.kafka.brokers = addresses.kafka.to_string();
         config.hbase.address = addresses.hbase.to_string();
-        let supervisor =
-            Supervisor::open(&db, &config.data_dir, place(&config, DAEMON)?, Begin::Jobs)?;
+        let supervisor = Supervisor::open(
+            &db,
+            &config.data_dir,
+            place(&config, DAEMON)?,
+            Compiler::this_program()?,
+            Begin::Jobs,
+        )?;
         let embedded = Mutex::new(Some((broker, tables)));
         Ok(Dev {
             engine: Arc::new(Running {
@@ -76,7 +83,13 @@ fn engine(
     begin: Begin,
 ) -> Result<Arc<dyn Engine>, HostError> {
     let db = open(&config.data_dir)?;
-    let supervisor = Supervisor::open(&db, &config.data_dir, place(config, owner)?, begin)?;
+    let supervisor = Supervisor::open(
+        &db,
+        &config.data_dir,
+        place(config, owner)?,
+        Compiler::this_program()?,
+        begin,
+    )?;
     Ok(Arc::new(Running {
         supervisor,
         embedded: Mutex::default(),
@@ -137,8 +150,13 @@ impl Engine for Running {
 
 /// All calls go to the supervisor.
 impl Jobs for Running {
-    fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {
-        self.supervisor.deploy(component, request)
+    fn deploy(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Deployed, Refusal> {
+        self.supervisor.deploy(component, request, wanted)
     }
 
     fn list(&self) -> Vec<JobStatus> {

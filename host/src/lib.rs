@@ -13,6 +13,7 @@
 pub mod api;
 pub mod supervisor;
 pub mod config;
+pub mod offline;
 pub mod control;
 pub mod cli;
 pub mod hosting;

@@ -295,11 +295,16 @@ async fn deploy(
         return Err(Fault::busy("deployments"));
     };
     let component = Vec::from(body(&app, request, app.bounds.upload_bytes_max).await?);
+    // It goes with this call, which ends when its client leaves.
+    let waiting = Arc::new(());
+    let asker = Arc::downgrade(&waiting);
     let deployed = change(&app, move |jobs| {
         let _turn = turn; // with the component's bytes, not with the client's patience
-        jobs.deploy(component, asked)
+        jobs.deploy(component, asked, &|| asker.strong_count() > 0)
     });
-    Ok(Json(deployed.await??))
+    let deployed = deployed.await;
+    drop(waiting);
+    Ok(Json(deployed??))
 }
 
 /// A form could be sent by any web page; a component cannot.

@@ -19,6 +19,10 @@ use streamhost_guest::compiler::Wanted;
 pub struct RealHost;
 
 impl Host for RealHost {
+    fn compiler(&self) -> std::io::Result<Compiler> {
+        Compiler::this_program()
+    }
+
     fn serve(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError> {
         engine(config, DAEMON, Begin::Jobs)
     }

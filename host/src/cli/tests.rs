@@ -76,6 +76,10 @@ impl Host for FakeHost {
         }
     }
 
+    fn compiler(&self) -> io::Result<streamhost_guest::Compiler> {
+        Ok(streamhost_guest::Compiler::Here)
+    }
+
     fn foreground(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError> {
         self.serve(config)
     }

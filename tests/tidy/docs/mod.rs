@@ -44,7 +44,7 @@ fn defines(text: &str, name: &str) -> bool {
         "fn", "struct", "enum", "trait", "const", "static", "type", "mod",
     ];
     let defined = |kind: &&str| has_word(text, &format!("{kind} {name}"));
-    kinds.iter().any(|kind| defined(&kind))
+    kinds.iter().any(defined)
         || text.lines().any(|line| {
             let rest = line.trim_start().strip_prefix(name);
             rest.is_some_and(|rest| rest.starts_with([',', '(', ' ', '{']) || rest.is_empty())

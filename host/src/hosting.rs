@@ -1,6 +1,8 @@
 //! Puts a host together: the data folder, the supervisor, and for `dev` the embedded servers.
 
-use crate::api::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
+use crate::api::{
+    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, Refusal,
+};
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
 use crate::supervisor::{Begin, Environment, Supervisor};
@@ -8,6 +10,7 @@ use fjall::Database;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use streamhost_connectors::hbase::AddFamilies;
+use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::limits;
 use streamhost_dev::broker::{self, Broker};
 use streamhost_dev::tables::{self, Tables};
@@ -141,6 +144,10 @@ impl Jobs for Running {
         self.supervisor.deploy(component, request)
     }
 
+    fn check(&self, component: Vec<u8>, request: DeployRequest) -> Result<Checked, Refusal> {
+        self.supervisor.check(component, request)
+    }
+
     fn list(&self) -> Vec<JobStatus> {
         self.supervisor.list()
     }
@@ -171,5 +178,27 @@ impl Jobs for Running {
 
     fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal> {
         self.supervisor.logs(job, after)
+    }
+
+    fn letters(
+        &self,
+        job: &str,
+        below: &LetterPositions,
+        most: usize,
+    ) -> Result<ReadLetters, Refusal> {
+        self.supervisor.letters(job, below, most)
+    }
+
+    fn letter(
+        &self,
+        job: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<StoredLetter>, Refusal> {
+        self.supervisor.letter(job, partition, offset)
+    }
+
+    fn facts(&self) -> Vec<JobFacts> {
+        self.supervisor.facts()
     }
 }

@@ -64,7 +64,8 @@ const MODULES: [(&str, &[Arrows]); 7] = [
         &[
             ("api", &[]),
             ("config", &[]),
-            ("control", &["api"]),
+            ("monitor", &["api"]),
+            ("control", &["api", "monitor"]),
             ("cli", &["api", "config", "control"]),
             ("supervisor", &["api"]),
             ("hosting", &["api", "cli", "config", "supervisor"]),
@@ -84,7 +85,10 @@ const HOMES: [(&str, &[&str]); 19] = [
         "thrift::",
         &["host/connectors/src/hbase/", "host/dev/src/tables/"],
     ),
-    ("flate2::", &["host/connectors/src/file/"]),
+    (
+        "flate2::",
+        &["host/connectors/src/file/", "host/src/control/"],
+    ),
     ("zstd::", &["host/connectors/src/file/"]),
     ("socket2::", &["host/connectors/src/socket.rs"]),
     ("wasmtime::", &["host/guest/"]),

@@ -10,6 +10,7 @@ mod kafka;
 mod hbase;
 mod files;
 mod control;
+mod monitor;
 mod broker;
 mod tables;
 
@@ -22,5 +23,6 @@ pub use hbase::*;
 pub use job::*;
 pub use kafka::*;
 pub use keyed::*;
+pub use monitor::*;
 pub use state::*;
 pub use tables::*;

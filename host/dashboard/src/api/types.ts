@@ -122,7 +122,8 @@ export interface GraphEdge {
   from: string;
   to: string;
   unit: "records" | "rows" | "results" | "late" | "dead-letters";
-  total: number;
+  /** None where the host does not count what flows here. */
+  total: number | null;
   per_second: number | null;
 }
 
@@ -216,9 +217,9 @@ export interface Stage {
   inputs: string[];
   keys: number;
   bytes: number;
-  results: number;
-  late: number;
-  dead_letters: number;
+  results: number | null;
+  late: number | null;
+  dead_letters: number | null;
   watermark: string | null;
   last_fired: string | null;
   open_windows: number | null;
@@ -417,4 +418,8 @@ export interface Hello {
   version: string;
   now: string;
   beat_ms: number;
+  /** What this host does not do; the page does not offer it. */
+  lacks: Lack[];
 }
+
+export type Lack = "host" | "letters-retry" | "state";

@@ -1,8 +1,9 @@
 import { call } from "../api/client.ts";
 import type { HostInfo, ServerState } from "../api/types.ts";
 import { bytes, count, duration, percent } from "../lib/format.ts";
+import { lacks } from "../state/live.ts";
 import { Icon } from "../ui/icon.tsx";
-import { Facts, Failure, Loading, Panel } from "../ui/panel.tsx";
+import { Empty, Facts, Failure, Loading, Panel } from "../ui/panel.tsx";
 import { type Column, DataTable } from "../ui/table.tsx";
 import { At, Said, Since, Words } from "../ui/text.tsx";
 import { useTitle } from "../ui/title.ts";
@@ -12,6 +13,11 @@ const EVERY_MS = 2000;
 
 export function HostPage() {
   useTitle("Host");
+  if (lacks("host")) return <Empty title="This host does not tell of itself yet" />;
+  return <Asked />;
+}
+
+function Asked() {
   const found = useResource("host", (signal) => call<HostInfo>(["v1", "host"], { signal }), EVERY_MS);
   const host = found.value;
   return (

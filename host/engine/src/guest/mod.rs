@@ -15,6 +15,6 @@ mod groups;
 mod group_calls;
 
 pub use group_calls::GuestCalls;
-pub use lanes::{Lanes, RunTimes};
+pub use lanes::{LaneFigures, Lanes, RunTimes};
 pub use lines::{LinesLeft, LogSink};
 pub use version::{CallLimits, Guest, GuestVersion, Maker};

@@ -104,7 +104,7 @@ fn reading(table: &mut Table<'_>, facts: &JobFacts, settings: &Settings) {
             clock::rfc3339(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
         }
     };
-    let until = if settings.until_end { "end" } else { "" };
+    let until = if settings.until_end { "end" } else { "–" };
     let idle = match settings.idle {
         Duration::ZERO => "0".to_owned(),
         idle => humantime::format_duration(idle).to_string(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use streamhost_tests::paths::root;
 
 /// Folders that are no source.
-const LEFT_OUT: [&str; 4] = ["target", ".git", ".cache", "streamhost-data"];
+const LEFT_OUT: [&str; 5] = ["target", ".git", ".cache", "streamhost-data", "book"];
 
 /// A file of the checkout.
 pub(crate) struct Source {

@@ -1,4 +1,4 @@
-//! An explicit-state model of streamhost's protocol, `docs/PROTOCOL.md`.
+//! An explicit-state model of streamhost's protocol, `docs/src/protocol.md`.
 //!
 //! Each room is a small system: what is durable, what is in memory, what is on the network, and
 //! what may go wrong. [`checker`] takes every step that may happen in every state, within the

@@ -1,24 +1,21 @@
 //! Connections to the gateway, and what its errors mean.
 
+use super::answer::{CallDeadline, TimedStream, answers};
 use super::{HbaseSettings, Protocol, Transport};
 use hbase_thrift::hbase::{
     AlreadyExists, BatchMutation, HbaseSyncClient, IOError, IllegalArgument, THbaseSyncClient,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{BufReader, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use streamhost_core::limits;
 use streamhost_engine::sink::{CancelSignal, SinkError};
 use thrift::protocol::{
-    TBinaryInputProtocol, TBinaryOutputProtocol, TCompactInputProtocol, TCompactOutputProtocol,
-    TInputProtocol, TOutputProtocol,
+    TBinaryOutputProtocol, TCompactOutputProtocol, TInputProtocol, TOutputProtocol,
 };
-use thrift::transport::{
-    TBufferedReadTransport, TBufferedWriteTransport, TFramedWriteTransport, TIoChannel,
-    TReadTransport, TTcpChannel, TWriteTransport,
-};
+use thrift::transport::{TBufferedWriteTransport, TFramedWriteTransport, TWriteTransport};
 
 /// The crate's 4 KiB cost a third of the speed.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -50,7 +47,14 @@ pub(super) enum Failure {
 pub(super) struct Lane {
     settings: HbaseSettings,
     cancel: CancelSignal,
-    open: Option<(Client, Arc<TcpStream>)>,
+    open: Option<Connection>,
+}
+
+/// A connection, ready for calls.
+struct Connection {
+    client: Client,
+    stream: Arc<TcpStream>,
+    deadline: CallDeadline,
 }
 
 impl Lane {
@@ -64,11 +68,15 @@ impl Lane {
 
     /// Connects, unless a connection is held that the gateway has not closed (it closes those that
     /// are idle).
-    pub(super) fn connect(&mut self) -> Result<&mut Client, Failure> {
+    pub(super) fn connect(&mut self) -> Result<(), Failure> {
+        self.connection().map(drop)
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, Failure> {
         if self
             .open
             .as_ref()
-            .is_some_and(|(_, stream)| is_closed(stream))
+            .is_some_and(|held| is_closed(&held.stream))
         {
             self.open = None;
         }
@@ -76,16 +84,18 @@ impl Lane {
             Some(held) => held,
             None => connect(&self.settings, &self.cancel)?,
         };
-        Ok(&mut self.open.insert(connected).0)
+        Ok(self.open.insert(connected))
     }
 
-    /// One call. It was perhaps applied whatever it answers.
+    /// One call, which ends in [`limits::HBASE_CALL_TIME`]. It was perhaps applied whatever it
+    /// answers.
     pub(super) fn call<T>(
         &mut self,
         call: impl FnOnce(&mut Client) -> thrift::Result<T>,
     ) -> Result<T, Failure> {
-        let client = self.connect()?;
-        match guarded(|| call(client)) {
+        let held = self.connection()?;
+        held.deadline.restart(limits::HBASE_CALL_TIME);
+        match guarded(|| call(&mut held.client)) {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 if !matches!(error, thrift::Error::User(_)) {
@@ -190,10 +200,7 @@ fn is_closed(stream: &TcpStream) -> bool {
 
 /// Connects, and asks what only the gateway itself answers, so that a mismatch shows now and soon,
 /// and not as a time-out.
-fn connect(
-    settings: &HbaseSettings,
-    cancel: &CancelSignal,
-) -> Result<(Client, Arc<TcpStream>), Failure> {
+fn connect(settings: &HbaseSettings, cancel: &CancelSignal) -> Result<Connection, Failure> {
     let away = |what: &str, error: std::io::Error| Failure::Away(format!("{what}: {error}"));
     let addresses = settings
         .address
@@ -215,51 +222,26 @@ fn connect(
             break;
         }
     }
-    let stream = outcome?;
+    let stream = Arc::new(outcome?);
+    cancel.watch(&stream);
+    let deadline = CallDeadline::after(limits::CONNECT_TIME);
     let set_up = || {
         stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(limits::HBASE_CALL_TIME))?;
-        stream.set_read_timeout(Some(limits::CONNECT_TIME))?;
-        stream.try_clone()
+        Ok((stream.try_clone()?, stream.try_clone()?))
     };
-    let held = Arc::new(set_up().map_err(|error| away("cannot set up the connection", error))?);
-    cancel.watch(&held);
-    let mut client = client(stream, settings).map_err(|error| failure(&error))?;
+    let (read, write) = set_up().map_err(|error| away("cannot set up the connection", error))?;
+    let timed = |stream| TimedStream::new(stream, deadline.clone());
+    let mut client = client(timed(read), timed(write), settings);
     match guarded(|| client.get_thrift_server_type()) {
         // An older gateway lacks the call, but speaks as we do.
         Ok(_) | Err(thrift::Error::Application(_)) => {}
         Err(error) => return Err(Failure::Away(mismatch(&error, settings))),
     }
-    held.set_read_timeout(Some(limits::HBASE_CALL_TIME))
-        .map_err(|e| away("cannot set up the connection", e))?;
-    Ok((client, held))
-}
-
-/// Takes the lengths out of a framed stream. The crate's own reader makes room for any length that
-/// it is told, and to it the first letters of an HTTP answer are more than a gigabyte.
-struct Frames<R> {
-    stream: BufReader<R>,
-    left: usize,
-}
-
-impl<R: Read> Read for Frames<R> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        while self.left == 0 {
-            let mut length = [0; 4];
-            self.stream.read_exact(&mut length)?;
-            self.left = usize::try_from(i32::from_be_bytes(length)).unwrap_or(usize::MAX);
-            if self.left > limits::HBASE_ANSWER_BYTES_MAX {
-                return Err(std::io::Error::new(
-                    ErrorKind::InvalidData,
-                    "it is no frame that came back",
-                ));
-            }
-        }
-        let wanted = out.len().min(self.left);
-        let read = self.stream.read(&mut out[..wanted])?;
-        self.left -= read;
-        Ok(read)
-    }
+    Ok(Connection {
+        client,
+        stream,
+        deadline,
+    })
 }
 
 fn mismatch(error: &thrift::Error, settings: &HbaseSettings) -> String {
@@ -278,34 +260,19 @@ fn mismatch(error: &thrift::Error, settings: &HbaseSettings) -> String {
     )
 }
 
-fn client(stream: TcpStream, settings: &HbaseSettings) -> thrift::Result<Client> {
-    let (read, write) = TTcpChannel::with_stream(stream).split()?;
-    let (read, write): (
-        Box<dyn TReadTransport + Send>,
-        Box<dyn TWriteTransport + Send>,
-    ) = match settings.transport {
-        Transport::Buffered => (
-            Box::new(TBufferedReadTransport::with_capacity(BUFFER_BYTES, read)),
-            Box::new(TBufferedWriteTransport::with_capacity(BUFFER_BYTES, write)),
-        ),
-        Transport::Framed => (
-            Box::new(Frames {
-                stream: BufReader::with_capacity(BUFFER_BYTES, read),
-                left: 0,
-            }),
-            Box::new(TFramedWriteTransport::with_capacity(BUFFER_BYTES, write)),
-        ),
+fn client(read: TimedStream, write: TimedStream, settings: &HbaseSettings) -> Client {
+    let read = BufReader::with_capacity(BUFFER_BYTES, read);
+    let write: Box<dyn TWriteTransport + Send> = match settings.transport {
+        Transport::Buffered => {
+            Box::new(TBufferedWriteTransport::with_capacity(BUFFER_BYTES, write))
+        }
+        Transport::Framed => Box::new(TFramedWriteTransport::with_capacity(BUFFER_BYTES, write)),
     };
-    Ok(match settings.protocol {
-        Protocol::Binary => HbaseSyncClient::new(
-            Box::new(TBinaryInputProtocol::new(read, true)),
-            Box::new(TBinaryOutputProtocol::new(write, true)),
-        ),
-        Protocol::Compact => HbaseSyncClient::new(
-            Box::new(TCompactInputProtocol::new(read)),
-            Box::new(TCompactOutputProtocol::new(write)),
-        ),
-    })
+    let output: Box<dyn TOutputProtocol + Send> = match settings.protocol {
+        Protocol::Binary => Box::new(TBinaryOutputProtocol::new(write, true)),
+        Protocol::Compact => Box::new(TCompactOutputProtocol::new(write)),
+    };
+    HbaseSyncClient::new(answers(read, settings.transport, settings.protocol), output)
 }
 
 /// An error's own words; the crate's errors hide them.
@@ -393,7 +360,7 @@ fn short(trace: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{Read, Write};
 
     #[test]
     fn a_servers_words_decide_what_is_done() {
@@ -483,7 +450,7 @@ mod tests {
                     ..HbaseSettings::default()
                 };
                 let mut lane = Lane::new(settings, CancelSignal::default());
-                let Err(Failure::Away(words)) = lane.connect().map(drop) else {
+                let Err(Failure::Away(words)) = lane.connect() else {
                     panic!("{answer:?} is taken")
                 };
                 assert!(words.contains("transport or protocol mismatch?"), "{words}");
@@ -499,9 +466,7 @@ mod tests {
             ..HbaseSettings::default()
         };
         assert!(matches!(
-            Lane::new(settings, CancelSignal::default())
-                .connect()
-                .map(drop),
+            Lane::new(settings, CancelSignal::default()).connect(),
             Err(Failure::Refused(_))
         ));
     }
@@ -517,8 +482,8 @@ mod tests {
         let mut lane = Lane::new(settings, cancel.clone());
         let began = std::time::Instant::now();
         let calling = std::thread::spawn(move || {
-            let failed = matches!(lane.connect().map(drop), Err(Failure::Away(_)));
-            let again = lane.connect().map(drop);
+            let failed = matches!(lane.connect(), Err(Failure::Away(_)));
+            let again = lane.connect();
             (
                 failed,
                 again

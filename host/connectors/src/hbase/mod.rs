@@ -22,6 +22,7 @@ use streamhost_engine::sink::{CancelSignal, Delivery, Remedy, Sink, SinkError};
 pub use provision::HbaseProvision;
 
 mod provision;
+mod answer;
 mod connection;
 mod merge;
 
@@ -288,7 +289,7 @@ impl Sink for HbaseSink {
             return Err(lane.error(failure, &self.table));
         }
         for lane in &mut self.lanes {
-            if let Err(failure) = lane.connect().map(drop) {
+            if let Err(failure) = lane.connect() {
                 return Err(lane.error(failure, &self.table));
             }
         }

@@ -7,6 +7,7 @@ pub mod sink;
 mod dead_letters;
 pub mod letters;
 mod topic_config;
+mod background;
 pub(crate) mod topic_ids;
 
 use rdkafka::ClientContext;
@@ -20,8 +21,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use streamhost_core::job::names;
-use streamhost_core::limits;
+use streamhost_core::{clock, limits};
 
+use background::Client;
 pub use dead_letters::KafkaDeadLetters;
 pub use sink::{KafkaProvision, KafkaSink};
 pub use source::KafkaSource;
@@ -51,19 +53,27 @@ impl Default for KafkaSettings {
 
 impl KafkaSettings {
     /// A client that only asks: about topics, and with a group about its offsets.
-    pub(crate) fn asker(&self, group: Option<&str>) -> Result<BaseConsumer<Quiet>, KafkaError> {
-        self.asking(group).create_with_context(Quiet)
+    pub(crate) fn asker(&self, group: Option<&str>) -> Result<Asker, KafkaError> {
+        self.asking(group)
+            .create_with_context(Quiet)
+            .map(Client::new)
+    }
+
+    /// A client that asks about topics' settings, and creates topics.
+    pub(crate) fn admin(&self) -> Result<Client<AdminClient<DefaultClientContext>>, KafkaError> {
+        self.client().create().map(Client::new)
     }
 
     /// Creates a topic with the broker's defaults but for `config`, and waits until the brokers
-    /// know it. One that is there already is good too.
+    /// know it, for [`limits::CONNECT_TIME`] and one question at most. One that is there already is
+    /// good too.
     pub(crate) fn create_topic(
         &self,
         topic: &str,
         config: &[(&str, &str)],
     ) -> Result<(), (Fault, String)> {
         let words = |error: KafkaError| (fault(&error), words(&error));
-        let admin: AdminClient<DefaultClientContext> = self.client().create().map_err(words)?;
+        let admin = self.admin().map_err(words)?;
         let options = AdminOptions::new()
             .request_timeout(Some(limits::CONNECT_TIME))
             .operation_timeout(Some(limits::CONNECT_TIME));
@@ -85,16 +95,20 @@ impl KafkaSettings {
         }
         let asker = self.asker(None).map_err(words)?;
         // A broker answers in milliseconds, but may not have heard of the topic yet.
-        let mut tries_left = 50;
+        let since = clock::monotonic();
         loop {
             match partitions(&asker, topic) {
-                Err((Fault::Missing | Fault::Away, _)) if tries_left > 0 => tries_left -= 1,
+                Err((Fault::Missing | Fault::Away, _))
+                    if since.elapsed() < limits::CONNECT_TIME => {}
                 done => return done.map(|_| ()),
             }
             std::thread::sleep(limits::CONNECT_TIME / 50);
         }
     }
 }
+
+/// A client that only asks.
+pub(crate) type Asker = Client<BaseConsumer<Quiet>>;
 
 /// A client's callbacks: librdkafka's own lines go to the debug log, as the host says in its own
 /// words, and once, what is away.

@@ -1,8 +1,7 @@
 //! What a topic's own configuration says of the records that it takes.
 
 use super::{Fault, KafkaSettings, classify, code_words, fault, wait_for, words};
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigEntry, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::{AdminOptions, ConfigEntry, ResourceSpecifier};
 use streamhost_core::limits;
 
 /// What surrounds a batch's records on their way, rounded up.
@@ -47,7 +46,7 @@ impl KafkaSettings {
     /// topic or it is none of our business. Asks the brokers, for [`limits::CONNECT_TIME`] at most.
     pub(crate) fn topic_config(&self, topic: &str) -> Result<TopicConfig, (Fault, String)> {
         let words = |error| (fault(&error), words(&error));
-        let admin: AdminClient<DefaultClientContext> = self.client().create().map_err(words)?;
+        let admin = self.admin().map_err(words)?;
         let options = AdminOptions::new().request_timeout(Some(limits::CONNECT_TIME));
         let answers =
             wait_for(admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options))

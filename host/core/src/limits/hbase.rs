@@ -3,7 +3,7 @@
 use super::TABLES_CALL_BYTES_MAX;
 use std::time::Duration;
 
-/// A call to HBase's gateway. It was seen to block 18 s while HBase restarts behind it.
+/// A call to HBase's gateway, from its first byte to the last one of its answer. It was seen to block 18 s while HBase restarts behind it.
 pub const HBASE_CALL_TIME: Duration = Duration::from_secs(30);
 /// Rows in one call to HBase's gateway; below 1000 the call itself costs.
 pub const HBASE_CALL_ROWS_MAX: usize = 2000;
@@ -13,9 +13,11 @@ pub const HBASE_CALL_BYTES_MAX: usize = 1 << 20;
 pub const HBASE_CONNECTIONS_DEFAULT: usize = 2;
 /// A message to a framed gateway (`hbase.regionserver.thrift.framed.max_frame_size_in_mb`).
 pub const HBASE_FRAME_BYTES_MAX: usize = 2 << 20;
-/// An answer of a framed gateway; what is longer is no answer. The longest is the list of all
-/// tables.
+/// An answer of a gateway; what is longer is no answer. The longest is the list of all tables.
 pub const HBASE_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Items of all lists and maps in an answer of a gateway; room for them is made before they are
+/// read, at most 200 bytes for each.
+pub const HBASE_ANSWER_ITEMS_MAX: usize = 1 << 18;
 /// A row key in HBase.
 pub const HBASE_KEY_BYTES_MAX: usize = 32_767;
 /// A cell in HBase (`hbase.client.keyvalue.maxsize`).

@@ -79,7 +79,7 @@ const fn row(name: &'static str, asks: &'static [If], decision: Decision) -> Row
 use Decision::{AtGroup, AtMarkers, AtStart, GoOn, Refuse};
 use If::{Checkpoint, Group, Keyed, Rereads, Reset, StartSaid, Undeployed};
 
-/// The policy. `docs/PROTOCOL.md` shows it with what each row excludes.
+/// The policy. `docs/src/protocol.md` shows it with what each row excludes.
 const POLICY: [Row; 13] = [
     row("reset", &[Reset], AtStart),
     row("checkpoint", &[Checkpoint], GoOn),

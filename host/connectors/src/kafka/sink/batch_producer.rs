@@ -1,13 +1,14 @@
 //! Sends records and waits until each of them is acknowledged: what the plain sink, the
 //! transactional one and the dead letters share.
 
+use crate::kafka::background::Client;
 use crate::kafka::{self, Fault, KafkaSettings, SERVER, TopicConfig};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhost_core::limits;
 use streamhost_engine::sink::{CancelSignal, SinkError};
@@ -103,7 +104,8 @@ impl ProducerContext for Reports {
 
 /// A producer to one topic.
 pub(crate) struct BatchProducer {
-    producer: BaseProducer<Reports>,
+    /// A call that goes on in the background holds it too.
+    producer: Arc<Client<BaseProducer<Reports>>>,
     brokers: String,
     topic: String,
     cancel: CancelSignal,
@@ -133,7 +135,7 @@ impl BatchProducer {
         })?;
         let (brokers, topic) = (settings.brokers.clone(), topic.to_owned());
         Ok(BatchProducer {
-            producer,
+            producer: Arc::new(Client::new(producer)),
             brokers,
             topic,
             cancel: cancel.clone(),
@@ -142,7 +144,7 @@ impl BatchProducer {
     }
 
     /// The client itself, for transactions.
-    pub(crate) fn producer(&self) -> &BaseProducer<Reports> {
+    pub(crate) fn producer(&self) -> &Arc<Client<BaseProducer<Reports>>> {
         &self.producer
     }
 

@@ -17,7 +17,7 @@ use streamhost_core::limits;
 use streamhost_core::protocol::{Guarantee, Marker};
 use streamhost_core::types::{Rows, TopicOffsets};
 use streamhost_engine::sink::{CancelSignal, Delivery, Sink, SinkError};
-use transactional::Transactions;
+pub(super) use transactional::Transactions;
 
 /// A topic that rows go to.
 pub struct KafkaSink {
@@ -140,8 +140,8 @@ impl Sink for KafkaSink {
                 let words =
                     |(fault, reason)| error(&self.settings.brokers, &self.topic, fault, reason);
                 let client = |e| words((kafka::fault(&e), kafka::words(&e)));
-                kafka::partitions(&self.settings.asker(None).map_err(client)?, &self.topic)
-                    .map_err(words)?;
+                let asker = self.settings.asker(None).map_err(client)?;
+                kafka::partitions(&asker, &self.topic).map_err(words)?;
                 *producer = Some(BatchProducer::new(
                     &self.settings,
                     &self.topic,

@@ -12,11 +12,12 @@
 //! - the second time without a delivery in between, the job stops.
 
 use super::{BatchProducer, error, marker};
-use crate::kafka::{self, Fault, KafkaSettings, Quiet};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use crate::kafka::{self, Asker, Fault, KafkaSettings, background};
+use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use streamhost_core::job::{SourceKind, SourceSpec};
 use streamhost_core::limits;
@@ -25,7 +26,7 @@ use streamhost_core::types::{Partition, Span, TopicOffsets};
 use streamhost_engine::sink::{CancelSignal, Delivery, SinkError};
 
 /// A transactional producer and the group that holds its marker; both have the same name, for ever.
-pub(super) struct Transactions {
+pub(in crate::kafka) struct Transactions {
     settings: KafkaSettings,
     topic: String,
     /// The topics of the sources, in the sources' order; none where a source is none of Kafka's, as
@@ -46,11 +47,11 @@ pub(super) struct Transactions {
 
 struct Open {
     producer: BatchProducer,
-    group: ConsumerGroupMetadata,
+    group: Arc<ConsumerGroupMetadata>,
 }
 
 impl Transactions {
-    pub(super) fn new(
+    pub(in crate::kafka) fn new(
         settings: &KafkaSettings,
         topic: &str,
         sources: &[SourceSpec],
@@ -109,7 +110,7 @@ impl Transactions {
     }
 
     /// Fences, then reads the marker.
-    pub(super) fn open(&mut self) -> Result<Option<Marker>, SinkError> {
+    pub(in crate::kafka) fn open(&mut self) -> Result<Option<Marker>, SinkError> {
         self.open = None;
         if self.cancel.is_cancelled() {
             return Err(SinkError::Cancelled);
@@ -145,16 +146,20 @@ impl Transactions {
         self.reached = marker.as_ref().map_or_else(TopicOffsets::new, |marker| {
             self.offsets_with(marker, &found)
         });
+        let group = Arc::new(group);
         self.open = Some(Open { producer, group });
         Ok(marker)
     }
 
     /// Where the marker may lie: at every partition of the sources' topics, or at the sink's own
     /// first one in a job without.
-    fn marker_places(&self, asker: &BaseConsumer<Quiet>) -> Result<TopicPartitionList, SinkError> {
+    fn marker_places(&self, asker: &Asker) -> Result<TopicPartitionList, SinkError> {
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, 0);
         for topic in self.sources.iter().flatten() {
+            if self.cancel.is_cancelled() {
+                return Err(SinkError::Cancelled);
+            }
             match kafka::partitions(asker, topic) {
                 Ok(count) => list.add_partition_range(topic, 0, count - 1),
                 Err((Fault::Missing, _)) => {} // nothing can lie there
@@ -213,7 +218,11 @@ impl Transactions {
 
     /// Delivers a batch in one transaction. `Ok`: it is committed. After an error
     /// [`Transactions::open`] comes first.
-    pub(super) fn deliver<F>(&mut self, delivery: &Delivery<'_>, send: F) -> Result<(), SinkError>
+    pub(in crate::kafka) fn deliver<F>(
+        &mut self,
+        delivery: &Delivery<'_>,
+        send: F,
+    ) -> Result<(), SinkError>
     where
         F: FnOnce(&mut BatchProducer) -> Result<(), SinkError>,
     {
@@ -227,7 +236,7 @@ impl Transactions {
             digest: delivery.digest.to_owned(),
         };
         let offsets = self.offsets(delivery, &marker)?;
-        let committed = prepare(&mut open, &self.cancel, &offsets, send).and_then(|()| {
+        let committed = prepare(&mut open, &self.cancel, offsets, send).and_then(|()| {
             self.tried = Some(marker.clone());
             // An unclear outcome is asked again: the brokers hold it, and the same call finishes
             // it.
@@ -290,7 +299,7 @@ enum Broken {
 fn prepare<F>(
     open: &mut Open,
     cancel: &CancelSignal,
-    offsets: &TopicPartitionList,
+    offsets: TopicPartitionList,
     send: F,
 ) -> Result<(), Broken>
 where
@@ -305,12 +314,10 @@ where
         .and_then(|()| producer.settle_all())
         .map_err(Broken::Sink);
     let marked = sent.and_then(|()| {
-        let mark = || {
-            producer
-                .producer()
-                .send_offsets_to_transaction(offsets, group, limits::CONNECT_TIME)
-        };
-        until_clear(cancel, limits::KAFKA_DELIVERY_TIME, mark)
+        let (client, group) = (producer.producer().clone(), group.clone());
+        mark(cancel, move || {
+            client.send_offsets_to_transaction(&offsets, &group, limits::CONNECT_TIME)
+        })
     });
     let Err(broken) = marked else { return Ok(()) };
     // Readers of committed records wait behind an open transaction. The next open ends it, but
@@ -323,6 +330,18 @@ where
         tracing::debug!(%error, "a transaction is left to be ended by the next one");
     }
     Err(broken)
+}
+
+/// Marks a transaction. The call looks at its time limit between two requests alone, each of which
+/// may take a minute, so a job that is to stop leaves it: the transaction is not committed, and the
+/// next [`Transactions::open`] ends it.
+fn mark(
+    cancel: &CancelSignal,
+    call: impl FnMut() -> Result<(), KafkaError> + Send + 'static,
+) -> Result<(), Broken> {
+    let watched = cancel.clone();
+    let marking = move || until_clear(&watched, limits::KAFKA_DELIVERY_TIME, call);
+    background::until_cancelled(cancel, marking).unwrap_or(Err(Broken::Sink(SinkError::Cancelled)))
 }
 
 /// How long init and commit may take before it is looked whether the job is to stop; they go on in

@@ -17,7 +17,7 @@
     reason = "librdkafka is a C library; the promises it asks for are argued at the top and in place"
 )]
 
-use crate::kafka::Quiet;
+use crate::kafka::{Quiet, background};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -25,9 +25,7 @@ use rdkafka_sys as sys;
 use std::ffi::{CStr, CString, c_char};
 use std::mem::ManuallyDrop;
 use std::ptr;
-use std::sync::mpsc;
 use std::time::Duration;
-use streamhost_core::limits;
 use streamhost_core::types::{Offset, Partition, Record};
 
 /// A consumer with its two queues.
@@ -279,17 +277,7 @@ impl Drop for Queues {
             sys::rd_kafka_queue_destroy(self.events);
             ManuallyDrop::take(&mut self.consumer)
         };
-        let (done, closed) = mpsc::channel::<()>();
-        let closing = std::thread::Builder::new()
-            .name("kafka-close".to_owned())
-            .spawn(move || {
-                drop(consumer);
-                drop(done);
-            });
-        if closing.is_ok() {
-            // Ends as well when `done` is dropped.
-            let _ = closed.recv_timeout(limits::KAFKA_CLOSE_TIME);
-        }
+        background::close(consumer);
     }
 }
 

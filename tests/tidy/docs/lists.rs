@@ -1,0 +1,170 @@
+//! Lists of the book that are whole: settings, metrics, routes, fields, verbs.
+
+use super::markdown::{first_cells, page, parts, spans};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use streamhost_tests::paths::root;
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// The text literals that follow each place where `text` has `before`.
+fn literals<'t>(text: &'t str, before: &str) -> Vec<&'t str> {
+    let rests = text.split(before).skip(1);
+    let literal = |rest: &'t str| rest.split('"').nth(1);
+    rests.filter_map(literal).collect()
+}
+
+/// The code spans of a page's prose.
+fn said(name: &str) -> BTreeSet<String> {
+    let page = page(name);
+    let (prose, _) = parts(&page.text);
+    let spans = prose.iter().flat_map(|line| spans(line));
+    spans.map(str::to_owned).collect()
+}
+
+/// Whatever an author may call on a stream, or to make one.
+#[test]
+fn every_operator_is_in_the_book() {
+    let said = said("jobs.md").into_iter().chain(said("testing.md"));
+    let said = said.collect::<Vec<_>>().join(" ");
+    let words: BTreeSet<&str> = said
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .collect();
+    let mut missing = Vec::new();
+    for file in [
+        "lib",
+        "stream",
+        "sink",
+        "record",
+        "log",
+        "keyed/mod",
+        "keyed/scoped",
+        "keyed/windows",
+        "keyed/join",
+        "keyed/top",
+        "keyed/groups",
+    ] {
+        let code = read(&format!("guest-sdk/src/{file}.rs"));
+        let public = |line: &str| {
+            let line = line.trim_start();
+            let rest = line.strip_prefix("pub fn ");
+            let rest = rest.or_else(|| line.strip_prefix("pub const fn "))?;
+            rest.split(['(', '<']).next().map(str::to_owned)
+        };
+        let names: Vec<String> = code.lines().filter_map(public).collect();
+        assert!(!names.is_empty(), "{file}: what do authors call there?");
+        let unsaid = names
+            .into_iter()
+            .filter(|name| !words.contains(name.as_str()));
+        missing.extend(unsaid.map(|name| format!("{file}: {name}")));
+    }
+    assert!(
+        missing.is_empty(),
+        "not in jobs.md or testing.md: {missing:?}"
+    );
+}
+
+#[test]
+fn every_setting_is_in_the_book() {
+    let reader = read("host/src/config/reader.rs");
+    let mut keys = BTreeSet::new();
+    for section in ["control", "kafka", "hbase", "limits"] {
+        let begin = format!("fn {section}(");
+        let body = reader.split(&begin).nth(1).expect("a section of the file");
+        let body = body.split("\n    fn ").next().unwrap_or_default();
+        for call in ["text_of(&mut section,", "known.push("] {
+            let names = literals(body, call);
+            keys.extend(names.iter().map(|name| format!("{section}.{name}")));
+        }
+        let names = body.split("&mut section,").skip(1);
+        let judged = names.filter_map(|rest| {
+            let (before, rest) = rest.split_once('"')?;
+            before.trim().is_empty().then(|| rest.split('"').next())?
+        });
+        keys.extend(judged.map(|name| format!("{section}.{name}")));
+    }
+    assert!(keys.len() > 10, "{keys:?}");
+    let settings = read("host/core/src/job/settings.rs");
+    let list = settings.split("pub const KEYS").nth(1).unwrap_or_default();
+    let list = list.split("];").next().unwrap_or_default();
+    let of_deploy = list.split('"').skip(1).step_by(2).map(str::to_owned);
+    keys.extend(of_deploy);
+    keys.extend(["data-dir", "source.NAME", "sink.NAME"].map(str::to_owned));
+    let said = said("configuration.md");
+    let missing: Vec<_> = keys.difference(&said).collect();
+    assert!(missing.is_empty(), "not in configuration.md: {missing:?}");
+}
+
+#[test]
+fn every_metric_is_in_the_book_and_no_other() {
+    let code = read("host/src/control/metrics.rs");
+    let (figures, others) = code.split_once("const STATES").expect("figures come first");
+    let mut metrics = BTreeSet::new();
+    for (text, prefix) in [(figures, "streamhost_job_"), (others, "streamhost_")] {
+        let texts: Vec<&str> = text.split('"').collect();
+        for pair in texts.windows(3) {
+            let is_next = pair[1].trim().trim_matches(',').trim().is_empty();
+            if is_next && ["counter", "gauge"].contains(&pair[2]) {
+                metrics.insert(format!("`{prefix}{}`", pair[0]));
+            }
+        }
+    }
+    assert!(metrics.len() > 10, "{metrics:?}");
+    let cells = first_cells(&page("operating.md").text).into_iter();
+    let told = cells.filter(|cell| cell.starts_with("`streamhost_"));
+    assert_eq!(told.collect::<BTreeSet<_>>(), metrics);
+}
+
+#[test]
+fn every_route_is_in_the_book_and_no_other() {
+    let code = read("host/src/control/handlers.rs");
+    let routes = code.split("(Method::").skip(1).filter_map(|rest| {
+        let (method, rest) = rest.split_once(", \"")?;
+        Some(format!("`{method} {}`", rest.split('"').next()?))
+    });
+    let routes: BTreeSet<String> = routes.collect();
+    assert!(routes.len() > 10, "{routes:?}");
+    let cells = first_cells(&page("api.md").text).into_iter();
+    let told = cells.filter(|cell| cell.contains(" /"));
+    assert_eq!(told.collect::<BTreeSet<_>>(), routes);
+}
+
+#[test]
+fn every_field_of_a_status_is_in_the_book() {
+    let api: Value = serde_json::from_str(&read("host/src/control/openapi.json")).expect("JSON");
+    let said = said("api.md");
+    for schema in [
+        "JobStatus",
+        "Deployment",
+        "Deployed",
+        "LimitStatus",
+        "Waiting",
+    ] {
+        let properties = &api["components"]["schemas"][schema]["properties"];
+        let fields = properties.as_object().expect("a schema with fields");
+        let missing: Vec<_> = fields
+            .keys()
+            .filter(|field| !said.contains(*field))
+            .collect();
+        assert!(missing.is_empty(), "{schema} in api.md lacks {missing:?}");
+    }
+}
+
+#[test]
+fn every_verb_is_in_the_book() {
+    let code = read("host/src/cli/mod.rs");
+    let verbs = code.split("enum Verb {").nth(1).unwrap_or_default();
+    let verbs = verbs.split("\n}").next().unwrap_or_default();
+    let names = verbs.lines().filter_map(|line| line.trim().split_once('('));
+    let names: BTreeSet<String> = names.map(|(name, _)| name.to_lowercase()).collect();
+    assert!(names.len() > 10, "{names:?}");
+    let said = said("configuration.md");
+    let is_told = |name: &&String| {
+        let mut words = said.iter().map(|span| span.split(' ').next());
+        !words.any(|word| word == Some(name.as_str()))
+    };
+    let missing: Vec<_> = names.iter().filter(is_told).collect();
+    assert!(missing.is_empty(), "not in configuration.md: {missing:?}");
+}

@@ -8,9 +8,11 @@ use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind};
 
 mod checked;
 mod facts;
+mod host;
 
 pub use checked::{ActiveFacts, Checked, StateFate};
 pub use facts::{DeploymentFacts, JobFacts};
+pub use host::HostFacts;
 
 /// What a job is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +175,12 @@ pub struct Deployment {
     /// It began the job anew at `start`.
     #[serde(default)]
     pub reset: bool,
+    /// The component's length, if it is kept.
+    #[serde(default)]
+    pub component_bytes: Option<u64>,
+    /// The SDK that it was made with, if it says so; components do not yet.
+    #[serde(default)]
+    pub sdk: Option<String>,
 }
 
 /// What a user asks with `deploy`, beside the component itself.
@@ -273,6 +281,10 @@ pub trait Jobs: Send + Sync {
         partition: i32,
         offset: i64,
     ) -> Result<Option<StoredLetter>, Refusal>;
+    /// Where the host runs.
+    fn place(&self) -> HostFacts {
+        HostFacts::default()
+    }
     /// All jobs as they are now, for the monitor. Does not wait for changes that are under way.
     fn facts(&self) -> Vec<JobFacts>;
 }

@@ -1,7 +1,7 @@
 //! Puts a host together: the data folder, the supervisor, and for `dev` the embedded servers.
 
 use crate::api::{
-    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, Refusal,
+    Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs, Refusal,
 };
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
@@ -59,6 +59,7 @@ impl Host for RealHost {
         Ok(Dev {
             engine: Arc::new(Running {
                 supervisor,
+                place: place_of(&config),
                 embedded,
             }),
             addresses,
@@ -82,6 +83,7 @@ fn engine(
     let supervisor = Supervisor::open(&db, &config.data_dir, place(config, owner)?, begin)?;
     Ok(Arc::new(Running {
         supervisor,
+        place: place_of(config),
         embedded: Mutex::default(),
     }))
 }
@@ -117,9 +119,21 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
     })
 }
 
+/// Where a host with this configuration runs.
+fn place_of(config: &Config) -> HostFacts {
+    HostFacts {
+        data_dir: config.data_dir.clone(),
+        servers: vec![
+            ("kafka", config.kafka.brokers.clone()),
+            ("hbase", config.hbase.address.clone()),
+        ],
+    }
+}
+
 /// A supervisor, and the servers beside it.
 struct Running {
     supervisor: Arc<Supervisor>,
+    place: HostFacts,
     embedded: Mutex<Option<(broker::Listening, tables::Listening)>>,
 }
 
@@ -196,6 +210,10 @@ impl Jobs for Running {
         offset: i64,
     ) -> Result<Option<StoredLetter>, Refusal> {
         self.supervisor.letter(job, partition, offset)
+    }
+
+    fn place(&self) -> HostFacts {
+        self.place.clone()
     }
 
     fn facts(&self) -> Vec<JobFacts> {

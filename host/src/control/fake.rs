@@ -1,9 +1,9 @@
 //! Jobs that are only said to run, for tests of the API and of the command line.
 
 use crate::api::{
-    ActiveFacts, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, JobFacts, JobState,
-    JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus, StageStatus, StateFate,
-    Waiting,
+    ActiveFacts, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
+    JobFacts, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus,
+    StageStatus, StateFate, Waiting,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -110,6 +110,8 @@ impl FakeJobs {
             settings: request.settings,
             active: true,
             reset: request.reset_state,
+            component_bytes: Some(180_000),
+            sdk: None,
         };
         all.insert(0, entry);
     }
@@ -438,6 +440,13 @@ impl Jobs for FakeJobs {
     ) -> Result<Option<StoredLetter>, Refusal> {
         self.deployments(job)?;
         Ok((partition == 0 && offset != 9).then(|| letter_at(offset, clock::now_ms())))
+    }
+
+    fn place(&self) -> HostFacts {
+        HostFacts {
+            data_dir: "/".into(),
+            servers: vec![("kafka", "127.0.0.1:9092".to_owned())],
+        }
     }
 
     fn facts(&self) -> Vec<JobFacts> {

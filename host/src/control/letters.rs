@@ -150,8 +150,8 @@ impl Wanted {
         for (key, value) in pairs(query)? {
             match &*key {
                 "limit" => {
-                    let limit = value.parse().ok().filter(|limit| *limit > 0);
-                    let limit: usize =
+                    let limit = value.parse::<usize>().ok().filter(|limit| *limit > 0);
+                    let limit =
                         limit.ok_or_else(|| Fault::bad("`limit` must be a number above 0"))?;
                     wanted.limit = limit.min(limits::LETTERS_PAGE_MAX);
                 }

@@ -14,6 +14,8 @@ mod window;
 mod points;
 mod summary;
 mod graph;
+mod host;
+mod process;
 mod batches;
 mod changes;
 mod watermarks;
@@ -24,6 +26,7 @@ pub use batches::{Batch, Batches};
 pub use changes::{Change, changes};
 pub use graph::Graph;
 pub(crate) use graph::guarantee;
+pub use host::{HostView, Limit};
 pub use points::{Points, Series};
 pub use settings::JobSettings;
 pub use stages::Stage;
@@ -44,6 +47,7 @@ pub struct Monitor {
     jobs: Arc<dyn Jobs>,
     started_ms: i64,
     seen: Mutex<BTreeMap<String, Seen>>,
+    cpu: Mutex<process::CpuTimes>,
     /// Ends the thread that looks when this goes.
     _ends: Mutex<Option<mpsc::Sender<()>>>,
 }
@@ -70,6 +74,7 @@ impl Monitor {
             jobs,
             started_ms: clock::now_ms(),
             seen: Mutex::default(),
+            cpu: Mutex::default(),
             _ends: Mutex::new(None),
         }
     }
@@ -80,6 +85,10 @@ impl Monitor {
 
     /// Looks at all jobs.
     pub(crate) fn look(&self, now_ms: i64) {
+        self.cpu
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .look();
         let all = self.jobs.facts();
         let mut seen = self.seen();
         let there: Vec<&str> = all.iter().map(|facts| &*facts.status.job).collect();
@@ -97,6 +106,12 @@ impl Monitor {
                 }
             }
         }
+    }
+
+    /// Cores that the process used, over the last seconds.
+    fn cpu_cores(&self) -> f64 {
+        let cpu = self.cpu.lock().unwrap_or_else(PoisonError::into_inner);
+        cpu.cores()
     }
 
     /// When this process began, RFC 3339.

@@ -86,6 +86,13 @@ impl Window {
         Some(((spent / seconds).min(1.0) * 100.0).round() / 100.0)
     }
 
+    /// Cores that the job's functions and keyed stages used.
+    pub(super) fn guest_cores(&self) -> Option<f64> {
+        let (first, last, seconds) = self.ends()?;
+        let spent = |sample: &Sample| sample.totals.transform + sample.totals.stages;
+        Some(spent(last).saturating_sub(spent(first)).as_secs_f64() / seconds)
+    }
+
     /// The share of the time in which the lanes were at work on records.
     pub(super) fn transform_busy(&self, lanes: usize) -> Option<f64> {
         let lanes = u32::try_from(lanes.max(1)).unwrap_or(1);

@@ -8,13 +8,14 @@ use super::{Job, Supervisor};
 use crate::api::{ActiveFacts, Checked, DeployRequest, DeploymentFacts, Refusal, StateFate};
 use std::sync::Arc;
 use streamhost_core::job::settings::Settings;
-use streamhost_core::job::validate::in_words;
+use streamhost_core::job::validate::{JobDescription, in_words};
 use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind, names};
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::state::change::{StateOrigin, stages_after};
 use streamhost_engine::guest::LogSink;
 use streamhost_engine::pipeline::LoadedDeployment;
 use streamhost_engine::sink::SinkError;
+use streamhost_guest::CompiledJob;
 use streamhost_storage::catalog::sha256;
 
 impl Supervisor {
@@ -35,7 +36,7 @@ impl Supervisor {
         let own_name = || described.name.clone();
         let name = request.name.clone().unwrap_or_else(own_name);
         let mut checked = Checked {
-            digest: digest.clone(),
+            digest,
             component_bytes: component.len(),
             contract: loaded.contract().to_owned(),
             imports: loaded.imports(),
@@ -61,20 +62,31 @@ impl Supervisor {
         }
         let job = self.job(&name);
         checked.active = job.as_deref().map(active_of);
+        let described = (loaded, described, settings);
+        self.check_described(&mut checked, described, job.as_deref(), &request)?;
+        Ok(checked)
+    }
+
+    /// All that is asked of a component that can be read.
+    fn check_described(
+        &self,
+        checked: &mut Checked,
+        (loaded, described, settings): (Arc<CompiledJob>, JobDescription, Settings),
+        job: Option<&Job>,
+        request: &DeployRequest,
+    ) -> Result<(), Refusal> {
+        let (name, silent): (_, LogSink) = (checked.job.clone(), Arc::new(|_, _: &str| {}));
         let was_undeployed = self.catalog.was_undeployed(&name);
         let was_undeployed = was_undeployed.map_err(|e| unavailable(&e))?;
         let draft = Draft {
-            digest,
+            digest: checked.digest.clone(),
             kind: DeploymentKind::Deploy,
             reason: None,
             settings: request.settings.clone(),
             limits: settings.limits,
             reset: request.reset_state || was_undeployed && !described.stages.is_empty(),
         };
-        if job
-            .as_deref()
-            .is_some_and(|job| unchanged(job, &draft).is_some())
-        {
+        if job.is_some_and(|job| unchanged(job, &draft).is_some()) {
             let same = "just this is active already: a deploy changes nothing";
             checked.warnings.push(same.to_owned());
         }
@@ -83,12 +95,11 @@ impl Supervisor {
         }
         let stored = self.checkpoint_logs.of(&name).load();
         let (checkpoint, intents) = stored.map_err(|e| unavailable(&e))?;
-        let record = match next_record(&name, job.as_deref(), draft, checkpoint.as_ref(), &intents)
-        {
+        let record = match next_record(&name, job, draft, checkpoint.as_ref(), &intents) {
             Ok(record) => record,
             Err(refusal) => {
                 checked.errors.push(refusal.to_string());
-                return Ok(checked);
+                return Ok(());
             }
         };
         let active = self.prove(
@@ -110,12 +121,12 @@ impl Supervisor {
                     ..BeginningFacts::default()
                 };
                 let before = (checkpoint.as_ref(), &intents[..]);
-                self.check_active(&mut checked, &active, request.create_tables, before, known);
+                self.check_active(checked, &active, request.create_tables, before, known);
                 checked.spec = Some(Arc::new(active.spec));
             }
             Err(reason) => checked.errors.push(reason),
         }
-        Ok(checked)
+        Ok(())
     }
 
     /// All that is asked of a version that is valid by itself.

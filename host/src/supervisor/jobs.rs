@@ -46,6 +46,8 @@ impl Jobs for Supervisor {
             settings: d.settings.clone(),
             active: d.number == active,
             reset: d.reset,
+            component_bytes: self.catalog.component_bytes(&d.digest),
+            sdk: None,
         });
         Ok(shown.collect())
     }

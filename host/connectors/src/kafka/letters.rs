@@ -94,8 +94,7 @@ pub fn read_letters(
     let until = clock::monotonic() + limits::LETTERS_READ_TIME;
     let said = |error: KafkaError| refused(settings, topic, fault(&error), words(&error));
     // A consumer must have a group, though nothing is said to it.
-    let mut config = settings.reader("streamhost-letters");
-    config.set("enable.partition.eof", "false");
+    let config = settings.reader("streamhost-letters");
     let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(said)?;
     let count = match partitions(&consumer, topic) {
         Ok(count) => count,

@@ -392,8 +392,13 @@ export interface HostInfo {
   started: string;
   now: string;
   cpu: { cores: number; used: number; guests: number };
-  memory: { used_bytes: number; bound_bytes: number | null; guests_bytes: number; state_bytes: number };
-  disk: { path: string; used_bytes: number; free_bytes: number; total_bytes: number };
+  memory: {
+    used_bytes: number;
+    bound_bytes: number | null;
+    guests_bytes: number | null;
+    state_bytes: number;
+  };
+  disk: { path: string; used_bytes: number | null; free_bytes: number; total_bytes: number };
   servers: ServerState[];
   limits: { name: string; value: number; used: number | null; unit: string; meaning: string }[];
   token: boolean;

@@ -60,12 +60,12 @@ function Shown({ host }: { host: HostInfo }) {
           <Meter
             label="Memory"
             share={host.memory.bound_bytes ? host.memory.used_bytes / host.memory.bound_bytes : null}
-            words={`${bytes(host.memory.used_bytes)}${host.memory.bound_bytes ? ` of ${bytes(host.memory.bound_bytes)}` : ""}: guests ${bytes(host.memory.guests_bytes)}, state ${bytes(host.memory.state_bytes)}`}
+            words={`${bytes(host.memory.used_bytes)}${host.memory.bound_bytes ? ` of ${bytes(host.memory.bound_bytes)}` : ""}: ${host.memory.guests_bytes === null ? "" : `guests ${bytes(host.memory.guests_bytes)}, `}state ${bytes(host.memory.state_bytes)}`}
           />
           <Meter
             label="Disk"
             share={1 - host.disk.free_bytes / host.disk.total_bytes}
-            words={`${bytes(host.disk.free_bytes)} free of ${bytes(host.disk.total_bytes)}; ${bytes(host.disk.used_bytes)} in ${host.disk.path}`}
+            words={`${bytes(host.disk.free_bytes)} free of ${bytes(host.disk.total_bytes)}; ${host.disk.used_bytes === null ? "data" : bytes(host.disk.used_bytes)} in ${host.disk.path}`}
           />
         </div>
       </Panel>

@@ -17,6 +17,20 @@ pub use crate::bindings::{self, export};
 pub use contract::{Description, Finished, Guest, Moment, Output, Partials, Records};
 pub use types::Column as Items;
 
+/// The SDK's version, in a custom section of every component, where `streamhost inspect` finds it.
+#[used]
+#[expect(
+    unsafe_code,
+    reason = "a section of its own: nothing else is placed there"
+)]
+#[unsafe(link_section = "streamhost-sdk")]
+static SDK_VERSION: [u8; env!("CARGO_PKG_VERSION").len()] = {
+    let version = env!("CARGO_PKG_VERSION").as_bytes();
+    let mut bytes = [0; env!("CARGO_PKG_VERSION").len()];
+    bytes.copy_from_slice(version);
+    bytes
+};
+
 /// The export `describe`.
 pub fn describe(job: impl for<'b> Fn(Call<'b>) -> Job<'b>) -> Result<Description, String> {
     log_panics();

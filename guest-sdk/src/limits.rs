@@ -15,13 +15,7 @@ pub(crate) const PLACE_BYTES_MAX: usize = 4096;
 pub(crate) const EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Records a second of a rate generator.
 pub(crate) const RATE_MAX: u32 = 1_000_000;
-/// Keyed stages of a job.
-pub(crate) const STAGES_MAX: usize = 32;
 /// What the keys or the values of a stage look like, in words.
 pub(crate) const STAGE_SHAPE_BYTES_MAX: usize = 16 << 10;
-/// Panes that one window is cut into.
-pub(crate) const WINDOW_PANES_MAX: i64 = 10_000;
-/// No window, gap, lateness or expiry is longer.
-pub(crate) const STAGE_TIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// A key's bytes in a keyed stage; longer ones are set aside.
 pub(crate) const KEYED_KEY_BYTES_MAX: usize = 32_000;

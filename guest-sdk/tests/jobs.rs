@@ -421,7 +421,7 @@ fn by_hand() -> Job {
 
 #[test]
 #[should_panic(
-    expected = "the job breaks a promise to its host: sink `console`: column `a` holds no Bool"
+    expected = "the job breaks a promise to its host: sink `console`: row 0, column 0: 7 bytes are no Bool"
 )]
 fn a_row_by_hand_is_held_to_its_kinds() {
     testing::run(by_hand).send("in", ["1"]);
@@ -429,7 +429,7 @@ fn a_row_by_hand_is_held_to_its_kinds() {
 
 #[test]
 #[should_panic(
-    expected = "the job breaks a promise to its host: sink `console`: 3 items for 1 rows of 2"
+    expected = "the job breaks a promise to its host: sink `console`: 1 rows of a key and 1 cells make 2 items, not 3"
 )]
 fn a_row_by_hand_is_held_to_its_columns() {
     testing::run(by_hand).send("in", ["12"]);

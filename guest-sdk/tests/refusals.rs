@@ -139,30 +139,30 @@ refused! {
         => "both called `count`";
     a_stage_name_with_a_space: windowed_as("a b", tumbling(seconds(1))) => "a stage cannot be called `a b`";
     a_size_that_is_no_multiple_of_its_hop: windowed(hopping(seconds(5), seconds(2)))
-        => "a window of 5000 ms is no multiple of its hop of 2000 ms";
-    too_many_hops: windowed(hopping(minutes(60), millis(1))) => "has 3600000 hops of 1 ms, and 10000 is the most";
-    a_window_of_nothing: windowed(tumbling(millis(0))) => "the windows' size is 0, or below a millisecond";
-    a_gap_below_a_millisecond: windowed(session(std::time::Duration::from_micros(5))) => "the gap is 0, or below";
-    a_window_of_years: windowed(tumbling(minutes(1_000_000_000))) => "is longer than 366 days";
+        => "stage `windows`: a window of 5s is no multiple of its hop, 2s";
+    too_many_hops: windowed(hopping(minutes(60), millis(1))) => "has 3600000 hops, of 10000 at most";
+    a_window_of_nothing: windowed(tumbling(millis(0))) => "a window's length is 0 ms, of 1 ms at least";
+    a_gap_below_a_millisecond: windowed(session(std::time::Duration::from_micros(5))) => "a session's gap is 0 ms, of 1 ms at least";
+    a_window_of_years: windowed(tumbling(minutes(1_000_000_000))) => "a window's length is 60000000000000 ms, of 366 days at most";
     a_lateness_of_years: windowed(tumbling(seconds(1)).allowed_lateness(minutes(1_000_000_000)))
-        => "the allowed lateness is longer";
+        => "the allowed lateness is 60000000000000 ms, of 366 days at most";
     lateness_without_event_time: windowed(tumbling(seconds(1)).processing_time().allowed_lateness(seconds(1)))
         => "windows of processing time have no late records";
     expiry_at_once: kafka("a").key_by(|_| ()).running().expire_after(seconds(0)).count().map(|_| "").to(console())
-        => "the time after which keys expire is 0";
+        => "the time after which a silent key is forgotten is 0 ms";
     windows_after_each_batch: kafka("a").key_by(|_| ()).each_batch().count()
         .key_by(|_| ()).named("late").window(tumbling(seconds(1))).count().map(|_| "").to(console())
-        => "`late` goes by event time, and what comes out of `count` has none";
+        => "stage `late`: it goes by event time, but what stage `count` gives out (each batch) has none";
     a_join_after_a_running_count: kafka("a").key_by(|_| ()).running().count().map(|update| update.value).key_by(|_| ())
         .join(kafka("b").map(|_| 1u64).key_by(|_| ()), within(seconds(1)), |_, _| "").to(console())
-        => "`join` goes by event time, and what comes out of `count` has none";
+        => "stage `join`: it goes by event time, but what stage `count` gives out (a running value) has none";
     windows_behind_a_lookup_behind_each_batch: kafka("a").key_by(|_| ()).each_batch().count().map(|group| group.value)
         .key_by(|_| ()).lookup(kafka("b").map(|_| 1u64).key_by(|_| ()), |_, _| ())
         .key_by(|_| ()).named("windows").window(session(seconds(1))).count().map(|_| "").to(console())
-        => "what comes out of `lookup` has none";
+        => "stage `windows`: it goes by event time, but what stage `count` gives out (each batch) has none";
     early_results_before_a_stage: kafka("a").key_by(|_| ()).window(tumbling(seconds(1)).early_results()).count().top(3)
         .map(|_| "").to(console())
-        => "`count` gives early results, which it takes back later, and `top` would keep them";
+        => "stage `top`: stage `count` feeds it, whose early results would be counted again and again";
     nobody_in_the_top: kafka("a").key_by(|_| ()).each_batch().count().top(0).map(|_| "").to(console())
         => "`.top(0)` is not 1 to";
     a_table_that_is_more: kafka("a").map(|_| 1u64).key_by(|_| ()).lookup(
@@ -195,7 +195,7 @@ refused! {
         .fold(|| serde_json::Value::Null, |_, _| (), |_, _| ()).map(|_| "").to(console())
         => "accumulators have a part whose type only the data knows";
     a_migration_from_itself: kafka("a").key_by(|_| ()).version(2).running().count().migrate_from(2, |n: u64| n)
-        .map(|_| "").to(console()) => "stage `count` migrates from what it is already: count its version up";
+        .map(|_| "").to(console()) => "stage `count`: it migrates from what it is: count its version up, `.key_by(…).version(3)`";
     late_items_twice: kafka("a").key_by(|_| ()).window(tumbling(seconds(1))).late_to(kafka("x")).late_to(kafka("y"))
         .count().map(|_| "").to(console()) => "`.late_to(…)` stands there twice";
     no_records_a_second: rate(0).to(console()) => "`rate(0)` makes no records";
@@ -208,7 +208,7 @@ refused! {
             let counts = counts.key_by(|_| ()).named(&name("b")).running().count();
             counts.key_by(|_| ()).named(&name("c")).running().count().map(|_| "").to(kafka(&name("out")))
         }).reduce(Job::and).unwrap()
-    } => "the job has 33 keyed stages, and 32 is the most";
+    } => "the job has 33 keyed stages, of 32 at most";
     a_branch_that_is_lost: kafka("a").also(|_| kafka("b").to(kafka("c"))).to(console()) => "a branch is lost";
 }
 

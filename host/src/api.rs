@@ -244,9 +244,20 @@ pub enum Refusal {
 /// `rollback` without a version, which goes back by one more each time.
 pub trait Jobs: Send + Sync {
     /// Checks, compiles, warms and activates a component.
-    fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal>;
-    /// What a component is, and what its deployment would do. Changes nothing.
-    fn check(&self, component: Vec<u8>, request: DeployRequest) -> Result<Checked, Refusal>;
+    /// While it compiles it is asked whether it is still `wanted`.
+    fn deploy(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Deployed, Refusal>;
+    /// What a component is, and what its deployment would do. Changes nothing. `wanted` as above.
+    fn check(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Checked, Refusal>;
     /// All jobs by name.
     fn list(&self) -> Vec<JobStatus>;
     /// One job.

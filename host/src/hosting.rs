@@ -15,6 +15,8 @@ use streamhost_core::limits;
 use streamhost_dev::broker::{self, Broker};
 use streamhost_dev::tables::{self, Tables};
 use streamhost_engine::pipeline::Stop;
+use streamhost_guest::Compiler;
+use streamhost_guest::compiler::Wanted;
 
 /// The host that the binary runs.
 pub struct RealHost;
@@ -53,8 +55,13 @@ impl Host for RealHost {
         };
         config.kafka.brokers = addresses.kafka.to_string();
         config.hbase.address = addresses.hbase.to_string();
-        let supervisor =
-            Supervisor::open(&db, &config.data_dir, place(&config, DAEMON)?, Begin::Jobs)?;
+        let supervisor = Supervisor::open(
+            &db,
+            &config.data_dir,
+            place(&config, DAEMON)?,
+            Compiler::this_program()?,
+            Begin::Jobs,
+        )?;
         let embedded = Mutex::new(Some((broker, tables)));
         Ok(Dev {
             engine: Arc::new(Running {
@@ -80,7 +87,13 @@ fn engine(
     begin: Begin,
 ) -> Result<Arc<dyn Engine>, HostError> {
     let db = open(&config.data_dir)?;
-    let supervisor = Supervisor::open(&db, &config.data_dir, place(config, owner)?, begin)?;
+    let supervisor = Supervisor::open(
+        &db,
+        &config.data_dir,
+        place(config, owner)?,
+        Compiler::this_program()?,
+        begin,
+    )?;
     Ok(Arc::new(Running {
         supervisor,
         place: place_of(config),
@@ -154,12 +167,22 @@ impl Engine for Running {
 
 /// All calls go to the supervisor.
 impl Jobs for Running {
-    fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {
-        self.supervisor.deploy(component, request)
+    fn deploy(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Deployed, Refusal> {
+        self.supervisor.deploy(component, request, wanted)
     }
 
-    fn check(&self, component: Vec<u8>, request: DeployRequest) -> Result<Checked, Refusal> {
-        self.supervisor.check(component, request)
+    fn check(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Checked, Refusal> {
+        self.supervisor.check(component, request, wanted)
     }
 
     fn list(&self) -> Vec<JobStatus> {

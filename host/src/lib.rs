@@ -14,6 +14,7 @@ pub mod api;
 pub mod monitor;
 pub mod supervisor;
 pub mod config;
+pub mod offline;
 pub mod control;
 pub mod cli;
 pub mod hosting;

@@ -2,11 +2,19 @@
 
 use clap::Parser;
 use std::process::ExitCode;
+use streamhost_guest::compiler;
 use streamhost_host::cli::{self, Args};
 use streamhost_host::hosting::RealHost;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    // A host runs itself so: it is no verb of the command line.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|verb| verb == compiler::VERB)
+    {
+        return compiler::serve(&mut std::io::stdout());
+    }
     let args = Args::parse();
     let usual = if args.hosts() { "info" } else { "warn" };
     let asked = std::env::var(EnvFilter::DEFAULT_ENV)

@@ -129,3 +129,24 @@ fn families_that_a_table_lacks_are_added() {
         "{rows:?}"
     );
 }
+
+#[test]
+fn a_component_that_breaks_the_compiler_breaks_nothing_else() {
+    let (host, kafka, _hbase) = dev();
+    feed::create_topic(&kafka, "clicks", PARTITIONS).expect("a topic");
+    host.deploy_clicks("clicks");
+    let mut clicks = Clicks::new(seed());
+    let before = clicks.by_ref().take(BEFORE as usize);
+    feed::fill(&kafka, "clicks", before).expect("a full topic");
+
+    // Component types within component types: one section, three bytes a level.
+    let types = [&b"\x41\x01\x01".repeat(5_000)[..], b"\x41\0"].concat();
+    let section = [&b"\x07\x9b\x75\x01"[..], &types].concat();
+    let hostile = host.file("hostile.wasm");
+    std::fs::write(&hostile, [&b"\0asm\x0d\0\x01\0"[..], &section].concat()).expect("a file");
+    let refusal = host.deploy(&hostile, &[]).refusal();
+    assert!(refusal.contains("nest"), "{refusal}");
+
+    feed::fill(&kafka, "clicks", clicks.take(BEFORE as usize)).expect("a full topic");
+    host.wait_records("clicks", 2 * BEFORE, LATE);
+}

@@ -25,4 +25,5 @@ mod live_contract {
     mod run;
     mod demo;
     mod wasm_roads;
+    mod projects;
 }

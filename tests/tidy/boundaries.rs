@@ -20,6 +20,12 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("state", &["limits", "types", "job"]),
             ("protocol", &["limits", "types", "contract", "state"]),
             ("keyed", &["limits", "types", "job", "contract", "state"]),
+            (
+                "executor",
+                &[
+                    "limits", "types", "job", "contract", "state", "protocol", "keyed",
+                ],
+            ),
             ("testing", &["types", "job", "state", "protocol"]),
         ],
     ),
@@ -38,6 +44,9 @@ const MODULES: [(&str, &[Arrows]); 7] = [
         &[
             ("wit_convert", &["bindings"]),
             ("wrap", &[]),
+            ("cache", &[]),
+            ("nesting", &[]),
+            ("compiler", &[]),
             ("instance", &["bindings", "wit_convert"]),
         ],
     ),
@@ -52,6 +61,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("rate", &[]),
             ("console", &[]),
             ("sources", &["kafka", "file", "socket", "rate"]),
+            ("sinks", &["kafka", "hbase", "console"]),
         ],
     ),
     (
@@ -66,7 +76,8 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("config", &[]),
             ("monitor", &["api"]),
             ("control", &["api", "monitor"]),
-            ("cli", &["api", "config", "control"]),
+            ("offline", &[]),
+            ("cli", &["api", "config", "control", "offline"]),
             ("supervisor", &["api"]),
             ("hosting", &["api", "cli", "config", "supervisor"]),
         ],
@@ -74,7 +85,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 19] = [
+const HOMES: [(&str, &[&str]); 21] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
     (
@@ -93,6 +104,11 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("socket2::", &["host/connectors/src/socket.rs"]),
     ("wasmtime::", &["host/guest/"]),
     ("wit_component::", &["host/guest/"]),
+    (
+        "wasmparser::",
+        &["host/guest/src/nesting.rs", "host/guest/src/wrap.rs"],
+    ),
+    ("rlimit::", &["host/guest/src/compiler.rs"]),
     ("kafka_protocol::", &["host/dev/src/broker/"]),
     // the host opens one store for all that it keeps, and hands it out
     (
@@ -109,7 +125,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("hyper::", &["host/src/control/"]),
     ("ureq::", &["host/src/cli/"]),
     ("clap::", &["host/src/cli/", "host/src/main.rs"]),
-    ("toml::", &["host/src/config"]),
+    ("toml::", &["host/src/config", "host/src/cli/new/"]),
     ("tokio::", &["host/src/control/", "host/src/cli/"]),
     // The embedded servers stand for outside ones.
     ("SystemTime::now", &["host/core/src/clock.rs", "host/dev/"]),

@@ -46,49 +46,65 @@
 //!
 //! # What it finds
 //!
-//! Everything crosses in bytes, as between host and component, and what crosses is held to the same
-//! promises. Each batch is also run record by record, and cut in two in many places: a job whose
-//! results depend on how its records are cut into batches panics here, as the host may cut them in
-//! any way. So does a reduction that is not associative, if its records show it: three of one key
-//! in a batch are enough, or two where the key was seen in a batch before. Sums of floats may
-//! differ in their last digits.
+//! Batches are run by the host's own code, over a store in memory: keys, windows, lateness, joins,
+//! expiry and what a deploy refuses are those of the host. Everything crosses in bytes, as between
+//! host and component, and each answer is held to the contract by the host's own check.
+//!
+//! Each batch is also run record by record, and cut in two in many places: a job whose results
+//! depend on how its records are cut into calls panics here, as the host may cut them in any way.
+//! So does a reduction that is not associative, if its records show it: three of one key in a batch
+//! are enough, or two where the key was seen in a batch before. Sums of floats may differ in their
+//! last digits.
+//!
+//! What it does not show: a panic of the job ends the test, where the host would set its record
+//! aside; and limits of time and memory are the host's alone.
 
-use crate::call::Moment;
-use crate::describe::{Description, SourceDef};
+use crate::describe::Description;
 use crate::job::{Call, Job};
 use crate::record::Record;
-use calls::Guest;
-use model::{Kind, NO_TIME_MS, Times};
-use sources::{Chunk, Sources};
-use stages::Store;
+use compare::{Run, compare};
+use guest::Guest;
+use sources::Sources;
+use std::sync::Arc;
 use std::time::Duration;
+use streamhost_core::contract::GroupQuarantines;
+use streamhost_core::executor::{Batch, BatchExecutor, BatchInputs, BatchJob, BatchOutcome};
+use streamhost_core::job::JobSpec;
+use streamhost_core::job::settings::{JobLimits, OnError, Settings};
+use streamhost_core::job::validate::{check, in_words};
+use streamhost_core::keyed::entry;
+use streamhost_core::protocol::memory::MemoryStore;
+use streamhost_core::protocol::{Checkpoint, CheckpointLog};
+use streamhost_core::state::{Most, StateStore, is_kept};
+use streamhost_core::types::{DeadLetter, TopicOffsets};
+use workers::NativeWorkers;
 
-mod calls; // the boundary
-mod promises;
+mod convert; // the boundary
+mod guest;
 mod text;
-mod model; // what crosses it, as plain lists
-mod sources; // partitions and their times
+mod sources; // partitions, and what they sent
 mod cuts; // a call's input, whole and in other cuts
-mod stages; // what follows `key_by`
-mod merge;
-mod reduce;
-mod sessions;
-mod joins;
+mod shown;
+mod workers; // calls the job for the host's executor
+mod compare; // the same batch, run in other cuts
 mod deploy; // the next version
+
+/// One job's history is one epoch: nothing is ever reset.
+const EPOCH: u64 = 1;
+/// What the executor may keep in memory beside the store, which is in memory too.
+const CACHE_BYTES: usize = 1 << 20;
 
 /// A job that is under test.
 #[derive(Debug)]
 pub struct Driver<J> {
     job: J,
     description: Description,
-    kinds: Vec<Kind>,
+    spec: JobSpec,
     sources: Sources,
-    /// What each keyed stage keeps.
-    stores: Vec<Store>,
+    /// After the last batch, with what the stages keep.
+    checkpoint: Checkpoint,
+    store: Arc<MemoryStore>,
     clock_ms: i64,
-    /// The clock of the batch before.
-    clock_before_ms: i64,
-    watermark_ms: i64,
     rows: Vec<Vec<String>>,
     dead_letters: Vec<String>,
     late: usize,
@@ -100,32 +116,44 @@ pub struct Driver<J> {
 /// and what `--set` makes of the names of topics and tables (that no topic is both read and
 /// written, for one).
 pub fn run<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J) -> Driver<J> {
-    let description =
-        describe(&job).unwrap_or_else(|mistake| panic!("the job cannot be deployed: {mistake}"));
-    let kinds: Vec<Kind> = description
-        .stages
-        .iter()
-        .map(|stage| Kind::of(stage.kind))
-        .collect();
-    Driver {
+    let (description, spec) =
+        checked(&job).unwrap_or_else(|mistake| panic!("the job cannot be deployed: {mistake}"));
+    let mut driver = Driver {
         job,
-        sources: Sources::new(description.sources.len()),
-        stores: kinds.iter().map(|kind| Store::of(*kind)).collect(),
-        rows: vec![Vec::new(); description.sinks.len()],
+        sources: Sources::new(spec.sources.len()),
+        rows: vec![Vec::new(); spec.sinks.len()],
         description,
-        kinds,
+        spec,
+        checkpoint: Checkpoint::begin(EPOCH, 1, 0, TopicOffsets::new()),
+        store: Arc::default(),
         clock_ms: 0,
-        clock_before_ms: NO_TIME_MS,
-        watermark_ms: NO_TIME_MS,
         dead_letters: Vec::new(),
         late: 0,
         logs: Vec::new(),
-    }
+    };
+    driver.begin(driver.checkpoint.clone(), driver.store.clone());
+    driver
 }
 
 /// What a job says that it is. Err: why a deploy is refused.
 pub fn describe<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J) -> Result<Description, String> {
-    job(Call::new()).describe()
+    checked(&job).map(|(description, _)| description)
+}
+
+/// What a job says that it is, and what its host makes of that.
+fn checked(job: &dyn for<'b> Fn(Call<'b>) -> Job<'b>) -> Result<(Description, JobSpec), String> {
+    let description = job(Call::new()).describe()?;
+    let mut settings = Settings::none(JobLimits::default());
+    for sink in &description.sinks {
+        // Whether a topic is read and written, a deploy's settings decide.
+        let mut sources = description.sources.iter();
+        if sink.name != "console" && sources.any(|source| source.name == sink.name) {
+            let elsewhere = format!("{}.elsewhere", sink.name);
+            settings.sinks.insert(sink.name.clone(), elsewhere);
+        }
+    }
+    let spec = check(convert::description(&description), None, &settings);
+    Ok((description, spec.map_err(|faults| in_words(&faults))?))
 }
 
 impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
@@ -239,9 +267,24 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
             .map(|stage| stage.name.as_str())
             .collect();
         let at = known.iter().position(|name| *name == stage);
-        self.stores
-            [at.unwrap_or_else(|| panic!("the job has no keyed stage `{stage}`, but {known:?}"))]
-        .len()
+        assert!(
+            at.is_some(),
+            "the job has no keyed stage `{stage}`, but {known:?}"
+        );
+        let (Some(at), Some(facts)) = (at, self.checkpoint.stages.get(stage)) else {
+            return 0;
+        };
+        let kind = &self.spec.stages[at].kind;
+        let entries = self
+            .store
+            .states(facts.id, &[], None, Most::entries(usize::MAX))
+            .expect("a store in memory gives all");
+        let entries = entries.iter().filter(|(key, _)| is_kept(key));
+        // Sessions of one key are one entry.
+        let kept = |(key, value): &(Vec<u8>, Vec<u8>)| {
+            entry::accumulators(kind, key, value).map_or(1, |accumulators| accumulators.len())
+        };
+        entries.map(kept).sum()
     }
 
     /// The lines that the job logged since this was last asked: `info: a line`.
@@ -268,63 +311,95 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         );
     }
 
-    /// Runs what was sent as one batch.
+    /// Runs what was sent as one batch, by the host's executor, and again in other cuts.
     fn batch(&mut self) -> &mut Self {
-        let guest = Guest::new(&self.job, &self.description, &self.kinds);
-        let (clock_ms, before_ms) = (self.clock_ms, self.watermark_ms);
-        let mut transformed = Vec::new();
-        for Chunk {
-            source,
-            partition,
-            first,
-            records,
-        } in self.sources.take()
-        {
-            let partition_ms = self.sources.largest_ms(source, partition);
-            let records: Vec<Record<'_>> = records.iter().map(sources::Sent::record).collect();
-            let mut cut = cuts::run(
-                &guest,
-                records.len(),
-                partition_ms,
-                |range, partition_ms| {
-                    let moment = Moment {
-                        batch_ms: clock_ms,
-                        watermark_ms: before_ms,
-                        partition_ms,
-                    };
-                    guest.transform(source, moment, &records[range])
-                },
-            );
-            let SourceDef { name, .. } = &self.description.sources[source];
-            let faults = std::mem::take(&mut cut.made.faults).into_iter();
-            self.dead_letters
-                .extend(faults.map(|(at, why)| format!("{name}@{}: {why}", first + at)));
-            for (all, new) in self.rows.iter_mut().zip(std::mem::take(&mut cut.made.rows)) {
-                all.extend(new.into_iter().map(|(_, row)| row));
-            }
-            self.late += cut.made.late.len();
-            self.sources.reach(source, partition, cut.made.largest_ms);
-            transformed.push(cut);
-        }
-        self.watermark_ms = self
-            .sources
-            .watermark_ms(&self.description.sources)
-            .max(before_ms);
-        let (clock_before_ms, watermark_ms) = (self.clock_before_ms, self.watermark_ms);
-        let times = Times {
-            clock_ms,
-            clock_before_ms,
-            watermark_ms,
-            before_ms,
-        };
-        let outcome = stages::run(&guest, &mut self.stores, transformed, times);
-        self.dead_letters.extend(outcome.letters);
-        self.late += outcome.late;
-        for (all, new) in self.rows.iter_mut().zip(outcome.rows) {
-            all.extend(new);
-        }
-        self.logs.extend(guest.into_logs());
-        self.clock_before_ms = clock_ms;
+        let batch = self.sources.take();
+        let guest = Guest::new(&self.job, &self.spec);
+        let outcome = self.executed(&guest, batch);
+        let logs = guest.into_logs();
+        self.logs.extend(logs);
+        self.take(outcome);
         self
+    }
+
+    fn executed(&self, guest: &Guest<'_>, batch: Batch) -> BatchOutcome {
+        let mut workers = NativeWorkers::whole(guest);
+        let outcome = self.execute(&batch, &mut workers);
+        let whole = Run {
+            outcome: &outcome,
+            workers: &workers,
+        };
+        let is_keyed = !self.spec.stages.is_empty();
+        for way in (0..workers.ways).filter(|_| is_keyed) {
+            let mut workers = NativeWorkers::cut(&workers, way);
+            let outcome = self.execute(&batch, &mut workers);
+            let other = Run {
+                outcome: &outcome,
+                workers: &workers,
+            };
+            compare(guest, &whole, &other);
+        }
+        outcome
+    }
+
+    /// Runs a batch after the checkpoint. Nothing of it is kept yet.
+    fn execute(&self, batch: &Batch, workers: &mut NativeWorkers<'_>) -> BatchOutcome {
+        let mut executor = BatchExecutor::after(&self.checkpoint, self.store.clone(), CACHE_BYTES);
+        let job = BatchJob {
+            spec: &self.spec,
+            on_error: OnError::DeadLetter,
+        };
+        let given = BatchInputs {
+            clock_ms: self.clock_ms,
+            watermark: self.sources.watermark(batch),
+            quarantines: None,
+            group_quarantines: GroupQuarantines::new(),
+        };
+        executor
+            .run_batch(job, batch.clone(), given, workers, &|| false)
+            .unwrap_or_else(|error| panic!("the host refuses the batch: {error}"))
+    }
+
+    /// Keeps what came of a batch.
+    fn take(&mut self, outcome: BatchOutcome) {
+        self.checkpoint = Checkpoint {
+            batch: outcome.batch,
+            times: outcome.times,
+            stages: outcome.stages,
+            finished: outcome.finished,
+            ..self.checkpoint.clone()
+        };
+        self.store
+            .write(Some((&self.checkpoint, &outcome.delta)), None)
+            .expect("a store in memory takes all");
+        let letters = outcome.dead_letters.into_iter().map(letter);
+        self.dead_letters.extend(letters);
+        self.late += outcome.counts.late as usize;
+        for ((all, rows), sink) in self
+            .rows
+            .iter_mut()
+            .zip(&outcome.rows)
+            .zip(&self.spec.sinks)
+        {
+            all.extend(rows.iter().flat_map(|rows| text::rows(rows, &sink.columns)));
+        }
+    }
+}
+
+/// A dead letter on one line.
+fn letter(letter: DeadLetter) -> String {
+    let DeadLetter {
+        origin,
+        stage,
+        reason,
+        key,
+        ..
+    } = letter;
+    match origin {
+        Some((_, offset)) => format!("{stage}@{offset}: {reason}"),
+        None => format!(
+            "{stage}@{}: {reason}",
+            text::bytes(&key.unwrap_or_default())
+        ),
     }
 }

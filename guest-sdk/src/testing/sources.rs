@@ -1,58 +1,28 @@
-//! The sources' side: partitions, what each has sent, and how far the event times of all of them
-//! have come.
+//! The sources' side: partitions, and what each has sent.
 
-use super::model::{Bytes, END_OF_TIME_MS, NO_TIME_MS};
-use crate::describe::SourceDef;
 use crate::record::Record;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use streamhost_core::executor::{Batch, Watermark};
+use streamhost_core::job::SourceSpec;
+use streamhost_core::types::{self, Chunk, Offset, Partition, Span};
 
 /// The sources of a job under test.
 #[derive(Debug)]
 pub(super) struct Sources {
     sources: Vec<Source>,
-    /// What the next batch has, by source and partition.
-    waiting: BTreeMap<(usize, u32), Chunk>,
+    /// What the next batch has.
+    waiting: BTreeMap<Partition, Chunk>,
     ended: bool,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Source {
-    /// Records sent so far.
-    sent: usize,
+    /// Records sent so far: a record's offset is its place among all of its source.
+    sent: Offset,
     /// It has fallen silent, and does not hold back the watermark until it sends again.
     idle: bool,
-    /// For each partition that sent something its largest event time.
-    largest_ms: BTreeMap<u32, i64>,
-}
-
-/// Records of one partition in one batch.
-#[derive(Debug)]
-pub(super) struct Chunk {
-    pub(super) source: usize,
-    pub(super) partition: u32,
-    /// How many records the source had sent before.
-    pub(super) first: usize,
-    pub(super) records: Vec<Sent>,
-}
-
-/// A record that was sent.
-#[derive(Debug)]
-pub(super) struct Sent {
-    key: Option<Bytes>,
-    value: Option<Bytes>,
-    time_ms: i64,
-}
-
-impl Sent {
-    pub(super) fn record(&self) -> Record<'_> {
-        Record {
-            key: self.key.as_deref().unwrap_or_default(),
-            value: self.value.as_deref().unwrap_or_default(),
-            time_ms: self.time_ms,
-            no_key: self.key.is_none(),
-            no_value: self.value.is_none(),
-        }
-    }
+    /// Where each partition that sent something stands after the batch before.
+    partitions: BTreeMap<i32, Offset>,
 }
 
 impl Sources {
@@ -71,31 +41,72 @@ impl Sources {
         partition: u32,
         records: impl Iterator<Item = Record<'r>>,
     ) {
-        let first = self.sources[source].sent;
-        let chunk = Chunk {
-            source,
-            partition,
-            first,
-            records: Vec::new(),
+        let id = i32::try_from(partition).expect("a partition's number is below 2^31");
+        let partition = Partition {
+            source: source as u16,
+            id,
         };
-        let sent = &mut self
+        let source = &mut self.sources[source];
+        let chunk = self
             .waiting
-            .entry((source, partition))
-            .or_insert(chunk)
-            .records;
-        let before = sent.len();
-        sent.extend(records.map(|record| Sent {
-            key: record.has_key().then(|| record.key.to_vec()),
-            value: record.has_value().then(|| record.value.to_vec()),
-            time_ms: record.time_ms,
-        }));
-        self.sources[source].sent += sent.len() - before;
-        self.sources[source].idle = false;
+            .entry(partition)
+            .or_insert_with(|| Chunk::new(partition));
+        for record in records {
+            chunk.push(types::Record {
+                offset: source.sent,
+                time_ms: record.time_ms,
+                key: record.has_key().then_some(record.key),
+                value: record.has_value().then_some(record.value),
+            });
+            source.sent += 1;
+        }
+        source.idle = false;
     }
 
-    /// The next batch, by source and partition.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Chunk> + use<> {
-        std::mem::take(&mut self.waiting).into_values()
+    /// The next batch. A source that has sent nothing yet has one partition, which holds the
+    /// watermark back.
+    pub(super) fn take(&mut self) -> Batch {
+        let mut batch = Batch::default();
+        let waiting = std::mem::take(&mut self.waiting);
+        for partition in waiting.keys() {
+            let source = &mut self.sources[usize::from(partition.source)];
+            source.partitions.entry(partition.id).or_default();
+        }
+        for (number, source) in (0..).zip(&mut self.sources) {
+            let partition = |id| Partition { source: number, id };
+            for (&id, next) in &mut source.partitions {
+                let chunk = waiting.get(&partition(id));
+                let last = chunk.and_then(|chunk| chunk.offsets.last());
+                let span = Span {
+                    from: *next,
+                    to: last.map_or(*next, |last| last + 1),
+                    records: chunk.map_or(0, |chunk| chunk.len() as u64),
+                };
+                *next = span.to;
+                batch.spans.insert(partition(id), span);
+            }
+            if source.partitions.is_empty() {
+                let nothing = Span {
+                    from: 0,
+                    to: 0,
+                    records: 0,
+                };
+                batch.spans.insert(partition(0), nothing);
+            }
+        }
+        batch.chunks = waiting.into_values().collect();
+        batch.chunks.retain(|chunk| !chunk.is_empty());
+        batch
+    }
+
+    /// Where the watermark after a batch comes from.
+    pub(super) fn watermark(&self, batch: &Batch) -> Watermark {
+        if self.ended {
+            return Watermark::End;
+        }
+        let is_idle = |partition: &&Partition| self.sources[usize::from(partition.source)].idle;
+        let idle: BTreeSet<Partition> = batch.spans.keys().filter(is_idle).copied().collect();
+        Watermark::Least { idle }
     }
 
     pub(super) fn idle(&mut self, source: usize) {
@@ -110,68 +121,18 @@ impl Sources {
         self.ended
     }
 
-    /// The largest event time of a partition so far.
-    pub(super) fn largest_ms(&self, source: usize, partition: u32) -> i64 {
-        self.sources[source]
-            .largest_ms
-            .get(&partition)
-            .copied()
-            .unwrap_or(NO_TIME_MS)
-    }
-
-    /// A partition's largest event time is now this.
-    pub(super) fn reach(&mut self, source: usize, partition: u32, largest_ms: i64) {
-        self.sources[source]
-            .largest_ms
-            .insert(partition, largest_ms);
-    }
-
-    /// The least that all partitions of timed sources have reached. A source that has sent nothing
-    /// yet holds the others back, an idle one does not; where all are idle, the partition that came
-    /// furthest counts.
-    pub(super) fn watermark_ms(&self, defs: &[SourceDef]) -> i64 {
-        if self.ended {
-            return END_OF_TIME_MS;
-        }
-        let timed = self
-            .sources
-            .iter()
-            .zip(defs)
-            .filter(|(_, def)| def.timed)
-            .map(|(source, _)| source);
-        let (idle, counting): (Vec<_>, Vec<_>) = timed.partition(|source| source.idle);
-        let least = |source: &Source| {
-            source
-                .largest_ms
-                .values()
-                .copied()
-                .min()
-                .unwrap_or(NO_TIME_MS)
-        };
-        let furthest = || {
-            idle.iter()
-                .flat_map(|source| source.largest_ms.values().copied())
-                .max()
-        };
-        counting
-            .into_iter()
-            .map(least)
-            .min()
-            .or_else(furthest)
-            .unwrap_or(NO_TIME_MS)
-    }
-
     /// The partitions as they stand, for the version after this one: by name, as its sources may be
     /// others.
-    pub(super) fn carry_to(&self, defs: &[SourceDef], next: &[SourceDef]) -> Sources {
+    pub(super) fn carry_to(&self, specs: &[SourceSpec], next: &[SourceSpec]) -> Sources {
         let old = |name: &str| {
-            defs.iter()
-                .position(|def| def.name == name)
+            specs
+                .iter()
+                .position(|spec| spec.name == name)
                 .map(|at| self.sources[at].clone())
         };
         let sources = next
             .iter()
-            .map(|def| old(&def.name).unwrap_or_default())
+            .map(|spec| old(&spec.name).unwrap_or_default())
             .collect();
         Sources {
             sources,

@@ -1,29 +1,18 @@
 //! Rows as a reader of a test wants to see them.
 
-use crate::cell::Kind;
-use crate::row::{RowShape, RowWriter};
-
-/// A row that a reader can see.
-pub(super) struct Row<'a> {
-    pub(super) position: usize,
-    pub(super) key: &'a [u8],
-    pub(super) text: String,
-}
+use streamhost_core::job::ColumnSpec;
+use streamhost_core::types::{Kind, Rows};
 
 /// The rows of one answer, which must have passed the checks.
-pub(super) fn rows<'a>(rows: &'a RowWriter, shape: &'a RowShape) -> impl Iterator<Item = Row<'a>> {
-    rows.positions
-        .iter()
-        .enumerate()
-        .map(move |(i, &position)| Row {
-            position: position as usize,
-            key: rows.cells.view().get(i * (1 + shape.columns.len())),
-            text: row(rows, shape, i),
-        })
+pub(super) fn rows<'a>(
+    rows: &'a Rows,
+    columns: &'a [ColumnSpec],
+) -> impl Iterator<Item = String> + 'a {
+    (0..rows.len()).map(|i| row(rows, columns, i))
 }
 
-fn row(rows: &RowWriter, shape: &RowShape, row: usize) -> String {
-    let (cells, first) = (rows.cells.view(), row * (1 + shape.columns.len()));
+fn row(rows: &Rows, columns: &[ColumnSpec], row: usize) -> String {
+    let (cells, first) = (&rows.cells, row * (1 + columns.len()));
     let has = |list: &[u32], at: usize| list.binary_search(&(at as u32)).is_ok();
     let mut parts = Vec::new();
     if !cells.get(first).is_empty() {
@@ -32,11 +21,11 @@ fn row(rows: &RowWriter, shape: &RowShape, row: usize) -> String {
     if has(&rows.deleted_rows, row) {
         parts.push("(deleted)".into());
     }
-    for (at, column) in (first + 1..).zip(shape.columns) {
+    for (at, column) in (first + 1..).zip(columns) {
         let name = if column.name.is_empty() {
             "value"
         } else {
-            column.name
+            &column.name
         };
         if has(&rows.deleted, at) {
             parts.push(format!("{name} (deleted)"));
@@ -44,11 +33,12 @@ fn row(rows: &RowWriter, shape: &RowShape, row: usize) -> String {
             parts.push(format!("{name}={}", value(column.kind, cells.get(at))));
         }
     }
-    for i in (0..rows.extra.rows.len()).filter(|&i| rows.extra.rows[i] as usize == row) {
-        let name = bytes(rows.extra.names.view().get(i));
+    let extra = &rows.extra;
+    for i in (0..extra.rows.len()).filter(|&i| extra.rows[i] as usize == row) {
+        let name = bytes(extra.names.get(i));
         parts.push(format!(
             "{name}={}",
-            value(rows.extra.kinds[i], rows.extra.values.view().get(i))
+            value(extra.kinds[i], extra.values.get(i))
         ));
     }
     parts.join(" ")

@@ -9,7 +9,6 @@ mod joins;
 mod chains;
 mod versions;
 mod any;
-mod agreement;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

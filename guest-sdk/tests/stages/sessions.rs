@@ -27,8 +27,8 @@ fn a_session_goes_on_while_gaps_are_no_longer_than_the_gap() {
         job.rows("console"),
         [
             "value=a 2 0..200",
-            "value=b 1 200..300",
-            "value=a 1 201..301"
+            "value=a 1 201..301",
+            "value=b 1 200..300"
         ]
     );
 }

@@ -191,8 +191,8 @@ fn windows_tables_and_joins_are_carried_on() {
         job.rows("gaps"),
         [
             "value=a (9, 1) 0..5000",
-            "value=b (0, 1) 4500..9500",
-            "value=a (9, 2) 9000..14500"
+            "value=a (9, 2) 9000..14500",
+            "value=b (0, 1) 4500..9500"
         ]
     );
 }
@@ -275,14 +275,16 @@ fn what_became_distinct_is_given_once_and_what_was_open_is_given() {
 }
 
 #[test]
-#[should_panic(expected = "the next version cannot be deployed: stage `words` is gone")]
+#[should_panic(
+    expected = "the next version cannot be deployed: stage `words`, which keeps state (`u64` version 0), is not in this version"
+)]
 fn a_stage_that_is_gone_refuses_the_next_version() {
     testing::run(counts_v1).deploy(counts_v3);
 }
 
 #[test]
 #[should_panic(
-    expected = "the next version cannot be deployed: stage `words` kept u64 (version 0)"
+    expected = "the next version cannot be deployed: stage `words` has kept `u64` version 0"
 )]
 fn another_version_of_the_values_refuses_the_next_version() {
     testing::run(counts_v1).deploy(counts_v4);

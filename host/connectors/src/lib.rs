@@ -9,3 +9,4 @@ pub mod socket;
 pub mod rate;
 pub mod console;
 pub mod sources;
+pub mod sinks;

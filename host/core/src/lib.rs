@@ -1,5 +1,5 @@
-//! The core of the host: what a job is, what its guest answers, what keyed stages keep, and what
-//! makes a batch durable.
+//! The core of the host: what a job is, what its guest answers, what keyed stages keep, what makes
+//! a batch durable, and how a batch is run.
 //!
 //! Nothing here starts a thread, opens a file or a connection; `clock` alone reads the time.
 //! Modules in the order in which they build on each other.
@@ -12,5 +12,6 @@ pub mod contract;
 pub mod state;
 pub mod protocol;
 pub mod keyed;
+pub mod executor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -17,7 +17,7 @@ use streamhost_engine::guest::{GuestVersion, Maker};
 use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, PipelineParts};
 use streamhost_engine::sink::memory::{Memory, MemoryDeadLetters};
 use streamhost_engine::sink::{Delivery, Sink, SinkError};
-use streamhost_guest::{GuestEngine, GuestLimits, Instance};
+use streamhost_guest::{Compiler, GuestEngine, GuestLimits, Instance};
 use streamhost_storage::catalog::sha256;
 
 /// Shows its rows to a closure, and throws them away.
@@ -57,8 +57,8 @@ pub(crate) fn active(
     let component = std::fs::read(file)
         .with_context(|| format!("{}: `streamhost build` makes it", file.display()))?;
     let cache = std::env::temp_dir().join("streamhost-throughput");
-    let guests = GuestEngine::new(&cache).map_err(|e| anyhow::anyhow!("{e:#}"))?;
-    let loaded = guests.load(&sha256(&component), &component)?;
+    let guests = GuestEngine::new(&cache, Compiler::Here).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+    let loaded = guests.load(&sha256(&component), &component, &|| true)?;
     let limits = GuestLimits::default();
     let log: streamhost_engine::guest::LogSink = Arc::new(|_, _: &str| {});
     let raw = Instance::new(&loaded, limits, log.clone())?.describe()?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use streamhost_core::contract::{Finished, Groups, GuestFault, Moment, Partials};
 use streamhost_core::types::{Chunk, Column, Keyed, NO_TIME_MS, Partition, Record};
 use streamhost_engine::guest::Guest;
-use streamhost_guest::{GuestEngine, GuestLimits, Instance};
+use streamhost_guest::{Compiler, GuestEngine, GuestLimits, Instance};
 use streamhost_storage::catalog::sha256;
 
 const COMPONENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/streamhost");
@@ -107,7 +107,7 @@ fn instance(guests: &GuestEngine, job: &str) -> Instance {
     let component =
         std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}: `streamhost build` makes it"));
     let loaded = guests
-        .load(&sha256(&component), &component)
+        .load(&sha256(&component), &component, &|| true)
         .expect("the component loads");
     Instance::new(&loaded, GuestLimits::default(), Arc::new(|_, _: &str| {})).expect("an instance")
 }
@@ -156,7 +156,7 @@ fn count_words(guest: &mut Instance, chunk: &Chunk) -> Result<usize, GuestFault>
 
 fn boundary(criterion: &mut Criterion) {
     let cache = tempfile::tempdir().expect("a folder for compiled code");
-    let guests = GuestEngine::new(cache.path()).expect("an engine");
+    let guests = GuestEngine::new(&cache.path().join("cache"), Compiler::Here).expect("an engine");
     let time = GuestLimits::default().time;
     let mut clicks = instance(&guests, "clicks");
     let mut group = criterion.benchmark_group("clicks, ns a record = 1e9 / elements a second");

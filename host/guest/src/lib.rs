@@ -1,8 +1,8 @@
 //! Compiles, caches, calls and limits components. Whatever a component does, it harms its own job
 //! only.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use cache::CodeCache;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::limits;
@@ -10,9 +10,13 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
 mod wit_convert;
+mod cache;
+mod nesting;
+pub mod compiler;
 pub mod instance;
 pub mod wrap;
 
+pub use compiler::Compiler;
 pub use instance::Instance;
 
 /// The contract's types, generated from `wit/`.
@@ -45,6 +49,18 @@ impl Default for GuestLimits {
 /// Why a component cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    /// The file is no job's.
+    #[error(transparent)]
+    Wrap(#[from] wrap::WrapError),
+    /// The process that compiles has refused it, or broke on it.
+    #[error("{0}")]
+    Refused(String),
+    /// The compiler cannot be used.
+    #[error("components cannot be compiled here: {0}")]
+    Compiler(String),
+    /// Nobody waits for it any more.
+    #[error("nobody waits for the component any more, so it was not compiled")]
+    Unwanted,
     /// It is no component, or a broken one.
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
@@ -73,42 +89,70 @@ const CONTRACT: &str = "0.1";
 pub struct GuestEngine {
     engine: Engine,
     linker: Linker<instance::State>,
-    cache: PathBuf,
+    cache: CodeCache,
+    compiler: Compiler,
+}
+
+/// The engine's settings decide what code is: the process that compiles has the same.
+pub(crate) fn engine() -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    // A batch that is run again gives the same to the bit, also by a newer host or on another
+    // machine.
+    config.cranelift_nan_canonicalization(true);
+    config.relaxed_simd_deterministic(true);
+    config.wasm_multi_memory(false); // the limit of memory is of each one
+    // Half of a bare call's cost, for a feature that the contract does not use.
+    config.concurrency_support(false);
+    Engine::new(&config)
+}
+
+/// The code of a file that was deployed, compiled on this thread.
+pub(crate) fn compile_here(engine: &Engine, file: Vec<u8>) -> Result<Vec<u8>, LoadError> {
+    let component = wrap::wrap(file)?;
+    nesting::check(&component).map_err(|error| LoadError::Compile(error.to_string()))?;
+    engine
+        .precompile_component(&component)
+        .map_err(|e| LoadError::Compile(first_line(&e)))
 }
 
 impl GuestEngine {
-    /// Starts the engine. Compiled code is kept in `cache`, by component and engine.
-    pub fn new(cache: &Path) -> wasmtime::Result<Self> {
-        std::fs::create_dir_all(cache)?;
-        let mut config = Config::new();
-        config.epoch_interruption(true);
-        // A batch that is run again gives the same to the bit, also by a newer host or on another
-        // machine.
-        config.cranelift_nan_canonicalization(true);
-        config.relaxed_simd_deterministic(true);
-        config.wasm_multi_memory(false); // the limit of memory is of each one
-        // Half of a bare call's cost, for a feature that the contract does not use.
-        config.concurrency_support(false);
-        let engine = Engine::new(&config)?;
+    /// Starts the engine. Compiled code is kept in the folder `cache`, by component and engine, and
+    /// its key beside it.
+    pub fn new(cache: &Path, compiler: Compiler) -> wasmtime::Result<Self> {
+        let cache = CodeCache::open(cache)?;
+        let engine = engine()?;
         let mut linker = Linker::new(&engine);
         bindings::streamhost::job::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
         tick(&engine)?;
         Ok(GuestEngine {
             engine,
             linker,
-            cache: cache.to_path_buf(),
+            cache,
+            compiler,
         })
     }
 
-    /// Compiles a component, or takes its code from the cache, and checks what it imports and
-    /// exports. `digest` names it: the SHA-256 of the bytes that were deployed.
-    pub fn load(&self, digest: &str, component: &[u8]) -> Result<Arc<CompiledJob>, LoadError> {
-        let component = self.compile(digest, component)?;
+    /// Compiles a file that was deployed, or takes its code from the cache, and checks what it
+    /// imports and exports. `digest` names it: the SHA-256 of its bytes. Compiling ends once it is
+    /// no longer `wanted`.
+    pub fn load(
+        &self,
+        digest: &str,
+        file: &[u8],
+        wanted: compiler::Wanted<'_>,
+    ) -> Result<Arc<CompiledJob>, LoadError> {
+        let component = self.compile(digest, file, wanted)?;
         let names = component.component_type();
-        let foreign: Vec<String> = names
+        let imports: Vec<String> = names
             .imports(&self.engine)
-            .filter(|(name, item)| *name != LOG_IMPORT && !is_types_only(&self.engine, item))
-            .map(|(name, _)| format!("`{name}`"))
+            .filter(|(_, item)| !is_types_only(&self.engine, item))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let foreign: Vec<String> = imports
+            .iter()
+            .filter(|name| *name != LOG_IMPORT)
+            .map(|name| format!("`{name}`"))
             .collect();
         if !foreign.is_empty() {
             return Err(LoadError::Imports(foreign.join(", ")));
@@ -120,64 +164,50 @@ impl GuestEngine {
         let pre = bindings::JobPre::new(pre).map_err(|e| LoadError::Exports(first_line(&e)))?;
         Ok(Arc::new(CompiledJob {
             digest: digest.to_string(),
+            imports,
             pre,
         }))
     }
 
-    fn compile(&self, digest: &str, bytes: &[u8]) -> Result<Component, LoadError> {
-        let path = self
-            .cache
-            .join(format!("{digest}-{}.cwasm", self.engine_digest()));
-        if path.exists() {
-            // A file that was cut short or is of another build is compiled anew, not trusted.
-            #[expect(
-                unsafe_code,
-                reason = "the cache folder is the host's own; wasmtime checks version and settings"
-            )]
-            let cached = unsafe { Component::deserialize_file(&self.engine, &path) };
-            if let Ok(component) = cached {
-                return Ok(component);
-            }
+    fn compile(
+        &self,
+        digest: &str,
+        file: &[u8],
+        wanted: compiler::Wanted<'_>,
+    ) -> Result<Component, LoadError> {
+        let name = format!("{digest}-{}", self.engine_digest());
+        // Code of another version is compiled anew.
+        if let Some(code) = self.cache.get(&name)
+            && let Ok(component) = self.runnable(&code)
+        {
+            return Ok(component);
         }
-        let code = self
-            .engine
-            .precompile_component(bytes)
-            .map_err(|e| LoadError::Compile(first_line(&e)))?;
-        if let Err(error) = keep(&path, &code) {
-            let path = path.display();
-            tracing::warn!(
-                "{path} cannot be written, so the component is compiled anew at the next start: {error}"
-            );
-        }
+        let code = self.compiler.compile(&self.engine, file, wanted)?;
+        self.cache.keep(&name, &code);
+        self.runnable(&code)
+            .map_err(|e| LoadError::Compile(first_line(&e)))
+    }
+
+    fn runnable(&self, code: &[u8]) -> wasmtime::Result<Component> {
         #[expect(
             unsafe_code,
-            reason = "these bytes were made by this engine a line ago"
+            reason = "the code comes from our own compiler, or from the cache, which has proven that it does; wasmtime \
+                      copies it, and checks version and settings"
         )]
-        unsafe { Component::deserialize(&self.engine, &code) }
-            .map_err(|e| LoadError::Compile(first_line(&e)))
+        unsafe {
+            Component::deserialize(&self.engine, code)
+        }
     }
 
     /// Deletes compiled code of components that nobody names any more, and of other engines.
     pub fn sweep(&self, named: &std::collections::BTreeSet<String>) {
-        let Ok(folder) = std::fs::read_dir(&self.cache) else {
-            return;
-        };
-        let own = format!("-{}.cwasm", self.engine_digest());
-        for path in folder.flatten().map(|entry| entry.path()) {
-            let file = path
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default();
-            let is_named = file
-                .strip_suffix(&own)
-                .is_some_and(|digest| named.contains(digest));
-            if !is_named && std::fs::remove_file(&path).is_err() {
-                tracing::warn!(
-                    "{} is of no more use, but cannot be deleted",
-                    path.display()
-                );
-            }
-        }
+        let own = self.engine_digest();
+        self.cache.sweep(
+            &named
+                .iter()
+                .map(|digest| format!("{digest}-{own}"))
+                .collect(),
+        );
     }
 
     /// Names the compiler and its settings: code of another one is never run.
@@ -189,16 +219,6 @@ impl GuestEngine {
             .hash(&mut hasher);
         format!("{:016x}", hasher.finish())
     }
-}
-
-/// Written beside, made durable and renamed, so that a crash leaves no half of a file and a power
-/// loss none with zeros for code: what stands in the cache is run as it is.
-fn keep(path: &Path, code: &[u8]) -> std::io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = std::fs::File::create(&beside)?;
-    file.write_all(code)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)
 }
 
 fn is_types_only(engine: &Engine, item: &wasmtime::component::types::ComponentExtern) -> bool {
@@ -242,6 +262,8 @@ fn tick(engine: &Engine) -> std::io::Result<()> {
 pub struct CompiledJob {
     /// The SHA-256 of the bytes that were deployed.
     pub digest: String,
+    /// The interfaces that it imports, but those of types alone.
+    pub imports: Vec<String>,
     pre: bindings::JobPre<instance::State>,
 }
 
@@ -285,8 +307,8 @@ mod tests {
     fn a_component_is_loaded_whether_its_code_can_be_kept_or_not() {
         let folder = tempfile::tempdir().unwrap();
         let cache = folder.path().join("cache");
-        let guests = GuestEngine::new(&cache).unwrap();
-        let load = || match guests.load("digest", EMPTY) {
+        let guests = GuestEngine::new(&cache, Compiler::Here).unwrap();
+        let load = || match guests.load("digest", EMPTY, &|| true) {
             Err(LoadError::Exports(_)) => {} // it was compiled
             other => panic!("{other:?}"),
         };

@@ -68,6 +68,10 @@ pub enum Form {
 
 const MAGIC: &[u8] = b"\0asm";
 const CUSTOM_SECTION: u8 = 0;
+/// Where the SDK leaves its version.
+const SDK_SECTION: &str = "streamhost-sdk";
+/// What is longer is no version.
+const SDK_VERSION_BYTES_MAX: usize = 64;
 
 /// What a file is, by its first bytes.
 pub fn form(bytes: &[u8]) -> Result<Form, WrapError> {
@@ -112,6 +116,20 @@ pub fn wrap(bytes: Vec<u8>) -> Result<Vec<u8>, WrapError> {
             encoder.encode().map_err(unfit)
         }
     }
+}
+
+/// The version of the SDK that a component or module was written with; none where it does not say.
+pub fn sdk_version(bytes: &[u8]) -> Option<String> {
+    let sections = wasmparser::Parser::new(0)
+        .parse_all(bytes)
+        .map_while(Result::ok);
+    sections.into_iter().find_map(|section| match section {
+        wasmparser::Payload::CustomSection(own) if own.name() == SDK_SECTION => {
+            let text = std::str::from_utf8(own.data()).ok()?;
+            (text.len() <= SDK_VERSION_BYTES_MAX).then(|| text.to_owned())
+        }
+        _ => None,
+    })
 }
 
 /// Walks the sections; true if one of them is a `component-type`.
@@ -242,6 +260,28 @@ mod tests {
                 said.contains(want) && !said.contains('\n'),
                 "{bytes:?}: {said}"
             );
+        }
+    }
+
+    #[test]
+    fn the_sdk_says_its_version_in_a_section() {
+        let section = custom(SDK_SECTION, b"1.2.3");
+        let nested = {
+            let module = joined(&[CORE, &section]);
+            joined(&[COMPONENT, &[1, module.len() as u8], &module])
+        };
+        let long = custom(SDK_SECTION, &[b'1'; SDK_VERSION_BYTES_MAX + 1]);
+        let cases = [
+            (joined(&[CORE, &section]), Some("1.2.3")),
+            (nested, Some("1.2.3")),
+            (joined(&[CORE, &custom("name", b"1.2.3")]), None),
+            (joined(&[CORE, &custom(SDK_SECTION, b"\xff")]), None),
+            (joined(&[CORE, &long]), None),
+            (joined(&[CORE, &[1, 5, 0]]), None),
+            (b"text".to_vec(), None),
+        ];
+        for (bytes, want) in cases {
+            assert_eq!(sdk_version(&bytes).as_deref(), want, "{bytes:?}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! `build`: cargo for the Wasm target, and a component around what comes out.
 
-use super::CliError;
 use super::toolchain::{TARGET, Toolchain};
+use super::{CliError, inspect};
 use serde::Deserialize;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,10 @@ use std::process::{Command, Stdio};
 use streamhost_guest::wrap::{self, Form, WrapError};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost build                 the job in this folder
+  streamhost build jobs/clicks     the one in another
+  streamhost deploy \"$(streamhost build)\"")]
 pub(super) struct Args {
     /// The job's folder
     #[arg(default_value = ".")]
@@ -188,12 +192,10 @@ pub(super) fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> Resul
         path: path.clone(),
         error,
     })?;
-    let size = bytesize::ByteSize(component.len() as u64).display().iec();
-    writeln!(
-        err,
-        "   Component {name} ({size}); next: streamhost deploy {}",
-        path.display()
-    )?;
+    if let Err(refused) = inspect::describe(&path, &component, err) {
+        writeln!(err, "warning: a host would refuse it: {refused}")?;
+    }
+    writeln!(err, "next     streamhost deploy {}", path.display())?;
     Ok(writeln!(out, "{}", path.display())?)
 }
 

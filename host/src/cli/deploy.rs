@@ -8,6 +8,10 @@ use crate::api::Deployed;
 use std::io::{self, Write};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost deploy clicks.wasm --create-tables
+  streamhost deploy clicks.wasm --set source.clicks=clicks-eu --set every=1s
+  streamhost deploy clicks.wasm --name clicks-trial --set start=latest")]
 pub(super) struct Args {
     #[command(flatten)]
     component: Component,

@@ -8,6 +8,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost dev                                   Kafka on 9092, HBase on 9090, data in ./streamhost-data
+  streamhost dev --kafka-port 0 --hbase-port 0     on free ports, which it prints")]
 pub(super) struct Args {
     /// Where topics, tables and jobs are kept
     #[arg(long, value_name = "DIR", default_value = "./streamhost-data")]

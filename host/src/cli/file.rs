@@ -70,7 +70,8 @@ pub(super) struct Component {
     reset_state: bool,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+/// A setting of `--set`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("a setting is KEY=VALUE, such as every=1s".to_owned()),

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use streamhost_core::job::DeploymentKind;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost history clicks")]
 pub(super) struct Args {
     /// The job
     job: String,

@@ -7,6 +7,9 @@ use crate::api::{JobState, JobStatus};
 use std::io::{self, Write};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost list
+  streamhost list --output json | jq '.[].job'")]
 pub(super) struct Args {
     #[command(flatten)]
     output: Output,

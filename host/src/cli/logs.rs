@@ -11,6 +11,9 @@ use std::time::Duration;
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost logs clicks
+  streamhost logs clicks -f")]
 pub(super) struct Args {
     /// The job
     job: String,

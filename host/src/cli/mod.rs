@@ -7,14 +7,17 @@ use std::process::ExitCode;
 
 mod build;
 mod client;
+mod completions;
 mod daemon;
 mod deploy;
 mod dev;
 mod file;
 mod history;
 mod host;
+mod inspect;
 mod list;
 mod logs;
+mod new;
 mod output;
 mod pause;
 mod resume;
@@ -22,6 +25,7 @@ mod rollback;
 mod run;
 mod serve;
 mod status;
+mod test;
 mod toolchain;
 mod undeploy;
 
@@ -43,8 +47,14 @@ const AFTER: &str = "Environment:
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Make a new job's project from a template
+    New(new::Args),
     /// Compile the job in a folder to a WebAssembly component, and print its path
     Build(build::Args),
+    /// Show what a component is: its job, sources, stages and sinks
+    Inspect(inspect::Args),
+    /// Run a component on records of a file or topic, without a host
+    Test(test::Args),
     /// Run one job in the foreground, without a daemon
     Run(run::Args),
     /// Run the daemon, against the Kafka and HBase in streamhost.toml
@@ -69,6 +79,10 @@ enum Verb {
     Undeploy(undeploy::Args),
     /// Show the last lines of a job's log
     Logs(logs::Args),
+    /// Print the completions of a shell
+    Completions(completions::Args),
+    /// Print the manual page, or write one for each command
+    Man(completions::ManArgs),
 }
 
 /// Why a verb is not done.
@@ -80,6 +94,23 @@ pub enum CliError {
     /// The component's file.
     #[error(transparent)]
     File(#[from] file::FileError),
+    /// The new project.
+    #[error(transparent)]
+    New(#[from] new::NewError),
+    /// The component that is looked at.
+    #[error(transparent)]
+    Inspect(#[from] inspect::InspectError),
+    /// The test of a component.
+    #[error(transparent)]
+    Test(#[from] test::TestError),
+    /// A folder cannot be written.
+    #[error("{}: {error}", path.display())]
+    Folder {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
     /// The build.
     #[error(transparent)]
     Build(#[from] build::BuildError),
@@ -154,7 +185,10 @@ fn verb(
     err: &mut dyn Write,
 ) -> Result<(), CliError> {
     match verb {
+        Verb::New(args) => new::run(args, out),
         Verb::Build(args) => build::run(args, out, err),
+        Verb::Inspect(args) => inspect::run(args, out),
+        Verb::Test(args) => test::run(args, out, err),
         Verb::Run(args) => run::run(args, host, err, daemon::Until::Signal),
         Verb::Serve(args) => serve::run(args, host, out, daemon::Until::Signal),
         Verb::Dev(args) => dev::run(args, host, out, daemon::Until::Signal),
@@ -167,6 +201,8 @@ fn verb(
         Verb::Resume(args) => resume::run(args, out),
         Verb::Undeploy(args) => undeploy::run(args, out),
         Verb::Logs(args) => logs::run(args, out),
+        Verb::Completions(args) => completions::run(args, out),
+        Verb::Man(args) => completions::man(args, out),
     }
 }
 

@@ -8,6 +8,8 @@ use crate::api::JobStatus;
 use std::io::Write;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost pause clicks")]
 pub(super) struct Args {
     /// The job
     job: String,

@@ -8,6 +8,9 @@ use crate::api::JobStatus;
 use std::io::Write;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost resume clicks
+  streamhost resume clicks --skip-lost      go on behind records that are gone")]
 pub(super) struct Args {
     /// The job
     job: String,

@@ -8,6 +8,9 @@ use crate::api::Deployed;
 use std::io::Write;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost rollback clicks                to the version before
+  streamhost rollback clicks 3              to version 3")]
 pub(super) struct Args {
     /// The job
     job: String,

@@ -22,6 +22,10 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost run clicks.wasm                          against ./streamhost.toml
+  streamhost run clicks.wasm --set until=end          to the topic's end, and no further
+  streamhost run clicks.wasm --for 30s --set start=latest")]
 pub(super) struct Args {
     #[command(flatten)]
     component: Component,
@@ -113,7 +117,7 @@ fn start(
     bytes: Vec<u8>,
     request: DeployRequest,
 ) -> Result<Deployed, CliError> {
-    let deployed = engine.deploy(bytes, request)?;
+    let deployed = engine.deploy(bytes, request, &|| true)?;
     if deployed.changed && !deployed.paused {
         return Ok(deployed); // it runs, or is finished already
     }

@@ -7,6 +7,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost serve --config /etc/streamhost.toml")]
 pub(super) struct Args {
     /// The configuration [default: ./streamhost.toml if it is there]
     #[arg(long, value_name = "FILE")]

@@ -10,6 +10,9 @@ use std::time::Duration;
 use streamhost_core::job::{SinkKind, SourceKind};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost status
+  streamhost status clicks --output json")]
 pub(super) struct Args {
     /// The job; all without it
     job: Option<String>,

@@ -25,11 +25,21 @@ struct FakeHost {
 }
 
 impl Jobs for FakeHost {
-    fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {
-        self.jobs.deploy(component, request)
+    fn deploy(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Deployed, Refusal> {
+        self.jobs.deploy(component, request, wanted)
     }
-    fn check(&self, component: Vec<u8>, request: DeployRequest) -> Result<Checked, Refusal> {
-        self.jobs.check(component, request)
+    fn check(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Checked, Refusal> {
+        self.jobs.check(component, request, wanted)
     }
     fn letters(
         &self,
@@ -221,6 +231,72 @@ fn file_with(folder: &Path, bytes: &[u8]) -> String {
 #[test]
 fn the_arguments_are_sound() {
     Args::command().debug_assert();
+}
+
+/// The command lines of a verb's examples: up to what the shell takes, or the explanation.
+fn examples(verb: &clap::Command) -> Vec<Vec<String>> {
+    let help = verb
+        .get_after_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let line = |line: &str| {
+        let command = line.trim().split("  ").next()?;
+        let command = command.split(['|', '>']).next()?;
+        let words = command
+            .split_whitespace()
+            .map(|word| word.trim_matches(['\'', '"']));
+        command
+            .starts_with("streamhost")
+            .then(|| words.map(str::to_owned).collect())
+    };
+    help.lines().filter_map(line).collect()
+}
+
+#[test]
+fn every_verb_has_examples_that_its_arguments_take() {
+    for verb in Args::command().get_subcommands() {
+        let examples = examples(verb);
+        assert!(!examples.is_empty(), "`{}` has no example", verb.get_name());
+        for words in examples
+            .iter()
+            .filter(|words| !words.iter().any(|word| word.contains("$(")))
+        {
+            Args::try_parse_from(words).unwrap_or_else(|e| panic!("{words:?}: {e}"));
+        }
+    }
+}
+
+#[test]
+fn shells_and_readers_get_what_the_command_line_is() {
+    for (args, want) in [
+        (&["completions", "bash"][..], "_streamhost()"),
+        (&["completions", "zsh"], "#compdef streamhost"),
+        (&["completions", "fish"], "complete -c streamhost"),
+        (&["man"], ".TH streamhost 1"),
+    ] {
+        let (ok, out, err) = verb_at(args);
+        assert!(ok && out.contains(want), "{args:?}: {err}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("text");
+    let (ok, _, err) = verb_at(&["man", "--to", path]);
+    assert!(ok, "{err}");
+    assert!(folder.path().join("streamhost-deploy.1").is_file());
+}
+
+#[test]
+fn a_component_that_is_none_is_inspected_in_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (bytes, want) in [
+        (&b"text"[..], "this is text, not WebAssembly"),
+        (b"\0asm\x0d\0\x01\0", "does not export the contract"),
+        (b"\0asm\x0d\0\x01\0\x07", "cut off or damaged"),
+    ] {
+        let file = file_with(folder.path(), bytes);
+        let (ok, out, err) = verb_at(&["inspect", &file]);
+        assert!(!ok && out.is_empty() && err.contains(want), "{err}");
+        assert!(err.contains(&file), "{err}");
+    }
 }
 
 #[test]

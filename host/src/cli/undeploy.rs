@@ -6,6 +6,8 @@ use super::output::Output;
 use std::io::Write;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost undeploy clicks")]
 pub(super) struct Args {
     /// The job
     job: String,

@@ -73,7 +73,9 @@ pub(super) async fn check(
     let asked = deploy_request(query.as_deref())?;
     Settings::parse(&asked.settings, JobLimits::default())
         .map_err(|faults| Fault::bad(in_words(&faults)))?;
-    let checked = component(&app, request, move |jobs, bytes| jobs.check(bytes, asked));
+    let checked = component(&app, request, move |jobs, bytes, wanted| {
+        jobs.check(bytes, asked, wanted)
+    });
     Ok(Json(view(checked.await??)))
 }
 

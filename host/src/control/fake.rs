@@ -35,6 +35,8 @@ pub(crate) struct FakeJobs {
     pub(crate) asked_history: Mutex<usize>,
     /// How often `pause` was asked.
     pub(crate) pauses: Mutex<usize>,
+    /// A deployment that takes for ever was no longer wanted.
+    pub(crate) unwanted: Mutex<bool>,
     /// While true, `history` and `pause` wait.
     held: Mutex<bool>,
     freed: Condvar,
@@ -49,7 +51,7 @@ impl FakeJobs {
     pub(crate) fn with_clicks() -> Self {
         let fake = FakeJobs::default();
         for bytes in [b"one".to_vec(), b"two".to_vec()] {
-            fake.deploy(bytes, DeployRequest::default())
+            fake.deploy(bytes, DeployRequest::default(), &|| true)
                 .expect("the fake takes all");
         }
         fake
@@ -261,7 +263,12 @@ fn facts_of(status: JobStatus, deployments: &[Deployment]) -> JobFacts {
 }
 
 impl Jobs for FakeJobs {
-    fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {
+    fn deploy(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Deployed, Refusal> {
         let digest = component
             .iter()
             .map(|b| format!("{b:02x}"))
@@ -277,6 +284,13 @@ impl Jobs for FakeJobs {
             }
             b"unavailable" => return Err(Refusal::Unavailable("HBase does not answer".to_owned())),
             b"panic" => panic!("the fake was told to"),
+            b"slow" => {
+                while wanted() {
+                    std::thread::yield_now();
+                }
+                *locked(&self.unwanted) = true;
+                return Err(Refusal::Unavailable("nobody waits for it".to_owned()));
+            }
             _ => {}
         }
         if let Ok(now) = self.said(&job)
@@ -303,7 +317,12 @@ impl Jobs for FakeJobs {
         })
     }
 
-    fn check(&self, component: Vec<u8>, request: DeployRequest) -> Result<Checked, Refusal> {
+    fn check(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        _wanted: &dyn Fn() -> bool,
+    ) -> Result<Checked, Refusal> {
         if component == b"invalid" {
             return Err(Refusal::Invalid("that is no job".to_owned()));
         }

@@ -256,7 +256,9 @@ async fn deploy(
     request: Request,
 ) -> Answer<Deployed> {
     let asked = deploy_request(query.as_deref())?;
-    let deployed = component(&app, request, move |jobs, bytes| jobs.deploy(bytes, asked));
+    let deployed = component(&app, request, move |jobs, bytes, wanted| {
+        jobs.deploy(bytes, asked, wanted)
+    });
     Ok(Json(deployed.await??))
 }
 
@@ -264,7 +266,7 @@ async fn deploy(
 pub(super) async fn component<T: Send + 'static>(
     app: &App,
     request: Request,
-    work: impl FnOnce(&dyn Jobs, Vec<u8>) -> T + Send + 'static,
+    work: impl FnOnce(&dyn Jobs, Vec<u8>, &dyn Fn() -> bool) -> T + Send + 'static,
 ) -> Result<T, Fault> {
     wasm_type(request.headers())?;
     let turn = tokio::time::timeout(
@@ -276,11 +278,16 @@ pub(super) async fn component<T: Send + 'static>(
         return Err(Fault::busy("deployments"));
     };
     let bytes = Vec::from(body(app, request, app.bounds.upload_bytes_max).await?);
-    change(app, move |jobs| {
+    // It goes with this call, which ends when its client leaves.
+    let waiting = Arc::new(());
+    let asker = Arc::downgrade(&waiting);
+    let done = change(app, move |jobs| {
         let _turn = turn; // with the component's bytes, not with the client's patience
-        work(jobs, bytes)
-    })
-    .await
+        work(jobs, bytes, &|| asker.strong_count() > 0)
+    });
+    let done = done.await;
+    drop(waiting);
+    done
 }
 
 /// A form could be sent by any web page; a component cannot.

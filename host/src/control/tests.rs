@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Read, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// A served API that ends with the test.
@@ -587,6 +588,31 @@ fn changes_that_wait_keep_no_reader_waiting() {
         [200; 3]
     );
     api.jobs.hold(false);
+}
+
+#[test]
+fn a_deployment_whose_client_leaves_is_wanted_no_longer() {
+    let api = served();
+    let mut stream = TcpStream::connect(api.address).expect("served");
+    let request = format!(
+        "POST /v1/jobs HTTP/1.1\r\nHost: {}\r\nContent-Type: application/wasm\r\nContent-Length: 4\r\n\r\nslow",
+        api.address
+    );
+    stream.write_all(request.as_bytes()).expect("sent");
+    let asked = || {
+        let asked = api.jobs.asked.lock().expect("no panic");
+        asked.as_ref().is_some_and(|(bytes, _)| bytes == b"slow")
+    };
+    while !asked() {
+        std::thread::yield_now();
+    }
+    assert!(!*api.jobs.unwanted.lock().expect("no panic"));
+    drop(stream);
+    let began = Instant::now();
+    while !*api.jobs.unwanted.lock().expect("no panic") {
+        assert!(began.elapsed() < Duration::from_secs(30), "it is held");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -18,7 +18,8 @@ use streamhost_engine::pipeline::{
     DeploymentSlot, LoadedDeployment, Pipeline, PipelineExit, PipelineParts, PipelineStatus,
 };
 use streamhost_engine::sink::{CancelSignal, Sink};
-use streamhost_guest::{CompiledJob, GuestLimits, Instance, LoadError, wrap};
+use streamhost_guest::compiler::Wanted;
+use streamhost_guest::{CompiledJob, GuestLimits, Instance, LoadError};
 
 impl Supervisor {
     /// A stored deployment, ready to run. `Err`: why it cannot be.
@@ -36,8 +37,13 @@ impl Supervisor {
         // again under them.
         let limits = deployment.limits.unwrap_or(self.environment.limits);
         let settings = Settings::parse(&deployment.settings, limits).map_err(|f| in_words(&f))?;
-        let (loaded, described) =
-            self.load(&job.log_sink(), &deployment.digest, &component, &settings)?;
+        let (loaded, described) = self.load(
+            &job.log_sink(),
+            &deployment.digest,
+            &component,
+            &settings,
+            &|| true,
+        )?;
         let active = self.prove(
             &job.log_sink(),
             loaded,
@@ -90,18 +96,20 @@ impl Supervisor {
         })
     }
 
-    /// Loads a component and asks what its job is. `Err` says how to mend it.
+    /// Loads a component and asks what its job is. `Err` says how to mend it. Compiling it ends once
+    /// it is no longer `wanted`, or the host stops.
     pub(super) fn load(
         &self,
         log: &LogSink,
         digest: &str,
         bytes: &[u8],
         settings: &Settings,
+        wanted: Wanted<'_>,
     ) -> Result<(Arc<CompiledJob>, JobDescription), String> {
-        let component = wrap::wrap(bytes.to_vec()).map_err(|e| e.to_string())?;
+        let wanted = || wanted() && !self.turns.is_closed();
         let loaded = self
             .guests
-            .load(digest, &component)
+            .load(digest, bytes, &wanted)
             .map_err(|e| e.to_string())?;
         let instance = Instance::new(&loaded, guest_limits(settings), log.clone());
         let described = instance.and_then(|mut instance| instance.describe());

@@ -16,6 +16,7 @@ use streamhost_engine::guest::LogSink;
 use streamhost_engine::pipeline::LoadedDeployment;
 use streamhost_engine::sink::SinkError;
 use streamhost_guest::CompiledJob;
+use streamhost_guest::compiler::Wanted;
 use streamhost_storage::catalog::sha256;
 
 impl Supervisor {
@@ -25,13 +26,14 @@ impl Supervisor {
         &self,
         component: &[u8],
         request: DeployRequest,
+        wanted: Wanted<'_>,
     ) -> Result<Checked, Refusal> {
         let settings = Settings::parse(&request.settings, self.environment.limits)
             .map_err(|f| Refusal::Invalid(in_words(&f)))?;
         let silent: LogSink = Arc::new(|_, _: &str| {});
         let digest = sha256(component);
         let (loaded, described) = self
-            .load(&silent, &digest, component, &settings)
+            .load(&silent, &digest, component, &settings, wanted)
             .map_err(Refusal::Invalid)?;
         let own_name = || described.name.clone();
         let name = request.name.clone().unwrap_or_else(own_name);

@@ -15,6 +15,7 @@ use streamhost_core::state::change::stages_after;
 use streamhost_core::{clock, limits};
 use streamhost_engine::guest::LogSink;
 use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, Stop};
+use streamhost_guest::compiler::Wanted;
 use streamhost_storage::catalog::sha256;
 use tracing::Level;
 
@@ -35,6 +36,7 @@ impl Supervisor {
         &self,
         component: &[u8],
         request: DeployRequest,
+        wanted: Wanted<'_>,
     ) -> Result<Deployed, Refusal> {
         let settings = Settings::parse(&request.settings, self.environment.limits)
             .map_err(|f| Refusal::Invalid(in_words(&f)))?;
@@ -42,7 +44,7 @@ impl Supervisor {
         let silent: LogSink = Arc::new(|_, _: &str| {}); // the job that logs is not known yet
         let digest = sha256(component);
         let (loaded, described) = self
-            .load(&silent, &digest, component, &settings)
+            .load(&silent, &digest, component, &settings, wanted)
             .map_err(Refusal::Invalid)?;
         let own_name = || described.name.clone();
         let name = request.name.clone().unwrap_or_else(own_name);

@@ -13,14 +13,25 @@ use streamhost_core::job::{JobSpec, SinkSpec, SourceSpec, StageSpec};
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
 use streamhost_engine::pipeline::{LoadedDeployment, PipelineStatus, StatusSnapshot, Stop};
+use streamhost_guest::compiler::Wanted;
 
 impl Jobs for Supervisor {
-    fn deploy(&self, component: Vec<u8>, request: DeployRequest) -> Result<Deployed, Refusal> {
-        self.deploy_component(&component, request)
+    fn deploy(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Deployed, Refusal> {
+        self.deploy_component(&component, request, wanted)
     }
 
-    fn check(&self, component: Vec<u8>, request: DeployRequest) -> Result<Checked, Refusal> {
-        self.check_component(&component, request)
+    fn check(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Checked, Refusal> {
+        self.check_component(&component, request, wanted)
     }
 
     fn list(&self) -> Vec<JobStatus> {

@@ -18,7 +18,7 @@ use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::{clock, limits};
 use streamhost_engine::pipeline::{DeploymentSlot, Pipeline, PipelineExit, PipelineStatus, Stop};
 use streamhost_engine::sink::CancelSignal;
-use streamhost_guest::GuestEngine;
+use streamhost_guest::{Compiler, GuestEngine};
 use streamhost_storage::catalog::Catalog;
 use streamhost_storage::checkpoint_log::CheckpointLogs;
 use turns::Turns;
@@ -174,15 +174,16 @@ impl Job {
 
 impl Supervisor {
     /// Opens a host's data folder in `db` and `folder`, and starts its jobs where they were, as
-    /// `begin` says.
+    /// `begin` says. Components are compiled by `compiler`.
     pub fn open(
         db: &fjall::Database,
         folder: &Path,
         environment: Environment,
+        compiler: Compiler,
         begin: Begin,
     ) -> anyhow::Result<Arc<Self>> {
-        let guests =
-            GuestEngine::new(&folder.join("cache")).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+        let guests = GuestEngine::new(&folder.join("cache"), compiler)
+            .map_err(|e| anyhow::anyhow!("{e:#}"))?;
         let catalog = Catalog::open(db, &folder.join("components"))?;
         let checkpoint_logs = CheckpointLogs::open(db)?;
         // Jobs whose undeploy was cut off left state behind; a deploy of one of those names waits
@@ -406,7 +407,14 @@ mod tests {
             lanes: 1,
             limits: new,
         };
-        let supervisor = Supervisor::open(&db, folder.path(), environment, Begin::Nothing).unwrap();
+        let supervisor = Supervisor::open(
+            &db,
+            folder.path(),
+            environment,
+            Compiler::Here,
+            Begin::Nothing,
+        )
+        .unwrap();
         let status = supervisor.status("j").unwrap();
         assert_eq!(
             (status.state, status.version),
@@ -490,7 +498,8 @@ mod tests {
                 .save(&record)
                 .unwrap();
         }
-        let supervisor = Supervisor::open(&db, folder.path(), environment, Begin::Jobs).unwrap();
+        let supervisor =
+            Supervisor::open(&db, folder.path(), environment, Compiler::Here, Begin::Jobs).unwrap();
         let jobs = ["a", "b"].map(|name| supervisor.job(name).unwrap());
         jobs.iter().for_each(|job| job.state().failed = None);
         let turn = supervisor.turns.take("a").unwrap(); // a change of `a` that takes its time

@@ -286,3 +286,13 @@ pub struct JobSpec {
     /// Its sinks.
     pub sinks: Vec<SinkSpec>,
 }
+
+impl JobSpec {
+    /// The topics, addresses and paths that it reads, in the order of its sources.
+    pub fn topics(&self) -> Vec<String> {
+        self.sources
+            .iter()
+            .map(|source| source.target.clone())
+            .collect()
+    }
+}

@@ -31,6 +31,18 @@ pub const REASON_BYTES_MAX: usize = 2048;
 pub const LOG_LINES_KEPT_MAX: usize = 1000;
 /// A component that is uploaded.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+/// Components within one another in a file that is deployed; a job is one, and needs none in it.
+pub const COMPONENT_NESTING_MAX: usize = 100;
+/// Address space of the process that compiles a component, its own code and stacks included.
+pub const COMPILE_MEMORY_BYTES_MAX: u64 = 1 << 30;
+/// Time that compiling a component may take, by the clock and by the processors.
+pub const COMPILE_TIME: Duration = Duration::from_secs(60);
+/// The stack on which a component is checked and compiled.
+pub const COMPILE_STACK_BYTES: usize = 64 << 20;
+/// Components that are compiled at once, each in a process of its own.
+pub const COMPILES_MAX: usize = 2;
+/// Compiled code of one component.
+pub const COMPILED_BYTES_MAX: usize = 512 << 20;
 /// The least that `limits.memory` may say: a guest with its stack, one chunk and its answer.
 pub const GUEST_MEMORY_BYTES_MIN: usize = 4 << 20;
 /// The most worker threads that `lanes` in `streamhost.toml` may ask for.
@@ -42,6 +54,8 @@ pub const JSON_GROWTH_MAX: usize = 6;
 /// What surrounds a cell as JSON, rounded up: quotes, a colon, a comma.
 pub const JSON_AROUND_BYTES: usize = 10;
 
+// The code is in the process's memory before it is written.
+const _: () = assert!((COMPILED_BYTES_MAX as u64) < COMPILE_MEMORY_BYTES_MAX);
 // A chunk, its answer, and room to work.
 const _: () = assert!(GUEST_MEMORY_BYTES_DEFAULT >= 16 * CHUNK_BYTES_MAX);
 const _: () = assert!(GUEST_MEMORY_BYTES_DEFAULT <= GUEST_MEMORY_BYTES_MAX);

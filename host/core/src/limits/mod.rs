@@ -11,6 +11,7 @@ mod hbase;
 mod files;
 mod control;
 mod monitor;
+mod offline;
 mod broker;
 mod tables;
 
@@ -24,5 +25,6 @@ pub use job::*;
 pub use kafka::*;
 pub use keyed::*;
 pub use monitor::*;
+pub use offline::*;
 pub use state::*;
 pub use tables::*;

@@ -7,12 +7,12 @@ use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One job's checkpoint, intents and state.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct MemoryStore {
     held: Mutex<Held>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Held {
     checkpoint: Option<Checkpoint>,
     intents: Vec<BatchIntent>,

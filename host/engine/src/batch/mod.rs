@@ -2,34 +2,10 @@
 //! is run again. Pure.
 
 use std::collections::BTreeMap;
+pub use streamhost_core::executor::Batch;
 use streamhost_core::job::settings::BatchLimits;
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Offset, Partition, Positions, Record, Span, Spans};
-
-/// A closed batch's records: chunks by partition and offset, so that nothing depends on the order
-/// of arrival.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// What was passed, of every partition.
-    pub spans: Spans,
-    /// The records.
-    pub chunks: Vec<Chunk>,
-}
-
-impl Batch {
-    /// How many records there are.
-    pub fn records(&self) -> u64 {
-        self.spans.values().map(|span| span.records).sum()
-    }
-
-    /// The positions after the batch.
-    pub fn end_positions(&self) -> Positions {
-        self.spans
-            .iter()
-            .map(|(&partition, span)| (partition, span.to))
-            .collect()
-    }
-}
 
 /// A partition's part of a batch.
 #[derive(Debug)]

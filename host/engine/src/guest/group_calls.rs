@@ -9,6 +9,7 @@ use streamhost_core::contract::{
     Calls, ChunkAnswer, Combined, Finished, GroupFault, GroupQuarantines, Made, Moment, Partials,
     Phase, QuarantinedGroup, Sliced, VersionFault, slices,
 };
+use streamhost_core::executor::StageCalls;
 use streamhost_core::types::Column;
 
 /// The calls of one batch's keyed stages.
@@ -40,12 +41,6 @@ impl<'a> GuestCalls<'a> {
             asked: BTreeMap::new(),
             aside: Vec::new(),
         }
-    }
-
-    /// The decisions on groups, those that were given among them. For the batch's intent: its
-    /// replay has the same, and so the same calls.
-    pub fn quarantined(self) -> Vec<QuarantinedGroup> {
-        self.aside
     }
 
     /// Counts groups, and gives the number of the first and the decisions on them, by their place
@@ -213,5 +208,11 @@ impl Calls for GuestCalls<'_> {
         };
         let answers = self.sliced(accumulators, KnownFaults::new(), run)?;
         Ok(joined(answers.into_iter().map(|(_, column)| column)))
+    }
+}
+
+impl StageCalls for GuestCalls<'_> {
+    fn quarantined(self) -> Vec<QuarantinedGroup> {
+        self.aside
     }
 }

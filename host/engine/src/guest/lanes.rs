@@ -3,7 +3,6 @@
 
 use super::lane::{Budget, Lane};
 use super::{CallLimits, GuestCalls, GuestVersion};
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -12,19 +11,9 @@ use streamhost_core::clock;
 use streamhost_core::contract::{
     ChunkAnswer, GroupQuarantines, Moment, RecordQuarantines, VersionFault,
 };
+use streamhost_core::executor::{RunTimes, Workers};
 use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
-use streamhost_core::types::{Chunk, NO_TIME_MS, Partition};
-
-/// The times by which a batch's records are judged: those before the batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunTimes {
-    /// The batch's own time.
-    pub batch_ms: i64,
-    /// The job's watermark.
-    pub watermark_ms: i64,
-    /// The largest event time of each partition that has one.
-    pub partitions: BTreeMap<Partition, i64>,
-}
+use streamhost_core::types::{Chunk, NO_TIME_MS};
 
 /// What the lanes did in the transform of the batch that they ran last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -312,5 +301,38 @@ impl Drop for Lanes {
         for thread in self.threads.drain(..) {
             drop(thread.join()); // a lane that died was told when its batch was
         }
+    }
+}
+
+/// Lanes at work for one version.
+pub struct VersionLanes<'l> {
+    lanes: &'l mut Lanes,
+    version: &'l Arc<GuestVersion>,
+}
+
+impl<'l> VersionLanes<'l> {
+    /// These lanes, for this version.
+    pub fn new(lanes: &'l mut Lanes, version: &'l Arc<GuestVersion>) -> Self {
+        VersionLanes { lanes, version }
+    }
+}
+
+impl Workers for VersionLanes<'_> {
+    type Calls<'a>
+        = GuestCalls<'a>
+    where
+        Self: 'a;
+
+    fn transform(
+        &mut self,
+        chunks: Vec<Chunk>,
+        quarantines: Option<RecordQuarantines>,
+        times: &RunTimes,
+    ) -> (Vec<Chunk>, Result<Vec<ChunkAnswer>, VersionFault>) {
+        self.lanes.run(self.version, chunks, quarantines, times)
+    }
+
+    fn calls(&mut self, quarantines: GroupQuarantines) -> GuestCalls<'_> {
+        self.lanes.calls(self.version, quarantines)
     }
 }

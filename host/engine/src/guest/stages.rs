@@ -7,10 +7,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::contract::{
-    Answer, Asked, ChunkAnswer, Fault, Finished, GuestFault, Moment, RecordQuarantines, Sliced,
-    VersionFault, take_unfit, truncate,
+    Answer, Asked, ChunkAnswer, Finished, GuestFault, Moment, RecordQuarantines, Sliced,
+    VersionFault,
 };
-use streamhost_core::limits;
+use streamhost_core::executor::AnswerBuilder;
 use streamhost_core::types::{Chunk, Offset};
 
 impl Lane {
@@ -73,7 +73,7 @@ impl Lane {
             run.budget,
             &mut run,
         )?;
-        Ok(run.end(known))
+        Ok(run.answer.finish(known))
     }
 }
 
@@ -117,11 +117,9 @@ struct StageRun<'a> {
     moment: Moment,
     input: Input<'a>,
     budget: &'a Budget,
-    answer: ChunkAnswer,
+    answer: AnswerBuilder,
     /// How much of the budget it holds.
     bytes: usize,
-    /// For each item, whether something became of it.
-    touched: Vec<bool>,
 }
 
 impl<'a> StageRun<'a> {
@@ -131,97 +129,26 @@ impl<'a> StageRun<'a> {
         input: Input<'a>,
         budget: &'a Budget,
     ) -> Self {
-        let (answer, touched) = (ChunkAnswer::default(), Vec::new());
         StageRun {
             version,
             stage,
             moment,
             input,
             budget,
-            answer,
+            answer: AnswerBuilder::default(),
             bytes: 0,
-            touched,
         }
-    }
-
-    fn fault(&mut self, at: usize, reason: String, by_host: bool) {
-        self.touched[at] = true;
-        self.answer.faults.push(Fault {
-            position: at as u32,
-            reason,
-            by_host,
-        });
-    }
-
-    fn take(&mut self, answer: Answer, base: usize) {
-        for (position, reason) in answer.faults {
-            self.fault(base + position as usize, reason, false);
-        }
-        for (sink, mut rows) in answer.rows.into_iter().enumerate() {
-            for (position, reason) in take_unfit(&mut rows, &self.version.rules().shapes[sink]) {
-                self.fault(base + position as usize, reason, false);
-            }
-            self.touch(base, &rows.positions);
-            if !rows.is_empty() {
-                rows.positions
-                    .iter_mut()
-                    .for_each(|position| *position += base as u32); // of all, not of this call
-                self.answer.rows[sink].push(rows);
-            }
-        }
-        for mut keyed in answer.keyed {
-            // They count this call's records, and nobody else asks.
-            self.touch(base, &std::mem::take(&mut keyed.positions));
-            if !keyed.keys.is_empty() {
-                self.answer.keyed.push(keyed);
-            }
-        }
-        self.touch(base, &answer.late);
-        self.answer.late += answer.late.len() as u64;
-        self.answer.largest_ms = answer.largest_ms;
-    }
-
-    fn touch(&mut self, base: usize, positions: &[u32]) {
-        for &position in positions {
-            self.touched[base + position as usize] = true;
-        }
-    }
-
-    /// Faults of one record in several branches are one fault.
-    fn end(mut self, known: KnownFaults) -> ChunkAnswer {
-        for (at, quarantine) in known {
-            match quarantine {
-                Some(reason) => self.fault(at, reason, true),
-                None => self.answer.splits.push(at as u32),
-            }
-        }
-        self.answer.dropped = self.touched.iter().filter(|touched| !**touched).count() as u64;
-        let faults = &mut self.answer.faults;
-        faults.sort_by_key(|fault| fault.position); // stable: the main chain's first
-        faults.dedup_by(|next, first| {
-            let same = next.position == first.position;
-            if same && next.reason != first.reason {
-                first.reason = format!("{}; {}", first.reason, next.reason);
-                first.reason =
-                    truncate(std::mem::take(&mut first.reason), limits::REASON_BYTES_MAX);
-            }
-            same
-        });
-        self.answer
     }
 }
 
 impl Splittable for StageRun<'_> {
     fn begin(&mut self) {
         self.budget.release(std::mem::take(&mut self.bytes));
-        let rows = vec![Vec::new(); self.version.rules().shapes.len()];
-        let largest_ms = self.moment.partition_ms;
-        self.answer = ChunkAnswer {
-            rows,
-            largest_ms,
-            ..ChunkAnswer::default()
-        };
-        self.touched = vec![false; self.input.items()];
+        self.answer = AnswerBuilder::new(
+            self.version.rules().shapes.len(),
+            self.input.items(),
+            self.moment.partition_ms,
+        );
     }
 
     fn ask(
@@ -233,7 +160,7 @@ impl Splittable for StageRun<'_> {
         // What the parts before this one brought in event time is what this one's records are
         // judged by.
         let moment = Moment {
-            partition_ms: self.answer.largest_ms,
+            partition_ms: self.answer.largest_ms(),
             ..self.moment
         };
         let answer = self.input.call(guest, (self.stage, moment), range, time)?;
@@ -249,7 +176,7 @@ impl Splittable for StageRun<'_> {
         let bytes = rules.size(&answer)?;
         let held = self.budget.hold(bytes, rules.name(self.stage));
         self.bytes += bytes;
-        self.take(answer, range.start);
+        self.answer.take(answer, range.start, &rules.shapes);
         Ok(held)
     }
 }

@@ -7,6 +7,7 @@ use streamhost_core::contract::{
     Calls, ChunkAnswer, Combined, Fault, GroupFault, GroupQuarantines, Phase, RecordQuarantines,
     RowLimits,
 };
+use streamhost_core::executor::StageCalls;
 use streamhost_core::job::{
     ColumnSpec, SinkKind, SinkSpec, SourceSpec, StageSpec, Window, WindowForm,
 };

@@ -1,7 +1,7 @@
 //! Plans, delivers and settles batches, one after the other.
 
 use super::deliver::Sinks;
-use super::outcome::BatchOutcome;
+use super::execute::ExecutedBatch;
 use super::{BatchStep, PipelineExit, PipelineStatus, Stop};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -69,19 +69,19 @@ impl Committer<'_> {
     /// Takes batches until the runner has no more. `Ok`: all of them are delivered and durable.
     pub(super) fn run(
         &mut self,
-        batches: &mpsc::Receiver<BatchOutcome>,
+        batches: &mpsc::Receiver<ExecutedBatch>,
         queue: &Queue,
     ) -> Result<(), PipelineExit> {
         let mut next = batches.recv().ok();
-        while let Some(mut outcome) = next.take() {
+        while let Some(mut batch) = next.take() {
             queue.takes();
             if self.status.stop.requested() >= Some(Stop::Soon) && !self.keeps {
                 self.settle().map_err(|error| failed(&error))?;
                 return Err(PipelineExit::Stopped); // it is not planned, and read again later
             }
-            let (meter, n) = (&self.status.meter, outcome.batch);
+            let (meter, n) = (&self.status.meter, batch.outcome.batch);
             meter.ended(n, BatchStep::Queue);
-            let intent = self.intent(&self.checkpoint, &mut outcome);
+            let intent = self.intent(&self.checkpoint, &mut batch);
             let before = self
                 .unsettled
                 .as_ref()
@@ -93,9 +93,9 @@ impl Committer<'_> {
             self.told();
             match self
                 .sinks
-                .deliver(&intent, &outcome, &BTreeSet::new(), self.status)
+                .deliver(&intent, &batch, &BTreeSet::new(), self.status)
             {
-                Ok(()) => self.acknowledged(&intent, outcome.delta),
+                Ok(()) => self.acknowledged(&intent, batch.outcome.delta),
                 Err(PipelineExit::Stopped) if self.keeps => {
                     return self.intent_rest(&intent, batches, queue);
                 }
@@ -118,13 +118,13 @@ impl Committer<'_> {
     fn intent_rest(
         &self,
         planned: &BatchIntent,
-        batches: &mpsc::Receiver<BatchOutcome>,
+        batches: &mpsc::Receiver<ExecutedBatch>,
         queue: &Queue,
     ) -> Result<(), PipelineExit> {
         let mut checkpoint = after(&self.checkpoint, planned);
-        while let Ok(mut outcome) = batches.recv() {
+        while let Ok(mut batch) = batches.recv() {
             queue.takes();
-            let intent = self.intent(&checkpoint, &mut outcome);
+            let intent = self.intent(&checkpoint, &mut batch);
             self.store
                 .write(None, Some(&intent))
                 .map_err(|error| failed(&error))?;
@@ -134,11 +134,12 @@ impl Committer<'_> {
     }
 
     /// The intent of a batch that follows this checkpoint.
-    fn intent(&self, checkpoint: &Checkpoint, outcome: &mut BatchOutcome) -> BatchIntent {
+    fn intent(&self, checkpoint: &Checkpoint, batch: &mut ExecutedBatch) -> BatchIntent {
+        let outcome = &batch.outcome;
         let intent = BatchIntent {
             epoch: checkpoint.epoch,
             batch: outcome.batch,
-            deployment: outcome.active.deployment,
+            deployment: batch.active.deployment,
             time_ms: checkpoint.next_time_ms(clock::now_ms()),
             spans: outcome.topic_spans.clone(),
             quarantined: outcome.quarantined.clone(),
@@ -148,7 +149,7 @@ impl Committer<'_> {
             times: outcome.times.clone(),
             stages: outcome.stages.clone(),
             finished: outcome.finished,
-            retained_records: std::mem::take(&mut outcome.retained_records),
+            retained_records: std::mem::take(&mut batch.retained_records),
         };
         checkpoint
             .check_next(&intent)

@@ -3,7 +3,7 @@
 //! whose records are partly gone could not be run again.
 
 use super::committer::{Committer, failed};
-use super::execute::BatchExecutor;
+use super::execute::LaneExecutor;
 use super::recovery::{Recovery, asked};
 use super::{PipelineExit, PipelineStatus};
 use std::collections::BTreeMap;
@@ -106,7 +106,7 @@ impl Recovery<'_> {
     pub(super) fn lost(
         &mut self,
         committer: &mut Committer<'_>,
-        runs: &mut BatchExecutor,
+        runs: &mut LaneExecutor,
         intent: &BatchIntent,
         reason: &str,
     ) -> Result<(), PipelineExit> {
@@ -128,7 +128,7 @@ impl Recovery<'_> {
         };
         committer.acknowledged(&empty, Arc::new(Delta::default()));
         committer.settle().map_err(|error| failed(&error))?;
-        runs.next = intent.batch + 1;
+        runs.executor.next = intent.batch + 1;
         Ok(())
     }
 }

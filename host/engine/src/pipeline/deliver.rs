@@ -1,6 +1,6 @@
 //! Delivers a planned batch to its sinks, side by side, each until it has acknowledged everything.
 
-use super::outcome::BatchOutcome;
+use super::execute::ExecutedBatch;
 use super::{Backoff, LoadedDeployment, PipelineExit, PipelineStatus};
 use crate::sink::{DeadLetters, Delivery, Remedy, Sink, SinkError};
 use std::collections::BTreeSet;
@@ -28,22 +28,22 @@ impl Sinks {
         }
     }
 
-    /// Delivers `outcome` as `intent` says, but not to those that hold it already. `Ok`: all is
+    /// Delivers `batch` as `intent` says, but not to those that hold it already. `Ok`: all is
     /// acknowledged.
     pub(super) fn deliver(
         &mut self,
         intent: &BatchIntent,
-        outcome: &BatchOutcome,
+        batch: &ExecutedBatch,
         held: &BTreeSet<String>,
         status: &PipelineStatus,
     ) -> Result<(), PipelineExit> {
-        self.reshape(&outcome.active);
+        self.reshape(&batch.active);
         let mut tasks: Vec<Task<'_>> = Vec::new();
         for ((sink, described), rows) in self
             .sinks
             .iter_mut()
-            .zip(&outcome.active.spec.sinks)
-            .zip(&outcome.rows)
+            .zip(&batch.active.spec.sinks)
+            .zip(&batch.outcome.rows)
         {
             // A marked sink is given every batch, so that its marker moves; others only what there
             // is.
@@ -56,13 +56,13 @@ impl Sinks {
                 });
             }
         }
-        if !outcome.dead_letters.is_empty() {
+        if !batch.outcome.dead_letters.is_empty() {
             tasks.push(Task::Letters {
                 sink: self.dead_letters.as_mut(),
-                letters: &outcome.dead_letters,
+                letters: &batch.outcome.dead_letters,
             });
         }
-        let version = outcome.active.version;
+        let version = batch.active.version;
         let Some(last) = tasks.pop() else {
             return Ok(());
         };
@@ -75,7 +75,7 @@ impl Sinks {
                     given_up,
                     batch: Some(intent.batch),
                 };
-                let end = task.run(intent, &outcome.spans, version, waits);
+                let end = task.run(intent, &batch.outcome.spans, version, waits);
                 let meter = &status.meter;
                 meter.sunk(intent.batch, sink, rows, began.elapsed());
                 // Those that wait need not: the intent is durable.

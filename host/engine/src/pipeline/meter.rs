@@ -2,7 +2,7 @@
 //! is told a few times a batch and never for a record, and keeps the last batches alone.
 
 use super::LoadedDeployment;
-use super::outcome::BatchOutcome;
+use super::execute::ExecutedBatch;
 use crate::batch::Batch;
 use crate::guest::LaneFigures;
 use hdrhistogram::Histogram;
@@ -303,7 +303,8 @@ impl PipelineMeter {
     }
 
     /// A batch was run.
-    pub(super) fn ran(&self, lanes: &LaneFigures, outcome: &BatchOutcome) {
+    pub(super) fn ran(&self, lanes: &LaneFigures, batch: &ExecutedBatch) {
+        let outcome = &batch.outcome;
         let mut measured = self.lock();
         let Some(open) = measured.open.get_mut(&outcome.batch) else {
             return;
@@ -311,7 +312,7 @@ impl PipelineMeter {
         let (from, now) = (open.last, clock::monotonic());
         let transformed = (from + lanes.took).min(now);
         open.step(BatchStep::Transform, from, transformed);
-        let keyed = !outcome.active.spec.stages.is_empty();
+        let keyed = !batch.active.spec.stages.is_empty();
         if keyed {
             open.step(BatchStep::Stages, transformed, now);
         }
@@ -321,7 +322,7 @@ impl PipelineMeter {
         open.trace.dropped = counts.dropped + counts.skipped;
         open.trace.late = counts.late;
         open.trace.dead_letters = counts.dead_letters;
-        for (i, sink) in outcome.active.spec.sinks.iter().enumerate() {
+        for (i, sink) in batch.active.spec.sinks.iter().enumerate() {
             let made = MadeRows {
                 all: counts.rows.get(&sink.name).copied().unwrap_or(0),
                 transform: lanes.rows.get(i).copied().unwrap_or(0),

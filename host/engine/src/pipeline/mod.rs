@@ -27,7 +27,6 @@ mod deliver;
 mod trigger;
 mod execute;
 mod data_loss;
-mod outcome;
 mod recovery;
 mod runner;
 #[cfg(test)]
@@ -66,11 +65,7 @@ pub struct LoadedDeployment {
 impl LoadedDeployment {
     /// The topics that it reads, in order.
     pub fn topics(&self) -> Vec<String> {
-        self.spec
-            .sources
-            .iter()
-            .map(|source| source.target.clone())
-            .collect()
+        self.spec.topics()
     }
 
     /// Whether this checkpoint is of before the job was begun anew. Without a checkpoint: whether

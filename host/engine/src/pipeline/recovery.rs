@@ -4,8 +4,7 @@
 use super::committer::{Committer, failed};
 use super::data_loss::{is_anew, made_anew, moved};
 use super::deliver::{self, Sinks};
-use super::execute::{BatchExecutor, BatchInputs, Watermark, group_quarantines};
-use super::outcome::BatchOutcome;
+use super::execute::{LaneExecutor, exit_of};
 use super::{Backoff, Deployments, LoadedDeployment, PipelineExit, PipelineStatus};
 use crate::batch::{Batch, BatchBuilder};
 use crate::guest::Lanes;
@@ -13,6 +12,7 @@ use crate::source::{Source, SourceError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use streamhost_core::contract::RecordQuarantines;
+use streamhost_core::executor::{BatchInputs, BatchOutcome, Watermark, group_quarantines};
 use streamhost_core::job::SourceKind;
 use streamhost_core::job::settings::StartPosition;
 use streamhost_core::protocol::recovery_policy::{
@@ -39,7 +39,7 @@ pub(super) struct Recovery<'a> {
 pub(super) struct Recovered {
     pub(super) checkpoint: Checkpoint,
     pub(super) sinks: Sinks,
-    pub(super) runs: BatchExecutor,
+    pub(super) runs: LaneExecutor,
 }
 
 /// Why a planned batch cannot be run again.
@@ -136,7 +136,7 @@ impl Recovery<'_> {
         let (checkpoint, held) =
             self.decide(checkpoint, &intents, &found, reset, floor.above(&found))?;
         self.status.settle(&checkpoint);
-        let mut runs = BatchExecutor::after(&checkpoint, lanes, self.store.clone());
+        let mut runs = LaneExecutor::after(&checkpoint, lanes, self.store.clone());
         let (store, status) = (self.store.clone(), self.status);
         let mut committer = Committer {
             store: store.as_ref(),
@@ -157,7 +157,7 @@ impl Recovery<'_> {
         let (mut checkpoint, sinks) = (committer.checkpoint, committer.sinks);
         if !replay_only {
             self.pass_over(&mut checkpoint, &anew, ids)?;
-            runs.follow(&checkpoint);
+            runs.executor.follow(&checkpoint);
             runs.restore_state(
                 &self.active,
                 checkpoint.epoch,
@@ -305,7 +305,7 @@ impl Recovery<'_> {
     fn replay(
         &mut self,
         committer: &mut Committer<'_>,
-        runs: &mut BatchExecutor,
+        runs: &mut LaneExecutor,
         intent: &BatchIntent,
         held: &BTreeSet<String>,
     ) -> Result<(), PipelineExit> {
@@ -336,17 +336,17 @@ impl Recovery<'_> {
         let again = runs.run_batch(&active, batch, given, self.status);
         let again = again.map_err(|error| {
             let failed = self.fails_again(intent, &format!("cannot be run again: {error}"));
-            if error.ends(intent.deployment) == PipelineExit::Stopped {
+            if exit_of(error, intent.deployment) == PipelineExit::Stopped {
                 PipelineExit::Stopped
             } else {
                 failed
             }
         })?;
-        self.check_same(intent, &again)?;
+        self.check_same(intent, &again.outcome)?;
         committer.sinks.deliver(intent, &again, held, self.status)?;
-        committer.acknowledged(intent, again.delta);
+        committer.acknowledged(intent, again.outcome.delta);
         committer.settle().map_err(|error| failed(&error))?;
-        runs.state.settled(n);
+        runs.executor.state.settled(n);
         Ok(())
     }
 

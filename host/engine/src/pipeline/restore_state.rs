@@ -1,22 +1,18 @@
-//! Brings kept state to what a version begins with: carried on, migrated, or none.
+//! Brings kept state to what a version begins with, on the job's lanes.
 
-use super::execute::BatchExecutor;
+use super::execute::LaneExecutor;
 use super::{LoadedDeployment, PipelineExit, PipelineStatus};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use streamhost_core::clock;
-use streamhost_core::contract::{Calls, GroupQuarantines, VersionFault};
-use streamhost_core::job::validate::in_words;
-use streamhost_core::keyed::entry;
+use streamhost_core::contract::GroupQuarantines;
+use streamhost_core::executor::{RestoreError, restore_state};
 use streamhost_core::protocol::CheckpointLog;
-use streamhost_core::state::change::{StageChange, facts, last_number, stages_after};
-use streamhost_core::state::migrate::{MigrateError, counts, prepare};
+use streamhost_core::state::migrate::{MigrateError, counts};
 use streamhost_core::state::{StageId, Stages};
 
-impl BatchExecutor {
-    /// What was kept becomes this version's. Old state is left alone until a checkpoint names the
-    /// new one, so that a version that proves unfit in its first batch leaves the one before it
-    /// whole.
+impl LaneExecutor {
+    /// What was kept becomes this version's; what it has no use for is removed meanwhile.
     pub(super) fn restore_state(
         &mut self,
         active: &LoadedDeployment,
@@ -24,52 +20,31 @@ impl BatchExecutor {
         store: Arc<dyn CheckpointLog>,
         status: &PipelineStatus,
     ) -> Result<(), PipelineExit> {
-        let before = std::mem::take(&mut self.stages);
-        let changes = stages_after(&before, &active.spec, epoch);
-        let mut changes = changes.map_err(|refusals| PipelineExit::Failed(in_words(&refusals)))?;
-        // Here and not with the sweep below, which may run beside a later migration to the same
-        // numbers.
-        store
-            .discard_above(last_number(&before, epoch))
-            .map_err(|error| PipelineExit::Failed(error.to_string()))?;
-        let sources = active.spec.sources.len();
-        let kind = |change: &StageChange| active.spec.stages[change.number as usize - sources].kind;
+        let before = self.executor.stages().clone();
         let mut calls = self
             .lanes
             .calls(&active.guest_version, GroupQuarantines::new());
-        let format = (entry::accumulators, entry::with_accumulators);
-        let mut cut_short = false;
-        let mut convert = |stage, column| {
-            let migrated = calls.migrate(stage, &column);
-            cut_short = matches!(migrated, Err(VersionFault::Stopped));
-            migrated.map_err(|fault| fault.to_string())
-        };
         let began = clock::monotonic();
-        let stopped = || status.stop.gives_up(began);
-        let done = prepare(
+        let stages = restore_state(
+            &active.spec,
+            &before,
+            epoch,
             store.as_ref(),
-            &mut changes,
-            kind,
-            &format,
-            &mut convert,
-            &stopped,
+            &mut calls,
+            &|| status.stop.gives_up(began),
         );
-        done.map_err(|error| {
-            if cut_short {
-                PipelineExit::Stopped
-            } else {
-                ends(error, active.deployment)
+        let stages = stages.map_err(|error| match error {
+            RestoreError::Migrate(error) => ends(error, active.deployment),
+            RestoreError::Unfit(_) | RestoreError::Store(_) => {
+                PipelineExit::Failed(error.to_string())
             }
         })?;
-        self.stages = facts(&changes);
-        for facts in self.stages.values() {
-            self.state.count_from(facts.id, facts.keys, facts.bytes);
-        }
         let kept: Vec<StageId> = before
             .values()
-            .chain(self.stages.values())
+            .chain(stages.values())
             .map(|facts| facts.id)
             .collect();
+        self.executor.begin_stages(stages);
         sweep(store, kept);
         Ok(())
     }
@@ -83,13 +58,18 @@ impl BatchExecutor {
         status: &PipelineStatus,
     ) -> Result<(), PipelineExit> {
         let began = clock::monotonic();
-        let known: BTreeSet<StageId> = self.stages.values().map(|facts| facts.id).collect();
+        let known: BTreeSet<StageId> = self
+            .executor
+            .stages()
+            .values()
+            .map(|facts| facts.id)
+            .collect();
         for facts in stages.values().filter(|facts| !known.contains(&facts.id)) {
             let (keys, bytes) = counts(store, facts.id, &|| status.stop.gives_up(began))
                 .map_err(|error| ends(error, 0))?;
-            self.state.count_from(facts.id, keys, bytes);
+            self.executor.state.count_from(facts.id, keys, bytes);
         }
-        self.stages.clone_from(stages);
+        self.executor.replay_stages(stages);
         Ok(())
     }
 }

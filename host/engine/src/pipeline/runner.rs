@@ -3,8 +3,7 @@
 use super::committer::{Committer, QUEUE_MAX, Queue};
 use super::data_loss::{how_to_skip, is_anew, made_anew};
 use super::deliver::Sinks;
-use super::execute::{BatchExecutor, BatchInputs, Watermark};
-use super::outcome::BatchOutcome;
+use super::execute::{ExecutedBatch, LaneExecutor, exit_of};
 use super::recovery::{Recovery, asked};
 use super::trigger::{BatchTrigger, IdlePartitions};
 use super::{DeploymentSlot, LoadedDeployment, PipelineExit, PipelineParts, PipelineStatus, Stop};
@@ -16,6 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, TrySendError};
 use std::time::{Duration, Instant};
 use streamhost_core::contract::GroupQuarantines;
+use streamhost_core::executor::{BatchInputs, Watermark};
 use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::{Partition, Positions, by_topic, positions};
 use streamhost_core::{clock, limits};
@@ -97,7 +97,7 @@ pub(super) fn run(mut parts: PipelineParts, status: &PipelineStatus) -> Pipeline
 fn run_both(
     mut runner: Runner<'_>,
     mut committer: Committer<'_>,
-    batches: mpsc::Receiver<BatchOutcome>,
+    batches: mpsc::Receiver<ExecutedBatch>,
 ) -> PipelineExit {
     std::thread::scope(|scope| {
         // Held by the committer for as long as it lives, so that a runner with nothing to send
@@ -135,7 +135,7 @@ impl PipelineExit {
 struct Runner<'a> {
     job: &'a str,
     source: &'a mut dyn Source,
-    runs: &'a mut BatchExecutor,
+    runs: &'a mut LaneExecutor,
     active: &'a DeploymentSlot,
     status: &'a PipelineStatus,
     topics: &'a [String],
@@ -151,7 +151,7 @@ struct Runner<'a> {
     forgotten: BTreeSet<Partition>,
     /// Some records cannot be read again.
     keeps: bool,
-    send: mpsc::SyncSender<BatchOutcome>,
+    send: mpsc::SyncSender<ExecutedBatch>,
     queue: &'a Queue,
     at_work: Arc<()>,
     topic_ids: BTreeMap<String, String>,
@@ -333,10 +333,14 @@ impl Runner<'_> {
             return Ok(false);
         }
         let idle = self.idle_now(active);
-        let watermark_ms = self.runs.watermark(active, self.at.keys().copied(), &idle);
+        let watermark_ms =
+            self.runs
+                .executor
+                .watermark(&active.spec, self.at.keys().copied(), &idle);
         let clock_ms = self.runs.clock_ms();
         self.runs
-            .is_due(active, clock_ms, watermark_ms)
+            .executor
+            .is_due(&active.spec, clock_ms, watermark_ms)
             .map_err(|error| PipelineExit::Failed(error.to_string()))
     }
 
@@ -357,7 +361,7 @@ impl Runner<'_> {
     fn pass_on(&mut self, batch: Batch, last: bool) -> Result<(), PipelineExit> {
         let active = self.active.get();
         let reached = batch.end_positions();
-        self.runs.state.settled(self.status.durable());
+        self.runs.executor.state.settled(self.status.durable());
         let kept = batch
             .chunks
             .iter()
@@ -378,9 +382,9 @@ impl Runner<'_> {
             group_quarantines: GroupQuarantines::new(),
         };
         let meter = &self.status.meter;
-        meter.closed(self.runs.next, &active, &batch);
+        meter.closed(self.runs.executor.next, &active, &batch);
         let done = self.runs.run_batch(&active, batch, given, self.status);
-        let mut done = done.map_err(|error| error.ends(active.deployment))?;
+        let mut done = done.map_err(|error| exit_of(error, active.deployment))?;
         meter.ran(self.runs.lanes.figures(), &done);
         done.retained_records = kept;
         self.hand_over(done)?;
@@ -392,7 +396,7 @@ impl Runner<'_> {
     }
 
     /// Waits until the committer has room, and tells meanwhile what is new.
-    fn hand_over(&mut self, mut done: BatchOutcome) -> Result<(), PipelineExit> {
+    fn hand_over(&mut self, mut done: ExecutedBatch) -> Result<(), PipelineExit> {
         self.queue.joins();
         loop {
             match self.send.try_send(done) {
@@ -483,7 +487,8 @@ impl Runner<'_> {
         let active = self.active.get();
         let mut over = self.source.finished_partitions(&self.at);
         over.retain(|partition| {
-            self.at.contains_key(partition) && self.runs.may_forget(&active, *partition)
+            self.at.contains_key(partition)
+                && self.runs.executor.may_forget(&active.spec, *partition)
         });
         for partition in &over {
             self.at.remove(partition);

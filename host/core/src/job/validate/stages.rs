@@ -153,7 +153,10 @@ fn alone(stage: &StageSpec) -> Vec<String> {
         .as_ref()
         .is_some_and(|(shape, version)| (shape, version) == (&stage.value_shape, &stage.version))
     {
-        faults.push("it migrates from what it is: give it another .version(…)".to_owned());
+        faults.push(format!(
+            "it migrates from what it is: count its version up, `.key_by(…).version({})`",
+            stage.version.saturating_add(1)
+        ));
     }
     let old = stage.migrates.iter().map(|(shape, _)| shape);
     let shapes = [&stage.key_shape, &stage.value_shape, &stage.other_shape]
@@ -258,7 +261,7 @@ fn fed(i: usize, raw: &[StageSpec], sources: &[SourceSpec]) -> Vec<String> {
     for stage in inputs.iter().filter_map(before) {
         if let StageKind::Window(Window { early: true, .. }) = stage.kind {
             faults.push(format!(
-                "stage `{}` feeds it, whose early results would be counted again and again",
+                "stage `{}` feeds it, whose early results would be counted again and again: leave `.early_results()` out there, or end its chain in a sink",
                 stage.name
             ));
         }
@@ -298,7 +301,7 @@ fn timed(inputs: &[usize], raw: &[StageSpec], sources: &[SourceSpec]) -> Vec<Str
         };
         match without {
             Some(what) => faults.push(format!(
-                "it goes by event time, but what stage `{}` gives out ({what}) has none: use .processing_time()",
+                "it goes by event time, but what stage `{}` gives out ({what}) has none: reduce by windows of event time there, or write `.processing_time()` on the windows here",
                 stage.name
             )),
             None => open.extend(stage.inputs.iter().map(|input| *input as usize).filter(|i| *i < input)),

@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-mod agreement;
 mod cases;
+mod chains;
 mod guest;
 mod model;
 

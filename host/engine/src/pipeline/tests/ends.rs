@@ -4,8 +4,9 @@ use super::*;
 use crate::pipeline::StatusSnapshot;
 use crate::pipeline::committer::{Committer, Queue};
 use crate::pipeline::deliver::Sinks;
-use crate::pipeline::outcome::BatchOutcome;
+use crate::pipeline::execute::ExecutedBatch;
 use std::sync::mpsc;
+use streamhost_core::executor::BatchOutcome;
 use streamhost_core::types::{Partition, Span};
 
 const FOR_EVER: usize = 1_000_000;
@@ -107,7 +108,12 @@ fn a_batch_that_waits_when_a_stop_comes_is_planned_only_if_it_is_not_read_again(
         )]
         .into();
         queue.joins();
-        assert!(send.send(BatchOutcome::begin(active(1), 1, spans)).is_ok());
+        let executed = ExecutedBatch {
+            outcome: BatchOutcome::begin(&active(1).spec, 1, spans),
+            active: active(1),
+            retained_records: Vec::new(),
+        };
+        assert!(send.send(executed).is_ok());
         drop(send);
         status.stop.request(Stop::Soon);
         let sinks = Sinks::new(

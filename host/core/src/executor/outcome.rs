@@ -1,52 +1,53 @@
 //! What became of a batch that was run to its end: rows, dead letters, counts, digests. Nothing of
 //! it has left yet.
 
-use super::LoadedDeployment;
-use crate::batch::Batch;
+use super::{Batch, BatchJob};
+use crate::contract::{ChunkAnswer, QuarantinedGroup, QuarantinedRecord, RowDigest, VersionFault};
+use crate::job::JobSpec;
+use crate::job::settings::OnError;
+use crate::keyed;
+use crate::protocol::{Counters, EventTimes};
+use crate::state::{Delta, Stages};
+use crate::types::{BatchNumber, Chunk, DeadLetter, Rows, Spans, TopicSpans, by_topic};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use streamhost_core::contract::{
-    ChunkAnswer, QuarantinedGroup, QuarantinedRecord, RowDigest, VersionFault,
-};
-use streamhost_core::job::settings::OnError;
-use streamhost_core::keyed;
-use streamhost_core::protocol::{Counters, EventTimes};
-use streamhost_core::state::{Delta, Stages};
-use streamhost_core::types::{BatchNumber, Chunk, DeadLetter, Rows, Spans, TopicSpans, by_topic};
 
 /// A batch that was run.
-pub(super) struct BatchOutcome {
-    pub(super) active: Arc<LoadedDeployment>,
-    pub(super) batch: BatchNumber,
-    pub(super) spans: Spans,
-    pub(super) topic_spans: TopicSpans,
+#[derive(Clone, Debug)]
+pub struct BatchOutcome {
+    /// Its number.
+    pub batch: BatchNumber,
+    /// What was passed, of every partition.
+    pub spans: Spans,
+    /// The same by topic.
+    pub topic_spans: TopicSpans,
     /// For each sink its rows: by partition and offset of their records, then those of the keyed
     /// stages.
-    pub(super) rows: Vec<Vec<Rows>>,
-    pub(super) dead_letters: Vec<DeadLetter>,
-    pub(super) quarantined: Vec<QuarantinedRecord>,
-    pub(super) quarantined_groups: Vec<QuarantinedGroup>,
+    pub rows: Vec<Vec<Rows>>,
+    /// What failed, if the job keeps it.
+    pub dead_letters: Vec<DeadLetter>,
+    /// The host's decisions on records.
+    pub quarantined: Vec<QuarantinedRecord>,
+    /// The host's decisions on groups.
+    pub quarantined_groups: Vec<QuarantinedGroup>,
     /// By the sink's name.
-    pub(super) digests: BTreeMap<String, String>,
-    pub(super) counts: Counters,
-    pub(super) times: EventTimes,
-    /// What it changed in the stages' state, and where that is afterwards.
-    pub(super) delta: Arc<Delta>,
-    pub(super) stages: Stages,
-    /// Records of sources that cannot be read twice.
-    pub(super) retained_records: Vec<Chunk>,
+    pub digests: BTreeMap<String, String>,
+    /// What it counts.
+    pub counts: Counters,
+    /// The times after it.
+    pub times: EventTimes,
+    /// What it changed in the stages' state.
+    pub delta: Arc<Delta>,
+    /// Where that is afterwards.
+    pub stages: Stages,
     /// Every source has ended with it.
-    pub(super) finished: bool,
+    pub finished: bool,
 }
 
 impl BatchOutcome {
     /// An outcome without rows yet.
-    pub(super) fn begin(
-        active: Arc<LoadedDeployment>,
-        batch: BatchNumber,
-        spans: Spans,
-    ) -> BatchOutcome {
-        let topics = active.topics();
+    pub fn begin(spec: &JobSpec, batch: BatchNumber, spans: Spans) -> BatchOutcome {
+        let topics = spec.topics();
         let mut topic_spans: TopicSpans = by_topic(&topics, &spans);
         for topic in topics {
             // Or its last partition, once it is over, would not be forgotten.
@@ -59,9 +60,8 @@ impl BatchOutcome {
         BatchOutcome {
             batch,
             topic_spans,
-            rows: vec![Vec::new(); active.spec.sinks.len()],
+            rows: vec![Vec::new(); spec.sinks.len()],
             spans,
-            active,
             counts,
             dead_letters: Vec::new(),
             quarantined: Vec::new(),
@@ -70,7 +70,6 @@ impl BatchOutcome {
             times: EventTimes::default(),
             delta: Arc::default(),
             stages: Stages::new(),
-            retained_records: Vec::new(),
             finished: false,
         }
     }
@@ -79,14 +78,15 @@ impl BatchOutcome {
     /// says.
     pub(super) fn take_answers(
         &mut self,
+        job: BatchJob<'_>,
         batch: &Batch,
         answers: Vec<ChunkAnswer>,
     ) -> Result<(), VersionFault> {
-        let topics = self.active.topics();
+        let topics = job.spec.topics();
         for (chunk, answer) in batch.chunks.iter().zip(answers) {
             self.counts.dropped += answer.dropped;
             self.counts.late += answer.late;
-            self.faults(chunk, &answer, &topics)?;
+            self.faults(job, chunk, &answer, &topics)?;
             for (sink, rows) in answer.rows.into_iter().enumerate() {
                 self.rows[sink].extend(rows);
             }
@@ -95,13 +95,17 @@ impl BatchOutcome {
     }
 
     /// Takes what the keyed stages made.
-    pub(super) fn take_keyed(&mut self, made: keyed::Made) -> Result<(), VersionFault> {
+    pub(super) fn take_keyed(
+        &mut self,
+        job: BatchJob<'_>,
+        made: keyed::Made,
+    ) -> Result<(), VersionFault> {
         self.counts.late += made.late;
         for (sink, rows) in made.rows.into_iter().enumerate() {
             self.rows[sink].extend(rows);
         }
         for letter in made.dead_letters {
-            match self.active.settings.on_error {
+            match job.on_error {
                 OnError::DeadLetter => self.dead_letters.push(DeadLetter {
                     origin: None,
                     stage: letter.stage,
@@ -124,9 +128,9 @@ impl BatchOutcome {
     }
 
     /// Counts and digests what it has.
-    pub(super) fn close(mut self) -> BatchOutcome {
+    pub(super) fn close(mut self, spec: &JobSpec) -> BatchOutcome {
         self.counts.dead_letters = self.dead_letters.len() as u64;
-        for (sink, rows) in self.active.spec.sinks.iter().zip(&self.rows) {
+        for (sink, rows) in spec.sinks.iter().zip(&self.rows) {
             let mut digest = RowDigest::default();
             rows.iter().for_each(|rows| digest.add(rows));
             self.digests.insert(sink.name.clone(), digest.finish());
@@ -140,12 +144,13 @@ impl BatchOutcome {
 
     fn faults(
         &mut self,
+        job: BatchJob<'_>,
         chunk: &Chunk,
         answer: &ChunkAnswer,
         topics: &[String],
     ) -> Result<(), VersionFault> {
         let source = usize::from(chunk.partition.source);
-        let (topic, stage) = (&topics[source], &self.active.spec.sources[source].name);
+        let (topic, stage) = (&topics[source], &job.spec.sources[source].name);
         for &split in &answer.splits {
             let (topic, offset) = (topic.clone(), chunk.offsets[split as usize]);
             self.quarantined.push(QuarantinedRecord {
@@ -166,7 +171,7 @@ impl BatchOutcome {
                     reason,
                 });
             }
-            match self.active.settings.on_error {
+            match job.on_error {
                 OnError::DeadLetter => self.dead_letters.push(DeadLetter {
                     origin: Some((chunk.partition, record.offset)),
                     stage: stage.clone(),

@@ -1,0 +1,236 @@
+//! The job's own types as the host's: what the contract's bindings do between a component and its
+//! host.
+
+use crate::call;
+use crate::cell::Kind;
+use crate::columns::{Column, ColumnBuf};
+use crate::describe::{
+    Description, Scope, SinkDef, SourceDef, SourceKind, StageDef, StageKind, WindowDef, WindowForm,
+};
+use crate::row::RowWriter;
+use crate::sink::SinkKind;
+use streamhost_core::contract::{Answer, Groups, Moment, Pairs, Partials, truncate};
+use streamhost_core::job::validate::{
+    JobDescription, RawColumn, SinkDescription, SourceDescription,
+};
+use streamhost_core::types::{self, Chunk, ExtraCells, Keyed, Rows};
+use streamhost_core::{job, limits};
+
+pub(super) fn moment(moment: Moment) -> call::Moment {
+    let Moment {
+        batch_ms,
+        watermark_ms,
+        partition_ms,
+    } = moment;
+    call::Moment {
+        batch_ms,
+        watermark_ms,
+        partition_ms,
+    }
+}
+
+pub(super) fn records(chunk: &Chunk) -> call::Input<'_> {
+    call::Input::Records(call::Batch {
+        keys: view(&chunk.keys),
+        values: view(&chunk.values),
+        times_ms: &chunk.times_ms,
+        absent_keys: &chunk.absent_keys,
+        absent_values: &chunk.absent_values,
+    })
+}
+
+pub(super) fn groups(groups: &Groups) -> call::Input<'_> {
+    call::Input::Groups(call::Groups {
+        keys: view(&groups.keys),
+        accumulators: view(&groups.accumulators),
+        starts_ms: &groups.starts_ms,
+        ends_ms: &groups.ends_ms,
+    })
+}
+
+pub(super) fn pairs(pairs: &Pairs) -> call::Input<'_> {
+    call::Input::Pairs(call::Pairs {
+        lefts: view(&pairs.lefts),
+        rights: view(&pairs.rights),
+        absent_rights: &pairs.absent_rights,
+        times_ms: &pairs.times_ms,
+    })
+}
+
+pub(super) fn partials(partials: &Partials) -> call::Partials<'_> {
+    call::Partials {
+        accumulators: view(&partials.accumulators),
+        absent: &partials.absent,
+        group_ends: &partials.group_ends,
+        partials: view(&partials.partials),
+    }
+}
+
+pub(super) fn view(column: &types::Column) -> Column<'_> {
+    Column {
+        data: &column.data,
+        ends: &column.ends,
+    }
+}
+
+pub(super) fn column(column: ColumnBuf) -> types::Column {
+    types::Column {
+        data: column.data,
+        ends: column.ends,
+    }
+}
+
+pub(super) fn answer(output: call::Output) -> Answer {
+    let fault = |fault: call::Fault| {
+        let reason = truncate(fault.reason, limits::REASON_BYTES_MAX);
+        (fault.position, reason)
+    };
+    Answer {
+        faults: output.faults.into_iter().map(fault).collect(),
+        rows: output.rows.into_iter().map(rows).collect(),
+        keyed: output.keyed.into_iter().map(keyed).collect(),
+        late: output.late,
+        largest_ms: output.largest_ms,
+    }
+}
+
+fn rows(rows: RowWriter) -> Rows {
+    Rows {
+        positions: rows.positions,
+        cells: column(rows.cells),
+        absent: rows.absent,
+        deleted: rows.deleted,
+        deleted_rows: rows.deleted_rows,
+        extra: ExtraCells {
+            rows: rows.extra.rows,
+            names: column(rows.extra.names),
+            values: column(rows.extra.values),
+            kinds: rows.extra.kinds.into_iter().map(kind).collect(),
+        },
+    }
+}
+
+fn keyed(keyed: call::Keyed) -> Keyed {
+    Keyed {
+        stage: keyed.stage,
+        side: keyed.side,
+        positions: keyed.positions,
+        keys: column(keyed.keys),
+        values: column(keyed.values),
+        times_ms: keyed.times_ms,
+        until_ms: keyed.until_ms,
+        deleted: keyed.deleted,
+    }
+}
+
+fn kind(kind: Kind) -> types::Kind {
+    match kind {
+        Kind::Text => types::Kind::Text,
+        Kind::Bytes => types::Kind::Bytes,
+        Kind::Int => types::Kind::Int,
+        Kind::Uint => types::Kind::Uint,
+        Kind::Float => types::Kind::Float,
+        Kind::Bool => types::Kind::Bool,
+        Kind::Time => types::Kind::Time,
+    }
+}
+
+/// What a deploy is told of the job.
+pub(super) fn description(description: &Description) -> JobDescription {
+    JobDescription {
+        name: description.name.clone(),
+        every_ms: description
+            .every
+            .map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX)),
+        sources: description.sources.iter().map(source).collect(),
+        stages: description.stages.iter().map(stage).collect(),
+        sinks: description.sinks.iter().map(sink).collect(),
+    }
+}
+
+fn source(source: &SourceDef) -> SourceDescription {
+    SourceDescription {
+        kind: match source.kind {
+            SourceKind::Kafka => job::SourceKind::Kafka,
+            SourceKind::Socket => job::SourceKind::Socket,
+            SourceKind::File => job::SourceKind::File,
+            SourceKind::Rate => job::SourceKind::Rate,
+        },
+        name: source.name.clone(),
+        table: source.table,
+        timed: source.timed,
+        follow: source.follow,
+        rate: source.rate,
+    }
+}
+
+fn stage(stage: &StageDef) -> job::StageSpec {
+    job::StageSpec {
+        name: stage.name.clone(),
+        kind: match stage.kind {
+            StageKind::Reduce(Scope::EachBatch) => job::StageKind::EachBatch,
+            StageKind::Reduce(Scope::Running { expire_ms }) => {
+                job::StageKind::Running { expire_ms }
+            }
+            StageKind::Reduce(Scope::Window(def)) => job::StageKind::Window(window(def)),
+            StageKind::Join {
+                within_ms,
+                lateness_ms,
+                left,
+            } => job::StageKind::Join(job::Join {
+                within_ms: time_ms(within_ms),
+                lateness_ms: time_ms(lateness_ms),
+                left,
+            }),
+            StageKind::Lookup => job::StageKind::Lookup,
+        },
+        inputs: stage.inputs.clone(),
+        key_shape: stage.key_shape.clone(),
+        value_shape: stage.value_shape.clone(),
+        other_shape: stage.other_shape.clone(),
+        version: stage.version,
+        migrates: stage.migrates.clone(),
+    }
+}
+
+fn window(def: WindowDef) -> job::Window {
+    job::Window {
+        form: match def.form {
+            WindowForm::Panes { size_ms, hop_ms } => job::WindowForm::Panes {
+                size_ms: time_ms(size_ms),
+                hop_ms: time_ms(hop_ms),
+            },
+            WindowForm::Session { gap_ms } => job::WindowForm::Session {
+                gap_ms: time_ms(gap_ms),
+            },
+        },
+        lateness_ms: time_ms(def.lateness_ms),
+        processing_time: def.processing_time,
+        early: def.early,
+    }
+}
+
+/// Times beyond what the host counts become its largest, which the check of the job refuses.
+fn time_ms(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+fn sink(sink: &SinkDef) -> SinkDescription {
+    let column = |column: &crate::ColumnDef| RawColumn {
+        name: column.name.into(),
+        kind: kind(column.kind),
+        optional: column.optional,
+    };
+    SinkDescription {
+        kind: match sink.kind {
+            SinkKind::Hbase => job::SinkKind::Hbase,
+            SinkKind::Kafka => job::SinkKind::Kafka,
+            SinkKind::Console => job::SinkKind::Console,
+        },
+        name: sink.name.clone(),
+        keyed: sink.shape.keyed,
+        dynamic: sink.shape.dynamic,
+        columns: sink.shape.columns.iter().map(column).collect(),
+        exactly_once: sink.exactly_once,
+    }
+}

@@ -1,0 +1,147 @@
+//! Calls of a job, as its host makes them: everything crosses in bytes, and each answer is held to
+//! the contract.
+
+use super::convert;
+use crate::job::{Call, Job};
+use crate::log;
+use std::cell::{Cell, RefCell};
+use streamhost_core::contract::{
+    Answer, AnswerRules, Asked, Finished, Moment, Partials, RowLimits, RowShape,
+};
+use streamhost_core::job::{JobSpec, SinkKind, SinkSpec};
+use streamhost_core::limits;
+use streamhost_core::types::{Chunk, Column, NO_TIME_MS};
+
+/// A job that can be called.
+pub(super) struct Guest<'a> {
+    job: &'a dyn for<'b> Fn(Call<'b>) -> Job<'b>,
+    pub(super) spec: &'a JobSpec,
+    pub(super) rules: AnswerRules,
+    quiet: Cell<bool>,
+    logs: RefCell<Vec<String>>,
+}
+
+impl<'a> Guest<'a> {
+    pub(super) fn new(
+        job: &'a dyn for<'b> Fn(Call<'b>) -> Job<'b>,
+        spec: &'a JobSpec,
+    ) -> Guest<'a> {
+        let shape = |sink: &SinkSpec| RowShape::new(sink, row_limits(sink.kind));
+        Guest {
+            job,
+            spec,
+            rules: AnswerRules::new(spec.sinks.iter().map(shape).collect(), spec),
+            quiet: Cell::new(false),
+            logs: RefCell::default(),
+        }
+    }
+
+    /// Accumulators of a keyed stage hold numbers with a fraction.
+    pub(super) fn has_floats(&self, stage: usize) -> bool {
+        let shape = &self.spec.stages[stage].value_shape;
+        shape.contains("f64") || shape.contains("f32")
+    }
+
+    /// Calls whose log lines are of no interest, as they repeat others.
+    pub(super) fn quietly<T>(&self, f: impl FnOnce() -> T) -> T {
+        let before = self.quiet.replace(true);
+        let result = f();
+        self.quiet.set(before);
+        result
+    }
+
+    /// The lines that were logged.
+    pub(super) fn into_logs(self) -> Vec<String> {
+        self.logs.into_inner()
+    }
+
+    fn call<'b, T>(&self, f: impl FnOnce(Job<'b>) -> T) -> T {
+        let (result, lines) = log::keep(|| f((self.job)(Call::new())));
+        if !self.quiet.get() {
+            self.logs.borrow_mut().extend(lines);
+        }
+        result
+    }
+
+    /// The export `transform`.
+    pub(super) fn transform(&self, source: u32, moment: Moment, chunk: &Chunk) -> Answer {
+        let output = self.call(|job| {
+            job.run(
+                source as usize,
+                convert::moment(moment),
+                convert::records(chunk),
+            )
+        });
+        let asked = Asked {
+            stage: source,
+            items: chunk.len(),
+            partition_ms: moment.partition_ms,
+        };
+        self.checked(asked, convert::answer(output))
+    }
+
+    /// The export `combine`.
+    pub(super) fn combine(&self, stage: u32, partials: &Partials) -> Column {
+        let made = self.call(|job| job.combine(stage as usize, convert::partials(partials)));
+        self.items("combine", partials.group_ends.len(), convert::column(made))
+    }
+
+    /// The export `finish`.
+    pub(super) fn finish(&self, stage: u32, moment: Moment, finished: &Finished) -> Answer {
+        let input = match finished {
+            Finished::Groups(groups) => convert::groups(groups),
+            Finished::Pairs(pairs) => convert::pairs(pairs),
+        };
+        let output = self.call(|job| job.run(stage as usize, convert::moment(moment), input));
+        let asked = Asked {
+            stage,
+            items: finished.len(),
+            partition_ms: NO_TIME_MS,
+        };
+        self.checked(asked, convert::answer(output))
+    }
+
+    /// The export `migrate`.
+    pub(super) fn migrate(&self, stage: u32, accumulators: &Column) -> Column {
+        let made = self.call(|job| job.migrate(stage as usize, convert::view(accumulators)));
+        self.items("migrate", accumulators.len(), convert::column(made))
+    }
+
+    fn items(&self, call: &str, wanted: usize, made: Column) -> Column {
+        if let Err(broken) = self.rules.check_column(call, &made, wanted) {
+            panic!("the job breaks a promise to its host: {broken}");
+        }
+        made
+    }
+
+    fn checked(&self, asked: Asked, answer: Answer) -> Answer {
+        if let Err(broken) = self.rules.check(&answer, asked) {
+            panic!("the job breaks a promise to its host: {broken}");
+        }
+        answer
+    }
+}
+
+/// What a sink of this kind can hold. How large a topic's records may be is its server's to say:
+/// they are not bounded here.
+fn row_limits(kind: SinkKind) -> RowLimits {
+    let (key_bytes, bytes_max) = match kind {
+        SinkKind::Hbase => (
+            1..=limits::HBASE_KEY_BYTES_MAX,
+            limits::HBASE_CELL_BYTES_MAX - 2 * limits::HBASE_KEY_BYTES_MAX,
+        ),
+        SinkKind::Kafka => (
+            0..=limits::KAFKA_KEY_BYTES_MAX,
+            limits::GUEST_OUTPUT_BYTES_MAX,
+        ),
+        SinkKind::Console => (
+            0..=limits::GUEST_OUTPUT_BYTES_MAX,
+            limits::GUEST_OUTPUT_BYTES_MAX,
+        ),
+    };
+    RowLimits {
+        key_bytes,
+        cell_bytes_max: bytes_max,
+        row_bytes_max: bytes_max,
+    }
+}

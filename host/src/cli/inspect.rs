@@ -1,0 +1,207 @@
+//! `inspect`: what a component is, without a host.
+
+use super::CliError;
+use super::file;
+use super::output::{Output, plain};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use streamhost_core::job::settings::{JobLimits, Settings};
+use streamhost_core::job::validate::{JobDescription, check, in_words};
+use streamhost_core::job::{JobSpec, SinkSpec, StageSpec};
+use streamhost_guest::{GuestEngine, GuestLimits, Instance, wrap};
+use streamhost_storage::catalog::sha256;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  streamhost inspect target/streamhost/clicks.wasm
+  streamhost inspect clicks.wasm --output json | jq .stages")]
+pub(super) struct Args {
+    /// The component, as `streamhost build` made it
+    #[arg(value_name = "FILE.wasm")]
+    file: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Why nothing can be said of a component.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// It is no component of ours.
+    #[error("{}: {reason}", path.display())]
+    Component {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and how to mend it.
+        reason: String,
+    },
+    /// The engine does not start.
+    #[error("the WebAssembly engine does not start: {0}")]
+    Engine(String),
+}
+
+/// What a component is.
+#[derive(Debug, Serialize)]
+struct Inspection {
+    /// The file.
+    file: PathBuf,
+    /// Its length.
+    size_bytes: usize,
+    /// The SHA-256 of the file, as `history` shows it.
+    sha256: String,
+    /// The SDK that it was written with, where it says so.
+    sdk_version: Option<String>,
+    /// What it asks of the host.
+    imports: Vec<String>,
+    /// Its job, with the names that no setting has changed.
+    #[serde(flatten)]
+    job: JobSpec,
+}
+
+pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
+    let bytes = file::read(&args.file)?;
+    let found = inspect(args.file, &bytes)?;
+    Ok(args.output.print(out, &found, text)?)
+}
+
+/// Shows what a component is, which proves as well that a host can load it.
+pub(super) fn describe(file: &Path, bytes: &[u8], out: &mut dyn Write) -> Result<(), CliError> {
+    let found = inspect(file.to_owned(), bytes)?;
+    Ok(text(out, &found)?)
+}
+
+fn inspect(path: PathBuf, bytes: &[u8]) -> Result<Inspection, InspectError> {
+    let bad = |reason: String| InspectError::Component {
+        path: path.clone(),
+        reason,
+    };
+    let component = wrap::wrap(bytes.to_vec()).map_err(|e| bad(e.to_string()))?;
+    let cache = tempfile::tempdir().map_err(|e| InspectError::Engine(e.to_string()))?;
+    let engine =
+        GuestEngine::new(cache.path()).map_err(|e| InspectError::Engine(format!("{e:#}")))?;
+    let digest = sha256(bytes);
+    let loaded = engine
+        .load(&digest, &component)
+        .map_err(|e| bad(e.to_string()))?;
+    let quiet = Arc::new(|_, _: &str| {});
+    let described = Instance::new(&loaded, GuestLimits::default(), quiet)
+        .and_then(|mut instance| instance.describe());
+    let description: JobDescription =
+        described.map_err(|fault| bad(format!("it cannot say what it is: {fault}")))?;
+    let settings = Settings::parse(&BTreeMap::new(), JobLimits::default())
+        .map_err(|faults| bad(in_words(&faults)))?;
+    let job = check(description, None, &settings).map_err(|faults| bad(in_words(&faults)))?;
+    Ok(Inspection {
+        size_bytes: bytes.len(),
+        sha256: digest,
+        sdk_version: wrap::sdk_version(&component),
+        imports: loaded.imports.clone(),
+        job,
+        file: path,
+    })
+}
+
+fn text(out: &mut dyn Write, found: &Inspection) -> io::Result<()> {
+    let Inspection {
+        file,
+        size_bytes,
+        sha256,
+        sdk_version,
+        imports,
+        job,
+    } = found;
+    let size = bytesize::ByteSize(*size_bytes as u64).display().iec();
+    let every = match job.every {
+        Duration::ZERO => "as soon as records are there".to_owned(),
+        every => format!("every {}", humantime::format_duration(every)),
+    };
+    let none = || "none".to_owned();
+    let imports = match imports.as_slice() {
+        [] => none(),
+        some => plain(&some.join(", ")),
+    };
+    let sdk = sdk_version
+        .as_deref()
+        .map_or_else(|| "not said".to_owned(), plain);
+    writeln!(out, "{}", plain(&job.name))?;
+    for (what, value) in [
+        ("file", plain(&file.display().to_string())),
+        ("size", size.to_string()),
+        ("sha256", sha256.clone()),
+        ("sdk", sdk),
+        ("imports", imports),
+        ("batches", every),
+    ] {
+        writeln!(out, "  {what:<8} {value}")?;
+    }
+    for source in &job.sources {
+        let table = if source.table { ", as a table" } else { "" };
+        let name = plain(&source.name);
+        writeln!(out, "source   {} `{name}`{table}", word(&source.kind))?;
+    }
+    job.stages
+        .iter()
+        .try_for_each(|stage| stage_text(out, job, stage))?;
+    job.sinks.iter().try_for_each(|sink| sink_text(out, sink))
+}
+
+/// A stage, what feeds it, and what is kept of it.
+fn stage_text(out: &mut dyn Write, job: &JobSpec, stage: &StageSpec) -> io::Result<()> {
+    let name_of = |number: &u32| {
+        let number = *number as usize;
+        let name = match number.checked_sub(job.sources.len()) {
+            None => &job.sources[number].name,
+            Some(stage) => &job.stages[stage].name,
+        };
+        format!("`{}`", plain(name))
+    };
+    let inputs: Vec<_> = stage.inputs.iter().map(name_of).collect();
+    writeln!(
+        out,
+        "stage    `{}` of {}",
+        plain(&stage.name),
+        inputs.join(" and ")
+    )?;
+    writeln!(out, "           {}", plain(&stage.fingerprint()))
+}
+
+/// What JSON calls a kind.
+fn word(kind: &impl Serialize) -> String {
+    let value = serde_json::to_value(kind).unwrap_or_default();
+    plain(value.as_str().unwrap_or("?"))
+}
+
+/// A sink and its columns.
+fn sink_text(out: &mut dyn Write, sink: &SinkSpec) -> io::Result<()> {
+    let once = if sink.exactly_once {
+        ", exactly once"
+    } else {
+        ""
+    };
+    writeln!(
+        out,
+        "sink     {} `{}`{once}",
+        word(&sink.kind),
+        plain(&sink.name)
+    )?;
+    if sink.keyed {
+        writeln!(out, "           key")?;
+    }
+    for column in &sink.columns {
+        let name = if column.name.is_empty() {
+            "value"
+        } else {
+            &column.name
+        };
+        let optional = if column.optional { ", optional" } else { "" };
+        let kind = word(&column.kind);
+        writeln!(out, "           {} {kind}{optional}", plain(name))?;
+    }
+    if sink.dynamic {
+        writeln!(out, "           and columns that the rows name")?;
+    }
+    Ok(())
+}

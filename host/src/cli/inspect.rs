@@ -12,7 +12,7 @@ use std::time::Duration;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::validate::{JobDescription, check, in_words};
 use streamhost_core::job::{JobSpec, SinkSpec, StageSpec};
-use streamhost_guest::{GuestEngine, GuestLimits, Instance, wrap};
+use streamhost_guest::{Compiler, GuestEngine, GuestLimits, Instance, wrap};
 use streamhost_storage::catalog::sha256;
 
 #[derive(Debug, clap::Args)]
@@ -80,11 +80,11 @@ fn inspect(path: PathBuf, bytes: &[u8]) -> Result<Inspection, InspectError> {
     };
     let component = wrap::wrap(bytes.to_vec()).map_err(|e| bad(e.to_string()))?;
     let cache = tempfile::tempdir().map_err(|e| InspectError::Engine(e.to_string()))?;
-    let engine =
-        GuestEngine::new(cache.path()).map_err(|e| InspectError::Engine(format!("{e:#}")))?;
+    let engine = GuestEngine::new(cache.path(), Compiler::Here)
+        .map_err(|e| InspectError::Engine(format!("{e:#}")))?;
     let digest = sha256(bytes);
     let loaded = engine
-        .load(&digest, &component)
+        .load(&digest, bytes, &|| true)
         .map_err(|e| bad(e.to_string()))?;
     let quiet = Arc::new(|_, _: &str| {});
     let described = Instance::new(&loaded, GuestLimits::default(), quiet)

@@ -21,7 +21,7 @@ use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::protocol::{Checkpoint, CheckpointLog};
 use streamhost_core::types::{DeadLetter, TopicOffsets};
 use streamhost_engine::guest::{GuestVersion, Lanes, LogSink, Maker, VersionLanes};
-use streamhost_guest::{GuestEngine, GuestLimits, Instance, wrap};
+use streamhost_guest::{Compiler, GuestEngine, GuestLimits, Instance};
 
 pub use input::{Input, InputError, InputFormat};
 pub use sample::TopicSample;
@@ -64,10 +64,10 @@ impl OfflineJob {
             memory_bytes: settings.limits.memory_bytes,
             time: settings.limits.time,
         };
-        let engine = GuestEngine::new(cache)
+        let engine = GuestEngine::new(cache, Compiler::Here)
             .map_err(|e| anyhow::anyhow!("the WebAssembly engine does not start: {e:#}"))?;
         let digest = streamhost_storage::catalog::sha256(component);
-        let loaded = engine.load(&digest, &wrap::wrap(component.to_vec())?)?;
+        let loaded = engine.load(&digest, component, &|| true)?;
         let described = Instance::new(&loaded, limits, log.clone())
             .and_then(|mut instance| instance.describe())
             .context("the component cannot say what it is")?;

@@ -3,7 +3,16 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind};
+
+mod checked;
+mod facts;
+mod host;
+
+pub use checked::{ActiveFacts, Checked, StateFate};
+pub use facts::{DeploymentFacts, JobFacts};
+pub use host::HostFacts;
 
 /// What a job is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +108,9 @@ pub struct JobStatus {
     pub digest: String,
     /// The number of the deployment that made it active; rises with every deploy and rollback.
     pub deployment: u64,
+    /// When that was, RFC 3339.
+    #[serde(default)]
+    pub deployed_at: Option<String>,
     /// Records read.
     pub records_in: u64,
     /// Rows delivered, all sinks together.
@@ -163,6 +175,12 @@ pub struct Deployment {
     /// It began the job anew at `start`.
     #[serde(default)]
     pub reset: bool,
+    /// The component's length, if it is kept.
+    #[serde(default)]
+    pub component_bytes: Option<u64>,
+    /// The SDK that it was made with, if it says so; components do not yet.
+    #[serde(default)]
+    pub sdk: Option<String>,
 }
 
 /// What a user asks with `deploy`, beside the component itself.
@@ -233,6 +251,13 @@ pub trait Jobs: Send + Sync {
         request: DeployRequest,
         wanted: &dyn Fn() -> bool,
     ) -> Result<Deployed, Refusal>;
+    /// What a component is, and what its deployment would do. Changes nothing. `wanted` as above.
+    fn check(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Checked, Refusal>;
     /// All jobs by name.
     fn list(&self) -> Vec<JobStatus>;
     /// One job.
@@ -253,4 +278,24 @@ pub trait Jobs: Send + Sync {
     fn undeploy(&self, job: &str) -> Result<(), Refusal>;
     /// The last lines of a job's log, oldest first, with their numbers; those after `after` alone.
     fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal>;
+    /// The newest dead letters below these positions, so many at most.
+    fn letters(
+        &self,
+        job: &str,
+        below: &LetterPositions,
+        most: usize,
+    ) -> Result<ReadLetters, Refusal>;
+    /// One dead letter; none where there is none at this place of its topic.
+    fn letter(
+        &self,
+        job: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<StoredLetter>, Refusal>;
+    /// Where the host runs.
+    fn place(&self) -> HostFacts {
+        HostFacts::default()
+    }
+    /// All jobs as they are now, for the monitor. Does not wait for changes that are under way.
+    fn facts(&self) -> Vec<JobFacts>;
 }

@@ -1,6 +1,8 @@
 //! Puts a host together: the data folder, the supervisor, and for `dev` the embedded servers.
 
-use crate::api::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
+use crate::api::{
+    Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs, Refusal,
+};
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
 use crate::supervisor::{Begin, Environment, Supervisor};
@@ -8,6 +10,7 @@ use fjall::Database;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use streamhost_connectors::hbase::AddFamilies;
+use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::limits;
 use streamhost_dev::broker::{self, Broker};
 use streamhost_dev::tables::{self, Tables};
@@ -19,6 +22,10 @@ use streamhost_guest::compiler::Wanted;
 pub struct RealHost;
 
 impl Host for RealHost {
+    fn compiler(&self) -> std::io::Result<Compiler> {
+        Compiler::this_program()
+    }
+
     fn serve(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError> {
         engine(config, DAEMON, Begin::Jobs)
     }
@@ -63,6 +70,7 @@ impl Host for RealHost {
         Ok(Dev {
             engine: Arc::new(Running {
                 supervisor,
+                place: place_of(&config),
                 embedded,
             }),
             addresses,
@@ -92,6 +100,7 @@ fn engine(
     )?;
     Ok(Arc::new(Running {
         supervisor,
+        place: place_of(config),
         embedded: Mutex::default(),
     }))
 }
@@ -127,9 +136,21 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
     })
 }
 
+/// Where a host with this configuration runs.
+fn place_of(config: &Config) -> HostFacts {
+    HostFacts {
+        data_dir: config.data_dir.clone(),
+        servers: vec![
+            ("kafka", config.kafka.brokers.clone()),
+            ("hbase", config.hbase.address.clone()),
+        ],
+    }
+}
+
 /// A supervisor, and the servers beside it.
 struct Running {
     supervisor: Arc<Supervisor>,
+    place: HostFacts,
     embedded: Mutex<Option<(broker::Listening, tables::Listening)>>,
 }
 
@@ -157,6 +178,15 @@ impl Jobs for Running {
         wanted: Wanted<'_>,
     ) -> Result<Deployed, Refusal> {
         self.supervisor.deploy(component, request, wanted)
+    }
+
+    fn check(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Checked, Refusal> {
+        self.supervisor.check(component, request, wanted)
     }
 
     fn list(&self) -> Vec<JobStatus> {
@@ -189,5 +219,31 @@ impl Jobs for Running {
 
     fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal> {
         self.supervisor.logs(job, after)
+    }
+
+    fn letters(
+        &self,
+        job: &str,
+        below: &LetterPositions,
+        most: usize,
+    ) -> Result<ReadLetters, Refusal> {
+        self.supervisor.letters(job, below, most)
+    }
+
+    fn letter(
+        &self,
+        job: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<StoredLetter>, Refusal> {
+        self.supervisor.letter(job, partition, offset)
+    }
+
+    fn place(&self) -> HostFacts {
+        self.place.clone()
+    }
+
+    fn facts(&self) -> Vec<JobFacts> {
+        self.supervisor.facts()
     }
 }

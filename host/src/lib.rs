@@ -11,6 +11,7 @@
 //! What a job does is in `streamhost-engine`, what it is in `streamhost-core`.
 
 pub mod api;
+pub mod monitor;
 pub mod supervisor;
 pub mod config;
 pub mod offline;

@@ -74,7 +74,8 @@ const MODULES: [(&str, &[Arrows]); 7] = [
         &[
             ("api", &[]),
             ("config", &[]),
-            ("control", &["api"]),
+            ("monitor", &["api"]),
+            ("control", &["api", "monitor"]),
             ("offline", &[]),
             ("cli", &["api", "config", "control", "offline"]),
             ("supervisor", &["api"]),
@@ -95,7 +96,10 @@ const HOMES: [(&str, &[&str]); 21] = [
         "thrift::",
         &["host/connectors/src/hbase/", "host/dev/src/tables/"],
     ),
-    ("flate2::", &["host/connectors/src/file/"]),
+    (
+        "flate2::",
+        &["host/connectors/src/file/", "host/src/control/"],
+    ),
     ("zstd::", &["host/connectors/src/file/"]),
     ("socket2::", &["host/connectors/src/socket.rs"]),
     ("wasmtime::", &["host/guest/"]),

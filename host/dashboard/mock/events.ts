@@ -32,6 +32,7 @@ export function stream(
     started: rfc3339(world.started),
     now: rfc3339(world.now()),
     beat_ms: BEAT_MS,
+    lacks: [],
   });
   const seen = { minutes: -1, point: 0, batch: 0, line: Number(query.get("log-after") ?? 0) };
   const first = name === null ? undefined : world.jobs.get(name);

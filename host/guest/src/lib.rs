@@ -82,6 +82,9 @@ pub enum LoadError {
 /// The one interface that a component may import.
 pub const LOG_IMPORT: &str = "streamhost:job/log@0.1.0";
 
+/// Its version, as major and minor number.
+const CONTRACT: &str = "0.1";
+
 /// The engine that all jobs share, and the cache of compiled code.
 pub struct GuestEngine {
     engine: Engine,
@@ -265,6 +268,18 @@ pub struct CompiledJob {
 }
 
 impl CompiledJob {
+    /// What the component imports.
+    pub fn imports(&self) -> Vec<String> {
+        let names = self.pre.instance_pre().component().component_type();
+        let imports = names.imports(self.engine());
+        imports.map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// The version of the contract that it speaks, as major and minor number.
+    pub fn contract(&self) -> &'static str {
+        CONTRACT
+    }
+
     pub(crate) fn pre(&self) -> &bindings::JobPre<instance::State> {
         &self.pre
     }

@@ -1,7 +1,7 @@
 //! `build`: cargo for the Wasm target, and a component around what comes out.
 
 use super::toolchain::{TARGET, Toolchain};
-use super::{CliError, inspect};
+use super::{CliError, Host, inspect};
 use serde::Deserialize;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -173,7 +173,12 @@ impl Target {
     }
 }
 
-pub(super) fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(
+    args: Args,
+    host: &dyn Host,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), CliError> {
     let manifest = args.dir.join("Cargo.toml");
     if !manifest.is_file() {
         return Err(BuildError::NoPackage { path: args.dir }.into());
@@ -192,7 +197,7 @@ pub(super) fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> Resul
         path: path.clone(),
         error,
     })?;
-    if let Err(refused) = inspect::describe(&path, &component, err) {
+    if let Err(refused) = inspect::describe(&path, &component, host, err) {
         writeln!(err, "warning: a host would refuse it: {refused}")?;
     }
     writeln!(err, "next     streamhost deploy {}", path.display())?;

@@ -92,6 +92,7 @@ fn build(files: &[(&str, &str)]) -> Result<String, String> {
         Args {
             dir: folder.path().to_owned(),
         },
+        &crate::hosting::RealHost, // nothing is compiled: there is no component to look at
         &mut out,
         &mut err,
     );

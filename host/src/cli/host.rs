@@ -5,6 +5,7 @@ use crate::config::Config;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use streamhost_guest::Compiler;
 
 /// Why the host does not start; its words say how to mend it.
 pub type HostError = Box<dyn std::error::Error + Send + Sync>;
@@ -22,6 +23,9 @@ pub trait Host {
     /// Like [`Host::serve`], with an embedded broker and table store in the same data folder;
     /// `config` says the rest.
     fn dev(&self, config: Config, addresses: DevAddresses) -> Result<Dev, HostError>;
+
+    /// What compiles components that are only looked at or tried.
+    fn compiler(&self) -> std::io::Result<Compiler>;
 }
 
 /// A host that runs.

@@ -1,8 +1,8 @@
 //! `inspect`: what a component is, without a host.
 
-use super::CliError;
 use super::file;
 use super::output::{Output, plain};
+use super::{CliError, Host};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -61,30 +61,38 @@ struct Inspection {
     job: JobSpec,
 }
 
-pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(args: Args, host: &dyn Host, out: &mut dyn Write) -> Result<(), CliError> {
     let bytes = file::read(&args.file)?;
-    let found = inspect(args.file, &bytes)?;
+    let found = inspect(args.file, &bytes, host)?;
     Ok(args.output.print(out, &found, text)?)
 }
 
 /// Shows what a component is, which proves as well that a host can load it.
-pub(super) fn describe(file: &Path, bytes: &[u8], out: &mut dyn Write) -> Result<(), CliError> {
-    let found = inspect(file.to_owned(), bytes)?;
+pub(super) fn describe(
+    file: &Path,
+    bytes: &[u8],
+    host: &dyn Host,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let found = inspect(file.to_owned(), bytes, host)?;
     Ok(text(out, &found)?)
 }
 
-fn inspect(path: PathBuf, bytes: &[u8]) -> Result<Inspection, InspectError> {
+fn inspect(path: PathBuf, bytes: &[u8], host: &dyn Host) -> Result<Inspection, InspectError> {
     let bad = |reason: String| InspectError::Component {
         path: path.clone(),
         reason,
     };
     let component = wrap::wrap(bytes.to_vec()).map_err(|e| bad(e.to_string()))?;
     let cache = tempfile::tempdir().map_err(|e| InspectError::Engine(e.to_string()))?;
-    let engine =
-        GuestEngine::new(cache.path()).map_err(|e| InspectError::Engine(format!("{e:#}")))?;
+    let compiler = host
+        .compiler()
+        .map_err(|e| InspectError::Engine(e.to_string()))?;
+    let engine = GuestEngine::new(cache.path(), compiler)
+        .map_err(|e| InspectError::Engine(format!("{e:#}")))?;
     let digest = sha256(bytes);
     let loaded = engine
-        .load(&digest, &component)
+        .load(&digest, bytes, &|| true)
         .map_err(|e| bad(e.to_string()))?;
     let quiet = Arc::new(|_, _: &str| {});
     let described = Instance::new(&loaded, GuestLimits::default(), quiet)

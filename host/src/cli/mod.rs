@@ -186,9 +186,9 @@ fn verb(
 ) -> Result<(), CliError> {
     match verb {
         Verb::New(args) => new::run(args, out),
-        Verb::Build(args) => build::run(args, out, err),
-        Verb::Inspect(args) => inspect::run(args, out),
-        Verb::Test(args) => test::run(args, out, err),
+        Verb::Build(args) => build::run(args, host, out, err),
+        Verb::Inspect(args) => inspect::run(args, host, out),
+        Verb::Test(args) => test::run(args, host, out, err),
         Verb::Run(args) => run::run(args, host, err, daemon::Until::Signal),
         Verb::Serve(args) => serve::run(args, host, out, daemon::Until::Signal),
         Verb::Dev(args) => dev::run(args, host, out, daemon::Until::Signal),

@@ -1,8 +1,8 @@
 //! `test`: runs a component on records of a file or topic, without a host.
 
-use super::CliError;
 use super::file;
 use super::output::{Format, Output, count, plain};
+use super::{CliError, Host};
 use crate::config::Config;
 use crate::offline::{Cuts, Found, Input, InputError, InputFormat, OfflineJob, TopicSample};
 use clap::ValueEnum;
@@ -126,7 +126,12 @@ fn records(text: &str) -> Result<usize, String> {
     }
 }
 
-pub(super) fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(
+    args: Args,
+    host: &dyn Host,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), CliError> {
     let bytes = file::read(&args.file)?;
     let mut settings = BTreeMap::new();
     for (key, value) in &args.set {
@@ -136,7 +141,9 @@ pub(super) fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> Resul
     }
     let cache = tempfile::tempdir().map_err(|e| TestError::Job(e.into()))?;
     let log = Arc::new(|level: tracing::Level, line: &str| eprintln!("{level}: {}", plain(line)));
-    let job = OfflineJob::load(&bytes, &settings, cache.path(), log).map_err(TestError::Job)?;
+    let compiler = host.compiler().map_err(|e| TestError::Job(e.into()))?;
+    let job = OfflineJob::load(&bytes, &settings, (cache.path(), compiler), log)
+        .map_err(TestError::Job)?;
     let input = input(&args, job.spec())?;
     let found = job.run(&input, Cuts::Whole).map_err(TestError::Job)?;
     let single = job.run(&input, Cuts::Single).map_err(TestError::Job)?;

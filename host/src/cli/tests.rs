@@ -1,6 +1,8 @@
 use super::daemon::Until;
 use super::*;
-use crate::api::{DeployRequest, Deployed, Deployment, JobStatus, Jobs, Refusal};
+use crate::api::{
+    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, Refusal,
+};
 use crate::config::Config;
 use crate::control::fake::FakeJobs;
 use clap::CommandFactory;
@@ -9,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use tokio::sync::watch;
 
 /// A fake host; what it was started with, and whether it was stopped.
@@ -29,6 +32,33 @@ impl Jobs for FakeHost {
         wanted: &dyn Fn() -> bool,
     ) -> Result<Deployed, Refusal> {
         self.jobs.deploy(component, request, wanted)
+    }
+    fn check(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Checked, Refusal> {
+        self.jobs.check(component, request, wanted)
+    }
+    fn letters(
+        &self,
+        job: &str,
+        below: &LetterPositions,
+        most: usize,
+    ) -> Result<ReadLetters, Refusal> {
+        self.jobs.letters(job, below, most)
+    }
+    fn letter(
+        &self,
+        job: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<StoredLetter>, Refusal> {
+        self.jobs.letter(job, partition, offset)
+    }
+    fn facts(&self) -> Vec<JobFacts> {
+        self.jobs.facts()
     }
     fn list(&self) -> Vec<JobStatus> {
         self.jobs.list()
@@ -74,6 +104,10 @@ impl Host for FakeHost {
             true => Err("the data folder is in use by another process".into()),
             false => Ok(Arc::new(self.clone())),
         }
+    }
+
+    fn compiler(&self) -> io::Result<streamhost_guest::Compiler> {
+        Ok(streamhost_guest::Compiler::Here)
     }
 
     fn foreground(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError> {

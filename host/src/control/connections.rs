@@ -70,6 +70,10 @@ pub(super) async fn serve(
     connections.shutdown().await;
 }
 
+/// Marks an answer whose body goes on for as long as its client wants it.
+#[derive(Clone, Copy)]
+pub(super) struct Streams;
+
 /// The connections there are.
 struct Places {
     taken: Vec<(Arc<Slot>, AbortHandle)>,
@@ -149,7 +153,12 @@ async fn answer(
         let (answering, slot) = (app.call(request), Arc::clone(&slot));
         async move {
             let answer = answering.await;
-            slot.is_idle(true);
+            let streams =
+                |answer: &axum::response::Response| answer.extensions().get::<Streams>().is_some();
+            // One that streams is never without a request: it is closed after its stream.
+            if !answer.as_ref().is_ok_and(streams) {
+                slot.is_idle(true);
+            }
             answer
         }
     });

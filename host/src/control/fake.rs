@@ -1,12 +1,22 @@
 //! Jobs that are only said to run, for tests of the API and of the command line.
 
 use crate::api::{
-    DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal,
-    SinkStatus, SourceStatus, StageStatus, Waiting,
+    ActiveFacts, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
+    JobFacts, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus,
+    StageStatus, StateFate, Waiting,
 };
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
+use streamhost_core::clock;
+use streamhost_core::job::settings::{JobLimits, Settings};
+use streamhost_core::job::{
+    ColumnSpec, DeploymentKind, JobSpec, SinkKind, SinkSpec, SourceKind, SourceSpec, StageKind,
+    StageSpec,
+};
+use streamhost_core::types::Kind;
+use streamhost_engine::pipeline::StatusSnapshot;
 
 /// What a fake host keeps.
 #[derive(Default)]
@@ -102,6 +112,8 @@ impl FakeJobs {
             settings: request.settings,
             active: true,
             reset: request.reset_state,
+            component_bytes: Some(180_000),
+            sdk: None,
         };
         all.insert(0, entry);
     }
@@ -115,6 +127,7 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
         version: deployed.version,
         digest: deployed.digest.clone(),
         deployment: deployed.deployment,
+        deployed_at: Some("2026-11-21T08:00:00Z".to_owned()),
         records_in: 1000,
         rows_out: 990,
         dead_letters: 7,
@@ -156,6 +169,96 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
             batch_records: 100_000,
             batch_bytes: 16 << 20,
         },
+    }
+}
+
+/// A dead letter; every second one is of a keyed stage.
+fn letter_at(offset: i64, at_ms: i64) -> StoredLetter {
+    let mut headers = vec![
+        ("job", "clicks".to_owned()),
+        ("version", "2".to_owned()),
+        ("batch", "7".to_owned()),
+        ("stage", "clicks".to_owned()),
+        ("reason", format!("no quantity in {}", offset % 2)),
+        ("time", "1795974381190".to_owned()),
+    ];
+    if offset % 2 == 0 {
+        headers.extend([
+            ("topic", "clicks".to_owned()),
+            ("partition", "1".to_owned()),
+            ("offset", (1000 + offset).to_string()),
+        ]);
+    }
+    let bytes = |(name, value): (&str, String)| (name.to_owned(), value.into_bytes());
+    StoredLetter {
+        partition: 0,
+        offset,
+        at_ms,
+        key: Some(b"ann".to_vec()),
+        value: Some(vec![b'x'; 300]),
+        headers: headers.into_iter().map(bytes).collect(),
+    }
+}
+
+/// What the monitor is told of a job with this status.
+fn facts_of(status: JobStatus, deployments: &[Deployment]) -> JobFacts {
+    let mut snapshot = StatusSnapshot {
+        batches: status.batches,
+        ..StatusSnapshot::default()
+    };
+    snapshot.counters.records_in = status.records_in;
+    for source in &status.sources {
+        let ends = source.committed.iter().map(|(id, at)| (*id, at + 2));
+        let topic = source.target.clone();
+        snapshot.ends.insert(topic.clone(), ends.collect());
+        snapshot.committed.insert(topic, source.committed.clone());
+    }
+    for sink in &status.sinks {
+        snapshot.counters.rows.insert(sink.name.clone(), sink.rows);
+    }
+    let spec = JobSpec {
+        name: status.job.clone(),
+        every: Duration::from_secs(1),
+        sources: vec![SourceSpec {
+            name: "clicks".to_owned(),
+            target: "clicks".to_owned(),
+            timed: true,
+            ..SourceSpec::default()
+        }],
+        stages: vec![StageSpec {
+            name: "count".to_owned(),
+            kind: StageKind::EachBatch,
+            inputs: vec![0],
+            key_shape: "string".to_owned(),
+            value_shape: "u64".to_owned(),
+            other_shape: String::new(),
+            version: 1,
+            migrates: None,
+        }],
+        sinks: vec![SinkSpec {
+            kind: SinkKind::Hbase,
+            name: "clicks".to_owned(),
+            target: "c\"2".to_owned(),
+            keyed: true,
+            dynamic: false,
+            columns: Vec::new(),
+            exactly_once: false,
+        }],
+    };
+    let deployments = deployments.iter().rev().map(|d| DeploymentFacts {
+        number: d.number,
+        version: d.version,
+        at_ms: streamhost_core::clock::now_ms(),
+    });
+    JobFacts {
+        snapshot,
+        spec: Some(Arc::new(spec)),
+        settings: Some(Settings::none(JobLimits::default())),
+        set: [("every".to_owned(), "1s".to_owned())].into(),
+        host_limits: JobLimits::default(),
+        deployments: deployments.collect(),
+        meter: Arc::default(),
+        status,
     }
 }
 
@@ -211,6 +314,52 @@ impl Jobs for FakeJobs {
         Ok(Deployed {
             warnings,
             ..self.said(&job)?
+        })
+    }
+
+    fn check(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        _wanted: &dyn Fn() -> bool,
+    ) -> Result<Checked, Refusal> {
+        if component == b"invalid" {
+            return Err(Refusal::Invalid("that is no job".to_owned()));
+        }
+        let job = request.name.unwrap_or_else(|| "clicks".to_owned());
+        let facts = self.facts().pop();
+        let active = facts.map(|facts| ActiveFacts {
+            deployment: facts.deployments[facts.deployments.len() - 1],
+            digest: facts.status.digest.clone(),
+            spec: facts.spec,
+            set: [("idle".to_owned(), "1s".to_owned())].into(),
+        });
+        let mut spec = active
+            .as_ref()
+            .and_then(|active| active.spec.as_deref().cloned());
+        if let Some(spec) = &mut spec {
+            spec.sinks[0].columns.push(ColumnSpec {
+                name: "f:new".to_owned(),
+                kind: Kind::Text,
+                optional: false,
+            });
+        }
+        Ok(Checked {
+            dead_letter_topic: format!("{job}.dead-letters"),
+            job,
+            digest: "new".to_owned(),
+            component_bytes: component.len(),
+            contract: "0.1".to_owned(),
+            imports: vec!["streamhost:job/log@0.1.0".to_owned()],
+            spec: spec.map(Arc::new),
+            exists: vec![Some(true)],
+            errors: Vec::new(),
+            warnings: vec!["mind the gap".to_owned()],
+            active,
+            set: request.settings,
+            state: StateFate::Kept,
+            starts: "where the job is".to_owned(),
+            creates: Vec::new(),
         })
     }
 
@@ -281,5 +430,49 @@ impl Jobs for FakeJobs {
         Ok((after + 1..=3)
             .map(|n| (n, format!("line {n}\u{1b}[2J")))
             .collect())
+    }
+
+    fn letters(
+        &self,
+        job: &str,
+        below: &LetterPositions,
+        most: usize,
+    ) -> Result<ReadLetters, Refusal> {
+        self.deployments(job)?;
+        let letters = (0..5)
+            .rev()
+            .map(|offset| letter_at(offset, clock::now_ms() - 1000 * (5 - offset)))
+            .filter(|letter| below.get(&0).is_none_or(|below| letter.offset < *below));
+        let letters: Vec<_> = letters.take(most).collect();
+        Ok(ReadLetters {
+            letters,
+            down_to: [(0, 0)].into(),
+            first: [(0, 0)].into(),
+        })
+    }
+
+    fn letter(
+        &self,
+        job: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<StoredLetter>, Refusal> {
+        self.deployments(job)?;
+        Ok((partition == 0 && offset != 9).then(|| letter_at(offset, clock::now_ms())))
+    }
+
+    fn place(&self) -> HostFacts {
+        HostFacts {
+            data_dir: "/".into(),
+            servers: vec![("kafka", "127.0.0.1:9092".to_owned())],
+        }
+    }
+
+    fn facts(&self) -> Vec<JobFacts> {
+        let of = |status: JobStatus| {
+            let deployments = self.deployments(&status.job).unwrap_or_default();
+            facts_of(status, &deployments)
+        };
+        self.list().into_iter().map(of).collect()
     }
 }

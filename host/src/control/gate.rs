@@ -1,7 +1,7 @@
 //! Who may ask: the bearer token, and no web page from elsewhere.
 
-use super::App;
 use super::reply::Fault;
+use super::{App, page};
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// What needs no token: without it, it says nothing of the jobs.
-const OPEN: [&str; 3] = ["/", "/healthz", "/readyz"];
+/// What needs no token, beside the page: without it, it says nothing of the jobs.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Lets a request through, or says why not.
 pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -31,8 +31,15 @@ fn judge(app: &App, method: &Method, path: &str, headers: &HeaderMap) -> Result<
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
     match &app.token {
-        Some(_) if !OPEN.contains(&path) && !may_know(app, headers) => {
-            let how = "this daemon wants its token: set STREAMHOST_TOKEN, or send `Authorization: Bearer TOKEN`";
+        Some(_) if !OPEN.contains(&path) && !page::has(path) && !may_know(app, headers) => {
+            let how = match headers.contains_key(header::AUTHORIZATION) {
+                false => {
+                    "this daemon wants its token: set STREAMHOST_TOKEN, or send `Authorization: Bearer TOKEN`"
+                }
+                true => {
+                    "this token is not the daemon's: the right one is in the `token-file` that its configuration names"
+                }
+            };
             return Err(Fault::new(StatusCode::UNAUTHORIZED, how));
         }
         Some(_) => {}

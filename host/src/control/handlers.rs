@@ -2,8 +2,9 @@
 //! and no more.
 
 use super::reply::Fault;
-use super::{App, gate, metrics};
-use crate::api::{DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs};
+use super::{App, check, events, gate, in_turn, metrics, page, views};
+use crate::api::{DeployRequest, Deployed, Deployment, JobState, Jobs};
+use crate::monitor::JobView;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{
@@ -11,28 +12,22 @@ use axum::extract::{
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router, middleware};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use streamhost_core::job::names;
 use streamhost_core::limits;
-use tokio::sync::Semaphore;
 
 /// The API's own description, served as it is.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
-const PAGE: &str = include_str!("page.html");
-/// The page needs its own script and style, and nothing from elsewhere.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
-                           connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-type Answer<T> = Result<Json<T>, Fault>;
+pub(super) type Answer<T> = Result<Json<T>, Fault>;
 
 /// Every route there is: method, path, handler. A test holds it against the OpenAPI document.
 pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
-    vec![
-        (Method::GET, "/", get(page)),
+    let mut routes = vec![
         (Method::GET, "/healthz", get(healthz)),
         (Method::GET, "/readyz", get(readyz)),
         (Method::GET, "/metrics", get(figures)),
@@ -46,13 +41,18 @@ pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
         (Method::POST, "/v1/jobs/{job}/pause", post(pause)),
         (Method::POST, "/v1/jobs/{job}/resume", post(resume)),
         (Method::GET, "/v1/jobs/{job}/logs", get(logs)),
-    ]
+        (Method::GET, "/v1/events", get(events::events)),
+        (Method::POST, "/v1/check", post(check::check)),
+    ];
+    routes.extend(views::routes());
+    routes
 }
 
 /// All routes behind the gate.
 pub(super) fn router(app: Arc<App>) -> Router {
     routes()
         .into_iter()
+        .chain(page::routes())
         .fold(Router::new(), |router, (_, path, handler)| {
             router.route(path, handler)
         })
@@ -82,7 +82,7 @@ async fn wrong_method(request: Request) -> Fault {
 }
 
 /// Runs a call of the host that reads.
-async fn call<T: Send + 'static>(
+pub(super) async fn call<T: Send + 'static>(
     app: &App,
     work: impl FnOnce(&dyn Jobs) -> T + Send + 'static,
 ) -> Result<T, Fault> {
@@ -96,39 +96,6 @@ async fn change<T: Send + 'static>(
     work: impl FnOnce(&dyn Jobs) -> T + Send + 'static,
 ) -> Result<T, Fault> {
     in_turn(app, &app.changes, work).await
-}
-
-/// Runs a call of the host. Its panic is this request's affair alone.
-async fn in_turn<T: Send + 'static>(
-    app: &App,
-    turns: &Arc<Semaphore>,
-    work: impl FnOnce(&dyn Jobs) -> T + Send + 'static,
-) -> Result<T, Fault> {
-    let turn = tokio::time::timeout(app.bounds.turn_time, Arc::clone(turns).acquire_owned()).await;
-    let Ok(Ok(turn)) = turn else {
-        return Err(Fault::busy("requests"));
-    };
-    let jobs = Arc::clone(&app.jobs);
-    let done = tokio::task::spawn_blocking(move || {
-        let _turn = turn; // goes back when the work is done, though its client may be gone by then
-        work(&*jobs)
-    });
-    done.await.map_err(|e| {
-        tracing::error!("a call of the control API broke: {e}");
-        Fault::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "this call broke inside the host, whose log says more; jobs go on",
-        )
-    })
-}
-
-async fn page() -> Response {
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
-    (headers, Html(PAGE)).into_response()
 }
 
 async fn healthz() -> &'static str {
@@ -176,20 +143,25 @@ async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
 }
 
-async fn list(State(app): State<Arc<App>>) -> Answer<Vec<JobStatus>> {
-    call(&app, |jobs| jobs.list()).await.map(Json)
+async fn list(State(app): State<Arc<App>>) -> Answer<Vec<JobView>> {
+    let all = call(&app, |jobs| jobs.list()).await?;
+    Ok(Json(
+        all.into_iter().map(|one| app.monitor.view(one)).collect(),
+    ))
 }
 
-async fn status(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobStatus> {
-    Ok(Json(call(&app, move |jobs| jobs.status(&job)).await??))
+async fn status(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobView> {
+    let status = call(&app, move |jobs| jobs.status(&job)).await??;
+    Ok(Json(app.monitor.view(status)))
 }
 
 async fn history(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<Vec<Deployment>> {
     Ok(Json(call(&app, move |jobs| jobs.history(&job)).await??))
 }
 
-async fn pause(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobStatus> {
-    Ok(Json(change(&app, move |jobs| jobs.pause(&job)).await??))
+async fn pause(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobView> {
+    let status = change(&app, move |jobs| jobs.pause(&job)).await??;
+    Ok(Json(app.monitor.view(status)))
 }
 
 /// What `resume` may be told.
@@ -203,11 +175,10 @@ async fn resume(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
     request: Request,
-) -> Answer<JobStatus> {
+) -> Answer<JobView> {
     let Resume { skip_lost } = told(&app, request, "{\"skip_lost\": true}").await?;
-    Ok(Json(
-        change(&app, move |jobs| jobs.resume(&job, skip_lost)).await??,
-    ))
+    let status = change(&app, move |jobs| jobs.resume(&job, skip_lost)).await??;
+    Ok(Json(app.monitor.view(status)))
 }
 
 async fn undeploy(State(app): State<Arc<App>>, JobName(job): JobName) -> Result<StatusCode, Fault> {
@@ -285,6 +256,18 @@ async fn deploy(
     request: Request,
 ) -> Answer<Deployed> {
     let asked = deploy_request(query.as_deref())?;
+    let deployed = component(&app, request, move |jobs, bytes, wanted| {
+        jobs.deploy(bytes, asked, wanted)
+    });
+    Ok(Json(deployed.await??))
+}
+
+/// Takes a component from the request's body, and does something with it.
+pub(super) async fn component<T: Send + 'static>(
+    app: &App,
+    request: Request,
+    work: impl FnOnce(&dyn Jobs, Vec<u8>, &dyn Fn() -> bool) -> T + Send + 'static,
+) -> Result<T, Fault> {
     wasm_type(request.headers())?;
     let turn = tokio::time::timeout(
         app.bounds.turn_time,
@@ -294,17 +277,17 @@ async fn deploy(
     let Ok(Ok(turn)) = turn else {
         return Err(Fault::busy("deployments"));
     };
-    let component = Vec::from(body(&app, request, app.bounds.upload_bytes_max).await?);
+    let bytes = Vec::from(body(app, request, app.bounds.upload_bytes_max).await?);
     // It goes with this call, which ends when its client leaves.
     let waiting = Arc::new(());
     let asker = Arc::downgrade(&waiting);
-    let deployed = change(&app, move |jobs| {
+    let done = change(app, move |jobs| {
         let _turn = turn; // with the component's bytes, not with the client's patience
-        jobs.deploy(component, asked, &|| asker.strong_count() > 0)
+        work(jobs, bytes, &|| asker.strong_count() > 0)
     });
-    let deployed = deployed.await;
+    let done = done.await;
     drop(waiting);
-    Ok(Json(deployed??))
+    done
 }
 
 /// A form could be sent by any web page; a component cannot.
@@ -332,7 +315,7 @@ fn wasm_type(headers: &HeaderMap) -> Result<(), Fault> {
 
 /// A deployment's settings in its query: `name`, `create-tables`, `reset-state`, and
 /// `set=KEY=VALUE` as often as needed.
-fn deploy_request(query: Option<&str>) -> Result<DeployRequest, Fault> {
+pub(super) fn deploy_request(query: Option<&str>) -> Result<DeployRequest, Fault> {
     let mut asked = DeployRequest::default();
     for (key, value) in pairs(query)? {
         match &*key {
@@ -372,7 +355,7 @@ fn flag(key: &str, value: &str) -> Result<bool, Fault> {
     }
 }
 
-fn unknown(key: &str, known: &[&str]) -> Fault {
+pub(super) fn unknown(key: &str, known: &[&str]) -> Fault {
     let meant = match names::nearest(key, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there are {}", known.join(", ")),
@@ -380,7 +363,7 @@ fn unknown(key: &str, known: &[&str]) -> Fault {
     Fault::bad(format!("`{key}` is no parameter of this call: {meant}"))
 }
 
-fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Fault> {
+pub(super) fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Fault> {
     let uri = format!("/?{}", query.unwrap_or(""))
         .parse()
         .map_err(|_| Fault::bad("the query cannot be read"))?;
@@ -390,7 +373,7 @@ fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Fault> {
 }
 
 /// The job in the path.
-struct JobName(String);
+pub(super) struct JobName(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for JobName {
     type Rejection = Fault;

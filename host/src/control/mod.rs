@@ -3,6 +3,9 @@
 //! run apart from the connections.
 
 use crate::api::Jobs;
+use crate::monitor::Monitor;
+use axum::http::StatusCode;
+use reply::Fault;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -10,13 +13,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::limits;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
+mod check;
 mod connections;
+mod events;
 mod gate;
 mod handlers;
+mod letters;
 mod metrics;
+mod page;
 mod reply;
+mod shown;
+mod views;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -61,6 +70,36 @@ struct App {
     calls: Arc<Semaphore>,
     changes: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    monitor: Arc<Monitor>,
+    /// The machine's name.
+    name: String,
+    /// Turns true when the host stops.
+    closing: watch::Receiver<bool>,
+}
+
+/// Runs a call of the host. Its panic is this request's affair alone.
+async fn in_turn<T: Send + 'static>(
+    app: &App,
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce(&dyn Jobs) -> T + Send + 'static,
+) -> Result<T, Fault> {
+    let turn = tokio::time::timeout(app.bounds.turn_time, Arc::clone(turns).acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else {
+        return Err(Fault::busy("requests"));
+    };
+    let jobs = Arc::clone(&app.jobs);
+    let done = tokio::task::spawn_blocking(move || {
+        let _turn = turn; // goes back when the work is done, though its client may be gone by then
+        work(&*jobs)
+    });
+    done.await.map_err(|e| {
+        tracing::error!("a call of the control API broke: {e}");
+        Fault::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "this call broke inside the host, whose log says more; jobs go on",
+        )
+    })
 }
 
 /// Answers until `stop` is done, then lets requests under way end within
@@ -86,7 +125,14 @@ async fn serve_within(
     if !loopback {
         open_to_others(address, token.is_some())?;
     }
+    let watched = Arc::clone(&jobs);
+    let monitor = tokio::task::spawn_blocking(move || Monitor::start(watched)).await;
+    let (close, closing) = watch::channel(false);
     let app = Arc::new(App {
+        streams: Arc::new(Semaphore::new(limits::EVENT_STREAMS_MAX)),
+        monitor: monitor.map_err(io::Error::other)??,
+        name: machine_name(),
+        closing,
         jobs,
         token,
         loopback,
@@ -95,8 +141,21 @@ async fn serve_within(
         changes: Arc::new(Semaphore::new(bounds.changes_max)),
         uploads: Arc::new(Semaphore::new(bounds.uploads_max)),
     });
+    // Streams of events end first: a connection under way is waited for.
+    let stop = async move {
+        stop.await;
+        close.send_replace(true);
+    };
     connections::serve(listener, handlers::router(app), bounds, stop).await;
     Ok(())
+}
+
+fn machine_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "streamhost".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 fn open_to_others(address: SocketAddr, token: bool) -> io::Result<()> {
@@ -116,3 +175,5 @@ fn open_to_others(address: SocketAddr, token: bool) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod contract_tests;

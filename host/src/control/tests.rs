@@ -2,13 +2,13 @@ use super::fake::FakeJobs;
 use super::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// A served API that ends with the test.
-struct Served {
+pub(super) struct Served {
     address: SocketAddr,
     jobs: Arc<FakeJobs>,
     stop: Option<oneshot::Sender<()>>,
@@ -58,7 +58,7 @@ impl Served {
         (status, head.to_ascii_lowercase(), body.to_owned())
     }
 
-    fn ask(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, Value) {
+    pub(super) fn ask(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, Value) {
         let length = body.len();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n",
@@ -71,8 +71,44 @@ impl Served {
         )
     }
 
-    fn get(&self, path: &str) -> (u16, Value) {
+    pub(super) fn get(&self, path: &str) -> (u16, Value) {
         self.ask("GET", path, "", b"")
+    }
+
+    /// Opens a stream of events, and reads its head.
+    pub(super) fn open_events(&self, query: &str) -> std::io::BufReader<TcpStream> {
+        let mut stream = TcpStream::connect(self.address).expect("served");
+        let head = format!(
+            "GET /v1/events{query} HTTP/1.1\r\nHost: {}\r\n\r\n",
+            self.address
+        );
+        stream.write_all(head.as_bytes()).expect("sent");
+        let mut reader = std::io::BufReader::new(stream);
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("answered");
+        assert!(line.starts_with("HTTP/1.1 200"), "{line}");
+        while line != "\r\n" {
+            line.clear();
+            reader.read_line(&mut line).expect("a head");
+        }
+        reader
+    }
+
+    /// The first events of a stream, with their names.
+    pub(super) fn events(&self, query: &str, count: usize) -> Vec<(String, Value)> {
+        let (mut events, mut name) = (Vec::new(), String::new());
+        for line in self.open_events(query).lines() {
+            let line = line.expect("text");
+            if let Some(told) = line.strip_prefix("event: ") {
+                name = told.to_owned();
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                events.push((name.clone(), serde_json::from_str(data).expect("JSON")));
+            }
+            if events.len() == count {
+                break;
+            }
+        }
+        events
     }
 
     fn deploy(&self, query: &str, body: &[u8]) -> (u16, Value) {
@@ -95,7 +131,7 @@ impl Drop for Served {
     }
 }
 
-fn served() -> Served {
+pub(super) fn served() -> Served {
     Served::start(None, Bounds::default())
 }
 
@@ -691,9 +727,11 @@ fn the_openapi_document_is_true() {
             );
         }
     }
+    let page = [("GET".to_owned(), "/".to_owned())];
     let there: BTreeSet<_> = handlers::routes()
         .iter()
         .map(|(m, path, _)| (m.to_string(), (*path).to_owned()))
+        .chain(page)
         .collect();
     assert_eq!(told, there);
 
@@ -728,6 +766,7 @@ fn fits(schemas: &Value, schema: &Value, value: &Value, at: &str) {
     let kind = match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
         Value::Number(_) => "integer",
         Value::String(_) => "string",
         Value::Array(_) => "array",

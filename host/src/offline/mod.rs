@@ -21,7 +21,7 @@ use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::protocol::{Checkpoint, CheckpointLog};
 use streamhost_core::types::{DeadLetter, TopicOffsets};
 use streamhost_engine::guest::{GuestVersion, Lanes, LogSink, Maker, VersionLanes};
-use streamhost_guest::{GuestEngine, GuestLimits, Instance, wrap};
+use streamhost_guest::{Compiler, GuestEngine, GuestLimits, Instance};
 
 pub use input::{Input, InputError, InputFormat};
 pub use sample::TopicSample;
@@ -48,14 +48,15 @@ pub struct OfflineJob {
 const EPOCH: u64 = 1;
 
 impl OfflineJob {
-    /// Loads a component. `settings` are those of a deployment, `cache` keeps compiled code.
+    /// Loads a component. `settings` are those of a deployment, `cache` keeps the
+    /// compiled code.
     ///
     /// # Errors
     /// As a deploy: what is wrong with the component or the settings, and how to mend it.
     pub fn load(
         component: &[u8],
         settings: &BTreeMap<String, String>,
-        cache: &Path,
+        (cache, compiler): (&Path, Compiler),
         log: LogSink,
     ) -> anyhow::Result<OfflineJob> {
         let settings = Settings::parse(settings, JobLimits::default())
@@ -64,10 +65,10 @@ impl OfflineJob {
             memory_bytes: settings.limits.memory_bytes,
             time: settings.limits.time,
         };
-        let engine = GuestEngine::new(cache)
+        let engine = GuestEngine::new(cache, compiler)
             .map_err(|e| anyhow::anyhow!("the WebAssembly engine does not start: {e:#}"))?;
         let digest = streamhost_storage::catalog::sha256(component);
-        let loaded = engine.load(&digest, &wrap::wrap(component.to_vec())?)?;
+        let loaded = engine.load(&digest, component, &|| true)?;
         let described = Instance::new(&loaded, limits, log.clone())
             .and_then(|mut instance| instance.describe())
             .context("the component cannot say what it is")?;

@@ -215,7 +215,8 @@ impl Supervisor {
         }
         state.life += 1;
         state.cancel = cancel.clone();
-        state.pipeline_status = Arc::new(PipelineStatus::telling(job.teller()));
+        let meter = state.pipeline_status.meter.clone();
+        state.pipeline_status = Arc::new(PipelineStatus::telling(job.teller()).measuring(meter));
         state.failed = None;
         let cell = match (&state.active, replay_only) {
             (Some(cell), false) => cell.clone(),

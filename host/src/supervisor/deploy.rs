@@ -20,13 +20,13 @@ use streamhost_storage::catalog::sha256;
 use tracing::Level;
 
 /// What a deployment is to be, before it has its number.
-struct Draft {
-    digest: String,
-    kind: DeploymentKind,
-    reason: Option<String>,
-    settings: BTreeMap<String, String>,
-    limits: JobLimits,
-    reset: bool,
+pub(super) struct Draft {
+    pub(super) digest: String,
+    pub(super) kind: DeploymentKind,
+    pub(super) reason: Option<String>,
+    pub(super) settings: BTreeMap<String, String>,
+    pub(super) limits: JobLimits,
+    pub(super) reset: bool,
 }
 
 impl Supervisor {
@@ -236,7 +236,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn has_room_for(&self, job: &str) -> Result<(), Refusal> {
+    pub(super) fn has_room_for(&self, job: &str) -> Result<(), Refusal> {
         let jobs = self.jobs();
         match jobs.contains_key(job) || jobs.len() < limits::JOBS_MAX {
             true => Ok(()),
@@ -300,7 +300,7 @@ impl Supervisor {
 }
 
 /// A job that begins at a time to come would begin at the end, and miss what comes until then.
-fn not_in_the_future(start: StartPosition) -> Result<(), Refusal> {
+pub(super) fn not_in_the_future(start: StartPosition) -> Result<(), Refusal> {
     let StartPosition::At(time) = start else {
         return Ok(());
     };
@@ -346,7 +346,7 @@ pub(super) fn finished_words(job: &str, windows: bool) -> String {
 }
 
 /// The version must be able to go on with what was kept.
-fn check_state(
+pub(super) fn check_state(
     active: &LoadedDeployment,
     checkpoint: Option<&Checkpoint>,
     intents: &[BatchIntent],
@@ -367,7 +367,7 @@ fn check_state(
 }
 
 /// `Some`: just this is active already, and nothing is wrong with it.
-fn unchanged(job: &Job, draft: &Draft) -> Option<Deployed> {
+pub(super) fn unchanged(job: &Job, draft: &Draft) -> Option<Deployed> {
     let state = job.state();
     let active = state.record.active();
     let same = active.digest == draft.digest && active.settings == draft.settings;
@@ -388,7 +388,7 @@ fn deployed(record: &JobRecord, changed: bool) -> Deployed {
 }
 
 /// The job's record with one deployment more. `Err`: too many are still needed.
-fn next_record(
+pub(super) fn next_record(
     name: &str,
     job: Option<&Job>,
     draft: Draft,

@@ -3,10 +3,11 @@
 use super::deploy::{finished_words, unavailable};
 use super::{Job, State, Supervisor};
 use crate::api::{
-    DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LimitStatus, Refusal,
-    SinkStatus, SourceStatus, StageStatus, Waiting,
+    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs, LimitStatus,
+    Refusal, SinkStatus, SourceStatus, StageStatus, Waiting,
 };
 use std::sync::Arc;
+use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::clock;
 use streamhost_core::job::{JobSpec, SinkSpec, SourceSpec, StageSpec};
 use streamhost_core::protocol::CheckpointLog;
@@ -22,6 +23,15 @@ impl Jobs for Supervisor {
         wanted: Wanted<'_>,
     ) -> Result<Deployed, Refusal> {
         self.deploy_component(&component, request, wanted)
+    }
+
+    fn check(
+        &self,
+        component: Vec<u8>,
+        request: DeployRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Checked, Refusal> {
+        self.check_component(&component, request, wanted)
     }
 
     fn list(&self) -> Vec<JobStatus> {
@@ -47,6 +57,8 @@ impl Jobs for Supervisor {
             settings: d.settings.clone(),
             active: d.number == active,
             reset: d.reset,
+            component_bytes: self.catalog.component_bytes(&d.digest),
+            sdk: None,
         });
         Ok(shown.collect())
     }
@@ -113,6 +125,29 @@ impl Jobs for Supervisor {
 
     fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal> {
         Ok(self.known(job)?.log.after(after))
+    }
+
+    fn letters(
+        &self,
+        job: &str,
+        below: &LetterPositions,
+        most: usize,
+    ) -> Result<ReadLetters, Refusal> {
+        self.read_letters(job, below, most)
+    }
+
+    fn letter(
+        &self,
+        job: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<StoredLetter>, Refusal> {
+        self.read_letter(job, partition, offset)
+    }
+
+    fn facts(&self) -> Vec<JobFacts> {
+        let jobs: Vec<_> = self.jobs().values().cloned().collect();
+        jobs.iter().map(|job| self.facts_for_monitor(job)).collect()
     }
 }
 
@@ -181,7 +216,7 @@ impl Supervisor {
         }
     }
 
-    fn status_of(&self, job: &Job) -> JobStatus {
+    pub(super) fn status_of(&self, job: &Job) -> JobStatus {
         let state = job.state();
         let active = state.record.active();
         let loaded = state.active.as_ref().map(|cell| cell.get());
@@ -197,6 +232,7 @@ impl Supervisor {
             version: active.version,
             digest: active.digest.clone(),
             deployment: active.number,
+            deployed_at: Some(clock::rfc3339(active.at_ms)),
             records_in: facts.counters.records_in,
             rows_out: facts.counters.rows.values().sum(),
             dead_letters: facts.counters.dead_letters,

@@ -25,9 +25,12 @@ use turns::Turns;
 
 mod beginning;
 mod build;
+mod check;
 mod deploy;
 mod joblog;
 mod jobs;
+mod letters;
+mod observe;
 mod provision;
 mod turns;
 mod watch;

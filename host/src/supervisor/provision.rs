@@ -17,8 +17,8 @@ use streamhost_engine::source::SourceError;
 /// Places of a job that are not there yet, and can be made.
 #[derive(Debug, Default)]
 pub(super) struct Missing {
-    sinks: Vec<SinkSpec>,
-    topics: Vec<String>,
+    pub(super) sinks: Vec<SinkSpec>,
+    pub(super) topics: Vec<String>,
 }
 
 fn refused(error: SinkError) -> Refusal {
@@ -49,10 +49,7 @@ impl Supervisor {
                 .iter()
                 .filter(|source| source.kind == SourceKind::Kafka)
             {
-                if KafkaProvision::new(&self.environment.kafka)
-                    .is_missing(&source.target)
-                    .map_err(refused)?
-                {
+                if self.is_topic_missing(&source.target)? {
                     missing.topics.push(source.target.clone());
                 }
             }
@@ -60,7 +57,13 @@ impl Supervisor {
         Ok(missing)
     }
 
-    fn is_missing(&self, sink: &SinkSpec, create: bool) -> Result<bool, SinkError> {
+    pub(super) fn is_topic_missing(&self, topic: &str) -> Result<bool, Refusal> {
+        KafkaProvision::new(&self.environment.kafka)
+            .is_missing(topic)
+            .map_err(refused)
+    }
+
+    pub(super) fn is_missing(&self, sink: &SinkSpec, create: bool) -> Result<bool, SinkError> {
         match sink.kind {
             SinkKind::Hbase => {
                 match HbaseProvision::new(self.environment.hbase.clone()).inspect(sink) {

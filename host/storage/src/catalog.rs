@@ -122,6 +122,12 @@ impl Catalog {
         }
     }
 
+    /// A component's length in bytes; none where it is not kept.
+    pub fn component_bytes(&self, digest: &str) -> Option<u64> {
+        let file = std::fs::metadata(self.path(digest)).ok()?;
+        Some(file.len())
+    }
+
     /// Deletes components that no job's history names.
     pub fn sweep(&self, named: &BTreeSet<String>) {
         let Ok(folder) = std::fs::read_dir(&self.components) else {

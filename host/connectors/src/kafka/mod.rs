@@ -5,6 +5,7 @@ mod properties;
 pub mod source;
 pub mod sink;
 mod dead_letters;
+pub mod letters;
 mod topic_config;
 mod background;
 pub(crate) mod topic_ids;

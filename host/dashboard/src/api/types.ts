@@ -122,7 +122,8 @@ export interface GraphEdge {
   from: string;
   to: string;
   unit: "records" | "rows" | "results" | "late" | "dead-letters";
-  total: number;
+  /** None where the host does not count what flows here. */
+  total: number | null;
   per_second: number | null;
 }
 
@@ -216,9 +217,9 @@ export interface Stage {
   inputs: string[];
   keys: number;
   bytes: number;
-  results: number;
-  late: number;
-  dead_letters: number;
+  results: number | null;
+  late: number | null;
+  dead_letters: number | null;
   watermark: string | null;
   last_fired: string | null;
   open_windows: number | null;
@@ -391,8 +392,13 @@ export interface HostInfo {
   started: string;
   now: string;
   cpu: { cores: number; used: number; guests: number };
-  memory: { used_bytes: number; bound_bytes: number | null; guests_bytes: number; state_bytes: number };
-  disk: { path: string; used_bytes: number; free_bytes: number; total_bytes: number };
+  memory: {
+    used_bytes: number;
+    bound_bytes: number | null;
+    guests_bytes: number | null;
+    state_bytes: number;
+  };
+  disk: { path: string; used_bytes: number | null; free_bytes: number; total_bytes: number };
   servers: ServerState[];
   limits: { name: string; value: number; used: number | null; unit: string; meaning: string }[];
   token: boolean;
@@ -417,4 +423,8 @@ export interface Hello {
   version: string;
   now: string;
   beat_ms: number;
+  /** What this host does not do; the page does not offer it. */
+  lacks: Lack[];
 }
+
+export type Lack = "host" | "letters-retry" | "state";

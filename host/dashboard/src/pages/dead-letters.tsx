@@ -3,7 +3,7 @@ import { call, type Query } from "../api/client.ts";
 import type { JobStatus, Letter, LetterPage, LetterResults, Retried } from "../api/types.ts";
 import { count } from "../lib/format.ts";
 import { plural, truncate, visibleLine } from "../lib/text.ts";
-import { stale } from "../state/live.ts";
+import { lacks, stale } from "../state/live.ts";
 import { say } from "../state/notices.ts";
 import { param, setParams } from "../state/route.ts";
 import { Confirm } from "../ui/dialog.tsx";
@@ -55,7 +55,9 @@ export function DeadLettersTab({ status }: { status: JobStatus }) {
         <None job={status} page={page} />
       ) : (
         <>
-          <Bar job={status.job} page={page} marked={marked} setMarked={setMarked} done={done} />
+          {!lacks("letters-retry") && (
+            <Bar job={status.job} page={page} marked={marked} setMarked={setMarked} done={done} />
+          )}
           <DataTable
             caption="Dead letters"
             cards
@@ -327,7 +329,7 @@ function columns(marked: Marked, setMarked: (marked: Marked) => void): Column<Le
     if (!next.delete(id)) next.add(id);
     setMarked(next);
   };
-  return [
+  const all: Column<Letter>[] = [
     {
       id: "mark",
       label: "Mark",
@@ -362,6 +364,7 @@ function columns(marked: Marked, setMarked: (marked: Marked) => void): Column<Le
       cell: (letter) => <span class={`tag letter-${letter.status}`}>{statusWords(letter)}</span>,
     },
   ];
+  return lacks("letters-retry") ? all.filter(({ id }) => id !== "mark" && id !== "status") : all;
 }
 
 export function Origin({ letter }: { letter: Letter }) {

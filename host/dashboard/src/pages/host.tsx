@@ -1,8 +1,9 @@
 import { call } from "../api/client.ts";
 import type { HostInfo, ServerState } from "../api/types.ts";
 import { bytes, count, duration, percent } from "../lib/format.ts";
+import { lacks } from "../state/live.ts";
 import { Icon } from "../ui/icon.tsx";
-import { Facts, Failure, Loading, Panel } from "../ui/panel.tsx";
+import { Empty, Facts, Failure, Loading, Panel } from "../ui/panel.tsx";
 import { type Column, DataTable } from "../ui/table.tsx";
 import { At, Said, Since, Words } from "../ui/text.tsx";
 import { useTitle } from "../ui/title.ts";
@@ -12,6 +13,11 @@ const EVERY_MS = 2000;
 
 export function HostPage() {
   useTitle("Host");
+  if (lacks("host")) return <Empty title="This host does not tell of itself yet" />;
+  return <Asked />;
+}
+
+function Asked() {
   const found = useResource("host", (signal) => call<HostInfo>(["v1", "host"], { signal }), EVERY_MS);
   const host = found.value;
   return (
@@ -54,12 +60,12 @@ function Shown({ host }: { host: HostInfo }) {
           <Meter
             label="Memory"
             share={host.memory.bound_bytes ? host.memory.used_bytes / host.memory.bound_bytes : null}
-            words={`${bytes(host.memory.used_bytes)}${host.memory.bound_bytes ? ` of ${bytes(host.memory.bound_bytes)}` : ""}: guests ${bytes(host.memory.guests_bytes)}, state ${bytes(host.memory.state_bytes)}`}
+            words={`${bytes(host.memory.used_bytes)}${host.memory.bound_bytes ? ` of ${bytes(host.memory.bound_bytes)}` : ""}: ${host.memory.guests_bytes === null ? "" : `guests ${bytes(host.memory.guests_bytes)}, `}state ${bytes(host.memory.state_bytes)}`}
           />
           <Meter
             label="Disk"
             share={1 - host.disk.free_bytes / host.disk.total_bytes}
-            words={`${bytes(host.disk.free_bytes)} free of ${bytes(host.disk.total_bytes)}; ${bytes(host.disk.used_bytes)} in ${host.disk.path}`}
+            words={`${bytes(host.disk.free_bytes)} free of ${bytes(host.disk.total_bytes)}; ${host.disk.used_bytes === null ? "data" : bytes(host.disk.used_bytes)} in ${host.disk.path}`}
           />
         </div>
       </Panel>

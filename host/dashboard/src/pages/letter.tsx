@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { call } from "../api/client.ts";
 import type { LetterFull } from "../api/types.ts";
 import { count } from "../lib/format.ts";
-import { stale } from "../state/live.ts";
+import { lacks, stale } from "../state/live.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Facts, Failure, Loading, Note } from "../ui/panel.tsx";
@@ -44,7 +44,7 @@ function Letter({ job, id, done, close }: LetterProps) {
           Close
         </button>
         <span class="grow" />
-        {letter && letter.status !== "dropped" && (
+        {letter && letter.status !== "dropped" && !lacks("letters-retry") && (
           <>
             <button type="button" class="danger-text" disabled={stale.value} onClick={() => setAsk("drop")}>
               <Icon name="trash" /> Drop

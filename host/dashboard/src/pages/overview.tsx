@@ -63,7 +63,7 @@ function Figures({ status, series }: { status: JobStatus; series: Series | null 
       note: `${status.lanes} × ${bytes(status.limits.memory_bytes)} at most`,
       history: points?.guest_memory_bytes,
     },
-  ];
+  ].filter((figure) => figure.label !== "Guest memory" || status.guest_memory_bytes !== null);
   return (
     <ul class="figures">
       {figures.map((figure) => (
@@ -95,6 +95,9 @@ function lagNote(status: JobStatus, moves: boolean): string {
   if (moves && change !== null && change > Math.max(1, lag * 0.001)) return `rising by ${compact(change)}/s`;
   return seconds === null ? "records behind" : `${duration(seconds * 1000)} behind`;
 }
+
+/** The shortest range that is shown unless something else was dragged. */
+const SHORTEST_SECONDS = 120;
 
 const RANGES: [string, string, number][] = [
   ["5m", "5 min", 300],
@@ -154,7 +157,9 @@ function interval(series: Series | null): [number, number] {
   const step = series?.step_seconds ?? 5;
   const end = Math.floor(now.value / 1000 / step) * step;
   const length = RANGES.find(([id]) => id === param("range"))?.[2] ?? WINDOW_SECONDS;
-  return [end - length, end];
+  // A host that has just started has little to show: what there is fills the chart.
+  const known = end - (series?.points.times[0] ?? 0) + step;
+  return [end - Math.min(length, Math.max(known, SHORTEST_SECONDS)), end];
 }
 
 function axisTime(ms: number): string {
@@ -237,8 +242,14 @@ function shapes(p: Points, series: Series): Shape[] {
   ];
 }
 
+/** Not every host measures all of it: a chart without a value would be a riddle. */
+function isMeasured(shape: Shape): boolean {
+  const latency = shape.title.includes("latency") || shape.title.includes("Lag");
+  return latency || shape.lines.some((line) => line.values.some((value) => value !== null));
+}
+
 function Grid({ series, points, from, to }: { series: Series; points: Points; from: number; to: number }) {
-  const charts = useMemo(() => shapes(points, series), [points, series]);
+  const charts = useMemo(() => shapes(points, series).filter(isMeasured), [points, series]);
   const marks = useMemo(
     () => series.deployments.map((d) => ({ at: Date.parse(d.at) / 1000, label: `v${d.version}` })),
     [series],

@@ -3,6 +3,7 @@ import { call } from "../api/client.ts";
 import type { Stage, StateEntry, StatePage } from "../api/types.ts";
 import { bytes, compact, count } from "../lib/format.ts";
 import { visibleLine } from "../lib/text.ts";
+import { lacks } from "../state/live.ts";
 import { href, param, setParams } from "../state/route.ts";
 import type { Watched } from "../state/watched.ts";
 import { Dialog } from "../ui/dialog.tsx";
@@ -31,7 +32,7 @@ export function StagesTab({ of, stage }: { of: Watched; stage: string | null }) 
           <StageCard key={s.name} stage={s} job={of.job} chosen={s.name === stage} />
         ))}
       </div>
-      {stage !== null && <State job={of.job} stage={stage} key={stage} />}
+      {stage !== null && !lacks("state") && <State job={of.job} stage={stage} key={stage} />}
     </>
   );
 }
@@ -52,13 +53,15 @@ function StageCard({ stage, job, chosen }: { stage: Stage; job: string; chosen: 
       title={stage.name}
       note={<span class="tag">{stage.kind.replace("-", " ")}</span>}
       actions={
-        <a
-          class="button"
-          href={href(["jobs", job, "stages", stage.name])}
-          aria-current={chosen ? "true" : undefined}
-        >
-          <Icon name="search" /> Read state
-        </a>
+        lacks("state") ? undefined : (
+          <a
+            class="button"
+            href={href(["jobs", job, "stages", stage.name])}
+            aria-current={chosen ? "true" : undefined}
+          >
+            <Icon name="search" /> Read state
+          </a>
+        )
       }
     >
       <p>

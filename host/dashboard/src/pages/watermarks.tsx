@@ -13,6 +13,17 @@ import { Ago, At, Said, Words } from "../ui/text.tsx";
 export function WatermarksTab({ of }: { of: Watched }) {
   const marks = of.watermarks.value;
   if (!marks) return <Loading what="the watermarks" />;
+  const timed = marks.watermark !== null || marks.partitions.some((p) => p.event_time !== null);
+  if (!timed && (of.status.value?.stages.length ?? 0) === 0) {
+    return (
+      <>
+        <Panel title="Watermark">
+          <p class="quiet">This job has no keyed stages: nothing in it goes by event time.</p>
+        </Panel>
+        <Partitions marks={marks} />
+      </>
+    );
+  }
   return (
     <>
       <Now marks={marks} />
@@ -133,7 +144,7 @@ const COLUMNS: Column<PartitionTime>[] = [
           <Icon name="paused" size={12} /> idle
         </span>
       ) : p.event_time === null ? (
-        <span class="quiet">no record yet</span>
+        <span class="quiet">{p.last_record_at === null ? "no record yet" : "no event time"}</span>
       ) : (
         "active"
       ),

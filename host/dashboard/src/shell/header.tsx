@@ -1,5 +1,5 @@
 import { signOut, token } from "../api/session.ts";
-import { connection, host } from "../state/live.ts";
+import { connection, host, lacks } from "../state/live.ts";
 import { type Theme, theme, utc, where } from "../state/prefs.ts";
 import { route } from "../state/route.ts";
 import { Icon, type IconName, Mark } from "../ui/icon.tsx";
@@ -21,7 +21,7 @@ export function Header() {
         <span>streamhost</span>
       </a>
       <nav aria-label="Main">
-        {PAGES.map((page) => (
+        {PAGES.filter((page) => page.label !== "Host" || !lacks("host")).map((page) => (
           <a key={page.label} href={page.href} aria-current={page.first.includes(at) ? "page" : undefined}>
             {page.label}
           </a>

@@ -5,7 +5,7 @@ import { computed, effect, signal, untracked } from "@preact/signals";
 import { CallError, type Query, words } from "../api/client.ts";
 import { refused, token } from "../api/session.ts";
 import { type Listener, open } from "../api/stream.ts";
-import type { Hello, JobSummary, Part } from "../api/types.ts";
+import type { Hello, JobSummary, Lack, Part } from "../api/types.ts";
 import { Watched } from "./watched.ts";
 
 export type Connection =
@@ -16,6 +16,8 @@ export type Connection =
 export const connection = signal<Connection>({ state: "connecting" });
 export const jobs = signal<JobSummary[] | null>(null);
 export const host = signal<Hello | null>(null);
+/** Whether this host does not do something. An older one does not say what it lacks. */
+export const lacks = (what: Lack) => host.value?.lacks?.includes(what) ?? false;
 /** What is shown is from before the connection was lost. */
 export const stale = computed(() => connection.value.state === "lost");
 

@@ -181,6 +181,14 @@ impl BatchBuilder {
         self.exact && self.progress.incomplete == 0
     }
 
+    /// The oldest time of its partitions' first records, in milliseconds since 1970.
+    pub fn oldest_ms(&self) -> Option<i64> {
+        let firsts = self.parts.values().filter_map(|part| part.chunks.first());
+        firsts
+            .filter_map(|chunk| chunk.times_ms.first().copied())
+            .min()
+    }
+
     /// How many records were gathered.
     pub fn records(&self) -> usize {
         self.records

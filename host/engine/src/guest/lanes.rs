@@ -3,15 +3,28 @@
 
 use super::lane::{Budget, Lane};
 use super::{CallLimits, GuestCalls, GuestVersion};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
+use streamhost_core::clock;
 use streamhost_core::contract::{
     ChunkAnswer, GroupQuarantines, Moment, RecordQuarantines, VersionFault,
 };
 use streamhost_core::executor::{RunTimes, Workers};
 use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
 use streamhost_core::types::{Chunk, NO_TIME_MS};
+
+/// What the lanes did in the transform of the batch that they ran last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaneFigures {
+    /// How long it took.
+    pub took: Duration,
+    /// How long the lanes were at work, all together.
+    pub busy: Duration,
+    /// Rows made for each sink, by its number.
+    pub rows: Vec<u64>,
+}
 
 /// The lanes of one job. The caller's thread is one of them.
 pub struct Lanes {
@@ -21,6 +34,9 @@ pub struct Lanes {
     /// Counts the batches that these lanes ran.
     batch: u64,
     budget: Arc<Budget>,
+    figures: LaneFigures,
+    /// How long they were at work on what was spread last.
+    spread_busy: Duration,
     call_limits: CallLimits,
     /// Bytes that may be answered for one batch.
     pub(super) answers_bytes_max: usize,
@@ -43,6 +59,7 @@ struct Spread<T, A, F> {
     run: F,
     next: AtomicUsize,
     answers: Mutex<Answers<A>>,
+    busy_ns: AtomicU64,
 }
 
 impl<T, A, F> Work for Spread<T, A, F>
@@ -52,10 +69,13 @@ where
     F: Fn(&mut Lane, &T) -> Result<A, VersionFault> + Send + Sync,
 {
     fn share(&self, lane: &mut Lane) {
+        let began = clock::monotonic();
         lane.enter(self.batch, &self.call_limits);
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(task) = self.tasks.get(at) else {
+                let ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                self.busy_ns.fetch_add(ns, Ordering::Relaxed);
                 return;
             };
             let answer = (self.run)(lane, task);
@@ -78,6 +98,8 @@ impl Lanes {
             threads: Vec::new(),
             batch: 0,
             budget: Arc::default(),
+            figures: LaneFigures::default(),
+            spread_busy: Duration::ZERO,
             call_limits: CallLimits {
                 stop,
                 replay: false,
@@ -143,9 +165,18 @@ impl Lanes {
             }
             Ok(answers)
         };
+        let began = clock::monotonic();
         let (tasks, answers) = self.spread(in_tasks(version, chunks), run);
         let flat = |answers: Vec<Vec<ChunkAnswer>>| answers.into_iter().flatten().collect();
-        (tasks.into_iter().flatten().collect(), answers.map(flat))
+        let answers: Result<Vec<ChunkAnswer>, _> = answers.map(flat);
+        (self.figures.took, self.figures.busy) = (began.elapsed(), self.spread_busy);
+        self.figures.rows = answers.as_deref().map(rows_of).unwrap_or_default();
+        (tasks.into_iter().flatten().collect(), answers)
+    }
+
+    /// What they did in [`Lanes::run`], the last time.
+    pub fn figures(&self) -> &LaneFigures {
+        &self.figures
     }
 
     /// What the keyed stages of the batch that was run last ask of this version. What breaks there
@@ -196,6 +227,7 @@ impl Lanes {
             run,
             next: AtomicUsize::new(0),
             answers,
+            busy_ns: AtomicU64::new(0),
         });
         let (busy, idle) = mpsc::channel();
         for other in &self.others[..helpers] {
@@ -209,12 +241,25 @@ impl Lanes {
         let Some(work) = Arc::into_inner(work) else {
             unreachable!("every lane has let go")
         };
+        self.spread_busy = Duration::from_nanos(work.busy_ns.into_inner());
         let answers = work
             .answers
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         (work.tasks, in_order(answers))
     }
+}
+
+/// Rows for each sink.
+fn rows_of(answers: &[ChunkAnswer]) -> Vec<u64> {
+    let mut sums = Vec::new();
+    for answer in answers {
+        sums.resize(answer.rows.len().max(sums.len()), 0);
+        for (sum, rows) in sums.iter_mut().zip(&answer.rows) {
+            *sum += rows.iter().map(|rows| rows.len() as u64).sum::<u64>();
+        }
+    }
+    sums
 }
 
 /// Chunks that must run one after the other are one task.

@@ -15,7 +15,7 @@ mod groups;
 mod group_calls;
 
 pub use group_calls::GuestCalls;
-pub use lanes::{Lanes, VersionLanes};
+pub use lanes::{LaneFigures, Lanes, VersionLanes};
 pub use lines::{LinesLeft, LogSink};
 pub use streamhost_core::executor::RunTimes;
 pub use version::{CallLimits, Guest, GuestVersion, Maker};

@@ -2,7 +2,7 @@
 
 use super::deliver::Sinks;
 use super::execute::ExecutedBatch;
-use super::{PipelineExit, PipelineStatus, Stop};
+use super::{BatchStep, PipelineExit, PipelineStatus, Stop};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
@@ -79,6 +79,8 @@ impl Committer<'_> {
                 self.settle().map_err(|error| failed(&error))?;
                 return Err(PipelineExit::Stopped); // it is not planned, and read again later
             }
+            let (meter, n) = (&self.status.meter, batch.outcome.batch);
+            meter.ended(n, BatchStep::Queue);
             let intent = self.intent(&self.checkpoint, &mut batch);
             let before = self
                 .unsettled
@@ -87,6 +89,7 @@ impl Committer<'_> {
             self.store
                 .write(before, Some(&intent))
                 .map_err(|error| failed(&error))?;
+            meter.ended(n, BatchStep::Intent);
             self.told();
             match self
                 .sinks
@@ -156,6 +159,7 @@ impl Committer<'_> {
 
     /// Every sink has acknowledged `intent`, which changed the state so.
     pub(super) fn acknowledged(&mut self, intent: &BatchIntent, delta: Arc<Delta>) {
+        self.status.meter.delivered(intent.batch);
         self.checkpoint = after(&self.checkpoint, intent);
         self.unsettled = Some(delta);
     }

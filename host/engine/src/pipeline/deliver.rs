@@ -6,9 +6,10 @@ use crate::sink::{DeadLetters, Delivery, Remedy, Sink, SinkError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use streamhost_core::clock;
 use streamhost_core::protocol::recovery_policy::holds_now;
 use streamhost_core::protocol::{BatchIntent, Guarantee, Marker};
-use streamhost_core::types::{DeadLetter, Rows, Spans};
+use streamhost_core::types::{BatchNumber, DeadLetter, Rows, Spans};
 
 /// The job's sinks, and which columns they were told last.
 pub(super) struct Sinks {
@@ -68,12 +69,15 @@ impl Sinks {
         let given_up = &AtomicBool::new(false);
         std::thread::scope(|scope| {
             let run = |task: Task<'_>| {
-                let end = task.run(
-                    intent,
-                    &batch.outcome.spans,
-                    version,
-                    Waits { status, given_up },
-                );
+                let (began, sink, rows) = (clock::monotonic(), task.sink(), task.rows());
+                let waits = Waits {
+                    status,
+                    given_up,
+                    batch: Some(intent.batch),
+                };
+                let end = task.run(intent, &batch.outcome.spans, version, waits);
+                let meter = &status.meter;
+                meter.sunk(intent.batch, sink, rows, began.elapsed());
                 // Those that wait need not: the intent is durable.
                 given_up.fetch_or(end.is_err(), Ordering::SeqCst);
                 end
@@ -124,6 +128,8 @@ struct Waits<'a> {
     status: &'a PipelineStatus,
     /// Another sink of the batch has failed for good.
     given_up: &'a AtomicBool,
+    /// The batch that is delivered.
+    batch: Option<BatchNumber>,
 }
 
 enum Task<'a> {
@@ -138,7 +144,23 @@ enum Task<'a> {
     },
 }
 
-impl Task<'_> {
+impl<'a> Task<'a> {
+    /// The sink's name; none for the dead letters.
+    fn sink(&self) -> Option<&'a str> {
+        match self {
+            Task::Rows { name, .. } => Some(name),
+            Task::Letters { .. } => None,
+        }
+    }
+
+    /// How many rows or letters there are.
+    fn rows(&self) -> u64 {
+        match self {
+            Task::Rows { rows, .. } => rows.iter().map(|rows| rows.len() as u64).sum(),
+            Task::Letters { letters, .. } => letters.len() as u64,
+        }
+    }
+
     fn run(
         self,
         intent: &BatchIntent,
@@ -204,7 +226,11 @@ fn until_done(
 
 fn attempts(
     who: &str,
-    Waits { status, given_up }: Waits<'_>,
+    Waits {
+        status,
+        given_up,
+        batch,
+    }: Waits<'_>,
     mut attempt: impl FnMut(bool) -> Result<(), Halted>,
 ) -> Result<(), PipelineExit> {
     let mut backoff = Backoff::new();
@@ -230,6 +256,9 @@ fn attempts(
             return Err(PipelineExit::Stopped);
         }
         again = true;
+        if let Some(batch) = batch {
+            status.meter.retried(batch);
+        }
     }
 }
 
@@ -243,6 +272,7 @@ pub(super) fn open(
     let waits = Waits {
         status,
         given_up: &AtomicBool::new(false),
+        batch: None,
     };
     until_done(&format!("sink `{name}`"), waits, |_| {
         marker = sink.open()?;

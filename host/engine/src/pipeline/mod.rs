@@ -20,6 +20,7 @@ use streamhost_core::protocol::{Checkpoint, CheckpointLog};
 
 mod restore_state;
 mod status;
+mod meter;
 mod stop;
 mod committer;
 mod deliver;
@@ -31,6 +32,9 @@ mod runner;
 #[cfg(test)]
 mod tests;
 
+pub use meter::{
+    BatchStep, BatchTrace, MadeRows, MeterInterval, MeterTotals, PipelineMeter, SinkTime, StepTime,
+};
 pub use status::{JobLogger, PipelineStatus, StatusSnapshot};
 pub use stop::{Backoff, Stop, StopSignal};
 

@@ -27,6 +27,7 @@ pub(super) fn run(mut parts: PipelineParts, status: &PipelineStatus) -> Pipeline
         Ok(lanes) => lanes,
         Err(error) => return PipelineExit::Failed(format!("no threads can be started: {error}")),
     };
+    status.meter.begins();
     let active = parts.active.get();
     let recovery = Recovery {
         job: &parts.job,
@@ -261,6 +262,7 @@ impl Runner<'_> {
     fn build_batch(&mut self, due: &mut BatchTrigger) -> Result<Built, PipelineExit> {
         let active = self.active.get();
         let mut builder = BatchBuilder::open(&self.at, active.settings.limits.batch());
+        let mut gathers = false;
         loop {
             self.tell();
             match self.status.stop.requested() {
@@ -299,6 +301,10 @@ impl Runner<'_> {
                 due.wait().min(Duration::from_millis(2))
             };
             self.fetch(&mut builder, wait)?;
+            if !gathers && !builder.is_empty() {
+                gathers = true;
+                self.status.meter.gathers(builder.oldest_ms());
+            }
         }
     }
 
@@ -375,8 +381,11 @@ impl Runner<'_> {
             quarantines: None,
             group_quarantines: GroupQuarantines::new(),
         };
+        let meter = &self.status.meter;
+        meter.closed(self.runs.executor.next, &active, &batch);
         let done = self.runs.run_batch(&active, batch, given, self.status);
         let mut done = done.map_err(|error| exit_of(error, active.deployment))?;
+        meter.ran(self.runs.lanes.figures(), &done);
         done.retained_records = kept;
         self.hand_over(done)?;
         self.at = reached;

@@ -1,8 +1,9 @@
 //! What a pipeline tells of itself.
 
+use super::meter::PipelineMeter;
 use super::stop::StopSignal;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamhost_core::protocol::{Checkpoint, Counters, EventTimes};
 use streamhost_core::state::Stages;
 use streamhost_core::types::TopicOffsets;
@@ -66,6 +67,8 @@ pub struct PipelineStatus {
     snapshot: Mutex<StatusSnapshot>,
     /// How it is asked to stop.
     pub stop: StopSignal,
+    /// What its batches measure.
+    pub meter: Arc<PipelineMeter>,
     say: Option<JobLogger>,
 }
 
@@ -76,6 +79,11 @@ impl PipelineStatus {
             say: Some(say),
             ..PipelineStatus::default()
         }
+    }
+
+    /// The same, that measures on where the job's pipeline before it ended.
+    pub fn measuring(self, meter: Arc<PipelineMeter>) -> Self {
+        PipelineStatus { meter, ..self }
     }
 
     /// Says a line in the job's log and the host's.
@@ -133,6 +141,8 @@ impl PipelineStatus {
         snapshot.times = checkpoint.times.clone();
         snapshot.stages = checkpoint.stages.clone();
         snapshot.finished = checkpoint.finished;
+        drop(snapshot);
+        self.meter.durable(checkpoint.batch);
     }
 
     /// Notes that a finished job reads on, as a newer deployment says.
@@ -192,7 +202,6 @@ impl PipelineStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     #[test]
     fn what_befalls_a_job_is_in_its_log_once_and_what_waits_hides_no_end() {

@@ -5,6 +5,7 @@ mod cases;
 mod ends;
 mod fake;
 mod data_loss;
+mod measures;
 
 use super::*;
 use crate::sink::memory::{Fault, Landed, Memory, MemoryDeadLetters, MemorySink};

@@ -1,0 +1,221 @@
+//! Reads dead letters back from their topic, the newest first.
+
+use super::dead_letters::TOPIC;
+use super::{Fault, KafkaSettings, Quiet, fault, partitions, words};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use streamhost_core::types::Offset;
+use streamhost_core::{clock, limits};
+
+/// A dead letter as it lies in its topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredLetter {
+    /// Its partition of the topic.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: Offset,
+    /// When it was sent, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// The record's key, if it had one.
+    pub key: Option<Vec<u8>>,
+    /// The record's value, if it had one.
+    pub value: Option<Vec<u8>>,
+    /// Its headers, in order.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl StoredLetter {
+    /// A header as text; none where there is no such header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(found, _)| found == name)?;
+        std::str::from_utf8(value).ok()
+    }
+
+    /// The topic, partition and offset of its record; none of a group of a keyed stage.
+    pub fn origin(&self) -> Option<(&str, i32, Offset)> {
+        let number = |name| self.header(name)?.parse::<i64>().ok();
+        let partition = i32::try_from(number(super::dead_letters::PARTITION)?).ok()?;
+        Some((
+            self.header(TOPIC)?,
+            partition,
+            number(super::dead_letters::OFFSET)?,
+        ))
+    }
+}
+
+/// Why letters cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LettersError {
+    /// The brokers do not answer.
+    #[error("Kafka at {brokers} is away: {reason}")]
+    Away {
+        /// Their addresses.
+        brokers: String,
+        /// What the client said.
+        reason: String,
+    },
+    /// The topic cannot be read.
+    #[error("the dead letters in topic `{topic}` cannot be read: {reason}")]
+    Refused {
+        /// Its name.
+        topic: String,
+        /// What the client said.
+        reason: String,
+    },
+}
+
+/// Positions in a topic of dead letters: of each partition the letters below this offset.
+pub type LetterPositions = BTreeMap<i32, Offset>;
+
+/// Letters that were read, and what is left below them.
+#[derive(Debug, Default)]
+pub struct ReadLetters {
+    /// The newest first.
+    pub letters: Vec<StoredLetter>,
+    /// Of each partition where the oldest letter of it was read that could be; nothing below it was
+    /// looked at.
+    pub down_to: LetterPositions,
+    /// Of each partition its first offset.
+    pub first: LetterPositions,
+}
+
+/// Reads the newest letters of a topic below these positions, or from its end; so many at most, and
+/// for no longer than [`limits::LETTERS_READ_TIME`]. A topic that is not there has none.
+pub fn read_letters(
+    settings: &KafkaSettings,
+    topic: &str,
+    below: &LetterPositions,
+    most: usize,
+) -> Result<ReadLetters, LettersError> {
+    let until = clock::monotonic() + limits::LETTERS_READ_TIME;
+    let said = |error: KafkaError| refused(settings, topic, fault(&error), words(&error));
+    // A consumer must have a group, though nothing is said to it.
+    let config = settings.reader("streamhost-letters");
+    let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(said)?;
+    let count = match partitions(&consumer, topic) {
+        Ok(count) => count,
+        Err((Fault::Missing, _)) => return Ok(ReadLetters::default()),
+        Err((fault, reason)) => return Err(refused(settings, topic, fault, reason)),
+    };
+    let share = i64::try_from(most / usize::try_from(count).unwrap_or(1).max(1)).unwrap_or(1);
+    let mut read = ReadLetters::default();
+    let (mut ends, mut assigned) = (LetterPositions::new(), TopicPartitionList::new());
+    for id in 0..count {
+        let (low, high) = consumer
+            .fetch_watermarks(topic, id, limits::CONNECT_TIME)
+            .map_err(said)?;
+        let end = below.get(&id).map_or(high, |below| high.min(*below));
+        let from = (end - share.max(1)).max(low);
+        read.first.insert(id, low);
+        read.down_to.insert(id, from.min(end.max(low)));
+        if from < end {
+            let at = ClientOffset::Offset(from);
+            assigned.add_partition_offset(topic, id, at).map_err(said)?;
+            ends.insert(id, end);
+        }
+    }
+    if !ends.is_empty() {
+        consumer.assign(&assigned).map_err(said)?;
+        take(&consumer, &mut ends, until, &mut read.letters).map_err(said)?;
+    }
+    let newest = |a: &StoredLetter, b: &StoredLetter| {
+        (b.at_ms, b.partition, b.offset).cmp(&(a.at_ms, a.partition, a.offset))
+    };
+    read.letters.sort_by(newest);
+    Ok(read)
+}
+
+/// Reads one letter; none where there is none at this place.
+pub fn read_letter(
+    settings: &KafkaSettings,
+    topic: &str,
+    partition: i32,
+    offset: Offset,
+) -> Result<Option<StoredLetter>, LettersError> {
+    let until = clock::monotonic() + limits::LETTERS_READ_TIME;
+    let said = |error: KafkaError| refused(settings, topic, fault(&error), words(&error));
+    let config = settings.reader("streamhost-letters");
+    let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(said)?;
+    match partitions(&consumer, topic) {
+        Ok(count) if (0..count).contains(&partition) => {}
+        Ok(_) | Err((Fault::Missing, _)) => return Ok(None),
+        Err((fault, reason)) => return Err(refused(settings, topic, fault, reason)),
+    }
+    let (low, high) = consumer
+        .fetch_watermarks(topic, partition, limits::CONNECT_TIME)
+        .map_err(said)?;
+    if !(low..high).contains(&offset) {
+        return Ok(None);
+    }
+    let mut assigned = TopicPartitionList::new();
+    assigned
+        .add_partition_offset(topic, partition, ClientOffset::Offset(offset))
+        .map_err(said)?;
+    consumer.assign(&assigned).map_err(said)?;
+    let (mut ends, mut letters) = ([(partition, offset + 1)].into(), Vec::new());
+    take(&consumer, &mut ends, until, &mut letters).map_err(said)?;
+    Ok(letters.into_iter().find(|letter| letter.offset == offset))
+}
+
+/// Takes what comes until each partition is at its end, or the time is over.
+fn take(
+    consumer: &BaseConsumer<Quiet>,
+    ends: &mut LetterPositions,
+    until: Instant,
+    letters: &mut Vec<StoredLetter>,
+) -> Result<(), KafkaError> {
+    while !ends.is_empty() && clock::monotonic() < until {
+        let message = match consumer.poll(Duration::from_millis(50)) {
+            None => continue,
+            Some(Err(KafkaError::PartitionEOF(id))) => {
+                ends.remove(&id); // what was before its end is not there any more
+                continue;
+            }
+            Some(message) => message?,
+        };
+        let (id, offset) = (message.partition(), message.offset());
+        let Some(&end) = ends.get(&id) else { continue };
+        if offset < end {
+            letters.push(stored(&message));
+        }
+        if offset + 1 >= end {
+            ends.remove(&id);
+        }
+    }
+    Ok(())
+}
+
+fn stored(message: &BorrowedMessage<'_>) -> StoredLetter {
+    let headers = message.headers().into_iter().flat_map(|headers| {
+        let header = |header: rdkafka::message::Header<'_, &[u8]>| {
+            let value = header.value.unwrap_or_default().to_vec();
+            (header.key.to_owned(), value)
+        };
+        headers.iter().map(header).collect::<Vec<_>>()
+    });
+    StoredLetter {
+        partition: message.partition(),
+        offset: message.offset(),
+        at_ms: message.timestamp().to_millis().unwrap_or(0),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: headers.collect(),
+    }
+}
+
+fn refused(settings: &KafkaSettings, topic: &str, fault: Fault, reason: String) -> LettersError {
+    match fault {
+        Fault::Away => LettersError::Away {
+            brokers: settings.brokers.clone(),
+            reason,
+        },
+        _ => LettersError::Refused {
+            topic: topic.to_owned(),
+            reason,
+        },
+    }
+}

@@ -1,0 +1,39 @@
+//! What the host keeps of its jobs for the dashboard.
+
+use std::time::Duration;
+
+/// Durable batches of a job whose steps are kept.
+pub const BATCHES_KEPT_MAX: usize = 300;
+/// Records of a batch whose ages are looked at.
+pub const LATENCY_SAMPLES_MAX: u64 = 128;
+/// Ages above this many milliseconds count as this: a day.
+pub const LATENCY_MS_MAX: u64 = 86_400_000;
+/// Points of a job's charts that are kept: an hour.
+pub const SERIES_POINTS_MAX: usize = 720;
+/// A point of a chart stands for this many seconds.
+pub const SERIES_STEP_SECONDS: u64 = 5;
+/// Rates are means of this many seconds.
+pub const RATE_SECONDS: usize = 10;
+/// Minutes of which the list of jobs shows the records a second.
+pub const RECENT_MINUTES: usize = 60;
+/// Streams of events that are open at once.
+pub const EVENT_STREAMS_MAX: usize = 64;
+/// How long a stream of events is silent at most.
+pub const EVENT_BEAT_TIME: Duration = Duration::from_secs(2);
+/// Batches of a job that one event tells.
+pub const EVENT_BATCHES_MAX: usize = 100;
+
+// Or readers could shut everybody else out.
+const _: () = assert!(EVENT_STREAMS_MAX < super::HTTP_CONNECTIONS_MAX);
+/// Dead letters that one call looks at.
+pub const LETTERS_SCANNED_MAX: usize = 10_000;
+/// How long it reads them.
+pub const LETTERS_READ_TIME: Duration = Duration::from_secs(3);
+/// Dead letters on one page.
+pub const LETTERS_PAGE_MAX: usize = 200;
+/// Bytes of a letter's key and value in a list.
+pub const LETTER_SHOWN_BYTES: usize = 200;
+/// Bytes of them where it is shown in full.
+pub const LETTER_BYTES_MAX: usize = 1 << 20;
+/// Reasons and stages that are counted apart.
+pub const LETTER_COUNTS_MAX: usize = 20;

@@ -1,0 +1,66 @@
+//! What a pipeline measures of its batches.
+
+use super::*;
+use crate::pipeline::{BatchStep, PipelineMeter};
+
+/// Batches of a job that reads to the end of its topic, while one sink fails so often.
+fn measured(faults: usize) -> (Arc<PipelineMeter>, Checkpoint) {
+    let mut world = World::new(6);
+    world.put(0, 4);
+    world.put(1, 3);
+    world.topics.end();
+    world.sinks[0].fail(faults, Fault::BeforeLanding);
+    let pipeline = world.start(None);
+    let meter = pipeline.status.meter.clone();
+    assert_eq!(pipeline.join(), PipelineExit::Finished);
+    (meter, world.checkpoint())
+}
+
+#[test]
+fn every_durable_batch_is_measured_step_by_step() {
+    for faults in [0, 2] {
+        let (meter, checkpoint) = measured(faults);
+        let (traces, count) = meter.batches_after(0);
+        assert_eq!(
+            (traces.len() as u64, count),
+            (checkpoint.batch, checkpoint.batch)
+        );
+        let sum = |of: fn(&BatchTrace) -> u64| traces.iter().map(of).sum::<u64>();
+        let counters = &checkpoint.counters;
+        assert_eq!(sum(|trace| trace.records), counters.records_in);
+        assert_eq!(sum(|trace| trace.rows), counters.rows.values().sum::<u64>());
+        assert_eq!(sum(|trace| trace.retries), faults as u64);
+        for trace in &traces {
+            let steps: Vec<BatchStep> = trace.steps.iter().map(|time| time.step).collect();
+            let keyed = [BatchStep::Stages];
+            let want = [
+                &[BatchStep::Gather, BatchStep::Transform][..],
+                if steps.contains(&keyed[0]) {
+                    &keyed[..]
+                } else {
+                    &[][..]
+                },
+                &[
+                    BatchStep::Queue,
+                    BatchStep::Intent,
+                    BatchStep::Deliver,
+                    BatchStep::Checkpoint,
+                ],
+            ];
+            assert_eq!(steps, want.concat(), "batch {}", trace.number);
+            for pair in trace.steps.windows(2) {
+                assert!(pair[0].at <= pair[1].at, "batch {}: {pair:?}", trace.number);
+            }
+        }
+        let totals = meter.totals();
+        assert_eq!(totals.records, [counters.records_in]);
+        let rows: u64 = totals.rows.values().map(|made| made.all).sum();
+        assert_eq!(rows, counters.rows.values().sum::<u64>());
+        let interval = meter.take_interval();
+        assert_eq!(interval.batches, checkpoint.batch);
+        assert!(interval.latency_ms.is_some());
+        assert_eq!(meter.take_interval().batches, 0, "it was taken");
+        assert_eq!(meter.oldest_ms(), None, "nothing is on its way");
+        assert_eq!(meter.batches_after(count).0, []);
+    }
+}

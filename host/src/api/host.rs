@@ -1,0 +1,12 @@
+//! Where a host runs.
+
+use std::path::PathBuf;
+
+/// Where a host runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Its data folder.
+    pub data_dir: PathBuf,
+    /// The servers that its configuration names: what each is, and its address.
+    pub servers: Vec<(&'static str, String)>,
+}

@@ -1,0 +1,137 @@
+//! `POST /v1/check`: what a component would do if it were deployed.
+
+use super::App;
+use super::handlers::{Answer, component, deploy_request};
+use super::reply::Fault;
+use crate::api::{Checked, StateFate};
+use crate::monitor::{Change, Graph, changes, guarantee};
+use axum::Json;
+use axum::extract::{RawQuery, Request, State};
+use serde::Serialize;
+use std::sync::Arc;
+use streamhost_core::clock;
+use streamhost_core::job::settings::{JobLimits, Settings};
+use streamhost_core::job::validate::in_words;
+use streamhost_core::job::{SinkKind, SinkSpec};
+
+/// What is said of a component.
+#[derive(Serialize)]
+pub(super) struct CheckView {
+    job: String,
+    digest: String,
+    component_bytes: usize,
+    contract: String,
+    /// Components do not say it yet.
+    sdk: Option<String>,
+    imports: Vec<Import>,
+    graph: Graph,
+    sinks: Vec<SinkView>,
+    errors: Vec<String>,
+    warnings: Vec<String>,
+    active: Option<ActiveView>,
+    changes: Vec<Change>,
+    state: StateFate,
+    starts: String,
+    creates: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Import {
+    name: String,
+    allowed: bool,
+}
+
+#[derive(Serialize)]
+struct SinkView {
+    kind: SinkKind,
+    name: String,
+    target: String,
+    guarantee: &'static str,
+    key: Option<&'static str>,
+    columns: Vec<ColumnView>,
+    exists: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct ColumnView {
+    name: String,
+    r#type: streamhost_core::types::Kind,
+}
+
+#[derive(Serialize)]
+struct ActiveView {
+    version: u64,
+    digest: String,
+    deployed_at: String,
+}
+
+pub(super) async fn check(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Answer<CheckView> {
+    let asked = deploy_request(query.as_deref())?;
+    Settings::parse(&asked.settings, JobLimits::default())
+        .map_err(|faults| Fault::bad(in_words(&faults)))?;
+    let checked = component(&app, request, move |jobs, bytes, wanted| {
+        jobs.check(bytes, asked, wanted)
+    });
+    Ok(Json(view(checked.await??)))
+}
+
+fn view(checked: Checked) -> CheckView {
+    let changes = changes(&checked);
+    let spec = checked.spec.as_deref();
+    let sinks = spec.map_or(&[][..], |spec| &spec.sinks);
+    let exists = checked
+        .exists
+        .iter()
+        .copied()
+        .chain(std::iter::repeat(None));
+    CheckView {
+        graph: spec.map_or_else(Graph::default, |spec| {
+            Graph::of_spec(spec, &checked.dead_letter_topic)
+        }),
+        sinks: sinks.iter().zip(exists).map(sink_view).collect(),
+        changes,
+        sdk: None,
+        imports: checked
+            .imports
+            .into_iter()
+            .map(|name| Import {
+                name,
+                allowed: true,
+            })
+            .collect(),
+        active: checked.active.map(|active| ActiveView {
+            version: active.deployment.version,
+            digest: active.digest,
+            deployed_at: clock::rfc3339(active.deployment.at_ms),
+        }),
+        job: checked.job,
+        digest: checked.digest,
+        component_bytes: checked.component_bytes,
+        contract: checked.contract,
+        errors: checked.errors,
+        warnings: checked.warnings,
+        state: checked.state,
+        starts: checked.starts,
+        creates: checked.creates,
+    }
+}
+
+fn sink_view((sink, exists): (&SinkSpec, Option<bool>)) -> SinkView {
+    let columns = sink.columns.iter().map(|column| ColumnView {
+        name: column.name.clone(),
+        r#type: column.kind,
+    });
+    SinkView {
+        kind: sink.kind,
+        name: sink.name.clone(),
+        target: sink.target.clone(),
+        guarantee: guarantee(sink),
+        key: sink.keyed.then_some("row key"),
+        columns: columns.collect(),
+        exists,
+    }
+}

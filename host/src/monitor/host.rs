@@ -1,0 +1,198 @@
+//! The host itself: what it uses, which servers its jobs need, and its limits.
+
+use super::{Monitor, process};
+use crate::api::{HostFacts, JobFacts, JobState};
+use serde::Serialize;
+use streamhost_core::job::{SinkKind, SourceKind};
+use streamhost_core::{clock, limits};
+
+/// The host itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct HostView {
+    /// The machine's name.
+    pub name: String,
+    version: &'static str,
+    /// Not known to the binary.
+    commit: Option<String>,
+    engine: &'static str,
+    started: String,
+    now: String,
+    cpu: Cpu,
+    memory: Memory,
+    disk: Disk,
+    servers: Vec<Server>,
+    /// What people meet of its limits.
+    pub limits: Vec<Limit>,
+    /// The API wants a token.
+    pub token: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Cpu {
+    cores: usize,
+    used: f64,
+    guests: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Memory {
+    used_bytes: u64,
+    bound_bytes: Option<u64>,
+    /// Not measured yet.
+    guests_bytes: Option<u64>,
+    state_bytes: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+struct Disk {
+    path: String,
+    /// Not measured: it would be a walk through all files.
+    used_bytes: Option<u64>,
+    free_bytes: u64,
+    total_bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Server {
+    name: &'static str,
+    address: String,
+    state: &'static str,
+    what: Option<String>,
+    since: Option<String>,
+    round_trip_ms: Option<f64>,
+}
+
+/// One of the host's limits.
+#[derive(Clone, Debug, Serialize)]
+pub struct Limit {
+    name: &'static str,
+    value: u64,
+    used: Option<u64>,
+    unit: &'static str,
+    meaning: &'static str,
+}
+
+impl Limit {
+    /// A limit, and how much of it is used.
+    pub fn new(
+        name: &'static str,
+        value: usize,
+        used: Option<usize>,
+        unit: &'static str,
+        meaning: &'static str,
+    ) -> Limit {
+        let used = used.map(|used| used as u64);
+        Limit {
+            name,
+            value: value as u64,
+            used,
+            unit,
+            meaning,
+        }
+    }
+}
+
+impl Monitor {
+    /// The host itself.
+    pub fn host(&self, name: String, token: bool) -> HostView {
+        let place = self.jobs.place();
+        let seen = self.seen();
+        let facts: Vec<&JobFacts> = seen.values().map(|seen| &seen.facts).collect();
+        let guests = seen
+            .values()
+            .filter_map(|seen| seen.history.window.guest_cores());
+        let kept = facts
+            .iter()
+            .flat_map(|facts| facts.snapshot.stages.values());
+        HostView {
+            name,
+            version: env!("CARGO_PKG_VERSION"),
+            commit: None,
+            engine: "wasmtime 48",
+            started: self.started(),
+            now: clock::rfc3339(clock::now_ms()),
+            cpu: Cpu {
+                cores: std::thread::available_parallelism().map_or(1, usize::from),
+                used: self.cpu_cores(),
+                guests: (guests.sum::<f64>() * 100.0).round() / 100.0,
+            },
+            memory: Memory {
+                used_bytes: process::memory_bytes(),
+                bound_bytes: process::memory_bound_bytes(),
+                guests_bytes: None,
+                state_bytes: kept.map(|stage| stage.bytes).sum(),
+            },
+            disk: disk(&place),
+            servers: place
+                .servers
+                .iter()
+                .map(|(name, address)| server(name, address, &facts))
+                .collect(),
+            limits: vec![
+                Limit::new(
+                    "JOBS_MAX",
+                    limits::JOBS_MAX,
+                    Some(facts.len()),
+                    "count",
+                    "jobs of one host",
+                ),
+                Limit::new(
+                    "COMPONENT_BYTES_MAX",
+                    limits::COMPONENT_BYTES_MAX,
+                    None,
+                    "bytes",
+                    "a component",
+                ),
+            ],
+            token,
+        }
+    }
+}
+
+fn disk(place: &HostFacts) -> Disk {
+    let path = place.data_dir.display().to_string();
+    match rustix::fs::statvfs(place.data_dir.as_path()) {
+        Ok(stat) => Disk {
+            path,
+            used_bytes: None,
+            free_bytes: stat.f_bavail * stat.f_frsize,
+            total_bytes: stat.f_blocks * stat.f_frsize,
+        },
+        Err(_) => Disk {
+            path,
+            ..Disk::default()
+        },
+    }
+}
+
+/// A server is away while a job waits for it, and there while one runs that needs it.
+fn server(name: &'static str, address: &str, facts: &[&JobFacts]) -> Server {
+    let waits = facts
+        .iter()
+        .flat_map(|facts| facts.snapshot.waiting.values());
+    let away = waits
+        .filter(|(what, _)| what.contains(address))
+        .min_by_key(|(_, since)| *since);
+    let needs = |facts: &&&JobFacts| {
+        let status = &facts.status;
+        let reads = status.sources.iter().any(|s| s.kind == SourceKind::Kafka);
+        let writes = status.sinks.iter().any(|s| match s.kind {
+            SinkKind::Kafka => name == "kafka",
+            SinkKind::Hbase => name == "hbase",
+            SinkKind::Console => false,
+        });
+        status.state == JobState::Running && (writes || reads && name == "kafka")
+    };
+    Server {
+        name,
+        address: address.to_owned(),
+        state: match away {
+            Some(_) => "away",
+            None if facts.iter().any(|facts| needs(&facts)) => "ok",
+            None => "unknown",
+        },
+        what: away.map(|(what, _)| what.clone()),
+        since: away.map(|(_, since)| clock::rfc3339(*since)),
+        round_trip_ms: None,
+    }
+}

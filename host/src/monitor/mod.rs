@@ -1,0 +1,220 @@
+//! Looks at all jobs once a second, keeps the last hour of what it sees, and says what the
+//! dashboard asks of it. Pure but for the look itself: a view is made of what was seen last, so that
+//! no reader waits for a job, and no job for a reader.
+
+use crate::api::{JobFacts, Jobs};
+use history::History;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::time::Duration;
+use streamhost_core::clock;
+
+mod history;
+mod window;
+mod points;
+mod summary;
+mod graph;
+mod host;
+mod process;
+mod batches;
+mod changes;
+mod watermarks;
+mod stages;
+mod settings;
+
+pub use batches::{Batch, Batches};
+pub use changes::{Change, changes};
+pub use graph::Graph;
+pub(crate) use graph::guarantee;
+pub use host::{HostView, Limit};
+pub use points::{Points, Series};
+pub use settings::JobSettings;
+pub use stages::Stage;
+pub use summary::{JobSummary, JobView};
+pub use watermarks::Watermarks;
+
+/// How often it looks.
+const LOOK_TIME: Duration = Duration::from_secs(1);
+
+/// What is known of one job.
+struct Seen {
+    facts: JobFacts,
+    history: History,
+}
+
+/// Watches all jobs of a host.
+pub struct Monitor {
+    jobs: Arc<dyn Jobs>,
+    started_ms: i64,
+    seen: Mutex<BTreeMap<String, Seen>>,
+    cpu: Mutex<process::CpuTimes>,
+    /// Ends the thread that looks when this goes.
+    _ends: Mutex<Option<mpsc::Sender<()>>>,
+}
+
+impl Monitor {
+    /// Looks for the first time, and once a second from then on.
+    pub fn start(jobs: Arc<dyn Jobs>) -> std::io::Result<Arc<Self>> {
+        let (ends, ended) = mpsc::channel();
+        let monitor = Arc::new(Monitor {
+            _ends: Mutex::new(Some(ends)),
+            ..Monitor::new(jobs)
+        });
+        monitor.look(clock::now_ms());
+        let watched = Arc::downgrade(&monitor);
+        std::thread::Builder::new()
+            .name("monitor".into())
+            .spawn(move || look_on(&watched, &ended))?;
+        Ok(monitor)
+    }
+
+    /// One that looks only when it is told to.
+    pub(crate) fn new(jobs: Arc<dyn Jobs>) -> Self {
+        Monitor {
+            jobs,
+            started_ms: clock::now_ms(),
+            seen: Mutex::default(),
+            cpu: Mutex::default(),
+            _ends: Mutex::new(None),
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<String, Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at all jobs.
+    pub(crate) fn look(&self, now_ms: i64) {
+        self.cpu
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .look();
+        let all = self.jobs.facts();
+        let mut seen = self.seen();
+        let there: Vec<&str> = all.iter().map(|facts| &*facts.status.job).collect();
+        seen.retain(|name, _| there.contains(&&**name));
+        for facts in all {
+            let name = facts.status.job.clone();
+            match seen.get_mut(&name) {
+                Some(known) => {
+                    known.history.look(&facts, now_ms);
+                    known.facts = facts;
+                }
+                None => {
+                    let history = History::begin(&facts, now_ms, self.started_ms);
+                    seen.insert(name, Seen { facts, history });
+                }
+            }
+        }
+    }
+
+    /// Cores that the process used, over the last seconds.
+    fn cpu_cores(&self) -> f64 {
+        let cpu = self.cpu.lock().unwrap_or_else(PoisonError::into_inner);
+        cpu.cores()
+    }
+
+    /// When this process began, RFC 3339.
+    pub fn started(&self) -> String {
+        clock::rfc3339(self.started_ms)
+    }
+
+    /// All jobs, briefly. `recent`: with the last hour's rates.
+    pub fn summaries(&self, recent: bool) -> Vec<JobSummary> {
+        let now_ms = clock::now_ms();
+        self.seen()
+            .values()
+            .map(|seen| JobSummary::of(&seen.facts, &seen.history, now_ms, recent))
+            .collect()
+    }
+
+    /// Adds what the monitor knows to a status that is newer than what it saw.
+    pub fn view(&self, status: crate::api::JobStatus) -> JobView {
+        let seen = self.seen();
+        let history = seen.get(&status.job).map(|seen| &seen.history);
+        JobView::of(status, history, clock::now_ms())
+    }
+
+    fn of<T>(&self, job: &str, view: impl FnOnce(&JobFacts, &History) -> T) -> Option<T> {
+        self.seen()
+            .get(job)
+            .map(|seen| view(&seen.facts, &seen.history))
+    }
+
+    /// The job's status as it was seen last.
+    pub fn status(&self, job: &str) -> Option<JobView> {
+        self.of(job, |facts, history| {
+            JobView::of(facts.status.clone(), Some(history), clock::now_ms())
+        })
+    }
+
+    /// The topic of the job's dead letters.
+    pub fn dead_letter_topic(&self, job: &str) -> Option<String> {
+        self.of(job, |facts, _| facts.status.dead_letter_topic.clone())
+    }
+
+    /// The job's pipeline as a graph.
+    pub fn graph(&self, job: &str) -> Option<Graph> {
+        self.of(job, Graph::of)
+    }
+
+    /// The job's charts.
+    pub fn series(&self, job: &str) -> Option<Series> {
+        self.of(job, |facts, history| {
+            Series::of(facts, history, clock::now_ms())
+        })
+    }
+
+    /// The points after this time, in seconds since 1970.
+    pub fn points_after(&self, job: &str, seconds: i64) -> Option<Points> {
+        self.of(job, |_, history| Points::after(history, seconds))
+    }
+
+    /// The job's last batches.
+    pub fn batches(&self, job: &str) -> Option<Batches> {
+        self.of(job, |facts, _| Batches::of(facts))
+    }
+
+    /// The batches after the first `count` of them, and how many there are in all.
+    pub fn batches_after(&self, job: &str, count: u64) -> Option<(Vec<Batch>, u64)> {
+        self.of(job, |facts, _| Batch::after(facts, count))
+    }
+
+    /// Where event time is, partition by partition.
+    pub fn watermarks(&self, job: &str) -> Option<Watermarks> {
+        self.of(job, Watermarks::of)
+    }
+
+    /// The job's keyed stages.
+    pub fn stages(&self, job: &str) -> Option<Vec<Stage>> {
+        self.of(job, stages::of)
+    }
+
+    /// The job's settings.
+    pub fn settings(&self, job: &str) -> Option<JobSettings> {
+        self.of(job, |facts, _| JobSettings::of(facts))
+    }
+}
+
+/// Looks until the monitor is gone.
+fn look_on(monitor: &Weak<Monitor>, ended: &mpsc::Receiver<()>) {
+    while ended.recv_timeout(LOOK_TIME) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let Some(monitor) = monitor.upgrade() else {
+            return;
+        };
+        monitor.look(clock::now_ms());
+    }
+}
+
+/// A number as people read it: to a tenth.
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// Milliseconds to a tenth.
+fn ms(time: Duration) -> f64 {
+    tenths(time.as_secs_f64() * 1000.0)
+}
+
+#[cfg(test)]
+mod tests;

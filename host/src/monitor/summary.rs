@@ -1,0 +1,146 @@
+//! Jobs briefly, and what the monitor adds to a status.
+
+use super::history::{History, is_running};
+use crate::api::{JobFacts, JobState, JobStatus};
+use serde::Serialize;
+use streamhost_core::clock;
+use streamhost_core::job::{SinkKind, SourceKind};
+
+/// Where a job reads or writes.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct End<K> {
+    kind: K,
+    name: String,
+    target: String,
+}
+
+/// What the monitor knows of a job beside its counts.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Moving {
+    since: Option<String>,
+    reason: Option<String>,
+    records_per_second: Option<f64>,
+    rows_per_second: Option<f64>,
+    dead_letters_per_second: Option<f64>,
+    lag_seconds: Option<f64>,
+    lag_change_per_second: Option<f64>,
+}
+
+impl Moving {
+    fn of(status: &JobStatus, history: Option<&History>, now_ms: i64) -> Moving {
+        let waits = status
+            .waiting_for
+            .as_ref()
+            .map(|waiting| waiting.what.clone());
+        let reason = match status.state {
+            JobState::Retrying => waits,
+            JobState::Stopped => status.last_error.clone(),
+            JobState::Running | JobState::Paused | JobState::Finished => None,
+        };
+        let window = history
+            .filter(|_| is_running(status.state))
+            .map(|history| &history.window);
+        let lag_seconds = match (status.lag, window) {
+            (Some(0), _) => Some(0.0),
+            (Some(_), Some(_)) => history.and_then(|history| history.oldest_seconds(now_ms)),
+            _ => None,
+        };
+        let since_ms = history.and_then(|history| history.since_ms(status.state));
+        Moving {
+            since: since_ms.map(clock::rfc3339),
+            reason,
+            records_per_second: window.and_then(|w| w.rate(|at| at.counters.records_in)),
+            rows_per_second: window.and_then(|w| w.rate(|at| at.counters.rows.values().sum())),
+            dead_letters_per_second: window.and_then(|w| w.rate(|at| at.counters.dead_letters)),
+            lag_seconds,
+            lag_change_per_second: window.and_then(super::window::Window::lag_change),
+        }
+    }
+}
+
+/// One job among all.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobSummary {
+    /// Its name.
+    pub job: String,
+    state: JobState,
+    version: u64,
+    deployment: u64,
+    deployed_at: Option<String>,
+    records_in: u64,
+    rows_out: u64,
+    dead_letters: u64,
+    late: u64,
+    lag: Option<u64>,
+    sources: Vec<End<SourceKind>>,
+    sinks: Vec<End<SinkKind>>,
+    #[serde(flatten)]
+    moving: Moving,
+    /// Records a second, one value a minute; left out where nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent: Option<Vec<Option<f64>>>,
+}
+
+impl JobSummary {
+    pub(super) fn of(facts: &JobFacts, history: &History, now_ms: i64, recent: bool) -> Self {
+        let status = &facts.status;
+        let sources = status.sources.iter().map(|source| End {
+            kind: source.kind,
+            name: source.name.clone(),
+            target: source.target.clone(),
+        });
+        let sinks = status.sinks.iter().map(|sink| End {
+            kind: sink.kind,
+            name: sink.name.clone(),
+            target: sink.target.clone(),
+        });
+        JobSummary {
+            job: status.job.clone(),
+            state: status.state,
+            version: status.version,
+            deployment: status.deployment,
+            deployed_at: status.deployed_at.clone(),
+            records_in: status.records_in,
+            rows_out: status.rows_out,
+            dead_letters: status.dead_letters,
+            late: status.late,
+            lag: status.lag,
+            sources: sources.collect(),
+            sinks: sinks.collect(),
+            moving: Moving::of(status, Some(history), now_ms),
+            recent: recent.then(|| history.recent(now_ms)),
+        }
+    }
+}
+
+/// A status, and what the monitor adds to it.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobView {
+    #[serde(flatten)]
+    status: JobStatus,
+    #[serde(flatten)]
+    moving: Moving,
+    last_error_at: Option<String>,
+    last_checkpoint_at: Option<String>,
+    /// Not measured yet.
+    cpu_cores: Option<f64>,
+    /// Not measured yet.
+    guest_memory_bytes: Option<u64>,
+}
+
+impl JobView {
+    pub(super) fn of(status: JobStatus, history: Option<&History>, now_ms: i64) -> JobView {
+        let error_ms = history.and_then(History::error_ms);
+        let durable_ms = history.and_then(History::durable_ms);
+        JobView {
+            moving: Moving::of(&status, history, now_ms),
+            last_error_at: error_ms
+                .filter(|_| status.last_error.is_some())
+                .map(clock::rfc3339),
+            last_checkpoint_at: durable_ms.map(clock::rfc3339),
+            cpu_cores: None,
+            guest_memory_bytes: None,
+            status,
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! A deploy's dry run: asks all that a deploy asks, tells all that it would be refused with, and
+//! changes nothing.
+
+use super::beginning::{Beginning, BeginningFacts};
+use super::deploy::{Draft, check_state, next_record, not_in_the_future, unavailable, unchanged};
+use super::provision::Missing;
+use super::{Job, Supervisor};
+use crate::api::{ActiveFacts, Checked, DeployRequest, DeploymentFacts, Refusal, StateFate};
+use std::sync::Arc;
+use streamhost_core::job::settings::Settings;
+use streamhost_core::job::validate::{JobDescription, in_words};
+use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind, names};
+use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
+use streamhost_core::state::change::{StateOrigin, stages_after};
+use streamhost_engine::guest::LogSink;
+use streamhost_engine::pipeline::LoadedDeployment;
+use streamhost_engine::sink::SinkError;
+use streamhost_guest::CompiledJob;
+use streamhost_guest::compiler::Wanted;
+use streamhost_storage::catalog::sha256;
+
+impl Supervisor {
+    /// What this component is, and what its deployment would do. `Err`: it is none, or its settings
+    /// cannot be read.
+    pub(super) fn check_component(
+        &self,
+        component: &[u8],
+        request: DeployRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Checked, Refusal> {
+        let settings = Settings::parse(&request.settings, self.environment.limits)
+            .map_err(|f| Refusal::Invalid(in_words(&f)))?;
+        let silent: LogSink = Arc::new(|_, _: &str| {});
+        let digest = sha256(component);
+        let (loaded, described) = self
+            .load(&silent, &digest, component, &settings, wanted)
+            .map_err(Refusal::Invalid)?;
+        let own_name = || described.name.clone();
+        let name = request.name.clone().unwrap_or_else(own_name);
+        let mut checked = Checked {
+            digest,
+            component_bytes: component.len(),
+            contract: loaded.contract().to_owned(),
+            imports: loaded.imports(),
+            spec: None,
+            dead_letter_topic: settings.dead_letter_topic(&name),
+            exists: Vec::new(),
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            active: None,
+            set: request.settings.clone(),
+            state: StateFate::None,
+            starts: String::new(),
+            creates: Vec::new(),
+            job: name.clone(),
+        };
+        if let Err(reason) = names::job(&name) {
+            let error = format!("the job's name `{name}`: {reason}");
+            checked.errors.push(error);
+            return Ok(checked);
+        }
+        if let Err(refusal) = not_in_the_future(settings.start) {
+            checked.errors.push(refusal.to_string());
+        }
+        let job = self.job(&name);
+        checked.active = job.as_deref().map(active_of);
+        let described = (loaded, described, settings);
+        self.check_described(&mut checked, described, job.as_deref(), &request)?;
+        Ok(checked)
+    }
+
+    /// All that is asked of a component that can be read.
+    fn check_described(
+        &self,
+        checked: &mut Checked,
+        (loaded, described, settings): (Arc<CompiledJob>, JobDescription, Settings),
+        job: Option<&Job>,
+        request: &DeployRequest,
+    ) -> Result<(), Refusal> {
+        let (name, silent): (_, LogSink) = (checked.job.clone(), Arc::new(|_, _: &str| {}));
+        let was_undeployed = self.catalog.was_undeployed(&name);
+        let was_undeployed = was_undeployed.map_err(|e| unavailable(&e))?;
+        let draft = Draft {
+            digest: checked.digest.clone(),
+            kind: DeploymentKind::Deploy,
+            reason: None,
+            settings: request.settings.clone(),
+            limits: settings.limits,
+            reset: request.reset_state || was_undeployed && !described.stages.is_empty(),
+        };
+        if job.is_some_and(|job| unchanged(job, &draft).is_some()) {
+            let same = "just this is active already: a deploy changes nothing";
+            checked.warnings.push(same.to_owned());
+        }
+        if let Err(refusal) = self.has_room_for(&name) {
+            checked.errors.push(refusal.to_string());
+        }
+        let stored = self.checkpoint_logs.of(&name).load();
+        let (checkpoint, intents) = stored.map_err(|e| unavailable(&e))?;
+        let record = match next_record(&name, job, draft, checkpoint.as_ref(), &intents) {
+            Ok(record) => record,
+            Err(refusal) => {
+                checked.errors.push(refusal.to_string());
+                return Ok(());
+            }
+        };
+        let active = self.prove(
+            &silent,
+            loaded,
+            described,
+            settings,
+            record.active(),
+            &record,
+        );
+        match active {
+            Ok(active) => {
+                let known = BeginningFacts {
+                    has_checkpoint: checkpoint.is_some(),
+                    was_undeployed,
+                    reset: request.reset_state
+                        || checkpoint.is_some() && active.resets(checkpoint.as_ref()),
+                    starts: request.settings.contains_key("start"),
+                    ..BeginningFacts::default()
+                };
+                let before = (checkpoint.as_ref(), &intents[..]);
+                self.check_active(checked, &active, request.create_tables, before, known);
+                checked.spec = Some(Arc::new(active.spec));
+            }
+            Err(reason) => checked.errors.push(reason),
+        }
+        Ok(())
+    }
+
+    /// All that is asked of a version that is valid by itself.
+    fn check_active(
+        &self,
+        checked: &mut Checked,
+        active: &LoadedDeployment,
+        create: bool,
+        (checkpoint, intents): (Option<&Checkpoint>, &[BatchIntent]),
+        known: BeginningFacts,
+    ) {
+        checked.state = state_of(active, checkpoint, intents);
+        let refused = [
+            check_state(active, checkpoint, intents),
+            self.own_group(active),
+        ];
+        let refused = refused.into_iter().filter_map(Result::err);
+        checked
+            .errors
+            .extend(refused.map(|refusal| refusal.to_string()));
+        let mut missing = Missing::default();
+        self.check_sinks(checked, active, create, &mut missing);
+        if create {
+            self.check_topics(checked, active, &mut missing);
+        }
+        match self.beginning_of(active, &missing, known) {
+            Ok(begins) => {
+                checked.starts = in_short(begins, known);
+                checked.warnings.extend(begins.warning(&active.group));
+            }
+            Err(refusal) => checked.errors.push(refusal.to_string()),
+        }
+        checked.warnings.extend(self.shared_tables(active));
+        if let Err(fault) = active.guest_version.warm(1) {
+            checked.errors.push(fault.to_string());
+        }
+    }
+
+    fn check_sinks(
+        &self,
+        checked: &mut Checked,
+        active: &LoadedDeployment,
+        create: bool,
+        missing: &mut Missing,
+    ) {
+        for sink in &active.spec.sinks {
+            let found = self.is_missing(sink, create);
+            checked.exists.push(match &found {
+                Ok(is_missing) => Some(!is_missing),
+                Err(SinkError::TableMissing { .. }) => Some(false),
+                Err(SinkError::Away { .. }) => None,
+                Err(_) => Some(sink.kind != SinkKind::Kafka),
+            });
+            match found {
+                Ok(true) => {
+                    let what = if sink.kind == SinkKind::Hbase {
+                        "table"
+                    } else {
+                        "topic"
+                    };
+                    checked.creates.push(format!("{what} `{}`", sink.target));
+                    missing.sinks.push(sink.clone());
+                }
+                Ok(false) => {}
+                Err(error) => checked.errors.push(error.to_string()),
+            }
+        }
+    }
+
+    fn check_topics(
+        &self,
+        checked: &mut Checked,
+        active: &LoadedDeployment,
+        missing: &mut Missing,
+    ) {
+        let sources = active.spec.sources.iter();
+        for source in sources.filter(|source| source.kind == SourceKind::Kafka) {
+            match self.is_topic_missing(&source.target) {
+                Ok(true) => {
+                    checked.creates.push(format!("topic `{}`", source.target));
+                    missing.topics.push(source.target.clone());
+                }
+                Ok(false) => {}
+                Err(refusal) => checked.errors.push(refusal.to_string()),
+            }
+        }
+    }
+}
+
+fn active_of(job: &Job) -> ActiveFacts {
+    let state = job.state();
+    let active = state.record.active();
+    let loaded = state.active.as_ref().map(|cell| cell.get());
+    ActiveFacts {
+        deployment: DeploymentFacts {
+            number: active.number,
+            version: active.version,
+            at_ms: active.at_ms,
+        },
+        digest: active.digest.clone(),
+        spec: loaded.map(|loaded| Arc::new(loaded.spec.clone())),
+        set: active.settings.clone(),
+    }
+}
+
+fn state_of(
+    active: &LoadedDeployment,
+    checkpoint: Option<&Checkpoint>,
+    intents: &[BatchIntent],
+) -> StateFate {
+    let kept = checkpoint.filter(|checkpoint| !active.resets(Some(checkpoint)));
+    let Some(checkpoint) = kept else {
+        return StateFate::None;
+    };
+    let stages = intents
+        .last()
+        .map_or(&checkpoint.stages, |intent| &intent.stages);
+    match stages_after(stages, &active.spec, checkpoint.epoch) {
+        Err(_) => StateFate::NeedsReset,
+        Ok(changes) => {
+            let is = |how: fn(&StateOrigin) -> bool| changes.iter().any(|change| how(&change.how));
+            match () {
+                () if is(|how| matches!(how, StateOrigin::Migrated { .. })) => StateFate::Migrated,
+                () if is(|how| matches!(how, StateOrigin::CarriedOn)) => StateFate::Kept,
+                () => StateFate::None,
+            }
+        }
+    }
+}
+
+/// Where a deployment begins, in a few words.
+fn in_short(begins: Beginning, known: BeginningFacts) -> String {
+    match begins {
+        Beginning::GoesOn { .. } => "where the job is",
+        Beginning::AtStart if known.reset => "anew at `start`",
+        Beginning::AtStart => "at `start`",
+        Beginning::Anew => "anew at `start`, as its state is gone",
+        Beginning::AtGroup => "at the offsets of its consumer group",
+        Beginning::AtMarkers { .. } => "where its exactly-once sinks are",
+        Beginning::StateLost => "nowhere: its state is not here",
+    }
+    .to_owned()
+}

@@ -46,7 +46,8 @@ impl Supervisor {
         let (loaded, described) = self
             .load(&silent, &digest, component, &settings, wanted)
             .map_err(Refusal::Invalid)?;
-        let name = request.name.clone().unwrap_or_else(|| described.name.clone());
+        let own_name = || described.name.clone();
+        let name = request.name.clone().unwrap_or_else(own_name);
         names::job(&name)
             .map_err(|reason| Refusal::Invalid(format!("the job's name `{name}`: {reason}")))?;
         let _turn = self.turns.take(&name)?;
@@ -74,14 +75,8 @@ impl Supervisor {
         let (checkpoint, intents) = stored.map_err(|e| unavailable(&e))?;
         let record = next_record(&name, job.as_deref(), draft, checkpoint.as_ref(), &intents)?;
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
-        let active = self.prove(
-            &job.log_sink(),
-            loaded,
-            described,
-            settings,
-            record.active(),
-            &record,
-        );
+        let log = job.log_sink();
+        let active = self.prove(&log, loaded, described, settings, record.active(), &record);
         let active = active.map_err(Refusal::Invalid)?;
         check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;

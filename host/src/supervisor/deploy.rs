@@ -75,14 +75,8 @@ impl Supervisor {
         let (checkpoint, intents) = stored.map_err(|e| unavailable(&e))?;
         let record = next_record(&name, job.as_deref(), draft, checkpoint.as_ref(), &intents)?;
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
-        let active = self.prove(
-            &job.log_sink(),
-            loaded,
-            described,
-            settings,
-            record.active(),
-            &record,
-        );
+        let log = job.log_sink();
+        let active = self.prove(&log, loaded, described, settings, record.active(), &record);
         let active = active.map_err(Refusal::Invalid)?;
         check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;

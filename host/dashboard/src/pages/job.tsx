@@ -109,9 +109,11 @@ function Head({ job, status }: { job: string; status: JobStatus | null }) {
         {state && (
           <p class="job-facts">
             <StatePill state={state} large />
-            <span class="quiet">
-              for <Since at={status?.since ?? summary?.since} />
-            </span>
+            {(status?.since ?? summary?.since) && (
+              <span class="quiet">
+                for <Since at={status?.since ?? summary?.since} />
+              </span>
+            )}
             <a href={href(["jobs", job, "versions"])}>version {version}</a>
             <span class="quiet">
               deployed <Ago at={status?.deployed_at ?? summary?.deployed_at} />

@@ -244,7 +244,7 @@ function State({ job }: { job: JobSummary }) {
   return (
     <>
       <StatePill state={job.state} />{" "}
-      {!stale.value && (
+      {!stale.value && job.since !== null && (
         <small class="quiet inline">
           for <Since at={job.since} />
         </small>

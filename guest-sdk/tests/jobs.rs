@@ -458,3 +458,27 @@ fn a_table_refuses_an_empty_key_as_its_host_would() {
         ["in@0: sink `t`: the row's key is empty"]
     );
 }
+
+fn call(line: &str) -> String {
+    line.to_uppercase()
+}
+
+fn build(line: &str) -> bool {
+    !line.is_empty()
+}
+
+#[job]
+fn helpers() -> Job {
+    kafka("lines")
+        .try_map(|line| line.text())
+        .filter(|line| build(line))
+        .map(call)
+        .to(console())
+}
+
+#[test]
+fn an_authors_functions_may_have_any_name() {
+    let mut job = testing::run(helpers);
+    job.send("lines", ["a", ""]);
+    assert_eq!(job.rows("console"), ["value=A"]);
+}

@@ -5,7 +5,14 @@ use std::path::Path;
 use streamhost_tests::paths::root;
 
 /// Folders that are no source.
-const LEFT_OUT: [&str; 5] = ["target", ".git", ".cache", "streamhost-data", "book"];
+const LEFT_OUT: [&str; 6] = [
+    "target",
+    ".git",
+    ".cache",
+    "streamhost-data",
+    "book",
+    "node_modules",
+];
 
 /// A file of the checkout.
 pub(crate) struct Source {

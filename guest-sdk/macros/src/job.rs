@@ -2,7 +2,7 @@
 //! is built anew for each call, so what it yields may borrow from that call's batch. For wasm the
 //! component's exports are added.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::spanned::Spanned;
 use syn::{Error, ItemFn, LitStr, PathArguments, Result, ReturnType, Type, parse_quote_spanned};
@@ -21,11 +21,14 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     } = &function;
     let ident = &sig.ident;
     let exports = exports(&function);
+    // Names that no function of the author's has: the chain may use one that is called `call`.
+    let call = Ident::new("__call", Span::mixed_site());
+    let build = Ident::new("__build", Span::mixed_site());
     Ok(quote! {
         #(#attrs)*
-        #vis fn #ident<'batch>(call: ::streamhost::Call<'batch>) -> #job {
-            fn build<'batch>() -> #job #block
-            call.named(#name, build())
+        #vis fn #ident<'batch>(#call: ::streamhost::Call<'batch>) -> #job {
+            fn #build<'batch>() -> #job #block
+            #call.named(#name, #build())
         }
         #exports
     })

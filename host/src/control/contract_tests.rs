@@ -91,7 +91,7 @@ fn differences(example: &Value, answer: &Value) -> Vec<String> {
         .collect()
 }
 
-/// What this host does not have yet; it answers 404 to each.
+/// What this host does not have yet: 404, or 405 where the path is that of something it has.
 const MISSING: &[&str] = &[
     "GET /v1/jobs/hashtags/state/tag-count?prefix=rust&limit=2",
     "POST /v1/jobs/clicks/dead-letters/retry {\"ids\":[\"0-1180\"],\"again\":true}",
@@ -120,7 +120,7 @@ fn every_example_of_the_contract_holds() {
                 };
                 let (status, answer) = api.ask(method, &path, headers, body.as_bytes());
                 if MISSING.contains(&&*name) {
-                    assert_eq!(status, 404, "{name}: {answer}");
+                    assert!(matches!(status, 404 | 405), "{name}: {status} {answer}");
                     continue;
                 }
                 assert_eq!(status, 200, "{name}: {answer}");

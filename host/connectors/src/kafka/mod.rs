@@ -8,6 +8,7 @@ mod dead_letters;
 pub mod letters;
 mod topic_config;
 mod background;
+mod settling;
 pub(crate) mod topic_ids;
 
 use rdkafka::ClientContext;

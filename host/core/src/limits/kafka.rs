@@ -18,6 +18,8 @@ pub const KAFKA_FETCH_BYTES_MAX: (usize, usize) = (16 << 20, 4 << 20);
 /// How long Kafka's brokers may all be away before a delivery that waits for them says so. A batch
 /// that was half written may be there twice then, in a plain sink; a restarting broker takes less.
 pub const KAFKA_AWAY_TIME: Duration = Duration::from_secs(20);
+/// How long brokers that answer that they are not ready yet are asked again, at a deploy or start.
+pub const KAFKA_SETTLE_TIME: Duration = Duration::from_secs(15);
 /// Fencing a transactional sink's former owner, whose open transaction the brokers must end first.
 pub const KAFKA_FENCE_TIME: Duration = Duration::from_secs(30);
 /// How long the end of a partition may lie before the end of a batch that is run again. After a

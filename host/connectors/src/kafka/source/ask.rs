@@ -1,6 +1,7 @@
 //! What the source asks the brokers, and its errors.
 
 use super::queue::list;
+use crate::kafka::settling::settled;
 use crate::kafka::{self, Fault, KafkaSource, SERVER};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -87,10 +88,8 @@ impl KafkaSource {
             return Ok(Positions::new());
         }
         let times = self.list(partitions.iter().map(|&p| (p, at)))?;
-        let found = self
-            .queues
-            .consumer()
-            .offsets_for_times(times, limits::CONNECT_TIME);
+        let consumer = self.queues.consumer();
+        let found = settled(|| consumer.offsets_for_times(times.clone(), limits::CONNECT_TIME));
         self.positions(&found.map_err(|error| self.client_error(&error))?)
     }
 }

@@ -5,6 +5,7 @@ mod ask;
 mod queue;
 mod reading;
 
+use crate::kafka::settling::settled;
 use crate::kafka::{self, Fault, KafkaSettings, Quiet};
 use ask::{names, refused};
 use queue::{Event, Queues};
@@ -260,10 +261,9 @@ impl Source for KafkaSource {
     fn group(&mut self) -> Result<Positions, SourceError> {
         let partitions = self.partitions()?;
         let asked = self.list(partitions.iter().map(|&p| (p, ClientOffset::Invalid)))?;
-        let found = self
-            .queues
-            .consumer()
-            .committed_offsets(asked, limits::CONNECT_TIME);
+        let consumer = self.queues.consumer();
+        let ask = || consumer.committed_offsets(asked.clone(), limits::CONNECT_TIME);
+        let found = settled(ask);
         self.positions(&found.map_err(|error| self.client_error(&error))?)
     }
 

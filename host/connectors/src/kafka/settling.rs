@@ -1,0 +1,81 @@
+//! Brokers that were started a moment ago, or just took something over, answer for some seconds that
+//! they cannot yet. That passes by itself, so it is waited for.
+
+use rdkafka::TopicPartitionList;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use std::time::Duration;
+use streamhost_core::{clock, limits};
+
+/// Between two calls.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Asks again while the brokers answer that they are not ready, for [`limits::KAFKA_SETTLE_TIME`] at
+/// most: then the last answer counts.
+pub(crate) fn settled(
+    mut ask: impl FnMut() -> Result<TopicPartitionList, KafkaError>,
+) -> Result<TopicPartitionList, KafkaError> {
+    let began = clock::monotonic();
+    let mut said = false;
+    loop {
+        let answer = ask();
+        let Some(code) = not_ready(&answer) else {
+            return answer;
+        };
+        if began.elapsed() > limits::KAFKA_SETTLE_TIME {
+            return answer;
+        }
+        if !std::mem::replace(&mut said, true) {
+            tracing::info!(%code, "Kafka's brokers are not ready yet; they are asked again");
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
+/// The code that says so, of the whole answer or of a partition in it.
+fn not_ready(answer: &Result<TopicPartitionList, KafkaError>) -> Option<Code> {
+    match answer {
+        Err(error) => error.rdkafka_error_code().filter(|code| passes(*code)),
+        Ok(list) => list
+            .elements()
+            .iter()
+            .filter_map(|element| element.error().err()?.rdkafka_error_code())
+            .find(|code| passes(*code)),
+    }
+}
+
+fn passes(code: Code) -> bool {
+    matches!(
+        code,
+        Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator
+            | Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_asked_again_and_nothing_else() {
+        let cases = [
+            (Code::NotCoordinator, 3),
+            (Code::CoordinatorLoadInProgress, 3),
+            (Code::GroupAuthorizationFailed, 1),
+            (Code::OperationTimedOut, 1),
+        ];
+        for (code, calls) in cases {
+            let mut asked = 0;
+            let answer = settled(|| {
+                asked += 1;
+                match asked {
+                    3 => Ok(TopicPartitionList::new()),
+                    _ => Err(KafkaError::OffsetFetch(code)),
+                }
+            });
+            assert_eq!((asked, answer.is_ok()), (calls, calls == 3), "{code}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Rows as a reader of a test wants to see them.
 
+use streamhost_core::contract::render::readable;
 use streamhost_core::job::ColumnSpec;
 use streamhost_core::types::{Kind, Rows};
 
@@ -30,7 +31,7 @@ fn row(rows: &Rows, columns: &[ColumnSpec], row: usize) -> String {
         if has(&rows.deleted, at) {
             parts.push(format!("{name} (deleted)"));
         } else if !has(&rows.absent, at) {
-            parts.push(format!("{name}={}", value(column.kind, cells.get(at))));
+            parts.push(format!("{name}={}", readable(column.kind, cells.get(at))));
         }
     }
     let extra = &rows.extra;
@@ -38,46 +39,15 @@ fn row(rows: &Rows, columns: &[ColumnSpec], row: usize) -> String {
         let name = bytes(extra.names.get(i));
         parts.push(format!(
             "{name}={}",
-            value(extra.kinds[i], extra.values.get(i))
+            readable(extra.kinds[i], extra.values.get(i))
         ));
     }
     parts.join(" ")
 }
 
-fn value(kind: Kind, item: &[u8]) -> String {
-    let eight = |item: &[u8]| <[u8; 8]>::try_from(item).expect("a number's length was checked");
-    match kind {
-        Kind::Text | Kind::Bytes => bytes(item),
-        Kind::Bool => (item == [1]).to_string(),
-        Kind::Uint => u64::from_le_bytes(eight(item)).to_string(),
-        Kind::Int | Kind::Time => i64::from_le_bytes(eight(item)).to_string(),
-        Kind::Float => float(f64::from_le_bytes(eight(item))),
-    }
-}
-
-/// A float as sinks write it: in the fewest digits that read back to it (`1.0`, `1e300`).
-fn float(value: f64) -> String {
-    let not_finite = if value.is_nan() {
-        "NaN"
-    } else if value > 0.0 {
-        "Infinity"
-    } else {
-        "-Infinity"
-    };
-    match value.is_finite() {
-        true => serde_json::to_string(&value).unwrap_or_default(),
-        false => not_finite.to_owned(),
-    }
-}
-
 /// Plain text as it is, other bytes in hex.
 pub(super) fn bytes(item: &[u8]) -> String {
-    match std::str::from_utf8(item) {
-        Ok(text) if !text.contains(char::is_control) => text.into(),
-        _ => item
-            .iter()
-            .fold("0x".into(), |hex, byte| format!("{hex}{byte:02x}")),
-    }
+    readable(Kind::Bytes, item)
 }
 
 /// The same row, but for the last digits of numbers that have a fraction.

@@ -5,7 +5,10 @@ use cache::CodeCache;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use streamhost_core::job::settings::JobLimits;
+use streamhost_core::job::validate::JobDescription;
 use streamhost_core::limits;
+use streamhost_engine::guest::LogSink;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
@@ -35,6 +38,15 @@ pub struct GuestLimits {
     pub memory_bytes: usize,
     /// One call.
     pub time: Duration,
+}
+
+impl From<JobLimits> for GuestLimits {
+    fn from(limits: JobLimits) -> Self {
+        GuestLimits {
+            memory_bytes: limits.memory_bytes,
+            time: limits.time,
+        }
+    }
 }
 
 impl Default for GuestLimits {
@@ -268,11 +280,18 @@ pub struct CompiledJob {
 }
 
 impl CompiledJob {
-    /// What the component imports.
-    pub fn imports(&self) -> Vec<String> {
+    /// All that the component imports, interfaces of types alone too.
+    pub fn all_imports(&self) -> Vec<String> {
         let names = self.pre.instance_pre().component().component_type();
         let imports = names.imports(self.engine());
         imports.map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// Asks the component what its job is.
+    pub fn describe(&self, limits: GuestLimits, log: LogSink) -> Result<JobDescription, LoadError> {
+        Instance::new(self, limits, log)
+            .and_then(|mut instance| instance.describe())
+            .map_err(|fault| LoadError::Describe(fault.to_string()))
     }
 
     /// The version of the contract that it speaks, as major and minor number.

@@ -78,18 +78,23 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// The settings by key; none is given twice.
+pub(super) fn settings(set: &[(String, String)]) -> Result<BTreeMap<String, String>, CliError> {
+    let mut settings = BTreeMap::new();
+    for (key, value) in set {
+        if settings.insert(key.clone(), value.clone()).is_some() {
+            return Err(CliError::SetTwice(key.clone()));
+        }
+    }
+    Ok(settings)
+}
+
 impl Component {
     /// What is asked of the host.
     pub(super) fn request(&self) -> Result<DeployRequest, CliError> {
-        let mut settings = BTreeMap::new();
-        for (key, value) in &self.set {
-            if settings.insert(key.clone(), value.clone()).is_some() {
-                return Err(CliError::SetTwice(key.clone()));
-            }
-        }
         Ok(DeployRequest {
             name: self.name.clone(),
-            settings,
+            settings: settings(&self.set)?,
             create_tables: self.create_tables,
             reset_state: self.reset_state,
         })

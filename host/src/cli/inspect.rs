@@ -3,17 +3,15 @@
 use super::file;
 use super::output::{Output, plain};
 use super::{CliError, Host};
+use crate::offline::OfflineJob;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use streamhost_core::job::settings::{JobLimits, Settings};
-use streamhost_core::job::validate::{JobDescription, check, in_words};
 use streamhost_core::job::{JobSpec, SinkSpec, StageSpec};
-use streamhost_guest::{GuestEngine, GuestLimits, Instance, wrap};
-use streamhost_storage::catalog::sha256;
+use streamhost_guest::wrap;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -83,31 +81,18 @@ fn inspect(path: PathBuf, bytes: &[u8], host: &dyn Host) -> Result<Inspection, I
         path: path.clone(),
         reason,
     };
-    let component = wrap::wrap(bytes.to_vec()).map_err(|e| bad(e.to_string()))?;
-    let cache = tempfile::tempdir().map_err(|e| InspectError::Engine(e.to_string()))?;
-    let compiler = host
-        .compiler()
-        .map_err(|e| InspectError::Engine(e.to_string()))?;
-    let engine = GuestEngine::new(cache.path(), compiler)
-        .map_err(|e| InspectError::Engine(format!("{e:#}")))?;
-    let digest = sha256(bytes);
-    let loaded = engine
-        .load(&digest, bytes, &|| true)
-        .map_err(|e| bad(e.to_string()))?;
-    let quiet = Arc::new(|_, _: &str| {});
-    let described = Instance::new(&loaded, GuestLimits::default(), quiet)
-        .and_then(|mut instance| instance.describe());
-    let description: JobDescription =
-        described.map_err(|fault| bad(format!("it cannot say what it is: {fault}")))?;
-    let settings = Settings::parse(&BTreeMap::new(), JobLimits::default())
-        .map_err(|faults| bad(in_words(&faults)))?;
-    let job = check(description, None, &settings).map_err(|faults| bad(in_words(&faults)))?;
+    let engine = |e: io::Error| InspectError::Engine(e.to_string());
+    let cache = tempfile::tempdir().map_err(engine)?;
+    let compiler = host.compiler().map_err(engine)?;
+    let (settings, quiet) = (BTreeMap::new(), Arc::new(|_, _: &str| {}));
+    let job = OfflineJob::load(bytes, &settings, (cache.path(), compiler), quiet)
+        .map_err(|e| bad(format!("{e:#}")))?;
     Ok(Inspection {
         size_bytes: bytes.len(),
-        sha256: digest,
-        sdk_version: wrap::sdk_version(&component),
-        imports: loaded.imports.clone(),
-        job,
+        sha256: job.compiled().digest.clone(),
+        sdk_version: wrap::sdk_version(bytes),
+        imports: job.compiled().imports.clone(),
+        job: job.spec().clone(),
         file: path,
     })
 }

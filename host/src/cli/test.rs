@@ -8,7 +8,6 @@ use crate::offline::{Cuts, Found, Input, InputError, InputFormat, OfflineJob, To
 use clap::ValueEnum;
 use serde::Serialize;
 use similar::TextDiff;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -133,12 +132,7 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> Result<(), CliError> {
     let bytes = file::read(&args.file)?;
-    let mut settings = BTreeMap::new();
-    for (key, value) in &args.set {
-        if settings.insert(key.clone(), value.clone()).is_some() {
-            return Err(CliError::SetTwice(key.clone()));
-        }
-    }
+    let settings = file::settings(&args.set)?;
     let cache = tempfile::tempdir().map_err(|e| TestError::Job(e.into()))?;
     let log = Arc::new(|level: tracing::Level, line: &str| eprintln!("{level}: {}", plain(line)));
     let compiler = host.compiler().map_err(|e| TestError::Job(e.into()))?;

@@ -7,8 +7,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use streamhost_core::executor::Batch;
 use streamhost_core::job::JobSpec;
+use streamhost_core::job::settings::BatchLimits;
 use streamhost_core::limits;
-use streamhost_core::types::{Chunk, Offset, Partition, Record, Span, Spans};
+use streamhost_core::types::{Offset, Partition, Positions, Record};
+use streamhost_engine::batch::BatchBuilder;
+
+/// A run's batches are as large as its input, which is bounded.
+pub(super) const UNBOUNDED: BatchLimits = BatchLimits {
+    records_max: usize::MAX,
+    bytes_max: usize::MAX,
+};
 
 /// How a file holds records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,7 +222,7 @@ impl Input {
         let is_table =
             |record: &&InputRecord| job.sources[usize::from(record.partition.source)].table;
         let (tables, others): (Vec<_>, Vec<_>) = self.records.iter().partition(is_table);
-        let mut positions: BTreeMap<Partition, Offset> = BTreeMap::new();
+        let mut positions = Positions::new();
         for record in &self.records {
             positions.entry(record.partition).or_insert(record.offset);
         }
@@ -231,63 +239,20 @@ impl Input {
 }
 
 /// A batch of these records, with a span of every partition.
-fn batch(positions: &mut BTreeMap<Partition, Offset>, records: &[&InputRecord]) -> Batch {
-    let mut spans: Spans = positions
-        .iter()
-        .map(|(&partition, &from)| {
-            let span = Span {
-                from,
-                to: from,
-                records: 0,
-            };
-            (partition, span)
-        })
-        .collect();
-    let mut chunks: BTreeMap<Partition, Vec<Chunk>> = BTreeMap::new();
+fn batch(positions: &mut Positions, records: &[&InputRecord]) -> Batch {
+    let mut builder = BatchBuilder::open(positions, UNBOUNDED);
     for record in records {
-        let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
-        let own = chunks.entry(record.partition).or_default();
-        let full = |chunk: &Chunk| {
-            chunk.len() >= limits::CHUNK_RECORDS_MAX
-                || (!chunk.is_empty() && chunk.bytes() + bytes > limits::CHUNK_BYTES_MAX)
+        let bytes = Record {
+            offset: record.offset,
+            time_ms: record.time_ms,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
         };
-        if own.last().is_none_or(full) {
-            own.push(Chunk::new(record.partition));
-        }
-        if let Some(chunk) = own.last_mut() {
-            chunk.push(Record {
-                offset: record.offset,
-                time_ms: record.time_ms,
-                key,
-                value,
-            });
-        }
-        if let Some(span) = spans.get_mut(&record.partition) {
-            span.to = record.offset + 1;
-            span.records += 1;
-        }
+        builder.push(record.partition, bytes);
     }
-    for (partition, span) in &spans {
-        positions.insert(*partition, span.to);
-    }
-    Batch {
-        spans,
-        chunks: chunks.into_values().flatten().collect(),
-    }
-}
-
-/// The spans of a batch that has nothing behind these.
-pub(super) fn ended(spans: &Spans) -> Spans {
-    let end = |(&partition, span): (&Partition, &Span)| {
-        let span = Span {
-            from: span.to,
-            to: span.to,
-            records: 0,
-        };
-        (partition, span)
-    };
-    spans.iter().map(end).collect()
+    let batch = builder.close();
+    *positions = batch.end_positions();
+    batch
 }
 
 /// The number of a source by its name.

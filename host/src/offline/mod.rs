@@ -5,7 +5,6 @@ mod input;
 mod sample;
 mod text;
 
-use anyhow::Context;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,8 +19,9 @@ use streamhost_core::limits;
 use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::protocol::{Checkpoint, CheckpointLog};
 use streamhost_core::types::{DeadLetter, TopicOffsets};
+use streamhost_engine::batch::BatchBuilder;
 use streamhost_engine::guest::{GuestVersion, Lanes, LogSink, Maker, VersionLanes};
-use streamhost_guest::{Compiler, GuestEngine, GuestLimits, Instance};
+use streamhost_guest::{CompiledJob, Compiler, GuestEngine, GuestLimits, Instance};
 
 pub use input::{Input, InputError, InputFormat};
 pub use sample::TopicSample;
@@ -42,6 +42,7 @@ pub struct OfflineJob {
     spec: JobSpec,
     settings: Settings,
     version: Arc<GuestVersion>,
+    compiled: Arc<CompiledJob>,
 }
 
 /// The epoch of a run's checkpoints; no other reads them.
@@ -61,17 +62,12 @@ impl OfflineJob {
     ) -> anyhow::Result<OfflineJob> {
         let settings = Settings::parse(settings, JobLimits::default())
             .map_err(|faults| anyhow::anyhow!(in_words(&faults)))?;
-        let limits = GuestLimits {
-            memory_bytes: settings.limits.memory_bytes,
-            time: settings.limits.time,
-        };
+        let limits = GuestLimits::from(settings.limits);
         let engine = GuestEngine::new(cache, compiler)
             .map_err(|e| anyhow::anyhow!("the WebAssembly engine does not start: {e:#}"))?;
         let digest = streamhost_storage::catalog::sha256(component);
         let loaded = engine.load(&digest, component, &|| true)?;
-        let described = Instance::new(&loaded, limits, log.clone())
-            .and_then(|mut instance| instance.describe())
-            .context("the component cannot say what it is")?;
+        let described = loaded.describe(limits, log.clone())?;
         let spec = check(described, None, &settings)
             .map_err(|faults| anyhow::anyhow!(in_words(&faults)))?;
         let shapes = spec
@@ -79,13 +75,20 @@ impl OfflineJob {
             .iter()
             .map(|sink| RowShape::new(sink, sinks::row_limits(sink)))
             .collect();
+        let compiled = Arc::clone(&loaded);
         let make: Maker =
             Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
         Ok(OfflineJob {
             version: Arc::new(GuestVersion::new(make, limits.time, shapes, &spec)),
             spec,
             settings,
+            compiled,
         })
+    }
+
+    /// The component.
+    pub fn compiled(&self) -> &CompiledJob {
+        &self.compiled
     }
 
     /// The job.
@@ -100,7 +103,7 @@ impl OfflineJob {
     /// What would stop the job: a fault of the version, or a record that `on-error=stop` stops at.
     pub fn run(&self, input: &Input, cuts: Cuts) -> anyhow::Result<Found> {
         let mut run = Run::begin(self)?;
-        let mut found = Found::new(&self.spec);
+        let mut found = Found::default();
         for batch in input.batches(&self.spec, cuts) {
             let outcome = run.batch(batch, Watermark::Least { idle: [].into() })?;
             found.take(&self.spec, outcome);
@@ -150,10 +153,7 @@ impl<'j> Run<'j> {
     }
 
     fn batch(&mut self, batch: Batch, watermark: Watermark) -> anyhow::Result<BatchOutcome> {
-        self.last = Batch {
-            spans: input::ended(&batch.spans),
-            chunks: Vec::new(),
-        };
+        self.last = BatchBuilder::open(&batch.end_positions(), input::UNBOUNDED).close();
         let given = BatchInputs {
             clock_ms: self.executor.clock_ms(0),
             watermark,

@@ -4,7 +4,7 @@ use super::origin;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use streamhost_core::contract::render::{Cell, RowRef, RowsView, json, text};
+use streamhost_core::contract::render::{Cell, RowRef, RowsView, json, readable};
 use streamhost_core::executor::BatchOutcome;
 use streamhost_core::job::JobSpec;
 use streamhost_core::types::Kind;
@@ -51,10 +51,6 @@ pub struct Found {
 }
 
 impl Found {
-    pub(super) fn new(_job: &JobSpec) -> Found {
-        Found::default()
-    }
-
     pub(super) fn take(&mut self, job: &JobSpec, outcome: BatchOutcome) {
         for (sink, rows) in job.sinks.iter().zip(&outcome.rows) {
             for row in rows
@@ -102,7 +98,7 @@ impl Found {
 
 fn sink_row(sink: &str, keyed: bool, row: &RowRef<'_>) -> SinkRow {
     let mut line = format!("{sink}:");
-    let key = keyed.then(|| shown(Kind::Bytes, row.key()));
+    let key = keyed.then(|| readable(Kind::Bytes, row.key()));
     if let Some(key) = &key {
         line += &format!(" key={key}");
     }
@@ -126,7 +122,7 @@ fn sink_row(sink: &str, keyed: bool, row: &RowRef<'_>) -> SinkRow {
                 columns.insert(name.into_owned(), Value::Null);
             }
             Cell::Value(kind, bytes) => {
-                line += &format!(" {name}={}", shown(kind, bytes));
+                line += &format!(" {name}={}", readable(kind, bytes));
                 let mut value = Vec::new();
                 json(kind, bytes, &mut value);
                 let value = serde_json::from_slice(&value).unwrap_or(Value::Null);
@@ -140,17 +136,5 @@ fn sink_row(sink: &str, keyed: bool, row: &RowRef<'_>) -> SinkRow {
         deleted: row.is_deleted(),
         columns,
         line,
-    }
-}
-
-/// Plain text and numbers as they are, other bytes in hex.
-fn shown(kind: Kind, bytes: &[u8]) -> String {
-    let mut out = Vec::new();
-    text(kind, bytes, &mut out);
-    match String::from_utf8(out) {
-        Ok(text) if !text.contains(char::is_control) => text,
-        _ => bytes
-            .iter()
-            .fold("0x".to_owned(), |hex, byte| format!("{hex}{byte:02x}")),
     }
 }

@@ -19,7 +19,7 @@ use streamhost_engine::pipeline::{
 };
 use streamhost_engine::sink::{CancelSignal, Sink};
 use streamhost_guest::compiler::Wanted;
-use streamhost_guest::{CompiledJob, GuestLimits, Instance, LoadError};
+use streamhost_guest::{CompiledJob, GuestLimits, Instance};
 
 impl Supervisor {
     /// A stored deployment, ready to run. `Err`: why it cannot be.
@@ -76,7 +76,7 @@ impl Supervisor {
                 )
             })
             .collect();
-        let (limits, log) = (guest_limits(&settings), log.clone());
+        let (limits, log) = (GuestLimits::from(settings.limits), log.clone());
         let make: Maker =
             Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
         let explicit = deployment.reset || deployment.settings.contains_key("start");
@@ -111,9 +111,9 @@ impl Supervisor {
             .guests
             .load(digest, bytes, &wanted)
             .map_err(|e| e.to_string())?;
-        let instance = Instance::new(&loaded, guest_limits(settings), log.clone());
-        let described = instance.and_then(|mut instance| instance.describe());
-        let raw = described.map_err(|fault| LoadError::Describe(fault.to_string()).to_string())?;
+        let raw = loaded
+            .describe(settings.limits.into(), log.clone())
+            .map_err(|e| e.to_string())?;
         Ok((loaded, raw))
     }
 
@@ -312,12 +312,5 @@ impl Supervisor {
             }
         }
         Box::new(move |number| ready.get(&number).cloned())
-    }
-}
-
-fn guest_limits(settings: &Settings) -> GuestLimits {
-    GuestLimits {
-        memory_bytes: settings.limits.memory_bytes,
-        time: settings.limits.time,
     }
 }

@@ -41,7 +41,7 @@ impl Supervisor {
             digest,
             component_bytes: component.len(),
             contract: loaded.contract().to_owned(),
-            imports: loaded.imports(),
+            imports: loaded.all_imports(),
             spec: None,
             dead_letter_topic: settings.dead_letter_topic(&name),
             exists: Vec::new(),

@@ -224,6 +224,18 @@ pub fn text(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// A cell for a reader: as [`text`], but bytes that are no plain text in hex (`0xff00`).
+pub fn readable(kind: Kind, bytes: &[u8]) -> String {
+    let mut out = Vec::new();
+    text(kind, bytes, &mut out);
+    match String::from_utf8(out) {
+        Ok(text) if !text.contains(char::is_control) => text,
+        _ => bytes
+            .iter()
+            .fold("0x".to_owned(), |hex, byte| format!("{hex}{byte:02x}")),
+    }
+}
+
 fn not_finite(float: f64) -> Option<&'static str> {
     match float {
         f if f.is_nan() => Some("NaN"),

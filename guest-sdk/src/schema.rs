@@ -513,4 +513,55 @@ mod tests {
             many.len()
         );
     }
+
+    #[derive(Deserialize, serde::Serialize)]
+    enum Kind {
+        One(u16),
+        Other,
+    }
+
+    #[derive(Deserialize, serde::Serialize)]
+    struct Kept {
+        n: i64,
+        names: BTreeMap<String, f64>,
+        kind: Kind,
+        #[serde(with = "serde_bytes_as_text")]
+        raw: Vec<u8>,
+        last: Option<(bool, char)>,
+    }
+
+    mod serde_bytes_as_text {
+        use serde::{Deserialize, Deserializer, Serializer};
+        pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+            to.serialize_bytes(bytes)
+        }
+        pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+            <&[u8]>::deserialize(from).map(<[u8]>::to_vec)
+        }
+    }
+
+    /// What an author's type writes the host shows as JSON, by the type's shape alone.
+    #[test]
+    fn the_host_reads_what_a_shape_says() {
+        let kept = |kind| Kept {
+            n: -5,
+            names: [("a".to_owned(), 1.5)].into(),
+            kind,
+            raw: vec![0xff],
+            last: Some((true, 'é')),
+        };
+        let shown = |kept: &Kept| {
+            let mut out = crate::columns::ColumnBuf::default();
+            crate::value::encode(kept, &mut out).unwrap();
+            let shape = schema::<Kept>();
+            streamhost_core::state::shape::value_json(&shape, out.view().get(0), 1000)
+        };
+        assert_eq!(
+            shown(&kept(Kind::One(300)))
+                .map(|json| json.text)
+                .as_deref(),
+            Some(r#"{"n":-5,"names":{"a":1.5},"kind":{"One":300},"raw":"0xff","last":[true,"é"]}"#)
+        );
+        assert_eq!(shown(&kept(Kind::Other)), None, "its variant is not told");
+    }
 }

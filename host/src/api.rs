@@ -9,10 +9,12 @@ use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind};
 mod checked;
 mod facts;
 mod host;
+mod state;
 
 pub use checked::{ActiveFacts, Checked, StateFate};
 pub use facts::{DeploymentFacts, JobFacts};
 pub use host::HostFacts;
+pub use state::{AskedKey, AskedKeys, StateAsk, StateView};
 
 /// What a job is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -292,6 +294,8 @@ pub trait Jobs: Send + Sync {
         partition: i32,
         offset: i64,
     ) -> Result<Option<StoredLetter>, Refusal>;
+    /// A page of what a keyed stage keeps, as of the newest checkpoint. The job need not run.
+    fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal>;
     /// Where the host runs.
     fn place(&self) -> HostFacts {
         HostFacts::default()

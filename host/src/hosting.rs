@@ -2,6 +2,7 @@
 
 use crate::api::{
     Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs, Refusal,
+    StateAsk, StateView,
 };
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
@@ -237,6 +238,10 @@ impl Jobs for Running {
         offset: i64,
     ) -> Result<Option<StoredLetter>, Refusal> {
         self.supervisor.letter(job, partition, offset)
+    }
+
+    fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
+        self.supervisor.look(job, ask)
     }
 
     fn place(&self) -> HostFacts {

@@ -53,6 +53,14 @@ pub enum ClientError {
         /// Why it cannot be.
         reason: String,
     },
+    /// The stage's name cannot be.
+    #[error("`{name}` cannot be a stage's name: {reason}")]
+    StageName {
+        /// What was given.
+        name: String,
+        /// Why it cannot be.
+        reason: String,
+    },
     /// The token cannot be sent.
     #[error(
         "STREAMHOST_TOKEN cannot be a token: it must be ASCII letters, digits and signs, without spaces"
@@ -314,6 +322,17 @@ pub(super) fn job_path(job: &str, rest: &str) -> Result<String, ClientError> {
         Ok(()) => Ok(format!("/v1/jobs/{job}{rest}")),
         Err(reason) => Err(ClientError::JobName {
             name: plain(job),
+            reason,
+        }),
+    }
+}
+
+/// The path of a stage's state.
+pub(super) fn stage_path(job: &str, stage: &str) -> Result<String, ClientError> {
+    match names::stage(stage) {
+        Ok(()) => job_path(job, &format!("/state/{stage}")),
+        Err(reason) => Err(ClientError::StageName {
+            name: plain(stage),
             reason,
         }),
     }

@@ -24,6 +24,8 @@ mod resume;
 mod rollback;
 mod run;
 mod serve;
+mod shown;
+mod state;
 mod status;
 mod test;
 mod toolchain;
@@ -79,6 +81,8 @@ enum Verb {
     Undeploy(undeploy::Args),
     /// Show the last lines of a job's log
     Logs(logs::Args),
+    /// Show what a keyed stage keeps
+    State(state::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     /// Print the manual page, or write one for each command
@@ -201,6 +205,7 @@ fn verb(
         Verb::Resume(args) => resume::run(args, out),
         Verb::Undeploy(args) => undeploy::run(args, out),
         Verb::Logs(args) => logs::run(args, out),
+        Verb::State(args) => state::run(args, out),
         Verb::Completions(args) => completions::run(args, out),
         Verb::Man(args) => completions::man(args, out),
     }

@@ -1,7 +1,8 @@
 use super::daemon::Until;
 use super::*;
 use crate::api::{
-    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, Refusal,
+    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, Refusal, StateAsk,
+    StateView,
 };
 use crate::config::Config;
 use crate::control::fake::FakeJobs;
@@ -56,6 +57,9 @@ impl Jobs for FakeHost {
         offset: i64,
     ) -> Result<Option<StoredLetter>, Refusal> {
         self.jobs.letter(job, partition, offset)
+    }
+    fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
+        self.jobs.look(job, ask)
     }
     fn facts(&self) -> Vec<JobFacts> {
         self.jobs.facts()
@@ -442,6 +446,12 @@ fn verbs_print_for_people() {
             &["logs", "clicks"],
             "line 1\\u{1b}[2J\nline 2\\u{1b}[2J\nline 3\\u{1b}[2J\n",
         ),
+        (
+            &["state", "clicks", "count", "--prefix", "rust"],
+            "KEY   WINDOW                                                VALUE  GOES\n\
+             rust  2026-11-29T14:00:00.000Z to 2026-11-29T14:05:00.000Z   1000  \
+             2026-11-29T14:05:30.000Z\nas of batch 12\n",
+        ),
     ];
     for (args, want) in cases {
         assert_eq!(
@@ -547,6 +557,10 @@ fn verbs_print_for_programs() {
     assert_eq!(json(&["status"])[0], status);
     assert_eq!(json(&["history", "clicks"])[0]["active"], true);
     assert_eq!(json(&["logs", "clicks"])[2]["number"], 3);
+    let state = json(&["state", "clicks", "count"]);
+    assert_eq!(state["entries"].as_array().map(Vec::len), Some(2));
+    let page = json(&["state", "clicks", "count", "--limit", "1"]);
+    assert!(page["next"].is_string(), "{page}");
     assert_eq!(json(&["rollback", "clicks"])["version"], 1);
     assert_eq!(json(&["pause", "clicks"])["state"], "paused");
     assert_eq!(json(&["resume", "clicks"])["state"], "running");

@@ -92,10 +92,8 @@ fn differences(example: &Value, answer: &Value) -> Vec<String> {
 }
 
 /// What this host does not have yet: 404, or 405 where the path is that of something it has.
-const MISSING: &[&str] = &[
-    "GET /v1/jobs/hashtags/state/tag-count?prefix=rust&limit=2",
-    "POST /v1/jobs/clicks/dead-letters/retry {\"ids\":[\"0-1180\"],\"again\":true}",
-];
+const MISSING: &[&str] =
+    &["POST /v1/jobs/clicks/dead-letters/retry {\"ids\":[\"0-1180\"],\"again\":true}"];
 
 #[test]
 fn every_example_of_the_contract_holds() {
@@ -218,6 +216,37 @@ fn dead_letters_come_in_pages() {
         Value::Null,
         "a group of a keyed stage has no record"
     );
+}
+
+#[test]
+fn state_comes_in_pages_and_wrong_questions_are_told() {
+    let api = served();
+    let (status, page) = api.get("/v1/jobs/clicks/state/count?limit=1");
+    assert_eq!(status, 200, "{page}");
+    assert_eq!(page["entries"][0]["value"]["text"], "1000");
+    let next = page["next"].as_str().expect("there is more");
+    let (_, page) = api.get(&format!("/v1/jobs/clicks/state/count?after={next}"));
+    let entry = &page["entries"][0];
+    assert_eq!(entry["key"]["base64"], "/w==", "no UTF-8: {page}");
+    assert_eq!(entry["value"]["base64"], "//8=", "no u64: {page}");
+    assert_eq!(page["next"], Value::Null);
+    let (_, page) = api.get("/v1/jobs/clicks/state/count?key-base64=%2Fw%3D%3D");
+    assert_eq!(page["entries"].as_array().map(Vec::len), Some(1), "{page}");
+    for (rest, want, words) in [
+        ("none", 404, "has no keyed stage `none`"),
+        ("count?limit=0", 400, "above 0"),
+        ("count?after=x", 400, "take it from `next`"),
+        ("count?key=a&prefix=b", 400, "give one of"),
+        ("count?key-base64=_", 400, "must be base64"),
+        ("count?perfix=b", 400, "did you mean `prefix`?"),
+    ] {
+        let (status, said) = api.get(&format!("/v1/jobs/clicks/state/{rest}"));
+        let error = said["error"].as_str().unwrap_or_default();
+        assert!(
+            status == want && error.contains(words),
+            "{rest}: {status} {said}"
+        );
+    }
 }
 
 #[test]

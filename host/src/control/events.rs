@@ -25,7 +25,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 const TICK: Duration = Duration::from_secs(1);
 
 /// What this host does not do yet, so that the page does not offer it.
-const LACKS: [&str; 2] = ["letters-retry", "state"];
+const LACKS: [&str; 1] = ["letters-retry"];
 
 /// What a client wants to know of one job.
 #[derive(Clone, Default)]

@@ -3,7 +3,7 @@
 use crate::api::{
     ActiveFacts, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
     JobFacts, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus,
-    StageStatus, StateFate, Waiting,
+    StageStatus, StateAsk, StateFate, StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,8 @@ use streamhost_core::job::{
 };
 use streamhost_core::types::Kind;
 use streamhost_engine::pipeline::StatusSnapshot;
+
+mod kept;
 
 /// What a fake host keeps.
 #[derive(Default)]
@@ -172,31 +174,16 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
     }
 }
 
-/// A dead letter; every second one is of a keyed stage.
-fn letter_at(offset: i64, at_ms: i64) -> StoredLetter {
-    let mut headers = vec![
-        ("job", "clicks".to_owned()),
-        ("version", "2".to_owned()),
-        ("batch", "7".to_owned()),
-        ("stage", "clicks".to_owned()),
-        ("reason", format!("no quantity in {}", offset % 2)),
-        ("time", "1795974381190".to_owned()),
-    ];
-    if offset % 2 == 0 {
-        headers.extend([
-            ("topic", "clicks".to_owned()),
-            ("partition", "1".to_owned()),
-            ("offset", (1000 + offset).to_string()),
-        ]);
-    }
-    let bytes = |(name, value): (&str, String)| (name.to_owned(), value.into_bytes());
-    StoredLetter {
-        partition: 0,
-        offset,
-        at_ms,
-        key: Some(b"ann".to_vec()),
-        value: Some(vec![b'x'; 300]),
-        headers: headers.into_iter().map(bytes).collect(),
+fn count_stage() -> StageSpec {
+    StageSpec {
+        name: "count".to_owned(),
+        kind: StageKind::EachBatch,
+        inputs: vec![0],
+        key_shape: "string".to_owned(),
+        value_shape: "u64".to_owned(),
+        other_shape: String::new(),
+        version: 1,
+        migrates: None,
     }
 }
 
@@ -225,16 +212,7 @@ fn facts_of(status: JobStatus, deployments: &[Deployment]) -> JobFacts {
             timed: true,
             ..SourceSpec::default()
         }],
-        stages: vec![StageSpec {
-            name: "count".to_owned(),
-            kind: StageKind::EachBatch,
-            inputs: vec![0],
-            key_shape: "string".to_owned(),
-            value_shape: "u64".to_owned(),
-            other_shape: String::new(),
-            version: 1,
-            migrates: None,
-        }],
+        stages: vec![count_stage()],
         sinks: vec![SinkSpec {
             kind: SinkKind::Hbase,
             name: "clicks".to_owned(),
@@ -441,7 +419,7 @@ impl Jobs for FakeJobs {
         self.deployments(job)?;
         let letters = (0..5)
             .rev()
-            .map(|offset| letter_at(offset, clock::now_ms() - 1000 * (5 - offset)))
+            .map(|offset| kept::letter_at(offset, clock::now_ms() - 1000 * (5 - offset)))
             .filter(|letter| below.get(&0).is_none_or(|below| letter.offset < *below));
         let letters: Vec<_> = letters.take(most).collect();
         Ok(ReadLetters {
@@ -458,7 +436,12 @@ impl Jobs for FakeJobs {
         offset: i64,
     ) -> Result<Option<StoredLetter>, Refusal> {
         self.deployments(job)?;
-        Ok((partition == 0 && offset != 9).then(|| letter_at(offset, clock::now_ms())))
+        Ok((partition == 0 && offset != 9).then(|| kept::letter_at(offset, clock::now_ms())))
+    }
+
+    fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
+        self.deployments(job)?;
+        kept::look(job, ask)
     }
 
     fn place(&self) -> HostFacts {

@@ -25,6 +25,7 @@ mod metrics;
 mod page;
 mod reply;
 mod shown;
+mod state;
 mod views;
 
 #[cfg(test)]

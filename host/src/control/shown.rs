@@ -35,6 +35,16 @@ impl Shown {
             truncated: begin.len() < value.len(),
         }
     }
+
+    /// What was made of a value of so many bytes.
+    pub(super) fn text(text: String, bytes: usize, truncated: bool) -> Shown {
+        Shown {
+            text: Some(text),
+            base64: None,
+            bytes,
+            truncated,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::handlers::{Answer, JobName};
 use super::reply::Fault;
-use super::{App, letters};
+use super::{App, letters, state};
 use crate::monitor::{HostView, Limit, Monitor};
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use streamhost_core::limits;
 
-/// The routes of the monitor's views, and of dead letters.
+/// The routes of the monitor's views, of dead letters, and of keyed state.
 pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
     let (letters, letter) = (get(letters::page), get(letters::letter));
     vec![
@@ -37,6 +37,11 @@ pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
         (Method::GET, "/v1/host", get(host)),
         (Method::GET, "/v1/jobs/{job}/dead-letters", letters),
         (Method::GET, "/v1/jobs/{job}/dead-letters/{id}", letter),
+        (
+            Method::GET,
+            "/v1/jobs/{job}/state/{stage}",
+            get(state::page),
+        ),
     ]
 }
 

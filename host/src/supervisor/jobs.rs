@@ -4,7 +4,7 @@ use super::deploy::{finished_words, unavailable};
 use super::{Job, State, Supervisor};
 use crate::api::{
     Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs, LimitStatus,
-    Refusal, SinkStatus, SourceStatus, StageStatus, Waiting,
+    Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateView, Waiting,
 };
 use std::sync::Arc;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
@@ -143,6 +143,10 @@ impl Jobs for Supervisor {
         offset: i64,
     ) -> Result<Option<StoredLetter>, Refusal> {
         self.read_letter(job, partition, offset)
+    }
+
+    fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
+        self.look_at(job, ask)
     }
 
     fn facts(&self) -> Vec<JobFacts> {

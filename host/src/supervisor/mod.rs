@@ -30,6 +30,7 @@ mod deploy;
 mod joblog;
 mod jobs;
 mod letters;
+mod look;
 mod observe;
 mod provision;
 mod turns;

@@ -9,7 +9,8 @@
 
 use fjall::config::{BlockSizePolicy, PartitioningPolicy};
 use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
+    Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
+    Snapshot,
 };
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -17,7 +18,7 @@ use streamhost_core::limits::{
     STATE_BLOCK_BYTES, STATE_KEY_BYTES_MAX, STATE_MEMTABLE_BYTES, STATE_SWEEP_ENTRIES_MAX,
 };
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog, stays};
-use streamhost_core::state::{Delta, Entries, Most, StageId, StateStore, StoreError};
+use streamhost_core::state::{Delta, Entries, Entry, Most, StageId, StateStore, StoreError};
 use streamhost_core::types::Chunk;
 
 /// The checkpoints, intents and state of all jobs of a host.
@@ -102,6 +103,46 @@ impl CheckpointLogs {
     }
 }
 
+/// One job's checkpoint and state at one moment. As long as one is there, the store keeps all that
+/// is written meanwhile in memory, so it is for short looks.
+pub struct CheckpointSnapshot {
+    log: JobCheckpointLog,
+    at: Snapshot,
+}
+
+impl CheckpointSnapshot {
+    /// The newest checkpoint, if there is one.
+    pub fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        self.log.checkpoint(&self.at)
+    }
+
+    /// Entries of a stage's state with keys from `from` on and below `to`, ascending, `most` at
+    /// most.
+    pub fn states(
+        &self,
+        stage: StageId,
+        from: &[u8],
+        to: &[u8],
+        most: Most,
+    ) -> Result<Entries, StoreError> {
+        let range = self.log.key(stage, from)..self.log.key(stage, to);
+        if range.is_empty() {
+            return Ok(Entries::new());
+        }
+        let before_key = self.log.before_key();
+        most.of(self
+            .at
+            .range(&self.log.all.state, range)
+            .map(|entry| own_entry(entry, before_key)))
+    }
+}
+
+/// An entry of a stage without what stands before its own key.
+fn own_entry(entry: Guard, before_key: usize) -> Result<Entry, StoreError> {
+    let (key, value) = entry.into_inner().map_err(io)?;
+    Ok((key[before_key..].to_vec(), value.to_vec()))
+}
+
 /// One job's checkpoint, intents and state.
 pub struct JobCheckpointLog {
     all: CheckpointLogs,
@@ -112,6 +153,17 @@ impl JobCheckpointLog {
     /// What the keys of a batch's intent, and of a stage's state, begin with.
     fn key(&self, number: u64, rest: &[u8]) -> Vec<u8> {
         [self.job.as_bytes(), &[0], &number.to_be_bytes(), rest].concat()
+    }
+
+    /// All of it as it is now.
+    pub fn snapshot(self) -> CheckpointSnapshot {
+        let at = self.all.db.snapshot();
+        CheckpointSnapshot { log: self, at }
+    }
+
+    /// Bytes before an entry's own key.
+    fn before_key(&self) -> usize {
+        self.job.len() + 1 + size_of::<StageId>()
     }
 
     /// Where a stage's entries end.
@@ -274,11 +326,12 @@ impl StateStore for JobCheckpointLog {
         if from >= to {
             return Ok(Vec::new());
         }
-        let before_key = self.job.len() + 1 + size_of::<StageId>();
-        most.of(self.all.state.range(from..to).map(|entry| {
-            let (key, value) = entry.into_inner().map_err(io)?;
-            Ok((key[before_key..].to_vec(), value.to_vec()))
-        }))
+        let before_key = self.before_key();
+        most.of(self
+            .all
+            .state
+            .range(from..to)
+            .map(|entry| own_entry(entry, before_key)))
     }
 
     fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {

@@ -42,6 +42,38 @@ fn entries(job: &JobCheckpointLog, stage: StageId) -> Vec<String> {
 }
 
 #[test]
+fn a_snapshot_stays_as_it_was_and_is_of_one_stage() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = open(folder.path());
+    let write = |batch, value| {
+        let delta = Delta {
+            stages: [1, 2]
+                .map(|stage| delta(stage, &[("x", Some(value)), ("y", Some(value))]))
+                .into_iter()
+                .flat_map(|delta| delta.stages)
+                .collect(),
+        };
+        all.of("a")
+            .write(Some((&checkpoint(batch), &delta)), None)
+            .unwrap();
+    };
+    write(4, "4");
+    let snapshot = all.of("a").snapshot();
+    write(5, "5");
+    assert_eq!(snapshot.checkpoint().unwrap(), Some(checkpoint(4)));
+    let found = |from: &str, to: &str| {
+        let most = Most::entries(usize::MAX);
+        snapshot
+            .states(1, from.as_bytes(), to.as_bytes(), most)
+            .unwrap()
+    };
+    let entry = |key: &str| (key.as_bytes().to_vec(), b"4".to_vec());
+    assert_eq!(found("a", "z"), [entry("x"), entry("y")]);
+    assert_eq!(found("y", "z"), [entry("y")]);
+    assert_eq!(found("z", "a"), []);
+}
+
+#[test]
 fn what_was_written_is_there_after_a_reopen_and_only_for_its_job() {
     let folder = tempfile::tempdir().unwrap();
     {

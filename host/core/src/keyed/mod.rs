@@ -29,6 +29,7 @@ mod session;
 mod join;
 mod lookup;
 pub mod entry;
+pub mod look;
 mod stage_store;
 mod timers;
 

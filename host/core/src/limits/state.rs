@@ -32,3 +32,16 @@ pub const STORE_CACHE_BYTES: u64 = 64 << 20;
 
 // The longest name of a job, a NUL, a number.
 const _: () = assert!(STATE_KEY_BYTES_MAX + 64 + 1 + 8 <= u16::MAX as usize);
+/// Entries on one page of a look into a stage's state.
+pub const STATE_PAGE_MAX: usize = 500;
+/// Bytes of a page's entries; the last one may go beyond.
+pub const STATE_PAGE_BYTES_MAX: usize = 8 << 20;
+/// Reads of the store for one page. What is searched through by then is not searched again: the
+/// page says where it goes on.
+pub const STATE_PAGE_READS_MAX: usize = 5000;
+/// Bytes of an entry's key and value that a page shows.
+pub const STATE_SHOWN_BYTES: usize = 16 << 10;
+/// How deep the shape of a value may nest, for its value to be shown as JSON.
+pub const STATE_SHAPE_DEPTH_MAX: usize = 64;
+/// Parts of a value that are shown as JSON.
+pub const STATE_SHAPE_PARTS_MAX: usize = 100_000;

@@ -10,6 +10,7 @@ mod empty_ranges;
 pub mod memory;
 mod merge;
 pub mod migrate;
+pub mod shape;
 mod store;
 mod overlay;
 

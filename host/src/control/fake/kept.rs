@@ -1,0 +1,73 @@
+//! Dead letters and keyed state that are only said to be kept.
+
+use super::count_stage;
+use crate::api::{AskedKey, AskedKeys, Refusal, StateAsk, StateView};
+use streamhost_connectors::kafka::letters::StoredLetter;
+use streamhost_core::job::StageSpec;
+use streamhost_core::keyed::look::{Kept, KeptPage, PageStart};
+
+/// A dead letter; every second one is of a keyed stage.
+pub(super) fn letter_at(offset: i64, at_ms: i64) -> StoredLetter {
+    let mut headers = vec![
+        ("job", "clicks".to_owned()),
+        ("version", "2".to_owned()),
+        ("batch", "7".to_owned()),
+        ("stage", "clicks".to_owned()),
+        ("reason", format!("no quantity in {}", offset % 2)),
+        ("time", "1795974381190".to_owned()),
+    ];
+    if offset % 2 == 0 {
+        headers.extend([
+            ("topic", "clicks".to_owned()),
+            ("partition", "1".to_owned()),
+            ("offset", (1000 + offset).to_string()),
+        ]);
+    }
+    let bytes = |(name, value): (&str, String)| (name.to_owned(), value.into_bytes());
+    StoredLetter {
+        partition: 0,
+        offset,
+        at_ms,
+        key: Some(b"ann".to_vec()),
+        value: Some(vec![b'x'; 300]),
+        headers: headers.into_iter().map(bytes).collect(),
+    }
+}
+
+/// A page of a stage's state.
+pub(super) fn look(job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
+    let stage = ask.stage.clone();
+    if stage == "none" {
+        let words = format!("job `{job}` has no keyed stage `{stage}`: there are `count`");
+        return Err(Refusal::NotFound(words));
+    }
+    let kept = |key: &[u8], value: &[u8]| Kept {
+        key: key.to_vec(),
+        window_ms: Some((1_795_960_800_000, 1_795_961_100_000)),
+        expires_ms: Some(1_795_961_130_000),
+        joined: None,
+        value: value.to_vec(),
+    };
+    let all = [kept(b"rust", &[0xe8, 7]), kept(b"\xff", b"\xff\xff")];
+    let is_wanted = |kept: &&Kept| match &ask.keys {
+        AskedKeys::Key(AskedKey::Bytes(key)) => kept.key == *key,
+        AskedKeys::Prefix(AskedKey::Text(key)) => kept.key.starts_with(key.as_bytes()),
+        _ => true,
+    };
+    let entries = all.iter().filter(is_wanted).skip(ask.start.skip);
+    let entries: Vec<Kept> = entries.take(ask.most).cloned().collect();
+    let next = (entries.len() == ask.most).then(|| PageStart {
+        from: vec![1],
+        skip: ask.start.skip + ask.most,
+    });
+    Ok(StateView {
+        batch: 12,
+        stage: StageSpec {
+            name: stage,
+            key_shape: "text".to_owned(),
+            ..count_stage()
+        },
+        value_shape: "u64".to_owned(),
+        page: KeptPage { entries, next },
+    })
+}

@@ -32,11 +32,12 @@ const MODULES: [(&str, &[Arrows]); 7] = [
     (
         "host/engine/src/",
         &[
+            ("cpu", &[]),
             ("batch", &[]),
             ("source", &["batch"]), // a source appends to the batch that is built
-            ("guest", &[]),
+            ("guest", &["cpu"]),
             ("sink", &[]),
-            ("pipeline", &["batch", "source", "guest", "sink"]),
+            ("pipeline", &["cpu", "batch", "source", "guest", "sink"]),
         ],
     ),
     (
@@ -85,7 +86,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 21] = [
+const HOMES: [(&str, &[&str]); 22] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
     (
@@ -121,6 +122,7 @@ const HOMES: [(&str, &[&str]); 21] = [
         ],
     ),
     ("postcard::", &["host/storage/"]),
+    ("prometheus_client::", &["host/src/monitor/metrics/"]),
     ("axum::", &["host/src/control/"]),
     ("hyper::", &["host/src/control/"]),
     ("ureq::", &["host/src/cli/"]),

@@ -10,6 +10,7 @@
 //! batch; what is outside the process is behind the traits [`source::Source`], [`sink::Sink`],
 //! [`sink::DeadLetters`] and [`guest::Guest`].
 
+mod cpu;
 pub mod batch;
 pub mod source;
 pub mod guest;

@@ -9,11 +9,61 @@ use streamhost_core::job::validate::JobDescription;
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Column};
 use streamhost_engine::guest::{CallLimits, Guest, LinesLeft, LogSink};
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
+use wasmtime::{ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
+
+/// Its limits, and the memory that it was given within them.
+struct Bounds {
+    limits: StoreLimits,
+    memory_bytes: usize,
+}
+
+impl ResourceLimiter for Bounds {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let may = self.limits.memory_growing(current, desired, maximum)?;
+        if may {
+            self.memory_bytes = desired; // it has one memory
+        }
+        Ok(may)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.limits.memory_grow_failed(error)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.limits.table_growing(current, desired, maximum)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.limits.table_grow_failed(error)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories()
+    }
+}
 
 /// What the host keeps beside an instance.
 pub struct State {
-    limits: StoreLimits,
+    bounds: Bounds,
     log: LogSink,
     call_limits: CallLimits,
     /// Epochs that the call under way has left beyond the next look for a stop.
@@ -31,10 +81,12 @@ const LOOK_EPOCHS: u64 = 10;
 
 impl State {
     fn new(memory_bytes: usize, log: LogSink) -> Self {
-        let (limits, call_limits, lines) =
-            (bounds(memory_bytes), CallLimits::default(), Vec::new());
+        let (call_limits, lines) = (CallLimits::default(), Vec::new());
         State {
-            limits,
+            bounds: Bounds {
+                limits: bounds(memory_bytes),
+                memory_bytes: 0,
+            },
             log,
             call_limits,
             epochs_left: 0,
@@ -115,7 +167,7 @@ impl Instance {
         log: LogSink,
     ) -> Result<Self, GuestFault> {
         let mut store = Store::new(loaded.engine(), State::new(limits.memory_bytes, log));
-        store.limiter(|state| &mut state.limits);
+        store.limiter(|state| &mut state.bounds);
         store.epoch_deadline_callback(|mut store| {
             let next = store.data_mut().next_look();
             Ok(next.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
@@ -238,12 +290,16 @@ impl Guest for Instance {
             self.limits.memory_bytes = limits::GUEST_MEMORY_BYTES_MAX;
         }
         let state = self.store.data_mut();
-        state.limits = bounds(self.limits.memory_bytes);
+        state.bounds.limits = bounds(self.limits.memory_bytes);
         state.call_limits.clone_from(call_limits);
     }
 
     fn tell(&mut self, left: &mut LinesLeft) {
         self.store.data_mut().tell(left);
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.store.data().bounds.memory_bytes as u64
     }
 
     fn warn(&mut self, text: &str) {

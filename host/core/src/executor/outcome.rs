@@ -26,6 +26,8 @@ pub struct BatchOutcome {
     pub rows: Vec<Vec<Rows>>,
     /// What failed, if the job keeps it.
     pub dead_letters: Vec<DeadLetter>,
+    /// How many of them the guest broke on, rather than refusing them, by their stage.
+    pub broken: BTreeMap<String, u64>,
     /// The host's decisions on records.
     pub quarantined: Vec<QuarantinedRecord>,
     /// The host's decisions on groups.
@@ -64,6 +66,7 @@ impl BatchOutcome {
             spans,
             counts,
             dead_letters: Vec::new(),
+            broken: BTreeMap::new(),
             quarantined: Vec::new(),
             quarantined_groups: Vec::new(),
             digests: BTreeMap::new(),
@@ -103,6 +106,9 @@ impl BatchOutcome {
         self.counts.late += made.late;
         for (sink, rows) in made.rows.into_iter().enumerate() {
             self.rows[sink].extend(rows);
+        }
+        for (stage, broken) in made.broken {
+            *self.broken.entry(stage).or_default() += broken;
         }
         for letter in made.dead_letters {
             match job.on_error {
@@ -163,6 +169,7 @@ impl BatchOutcome {
         for fault in &answer.faults {
             let record = chunk.get(fault.position as usize);
             if fault.by_host {
+                *self.broken.entry(stage.clone()).or_default() += 1;
                 let (topic, reason) = (topic.clone(), Some(fault.reason.clone()));
                 self.quarantined.push(QuarantinedRecord {
                     topic,

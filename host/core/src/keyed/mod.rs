@@ -58,6 +58,8 @@ pub struct Made {
     pub rows: Vec<Vec<Rows>>,
     /// Groups that ended in no row because the guest failed on them.
     pub dead_letters: Vec<GroupDeadLetter>,
+    /// How many of them the guest broke on, rather than refusing them, by the stage's name.
+    pub broken: BTreeMap<String, u64>,
     /// Items of a stage's own output that came too late for a later one.
     pub late: u64,
 }

@@ -216,15 +216,18 @@ impl Stage<'_> {
             self.out.send(self.job, Some(self.number), part)?;
         }
         for fault in made.faults {
+            if fault.by_host {
+                self.broke();
+            }
             match &finished {
                 Finished::Groups(groups) => {
                     let (key, value) =
                         (groups.keys.get(fault.at), groups.accumulators.get(fault.at));
-                    self.letter(fault.reason, groups.starts_ms[fault.at], key, value);
+                    self.failed(fault.reason, groups.starts_ms[fault.at], key, value);
                 }
                 Finished::Pairs(pairs) => {
                     let both = [pairs.lefts.get(fault.at), pairs.rights.get(fault.at)].concat();
-                    self.letter(
+                    self.failed(
                         fault.reason,
                         pairs.times_ms[fault.at],
                         ready.pair_keys.get(fault.at),
@@ -236,7 +239,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// A group or pair failed.
+    /// A group could not be merged.
     pub(super) fn letter(
         &mut self,
         reason: impl Into<String>,
@@ -244,6 +247,17 @@ impl Stage<'_> {
         key: &[u8],
         value: &[u8],
     ) {
+        self.broke(); // a guest cannot refuse to merge
+        self.failed(reason, time_ms, key, value);
+    }
+
+    fn broke(&mut self) {
+        let broken = &mut self.out.made.broken;
+        *broken.entry(self.spec.name.clone()).or_default() += 1;
+    }
+
+    /// A group or pair failed.
+    fn failed(&mut self, reason: impl Into<String>, time_ms: i64, key: &[u8], value: &[u8]) {
         let (stage, reason) = (self.spec.name.clone(), reason.into());
         self.out.made.dead_letters.push(GroupDeadLetter {
             stage,

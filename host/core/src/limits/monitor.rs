@@ -16,6 +16,15 @@ pub const SERIES_STEP_SECONDS: u64 = 5;
 pub const RATE_SECONDS: usize = 10;
 /// Minutes of which the list of jobs shows the records a second.
 pub const RECENT_MINUTES: usize = 60;
+/// Names of sources, stages and sinks under which a job's figures are counted since the host began;
+/// those of further ones are counted together.
+pub const METER_NAMES_MAX: usize = 200;
+/// Partitions of a job that have metrics of their own.
+pub const METRIC_PARTITIONS_MAX: usize = 128;
+/// Files of the data folder whose lengths are added up.
+pub const DATA_FILES_MAX: usize = 20_000;
+/// How often that is done.
+pub const DATA_FILES_TIME: Duration = Duration::from_secs(60);
 /// Streams of events that are open at once.
 pub const EVENT_STREAMS_MAX: usize = 64;
 /// How long a stream of events is silent at most.

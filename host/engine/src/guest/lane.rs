@@ -9,7 +9,7 @@ use super::{CallLimits, Guest, GuestVersion, LinesLeft};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use streamhost_core::contract::{GuestFault, Quarantine, VersionFault};
 use streamhost_core::limits;
@@ -103,6 +103,8 @@ pub(super) struct Lane {
     call_limits: CallLimits,
     /// Of this batch.
     lines: LinesLeft,
+    /// Bytes of memory that its guest holds, for others to look at.
+    memory_bytes: Arc<AtomicU64>,
 }
 
 /// What the calls of a pass came to.
@@ -158,6 +160,12 @@ impl Lane {
     fn drop_guest(&mut self) {
         self.current = None;
         self.is_used = false;
+        self.memory_bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// Bytes of memory that its guest holds, as it says after each call.
+    pub(super) fn memory_bytes(&self) -> Arc<AtomicU64> {
+        self.memory_bytes.clone()
     }
 
     /// One call of whatever guest there is. The lines of one that breaks count only if this is a
@@ -182,6 +190,10 @@ impl Lane {
             && (answer.is_ok() || is_single && !was_used)
         {
             guest.tell(&mut self.lines);
+        }
+        if let Some((_, guest)) = &self.current {
+            let bytes = guest.memory_bytes();
+            self.memory_bytes.store(bytes, Ordering::Relaxed);
         }
         self.is_used = true;
         Ok(answer.map_err(|fault| {

@@ -3,6 +3,7 @@
 
 use super::lane::{Budget, Lane};
 use super::{CallLimits, GuestCalls, GuestVersion};
+use crate::cpu::ThreadCpu;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -38,6 +39,10 @@ pub struct Lanes {
     /// How long they were at work on what was spread last.
     spread_busy: Duration,
     call_limits: CallLimits,
+    /// CPU time in nanoseconds that the other lanes used since it was taken.
+    others_cpu_ns: Arc<AtomicU64>,
+    /// Bytes of memory that the guest of each lane holds.
+    memory_bytes: Vec<Arc<AtomicU64>>,
     /// Bytes that may be answered for one batch.
     pub(super) answers_bytes_max: usize,
 }
@@ -92,8 +97,11 @@ impl Lanes {
     /// Starts `count` lanes, 1 or more. Once `stop` is set what is being asked ends soon, with
     /// [`VersionFault::Stopped`], and so does all that is asked later.
     pub fn start(job: &str, count: usize, stop: Arc<AtomicBool>) -> std::io::Result<Self> {
+        let own = Lane::default();
         let mut lanes = Lanes {
-            own: Lane::default(),
+            others_cpu_ns: Arc::default(),
+            memory_bytes: vec![own.memory_bytes()],
+            own,
             others: Vec::new(),
             threads: Vec::new(),
             batch: 0,
@@ -108,10 +116,14 @@ impl Lanes {
         };
         for number in 1..count {
             let (send, tasks) = mpsc::channel::<Task>();
+            let (mut lane, cpu_ns) = (Lane::default(), lanes.others_cpu_ns.clone());
+            lanes.memory_bytes.push(lane.memory_bytes());
             let work = move || {
-                let mut lane = Lane::default();
+                let mut cpu = ThreadCpu::default();
                 for (work, busy) in tasks {
                     work.share(&mut lane);
+                    let more = u64::try_from(cpu.more().as_nanos()).unwrap_or(u64::MAX);
+                    cpu_ns.fetch_add(more, Ordering::Relaxed);
                     drop(work); // before `busy`, so that the caller holds the last reference
                     drop(busy);
                 }
@@ -177,6 +189,17 @@ impl Lanes {
     /// What they did in [`Lanes::run`], the last time.
     pub fn figures(&self) -> &LaneFigures {
         &self.figures
+    }
+
+    /// CPU time that the lanes but the caller's own used since this was asked last.
+    pub fn take_others_cpu(&self) -> Duration {
+        Duration::from_nanos(self.others_cpu_ns.swap(0, Ordering::Relaxed))
+    }
+
+    /// Memory that the guests of all lanes hold.
+    pub fn memory_bytes(&self) -> u64 {
+        let held = self.memory_bytes.iter();
+        held.map(|bytes| bytes.load(Ordering::Relaxed)).sum()
     }
 
     /// What the keyed stages of the batch that was run last ask of this version. What breaks there

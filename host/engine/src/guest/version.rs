@@ -54,6 +54,11 @@ pub trait Guest: Send {
     /// Hands on the lines that it logged since it was last asked, as many as are left.
     fn tell(&mut self, _left: &mut LinesLeft) {}
 
+    /// Memory that it holds.
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
+
     /// Puts a line of the host's own beside those that it logs.
     fn warn(&mut self, _text: &str) {}
 }

@@ -3,6 +3,7 @@
 use super::deliver::Sinks;
 use super::execute::ExecutedBatch;
 use super::{BatchStep, PipelineExit, PipelineStatus, Stop};
+use crate::cpu::ThreadCpu;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
@@ -72,6 +73,7 @@ impl Committer<'_> {
         batches: &mpsc::Receiver<ExecutedBatch>,
         queue: &Queue,
     ) -> Result<(), PipelineExit> {
+        let mut cpu = ThreadCpu::default();
         let mut next = batches.recv().ok();
         while let Some(mut batch) = next.take() {
             queue.takes();
@@ -95,7 +97,10 @@ impl Committer<'_> {
                 .sinks
                 .deliver(&intent, &batch, &BTreeSet::new(), self.status)
             {
-                Ok(()) => self.acknowledged(&intent, batch.outcome.delta),
+                Ok(()) => {
+                    self.acknowledged(&intent, batch.outcome.delta);
+                    meter.used(cpu.more());
+                }
                 Err(PipelineExit::Stopped) if self.keeps => {
                     return self.intent_rest(&intent, batches, queue);
                 }
@@ -106,6 +111,7 @@ impl Committer<'_> {
             next = batches.recv_timeout(limits::CHECKPOINT_WAIT).ok();
             if next.is_none() {
                 self.settle().map_err(|error| failed(&error))?;
+                meter.used(cpu.more());
                 next = batches.recv().ok();
             }
         }

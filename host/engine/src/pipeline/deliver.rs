@@ -2,6 +2,7 @@
 
 use super::execute::ExecutedBatch;
 use super::{Backoff, LoadedDeployment, PipelineExit, PipelineStatus};
+use crate::cpu;
 use crate::sink::{DeadLetters, Delivery, Remedy, Sink, SinkError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -82,9 +83,11 @@ impl Sinks {
                 given_up.fetch_or(end.is_err(), Ordering::SeqCst);
                 end
             };
+            // Its thread is of this delivery alone: what it used is all of it.
+            let alone = move |task| (run(task), status.meter.used(cpu::of_this_thread())).0;
             let others: Vec<_> = tasks
                 .into_iter()
-                .map(|task| scope.spawn(move || run(task)))
+                .map(|task| scope.spawn(move || alone(task)))
                 .collect();
             let mut end = run(last);
             for other in others {

@@ -3,112 +3,17 @@
 
 use super::LoadedDeployment;
 use super::execute::ExecutedBatch;
+use super::histogram::TimeHistogram;
+use super::trace::{BatchStep, BatchTrace, SinkTime, StepTime};
 use crate::batch::Batch;
 use crate::guest::LaneFigures;
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use streamhost_core::executor::BatchOutcome;
 use streamhost_core::types::BatchNumber;
 use streamhost_core::{clock, limits};
-
-/// A step of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BatchStep {
-    /// From its first record until it is closed.
-    Gather,
-    /// It was run, and batches before it are still under way.
-    Queue,
-    /// The guest's calls on records, on all lanes.
-    Transform,
-    /// Keyed stages: shuffle, state, and their calls of the guest.
-    Stages,
-    /// Its intent is made durable.
-    Intent,
-    /// All sinks and dead letters, side by side, until the last has acknowledged.
-    Deliver,
-    /// Its checkpoint is made durable.
-    Checkpoint,
-}
-
-impl BatchStep {
-    /// All of them, in the order in which the API names them.
-    pub const ALL: [BatchStep; 7] = [
-        BatchStep::Gather,
-        BatchStep::Queue,
-        BatchStep::Transform,
-        BatchStep::Stages,
-        BatchStep::Intent,
-        BatchStep::Deliver,
-        BatchStep::Checkpoint,
-    ];
-
-    /// Its name in the API.
-    pub fn name(self) -> &'static str {
-        match self {
-            BatchStep::Gather => "gather",
-            BatchStep::Queue => "queue",
-            BatchStep::Transform => "transform",
-            BatchStep::Stages => "stages",
-            BatchStep::Intent => "intent",
-            BatchStep::Deliver => "deliver",
-            BatchStep::Checkpoint => "checkpoint",
-        }
-    }
-}
-
-/// When a step of a batch began, and how long it took.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepTime {
-    /// Which step.
-    pub step: BatchStep,
-    /// Since the batch began.
-    pub at: Duration,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// What one sink had of a batch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SinkTime {
-    /// Its name; `None`: the dead letters.
-    pub sink: Option<String>,
-    /// Rows, or letters.
-    pub rows: u64,
-    /// How long its delivery took, with all its attempts.
-    pub took: Duration,
-}
-
-/// A batch that became durable.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BatchTrace {
-    /// Its number.
-    pub number: BatchNumber,
-    /// The version that ran it.
-    pub version: u64,
-    /// The deployment that ran it.
-    pub deployment: u64,
-    /// When its first record came, in milliseconds since 1970.
-    pub began_ms: i64,
-    /// Records.
-    pub records: u64,
-    /// Bytes of their keys and values.
-    pub bytes: u64,
-    /// Rows, all sinks together.
-    pub rows: u64,
-    /// Records that the author filtered away, or that a policy left out.
-    pub dropped: u64,
-    /// Late items.
-    pub late: u64,
-    /// Dead letters.
-    pub dead_letters: u64,
-    /// How often a delivery was tried again.
-    pub retries: u64,
-    /// Its steps, in the order in which they began.
-    pub steps: Vec<StepTime>,
-    /// Its sinks.
-    pub sinks: Vec<SinkTime>,
-}
 
 /// A batch on its way.
 struct OpenBatch {
@@ -123,6 +28,7 @@ struct OpenBatch {
     stands_for: u64,
     records_of: Vec<u64>,
     rows: BTreeMap<String, MadeRows>,
+    letters: BTreeMap<String, StageLetters>,
 }
 
 impl OpenBatch {
@@ -155,6 +61,27 @@ pub struct MeterTotals {
     pub records: Vec<u64>,
     /// Rows for each sink, by its name.
     pub rows: BTreeMap<String, MadeRows>,
+    /// Dead letters of each source and keyed stage, by its name.
+    pub letters: BTreeMap<String, StageLetters>,
+    /// How long each step took, in the order of [`BatchStep::ALL`].
+    pub steps: [TimeHistogram; 7],
+    /// Ages of records when the last sink had acknowledged them.
+    pub latency: TimeHistogram,
+    /// How often a delivery was tried again.
+    pub retries: u64,
+    /// How often each source, sink or dead-letter topic was away, by who waits for it.
+    pub errors: BTreeMap<String, u64>,
+    /// CPU time of the job's threads.
+    pub cpu: Duration,
+}
+
+/// Dead letters of one source or keyed stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageLetters {
+    /// The job's code refused them, or a sink cannot hold their rows.
+    pub refused: u64,
+    /// The guest broke on them.
+    pub broke: u64,
 }
 
 /// Rows for one sink.
@@ -190,6 +117,7 @@ struct Measured {
     totals: MeterTotals,
     interval: MeterInterval,
     ages: Option<Histogram<u64>>,
+    guest_memory_bytes: u64,
 }
 
 /// What a job's pipelines, one after the other, measure.
@@ -246,6 +174,26 @@ impl PipelineMeter {
         open.chain(gathered).min()
     }
 
+    /// Memory that the guests of all lanes hold.
+    pub fn guest_memory_bytes(&self) -> u64 {
+        self.lock().guest_memory_bytes
+    }
+
+    /// The guests hold so much memory now.
+    pub(super) fn holds(&self, bytes: u64) {
+        self.lock().guest_memory_bytes = bytes;
+    }
+
+    /// A thread of the job used so much more of a processor.
+    pub(super) fn used(&self, cpu: Duration) {
+        self.lock().totals.cpu += cpu;
+    }
+
+    /// What `who` waits for was away once more.
+    pub(super) fn erred(&self, who: &str) {
+        *named(&mut self.lock().totals.errors, who) += 1;
+    }
+
     /// A pipeline begins: what was on its way is read again.
     pub(super) fn begins(&self) {
         let mut measured = self.lock();
@@ -297,6 +245,7 @@ impl PipelineMeter {
             stands_for,
             records_of,
             rows: BTreeMap::new(),
+            letters: BTreeMap::new(),
         };
         open.step(BatchStep::Gather, began, now);
         measured.open.insert(number, open);
@@ -329,6 +278,7 @@ impl PipelineMeter {
             };
             open.rows.insert(sink.name.clone(), made);
         }
+        open.letters = letters_of(outcome);
         measured.totals.transform += lanes.busy;
         if keyed {
             measured.totals.stages += now.saturating_duration_since(transformed);
@@ -344,7 +294,9 @@ impl PipelineMeter {
 
     /// A delivery was tried once more.
     pub(super) fn retried(&self, number: BatchNumber) {
-        if let Some(open) = self.lock().open.get_mut(&number) {
+        let mut measured = self.lock();
+        measured.totals.retries += 1;
+        if let Some(open) = measured.open.get_mut(&number) {
             open.trace.retries += 1;
         }
     }
@@ -380,7 +332,9 @@ impl PipelineMeter {
             measured.ages = Histogram::new_with_max(limits::LATENCY_MS_MAX, 2).ok();
         }
         for time_ms in times_ms {
-            let age = u64::try_from(now_ms - time_ms).unwrap_or(0);
+            let age = u64::try_from(now_ms.saturating_sub(time_ms)).unwrap_or(0);
+            let latency = &mut measured.totals.latency;
+            latency.add(Duration::from_millis(age), open.stands_for);
             if let Some(ages) = &mut measured.ages {
                 ages.saturating_record_n(age, open.stands_for);
             }
@@ -400,12 +354,18 @@ impl PipelineMeter {
             measured.interval.batches += 1;
             for time in &open.trace.steps {
                 measured.interval.steps[time.step as usize] += time.took;
+                measured.totals.steps[time.step as usize].add(time.took, 1);
             }
             add(&mut measured.totals.records, &open.records_of);
             for (sink, made) in open.rows {
                 let sum = measured.totals.rows.entry(sink).or_default();
                 sum.all += made.all;
                 sum.transform += made.transform;
+            }
+            for (stage, letters) in open.letters {
+                let sum = named(&mut measured.totals.letters, &stage);
+                sum.refused += letters.refused;
+                sum.broke += letters.broke;
             }
             measured.count += 1;
             measured.done.push_back(open.trace);
@@ -436,6 +396,38 @@ fn firsts(batch: &Batch) -> impl Iterator<Item = i64> {
         .chunks
         .iter()
         .filter_map(|chunk| chunk.times_ms.first().copied())
+}
+
+/// Dead letters by the source or keyed stage that they are of.
+fn letters_of(outcome: &BatchOutcome) -> BTreeMap<String, StageLetters> {
+    let mut all: BTreeMap<String, StageLetters> = BTreeMap::new();
+    for letter in &outcome.dead_letters {
+        match all.get_mut(&letter.stage) {
+            Some(of) => of.refused += 1,
+            None => {
+                let one = StageLetters {
+                    refused: 1,
+                    broke: 0,
+                };
+                all.insert(letter.stage.clone(), one);
+            }
+        }
+    }
+    for (stage, broke) in &outcome.broken {
+        if let Some(of) = all.get_mut(stage) {
+            of.broke = *broke;
+            of.refused = of.refused.saturating_sub(*broke);
+        }
+    }
+    all
+}
+
+/// What is counted under a name. Versions come with names of their own, for as long as the host
+/// runs: beyond [`limits::METER_NAMES_MAX`] they are counted together.
+fn named<'m, T: Default>(counted: &'m mut BTreeMap<String, T>, name: &str) -> &'m mut T {
+    let is_full = counted.len() >= limits::METER_NAMES_MAX && !counted.contains_key(name);
+    let name = if is_full { "others" } else { name };
+    counted.entry(name.to_owned()).or_default()
 }
 
 fn add(sums: &mut Vec<u64>, more: &[u64]) {

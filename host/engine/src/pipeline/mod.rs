@@ -20,6 +20,8 @@ use streamhost_core::protocol::{Checkpoint, CheckpointLog};
 
 mod restore_state;
 mod status;
+mod histogram;
+mod trace;
 mod meter;
 mod stop;
 mod committer;
@@ -32,11 +34,11 @@ mod runner;
 #[cfg(test)]
 mod tests;
 
-pub use meter::{
-    BatchStep, BatchTrace, MadeRows, MeterInterval, MeterTotals, PipelineMeter, SinkTime, StepTime,
-};
+pub use histogram::TimeHistogram;
+pub use meter::{MadeRows, MeterInterval, MeterTotals, PipelineMeter, StageLetters};
 pub use status::{JobLogger, PipelineStatus, StatusSnapshot};
 pub use stop::{Backoff, Stop, StopSignal};
+pub use trace::{BatchStep, BatchTrace, SinkTime, StepTime};
 
 /// A deployment, ready to run.
 pub struct LoadedDeployment {
@@ -226,6 +228,7 @@ impl Pipeline {
         let run = move || {
             let end = catch_unwind(AssertUnwindSafe(|| runner::run(parts, &told)));
             let end = end.unwrap_or_else(|_| PipelineExit::died("the pipeline"));
+            told.meter.holds(0); // its guests are gone
             ended(&end);
             end
         };

@@ -13,13 +13,16 @@ use crate::source::{Source, SourceError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{self, TrySendError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use streamhost_core::contract::GroupQuarantines;
 use streamhost_core::executor::{BatchInputs, Watermark};
 use streamhost_core::job::settings::StartPosition;
-use streamhost_core::types::{Partition, Positions, by_topic, positions};
+use streamhost_core::types::{Partition, Positions, positions};
 use streamhost_core::{clock, limits};
+use tell::Told;
 use tracing::Level;
+
+mod tell;
 
 /// Runs a pipeline to its end.
 pub(super) fn run(mut parts: PipelineParts, status: &PipelineStatus) -> PipelineExit {
@@ -156,24 +159,6 @@ struct Runner<'a> {
     at_work: Arc<()>,
     topic_ids: BTreeMap<String, String>,
     told: Told,
-}
-
-/// What was last told, and when.
-struct Told {
-    batches: u64,
-    lag_due: Instant,
-    partitions_due: Instant,
-}
-
-impl Default for Told {
-    fn default() -> Self {
-        let now = clock::monotonic();
-        Told {
-            batches: 0,
-            lag_due: now,
-            partitions_due: now,
-        }
-    }
 }
 
 /// What became of gathering.
@@ -381,11 +366,15 @@ impl Runner<'_> {
             quarantines: None,
             group_quarantines: GroupQuarantines::new(),
         };
+        if self.told.lacks_ends() {
+            self.ask_ends(&active); // or the lag would not be known before the batch is run
+        }
         let meter = &self.status.meter;
         meter.closed(self.runs.executor.next, &active, &batch);
         let done = self.runs.run_batch(&active, batch, given, self.status);
         let mut done = done.map_err(|error| exit_of(error, active.deployment))?;
         meter.ran(self.runs.lanes.figures(), &done);
+        meter.holds(self.runs.lanes.memory_bytes());
         done.retained_records = kept;
         self.hand_over(done)?;
         self.at = reached;
@@ -407,34 +396,6 @@ impl Runner<'_> {
             }
             self.queue.room(limits::LAG_TIME);
             self.tell();
-        }
-    }
-
-    /// Tells the group and the board what is new.
-    fn tell(&mut self) {
-        let now = clock::monotonic();
-        if now < self.told.lag_due {
-            return;
-        }
-        self.told.lag_due = now + limits::LAG_TIME;
-        let facts = self.status.snapshot();
-        let mut ends = self.source.ends();
-        let durable = positions(self.topics, &facts.committed);
-        ends.extend(
-            durable
-                .into_iter()
-                .filter(|(partition, _)| !self.at.contains_key(partition)),
-        ); // over for good
-        let mut ends = by_topic(self.topics, &ends);
-        for topic in self.topics {
-            // A topic without a known end makes the lag unknown.
-            ends.entry(topic.clone()).or_default();
-        }
-        self.status.ends(ends);
-        if facts.batches != self.told.batches {
-            self.told.batches = facts.batches;
-            self.source
-                .commit_progress(&positions(self.topics, &facts.committed));
         }
     }
 

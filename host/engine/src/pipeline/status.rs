@@ -157,6 +157,7 @@ impl PipelineStatus {
 
     /// Notes that `who` waits; said once in the log.
     pub fn waiting(&self, who: &str, what: &str) {
+        self.meter.erred(who);
         let is_new = {
             let mut snapshot = self.lock();
             if !snapshot.ends_by_error {

@@ -1,7 +1,7 @@
 //! What a pipeline measures of its batches.
 
 use super::*;
-use crate::pipeline::{BatchStep, PipelineMeter};
+use crate::pipeline::{BatchStep, PipelineMeter, StageLetters};
 
 /// Batches of a job that reads to the end of its topic, while one sink fails so often.
 fn measured(faults: usize) -> (Arc<PipelineMeter>, Checkpoint) {
@@ -56,6 +56,16 @@ fn every_durable_batch_is_measured_step_by_step() {
         assert_eq!(totals.records, [counters.records_in]);
         let rows: u64 = totals.rows.values().map(|made| made.all).sum();
         assert_eq!(rows, counters.rows.values().sum::<u64>());
+        for (step, times) in BatchStep::ALL.into_iter().zip(&totals.steps) {
+            let of_step = |trace: &&BatchTrace| trace.steps.iter().any(|time| time.step == step);
+            let took = traces.iter().filter(of_step).count() as u64;
+            assert_eq!(times.count(), took, "{step:?}");
+        }
+        assert_eq!(totals.latency.count(), counters.records_in);
+        assert_eq!(totals.retries, faults as u64);
+        let errors = totals.errors.get("sink `table`").copied();
+        assert_eq!(errors.unwrap_or(0), faults as u64);
+        assert!(!totals.cpu.is_zero());
         let interval = meter.take_interval();
         assert_eq!(interval.batches, checkpoint.batch);
         assert!(interval.latency_ms.is_some());
@@ -63,4 +73,22 @@ fn every_durable_batch_is_measured_step_by_step() {
         assert_eq!(meter.oldest_ms(), None, "nothing is on its way");
         assert_eq!(meter.batches_after(count).0, []);
     }
+}
+
+#[test]
+fn dead_letters_are_counted_by_their_source_and_by_who_failed() {
+    let mut world = World::new(6);
+    for value in ["a", "F", "T", "F"] {
+        world.topics.append("t", 0, 0, None, Some(value.as_bytes()));
+    }
+    world.topics.end();
+    let pipeline = world.start(None);
+    let meter = pipeline.status.meter.clone();
+    assert_eq!(pipeline.join(), PipelineExit::Finished);
+    let letters: Vec<_> = meter.totals().letters.into_values().collect();
+    let want = StageLetters {
+        refused: 2,
+        broke: 1,
+    };
+    assert_eq!(letters, [want]);
 }

@@ -2,9 +2,9 @@
 //! and no more.
 
 use super::reply::Fault;
-use super::{App, check, events, gate, in_turn, metrics, page, views};
+use super::{App, check, events, gate, in_turn, page, views};
 use crate::api::{DeployRequest, Deployed, Deployment, JobState, Jobs};
-use crate::monitor::JobView;
+use crate::monitor::{JobView, METRICS_CONTENT_TYPE};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{
@@ -18,7 +18,7 @@ use axum::{Json, Router, middleware};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use streamhost_core::job::names;
-use streamhost_core::limits;
+use streamhost_core::{clock, limits};
 
 /// The API's own description, served as it is.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
@@ -129,14 +129,9 @@ async fn readyz(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<&'sta
 }
 
 async fn figures(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Fault> {
-    let text = call(&app, |jobs| metrics::render(&jobs.list())).await?;
-    Ok((
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    ))
+    let monitor = Arc::clone(&app.monitor);
+    let text = call(&app, move |_| monitor.metrics(clock::now_ms())).await?;
+    Ok(([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], text))
 }
 
 async fn openapi() -> impl IntoResponse {

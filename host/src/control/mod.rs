@@ -21,7 +21,6 @@ mod events;
 mod gate;
 mod handlers;
 mod letters;
-mod metrics;
 mod page;
 mod reply;
 mod shown;

@@ -694,20 +694,31 @@ fn metrics_are_in_prometheus_format() {
     let (status, text) = api.get("/metrics");
     let text = text.as_str().expect("text");
     assert_eq!(status, 200);
+    let of_job = "streamhost_job=\"clicks\"";
     for want in [
-        "streamhost_job_records_in_total{job=\"clicks\"} 1000",
-        "streamhost_job_lag_records{job=\"clicks\"} 5",
-        "streamhost_job_state{job=\"clicks\",state=\"running\"} 1",
-        "streamhost_job_state{job=\"clicks\",state=\"stopped\"} 0",
-        "streamhost_sink_rows_total{job=\"clicks\",sink=\"clicks\",place=\"c\\\"2\"} 990",
+        &*format!("streamhost_job_records_in_total{{{of_job}}} 1000"),
+        &format!("streamhost_job_lag_records{{{of_job}}} 5"),
+        &format!("streamhost_job_state{{{of_job},state=\"running\"}} 1"),
+        &format!("streamhost_job_state{{{of_job},state=\"stopped\"}} 0"),
+        &format!("streamhost_sink_rows_total{{{of_job},sink=\"clicks\",place=\"c\\\"2\"}} 990"),
+        &format!("streamhost_sink_errors_total{{{of_job},sink=\"clicks\"}} 0.0"),
+        &format!(
+            "streamhost_partition_lag_records{{{of_job},source=\"clicks\",partition=\"1\"}} 2"
+        ),
+        &format!("streamhost_stage_keys{{{of_job},stage=\"count\"}} 4"),
+        &format!("streamhost_batch_step_duration_seconds_count{{{of_job},step=\"gather\"}} 0"),
         "streamhost_jobs 1",
     ] {
         assert!(text.lines().any(|line| line == want), "{want}\n{text}");
     }
+    assert!(text.contains("streamhost_build_info{version="));
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split(['{', ' ']).next().expect("a name");
+        let parts = ["_bucket", "_sum", "_count"];
+        let family = parts.iter().find_map(|part| name.strip_suffix(part));
+        let has_type = |name: &str| text.contains(&format!("# TYPE {name} "));
         assert!(
-            text.contains(&format!("# TYPE {name} ")),
+            has_type(name) || family.is_some_and(has_type),
             "{name} has no type"
         );
     }

@@ -42,6 +42,7 @@ pub(super) struct History {
     moved: BTreeMap<(String, i32), (Offset, Option<i64>)>,
     durable_ms: Option<i64>,
     oldest_ms: Option<i64>,
+    guest_memory_bytes: u64,
 }
 
 impl History {
@@ -66,6 +67,7 @@ impl History {
             moved: BTreeMap::new(),
             durable_ms: None,
             oldest_ms: None,
+            guest_memory_bytes: 0,
         };
         history.window.push(first);
         history.see(facts, now_ms);
@@ -101,6 +103,7 @@ impl History {
     fn see(&mut self, facts: &JobFacts, now_ms: i64) {
         self.durable_ms = facts.meter.durable_ms().or(self.durable_ms);
         self.oldest_ms = facts.meter.oldest_ms();
+        self.guest_memory_bytes = facts.meter.guest_memory_bytes();
         let first = self.moved.is_empty();
         for (topic, partitions) in &facts.snapshot.committed {
             for (&id, &offset) in partitions {
@@ -153,6 +156,11 @@ impl History {
     /// When the job's last batch became durable, since the host started.
     pub(super) fn durable_ms(&self) -> Option<i64> {
         self.durable_ms
+    }
+
+    /// Memory that its guests hold.
+    pub(super) fn guest_memory_bytes(&self) -> u64 {
+        self.guest_memory_bytes
     }
 
     /// How old the oldest record is that was read and is not durable.

@@ -6,14 +6,18 @@ use serde::Serialize;
 use streamhost_core::job::{SinkKind, SourceKind};
 use streamhost_core::{clock, limits};
 
+/// The commit that the binary was built of, if its build said so.
+pub(super) const COMMIT: Option<&str> = option_env!("STREAMHOST_COMMIT");
+/// What runs guests.
+pub(super) const ENGINE: &str = "wasmtime 48";
+
 /// The host itself.
 #[derive(Clone, Debug, Serialize)]
 pub struct HostView {
     /// The machine's name.
     pub name: String,
     version: &'static str,
-    /// Not known to the binary.
-    commit: Option<String>,
+    commit: Option<&'static str>,
     engine: &'static str,
     started: String,
     now: String,
@@ -38,18 +42,17 @@ struct Cpu {
 struct Memory {
     used_bytes: u64,
     bound_bytes: Option<u64>,
-    /// Not measured yet.
     guests_bytes: Option<u64>,
     state_bytes: u64,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
-struct Disk {
+pub(super) struct Disk {
     path: String,
-    /// Not measured: it would be a walk through all files.
+    /// By the files of the data folder; none while they are too many to be added up.
     used_bytes: Option<u64>,
-    free_bytes: u64,
-    total_bytes: u64,
+    pub(super) free_bytes: u64,
+    pub(super) total_bytes: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -100,15 +103,16 @@ impl Monitor {
         let facts: Vec<&JobFacts> = seen.values().map(|seen| &seen.facts).collect();
         let guests = seen
             .values()
-            .filter_map(|seen| seen.history.window.guest_cores());
+            .filter_map(|seen| seen.history.window.cpu_cores());
+        let held = facts.iter().map(|facts| facts.meter.guest_memory_bytes());
         let kept = facts
             .iter()
             .flat_map(|facts| facts.snapshot.stages.values());
         HostView {
             name,
             version: env!("CARGO_PKG_VERSION"),
-            commit: None,
-            engine: "wasmtime 48",
+            commit: COMMIT,
+            engine: ENGINE,
             started: self.started(),
             now: clock::rfc3339(clock::now_ms()),
             cpu: Cpu {
@@ -119,10 +123,13 @@ impl Monitor {
             memory: Memory {
                 used_bytes: process::memory_bytes(),
                 bound_bytes: process::memory_bound_bytes(),
-                guests_bytes: None,
+                guests_bytes: Some(held.sum()),
                 state_bytes: kept.map(|stage| stage.bytes).sum(),
             },
-            disk: disk(&place),
+            disk: Disk {
+                used_bytes: self.data_bytes(),
+                ..disk(&place)
+            },
             servers: place
                 .servers
                 .iter()
@@ -149,7 +156,8 @@ impl Monitor {
     }
 }
 
-fn disk(place: &HostFacts) -> Disk {
+/// The disk of the data folder.
+pub(super) fn disk(place: &HostFacts) -> Disk {
     let path = place.data_dir.display().to_string();
     match rustix::fs::statvfs(place.data_dir.as_path()) {
         Ok(stat) => Disk {
@@ -163,6 +171,22 @@ fn disk(place: &HostFacts) -> Disk {
             ..Disk::default()
         },
     }
+}
+
+/// Each server's name and address, and whether it is there, if that is known.
+pub(super) fn server_states(
+    place: &HostFacts,
+    facts: &[&JobFacts],
+) -> Vec<(&'static str, String, Option<bool>)> {
+    let state = |(name, address): &(&'static str, String)| {
+        let up = match server(name, address, facts).state {
+            "ok" => Some(true),
+            "away" => Some(false),
+            _ => None,
+        };
+        (*name, address.clone(), up)
+    };
+    place.servers.iter().map(state).collect()
 }
 
 /// A server is away while a job waits for it, and there while one runs that needs it.

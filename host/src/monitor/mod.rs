@@ -16,6 +16,8 @@ mod summary;
 mod graph;
 mod host;
 mod process;
+mod folder;
+mod metrics;
 mod batches;
 mod changes;
 mod watermarks;
@@ -27,6 +29,7 @@ pub use changes::{Change, changes};
 pub use graph::Graph;
 pub(crate) use graph::guarantee;
 pub use host::{HostView, Limit};
+pub use metrics::CONTENT_TYPE as METRICS_CONTENT_TYPE;
 pub use points::{Points, Series};
 pub use settings::JobSettings;
 pub use stages::Stage;
@@ -48,6 +51,7 @@ pub struct Monitor {
     started_ms: i64,
     seen: Mutex<BTreeMap<String, Seen>>,
     cpu: Mutex<process::CpuTimes>,
+    data: Mutex<folder::FolderBytes>,
     /// Ends the thread that looks when this goes.
     _ends: Mutex<Option<mpsc::Sender<()>>>,
 }
@@ -75,6 +79,7 @@ impl Monitor {
             started_ms: clock::now_ms(),
             seen: Mutex::default(),
             cpu: Mutex::default(),
+            data: Mutex::default(),
             _ends: Mutex::new(None),
         }
     }
@@ -89,6 +94,7 @@ impl Monitor {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .look();
+        self.measure_data();
         let all = self.jobs.facts();
         let mut seen = self.seen();
         let there: Vec<&str> = all.iter().map(|facts| &*facts.status.job).collect();
@@ -112,6 +118,22 @@ impl Monitor {
     fn cpu_cores(&self) -> f64 {
         let cpu = self.cpu.lock().unwrap_or_else(PoisonError::into_inner);
         cpu.cores()
+    }
+
+    /// Adds up the data folder's files, if it is time.
+    fn measure_data(&self) {
+        let lock = || self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock().is_due() {
+            let folder = self.jobs.place().data_dir;
+            let bytes = folder::bytes(&folder); // without the lock: a scrape does not wait for it
+            lock().take(bytes);
+        }
+    }
+
+    /// Bytes of the data folder's files, as they were added up last.
+    fn data_bytes(&self) -> Option<u64> {
+        let data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        data.bytes()
     }
 
     /// When this process began, RFC 3339.

@@ -20,6 +20,8 @@ pub(super) struct Point {
     lag: Option<u64>,
     latency_ms: Option<(u64, u64)>,
     steps_ms: Option<[f64; 7]>,
+    cpu_cores: f64,
+    guest_memory_bytes: u64,
 }
 
 impl Point {
@@ -32,6 +34,7 @@ impl Point {
         seconds: f64,
     ) -> Point {
         let rate = |before: u64, now: u64| tenths(now.saturating_sub(before) as f64 / seconds);
+        let cpu = now.cpu().saturating_sub(before.cpu()).as_secs_f64();
         let (before, now) = (&before.counters, &now.counters);
         let interval = facts.meter.take_interval();
         let mean = |time: Duration| ms(time / u32::try_from(interval.batches).unwrap_or(u32::MAX));
@@ -43,6 +46,8 @@ impl Point {
             late: rate(before.late, now.late),
             lag: facts.status.lag,
             latency_ms: interval.latency_ms,
+            cpu_cores: (cpu / seconds * 100.0).round() / 100.0,
+            guest_memory_bytes: facts.meter.guest_memory_bytes(),
             steps_ms: (interval.batches > 0).then(|| interval.steps.map(mean)),
         }
     }
@@ -118,9 +123,8 @@ impl Points {
             let value = point.steps_ms.map(|all| all[at]);
             self.steps_ms.column(step).push(value);
         }
-        // Not measured yet.
-        self.cpu_cores.push(None);
-        self.guest_memory_bytes.push(None);
+        self.cpu_cores.push(Some(point.cpu_cores));
+        self.guest_memory_bytes.push(Some(point.guest_memory_bytes));
     }
 }
 

@@ -40,11 +40,6 @@ impl Moving {
         let window = history
             .filter(|_| is_running(status.state))
             .map(|history| &history.window);
-        let lag_seconds = match (status.lag, window) {
-            (Some(0), _) => Some(0.0),
-            (Some(_), Some(_)) => history.and_then(|history| history.oldest_seconds(now_ms)),
-            _ => None,
-        };
         let since_ms = history.and_then(|history| history.since_ms(status.state));
         Moving {
             since: since_ms.map(clock::rfc3339),
@@ -52,9 +47,22 @@ impl Moving {
             records_per_second: window.and_then(|w| w.rate(|at| at.counters.records_in)),
             rows_per_second: window.and_then(|w| w.rate(|at| at.counters.rows.values().sum())),
             dead_letters_per_second: window.and_then(|w| w.rate(|at| at.counters.dead_letters)),
-            lag_seconds,
+            lag_seconds: lag_seconds(status, history, now_ms),
             lag_change_per_second: window.and_then(super::window::Window::lag_change),
         }
+    }
+}
+
+/// How old the oldest record is that was read and is not durable; 0 where all are.
+pub(super) fn lag_seconds(
+    status: &JobStatus,
+    history: Option<&History>,
+    now_ms: i64,
+) -> Option<f64> {
+    match status.lag? {
+        0 => Some(0.0),
+        _ if !is_running(status.state) => None,
+        _ => history?.oldest_seconds(now_ms),
     }
 }
 
@@ -122,9 +130,7 @@ pub struct JobView {
     moving: Moving,
     last_error_at: Option<String>,
     last_checkpoint_at: Option<String>,
-    /// Not measured yet.
     cpu_cores: Option<f64>,
-    /// Not measured yet.
     guest_memory_bytes: Option<u64>,
 }
 
@@ -138,8 +144,8 @@ impl JobView {
                 .filter(|_| status.last_error.is_some())
                 .map(clock::rfc3339),
             last_checkpoint_at: durable_ms.map(clock::rfc3339),
-            cpu_cores: None,
-            guest_memory_bytes: None,
+            cpu_cores: history.and_then(|history| history.window.cpu_cores()),
+            guest_memory_bytes: history.map(History::guest_memory_bytes),
             status,
         }
     }

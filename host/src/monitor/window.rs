@@ -32,6 +32,11 @@ impl Sample {
             under_way: under_way.collect(),
         }
     }
+
+    /// CPU time that the job's threads had used.
+    pub(super) fn cpu(&self) -> Duration {
+        self.totals.cpu
+    }
 }
 
 /// Samples of the last ten seconds, oldest first.
@@ -86,11 +91,11 @@ impl Window {
         Some(((spent / seconds).min(1.0) * 100.0).round() / 100.0)
     }
 
-    /// Cores that the job's functions and keyed stages used.
-    pub(super) fn guest_cores(&self) -> Option<f64> {
+    /// Cores that the job's threads used.
+    pub(super) fn cpu_cores(&self) -> Option<f64> {
         let (first, last, seconds) = self.ends()?;
-        let spent = |sample: &Sample| sample.totals.transform + sample.totals.stages;
-        Some(spent(last).saturating_sub(spent(first)).as_secs_f64() / seconds)
+        let spent = last.totals.cpu.saturating_sub(first.totals.cpu);
+        Some((spent.as_secs_f64() / seconds * 100.0).round() / 100.0)
     }
 
     /// The share of the time in which the lanes were at work on records.

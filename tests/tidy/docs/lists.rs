@@ -99,21 +99,19 @@ fn every_setting_is_in_the_book() {
 
 #[test]
 fn every_metric_is_in_the_book_and_no_other() {
-    let code = read("host/src/control/metrics.rs");
-    let (figures, others) = code.split_once("const STATES").expect("figures come first");
     let mut metrics = BTreeSet::new();
-    for (text, prefix) in [(figures, "streamhost_job_"), (others, "streamhost_")] {
-        let texts: Vec<&str> = text.split('"').collect();
-        for pair in texts.windows(3) {
-            let is_next = pair[1].trim().trim_matches(',').trim().is_empty();
-            if is_next && ["counter", "gauge"].contains(&pair[2]) {
-                metrics.insert(format!("`{prefix}{}`", pair[0]));
-            }
-        }
+    for file in ["host", "job", "parts"] {
+        let code = read(&format!("host/src/monitor/metrics/{file}.rs"));
+        let names = literals(&code, "name: ");
+        metrics.extend(names.iter().map(|name| format!("`{name}`")));
     }
     assert!(metrics.len() > 10, "{metrics:?}");
     let cells = first_cells(&page("operating.md").text).into_iter();
-    let told = cells.filter(|cell| cell.starts_with("`streamhost_"));
+    let told = cells.filter(|cell| {
+        ["`streamhost_", "`process_"]
+            .iter()
+            .any(|begin| cell.starts_with(begin))
+    });
     assert_eq!(told.collect::<BTreeSet<_>>(), metrics);
 }
 

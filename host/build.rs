@@ -1,8 +1,9 @@
-//! Lists the files that `streamhost new` writes (the SDK's crates and the templates), so that the
+//! Says which commit and engine the binary is of, and lists the files that `streamhost new` writes (the SDK's crates and the templates), so that the
 //! binary carries them and works without a clone at hand.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs, io};
 
 /// The crates that a job's build needs, by their folder in the repository.
@@ -13,6 +14,17 @@ fn main() -> io::Result<()> {
     let repository = here
         .parent()
         .expect("the package is a folder of the repository");
+    let (commit, lock) = (
+        commit(repository),
+        fs::read_to_string(repository.join("Cargo.lock"))?,
+    );
+    if let Some(commit) = &commit {
+        println!("cargo::rustc-env=STREAMHOST_COMMIT={commit}");
+    }
+    let (commit, engine) = (commit.as_deref().unwrap_or("not known"), engine(&lock));
+    println!("cargo::rustc-env=WASMTIME_VERSION={engine}");
+    let version = env::var("CARGO_PKG_VERSION").expect("cargo sets it");
+    println!("cargo::rustc-env=STREAMHOST_VERSION={version} (commit {commit}, wasmtime {engine})");
     let mut sdk = vec![PathBuf::from("Cargo.toml"), PathBuf::from("Cargo.lock")];
     for folder in CRATES {
         sdk.push(Path::new(folder).join("Cargo.toml"));
@@ -34,6 +46,31 @@ fn main() -> io::Result<()> {
     let _ = writeln!(code, "pub(super) const SDK_CRATES: &[&str] = &[{crates}];");
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
     fs::write(out.join("carried.rs"), code)
+}
+
+/// The commit of this repository; none without git, or where it is only a part of another one.
+fn commit(repository: &Path) -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        let said = git.current_dir(repository).args(arguments).output().ok()?;
+        let said = said.status.success().then_some(said.stdout)?;
+        Some(String::from_utf8(said).ok()?.trim().to_owned())
+    };
+    let top = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
+    if top.canonicalize().ok()? != repository.canonicalize().ok()? {
+        return None;
+    }
+    // It grows with each commit and each change of branch.
+    let log = repository.join(git(&["rev-parse", "--git-path", "logs/HEAD"])?);
+    println!("cargo::rerun-if-changed={}", log.display());
+    git(&["rev-parse", "--short=12", "HEAD"])
+}
+
+/// The version of wasmtime in the lock file.
+fn engine(lock: &str) -> &str {
+    let package = lock.split("[[package]]\nname = \"wasmtime\"\n").nth(1);
+    let version = package.and_then(|rest| rest.split('"').nth(1));
+    version.expect("wasmtime is locked")
 }
 
 /// Appends the files below a folder, in order of their names.

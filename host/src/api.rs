@@ -185,6 +185,18 @@ pub struct Deployment {
     pub sdk: Option<String>,
 }
 
+/// One line of a job's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Rises by one with each line, from 1 at the host's start.
+    pub number: u64,
+    /// The version that said it, or that was active then.
+    #[serde(default)]
+    pub version: Option<u64>,
+    /// `TIME LEVEL TEXT`: RFC 3339, and the level in five columns.
+    pub line: String,
+}
+
 /// What a user asks with `deploy`, beside the component itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -278,8 +290,8 @@ pub trait Jobs: Send + Sync {
     fn resume(&self, job: &str, skip_lost: bool) -> Result<JobStatus, Refusal>;
     /// Stops a job and forgets it. Its rows, dead letters and consumer group stay.
     fn undeploy(&self, job: &str) -> Result<(), Refusal>;
-    /// The last lines of a job's log, oldest first, with their numbers; those after `after` alone.
-    fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal>;
+    /// The last lines of a job's log, oldest first; those after `after` alone.
+    fn logs(&self, job: &str, after: u64) -> Result<Vec<LogLine>, Refusal>;
     /// The newest dead letters below these positions, so many at most.
     fn letters(
         &self,

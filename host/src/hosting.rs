@@ -1,8 +1,8 @@
 //! Puts a host together: the data folder, the supervisor, and for `dev` the embedded servers.
 
 use crate::api::{
-    Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs, Refusal,
-    StateAsk, StateView,
+    Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs, LogLine,
+    Refusal, StateAsk, StateView,
 };
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
@@ -218,7 +218,7 @@ impl Jobs for Running {
         self.supervisor.undeploy(job)
     }
 
-    fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal> {
+    fn logs(&self, job: &str, after: u64) -> Result<Vec<LogLine>, Refusal> {
         self.supervisor.logs(job, after)
     }
 

@@ -10,6 +10,7 @@
 //! This crate is the process: it reads the configuration, serves the API, and supervises the jobs.
 //! What a job does is in `streamhost-engine`, what it is in `streamhost-core`.
 
+pub mod built;
 pub mod api;
 pub mod monitor;
 pub mod supervisor;

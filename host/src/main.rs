@@ -3,7 +3,7 @@
 use clap::Parser;
 use std::process::ExitCode;
 use streamhost_guest::compiler;
-use streamhost_host::cli::{self, Args};
+use streamhost_host::cli::{self, Args, Screen};
 use streamhost_host::hosting::RealHost;
 use tracing_subscriber::EnvFilter;
 
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
     cli::run(
         args,
         &RealHost,
+        &Screen::of_process(),
         &mut std::io::stdout(),
         &mut std::io::stderr(),
     )

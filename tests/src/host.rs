@@ -21,6 +21,9 @@ use tempfile::TempDir;
 /// Lines of its log that are shown where a test fails.
 const LOG_LINES_SHOWN: usize = 60;
 
+/// The exit code of `status` for a job that is stopped.
+const STOPPED: i32 = 3;
+
 /// A port that nobody listens on.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
@@ -213,7 +216,10 @@ impl Host {
     /// A job's status.
     #[track_caller]
     pub fn status(&self, job: &str) -> Value {
-        self.json(&["status", job])
+        let said = self.cli(["status", job, "--output", "json"]);
+        assert!([0, STOPPED].contains(&said.code), "{said:?}");
+        let status = serde_json::from_str(&said.out);
+        status.unwrap_or_else(|error| panic!("a status is no JSON ({error}): {}", said.out))
     }
 
     /// Deploys a file.

@@ -73,12 +73,13 @@ const MODULES: [(&str, &[Arrows]); 7] = [
     (
         "host/src/",
         &[
+            ("built", &[]),
             ("api", &[]),
             ("config", &[]),
-            ("monitor", &["api"]),
+            ("monitor", &["api", "built"]),
             ("control", &["api", "monitor"]),
             ("offline", &[]),
-            ("cli", &["api", "config", "control", "offline"]),
+            ("cli", &["api", "built", "config", "control", "offline"]),
             ("supervisor", &["api"]),
             ("hosting", &["api", "cli", "config", "supervisor"]),
         ],
@@ -86,7 +87,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 22] = [
+const HOMES: [(&str, &[&str]); 25] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
     (
@@ -126,6 +127,9 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("axum::", &["host/src/control/"]),
     ("hyper::", &["host/src/control/"]),
     ("ureq::", &["host/src/cli/"]),
+    ("comfy_table::", &["host/src/cli/"]),
+    ("jiff::", &["host/src/cli/"]),
+    ("rustc_demangle::", &["host/guest/src/instance.rs"]),
     ("clap::", &["host/src/cli/", "host/src/main.rs"]),
     ("toml::", &["host/src/config", "host/src/cli/new/"]),
     ("tokio::", &["host/src/control/", "host/src/cli/"]),

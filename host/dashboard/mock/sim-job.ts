@@ -73,7 +73,7 @@ export class SimJob {
   batches: Batch[] = [];
   points = noPoints();
   recent: (number | null)[] = [];
-  lines: { number: number; line: string }[] = [];
+  lines: { number: number; version: number; line: string }[] = [];
   private line = 0;
   private sums = noSums();
   private minute = { records: 0, seconds: 0 };
@@ -106,7 +106,7 @@ export class SimJob {
 
   log(at: number, level: string, text: string): void {
     this.line += 1;
-    this.lines.push({ number: this.line, line: `${rfc3339(at)} ${level.padEnd(5)} ${text}` });
+    this.lines.push({ number: this.line, version: this.active.version, line: `${rfc3339(at)} ${level.padEnd(5)} ${text}` });
     if (this.lines.length > LINES_MAX) this.lines.shift();
   }
 

@@ -360,8 +360,9 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
     let names = backtrace
         .frames()
         .iter()
-        .filter_map(|frame| frame.func_name());
-    let own = |name: &&str| {
+        .filter_map(|frame| frame.func_name())
+        .map(plain_name);
+    let own = |name: &String| {
         ![
             "panic", "rust_", "__rust", "abort", "core::", "std::", "alloc::", "dlmalloc",
         ]
@@ -371,8 +372,19 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
     names
         .filter(own)
         .take(4)
-        .map(|name| truncate(name.to_string(), 120))
+        .map(|name| truncate(name, 120))
         .collect()
+}
+
+/// A function as its author wrote it: demangled, and without the hash behind it, which the linker's
+/// own demangling leaves.
+fn plain_name(name: &str) -> String {
+    let demangled = format!("{:#}", rustc_demangle::demangle(name));
+    let is_hash = |hash: &str| hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    match demangled.rsplit_once("::h") {
+        Some((name, hash)) if is_hash(hash) => name.to_owned(),
+        _ => demangled,
+    }
 }
 
 #[cfg(test)]
@@ -396,6 +408,23 @@ mod tests {
                 .push(line.to_string());
         });
         (State::new(LIMITS.memory_bytes, log), lines)
+    }
+
+    #[test]
+    fn functions_have_the_names_that_their_author_gave() {
+        for (name, want) in [
+            ("_ZN6clicks5parse17h0123456789abcdefE", "clicks::parse"),
+            ("_RNvCs1234_6clicks5parse", "clicks::parse"),
+            ("clicks::parse::h0123456789abcdef", "clicks::parse"),
+            (
+                "clicks::parse::{{closure}}::h0123456789abcdef",
+                "clicks::parse::{{closure}}",
+            ),
+            ("clicks::hello", "clicks::hello"),
+            ("memcpy", "memcpy"),
+        ] {
+            assert_eq!(plain_name(name), want);
+        }
     }
 
     #[test]

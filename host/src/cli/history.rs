@@ -3,6 +3,7 @@
 use super::CliError;
 use super::client::{Which, job_path};
 use super::output::{Output, table};
+use super::screen::Screen;
 use crate::api::Deployment;
 use std::io::{self, Write};
 use streamhost_core::job::DeploymentKind;
@@ -19,31 +20,31 @@ pub(super) struct Args {
     daemon: Which,
 }
 
-pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<(), CliError> {
     let path = job_path(&args.job, "/history")?;
     let history: Vec<Deployment> = args.daemon.client()?.get(&path, &[])?;
-    Ok(args.output.print(out, history.as_slice(), text)?)
+    Ok(args
+        .output
+        .print(out, history.as_slice(), |out, all| text(out, screen, all))?)
 }
 
-fn text(out: &mut dyn Write, history: &[Deployment]) -> io::Result<()> {
-    let rows: Vec<_> = history.iter().map(row).collect();
-    table(
-        out,
-        [
-            "DEPLOYMENT",
-            "VERSION",
-            "ACTIVE",
-            "AT",
-            "BY",
-            "SHA256",
-            "SETTINGS",
-            "REASON",
-        ],
-        &rows,
-    )
+const HEAD: [&str; 8] = [
+    "DEPLOYMENT",
+    "VERSION",
+    "ACTIVE",
+    "AT",
+    "BY",
+    "SHA256",
+    "SETTINGS",
+    "REASON",
+];
+
+fn text(out: &mut dyn Write, screen: &Screen, history: &[Deployment]) -> io::Result<()> {
+    let rows: Vec<_> = history.iter().map(|entry| row(entry, screen)).collect();
+    table(out, screen, (HEAD, &["SHA256", "DEPLOYMENT"]), &rows)
 }
 
-fn row(deployment: &Deployment) -> [String; 8] {
+fn row(deployment: &Deployment, screen: &Screen) -> [String; 8] {
     let by = match deployment.kind {
         DeploymentKind::Deploy => "deploy",
         DeploymentKind::Rollback => "rollback",
@@ -58,7 +59,7 @@ fn row(deployment: &Deployment) -> [String; 8] {
         deployment.number.to_string(),
         deployment.version.to_string(),
         if deployment.active { "yes" } else { "" }.to_owned(),
-        deployment.at.clone(),
+        screen.time(&deployment.at),
         if deployment.reset {
             format!("{by} --reset-state")
         } else {

@@ -1,7 +1,8 @@
 //! `inspect`: what a component is, without a host.
 
 use super::file;
-use super::output::{Output, plain};
+use super::output::{Output, fields, plain};
+use super::screen::Screen;
 use super::{CliError, Host};
 use crate::offline::OfflineJob;
 use serde::Serialize;
@@ -59,10 +60,17 @@ struct Inspection {
     job: JobSpec,
 }
 
-pub(super) fn run(args: Args, host: &dyn Host, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(
+    args: Args,
+    host: &dyn Host,
+    screen: &Screen,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let bytes = file::read(&args.file)?;
     let found = inspect(args.file, &bytes, host)?;
-    Ok(args.output.print(out, &found, text)?)
+    Ok(args
+        .output
+        .print(out, &found, |out, found| text(out, screen, found))?)
 }
 
 /// Shows what a component is, which proves as well that a host can load it.
@@ -73,7 +81,7 @@ pub(super) fn describe(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let found = inspect(file.to_owned(), bytes, host)?;
-    Ok(text(out, &found)?)
+    Ok(text(out, &Screen::program(), &found)?)
 }
 
 fn inspect(path: PathBuf, bytes: &[u8], host: &dyn Host) -> Result<Inspection, InspectError> {
@@ -97,7 +105,7 @@ fn inspect(path: PathBuf, bytes: &[u8], host: &dyn Host) -> Result<Inspection, I
     })
 }
 
-fn text(out: &mut dyn Write, found: &Inspection) -> io::Result<()> {
+fn text(out: &mut dyn Write, screen: &Screen, found: &Inspection) -> io::Result<()> {
     let Inspection {
         file,
         size_bytes,
@@ -114,22 +122,21 @@ fn text(out: &mut dyn Write, found: &Inspection) -> io::Result<()> {
     let none = || "none".to_owned();
     let imports = match imports.as_slice() {
         [] => none(),
-        some => plain(&some.join(", ")),
+        some => some.join(", "),
     };
     let sdk = sdk_version
         .as_deref()
-        .map_or_else(|| "not said".to_owned(), plain);
+        .map_or_else(|| "not said".to_owned(), str::to_owned);
     writeln!(out, "{}", plain(&job.name))?;
-    for (what, value) in [
-        ("file", plain(&file.display().to_string())),
-        ("size", size.to_string()),
-        ("sha256", sha256.clone()),
-        ("sdk", sdk),
-        ("imports", imports),
-        ("batches", every),
-    ] {
-        writeln!(out, "  {what:<8} {value}")?;
-    }
+    let lines = [
+        ("  file", file.display().to_string()),
+        ("  size", size.to_string()),
+        ("  sha256", sha256.clone()),
+        ("  sdk", sdk),
+        ("  imports", imports),
+        ("  batches", every),
+    ];
+    fields(out, screen, 10, &lines)?;
     for source in &job.sources {
         let table = if source.table { ", as a table" } else { "" };
         let name = plain(&source.name);

@@ -3,6 +3,8 @@
 use super::CliError;
 use super::client::Which;
 use super::output::{Output, table};
+use super::screen::Screen;
+use super::told::Told;
 use crate::api::{JobState, JobStatus};
 use std::io::{self, Write};
 
@@ -17,17 +19,32 @@ pub(super) struct Args {
     daemon: Which,
 }
 
-pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
-    print(&args.daemon, args.output, out)
+pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<(), CliError> {
+    print(&args.daemon, args.output, screen, out)
 }
 
 /// The list, as `list` and `status` without a job print it.
-pub(super) fn print(daemon: &Which, output: Output, out: &mut dyn Write) -> Result<(), CliError> {
-    let jobs: Vec<JobStatus> = daemon.client()?.get("/v1/jobs", &[])?;
-    Ok(output.print(out, jobs.as_slice(), text)?)
+pub(super) fn print(
+    daemon: &Which,
+    output: Output,
+    screen: &Screen,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let jobs: Vec<Told> = daemon.client()?.get("/v1/jobs", &[])?;
+    Ok(output.print(out, jobs.as_slice(), |out, jobs| text(out, screen, jobs))?)
 }
 
-fn text(out: &mut dyn Write, jobs: &[JobStatus]) -> io::Result<()> {
+/// Columns that a narrow terminal leaves out, the first one first.
+const SPARED: [&str; 6] = [
+    "BATCHES",
+    "DROPPED",
+    "LATE",
+    "ROWS OUT",
+    "RECORDS IN",
+    "DEAD LETTERS",
+];
+
+fn text(out: &mut dyn Write, screen: &Screen, jobs: &[Told]) -> io::Result<()> {
     if jobs.is_empty() {
         return writeln!(
             out,
@@ -47,11 +64,11 @@ fn text(out: &mut dyn Write, jobs: &[JobStatus]) -> io::Result<()> {
         "LAG",
         "TROUBLE",
     ];
-    let rows: Vec<_> = jobs.iter().map(row).collect();
-    table(out, head, &rows)
+    let rows: Vec<_> = jobs.iter().map(|job| row(&job.status, screen)).collect();
+    table(out, screen, (head, &SPARED), &rows)
 }
 
-fn row(job: &JobStatus) -> [String; 11] {
+fn row(job: &JobStatus, screen: &Screen) -> [String; 11] {
     [
         job.job.clone(),
         state(job.state).to_owned(),
@@ -64,7 +81,7 @@ fn row(job: &JobStatus) -> [String; 11] {
         job.batches.to_string(),
         job.lag
             .map_or_else(|| "?".to_owned(), |lag| lag.to_string()),
-        trouble(job),
+        trouble(job, screen),
     ]
 }
 
@@ -80,10 +97,10 @@ pub(super) fn state(state: JobState) -> &'static str {
 }
 
 /// What keeps a job from running, if something does.
-fn trouble(job: &JobStatus) -> String {
+fn trouble(job: &JobStatus, screen: &Screen) -> String {
     match (job.state, &job.waiting_for, &job.last_error) {
         (JobState::Retrying, Some(waiting), _) => {
-            format!("{} (since {})", waiting.what, waiting.since)
+            format!("{} (since {})", waiting.what, screen.time(&waiting.since))
         }
         (JobState::Retrying | JobState::Stopped, _, Some(error)) => error.clone(),
         _ => String::new(),

@@ -23,19 +23,22 @@ mod pause;
 mod resume;
 mod rollback;
 mod run;
+mod screen;
 mod serve;
 mod shown;
 mod state;
 mod status;
 mod test;
+mod told;
 mod toolchain;
 mod undeploy;
 
 pub use host::{Dev, DevAddresses, Engine, Host, HostError};
+pub use screen::Screen;
 
 /// Kafka to HBase through WebAssembly functions that are swapped without a restart.
 #[derive(Debug, Parser)]
-#[command(name = "streamhost", version, about, after_help = AFTER)]
+#[command(name = "streamhost", version = crate::built::VERSION, about, after_help = AFTER)]
 pub struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -45,6 +48,7 @@ const AFTER: &str = "Environment:
   STREAMHOST_URL             the daemon's address, if not http://127.0.0.1:7070
   STREAMHOST_TOKEN           the daemon's token, if it wants one
   STREAMHOST_WASM_TOOLCHAIN  the Rust toolchain that `build` takes
+  NO_COLOR                   no colours, on terminals too
   RUST_LOG                   what is logged to stderr, such as `debug`";
 
 #[derive(Debug, Subcommand)]
@@ -151,6 +155,9 @@ pub enum CliError {
         /// Its last error.
         reason: String,
     },
+    /// The job that was shown is stopped, which is said already.
+    #[error("the job is stopped")]
+    IsStopped,
     /// Nothing more can be printed.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
@@ -163,12 +170,26 @@ impl Args {
     }
 }
 
+/// The exit code of `status` for a job that is stopped.
+const EXIT_STOPPED: u8 = 3;
+
 /// Does what the arguments say: 0 done, 1 refused or failed with one clear line on `err`, 2 wrong
-/// usage.
-pub fn run(args: Args, host: &dyn Host, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
-    let done = verb(args.verb, host, out, err).and_then(|()| Ok(out.flush()?));
+/// usage, 3 the job that is shown is stopped.
+pub fn run(
+    args: Args,
+    host: &dyn Host,
+    screen: &Screen,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> ExitCode {
+    let done = verb(args.verb, host, screen, (&mut *out, &mut *err));
+    let done = match (done, out.flush()) {
+        (Ok(()), Err(e)) => Err(CliError::Output(e)),
+        (done, _) => done,
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::IsStopped) => ExitCode::from(EXIT_STOPPED),
         // The reader has enough.
         Err(CliError::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(e) => {
@@ -185,27 +206,27 @@ pub fn run(args: Args, host: &dyn Host, out: &mut dyn Write, err: &mut dyn Write
 fn verb(
     verb: Verb,
     host: &dyn Host,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
+    screen: &Screen,
+    (out, err): (&mut dyn Write, &mut dyn Write),
 ) -> Result<(), CliError> {
     match verb {
-        Verb::New(args) => new::run(args, out),
+        Verb::New(args) => new::run(args, screen, out),
         Verb::Build(args) => build::run(args, host, out, err),
-        Verb::Inspect(args) => inspect::run(args, host, out),
+        Verb::Inspect(args) => inspect::run(args, host, screen, out),
         Verb::Test(args) => test::run(args, host, out, err),
         Verb::Run(args) => run::run(args, host, err, daemon::Until::Signal),
         Verb::Serve(args) => serve::run(args, host, out, daemon::Until::Signal),
         Verb::Dev(args) => dev::run(args, host, out, daemon::Until::Signal),
         Verb::Deploy(args) => deploy::run(args, out),
-        Verb::List(args) => list::run(args, out),
-        Verb::Status(args) => status::run(args, out),
-        Verb::History(args) => history::run(args, out),
+        Verb::List(args) => list::run(args, screen, out),
+        Verb::Status(args) => status::run(args, screen, out),
+        Verb::History(args) => history::run(args, screen, out),
         Verb::Rollback(args) => rollback::run(args, out),
         Verb::Pause(args) => pause::run(args, out),
         Verb::Resume(args) => resume::run(args, out),
         Verb::Undeploy(args) => undeploy::run(args, out),
-        Verb::Logs(args) => logs::run(args, out),
-        Verb::State(args) => state::run(args, out),
+        Verb::Logs(args) => logs::run(args, screen, out),
+        Verb::State(args) => state::run(args, screen, out),
         Verb::Completions(args) => completions::run(args, out),
         Verb::Man(args) => completions::man(args, out),
     }

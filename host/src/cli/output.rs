@@ -1,6 +1,10 @@
-//! What the verbs print: JSON for programs, aligned tables for people.
+//! What the verbs print: JSON for programs, aligned tables for people, as wide as their terminal.
 
+use super::screen::Screen;
 use clap::{Args, ValueEnum};
+use comfy_table::{
+    Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets,
+};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -40,42 +44,121 @@ impl Output {
     }
 }
 
+/// The gap between two columns.
+const GAP: u16 = 2;
+
 /// Prints rows under a head, columns aligned. A column whose cells are all numbers stands right.
+/// On a terminal that is too narrow the columns `spared` are left out, the first one first, and
+/// then the longest cells are wrapped. Programs get every column, and a line for each row.
 pub(super) fn table<const N: usize>(
     out: &mut dyn Write,
-    head: [&str; N],
+    screen: &Screen,
+    (head, spared): ([&str; N], &[&'static str]),
     rows: &[[String; N]],
 ) -> io::Result<()> {
-    let mut lines = vec![head.map(str::to_owned)];
-    lines.extend(
-        rows.iter()
-            .map(|row| row.each_ref().map(|cell| plain(cell))),
-    );
-    let width = |c: usize| {
-        lines
-            .iter()
-            .map(|line| line[c].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: [usize; N] = std::array::from_fn(width);
-    let is_number = |cell: &String| cell.chars().all(|c| c.is_ascii_digit() || c == '?');
-    let right: [bool; N] =
-        std::array::from_fn(|c| lines[1..].iter().all(|line| is_number(&line[c])));
-    for line in &lines {
-        let mut text = String::new();
-        for (c, cell) in line.iter().enumerate() {
-            let space = " ".repeat(widths[c] - cell.chars().count());
-            let gap = if c == 0 { "" } else { "  " };
-            text += &if right[c] {
-                format!("{gap}{space}{cell}")
-            } else {
-                format!("{gap}{cell}{space}")
-            };
-        }
-        writeln!(out, "{}", text.trim_end())?;
+    let mut table = bare(screen);
+    table.set_header(head);
+    for row in rows {
+        table.add_row(row.each_ref().map(|cell| {
+            let cell = plain(cell);
+            let color = screen.color(&cell);
+            let shown = Cell::new(cell);
+            match color {
+                Some(color) => shown.fg(color),
+                None => shown,
+            }
+        }));
     }
-    Ok(())
+    let is_number = |cell: &String| cell.chars().all(|c| c.is_ascii_digit() || c == '?');
+    for (c, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if c + 1 == N { 0 } else { GAP }));
+        if rows.iter().all(|row| is_number(&row[c])) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let left_out = leave_out(&mut table, screen, head, spared);
+    writeln!(out, "{}", table.trim_fmt())?;
+    match left_out.as_slice() {
+        [] => Ok(()),
+        some => writeln!(out, "({}: on a wider terminal)", some.join(", ")),
+    }
+}
+
+/// Hides columns until the rest fits; their heads.
+fn leave_out<'h, const N: usize>(
+    table: &mut Table,
+    screen: &Screen,
+    head: [&'h str; N],
+    spared: &[&'static str],
+) -> Vec<&'h str> {
+    let mut widths = table.column_max_content_widths();
+    let most = screen.width.unwrap_or(usize::MAX);
+    let mut left_out = Vec::new();
+    for name in spared {
+        let shown = widths.iter().filter(|width| **width > 0).count();
+        let all = widths
+            .iter()
+            .map(|width| usize::from(*width))
+            .sum::<usize>();
+        if all + usize::from(GAP) * shown.saturating_sub(1) <= most {
+            break;
+        }
+        let at = head.iter().position(|head| head == name);
+        if let Some(at) = at
+            && let Some(column) = table.column_mut(at)
+        {
+            column.set_constraint(ColumnConstraint::Hidden);
+            widths[at] = 0;
+            left_out.push(head[at]);
+        }
+    }
+    left_out
+}
+
+/// Prints names, in a column of this width, and what stands behind each. On a terminal what is long
+/// is wrapped there.
+pub(super) fn fields(
+    out: &mut dyn Write,
+    screen: &Screen,
+    name_width: usize,
+    lines: &[(&str, String)],
+) -> io::Result<()> {
+    let mut table = bare(screen);
+    for (name, value) in lines {
+        let value = plain(value);
+        let color = screen.color(&value);
+        let value = Cell::new(value);
+        table.add_row([
+            Cell::new(format!("{name:name_width$}")),
+            color.map_or(value.clone(), |color| value.fg(color)),
+        ]);
+    }
+    if let Some(names) = table.column_mut(0) {
+        names.set_padding((0, 1));
+        let width = Width::Fixed(u16::try_from(name_width + 1).unwrap_or(u16::MAX));
+        names.set_constraint(ColumnConstraint::Absolute(width));
+    }
+    if let Some(values) = table.column_mut(1) {
+        values.set_padding((0, 0));
+    }
+    writeln!(out, "{}", table.trim_fmt())
+}
+
+/// A table without lines, as wide as the terminal.
+fn bare(screen: &Screen) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.style_text_only();
+    match screen.width {
+        Some(width) => table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(u16::try_from(width).unwrap_or(u16::MAX))
+            .enforce_styling(), // only where the screen said a colour
+        None => table
+            .set_content_arrangement(ContentArrangement::Disabled)
+            .force_no_tty(),
+    };
+    table
 }
 
 /// A number and what it counts.
@@ -97,19 +180,58 @@ pub(super) fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::tz::TimeZone;
+
+    fn shown(screen: &Screen, rows: &[[String; 3]]) -> String {
+        let mut out = Vec::new();
+        table(&mut out, screen, (["JOB", "N", "NOTE"], &["N"]), rows).expect("a Vec takes all");
+        String::from_utf8(out).expect("text")
+    }
+
+    fn rows() -> [[String; 3]; 2] {
+        [
+            ["a".into(), "7".into(), "x\u{1b}[2J".into()],
+            ["longer".into(), "1000".into(), "y\nz and more words".into()],
+        ]
+    }
 
     #[test]
     fn tables_are_aligned_and_tame() {
-        let mut out = Vec::new();
-        let rows = [
-            ["a".into(), "7".into(), "x\u{1b}[2J".into()],
-            ["longer".into(), "1000".into(), "y\nz".into()],
-        ];
-        table(&mut out, ["JOB", "N", "NOTE"], &rows).expect("a Vec takes all");
-        let want = "JOB        N  NOTE\na          7  x\\u{1b}[2J\nlonger  1000  y\\nz\n";
-        assert_eq!(String::from_utf8(out).expect("text"), want);
-        let mut out = Vec::new();
-        table(&mut out, ["JOB", "N"], &[]).expect("a Vec takes all");
-        assert_eq!(out, b"JOB  N\n");
+        let want =
+            "JOB        N  NOTE\na          7  x\\u{1b}[2J\nlonger  1000  y\\nz and more words\n";
+        assert_eq!(shown(&Screen::program(), &rows()), want);
+        assert_eq!(shown(&Screen::program(), &[]), "JOB  N  NOTE\n");
+    }
+
+    #[test]
+    fn tables_fit_the_terminal() {
+        let at = |width| shown(&Screen::terminal(width, false, TimeZone::UTC), &rows());
+        assert_eq!(at(80), shown(&Screen::program(), &rows()));
+        let spared = "JOB     NOTE\na       x\\u{1b}[2J\nlonger  y\\nz and more words\n(N: on a wider terminal)\n";
+        assert_eq!(at(27), spared);
+        let wrapped = "JOB     NOTE\na       x\\u{1b}[2J\nlonger  y\\nz and\n        more words\n(N: on a wider terminal)\n";
+        assert_eq!(at(19), wrapped);
+    }
+
+    #[test]
+    fn what_is_long_is_wrapped_behind_its_name() {
+        let at = |screen: &Screen| {
+            let mut out = Vec::new();
+            let lines = [
+                ("state", "stopped".into()),
+                ("reason", "table `t` is gone".into()),
+            ];
+            fields(&mut out, screen, 8, &lines).expect("a Vec takes all");
+            String::from_utf8(out).expect("text")
+        };
+        assert_eq!(
+            at(&Screen::program()),
+            "state    stopped\nreason   table `t` is gone\n"
+        );
+        let narrow = Screen::terminal(20, true, TimeZone::UTC);
+        assert_eq!(
+            at(&narrow),
+            "state    \u{1b}[38;5;9mstopped\u{1b}[39m\nreason   table `t`\n         is gone\n"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use super::CliError;
 use super::client::{Which, stage_path};
 use super::output::{Output, table};
+use super::screen::Screen;
 use super::shown::Shown;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
@@ -65,7 +66,7 @@ struct Window {
     end: String,
 }
 
-pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<(), CliError> {
     let path = stage_path(&args.job, &args.stage)?;
     let client = args.daemon.client()?;
     let most = args.limit as usize;
@@ -99,12 +100,22 @@ pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
             break;
         }
     }
+    let text = |out: &mut dyn Write, page: &Page| text(out, screen, page);
     all.map_or(Ok(()), |page| Ok(args.output.print(out, &page, text)?))
 }
 
-fn text(out: &mut dyn Write, page: &Page) -> io::Result<()> {
-    let rows: Vec<_> = page.entries.iter().map(row).collect();
-    table(out, ["KEY", "WINDOW", "VALUE", "GOES"], &rows)?;
+fn text(out: &mut dyn Write, screen: &Screen, page: &Page) -> io::Result<()> {
+    let rows: Vec<_> = page
+        .entries
+        .iter()
+        .map(|entry| row(entry, screen))
+        .collect();
+    table(
+        out,
+        screen,
+        (["KEY", "WINDOW", "VALUE", "GOES"], &["GOES"]),
+        &rows,
+    )?;
     let more = match page.next {
         Some(_) => "; there are more: see --limit",
         None => "",
@@ -112,12 +123,17 @@ fn text(out: &mut dyn Write, page: &Page) -> io::Result<()> {
     writeln!(out, "as of batch {}{more}", page.batch)
 }
 
-fn row(entry: &Entry) -> [String; 4] {
+fn row(entry: &Entry, screen: &Screen) -> [String; 4] {
     let window = entry.window.as_ref();
     [
         entry.key.short(CELL_CHARS_MAX),
-        window.map_or_else(String::new, |of| format!("{} to {}", of.start, of.end)),
+        window.map_or_else(String::new, |of| {
+            format!("{} to {}", screen.time(&of.start), screen.time(&of.end))
+        }),
         entry.value.short(CELL_CHARS_MAX),
-        entry.expires.clone().unwrap_or_default(),
+        entry
+            .expires
+            .as_ref()
+            .map_or_else(String::new, |at| screen.time(at)),
     ]
 }

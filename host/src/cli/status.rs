@@ -3,7 +3,9 @@
 use super::CliError;
 use super::client::{Which, job_path};
 use super::list::{self, state};
-use super::output::{Output, count, plain, table};
+use super::output::{Output, count, fields, table};
+use super::screen::Screen;
+use super::told::Told;
 use crate::api::{JobState, JobStatus};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -12,7 +14,9 @@ use streamhost_core::job::{SinkKind, SourceKind};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   streamhost status
-  streamhost status clicks --output json")]
+  streamhost status clicks --output json
+
+With a job that is stopped the exit code is 3.")]
 pub(super) struct Args {
     /// The job; all without it
     job: Option<String>,
@@ -22,41 +26,88 @@ pub(super) struct Args {
     daemon: Which,
 }
 
-pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
-    match &args.job {
-        None => list::print(&args.daemon, args.output, out),
-        Some(job) => {
-            let path = job_path(job, "")?;
-            let status: JobStatus = args.daemon.client()?.get(&path, &[])?;
-            Ok(args.output.print(out, &status, text)?)
-        }
+pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<(), CliError> {
+    let Some(job) = &args.job else {
+        return list::print(&args.daemon, args.output, screen, out);
+    };
+    let path = job_path(job, "")?;
+    let shown: Told = args.daemon.client()?.get(&path, &[])?;
+    args.output
+        .print(out, &shown, |out, shown| text(out, screen, shown))?;
+    match shown.status.state {
+        JobState::Stopped => Err(CliError::IsStopped),
+        _ => Ok(()),
     }
 }
 
 /// Up to where event time is complete, or why that cannot be said.
-fn watermark(job: &JobStatus) -> String {
+fn watermark(job: &JobStatus, screen: &Screen) -> String {
     let none = match job.state {
         JobState::Finished => "the end: every source has ended",
         _ => "none yet: no windows by event time, or a partition that has shown nothing",
     };
-    job.watermark.clone().unwrap_or_else(|| none.to_owned())
+    let time = job.watermark.as_ref();
+    time.map_or_else(|| none.to_owned(), |time| screen.time(time))
 }
 
-fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
-    let every = match job.every_ms {
+/// An error that is over, with its time; none while the job is stopped by it.
+fn past_error(shown: &Told, screen: &Screen) -> Option<String> {
+    let error = shown.status.last_error.as_ref()?;
+    match (shown.status.state, &shown.moving.last_error_at) {
+        (JobState::Stopped, _) => None,
+        (_, Some(at)) => Some(format!("{error} (at {})", screen.time(at))),
+        (_, None) => Some(error.clone()),
+    }
+}
+
+/// A count, and how many of them come in a second.
+fn with_rate(count: u64, rate: Option<f64>) -> String {
+    match rate {
+        Some(rate) => format!("{count} ({rate:.1} a second)"),
+        None => count.to_string(),
+    }
+}
+
+fn lag(shown: &Told) -> String {
+    let Some(lag) = shown.status.lag else {
+        return "not known yet".to_owned();
+    };
+    let records = count(lag, "record", "records");
+    match shown.moving.lag_seconds {
+        Some(seconds) if lag > 0 => {
+            let age = Duration::from_secs(seconds.max(0.0) as u64);
+            format!("{records}, {} old", humantime::format_duration(age))
+        }
+        _ => records,
+    }
+}
+
+fn every(job: &JobStatus) -> String {
+    match job.every_ms {
         0 => "as soon as the pipeline is free".to_owned(),
         ms => humantime::format_duration(Duration::from_millis(ms)).to_string(),
-    };
+    }
+}
+
+fn limits(job: &JobStatus) -> String {
     let time = humantime::format_duration(Duration::from_millis(job.limits.time_ms));
     let bytes = |n: u64| bytesize::ByteSize(n).display().iec();
-    let limits = format!(
+    format!(
         "{} of memory, {time} a call; batches of {}, {}",
         bytes(job.limits.memory_bytes),
         count(job.limits.batch_records, "record", "records"),
         bytes(job.limits.batch_bytes)
-    );
-    let waiting = job.waiting_for.as_ref();
-    let waiting = waiting.map(|waiting| format!("{} (since {})", waiting.what, waiting.since));
+    )
+}
+
+fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
+    let job = &shown.status;
+    let is = |state: JobState| job.state == state;
+    let stopped_by = shown.moving.reason.as_ref().or(job.last_error.as_ref());
+    let waiting = job.waiting_for.as_ref().filter(|_| is(JobState::Retrying));
+    let since = |time: &String| screen.time(time);
+    let waiting =
+        waiting.map(|waiting| format!("{} (since {})", waiting.what, since(&waiting.since)));
     // Else nothing is known of what its component and settings make of it.
     let is_loaded = !job.sources.is_empty();
     let letters = if is_loaded {
@@ -64,55 +115,65 @@ fn text(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
     } else {
         String::new()
     };
+    let digest: String = job.digest.chars().take(12).collect();
+    let version = format!(
+        "{} (deployment {}, sha256 {digest})",
+        job.version, job.deployment
+    );
+    let timed = !job.stages.is_empty();
     let lines = [
         ("job", Some(job.job.clone())),
         ("state", Some(state(job.state).to_owned())),
-        ("waiting for", waiting),
-        ("last error", job.last_error.clone()),
+        ("since", shown.moving.since.as_ref().map(since)),
         (
-            "version",
-            Some(format!(
-                "{} (deployment {}, sha256 {})",
-                job.version, job.deployment, job.digest
-            )),
+            "reason",
+            stopped_by.filter(|_| is(JobState::Stopped)).cloned(),
         ),
-        ("records in", Some(job.records_in.to_string())),
-        ("rows out", Some(job.rows_out.to_string())),
+        ("waiting for", waiting),
+        ("last error", past_error(shown, screen)),
+        ("version", Some(version)),
+        (
+            "records in",
+            Some(with_rate(job.records_in, shown.moving.records_per_second)),
+        ),
+        (
+            "rows out",
+            Some(with_rate(job.rows_out, shown.moving.rows_per_second)),
+        ),
         (
             "dead letters",
             Some(format!("{}{letters}", job.dead_letters)),
         ),
         ("dropped", Some(job.dropped.to_string())),
-        (
-            "late",
-            (!job.stages.is_empty()).then(|| job.late.to_string()),
-        ),
+        ("late", timed.then(|| job.late.to_string())),
         ("batches", Some(job.batches.to_string())),
-        ("every", is_loaded.then_some(every)),
         (
-            "lag",
-            Some(job.lag.map_or_else(
-                || "not known yet".to_owned(),
-                |lag| count(lag, "record", "records"),
-            )),
+            "checkpoint",
+            shown.moving.last_checkpoint_at.as_ref().map(since),
         ),
-        (
-            "watermark",
-            (!job.stages.is_empty()).then(|| watermark(job)),
-        ),
+        ("every", is_loaded.then(|| every(job))),
+        ("lag", Some(lag(shown))),
+        ("watermark", timed.then(|| watermark(job, screen))),
         ("group", is_loaded.then(|| job.group.clone())),
         ("lanes", Some(job.lanes.to_string())),
-        ("limits", is_loaded.then_some(limits)),
+        ("limits", is_loaded.then(|| limits(job))),
     ];
-    for (name, value) in lines {
-        if let Some(value) = value {
-            writeln!(out, "{name:13} {}", plain(&value))?;
-        }
+    let known = lines.into_iter();
+    let known: Vec<_> = known
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+    fields(out, screen, NAME_WIDTH, &known)?;
+    if is_loaded {
+        places(out, screen, job)
+    } else {
+        Ok(())
     }
-    if is_loaded { places(out, job) } else { Ok(()) }
 }
 
-fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
+/// How wide the names of a status are.
+const NAME_WIDTH: usize = 13;
+
+fn places(out: &mut dyn Write, screen: &Screen, job: &JobStatus) -> io::Result<()> {
     let mut rows = Vec::new();
     for source in &job.sources {
         let reached: Vec<_> = source
@@ -165,37 +226,94 @@ fn places(out: &mut dyn Write, job: &JobStatus) -> io::Result<()> {
         ]);
     }
     writeln!(out)?;
-    table(
-        out,
-        ["PLACE", "NAME", "KIND", "TOPIC OR TABLE", "REACHED"],
-        &rows,
-    )
+    let head = ["PLACE", "NAME", "KIND", "TOPIC OR TABLE", "REACHED"];
+    table(out, screen, (head, &["KIND"]), &rows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::Jobs;
+    use crate::cli::told::Moving;
     use crate::control::fake::FakeJobs;
+
+    /// The fake's job, as a daemon says it.
+    fn clicks() -> Told {
+        let status = FakeJobs::with_clicks().status("clicks");
+        let moving = Moving {
+            since: Some("2026-11-21T08:00:00Z".to_owned()),
+            records_per_second: Some(20.04),
+            lag_seconds: Some(70.2),
+            ..Moving::default()
+        };
+        Told::of(status.expect("it is there"), moving)
+    }
+
+    fn on(screen: &Screen, shown: &Told) -> String {
+        let mut out = Vec::new();
+        text(&mut out, screen, shown).expect("a Vec takes all");
+        String::from_utf8(out).expect("text")
+    }
 
     #[test]
     fn of_a_job_that_cannot_be_loaded_nothing_is_invented() {
-        let shown = |job: &JobStatus| {
-            let mut out = Vec::new();
-            text(&mut out, job).expect("a Vec takes all");
-            String::from_utf8(out).expect("text")
-        };
-        let mut job = FakeJobs::with_clicks()
-            .status("clicks")
-            .expect("it is there");
-        let all = shown(&job);
+        let mut shown = clicks();
+        let all = on(&Screen::program(), &shown);
         let made = ["every ", "group ", "limits ", "(topic ", "PLACE "];
         assert!(made.iter().all(|name| all.contains(name)), "{all}");
-        (job.sources, job.state) = (Vec::new(), JobState::Stopped);
-        let less = shown(&job);
+        (shown.status.sources, shown.status.state) = (Vec::new(), JobState::Stopped);
+        let less = on(&Screen::program(), &shown);
         assert!(
             !made.iter().any(|name| less.contains(name)) && less.contains("stopped"),
             "{less}"
+        );
+    }
+
+    #[test]
+    fn the_reason_that_is_shown_holds_now() {
+        let mut shown = clicks();
+        shown.moving.last_error_at = Some("2026-11-21T07:00:00Z".to_owned());
+        shown.status.last_error = Some("it was away".to_owned());
+        let said = on(&Screen::program(), &shown);
+        assert!(
+            said.contains("last error    it was away (at 2026-11-21 07:00:00 UTC)\n"),
+            "{said}"
+        );
+        assert!(
+            !said.contains("reason ") && !said.contains("waiting for "),
+            "{said}"
+        );
+        shown.status.state = JobState::Retrying;
+        let said = on(&Screen::program(), &shown);
+        assert!(
+            said.contains("waiting for   Kafka (since 2026-11-21 08:00:00 UTC)\n"),
+            "{said}"
+        );
+        shown.status.state = JobState::Stopped;
+        let said = on(&Screen::program(), &shown);
+        assert!(
+            said.contains("reason        it was away\n") && !said.contains("last error"),
+            "{said}"
+        );
+        assert!(
+            said.contains("records in    1000 (20.0 a second)\n"),
+            "{said}"
+        );
+        assert!(
+            said.contains("lag           5 records, 1m 10s old\n"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn sixty_columns_are_enough() {
+        let zone = jiff::tz::TimeZone::UTC;
+        let mut shown = clicks();
+        shown.status.last_error = Some("the broker said a long word or two ".repeat(4));
+        let said = on(&Screen::terminal(60, false, zone), &shown);
+        assert!(
+            said.lines().all(|line| line.chars().count() <= 60),
+            "{said}"
         );
     }
 }

@@ -1,8 +1,8 @@
 use super::daemon::Until;
 use super::*;
 use crate::api::{
-    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, Refusal, StateAsk,
-    StateView,
+    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, LogLine, Refusal,
+    StateAsk, StateView,
 };
 use crate::config::Config;
 use crate::control::fake::FakeJobs;
@@ -90,7 +90,7 @@ impl Jobs for FakeHost {
     fn undeploy(&self, job: &str) -> Result<(), Refusal> {
         self.jobs.undeploy(job)
     }
-    fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal> {
+    fn logs(&self, job: &str, after: u64) -> Result<Vec<LogLine>, Refusal> {
         self.jobs.logs(job, after)
     }
 }
@@ -225,7 +225,8 @@ fn verb_at(args: &[&str]) -> (bool, String, String) {
     let args =
         Args::try_parse_from([&["streamhost"], args].concat()).unwrap_or_else(|e| panic!("{e}"));
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = run(args, &FakeHost::default(), &mut out, &mut err);
+    let (host, screen) = (FakeHost::default(), Screen::program());
+    let code = run(args, &host, &screen, &mut out, &mut err);
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (code == ExitCode::SUCCESS, text(out), text(err))
 }
@@ -444,7 +445,7 @@ fn verbs_print_for_people() {
         (&["resume", "clicks", "--skip-lost"], "clicks is running\n"),
         (
             &["logs", "clicks"],
-            "line 1\\u{1b}[2J\nline 2\\u{1b}[2J\nline 3\\u{1b}[2J\n",
+            "v2 line 1\\u{1b}[2J\nv2 line 2\\u{1b}[2J\nv2 line 3\\u{1b}[2J\n",
         ),
         (
             &["state", "clicks", "count", "--prefix", "rust"],
@@ -621,6 +622,7 @@ fn a_setting_that_is_given_twice_is_wrong_usage() {
     let code = run(
         args.expect("it can be read"),
         &FakeHost::default(),
+        &Screen::program(),
         &mut Vec::new(),
         &mut Vec::new(),
     );

@@ -263,15 +263,11 @@ impl Feed {
         let Ok(Ok(lines)) = lines else {
             return; // told at the next tick
         };
-        let Some((newest, _)) = lines.last() else {
+        let Some(newest) = lines.last() else {
             return;
         };
-        self.wanted.log_after = *newest;
-        let lines: Vec<Value> = lines
-            .iter()
-            .map(|(number, line)| json!({"number": number, "line": line}))
-            .collect();
-        write(text, "log", &Value::Array(lines));
+        self.wanted.log_after = newest.number;
+        write(text, "log", &json!(lines));
     }
 }
 

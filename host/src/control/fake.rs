@@ -2,7 +2,7 @@
 
 use crate::api::{
     ActiveFacts, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
-    JobFacts, JobState, JobStatus, Jobs, LimitStatus, Refusal, SinkStatus, SourceStatus,
+    JobFacts, JobState, JobStatus, Jobs, LimitStatus, LogLine, Refusal, SinkStatus, SourceStatus,
     StageStatus, StateAsk, StateFate, StateView, Waiting,
 };
 use std::collections::BTreeMap;
@@ -403,10 +403,14 @@ impl Jobs for FakeJobs {
         Ok(())
     }
 
-    fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal> {
+    fn logs(&self, job: &str, after: u64) -> Result<Vec<LogLine>, Refusal> {
         self.deployments(job)?;
         Ok((after + 1..=3)
-            .map(|n| (n, format!("line {n}\u{1b}[2J")))
+            .map(|number| LogLine {
+                number,
+                version: Some(2),
+                line: format!("line {number}\u{1b}[2J"),
+            })
             .collect())
     }
 

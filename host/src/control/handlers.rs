@@ -3,7 +3,7 @@
 
 use super::reply::Fault;
 use super::{App, check, events, gate, in_turn, page, views};
-use crate::api::{DeployRequest, Deployed, Deployment, JobState, Jobs};
+use crate::api::{DeployRequest, Deployed, Deployment, JobState, Jobs, LogLine};
 use crate::monitor::{JobView, METRICS_CONTENT_TYPE};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router, middleware};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::sync::Arc;
 use streamhost_core::job::names;
 use streamhost_core::{clock, limits};
@@ -213,13 +213,6 @@ async fn told<T: Default + serde::de::DeserializeOwned>(
     }
 }
 
-/// One line of a job's log.
-#[derive(Serialize)]
-struct LogLine {
-    number: u64,
-    line: String,
-}
-
 async fn logs(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
@@ -237,12 +230,7 @@ async fn logs(
         }
     }
     let lines = call(&app, move |jobs| jobs.logs(&job, after)).await??;
-    Ok(Json(
-        lines
-            .into_iter()
-            .map(|(number, line)| LogLine { number, line })
-            .collect(),
-    ))
+    Ok(Json(lines))
 }
 
 async fn deploy(

@@ -151,7 +151,7 @@ fn every_call_answers_as_documented() {
     assert_eq!(api.get("/v1/jobs/clicks/history").1[1]["version"], json!(1));
     assert_eq!(
         api.get("/v1/jobs/clicks/logs?after=2").1,
-        json!([{"number": 3, "line": "line 3\u{1b}[2J"}])
+        json!([{"number": 3, "version": 2, "line": "line 3\u{1b}[2J"}])
     );
     assert_eq!(
         api.ask("POST", "/v1/jobs/clicks/pause", "", b"").1["state"],

@@ -2,14 +2,10 @@
 
 use super::{Monitor, process};
 use crate::api::{HostFacts, JobFacts, JobState};
+use crate::built;
 use serde::Serialize;
 use streamhost_core::job::{SinkKind, SourceKind};
 use streamhost_core::{clock, limits};
-
-/// The commit that the binary was built of, if its build said so.
-pub(super) const COMMIT: Option<&str> = option_env!("STREAMHOST_COMMIT");
-/// What runs guests.
-pub(super) const ENGINE: &str = "wasmtime 48";
 
 /// The host itself.
 #[derive(Clone, Debug, Serialize)]
@@ -111,8 +107,8 @@ impl Monitor {
         HostView {
             name,
             version: env!("CARGO_PKG_VERSION"),
-            commit: COMMIT,
-            engine: ENGINE,
+            commit: built::COMMIT,
+            engine: built::ENGINE,
             started: self.started(),
             now: clock::rfc3339(clock::now_ms()),
             cpu: Cpu {

@@ -37,21 +37,10 @@ impl Supervisor {
         // again under them.
         let limits = deployment.limits.unwrap_or(self.environment.limits);
         let settings = Settings::parse(&deployment.settings, limits).map_err(|f| in_words(&f))?;
-        let (loaded, described) = self.load(
-            &job.log_sink(),
-            &deployment.digest,
-            &component,
-            &settings,
-            &|| true,
-        )?;
-        let active = self.prove(
-            &job.log_sink(),
-            loaded,
-            described,
-            settings,
-            deployment,
-            record,
-        )?;
+        let log = job.log_sink(deployment.version);
+        let (loaded, described) =
+            self.load(&log, &deployment.digest, &component, &settings, &|| true)?;
+        let active = self.prove(&log, loaded, described, settings, deployment, record)?;
         Ok(Arc::new(active))
     }
 

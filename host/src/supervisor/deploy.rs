@@ -75,7 +75,7 @@ impl Supervisor {
         let (checkpoint, intents) = stored.map_err(|e| unavailable(&e))?;
         let record = next_record(&name, job.as_deref(), draft, checkpoint.as_ref(), &intents)?;
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
-        let log = job.log_sink();
+        let log = job.log_sink(record.active().version);
         let active = self.prove(&log, loaded, described, settings, record.active(), &record);
         let active = active.map_err(Refusal::Invalid)?;
         check_state(&active, checkpoint.as_ref(), &intents)?;
@@ -186,6 +186,7 @@ impl Supervisor {
         } else {
             ""
         };
+        job.log.active(version);
         job.say(
             Level::INFO,
             &format!("version {version} is active (deployment {number}){anew}"),

@@ -1,46 +1,65 @@
 //! What befell a job, in its own log and the host's: the last lines, bounded.
 
 use super::Job;
+use crate::api::LogLine;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use streamhost_core::{clock, limits};
 use streamhost_engine::guest::LogSink;
 use streamhost_engine::pipeline::JobLogger;
 use tracing::Level;
 
-/// A ring of numbered lines.
+/// A ring of lines.
 #[derive(Debug, Default)]
 pub(super) struct JobLog {
-    lines: Mutex<(u64, VecDeque<String>)>,
+    /// How many there were in all, and those that are kept.
+    lines: Mutex<(u64, VecDeque<LogLine>)>,
+    /// The version that is active; 0: none yet.
+    version: AtomicU64,
 }
 
 impl JobLog {
-    /// Adds a line; the oldest goes when the ring is full.
-    pub(super) fn line(&self, level: Level, text: &str) {
+    /// An empty one, of a job whose active version this is.
+    pub(super) fn of_version(version: u64) -> JobLog {
+        JobLog {
+            version: AtomicU64::new(version),
+            ..JobLog::default()
+        }
+    }
+
+    /// Lines that no version says are of this one from now on.
+    pub(super) fn active(&self, version: u64) {
+        self.version.store(version, Ordering::Relaxed);
+    }
+
+    /// Adds a line of the version that is active; the oldest goes when the ring is full.
+    fn line(&self, level: Level, text: &str) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.line_of((version > 0).then_some(version), level, text);
+    }
+
+    fn line_of(&self, version: Option<u64>, level: Level, text: &str) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let (number, kept) = &mut *lines;
-        *number += 1;
-        kept.push_back(format!(
-            "{} {level:5} {text}",
-            clock::rfc3339(clock::now_ms())
-        ));
+        let (count, kept) = &mut *lines;
+        *count += 1;
+        kept.push_back(LogLine {
+            number: *count,
+            version,
+            line: format!("{} {level:5} {text}", clock::rfc3339(clock::now_ms())),
+        });
         if kept.len() > limits::LOG_LINES_KEPT_MAX {
             kept.pop_front();
         }
     }
 
-    /// The lines after number `after`, with their numbers; all that are kept where there is no such
-    /// number yet, as the log began anew since it was asked for.
-    pub(super) fn after(&self, after: u64) -> Vec<(u64, String)> {
+    /// The lines after number `after`; all that are kept where there is no such number yet, as the
+    /// log began anew since it was asked for.
+    pub(super) fn after(&self, after: u64) -> Vec<LogLine> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let after = if after > lines.0 { 0 } else { after };
-        let first = lines.0 + 1 - lines.1.len() as u64;
-        let numbered = lines
-            .1
-            .iter()
-            .enumerate()
-            .map(|(i, line)| (first + i as u64, line.clone()));
-        numbered.filter(|(number, _)| *number > after).collect()
+        let kept = lines.1.iter();
+        kept.filter(|line| line.number > after).cloned().collect()
     }
 }
 
@@ -60,11 +79,11 @@ impl Job {
         })
     }
 
-    /// Where its guests' lines go: its own log, and what is worth it to the host's.
-    pub(super) fn log_sink(&self) -> LogSink {
+    /// Where the lines of a version's guests go: its own log, and what is worth it to the host's.
+    pub(super) fn log_sink(&self, version: u64) -> LogSink {
         let (log, name) = (self.log.clone(), self.name.clone());
         Arc::new(move |level, text: &str| {
-            log.line(level, text);
+            log.line_of(Some(version), level, text);
             in_the_hosts(
                 &name,
                 if level == Level::INFO {
@@ -98,14 +117,25 @@ mod tests {
             log.line(Level::INFO, &format!("line {n}"));
         }
         let all = log.after(0);
-        assert_eq!((all.len(), all[0].0), (limits::LOG_LINES_KEPT_MAX, 6));
-        assert!(all[0].1.ends_with("line 5"));
+        assert_eq!((all.len(), all[0].number), (limits::LOG_LINES_KEPT_MAX, 6));
+        assert!(all[0].line.ends_with("line 5"));
         assert_eq!(
-            log.after(all[0].0 + 1).len(),
+            log.after(all[0].number + 1).len(),
             limits::LOG_LINES_KEPT_MAX - 2
         );
-        let newest = all[all.len() - 1].0;
+        let newest = all[all.len() - 1].number;
         assert_eq!(log.after(newest), []);
         assert_eq!(log.after(newest + 1), all, "who asks has seen another log");
+    }
+
+    #[test]
+    fn a_line_is_of_the_version_that_said_it() {
+        let log = JobLog::default();
+        log.line(Level::INFO, "before any");
+        log.active(2);
+        log.line(Level::INFO, "the host's");
+        log.line_of(Some(1), Level::INFO, "of a batch before");
+        let versions: Vec<_> = log.after(0).iter().map(|line| line.version).collect();
+        assert_eq!(versions, [None, Some(2), Some(1)]);
     }
 }

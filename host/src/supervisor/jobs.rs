@@ -4,7 +4,7 @@ use super::deploy::{finished_words, unavailable};
 use super::{Job, State, Supervisor};
 use crate::api::{
     Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs, LimitStatus,
-    Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateView, Waiting,
+    LogLine, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateView, Waiting,
 };
 use std::sync::Arc;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
@@ -123,7 +123,7 @@ impl Jobs for Supervisor {
         Ok(())
     }
 
-    fn logs(&self, job: &str, after: u64) -> Result<Vec<(u64, String)>, Refusal> {
+    fn logs(&self, job: &str, after: u64) -> Result<Vec<LogLine>, Refusal> {
         Ok(self.known(job)?.log.after(after))
     }
 

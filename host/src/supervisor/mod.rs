@@ -333,7 +333,7 @@ impl Job {
     fn new(record: JobRecord) -> Self {
         Job {
             name: record.name.clone(),
-            log: Arc::new(JobLog::default()),
+            log: Arc::new(JobLog::of_version(record.active().version)),
             state: Mutex::new(State {
                 record,
                 active: None,
@@ -427,7 +427,7 @@ mod tests {
                 .logs("j", 0)
                 .unwrap()
                 .iter()
-                .any(|(_, line)| line.contains("stopped: "))
+                .any(|line| line.line.contains("stopped: "))
         );
         let stored = supervisor.catalog.load().unwrap().remove(0);
         assert!(

@@ -372,6 +372,7 @@ export interface Checked {
 
 export interface LogLine {
   number: number;
+  version?: number | null;
   line: string;
 }
 

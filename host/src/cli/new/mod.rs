@@ -6,6 +6,7 @@ mod template;
 
 use super::CliError;
 use super::output::table;
+use super::screen::Screen;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -73,13 +74,18 @@ pub enum NewError {
     },
 }
 
-pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<(), CliError> {
     let Some(folder) = args.path.filter(|_| !args.list) else {
         let rows: Vec<_> = template::ALL
             .iter()
             .map(|template| [template.name.to_owned(), template.about.to_owned()])
             .collect();
-        return Ok(table(out, ["TEMPLATE", "WHAT IT IS"], &rows)?);
+        return Ok(table(
+            out,
+            screen,
+            (["TEMPLATE", "WHAT IT IS"], &[]),
+            &rows,
+        )?);
     };
     let name = folder
         .file_name()

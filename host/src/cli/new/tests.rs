@@ -13,7 +13,12 @@ fn new(folder: &Path, args: &[&str]) -> Result<String, String> {
         .collect();
     let line = Line::try_parse_from(["new".to_owned()].into_iter().chain(args));
     let mut out = Vec::new();
-    run(line.map_err(|e| e.to_string())?.args, &mut out).map_err(|e| e.to_string())?;
+    run(
+        line.map_err(|e| e.to_string())?.args,
+        &Screen::program(),
+        &mut out,
+    )
+    .map_err(|e| e.to_string())?;
     Ok(String::from_utf8(out).expect("text"))
 }
 

@@ -1,8 +1,9 @@
 //! Figures of the host and its process.
 
 use super::{Family, MetricType, seconds};
+use crate::built::{COMMIT, ENGINE};
 use crate::monitor::Monitor;
-use crate::monitor::host::{COMMIT, ENGINE, server_states};
+use crate::monitor::host::server_states;
 
 /// What is known of the host beside its process.
 pub(super) struct HostFigures {

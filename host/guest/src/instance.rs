@@ -3,13 +3,18 @@
 use crate::bindings::streamhost::job::{log as wit_log, types as wit};
 use crate::wit_convert::{answer_out, column_in, column_out, job_description, moment_in};
 use crate::{CompiledJob, GuestLimits, bindings};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use streamhost_core::clock;
 use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, truncate};
 use streamhost_core::job::validate::JobDescription;
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Column};
 use streamhost_engine::guest::{CallLimits, Guest, LinesLeft, LogSink};
-use wasmtime::{ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
+use wasmtime::{
+    CallHook, ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline,
+};
 
 /// Its limits, and the memory that it was given within them.
 struct Bounds {
@@ -193,6 +198,24 @@ impl Instance {
             Ok(Err(reason)) => Err(GuestFault::Trap(truncate(reason, limits::REASON_BYTES_MAX))),
             Err(error) => Err(self.fault(&error)),
         }
+    }
+
+    /// Adds the nanoseconds that its calls are in guest code to `ns` from now on.
+    pub fn measure(&mut self, ns: Arc<AtomicU64>) {
+        let mut entered = None;
+        self.store.call_hook(move |_, hook| {
+            match hook {
+                CallHook::CallingWasm | CallHook::ReturningFromHost => {
+                    entered = Some(clock::monotonic());
+                }
+                CallHook::ReturningFromWasm | CallHook::CallingHost => {
+                    let inside = entered.take().map_or(Duration::ZERO, |at| at.elapsed());
+                    let inside = u64::try_from(inside.as_nanos()).unwrap_or(u64::MAX);
+                    ns.fetch_add(inside, Ordering::Relaxed);
+                }
+            }
+            Ok(())
+        });
     }
 
     fn arm(&mut self, time: Duration) {

@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+mod bench;
 mod build;
 mod client;
 mod completions;
@@ -20,6 +21,7 @@ mod logs;
 mod new;
 mod output;
 mod pause;
+mod records;
 mod resume;
 mod rollback;
 mod run;
@@ -61,6 +63,8 @@ enum Verb {
     Inspect(inspect::Args),
     /// Run a component on records of a file or topic, without a host
     Test(test::Args),
+    /// Measure how fast a component is, without a host; two of them in turns
+    Bench(bench::Args),
     /// Run one job in the foreground, without a daemon
     Run(run::Args),
     /// Run the daemon, against the Kafka and HBase in streamhost.toml
@@ -214,6 +218,7 @@ fn verb(
         Verb::Build(args) => build::run(args, host, out, err),
         Verb::Inspect(args) => inspect::run(args, host, screen, out),
         Verb::Test(args) => test::run(args, host, out, err),
+        Verb::Bench(args) => bench::run(args, host, screen, (out, err)),
         Verb::Run(args) => run::run(args, host, err, daemon::Until::Signal),
         Verb::Serve(args) => serve::run(args, host, out, daemon::Until::Signal),
         Verb::Dev(args) => dev::run(args, host, out, daemon::Until::Signal),

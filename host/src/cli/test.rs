@@ -2,10 +2,10 @@
 
 use super::file;
 use super::output::{Format, Output, count, plain};
+use super::records::{self, InputForm};
 use super::{CliError, Host};
 use crate::config::Config;
-use crate::offline::{Cuts, Found, Input, InputError, InputFormat, OfflineJob, TopicSample};
-use clap::ValueEnum;
+use crate::offline::{Cuts, Found, Input, InputError, OfflineJob, TopicSample};
 use serde::Serialize;
 use similar::TextDiff;
 use std::io::{self, Write};
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use streamhost_core::job::JobSpec;
 use streamhost_core::limits;
+use streamhost_engine::guest::LogSink;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -52,7 +53,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
     offset: i64,
     /// How many records of it
-    #[arg(long, default_value_t = 100, value_parser = records)]
+    #[arg(long, default_value_t = 100, value_parser = sample_size)]
     count: usize,
     /// The configuration that names the Kafka [default: ./streamhost.toml if it is there]
     #[arg(long, value_name = "FILE")]
@@ -70,14 +71,6 @@ pub(super) struct Args {
     output: Output,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum InputForm {
-    /// A line is a value.
-    Lines,
-    /// A line is a JSON object.
-    Json,
-}
-
 /// Why a test is not passed, or not even run.
 #[derive(Debug, thiserror::Error)]
 pub enum TestError {
@@ -87,6 +80,12 @@ pub enum TestError {
     /// The records.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// Nothing to measure by.
+    #[error("{}: there are no records in it: a bench needs one at least", path.display())]
+    NoRecords {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file of expected lines.
     #[error("{}: {error}", path.display())]
     Expected {
@@ -118,7 +117,7 @@ struct Report<'a> {
     differences: &'a [String],
 }
 
-fn records(text: &str) -> Result<usize, String> {
+fn sample_size(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count @ 1..=limits::SAMPLE_RECORDS_MAX) => Ok(count),
         _ => Err(format!("a number from 1 to {}", limits::SAMPLE_RECORDS_MAX)),
@@ -131,13 +130,8 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let bytes = file::read(&args.file)?;
-    let settings = file::settings(&args.set)?;
-    let cache = tempfile::tempdir().map_err(|e| TestError::Job(e.into()))?;
     let log = Arc::new(|level: tracing::Level, line: &str| eprintln!("{level}: {}", plain(line)));
-    let compiler = host.compiler().map_err(|e| TestError::Job(e.into()))?;
-    let job = OfflineJob::load(&bytes, &settings, (cache.path(), compiler), log)
-        .map_err(TestError::Job)?;
+    let job = load(&args.file, &args.set, host, log)?;
     let input = input(&args, job.spec())?;
     let found = job.run(&input, Cuts::Whole).map_err(TestError::Job)?;
     let single = job.run(&input, Cuts::Single).map_err(TestError::Job)?;
@@ -167,28 +161,26 @@ pub(super) fn run(
     }
 }
 
+/// Loads a component, to be run without a host.
+pub(super) fn load(
+    file: &Path,
+    set: &[(String, String)],
+    host: &dyn Host,
+    log: LogSink,
+) -> Result<OfflineJob, CliError> {
+    let bytes = file::read(file)?;
+    let settings = file::settings(set)?;
+    let cache = tempfile::tempdir().map_err(|e| TestError::Job(e.into()))?;
+    let compiler = host.compiler().map_err(|e| TestError::Job(e.into()))?;
+    let job = OfflineJob::load(&bytes, &settings, (cache.path(), compiler), log);
+    Ok(job.map_err(TestError::Job)?)
+}
+
 fn input(args: &Args, job: &JobSpec) -> Result<Input, CliError> {
-    let own = |text: &str| match text.split_once('=') {
-        Some((source, rest)) if job.sources.iter().any(|own| own.name == source) => {
-            (Some(source.to_owned()), rest.to_owned())
-        }
-        _ => (None, text.to_owned()),
-    };
     let mut input = Input::default();
-    for text in &args.input {
-        let (source, path) = own(text);
-        let path = Path::new(&path);
-        let format = match args.format {
-            Some(InputForm::Lines) => InputFormat::Lines,
-            Some(InputForm::Json) => InputFormat::Json,
-            None => usual_format(path),
-        };
-        input
-            .read(job, path, source.as_deref(), format)
-            .map_err(TestError::from)?;
-    }
+    records::read(&args.input, args.format, job, &mut input).map_err(TestError::from)?;
     if let Some(text) = &args.from_topic {
-        let (source, topic) = own(text);
+        let (source, topic) = records::of_source(text, job);
         let sample = TopicSample {
             topic,
             source,
@@ -202,18 +194,6 @@ fn input(args: &Args, job: &JobSpec) -> Result<Input, CliError> {
             .map_err(TestError::Job)?;
     }
     Ok(input)
-}
-
-fn usual_format(path: &Path) -> InputFormat {
-    let extension = path
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    match &*extension {
-        "jsonl" | "ndjson" | "json" => InputFormat::Json,
-        _ => InputFormat::Lines,
-    }
 }
 
 /// What a reader of the sinks finds otherwise if every record is a batch of its own.

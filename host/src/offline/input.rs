@@ -226,16 +226,49 @@ impl Input {
         for record in &self.records {
             positions.entry(record.partition).or_insert(record.offset);
         }
-        let size = match cuts {
-            Cuts::Whole => usize::MAX,
-            Cuts::Single => 1,
+        let limits = match cuts {
+            Cuts::Whole => UNBOUNDED,
+            Cuts::Single => BatchLimits {
+                records_max: 1,
+                ..UNBOUNDED
+            },
+            Cuts::Limits(limits) => limits,
         };
         let parts = [tables, others];
-        let parts = parts
-            .iter()
-            .flat_map(|part| part.chunks(size.min(part.len().max(1))));
+        let parts = parts.iter().flat_map(|part| cut(part, limits));
         parts.map(|part| batch(&mut positions, part)).collect()
     }
+
+    /// Bytes of all keys and values.
+    pub fn bytes(&self) -> usize {
+        self.records.iter().map(InputRecord::bytes).sum()
+    }
+}
+
+impl InputRecord {
+    fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        length(&self.key) + length(&self.value)
+    }
+}
+
+/// The records in pieces, each within the limits or one record.
+fn cut<'r>(mut records: &'r [&'r InputRecord], limits: BatchLimits) -> Vec<&'r [&'r InputRecord]> {
+    let mut pieces = Vec::new();
+    while !records.is_empty() {
+        let (mut bytes, mut count) = (0, 0);
+        while let Some(record) = records.get(count)
+            && count < limits.records_max
+            && bytes < limits.bytes_max
+        {
+            bytes += record.bytes();
+            count += 1;
+        }
+        let (piece, rest) = records.split_at(count.max(1));
+        pieces.push(piece);
+        records = rest;
+    }
+    pieces
 }
 
 /// A batch of these records, with a span of every partition.

@@ -1,10 +1,12 @@
 //! Runs a component without servers: records in, rows and dead letters out, by the executor and the
 //! lanes that a host runs it with, over state in memory.
 
+mod bench;
 mod input;
 mod sample;
 mod text;
 
+use bench::{CallMeter, Metered};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use streamhost_core::contract::{GroupQuarantines, RowShape};
 use streamhost_core::executor::{Batch, restore_state};
 use streamhost_core::executor::{BatchExecutor, BatchInputs, BatchJob, BatchOutcome, Watermark};
 use streamhost_core::job::JobSpec;
-use streamhost_core::job::settings::{JobLimits, Settings};
+use streamhost_core::job::settings::{BatchLimits, JobLimits, Settings};
 use streamhost_core::job::validate::{check, in_words};
 use streamhost_core::limits;
 use streamhost_core::protocol::memory::MemoryStore;
@@ -23,18 +25,21 @@ use streamhost_engine::batch::BatchBuilder;
 use streamhost_engine::guest::{GuestVersion, Lanes, LogSink, Maker, VersionLanes};
 use streamhost_guest::{CompiledJob, Compiler, GuestEngine, GuestLimits, Instance};
 
+pub use bench::{Pass, Shares};
 pub use input::{Input, InputError, InputFormat};
 pub use sample::TopicSample;
 pub use text::{Found, Letter, SinkRow};
 
 /// How a run's input is cut into batches. Tables come first in both, and the end of all sources is
 /// a batch of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Cuts {
     /// One batch.
     Whole,
     /// A batch for each record.
     Single,
+    /// Batches that are full by these limits.
+    Limits(BatchLimits),
 }
 
 /// A component that is loaded, with the job that it describes.
@@ -43,6 +48,7 @@ pub struct OfflineJob {
     settings: Settings,
     version: Arc<GuestVersion>,
     compiled: Arc<CompiledJob>,
+    meter: Arc<CallMeter>,
 }
 
 /// The epoch of a run's checkpoints; no other reads them.
@@ -75,14 +81,18 @@ impl OfflineJob {
             .iter()
             .map(|sink| RowShape::new(sink, sinks::row_limits(sink)))
             .collect();
-        let compiled = Arc::clone(&loaded);
-        let make: Maker =
-            Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
+        let (compiled, meter) = (Arc::clone(&loaded), Arc::<CallMeter>::default());
+        let metered = Arc::clone(&meter);
+        let make: Maker = Box::new(move || {
+            let instance = Instance::new(&loaded, limits, log.clone())?;
+            Ok(Box::new(Metered::new(instance, &metered)))
+        });
         Ok(OfflineJob {
             version: Arc::new(GuestVersion::new(make, limits.time, shapes, &spec)),
             spec,
             settings,
             compiled,
+            meter,
         })
     }
 

@@ -70,13 +70,13 @@ fn a_gateway_that_hangs_does_not_hold_a_pause() {
     host.deploy_clicks(&job);
     host.wait_records(&job, 1, SOON);
     let ready = || http_get(&host.address, "/readyz").expect("it answers");
-    assert_eq!(ready().0, 200);
+    assert_eq!(ready(), (200, "ready\n".to_owned()));
 
     let frozen = servers.freeze(Server::Gateway);
     outside::send(&servers.kafka, &job, &["second,s,u,t,i,1"]);
     host.wait_state(&job, "retrying", LATE); // it is at its delivery for longer than is usual
     let (code, why) = ready();
-    assert!(code == 503 && why.contains(&job), "{code} {why}");
+    assert!(code == 200 && why.contains(&job), "{code} {why}");
     let asked = Instant::now();
     host.cli(["pause", &job]).ok();
     assert!(
@@ -84,12 +84,12 @@ fn a_gateway_that_hangs_does_not_hold_a_pause() {
         "the pause took {:?}",
         asked.elapsed()
     );
-    assert_eq!(ready().0, 200, "nothing waits any more");
+    assert!(!ready().1.contains("waits"), "nothing waits any more");
     drop(frozen);
 
     host.cli(["resume", &job]).ok();
     host.wait_records(&job, 2, SOON);
-    wait_until("it is ready again", SOON, || ready().0 == 200);
+    wait_until("nothing waits", SOON, || ready().1 == "ready\n");
     let keys: Vec<String> = outside::table(&servers.gateway, &job).into_keys().collect();
     assert_eq!(keys, ["first", "second"]);
 }

@@ -22,6 +22,7 @@ mod live_contract {
     mod through_proxy;
     mod dev;
     mod clients;
+    mod monitoring;
     mod run;
     mod demo;
     mod wasm_roads;

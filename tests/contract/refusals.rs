@@ -87,6 +87,13 @@ fn tables_and_families_that_are_missing() {
     let clicks = component("examples/clicks");
     refused(host.deploy(&clicks, &settings), &[&job, "--create-tables"]);
     refused(host.cli(["status", &job]), &[&job]);
+    let nowhere = format!("source.clicks={job}-nowhere");
+    let both = ["--name", &job, "--set", &nowhere, "--set", &sink];
+    let (table, topic) = (
+        format!("no table `{job}`"),
+        format!("topic `{job}-nowhere`"),
+    );
+    refused(host.deploy(&clicks, &both), &[&table, &topic]);
 
     outside::create_table(&servers.gateway, &job, &["clickinfo"]);
     refused(host.deploy(&clicks, &settings), &["iteminfo"]);

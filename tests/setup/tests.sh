@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside what building needs: Java and Maven (for Kafka and HBase, whose jars are fetched here
-# too), Python with kafka-python and happybase, kcat. Says what it does; says nothing where nothing is missing.
+# too), Python with kafka-python and happybase, kcat, promtool. Says what it does; says nothing where nothing is missing.
 #
 #   tests.sh                    what the tests with Kafka and HBase need
 #   tests.sh --with NAME,…      that, and what those of tests/services need: the server, and its outside client. `files` is the
@@ -78,6 +78,18 @@ if [ ! -f "$venv/.complete" ]; then
   touch "$venv/.complete"
 fi
 ln -sfn "$venv" "$cache/python"
+
+# promtool checks metrics and alert rules. Prometheus' package would begin a server of the machine's own: it is unpacked, and
+# not installed.
+if ! command -v promtool >/dev/null && [ ! -x "$cache/promtool-deb/usr/bin/promtool" ]; then
+  say "unpacking promtool"
+  apt_update
+  rm -rf "$cache/promtool-deb"
+  mkdir -p "$cache/promtool-deb"
+  (cd "$cache/promtool-deb" && apt-get -q download prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb) ||
+    die "apt-get could not download prometheus, whose promtool the tests need: install promtool by hand"
+fi
+ln -sfn "$(command -v promtool || echo "$cache/promtool-deb/usr/bin/promtool")" "$cache/promtool"
 
 "$here/../services/kafka.sh" fetch >/dev/null
 "$here/../services/hbase.sh" fetch >/dev/null

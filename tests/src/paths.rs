@@ -54,3 +54,14 @@ pub fn python() -> PathBuf {
     );
     path
 }
+
+/// Prometheus' tool that checks metrics and rules. Panics with the remedy where it is not there.
+pub fn promtool() -> PathBuf {
+    let path = cache().join("promtool");
+    assert!(
+        path.exists(),
+        "{} is missing: run `tests/setup/tests.sh` first",
+        path.display()
+    );
+    path
+}

@@ -21,6 +21,7 @@ mod logs;
 mod new;
 mod output;
 mod pause;
+mod reach;
 mod records;
 mod resume;
 mod rollback;

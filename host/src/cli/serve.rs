@@ -1,6 +1,7 @@
 //! `serve`: the daemon, against the Kafka and HBase of its configuration.
 
 use super::daemon::{self, Daemon, Until};
+use super::reach;
 use super::{CliError, Host};
 use crate::config::Config;
 use std::io::Write;
@@ -25,11 +26,9 @@ pub(super) fn run(
     let daemon = Daemon::new(until)?;
     let (listener, address) = daemon::listen(config.control.listen)?;
     let engine = host.serve(&config).map_err(CliError::Host)?;
-    let (kafka, hbase, data) = (
-        &config.kafka.brokers,
-        &config.hbase.address,
-        config.data_dir.display(),
-    );
+    let servers = [&config.kafka.brokers, &config.hbase.address];
+    let [kafka, hbase] = reach::shown(servers);
+    let data = config.data_dir.display();
     writeln!(
         out,
         "kafka     {kafka}\nhbase     {hbase}\ndata      {data}\ncontrol   http://{address}\nready"

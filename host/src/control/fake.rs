@@ -27,6 +27,8 @@ pub(crate) struct FakeJobs {
     paused: Mutex<bool>,
     /// Jobs wait for something.
     pub(crate) retrying: Mutex<bool>,
+    /// Jobs have stopped.
+    pub(crate) stopped: Mutex<bool>,
     /// How often `resume` was asked.
     pub(crate) resumes: Mutex<usize>,
     /// What the last `resume` was told of lost records.
@@ -351,7 +353,9 @@ impl Jobs for FakeJobs {
 
     fn status(&self, job: &str) -> Result<JobStatus, Refusal> {
         assert_ne!(job, "panic", "the fake was told to");
+        let stopped = *locked(&self.stopped);
         let state = match (*locked(&self.paused), *locked(&self.retrying)) {
+            _ if stopped => JobState::Stopped,
             (true, _) => JobState::Paused,
             (false, true) => JobState::Retrying,
             (false, false) => JobState::Running,

@@ -3,7 +3,7 @@
 
 use super::reply::Fault;
 use super::{App, check, events, gate, in_turn, page, views};
-use crate::api::{DeployRequest, Deployed, Deployment, JobState, Jobs, LogLine};
+use crate::api::{DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LogLine};
 use crate::monitor::{JobView, METRICS_CONTENT_TYPE};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -102,29 +102,43 @@ async fn healthz() -> &'static str {
     "alive\n"
 }
 
-async fn readyz(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<&'static str, Fault> {
+/// Before the API answers the stores are open and the jobs taken up. So it is ready until it stops;
+/// a server that is away, or a job that stopped, is no reason to take the host out of service or to
+/// start it anew: it is said to who may know.
+async fn readyz(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<String, Fault> {
+    if *app.closing.borrow() {
+        let text = "the host is stopping";
+        return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, text));
+    }
     let listed = tokio::time::timeout(app.bounds.turn_time, call(&app, |jobs| jobs.list())).await;
     let jobs = listed.map_err(|_| Fault::busy("work"))??;
-    let waits = jobs
-        .iter()
-        .filter(|job| job.state == JobState::Retrying)
-        .map(|job| {
-            let what = job
-                .waiting_for
-                .as_ref()
-                .map_or("a server", |waiting| &waiting.what);
-            format!("job `{}` waits: {what}", job.job)
-        });
-    match waits.collect::<Vec<_>>() {
-        none if none.is_empty() => Ok("ready\n"),
-        _ if !gate::may_know(&app, &headers) => Err(Fault::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "a job waits for a server; with the token this says which",
-        )),
-        waits => Err(Fault::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            waits.join("; "),
-        )),
+    let mut text = "ready\n".to_owned();
+    if gate::may_know(&app, &headers) {
+        let lines = app.monitor.servers_away().into_iter();
+        for line in lines.chain(jobs.iter().filter_map(trouble_of)) {
+            text.push_str(&line.replace('\n', " "));
+            text.push('\n');
+        }
+    }
+    Ok(text)
+}
+
+/// What holds a job up, in a line.
+fn trouble_of(job: &JobStatus) -> Option<String> {
+    match job.state {
+        JobState::Retrying => {
+            let what = job.waiting_for.as_ref().map(|waiting| &*waiting.what);
+            Some(format!(
+                "job `{}` waits: {}",
+                job.job,
+                what.unwrap_or("a server is away")
+            ))
+        }
+        JobState::Stopped => {
+            let reason = job.last_error.as_deref().unwrap_or("its log says why");
+            Some(format!("job `{}` has stopped: {reason}", job.job))
+        }
+        JobState::Running | JobState::Paused | JobState::Finished => None,
     }
 }
 

@@ -191,12 +191,20 @@ fn every_call_answers_as_documented() {
 }
 
 #[test]
-fn a_host_whose_jobs_wait_is_alive_and_not_ready() {
+fn a_host_whose_jobs_wait_or_stopped_is_ready_and_says_so() {
     let api = served();
     *api.jobs.retrying.lock().expect("unharmed") = true;
     assert_eq!(
         api.get("/readyz"),
-        (503, json!({"error": "job `clicks` waits: Kafka"}))
+        (200, json!("ready\njob `clicks` waits: Kafka\n"))
+    );
+    *api.jobs.stopped.lock().expect("unharmed") = true;
+    assert_eq!(
+        api.get("/readyz"),
+        (
+            200,
+            json!("ready\njob `clicks` has stopped: HBase said \"no\" and \u{1b}[31mmore\n")
+        )
     );
     assert_eq!(api.get("/healthz").0, 200);
 }
@@ -435,17 +443,14 @@ fn only_the_token_opens() {
     }
     *api.jobs.retrying.lock().expect("unharmed") = true;
     let waits = |header: &str| api.ask("GET", "/readyz", header, b"");
-    let (status, said) = waits("");
-    assert!(
-        status == 503
-            && !said.to_string().contains("clicks")
-            && !said.to_string().contains("Kafka"),
-        "{said}"
-    );
+    assert_eq!(waits(""), (200, json!("ready\n")), "nothing of the jobs");
     assert_eq!(
         waits("Authorization: Bearer s3cret\r\n"),
-        (503, json!({"error": "job `clicks` waits: Kafka"}))
+        (200, json!("ready\njob `clicks` waits: Kafka\n"))
     );
+    let words = |header: &str| api.ask("GET", "/v1/jobs", header, b"").1["error"].to_string();
+    assert!(words("").contains("wants its token"));
+    assert!(words("Authorization: Bearer wrong\r\n").contains("is not the daemon's"));
     let (_, head, _) = api.raw(b"GET /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert!(head.contains("www-authenticate: bearer"), "{head}");
 }

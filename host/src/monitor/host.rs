@@ -152,6 +152,22 @@ impl Monitor {
     }
 }
 
+impl Monitor {
+    /// A line for each server that a job waits for.
+    pub fn servers_away(&self) -> Vec<String> {
+        let (place, seen) = (self.jobs.place(), self.seen());
+        let facts: Vec<_> = seen.values().map(|seen| &seen.facts).collect();
+        let servers = place.servers.iter();
+        let servers = servers.map(|(name, address)| server(name, address, &facts));
+        let away = servers.filter_map(|server| {
+            let (what, since) = (server.what?, server.since?);
+            let Server { name, address, .. } = server;
+            Some(format!("{name} {address} is away since {since}: {what}"))
+        });
+        away.collect()
+    }
+}
+
 /// The disk of the data folder.
 pub(super) fn disk(place: &HostFacts) -> Disk {
     let path = place.data_dir.display().to_string();

@@ -30,31 +30,40 @@ fn refused(error: SinkError) -> Refusal {
 
 impl Supervisor {
     /// The tables and topics must be there and fit; where `create` says so, some may be missing.
-    /// Makes nothing.
+    /// Names all that are not as they must be at once, unless a server is away. Makes nothing.
     pub(super) fn missing_targets(
         &self,
         active: &LoadedDeployment,
         create: bool,
     ) -> Result<Missing, Refusal> {
-        let mut missing = Missing::default();
+        let (mut missing, mut faults) = (Missing::default(), BTreeSet::new());
         for sink in &active.spec.sinks {
-            if self.is_missing(sink, create).map_err(refused)? {
-                missing.sinks.push(sink.clone());
+            match self.is_missing(sink, create).map_err(refused) {
+                Ok(true) => missing.sinks.push(sink.clone()),
+                Ok(false) => {}
+                Err(Refusal::Invalid(reason)) => drop(faults.insert(reason)),
+                Err(refusal) => return Err(refusal),
             }
         }
-        if create {
-            for source in active
-                .spec
-                .sources
-                .iter()
-                .filter(|source| source.kind == SourceKind::Kafka)
-            {
-                if self.is_topic_missing(&source.target)? {
-                    missing.topics.push(source.target.clone());
+        let sources = active.spec.sources.iter();
+        for source in sources.filter(|source| source.kind == SourceKind::Kafka) {
+            let topic = source.target.clone();
+            match self.is_topic_missing(&topic) {
+                Ok(true) if create => missing.topics.push(topic),
+                Ok(true) => {
+                    faults.insert(SourceError::TopicMissing { topic }.to_string());
                 }
+                Ok(false) => {}
+                Err(Refusal::Invalid(reason)) => drop(faults.insert(reason)),
+                Err(refusal) => return Err(refusal),
             }
         }
-        Ok(missing)
+        match faults.is_empty() {
+            true => Ok(missing),
+            false => Err(Refusal::Invalid(
+                faults.into_iter().collect::<Vec<_>>().join("; "),
+            )),
+        }
     }
 
     pub(super) fn is_topic_missing(&self, topic: &str) -> Result<bool, Refusal> {

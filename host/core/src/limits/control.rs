@@ -30,6 +30,8 @@ pub const HTTP_ANSWER_TIME: Duration = Duration::from_secs(600);
 /// An answer to a verb that only reads; longer than [`HTTP_TURN_TIME`], so that a busy host can say
 /// so.
 pub const HTTP_READ_TIME: Duration = Duration::from_secs(15);
+/// How long a host that starts waits for its servers' first sign, to say who is away.
+pub const REACH_TIME: Duration = Duration::from_secs(2);
 /// A token's length in `token-file`.
 pub const TOKEN_BYTES_MAX: usize = 4096;
 

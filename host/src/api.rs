@@ -5,15 +5,18 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind};
+use streamhost_core::protocol::LetterMark;
 
 mod checked;
 mod facts;
 mod host;
+mod letters;
 mod state;
 
 pub use checked::{ActiveFacts, Checked, StateFate};
 pub use facts::{DeploymentFacts, JobFacts};
 pub use host::HostFacts;
+pub use letters::{LetterEnd, LetterId, LettersAsk};
 pub use state::{AskedKey, AskedKeys, StateAsk, StateView};
 
 /// What a job is doing.
@@ -306,6 +309,16 @@ pub trait Jobs: Send + Sync {
         partition: i32,
         offset: i64,
     ) -> Result<Option<StoredLetter>, Refusal>;
+    /// What is remembered of dead letters, in their order.
+    fn letter_marks(&self, job: &str, ids: &[LetterId])
+    -> Result<Vec<Option<LetterMark>>, Refusal>;
+    /// Retries or drops dead letters, and says of each what became of it, in their order.
+    fn change_letters(
+        &self,
+        job: &str,
+        ids: &[LetterId],
+        ask: LettersAsk,
+    ) -> Result<Vec<LetterEnd>, Refusal>;
     /// A page of what a keyed stage keeps, as of the newest checkpoint. The job need not run.
     fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal>;
     /// Where the host runs.

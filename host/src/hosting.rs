@@ -1,8 +1,8 @@
 //! Puts a host together: the data folder, the supervisor, and for `dev` the embedded servers.
 
 use crate::api::{
-    Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs, LogLine,
-    Refusal, StateAsk, StateView,
+    Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs, LetterEnd,
+    LetterId, LettersAsk, LogLine, Refusal, StateAsk, StateView,
 };
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use streamhost_connectors::hbase::AddFamilies;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::limits;
+use streamhost_core::protocol::LetterMark;
 use streamhost_dev::broker::{self, Broker};
 use streamhost_dev::tables::{self, Tables};
 use streamhost_engine::pipeline::Stop;
@@ -238,6 +239,23 @@ impl Jobs for Running {
         offset: i64,
     ) -> Result<Option<StoredLetter>, Refusal> {
         self.supervisor.letter(job, partition, offset)
+    }
+
+    fn letter_marks(
+        &self,
+        job: &str,
+        ids: &[LetterId],
+    ) -> Result<Vec<Option<LetterMark>>, Refusal> {
+        self.supervisor.letter_marks(job, ids)
+    }
+
+    fn change_letters(
+        &self,
+        job: &str,
+        ids: &[LetterId],
+        ask: LettersAsk,
+    ) -> Result<Vec<LetterEnd>, Refusal> {
+        self.supervisor.change_letters(job, ids, ask)
     }
 
     fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {

@@ -67,7 +67,12 @@ const MODULES: [(&str, &[Arrows]); 7] = [
     ),
     (
         "host/storage/src/",
-        &[("checkpoint_log", &[]), ("catalog", &[])],
+        &[
+            ("fault", &[]),
+            ("letter_marks", &["fault"]),
+            ("checkpoint_log", &["fault", "letter_marks"]),
+            ("catalog", &[]),
+        ],
     ),
     ("host/dev/src/", &[("broker", &[]), ("tables", &[])]),
     (

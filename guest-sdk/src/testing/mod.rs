@@ -354,6 +354,7 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
             watermark: self.sources.watermark(batch),
             quarantines: None,
             group_quarantines: GroupQuarantines::new(),
+            retries: false,
         };
         executor
             .run_batch(job, batch.clone(), given, workers, &|| false)

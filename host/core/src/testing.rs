@@ -46,6 +46,7 @@ pub fn intent(batch: BatchNumber) -> BatchIntent {
         times: EventTimes::default(),
         stages: Stages::new(),
         finished: false,
+        retried: None,
         retained_records: Vec::new(),
     }
 }

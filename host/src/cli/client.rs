@@ -101,7 +101,7 @@ pub enum ClientError {
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Which {
     /// The daemon's address [default: STREAMHOST_URL, or http://127.0.0.1:7070]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     pub(super) url: Option<String>,
 }
 

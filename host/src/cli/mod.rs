@@ -10,6 +10,7 @@ mod build;
 mod client;
 mod completions;
 mod daemon;
+mod dead_letters;
 mod deploy;
 mod dev;
 mod file;
@@ -90,6 +91,8 @@ enum Verb {
     Undeploy(undeploy::Args),
     /// Show the last lines of a job's log
     Logs(logs::Args),
+    /// List, show, retry and drop a job's dead letters
+    DeadLetters(dead_letters::Args),
     /// Show what a keyed stage keeps
     State(state::Args),
     /// Print the completions of a shell
@@ -232,6 +235,7 @@ fn verb(
         Verb::Resume(args) => resume::run(args, out),
         Verb::Undeploy(args) => undeploy::run(args, out),
         Verb::Logs(args) => logs::run(args, screen, out),
+        Verb::DeadLetters(args) => dead_letters::run(args, screen, out),
         Verb::State(args) => state::run(args, screen, out),
         Verb::Completions(args) => completions::run(args, out),
         Verb::Man(args) => completions::man(args, out),

@@ -22,7 +22,13 @@ pub(super) enum Format {
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct Output {
     /// How the answer is printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        global = true
+    )]
     pub(super) output: Format,
 }
 

@@ -22,6 +22,15 @@ impl Shown {
         shown
     }
 
+    /// What there is of it.
+    pub(super) fn full(&self) -> String {
+        let (all, is_cut) = self.said();
+        match is_cut {
+            true => format!("{all}… (of {} bytes)", self.bytes),
+            false => all,
+        }
+    }
+
     fn said(&self) -> (String, bool) {
         let base64 = || format!("base64:{}", self.base64.as_deref().unwrap_or_default());
         (self.text.clone().unwrap_or_else(base64), self.truncated)

@@ -1,8 +1,8 @@
 use super::daemon::Until;
 use super::*;
 use crate::api::{
-    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, LogLine, Refusal,
-    StateAsk, StateView,
+    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, LetterEnd, LetterId,
+    LettersAsk, LogLine, Refusal, StateAsk, StateView,
 };
 use crate::config::Config;
 use crate::control::fake::FakeJobs;
@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
+use streamhost_core::protocol::LetterMark;
 use tokio::sync::watch;
 
 /// A fake host; what it was started with, and whether it was stopped.
@@ -57,6 +58,21 @@ impl Jobs for FakeHost {
         offset: i64,
     ) -> Result<Option<StoredLetter>, Refusal> {
         self.jobs.letter(job, partition, offset)
+    }
+    fn letter_marks(
+        &self,
+        job: &str,
+        ids: &[LetterId],
+    ) -> Result<Vec<Option<LetterMark>>, Refusal> {
+        self.jobs.letter_marks(job, ids)
+    }
+    fn change_letters(
+        &self,
+        job: &str,
+        ids: &[LetterId],
+        ask: LettersAsk,
+    ) -> Result<Vec<LetterEnd>, Refusal> {
+        self.jobs.change_letters(job, ids, ask)
     }
     fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
         self.jobs.look(job, ask)
@@ -448,10 +464,32 @@ fn verbs_print_for_people() {
             "v2 line 1\\u{1b}[2J\nv2 line 2\\u{1b}[2J\nv2 line 3\\u{1b}[2J\n",
         ),
         (
+            &["dead-letters", "clicks", "retry", "0-2", "0-1"],
+            "ID   OUTCOME           REASON\n\
+             0-2  delivered, 1 row\n\
+             0-1  skipped           it has no record\n\
+             1 letter done, 1 skipped\n",
+        ),
+        (
+            &["dead-letters", "clicks", "drop", "--all", "--limit", "1"],
+            "ID   OUTCOME  REASON\n0-4  dropped\n1 letter done, 0 skipped\n",
+        ),
+        (
+            &[
+                "dead-letters",
+                "clicks",
+                "retry",
+                "--all",
+                "--reason",
+                "none",
+            ],
+            "ID  OUTCOME  REASON\n0 letters done, 0 skipped\n",
+        ),
+        (
             &["state", "clicks", "count", "--prefix", "rust"],
-            "KEY   WINDOW                                                VALUE  GOES\n\
-             rust  2026-11-29T14:00:00.000Z to 2026-11-29T14:05:00.000Z   1000  \
-             2026-11-29T14:05:30.000Z\nas of batch 12\n",
+            "KEY   WINDOW                                              VALUE  GOES\n\
+             rust  2026-11-29 14:00:00 UTC to 2026-11-29 14:05:00 UTC   1000  \
+             2026-11-29 14:05:30 UTC\nas of batch 12\n",
         ),
     ];
     for (args, want) in cases {
@@ -558,6 +596,13 @@ fn verbs_print_for_programs() {
     assert_eq!(json(&["status"])[0], status);
     assert_eq!(json(&["history", "clicks"])[0]["active"], true);
     assert_eq!(json(&["logs", "clicks"])[2]["number"], 3);
+    let letters = json(&["dead-letters", "clicks", "list", "--limit", "3"]);
+    assert_eq!(letters["letters"].as_array().map(Vec::len), Some(3));
+    assert_eq!(letters["next"], "0-2");
+    let retried = json(&["dead-letters", "clicks", "retry", "0-2"]);
+    assert_eq!(retried["results"][0]["outcome"], "delivered");
+    let letter = json(&["dead-letters", "clicks", "show", "0-2"]);
+    assert_eq!(letter["retried"]["version"], 2);
     let state = json(&["state", "clicks", "count"]);
     assert_eq!(state["entries"].as_array().map(Vec::len), Some(2));
     let page = json(&["state", "clicks", "count", "--limit", "1"]);

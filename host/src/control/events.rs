@@ -24,9 +24,6 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 /// How often it is looked for news.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What this host does not do yet, so that the page does not offer it.
-const LACKS: [&str; 1] = ["letters-retry"];
-
 /// What a client wants to know of one job.
 #[derive(Clone, Default)]
 struct Wanted {
@@ -181,7 +178,7 @@ impl Feed {
             "started": self.app.monitor.started(),
             "now": clock::rfc3339(clock::now_ms()),
             "beat_ms": limits::EVENT_BEAT_TIME.as_millis() as u64,
-            "lacks": LACKS,
+            "lacks": [], // an older host names here what it does not do
         })
     }
 

@@ -2,19 +2,19 @@
 
 use crate::api::{
     ActiveFacts, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
-    JobFacts, JobState, JobStatus, Jobs, LimitStatus, LogLine, Refusal, SinkStatus, SourceStatus,
-    StageStatus, StateAsk, StateFate, StateView, Waiting,
+    JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine,
+    Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateFate, StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
-use streamhost_core::clock;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::{
     ColumnSpec, DeploymentKind, JobSpec, SinkKind, SinkSpec, SourceKind, SourceSpec, StageKind,
     StageSpec,
 };
+use streamhost_core::protocol::LetterMark;
 use streamhost_core::types::Kind;
 use streamhost_engine::pipeline::StatusSnapshot;
 
@@ -41,6 +41,8 @@ pub(crate) struct FakeJobs {
     pub(crate) pauses: Mutex<usize>,
     /// A deployment that takes for ever was no longer wanted.
     pub(crate) unwanted: Mutex<bool>,
+    /// What is remembered of dead letters.
+    marks: Mutex<BTreeMap<LetterId, LetterMark>>,
     /// While true, `history` and `pause` wait.
     held: Mutex<bool>,
     freed: Condvar,
@@ -427,7 +429,7 @@ impl Jobs for FakeJobs {
         self.deployments(job)?;
         let letters = (0..5)
             .rev()
-            .map(|offset| kept::letter_at(offset, clock::now_ms() - 1000 * (5 - offset)))
+            .map(kept::letter_at)
             .filter(|letter| below.get(&0).is_none_or(|below| letter.offset < *below));
         let letters: Vec<_> = letters.take(most).collect();
         Ok(ReadLetters {
@@ -444,7 +446,31 @@ impl Jobs for FakeJobs {
         offset: i64,
     ) -> Result<Option<StoredLetter>, Refusal> {
         self.deployments(job)?;
-        Ok((partition == 0 && offset != 9).then(|| kept::letter_at(offset, clock::now_ms())))
+        Ok((partition == 0 && offset != 9).then(|| kept::letter_at(offset)))
+    }
+
+    fn letter_marks(
+        &self,
+        job: &str,
+        ids: &[LetterId],
+    ) -> Result<Vec<Option<LetterMark>>, Refusal> {
+        self.deployments(job)?;
+        let marks = locked(&self.marks);
+        Ok(ids.iter().map(|id| marks.get(id).cloned()).collect())
+    }
+
+    fn change_letters(
+        &self,
+        job: &str,
+        ids: &[LetterId],
+        ask: LettersAsk,
+    ) -> Result<Vec<LetterEnd>, Refusal> {
+        self.deployments(job)?;
+        if ask != LettersAsk::Drop && *locked(&self.paused) {
+            let words = format!("job `{job}` is paused: `streamhost resume {job}`, then ask again");
+            return Err(Refusal::Conflict(words));
+        }
+        Ok(kept::change(&mut locked(&self.marks), ids, ask))
     }
 
     fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {

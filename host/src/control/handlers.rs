@@ -91,7 +91,7 @@ pub(super) async fn call<T: Send + 'static>(
 
 /// Runs a call of the host that changes something, and may wait for servers. Those that read do not
 /// wait with it.
-async fn change<T: Send + 'static>(
+pub(super) async fn change<T: Send + 'static>(
     app: &App,
     work: impl FnOnce(&dyn Jobs) -> T + Send + 'static,
 ) -> Result<T, Fault> {
@@ -214,7 +214,7 @@ async fn rollback(
 }
 
 /// What a call that may be told nothing is told; `form` shows what it may be.
-async fn told<T: Default + serde::de::DeserializeOwned>(
+pub(super) async fn told<T: Default + serde::de::DeserializeOwned>(
     app: &App,
     request: Request,
     form: &str,

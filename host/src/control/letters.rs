@@ -2,8 +2,10 @@
 
 use super::handlers::{Answer, JobName, call, pairs, unknown};
 use super::reply::Fault;
+use super::retry::{Marks, Retried, status};
 use super::shown::Shown;
 use super::{App, views};
+use crate::api::Refusal;
 use axum::Json;
 use axum::extract::{RawPathParams, RawQuery, State};
 use axum::http::StatusCode;
@@ -12,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
+use streamhost_core::protocol::LetterMark;
 use streamhost_core::{clock, limits};
 
 /// Which letters are wanted.
@@ -53,7 +56,6 @@ struct StageCount {
 pub(super) struct Letter {
     id: String,
     at: String,
-    /// `new`: this host does not retry or drop letters yet.
     status: &'static str,
     version: u64,
     batch: u64,
@@ -63,8 +65,7 @@ pub(super) struct Letter {
     reason: String,
     key: Shown,
     value: Shown,
-    /// What became of a retry; none yet.
-    retried: Option<()>,
+    retried: Option<Retried>,
 }
 
 #[derive(Serialize)]
@@ -98,8 +99,13 @@ pub(super) async fn page(
     let wanted = Wanted::read(query.as_deref())?;
     let topic = topic(&app, &job)?;
     let (below, most) = (wanted.before.clone(), limits::LETTERS_SCANNED_MAX);
-    let read = call(&app, move |jobs| jobs.letters(&job, &below, most)).await??;
-    Ok(Json(wanted.page(topic, &read)))
+    let read = call(&app, move |jobs| {
+        let read = jobs.letters(&job, &below, most)?;
+        let marks = Marks::of(jobs, &job, &read.letters)?;
+        Ok::<_, Refusal>((read, marks))
+    });
+    let (read, marks) = read.await??;
+    Ok(Json(wanted.page(topic, &read, &marks)))
 }
 
 pub(super) async fn letter(
@@ -112,7 +118,12 @@ pub(super) async fn letter(
     let (partition, offset) = place(&id)
         .ok_or_else(|| Fault::bad(format!("`{id}` is no letter's id: it is PARTITION-OFFSET")))?;
     topic(&app, &job)?;
-    let found = call(&app, move |jobs| jobs.letter(&job, partition, offset)).await??;
+    let found = call(&app, move |jobs| {
+        let found = jobs.letter(&job, partition, offset)?;
+        let marks = Marks::of(jobs, &job, found.as_slice())?;
+        Ok::<_, Refusal>((found, marks))
+    });
+    let (found, marks) = found.await??;
     let gone = || {
         let words = format!("there is no dead letter `{id}`: it may be older than its topic keeps");
         Fault::new(StatusCode::NOT_FOUND, words)
@@ -123,7 +134,7 @@ pub(super) async fn letter(
         value: Shown::of(Some(value), limits::LETTER_BYTES_MAX),
     });
     Ok(Json(Full {
-        letter: Letter::of(&found, limits::LETTER_BYTES_MAX),
+        letter: Letter::of(&found, marks.of_letter(&found), limits::LETTER_BYTES_MAX),
         left_out: found.header("left-out").is_some(),
         headers: headers.collect(),
     }))
@@ -135,7 +146,7 @@ fn topic(app: &App, job: &str) -> Result<String, Fault> {
 }
 
 /// A letter's partition and offset.
-fn place(id: &str) -> Option<(i32, i64)> {
+pub(super) fn place(id: &str) -> Option<(i32, i64)> {
     let (partition, offset) = id.split_once('-')?;
     let place: (i32, i64) = (partition.parse().ok()?, offset.parse().ok()?);
     (place.0 >= 0 && place.1 >= 0).then_some(place)
@@ -179,11 +190,11 @@ impl Wanted {
         Ok(wanted)
     }
 
-    fn fits(&self, letter: &StoredLetter) -> bool {
-        let is_new = self.status.as_deref().is_none_or(|status| status == "new");
+    fn fits(&self, letter: &StoredLetter, mark: Option<&LetterMark>) -> bool {
+        let has_status = |wanted: &String| wanted == status(mark);
         let stage = self.stage.as_deref();
         let reason = letter.header("reason").unwrap_or_default().to_lowercase();
-        is_new
+        self.status.as_ref().is_none_or(has_status)
             && stage.is_none_or(|stage| letter.header("stage") == Some(stage))
             && self
                 .reason
@@ -195,7 +206,7 @@ impl Wanted {
     }
 
     /// The first letters that fit, and where the next page begins.
-    fn page(&self, topic: String, read: &ReadLetters) -> Page {
+    fn page(&self, topic: String, read: &ReadLetters, marks: &Marks) -> Page {
         let (mut letters, mut below) = (Vec::new(), self.before.clone());
         let mut looked = 0;
         for letter in &read.letters {
@@ -204,8 +215,9 @@ impl Wanted {
             }
             looked += 1;
             below.insert(letter.partition, letter.offset);
-            if self.fits(letter) {
-                letters.push(Letter::of(letter, limits::LETTER_SHOWN_BYTES));
+            let mark = marks.of_letter(letter);
+            if self.fits(letter, mark) {
+                letters.push(Letter::of(letter, mark, limits::LETTER_SHOWN_BYTES));
             }
         }
         if looked == read.letters.len() {
@@ -267,7 +279,7 @@ fn since_ms(text: &str) -> Result<i64, Fault> {
 }
 
 impl Letter {
-    fn of(letter: &StoredLetter, bytes_max: usize) -> Letter {
+    fn of(letter: &StoredLetter, mark: Option<&LetterMark>, bytes_max: usize) -> Letter {
         let number = |name| {
             letter
                 .header(name)
@@ -285,7 +297,7 @@ impl Letter {
         Letter {
             id: format!("{}-{}", letter.partition, letter.offset),
             at: clock::rfc3339(letter.at_ms),
-            status: "new",
+            status: status(mark),
             version: number("version").unwrap_or(0),
             batch: number("batch").unwrap_or(0),
             stage: letter
@@ -297,7 +309,7 @@ impl Letter {
             reason: letter.header("reason").unwrap_or_default().to_owned(),
             key: Shown::of(letter.key.as_deref(), bytes_max),
             value: Shown::of(letter.value.as_deref(), bytes_max),
-            retried: None,
+            retried: mark.and_then(Retried::of),
         }
     }
 }

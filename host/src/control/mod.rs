@@ -23,6 +23,7 @@ mod handlers;
 mod letters;
 mod page;
 mod reply;
+mod retry;
 mod shown;
 mod state;
 mod views;

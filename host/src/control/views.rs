@@ -2,12 +2,12 @@
 
 use super::handlers::{Answer, JobName};
 use super::reply::Fault;
-use super::{App, letters, state};
+use super::{App, letters, retry, state};
 use crate::monitor::{HostView, Limit, Monitor};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use serde::Serialize;
 use std::sync::Arc;
 use streamhost_core::limits;
@@ -37,6 +37,16 @@ pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
         (Method::GET, "/v1/host", get(host)),
         (Method::GET, "/v1/jobs/{job}/dead-letters", letters),
         (Method::GET, "/v1/jobs/{job}/dead-letters/{id}", letter),
+        (
+            Method::POST,
+            "/v1/jobs/{job}/dead-letters/retry",
+            post(retry::retry),
+        ),
+        (
+            Method::POST,
+            "/v1/jobs/{job}/dead-letters/drop",
+            post(retry::drop),
+        ),
         (
             Method::GET,
             "/v1/jobs/{job}/state/{stage}",

@@ -169,6 +169,7 @@ impl<'j> Run<'j> {
             watermark,
             quarantines: None,
             group_quarantines: GroupQuarantines::new(),
+            retries: false,
         };
         let job = BatchJob {
             spec: &self.job.spec,

@@ -3,14 +3,15 @@
 use super::deploy::{finished_words, unavailable};
 use super::{Job, State, Supervisor};
 use crate::api::{
-    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs, LimitStatus,
-    LogLine, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateView, Waiting,
+    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs, LetterEnd,
+    LetterId, LettersAsk, LimitStatus, LogLine, Refusal, SinkStatus, SourceStatus, StageStatus,
+    StateAsk, StateView, Waiting,
 };
 use std::sync::Arc;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::clock;
 use streamhost_core::job::{JobSpec, SinkSpec, SourceSpec, StageSpec};
-use streamhost_core::protocol::CheckpointLog;
+use streamhost_core::protocol::{CheckpointLog, LetterMark};
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
 use streamhost_engine::pipeline::{LoadedDeployment, PipelineStatus, StatusSnapshot, Stop};
 use streamhost_guest::compiler::Wanted;
@@ -143,6 +144,23 @@ impl Jobs for Supervisor {
         offset: i64,
     ) -> Result<Option<StoredLetter>, Refusal> {
         self.read_letter(job, partition, offset)
+    }
+
+    fn letter_marks(
+        &self,
+        job: &str,
+        ids: &[LetterId],
+    ) -> Result<Vec<Option<LetterMark>>, Refusal> {
+        self.marks_of(job, ids)
+    }
+
+    fn change_letters(
+        &self,
+        job: &str,
+        ids: &[LetterId],
+        ask: LettersAsk,
+    ) -> Result<Vec<LetterEnd>, Refusal> {
+        self.retry_or_drop(job, ids, ask)
     }
 
     fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {

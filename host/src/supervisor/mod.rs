@@ -21,6 +21,7 @@ use streamhost_engine::sink::CancelSignal;
 use streamhost_guest::{Compiler, GuestEngine};
 use streamhost_storage::catalog::Catalog;
 use streamhost_storage::checkpoint_log::CheckpointLogs;
+use streamhost_storage::letter_marks::LetterMarks;
 use turns::Turns;
 
 mod beginning;
@@ -69,6 +70,9 @@ pub struct Supervisor {
     checkpoint_logs: CheckpointLogs,
     jobs: Mutex<BTreeMap<String, Arc<Job>>>,
     turns: Turns,
+    /// One call at a time that retries or drops a job's dead letters.
+    letter_turns: Turns,
+    letter_marks: LetterMarks,
     /// One change of the set of jobs and components at a time.
     set: Mutex<()>,
     ended: Mutex<mpsc::Sender<watch::End>>,
@@ -205,6 +209,8 @@ impl Supervisor {
             checkpoint_logs,
             jobs: Mutex::default(),
             turns: Turns::default(),
+            letter_turns: Turns::default(),
+            letter_marks: LetterMarks::open(db)?,
             set: Mutex::default(),
             ended: Mutex::new(send),
         });

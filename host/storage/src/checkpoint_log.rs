@@ -3,10 +3,12 @@
 //! Keyspaces, each of all jobs; names of jobs hold no NUL, so no job's keys are among another's:
 //! - `checkpoints`: job → checkpoint (JSON);
 //! - `intents`: job ‖ 0 ‖ batch, 8 bytes big-endian → intent (JSON);
-//! - `kept`: the same key → the records of sources that cannot be read twice (postcard); only where
-//!   there are any;
+//! - `kept`: the same key → the records of sources that cannot be read twice, and that of a retried
+//!   letter (postcard); only where there are any;
 //! - `state`: job ‖ 0 ‖ stage id, 8 bytes big-endian ‖ the entry's key → the entry.
 
+use crate::fault::{damaged, io};
+use crate::letter_marks::LetterMarks;
 use fjall::config::{BlockSizePolicy, PartitioningPolicy};
 use fjall::{
     Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
@@ -29,14 +31,7 @@ pub struct CheckpointLogs {
     intents: Keyspace,
     kept: Keyspace,
     state: Keyspace,
-}
-
-fn io(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Io(error.to_string())
-}
-
-fn damaged(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Damaged(error.to_string())
+    letters: LetterMarks,
 }
 
 /// For many small entries that are read one by one, most of which are there or never were. Tables
@@ -66,6 +61,7 @@ impl CheckpointLogs {
             intents: open("plans")?,
             kept: open("kept")?,
             state,
+            letters: LetterMarks::open(db)?,
         })
     }
 
@@ -408,6 +404,9 @@ impl CheckpointLog for JobCheckpointLog {
             batch.remove(&self.all.intents, key);
             self.put_delta(&mut batch, delta)?;
             self.put_ledger(&mut batch, checkpoint)?;
+            if let Some(letter) = &checkpoint.retried {
+                self.all.letters.put(&mut batch, &self.job, letter)?;
+            }
         }
         if let Some(intent) = intent {
             self.put_intent(&mut batch, intent)?;
@@ -425,6 +424,7 @@ impl CheckpointLog for JobCheckpointLog {
         let mut batch = self.without_intents()?;
         batch.remove(&self.all.checkpoints, self.job.as_bytes());
         batch.commit().map_err(io)?;
+        self.all.letters.forget(&self.job)?;
         self.stages()?
             .into_iter()
             .try_for_each(|stage| self.discard(stage))

@@ -1,5 +1,6 @@
 use super::*;
 use std::path::Path;
+use streamhost_core::protocol::{LetterMark, LetterOutcome, LetterPlace, MarkedLetter};
 use streamhost_core::state::{Most, StageFacts, Stages};
 use streamhost_core::testing::{checkpoint, intent};
 use streamhost_core::types::{Partition, Record};
@@ -308,4 +309,41 @@ fn open_job_with_longest_name(key: &[u8]) {
         .prepare(u64::MAX, &[(key.to_vec(), b"v".to_vec())])
         .unwrap();
     assert_eq!(store.state(u64::MAX, key).unwrap(), Some(b"v".to_vec()));
+}
+
+#[test]
+fn a_checkpoint_remembers_the_letter_of_its_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Database::builder(folder.path()).open().unwrap();
+    let (logs, marks) = (
+        CheckpointLogs::open(&db).unwrap(),
+        LetterMarks::open(&db).unwrap(),
+    );
+    let place = |offset| LetterPlace {
+        topic: "d".to_owned(),
+        partition: 0,
+        offset,
+    };
+    let mark = LetterMark {
+        sent_ms: 1,
+        at_ms: 2,
+        version: 3,
+        batch: 4,
+        outcome: LetterOutcome::Delivered { rows: 1 },
+    };
+    let checkpoint = Checkpoint {
+        retried: Some(MarkedLetter {
+            place: place(9),
+            mark: mark.clone(),
+        }),
+        ..checkpoint(4)
+    };
+    let log = logs.of("a");
+    log.write(Some((&checkpoint, &Delta::default())), None)
+        .unwrap();
+    let found = |job| marks.of(job, &[place(9), place(8)]).unwrap();
+    assert_eq!(found("a"), [Some(mark), None]);
+    assert_eq!(found("ab"), [None, None], "another job");
+    log.forget().unwrap();
+    assert_eq!(found("a"), [None, None]);
 }

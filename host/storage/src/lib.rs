@@ -1,6 +1,8 @@
-//! What a host keeps on its disk, in one embedded store: checkpoints, state, and the catalog of
-//! jobs.
+//! What a host keeps on its disk, in one embedded store: checkpoints, state, what is remembered
+//! of dead letters, and the catalog of jobs.
 
+mod fault;
+pub mod letter_marks;
 pub mod checkpoint_log;
 pub mod catalog;
 #[cfg(test)]

@@ -35,6 +35,12 @@ impl StoredLetter {
         std::str::from_utf8(value).ok()
     }
 
+    /// Bytes of its key and value.
+    fn bytes(&self) -> usize {
+        let length = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
+        length(&self.key) + length(&self.value)
+    }
+
     /// The topic, partition and offset of its record; none of a group of a keyed stage.
     pub fn origin(&self) -> Option<(&str, i32, Offset)> {
         let number = |name| self.header(name)?.parse::<i64>().ok();
@@ -120,7 +126,8 @@ pub fn read_letters(
     }
     if !ends.is_empty() {
         consumer.assign(&assigned).map_err(said)?;
-        take(&consumer, &mut ends, until, &mut read.letters).map_err(said)?;
+        let mut give = |letter| read.letters.push(letter);
+        take(&consumer, &mut ends, until, &mut give).map_err(said)?;
     }
     let newest = |a: &StoredLetter, b: &StoredLetter| {
         (b.at_ms, b.partition, b.offset).cmp(&(a.at_ms, a.partition, a.offset))
@@ -136,29 +143,120 @@ pub fn read_letter(
     partition: i32,
     offset: Offset,
 ) -> Result<Option<StoredLetter>, LettersError> {
+    let read = read_letters_at(settings, topic, &[(partition, offset)])?;
+    Ok(read.letters.into_iter().next())
+}
+
+/// Letters that were read at given places.
+#[derive(Debug, Default)]
+pub struct LettersAt {
+    /// Those that are there, by partition and offset.
+    pub letters: Vec<StoredLetter>,
+    /// How many of the places were looked at, in order of partition and offset: those behind them
+    /// would be too many bytes.
+    pub looked: usize,
+}
+
+/// Reads letters at these places, which stand in order of partition and offset.
+pub fn read_letters_at(
+    settings: &KafkaSettings,
+    topic: &str,
+    places: &[(i32, Offset)],
+) -> Result<LettersAt, LettersError> {
     let until = clock::monotonic() + limits::LETTERS_READ_TIME;
     let said = |error: KafkaError| refused(settings, topic, fault(&error), words(&error));
     let config = settings.reader("streamhost-letters");
     let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(said)?;
-    match partitions(&consumer, topic) {
-        Ok(count) if (0..count).contains(&partition) => {}
-        Ok(_) | Err((Fault::Missing, _)) => return Ok(None),
+    let mut read = LettersAt::default();
+    let count = match partitions(&consumer, topic) {
+        Ok(count) => count,
+        Err((Fault::Missing, _)) => 0,
         Err((fault, reason)) => return Err(refused(settings, topic, fault, reason)),
+    };
+    let mut ranges = BTreeMap::new();
+    for stretch in places.chunk_by(is_near) {
+        let partition = stretch[0].0;
+        if !(0..count).contains(&partition) {
+            read.looked += stretch.len();
+            continue;
+        }
+        let range = match ranges.get(&partition) {
+            Some(range) => *range,
+            None => consumer
+                .fetch_watermarks(topic, partition, limits::CONNECT_TIME)
+                .map_err(said)?,
+        };
+        ranges.insert(partition, range);
+        let is_all = read
+            .stretch(&consumer, topic, stretch, range, until)
+            .map_err(said)?;
+        match is_all {
+            Stretch::Whole => {}
+            Stretch::Full => break,
+            Stretch::Silent => {
+                let reason = format!("it gave no letter within {:?}", limits::LETTERS_READ_TIME);
+                return Err(refused(settings, topic, Fault::Away, reason));
+            }
+        }
     }
-    let (low, high) = consumer
-        .fetch_watermarks(topic, partition, limits::CONNECT_TIME)
-        .map_err(said)?;
-    if !(low..high).contains(&offset) {
-        return Ok(None);
+    Ok(read)
+}
+
+/// How the reading of a stretch of letters ended.
+enum Stretch {
+    /// All of it was looked at.
+    Whole,
+    /// There are as many bytes as there may be.
+    Full,
+    /// The time was over.
+    Silent,
+}
+
+impl LettersAt {
+    /// Reads letters that stand near each other.
+    fn stretch(
+        &mut self,
+        consumer: &BaseConsumer<Quiet>,
+        topic: &str,
+        places: &[(i32, Offset)],
+        (low, high): (Offset, Offset),
+        until: Instant,
+    ) -> Result<Stretch, KafkaError> {
+        let (partition, first, last) = (places[0].0, places[0].1, places[places.len() - 1].1);
+        let (from, end) = (first.max(low), (last + 1).min(high));
+        let mut left_out = None;
+        if from < end {
+            let mut assigned = TopicPartitionList::new();
+            assigned.add_partition_offset(topic, partition, ClientOffset::Offset(from))?;
+            consumer.assign(&assigned)?;
+            let mut ends = [(partition, end)].into();
+            let mut bytes: usize = self.letters.iter().map(StoredLetter::bytes).sum();
+            let mut give = |letter: StoredLetter| {
+                let is_wanted = places.binary_search(&(partition, letter.offset)).is_ok();
+                if is_wanted && left_out.is_none() && bytes < limits::LETTERS_PORTION_BYTES_MAX {
+                    bytes += letter.bytes();
+                    self.letters.push(letter);
+                } else if is_wanted {
+                    left_out.get_or_insert(letter.offset);
+                }
+            };
+            take(consumer, &mut ends, until, &mut give)?;
+            if !ends.is_empty() {
+                return Ok(Stretch::Silent);
+            }
+        }
+        let is_looked_at = |(_, offset): &(i32, Offset)| left_out.is_none_or(|out| *offset < out);
+        self.looked += places.partition_point(is_looked_at);
+        Ok(match left_out {
+            None => Stretch::Whole,
+            Some(_) => Stretch::Full,
+        })
     }
-    let mut assigned = TopicPartitionList::new();
-    assigned
-        .add_partition_offset(topic, partition, ClientOffset::Offset(offset))
-        .map_err(said)?;
-    consumer.assign(&assigned).map_err(said)?;
-    let (mut ends, mut letters) = ([(partition, offset + 1)].into(), Vec::new());
-    take(&consumer, &mut ends, until, &mut letters).map_err(said)?;
-    Ok(letters.into_iter().find(|letter| letter.offset == offset))
+}
+
+/// Whether a letter is read on to from another one: else it is sought.
+fn is_near(one: &(i32, Offset), next: &(i32, Offset)) -> bool {
+    one.0 == next.0 && next.1 - one.1 <= limits::LETTERS_GAP_MAX
 }
 
 /// Takes what comes until each partition is at its end, or the time is over.
@@ -166,7 +264,7 @@ fn take(
     consumer: &BaseConsumer<Quiet>,
     ends: &mut LetterPositions,
     until: Instant,
-    letters: &mut Vec<StoredLetter>,
+    give: &mut dyn FnMut(StoredLetter),
 ) -> Result<(), KafkaError> {
     while !ends.is_empty() && clock::monotonic() < until {
         let message = match consumer.poll(Duration::from_millis(50)) {
@@ -180,7 +278,7 @@ fn take(
         let (id, offset) = (message.partition(), message.offset());
         let Some(&end) = ends.get(&id) else { continue };
         if offset < end {
-            letters.push(stored(&message));
+            give(stored(&message));
         }
         if offset + 1 >= end {
             ends.remove(&id);

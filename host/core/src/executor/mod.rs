@@ -55,6 +55,9 @@ pub struct BatchInputs {
     pub quarantines: Option<RecordQuarantines>,
     /// The same for groups; empty in a first run.
     pub group_quarantines: GroupQuarantines,
+    /// It is the record of a dead letter that is given once more: no sink has it from before,
+    /// though its position lies behind.
+    pub retries: bool,
 }
 
 /// Why a batch could not be run.
@@ -208,6 +211,8 @@ impl BatchExecutor {
             partitions: by_partition(&job.spec.topics(), &self.times.event_ms),
         };
         let mut outcome = BatchOutcome::begin(job.spec, self.next, batch.spans.clone());
+        // Of a retried letter no partition moves.
+        outcome.counts.records_in += u64::from(given.retries);
         let (chunks, answers) = workers.transform(batch.chunks, given.quarantines, &run_times);
         let batch = Batch {
             chunks,
@@ -225,7 +230,9 @@ impl BatchExecutor {
             .iter_mut()
             .flat_map(|answer| std::mem::take(&mut answer.keyed))
             .collect();
-        self.leave_out_written(job.spec, &batch, &mut answers);
+        if !given.retries {
+            self.leave_out_written(job.spec, &batch, &mut answers);
+        }
         outcome.take_answers(job, &batch, answers)?;
         if !job.spec.stages.is_empty() {
             let batch_times = BatchTimes {

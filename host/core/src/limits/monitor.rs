@@ -44,5 +44,21 @@ pub const LETTERS_PAGE_MAX: usize = 200;
 pub const LETTER_SHOWN_BYTES: usize = 200;
 /// Bytes of them where it is shown in full.
 pub const LETTER_BYTES_MAX: usize = 1 << 20;
+/// Dead letters that one call retries or drops.
+pub const LETTERS_CHANGED_MAX: usize = 500;
+/// Dead letters that are read, and given to the job, at once.
+pub const LETTERS_PORTION_MAX: usize = 64;
+/// Bytes of them; the last one may go beyond.
+pub const LETTERS_PORTION_BYTES_MAX: usize = 16 << 20;
+/// Letters that are read and not wanted between two that are, before the second one is sought.
+pub const LETTERS_GAP_MAX: i64 = 500;
+/// How long a call waits for the outcome of a portion of them. What is not taken by the job until
+/// then is not retried.
+pub const LETTERS_RETRY_TIME: Duration = Duration::from_secs(60);
+/// Dead letters of a job that are remembered as retried or dropped. One more is refused, until the
+/// topic no longer holds some of those that are remembered.
+pub const LETTER_MARKS_MAX: usize = 100_000;
+/// Of these, how many one write forgets.
+pub const LETTER_MARKS_SWEEP_MAX: usize = 4096;
 /// Reasons and stages that are counted apart.
 pub const LETTER_COUNTS_MAX: usize = 20;

@@ -90,6 +90,7 @@ impl Checkpoint {
             finished: false,
             topic_ids: BTreeMap::new(),
             already_written: AlreadyWritten::new(),
+            retried: None,
         }
     }
 
@@ -192,6 +193,7 @@ impl Checkpoint {
             times: intent.times.clone(),
             stages: intent.stages.clone(),
             finished: intent.finished,
+            retried: intent.retried.clone(),
         })
     }
 }

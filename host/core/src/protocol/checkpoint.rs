@@ -1,5 +1,6 @@
 //! The newest checkpoint of a job.
 
+use crate::protocol::MarkedLetter;
 use crate::protocol::recovery_policy::AlreadyWritten;
 use crate::state::Stages;
 use crate::types::{BatchNumber, NO_TIME_MS, TopicOffsets};
@@ -103,4 +104,8 @@ pub struct Checkpoint {
     #[serde(default)]
     #[serde(rename = "leave_out")]
     pub already_written: AlreadyWritten,
+    /// The dead letter that its batch retried, if it was one: a log remembers it with the same
+    /// write.
+    #[serde(default)]
+    pub retried: Option<MarkedLetter>,
 }

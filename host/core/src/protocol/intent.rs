@@ -1,6 +1,6 @@
 //! What a batch is, written down before its first outside effect.
 
-use super::{Counters, EventTimes};
+use super::{Counters, EventTimes, MarkedLetter};
 use crate::contract::{QuarantinedGroup, QuarantinedRecord};
 use crate::state::Stages;
 use crate::types::{BatchNumber, Chunk, TopicSpans};
@@ -43,8 +43,36 @@ pub struct BatchIntent {
     /// Every source has ended with it.
     #[serde(default)]
     pub finished: bool,
-    /// The records of sources that cannot be read twice. Stored beside the intent, not in
-    /// it.
+    /// The dead letter that it retries, if it is one, and what is to be remembered of it. Its
+    /// record is among the retained ones, and no partition moves.
+    #[serde(default)]
+    pub retried: Option<MarkedLetter>,
+    /// The records of sources that cannot be read twice, and that of a retried letter. Stored
+    /// beside the intent, not in it.
     #[serde(skip)]
     pub retained_records: Vec<Chunk>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_host_before_letters_were_retried_has_written_is_read() {
+        let without = |value: serde_json::Value| {
+            let mut value = value;
+            value.as_object_mut().unwrap().remove("retried").unwrap();
+            value
+        };
+        let intent = crate::testing::intent(5);
+        let written = without(serde_json::to_value(&intent).unwrap());
+        assert_eq!(
+            serde_json::from_value::<BatchIntent>(written).unwrap(),
+            intent
+        );
+        let checkpoint = crate::testing::checkpoint(4);
+        let written = without(serde_json::to_value(&checkpoint).unwrap());
+        let read: crate::protocol::Checkpoint = serde_json::from_value(written).unwrap();
+        assert_eq!(read, checkpoint);
+    }
 }

@@ -10,7 +10,8 @@ pub trait CheckpointLog: StateStore {
     fn load(&self) -> Result<(Option<Checkpoint>, Vec<BatchIntent>), StoreError>;
 
     /// One atomic write, durable at return: a checkpoint with what its batch changed in the stages'
-    /// state, and the next intent, or either alone. A checkpoint deletes the intent of its batch.
+    /// state, and the next intent, or either alone. A checkpoint deletes the intent of its batch,
+    /// and what its batch retried of the dead letters is remembered until the log is forgotten.
     /// The caller has checked that they follow what is there.
     fn write(
         &self,

@@ -1,6 +1,6 @@
 //! A store in memory, for the host's own tests: it survives the pipeline, as a disk does.
 
-use super::{BatchIntent, Checkpoint, CheckpointLog, stays};
+use super::{BatchIntent, Checkpoint, CheckpointLog, LetterMark, LetterPlace, stays};
 use crate::state::{Delta, Entries, Most, StageId, StateStore, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -17,11 +17,17 @@ struct Held {
     checkpoint: Option<Checkpoint>,
     intents: Vec<BatchIntent>,
     state: BTreeMap<(StageId, Vec<u8>), Vec<u8>>,
+    marks: BTreeMap<LetterPlace, Vec<LetterMark>>,
 }
 
 impl MemoryStore {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that was remembered of dead letters, in order: the last one of each counts.
+    pub fn marks(&self) -> BTreeMap<LetterPlace, Vec<LetterMark>> {
+        self.held().marks.clone()
     }
 }
 
@@ -85,6 +91,10 @@ impl CheckpointLog for MemoryStore {
         let mut held = self.held();
         if let Some((checkpoint, delta)) = checkpoint {
             held.checkpoint = Some(checkpoint.clone());
+            if let Some(letter) = &checkpoint.retried {
+                let marks = held.marks.entry(letter.place.clone()).or_default();
+                marks.push(letter.mark.clone());
+            }
             held.intents
                 .retain(|intent| intent.batch > checkpoint.batch);
             for (&stage, writes) in &delta.stages {

@@ -6,6 +6,7 @@
 mod marker;
 mod checkpoint;
 mod intent;
+mod letters;
 mod chain;
 mod log;
 pub mod recovery_policy;
@@ -14,5 +15,6 @@ pub mod memory;
 pub use chain::{BrokenChain, check_chain};
 pub use checkpoint::{Checkpoint, Counters, EventTimes};
 pub use intent::BatchIntent;
+pub use letters::{LetterMark, LetterOutcome, LetterPlace, MarkedLetter};
 pub use log::{CheckpointLog, stays};
 pub use marker::{Guarantee, Marker};

@@ -32,6 +32,7 @@ impl Recovery<'_> {
             self.pass_over_gaps(checkpoint)?;
         }
         if *checkpoint != before {
+            checkpoint.retried = None; // it is remembered already
             self.store
                 .write(Some((&*checkpoint, &Delta::default())), None)
                 .map_err(|error| failed(&error))?;
@@ -124,6 +125,7 @@ impl Recovery<'_> {
             times,
             stages,
             finished: false,
+            retried: None,
             ..intent.clone()
         };
         committer.acknowledged(&empty, Arc::new(Delta::default()));
@@ -252,6 +254,7 @@ mod tests {
             times: EventTimes::default(),
             stages: Stages::new(),
             finished: false,
+            retried: None,
             retained_records: Vec::new(),
         };
         let names = |all: &[&str]| all.iter().map(|name| name.to_string()).collect::<Vec<_>>();

@@ -7,7 +7,8 @@ use streamhost_core::contract::VersionFault;
 use streamhost_core::executor::{
     Batch, BatchExecutor, BatchInputs, BatchJob, BatchOutcome, ExecutorError,
 };
-use streamhost_core::protocol::{Checkpoint, CheckpointLog};
+use streamhost_core::job::settings::OnError;
+use streamhost_core::protocol::{Checkpoint, CheckpointLog, MarkedLetter};
 use streamhost_core::types::Chunk;
 use streamhost_core::{clock, limits};
 
@@ -22,8 +23,10 @@ pub(super) struct ExecutedBatch {
     /// The deployment that ran it.
     pub(super) active: Arc<LoadedDeployment>,
     pub(super) outcome: BatchOutcome,
-    /// Records of sources that cannot be read twice.
+    /// Records of sources that cannot be read twice, and that of a retried letter.
     pub(super) retained_records: Vec<Chunk>,
+    /// The dead letter that it retries, if it is one.
+    pub(super) retried: Option<MarkedLetter>,
 }
 
 impl LaneExecutor {
@@ -55,7 +58,11 @@ impl LaneExecutor {
         let began = clock::monotonic();
         let job = BatchJob {
             spec: &active.spec,
-            on_error: active.settings.on_error,
+            // A letter that is refused again is a letter again, and stops no job.
+            on_error: match given.retries {
+                true => OnError::DeadLetter,
+                false => active.settings.on_error,
+            },
         };
         let mut workers = VersionLanes::new(&mut self.lanes, &active.guest_version);
         let stopped = || status.stop.abandons_batch(began);
@@ -66,6 +73,7 @@ impl LaneExecutor {
             active: active.clone(),
             outcome,
             retained_records: Vec::new(),
+            retried: None,
         })
     }
 }

@@ -19,6 +19,7 @@ use streamhost_core::job::{JobSpec, SinkSpec, StageKind, StageSpec};
 use streamhost_core::protocol::{Checkpoint, CheckpointLog};
 
 mod restore_state;
+mod retries;
 mod status;
 mod histogram;
 mod trace;
@@ -31,11 +32,14 @@ mod execute;
 mod data_loss;
 mod recovery;
 mod runner;
+mod partitions;
+mod retry;
 #[cfg(test)]
 mod tests;
 
 pub use histogram::TimeHistogram;
 pub use meter::{MadeRows, MeterInterval, MeterTotals, PipelineMeter, StageLetters};
+pub use retries::{LetterRetry, Retries, RetryEnd};
 pub use status::{JobLogger, PipelineStatus, StatusSnapshot};
 pub use stop::{Backoff, Stop, StopSignal};
 pub use trace::{BatchStep, BatchTrace, SinkTime, StepTime};
@@ -226,6 +230,7 @@ impl Pipeline {
         let name = parts.job.clone();
         let told = status.clone();
         let run = move || {
+            let _closing = told.retries.closing();
             let end = catch_unwind(AssertUnwindSafe(|| runner::run(parts, &told)));
             let end = end.unwrap_or_else(|_| PipelineExit::died("the pipeline"));
             told.meter.holds(0); // its guests are gone

@@ -1,7 +1,6 @@
 //! Gathers and runs batches, and hands them to the committer.
 
 use super::committer::{Committer, QUEUE_MAX, Queue};
-use super::data_loss::{how_to_skip, is_anew, made_anew};
 use super::deliver::Sinks;
 use super::execute::{ExecutedBatch, LaneExecutor, exit_of};
 use super::recovery::{Recovery, asked};
@@ -16,11 +15,9 @@ use std::sync::mpsc::{self, TrySendError};
 use std::time::Duration;
 use streamhost_core::contract::GroupQuarantines;
 use streamhost_core::executor::{BatchInputs, Watermark};
-use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::{Partition, Positions, positions};
 use streamhost_core::{clock, limits};
 use tell::Told;
-use tracing::Level;
 
 mod tell;
 
@@ -135,30 +132,30 @@ impl PipelineExit {
     }
 }
 
-struct Runner<'a> {
-    job: &'a str,
-    source: &'a mut dyn Source,
-    runs: &'a mut LaneExecutor,
-    active: &'a DeploymentSlot,
-    status: &'a PipelineStatus,
-    topics: &'a [String],
+pub(super) struct Runner<'a> {
+    pub(super) job: &'a str,
+    pub(super) source: &'a mut dyn Source,
+    pub(super) runs: &'a mut LaneExecutor,
+    pub(super) active: &'a DeploymentSlot,
+    pub(super) status: &'a PipelineStatus,
+    pub(super) topics: &'a [String],
     /// Where the next batch begins.
-    at: Positions,
+    pub(super) at: Positions,
     /// Which partitions have been silent, and since when.
-    idle: IdlePartitions,
+    pub(super) idle: IdlePartitions,
     /// Tables' partitions that are not read to these ends yet: until they are, nothing else is
     /// read.
-    loading: Positions,
+    pub(super) loading: Positions,
     /// Partitions that are over for good since the last batch: the next one no longer names them,
     /// and only then may one begin anew under the same number.
-    forgotten: BTreeSet<Partition>,
+    pub(super) forgotten: BTreeSet<Partition>,
     /// Some records cannot be read again.
-    keeps: bool,
-    send: mpsc::SyncSender<ExecutedBatch>,
-    queue: &'a Queue,
-    at_work: Arc<()>,
-    topic_ids: BTreeMap<String, String>,
-    told: Told,
+    pub(super) keeps: bool,
+    pub(super) send: mpsc::SyncSender<ExecutedBatch>,
+    pub(super) queue: &'a Queue,
+    pub(super) at_work: Arc<()>,
+    pub(super) topic_ids: BTreeMap<String, String>,
+    pub(super) told: Told,
 }
 
 /// What became of gathering.
@@ -214,27 +211,6 @@ impl Runner<'_> {
         }
     }
 
-    /// A table is read to the end that it has now before anything is looked up in it.
-    fn tables_first(&mut self) -> Result<(), PipelineExit> {
-        let active = self.active.get();
-        if active.spec.sources.iter().any(|source| source.table) {
-            let ends = asked(self.status, || self.source.high_watermarks())?;
-            let behind = |(partition, end): &(Partition, i64)| {
-                self.at.get(partition).is_none_or(|at| at < end)
-            };
-            self.loading = ends.into_iter().filter(behind).collect();
-        }
-        Ok(())
-    }
-
-    /// Whether the last table came to its end just now.
-    fn loaded(&mut self) -> bool {
-        let was_loading = !self.loading.is_empty();
-        self.loading
-            .retain(|partition, end| self.at.get(partition).is_none_or(|at| at < end));
-        was_loading && self.loading.is_empty()
-    }
-
     /// Reads on from here; while a table is not read to its end, tables alone.
     fn assign(&mut self, mut at: Positions) -> Result<(), PipelineExit> {
         if !self.loading.is_empty() {
@@ -268,6 +244,7 @@ impl Runner<'_> {
                 }
                 None => {}
             }
+            let retries = self.retry_letter()?;
             if self.loading.is_empty() && self.source.is_exhausted(&builder.end_positions()) {
                 return Ok(Built::End(builder.close()));
             }
@@ -280,10 +257,10 @@ impl Runner<'_> {
             if builder.is_full() || is_time && (!builder.is_empty() || self.is_due(&active)?) {
                 return Ok(Built::Batch(builder.close()));
             }
-            let wait = if builder.is_empty() || is_free {
-                due.wait()
-            } else {
-                due.wait().min(Duration::from_millis(2))
+            let wait = match () {
+                () if retries => Duration::ZERO, // there may be more
+                () if builder.is_empty() || is_free => due.wait(),
+                () => due.wait().min(Duration::from_millis(2)),
             };
             self.fetch(&mut builder, wait)?;
             if !gathers && !builder.is_empty() {
@@ -329,7 +306,7 @@ impl Runner<'_> {
             .map_err(|error| PipelineExit::Failed(error.to_string()))
     }
 
-    fn idle_now(&mut self, active: &LoadedDeployment) -> BTreeSet<Partition> {
+    pub(super) fn idle_now(&mut self, active: &LoadedDeployment) -> BTreeSet<Partition> {
         if active.spec.sources.iter().all(|source| !source.timed) {
             return BTreeSet::new();
         }
@@ -365,6 +342,7 @@ impl Runner<'_> {
             watermark,
             quarantines: None,
             group_quarantines: GroupQuarantines::new(),
+            retries: false,
         };
         if self.told.lacks_ends() {
             self.ask_ends(&active); // or the lag would not be known before the batch is run
@@ -378,14 +356,19 @@ impl Runner<'_> {
         done.retained_records = kept;
         self.hand_over(done)?;
         self.at = reached;
-        if !std::mem::take(&mut self.forgotten).is_empty() {
-            self.told.partitions_due = clock::monotonic(); // one of them may have come again
-        }
+        self.passed_on();
         Ok(())
     }
 
+    /// A batch was handed on: it did not name partitions that are over for good any more.
+    pub(super) fn passed_on(&mut self) {
+        if !std::mem::take(&mut self.forgotten).is_empty() {
+            self.told.partitions_due = clock::monotonic(); // one of them may have come again
+        }
+    }
+
     /// Waits until the committer has room, and tells meanwhile what is new.
-    fn hand_over(&mut self, mut done: ExecutedBatch) -> Result<(), PipelineExit> {
+    pub(super) fn hand_over(&mut self, mut done: ExecutedBatch) -> Result<(), PipelineExit> {
         self.queue.joins();
         loop {
             match self.send.try_send(done) {
@@ -397,65 +380,5 @@ impl Runner<'_> {
             self.queue.room(limits::LAG_TIME);
             self.tell();
         }
-    }
-
-    /// Forgets partitions that are over for good, and reads those that the job has not seen yet
-    /// from their first record. True: there are some.
-    fn new_partitions(&mut self, at_start: bool) -> Result<bool, PipelineExit> {
-        self.told.partitions_due = clock::monotonic() + limits::PARTITIONS_TIME;
-        let there = match self.source.partitions() {
-            Ok(there) => there,
-            Err(error @ SourceError::Away { .. }) if !at_start => {
-                self.status.waiting("source", &error.to_string());
-                // One of several may have news, and is not asked at once again.
-                self.status.stop.pause(limits::BACKOFF.0);
-                return Ok(false);
-            }
-            Err(SourceError::Away { .. }) => asked(self.status, || self.source.partitions())?,
-            Err(error) => return Err(PipelineExit::Failed(error.to_string())),
-        };
-        // At the start the recovery has just looked.
-        if !at_start
-            && let Ok(ids) = self.source.topic_ids()
-            && let Some(topic) = made_anew(&self.topic_ids, &ids).first()
-        {
-            return Err(PipelineExit::Failed(how_to_skip(self.job, &is_anew(topic))));
-        }
-        let forgot = self.forget();
-        let is_new = |partition: &Partition| {
-            !self.at.contains_key(partition) && !self.forgotten.contains(partition)
-        };
-        if !there.iter().any(is_new) {
-            return Ok(forgot);
-        }
-        let first = asked(self.status, || self.source.start(StartPosition::Earliest))?;
-        for (partition, offset) in first {
-            if !self.at.contains_key(&partition) && !self.forgotten.contains(&partition) {
-                let topic = &self.topics[usize::from(partition.source)];
-                self.status.say(
-                    Level::INFO,
-                    &format!("a new partition: {} of `{topic}`", partition.id),
-                );
-                self.at.insert(partition, offset);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Forgets what is over for good, unless the watermark still needs it. True: there was
-    /// something.
-    fn forget(&mut self) -> bool {
-        let active = self.active.get();
-        let mut over = self.source.finished_partitions(&self.at);
-        over.retain(|partition| {
-            self.at.contains_key(partition)
-                && self.runs.executor.may_forget(&active.spec, *partition)
-        });
-        for partition in &over {
-            self.at.remove(partition);
-            self.loading.remove(partition);
-        }
-        self.forgotten.extend(&over);
-        !over.is_empty()
     }
 }

@@ -1,6 +1,7 @@
 //! What a pipeline tells of itself.
 
 use super::meter::PipelineMeter;
+use super::retries::Retries;
 use super::stop::StopSignal;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +68,8 @@ pub struct PipelineStatus {
     snapshot: Mutex<StatusSnapshot>,
     /// How it is asked to stop.
     pub stop: StopSignal,
+    /// Dead letters that it is to take once more.
+    pub retries: Retries,
     /// What its batches measure.
     pub meter: Arc<PipelineMeter>,
     say: Option<JobLogger>,
@@ -143,6 +146,9 @@ impl PipelineStatus {
         snapshot.finished = checkpoint.finished;
         drop(snapshot);
         self.meter.durable(checkpoint.batch);
+        if let Some(letter) = &checkpoint.retried {
+            self.retries.durable(letter);
+        }
     }
 
     /// Notes that a finished job reads on, as a newer deployment says.

@@ -1,13 +1,55 @@
 //! Dead letters and keyed state that are only said to be kept.
 
 use super::count_stage;
-use crate::api::{AskedKey, AskedKeys, Refusal, StateAsk, StateView};
+use crate::api::{
+    AskedKey, AskedKeys, LetterEnd, LetterId, LettersAsk, Refusal, StateAsk, StateView,
+};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use streamhost_connectors::kafka::letters::StoredLetter;
+use streamhost_core::clock;
 use streamhost_core::job::StageSpec;
 use streamhost_core::keyed::look::{Kept, KeptPage, PageStart};
+use streamhost_core::protocol::{LetterMark, LetterOutcome};
+
+/// When the first letter was sent: five seconds ago, and the same at each look.
+fn first_ms() -> i64 {
+    static FIRST_MS: OnceLock<i64> = OnceLock::new();
+    *FIRST_MS.get_or_init(|| clock::now_ms() - 5000)
+}
+
+/// Retries or drops letters: those without a record are skipped, as are those that are remembered.
+pub(super) fn change(
+    marks: &mut BTreeMap<LetterId, LetterMark>,
+    ids: &[LetterId],
+    ask: LettersAsk,
+) -> Vec<LetterEnd> {
+    let one = |&id: &LetterId| {
+        let again = ask == LettersAsk::Retry { again: true };
+        let outcome = match ask {
+            _ if marks.contains_key(&id) && !again => Err("it was retried before".to_owned()),
+            LettersAsk::Drop => Ok(LetterOutcome::Dropped),
+            LettersAsk::Retry { .. } if id.1 % 2 == 1 => Err("it has no record".to_owned()),
+            LettersAsk::Retry { .. } => Ok(LetterOutcome::Delivered { rows: 1 }),
+        };
+        if let Ok(outcome) = &outcome {
+            let mark = LetterMark {
+                sent_ms: letter_at(id.1).at_ms,
+                at_ms: clock::now_ms(),
+                version: 2,
+                batch: 9,
+                outcome: outcome.clone(),
+            };
+            marks.insert(id, mark);
+        }
+        LetterEnd { id, outcome }
+    };
+    ids.iter().map(one).collect()
+}
 
 /// A dead letter; every second one is of a keyed stage.
-pub(super) fn letter_at(offset: i64, at_ms: i64) -> StoredLetter {
+pub(super) fn letter_at(offset: i64) -> StoredLetter {
+    let at_ms = first_ms() + 1000 * offset;
     let mut headers = vec![
         ("job", "clicks".to_owned()),
         ("version", "2".to_owned()),

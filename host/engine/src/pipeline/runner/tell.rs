@@ -11,14 +11,14 @@ use streamhost_core::types::{Positions, by_topic, positions};
 use streamhost_core::{clock, limits};
 
 /// What was last told, and when.
-pub(super) struct Told {
+pub(in crate::pipeline) struct Told {
     batches: u64,
     lag_due: Instant,
     /// The ends of all partitions that are read were told.
     ends: bool,
     /// Ends that were asked for, as the source did not know all of them by itself yet.
     asked_ends: Option<Positions>,
-    pub(super) partitions_due: Instant,
+    pub(in crate::pipeline) partitions_due: Instant,
     cpu: ThreadCpu,
 }
 

@@ -36,6 +36,8 @@ pub(super) enum Kept {
     Nothing,
     /// They are, but it breaks on each `a`.
     Breaks,
+    /// They are, and `F` is refused no more.
+    Mends,
 }
 
 fn number(bytes: &[u8]) -> u64 {
@@ -59,7 +61,7 @@ impl Guest for Fake {
                     return Err(GuestFault::Trap("out of time".into()));
                 }
                 b'T' => return Err(GuestFault::Trap("it broke".into())),
-                b'F' => faults.push((i as u32, "refused".to_string())),
+                b'F' if self.1 != Kept::Mends => faults.push((i as u32, "refused".to_string())),
                 b'D' => {}
                 _ => {
                     rows.positions.push(i as u32);
@@ -76,7 +78,7 @@ impl Guest for Fake {
         let mut all = vec![rows; SINKS.len()];
         (all[3], all[4]) = (Rows::default(), Rows::default());
         let keyed = match self.1 {
-            Kept::Counts | Kept::Breaks => [RUNNING, EACH_BATCH]
+            Kept::Counts | Kept::Breaks | Kept::Mends => [RUNNING, EACH_BATCH]
                 .map(|stage| Keyed {
                     stage,
                     ..counts.clone()

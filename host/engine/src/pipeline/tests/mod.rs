@@ -6,6 +6,7 @@ mod ends;
 mod fake;
 mod data_loss;
 mod measures;
+mod retries;
 
 use super::*;
 use crate::sink::memory::{Fault, Landed, Memory, MemoryDeadLetters, MemorySink};

@@ -1,0 +1,11 @@
+//! What the embedded store and the codecs say, as the core's errors.
+
+use streamhost_core::state::StoreError;
+
+pub(crate) fn io(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Io(error.to_string())
+}
+
+pub(crate) fn damaged(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged(error.to_string())
+}

@@ -17,6 +17,7 @@ mod live_contract {
     mod verbs;
     mod starts;
     mod losses;
+    mod letters;
     mod deletes;
     mod gateways;
     mod through_proxy;

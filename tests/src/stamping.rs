@@ -27,7 +27,8 @@ pub struct Stamping {
     into: Into,
     /// Its name.
     pub job: String,
-    place: String,
+    /// Where it writes.
+    pub place: String,
 }
 
 /// A row of it.

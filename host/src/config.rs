@@ -2,6 +2,7 @@
 
 mod reader;
 
+use crate::telemetry::TraceSettings;
 use reader::Reader;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -45,6 +46,8 @@ pub struct Config {
     pub lanes: Option<usize>,
     /// Limits of jobs whose settings say nothing else.
     pub limits: JobLimits,
+    /// Traces of batches.
+    pub telemetry: TraceSettings,
 }
 
 impl Default for Config {
@@ -59,6 +62,7 @@ impl Default for Config {
             hbase: HbaseSettings::default(),
             lanes: None,
             limits: JobLimits::default(),
+            telemetry: TraceSettings::default(),
         }
     }
 }

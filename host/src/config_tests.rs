@@ -137,6 +137,22 @@ fn each_fault_is_found_with_its_line() {
         ("[limits]\nlanes = -1", "whole number"),
         ("[limits]\nmemory = '1KiB'", "4.0 MiB to 1.0 GiB"),
         ("[limits]\ntime = 5", "unit is missing"),
+        (
+            "[telemetry]\notlp-endpoint = 'https://c:4318'",
+            "it is http://HOST:PORT",
+        ),
+        (
+            "[telemetry]\notlp-endpoint = 'http://c'",
+            "it is http://HOST:PORT",
+        ),
+        (
+            "[telemetry]\nsample-percent = 101",
+            "`telemetry.sample-percent = 101`",
+        ),
+        (
+            "[telemetry]\notlp = 'http://c:1'",
+            "`telemetry.otlp` is no key",
+        ),
         ("[limits]\ntime = true", "boolean cannot be here"),
         ("[limits]\nmemroy = 1", "did you mean `memory`?"),
         ("[limits\n", ":1: "),

@@ -12,6 +12,7 @@
 
 pub mod built;
 pub mod api;
+pub mod telemetry;
 pub mod monitor;
 pub mod supervisor;
 pub mod config;

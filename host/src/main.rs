@@ -1,11 +1,14 @@
 //! Arguments, logging, exit code.
 
 use clap::Parser;
+use std::fmt::{self, Debug};
 use std::process::ExitCode;
 use streamhost_guest::compiler;
-use streamhost_host::cli::{self, Args, Screen};
+use streamhost_host::cli::{self, Args, LogFormat, Screen};
 use streamhost_host::hosting::RealHost;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 fn main() -> ExitCode {
     // A host runs itself so: it is no verb of the command line.
@@ -29,11 +32,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+        .with_target(false);
+    match args.log_format() {
+        LogFormat::Text => log.fmt_fields(debug_fn(text_field)).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
     cli::run(
         args,
         &RealHost,
@@ -41,4 +47,13 @@ fn main() -> ExitCode {
         &mut std::io::stdout(),
         &mut std::io::stderr(),
     )
+}
+
+/// A field of a line of text. The job is what the line begins with already.
+fn text_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        "job" => Ok(()),
+        name => write!(writer, " {name}={value:?}"),
+    }
 }

@@ -2,12 +2,16 @@
 //! their tests say, and they and the dashboard name metrics that there are.
 
 use super::dev::dev;
+use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use streamhost_tests::command::say;
-use streamhost_tests::host::http_get;
+use streamhost_tests::host::{Host, http_get, unique};
 use streamhost_tests::outside;
 use streamhost_tests::paths::{promtool, root};
+use streamhost_tests::servers::Servers;
 use streamhost_tests::sizes::{PARTITIONS, SOON};
 use streamhost_tests::wait::wait_until;
 
@@ -83,5 +87,66 @@ fn alerts_do_what_their_tests_say() {
         tool.current_dir(root().join("host/monitoring"));
         let said = say(tool.args(arguments)).ok();
         assert!(said.contains("SUCCESS"), "{said}");
+    }
+}
+
+/// Reads one request and answers it.
+fn request(mut stream: TcpStream) -> Vec<u8> {
+    let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
+    let length_of = |read: &[u8]| -> Option<usize> {
+        let head = read.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+        let text = String::from_utf8_lossy(&read[..head]).to_lowercase();
+        let length = text.split("content-length:").nth(1)?;
+        let length: usize = length.lines().next()?.trim().parse().ok()?;
+        Some(head + length)
+    };
+    while length_of(&read).is_none_or(|length| read.len() < length) {
+        let count = stream.read(&mut buffer).expect("a request");
+        assert!(count > 0, "it ends in the middle");
+        read.extend_from_slice(&buffer[..count]);
+    }
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    stream.write_all(answer).expect("it is taken");
+    read
+}
+
+#[test]
+fn traces_reach_a_collector_and_the_log_is_json_where_that_is_asked() {
+    let (_guard, servers) = Servers::shared();
+    let collector = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = collector.local_addr().expect("its address");
+    let lines = format!("[telemetry]\notlp-endpoint = \"http://{address}\"\n");
+    let host = Host::serve_more(servers, &lines, &["--log-format", "json"]);
+    let job = unique("traced");
+    outside::create_topic(&servers.kafka, &job, PARTITIONS);
+    host.deploy_clicks(&job);
+    outside::send(&servers.kafka, &job, &LINES);
+    let request = request(collector.accept().expect("the host").0);
+    let has = |text: &str| {
+        request
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
+    assert!(has("POST /v1/traces "), "the way of OTLP over HTTP");
+    for part in ["streamhost.job", &job, "transform", "deliver"] {
+        assert!(has(part), "{part} is not in the trace");
+    }
+    wait_until("it is counted", SOON, || {
+        let text = http_get(&host.address, "/metrics").expect("it answers").1;
+        let sent = text
+            .lines()
+            .find_map(|line| line.strip_prefix("streamhost_traces_sent_total "));
+        sent.is_some_and(|sent| sent != "0")
+    });
+    let log = std::fs::read_to_string(host.log()).expect("its log");
+    // Before it was started anew its log was text.
+    let objects: Vec<Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let of_job = objects.iter().find(|line| line["job"] == *job);
+    let of_job = of_job.unwrap_or_else(|| panic!("no line of the job: {log}"));
+    for field in ["timestamp", "level", "message"] {
+        assert!(of_job[field].is_string(), "{of_job}");
     }
 }

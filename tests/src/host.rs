@@ -71,6 +71,20 @@ impl Host {
         Host::serve_with(|data, address| configuration(data, address, servers) + &lanes)
     }
 
+    /// The same with more lines in its `streamhost.toml` and more arguments.
+    #[track_caller]
+    pub fn serve_more(servers: &Servers, lines: &str, arguments: &[&str]) -> Host {
+        let mut host =
+            Host::serve_with(|data, address| configuration(data, address, servers) + lines);
+        if !arguments.is_empty() {
+            host.stop();
+            let more = arguments.iter().map(|&argument| argument.to_owned());
+            host.arguments.extend(more);
+            host.restart();
+        }
+        host
+    }
+
     #[track_caller]
     fn serve_with(configuration: impl FnOnce(&Path, &str) -> String) -> Host {
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -80,11 +80,15 @@ const MODULES: [(&str, &[Arrows]); 7] = [
         &[
             ("built", &[]),
             ("api", &[]),
-            ("config", &[]),
-            ("monitor", &["api", "built"]),
-            ("control", &["api", "monitor"]),
+            ("telemetry", &[]),
+            ("config", &["telemetry"]),
+            ("monitor", &["api", "telemetry", "built"]),
+            ("control", &["api", "monitor", "telemetry"]),
             ("offline", &[]),
-            ("cli", &["api", "built", "config", "control", "offline"]),
+            (
+                "cli",
+                &["api", "built", "config", "control", "offline", "telemetry"],
+            ),
             ("supervisor", &["api"]),
             ("hosting", &["api", "cli", "config", "supervisor"]),
         ],
@@ -92,7 +96,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 25] = [
+const HOMES: [(&str, &[&str]); 29] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
     (
@@ -131,7 +135,11 @@ const HOMES: [(&str, &[&str]); 25] = [
     ("prometheus_client::", &["host/src/monitor/metrics/"]),
     ("axum::", &["host/src/control/"]),
     ("hyper::", &["host/src/control/"]),
-    ("ureq::", &["host/src/cli/"]),
+    ("ureq::", &["host/src/cli/", "host/src/telemetry/send.rs"]),
+    ("opentelemetry::", &["host/src/telemetry/"]),
+    ("opentelemetry_sdk::", &["host/src/telemetry/"]),
+    ("opentelemetry_otlp::", &["host/src/telemetry/"]),
+    ("opentelemetry_http::", &["host/src/telemetry/"]),
     ("comfy_table::", &["host/src/cli/"]),
     ("jiff::", &["host/src/cli/"]),
     ("rustc_demangle::", &["host/guest/src/instance.rs"]),

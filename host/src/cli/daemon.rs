@@ -3,6 +3,7 @@
 use super::{CliError, Engine};
 use crate::api::Jobs;
 use crate::control;
+use crate::telemetry::TraceSettings;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -64,11 +65,12 @@ impl Daemon {
         listener: TcpListener,
         engine: Arc<dyn Engine>,
         token: Option<String>,
+        traces: TraceSettings,
     ) -> Result<(), CliError> {
         let (jobs, ending): (Arc<dyn Jobs>, _) = (engine.clone(), self.ending());
         let served = self.runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            control::serve(listener, jobs, token, ending).await
+            control::serve(listener, jobs, token, &traces, ending).await
         });
         engine.stop(); // while a second signal is still heeded
         self.runtime.shutdown_background(); // a call of the API may hang; the process must not

@@ -1,8 +1,10 @@
 //! `dev`: the daemon with an embedded broker and table store, for trying things out and for tests.
 
 use super::daemon::{self, Daemon, Until};
+use super::log_format::LogArgs;
 use super::{CliError, DevAddresses, Host};
 use crate::config::Config;
+use crate::telemetry::TraceSettings;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -24,6 +26,8 @@ pub(super) struct Args {
     /// The control API's port on 127.0.0.1; 0: a free one
     #[arg(long, value_name = "PORT", default_value_t = 7070)]
     control_port: u16,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
 }
 
 pub(super) fn run(
@@ -51,5 +55,5 @@ pub(super) fn run(
         "kafka     {kafka}\nhbase     {hbase}\ncontrol   http://{control}\nready"
     )?; // a contract: scripts read it
     out.flush()?;
-    daemon.answer(listener, dev.engine, None)
+    daemon.answer(listener, dev.engine, None, TraceSettings::default())
 }

@@ -18,6 +18,7 @@ mod history;
 mod host;
 mod inspect;
 mod list;
+mod log_format;
 mod logs;
 mod new;
 mod output;
@@ -38,6 +39,7 @@ mod toolchain;
 mod undeploy;
 
 pub use host::{Dev, DevAddresses, Engine, Host, HostError};
+pub use log_format::LogFormat;
 pub use screen::Screen;
 
 /// Kafka to HBase through WebAssembly functions that are swapped without a restart.
@@ -175,6 +177,16 @@ impl Args {
     /// Whether the verb is the host itself, whose log is worth more.
     pub fn hosts(&self) -> bool {
         matches!(self.verb, Verb::Run(_) | Verb::Serve(_) | Verb::Dev(_))
+    }
+
+    /// How the log is written.
+    pub fn log_format(&self) -> LogFormat {
+        match &self.verb {
+            Verb::Run(args) => args.log.format(),
+            Verb::Serve(args) => args.log.format(),
+            Verb::Dev(args) => args.log.format(),
+            _ => LogFormat::Text,
+        }
     }
 }
 

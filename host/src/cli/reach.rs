@@ -40,8 +40,6 @@ fn ask(addresses: &str) -> mpsc::Receiver<Option<String>> {
 fn why_away(addresses: &str) -> Option<String> {
     let mut reason = "it has no address".to_owned();
     for address in addresses.split(',').map(str::trim) {
-        // Kafka's clients take such a beginning.
-        let address = address.split_once("://").map_or(address, |(_, rest)| rest);
         let found = match address.to_socket_addrs() {
             Ok(found) => found,
             Err(error) => {
@@ -72,7 +70,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
             listener.local_addr().expect("its address").to_string()
         };
-        let both = format!("{gone}, PLAINTEXT://{there}");
+        let both = format!("{gone},{there}");
         let [one, two, three] = shown([&there, &gone, &both]);
         assert_eq!((one, three), (there, both));
         assert!(two.starts_with(&format!("{gone}  (away: ")), "{two}");

@@ -8,6 +8,7 @@
 use super::daemon::{Daemon, Until};
 use super::file::{self, Component};
 use super::host::run_folder;
+use super::log_format::LogArgs;
 use super::output::{count, plain};
 use super::{CliError, Engine, Host};
 use crate::api::{DeployRequest, Deployed, JobState, JobStatus};
@@ -35,6 +36,8 @@ pub(super) struct Args {
     /// The configuration [default: ./streamhost.toml if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
 }
 
 pub(super) fn run(

@@ -1,6 +1,7 @@
 //! `serve`: the daemon, against the Kafka and HBase of its configuration.
 
 use super::daemon::{self, Daemon, Until};
+use super::log_format::LogArgs;
 use super::reach;
 use super::{CliError, Host};
 use crate::config::Config;
@@ -9,11 +10,14 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  streamhost serve --config /etc/streamhost.toml")]
+  streamhost serve --config /etc/streamhost.toml
+  streamhost serve --log-format json                  for programs that gather logs")]
 pub(super) struct Args {
     /// The configuration [default: ./streamhost.toml if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
 }
 
 pub(super) fn run(
@@ -34,5 +38,5 @@ pub(super) fn run(
         "kafka     {kafka}\nhbase     {hbase}\ndata      {data}\ncontrol   http://{address}\nready"
     )?;
     out.flush()?;
-    daemon.answer(listener, engine, config.control.token)
+    daemon.answer(listener, engine, config.control.token, config.telemetry)
 }

@@ -1,6 +1,7 @@
 //! Reads the sections of the configuration; all faults are told at once.
 
 use super::{Config, ControlConfig, Fault, line_of};
+use crate::telemetry::TraceSettings;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -65,6 +66,9 @@ impl<'a> Reader<'a> {
         }
         if let Some(section) = self.table_of(&mut top, "limits") {
             self.limits(section, &mut config);
+        }
+        if let Some(section) = self.table_of(&mut top, "telemetry") {
+            self.telemetry(section, &mut config.telemetry);
         }
         self.rest(top);
         config
@@ -235,6 +239,29 @@ impl<'a> Reader<'a> {
         self.rest(section);
     }
 
+    fn telemetry(&mut self, mut section: Section<'_>, traces: &mut TraceSettings) {
+        if let Some((at, text)) = self.text_of(&mut section, "otlp-endpoint") {
+            match is_collector(&text) {
+                true => traces.endpoint = Some(text),
+                false => self.fault(
+                    at,
+                    format!(
+                        "`telemetry.otlp-endpoint = \"{text}\"`: it is http://HOST:PORT, such as \
+                         http://127.0.0.1:4318; a collector beside the host goes on with TLS"
+                    ),
+                ),
+            }
+        }
+        let percent = |text: &str| settings::count(text, 100);
+        self.judged(
+            &mut section,
+            "sample-percent",
+            &mut traces.sample_percent,
+            percent,
+        );
+        self.rest(section);
+    }
+
     /// A number, or a text with a unit, judged as its setting is.
     fn judged<T>(
         &mut self,
@@ -291,6 +318,7 @@ impl<'a> Reader<'a> {
             "control" => "control.",
             "kafka" => "kafka.",
             "hbase" => "hbase.",
+            "telemetry" => "telemetry.",
             _ => "limits.",
         };
         match value.into_inner() {
@@ -369,6 +397,16 @@ fn host_and_port(text: &str) -> bool {
         && bare
         && host.chars().all(fits)
         && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// `http://HOST:PORT`, with a path if need be.
+fn is_collector(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("http://") else {
+        return false;
+    };
+    let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let fits = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+    host_and_port(address) && path.chars().all(fits)
 }
 
 fn listen_address(text: &str) -> Option<SocketAddr> {

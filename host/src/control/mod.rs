@@ -4,6 +4,7 @@
 
 use crate::api::Jobs;
 use crate::monitor::Monitor;
+use crate::telemetry::{TraceSettings, Tracer};
 use axum::http::StatusCode;
 use reply::Fault;
 use std::future::Future;
@@ -109,15 +110,17 @@ pub async fn serve(
     listener: TcpListener,
     jobs: Arc<dyn Jobs>,
     token: Option<String>,
+    traces: &TraceSettings,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    serve_within(Bounds::default(), listener, jobs, token, stop).await
+    let tracer = Tracer::start(traces, &machine_name())?;
+    serve_within(Bounds::default(), listener, (jobs, tracer), token, stop).await
 }
 
 async fn serve_within(
     bounds: Bounds,
     listener: TcpListener,
-    jobs: Arc<dyn Jobs>,
+    (jobs, tracer): (Arc<dyn Jobs>, Option<Tracer>),
     token: Option<String>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -127,7 +130,7 @@ async fn serve_within(
         open_to_others(address, token.is_some())?;
     }
     let watched = Arc::clone(&jobs);
-    let monitor = tokio::task::spawn_blocking(move || Monitor::start(watched)).await;
+    let monitor = tokio::task::spawn_blocking(move || Monitor::start(watched, tracer)).await;
     let (close, closing) = watch::channel(false);
     let app = Arc::new(App {
         streams: Arc::new(Semaphore::new(limits::EVENT_STREAMS_MAX)),

@@ -31,7 +31,7 @@ impl Served {
             runtime.block_on(async move {
                 let listener = TcpListener::from_std(listener)?;
                 let stop = async { stopped.await.unwrap_or(()) };
-                serve_within(bounds, listener, served, token, stop).await
+                serve_within(bounds, listener, (served, None), token, stop).await
             })
         });
         Served {
@@ -672,6 +672,7 @@ async fn beyond_loopback_a_token_is_needed() {
         listener,
         Arc::new(FakeJobs::default()),
         None,
+        &TraceSettings::default(),
         std::future::ready(()),
     )
     .await;
@@ -687,6 +688,7 @@ async fn beyond_loopback_a_token_is_needed() {
         listener,
         Arc::new(FakeJobs::default()),
         token,
+        &TraceSettings::default(),
         std::future::ready(()),
     )
     .await

@@ -3,6 +3,7 @@
 //! no reader waits for a job, and no job for a reader.
 
 use crate::api::{JobFacts, Jobs};
+use crate::telemetry::Tracer;
 use history::History;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
@@ -43,6 +44,21 @@ const LOOK_TIME: Duration = Duration::from_secs(1);
 struct Seen {
     facts: JobFacts,
     history: History,
+    /// How many of its batches were traced.
+    traced: u64,
+}
+
+impl Seen {
+    /// Hands the batches that are new to the tracer.
+    fn trace(&mut self, tracer: &Tracer) {
+        let meter = &self.facts.meter;
+        let (batches, count) = meter.batches_after(self.traced);
+        // Fewer than before: the job is another one of the same name.
+        let new = count.checked_sub(self.traced).unwrap_or(count);
+        let missed = new.saturating_sub(batches.len() as u64);
+        tracer.take(&self.facts.status.job, batches, missed);
+        self.traced = count;
+    }
 }
 
 /// Watches all jobs of a host.
@@ -52,16 +68,19 @@ pub struct Monitor {
     seen: Mutex<BTreeMap<String, Seen>>,
     cpu: Mutex<process::CpuTimes>,
     data: Mutex<folder::FolderBytes>,
+    /// Is handed all durable batches.
+    tracer: Option<Tracer>,
     /// Ends the thread that looks when this goes.
     _ends: Mutex<Option<mpsc::Sender<()>>>,
 }
 
 impl Monitor {
     /// Looks for the first time, and once a second from then on.
-    pub fn start(jobs: Arc<dyn Jobs>) -> std::io::Result<Arc<Self>> {
+    pub fn start(jobs: Arc<dyn Jobs>, tracer: Option<Tracer>) -> std::io::Result<Arc<Self>> {
         let (ends, ended) = mpsc::channel();
         let monitor = Arc::new(Monitor {
             _ends: Mutex::new(Some(ends)),
+            tracer,
             ..Monitor::new(jobs)
         });
         monitor.look(clock::now_ms());
@@ -80,6 +99,7 @@ impl Monitor {
             seen: Mutex::default(),
             cpu: Mutex::default(),
             data: Mutex::default(),
+            tracer: None,
             _ends: Mutex::new(None),
         }
     }
@@ -108,9 +128,17 @@ impl Monitor {
                 }
                 None => {
                     let history = History::begin(&facts, now_ms, self.started_ms);
-                    seen.insert(name, Seen { facts, history });
+                    let first = Seen {
+                        facts,
+                        history,
+                        traced: 0,
+                    };
+                    seen.insert(name, first);
                 }
             }
+        }
+        if let Some(tracer) = &self.tracer {
+            seen.values_mut().for_each(|job| job.trace(tracer));
         }
     }
 

@@ -99,10 +99,10 @@ impl Job {
 
 fn in_the_hosts(job: &str, level: Level, text: &str) {
     match level {
-        Level::ERROR => tracing::error!("{job}: {text}"),
-        Level::WARN => tracing::warn!("{job}: {text}"),
-        Level::INFO => tracing::info!("{job}: {text}"),
-        _ => tracing::debug!("{job}: {text}"),
+        Level::ERROR => tracing::error!(job, "{job}: {text}"),
+        Level::WARN => tracing::warn!(job, "{job}: {text}"),
+        Level::INFO => tracing::info!(job, "{job}: {text}"),
+        _ => tracing::debug!(job, "{job}: {text}"),
     }
 }
 

@@ -70,7 +70,7 @@ fn every_operator_is_in_the_book() {
 fn every_setting_is_in_the_book() {
     let reader = read("host/src/config/reader.rs");
     let mut keys = BTreeSet::new();
-    for section in ["control", "kafka", "hbase", "limits"] {
+    for section in ["control", "kafka", "hbase", "limits", "telemetry"] {
         let begin = format!("fn {section}(");
         let body = reader.split(&begin).nth(1).expect("a section of the file");
         let body = body.split("\n    fn ").next().unwrap_or_default();

@@ -21,6 +21,14 @@ pub const RECENT_MINUTES: usize = 60;
 pub const METER_NAMES_MAX: usize = 200;
 /// Partitions of a job that have metrics of their own.
 pub const METRIC_PARTITIONS_MAX: usize = 128;
+/// Batches whose traces wait to be sent; what is beyond is let go.
+pub const TRACES_QUEUED_MAX: usize = 1000;
+/// Traces of batches in one request to the collector.
+pub const TRACES_PER_SEND_MAX: usize = 100;
+/// How long a request to the collector may take, with all its attempts.
+pub const TRACE_SEND_TIME: Duration = Duration::from_secs(5);
+/// An answer of the collector.
+pub const TRACE_ANSWER_BYTES_MAX: u64 = 64 << 10;
 /// Files of the data folder whose lengths are added up.
 pub const DATA_FILES_MAX: usize = 20_000;
 /// How often that is done.

@@ -4,6 +4,7 @@ use super::{Family, MetricType, seconds};
 use crate::built::{COMMIT, ENGINE};
 use crate::monitor::Monitor;
 use crate::monitor::host::server_states;
+use crate::telemetry::Tracer;
 
 /// What is known of the host beside its process.
 pub(super) struct HostFigures {
@@ -14,6 +15,8 @@ pub(super) struct HostFigures {
     disk: Option<(u64, u64)>,
     /// Each server's name and address, and whether it is there, if that is known.
     servers: Vec<(&'static str, String, Option<bool>)>,
+    /// Traces that were sent, and that were let go, where a collector is named.
+    traces: Option<(u64, u64)>,
 }
 
 impl Monitor {
@@ -26,6 +29,7 @@ impl Monitor {
             data_bytes: self.data_bytes(),
             disk: (disk.total_bytes > 0).then_some((disk.free_bytes, disk.total_bytes)),
             servers: server_states(&place, &facts),
+            traces: self.tracer.as_ref().map(Tracer::counts),
         }
     }
 }
@@ -82,6 +86,22 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "Bytes that the data folder's disk has.",
         samples: |scrape, samples| {
             samples.known(Vec::new(), scrape.host.disk.map(|(_, size)| size))
+        },
+    },
+    Family {
+        name: "streamhost_traces_sent_total",
+        kind: MetricType::Counter,
+        help: "Traces of batches that the collector took; absent where none is named.",
+        samples: |scrape, samples| {
+            samples.known(Vec::new(), scrape.host.traces.map(|(sent, _)| sent))
+        },
+    },
+    Family {
+        name: "streamhost_traces_dropped_total",
+        kind: MetricType::Counter,
+        help: "Traces of batches that were let go, as the collector was away or slow.",
+        samples: |scrape, samples| {
+            samples.known(Vec::new(), scrape.host.traces.map(|(_, dropped)| dropped));
         },
     },
     Family {

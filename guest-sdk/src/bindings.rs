@@ -180,7 +180,8 @@ pub mod streamhost {
                 pub values: Column,
                 /// Where the item's pane begins, a multiple of its hop; a session's first event; in joins and lookups the item's event time; else 0.
                 pub times_ms: _rt::Vec<i64>,
-                /// Sessions alone: each one's last event. Empty elsewhere.
+                /// Of sessions each one's last event. Of hopping windows the first window that each item counts for, one that has
+                /// its pane, as those before were over when it came; or nothing where all items count for all. Empty elsewhere.
                 pub until_ms: _rt::Vec<i64>,
                 /// A table's alone: positions in `keys` of those to delete, ascending; their values are empty.
                 pub deleted: _rt::Vec<u32>,
@@ -401,8 +402,8 @@ pub mod streamhost {
                 pub rows: _rt::Vec<Rows>,
                 /// For keyed stages, at most one for each stage and side.
                 pub keyed: _rt::Vec<Keyed>,
-                /// Positions of records that came too late for a window or join, ascending. A record is late for a window once the
-                /// pane of one hop that it falls into ended `lateness-ms` ago, though longer windows with that pane may be open. In
+                /// Positions of records that came too late for a window or join, ascending. A record is late for a window that ended
+                /// `lateness-ms` ago, and is named here once it is for all of the hopping windows that it is in. In
                 /// `finish` always empty: of what a stage finished, the host itself leaves out and counts what is late.
                 pub late: _rt::Vec<u32>,
                 /// The largest event time of the partition after this call's records: never below `moment.partition-ms`. In `finish`
@@ -554,7 +555,8 @@ pub mod streamhost {
             #[derive(Clone, Copy)]
             pub struct WindowDef {
                 pub kind: WindowKind,
-                /// How far a record may be behind the largest event time of its partition, beyond its pane's end.
+                /// How far the largest event time of a record's partition may be beyond the end of a window that it is in; of
+                /// sessions beyond the record's own time.
                 pub lateness_ms: u64,
                 /// By the batches' time; else by the records' event times.
                 pub processing_time: bool,

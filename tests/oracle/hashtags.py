@@ -23,8 +23,8 @@ def tags_of(text):
     return [word for word in words if word.startswith("#") and len(word) > 1]
 
 
-def panes(place, refused, counts):
-    """Pane's start → how often each tag was posted in time; and the watermark in the end."""
+def windows(place, refused, counts):
+    """Window's start → how often each tag was posted in time for it; and the watermark in the end."""
     tags, time = {}, EventTime()
     for record in reading.records(place["brokers"], place["posts"]):
         counts["records"] += 1
@@ -32,10 +32,15 @@ def panes(place, refused, counts):
             if record.value is None:
                 raise ValueError("no value")
             posted = tags_of(record.value.decode("utf-8"))
-            start, end = pane(record.timestamp, HOP_MS)
-            if posted and time.is_late(record.partition, end, inclusive=True):
+            last, _ = pane(record.timestamp, HOP_MS)
+            in_time = [
+                start
+                for start in range(last, last - SIZE_MS, -HOP_MS)
+                if not time.is_late(record.partition, start + SIZE_MS, inclusive=True)
+            ]
+            if posted and not in_time:
                 counts["late"] += 1
-            elif posted:
+            for start in in_time if posted else []:
                 tags.setdefault(start, Counter()).update(posted)
         except ValueError:
             refused[(place["posts"], record.partition, record.offset)] = (record.key, record.value)
@@ -45,12 +50,11 @@ def panes(place, refused, counts):
 
 def main(place):
     refused, counts = {}, dict(records=0, late=0)
-    tags, watermark = panes(place, refused, counts)
+    tags, watermark = windows(place, refused, counts)
     wanted = {}
-    for start in {pane - back for pane in tags for back in range(0, SIZE_MS, HOP_MS)}:
+    for start, window in tags.items():
         if start + SIZE_MS > watermark:
             continue
-        window = sum((tags.get(start + on, Counter()) for on in range(0, SIZE_MS, HOP_MS)), Counter())
         popular = sorted(window.items(), key=lambda item: (-item[1], item[0].encode()))
         for rank, (tag, count) in enumerate(popular[:PLACES], 1):
             wanted[f"{start + SIZE_MS}#{rank:02}".encode()] = {

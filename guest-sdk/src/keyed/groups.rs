@@ -20,7 +20,8 @@ use std::rc::Rc;
 pub struct Window {
     /// The first moment that is in it.
     pub start: Time,
-    /// The first one that is not.
+    /// The first one that is not. Of a session the gap after its last item: the last moment at which
+    /// one more item would have belonged to it.
     pub end: Time,
 }
 

@@ -1,9 +1,9 @@
 //! What a call's items come to before the shuffle: one accumulator for each key and pane, in order
-//! of first sight.
+//! of first sight. What came too late for some of its pane's windows has one of its own.
 
 use super::End;
 use super::hash::hash;
-use super::place::{Late, Place, Placed};
+use super::place::{EVERY, Late, Place, Placed};
 use super::reduce::{Merge, Reduction};
 use crate::call::Keyed;
 use crate::columns::ColumnBuf;
@@ -24,6 +24,7 @@ const FOUND_AHEAD_MAX: usize = 1 << 12;
 struct Found<Acc> {
     hash: u64,
     pane_ms: i64,
+    first_ms: i64,
     acc: Acc,
 }
 
@@ -79,8 +80,8 @@ where
 {
     #[inline]
     fn take(&mut self, item: T, context: &mut Context) {
-        let pane_ms = match self.place.of(context) {
-            Placed::In(pane_ms) => pane_ms,
+        let (pane_ms, first_ms) = match self.place.of(context) {
+            Placed::In(pane_ms, first_ms) => (pane_ms, first_ms),
             Placed::Late => return Late::take(self.late.as_ref(), &item, context),
             Placed::Refused => return,
         };
@@ -105,7 +106,9 @@ where
         let hash = hash(bytes, pane_ms as u64);
         let known = table.find(hash, |&i| {
             let found = &found[i as usize];
-            found.hash == hash && found.pane_ms == pane_ms && same(item_of(&out.keys, i), bytes)
+            found.hash == hash
+                && (found.pane_ms, found.first_ms) == (pane_ms, first_ms)
+                && same(item_of(&out.keys, i), bytes)
         });
         if let Some(&i) = known {
             return with.add(&mut found[i as usize].acc, item);
@@ -116,6 +119,7 @@ where
         found.push(Found {
             hash,
             pane_ms,
+            first_ms,
             acc: with.first(item),
         });
     }
@@ -128,10 +132,15 @@ where
         out.stage = self.to.get() as u32;
         out.values.ends.reserve(self.found.len());
         out.times_ms.reserve(self.found.len());
+        let some = self.found.iter().any(|found| found.first_ms != EVERY);
         for found in self.found.drain(..) {
             encode(&found.acc, &mut out.values)
                 .unwrap_or_else(|error| panic!("an accumulator cannot be written: {error}"));
             out.times_ms.push(found.pane_ms);
+            if some {
+                let first_ms = self.place.first_window(found.pane_ms);
+                out.until_ms.push(first_ms.max(found.first_ms));
+            }
         }
         self.table.clear();
         context.out.keyed.push(out);

@@ -13,8 +13,15 @@ pub(crate) enum Place {
     /// Panes of the batches' time.
     Clock { hop_ms: i64 },
     /// Panes of event time.
-    Event { hop_ms: i64, lateness_ms: i64 },
+    Event {
+        size_ms: i64,
+        hop_ms: i64,
+        lateness_ms: i64,
+    },
 }
+
+/// The first window of an item that counts for all that have its pane.
+pub(crate) const EVERY: i64 = i64::MIN;
 
 impl Place {
     /// None: sessions, which are placed by what came before.
@@ -28,13 +35,15 @@ impl Place {
         else {
             return Some(Place::Whole);
         };
-        let WindowForm::Panes { hop_ms, .. } = form else {
+        let WindowForm::Panes { size_ms, hop_ms } = form else {
             return None;
         };
         let hop_ms = signed(hop_ms).max(1); // 0 is refused by `describe`
+        let size_ms = signed(size_ms).max(hop_ms);
         Some(match processing_time {
             true => Place::Clock { hop_ms },
             false => Place::Event {
+                size_ms,
                 hop_ms,
                 lateness_ms: signed(lateness_ms),
             },
@@ -45,32 +54,57 @@ impl Place {
     #[inline]
     pub(crate) fn of(self, context: &mut Context) -> Placed {
         match self {
-            Place::Whole => Placed::In(0),
-            Place::Clock { hop_ms } => Placed::In(pane(context.moment.batch_ms, hop_ms)),
+            Place::Whole => Placed::In(0, EVERY),
+            Place::Clock { hop_ms } => Placed::In(pane(context.moment.batch_ms, hop_ms), EVERY),
             Place::Event {
+                size_ms,
                 hop_ms,
                 lateness_ms,
             } => {
                 let Some(time_ms) = context.event_time_ms() else {
                     return Placed::Refused;
                 };
-                let pane_ms = pane(time_ms, hop_ms);
-                match pane_ms.saturating_add(hop_ms).saturating_add(lateness_ms)
-                    <= context.reached_ms()
-                {
-                    true => Placed::Late,
-                    false => Placed::In(pane_ms),
+                let (pane_ms, reached_ms) = (pane(time_ms, hop_ms), context.reached_ms());
+                let earliest_end_ms = pane_ms.saturating_add(hop_ms);
+                match earliest_end_ms.saturating_add(lateness_ms) > reached_ms {
+                    true => Placed::In(pane_ms, EVERY),
+                    false => in_some(pane_ms, size_ms, hop_ms, reached_ms, lateness_ms),
                 }
             }
         }
+    }
+
+    /// The first window that has a pane.
+    pub(crate) fn first_window(self, pane_ms: i64) -> i64 {
+        match self {
+            Place::Event {
+                size_ms, hop_ms, ..
+            } => pane_ms.saturating_sub(size_ms - hop_ms),
+            Place::Whole | Place::Clock { .. } => pane_ms,
+        }
+    }
+}
+
+/// The first window that the pane is in is over: it counts for those that are open, if there are
+/// any. What its partition had before it decides, so that the topic alone does.
+#[cold]
+fn in_some(pane_ms: i64, size_ms: i64, hop_ms: i64, reached_ms: i64, lateness_ms: i64) -> Placed {
+    let over_ms = reached_ms
+        .saturating_sub(lateness_ms)
+        .saturating_sub(size_ms);
+    let first_ms = pane(over_ms, hop_ms).saturating_add(hop_ms);
+    match first_ms <= pane_ms {
+        true => Placed::In(pane_ms, first_ms),
+        false => Placed::Late,
     }
 }
 
 /// What became of an item.
 pub(crate) enum Placed {
-    /// It is in the pane that begins then.
-    In(i64),
-    /// Its pane is over.
+    /// It is in the pane that begins then, and counts for the windows from one on: [`EVERY`] one
+    /// that has the pane, or one by name.
+    In(i64, i64),
+    /// All its windows are over.
     Late,
     /// It has no time, and its record was set aside.
     Refused,

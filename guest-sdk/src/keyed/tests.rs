@@ -226,27 +226,32 @@ fn an_item_is_late_by_what_its_partition_had_before_it() {
         "9 b",
         "bad",
         "10 a",
-        "9 c",
+        "-1 c",
     ]
     .map(Record::from);
     let output = transform(panes, 0, START, &records);
     let keyed = only(&output);
-    assert_eq!(texts(&keyed.keys), ["a", "a", "a"]);
-    assert_eq!(keyed.times_ms, [-10, 0, 10], "panes are floored");
-    assert_eq!(bytes(&keyed.values), [[1], [1], [2]]);
+    assert_eq!(texts(&keyed.keys), ["a", "a", "a", "b"]);
+    assert_eq!(keyed.times_ms, [-10, 0, 10, 0], "panes are floored");
+    assert_eq!(
+        keyed.until_ms,
+        [-20, -10, 0, 0],
+        "the window from -10 to 10 is over when `9 b` comes, the next one is not"
+    );
+    assert_eq!(bytes(&keyed.values), [[1], [1], [2], [1]]);
     assert_eq!(
         keyed.positions,
-        [0, 1, 2, 6],
-        "10 + 10 + 5 is just not reached by 24"
+        [0, 1, 2, 4, 6],
+        "20 + 5 is just not reached by 24"
     );
-    assert_eq!(output.late, [4, 7]);
+    assert_eq!(output.late, [7]);
     let late = output
         .rows
         .iter()
         .find(|rows| !rows.positions.is_empty())
         .unwrap();
-    assert_eq!(late.positions, [4, 7]);
-    assert_eq!(texts(&late.cells), ["", "b", "", "c"]);
+    assert_eq!(late.positions, [7]);
+    assert_eq!(texts(&late.cells), ["", "c"]);
     assert_eq!(
         output.largest_ms, 24,
         "what passes `timed_by` counts, even if it is dropped behind it"
@@ -458,9 +463,9 @@ fn a_calls_sessions_are_joined_where_items_come_between() {
 
 #[test]
 fn a_sessions_item_is_late_beyond_its_lateness() {
-    let records = ["50 a", "15 a", "14 a"].map(Record::from);
+    let records = ["50 a", "5 a", "4 a"].map(Record::from);
     let output = transform(sessions, 0, START, &records);
-    assert_eq!(output.late, [2], "15 + 35 is not below 50");
+    assert_eq!(output.late, [2], "5 + 10 + 35 is not below 50");
     #[job]
     fn usual() -> Job {
         kafka("a")
@@ -474,7 +479,10 @@ fn a_sessions_item_is_late_beyond_its_lateness() {
     let StageKind::Reduce(Scope::Window(window)) = description.stages[0].kind else {
         panic!("{description:?}")
     };
-    assert_eq!(window.lateness_ms, 10, "without a word it is the gap");
+    assert_eq!(
+        window.lateness_ms, 10,
+        "a record may be the gap behind its partition"
+    );
 }
 
 #[job]

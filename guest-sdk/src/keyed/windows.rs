@@ -8,8 +8,8 @@ use std::time::Duration;
 /// Event time is the items' own ([`timed_by`](crate::Stream::timed_by), or the record's time). It
 /// moves on as records come: a window is over once every partition has passed its end, and is then
 /// given out, once and for good. A record that comes later than that is late: it is counted, and
-/// goes where [`late_to`](crate::Scoped::late_to) says. Of [`hopping`] windows, which overlap, the
-/// first one that a record is in decides.
+/// goes where [`late_to`](crate::Scoped::late_to) says. Of [`hopping`] windows, which overlap, a
+/// record counts for those that are still open, and is late once all are over that it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     form: Form,
@@ -34,9 +34,11 @@ impl Windows {
         }
     }
 
-    /// How far the largest event time of a record's partition may be beyond the end of the record's
-    /// window, of hopping windows the first one that it is in; further, and the record is late.
-    /// Windows are given out that much later. Without it: nothing, and the gap for sessions.
+    /// How far the largest event time of a record's partition may be beyond the end of a window that
+    /// the record is in; further, and it is late for that window. For a session, which a record may
+    /// prolong, the window is the one that the record would be in alone: from its time to `gap`
+    /// after it. Windows are given out that much later; sessions once no record that is not late can
+    /// belong to them, a gap later still. Without it: nothing.
     pub fn allowed_lateness(mut self, lateness: Duration) -> Self {
         self.lateness = Some(lateness);
         self
@@ -62,24 +64,27 @@ impl Windows {
     }
 
     pub(crate) fn def(self) -> WindowDef {
-        let (form, usual) = match self.form {
+        let lateness = self.lateness.unwrap_or_default();
+        let (form, lateness) = match self.form {
             Form::Panes { size, hop } => (
                 WindowForm::Panes {
                     size_ms: ms(size),
                     hop_ms: ms(hop),
                 },
-                Duration::ZERO,
+                lateness,
             ),
-            Form::Session { gap } => (WindowForm::Session { gap_ms: ms(gap) }, gap),
-        };
-        let usual = if self.processing_time {
-            Duration::ZERO
-        } else {
-            usual
+            // The contract knows how far a record may be behind its partition.
+            Form::Session { gap } => (
+                WindowForm::Session { gap_ms: ms(gap) },
+                match self.processing_time {
+                    true => lateness,
+                    false => lateness.saturating_add(gap),
+                },
+            ),
         };
         WindowDef {
             form,
-            lateness_ms: ms(self.lateness.unwrap_or(usual)),
+            lateness_ms: ms(lateness),
             processing_time: self.processing_time,
             early: self.early,
         }
@@ -94,10 +99,9 @@ pub fn tumbling(size: Duration) -> Windows {
 /// Windows of one size, a new one every `hop`, so that each item is in `size / hop` of them. The
 /// size is a multiple of the hop.
 ///
-/// A record is late once the first window that it is in is over, and then it is in none of them,
-/// though the others may be open: each window would else have it or not by chance. With windows of
-/// an hour, a new one every ten seconds, a record may so be ten seconds behind at most.
-/// [`allowed_lateness`](Windows::allowed_lateness) should be the disorder that you expect.
+/// A record that comes when some of its windows are over counts for the others. Which are over is
+/// judged by what its partition had before it, never by how records were cut into batches, so that
+/// the results follow from the topic alone.
 pub fn hopping(size: Duration, hop: Duration) -> Windows {
     Windows::new(Form::Panes { size, hop })
 }

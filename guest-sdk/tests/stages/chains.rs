@@ -272,7 +272,7 @@ fn the_last_write_of_a_tables_key_wins_within_a_batch_too() {
 fn sessions_in_windows() -> Job {
     let sessions = words("in")
         .key_by(|w| *w)
-        .window(session(millis(10)).allowed_lateness(millis(0)))
+        .window(session(millis(10)))
         .count();
     sessions
         .key_by(|_| ())
@@ -286,13 +286,13 @@ fn sessions_in_windows() -> Job {
 #[test]
 fn a_window_waits_for_the_session_that_is_over_a_moment_later() {
     let mut job = testing::run(sessions_in_windows);
-    job.send("in", at(&[(0, "a")])).send("in", at(&[(10, "b")]));
+    job.send("in", at(&[(0, "a")])).send("in", at(&[(20, "b")]));
     assert_eq!(
         job.rows("console"),
         [""; 0],
-        "at 10 an event could still join it"
+        "an event of 10 would be in time, and could still join it"
     );
-    job.send("in", at(&[(11, "b")]));
+    job.send("in", at(&[(21, "b")]));
     assert_eq!(
         (job.rows("console"), job.late()),
         (vec!["value=1 0..10".into()], 0),

@@ -57,7 +57,7 @@ fn sessions_merge_across_batches() {
 #[test]
 fn a_session_is_over_once_nothing_can_join_it() {
     let mut job = testing::run(sessions);
-    // Lateness is the gap by default: over when the watermark is beyond 0 + 100 + 100.
+    // A record may be a gap behind: over when the watermark is beyond 0 + 100 + 100.
     job.send("in", at(&[(0, "a"), (200, "b")]));
     assert_eq!(job.rows("console"), [""; 0]);
     job.send("in", at(&[(100, "a"), (99, "c")]));
@@ -75,8 +75,8 @@ fn a_session_is_over_once_nothing_can_join_it() {
 }
 
 #[job]
-fn strict_sessions() -> Job {
-    let window = session(millis(100)).allowed_lateness(millis(0));
+fn patient_sessions() -> Job {
+    let window = session(millis(100)).allowed_lateness(millis(50));
     words("in")
         .key_by(|w| *w)
         .window(window)
@@ -86,14 +86,41 @@ fn strict_sessions() -> Job {
 }
 
 #[test]
-fn sessions_without_lateness_end_right_after_their_gap() {
-    let mut job = testing::run(strict_sessions);
-    job.send("in", at(&[(0, "a"), (100, "b")]));
+fn sessions_wait_a_gap_and_their_lateness_for_what_may_prolong_them() {
+    let mut job = testing::run(patient_sessions);
+    job.send("in", at(&[(0, "a"), (250, "b")]));
     assert_eq!(job.rows("console"), [""; 0]);
-    job.send("in", at(&[(101, "b")]));
+    job.send("in", at(&[(251, "b")]));
     assert_eq!(job.rows("console"), ["value=a 1 0..100"]);
     job.send("in", at(&[(101, "c"), (100, "d")]));
-    assert_eq!(job.late(), 1);
+    assert_eq!(job.late(), 1, "101 + 100 + 50 is not below 251");
+}
+
+#[job]
+fn hasty_sessions() -> Job {
+    words("in")
+        .key_by(|w| *w)
+        .window(session(seconds(10)).allowed_lateness(seconds(3)))
+        .count()
+        .map(line)
+        .to(console())
+}
+
+#[test]
+fn a_lateness_below_the_gap_drops_nothing_of_an_open_session() {
+    for batches in [vec![vec![20_000, 15_000]], vec![vec![20_000], vec![15_000]]] {
+        let mut job = testing::run(hasty_sessions);
+        for batch in &batches {
+            let batch: Vec<_> = batch.iter().map(|&time_ms| (time_ms, "a")).collect();
+            job.send("in", at(&batch));
+        }
+        let rows = job.end().rows("console");
+        assert_eq!(
+            (rows, job.late()),
+            (vec!["value=a 2 15000..30000".into()], 0),
+            "{batches:?}"
+        );
+    }
 }
 
 // ── processing time, early results ───────────────────────────────────────────────────────────

@@ -212,51 +212,72 @@ fn goes_by_time(source: u32, spec: &JobSpec) -> bool {
 
 /// Times say where items belong: a pane that begins at no hop would never be part of a window.
 fn check_times(keyed: &Keyed, kind: StageKind) -> Result<(), String> {
-    let session = matches!(
-        kind,
+    match kind {
         StageKind::Window(Window {
             form: WindowForm::Session { .. },
             ..
-        })
-    );
-    if session {
-        if keyed.until_ms.len() != keyed.times_ms.len() {
-            return Err("`until-ms` differs from `times-ms` in length".into());
-        }
-        let mut sessions = keyed.times_ms.iter().zip(&keyed.until_ms);
-        return match sessions.find(|(from, until)| until < from) {
-            Some((from, until)) => Err(format!(
-                "a session's last event, at {until}, is before its first, at {from}"
-            )),
-            None => Ok(()),
-        };
-    }
-    if !keyed.until_ms.is_empty() {
-        return Err("`until-ms` is not empty, though it goes to no sessions".into());
-    }
-    match kind {
+        }) => return check_sessions(keyed),
         StageKind::Window(Window {
-            form: WindowForm::Panes { hop_ms, .. },
+            form: form @ WindowForm::Panes { size_ms, hop_ms },
             ..
         }) => {
             // A plan's hops are over 0; this one is not to divide by 0 whatever comes.
-            match keyed
-                .times_ms
-                .iter()
-                .find(|&&time| time.rem_euclid(hop_ms.max(1)) != 0)
-            {
-                Some(time) => Err(format!(
-                    "a pane begins at {time}, which is no multiple of its hop of {hop_ms} ms"
-                )),
-                None => Ok(()),
+            check_panes(keyed, hop_ms.max(1))?;
+            if size_ms > hop_ms {
+                return check_first_windows(keyed, form);
             }
         }
         StageKind::EachBatch | StageKind::Running { .. }
             if keyed.times_ms.iter().any(|&time| time != 0) =>
         {
-            Err("a time is not 0, though it goes to no window".into())
+            return Err("a time is not 0, though it goes to no window".into());
         }
-        _ => Ok(()),
+        _ => {}
+    }
+    match keyed.until_ms.is_empty() {
+        true => Ok(()),
+        false => {
+            Err("`until-ms` is not empty, though it goes to no sessions or hopping windows".into())
+        }
+    }
+}
+
+fn check_sessions(keyed: &Keyed) -> Result<(), String> {
+    if keyed.until_ms.len() != keyed.times_ms.len() {
+        return Err("`until-ms` differs from `times-ms` in length".into());
+    }
+    let mut sessions = keyed.times_ms.iter().zip(&keyed.until_ms);
+    match sessions.find(|(from, until)| until < from) {
+        Some((from, until)) => Err(format!(
+            "a session's last event, at {until}, is before its first, at {from}"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_panes(keyed: &Keyed, hop_ms: i64) -> Result<(), String> {
+    let mut times = keyed.times_ms.iter();
+    match times.find(|&&time| time.rem_euclid(hop_ms) != 0) {
+        Some(time) => Err(format!(
+            "a pane begins at {time}, which is no multiple of its hop of {hop_ms} ms"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_first_windows(keyed: &Keyed, form: WindowForm) -> Result<(), String> {
+    if keyed.until_ms.is_empty() {
+        return Ok(());
+    }
+    if keyed.until_ms.len() != keyed.times_ms.len() {
+        return Err("`until-ms` differs from `times-ms` in length".into());
+    }
+    let mut items = keyed.times_ms.iter().zip(&keyed.until_ms);
+    match items.find(|&(pane, first)| !form.has_pane(*first, *pane)) {
+        Some((pane, first)) => Err(format!(
+            "`until-ms` names {first}, where no window begins that has the pane at {pane}"
+        )),
+        None => Ok(()),
     }
 }
 

@@ -210,8 +210,13 @@ fn every_broken_promise_is_named() {
             "a pane begins at 25, which is no multiple of its hop of 10 ms",
             |a| a.keyed[0].times_ms[1] = 25,
         ),
+        (
+            "`until-ms` names 0, where no window begins that has the pane at 20",
+            |a| a.keyed[0].until_ms = vec![-20, 0],
+        ),
+        ("`until-ms` differs", |a| a.keyed[0].until_ms = vec![0]),
         ("though it goes to no sessions", |a| {
-            a.keyed[0].until_ms = vec![0, 0]
+            a.keyed[4].until_ms = vec![0]
         }),
         ("`until-ms` differs", |a| a.keyed[1].until_ms.clear()),
         (

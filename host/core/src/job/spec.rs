@@ -138,6 +138,20 @@ pub enum WindowForm {
     },
 }
 
+impl WindowForm {
+    /// Whether a window of this form begins at one time that has the pane which begins at another.
+    pub fn has_pane(self, window_ms: i64, pane_ms: i64) -> bool {
+        match self {
+            WindowForm::Panes { size_ms, hop_ms } => {
+                window_ms.rem_euclid(hop_ms.max(1)) == 0
+                    && window_ms <= pane_ms
+                    && pane_ms.saturating_add(hop_ms) <= window_ms.saturating_add(size_ms)
+            }
+            WindowForm::Session { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for WindowForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = |ms: i64| {

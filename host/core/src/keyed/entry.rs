@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | running | `1` key | last record's clock, its timer, accumulator |
 //! | panes | `1` pane's begin, key | accumulator |
+//! | panes | `3` first window's begin, pane's begin, key | accumulator of what came too late for the windows before |
 //! | sessions | `1` key | its open sessions: each one's first, last, length, accumulator |
 //! | join | `1` length of key, key, side, time, batch, number in it | left sides: 1 if it had a partner, else 0; item |
 //! | lookup | `1` key | item |
@@ -20,6 +21,8 @@ use std::ops::Range;
 pub(super) const NOTE: u8 = 0;
 /// What is kept for a key.
 pub(super) const VALUE: u8 = crate::state::KEPT;
+/// What is kept for a key and counts for some of its windows.
+pub(super) const SOME: u8 = crate::state::KEPT_FOR_SOME;
 /// What is due at a time.
 pub(super) const TIMER: u8 = 2;
 
@@ -35,7 +38,7 @@ const SESSION_HEAD: usize = 2 * TIME + 4;
 /// The accumulators in an entry of a stage of this kind, in order. None: an entry without, such as
 /// a timer, or one that is not as it was written.
 pub fn accumulators<'v>(kind: &StageKind, key: &[u8], value: &'v [u8]) -> Option<Vec<&'v [u8]>> {
-    if key.first() != Some(&VALUE) {
+    if !crate::state::is_kept(key) {
         return None;
     }
     match kind {

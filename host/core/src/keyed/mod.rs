@@ -23,6 +23,7 @@ mod times;
 mod shuffle;
 mod stage;
 mod merge;
+mod panes;
 mod reduce;
 mod window;
 mod session;

@@ -15,7 +15,8 @@ pub(super) struct Item<'a> {
     pub(super) side: u8,
     /// Where its pane begins, a session's first event, or its event time.
     pub(super) time_ms: i64,
-    /// A session's last event.
+    /// A session's last event; of what is in hopping windows the first one that it counts for, or
+    /// a time before it.
     pub(super) until_ms: i64,
     /// A table's item that is to be removed.
     pub(super) deleted: bool,
@@ -32,7 +33,7 @@ pub(super) fn items(parts: &[Keyed]) -> Vec<Item<'_>> {
                 value: part.values.get(i),
                 side: part.side,
                 time_ms: part.times_ms[i],
-                until_ms: part.until_ms.get(i).copied().unwrap_or(part.times_ms[i]),
+                until_ms: part.until_ms.get(i).copied().unwrap_or(i64::MIN),
                 deleted: deleted.next_if_eq(&(i as u32)).is_some(),
             });
         }
@@ -57,10 +58,18 @@ pub(super) fn check(part: &Keyed, spec: &JobSpec, from: Option<u32>) -> Result<(
         ));
     }
     let items = part.keys.len();
-    let is_session =
-        matches!(stage.kind, StageKind::Window(w) if matches!(w.form, WindowForm::Session { .. }));
-    let until = if is_session { items } else { 0 };
-    if (part.values.len(), part.times_ms.len(), part.until_ms.len()) != (items, items, until) {
+    let until = match stage.kind {
+        StageKind::Window(window) => match window.form {
+            WindowForm::Session { .. } => items,
+            WindowForm::Panes { size_ms, hop_ms } if size_ms > hop_ms => {
+                part.until_ms.len().min(items) // there may be none
+            }
+            WindowForm::Panes { .. } => 0,
+        },
+        _ => 0,
+    };
+    let is_whole = part.until_ms.len() == until && (until == items || until == 0);
+    if !is_whole || (part.values.len(), part.times_ms.len()) != (items, items) {
         return Err(format!(
             "items for stage `{name}`: its lists are not of one length"
         ));
@@ -89,12 +98,16 @@ pub(super) fn check(part: &Keyed, spec: &JobSpec, from: Option<u32>) -> Result<(
     }
     if let StageKind::Window(window) = stage.kind {
         let fits = |i: usize| match window.form {
-            WindowForm::Panes { hop_ms, .. } => part.times_ms[i].rem_euclid(hop_ms) == 0,
+            WindowForm::Panes { hop_ms, .. } => {
+                let (pane, first) = (part.times_ms[i], part.until_ms.get(i));
+                pane.rem_euclid(hop_ms) == 0
+                    && first.is_none_or(|&first| window.form.has_pane(first, pane))
+            }
             WindowForm::Session { .. } => part.times_ms[i] <= part.until_ms[i],
         };
         if let Some(i) = (0..items).find(|&i| !fits(i)) {
             return Err(format!(
-                "items for stage `{name}`: {} ms is not where a pane or session begins",
+                "items for stage `{name}`: {} ms is not where a pane, its window or a session begins",
                 part.times_ms[i]
             ));
         }
@@ -112,14 +125,19 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn by_key(items: &[Item<'_>]) -> Self {
-        Self::by(items, |_| 0)
+        Self::by(items, |_| 0, |_| 0)
     }
 
-    pub(super) fn by_time_and_key(items: &[Item<'_>]) -> Self {
-        Self::by(items, |item| item.time_ms)
+    /// By pane, first window and key.
+    pub(super) fn by_times_and_key(items: &[Item<'_>]) -> Self {
+        Self::by(items, |item| item.time_ms, |item| item.until_ms)
     }
 
-    fn by<'a>(items: &[Item<'a>], time: impl Fn(&Item<'a>) -> i64) -> Self {
+    fn by<'a>(
+        items: &[Item<'a>],
+        time: impl Fn(&Item<'a>) -> i64,
+        until: impl Fn(&Item<'a>) -> i64,
+    ) -> Self {
         let mut first_of: Vec<u32> = Vec::new();
         let mut sizes: Vec<u32> = Vec::new();
         let mut group_of: Vec<u32> = Vec::with_capacity(items.len());
@@ -128,7 +146,7 @@ impl Groups {
         for (i, item) in items.iter().enumerate() {
             let is_it = |&group: &u32| {
                 let first = &items[first_of[group as usize] as usize];
-                first.key == item.key && time(first) == time(item)
+                first.key == item.key && time(first) == time(item) && until(first) == until(item)
             };
             let rehash = |&group: &u32| hash(&items[first_of[group as usize] as usize]);
             let group = *known

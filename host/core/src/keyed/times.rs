@@ -7,7 +7,7 @@
 //!
 //! | stage | an item is late if | over is what has | its results are not before |
 //! |---|---|---|---|
-//! | panes | pane + hop <= before | window + size <= line | before |
+//! | panes | window + size <= before, of each window by itself | window + size <= line | before |
 //! | sessions | last event < before | last event + gap < line | before - 1 |
 //! | join | time < before | time + within < line | before - within |
 //! | by the batches' time | never | the same, with the clock as the line | (they have no event time) |

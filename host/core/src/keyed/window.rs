@@ -1,19 +1,18 @@
 //! Windows of one size. What is kept is kept by pane; a window that is over is merged from its
-//! panes and finished, and a pane goes with the last window that has it.
+//! panes and finished, and a pane goes with the last window that has it. What came too late for
+//! some of its pane's windows is kept beside the pane, and counts for the others.
 
 use super::KeyedError;
-use super::entry::{self, VALUE};
 use super::merge::{self, Merge};
+use super::panes::{self, Part, WindowWalk};
 use super::shuffle::{Groups, Item};
 use super::stage::Stage;
-use super::stage_store::{self, StageStore, Walk};
+use super::stage_store::StageStore;
 use super::times::{self, StageTimes};
 use crate::contract::VersionFault;
 use crate::job::Window;
 use crate::state::StoreError;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::vec;
+use crate::types::NO_TIME_MS;
 
 /// The windows of one stage. Windows and panes are named by where they begin.
 #[derive(Clone, Copy)]
@@ -41,46 +40,83 @@ impl Panes {
         window.saturating_add(self.size_ms)
     }
 
-    /// The first window that has this pane and was not given out.
-    fn first_window(self, pane: i64, last_fired: Option<i64>) -> i64 {
-        let first = pane.saturating_sub(self.size_ms - self.hop_ms);
-        let next = last_fired.map_or(i64::MIN, |given| given.saturating_add(self.hop_ms));
-        first.max(next).min(pane)
+    fn last_pane(self, window: i64) -> i64 {
+        window.saturating_add(self.size_ms - self.hop_ms)
     }
 
-    fn is_late(self, pane: i64, before_ms: i64, last_fired: Option<i64>) -> bool {
-        pane.saturating_add(self.hop_ms) <= before_ms
-            || last_fired.is_some_and(|given| pane <= given)
+    /// The first window that has a pane, given out or not.
+    fn first_with(self, pane: i64) -> i64 {
+        pane.saturating_sub(self.size_ms - self.hop_ms)
     }
 
-    /// The first window that holds something and was not given out. All panes up to the last one
-    /// that was given out are gone, and looking begins behind them: a store may keep what was
-    /// removed for a while.
+    /// The first window that was not given out; each window before it that held something was.
+    fn after(self, last_fired: Option<i64>) -> i64 {
+        last_fired.map_or(i64::MIN, |fired| fired.saturating_add(self.hop_ms))
+    }
+
+    /// The first window that was not over by then.
+    fn first_open(self, before_ms: i64) -> i64 {
+        match before_ms {
+            NO_TIME_MS => i64::MIN,
+            _ => self.first_above(before_ms.saturating_sub(self.size_ms)),
+        }
+    }
+
+    /// The first window that begins later than this.
+    fn first_above(self, time_ms: i64) -> i64 {
+        time_ms
+            .saturating_sub(time_ms.rem_euclid(self.hop_ms))
+            .saturating_add(self.hop_ms)
+    }
+
+    /// The windows that an item counts for are those of its pane from this one on. It is late if
+    /// there are none.
+    fn counts_from(self, item: &Item<'_>, before_ms: i64, last_fired: Option<i64>) -> i64 {
+        item.until_ms
+            .max(self.first_open(before_ms))
+            .max(self.after(last_fired))
+    }
+
+    /// Where an item is kept: with its whole pane, if no window that is to come tells them apart.
+    fn part(self, item: &Item<'_>, last_fired: Option<i64>) -> Part {
+        let whole_from = self.first_with(item.time_ms).max(self.after(last_fired));
+        Part {
+            first: (item.until_ms > whole_from).then_some(item.until_ms),
+            pane: item.time_ms,
+        }
+    }
+
+    /// The first window that holds something and was not given out.
     fn next_window(
         self,
         store: &mut StageStore<'_>,
         last_fired: Option<i64>,
     ) -> Result<Option<i64>, StoreError> {
-        let pane = first_pane(
-            store,
-            last_fired.map_or(i64::MIN, |given| given.saturating_add(1)),
-        )?;
-        Ok(pane.map(|pane| self.first_window(pane, last_fired)))
+        let after = self.after(last_fired);
+        let whole = panes::first_whole(store, after)?
+            .map(|pane| self.first_with(pane).max(after).min(pane));
+        if self.size_ms == self.hop_ms {
+            return Ok(whole);
+        }
+        let some = panes::first_for_some(store, after.saturating_sub(self.size_ms))?
+            .map(|part| part.first.unwrap_or(part.pane).max(after));
+        Ok(whole.into_iter().chain(some).min())
     }
 
-    /// A window's panes that hold something, in order.
-    fn of_window(self, store: &mut StageStore<'_>, window: i64) -> Result<Vec<i64>, StoreError> {
-        let last = window.saturating_add(self.size_ms - self.hop_ms);
-        let mut found = Vec::new();
-        let mut next = Some(window);
-        while let Some(from) = next
-            && let Some(pane) = first_pane(store, from)?
-            && pane <= last
-        {
-            found.push(pane);
-            next = pane.checked_add(1);
+    /// What a window is merged from, in order.
+    fn of_window(self, store: &mut StageStore<'_>, window: i64) -> Result<Vec<Part>, StoreError> {
+        let mut parts = panes::whole_between(store, window, self.last_pane(window))?;
+        if self.size_ms > self.hop_ms {
+            panes::add_for_some(
+                store,
+                window.saturating_sub(self.size_ms),
+                window,
+                &mut parts,
+            )?;
+            // Of windows that were given out before they are over, earlier ones may be there still.
+            parts.retain(|part| part.pane >= window);
         }
-        Ok(found)
+        Ok(parts)
     }
 }
 
@@ -107,9 +143,14 @@ pub(super) fn run(
 ) -> Result<(), KeyedError> {
     let last_fired = stage.store.note()?;
     let before_ms = stage.times.before_ms;
-    stage.drop_late(&mut items, |item| {
-        panes.is_late(item.time_ms, before_ms, last_fired)
-    });
+    for item in &mut items {
+        item.until_ms = panes.counts_from(item, before_ms, last_fired);
+    }
+    stage.drop_late(&mut items, |item| item.until_ms > item.time_ms);
+    for item in &mut items {
+        // What is kept together is merged together.
+        item.until_ms = panes.part(item, last_fired).first.unwrap_or(i64::MIN);
+    }
     let changed = merge_panes(stage, &items)?;
     let over_through = panes.over_through(stage.times);
     if let Some(over_through) = over_through {
@@ -121,28 +162,33 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Gives back which panes of which keys changed.
+/// Gives back what of which keys changed.
 fn merge_panes<'i>(
     stage: &mut Stage<'_>,
     items: &[Item<'i>],
-) -> Result<Vec<(i64, &'i [u8])>, KeyedError> {
-    let groups = Groups::by_time_and_key(items);
+) -> Result<Vec<(Part, &'i [u8])>, KeyedError> {
+    let groups = Groups::by_times_and_key(items);
     let mut changed = Vec::new();
     merge::in_portions(
         stage,
         groups.len(),
         |stage, i, merge| {
             let head = groups.head(i, items);
-            let key = entry::of_time(VALUE, head.time_ms, head.key);
+            let part = Part {
+                first: (head.until_ms > i64::MIN).then_some(head.until_ms),
+                pane: head.time_ms,
+            };
+            let key = part.key(head.key);
             let kept = stage.store.get(&key)?;
-            Ok((merge.add(kept.as_deref(), groups.values(i, items)), key))
+            let place = merge.add(kept.as_deref(), groups.values(i, items));
+            Ok((place, part, key))
         },
-        |stage, i, (place, key), merged| {
+        |stage, i, (place, part, key), merged| {
             let head = groups.head(i, items);
             match merged.get(place) {
                 Ok(accumulator) => {
                     stage.store.put(&key, accumulator)?;
-                    changed.push((head.time_ms, head.key));
+                    changed.push((part, head.key));
                 }
                 Err(failed) => stage.letter(failed.reason, head.time_ms, head.key, failed.value()),
             }
@@ -171,7 +217,7 @@ fn fire(
     }
 }
 
-/// Finishes all keys of a window, in their order, and removes the pane that no later window has.
+/// Finishes all keys of a window, in their order, and removes what no later window has.
 fn fire_window(stage: &mut Stage<'_>, panes: Panes, window: i64) -> Result<(), KeyedError> {
     let end_ms = panes.end_of(window);
     let kept = panes.of_window(&mut stage.store, window)?;
@@ -184,8 +230,8 @@ fn fire_window(stage: &mut Stage<'_>, panes: Panes, window: i64) -> Result<(), K
             && let Some((key, values)) = walk.next(&mut stage.store)?
         {
             merge.add(None, values.iter().map(|(_, value)| value.as_slice()));
-            if values[0].0 == window {
-                stage.store.remove(&entry::of_time(VALUE, window, &key))?;
+            for (part, _) in values.iter().filter(|(part, _)| part.pane == window) {
+                stage.store.remove(&part.key(&key))?;
             }
             keys.push(key);
         }
@@ -206,7 +252,7 @@ fn fire_window(stage: &mut Stage<'_>, panes: Panes, window: i64) -> Result<(), K
 fn fire_early(
     stage: &mut Stage<'_>,
     panes: Panes,
-    changed: Vec<(i64, &[u8])>,
+    changed: Vec<(Part, &[u8])>,
     over_through: Option<i64>,
 ) -> Result<(), KeyedError> {
     let windows = changed_windows(stage, panes, changed, over_through)?;
@@ -220,8 +266,8 @@ fn fire_early(
                 kept = (Some(window), panes.of_window(&mut stage.store, window)?);
             }
             let mut values = Vec::new();
-            for &pane in &kept.1 {
-                values.extend(stage.store.get(&entry::of_time(VALUE, pane, key))?);
+            for part in &kept.1 {
+                values.extend(stage.store.get(&part.key(key))?);
             }
             Ok(merge.add(None, values.iter().map(Vec::as_slice)))
         },
@@ -242,22 +288,28 @@ fn fire_early(
 fn changed_windows<'i>(
     stage: &Stage<'_>,
     panes: Panes,
-    mut changed: Vec<(i64, &'i [u8])>,
+    changed: Vec<(Part, &'i [u8])>,
     over_through: Option<i64>,
 ) -> Result<Vec<(i64, &'i [u8])>, KeyedError> {
-    // By key and then by pane: each window is met once, from the first pane of it that changed.
-    changed.sort_unstable_by_key(|&(pane, key)| (key, pane));
+    // By key, and then by the first window that changed: each one is met once.
+    let mut changed: Vec<(&[u8], i64, i64)> = changed
+        .into_iter()
+        .map(|(part, key)| {
+            let first = part.first.unwrap_or_else(|| panes.first_with(part.pane));
+            (key, first, part.pane)
+        })
+        .collect();
+    changed.sort_unstable();
     let mut windows: Vec<(i64, &[u8])> = Vec::new();
-    for (pane, key) in changed {
+    for (key, first, pane) in changed {
         let last = windows
             .last()
             .filter(|(_, before)| *before == key)
             .map(|&(window, _)| window);
-        let mut next = Some(panes.first_window(pane, last));
+        let above = last.max(over_through);
+        let mut next = Some(above.map_or(first, |above| first.max(panes.first_above(above))));
         while let Some(window) = next.filter(|&window| window <= pane) {
-            if last.max(over_through).is_none_or(|known| window > known) {
-                windows.push((window, key));
-            }
+            windows.push((window, key));
             next = window.checked_add(panes.hop_ms);
         }
         if windows.len() > stage.portion.early {
@@ -270,88 +322,4 @@ fn changed_windows<'i>(
     }
     windows.sort_unstable();
     Ok(windows)
-}
-
-/// The first pane from one on that holds something.
-fn first_pane(store: &mut StageStore<'_>, from: i64) -> Result<Option<i64>, StoreError> {
-    let found = stage_store::first(store, &entry::of_time(VALUE, from, &[]), &[VALUE + 1])?;
-    found
-        .map(|key| entry::time_at(&key, 1).ok_or_else(|| entry::damaged("a pane")))
-        .transpose()
-}
-
-/// What one key has in some panes, in order of time.
-type KeyPanes = (Vec<u8>, Vec<(i64, Vec<u8>)>);
-
-/// Goes over some panes at once, key by key.
-struct WindowWalk {
-    panes: Vec<PaneWalk>,
-    /// The next key of each pane that has one.
-    heads: BinaryHeap<Reverse<(Vec<u8>, usize)>>,
-}
-
-struct PaneWalk {
-    pane: i64,
-    walk: Walk,
-    portion: vec::IntoIter<(Vec<u8>, Vec<u8>)>,
-    value: Vec<u8>,
-}
-
-impl WindowWalk {
-    fn new(stage: &mut Stage<'_>, panes: &[i64]) -> Result<Self, KeyedError> {
-        let most = stage.portion.look_beside(panes.len());
-        let of_pane = |&pane: &i64| PaneWalk {
-            pane,
-            walk: Walk::new(
-                entry::of_time(VALUE, pane, &[]),
-                entry::above_time(VALUE, pane),
-                most,
-            ),
-            portion: Vec::new().into_iter(),
-            value: Vec::new(),
-        };
-        let mut walk = WindowWalk {
-            panes: panes.iter().map(of_pane).collect(),
-            heads: BinaryHeap::new(),
-        };
-        for i in 0..panes.len() {
-            walk.advance(i, &mut stage.store)?;
-        }
-        Ok(walk)
-    }
-
-    fn advance(&mut self, i: usize, store: &mut StageStore<'_>) -> Result<(), KeyedError> {
-        let pane = &mut self.panes[i];
-        if pane.portion.len() == 0 {
-            pane.portion = pane.walk.next(store)?.into_iter();
-        }
-        if let Some((mut key, value)) = pane.portion.next() {
-            key.drain(..1 + entry::TIME);
-            pane.value = value;
-            self.heads.push(Reverse((key, i)));
-        }
-        Ok(())
-    }
-
-    fn next(&mut self, store: &mut StageStore<'_>) -> Result<Option<KeyPanes>, KeyedError> {
-        let Some(Reverse((key, first))) = self.heads.pop() else {
-            return Ok(None);
-        };
-        let mut values = Vec::with_capacity(1);
-        let mut next = Some(first);
-        while let Some(i) = next {
-            values.push((self.panes[i].pane, std::mem::take(&mut self.panes[i].value)));
-            self.advance(i, store)?;
-            let is_same = self
-                .heads
-                .peek()
-                .is_some_and(|Reverse((head, _))| *head == key);
-            next = if is_same {
-                self.heads.pop().map(|Reverse((_, i))| i)
-            } else {
-                None
-            };
-        }
-        Ok(Some((key, values)))
-    }
 }

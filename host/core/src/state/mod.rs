@@ -29,9 +29,12 @@ pub const STAGES_PER_EPOCH: u64 = 1 << 16;
 /// such as timers.
 pub const KEPT: u8 = 1;
 
+/// The same, of what counts for some of the hopping windows alone that its time is in.
+pub const KEPT_FOR_SOME: u8 = 3;
+
 /// Whether an entry is counted among the keys.
 pub fn is_kept(key: &[u8]) -> bool {
-    key.first() == Some(&KEPT)
+    matches!(key.first(), Some(&(KEPT | KEPT_FOR_SOME)))
 }
 
 /// What the checkpoint knows of a stage's state.

@@ -27,7 +27,8 @@ pub struct Keyed {
     /// Where the item's pane begins; a session's first event; in joins and lookups the item's event
     /// time; else 0.
     pub times_ms: Vec<i64>,
-    /// Sessions alone: each one's last event. Empty elsewhere.
+    /// Of sessions each one's last event. Of hopping windows the first one that each item counts
+    /// for, or nothing where all count for all. Empty elsewhere.
     pub until_ms: Vec<i64>,
     /// A table's alone: positions in `keys` of those to delete, ascending.
     pub deleted: Vec<u32>,

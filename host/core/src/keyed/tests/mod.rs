@@ -606,18 +606,15 @@ impl<'a> World<'a> {
         let (to, side) = self.job.feeds[partition.0];
         let spec = &self.job.spec;
         let mut things: Vec<Onward> = Vec::new();
-        let mut deleted = Vec::new();
+        let (mut deleted, mut firsts) = (Vec::new(), Vec::new());
         for record in &self.records[&partition][range] {
             let own_ms = self.own_ms[&partition];
             if spec.sources[partition.0].timed {
                 self.own_ms.insert(partition, own_ms.max(record.time_ms));
             }
             let stage = &self.spec(batch).stages[to];
-            if is_late(
-                stage.kind,
-                record.time_ms,
-                earlier(own_ms.max(before_ms), stage.lateness_ms()),
-            ) {
+            let threshold_ms = earlier(own_ms.max(before_ms), stage.lateness_ms());
+            if is_late(stage.kind, record.time_ms, threshold_ms) {
                 continue;
             }
             let (key, time_ms, values) = (record.key.clone(), record.time_ms, vec![record.value]);
@@ -627,10 +624,12 @@ impl<'a> World<'a> {
                 deleted.push(things.len() as u32);
             }
             things.push((key.clone(), values.clone(), time_ms));
+            firsts.push(first_window(stage.kind, time_ms, threshold_ms));
             self.events[to].push(Event {
                 side,
                 key,
                 time_ms,
+                over_ms: threshold_ms,
                 values,
                 batch,
                 deleted: is_deleted,
@@ -638,6 +637,9 @@ impl<'a> World<'a> {
         }
         let mut part = guest::keyed(spec, self.job.folds[to], to, side, clock_ms, &things);
         part.deleted = deleted;
+        if let Some(firsts) = firsts.into_iter().collect() {
+            part.until_ms = firsts;
+        }
         if matches!(spec.stages[to].kind, StageKind::Join(_) | StageKind::Lookup) {
             return part;
         }
@@ -682,16 +684,16 @@ impl<'a> World<'a> {
                 results_before[batch] = own.map(|_| earlier(line, stage.behind_ms()));
             }
             // A lookup's lefts are never late, so what comes of them may be, for a stage behind it.
-            let late = |event: &Event| {
-                let before_ms = if event.batch == 0 {
-                    i64::MIN
-                } else {
-                    lines[event.batch - 1]
-                };
-                is_late(stage.kind, event.time_ms, before_ms)
-            };
-            let (late, on_time): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut onward).into_iter().partition(late);
+            let (late, on_time): (Vec<_>, Vec<_>) = std::mem::take(&mut onward)
+                .into_iter()
+                .map(|event: Event| Event {
+                    over_ms: match event.batch {
+                        0 => i64::MIN,
+                        batch => lines[batch - 1],
+                    },
+                    ..event
+                })
+                .partition(|event| is_late(stage.kind, event.time_ms, event.over_ms));
             assert!(
                 late.is_empty() || spec.stages[i - 1].kind == StageKind::Lookup,
                 "SEED={}: {late:?}",
@@ -718,6 +720,7 @@ impl<'a> World<'a> {
                     side: 0,
                     key,
                     time_ms,
+                    over_ms: i64::MIN, // as the next stage says
                     values,
                     batch,
                     deleted: false,
@@ -745,9 +748,9 @@ fn is_late(kind: StageKind, time_ms: i64, late_threshold_ms: i64) -> bool {
             ..
         }) => false,
         StageKind::Window(Window {
-            form: WindowForm::Panes { hop_ms, .. },
+            form: WindowForm::Panes { size_ms, hop_ms },
             ..
-        }) => (time_ms.div_euclid(hop_ms) + 1) * hop_ms <= late_threshold_ms,
+        }) => time_ms.div_euclid(hop_ms) * hop_ms + size_ms <= late_threshold_ms,
         StageKind::Window(Window {
             form: WindowForm::Session { .. },
             ..
@@ -755,6 +758,26 @@ fn is_late(kind: StageKind, time_ms: i64, late_threshold_ms: i64) -> bool {
         | StageKind::Join(_) => time_ms < late_threshold_ms,
         StageKind::EachBatch | StageKind::Running { .. } | StageKind::Lookup => false,
     }
+}
+
+/// Of hopping windows by event time the first one that an item counts for.
+fn first_window(kind: StageKind, time_ms: i64, late_threshold_ms: i64) -> Option<i64> {
+    let StageKind::Window(Window {
+        form: WindowForm::Panes { size_ms, hop_ms },
+        processing_time: false,
+        ..
+    }) = kind
+    else {
+        return None;
+    };
+    let pane_ms = time_ms.div_euclid(hop_ms) * hop_ms;
+    let all = (0..size_ms / hop_ms)
+        .rev()
+        .map(|back| pane_ms - back * hop_ms);
+    (size_ms > hop_ms).then(|| {
+        let mut open = all.filter(|first| first + size_ms > late_threshold_ms);
+        open.next().expect("it is not late")
+    })
 }
 
 fn texts(made: &Made) -> Vec<String> {
@@ -783,23 +806,29 @@ fn aggregated(part: Keyed, fold: Fold, kind: StageKind) -> Keyed {
             guest::numbers(part.values.get(i)),
             part.times_ms[i],
         );
-        let reach = gap_ms.unwrap_or(0);
+        let first = part.until_ms.get(i).copied().unwrap_or(time_ms);
         let belongs = |group: &(Vec<u8>, i64, i64, Vec<u64>)| {
-            group.0 == key && group.1 - reach <= time_ms && time_ms <= group.2 + reach
+            group.0 == key
+                && match gap_ms {
+                    Some(gap_ms) => group.1 - gap_ms <= time_ms && time_ms <= group.2 + gap_ms,
+                    None => (group.1, group.2) == (time_ms, first),
+                }
         };
         let found: Vec<usize> = (0..groups.len()).filter(|&g| belongs(&groups[g])).collect();
-        let Some(&first) = found.first() else {
-            groups.push((key.to_vec(), time_ms, time_ms, values));
+        let Some(&place) = found.first() else {
+            groups.push((key.to_vec(), time_ms, first, values));
             continue;
         };
         for &other in found[1..].iter().rev() {
             let (_, from, until, values) = groups.remove(other);
-            let group = &mut groups[first];
+            let group = &mut groups[place];
             (group.1, group.2) = (group.1.min(from), group.2.max(until));
             group.3.extend(values);
         }
-        let group = &mut groups[first];
-        (group.1, group.2) = (group.1.min(time_ms), group.2.max(time_ms));
+        let group = &mut groups[place];
+        if gap_ms.is_some() {
+            (group.1, group.2) = (group.1.min(time_ms), group.2.max(time_ms));
+        }
         group.3.extend(values);
     }
     let mut out = Keyed {
@@ -811,7 +840,7 @@ fn aggregated(part: Keyed, fold: Fold, kind: StageKind) -> Keyed {
         out.keys.push(&key);
         out.values.push(&guest::bytes(&fold.of(values)));
         out.times_ms.push(from);
-        if gap_ms.is_some() {
+        if !part.until_ms.is_empty() {
             out.until_ms.push(until);
         }
     }

@@ -11,6 +11,8 @@ pub(super) struct Event {
     pub(super) side: u8,
     pub(super) key: Vec<u8>,
     pub(super) time_ms: i64,
+    /// Windows that ended by then do not have it.
+    pub(super) over_ms: i64,
     pub(super) values: Vec<u64>,
     pub(super) batch: usize,
     pub(super) deleted: bool,
@@ -149,7 +151,8 @@ impl Model<'_> {
         for event in self.events {
             let time = self.time_of(window, event);
             for start in time - size_ms..=time {
-                if start.rem_euclid(hop_ms) == 0 && start <= time && time < start + size_ms {
+                let is_open = window.processing_time || start + size_ms > event.over_ms;
+                if is_open && start.rem_euclid(hop_ms) == 0 && time < start + size_ms {
                     windows.entry((start, &event.key)).or_default().push(event);
                 }
             }

@@ -76,7 +76,7 @@ fn main() -> anyhow::Result<()> {
     let (began, cpu_before) = (Instant::now(), cpu_seconds());
     let discard = |rows: &[Rows]| _ = std::hint::black_box(rows);
     let parts = rig::parts(active, source, Arc::new(MemoryStore::default()), discard);
-    let pipeline = Pipeline::start(parts, Arc::new(PipelineStatus::default()), |_| ())?;
+    let pipeline = Pipeline::start(parts, Arc::new(PipelineStatus::default()), |_, _| ())?;
     let mut first: Option<Duration> = None;
     while pipeline.status.snapshot().counters.records_in < records && !pipeline.has_ended() {
         if first.is_none() && pipeline.status.snapshot().counters.records_in > 0 {

@@ -250,16 +250,17 @@ impl Supervisor {
         job: &Job,
         life: u64,
         replay_only: bool,
-    ) -> impl FnOnce(&PipelineExit) + Send + use<> {
+    ) -> impl FnOnce(&PipelineExit, bool) + Send + use<> {
         let lock = self.ended.lock();
         let ended = lock.unwrap_or_else(PoisonError::into_inner).clone();
         let job = job.name.clone();
-        move |end: &PipelineExit| {
+        move |end: &PipelineExit, overtaken: bool| {
             let ended_now = End {
                 job,
                 life,
                 ended: end.clone(),
                 replay_only,
+                overtaken,
             };
             drop(ended.send(ended_now)); // nobody listens any more: the host ends
         }

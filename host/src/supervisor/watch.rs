@@ -1,11 +1,13 @@
 //! Watches pipelines that end by themselves, and does what is to be done then.
 
+use super::deploy::check_state;
 use super::{Job, Supervisor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use streamhost_core::job::DeploymentKind;
 use streamhost_core::limits;
-use streamhost_engine::pipeline::PipelineExit;
+use streamhost_core::protocol::CheckpointLog;
+use streamhost_engine::pipeline::{DeploymentSlot, PipelineExit};
 use tracing::Level;
 
 /// A pipeline has ended.
@@ -14,6 +16,8 @@ pub(super) struct End {
     pub(super) life: u64,
     pub(super) ended: PipelineExit,
     pub(super) replay_only: bool,
+    /// A deployment was given to it that it has not come to run.
+    pub(super) overtaken: bool,
 }
 
 /// Watches for as long as the supervisor lives. Each end has a thread of its own for what follows
@@ -81,6 +85,9 @@ impl Supervisor {
         };
         drop(pipeline.map(|pipeline| pipeline.join()));
         let outcome = match end.ended {
+            PipelineExit::Finished | PipelineExit::Failed(_) if end.overtaken => {
+                self.run_overtaking(job)
+            }
             PipelineExit::Stopped if end.replay_only => self.restart(job, true),
             PipelineExit::Stopped => Ok(()),
             PipelineExit::Finished => {
@@ -97,6 +104,18 @@ impl Supervisor {
         if let Err(reason) = outcome {
             job.stopped(&reason);
         }
+    }
+
+    /// A deployment was made active while the pipeline that should have gone over to it came to its
+    /// end: it gets a pipeline of its own.
+    fn run_overtaking(&self, job: &Arc<Job>) -> Result<(), String> {
+        let record = job.state().record.clone();
+        let active = self.activate(job, &record, record.active())?;
+        let stored = self.checkpoint_logs.of(&job.name).load();
+        let (checkpoint, intents) = stored.map_err(|e| e.to_string())?;
+        check_state(&active, checkpoint.as_ref(), &intents).map_err(|e| e.to_string())?;
+        job.state().active = Some(DeploymentSlot::new(active.clone()));
+        self.start(job, active, &record)
     }
 
     /// A version proved unfit: the host goes back, if it is new and there was another before it.

@@ -12,7 +12,7 @@ use crate::sink::{DeadLetters, Sink};
 use crate::source::Source;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use streamhost_core::job::settings::{Settings, StartPosition};
 use streamhost_core::job::{JobSpec, SinkSpec, StageKind, StageSpec};
@@ -20,6 +20,7 @@ use streamhost_core::protocol::{Checkpoint, CheckpointLog};
 
 mod restore_state;
 mod retries;
+mod slot;
 mod status;
 mod histogram;
 mod trace;
@@ -40,6 +41,7 @@ mod tests;
 pub use histogram::TimeHistogram;
 pub use meter::{MadeRows, MeterInterval, MeterTotals, PipelineMeter, StageLetters};
 pub use retries::{LetterRetry, Retries, RetryEnd};
+pub use slot::DeploymentSlot;
 pub use status::{JobLogger, PipelineStatus, StatusSnapshot};
 pub use stop::{Backoff, Stop, StopSignal};
 pub use trace::{BatchStep, BatchTrace, SinkTime, StepTime};
@@ -130,30 +132,6 @@ impl LoadedDeployment {
     }
 }
 
-/// Which deployment the next batch names when it is cut.
-#[derive(Clone)]
-pub struct DeploymentSlot(Arc<Mutex<Arc<LoadedDeployment>>>);
-
-impl DeploymentSlot {
-    /// A cell that holds this one.
-    pub fn new(active: Arc<LoadedDeployment>) -> Self {
-        DeploymentSlot(Arc::new(Mutex::new(active)))
-    }
-
-    /// The one it holds.
-    pub fn get(&self) -> Arc<LoadedDeployment> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// The next batch names this one.
-    pub fn set(&self, active: Arc<LoadedDeployment>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = active;
-    }
-}
-
 /// Finds a deployment that an intent names; none, if its version is not stored any more.
 pub type Deployments = Box<dyn Fn(u64) -> Option<Arc<LoadedDeployment>> + Send>;
 
@@ -221,20 +199,22 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts a pipeline on a thread of its own. It begins with what was left undone.
+    /// Starts a pipeline on a thread of its own. It begins with what was left undone. `ended` is told
+    /// how it came to its end, and whether a deployment was set that no batch of it has named.
     pub fn start(
         parts: PipelineParts,
         status: Arc<PipelineStatus>,
-        ended: impl FnOnce(&PipelineExit) + Send + 'static,
+        ended: impl FnOnce(&PipelineExit, bool) + Send + 'static,
     ) -> std::io::Result<Self> {
         let name = parts.job.clone();
-        let told = status.clone();
+        let (told, slot) = (status.clone(), parts.active.clone());
+        slot.open();
         let run = move || {
             let _closing = told.retries.closing();
             let end = catch_unwind(AssertUnwindSafe(|| runner::run(parts, &told)));
             let end = end.unwrap_or_else(|_| PipelineExit::died("the pipeline"));
             told.meter.holds(0); // its guests are gone
-            ended(&end);
+            ended(&end, slot.close());
             end
         };
         let thread = std::thread::Builder::new().name(name).spawn(run)?;

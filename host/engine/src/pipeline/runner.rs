@@ -321,7 +321,7 @@ impl Runner<'_> {
     /// Runs a batch with the version that is active now, and hands it on. `last`: every source has
     /// ended with it.
     fn pass_on(&mut self, batch: Batch, last: bool) -> Result<(), PipelineExit> {
-        let active = self.active.get();
+        let active = self.active.name();
         let reached = batch.end_positions();
         self.runs.executor.state.settled(self.status.durable());
         let kept = batch

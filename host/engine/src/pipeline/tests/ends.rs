@@ -36,6 +36,28 @@ fn a_job_whose_sources_end_is_finished_once_and_for_all() {
     );
 }
 
+/// The last batch is in a sink that is away when a deployment comes: no batch will name it.
+#[test]
+fn a_deployment_that_comes_as_the_job_ends_is_not_lost() {
+    let mut world = World::new(6);
+    world.put(0, 4);
+    world.topics.end();
+    world.sinks[0].fail(FOR_EVER, Fault::BeforeLanding);
+    let pipeline = world.start(None);
+    world.until(&pipeline, |facts| !facts.waiting.is_empty());
+    assert!(world.cell.set(active(2)), "it has not ended yet");
+    world.sinks[0].forget_faults();
+    assert_eq!(pipeline.join(), PipelineExit::Finished);
+    let ran = world.checkpoint().deployment;
+    assert_eq!(
+        world.overtaken.load(Ordering::SeqCst),
+        ran == 1,
+        "either a batch named it, or its pipeline says that none did"
+    );
+    assert!(!world.cell.set(active(3)), "there is no next batch");
+    assert_eq!(world.start(None).join(), PipelineExit::Finished);
+}
+
 /// What was gathered when a stop came is finished if it was asked for, or if it could not be read
 /// again.
 #[test]

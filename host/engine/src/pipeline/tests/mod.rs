@@ -13,7 +13,8 @@ use crate::sink::memory::{Fault, Landed, Memory, MemoryDeadLetters, MemorySink};
 use crate::source::memory::{MemorySource, MemoryTopics, Trouble};
 use fake::{Dying, Kept, SINKS, active, active_with};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use streamhost_core::protocol::Guarantee;
 use streamhost_core::protocol::memory::MemoryStore;
@@ -44,6 +45,8 @@ struct World {
     /// What versions are like when planned batches are run again.
     again: Kept,
     logged: Arc<Mutex<Vec<String>>>,
+    /// Whether the last pipeline that ended held a deployment that it did not come to run.
+    overtaken: Arc<AtomicBool>,
 }
 
 impl World {
@@ -63,6 +66,7 @@ impl World {
             replay_only: false,
             again: Kept::Counts,
             logged: Arc::default(),
+            overtaken: Arc::default(),
         }
     }
 
@@ -131,7 +135,9 @@ impl World {
         let status = PipelineStatus::telling(Box::new(move |_, text| {
             logged.lock().unwrap().push(text.to_string())
         }));
-        Pipeline::start(parts, Arc::new(status), |_| ()).unwrap()
+        let told = self.overtaken.clone();
+        let ended = move |_: &PipelineExit, overtaken| told.store(overtaken, Ordering::SeqCst);
+        Pipeline::start(parts, Arc::new(status), ended).unwrap()
     }
 
     /// One life of the host, with faults and at most one death.

@@ -7,12 +7,14 @@ use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, Stored
 use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind};
 use streamhost_core::protocol::LetterMark;
 
+mod changes;
 mod checked;
 mod facts;
 mod host;
 mod letters;
 mod state;
 
+pub use changes::{Change, changed_places, changes};
 pub use checked::{ActiveFacts, Checked, StateFate};
 pub use facts::{DeploymentFacts, JobFacts};
 pub use host::HostFacts;
@@ -206,8 +208,10 @@ pub struct LogLine {
 pub struct DeployRequest {
     /// The job's name; the component's own without it.
     pub name: Option<String>,
-    /// `--set KEY=VALUE`.
+    /// `--set KEY=VALUE`. Those of before stay; an empty value takes one back.
     pub settings: BTreeMap<String, String>,
+    /// The settings of before do not stay.
+    pub reset_settings: bool,
     /// Create tables and topics that are missing.
     pub create_tables: bool,
     /// Forget state, counts and positions, and read again from `start`: rows are written and dead
@@ -215,8 +219,45 @@ pub struct DeployRequest {
     pub reset_state: bool,
 }
 
+impl DeployRequest {
+    /// The settings that are given a value.
+    pub fn given(&self) -> BTreeMap<String, String> {
+        let given = self.settings.iter().filter(|(_, value)| !value.is_empty());
+        given.map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    /// The settings that the deployment has, if the job's active one has these.
+    /// `Err`: one is taken back that is not set.
+    pub fn settings_after(
+        &self,
+        before: Option<&BTreeMap<String, String>>,
+    ) -> Result<BTreeMap<String, String>, Refusal> {
+        let mut settings = match before {
+            Some(before) if !self.reset_settings => before.clone(),
+            _ => BTreeMap::new(),
+        };
+        for (key, value) in &self.settings {
+            if !value.is_empty() {
+                settings.insert(key.clone(), value.clone());
+            } else if settings.remove(key).is_none() {
+                return Err(Refusal::Invalid(format!(
+                    "`{key}=` takes a setting back, and {}",
+                    match before.filter(|set| !set.is_empty()) {
+                        Some(set) => {
+                            let set: Vec<_> = set.keys().map(|key| format!("`{key}`")).collect();
+                            format!("the job has none of this name: it has {}", set.join(", "))
+                        }
+                        None => "the job has none".to_owned(),
+                    }
+                )));
+            }
+        }
+        Ok(settings)
+    }
+}
+
 /// What became of a `deploy` or `rollback`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployed {
     /// The job's name.
     pub job: String,
@@ -234,6 +275,12 @@ pub struct Deployed {
     /// What the user should know: each a sentence.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Sources, sinks and settings that are others than before.
+    #[serde(default)]
+    pub changes: Vec<Change>,
+    /// Settings of before that stay, though they were not given again.
+    #[serde(default)]
+    pub kept: BTreeMap<String, String>,
 }
 
 /// Why something that the user asked is not done. Nothing has changed then, but that a job which

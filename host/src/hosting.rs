@@ -8,6 +8,7 @@ use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
 use crate::supervisor::{Begin, Environment, Supervisor};
 use fjall::Database;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use streamhost_connectors::hbase::AddFamilies;
@@ -19,6 +20,7 @@ use streamhost_dev::tables::{self, Tables};
 use streamhost_engine::pipeline::Stop;
 use streamhost_guest::Compiler;
 use streamhost_guest::compiler::Wanted;
+use streamhost_storage::identity;
 
 /// The host that the binary runs.
 pub struct RealHost;
@@ -109,9 +111,13 @@ fn engine(
 
 fn open(folder: &Path) -> Result<Database, HostError> {
     let store = folder.join("store");
-    std::fs::create_dir_all(&store)
+    // State and dead letters hold what records hold: nobody else's to read.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&store)
         .map_err(|e| format!("the data folder {} cannot be made: {e}", folder.display()))?;
-    Database::builder(&store).cache_size(limits::STORE_CACHE_BYTES).open().map_err(|error| {
+    let db = Database::builder(&store).cache_size(limits::STORE_CACHE_BYTES).open().map_err(|error| {
         let folder = folder.display();
         match error {
             fjall::Error::Locked => {
@@ -119,8 +125,10 @@ fn open(folder: &Path) -> Result<Database, HostError> {
             }
             error => format!("the data folder {folder} cannot be opened: {error}"),
         }
-        .into()
-    })
+    })?;
+    identity::check(&db, folder)
+        .map_err(|e| format!("the data folder {} is not opened: {e}", folder.display()))?;
+    Ok(db)
 }
 
 fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError> {

@@ -1,25 +1,44 @@
 //! What differs between two versions of a job.
 
-use super::stages::describe;
-use crate::api::Checked;
-use serde::Serialize;
+use super::{ActiveFacts, Checked};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use streamhost_core::job::JobSpec;
+use std::fmt;
+use streamhost_core::job::{JobSpec, StageSpec};
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    what: &'static str,
-    name: String,
-    kind: &'static str,
-    before: Option<String>,
-    after: Option<String>,
+    /// `component`, `source`, `stage`, `sink`, `column`, `setting` or `limit`.
+    pub what: Cow<'static, str>,
+    /// Which one.
+    pub name: String,
+    /// `added`, `changed` or `removed`.
+    pub kind: Cow<'static, str>,
+    /// What it was.
+    pub before: Option<String>,
+    /// What it is.
+    pub after: Option<String>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Change { what, name, .. } = self;
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => write!(f, "{what} {name}: {after}, was {before}"),
+            (Some(before), None) => write!(f, "{what} {name}: removed, was {before}"),
+            (None, Some(after)) => write!(f, "{what} {name}: {after}, new"),
+            (None, None) => write!(f, "{what} {name}"),
+        }
+    }
 }
 
 type Parts = BTreeMap<String, String>;
 
-/// What differs from the version that is active; nothing for a new job.
-pub fn changes(checked: &Checked) -> Vec<Change> {
+/// What differs from the version that is active; nothing for a new job. `describe` says what a
+/// stage is.
+pub fn changes(checked: &Checked, describe: impl Fn(&StageSpec) -> String) -> Vec<Change> {
     let Some(active) = &checked.active else {
         return Vec::new();
     };
@@ -33,15 +52,37 @@ pub fn changes(checked: &Checked) -> Vec<Change> {
     );
     let (before, after) = (active.spec.as_deref(), checked.spec.as_deref());
     if let (Some(before), Some(after)) = (before, after) {
-        for (what, parts) in [
-            ("source", sources as fn(&JobSpec) -> Parts),
-            ("stage", stages),
-            ("sink", sinks),
-            ("column", columns),
-        ] {
-            compare(&mut found, what, &parts(before), &parts(after));
-        }
+        let stages = |spec: &JobSpec| -> Parts {
+            let stages = spec.stages.iter();
+            stages
+                .map(|stage| (stage.name.clone(), describe(stage)))
+                .collect()
+        };
+        compare(&mut found, "source", &sources(before), &sources(after));
+        compare(&mut found, "stage", &stages(before), &stages(after));
+        compare(&mut found, "sink", &sinks(before), &sinks(after));
+        compare(&mut found, "column", &columns(before), &columns(after));
     }
+    compare_settings(&mut found, &active.set, &checked.set);
+    found
+}
+
+/// What a deployment changed that its user may not have meant: places and settings.
+pub fn changed_places(
+    before: &ActiveFacts,
+    spec: &JobSpec,
+    set: &BTreeMap<String, String>,
+) -> Vec<Change> {
+    let mut found = Vec::new();
+    if let Some(before) = before.spec.as_deref() {
+        compare(&mut found, "source", &sources(before), &sources(spec));
+        compare(&mut found, "sink", &sinks(before), &sinks(spec));
+    }
+    compare_settings(&mut found, &before.set, set);
+    found
+}
+
+fn compare_settings(found: &mut Vec<Change>, before: &Parts, after: &Parts) {
     let limits = |set: &Parts| -> Parts {
         let limits = set.iter().filter(|(key, _)| key.starts_with("limits."));
         limits
@@ -54,10 +95,8 @@ pub fn changes(checked: &Checked) -> Vec<Change> {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect()
     };
-    let (before, after) = (&active.set, &checked.set);
-    compare(&mut found, "setting", &others(before), &others(after));
-    compare(&mut found, "limit", &limits(before), &limits(after));
-    found
+    compare(found, "setting", &others(before), &others(after));
+    compare(found, "limit", &limits(before), &limits(after));
 }
 
 fn short(digest: &str) -> String {
@@ -75,9 +114,9 @@ fn compare(found: &mut Vec<Change>, what: &'static str, before: &Parts, after: &
             _ => "changed",
         };
         found.push(Change {
-            what,
+            what: what.into(),
             name: name.clone(),
-            kind,
+            kind: kind.into(),
             before: was.cloned(),
             after: is.cloned(),
         });
@@ -88,13 +127,6 @@ fn sources(spec: &JobSpec) -> Parts {
     let parts = spec.sources.iter();
     parts
         .map(|source| (source.name.clone(), source.target.clone()))
-        .collect()
-}
-
-fn stages(spec: &JobSpec) -> Parts {
-    let parts = spec.stages.iter();
-    parts
-        .map(|stage| (stage.name.clone(), describe(stage)))
         .collect()
 }
 

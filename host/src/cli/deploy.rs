@@ -11,6 +11,7 @@ use std::io::{self, Write};
 #[command(after_help = "Examples:
   streamhost deploy clicks.wasm --create-tables
   streamhost deploy clicks.wasm --set source.clicks=clicks-eu --set every=1s
+  streamhost deploy clicks.wasm --set every=                  # back to the job's own
   streamhost deploy clicks.wasm --name clicks-trial --set start=latest")]
 pub(super) struct Args {
     #[command(flatten)]
@@ -33,6 +34,7 @@ pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
     query.extend([
         ("create-tables", request.create_tables.to_string()),
         ("reset-state", request.reset_state.to_string()),
+        ("reset-settings", request.reset_settings.to_string()),
     ]);
     let deployed: Deployed =
         args.daemon
@@ -65,6 +67,18 @@ pub(super) fn said(out: &mut dyn Write, deployed: &Deployed) -> io::Result<()> {
         out,
         "{job} version {version} {is} {active} (deployment {deployment}, sha256 {digest}){unchanged}{paused}"
     )?;
+    for change in &deployed.changes {
+        writeln!(out, "changed: {}", plain(&change.to_string()))?;
+    }
+    if !deployed.kept.is_empty() {
+        let kept = deployed.kept.iter();
+        let kept: Vec<_> = kept.map(|(key, value)| format!("{key}={value}")).collect();
+        writeln!(
+            out,
+            "as before: {} (`--set KEY=` takes one back)",
+            plain(&kept.join(", "))
+        )?;
+    }
     deployed
         .warnings
         .iter()

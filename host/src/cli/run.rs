@@ -46,7 +46,8 @@ pub(super) fn run(
     err: &mut dyn Write,
     until: Until,
 ) -> Result<(), CliError> {
-    let request = args.component.request()?;
+    let mut request = args.component.request()?;
+    request.reset_settings = true; // a trial runs as it is told here
     let bytes = file::read(&args.component.file)?;
     let mut config = Config::load(args.config.as_deref())?;
     let stem = args

@@ -3,8 +3,8 @@
 use super::App;
 use super::handlers::{Answer, component, deploy_request};
 use super::reply::Fault;
-use crate::api::{Checked, StateFate};
-use crate::monitor::{Change, Graph, changes, guarantee};
+use crate::api::{Change, Checked, StateFate, changes};
+use crate::monitor::{Graph, describe, guarantee};
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
 use serde::Serialize;
@@ -71,7 +71,7 @@ pub(super) async fn check(
     request: Request,
 ) -> Answer<CheckView> {
     let asked = deploy_request(query.as_deref())?;
-    Settings::parse(&asked.settings, JobLimits::default())
+    Settings::parse(&asked.given(), JobLimits::default())
         .map_err(|faults| Fault::bad(in_words(&faults)))?;
     let checked = component(&app, request, move |jobs, bytes, wanted| {
         jobs.check(bytes, asked, wanted)
@@ -80,7 +80,7 @@ pub(super) async fn check(
 }
 
 fn view(checked: Checked) -> CheckView {
-    let changes = changes(&checked);
+    let changes = changes(&checked, describe);
     let spec = checked.spec.as_deref();
     let sinks = spec.map_or(&[][..], |spec| &spec.sinks);
     let exists = checked

@@ -92,8 +92,7 @@ impl FakeJobs {
             digest: active.digest.clone(),
             deployment: active.number,
             changed: true,
-            paused: false,
-            warnings: Vec::new(),
+            ..Deployed::default()
         })
     }
 

@@ -20,13 +20,11 @@ mod process;
 mod folder;
 mod metrics;
 mod batches;
-mod changes;
 mod watermarks;
 mod stages;
 mod settings;
 
 pub use batches::{Batch, Batches};
-pub use changes::{Change, changes};
 pub use graph::Graph;
 pub(crate) use graph::guarantee;
 pub use host::{HostView, Limit};
@@ -34,6 +32,7 @@ pub use metrics::CONTENT_TYPE as METRICS_CONTENT_TYPE;
 pub use points::{Points, Series};
 pub use settings::JobSettings;
 pub use stages::Stage;
+pub(crate) use stages::describe;
 pub use summary::{JobSummary, JobView};
 pub use watermarks::Watermarks;
 

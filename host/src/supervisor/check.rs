@@ -2,7 +2,8 @@
 //! changes nothing.
 
 use super::beginning::{Beginning, BeginningFacts};
-use super::deploy::{Draft, check_state, next_record, not_in_the_future, unavailable, unchanged};
+use super::deploy::{check_state, not_in_the_future, unavailable};
+use super::draft::{Draft, kept, next_record, starts, unchanged, with_kept};
 use super::provision::Missing;
 use super::{Job, Supervisor};
 use crate::api::{ActiveFacts, Checked, DeployRequest, DeploymentFacts, Refusal, StateFate};
@@ -28,7 +29,7 @@ impl Supervisor {
         request: DeployRequest,
         wanted: Wanted<'_>,
     ) -> Result<Checked, Refusal> {
-        let settings = Settings::parse(&request.settings, self.environment.limits)
+        let settings = Settings::parse(&request.given(), self.environment.limits)
             .map_err(|f| Refusal::Invalid(in_words(&f)))?;
         let silent: LogSink = Arc::new(|_, _: &str| {});
         let digest = sha256(component);
@@ -64,6 +65,10 @@ impl Supervisor {
         }
         let job = self.job(&name);
         checked.active = job.as_deref().map(active_of);
+        checked.set = request.settings_after(checked.active.as_ref().map(|active| &active.set))?;
+        let settings = Settings::parse(&checked.set, self.environment.limits)
+            .map_err(|f| Refusal::Invalid(in_words(&f)))?;
+        checked.dead_letter_topic = settings.dead_letter_topic(&name);
         let described = (loaded, described, settings);
         self.check_described(&mut checked, described, job.as_deref(), &request)?;
         Ok(checked)
@@ -84,7 +89,7 @@ impl Supervisor {
             digest: checked.digest.clone(),
             kind: DeploymentKind::Deploy,
             reason: None,
-            settings: request.settings.clone(),
+            settings: checked.set.clone(),
             limits: settings.limits,
             reset: request.reset_state || was_undeployed && !described.stages.is_empty(),
         };
@@ -119,14 +124,17 @@ impl Supervisor {
                     was_undeployed,
                     reset: request.reset_state
                         || checkpoint.is_some() && active.resets(checkpoint.as_ref()),
-                    starts: request.settings.contains_key("start"),
+                    starts: starts(request, &checked.set, checkpoint.as_ref()),
                     ..BeginningFacts::default()
                 };
                 let before = (checkpoint.as_ref(), &intents[..]);
                 self.check_active(checked, &active, request.create_tables, before, known);
                 checked.spec = Some(Arc::new(active.spec));
             }
-            Err(reason) => checked.errors.push(reason),
+            Err(reason) => {
+                let kept = kept(request, &checked.set);
+                checked.errors.push(with_kept(reason, &kept));
+            }
         }
         Ok(())
     }
@@ -218,7 +226,7 @@ impl Supervisor {
     }
 }
 
-fn active_of(job: &Job) -> ActiveFacts {
+pub(super) fn active_of(job: &Job) -> ActiveFacts {
     let state = job.state();
     let active = state.record.active();
     let loaded = state.active.as_ref().map(|cell| cell.get());

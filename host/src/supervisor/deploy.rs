@@ -2,14 +2,16 @@
 //! boundary.
 
 use super::beginning::BeginningFacts;
+use super::check::active_of;
+use super::draft::{Draft, deployed, kept, next_record, starts, unchanged, with_kept};
 use super::{Job, State, Supervisor};
-use crate::api::{DeployRequest, Deployed, Refusal};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::api::{DeployRequest, Deployed, Refusal, changed_places};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
-use streamhost_core::job::settings::{JobLimits, Settings, StartPosition};
+use streamhost_core::job::settings::{Settings, StartPosition};
 use streamhost_core::job::validate::in_words;
-use streamhost_core::job::{DeploymentKind, DeploymentRecord, JobRecord, names};
+use streamhost_core::job::{DeploymentKind, JobRecord, names};
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::state::change::stages_after;
 use streamhost_core::{clock, limits};
@@ -18,16 +20,6 @@ use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, Stop};
 use streamhost_guest::compiler::Wanted;
 use streamhost_storage::catalog::sha256;
 use tracing::Level;
-
-/// What a deployment is to be, before it has its number.
-pub(super) struct Draft {
-    pub(super) digest: String,
-    pub(super) kind: DeploymentKind,
-    pub(super) reason: Option<String>,
-    pub(super) settings: BTreeMap<String, String>,
-    pub(super) limits: JobLimits,
-    pub(super) reset: bool,
-}
 
 impl Supervisor {
     /// Checks, compiles, warms and activates a component. Compiling takes long and changes nothing,
@@ -38,7 +30,7 @@ impl Supervisor {
         request: DeployRequest,
         wanted: Wanted<'_>,
     ) -> Result<Deployed, Refusal> {
-        let settings = Settings::parse(&request.settings, self.environment.limits)
+        let settings = Settings::parse(&request.given(), self.environment.limits)
             .map_err(|f| Refusal::Invalid(in_words(&f)))?;
         not_in_the_future(settings.start)?;
         let silent: LogSink = Arc::new(|_, _: &str| {}); // the job that logs is not known yet
@@ -55,15 +47,20 @@ impl Supervisor {
         // stages kept.
         let was_undeployed = self.catalog.was_undeployed(&name);
         let was_undeployed = was_undeployed.map_err(|e| unavailable(&e))?;
+        let job = self.job(&name);
+        job.as_deref().map_or(Ok(()), may_change)?;
+        let before = job.as_deref().map(active_of);
+        let set = request.settings_after(before.as_ref().map(|before| &before.set))?;
+        let settings = Settings::parse(&set, self.environment.limits)
+            .map_err(|f| Refusal::Invalid(in_words(&f)))?;
         let draft = Draft {
             digest,
             kind: DeploymentKind::Deploy,
             reason: None,
-            settings: request.settings,
+            settings: set.clone(),
             limits: settings.limits,
             reset: request.reset_state || was_undeployed && !described.stages.is_empty(),
         };
-        let job = self.job(&name);
         if let Some(job) = &job
             && let Some(unchanged) = unchanged(job, &draft)
         {
@@ -77,7 +74,8 @@ impl Supervisor {
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
         let log = job.log_sink(record.active().version);
         let active = self.prove(&log, loaded, described, settings, record.active(), &record);
-        let active = active.map_err(Refusal::Invalid)?;
+        let kept = kept(&request, &set);
+        let active = active.map_err(|reason| Refusal::Invalid(with_kept(reason, &kept)))?;
         check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;
         let missing = self.missing_targets(&active, request.create_tables)?;
@@ -86,7 +84,7 @@ impl Supervisor {
             was_undeployed,
             reset: request.reset_state
                 || checkpoint.is_some() && active.resets(checkpoint.as_ref()),
-            starts: record.active().settings.contains_key("start"),
+            starts: starts(&request, &set, checkpoint.as_ref()),
             ..BeginningFacts::default()
         };
         let begins = self.beginning_of(&active, &missing, known)?;
@@ -95,7 +93,15 @@ impl Supervisor {
         // All that could refuse it has been asked: what is missing is made only now.
         self.create_targets(&missing)?;
         let warnings = begins.warning(&active.group).into_iter().collect();
-        self.switch(&job, record, Some(component), Arc::new(active), warnings)
+        let changes = before.map_or_else(Vec::new, |before| {
+            changed_places(&before, &active.spec, &set)
+        });
+        let done = self.switch(&job, record, Some(component), Arc::new(active), warnings)?;
+        Ok(Deployed {
+            changes,
+            kept,
+            ..done
+        })
     }
 
     /// What is said of a job that a deploy leaves as it is.
@@ -118,7 +124,7 @@ impl Supervisor {
         version: Option<u64>,
         why: Option<String>,
     ) -> Result<Deployed, Refusal> {
-        let job = self.known(name)?;
+        let job = self.changeable(name)?;
         let record = job.state().record.clone();
         let target = match version {
             Some(version) => record.of_version(version).ok_or_else(|| {
@@ -176,6 +182,7 @@ impl Supervisor {
         warnings: Vec<String>,
     ) -> Result<Deployed, Refusal> {
         record.active_mut().since_batch = self.durable_batches(&job.state(), &active);
+        let begins = self.facts_of(&job.state(), Some(&active)).epoch == 0;
         self.admit(job, &record, component)?;
         let mut done = deployed(&record, true);
         done.warnings = warnings;
@@ -201,11 +208,15 @@ impl Supervisor {
                 state.active = Some(DeploymentSlot::new(active.clone()));
                 state.failed = None; // whatever the version before failed of
             }
-            if !record.paused
-                && let Err(reason) = self.start(job, active, &record)
-            {
-                job.stopped(&reason);
-                done.warnings.push(format!("the job is stopped: {reason}"));
+            if !record.paused {
+                match self.start(job, active, &record) {
+                    Ok(()) if begins => done.warnings.extend(job.await_beginning()),
+                    Ok(()) => {}
+                    Err(reason) => {
+                        job.stopped(&reason);
+                        done.warnings.push(format!("the job is stopped: {reason}"));
+                    }
+                }
             }
         }
         self.sweep();
@@ -269,6 +280,9 @@ impl Supervisor {
     pub(super) fn sweep(&self) {
         let _set = self.change(); // or a component would go whose record is about to be stored
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
+        if jobs.iter().any(|job| job.state().unreadable) {
+            return; // which components it names is not known
+        }
         let digests = |job: &Arc<Job>| {
             job.state()
                 .record
@@ -282,6 +296,13 @@ impl Supervisor {
         self.guests.sweep(&named);
     }
 
+    /// A job that may be changed.
+    pub(super) fn changeable(&self, name: &str) -> Result<Arc<Job>, Refusal> {
+        let job = self.known(name)?;
+        may_change(&job)?;
+        Ok(job)
+    }
+
     pub(super) fn known(&self, name: &str) -> Result<Arc<Job>, Refusal> {
         self.job(name).ok_or_else(|| {
             let all: Vec<String> = self.jobs().keys().map(|name| format!("`{name}`")).collect();
@@ -292,6 +313,15 @@ impl Supervisor {
             };
             Refusal::NotFound(format!("there is no job `{name}`: {there}"))
         })
+    }
+}
+
+/// What cannot be read is not written over.
+fn may_change(job: &Job) -> Result<(), Refusal> {
+    let state = job.state();
+    match state.failed.as_ref().filter(|_| state.unreadable) {
+        Some(reason) => Err(Refusal::Conflict(format!("`{}`: {reason}", job.name))),
+        None => Ok(()),
     }
 }
 
@@ -321,10 +351,7 @@ fn goes_over(job: &Job, record: &JobRecord, active: &Arc<LoadedDeployment>) -> b
     let mut state = job.state();
     state.record = record.clone();
     match &state.active {
-        Some(cell) if state.runs() && cell.get().can_hot_swap(active) => {
-            cell.set(active.clone());
-            true
-        }
+        Some(slot) if state.runs() && slot.get().can_hot_swap(active) => slot.set(active.clone()),
         _ => false,
     }
 }
@@ -359,122 +386,5 @@ pub(super) fn check_state(
     match stages_after(kept, &active.spec, checkpoint.epoch) {
         Ok(_) => Ok(()),
         Err(refusals) => Err(Refusal::Conflict(in_words(&refusals))),
-    }
-}
-
-/// `Some`: just this is active already, and nothing is wrong with it.
-pub(super) fn unchanged(job: &Job, draft: &Draft) -> Option<Deployed> {
-    let state = job.state();
-    let active = state.record.active();
-    let same = active.digest == draft.digest && active.settings == draft.settings;
-    (same && !draft.reset && state.failed.is_none()).then(|| deployed(&state.record, false))
-}
-
-fn deployed(record: &JobRecord, changed: bool) -> Deployed {
-    let active = record.active();
-    Deployed {
-        job: record.name.clone(),
-        version: active.version,
-        digest: active.digest.clone(),
-        deployment: active.number,
-        changed,
-        paused: record.paused,
-        warnings: Vec::new(),
-    }
-}
-
-/// The job's record with one deployment more. `Err`: too many are still needed.
-pub(super) fn next_record(
-    name: &str,
-    job: Option<&Job>,
-    draft: Draft,
-    checkpoint: Option<&Checkpoint>,
-    intents: &[BatchIntent],
-) -> Result<JobRecord, Refusal> {
-    let (mut record, runs) = match job.map(Job::state) {
-        Some(state) => (state.record.clone(), state.runs()),
-        None => {
-            let name = name.to_owned();
-            (
-                JobRecord {
-                    name,
-                    paused: false,
-                    deployments: Vec::new(),
-                    newest_version: 0,
-                },
-                false,
-            )
-        }
-    };
-    let number = record.deployments.last().map_or(1, |last| last.number + 1);
-    let version = record.version_of(&draft.digest, &draft.settings);
-    let deployment = DeploymentRecord {
-        number,
-        version,
-        digest: draft.digest,
-        at_ms: clock::now_ms(),
-        kind: draft.kind,
-        reason: draft.reason,
-        settings: draft.settings,
-        reset: draft.reset,
-        limits: Some(draft.limits),
-        since_batch: 0, // known once it takes over
-    };
-    let named = checkpoint
-        .map(|checkpoint| checkpoint.deployment)
-        .into_iter()
-        .chain(intents.iter().map(|intent| intent.deployment));
-    let needed = needed(&record, runs, named.collect());
-    record.push(deployment, &needed);
-    if record.deployments.len() > limits::HISTORY_NEEDED_MAX {
-        return Err(Refusal::Unavailable(format!(
-            "batches of `{name}` are under way since {} deployments: `streamhost status {name}` says what it waits for",
-            limits::HISTORY_NEEDED_MAX
-        )));
-    }
-    Ok(record)
-}
-
-/// The deployments that the checkpoint or an intent names, and while the job runs all that a batch
-/// may name that is cut and not planned yet: deployment numbers never fall.
-fn needed(record: &JobRecord, runs: bool, mut named: BTreeSet<u64>) -> BTreeSet<u64> {
-    if runs && let Some(&least) = named.first() {
-        named.extend(
-            record
-                .deployments
-                .iter()
-                .map(|d| d.number)
-                .filter(|number| *number >= least),
-        );
-    }
-    named
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use streamhost_core::testing::deployment;
-
-    #[test]
-    fn what_batches_may_still_name_is_needed() {
-        let deployments = (1..=5).map(|number| deployment(number, 1, "a")).collect();
-        let record = JobRecord {
-            name: "j".into(),
-            paused: false,
-            deployments,
-            newest_version: 0,
-        };
-        let cases: [(bool, &[u64], &[u64]); 4] = [
-            (false, &[], &[]),
-            (true, &[], &[]),
-            (false, &[2, 4], &[2, 4]),
-            (true, &[2, 4], &[2, 3, 4, 5]),
-        ];
-        for (runs, named, want) in cases {
-            let needed: Vec<u64> = needed(&record, runs, named.iter().copied().collect())
-                .into_iter()
-                .collect();
-            assert_eq!(needed, want, "{runs} {named:?}");
-        }
     }
 }

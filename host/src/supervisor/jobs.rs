@@ -71,7 +71,7 @@ impl Jobs for Supervisor {
 
     fn pause(&self, name: &str) -> Result<JobStatus, Refusal> {
         let _turn = self.turns.take(name)?;
-        let job = self.known(name)?;
+        let job = self.changeable(name)?;
         self.set_paused(&job, true)?;
         job.halt(Stop::Soon);
         Ok(self.status_of(&job))
@@ -79,7 +79,7 @@ impl Jobs for Supervisor {
 
     fn resume(&self, name: &str, skip_lost: bool) -> Result<JobStatus, Refusal> {
         let turn = self.turns.take(name)?;
-        let job = self.known(name)?;
+        let job = self.changeable(name)?;
         if job.state().runs() {
             self.set_paused(&job, false)?;
         } else {

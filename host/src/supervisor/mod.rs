@@ -13,13 +13,13 @@ use streamhost_connectors::hbase::HbaseSettings;
 use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::validate::in_words;
-use streamhost_core::job::{DeploymentRecord, JobRecord};
+use streamhost_core::job::{DeploymentKind, DeploymentRecord, JobRecord};
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::{clock, limits};
 use streamhost_engine::pipeline::{DeploymentSlot, Pipeline, PipelineExit, PipelineStatus, Stop};
 use streamhost_engine::sink::CancelSignal;
 use streamhost_guest::{Compiler, GuestEngine};
-use streamhost_storage::catalog::Catalog;
+use streamhost_storage::catalog::{Catalog, UnreadableJob};
 use streamhost_storage::checkpoint_log::CheckpointLogs;
 use streamhost_storage::letter_marks::LetterMarks;
 use turns::Turns;
@@ -28,6 +28,7 @@ mod beginning;
 mod build;
 mod check;
 mod deploy;
+mod draft;
 mod joblog;
 mod jobs;
 mod letters;
@@ -97,6 +98,9 @@ struct State {
     life: u64,
     /// Why it cannot go on by itself.
     failed: Option<String>,
+    /// Its stored record cannot be read, and the one here stands in for it: nothing of it runs, and
+    /// nothing of it is written.
+    unreadable: bool,
     /// The next pipeline goes on where records are gone, as the user asked. Not stored: after a
     /// crash the user is asked again.
     skip_lost: bool,
@@ -156,6 +160,28 @@ impl Job {
             cancel.cancel();
         }
         Some(pipeline.join())
+    }
+
+    /// Waits until it is durable where its pipeline begins, but not for long: what comes after a
+    /// deploy was answered is read, also with `start=latest`. Gives what is to be said otherwise.
+    fn await_beginning(&self) -> Option<String> {
+        let asked = clock::monotonic();
+        loop {
+            {
+                let state = self.state();
+                let facts = state.pipeline_status.snapshot();
+                // One that has ended says why by itself.
+                if facts.epoch != 0 || !state.runs() {
+                    return None;
+                }
+                if asked.elapsed() >= limits::FIRST_WORD_TIME {
+                    let why = facts.waiting.into_values().next().map(|(what, _)| what);
+                    let why = why.unwrap_or_else(|| "it is still asking its servers".to_owned());
+                    return Some(format!("where it begins to read is not fixed yet: {why}"));
+                }
+            }
+            std::thread::sleep(limits::LOOK_TIME);
+        }
     }
 
     /// Waits until its pipeline has said how it goes, but not for long. Whoever calls holds no
@@ -219,7 +245,7 @@ impl Supervisor {
             .catalog
             .load()?
             .into_iter()
-            .map(|record| Arc::new(Job::new(record)));
+            .map(|record| Arc::new(record.map_or_else(Job::unreadable, Job::new)));
         supervisor
             .jobs()
             .extend(jobs.map(|job| (job.name.clone(), job)));
@@ -268,7 +294,13 @@ impl Supervisor {
         let Ok(_turn) = self.turns.take(&job.name) else {
             return;
         };
-        let paused = job.state().record.paused;
+        let (paused, unreadable) = {
+            let state = job.state();
+            (state.record.paused, state.unreadable)
+        };
+        if unreadable {
+            return;
+        }
         let begun = self
             .keep_limits(job)
             .and_then(|()| self.restart(job, begin == Begin::Jobs && !paused));
@@ -348,193 +380,41 @@ impl Job {
                 pipeline_status: Arc::new(PipelineStatus::default()),
                 life: 0,
                 failed: None,
+                unreadable: false,
                 skip_lost: false,
                 reads_on: false,
             }),
         }
     }
+
+    /// One that is there and cannot run: it is shown, and keeps no other from running.
+    fn unreadable(UnreadableJob { name, reason }: UnreadableJob) -> Self {
+        let stand_in = DeploymentRecord {
+            number: 0,
+            version: 0,
+            digest: String::new(),
+            at_ms: 0,
+            kind: DeploymentKind::Deploy,
+            reason: None,
+            settings: BTreeMap::new(),
+            reset: false,
+            limits: None,
+            since_batch: 0,
+        };
+        let job = Job::new(JobRecord {
+            name,
+            paused: false,
+            deployments: vec![stand_in],
+            newest_version: 0,
+        });
+        job.state().unreadable = true;
+        job.stopped(&format!(
+            "its record in the data folder cannot be read: {reason}; restore the folder from a backup, or `streamhost undeploy {}` forgets the job and its state",
+            job.name
+        ));
+        job
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::{JobState, Jobs};
-    use std::time::Duration;
-    use streamhost_core::job::DeploymentKind;
-    use streamhost_core::protocol::{BatchIntent, Checkpoint};
-
-    fn deployment(limits: JobLimits) -> DeploymentRecord {
-        let (kind, limits) = (DeploymentKind::Rollback, Some(limits));
-        DeploymentRecord {
-            kind,
-            limits,
-            since_batch: 7,
-            ..streamhost_core::testing::deployment(3, 2, "gone")
-        }
-    }
-
-    /// What becomes of a job's deployments (number, memory) when the host's limits are others than
-    /// those it was deployed under.
-    fn after_a_change(intent: Option<BatchIntent>) -> Vec<(u64, usize)> {
-        let folder = tempfile::tempdir().unwrap();
-        let db = fjall::Database::builder(folder.path().join("db"))
-            .open()
-            .unwrap();
-        let (old, new) = (
-            JobLimits::default(),
-            JobLimits {
-                memory_bytes: 1 << 24,
-                ..JobLimits::default()
-            },
-        );
-        let record = JobRecord {
-            name: "j".into(),
-            paused: false,
-            deployments: vec![deployment(old)],
-            newest_version: 2,
-        };
-        Catalog::open(&db, &folder.path().join("components"))
-            .unwrap()
-            .save(&record)
-            .unwrap();
-        let checkpoint_logs = CheckpointLogs::open(&db).unwrap();
-        let reached = [("t".to_owned(), [(0, 0)].into())].into();
-        checkpoint_logs
-            .of("j")
-            .begin(&Checkpoint::begin(7, 3, 1000, reached))
-            .unwrap();
-        if let Some(intent) = &intent {
-            checkpoint_logs.of("j").write(None, Some(intent)).unwrap();
-        }
-        let (kafka, hbase) = (KafkaSettings::default(), HbaseSettings::default());
-        let environment = Environment {
-            owner: "streamhost",
-            kafka,
-            hbase,
-            lanes: 1,
-            limits: new,
-        };
-        let supervisor = Supervisor::open(
-            &db,
-            folder.path(),
-            environment,
-            Compiler::Here,
-            Begin::Nothing,
-        )
-        .unwrap();
-        let status = supervisor.status("j").unwrap();
-        assert_eq!(
-            (status.state, status.version),
-            (JobState::Stopped, 2),
-            "its component is gone"
-        );
-        assert!(
-            supervisor
-                .logs("j", 0)
-                .unwrap()
-                .iter()
-                .any(|line| line.line.contains("stopped: "))
-        );
-        let stored = supervisor.catalog.load().unwrap().remove(0);
-        assert!(
-            stored
-                .deployments
-                .iter()
-                .all(|d| d.since_batch == 7 && d.kind == DeploymentKind::Rollback)
-        );
-        supervisor.close(Stop::Drain);
-        assert!(
-            supervisor.pause("j").is_err(),
-            "a host that stops changes nothing"
-        );
-        stored
-            .deployments
-            .iter()
-            .map(|d| (d.number, d.limits.unwrap().memory_bytes))
-            .collect()
-    }
-
-    #[test]
-    fn a_planned_batch_keeps_the_limits_that_it_was_planned_under() {
-        let (old, new) = (JobLimits::default().memory_bytes, 1 << 24);
-        let intent = |deployment, finished| {
-            Some(BatchIntent {
-                deployment,
-                finished,
-                ..streamhost_core::testing::intent(1)
-            })
-        };
-        assert_eq!(after_a_change(None), [(3, new)]);
-        assert_eq!(
-            after_a_change(intent(2, false)),
-            [(3, new)],
-            "the plan is of another deployment"
-        );
-        assert_eq!(after_a_change(intent(3, false)), [(3, old), (4, new)]);
-        assert_eq!(
-            after_a_change(intent(3, true)),
-            [(3, old)],
-            "its last batch ends it"
-        );
-    }
-
-    #[test]
-    fn one_job_that_cannot_be_followed_stops_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let db = fjall::Database::builder(folder.path().join("db"))
-            .open()
-            .unwrap();
-        let (kafka, hbase) = (KafkaSettings::default(), HbaseSettings::default());
-        let limits = JobLimits::default();
-        let environment = Environment {
-            owner: "streamhost",
-            kafka,
-            hbase,
-            lanes: 1,
-            limits,
-        };
-        for name in ["a", "b"] {
-            let record = JobRecord {
-                name: name.into(),
-                paused: true,
-                deployments: vec![deployment(limits)],
-                newest_version: 2,
-            };
-            Catalog::open(&db, &folder.path().join("components"))
-                .unwrap()
-                .save(&record)
-                .unwrap();
-        }
-        let supervisor =
-            Supervisor::open(&db, folder.path(), environment, Compiler::Here, Begin::Jobs).unwrap();
-        let jobs = ["a", "b"].map(|name| supervisor.job(name).unwrap());
-        jobs.iter().for_each(|job| job.state().failed = None);
-        let turn = supervisor.turns.take("a").unwrap(); // a change of `a` that takes its time
-        let send = supervisor.ended.lock().unwrap().clone();
-        for job in &jobs {
-            let (life, ended) = (job.state().life, PipelineExit::Failed("gone".into()));
-            send.send(watch::End {
-                job: job.name.clone(),
-                life,
-                ended,
-                replay_only: false,
-            })
-            .unwrap();
-        }
-        let limit = clock::monotonic() + Duration::from_secs(60);
-        while jobs[1].state().failed.is_none() && clock::monotonic() < limit {
-            std::thread::yield_now();
-        }
-        assert_eq!(
-            jobs[1].state().failed.as_deref(),
-            Some("gone"),
-            "the end of `b` does not wait for `a`"
-        );
-        assert_eq!(jobs[0].state().failed, None);
-        drop(turn);
-        while jobs[0].state().failed.is_none() && clock::monotonic() < limit {
-            std::thread::yield_now();
-        }
-        assert_eq!(jobs[0].state().failed.as_deref(), Some("gone"));
-    }
-}
+mod tests;

@@ -24,6 +24,24 @@ fn io(error: impl std::fmt::Display) -> CatalogError {
     CatalogError::Io(error.to_string())
 }
 
+/// A job whose record is there and is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableJob {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+fn read_record(name: &str, bytes: &[u8]) -> Result<JobRecord, String> {
+    let record: JobRecord = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    match () {
+        () if record.name != name => Err(format!("it is the record of `{}`", record.name)),
+        () if record.deployments.is_empty() => Err("it names no deployment".to_owned()),
+        () => Ok(record),
+    }
+}
+
 /// All jobs of a host, and their components.
 pub struct Catalog {
     db: Database,
@@ -51,11 +69,12 @@ impl Catalog {
         })
     }
 
-    /// All jobs.
-    pub fn load(&self) -> Result<Vec<JobRecord>, CatalogError> {
+    /// All jobs. One whose record cannot be read does not keep the others from being read.
+    pub fn load(&self) -> Result<Vec<Result<JobRecord, UnreadableJob>>, CatalogError> {
         let read = |entry: fjall::Guard| {
-            let bytes = entry.value().map_err(io)?;
-            serde_json::from_slice(&bytes).map_err(|e| CatalogError::Damaged(e.to_string()))
+            let (key, bytes) = entry.into_inner().map_err(io)?;
+            let name = String::from_utf8_lossy(&key).into_owned();
+            Ok(read_record(&name, &bytes).map_err(|reason| UnreadableJob { name, reason }))
         };
         self.jobs.iter().map(read).collect()
     }
@@ -197,7 +216,7 @@ mod tests {
             catalog.keep(b"component").unwrap()
         };
         let catalog = open();
-        assert_eq!(catalog.load().unwrap(), [job]);
+        assert_eq!(catalog.load().unwrap(), [Ok(job)]);
         assert_eq!(catalog.component(&digest).unwrap(), b"component");
         std::fs::write(
             folder.path().join("c").join(format!("{digest}.wasm")),
@@ -221,6 +240,33 @@ mod tests {
             Err(CatalogError::Io(_))
         ));
         assert_eq!(catalog.component(&other).unwrap(), b"other");
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_named_and_the_others_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::builder(folder.path().join("db")).open().unwrap();
+        let catalog = Catalog::open(&db, &folder.path().join("c")).unwrap();
+        let good = job(vec![deployment(1, 1, "a")]);
+        catalog.save(&good).unwrap();
+        let (other, empty) = (serde_json::to_vec(&good).unwrap(), job(Vec::new()));
+        let empty = serde_json::to_vec(&JobRecord {
+            name: "empty".into(),
+            ..empty
+        });
+        for (name, bytes) in [
+            ("cut", other[..9].to_vec()),
+            ("other", other),
+            ("empty", empty.unwrap()),
+        ] {
+            catalog.jobs.insert(name, bytes).unwrap();
+        }
+        let read = catalog.load().unwrap();
+        let bad: Vec<_> = read.iter().filter_map(|job| job.as_ref().err()).collect();
+        let names: Vec<_> = bad.iter().map(|job| job.name.as_str()).collect();
+        assert_eq!(names, ["cut", "empty", "other"]);
+        assert!(bad[2].reason.contains("the record of `j`"), "{bad:?}");
+        assert!(read.contains(&Ok(good)));
     }
 
     #[test]

@@ -5,5 +5,6 @@ mod fault;
 pub mod letter_marks;
 pub mod checkpoint_log;
 pub mod catalog;
+pub mod identity;
 #[cfg(test)]
 mod state_tests;

@@ -1,0 +1,246 @@
+//! Jobs as they are found at a start, and changes that wait for one another.
+
+use super::*;
+use crate::api::{JobState, Jobs, Refusal};
+use std::time::Duration;
+use streamhost_core::protocol::{BatchIntent, Checkpoint};
+
+fn deployment(limits: JobLimits) -> DeploymentRecord {
+    let (kind, limits) = (DeploymentKind::Rollback, Some(limits));
+    DeploymentRecord {
+        kind,
+        limits,
+        since_batch: 7,
+        ..streamhost_core::testing::deployment(3, 2, "gone")
+    }
+}
+
+/// What becomes of a job's deployments (number, memory) when the host's limits are others than
+/// those it was deployed under.
+fn after_a_change(intent: Option<BatchIntent>) -> Vec<(u64, usize)> {
+    let folder = tempfile::tempdir().unwrap();
+    let db = fjall::Database::builder(folder.path().join("db"))
+        .open()
+        .unwrap();
+    let (old, new) = (
+        JobLimits::default(),
+        JobLimits {
+            memory_bytes: 1 << 24,
+            ..JobLimits::default()
+        },
+    );
+    let record = JobRecord {
+        name: "j".into(),
+        paused: false,
+        deployments: vec![deployment(old)],
+        newest_version: 2,
+    };
+    Catalog::open(&db, &folder.path().join("components"))
+        .unwrap()
+        .save(&record)
+        .unwrap();
+    let checkpoint_logs = CheckpointLogs::open(&db).unwrap();
+    let reached = [("t".to_owned(), [(0, 0)].into())].into();
+    checkpoint_logs
+        .of("j")
+        .begin(&Checkpoint::begin(7, 3, 1000, reached))
+        .unwrap();
+    if let Some(intent) = &intent {
+        checkpoint_logs.of("j").write(None, Some(intent)).unwrap();
+    }
+    let (kafka, hbase) = (KafkaSettings::default(), HbaseSettings::default());
+    let environment = Environment {
+        owner: "streamhost",
+        kafka,
+        hbase,
+        lanes: 1,
+        limits: new,
+    };
+    let supervisor = Supervisor::open(
+        &db,
+        folder.path(),
+        environment,
+        Compiler::Here,
+        Begin::Nothing,
+    )
+    .unwrap();
+    let status = supervisor.status("j").unwrap();
+    assert_eq!(
+        (status.state, status.version),
+        (JobState::Stopped, 2),
+        "its component is gone"
+    );
+    assert!(
+        supervisor
+            .logs("j", 0)
+            .unwrap()
+            .iter()
+            .any(|line| line.line.contains("stopped: "))
+    );
+    let stored = supervisor.catalog.load().unwrap().remove(0).unwrap();
+    assert!(
+        stored
+            .deployments
+            .iter()
+            .all(|d| d.since_batch == 7 && d.kind == DeploymentKind::Rollback)
+    );
+    supervisor.close(Stop::Drain);
+    assert!(
+        supervisor.pause("j").is_err(),
+        "a host that stops changes nothing"
+    );
+    stored
+        .deployments
+        .iter()
+        .map(|d| (d.number, d.limits.unwrap().memory_bytes))
+        .collect()
+}
+
+#[test]
+fn a_planned_batch_keeps_the_limits_that_it_was_planned_under() {
+    let (old, new) = (JobLimits::default().memory_bytes, 1 << 24);
+    let intent = |deployment, finished| {
+        Some(BatchIntent {
+            deployment,
+            finished,
+            ..streamhost_core::testing::intent(1)
+        })
+    };
+    assert_eq!(after_a_change(None), [(3, new)]);
+    assert_eq!(
+        after_a_change(intent(2, false)),
+        [(3, new)],
+        "the plan is of another deployment"
+    );
+    assert_eq!(after_a_change(intent(3, false)), [(3, old), (4, new)]);
+    assert_eq!(
+        after_a_change(intent(3, true)),
+        [(3, old)],
+        "its last batch ends it"
+    );
+}
+
+#[test]
+fn one_job_that_cannot_be_followed_stops_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = fjall::Database::builder(folder.path().join("db"))
+        .open()
+        .unwrap();
+    let (kafka, hbase) = (KafkaSettings::default(), HbaseSettings::default());
+    let limits = JobLimits::default();
+    let environment = Environment {
+        owner: "streamhost",
+        kafka,
+        hbase,
+        lanes: 1,
+        limits,
+    };
+    for name in ["a", "b"] {
+        let record = JobRecord {
+            name: name.into(),
+            paused: true,
+            deployments: vec![deployment(limits)],
+            newest_version: 2,
+        };
+        Catalog::open(&db, &folder.path().join("components"))
+            .unwrap()
+            .save(&record)
+            .unwrap();
+    }
+    let supervisor =
+        Supervisor::open(&db, folder.path(), environment, Compiler::Here, Begin::Jobs).unwrap();
+    let jobs = ["a", "b"].map(|name| supervisor.job(name).unwrap());
+    jobs.iter().for_each(|job| job.state().failed = None);
+    let turn = supervisor.turns.take("a").unwrap(); // a change of `a` that takes its time
+    let send = supervisor.ended.lock().unwrap().clone();
+    for job in &jobs {
+        let (life, ended) = (job.state().life, PipelineExit::Failed("gone".into()));
+        send.send(watch::End {
+            job: job.name.clone(),
+            life,
+            ended,
+            replay_only: false,
+            overtaken: false,
+        })
+        .unwrap();
+    }
+    let limit = clock::monotonic() + Duration::from_secs(60);
+    while jobs[1].state().failed.is_none() && clock::monotonic() < limit {
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        jobs[1].state().failed.as_deref(),
+        Some("gone"),
+        "the end of `b` does not wait for `a`"
+    );
+    assert_eq!(jobs[0].state().failed, None);
+    drop(turn);
+    while jobs[0].state().failed.is_none() && clock::monotonic() < limit {
+        std::thread::yield_now();
+    }
+    assert_eq!(jobs[0].state().failed.as_deref(), Some("gone"));
+}
+
+#[test]
+fn one_record_that_cannot_be_read_is_shown_and_keeps_no_other_job_from_running() {
+    let folder = tempfile::tempdir().unwrap();
+    let components = folder.path().join("components");
+    let db = fjall::Database::builder(folder.path().join("db"))
+        .open()
+        .unwrap();
+    let good = JobRecord {
+        name: "good".into(),
+        paused: true,
+        deployments: vec![streamhost_core::testing::deployment(1, 1, "gone")],
+        newest_version: 1,
+    };
+    Catalog::open(&db, &components)
+        .unwrap()
+        .save(&good)
+        .unwrap();
+    db.keyspace("jobs", fjall::KeyspaceCreateOptions::default)
+        .unwrap()
+        .insert("bad", b"{\"name\":")
+        .unwrap();
+    let of_bad = components.join("its-component.wasm");
+    std::fs::write(&of_bad, b"bytes").unwrap();
+    let environment = Environment {
+        owner: "streamhost",
+        kafka: KafkaSettings::default(),
+        hbase: HbaseSettings::default(),
+        lanes: 1,
+        limits: JobLimits::default(),
+    };
+    let supervisor = Supervisor::open(
+        &db,
+        folder.path(),
+        environment,
+        Compiler::Here,
+        Begin::Nothing,
+    )
+    .unwrap();
+
+    let shown: Vec<_> = supervisor.list().into_iter().map(|job| job.job).collect();
+    assert_eq!(shown, ["bad", "good"]);
+    let bad = supervisor.status("bad").unwrap();
+    let said = bad.last_error.unwrap();
+    assert_eq!(bad.state, JobState::Stopped);
+    assert!(
+        said.contains("cannot be read") && said.contains("streamhost undeploy bad"),
+        "{said}"
+    );
+    let refused = [
+        supervisor.pause("bad").map(drop),
+        supervisor.resume("bad", false).map(drop),
+        supervisor.rollback("bad", None).map(drop),
+    ];
+    for refused in refused {
+        assert!(matches!(refused, Err(Refusal::Conflict(said)) if said.contains("cannot be read")));
+    }
+    supervisor.sweep();
+    assert!(of_bad.exists(), "what the record names is not known");
+
+    supervisor.undeploy("bad").unwrap();
+    assert_eq!(supervisor.list().len(), 1);
+    assert!(!of_bad.exists(), "no job names it");
+}

@@ -71,7 +71,7 @@ fi
 step "building" cargo build --workspace --bins
 if [ "$part" != contract ]; then
   step "form" cargo fmt --all --check
-  step "shell scripts" shellcheck -x tests/*.sh tests/*/*.sh .ci/run
+  step "shell scripts" shellcheck -x tests/*.sh tests/*/*.sh host/package/*.sh host/package/p{ostinst,rerm} .ci/run
   step "lints" cargo clippy --workspace --all-targets -- -D warnings
   step "tests without servers" cargo test --workspace --no-fail-fast -- --skip live_contract::
 fi

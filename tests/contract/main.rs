@@ -29,3 +29,6 @@ mod live_contract {
     mod wasm_roads;
     mod projects;
 }
+
+/// Without servers.
+mod package;

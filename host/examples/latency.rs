@@ -89,7 +89,7 @@ fn main() -> anyhow::Result<()> {
             show,
         ),
         Arc::new(PipelineStatus::default()),
-        |_| (),
+        |_, _| (),
     )?;
     let records = u64::from(args.rate) * u64::from(args.seconds);
     send(&args, &topic, began, 1..records)?;

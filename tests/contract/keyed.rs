@@ -198,7 +198,7 @@ fn keyed_jobs_begin_anew_when_they_are_told_to() {
         "a refused deploy changes nothing"
     );
 
-    host.cli(["undeploy", &run.job]).ok();
+    host.cli(["undeploy", &run.job, "--yes"]).ok();
     run.deploy(&host, 1, &["every=0", "until=end"]);
     let second = host.wait_state(&run.job, "finished", LATE);
     assert_eq!(

@@ -72,6 +72,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("letter_marks", &["fault"]),
             ("checkpoint_log", &["fault", "letter_marks"]),
             ("catalog", &[]),
+            ("identity", &[]),
         ],
     ),
     ("host/dev/src/", &[("broker", &[]), ("tables", &[])]),

@@ -138,6 +138,16 @@ pub enum CliError {
     /// A setting is given twice.
     #[error("--set {0}=… is given twice: which one is meant?")]
     SetTwice(String),
+    /// What would go cannot be had again, and its user did not say that it may.
+    #[error(
+        "`{job}` keeps {what}, which go with it: say `streamhost undeploy {job} --yes` if they may"
+    )]
+    WouldForget {
+        /// The job.
+        job: String,
+        /// What it keeps.
+        what: String,
+    },
     /// An address is taken, or cannot be.
     #[error("cannot listen on {address}: {error}; {mend}")]
     Listen {

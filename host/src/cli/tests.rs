@@ -562,7 +562,7 @@ fn verbs_print_for_people() {
         "{history}"
     );
     assert!(
-        dev.verb(&["undeploy", "clicks"])
+        dev.verb(&["undeploy", "clicks", "--yes"])
             .1
             .starts_with("clicks is undeployed")
     );
@@ -611,7 +611,7 @@ fn verbs_print_for_programs() {
     assert_eq!(json(&["pause", "clicks"])["state"], "paused");
     assert_eq!(json(&["resume", "clicks"])["state"], "running");
     assert_eq!(
-        json(&["undeploy", "clicks"]),
+        json(&["undeploy", "clicks", "--yes"]),
         serde_json::json!({"job": "clicks", "undeployed": true})
     );
 }

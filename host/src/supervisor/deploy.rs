@@ -10,13 +10,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 use streamhost_core::job::settings::{Settings, StartPosition};
-use streamhost_core::job::validate::in_words;
+use streamhost_core::job::validate::{JobDescription, in_words};
 use streamhost_core::job::{DeploymentKind, JobRecord, names};
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::state::change::stages_after;
 use streamhost_core::{clock, limits};
 use streamhost_engine::guest::LogSink;
 use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, Stop};
+use streamhost_guest::CompiledJob;
 use streamhost_guest::compiler::Wanted;
 use streamhost_storage::catalog::sha256;
 use tracing::Level;
@@ -43,11 +44,23 @@ impl Supervisor {
         names::job(&name)
             .map_err(|reason| Refusal::Invalid(format!("the job's name `{name}`: {reason}")))?;
         let _turn = self.turns.take(&name)?;
+        self.deploy_in_turn(component, &name, digest, request, (loaded, described))
+    }
+
+    /// The same of a component that is compiled and says what it is.
+    fn deploy_in_turn(
+        &self,
+        component: &[u8],
+        name: &str,
+        digest: String,
+        request: DeployRequest,
+        (loaded, described): (Arc<CompiledJob>, JobDescription),
+    ) -> Result<Deployed, Refusal> {
         // What Kafka holds of an undeployed job tells where it was, and nothing of what its keyed
         // stages kept.
-        let was_undeployed = self.catalog.was_undeployed(&name);
+        let was_undeployed = self.catalog.was_undeployed(name);
         let was_undeployed = was_undeployed.map_err(|e| unavailable(&e))?;
-        let job = self.job(&name);
+        let job = self.job(name);
         job.as_deref().map_or(Ok(()), may_change)?;
         let before = job.as_deref().map(active_of);
         let set = request.settings_after(before.as_ref().map(|before| &before.set))?;
@@ -67,10 +80,10 @@ impl Supervisor {
             self.keep(component)?; // it may have been damaged
             return Ok(self.as_it_was(job, unchanged));
         }
-        self.has_room_for(&name)?;
-        let stored = self.checkpoint_logs.of(&name).load();
+        self.has_room_for(name)?;
+        let stored = self.checkpoint_logs.of(name).load();
         let (checkpoint, intents) = stored.map_err(|e| unavailable(&e))?;
-        let record = next_record(&name, job.as_deref(), draft, checkpoint.as_ref(), &intents)?;
+        let record = next_record(name, job.as_deref(), draft, checkpoint.as_ref(), &intents)?;
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
         let log = job.log_sink(record.active().version);
         let active = self.prove(&log, loaded, described, settings, record.active(), &record);

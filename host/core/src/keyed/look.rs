@@ -1,9 +1,10 @@
 //! What a stage keeps, as people look at it: a page of its entries, read beside the batches.
 //!
 //! Entries come in the order in which they are kept: by key; of windows by the window and then by
-//! key; of joins by the key's length, then by key, side and time.
+//! key; of joins by the key's length, then by key, side and time. What of a pane counts for some of
+//! its windows alone comes behind all whole panes, as entries of its own.
 
-use super::entry::{self, Running, TIME, VALUE};
+use super::entry::{self, Running, SOME, TIME, VALUE};
 use crate::job::{StageKind, StageSpec, WindowForm};
 use crate::limits;
 use crate::state::{Entries, Most, StoreError};
@@ -80,7 +81,10 @@ pub fn page(
         page: KeptPage::default(),
         start,
     };
-    let end = vec![VALUE + 1];
+    let end = match is_panes(stage) {
+        true => vec![SOME + 1], // which has nothing between the two
+        false => vec![VALUE + 1],
+    };
     let mut from = look.start.from.clone().max(vec![VALUE]);
     let portion = Most {
         entries: most
@@ -115,16 +119,22 @@ pub fn page(
 /// What stands in an entry's key before the item's own key, and that key. None: the entry is not as
 /// it was written.
 fn parts<'k>(stage: &StageSpec, name: &'k [u8]) -> Option<(&'k [u8], &'k [u8])> {
-    let (head, rest) = name.get(1..)?.split_at_checked(head_bytes(stage))?;
+    let tag = *name.first()?;
+    let (head, rest) = name.get(1..)?.split_at_checked(head_bytes(stage, tag))?;
     match stage.kind {
         StageKind::Join(_) => Some((head, entry::key_joined(&name[1..])?)),
         _ => Some((head, rest)),
     }
 }
 
-fn head_bytes(stage: &StageSpec) -> usize {
+fn is_panes(stage: &StageSpec) -> bool {
+    matches!(stage.kind, StageKind::Window(window) if matches!(window.form, WindowForm::Panes { .. }))
+}
+
+fn head_bytes(stage: &StageSpec, tag: u8) -> usize {
     match stage.kind {
-        StageKind::Window(window) if matches!(window.form, WindowForm::Panes { .. }) => TIME,
+        StageKind::Window(_) if is_panes(stage) && tag == SOME => 2 * TIME,
+        StageKind::Window(_) if is_panes(stage) => TIME,
         StageKind::Join(_) => size_of::<u32>(),
         _ => 0,
     }
@@ -171,12 +181,13 @@ impl Look<'_> {
         let length = u32::try_from(wanted.len())
             .unwrap_or(u32::MAX)
             .to_be_bytes();
+        let tag = name[0];
         let to = match () {
             // Shorter keys stand first in a join.
             () if is_join && head < &length[..] => Some([&[VALUE], &length[..], wanted].concat()),
             () if is_join && !is_begin && head > &length[..] => None,
-            () if key < wanted => Some([&[VALUE], head, wanted].concat()),
-            () => above(head).map(|head| [&[VALUE], &head[..], wanted].concat()),
+            () if key < wanted => Some([&[tag], head, wanted].concat()),
+            () => above(head).map(|head| [&[tag], &head[..], wanted].concat()),
         };
         match to {
             Some(to) => ControlFlow::Continue(Some(to)),
@@ -222,7 +233,8 @@ fn kept(stage: &StageSpec, name: &[u8], key: &[u8], value: &[u8]) -> Vec<Kept> {
         StageKind::Running { expire_ms } => running(&plain, expire_ms),
         StageKind::Window(window) => match window.form {
             WindowForm::Panes { size_ms, hop_ms } => {
-                let begin = entry::time_at(name, 1);
+                // Where its pane begins.
+                let begin = entry::time_at(name, 1 + head_bytes(stage, name[0]) - TIME);
                 begin.map(|begin_ms| {
                     let over_ms = begin_ms.saturating_add(size_ms);
                     vec![Kept {

@@ -1,6 +1,7 @@
 //! Looks into stages of each kind.
 
 use super::super::entry::{joined, of_key, of_time, put_session};
+use super::super::panes::Part;
 use super::*;
 use crate::job::{Join, Window};
 use std::collections::BTreeMap;
@@ -77,6 +78,25 @@ fn keys_are_found_by_their_beginning_in_pages() {
     );
     assert_eq!(pages(&lookup, &store, &key("b"), 2), [["b=v"]]);
     assert_eq!(pages(&lookup, &store, &key("bc"), 2), [[""; 0]]);
+}
+
+#[test]
+fn what_counts_for_some_windows_alone_is_shown_behind_the_panes() {
+    let panes = stage(windows(WindowForm::Panes {
+        size_ms: 20,
+        hop_ms: 10,
+    }));
+    let part = |first, pane, key: &str| Part { first, pane }.key(key.as_bytes());
+    let store: Store = [
+        (part(None, 10, "a"), b"whole".to_vec()),
+        (part(Some(10), 10, "a"), b"part".to_vec()),
+        (part(Some(10), 20, "b"), b"part".to_vec()),
+    ]
+    .into();
+    let all = ["a 10-20=whole", "a 10-20=part", "b 20-30=part"];
+    assert_eq!(pages(&panes, &store, &WantedKeys::All, 9), [all]);
+    assert_eq!(pages(&panes, &store, &key("a"), 9), [all[..2].to_vec()]);
+    assert_eq!(pages(&panes, &store, &prefix("b"), 9), [all[2..].to_vec()]);
 }
 
 #[test]

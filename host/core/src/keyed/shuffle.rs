@@ -58,18 +58,17 @@ pub(super) fn check(part: &Keyed, spec: &JobSpec, from: Option<u32>) -> Result<(
         ));
     }
     let items = part.keys.len();
-    let until = match stage.kind {
+    let is_until = match stage.kind {
         StageKind::Window(window) => match window.form {
-            WindowForm::Session { .. } => items,
+            WindowForm::Session { .. } => part.until_ms.len() == items,
             WindowForm::Panes { size_ms, hop_ms } if size_ms > hop_ms => {
-                part.until_ms.len().min(items) // there may be none
+                [0, items].contains(&part.until_ms.len())
             }
-            WindowForm::Panes { .. } => 0,
+            WindowForm::Panes { .. } => part.until_ms.is_empty(),
         },
-        _ => 0,
+        _ => part.until_ms.is_empty(),
     };
-    let is_whole = part.until_ms.len() == until && (until == items || until == 0);
-    if !is_whole || (part.values.len(), part.times_ms.len()) != (items, items) {
+    if !is_until || (part.values.len(), part.times_ms.len()) != (items, items) {
         return Err(format!(
             "items for stage `{name}`: its lists are not of one length"
         ));

@@ -21,7 +21,7 @@ impl Runner<'_> {
         let Some(letter) = self.loading.is_empty().then(next).flatten() else {
             return Ok(false);
         };
-        let active = self.active.get();
+        let active = self.active.name();
         let Some(source) = self.topics.iter().position(|topic| *topic == letter.topic) else {
             let why = no_source(active.version, &letter.topic);
             self.status.retries.skip(letter.place, why);

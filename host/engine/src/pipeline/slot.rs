@@ -36,13 +36,11 @@ impl DeploymentSlot {
         self.slot().active.clone()
     }
 
-    /// The next batch names this one. False: the pipeline has come to its end, and there will be no
-    /// next batch.
+    /// The next batch names this one. False: the pipeline has come to its end, and it is for another
+    /// one to begin with it.
     pub fn set(&self, active: Arc<LoadedDeployment>) -> bool {
         let mut slot = self.slot();
-        if !slot.is_closed {
-            slot.active = active;
-        }
+        slot.active = active;
         !slot.is_closed
     }
 

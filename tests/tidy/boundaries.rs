@@ -97,7 +97,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 29] = [
+const HOMES: [(&str, &[&str]); 30] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
     (
@@ -136,6 +136,7 @@ const HOMES: [(&str, &[&str]); 29] = [
     ("prometheus_client::", &["host/src/monitor/metrics/"]),
     ("axum::", &["host/src/control/"]),
     ("hyper::", &["host/src/control/"]),
+    ("tower_http::", &["host/src/control/"]),
     ("ureq::", &["host/src/cli/", "host/src/telemetry/send.rs"]),
     ("opentelemetry::", &["host/src/telemetry/"]),
     ("opentelemetry_sdk::", &["host/src/telemetry/"]),

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 use streamhost_core::job::names;
 use streamhost_core::{clock, limits};
+use tower_http::compression::CompressionLayer;
 
 /// The API's own description, served as it is.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
@@ -62,6 +63,9 @@ pub(super) fn router(app: Arc<App>) -> Router {
             Arc::clone(&app),
             gate::check,
         ))
+        // Not the page, which is gzipped in the binary, and no stream of events. Of tower-http this
+        // alone: its limit of a body answers in no JSON, and says neither the limit nor a way out.
+        .layer(CompressionLayer::new())
         .with_state(app)
 }
 

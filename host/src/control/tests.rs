@@ -732,6 +732,29 @@ fn metrics_are_in_prometheus_format() {
 }
 
 #[test]
+fn answers_are_gzipped_where_that_is_asked() {
+    let api = served();
+    for (asks, path, gzipped) in [
+        ("", "/metrics", false),
+        ("Accept-Encoding: gzip\r\n", "/metrics", true),
+        ("Accept-Encoding: gzip\r\n", "/v1/jobs", true),
+        ("Accept-Encoding: gzip\r\n", "/v1/events", false),
+    ] {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{asks}\r\n",
+            api.address
+        );
+        let mut stream = TcpStream::connect(api.address).expect("served");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut head = String::new();
+        let mut reader = std::io::BufReader::new(stream);
+        while reader.read_line(&mut head).expect("a line") > 2 {}
+        let is = head.to_lowercase().contains("content-encoding: gzip");
+        assert_eq!(is, gzipped, "{path}: {head}");
+    }
+}
+
+#[test]
 fn the_openapi_document_is_true() {
     let document: Value = serde_json::from_str(handlers::OPENAPI).expect("JSON");
     assert_eq!(document["openapi"], json!("3.1.0"));

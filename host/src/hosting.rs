@@ -150,6 +150,7 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
 fn place_of(config: &Config) -> HostFacts {
     HostFacts {
         data_dir: config.data_dir.clone(),
+        series_file: Some(config.data_dir.join("series.json")),
         servers: vec![
             ("kafka", config.kafka.brokers.clone()),
             ("hbase", config.hbase.address.clone()),

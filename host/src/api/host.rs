@@ -9,4 +9,6 @@ pub struct HostFacts {
     pub data_dir: PathBuf,
     /// The servers that its configuration names: what each is, and its address.
     pub servers: Vec<(&'static str, String)>,
+    /// Where the last hour's charts are kept; none: nowhere.
+    pub series_file: Option<PathBuf>,
 }

@@ -27,6 +27,8 @@ pub(crate) struct FakeJobs {
     paused: Mutex<bool>,
     /// Jobs wait for something.
     pub(crate) retrying: Mutex<bool>,
+    /// Where charts are kept.
+    pub(crate) series_file: Mutex<Option<std::path::PathBuf>>,
     /// Jobs have stopped.
     pub(crate) stopped: Mutex<bool>,
     /// How often `resume` was asked.
@@ -481,6 +483,7 @@ impl Jobs for FakeJobs {
         HostFacts {
             data_dir: "/".into(),
             servers: vec![("kafka", "127.0.0.1:9092".to_owned())],
+            series_file: locked(&self.series_file).clone(),
         }
     }
 

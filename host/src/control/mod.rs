@@ -150,8 +150,10 @@ async fn serve_within(
         stop.await;
         close.send_replace(true);
     };
+    let monitor = Arc::clone(&app.monitor);
     connections::serve(listener, handlers::router(app), bounds, stop).await;
-    Ok(())
+    let kept = tokio::task::spawn_blocking(move || monitor.keep());
+    kept.await.map_err(io::Error::other)
 }
 
 fn machine_name() -> String {

@@ -1,5 +1,6 @@
 //! What is kept of a job: its last ten seconds, its last hour, and when it changed.
 
+use super::kept::KeptSeries;
 use super::points::Point;
 use super::window::{Sample, Window};
 use crate::api::{JobFacts, JobState};
@@ -72,6 +73,19 @@ impl History {
         history.window.push(first);
         history.see(facts, now_ms);
         history
+    }
+
+    /// What is kept of it over a restart of the host.
+    pub(super) fn kept(&self) -> KeptSeries {
+        KeptSeries {
+            points: self.points.clone(),
+            minutes: self.minutes.clone(),
+        }
+    }
+
+    /// Goes on where the host's life before ended.
+    pub(super) fn goes_on(&mut self, kept: KeptSeries) {
+        (self.points, self.minutes) = (kept.points, kept.minutes);
     }
 
     /// Takes what is seen now.

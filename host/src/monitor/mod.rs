@@ -5,6 +5,7 @@
 use crate::api::{JobFacts, Jobs};
 use crate::telemetry::Tracer;
 use history::History;
+use kept::{Keeping, KeptJobs};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::Duration;
@@ -18,6 +19,7 @@ mod graph;
 mod host;
 mod process;
 mod folder;
+mod kept;
 mod metrics;
 mod batches;
 mod watermarks;
@@ -67,6 +69,9 @@ pub struct Monitor {
     seen: Mutex<BTreeMap<String, Seen>>,
     cpu: Mutex<process::CpuTimes>,
     data: Mutex<folder::FolderBytes>,
+    keeping: Mutex<Keeping>,
+    /// Of before the host's start, until their jobs are seen.
+    kept: Mutex<KeptJobs>,
     /// Is handed all durable batches.
     tracer: Option<Tracer>,
     /// Ends the thread that looks when this goes.
@@ -82,6 +87,7 @@ impl Monitor {
             tracer,
             ..Monitor::new(jobs)
         });
+        monitor.read_kept();
         monitor.look(clock::now_ms());
         let watched = Arc::downgrade(&monitor);
         std::thread::Builder::new()
@@ -98,6 +104,8 @@ impl Monitor {
             seen: Mutex::default(),
             cpu: Mutex::default(),
             data: Mutex::default(),
+            keeping: Mutex::default(),
+            kept: Mutex::default(),
             tracer: None,
             _ends: Mutex::new(None),
         }
@@ -114,7 +122,9 @@ impl Monitor {
             .unwrap_or_else(PoisonError::into_inner)
             .look();
         self.measure_data();
+        self.keep_if_due();
         let all = self.jobs.facts();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut seen = self.seen();
         let there: Vec<&str> = all.iter().map(|facts| &*facts.status.job).collect();
         seen.retain(|name, _| there.contains(&&**name));
@@ -126,7 +136,10 @@ impl Monitor {
                     known.facts = facts;
                 }
                 None => {
-                    let history = History::begin(&facts, now_ms, self.started_ms);
+                    let mut history = History::begin(&facts, now_ms, self.started_ms);
+                    if let Some(kept) = kept.remove(&name) {
+                        history.goes_on(kept);
+                    }
                     let first = Seen {
                         facts,
                         history,
@@ -145,6 +158,49 @@ impl Monitor {
     fn cpu_cores(&self) -> f64 {
         let cpu = self.cpu.lock().unwrap_or_else(PoisonError::into_inner);
         cpu.cores()
+    }
+
+    /// Takes up what the host's life before kept.
+    fn read_kept(&self) {
+        let Some(path) = self.jobs.place().series_file else {
+            return;
+        };
+        match kept::read(&path, clock::now_ms()) {
+            Ok(jobs) => *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = jobs,
+            Err(reason) => {
+                tracing::warn!(
+                    "{} is left aside, charts begin anew: {reason}",
+                    path.display()
+                );
+            }
+        }
+    }
+
+    fn keep_if_due(&self) {
+        let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if keeping.is_due() {
+            drop(keeping);
+            self.keep();
+        }
+    }
+
+    /// Writes what the host's next life goes on with.
+    pub(crate) fn keep(&self) {
+        let Some(path) = self.jobs.place().series_file else {
+            return;
+        };
+        let seen = self.seen();
+        let jobs = seen
+            .iter()
+            .map(|(name, seen)| (name.clone(), seen.history.kept()));
+        let jobs: KeptJobs = jobs.collect();
+        drop(seen); // a view does not wait for the disk
+        if let Err(error) = kept::write(&path, jobs) {
+            tracing::warn!(
+                "{} cannot be written: {error}; charts may begin anew",
+                path.display()
+            );
+        }
     }
 
     /// Adds up the data folder's files, if it is time.

@@ -4,13 +4,24 @@ use super::history::History;
 use super::window::Sample;
 use super::{ms, tenths};
 use crate::api::JobFacts;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use streamhost_core::{clock, limits};
 use streamhost_engine::pipeline::BatchStep;
 
+/// A point as it is kept in a file, in the order of its fields.
+type Row = (
+    i64,
+    [f64; 4],
+    Option<u64>,
+    Option<(u64, u64)>,
+    Option<[f64; 7]>,
+    (f64, u64),
+);
+
 /// One moment of all charts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Row", from = "Row")]
 pub(super) struct Point {
     seconds: i64,
     records: f64,
@@ -24,7 +35,43 @@ pub(super) struct Point {
     guest_memory_bytes: u64,
 }
 
+impl From<Point> for Row {
+    fn from(p: Point) -> Row {
+        (
+            p.seconds,
+            [p.records, p.rows, p.dead_letters, p.late],
+            p.lag,
+            p.latency_ms,
+            p.steps_ms,
+            (p.cpu_cores, p.guest_memory_bytes),
+        )
+    }
+}
+
+impl From<Row> for Point {
+    fn from((seconds, rates, lag, latency_ms, steps_ms, used): Row) -> Point {
+        let [records, rows, dead_letters, late] = rates;
+        Point {
+            seconds,
+            records,
+            rows,
+            dead_letters,
+            late,
+            lag,
+            latency_ms,
+            steps_ms,
+            cpu_cores: used.0,
+            guest_memory_bytes: used.1,
+        }
+    }
+}
+
 impl Point {
+    /// When it is, in seconds since 1970.
+    pub(super) fn seconds(&self) -> i64 {
+        self.seconds
+    }
+
     /// What happened between two samples.
     pub(super) fn between(
         facts: &JobFacts,

@@ -64,6 +64,45 @@ fn the_last_hours_minutes_are_told_with_their_gaps() {
 }
 
 #[test]
+fn charts_go_on_after_a_restart_of_the_host() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("series.json");
+    let jobs = Arc::new(FakeJobs::with_clicks());
+    *jobs.series_file.lock().expect("unharmed") = Some(file.clone());
+    let minute = clock::now_ms() / 60_000 * 60_000;
+    let before = Monitor::new(jobs.clone());
+    for time_ms in [
+        minute - 7_200_000,
+        minute - 7_195_000,
+        minute - 70_000,
+        minute - 5000,
+    ] {
+        before.look(time_ms);
+    }
+    before.keep();
+    let after = Monitor::new(jobs);
+    after.read_kept();
+    after.look(minute - 4000);
+    let times = |monitor: &Monitor| {
+        monitor
+            .points_after("clicks", 0)
+            .expect("it is there")
+            .times
+    };
+    let (all, minute) = (times(&before), minute / 1000);
+    assert_eq!(all.len(), 3);
+    assert_eq!(
+        times(&after),
+        [minute - 70, minute - 5],
+        "of the last hour alone"
+    );
+    let kept = json!(before.points_after("clicks", minute - 10));
+    assert_eq!(json!(after.points_after("clicks", minute - 10)), kept);
+    let recent = |monitor: &Monitor| json!(monitor.summaries(true))[0]["recent"].clone();
+    assert_eq!(recent(&after), recent(&before));
+}
+
+#[test]
 fn a_job_that_is_gone_is_forgotten() {
     let jobs = Arc::new(FakeJobs::with_clicks());
     let monitor = Monitor::new(jobs.clone());

@@ -12,6 +12,10 @@ pub const LATENCY_MS_MAX: u64 = 86_400_000;
 pub const SERIES_POINTS_MAX: usize = 720;
 /// A point of a chart stands for this many seconds.
 pub const SERIES_STEP_SECONDS: u64 = 5;
+/// How often what is kept of all jobs' charts is written to a file.
+pub const SERIES_FILE_TIME: Duration = Duration::from_secs(60);
+/// Bytes of that file; a larger one is left aside.
+pub const SERIES_FILE_BYTES_MAX: u64 = 32 << 20;
 /// Rates are means of this many seconds.
 pub const RATE_SECONDS: usize = 10;
 /// Minutes of which the list of jobs shows the records a second.

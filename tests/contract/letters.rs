@@ -82,7 +82,8 @@ fn letters_are_retried_once_though_the_host_is_killed() {
     host.restart();
     host.wait_state(job, "running", SOON);
     let rest = host.json(&["dead-letters", job, "retry", "--all"]);
-    assert_eq!(rest["skipped"], 0, "{rest}");
+    // One was planned when the host was killed: its replay may have come between list and retry.
+    assert!(rest["skipped"].as_u64() <= Some(1), "{rest}");
     assert_eq!(ids(&host, job, "new"), Vec::<String>::new());
     let known = ids(&host, job, "dropped");
     assert_eq!(known, std::slice::from_ref(&oldest));

@@ -178,7 +178,7 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
     let client = args.daemon.client()?;
     match args.what {
         What::List { filters, limit } => {
-            let page = list(&client, &path, &filters, Some(limit as usize))?;
+            let page = list(&client, &path, &filters, limit as usize)?;
             Ok(args
                 .output
                 .print(out, &page, |out, page| page_text(out, screen, page))?)
@@ -212,24 +212,18 @@ fn plain_id(id: &str) -> String {
     id.chars().filter(fits).collect()
 }
 
-/// The newest letters that fit; all without a limit.
-fn list(
-    client: &Client,
-    path: &str,
-    filters: &Filters,
-    limit: Option<usize>,
-) -> Result<Page, CliError> {
+/// The newest letters that fit.
+fn list(client: &Client, path: &str, filters: &Filters, limit: usize) -> Result<Page, CliError> {
     let mut all = Vec::new();
     let mut next: Option<String> = None;
     loop {
-        let left = limit.map_or(usize::MAX, |limit| limit - all.len());
+        let left = (limit - all.len()).min(limits::LETTERS_PAGE_MAX);
         let mut query = filters.query();
-        query.push(("limit", left.min(limits::LETTERS_PAGE_MAX).to_string()));
+        query.push(("limit", left.to_string()));
         query.extend(next.map(|next| ("before", next)));
         let page: Page = client.get(path, &query)?;
         all.extend(page.letters);
-        let is_full = limit.is_some_and(|limit| all.len() >= limit);
-        if is_full || page.next.is_none() {
+        if all.len() >= limit || page.next.is_none() {
             return Ok(Page {
                 topic: page.topic,
                 letters: all,
@@ -247,7 +241,10 @@ impl Chosen {
         }
         let mut filters = self.filters.clone();
         filters.status.get_or_insert_with(|| "new".to_owned());
-        let limit = self.limit.map(|limit| limit as usize);
+        // The host remembers no more, so the others would be refused.
+        let limit = self
+            .limit
+            .map_or(limits::LETTER_MARKS_MAX, |limit| limit as usize);
         let page = list(client, path, &filters, limit)?;
         let mut ids: Vec<String> = page.letters.into_iter().map(|letter| letter.id).collect();
         ids.reverse(); // the oldest first, as they came

@@ -132,9 +132,62 @@ impl Supervisor {
         let letters: Vec<Result<StoredLetter, String>> =
             portion.iter().zip(marks).map(letter).collect();
         match ask {
-            LettersAsk::Retry { .. } => Ok(retry(job, topic, letters)),
+            LettersAsk::Retry { again } => Ok(self.retry(job, topic, letters, again)),
             LettersAsk::Drop => Ok((self.drop_all(job, topic, letters)?, true)),
         }
+    }
+
+    /// Gives the records of letters to the job.
+    fn retry(
+        &self,
+        job: &Job,
+        topic: &str,
+        letters: Vec<Result<StoredLetter, String>>,
+        again: bool,
+    ) -> (Vec<Outcome>, bool) {
+        let status = job.state().pipeline_status.clone();
+        let (mut wanted, mut outcomes) = (Vec::new(), Vec::new());
+        for letter in letters {
+            match letter.and_then(|letter| record_of(topic, letter, again)) {
+                Ok(letter) => {
+                    wanted.push(letter);
+                    outcomes.push(None);
+                }
+                Err(why) => outcomes.push(Some(Err(why))),
+            }
+        }
+        let remembered = |letter: &LetterRetry| {
+            let found = self
+                .letter_marks
+                .of(&job.name, std::slice::from_ref(&letter.place));
+            let mark = found?.pop().flatten();
+            Ok(mark.filter(|mark| mark.sent_ms == letter.sent_ms))
+        };
+        let mut ends = match wanted.is_empty() {
+            true => Vec::new(),
+            false => status
+                .retries
+                .run(wanted, limits::LETTERS_RETRY_TIME, &remembered),
+        }
+        .into_iter();
+        let mut goes_on = true;
+        let outcome = |known: Option<Outcome>| match known.map_or_else(|| Err(ends.next()), Ok) {
+            Ok(known) => known,
+            Err(Some(RetryEnd::Durable(mark))) => Ok(mark.outcome),
+            Err(Some(RetryEnd::Skipped(why))) => Err(why),
+            Err(Some(RetryEnd::UnderWay)) => {
+                goes_on = false;
+                Err("its outcome is not durable yet: once the job goes on, \
+                     `dead-letters show` says what became of it"
+                    .to_owned())
+            }
+            Err(Some(RetryEnd::NotTaken) | None) => {
+                goes_on = false;
+                Err("the job did not come to it: ask again once it runs".to_owned())
+            }
+        };
+        let outcomes = outcomes.into_iter().map(outcome).collect();
+        (outcomes, goes_on)
     }
 
     fn drop_all(
@@ -255,49 +308,7 @@ fn may_change(
     Ok(())
 }
 
-/// Gives the records of letters to the job.
-fn retry(
-    job: &Job,
-    topic: &str,
-    letters: Vec<Result<StoredLetter, String>>,
-) -> (Vec<Outcome>, bool) {
-    let status = job.state().pipeline_status.clone();
-    let (mut wanted, mut outcomes) = (Vec::new(), Vec::new());
-    for letter in letters {
-        match letter.and_then(|letter| record_of(topic, letter)) {
-            Ok(letter) => {
-                wanted.push(letter);
-                outcomes.push(None);
-            }
-            Err(why) => outcomes.push(Some(Err(why))),
-        }
-    }
-    let mut ends = match wanted.is_empty() {
-        true => Vec::new(),
-        false => status.retries.run(wanted, limits::LETTERS_RETRY_TIME),
-    }
-    .into_iter();
-    let mut goes_on = true;
-    let outcome = |known: Option<Outcome>| match known.map_or_else(|| Err(ends.next()), Ok) {
-        Ok(known) => known,
-        Err(Some(RetryEnd::Durable(mark))) => Ok(mark.outcome),
-        Err(Some(RetryEnd::Skipped(why))) => Err(why),
-        Err(Some(RetryEnd::UnderWay)) => {
-            goes_on = false;
-            Err("its outcome is not durable yet: once the job goes on, \
-                 `dead-letters show` says what became of it"
-                .to_owned())
-        }
-        Err(Some(RetryEnd::NotTaken) | None) => {
-            goes_on = false;
-            Err("the job did not come to it: ask again once it runs".to_owned())
-        }
-    };
-    let outcomes = outcomes.into_iter().map(outcome).collect();
-    (outcomes, goes_on)
-}
-
-fn record_of(topic: &str, letter: StoredLetter) -> Result<LetterRetry, String> {
+fn record_of(topic: &str, letter: StoredLetter, again: bool) -> Result<LetterRetry, String> {
     let time = letter.header("time").and_then(|text| text.parse().ok());
     let (source, partition, offset) = letter.origin().ok_or("it has no record")?;
     Ok(LetterRetry {
@@ -309,6 +320,7 @@ fn record_of(topic: &str, letter: StoredLetter) -> Result<LetterRetry, String> {
         time_ms: time.unwrap_or(letter.at_ms),
         key: letter.key,
         value: letter.value,
+        again,
     })
 }
 
@@ -322,4 +334,76 @@ fn said(job: &Job, ask: LettersAsk, ends: &BTreeMap<LetterId, Outcome>) {
     };
     let text = format!("dead letters: {done} {what}, {skipped} skipped, as the user asked");
     job.say(Level::INFO, &text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(headers: &[(&str, &str)]) -> StoredLetter {
+        let bytes = |(name, value): &(&str, &str)| ((*name).to_owned(), value.as_bytes().to_vec());
+        StoredLetter {
+            headers: headers.iter().map(bytes).collect(),
+            ..StoredLetter::default()
+        }
+    }
+
+    #[test]
+    fn a_letter_that_cannot_be_retried_says_why() {
+        let place = [
+            ("topic", "t"),
+            ("partition", "1"),
+            ("offset", "7"),
+            ("time", "5"),
+        ];
+        let mark = |outcome| LetterMark {
+            sent_ms: 0,
+            at_ms: 0,
+            version: 1,
+            batch: 1,
+            outcome,
+        };
+        let retried = mark(LetterOutcome::Delivered { rows: 1 });
+        let dropped = mark(LetterOutcome::Dropped);
+        let (once, again) = (
+            LettersAsk::Retry { again: false },
+            LettersAsk::Retry { again: true },
+        );
+        let plain = letter(&place);
+        let left_out = letter(&[&place[..], &[("left-out", "99")]].concat());
+        let keyed = letter(&[("stage", "sums")]);
+        let cases = [
+            (&plain, None, once, None),
+            (&plain, Some(&retried), once, Some("it was retried at 1970")),
+            (&plain, Some(&retried), again, None),
+            (
+                &plain,
+                Some(&dropped),
+                again,
+                Some("it was dropped at 1970"),
+            ),
+            (
+                &plain,
+                Some(&dropped),
+                LettersAsk::Drop,
+                Some("it was dropped"),
+            ),
+            (&plain, Some(&retried), LettersAsk::Drop, None),
+            (&left_out, None, once, Some("too large for the topic")),
+            (&left_out, None, LettersAsk::Drop, None),
+            (&keyed, None, once, Some("keyed stage `sums`")),
+            (&keyed, None, LettersAsk::Drop, None),
+        ];
+        for (letter, mark, ask, want) in cases {
+            match (may_change(letter, mark, ask), want) {
+                (Ok(()), None) => {}
+                (Err(why), Some(words)) if why.contains(words) => {}
+                (said, want) => panic!("{letter:?} {mark:?} {ask:?}: {said:?}, not {want:?}"),
+            }
+        }
+        let record = record_of("d", plain, false).unwrap();
+        assert_eq!((record.topic.as_str(), record.partition), ("t", 1));
+        assert_eq!((record.offset, record.time_ms), (7, 5));
+        assert_eq!(record.place, super::place("d", (0, 0)));
+    }
 }

@@ -28,6 +28,7 @@ mod live_contract {
     mod demo;
     mod wasm_roads;
     mod projects;
+    mod watch;
 }
 
 /// Without servers.

@@ -55,6 +55,8 @@ pub struct Host {
     child: Option<Child>,
     /// Its control API's `host:port`.
     pub address: String,
+    /// Where its builds go, if it builds.
+    target: Option<PathBuf>,
 }
 
 impl Host {
@@ -141,12 +143,44 @@ impl Host {
         Host::start(folder, arguments, format!("127.0.0.1:{control_port}"))
     }
 
+    /// The same with free ports, watching a job's folder. Cargo builds into `target`.
+    #[track_caller]
+    pub fn dev_watching(project: &Path, target: &Path) -> (Host, String) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (kafka, control_port) = (free_port(), free_port());
+        let data = folder.path().join("data").display().to_string();
+        let (kafka_port, control) = (kafka.to_string(), control_port.to_string());
+        let project = project.display().to_string();
+        let arguments = [
+            ["dev", "--watch", &project, "--data", &data],
+            [
+                "--kafka-port",
+                &kafka_port,
+                "--hbase-port",
+                "0",
+                "--control-port",
+            ],
+        ];
+        let mut arguments: Vec<_> = arguments.concat().into_iter().map(str::to_owned).collect();
+        arguments.push(control);
+        let mut host = Host {
+            folder,
+            arguments,
+            child: None,
+            address: format!("127.0.0.1:{control_port}"),
+            target: Some(target.to_owned()),
+        };
+        host.restart();
+        (host, format!("127.0.0.1:{kafka}"))
+    }
+
     fn start(folder: TempDir, arguments: Vec<String>, address: String) -> Host {
         let mut host = Host {
             folder,
             arguments,
             child: None,
             address,
+            target: None,
         };
         host.restart();
         host
@@ -168,6 +202,11 @@ impl Host {
             .args(["--pdeathsig", "KILL"])
             .arg(streamhost())
             .args(&self.arguments);
+        command.envs(
+            self.target
+                .iter()
+                .map(|target| ("CARGO_TARGET_DIR", target)),
+        );
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file handle"))
@@ -295,9 +334,14 @@ impl Host {
         self.file("host.log")
     }
 
+    /// All that it said so far.
+    pub fn log_text(&self) -> String {
+        read_to_string(self.log()).unwrap_or_default()
+    }
+
     /// The end of its log.
     pub fn log_end(&self) -> String {
-        let log = read_to_string(self.log()).unwrap_or_default();
+        let log = self.log_text();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
     }

@@ -95,6 +95,8 @@ pub fn seed() -> u64 {
 pub const SOON: Duration = Duration::from_secs(30);
 /// How long it may take where servers restart or a whole topic is read.
 pub const LATE: Duration = Duration::from_secs(180);
+/// How long a job's first build may take, with all that it depends on, natively and for Wasm.
+pub const BUILD: Duration = Duration::from_secs(15 * 60);
 /// How long a program may run: the longest build the standard library for Wasm, or the workspace
 /// for the demo.
 pub const PROGRAM_TIME: Duration = Duration::from_secs(60 * 60);

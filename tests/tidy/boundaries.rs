@@ -144,6 +144,7 @@ const HOMES: [(&str, &[&str]); 30] = [
     ("opentelemetry_http::", &["host/src/telemetry/"]),
     ("comfy_table::", &["host/src/cli/"]),
     ("jiff::", &["host/src/cli/"]),
+    ("notify::", &["host/src/cli/watch/"]),
     ("rustc_demangle::", &["host/guest/src/instance.rs"]),
     ("clap::", &["host/src/cli/", "host/src/main.rs"]),
     ("toml::", &["host/src/config", "host/src/cli/new/"]),

@@ -179,19 +179,12 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let manifest = args.dir.join("Cargo.toml");
-    if !manifest.is_file() {
-        return Err(BuildError::NoPackage { path: args.dir }.into());
-    }
-    let metadata = metadata(&args.dir, &manifest)?;
-    let package = choose(&metadata.packages, &manifest)?;
-    let toolchain = Toolchain::find(&args.dir)?;
-    let module = compile(&toolchain, &args.dir, package)?;
-    // `clicks-v2.wasm`, as its author calls it, not cargo's `clicks_v2.wasm`
-    let name = &package.name;
+    let project = Project::find(&args.dir)?;
+    let module = project.compile()?;
     let component = wrapped(&module)?;
-    let folder = metadata.target_directory.join("streamhost");
-    let path = folder.join(format!("{name}.wasm"));
+    let folder = project.target_directory.join("streamhost");
+    // `clicks-v2.wasm`, as its author calls it, not cargo's `clicks_v2.wasm`
+    let path = folder.join(format!("{}.wasm", project.package.name));
     let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, &component));
     written.map_err(|error| BuildError::File {
         path: path.clone(),
@@ -202,6 +195,90 @@ pub(super) fn run(
     }
     writeln!(err, "next     streamhost deploy {}", path.display())?;
     Ok(writeln!(out, "{}", path.display())?)
+}
+
+/// A job's package, and what compiles it.
+pub(super) struct Project {
+    /// The job's folder.
+    pub(super) folder: PathBuf,
+    /// Where cargo puts what it makes.
+    pub(super) target_directory: PathBuf,
+    package: Package,
+    toolchain: Toolchain,
+}
+
+impl Project {
+    /// That of a folder.
+    pub(super) fn find(folder: &Path) -> Result<Project, BuildError> {
+        let manifest = folder.join("Cargo.toml");
+        if !manifest.is_file() {
+            return Err(BuildError::NoPackage {
+                path: folder.to_owned(),
+            });
+        }
+        let metadata = metadata(folder, &manifest)?;
+        let package = choose(&metadata.packages, &manifest)?.clone();
+        Ok(Project {
+            folder: folder.to_owned(),
+            target_directory: metadata.target_directory,
+            package,
+            toolchain: Toolchain::find(folder)?,
+        })
+    }
+
+    /// The package's name.
+    pub(super) fn name(&self) -> &str {
+        &self.package.name
+    }
+
+    /// Cargo that builds the module, and tells of it on standard output.
+    pub(super) fn cargo_build(&self, profile: &str) -> Command {
+        let mut cargo = self.toolchain.cargo(&self.folder);
+        cargo
+            .args(["build", "--profile", profile, "--lib", "--target", TARGET])
+            .args(["--package", &self.package.id])
+            .arg("--message-format=json-render-diagnostics")
+            .stdin(Stdio::null());
+        cargo
+    }
+
+    /// Cargo that runs the job's tests, but for those of its documentation.
+    pub(super) fn cargo_test(&self, profile: &str) -> Command {
+        let mut cargo = self.toolchain.cargo(&self.folder);
+        cargo
+            .args(["test", "--profile", profile, "--tests"])
+            .args(["--package", &self.package.id])
+            .stdin(Stdio::null());
+        cargo
+    }
+
+    /// The module, if a line of cargo's progress tells of it.
+    pub(super) fn module_in(&self, line: &str) -> Option<PathBuf> {
+        module_in(line, &self.package.id)
+    }
+
+    /// Runs cargo for a release, which shows its progress and its errors itself; the module's file.
+    fn compile(&self) -> Result<PathBuf, BuildError> {
+        let no_cargo = |error| BuildError::NoRust {
+            program: "cargo",
+            error,
+        };
+        let mut cargo = self.cargo_build("release");
+        let cargo = cargo.envs(PROFILE).stdout(Stdio::piped());
+        let mut child = cargo.spawn().map_err(no_cargo)?;
+        let mut made = None;
+        if let Some(messages) = child.stdout.take() {
+            for line in BufReader::new(messages).lines().map_while(Result::ok) {
+                made = self.module_in(&line).or(made);
+            }
+        }
+        let package = self.package.name.clone();
+        match (child.wait().map_err(no_cargo)?.success(), made) {
+            (true, Some(made)) => Ok(made),
+            (true, None) => Err(BuildError::NoArtifact { package }),
+            (false, _) => Err(BuildError::Compile { package }),
+        }
+    }
 }
 
 fn metadata(folder: &Path, manifest: &Path) -> Result<Metadata, BuildError> {
@@ -266,46 +343,6 @@ fn choose<'a>(packages: &'a [Package], manifest: &Path) -> Result<&'a Package, B
     }
 }
 
-/// Runs cargo, which shows its progress and its errors itself; the module's name and file.
-fn compile(toolchain: &Toolchain, folder: &Path, package: &Package) -> Result<PathBuf, BuildError> {
-    let no_cargo = |error| BuildError::NoRust {
-        program: "cargo",
-        error,
-    };
-    let mut child = toolchain
-        .cargo(folder)
-        .args([
-            "build",
-            "--release",
-            "--lib",
-            "--target",
-            TARGET,
-            "--package",
-            &package.id,
-        ])
-        .arg("--message-format=json-render-diagnostics")
-        .envs(PROFILE)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(no_cargo)?;
-    let mut made = None;
-    if let Some(messages) = child.stdout.take() {
-        for line in BufReader::new(messages).lines().map_while(Result::ok) {
-            made = module_in(&line, &package.id).or(made);
-        }
-    }
-    match (child.wait().map_err(no_cargo)?.success(), made) {
-        (true, Some(made)) => Ok(made),
-        (true, None) => Err(BuildError::NoArtifact {
-            package: package.name.clone(),
-        }),
-        (false, _) => Err(BuildError::Compile {
-            package: package.name.clone(),
-        }),
-    }
-}
-
 /// The module that a line of cargo's progress tells of.
 fn module_in(line: &str, package_id: &str) -> Option<PathBuf> {
     let message: Message = serde_json::from_str(line).ok()?;
@@ -320,7 +357,8 @@ fn module_in(line: &str, package_id: &str) -> Option<PathBuf> {
     message.filenames.into_iter().find(is_wasm)
 }
 
-fn wrapped(module: &Path) -> Result<Vec<u8>, BuildError> {
+/// The component around a module.
+pub(super) fn wrapped(module: &Path) -> Result<Vec<u8>, BuildError> {
     let path = || module.to_owned();
     let bytes = std::fs::read(module).map_err(|error| BuildError::File {
         path: path(),

@@ -59,6 +59,12 @@ impl Daemon {
         }
     }
 
+    /// Says whether the host is to end.
+    pub(super) fn is_ending(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let ending = self.ending.clone();
+        move || *ending.borrow()
+    }
+
     /// Answers until the end, then stops the engine.
     pub(super) fn answer(
         self,

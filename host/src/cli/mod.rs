@@ -37,6 +37,7 @@ mod test;
 mod told;
 mod toolchain;
 mod undeploy;
+mod watch;
 
 pub use host::{Dev, DevAddresses, Engine, Host, HostError};
 pub use log_format::LogFormat;
@@ -132,6 +133,9 @@ pub enum CliError {
     /// The build.
     #[error(transparent)]
     Build(#[from] build::BuildError),
+    /// The folder that is watched.
+    #[error(transparent)]
+    Watch(#[from] watch::WatchError),
     /// `streamhost.toml`.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
@@ -247,7 +251,7 @@ fn verb(
         Verb::Bench(args) => bench::run(args, host, screen, (out, err)),
         Verb::Run(args) => run::run(args, host, err, daemon::Until::Signal),
         Verb::Serve(args) => serve::run(args, host, out, daemon::Until::Signal),
-        Verb::Dev(args) => dev::run(args, host, out, daemon::Until::Signal),
+        Verb::Dev(args) => dev::run(args, host, screen, out, daemon::Until::Signal),
         Verb::Deploy(args) => deploy::run(args, out),
         Verb::List(args) => list::run(args, screen, out),
         Verb::Status(args) => status::run(args, screen, out),

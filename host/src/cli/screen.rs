@@ -67,6 +67,11 @@ impl Screen {
         (self.is_read)()
     }
 
+    /// Whether colours are wanted.
+    pub(super) fn colors(&self) -> bool {
+        self.colors
+    }
+
     /// The colour in which a table shows a word, if colours are wanted.
     pub(super) fn color(&self, word: &str) -> Option<Color> {
         match word {

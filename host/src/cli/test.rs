@@ -173,7 +173,7 @@ pub(super) fn load(
     let cache = tempfile::tempdir().map_err(|e| TestError::Job(e.into()))?;
     let compiler = host.compiler().map_err(|e| TestError::Job(e.into()))?;
     let job = OfflineJob::load(&bytes, &settings, (cache.path(), compiler), log);
-    Ok(job.map_err(TestError::Job)?)
+    Ok(job.map_err(|error| TestError::Job(error.context(file.display().to_string())))?)
 }
 
 fn input(args: &Args, job: &JobSpec) -> Result<Input, CliError> {

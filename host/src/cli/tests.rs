@@ -196,7 +196,13 @@ impl Running {
             let Verb::Dev(args) = args.expect("good arguments").verb else {
                 unreachable!("it is dev")
             };
-            dev::run(args, &served, &mut Told(say), Until::Told(ending))
+            dev::run(
+                args,
+                &served,
+                &Screen::program(),
+                &mut Told(say),
+                Until::Told(ending),
+            )
         });
         let mut printed = String::new();
         while !printed.ends_with("ready\n") {
@@ -266,7 +272,7 @@ fn examples(verb: &clap::Command) -> Vec<Vec<String>> {
         .unwrap_or_default();
     let line = |line: &str| {
         let command = line.trim().split("  ").next()?;
-        let command = command.split(['|', '>']).next()?;
+        let command = command.split(['|', '>', '<']).next()?;
         let words = command
             .split_whitespace()
             .map(|word| word.trim_matches(['\'', '"']));

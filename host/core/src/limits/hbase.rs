@@ -24,6 +24,8 @@ pub const HBASE_KEY_BYTES_MAX: usize = 32_767;
 pub const HBASE_CELL_BYTES_MAX: usize = 10 << 20;
 /// The most that `connections` in `streamhost.toml` may say.
 pub const HBASE_CONNECTIONS_MAX: usize = 64;
+/// Rows that `scan` asks the gateway for at once.
+pub const SCAN_ROWS_AT_ONCE: usize = 100;
 
 const _: () = assert!(
     HBASE_CALL_BYTES_MAX <= TABLES_CALL_BYTES_MAX && HBASE_CELL_BYTES_MAX < TABLES_CALL_BYTES_MAX

@@ -41,9 +41,15 @@ pub const DATA_FILES_TIME: Duration = Duration::from_secs(60);
 pub const EVENT_STREAMS_MAX: usize = 64;
 /// How long a stream of events is silent at most.
 pub const EVENT_BEAT_TIME: Duration = Duration::from_secs(2);
+/// After how long a silence a reader of the stream takes its host for dead.
+pub const EVENT_SILENCE_TIME: Duration = Duration::from_secs(5);
+/// Bytes of one event that the command line takes.
+pub const EVENT_BYTES_MAX: usize = 16 << 20;
 /// Batches of a job that one event tells.
 pub const EVENT_BATCHES_MAX: usize = 100;
 
+// Two beats may be late.
+const _: () = assert!(EVENT_SILENCE_TIME.as_millis() > 2 * EVENT_BEAT_TIME.as_millis());
 // Or readers could shut everybody else out.
 const _: () = assert!(EVENT_STREAMS_MAX < super::HTTP_CONNECTIONS_MAX);
 /// Dead letters that one call looks at.

@@ -9,6 +9,7 @@ mod bench;
 mod build;
 mod client;
 mod completions;
+mod consume;
 mod daemon;
 mod dead_letters;
 mod deploy;
@@ -23,13 +24,16 @@ mod logs;
 mod new;
 mod output;
 mod pause;
+mod produce;
 mod reach;
 mod records;
 mod resume;
 mod rollback;
 mod run;
+mod scan;
 mod screen;
 mod serve;
+mod servers;
 mod shown;
 mod state;
 mod status;
@@ -98,6 +102,12 @@ enum Verb {
     DeadLetters(dead_letters::Args),
     /// Show what a keyed stage keeps
     State(state::Args),
+    /// Put lines into a topic
+    Produce(produce::Args),
+    /// Show the records of a topic
+    Consume(consume::Args),
+    /// Show the rows of a table
+    Scan(scan::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     /// Print the manual page, or write one for each command
@@ -136,6 +146,9 @@ pub enum CliError {
     /// The folder that is watched.
     #[error(transparent)]
     Watch(#[from] watch::WatchError),
+    /// A topic or table.
+    #[error(transparent)]
+    Server(#[from] servers::ServerError),
     /// `streamhost.toml`.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
@@ -263,6 +276,9 @@ fn verb(
         Verb::Logs(args) => logs::run(args, screen, out),
         Verb::DeadLetters(args) => dead_letters::run(args, screen, out),
         Verb::State(args) => state::run(args, screen, out),
+        Verb::Produce(args) => produce::run(args, &mut io::stdin().lock(), err),
+        Verb::Consume(args) => consume::run(args, screen, out),
+        Verb::Scan(args) => scan::run(args, out, err),
         Verb::Completions(args) => completions::run(args, out),
         Verb::Man(args) => completions::man(args, out),
     }

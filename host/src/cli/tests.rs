@@ -1,3 +1,5 @@
+mod messages;
+
 use super::daemon::Until;
 use super::*;
 use crate::api::{

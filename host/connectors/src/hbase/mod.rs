@@ -20,8 +20,10 @@ use streamhost_core::types::Rows;
 use streamhost_engine::sink::{CancelSignal, Delivery, Remedy, Sink, SinkError};
 
 pub use provision::HbaseProvision;
+pub use rows::{TableReader, TableRow, table_names};
 
 mod provision;
+mod rows;
 mod answer;
 mod connection;
 mod merge;

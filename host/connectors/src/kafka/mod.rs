@@ -6,6 +6,7 @@ pub mod source;
 pub mod sink;
 mod dead_letters;
 pub mod letters;
+pub mod topics;
 mod topic_config;
 mod background;
 mod settling;

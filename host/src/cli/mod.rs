@@ -14,6 +14,7 @@ mod daemon;
 mod dead_letters;
 mod deploy;
 mod dev;
+mod doctor;
 mod file;
 mod history;
 mod host;
@@ -108,6 +109,8 @@ enum Verb {
     Consume(consume::Args),
     /// Show the rows of a table
     Scan(scan::Args),
+    /// Look whether all is there that a host and its author need, and say what to do
+    Doctor(doctor::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     /// Print the manual page, or write one for each command
@@ -146,6 +149,9 @@ pub enum CliError {
     /// The folder that is watched.
     #[error(transparent)]
     Watch(#[from] watch::WatchError),
+    /// Something that is needed is not there.
+    #[error(transparent)]
+    Unwell(#[from] doctor::Unwell),
     /// A topic or table.
     #[error(transparent)]
     Server(#[from] servers::ServerError),
@@ -279,6 +285,7 @@ fn verb(
         Verb::Produce(args) => produce::run(args, &mut io::stdin().lock(), err),
         Verb::Consume(args) => consume::run(args, screen, out),
         Verb::Scan(args) => scan::run(args, out, err),
+        Verb::Doctor(args) => doctor::run(args, screen, out),
         Verb::Completions(args) => completions::run(args, out),
         Verb::Man(args) => completions::man(args, out),
     }

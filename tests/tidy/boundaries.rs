@@ -97,7 +97,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 30] = [
+const HOMES: [(&str, &[&str]); 32] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
     (
@@ -135,7 +135,8 @@ const HOMES: [(&str, &[&str]); 30] = [
     ("postcard::", &["host/storage/"]),
     ("prometheus_client::", &["host/src/monitor/metrics/"]),
     ("axum::", &["host/src/control/"]),
-    ("hyper::", &["host/src/control/"]),
+    ("hyper::", &["host/src/control/", "host/src/cli/top/"]),
+    ("ratatui::", &["host/src/cli/top/"]),
     ("tower_http::", &["host/src/control/"]),
     ("ureq::", &["host/src/cli/", "host/src/telemetry/send.rs"]),
     ("opentelemetry::", &["host/src/telemetry/"]),

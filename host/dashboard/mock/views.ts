@@ -47,6 +47,13 @@ export function summary(job: SimJob, recent: boolean): JobSummary {
     lag_change_per_second: change(job),
     sources: def.sources.map(({ kind, name, target }) => ({ kind, name, target })),
     sinks: def.sinks.map(({ kind, name, target }) => ({ kind, name, target })),
+    cpu_cores: runs(job) ? (job.points.cpu_cores.at(-1) ?? null) : null,
+    guest_memory_bytes: runs(job) ? (job.points.guest_memory_bytes.at(-1) ?? null) : null,
+    steps_ms: runs(job)
+      ? Object.fromEntries(
+          Object.entries(job.points.steps_ms).map(([step, means]) => [step, means.at(-1) ?? 0]),
+        )
+      : null,
     ...(recent ? { recent: job.recent } : {}),
   };
 }

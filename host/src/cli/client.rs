@@ -179,6 +179,20 @@ impl Client {
         })
     }
 
+    /// Its `HOST:PORT`, and what its paths begin with where it stands behind a proxy.
+    pub(super) fn address(&self) -> (String, &str) {
+        let rest = self.url.strip_prefix("http://").unwrap_or(&self.url);
+        let (host, before) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let with_port = !host.ends_with(']') && host.contains(':');
+        let port = if with_port { "" } else { ":80" };
+        (format!("{host}{port}"), before)
+    }
+
+    /// The token that it wants, if one was given.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// Asks for what is at a path.
     pub(super) fn get<T: DeserializeOwned>(
         &self,

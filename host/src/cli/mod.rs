@@ -41,6 +41,7 @@ mod status;
 mod test;
 mod told;
 mod toolchain;
+mod top;
 mod undeploy;
 mod watch;
 
@@ -87,6 +88,8 @@ enum Verb {
     List(list::Args),
     /// Show one job, or list all
     Status(status::Args),
+    /// Show all jobs live, and one of them closer
+    Top(top::Args),
     /// Show a job's deployments, newest first
     History(history::Args),
     /// Go back to an older version
@@ -149,6 +152,9 @@ pub enum CliError {
     /// The folder that is watched.
     #[error(transparent)]
     Watch(#[from] watch::WatchError),
+    /// The terminal.
+    #[error(transparent)]
+    Top(#[from] top::TopError),
     /// Something that is needed is not there.
     #[error(transparent)]
     Unwell(#[from] doctor::Unwell),
@@ -274,6 +280,7 @@ fn verb(
         Verb::Deploy(args) => deploy::run(args, out),
         Verb::List(args) => list::run(args, screen, out),
         Verb::Status(args) => status::run(args, screen, out),
+        Verb::Top(args) => top::run(args, screen),
         Verb::History(args) => history::run(args, screen, out),
         Verb::Rollback(args) => rollback::run(args, out),
         Verb::Pause(args) => pause::run(args, out),

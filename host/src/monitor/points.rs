@@ -5,6 +5,7 @@ use super::window::Sample;
 use super::{ms, tenths};
 use crate::api::JobFacts;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use streamhost_core::{clock, limits};
 use streamhost_engine::pipeline::BatchStep;
@@ -99,6 +100,24 @@ impl Point {
         }
     }
 }
+
+impl History {
+    /// Mean times of the batches of the newest point that had some, not long ago, by step.
+    pub(super) fn steps_ms(&self) -> Option<BTreeMap<&'static str, f64>> {
+        let recent = self.points.iter().rev().take(RECENT_POINTS);
+        let newest = recent.filter_map(|point| point.steps_ms).next()?;
+        Some(
+            BatchStep::ALL
+                .map(BatchStep::name)
+                .into_iter()
+                .zip(newest)
+                .collect(),
+        )
+    }
+}
+
+/// How many points back batches are still the last ones.
+const RECENT_POINTS: usize = 6;
 
 /// Mean times of batches, by step.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -3,6 +3,7 @@
 use super::history::{History, is_running};
 use crate::api::{JobFacts, JobState, JobStatus};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use streamhost_core::clock;
 use streamhost_core::job::{SinkKind, SourceKind};
 
@@ -84,6 +85,10 @@ pub struct JobSummary {
     sinks: Vec<End<SinkKind>>,
     #[serde(flatten)]
     moving: Moving,
+    cpu_cores: Option<f64>,
+    guest_memory_bytes: Option<u64>,
+    /// Mean times of the last batches, by step.
+    steps_ms: Option<BTreeMap<&'static str, f64>>,
     /// Records a second, one value a minute; left out where nobody asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     recent: Option<Vec<Option<f64>>>,
@@ -102,6 +107,7 @@ impl JobSummary {
             name: sink.name.clone(),
             target: sink.target.clone(),
         });
+        let running = is_running(status.state).then_some(history);
         JobSummary {
             job: status.job.clone(),
             state: status.state,
@@ -116,6 +122,9 @@ impl JobSummary {
             sources: sources.collect(),
             sinks: sinks.collect(),
             moving: Moving::of(status, Some(history), now_ms),
+            cpu_cores: running.and_then(|history| history.window.cpu_cores()),
+            guest_memory_bytes: running.map(History::guest_memory_bytes),
+            steps_ms: running.and_then(History::steps_ms),
             recent: recent.then(|| history.recent(now_ms)),
         }
     }

@@ -35,6 +35,9 @@ export interface JobSummary {
   lag_change_per_second: number | null;
   sources: End[];
   sinks: End[];
+  cpu_cores: number | null;
+  guest_memory_bytes: number | null;
+  steps_ms: Record<string, number> | null;
   /** Records a second, one value a minute, an hour at most. In a connection's first event and when a minute ended. */
   recent?: (number | null)[];
 }

@@ -97,7 +97,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 32] = [
+const HOMES: [(&str, &[&str]); 33] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
     (
@@ -138,6 +138,7 @@ const HOMES: [(&str, &[&str]); 32] = [
     ("hyper::", &["host/src/control/", "host/src/cli/top/"]),
     ("ratatui::", &["host/src/cli/top/"]),
     ("tower_http::", &["host/src/control/"]),
+    ("indicatif::", &["host/src/cli/"]),
     ("ureq::", &["host/src/cli/", "host/src/telemetry/send.rs"]),
     ("opentelemetry::", &["host/src/telemetry/"]),
     ("opentelemetry_sdk::", &["host/src/telemetry/"]),

@@ -4,6 +4,8 @@ use super::CliError;
 use super::client::Which;
 use super::file::{self, Component};
 use super::output::{Output, plain};
+use super::progress::Progress;
+use super::screen::Screen;
 use crate::api::Deployed;
 use std::io::{self, Write};
 
@@ -22,7 +24,7 @@ pub(super) struct Args {
     daemon: Which,
 }
 
-pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<(), CliError> {
     let request = args.component.request()?;
     let bytes = file::read(&args.component.file)?;
     let mut query: Vec<(&str, String)> = request
@@ -36,10 +38,16 @@ pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
         ("reset-state", request.reset_state.to_string()),
         ("reset-settings", request.reset_settings.to_string()),
     ]);
-    let deployed: Deployed =
-        args.daemon
-            .client()?
-            .post("/v1/jobs", &query, "application/wasm", &bytes)?;
+    let client = args.daemon.client()?;
+    let size = bytesize::ByteSize(bytes.len() as u64).display().iec();
+    let waits = Progress::begin(
+        screen,
+        format!(
+            "the daemon takes {size}, compiles them, looks for topics and tables, and warms the guests"
+        ),
+    );
+    let deployed: Deployed = client.post("/v1/jobs", &query, "application/wasm", &bytes)?;
+    drop(waits);
     Ok(args.output.print(out, &deployed, said)?)
 }
 

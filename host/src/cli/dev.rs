@@ -2,6 +2,7 @@
 
 use super::daemon::{self, Daemon, Until};
 use super::log_format::LogArgs;
+use super::progress::said_while;
 use super::screen::Screen;
 use super::watch::Watch;
 use super::{CliError, DevAddresses, Host};
@@ -61,7 +62,8 @@ pub(super) fn run(
         kafka: at(args.kafka_port),
         hbase: at(args.hbase_port),
     };
-    let dev = host.dev(config, asked).map_err(CliError::Host)?;
+    let what = "opening the data folder, and taking up its topics, tables and jobs";
+    let dev = said_while(what, || host.dev(config, asked)).map_err(CliError::Host)?;
     let DevAddresses { kafka, hbase } = dev.addresses;
     writeln!(
         out,

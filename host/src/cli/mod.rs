@@ -26,6 +26,7 @@ mod new;
 mod output;
 mod pause;
 mod produce;
+mod progress;
 mod reach;
 mod records;
 mod resume;
@@ -277,14 +278,14 @@ fn verb(
         Verb::Run(args) => run::run(args, host, err, daemon::Until::Signal),
         Verb::Serve(args) => serve::run(args, host, out, daemon::Until::Signal),
         Verb::Dev(args) => dev::run(args, host, screen, out, daemon::Until::Signal),
-        Verb::Deploy(args) => deploy::run(args, out),
+        Verb::Deploy(args) => deploy::run(args, screen, out),
         Verb::List(args) => list::run(args, screen, out),
         Verb::Status(args) => status::run(args, screen, out),
         Verb::Top(args) => top::run(args, screen),
         Verb::History(args) => history::run(args, screen, out),
-        Verb::Rollback(args) => rollback::run(args, out),
-        Verb::Pause(args) => pause::run(args, out),
-        Verb::Resume(args) => resume::run(args, out),
+        Verb::Rollback(args) => rollback::run(args, screen, out),
+        Verb::Pause(args) => pause::run(args, screen, out),
+        Verb::Resume(args) => resume::run(args, screen, out),
         Verb::Undeploy(args) => undeploy::run(args, out),
         Verb::Logs(args) => logs::run(args, screen, out),
         Verb::DeadLetters(args) => dead_letters::run(args, screen, out),

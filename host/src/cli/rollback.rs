@@ -4,6 +4,8 @@ use super::CliError;
 use super::client::{Which, job_path};
 use super::deploy::said;
 use super::output::Output;
+use super::progress::Progress;
+use super::screen::Screen;
 use crate::api::Deployed;
 use std::io::Write;
 
@@ -24,12 +26,14 @@ pub(super) struct Args {
     daemon: Which,
 }
 
-pub(super) fn run(args: Args, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<(), CliError> {
+    let waits = Progress::begin(screen, "the daemon compiles and warms the older version");
     let path = job_path(&args.job, "/rollback")?;
     let body = serde_json::json!({ "version": args.version }).to_string();
     let deployed: Deployed =
         args.daemon
             .client()?
             .post(&path, &[], "application/json", body.as_bytes())?;
+    drop(waits);
     Ok(args.output.print(out, &deployed, said)?)
 }

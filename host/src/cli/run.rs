@@ -10,6 +10,7 @@ use super::file::{self, Component};
 use super::host::run_folder;
 use super::log_format::LogArgs;
 use super::output::{count, plain};
+use super::progress::said_while;
 use super::{CliError, Engine, Host};
 use crate::api::{DeployRequest, Deployed, JobState, JobStatus};
 use crate::config::Config;
@@ -18,9 +19,13 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use streamhost_core::clock;
 
 /// How often it is looked whether the job still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How often it is said how far the job is.
+const SAY_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -57,7 +62,8 @@ pub(super) fn run(
         .map_or_else(|| "job".into(), |stem| stem.to_string_lossy());
     config.data_dir = run_folder(&config, request.name.as_deref().unwrap_or(&stem));
     let daemon = Daemon::new(until)?;
-    let engine = host.foreground(&config).map_err(CliError::Host)?;
+    let what = "opening the data folder of the job";
+    let engine = said_while(what, || host.foreground(&config)).map_err(CliError::Host)?;
     let before = engine.list(); // what earlier runs did
     let done = daemon.runtime.block_on(foreground(
         &engine,
@@ -93,7 +99,9 @@ async fn foreground(
     let mut ending = pin!(ending);
     let starting = Arc::clone(engine);
     let Deployed { job, warnings, .. } = tokio::select! {
-        started = tokio::task::spawn_blocking(move || start(&*starting, bytes, request)) => {
+        started = tokio::task::spawn_blocking(move || {
+            said_while("compiling the component, and looking for topics and tables", || start(&*starting, bytes, request))
+        }) => {
             started.map_err(|e| CliError::Host(e.into()))??
         }
         () = &mut ending => return Ok(None),
@@ -134,6 +142,7 @@ fn start(
 
 /// Is done when the job is: every source has ended, or (an error) it cannot go on by itself.
 async fn stops(engine: &Arc<dyn Engine>, job: &str) -> Result<(), CliError> {
+    let mut said = clock::monotonic();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let (engine, name) = (Arc::clone(engine), job.to_owned());
@@ -150,9 +159,28 @@ async fn stops(engine: &Arc<dyn Engine>, job: &str) -> Result<(), CliError> {
                     reason: plain(&reason),
                 });
             }
-            Ok(Ok(_)) => {}
+            Ok(Ok(status)) => {
+                if said.elapsed() >= SAY_EVERY {
+                    said = clock::monotonic();
+                    tracing::info!("{}", goes_on(&status));
+                }
+            }
         }
     }
+}
+
+/// How far a job is.
+fn goes_on(job: &JobStatus) -> String {
+    let waits = job.waiting_for.as_ref();
+    if let Some(waiting) = waits.filter(|_| job.state == JobState::Retrying) {
+        return format!("{} waits for {}", job.job, waiting.what);
+    }
+    let behind = job.lag.map_or_else(
+        || "how many are behind is not known yet".to_owned(),
+        |lag| count(lag, "record is behind", "records are behind"),
+    );
+    let read = count(job.records_in, "record in", "records in");
+    format!("{}: {read}, {behind}", job.job)
 }
 
 /// What this run did, given what was done before it.

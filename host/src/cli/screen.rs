@@ -12,6 +12,8 @@ use std::io::IsTerminal;
 pub struct Screen {
     /// Columns of the terminal on standard output; none where there is no terminal.
     pub(super) width: Option<usize>,
+    /// Standard error is a terminal, so that what is waited for can be drawn on it.
+    pub(super) draws: bool,
     colors: bool,
     zone: TimeZone,
     is_read: fn() -> bool,
@@ -26,6 +28,7 @@ impl Screen {
         let plain = !said("NO_COLOR").is_empty() || said("TERM") == "dumb";
         Screen {
             width: width.filter(|_| out.is_terminal()),
+            draws: std::io::stderr().is_terminal() && said("TERM") != "dumb",
             colors: out.is_terminal() && !plain,
             zone: TimeZone::system(),
             is_read: out_is_read,
@@ -36,6 +39,7 @@ impl Screen {
     pub fn program() -> Screen {
         Screen {
             width: None,
+            draws: false,
             colors: false,
             zone: TimeZone::UTC,
             is_read: || true,

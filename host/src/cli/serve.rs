@@ -2,6 +2,7 @@
 
 use super::daemon::{self, Daemon, Until};
 use super::log_format::LogArgs;
+use super::progress::said_while;
 use super::reach;
 use super::{CliError, Host};
 use crate::config::Config;
@@ -29,7 +30,8 @@ pub(super) fn run(
     let config = Config::load(args.config.as_deref())?;
     let daemon = Daemon::new(until)?;
     let (listener, address) = daemon::listen(config.control.listen)?;
-    let engine = host.serve(&config).map_err(CliError::Host)?;
+    let what = "opening the data folder and taking up its jobs";
+    let engine = said_while(what, || host.serve(&config)).map_err(CliError::Host)?;
     let servers = [&config.kafka.brokers, &config.hbase.address];
     let [kafka, hbase] = reach::shown(servers);
     let data = config.data_dir.display();

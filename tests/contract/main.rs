@@ -29,6 +29,7 @@ mod live_contract {
     mod wasm_roads;
     mod projects;
     mod watch;
+    mod by_hand;
 }
 
 /// Without servers.

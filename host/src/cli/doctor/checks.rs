@@ -6,6 +6,7 @@ use crate::built;
 use crate::cli::CliError;
 use crate::cli::client::{Client, ClientError};
 use crate::cli::list::state;
+use crate::cli::output::count;
 use crate::cli::told::Told;
 use crate::cli::toolchain::{TARGET, Toolchain};
 use crate::config::{Config, ConfigError};
@@ -215,11 +216,9 @@ pub(super) fn hbase(settings: &HbaseSettings) -> Finding {
     let check = "HBase";
     match table_names(settings.clone()) {
         Ok(tables) => {
-            let (tables, at) = (tables.len(), &settings.address);
-            Finding::ok(
-                check,
-                format!("the gateway at {at} answers, with {tables} tables"),
-            )
+            let tables = count(tables.len() as u64, "table", "tables");
+            let at = &settings.address;
+            Finding::ok(check, format!("the gateway at {at} answers, with {tables}"))
         }
         Err(error) => Finding::fail(
             check,

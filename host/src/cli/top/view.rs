@@ -1,7 +1,7 @@
 //! How `top` looks.
 
 use super::model::{Job, Model, Partition, Stage};
-use crate::cli::output::plain;
+use crate::cli::output::{count, plain};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -53,7 +53,10 @@ fn title(model: &Model) -> Line<'_> {
             format!("  no word from the daemon: {}; asking again", plain(reason)),
             Style::new().fg(Color::Red),
         )),
-        None => spans.push(Span::raw(format!("  {} jobs", model.jobs.len()))),
+        None => spans.push(Span::raw(format!(
+            "  {}",
+            count(model.jobs.len() as u64, "job", "jobs")
+        ))),
     }
     Line::from(spans)
 }

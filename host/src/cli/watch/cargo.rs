@@ -197,8 +197,10 @@ mod tests {
         }
         let child = waits.lines().next().expect("a line");
         drop(waits);
-        let state = std::fs::read_to_string(format!("/proc/{child}/stat"));
-        let state = state.unwrap_or_default();
-        assert!(state.is_empty() || state.contains(" Z "), "{state}");
+        // It was killed; the system may be at it still.
+        let state = || std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        while !state().is_empty() && !state().contains(" Z ") {
+            std::thread::yield_now();
+        }
     }
 }

@@ -42,9 +42,7 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
     let size = bytesize::ByteSize(bytes.len() as u64).display().iec();
     let waits = Progress::begin(
         screen,
-        format!(
-            "the daemon takes {size}, compiles them, looks for topics and tables, and warms the guests"
-        ),
+        format!("the daemon compiles {size} and checks them"),
     );
     let deployed: Deployed = client.post("/v1/jobs", &query, "application/wasm", &bytes)?;
     drop(waits);

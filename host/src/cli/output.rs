@@ -84,22 +84,25 @@ pub(super) fn table<const N: usize>(
     }
     let left_out = leave_out(&mut table, screen, head, spared);
     writeln!(out, "{}", table.trim_fmt())?;
-    match left_out.as_slice() {
-        [] => Ok(()),
-        some => writeln!(out, "({}: on a wider terminal)", some.join(", ")),
+    match left_out {
+        0 => Ok(()),
+        some => {
+            let columns = count(some, "column", "columns");
+            writeln!(out, "({columns} more on a wider terminal)")
+        }
     }
 }
 
-/// Hides columns until the rest fits; their heads.
-fn leave_out<'h, const N: usize>(
+/// Hides columns until the rest fits; how many.
+fn leave_out<const N: usize>(
     table: &mut Table,
     screen: &Screen,
-    head: [&'h str; N],
+    head: [&str; N],
     spared: &[&'static str],
-) -> Vec<&'h str> {
+) -> u64 {
     let mut widths = table.column_max_content_widths();
     let most = screen.width.unwrap_or(usize::MAX);
-    let mut left_out = Vec::new();
+    let mut left_out = 0;
     for name in spared {
         let shown = widths.iter().filter(|width| **width > 0).count();
         let all = widths
@@ -115,7 +118,7 @@ fn leave_out<'h, const N: usize>(
         {
             column.set_constraint(ColumnConstraint::Hidden);
             widths[at] = 0;
-            left_out.push(head[at]);
+            left_out += 1;
         }
     }
     left_out
@@ -213,9 +216,9 @@ mod tests {
     fn tables_fit_the_terminal() {
         let at = |width| shown(&Screen::terminal(width, false, TimeZone::UTC), &rows());
         assert_eq!(at(80), shown(&Screen::program(), &rows()));
-        let spared = "JOB     NOTE\na       x\\u{1b}[2J\nlonger  y\\nz and more words\n(N: on a wider terminal)\n";
+        let spared = "JOB     NOTE\na       x\\u{1b}[2J\nlonger  y\\nz and more words\n(1 column more on a wider terminal)\n";
         assert_eq!(at(27), spared);
-        let wrapped = "JOB     NOTE\na       x\\u{1b}[2J\nlonger  y\\nz and\n        more words\n(N: on a wider terminal)\n";
+        let wrapped = "JOB     NOTE\na       x\\u{1b}[2J\nlonger  y\\nz and\n        more words\n(1 column more on a wider terminal)\n";
         assert_eq!(at(19), wrapped);
     }
 

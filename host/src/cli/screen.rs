@@ -80,9 +80,9 @@ impl Screen {
     pub(super) fn color(&self, word: &str) -> Option<Color> {
         match word {
             _ if !self.colors => None,
-            "running" => Some(Color::Green),
-            "retrying" => Some(Color::Yellow),
-            "stopped" => Some(Color::Red),
+            "running" | "ok" => Some(Color::Green),
+            "retrying" | "warn" => Some(Color::Yellow),
+            "stopped" | "fail" => Some(Color::Red),
             _ => None,
         }
     }

@@ -79,6 +79,24 @@ pub trait KeyPart {
 )]
 pub struct Time(pub i64);
 
+impl Time {
+    /// A time in seconds since 1970. One that is too far away becomes the last or first there is,
+    /// and a record of that time is set aside.
+    ///
+    /// ```
+    /// # use streamhost::Time;
+    /// assert_eq!(Time::from_secs(1_735_689_600), Time::from_millis(1_735_689_600_000));
+    /// ```
+    pub const fn from_secs(seconds: i64) -> Time {
+        Time(seconds.saturating_mul(1000))
+    }
+
+    /// A time in milliseconds since 1970.
+    pub const fn from_millis(milliseconds: i64) -> Time {
+        Time(milliseconds)
+    }
+}
+
 /// What to do with one column of a row that may be there already.
 ///
 /// ```

@@ -119,6 +119,10 @@ pub(crate) struct StageNode<'b> {
     pub(crate) shapes: Schemas,
     /// Its late items go to a sink.
     pub(crate) keeps_late: bool,
+    /// It is a running reduction that gives a key again when its value has changed.
+    pub(crate) gives_updates: bool,
+    /// It is a running reduction that takes each item for one more.
+    pub(crate) adds_up: bool,
     /// None: it merges nothing, as a join.
     pub(crate) combine: Option<Combine<'b>>,
     pub(crate) migrate: Option<Migrate<'b>>,

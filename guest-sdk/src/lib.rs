@@ -228,3 +228,13 @@ pub const fn seconds(n: u64) -> Duration {
 pub const fn minutes(n: u64) -> Duration {
     Duration::from_secs(60 * n)
 }
+
+/// That many hours.
+pub const fn hours(n: u64) -> Duration {
+    minutes(60 * n)
+}
+
+/// That many days of 24 hours.
+pub const fn days(n: u64) -> Duration {
+    hours(24 * n)
+}

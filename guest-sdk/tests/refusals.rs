@@ -196,6 +196,12 @@ refused! {
         => "accumulators have a part whose type only the data knows";
     a_migration_from_itself: kafka("a").key_by(|_| ()).version(2).running().count().migrate_from(2, |n: u64| n)
         .map(|_| "").to(console()) => "stage `count`: it migrates from what it is: count its version up, `.key_by(…).version(3)`";
+    a_count_of_updates: kafka("a").key_by(|_| 1u64).running().max(|record| record.time_ms).key_by(|_| ()).named("keys")
+        .running().count().map(|_| "").to(console())
+        => "stage `keys` would take each update of `max` for one more item";
+    a_sum_of_updates_behind_others: kafka("a").key_by(|_| 1u64).running().count().filter(|update| update.value > 1)
+        .key_by(|_| ()).running().sum(|update| update.value).map(|_| "").to(console())
+        => "stage `sum` would take each update of `count` for one more item";
     late_items_twice: kafka("a").key_by(|_| ()).window(tumbling(seconds(1))).late_to(kafka("x")).late_to(kafka("y"))
         .count().map(|_| "").to(console()) => "`.late_to(…)` stands there twice";
     no_records_a_second: rate(0).to(console()) => "`rate(0)` makes no records";
@@ -205,8 +211,8 @@ refused! {
         (0..11).map(|i| {
             let name = |stage: &str| format!("{stage}{i}");
             let counts = kafka(&name("in")).key_by(|_| ()).named(&name("a")).running().count();
-            let counts = counts.key_by(|_| ()).named(&name("b")).running().count();
-            counts.key_by(|_| ()).named(&name("c")).running().count().map(|_| "").to(kafka(&name("out")))
+            let counts = counts.key_by(|_| ()).named(&name("b")).running().max(|update| update.value);
+            counts.key_by(|_| ()).named(&name("c")).running().max(|update| update.value).map(|_| "").to(kafka(&name("out")))
         }).reduce(Job::and).unwrap()
     } => "the job has 33 keyed stages, of 32 at most";
     a_branch_that_is_lost: kafka("a").also(|_| kafka("b").to(kafka("c"))).to(console()) => "a branch is lost";

@@ -292,6 +292,8 @@ where
                 def,
                 shapes,
                 keeps_late: false,
+                gives_updates: false,
+                adds_up: false,
                 combine: None,
                 migrate: None,
             },

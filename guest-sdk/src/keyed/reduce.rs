@@ -7,6 +7,10 @@ use std::marker::PhantomData;
 
 /// Accumulators of one reduction: merged wherever two parts of a key's items come together.
 pub trait Merge {
+    /// As a running reduction it gives a key but once, and never again with another value.
+    const GIVES_ONCE: bool = false;
+    /// It takes each item for one more: wrong where an item is a later value of an earlier one.
+    const ADDS_UP: bool = false;
     /// What is kept.
     type Acc;
     /// What comes out.
@@ -39,6 +43,7 @@ pub trait Reduction<T>: Merge {
 pub struct Count;
 
 impl Merge for Count {
+    const ADDS_UP: bool = true;
     type Acc = u64;
     type Value = u64;
     type Kept = u64;
@@ -176,6 +181,7 @@ impl<T, Acc, I: Fn() -> Acc, A: Fn(&mut Acc, T), M: Fn(&mut Acc, Acc)> Reduction
 pub struct Sum<F, N>(pub(crate) F, pub(crate) PhantomData<N>);
 
 impl<F, N: Number> Merge for Sum<F, N> {
+    const ADDS_UP: bool = true;
     type Acc = N::Sum;
     type Value = N::Sum;
     type Kept = N::Sum;
@@ -251,6 +257,7 @@ pub struct Distinct {
 }
 
 impl Merge for Distinct {
+    const GIVES_ONCE: bool = true;
     type Acc = bool;
     type Value = ();
     type Kept = ();

@@ -308,6 +308,7 @@ where
                 stream.feed(&index, 0, false, end)
             }
         };
+        let is_running = matches!(scope, Scope::Running { .. });
         let def = stage(name, version, StageKind::Reduce(scope));
         let shapes = Schemas {
             key: K::shape,
@@ -325,6 +326,8 @@ where
                 def,
                 shapes,
                 keeps_late,
+                gives_updates: is_running && !A::GIVES_ONCE,
+                adds_up: is_running && A::ADDS_UP,
                 combine: Some(combine),
                 migrate: None,
             },

@@ -29,6 +29,9 @@ pub(super) fn stages(plan: &Plan<'_>) -> Result<Vec<StageDef>, String> {
         check_shapes(stage)?;
         check_lateness(stage)?;
     }
+    for &(to, _, from, _) in &feeds {
+        check_updates(plan, from.checked_sub(first), to - first)?;
+    }
     for (to, _, from, _) in feeds {
         let from = from.checked_sub(first).map(|i| &stages[i]);
         let looked_up = from.filter(|from| from.kind == StageKind::Lookup);
@@ -44,6 +47,20 @@ pub(super) fn stages(plan: &Plan<'_>) -> Result<Vec<StageDef>, String> {
         }
     }
     Ok(stages)
+}
+
+/// An update is a later value of a key, and no further item: what adds up would take it for one.
+fn check_updates(plan: &Plan<'_>, from: Option<usize>, to: usize) -> Result<(), String> {
+    let to = &plan.stages[to];
+    match from.map(|from| &plan.stages[from]) {
+        Some(from) if from.gives_updates && to.adds_up => Err(format!(
+            "stage `{}` would take each update of `{}` for one more item, and a key whose value changes would be in it \
+             several times: reduce by `.each_batch()` or a window first, take `.distinct()` where keys are to be \
+             counted, or write a `.fold(…)` that keeps the last value of each key",
+            to.def.name, from.def.name
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The host would take no notice of it.

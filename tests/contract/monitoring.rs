@@ -3,11 +3,12 @@
 
 use super::dev::dev;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use streamhost_tests::command::say;
+use streamhost_tests::guests::component;
 use streamhost_tests::host::{Host, http_get, unique};
 use streamhost_tests::outside;
 use streamhost_tests::paths::{promtool, root};
@@ -74,6 +75,80 @@ fn metrics_are_clean_and_those_that_the_alerts_and_the_dashboard_name_are_there(
         assert!(named.len() > 5, "{file}: {named:?}");
         let unknown: Vec<_> = named.difference(&there).collect();
         assert!(unknown.is_empty(), "{file} names {unknown:?}");
+    }
+}
+
+/// Every sample of a counter or of a histogram's parts, by its name and labels.
+fn counters(text: &str) -> BTreeMap<String, f64> {
+    let typed = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let rising: Vec<&str> = typed
+        .filter_map(|rest| rest.split_once(' '))
+        .filter(|(_, kind)| ["counter", "histogram"].contains(kind))
+        .map(|(name, _)| name)
+        .collect();
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    samples
+        .filter_map(|line| line.rsplit_once(' '))
+        .filter(|(of, _)| {
+            let name = of.split('{').next().unwrap_or_default();
+            rising.iter().any(|family| name.starts_with(family))
+        })
+        .map(|(of, value)| (of.to_owned(), value.parse().expect("a number")))
+        .collect()
+}
+
+#[test]
+fn counters_never_fall_over_a_swap_a_pause_and_a_rollback() {
+    let (host, kafka, _hbase) = dev();
+    outside::create_topic(&kafka, "rises", PARTITIONS);
+    host.deploy_clicks("rises");
+    let scrape = || http_get(&host.address, "/metrics").expect("it answers").1;
+    let settings = [
+        "--name",
+        "rises",
+        "--set",
+        "source.clicks=rises",
+        "--set",
+        "sink.clicks=rises",
+        "--set",
+        "every=0",
+    ];
+    let changes: [&dyn Fn(); 4] = [
+        &|| {},
+        &|| {
+            drop(
+                host.deploy(&component("examples/clicks-v2"), &settings)
+                    .ok(),
+            )
+        },
+        &|| {
+            host.cli(["pause", "rises"]).ok();
+            host.cli(["resume", "rises"]).ok();
+        },
+        &|| drop(host.cli(["rollback", "rises"]).ok()),
+    ];
+    let (mut before, mut records) = (BTreeMap::new(), 0);
+    for change in changes {
+        change();
+        outside::send(&kafka, "rises", &LINES);
+        records += LINES.len() as u64;
+        host.wait_records("rises", records, SOON);
+        let told = format!(
+            "streamhost_source_records_total{{streamhost_job=\"rises\",source=\"clicks\"}} {records}"
+        );
+        wait_until("the metrics tell of the records", SOON, || {
+            scrape().contains(&told)
+        });
+        let now = counters(&scrape());
+        assert!(now.len() > 100, "{now:?}");
+        for (of, was) in &before {
+            let is = now
+                .get(of)
+                .copied()
+                .unwrap_or_else(|| panic!("{of} is gone"));
+            assert!(is >= *was, "{of} fell from {was} to {is}");
+        }
+        before = now;
     }
 }
 

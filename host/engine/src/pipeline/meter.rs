@@ -331,12 +331,15 @@ impl PipelineMeter {
         if measured.ages.is_none() {
             measured.ages = Histogram::new_with_max(limits::LATENCY_MS_MAX, 2).ok();
         }
+        let mut left = open.trace.records;
         for time_ms in times_ms {
+            let stands_for = open.stands_for.min(left); // the last one for fewer
+            left -= stands_for;
             let age = u64::try_from(now_ms.saturating_sub(time_ms)).unwrap_or(0);
             let latency = &mut measured.totals.latency;
-            latency.add(Duration::from_millis(age), open.stands_for);
+            latency.add(Duration::from_millis(age), stands_for);
             if let Some(ages) = &mut measured.ages {
-                ages.saturating_record_n(age, open.stands_for);
+                ages.saturating_record_n(age, stands_for);
             }
         }
     }

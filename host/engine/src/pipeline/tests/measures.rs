@@ -92,3 +92,16 @@ fn dead_letters_are_counted_by_their_source_and_by_who_failed() {
     };
     assert_eq!(letters, [want]);
 }
+
+#[test]
+fn latencies_count_each_record_though_few_are_looked_at() {
+    for records in [100, 1000, 1001] {
+        let mut world = World::new(6);
+        world.put(0, records);
+        world.topics.end();
+        let pipeline = world.start(None);
+        let meter = pipeline.status.meter.clone();
+        assert_eq!(pipeline.join(), PipelineExit::Finished);
+        assert_eq!(meter.totals().latency.count(), records as u64);
+    }
+}

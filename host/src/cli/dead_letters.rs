@@ -338,7 +338,8 @@ fn letter_text(out: &mut dyn Write, screen: &Screen, letter: &Letter) -> io::Res
     ];
     for (name, text) in lines {
         if let Some(text) = text {
-            writeln!(out, "{name:<11} {}", plain(&text))?;
+            let line = format!("{name:<11} {}", plain(&text));
+            writeln!(out, "{}", line.trim_end())?;
         }
     }
     match letter.left_out {

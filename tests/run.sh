@@ -4,6 +4,7 @@
 #   tests/run.sh                     everything
 #   tests/run.sh quick               what needs no servers
 #   tests/run.sh contract [NAME…]    the contract with real Kafka and HBase, or the tests in it that have NAME in theirs
+#   tests/run.sh dashboard           the page at /: its own tests, and those in a real Chromium, over a simulated host
 #   tests/run.sh services [NAME…]    the scripts in tests/services alone: each server started, killed and read back
 #
 # STREAMHOST_TEST_SIZE=full makes them as large as the product is promised for; STREAMHOST_SEED=N replays a run.
@@ -15,9 +16,9 @@ export PATH="$HOME/.cargo/bin:$PATH"
 part=${1:-all}
 [ $# -eq 0 ] || shift
 case $part in
-  all | quick | contract | services) ;;
+  all | quick | contract | dashboard | services) ;;
   *)
-    sed -n '2,10p' "tests/run.sh" >&2
+    sed -n '2,11p' "tests/run.sh" >&2
     exit 2
     ;;
 esac
@@ -55,6 +56,17 @@ if [ "$part" = services ]; then
   step "service scripts" tests/services/check.sh "$@"
   heading "done"
   echo "$passed passed, $failed failed"
+  [ $failed = 0 ]
+  exit
+fi
+if [ "$part" = dashboard ]; then
+  # Apart from the rest: it needs a Node.js that older systems do not have, and nothing of it changes with the Rust code.
+  step "setting up" tests/setup/dashboard.sh
+  for check in lint test check-dist test:browser; do
+    step "dashboard: $check" npm --prefix host/dashboard run "$check"
+  done
+  heading "done"
+  echo "$failed steps failed"
   [ $failed = 0 ]
   exit
 fi

@@ -12,6 +12,8 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // Until when a condition must hold: a bound for busy machines, and no wait.
+          expect: { poll: { timeout: 20_000 } },
         },
       },
     ],

@@ -106,7 +106,11 @@ export class SimJob {
 
   log(at: number, level: string, text: string): void {
     this.line += 1;
-    this.lines.push({ number: this.line, version: this.active.version, line: `${rfc3339(at)} ${level.padEnd(5)} ${text}` });
+    this.lines.push({
+      number: this.line,
+      version: this.active.version,
+      line: `${rfc3339(at)} ${level.padEnd(5)} ${text}`,
+    });
     if (this.lines.length > LINES_MAX) this.lines.shift();
   }
 

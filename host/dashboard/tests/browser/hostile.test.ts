@@ -54,7 +54,7 @@ test("a job is found and acted on by its whole name", async () => {
     await ready(page);
     expect(await page.title()).toContain("⟨U+202E⟩");
     await page.getByRole("button", { name: "Resume" }).click();
-    await page.getByRole("button", { name: "Resume" }).last().click();
+    await page.getByRole("dialog").getByRole("button", { name: "Resume" }).click();
     await page.locator(".notice-good").waitFor();
     expect(world.job(HOSTILE).state).toBe("running");
   });

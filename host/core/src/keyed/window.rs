@@ -69,21 +69,12 @@ impl Panes {
             .saturating_add(self.hop_ms)
     }
 
-    /// The windows that an item counts for are those of its pane from this one on. It is late if
-    /// there are none.
-    fn counts_from(self, item: &Item<'_>, before_ms: i64, last_fired: Option<i64>) -> i64 {
-        item.until_ms
-            .max(self.first_open(before_ms))
-            .max(self.after(last_fired))
-    }
-
-    /// Where an item is kept: with its whole pane, if no window that is to come tells them apart.
-    fn part(self, item: &Item<'_>, last_fired: Option<i64>) -> Part {
-        let whole_from = self.first_with(item.time_ms).max(self.after(last_fired));
-        Part {
-            first: (item.until_ms > whole_from).then_some(item.until_ms),
-            pane: item.time_ms,
-        }
+    /// Where an item is kept that counts for its pane's windows from `from` on: with the whole pane,
+    /// if no window that is to come, from `after` on, tells them apart.
+    fn part(self, pane: i64, from: i64, after: i64) -> Part {
+        let whole_from = self.first_with(pane).max(after);
+        let first = (from > whole_from).then_some(from);
+        Part { first, pane }
     }
 
     /// The first window that holds something and was not given out.
@@ -142,14 +133,15 @@ pub(super) fn run(
     panes: Panes,
 ) -> Result<(), KeyedError> {
     let last_fired = stage.store.note()?;
-    let before_ms = stage.times.before_ms;
-    for item in &mut items {
-        item.until_ms = panes.counts_from(item, before_ms, last_fired);
-    }
-    stage.drop_late(&mut items, |item| item.until_ms > item.time_ms);
+    let after = panes.after(last_fired);
+    let open_from = panes.first_open(stage.times.before_ms).max(after);
+    stage.drop_late(&mut items, |item| {
+        item.until_ms.max(open_from) > item.time_ms
+    });
     for item in &mut items {
         // What is kept together is merged together.
-        item.until_ms = panes.part(item, last_fired).first.unwrap_or(i64::MIN);
+        let part = panes.part(item.time_ms, item.until_ms.max(open_from), after);
+        item.until_ms = part.first.unwrap_or(i64::MIN);
     }
     let changed = merge_panes(stage, &items)?;
     let over_through = panes.over_through(stage.times);

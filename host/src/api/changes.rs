@@ -83,20 +83,13 @@ pub fn changed_places(
 }
 
 fn compare_settings(found: &mut Vec<Change>, before: &Parts, after: &Parts) {
-    let limits = |set: &Parts| -> Parts {
-        let limits = set.iter().filter(|(key, _)| key.starts_with("limits."));
-        limits
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
+    let is_limit = |key: &String| key.starts_with("limits.");
+    let parted = |set: &Parts| -> (Parts, Parts) {
+        set.clone().into_iter().partition(|(key, _)| is_limit(key))
     };
-    let others = |set: &Parts| -> Parts {
-        let others = set.iter().filter(|(key, _)| !key.starts_with("limits."));
-        others
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
-    };
-    compare(found, "setting", &others(before), &others(after));
-    compare(found, "limit", &limits(before), &limits(after));
+    let ((limits, others), (limits_after, others_after)) = (parted(before), parted(after));
+    compare(found, "setting", &others, &others_after);
+    compare(found, "limit", &limits, &limits_after);
 }
 
 fn short(digest: &str) -> String {

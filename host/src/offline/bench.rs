@@ -161,7 +161,6 @@ impl OfflineJob {
     /// As [`OfflineJob::run`].
     pub fn pass(&self, input: &Input, repeats: usize) -> anyhow::Result<Pass> {
         let mut pass = Pass::default();
-        let before = self.measured();
         let limits = self.settings.limits.batch();
         for _ in 0..repeats {
             self.version.warm(1)?;
@@ -180,7 +179,7 @@ impl OfflineJob {
             pass.calls += now.calls.saturating_sub(warmed.calls);
             pass.guest += now.guest.saturating_sub(warmed.guest);
         }
-        pass.memory_bytes = self.measured().memory_bytes.max(before.memory_bytes);
+        pass.memory_bytes = self.measured().memory_bytes;
         Ok(pass)
     }
 

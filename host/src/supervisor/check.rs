@@ -9,7 +9,7 @@ use super::{Job, Supervisor};
 use crate::api::{ActiveFacts, Checked, DeployRequest, DeploymentFacts, Refusal, StateFate};
 use std::sync::Arc;
 use streamhost_core::job::settings::Settings;
-use streamhost_core::job::validate::{JobDescription, in_words};
+use streamhost_core::job::validate::JobDescription;
 use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind, names};
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::state::change::{StateOrigin, stages_after};
@@ -29,8 +29,7 @@ impl Supervisor {
         request: DeployRequest,
         wanted: Wanted<'_>,
     ) -> Result<Checked, Refusal> {
-        let settings = Settings::parse(&request.given(), self.environment.limits)
-            .map_err(|f| Refusal::Invalid(in_words(&f)))?;
+        let settings = self.settings_of(&request.given())?;
         let silent: LogSink = Arc::new(|_, _: &str| {});
         let digest = sha256(component);
         let (loaded, described) = self
@@ -66,8 +65,7 @@ impl Supervisor {
         let job = self.job(&name);
         checked.active = job.as_deref().map(active_of);
         checked.set = request.settings_after(checked.active.as_ref().map(|active| &active.set))?;
-        let settings = Settings::parse(&checked.set, self.environment.limits)
-            .map_err(|f| Refusal::Invalid(in_words(&f)))?;
+        let settings = self.settings_of(&checked.set)?;
         checked.dead_letter_topic = settings.dead_letter_topic(&name);
         let described = (loaded, described, settings);
         self.check_described(&mut checked, described, job.as_deref(), &request)?;

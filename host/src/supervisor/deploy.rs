@@ -3,7 +3,7 @@
 
 use super::beginning::BeginningFacts;
 use super::check::active_of;
-use super::draft::{Draft, deployed, kept, next_record, starts, unchanged, with_kept};
+use super::draft::{Draft, Set, deployed, kept, next_record, starts, unchanged, with_kept};
 use super::{Job, State, Supervisor};
 use crate::api::{DeployRequest, Deployed, Refusal, changed_places};
 use std::collections::BTreeSet;
@@ -31,8 +31,7 @@ impl Supervisor {
         request: DeployRequest,
         wanted: Wanted<'_>,
     ) -> Result<Deployed, Refusal> {
-        let settings = Settings::parse(&request.given(), self.environment.limits)
-            .map_err(|f| Refusal::Invalid(in_words(&f)))?;
+        let settings = self.settings_of(&request.given())?;
         not_in_the_future(settings.start)?;
         let silent: LogSink = Arc::new(|_, _: &str| {}); // the job that logs is not known yet
         let digest = sha256(component);
@@ -64,8 +63,7 @@ impl Supervisor {
         job.as_deref().map_or(Ok(()), may_change)?;
         let before = job.as_deref().map(active_of);
         let set = request.settings_after(before.as_ref().map(|before| &before.set))?;
-        let settings = Settings::parse(&set, self.environment.limits)
-            .map_err(|f| Refusal::Invalid(in_words(&f)))?;
+        let settings = self.settings_of(&set)?;
         let draft = Draft {
             digest,
             kind: DeploymentKind::Deploy,
@@ -117,6 +115,11 @@ impl Supervisor {
         })
     }
 
+    /// Settings as they are given, and for the rest the host's own.
+    pub(super) fn settings_of(&self, set: &Set) -> Result<Settings, Refusal> {
+        Settings::parse(set, self.environment.limits).map_err(|f| Refusal::Invalid(in_words(&f)))
+    }
+
     /// What is said of a job that a deploy leaves as it is.
     fn as_it_was(&self, job: &Job, mut said: Deployed) -> Deployed {
         let state = job.state();
@@ -150,8 +153,7 @@ impl Supervisor {
                 ))
             })?,
         };
-        let settings = Settings::parse(&target.settings, self.environment.limits);
-        let settings = settings.map_err(|f| Refusal::Invalid(in_words(&f)))?;
+        let settings = self.settings_of(&target.settings)?;
         let draft = Draft {
             digest: target.digest.clone(),
             kind: if why.is_some() {

@@ -16,7 +16,7 @@ pub(super) struct Draft {
     pub(super) digest: String,
     pub(super) kind: DeploymentKind,
     pub(super) reason: Option<String>,
-    pub(super) settings: BTreeMap<String, String>,
+    pub(super) settings: Set,
     pub(super) limits: JobLimits,
     pub(super) reset: bool,
 }

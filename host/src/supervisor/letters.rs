@@ -14,6 +14,9 @@ use tracing::Level;
 
 type Outcome = Result<LetterOutcome, String>;
 
+/// Why a letter was not retried that the job had no time for.
+const NOT_TAKEN: &str = "the job did not come to it: ask again once it runs";
+
 fn refusal(error: LettersError) -> Refusal {
     match error {
         LettersError::Away { .. } => Refusal::Unavailable(error.to_string()),
@@ -93,8 +96,7 @@ impl Supervisor {
             };
             rest = &rest[looked.max(1).min(rest.len())..];
             if !goes_on {
-                let why = "the job did not come to it: ask again once it runs";
-                ends.extend(rest.iter().map(|id| (*id, Err(why.to_owned()))));
+                ends.extend(rest.iter().map(|id| (*id, Err(NOT_TAKEN.to_owned()))));
                 break;
             }
         }
@@ -183,7 +185,7 @@ impl Supervisor {
             }
             Err(Some(RetryEnd::NotTaken) | None) => {
                 goes_on = false;
-                Err("the job did not come to it: ask again once it runs".to_owned())
+                Err(NOT_TAKEN.to_owned())
             }
         };
         let outcomes = outcomes.into_iter().map(outcome).collect();

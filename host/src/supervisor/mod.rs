@@ -16,7 +16,9 @@ use streamhost_core::job::validate::in_words;
 use streamhost_core::job::{DeploymentKind, DeploymentRecord, JobRecord};
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::{clock, limits};
-use streamhost_engine::pipeline::{DeploymentSlot, Pipeline, PipelineExit, PipelineStatus, Stop};
+use streamhost_engine::pipeline::{
+    DeploymentSlot, Pipeline, PipelineExit, PipelineStatus, StatusSnapshot, Stop,
+};
 use streamhost_engine::sink::CancelSignal;
 use streamhost_guest::{Compiler, GuestEngine};
 use streamhost_storage::catalog::{Catalog, UnreadableJob};
@@ -165,38 +167,38 @@ impl Job {
     /// Waits until it is durable where its pipeline begins, but not for long: what comes after a
     /// deploy was answered is read, also with `start=latest`. Gives what is to be said otherwise.
     fn await_beginning(&self) -> Option<String> {
-        let asked = clock::monotonic();
-        loop {
-            {
-                let state = self.state();
-                let facts = state.pipeline_status.snapshot();
-                // One that has ended says why by itself.
-                if facts.epoch != 0 || !state.runs() {
-                    return None;
-                }
-                if asked.elapsed() >= limits::FIRST_WORD_TIME {
-                    let why = facts.waiting.into_values().next().map(|(what, _)| what);
-                    let why = why.unwrap_or_else(|| "it is still asking its servers".to_owned());
-                    return Some(format!("where it begins to read is not fixed yet: {why}"));
-                }
-            }
-            std::thread::sleep(limits::LOOK_TIME);
+        // One that has ended says why by itself.
+        if self.comes_to(|state, facts| facts.epoch != 0 || !state.runs()) {
+            return None;
         }
+        let facts = self.state().pipeline_status.snapshot();
+        let why = facts.waiting.into_values().next().map(|(what, _)| what);
+        let why = why.unwrap_or_else(|| "it is still asking its servers".to_owned());
+        Some(format!("where it begins to read is not fixed yet: {why}"))
     }
 
     /// Waits until its pipeline has said how it goes, but not for long. Whoever calls holds no
     /// lock: the end of a pipeline is noted under one.
     fn await_first_word(&self) {
+        // It knows the partitions' ends once it reads. One that has not said it by then says it later.
+        self.comes_to(|state, facts| {
+            let goes = !facts.ends.is_empty() || !facts.waiting.is_empty();
+            goes || state.failed.is_some() || state.record.paused
+        });
+    }
+
+    /// Waits until this is so, but not for long. Whether it has come to be so.
+    fn comes_to(&self, is_so: impl Fn(&State, &StatusSnapshot) -> bool) -> bool {
         let asked = clock::monotonic();
-        while asked.elapsed() < limits::FIRST_WORD_TIME {
+        loop {
             {
                 let state = self.state();
-                let facts = state.pipeline_status.snapshot();
-                // It knows the partitions' ends once it reads.
-                let goes = !facts.ends.is_empty() || !facts.waiting.is_empty();
-                if goes || state.failed.is_some() || state.record.paused {
-                    return;
+                if is_so(&state, &state.pipeline_status.snapshot()) {
+                    return true;
                 }
+            }
+            if asked.elapsed() >= limits::FIRST_WORD_TIME {
+                return false;
             }
             std::thread::sleep(limits::LOOK_TIME);
         }

@@ -5,6 +5,16 @@ use crate::api::{JobState, Jobs, Refusal};
 use std::time::Duration;
 use streamhost_core::protocol::{BatchIntent, Checkpoint};
 
+fn environment(limits: JobLimits) -> Environment {
+    Environment {
+        owner: "streamhost",
+        kafka: KafkaSettings::default(),
+        hbase: HbaseSettings::default(),
+        lanes: 1,
+        limits,
+    }
+}
+
 fn deployment(limits: JobLimits) -> DeploymentRecord {
     let (kind, limits) = (DeploymentKind::Rollback, Some(limits));
     DeploymentRecord {
@@ -48,14 +58,7 @@ fn after_a_change(intent: Option<BatchIntent>) -> Vec<(u64, usize)> {
     if let Some(intent) = &intent {
         checkpoint_logs.of("j").write(None, Some(intent)).unwrap();
     }
-    let (kafka, hbase) = (KafkaSettings::default(), HbaseSettings::default());
-    let environment = Environment {
-        owner: "streamhost",
-        kafka,
-        hbase,
-        lanes: 1,
-        limits: new,
-    };
+    let environment = environment(new);
     let supervisor = Supervisor::open(
         &db,
         folder.path(),
@@ -126,15 +129,8 @@ fn one_job_that_cannot_be_followed_stops_alone() {
     let db = fjall::Database::builder(folder.path().join("db"))
         .open()
         .unwrap();
-    let (kafka, hbase) = (KafkaSettings::default(), HbaseSettings::default());
     let limits = JobLimits::default();
-    let environment = Environment {
-        owner: "streamhost",
-        kafka,
-        hbase,
-        lanes: 1,
-        limits,
-    };
+    let environment = environment(limits);
     for name in ["a", "b"] {
         let record = JobRecord {
             name: name.into(),
@@ -204,13 +200,7 @@ fn one_record_that_cannot_be_read_is_shown_and_keeps_no_other_job_from_running()
         .unwrap();
     let of_bad = components.join("its-component.wasm");
     std::fs::write(&of_bad, b"bytes").unwrap();
-    let environment = Environment {
-        owner: "streamhost",
-        kafka: KafkaSettings::default(),
-        hbase: HbaseSettings::default(),
-        lanes: 1,
-        limits: JobLimits::default(),
-    };
+    let environment = environment(JobLimits::default());
     let supervisor = Supervisor::open(
         &db,
         folder.path(),

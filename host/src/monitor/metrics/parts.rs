@@ -1,22 +1,32 @@
 //! Figures of a job's sources, partitions, keyed stages and sinks.
 
 use super::{Family, Labels, MetricType, Samples, Scrape, of_job, of_part};
-use crate::api::JobFacts;
+use crate::api::{JobFacts, StageStatus};
 use streamhost_core::limits;
 use streamhost_core::types::{Offset, TopicOffsets};
 use streamhost_engine::pipeline::{MeterTotals, StageLetters};
 
-/// Calls `see` with a job's partitions, as many as have metrics: labels, topic, number, and how far
-/// it is read.
-fn partitions(facts: &JobFacts, mut see: impl FnMut(Labels, &str, i32, Offset)) {
-    let mut left = limits::METRIC_PARTITIONS_MAX;
-    for source in &facts.status.sources {
-        for (&id, &committed) in source.committed.iter().take(left) {
-            let mut labels = of_part(facts, "source", &source.name);
-            labels.push(("partition", id.to_string()));
-            see(labels, &source.target, id, committed);
+/// Calls `see` with each job's partitions, as many as have metrics: the job, labels, topic, number,
+/// and how far it is read.
+fn each_partition(scrape: &Scrape<'_>, mut see: impl FnMut(&JobFacts, Labels, &str, i32, Offset)) {
+    for facts in scrape.jobs.iter().map(|job| job.facts) {
+        let mut left = limits::METRIC_PARTITIONS_MAX;
+        for source in &facts.status.sources {
+            for (&id, &committed) in source.committed.iter().take(left) {
+                let mut labels = of_part(facts, "source", &source.name);
+                labels.push(("partition", id.to_string()));
+                see(facts, labels, &source.target, id, committed);
+            }
+            left = left.saturating_sub(source.committed.len());
         }
-        left = left.saturating_sub(source.committed.len());
+    }
+}
+
+fn each_stage(scrape: &Scrape<'_>, samples: &mut Samples, value: impl Fn(&StageStatus) -> u64) {
+    for facts in scrape.jobs.iter().map(|job| job.facts) {
+        for stage in &facts.status.stages {
+            samples.add(of_part(facts, "stage", &stage.name), value(stage));
+        }
     }
 }
 
@@ -93,10 +103,7 @@ const SOURCES: [Family; 5] = [
         kind: MetricType::Gauge,
         help: "The next offset to read, durable.",
         samples: |scrape, samples| {
-            for job in &scrape.jobs {
-                let facts = job.facts;
-                partitions(facts, |labels, _, _, at| samples.add(labels, at as f64));
-            }
+            each_partition(scrape, |_, labels, _, _, at| samples.add(labels, at as f64));
         },
     },
     Family {
@@ -104,14 +111,11 @@ const SOURCES: [Family; 5] = [
         kind: MetricType::Gauge,
         help: "Records behind the partition's end; absent while not known.",
         samples: |scrape, samples| {
-            for job in &scrape.jobs {
-                let facts = job.facts;
-                partitions(facts, |labels, topic, id, at| {
-                    let end = offset_of(&facts.snapshot.ends, topic, id);
-                    let lag = end.map(|end| u64::try_from(end.saturating_sub(at)).unwrap_or(0));
-                    samples.known(labels, lag);
-                });
-            }
+            each_partition(scrape, |facts, labels, topic, id, at| {
+                let end = offset_of(&facts.snapshot.ends, topic, id);
+                let lag = end.map(|end| u64::try_from(end.saturating_sub(at)).unwrap_or(0));
+                samples.known(labels, lag);
+            });
         },
     },
     Family {
@@ -119,13 +123,10 @@ const SOURCES: [Family; 5] = [
         kind: MetricType::Gauge,
         help: "The largest event time of the partition, since 1970; absent without event time.",
         samples: |scrape, samples| {
-            for job in &scrape.jobs {
-                let facts = job.facts;
-                partitions(facts, |labels, topic, id, _| {
-                    let ms = offset_of(&facts.snapshot.times.event_ms, topic, id);
-                    samples.known(labels, ms.map(super::seconds));
-                });
-            }
+            each_partition(scrape, |facts, labels, topic, id, _| {
+                let ms = offset_of(&facts.snapshot.times.event_ms, topic, id);
+                samples.known(labels, ms.map(super::seconds));
+            });
         },
     },
 ];
@@ -136,27 +137,13 @@ const STAGES: [Family; 3] = [
         name: "streamhost_stage_keys",
         kind: MetricType::Gauge,
         help: "Entries that a keyed stage keeps.",
-        samples: |scrape, samples| {
-            for job in &scrape.jobs {
-                let facts = job.facts;
-                for stage in &facts.status.stages {
-                    samples.add(of_part(facts, "stage", &stage.name), stage.keys);
-                }
-            }
-        },
+        samples: |scrape, samples| each_stage(scrape, samples, |stage| stage.keys),
     },
     Family {
         name: "streamhost_stage_bytes",
         kind: MetricType::Gauge,
         help: "Bytes that a keyed stage keeps.",
-        samples: |scrape, samples| {
-            for job in &scrape.jobs {
-                let facts = job.facts;
-                for stage in &facts.status.stages {
-                    samples.add(of_part(facts, "stage", &stage.name), stage.bytes);
-                }
-            }
-        },
+        samples: |scrape, samples| each_stage(scrape, samples, |stage| stage.bytes),
     },
     Family {
         name: "streamhost_stage_dead_letters_total",

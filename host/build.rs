@@ -11,9 +11,14 @@ const CRATES: [&str; 3] = ["guest-sdk", "guest-sdk/macros", "host/core"];
 
 fn main() -> io::Result<()> {
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
-    let repository = here
-        .parent()
-        .expect("the package is a folder of the repository");
+    // In a packed crate (`package/crates.sh`) what the binary carries is in a folder of it.
+    let packed = here.join("carried");
+    let repository: &Path = match packed.is_dir() {
+        true => &packed,
+        false => here
+            .parent()
+            .expect("the package is a folder of the repository"),
+    };
     let (commit, lock) = (
         commit(repository),
         fs::read_to_string(repository.join("Cargo.lock"))?,
@@ -25,9 +30,13 @@ fn main() -> io::Result<()> {
     println!("cargo::rustc-env=WASMTIME_VERSION={engine}");
     let version = env::var("CARGO_PKG_VERSION").expect("cargo sets it");
     println!("cargo::rustc-env=STREAMHOST_VERSION={version} (commit {commit}, wasmtime {engine})");
-    let mut sdk = vec![PathBuf::from("Cargo.toml"), PathBuf::from("Cargo.lock")];
+    let manifest = match packed.is_dir() {
+        true => "Cargo.toml.carried",
+        false => "Cargo.toml",
+    };
+    let mut sdk = vec![PathBuf::from(manifest), PathBuf::from("Cargo.lock")];
     for folder in CRATES {
-        sdk.push(Path::new(folder).join("Cargo.toml"));
+        sdk.push(Path::new(folder).join(manifest));
         collect(repository, &Path::new(folder).join("src"), &mut sdk)?;
     }
     let mut templates = Vec::new();
@@ -38,7 +47,9 @@ fn main() -> io::Result<()> {
         for file in files {
             let path = repository.join(&file);
             println!("cargo::rerun-if-changed={}", path.display());
-            let _ = writeln!(code, "    ({:?}, include_str!({:?})),", file, path);
+            let name = file.to_string_lossy();
+            let name = name.trim_end_matches(".carried");
+            let _ = writeln!(code, "    ({name:?}, include_str!({path:?})),");
         }
         code += "];\n";
     }

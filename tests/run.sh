@@ -11,7 +11,9 @@
 # The last line is `N passed, N failed`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export PATH="$HOME/.cargo/bin:$PATH"
+cache=${STREAMHOST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/streamhost}
+# A Node.js that the setup brought where the system's is too old.
+export PATH="$cache/node/bin:$HOME/.cargo/bin:$PATH"
 
 part=${1:-all}
 [ $# -eq 0 ] || shift
@@ -23,7 +25,6 @@ case $part in
     ;;
 esac
 
-cache=${STREAMHOST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/streamhost}
 services=$cache/services/run-$$
 log=$(mktemp)
 passed=0 failed=0
@@ -59,12 +60,17 @@ if [ "$part" = services ]; then
   [ $failed = 0 ]
   exit
 fi
-if [ "$part" = dashboard ]; then
-  # Apart from the rest: it needs a Node.js that older systems do not have, and nothing of it changes with the Rust code.
-  step "setting up" tests/setup/dashboard.sh
+
+dashboard() {
+  step "setting up the dashboard's tests" tests/setup/dashboard.sh
+  [ -n "${CHROMIUM:-}" ] || [ ! -x "$cache/chromium" ] || export CHROMIUM=$cache/chromium
   for check in lint test check-dist test:browser; do
     step "dashboard: $check" npm --prefix host/dashboard run "$check"
   done
+}
+
+if [ "$part" = dashboard ]; then
+  dashboard
   heading "done"
   echo "$failed steps failed"
   [ $failed = 0 ]
@@ -87,6 +93,7 @@ if [ "$part" != contract ]; then
   step "lints" cargo clippy --workspace --all-targets -- -D warnings
   step "tests without servers" cargo test --workspace --no-fail-fast -- --skip live_contract::
 fi
+[ "$part" != all ] || dashboard
 if [ "$part" != quick ]; then
   export STREAMHOST_TEST_SERVICES=$services SERVICE_OWNER=$$
   step "contract with real servers" cargo test --workspace --test contract --no-fail-fast -- --test-threads=1 "$@"

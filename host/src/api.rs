@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind};
 use streamhost_core::protocol::LetterMark;
+use utoipa::ToSchema;
 
 mod changes;
 mod checked;
@@ -22,7 +23,7 @@ pub use letters::{LetterEnd, LetterId, LettersAsk};
 pub use state::{AskedKey, AskedKeys, StateAsk, StateView};
 
 /// What a job is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobState {
     /// Batches are made as records come.
@@ -38,7 +39,7 @@ pub enum JobState {
 }
 
 /// What a job waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Waiting {
     /// What is away, and what it said.
     pub what: String,
@@ -47,9 +48,10 @@ pub struct Waiting {
 }
 
 /// A source in a status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceStatus {
-    /// Its kind.
+    /// Its connector.
+    #[schema(value_type = String)]
     pub kind: SourceKind,
     /// The job's name for it.
     pub name: String,
@@ -62,9 +64,10 @@ pub struct SourceStatus {
 }
 
 /// A sink in a status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SinkStatus {
-    /// Its kind.
+    /// Its connector.
+    #[schema(value_type = String)]
     pub kind: SinkKind,
     /// The job's name for it.
     pub name: String,
@@ -76,7 +79,7 @@ pub struct SinkStatus {
 }
 
 /// A keyed stage in a status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StageStatus {
     /// The name under which it keeps its state.
     pub name: String,
@@ -87,7 +90,7 @@ pub struct StageStatus {
 }
 
 /// The limits that a job runs under.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LimitStatus {
     /// A guest instance's memory.
     pub memory_bytes: u64,
@@ -103,7 +106,7 @@ pub struct LimitStatus {
 /// branches and keyed stages `records_in = dropped + late + dead_letters + records that made rows`.
 /// With branches a record may be a row and a dead letter both; letters and late items of keyed
 /// stages are counted as well, and are no records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobStatus {
     /// Its name.
     pub job: String,
@@ -161,7 +164,7 @@ pub struct JobStatus {
 }
 
 /// One entry of a job's history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deployment {
     /// Rises with every deploy and rollback.
     pub number: u64,
@@ -171,7 +174,8 @@ pub struct Deployment {
     pub digest: String,
     /// When, RFC 3339.
     pub at: String,
-    /// How it came about.
+    /// How it came about: `deploy`, `rollback` or `automatic-rollback`.
+    #[schema(value_type = String)]
     pub kind: DeploymentKind,
     /// Why the host made it by itself, if it did: it went back, or its own limits were changed.
     pub reason: Option<String>,
@@ -182,6 +186,9 @@ pub struct Deployment {
     /// It began the job anew at `start`.
     #[serde(default)]
     pub reset: bool,
+    /// When the job was undeployed, RFC 3339; none while it is there.
+    #[serde(default)]
+    pub undeployed_at: Option<String>,
     /// The component's length, if it is kept.
     #[serde(default)]
     pub component_bytes: Option<u64>,
@@ -191,7 +198,7 @@ pub struct Deployment {
 }
 
 /// One line of a job's log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
     /// Rises by one with each line, from 1 at the host's start.
     pub number: u64,
@@ -257,7 +264,7 @@ impl DeployRequest {
 }
 
 /// What became of a `deploy` or `rollback`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deployed {
     /// The job's name.
     pub job: String,

@@ -114,10 +114,15 @@ fn pause_resume_and_undeploy() {
     );
     host.kill();
     host.restart();
+    let refused = host.cli(["status", &job]).refusal();
+    assert!(refused.contains("was undeployed at"), "{refused}");
+    let history = host.json(&["history", &job]);
     assert!(
-        host.cli(["status", &job]).refusal().contains(&job),
-        "it stays away"
+        history[0]["undeployed_at"].is_string() && history[0]["active"] == false,
+        "it is still told what was deployed: {history}"
     );
+    let logs = host.cli(["logs", &job]).ok();
+    assert!(logs.contains("undeployed"), "and what it said: {logs}");
     assert_eq!(
         host.json(&["list"]).as_array().map(Vec::len),
         Some(1),

@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use streamhost_core::job::{JobSpec, StageSpec};
+use utoipa::ToSchema;
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Change {
     /// `component`, `source`, `stage`, `sink`, `column`, `setting` or `limit`.
     pub what: Cow<'static, str>,

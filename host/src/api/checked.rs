@@ -4,6 +4,7 @@ use super::DeploymentFacts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use streamhost_core::job::JobSpec;
+use utoipa::ToSchema;
 
 /// What a component is, and what its deployment would do. Nothing was changed for it.
 #[derive(Clone)]
@@ -54,7 +55,7 @@ pub struct ActiveFacts {
 }
 
 /// What becomes of kept state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateFate {
     /// There is none.

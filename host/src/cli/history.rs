@@ -41,7 +41,13 @@ const HEAD: [&str; 8] = [
 
 fn text(out: &mut dyn Write, screen: &Screen, history: &[Deployment]) -> io::Result<()> {
     let rows: Vec<_> = history.iter().map(|entry| row(entry, screen)).collect();
-    table(out, screen, (HEAD, &["SHA256", "DEPLOYMENT"]), &rows)
+    table(out, screen, (HEAD, &["SHA256", "DEPLOYMENT"]), &rows)?;
+    let gone = history
+        .first()
+        .and_then(|entry| entry.undeployed_at.as_ref());
+    gone.map_or(Ok(()), |at| {
+        writeln!(out, "undeployed at {}", screen.time(at))
+    })
 }
 
 fn row(deployment: &Deployment, screen: &Screen) -> [String; 8] {

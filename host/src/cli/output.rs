@@ -7,6 +7,7 @@ use comfy_table::{
 };
 use serde::Serialize;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// How an answer is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -173,6 +174,18 @@ fn bare(screen: &Screen) -> Table {
 /// A number and what it counts.
 pub(super) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// In about how long nothing is behind any more, if the lag goes on falling as it does.
+pub(super) fn catching_up(lag: Option<u64>, change_per_second: Option<f64>) -> Option<String> {
+    let (lag, change) = (lag.filter(|lag| *lag > 0)?, change_per_second?);
+    let seconds = lag as f64 / -change;
+    // One that hardly falls is not called so: of what takes weeks nobody knows the end.
+    let is_told = change < 0.0 && seconds < 30.0 * 24.0 * 3600.0;
+    is_told.then(|| {
+        let time = Duration::from_secs(seconds.ceil() as u64);
+        format!("caught up in about {}", humantime::format_duration(time))
+    })
 }
 
 /// Text from elsewhere, safe for a terminal and on one line: control characters are shown, not

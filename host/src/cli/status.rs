@@ -3,7 +3,7 @@
 use super::CliError;
 use super::client::{Which, job_path};
 use super::list::{self, state};
-use super::output::{Output, count, fields, table};
+use super::output::{Output, catching_up, count, fields, table};
 use super::screen::Screen;
 use super::told::Told;
 use crate::api::{JobState, JobStatus};
@@ -72,14 +72,15 @@ fn lag(shown: &Told) -> String {
     let Some(lag) = shown.status.lag else {
         return "not known yet".to_owned();
     };
-    let records = count(lag, "record", "records");
-    match shown.moving.lag_seconds {
-        Some(seconds) if lag > 0 => {
-            let age = Duration::from_secs(seconds.max(0.0) as u64);
-            format!("{records}, {} old", humantime::format_duration(age))
-        }
-        _ => records,
+    let mut text = count(lag, "record", "records");
+    if let Some(seconds) = shown.moving.lag_seconds.filter(|_| lag > 0) {
+        let age = Duration::from_secs(seconds.max(0.0) as u64);
+        text.push_str(&format!(", {} old", humantime::format_duration(age)));
     }
+    if let Some(words) = catching_up(Some(lag), shown.moving.lag_change_per_second) {
+        text.push_str(&format!(", {words}"));
+    }
+    text
 }
 
 fn every(job: &JobStatus) -> String {

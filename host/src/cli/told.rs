@@ -27,6 +27,7 @@ pub(super) struct Moving {
     pub(super) records_per_second: Option<f64>,
     pub(super) rows_per_second: Option<f64>,
     pub(super) lag_seconds: Option<f64>,
+    pub(super) lag_change_per_second: Option<f64>,
 }
 
 impl TryFrom<Value> for Told {

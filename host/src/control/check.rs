@@ -1,7 +1,9 @@
 //! `POST /v1/check`: what a component would do if it were deployed.
 
 use super::App;
-use super::handlers::{Answer, component, deploy_request};
+use super::deploy::{component, deploy_request};
+use super::handlers::Answer;
+use super::openapi::{AllFaults, BusyFaults, ComponentBytes, ComponentFaults, DeployQuery};
 use super::reply::Fault;
 use crate::api::{Change, Checked, StateFate, changes};
 use crate::monitor::{Graph, describe, guarantee};
@@ -13,9 +15,11 @@ use streamhost_core::clock;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::validate::in_words;
 use streamhost_core::job::{SinkKind, SinkSpec};
+use utoipa::ToSchema;
 
 /// What is said of a component.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Checked)]
 pub(super) struct CheckView {
     job: String,
     digest: String,
@@ -35,14 +39,16 @@ pub(super) struct CheckView {
     creates: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Import {
     name: String,
     allowed: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CheckedSink)]
 struct SinkView {
+    #[schema(value_type = String)]
     kind: SinkKind,
     name: String,
     target: String,
@@ -52,19 +58,30 @@ struct SinkView {
     exists: Option<bool>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CheckedColumn)]
 struct ColumnView {
     name: String,
+    #[schema(value_type = String)]
     r#type: streamhost_core::types::Kind,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ActiveVersion)]
 struct ActiveView {
     version: u64,
     digest: String,
     deployed_at: String,
 }
 
+/// What a component would do if it were deployed: parameters and body of a deploy. Changes nothing.
+#[utoipa::path(
+    post,
+    path = "/v1/check",
+    params(DeployQuery),
+    request_body(content = ComponentBytes, content_type = "application/wasm", description = "The component."),
+    responses((status = 200, description = "What it is, and what would happen.", body = CheckView), AllFaults, BusyFaults, ComponentFaults),
+)]
 pub(super) async fn check(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,

@@ -2,8 +2,9 @@
 //! replaced by what is newer, and nothing queues.
 
 use super::connections::Streams;
-use super::handlers::{pairs, unknown};
+use super::openapi::{AllFaults, BusyFaults};
 use super::reply::Fault;
+use super::requests::{pairs, unknown};
 use super::views::no_job_words;
 use super::{App, in_turn};
 use crate::monitor::Points;
@@ -73,7 +74,17 @@ impl Wanted {
     }
 }
 
-/// Opens a stream.
+/// Server-sent events: all jobs, and one in detail.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    params(
+        ("job" = Option<String>, Query, description = "The job whose details are wanted."),
+        ("with" = Option<String>, Query, description = "A part of it, as often as needed: `graph`, `series`, `batches`, `watermarks`, `stages` or `log`."),
+        ("log-after" = Option<u64>, Query, description = "Lines of its log with greater numbers alone."),
+    ),
+    responses((status = 200, description = "Events `hello`, `jobs`, `job`, `gone`, `beat`.", body = String, content_type = "text/event-stream"), AllFaults, BusyFaults),
+)]
 pub(super) async fn events(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,

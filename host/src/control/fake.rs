@@ -120,6 +120,7 @@ impl FakeJobs {
             active: true,
             reset: request.reset_state,
             component_bytes: Some(180_000),
+            undeployed_at: None,
             sdk: None,
         };
         all.insert(0, entry);

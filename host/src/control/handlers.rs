@@ -1,28 +1,27 @@
 //! One handler a route. Calls of the host block, so they run on their own threads, so many at once
 //! and no more.
 
-use super::reply::Fault;
-use super::{App, check, events, gate, in_turn, page, views};
-use crate::api::{DeployRequest, Deployed, Deployment, JobState, JobStatus, Jobs, LogLine};
-use crate::monitor::{JobView, METRICS_CONTENT_TYPE};
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{
-    DefaultBodyLimit, FromRequest, FromRequestParts, RawPathParams, RawQuery, Request, State,
+use super::openapi::{
+    AllFaults, BodyFaults, BusyFaults, ConflictFaults, JobFaults, JobPath, OpenFaults,
+    RefusalFaults, document,
 };
-use axum::http::request::Parts;
+use super::reply::Fault;
+use super::request_id::{self, Numbered};
+use super::requests::{JobName, pairs, told, unknown};
+use super::{App, check, deploy, events, gate, in_turn, page, views};
+use crate::api::{Deployed, Deployment, JobState, JobStatus, Jobs, LogLine};
+use crate::monitor::{JobView, METRICS_CONTENT_TYPE};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router, middleware};
 use serde::Deserialize;
 use std::sync::Arc;
-use streamhost_core::job::names;
-use streamhost_core::{clock, limits};
+use streamhost_core::clock;
 use tower_http::compression::CompressionLayer;
-
-/// The API's own description, served as it is.
-pub(super) const OPENAPI: &str = include_str!("openapi.json");
+use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+use utoipa::ToSchema;
 
 pub(super) type Answer<T> = Result<Json<T>, Fault>;
 
@@ -34,7 +33,7 @@ pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
         (Method::GET, "/metrics", get(figures)),
         (Method::GET, "/v1/openapi.json", get(openapi)),
         (Method::GET, "/v1/jobs", get(list)),
-        (Method::POST, "/v1/jobs", post(deploy)),
+        (Method::POST, "/v1/jobs", post(deploy::deploy)),
         (Method::GET, "/v1/jobs/{job}", get(status)),
         (Method::DELETE, "/v1/jobs/{job}", delete(undeploy)),
         (Method::GET, "/v1/jobs/{job}/history", get(history)),
@@ -63,8 +62,14 @@ pub(super) fn router(app: Arc<App>) -> Router {
             Arc::clone(&app),
             gate::check,
         ))
+        .layer(middleware::from_fn(request_id::tell))
+        .layer(PropagateRequestIdLayer::new(request_id::HEADER))
+        .layer(SetRequestIdLayer::new(
+            request_id::HEADER,
+            Numbered::default(),
+        ))
         // Not the page, which is gzipped in the binary, and no stream of events. Of tower-http this
-        // alone: its limit of a body answers in no JSON, and says neither the limit nor a way out.
+        // and the request ids alone: its limit of a body answers in no JSON, and says neither the limit nor a way out.
         .layer(CompressionLayer::new())
         .with_state(app)
 }
@@ -102,14 +107,34 @@ pub(super) async fn change<T: Send + 'static>(
     in_turn(app, &app.changes, work).await
 }
 
-async fn healthz() -> &'static str {
+/// The process is alive.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    security(()),
+    responses((status = 200, description = "It is.", body = String, content_type = "text/plain"), OpenFaults),
+)]
+pub(super) async fn healthz() -> &'static str {
     "alive\n"
 }
 
-/// Before the API answers the stores are open and the jobs taken up. So it is ready until it stops;
-/// a server that is away, or a job that stopped, is no reason to take the host out of service or to
-/// start it anew: it is said to who may know.
-async fn readyz(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<String, Fault> {
+/// The stores are open, and the jobs are taken up.
+///
+/// With the token, or where none is wanted, further lines say which servers are away and which jobs
+/// wait or have stopped.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    security(()),
+    responses((status = 200, description = "It is so.", body = String, content_type = "text/plain"), OpenFaults, BusyFaults),
+)]
+// Before the API answers the stores are open and the jobs taken up. So it is ready until it stops;
+// a server that is away, or a job that stopped, is no reason to take the host out of service or to
+// start it anew: it is said to who may know.
+pub(super) async fn readyz(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<String, Fault> {
     if *app.closing.borrow() {
         let text = "the host is stopping";
         return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, text));
@@ -146,45 +171,98 @@ fn trouble_of(job: &JobStatus) -> Option<String> {
     }
 }
 
-async fn figures(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Fault> {
+/// All metrics in Prometheus' text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    responses((status = 200, description = "The figures.", body = String, content_type = "text/plain"), AllFaults, BusyFaults),
+)]
+pub(super) async fn figures(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Fault> {
     let monitor = Arc::clone(&app.monitor);
     let text = call(&app, move |_| monitor.metrics(clock::now_ms())).await?;
     Ok(([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], text))
 }
 
-async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/v1/openapi.json",
+    responses((status = 200, description = "It.", body = serde_json::Value, content_type = "application/json"), AllFaults),
+)]
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], document())
 }
 
-async fn list(State(app): State<Arc<App>>) -> Answer<Vec<JobView>> {
+/// All jobs by name.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs",
+    responses((status = 200, description = "Their status.", body = [JobView]), AllFaults, BusyFaults),
+)]
+pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<Vec<JobView>> {
     let all = call(&app, |jobs| jobs.list()).await?;
     Ok(Json(
         all.into_iter().map(|one| app.monitor.view(one)).collect(),
     ))
 }
 
-async fn status(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobView> {
+/// One job.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{job}",
+    params(JobPath),
+    responses((status = 200, description = "Its status.", body = JobView), JobFaults),
+)]
+pub(super) async fn status(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobView> {
     let status = call(&app, move |jobs| jobs.status(&job)).await??;
     Ok(Json(app.monitor.view(status)))
 }
 
-async fn history(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<Vec<Deployment>> {
+/// A job's deployments, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{job}/history",
+    params(JobPath),
+    responses((status = 200, description = "They.", body = [Deployment]), JobFaults),
+)]
+pub(super) async fn history(
+    State(app): State<Arc<App>>,
+    JobName(job): JobName,
+) -> Answer<Vec<Deployment>> {
     Ok(Json(call(&app, move |jobs| jobs.history(&job)).await??))
 }
 
-async fn pause(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobView> {
+/// Stops a job after the batch under way, until `resume`.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{job}/pause",
+    params(JobPath),
+    responses((status = 200, description = "Its status.", body = JobView), JobFaults),
+)]
+pub(super) async fn pause(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobView> {
     let status = change(&app, move |jobs| jobs.pause(&job)).await??;
     Ok(Json(app.monitor.view(status)))
 }
 
 /// What `resume` may be told.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Resume {
+pub(super) struct Resume {
+    /// Go on where records that were to be read are gone from Kafka; the job's log says which.
     skip_lost: bool,
 }
 
-async fn resume(
+/// Goes on after `pause`, tries again after `stopped`, reads on after `finished`; refused (409) where
+/// the end gave out windows or joins.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{job}/resume",
+    params(JobPath),
+    request_body = Option<Resume>,
+    responses((status = 200, description = "Its status.", body = JobView), JobFaults, BodyFaults, ConflictFaults),
+)]
+pub(super) async fn resume(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
     request: Request,
@@ -194,19 +272,39 @@ async fn resume(
     Ok(Json(app.monitor.view(status)))
 }
 
-async fn undeploy(State(app): State<Arc<App>>, JobName(job): JobName) -> Result<StatusCode, Fault> {
+/// Stops a job and forgets it. Its rows, dead letters and consumer group stay.
+#[utoipa::path(
+    delete,
+    path = "/v1/jobs/{job}",
+    params(JobPath),
+    responses((status = 204, description = "It is gone."), JobFaults),
+)]
+pub(super) async fn undeploy(
+    State(app): State<Arc<App>>,
+    JobName(job): JobName,
+) -> Result<StatusCode, Fault> {
     change(&app, move |jobs| jobs.undeploy(&job)).await??;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// What `rollback` may be told.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Rollback {
+pub(super) struct Rollback {
+    /// The version to go back to.
     version: Option<u64>,
 }
 
-async fn rollback(
+/// Makes an older version active: the given one, or the one that stood before the active one was
+/// deployed. Never goes forward by itself; to repeat it, name the version.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{job}/rollback",
+    params(JobPath),
+    request_body = Option<Rollback>,
+    responses((status = 200, description = "What became of it.", body = Deployed), JobFaults, BodyFaults, ConflictFaults, RefusalFaults),
+)]
+pub(super) async fn rollback(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
     request: Request,
@@ -217,21 +315,14 @@ async fn rollback(
     ))
 }
 
-/// What a call that may be told nothing is told; `form` shows what it may be.
-pub(super) async fn told<T: Default + serde::de::DeserializeOwned>(
-    app: &App,
-    request: Request,
-    form: &str,
-) -> Result<T, Fault> {
-    let body = body(app, request, limits::HTTP_BODY_BYTES_MAX).await?;
-    match body.trim_ascii() {
-        b"" => Ok(T::default()),
-        body => serde_json::from_slice(body)
-            .map_err(|e| Fault::bad(format!("the body must be empty or {form}: {e}"))),
-    }
-}
-
-async fn logs(
+/// The last lines of a job's log, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{job}/logs",
+    params(JobPath, ("after" = Option<u64>, Query, description = "Lines with greater numbers alone.")),
+    responses((status = 200, description = "The lines.", body = [LogLine]), JobFaults),
+)]
+pub(super) async fn logs(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
     RawQuery(query): RawQuery,
@@ -249,186 +340,4 @@ async fn logs(
     }
     let lines = call(&app, move |jobs| jobs.logs(&job, after)).await??;
     Ok(Json(lines))
-}
-
-async fn deploy(
-    State(app): State<Arc<App>>,
-    RawQuery(query): RawQuery,
-    request: Request,
-) -> Answer<Deployed> {
-    let asked = deploy_request(query.as_deref())?;
-    let deployed = component(&app, request, move |jobs, bytes, wanted| {
-        jobs.deploy(bytes, asked, wanted)
-    });
-    Ok(Json(deployed.await??))
-}
-
-/// Takes a component from the request's body, and does something with it.
-pub(super) async fn component<T: Send + 'static>(
-    app: &App,
-    request: Request,
-    work: impl FnOnce(&dyn Jobs, Vec<u8>, &dyn Fn() -> bool) -> T + Send + 'static,
-) -> Result<T, Fault> {
-    wasm_type(request.headers())?;
-    let turn = tokio::time::timeout(
-        app.bounds.turn_time,
-        Arc::clone(&app.uploads).acquire_owned(),
-    )
-    .await;
-    let Ok(Ok(turn)) = turn else {
-        return Err(Fault::busy("deployments"));
-    };
-    let bytes = Vec::from(body(app, request, app.bounds.upload_bytes_max).await?);
-    // It goes with this call, which ends when its client leaves.
-    let waiting = Arc::new(());
-    let asker = Arc::downgrade(&waiting);
-    let done = change(app, move |jobs| {
-        let _turn = turn; // with the component's bytes, not with the client's patience
-        work(jobs, bytes, &|| asker.strong_count() > 0)
-    });
-    let done = done.await;
-    drop(waiting);
-    done
-}
-
-/// A form could be sent by any web page; a component cannot.
-fn wasm_type(headers: &HeaderMap) -> Result<(), Fault> {
-    let given = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("");
-    match given
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim()
-        .to_ascii_lowercase()
-        .as_str()
-    {
-        "application/wasm" | "application/octet-stream" => Ok(()),
-        _ => {
-            let how =
-                "send the component's bytes as the body, with `Content-Type: application/wasm`";
-            Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, how))
-        }
-    }
-}
-
-/// A deployment's settings in its query: `name`, `create-tables`, `reset-state`, `reset-settings`,
-/// and `set=KEY=VALUE` as often as needed.
-pub(super) fn deploy_request(query: Option<&str>) -> Result<DeployRequest, Fault> {
-    let mut asked = DeployRequest::default();
-    for (key, value) in pairs(query)? {
-        match &*key {
-            "name" => asked.name = Some(value),
-            "create-tables" => asked.create_tables = flag(&key, &value)?,
-            "reset-state" => asked.reset_state = flag(&key, &value)?,
-            "reset-settings" => asked.reset_settings = flag(&key, &value)?,
-            "set" => {
-                let (setting, to) = value.split_once('=').ok_or_else(|| {
-                    Fault::bad(format!(
-                        "`set={value}`: a setting is KEY=VALUE, escaped for a URL"
-                    ))
-                })?;
-                if asked
-                    .settings
-                    .insert(setting.to_owned(), to.to_owned())
-                    .is_some()
-                {
-                    return Err(Fault::bad(format!("`{setting}` is set twice")));
-                }
-            }
-            _ => {
-                return Err(unknown(
-                    &key,
-                    &[
-                        "name",
-                        "create-tables",
-                        "reset-state",
-                        "reset-settings",
-                        "set",
-                    ],
-                ));
-            }
-        }
-    }
-    Ok(asked)
-}
-
-fn flag(key: &str, value: &str) -> Result<bool, Fault> {
-    match value {
-        "true" | "" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(Fault::bad(format!("`{key}` is true or false"))),
-    }
-}
-
-pub(super) fn unknown(key: &str, known: &[&str]) -> Fault {
-    let meant = match names::nearest(key, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are {}", known.join(", ")),
-    };
-    Fault::bad(format!("`{key}` is no parameter of this call: {meant}"))
-}
-
-pub(super) fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Fault> {
-    let uri = format!("/?{}", query.unwrap_or(""))
-        .parse()
-        .map_err(|_| Fault::bad("the query cannot be read"))?;
-    axum::extract::Query::try_from_uri(&uri)
-        .map(|axum::extract::Query(pairs)| pairs)
-        .map_err(|e| Fault::bad(format!("the query cannot be read: {e}")))
-}
-
-/// The job in the path.
-pub(super) struct JobName(pub(super) String);
-
-impl<S: Send + Sync> FromRequestParts<S> for JobName {
-    type Rejection = Fault;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
-        let params = RawPathParams::from_request_parts(parts, state).await;
-        let job = params.ok().and_then(|all| {
-            all.iter()
-                .find(|(name, _)| *name == "job")
-                .map(|(_, job)| job.to_owned())
-        });
-        job.map(JobName)
-            .ok_or_else(|| Fault::bad("the job's name in the path cannot be read"))
-    }
-}
-
-/// A request's body, if it is small enough and comes in time.
-async fn body(app: &App, mut request: Request, bytes_max: usize) -> Result<Bytes, Fault> {
-    let too_large = || {
-        Fault::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body has more than {bytes_max} bytes"),
-        )
-    };
-    let length = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    if length
-        .and_then(|length| length.parse::<u64>().ok())
-        .is_some_and(|length| length > bytes_max as u64)
-    {
-        return Err(too_large()); // before a byte of it is taken
-    }
-    DefaultBodyLimit::max(bytes_max).apply(&mut request);
-    match tokio::time::timeout(app.bounds.body_time, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(e)) if BytesRejection::status(&e) == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(too_large())
-        }
-        Ok(Err(_)) => Err(Fault::bad("the body ended too early")),
-        Err(_) => {
-            let seconds = app.bounds.body_time.as_secs();
-            Err(Fault::new(
-                StatusCode::REQUEST_TIMEOUT,
-                format!("the body was not there within {seconds} s"),
-            ))
-        }
-    }
 }

@@ -1,7 +1,9 @@
 //! Dead letters: a page of them, and one in full.
 
-use super::handlers::{Answer, JobName, call, pairs, unknown};
+use super::handlers::{Answer, call};
+use super::openapi::{JobFaults, JobPath, RefusalFaults};
 use super::reply::Fault;
+use super::requests::{JobName, pairs, unknown};
 use super::retry::{Marks, Retried, status};
 use super::shown::Shown;
 use super::{App, views};
@@ -16,6 +18,7 @@ use std::time::Duration;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::protocol::LetterMark;
 use streamhost_core::{clock, limits};
+use utoipa::ToSchema;
 
 /// Which letters are wanted.
 #[derive(Default)]
@@ -29,7 +32,8 @@ struct Wanted {
 }
 
 /// A page of letters.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadLetters)]
 pub(super) struct Page {
     topic: String,
     letters: Vec<Letter>,
@@ -39,20 +43,21 @@ pub(super) struct Page {
     stages: Vec<StageCount>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ReasonCount {
     reason: String,
     count: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct StageCount {
     stage: String,
     count: usize,
 }
 
 /// One letter.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadLetter)]
 pub(super) struct Letter {
     id: String,
     at: String,
@@ -68,7 +73,7 @@ pub(super) struct Letter {
     retried: Option<Retried>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Origin {
     topic: String,
     partition: i32,
@@ -77,7 +82,8 @@ struct Origin {
 }
 
 /// One letter in full.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadLetterInFull)]
 pub(super) struct Full {
     #[serde(flatten)]
     letter: Letter,
@@ -85,12 +91,29 @@ pub(super) struct Full {
     headers: Vec<HeaderView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Header)]
 struct HeaderView {
     name: String,
     value: Shown,
 }
 
+/// A page of dead letters, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{job}/dead-letters",
+    operation_id = "letters",
+    params(
+        JobPath,
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 200, description = "How many at most; 50."),
+        ("before" = Option<String>, Query, description = "Where a page begins: `next` of the one before."),
+        ("stage" = Option<String>, Query, description = "Of this stage alone."),
+        ("reason" = Option<String>, Query, description = "A part of the reason."),
+        ("status" = Option<String>, Query, description = "What became of it: `new`, `retried` or `dropped`."),
+        ("since" = Option<String>, Query, description = "A time in RFC 3339, or a duration."),
+    ),
+    responses((status = 200, description = "They.", body = Page), JobFaults, RefusalFaults),
+)]
 pub(super) async fn page(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
@@ -108,6 +131,13 @@ pub(super) async fn page(
     Ok(Json(wanted.page(topic, &read, &marks)))
 }
 
+/// One dead letter in full.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{job}/dead-letters/{id}",
+    params(JobPath, ("id" = String, Path, description = "PARTITION-OFFSET in its topic.")),
+    responses((status = 200, description = "It.", body = Full), JobFaults, RefusalFaults),
+)]
 pub(super) async fn letter(
     State(app): State<Arc<App>>,
     JobName(job): JobName,

@@ -18,12 +18,16 @@ use tokio::sync::{Semaphore, watch};
 
 mod check;
 mod connections;
+mod deploy;
 mod events;
 mod gate;
 mod handlers;
 mod letters;
+mod openapi;
 mod page;
 mod reply;
+mod request_id;
+mod requests;
 mod retry;
 mod shown;
 mod state;
@@ -183,3 +187,6 @@ fn open_to_others(address: SocketAddr, token: bool) -> io::Result<()> {
 mod tests;
 #[cfg(test)]
 mod contract_tests;
+
+#[cfg(test)]
+mod openapi_tests;

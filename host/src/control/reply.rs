@@ -5,6 +5,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A request that is not done, and why.
 #[derive(Debug)]
@@ -13,8 +14,11 @@ pub(super) struct Fault {
     error: String,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// Why a request is not done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct Body<'a> {
+    /// In words that say how to mend it.
     error: &'a str,
 }
 

@@ -1,9 +1,11 @@
 //! Dead letters that are retried or dropped, and what is remembered of them.
 
 use super::App;
-use super::handlers::{Answer, JobName, change, told};
+use super::handlers::{Answer, change};
 use super::letters::place;
+use super::openapi::{BodyFaults, ConflictFaults, JobFaults, JobPath, RefusalFaults};
 use super::reply::Fault;
+use super::requests::{JobName, told};
 use crate::api::{Jobs, LetterEnd, LetterId, LettersAsk, Refusal};
 use axum::Json;
 use axum::extract::{Request, State};
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use streamhost_connectors::kafka::letters::StoredLetter;
 use streamhost_core::protocol::{LetterMark, LetterOutcome};
 use streamhost_core::{clock, limits};
+use utoipa::ToSchema;
 
 /// What is remembered of some letters.
 pub(super) struct Marks(BTreeMap<LetterId, LetterMark>);
@@ -53,7 +56,7 @@ pub(super) fn status(mark: Option<&LetterMark>) -> &'static str {
 }
 
 /// How a retry ended.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Retried {
     at: String,
     version: u64,
@@ -73,7 +76,8 @@ impl Retried {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LetterOutcome)]
 struct OutcomeView {
     outcome: &'static str,
     rows: u64,
@@ -100,28 +104,42 @@ impl OutcomeView {
 }
 
 /// What `retry` and `drop` are told.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = LetterIds)]
 #[serde(deny_unknown_fields, default)]
-struct Asked {
+pub(super) struct Asked {
+    /// PARTITION-OFFSET of each in its topic.
+    #[schema(max_items = 500)]
     ids: Vec<String>,
+    /// For `retry`: those that were retried before too.
     again: bool,
 }
 
 /// What became of the letters that were asked for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LetterResults)]
 pub(super) struct Results {
     done: usize,
     skipped: usize,
     results: Vec<LetterResult>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct LetterResult {
     id: String,
     #[serde(flatten)]
     outcome: OutcomeView,
 }
 
+/// Gives the records of dead letters to the active version; answers when the outcome is durable.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{job}/dead-letters/retry",
+    operation_id = "retryLetters",
+    params(JobPath),
+    request_body = Asked,
+    responses((status = 200, description = "What became of each.", body = Results), JobFaults, BodyFaults, ConflictFaults, RefusalFaults),
+)]
 pub(super) async fn retry(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
@@ -131,6 +149,15 @@ pub(super) async fn retry(
     changed(&app, job, ids, LettersAsk::Retry { again }).await
 }
 
+/// Remembers that nobody wants these dead letters; the topic keeps them.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{job}/dead-letters/drop",
+    operation_id = "dropLetters",
+    params(JobPath),
+    request_body = Asked,
+    responses((status = 200, description = "What became of each.", body = Results), JobFaults, BodyFaults, ConflictFaults, RefusalFaults),
+)]
 pub(super) async fn drop(
     State(app): State<Arc<App>>,
     JobName(job): JobName,

@@ -1,8 +1,10 @@
 //! Look-ups of keyed state.
 
 use super::App;
-use super::handlers::{Answer, call, pairs, unknown};
+use super::handlers::{Answer, call};
+use super::openapi::{ConflictFaults, JobFaults, JobPath, RefusalFaults};
 use super::reply::Fault;
+use super::requests::{pairs, unknown};
 use super::shown::Shown;
 use crate::api::{AskedKey, AskedKeys, StateAsk, StateView};
 use axum::Json;
@@ -14,9 +16,11 @@ use std::sync::Arc;
 use streamhost_core::keyed::look::{Kept, PageStart};
 use streamhost_core::state::shape::{key_text, value_json};
 use streamhost_core::{clock, limits};
+use utoipa::ToSchema;
 
 /// A page of a stage's entries.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatePage)]
 pub(super) struct Page {
     stage: String,
     batch: u64,
@@ -24,7 +28,8 @@ pub(super) struct Page {
     next: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = StateEntry)]
 struct Entry {
     key: Shown,
     window: Option<Window>,
@@ -32,12 +37,30 @@ struct Entry {
     expires: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = StateWindow)]
 struct Window {
     start: String,
     end: String,
 }
 
+/// A page of what a keyed stage keeps, as of the newest checkpoint.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{job}/state/{stage}",
+    operation_id = "state",
+    params(
+        JobPath,
+        ("stage" = String, Path, description = "The stage's name."),
+        ("key" = Option<String>, Query, description = "This key alone: text as it is, numbers in decimal, several parts as a JSON list."),
+        ("prefix" = Option<String>, Query, description = "Keys that begin so."),
+        ("key-base64" = Option<String>, Query, description = "This key, in the bytes of the SDK."),
+        ("prefix-base64" = Option<String>, Query, description = "The same of how keys begin."),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 500, description = "How many at most; 50."),
+        ("after" = Option<String>, Query, description = "Where a page begins: `next` of the one before."),
+    ),
+    responses((status = 200, description = "Its entries.", body = Page), JobFaults, ConflictFaults, RefusalFaults),
+)]
 pub(super) async fn page(
     State(app): State<Arc<App>>,
     params: RawPathParams,

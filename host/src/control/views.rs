@@ -1,14 +1,15 @@
 //! What the dashboard asks of one job, beside its status. The monitor answers from what it saw last.
 
-use super::handlers::{Answer, JobName};
+use super::handlers::Answer;
+use super::openapi::{AllFaults, JobFaults, JobPath};
 use super::reply::Fault;
+use super::requests::JobName;
 use super::{App, letters, retry, state};
-use crate::monitor::{HostView, Limit, Monitor};
+use crate::monitor::{Batches, Graph, HostView, JobSettings, Limit, Series, Stage, Watermarks};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::routing::{MethodRouter, get, post};
-use serde::Serialize;
 use std::sync::Arc;
 use streamhost_core::limits;
 
@@ -16,24 +17,12 @@ use streamhost_core::limits;
 pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
     let (letters, letter) = (get(letters::page), get(letters::letter));
     vec![
-        (Method::GET, "/v1/jobs/{job}/graph", view(Monitor::graph)),
-        (Method::GET, "/v1/jobs/{job}/series", view(Monitor::series)),
-        (
-            Method::GET,
-            "/v1/jobs/{job}/batches",
-            view(Monitor::batches),
-        ),
-        (
-            Method::GET,
-            "/v1/jobs/{job}/watermarks",
-            view(Monitor::watermarks),
-        ),
-        (Method::GET, "/v1/jobs/{job}/stages", view(Monitor::stages)),
-        (
-            Method::GET,
-            "/v1/jobs/{job}/settings",
-            view(Monitor::settings),
-        ),
+        (Method::GET, "/v1/jobs/{job}/graph", get(graph)),
+        (Method::GET, "/v1/jobs/{job}/series", get(series)),
+        (Method::GET, "/v1/jobs/{job}/batches", get(batches)),
+        (Method::GET, "/v1/jobs/{job}/watermarks", get(watermarks)),
+        (Method::GET, "/v1/jobs/{job}/stages", get(stages)),
+        (Method::GET, "/v1/jobs/{job}/settings", get(settings)),
         (Method::GET, "/v1/host", get(host)),
         (Method::GET, "/v1/jobs/{job}/dead-letters", letters),
         (Method::GET, "/v1/jobs/{job}/dead-letters/{id}", letter),
@@ -55,19 +44,92 @@ pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
     ]
 }
 
-fn view<T: Serialize + 'static>(of: fn(&Monitor, &str) -> Option<T>) -> MethodRouter<Arc<App>> {
-    get(
-        move |State(app): State<Arc<App>>, JobName(job): JobName| async move {
-            let answer: Answer<T> = match of(&app.monitor, &job) {
-                Some(view) => Ok(Json(view)),
-                None => Err(no_job(&job)),
-            };
-            answer
-        },
-    )
+fn seen<T>(view: Option<T>, job: &str) -> Answer<T> {
+    view.map(Json).ok_or_else(|| no_job(job))
 }
 
-async fn host(State(app): State<Arc<App>>) -> Json<HostView> {
+/// A job's pipeline as a graph, with rates.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{job}/graph",
+    params(JobPath),
+    responses((status = 200, description = "As the monitor saw it last.", body = Graph), JobFaults),
+)]
+pub(super) async fn graph(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<Graph> {
+    seen(app.monitor.graph(&job), &job)
+}
+
+/// A job's last hour, a point every five seconds.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{job}/series",
+    params(JobPath),
+    responses((status = 200, description = "As the monitor saw it last.", body = Series), JobFaults),
+)]
+pub(super) async fn series(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<Series> {
+    seen(app.monitor.series(&job), &job)
+}
+
+/// A job's last durable batches, by step.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{job}/batches",
+    params(JobPath),
+    responses((status = 200, description = "As the monitor saw it last.", body = Batches), JobFaults),
+)]
+pub(super) async fn batches(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<Batches> {
+    seen(app.monitor.batches(&job), &job)
+}
+
+/// Where event time is, partition by partition.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{job}/watermarks",
+    params(JobPath),
+    responses((status = 200, description = "As the monitor saw it last.", body = Watermarks), JobFaults),
+)]
+pub(super) async fn watermarks(
+    State(app): State<Arc<App>>,
+    JobName(job): JobName,
+) -> Answer<Watermarks> {
+    seen(app.monitor.watermarks(&job), &job)
+}
+
+/// A job's keyed stages.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{job}/stages",
+    params(JobPath),
+    responses((status = 200, description = "As the monitor saw it last.", body = Vec<Stage>), JobFaults),
+)]
+pub(super) async fn stages(
+    State(app): State<Arc<App>>,
+    JobName(job): JobName,
+) -> Answer<Vec<Stage>> {
+    seen(app.monitor.stages(&job), &job)
+}
+
+/// Every setting there is for a job, and where its value comes from.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{job}/settings",
+    params(JobPath),
+    responses((status = 200, description = "As the monitor saw it last.", body = JobSettings), JobFaults),
+)]
+pub(super) async fn settings(
+    State(app): State<Arc<App>>,
+    JobName(job): JobName,
+) -> Answer<JobSettings> {
+    seen(app.monitor.settings(&job), &job)
+}
+
+/// What the host uses, its servers, its limits.
+#[utoipa::path(
+    get,
+    path = "/v1/host",
+    responses((status = 200, description = "It.", body = HostView), AllFaults),
+)]
+pub(super) async fn host(State(app): State<Arc<App>>) -> Json<HostView> {
     let mut view = app.monitor.host(app.name.clone(), app.token.is_some());
     let free = app.streams.available_permits();
     view.limits.push(Limit::new(

@@ -5,12 +5,13 @@ use crate::api::JobFacts;
 use serde::Serialize;
 use streamhost_core::{clock, limits};
 use streamhost_engine::pipeline::BatchTrace;
+use utoipa::ToSchema;
 
 /// What a step has to take to be told, in milliseconds.
 const STEP_MS_MIN: f64 = 0.1;
 
 /// A job's last batches.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Batches {
     every_ms: u64,
     kept_max: usize,
@@ -18,7 +19,7 @@ pub struct Batches {
 }
 
 /// One durable batch.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Batch {
     number: u64,
     version: u64,
@@ -35,14 +36,16 @@ pub struct Batch {
     sinks: Vec<SinkPart>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = BatchStep)]
 struct Step {
     step: &'static str,
     at_ms: f64,
     ms: f64,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = BatchSink)]
 struct SinkPart {
     sink: String,
     rows: u64,

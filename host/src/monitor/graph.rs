@@ -12,6 +12,7 @@ mod edges;
 
 use bottleneck::Bottleneck;
 use edges::Edge;
+use utoipa::ToSchema;
 
 /// The id of the node of all functions on records.
 const TRANSFORM: &str = "transform";
@@ -19,7 +20,7 @@ const TRANSFORM: &str = "transform";
 const DEAD_LETTERS: &str = "dead-letters";
 
 /// A job's pipeline.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Graph {
     nodes: Vec<Node>,
     edges: Vec<Edge>,
@@ -27,7 +28,7 @@ pub struct Graph {
 }
 
 /// A part of a pipeline.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(super) struct Node {
     id: String,
     kind: &'static str,

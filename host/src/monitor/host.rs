@@ -6,9 +6,10 @@ use crate::built;
 use serde::Serialize;
 use streamhost_core::job::{SinkKind, SourceKind};
 use streamhost_core::{clock, limits};
+use utoipa::ToSchema;
 
 /// The host itself.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct HostView {
     /// The machine's name.
     pub name: String,
@@ -27,14 +28,14 @@ pub struct HostView {
     pub token: bool,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct Cpu {
     cores: usize,
     used: f64,
     guests: f64,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct Memory {
     used_bytes: u64,
     bound_bytes: Option<u64>,
@@ -42,7 +43,7 @@ struct Memory {
     state_bytes: u64,
 }
 
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(super) struct Disk {
     path: String,
     /// By the files of the data folder; none while they are too many to be added up.
@@ -51,7 +52,7 @@ pub(super) struct Disk {
     pub(super) total_bytes: u64,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct Server {
     name: &'static str,
     address: String,
@@ -62,7 +63,7 @@ struct Server {
 }
 
 /// One of the host's limits.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Limit {
     name: &'static str,
     value: u64,

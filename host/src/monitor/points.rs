@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use streamhost_core::{clock, limits};
 use streamhost_engine::pipeline::BatchStep;
+use utoipa::ToSchema;
 
 /// A point as it is kept in a file, in the order of its fields.
 type Row = (
@@ -120,7 +121,7 @@ impl History {
 const RECENT_POINTS: usize = 6;
 
 /// Mean times of batches, by step.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(super) struct StepColumns {
     gather: Vec<Option<f64>>,
     queue: Vec<Option<f64>>,
@@ -146,7 +147,7 @@ impl StepColumns {
 }
 
 /// Columns of one length.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Points {
     /// Seconds since 1970, ascending.
     pub times: Vec<i64>,
@@ -195,7 +196,7 @@ impl Points {
 }
 
 /// A job's charts, and what is drawn into them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Series {
     step_seconds: u64,
     points: Points,
@@ -204,7 +205,8 @@ pub struct Series {
 }
 
 /// A deployment in a chart.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = DeploymentMark)]
 struct Mark {
     at: String,
     number: u64,
@@ -212,7 +214,7 @@ struct Mark {
 }
 
 /// Lines in a chart.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct SeriesLimits {
     memory_bytes: u64,
     lanes: usize,

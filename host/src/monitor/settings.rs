@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use streamhost_core::clock;
 use streamhost_core::job::settings::{JobLimits, OnError, Settings, StartPosition};
+use utoipa::ToSchema;
 
 /// A job's settings.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct JobSettings {
     deployment: u64,
     settings: Vec<Setting>,
 }
 
 /// One setting.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct Setting {
     key: String,
     value: String,

@@ -7,9 +7,10 @@ use std::time::Duration;
 use streamhost_core::clock;
 use streamhost_core::job::{JobSpec, StageKind, StageSpec, WindowForm};
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
+use utoipa::ToSchema;
 
 /// One keyed stage.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Stage {
     name: String,
     kind: &'static str,

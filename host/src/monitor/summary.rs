@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use streamhost_core::clock;
 use streamhost_core::job::{SinkKind, SourceKind};
+use utoipa::ToSchema;
 
 /// Where a job reads or writes.
 #[derive(Clone, Debug, Serialize)]
@@ -16,7 +17,8 @@ pub(super) struct End<K> {
 }
 
 /// What the monitor knows of a job beside its counts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = JobRates)]
 pub(super) struct Moving {
     since: Option<String>,
     reason: Option<String>,
@@ -131,7 +133,7 @@ impl JobSummary {
 }
 
 /// A status, and what the monitor adds to it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct JobView {
     #[serde(flatten)]
     status: JobStatus,

@@ -5,12 +5,13 @@ use crate::api::JobFacts;
 use serde::Serialize;
 use streamhost_core::clock;
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS, Offset};
+use utoipa::ToSchema;
 
 /// Partitions that lie closer together than this are together.
 const TOGETHER_MS: i64 = 1000;
 
 /// Where event time is.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Watermarks {
     watermark: Option<String>,
     idle_after_ms: u64,
@@ -19,7 +20,7 @@ pub struct Watermarks {
 }
 
 /// One partition.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct PartitionTime {
     source: String,
     partition: i32,

@@ -2,7 +2,7 @@
 //! changes nothing.
 
 use super::beginning::{Beginning, BeginningFacts};
-use super::deploy::{check_state, not_in_the_future, unavailable};
+use super::deploy::{check_state, may_change, not_in_the_future, unavailable};
 use super::draft::{Draft, kept, next_record, starts, unchanged, with_kept};
 use super::provision::Missing;
 use super::{Job, Supervisor};
@@ -63,6 +63,10 @@ impl Supervisor {
             checked.errors.push(refusal.to_string());
         }
         let job = self.job(&name);
+        if let Err(refusal) = job.as_deref().map_or(Ok(()), may_change) {
+            checked.errors.push(refusal.to_string());
+            return Ok(checked);
+        }
         checked.active = job.as_deref().map(active_of);
         checked.set = request.settings_after(checked.active.as_ref().map(|active| &active.set))?;
         let settings = self.settings_of(&checked.set)?;

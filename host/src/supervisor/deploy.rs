@@ -82,7 +82,7 @@ impl Supervisor {
         let stored = self.checkpoint_logs.of(name).load();
         let (checkpoint, intents) = stored.map_err(|e| unavailable(&e))?;
         let record = next_record(name, job.as_deref(), draft, checkpoint.as_ref(), &intents)?;
-        let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone())));
+        let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone(), &self.logs)));
         let log = job.log_sink(record.active().version);
         let active = self.prove(&log, loaded, described, settings, record.active(), &record);
         let kept = kept(&request, &set);
@@ -309,6 +309,8 @@ impl Supervisor {
         let named: BTreeSet<String> = jobs.iter().flat_map(digests).collect();
         self.catalog.sweep(&named);
         self.guests.sweep(&named);
+        let present = jobs.iter().map(|job| job.name.clone()).collect();
+        super::logfile::sweep(&self.logs, &present);
     }
 
     /// A job that may be changed.
@@ -319,20 +321,28 @@ impl Supervisor {
     }
 
     pub(super) fn known(&self, name: &str) -> Result<Arc<Job>, Refusal> {
-        self.job(name).ok_or_else(|| {
-            let all: Vec<String> = self.jobs().keys().map(|name| format!("`{name}`")).collect();
-            let there = if all.is_empty() {
-                "there are none".to_string()
-            } else {
-                format!("there are {}", all.join(", "))
-            };
-            Refusal::NotFound(format!("there is no job `{name}`: {there}"))
-        })
+        self.job(name).ok_or_else(|| self.unknown(name))
+    }
+
+    /// There is no job of this name.
+    pub(super) fn unknown(&self, name: &str) -> Refusal {
+        if let Some(gone) = self.gone(name) {
+            return Refusal::NotFound(format!(
+                "job `{name}` was undeployed at {}: `streamhost history {name}` and `streamhost logs {name}` tell of it, `streamhost deploy` brings it back",
+                clock::rfc3339(gone.at_ms)
+            ));
+        }
+        let all: Vec<String> = self.jobs().keys().map(|name| format!("`{name}`")).collect();
+        let there = match all.is_empty() {
+            true => "there are none".to_owned(),
+            false => format!("there are {}", all.join(", ")),
+        };
+        Refusal::NotFound(format!("there is no job `{name}`: {there}"))
     }
 }
 
 /// What cannot be read is not written over.
-fn may_change(job: &Job) -> Result<(), Refusal> {
+pub(super) fn may_change(job: &Job) -> Result<(), Refusal> {
     let state = job.state();
     match state.failed.as_ref().filter(|_| state.unreadable) {
         Some(reason) => Err(Refusal::Conflict(format!("`{}`: {reason}", job.name))),

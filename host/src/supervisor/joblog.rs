@@ -1,30 +1,51 @@
 //! What befell a job, in its own log and the host's: the last lines, bounded.
 
 use super::Job;
+use super::logfile::LogFile;
 use crate::api::LogLine;
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamhost_core::{clock, limits};
 use streamhost_engine::guest::LogSink;
 use streamhost_engine::pipeline::JobLogger;
 use tracing::Level;
 
-/// A ring of lines.
+/// A ring of lines, and the files that keep them.
 #[derive(Debug, Default)]
 pub(super) struct JobLog {
-    /// How many there were in all, and those that are kept.
-    lines: Mutex<(u64, VecDeque<LogLine>)>,
+    lines: Mutex<Lines>,
     /// The version that is active; 0: none yet.
     version: AtomicU64,
 }
 
+#[derive(Debug, Default)]
+struct Lines {
+    /// The number of the last one.
+    count: u64,
+    kept: VecDeque<LogLine>,
+    file: Option<LogFile>,
+}
+
+impl Lines {
+    fn lock(log: &JobLog) -> MutexGuard<'_, Lines> {
+        log.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl JobLog {
-    /// An empty one, of a job whose active version this is.
-    pub(super) fn of_version(version: u64) -> JobLog {
+    /// That of a job whose active version this is: it goes on where its files end.
+    pub(super) fn open(folder: &Path, job: &str, version: u64) -> JobLog {
+        let (file, kept) = LogFile::open(folder, job);
+        let lines = Lines {
+            count: kept.last().map_or(0, |line| line.number),
+            kept: kept.into(),
+            file: Some(file),
+        };
         JobLog {
+            lines: Mutex::new(lines),
             version: AtomicU64::new(version),
-            ..JobLog::default()
         }
     }
 
@@ -40,25 +61,28 @@ impl JobLog {
     }
 
     fn line_of(&self, version: Option<u64>, level: Level, text: &str) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let (count, kept) = &mut *lines;
-        *count += 1;
-        kept.push_back(LogLine {
-            number: *count,
+        let mut lines = Lines::lock(self);
+        lines.count += 1;
+        let line = LogLine {
+            number: lines.count,
             version,
             line: format!("{} {level:5} {text}", clock::rfc3339(clock::now_ms())),
-        });
-        if kept.len() > limits::LOG_LINES_KEPT_MAX {
-            kept.pop_front();
+        };
+        if let Some(file) = &mut lines.file {
+            file.append(&line);
+        }
+        lines.kept.push_back(line);
+        if lines.kept.len() > limits::LOG_LINES_KEPT_MAX {
+            lines.kept.pop_front();
         }
     }
 
     /// The lines after number `after`; all that are kept where there is no such number yet, as the
     /// log began anew since it was asked for.
     pub(super) fn after(&self, after: u64) -> Vec<LogLine> {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let after = if after > lines.0 { 0 } else { after };
-        let kept = lines.1.iter();
+        let lines = Lines::lock(self);
+        let after = if after > lines.count { 0 } else { after };
+        let kept = lines.kept.iter();
         kept.filter(|line| line.number > after).cloned().collect()
     }
 }

@@ -45,23 +45,10 @@ impl Jobs for Supervisor {
     }
 
     fn history(&self, job: &str) -> Result<Vec<Deployment>, Refusal> {
-        let job = self.known(job)?;
-        let state = job.state();
-        let active = state.record.active().number;
-        let shown = state.record.deployments.iter().rev().map(|d| Deployment {
-            number: d.number,
-            version: d.version,
-            digest: d.digest.clone(),
-            at: clock::rfc3339(d.at_ms),
-            kind: d.kind,
-            reason: d.reason.clone(),
-            settings: d.settings.clone(),
-            active: d.number == active,
-            reset: d.reset,
-            component_bytes: self.catalog.component_bytes(&d.digest),
-            sdk: None,
-        });
-        Ok(shown.collect())
+        match self.job(job) {
+            Some(job) => Ok(self.history_of(&job.state().record, None)),
+            None => self.history_of_gone(job),
+        }
     }
 
     fn rollback(&self, job: &str, version: Option<u64>) -> Result<Deployed, Refusal> {
@@ -112,9 +99,7 @@ impl Jobs for Supervisor {
             .map_err(|e| e.to_string());
         let removed = forgotten.and_then(|()| {
             let _set = self.change();
-            self.catalog.remove(name).map_err(|e| e.to_string())?;
-            self.jobs().remove(name);
-            Ok(())
+            self.remember(&job)
         });
         removed.map_err(|reason| {
             job.stopped(&reason);
@@ -125,7 +110,10 @@ impl Jobs for Supervisor {
     }
 
     fn logs(&self, job: &str, after: u64) -> Result<Vec<LogLine>, Refusal> {
-        Ok(self.known(job)?.log.after(after))
+        match self.job(job) {
+            Some(job) => Ok(job.log.after(after)),
+            None => self.logs_of_gone(job, after),
+        }
     }
 
     fn letters(

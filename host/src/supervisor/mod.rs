@@ -6,7 +6,7 @@
 
 use joblog::JobLog;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
 use streamhost_connectors::hbase::HbaseSettings;
@@ -31,9 +31,11 @@ mod build;
 mod check;
 mod deploy;
 mod draft;
+mod gone;
 mod joblog;
 mod jobs;
 mod letters;
+mod logfile;
 mod look;
 mod observe;
 mod provision;
@@ -78,6 +80,8 @@ pub struct Supervisor {
     letter_marks: LetterMarks,
     /// One change of the set of jobs and components at a time.
     set: Mutex<()>,
+    /// The folder of the jobs' logs.
+    logs: PathBuf,
     ended: Mutex<mpsc::Sender<watch::End>>,
 }
 
@@ -218,6 +222,8 @@ impl Supervisor {
         let guests = GuestEngine::new(&folder.join("cache"), compiler)
             .map_err(|e| anyhow::anyhow!("{e:#}"))?;
         let catalog = Catalog::open(db, &folder.join("components"))?;
+        let logs = folder.join("logs");
+        std::fs::create_dir_all(&logs)?;
         let checkpoint_logs = CheckpointLogs::open(db)?;
         // Jobs whose undeploy was cut off left state behind; a deploy of one of those names waits
         // for nothing.
@@ -240,14 +246,16 @@ impl Supervisor {
             letter_turns: Turns::default(),
             letter_marks: LetterMarks::open(db)?,
             set: Mutex::default(),
+            logs,
             ended: Mutex::new(send),
         });
         // All of them are known before the first one starts, which may end at once.
-        let jobs = supervisor
-            .catalog
-            .load()?
-            .into_iter()
-            .map(|record| Arc::new(record.map_or_else(Job::unreadable, Job::new)));
+        let known = |record: Result<JobRecord, UnreadableJob>| match record {
+            Ok(record) => Job::new(record, &supervisor.logs),
+            Err(bad) => Job::unreadable(bad, &supervisor.logs),
+        };
+        let jobs = supervisor.catalog.load()?.into_iter();
+        let jobs = jobs.map(|record| Arc::new(known(record)));
         supervisor
             .jobs()
             .extend(jobs.map(|job| (job.name.clone(), job)));
@@ -370,10 +378,11 @@ impl Supervisor {
 }
 
 impl Job {
-    fn new(record: JobRecord) -> Self {
+    fn new(record: JobRecord, logs: &Path) -> Self {
+        let log = JobLog::open(logs, &record.name, record.active().version);
         Job {
             name: record.name.clone(),
-            log: Arc::new(JobLog::of_version(record.active().version)),
+            log: Arc::new(log),
             state: Mutex::new(State {
                 record,
                 active: None,
@@ -390,7 +399,7 @@ impl Job {
     }
 
     /// One that is there and cannot run: it is shown, and keeps no other from running.
-    fn unreadable(UnreadableJob { name, reason }: UnreadableJob) -> Self {
+    fn unreadable(UnreadableJob { name, reason }: UnreadableJob, logs: &Path) -> Self {
         let stand_in = DeploymentRecord {
             number: 0,
             version: 0,
@@ -403,12 +412,13 @@ impl Job {
             limits: None,
             since_batch: 0,
         };
-        let job = Job::new(JobRecord {
+        let record = JobRecord {
             name,
             paused: false,
             deployments: vec![stand_in],
             newest_version: 0,
-        });
+        };
+        let job = Job::new(record, logs);
         job.state().unreadable = true;
         job.stopped(&format!(
             "its record in the data folder cannot be read: {reason}; restore the folder from a backup, or `streamhost undeploy {}` forgets the job and its state",

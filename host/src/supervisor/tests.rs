@@ -234,3 +234,53 @@ fn one_record_that_cannot_be_read_is_shown_and_keeps_no_other_job_from_running()
     assert_eq!(supervisor.list().len(), 1);
     assert!(!of_bad.exists(), "no job names it");
 }
+
+#[test]
+fn what_an_undeployed_job_was_and_said_is_told_until_it_is_there_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = fjall::Database::builder(folder.path().join("db"))
+        .open()
+        .unwrap();
+    let record = JobRecord {
+        name: "j".into(),
+        paused: true,
+        deployments: vec![streamhost_core::testing::deployment(1, 1, "gone")],
+        newest_version: 1,
+    };
+    let catalog = Catalog::open(&db, &folder.path().join("components")).unwrap();
+    catalog.save(&record).unwrap();
+    let open = || {
+        let environment = environment(JobLimits::default());
+        let compiler = Compiler::Here;
+        Supervisor::open(&db, folder.path(), environment, compiler, Begin::Nothing).unwrap()
+    };
+    let supervisor = open();
+    supervisor.undeploy("j").unwrap();
+    let before = supervisor.logs("j", 0).unwrap();
+    assert!(before.last().unwrap().line.ends_with("undeployed"));
+    drop(supervisor);
+
+    let supervisor = open();
+    assert_eq!(supervisor.logs("j", 0).unwrap(), before);
+    let newest = before.last().unwrap().number;
+    assert_eq!(supervisor.logs("j", newest).unwrap(), []);
+    let history = supervisor.history("j").unwrap();
+    assert_eq!((history.len(), history[0].active), (1, false));
+    assert!(history[0].undeployed_at.is_some());
+    let refused = supervisor.status("j").unwrap_err();
+    assert!(
+        refused.to_string().contains("was undeployed at"),
+        "{refused}"
+    );
+    for unknown in ["k", "../j", ""] {
+        let refused = supervisor.logs(unknown, 0).unwrap_err();
+        assert!(matches!(refused, Refusal::NotFound(_)), "{refused}");
+        assert!(supervisor.history(unknown).is_err());
+    }
+    catalog.save(&record).unwrap();
+    drop(supervisor);
+    let supervisor = open();
+    let again = supervisor.logs("j", newest).unwrap();
+    assert!(again.iter().all(|line| line.number > newest), "they go on");
+    assert_eq!(supervisor.history("j").unwrap()[0].undeployed_at, None);
+}

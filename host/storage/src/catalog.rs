@@ -2,6 +2,7 @@
 //! anyone sees it, and the component before its record.
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -33,6 +34,15 @@ pub struct UnreadableJob {
     pub reason: String,
 }
 
+/// A job that was undeployed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoneJob {
+    /// When that was, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// What it was then. Its components are gone.
+    pub record: JobRecord,
+}
+
 fn read_record(name: &str, bytes: &[u8]) -> Result<JobRecord, String> {
     let record: JobRecord = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     match () {
@@ -46,7 +56,7 @@ fn read_record(name: &str, bytes: &[u8]) -> Result<JobRecord, String> {
 pub struct Catalog {
     db: Database,
     jobs: Keyspace,
-    /// The names of jobs that were undeployed here and are not there again.
+    /// Jobs that were undeployed here and are not there again, by name.
     undeployed: Keyspace,
     components: PathBuf,
 }
@@ -91,8 +101,9 @@ impl Catalog {
         batch.commit().map_err(io)
     }
 
-    /// Forgets a job but for its name; durable at return.
-    pub fn remove(&self, job: &str) -> Result<(), CatalogError> {
+    /// Takes a job from the set, and remembers what it was; durable at return. Beyond
+    /// [`limits::UNDEPLOYED_MAX`] the first one by name is forgotten.
+    pub fn remove(&self, job: &str, gone: Option<&GoneJob>) -> Result<(), CatalogError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         batch.remove(&self.jobs, job.as_bytes());
         if self.undeployed.iter().count() >= limits::UNDEPLOYED_MAX
@@ -100,8 +111,23 @@ impl Catalog {
         {
             batch.remove(&self.undeployed, first.key().map_err(io)?);
         }
-        batch.insert(&self.undeployed, job.as_bytes(), b"");
+        let gone = gone
+            .map_or(Ok(Vec::new()), serde_json::to_vec)
+            .map_err(io)?;
+        batch.insert(&self.undeployed, job.as_bytes(), gone);
         batch.commit().map_err(io)
+    }
+
+    /// What a job was that was undeployed here and is not there again; none also where a host of
+    /// before remembered the name alone.
+    pub fn gone(&self, job: &str) -> Result<Option<GoneJob>, CatalogError> {
+        let bytes = self.undeployed.get(job.as_bytes()).map_err(io)?;
+        let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
+            return Ok(None);
+        };
+        let read = serde_json::from_slice(&bytes);
+        let damaged = |e| CatalogError::Damaged(format!("what job `{job}` was: {e}"));
+        read.map(Some).map_err(damaged)
     }
 
     /// Whether a job of this name was undeployed here: what Kafka still holds of it is not a lost
@@ -277,9 +303,16 @@ mod tests {
         let job = job(vec![deployment(1, 1, "a")]);
         catalog.save(&job).unwrap();
         assert!(!catalog.was_undeployed("j").unwrap());
-        catalog.remove("j").unwrap();
+        let gone = GoneJob {
+            at_ms: 7,
+            record: job.clone(),
+        };
+        catalog.remove("j", Some(&gone)).unwrap();
         assert!(catalog.was_undeployed("j").unwrap() && catalog.load().unwrap().is_empty());
+        assert_eq!(catalog.gone("j").unwrap(), Some(gone));
         catalog.save(&job).unwrap();
-        assert!(!catalog.was_undeployed("j").unwrap());
+        assert!(!catalog.was_undeployed("j").unwrap() && catalog.gone("j").unwrap().is_none());
+        catalog.remove("j", None).unwrap();
+        assert!(catalog.was_undeployed("j").unwrap() && catalog.gone("j").unwrap().is_none());
     }
 }

@@ -29,6 +29,10 @@ pub const LOG_LINE_BYTES_MAX: usize = 2048;
 pub const REASON_BYTES_MAX: usize = 2048;
 /// Lines kept of each job's log.
 pub const LOG_LINES_KEPT_MAX: usize = 1000;
+/// Bytes of a file that keeps them, after which another is begun; a job has two such files.
+pub const LOG_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Jobs that are gone and whose logs are kept; beyond them those go that spoke least lately.
+pub const LOGS_OF_GONE_JOBS_MAX: usize = 100;
 /// A component that is uploaded.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
 /// Components within one another in a file that is deployed; a job is one, and needs none in it.

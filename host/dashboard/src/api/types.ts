@@ -262,6 +262,7 @@ export interface Deployment {
   settings: Record<string, string>;
   active: boolean;
   reset: boolean;
+  undeployed_at: string | null;
   component_bytes?: number | null;
   sdk?: string | null;
 }

@@ -27,8 +27,8 @@ const DRAW_EVERY: Duration = Duration::from_millis(250);
   streamhost top
   streamhost top --url http://stream-1:7070
 
-Keys: up and down choose a job, Enter opens it, Esc or q goes back and ends, s sorts by another column, r turns the
-order around.")]
+Keys: up and down choose a job, Enter opens it, where they scroll its partitions; Esc or q goes back and ends, s sorts
+by another column, r turns the order around.")]
 pub(super) struct Args {
     #[command(flatten)]
     daemon: Which,

@@ -162,6 +162,8 @@ pub(super) struct Model {
     /// The job that is open.
     pub(super) open: Option<String>,
     pub(super) detail: Detail,
+    /// The first of its partitions that is shown.
+    pub(super) first: usize,
     /// The open job is there no more.
     pub(super) gone: bool,
 }
@@ -238,6 +240,7 @@ impl Model {
                 };
                 let job = self.jobs[at].job.clone();
                 (self.open, self.detail, self.gone) = (Some(job.clone()), Detail::default(), false);
+                self.first = 0;
                 return Next::Job(job);
             }
             Step::Sort => {
@@ -257,7 +260,12 @@ impl Model {
                 };
                 self.chosen = self.jobs.get(at).map(|job| job.job.clone());
             }
-            Step::Open | Step::Up | Step::Down => {}
+            Step::Up => self.first = self.first.saturating_sub(1),
+            Step::Down => {
+                let last = self.detail.watermarks.partitions.len().saturating_sub(1);
+                self.first = (self.first + 1).min(last);
+            }
+            Step::Open => {}
         }
         Next::Same
     }
@@ -301,7 +309,19 @@ mod tests {
         assert_eq!(model.detail.stages[0].keys, 3);
         model.take(event("gone", json!({"error": "no"})));
         assert!(model.gone);
-        assert_eq!(model.step(Step::Down), Next::Same);
+        assert_eq!((model.step(Step::Down), model.first), (Next::Same, 0));
+        model.take(event(
+            "job",
+            json!({"watermarks": {"partitions": [{"partition": 0}, {"partition": 1}]}}),
+        ));
+        for (step, first) in [
+            (Step::Down, 1),
+            (Step::Down, 1),
+            (Step::Up, 0),
+            (Step::Up, 0),
+        ] {
+            assert_eq!((model.step(step), model.first), (Next::Same, first));
+        }
         assert_eq!(model.step(Step::Back), Next::Jobs);
         model.step(Step::Sort);
         model.step(Step::Sort);

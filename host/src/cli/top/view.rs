@@ -1,7 +1,7 @@
 //! How `top` looks.
 
 use super::model::{Job, Model, Partition, Stage};
-use crate::cli::output::{count, plain};
+use crate::cli::output::{catching_up, count, plain};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -36,7 +36,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
     }
     let keys = match model.open {
         None => "↑↓ choose  Enter open  s sort  r turn around  q quit",
-        Some(_) => "Esc back",
+        Some(_) => "↑↓ partitions  Esc back",
     };
     let dim = Style::new().add_modifier(Modifier::DIM);
     frame.render_widget(Paragraph::new(keys).style(dim), foot);
@@ -71,41 +71,43 @@ fn jobs(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     }
     let name_width = model.jobs.iter().map(|job| job.job.chars().count()).max();
     let name_width = name_width.unwrap_or(0).clamp(4, 40) as u16;
-    let columns: [(&str, u16); 11] = [
-        ("JOB", name_width),
-        ("STATE", 8),
-        ("RECORDS/S", 10),
-        ("LAG", 10),
-        ("TREND", 9),
-        ("DEAD LETTERS", 12),
-        ("BATCH", 22),
-        ("ROWS/S", 10),
-        ("CPU", 5),
-        ("MEMORY", 9),
-        ("VERSION", 7),
+    // Words stand at the left of their column, numbers at its right.
+    let columns: [(&str, u16, bool); 11] = [
+        ("JOB", name_width, false),
+        ("STATE", 8, false),
+        ("RECORDS/S", 10, true),
+        ("LAG", 9, true),
+        ("TREND", 9, true),
+        ("DEAD LETTERS", 13, true),
+        ("BATCH", 22, false),
+        ("ROWS/S", 10, true),
+        ("CPU", 5, true),
+        ("MEMORY", 10, true),
+        ("VERSION", 7, true),
     ];
     let mut room = area.width;
-    let fitting = columns.iter().take_while(|(_, width)| {
+    let fitting = columns.iter().take_while(|(_, width, _)| {
         let fits = room >= *width;
         room = room.saturating_sub(width + 1);
         fits
     });
     let shown = fitting.count().max(1);
-    let heads = columns[..shown].iter().map(|(head, _)| {
+    let heads = columns[..shown].iter().map(|(head, _, number)| {
         let mark = match (model.sort.head() == *head, model.reversed) {
             (false, _) => "",
             (true, false) => "▾",
             (true, true) => "▴",
         };
-        Cell::from(format!("{head}{mark}"))
+        aligned(Line::raw(format!("{head}{mark}")), *number)
     });
     let rows = model.jobs.iter().map(|job| {
-        let cells = cells(job);
-        Row::new(cells.into_iter().take(shown).collect::<Vec<_>>())
+        let cells = cells(job).into_iter().zip(&columns).take(shown);
+        let cells = cells.map(|(cell, (_, _, number))| aligned(cell, *number));
+        Row::new(cells.collect::<Vec<_>>())
     });
     let widths = columns[..shown]
         .iter()
-        .map(|(_, width)| Constraint::Length(*width));
+        .map(|(_, width, _)| Constraint::Length(*width));
     let table = Table::new(rows, widths)
         .header(Row::new(heads).style(Style::new().add_modifier(Modifier::BOLD)))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
@@ -113,27 +115,34 @@ fn jobs(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     frame.render_stateful_widget(table, area, &mut state);
 }
 
-fn cells(job: &Job) -> [Cell<'static>; 11] {
+fn aligned(text: Line<'_>, number: bool) -> Cell<'_> {
+    match number {
+        true => Cell::from(text.right_aligned()),
+        false => Cell::from(text),
+    }
+}
+
+fn cells(job: &Job) -> [Line<'static>; 11] {
     let state = Style::new().fg(state_color(&job.state));
     let letters = match job.dead_letters {
         0 => Style::new(),
         _ => Style::new().fg(Color::Yellow),
     };
     [
-        Cell::from(plain(&job.job)),
-        Cell::from(plain(&job.state)).style(state),
-        Cell::from(rate(job.records_per_second)),
-        Cell::from(job.lag.map_or("?".to_owned(), |lag| lag.to_string())),
-        Cell::from(trend(job)),
-        Cell::from(job.dead_letters.to_string()).style(letters),
-        Cell::from(batch(job)),
-        Cell::from(rate(job.rows_per_second)),
-        Cell::from(
+        Line::raw(plain(&job.job)),
+        Line::styled(plain(&job.state), state),
+        Line::raw(rate(job.records_per_second)),
+        Line::raw(job.lag.map_or("?".to_owned(), |lag| lag.to_string())),
+        Line::raw(trend(job)),
+        Line::styled(job.dead_letters.to_string(), letters),
+        Line::raw(batch(job)),
+        Line::raw(rate(job.rows_per_second)),
+        Line::raw(
             job.cpu_cores
                 .map_or("-".to_owned(), |cores| format!("{cores:.2}")),
         ),
-        Cell::from(job.guest_memory_bytes.map_or("-".to_owned(), bytes)),
-        Cell::from(job.version.to_string()),
+        Line::raw(job.guest_memory_bytes.map_or("-".to_owned(), bytes)),
+        Line::raw(job.version.to_string()),
     ]
 }
 
@@ -206,7 +215,8 @@ fn job(frame: &mut Frame<'_>, model: &Model, name: &str, area: Rect) {
     if !stages.is_empty() {
         frame.render_widget(stage_table(stages), below);
     }
-    frame.render_widget(partition_table(partitions), rest);
+    let first = model.first.min(partitions.len().saturating_sub(1));
+    frame.render_widget(partition_table(&partitions[first..]), rest);
 }
 
 fn about(model: &Model, job: &Job) -> Vec<Line<'static>> {
@@ -226,8 +236,10 @@ fn about(model: &Model, job: &Job) -> Vec<Line<'static>> {
         Some(seconds) if seconds > 0.0 => format!(", {seconds:.0} s old"),
         _ => String::new(),
     };
+    let caught_up = catching_up(job.lag, job.lag_change_per_second);
+    let caught_up = caught_up.map_or(String::new(), |words| format!(", {words}"));
     lines.push(Line::raw(format!(
-        "records/s {}  rows/s {}  lag {lag}{age} {}  dead letters {}",
+        "records/s {}  rows/s {}  lag {lag}{age} {}{caught_up}  dead letters {}",
         rate(job.records_per_second),
         rate(job.rows_per_second),
         trend(job),
@@ -377,18 +389,18 @@ mod tests {
         let mut model = two_jobs();
         let want = "\
 stream-1 0.1.0  2 jobs
-JOB▾   STATE    RECORDS/S  LAG        TREND     DEAD LETTERS BATCH                  ROWS/S     CPU   MEMORY    VERSION
-clicks running  19631.4    120        ↓ 40/s    3            200 ms, deliver 72 %   18453.1    0.11  18.0 MiB  8
-orders stopped  -          ?          -         0            -                      -          -     -         1
+JOB▾   STATE     RECORDS/S       LAG     TREND  DEAD LETTERS BATCH                      ROWS/S   CPU     MEMORY VERSION
+clicks running     19631.4       120    ↓ 40/s             3 200 ms, deliver 72 %      18453.1  0.11   18.0 MiB       8
+orders stopped           -         ?         -             0 -                               -     -          -       1
 
 ↑↓ choose  Enter open  s sort  r turn around  q quit
 ";
         assert_eq!(drawn(&model, 120, 6), want);
         let narrow = "\
 stream-1 0.1.0  2 jobs
-JOB▾   STATE    RECORDS/S  LAG        TREND     DEAD LETTERS
-clicks running  19631.4    120        ↓ 40/s    3
-orders stopped  -          ?          -         0
+JOB▾   STATE     RECORDS/S       LAG     TREND  DEAD LETTERS
+clicks running     19631.4       120    ↓ 40/s             3
+orders stopped           -         ?         -             0
 ↑↓ choose  Enter open  s sort  r turn around  q quit
 ";
         assert_eq!(drawn(&model, 60, 5), narrow);
@@ -419,7 +431,7 @@ orders stopped  -          ?          -         0
         let want = "\
 stream-1 0.1.0  2 jobs
 clicks  running  version 8
-records/s 19631.4  rows/s 18453.1  lag 120, 2 s old ↓ 40/s  dead letters 3
+records/s 19631.4  rows/s 18453.1  lag 120, 2 s old ↓ 40/s, caught up in about 3s  dead letters 3
 cpu 0.11  guest memory 18.0 MiB
 
 gather        900.0 ms  ██████████████████████████████
@@ -435,7 +447,7 @@ count                window      48         2.0 KiB    7          -        -
 
 SOURCE               PARTITION COMMITTED    END          LAG        EVENT TIME               
 clicks               0         100          220          120        2026-11-29T14:01:31.000Z holds the watermark back
-Esc back
+↑↓ partitions  Esc back
 ";
         let want: Vec<&str> = want.lines().map(str::trim_end).collect();
         let found = drawn(&model, 120, 20);

@@ -7,6 +7,7 @@ use serde::Serialize;
 use std::time::Duration;
 use streamhost_core::limits;
 use streamhost_engine::pipeline::{BatchStep, BatchTrace};
+use utoipa::ToSchema;
 
 /// A node that was busier than this may be one.
 const BUSY_MIN: f64 = 0.8;
@@ -14,7 +15,7 @@ const BUSY_MIN: f64 = 0.8;
 const QUEUE_MS_MIN: u128 = 20;
 
 /// The node that keeps a job from doing more.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(in crate::monitor) struct Bottleneck {
     node: String,
     why: String,

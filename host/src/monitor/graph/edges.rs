@@ -6,9 +6,10 @@ use crate::api::JobFacts;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use streamhost_core::job::{JobSpec, StageSpec};
+use utoipa::ToSchema;
 
 /// What flows from one node to another.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(in crate::monitor) struct Edge {
     from: String,
     to: String,

@@ -1,0 +1,215 @@
+//! The API's own description, in OpenAPI: `utoipa` makes it of the handlers and of what they
+//! answer with. Here are the words that many of them share.
+
+use super::reply::Body;
+use super::{check, deploy, events, handlers, letters, retry, state, views};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
+
+/// Why a request is not done, by its status.
+const FAULTS: [(&str, &str); 11] = [
+    ("400", "The request itself is wrong."),
+    ("401", "The token is missing or wrong."),
+    (
+        "403",
+        "The request came by way of a web page, or under another host's name.",
+    ),
+    ("404", "There is no such job or version."),
+    ("408", "The body did not come in time."),
+    ("409", "It does not fit the job's present state."),
+    ("413", "The body is too large."),
+    ("415", "The body is no component."),
+    (
+        "422",
+        "What was asked cannot be; the words say how to mend it.",
+    ),
+    ("500", "The call broke inside the host."),
+    (
+        "503",
+        "A server that is needed does not answer, or the host is busy; worth trying again.",
+    ),
+];
+
+/// The document, as it is served.
+pub(super) fn document() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+        let document = Document::openapi().to_pretty_json();
+        document.unwrap_or_else(|e| {
+            tracing::error!("the API's description cannot be written: {e}");
+            "{}".to_owned()
+        })
+    });
+    &DOCUMENT
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "streamhost",
+        version = "1",
+        description = "The control API of a streamhost daemon. Every call returns when its outcome \
+            is durable, and may be repeated, but for a deploy with `reset-state`, which resets again \
+            each time, and a rollback without a version, which goes back by one more each time. A \
+            method that a path does not take is answered with 405."
+    ),
+    paths(
+        page,
+        handlers::healthz,
+        handlers::readyz,
+        handlers::figures,
+        handlers::openapi,
+        handlers::list,
+        deploy::deploy,
+        handlers::status,
+        handlers::undeploy,
+        handlers::history,
+        handlers::rollback,
+        handlers::pause,
+        handlers::resume,
+        handlers::logs,
+        events::events,
+        views::graph,
+        views::series,
+        views::batches,
+        views::watermarks,
+        views::stages,
+        views::settings,
+        views::host,
+        letters::page,
+        letters::letter,
+        retry::retry,
+        retry::drop,
+        state::page,
+        check::check,
+    ),
+    components(schemas(Body)),
+    security((), ("bearer" = [])),
+    modifiers(&Shared)
+)]
+struct Document;
+
+/// The dashboard. What it loads is beside it.
+#[utoipa::path(
+    get,
+    path = "/",
+    security(()),
+    responses((status = 200, description = "The page.", body = String, content_type = "text/html"), OpenFaults),
+)]
+#[expect(dead_code, reason = "it is served by page.rs; this is its description")]
+fn page() {}
+
+/// Answers that operations refer to by their status, and the token.
+struct Shared;
+
+impl Modify for Shared {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        for (status, words) in FAULTS {
+            components.responses.insert(status.to_owned(), fault(words));
+        }
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("Wanted if the daemon has a token-file."));
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+        // Which file a handler is in is nobody's affair.
+        for item in document.paths.paths.values_mut() {
+            let operations = [&mut item.get, &mut item.post, &mut item.delete];
+            operations
+                .into_iter()
+                .flatten()
+                .for_each(|one| one.tags = None);
+        }
+    }
+}
+
+fn fault(words: &str) -> RefOr<Response> {
+    let error = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error")));
+    let response = ResponseBuilder::new()
+        .description(words)
+        .content("application/json", error.build());
+    response.build().into()
+}
+
+fn refused(statuses: &[&str]) -> BTreeMap<String, RefOr<Response>> {
+    let named = |status: &&str| {
+        let response = Ref::from_response_name(*status);
+        ((*status).to_owned(), RefOr::Ref(response))
+    };
+    statuses.iter().map(named).collect()
+}
+
+/// Names sets of statuses that handlers share.
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident: $statuses:expr;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                refused(&$statuses)
+            }
+        }
+    )*};
+}
+
+faults! {
+    /// Of what needs no token.
+    OpenFaults: ["403"];
+    /// Of all others.
+    AllFaults: ["401", "403"];
+    /// Of what the host is asked for.
+    BusyFaults: ["500", "503"];
+    /// Of what is asked of one job.
+    JobFaults: ["400", "401", "403", "404", "500", "503"];
+    /// Of what comes with a body.
+    BodyFaults: ["408", "413"];
+    /// Of what may not fit the job's state.
+    ConflictFaults: ["409"];
+    /// Of what may not be possible.
+    RefusalFaults: ["422"];
+    /// Of what comes with a component.
+    ComponentFaults: ["400", "408", "409", "413", "415", "422"];
+}
+
+/// The job's name, in the path.
+#[derive(IntoParams)]
+#[into_params(names("job"), parameter_in = Path)]
+pub(super) struct JobPath(
+    /// The job's name.
+    #[expect(dead_code, reason = "it stands for what JobName takes from the path")]
+    String,
+);
+
+/// A component, as it is sent.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(
+    dead_code,
+    reason = "it stands for the body, which is taken as it comes"
+)]
+pub(super) struct ComponentBytes(Vec<u8>);
+
+/// The settings of a deploy, in its query.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "kebab-case")]
+#[expect(
+    dead_code,
+    reason = "it describes what `deploy_request` reads by itself, with words of its own"
+)]
+pub(super) struct DeployQuery {
+    /// The job's name; the component's own without it.
+    #[param(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
+    name: Option<String>,
+    /// Create tables and topics that are missing.
+    create_tables: Option<bool>,
+    /// Forget state, counts and positions, and read again from `start`: rows are written and dead
+    /// letters sent again.
+    reset_state: Option<bool>,
+    /// The settings of before do not stay.
+    reset_settings: Option<bool>,
+    /// A setting, `KEY=VALUE`; as often as needed. Those of before stay; `KEY=` takes one back.
+    set: Option<Vec<String>>,
+}

@@ -30,12 +30,21 @@ done
 find "$carried" -name Cargo.toml -exec mv {} {}.carried \;
 rm -r host/templates
 
-CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target} cargo package --workspace --allow-dirty --no-verify >&2
-mkdir -p "$out"
-patches=()
-for crate in "${CARGO_TARGET_DIR:-$root/target}"/package/*.crate; do
+target=${CARGO_TARGET_DIR:-$root/target}
+CARGO_TARGET_DIR=$target cargo package --workspace --allow-dirty --no-verify >&2
+mkdir -p "$out/.cargo"
+out=$(cd "$out" && pwd)
+# Once they are published cargo finds them by itself; until then this says where they are.
+echo '[patch.crates-io]' >"$out/.cargo/config.toml"
+for crate in "$target"/package/*.crate; do
   tar -xzf "$crate" -C "$out"
   name=$(basename "${crate%-*}")
-  [ "$name" = streamhost-host ] || patches+=("--config" "patch.crates-io.$name.path=\"$out/$(basename "$crate" .crate)\"")
+  folder=$out/$(basename "$crate" .crate)
+  case $name in
+    streamhost-host | streamhost | streamhost-macros) ;; # the binary, and what it does not link
+    *) echo "$name = { path = \"$folder\" }" >>"$out/.cargo/config.toml" ;;
+  esac
 done
-echo "cargo install --locked --path $(ls -d "$out"/streamhost-host-*)" "${patches[@]}"
+host=$(ls -d "$out"/streamhost-host-*)
+(cd "$host" && cargo metadata --format-version 1 >/dev/null) # the lock file says where they are too
+echo "cargo install --locked --path $host"

@@ -5,8 +5,9 @@
 #   host/package/package.sh                      builds a release binary first; into target/package
 #   host/package/package.sh --binary FILE DIR    packs that binary, into that folder
 #
-# The binary needs nothing but the C library: Kafka's client, zlib and zstd are in it. The package depends on the version
-# of the C library that the binary was linked against, so build on the oldest system that it is to run on.
+# The binary needs nothing but the C library and OpenSSL 3, so that the system's updates mend both: Kafka's client, zlib and
+# zstd are in it. The package depends on the version of the C library that the binary was linked against, so build on the
+# oldest system that it is to run on.
 # Prints the two paths.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -17,7 +18,7 @@ if [ "${1:-}" = --binary ]; then
   binary=$(realpath "${2:?--binary FILE DIR}")
   out=${3:?--binary FILE DIR}
 elif [ $# -gt 0 ]; then
-  sed -n '2,10p' "$0" >&2
+  sed -n '2,11p' "$0" >&2
   exit 2
 fi
 for tool in dpkg-deb objdump gzip tar; do
@@ -34,6 +35,12 @@ fi
 version=$("$binary" --version | awk 'NR == 1 { print $2 }')
 architecture=$(dpkg --print-architecture)
 libc=$(objdump -T "$binary" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1 | cut -d_ -f2)
+# Debian 12 calls it so, Debian 13 and Ubuntu 24.04 otherwise, as they changed a type of 32-bit systems.
+objdump -p "$binary" | grep -q 'NEEDED *libssl.so.3' || {
+  echo "error: $binary is not linked against OpenSSL 3 (libssl.so.3): build it where libssl-dev 3 is installed" >&2
+  exit 1
+}
+openssl='libssl3t64 | libssl3'
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 stage=$(mktemp -d)
@@ -74,7 +81,8 @@ Architecture: $architecture
 Maintainer: The streamhost authors <streamhost@localhost>
 Section: net
 Priority: optional
-Depends: libc6 (>= $libc), libgcc-s1, adduser
+Depends: libc6 (>= $libc), libgcc-s1, $openssl, adduser
+Recommends: ca-certificates
 Installed-Size: $(du -sk "$deb" | cut -f1)
 Description: Kafka to HBase through WebAssembly functions
  A host for stream jobs: it reads Kafka, runs functions that are compiled to

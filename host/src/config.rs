@@ -1,5 +1,6 @@
 //! `streamhost.toml`: read once, unknown keys refused, all faults told at once with their lines.
 
+mod kafka;
 mod reader;
 
 use crate::telemetry::TraceSettings;
@@ -48,6 +49,8 @@ pub struct Config {
     pub limits: JobLimits,
     /// Traces of batches.
     pub telemetry: TraceSettings,
+    /// What is taken as it is, and could be safer.
+    pub warnings: Vec<String>,
 }
 
 impl Default for Config {
@@ -63,6 +66,7 @@ impl Default for Config {
             lanes: None,
             limits: JobLimits::default(),
             telemetry: TraceSettings::default(),
+            warnings: Vec::new(),
         }
     }
 }
@@ -109,6 +113,13 @@ fn told(path: &Path, faults: &[Fault]) -> String {
 pub const USUAL_FILE: &str = "streamhost.toml";
 
 impl Config {
+    /// Says in the log what could be safer.
+    pub fn warn(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
+    }
+
     /// Reads the named file; without a name `./streamhost.toml`, and without that the defaults.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
         let path = named.unwrap_or(Path::new(USUAL_FILE));
@@ -142,8 +153,10 @@ impl Config {
             text,
             folder: path.parent().unwrap_or(Path::new("")),
             faults: Vec::new(),
+            warnings: Vec::new(),
         };
-        let config = reader.file(table.into_inner());
+        let mut config = reader.file(table.into_inner());
+        config.warnings = std::mem::take(&mut reader.warnings);
         reader.faults.sort_by_key(|fault| fault.line);
         if reader.faults.is_empty() {
             Ok(config)

@@ -124,6 +124,26 @@ fn each_fault_is_found_with_its_line() {
             "[kafka]\nfetch.max.bytes = 1000",
             "`fetch.max.bytes` cannot be set: the host bounds its memory",
         ),
+        (
+            "[kafka]\nsasl.password = { file = 'none' }",
+            ":2: `kafka.\"sasl.password\"`: the file /etc/streamhost/none cannot be read",
+        ),
+        (
+            "[kafka]\nsasl.password = { env = 'STREAMHOST_NO_SUCH' }",
+            "STREAMHOST_NO_SUCH is not set",
+        ),
+        (
+            "[kafka]\nlinger.ms = { file = 'x' }",
+            "No such configuration property",
+        ),
+        (
+            "[kafka]\nssl.ca.location = 'none.pem'",
+            "`kafka.\"ssl.ca.location\" = \"none.pem\"`: it cannot be read",
+        ),
+        (
+            "[kafka]\nsasl.mechanism = 'GSSAPI'\nsecurity.protocol = 'SASL_SSL'",
+            "no client of Kafka can be made of `[kafka]`",
+        ),
         ("[hbase]\nthrift = 'gate'", "HOST:PORT"),
         ("[hbase]\nthrift = 'gate:0'", "HOST:PORT"),
         ("[hbase]\nthrift = 'gate:99999'", "HOST:PORT"),
@@ -163,6 +183,34 @@ fn each_fault_is_found_with_its_line() {
         assert!(said.contains(want), "{text:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{text:?}: {said}");
     }
+}
+
+#[test]
+fn secrets_are_named_and_not_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (password, config) = (folder.path().join("pw"), folder.path().join("s.toml"));
+    std::fs::write(&password, "s3cret\n").expect("written");
+    let text = "[kafka]\nsasl.password = { file = 'pw' }\n'ssl.key.password' = { file = 'pw' }";
+    let read = Config::parse(&config, text).expect("it is good");
+    assert_eq!(read.kafka.secrets.len(), 2);
+    assert!(!format!("{read:?}").contains("s3cret"));
+    assert_eq!(
+        read.warnings.len(),
+        2,
+        "all may read it: {:?}",
+        read.warnings
+    );
+    let text = "[kafka]\nsasl.password = 's3cret'\nsasl.username = 'me'";
+    let read = Config::parse(&config, text).expect("it is taken");
+    assert!(!format!("{read:?}").contains("s3cret"));
+    assert!(
+        read.warnings[0].contains("{ file = "),
+        "{:?}",
+        read.warnings
+    );
+    let text = "[kafka]\nsasl.password = 'a'\n'sasl.password' = { file = 'pw' }";
+    let twice = Config::parse(&config, text).expect_err("twice");
+    assert!(twice.to_string().contains("set twice"), "{twice}");
 }
 
 #[test]

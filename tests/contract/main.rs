@@ -30,6 +30,7 @@ mod live_contract {
     mod projects;
     mod watch;
     mod by_hand;
+    mod secured;
 }
 
 /// Without servers.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what building streamhost and its jobs needs and is missing: a C and a C++ compiler, make and curl (with apt), Rust
-# that is new enough (for this checkout alone: the user's default toolchain stays), rustfmt and clippy, the Wasm target, and
-# what the form of shell scripts is checked with. Says what it does; says nothing where nothing is missing.
+# Installs what building streamhost and its jobs needs and is missing: a C and a C++ compiler, make, OpenSSL's headers
+# and curl (with apt), Rust that is new enough (for this checkout alone: the user's default toolchain stays), rustfmt and
+# clippy, the Wasm target, and what the form of shell scripts is checked with. Says what it does; says nothing where nothing is missing.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -15,6 +15,8 @@ missing=()
 compiles cc c || missing+=(gcc libc6-dev)
 compiles c++ c++ || missing+=(g++)
 command -v make >/dev/null || missing+=(make)
+# OpenSSL's headers, for Kafka with TLS, and what finds them.
+pkg-config --exists 'openssl >= 3' 2>/dev/null || missing+=(libssl-dev pkg-config)
 command -v shellcheck >/dev/null || missing+=(shellcheck)
 command -v curl >/dev/null || missing+=(curl ca-certificates)
 packages "${missing[@]}"

@@ -87,6 +87,15 @@ impl Host {
         host
     }
 
+    /// `streamhost serve` with this section of Kafka, and no HBase.
+    #[track_caller]
+    pub fn serve_kafka(section: &str) -> Host {
+        Host::serve_with(|data, address| {
+            let data = data.display();
+            format!("data-dir = \"{data}\"\n[control]\nlisten = \"{address}\"\n{section}")
+        })
+    }
+
     #[track_caller]
     fn serve_with(configuration: impl FnOnce(&Path, &str) -> String) -> Host {
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -59,7 +59,7 @@ static SERVERS: OnceLock<Servers> = OnceLock::new();
 
 /// A folder for servers that end with this process. Those of processes that are gone are removed,
 /// `tests/run.sh`'s too.
-fn own_folder() -> PathBuf {
+pub(crate) fn own_folder() -> PathBuf {
     let all = cache().join("services");
     for folder in fs::read_dir(&all).into_iter().flatten().flatten() {
         let owner = folder

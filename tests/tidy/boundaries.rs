@@ -55,7 +55,8 @@ const MODULES: [(&str, &[Arrows]); 7] = [
         "host/connectors/src/",
         &[
             ("lines", &[]),
-            ("kafka", &[]),
+            ("secret", &[]),
+            ("kafka", &["secret"]),
             ("hbase", &[]),
             ("file", &["lines"]),
             ("socket", &["lines"]),
@@ -97,8 +98,9 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 33] = [
+const HOMES: [(&str, &[&str]); 34] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
+    ("openssl::", &["host/connectors/src/kafka/trust.rs"]),
     ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
     (
         "hbase_thrift::",

@@ -2,6 +2,7 @@
 //! none knows another.
 
 mod lines;
+pub mod secret;
 pub mod kafka;
 pub mod hbase;
 pub mod file;

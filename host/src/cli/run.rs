@@ -55,6 +55,7 @@ pub(super) fn run(
     request.reset_settings = true; // a trial runs as it is told here
     let bytes = file::read(&args.component.file)?;
     let mut config = Config::load(args.config.as_deref())?;
+    config.warn();
     let stem = args
         .component
         .file

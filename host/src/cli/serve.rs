@@ -28,6 +28,7 @@ pub(super) fn run(
     until: Until,
 ) -> Result<(), CliError> {
     let config = Config::load(args.config.as_deref())?;
+    config.warn();
     let daemon = Daemon::new(until)?;
     let (listener, address) = daemon::listen(config.control.listen)?;
     let what = "opening the data folder and taking up its jobs";

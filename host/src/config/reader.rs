@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use streamhost_connectors::hbase::{HbaseSettings, Protocol, Transport};
-use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_core::job::{names, settings};
 use streamhost_core::limits;
 use toml::Spanned;
@@ -17,17 +16,19 @@ pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
     pub(super) folder: &'a Path,
     pub(super) faults: Vec<Fault>,
+    /// What is taken, and could be better.
+    pub(super) warnings: Vec<String>,
 }
 
 /// One table, with its name as written in front of its keys.
-struct Section<'i> {
+pub(super) struct Section<'i> {
     name: &'static str,
-    entries: BTreeMap<String, (usize, Spanned<DeValue<'i>>)>,
-    known: Vec<&'static str>,
+    pub(super) entries: BTreeMap<String, (usize, Spanned<DeValue<'i>>)>,
+    pub(super) known: Vec<&'static str>,
 }
 
 impl<'a> Reader<'a> {
-    fn fault(&mut self, at: usize, what: impl Into<String>) {
+    pub(super) fn fault(&mut self, at: usize, what: impl Into<String>) {
         self.faults.push(Fault {
             line: line_of(self.text, at),
             what: what.into(),
@@ -107,71 +108,6 @@ impl<'a> Reader<'a> {
             );
         }
         self.rest(section);
-    }
-
-    fn kafka(&mut self, mut section: Section<'_>, kafka: &mut KafkaSettings) {
-        section.known.push("brokers");
-        if let Some((_, value)) = section.entries.remove("brokers") {
-            let at = value.span().start;
-            match brokers(value.into_inner()) {
-                Ok(brokers) => kafka.brokers = brokers,
-                Err(reason) => self.fault(at, format!("`kafka.brokers`: {reason}")),
-            }
-        }
-        for (key, (at, value)) in section.entries {
-            self.property(&key, at, value.into_inner(), kafka);
-        }
-    }
-
-    /// One property of librdkafka; `a.b = 1` without quotes arrives as tables within tables.
-    fn property(&mut self, key: &str, at: usize, value: DeValue<'_>, kafka: &mut KafkaSettings) {
-        let value = match value {
-            DeValue::Table(table) => {
-                for (inner, value) in table {
-                    let at = inner.span().start;
-                    self.property(
-                        &format!("{key}.{}", inner.get_ref()),
-                        at,
-                        value.into_inner(),
-                        kafka,
-                    );
-                }
-                return;
-            }
-            DeValue::String(text) => text.into_owned(),
-            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => plain(&value),
-            DeValue::Array(_) | DeValue::Datetime(_) => {
-                return self.fault(
-                    at,
-                    format!("`kafka.\"{key}\"`: a property is a text, a number, or true or false"),
-                );
-            }
-        };
-        if !key.contains('.') && names::nearest(key, ["brokers"]).is_some() {
-            return self.fault(
-                at,
-                format!("`kafka.{key}` is no key: did you mean `brokers`?"),
-            );
-        }
-        if value.contains('\0') {
-            return self.fault(at, format!("`kafka.\"{key}\"` has a zero byte in it"));
-        }
-        if kafka.properties.contains_key(key) {
-            self.fault(at, format!("`kafka.\"{key}\"` is set twice"));
-        } else if let Some(other) = kafka.other_name(key) {
-            self.fault(
-                at,
-                format!("`kafka.\"{key}\"` is set as `{other}` already: they are two names of one property"),
-            );
-        }
-        let alone = KafkaSettings {
-            properties: [(key.to_owned(), value.clone())].into(),
-            ..KafkaSettings::default()
-        };
-        for reason in alone.check() {
-            self.fault(at, reason);
-        }
-        kafka.properties.insert(key.to_owned(), value);
     }
 
     fn hbase(&mut self, mut section: Section<'_>, hbase: &mut HbaseSettings) {
@@ -349,7 +285,7 @@ impl<'a> Reader<'a> {
 }
 
 /// A number or truth value as it is written in decimal.
-fn plain(value: &DeValue<'_>) -> String {
+pub(super) fn plain(value: &DeValue<'_>) -> String {
     match value {
         DeValue::Integer(n) => {
             match i128::from_str_radix(&n.as_str().replace('_', ""), n.radix()) {
@@ -364,30 +300,8 @@ fn plain(value: &DeValue<'_>) -> String {
     }
 }
 
-fn brokers(value: DeValue<'_>) -> Result<String, String> {
-    let list: Vec<String> = match value {
-        DeValue::String(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
-        DeValue::Array(parts) => parts
-            .iter()
-            .map(|part| part.get_ref().as_str().map(|text| text.trim().to_owned()))
-            .collect::<Option<_>>()
-            .ok_or("a list of brokers is a list of texts")?,
-        other => {
-            return Err(format!(
-                "\"HOST:PORT,HOST:PORT\" belongs here, not {}",
-                other.type_str()
-            ));
-        }
-    };
-    match list.iter().find(|part| !host_and_port(part)) {
-        None if list.is_empty() => Err("it is empty: name at least one HOST:PORT".to_owned()),
-        None => Ok(list.join(",")),
-        Some(part) => Err(format!("`{part}` is not HOST:PORT")),
-    }
-}
-
 /// `HOST:PORT`; an IPv6 host stands in brackets.
-fn host_and_port(text: &str) -> bool {
+pub(super) fn host_and_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
         return false;
     };

@@ -113,7 +113,7 @@ fn patient<T>(
 ) -> Result<T, SourceError> {
     loop {
         match call() {
-            Err(SourceError::Away { .. }) if clock::monotonic() < until => {
+            Err(error) if error.may_pass() && clock::monotonic() < until => {
                 std::thread::sleep(RETRY);
             }
             done => return done,

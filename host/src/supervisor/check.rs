@@ -189,7 +189,7 @@ impl Supervisor {
             checked.exists.push(match &found {
                 Ok(is_missing) => Some(!is_missing),
                 Err(SinkError::TableMissing { .. }) => Some(false),
-                Err(SinkError::Away { .. }) => None,
+                Err(SinkError::Away { .. } | SinkError::Denied { .. }) => None,
                 Err(_) => Some(sink.kind != SinkKind::Kafka),
             });
             match found {

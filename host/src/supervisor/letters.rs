@@ -20,7 +20,9 @@ const NOT_TAKEN: &str = "the job did not come to it: ask again once it runs";
 fn refusal(error: LettersError) -> Refusal {
     match error {
         LettersError::Away { .. } => Refusal::Unavailable(error.to_string()),
-        LettersError::Refused { .. } => Refusal::Invalid(error.to_string()),
+        LettersError::Denied { .. } | LettersError::Refused { .. } => {
+            Refusal::Invalid(error.to_string())
+        }
     }
 }
 

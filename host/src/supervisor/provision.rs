@@ -23,6 +23,8 @@ pub(super) struct Missing {
 
 fn refused(error: SinkError) -> Refusal {
     match error.remedy() {
+        // A job waits until that is mended; who deploys is there to mend it.
+        _ if matches!(error, SinkError::Denied { .. }) => Refusal::Invalid(error.to_string()),
         Remedy::Retry => Refusal::Unavailable(error.to_string()),
         Remedy::Stop => Refusal::Invalid(error.to_string()),
     }

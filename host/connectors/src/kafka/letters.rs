@@ -1,7 +1,7 @@
 //! Reads dead letters back from their topic, the newest first.
 
 use super::dead_letters::TOPIC;
-use super::{Fault, KafkaSettings, Quiet, fault, partitions, words};
+use super::{Fault, KafkaSettings, Quiet, fault, is_of_group, partitions, words};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -64,6 +64,14 @@ pub enum LettersError {
         /// What the client said.
         reason: String,
     },
+    /// The brokers do not let the host in.
+    #[error("Kafka at {brokers} does not let the host in: {reason}")]
+    Denied {
+        /// Their addresses.
+        brokers: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The topic cannot be read.
     #[error("the dead letters in topic `{topic}` cannot be read: {reason}")]
     Refused {
@@ -100,8 +108,7 @@ pub fn read_letters(
     let until = clock::monotonic() + limits::LETTERS_READ_TIME;
     let said = |error: KafkaError| refused(settings, topic, fault(&error), words(&error));
     // A consumer must have a group, though nothing is said to it.
-    let config = settings.reader("streamhost-letters");
-    let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(said)?;
+    let consumer = settings.consumer("streamhost-letters").map_err(said)?;
     let count = match partitions(&consumer, topic) {
         Ok(count) => count,
         Err((Fault::Missing, _)) => return Ok(ReadLetters::default()),
@@ -165,8 +172,7 @@ pub fn read_letters_at(
 ) -> Result<LettersAt, LettersError> {
     let until = clock::monotonic() + limits::LETTERS_READ_TIME;
     let said = |error: KafkaError| refused(settings, topic, fault(&error), words(&error));
-    let config = settings.reader("streamhost-letters");
-    let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(said)?;
+    let consumer = settings.consumer("streamhost-letters").map_err(said)?;
     let mut read = LettersAt::default();
     let count = match partitions(&consumer, topic) {
         Ok(count) => count,
@@ -273,6 +279,7 @@ fn take(
                 ends.remove(&id); // what was before its end is not there any more
                 continue;
             }
+            Some(Err(error)) if is_of_group(&error) => continue,
             Some(message) => message?,
         };
         let (id, offset) = (message.partition(), message.offset());
@@ -308,6 +315,10 @@ fn stored(message: &BorrowedMessage<'_>) -> StoredLetter {
 fn refused(settings: &KafkaSettings, topic: &str, fault: Fault, reason: String) -> LettersError {
     match fault {
         Fault::Away => LettersError::Away {
+            brokers: settings.brokers.clone(),
+            reason,
+        },
+        Fault::Denied => LettersError::Denied {
             brokers: settings.brokers.clone(),
             reason,
         },

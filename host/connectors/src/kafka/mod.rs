@@ -2,6 +2,8 @@
 //! made, what its errors mean.
 
 mod properties;
+pub mod access;
+mod trust;
 pub mod source;
 pub mod sink;
 mod dead_letters;
@@ -12,16 +14,20 @@ mod background;
 mod settling;
 pub(crate) mod topic_ids;
 
+use crate::secret::Secret;
+use access::Heard;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::metadata::Metadata;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 use streamhost_core::job::names;
 use streamhost_core::{clock, limits};
 
@@ -31,17 +37,22 @@ pub use sink::{KafkaProvision, KafkaSink};
 pub use source::KafkaSource;
 pub(crate) use topic_config::TopicConfig;
 
+/// What the client calls a connection's failure in its log.
+pub(crate) const FAILED: &str = "FAIL";
+
 /// What errors call the server.
 pub const SERVER: &str = "Kafka";
 
 /// The `[kafka]` part of the configuration: where the brokers are, and librdkafka's own properties.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
     /// `host:port`, several with commas.
     pub brokers: String,
     /// librdkafka's properties by name, passed through. [`KafkaSettings::check`] refuses those that
     /// the host must decide.
     pub properties: BTreeMap<String, String>,
+    /// Properties that stand elsewhere, and are read whenever a client is made.
+    pub secrets: BTreeMap<String, Secret>,
 }
 
 impl Default for KafkaSettings {
@@ -49,6 +60,7 @@ impl Default for KafkaSettings {
         KafkaSettings {
             brokers: "127.0.0.1:9092".to_owned(),
             properties: BTreeMap::new(),
+            secrets: BTreeMap::new(),
         }
     }
 }
@@ -56,14 +68,19 @@ impl Default for KafkaSettings {
 impl KafkaSettings {
     /// A client that only asks: about topics, and with a group about its offsets.
     pub(crate) fn asker(&self, group: Option<&str>) -> Result<Asker, KafkaError> {
-        self.asking(group)
-            .create_with_context(Quiet)
+        self.asking(group)?
+            .create_with_context(Quiet::of(self))
             .map(Client::new)
+    }
+
+    /// A client that reads.
+    pub(crate) fn consumer(&self, group: &str) -> Result<BaseConsumer<Quiet>, KafkaError> {
+        self.reader(group)?.create_with_context(Quiet::of(self))
     }
 
     /// A client that asks about topics' settings, and creates topics.
     pub(crate) fn admin(&self) -> Result<Client<AdminClient<DefaultClientContext>>, KafkaError> {
-        self.client().create().map(Client::new)
+        self.client()?.create().map(Client::new)
     }
 
     /// Creates a topic with the broker's defaults but for `config`, and waits until the brokers
@@ -114,15 +131,30 @@ pub(crate) type Asker = Client<BaseConsumer<Quiet>>;
 
 /// A client's callbacks: librdkafka's own lines go to the debug log, as the host says in its own
 /// words, and once, what is away.
-pub(crate) struct Quiet;
+pub(crate) struct Quiet {
+    heard: Heard,
+}
+
+impl Quiet {
+    fn of(settings: &KafkaSettings) -> Quiet {
+        Quiet {
+            heard: Heard::of(settings),
+        }
+    }
+}
 
 impl ClientContext for Quiet {
     fn log(&self, _level: RDKafkaLogLevel, place: &str, line: &str) {
         tracing::debug!(target: "librdkafka", place, "{line}");
+        if place == FAILED {
+            self.heard.take_line(line);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
+        let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        self.heard.take(code, reason);
     }
 
     fn stats_raw(&self, _statistics: &[u8]) {}
@@ -143,6 +175,8 @@ pub(crate) enum Fault {
     Refused,
     /// Another producer has our transactional id.
     Fenced,
+    /// The brokers do not let the host in: its credentials or certificates, or theirs, do not do.
+    Denied,
 }
 
 /// What one of librdkafka's codes means.
@@ -157,10 +191,6 @@ pub(crate) fn classify(code: Code) -> Fault {
         | Code::GroupAuthorizationFailed
         | Code::ClusterAuthorizationFailed
         | Code::TransactionalIdAuthorizationFailed
-        | Code::Authentication
-        | Code::SaslAuthenticationFailed
-        | Code::UnsupportedSASLMechanism
-        | Code::SSL
         | Code::MessageSizeTooLarge
         | Code::MessageBatchTooLarge
         | Code::InvalidMessageSize
@@ -180,14 +210,26 @@ pub(crate) fn classify(code: Code) -> Fault {
         | Code::NotImplemented
         | Code::BadCompression
         | Code::BadMessage => Fault::Refused,
+        Code::Authentication
+        | Code::SaslAuthenticationFailed
+        | Code::UnsupportedSASLMechanism
+        | Code::SSL => Fault::Denied,
         // A code that we do not know is tried again, and its words are shown meanwhile.
         _ => Fault::Away,
     }
 }
 
+/// Whether an error is about the consumer group alone. A client that reads must have one; who says
+/// nothing to it need not be allowed to.
+pub(crate) fn is_of_group(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed)
+}
+
 /// What an error of the client means.
 pub(crate) fn fault(error: &KafkaError) -> Fault {
     match error {
+        // What it is made of stands in files, which may be mended while a job waits.
+        KafkaError::ClientCreation(reason) if access::is_about(reason) => Fault::Denied,
         KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) | KafkaError::Nul(_) => {
             Fault::Refused
         }
@@ -196,12 +238,78 @@ pub(crate) fn fault(error: &KafkaError) -> Fault {
 }
 
 /// How many partitions a topic has. Asks the brokers, for [`limits::CONNECT_TIME`] at most, and
-/// never creates it.
+/// never creates it. What is heard meanwhile of the connections is the answer where there is no
+/// other; the client must have no messages.
 pub(crate) fn partitions(asker: &BaseConsumer<Quiet>, topic: &str) -> Result<i32, (Fault, String)> {
     names::topic(topic).map_err(|reason| (Fault::Refused, reason))?;
-    let metadata = asker
-        .fetch_metadata(Some(topic), limits::CONNECT_TIME)
-        .map_err(|error| (fault(&error), words(&error)))?;
+    partitions_in(&metadata(asker, Some(topic))?, topic)
+}
+
+/// The same for a client that must not be polled, in this time.
+pub(crate) fn partitions_within(
+    client: &BaseConsumer<Quiet>,
+    topic: &str,
+    time: Duration,
+) -> Result<i32, (Fault, String)> {
+    names::topic(topic).map_err(|reason| (Fault::Refused, reason))?;
+    let metadata = client.fetch_metadata(Some(topic), time);
+    partitions_in(
+        &metadata.map_err(|error| (fault(&error), words(&error)))?,
+        topic,
+    )
+}
+
+/// Asks the brokers about a topic, or about all, for [`limits::CONNECT_TIME`] at most. Earlier it
+/// ends where none of them lets the host in.
+pub(crate) fn metadata(
+    asker: &BaseConsumer<Quiet>,
+    topic: Option<&str>,
+) -> Result<Metadata, (Fault, String)> {
+    let heard = &asker.context().heard;
+    let hear = || {
+        while asker.poll(LISTEN).is_some() {}
+        heard.denied()
+    };
+    let ask = |time| {
+        let asked = asker.fetch_metadata(topic, time);
+        asked.map_err(|error| (fault(&error), words(&error)))
+    };
+    let asked = patiently(ask, hear);
+    asked.map_err(|(fault, words)| match fault {
+        Fault::Away => heard.or(fault, words),
+        _ => (fault, words),
+    })
+}
+
+/// One look at what a client says.
+const LISTEN: Duration = Duration::from_millis(10);
+/// How long one question lasts before that look.
+const SLICE: Duration = Duration::from_millis(250);
+
+/// Asks for [`limits::CONNECT_TIME`] at most. It ends earlier where `hear` says why no answer can
+/// come.
+fn patiently<T>(
+    mut ask: impl FnMut(Duration) -> Result<T, (Fault, String)>,
+    mut hear: impl FnMut() -> Option<(Fault, String)>,
+) -> Result<T, (Fault, String)> {
+    let since = clock::monotonic();
+    loop {
+        let left = limits::CONNECT_TIME.saturating_sub(since.elapsed());
+        let (fault, words) = match ask(left.min(SLICE)) {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        if let Some(denied) = hear() {
+            return Err(denied);
+        }
+        if fault != Fault::Away || left.is_zero() {
+            return Err((fault, words));
+        }
+    }
+}
+
+/// How many partitions an answer says that a topic has.
+fn partitions_in(metadata: &Metadata, topic: &str) -> Result<i32, (Fault, String)> {
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let code = |found: &rdkafka::metadata::MetadataTopic| found.error().map(Code::from);
     match found.map(|found| (code(found), found.partitions().len())) {
@@ -217,7 +325,10 @@ pub(crate) fn words(error: &KafkaError) -> String {
         KafkaError::Transaction(inner) => inner.string(),
         KafkaError::ClientCreation(reason) => reason.clone(),
         KafkaError::ClientConfig(_, reason, name, value) => {
-            format!("property `{name} = {value}`: {reason}")
+            format!(
+                "property `{name} = {}`: {reason}",
+                access::shown(name, value)
+            )
         }
         other => other
             .rdkafka_error_code()

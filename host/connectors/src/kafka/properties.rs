@@ -1,8 +1,9 @@
 //! librdkafka's properties: those that the host decides, those that it only gives a default, and
 //! the clients that are made of both. Whatever is in neither table is the user's alone.
 
-use super::KafkaSettings;
+use super::{KafkaSettings, access};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use streamhost_core::limits;
 
@@ -182,10 +183,23 @@ impl KafkaSettings {
                     KafkaError::ClientConfig(_, reason, _, _) => reason,
                     other => other.to_string(),
                 };
+                let value = access::shown(name, value);
                 faults.push(format!("kafka property `{name} = {value}`: {reason}"));
             }
         }
         faults
+    }
+
+    /// Why no client can be made of these settings, or none could log in: files that are not there,
+    /// certificates that cannot be read, a key's wrong password. Asks no server.
+    pub fn check_access(&self) -> Option<String> {
+        let mut without = match self.with_defaults(Of::All) {
+            Ok(config) => config,
+            Err(error) => return Some(super::words(&error)),
+        };
+        without.remove("bootstrap.servers"); // so that it connects to nobody
+        let made: Result<BaseConsumer, _> = without.create();
+        made.err().map(|error| super::words(&error))
     }
 
     /// Another name, that is set already, of the property of this name.
@@ -200,7 +214,7 @@ impl KafkaSettings {
             .find(|other| *other != name && self.properties.contains_key(*other))
     }
 
-    fn with_defaults(&self, of: Of) -> ClientConfig {
+    fn with_defaults(&self, of: Of) -> Result<ClientConfig, KafkaError> {
         let mut config = ClientConfig::new();
         let wordy = self.properties.contains_key("debug");
         config.set_log_level(if wordy {
@@ -220,32 +234,37 @@ impl KafkaSettings {
         for (name, value) in &self.properties {
             config.set(name, value);
         }
+        for (name, secret) in &self.secrets {
+            let missing =
+                |e| KafkaError::ClientCreation(format!("{}: `{name}`: {e}", access::MISSING));
+            config.set(name, secret.read().map_err(missing)?);
+        }
         config.set("bootstrap.servers", &self.brokers);
-        config
+        Ok(config)
     }
 
     /// A client's configuration: what the user set, and the host's defaults. What the host decides
     /// comes on top.
-    pub(crate) fn client(&self) -> ClientConfig {
+    pub(crate) fn client(&self) -> Result<ClientConfig, KafkaError> {
         self.with_defaults(Of::All)
     }
 
     /// The configuration of a client that asks about topics, and with a group about its offsets.
-    pub(super) fn asking(&self, group: Option<&str>) -> ClientConfig {
-        let mut config = self.client();
+    pub(super) fn asking(&self, group: Option<&str>) -> Result<ClientConfig, KafkaError> {
+        let mut config = self.client()?;
         config
             .set("enable.auto.commit", "false")
             .set("isolation.level", "read_committed");
         if let Some(group) = group {
             config.set("group.id", group);
         }
-        config
+        Ok(config)
     }
 
     /// The configuration of a client that reads.
-    pub(crate) fn reader(&self, group: &str) -> ClientConfig {
+    pub(crate) fn reader(&self, group: &str) -> Result<ClientConfig, KafkaError> {
         let (answer_bytes, partition_bytes) = limits::KAFKA_FETCH_BYTES_MAX;
-        let mut config = self.with_defaults(Of::Readers);
+        let mut config = self.with_defaults(Of::Readers)?;
         config
             .set("group.id", group)
             .set("enable.auto.commit", "false")
@@ -263,7 +282,7 @@ impl KafkaSettings {
             .set("queued.min.messages", "1000000")
             .set("fetch.max.bytes", answer_bytes.to_string())
             .set("fetch.message.max.bytes", partition_bytes.to_string());
-        config
+        Ok(config)
     }
 
     /// The configuration of a client that writes to a topic which takes batches of `batch_bytes`,
@@ -272,10 +291,10 @@ impl KafkaSettings {
         &self,
         batch_bytes: Option<usize>,
         transactional_id: Option<&str>,
-    ) -> ClientConfig {
+    ) -> Result<ClientConfig, KafkaError> {
         let (records, bytes) = limits::KAFKA_SEND_QUEUE_MAX;
         let time_ms = limits::KAFKA_DELIVERY_TIME.as_millis().to_string();
-        let mut config = self.with_defaults(Of::Writers);
+        let mut config = self.with_defaults(Of::Writers)?;
         if let Some(bytes) = batch_bytes.filter(|_| !self.properties.contains_key(BATCH_BYTES)) {
             config.set(BATCH_BYTES, bytes.to_string());
         }
@@ -294,14 +313,13 @@ impl KafkaSettings {
                 .set("transactional.id", id)
                 .set("transaction.timeout.ms", &time_ms);
         }
-        config
+        Ok(config)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rdkafka::consumer::BaseConsumer;
     use rdkafka::producer::BaseProducer;
 
     fn settings(properties: &[(&str, &str)]) -> KafkaSettings {
@@ -323,6 +341,7 @@ mod tests {
             settings.reader("g"),
             settings.writer(Some(1000), Some("id")),
         ]
+        .map(|config| config.expect("no secret is missing"))
     }
 
     #[test]
@@ -418,8 +437,9 @@ mod tests {
             ("reconnect.backoff.ms", "2000"),
             ("retry.backoff.ms", "3000"),
         ]);
-        assert!(slow.reader("g").create::<BaseConsumer>().is_ok());
-        assert!(slow.writer(None, None).create::<BaseProducer>().is_ok());
+        let (reader, writer) = (slow.reader("g").unwrap(), slow.writer(None, None).unwrap());
+        assert!(reader.create::<BaseConsumer>().is_ok());
+        assert!(writer.create::<BaseProducer>().is_ok());
     }
 
     #[test]

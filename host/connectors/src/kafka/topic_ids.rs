@@ -155,7 +155,7 @@ mod tests {
         let first = made();
         assert_eq!(made(), first, "it was there");
         let admin: AdminClient<DefaultClientContext> =
-            settings.client().create().expect("good settings");
+            settings.client().unwrap().create().expect("good settings");
         let deleted = crate::kafka::wait_for(admin.delete_topics(&[&topic], &AdminOptions::new()));
         assert!(deleted.expect("it answers").iter().all(Result::is_ok));
         while !ask().is_empty() {

@@ -1,7 +1,9 @@
 //! Topics by hand: records that a person puts in, and looks at. No job is part of it.
 
 use super::sink::BatchProducer;
-use super::{Fault, KafkaProvision, KafkaSettings, Quiet, fault, partitions, words};
+use super::{
+    Fault, KafkaProvision, KafkaSettings, Quiet, fault, is_of_group, metadata, partitions, words,
+};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
@@ -23,6 +25,14 @@ pub enum TopicError {
         /// Their addresses.
         brokers: String,
         /// What the client said.
+        reason: String,
+    },
+    /// The brokers do not let the host in.
+    #[error("Kafka at {brokers} does not let the host in: {reason}")]
+    Denied {
+        /// Their addresses.
+        brokers: String,
+        /// Why, and what to do.
         reason: String,
     },
     /// There is no such topic or partition.
@@ -136,8 +146,7 @@ impl TopicReader {
         let brokers = settings.brokers.clone();
         let said = |error: KafkaError| failed(&brokers, topic, fault(&error), words(&error));
         // A consumer must have a group, though nothing is said to it.
-        let config = settings.reader("streamhost-consume");
-        let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(said)?;
+        let consumer = settings.consumer("streamhost-consume").map_err(said)?;
         let count = partitions(&consumer, topic);
         let count = count.map_err(|(fault, reason)| failed(&brokers, topic, fault, reason))?;
         let ids: Vec<i32> = match span.partition {
@@ -191,6 +200,7 @@ impl TopicReader {
             }
             Some(Err(error)) => {
                 return match fault(&error) {
+                    _ if is_of_group(&error) => Ok(None),
                     Fault::Away => Ok(None), // the client tries again by itself
                     fault => Err(failed(&self.brokers, &self.topic, fault, words(&error))),
                 };
@@ -224,10 +234,10 @@ impl TopicReader {
 /// # Errors
 /// None answers, or the settings are wrong.
 pub fn broker_count(settings: &KafkaSettings) -> Result<usize, TopicError> {
-    let said = |error: KafkaError| failed(&settings.brokers, "", fault(&error), words(&error));
-    let asker = settings.asker(None).map_err(said)?;
-    let asked = asker.fetch_metadata(None, limits::CONNECT_TIME);
-    Ok(asked.map_err(said)?.brokers().len())
+    let said = |(fault, reason)| failed(&settings.brokers, "", fault, reason);
+    let asker = settings.asker(None);
+    let asker = asker.map_err(|error| said((fault(&error), words(&error))))?;
+    Ok(metadata(&asker, None).map_err(said)?.brokers().len())
 }
 
 /// What a topic is like.
@@ -263,6 +273,10 @@ fn failed(brokers: &str, topic: &str, fault: Fault, reason: String) -> TopicErro
     let topic = topic.to_owned();
     match fault {
         Fault::Away => TopicError::Away {
+            brokers: brokers.to_owned(),
+            reason,
+        },
+        Fault::Denied => TopicError::Denied {
             brokers: brokers.to_owned(),
             reason,
         },

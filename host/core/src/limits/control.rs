@@ -32,6 +32,9 @@ pub const HTTP_ANSWER_TIME: Duration = Duration::from_secs(600);
 pub const HTTP_READ_TIME: Duration = Duration::from_secs(15);
 /// How long a host that starts waits for its servers' first sign, to say who is away.
 pub const REACH_TIME: Duration = Duration::from_secs(2);
+/// A password, key or token that stands in a file or in the environment; a chain of certificates
+/// fits.
+pub const SECRET_BYTES_MAX: usize = 64 << 10;
 /// A token's length in `token-file`.
 pub const TOKEN_BYTES_MAX: usize = 4096;
 

@@ -25,6 +25,9 @@ pub const KAFKA_FENCE_TIME: Duration = Duration::from_secs(30);
 /// How long the end of a partition may lie before the end of a batch that is run again. After a
 /// broker's failure the new leader's end catches up in seconds; beyond this the records are gone.
 pub const KAFKA_SHORT_TIME: Duration = Duration::from_secs(30);
+/// How often a source that the brokers do not let in makes its client anew, with the secrets and
+/// certificates as they are then. Oftener, a broker might shut the user out.
+pub const KAFKA_LOGIN_TIME: Duration = Duration::from_secs(5);
 /// Closing a Kafka client before the rest of it goes on in the background.
 pub const KAFKA_CLOSE_TIME: Duration = Duration::from_secs(2);
 /// Records and bytes that wait in a Kafka producer.

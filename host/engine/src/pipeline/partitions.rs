@@ -5,7 +5,6 @@ use super::PipelineExit;
 use super::data_loss::{how_to_skip, is_anew, made_anew};
 use super::recovery::asked;
 use super::runner::Runner;
-use crate::source::SourceError;
 use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::Partition;
 use streamhost_core::{clock, limits};
@@ -39,13 +38,13 @@ impl Runner<'_> {
         self.told.partitions_due = clock::monotonic() + limits::PARTITIONS_TIME;
         let there = match self.source.partitions() {
             Ok(there) => there,
-            Err(error @ SourceError::Away { .. }) if !at_start => {
+            Err(error) if error.may_pass() && !at_start => {
                 self.status.waiting("source", &error.to_string());
                 // One of several may have news, and is not asked at once again.
                 self.status.stop.pause(limits::BACKOFF.0);
                 return Ok(false);
             }
-            Err(SourceError::Away { .. }) => asked(self.status, || self.source.partitions())?,
+            Err(error) if error.may_pass() => asked(self.status, || self.source.partitions())?,
             Err(error) => return Err(PipelineExit::Failed(error.to_string())),
         };
         // At the start the recovery has just looked.

@@ -106,7 +106,7 @@ pub(super) fn asked<T>(
                 status.resumed("source");
                 return Ok(answer);
             }
-            Err(error @ SourceError::Away { .. }) => status.waiting("source", &error.to_string()),
+            Err(error) if error.may_pass() => status.waiting("source", &error.to_string()),
             Err(error) => return Err(PipelineExit::Failed(error.to_string())),
         }
         if backoff.wait(&status.stop) {

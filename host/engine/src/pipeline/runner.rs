@@ -8,7 +8,7 @@ use super::trigger::{BatchTrigger, IdlePartitions};
 use super::{DeploymentSlot, LoadedDeployment, PipelineExit, PipelineParts, PipelineStatus, Stop};
 use crate::batch::{Batch, BatchBuilder};
 use crate::guest::Lanes;
-use crate::source::{Source, SourceError};
+use crate::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{self, TrySendError};
@@ -276,7 +276,7 @@ impl Runner<'_> {
                 self.status.resumed("source");
                 self.idle.heard(clock::monotonic());
             }
-            Err(error @ SourceError::Away { .. }) => {
+            Err(error) if error.may_pass() => {
                 self.status.waiting("source", &error.to_string());
                 self.status.stop.pause(limits::BACKOFF.0);
             }

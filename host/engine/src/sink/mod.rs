@@ -41,6 +41,17 @@ pub enum SinkError {
         /// What the client said.
         reason: String,
     },
+    /// The server does not let the host in: its credentials or certificates do not do. They may be
+    /// mended while it is tried again.
+    #[error("{server} at {address} does not let the host in: {reason}")]
+    Denied {
+        /// Which server.
+        server: &'static str,
+        /// Its address as configured.
+        address: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// There is no such table.
     #[error("HBase has no table `{table}`: {mend}")]
     TableMissing {
@@ -103,7 +114,9 @@ impl SinkError {
     /// What to do about it.
     pub fn remedy(&self) -> Remedy {
         match self {
-            SinkError::Away { .. } | SinkError::Cancelled => Remedy::Retry,
+            SinkError::Away { .. } | SinkError::Denied { .. } | SinkError::Cancelled => {
+                Remedy::Retry
+            }
             SinkError::TableMissing { .. }
             | SinkError::FamilyMissing { .. }
             | SinkError::Refused { .. }

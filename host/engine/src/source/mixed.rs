@@ -99,7 +99,7 @@ impl MixedSource {
             let left = deadline.saturating_duration_since(clock::monotonic());
             match part.source.fetch(builder, left.min(wait)) {
                 Ok(()) => {}
-                Err(error @ SourceError::Away { .. }) => round.away = Some(error),
+                Err(error) if error.may_pass() => round.away = Some(error),
                 Err(error) => return Err(error),
             }
         }

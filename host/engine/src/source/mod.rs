@@ -22,6 +22,17 @@ pub enum SourceError {
         /// What the client said.
         reason: String,
     },
+    /// The server does not let the host in: its credentials or certificates do not do. They may be
+    /// mended while it is tried again.
+    #[error("{server} at {address} does not let the host in: {reason}")]
+    Denied {
+        /// Which server.
+        server: &'static str,
+        /// Its address as configured.
+        address: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// There is no such topic.
     #[error(
         "topic `{topic}` does not exist: create it, deploy with --create-tables, or name another with --set source.NAME=TOPIC"
@@ -58,6 +69,13 @@ pub enum SourceError {
         /// Why.
         reason: String,
     },
+}
+
+impl SourceError {
+    /// Whether it may pass by itself, or is mended while it is tried again: so a job waits for it.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, SourceError::Away { .. } | SourceError::Denied { .. })
+    }
 }
 
 /// How records came to be gone, and so what can be done about it.

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::UNIX_EPOCH;
 use streamhost_connectors::hbase::{HbaseSettings, table_names};
 use streamhost_connectors::kafka::KafkaSettings;
-use streamhost_connectors::kafka::topics::{broker_count, topic_facts};
+use streamhost_connectors::kafka::topics::{TopicError, broker_count, topic_facts};
 use streamhost_core::job::{SinkKind, SourceKind};
 use streamhost_core::{clock, limits};
 
@@ -65,6 +65,12 @@ pub(super) fn config(named: Option<&Path>, read: &Result<Config, ConfigError>) -
         (Ok(_), None) if usual.exists() => Finding::ok(check, usual.display().to_string()),
         (Ok(_), None) => Finding::ok(check, "no streamhost.toml here: the defaults"),
     }
+}
+
+/// A setting that is taken as it is.
+pub(super) fn unsafe_setting(warning: &String) -> Finding {
+    let (found, mend) = warning.split_once(": ").unwrap_or((warning, ""));
+    Finding::warn("configuration", found, mend)
 }
 
 /// What a daemon says of itself, as far as it counts here.
@@ -202,6 +208,11 @@ pub(super) fn kafka(settings: &KafkaSettings) -> Finding {
         Ok(count) => Finding::ok(
             check,
             format!("{count} brokers answer at {}", settings.brokers),
+        ),
+        Err(error @ TopicError::Denied { .. }) => Finding::fail(
+            check,
+            error.to_string(),
+            "mend [kafka] of streamhost.toml: docs/src/security.md",
         ),
         Err(error) => Finding::fail(
             check,

@@ -1,6 +1,7 @@
 //! Sends records and waits until each of them is acknowledged: what the plain sink, the
 //! transactional one and the dead letters share.
 
+use crate::kafka::access::meaning;
 use crate::kafka::background::Client;
 use crate::kafka::{self, Fault, KafkaSettings, SERVER, TopicConfig};
 use rdkafka::ClientContext;
@@ -33,9 +34,9 @@ struct Tally {
     /// Bounded by the records of one batch; after the first one little more is sent.
     failures: Vec<Failure>,
     /// All brokers are away, and nothing was taken since.
-    away: Option<String>,
+    away: Option<(Fault, String)>,
     /// What the client last said of a broker.
-    last_words: Option<String>,
+    last_words: Option<(Fault, String)>,
     /// The producer cannot be used any more.
     fatal: Option<(Code, String)>,
     /// A record was not taken since another producer has our transactional id.
@@ -67,15 +68,19 @@ impl ClientContext for Reports {
                     tally
                         .last_words
                         .clone()
-                        .unwrap_or_else(|| kafka::code_words(code)),
+                        .unwrap_or_else(|| (Fault::Away, kafka::code_words(code))),
                 );
+            }
+            // A broker that is restarted says so as well, and another one may let the host in.
+            _ if kafka::classify(code) == Fault::Denied => {
+                tally.last_words = Some(meaning(code, reason));
             }
             _ if matches!(kafka::classify(code), Fault::Refused | Fault::Fenced)
                 || code == Code::Fatal =>
             {
                 tally.fatal.get_or_insert_with(|| (code, reason.to_owned()));
             }
-            _ => tally.last_words = Some(reason.to_owned()),
+            _ => tally.last_words = Some(meaning(code, reason)),
         }
     }
 
@@ -125,14 +130,11 @@ impl BatchProducer {
             tracing::debug!(topic, reason, "its configuration is not told");
             TopicConfig::default()
         });
-        let producer = settings
+        let made = settings
             .writer(config.batch_bytes(), transactional_id)
-            .create_with_context(Reports::default());
-        let producer = producer.map_err(|error| SinkError::Refused {
-            server: SERVER,
-            name: topic.to_owned(),
-            reason: kafka::words(&error),
-        })?;
+            .and_then(|config| config.create_with_context(Reports::default()));
+        let producer =
+            made.map_err(|e| error(&settings.brokers, topic, kafka::fault(&e), kafka::words(&e)))?;
         let (brokers, topic) = (settings.brokers.clone(), topic.to_owned());
         Ok(BatchProducer {
             producer: Arc::new(Client::new(producer)),
@@ -279,6 +281,11 @@ pub(crate) fn error(brokers: &str, topic: &str, fault: Fault, reason: String) ->
             refused("there is no such topic: create it, or deploy with --create-tables".to_owned())
         }
         Fault::Refused => refused(reason),
+        Fault::Denied => SinkError::Denied {
+            server: SERVER,
+            address: brokers.to_owned(),
+            reason,
+        },
         Fault::Away | Fault::Gone | Fault::Fenced => SinkError::Away {
             server: SERVER,
             address: brokers.to_owned(),
@@ -322,7 +329,7 @@ impl Patience {
         if taken > self.taken || away.is_none() {
             (self.taken, self.progress) = (taken, Instant::now());
         }
-        if let Some(reason) = away {
+        if let Some((fault, reason)) = away {
             if !self.said {
                 tracing::debug!(
                     topic = producer.topic,
@@ -332,7 +339,7 @@ impl Patience {
                 self.said = true;
             }
             if self.progress.elapsed() > limits::KAFKA_AWAY_TIME {
-                return Err(producer.error(Fault::Away, reason));
+                return Err(producer.error(fault, reason));
             }
         }
         if self.since.elapsed() > limits::KAFKA_DELIVERY_TIME + limits::CONNECT_TIME {

@@ -64,7 +64,7 @@ impl Cluster {
     /// What readers of committed records see of a topic's only partition: values, and whether
     /// something was left out.
     fn committed(&self, topic: &str) -> Vec<(String, bool)> {
-        let reader: BaseConsumer = self.settings.reader("reader").create().unwrap();
+        let reader: BaseConsumer = self.settings.reader("reader").unwrap().create().unwrap();
         let mut all = TopicPartitionList::new();
         all.add_partition_offset(topic, 0, Offset::Beginning)
             .unwrap();

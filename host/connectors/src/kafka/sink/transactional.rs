@@ -324,7 +324,7 @@ where
     // after some errors the job stops, and while the brokers are away there is nobody to tell.
     let away = matches!(
         broken,
-        Broken::Sink(SinkError::Away { .. } | SinkError::Cancelled)
+        Broken::Sink(SinkError::Away { .. } | SinkError::Denied { .. } | SinkError::Cancelled)
     );
     if !away && let Err(error) = producer.producer().abort_transaction(limits::CONNECT_TIME) {
         tracing::debug!(%error, "a transaction is left to be ended by the next one");

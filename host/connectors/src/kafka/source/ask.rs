@@ -14,9 +14,24 @@ impl KafkaSource {
     pub(super) fn away(&self, reason: String) -> SourceError {
         SourceError::Away {
             server: SERVER,
-            address: self.brokers.clone(),
+            address: self.settings.brokers.clone(),
             reason,
         }
+    }
+
+    pub(super) fn denied(&self, reason: String) -> SourceError {
+        denied(&self.settings.brokers, reason)
+    }
+
+    /// An error, in the words that the client has for it beside: a call knows only that no broker
+    /// answers.
+    pub(super) fn explained(&mut self, topic: &str, fault: Fault, reason: String) -> SourceError {
+        if fault != Fault::Away {
+            return self.error(topic, fault, reason);
+        }
+        self.hear();
+        let (fault, reason) = self.last_words.clone().unwrap_or((fault, reason));
+        self.error(topic, fault, reason)
     }
 
     pub(super) fn error(&self, topic: &str, fault: Fault, reason: String) -> SourceError {
@@ -25,8 +40,14 @@ impl KafkaSource {
                 topic: topic.to_owned(),
             },
             Fault::Refused => refused(topic.to_owned(), reason),
+            Fault::Denied => self.denied(reason),
             Fault::Away | Fault::Gone | Fault::Fenced => self.away(reason),
         }
+    }
+
+    /// How many partitions a topic has; the client's own `poll` would lose messages.
+    pub(super) fn partitions_of(&self, topic: &str) -> Result<i32, (Fault, String)> {
+        kafka::partitions_within(self.queues.consumer(), topic, limits::CONNECT_TIME)
     }
 
     pub(super) fn client_error(&self, error: &KafkaError) -> SourceError {
@@ -101,6 +122,14 @@ pub(super) fn names(topics: &[String]) -> String {
         .map(String::as_str)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+pub(super) fn denied(brokers: &str, reason: String) -> SourceError {
+    SourceError::Denied {
+        server: SERVER,
+        address: brokers.to_owned(),
+        reason,
+    }
 }
 
 pub(super) fn refused(place: String, reason: String) -> SourceError {

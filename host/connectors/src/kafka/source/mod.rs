@@ -5,9 +5,10 @@ mod ask;
 mod queue;
 mod reading;
 
+use crate::kafka::access::meaning;
 use crate::kafka::settling::settled;
-use crate::kafka::{self, Fault, KafkaSettings, Quiet};
-use ask::{names, refused};
+use crate::kafka::{self, Fault, KafkaSettings};
+use ask::{denied, names, refused};
 use queue::{Event, Queues};
 use rdkafka::Offset as ClientOffset;
 use rdkafka::consumer::Consumer;
@@ -24,7 +25,11 @@ use streamhost_engine::source::{Source, SourceError};
 /// Reads a job's topics.
 pub struct KafkaSource {
     queues: Queues,
-    brokers: String,
+    settings: KafkaSettings,
+    /// The consumer group.
+    group_id: String,
+    /// Since when there is this client.
+    made: Instant,
     /// The topics of the sources, in the sources' order; empty where a source is none of Kafka's.
     topics: Vec<String>,
     /// The sources that are tables.
@@ -40,13 +45,13 @@ pub struct KafkaSource {
     /// Where partitions were seen to end.
     ended: Positions,
     /// What the brokers said when they went away. None: they answer, as far as is known.
-    away: Option<String>,
+    away: Option<(Fault, String)>,
     /// Why the brokers will not have us.
     refused: Option<String>,
     /// The client complained about a topic or partition.
     complaint: bool,
     /// What the client last said of a broker.
-    last_words: Option<String>,
+    last_words: Option<(Fault, String)>,
     probing: bool,
     group: Told,
     /// Since when a batch that is run again has found partitions that end before it does.
@@ -96,8 +101,11 @@ impl KafkaSource {
                 .and(once)
                 .map_err(|reason| refused(topic.clone(), reason))?;
         }
-        let consumer = settings.reader(group).create_with_context(Quiet);
-        let consumer = consumer.map_err(|error| refused(names(&topics), kafka::words(&error)))?;
+        let consumer = settings.consumer(group);
+        let consumer = consumer.map_err(|error| match kafka::fault(&error) {
+            Fault::Denied => denied(&settings.brokers, kafka::words(&error)),
+            _ => refused(names(&topics), kafka::words(&error)),
+        })?;
         let tables = (0..)
             .zip(sources)
             .filter(|(_, source)| source.table)
@@ -105,7 +113,9 @@ impl KafkaSource {
             .collect();
         Ok(KafkaSource {
             queues: Queues::new(consumer, limits::KAFKA_READ_RECORDS_MAX),
-            brokers: settings.brokers.clone(),
+            settings: settings.clone(),
+            group_id: group.to_owned(),
+            made: clock::monotonic(),
             topics,
             tables,
             assigned: BTreeSet::new(),
@@ -137,22 +147,27 @@ impl KafkaSource {
             match event {
                 Event::Error(code, words) => {
                     tracing::debug!(target: "librdkafka", %code, "{words}");
-                    match kafka::classify(code) {
-                        Fault::Refused => self.refused = Some(words),
+                    match meaning(code, &words) {
+                        (Fault::Refused, words) => self.refused = Some(words),
                         // One broker of several may be away without harm, but its words tell most
                         // when all are.
                         _ if code == Code::AllBrokersDown => {
-                            self.away.get_or_insert(
-                                self.last_words.clone().unwrap_or(kafka::code_words(code)),
-                            );
+                            let silence = || (Fault::Away, kafka::code_words(code));
+                            let words = self.last_words.clone().unwrap_or_else(silence);
+                            self.away.get_or_insert(words);
                         }
-                        _ => self.last_words = Some(words),
+                        said => self.last_words = Some(said),
                     }
                 }
                 Event::Probed(outcome) => {
                     self.probing = false;
                     if outcome.is_ok() {
                         self.away = None;
+                    }
+                }
+                Event::Hint(words) => {
+                    if !matches!(self.last_words, Some((Fault::Denied, _))) {
+                        self.last_words = Some((Fault::Away, words));
                     }
                 }
                 Event::Complaint => self.complaint = true,
@@ -168,6 +183,10 @@ impl KafkaSource {
         if let Some(words) = self.refused.take() {
             return Err(refused(names(&self.topics), words));
         }
+        let is_denied = matches!(self.away, Some((Fault::Denied, _)));
+        if is_denied && self.made.elapsed() > limits::KAFKA_LOGIN_TIME {
+            self.log_in_anew()?;
+        }
         if self.away.is_some() && !self.probing {
             self.probing = true;
             self.queues.probe();
@@ -180,6 +199,20 @@ impl KafkaSource {
         } else {
             Ok(())
         }
+    }
+
+    /// Makes the client anew, as its secrets and certificates may be others by now.
+    fn log_in_anew(&mut self) -> Result<(), SourceError> {
+        self.made = clock::monotonic();
+        let consumer = self.settings.consumer(&self.group_id);
+        let consumer = consumer.map_err(|error| self.client_error(&error))?;
+        self.queues = Queues::new(consumer, limits::KAFKA_READ_RECORDS_MAX);
+        self.next.clear();
+        self.paused.clear();
+        self.probing = false;
+        self.group.under_way = false;
+        self.group.sent.clear();
+        Ok(())
     }
 
     fn committed(&mut self, outcome: Result<(), Code>) {
@@ -203,8 +236,13 @@ impl Source for KafkaSource {
             .enumerate()
             .filter(|(_, topic)| !topic.is_empty())
         {
-            let count = kafka::partitions(self.queues.consumer(), topic);
-            let count = count.map_err(|(fault, reason)| self.error(topic, fault, reason))?;
+            let count = match self.partitions_of(topic) {
+                Ok(count) => count,
+                Err((fault, reason)) => {
+                    let topic = topic.clone();
+                    return Err(self.explained(&topic, fault, reason));
+                }
+            };
             all.extend((0..count).map(|id| Partition {
                 source: source as u16,
                 id,
@@ -329,7 +367,9 @@ impl Source for KafkaSource {
         self.serve_events()?;
         self.check_short(builder, moved)?;
         match &self.away {
-            Some(reason) if !moved => Err(self.away(reason.clone())),
+            Some((fault, reason)) if !moved => {
+                Err(self.error(&names(&self.topics), *fault, reason.clone()))
+            }
             _ => Ok(()),
         }
     }

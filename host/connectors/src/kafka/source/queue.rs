@@ -17,7 +17,8 @@
     reason = "librdkafka is a C library; the promises it asks for are argued at the top and in place"
 )]
 
-use crate::kafka::{Quiet, background};
+use crate::kafka::access::hint;
+use crate::kafka::{FAILED, Quiet, background};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -54,6 +55,8 @@ pub(super) enum Message<'a> {
 pub(super) enum Event {
     /// Something is wrong with the connection to the brokers.
     Error(Code, String),
+    /// What a connection that was closed may be about.
+    Hint(String),
     /// The client complains about a topic or partition. It only logs that when it is read in
     /// batches.
     Complaint,
@@ -190,10 +193,10 @@ impl Queues {
                     if sys::rd_kafka_event_log(event, &mut place, &mut line, &mut level) == 0 {
                         tracing::debug!(target: "librdkafka", place = text(place), "{}", text(line));
                     }
-                    if text(place) == "ERROR" {
-                        Event::Complaint
-                    } else {
-                        Event::Other
+                    match &*text(place) {
+                        "ERROR" => Event::Complaint,
+                        FAILED => hint(&text(line)).map_or(Event::Other, Event::Hint),
+                        _ => Event::Other,
                     }
                 }
                 _ => Event::Other,

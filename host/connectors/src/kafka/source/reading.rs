@@ -178,9 +178,10 @@ impl KafkaSource {
                 Err(gone(&topic, at, offset, reason))
             }
             Fault::Refused => Err(refused(topic, words)),
+            Fault::Denied => Err(self.denied(words)),
             // A broker that has just started may not know its topics yet: only the cluster's answer
             // counts.
-            Fault::Missing => match kafka::partitions(self.queues.consumer(), &topic) {
+            Fault::Missing => match self.partitions_of(&topic) {
                 Ok(count) if at.id < count => Ok(()),
                 Ok(_) => Err(SourceError::TopicMissing { topic }),
                 Err((fault, reason)) => Err(self.error(&topic, fault, reason)),

@@ -30,7 +30,7 @@ fn cluster() -> Cluster {
         brokers: listening.address().to_string(),
         ..KafkaSettings::default()
     };
-    let producer = settings.client().create().unwrap();
+    let producer = settings.client().unwrap().create().unwrap();
     Cluster {
         _listening: listening,
         _folder: folder,
@@ -54,7 +54,8 @@ impl Cluster {
 
     /// Deletes what lies before these positions, as retention does.
     fn forget(&self, topic: &str, before: &Positions) {
-        let admin: AdminClient<DefaultClientContext> = self.settings.client().create().unwrap();
+        let admin: AdminClient<DefaultClientContext> =
+            self.settings.client().unwrap().create().unwrap();
         let list = queue::list(
             before
                 .iter()

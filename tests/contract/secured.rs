@@ -126,6 +126,14 @@ fn secured_each_way_in_produces_consumes_and_counts_exactly() {
     }
     let login = login("SCRAM-SHA-256", "admin", &password);
     goes_through(&secured.section("sasl-plain", "SASL_PLAINTEXT", &login));
+    let token = files.file("token", &secured.token("admin", 300));
+    let bearer = |token: &Path| {
+        let token = token.display();
+        format!(
+            "sasl.mechanism = \"OAUTHBEARER\"\nsasl.oauthbearer.token = {{ file = \"{token}\" }}"
+        )
+    };
+    goes_through(&secured.section("sasl", "SASL_SSL", &bearer(&token)));
     goes_through(&secured.section("mutual", "SSL", &certificate(secured, "admin")));
 }
 

@@ -2,6 +2,7 @@
 //! or name files.
 
 use super::reader::{Reader, Section, host_and_port, plain};
+use streamhost_connectors::kafka::token::TOKEN;
 use streamhost_connectors::kafka::{KafkaSettings, access};
 use streamhost_connectors::secret::{Secret, open_to_all};
 use streamhost_core::job::names;
@@ -77,6 +78,10 @@ impl Reader<'_> {
             },
             false => value,
         };
+        if key == TOKEN {
+            let what = "a token does not last, so it is read from where it is kept fresh";
+            return self.fault(at, format!("`kafka.\"{key}\"`: {what}: {{ file = \"…\" }}"));
+        }
         if access::is_secret(key) {
             self.warnings.push(format!(
                 "`kafka.\"{key}\"` stands in the configuration as it is: put it into a file of its own, \

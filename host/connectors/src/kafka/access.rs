@@ -1,6 +1,7 @@
 //! Whether the brokers let the host in, and why not: what librdkafka says of TLS and SASL, in words
 //! that tell what to change. No word of it holds a secret.
 
+use super::token::TOKEN;
 use super::trust::Trust;
 use super::{Fault, KafkaSettings};
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -15,7 +16,7 @@ const SECRETS: [&str; 7] = [
     "ssl.keystore.password",
     "sasl.oauthbearer.config",
     "sasl.oauthbearer.client.secret",
-    "sasl.oauthbearer.token",
+    TOKEN,
 ];
 
 /// Properties that are no secrets, and may all the same stand in a file or in the environment.
@@ -72,7 +73,7 @@ impl fmt::Debug for KafkaSettings {
 /// Whether the reason why a client cannot be made is that of its credentials or certificates.
 pub(super) fn is_about(reason: &str) -> bool {
     let reason = reason.to_ascii_lowercase();
-    ["ssl", "sasl", "certificate", MISSING]
+    ["ssl", "sasl", "oauth", "certificate", MISSING]
         .iter()
         .any(|part| reason.contains(part))
 }
@@ -222,6 +223,9 @@ fn unproven(said: &str) -> String {
         return format!(
             "the broker does not take SASL mechanism {mechanism}, but {known}: set `sasl.mechanism`"
         );
+    }
+    if said.contains("OAUTHBEARER") || said.contains("invalid_token") {
+        return format!("the broker does not take the token ({said}): look at `{TOKEN}`");
     }
     let said = said
         .trim_start_matches("SASL authentication error: ")

@@ -3,6 +3,7 @@
 
 mod properties;
 pub mod access;
+pub mod token;
 mod trust;
 pub mod source;
 pub mod sink;
@@ -18,18 +19,20 @@ use crate::secret::Secret;
 use access::Heard;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::client::{DefaultClientContext, OAuthToken};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::metadata::Metadata;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use streamhost_core::job::names;
 use streamhost_core::{clock, limits};
+use token::Tokens;
 
 use background::Client;
 pub use dead_letters::KafkaDeadLetters;
@@ -68,19 +71,29 @@ impl Default for KafkaSettings {
 impl KafkaSettings {
     /// A client that only asks: about topics, and with a group about its offsets.
     pub(crate) fn asker(&self, group: Option<&str>) -> Result<Asker, KafkaError> {
-        self.asking(group)?
-            .create_with_context(Quiet::of(self))
-            .map(Client::new)
+        self.reading(self.asking(group)?).map(Client::new)
+    }
+
+    fn reading(&self, config: ClientConfig) -> Result<BaseConsumer<Quiet>, KafkaError> {
+        let consumer = config.create_with_context(Quiet::of(self))?;
+        self.tokens().begin(BaseConsumer::client(&consumer))?;
+        Ok(consumer)
+    }
+
+    pub(crate) fn tokens(&self) -> Tokens {
+        Tokens::of(self)
     }
 
     /// A client that reads.
     pub(crate) fn consumer(&self, group: &str) -> Result<BaseConsumer<Quiet>, KafkaError> {
-        self.reader(group)?.create_with_context(Quiet::of(self))
+        self.reading(self.reader(group)?)
     }
 
     /// A client that asks about topics' settings, and creates topics.
     pub(crate) fn admin(&self) -> Result<Client<AdminClient<DefaultClientContext>>, KafkaError> {
-        self.client()?.create().map(Client::new)
+        let admin: AdminClient<_> = self.client()?.create()?;
+        self.tokens().begin(admin.inner())?;
+        Ok(Client::new(admin))
     }
 
     /// Creates a topic with the broker's defaults but for `config`, and waits until the brokers
@@ -133,17 +146,25 @@ pub(crate) type Asker = Client<BaseConsumer<Quiet>>;
 /// words, and once, what is away.
 pub(crate) struct Quiet {
     heard: Heard,
+    tokens: Tokens,
 }
 
 impl Quiet {
     fn of(settings: &KafkaSettings) -> Quiet {
         Quiet {
             heard: Heard::of(settings),
+            tokens: settings.tokens(),
         }
     }
 }
 
 impl ClientContext for Quiet {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        Ok(self.tokens.read()?)
+    }
+
     fn log(&self, _level: RDKafkaLogLevel, place: &str, line: &str) {
         tracing::debug!(target: "librdkafka", place, "{line}");
         if place == FAILED {

@@ -1,9 +1,10 @@
 //! librdkafka's properties: those that the host decides, those that it only gives a default, and
 //! the clients that are made of both. Whatever is in neither table is the user's alone.
 
+use super::token::TOKEN;
 use super::{KafkaSettings, access};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use streamhost_core::limits;
 
@@ -175,7 +176,7 @@ impl KafkaSettings {
         {
             faults.push("kafka brokers must be `host:port`, several with commas".to_owned());
         }
-        for (name, value) in &self.properties {
+        for (name, value) in self.properties.iter().filter(|(name, _)| *name != TOKEN) {
             if let Some((_, reason)) = DECIDED.iter().find(|(names, _)| names.contains(&&**name)) {
                 faults.push(format!("kafka property `{name}` cannot be set: {reason}"));
             } else if let Err(error) = ClientConfig::new().set(name, value).create_native_config() {
@@ -199,7 +200,8 @@ impl KafkaSettings {
         };
         without.remove("bootstrap.servers"); // so that it connects to nobody
         let made: Result<BaseConsumer, _> = without.create();
-        made.err().map(|error| super::words(&error))
+        let has_token = made.and_then(|client| self.tokens().begin(client.client()));
+        has_token.err().map(|error| super::words(&error))
     }
 
     /// Another name, that is set already, of the property of this name.
@@ -234,7 +236,7 @@ impl KafkaSettings {
         for (name, value) in &self.properties {
             config.set(name, value);
         }
-        for (name, secret) in &self.secrets {
+        for (name, secret) in self.secrets.iter().filter(|(name, _)| *name != TOKEN) {
             let missing =
                 |e| KafkaError::ClientCreation(format!("{}: `{name}`: {e}", access::MISSING));
             config.set(name, secret.read().map_err(missing)?);

@@ -28,6 +28,9 @@ pub const KAFKA_SHORT_TIME: Duration = Duration::from_secs(30);
 /// How often a source that the brokers do not let in makes its client anew, with the secrets and
 /// certificates as they are then. Oftener, a broker might shut the user out.
 pub const KAFKA_LOGIN_TIME: Duration = Duration::from_secs(5);
+/// How long a token for OAUTHBEARER counts at most before the one that stands in its place then is
+/// read.
+pub const KAFKA_TOKEN_TIME: Duration = Duration::from_secs(300);
 /// Closing a Kafka client before the rest of it goes on in the background.
 pub const KAFKA_CLOSE_TIME: Duration = Duration::from_secs(2);
 /// Records and bytes that wait in a Kafka producer.

@@ -3,12 +3,15 @@
 
 use crate::kafka::access::meaning;
 use crate::kafka::background::Client;
+use crate::kafka::token::Tokens;
 use crate::kafka::{self, Fault, KafkaSettings, SERVER, TopicConfig};
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhost_core::limits;
@@ -44,16 +47,31 @@ struct Tally {
 }
 
 /// Counts what the client reports.
-#[derive(Default)]
-pub(crate) struct Reports(Mutex<Tally>);
+pub(crate) struct Reports {
+    tally: Mutex<Tally>,
+    tokens: Tokens,
+}
 
 impl Reports {
+    fn of(settings: &KafkaSettings) -> Reports {
+        Reports {
+            tally: Mutex::default(),
+            tokens: settings.tokens(),
+        }
+    }
+
     fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ClientContext for Reports {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        Ok(self.tokens.read()?)
+    }
+
     fn log(&self, _level: RDKafkaLogLevel, place: &str, line: &str) {
         tracing::debug!(target: "librdkafka", place, "{line}");
     }
@@ -130,9 +148,13 @@ impl BatchProducer {
             tracing::debug!(topic, reason, "its configuration is not told");
             TopicConfig::default()
         });
-        let made = settings
-            .writer(config.batch_bytes(), transactional_id)
-            .and_then(|config| config.create_with_context(Reports::default()));
+        let make = || {
+            let config = settings.writer(config.batch_bytes(), transactional_id)?;
+            let producer: BaseProducer<_> = config.create_with_context(Reports::of(settings))?;
+            settings.tokens().begin(producer.client())?;
+            Ok(producer)
+        };
+        let made: Result<_, KafkaError> = make();
         let producer =
             made.map_err(|e| error(&settings.brokers, topic, kafka::fault(&e), kafka::words(&e)))?;
         let (brokers, topic) = (settings.brokers.clone(), topic.to_owned());

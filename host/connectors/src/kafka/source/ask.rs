@@ -23,18 +23,12 @@ impl KafkaSource {
         denied(&self.settings.brokers, reason)
     }
 
-    /// An error, in the words that the client has for it beside: a call knows only that no broker
-    /// answers.
-    pub(super) fn explained(&mut self, topic: &str, fault: Fault, reason: String) -> SourceError {
-        if fault != Fault::Away {
-            return self.error(topic, fault, reason);
-        }
-        self.hear();
-        let (fault, reason) = self.last_words.clone().unwrap_or((fault, reason));
-        self.error(topic, fault, reason)
-    }
-
+    /// A call knows only that no broker answers: what was heard beside tells more.
     pub(super) fn error(&self, topic: &str, fault: Fault, reason: String) -> SourceError {
+        let (fault, reason) = match &self.away {
+            Some(heard) if fault == Fault::Away => heard.clone(),
+            _ => (fault, reason),
+        };
         match fault {
             Fault::Missing => SourceError::TopicMissing {
                 topic: topic.to_owned(),

@@ -154,7 +154,9 @@ impl KafkaSource {
                         _ if code == Code::AllBrokersDown => {
                             let silence = || (Fault::Away, kafka::code_words(code));
                             let words = self.last_words.clone().unwrap_or_else(silence);
-                            self.away.get_or_insert(words);
+                            if self.away.is_none() || words.0 == Fault::Denied {
+                                self.away = Some(words);
+                            }
                         }
                         said => self.last_words = Some(said),
                     }
@@ -170,6 +172,12 @@ impl KafkaSource {
                         self.last_words = Some((Fault::Away, words));
                     }
                 }
+                Event::Token => {
+                    let client = self.queues.consumer().client();
+                    if let Err(error) = self.settings.tokens().begin(client) {
+                        self.last_words = Some((Fault::Denied, kafka::words(&error)));
+                    }
+                }
                 Event::Complaint => self.complaint = true,
                 Event::Committed(outcome) => self.committed(outcome),
                 Event::Other => {}
@@ -179,13 +187,9 @@ impl KafkaSource {
 
     /// Serves what the client says beside messages.
     fn serve_events(&mut self) -> Result<(), SourceError> {
-        self.hear();
+        self.log_in()?;
         if let Some(words) = self.refused.take() {
             return Err(refused(names(&self.topics), words));
-        }
-        let is_denied = matches!(self.away, Some((Fault::Denied, _)));
-        if is_denied && self.made.elapsed() > limits::KAFKA_LOGIN_TIME {
-            self.log_in_anew()?;
         }
         if self.away.is_some() && !self.probing {
             self.probing = true;
@@ -201,12 +205,22 @@ impl KafkaSource {
         }
     }
 
-    /// Makes the client anew, as its secrets and certificates may be others by now.
-    fn log_in_anew(&mut self) -> Result<(), SourceError> {
+    fn is_denied(&self) -> bool {
+        matches!(self.away, Some((Fault::Denied, _)))
+    }
+
+    /// Takes in what the client says. Where no broker lets it in, it is made anew from time to time,
+    /// as its secrets and certificates may be others by then.
+    fn log_in(&mut self) -> Result<(), SourceError> {
+        self.hear();
+        if !self.is_denied() || self.made.elapsed() < limits::KAFKA_LOGIN_TIME {
+            return Ok(());
+        }
         self.made = clock::monotonic();
         let consumer = self.settings.consumer(&self.group_id);
         let consumer = consumer.map_err(|error| self.client_error(&error))?;
         self.queues = Queues::new(consumer, limits::KAFKA_READ_RECORDS_MAX);
+        self.last_words = None;
         self.next.clear();
         self.paused.clear();
         self.probing = false;
@@ -229,6 +243,7 @@ impl KafkaSource {
 
 impl Source for KafkaSource {
     fn partitions(&mut self) -> Result<Vec<Partition>, SourceError> {
+        self.log_in()?;
         let mut all = Vec::new();
         for (source, topic) in self
             .topics
@@ -236,17 +251,15 @@ impl Source for KafkaSource {
             .enumerate()
             .filter(|(_, topic)| !topic.is_empty())
         {
-            let count = match self.partitions_of(topic) {
-                Ok(count) => count,
-                Err((fault, reason)) => {
-                    let topic = topic.clone();
-                    return Err(self.explained(&topic, fault, reason));
-                }
-            };
+            let count = self.partitions_of(topic);
+            let count = count.map_err(|(fault, reason)| self.error(topic, fault, reason))?;
             all.extend((0..count).map(|id| Partition {
                 source: source as u16,
                 id,
             }));
+        }
+        if self.is_denied() {
+            self.away = None; // a broker has answered
         }
         Ok(all)
     }
@@ -270,6 +283,7 @@ impl Source for KafkaSource {
     }
 
     fn topic_ids(&mut self) -> Result<BTreeMap<String, String>, SourceError> {
+        self.log_in()?;
         let topics: Vec<String> = self
             .topics
             .iter()
@@ -306,6 +320,7 @@ impl Source for KafkaSource {
     }
 
     fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {
+        self.log_in()?;
         let mine: Vec<_> = at.keys().filter(|p| self.is_mine(**p)).copied().collect();
         let ends = self.offsets(&mine, ClientOffset::End)?;
         let first = self.offsets(&mine, ClientOffset::Beginning)?;

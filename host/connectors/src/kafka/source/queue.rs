@@ -64,6 +64,8 @@ pub(super) enum Event {
     Committed(Result<(), Code>),
     /// The outcome of [`Queues::probe`].
     Probed(Result<(), Code>),
+    /// The client wants a token for OAUTHBEARER.
+    Token,
     /// Nothing that matters.
     Other,
 }
@@ -186,6 +188,7 @@ impl Queues {
                     Event::Error(code, text(sys::rd_kafka_event_error_string(event)))
                 }
                 sys::RD_KAFKA_EVENT_OFFSET_COMMIT => Event::Committed(outcome),
+                sys::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH => Event::Token,
                 sys::RD_KAFKA_EVENT_DESCRIBECLUSTER_RESULT => Event::Probed(outcome),
                 sys::RD_KAFKA_EVENT_LOG => {
                     let (mut place, mut line, mut level): (*const c_char, *const c_char, i32) =

@@ -71,6 +71,11 @@ impl Reader<'_> {
                 format!("`kafka.{key}` is no key: did you mean `brokers`?"),
             );
         }
+        self.plain_property(key, at, value, kafka);
+    }
+
+    /// One that stands here as it is.
+    fn plain_property(&mut self, key: &str, at: usize, value: String, kafka: &mut KafkaSettings) {
         let value = match access::is_file(key) {
             true => match self.file_at(key, &value) {
                 Ok(path) => path,

@@ -68,7 +68,7 @@ fn every_operator_is_in_the_book() {
 
 #[test]
 fn every_setting_is_in_the_book() {
-    let reader = read("host/src/config/reader.rs");
+    let reader = read("host/src/config/reader.rs") + &read("host/src/config/kafka.rs");
     let mut keys = BTreeSet::new();
     for section in ["control", "kafka", "hbase", "limits", "telemetry"] {
         let begin = format!("fn {section}(");

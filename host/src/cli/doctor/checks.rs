@@ -68,7 +68,7 @@ pub(super) fn config(named: Option<&Path>, read: &Result<Config, ConfigError>) -
 }
 
 /// A setting that is taken as it is.
-pub(super) fn unsafe_setting(warning: &String) -> Finding {
+pub(super) fn unsafe_setting(warning: &str) -> Finding {
     let (found, mend) = warning.split_once(": ").unwrap_or((warning, ""));
     Finding::warn("configuration", found, mend)
 }

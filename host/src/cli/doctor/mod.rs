@@ -106,7 +106,12 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
     let config = Config::load(args.config.as_deref());
     found.push(checks::config(args.config.as_deref(), &config));
     let config = config.unwrap_or_default();
-    found.extend(config.warnings.iter().map(checks::unsafe_setting));
+    found.extend(
+        config
+            .warnings
+            .iter()
+            .map(|warning| checks::unsafe_setting(warning)),
+    );
     let daemon = args.daemon.client().map_err(CliError::from);
     let daemon = daemon.and_then(|client| checks::Daemon::ask(client).map_err(CliError::from));
     found.extend(checks::daemon(&daemon));

@@ -4,9 +4,10 @@ use std::process::Command;
 use streamhost_tests::command::say;
 use streamhost_tests::guests::component;
 use streamhost_tests::host::{Host, unique};
-use streamhost_tests::outside;
 use streamhost_tests::servers::Servers;
 use streamhost_tests::sizes::{PARTITIONS, SOON};
+use streamhost_tests::stamping::{Into, Stamping, numbered};
+use streamhost_tests::{feed, outside};
 use streamhost_tests::wait::wait_until;
 
 /// A time as RFC 3339, such as `now` or `+1 hour`.
@@ -206,6 +207,49 @@ fn a_deploy_that_begins_at_the_groups_offsets_says_so() {
     host.cli(["undeploy", &job]).ok();
     assert_eq!(deploy(&["--set", "start=earliest"]), None);
     host.wait_records(&job, 2, SOON);
+}
+
+#[test]
+fn an_exactly_once_sinks_marker_counts_for_its_own_topic_and_is_told_of() {
+    let (_guard, servers) = Servers::shared();
+    let host = Host::serve(servers);
+    let first = Stamping::new(servers, Into::Kafka);
+    let (job, records) = (first.job.clone(), 12);
+    let fed = feed::fill(&servers.kafka, &job, (0..records).map(numbered));
+    fed.expect("a full topic");
+    let deploy = |to: &str, more: &[&str]| {
+        let warnings = first.deploy_to(&host, 1, to, more);
+        host.wait_state(&job, "running", SOON);
+        wait_until("all is read", SOON, || host.status(&job)["lag"] == 0);
+        let warnings: Vec<String> = warnings
+            .lines()
+            .filter_map(|line| line.strip_prefix("warning: "))
+            .map(str::to_owned)
+            .collect();
+        let rows = outside::topic(&servers.kafka, to).len() as u64;
+        (warnings, rows)
+    };
+    let undeploy = || host.cli(["undeploy", &job]).ok();
+    let other = unique("stamps-other");
+    outside::create_topic(&servers.kafka, &other, PARTITIONS);
+    let from_first = ["--set", "start=earliest"];
+
+    assert_eq!(deploy(&first.place, &[]), (vec![], records), "a new job");
+    undeploy();
+    // The first topic's marker is not the other's: nothing is skipped.
+    assert_eq!(deploy(&other, &from_first), (vec![], records));
+    undeploy();
+    // The other's own marker counts, though the group is another: nothing is doubled, and it is said.
+    let another = ["--set", "start=earliest", "--set", &format!("group={job}-2")];
+    let (warnings, rows) = deploy(&other, &another);
+    assert_eq!(rows, records);
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("`start` does not count"),
+        "{warnings:?}"
+    );
+    undeploy();
+    let (warnings, rows) = deploy(&other, &[&another[..], &["--reset-state"]].concat());
+    assert_eq!((warnings, rows), (vec![], 2 * records), "as it was told");
 }
 
 #[test]

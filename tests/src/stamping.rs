@@ -77,6 +77,13 @@ impl Stamping {
     /// Deploys version 1 or 2.
     #[track_caller]
     pub fn deploy(&self, host: &Host, version: u64) {
+        self.deploy_to(host, version, &self.place, &[]);
+    }
+
+    /// Deploys version 1 or 2 with another place to write to, and more arguments. Gives what the
+    /// command said.
+    #[track_caller]
+    pub fn deploy_to(&self, host: &Host, version: u64, to: &str, more: &[&str]) -> String {
         let variant = format!(
             "{}-{version}",
             if self.into == Into::Kafka {
@@ -89,12 +96,12 @@ impl Stamping {
         build_variant(FOLDER, &variant, &file);
         let (source, sink) = (
             format!("source.stamps-in={}", self.job),
-            format!("sink.stamps-out={}", self.place),
+            format!("sink.stamps-out={to}"),
         );
         let settings = [
             "--name", &self.job, "--set", &source, "--set", &sink, "--set", "every=0",
         ];
-        host.deploy(&file, &settings).ok();
+        host.deploy(&file, &[&settings, more].concat()).ok()
     }
 
     /// The rows as clients that are not ours read them, by partition of the source and in its

@@ -1,252 +1,138 @@
-//! Where a deployment begins to read, told before it does. Pure; `checkpoint::step` and the
-//! pipeline's recovery act by the same rules.
+//! Where a deployment begins to read, told before it does. The pipeline's recovery decides by the
+//! same table, in core.
 
-/// What is known of a job when a component is deployed.
+use streamhost_core::protocol::beginning::{Beginning, BeginningFacts, beginning};
+use streamhost_core::protocol::recovery_policy::RecoveryError;
+use streamhost_storage::catalog::Undeployed;
+
+/// What a deploy knows without asking a server.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct BeginningFacts {
-    /// It has a checkpoint here that this deployment goes on from.
+pub(super) struct Asked {
+    /// The job has a checkpoint here that this deployment goes on from.
     pub(super) has_checkpoint: bool,
-    /// It was undeployed here, and its state with it.
-    pub(super) was_undeployed: bool,
+    /// Whether it was undeployed here, and its state with it.
+    pub(super) undeployed: Undeployed,
     /// The user said `--reset-state`.
     pub(super) reset: bool,
     /// The user said where to start.
     pub(super) starts: bool,
-    /// It has keyed stages.
-    pub(super) keyed: bool,
-    /// It has sinks that say themselves what they hold.
-    pub(super) marked: bool,
-    /// The consumer group holds offsets of it.
-    pub(super) group_holds: bool,
 }
 
 /// Where it begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Beginning {
-    /// Where it is. `told`: the user said where to start, which is for new jobs.
-    GoesOn {
-        /// Whether `start` was said.
-        told: bool,
-    },
-    /// At `start`.
-    AtStart,
-    /// At `start`, as what it kept is gone, though the user did not say so.
-    Anew,
-    /// Where the consumer group says that it was.
-    AtGroup,
-    /// Where its exactly-once sinks say that they are. `told`: the user said where to start, which
-    /// does not count.
-    AtMarkers {
-        /// Whether `start` was said.
-        told: bool,
-    },
-    /// Nowhere: it ran before, and its state is not here.
-    StateLost,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Begins {
+    /// Where its checkpoint is.
+    GoesOn,
+    /// The table decides.
+    By(Beginning),
 }
 
-/// The first that fits.
-pub(super) fn beginning(known: BeginningFacts) -> Beginning {
-    match known {
-        BeginningFacts { reset: true, .. } => Beginning::AtStart,
-        BeginningFacts {
-            has_checkpoint: true,
-            starts,
-            ..
-        } => Beginning::GoesOn { told: starts },
-        BeginningFacts {
-            was_undeployed: true,
-            keyed: true,
-            ..
-        } => Beginning::Anew,
-        BeginningFacts {
-            group_holds: false, ..
-        } => Beginning::AtStart,
-        BeginningFacts { keyed: true, .. } => Beginning::StateLost,
-        BeginningFacts {
-            marked: true,
-            starts,
-            ..
-        } => Beginning::AtMarkers { told: starts },
-        BeginningFacts { starts: true, .. } => Beginning::AtStart,
-        BeginningFacts { .. } => Beginning::AtGroup,
+/// The checkpoint counts, unless it is reset; else the table does.
+pub(super) fn begins(asked: Asked, known: &BeginningFacts<'_>) -> Begins {
+    match asked.has_checkpoint && !asked.reset {
+        true => Begins::GoesOn,
+        false => Begins::By(beginning(known)),
     }
 }
 
-impl Beginning {
-    /// What the user should know of it: where it is not what the command said.
-    pub(super) fn warning(self, group: &str) -> Option<String> {
-        let from = format!(
-            "Kafka holds offsets of the group `{group}` (of a job that was undeployed, or a lost data folder)"
-        );
-        match self {
-            Beginning::AtStart | Beginning::GoesOn { told: false } | Beginning::StateLost => None,
-            Beginning::GoesOn { told: true } => Some(
+impl Begins {
+    /// What the user should know of it: where it is not what the command said. `Err`: the job is
+    /// not begun.
+    pub(super) fn warning(&self, asked: Asked, group: &str) -> Result<Option<String>, String> {
+        Ok(match self {
+            Begins::GoesOn if asked.starts => Some(
                 "`start` is for a new job, and this one goes on where it is: --reset-state begins it anew there".to_owned(),
             ),
-            Beginning::Anew => Some(
+            Begins::GoesOn | Begins::By(Beginning::AtStart) => None,
+            Begins::By(Beginning::Anew) => Some(
                 "this job was undeployed, and the state of its keyed stages with it: it begins anew at `start`, and sends its results again"
                     .to_owned(),
             ),
-            Beginning::AtGroup => Some(format!(
-                "{from}: this job goes on from them, and reads nothing before them; --set start=earliest begins at the first record, another group with --set group=… as well"
+            Begins::By(Beginning::AtGroup) => Some(format!(
+                "Kafka holds offsets of the group `{group}` (of a job that was undeployed, or a lost data folder): this job goes on from them, and reads nothing before them; --set start=earliest begins at the first record, another group with --set group=… as well"
             )),
-            Beginning::AtMarkers { told } => Some(format!(
-                "{from}: this job goes on where its exactly-once sinks say that they are{}; --reset-state begins it anew at `start`",
-                if told { ", and `start` does not count" } else { "" }
+            Begins::By(Beginning::AtMarkers { already_written, .. }) => {
+                let sinks: Vec<String> = already_written.keys().map(|sink| format!("`{sink}`")).collect();
+                Some(format!(
+                    "Kafka holds markers of exactly-once sinks of this job, {} (of a job that was undeployed, or a lost data folder): this job goes on where they say that it was{}; --reset-state begins it anew at `start`, and writes its rows again",
+                    sinks.join(", "),
+                    if asked.starts { ", and `start` does not count" } else { "" }
+                ))
+            }
+            Begins::By(Beginning::Refused(RecoveryError::StateLost)) => return Err(format!(
+                "Kafka holds offsets of the group `{group}` or markers of this job's sinks, and this data folder has no state of it: restore the folder or run the job where it was, deploy with --reset-state to begin anew at `start`, or give it another group with --set group=…"
             )),
+            Begins::By(Beginning::Refused(error)) => return Err(error.to_string()),
+        })
+    }
+
+    /// Where it begins, in a few words.
+    pub(super) fn in_short(&self, asked: Asked) -> String {
+        match self {
+            Begins::GoesOn => "where the job is",
+            Begins::By(Beginning::AtStart) if asked.reset => "anew at `start`",
+            Begins::By(Beginning::AtStart) => "at `start`",
+            Begins::By(Beginning::Anew) => "anew at `start`, as its state is gone",
+            Begins::By(Beginning::AtGroup) => "at the offsets of its consumer group",
+            Begins::By(Beginning::AtMarkers { .. }) => "where its exactly-once sinks are",
+            Begins::By(Beginning::Refused(RecoveryError::StateLost)) => {
+                "nowhere: its state is not here"
+            }
+            Begins::By(Beginning::Refused(_)) => "nowhere: what its sinks hold is not known",
         }
+        .to_owned()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use streamhost_core::types::TopicOffsets;
 
     #[test]
-    fn every_way_to_begin_is_told() {
-        let new = BeginningFacts::default();
-        let undeployed = BeginningFacts {
-            was_undeployed: true,
-            group_holds: true,
-            ..new
+    fn what_is_not_as_the_command_says_is_told() {
+        let (new, says) = (
+            Asked::default(),
+            Asked {
+                starts: true,
+                ..Asked::default()
+            },
+        );
+        let at_markers = || {
+            Begins::By(Beginning::AtMarkers {
+                from: TopicOffsets::new(),
+                already_written: [("clicks".to_owned(), TopicOffsets::new())].into(),
+            })
         };
-        let goes_on = BeginningFacts {
-            has_checkpoint: true,
-            group_holds: true,
-            ..new
-        };
-        let cases: [(BeginningFacts, Beginning, &str); 17] = [
-            (new, Beginning::AtStart, ""),
-            (
-                BeginningFacts {
-                    starts: true,
-                    ..new
-                },
-                Beginning::AtStart,
-                "",
-            ),
-            (
-                BeginningFacts {
-                    keyed: true,
-                    marked: true,
-                    ..new
-                },
-                Beginning::AtStart,
-                "",
-            ),
-            (goes_on, Beginning::GoesOn { told: false }, ""),
-            (
-                BeginningFacts {
-                    keyed: true,
-                    ..goes_on
-                },
-                Beginning::GoesOn { told: false },
-                "",
-            ),
-            (
-                BeginningFacts {
-                    starts: true,
-                    ..goes_on
-                },
-                Beginning::GoesOn { told: true },
-                "--reset-state",
-            ),
-            (
-                BeginningFacts {
-                    reset: true,
-                    starts: true,
-                    ..goes_on
-                },
-                Beginning::AtStart,
-                "",
-            ),
-            (undeployed, Beginning::AtGroup, "--set start=earliest"),
-            (
-                BeginningFacts {
-                    starts: true,
-                    ..undeployed
-                },
-                Beginning::AtStart,
-                "",
-            ),
-            (
-                BeginningFacts {
-                    reset: true,
-                    ..undeployed
-                },
-                Beginning::AtStart,
-                "",
-            ),
-            (
-                BeginningFacts {
-                    marked: true,
-                    ..undeployed
-                },
-                Beginning::AtMarkers { told: false },
-                "--reset-state",
-            ),
-            (
-                BeginningFacts {
-                    marked: true,
-                    starts: true,
-                    ..undeployed
-                },
-                Beginning::AtMarkers { told: true },
-                "`start` does not count",
-            ),
-            (
-                BeginningFacts {
-                    keyed: true,
-                    ..undeployed
-                },
-                Beginning::Anew,
-                "sends its results again",
-            ),
-            (
-                BeginningFacts {
-                    keyed: true,
-                    group_holds: false,
-                    ..undeployed
-                },
-                Beginning::Anew,
-                "begins anew",
-            ),
-            (
-                BeginningFacts {
-                    reset: true,
-                    keyed: true,
-                    ..undeployed
-                },
-                Beginning::AtStart,
-                "",
-            ),
-            (
-                BeginningFacts {
-                    group_holds: true,
-                    ..new
-                },
-                Beginning::AtGroup,
-                "streamhost.clicks",
-            ),
-            (
-                BeginningFacts {
-                    group_holds: true,
-                    keyed: true,
-                    ..new
-                },
-                Beginning::StateLost,
-                "",
-            ),
+        let cases = [
+            (new, Begins::GoesOn, ""),
+            (says, Begins::GoesOn, "--reset-state"),
+            (new, Begins::By(Beginning::AtStart), ""),
+            (says, Begins::By(Beginning::AtStart), ""),
+            (new, Begins::By(Beginning::Anew), "sends its results again"),
+            (new, Begins::By(Beginning::AtGroup), "--set start=earliest"),
+            (new, Begins::By(Beginning::AtGroup), "streamhost.clicks"),
+            (new, at_markers(), "`clicks`"),
+            (new, at_markers(), "--reset-state"),
+            (says, at_markers(), "`start` does not count"),
         ];
-        for (known, want, words) in cases {
-            let found = beginning(known);
-            assert_eq!(found, want, "{known:?}");
-            let warning = found.warning("streamhost.clicks");
-            assert!(
-                warning.is_some() != words.is_empty(),
-                "{known:?}: {warning:?}"
-            );
-            assert!(warning.unwrap_or_default().contains(words), "{known:?}");
+        for (asked, begins, words) in cases {
+            let warning = begins.warning(asked, "streamhost.clicks");
+            let warning = warning.unwrap_or_else(|refused| panic!("{begins:?}: {refused}"));
+            assert_eq!(warning.is_some(), !words.is_empty(), "{begins:?}");
+            assert!(warning.unwrap_or_default().contains(words), "{begins:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_begun_says_how_it_can_be() {
+        let unknown = RecoveryError::LedgerLost {
+            sink: "clicks".to_owned(),
+        };
+        for error in [RecoveryError::StateLost, unknown] {
+            let begins = Begins::By(Beginning::Refused(error));
+            let refused = begins.warning(Asked::default(), "g").expect_err("refused");
+            assert!(refused.contains("--reset-state"), "{refused}");
         }
     }
 }

@@ -111,7 +111,12 @@ impl Supervisor {
         format!("{}.{job}", self.environment.owner)
     }
 
-    fn sink(&self, job: &JobSpec, sink: &SinkSpec, cancel: &CancelSignal) -> Box<dyn Sink> {
+    pub(super) fn sink(
+        &self,
+        job: &JobSpec,
+        sink: &SinkSpec,
+        cancel: &CancelSignal,
+    ) -> Box<dyn Sink> {
         match sink.kind {
             SinkKind::Hbase => Box::new(HbaseSink::new(
                 sink,

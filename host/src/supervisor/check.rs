@@ -1,7 +1,7 @@
 //! A deploy's dry run: asks all that a deploy asks, tells all that it would be refused with, and
 //! changes nothing.
 
-use super::beginning::{Beginning, BeginningFacts};
+use super::beginning::Asked;
 use super::deploy::{check_state, may_change, not_in_the_future, unavailable};
 use super::draft::{Draft, kept, next_record, starts, unchanged, with_kept};
 use super::provision::Missing;
@@ -18,7 +18,7 @@ use streamhost_engine::pipeline::LoadedDeployment;
 use streamhost_engine::sink::SinkError;
 use streamhost_guest::CompiledJob;
 use streamhost_guest::compiler::Wanted;
-use streamhost_storage::catalog::sha256;
+use streamhost_storage::catalog::{Undeployed, sha256};
 
 impl Supervisor {
     /// What this component is, and what its deployment would do. `Err`: it is none, or its settings
@@ -85,8 +85,9 @@ impl Supervisor {
         request: &DeployRequest,
     ) -> Result<(), Refusal> {
         let (name, silent): (_, LogSink) = (checked.job.clone(), Arc::new(|_, _: &str| {}));
-        let was_undeployed = self.catalog.was_undeployed(&name);
-        let was_undeployed = was_undeployed.map_err(|e| unavailable(&e))?;
+        let undeployed = self.catalog.undeployed(&name);
+        let undeployed = undeployed.map_err(|e| unavailable(&e))?;
+        let was_undeployed = undeployed != Undeployed::Never;
         let draft = Draft {
             digest: checked.digest.clone(),
             kind: DeploymentKind::Deploy,
@@ -121,16 +122,15 @@ impl Supervisor {
         );
         match active {
             Ok(active) => {
-                let known = BeginningFacts {
+                let asked = Asked {
                     has_checkpoint: checkpoint.is_some(),
-                    was_undeployed,
+                    undeployed,
                     reset: request.reset_state
                         || checkpoint.is_some() && active.resets(checkpoint.as_ref()),
                     starts: starts(request, &checked.set, checkpoint.as_ref()),
-                    ..BeginningFacts::default()
                 };
                 let before = (checkpoint.as_ref(), &intents[..]);
-                self.check_active(checked, &active, request.create_tables, before, known);
+                self.check_active(checked, &active, request.create_tables, before, asked);
                 checked.spec = Some(Arc::new(active.spec));
             }
             Err(reason) => {
@@ -148,7 +148,7 @@ impl Supervisor {
         active: &LoadedDeployment,
         create: bool,
         (checkpoint, intents): (Option<&Checkpoint>, &[BatchIntent]),
-        known: BeginningFacts,
+        asked: Asked,
     ) {
         checked.state = state_of(active, checkpoint, intents);
         let refused = [
@@ -164,10 +164,10 @@ impl Supervisor {
         if create {
             self.check_topics(checked, active, &mut missing);
         }
-        match self.beginning_of(active, &missing, known) {
-            Ok(begins) => {
-                checked.starts = in_short(begins, known);
-                checked.warnings.extend(begins.warning(&active.group));
+        match self.beginning_of(active, &missing, asked) {
+            Ok((begins, warning)) => {
+                checked.starts = begins.in_short(asked);
+                checked.warnings.extend(warning);
             }
             Err(refusal) => checked.errors.push(refusal.to_string()),
         }
@@ -267,18 +267,4 @@ fn state_of(
             }
         }
     }
-}
-
-/// Where a deployment begins, in a few words.
-fn in_short(begins: Beginning, known: BeginningFacts) -> String {
-    match begins {
-        Beginning::GoesOn { .. } => "where the job is",
-        Beginning::AtStart if known.reset => "anew at `start`",
-        Beginning::AtStart => "at `start`",
-        Beginning::Anew => "anew at `start`, as its state is gone",
-        Beginning::AtGroup => "at the offsets of its consumer group",
-        Beginning::AtMarkers { .. } => "where its exactly-once sinks are",
-        Beginning::StateLost => "nowhere: its state is not here",
-    }
-    .to_owned()
 }

@@ -1,7 +1,7 @@
 //! Deploy, roll back, reset: checks first, then one durable record, then the change at a batch
 //! boundary.
 
-use super::beginning::BeginningFacts;
+use super::beginning::Asked;
 use super::check::active_of;
 use super::draft::{Draft, Set, deployed, kept, next_record, starts, unchanged, with_kept};
 use super::{Job, State, Supervisor};
@@ -19,7 +19,7 @@ use streamhost_engine::guest::LogSink;
 use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, Stop};
 use streamhost_guest::CompiledJob;
 use streamhost_guest::compiler::Wanted;
-use streamhost_storage::catalog::sha256;
+use streamhost_storage::catalog::{Undeployed, sha256};
 use tracing::Level;
 
 impl Supervisor {
@@ -57,8 +57,9 @@ impl Supervisor {
     ) -> Result<Deployed, Refusal> {
         // What Kafka holds of an undeployed job tells where it was, and nothing of what its keyed
         // stages kept.
-        let was_undeployed = self.catalog.was_undeployed(name);
-        let was_undeployed = was_undeployed.map_err(|e| unavailable(&e))?;
+        let undeployed = self.catalog.undeployed(name);
+        let undeployed = undeployed.map_err(|e| unavailable(&e))?;
+        let was_undeployed = undeployed != Undeployed::Never;
         let job = self.job(name);
         job.as_deref().map_or(Ok(()), may_change)?;
         let before = job.as_deref().map(active_of);
@@ -90,20 +91,19 @@ impl Supervisor {
         check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;
         let missing = self.missing_targets(&active, request.create_tables)?;
-        let known = BeginningFacts {
+        let asked = Asked {
             has_checkpoint: checkpoint.is_some(),
-            was_undeployed,
+            undeployed,
             reset: request.reset_state
                 || checkpoint.is_some() && active.resets(checkpoint.as_ref()),
             starts: starts(&request, &set, checkpoint.as_ref()),
-            ..BeginningFacts::default()
         };
-        let begins = self.beginning_of(&active, &missing, known)?;
+        let (_, warning) = self.beginning_of(&active, &missing, asked)?;
         let warmed = active.guest_version.warm(self.environment.lanes);
         warmed.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         // All that could refuse it has been asked: what is missing is made only now.
         self.create_targets(&missing)?;
-        let warnings = begins.warning(&active.group).into_iter().collect();
+        let warnings = warning.into_iter().collect();
         let changes = before.map_or_else(Vec::new, |before| {
             changed_places(&before, &active.spec, &set)
         });

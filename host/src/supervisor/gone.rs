@@ -9,13 +9,14 @@ use tracing::Level;
 
 impl Supervisor {
     /// Takes a job from the set, and remembers what it was.
-    pub(super) fn remember(&self, job: &Job) -> Result<(), String> {
+    pub(super) fn remember(&self, job: &Job, ran: bool) -> Result<(), String> {
         let gone = {
             let state = job.state();
             // What stands in for a record that cannot be read is none.
             (!state.unreadable).then(|| GoneJob {
                 at_ms: clock::now_ms(),
                 record: state.record.clone(),
+                ran,
             })
         };
         let removed = self.catalog.remove(&job.name, gone.as_ref());

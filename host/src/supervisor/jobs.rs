@@ -92,14 +92,14 @@ impl Jobs for Supervisor {
         let _turn = self.turns.take(name)?;
         let job = self.known(name)?;
         job.halt(Stop::Soon);
-        let forgotten = self
-            .checkpoint_logs
-            .of(name)
-            .forget()
-            .map_err(|e| e.to_string());
-        let removed = forgotten.and_then(|()| {
+        let log = self.checkpoint_logs.of(name);
+        // What cannot be read may have run.
+        let ran = log.load().map_or(true, |(checkpoint, intents)| {
+            !intents.is_empty() || checkpoint.is_some_and(|checkpoint| checkpoint.batch > 0)
+        });
+        let removed = log.forget().map_err(|e| e.to_string()).and_then(|()| {
             let _set = self.change();
-            self.remember(&job)
+            self.remember(&job, ran)
         });
         removed.map_err(|reason| {
             job.stopped(&reason);

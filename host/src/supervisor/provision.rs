@@ -2,7 +2,7 @@
 //! missing.
 
 use super::Supervisor;
-use super::beginning::{Beginning, BeginningFacts, beginning};
+use super::beginning::{Asked, Begins, begins};
 use super::deploy::unavailable;
 use crate::api::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,9 +10,13 @@ use streamhost_connectors::hbase::HbaseProvision;
 use streamhost_connectors::kafka::KafkaProvision;
 use streamhost_connectors::sources;
 use streamhost_core::job::{SinkKind, SinkSpec, SourceKind};
+use streamhost_core::protocol::beginning::BeginningFacts;
+use streamhost_core::protocol::recovery_policy::SinkFacts;
+use streamhost_core::types::{TopicOffsets, by_topic};
 use streamhost_engine::pipeline::LoadedDeployment;
-use streamhost_engine::sink::{Provision, Remedy, SinkError};
+use streamhost_engine::sink::{CancelSignal, Provision, Remedy, SinkError};
 use streamhost_engine::source::SourceError;
+use streamhost_storage::catalog::Undeployed;
 
 /// Places of a job that are not there yet, and can be made.
 #[derive(Debug, Default)]
@@ -119,21 +123,22 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Where the job begins, given what else is known; its sources are there, or can be made.
+    /// Where the job begins; its sources are there, or can be made. With it what is to be said of
+    /// that, and refused where it cannot begin.
     pub(super) fn beginning_of(
         &self,
         active: &LoadedDeployment,
         missing: &Missing,
-        mut known: BeginningFacts,
-    ) -> Result<Beginning, Refusal> {
-        known.keyed = !active.spec.stages.is_empty();
-        known.marked = active.spec.sinks.iter().any(|sink| sink.exactly_once);
+        asked: Asked,
+    ) -> Result<(Begins, Option<String>), Refusal> {
         let there = active
             .spec
             .sources
             .iter()
             .filter(|source| !missing.topics.contains(&source.target));
         let there: Vec<_> = there.cloned().collect();
+        let mut group = TopicOffsets::new();
+        let is_settled = asked.has_checkpoint || asked.reset;
         if !there.is_empty() {
             let away_or_wrong = |error: SourceError| match error {
                 SourceError::Away { .. } => Refusal::Unavailable(error.to_string()),
@@ -142,17 +147,52 @@ impl Supervisor {
             let source = sources::open(&self.environment.kafka, &there, &active.group, false);
             let mut source = source.map_err(|e| Refusal::Invalid(e.to_string()))?;
             source.partitions().map_err(away_or_wrong)?;
-            if !known.has_checkpoint && !known.reset {
-                known.group_holds = !source.group().map_err(|e| unavailable(&e))?.is_empty();
+            if !is_settled {
+                let topics: Vec<String> = there.iter().map(|s| s.target.clone()).collect();
+                group = by_topic(&topics, &source.group().map_err(|e| unavailable(&e))?);
             }
         }
-        match beginning(known) {
-            Beginning::StateLost => Err(Refusal::Conflict(format!(
-                "Kafka holds offsets of the group `{}`, and this data folder has no state of `{}`: restore the folder or run the job where it was, deploy with --reset-state to begin anew at `start`, or give it another group with --set group=…",
-                active.group, active.spec.name
-            ))),
-            begins => Ok(begins),
+        let sinks = match is_settled {
+            true => Vec::new(),
+            false => self.marked_sinks(active)?,
+        };
+        let mut sources = active.spec.sources.iter();
+        let begins = begins(
+            asked,
+            &BeginningFacts {
+                reset: asked.reset,
+                keyed: !active.spec.stages.is_empty(),
+                undeployed: asked.undeployed != Undeployed::Never,
+                wrote: asked.undeployed == Undeployed::AfterBatches,
+                start_said: asked.starts,
+                rereads: sources.any(|s| matches!(s.kind, SourceKind::File | SourceKind::Rate)),
+                sinks: &sinks,
+                group: &group,
+            },
+        );
+        let warning = begins.warning(asked, &active.group);
+        let warning = warning.map_err(|reason| {
+            Refusal::Conflict(format!("`{}` cannot begin: {reason}", active.spec.name))
+        })?;
+        Ok((begins, warning))
+    }
+
+    /// What the job's exactly-once sinks say that they hold. Nobody is fenced.
+    fn marked_sinks(&self, active: &LoadedDeployment) -> Result<Vec<SinkFacts>, Refusal> {
+        let (cancel, spec) = (CancelSignal::default(), &active.spec);
+        let mut found = Vec::new();
+        for described in spec.sinks.iter().filter(|sink| sink.exactly_once) {
+            let mut sink = self.sink(spec, described, &cancel);
+            let marker = sink.peek().map_err(refused)?;
+            found.push(SinkFacts {
+                name: described.name.clone(),
+                guarantee: sink.guarantee(),
+                marker,
+                elsewhere: sink.elsewhere(),
+                committed: sink.committed(),
+            });
         }
+        Ok(found)
     }
 
     /// A group holds the positions of one job: two with the same would begin at each other's.

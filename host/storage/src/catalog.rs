@@ -25,6 +25,18 @@ fn io(error: impl std::fmt::Display) -> CatalogError {
     CatalogError::Io(error.to_string())
 }
 
+/// Whether a job of a name was undeployed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Undeployed {
+    /// It was not, or is there again.
+    #[default]
+    Never,
+    /// It was, before its first batch.
+    WithoutBatch,
+    /// It was, and may have written rows.
+    AfterBatches,
+}
+
 /// A job whose record is there and is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadableJob {
@@ -41,6 +53,13 @@ pub struct GoneJob {
     pub at_ms: i64,
     /// What it was then. Its components are gone.
     pub record: JobRecord,
+    /// It may have had batches, and written rows.
+    #[serde(default = "yes")]
+    pub ran: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn read_record(name: &str, bytes: &[u8]) -> Result<JobRecord, String> {
@@ -132,8 +151,14 @@ impl Catalog {
 
     /// Whether a job of this name was undeployed here: what Kafka still holds of it is not a lost
     /// checkpoint's.
-    pub fn was_undeployed(&self, job: &str) -> Result<bool, CatalogError> {
-        self.undeployed.contains_key(job.as_bytes()).map_err(io)
+    pub fn undeployed(&self, job: &str) -> Result<Undeployed, CatalogError> {
+        if !self.undeployed.contains_key(job.as_bytes()).map_err(io)? {
+            return Ok(Undeployed::Never);
+        }
+        Ok(match self.gone(job) {
+            Ok(Some(GoneJob { ran: false, .. })) => Undeployed::WithoutBatch,
+            _ => Undeployed::AfterBatches, // what cannot be read may have run
+        })
     }
 
     /// Keeps a component; durable at return, name and bytes. Gives its digest.
@@ -302,17 +327,24 @@ mod tests {
         let catalog = Catalog::open(&db, &folder.path().join("c")).unwrap();
         let job = job(vec![deployment(1, 1, "a")]);
         catalog.save(&job).unwrap();
-        assert!(!catalog.was_undeployed("j").unwrap());
+        let undeployed = || catalog.undeployed("j").unwrap();
+        assert_eq!(undeployed(), Undeployed::Never);
         let gone = GoneJob {
             at_ms: 7,
             record: job.clone(),
+            ran: false,
         };
         catalog.remove("j", Some(&gone)).unwrap();
-        assert!(catalog.was_undeployed("j").unwrap() && catalog.load().unwrap().is_empty());
+        assert!(catalog.load().unwrap().is_empty());
+        assert_eq!(undeployed(), Undeployed::WithoutBatch);
         assert_eq!(catalog.gone("j").unwrap(), Some(gone));
         catalog.save(&job).unwrap();
-        assert!(!catalog.was_undeployed("j").unwrap() && catalog.gone("j").unwrap().is_none());
+        assert!(undeployed() == Undeployed::Never && catalog.gone("j").unwrap().is_none());
         catalog.remove("j", None).unwrap();
-        assert!(catalog.was_undeployed("j").unwrap() && catalog.gone("j").unwrap().is_none());
+        assert_eq!(undeployed(), Undeployed::AfterBatches, "it may have run");
+        assert!(catalog.gone("j").unwrap().is_none());
+        let before = serde_json::json!({ "at_ms": 7, "record": job });
+        let before: GoneJob = serde_json::from_value(before).unwrap();
+        assert!(before.ran, "a host of before did not say");
     }
 }

@@ -9,6 +9,7 @@ mod intent;
 mod letters;
 mod chain;
 mod log;
+pub mod beginning;
 pub mod recovery_policy;
 pub mod memory;
 

@@ -1,6 +1,7 @@
 //! What comes next after a start: a pure function of checkpoint, intents, markers and the consumer
 //! group.
 
+use super::beginning::{Beginning, BeginningFacts, beginning};
 use super::{BatchIntent, BrokenChain, Checkpoint, check_chain};
 use crate::limits;
 use crate::protocol::{Guarantee, Marker};
@@ -14,8 +15,10 @@ pub struct SinkFacts {
     pub name: String,
     /// What a second delivery does.
     pub guarantee: Guarantee,
-    /// Its marker.
+    /// Its marker, of the target that it has now.
     pub marker: Option<Marker>,
+    /// The newest marker that names another target: what that one holds, this one does not.
+    pub elsewhere: Option<Marker>,
     /// The source offsets that its marker carries.
     pub committed: TopicOffsets,
 }
@@ -45,6 +48,8 @@ pub struct RecoveryFacts<'a> {
     /// Some of its sources would be read from their beginning: no group or marker holds how far a
     /// file was read.
     pub rereads: bool,
+    /// The user said where to start.
+    pub start_said: bool,
 }
 
 /// By a marked sink's name: the source offsets below which it holds every record's rows, from
@@ -133,9 +138,9 @@ pub enum RecoveryError {
         "the ledger is lost, and with it the state of the keyed stages: restore the data folder, or deploy with --reset-state to begin anew at `start`"
     )]
     StateLost,
-    /// The checkpoint is lost, and what an exactly-once sink holds is not known.
+    /// The checkpoint is gone, and what an exactly-once sink holds is not known.
     #[error(
-        "the ledger is lost, and sink `{sink}` has no marker that says what it holds of every source: restore the data folder, or deploy with --reset-state to begin anew at `start`"
+        "this job ran before, and sink `{sink}` has no marker that says what it holds of every source (the brokers forget one after `offsets.retention.minutes`, a sink that was not exactly once has none, and none says how far a file was read): restore the data folder, or deploy with --reset-state to begin anew at `start`"
     )]
     LedgerLost {
         /// The sink.
@@ -170,10 +175,12 @@ pub fn decide(found: &RecoveryFacts<'_>) -> RecoveryStep {
         .iter()
         .filter(|sink| sink.guarantee == Guarantee::Marked)
     {
-        if let Err(halt) =
-            check_not_ahead(sink.marker.as_ref(), (checkpoint.epoch, last), &sink.name)
-        {
-            return RecoveryStep::Stop(halt);
+        // Of whatever target: whoever wrote it was ahead of this checkpoint.
+        for marker in [&sink.marker, &sink.elsewhere] {
+            let newest = (checkpoint.epoch, last);
+            if let Err(halt) = check_not_ahead(marker.as_ref(), newest, &sink.name) {
+                return RecoveryStep::Stop(halt);
+            }
         }
     }
     let mut held = Vec::new();
@@ -209,66 +216,31 @@ pub fn decide(found: &RecoveryFacts<'_>) -> RecoveryStep {
     }
 }
 
+/// Whether the job was undeployed before is not asked: a deploy has looked at that, and a keyed job
+/// is reset by it.
 fn without_ledger(found: &RecoveryFacts<'_>) -> RecoveryStep {
-    if found.reset {
-        return RecoveryStep::Begin;
-    }
-    let holds_offsets = found
-        .group
-        .values()
-        .any(|partitions| !partitions.is_empty());
-    let has_marker = found.sinks.iter().any(|sink| sink.marker.is_some());
-    if found.keyed && (holds_offsets || has_marker) {
-        return RecoveryStep::Stop(RecoveryError::StateLost);
-    }
-    if let Some(marked) = found.sinks.iter().find(|sink| sink.marker.is_some()) {
-        return resume(found, marked);
-    }
-    match holds_offsets {
-        true => RecoveryStep::ResumeFromGroup,
-        false => RecoveryStep::Begin,
-    }
-}
-
-/// Reads on at the least of what the sinks hold, so that none lacks a record. A marked sink says so
-/// itself; the others hold what the group was told at least, as it is told only of batches that all
-/// sinks have acknowledged. They bear the repetition; a marked sink is spared it.
-fn resume(found: &RecoveryFacts<'_>, marked: &SinkFacts) -> RecoveryStep {
-    let mut from = marked.committed.clone();
-    let mut already_written = AlreadyWritten::new();
-    for sink in found.sinks {
-        match sink.guarantee {
-            // No marker, or one without offsets of all that is read: nobody knows whether its rows
-            // would be there twice.
-            Guarantee::Marked if sink.committed.is_empty() || found.rereads => {
-                return RecoveryStep::Stop(RecoveryError::LedgerLost {
-                    sink: sink.name.clone(),
-                });
-            }
-            Guarantee::Marked => {
-                from = least(&from, &sink.committed);
-                already_written.insert(sink.name.clone(), sink.committed.clone());
-            }
-            Guarantee::Idempotent | Guarantee::AtLeastOnce => from = least(&from, found.group),
-        }
-    }
-    RecoveryStep::ResumeAt {
-        from,
-        already_written,
-    }
-}
-
-/// For each partition the lesser offset; a partition that one of them does not name is not in it,
-/// as there it has nothing.
-fn least(a: &TopicOffsets, b: &TopicOffsets) -> TopicOffsets {
-    let topic = |(topic, offsets): (&String, &BTreeMap<i32, i64>)| {
-        let others = b.get(topic)?;
-        let both = offsets
-            .iter()
-            .filter_map(|(p, &offset)| Some((*p, offset.min(*others.get(p)?))));
-        Some((topic.clone(), both.collect::<BTreeMap<_, _>>())).filter(|(_, both)| !both.is_empty())
+    let known = BeginningFacts {
+        reset: found.reset,
+        keyed: found.keyed,
+        undeployed: false,
+        wrote: false,
+        start_said: found.start_said,
+        rereads: found.rereads,
+        sinks: found.sinks,
+        group: found.group,
     };
-    a.iter().filter_map(topic).collect()
+    match beginning(&known) {
+        Beginning::AtStart | Beginning::Anew => RecoveryStep::Begin,
+        Beginning::AtGroup => RecoveryStep::ResumeFromGroup,
+        Beginning::AtMarkers {
+            from,
+            already_written,
+        } => RecoveryStep::ResumeAt {
+            from,
+            already_written,
+        },
+        Beginning::Refused(error) => RecoveryStep::Stop(error),
+    }
 }
 
 /// What is still to be left out once `reached` is reached.
@@ -380,6 +352,7 @@ mod tests {
             name: "s".into(),
             guarantee,
             marker,
+            elsewhere: None,
             committed: reached,
         }
     }
@@ -417,6 +390,7 @@ mod tests {
             reset: false,
             keyed: false,
             rereads: false,
+            start_said: false,
             now_ms: 2000,
             skip_lost: false,
         }
@@ -549,6 +523,35 @@ mod tests {
                 "{halt:?}"
             );
         }
+        // the same, whatever its target: who wrote it was ahead of this checkpoint
+        let ahead = Marker {
+            epoch: 7,
+            batch: 7,
+            digest: String::new(),
+        };
+        let elsewhere = SinkFacts {
+            elsewhere: Some(ahead),
+            ..sink(Marked, None)
+        };
+        let halt = step(Some(&at_4), &two, std::slice::from_ref(&elsewhere), 0);
+        assert!(
+            matches!(halt, RecoveryStep::Stop(RecoveryError::MarkerAhead { .. })),
+            "{halt:?}"
+        );
+        // one of another target that is not ahead speaks for no batch
+        let of_5 = Marker {
+            epoch: 7,
+            batch: 5,
+            digest: "digest 5".into(),
+        };
+        let elsewhere = SinkFacts {
+            elsewhere: Some(of_5),
+            ..elsewhere
+        };
+        assert_eq!(
+            step(Some(&at_4), &two, &[elsewhere], 0),
+            replay(&[&[], &[]], false)
+        );
         // a marker of an older epoch, or none, counts as batch 0
         assert_eq!(
             step(Some(&at_4), &two, &[sink(Marked, Some((6, 99, "")))], 0),
@@ -659,6 +662,7 @@ mod tests {
                     name: format!("s{i}"),
                     guarantee: *guarantee,
                     marker: (!reached.is_empty()).then(|| marker.clone()),
+                    elsewhere: None,
                     committed: offsets(reached),
                 });
             let (sinks, group): (Vec<_>, _) = (all.collect(), offsets(group));

@@ -85,7 +85,9 @@ impl Floor {
     fn above(self, sinks: &[SinkFacts]) -> Floor {
         let newest = sinks
             .iter()
-            .filter_map(|sink| Some(sink.marker.as_ref()?.epoch))
+            .flat_map(|sink| [&sink.marker, &sink.elsewhere])
+            .flatten()
+            .map(|marker| marker.epoch)
             .max();
         Floor {
             epoch: self.epoch.max(newest.unwrap_or(0)),
@@ -176,13 +178,12 @@ impl Recovery<'_> {
         let mut found = Vec::new();
         for (sink, intent) in sinks.sinks.iter_mut().zip(&self.active.spec.sinks) {
             let marker = deliver::open(&intent.name, sink.as_mut(), self.status)?;
-            let (name, guarantee, reached) =
-                (intent.name.clone(), sink.guarantee(), sink.committed());
             found.push(SinkFacts {
-                name,
-                guarantee,
+                name: intent.name.clone(),
+                guarantee: sink.guarantee(),
                 marker,
-                committed: reached,
+                elsewhere: sink.elsewhere(),
+                committed: sink.committed(),
             });
         }
         Ok(found)
@@ -215,6 +216,7 @@ impl Recovery<'_> {
             reset,
             keyed: !self.active.spec.stages.is_empty(),
             rereads,
+            start_said: self.active.start.is_some(),
             now_ms: clock::now_ms(),
             skip_lost: self.skip_lost,
         };
@@ -232,7 +234,7 @@ impl Recovery<'_> {
             RecoveryStep::ResumeFromGroup => {
                 let before = by_partition(&topics, &group);
                 (
-                    self.begin(self.active.start, before, floor, AlreadyWritten::new())?,
+                    self.begin(None, before, floor, AlreadyWritten::new())?,
                     Vec::new(),
                 )
             }

@@ -142,10 +142,21 @@ pub trait Sink: Send {
     /// one.
     fn open(&mut self) -> Result<Option<Marker>, SinkError>;
 
-    /// The source offsets that the marker carries which [`Sink::open`] read; nothing where there is
-    /// none.
+    /// Reads the marker without taking the sink over: for what a deploy says beforehand. Whoever
+    /// holds the sink may still move it.
+    fn peek(&mut self) -> Result<Option<Marker>, SinkError> {
+        Ok(None)
+    }
+
+    /// The source offsets that the marker carries which [`Sink::open`] or [`Sink::peek`] read;
+    /// nothing where there is none.
     fn committed(&self) -> TopicOffsets {
         TopicOffsets::new()
+    }
+
+    /// The newest marker that names another target than this sink has now, as it was read then.
+    fn elsewhere(&self) -> Option<Marker> {
+        None
     }
 
     /// Delivers a batch's rows, in order. `Ok`: all of it is durable. `Err`: nothing is known, and

@@ -129,6 +129,20 @@ impl Sink for KafkaSink {
         }
     }
 
+    fn elsewhere(&self) -> Option<Marker> {
+        match &self.way {
+            Way::Transactional(transactions) => transactions.elsewhere(),
+            Way::Plain(_) => None,
+        }
+    }
+
+    fn peek(&mut self) -> Result<Option<Marker>, SinkError> {
+        match &mut self.way {
+            Way::Transactional(transactions) => transactions.peek(),
+            Way::Plain(_) => Ok(None),
+        }
+    }
+
     fn open(&mut self) -> Result<Option<Marker>, SinkError> {
         match &mut self.way {
             Way::Transactional(transactions) => transactions.open(),

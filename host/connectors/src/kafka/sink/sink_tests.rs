@@ -48,9 +48,13 @@ fn cluster(topics: &[&str]) -> Cluster {
 
 impl Cluster {
     fn transactions(&self, sources: &[SourceSpec]) -> Transactions {
+        self.transactions_to("out", sources)
+    }
+
+    fn transactions_to(&self, topic: &str, sources: &[SourceSpec]) -> Transactions {
         Transactions::new(
             &self.settings,
-            "out",
+            topic,
             sources,
             "streamhost.job.out".to_owned(),
             &CancelSignal::default(),
@@ -205,6 +209,83 @@ fn the_marker_needs_no_source_of_kafkas() {
         cluster.committed_values("out"),
         ["row 1", "row 2", "row 3", "row 4"]
     );
+}
+
+#[test]
+fn a_marker_of_another_topic_counts_as_none() {
+    let cluster = cluster(&["out", "other", "in"]);
+    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let elsewhere = |sink: &Transactions| sink.elsewhere().map(|marker| marker.batch);
+    let mut to = cluster.transactions_to("out", &sources);
+    assert_eq!((batch(to.open()), elsewhere(&to)), (None, None));
+    deliver(&mut to, &spans, 1, "row").unwrap();
+
+    let mut to = cluster.transactions_to("other", &sources);
+    assert_eq!((batch(to.open()), elsewhere(&to)), (None, Some(1)));
+    assert_eq!(to.reached(), TopicOffsets::new());
+    deliver(&mut to, &spans, 2, "row").unwrap();
+    assert_eq!((batch(to.open()), elsewhere(&to)), (Some(2), None));
+
+    let mut to = cluster.transactions_to("out", &sources);
+    assert_eq!((batch(to.open()), elsewhere(&to)), (None, Some(2)));
+    assert_eq!(cluster.committed_values("out"), ["row 1"]);
+    assert_eq!(cluster.committed_values("other"), ["row 2"]);
+}
+
+#[test]
+fn a_topic_that_was_made_anew_holds_nothing_of_before() {
+    let cluster = cluster(&["out", "in"]);
+    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let mut to = cluster.transactions(&sources);
+    to.open().unwrap();
+    deliver(&mut to, &spans, 1, "row").unwrap();
+    let admin = cluster.settings.admin().unwrap();
+    let deleted =
+        kafka::wait_for(admin.delete_topics(&["out"], &rdkafka::admin::AdminOptions::new()));
+    assert!(deleted.unwrap().iter().all(Result::is_ok));
+    let absent = to.peek();
+    assert_eq!(batch(absent), None, "what is not there holds nothing");
+    assert!(to.elsewhere().is_some());
+    cluster.settings.create_topic("out", &[]).unwrap();
+    let mut to = cluster.transactions(&sources);
+    assert_eq!(batch(to.open()), None);
+    assert!(to.elsewhere().is_some());
+}
+
+#[test]
+fn who_only_looks_takes_nothing_over() {
+    let cluster = cluster(&["out", "in"]);
+    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let mut writes = cluster.transactions(&sources);
+    writes.open().unwrap();
+    let mut looks = cluster.transactions(&sources);
+    assert_eq!(batch(looks.peek()), None);
+    for n in [1, 2] {
+        deliver(&mut writes, &spans, n, "row").unwrap();
+        assert_eq!(batch(looks.peek()), Some(n));
+        assert_eq!(looks.reached(), [("in".to_owned(), [(0, 10)].into())].into());
+    }
+}
+
+#[test]
+fn a_marker_without_a_target_counts_until_the_next_batch() {
+    let cluster = cluster(&["out", "in"]);
+    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let group = cluster.settings.asker(Some("streamhost.job.out")).unwrap();
+    let mut before = TopicPartitionList::new();
+    let mut place = before.add_partition("in", 0);
+    place.set_offset(Offset::Offset(7)).unwrap();
+    place.set_metadata("streamhost-1 7 4 d");
+    group
+        .commit(&before, rdkafka::consumer::CommitMode::Sync)
+        .unwrap();
+    let mut to = cluster.transactions(&sources);
+    assert_eq!(batch(to.open()), Some(4));
+    assert_eq!(to.reached(), [("in".to_owned(), [(0, 7)].into())].into());
+    deliver(&mut to, &spans, 5, "row").unwrap();
+    assert_eq!(batch(to.open()), Some(5));
+    let mut other = cluster.transactions_to("in", &sources);
+    assert_eq!(batch(other.open()), None, "the new form names its target");
 }
 
 #[test]

@@ -11,7 +11,9 @@
 //!   job stops.
 //! - the second time without a delivery in between, the job stops.
 
-use super::{BatchProducer, error, marker};
+use super::marker::{self, Found, Target};
+use super::{BatchProducer, error};
+use crate::kafka::topic_ids::topic_ids;
 use crate::kafka::{self, Asker, Fault, KafkaSettings, background};
 use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -43,11 +45,14 @@ pub(in crate::kafka) struct Transactions {
     fenced: bool,
     /// The source offsets beside the marker that was read last.
     reached: TopicOffsets,
+    /// What a marker of another target says, as it was read then.
+    elsewhere: Option<Marker>,
 }
 
 struct Open {
     producer: BatchProducer,
     group: Arc<ConsumerGroupMetadata>,
+    target: Target,
 }
 
 impl Transactions {
@@ -71,6 +76,7 @@ impl Transactions {
             tried: None,
             fenced: false,
             reached: TopicOffsets::new(),
+            elsewhere: None,
         }
     }
 
@@ -109,18 +115,14 @@ impl Transactions {
         self.error(Fault::Away, reason)
     }
 
-    /// Fences, then reads the marker.
+    /// Fences, then reads the marker of this target.
     pub(in crate::kafka) fn open(&mut self) -> Result<Option<Marker>, SinkError> {
         self.open = None;
         if self.cancel.is_cancelled() {
             return Err(SinkError::Cancelled);
         }
-        let asker = self
-            .settings
-            .asker(Some(&self.id))
-            .map_err(|e| self.client_error(&e))?;
-        kafka::partitions(&asker, &self.topic)
-            .map_err(|(fault, reason)| self.error(fault, reason))?;
+        let asker = self.asker()?;
+        let target = self.target(&asker)?;
         let producer =
             BatchProducer::new(&self.settings, &self.topic, Some(&self.id), &self.cancel)?;
         let cancel = self.cancel.clone();
@@ -129,11 +131,7 @@ impl Transactions {
             .map_err(|broken| self.broken(broken))?;
 
         // Only now nobody else can move it.
-        let asked = self.marker_places(&asker)?;
-        let find = || asker.committed_offsets(asked.clone(), limits::CONNECT_TIME);
-        let found = until_clear(&cancel, limits::KAFKA_FENCE_TIME, find)
-            .map_err(|broken| self.broken(broken))?;
-        let marker = self.read_marker(&found)?;
+        let marker = self.read_marker(&asker, &target)?;
         if self.fenced && marker != self.held && (marker.is_none() || marker != self.tried) {
             return Err(SinkError::Fenced {
                 id: self.id.clone(),
@@ -143,12 +141,39 @@ impl Transactions {
             .group_metadata()
             .expect("a client with a group has its metadata");
         (self.held, self.tried) = (marker.clone(), None);
-        self.reached = marker.as_ref().map_or_else(TopicOffsets::new, |marker| {
-            self.offsets_with(marker, &found)
+        self.open = Some(Open {
+            producer,
+            group: Arc::new(group),
+            target,
         });
-        let group = Arc::new(group);
-        self.open = Some(Open { producer, group });
         Ok(marker)
+    }
+
+    /// Reads the marker, and takes nobody's id away. A topic that is not there holds nothing.
+    pub(super) fn peek(&mut self) -> Result<Option<Marker>, SinkError> {
+        let asker = self.asker()?;
+        match kafka::partitions(&asker, &self.topic) {
+            Err((Fault::Missing, _)) => self.read_marker(&asker, &Target::absent(&self.topic)),
+            Err((fault, reason)) => Err(self.error(fault, reason)),
+            Ok(_) => {
+                let target = self.target(&asker)?;
+                self.read_marker(&asker, &target)
+            }
+        }
+    }
+
+    fn asker(&mut self) -> Result<Asker, SinkError> {
+        let asker = self.settings.asker(Some(&self.id));
+        asker.map_err(|e| self.client_error(&e))
+    }
+
+    /// The topic as it is now: one that was made anew under its name is another.
+    fn target(&self, asker: &Asker) -> Result<Target, SinkError> {
+        let wrong = |(fault, reason)| self.error(fault, reason);
+        kafka::partitions(asker, &self.topic).map_err(wrong)?;
+        let topics = std::slice::from_ref(&self.topic);
+        let mut ids = topic_ids(asker.client(), topics, limits::CONNECT_TIME).map_err(wrong)?;
+        Ok(Target::new(&self.topic, ids.remove(&self.topic)))
     }
 
     /// Where the marker may lie: at every partition of the sources' topics, or at the sink's own
@@ -169,8 +194,16 @@ impl Transactions {
         Ok(list)
     }
 
-    fn read_marker(&self, found: &TopicPartitionList) -> Result<Option<Marker>, SinkError> {
-        let elements = found.elements();
+    fn read_marker(
+        &mut self,
+        asker: &Asker,
+        target: &Target,
+    ) -> Result<Option<Marker>, SinkError> {
+        let asked = self.marker_places(asker)?;
+        let find = || asker.committed_offsets(asked.clone(), limits::CONNECT_TIME);
+        let listed = until_clear(&self.cancel.clone(), limits::KAFKA_FENCE_TIME, find)
+            .map_err(|broken| self.broken(broken))?;
+        let elements = listed.elements();
         for element in &elements {
             element
                 .error()
@@ -179,14 +212,22 @@ impl Transactions {
         let there = elements
             .iter()
             .filter(|element| matches!(element.offset(), Offset::Offset(_)));
-        marker::newest(there.map(|element| element.metadata())).map_err(|reason| {
+        let found = Found::read(there.map(|element| element.metadata()), target);
+        let found = found.map_err(|reason| {
             let reason = format!(
                 "the marker in consumer group `{}` cannot be read: {reason}; delete the group (a batch that was under way \
                  may be there twice then)",
                 self.id
             );
             self.error(Fault::Refused, reason)
-        })
+        })?;
+        self.elsewhere = found.elsewhere;
+        let reached = |marker: &Marker| self.offsets_with(marker, &listed, target);
+        self.reached = found
+            .own
+            .as_ref()
+            .map_or_else(TopicOffsets::new, reached);
+        Ok(found.own)
     }
 
     /// The source offsets beside the marker.
@@ -194,13 +235,28 @@ impl Transactions {
         self.reached.clone()
     }
 
+    /// The newest marker of another target.
+    pub(super) fn elsewhere(&self) -> Option<Marker> {
+        self.elsewhere.clone()
+    }
+
     /// The offsets of the marker's epoch. An older marker of it, at a partition that was not read
     /// since, is still true there.
-    fn offsets_with(&self, marker: &Marker, found: &TopicPartitionList) -> TopicOffsets {
+    fn offsets_with(
+        &self,
+        marker: &Marker,
+        found: &TopicPartitionList,
+        target: &Target,
+    ) -> TopicOffsets {
+        let is_of = |text: &str| {
+            marker::read(text).is_some_and(|(there, of)| {
+                there.epoch == marker.epoch && of.is_none_or(|of| of.is(target))
+            })
+        };
         let mut reached = TopicOffsets::new();
         for element in found.elements() {
             if let Offset::Offset(offset) = element.offset()
-                && marker::read(element.metadata()).is_some_and(|there| there.epoch == marker.epoch)
+                && is_of(element.metadata())
                 && self
                     .sources
                     .iter()
@@ -235,7 +291,7 @@ impl Transactions {
             batch: delivery.batch,
             digest: delivery.digest.to_owned(),
         };
-        let offsets = self.offsets(delivery, &marker)?;
+        let offsets = self.offsets(delivery, &marker, &open.target)?;
         let committed = prepare(&mut open, &self.cancel, offsets, send).and_then(|()| {
             self.tried = Some(marker.clone());
             // An unclear outcome is asked again: the brokers hold it, and the same call finishes
@@ -259,8 +315,9 @@ impl Transactions {
         &self,
         delivery: &Delivery<'_>,
         marker: &Marker,
+        target: &Target,
     ) -> Result<TopicPartitionList, SinkError> {
-        let text = marker::write(marker);
+        let text = marker::write(marker, target);
         let place = |(partition, span): (&Partition, &Span)| {
             Some((
                 self.sources[usize::from(partition.source)].as_ref()?,
@@ -305,7 +362,9 @@ fn prepare<F>(
 where
     F: FnOnce(&mut BatchProducer) -> Result<(), SinkError>,
 {
-    let Open { producer, group } = open;
+    let Open {
+        producer, group, ..
+    } = open;
     producer
         .producer()
         .begin_transaction()

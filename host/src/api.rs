@@ -89,6 +89,18 @@ pub struct StageStatus {
     pub bytes: u64,
 }
 
+/// Until when a version that proves unfit is rolled back by the host: for so many batches, and until
+/// a time, whichever is longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProbationStatus {
+    /// The version that it would go back to.
+    pub version: u64,
+    /// Batches that are left.
+    pub batches: u64,
+    /// The time, RFC 3339.
+    pub until: String,
+}
+
 /// The limits that a job runs under.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LimitStatus {
@@ -121,6 +133,9 @@ pub struct JobStatus {
     /// When that was, RFC 3339.
     #[serde(default)]
     pub deployed_at: Option<String>,
+    /// While a failing version is rolled back by the host.
+    #[serde(default)]
+    pub probation: Option<ProbationStatus>,
     /// Records read.
     pub records_in: u64,
     /// Rows delivered, all sinks together.

@@ -7,8 +7,8 @@ use streamhost_tests::host::{Host, unique};
 use streamhost_tests::servers::Servers;
 use streamhost_tests::sizes::{PARTITIONS, SOON};
 use streamhost_tests::stamping::{Into, Stamping, numbered};
-use streamhost_tests::{feed, outside};
 use streamhost_tests::wait::wait_until;
+use streamhost_tests::{feed, outside};
 
 /// A time as RFC 3339, such as `now` or `+1 hour`.
 fn time(what: &str) -> String {
@@ -240,7 +240,12 @@ fn an_exactly_once_sinks_marker_counts_for_its_own_topic_and_is_told_of() {
     assert_eq!(deploy(&other, &from_first), (vec![], records));
     undeploy();
     // The other's own marker counts, though the group is another: nothing is doubled, and it is said.
-    let another = ["--set", "start=earliest", "--set", &format!("group={job}-2")];
+    let another = [
+        "--set",
+        "start=earliest",
+        "--set",
+        &format!("group={job}-2"),
+    ];
     let (warnings, rows) = deploy(&other, &another);
     assert_eq!(rows, records);
     assert!(

@@ -50,6 +50,20 @@ fn watermark(job: &JobStatus, screen: &Screen) -> String {
     time.map_or_else(|| none.to_owned(), |time| screen.time(time))
 }
 
+/// For how long a version that proves unfit is rolled back.
+fn probation(job: &JobStatus, screen: &Screen) -> Option<String> {
+    let probation = job.probation.as_ref()?;
+    let more = match probation.batches {
+        0 => String::new(),
+        left => format!(", and {} more", count(left, "batch", "batches")),
+    };
+    Some(format!(
+        "until {}{more}: if this version proves unfit, version {} takes over again",
+        screen.time(&probation.until),
+        probation.version
+    ))
+}
+
 /// An error that is over, with its time; none while the job is stopped by it.
 fn past_error(shown: &Told, screen: &Screen) -> Option<String> {
     let error = shown.status.last_error.as_ref()?;
@@ -133,6 +147,7 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
         ("waiting for", waiting),
         ("last error", past_error(shown, screen)),
         ("version", Some(version)),
+        ("probation", probation(job, screen)),
         (
             "records in",
             Some(with_rate(job.records_in, shown.moving.records_per_second)),

@@ -3,7 +3,8 @@
 use crate::api::{
     ActiveFacts, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
     JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine,
-    Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateFate, StateView, Waiting,
+    ProbationStatus, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateFate,
+    StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -136,6 +137,11 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
         digest: deployed.digest.clone(),
         deployment: deployed.deployment,
         deployed_at: Some("2026-11-21T08:00:00Z".to_owned()),
+        probation: Some(ProbationStatus {
+            version: 1,
+            batches: 88,
+            until: "2026-11-21T08:15:00Z".to_owned(),
+        }),
         records_in: 1000,
         rows_out: 990,
         dead_letters: 7,

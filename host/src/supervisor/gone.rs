@@ -4,7 +4,7 @@ use super::{Job, Supervisor, logfile};
 use crate::api::{Deployment, LogLine, Refusal};
 use streamhost_core::clock;
 use streamhost_core::job::JobRecord;
-use streamhost_storage::catalog::GoneJob;
+use streamhost_storage::catalog::{GoneJob, Undeployed};
 use tracing::Level;
 
 impl Supervisor {
@@ -44,8 +44,8 @@ impl Supervisor {
 
     pub(super) fn logs_of_gone(&self, name: &str, after: u64) -> Result<Vec<LogLine>, Refusal> {
         // Only a name that was a job's is one of a file.
-        let known = self.catalog.was_undeployed(name);
-        if !known.is_ok_and(|known| known) {
+        let known = self.catalog.undeployed(name);
+        if !known.is_ok_and(|known| known != Undeployed::Never) {
             return Err(self.unknown(name));
         }
         let lines = logfile::read(&self.logs, name);

@@ -4,8 +4,8 @@ use super::deploy::{finished_words, unavailable};
 use super::{Job, State, Supervisor};
 use crate::api::{
     Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs, LetterEnd,
-    LetterId, LettersAsk, LimitStatus, LogLine, Refusal, SinkStatus, SourceStatus, StageStatus,
-    StateAsk, StateView, Waiting,
+    LetterId, LettersAsk, LimitStatus, LogLine, ProbationStatus, Refusal, SinkStatus, SourceStatus,
+    StageStatus, StateAsk, StateView, Waiting,
 };
 use std::sync::Arc;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
@@ -243,6 +243,7 @@ impl Supervisor {
             digest: active.digest.clone(),
             deployment: active.number,
             deployed_at: Some(clock::rfc3339(active.at_ms)),
+            probation: probation_of(&state, &facts),
             records_in: facts.counters.records_in,
             rows_out: facts.counters.rows.values().sum(),
             dead_letters: facts.counters.dead_letters,
@@ -277,6 +278,16 @@ impl Supervisor {
             },
         }
     }
+}
+
+/// A job that is stopped or was never loaded is on probation too: it may be resumed.
+fn probation_of(state: &State, facts: &StatusSnapshot) -> Option<ProbationStatus> {
+    let probation = state.record.probation(facts.batches, clock::now_ms())?;
+    Some(ProbationStatus {
+        version: probation.back_to,
+        batches: probation.batches,
+        until: clock::rfc3339(probation.until_ms),
+    })
 }
 
 /// Where a job reads and writes, and how far it is there.

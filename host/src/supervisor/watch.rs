@@ -4,8 +4,7 @@ use super::deploy::check_state;
 use super::{Job, Supervisor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
-use streamhost_core::job::DeploymentKind;
-use streamhost_core::limits;
+use streamhost_core::clock;
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_engine::pipeline::{DeploymentSlot, PipelineExit};
 use tracing::Level;
@@ -140,18 +139,15 @@ impl Supervisor {
         if by_policy {
             return Err(reason);
         }
-        let ran = batches.saturating_sub(active.since_batch);
-        let is_new =
-            ran <= limits::ROLLBACK_BATCHES_MAX && active.kind != DeploymentKind::AutomaticRollback;
-        let Some(before) = record.before_active().filter(|_| is_new) else {
+        let Some(probation) = record.probation(batches, clock::now_ms()) else {
             return Err(format!("version {}: {reason}", active.version));
         };
         let why = format!("version {} was rolled back: {reason}", active.version);
-        self.roll_back(&job.name, Some(before.version), Some(why.clone()))
+        self.roll_back(&job.name, Some(probation.back_to), Some(why.clone()))
             .map_err(|refusal| {
                 format!(
                     "version {}: {reason}; and version {} cannot take over: {refusal}",
-                    active.version, before.version
+                    active.version, probation.back_to
                 )
             })?;
         job.say(Level::ERROR, &why);

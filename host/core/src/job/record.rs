@@ -46,6 +46,17 @@ pub struct DeploymentRecord {
     pub since_batch: u64,
 }
 
+/// While a deployment is new: so many batches, and until a time, whichever is longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probation {
+    /// The version that the host goes back to if this one proves unfit.
+    pub back_to: u64,
+    /// Batches that are left.
+    pub batches: u64,
+    /// Until when it lasts at least, in milliseconds since 1970.
+    pub until_ms: i64,
+}
+
 /// One job as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRecord {
@@ -116,6 +127,25 @@ impl JobRecord {
             .iter()
             .rev()
             .find(|d| d.version != active.version)
+    }
+
+    /// Whether the active version would be rolled back by the host now, if it proved unfit: the job
+    /// has so many durable batches. None once it is proven, or where there is nothing to go back to.
+    pub fn probation(&self, batches: u64, now_ms: i64) -> Option<Probation> {
+        let active = self.active();
+        if active.kind == DeploymentKind::AutomaticRollback {
+            return None;
+        }
+        let back_to = self.before_active()?.version;
+        let ran = batches.saturating_sub(active.since_batch);
+        let time_ms = i64::try_from(limits::ROLLBACK_TIME.as_millis()).unwrap_or(i64::MAX);
+        let until_ms = active.at_ms.saturating_add(time_ms);
+        let lasts = ran <= limits::ROLLBACK_BATCHES_MAX || now_ms < until_ms;
+        lasts.then(|| Probation {
+            back_to,
+            batches: (limits::ROLLBACK_BATCHES_MAX + 1).saturating_sub(ran),
+            until_ms,
+        })
     }
 
     /// Adds a deployment and forgets the oldest beyond the bound, but none that the checkpoint or a
@@ -205,6 +235,53 @@ mod tests {
             numbers(&job)[..2],
             [2, 150],
             "the first one is needed no more"
+        );
+    }
+
+    #[test]
+    fn a_version_is_new_for_so_many_batches_and_for_a_time() {
+        const MINUTE: i64 = 60_000;
+        let new = |kind| {
+            let active = DeploymentRecord {
+                kind,
+                at_ms: MINUTE,
+                since_batch: 1000,
+                ..deployment(2, 2, "b")
+            };
+            job(vec![deployment(1, 1, "a"), active])
+        };
+        let deployed = new(DeploymentKind::Deploy);
+        let cases = [
+            // batches in all, minutes since the deploy, batches that are left
+            (1000, 0, Some(101)),
+            (1100, 0, Some(1)),
+            // a busy job: the time counts
+            (9_000, 1, Some(0)),
+            (9_000, 14, Some(0)),
+            (9_000, 15, None),
+            // a quiet one: its batches do
+            (1001, 60 * 24, Some(100)),
+            (1101, 60 * 24, None),
+            // a clock that was set back proves nothing
+            (9_000, -60, Some(0)),
+        ];
+        for (batches, minutes, left) in cases {
+            let probation = deployed.probation(batches, (1 + minutes) * MINUTE);
+            assert_eq!(
+                probation.map(|p| p.batches),
+                left,
+                "{batches} batches, {minutes} minutes"
+            );
+            assert!(probation.is_none_or(|p| (p.back_to, p.until_ms) == (1, 16 * MINUTE)));
+        }
+        assert_eq!(
+            new(DeploymentKind::AutomaticRollback).probation(1000, MINUTE),
+            None
+        );
+        assert_eq!(
+            job(vec![deployment(1, 1, "a")]).probation(0, 0),
+            None,
+            "nothing is before the first"
         );
     }
 

@@ -51,8 +51,12 @@ pub const COMPILED_BYTES_MAX: usize = 512 << 20;
 pub const GUEST_MEMORY_BYTES_MIN: usize = 4 << 20;
 /// The most worker threads that `lanes` in `streamhost.toml` may ask for.
 pub const LANES_MAX: usize = 64;
-/// Batches after a deployment in which a version that proves unfit is rolled back by the host.
+/// Batches after a deployment in which a version that proves unfit is rolled back by the host; or
+/// [`ROLLBACK_TIME`], whichever is longer.
 pub const ROLLBACK_BATCHES_MAX: u64 = 100;
+/// Time after a deployment in which a version that proves unfit is rolled back by the host: a busy
+/// job has a hundred batches within a second.
+pub const ROLLBACK_TIME: Duration = Duration::from_secs(15 * 60);
 /// How much longer a cell may become as JSON: a control character takes six.
 pub const JSON_GROWTH_MAX: usize = 6;
 /// What surrounds a cell as JSON, rounded up: quotes, a colon, a comma.

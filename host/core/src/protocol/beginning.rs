@@ -80,9 +80,7 @@ pub fn beginning(known: &BeginningFacts<'_>) -> Beginning {
         Markers::Own if known.keyed => Beginning::Refused(RecoveryError::StateLost),
         _ if known.keyed && group => Beginning::Refused(RecoveryError::StateLost),
         Markers::Partial => unknown().map_or(Beginning::AtStart, refuse),
-        Markers::Absent if group || known.wrote => {
-            unknown().map_or(Beginning::AtStart, refuse)
-        }
+        Markers::Absent if group || known.wrote => unknown().map_or(Beginning::AtStart, refuse),
         Markers::Own => at_markers(known).unwrap_or_else(refuse),
         _ if known.start_said => Beginning::AtStart,
         _ if group => Beginning::AtGroup,

@@ -95,7 +95,8 @@ impl Found {
     ) -> Result<Self, String> {
         let mut found = Found::default();
         for text in texts {
-            let (marker, of) = read(text).ok_or_else(|| format!("`{text}` is no marker of ours"))?;
+            let (marker, of) =
+                read(text).ok_or_else(|| format!("`{text}` is no marker of ours"))?;
             let newest = match of.is_none_or(|of| of.is(target)) {
                 true => &mut found.own,
                 false => &mut found.elsewhere,
@@ -130,7 +131,10 @@ mod tests {
             digest: "0a1b".into(),
         };
         for (to, text) in [
-            (target("out", Some("f00d")), "streamhost-2 3 17 0a1b out f00d"),
+            (
+                target("out", Some("f00d")),
+                "streamhost-2 3 17 0a1b out f00d",
+            ),
             (target("a.b", None), "streamhost-2 3 17 0a1b a.b -"),
         ] {
             assert_eq!(write(&marker, &to), text);

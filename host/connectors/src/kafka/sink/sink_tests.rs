@@ -263,7 +263,10 @@ fn who_only_looks_takes_nothing_over() {
     for n in [1, 2] {
         deliver(&mut writes, &spans, n, "row").unwrap();
         assert_eq!(batch(looks.peek()), Some(n));
-        assert_eq!(looks.reached(), [("in".to_owned(), [(0, 10)].into())].into());
+        assert_eq!(
+            looks.reached(),
+            [("in".to_owned(), [(0, 10)].into())].into()
+        );
     }
 }
 

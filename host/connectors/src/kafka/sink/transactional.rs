@@ -19,6 +19,7 @@ use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use streamhost_core::job::{SourceKind, SourceSpec};
@@ -167,12 +168,17 @@ impl Transactions {
         asker.map_err(|e| self.client_error(&e))
     }
 
-    /// The topic as it is now: one that was made anew under its name is another.
+    /// The topic as it is now: one that was made anew under its name is another. Brokers that answer
+    /// and do not tell its id are no reason to wait: then its name alone counts.
     fn target(&self, asker: &Asker) -> Result<Target, SinkError> {
-        let wrong = |(fault, reason)| self.error(fault, reason);
-        kafka::partitions(asker, &self.topic).map_err(wrong)?;
+        kafka::partitions(asker, &self.topic)
+            .map_err(|(fault, reason)| self.error(fault, reason))?;
         let topics = std::slice::from_ref(&self.topic);
-        let mut ids = topic_ids(asker.client(), topics, limits::CONNECT_TIME).map_err(wrong)?;
+        let ids = topic_ids(asker.client(), topics, limits::CONNECT_TIME);
+        let mut ids = ids.unwrap_or_else(|(_, reason)| {
+            tracing::debug!(topic = self.topic, reason, "its id is not told");
+            BTreeMap::new()
+        });
         Ok(Target::new(&self.topic, ids.remove(&self.topic)))
     }
 
@@ -194,11 +200,7 @@ impl Transactions {
         Ok(list)
     }
 
-    fn read_marker(
-        &mut self,
-        asker: &Asker,
-        target: &Target,
-    ) -> Result<Option<Marker>, SinkError> {
+    fn read_marker(&mut self, asker: &Asker, target: &Target) -> Result<Option<Marker>, SinkError> {
         let asked = self.marker_places(asker)?;
         let find = || asker.committed_offsets(asked.clone(), limits::CONNECT_TIME);
         let listed = until_clear(&self.cancel.clone(), limits::KAFKA_FENCE_TIME, find)
@@ -223,10 +225,7 @@ impl Transactions {
         })?;
         self.elsewhere = found.elsewhere;
         let reached = |marker: &Marker| self.offsets_with(marker, &listed, target);
-        self.reached = found
-            .own
-            .as_ref()
-            .map_or_else(TopicOffsets::new, reached);
+        self.reached = found.own.as_ref().map_or_else(TopicOffsets::new, reached);
         Ok(found.own)
     }
 

@@ -394,6 +394,11 @@ pub trait Jobs: Send + Sync {
     fn place(&self) -> HostFacts {
         HostFacts::default()
     }
+    /// Why the host must be started anew, if so: a write to its data folder has failed, and nothing
+    /// can be written there any more.
+    fn broken(&self) -> Option<String> {
+        None
+    }
     /// All jobs as they are now, for the monitor. Does not wait for changes that are under way.
     fn facts(&self) -> Vec<JobFacts>;
 }

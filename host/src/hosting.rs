@@ -275,6 +275,10 @@ impl Jobs for Running {
         self.place.clone()
     }
 
+    fn broken(&self) -> Option<String> {
+        self.supervisor.broken()
+    }
+
     fn facts(&self) -> Vec<JobFacts> {
         self.supervisor.facts()
     }

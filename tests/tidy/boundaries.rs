@@ -70,8 +70,9 @@ const MODULES: [(&str, &[Arrows]); 7] = [
         "host/storage/src/",
         &[
             ("fault", &[]),
+            ("room", &[]),
             ("letter_marks", &["fault"]),
-            ("checkpoint_log", &["fault", "letter_marks"]),
+            ("checkpoint_log", &["fault", "room", "letter_marks"]),
             ("catalog", &[]),
             ("identity", &[]),
         ],

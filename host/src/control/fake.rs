@@ -8,12 +8,10 @@ use crate::api::{
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::{
-    ColumnSpec, DeploymentKind, JobSpec, SinkKind, SinkSpec, SourceKind, SourceSpec, StageKind,
-    StageSpec,
+    ColumnSpec, DeploymentKind, SinkKind, SourceKind, StageKind, StageSpec,
 };
 use streamhost_core::protocol::LetterMark;
 use streamhost_core::types::Kind;
@@ -32,6 +30,8 @@ pub(crate) struct FakeJobs {
     pub(crate) series_file: Mutex<Option<std::path::PathBuf>>,
     /// Jobs have stopped.
     pub(crate) stopped: Mutex<bool>,
+    /// Why nothing can be written any more.
+    pub(crate) broken: Mutex<Option<String>>,
     /// How often `resume` was asked.
     pub(crate) resumes: Mutex<usize>,
     /// What the last `resume` was told of lost records.
@@ -215,26 +215,7 @@ fn facts_of(status: JobStatus, deployments: &[Deployment]) -> JobFacts {
     for sink in &status.sinks {
         snapshot.counters.rows.insert(sink.name.clone(), sink.rows);
     }
-    let spec = JobSpec {
-        name: status.job.clone(),
-        every: Duration::from_secs(1),
-        sources: vec![SourceSpec {
-            name: "clicks".to_owned(),
-            target: "clicks".to_owned(),
-            timed: true,
-            ..SourceSpec::default()
-        }],
-        stages: vec![count_stage()],
-        sinks: vec![SinkSpec {
-            kind: SinkKind::Hbase,
-            name: "clicks".to_owned(),
-            target: "c\"2".to_owned(),
-            keyed: true,
-            dynamic: false,
-            columns: Vec::new(),
-            exactly_once: false,
-        }],
-    };
+    let spec = kept::spec(&status.job);
     let deployments = deployments.iter().rev().map(|d| DeploymentFacts {
         number: d.number,
         version: d.version,
@@ -484,6 +465,10 @@ impl Jobs for FakeJobs {
     fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
         self.deployments(job)?;
         kept::look(job, ask)
+    }
+
+    fn broken(&self) -> Option<String> {
+        locked(&self.broken).clone()
     }
 
     fn place(&self) -> HostFacts {

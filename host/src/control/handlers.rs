@@ -128,9 +128,10 @@ pub(super) async fn healthz() -> &'static str {
     security(()),
     responses((status = 200, description = "It is so.", body = String, content_type = "text/plain"), OpenFaults, BusyFaults),
 )]
-// Before the API answers the stores are open and the jobs taken up. So it is ready until it stops;
-// a server that is away, or a job that stopped, is no reason to take the host out of service or to
-// start it anew: it is said to who may know.
+// Before the API answers the stores are open and the jobs taken up. So it is ready until it stops,
+// or until a write to its data folder fails: only a start anew mends that. A server that is away,
+// or a job that stopped, is no reason to take the host out of service or to start it anew: it is
+// said to who may know.
 pub(super) async fn readyz(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -139,8 +140,12 @@ pub(super) async fn readyz(
         let text = "the host is stopping";
         return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, text));
     }
-    let listed = tokio::time::timeout(app.bounds.turn_time, call(&app, |jobs| jobs.list())).await;
-    let jobs = listed.map_err(|_| Fault::busy("work"))??;
+    let ask = call(&app, |jobs| (jobs.list(), jobs.broken()));
+    let listed = tokio::time::timeout(app.bounds.turn_time, ask).await;
+    let (jobs, broken) = listed.map_err(|_| Fault::busy("work"))??;
+    if let Some(reason) = broken {
+        return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, reason));
+    }
     let mut text = "ready\n".to_owned();
     if gate::may_know(&app, &headers) {
         let lines = app.monitor.servers_away().into_iter();

@@ -210,6 +210,16 @@ fn a_host_whose_jobs_wait_or_stopped_is_ready_and_says_so() {
 }
 
 #[test]
+fn a_host_that_cannot_write_its_folder_is_not_ready_and_says_what_to_do() {
+    let api = served();
+    let reason = streamhost_core::state::broken("No space left on device");
+    *api.jobs.broken.lock().expect("unharmed") = Some(reason);
+    let (status, said) = api.get("/readyz");
+    assert_eq!(status, 503);
+    assert!(said.to_string().contains("restart streamhost"), "{said}");
+}
+
+#[test]
 fn a_deployment_takes_its_request_from_the_query() {
     let api = served();
     let (status, said) = api.deploy(

@@ -155,6 +155,10 @@ impl Jobs for Supervisor {
         self.look_at(job, ask)
     }
 
+    fn broken(&self) -> Option<String> {
+        self.checkpoint_logs.broken()
+    }
+
     fn facts(&self) -> Vec<JobFacts> {
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
         jobs.iter().map(|job| self.facts_for_monitor(job)).collect()

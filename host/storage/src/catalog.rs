@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use streamhost_core::job::JobRecord;
 use streamhost_core::limits;
+use streamhost_core::state::broken;
 
 /// Why the registry failed.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum CatalogError {
     /// The disk, or the store above it.
     #[error("the data folder cannot be written or read: {0}")]
     Io(String),
+    /// A write has failed, and the store takes no more of them until it is opened anew.
+    #[error("{}", broken(.0))]
+    Broken(String),
     /// What stands there is not what was written.
     #[error("the data folder is damaged: {0}")]
     Damaged(String),
@@ -35,6 +39,10 @@ pub enum Undeployed {
     WithoutBatch,
     /// It was, and may have written rows.
     AfterBatches,
+}
+
+fn unwritten(error: impl std::fmt::Display) -> CatalogError {
+    CatalogError::Broken(error.to_string())
 }
 
 /// A job whose record is there and is not as it was written.
@@ -117,7 +125,7 @@ impl Catalog {
             serde_json::to_vec(job).map_err(io)?,
         );
         batch.remove(&self.undeployed, job.name.as_bytes());
-        batch.commit().map_err(io)
+        batch.commit().map_err(unwritten)
     }
 
     /// Takes a job from the set, and remembers what it was; durable at return. Beyond
@@ -134,7 +142,7 @@ impl Catalog {
             .map_or(Ok(Vec::new()), serde_json::to_vec)
             .map_err(io)?;
         batch.insert(&self.undeployed, job.as_bytes(), gone);
-        batch.commit().map_err(io)
+        batch.commit().map_err(unwritten)
     }
 
     /// What a job was that was undeployed here and is not there again; none also where a host of

@@ -7,8 +7,9 @@
 //!   letter (postcard); only where there are any;
 //! - `state`: job ‖ 0 ‖ stage id, 8 bytes big-endian ‖ the entry's key → the entry.
 
-use crate::fault::{damaged, io};
+use crate::fault::{damaged, io, unwritten};
 use crate::letter_marks::LetterMarks;
+use crate::room::Room;
 use fjall::config::{BlockSizePolicy, PartitioningPolicy};
 use fjall::{
     Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
@@ -32,6 +33,7 @@ pub struct CheckpointLogs {
     kept: Keyspace,
     state: Keyspace,
     letters: LetterMarks,
+    room: Room,
 }
 
 /// For many small entries that are read one by one, most of which are there or never were. Tables
@@ -60,9 +62,17 @@ impl CheckpointLogs {
             checkpoints: open("ledgers")?,
             intents: open("plans")?,
             kept: open("kept")?,
+            room: Room::of(state.path().to_owned()),
             state,
             letters: LetterMarks::open(db)?,
         })
+    }
+
+    /// Why nothing can be written to the host's database any more, if so: a write has failed, and
+    /// what lies between memory and disk is not known until it is opened anew.
+    pub fn broken(&self) -> Option<String> {
+        let written = self.db.persist(PersistMode::Buffer);
+        written.err().map(|error| unwritten(error).to_string())
     }
 
     /// One job's.
@@ -331,6 +341,7 @@ impl StateStore for JobCheckpointLog {
     }
 
     fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
+        self.all.room.check()?;
         // In the journal before whatever names the stage, so durable no later than that.
         let mut batch = self.all.db.batch();
         for (key, value) in entries {
@@ -340,7 +351,7 @@ impl StateStore for JobCheckpointLog {
                 value.as_slice(),
             );
         }
-        batch.commit().map_err(io)
+        batch.commit().map_err(unwritten)
     }
 
     fn discard(&self, stage: StageId) -> Result<(), StoreError> {
@@ -365,7 +376,7 @@ impl StateStore for JobCheckpointLog {
             if batch.is_empty() {
                 return Ok(());
             }
-            batch.commit().map_err(io)?;
+            batch.commit().map_err(unwritten)?;
         }
     }
 
@@ -393,6 +404,7 @@ impl CheckpointLog for JobCheckpointLog {
         checkpoint: Option<(&Checkpoint, &Delta)>,
         intent: Option<&BatchIntent>,
     ) -> Result<(), StoreError> {
+        self.all.room.check()?;
         let mut batch = self.durable();
         if let Some((checkpoint, delta)) = checkpoint {
             let key = self.key(checkpoint.batch, &[]);
@@ -411,19 +423,20 @@ impl CheckpointLog for JobCheckpointLog {
         if let Some(intent) = intent {
             self.put_intent(&mut batch, intent)?;
         }
-        batch.commit().map_err(io)
+        batch.commit().map_err(unwritten)
     }
 
     fn begin(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        self.all.room.check()?;
         let mut batch = self.without_intents()?;
         self.put_ledger(&mut batch, checkpoint)?;
-        batch.commit().map_err(io)
+        batch.commit().map_err(unwritten)
     }
 
     fn forget(&self) -> Result<(), StoreError> {
         let mut batch = self.without_intents()?;
         batch.remove(&self.all.checkpoints, self.job.as_bytes());
-        batch.commit().map_err(io)?;
+        batch.commit().map_err(unwritten)?;
         self.all.letters.forget(&self.job)?;
         self.stages()?
             .into_iter()

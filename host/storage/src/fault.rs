@@ -9,3 +9,8 @@ pub(crate) fn io(error: impl std::fmt::Display) -> StoreError {
 pub(crate) fn damaged(error: impl std::fmt::Display) -> StoreError {
     StoreError::Damaged(error.to_string())
 }
+
+/// The error of a write. The embedded store takes no more of them after one that failed.
+pub(crate) fn unwritten(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Broken(error.to_string())
+}

@@ -3,7 +3,7 @@
 //! Keyspace `letters`, of all jobs: job ‖ 0 ‖ topic ‖ 0 ‖ partition, 4 bytes big-endian ‖ offset, 8
 //! bytes big-endian → mark (JSON). Names of jobs and topics hold no NUL.
 
-use crate::fault::{damaged, io};
+use crate::fault::{damaged, io, unwritten};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use std::collections::BTreeMap;
 use streamhost_core::limits::LETTER_MARKS_SWEEP_MAX;
@@ -49,7 +49,7 @@ impl LetterMarks {
         for letter in letters {
             self.put(&mut batch, job, letter)?;
         }
-        batch.commit().map_err(io)
+        batch.commit().map_err(unwritten)
     }
 
     /// Has a write remember a letter.
@@ -112,7 +112,7 @@ impl LetterMarks {
             if batch.is_empty() {
                 return Ok(());
             }
-            batch.commit().map_err(io)?;
+            batch.commit().map_err(unwritten)?;
         }
     }
 }

@@ -2,6 +2,7 @@
 //! of dead letters, and the catalog of jobs.
 
 mod fault;
+mod room;
 pub mod letter_marks;
 pub mod checkpoint_log;
 pub mod catalog;

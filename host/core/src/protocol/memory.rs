@@ -4,12 +4,15 @@ use super::{BatchIntent, Checkpoint, CheckpointLog, LetterMark, LetterPlace, sta
 use crate::state::{Delta, Entries, Most, StageId, StateStore, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One job's checkpoint, intents and state.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     held: Mutex<Held>,
+    /// How many of the next writes find no room.
+    full: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -23,6 +26,22 @@ struct Held {
 impl MemoryStore {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn room(&self) -> Result<(), StoreError> {
+        let left = |left: usize| left.checked_sub(1);
+        let is_full = self
+            .full
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
+        match is_full {
+            Ok(_) => Err(StoreError::Full { free: 1, needed: 2 }),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The next writes find no room, so many times.
+    pub fn fill(&self, times: usize) {
+        self.full.store(times, Ordering::SeqCst);
     }
 
     /// All that was remembered of dead letters, in order: the last one of each counts.
@@ -88,6 +107,7 @@ impl CheckpointLog for MemoryStore {
         checkpoint: Option<(&Checkpoint, &Delta)>,
         intent: Option<&BatchIntent>,
     ) -> Result<(), StoreError> {
+        self.room()?;
         let mut held = self.held();
         if let Some((checkpoint, delta)) = checkpoint {
             held.checkpoint = Some(checkpoint.clone());
@@ -111,6 +131,7 @@ impl CheckpointLog for MemoryStore {
     }
 
     fn begin(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        self.room()?;
         let mut held = self.held();
         held.checkpoint = Some(checkpoint.clone());
         held.intents.clear();

@@ -15,7 +15,7 @@ mod store;
 mod overlay;
 
 pub use overlay::StateOverlay;
-pub use store::{StateStore, StoreError};
+pub use store::{StateStore, StoreError, broken};
 
 /// The number under which a stage's state is kept. A stage that is migrated or begun anew gets
 /// another, so that its old state is out of the way the moment that a checkpoint names the new one;

@@ -2,12 +2,33 @@
 
 use super::{Entries, Most, StageId};
 
+/// What is said of a store one of whose writes has failed, for this reason.
+pub fn broken(reason: &str) -> String {
+    format!(
+        "the store in the data folder takes no more writes, as one has failed ({reason}): make room on its disk or mend it, then restart streamhost; nothing that was acknowledged is lost"
+    )
+}
+
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The disk, or the store above it.
     #[error("the data folder cannot be written or read: {0}")]
     Io(String),
+    /// A write has failed, and the store takes no more of them until it is opened anew.
+    #[error("{}", broken(.0))]
+    Broken(String),
+    /// There is too little room on its disk. Nothing was written, and the store goes on once there is
+    /// more.
+    #[error(
+        "the disk of the data folder is full: {free} bytes are free, and {needed} must be: make room"
+    )]
+    Full {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be.
+        needed: u64,
+    },
     /// What stands there is not what was written.
     #[error("the data folder is damaged: {0}")]
     Damaged(String),

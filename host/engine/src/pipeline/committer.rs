@@ -2,7 +2,7 @@
 
 use super::deliver::Sinks;
 use super::execute::ExecutedBatch;
-use super::{BatchStep, PipelineExit, PipelineStatus, Stop};
+use super::{Backoff, BatchStep, PipelineExit, PipelineStatus, Stop};
 use crate::cpu::ThreadCpu;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -52,6 +52,9 @@ impl Queue {
 /// Batches between the one that is run and the one in the sinks.
 pub(super) const QUEUE_MAX: usize = limits::BATCHES_IN_FLIGHT_MAX - 2;
 
+/// Who waits while the disk is full.
+const DATA_FOLDER: &str = "data folder";
+
 /// What the committer works with.
 pub(super) struct Committer<'a> {
     pub(super) store: &'a dyn CheckpointLog,
@@ -78,7 +81,7 @@ impl Committer<'_> {
         while let Some(mut batch) = next.take() {
             queue.takes();
             if self.status.stop.requested() >= Some(Stop::Soon) && !self.keeps {
-                self.settle().map_err(|error| failed(&error))?;
+                self.settle()?;
                 return Err(PipelineExit::Stopped); // it is not planned, and read again later
             }
             let (meter, n) = (&self.status.meter, batch.outcome.batch);
@@ -88,9 +91,7 @@ impl Committer<'_> {
                 .unsettled
                 .as_ref()
                 .map(|delta| (&self.checkpoint, delta.as_ref()));
-            self.store
-                .write(before, Some(&intent))
-                .map_err(|error| failed(&error))?;
+            self.write(before, Some(&intent))?;
             meter.ended(n, BatchStep::Intent);
             self.told();
             match self
@@ -110,7 +111,7 @@ impl Committer<'_> {
             // batch.
             next = batches.recv_timeout(limits::CHECKPOINT_WAIT).ok();
             if next.is_none() {
-                self.settle().map_err(|error| failed(&error))?;
+                self.settle()?;
                 meter.used(cpu.more());
                 next = batches.recv().ok();
             }
@@ -131,9 +132,8 @@ impl Committer<'_> {
         while let Ok(mut batch) = batches.recv() {
             queue.takes();
             let intent = self.intent(&checkpoint, &mut batch);
-            self.store
-                .write(None, Some(&intent))
-                .map_err(|error| failed(&error))?;
+            let written = self.store.write(None, Some(&intent));
+            written.map_err(|error| failed(&error))?;
             checkpoint = after(&checkpoint, &intent);
         }
         Err(PipelineExit::Stopped)
@@ -172,18 +172,47 @@ impl Committer<'_> {
     }
 
     /// Makes the newest checkpoint durable.
-    pub(super) fn settle(&mut self) -> Result<(), StoreError> {
+    pub(super) fn settle(&mut self) -> Result<(), PipelineExit> {
         if let Some(delta) = &self.unsettled {
-            self.store.write(Some((&self.checkpoint, delta)), None)?;
+            self.write(Some((&self.checkpoint, delta)), None)?;
             self.told();
         }
         Ok(())
+    }
+
+    fn write(
+        &self,
+        checkpoint: Option<(&Checkpoint, &Delta)>,
+        intent: Option<&BatchIntent>,
+    ) -> Result<(), PipelineExit> {
+        with_room(self.status, || self.store.write(checkpoint, intent))
     }
 
     /// Monitors are told of a checkpoint only once it is durable.
     fn told(&mut self) {
         if self.unsettled.take().is_some() {
             self.status.settle(&self.checkpoint);
+        }
+    }
+}
+
+/// Writes to the store. While there is no room on its disk the job waits: what is under way is kept,
+/// and nothing more is read. A stop leaves it to the next start.
+pub(super) fn with_room(
+    status: &PipelineStatus,
+    mut write: impl FnMut() -> Result<(), StoreError>,
+) -> Result<(), PipelineExit> {
+    let mut backoff = Backoff::new();
+    loop {
+        match write() {
+            Err(error @ StoreError::Full { .. }) => status.waiting(DATA_FOLDER, &error.to_string()),
+            written => {
+                status.resumed(DATA_FOLDER);
+                return written.map_err(|error| failed(&error));
+            }
+        }
+        if backoff.wait(&status.stop) {
+            return Err(PipelineExit::Stopped);
         }
     }
 }

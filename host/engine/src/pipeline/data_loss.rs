@@ -129,7 +129,7 @@ impl Recovery<'_> {
             ..intent.clone()
         };
         committer.acknowledged(&empty, Arc::new(Delta::default()));
-        committer.settle().map_err(|error| failed(&error))?;
+        committer.settle()?;
         runs.executor.next = intent.batch + 1;
         Ok(())
     }

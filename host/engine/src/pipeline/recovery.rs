@@ -1,7 +1,7 @@
 //! What a pipeline does before its first batch: opens its sinks, decides from what it finds, and
 //! finishes what was planned before.
 
-use super::committer::{Committer, failed};
+use super::committer::{Committer, failed, with_room};
 use super::data_loss::{is_anew, made_anew, moved};
 use super::deliver::{self, Sinks};
 use super::execute::{LaneExecutor, exit_of};
@@ -297,9 +297,7 @@ impl Recovery<'_> {
             topic_ids,
             ..begun
         };
-        self.store
-            .begin(&checkpoint)
-            .map_err(|error| failed(&error))?;
+        with_room(self.status, || self.store.begin(&checkpoint))?;
         Ok(checkpoint)
     }
 
@@ -348,7 +346,7 @@ impl Recovery<'_> {
         self.check_same(intent, &again.outcome)?;
         committer.sinks.deliver(intent, &again, held, self.status)?;
         committer.acknowledged(intent, again.outcome.delta);
-        committer.settle().map_err(|error| failed(&error))?;
+        committer.settle()?;
         runs.executor.state.settled(n);
         Ok(())
     }

@@ -6,9 +6,10 @@ use crate::api::{
 };
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::time::Duration;
 use streamhost_connectors::kafka::letters::StoredLetter;
 use streamhost_core::clock;
-use streamhost_core::job::StageSpec;
+use streamhost_core::job::{JobSpec, SinkKind, SinkSpec, SourceSpec, StageSpec};
 use streamhost_core::keyed::look::{Kept, KeptPage, PageStart};
 use streamhost_core::protocol::{LetterMark, LetterOutcome};
 
@@ -112,4 +113,28 @@ pub(super) fn look(job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
         value_shape: "u64".to_owned(),
         page: KeptPage { entries, next },
     })
+}
+
+/// What the job is.
+pub(super) fn spec(job: &str) -> JobSpec {
+    JobSpec {
+        name: job.to_owned(),
+        every: Duration::from_secs(1),
+        sources: vec![SourceSpec {
+            name: "clicks".to_owned(),
+            target: "clicks".to_owned(),
+            timed: true,
+            ..SourceSpec::default()
+        }],
+        stages: vec![count_stage()],
+        sinks: vec![SinkSpec {
+            kind: SinkKind::Hbase,
+            name: "clicks".to_owned(),
+            target: "c\"2".to_owned(),
+            keyed: true,
+            dynamic: false,
+            columns: Vec::new(),
+            exactly_once: false,
+        }],
+    }
 }

@@ -45,6 +45,34 @@ fn a_reset_begins_anew_above_all_that_was_before() {
     );
 }
 
+/// A full disk is waited for, as a server that is away is: nothing is lost, doubled or stopped.
+#[test]
+fn a_job_waits_for_room_on_its_disk_and_goes_on() {
+    let mut world = World::new(1);
+    world.put(0, 20);
+    world.store.fill(usize::MAX);
+    let pipeline = world.start(None);
+    world.until(&pipeline, |facts| facts.waiting.contains_key("data folder"));
+    let (what, _) = pipeline.status.snapshot().waiting["data folder"].clone();
+    assert!(what.contains("make room"), "{what}");
+    world.store.fill(3);
+    assert_eq!(world.until_quiet(pipeline), PipelineExit::Stopped);
+    let rows: Vec<_> = world.sinks[1].landed().iter().flat_map(texts).collect();
+    assert_eq!(rows.len(), 20, "each once: {rows:?}");
+
+    // A stop does not wait for room, and the next start goes on.
+    world.put(0, 5);
+    world.store.fill(usize::MAX);
+    let pipeline = world.start(None);
+    world.until(&pipeline, |facts| facts.waiting.contains_key("data folder"));
+    assert_eq!(pipeline.stop(Stop::Soon), PipelineExit::Stopped);
+    world.store.fill(0);
+    let pipeline = world.start(None);
+    assert_eq!(world.until_quiet(pipeline), PipelineExit::Stopped);
+    let rows: Vec<_> = world.sinks[1].landed().iter().flat_map(texts).collect();
+    assert_eq!(rows.len(), 25, "each once: {rows:?}");
+}
+
 /// Without its checkpoint a job reads on from the least that its sinks hold, and spares
 /// exactly-once sinks what they have.
 #[test]

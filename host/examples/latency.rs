@@ -15,7 +15,7 @@ use rdkafka::producer::{BaseRecord, Producer};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use streamhost_connectors::kafka::{KafkaSettings, KafkaSource};
+use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_core::types::Rows;
 use streamhost_engine::pipeline::{Pipeline, PipelineExit, PipelineStatus, Stop};
 use streamhost_engine::source::Source;
@@ -56,7 +56,7 @@ fn main() -> anyhow::Result<()> {
         ..KafkaSettings::default()
     };
     let active = rig::active(&args.component, None, &topic)?;
-    let mut source = KafkaSource::new(&kafka, &active.spec.sources, "latency")?;
+    let mut source = rig::source(&kafka, &active, "latency")?;
     let began = Instant::now();
     send(&args, &topic, began, 0..1)?; // makes the topic, where the broker does that by itself
     let partitions = source

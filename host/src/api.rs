@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
-use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind};
+use streamhost_core::job::DeploymentKind;
 use streamhost_core::protocol::LetterMark;
 use utoipa::ToSchema;
 
@@ -51,8 +51,8 @@ pub struct Waiting {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceStatus {
     /// Its connector.
-    #[schema(value_type = String)]
-    pub kind: SourceKind,
+    #[serde(rename = "kind")]
+    pub connector: String,
     /// The job's name for it.
     pub name: String,
     /// The topic.
@@ -67,8 +67,8 @@ pub struct SourceStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SinkStatus {
     /// Its connector.
-    #[schema(value_type = String)]
-    pub kind: SinkKind,
+    #[serde(rename = "kind")]
+    pub connector: String,
     /// The job's name for it.
     pub name: String,
     /// The table or topic.

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use streamhost_connectors::hbase::AddFamilies;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
+use streamhost_connectors::registry::Registry;
 use streamhost_core::limits;
 use streamhost_core::protocol::LetterMark;
 use streamhost_dev::broker::{self, Broker};
@@ -140,7 +141,7 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
     Ok(Environment {
         owner,
         kafka: config.kafka.clone(),
-        hbase: config.hbase.clone(),
+        connectors: Registry::new(config.kafka.clone(), config.hbase.clone()),
         lanes: config.lanes.unwrap_or(cores),
         limits: config.limits,
     })

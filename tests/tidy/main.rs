@@ -1,6 +1,7 @@
 //! The rules of the source that no compiler knows: held by a test, or they are not held.
 
 mod boundaries;
+mod connectors;
 mod components;
 mod docs;
 mod files;

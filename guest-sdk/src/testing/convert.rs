@@ -10,6 +10,7 @@ use crate::describe::{
 use crate::row::RowWriter;
 use crate::sink::SinkKind;
 use streamhost_core::contract::{Answer, Groups, Moment, Pairs, Partials, truncate};
+use streamhost_core::job::connector::{CONSOLE, EXACTLY_ONCE, FILE, HBASE, KAFKA, RATE, SOCKET};
 use streamhost_core::job::validate::{
     JobDescription, RawColumn, SinkDescription, SourceDescription,
 };
@@ -149,18 +150,23 @@ pub(super) fn description(description: &Description) -> JobDescription {
 }
 
 fn source(source: &SourceDef) -> SourceDescription {
+    let connector = match source.kind {
+        SourceKind::Kafka => KAFKA,
+        SourceKind::Socket => SOCKET,
+        SourceKind::File => FILE,
+        SourceKind::Rate => RATE,
+    };
+    let follow = source
+        .follow
+        .then(|| ("follow".to_owned(), true.to_string()));
+    let rate =
+        (source.kind == SourceKind::Rate).then(|| ("rate".to_owned(), source.rate.to_string()));
     SourceDescription {
-        kind: match source.kind {
-            SourceKind::Kafka => job::SourceKind::Kafka,
-            SourceKind::Socket => job::SourceKind::Socket,
-            SourceKind::File => job::SourceKind::File,
-            SourceKind::Rate => job::SourceKind::Rate,
-        },
+        connector: connector.name.to_owned(),
         name: source.name.clone(),
         table: source.table,
         timed: source.timed,
-        follow: source.follow,
-        rate: source.rate,
+        options: follow.into_iter().chain(rate).collect(),
     }
 }
 
@@ -221,16 +227,22 @@ fn sink(sink: &SinkDef) -> SinkDescription {
         kind: kind(column.kind),
         optional: column.optional,
     };
+    let connector = match sink.kind {
+        SinkKind::Hbase => HBASE,
+        SinkKind::Kafka => KAFKA,
+        SinkKind::Console => CONSOLE,
+    };
+    let exactly_once = (EXACTLY_ONCE.to_owned(), true.to_string());
     SinkDescription {
-        kind: match sink.kind {
-            SinkKind::Hbase => job::SinkKind::Hbase,
-            SinkKind::Kafka => job::SinkKind::Kafka,
-            SinkKind::Console => job::SinkKind::Console,
-        },
+        connector: connector.name.to_owned(),
         name: sink.name.clone(),
         keyed: sink.shape.keyed,
         dynamic: sink.shape.dynamic,
         columns: sink.shape.columns.iter().map(column).collect(),
-        exactly_once: sink.exactly_once,
+        options: sink
+            .exactly_once
+            .then_some(exactly_once)
+            .into_iter()
+            .collect(),
     }
 }

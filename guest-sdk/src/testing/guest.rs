@@ -1,15 +1,13 @@
 //! Calls of a job, as its host makes them: everything crosses in bytes, and each answer is held to
 //! the contract.
 
-use super::convert;
+use super::{CONNECTORS, convert};
 use crate::job::{Call, Job};
 use crate::log;
 use std::cell::{Cell, RefCell};
-use streamhost_core::contract::{
-    Answer, AnswerRules, Asked, Finished, Moment, Partials, RowLimits, RowShape,
-};
-use streamhost_core::job::{JobSpec, SinkKind, SinkSpec};
-use streamhost_core::limits;
+use streamhost_core::contract::{Answer, AnswerRules, Asked, Finished, Moment, Partials, RowShape};
+use streamhost_core::job::connector::Connectors;
+use streamhost_core::job::{JobSpec, SinkSpec};
 use streamhost_core::types::{Chunk, Column, NO_TIME_MS};
 
 /// A job that can be called.
@@ -26,7 +24,12 @@ impl<'a> Guest<'a> {
         job: &'a dyn for<'b> Fn(Call<'b>) -> Job<'b>,
         spec: &'a JobSpec,
     ) -> Guest<'a> {
-        let shape = |sink: &SinkSpec| RowShape::new(sink, row_limits(sink.kind));
+        let shape = |sink: &SinkSpec| {
+            let rules = CONNECTORS.rules(&sink.connector);
+            let rules = rules.and_then(|rules| rules.sink.as_ref());
+            let rules = rules.expect("the job was checked");
+            RowShape::new(sink, rules.limits.clone())
+        };
         Guest {
             job,
             spec,
@@ -119,29 +122,5 @@ impl<'a> Guest<'a> {
             panic!("the job breaks a promise to its host: {broken}");
         }
         answer
-    }
-}
-
-/// What a sink of this kind can hold. How large a topic's records may be is its server's to say:
-/// they are not bounded here.
-fn row_limits(kind: SinkKind) -> RowLimits {
-    let (key_bytes, bytes_max) = match kind {
-        SinkKind::Hbase => (
-            1..=limits::HBASE_KEY_BYTES_MAX,
-            limits::HBASE_CELL_BYTES_MAX - 2 * limits::HBASE_KEY_BYTES_MAX,
-        ),
-        SinkKind::Kafka => (
-            0..=limits::KAFKA_KEY_BYTES_MAX,
-            limits::GUEST_OUTPUT_BYTES_MAX,
-        ),
-        SinkKind::Console => (
-            0..=limits::GUEST_OUTPUT_BYTES_MAX,
-            limits::GUEST_OUTPUT_BYTES_MAX,
-        ),
-    };
-    RowLimits {
-        key_bytes,
-        cell_bytes_max: bytes_max,
-        row_bytes_max: bytes_max,
     }
 }

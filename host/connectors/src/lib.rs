@@ -1,13 +1,13 @@
 //! What is outside of the host: Kafka, HBase, files, sockets, the console. One folder for each;
-//! none knows another.
+//! none knows another, and the registry alone names them all.
 
 mod lines;
 pub mod secret;
+pub mod connector;
 pub mod kafka;
 pub mod hbase;
 pub mod file;
 pub mod socket;
 pub mod rate;
 pub mod console;
-pub mod sources;
-pub mod sinks;
+pub mod registry;

@@ -21,7 +21,7 @@ use rdkafka::producer::{BaseRecord, Producer};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use streamhost_connectors::kafka::{KafkaSettings, KafkaSource};
+use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_core::job::settings::StartPosition;
 use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::types::Rows;
@@ -61,10 +61,10 @@ fn main() -> anyhow::Result<()> {
         ..KafkaSettings::default()
     };
     let active = rig::active(&args.component, args.source.as_deref(), &args.topic)?;
-    let mut source = KafkaSource::new(&kafka, &active.spec.sources, "throughput")?;
+    let mut source = rig::source(&kafka, &active, "throughput")?;
     if source.partitions().is_err() {
         fill(&args)?;
-        source = KafkaSource::new(&kafka, &active.spec.sources, "throughput")?;
+        source = rig::source(&kafka, &active, "throughput")?;
     }
     let there: i64 = source.start(StartPosition::Latest)?.values().sum::<i64>()
         - source.start(StartPosition::Earliest)?.values().sum::<i64>();

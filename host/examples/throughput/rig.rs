@@ -6,13 +6,14 @@ use rdkafka::config::ClientConfig;
 use rdkafka::producer::{DefaultProducerContext, ThreadedProducer};
 use std::path::Path;
 use std::sync::Arc;
-use streamhost_connectors::kafka::KafkaSource;
-use streamhost_core::contract::{RowLimits, RowShape};
+use streamhost_connectors::kafka::{KafkaSettings, KafkaSource};
+use streamhost_connectors::registry::Registry;
+use streamhost_core::contract::RowShape;
 use streamhost_core::job::SinkSpec;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::validate::check;
-use streamhost_core::protocol::{CheckpointLog, Guarantee, Marker};
-use streamhost_core::types::Rows;
+use streamhost_core::protocol::{CheckpointLog, Marker};
+use streamhost_core::types::{ColumnNames, Guarantee, Measure, RowLimits, Rows};
 use streamhost_engine::guest::{GuestVersion, Maker};
 use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, PipelineParts};
 use streamhost_engine::sink::memory::{Memory, MemoryDeadLetters};
@@ -28,6 +29,8 @@ const LIMITS: RowLimits = RowLimits {
     key_bytes: 1..=32_767,
     cell_bytes_max: 10 << 20,
     row_bytes_max: 10 << 20,
+    measure: Measure::Cells,
+    columns: ColumnNames::Fields,
 };
 
 impl<F: FnMut(&[Rows]) + Send> Sink for Shown<F> {
@@ -77,7 +80,8 @@ pub(crate) fn active(
     .into();
     let settings = Settings::parse(&pairs, JobLimits::default())
         .map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
-    let spec = check(raw, None, &settings).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+    let spec = check(raw, None, &settings, &Registry::default())
+        .map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
     let shapes = spec
         .sinks
         .iter()
@@ -95,6 +99,16 @@ pub(crate) fn active(
         guest_version: Arc::new(GuestVersion::new(make, limits.time, shapes, &spec)),
         spec,
     }))
+}
+
+/// A reader of the job's sources, all of which are topics.
+pub(crate) fn source(
+    kafka: &KafkaSettings,
+    active: &LoadedDeployment,
+    group: &str,
+) -> anyhow::Result<KafkaSource> {
+    let own = (0..).zip(&active.spec.sources).map(|(i, _)| i).collect();
+    Ok(KafkaSource::new(kafka, &active.spec.sources, &own, group)?)
 }
 
 /// A pipeline on all cores whose sinks show their rows to a closure.

@@ -3,10 +3,11 @@
 
 use crate::bindings::streamhost::job::types as wit;
 use streamhost_core::contract::{Answer, Moment, truncate};
+use streamhost_core::job::connector::{CONSOLE, EXACTLY_ONCE, FILE, HBASE, KAFKA, RATE, SOCKET};
 use streamhost_core::job::validate::{
     JobDescription, RawColumn, SinkDescription, SourceDescription,
 };
-use streamhost_core::job::{Join, SinkKind, SourceKind, StageKind, StageSpec, Window, WindowForm};
+use streamhost_core::job::{Join, StageKind, StageSpec, Window, WindowForm};
 use streamhost_core::limits;
 use streamhost_core::types::{Column, ExtraCells, Keyed, Kind, Rows};
 
@@ -107,18 +108,23 @@ pub(super) fn job_description(description: wit::Description) -> JobDescription {
 
 fn raw_source(source: wit::SourceDef) -> SourceDescription {
     use wit::SourceKind as Wit;
+    let connector = match source.kind {
+        Wit::Kafka => KAFKA,
+        Wit::Socket => SOCKET,
+        Wit::File => FILE,
+        Wit::Rate => RATE,
+    };
+    let follow = source
+        .follow
+        .then(|| ("follow".to_owned(), true.to_string()));
+    let rate =
+        matches!(source.kind, Wit::Rate).then(|| ("rate".to_owned(), source.rate.to_string()));
     SourceDescription {
-        kind: match source.kind {
-            Wit::Kafka => SourceKind::Kafka,
-            Wit::Socket => SourceKind::Socket,
-            Wit::File => SourceKind::File,
-            Wit::Rate => SourceKind::Rate,
-        },
+        connector: connector.name.to_owned(),
         name: source.name,
         table: source.table,
         timed: source.timed,
-        follow: source.follow,
-        rate: source.rate,
+        options: follow.into_iter().chain(rate).collect(),
     }
 }
 
@@ -171,16 +177,22 @@ fn raw_sink(sink: wit::SinkDef) -> SinkDescription {
         kind: kind_out(c.kind),
         optional: c.optional,
     };
+    let connector = match sink.kind {
+        Wit::Hbase => HBASE,
+        Wit::Kafka => KAFKA,
+        Wit::Console => CONSOLE,
+    };
+    let exactly_once = (EXACTLY_ONCE.to_owned(), true.to_string());
     SinkDescription {
-        kind: match sink.kind {
-            Wit::Hbase => SinkKind::Hbase,
-            Wit::Kafka => SinkKind::Kafka,
-            Wit::Console => SinkKind::Console,
-        },
+        connector: connector.name.to_owned(),
         name: sink.name,
         keyed: sink.keyed,
         dynamic: sink.dynamic,
         columns: sink.columns.into_iter().map(column).collect(),
-        exactly_once: sink.exactly_once,
+        options: sink
+            .exactly_once
+            .then_some(exactly_once)
+            .into_iter()
+            .collect(),
     }
 }

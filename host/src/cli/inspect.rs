@@ -140,7 +140,7 @@ fn text(out: &mut dyn Write, screen: &Screen, found: &Inspection) -> io::Result<
     for source in &job.sources {
         let table = if source.table { ", as a table" } else { "" };
         let name = plain(&source.name);
-        writeln!(out, "source   {} `{name}`{table}", word(&source.kind))?;
+        writeln!(out, "source   {} `{name}`{table}", plain(&source.connector))?;
     }
     job.stages
         .iter()
@@ -174,17 +174,22 @@ fn word(kind: &impl Serialize) -> String {
     plain(value.as_str().unwrap_or("?"))
 }
 
+/// An option in a list.
+fn option(name: &str, value: &str) -> String {
+    match value {
+        "true" => format!(", {}", plain(name)),
+        value => format!(", {}={}", plain(name), plain(value)),
+    }
+}
+
 /// A sink and its columns.
 fn sink_text(out: &mut dyn Write, sink: &SinkSpec) -> io::Result<()> {
-    let once = if sink.exactly_once {
-        ", exactly once"
-    } else {
-        ""
-    };
+    let on = sink.options.iter().filter(|(_, value)| *value != "false");
+    let options: String = on.map(|(name, value)| option(name, value)).collect();
     writeln!(
         out,
-        "sink     {} `{}`{once}",
-        word(&sink.kind),
+        "sink     {} `{}`{options}",
+        plain(&sink.connector),
         plain(&sink.name)
     )?;
     if sink.keyed {

@@ -9,7 +9,6 @@ use super::told::Told;
 use crate::api::{JobState, JobStatus};
 use std::io::{self, Write};
 use std::time::Duration;
-use streamhost_core::job::{SinkKind, SourceKind};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -198,16 +197,10 @@ fn places(out: &mut dyn Write, screen: &Screen, job: &JobStatus) -> io::Result<(
             .map(|(partition, offset)| format!("{partition}:{offset}"))
             .collect();
         let name = source.name.clone();
-        let kind = match source.kind {
-            SourceKind::Kafka => "kafka",
-            SourceKind::Socket => "socket",
-            SourceKind::File => "file",
-            SourceKind::Rate => "rate",
-        };
         rows.push([
             "source".to_owned(),
             name,
-            kind.to_owned(),
+            source.connector.clone(),
             source.target.clone(),
             reached.join(" "),
         ]);
@@ -227,16 +220,11 @@ fn places(out: &mut dyn Write, screen: &Screen, job: &JobStatus) -> io::Result<(
         ]);
     }
     for sink in &job.sinks {
-        let kind = match sink.kind {
-            SinkKind::Hbase => "hbase",
-            SinkKind::Kafka => "kafka",
-            SinkKind::Console => "console",
-        };
         let rows_out = count(sink.rows, "row", "rows");
         rows.push([
             "sink".to_owned(),
             sink.name.clone(),
-            kind.to_owned(),
+            sink.connector.clone(),
             sink.target.clone(),
             rows_out,
         ]);

@@ -12,9 +12,9 @@ use axum::extract::{RawQuery, Request, State};
 use serde::Serialize;
 use std::sync::Arc;
 use streamhost_core::clock;
+use streamhost_core::job::SinkSpec;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::validate::in_words;
-use streamhost_core::job::{SinkKind, SinkSpec};
 use utoipa::ToSchema;
 
 /// What is said of a component.
@@ -48,8 +48,7 @@ struct Import {
 #[derive(Serialize, ToSchema)]
 #[schema(as = CheckedSink)]
 struct SinkView {
-    #[schema(value_type = String)]
-    kind: SinkKind,
+    kind: String,
     name: String,
     target: String,
     guarantee: &'static str,
@@ -143,7 +142,7 @@ fn sink_view((sink, exists): (&SinkSpec, Option<bool>)) -> SinkView {
         r#type: column.kind,
     });
     SinkView {
-        kind: sink.kind,
+        kind: sink.connector.clone(),
         name: sink.name.clone(),
         target: sink.target.clone(),
         guarantee: guarantee(sink),

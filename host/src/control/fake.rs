@@ -10,9 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::job::settings::{JobLimits, Settings};
-use streamhost_core::job::{
-    ColumnSpec, DeploymentKind, SinkKind, SourceKind, StageKind, StageSpec,
-};
+use streamhost_core::job::{ColumnSpec, DeploymentKind, StageKind, StageSpec};
 use streamhost_core::protocol::LetterMark;
 use streamhost_core::types::Kind;
 use streamhost_engine::pipeline::StatusSnapshot;
@@ -160,7 +158,7 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
         epoch: 1,
         lanes: 2,
         sources: vec![SourceStatus {
-            kind: SourceKind::Kafka,
+            connector: "kafka".to_owned(),
             name: "clicks".to_owned(),
             target: "clicks".to_owned(),
             committed: [(0, 600), (1, 400)].into(),
@@ -172,7 +170,7 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
         }],
         watermark: Some("2026-11-21T08:00:00Z".to_owned()),
         sinks: vec![SinkStatus {
-            kind: SinkKind::Hbase,
+            connector: "hbase".to_owned(),
             name: "clicks".to_owned(),
             target: "c\"2".to_owned(),
             rows: 990,

@@ -4,8 +4,11 @@ use super::history::{History, is_running};
 use super::stages::describe;
 use crate::api::{JobFacts, Waiting};
 use serde::Serialize;
+use streamhost_connectors::registry;
 use streamhost_core::clock;
-use streamhost_core::job::{JobSpec, SinkKind, SinkSpec, SourceKind, SourceSpec};
+use streamhost_core::job::connector::LETTERS;
+use streamhost_core::job::{JobSpec, SinkSpec, SourceSpec};
+use streamhost_core::types::Guarantee;
 
 mod bottleneck;
 mod edges;
@@ -33,7 +36,7 @@ pub(super) struct Node {
     id: String,
     kind: &'static str,
     name: String,
-    connector: Option<&'static str>,
+    connector: Option<String>,
     target: Option<String>,
     description: Option<String>,
     busy: Option<f64>,
@@ -80,7 +83,7 @@ impl Graph {
             id: DEAD_LETTERS.to_owned(),
             kind: DEAD_LETTERS,
             name: dead_letters.to_owned(),
-            connector: Some("kafka"),
+            connector: Some(LETTERS.to_owned()),
             target: Some(dead_letters.to_owned()),
             ..Node::default()
         };
@@ -102,12 +105,7 @@ fn source(source: &SourceSpec) -> Node {
         id: format!("source/{}", source.name),
         kind: "source",
         name: source.name.clone(),
-        connector: Some(match source.kind {
-            SourceKind::Kafka => "kafka",
-            SourceKind::Socket => "socket",
-            SourceKind::File => "file",
-            SourceKind::Rate => "rate",
-        }),
+        connector: Some(source.connector.clone()),
         target: Some(source.target.clone()),
         ..Node::default()
     }
@@ -118,11 +116,7 @@ fn sink(sink: &SinkSpec) -> Node {
         id: format!("sink/{}", sink.name),
         kind: "sink",
         name: sink.name.clone(),
-        connector: Some(match sink.kind {
-            SinkKind::Hbase => "hbase",
-            SinkKind::Kafka => "kafka",
-            SinkKind::Console => "console",
-        }),
+        connector: Some(sink.connector.clone()),
         target: Some(sink.target.clone()),
         guarantee: Some(guarantee(sink)),
         ..Node::default()
@@ -131,11 +125,9 @@ fn sink(sink: &SinkSpec) -> Node {
 
 /// What a second delivery of the same batch does.
 pub(crate) fn guarantee(sink: &SinkSpec) -> &'static str {
-    match sink.kind {
-        _ if sink.exactly_once => "exactly-once",
-        SinkKind::Hbase => "idempotent",
-        SinkKind::Kafka | SinkKind::Console => "at-least-once",
-    }
+    registry::guarantee(sink)
+        .unwrap_or(Guarantee::AtLeastOnce)
+        .words()
 }
 
 fn nodes(facts: &JobFacts, spec: &JobSpec, history: &History) -> Vec<Node> {

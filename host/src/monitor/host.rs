@@ -4,7 +4,6 @@ use super::{Monitor, process};
 use crate::api::{HostFacts, JobFacts, JobState};
 use crate::built;
 use serde::Serialize;
-use streamhost_core::job::{SinkKind, SourceKind};
 use streamhost_core::{clock, limits};
 use utoipa::ToSchema;
 
@@ -212,13 +211,9 @@ fn server(name: &'static str, address: &str, facts: &[&JobFacts]) -> Server {
         .min_by_key(|(_, since)| *since);
     let needs = |facts: &&&JobFacts| {
         let status = &facts.status;
-        let reads = status.sources.iter().any(|s| s.kind == SourceKind::Kafka);
-        let writes = status.sinks.iter().any(|s| match s.kind {
-            SinkKind::Kafka => name == "kafka",
-            SinkKind::Hbase => name == "hbase",
-            SinkKind::Console => false,
-        });
-        status.state == JobState::Running && (writes || reads && name == "kafka")
+        let reads = status.sources.iter().any(|s| s.connector == name);
+        let writes = status.sinks.iter().any(|s| s.connector == name);
+        status.state == JobState::Running && (writes || reads)
     };
     Server {
         name,

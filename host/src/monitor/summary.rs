@@ -5,13 +5,12 @@ use crate::api::{JobFacts, JobState, JobStatus};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use streamhost_core::clock;
-use streamhost_core::job::{SinkKind, SourceKind};
 use utoipa::ToSchema;
 
 /// Where a job reads or writes.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct End<K> {
-    kind: K,
+pub(super) struct End {
+    kind: String,
     name: String,
     target: String,
 }
@@ -83,8 +82,8 @@ pub struct JobSummary {
     dead_letters: u64,
     late: u64,
     lag: Option<u64>,
-    sources: Vec<End<SourceKind>>,
-    sinks: Vec<End<SinkKind>>,
+    sources: Vec<End>,
+    sinks: Vec<End>,
     #[serde(flatten)]
     moving: Moving,
     cpu_cores: Option<f64>,
@@ -100,12 +99,12 @@ impl JobSummary {
     pub(super) fn of(facts: &JobFacts, history: &History, now_ms: i64, recent: bool) -> Self {
         let status = &facts.status;
         let sources = status.sources.iter().map(|source| End {
-            kind: source.kind,
+            kind: source.connector.clone(),
             name: source.name.clone(),
             target: source.target.clone(),
         });
         let sinks = status.sinks.iter().map(|sink| End {
-            kind: sink.kind,
+            kind: sink.connector.clone(),
             name: sink.name.clone(),
             target: sink.target.clone(),
         });

@@ -10,7 +10,7 @@ use bench::{CallMeter, Metered};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use streamhost_connectors::sinks;
+use streamhost_connectors::registry::Registry;
 use streamhost_core::contract::{GroupQuarantines, RowShape};
 use streamhost_core::executor::{Batch, restore_state};
 use streamhost_core::executor::{BatchExecutor, BatchInputs, BatchJob, BatchOutcome, Watermark};
@@ -74,13 +74,14 @@ impl OfflineJob {
         let digest = streamhost_storage::catalog::sha256(component);
         let loaded = engine.load(&digest, component, &|| true)?;
         let described = loaded.describe(limits, log.clone())?;
-        let spec = check(described, None, &settings)
+        let connectors = Registry::default();
+        let spec = check(described, None, &settings, &connectors)
             .map_err(|faults| anyhow::anyhow!(in_words(&faults)))?;
         let shapes = spec
             .sinks
             .iter()
-            .map(|sink| RowShape::new(sink, sinks::row_limits(sink)))
-            .collect();
+            .map(|sink| Ok(RowShape::new(sink, connectors.row_limits(sink)?)))
+            .collect::<anyhow::Result<_>>()?;
         let (compiled, meter) = (Arc::clone(&loaded), Arc::<CallMeter>::default());
         let metered = Arc::clone(&meter);
         let make: Maker = Box::new(move || {

@@ -51,7 +51,7 @@ impl TopicSample {
             target: self.topic.clone(),
             ..SourceSpec::default()
         };
-        let mut source = KafkaSource::new(kafka, &[spec], GROUP)?.until_end();
+        let mut source = KafkaSource::new(kafka, &[spec], &[0].into(), GROUP)?.until_end();
         let at = Partition {
             source: 0,
             id: self.partition,

@@ -4,14 +4,12 @@ use super::watch::End;
 use super::{Job, Supervisor};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
-use streamhost_connectors::console::ConsoleSink;
-use streamhost_connectors::hbase::HbaseSink;
-use streamhost_connectors::kafka::{KafkaDeadLetters, KafkaSink};
-use streamhost_connectors::sources;
+use streamhost_connectors::connector::{SinkContext, SourceContext};
+use streamhost_connectors::kafka::KafkaDeadLetters;
 use streamhost_core::contract::RowShape;
 use streamhost_core::job::settings::Settings;
 use streamhost_core::job::validate::{JobDescription, check, in_words};
-use streamhost_core::job::{DeploymentRecord, JobRecord, JobSpec, SinkKind, SinkSpec};
+use streamhost_core::job::{DeploymentRecord, JobRecord, JobSpec, SinkSpec};
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_engine::guest::{GuestVersion, LogSink, Maker};
 use streamhost_engine::pipeline::{
@@ -54,17 +52,18 @@ impl Supervisor {
         deployment: &DeploymentRecord,
         record: &JobRecord,
     ) -> Result<LoadedDeployment, String> {
-        let spec = check(raw, Some(&record.name), &settings).map_err(|faults| in_words(&faults))?;
+        let connectors = &self.environment.connectors;
+        let spec = check(raw, Some(&record.name), &settings, connectors)
+            .map_err(|faults| in_words(&faults))?;
+        let shape = |sink| {
+            let limits = connectors.row_limits(sink).map_err(|e| e.to_string())?;
+            Ok(RowShape::new(sink, limits))
+        };
         let shapes: Vec<_> = spec
             .sinks
             .iter()
-            .map(|sink| {
-                RowShape::new(
-                    sink,
-                    self.sink(&spec, sink, &CancelSignal::default()).limits(),
-                )
-            })
-            .collect();
+            .map(shape)
+            .collect::<Result<_, String>>()?;
         let (limits, log) = (GuestLimits::from(settings.limits), log.clone());
         let make: Maker =
             Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
@@ -116,25 +115,14 @@ impl Supervisor {
         job: &JobSpec,
         sink: &SinkSpec,
         cancel: &CancelSignal,
-    ) -> Box<dyn Sink> {
-        match sink.kind {
-            SinkKind::Hbase => Box::new(HbaseSink::new(
-                sink,
-                self.environment.hbase.clone(),
-                cancel.clone(),
-            )),
-            SinkKind::Kafka => {
-                let owner = self.usual_group(&job.name);
-                Box::new(KafkaSink::new(
-                    &self.environment.kafka,
-                    sink,
-                    &job.sources,
-                    &owner,
-                    cancel,
-                ))
-            }
-            SinkKind::Console => Box::new(ConsoleSink::new(sink)),
-        }
+    ) -> Result<Box<dyn Sink>, String> {
+        let connector = self.environment.connectors.sink(sink);
+        let context = SinkContext {
+            sources: &job.sources,
+            owner: &self.usual_group(&job.name),
+            cancel,
+        };
+        Ok(connector.map_err(|e| e.to_string())?.open(sink, &context))
     }
 
     /// Starts the job's pipeline anew from its record, if `go`; else only proves that it could be.
@@ -188,15 +176,18 @@ impl Supervisor {
     ) -> Result<(), String> {
         let spec = &active.spec;
         let until_end = active.settings.until_end;
-        let source = sources::open(
-            &self.environment.kafka,
-            &spec.sources,
-            &active.group,
+        let context = SourceContext {
+            sources: &spec.sources,
+            group: &active.group,
             until_end,
-        );
+        };
+        let source = self.environment.connectors.open_sources(&context);
         let source = source.map_err(|e| e.to_string())?;
         let deployments = self.deployments(job, &active, record);
         let cancel = CancelSignal::default();
+        let sinks = spec.sinks.iter();
+        let sinks = sinks.map(|sink| self.sink(spec, sink, &cancel));
+        let sinks = sinks.collect::<Result<_, _>>()?;
         let letters = KafkaDeadLetters::new(
             &self.environment.kafka,
             &active.dead_letter_topic,
@@ -231,11 +222,7 @@ impl Supervisor {
             known: record.deployments.iter().map(|d| d.number).collect(),
             deployments,
             source,
-            sinks: spec
-                .sinks
-                .iter()
-                .map(|sink| self.sink(spec, sink, &cancel))
-                .collect(),
+            sinks,
             dead_letters: Box::new(letters),
             store,
             lanes: self.environment.lanes,

@@ -10,7 +10,7 @@ use crate::api::{ActiveFacts, Checked, DeployRequest, DeploymentFacts, Refusal, 
 use std::sync::Arc;
 use streamhost_core::job::settings::Settings;
 use streamhost_core::job::validate::JobDescription;
-use streamhost_core::job::{DeploymentKind, SinkKind, SourceKind, names};
+use streamhost_core::job::{DeploymentKind, names};
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::state::change::{StateOrigin, stages_after};
 use streamhost_engine::guest::LogSink;
@@ -190,16 +190,12 @@ impl Supervisor {
                 Ok(is_missing) => Some(!is_missing),
                 Err(SinkError::TableMissing { .. }) => Some(false),
                 Err(SinkError::Away { .. } | SinkError::Denied { .. }) => None,
-                Err(_) => Some(sink.kind != SinkKind::Kafka),
+                // It may be refused for not being there: it is asked whether it could be created.
+                Err(_) => Some(!self.is_missing(sink, true).unwrap_or(false)),
             });
             match found {
                 Ok(true) => {
-                    let what = if sink.kind == SinkKind::Hbase {
-                        "table"
-                    } else {
-                        "topic"
-                    };
-                    checked.creates.push(format!("{what} `{}`", sink.target));
+                    checked.creates.push(Supervisor::target_words(sink));
                     missing.sinks.push(sink.clone());
                 }
                 Ok(false) => {}
@@ -214,12 +210,11 @@ impl Supervisor {
         active: &LoadedDeployment,
         missing: &mut Missing,
     ) {
-        let sources = active.spec.sources.iter();
-        for source in sources.filter(|source| source.kind == SourceKind::Kafka) {
-            match self.is_topic_missing(&source.target) {
+        for source in &active.spec.sources {
+            match self.is_source_missing(source) {
                 Ok(true) => {
                     checked.creates.push(format!("topic `{}`", source.target));
-                    missing.topics.push(source.target.clone());
+                    missing.sources.push(source.clone());
                 }
                 Ok(false) => {}
                 Err(refusal) => checked.errors.push(refusal.to_string()),

@@ -297,7 +297,7 @@ fn probation_of(state: &State, facts: &StatusSnapshot) -> Option<ProbationStatus
 /// Where a job reads and writes, and how far it is there.
 fn ends_of(spec: &JobSpec, facts: &StatusSnapshot) -> (Vec<SourceStatus>, Vec<SinkStatus>) {
     let source = |source: &SourceSpec| SourceStatus {
-        kind: source.kind,
+        connector: source.connector.clone(),
         name: source.name.clone(),
         target: source.target.clone(),
         committed: facts
@@ -307,7 +307,7 @@ fn ends_of(spec: &JobSpec, facts: &StatusSnapshot) -> (Vec<SourceStatus>, Vec<Si
             .unwrap_or_default(),
     };
     let sink = |sink: &SinkSpec| SinkStatus {
-        kind: sink.kind,
+        connector: sink.connector.clone(),
         name: sink.name.clone(),
         target: sink.target.clone(),
         rows: facts.counters.rows.get(&sink.name).copied().unwrap_or(0),

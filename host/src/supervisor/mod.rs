@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
-use streamhost_connectors::hbase::HbaseSettings;
 use streamhost_connectors::kafka::KafkaSettings;
+use streamhost_connectors::registry::Registry;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::validate::in_words;
 use streamhost_core::job::{DeploymentKind, DeploymentRecord, JobRecord};
@@ -48,10 +48,10 @@ pub struct Environment {
     /// What the names of its consumer groups and transactional ids begin with: they tell this
     /// host's jobs from those of the same name of a `run`.
     pub owner: &'static str,
-    /// Kafka.
+    /// The Kafka cluster that holds dead letters.
     pub kafka: KafkaSettings,
-    /// HBase's Thrift gateway.
-    pub hbase: HbaseSettings,
+    /// What jobs read and write.
+    pub connectors: Registry,
     /// Workers of each job.
     pub lanes: usize,
     /// Limits of each job.

@@ -6,23 +6,22 @@ use super::beginning::{Asked, Begins, begins};
 use super::deploy::unavailable;
 use crate::api::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
-use streamhost_connectors::hbase::HbaseProvision;
-use streamhost_connectors::kafka::KafkaProvision;
-use streamhost_connectors::sources;
-use streamhost_core::job::{SinkKind, SinkSpec, SourceKind};
+use streamhost_connectors::connector::{Presence, SourceContext};
+use streamhost_connectors::registry;
+use streamhost_core::job::{SinkSpec, SourceSpec};
 use streamhost_core::protocol::beginning::BeginningFacts;
 use streamhost_core::protocol::recovery_policy::SinkFacts;
-use streamhost_core::types::{TopicOffsets, by_topic};
+use streamhost_core::types::{Guarantee, TopicOffsets, by_topic};
 use streamhost_engine::pipeline::LoadedDeployment;
-use streamhost_engine::sink::{CancelSignal, Provision, Remedy, SinkError};
+use streamhost_engine::sink::{CancelSignal, Remedy, SinkError};
 use streamhost_engine::source::SourceError;
 use streamhost_storage::catalog::Undeployed;
 
-/// Places of a job that are not there yet, and can be made.
+/// Targets of a job that are not there yet, and can be created.
 #[derive(Debug, Default)]
 pub(super) struct Missing {
     pub(super) sinks: Vec<SinkSpec>,
-    pub(super) topics: Vec<String>,
+    pub(super) sources: Vec<SourceSpec>,
 }
 
 fn refused(error: SinkError) -> Refusal {
@@ -31,6 +30,13 @@ fn refused(error: SinkError) -> Refusal {
         _ if matches!(error, SinkError::Denied { .. }) => Refusal::Invalid(error.to_string()),
         Remedy::Retry => Refusal::Unavailable(error.to_string()),
         Remedy::Stop => Refusal::Invalid(error.to_string()),
+    }
+}
+
+fn unreadable(error: SourceError) -> Refusal {
+    match error {
+        SourceError::Away { .. } => Refusal::Unavailable(error.to_string()),
+        error => Refusal::Invalid(error.to_string()),
     }
 }
 
@@ -51,12 +57,11 @@ impl Supervisor {
                 Err(refusal) => return Err(refusal),
             }
         }
-        let sources = active.spec.sources.iter();
-        for source in sources.filter(|source| source.kind == SourceKind::Kafka) {
-            let topic = source.target.clone();
-            match self.is_topic_missing(&topic) {
-                Ok(true) if create => missing.topics.push(topic),
+        for source in &active.spec.sources {
+            match self.is_source_missing(source) {
+                Ok(true) if create => missing.sources.push(source.clone()),
                 Ok(true) => {
+                    let topic = source.target.clone();
                     faults.insert(SourceError::TopicMissing { topic }.to_string());
                 }
                 Ok(false) => {}
@@ -72,53 +77,34 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn is_topic_missing(&self, topic: &str) -> Result<bool, Refusal> {
-        KafkaProvision::new(&self.environment.kafka)
-            .is_missing(topic)
-            .map_err(refused)
+    pub(super) fn is_source_missing(&self, source: &SourceSpec) -> Result<bool, Refusal> {
+        let connector = self.environment.connectors.source(source);
+        connector
+            .and_then(|connector| connector.inspect(source))
+            .map(|presence| presence == Presence::Missing)
+            .map_err(unreadable)
     }
 
     pub(super) fn is_missing(&self, sink: &SinkSpec, create: bool) -> Result<bool, SinkError> {
-        match sink.kind {
-            SinkKind::Hbase => {
-                match HbaseProvision::new(self.environment.hbase.clone()).inspect(sink) {
-                    Ok(()) => Ok(false),
-                    Err(SinkError::TableMissing { .. }) if create && !sink.columns.is_empty() => {
-                        Ok(true)
-                    }
-                    // A real gateway has no call that adds a family.
-                    Err(SinkError::FamilyMissing { .. })
-                        if create && self.environment.hbase.add_families.is_some() =>
-                    {
-                        Ok(true)
-                    }
-                    Err(error) => Err(error),
-                }
-            }
-            SinkKind::Kafka if create => {
-                KafkaProvision::new(&self.environment.kafka).is_missing(&sink.target)
-            }
-            SinkKind::Kafka => KafkaProvision::new(&self.environment.kafka)
-                .inspect(sink)
-                .map(|()| false),
-            SinkKind::Console => Ok(false),
-        }
+        let connector = self.environment.connectors.sink(sink)?;
+        let presence = connector.inspect(sink, create)?;
+        Ok(presence == Presence::Missing)
     }
 
-    /// Makes what is missing.
+    /// Creates what is missing.
     pub(super) fn create_targets(&self, missing: &Missing) -> Result<(), Refusal> {
+        let connectors = &self.environment.connectors;
         for sink in &missing.sinks {
-            match sink.kind {
-                SinkKind::Hbase => HbaseProvision::new(self.environment.hbase.clone()).create(sink),
-                SinkKind::Kafka => KafkaProvision::new(&self.environment.kafka).create(sink),
-                SinkKind::Console => Ok(()),
-            }
-            .map_err(refused)?;
-        }
-        for topic in &missing.topics {
-            KafkaProvision::new(&self.environment.kafka)
-                .topic(topic, true)
+            let connector = connectors.sink(sink);
+            connector
+                .and_then(|connector| connector.create(sink))
                 .map_err(refused)?;
+        }
+        for source in &missing.sources {
+            let connector = connectors.source(source);
+            connector
+                .and_then(|connector| connector.create(source))
+                .map_err(unreadable)?;
         }
         Ok(())
     }
@@ -135,18 +121,19 @@ impl Supervisor {
             .spec
             .sources
             .iter()
-            .filter(|source| !missing.topics.contains(&source.target));
+            .filter(|source| !missing.sources.contains(source));
         let there: Vec<_> = there.cloned().collect();
         let mut group = TopicOffsets::new();
         let is_settled = asked.has_checkpoint || asked.reset;
         if !there.is_empty() {
-            let away_or_wrong = |error: SourceError| match error {
-                SourceError::Away { .. } => Refusal::Unavailable(error.to_string()),
-                error => Refusal::Invalid(error.to_string()),
+            let context = SourceContext {
+                sources: &there,
+                group: &active.group,
+                until_end: false,
             };
-            let source = sources::open(&self.environment.kafka, &there, &active.group, false);
+            let source = self.environment.connectors.open_sources(&context);
             let mut source = source.map_err(|e| Refusal::Invalid(e.to_string()))?;
-            source.partitions().map_err(away_or_wrong)?;
+            source.partitions().map_err(unreadable)?;
             if !is_settled {
                 let topics: Vec<String> = there.iter().map(|s| s.target.clone()).collect();
                 group = by_topic(&topics, &source.group().map_err(|e| unavailable(&e))?);
@@ -165,7 +152,9 @@ impl Supervisor {
                 undeployed: asked.undeployed != Undeployed::Never,
                 wrote: asked.undeployed == Undeployed::AfterBatches,
                 start_said: asked.starts,
-                rereads: sources.any(|s| matches!(s.kind, SourceKind::File | SourceKind::Rate)),
+                rereads: sources.any(|source| {
+                    registry::source_rules(&source.connector).is_some_and(|rules| rules.rereads)
+                }),
                 sinks: &sinks,
                 group: &group,
             },
@@ -181,8 +170,10 @@ impl Supervisor {
     fn marked_sinks(&self, active: &LoadedDeployment) -> Result<Vec<SinkFacts>, Refusal> {
         let (cancel, spec) = (CancelSignal::default(), &active.spec);
         let mut found = Vec::new();
-        for described in spec.sinks.iter().filter(|sink| sink.exactly_once) {
-            let mut sink = self.sink(spec, described, &cancel);
+        let is_marked = |sink: &&SinkSpec| registry::guarantee(sink) == Some(Guarantee::Marked);
+        for described in spec.sinks.iter().filter(is_marked) {
+            let sink = self.sink(spec, described, &cancel);
+            let mut sink = sink.map_err(Refusal::Invalid)?;
             let marker = sink.peek().map_err(refused)?;
             found.push(SinkFacts {
                 name: described.name.clone(),
@@ -220,15 +211,34 @@ impl Supervisor {
         }
     }
 
-    /// Of each table that another job writes as well, a sentence.
+    /// What a sink writes, in words such as "table `clicks`".
+    pub(super) fn target_words(sink: &SinkSpec) -> String {
+        let rules = registry::sink_rules(&sink.connector);
+        let what = rules.map_or("", |rules| rules.target.what);
+        format!("{what} `{}`", sink.target)
+    }
+
+    /// Of each table that another job writes as well, a sentence. Of what is written again in its
+    /// place alone: elsewhere both jobs' rows stay.
     pub(super) fn shared_tables(&self, active: &LoadedDeployment) -> Vec<String> {
-        let tables = |active: &LoadedDeployment| -> BTreeSet<String> {
-            let sinks = active
-                .spec
-                .sinks
-                .iter()
-                .filter(|sink| sink.kind == SinkKind::Hbase);
-            sinks.map(|sink| sink.target.clone()).collect()
+        type Place = (String, String, String);
+        let tables = |active: &LoadedDeployment| -> BTreeMap<Place, String> {
+            let sinks = active.spec.sinks.iter();
+            let replaced =
+                sinks.filter(|sink| registry::guarantee(sink) == Some(Guarantee::Idempotent));
+            let place = |sink: &SinkSpec| {
+                let SinkSpec {
+                    connector,
+                    instance,
+                    target,
+                    ..
+                } = sink.clone();
+                (
+                    (connector, instance, target),
+                    Supervisor::target_words(sink),
+                )
+            };
+            replaced.map(place).collect()
         };
         let ours = tables(active);
         let others: Vec<_> = self
@@ -242,11 +252,13 @@ impl Supervisor {
             let Some(cell) = other.state().active.clone() else {
                 continue;
             };
-            for table in tables(&cell.get()).intersection(&ours) {
-                let name = &other.name;
-                warnings.push(format!(
-                    "job `{name}` writes table `{table}` as well: of a cell that both write, the later batch's value stays"
-                ));
+            for (place, table) in tables(&cell.get()) {
+                if ours.contains_key(&place) {
+                    let name = &other.name;
+                    warnings.push(format!(
+                        "job `{name}` writes {table} as well: of a cell that both write, the later batch's value stays"
+                    ));
+                }
             }
         }
         warnings

@@ -9,7 +9,7 @@ fn environment(limits: JobLimits) -> Environment {
     Environment {
         owner: "streamhost",
         kafka: KafkaSettings::default(),
-        hbase: HbaseSettings::default(),
+        connectors: Registry::default(),
         lanes: 1,
         limits,
     }

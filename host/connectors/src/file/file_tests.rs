@@ -3,6 +3,7 @@ use crate::file::errors::io_error;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::io::{self, ErrorKind};
+use streamhost_core::job::connector::Options;
 use streamhost_core::job::settings::BatchLimits;
 use streamhost_core::types::Spans;
 use streamhost_engine::batch::Batch;
@@ -25,7 +26,7 @@ impl Draw {
 fn spec(place: &Path, follow: bool) -> SourceSpec {
     SourceSpec {
         target: place.to_str().unwrap().to_owned(),
-        follow,
+        options: Options::default().with("follow", follow),
         ..SourceSpec::default()
     }
 }

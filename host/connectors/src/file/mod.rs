@@ -22,6 +22,9 @@ mod folder;
 mod known;
 mod reader;
 mod errors;
+mod connector;
+
+pub use connector::FileConnector;
 
 use crate::lines::Line;
 use errors::{error, gone};
@@ -76,11 +79,12 @@ impl FileSource {
     /// The job's source of this number. `until_end`: a followed one, too, ends: at the end that it
     /// has at first.
     pub fn new(source: u16, spec: &SourceSpec, until_end: bool) -> Self {
+        let grows = spec.options.is_on("follow");
         FileSource {
             source,
             place: PathBuf::from(&spec.target),
-            is_followed: spec.follow && !until_end,
-            grows: spec.follow,
+            is_followed: grows && !until_end,
+            grows,
             is_table: spec.table,
             files: Vec::new(),
             by_id: Vec::new(),
@@ -427,6 +431,10 @@ impl Source for FileSource {
 
     fn is_replayable(&self, _source: u16) -> bool {
         !self.grows
+    }
+
+    fn rereads(&self, _source: u16) -> bool {
+        true
     }
 
     fn is_exhausted(&self, at: &Positions) -> bool {

@@ -11,14 +11,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use streamhost_core::contract::RowLimits;
 use streamhost_core::contract::render::RowsView;
 use streamhost_core::job::{ColumnSpec, SinkSpec, names};
 use streamhost_core::limits;
-use streamhost_core::protocol::{Guarantee, Marker};
-use streamhost_core::types::Rows;
+use streamhost_core::protocol::Marker;
+use streamhost_core::types::{ColumnNames, Guarantee, Measure, RowLimits, Rows};
 use streamhost_engine::sink::{CancelSignal, Delivery, Remedy, Sink, SinkError};
 
+pub use connector::HbaseConnector;
 pub use provision::HbaseProvision;
 pub use rows::{TableReader, TableRow, table_names};
 
@@ -27,6 +27,7 @@ mod rows;
 mod answer;
 mod connection;
 mod merge;
+mod connector;
 
 /// How the gateway cuts messages out of the stream (`hbase.regionserver.thrift.framed`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -275,6 +276,8 @@ impl Sink for HbaseSink {
             key_bytes: 1..=limits::HBASE_KEY_BYTES_MAX,
             cell_bytes_max: bytes_max,
             row_bytes_max: bytes_max,
+            measure: Measure::Cells,
+            columns: ColumnNames::FamilyAndQualifier,
         }
     }
 

@@ -149,7 +149,7 @@ mod tests {
         brokers.create_topic("out", 1, 1).unwrap();
         let cancel = CancelSignal::default();
         let (settings, id) = (settings(brokers.bootstrap_servers()), "id".to_owned());
-        let mut transactions = Transactions::new(&settings, "out", &[], id, &cancel);
+        let mut transactions = Transactions::new(&settings, "out", Vec::new(), id, &cancel);
         transactions.open().unwrap();
         let began = Instant::now();
         let spans = Spans::new();

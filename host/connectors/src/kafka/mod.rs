@@ -5,6 +5,7 @@ mod properties;
 pub mod access;
 pub mod token;
 mod trust;
+mod connector;
 pub mod source;
 pub mod sink;
 mod dead_letters;
@@ -35,6 +36,7 @@ use streamhost_core::{clock, limits};
 use token::Tokens;
 
 use background::Client;
+pub use connector::KafkaConnector;
 pub use dead_letters::KafkaDeadLetters;
 pub use sink::{KafkaProvision, KafkaSink};
 pub use source::KafkaSource;

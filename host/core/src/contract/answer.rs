@@ -1,11 +1,10 @@
 //! Holds the rows of a guest's answer against the contract. Nothing that comes back is trusted:
 //! what passes here can be read by the sinks without a further check.
 
-use crate::contract::RowLimits;
 use crate::contract::render::{RowsView, ValueWriter};
-use crate::job::{ColumnSpec, SinkKind, SinkSpec, names};
+use crate::job::{ColumnSpec, SinkSpec, names};
 use crate::limits::{JSON_AROUND_BYTES, JSON_GROWTH_MAX};
-use crate::types::{Column, Kind, Rows};
+use crate::types::{Column, ColumnNames, Kind, Measure, RowLimits, Rows};
 use std::ops::Range;
 
 /// What rows for one sink must look like.
@@ -17,8 +16,6 @@ pub struct RowShape {
     keyed: bool,
     dynamic: bool,
     names_bytes: usize,
-    /// Columns are `family:qualifier`.
-    families: bool,
     limits: RowLimits,
     /// Rows become JSON, and so are measured as that.
     json: Option<(Vec<ColumnSpec>, ValueWriter)>,
@@ -28,7 +25,7 @@ impl RowShape {
     /// The shape that a described sink promises, within what the real sink can hold.
     pub fn new(spec: &SinkSpec, limits: RowLimits) -> Self {
         let values = ValueWriter::new(&spec.columns);
-        let json = (spec.kind == SinkKind::Kafka && !values.is_raw())
+        let json = (limits.measure == Measure::Json && !values.is_raw())
             .then(|| (spec.columns.clone(), values));
         RowShape {
             name: spec.name.clone(),
@@ -37,7 +34,6 @@ impl RowShape {
             keyed: spec.keyed,
             dynamic: spec.dynamic,
             names_bytes: spec.columns.iter().map(|column| column.name.len()).sum(),
-            families: spec.kind == SinkKind::Hbase,
             limits,
             json,
         }
@@ -304,7 +300,9 @@ fn unfit_extra(rows: &Rows, row: usize, declared_bytes: usize, shape: &RowShape)
     let mut row_bytes = declared_bytes;
     for i in extra_of(rows, row) {
         let (name, cell_bytes) = (extra.names.get(i), extra.values.get(i).len());
-        if shape.families && names::family_and_qualifier(name).is_none() {
+        if limits.columns == ColumnNames::FamilyAndQualifier
+            && names::family_and_qualifier(name).is_none()
+        {
             let name = String::from_utf8_lossy(name);
             return Some(format!(
                 "sink `{sink}`: the column `{name}` is not `family:qualifier`"
@@ -371,7 +369,7 @@ mod tests {
             optional,
         };
         let spec = SinkSpec {
-            kind: SinkKind::Hbase,
+            connector: "hbase".into(),
             name: "s".into(),
             target: "s".into(),
             keyed: true,
@@ -380,7 +378,7 @@ mod tests {
                 column("f:text", Kind::Text, false),
                 column("f:n", Kind::Uint, true),
             ],
-            exactly_once: false,
+            ..SinkSpec::default()
         };
         RowShape::new(
             &spec,
@@ -388,6 +386,8 @@ mod tests {
                 key_bytes: 1..=10,
                 cell_bytes_max: 20,
                 row_bytes_max: 60,
+                measure: Measure::Cells,
+                columns: ColumnNames::FamilyAndQualifier,
             },
         )
     }
@@ -588,18 +588,20 @@ mod tests {
             }]
         };
         let spec = |name: &str| SinkSpec {
-            kind: SinkKind::Kafka,
+            connector: "kafka".into(),
             name: "s".into(),
             target: "s".into(),
             keyed: true,
             dynamic: true,
             columns: columns(name),
-            exactly_once: false,
+            ..SinkSpec::default()
         };
         let limits = RowLimits {
             key_bytes: 0..=10,
             cell_bytes_max: 100,
             row_bytes_max: 100,
+            measure: Measure::Json,
+            columns: ColumnNames::Fields,
         };
         let around = r#"{"f":""}"#.len();
         let cases = [

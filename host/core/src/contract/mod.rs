@@ -5,7 +5,6 @@ mod text;
 mod fault;
 mod outcome;
 mod quarantine;
-mod row_limits;
 pub mod render;
 mod answer;
 mod validate;
@@ -21,7 +20,6 @@ pub use outcome::{Answer, ChunkAnswer, Fault};
 pub use quarantine::{
     GroupQuarantines, Phase, Quarantine, QuarantinedGroup, QuarantinedRecord, RecordQuarantines,
 };
-pub use row_limits::RowLimits;
 pub use slices::{Sliced, slices};
 pub use text::truncate;
 pub use validate::{AnswerRules, Asked, column_bytes, column_size};

@@ -1,6 +1,6 @@
 use super::*;
-use crate::contract::RowLimits;
-use crate::job::{ColumnSpec, Join, SinkKind, SinkSpec, SourceSpec};
+use crate::job::{ColumnSpec, Join, SinkSpec, SourceSpec};
+use crate::types::{ColumnNames, Measure, RowLimits};
 use crate::types::{Kind, NO_TIME_MS};
 use std::time::Duration;
 
@@ -56,18 +56,20 @@ fn rules() -> AnswerRules {
     }];
     let (name, place) = ("s".to_string(), "s".to_string());
     let sink = SinkSpec {
-        kind: SinkKind::Hbase,
+        connector: "hbase".into(),
         name,
         target: place,
         keyed: true,
         dynamic: false,
         columns,
-        exactly_once: false,
+        ..SinkSpec::default()
     };
     let limits = RowLimits {
         key_bytes: 1..=10,
         cell_bytes_max: 100,
         row_bytes_max: 1000,
+        measure: Measure::Cells,
+        columns: ColumnNames::FamilyAndQualifier,
     };
     let spec = spec(vec![
         stage(

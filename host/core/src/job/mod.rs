@@ -2,12 +2,12 @@
 
 mod spec;
 pub mod names;
+pub mod connector;
 pub mod settings;
 pub mod validate;
 mod record;
 
 pub use record::{DeploymentKind, DeploymentRecord, JobRecord};
 pub use spec::{
-    ColumnSpec, JobSpec, Join, SinkKind, SinkSpec, SourceKind, SourceSpec, StageKind, StageSpec,
-    Window, WindowForm,
+    ColumnSpec, JobSpec, Join, SinkSpec, SourceSpec, StageKind, StageSpec, Window, WindowForm,
 };

@@ -60,9 +60,10 @@ impl JobLimits {
 pub struct Settings {
     /// The batch interval, if not the job's own; zero: as soon as the pipeline is free.
     pub every: Option<Duration>,
-    /// For sources by name, the topic, address or path to read instead.
+    /// For sources by name, the topic, address or path to read instead; by name and option, the
+    /// option's value.
     pub sources: BTreeMap<String, String>,
-    /// For sinks by name, the table or topic to write instead.
+    /// For sinks by name, the table or topic to write instead, and options likewise.
     pub sinks: BTreeMap<String, String>,
     /// The topic of dead letters, if not the usual one.
     pub dead_letters: Option<String>,
@@ -105,7 +106,8 @@ pub enum SettingFault {
     },
 }
 
-/// The settings whose keys are fixed; `source.NAME` and `sink.NAME` come beside them.
+/// The settings whose keys are fixed; `source.NAME` and `sink.NAME` come beside them, and their
+/// options.
 pub const KEYS: [&str; 11] = [
     "dead-letters",
     "every",
@@ -199,10 +201,10 @@ impl Settings {
                 self.limits.batch_bytes = bytes(value, 1, limits::BATCH_BYTES_MAX)?
             }
             _ => {
-                // What a source's place may be depends on its kind, which `job::check` knows.
-                let (places, name, rule): (_, _, fn(&str) -> _) = match key.split_once('.') {
-                    Some(("source", name)) => (&mut self.sources, name, names::path),
-                    Some(("sink", name)) => (&mut self.sinks, name, names::target),
+                // What a value may be depends on the connector, which `job::validate` knows.
+                let (places, name) = match key.split_once('.') {
+                    Some(("source", name)) => (&mut self.sources, name),
+                    Some(("sink", name)) => (&mut self.sinks, name),
                     _ => return Err(Refused::Key),
                 };
                 if name.is_empty() {
@@ -210,7 +212,7 @@ impl Settings {
                         "the name after the dot is missing".to_owned(),
                     ));
                 }
-                places.insert(name.to_owned(), named(value, rule)?);
+                places.insert(name.to_owned(), named(value, names::path)?);
             }
         }
         Ok(())

@@ -288,7 +288,7 @@ fn bad_values_are_refused_with_what_would_do() {
         ("limits.batch-bytes", "1GiB", "16.0 MiB"),
         ("source.", "x", "name after the dot"),
         ("source.clicks", "", "empty"),
-        ("sink.clicks", "a b", "spaces"),
+        ("sink.clicks", "a\tb", "control characters"),
     ];
     for (key, value, want) in cases {
         let said = parse(key, value).expect_err(&format!("{key}={value} was taken"));

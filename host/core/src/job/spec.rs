@@ -1,36 +1,10 @@
 //! A job as its component describes it, checked.
 
+use super::connector::Options;
 use crate::types::Kind;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
-
-/// Which kind of source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SourceKind {
-    /// A topic.
-    #[default]
-    Kafka,
-    /// Lines of a TCP connection, which cannot be read twice.
-    Socket,
-    /// Lines of a file, or of the files in a folder.
-    File,
-    /// Numbers at a rate, for trying things.
-    Rate,
-}
-
-/// Which kind of sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SinkKind {
-    /// A table.
-    Hbase,
-    /// A topic.
-    Kafka,
-    /// Standard output.
-    Console,
-}
 
 /// A column of a sink.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +20,12 @@ pub struct ColumnSpec {
 /// A source as its job calls it, and where it really is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceSpec {
-    /// Its kind.
-    pub kind: SourceKind,
+    /// The connector's name.
+    #[serde(rename = "kind")]
+    pub connector: String,
+    /// Which instance of it; empty: the usual one.
+    #[serde(default)]
+    pub instance: String,
     /// The component's name for it.
     pub name: String,
     /// The topic, address or path: `name`, unless `--set source.NAME=…` names another.
@@ -57,10 +35,9 @@ pub struct SourceSpec {
     pub table: bool,
     /// Its records' event times move the job's watermark.
     pub timed: bool,
-    /// A file or folder that is read on as it grows; else it ends at its end.
-    pub follow: bool,
-    /// Records a second of a rate generator.
-    pub rate: u32,
+    /// What it is told.
+    #[serde(default)]
+    pub options: Options,
 }
 
 /// A keyed stage: what follows `key_by` in a job.
@@ -266,10 +243,14 @@ impl StageSpec {
 }
 
 /// A sink as its job calls it, and where it really is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkSpec {
-    /// Its kind.
-    pub kind: SinkKind,
+    /// The connector's name.
+    #[serde(rename = "kind")]
+    pub connector: String,
+    /// Which instance of it; empty: the usual one.
+    #[serde(default)]
+    pub instance: String,
     /// The component's name for it.
     pub name: String,
     /// The table or topic: `name`, unless `--set sink.NAME=…` names another.
@@ -281,8 +262,9 @@ pub struct SinkSpec {
     pub dynamic: bool,
     /// The declared columns, in the order of a row's cells.
     pub columns: Vec<ColumnSpec>,
-    /// One transaction a batch.
-    pub exactly_once: bool,
+    /// What it is told.
+    #[serde(default)]
+    pub options: Options,
 }
 
 /// A job as its component describes it, checked.

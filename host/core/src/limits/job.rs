@@ -57,3 +57,5 @@ pub const STAGE_TIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 pub const RATE_MAX: u32 = 1_000_000;
 /// A path of a file source, or the name of any other source's place.
 pub const PLACE_BYTES_MAX: usize = 4096;
+/// Options of one source or sink.
+pub const OPTIONS_MAX: usize = 64;

@@ -3,8 +3,8 @@
 //! model checks it (`tests/model/src/begin`).
 
 use super::recovery_policy::{AlreadyWritten, RecoveryError, SinkFacts};
-use crate::protocol::Guarantee;
-use crate::types::TopicOffsets;
+
+use crate::types::{Guarantee, TopicOffsets};
 use std::collections::BTreeMap;
 
 /// What is known of a job that has no checkpoint here, or whose user says that it does not count.

@@ -3,17 +3,6 @@
 use crate::types::BatchNumber;
 use serde::{Deserialize, Serialize};
 
-/// What a second delivery of the same batch does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guarantee {
-    /// Writing twice equals writing once.
-    Idempotent,
-    /// The sink holds a marker of its last batch, in the same transaction as its rows.
-    Marked,
-    /// A batch that is delivered again is there twice.
-    AtLeastOnce,
-}
-
 /// What a transactional sink says it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {

@@ -18,4 +18,4 @@ pub use checkpoint::{Checkpoint, Counters, EventTimes};
 pub use intent::BatchIntent;
 pub use letters::{LetterMark, LetterOutcome, LetterPlace, MarkedLetter};
 pub use log::{CheckpointLog, stays};
-pub use marker::{Guarantee, Marker};
+pub use marker::Marker;

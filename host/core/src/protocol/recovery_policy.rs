@@ -4,8 +4,8 @@
 use super::beginning::{Beginning, BeginningFacts, beginning};
 use super::{BatchIntent, BrokenChain, Checkpoint, check_chain};
 use crate::limits;
-use crate::protocol::{Guarantee, Marker};
-use crate::types::{BatchNumber, TopicOffsets};
+use crate::protocol::Marker;
+use crate::types::{BatchNumber, Guarantee, TopicOffsets};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one sink says of itself after it was opened, which fences older producers first.

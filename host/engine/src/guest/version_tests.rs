@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use streamhost_core::contract::{
     Calls, ChunkAnswer, Combined, Fault, GroupFault, GroupQuarantines, Phase, RecordQuarantines,
-    RowLimits,
 };
 use streamhost_core::executor::StageCalls;
-use streamhost_core::job::{
-    ColumnSpec, SinkKind, SinkSpec, SourceSpec, StageSpec, Window, WindowForm,
-};
+use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec, StageSpec, Window, WindowForm};
 use streamhost_core::limits;
-use streamhost_core::types::{Keyed, Kind, Offset, Record, Rows};
+use streamhost_core::types::{ColumnNames, Keyed, Kind, Measure, Offset, Record, RowLimits, Rows};
 
 /// Source 0 is timed and feeds the windows of stage 2, those feed stage 3; source 1 makes rows
 /// alone. A record makes a row; `key=word` goes to the windows as `[word]`, and words of one key
@@ -321,18 +318,20 @@ fn runnable_of(traits: Traits) -> (Arc<GuestVersion>, Seen) {
     }];
     let (name, place) = ("s".to_string(), "s".to_string());
     let sink = SinkSpec {
-        kind: SinkKind::Hbase,
+        connector: "hbase".into(),
         name,
         target: place,
         keyed: true,
         dynamic: false,
         columns,
-        exactly_once: false,
+        ..SinkSpec::default()
     };
     let limits = RowLimits {
         key_bytes: 1..=10,
         cell_bytes_max: 1000,
         row_bytes_max: 2000,
+        measure: Measure::Cells,
+        columns: ColumnNames::FamilyAndQualifier,
     };
     let calls = Seen::default();
     let seen = calls.clone();

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use streamhost_core::clock;
 use streamhost_core::protocol::recovery_policy::holds_now;
-use streamhost_core::protocol::{BatchIntent, Guarantee, Marker};
-use streamhost_core::types::{BatchNumber, DeadLetter, Rows, Spans};
+use streamhost_core::protocol::{BatchIntent, Marker};
+use streamhost_core::types::{BatchNumber, DeadLetter, Guarantee, Rows, Spans};
 
 /// The job's sinks, and which columns they were told last.
 pub(super) struct Sinks {

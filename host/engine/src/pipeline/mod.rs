@@ -106,10 +106,11 @@ impl LoadedDeployment {
     pub fn can_hot_swap(&self, other: &LoadedDeployment) -> bool {
         let target = |sink: &SinkSpec| {
             (
-                sink.kind,
+                sink.connector.clone(),
+                sink.instance.clone(),
                 sink.name.clone(),
                 sink.target.clone(),
-                sink.exactly_once,
+                sink.options.clone(),
             )
         };
         let state = |spec: &JobSpec| {

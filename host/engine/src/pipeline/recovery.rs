@@ -13,7 +13,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use streamhost_core::contract::RecordQuarantines;
 use streamhost_core::executor::{BatchInputs, BatchOutcome, Watermark, group_quarantines};
-use streamhost_core::job::SourceKind;
 use streamhost_core::job::settings::StartPosition;
 use streamhost_core::protocol::recovery_policy::{
     AlreadyWritten, RecoveryFacts, RecoveryStep, SinkFacts, beyond, decide,
@@ -205,8 +204,8 @@ impl Recovery<'_> {
             None => asked(self.status, || self.source.group())?,
         };
         let group = by_topic(&topics, &group);
-        let mut sources = self.active.spec.sources.iter();
-        let rereads = sources.any(|s| matches!(s.kind, SourceKind::File | SourceKind::Rate));
+        let mut sources = (0..).take(self.active.spec.sources.len());
+        let rereads = sources.any(|source| self.source.rereads(source));
         let facts = RecoveryFacts {
             checkpoint: checkpoint.as_ref(),
             intents,

@@ -4,11 +4,11 @@
 use super::{DeadLetters, Delivery, Sink, SinkError};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use streamhost_core::contract::RowLimits;
 use streamhost_core::job::SinkSpec;
-use streamhost_core::protocol::{Guarantee, Marker};
+use streamhost_core::protocol::Marker;
 use streamhost_core::types::{
-    BatchNumber, DeadLetter, Positions, Rows, Spans, TopicOffsets, by_topic,
+    BatchNumber, ColumnNames, DeadLetter, Guarantee, Measure, Positions, RowLimits, Rows, Spans,
+    TopicOffsets, by_topic,
 };
 
 /// What a call is to do instead of its work.
@@ -215,6 +215,8 @@ impl MemorySink {
             key_bytes: 0..=usize::MAX,
             cell_bytes_max: usize::MAX,
             row_bytes_max: usize::MAX,
+            measure: Measure::Cells,
+            columns: ColumnNames::Fields,
         };
         MemorySink {
             memory: memory.clone(),

@@ -1,9 +1,10 @@
 //! Makes rows durable.
 
-use streamhost_core::contract::RowLimits;
 use streamhost_core::job::SinkSpec;
-use streamhost_core::protocol::{Guarantee, Marker};
-use streamhost_core::types::{BatchNumber, DeadLetter, Rows, Spans, TopicOffsets};
+use streamhost_core::protocol::Marker;
+use streamhost_core::types::{
+    BatchNumber, DeadLetter, Guarantee, RowLimits, Rows, Spans, TopicOffsets,
+};
 
 mod cancel;
 pub mod memory;
@@ -133,8 +134,8 @@ pub trait Sink: Send {
     /// What a row may be.
     fn limits(&self) -> RowLimits;
 
-    /// Takes the columns of the version whose rows come next. Kind, name, place and `exactly_once`
-    /// stay as they were.
+    /// Takes the columns of the version whose rows come next. Connector, name, target
+    /// and options stay as they were.
     fn reshape(&mut self, spec: &SinkSpec);
 
     /// Connects, fences whoever held the sink before, and only then reads the marker (`None`: there

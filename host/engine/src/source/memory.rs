@@ -455,6 +455,10 @@ impl Source for MemorySource {
             .is_none_or(|topic| !self.topics.held().fleeting.contains(topic))
     }
 
+    fn knows_ends(&self, _source: u16) -> bool {
+        true
+    }
+
     fn is_exhausted(&self, at: &Positions) -> bool {
         let held = self.topics.held();
         let mut logs = self.places.iter().enumerate().flat_map(|(source, topic)| {

@@ -201,6 +201,18 @@ impl Source for MixedSource {
             .all(|part| part.source.is_replayable(source))
     }
 
+    fn rereads(&self, source: u16) -> bool {
+        self.parts
+            .iter()
+            .any(|part| part.of.contains(&source) && part.source.rereads(source))
+    }
+
+    fn knows_ends(&self, source: u16) -> bool {
+        self.parts
+            .iter()
+            .any(|part| part.of.contains(&source) && part.source.knows_ends(source))
+    }
+
     fn is_exhausted(&self, at: &Positions) -> bool {
         self.parts.iter().all(|part| part.source.is_exhausted(at))
     }

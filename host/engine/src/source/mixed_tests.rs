@@ -1,16 +1,17 @@
 use super::*;
 use crate::source::memory::{MemorySource, MemoryTopics, Trouble};
+use streamhost_core::job::SourceSpec;
+use streamhost_core::job::connector::Options;
 use streamhost_core::job::settings::BatchLimits;
-use streamhost_core::job::{SourceKind, SourceSpec};
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn spec(kind: SourceKind, place: &str) -> SourceSpec {
+fn spec(connector: &str, place: &str) -> SourceSpec {
     SourceSpec {
-        kind,
+        connector: connector.to_owned(),
         name: place.to_owned(),
         target: place.to_owned(),
-        rate: 1000,
+        options: Options::default().with("rate", 1000),
         ..SourceSpec::default()
     }
 }
@@ -90,7 +91,7 @@ const A: Partition = Partition { source: 0, id: 0 };
 const B: Partition = Partition { source: 1, id: 0 };
 
 fn topics() -> [SourceSpec; 2] {
-    [spec(SourceKind::Kafka, "a"), spec(SourceKind::Kafka, "b")]
+    [spec("kafka", "a"), spec("kafka", "b")]
 }
 
 #[test]

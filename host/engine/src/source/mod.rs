@@ -193,6 +193,19 @@ pub trait Source: Send {
         true
     }
 
+    /// Whether a source is read from its beginning again where nothing is known of it here any more:
+    /// it is replayable, and no consumer group holds where it was.
+    fn rereads(&self, source: u16) -> bool {
+        let _ = source;
+        false
+    }
+
+    /// Whether [`Source::start`] says where a source ends now, if it is asked for the latest.
+    fn knows_ends(&self, source: u16) -> bool {
+        let _ = source;
+        false
+    }
+
     /// Whether every source has ended by itself, and nothing is left beyond these positions. Topics
     /// end only where the job was told to read them to their ends.
     fn is_exhausted(&self, at: &Positions) -> bool {

@@ -17,7 +17,7 @@ use std::time::UNIX_EPOCH;
 use streamhost_connectors::hbase::{HbaseSettings, table_names};
 use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_connectors::kafka::topics::{TopicError, broker_count, topic_facts};
-use streamhost_core::job::{SinkKind, SourceKind};
+use streamhost_core::job::connector::LETTERS;
 use streamhost_core::{clock, limits};
 
 /// Free space from which on there is nothing to say, and below which nothing goes.
@@ -320,8 +320,8 @@ pub(super) fn topics(daemon: &Daemon, kafka: &KafkaSettings) -> Vec<Finding> {
     let mut found = Vec::new();
     for told in &daemon.jobs {
         let job = &told.status;
-        let sources = job.sources.iter().filter(|s| s.kind == SourceKind::Kafka);
-        let sinks = job.sinks.iter().filter(|s| s.kind == SinkKind::Kafka);
+        let sources = job.sources.iter().filter(|s| s.connector == LETTERS);
+        let sinks = job.sinks.iter().filter(|s| s.connector == LETTERS);
         let read = sources.map(|source| source.target.as_str());
         let written = sinks.map(|sink| sink.target.as_str());
         for topic in read.chain(written) {

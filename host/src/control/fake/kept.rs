@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use streamhost_connectors::kafka::letters::StoredLetter;
 use streamhost_core::clock;
-use streamhost_core::job::{JobSpec, SinkKind, SinkSpec, SourceSpec, StageSpec};
+use streamhost_core::job::{JobSpec, SinkSpec, SourceSpec, StageSpec};
 use streamhost_core::keyed::look::{Kept, KeptPage, PageStart};
 use streamhost_core::protocol::{LetterMark, LetterOutcome};
 
@@ -121,6 +121,7 @@ pub(super) fn spec(job: &str) -> JobSpec {
         name: job.to_owned(),
         every: Duration::from_secs(1),
         sources: vec![SourceSpec {
+            connector: "kafka".to_owned(),
             name: "clicks".to_owned(),
             target: "clicks".to_owned(),
             timed: true,
@@ -128,13 +129,13 @@ pub(super) fn spec(job: &str) -> JobSpec {
         }],
         stages: vec![count_stage()],
         sinks: vec![SinkSpec {
-            kind: SinkKind::Hbase,
+            connector: "hbase".to_owned(),
             name: "clicks".to_owned(),
             target: "c\"2".to_owned(),
             keyed: true,
             dynamic: false,
             columns: Vec::new(),
-            exactly_once: false,
+            ..SinkSpec::default()
         }],
     }
 }

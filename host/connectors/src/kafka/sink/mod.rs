@@ -10,12 +10,12 @@ pub(crate) use batch_producer::{BatchProducer, Failure, error};
 pub use provision::KafkaProvision;
 
 use crate::kafka::{self, KafkaSettings};
-use streamhost_core::contract::RowLimits;
 use streamhost_core::contract::render::{RowsView, ValueWriter};
+use streamhost_core::job::connector::EXACTLY_ONCE;
 use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec};
 use streamhost_core::limits;
-use streamhost_core::protocol::{Guarantee, Marker};
-use streamhost_core::types::{Rows, TopicOffsets};
+use streamhost_core::protocol::Marker;
+use streamhost_core::types::{ColumnNames, Guarantee, Measure, RowLimits, Rows, TopicOffsets};
 use streamhost_engine::sink::{CancelSignal, Delivery, Sink, SinkError};
 pub(super) use transactional::Transactions;
 
@@ -79,12 +79,12 @@ impl KafkaSink {
         owner: &str,
         cancel: &CancelSignal,
     ) -> Self {
-        let way = if spec.exactly_once {
+        let way = if spec.options.is_on(EXACTLY_ONCE) {
             let id = format!("{owner}.{}", spec.name);
             Way::Transactional(Box::new(Transactions::new(
                 settings,
                 &spec.target,
-                sources,
+                topics_of(spec, sources),
                 id,
                 cancel,
             )))
@@ -102,6 +102,16 @@ impl KafkaSink {
     }
 }
 
+/// The topics of the sources, in the sources' order; none where a source is none of the sink's own
+/// cluster, as no offset of it can lie in a group there.
+fn topics_of(spec: &SinkSpec, sources: &[SourceSpec]) -> Vec<Option<String>> {
+    let is_same = |source: &SourceSpec| {
+        (&source.connector, &source.instance) == (&spec.connector, &spec.instance)
+    };
+    let topic = |source: &SourceSpec| is_same(source).then(|| source.target.clone());
+    sources.iter().map(topic).collect()
+}
+
 impl Sink for KafkaSink {
     fn guarantee(&self) -> Guarantee {
         match self.way {
@@ -115,6 +125,8 @@ impl Sink for KafkaSink {
             key_bytes: 0..=limits::KAFKA_KEY_BYTES_MAX,
             cell_bytes_max: limits::KAFKA_VALUE_BYTES_MAX,
             row_bytes_max: limits::KAFKA_VALUE_BYTES_MAX,
+            measure: Measure::Json,
+            columns: ColumnNames::Fields,
         }
     }
 

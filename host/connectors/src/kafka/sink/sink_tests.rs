@@ -6,7 +6,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
-use streamhost_core::job::{JobSpec, SinkKind, SourceKind, SourceSpec};
+use streamhost_core::job::connector::Options;
+use streamhost_core::job::{JobSpec, SourceSpec};
 use streamhost_core::types::{DeadLetter, Partition, Span, Spans};
 use streamhost_dev::broker::{Broker, Listening, Settings};
 use streamhost_engine::sink::DeadLetters;
@@ -55,7 +56,7 @@ impl Cluster {
         Transactions::new(
             &self.settings,
             topic,
-            sources,
+            topics_of(&sink_spec(topic), sources),
             "streamhost.job.out".to_owned(),
             &CancelSignal::default(),
         )
@@ -101,19 +102,19 @@ impl Cluster {
 
 pub(super) fn sink_spec(topic: &str) -> SinkSpec {
     SinkSpec {
-        kind: SinkKind::Kafka,
+        connector: "kafka".to_owned(),
         name: topic.to_owned(),
         target: topic.to_owned(),
         keyed: false,
         dynamic: false,
         columns: Vec::new(),
-        exactly_once: false,
+        ..SinkSpec::default()
     }
 }
 
-fn source(kind: SourceKind, cluster: &str) -> SourceSpec {
+fn source(connector: &str, cluster: &str) -> SourceSpec {
     SourceSpec {
-        kind,
+        connector: connector.to_owned(),
         name: cluster.to_owned(),
         target: cluster.to_owned(),
         ..SourceSpec::default()
@@ -176,13 +177,10 @@ fn is_fenced<T: std::fmt::Debug>(answer: &Result<T, SinkError>) -> bool {
 fn the_marker_needs_no_source_of_kafkas() {
     let cluster = cluster(&["out", "in"]);
     let (file, socket) = (
-        source(SourceKind::File, "data/in.csv"),
-        source(SourceKind::Socket, "localhost:9999"),
+        source("file", "data/in.csv"),
+        source("socket", "localhost:9999"),
     );
-    let (rate, topic) = (
-        source(SourceKind::Rate, "generator"),
-        source(SourceKind::Kafka, "in"),
-    );
+    let (rate, topic) = (source("rate", "generator"), source("kafka", "in"));
     let cases: [(&[SourceSpec], Spans, TopicOffsets); 4] = [
         (
             std::slice::from_ref(&file),
@@ -214,7 +212,7 @@ fn the_marker_needs_no_source_of_kafkas() {
 #[test]
 fn a_marker_of_another_topic_counts_as_none() {
     let cluster = cluster(&["out", "other", "in"]);
-    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let (sources, spans) = ([source("kafka", "in")], spans(&[(0, 0, 10)]));
     let elsewhere = |sink: &Transactions| sink.elsewhere().map(|marker| marker.batch);
     let mut to = cluster.transactions_to("out", &sources);
     assert_eq!((batch(to.open()), elsewhere(&to)), (None, None));
@@ -235,7 +233,7 @@ fn a_marker_of_another_topic_counts_as_none() {
 #[test]
 fn a_topic_that_was_made_anew_holds_nothing_of_before() {
     let cluster = cluster(&["out", "in"]);
-    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let (sources, spans) = ([source("kafka", "in")], spans(&[(0, 0, 10)]));
     let mut to = cluster.transactions(&sources);
     to.open().unwrap();
     deliver(&mut to, &spans, 1, "row").unwrap();
@@ -255,7 +253,7 @@ fn a_topic_that_was_made_anew_holds_nothing_of_before() {
 #[test]
 fn who_only_looks_takes_nothing_over() {
     let cluster = cluster(&["out", "in"]);
-    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let (sources, spans) = ([source("kafka", "in")], spans(&[(0, 0, 10)]));
     let mut writes = cluster.transactions(&sources);
     writes.open().unwrap();
     let mut looks = cluster.transactions(&sources);
@@ -273,7 +271,7 @@ fn who_only_looks_takes_nothing_over() {
 #[test]
 fn a_marker_without_a_target_counts_until_the_next_batch() {
     let cluster = cluster(&["out", "in"]);
-    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let (sources, spans) = ([source("kafka", "in")], spans(&[(0, 0, 10)]));
     let group = cluster.settings.asker(Some("streamhost.job.out")).unwrap();
     let mut before = TopicPartitionList::new();
     let mut place = before.add_partition("in", 0);
@@ -294,7 +292,7 @@ fn a_marker_without_a_target_counts_until_the_next_batch() {
 #[test]
 fn another_host_that_writes_is_seen() {
     let cluster = cluster(&["out", "in"]);
-    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let (sources, spans) = ([source("kafka", "in")], spans(&[(0, 0, 10)]));
     let (mut a, mut b) = (
         cluster.transactions(&sources),
         cluster.transactions(&sources),
@@ -313,7 +311,7 @@ fn another_host_that_writes_is_seen() {
 #[test]
 fn an_id_that_was_taken_is_taken_back_once() {
     let cluster = cluster(&["out", "in"]);
-    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let (sources, spans) = ([source("kafka", "in")], spans(&[(0, 0, 10)]));
     let mut a = cluster.transactions(&sources);
     let take_over = || batch(cluster.transactions(&sources).open());
     a.open().unwrap();
@@ -340,7 +338,7 @@ fn an_id_that_was_taken_is_taken_back_once() {
 #[test]
 fn what_fails_is_not_there() {
     let cluster = cluster(&["out", "in"]);
-    let (sources, spans) = ([source(SourceKind::Kafka, "in")], spans(&[(0, 0, 10)]));
+    let (sources, spans) = ([source("kafka", "in")], spans(&[(0, 0, 10)]));
     let mut a = cluster.transactions(&sources);
     a.open().unwrap();
     let delivery = Delivery {
@@ -429,7 +427,7 @@ fn nobody_waits_for_brokers_once_the_job_is_to_stop() {
     let cancel = CancelSignal::default();
     let mut producer = cluster.producer(&cancel);
     let spec = SinkSpec {
-        exactly_once: true,
+        options: Options::default().with(EXACTLY_ONCE, true),
         ..sink_spec("out")
     };
     let mut sinks = [sink_spec("out"), spec]

@@ -22,7 +22,6 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use streamhost_core::job::{SourceKind, SourceSpec};
 use streamhost_core::limits;
 use streamhost_core::protocol::Marker;
 use streamhost_core::types::{Partition, Span, TopicOffsets};
@@ -32,8 +31,8 @@ use streamhost_engine::sink::{CancelSignal, Delivery, SinkError};
 pub(in crate::kafka) struct Transactions {
     settings: KafkaSettings,
     topic: String,
-    /// The topics of the sources, in the sources' order; none where a source is none of Kafka's, as
-    /// no offset of it can lie in a group.
+    /// The topics of the sources, in the sources' order; none where a source is none of this
+    /// cluster's, as no offset of it can lie in a group.
     sources: Vec<Option<String>>,
     id: String,
     cancel: CancelSignal,
@@ -60,16 +59,14 @@ impl Transactions {
     pub(in crate::kafka) fn new(
         settings: &KafkaSettings,
         topic: &str,
-        sources: &[SourceSpec],
+        sources: Vec<Option<String>>,
         id: String,
         cancel: &CancelSignal,
     ) -> Self {
-        let topic_of =
-            |source: &SourceSpec| (source.kind == SourceKind::Kafka).then(|| source.target.clone());
         Transactions {
             settings: settings.clone(),
             topic: topic.to_owned(),
-            sources: sources.iter().map(topic_of).collect(),
+            sources,
             id,
             cancel: cancel.clone(),
             open: None,

@@ -15,8 +15,8 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, UNIX_EPOCH};
+use streamhost_core::job::SourceSpec;
 use streamhost_core::job::settings::StartPosition;
-use streamhost_core::job::{SourceKind, SourceSpec};
 use streamhost_core::types::{Partition, Positions};
 use streamhost_core::{clock, limits};
 use streamhost_engine::batch::BatchBuilder;
@@ -70,27 +70,22 @@ struct Told {
 }
 
 impl KafkaSource {
-    /// A reader of those of these sources that are Kafka's; its partitions have their numbers among
-    /// all of them. Connects in the background; settings or names that cannot be are
+    /// A reader of its own ones of a job's sources; its partitions have their numbers among all of
+    /// them. Connects in the background; settings or names that cannot be are
     /// [`SourceError::Refused`].
     pub fn new(
         settings: &KafkaSettings,
         sources: &[SourceSpec],
+        own: &BTreeSet<u16>,
         group: &str,
     ) -> Result<Self, SourceError> {
-        let topic = |source: &SourceSpec| {
-            if source.kind == SourceKind::Kafka {
-                source.target.clone()
-            } else {
-                String::new()
-            }
+        let is_own = |i: usize| u16::try_from(i).is_ok_and(|i| own.contains(&i));
+        let topic = |(i, source): (usize, &SourceSpec)| match is_own(i) {
+            true => source.target.clone(),
+            false => String::new(),
         };
-        let topics: Vec<String> = sources.iter().map(topic).collect();
-        for (i, topic) in topics
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| sources[*i].kind == SourceKind::Kafka)
-        {
+        let topics: Vec<String> = sources.iter().enumerate().map(topic).collect();
+        for (i, topic) in topics.iter().enumerate().filter(|(i, _)| is_own(*i)) {
             let twice = || "two sources of one job cannot read the same topic".to_owned();
             let once = if topics[..i].contains(topic) {
                 Err(twice())
@@ -402,6 +397,10 @@ impl Source for KafkaSource {
             .keys()
             .map(|&p| (p, self.queues.end(self.topic(p), p.id)));
         ends.filter_map(|(p, end)| Some((p, end?))).collect()
+    }
+
+    fn knows_ends(&self, _source: u16) -> bool {
+        true
     }
 
     fn is_exhausted(&self, at: &Positions) -> bool {

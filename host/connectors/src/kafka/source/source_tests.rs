@@ -72,15 +72,21 @@ impl Cluster {
     }
 
     fn source(&self, plans: &[SourceSpec]) -> KafkaSource {
-        for topic in plans.iter().filter(|spec| spec.kind == SourceKind::Kafka) {
+        let mut own = BTreeSet::new();
+        for (i, topic) in (0..)
+            .zip(plans)
+            .filter(|(_, spec)| spec.connector == "kafka")
+        {
+            own.insert(i);
             self.settings.create_topic(&topic.target, &[]).unwrap();
         }
-        KafkaSource::new(&self.settings, plans, "g").unwrap()
+        KafkaSource::new(&self.settings, plans, &own, "g").unwrap()
     }
 }
 
 fn topic(name: &str, table: bool) -> SourceSpec {
     SourceSpec {
+        connector: "kafka".to_owned(),
         name: name.to_owned(),
         target: name.to_owned(),
         table,
@@ -90,7 +96,7 @@ fn topic(name: &str, table: bool) -> SourceSpec {
 
 fn other() -> SourceSpec {
     SourceSpec {
-        kind: SourceKind::Rate,
+        connector: "rate".to_owned(),
         ..topic("not a topic", false)
     }
 }

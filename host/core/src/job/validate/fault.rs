@@ -87,22 +87,76 @@ pub enum JobFault {
         /// The topic, address, path or table.
         target: String,
     },
-    /// A generator's rate cannot be.
-    #[error(
-        "source `{source_name}` makes `{rate}` records a second: it may be a number from 1 to {}",
-        limits::RATE_MAX
-    )]
-    Rate {
-        /// The source.
-        source_name: String,
-        /// Its rate, as it was said.
-        rate: String,
+    /// The host has no such connector, or none that can be this.
+    #[error("{role} `{name}`: this host has no {role} connector `{connector}`: {known}")]
+    UnknownConnector {
+        /// `source` or `sink`.
+        role: &'static str,
+        /// The source's or sink's name.
+        name: String,
+        /// The connector that it names.
+        connector: String,
+        /// What was probably meant, or what there is.
+        known: String,
     },
-    /// Only files are followed.
-    #[error("source `{source_name}` cannot be followed: only files can")]
-    Follow {
-        /// The source.
-        source_name: String,
+    /// No such instance of the connector is configured.
+    #[error(
+        "{role} `{name}`: no `[{connector}.{instance}]` is in the host's streamhost.toml: {there}"
+    )]
+    NoInstance {
+        /// `source` or `sink`.
+        role: &'static str,
+        /// Its name.
+        name: String,
+        /// Its connector.
+        connector: &'static str,
+        /// The instance that was set.
+        instance: String,
+        /// Those that are configured.
+        there: String,
+    },
+    /// Its connector has no such option.
+    #[error("{role} `{name}`: `{connector}` has no option `{option}` as a {role}: {known}")]
+    UnknownOption {
+        /// `source` or `sink`.
+        role: &'static str,
+        /// Its name.
+        name: String,
+        /// Its connector.
+        connector: &'static str,
+        /// The option.
+        option: String,
+        /// What was probably meant, or what there is.
+        known: String,
+    },
+    /// An option's value cannot be.
+    #[error(
+        "{role} `{name}`: `{option}={value}` cannot be: {reason}; set it with --set {role}.{name}.{option}=…"
+    )]
+    OptionValue {
+        /// `source` or `sink`.
+        role: &'static str,
+        /// Its name.
+        name: String,
+        /// The option.
+        option: String,
+        /// What was said.
+        value: String,
+        /// What may be.
+        reason: String,
+    },
+    /// Too many options.
+    #[error(
+        "{role} `{name}` has {count} options, of {} at most",
+        limits::OPTIONS_MAX
+    )]
+    TooManyOptions {
+        /// `source` or `sink`.
+        role: &'static str,
+        /// Its name.
+        name: String,
+        /// How many.
+        count: usize,
     },
     /// It never ends, but must.
     #[error("source `{source_name}` never ends, so that it cannot be {wanted}")]
@@ -146,10 +200,14 @@ pub enum JobFault {
         known: String,
     },
     /// A place was set for a sink that has none.
-    #[error("`sink.{name}` cannot be set: sink `{name}` writes to standard output")]
+    #[error("`{role}.{name}` cannot be set: {role} `{name}` is always {target}")]
     NoPlaceToSet {
-        /// The sink.
+        /// `source` or `sink`.
+        role: &'static str,
+        /// Its name.
         name: String,
+        /// Where it always is.
+        target: &'static str,
     },
     /// The consumer group is one of the host's own.
     #[error(
@@ -196,18 +254,12 @@ pub enum JobFault {
         /// The sink.
         sink: String,
     },
-    /// Rows of a table need keys.
-    #[error("sink `{sink}`: rows of an HBase table need a key: mark one field with #[row(key)]")]
+    /// Its rows need keys.
+    #[error("sink `{sink}`: rows of a {what} need a key: mark one field with #[row(key)]")]
     Keyless {
         /// The sink.
         sink: String,
-    },
-    /// Exactly-once where it cannot be.
-    #[error(
-        "sink `{sink}` asks for exactly-once transactions, which Kafka alone has: HBase rows need none"
-    )]
-    ExactlyOnce {
-        /// The sink.
-        sink: String,
+        /// What it writes.
+        what: &'static str,
     },
 }

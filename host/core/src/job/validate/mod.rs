@@ -3,15 +3,17 @@
 
 pub mod stages;
 mod fault;
+mod options;
+mod ends;
 mod targets;
 
+use super::connector::Connectors;
 use super::settings::Settings;
-use super::{ColumnSpec, JobSpec, SinkKind, SinkSpec, SourceKind, SourceSpec, StageSpec, names};
+use super::{JobSpec, StageSpec, names};
 use crate::limits;
 use crate::types::Kind;
-use std::collections::BTreeSet;
 use std::time::Duration;
-use targets::{Target, check_targets, check_ways};
+use targets::check_loops;
 
 pub use fault::JobFault;
 
@@ -33,25 +35,23 @@ pub struct JobDescription {
 /// A source as its component describes it, unchecked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceDescription {
-    /// Its kind.
-    pub kind: SourceKind,
+    /// The connector's name.
+    pub connector: String,
     /// The topic, address or path.
     pub name: String,
     /// It feeds tables alone.
     pub table: bool,
     /// Its records' event times move the job's watermark.
     pub timed: bool,
-    /// A file or folder that is read on as it grows.
-    pub follow: bool,
-    /// Records a second of a rate generator.
-    pub rate: u32,
+    /// What it is told.
+    pub options: Vec<(String, String)>,
 }
 
 /// A sink as its component describes it, unchecked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkDescription {
-    /// Its kind.
-    pub kind: SinkKind,
+    /// The connector's name.
+    pub connector: String,
     /// The table or topic.
     pub name: String,
     /// Rows have keys.
@@ -60,8 +60,8 @@ pub struct SinkDescription {
     pub dynamic: bool,
     /// The declared columns.
     pub columns: Vec<RawColumn>,
-    /// One transaction a batch.
-    pub exactly_once: bool,
+    /// What it is told.
+    pub options: Vec<(String, String)>,
 }
 
 /// A column as its component describes it, unchecked.
@@ -76,11 +76,12 @@ pub struct RawColumn {
 }
 
 /// Proves a described job under the settings of its deployment. `name_override` is what `--name`
-/// says.
+/// says, `connectors` what the host has.
 pub fn check(
     raw: JobDescription,
     name_override: Option<&str>,
     settings: &Settings,
+    connectors: &dyn Connectors,
 ) -> Result<JobSpec, Vec<JobFault>> {
     let mut faults = Vec::new();
     let name = name_override.unwrap_or(&raw.name).to_owned();
@@ -102,38 +103,16 @@ pub fn check(
     if count > limits::PLACES_MAX {
         return Err(vec![JobFault::TooManyPlaces { count }]); // the rest could fill pages
     }
-    let sources = raw
-        .sources
-        .into_iter()
-        .map(|source| source_spec(source, settings, &mut faults))
-        .collect::<Vec<_>>();
+    let unknown = ends::unknown(&raw, connectors);
+    if !unknown.is_empty() {
+        faults.extend(unknown); // what they take is not known either
+        return Err(faults);
+    }
+    let sources = ends::sources(raw.sources, settings, connectors, &mut faults);
     let (stages, stage_faults) = stages::check(raw.stages, &sources);
     faults.extend(stage_faults.into_iter().map(JobFault::Stage));
-    let sinks = raw
-        .sinks
-        .into_iter()
-        .map(|sink| sink_spec(sink, settings, &mut faults))
-        .collect::<Vec<_>>();
-    check_targets(
-        "source",
-        sources.iter().map(Target::of_source),
-        &settings.sources,
-        &mut faults,
-    );
-    check_targets(
-        "sink",
-        sinks.iter().map(Target::of_sink),
-        &settings.sinks,
-        &mut faults,
-    );
-    for sink in &sinks {
-        if sink.kind == SinkKind::Console && settings.sinks.contains_key(&sink.name) {
-            faults.push(JobFault::NoPlaceToSet {
-                name: sink.name.clone(),
-            });
-        }
-    }
-    check_ways(&name, &sources, &sinks, settings, &mut faults);
+    let sinks = ends::sinks(raw.sinks, settings, connectors, &mut faults);
+    check_loops(&name, &sources, &sinks, settings, &mut faults);
     if faults.is_empty() {
         Ok(JobSpec {
             name,
@@ -144,123 +123,6 @@ pub fn check(
         })
     } else {
         Err(faults)
-    }
-}
-
-fn source_spec(
-    raw: SourceDescription,
-    settings: &Settings,
-    faults: &mut Vec<JobFault>,
-) -> SourceSpec {
-    let set = settings.sources.get(&raw.name);
-    let source_name = || raw.name.clone();
-    // What is set of a generator is its rate; where it stands is its name, or another rate would
-    // begin it anew.
-    let (target, rate) = match (raw.kind, set) {
-        (SourceKind::Rate, Some(rate)) => (&raw.name, rate.clone()),
-        (SourceKind::Rate, None) => (&raw.name, raw.rate.to_string()),
-        (_, set) => (set.unwrap_or(&raw.name), String::new()),
-    };
-    let target = target.clone();
-    let per_second = rate
-        .parse()
-        .ok()
-        .filter(|rate| (1..=limits::RATE_MAX).contains(rate));
-    if raw.kind == SourceKind::Rate && per_second.is_none() {
-        faults.push(JobFault::Rate {
-            source_name: source_name(),
-            rate,
-        });
-    }
-    if raw.kind != SourceKind::File && raw.follow {
-        faults.push(JobFault::Follow {
-            source_name: source_name(),
-        });
-    }
-    if matches!(raw.kind, SourceKind::Rate | SourceKind::Socket) && raw.table {
-        faults.push(JobFault::Endless {
-            source_name: source_name(),
-            wanted: "read as a table",
-        });
-    }
-    if raw.kind == SourceKind::Rate && settings.until_end {
-        faults.push(JobFault::Endless {
-            source_name: source_name(),
-            wanted: "read until its end (until=end)",
-        });
-    }
-    SourceSpec {
-        kind: raw.kind,
-        target,
-        table: raw.table,
-        timed: raw.timed && !raw.table, // a table at rest would hold the watermark back
-        follow: raw.follow,
-        rate: per_second.unwrap_or(0),
-        name: raw.name,
-    }
-}
-
-fn sink_spec(raw: SinkDescription, settings: &Settings, faults: &mut Vec<JobFault>) -> SinkSpec {
-    let sink = &raw.name;
-    if raw.kind == SinkKind::Hbase && !raw.keyed {
-        faults.push(JobFault::Keyless { sink: sink.clone() });
-    }
-    if raw.kind != SinkKind::Kafka && raw.exactly_once {
-        faults.push(JobFault::ExactlyOnce { sink: sink.clone() });
-    }
-    check_columns(&raw, faults);
-    let target = settings.sinks.get(sink).unwrap_or(sink).clone();
-    let spec = |c: RawColumn| ColumnSpec {
-        name: c.name,
-        kind: c.kind,
-        optional: c.optional,
-    };
-    SinkSpec {
-        kind: raw.kind,
-        name: raw.name,
-        target,
-        keyed: raw.keyed,
-        dynamic: raw.dynamic,
-        columns: raw.columns.into_iter().map(spec).collect(),
-        exactly_once: raw.exactly_once,
-    }
-}
-
-fn check_columns(raw: &SinkDescription, faults: &mut Vec<JobFault>) {
-    let sink = &raw.name;
-    if raw.columns.len() > limits::COLUMNS_MAX {
-        faults.push(JobFault::TooManyColumns {
-            sink: sink.clone(),
-            count: raw.columns.len(),
-        });
-        return;
-    }
-    let mut seen = BTreeSet::new();
-    for column in &raw.columns {
-        let judged = match raw.kind {
-            SinkKind::Hbase => names::hbase_column(&column.name),
-            SinkKind::Kafka | SinkKind::Console if column.name.is_empty() => {
-                if raw.columns.len() > 1 || raw.dynamic {
-                    faults.push(JobFault::RawNotAlone { sink: sink.clone() });
-                    return;
-                }
-                Ok(())
-            }
-            SinkKind::Kafka | SinkKind::Console => names::field(&column.name),
-        };
-        if let Err(reason) = judged {
-            faults.push(JobFault::Column {
-                sink: sink.clone(),
-                column: column.name.clone(),
-                reason,
-            });
-        }
-        if !seen.insert(&column.name) {
-            faults.push(JobFault::ColumnTwice {
-                sink: sink.clone(),
-                column: column.name.clone(),
-            });
-        }
     }
 }
 

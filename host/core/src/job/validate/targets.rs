@@ -1,68 +1,52 @@
 //! Names and targets of sources and sinks, and where they would run into each other.
 
 use super::JobFault;
+use super::options::option_of;
+use crate::job::connector::{LETTERS, NameRule, SinkRules, SourceRules};
 use crate::job::settings::Settings;
-use crate::job::{SinkKind, SinkSpec, SourceKind, SourceSpec, names};
+use crate::job::{SinkSpec, SourceSpec, names};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a source or sink is, and what may be said of that.
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
     name: &'a str,
-    name_rule: fn(&str) -> Result<(), String>,
+    name_rule: NameRule,
     /// What the place is called; empty where there is none.
     what: &'static str,
     target: &'a str,
-    target_rule: fn(&str) -> Result<(), String>,
+    target_rule: NameRule,
     /// What no other source, or no other sink, may have: a job's positions are kept by its sources'
     /// places alone.
     unique: (&'static str, &'a str),
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn of_source(source: &'a SourceSpec) -> Self {
-        let (what, target_rule): (_, fn(&str) -> _) = match source.kind {
-            SourceKind::Kafka => ("topic", names::topic),
-            SourceKind::Socket => ("address", names::address),
-            SourceKind::File => ("path", names::path),
-            SourceKind::Rate => ("generator", names::target),
-        };
-        let name_rule = if source.kind == SourceKind::File {
-            names::path
-        } else {
-            names::target
-        };
+    pub(super) fn of_source(source: &'a SourceSpec, rules: &SourceRules) -> Self {
         Target {
             name: &source.name,
-            name_rule,
-            what,
+            name_rule: rules.name,
+            what: rules.target.what,
             target: &source.target,
-            target_rule,
+            target_rule: rules.target.rule,
             unique: ("", &source.target),
         }
     }
 
-    pub(super) fn of_sink(sink: &'a SinkSpec) -> Self {
-        let (what, target_rule): (_, fn(&str) -> _) = match sink.kind {
-            SinkKind::Hbase => ("table", names::table),
-            SinkKind::Kafka => ("topic", names::topic),
-            SinkKind::Console => ("", names::target),
+    pub(super) fn of_sink(sink: &'a SinkSpec, rules: &SinkRules) -> Self {
+        let what = rules.target.what;
+        let own = if what.is_empty() {
+            &sink.name
+        } else {
+            &sink.target
         };
-        let unique = (
-            what,
-            if what.is_empty() {
-                &*sink.name
-            } else {
-                &*sink.target
-            },
-        );
         Target {
             name: &sink.name,
             name_rule: names::target,
             what,
             target: &sink.target,
-            target_rule,
-            unique,
+            target_rule: rules.target.rule,
+            unique: (what, own),
         }
     }
 }
@@ -72,6 +56,7 @@ pub(super) fn check_targets<'a>(
     role: &'static str,
     all: impl Iterator<Item = Target<'a>>,
     set: &BTreeMap<String, String>,
+    names: &[String],
     faults: &mut Vec<JobFault>,
 ) {
     let mut by_name = BTreeSet::new();
@@ -126,64 +111,64 @@ pub(super) fn check_targets<'a>(
     if count == 0 {
         faults.push(JobFault::NoPlace { role });
     }
-    check_set_names(role, &by_name, set, faults);
+    check_set_names(role, names, set, faults);
 }
 
 /// `--set` names sources and sinks of the job alone.
 fn check_set_names(
     role: &'static str,
-    by_name: &BTreeSet<&str>,
+    names: &[String],
     set: &BTreeMap<String, String>,
     faults: &mut Vec<JobFault>,
 ) {
-    for name in set.keys().filter(|name| !by_name.contains(name.as_str())) {
-        let known = by_name
-            .iter()
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>();
+    let is_said =
+        |key: &str| names.iter().any(|name| name == key) || option_of(key, names).is_some();
+    for key in set.keys().filter(|key| !is_said(key)) {
+        let known: BTreeSet<String> = names.iter().map(|name| format!("`{name}`")).collect();
         let known = if known.is_empty() {
             "none".to_owned()
         } else {
-            known.join(", ")
+            known.into_iter().collect::<Vec<_>>().join(", ")
         };
         faults.push(JobFault::NoSuchPlace {
             role,
-            name: name.clone(),
+            name: key.clone(),
             known,
         });
     }
 }
 
-/// Where the job's topics and groups would run into each other.
-pub(super) fn check_ways(
+/// Where the job would read what it writes, and where its groups would run into others.
+pub(super) fn check_loops(
     job: &str,
     sources: &[SourceSpec],
     sinks: &[SinkSpec],
     settings: &Settings,
     faults: &mut Vec<JobFault>,
 ) {
-    let topics = sources
-        .iter()
-        .filter(|source| source.kind == SourceKind::Kafka);
-    let topics: BTreeSet<&str> = topics.map(|source| source.target.as_str()).collect();
-    let reads = |topic: &str| topics.contains(topic);
+    let reads = |connector: &str, instance: &str, target: &str| {
+        sources.iter().any(|source| {
+            (source.connector.as_str(), source.instance.as_str()) == (connector, instance)
+                && source.target == target
+        })
+    };
     let letters = settings.dead_letter_topic(job);
-    for sink in sinks.iter().filter(|sink| sink.kind == SinkKind::Kafka) {
-        if reads(&sink.target) {
+    for sink in sinks {
+        if reads(&sink.connector, &sink.instance, &sink.target) {
             let writer = format!("rows for sink `{}`", sink.name);
             faults.push(JobFault::Loop {
                 topic: sink.target.clone(),
                 writer,
             });
         }
-        if sink.target == letters {
+        if sink.connector == LETTERS && sink.instance.is_empty() && sink.target == letters {
             faults.push(JobFault::DeadLettersInSink {
                 topic: letters.clone(),
                 sink: sink.name.clone(),
             });
         }
     }
-    if reads(&letters) {
+    if reads(LETTERS, "", &letters) {
         faults.push(JobFault::Loop {
             topic: letters,
             writer: "dead letters".to_owned(),

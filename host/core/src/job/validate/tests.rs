@@ -1,4 +1,5 @@
 use super::*;
+use crate::job::connector::{CONSOLE, ConnectorRules, FILE, HBASE, KAFKA, RATE, SOCKET};
 use crate::job::settings::JobLimits;
 
 fn column(name: &str) -> RawColumn {
@@ -9,31 +10,39 @@ fn column(name: &str) -> RawColumn {
     }
 }
 
-fn sink(kind: SinkKind, name: &str, columns: &[&str]) -> SinkDescription {
+fn sink(connector: &str, name: &str, columns: &[&str]) -> SinkDescription {
     SinkDescription {
-        kind,
+        connector: connector.to_owned(),
         name: name.to_owned(),
-        keyed: kind == SinkKind::Hbase,
+        keyed: connector == "hbase",
         dynamic: false,
         columns: columns.iter().map(|name| column(name)).collect(),
-        exactly_once: false,
+        options: Vec::new(),
     }
 }
 
 fn source(name: &str) -> SourceDescription {
-    of_kind(SourceKind::Kafka, name)
+    of("kafka", name)
 }
 
-fn of_kind(kind: SourceKind, name: &str) -> SourceDescription {
-    let rate = u32::from(kind == SourceKind::Rate);
+fn of(connector: &str, name: &str) -> SourceDescription {
     SourceDescription {
-        kind,
+        connector: connector.to_owned(),
         name: name.to_owned(),
         table: false,
         timed: true,
-        follow: false,
-        rate,
+        options: Vec::new(),
     }
+}
+
+fn option(name: &str, value: &str) -> Vec<(String, String)> {
+    vec![(name.to_owned(), value.to_owned())]
+}
+
+const CONNECTORS: [&ConnectorRules; 6] = [&KAFKA, &HBASE, &CONSOLE, &FILE, &SOCKET, &RATE];
+
+fn proven(raw: JobDescription, settings: &Settings) -> Result<JobSpec, Vec<JobFault>> {
+    check(raw, None, settings, &CONNECTORS)
 }
 
 fn clicks() -> JobDescription {
@@ -42,7 +51,7 @@ fn clicks() -> JobDescription {
         every_ms: Some(10_000),
         sources: vec![source("clicks")],
         stages: vec![],
-        sinks: vec![sink(SinkKind::Hbase, "clicks", &["f:a", "f:b"])],
+        sinks: vec![sink("hbase", "clicks", &["f:a", "f:b"])],
     }
 }
 
@@ -56,7 +65,7 @@ fn with(set: &[(&str, &str)]) -> Settings {
 
 #[test]
 fn a_good_job_becomes_a_plan() {
-    let spec = check(clicks(), None, &with(&[])).expect("good");
+    let spec = proven(clicks(), &with(&[])).expect("good");
     assert_eq!(spec.name, "clicks");
     assert_eq!(spec.every, Duration::from_secs(10));
     assert_eq!(spec.sources[0].target, "clicks");
@@ -67,7 +76,7 @@ fn a_good_job_becomes_a_plan() {
         ("sink.clicks", "ns:clicks"),
         ("every", "0"),
     ]);
-    let spec = check(clicks(), Some("other"), &set).expect("good");
+    let spec = check(clicks(), Some("other"), &set, &CONNECTORS).expect("good");
     assert_eq!((spec.name.as_str(), spec.every), ("other", Duration::ZERO));
     assert_eq!(
         (
@@ -86,39 +95,39 @@ fn a_good_job_becomes_a_plan() {
 fn what_may_be_is_let_through() {
     let raw = |sinks| JobDescription { sinks, ..clicks() };
     let cases = [
-        raw(vec![sink(SinkKind::Kafka, "out", &[""])]),
+        raw(vec![sink("kafka", "out", &[""])]),
         raw(vec![
-            sink(SinkKind::Console, "rows", &["a", "b"]),
-            sink(SinkKind::Hbase, "t", &["f:q"]),
+            sink("console", "rows", &["a", "b"]),
+            sink("hbase", "t", &["f:q"]),
         ]),
         raw(vec![SinkDescription {
-            exactly_once: true,
+            options: option("exactly-once", "true"),
             keyed: true,
-            ..sink(SinkKind::Kafka, "out", &["a"])
+            ..sink("kafka", "out", &["a"])
         }]),
         raw(vec![SinkDescription {
             dynamic: true,
-            ..sink(SinkKind::Hbase, "t", &[])
+            ..sink("hbase", "t", &[])
         }]),
         JobDescription {
             sources: vec![
-                of_kind(SourceKind::Socket, "localhost:9999"),
+                of("socket", "localhost:9999"),
                 SourceDescription {
-                    follow: true,
-                    ..of_kind(SourceKind::File, "data/of day=1/*.csv")
+                    options: option("follow", "true"),
+                    ..of("file", "data/of day=1/*.csv")
                 },
-                of_kind(SourceKind::Rate, "rate"),
+                of("rate", "rate"),
                 SourceDescription {
-                    rate: 1_000_000,
-                    ..of_kind(SourceKind::Rate, "other")
+                    options: option("rate", "1000000"),
+                    ..of("rate", "other")
                 },
                 source("t"),
             ],
             ..clicks()
         },
         raw(vec![
-            sink(SinkKind::Hbase, "a", &["f:a"]),
-            sink(SinkKind::Kafka, "b", &["f:a"]),
+            sink("hbase", "a", &["f:a"]),
+            sink("kafka", "b", &["f:a"]),
         ]),
         JobDescription {
             every_ms: None,
@@ -131,9 +140,9 @@ fn what_may_be_is_let_through() {
     ];
     for raw in cases {
         assert!(
-            check(raw.clone(), None, &with(&[])).is_ok(),
+            proven(raw.clone(), &with(&[])).is_ok(),
             "{raw:?}: {:?}",
-            check(raw.clone(), None, &with(&[]))
+            proven(raw.clone(), &with(&[]))
         );
     }
 }
@@ -157,7 +166,7 @@ fn each_fault_is_found_and_says_what() {
             "two sources are called `clicks`",
         ),
         (
-            |j| j.sinks.push(sink(SinkKind::Console, "clicks", &["a"])),
+            |j| j.sinks.push(sink("console", "clicks", &["a"])),
             "two sinks are called `clicks`",
         ),
         (
@@ -166,46 +175,40 @@ fn each_fault_is_found_and_says_what() {
         ),
         (|j| j.sources[0].name = "a:b".to_owned(), "no topic `a:b`"),
         (
-            |j| j.sources[0] = of_kind(SourceKind::Socket, "localhost"),
+            |j| j.sources[0] = of("socket", "localhost"),
             "no address `localhost`: an address is `host:port`",
         ),
         (
-            |j| j.sources[0] = of_kind(SourceKind::Socket, "h:99999"),
+            |j| j.sources[0] = of("socket", "h:99999"),
             "its port `99999`",
         ),
-        (
-            |j| j.sources[0] = of_kind(SourceKind::File, ""),
-            "source name ``",
-        ),
-        (
-            |j| j.sources[0] = of_kind(SourceKind::File, "a\tb"),
-            "control characters",
-        ),
-        (
-            |j| j.sources[0] = of_kind(SourceKind::Rate, "a b"),
-            "source name `a b`",
-        ),
+        (|j| j.sources[0] = of("file", ""), "source name ``"),
+        (|j| j.sources[0] = of("file", "a\tb"), "control characters"),
+        (|j| j.sources[0] = of("rate", "a b"), "source name `a b`"),
         (
             |j| {
                 j.sources[0] = SourceDescription {
-                    rate: 0,
-                    ..of_kind(SourceKind::Rate, "r")
+                    options: option("rate", "0"),
+                    ..of("rate", "r")
                 }
             },
-            "`0` records a second",
+            "`rate=0` cannot be",
         ),
         (
             |j| {
                 j.sources[0] = SourceDescription {
-                    rate: 1_000_001,
-                    ..of_kind(SourceKind::Rate, "r")
+                    options: option("rate", "1000001"),
+                    ..of("rate", "r")
                 }
             },
             "1 to 1000000",
         ),
-        (|j| j.sources[0].follow = true, "cannot be followed"),
         (
-            |j| j.sources.push(of_kind(SourceKind::File, "clicks")),
+            |j| j.sources[0].options = option("follow", "true"),
+            "`kafka` has no option `follow`",
+        ),
+        (
+            |j| j.sources.push(of("file", "clicks")),
             "two sources are called `clicks`",
         ),
         (|j| j.sinks[0].name = "a:b:c".to_owned(), "no table `a:b:c`"),
@@ -222,34 +225,58 @@ fn each_fault_is_found_and_says_what() {
             "two columns `f:a`",
         ),
         (|j| j.sinks[0].keyed = false, "need a key"),
-        (|j| j.sinks[0].exactly_once = true, "exactly-once"),
+        (
+            |j| j.sinks[0].options = option("exactly-once", "true"),
+            "`hbase` has no option `exactly-once` as a sink: it has none",
+        ),
+        (
+            |j| {
+                j.sinks[0] = SinkDescription {
+                    options: option("exactly-onse", "true"),
+                    ..sink("kafka", "out", &["a"])
+                }
+            },
+            "did you mean `exactly-once`?",
+        ),
+        (
+            |j| j.sinks[0].options = (0..65).map(|i| (format!("o{i}"), String::new())).collect(),
+            "65 options, of 64",
+        ),
+        (
+            |j| j.sinks[0].connector = "hbaes".to_owned(),
+            "no sink connector `hbaes`: did you mean `hbase`?",
+        ),
+        (
+            |j| j.sources[0].connector = "hbase".to_owned(),
+            "no source connector `hbase`: there are kafka, file, socket, rate",
+        ),
         (
             |j| j.sinks[0].columns = (0..1001).map(|i| column(&format!("f:{i}"))).collect(),
             "1001 columns, of 1000",
         ),
         (
-            |j| j.sinks[0] = sink(SinkKind::Kafka, "out", &["", "a"]),
+            |j| j.sinks[0] = sink("kafka", "out", &["", "a"]),
             "can have no other columns",
         ),
         (
             |j| {
                 j.sinks[0] = SinkDescription {
                     dynamic: true,
-                    ..sink(SinkKind::Kafka, "out", &[""])
+                    ..sink("kafka", "out", &[""])
                 }
             },
             "can have no other columns",
         ),
         (
-            |j| j.sinks[0] = sink(SinkKind::Kafka, "out", &["a\n"]),
+            |j| j.sinks[0] = sink("kafka", "out", &["a\n"]),
             "control characters",
         ),
         (
-            |j| j.sinks[0] = sink(SinkKind::Kafka, "clicks", &["a"]),
+            |j| j.sinks[0] = sink("kafka", "clicks", &["a"]),
             "never end",
         ),
         (
-            |j| j.sinks[0] = sink(SinkKind::Kafka, "clicks.dead-letters", &["a"]),
+            |j| j.sinks[0] = sink("kafka", "clicks.dead-letters", &["a"]),
             "dead letters' too",
         ),
         (
@@ -260,7 +287,7 @@ fn each_fault_is_found_and_says_what() {
     for (spoil, want) in cases {
         let mut raw = clicks();
         spoil(&mut raw);
-        let faults = check(raw, None, &with(&[])).expect_err(want);
+        let faults = proven(raw, &with(&[])).expect_err(want);
         assert_eq!(faults.len(), 1, "{want}: {faults:?}");
         assert!(
             faults[0].to_string().contains(want),
@@ -291,8 +318,8 @@ fn settings_that_do_not_fit_the_job_are_faults() {
     ];
     for (set, want) in cases {
         let mut raw = clicks();
-        raw.sinks.push(sink(SinkKind::Console, "log", &["a"]));
-        let faults = check(raw, None, &with(set)).expect_err(want);
+        raw.sinks.push(sink("console", "log", &["a"]));
+        let faults = proven(raw, &with(set)).expect_err(want);
         assert_eq!(faults.len(), 1, "{want}: {faults:?}");
         assert!(
             faults[0].to_string().contains(want),
@@ -301,7 +328,7 @@ fn settings_that_do_not_fit_the_job_are_faults() {
         );
     }
     assert!(
-        check(clicks(), None, &with(&[("group", "streamhost.clicks")])).is_ok(),
+        proven(clicks(), &with(&[("group", "streamhost.clicks")])).is_ok(),
         "its own usual name may be said"
     );
 }
@@ -309,15 +336,11 @@ fn settings_that_do_not_fit_the_job_are_faults() {
 #[test]
 fn a_source_can_be_set_to_another_place_of_its_kind() {
     let raw = JobDescription {
-        sources: vec![
-            of_kind(SourceKind::Socket, "localhost:1"),
-            of_kind(SourceKind::File, "in"),
-        ],
+        sources: vec![of("socket", "localhost:1"), of("file", "in")],
         ..clicks()
     };
-    let spec = check(
+    let spec = proven(
         raw.clone(),
-        None,
         &with(&[("source.localhost:1", "[::1]:2"), ("source.in", "a b/c")]),
     )
     .expect("good");
@@ -328,20 +351,15 @@ fn a_source_can_be_set_to_another_place_of_its_kind() {
         ),
         ("[::1]:2", "a b/c")
     );
-    let faults = check(
-        raw.clone(),
-        None,
-        &with(&[("source.localhost:1", "clicks")]),
-    )
-    .expect_err("no address");
+    let faults =
+        proven(raw.clone(), &with(&[("source.localhost:1", "clicks")])).expect_err("no address");
     assert!(
         in_words(&faults).contains("name another with --set source.localhost:1=…"),
         "{}",
         in_words(&faults)
     );
-    let faults = check(
+    let faults = proven(
         raw,
-        None,
         &with(&[("source.localhost:1", "h:1"), ("source.in", "h:1")]),
     )
     .expect_err("one place");
@@ -354,24 +372,20 @@ fn a_source_can_be_set_to_another_place_of_its_kind() {
 
 #[test]
 fn a_generators_rate_is_not_its_place() {
-    let two = [
-        of_kind(SourceKind::Rate, "r"),
-        of_kind(SourceKind::Rate, "s"),
-    ];
+    let two = [of("rate", "r"), of("rate", "s")];
     let raw = JobDescription {
         sources: two.to_vec(),
         ..clicks()
     };
-    let spec = check(
+    let spec = proven(
         raw.clone(),
-        None,
         &with(&[("source.r", "500"), ("source.s", "500")]),
     )
     .expect("two of one rate");
     let found: Vec<_> = spec
         .sources
         .iter()
-        .map(|source| (source.target.as_str(), source.rate))
+        .map(|source| (source.target.as_str(), source.options.number("rate")))
         .collect();
     assert_eq!(
         found,
@@ -379,13 +393,10 @@ fn a_generators_rate_is_not_its_place() {
         "positions are kept by place, and another rate goes on"
     );
     for rate in ["abc", "0", "1000001", "-1"] {
-        let faults = check(raw.clone(), None, &with(&[("source.r", rate)])).expect_err("no rate");
-        assert_eq!(
-            faults,
-            [JobFault::Rate {
-                source_name: "r".to_owned(),
-                rate: rate.to_owned()
-            }]
+        let faults = proven(raw.clone(), &with(&[("source.r", rate)])).expect_err("no rate");
+        assert!(
+            faults.len() == 1 && in_words(&faults).contains(&format!("`rate={rate}` cannot be")),
+            "{faults:?}"
         );
     }
 }
@@ -400,18 +411,14 @@ fn what_is_wrong_is_said_in_few_words() {
     };
     let raw = JobDescription {
         name: long.clone(),
-        sources: vec![
-            source(&long),
-            source(&long),
-            of_kind(SourceKind::Rate, "a\u{1b}[2J"),
-        ],
+        sources: vec![source(&long), source(&long), of("rate", "a\u{1b}[2J")],
         sinks: vec![SinkDescription {
             columns: vec![column(&long), column(&long)],
-            ..sink(SinkKind::Kafka, &long, &[])
+            ..sink("kafka", &long, &[])
         }],
         ..clicks()
     };
-    let faults = check(raw, None, &with(&[("source.none", "x")])).expect_err("much is wrong");
+    let faults = proven(raw, &with(&[("source.none", "x")])).expect_err("much is wrong");
     assert!(faults.len() > 5, "{}", faults.len());
     let words = in_words(&faults);
     assert!(
@@ -426,27 +433,27 @@ fn what_is_wrong_is_said_in_few_words() {
 #[test]
 fn what_must_end_is_no_generator() {
     let raw = JobDescription {
-        sources: vec![of_kind(SourceKind::Rate, "r"), source("t")],
+        sources: vec![of("rate", "r"), source("t")],
         ..clicks()
     };
-    assert!(check(raw.clone(), None, &with(&[])).is_ok());
-    let faults = check(raw, None, &with(&[("until", "end")])).expect_err("it never ends");
+    assert!(proven(raw.clone(), &with(&[])).is_ok());
+    let faults = proven(raw, &with(&[("until", "end")])).expect_err("it never ends");
     assert!(
         faults.len() == 1 && in_words(&faults).contains("source `r` never ends"),
         "{}",
         in_words(&faults)
     );
-    assert!(check(clicks(), None, &with(&[("until", "end")])).is_ok());
+    assert!(proven(clicks(), &with(&[("until", "end")])).is_ok());
 }
 
 #[test]
 fn a_topic_that_is_written_may_have_the_name_of_a_file_that_is_read() {
     let raw = JobDescription {
-        sources: vec![of_kind(SourceKind::File, "out")],
-        sinks: vec![sink(SinkKind::Kafka, "out", &["a"])],
+        sources: vec![of("file", "out")],
+        sinks: vec![sink("kafka", "out", &["a"])],
         ..clicks()
     };
-    assert_eq!(check(raw, None, &with(&[])).map(|_| ()), Ok(()));
+    assert_eq!(proven(raw, &with(&[])).map(|_| ()), Ok(()));
 }
 
 #[test]
@@ -455,9 +462,9 @@ fn two_sources_cannot_be_set_to_one_topic() {
         sources: vec![source("a"), source("b")],
         ..clicks()
     };
-    assert!(check(raw.clone(), None, &with(&[])).is_ok());
+    assert!(proven(raw.clone(), &with(&[])).is_ok());
     let faults =
-        check(raw, None, &with(&[("source.a", "x"), ("source.b", "x")])).expect_err("one topic");
+        proven(raw, &with(&[("source.a", "x"), ("source.b", "x")])).expect_err("one topic");
     assert_eq!(
         in_words(&faults),
         "sources `a` and `b` both are `x`: one of the two must go, or be set to another place"
@@ -470,14 +477,49 @@ fn all_faults_are_told_at_once() {
         name: "X".to_owned(),
         sources: vec![],
         stages: vec![],
-        sinks: vec![sink(SinkKind::Hbase, "t", &["a", "b"])],
+        sinks: vec![sink("hbase", "t", &["a", "b"])],
         every_ms: None,
     };
-    let faults = check(raw, None, &with(&[])).expect_err("four faults");
+    let faults = proven(raw, &with(&[])).expect_err("four faults");
     assert_eq!(faults.len(), 4, "{faults:?}");
     assert_eq!(
         in_words(&faults).matches("; ").count(),
         4,
         "one of them has a `; ` of its own"
     );
+}
+
+#[test]
+fn options_are_set_by_name_and_names_may_have_dots() {
+    let raw = JobDescription {
+        sources: vec![of("file", "in.txt"), of("file", "in")],
+        sinks: vec![sink("kafka", "out.txt", &["a"])],
+        ..clicks()
+    };
+    let set = with(&[
+        ("source.in.txt", "else.txt"),
+        ("source.in.txt.follow", "true"),
+        ("sink.out.txt.exactly-once", "true"),
+    ]);
+    let spec = proven(raw.clone(), &set).expect("good");
+    assert_eq!(
+        spec.sources[0].target, "else.txt",
+        "a name before an option"
+    );
+    let followed = spec.sources.iter().map(|s| s.options.is_on("follow"));
+    assert_eq!(followed.collect::<Vec<_>>(), [true, false]);
+    assert!(spec.sinks[0].options.is_on("exactly-once"));
+    for (key, value, want) in [
+        ("source.in.folow", "true", "did you mean `follow`?"),
+        ("source.in.follow", "yes", "`follow=yes` cannot be"),
+        ("sink.out.txt.x", "1", "it has `exactly-once`"),
+        (
+            "sink.out.txt.connector-instance",
+            "eu",
+            "no `[kafka.eu]` is in the host's streamhost.toml: there is none beside",
+        ),
+    ] {
+        let faults = proven(raw.clone(), &with(&[(key, value)])).expect_err(want);
+        assert!(in_words(&faults).contains(want), "{want}: {faults:?}");
+    }
 }

@@ -3,9 +3,7 @@
 //! tries as many.
 
 use super::*;
-use crate::job::{
-    Join, SinkKind, SinkSpec, SourceKind, SourceSpec, StageKind, StageSpec, Window, WindowForm,
-};
+use crate::job::{Join, SinkSpec, SourceSpec, StageKind, StageSpec, Window, WindowForm};
 use crate::protocol::memory::MemoryStore;
 use crate::protocol::{Checkpoint, CheckpointLog};
 use crate::state::{Delta, Entries, Most, StateOverlay, StateStore, is_kept};
@@ -61,7 +59,7 @@ struct Job {
 
 fn source(table: bool) -> SourceSpec {
     SourceSpec {
-        kind: SourceKind::Kafka,
+        connector: "kafka".into(),
         name: "s".into(),
         target: "s".into(),
         table,
@@ -87,13 +85,13 @@ fn stage(name: &str, kind: StageKind, inputs: Vec<u32>) -> StageSpec {
 
 fn spec(sources: Vec<SourceSpec>, stages: Vec<StageSpec>) -> JobSpec {
     let sink = SinkSpec {
-        kind: SinkKind::Console,
+        connector: "console".into(),
         name: "out".into(),
         target: "out".into(),
         keyed: false,
         dynamic: false,
         columns: Vec::new(),
-        exactly_once: false,
+        ..Default::default()
     };
     JobSpec {
         name: "j".into(),

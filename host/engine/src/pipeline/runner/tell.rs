@@ -5,7 +5,6 @@ use super::Runner;
 use crate::cpu::ThreadCpu;
 use crate::pipeline::LoadedDeployment;
 use std::time::Instant;
-use streamhost_core::job::SourceKind;
 use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::{Positions, by_topic, positions};
 use streamhost_core::{clock, limits};
@@ -68,7 +67,7 @@ impl Runner<'_> {
             // A table begins at its oldest record whatever is asked, and others may have no end.
             asked.retain(|partition, _| {
                 let source = active.spec.sources.get(usize::from(partition.source));
-                source.is_some_and(|s| s.kind == SourceKind::Kafka && !s.table)
+                source.is_some_and(|s| !s.table) && self.source.knows_ends(partition.source)
             });
             self.told.asked_ends = Some(asked);
         }

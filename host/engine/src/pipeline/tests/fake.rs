@@ -4,15 +4,15 @@ use crate::guest::{Guest, Maker};
 use crate::pipeline::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use streamhost_core::contract::{
-    Answer, Finished, GuestFault, Moment, Partials, RowLimits, RowShape,
-};
+use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, RowShape};
 use streamhost_core::job::settings::{JobLimits, Settings};
-use streamhost_core::job::{ColumnSpec, SinkKind, SourceSpec, StageKind, StageSpec};
+use streamhost_core::job::{ColumnSpec, SourceSpec, StageKind, StageSpec};
 use streamhost_core::protocol::memory::MemoryStore;
-use streamhost_core::protocol::{BatchIntent, Checkpoint, Guarantee};
+use streamhost_core::protocol::{BatchIntent, Checkpoint};
 use streamhost_core::state::{Delta, Most, StageId, StateStore, StoreError};
-use streamhost_core::types::{Chunk, Column, Keyed, Kind, Rows};
+use streamhost_core::types::{
+    Chunk, Column, ColumnNames, Guarantee, Keyed, Kind, Measure, RowLimits, Rows,
+};
 
 /// The first three get a row a record; `counts` how many records each letter has had, `sums` how
 /// many in each batch.
@@ -158,19 +158,21 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<LoadedDeployment> 
         optional: false,
     }];
     let sink = |name: &str| SinkSpec {
-        kind: SinkKind::Kafka,
+        connector: "kafka".into(),
         name: name.into(),
         target: name.into(),
         keyed: true,
         dynamic: false,
         columns: columns.clone(),
-        exactly_once: false,
+        ..SinkSpec::default()
     };
     let sinks: Vec<_> = SINKS.iter().map(|(name, _)| sink(name)).collect();
     let limits = RowLimits {
         key_bytes: 0..=100,
         cell_bytes_max: 1000,
         row_bytes_max: 1000,
+        measure: Measure::Json,
+        columns: ColumnNames::Fields,
     };
     let shapes = sinks
         .iter()

@@ -16,9 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-use streamhost_core::protocol::Guarantee;
 use streamhost_core::protocol::memory::MemoryStore;
-use streamhost_core::types::{DeadLetter, Rows};
+use streamhost_core::types::{DeadLetter, Guarantee, Rows};
 
 /// Small, fast, and the same everywhere: xorshift.
 struct Dice(u64);

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
+use streamhost_core::job::connector::Options;
 use streamhost_core::job::settings::{BatchLimits, StartPosition};
 use streamhost_core::limits;
 use streamhost_core::types::{Offset, Partition, Positions};
@@ -12,21 +13,26 @@ const A: Partition = Partition { source: 0, id: 0 };
 const B: Partition = Partition { source: 1, id: 0 };
 const LONG: Duration = Duration::from_secs(60);
 
-fn spec(kind: SourceKind, place: &str) -> SourceSpec {
+fn spec(connector: &str, place: &str) -> SourceSpec {
     SourceSpec {
-        kind,
+        connector: connector.to_owned(),
         name: place.to_owned(),
         target: place.to_owned(),
-        rate: 1000,
+        options: Options::default().with("rate", 1000),
         ..SourceSpec::default()
     }
 }
 
-fn settings() -> KafkaSettings {
-    KafkaSettings {
+fn open(sources: &[SourceSpec], until_end: bool) -> Result<Box<dyn Source>, SourceError> {
+    let kafka = KafkaSettings {
         brokers: "127.0.0.1:1".to_owned(),
         ..KafkaSettings::default()
-    }
+    };
+    Registry::new(kafka, HbaseSettings::default()).open_sources(&SourceContext {
+        sources,
+        group: "g",
+        until_end,
+    })
 }
 
 fn fetch_while(
@@ -56,14 +62,11 @@ fn a_file_a_connection_and_a_generator_are_read_together() {
     std::fs::write(&file, "a\nb\n").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let sources = [
-        spec(SourceKind::Rate, "rate"),
-        spec(SourceKind::File, file.to_str().unwrap()),
-        spec(
-            SourceKind::Socket,
-            &listener.local_addr().unwrap().to_string(),
-        ),
+        spec("rate", "rate"),
+        spec("file", file.to_str().unwrap()),
+        spec("socket", &listener.local_addr().unwrap().to_string()),
     ];
-    let mut source = open(&settings(), &sources, "g", false).unwrap();
+    let mut source = open(&sources, false).unwrap();
     let at = source.start(StartPosition::Earliest).unwrap();
     assert_eq!(
         at.keys().map(|p| p.source).collect::<Vec<_>>(),
@@ -112,13 +115,13 @@ fn it_is_over_when_all_are() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let sources = [
-        spec(SourceKind::Socket, &address),
+        spec("socket", &address),
         SourceSpec {
-            follow: true,
-            ..spec(SourceKind::File, folder.path().to_str().unwrap())
+            options: Options::default().with("follow", true),
+            ..spec("file", folder.path().to_str().unwrap())
         },
     ];
-    let mut source = open(&settings(), &sources, "g", true).unwrap();
+    let mut source = open(&sources, true).unwrap();
     let at = source.start(StartPosition::Earliest).unwrap();
     source.assign(&at).unwrap();
     let (peer, _) = listener.accept().unwrap();
@@ -136,18 +139,88 @@ fn it_is_over_when_all_are() {
 
 #[test]
 fn jobs_of_topics_alone_get_the_kafka_source_with_the_jobs_numbers() {
-    let refused = open(&settings(), &[spec(SourceKind::Kafka, "a b")], "g", false)
+    let refused = open(&[spec("kafka", "a b")], false)
         .map(|_| ())
         .unwrap_err();
     assert!(
         matches!(refused, SourceError::Refused { what: "topic", .. }),
         "{refused}"
     );
-    let sources = [
-        spec(SourceKind::Rate, "not a topic"),
-        spec(SourceKind::Kafka, "t"),
-    ];
-    let mut source = open(&settings(), &sources, "g", true).unwrap();
+    let sources = [spec("rate", "not a topic"), spec("kafka", "t")];
+    let mut source = open(&sources, true).unwrap();
     source.commit_progress(&[(A, 5)].into()); // of a generator: nothing to tell
     assert!(!source.is_exhausted(&[(A, 5), (B, 0)].into()));
+}
+
+#[test]
+fn the_list_of_rules_is_the_list_of_connectors() {
+    let registry = Registry::default();
+    let names =
+        |rules: &[&ConnectorRules]| rules.iter().map(|rules| rules.name).collect::<Vec<_>>();
+    let own: Vec<_> = registry.usual.iter().map(|own| own.rules()).collect();
+    assert_eq!(names(&own), names(&RULES));
+    for connector in &registry.usual {
+        let rules = connector.rules();
+        assert_eq!(connector.source().is_some(), rules.source.is_some());
+        assert_eq!(connector.sink().is_some(), rules.sink.is_some());
+    }
+}
+
+#[test]
+fn what_the_rules_say_of_sinks_is_what_the_sinks_say() {
+    let registry = Registry::default();
+    for rules in RULES {
+        let Some(own) = &rules.sink else { continue };
+        let spec = SinkSpec {
+            connector: rules.name.to_owned(),
+            target: "t".to_owned(),
+            ..SinkSpec::default()
+        };
+        let cancel = CancelSignal::default();
+        let sink = registry.sink(&spec).unwrap().open(
+            &spec,
+            &SinkContext {
+                sources: &[],
+                owner: "",
+                cancel: &cancel,
+            },
+        );
+        assert_eq!(sink.limits(), own.limits, "{}", rules.name);
+        assert_eq!(
+            sink.guarantee(),
+            (own.guarantee)(&spec.options),
+            "{}",
+            rules.name
+        );
+        for option in own.options {
+            assert_eq!(option.kind.check(option.default), Ok(()), "{}", option.name);
+        }
+    }
+}
+
+/// The book's table of options.
+fn table() -> String {
+    let mut table =
+        "| connector | as | option | default | value | meaning |\n|---|---|---|---|---|---|\n"
+            .to_owned();
+    for rules in RULES {
+        let source = rules.source.iter().map(|source| ("source", source.options));
+        let sink = rules.sink.iter().map(|sink| ("sink", sink.options));
+        for (role, options) in source.chain(sink) {
+            for option in options {
+                let (name, kind) = (rules.name, option.kind);
+                table += &format!(
+                    "| `{name}` | {role} | `{}` | `{}` | {kind} | {} |\n",
+                    option.name, option.default, option.doc
+                );
+            }
+        }
+    }
+    table
+}
+
+#[test]
+fn the_books_table_of_options_is_the_registrys() {
+    let page = include_str!("../../../docs/src/configuration.md");
+    assert!(page.contains(&table()), "it lacks:\n{}", table());
 }

@@ -6,6 +6,10 @@
 //! the first number with that time or a later one; any other start begins at 0. The wall clock only
 //! decides how many numbers there are by now.
 
+mod connector;
+
+pub use connector::RateConnector;
+
 use std::io::Write;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use streamhost_core::clock;
@@ -28,7 +32,9 @@ impl RateSource {
     pub fn new(source: u16, spec: &SourceSpec) -> Self {
         RateSource {
             partition: Partition { source, id: 0 },
-            rate: spec.rate.max(1),
+            rate: u32::try_from(spec.options.number("rate"))
+                .unwrap_or(u32::MAX)
+                .max(1),
             began: None,
         }
     }
@@ -140,12 +146,17 @@ impl Source for RateSource {
             .collect()
     }
 
+    fn rereads(&self, _source: u16) -> bool {
+        true
+    }
+
     fn commit_progress(&mut self, _reached: &Positions) {}
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use streamhost_core::job::connector::Options;
     use streamhost_core::job::settings::BatchLimits;
     use streamhost_core::types::Span;
 
@@ -155,7 +166,7 @@ mod tests {
         RateSource::new(
             3,
             &SourceSpec {
-                rate,
+                options: Options::default().with("rate", rate),
                 ..SourceSpec::default()
             },
         )
@@ -209,7 +220,7 @@ mod tests {
         let mut other = super::RateSource::new(
             3,
             &SourceSpec {
-                rate: 1000,
+                options: Options::default().with("rate", 1000),
                 ..SourceSpec::default()
             },
         );

@@ -9,6 +9,10 @@
 //! becomes several records, and the log says so. A record's time is that of its arrival. A peer
 //! that vanishes without a word is noticed by its silence ([`limits::SOCKET_KEEPALIVE`]).
 
+mod connector;
+
+pub use connector::SocketConnector;
+
 use crate::lines::Lines;
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::VecDeque;

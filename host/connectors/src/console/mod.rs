@@ -1,12 +1,15 @@
 //! Prints rows, one a line: `('hello', 3)`.
 
+mod connector;
+
+pub use connector::ConsoleConnector;
+
 use std::io::{ErrorKind, Stdout, Write};
-use streamhost_core::contract::RowLimits;
 use streamhost_core::contract::render::{self, Cell, RowRef, RowsView};
 use streamhost_core::job::{ColumnSpec, SinkSpec};
 use streamhost_core::limits;
-use streamhost_core::protocol::{Guarantee, Marker};
-use streamhost_core::types::{Kind, Rows};
+use streamhost_core::protocol::Marker;
+use streamhost_core::types::{ColumnNames, Guarantee, Kind, Measure, RowLimits, Rows};
 use streamhost_engine::sink::{Delivery, Sink, SinkError};
 
 /// Lines are written in portions of about this many bytes, each of whole lines.
@@ -67,6 +70,8 @@ impl<W: Write + Send> Sink for ConsoleSink<W> {
             key_bytes: 0..=bytes_max,
             cell_bytes_max: bytes_max,
             row_bytes_max: bytes_max,
+            measure: Measure::Cells,
+            columns: ColumnNames::Fields,
         }
     }
 
@@ -170,7 +175,6 @@ fn hexed(bytes: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use streamhost_core::job::SinkKind;
     use streamhost_core::types::Spans;
 
     fn spec(keyed: bool, kinds: &[Kind]) -> SinkSpec {
@@ -180,13 +184,13 @@ mod tests {
             optional: true,
         };
         SinkSpec {
-            kind: SinkKind::Console,
+            connector: "console".into(),
             name: "console".to_owned(),
             target: "console".to_owned(),
             keyed,
             dynamic: true,
             columns: kinds.iter().enumerate().map(column).collect(),
-            exactly_once: false,
+            ..SinkSpec::default()
         }
     }
 

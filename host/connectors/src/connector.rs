@@ -1,0 +1,122 @@
+//! What a connector does, beside what its rules say without a server.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use streamhost_core::job::connector::ConnectorRules;
+use streamhost_core::job::{SinkSpec, SourceSpec};
+use streamhost_engine::sink::{CancelSignal, Sink, SinkError};
+use streamhost_engine::source::SourceError;
+use streamhost_engine::source::mixed::Part;
+
+/// A connector as it is configured: one for each server, or one for all where it has no server.
+/// Jobs share it. Its `Debug` shows no secret.
+pub trait Connector: Send + Sync + fmt::Debug {
+    /// What is known of it without a server.
+    fn rules(&self) -> &'static ConnectorRules;
+
+    /// What it does as a source, if it is one.
+    fn source(&self) -> Option<&dyn SourceConnector> {
+        None
+    }
+
+    /// What it does as a sink, if it is one.
+    fn sink(&self) -> Option<&dyn SinkConnector> {
+        None
+    }
+}
+
+/// Whether what a source reads or a sink writes is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there, and fits.
+    There,
+    /// It is not there, or lacks something, and can be created.
+    Missing,
+}
+
+/// What sources are opened with.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceContext<'a> {
+    /// All of the job's sources.
+    pub sources: &'a [SourceSpec],
+    /// The consumer group that is told the job's progress.
+    pub group: &'a str,
+    /// Topics and followed files are read to the ends that they have when they are first assigned,
+    /// connections until their peers close them.
+    pub until_end: bool,
+}
+
+/// A connector that reads.
+pub trait SourceConnector {
+    /// Looks whether what it reads is there. By default it is, or is waited for.
+    ///
+    /// # Errors
+    /// Its server is away, or refuses.
+    fn inspect(&self, spec: &SourceSpec) -> Result<Presence, SourceError> {
+        let _ = spec;
+        Ok(Presence::There)
+    }
+
+    /// Creates what [`SourceConnector::inspect`] found missing.
+    ///
+    /// # Errors
+    /// Its server is away, or refuses.
+    fn create(&self, spec: &SourceSpec) -> Result<(), SourceError> {
+        let _ = spec;
+        Ok(())
+    }
+
+    /// Opens those of the job's sources whose numbers these are, as one or several parts. Asks no
+    /// server: what is away is noticed later.
+    ///
+    /// # Errors
+    /// [`SourceError::Refused`] if settings or names cannot be.
+    fn open(
+        &self,
+        own: &BTreeSet<u16>,
+        context: &SourceContext<'_>,
+    ) -> Result<Vec<Part>, SourceError>;
+}
+
+/// What a sink is opened with.
+#[derive(Clone, Copy, Debug)]
+pub struct SinkContext<'a> {
+    /// The job's sources: a marked sink may keep their offsets.
+    pub sources: &'a [SourceSpec],
+    /// Whose sink it is, such as `streamhost.JOB`: what fences others is named after it.
+    pub owner: &'a str,
+    /// Ends its calls.
+    pub cancel: &'a CancelSignal,
+}
+
+/// A connector that writes.
+pub trait SinkConnector {
+    /// Looks whether what a sink writes is there and fits. `create`: what is missing is to be
+    /// created, if it can be; else its lack is an error.
+    ///
+    /// # Errors
+    /// The server is away, or it does not fit.
+    fn inspect(&self, spec: &SinkSpec, create: bool) -> Result<Presence, SinkError>;
+
+    /// Creates what [`SinkConnector::inspect`] found missing, and checks the same.
+    ///
+    /// # Errors
+    /// The server is away, or refuses.
+    fn create(&self, spec: &SinkSpec) -> Result<(), SinkError>;
+
+    /// The sink. Asks no server.
+    fn open(&self, spec: &SinkSpec, context: &SinkContext<'_>) -> Box<dyn Sink>;
+}
+
+/// One part for each of these sources, as a connector opens that reads each by itself.
+pub(crate) fn part_each(
+    own: &BTreeSet<u16>,
+    context: &SourceContext<'_>,
+    open: impl Fn(u16, &SourceSpec) -> Box<dyn streamhost_engine::source::Source>,
+) -> Vec<Part> {
+    let spec = |&i: &u16| Some((i, context.sources.get(usize::from(i))?));
+    own.iter()
+        .filter_map(spec)
+        .map(|(i, spec)| Part::new([i].into(), open(i, spec)))
+        .collect()
+}

@@ -1,0 +1,34 @@
+//! The console: standard output.
+
+use super::{ConnectorRules, SetMeans, SinkRules, TargetRules};
+use crate::job::names;
+use crate::limits;
+use crate::types::{ColumnNames, Guarantee, Measure, RowLimits};
+
+/// The console.
+pub const CONSOLE: ConnectorRules = ConnectorRules {
+    name: "console",
+    doc: "The host's standard output, a line a row.",
+    source: None,
+    sink: Some(SinkRules {
+        target: TargetRules {
+            what: "",
+            rule: names::target,
+            set: SetMeans::Nothing {
+                target: "standard output",
+            },
+        },
+        options: &[],
+        keys: 0..=1,
+        columns: ColumnNames::Fields,
+        raw: true,
+        limits: RowLimits {
+            key_bytes: 0..=limits::GUEST_OUTPUT_BYTES_MAX,
+            cell_bytes_max: limits::GUEST_OUTPUT_BYTES_MAX,
+            row_bytes_max: limits::GUEST_OUTPUT_BYTES_MAX,
+            measure: Measure::Cells,
+            columns: ColumnNames::Fields,
+        },
+        guarantee: |_| Guarantee::AtLeastOnce,
+    }),
+};

@@ -1,0 +1,28 @@
+//! Files: lines of a file, or of the files in a folder.
+
+use super::{ConnectorRules, Ends, OptionKind, OptionRules, SetMeans, SourceRules, TargetRules};
+use crate::job::names;
+
+/// Files.
+pub const FILE: ConnectorRules = ConnectorRules {
+    name: "file",
+    doc: "Lines of a file, or of the files in a folder.",
+    source: Some(SourceRules {
+        target: TargetRules {
+            what: "path",
+            rule: names::path,
+            set: SetMeans::Target,
+        },
+        name: names::path,
+        options: &[OptionRules {
+            name: "follow",
+            kind: OptionKind::Flag,
+            default: "false",
+            doc: "The file is read on as it grows, and the folder as files come; else the source ends at the end.",
+        }],
+        ends: Ends::Known,
+        replayable: true,
+        rereads: true,
+    }),
+    sink: None,
+};

@@ -1,0 +1,58 @@
+//! Kafka: topics.
+
+use super::{ConnectorRules, Ends, OptionKind, OptionRules, Options, SetMeans, SinkRules};
+use super::{SourceRules, TargetRules};
+use crate::job::names;
+use crate::limits;
+use crate::types::{ColumnNames, Guarantee, Measure, RowLimits};
+
+/// The option of a topic that is written in transactions.
+pub const EXACTLY_ONCE: &str = "exactly-once";
+
+const TOPIC: TargetRules = TargetRules {
+    what: "topic",
+    rule: names::topic,
+    set: SetMeans::Target,
+};
+
+/// Kafka.
+pub const KAFKA: ConnectorRules = ConnectorRules {
+    name: "kafka",
+    doc: "Topics of a Kafka cluster.",
+    source: Some(SourceRules {
+        target: TOPIC,
+        name: names::target,
+        options: &[],
+        ends: Ends::Known,
+        replayable: true,
+        rereads: false,
+    }),
+    sink: Some(SinkRules {
+        target: TOPIC,
+        options: &[OptionRules {
+            name: EXACTLY_ONCE,
+            kind: OptionKind::Flag,
+            default: "false",
+            doc: "Each batch is one transaction, so that readers of committed records see each row once.",
+        }],
+        keys: 0..=1,
+        columns: ColumnNames::Fields,
+        raw: true,
+        limits: RowLimits {
+            key_bytes: 0..=limits::KAFKA_KEY_BYTES_MAX,
+            cell_bytes_max: limits::KAFKA_VALUE_BYTES_MAX,
+            row_bytes_max: limits::KAFKA_VALUE_BYTES_MAX,
+            measure: Measure::Json,
+            columns: ColumnNames::Fields,
+        },
+        guarantee,
+    }),
+};
+
+fn guarantee(options: &Options) -> Guarantee {
+    if options.is_on(EXACTLY_ONCE) {
+        Guarantee::Marked
+    } else {
+        Guarantee::AtLeastOnce
+    }
+}

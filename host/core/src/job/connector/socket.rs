@@ -1,0 +1,23 @@
+//! Sockets: lines of a TCP connection.
+
+use super::{ConnectorRules, Ends, SetMeans, SourceRules, TargetRules};
+use crate::job::names;
+
+/// Sockets.
+pub const SOCKET: ConnectorRules = ConnectorRules {
+    name: "socket",
+    doc: "Lines of a TCP connection, which cannot be read twice.",
+    source: Some(SourceRules {
+        target: TargetRules {
+            what: "address",
+            rule: names::address,
+            set: SetMeans::Target,
+        },
+        name: names::target,
+        options: &[],
+        ends: Ends::ByPeer,
+        replayable: false,
+        rereads: false,
+    }),
+    sink: None,
+};

@@ -108,6 +108,14 @@ export function status(job: SimJob, now: number): JobStatus {
     lag_seconds: s.lag_seconds,
     lag_change_per_second: s.lag_change_per_second,
     last_checkpoint_at: runs(job) ? rfc3339(now - 700) : rfc3339(job.since),
+    under_way: runs(job)
+      ? {
+          batch: job.batch + 1,
+          records: 5200,
+          step: "deliver",
+          since: rfc3339(now - (job.def.slow ? 25_000 : 100)),
+        }
+      : null,
     cpu_cores: job.points.cpu_cores.at(-1) ?? null,
     guest_memory_bytes: runs(job) ? (job.points.guest_memory_bytes.at(-1) ?? null) : 0,
   };

@@ -8,6 +8,7 @@ use comfy_table::{
 use serde::Serialize;
 use std::io::{self, Write};
 use std::time::Duration;
+use streamhost_core::job::names;
 
 /// How an answer is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -193,8 +194,7 @@ pub(super) fn catching_up(lag: Option<u64>, change_per_second: Option<f64>) -> O
 pub(super) fn plain(text: &str) -> String {
     let show = |c: char| match c {
         '\t' => " ".to_owned(),
-        c if c.is_control() => c.escape_default().to_string(),
-        c => c.to_string(),
+        c => names::visible(c),
     };
     text.trim_end_matches('\n').chars().map(show).collect()
 }
@@ -223,6 +223,12 @@ mod tests {
             "JOB        N  NOTE\na          7  x\\u{1b}[2J\nlonger  1000  y\\nz and more words\n";
         assert_eq!(shown(&Screen::program(), &rows()), want);
         assert_eq!(shown(&Screen::program(), &[]), "JOB  N  NOTE\n");
+    }
+
+    #[test]
+    fn marks_of_direction_are_shown() {
+        let shown = plain("safe\u{202e}cod.exe\u{200b}\r");
+        assert_eq!(shown, "safe\\u{202e}cod.exe\\u{200b}\\r");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::CliError;
 use super::client::{Which, job_path};
 use super::list::{self, state};
-use super::output::{Output, catching_up, count, fields, table};
+use super::output::{Output, catching_up, count, fields, plain, table};
 use super::screen::Screen;
 use super::told::Told;
 use crate::api::{JobState, JobStatus};
@@ -96,6 +96,19 @@ fn lag(shown: &Told) -> String {
     text
 }
 
+/// A batch that is not durable yet, and which step it is in since when.
+fn under_way(shown: &Told, screen: &Screen) -> Option<String> {
+    let runs = matches!(shown.status.state, JobState::Running | JobState::Retrying);
+    let batch = shown.moving.under_way.as_ref().filter(|_| runs)?;
+    let records = count(batch.records, "record", "records");
+    Some(format!(
+        "batch {} of {records}, in `{}` since {}",
+        batch.batch,
+        plain(&batch.step),
+        screen.time(&batch.since)
+    ))
+}
+
 fn every(job: &JobStatus) -> String {
     match job.every_ms {
         0 => "as soon as the pipeline is free".to_owned(),
@@ -166,6 +179,7 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
             "checkpoint",
             shown.moving.last_checkpoint_at.as_ref().map(since),
         ),
+        ("under way", under_way(shown, screen)),
         ("every", is_loaded.then(|| every(job))),
         ("lag", Some(lag(shown))),
         ("watermark", timed.then(|| watermark(job, screen))),
@@ -238,7 +252,7 @@ fn places(out: &mut dyn Write, screen: &Screen, job: &JobStatus) -> io::Result<(
 mod tests {
     use super::*;
     use crate::api::Jobs;
-    use crate::cli::told::Moving;
+    use crate::cli::told::{Moving, UnderWay};
     use crate::control::fake::FakeJobs;
 
     /// The fake's job, as a daemon says it.
@@ -248,6 +262,13 @@ mod tests {
             since: Some("2026-11-21T08:00:00Z".to_owned()),
             records_per_second: Some(20.04),
             lag_seconds: Some(70.2),
+            lag_change_per_second: Some(-2.0),
+            under_way: Some(UnderWay {
+                batch: 7,
+                records: 5000,
+                step: "transform".to_owned(),
+                since: "2026-11-21T08:00:09Z".to_owned(),
+            }),
             ..Moving::default()
         };
         Told::of(status.expect("it is there"), moving)
@@ -293,18 +314,22 @@ mod tests {
             said.contains("waiting for   Kafka (since 2026-11-21 08:00:00 UTC)\n"),
             "{said}"
         );
+        let batch =
+            "under way     batch 7 of 5000 records, in `transform` since 2026-11-21 08:00:09 UTC\n";
+        assert!(said.contains(batch), "{said}");
         shown.status.state = JobState::Stopped;
         let said = on(&Screen::program(), &shown);
         assert!(
             said.contains("reason        it was away\n") && !said.contains("last error"),
             "{said}"
         );
+        assert!(!said.contains("under way"), "{said}");
         assert!(
             said.contains("records in    1000 (20.0 a second)\n"),
             "{said}"
         );
         assert!(
-            said.contains("lag           5 records, 1m 10s old\n"),
+            said.contains("lag           5 records, 1m 10s old, caught up in about 3s\n"),
             "{said}"
         );
     }

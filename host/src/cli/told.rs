@@ -24,10 +24,21 @@ pub(super) struct Moving {
     pub(super) reason: Option<String>,
     pub(super) last_error_at: Option<String>,
     pub(super) last_checkpoint_at: Option<String>,
+    pub(super) under_way: Option<UnderWay>,
     pub(super) records_per_second: Option<f64>,
     pub(super) rows_per_second: Option<f64>,
     pub(super) lag_seconds: Option<f64>,
     pub(super) lag_change_per_second: Option<f64>,
+}
+
+/// The oldest batch that is not durable yet.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct UnderWay {
+    pub(super) batch: u64,
+    pub(super) records: u64,
+    pub(super) step: String,
+    pub(super) since: String,
 }
 
 impl TryFrom<Value> for Told {

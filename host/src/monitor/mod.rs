@@ -236,8 +236,10 @@ impl Monitor {
     /// Adds what the monitor knows to a status that is newer than what it saw.
     pub fn view(&self, status: crate::api::JobStatus) -> JobView {
         let seen = self.seen();
-        let history = seen.get(&status.job).map(|seen| &seen.history);
-        JobView::of(status, history, clock::now_ms())
+        let seen = seen.get(&status.job);
+        let under_way = seen.and_then(|seen| seen.facts.meter.under_way());
+        let history = seen.map(|seen| &seen.history);
+        JobView::of(status, history, under_way, clock::now_ms())
     }
 
     fn of<T>(&self, job: &str, view: impl FnOnce(&JobFacts, &History) -> T) -> Option<T> {
@@ -249,7 +251,8 @@ impl Monitor {
     /// The job's status as it was seen last.
     pub fn status(&self, job: &str) -> Option<JobView> {
         self.of(job, |facts, history| {
-            JobView::of(facts.status.clone(), Some(history), clock::now_ms())
+            let (status, under_way) = (facts.status.clone(), facts.meter.under_way());
+            JobView::of(status, Some(history), under_way, clock::now_ms())
         })
     }
 

@@ -5,6 +5,7 @@ use crate::api::{JobFacts, JobState, JobStatus};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use streamhost_core::clock;
+use streamhost_engine::pipeline::BatchUnderWay;
 use utoipa::ToSchema;
 
 /// Where a job reads or writes.
@@ -131,6 +132,29 @@ impl JobSummary {
     }
 }
 
+/// The oldest batch that is not durable yet.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct UnderWay {
+    batch: u64,
+    records: u64,
+    /// The step that it is in; of a job with keyed stages `transform` stands for both.
+    step: &'static str,
+    /// Since when it is in this step.
+    since: String,
+}
+
+impl UnderWay {
+    fn of(batch: BatchUnderWay, now_ms: i64) -> UnderWay {
+        let took_ms = i64::try_from(batch.took.as_millis()).unwrap_or(i64::MAX);
+        UnderWay {
+            batch: batch.number,
+            records: batch.records,
+            step: batch.step.name(),
+            since: clock::rfc3339(now_ms.saturating_sub(took_ms)),
+        }
+    }
+}
+
 /// A status, and what the monitor adds to it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct JobView {
@@ -140,12 +164,18 @@ pub struct JobView {
     moving: Moving,
     last_error_at: Option<String>,
     last_checkpoint_at: Option<String>,
+    under_way: Option<UnderWay>,
     cpu_cores: Option<f64>,
     guest_memory_bytes: Option<u64>,
 }
 
 impl JobView {
-    pub(super) fn of(status: JobStatus, history: Option<&History>, now_ms: i64) -> JobView {
+    pub(super) fn of(
+        status: JobStatus,
+        history: Option<&History>,
+        under_way: Option<BatchUnderWay>,
+        now_ms: i64,
+    ) -> JobView {
         let error_ms = history.and_then(History::error_ms);
         let durable_ms = history.and_then(History::durable_ms);
         JobView {
@@ -154,6 +184,7 @@ impl JobView {
                 .filter(|_| status.last_error.is_some())
                 .map(clock::rfc3339),
             last_checkpoint_at: durable_ms.map(clock::rfc3339),
+            under_way: under_way.map(|batch| UnderWay::of(batch, now_ms)),
             cpu_cores: history.and_then(|history| history.window.cpu_cores()),
             guest_memory_bytes: history.map(History::guest_memory_bytes),
             status,

@@ -2,7 +2,7 @@
 //! changes nothing.
 
 use super::beginning::Asked;
-use super::deploy::{check_state, may_change, not_in_the_future, unavailable};
+use super::deploy::{check_state, may_change, not_in_the_future, unavailable, wrong_name};
 use super::draft::{Draft, kept, next_record, starts, unchanged, with_kept};
 use super::provision::Missing;
 use super::{Job, Supervisor};
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use streamhost_core::job::settings::Settings;
 use streamhost_core::job::validate::JobDescription;
 use streamhost_core::job::{DeploymentKind, names};
+use streamhost_core::limits;
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::state::change::{StateOrigin, stages_after};
 use streamhost_engine::guest::LogSink;
@@ -55,8 +56,8 @@ impl Supervisor {
             job: name.clone(),
         };
         if let Err(reason) = names::job(&name) {
-            let error = format!("the job's name `{name}`: {reason}");
-            checked.errors.push(error);
+            checked.errors.push(wrong_name(&name, &reason));
+            checked.job = names::shown(&name, limits::NAME_SHOWN_CHARS_MAX);
             return Ok(checked);
         }
         if let Err(refusal) = not_in_the_future(settings.start) {

@@ -40,8 +40,7 @@ impl Supervisor {
             .map_err(Refusal::Invalid)?;
         let own_name = || described.name.clone();
         let name = request.name.clone().unwrap_or_else(own_name);
-        names::job(&name)
-            .map_err(|reason| Refusal::Invalid(format!("the job's name `{name}`: {reason}")))?;
+        names::job(&name).map_err(|reason| Refusal::Invalid(wrong_name(&name, &reason)))?;
         let _turn = self.turns.take(&name)?;
         self.deploy_in_turn(component, &name, digest, request, (loaded, described))
     }
@@ -339,6 +338,12 @@ impl Supervisor {
         };
         Refusal::NotFound(format!("there is no job `{name}`: {there}"))
     }
+}
+
+/// A component may carry a name of any length.
+pub(super) fn wrong_name(name: &str, reason: &str) -> String {
+    let shown = names::shown(name, limits::NAME_SHOWN_CHARS_MAX);
+    format!("the job's name `{shown}`: {reason}")
 }
 
 /// What cannot be read is not written over.

@@ -185,19 +185,24 @@ pub fn family_and_qualifier(column: &[u8]) -> Option<(&[u8], &[u8])> {
     (!family.is_empty() && !qualifier.is_empty()).then_some((family, qualifier))
 }
 
+/// A character as a terminal or a page may show it. Control characters, marks that turn the
+/// direction of text around, and what has no width are written out: none of them is obeyed, and
+/// no two texts look alike that are not.
+pub fn visible(c: char) -> String {
+    let is_mark = matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    );
+    match c.is_control() || is_mark {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    }
+}
+
 /// What somebody else wrote, as an error repeats it: its beginning and its end, so many characters
 /// in all, without what would upset a terminal.
 pub fn shown(text: &str, chars_max: usize) -> String {
-    let plain = |text: &str| -> String {
-        let char = |c: char| {
-            if c.is_control() {
-                c.escape_default().to_string()
-            } else {
-                c.to_string()
-            }
-        };
-        text.chars().map(char).collect()
-    };
+    let plain = |text: &str| -> String { text.chars().map(visible).collect() };
     let at = |n: usize| text.char_indices().nth(n).map_or(text.len(), |(at, _)| at);
     match text.chars().count() {
         count if count <= chars_max => plain(text),

@@ -62,6 +62,14 @@ export interface StageStatus {
   bytes: number;
 }
 
+/** The oldest batch that is not durable yet. */
+export interface UnderWay {
+  batch: number;
+  records: number;
+  step: Step;
+  since: string;
+}
+
 /** `GET /v1/jobs/{job}`. The fields behind `limits` are new, and optional as an older host does not have them. */
 export interface JobStatus {
   job: string;
@@ -98,6 +106,7 @@ export interface JobStatus {
   lag_seconds?: number | null;
   lag_change_per_second?: number | null;
   last_checkpoint_at?: string | null;
+  under_way?: UnderWay | null;
   cpu_cores?: number | null;
   guest_memory_bytes?: number | null;
 }

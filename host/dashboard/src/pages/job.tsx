@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
-import type { JobStatus, Part } from "../api/types.ts";
+import type { JobStatus, Part, UnderWay } from "../api/types.ts";
 import { count, digest, duration } from "../lib/format.ts";
-import { jobs, unwatch, watch, watched } from "../state/live.ts";
+import { jobs, now, unwatch, watch, watched } from "../state/live.ts";
 import { href } from "../state/route.ts";
 import type { Watched } from "../state/watched.ts";
 import { Empty, Loading, Note } from "../ui/panel.tsx";
@@ -158,6 +158,15 @@ function Tabs({ job, tab, status }: { job: string; tab: string; status: JobStatu
   );
 }
 
+/** How long a batch may be in one step before the page says so. */
+const SLOW_STEP_MS = 10_000;
+
+function slowBatch(status: JobStatus): UnderWay | null {
+  const batch = status.under_way ?? null;
+  if (batch === null || status.state !== "running") return null;
+  return now.value - Date.parse(batch.since) >= SLOW_STEP_MS ? batch : null;
+}
+
 /** Why the job does not run, in the host's words; an old error is shown as what it is. */
 function Trouble({ status }: { status: JobStatus }) {
   const why = status.reason ?? status.waiting_for?.what ?? status.last_error;
@@ -176,6 +185,18 @@ function Trouble({ status }: { status: JobStatus }) {
           itself.
         </b>{" "}
         {why && <Words text={why} />}
+      </Note>
+    );
+  }
+  const slow = slowBatch(status);
+  if (slow !== null) {
+    return (
+      <Note tone="warn" icon="warn">
+        <b>
+          Batch {count(slow.batch)} has been in its step <code>{slow.step}</code> for{" "}
+          <Since at={slow.since} />.
+        </b>{" "}
+        It has {count(slow.records)} records; what is counted here are those of batches before it.
       </Note>
     );
   }

@@ -163,3 +163,10 @@ test("to try again now is to try at once", async () => {
     await again.close();
   });
 });
+
+test("a batch that is in one step for long is told, with the step", async () => {
+  await opened(browser(), { at: job("purchases") }, async ({ page }) => {
+    await ready(page);
+    await page.getByText(/has been in its step deliver for/).waitFor();
+  });
+});

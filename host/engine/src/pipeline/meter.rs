@@ -15,6 +15,10 @@ use streamhost_core::executor::BatchOutcome;
 use streamhost_core::types::BatchNumber;
 use streamhost_core::{clock, limits};
 
+mod under_way;
+
+pub use under_way::BatchUnderWay;
+
 /// A batch on its way.
 struct OpenBatch {
     trace: BatchTrace,

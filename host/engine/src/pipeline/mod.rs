@@ -39,7 +39,7 @@ mod retry;
 mod tests;
 
 pub use histogram::TimeHistogram;
-pub use meter::{MadeRows, MeterInterval, MeterTotals, PipelineMeter, StageLetters};
+pub use meter::{BatchUnderWay, MadeRows, MeterInterval, MeterTotals, PipelineMeter, StageLetters};
 pub use retries::{LetterRetry, Retries, RetryEnd};
 pub use slot::DeploymentSlot;
 pub use status::{JobLogger, PipelineStatus, StatusSnapshot};

@@ -132,7 +132,7 @@ const COUNTS: [Family; 6] = [
 ];
 
 /// How far behind it is, and how long things take.
-const PACE: [Family; 8] = [
+const PACE: [Family; 9] = [
     Family {
         name: "streamhost_job_lag_records",
         kind: MetricType::Gauge,
@@ -156,6 +156,17 @@ const PACE: [Family; 8] = [
         help: "When a batch became durable last, since 1970; absent until one does after the host's start.",
         samples: |scrape, samples| {
             each(scrape, samples, |job| job.history.durable_ms().map(seconds));
+        },
+    },
+    Family {
+        name: "streamhost_job_batch_under_way_seconds",
+        kind: MetricType::Gauge,
+        help: "How long the oldest batch that is not durable has been in its present step; 0 while there is none.",
+        samples: |scrape, samples| {
+            each(scrape, samples, |job| {
+                let under_way = job.facts.meter.under_way();
+                Some(under_way.map_or(0.0, |batch| batch.took.as_secs_f64()))
+            });
         },
     },
     Family {

@@ -611,6 +611,72 @@ fn what_is_shorter_now_is_read_from_its_begin_by_whoever_skips_what_is_lost() {
     );
 }
 
+/// What is done to a file that was read, and whether it is read on then. Its position is 8.
+#[test]
+fn a_file_that_is_another_now_is_not_read_on_in_this_life_or_the_next() {
+    type Change = (
+        &'static str,
+        fn(&Path),
+        Result<&'static [&'static str], Loss>,
+    );
+    const OTHER: &str = "else\nand\nlonger\n";
+    let changes: [Change; 4] = [
+        ("nothing", |_| {}, Ok(&[])),
+        ("grows", |path| append(path, "six\n"), Ok(&["six"])),
+        (
+            "is truncated and grows again",
+            |path| fs::write(path, OTHER).unwrap(),
+            Err(Loss::FileChanged),
+        ),
+        (
+            "is replaced",
+            |path| {
+                let beside = path.with_extension("tmp");
+                fs::write(&beside, OTHER).unwrap();
+                fs::rename(beside, path).unwrap();
+            },
+            Err(Loss::FileChanged),
+        ),
+    ];
+    for (what, change, expected) in changes {
+        for is_followed in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a");
+            append(&path, "one\ntwo\n");
+            let mut first = source(folder.path(), is_followed);
+            let begin = first.start(StartPosition::Earliest).unwrap();
+            first.assign(&begin).unwrap();
+            let read = fetch_while(&mut first, &begin, |_, builder| builder.records() < 2);
+            let at = read.end_positions();
+            assert_eq!(at[&partition("a")], 8);
+            change(&path);
+            let texts = |batch: Result<Batch, SourceError>| match batch {
+                Ok(batch) => Ok(values(&batch)),
+                Err(SourceError::Gone { reason, .. }) => Err(reason),
+                Err(other) => panic!("{what}: {other}"),
+            };
+            let wanted = expected.map(|lines| lines.iter().map(|l| l.to_string()).collect());
+            // In this life: of a file that was given another name the rest is read, so it is not
+            // among these.
+            if is_followed && what != "is replaced" {
+                first.look().unwrap();
+                assert_eq!(texts(fetch(&mut first, &at)), wanted, "{what}");
+            }
+            let mut next = source(folder.path(), is_followed);
+            next.recognize(&read.marks);
+            next.assign(&at).unwrap();
+            let is_other = expected.is_err();
+            let lost = next.lost(&at).unwrap();
+            assert_eq!(lost.contains_key(&partition("a")), is_other, "{what}");
+            assert_eq!(texts(fetch(&mut next, &at)), wanted, "{what}, a later life");
+            if is_other {
+                let anew = texts(fetch(&mut next, &lost));
+                assert_eq!(anew, Ok(vec!["else".into(), "and".into(), "longer".into()]));
+            }
+        }
+    }
+}
+
 #[test]
 fn to_its_end_a_file_that_grows_is_read_to_the_line_end_it_had_at_first() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,6 +6,10 @@
 //! lines in its uncompressed content. A record's time is when the file was last changed. A line
 //! longer than [`limits::LINE_BYTES_MAX`] becomes several records, and the log says so.
 //!
+//! Beside a position in a file stands a digest of what was read before it ([`mark`]): a file that is
+//! put under the name of another one, or truncated and written anew, is not read on from there, in
+//! this life of the host or a later one.
+//!
 //! Unless it is followed, a source has the files that it finds at first, is read to its end, and
 //! must not change meanwhile, as a batch that is run again reads it again. Followed, new lines and
 //! new files are taken as they come; times change as files grow, so the lines of a batch are kept
@@ -21,6 +25,7 @@
 mod folder;
 mod known;
 mod reader;
+mod mark;
 mod errors;
 mod connector;
 
@@ -29,13 +34,14 @@ pub use connector::FileConnector;
 use crate::lines::Line;
 use errors::{error, gone};
 use known::KnownFile;
+use mark::Mark;
 use reader::{Fault, Form, Reader};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use streamhost_core::job::SourceSpec;
 use streamhost_core::job::settings::StartPosition;
-use streamhost_core::types::{Offset, Partition, Positions, Record};
+use streamhost_core::types::{Marks, Offset, Partition, Positions, Record};
 use streamhost_core::{clock, limits};
 use streamhost_engine::batch::BatchBuilder;
 use streamhost_engine::source::{Loss, Source, SourceError};
@@ -60,6 +66,8 @@ pub struct FileSource {
     /// Files came or are over that nobody was told of.
     has_news: bool,
     assigned: Positions,
+    /// What files are known by at the positions that were read to, by their numbers.
+    marks: BTreeMap<i32, Mark>,
     /// The files that are open, the one used last at the end.
     open: VecDeque<(i32, Reader)>,
     /// The file whose turn it is, by its place in `files`.
@@ -93,6 +101,7 @@ impl FileSource {
             is_bare: false,
             has_news: false,
             assigned: Positions::new(),
+            marks: BTreeMap::new(),
             open: VecDeque::new(),
             turn: 0,
             has_cut: false,
@@ -215,6 +224,11 @@ impl FileSource {
         }
         let to = reader.at();
         builder.passed(partition, to);
+        // Where it cannot be read now, the mark of before says still what stands before it.
+        if let Some(mark) = reader.mark().ok().flatten() {
+            builder.mark(partition, mark.text());
+            self.marks.insert(id, mark);
+        }
         let known = &mut self.files[index];
         match outcome {
             Ok(None) => {
@@ -259,9 +273,13 @@ impl FileSource {
                 if known.form == Form::Plain && is_short(path) {
                     return Err(gone(path, at, Loss::FileShort));
                 }
-                Ok(reader)
+                mark::recognized(&self.marks, known, reader)
             }
-            _ => Reader::open(path, known.form, at).map_err(|fault| error(path, fault, at)),
+            _ => {
+                let reader = Reader::open(path, known.form, at);
+                let reader = reader.map_err(|fault| error(path, fault, at))?;
+                mark::recognized(&self.marks, known, reader)
+            }
         }
     }
 
@@ -365,14 +383,21 @@ impl Source for FileSource {
             } else {
                 self.end(known).ok()
             };
-            at.get(&self.partition(known))
-                .is_some_and(|at| length.is_some_and(|length| length < *at))
+            at.get(&self.partition(known)).is_some_and(|at| {
+                length.is_some_and(|length| length < *at) || mark::is_other(&self.marks, known, *at)
+            })
         };
         Ok(self
             .known()
             .filter(is_short)
             .map(|known| (self.partition(known), 0))
             .collect())
+    }
+
+    fn recognize(&mut self, marks: &Marks) {
+        let own = marks.iter().filter(|(p, _)| p.source == self.source);
+        let own = own.filter_map(|(p, text)| Some((p.id, Mark::read(text)?)));
+        self.marks.extend(own);
     }
 
     fn assign(&mut self, at: &Positions) -> Result<(), SourceError> {

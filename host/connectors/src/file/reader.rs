@@ -1,5 +1,6 @@
 //! Lines of one open file, plain or compressed.
 
+use super::mark::Mark;
 use crate::lines::{Line, Lines};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
@@ -78,6 +79,8 @@ impl Read for Metered {
 /// An open file. Positions are those of its uncompressed content.
 pub(super) struct Reader {
     form: Form,
+    /// The same open file, to look at beside what is read.
+    file: File,
     lines: Lines<Box<dyn Read + Send>>,
     meter: Arc<Meter>,
 }
@@ -96,6 +99,7 @@ impl Reader {
             }
             file.seek(SeekFrom::Start(at_bytes)).map_err(Fault::Io)?;
         }
+        let beside = file.try_clone().map_err(Fault::Io)?;
         let metered = Metered {
             file,
             meter: meter.clone(),
@@ -109,6 +113,7 @@ impl Reader {
         let begin = if form == Form::Plain { at } else { 0 };
         let mut reader = Reader {
             form,
+            file: beside,
             lines: Lines::new(input, begin),
             meter,
         };
@@ -122,6 +127,16 @@ impl Reader {
     /// Where the next line begins.
     pub(super) fn at(&self) -> Offset {
         self.lines.at()
+    }
+
+    /// What the file is known by where it is read now.
+    pub(super) fn mark(&self) -> io::Result<Option<Mark>> {
+        Mark::of(&self.file, self.form, self.at())
+    }
+
+    /// Whether it may be the file of this mark.
+    pub(super) fn fits(&self, mark: &Mark) -> io::Result<bool> {
+        mark.fits(&self.file, self.form, self.at())
     }
 
     /// The next line; none: the file has no more now. With `last`, what is left without a line end

@@ -1,6 +1,6 @@
 //! A closed batch.
 
-use crate::types::{Chunk, Positions, Spans};
+use crate::types::{Chunk, Marks, Positions, Spans};
 
 /// A closed batch's records: chunks by partition and offset, so that nothing depends on the order
 /// of arrival.
@@ -10,6 +10,8 @@ pub struct Batch {
     pub spans: Spans,
     /// The records.
     pub chunks: Vec<Chunk>,
+    /// What the sources know partitions by now.
+    pub marks: Marks,
 }
 
 impl Batch {

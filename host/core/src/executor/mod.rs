@@ -217,6 +217,7 @@ impl BatchExecutor {
         let batch = Batch {
             chunks,
             spans: batch.spans,
+            marks: batch.marks,
         };
         let mut answers = answers?;
         outcome.times = self.times_after(

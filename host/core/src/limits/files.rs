@@ -21,6 +21,9 @@ pub const FILES_MAX: usize = 10_000;
 pub const FILES_OPEN_MAX: usize = 16;
 /// How often a followed file or folder is looked at for more.
 pub const FILE_LOOK_TIME: Duration = Duration::from_millis(500);
+/// Bytes of a file whose digest is kept beside a position in it: what tells it from another file that
+/// has its name later.
+pub const FILE_MARK_BYTES: usize = 1 << 10;
 /// Bytes that are taken of one followed file before it is the next one's turn.
 pub const FILE_TURN_BYTES: i64 = 1 << 20;
 

@@ -3,7 +3,7 @@
 use super::recovery_policy::{AlreadyWritten, beyond};
 use super::{BatchIntent, Checkpoint, Counters, EventTimes};
 use crate::state::Stages;
-use crate::types::{BatchNumber, TopicOffsets};
+use crate::types::{BatchNumber, TopicMarks, TopicOffsets};
 use std::collections::BTreeMap;
 
 /// How a chain of intents is broken.
@@ -89,6 +89,7 @@ impl Checkpoint {
             stages: Stages::new(),
             finished: false,
             topic_ids: BTreeMap::new(),
+            marks: BTreeMap::new(),
             already_written: AlreadyWritten::new(),
             retried: None,
         }
@@ -184,6 +185,7 @@ impl Checkpoint {
         Ok(Checkpoint {
             already_written: beyond(&self.already_written, &reached),
             topic_ids: self.topic_ids.clone(),
+            marks: self.marks_after(intent, &reached),
             epoch: self.epoch,
             batch: intent.batch,
             deployment: intent.deployment,
@@ -195,6 +197,24 @@ impl Checkpoint {
             finished: intent.finished,
             retried: intent.retried.clone(),
         })
+    }
+}
+
+impl Checkpoint {
+    /// The marks of the partitions that have a position: the intent's, and where it read nothing,
+    /// those of before.
+    fn marks_after(&self, intent: &BatchIntent, reached: &TopicOffsets) -> TopicMarks {
+        let mut marks = self.marks.clone();
+        for (topic, of) in &intent.marks {
+            let known = marks.entry(topic.clone()).or_default();
+            known.extend(of.iter().map(|(&id, mark)| (id, mark.clone())));
+        }
+        for (topic, known) in &mut marks {
+            let there = reached.get(topic);
+            known.retain(|id, _| there.is_some_and(|there| there.contains_key(id)));
+        }
+        marks.retain(|_, known| !known.is_empty());
+        marks
     }
 }
 
@@ -213,6 +233,21 @@ mod tests {
     use super::*;
     use crate::testing::{checkpoint, intent};
     use crate::types::Span;
+
+    #[test]
+    fn a_partition_keeps_its_mark_until_it_has_another_or_is_over() {
+        let marks = |all: &[(i32, &str)]| -> TopicMarks {
+            let of = all.iter().map(|(id, mark)| (*id, mark.to_string()));
+            [("t".to_owned(), of.collect())].into()
+        };
+        let mut before = checkpoint(4);
+        before.marks = marks(&[(0, "a"), (9, "over")]);
+        let after = before.after(&intent(5)).unwrap();
+        assert_eq!(after.marks, marks(&[(0, "a")]), "9 has no position");
+        let mut read = intent(6);
+        read.marks = marks(&[(0, "b")]);
+        assert_eq!(after.after(&read).unwrap().marks, marks(&[(0, "b")]));
+    }
 
     #[test]
     fn a_chain_without_a_gap_is_whole() {

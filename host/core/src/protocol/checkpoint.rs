@@ -3,7 +3,7 @@
 use crate::protocol::MarkedLetter;
 use crate::protocol::recovery_policy::AlreadyWritten;
 use crate::state::Stages;
-use crate::types::{BatchNumber, NO_TIME_MS, TopicOffsets};
+use crate::types::{BatchNumber, NO_TIME_MS, TopicMarks, TopicOffsets};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -99,6 +99,10 @@ pub struct Checkpoint {
     /// The ids of the topics, where the brokers know some: a topic that is made anew has another.
     #[serde(default)]
     pub topic_ids: BTreeMap<String, String>,
+    /// What sources know partitions by beside how far they were read: another file under a name is
+    /// told from the one before by it.
+    #[serde(default)]
+    pub marks: TopicMarks,
     /// What exactly-once sinks held already when an older checkpoint was lost, and are not given
     /// again.
     #[serde(default)]

@@ -3,7 +3,7 @@
 use super::{Counters, EventTimes, MarkedLetter};
 use crate::contract::{QuarantinedGroup, QuarantinedRecord};
 use crate::state::Stages;
-use crate::types::{BatchNumber, Chunk, TopicSpans};
+use crate::types::{BatchNumber, Chunk, TopicMarks, TopicSpans};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -43,6 +43,9 @@ pub struct BatchIntent {
     /// Every source has ended with it.
     #[serde(default)]
     pub finished: bool,
+    /// What sources know partitions by that it read, beside how far.
+    #[serde(default)]
+    pub marks: TopicMarks,
     /// The dead letter that it retries, if it is one, and what is to be remembered of it. Its
     /// record is among the retained ones, and no partition moves.
     #[serde(default)]

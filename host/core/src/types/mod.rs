@@ -15,7 +15,9 @@ pub use dead_letter::DeadLetter;
 pub use guarantee::Guarantee;
 pub use keyed::{END_OF_TIME_MS, Keyed, NO_TIME_MS};
 pub use partition::{BatchNumber, Offset, Partition, Positions, Span, Spans};
-pub use positions::{TopicOffsets, TopicSpans, by_partition, by_topic, positions, spans};
+pub use positions::{
+    Marks, TopicMarks, TopicOffsets, TopicSpans, by_partition, by_topic, positions, spans,
+};
 pub use record::{Chunk, Record};
 pub use row_limits::{ColumnNames, Measure, RowLimits};
 pub use rows::{ExtraCells, Kind, Rows};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 pub use streamhost_core::executor::Batch;
 use streamhost_core::job::settings::BatchLimits;
 use streamhost_core::limits;
-use streamhost_core::types::{Chunk, Offset, Partition, Positions, Record, Span, Spans};
+use streamhost_core::types::{Chunk, Marks, Offset, Partition, Positions, Record, Span, Spans};
 
 /// A partition's part of a batch.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ pub struct BatchBuilder {
     parts: BTreeMap<Partition, Part>,
     records: usize,
     bytes: usize,
+    marks: Marks,
     progress: Progress,
 }
 
@@ -83,6 +84,7 @@ impl BatchBuilder {
             parts,
             records: 0,
             bytes: 0,
+            marks: Marks::new(),
             progress: Progress::default(),
         }
     }
@@ -104,6 +106,7 @@ impl BatchBuilder {
             parts,
             records: 0,
             bytes: 0,
+            marks: Marks::new(),
             progress: Progress {
                 steps: 0,
                 incomplete,
@@ -152,6 +155,12 @@ impl BatchBuilder {
             let next = part.until.map_or(next, |until| next.min(until));
             self.progress.came(part, next);
         }
+    }
+
+    /// Notes what the source knows a partition by where the batch has come to in it: kept with the
+    /// position, and given back to [`Source::recognize`](crate::source::Source::recognize).
+    pub fn mark(&mut self, partition: Partition, mark: String) {
+        self.marks.insert(partition, mark);
     }
 
     /// Has an open batch end at these positions at the latest, partition by partition. An exact
@@ -229,7 +238,10 @@ impl BatchBuilder {
 
     /// Closes the batch.
     pub fn close(self) -> Batch {
-        let mut batch = Batch::default();
+        let mut batch = Batch {
+            marks: self.marks,
+            ..Batch::default()
+        };
         for (partition, part) in self.parts {
             batch.spans.insert(partition, part.span);
             batch.chunks.extend(part.chunks);

@@ -155,6 +155,7 @@ impl Committer<'_> {
             times: outcome.times.clone(),
             stages: outcome.stages.clone(),
             finished: outcome.finished,
+            marks: std::mem::take(&mut batch.marks),
             retried: batch.retried.take(),
             retained_records: std::mem::take(&mut batch.retained_records),
         };

@@ -178,7 +178,7 @@ fn gap(target: &str, id: i32, at: Offset, goes_on: Offset) -> String {
         }
         false => {
             format!(
-                "`{target}` partition {id} was read to offset {at} and is shorter now: it is read from {goes_on}"
+                "`{target}` partition {id} was read to offset {at} and is shorter now, or another: it is read from {goes_on}"
             )
         }
     }
@@ -255,6 +255,7 @@ mod tests {
             stages: Stages::new(),
             finished: false,
             retried: None,
+            marks: BTreeMap::new(),
             retained_records: Vec::new(),
         };
         let names = |all: &[&str]| all.iter().map(|name| name.to_string()).collect::<Vec<_>>();

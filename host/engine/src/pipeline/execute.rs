@@ -9,7 +9,7 @@ use streamhost_core::executor::{
 };
 use streamhost_core::job::settings::OnError;
 use streamhost_core::protocol::{Checkpoint, CheckpointLog, MarkedLetter};
-use streamhost_core::types::Chunk;
+use streamhost_core::types::{Chunk, TopicMarks, by_topic};
 use streamhost_core::{clock, limits};
 
 /// What runs a job's batches: the executor, and the lanes that call the guest for it.
@@ -25,6 +25,8 @@ pub(super) struct ExecutedBatch {
     pub(super) outcome: BatchOutcome,
     /// Records of sources that cannot be read twice, and that of a retried letter.
     pub(super) retained_records: Vec<Chunk>,
+    /// What its sources know partitions by.
+    pub(super) marks: TopicMarks,
     /// The dead letter that it retries, if it is one.
     pub(super) retried: Option<MarkedLetter>,
 }
@@ -64,6 +66,7 @@ impl LaneExecutor {
                 false => active.settings.on_error,
             },
         };
+        let marks = by_topic(&active.topics(), &batch.marks);
         let mut workers = VersionLanes::new(&mut self.lanes, &active.guest_version);
         let stopped = || status.stop.abandons_batch(began);
         let outcome = self
@@ -73,6 +76,7 @@ impl LaneExecutor {
             active: active.clone(),
             outcome,
             retained_records: Vec::new(),
+            marks,
             retried: None,
         })
     }

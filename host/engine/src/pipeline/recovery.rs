@@ -147,6 +147,7 @@ impl Recovery<'_> {
             unsettled: None,
             keeps: false,
         };
+        self.recognize(&committer.checkpoint);
         let ids = asked(self.status, || self.source.topic_ids())?;
         let anew = made_anew(&committer.checkpoint.topic_ids, &ids);
         for (intent, held) in intents.iter().zip(&held) {
@@ -157,6 +158,7 @@ impl Recovery<'_> {
         }
         let (mut checkpoint, sinks) = (committer.checkpoint, committer.sinks);
         if !replay_only {
+            self.recognize(&checkpoint);
             self.pass_over(&mut checkpoint, &anew, ids)?;
             runs.executor.follow(&checkpoint);
             runs.restore_state(
@@ -171,6 +173,13 @@ impl Recovery<'_> {
             sinks,
             runs,
         })
+    }
+
+    /// Tells the sources what they knew their partitions by at a checkpoint.
+    fn recognize(&mut self, checkpoint: &Checkpoint) {
+        let topics = self.active.topics();
+        self.source
+            .recognize(&by_partition(&topics, &checkpoint.marks));
     }
 
     fn open(&self, sinks: &mut Sinks) -> Result<Vec<SinkFacts>, PipelineExit> {

@@ -10,7 +10,7 @@ use streamhost_core::clock;
 use streamhost_core::contract::GroupQuarantines;
 use streamhost_core::executor::{BatchInputs, BatchOutcome, ExecutorError, Watermark};
 use streamhost_core::protocol::{LetterMark, LetterOutcome, MarkedLetter};
-use streamhost_core::types::{Chunk, Offset, Partition, Positions, Record, Span};
+use streamhost_core::types::{Chunk, Marks, Offset, Partition, Positions, Record, Span};
 
 impl Runner<'_> {
     /// Runs the next letter that waits, and hands it on. True: there was one. What is gathered
@@ -92,6 +92,7 @@ fn batch_of(letter: &LetterRetry, partition: Partition, at: &Positions) -> Batch
     Batch {
         spans: at.iter().map(standing).collect(),
         chunks: vec![chunk],
+        marks: Marks::new(),
     }
 }
 

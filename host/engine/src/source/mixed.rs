@@ -6,7 +6,7 @@ use crate::batch::BatchBuilder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use streamhost_core::job::settings::StartPosition;
-use streamhost_core::types::{Partition, Positions};
+use streamhost_core::types::{Marks, Partition, Positions};
 use streamhost_core::{clock, limits};
 
 /// One of the sources that are read together.
@@ -147,6 +147,11 @@ impl Source for MixedSource {
             .iter()
             .flat_map(|part| part.source.finished_partitions(&part.own(at)))
             .collect()
+    }
+
+    fn recognize(&mut self, marks: &Marks) {
+        let parts = self.parts.iter_mut();
+        parts.for_each(|part| part.source.recognize(marks));
     }
 
     fn lost(&mut self, at: &Positions) -> Result<Positions, SourceError> {

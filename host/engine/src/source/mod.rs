@@ -4,7 +4,7 @@ use crate::batch::BatchBuilder;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use streamhost_core::job::settings::StartPosition;
-use streamhost_core::types::{Offset, Partition, Positions};
+use streamhost_core::types::{Marks, Offset, Partition, Positions};
 
 pub mod mixed;
 pub mod memory;
@@ -92,6 +92,11 @@ pub enum Loss {
     /// The file ends before them.
     #[error("the file is shorter now")]
     FileShort,
+    /// The file has another content than was read of it.
+    #[error(
+        "what stands before it in the file is not what was read there: it is another file, or was written anew"
+    )]
+    FileChanged,
     /// The file's name is another one's now.
     #[error("the file was replaced by another of its name before it was read to its end")]
     FileReplaced,
@@ -110,7 +115,7 @@ impl Loss {
             Loss::Beyond => {
                 "restore it, go on at the end that is there now by `streamhost resume JOB --skip-lost`, or deploy with --reset-state to begin anew at `start`"
             }
-            Loss::FileShort => {
+            Loss::FileShort | Loss::FileChanged => {
                 "restore it, or read what is there now from its begin by `streamhost resume JOB --skip-lost`"
             }
             Loss::FileReplaced => {
@@ -167,6 +172,13 @@ pub trait Source: Send {
             .into_iter()
             .filter(|(partition, first)| at.get(partition).is_some_and(|at| at < first))
             .collect())
+    }
+
+    /// Takes what partitions were known by when they were read last, as
+    /// [`BatchBuilder::mark`] was told: before [`Source::lost`] and [`Source::assign`]. What does not
+    /// fit is [`SourceError::Gone`] when it is read.
+    fn recognize(&mut self, marks: &Marks) {
+        let _ = marks;
     }
 
     /// Reads these partitions from these offsets on, and no others.

@@ -13,6 +13,7 @@
 
 use super::marker::{self, Found, Target};
 use super::{BatchProducer, error};
+use crate::kafka::settling::settled;
 use crate::kafka::topic_ids::topic_ids;
 use crate::kafka::{self, Asker, Fault, KafkaSettings, background};
 use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
@@ -199,7 +200,8 @@ impl Transactions {
 
     fn read_marker(&mut self, asker: &Asker, target: &Target) -> Result<Option<Marker>, SinkError> {
         let asked = self.marker_places(asker)?;
-        let find = || asker.committed_offsets(asked.clone(), limits::CONNECT_TIME);
+        let ask = || asker.committed_offsets(asked.clone(), limits::CONNECT_TIME);
+        let find = || settled(ask); // brokers that were just started say that they cannot yet
         let listed = until_clear(&self.cancel.clone(), limits::KAFKA_FENCE_TIME, find)
             .map_err(|broken| self.broken(broken))?;
         let elements = listed.elements();

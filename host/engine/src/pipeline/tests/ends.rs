@@ -134,6 +134,7 @@ fn a_batch_that_waits_when_a_stop_comes_is_planned_only_if_it_is_not_read_again(
             outcome: BatchOutcome::begin(&active(1).spec, 1, spans),
             active: active(1),
             retained_records: Vec::new(),
+            marks: BTreeMap::new(),
             retried: None,
         };
         assert!(send.send(executed).is_ok());

@@ -49,6 +49,13 @@ fn watermark(job: &JobStatus, screen: &Screen) -> String {
     time.map_or_else(|| none.to_owned(), |time| screen.time(time))
 }
 
+/// The version that runs, and what it is.
+fn version(job: &JobStatus) -> String {
+    let digest: String = job.digest.chars().take(12).collect();
+    let (version, deployment) = (job.version, job.deployment);
+    format!("{version} (deployment {deployment}, sha256 {digest})")
+}
+
 /// For how long a version that proves unfit is rolled back.
 fn probation(job: &JobStatus, screen: &Screen) -> Option<String> {
     let probation = job.probation.as_ref()?;
@@ -142,11 +149,6 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
     } else {
         String::new()
     };
-    let digest: String = job.digest.chars().take(12).collect();
-    let version = format!(
-        "{} (deployment {}, sha256 {digest})",
-        job.version, job.deployment
-    );
     let timed = !job.stages.is_empty();
     let lines = [
         ("job", Some(job.job.clone())),
@@ -158,7 +160,7 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
         ),
         ("waiting for", waiting),
         ("last error", past_error(shown, screen)),
-        ("version", Some(version)),
+        ("version", Some(version(job))),
         ("probation", probation(job, screen)),
         (
             "records in",

@@ -3,9 +3,10 @@
 mod kafka;
 mod reader;
 
+use crate::access::Tokens;
+use crate::allow::Allow;
 use crate::telemetry::TraceSettings;
 use reader::Reader;
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use streamhost_connectors::hbase::HbaseSettings;
@@ -14,22 +15,12 @@ use streamhost_core::job::settings::JobLimits;
 use toml::de::DeTable;
 
 /// Where the control API listens, and who may use it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlConfig {
     /// Its address; beyond loopback only with a token.
     pub listen: SocketAddr,
-    /// What a client must show; none: everybody on this machine may.
-    pub token: Option<String>,
-}
-
-impl fmt::Debug for ControlConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let token = self.token.as_ref().map(|_| "…"); // it must not reach a log
-        f.debug_struct("ControlConfig")
-            .field("listen", &self.listen)
-            .field("token", &token)
-            .finish()
-    }
+    /// What clients must show; none: everybody on this machine may do everything.
+    pub tokens: Option<Tokens>,
 }
 
 /// The host's configuration, proven.
@@ -43,6 +34,8 @@ pub struct Config {
     pub kafka: KafkaSettings,
     /// HBase.
     pub hbase: HbaseSettings,
+    /// What components may read and write.
+    pub allow: Allow,
     /// Worker threads of one job; none: as many as the machine has processors.
     pub lanes: Option<usize>,
     /// Limits of jobs whose settings say nothing else.
@@ -59,10 +52,11 @@ impl Default for Config {
             data_dir: PathBuf::from("./streamhost-data"),
             control: ControlConfig {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)),
-                token: None,
+                tokens: None,
             },
             kafka: KafkaSettings::default(),
             hbase: HbaseSettings::default(),
+            allow: Allow::all(),
             lanes: None,
             limits: JobLimits::default(),
             telemetry: TraceSettings::default(),

@@ -91,7 +91,7 @@ fn each_fault_is_found_with_its_line() {
         ),
         (
             "\nwhatever = 1",
-            ":2: `whatever` is no key: there are data-dir, control, kafka, hbase, limits",
+            ":2: `whatever` is no key: there are data-dir, control, kafka, hbase, allow, limits",
         ),
         ("data-dir = 1", "a text in quotes belongs here, not integer"),
         ("data-dir = ''", "`data-dir` is empty"),
@@ -175,6 +175,19 @@ fn each_fault_is_found_with_its_line() {
         ),
         ("[limits]\ntime = true", "boolean cannot be here"),
         ("[limits]\nmemroy = 1", "did you mean `memory`?"),
+        (
+            "[allow]\nfiles = 1",
+            "`allow.files`: a list of patterns belongs",
+        ),
+        (
+            "[allow]\nfiles = [1]",
+            "`allow.files`: a list of patterns belongs",
+        ),
+        (
+            "[allow]\ntopics = ['a***']",
+            "`allow.topics`: `a***` is no pattern",
+        ),
+        ("[allow]\nfile = []", "did you mean `files`?"),
         ("[limits\n", ":1: "),
         ("a = 1\na = 2", ":2: "),
     ];
@@ -241,7 +254,8 @@ fn files_are_found_read_and_missed() {
     )
     .expect("written");
     let config = load().expect("with a token it may listen");
-    assert_eq!(config.control.token.as_deref(), Some("s3cret"));
+    let tokens = config.control.tokens.as_ref().expect("they are read");
+    assert!(tokens.find(b"s3cret").is_some());
     assert!(
         !format!("{config:?}").contains("s3cret"),
         "a token must not reach a log"
@@ -249,7 +263,7 @@ fn files_are_found_read_and_missed() {
 
     for (token, want) in [
         ("", "empty"),
-        ("two words", "one line"),
+        ("two words", "line 1: a token is one line"),
         (&"x".repeat(5000), "4096"),
     ] {
         std::fs::write(folder.path().join("token"), token).expect("written");

@@ -142,6 +142,7 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
         owner,
         kafka: config.kafka.clone(),
         connectors: Registry::new(config.kafka.clone(), config.hbase.clone()),
+        allow: config.allow.clone(),
         lanes: config.lanes.unwrap_or(cores),
         limits: config.limits,
     })

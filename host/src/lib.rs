@@ -11,6 +11,8 @@
 //! What a job does is in `streamhost-engine`, what it is in `streamhost-core`.
 
 pub mod built;
+pub mod access;
+pub mod allow;
 pub mod api;
 pub mod telemetry;
 pub mod monitor;

@@ -95,22 +95,32 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("built", &[]),
             ("api", &[]),
             ("telemetry", &[]),
-            ("config", &["telemetry"]),
+            ("access", &[]),
+            ("allow", &[]),
+            ("config", &["access", "allow", "telemetry"]),
             ("monitor", &["api", "telemetry", "built"]),
-            ("control", &["api", "monitor", "telemetry"]),
+            ("control", &["access", "api", "monitor", "telemetry"]),
             ("offline", &[]),
             (
                 "cli",
-                &["api", "built", "config", "control", "offline", "telemetry"],
+                &[
+                    "access",
+                    "api",
+                    "built",
+                    "config",
+                    "control",
+                    "offline",
+                    "telemetry",
+                ],
             ),
-            ("supervisor", &["api"]),
+            ("supervisor", &["allow", "api"]),
             ("hosting", &["api", "cli", "config", "supervisor"]),
         ],
     ),
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 34] = [
+const HOMES: [(&str, &[&str]); 35] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     ("openssl::", &["host/connectors/src/kafka/trust.rs"]),
     ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
@@ -159,6 +169,7 @@ const HOMES: [(&str, &[&str]); 34] = [
     ("opentelemetry_otlp::", &["host/src/telemetry/"]),
     ("opentelemetry_http::", &["host/src/telemetry/"]),
     ("comfy_table::", &["host/src/cli/"]),
+    ("glob::", &["host/src/allow.rs"]),
     ("jiff::", &["host/src/cli/"]),
     ("notify::", &["host/src/cli/watch/"]),
     ("rustc_demangle::", &["host/guest/src/instance.rs"]),

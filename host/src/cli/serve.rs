@@ -27,8 +27,10 @@ pub(super) fn run(
     out: &mut dyn Write,
     until: Until,
 ) -> Result<(), CliError> {
-    let config = Config::load(args.config.as_deref())?;
+    let mut config = Config::load(args.config.as_deref())?;
     config.warn();
+    // Who deploys to a daemon need not be whose files it may read.
+    config.allow = config.allow.of_daemon();
     let daemon = Daemon::new(until)?;
     let (listener, address) = daemon::listen(config.control.listen)?;
     let what = "opening the data folder and taking up its jobs";
@@ -41,5 +43,5 @@ pub(super) fn run(
         "kafka     {kafka}\nhbase     {hbase}\ndata      {data}\ncontrol   http://{address}\nready"
     )?;
     out.flush()?;
-    daemon.answer(listener, engine, config.control.token, config.telemetry)
+    daemon.answer(listener, engine, config.control.tokens, config.telemetry)
 }

@@ -1,11 +1,14 @@
 //! Reads the sections of the configuration; all faults are told at once.
 
 use super::{Config, ControlConfig, Fault, line_of};
+use crate::access::Tokens;
+use crate::allow::{Allow, Kind};
 use crate::telemetry::TraceSettings;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use streamhost_connectors::hbase::{HbaseSettings, Protocol, Transport};
+use streamhost_connectors::secret::open_to_all;
 use streamhost_core::job::{names, settings};
 use streamhost_core::limits;
 use toml::Spanned;
@@ -65,6 +68,9 @@ impl<'a> Reader<'a> {
         if let Some(section) = self.table_of(&mut top, "hbase") {
             self.hbase(section, &mut config.hbase);
         }
+        if let Some(section) = self.table_of(&mut top, "allow") {
+            self.allow(section, &mut config.allow);
+        }
         if let Some(section) = self.table_of(&mut top, "limits") {
             self.limits(section, &mut config);
         }
@@ -89,8 +95,10 @@ impl<'a> Reader<'a> {
         let mut token_named = false;
         if let Some((at, file)) = self.text_of(&mut section, "token-file") {
             token_named = true;
-            match read_token(&self.folder.join(&file)) {
-                Ok(token) => control.token = Some(token),
+            let path = self.folder.join(&file);
+            self.warnings.extend(open_to_all(&path));
+            match Tokens::read(&path) {
+                Ok(tokens) => control.tokens = Some(tokens),
                 Err(reason) => {
                     self.fault(at, format!("`control.token-file = \"{file}\"`: {reason}"))
                 }
@@ -147,6 +155,23 @@ impl<'a> Reader<'a> {
             &mut hbase.connections,
             connections,
         );
+        self.rest(section);
+    }
+
+    fn allow(&mut self, mut section: Section<'_>, allow: &mut Allow) {
+        for kind in Kind::ALL {
+            let key = kind.key();
+            section.known.push(key);
+            let Some((_, value)) = section.entries.remove(key) else {
+                continue;
+            };
+            let at = value.span().start;
+            let read = patterns(value.into_inner());
+            let read = read.and_then(|patterns| allow.only(kind, self.folder, &patterns));
+            if let Err(reason) = read {
+                self.fault(at, format!("`allow.{key}`: {reason}"));
+            }
+        }
         self.rest(section);
     }
 
@@ -300,6 +325,24 @@ pub(super) fn plain(value: &DeValue<'_>) -> String {
     }
 }
 
+/// A list of patterns, or one.
+fn patterns(value: DeValue<'_>) -> Result<Vec<String>, String> {
+    let wrong = || "a list of patterns belongs here, such as [\"/srv/in/**\"]".to_owned();
+    match value {
+        DeValue::String(text) => Ok(vec![text.into_owned()]),
+        DeValue::Array(all) if all.len() <= limits::PATTERNS_MAX => all
+            .iter()
+            .map(|one| one.get_ref().as_str().map(str::to_owned))
+            .collect::<Option<_>>()
+            .ok_or_else(wrong),
+        DeValue::Array(_) => Err(format!(
+            "there are more than {} patterns",
+            limits::PATTERNS_MAX
+        )),
+        _ => Err(wrong()),
+    }
+}
+
 /// `HOST:PORT`; an IPv6 host stands in brackets.
 pub(super) fn host_and_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
@@ -328,21 +371,4 @@ fn listen_address(text: &str) -> Option<SocketAddr> {
         .strip_prefix("localhost:")
         .map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     text.parse().ok()
-}
-
-fn read_token(path: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("it cannot be read: {e}"))?;
-    let token = text.trim();
-    match token {
-        "" => Err("it is empty: put a long random secret into it".to_owned()),
-        _ if token.len() > limits::TOKEN_BYTES_MAX => Err(format!(
-            "the secret has more than {} bytes",
-            limits::TOKEN_BYTES_MAX
-        )),
-        _ if !token.bytes().all(|b| b.is_ascii_graphic()) => Err(
-            "the secret must be one line of ASCII letters, digits and signs, without spaces"
-                .to_owned(),
-        ),
-        _ => Ok(token.to_owned()),
-    }
 }

@@ -1,8 +1,9 @@
 //! Who may ask: the bearer token, and no web page from elsewhere.
 
 use super::reply::Fault;
-use super::{App, page};
-use axum::extract::{Request, State};
+use super::{App, page, roles};
+use crate::access::{Role, Token};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -13,25 +14,43 @@ use std::sync::Arc;
 /// What needs no token, beside the page: without it, it says nothing of the jobs.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
+/// By whose token a request came; its answer carries it for the log.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(pub(super) String);
+
 /// Lets a request through, or says why not.
 pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match judge(
+    let route = request.extensions().get::<MatchedPath>();
+    let token = token_of(&app, request.headers());
+    let judged = judge(
         &app,
-        request.method(),
-        request.uri().path(),
-        request.headers(),
-    ) {
+        &request,
+        token.as_ref(),
+        route.map(MatchedPath::as_str),
+    );
+    let mut answer = match judged {
         Ok(()) => next.run(request).await,
         Err(fault) => fault.into_response(),
+    };
+    if let Some(token) = token {
+        answer.extensions_mut().insert(Caller(token.name));
     }
+    answer
 }
 
-fn judge(app: &App, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Fault> {
+fn judge(
+    app: &App,
+    request: &Request,
+    token: Option<&Token>,
+    route: Option<&str>,
+) -> Result<(), Fault> {
+    let (method, headers, path) = (request.method(), request.headers(), request.uri().path());
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    match &app.token {
-        Some(_) if !OPEN.contains(&path) && !page::has(path) && !may_know(app, headers) => {
+    let is_open = OPEN.contains(&path) || page::has(path);
+    match (&app.tokens, token) {
+        (Some(_), None) if !is_open => {
             let how = match headers.contains_key(header::AUTHORIZATION) {
                 false => {
                     "this daemon wants its token: set STREAMHOST_TOKEN, or send `Authorization: Bearer TOKEN`"
@@ -42,13 +61,25 @@ fn judge(app: &App, method: &Method, path: &str, headers: &HeaderMap) -> Result<
             };
             return Err(Fault::new(StatusCode::UNAUTHORIZED, how));
         }
-        Some(_) => {}
+        // What has no route is answered so to everybody who has a token.
+        (Some(_), Some(token)) => {
+            let needed = route.map(|route| roles::needed(method, route));
+            if let Some(needed) = needed
+                && needed.is_none_or(|needed| token.role < needed)
+            {
+                return Err(Fault::new(
+                    StatusCode::FORBIDDEN,
+                    not_this_role(token, needed),
+                ));
+            }
+        }
+        (Some(_), None) => {}
         // Without a token a web page could reach this machine under a name of its own.
-        None if app.loopback && host.is_some_and(|host| !local(host)) => {
+        (None, _) if app.loopback && host.is_some_and(|host| !local(host)) => {
             let how = "this daemon answers to 127.0.0.1 and localhost alone: use one of them, or give it a token-file";
             return Err(Fault::new(StatusCode::FORBIDDEN, how));
         }
-        None => {}
+        (None, _) => {}
     }
     let reads = method == Method::GET || method == Method::HEAD;
     if let (false, Some(origin)) = (reads, headers.get(header::ORIGIN))
@@ -67,15 +98,29 @@ fn judge(app: &App, method: &Method, path: &str, headers: &HeaderMap) -> Result<
     Ok(())
 }
 
-/// Whether who asks may know of the jobs: with the token, or where none is wanted.
-pub(super) fn may_know(app: &App, headers: &HeaderMap) -> bool {
+/// Why a token does not do.
+fn not_this_role(token: &Token, needed: Option<Role>) -> String {
+    let (name, role) = (&token.name, token.role.word());
+    match needed {
+        Some(needed) => format!(
+            "the token `{name}` has the role `{role}`, and this needs `{}`: ask who runs the host for one that has it",
+            needed.word()
+        ),
+        None => format!("no role may do this, so the token `{name}` may not"),
+    }
+}
+
+/// The token that a request shows, if it is one of the daemon's.
+fn token_of(app: &App, headers: &HeaderMap) -> Option<Token> {
     let given = headers
         .get(header::AUTHORIZATION)
-        .map(|value| value.as_bytes())
-        .and_then(bearer);
-    app.token
-        .as_ref()
-        .is_none_or(|token| given.is_some_and(|given| same(given, token.as_bytes())))
+        .and_then(|value| bearer(value.as_bytes()))?;
+    app.tokens.as_ref()?.find(given)
+}
+
+/// Whether who asks may know of the jobs: with a token, or where none is wanted.
+pub(super) fn may_know(app: &App, headers: &HeaderMap) -> bool {
+    app.tokens.is_none() || token_of(app, headers).is_some()
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {
@@ -83,15 +128,6 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     scheme
         .eq_ignore_ascii_case(b"bearer ")
         .then_some(token.trim_ascii())
-}
-
-/// Takes as long for a near miss as for a far one.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len()
-        && a.iter()
-            .zip(b)
-            .fold(0, |differs, (a, b)| std::hint::black_box(differs | (a ^ b)))
-            == 0
 }
 
 /// A `Host` that can only mean this machine.
@@ -147,11 +183,5 @@ mod tests {
         for (header, want) in cases {
             assert_eq!(bearer(header), want);
         }
-        assert!(
-            same(b"abc", b"abc")
-                && !same(b"abc", b"abd")
-                && !same(b"abc", b"ab")
-                && !same(b"", b"a")
-        );
     }
 }

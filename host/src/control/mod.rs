@@ -2,6 +2,7 @@
 //! request can take the host down: everything a client may do has a bound, and calls of the host
 //! run apart from the connections.
 
+use crate::access::Tokens;
 use crate::api::Jobs;
 use crate::monitor::Monitor;
 use crate::telemetry::{TraceSettings, Tracer};
@@ -22,6 +23,7 @@ mod deploy;
 mod events;
 mod gate;
 mod handlers;
+mod roles;
 mod letters;
 mod openapi;
 mod page;
@@ -69,7 +71,7 @@ impl Default for Bounds {
 /// What all requests share.
 struct App {
     jobs: Arc<dyn Jobs>,
-    token: Option<String>,
+    tokens: Option<Tokens>,
     /// Nobody but this machine can reach the listener.
     loopback: bool,
     bounds: Bounds,
@@ -113,25 +115,25 @@ async fn in_turn<T: Send + 'static>(
 pub async fn serve(
     listener: TcpListener,
     jobs: Arc<dyn Jobs>,
-    token: Option<String>,
+    tokens: Option<Tokens>,
     traces: &TraceSettings,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let tracer = Tracer::start(traces, &machine_name())?;
-    serve_within(Bounds::default(), listener, (jobs, tracer), token, stop).await
+    serve_within(Bounds::default(), listener, (jobs, tracer), tokens, stop).await
 }
 
 async fn serve_within(
     bounds: Bounds,
     listener: TcpListener,
     (jobs, tracer): (Arc<dyn Jobs>, Option<Tracer>),
-    token: Option<String>,
+    tokens: Option<Tokens>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     let loopback = address.ip().is_loopback();
     if !loopback {
-        open_to_others(address, token.is_some())?;
+        open_to_others(address, tokens.is_some())?;
     }
     let watched = Arc::clone(&jobs);
     let monitor = tokio::task::spawn_blocking(move || Monitor::start(watched, tracer)).await;
@@ -142,7 +144,7 @@ async fn serve_within(
         name: machine_name(),
         closing,
         jobs,
-        token,
+        tokens,
         loopback,
         bounds,
         calls: Arc::new(Semaphore::new(limits::HTTP_CALLS_MAX)),

@@ -1,5 +1,6 @@
 //! An id for each request, in its answer and in the host's log: what a client saw is found there.
 
+use super::gate::Caller;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -48,16 +49,23 @@ pub(super) async fn tell(request: Request, next: Next) -> Response {
     let began = clock::monotonic();
     let answer = next.run(request).await;
     let (status, took_ms) = (answer.status(), began.elapsed().as_millis() as u64);
+    let by = answer.extensions().get::<Caller>();
+    let by = by.map_or_else(String::new, |caller| format!(" by `{}`", caller.0));
     let id = id.map(|id| String::from_utf8_lossy(id.header_value().as_bytes()).into_owned());
     let id = names::shown(id.as_deref().unwrap_or_default(), SHOWN_CHARS_MAX);
     let path = names::shown(&path, SHOWN_CHARS_MAX);
     let status = status.as_u16();
     match (method.is_safe(), status) {
         (_, 500) => {
-            tracing::error!(request = id, status, took_ms, "{method} {path}: no answer");
+            tracing::error!(
+                request = id,
+                status,
+                took_ms,
+                "{method} {path}{by}: no answer"
+            );
         }
-        (false, _) => tracing::info!(request = id, status, took_ms, "{method} {path}"),
-        (true, _) => tracing::debug!(request = id, status, took_ms, "{method} {path}"),
+        (false, _) => tracing::info!(request = id, status, took_ms, "{method} {path}{by}"),
+        (true, _) => tracing::debug!(request = id, status, took_ms, "{method} {path}{by}"),
     }
     answer
 }

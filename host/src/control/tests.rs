@@ -1,5 +1,7 @@
 use super::fake::FakeJobs;
 use super::*;
+use crate::access::Role;
+use axum::http::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read, Write};
@@ -15,6 +17,13 @@ pub(super) struct Served {
     thread: Option<std::thread::JoinHandle<io::Result<()>>>,
 }
 
+/// Tokens of a file.
+fn tokens(text: &str) -> Tokens {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    Tokens::read(file.path()).expect("good tokens")
+}
+
 impl Served {
     fn start(token: Option<&str>, bounds: Bounds) -> Self {
         let jobs = Arc::new(FakeJobs::with_clicks());
@@ -22,7 +31,8 @@ impl Served {
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel();
-        let (served, token) = (Arc::clone(&jobs), token.map(str::to_owned));
+        let served = Arc::clone(&jobs);
+        let tokens = token.map(tokens);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
@@ -31,7 +41,7 @@ impl Served {
             runtime.block_on(async move {
                 let listener = TcpListener::from_std(listener)?;
                 let stop = async { stopped.await.unwrap_or(()) };
-                serve_within(bounds, listener, (served, None), token, stop).await
+                serve_within(bounds, listener, (served, None), tokens, stop).await
             })
         });
         Served {
@@ -465,6 +475,48 @@ fn only_the_token_opens() {
     assert!(head.contains("www-authenticate: bearer"), "{head}");
 }
 
+/// Each route with each role, and without a token.
+#[test]
+fn each_role_may_do_what_is_its_own_and_no_more() {
+    let tokens = "ann read aaa\nops operate ooo\ndee deploy ddd";
+    let api = Served::start(Some(tokens), Bounds::default());
+    let ask = |method: &Method, path: &str, secret: &str| {
+        let bearer = format!("Authorization: Bearer {secret}\r\n");
+        let path = path.replace("{job}", "none").replace("{id}", "0-1");
+        api.ask(method.as_str(), &path.replace("{stage}", "s"), &bearer, b"")
+    };
+    for (method, path, _) in handlers::routes() {
+        if path == "/v1/events" {
+            continue; // it never ends
+        }
+        let needed = roles::needed(&method, path).expect("a role");
+        for (secret, role) in ["aaa", "ooo", "ddd"].into_iter().zip(Role::ALL) {
+            let (status, answer) = ask(&method, path, secret);
+            assert_eq!(
+                status == 403,
+                role < needed,
+                "{method} {path} as {role:?}: {answer}"
+            );
+            assert_ne!(status, 401, "{method} {path}");
+        }
+        let open = ["/healthz", "/readyz"].contains(&path);
+        assert_eq!(
+            ask(&method, path, "wrong").0 == 401,
+            !open,
+            "{method} {path}"
+        );
+    }
+    let (status, answer) = ask(&Method::POST, "/v1/jobs/clicks/pause", "aaa");
+    let words = answer["error"].as_str().unwrap_or_default();
+    assert!(
+        status == 403 && words.contains("`ann` has the role `read`, and this needs `operate`"),
+        "{words}"
+    );
+    assert_eq!(ask(&Method::POST, "/v1/jobs/clicks/pause", "ooo").0, 200);
+    assert_eq!(ask(&Method::GET, "/v1/nothing", "aaa").0, 404);
+    assert_eq!(ask(&Method::PUT, "/v1/jobs", "ddd").0, 403);
+}
+
 #[test]
 fn large_bodies_are_refused_at_once_and_in_the_stream() {
     let bounds = Bounds {
@@ -693,11 +745,10 @@ async fn beyond_loopback_a_token_is_needed() {
             .contains("token-file")
     );
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a free port");
-    let token = Some("s3cret".to_owned());
     serve(
         listener,
         Arc::new(FakeJobs::default()),
-        token,
+        Some(tokens("s3cret")),
         &TraceSettings::default(),
         std::future::ready(()),
     )

@@ -130,7 +130,7 @@ pub(super) async fn settings(
     responses((status = 200, description = "It.", body = HostView), AllFaults),
 )]
 pub(super) async fn host(State(app): State<Arc<App>>) -> Json<HostView> {
-    let mut view = app.monitor.host(app.name.clone(), app.token.is_some());
+    let mut view = app.monitor.host(app.name.clone(), app.tokens.is_some());
     let free = app.streams.available_permits();
     view.limits.push(Limit::new(
         "EVENT_STREAMS_MAX",

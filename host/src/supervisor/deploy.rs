@@ -87,6 +87,7 @@ impl Supervisor {
         let active = self.prove(&log, loaded, described, settings, record.active(), &record);
         let kept = kept(&request, &set);
         let active = active.map_err(|reason| Refusal::Invalid(with_kept(reason, &kept)))?;
+        self.is_allowed(&active)?;
         check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;
         let missing = self.missing_targets(&active, request.create_tables)?;
@@ -177,6 +178,7 @@ impl Supervisor {
         let active = self
             .activate(&job, &record, record.active())
             .map_err(Refusal::Invalid)?;
+        self.is_allowed(&active)?;
         check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;
         let warm = active.guest_version.warm(self.environment.lanes);

@@ -4,6 +4,7 @@
 //! pipeline) has the job's *turn*: one at a time, and jobs do not wait for one another. The set of
 //! jobs and their components has a lock of its own, held for as long as a write takes.
 
+use crate::allow::Allow;
 use joblog::JobLog;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -52,6 +53,8 @@ pub struct Environment {
     pub kafka: KafkaSettings,
     /// What jobs read and write.
     pub connectors: Registry,
+    /// What components may read and write.
+    pub allow: Allow,
     /// Workers of each job.
     pub lanes: usize,
     /// Limits of each job.

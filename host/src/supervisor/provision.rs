@@ -4,6 +4,7 @@
 use super::Supervisor;
 use super::beginning::{Asked, Begins, begins};
 use super::deploy::unavailable;
+use crate::allow::{Allow, Kind};
 use crate::api::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 use streamhost_connectors::connector::{Presence, SourceContext};
@@ -40,7 +41,29 @@ fn unreadable(error: SourceError) -> Refusal {
     }
 }
 
+/// What the configuration forbids of a job's sources, sinks and dead letters, all of it.
+pub(super) fn forbidden(allow: &Allow, active: &LoadedDeployment) -> Vec<String> {
+    let sources = active.spec.sources.iter();
+    let sources = sources.map(|source| (&source.connector, &source.target));
+    let sinks = active.spec.sinks.iter();
+    let sinks = sinks.map(|sink| (&sink.connector, &sink.target));
+    let named = sources
+        .chain(sinks)
+        .filter_map(|(connector, target)| allow.refusal(Kind::of_connector(connector)?, target));
+    let letters = allow.refusal(Kind::Topics, &active.dead_letter_topic);
+    named.chain(letters).collect()
+}
+
 impl Supervisor {
+    /// What a job names must be allowed.
+    pub(super) fn is_allowed(&self, active: &LoadedDeployment) -> Result<(), Refusal> {
+        let faults = forbidden(&self.environment.allow, active);
+        match faults.is_empty() {
+            true => Ok(()),
+            false => Err(Refusal::Invalid(faults.join("; "))),
+        }
+    }
+
     /// The tables and topics must be there and fit; where `create` says so, some may be missing.
     /// Names all that are not as they must be at once, unless a server is away. Makes nothing.
     pub(super) fn missing_targets(

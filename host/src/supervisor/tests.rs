@@ -7,6 +7,7 @@ use streamhost_core::protocol::{BatchIntent, Checkpoint};
 
 fn environment(limits: JobLimits) -> Environment {
     Environment {
+        allow: Allow::all(),
         owner: "streamhost",
         kafka: KafkaSettings::default(),
         connectors: Registry::default(),

@@ -35,8 +35,14 @@ pub const REACH_TIME: Duration = Duration::from_secs(2);
 /// A password, key or token that stands in a file or in the environment; a chain of certificates
 /// fits.
 pub const SECRET_BYTES_MAX: usize = 64 << 10;
-/// A token's length in `token-file`.
+/// The secret of a token in `token-file`.
 pub const TOKEN_BYTES_MAX: usize = 4096;
+/// The name of a token.
+pub const TOKEN_NAME_BYTES_MAX: usize = 64;
+/// Patterns of one list under `[allow]`.
+pub const PATTERNS_MAX: usize = 1000;
+/// Tokens in `token-file`.
+pub const TOKENS_MAX: usize = 100;
 
 // Or deployments could shut every other change out.
 const _: () = assert!(HTTP_UPLOADS_MAX < HTTP_CHANGES_MAX);

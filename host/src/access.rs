@@ -1,6 +1,8 @@
 //! Who may ask the control API for what: tokens with names and roles, from a file that may be
 //! changed while the host runs.
 
+mod tls;
+
 use serde::Serialize;
 use std::fmt;
 use std::fs::File;
@@ -8,6 +10,45 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use streamhost_core::limits;
+
+pub use tls::Tls;
+#[cfg(test)]
+pub(crate) use tls::tests::certificate;
+
+/// What stands before the control API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// What clients must show; none: everybody on this machine may do everything.
+    pub tokens: Option<Tokens>,
+    /// The certificate; none: plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+impl Guard {
+    /// Whether there is something that can be read anew.
+    pub fn has_files(&self) -> bool {
+        self.tokens.is_some() || self.tls.is_some()
+    }
+
+    /// Reads all files anew, and says in the log what came of it. What is wrong leaves that file's
+    /// part as it was.
+    pub fn reload(&self) {
+        if let Some(tokens) = &self.tokens {
+            let path = tokens.path().display();
+            match tokens.reload() {
+                Ok(count) => tracing::info!("{path} has {count} tokens now"),
+                Err(reason) => tracing::error!("{path}: {reason}; the tokens of before stay"),
+            }
+        }
+        if let Some(tls) = &self.tls {
+            let path = tls.path().display();
+            match tls.reload() {
+                Ok(()) => tracing::info!("the certificate in {path} counts from now on"),
+                Err(reason) => tracing::error!("{reason}; the certificate of before stays"),
+            }
+        }
+    }
+}
 
 /// What a token may do. Each role may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

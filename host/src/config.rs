@@ -3,7 +3,7 @@
 mod kafka;
 mod reader;
 
-use crate::access::Tokens;
+use crate::access::Guard;
 use crate::allow::Allow;
 use crate::telemetry::TraceSettings;
 use reader::Reader;
@@ -19,8 +19,8 @@ use toml::de::DeTable;
 pub struct ControlConfig {
     /// Its address; beyond loopback only with a token.
     pub listen: SocketAddr,
-    /// What clients must show; none: everybody on this machine may do everything.
-    pub tokens: Option<Tokens>,
+    /// Its tokens and its certificate.
+    pub guard: Guard,
 }
 
 /// The host's configuration, proven.
@@ -52,7 +52,7 @@ impl Default for Config {
             data_dir: PathBuf::from("./streamhost-data"),
             control: ControlConfig {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)),
-                tokens: None,
+                guard: Guard::default(),
             },
             kafka: KafkaSettings::default(),
             hbase: HbaseSettings::default(),

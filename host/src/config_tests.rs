@@ -106,6 +106,18 @@ fn each_fault_is_found_with_its_line() {
             "open to other machines",
         ),
         ("[control]\ntoken-file = 'none'", "cannot be read"),
+        (
+            "[control]\ncertificate = 'c.pem'",
+            "name it as `control.key`",
+        ),
+        (
+            "[control]\nkey = 'c.key'",
+            "name it as `control.certificate`",
+        ),
+        (
+            "[control]\nkey = 'c.key'\ncertificate = 'c.pem'",
+            "`control.certificate`: /etc/streamhost/c.pem cannot be read",
+        ),
         ("[kafka]\nbrokers = ''", "`` is not HOST:PORT"),
         ("[kafka]\nbrokers = []", "it is empty"),
         ("[kafka]\nbrokers = 'a:9092,b'", "`b` is not HOST:PORT"),
@@ -254,7 +266,7 @@ fn files_are_found_read_and_missed() {
     )
     .expect("written");
     let config = load().expect("with a token it may listen");
-    let tokens = config.control.tokens.as_ref().expect("they are read");
+    let tokens = config.control.guard.tokens.as_ref().expect("they are read");
     assert!(tokens.find(b"s3cret").is_some());
     assert!(
         !format!("{config:?}").contains("s3cret"),

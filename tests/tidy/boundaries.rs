@@ -120,9 +120,23 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 35] = [
+const HOMES: [(&str, &[&str]); 36] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
-    ("openssl::", &["host/connectors/src/kafka/trust.rs"]),
+    (
+        "openssl::",
+        &[
+            "host/connectors/src/kafka/trust.rs",
+            "host/src/access/tls.rs",
+            "host/src/cli/top/stream.rs",
+        ],
+    ),
+    (
+        "tokio_openssl::",
+        &[
+            "host/src/control/connections.rs",
+            "host/src/cli/top/stream.rs",
+        ],
+    ),
     ("rdkafka_sys::", &["host/connectors/src/kafka/"]),
     (
         "hbase_thrift::",

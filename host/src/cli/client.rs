@@ -4,9 +4,11 @@ use super::output::plain;
 use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
 use streamhost_core::job::names;
 use streamhost_core::limits;
 use ureq::http::Response;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::{Agent, Body};
 
 const USUAL_URL: &str = "http://127.0.0.1:7070";
@@ -35,6 +37,25 @@ pub enum ClientError {
         /// Where it is.
         url: String,
         /// What the client said.
+        reason: String,
+    },
+    /// Its certificate is not trusted, or there is no TLS.
+    #[error(
+        "no TLS with the daemon at {url}: {reason}; name the authority of its certificate with --ca FILE or STREAMHOST_CA, and \
+         the daemon by a name that the certificate has"
+    )]
+    Untrusted {
+        /// Where it is.
+        url: String,
+        /// What the library said.
+        reason: String,
+    },
+    /// The file of authorities cannot be used.
+    #[error("--ca {}: {reason}: it is a PEM file with certificates", path.display())]
+    Ca {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
         reason: String,
     },
     /// The address cannot be.
@@ -103,12 +124,16 @@ pub(super) struct Which {
     /// The daemon's address [default: STREAMHOST_URL, or http://127.0.0.1:7070]
     #[arg(long, value_name = "URL", global = true)]
     pub(super) url: Option<String>,
+    /// The authority of an https daemon's certificate, PEM [default: STREAMHOST_CA, or the system's]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) ca: Option<PathBuf>,
 }
 
 /// A daemon, not yet asked.
 pub(super) struct Client {
     url: String,
     token: Option<String>,
+    ca: Option<PathBuf>,
     agent: Agent,
 }
 
@@ -131,28 +156,31 @@ impl Which {
             .clone()
             .or_else(|| named("STREAMHOST_URL"))
             .unwrap_or_else(|| USUAL_URL.to_owned());
-        Client::new(&url, named("STREAMHOST_TOKEN"))
+        let ca = self
+            .ca
+            .clone()
+            .or_else(|| named("STREAMHOST_CA").map(PathBuf::from));
+        Client::new(&url, named("STREAMHOST_TOKEN"), ca)
     }
 }
 
 impl Client {
     /// A daemon at an address.
-    pub(super) fn new(url: &str, token: Option<String>) -> Result<Self, ClientError> {
+    pub(super) fn new(
+        url: &str,
+        token: Option<String>,
+        ca: Option<PathBuf>,
+    ) -> Result<Self, ClientError> {
         let no = |reason| ClientError::Url {
             url: url.to_owned(),
             reason,
         };
         let (scheme, rest) = url.trim().split_once("://").unwrap_or(("http", url.trim()));
-        if scheme == "https" {
-            return Err(no(
-                "this build speaks http alone; put a tunnel or a local proxy before a daemon with TLS",
-            ));
-        }
         let full = format!("{scheme}://{}", rest.trim_end_matches('/'));
         let parsed = full
             .parse::<ureq::http::Uri>()
             .ok()
-            .filter(|uri| uri.scheme_str() == Some("http"));
+            .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
         if parsed.is_none_or(|uri| uri.host().is_none_or(str::is_empty) || uri.query().is_some()) {
             return Err(no("it must be like http://127.0.0.1:7070"));
         }
@@ -163,7 +191,14 @@ impl Client {
         {
             return Err(ClientError::Token);
         }
+        let roots = ca
+            .as_deref()
+            .map_or(Ok(RootCerts::PlatformVerifier), roots)?;
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::NativeTls)
+            .root_certs(roots);
         let agent = Agent::config_builder()
+            .tls_config(tls.build())
             .http_status_as_error(false)
             .proxy(None) // a daemon is near; a proxy of the environment would not find 127.0.0.1
             .max_redirects(0)
@@ -175,17 +210,32 @@ impl Client {
         Ok(Client {
             url: full,
             token,
+            ca,
             agent,
         })
     }
 
     /// Its `HOST:PORT`, and what its paths begin with where it stands behind a proxy.
     pub(super) fn address(&self) -> (String, &str) {
-        let rest = self.url.strip_prefix("http://").unwrap_or(&self.url);
+        let (_, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
         let (host, before) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let with_port = !host.ends_with(']') && host.contains(':');
-        let port = if with_port { "" } else { ":80" };
+        let port = match (with_port, self.is_https()) {
+            (true, _) => "",
+            (false, true) => ":443",
+            (false, false) => ":80",
+        };
         (format!("{host}{port}"), before)
+    }
+
+    /// Whether it is asked over TLS.
+    pub(super) fn is_https(&self) -> bool {
+        self.url.starts_with("https://")
+    }
+
+    /// The file of the authority of its certificate, if it is not one of the system's.
+    pub(super) fn ca(&self) -> Option<&Path> {
+        self.ca.as_deref()
     }
 
     /// The token that it wants, if one was given.
@@ -322,11 +372,34 @@ impl Client {
                 // Refused, no such host, no way there.
                 _ => ClientError::Unreachable { url, reason },
             },
+            ureq::Error::NativeTls(_) | ureq::Error::Tls(_) => {
+                ClientError::Untrusted { url, reason }
+            }
             ureq::Error::Protocol(_) | ureq::Error::Http(_) => {
                 ClientError::NoDaemon { url, status: 0 }
             }
             _ => ClientError::Broken { url, reason },
         }
+    }
+}
+
+/// The certificates of a file.
+fn roots(path: &Path) -> Result<RootCerts, ClientError> {
+    let no = |reason: String| ClientError::Ca {
+        path: path.to_owned(),
+        reason,
+    };
+    let pem = std::fs::read(path).map_err(|e| no(format!("it cannot be read: {e}")))?;
+    let mut all = Vec::new();
+    for item in parse_pem(&pem) {
+        match item.map_err(|e| no(e.to_string()))? {
+            PemItem::Certificate(one) => all.push(one),
+            _ => return Err(no("something else than a certificate is in it".to_owned())),
+        }
+    }
+    match all.is_empty() {
+        true => Err(no("no certificate is in it".to_owned())),
+        false => Ok(RootCerts::new_with_certs(&all)),
     }
 }
 

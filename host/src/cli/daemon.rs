@@ -1,7 +1,7 @@
 //! What `serve`, `dev` and `run` share: the listener, the runtime, the way to the end.
 
 use super::{CliError, Engine};
-use crate::access::Tokens;
+use crate::access::Guard;
 use crate::api::Jobs;
 use crate::control;
 use crate::telemetry::TraceSettings;
@@ -71,17 +71,17 @@ impl Daemon {
         self,
         listener: TcpListener,
         engine: Arc<dyn Engine>,
-        tokens: Option<Tokens>,
+        guard: Guard,
         traces: TraceSettings,
     ) -> Result<(), CliError> {
         let (jobs, ending): (Arc<dyn Jobs>, _) = (engine.clone(), self.ending());
-        if let Some(tokens) = &tokens {
+        if guard.has_files() {
             let _inside = self.runtime.enter();
-            reload_at_hangup(tokens.clone()).map_err(CliError::Control)?;
+            reload_at_hangup(guard.clone()).map_err(CliError::Control)?;
         }
         let served = self.runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            control::serve(listener, jobs, tokens, &traces, ending).await
+            control::serve(listener, jobs, guard, &traces, ending).await
         });
         engine.stop(); // while a second signal is still heeded
         self.runtime.shutdown_background(); // a call of the API may hang; the process must not
@@ -89,18 +89,12 @@ impl Daemon {
     }
 }
 
-/// SIGHUP reads the tokens anew. It would end the process where there are none.
-fn reload_at_hangup(tokens: Tokens) -> io::Result<()> {
+/// SIGHUP reads tokens and certificate anew. It would end the process where there are none.
+fn reload_at_hangup(guard: Guard) -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            let path = tokens.path().display();
-            match tokens.reload() {
-                Ok(count) => tracing::info!("SIGHUP: {path} has {count} tokens now"),
-                Err(reason) => {
-                    tracing::error!("SIGHUP: {path}: {reason}; the tokens of before stay")
-                }
-            }
+            guard.reload();
         }
     });
     Ok(())

@@ -6,6 +6,7 @@ use super::progress::said_while;
 use super::screen::Screen;
 use super::watch::Watch;
 use super::{CliError, DevAddresses, Host};
+use crate::access::Guard;
 use crate::config::Config;
 use crate::telemetry::TraceSettings;
 use std::io::Write;
@@ -76,6 +77,11 @@ pub(super) fn run(
             let (ending, tell) = (&ending, |text: &str| eprintln!("{text}"));
             threads.spawn(move || watch.run(&engine, ending, &tell));
         }
-        daemon.answer(listener, dev.engine, None, TraceSettings::default())
+        daemon.answer(
+            listener,
+            dev.engine,
+            Guard::default(),
+            TraceSettings::default(),
+        )
     })
 }

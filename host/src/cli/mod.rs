@@ -61,6 +61,7 @@ pub struct Args {
 const AFTER: &str = "Environment:
   STREAMHOST_URL             the daemon's address, if not http://127.0.0.1:7070
   STREAMHOST_TOKEN           the daemon's token, if it wants one
+  STREAMHOST_CA              the authority of an https daemon's certificate, if not one of the system's
   STREAMHOST_WASM_TOOLCHAIN  the Rust toolchain that `build` takes
   NO_COLOR                   no colours, on terminals too
   RUST_LOG                   what is logged to stderr, such as `debug`";

@@ -38,10 +38,14 @@ pub(super) fn run(
     let servers = [&config.kafka.brokers, &config.hbase.address];
     let [kafka, hbase] = reach::shown(servers);
     let data = config.data_dir.display();
+    let scheme = match config.control.guard.tls {
+        Some(_) => "https",
+        None => "http",
+    };
     writeln!(
         out,
-        "kafka     {kafka}\nhbase     {hbase}\ndata      {data}\ncontrol   http://{address}\nready"
+        "kafka     {kafka}\nhbase     {hbase}\ndata      {data}\ncontrol   {scheme}://{address}\nready"
     )?;
     out.flush()?;
-    daemon.answer(listener, engine, config.control.tokens, config.telemetry)
+    daemon.answer(listener, engine, config.control.guard, config.telemetry)
 }

@@ -776,7 +776,6 @@ fn a_daemon_that_is_not_there_or_none_is_told_apart() {
     }
 
     for (url, want) in [
-        ("https://h:1", "speaks http alone"),
         ("ftp://h", "must be like"),
         ("http://", "must be like"),
         ("a b", "must be like"),

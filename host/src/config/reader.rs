@@ -1,7 +1,7 @@
 //! Reads the sections of the configuration; all faults are told at once.
 
 use super::{Config, ControlConfig, Fault, line_of};
-use crate::access::Tokens;
+use crate::access::{Tls, Tokens};
 use crate::allow::{Allow, Kind};
 use crate::telemetry::TraceSettings;
 use std::collections::BTreeMap;
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
             let path = self.folder.join(&file);
             self.warnings.extend(open_to_all(&path));
             match Tokens::read(&path) {
-                Ok(tokens) => control.tokens = Some(tokens),
+                Ok(tokens) => control.guard.tokens = Some(tokens),
                 Err(reason) => {
                     self.fault(at, format!("`control.token-file = \"{file}\"`: {reason}"))
                 }
@@ -114,6 +114,31 @@ impl<'a> Reader<'a> {
                      `token-file`, or listen on 127.0.0.1"
                 ),
             );
+        }
+        let certificate = self.text_of(&mut section, "certificate");
+        let key = self.text_of(&mut section, "key");
+        match (certificate, key) {
+            (Some((at, certificate)), Some((_, key))) => {
+                let (certificate, key) = (self.folder.join(certificate), self.folder.join(key));
+                self.warnings.extend(open_to_all(&key));
+                match Tls::read(&certificate, &key) {
+                    Ok(tls) => control.guard.tls = Some(tls),
+                    Err(reason) => self.fault(at, format!("`control.certificate`: {reason}")),
+                }
+            }
+            (Some((at, _)), None) => {
+                self.fault(
+                    at,
+                    "`control.certificate` needs its private key: name it as `control.key`",
+                );
+            }
+            (None, Some((at, _))) => {
+                self.fault(
+                    at,
+                    "`control.key` needs its certificate: name it as `control.certificate`",
+                );
+            }
+            (None, None) => {}
         }
         self.rest(section);
     }

@@ -2,6 +2,7 @@
 //! are taken, the connection that has been without a request for longest makes room.
 
 use super::Bounds;
+use crate::access::Tls;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -13,11 +14,13 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use streamhost_core::limits;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, Sleep};
+use tokio_openssl::SslStream;
 
 /// The wait after the system refused to accept; most often it has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -25,6 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Answers until `stop` is done, and a while longer for the requests that are under way.
 pub(super) async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     app: Router,
     bounds: Bounds,
     stop: impl Future<Output = ()>,
@@ -46,7 +50,8 @@ pub(super) async fn serve(
                     slots.make_room();
                     let (app, closing) = (app.clone(), closing.subscribe());
                     let slot = Arc::new(Slot::new(&slots.freed));
-                    let task = connections.spawn(answer(stream, app, bounds, closing, Arc::clone(&slot)));
+                    let (tls, of_slot) = (tls.clone(), Arc::clone(&slot));
+                    let task = connections.spawn(accept(stream, tls, app, bounds, closing, of_slot));
                     slots.taken.push((slot, task));
                 }
                 Err(e) => {
@@ -140,8 +145,58 @@ impl Slot {
     }
 }
 
-async fn answer(
+/// What is sent to who speaks plain HTTP where TLS is spoken.
+const PLAIN: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n\
+    {\"error\":\"this daemon speaks TLS: ask it by https://\"}";
+
+/// Answers on a connection, after its TLS handshake where there is one. Until that is over it counts
+/// as one without a request, and so makes room for others.
+async fn accept(
     stream: TcpStream,
+    tls: Option<Tls>,
+    app: Router,
+    bounds: Bounds,
+    closing: watch::Receiver<bool>,
+    slot: Arc<Slot>,
+) {
+    let _ = stream.set_nodelay(true); // only makes answers later
+    let stream = Impatient {
+        stream,
+        time: bounds.write_time,
+        stalled: None,
+    };
+    let Some(tls) = tls else {
+        return answer(stream, app, bounds, closing, slot).await;
+    };
+    let made = tls.connection().and_then(|ssl| SslStream::new(ssl, stream));
+    let Ok(mut stream) = made else {
+        return tracing::warn!("there is no memory for a connection to the control API");
+    };
+    let shaken = tokio::time::timeout(bounds.head_time, Pin::new(&mut stream).accept()).await;
+    match shaken {
+        Ok(Ok(())) => answer(stream, app, bounds, closing, slot).await,
+        Ok(Err(e)) if e.to_string().contains("http request") => {
+            let told = told_of_tls(stream.get_mut());
+            let _ = tokio::time::timeout(bounds.head_time, told).await; // or it has gone
+        }
+        Ok(Err(e)) => tracing::debug!("a TLS handshake with the control API failed: {e}"),
+        Err(_) => tracing::debug!("a TLS handshake with the control API took too long"),
+    }
+}
+
+/// Says to who speaks plain HTTP that it should not. What it sent is read, as far as a head goes: a
+/// connection that is closed with bytes unread is reset, and the answer lost.
+async fn told_of_tls(stream: &mut Impatient) -> io::Result<()> {
+    stream.write_all(PLAIN).await?;
+    stream.shutdown().await?;
+    let mut rest = stream.take(limits::HTTP_BODY_BYTES_MAX as u64);
+    tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
+    Ok(())
+}
+
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     app: Router,
     bounds: Bounds,
     mut closing: watch::Receiver<bool>,
@@ -162,12 +217,6 @@ async fn answer(
             answer
         }
     });
-    let _ = stream.set_nodelay(true); // only makes answers later
-    let stream = Impatient {
-        stream,
-        time: bounds.write_time,
-        stalled: None,
-    };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_time)

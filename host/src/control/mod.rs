@@ -2,7 +2,7 @@
 //! request can take the host down: everything a client may do has a bound, and calls of the host
 //! run apart from the connections.
 
-use crate::access::Tokens;
+use crate::access::{Guard, Tokens};
 use crate::api::Jobs;
 use crate::monitor::Monitor;
 use crate::telemetry::{TraceSettings, Tracer};
@@ -115,25 +115,26 @@ async fn in_turn<T: Send + 'static>(
 pub async fn serve(
     listener: TcpListener,
     jobs: Arc<dyn Jobs>,
-    tokens: Option<Tokens>,
+    guard: Guard,
     traces: &TraceSettings,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let tracer = Tracer::start(traces, &machine_name())?;
-    serve_within(Bounds::default(), listener, (jobs, tracer), tokens, stop).await
+    serve_within(Bounds::default(), listener, (jobs, tracer), guard, stop).await
 }
 
 async fn serve_within(
     bounds: Bounds,
     listener: TcpListener,
     (jobs, tracer): (Arc<dyn Jobs>, Option<Tracer>),
-    tokens: Option<Tokens>,
+    guard: Guard,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let Guard { tokens, tls } = guard;
     let address = listener.local_addr()?;
     let loopback = address.ip().is_loopback();
     if !loopback {
-        open_to_others(address, tokens.is_some())?;
+        open_to_others(address, tokens.is_some(), tls.is_some())?;
     }
     let watched = Arc::clone(&jobs);
     let monitor = tokio::task::spawn_blocking(move || Monitor::start(watched, tracer)).await;
@@ -157,7 +158,7 @@ async fn serve_within(
         close.send_replace(true);
     };
     let monitor = Arc::clone(&app.monitor);
-    connections::serve(listener, handlers::router(app), bounds, stop).await;
+    connections::serve(listener, tls, handlers::router(app), bounds, stop).await;
     let kept = tokio::task::spawn_blocking(move || monitor.keep());
     kept.await.map_err(io::Error::other)
 }
@@ -170,7 +171,7 @@ fn machine_name() -> String {
     }
 }
 
-fn open_to_others(address: SocketAddr, token: bool) -> io::Result<()> {
+fn open_to_others(address: SocketAddr, token: bool, tls: bool) -> io::Result<()> {
     if !token {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
@@ -179,14 +180,18 @@ fn open_to_others(address: SocketAddr, token: bool) -> io::Result<()> {
             ),
         ));
     }
-    tracing::warn!(
-        "the control API at {address} is open to other machines without TLS: put a proxy with TLS before it"
-    );
+    if !tls {
+        tracing::warn!(
+            "the control API at {address} is open to other machines without TLS: name a `certificate` and a `key` under [control], or put a proxy with TLS before it"
+        );
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 #[cfg(test)]
 mod contract_tests;
 

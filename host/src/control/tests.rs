@@ -26,13 +26,20 @@ fn tokens(text: &str) -> Tokens {
 
 impl Served {
     fn start(token: Option<&str>, bounds: Bounds) -> Self {
+        let guard = Guard {
+            tokens: token.map(tokens),
+            tls: None,
+        };
+        Served::guarded(guard, bounds)
+    }
+
+    pub(super) fn guarded(guard: Guard, bounds: Bounds) -> Self {
         let jobs = Arc::new(FakeJobs::with_clicks());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&jobs);
-        let tokens = token.map(tokens);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
@@ -41,7 +48,7 @@ impl Served {
             runtime.block_on(async move {
                 let listener = TcpListener::from_std(listener)?;
                 let stop = async { stopped.await.unwrap_or(()) };
-                serve_within(bounds, listener, (served, None), tokens, stop).await
+                serve_within(bounds, listener, (served, None), guard, stop).await
             })
         });
         Served {
@@ -50,6 +57,10 @@ impl Served {
             stop: Some(stop),
             thread: Some(thread),
         }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Sends bytes, reads all that comes back: the status, the head, the body.
@@ -733,7 +744,7 @@ async fn beyond_loopback_a_token_is_needed() {
     let refused = serve(
         listener,
         Arc::new(FakeJobs::default()),
-        None,
+        Guard::default(),
         &TraceSettings::default(),
         std::future::ready(()),
     )
@@ -748,7 +759,10 @@ async fn beyond_loopback_a_token_is_needed() {
     serve(
         listener,
         Arc::new(FakeJobs::default()),
-        Some(tokens("s3cret")),
+        Guard {
+            tokens: Some(tokens("s3cret")),
+            tls: None,
+        },
         &TraceSettings::default(),
         std::future::ready(()),
     )

@@ -66,8 +66,8 @@ const MESSAGES: &[(&str, &str)] = &[
         "`a/b` cannot be a job's name: only lower-case letters, digits, `-` and `_` may be in it",
     ),
     (
-        "list --url https://h",
-        "`https://h` cannot be a daemon's address: this build speaks http alone; put a tunnel or a local proxy before a daemon with TLS",
+        "list --url https://h --ca $/none.pem",
+        "--ca $/none.pem: it cannot be read: No such file or directory (os error 2): it is a PEM file with certificates",
     ),
     (
         "scan visits --hbase 127.0.0.1:1",

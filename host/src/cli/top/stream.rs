@@ -7,14 +7,19 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Request, Response, header};
 use hyper_util::rt::TokioIo;
+use openssl::ssl::{SslConnector, SslMethod};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use streamhost_core::limits;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
+use tokio_openssl::SslStream;
 
 /// What is waited before the daemon is asked again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -52,6 +57,8 @@ struct Source {
     address: String,
     path: String,
     token: Option<String>,
+    /// The host of its certificate, where it speaks TLS; and its authority, if it is not the system's.
+    tls: Option<(String, Option<PathBuf>)>,
 }
 
 impl Stream {
@@ -62,10 +69,17 @@ impl Stream {
             Wanted::Job(job) => format!("/v1/events?job={job}&with=watermarks&with=stages"),
         };
         let (address, before) = client.address();
+        let host = address.rsplit_once(':').map_or(&*address, |(host, _)| host);
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        let ca = client.ca().map(Path::to_owned);
         let source = Source {
             path: format!("{before}{path}"),
             address,
             token: client.token().map(str::to_owned),
+            tls: client.is_https().then_some((host, ca)),
         };
         let (tell, told) = sync_channel(WAITING_MAX);
         let (end, ending) = oneshot::channel();
@@ -162,6 +176,27 @@ async fn connect(source: &Source) -> Result<Response<Incoming>, String> {
     let stream = TcpStream::connect(&source.address)
         .await
         .map_err(|e| no(&e))?;
+    let Some((host, ca)) = &source.tls else {
+        return ask(source, stream).await;
+    };
+    let ssl = || {
+        let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+        if let Some(ca) = ca {
+            builder.set_ca_file(ca)?;
+        }
+        builder.build().configure()?.into_ssl(host)
+    };
+    let made = ssl().and_then(|ssl| SslStream::new(ssl, stream));
+    let mut stream = made.map_err(|e| no(&e))?;
+    Pin::new(&mut stream).connect().await.map_err(|e| no(&e))?;
+    ask(source, stream).await
+}
+
+async fn ask<S>(source: &Source, stream: S) -> Result<Response<Incoming>, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let no = |error: &dyn std::fmt::Display| format!("{}: {error}", source.address);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|e| no(&e))?;

@@ -57,7 +57,7 @@ pub mod streamhost {
                     let ptr0 = vec0.as_ptr().cast::<u8>();
                     let len0 = vec0.len();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "streamhost:job/log@0.1.0")]
+                    #[link(wasm_import_module = "streamhost:job/log@0.2.0")]
                     unsafe extern "C" {
                         #[link_name = "log"]
                         fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -94,9 +94,41 @@ pub mod streamhost {
                         .finish()
                 }
             }
-            /// Records of one source in the order of their partition. All lists are as long as `values.ends`.
+            /// Headers of records or rows: name and value, as Kafka has them. A name may come several times.
+            #[derive(Clone)]
+            pub struct Headers {
+                /// For each header the position of its record or row, never descending.
+                pub positions: _rt::Vec<u32>,
+                /// UTF-8.
+                pub names: Column,
+                pub values: Column,
+                /// Headers without a value (their item in `values` is empty), ascending.
+                pub absent: _rt::Vec<u32>,
+            }
+            impl ::core::fmt::Debug for Headers {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Headers")
+                        .field("positions", &self.positions)
+                        .field("names", &self.names)
+                        .field("values", &self.values)
+                        .field("absent", &self.absent)
+                        .finish()
+                }
+            }
+            /// Records of one partition of a source, in its order. Keys, values and times are as many as records.
             #[derive(Clone)]
             pub struct Records {
+                /// What the source reads: the topic, the address, the path, as the deployment has it.
+                pub target: _rt::String,
+                /// The partition of it; of a file a number that follows from its name.
+                pub partition: i32,
+                /// The first record's offset; 0 without records.
+                pub first_offset: i64,
+                /// Each record's offset, ascending; empty where each is the one before plus one.
+                pub offsets: _rt::Vec<i64>,
                 pub keys: Column,
                 pub values: Column,
                 /// Each record's own time, in milliseconds since 1970.
@@ -105,6 +137,7 @@ pub mod streamhost {
                 pub absent_keys: _rt::Vec<u32>,
                 /// Positions of records without a value (their item in `values` is empty), ascending.
                 pub absent_values: _rt::Vec<u32>,
+                pub headers: Headers,
             }
             impl ::core::fmt::Debug for Records {
                 fn fmt(
@@ -112,11 +145,16 @@ pub mod streamhost {
                     f: &mut ::core::fmt::Formatter<'_>,
                 ) -> ::core::fmt::Result {
                     f.debug_struct("Records")
+                        .field("target", &self.target)
+                        .field("partition", &self.partition)
+                        .field("first-offset", &self.first_offset)
+                        .field("offsets", &self.offsets)
                         .field("keys", &self.keys)
                         .field("values", &self.values)
                         .field("times-ms", &self.times_ms)
                         .field("absent-keys", &self.absent_keys)
                         .field("absent-values", &self.absent_values)
+                        .field("headers", &self.headers)
                         .finish()
                 }
             }
@@ -291,51 +329,10 @@ pub mod streamhost {
                     }
                 }
             }
-            #[repr(u8)]
-            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-            pub enum Kind {
-                Text,
-                Bytes,
-                Int,
-                Uint,
-                Float,
-                Bool,
-                Time,
-            }
-            impl ::core::fmt::Debug for Kind {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    match self {
-                        Kind::Text => f.debug_tuple("Kind::Text").finish(),
-                        Kind::Bytes => f.debug_tuple("Kind::Bytes").finish(),
-                        Kind::Int => f.debug_tuple("Kind::Int").finish(),
-                        Kind::Uint => f.debug_tuple("Kind::Uint").finish(),
-                        Kind::Float => f.debug_tuple("Kind::Float").finish(),
-                        Kind::Bool => f.debug_tuple("Kind::Bool").finish(),
-                        Kind::Time => f.debug_tuple("Kind::Time").finish(),
-                    }
-                }
-            }
-            impl Kind {
-                #[doc(hidden)]
-                pub unsafe fn _lift(val: u8) -> Kind {
-                    if !cfg!(debug_assertions) {
-                        return unsafe { ::core::mem::transmute(val) };
-                    }
-                    match val {
-                        0 => Kind::Text,
-                        1 => Kind::Bytes,
-                        2 => Kind::Int,
-                        3 => Kind::Uint,
-                        4 => Kind::Float,
-                        5 => Kind::Bool,
-                        6 => Kind::Time,
-                        _ => panic!("invalid enum discriminant"),
-                    }
-                }
-            }
+            /// What a cell holds. 0 text, 1 bytes, 2 int (64 bits, signed), 3 uint, 4 float (64 bits), 5 bool, 6 time (an int:
+            /// milliseconds since 1970), 7 json. Set aside for later, and refused by name until then: 8 decimal, 9 date, 10 uuid,
+            /// 11 list, 12 map. Any other number is refused as unknown to the host.
+            pub type Kind = u8;
             /// Cells in columns that only the data knows: cell `i` belongs to row `rows[i]` (ascending), column `names[i]`.
             #[derive(Clone)]
             pub struct ExtraCells {
@@ -358,10 +355,12 @@ pub mod streamhost {
                         .finish()
                 }
             }
-            /// Rows for one sink. A row is its key, then one cell for each column that `describe` declared, in that order; so
-            /// `cells.ends` has `rows * (1 + columns)` entries.
+            /// Rows for one sink. A row is its keys, in the order of the sink's key columns, then one cell for each column that
+            /// `describe` declared, in that order. A sink without key columns has one empty item in their place. So `cells.ends`
+            /// has `rows * (max(1, keys) + columns)` entries.
             ///
-            /// A number crosses as 8 bytes, little-endian; a `bool` as one byte, 0 or 1; text as UTF-8. The sink renders them.
+            /// A number crosses as 8 bytes, little-endian; a `bool` as one byte, 0 or 1; text as UTF-8; `json` as the text of one
+            /// JSON value. The sink renders them.
             #[derive(Clone)]
             pub struct Rows {
                 /// For each row the position of the record that it comes from, never descending; so there are as many as rows.
@@ -376,6 +375,8 @@ pub mod streamhost {
                 pub deleted_rows: _rt::Vec<u32>,
                 /// Cells whose column only the data knows; only where `describe` said `dynamic`.
                 pub extra: ExtraCells,
+                /// The rows' headers; only where `describe` said `headers`. A sink that has none (a table) leaves them out.
+                pub headers: Headers,
             }
             impl ::core::fmt::Debug for Rows {
                 fn fmt(
@@ -389,6 +390,7 @@ pub mod streamhost {
                         .field("deleted", &self.deleted)
                         .field("deleted-rows", &self.deleted_rows)
                         .field("extra", &self.extra)
+                        .field("headers", &self.headers)
                         .finish()
                 }
             }
@@ -426,7 +428,8 @@ pub mod streamhost {
             }
             #[derive(Clone)]
             pub struct ColumnDef {
-                /// HBase: `family:qualifier`. Kafka and console: a field's name; empty: the whole value, raw.
+                /// HBase: `family:qualifier`. Kafka and console: a field's name; empty: the whole value, raw. A key column's: the
+                /// column's where the target has named key columns; else it is but shown.
                 pub name: _rt::String,
                 pub kind: Kind,
                 /// Some rows may lack it.
@@ -444,57 +447,36 @@ pub mod streamhost {
                         .finish()
                 }
             }
-            #[repr(u8)]
-            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-            pub enum SourceKind {
-                Kafka,
-                Socket,
-                File,
-                Rate,
+            /// What a source reads or a sink writes.
+            #[derive(Clone)]
+            pub struct Place {
+                /// The name of a connector, such as `kafka`. One that the host does not have is refused.
+                pub connector: _rt::String,
+                /// The topic, the address `host:port`, the path, the table; also the name in `--set source.NAME=…`.
+                pub name: _rt::String,
+                /// What the connector is told: each option at most once. One that it does not have is refused. A deployment may set
+                /// another value.
+                pub options: _rt::Vec<(_rt::String, _rt::String)>,
             }
-            impl ::core::fmt::Debug for SourceKind {
+            impl ::core::fmt::Debug for Place {
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
                 ) -> ::core::fmt::Result {
-                    match self {
-                        SourceKind::Kafka => f.debug_tuple("SourceKind::Kafka").finish(),
-                        SourceKind::Socket => {
-                            f.debug_tuple("SourceKind::Socket").finish()
-                        }
-                        SourceKind::File => f.debug_tuple("SourceKind::File").finish(),
-                        SourceKind::Rate => f.debug_tuple("SourceKind::Rate").finish(),
-                    }
-                }
-            }
-            impl SourceKind {
-                #[doc(hidden)]
-                pub unsafe fn _lift(val: u8) -> SourceKind {
-                    if !cfg!(debug_assertions) {
-                        return unsafe { ::core::mem::transmute(val) };
-                    }
-                    match val {
-                        0 => SourceKind::Kafka,
-                        1 => SourceKind::Socket,
-                        2 => SourceKind::File,
-                        3 => SourceKind::Rate,
-                        _ => panic!("invalid enum discriminant"),
-                    }
+                    f.debug_struct("Place")
+                        .field("connector", &self.connector)
+                        .field("name", &self.name)
+                        .field("options", &self.options)
+                        .finish()
                 }
             }
             #[derive(Clone)]
             pub struct SourceDef {
-                pub kind: SourceKind,
-                /// The topic, the address `host:port`, the path; also the name in `--set source.NAME=…`.
-                pub name: _rt::String,
+                pub place: Place,
                 /// It feeds tables alone: it is read from its beginning to its end before the others begin.
                 pub table: bool,
                 /// Its records' event times move the job's watermark.
                 pub timed: bool,
-                /// A file or folder that is read on as it grows; else the source ends at the end. Files only.
-                pub follow: bool,
-                /// Records a second. The rate generator's only.
-                pub rate: u32,
             }
             impl ::core::fmt::Debug for SourceDef {
                 fn fmt(
@@ -502,12 +484,9 @@ pub mod streamhost {
                     f: &mut ::core::fmt::Formatter<'_>,
                 ) -> ::core::fmt::Result {
                     f.debug_struct("SourceDef")
-                        .field("kind", &self.kind)
-                        .field("name", &self.name)
+                        .field("place", &self.place)
                         .field("table", &self.table)
                         .field("timed", &self.timed)
-                        .field("follow", &self.follow)
-                        .field("rate", &self.rate)
                         .finish()
                 }
             }
@@ -678,51 +657,17 @@ pub mod streamhost {
                         .finish()
                 }
             }
-            #[repr(u8)]
-            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-            pub enum SinkKind {
-                Hbase,
-                Kafka,
-                Console,
-            }
-            impl ::core::fmt::Debug for SinkKind {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    match self {
-                        SinkKind::Hbase => f.debug_tuple("SinkKind::Hbase").finish(),
-                        SinkKind::Kafka => f.debug_tuple("SinkKind::Kafka").finish(),
-                        SinkKind::Console => f.debug_tuple("SinkKind::Console").finish(),
-                    }
-                }
-            }
-            impl SinkKind {
-                #[doc(hidden)]
-                pub unsafe fn _lift(val: u8) -> SinkKind {
-                    if !cfg!(debug_assertions) {
-                        return unsafe { ::core::mem::transmute(val) };
-                    }
-                    match val {
-                        0 => SinkKind::Hbase,
-                        1 => SinkKind::Kafka,
-                        2 => SinkKind::Console,
-                        _ => panic!("invalid enum discriminant"),
-                    }
-                }
-            }
             #[derive(Clone)]
             pub struct SinkDef {
-                pub kind: SinkKind,
-                /// The table or topic; also the name in `--set sink.NAME=…`.
-                pub name: _rt::String,
-                /// The rows have keys.
-                pub keyed: bool,
+                pub place: Place,
+                /// What names a row; none where rows have no key. How many a connector takes, and of which kinds, is its own affair:
+                /// those of today take one at most, of text or bytes.
+                pub keys: _rt::Vec<ColumnDef>,
                 /// Rows may have cells in `extra`.
                 pub dynamic: bool,
                 pub columns: _rt::Vec<ColumnDef>,
-                /// One transaction a batch. Kafka only.
-                pub exactly_once: bool,
+                /// Rows may have headers.
+                pub headers: bool,
             }
             impl ::core::fmt::Debug for SinkDef {
                 fn fmt(
@@ -730,12 +675,11 @@ pub mod streamhost {
                     f: &mut ::core::fmt::Formatter<'_>,
                 ) -> ::core::fmt::Result {
                     f.debug_struct("SinkDef")
-                        .field("kind", &self.kind)
-                        .field("name", &self.name)
-                        .field("keyed", &self.keyed)
+                        .field("place", &self.place)
+                        .field("keys", &self.keys)
                         .field("dynamic", &self.dynamic)
                         .field("columns", &self.columns)
-                        .field("exactly-once", &self.exactly_once)
+                        .field("headers", &self.headers)
                         .finish()
                 }
             }
@@ -828,121 +772,165 @@ pub mod exports {
                                             .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
-                                let vec6 = sources2;
-                                let len6 = vec6.len();
-                                let layout6 = _rt::alloc::Layout::from_size_align(
-                                        vec6.len() * (8 + 3 * ::core::mem::size_of::<*const u8>()),
+                                let vec12 = sources2;
+                                let len12 = vec12.len();
+                                let layout12 = _rt::alloc::Layout::from_size_align(
+                                        vec12.len() * (7 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result6, _cleanup6) = wit_bindgen::rt::Cleanup::new(
-                                    layout6,
+                                let (result12, _cleanup12) = wit_bindgen::rt::Cleanup::new(
+                                    layout12,
                                 );
-                                if let Some(cleanup) = _cleanup6 {
+                                if let Some(cleanup) = _cleanup12 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec6.into_iter().enumerate() {
-                                    let base = result6
-                                        .add(i * (8 + 3 * ::core::mem::size_of::<*const u8>()));
+                                for (i, e) in vec12.into_iter().enumerate() {
+                                    let base = result12
+                                        .add(i * (7 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::streamhost::job::types::SourceDef {
-                                            kind: kind4,
-                                            name: name4,
+                                            place: place4,
                                             table: table4,
                                             timed: timed4,
-                                            follow: follow4,
-                                            rate: rate4,
                                         } = e;
-                                        *base.add(0).cast::<u8>() = (kind4.clone() as i32) as u8;
-                                        let vec5 = (name4.into_bytes()).into_boxed_slice();
-                                        let ptr5 = vec5.as_ptr().cast::<u8>();
-                                        let len5 = vec5.len();
-                                        ::core::mem::forget(vec5);
-                                        *base
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len5;
+                                        let super::super::super::super::streamhost::job::types::Place {
+                                            connector: connector5,
+                                            name: name5,
+                                            options: options5,
+                                        } = place4;
+                                        let vec6 = (connector5.into_bytes()).into_boxed_slice();
+                                        let ptr6 = vec6.as_ptr().cast::<u8>();
+                                        let len6 = vec6.len();
+                                        ::core::mem::forget(vec6);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr5.cast_mut();
+                                            .cast::<usize>() = len6;
+                                        *base.add(0).cast::<*mut u8>() = ptr6.cast_mut();
+                                        let vec7 = (name5.into_bytes()).into_boxed_slice();
+                                        let ptr7 = vec7.as_ptr().cast::<u8>();
+                                        let len7 = vec7.len();
+                                        ::core::mem::forget(vec7);
                                         *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len7;
+                                        *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr7.cast_mut();
+                                        let vec11 = options5;
+                                        let len11 = vec11.len();
+                                        let layout11 = _rt::alloc::Layout::from_size_align(
+                                                vec11.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                ::core::mem::size_of::<*const u8>(),
+                                            )
+                                            .unwrap();
+                                        let (result11, _cleanup11) = wit_bindgen::rt::Cleanup::new(
+                                            layout11,
+                                        );
+                                        if let Some(cleanup) = _cleanup11 {
+                                            cleanup.forget();
+                                        }
+                                        for (i, e) in vec11.into_iter().enumerate() {
+                                            let base = result11
+                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                            {
+                                                let (t8_0, t8_1) = e;
+                                                let vec9 = (t8_0.into_bytes()).into_boxed_slice();
+                                                let ptr9 = vec9.as_ptr().cast::<u8>();
+                                                let len9 = vec9.len();
+                                                ::core::mem::forget(vec9);
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len9;
+                                                *base.add(0).cast::<*mut u8>() = ptr9.cast_mut();
+                                                let vec10 = (t8_1.into_bytes()).into_boxed_slice();
+                                                let ptr10 = vec10.as_ptr().cast::<u8>();
+                                                let len10 = vec10.len();
+                                                ::core::mem::forget(vec10);
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len10;
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr10.cast_mut();
+                                            }
+                                        }
+                                        *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len11;
+                                        *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = result11;
+                                        *base
+                                            .add(6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (match table4 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
                                         *base
-                                            .add(1 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .add(1 + 6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (match timed4 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
-                                        *base
-                                            .add(2 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match follow4 {
-                                            true => 1,
-                                            false => 0,
-                                        }) as u8;
-                                        *base
-                                            .add(4 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<i32>() = _rt::as_i32(rate4);
                                     }
                                 }
                                 *ptr1
                                     .add(24 + 3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len6;
+                                    .cast::<usize>() = len12;
                                 *ptr1
                                     .add(24 + 2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result6;
-                                let vec21 = stages2;
-                                let len21 = vec21.len();
-                                let layout21 = _rt::alloc::Layout::from_size_align(
-                                        vec21.len()
+                                    .cast::<*mut u8>() = result12;
+                                let vec27 = stages2;
+                                let len27 = vec27.len();
+                                let layout27 = _rt::alloc::Layout::from_size_align(
+                                        vec27.len()
                                             * (64 + 14 * ::core::mem::size_of::<*const u8>()),
                                         8,
                                     )
                                     .unwrap();
-                                let (result21, _cleanup21) = wit_bindgen::rt::Cleanup::new(
-                                    layout21,
+                                let (result27, _cleanup27) = wit_bindgen::rt::Cleanup::new(
+                                    layout27,
                                 );
-                                if let Some(cleanup) = _cleanup21 {
+                                if let Some(cleanup) = _cleanup27 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec21.into_iter().enumerate() {
-                                    let base = result21
+                                for (i, e) in vec27.into_iter().enumerate() {
+                                    let base = result27
                                         .add(i * (64 + 14 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::streamhost::job::types::StageDef {
-                                            name: name7,
-                                            kind: kind7,
-                                            inputs: inputs7,
-                                            key_shape: key_shape7,
-                                            value_shape: value_shape7,
-                                            other_shape: other_shape7,
-                                            version: version7,
-                                            migrates: migrates7,
+                                            name: name13,
+                                            kind: kind13,
+                                            inputs: inputs13,
+                                            key_shape: key_shape13,
+                                            value_shape: value_shape13,
+                                            other_shape: other_shape13,
+                                            version: version13,
+                                            migrates: migrates13,
                                         } = e;
-                                        let vec8 = (name7.into_bytes()).into_boxed_slice();
-                                        let ptr8 = vec8.as_ptr().cast::<u8>();
-                                        let len8 = vec8.len();
-                                        ::core::mem::forget(vec8);
+                                        let vec14 = (name13.into_bytes()).into_boxed_slice();
+                                        let ptr14 = vec14.as_ptr().cast::<u8>();
+                                        let len14 = vec14.len();
+                                        ::core::mem::forget(vec14);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len8;
-                                        *base.add(0).cast::<*mut u8>() = ptr8.cast_mut();
-                                        use super::super::super::super::streamhost::job::types::StageKind as V14;
-                                        match kind7 {
-                                            V14::Reduce(e) => {
+                                            .cast::<usize>() = len14;
+                                        *base.add(0).cast::<*mut u8>() = ptr14.cast_mut();
+                                        use super::super::super::super::streamhost::job::types::StageKind as V20;
+                                        match kind13 {
+                                            V20::Reduce(e) => {
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
-                                                use super::super::super::super::streamhost::job::types::Scope as V12;
+                                                use super::super::super::super::streamhost::job::types::Scope as V18;
                                                 match e {
-                                                    V12::EachBatch => {
+                                                    V18::EachBatch => {
                                                         *base
                                                             .add(8 + 2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (0i32) as u8;
                                                     }
-                                                    V12::Running(e) => {
+                                                    V18::Running(e) => {
                                                         *base
                                                             .add(8 + 2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (1i32) as u8;
@@ -962,34 +950,34 @@ pub mod exports {
                                                             }
                                                         };
                                                     }
-                                                    V12::Window(e) => {
+                                                    V18::Window(e) => {
                                                         *base
                                                             .add(8 + 2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (2i32) as u8;
                                                         let super::super::super::super::streamhost::job::types::WindowDef {
-                                                            kind: kind9,
-                                                            lateness_ms: lateness_ms9,
-                                                            processing_time: processing_time9,
-                                                            early: early9,
+                                                            kind: kind15,
+                                                            lateness_ms: lateness_ms15,
+                                                            processing_time: processing_time15,
+                                                            early: early15,
                                                         } = e;
-                                                        use super::super::super::super::streamhost::job::types::WindowKind as V11;
-                                                        match kind9 {
-                                                            V11::Panes(e) => {
+                                                        use super::super::super::super::streamhost::job::types::WindowKind as V17;
+                                                        match kind15 {
+                                                            V17::Panes(e) => {
                                                                 *base
                                                                     .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<u8>() = (0i32) as u8;
                                                                 let super::super::super::super::streamhost::job::types::Panes {
-                                                                    size_ms: size_ms10,
-                                                                    hop_ms: hop_ms10,
+                                                                    size_ms: size_ms16,
+                                                                    hop_ms: hop_ms16,
                                                                 } = e;
                                                                 *base
                                                                     .add(24 + 2 * ::core::mem::size_of::<*const u8>())
-                                                                    .cast::<i64>() = _rt::as_i64(size_ms10);
+                                                                    .cast::<i64>() = _rt::as_i64(size_ms16);
                                                                 *base
                                                                     .add(32 + 2 * ::core::mem::size_of::<*const u8>())
-                                                                    .cast::<i64>() = _rt::as_i64(hop_ms10);
+                                                                    .cast::<i64>() = _rt::as_i64(hop_ms16);
                                                             }
-                                                            V11::Session(e) => {
+                                                            V17::Session(e) => {
                                                                 *base
                                                                     .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<u8>() = (1i32) as u8;
@@ -1000,113 +988,113 @@ pub mod exports {
                                                         }
                                                         *base
                                                             .add(40 + 2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<i64>() = _rt::as_i64(lateness_ms9);
+                                                            .cast::<i64>() = _rt::as_i64(lateness_ms15);
                                                         *base
                                                             .add(48 + 2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<u8>() = (match processing_time9 {
+                                                            .cast::<u8>() = (match processing_time15 {
                                                             true => 1,
                                                             false => 0,
                                                         }) as u8;
                                                         *base
                                                             .add(49 + 2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<u8>() = (match early9 {
+                                                            .cast::<u8>() = (match early15 {
                                                             true => 1,
                                                             false => 0,
                                                         }) as u8;
                                                     }
                                                 }
                                             }
-                                            V14::Join(e) => {
+                                            V20::Join(e) => {
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
                                                 let super::super::super::super::streamhost::job::types::JoinDef {
-                                                    within_ms: within_ms13,
-                                                    lateness_ms: lateness_ms13,
-                                                    left: left13,
+                                                    within_ms: within_ms19,
+                                                    lateness_ms: lateness_ms19,
+                                                    left: left19,
                                                 } = e;
                                                 *base
                                                     .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<i64>() = _rt::as_i64(within_ms13);
+                                                    .cast::<i64>() = _rt::as_i64(within_ms19);
                                                 *base
                                                     .add(16 + 2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<i64>() = _rt::as_i64(lateness_ms13);
+                                                    .cast::<i64>() = _rt::as_i64(lateness_ms19);
                                                 *base
                                                     .add(24 + 2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (match left13 {
+                                                    .cast::<u8>() = (match left19 {
                                                     true => 1,
                                                     false => 0,
                                                 }) as u8;
                                             }
-                                            V14::Lookup => {
+                                            V20::Lookup => {
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (2i32) as u8;
                                             }
                                         }
-                                        let vec15 = <_ as Into<_rt::Vec<_>>>::into(inputs7)
+                                        let vec21 = <_ as Into<_rt::Vec<_>>>::into(inputs13)
                                             .into_boxed_slice();
-                                        let ptr15 = vec15.as_ptr().cast::<u8>();
-                                        let len15 = vec15.len();
-                                        ::core::mem::forget(vec15);
+                                        let ptr21 = vec21.as_ptr().cast::<u8>();
+                                        let len21 = vec21.len();
+                                        ::core::mem::forget(vec21);
                                         *base
                                             .add(56 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len15;
+                                            .cast::<usize>() = len21;
                                         *base
                                             .add(56 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr15.cast_mut();
-                                        let vec16 = (key_shape7.into_bytes()).into_boxed_slice();
-                                        let ptr16 = vec16.as_ptr().cast::<u8>();
-                                        let len16 = vec16.len();
-                                        ::core::mem::forget(vec16);
+                                            .cast::<*mut u8>() = ptr21.cast_mut();
+                                        let vec22 = (key_shape13.into_bytes()).into_boxed_slice();
+                                        let ptr22 = vec22.as_ptr().cast::<u8>();
+                                        let len22 = vec22.len();
+                                        ::core::mem::forget(vec22);
                                         *base
                                             .add(56 + 5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len16;
+                                            .cast::<usize>() = len22;
                                         *base
                                             .add(56 + 4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr16.cast_mut();
-                                        let vec17 = (value_shape7.into_bytes()).into_boxed_slice();
-                                        let ptr17 = vec17.as_ptr().cast::<u8>();
-                                        let len17 = vec17.len();
-                                        ::core::mem::forget(vec17);
+                                            .cast::<*mut u8>() = ptr22.cast_mut();
+                                        let vec23 = (value_shape13.into_bytes()).into_boxed_slice();
+                                        let ptr23 = vec23.as_ptr().cast::<u8>();
+                                        let len23 = vec23.len();
+                                        ::core::mem::forget(vec23);
                                         *base
                                             .add(56 + 7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len17;
+                                            .cast::<usize>() = len23;
                                         *base
                                             .add(56 + 6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr17.cast_mut();
-                                        let vec18 = (other_shape7.into_bytes()).into_boxed_slice();
-                                        let ptr18 = vec18.as_ptr().cast::<u8>();
-                                        let len18 = vec18.len();
-                                        ::core::mem::forget(vec18);
+                                            .cast::<*mut u8>() = ptr23.cast_mut();
+                                        let vec24 = (other_shape13.into_bytes()).into_boxed_slice();
+                                        let ptr24 = vec24.as_ptr().cast::<u8>();
+                                        let len24 = vec24.len();
+                                        ::core::mem::forget(vec24);
                                         *base
                                             .add(56 + 9 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len18;
+                                            .cast::<usize>() = len24;
                                         *base
                                             .add(56 + 8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr18.cast_mut();
+                                            .cast::<*mut u8>() = ptr24.cast_mut();
                                         *base
                                             .add(56 + 10 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<i32>() = _rt::as_i32(version7);
-                                        match migrates7 {
+                                            .cast::<i32>() = _rt::as_i32(version13);
+                                        match migrates13 {
                                             Some(e) => {
                                                 *base
                                                     .add(56 + 11 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                let (t19_0, t19_1) = e;
-                                                let vec20 = (t19_0.into_bytes()).into_boxed_slice();
-                                                let ptr20 = vec20.as_ptr().cast::<u8>();
-                                                let len20 = vec20.len();
-                                                ::core::mem::forget(vec20);
+                                                let (t25_0, t25_1) = e;
+                                                let vec26 = (t25_0.into_bytes()).into_boxed_slice();
+                                                let ptr26 = vec26.as_ptr().cast::<u8>();
+                                                let len26 = vec26.len();
+                                                ::core::mem::forget(vec26);
                                                 *base
                                                     .add(56 + 13 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len20;
+                                                    .cast::<usize>() = len26;
                                                 *base
                                                     .add(56 + 12 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr20.cast_mut();
+                                                    .cast::<*mut u8>() = ptr26.cast_mut();
                                                 *base
                                                     .add(56 + 14 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<i32>() = _rt::as_i32(t19_1);
+                                                    .cast::<i32>() = _rt::as_i32(t25_1);
                                             }
                                             None => {
                                                 *base
@@ -1118,108 +1106,204 @@ pub mod exports {
                                 }
                                 *ptr1
                                     .add(24 + 5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len21;
+                                    .cast::<usize>() = len27;
                                 *ptr1
                                     .add(24 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result21;
-                                let vec27 = sinks2;
-                                let len27 = vec27.len();
-                                let layout27 = _rt::alloc::Layout::from_size_align(
-                                        vec27.len() * (7 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result27;
+                                let vec42 = sinks2;
+                                let len42 = vec42.len();
+                                let layout42 = _rt::alloc::Layout::from_size_align(
+                                        vec42.len() * (12 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result27, _cleanup27) = wit_bindgen::rt::Cleanup::new(
-                                    layout27,
+                                let (result42, _cleanup42) = wit_bindgen::rt::Cleanup::new(
+                                    layout42,
                                 );
-                                if let Some(cleanup) = _cleanup27 {
+                                if let Some(cleanup) = _cleanup42 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec27.into_iter().enumerate() {
-                                    let base = result27
-                                        .add(i * (7 * ::core::mem::size_of::<*const u8>()));
+                                for (i, e) in vec42.into_iter().enumerate() {
+                                    let base = result42
+                                        .add(i * (12 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::streamhost::job::types::SinkDef {
-                                            kind: kind22,
-                                            name: name22,
-                                            keyed: keyed22,
-                                            dynamic: dynamic22,
-                                            columns: columns22,
-                                            exactly_once: exactly_once22,
+                                            place: place28,
+                                            keys: keys28,
+                                            dynamic: dynamic28,
+                                            columns: columns28,
+                                            headers: headers28,
                                         } = e;
-                                        *base.add(0).cast::<u8>() = (kind22.clone() as i32) as u8;
-                                        let vec23 = (name22.into_bytes()).into_boxed_slice();
-                                        let ptr23 = vec23.as_ptr().cast::<u8>();
-                                        let len23 = vec23.len();
-                                        ::core::mem::forget(vec23);
-                                        *base
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len23;
+                                        let super::super::super::super::streamhost::job::types::Place {
+                                            connector: connector29,
+                                            name: name29,
+                                            options: options29,
+                                        } = place28;
+                                        let vec30 = (connector29.into_bytes()).into_boxed_slice();
+                                        let ptr30 = vec30.as_ptr().cast::<u8>();
+                                        let len30 = vec30.len();
+                                        ::core::mem::forget(vec30);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr23.cast_mut();
+                                            .cast::<usize>() = len30;
+                                        *base.add(0).cast::<*mut u8>() = ptr30.cast_mut();
+                                        let vec31 = (name29.into_bytes()).into_boxed_slice();
+                                        let ptr31 = vec31.as_ptr().cast::<u8>();
+                                        let len31 = vec31.len();
+                                        ::core::mem::forget(vec31);
                                         *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match keyed22 {
-                                            true => 1,
-                                            false => 0,
-                                        }) as u8;
+                                            .cast::<usize>() = len31;
                                         *base
-                                            .add(1 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match dynamic22 {
-                                            true => 1,
-                                            false => 0,
-                                        }) as u8;
-                                        let vec26 = columns22;
-                                        let len26 = vec26.len();
-                                        let layout26 = _rt::alloc::Layout::from_size_align(
-                                                vec26.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr31.cast_mut();
+                                        let vec35 = options29;
+                                        let len35 = vec35.len();
+                                        let layout35 = _rt::alloc::Layout::from_size_align(
+                                                vec35.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result26, _cleanup26) = wit_bindgen::rt::Cleanup::new(
-                                            layout26,
+                                        let (result35, _cleanup35) = wit_bindgen::rt::Cleanup::new(
+                                            layout35,
                                         );
-                                        if let Some(cleanup) = _cleanup26 {
+                                        if let Some(cleanup) = _cleanup35 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec26.into_iter().enumerate() {
-                                            let base = result26
+                                        for (i, e) in vec35.into_iter().enumerate() {
+                                            let base = result35
+                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                            {
+                                                let (t32_0, t32_1) = e;
+                                                let vec33 = (t32_0.into_bytes()).into_boxed_slice();
+                                                let ptr33 = vec33.as_ptr().cast::<u8>();
+                                                let len33 = vec33.len();
+                                                ::core::mem::forget(vec33);
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len33;
+                                                *base.add(0).cast::<*mut u8>() = ptr33.cast_mut();
+                                                let vec34 = (t32_1.into_bytes()).into_boxed_slice();
+                                                let ptr34 = vec34.as_ptr().cast::<u8>();
+                                                let len34 = vec34.len();
+                                                ::core::mem::forget(vec34);
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len34;
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr34.cast_mut();
+                                            }
+                                        }
+                                        *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len35;
+                                        *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = result35;
+                                        let vec38 = keys28;
+                                        let len38 = vec38.len();
+                                        let layout38 = _rt::alloc::Layout::from_size_align(
+                                                vec38.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                                ::core::mem::size_of::<*const u8>(),
+                                            )
+                                            .unwrap();
+                                        let (result38, _cleanup38) = wit_bindgen::rt::Cleanup::new(
+                                            layout38,
+                                        );
+                                        if let Some(cleanup) = _cleanup38 {
+                                            cleanup.forget();
+                                        }
+                                        for (i, e) in vec38.into_iter().enumerate() {
+                                            let base = result38
                                                 .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let super::super::super::super::streamhost::job::types::ColumnDef {
-                                                    name: name24,
-                                                    kind: kind24,
-                                                    optional: optional24,
+                                                    name: name36,
+                                                    kind: kind36,
+                                                    optional: optional36,
                                                 } = e;
-                                                let vec25 = (name24.into_bytes()).into_boxed_slice();
-                                                let ptr25 = vec25.as_ptr().cast::<u8>();
-                                                let len25 = vec25.len();
-                                                ::core::mem::forget(vec25);
+                                                let vec37 = (name36.into_bytes()).into_boxed_slice();
+                                                let ptr37 = vec37.as_ptr().cast::<u8>();
+                                                let len37 = vec37.len();
+                                                ::core::mem::forget(vec37);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len25;
-                                                *base.add(0).cast::<*mut u8>() = ptr25.cast_mut();
+                                                    .cast::<usize>() = len37;
+                                                *base.add(0).cast::<*mut u8>() = ptr37.cast_mut();
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (kind24.clone() as i32) as u8;
+                                                    .cast::<u8>() = (_rt::as_i32(kind36)) as u8;
                                                 *base
                                                     .add(1 + 2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (match optional24 {
+                                                    .cast::<u8>() = (match optional36 {
                                                     true => 1,
                                                     false => 0,
                                                 }) as u8;
                                             }
                                         }
                                         *base
-                                            .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len26;
-                                        *base
-                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result26;
+                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len38;
                                         *base
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match exactly_once22 {
+                                            .cast::<*mut u8>() = result38;
+                                        *base
+                                            .add(8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (match dynamic28 {
+                                            true => 1,
+                                            false => 0,
+                                        }) as u8;
+                                        let vec41 = columns28;
+                                        let len41 = vec41.len();
+                                        let layout41 = _rt::alloc::Layout::from_size_align(
+                                                vec41.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                                ::core::mem::size_of::<*const u8>(),
+                                            )
+                                            .unwrap();
+                                        let (result41, _cleanup41) = wit_bindgen::rt::Cleanup::new(
+                                            layout41,
+                                        );
+                                        if let Some(cleanup) = _cleanup41 {
+                                            cleanup.forget();
+                                        }
+                                        for (i, e) in vec41.into_iter().enumerate() {
+                                            let base = result41
+                                                .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                            {
+                                                let super::super::super::super::streamhost::job::types::ColumnDef {
+                                                    name: name39,
+                                                    kind: kind39,
+                                                    optional: optional39,
+                                                } = e;
+                                                let vec40 = (name39.into_bytes()).into_boxed_slice();
+                                                let ptr40 = vec40.as_ptr().cast::<u8>();
+                                                let len40 = vec40.len();
+                                                ::core::mem::forget(vec40);
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len40;
+                                                *base.add(0).cast::<*mut u8>() = ptr40.cast_mut();
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (_rt::as_i32(kind39)) as u8;
+                                                *base
+                                                    .add(1 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match optional39 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                            }
+                                        }
+                                        *base
+                                            .add(10 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len41;
+                                        *base
+                                            .add(9 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = result41;
+                                        *base
+                                            .add(11 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (match headers28 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
@@ -1227,21 +1311,21 @@ pub mod exports {
                                 }
                                 *ptr1
                                     .add(24 + 7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len27;
+                                    .cast::<usize>() = len42;
                                 *ptr1
                                     .add(24 + 6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result27;
+                                    .cast::<*mut u8>() = result42;
                             }
                             Err(e) => {
                                 *ptr1.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec28 = (e.into_bytes()).into_boxed_slice();
-                                let ptr28 = vec28.as_ptr().cast::<u8>();
-                                let len28 = vec28.len();
-                                ::core::mem::forget(vec28);
+                                let vec43 = (e.into_bytes()).into_boxed_slice();
+                                let ptr43 = vec43.as_ptr().cast::<u8>();
+                                let len43 = vec43.len();
+                                ::core::mem::forget(vec43);
                                 *ptr1
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len28;
-                                *ptr1.add(8).cast::<*mut u8>() = ptr28.cast_mut();
+                                    .cast::<usize>() = len43;
+                                *ptr1.add(8).cast::<*mut u8>() = ptr43.cast_mut();
                             }
                         };
                         ptr1
@@ -1265,154 +1349,250 @@ pub mod exports {
                                 let l4 = *arg0
                                     .add(24 + 3 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let base7 = l3;
-                                let len7 = l4;
-                                for i in 0..len7 {
-                                    let base = base7
-                                        .add(i * (8 + 3 * ::core::mem::size_of::<*const u8>()));
-                                    {
-                                        let l5 = *base
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l6 = *base
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        _rt::cabi_dealloc(l5, l6, 1);
-                                    }
-                                }
-                                _rt::cabi_dealloc(
-                                    base7,
-                                    len7 * (8 + 3 * ::core::mem::size_of::<*const u8>()),
-                                    ::core::mem::size_of::<*const u8>(),
-                                );
-                                let l8 = *arg0
-                                    .add(24 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l9 = *arg0
-                                    .add(24 + 5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base24 = l8;
-                                let len24 = l9;
-                                for i in 0..len24 {
-                                    let base = base24
-                                        .add(i * (64 + 14 * ::core::mem::size_of::<*const u8>()));
-                                    {
-                                        let l10 = *base.add(0).cast::<*mut u8>();
-                                        let l11 = *base
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        _rt::cabi_dealloc(l10, l11, 1);
-                                        let l12 = *base
-                                            .add(56 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l13 = *base
-                                            .add(56 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        let base14 = l12;
-                                        let len14 = l13;
-                                        _rt::cabi_dealloc(base14, len14 * 4, 4);
-                                        let l15 = *base
-                                            .add(56 + 4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l16 = *base
-                                            .add(56 + 5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        _rt::cabi_dealloc(l15, l16, 1);
-                                        let l17 = *base
-                                            .add(56 + 6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l18 = *base
-                                            .add(56 + 7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        _rt::cabi_dealloc(l17, l18, 1);
-                                        let l19 = *base
-                                            .add(56 + 8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l20 = *base
-                                            .add(56 + 9 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        _rt::cabi_dealloc(l19, l20, 1);
-                                        let l21 = i32::from(
-                                            *base
-                                                .add(56 + 11 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>(),
-                                        );
-                                        match l21 {
-                                            0 => {}
-                                            _ => {
-                                                let l22 = *base
-                                                    .add(56 + 12 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l23 = *base
-                                                    .add(56 + 13 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                _rt::cabi_dealloc(l22, l23, 1);
-                                            }
-                                        }
-                                    }
-                                }
-                                _rt::cabi_dealloc(
-                                    base24,
-                                    len24 * (64 + 14 * ::core::mem::size_of::<*const u8>()),
-                                    8,
-                                );
-                                let l25 = *arg0
-                                    .add(24 + 6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l26 = *arg0
-                                    .add(24 + 7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base34 = l25;
-                                let len34 = l26;
-                                for i in 0..len34 {
-                                    let base = base34
+                                let base16 = l3;
+                                let len16 = l4;
+                                for i in 0..len16 {
+                                    let base = base16
                                         .add(i * (7 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let l27 = *base
+                                        let l5 = *base.add(0).cast::<*mut u8>();
+                                        let l6 = *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l28 = *base
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l27, l28, 1);
-                                        let l29 = *base
+                                        _rt::cabi_dealloc(l5, l6, 1);
+                                        let l7 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l8 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l7, l8, 1);
+                                        let l9 = *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l30 = *base
+                                        let l10 = *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base33 = l29;
-                                        let len33 = l30;
-                                        for i in 0..len33 {
-                                            let base = base33
-                                                .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                        let base15 = l9;
+                                        let len15 = l10;
+                                        for i in 0..len15 {
+                                            let base = base15
+                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l31 = *base.add(0).cast::<*mut u8>();
-                                                let l32 = *base
+                                                let l11 = *base.add(0).cast::<*mut u8>();
+                                                let l12 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l31, l32, 1);
+                                                _rt::cabi_dealloc(l11, l12, 1);
+                                                let l13 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l14 = *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l13, l14, 1);
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base33,
-                                            len33 * (3 * ::core::mem::size_of::<*const u8>()),
+                                            base15,
+                                            len15 * (4 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
                                     }
                                 }
                                 _rt::cabi_dealloc(
-                                    base34,
-                                    len34 * (7 * ::core::mem::size_of::<*const u8>()),
+                                    base16,
+                                    len16 * (7 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                let l17 = *arg0
+                                    .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l18 = *arg0
+                                    .add(24 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base33 = l17;
+                                let len33 = l18;
+                                for i in 0..len33 {
+                                    let base = base33
+                                        .add(i * (64 + 14 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l19 = *base.add(0).cast::<*mut u8>();
+                                        let l20 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l19, l20, 1);
+                                        let l21 = *base
+                                            .add(56 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l22 = *base
+                                            .add(56 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let base23 = l21;
+                                        let len23 = l22;
+                                        _rt::cabi_dealloc(base23, len23 * 4, 4);
+                                        let l24 = *base
+                                            .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l25 = *base
+                                            .add(56 + 5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l24, l25, 1);
+                                        let l26 = *base
+                                            .add(56 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l27 = *base
+                                            .add(56 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l26, l27, 1);
+                                        let l28 = *base
+                                            .add(56 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l29 = *base
+                                            .add(56 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l28, l29, 1);
+                                        let l30 = i32::from(
+                                            *base
+                                                .add(56 + 11 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        match l30 {
+                                            0 => {}
+                                            _ => {
+                                                let l31 = *base
+                                                    .add(56 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l32 = *base
+                                                    .add(56 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l31, l32, 1);
+                                            }
+                                        }
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base33,
+                                    len33 * (64 + 14 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                );
+                                let l34 = *arg0
+                                    .add(24 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l35 = *arg0
+                                    .add(24 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base57 = l34;
+                                let len57 = l35;
+                                for i in 0..len57 {
+                                    let base = base57
+                                        .add(i * (12 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l36 = *base.add(0).cast::<*mut u8>();
+                                        let l37 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l36, l37, 1);
+                                        let l38 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l39 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l38, l39, 1);
+                                        let l40 = *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l41 = *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let base46 = l40;
+                                        let len46 = l41;
+                                        for i in 0..len46 {
+                                            let base = base46
+                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                            {
+                                                let l42 = *base.add(0).cast::<*mut u8>();
+                                                let l43 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l42, l43, 1);
+                                                let l44 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l45 = *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l44, l45, 1);
+                                            }
+                                        }
+                                        _rt::cabi_dealloc(
+                                            base46,
+                                            len46 * (4 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        );
+                                        let l47 = *base
+                                            .add(6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l48 = *base
+                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let base51 = l47;
+                                        let len51 = l48;
+                                        for i in 0..len51 {
+                                            let base = base51
+                                                .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                            {
+                                                let l49 = *base.add(0).cast::<*mut u8>();
+                                                let l50 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l49, l50, 1);
+                                            }
+                                        }
+                                        _rt::cabi_dealloc(
+                                            base51,
+                                            len51 * (3 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        );
+                                        let l52 = *base
+                                            .add(9 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l53 = *base
+                                            .add(10 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let base56 = l52;
+                                        let len56 = l53;
+                                        for i in 0..len56 {
+                                            let base = base56
+                                                .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                            {
+                                                let l54 = *base.add(0).cast::<*mut u8>();
+                                                let l55 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l54, l55, 1);
+                                            }
+                                        }
+                                        _rt::cabi_dealloc(
+                                            base56,
+                                            len56 * (3 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        );
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base57,
+                                    len57 * (12 * ::core::mem::size_of::<*const u8>()),
                                     ::core::mem::size_of::<*const u8>(),
                                 );
                             }
                             _ => {
-                                let l35 = *arg0.add(8).cast::<*mut u8>();
-                                let l36 = *arg0
+                                let l58 = *arg0.add(8).cast::<*mut u8>();
+                                let l59 = *arg0
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                _rt::cabi_dealloc(l35, l36, 1);
+                                _rt::cabi_dealloc(l58, l59, 1);
                             }
                         }
                     }
@@ -1424,7 +1604,7 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result25 = {
+                        let result51 = {
                             let l0 = *arg0.add(0).cast::<i32>();
                             let l1 = *arg0.add(8).cast::<i64>();
                             let l2 = *arg0.add(16).cast::<i64>();
@@ -1434,48 +1614,111 @@ pub mod exports {
                                 .add(32 + 1 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
                             let len6 = l5;
+                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
                             let l7 = *arg0
                                 .add(32 + 2 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
+                                .cast::<i32>();
                             let l8 = *arg0
-                                .add(32 + 3 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len9 = l8;
+                                .add(40 + 2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>();
+                            let l9 = *arg0
+                                .add(48 + 2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
                             let l10 = *arg0
-                                .add(32 + 4 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l11 = *arg0
-                                .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                .add(48 + 3 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
-                            let len12 = l11;
+                            let len11 = l10;
+                            let l12 = *arg0
+                                .add(48 + 4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
                             let l13 = *arg0
-                                .add(32 + 6 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l14 = *arg0
-                                .add(32 + 7 * ::core::mem::size_of::<*const u8>())
+                                .add(48 + 5 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
-                            let len15 = l14;
+                            let len14 = l13;
+                            let l15 = *arg0
+                                .add(48 + 6 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
                             let l16 = *arg0
-                                .add(32 + 8 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l17 = *arg0
-                                .add(32 + 9 * ::core::mem::size_of::<*const u8>())
+                                .add(48 + 7 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
-                            let len18 = l17;
+                            let len17 = l16;
+                            let l18 = *arg0
+                                .add(48 + 8 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
                             let l19 = *arg0
-                                .add(32 + 10 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l20 = *arg0
-                                .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                .add(48 + 9 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
-                            let len21 = l20;
+                            let len20 = l19;
+                            let l21 = *arg0
+                                .add(48 + 10 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
                             let l22 = *arg0
-                                .add(32 + 12 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l23 = *arg0
-                                .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                .add(48 + 11 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
-                            let len24 = l23;
+                            let len23 = l22;
+                            let l24 = *arg0
+                                .add(48 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l25 = *arg0
+                                .add(48 + 13 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len26 = l25;
+                            let l27 = *arg0
+                                .add(48 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l28 = *arg0
+                                .add(48 + 15 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len29 = l28;
+                            let l30 = *arg0
+                                .add(48 + 16 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l31 = *arg0
+                                .add(48 + 17 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len32 = l31;
+                            let l33 = *arg0
+                                .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l34 = *arg0
+                                .add(48 + 19 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len35 = l34;
+                            let l36 = *arg0
+                                .add(48 + 20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l37 = *arg0
+                                .add(48 + 21 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len38 = l37;
+                            let l39 = *arg0
+                                .add(48 + 22 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l40 = *arg0
+                                .add(48 + 23 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len41 = l40;
+                            let l42 = *arg0
+                                .add(48 + 24 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l43 = *arg0
+                                .add(48 + 25 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len44 = l43;
+                            let l45 = *arg0
+                                .add(48 + 26 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l46 = *arg0
+                                .add(48 + 27 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len47 = l46;
+                            let l48 = *arg0
+                                .add(48 + 28 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l49 = *arg0
+                                .add(48 + 29 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len50 = l49;
                             T_::transform(
                                 l0 as u32,
                                 super::super::super::super::streamhost::job::types::Moment {
@@ -1484,433 +1727,540 @@ pub mod exports {
                                     partition_ms: l3,
                                 },
                                 super::super::super::super::streamhost::job::types::Records {
+                                    target: _rt::string_lift(bytes6),
+                                    partition: l7,
+                                    first_offset: l8,
+                                    offsets: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(l9.cast(), len11, len11)),
                                     keys: super::super::super::super::streamhost::job::types::Column {
                                         data: <_ as From<
                                             _rt::Vec<_>,
-                                        >>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6)),
+                                        >>::from(
+                                            _rt::Vec::from_raw_parts(l12.cast(), len14, len14),
+                                        ),
                                         ends: <_ as From<
                                             _rt::Vec<_>,
-                                        >>::from(_rt::Vec::from_raw_parts(l7.cast(), len9, len9)),
+                                        >>::from(_rt::Vec::from_raw_parts(l15.cast(), len17, len17)),
                                     },
                                     values: super::super::super::super::streamhost::job::types::Column {
                                         data: <_ as From<
                                             _rt::Vec<_>,
                                         >>::from(
-                                            _rt::Vec::from_raw_parts(l10.cast(), len12, len12),
+                                            _rt::Vec::from_raw_parts(l18.cast(), len20, len20),
                                         ),
                                         ends: <_ as From<
                                             _rt::Vec<_>,
-                                        >>::from(_rt::Vec::from_raw_parts(l13.cast(), len15, len15)),
+                                        >>::from(_rt::Vec::from_raw_parts(l21.cast(), len23, len23)),
                                     },
                                     times_ms: <_ as From<
                                         _rt::Vec<_>,
                                     >>::from(
-                                        _rt::Vec::from_raw_parts(l16.cast(), len18, len18),
+                                        _rt::Vec::from_raw_parts(l24.cast(), len26, len26),
                                     ),
                                     absent_keys: <_ as From<
                                         _rt::Vec<_>,
                                     >>::from(
-                                        _rt::Vec::from_raw_parts(l19.cast(), len21, len21),
+                                        _rt::Vec::from_raw_parts(l27.cast(), len29, len29),
                                     ),
                                     absent_values: <_ as From<
                                         _rt::Vec<_>,
-                                    >>::from(_rt::Vec::from_raw_parts(l22.cast(), len24, len24)),
+                                    >>::from(
+                                        _rt::Vec::from_raw_parts(l30.cast(), len32, len32),
+                                    ),
+                                    headers: super::super::super::super::streamhost::job::types::Headers {
+                                        positions: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(
+                                            _rt::Vec::from_raw_parts(l33.cast(), len35, len35),
+                                        ),
+                                        names: super::super::super::super::streamhost::job::types::Column {
+                                            data: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(
+                                                _rt::Vec::from_raw_parts(l36.cast(), len38, len38),
+                                            ),
+                                            ends: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(l39.cast(), len41, len41)),
+                                        },
+                                        values: super::super::super::super::streamhost::job::types::Column {
+                                            data: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(
+                                                _rt::Vec::from_raw_parts(l42.cast(), len44, len44),
+                                            ),
+                                            ends: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(l45.cast(), len47, len47)),
+                                        },
+                                        absent: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l48.cast(), len50, len50)),
+                                    },
                                 },
                             )
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            32 + 14 * ::core::mem::size_of::<*const u8>(),
+                            48 + 30 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr26 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        let ptr52 = (&raw mut _RET_AREA.0).cast::<u8>();
                         let super::super::super::super::streamhost::job::types::Output {
-                            faults: faults27,
-                            rows: rows27,
-                            keyed: keyed27,
-                            late: late27,
-                            largest_ms: largest_ms27,
-                        } = result25;
-                        let vec30 = faults27;
-                        let len30 = vec30.len();
-                        let layout30 = _rt::alloc::Layout::from_size_align(
-                                vec30.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                            faults: faults53,
+                            rows: rows53,
+                            keyed: keyed53,
+                            late: late53,
+                            largest_ms: largest_ms53,
+                        } = result51;
+                        let vec56 = faults53;
+                        let len56 = vec56.len();
+                        let layout56 = _rt::alloc::Layout::from_size_align(
+                                vec56.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             )
                             .unwrap();
-                        let (result30, _cleanup30) = wit_bindgen::rt::Cleanup::new(
-                            layout30,
+                        let (result56, _cleanup56) = wit_bindgen::rt::Cleanup::new(
+                            layout56,
                         );
-                        if let Some(cleanup) = _cleanup30 {
+                        if let Some(cleanup) = _cleanup56 {
                             cleanup.forget();
                         }
-                        for (i, e) in vec30.into_iter().enumerate() {
-                            let base = result30
+                        for (i, e) in vec56.into_iter().enumerate() {
+                            let base = result56
                                 .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let super::super::super::super::streamhost::job::types::Fault {
-                                    position: position28,
-                                    reason: reason28,
+                                    position: position54,
+                                    reason: reason54,
                                 } = e;
-                                *base.add(0).cast::<i32>() = _rt::as_i32(position28);
-                                let vec29 = (reason28.into_bytes()).into_boxed_slice();
-                                let ptr29 = vec29.as_ptr().cast::<u8>();
-                                let len29 = vec29.len();
-                                ::core::mem::forget(vec29);
-                                *base
-                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len29;
-                                *base
-                                    .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr29.cast_mut();
-                            }
-                        }
-                        *ptr26
-                            .add(::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len30;
-                        *ptr26.add(0).cast::<*mut u8>() = result30;
-                        let vec48 = rows27;
-                        let len48 = vec48.len();
-                        let layout48 = _rt::alloc::Layout::from_size_align(
-                                vec48.len() * (24 * ::core::mem::size_of::<*const u8>()),
-                                ::core::mem::size_of::<*const u8>(),
-                            )
-                            .unwrap();
-                        let (result48, _cleanup48) = wit_bindgen::rt::Cleanup::new(
-                            layout48,
-                        );
-                        if let Some(cleanup) = _cleanup48 {
-                            cleanup.forget();
-                        }
-                        for (i, e) in vec48.into_iter().enumerate() {
-                            let base = result48
-                                .add(i * (24 * ::core::mem::size_of::<*const u8>()));
-                            {
-                                let super::super::super::super::streamhost::job::types::Rows {
-                                    positions: positions31,
-                                    cells: cells31,
-                                    absent: absent31,
-                                    deleted: deleted31,
-                                    deleted_rows: deleted_rows31,
-                                    extra: extra31,
-                                } = e;
-                                let vec32 = <_ as Into<_rt::Vec<_>>>::into(positions31)
-                                    .into_boxed_slice();
-                                let ptr32 = vec32.as_ptr().cast::<u8>();
-                                let len32 = vec32.len();
-                                ::core::mem::forget(vec32);
-                                *base
-                                    .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len32;
-                                *base.add(0).cast::<*mut u8>() = ptr32.cast_mut();
-                                let super::super::super::super::streamhost::job::types::Column {
-                                    data: data33,
-                                    ends: ends33,
-                                } = cells31;
-                                let vec34 = <_ as Into<_rt::Vec<_>>>::into(data33)
-                                    .into_boxed_slice();
-                                let ptr34 = vec34.as_ptr().cast::<u8>();
-                                let len34 = vec34.len();
-                                ::core::mem::forget(vec34);
-                                *base
-                                    .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len34;
-                                *base
-                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr34.cast_mut();
-                                let vec35 = <_ as Into<_rt::Vec<_>>>::into(ends33)
-                                    .into_boxed_slice();
-                                let ptr35 = vec35.as_ptr().cast::<u8>();
-                                let len35 = vec35.len();
-                                ::core::mem::forget(vec35);
-                                *base
-                                    .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len35;
-                                *base
-                                    .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr35.cast_mut();
-                                let vec36 = <_ as Into<_rt::Vec<_>>>::into(absent31)
-                                    .into_boxed_slice();
-                                let ptr36 = vec36.as_ptr().cast::<u8>();
-                                let len36 = vec36.len();
-                                ::core::mem::forget(vec36);
-                                *base
-                                    .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len36;
-                                *base
-                                    .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr36.cast_mut();
-                                let vec37 = <_ as Into<_rt::Vec<_>>>::into(deleted31)
-                                    .into_boxed_slice();
-                                let ptr37 = vec37.as_ptr().cast::<u8>();
-                                let len37 = vec37.len();
-                                ::core::mem::forget(vec37);
-                                *base
-                                    .add(9 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len37;
-                                *base
-                                    .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr37.cast_mut();
-                                let vec38 = <_ as Into<_rt::Vec<_>>>::into(deleted_rows31)
-                                    .into_boxed_slice();
-                                let ptr38 = vec38.as_ptr().cast::<u8>();
-                                let len38 = vec38.len();
-                                ::core::mem::forget(vec38);
-                                *base
-                                    .add(11 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len38;
-                                *base
-                                    .add(10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr38.cast_mut();
-                                let super::super::super::super::streamhost::job::types::ExtraCells {
-                                    rows: rows39,
-                                    names: names39,
-                                    values: values39,
-                                    kinds: kinds39,
-                                } = extra31;
-                                let vec40 = <_ as Into<_rt::Vec<_>>>::into(rows39)
-                                    .into_boxed_slice();
-                                let ptr40 = vec40.as_ptr().cast::<u8>();
-                                let len40 = vec40.len();
-                                ::core::mem::forget(vec40);
-                                *base
-                                    .add(13 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len40;
-                                *base
-                                    .add(12 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr40.cast_mut();
-                                let super::super::super::super::streamhost::job::types::Column {
-                                    data: data41,
-                                    ends: ends41,
-                                } = names39;
-                                let vec42 = <_ as Into<_rt::Vec<_>>>::into(data41)
-                                    .into_boxed_slice();
-                                let ptr42 = vec42.as_ptr().cast::<u8>();
-                                let len42 = vec42.len();
-                                ::core::mem::forget(vec42);
-                                *base
-                                    .add(15 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len42;
-                                *base
-                                    .add(14 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr42.cast_mut();
-                                let vec43 = <_ as Into<_rt::Vec<_>>>::into(ends41)
-                                    .into_boxed_slice();
-                                let ptr43 = vec43.as_ptr().cast::<u8>();
-                                let len43 = vec43.len();
-                                ::core::mem::forget(vec43);
-                                *base
-                                    .add(17 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len43;
-                                *base
-                                    .add(16 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr43.cast_mut();
-                                let super::super::super::super::streamhost::job::types::Column {
-                                    data: data44,
-                                    ends: ends44,
-                                } = values39;
-                                let vec45 = <_ as Into<_rt::Vec<_>>>::into(data44)
-                                    .into_boxed_slice();
-                                let ptr45 = vec45.as_ptr().cast::<u8>();
-                                let len45 = vec45.len();
-                                ::core::mem::forget(vec45);
-                                *base
-                                    .add(19 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len45;
-                                *base
-                                    .add(18 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr45.cast_mut();
-                                let vec46 = <_ as Into<_rt::Vec<_>>>::into(ends44)
-                                    .into_boxed_slice();
-                                let ptr46 = vec46.as_ptr().cast::<u8>();
-                                let len46 = vec46.len();
-                                ::core::mem::forget(vec46);
-                                *base
-                                    .add(21 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len46;
-                                *base
-                                    .add(20 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr46.cast_mut();
-                                let vec47 = kinds39;
-                                let len47 = vec47.len();
-                                let layout47 = _rt::alloc::Layout::from_size_align(
-                                        vec47.len() * 1,
-                                        1,
-                                    )
-                                    .unwrap();
-                                let (result47, _cleanup47) = wit_bindgen::rt::Cleanup::new(
-                                    layout47,
-                                );
-                                if let Some(cleanup) = _cleanup47 {
-                                    cleanup.forget();
-                                }
-                                for (i, e) in vec47.into_iter().enumerate() {
-                                    let base = result47.add(i * 1);
-                                    {
-                                        *base.add(0).cast::<u8>() = (e.clone() as i32) as u8;
-                                    }
-                                }
-                                *base
-                                    .add(23 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len47;
-                                *base
-                                    .add(22 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result47;
-                            }
-                        }
-                        *ptr26
-                            .add(3 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len48;
-                        *ptr26
-                            .add(2 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = result48;
-                        let vec60 = keyed27;
-                        let len60 = vec60.len();
-                        let layout60 = _rt::alloc::Layout::from_size_align(
-                                vec60.len()
-                                    * (8 + 16 * ::core::mem::size_of::<*const u8>()),
-                                ::core::mem::size_of::<*const u8>(),
-                            )
-                            .unwrap();
-                        let (result60, _cleanup60) = wit_bindgen::rt::Cleanup::new(
-                            layout60,
-                        );
-                        if let Some(cleanup) = _cleanup60 {
-                            cleanup.forget();
-                        }
-                        for (i, e) in vec60.into_iter().enumerate() {
-                            let base = result60
-                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
-                            {
-                                let super::super::super::super::streamhost::job::types::Keyed {
-                                    stage: stage49,
-                                    side: side49,
-                                    positions: positions49,
-                                    keys: keys49,
-                                    values: values49,
-                                    times_ms: times_ms49,
-                                    until_ms: until_ms49,
-                                    deleted: deleted49,
-                                } = e;
-                                *base.add(0).cast::<i32>() = _rt::as_i32(stage49);
-                                *base.add(4).cast::<u8>() = (_rt::as_i32(side49)) as u8;
-                                let vec50 = <_ as Into<_rt::Vec<_>>>::into(positions49)
-                                    .into_boxed_slice();
-                                let ptr50 = vec50.as_ptr().cast::<u8>();
-                                let len50 = vec50.len();
-                                ::core::mem::forget(vec50);
-                                *base
-                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len50;
-                                *base.add(8).cast::<*mut u8>() = ptr50.cast_mut();
-                                let super::super::super::super::streamhost::job::types::Column {
-                                    data: data51,
-                                    ends: ends51,
-                                } = keys49;
-                                let vec52 = <_ as Into<_rt::Vec<_>>>::into(data51)
-                                    .into_boxed_slice();
-                                let ptr52 = vec52.as_ptr().cast::<u8>();
-                                let len52 = vec52.len();
-                                ::core::mem::forget(vec52);
-                                *base
-                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len52;
-                                *base
-                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr52.cast_mut();
-                                let vec53 = <_ as Into<_rt::Vec<_>>>::into(ends51)
-                                    .into_boxed_slice();
-                                let ptr53 = vec53.as_ptr().cast::<u8>();
-                                let len53 = vec53.len();
-                                ::core::mem::forget(vec53);
-                                *base
-                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len53;
-                                *base
-                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr53.cast_mut();
-                                let super::super::super::super::streamhost::job::types::Column {
-                                    data: data54,
-                                    ends: ends54,
-                                } = values49;
-                                let vec55 = <_ as Into<_rt::Vec<_>>>::into(data54)
-                                    .into_boxed_slice();
+                                *base.add(0).cast::<i32>() = _rt::as_i32(position54);
+                                let vec55 = (reason54.into_bytes()).into_boxed_slice();
                                 let ptr55 = vec55.as_ptr().cast::<u8>();
                                 let len55 = vec55.len();
                                 ::core::mem::forget(vec55);
                                 *base
-                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len55;
                                 *base
-                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .add(::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr55.cast_mut();
-                                let vec56 = <_ as Into<_rt::Vec<_>>>::into(ends54)
-                                    .into_boxed_slice();
-                                let ptr56 = vec56.as_ptr().cast::<u8>();
-                                let len56 = vec56.len();
-                                ::core::mem::forget(vec56);
-                                *base
-                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len56;
-                                *base
-                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr56.cast_mut();
-                                let vec57 = <_ as Into<_rt::Vec<_>>>::into(times_ms49)
-                                    .into_boxed_slice();
-                                let ptr57 = vec57.as_ptr().cast::<u8>();
-                                let len57 = vec57.len();
-                                ::core::mem::forget(vec57);
-                                *base
-                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len57;
-                                *base
-                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr57.cast_mut();
-                                let vec58 = <_ as Into<_rt::Vec<_>>>::into(until_ms49)
+                            }
+                        }
+                        *ptr52
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len56;
+                        *ptr52.add(0).cast::<*mut u8>() = result56;
+                        let vec83 = rows53;
+                        let len83 = vec83.len();
+                        let layout83 = _rt::alloc::Layout::from_size_align(
+                                vec83.len() * (36 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result83, _cleanup83) = wit_bindgen::rt::Cleanup::new(
+                            layout83,
+                        );
+                        if let Some(cleanup) = _cleanup83 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec83.into_iter().enumerate() {
+                            let base = result83
+                                .add(i * (36 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Rows {
+                                    positions: positions57,
+                                    cells: cells57,
+                                    absent: absent57,
+                                    deleted: deleted57,
+                                    deleted_rows: deleted_rows57,
+                                    extra: extra57,
+                                    headers: headers57,
+                                } = e;
+                                let vec58 = <_ as Into<_rt::Vec<_>>>::into(positions57)
                                     .into_boxed_slice();
                                 let ptr58 = vec58.as_ptr().cast::<u8>();
                                 let len58 = vec58.len();
                                 ::core::mem::forget(vec58);
                                 *base
-                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .add(::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len58;
-                                *base
-                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr58.cast_mut();
-                                let vec59 = <_ as Into<_rt::Vec<_>>>::into(deleted49)
+                                *base.add(0).cast::<*mut u8>() = ptr58.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data59,
+                                    ends: ends59,
+                                } = cells57;
+                                let vec60 = <_ as Into<_rt::Vec<_>>>::into(data59)
                                     .into_boxed_slice();
-                                let ptr59 = vec59.as_ptr().cast::<u8>();
-                                let len59 = vec59.len();
-                                ::core::mem::forget(vec59);
+                                let ptr60 = vec60.as_ptr().cast::<u8>();
+                                let len60 = vec60.len();
+                                ::core::mem::forget(vec60);
                                 *base
-                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len59;
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len60;
                                 *base
-                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr59.cast_mut();
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr60.cast_mut();
+                                let vec61 = <_ as Into<_rt::Vec<_>>>::into(ends59)
+                                    .into_boxed_slice();
+                                let ptr61 = vec61.as_ptr().cast::<u8>();
+                                let len61 = vec61.len();
+                                ::core::mem::forget(vec61);
+                                *base
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len61;
+                                *base
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr61.cast_mut();
+                                let vec62 = <_ as Into<_rt::Vec<_>>>::into(absent57)
+                                    .into_boxed_slice();
+                                let ptr62 = vec62.as_ptr().cast::<u8>();
+                                let len62 = vec62.len();
+                                ::core::mem::forget(vec62);
+                                *base
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len62;
+                                *base
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr62.cast_mut();
+                                let vec63 = <_ as Into<_rt::Vec<_>>>::into(deleted57)
+                                    .into_boxed_slice();
+                                let ptr63 = vec63.as_ptr().cast::<u8>();
+                                let len63 = vec63.len();
+                                ::core::mem::forget(vec63);
+                                *base
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len63;
+                                *base
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr63.cast_mut();
+                                let vec64 = <_ as Into<_rt::Vec<_>>>::into(deleted_rows57)
+                                    .into_boxed_slice();
+                                let ptr64 = vec64.as_ptr().cast::<u8>();
+                                let len64 = vec64.len();
+                                ::core::mem::forget(vec64);
+                                *base
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len64;
+                                *base
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr64.cast_mut();
+                                let super::super::super::super::streamhost::job::types::ExtraCells {
+                                    rows: rows65,
+                                    names: names65,
+                                    values: values65,
+                                    kinds: kinds65,
+                                } = extra57;
+                                let vec66 = <_ as Into<_rt::Vec<_>>>::into(rows65)
+                                    .into_boxed_slice();
+                                let ptr66 = vec66.as_ptr().cast::<u8>();
+                                let len66 = vec66.len();
+                                ::core::mem::forget(vec66);
+                                *base
+                                    .add(13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len66;
+                                *base
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr66.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data67,
+                                    ends: ends67,
+                                } = names65;
+                                let vec68 = <_ as Into<_rt::Vec<_>>>::into(data67)
+                                    .into_boxed_slice();
+                                let ptr68 = vec68.as_ptr().cast::<u8>();
+                                let len68 = vec68.len();
+                                ::core::mem::forget(vec68);
+                                *base
+                                    .add(15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len68;
+                                *base
+                                    .add(14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr68.cast_mut();
+                                let vec69 = <_ as Into<_rt::Vec<_>>>::into(ends67)
+                                    .into_boxed_slice();
+                                let ptr69 = vec69.as_ptr().cast::<u8>();
+                                let len69 = vec69.len();
+                                ::core::mem::forget(vec69);
+                                *base
+                                    .add(17 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len69;
+                                *base
+                                    .add(16 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr69.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data70,
+                                    ends: ends70,
+                                } = values65;
+                                let vec71 = <_ as Into<_rt::Vec<_>>>::into(data70)
+                                    .into_boxed_slice();
+                                let ptr71 = vec71.as_ptr().cast::<u8>();
+                                let len71 = vec71.len();
+                                ::core::mem::forget(vec71);
+                                *base
+                                    .add(19 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len71;
+                                *base
+                                    .add(18 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr71.cast_mut();
+                                let vec72 = <_ as Into<_rt::Vec<_>>>::into(ends70)
+                                    .into_boxed_slice();
+                                let ptr72 = vec72.as_ptr().cast::<u8>();
+                                let len72 = vec72.len();
+                                ::core::mem::forget(vec72);
+                                *base
+                                    .add(21 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len72;
+                                *base
+                                    .add(20 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr72.cast_mut();
+                                let vec73 = <_ as Into<_rt::Vec<_>>>::into(kinds65)
+                                    .into_boxed_slice();
+                                let ptr73 = vec73.as_ptr().cast::<u8>();
+                                let len73 = vec73.len();
+                                ::core::mem::forget(vec73);
+                                *base
+                                    .add(23 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len73;
+                                *base
+                                    .add(22 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr73.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Headers {
+                                    positions: positions74,
+                                    names: names74,
+                                    values: values74,
+                                    absent: absent74,
+                                } = headers57;
+                                let vec75 = <_ as Into<_rt::Vec<_>>>::into(positions74)
+                                    .into_boxed_slice();
+                                let ptr75 = vec75.as_ptr().cast::<u8>();
+                                let len75 = vec75.len();
+                                ::core::mem::forget(vec75);
+                                *base
+                                    .add(25 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len75;
+                                *base
+                                    .add(24 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr75.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data76,
+                                    ends: ends76,
+                                } = names74;
+                                let vec77 = <_ as Into<_rt::Vec<_>>>::into(data76)
+                                    .into_boxed_slice();
+                                let ptr77 = vec77.as_ptr().cast::<u8>();
+                                let len77 = vec77.len();
+                                ::core::mem::forget(vec77);
+                                *base
+                                    .add(27 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len77;
+                                *base
+                                    .add(26 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr77.cast_mut();
+                                let vec78 = <_ as Into<_rt::Vec<_>>>::into(ends76)
+                                    .into_boxed_slice();
+                                let ptr78 = vec78.as_ptr().cast::<u8>();
+                                let len78 = vec78.len();
+                                ::core::mem::forget(vec78);
+                                *base
+                                    .add(29 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len78;
+                                *base
+                                    .add(28 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr78.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data79,
+                                    ends: ends79,
+                                } = values74;
+                                let vec80 = <_ as Into<_rt::Vec<_>>>::into(data79)
+                                    .into_boxed_slice();
+                                let ptr80 = vec80.as_ptr().cast::<u8>();
+                                let len80 = vec80.len();
+                                ::core::mem::forget(vec80);
+                                *base
+                                    .add(31 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len80;
+                                *base
+                                    .add(30 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr80.cast_mut();
+                                let vec81 = <_ as Into<_rt::Vec<_>>>::into(ends79)
+                                    .into_boxed_slice();
+                                let ptr81 = vec81.as_ptr().cast::<u8>();
+                                let len81 = vec81.len();
+                                ::core::mem::forget(vec81);
+                                *base
+                                    .add(33 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len81;
+                                *base
+                                    .add(32 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr81.cast_mut();
+                                let vec82 = <_ as Into<_rt::Vec<_>>>::into(absent74)
+                                    .into_boxed_slice();
+                                let ptr82 = vec82.as_ptr().cast::<u8>();
+                                let len82 = vec82.len();
+                                ::core::mem::forget(vec82);
+                                *base
+                                    .add(35 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len82;
+                                *base
+                                    .add(34 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr82.cast_mut();
                             }
                         }
-                        *ptr26
+                        *ptr52
+                            .add(3 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len83;
+                        *ptr52
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result83;
+                        let vec95 = keyed53;
+                        let len95 = vec95.len();
+                        let layout95 = _rt::alloc::Layout::from_size_align(
+                                vec95.len()
+                                    * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result95, _cleanup95) = wit_bindgen::rt::Cleanup::new(
+                            layout95,
+                        );
+                        if let Some(cleanup) = _cleanup95 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec95.into_iter().enumerate() {
+                            let base = result95
+                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Keyed {
+                                    stage: stage84,
+                                    side: side84,
+                                    positions: positions84,
+                                    keys: keys84,
+                                    values: values84,
+                                    times_ms: times_ms84,
+                                    until_ms: until_ms84,
+                                    deleted: deleted84,
+                                } = e;
+                                *base.add(0).cast::<i32>() = _rt::as_i32(stage84);
+                                *base.add(4).cast::<u8>() = (_rt::as_i32(side84)) as u8;
+                                let vec85 = <_ as Into<_rt::Vec<_>>>::into(positions84)
+                                    .into_boxed_slice();
+                                let ptr85 = vec85.as_ptr().cast::<u8>();
+                                let len85 = vec85.len();
+                                ::core::mem::forget(vec85);
+                                *base
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len85;
+                                *base.add(8).cast::<*mut u8>() = ptr85.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data86,
+                                    ends: ends86,
+                                } = keys84;
+                                let vec87 = <_ as Into<_rt::Vec<_>>>::into(data86)
+                                    .into_boxed_slice();
+                                let ptr87 = vec87.as_ptr().cast::<u8>();
+                                let len87 = vec87.len();
+                                ::core::mem::forget(vec87);
+                                *base
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len87;
+                                *base
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr87.cast_mut();
+                                let vec88 = <_ as Into<_rt::Vec<_>>>::into(ends86)
+                                    .into_boxed_slice();
+                                let ptr88 = vec88.as_ptr().cast::<u8>();
+                                let len88 = vec88.len();
+                                ::core::mem::forget(vec88);
+                                *base
+                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len88;
+                                *base
+                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr88.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data89,
+                                    ends: ends89,
+                                } = values84;
+                                let vec90 = <_ as Into<_rt::Vec<_>>>::into(data89)
+                                    .into_boxed_slice();
+                                let ptr90 = vec90.as_ptr().cast::<u8>();
+                                let len90 = vec90.len();
+                                ::core::mem::forget(vec90);
+                                *base
+                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len90;
+                                *base
+                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr90.cast_mut();
+                                let vec91 = <_ as Into<_rt::Vec<_>>>::into(ends89)
+                                    .into_boxed_slice();
+                                let ptr91 = vec91.as_ptr().cast::<u8>();
+                                let len91 = vec91.len();
+                                ::core::mem::forget(vec91);
+                                *base
+                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len91;
+                                *base
+                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr91.cast_mut();
+                                let vec92 = <_ as Into<_rt::Vec<_>>>::into(times_ms84)
+                                    .into_boxed_slice();
+                                let ptr92 = vec92.as_ptr().cast::<u8>();
+                                let len92 = vec92.len();
+                                ::core::mem::forget(vec92);
+                                *base
+                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len92;
+                                *base
+                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr92.cast_mut();
+                                let vec93 = <_ as Into<_rt::Vec<_>>>::into(until_ms84)
+                                    .into_boxed_slice();
+                                let ptr93 = vec93.as_ptr().cast::<u8>();
+                                let len93 = vec93.len();
+                                ::core::mem::forget(vec93);
+                                *base
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len93;
+                                *base
+                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr93.cast_mut();
+                                let vec94 = <_ as Into<_rt::Vec<_>>>::into(deleted84)
+                                    .into_boxed_slice();
+                                let ptr94 = vec94.as_ptr().cast::<u8>();
+                                let len94 = vec94.len();
+                                ::core::mem::forget(vec94);
+                                *base
+                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len94;
+                                *base
+                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr94.cast_mut();
+                            }
+                        }
+                        *ptr52
                             .add(5 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len60;
-                        *ptr26
+                            .cast::<usize>() = len95;
+                        *ptr52
                             .add(4 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = result60;
-                        let vec61 = <_ as Into<_rt::Vec<_>>>::into(late27)
+                            .cast::<*mut u8>() = result95;
+                        let vec96 = <_ as Into<_rt::Vec<_>>>::into(late53)
                             .into_boxed_slice();
-                        let ptr61 = vec61.as_ptr().cast::<u8>();
-                        let len61 = vec61.len();
-                        ::core::mem::forget(vec61);
-                        *ptr26
+                        let ptr96 = vec96.as_ptr().cast::<u8>();
+                        let len96 = vec96.len();
+                        ::core::mem::forget(vec96);
+                        *ptr52
                             .add(7 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len61;
-                        *ptr26
+                            .cast::<usize>() = len96;
+                        *ptr52
                             .add(6 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = ptr61.cast_mut();
-                        *ptr26
+                            .cast::<*mut u8>() = ptr96.cast_mut();
+                        *ptr52
                             .add(8 * ::core::mem::size_of::<*const u8>())
-                            .cast::<i64>() = _rt::as_i64(largest_ms27);
-                        ptr26
+                            .cast::<i64>() = _rt::as_i64(largest_ms53);
+                        ptr52
                     }
                 }
                 #[doc(hidden)]
@@ -1947,11 +2297,11 @@ pub mod exports {
                         let l6 = *arg0
                             .add(3 * ::core::mem::size_of::<*const u8>())
                             .cast::<usize>();
-                        let base43 = l5;
-                        let len43 = l6;
-                        for i in 0..len43 {
-                            let base = base43
-                                .add(i * (24 * ::core::mem::size_of::<*const u8>()));
+                        let base61 = l5;
+                        let len61 = l6;
+                        for i in 0..len61 {
+                            let base = base61
+                                .add(i * (36 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let l7 = *base.add(0).cast::<*mut u8>();
                                 let l8 = *base
@@ -2059,111 +2409,165 @@ pub mod exports {
                                 let base42 = l40;
                                 let len42 = l41;
                                 _rt::cabi_dealloc(base42, len42 * 1, 1);
-                            }
-                        }
-                        _rt::cabi_dealloc(
-                            base43,
-                            len43 * (24 * ::core::mem::size_of::<*const u8>()),
-                            ::core::mem::size_of::<*const u8>(),
-                        );
-                        let l44 = *arg0
-                            .add(4 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>();
-                        let l45 = *arg0
-                            .add(5 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>();
-                        let base70 = l44;
-                        let len70 = l45;
-                        for i in 0..len70 {
-                            let base = base70
-                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
-                            {
-                                let l46 = *base.add(8).cast::<*mut u8>();
+                                let l43 = *base
+                                    .add(24 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l44 = *base
+                                    .add(25 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base45 = l43;
+                                let len45 = l44;
+                                _rt::cabi_dealloc(base45, len45 * 4, 4);
+                                let l46 = *base
+                                    .add(26 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
                                 let l47 = *base
-                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .add(27 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
                                 let base48 = l46;
                                 let len48 = l47;
-                                _rt::cabi_dealloc(base48, len48 * 4, 4);
+                                _rt::cabi_dealloc(base48, len48 * 1, 1);
                                 let l49 = *base
-                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .add(28 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l50 = *base
-                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .add(29 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
                                 let base51 = l49;
                                 let len51 = l50;
-                                _rt::cabi_dealloc(base51, len51 * 1, 1);
+                                _rt::cabi_dealloc(base51, len51 * 4, 4);
                                 let l52 = *base
-                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .add(30 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l53 = *base
-                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .add(31 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
                                 let base54 = l52;
                                 let len54 = l53;
-                                _rt::cabi_dealloc(base54, len54 * 4, 4);
+                                _rt::cabi_dealloc(base54, len54 * 1, 1);
                                 let l55 = *base
-                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .add(32 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l56 = *base
-                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .add(33 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
                                 let base57 = l55;
                                 let len57 = l56;
-                                _rt::cabi_dealloc(base57, len57 * 1, 1);
+                                _rt::cabi_dealloc(base57, len57 * 4, 4);
                                 let l58 = *base
-                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .add(34 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l59 = *base
-                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .add(35 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
                                 let base60 = l58;
                                 let len60 = l59;
                                 _rt::cabi_dealloc(base60, len60 * 4, 4);
-                                let l61 = *base
-                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l62 = *base
-                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base63 = l61;
-                                let len63 = l62;
-                                _rt::cabi_dealloc(base63, len63 * 8, 8);
-                                let l64 = *base
-                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l65 = *base
-                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base66 = l64;
-                                let len66 = l65;
-                                _rt::cabi_dealloc(base66, len66 * 8, 8);
-                                let l67 = *base
-                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l68 = *base
-                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base69 = l67;
-                                let len69 = l68;
-                                _rt::cabi_dealloc(base69, len69 * 4, 4);
                             }
                         }
                         _rt::cabi_dealloc(
-                            base70,
-                            len70 * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                            base61,
+                            len61 * (36 * ::core::mem::size_of::<*const u8>()),
                             ::core::mem::size_of::<*const u8>(),
                         );
-                        let l71 = *arg0
+                        let l62 = *arg0
+                            .add(4 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l63 = *arg0
+                            .add(5 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base88 = l62;
+                        let len88 = l63;
+                        for i in 0..len88 {
+                            let base = base88
+                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l64 = *base.add(8).cast::<*mut u8>();
+                                let l65 = *base
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base66 = l64;
+                                let len66 = l65;
+                                _rt::cabi_dealloc(base66, len66 * 4, 4);
+                                let l67 = *base
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l68 = *base
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base69 = l67;
+                                let len69 = l68;
+                                _rt::cabi_dealloc(base69, len69 * 1, 1);
+                                let l70 = *base
+                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l71 = *base
+                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base72 = l70;
+                                let len72 = l71;
+                                _rt::cabi_dealloc(base72, len72 * 4, 4);
+                                let l73 = *base
+                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l74 = *base
+                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base75 = l73;
+                                let len75 = l74;
+                                _rt::cabi_dealloc(base75, len75 * 1, 1);
+                                let l76 = *base
+                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l77 = *base
+                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base78 = l76;
+                                let len78 = l77;
+                                _rt::cabi_dealloc(base78, len78 * 4, 4);
+                                let l79 = *base
+                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l80 = *base
+                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base81 = l79;
+                                let len81 = l80;
+                                _rt::cabi_dealloc(base81, len81 * 8, 8);
+                                let l82 = *base
+                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l83 = *base
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base84 = l82;
+                                let len84 = l83;
+                                _rt::cabi_dealloc(base84, len84 * 8, 8);
+                                let l85 = *base
+                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l86 = *base
+                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base87 = l85;
+                                let len87 = l86;
+                                _rt::cabi_dealloc(base87, len87 * 4, 4);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base88,
+                            len88 * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l89 = *arg0
                             .add(6 * ::core::mem::size_of::<*const u8>())
                             .cast::<*mut u8>();
-                        let l72 = *arg0
+                        let l90 = *arg0
                             .add(7 * ::core::mem::size_of::<*const u8>())
                             .cast::<usize>();
-                        let base73 = l71;
-                        let len73 = l72;
-                        _rt::cabi_dealloc(base73, len73 * 4, 4);
+                        let base91 = l89;
+                        let len91 = l90;
+                        _rt::cabi_dealloc(base91, len91 * 4, 4);
                     }
                 }
                 #[doc(hidden)]
@@ -2496,22 +2900,22 @@ pub mod exports {
                             .add(::core::mem::size_of::<*const u8>())
                             .cast::<usize>() = len47;
                         *ptr43.add(0).cast::<*mut u8>() = result47;
-                        let vec65 = rows44;
-                        let len65 = vec65.len();
-                        let layout65 = _rt::alloc::Layout::from_size_align(
-                                vec65.len() * (24 * ::core::mem::size_of::<*const u8>()),
+                        let vec74 = rows44;
+                        let len74 = vec74.len();
+                        let layout74 = _rt::alloc::Layout::from_size_align(
+                                vec74.len() * (36 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             )
                             .unwrap();
-                        let (result65, _cleanup65) = wit_bindgen::rt::Cleanup::new(
-                            layout65,
+                        let (result74, _cleanup74) = wit_bindgen::rt::Cleanup::new(
+                            layout74,
                         );
-                        if let Some(cleanup) = _cleanup65 {
+                        if let Some(cleanup) = _cleanup74 {
                             cleanup.forget();
                         }
-                        for (i, e) in vec65.into_iter().enumerate() {
-                            let base = result65
-                                .add(i * (24 * ::core::mem::size_of::<*const u8>()));
+                        for (i, e) in vec74.into_iter().enumerate() {
+                            let base = result74
+                                .add(i * (36 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let super::super::super::super::streamhost::job::types::Rows {
                                     positions: positions48,
@@ -2520,6 +2924,7 @@ pub mod exports {
                                     deleted: deleted48,
                                     deleted_rows: deleted_rows48,
                                     extra: extra48,
+                                    headers: headers48,
                                 } = e;
                                 let vec49 = <_ as Into<_rt::Vec<_>>>::into(positions48)
                                     .into_boxed_slice();
@@ -2658,182 +3063,248 @@ pub mod exports {
                                 *base
                                     .add(20 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr63.cast_mut();
-                                let vec64 = kinds56;
+                                let vec64 = <_ as Into<_rt::Vec<_>>>::into(kinds56)
+                                    .into_boxed_slice();
+                                let ptr64 = vec64.as_ptr().cast::<u8>();
                                 let len64 = vec64.len();
-                                let layout64 = _rt::alloc::Layout::from_size_align(
-                                        vec64.len() * 1,
-                                        1,
-                                    )
-                                    .unwrap();
-                                let (result64, _cleanup64) = wit_bindgen::rt::Cleanup::new(
-                                    layout64,
-                                );
-                                if let Some(cleanup) = _cleanup64 {
-                                    cleanup.forget();
-                                }
-                                for (i, e) in vec64.into_iter().enumerate() {
-                                    let base = result64.add(i * 1);
-                                    {
-                                        *base.add(0).cast::<u8>() = (e.clone() as i32) as u8;
-                                    }
-                                }
+                                ::core::mem::forget(vec64);
                                 *base
                                     .add(23 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len64;
                                 *base
                                     .add(22 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result64;
-                            }
-                        }
-                        *ptr43
-                            .add(3 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len65;
-                        *ptr43
-                            .add(2 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = result65;
-                        let vec77 = keyed44;
-                        let len77 = vec77.len();
-                        let layout77 = _rt::alloc::Layout::from_size_align(
-                                vec77.len()
-                                    * (8 + 16 * ::core::mem::size_of::<*const u8>()),
-                                ::core::mem::size_of::<*const u8>(),
-                            )
-                            .unwrap();
-                        let (result77, _cleanup77) = wit_bindgen::rt::Cleanup::new(
-                            layout77,
-                        );
-                        if let Some(cleanup) = _cleanup77 {
-                            cleanup.forget();
-                        }
-                        for (i, e) in vec77.into_iter().enumerate() {
-                            let base = result77
-                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
-                            {
-                                let super::super::super::super::streamhost::job::types::Keyed {
-                                    stage: stage66,
-                                    side: side66,
-                                    positions: positions66,
-                                    keys: keys66,
-                                    values: values66,
-                                    times_ms: times_ms66,
-                                    until_ms: until_ms66,
-                                    deleted: deleted66,
-                                } = e;
-                                *base.add(0).cast::<i32>() = _rt::as_i32(stage66);
-                                *base.add(4).cast::<u8>() = (_rt::as_i32(side66)) as u8;
-                                let vec67 = <_ as Into<_rt::Vec<_>>>::into(positions66)
+                                    .cast::<*mut u8>() = ptr64.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Headers {
+                                    positions: positions65,
+                                    names: names65,
+                                    values: values65,
+                                    absent: absent65,
+                                } = headers48;
+                                let vec66 = <_ as Into<_rt::Vec<_>>>::into(positions65)
                                     .into_boxed_slice();
-                                let ptr67 = vec67.as_ptr().cast::<u8>();
-                                let len67 = vec67.len();
-                                ::core::mem::forget(vec67);
+                                let ptr66 = vec66.as_ptr().cast::<u8>();
+                                let len66 = vec66.len();
+                                ::core::mem::forget(vec66);
                                 *base
-                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len67;
-                                *base.add(8).cast::<*mut u8>() = ptr67.cast_mut();
+                                    .add(25 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len66;
+                                *base
+                                    .add(24 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr66.cast_mut();
                                 let super::super::super::super::streamhost::job::types::Column {
-                                    data: data68,
-                                    ends: ends68,
-                                } = keys66;
-                                let vec69 = <_ as Into<_rt::Vec<_>>>::into(data68)
+                                    data: data67,
+                                    ends: ends67,
+                                } = names65;
+                                let vec68 = <_ as Into<_rt::Vec<_>>>::into(data67)
+                                    .into_boxed_slice();
+                                let ptr68 = vec68.as_ptr().cast::<u8>();
+                                let len68 = vec68.len();
+                                ::core::mem::forget(vec68);
+                                *base
+                                    .add(27 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len68;
+                                *base
+                                    .add(26 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr68.cast_mut();
+                                let vec69 = <_ as Into<_rt::Vec<_>>>::into(ends67)
                                     .into_boxed_slice();
                                 let ptr69 = vec69.as_ptr().cast::<u8>();
                                 let len69 = vec69.len();
                                 ::core::mem::forget(vec69);
                                 *base
-                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .add(29 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len69;
                                 *base
-                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .add(28 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr69.cast_mut();
-                                let vec70 = <_ as Into<_rt::Vec<_>>>::into(ends68)
-                                    .into_boxed_slice();
-                                let ptr70 = vec70.as_ptr().cast::<u8>();
-                                let len70 = vec70.len();
-                                ::core::mem::forget(vec70);
-                                *base
-                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len70;
-                                *base
-                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr70.cast_mut();
                                 let super::super::super::super::streamhost::job::types::Column {
-                                    data: data71,
-                                    ends: ends71,
-                                } = values66;
-                                let vec72 = <_ as Into<_rt::Vec<_>>>::into(data71)
+                                    data: data70,
+                                    ends: ends70,
+                                } = values65;
+                                let vec71 = <_ as Into<_rt::Vec<_>>>::into(data70)
+                                    .into_boxed_slice();
+                                let ptr71 = vec71.as_ptr().cast::<u8>();
+                                let len71 = vec71.len();
+                                ::core::mem::forget(vec71);
+                                *base
+                                    .add(31 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len71;
+                                *base
+                                    .add(30 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr71.cast_mut();
+                                let vec72 = <_ as Into<_rt::Vec<_>>>::into(ends70)
                                     .into_boxed_slice();
                                 let ptr72 = vec72.as_ptr().cast::<u8>();
                                 let len72 = vec72.len();
                                 ::core::mem::forget(vec72);
                                 *base
-                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .add(33 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len72;
                                 *base
-                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .add(32 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr72.cast_mut();
-                                let vec73 = <_ as Into<_rt::Vec<_>>>::into(ends71)
+                                let vec73 = <_ as Into<_rt::Vec<_>>>::into(absent65)
                                     .into_boxed_slice();
                                 let ptr73 = vec73.as_ptr().cast::<u8>();
                                 let len73 = vec73.len();
                                 ::core::mem::forget(vec73);
                                 *base
-                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .add(35 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len73;
                                 *base
-                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .add(34 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr73.cast_mut();
-                                let vec74 = <_ as Into<_rt::Vec<_>>>::into(times_ms66)
-                                    .into_boxed_slice();
-                                let ptr74 = vec74.as_ptr().cast::<u8>();
-                                let len74 = vec74.len();
-                                ::core::mem::forget(vec74);
-                                *base
-                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len74;
-                                *base
-                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr74.cast_mut();
-                                let vec75 = <_ as Into<_rt::Vec<_>>>::into(until_ms66)
-                                    .into_boxed_slice();
-                                let ptr75 = vec75.as_ptr().cast::<u8>();
-                                let len75 = vec75.len();
-                                ::core::mem::forget(vec75);
-                                *base
-                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len75;
-                                *base
-                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr75.cast_mut();
-                                let vec76 = <_ as Into<_rt::Vec<_>>>::into(deleted66)
+                            }
+                        }
+                        *ptr43
+                            .add(3 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len74;
+                        *ptr43
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result74;
+                        let vec86 = keyed44;
+                        let len86 = vec86.len();
+                        let layout86 = _rt::alloc::Layout::from_size_align(
+                                vec86.len()
+                                    * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result86, _cleanup86) = wit_bindgen::rt::Cleanup::new(
+                            layout86,
+                        );
+                        if let Some(cleanup) = _cleanup86 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec86.into_iter().enumerate() {
+                            let base = result86
+                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Keyed {
+                                    stage: stage75,
+                                    side: side75,
+                                    positions: positions75,
+                                    keys: keys75,
+                                    values: values75,
+                                    times_ms: times_ms75,
+                                    until_ms: until_ms75,
+                                    deleted: deleted75,
+                                } = e;
+                                *base.add(0).cast::<i32>() = _rt::as_i32(stage75);
+                                *base.add(4).cast::<u8>() = (_rt::as_i32(side75)) as u8;
+                                let vec76 = <_ as Into<_rt::Vec<_>>>::into(positions75)
                                     .into_boxed_slice();
                                 let ptr76 = vec76.as_ptr().cast::<u8>();
                                 let len76 = vec76.len();
                                 ::core::mem::forget(vec76);
                                 *base
-                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len76;
+                                *base.add(8).cast::<*mut u8>() = ptr76.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data77,
+                                    ends: ends77,
+                                } = keys75;
+                                let vec78 = <_ as Into<_rt::Vec<_>>>::into(data77)
+                                    .into_boxed_slice();
+                                let ptr78 = vec78.as_ptr().cast::<u8>();
+                                let len78 = vec78.len();
+                                ::core::mem::forget(vec78);
+                                *base
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len78;
+                                *base
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr78.cast_mut();
+                                let vec79 = <_ as Into<_rt::Vec<_>>>::into(ends77)
+                                    .into_boxed_slice();
+                                let ptr79 = vec79.as_ptr().cast::<u8>();
+                                let len79 = vec79.len();
+                                ::core::mem::forget(vec79);
+                                *base
+                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len79;
+                                *base
+                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr79.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data80,
+                                    ends: ends80,
+                                } = values75;
+                                let vec81 = <_ as Into<_rt::Vec<_>>>::into(data80)
+                                    .into_boxed_slice();
+                                let ptr81 = vec81.as_ptr().cast::<u8>();
+                                let len81 = vec81.len();
+                                ::core::mem::forget(vec81);
+                                *base
+                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len81;
+                                *base
+                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr81.cast_mut();
+                                let vec82 = <_ as Into<_rt::Vec<_>>>::into(ends80)
+                                    .into_boxed_slice();
+                                let ptr82 = vec82.as_ptr().cast::<u8>();
+                                let len82 = vec82.len();
+                                ::core::mem::forget(vec82);
+                                *base
+                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len82;
+                                *base
+                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr82.cast_mut();
+                                let vec83 = <_ as Into<_rt::Vec<_>>>::into(times_ms75)
+                                    .into_boxed_slice();
+                                let ptr83 = vec83.as_ptr().cast::<u8>();
+                                let len83 = vec83.len();
+                                ::core::mem::forget(vec83);
+                                *base
+                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len83;
+                                *base
+                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr83.cast_mut();
+                                let vec84 = <_ as Into<_rt::Vec<_>>>::into(until_ms75)
+                                    .into_boxed_slice();
+                                let ptr84 = vec84.as_ptr().cast::<u8>();
+                                let len84 = vec84.len();
+                                ::core::mem::forget(vec84);
+                                *base
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len84;
+                                *base
+                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr84.cast_mut();
+                                let vec85 = <_ as Into<_rt::Vec<_>>>::into(deleted75)
+                                    .into_boxed_slice();
+                                let ptr85 = vec85.as_ptr().cast::<u8>();
+                                let len85 = vec85.len();
+                                ::core::mem::forget(vec85);
+                                *base
+                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len85;
                                 *base
                                     .add(8 + 14 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr76.cast_mut();
+                                    .cast::<*mut u8>() = ptr85.cast_mut();
                             }
                         }
                         *ptr43
                             .add(5 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len77;
+                            .cast::<usize>() = len86;
                         *ptr43
                             .add(4 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = result77;
-                        let vec78 = <_ as Into<_rt::Vec<_>>>::into(late44)
+                            .cast::<*mut u8>() = result86;
+                        let vec87 = <_ as Into<_rt::Vec<_>>>::into(late44)
                             .into_boxed_slice();
-                        let ptr78 = vec78.as_ptr().cast::<u8>();
-                        let len78 = vec78.len();
-                        ::core::mem::forget(vec78);
+                        let ptr87 = vec87.as_ptr().cast::<u8>();
+                        let len87 = vec87.len();
+                        ::core::mem::forget(vec87);
                         *ptr43
                             .add(7 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len78;
+                            .cast::<usize>() = len87;
                         *ptr43
                             .add(6 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = ptr78.cast_mut();
+                            .cast::<*mut u8>() = ptr87.cast_mut();
                         *ptr43
                             .add(8 * ::core::mem::size_of::<*const u8>())
                             .cast::<i64>() = _rt::as_i64(largest_ms44);
@@ -2874,11 +3345,11 @@ pub mod exports {
                         let l6 = *arg0
                             .add(3 * ::core::mem::size_of::<*const u8>())
                             .cast::<usize>();
-                        let base43 = l5;
-                        let len43 = l6;
-                        for i in 0..len43 {
-                            let base = base43
-                                .add(i * (24 * ::core::mem::size_of::<*const u8>()));
+                        let base61 = l5;
+                        let len61 = l6;
+                        for i in 0..len61 {
+                            let base = base61
+                                .add(i * (36 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let l7 = *base.add(0).cast::<*mut u8>();
                                 let l8 = *base
@@ -2986,111 +3457,165 @@ pub mod exports {
                                 let base42 = l40;
                                 let len42 = l41;
                                 _rt::cabi_dealloc(base42, len42 * 1, 1);
-                            }
-                        }
-                        _rt::cabi_dealloc(
-                            base43,
-                            len43 * (24 * ::core::mem::size_of::<*const u8>()),
-                            ::core::mem::size_of::<*const u8>(),
-                        );
-                        let l44 = *arg0
-                            .add(4 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>();
-                        let l45 = *arg0
-                            .add(5 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>();
-                        let base70 = l44;
-                        let len70 = l45;
-                        for i in 0..len70 {
-                            let base = base70
-                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
-                            {
-                                let l46 = *base.add(8).cast::<*mut u8>();
+                                let l43 = *base
+                                    .add(24 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l44 = *base
+                                    .add(25 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base45 = l43;
+                                let len45 = l44;
+                                _rt::cabi_dealloc(base45, len45 * 4, 4);
+                                let l46 = *base
+                                    .add(26 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
                                 let l47 = *base
-                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .add(27 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
                                 let base48 = l46;
                                 let len48 = l47;
-                                _rt::cabi_dealloc(base48, len48 * 4, 4);
+                                _rt::cabi_dealloc(base48, len48 * 1, 1);
                                 let l49 = *base
-                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .add(28 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l50 = *base
-                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .add(29 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
                                 let base51 = l49;
                                 let len51 = l50;
-                                _rt::cabi_dealloc(base51, len51 * 1, 1);
+                                _rt::cabi_dealloc(base51, len51 * 4, 4);
                                 let l52 = *base
-                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .add(30 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l53 = *base
-                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .add(31 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
                                 let base54 = l52;
                                 let len54 = l53;
-                                _rt::cabi_dealloc(base54, len54 * 4, 4);
+                                _rt::cabi_dealloc(base54, len54 * 1, 1);
                                 let l55 = *base
-                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .add(32 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l56 = *base
-                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .add(33 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
                                 let base57 = l55;
                                 let len57 = l56;
-                                _rt::cabi_dealloc(base57, len57 * 1, 1);
+                                _rt::cabi_dealloc(base57, len57 * 4, 4);
                                 let l58 = *base
-                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .add(34 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l59 = *base
-                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .add(35 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
                                 let base60 = l58;
                                 let len60 = l59;
                                 _rt::cabi_dealloc(base60, len60 * 4, 4);
-                                let l61 = *base
-                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l62 = *base
-                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base63 = l61;
-                                let len63 = l62;
-                                _rt::cabi_dealloc(base63, len63 * 8, 8);
-                                let l64 = *base
-                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l65 = *base
-                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base66 = l64;
-                                let len66 = l65;
-                                _rt::cabi_dealloc(base66, len66 * 8, 8);
-                                let l67 = *base
-                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l68 = *base
-                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base69 = l67;
-                                let len69 = l68;
-                                _rt::cabi_dealloc(base69, len69 * 4, 4);
                             }
                         }
                         _rt::cabi_dealloc(
-                            base70,
-                            len70 * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                            base61,
+                            len61 * (36 * ::core::mem::size_of::<*const u8>()),
                             ::core::mem::size_of::<*const u8>(),
                         );
-                        let l71 = *arg0
+                        let l62 = *arg0
+                            .add(4 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l63 = *arg0
+                            .add(5 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base88 = l62;
+                        let len88 = l63;
+                        for i in 0..len88 {
+                            let base = base88
+                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l64 = *base.add(8).cast::<*mut u8>();
+                                let l65 = *base
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base66 = l64;
+                                let len66 = l65;
+                                _rt::cabi_dealloc(base66, len66 * 4, 4);
+                                let l67 = *base
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l68 = *base
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base69 = l67;
+                                let len69 = l68;
+                                _rt::cabi_dealloc(base69, len69 * 1, 1);
+                                let l70 = *base
+                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l71 = *base
+                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base72 = l70;
+                                let len72 = l71;
+                                _rt::cabi_dealloc(base72, len72 * 4, 4);
+                                let l73 = *base
+                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l74 = *base
+                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base75 = l73;
+                                let len75 = l74;
+                                _rt::cabi_dealloc(base75, len75 * 1, 1);
+                                let l76 = *base
+                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l77 = *base
+                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base78 = l76;
+                                let len78 = l77;
+                                _rt::cabi_dealloc(base78, len78 * 4, 4);
+                                let l79 = *base
+                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l80 = *base
+                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base81 = l79;
+                                let len81 = l80;
+                                _rt::cabi_dealloc(base81, len81 * 8, 8);
+                                let l82 = *base
+                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l83 = *base
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base84 = l82;
+                                let len84 = l83;
+                                _rt::cabi_dealloc(base84, len84 * 8, 8);
+                                let l85 = *base
+                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l86 = *base
+                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base87 = l85;
+                                let len87 = l86;
+                                _rt::cabi_dealloc(base87, len87 * 4, 4);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base88,
+                            len88 * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l89 = *arg0
                             .add(6 * ::core::mem::size_of::<*const u8>())
                             .cast::<*mut u8>();
-                        let l72 = *arg0
+                        let l90 = *arg0
                             .add(7 * ::core::mem::size_of::<*const u8>())
                             .cast::<usize>();
-                        let base73 = l71;
-                        let len73 = l72;
-                        _rt::cabi_dealloc(base73, len73 * 4, 4);
+                        let base91 = l89;
+                        let len91 = l90;
+                        _rt::cabi_dealloc(base91, len91 * 4, 4);
                     }
                 }
                 #[doc(hidden)]
@@ -3192,23 +3717,23 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_streamhost_job_guest_0_1_0_cabi {
+                macro_rules! __export_streamhost_job_guest_0_2_0_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
-                        "streamhost:job/guest@0.1.0#describe")] unsafe extern "C" fn
+                        "streamhost:job/guest@0.2.0#describe")] unsafe extern "C" fn
                         export_describe() -> * mut u8 { unsafe { $($path_to_types)*::
                         _export_describe_cabi::<$ty > () } } #[unsafe (export_name =
-                        "cabi_post_streamhost:job/guest@0.1.0#describe")] unsafe extern
+                        "cabi_post_streamhost:job/guest@0.2.0#describe")] unsafe extern
                         "C" fn _post_return_describe(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_describe::<$ty > (arg0) } }
-                        #[unsafe (export_name = "streamhost:job/guest@0.1.0#transform")]
+                        #[unsafe (export_name = "streamhost:job/guest@0.2.0#transform")]
                         unsafe extern "C" fn export_transform(arg0 : * mut u8,) -> * mut
                         u8 { unsafe { $($path_to_types)*:: _export_transform_cabi::<$ty >
                         (arg0) } } #[unsafe (export_name =
-                        "cabi_post_streamhost:job/guest@0.1.0#transform")] unsafe extern
+                        "cabi_post_streamhost:job/guest@0.2.0#transform")] unsafe extern
                         "C" fn _post_return_transform(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_transform::<$ty > (arg0) } }
-                        #[unsafe (export_name = "streamhost:job/guest@0.1.0#combine")]
+                        #[unsafe (export_name = "streamhost:job/guest@0.2.0#combine")]
                         unsafe extern "C" fn export_combine(arg0 : i32, arg1 : * mut u8,
                         arg2 : usize, arg3 : * mut u8, arg4 : usize, arg5 : * mut u8,
                         arg6 : usize, arg7 : * mut u8, arg8 : usize, arg9 : * mut u8,
@@ -3216,28 +3741,28 @@ pub mod exports {
                         unsafe { $($path_to_types)*:: _export_combine_cabi::<$ty > (arg0,
                         arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9, arg10,
                         arg11, arg12) } } #[unsafe (export_name =
-                        "cabi_post_streamhost:job/guest@0.1.0#combine")] unsafe extern
+                        "cabi_post_streamhost:job/guest@0.2.0#combine")] unsafe extern
                         "C" fn _post_return_combine(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_combine::<$ty > (arg0) } }
-                        #[unsafe (export_name = "streamhost:job/guest@0.1.0#finish")]
+                        #[unsafe (export_name = "streamhost:job/guest@0.2.0#finish")]
                         unsafe extern "C" fn export_finish(arg0 : * mut u8,) -> * mut u8
                         { unsafe { $($path_to_types)*:: _export_finish_cabi::<$ty >
                         (arg0) } } #[unsafe (export_name =
-                        "cabi_post_streamhost:job/guest@0.1.0#finish")] unsafe extern "C"
+                        "cabi_post_streamhost:job/guest@0.2.0#finish")] unsafe extern "C"
                         fn _post_return_finish(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_finish::<$ty > (arg0) } }
-                        #[unsafe (export_name = "streamhost:job/guest@0.1.0#migrate")]
+                        #[unsafe (export_name = "streamhost:job/guest@0.2.0#migrate")]
                         unsafe extern "C" fn export_migrate(arg0 : i32, arg1 : * mut u8,
                         arg2 : usize, arg3 : * mut u8, arg4 : usize,) -> * mut u8 {
                         unsafe { $($path_to_types)*:: _export_migrate_cabi::<$ty > (arg0,
                         arg1, arg2, arg3, arg4) } } #[unsafe (export_name =
-                        "cabi_post_streamhost:job/guest@0.1.0#migrate")] unsafe extern
+                        "cabi_post_streamhost:job/guest@0.2.0#migrate")] unsafe extern
                         "C" fn _post_return_migrate(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_migrate::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_streamhost_job_guest_0_1_0_cabi;
+                pub use __export_streamhost_job_guest_0_2_0_cabi;
                 #[repr(align(8))]
                 struct _RetArea(
                     [::core::mem::MaybeUninit<
@@ -3284,6 +3809,7 @@ mod _rt {
             self as i64
         }
     }
+    pub use alloc_crate::alloc;
     pub fn as_i32<T: AsI32>(t: T) -> i32 {
         t.as_i32()
     }
@@ -3343,7 +3869,6 @@ mod _rt {
             self as i32
         }
     }
-    pub use alloc_crate::alloc;
     pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
         if size == 0 {
             return;
@@ -3351,6 +3876,13 @@ mod _rt {
         unsafe {
             let layout = alloc::Layout::from_size_align_unchecked(size, align);
             alloc::dealloc(ptr, layout);
+        }
+    }
+    pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
+        if cfg!(debug_assertions) {
+            String::from_utf8(bytes).unwrap()
+        } else {
+            unsafe { String::from_utf8_unchecked(bytes) }
         }
     }
     extern crate alloc as alloc_crate;
@@ -3380,61 +3912,62 @@ macro_rules! __export_job_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::streamhost::job::guest::__export_streamhost_job_guest_0_1_0_cabi!($ty
+        exports::streamhost::job::guest::__export_streamhost_job_guest_0_2_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::streamhost::job::guest); const _
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
-        "component-type:wit-bindgen:0.61.1:streamhost:job@0.1.0:job:imports and exports")]
+        "component-type:wit-bindgen:0.61.1:streamhost:job@0.2.0:job:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2126] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2138] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd4\x0f\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe0\x0f\x01A\x02\x01\
 A\x0d\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
-t:job/log@0.1.0\x05\0\x01BB\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06\
-column\x03\0\x02\x01px\x01r\x05\x04keys\x03\x06values\x03\x08times-ms\x04\x0babs\
-ent-keys\x01\x0dabsent-values\x01\x04\0\x07records\x03\0\x05\x01r\x02\x08positio\
-ny\x06reasons\x04\0\x05fault\x03\0\x07\x01r\x03\x08batch-msx\x0cwatermark-msx\x0c\
-partition-msx\x04\0\x06moment\x03\0\x09\x01r\x08\x05stagey\x04side}\x09positions\
-\x01\x04keys\x03\x06values\x03\x08times-ms\x04\x08until-ms\x04\x07deleted\x01\x04\
-\0\x05keyed\x03\0\x0b\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-ends\x01\
-\x08partials\x03\x04\0\x08partials\x03\0\x0d\x01r\x04\x04keys\x03\x0caccumulator\
-s\x03\x09starts-ms\x04\x07ends-ms\x04\x04\0\x06groups\x03\0\x0f\x01r\x04\x05left\
-s\x03\x06rights\x03\x0dabsent-rights\x01\x08times-ms\x04\x04\0\x05pairs\x03\0\x11\
-\x01q\x02\x06groups\x01\x10\0\x05pairs\x01\x12\0\x04\0\x08finished\x03\0\x13\x01\
-m\x07\x04text\x05bytes\x03int\x04uint\x05float\x04bool\x04time\x04\0\x04kind\x03\
-\0\x15\x01p\x16\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05kinds\x17\x04\
-\0\x0bextra-cells\x03\0\x18\x01r\x06\x09positions\x01\x05cells\x03\x06absent\x01\
-\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x19\x04\0\x04rows\x03\0\x1a\x01p\x08\
-\x01p\x1b\x01p\x0c\x01r\x05\x06faults\x1c\x04rows\x1d\x05keyed\x1e\x04late\x01\x0a\
-largest-msx\x04\0\x06output\x03\0\x1f\x01r\x03\x04names\x04kind\x16\x08optional\x7f\
-\x04\0\x0acolumn-def\x03\0!\x01m\x04\x05kafka\x06socket\x04file\x04rate\x04\0\x0b\
-source-kind\x03\0#\x01r\x06\x04kind$\x04names\x05table\x7f\x05timed\x7f\x06follo\
-w\x7f\x04ratey\x04\0\x0asource-def\x03\0%\x01r\x02\x07size-msw\x06hop-msw\x04\0\x05\
-panes\x03\0'\x01q\x02\x05panes\x01(\0\x07session\x01w\0\x04\0\x0bwindow-kind\x03\
-\0)\x01r\x04\x04kind*\x0blateness-msw\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0a\
-window-def\x03\0+\x01kw\x01q\x03\x0aeach-batch\0\0\x07running\x01-\0\x06window\x01\
-,\0\x04\0\x05scope\x03\0.\x01r\x03\x09within-msw\x0blateness-msw\x04left\x7f\x04\
-\0\x08join-def\x03\00\x01q\x03\x06reduce\x01/\0\x04join\x011\0\x06lookup\0\0\x04\
-\0\x0astage-kind\x03\02\x01o\x02sy\x01k4\x01r\x08\x04names\x04kind3\x06inputs\x01\
-\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates5\x04\0\x09\
-stage-def\x03\06\x01m\x03\x05hbase\x05kafka\x07console\x04\0\x09sink-kind\x03\08\
-\x01p\"\x01r\x06\x04kind9\x04names\x05keyed\x7f\x07dynamic\x7f\x07columns:\x0cex\
-actly-once\x7f\x04\0\x08sink-def\x03\0;\x01p&\x01p7\x01p<\x01r\x05\x04names\x08e\
-very-ms-\x07sources=\x06stages>\x05sinks?\x04\0\x0bdescription\x03\0@\x03\0\x1as\
-treamhost:job/types@0.1.0\x05\x01\x02\x03\0\x01\x06column\x02\x03\0\x01\x0bdescr\
-iption\x02\x03\0\x01\x08finished\x02\x03\0\x01\x06moment\x02\x03\0\x01\x06output\
-\x02\x03\0\x01\x08partials\x02\x03\0\x01\x07records\x01B\x19\x02\x03\x02\x01\x02\
-\x04\0\x06column\x03\0\0\x02\x03\x02\x01\x03\x04\0\x0bdescription\x03\0\x02\x02\x03\
-\x02\x01\x04\x04\0\x08finished\x03\0\x04\x02\x03\x02\x01\x05\x04\0\x06moment\x03\
-\0\x06\x02\x03\x02\x01\x06\x04\0\x06output\x03\0\x08\x02\x03\x02\x01\x07\x04\0\x08\
-partials\x03\0\x0a\x02\x03\x02\x01\x08\x04\0\x07records\x03\0\x0c\x01j\x01\x03\x01\
-s\x01@\0\0\x0e\x04\0\x08describe\x01\x0f\x01@\x03\x05stagey\x06moment\x07\x07rec\
-ords\x0d\0\x09\x04\0\x09transform\x01\x10\x01@\x02\x05stagey\x08partials\x0b\0\x01\
-\x04\0\x07combine\x01\x11\x01@\x03\x05stagey\x06moment\x07\x08finished\x05\0\x09\
-\x04\0\x06finish\x01\x12\x01@\x02\x05stagey\x0caccumulators\x01\0\x01\x04\0\x07m\
-igrate\x01\x13\x04\0\x1astreamhost:job/guest@0.1.0\x05\x09\x04\0\x18streamhost:j\
-ob/job@0.1.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0G\x09producers\x01\x0cprocessed\
--by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+t:job/log@0.2.0\x05\0\x01BD\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06\
+column\x03\0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\x06absent\x01\
+\x04\0\x07headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partitionz\x0cfirst-off\
+setx\x07offsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0babsent-keys\x01\
+\x0dabsent-values\x01\x07headers\x05\x04\0\x07records\x03\0\x07\x01r\x02\x08posi\
+tiony\x06reasons\x04\0\x05fault\x03\0\x09\x01r\x03\x08batch-msx\x0cwatermark-msx\
+\x0cpartition-msx\x04\0\x06moment\x03\0\x0b\x01r\x08\x05stagey\x04side}\x09posit\
+ions\x01\x04keys\x03\x06values\x03\x08times-ms\x06\x08until-ms\x06\x07deleted\x01\
+\x04\0\x05keyed\x03\0\x0d\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-en\
+ds\x01\x08partials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0caccum\
+ulators\x03\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x04\x05\
+lefts\x03\x06rights\x03\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05pairs\x03\0\
+\x13\x01q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finished\x03\0\x15\
+\x01}\x04\0\x04kind\x03\0\x17\x01p\x18\x01r\x04\x04rows\x01\x05names\x03\x06valu\
+es\x03\x05kinds\x19\x04\0\x0bextra-cells\x03\0\x1a\x01r\x07\x09positions\x01\x05\
+cells\x03\x06absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x1b\x07heade\
+rs\x05\x04\0\x04rows\x03\0\x1c\x01p\x0a\x01p\x1d\x01p\x0e\x01r\x05\x06faults\x1e\
+\x04rows\x1f\x05keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!\x01r\
+\x03\x04names\x04kind\x18\x08optional\x7f\x04\0\x0acolumn-def\x03\0#\x01o\x02ss\x01\
+p%\x01r\x03\x09connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\x05\
+place(\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size-msw\
+\x06hop-msw\x04\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\x04\
+\0\x0bwindow-kind\x03\0-\x01r\x04\x04kind.\x0blateness-msw\x0fprocessing-time\x7f\
+\x05early\x7f\x04\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aeach-batch\0\0\x07run\
+ning\x011\0\x06window\x010\0\x04\0\x05scope\x03\02\x01r\x03\x09within-msw\x0blat\
+eness-msw\x04left\x7f\x04\0\x08join-def\x03\04\x01q\x03\x06reduce\x013\0\x04join\
+\x015\0\x06lookup\0\0\x04\0\x0astage-kind\x03\06\x01o\x02sy\x01k8\x01r\x08\x04na\
+mes\x04kind7\x06inputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07vers\
+iony\x08migrates9\x04\0\x09stage-def\x03\0:\x01p$\x01r\x05\x05place(\x04keys<\x07\
+dynamic\x7f\x07columns<\x07headers\x7f\x04\0\x08sink-def\x03\0=\x01p*\x01p;\x01p\
+>\x01r\x05\x04names\x08every-ms1\x07sources?\x06stages\xc0\0\x05sinks\xc1\0\x04\0\
+\x0bdescription\x03\0B\x03\0\x1astreamhost:job/types@0.2.0\x05\x01\x02\x03\0\x01\
+\x06column\x02\x03\0\x01\x0bdescription\x02\x03\0\x01\x08finished\x02\x03\0\x01\x06\
+moment\x02\x03\0\x01\x06output\x02\x03\0\x01\x08partials\x02\x03\0\x01\x07record\
+s\x01B\x19\x02\x03\x02\x01\x02\x04\0\x06column\x03\0\0\x02\x03\x02\x01\x03\x04\0\
+\x0bdescription\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x08finished\x03\0\x04\x02\x03\
+\x02\x01\x05\x04\0\x06moment\x03\0\x06\x02\x03\x02\x01\x06\x04\0\x06output\x03\0\
+\x08\x02\x03\x02\x01\x07\x04\0\x08partials\x03\0\x0a\x02\x03\x02\x01\x08\x04\0\x07\
+records\x03\0\x0c\x01j\x01\x03\x01s\x01@\0\0\x0e\x04\0\x08describe\x01\x0f\x01@\x03\
+\x05stagey\x06moment\x07\x07records\x0d\0\x09\x04\0\x09transform\x01\x10\x01@\x02\
+\x05stagey\x08partials\x0b\0\x01\x04\0\x07combine\x01\x11\x01@\x03\x05stagey\x06\
+moment\x07\x08finished\x05\0\x09\x04\0\x06finish\x01\x12\x01@\x02\x05stagey\x0ca\
+ccumulators\x01\0\x01\x04\0\x07migrate\x01\x13\x04\0\x1astreamhost:job/guest@0.2\
+.0\x05\x09\x04\0\x18streamhost:job/job@0.2.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0\
+G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindge\
+n-rust\x060.61.1";
         };
     };
 }
@@ -3443,49 +3976,49 @@ pub use __export_job_impl as export;
 #[rustfmt::skip]
 #[cfg(target_arch = "wasm32")]
 #[unsafe(
-    link_section = "component-type:wit-bindgen:0.61.1:streamhost:job@0.1.0:job-with-all-of-its-exports-removed:encoded world"
+    link_section = "component-type:wit-bindgen:0.61.1:streamhost:job@0.2.0:job-with-all-of-its-exports-removed:encoded world"
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1760] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc6\x0c\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1772] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd2\x0c\x01A\x02\x01\
 A\x04\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
-t:job/log@0.1.0\x05\0\x01BB\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06\
-column\x03\0\x02\x01px\x01r\x05\x04keys\x03\x06values\x03\x08times-ms\x04\x0babs\
-ent-keys\x01\x0dabsent-values\x01\x04\0\x07records\x03\0\x05\x01r\x02\x08positio\
-ny\x06reasons\x04\0\x05fault\x03\0\x07\x01r\x03\x08batch-msx\x0cwatermark-msx\x0c\
-partition-msx\x04\0\x06moment\x03\0\x09\x01r\x08\x05stagey\x04side}\x09positions\
-\x01\x04keys\x03\x06values\x03\x08times-ms\x04\x08until-ms\x04\x07deleted\x01\x04\
-\0\x05keyed\x03\0\x0b\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-ends\x01\
-\x08partials\x03\x04\0\x08partials\x03\0\x0d\x01r\x04\x04keys\x03\x0caccumulator\
-s\x03\x09starts-ms\x04\x07ends-ms\x04\x04\0\x06groups\x03\0\x0f\x01r\x04\x05left\
-s\x03\x06rights\x03\x0dabsent-rights\x01\x08times-ms\x04\x04\0\x05pairs\x03\0\x11\
-\x01q\x02\x06groups\x01\x10\0\x05pairs\x01\x12\0\x04\0\x08finished\x03\0\x13\x01\
-m\x07\x04text\x05bytes\x03int\x04uint\x05float\x04bool\x04time\x04\0\x04kind\x03\
-\0\x15\x01p\x16\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05kinds\x17\x04\
-\0\x0bextra-cells\x03\0\x18\x01r\x06\x09positions\x01\x05cells\x03\x06absent\x01\
-\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x19\x04\0\x04rows\x03\0\x1a\x01p\x08\
-\x01p\x1b\x01p\x0c\x01r\x05\x06faults\x1c\x04rows\x1d\x05keyed\x1e\x04late\x01\x0a\
-largest-msx\x04\0\x06output\x03\0\x1f\x01r\x03\x04names\x04kind\x16\x08optional\x7f\
-\x04\0\x0acolumn-def\x03\0!\x01m\x04\x05kafka\x06socket\x04file\x04rate\x04\0\x0b\
-source-kind\x03\0#\x01r\x06\x04kind$\x04names\x05table\x7f\x05timed\x7f\x06follo\
-w\x7f\x04ratey\x04\0\x0asource-def\x03\0%\x01r\x02\x07size-msw\x06hop-msw\x04\0\x05\
-panes\x03\0'\x01q\x02\x05panes\x01(\0\x07session\x01w\0\x04\0\x0bwindow-kind\x03\
-\0)\x01r\x04\x04kind*\x0blateness-msw\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0a\
-window-def\x03\0+\x01kw\x01q\x03\x0aeach-batch\0\0\x07running\x01-\0\x06window\x01\
-,\0\x04\0\x05scope\x03\0.\x01r\x03\x09within-msw\x0blateness-msw\x04left\x7f\x04\
-\0\x08join-def\x03\00\x01q\x03\x06reduce\x01/\0\x04join\x011\0\x06lookup\0\0\x04\
-\0\x0astage-kind\x03\02\x01o\x02sy\x01k4\x01r\x08\x04names\x04kind3\x06inputs\x01\
-\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates5\x04\0\x09\
-stage-def\x03\06\x01m\x03\x05hbase\x05kafka\x07console\x04\0\x09sink-kind\x03\08\
-\x01p\"\x01r\x06\x04kind9\x04names\x05keyed\x7f\x07dynamic\x7f\x07columns:\x0cex\
-actly-once\x7f\x04\0\x08sink-def\x03\0;\x01p&\x01p7\x01p<\x01r\x05\x04names\x08e\
-very-ms-\x07sources=\x06stages>\x05sinks?\x04\0\x0bdescription\x03\0@\x03\0\x1as\
-treamhost:job/types@0.1.0\x05\x01\x04\08streamhost:job/job-with-all-of-its-expor\
-ts-removed@0.1.0\x04\0\x0b)\x01\0#job-with-all-of-its-exports-removed\x03\0\0\0G\
-\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen\
--rust\x060.61.1";
+t:job/log@0.2.0\x05\0\x01BD\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06\
+column\x03\0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\x06absent\x01\
+\x04\0\x07headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partitionz\x0cfirst-off\
+setx\x07offsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0babsent-keys\x01\
+\x0dabsent-values\x01\x07headers\x05\x04\0\x07records\x03\0\x07\x01r\x02\x08posi\
+tiony\x06reasons\x04\0\x05fault\x03\0\x09\x01r\x03\x08batch-msx\x0cwatermark-msx\
+\x0cpartition-msx\x04\0\x06moment\x03\0\x0b\x01r\x08\x05stagey\x04side}\x09posit\
+ions\x01\x04keys\x03\x06values\x03\x08times-ms\x06\x08until-ms\x06\x07deleted\x01\
+\x04\0\x05keyed\x03\0\x0d\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-en\
+ds\x01\x08partials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0caccum\
+ulators\x03\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x04\x05\
+lefts\x03\x06rights\x03\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05pairs\x03\0\
+\x13\x01q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finished\x03\0\x15\
+\x01}\x04\0\x04kind\x03\0\x17\x01p\x18\x01r\x04\x04rows\x01\x05names\x03\x06valu\
+es\x03\x05kinds\x19\x04\0\x0bextra-cells\x03\0\x1a\x01r\x07\x09positions\x01\x05\
+cells\x03\x06absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x1b\x07heade\
+rs\x05\x04\0\x04rows\x03\0\x1c\x01p\x0a\x01p\x1d\x01p\x0e\x01r\x05\x06faults\x1e\
+\x04rows\x1f\x05keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!\x01r\
+\x03\x04names\x04kind\x18\x08optional\x7f\x04\0\x0acolumn-def\x03\0#\x01o\x02ss\x01\
+p%\x01r\x03\x09connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\x05\
+place(\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size-msw\
+\x06hop-msw\x04\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\x04\
+\0\x0bwindow-kind\x03\0-\x01r\x04\x04kind.\x0blateness-msw\x0fprocessing-time\x7f\
+\x05early\x7f\x04\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aeach-batch\0\0\x07run\
+ning\x011\0\x06window\x010\0\x04\0\x05scope\x03\02\x01r\x03\x09within-msw\x0blat\
+eness-msw\x04left\x7f\x04\0\x08join-def\x03\04\x01q\x03\x06reduce\x013\0\x04join\
+\x015\0\x06lookup\0\0\x04\0\x0astage-kind\x03\06\x01o\x02sy\x01k8\x01r\x08\x04na\
+mes\x04kind7\x06inputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07vers\
+iony\x08migrates9\x04\0\x09stage-def\x03\0:\x01p$\x01r\x05\x05place(\x04keys<\x07\
+dynamic\x7f\x07columns<\x07headers\x7f\x04\0\x08sink-def\x03\0=\x01p*\x01p;\x01p\
+>\x01r\x05\x04names\x08every-ms1\x07sources?\x06stages\xc0\0\x05sinks\xc1\0\x04\0\
+\x0bdescription\x03\0B\x03\0\x1astreamhost:job/types@0.2.0\x05\x01\x04\08streamh\
+ost:job/job-with-all-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\0#job-with-all-\
+of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-co\
+mponent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -1,6 +1,8 @@
 //! What one call of the host brings, and what it gives back.
 
 use crate::columns::{Column, ColumnBuf};
+use crate::headers::CallHeaders;
+use crate::record::Place;
 use crate::row::RowWriter;
 
 /// A time that is not known yet, which nothing is behind.
@@ -40,6 +42,11 @@ pub struct Batch<'b> {
     pub(crate) times_ms: &'b [i64],
     pub(crate) absent_keys: &'b [u32],
     pub(crate) absent_values: &'b [u32],
+    pub(crate) place: Place<'b>,
+    pub(crate) first_offset: i64,
+    /// Empty where each record's offset is the one before plus one.
+    pub(crate) offsets: &'b [i64],
+    pub(crate) headers: &'b CallHeaders<'b>,
 }
 
 /// What a reduction finished.

@@ -19,6 +19,8 @@ pub enum Kind {
     Bool,
     /// `i64`, milliseconds since 1970.
     Time,
+    /// The text of one JSON value.
+    Json,
 }
 
 /// What became of a cell.
@@ -69,6 +71,8 @@ pub trait Cell {
     note = "a key cannot be missing: check it in `.try_map(…)`, where an `Err` sets the record aside"
 )]
 pub trait KeyPart {
+    /// Its bytes are UTF-8, always.
+    const IS_TEXT: bool = true;
     /// Appends the part's bytes.
     fn put_key(&self, out: &mut Vec<u8>);
 }
@@ -146,6 +150,7 @@ impl KeyPart for str {
 }
 
 impl KeyPart for [u8] {
+    const IS_TEXT: bool = false;
     #[inline]
     fn put_key(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self);
@@ -164,6 +169,7 @@ macro_rules! as_another {
             }
         }
         impl<$($generics)*> KeyPart for $own {
+            const IS_TEXT: bool = <$other as KeyPart>::IS_TEXT;
             #[inline]
             fn put_key(&self, out: &mut Vec<u8>) {
                 let $value = self;
@@ -227,6 +233,34 @@ impl Cell for Time {
     }
 }
 
+/// A value that becomes JSON: in a JSON object it is a value of its own, elsewhere its text.
+///
+/// ```
+/// use streamhost::{Json, Row};
+///
+/// #[derive(Row)]
+/// struct Order<'a> {
+///     #[row(key)]
+///     id: &'a str,
+///     items: Json<Vec<&'a str>>, // {"items":["book","page"]} in a topic
+/// }
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Json<T>(pub T);
+
+/// What serde cannot write as JSON (a map whose keys are no text) is `null`.
+impl<T: serde::Serialize> Cell for Json<T> {
+    const KIND: Kind = Kind::Json;
+    fn put(&self, out: &mut Vec<u8>) -> Put {
+        let from = out.len();
+        if serde_json::to_writer(&mut *out, &self.0).is_err() {
+            out.truncate(from);
+            out.extend_from_slice(b"null");
+        }
+        Put::There
+    }
+}
+
 impl<T: Cell + ?Sized> Cell for &T {
     const KIND: Kind = T::KIND;
     const OPTIONAL: bool = T::OPTIONAL;
@@ -263,6 +297,7 @@ impl<T: Cell> Cell for Edit<T> {
 }
 
 impl<T: KeyPart + ?Sized> KeyPart for &T {
+    const IS_TEXT: bool = T::IS_TEXT;
     #[inline]
     fn put_key(&self, out: &mut Vec<u8>) {
         (**self).put_key(out);

@@ -6,11 +6,12 @@ use crate::bindings::streamhost::job::{log as import, types};
 use crate::call::{self, Batch, Input};
 use crate::cell::Kind;
 use crate::columns::{Column, ColumnBuf};
-use crate::describe::{Scope, SourceDef, SourceKind, StageDef, StageKind, WindowDef, WindowForm};
+use crate::describe::{Scope, SourceDef, StageDef, StageKind, WindowDef, WindowForm};
+use crate::headers::{CallHeaders, HeadersOut};
 use crate::job::{Call, Job};
 use crate::log::Level;
+use crate::record::Place;
 use crate::row::{ColumnDef, RowWriter};
-use crate::sink::SinkKind;
 use std::sync::Once;
 
 pub use crate::bindings::{self, export};
@@ -54,7 +55,20 @@ pub fn transform(
     records: Records,
 ) -> Output {
     log_panics();
+    let headers = CallHeaders {
+        positions: &records.headers.positions,
+        names: column(&records.headers.names),
+        values: column(&records.headers.values),
+        absent: &records.headers.absent,
+    };
     let batch = Batch {
+        place: Place {
+            target: &records.target,
+            partition: records.partition,
+        },
+        first_offset: records.first_offset,
+        offsets: &records.offsets,
+        headers: &headers,
         keys: column(&records.keys),
         values: column(&records.values),
         times_ms: &records.times_ms,
@@ -153,17 +167,13 @@ fn keyed(keyed: call::Keyed) -> types::Keyed {
 
 fn source_def(source: SourceDef) -> types::SourceDef {
     types::SourceDef {
-        kind: match source.kind {
-            SourceKind::Kafka => types::SourceKind::Kafka,
-            SourceKind::Socket => types::SourceKind::Socket,
-            SourceKind::File => types::SourceKind::File,
-            SourceKind::Rate => types::SourceKind::Rate,
+        place: types::Place {
+            connector: source.connector,
+            name: source.name,
+            options: source.options,
         },
-        name: source.name,
         table: source.table,
         timed: source.timed,
-        follow: source.follow,
-        rate: source.rate,
     }
 }
 
@@ -263,6 +273,16 @@ fn rows(rows: RowWriter) -> types::Rows {
             values: column_out(rows.extra.values),
             kinds: rows.extra.kinds.into_iter().map(kind).collect(),
         },
+        headers: headers(rows.headers),
+    }
+}
+
+fn headers(headers: HeadersOut) -> types::Headers {
+    types::Headers {
+        positions: headers.positions,
+        names: column_out(headers.names),
+        values: column_out(headers.values),
+        absent: headers.absent,
     }
 }
 
@@ -273,27 +293,28 @@ fn sink_def(sink: crate::SinkDef) -> types::SinkDef {
         optional: c.optional,
     };
     types::SinkDef {
-        kind: match sink.kind {
-            SinkKind::Hbase => types::SinkKind::Hbase,
-            SinkKind::Kafka => types::SinkKind::Kafka,
-            SinkKind::Console => types::SinkKind::Console,
+        place: types::Place {
+            connector: sink.connector,
+            name: sink.name,
+            options: sink.options,
         },
-        name: sink.name,
-        keyed: sink.shape.keyed,
+        keys: sink.shape.keys.iter().map(column).collect(),
         dynamic: sink.shape.dynamic,
         columns: sink.shape.columns.iter().map(column).collect(),
-        exactly_once: sink.exactly_once,
+        headers: sink.shape.headers,
     }
 }
 
+/// Its number in the contract.
 fn kind(kind: Kind) -> types::Kind {
     match kind {
-        Kind::Text => types::Kind::Text,
-        Kind::Bytes => types::Kind::Bytes,
-        Kind::Int => types::Kind::Int,
-        Kind::Uint => types::Kind::Uint,
-        Kind::Float => types::Kind::Float,
-        Kind::Bool => types::Kind::Bool,
-        Kind::Time => types::Kind::Time,
+        Kind::Text => 0,
+        Kind::Bytes => 1,
+        Kind::Int => 2,
+        Kind::Uint => 3,
+        Kind::Float => 4,
+        Kind::Bool => 5,
+        Kind::Time => 6,
+        Kind::Json => 7,
     }
 }

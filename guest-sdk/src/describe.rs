@@ -2,7 +2,6 @@
 
 use crate::job::Job;
 use crate::row::RowShape;
-use crate::sink::SinkKind;
 use std::time::Duration;
 
 /// A job as it describes itself.
@@ -21,34 +20,19 @@ pub struct Description {
     pub sinks: Vec<SinkDef>,
 }
 
-/// What a source is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceKind {
-    /// A topic.
-    Kafka,
-    /// Lines of a TCP connection.
-    Socket,
-    /// Lines of a file, or of the files in a folder.
-    File,
-    /// Numbers at a rate.
-    Rate,
-}
-
 /// A source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceDef {
-    /// What it is.
-    pub kind: SourceKind,
+    /// The connector's name.
+    pub connector: String,
     /// The topic, the address, the path.
     pub name: String,
     /// It feeds tables alone: it is read from its beginning to its end before the others begin.
     pub table: bool,
     /// Its records' event times move the job's watermark.
     pub timed: bool,
-    /// A file or folder that is read on as it grows.
-    pub follow: bool,
-    /// Records a second. The rate generator's only.
-    pub rate: u32,
+    /// What the connector is told.
+    pub options: Vec<(String, String)>,
 }
 
 /// A keyed stage: what follows a `key_by`.
@@ -148,12 +132,12 @@ impl StageKind {
 /// A sink and its columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkDef {
-    /// What it is.
-    pub kind: SinkKind,
+    /// The connector's name.
+    pub connector: String,
     /// Its table or topic.
     pub name: String,
-    /// One transaction a batch.
-    pub exactly_once: bool,
+    /// What the connector is told.
+    pub options: Vec<(String, String)>,
     /// The rows' columns.
     pub shape: RowShape,
 }
@@ -163,9 +147,9 @@ impl Job<'_> {
     pub(crate) fn describe(self) -> Result<Description, String> {
         let (every, sources, stages) = crate::validate::check(&self)?;
         let sink = |(_, s, shape): (_, crate::Sink, _)| SinkDef {
-            kind: s.kind,
+            connector: s.connector,
             name: s.name,
-            exactly_once: s.exactly_once,
+            options: s.options,
             shape,
         };
         let sinks = self.plan.sinks.into_iter().map(sink).collect();

@@ -191,6 +191,7 @@ impl<'b> Flow<'b> for Records {
         };
         let (mut no_keys, mut no_values) =
             (Positions(batch.absent_keys), Positions(batch.absent_values));
+        let mut headers_from = 0;
         let items = batch
             .keys
             .iter()
@@ -202,6 +203,11 @@ impl<'b> Flow<'b> for Records {
                 context.note(time_ms);
             }
             let (no_key, no_value) = (no_keys.has(position), no_values.has(position));
+            let headers = batch.headers.next(position, &mut headers_from);
+            let offset = match batch.offsets.get(position as usize) {
+                Some(offset) => *offset,
+                None => batch.first_offset + i64::from(position),
+            };
             if no_value && context.table {
                 let key = (!no_key).then(|| key.to_vec());
                 context.deletions.push(Deletion {
@@ -218,6 +224,9 @@ impl<'b> Flow<'b> for Records {
                     time_ms,
                     no_key,
                     no_value,
+                    offset,
+                    place: batch.place,
+                    headers,
                 },
                 context,
             );

@@ -5,7 +5,7 @@ use crate::columns::{Column, ColumnBuf};
 use crate::describe::{SourceDef, StageDef};
 use crate::flow::{Context, Flow};
 use crate::row::{Row, RowShape};
-use crate::sink::{Sink, SinkKind};
+use crate::sink::{Known, Sink};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -109,7 +109,23 @@ pub(crate) struct Plan<'b> {
 pub(crate) struct SourceNode {
     pub(crate) index: Index,
     pub(crate) def: SourceDef,
+    pub(crate) known: KnownSource,
     pub(crate) every: Option<Duration>,
+}
+
+/// What is known of a source without its host.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KnownSource {
+    /// What it is called.
+    pub(crate) what: &'static str,
+    /// It is named by a path, in which more may be than in other names.
+    pub(crate) is_path: bool,
+    /// It may be a sink too.
+    pub(crate) is_sink: bool,
+    /// It has an end to which it can be read.
+    pub(crate) ends: bool,
+    /// It can be read on as it grows.
+    pub(crate) follows: bool,
 }
 
 pub(crate) struct StageNode<'b> {
@@ -246,8 +262,8 @@ impl<'b> Plan<'b> {
     /// Rows of type `R` go to `sink`.
     pub(crate) fn add_sink<R: Row>(&mut self, sink: Sink) -> Index {
         let (index, shape) = (Index::default(), R::SHAPE);
-        if sink.kind == SinkKind::Hbase
-            && shape.keyed
+        if sink.known == Known::Table
+            && !shape.keys.is_empty()
             && shape.columns.is_empty()
             && !shape.dynamic
             && !R::DELETES

@@ -162,6 +162,7 @@ pub mod testing; // a host in memory
 
 mod columns; // what crosses the boundary
 mod record; // what comes in
+mod headers;
 mod fields;
 mod stream; // the chain
 mod key;
@@ -193,12 +194,13 @@ pub mod bindings;
 #[doc(hidden)]
 pub mod component; // the job as a component
 
-pub use cell::{Cell, Edit, KeyPart, Kind, Put, Time};
+pub use cell::{Cell, Edit, Json, KeyPart, Kind, Put, Time};
 pub use change::Change;
 pub use describe::{
-    Description, Scope, SinkDef, SourceDef, SourceKind, StageDef, StageKind, WindowDef, WindowForm,
+    Description, Scope, SinkDef, SourceDef, StageDef, StageKind, WindowDef, WindowForm,
 };
 pub use fields::{FieldCount, fields};
+pub use headers::{HeaderValue, Headers};
 pub use job::{Call, Job};
 pub use key::Key;
 pub use keyed::{
@@ -207,8 +209,8 @@ pub use keyed::{
 };
 pub use record::{Record, RecordError};
 pub use row::{ColumnDef, Row, RowShape, RowWriter};
-pub use sink::{Sink, SinkKind, console, exactly_once, hbase};
-pub use stream::{Source, Stream, file, kafka, rate, socket};
+pub use sink::{Sink, console, exactly_once, hbase, sink};
+pub use stream::{Source, Stream, file, kafka, rate, socket, source};
 pub use streamhost_macros::{Key, Row, job};
 pub use value::Value;
 

@@ -1,5 +1,6 @@
 //! What an author's first function is given.
 
+use crate::headers::Headers;
 use std::fmt;
 
 /// One record, borrowed from its batch.
@@ -20,6 +21,16 @@ pub struct Record<'b> {
     pub time_ms: i64,
     pub(crate) no_key: bool,
     pub(crate) no_value: bool,
+    pub(crate) offset: i64,
+    pub(crate) place: Place<'b>,
+    pub(crate) headers: Headers<'b>,
+}
+
+/// Where a call's records come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place<'b> {
+    pub(crate) target: &'b str,
+    pub(crate) partition: i32,
 }
 
 impl<'b> Record<'b> {
@@ -31,6 +42,12 @@ impl<'b> Record<'b> {
             time_ms: 0,
             no_key: true,
             no_value: false,
+            offset: 0,
+            place: Place {
+                target: "",
+                partition: 0,
+            },
+            headers: Headers::own(&[]),
         }
     }
 
@@ -54,6 +71,39 @@ impl<'b> Record<'b> {
     /// The same record at this time, in milliseconds since 1970: for tests.
     pub const fn at(self, time_ms: i64) -> Self {
         Record { time_ms, ..self }
+    }
+
+    /// The same record with these headers: for tests.
+    pub const fn with_headers(self, headers: &'b [(&'b str, &'b [u8])]) -> Self {
+        Record {
+            headers: Headers::own(headers),
+            ..self
+        }
+    }
+
+    /// Its headers.
+    #[inline]
+    pub const fn headers(&self) -> Headers<'b> {
+        self.headers
+    }
+
+    /// The topic that it was read from, as the deployment has it; of other sources the address, the
+    /// path. Empty in tests.
+    #[inline]
+    pub const fn topic(&self) -> &'b str {
+        self.place.target
+    }
+
+    /// Its partition of the topic; of a file a number that follows from its name.
+    #[inline]
+    pub const fn partition(&self) -> i32 {
+        self.place.partition
+    }
+
+    /// Its offset in the partition.
+    #[inline]
+    pub const fn offset(&self) -> i64 {
+        self.offset
     }
 
     /// It has a key, be it an empty one.

@@ -4,6 +4,7 @@
 use crate::call::Expect;
 use crate::cell::{Cell, KeyPart, Kind, Put};
 use crate::columns::ColumnBuf;
+use crate::headers::{HeaderValue, Headers, HeadersOut};
 use crate::record::Record;
 use std::convert::Infallible;
 
@@ -18,13 +19,26 @@ pub struct ColumnDef {
     pub optional: bool,
 }
 
+impl ColumnDef {
+    /// A key of this type.
+    pub const fn key<K: KeyPart + ?Sized>(name: &'static str) -> Self {
+        ColumnDef {
+            name,
+            kind: if K::IS_TEXT { Kind::Text } else { Kind::Bytes },
+            optional: false,
+        }
+    }
+}
+
 /// What all rows of a type have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowShape {
-    /// Rows have keys.
-    pub keyed: bool,
+    /// What names a row; none where rows have no key. The SDK writes one, whatever it is joined of.
+    pub keys: &'static [ColumnDef],
     /// Rows may have columns that only the data knows.
     pub dynamic: bool,
+    /// Rows may have headers.
+    pub headers: bool,
     /// The declared columns, in the order of a row's cells.
     pub columns: &'static [ColumnDef],
 }
@@ -62,6 +76,7 @@ pub struct RowWriter {
     pub(crate) deleted: Vec<u32>,
     pub(crate) deleted_rows: Vec<u32>,
     pub(crate) extra: Extra,
+    pub(crate) headers: HeadersOut,
     refused: Option<String>,
 }
 
@@ -179,6 +194,23 @@ impl RowWriter {
         }
     }
 
+    /// A header of the row. A sink that has none leaves it out.
+    pub fn header<V: HeaderValue + ?Sized>(&mut self, name: &str, value: &V) {
+        if name.is_empty() || name.contains('\0') {
+            self.refused = Some(format!(
+                "a header cannot be called `{}`",
+                name.escape_debug()
+            ));
+            return;
+        }
+        self.headers.push(self.positions.len() as u32, name, value);
+    }
+
+    /// All of these as headers of the row.
+    pub fn headers(&mut self, headers: Headers<'_>) {
+        self.headers.push_all(self.positions.len() as u32, headers);
+    }
+
     /// The row whose key was written is to be deleted whole.
     pub(crate) fn delete_row(&mut self, columns: usize) {
         self.deleted_rows.push(self.positions.len() as u32);
@@ -225,6 +257,7 @@ impl RowWriter {
         self.extra.kinds.truncate(extra);
         self.extra.names.truncate(extra);
         self.extra.values.truncate(extra);
+        self.headers.truncate(row as u32);
     }
 }
 
@@ -248,13 +281,14 @@ const RAW: ColumnDef = ColumnDef {
     optional: false,
 };
 
-/// A record as it came: its key, and its value raw. Saves a topic to another one. A key that is
-/// missing stays missing, and so does a value.
+/// A record as it came: its key, its value raw, its headers. Saves a topic to another one. A key that
+/// is missing stays missing, and so does a value.
 impl<'b> Row for Record<'b> {
     type Key = &'b [u8];
     const SHAPE: RowShape = RowShape {
-        keyed: true,
+        keys: &[ColumnDef::key::<[u8]>("key")],
         dynamic: false,
+        headers: true,
         columns: &[ColumnDef {
             optional: true,
             ..RAW
@@ -272,6 +306,7 @@ impl<'b> Row for Record<'b> {
             out.absent_key();
         }
         out.cell(&self.has_value().then_some(self.value));
+        out.headers(self.headers);
     }
 }
 
@@ -279,8 +314,9 @@ impl<'b> Row for Record<'b> {
 impl Row for str {
     type Key = Infallible;
     const SHAPE: RowShape = RowShape {
-        keyed: false,
+        keys: &[],
         dynamic: false,
+        headers: false,
         columns: &[ColumnDef {
             kind: Kind::Text,
             ..RAW

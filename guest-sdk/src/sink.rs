@@ -1,53 +1,77 @@
 //! Where rows go.
 
-use crate::describe::SourceKind;
 use crate::stream::Source;
-
-/// What a sink is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SinkKind {
-    /// A table.
-    Hbase,
-    /// A topic.
-    Kafka,
-    /// The host's standard output.
-    Console,
-}
 
 /// Where rows go: what [`Stream::to`](crate::Stream::to) takes. One row model serves all, and the
 /// host holds the columns against the real table at deploy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sink {
-    pub(crate) kind: SinkKind,
+    pub(crate) connector: String,
     pub(crate) name: String,
+    pub(crate) options: Vec<(String, String)>,
+    /// What is known of its connector here.
+    pub(crate) known: Known,
+    /// It was given to [`exactly_once`].
     pub(crate) exactly_once: bool,
     /// It is a source that was given an interval.
     pub(crate) has_interval: bool,
-    /// It is a source that can be no sink.
-    pub(crate) only_source: Option<SourceKind>,
+    /// It is a source that can be no sink; what it is called.
+    pub(crate) only_source: Option<&'static str>,
+}
+
+/// What is known of a sink without its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// A table of families: rows have a key, columns `family:qualifier`, and writing a row again
+    /// changes nothing.
+    Table,
+    /// A topic, which can be written in transactions.
+    Topic,
+    /// What is shown, and cannot be taken back.
+    Shown,
+    /// Nothing: the host says what it takes.
+    Nothing,
 }
 
 impl Sink {
-    fn new(kind: SinkKind, name: &str) -> Self {
+    fn new(connector: &str, name: &str, known: Known) -> Self {
         Sink {
-            kind,
+            connector: connector.into(),
             name: name.into(),
+            options: Vec::new(),
+            known,
             exactly_once: false,
             has_interval: false,
             only_source: None,
         }
     }
+
+    /// Tells the connector something: an option of its own, which the host checks at deploy. `--set
+    /// sink.NAME.OPTION=…` says otherwise.
+    #[must_use]
+    pub fn with(mut self, option: &str, value: impl ToString) -> Self {
+        self.options.retain(|(name, _)| name != option);
+        self.options.push((option.into(), value.to_string()));
+        self
+    }
+}
+
+/// A sink of any connector that the host has, by its name, as
+/// [`source`](crate::source) is for sources. Which options and columns it takes, the host says at
+/// deploy.
+pub fn sink(connector: &str, name: &str) -> Sink {
+    Sink::new(connector, name, Known::Nothing)
 }
 
 /// A table. Its rows need a key and columns `family:qualifier`. Writing a row again changes
 /// nothing, so that a table is right after any crash.
 pub fn hbase(table: &str) -> Sink {
-    Sink::new(SinkKind::Hbase, table)
+    Sink::new("hbase", table, Known::Table)
 }
 
 /// The host's standard output, a line a row.
 pub fn console() -> Sink {
-    Sink::new(SinkKind::Console, "console")
+    Sink::new("console", "console", Known::Shown)
 }
 
 /// Writes a topic in transactions, one a batch, so that readers of committed records see each row
@@ -58,6 +82,7 @@ pub fn exactly_once(sink: impl Into<Sink>) -> Sink {
         exactly_once: true,
         ..sink.into()
     }
+    .with("exactly-once", true)
 }
 
 /// A topic as a sink: rows without columns' names are the value raw, others a JSON object. Other
@@ -68,9 +93,10 @@ impl From<Source<'_>> for Sink {
             unreachable!("a source's plan holds that source")
         };
         Sink {
+            options: source.def.options.clone(),
             has_interval: source.every.is_some(),
-            only_source: Some(source.def.kind).filter(|kind| *kind != SourceKind::Kafka),
-            ..Sink::new(SinkKind::Kafka, &source.def.name)
+            only_source: (!source.known.is_sink).then_some(source.known.what),
+            ..Sink::new(&source.def.connector, &source.def.name, Known::Topic)
         }
     }
 }

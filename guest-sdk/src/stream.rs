@@ -1,11 +1,13 @@
 //! The chain.
 
 use crate::cell::Time;
-use crate::describe::{SourceDef, SourceKind};
+use crate::describe::SourceDef;
 use crate::flow::{
     Also, BranchItems, Filter, FlatMap, Flow, Map, Records, Shared, TimedBy, TryMap,
 };
-use crate::job::{Chain, ChainInfo, Index, Job, Plan, Run, Sinking, SourceNode, Start};
+use crate::job::{
+    Chain, ChainInfo, Index, Job, KnownSource, Plan, Run, Sinking, SourceNode, Start,
+};
 use crate::row::Row;
 use crate::sink::Sink;
 use std::fmt::Display;
@@ -28,41 +30,78 @@ pub type Source<'b> = Stream<'b, Records>;
 /// A topic: a source, or, given to [`Stream::to`], a sink. Where the brokers are is the host's
 /// affair, and `--set source.NAME=…` or `--set sink.NAME=…` at deploy names another topic.
 pub fn kafka<'b>(topic: &str) -> Source<'b> {
-    source(SourceKind::Kafka, topic, 0)
+    of(TOPIC, "kafka", topic)
 }
 
 /// The lines that a TCP server at `host:port` sends, each one a record without a key. What was sent
 /// while nobody listened is gone: a socket cannot be read twice, so it is for trying things. `--set
 /// source.host:port=…` names another address.
 pub fn socket<'b>(address: &str) -> Source<'b> {
-    source(SourceKind::Socket, address, 0)
+    of(SOCKET, "socket", address)
 }
 
 /// The lines of a file, or of the files in a folder, to the end; each one is a record without a
 /// key. Each file is read in its order; between the files of a folder no order is kept within a
 /// batch. Names that end in `.gz` or `.zst` are unpacked. [`follow`](Source::follow) reads on.
 pub fn file<'b>(path: &str) -> Source<'b> {
-    source(SourceKind::File, path, 0)
+    of(FILE, "file", path)
 }
 
 /// The numbers 0, 1, 2 and so on as text, so many of them a second: for trying things. Number `n`
 /// has the time `n * 1000 / per_second` milliseconds, counted from 1970.
 pub fn rate<'b>(per_second: u32) -> Source<'b> {
-    source(SourceKind::Rate, "rate", per_second)
+    of(GENERATOR, "rate", "rate").with("rate", per_second)
 }
 
-fn source<'b>(kind: SourceKind, name: &str, rate: u32) -> Source<'b> {
+/// A source of any connector that the host has, by its name: `source("kafka", "clicks")` is
+/// `kafka("clicks")`. Which options it takes, the host says at deploy.
+pub fn source<'b>(connector: &str, name: &str) -> Source<'b> {
+    of(ANY, connector, name)
+}
+
+const TOPIC: KnownSource = KnownSource {
+    what: "topic",
+    is_path: false,
+    is_sink: true,
+    ends: true,
+    follows: false,
+};
+const SOCKET: KnownSource = KnownSource {
+    what: "socket",
+    is_sink: false,
+    ends: false,
+    ..TOPIC
+};
+const FILE: KnownSource = KnownSource {
+    what: "file",
+    is_path: true,
+    is_sink: false,
+    follows: true,
+    ..TOPIC
+};
+const GENERATOR: KnownSource = KnownSource {
+    what: "the generator",
+    ..SOCKET
+};
+/// What it is, only the host knows.
+const ANY: KnownSource = KnownSource {
+    what: "source",
+    is_path: true,
+    ..TOPIC
+};
+
+fn of<'b>(known: KnownSource, connector: &str, name: &str) -> Source<'b> {
     let index = Index::default();
     let def = SourceDef {
-        kind,
+        connector: connector.into(),
         name: name.into(),
         table: false,
         timed: false,
-        follow: false,
-        rate,
+        options: Vec::new(),
     };
     let sources = vec![SourceNode {
         index: index.clone(),
+        known,
         def,
         every: None,
     }];
@@ -78,6 +117,17 @@ fn source<'b>(kind: SourceKind, name: &str, rate: u32) -> Source<'b> {
 }
 
 impl Source<'_> {
+    /// Tells the connector something: an option of its own, which the host checks at deploy. `--set
+    /// source.NAME.OPTION=…` says otherwise.
+    pub fn with(mut self, option: &str, value: impl ToString) -> Self {
+        for source in &mut self.plan.sources {
+            source.def.options.retain(|(name, _)| name != option);
+            let value = value.to_string();
+            source.def.options.push((option.into(), value));
+        }
+        self
+    }
+
     /// The interval of the job's batches. Without it a batch is made as soon as records are there
     /// and the last one is done: quick when little comes in, and in large portions when much does.
     /// It belongs to the whole job, so that several sources must agree; `--set every=…` at deploy
@@ -97,16 +147,15 @@ impl Source<'_> {
     /// folder); the new one is read from its begin. A folder's files may be removed once they were
     /// read; one of the same name is then a new one.
     pub fn follow(mut self) -> Self {
-        for source in &mut self.plan.sources {
-            source.def.follow = true;
-            if source.def.kind != SourceKind::File {
+        for source in &self.plan.sources {
+            if !source.known.follows {
                 self.plan.mistakes.push(format!(
                     "`.follow()` is for files: `{}` is read on as it is",
                     source.def.name
                 ));
             }
         }
-        self
+        self.with("follow", true)
     }
 }
 

@@ -393,8 +393,9 @@ struct ByHand {
 impl Row for ByHand {
     type Key = std::convert::Infallible;
     const SHAPE: RowShape = RowShape {
-        keyed: false,
+        keys: &[],
         dynamic: false,
+        headers: false,
         columns: &[ColumnDef {
             name: "a",
             kind: Kind::Bool,

@@ -2,6 +2,11 @@
 
 use streamhost::*;
 
+fn told(options: &[(String, String)]) -> String {
+    let pairs: Vec<_> = options.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    pairs.join(" ")
+}
+
 #[derive(Row, Clone)]
 struct Keyed {
     #[row(key)]
@@ -295,14 +300,14 @@ fn what_fits_is_described() {
     let sinks: Vec<_> = description
         .sinks
         .iter()
-        .map(|s| (s.kind, s.name.as_str(), s.exactly_once))
+        .map(|s| (s.connector.as_str(), s.name.as_str(), told(&s.options)))
         .collect();
     assert_eq!(
         sinks,
         [
-            (SinkKind::Console, "console", false),
-            (SinkKind::Hbase, "t", false),
-            (SinkKind::Kafka, "copy", true)
+            ("console", "console", String::new()),
+            ("hbase", "t", String::new()),
+            ("kafka", "copy", "exactly-once=true".to_owned())
         ]
     );
 }
@@ -356,15 +361,23 @@ fn keyed_stages_are_described() {
     let sources: Vec<_> = described
         .sources
         .iter()
-        .map(|s| (s.kind, s.name.as_str(), s.table, s.timed, s.follow, s.rate))
+        .map(|s| {
+            (
+                s.connector.as_str(),
+                s.name.as_str(),
+                s.table,
+                s.timed,
+                told(&s.options),
+            )
+        })
         .collect();
     assert_eq!(
         sources,
         [
-            (SourceKind::Socket, "localhost:9", false, true, false, 0),
-            (SourceKind::File, "/etc/names", true, false, false, 0),
-            (SourceKind::Rate, "rate", false, false, false, 5),
-            (SourceKind::File, "/x", false, false, true, 0),
+            ("socket", "localhost:9", false, true, String::new()),
+            ("file", "/etc/names", true, false, String::new()),
+            ("rate", "rate", false, false, "rate=5".to_owned()),
+            ("file", "/x", false, false, "follow=true".to_owned()),
         ]
     );
     let stages: Vec<_> = described

@@ -43,12 +43,14 @@ const MODULES: [(&str, &[Arrows]); 7] = [
     (
         "host/guest/src/",
         &[
-            ("wit_convert", &["bindings"]),
+            ("contract", &["instance"]),
+            ("wit_convert", &["bindings", "contract", "instance"]),
+            ("v1", &["contract", "instance"]),
             ("wrap", &[]),
             ("cache", &[]),
             ("nesting", &[]),
             ("compiler", &[]),
-            ("instance", &["bindings", "wit_convert"]),
+            ("instance", &["bindings", "contract", "v1"]),
         ],
     ),
     (
@@ -83,7 +85,11 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("fault", &[]),
             ("room", &[]),
             ("letter_marks", &["fault"]),
-            ("checkpoint_log", &["fault", "room", "letter_marks"]),
+            ("retained", &[]),
+            (
+                "checkpoint_log",
+                &["fault", "room", "letter_marks", "retained"],
+            ),
             ("catalog", &[]),
             ("identity", &[]),
         ],

@@ -10,7 +10,7 @@ const HOMES: [&str; 6] = [
     "host/core/src/job/connector/",
     "host/connectors/src/",
     "host/dev/",
-    "host/guest/src/wit_convert.rs",
+    "host/guest/src/v1.rs",
     "host/src/config/",
     "host/src/cli/doctor/checks.rs",
 ];

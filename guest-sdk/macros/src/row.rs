@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Error, Field, Fields, Ident, LitStr, Result, Type};
+use syn::{Attribute, Data, DeriveInput, Error, Field, Fields, Ident, LitStr, Result, Token, Type};
 
 struct Column<'a> {
     ident: &'a Ident,
@@ -15,13 +15,29 @@ struct Column<'a> {
 
 #[derive(Default)]
 struct Parts<'a> {
-    keys: Vec<(&'a Ident, &'a Type)>,
+    keys: Vec<KeyField<'a>>,
+    headers: Vec<HeaderField<'a>>,
     columns: Vec<Column<'a>>,
     dynamic: Vec<(&'a Ident, &'a Type)>,
 }
 
+struct KeyField<'a> {
+    ident: &'a Ident,
+    ty: &'a Type,
+    name: String,
+}
+
+struct HeaderField<'a> {
+    ident: &'a Ident,
+    ty: &'a Type,
+    /// None: it holds all of a record's.
+    name: Option<String>,
+}
+
 enum Role {
-    Key,
+    Key(Option<LitStr>),
+    Header(Option<LitStr>),
+    Headers,
     Column(Option<LitStr>),
     Value,
     Dynamic,
@@ -46,8 +62,10 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         ty: key_type,
         write: write_key,
         write_self,
+        def: key_def,
     } = key;
-    let (keyed, is_dynamic) = (!parts.keys.is_empty(), !parts.dynamic.is_empty());
+    let (is_dynamic, has_headers) = (!parts.dynamic.is_empty(), !parts.headers.is_empty());
+    let headers = parts.headers.iter().map(header_write);
     let defs = parts.columns.iter().map(column_def);
     let cells = parts.columns.iter().map(column_write);
     let dynamic = parts.dynamic.iter().map(|(ident, ty)| {
@@ -61,8 +79,9 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         impl #generics ::streamhost::Row for #name #arguments #clause {
             type Key = #key_type;
             const SHAPE: ::streamhost::RowShape = ::streamhost::RowShape {
-                keyed: #keyed,
+                keys: &[#key_def],
                 dynamic: #is_dynamic,
+                headers: #has_headers,
                 columns: &[#(#defs),*],
             };
             #[inline]
@@ -74,6 +93,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
                 #write_self
                 #(#cells)*
                 #(#dynamic)*
+                #(#headers)*
             }
         }
     })
@@ -99,22 +119,33 @@ fn column_write(column: &Column<'_>) -> TokenStream {
     }
 }
 
+fn header_write(header: &HeaderField<'_>) -> TokenStream {
+    let HeaderField { ident, ty, name } = header;
+    match name {
+        Some(name) => quote_spanned! { ty.span() => out.header::<#ty>(#name, &self.#ident); },
+        None => quote_spanned! { ty.span() => out.headers(self.#ident); },
+    }
+}
+
 struct Key {
     ty: TokenStream,
+    def: TokenStream,
     write: TokenStream,
     write_self: TokenStream,
 }
 
-fn key(keys: &[(&Ident, &Type)], separator: Option<&LitStr>) -> Result<Key> {
-    let types = keys.iter().map(|(_, ty)| ty);
+fn key(keys: &[KeyField<'_>], separator: Option<&LitStr>) -> Result<Key> {
+    let types = keys.iter().map(|key| key.ty);
     match (keys, separator) {
         ([], None) => Ok(Key {
             ty: quote! { ::core::convert::Infallible },
+            def: quote! {},
             write: quote! { let _ = out; match *key {} },
             write_self: quote! { out.no_key(); },
         }),
-        ([(ident, ty)], None) => Ok(Key {
+        ([KeyField { ident, ty, name }], None) => Ok(Key {
             ty: quote! { #ty },
+            def: quote_spanned! { ty.span() => ::streamhost::ColumnDef::key::<#ty>(#name) },
             write: quote_spanned! { ty.span() => out.key::<#ty>(key); },
             write_self: quote_spanned! { ty.span() => out.key::<#ty>(&self.#ident); },
         }),
@@ -123,20 +154,33 @@ fn key(keys: &[(&Ident, &Type)], separator: Option<&LitStr>) -> Result<Key> {
             "a separator joins several `#[row(key)]` fields, and there are not two",
         )),
         ([_, second, ..], None) => Err(Error::new(
-            second.0.span(),
+            second.ident.span(),
             "a second key field: say how they are joined, with `#[row(separator = \"…\")]` on the struct",
         )),
         ([first @ .., last], Some(separator)) => {
             let write = |value: &dyn Fn(usize, &Ident) -> TokenStream| {
-                let before = first.iter().enumerate().map(|(i, (ident, ty))| {
-                    let value = value(i, ident);
+                let before = first.iter().enumerate().map(|(i, key)| {
+                    let (value, ty) = (value(i, key.ident), key.ty);
                     quote_spanned! { ty.span() => out.key_before::<#ty>(#value, #separator); }
                 });
-                let (value, ty) = (value(first.len(), last.0), last.1);
+                let (value, ty) = (value(first.len(), last.ident), last.ty);
                 let end = quote_spanned! { ty.span() => out.key::<#ty>(#value); };
                 quote! { #(#before)* #end }
             };
+            let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+            let (name, all) = (names.join(&separator.value()), types.clone());
             Ok(Key {
+                def: quote! {
+                    ::streamhost::ColumnDef {
+                        name: #name,
+                        kind: if true #(&& <#all as ::streamhost::KeyPart>::IS_TEXT)* {
+                            ::streamhost::Kind::Text
+                        } else {
+                            ::streamhost::Kind::Bytes
+                        },
+                        optional: false,
+                    }
+                },
                 ty: quote! { (#(#types),*) },
                 write: write(&|i, _| {
                     let i = syn::Index::from(i);
@@ -155,7 +199,21 @@ fn sort<'a>(fields: impl Iterator<Item = &'a Field>) -> Result<Parts<'a>> {
         let (ty, whole) = (&field.ty, false);
         match role(field)? {
             Role::Skip => {}
-            Role::Key => parts.keys.push((ident, ty)),
+            Role::Key(name) => parts.keys.push(KeyField {
+                ident,
+                ty,
+                name: name_of(ident, name),
+            }),
+            Role::Header(name) => parts.headers.push(HeaderField {
+                ident,
+                ty,
+                name: Some(name_of(ident, name)),
+            }),
+            Role::Headers => parts.headers.push(HeaderField {
+                ident,
+                ty,
+                name: None,
+            }),
             Role::Dynamic => parts.dynamic.push((ident, ty)),
             Role::Value => parts.columns.push(Column {
                 ident,
@@ -164,10 +222,7 @@ fn sort<'a>(fields: impl Iterator<Item = &'a Field>) -> Result<Parts<'a>> {
                 whole: true,
             }),
             Role::Column(name) => {
-                let name = name.map_or_else(
-                    || ident.to_string().trim_start_matches("r#").into(),
-                    |n| n.value(),
-                );
+                let name = name_of(ident, name);
                 if parts.columns.iter().any(|column| column.name == name) {
                     return Err(Error::new(
                         ident.span(),
@@ -193,6 +248,12 @@ fn sort<'a>(fields: impl Iterator<Item = &'a Field>) -> Result<Parts<'a>> {
     }
 }
 
+/// The name that is given, or else the field's.
+fn name_of(ident: &Ident, name: Option<LitStr>) -> String {
+    let own = || ident.to_string().trim_start_matches("r#").into();
+    name.map_or_else(own, |name| name.value())
+}
+
 fn role(field: &Field) -> Result<Role> {
     let mut role: Option<Role> = None;
     for attribute in field.attrs.iter().filter(|a| a.path().is_ident("row")) {
@@ -215,15 +276,27 @@ fn role(field: &Field) -> Result<Role> {
         }
         attribute.parse_nested_meta(|meta| {
             let is = |name| meta.path.is_ident(name);
+            let named = || -> Result<Option<LitStr>> {
+                if !meta.input.peek(Token![=]) {
+                    return Ok(None);
+                }
+                let name: LitStr = meta.value()?.parse()?;
+                match name.value().is_empty() {
+                    true => Err(Error::new(name.span(), "a key or header has a name")),
+                    false => Ok(Some(name)),
+                }
+            };
             match () {
-                () if is("key") => set(Role::Key),
+                () if is("key") => set(Role::Key(named()?)),
+                () if is("header") => set(Role::Header(named()?)),
+                () if is("headers") => set(Role::Headers),
                 () if is("value") => set(Role::Value),
                 () if is("dynamic") => set(Role::Dynamic),
                 () if is("skip") => set(Role::Skip),
                 () if is("separator") => Err(meta.error("`separator` belongs on the struct")),
                 () => {
                     Err(meta
-                        .error("known here: key, value, dynamic, skip, or \"family:qualifier\""))
+                        .error("known here: key, value, header, headers, dynamic, skip, or \"family:qualifier\""))
                 }
             }
         })?;

@@ -61,8 +61,9 @@ macro_rules! rows {
         impl<K: KeyPart, V: Cell> Row for $own<K, V> {
             type Key = K;
             const SHAPE: RowShape = RowShape {
-                keyed: true,
+                keys: &[ColumnDef::key::<K>("key")],
                 dynamic: false,
+                headers: false,
                 columns: &[ColumnDef { name: "value", kind: V::KIND, optional: V::OPTIONAL }],
             };
             #[inline]

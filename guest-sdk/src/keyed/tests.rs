@@ -2,7 +2,9 @@
 
 use crate::call::{Batch, Groups, Input, Keyed, Moment, NO_TIME_MS, Output, Pairs, Partials};
 use crate::columns::{Column, ColumnBuf};
+use crate::headers::CallHeaders;
 use crate::job::{Call, Job};
+use crate::record::Place;
 use crate::*;
 
 fn column<T: AsRef<[u8]>>(items: &[T]) -> ColumnBuf {
@@ -48,7 +50,21 @@ fn transform(
             .collect()
     };
     let (absent_keys, absent_values) = (absent(|r| r.has_key()), absent(|r| r.has_value()));
+    let none = ColumnBuf::default();
+    let headers = CallHeaders {
+        positions: &[],
+        names: none.view(),
+        values: none.view(),
+        absent: &[],
+    };
     let batch = Batch {
+        place: Place {
+            target: "",
+            partition: 0,
+        },
+        first_offset: 0,
+        offsets: &[],
+        headers: &headers,
         keys: keys.view(),
         values: values.view(),
         times_ms: &times_ms,

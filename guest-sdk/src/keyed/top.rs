@@ -35,8 +35,9 @@ pub struct Ranked<K, V> {
 impl<K: Cell, V: Cell> Row for Ranked<K, V> {
     type Key = (Time, u32);
     const SHAPE: RowShape = RowShape {
-        keyed: true,
+        keys: &[ColumnDef::key::<str>("start/rank")],
         dynamic: false,
+        headers: false,
         columns: &[
             ColumnDef {
                 name: "key",

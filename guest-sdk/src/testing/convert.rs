@@ -1,20 +1,21 @@
 //! The job's own types as the host's: what the contract's bindings do between a component and its
 //! host.
 
+use super::connectors::is_known;
 use crate::call;
 use crate::cell::Kind;
 use crate::columns::{Column, ColumnBuf};
 use crate::describe::{
-    Description, Scope, SinkDef, SourceDef, SourceKind, StageDef, StageKind, WindowDef, WindowForm,
+    Description, Scope, SinkDef, SourceDef, StageDef, StageKind, WindowDef, WindowForm,
 };
+use crate::headers::CallHeaders;
+use crate::record::Place;
 use crate::row::RowWriter;
-use crate::sink::SinkKind;
 use streamhost_core::contract::{Answer, Groups, Moment, Pairs, Partials, truncate};
-use streamhost_core::job::connector::{CONSOLE, EXACTLY_ONCE, FILE, HBASE, KAFKA, RATE, SOCKET};
 use streamhost_core::job::validate::{
     JobDescription, RawColumn, SinkDescription, SourceDescription,
 };
-use streamhost_core::types::{self, Chunk, ExtraCells, Keyed, Rows};
+use streamhost_core::types::{self, Chunk, ExtraCells, Headers, Keyed, Rows};
 use streamhost_core::{job, limits};
 
 pub(super) fn moment(moment: Moment) -> call::Moment {
@@ -30,8 +31,24 @@ pub(super) fn moment(moment: Moment) -> call::Moment {
     }
 }
 
-pub(super) fn records(chunk: &Chunk) -> call::Input<'_> {
+pub(super) fn headers(chunk: &Chunk) -> CallHeaders<'_> {
+    CallHeaders {
+        positions: &chunk.headers.positions,
+        names: view(&chunk.headers.names),
+        values: view(&chunk.headers.values),
+        absent: &chunk.headers.absent,
+    }
+}
+
+pub(super) fn records<'a>(chunk: &'a Chunk, headers: &'a CallHeaders<'a>) -> call::Input<'a> {
     call::Input::Records(call::Batch {
+        place: Place {
+            target: "",
+            partition: chunk.partition.id,
+        },
+        first_offset: 0,
+        offsets: &chunk.offsets,
+        headers,
         keys: view(&chunk.keys),
         values: view(&chunk.values),
         times_ms: &chunk.times_ms,
@@ -108,6 +125,12 @@ fn rows(rows: RowWriter) -> Rows {
             values: column(rows.extra.values),
             kinds: rows.extra.kinds.into_iter().map(kind).collect(),
         },
+        headers: Headers {
+            positions: rows.headers.positions,
+            names: column(rows.headers.names),
+            values: column(rows.headers.values),
+            absent: rows.headers.absent,
+        },
     }
 }
 
@@ -133,6 +156,7 @@ fn kind(kind: Kind) -> types::Kind {
         Kind::Float => types::Kind::Float,
         Kind::Bool => types::Kind::Bool,
         Kind::Time => types::Kind::Time,
+        Kind::Json => types::Kind::Json,
     }
 }
 
@@ -150,23 +174,20 @@ pub(super) fn description(description: &Description) -> JobDescription {
 }
 
 fn source(source: &SourceDef) -> SourceDescription {
-    let connector = match source.kind {
-        SourceKind::Kafka => KAFKA,
-        SourceKind::Socket => SOCKET,
-        SourceKind::File => FILE,
-        SourceKind::Rate => RATE,
-    };
-    let follow = source
-        .follow
-        .then(|| ("follow".to_owned(), true.to_string()));
-    let rate =
-        (source.kind == SourceKind::Rate).then(|| ("rate".to_owned(), source.rate.to_string()));
     SourceDescription {
-        connector: connector.name.to_owned(),
+        connector: source.connector.clone(),
         name: source.name.clone(),
         table: source.table,
         timed: source.timed,
-        options: follow.into_iter().chain(rate).collect(),
+        options: options(&source.connector, &source.options),
+    }
+}
+
+/// Of a connector that is not known here no options are either: a deploy checks them.
+fn options(connector: &str, options: &[(String, String)]) -> Vec<(String, String)> {
+    match is_known(connector) {
+        true => options.to_vec(),
+        false => Vec::new(),
     }
 }
 
@@ -227,22 +248,13 @@ fn sink(sink: &SinkDef) -> SinkDescription {
         kind: kind(column.kind),
         optional: column.optional,
     };
-    let connector = match sink.kind {
-        SinkKind::Hbase => HBASE,
-        SinkKind::Kafka => KAFKA,
-        SinkKind::Console => CONSOLE,
-    };
-    let exactly_once = (EXACTLY_ONCE.to_owned(), true.to_string());
     SinkDescription {
-        connector: connector.name.to_owned(),
+        connector: sink.connector.clone(),
         name: sink.name.clone(),
-        keyed: sink.shape.keyed,
+        keys: sink.shape.keys.iter().map(column).collect(),
         dynamic: sink.shape.dynamic,
         columns: sink.shape.columns.iter().map(column).collect(),
-        options: sink
-            .exactly_once
-            .then_some(exactly_once)
-            .into_iter()
-            .collect(),
+        headers: sink.shape.headers,
+        options: options(&sink.connector, &sink.options),
     }
 }

@@ -1,7 +1,8 @@
 //! Calls of a job, as its host makes them: everything crosses in bytes, and each answer is held to
 //! the contract.
 
-use super::{CONNECTORS, convert};
+use super::connectors::TestConnectors;
+use super::convert;
 use crate::job::{Call, Job};
 use crate::log;
 use std::cell::{Cell, RefCell};
@@ -25,7 +26,7 @@ impl<'a> Guest<'a> {
         spec: &'a JobSpec,
     ) -> Guest<'a> {
         let shape = |sink: &SinkSpec| {
-            let rules = CONNECTORS.rules(&sink.connector);
+            let rules = TestConnectors.rules(&sink.connector);
             let rules = rules.and_then(|rules| rules.sink.as_ref());
             let rules = rules.expect("the job was checked");
             RowShape::new(sink, rules.limits.clone())
@@ -68,11 +69,12 @@ impl<'a> Guest<'a> {
 
     /// The export `transform`.
     pub(super) fn transform(&self, source: u32, moment: Moment, chunk: &Chunk) -> Answer {
+        let headers = convert::headers(chunk);
         let output = self.call(|job| {
             job.run(
                 source as usize,
                 convert::moment(moment),
-                convert::records(chunk),
+                convert::records(chunk, &headers),
             )
         });
         let asked = Asked {

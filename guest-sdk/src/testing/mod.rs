@@ -63,6 +63,7 @@ use crate::describe::Description;
 use crate::job::{Call, Job};
 use crate::record::Record;
 use compare::{Run, compare};
+use connectors::TestConnectors;
 use guest::Guest;
 use sources::Sources;
 use std::sync::Arc;
@@ -70,7 +71,6 @@ use std::time::Duration;
 use streamhost_core::contract::GroupQuarantines;
 use streamhost_core::executor::{Batch, BatchExecutor, BatchInputs, BatchJob, BatchOutcome};
 use streamhost_core::job::JobSpec;
-use streamhost_core::job::connector::{CONSOLE, ConnectorRules, FILE, HBASE, KAFKA, RATE, SOCKET};
 use streamhost_core::job::settings::{JobLimits, OnError, Settings};
 use streamhost_core::job::validate::{check, in_words};
 use streamhost_core::keyed::entry;
@@ -81,6 +81,7 @@ use streamhost_core::types::{DeadLetter, TopicOffsets};
 use workers::NativeWorkers;
 
 mod convert; // the boundary
+mod connectors;
 mod guest;
 mod text;
 mod sources; // partitions, and what they sent
@@ -90,8 +91,6 @@ mod workers; // calls the job for the host's executor
 mod compare; // the same batch, run in other cuts
 mod deploy; // the next version
 
-/// What is known of connectors where there is no host: those for which the SDK has a word.
-const CONNECTORS: [&ConnectorRules; 6] = [&KAFKA, &HBASE, &FILE, &SOCKET, &RATE, &CONSOLE];
 /// One job's history is one epoch: nothing is ever reset.
 const EPOCH: u64 = 1;
 /// What the executor may keep in memory beside the store, which is in memory too.
@@ -159,7 +158,7 @@ fn checked(job: &dyn for<'b> Fn(Call<'b>) -> Job<'b>) -> Result<(Description, Jo
         convert::description(&description),
         None,
         &settings,
-        &CONNECTORS,
+        &TestConnectors,
     );
     Ok((description, spec.map_err(|faults| in_words(&faults))?))
 }

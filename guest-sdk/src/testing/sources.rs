@@ -4,7 +4,7 @@ use crate::record::Record;
 use std::collections::{BTreeMap, BTreeSet};
 use streamhost_core::executor::{Batch, Watermark};
 use streamhost_core::job::SourceSpec;
-use streamhost_core::types::{self, Chunk, Offset, Partition, Span};
+use streamhost_core::types::{self, Chunk, Header, Offset, Partition, Span};
 
 /// The sources of a job under test.
 #[derive(Debug)]
@@ -52,11 +52,17 @@ impl Sources {
             .entry(partition)
             .or_insert_with(|| Chunk::new(partition));
         for record in records {
+            let headers: Vec<Header<'_>> = record
+                .headers()
+                .iter()
+                .map(|(name, value)| Header { name, value })
+                .collect();
             chunk.push(types::Record {
                 offset: source.sent,
                 time_ms: record.time_ms,
                 key: record.has_key().then_some(record.key),
                 value: record.has_value().then_some(record.value),
+                headers: &headers,
             });
             source.sent += 1;
         }

@@ -42,6 +42,14 @@ fn row(rows: &Rows, columns: &[ColumnSpec], row: usize) -> String {
             readable(extra.kinds[i], extra.values.get(i))
         ));
     }
+    for header in rows.headers.of(row) {
+        let value = header.value.map(|value| format!("={}", bytes(value)));
+        parts.push(format!(
+            "header:{}{}",
+            header.name,
+            value.unwrap_or_default()
+        ));
+    }
     parts.join(" ")
 }
 

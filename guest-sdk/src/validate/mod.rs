@@ -1,12 +1,12 @@
 //! Jobs that compile and cannot be, in words: what `describe` refuses.
 
-use crate::describe::{SourceDef, SourceKind, StageDef};
+use crate::describe::{SourceDef, StageDef};
 use crate::job::{Chain, Edge, Job, Plan};
 use crate::limits::{
     COLUMN_NAME_BYTES_MAX, COLUMNS_MAX, EVERY_MAX, PLACE_BYTES_MAX, PLACES_MAX, RATE_MAX,
 };
 use crate::row::RowShape;
-use crate::sink::{Sink, SinkKind};
+use crate::sink::{Known, Sink};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -84,10 +84,7 @@ fn check_names(plan: &Plan<'_>) -> Result<(), String> {
             "the job has {count} sources and sinks, and {PLACES_MAX} is the most: make two of it"
         ));
     }
-    let paths = plan
-        .sources
-        .iter()
-        .filter(|source| source.def.kind == SourceKind::File);
+    let paths = plan.sources.iter().filter(|source| source.known.is_path);
     let paths: HashSet<&str> = paths.map(|source| source.def.name.as_str()).collect();
     for name in sources.iter().chain(&sinks) {
         check_place(name, paths.contains(name))?;
@@ -97,8 +94,8 @@ fn check_names(plan: &Plan<'_>) -> Result<(), String> {
             .sources
             .iter()
             .find(|source| source.def.name == name)
-            .map(|source| source.def.kind);
-        let kind = kind.map_or("source", word);
+            .map(|source| source.known.what);
+        let kind = kind.unwrap_or("source");
         return Err(format!(
             "the job reads {kind} `{name}` twice: read it once, and branch with `.also(|records| …)`"
         ));
@@ -169,15 +166,6 @@ fn twice<'a>(names: &[&'a str]) -> Option<&'a str> {
     names.iter().find(|name| !seen.insert(**name)).copied()
 }
 
-fn word(kind: SourceKind) -> &'static str {
-    match kind {
-        SourceKind::Kafka => "topic",
-        SourceKind::Socket => "socket",
-        SourceKind::File => "file",
-        SourceKind::Rate => "the generator",
-    }
-}
-
 fn interval(plan: &Plan<'_>) -> Result<Option<Duration>, String> {
     let mut known: Option<Duration> = None;
     for every in plan.sources.iter().filter_map(|source| source.every) {
@@ -206,21 +194,25 @@ fn interval(plan: &Plan<'_>) -> Result<Option<Duration>, String> {
 }
 
 fn check_sink(sink: &Sink, shape: &RowShape) -> Result<(), String> {
-    let Sink { kind, name, .. } = sink;
-    if let Some(kind) = sink.only_source {
+    let Sink { known, name, .. } = sink;
+    if let Some(what) = sink.only_source {
         return Err(format!(
-            "`{name}` is a {}, which can be read and not written",
-            word(kind)
+            "`{name}` is a {what}, which can be read and not written"
         ));
     }
-    if sink.exactly_once && *kind != SinkKind::Kafka {
-        return Err(match kind {
-            SinkKind::Hbase => format!(
+    match known {
+        Known::Table if sink.exactly_once => {
+            return Err(format!(
                 "`exactly_once` is for topics: the table `{name}` is right after any crash without it, as writing a row \
                  again changes nothing"
-            ),
-            _ => format!("`exactly_once` is for topics: what `{name}` shows cannot be taken back"),
-        });
+            ));
+        }
+        Known::Shown if sink.exactly_once => {
+            return Err(format!(
+                "`exactly_once` is for topics: what `{name}` shows cannot be taken back"
+            ));
+        }
+        Known::Table | Known::Shown | Known::Topic | Known::Nothing => {}
     }
     if sink.has_interval {
         return Err(format!(
@@ -243,8 +235,8 @@ fn check_sink(sink: &Sink, shape: &RowShape) -> Result<(), String> {
             column.name
         ));
     }
-    if *kind == SinkKind::Hbase {
-        if !shape.keyed {
+    if *known == Known::Table {
+        if shape.keys.is_empty() {
             return Err(format!(
                 "rows for table `{name}` have no key: mark a field with `#[row(key)]`"
             ));
@@ -317,17 +309,20 @@ fn sources(plan: &Plan<'_>, stages: &[StageDef]) -> Result<Vec<SourceDef>, Strin
                  branches"
             ));
         }
-        if def.kind == SourceKind::Rate && def.rate == 0 {
-            return Err("`rate(0)` makes no records: say how many a second".into());
-        }
-        if def.kind == SourceKind::Rate && def.rate > RATE_MAX {
-            return Err(format!(
-                "`rate({})` makes more records a second than {RATE_MAX}, which is the most",
-                def.rate
-            ));
+        let rate = def.options.iter().find(|(name, _)| name == "rate");
+        match rate.map(|(_, value)| value.parse::<u32>()) {
+            Some(Ok(0)) => {
+                return Err("`rate(0)` makes no records: say how many a second".into());
+            }
+            Some(Ok(rate)) if rate > RATE_MAX => {
+                return Err(format!(
+                    "`rate({rate})` makes more records a second than {RATE_MAX}, which is the most"
+                ));
+            }
+            _ => {}
         }
         def.table = trail.is_table();
-        if def.table && matches!(def.kind, SourceKind::Rate | SourceKind::Socket) {
+        if def.table && !plan.sources[number(chain)].known.ends {
             return Err(format!(
                 "source `{name}` feeds the table of a lookup, which is read to its end before anything else begins, and \
                  it has none: take a topic or a file"

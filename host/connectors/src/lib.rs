@@ -11,3 +11,6 @@ pub mod socket;
 pub mod rate;
 pub mod console;
 pub mod registry;
+
+#[cfg(test)]
+mod contract_tests;

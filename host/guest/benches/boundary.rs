@@ -33,6 +33,7 @@ fn chunk(records: usize, line: impl Fn(usize) -> String) -> Chunk {
             time_ms: 0,
             key: None,
             value: Some(line(i).as_bytes()),
+            headers: &[],
         });
     }
     chunk

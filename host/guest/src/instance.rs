@@ -1,8 +1,9 @@
 //! One instance of a component: its memory, its limits, its calls.
 
-use crate::bindings::streamhost::job::{log as wit_log, types as wit};
-use crate::wit_convert::{answer_out, column_in, column_out, job_description, moment_in};
-use crate::{CompiledJob, GuestLimits, bindings};
+use crate::bindings::streamhost::job::log as wit_log;
+use crate::contract::{Exports, Said};
+use crate::v1::bindings::streamhost::job::log as log_v1;
+use crate::{CompiledJob, GuestLimits};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -125,14 +126,8 @@ impl State {
     }
 }
 
-impl wit_log::Host for State {
-    fn log(&mut self, level: wit_log::Level, message: String) {
-        let level = match level {
-            wit_log::Level::Debug => tracing::Level::DEBUG,
-            wit_log::Level::Info => tracing::Level::INFO,
-            wit_log::Level::Warn => tracing::Level::WARN,
-            wit_log::Level::Error => tracing::Level::ERROR,
-        };
+impl State {
+    fn line(&mut self, level: tracing::Level, message: String) {
         let message = truncate(message, limits::LOG_LINE_BYTES_MAX);
         if level == tracing::Level::ERROR {
             self.panic = Some(message.clone());
@@ -141,6 +136,30 @@ impl wit_log::Host for State {
             true => self.lines.push((level, message)),
             false => self.lost = true,
         }
+    }
+}
+
+impl wit_log::Host for State {
+    fn log(&mut self, level: wit_log::Level, message: String) {
+        let level = match level {
+            wit_log::Level::Debug => tracing::Level::DEBUG,
+            wit_log::Level::Info => tracing::Level::INFO,
+            wit_log::Level::Warn => tracing::Level::WARN,
+            wit_log::Level::Error => tracing::Level::ERROR,
+        };
+        self.line(level, message);
+    }
+}
+
+impl log_v1::Host for State {
+    fn log(&mut self, level: log_v1::Level, message: String) {
+        let level = match level {
+            log_v1::Level::Debug => tracing::Level::DEBUG,
+            log_v1::Level::Info => tracing::Level::INFO,
+            log_v1::Level::Warn => tracing::Level::WARN,
+            log_v1::Level::Error => tracing::Level::ERROR,
+        };
+        self.line(level, message);
     }
 }
 
@@ -159,8 +178,10 @@ fn bounds(memory_bytes: usize) -> StoreLimits {
 /// A living instance. After a fault it is of no more use: drop it.
 pub struct Instance {
     store: Store<State>,
-    job: bindings::Job,
+    job: Box<dyn Exports>,
     limits: GuestLimits,
+    /// What each source reads.
+    targets: Arc<[String]>,
 }
 
 impl Instance {
@@ -182,19 +203,27 @@ impl Instance {
             .pre()
             .instantiate(&mut store)
             .map_err(|e| fault(&e, limits, None))?;
-        Ok(Instance { store, job, limits })
+        Ok(Instance {
+            store,
+            job,
+            limits,
+            targets: Arc::default(),
+        })
+    }
+
+    /// The same, told what each of the job's sources reads.
+    #[must_use]
+    pub fn reading(self, targets: Arc<[String]>) -> Self {
+        Instance { targets, ..self }
     }
 
     /// Asks the component what its job is.
     pub fn describe(&mut self) -> Result<JobDescription, GuestFault> {
         self.arm(self.limits.time);
-        let answer = self
-            .job
-            .streamhost_job_guest()
-            .call_describe(&mut self.store);
+        let answer = self.job.describe(&mut self.store);
         self.store.data_mut().tell(&mut LinesLeft::default());
         match answer {
-            Ok(Ok(description)) => Ok(job_description(description)),
+            Ok(Ok(description)) => Ok(description),
             Ok(Err(reason)) => Err(GuestFault::Trap(truncate(reason, limits::REASON_BYTES_MAX))),
             Err(error) => Err(self.fault(&error)),
         }
@@ -222,6 +251,14 @@ impl Instance {
         arm(&mut self.store, time);
     }
 
+    fn answer(&mut self, answer: Said<Answer>) -> Result<Answer, GuestFault> {
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(broken)) => Err(GuestFault::Trap(broken)),
+            Err(error) => Err(self.fault(&error)),
+        }
+    }
+
     fn fault(&mut self, error: &wasmtime::Error) -> GuestFault {
         let panic = self.store.data_mut().panic.take();
         fault(error, self.limits, panic)
@@ -237,16 +274,12 @@ impl Guest for Instance {
         time: Duration,
     ) -> Result<Answer, GuestFault> {
         self.arm(time);
-        let records = wit::Records {
-            keys: column_in(&chunk.keys),
-            values: column_in(&chunk.values),
-            times_ms: &chunk.times_ms,
-            absent_keys: &chunk.absent_keys,
-            absent_values: &chunk.absent_values,
-        };
-        let guest = self.job.streamhost_job_guest();
-        let answer = guest.call_transform(&mut self.store, stage, moment_in(moment), records);
-        answer.map(answer_out).map_err(|error| self.fault(&error))
+        let target = self.targets.get(usize::from(chunk.partition.source));
+        let target = target.map_or("", String::as_str);
+        let answer = self
+            .job
+            .transform(&mut self.store, stage, moment, (target, chunk));
+        self.answer(answer)
     }
 
     fn combine(
@@ -256,17 +289,8 @@ impl Guest for Instance {
         time: Duration,
     ) -> Result<Column, GuestFault> {
         self.arm(time);
-        let partials = wit::Partials {
-            accumulators: column_in(&partials.accumulators),
-            absent: &partials.absent,
-            group_ends: &partials.group_ends,
-            partials: column_in(&partials.partials),
-        };
-        let answer = self
-            .job
-            .streamhost_job_guest()
-            .call_combine(&mut self.store, stage, partials);
-        answer.map(column_out).map_err(|error| self.fault(&error))
+        let answer = self.job.combine(&mut self.store, stage, partials);
+        answer.map_err(|error| self.fault(&error))
     }
 
     fn finish(
@@ -277,23 +301,8 @@ impl Guest for Instance {
         time: Duration,
     ) -> Result<Answer, GuestFault> {
         self.arm(time);
-        let finished = match finished {
-            Finished::Groups(groups) => wit::Finished::Groups(wit::Groups {
-                keys: column_in(&groups.keys),
-                accumulators: column_in(&groups.accumulators),
-                starts_ms: &groups.starts_ms,
-                ends_ms: &groups.ends_ms,
-            }),
-            Finished::Pairs(pairs) => wit::Finished::Pairs(wit::Pairs {
-                lefts: column_in(&pairs.lefts),
-                rights: column_in(&pairs.rights),
-                absent_rights: &pairs.absent_rights,
-                times_ms: &pairs.times_ms,
-            }),
-        };
-        let guest = self.job.streamhost_job_guest();
-        let answer = guest.call_finish(&mut self.store, stage, moment_in(moment), finished);
-        answer.map(answer_out).map_err(|error| self.fault(&error))
+        let answer = self.job.finish(&mut self.store, stage, moment, finished);
+        self.answer(answer)
     }
 
     fn migrate(
@@ -303,9 +312,8 @@ impl Guest for Instance {
         time: Duration,
     ) -> Result<Column, GuestFault> {
         self.arm(time);
-        let guest = self.job.streamhost_job_guest();
-        let answer = guest.call_migrate(&mut self.store, stage, column_in(accumulators));
-        answer.map(column_out).map_err(|error| self.fault(&error))
+        let answer = self.job.migrate(&mut self.store, stage, accumulators);
+        answer.map_err(|error| self.fault(&error))
     }
 
     fn bind(&mut self, call_limits: &CallLimits) {

@@ -2,6 +2,7 @@
 //! only.
 
 use cache::CodeCache;
+use contract::ExportsPre;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +10,12 @@ use streamhost_core::job::settings::JobLimits;
 use streamhost_core::job::validate::JobDescription;
 use streamhost_core::limits;
 use streamhost_engine::guest::LogSink;
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine};
 
+mod contract;
 mod wit_convert;
+mod v1;
 mod cache;
 mod nesting;
 pub mod compiler;
@@ -83,7 +86,7 @@ pub enum LoadError {
     Imports(String),
     /// It does not export what the contract asks for.
     #[error(
-        "the component does not export the contract `streamhost:job@0.1.0`: {0}; write it with the streamhost SDK"
+        "the component does not export the contract `streamhost:job@0.2.0`: {0}; write it with the streamhost SDK"
     )]
     Exports(String),
     /// Its own code refused, or broke, when asked what it is.
@@ -92,10 +95,11 @@ pub enum LoadError {
 }
 
 /// The one interface that a component may import.
-pub const LOG_IMPORT: &str = "streamhost:job/log@0.1.0";
+pub const LOG_IMPORT: &str = "streamhost:job/log@0.2.0";
 
-/// Its version, as major and minor number.
-const CONTRACT: &str = "0.1";
+/// The version of the contract that this host speaks, as major and minor number. It takes the one
+/// before as well.
+pub const CONTRACT: &str = "0.2";
 
 /// The engine that all jobs share, and the cache of compiled code.
 pub struct GuestEngine {
@@ -136,6 +140,9 @@ impl GuestEngine {
         let engine = engine()?;
         let mut linker = Linker::new(&engine);
         bindings::streamhost::job::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+        v1::bindings::streamhost::job::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| {
+            state
+        })?;
         tick(&engine)?;
         Ok(GuestEngine {
             engine,
@@ -163,7 +170,7 @@ impl GuestEngine {
             .collect();
         let foreign: Vec<String> = imports
             .iter()
-            .filter(|name| *name != LOG_IMPORT)
+            .filter(|name| ![LOG_IMPORT, v1::LOG_IMPORT].contains(&name.as_str()))
             .map(|name| format!("`{name}`"))
             .collect();
         if !foreign.is_empty() {
@@ -173,7 +180,14 @@ impl GuestEngine {
             .linker
             .instantiate_pre(&component)
             .map_err(|e| LoadError::Exports(first_line(&e)))?;
-        let pre = bindings::JobPre::new(pre).map_err(|e| LoadError::Exports(first_line(&e)))?;
+        let is_v1 = names
+            .exports(&self.engine)
+            .any(|(name, _)| name == v1::GUEST_EXPORT);
+        let pre: Result<Box<dyn ExportsPre>, _> = match is_v1 {
+            true => v1::bindings::JobPre::new(pre).map(|pre| Box::new(pre) as _),
+            false => bindings::JobPre::new(pre).map(|pre| Box::new(pre) as _),
+        };
+        let pre = pre.map_err(|e| LoadError::Exports(first_line(&e)))?;
         Ok(Arc::new(CompiledJob {
             digest: digest.to_string(),
             imports,
@@ -276,13 +290,13 @@ pub struct CompiledJob {
     pub digest: String,
     /// The interfaces that it imports, but those of types alone.
     pub imports: Vec<String>,
-    pre: bindings::JobPre<instance::State>,
+    pre: Box<dyn ExportsPre>,
 }
 
 impl CompiledJob {
     /// All that the component imports, interfaces of types alone too.
     pub fn all_imports(&self) -> Vec<String> {
-        let names = self.pre.instance_pre().component().component_type();
+        let names = self.pre.pre().component().component_type();
         let imports = names.imports(self.engine());
         imports.map(|(name, _)| name.to_owned()).collect()
     }
@@ -296,16 +310,25 @@ impl CompiledJob {
 
     /// The version of the contract that it speaks, as major and minor number.
     pub fn contract(&self) -> &'static str {
-        CONTRACT
+        self.pre.contract()
     }
 
-    pub(crate) fn pre(&self) -> &bindings::JobPre<instance::State> {
-        &self.pre
+    /// What a user should know of that version; nothing where it is this host's own.
+    pub fn notice(&self) -> Option<String> {
+        let spoken = self.contract();
+        (spoken != CONTRACT).then(|| {
+            format!(
+                "the component speaks contract {spoken}, and this host {CONTRACT}: it runs as before on this release, and no more on the next; build it with the SDK of this release"
+            )
+        })
+    }
+
+    pub(crate) fn pre(&self) -> &dyn ExportsPre {
+        self.pre.as_ref()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        let pre: &InstancePre<instance::State> = self.pre.instance_pre();
-        pre.engine()
+        self.pre.pre().engine()
     }
 }
 

@@ -1,17 +1,121 @@
-//! How the host's words become the contract's, and back. Nothing is judged here but what a type
-//! alone would say.
+//! The contract: how the host's words become its types, and back. Nothing is judged here but what a
+//! type alone would say.
 
+use crate::bindings;
 use crate::bindings::streamhost::job::types as wit;
-use streamhost_core::contract::{Answer, Moment, truncate};
-use streamhost_core::job::connector::{CONSOLE, EXACTLY_ONCE, FILE, HBASE, KAFKA, RATE, SOCKET};
+use crate::contract::{Exports, ExportsPre, Said};
+use crate::instance::State;
+use streamhost_core::contract::{Answer, Finished, Moment, Partials, truncate};
 use streamhost_core::job::validate::{
     JobDescription, RawColumn, SinkDescription, SourceDescription,
 };
 use streamhost_core::job::{Join, StageKind, StageSpec, Window, WindowForm};
 use streamhost_core::limits;
-use streamhost_core::types::{Column, ExtraCells, Keyed, Kind, Rows};
+use streamhost_core::types::{Chunk, Column, ExtraCells, Headers, Keyed, Kind, Rows};
+use wasmtime::Store;
 
-pub(super) fn moment_in(moment: Moment) -> wit::Moment {
+impl ExportsPre for bindings::JobPre<State> {
+    fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Box<dyn Exports>> {
+        Ok(Box::new(bindings::JobPre::instantiate(self, store)?))
+    }
+
+    fn pre(&self) -> &wasmtime::component::InstancePre<State> {
+        self.instance_pre()
+    }
+
+    fn contract(&self) -> &'static str {
+        "0.2"
+    }
+}
+
+impl Exports for bindings::Job {
+    fn describe(&self, store: &mut Store<State>) -> Said<JobDescription> {
+        let said = self.streamhost_job_guest().call_describe(store)?;
+        Ok(said.and_then(job_description))
+    }
+
+    fn transform(
+        &self,
+        store: &mut Store<State>,
+        stage: u32,
+        moment: Moment,
+        (target, chunk): (&str, &Chunk),
+    ) -> Said<Answer> {
+        let first = chunk.offsets.first().copied().unwrap_or(0);
+        let last = chunk.offsets.last().copied().unwrap_or(first - 1);
+        let has_gaps = last - first + 1 != i64::try_from(chunk.len()).unwrap_or(i64::MAX);
+        let records = wit::Records {
+            target,
+            partition: chunk.partition.id,
+            first_offset: first,
+            offsets: if has_gaps { &chunk.offsets } else { &[] },
+            headers: headers_in(&chunk.headers),
+            keys: column_in(&chunk.keys),
+            values: column_in(&chunk.values),
+            times_ms: &chunk.times_ms,
+            absent_keys: &chunk.absent_keys,
+            absent_values: &chunk.absent_values,
+        };
+        let guest = self.streamhost_job_guest();
+        let answer = guest.call_transform(store, stage, moment_in(moment), records)?;
+        Ok(answer_out(answer))
+    }
+
+    fn combine(
+        &self,
+        store: &mut Store<State>,
+        stage: u32,
+        partials: &Partials,
+    ) -> wasmtime::Result<Column> {
+        let partials = wit::Partials {
+            accumulators: column_in(&partials.accumulators),
+            absent: &partials.absent,
+            group_ends: &partials.group_ends,
+            partials: column_in(&partials.partials),
+        };
+        let guest = self.streamhost_job_guest();
+        guest.call_combine(store, stage, partials).map(column_out)
+    }
+
+    fn finish(
+        &self,
+        store: &mut Store<State>,
+        stage: u32,
+        moment: Moment,
+        finished: &Finished,
+    ) -> Said<Answer> {
+        let finished = match finished {
+            Finished::Groups(groups) => wit::Finished::Groups(wit::Groups {
+                keys: column_in(&groups.keys),
+                accumulators: column_in(&groups.accumulators),
+                starts_ms: &groups.starts_ms,
+                ends_ms: &groups.ends_ms,
+            }),
+            Finished::Pairs(pairs) => wit::Finished::Pairs(wit::Pairs {
+                lefts: column_in(&pairs.lefts),
+                rights: column_in(&pairs.rights),
+                absent_rights: &pairs.absent_rights,
+                times_ms: &pairs.times_ms,
+            }),
+        };
+        let guest = self.streamhost_job_guest();
+        let answer = guest.call_finish(store, stage, moment_in(moment), finished)?;
+        Ok(answer_out(answer))
+    }
+
+    fn migrate(
+        &self,
+        store: &mut Store<State>,
+        stage: u32,
+        accumulators: &Column,
+    ) -> wasmtime::Result<Column> {
+        let guest = self.streamhost_job_guest();
+        let made = guest.call_migrate(store, stage, column_in(accumulators));
+        made.map(column_out)
+    }
+}
+
+fn moment_in(moment: Moment) -> wit::Moment {
     let Moment {
         batch_ms,
         watermark_ms,
@@ -24,38 +128,59 @@ pub(super) fn moment_in(moment: Moment) -> wit::Moment {
     }
 }
 
-pub(super) fn column_in(column: &Column) -> wit::ColumnParam<'_> {
+fn column_in(column: &Column) -> wit::ColumnParam<'_> {
     wit::ColumnParam {
         data: &column.data,
         ends: &column.ends,
     }
 }
 
-pub(super) fn column_out(column: wit::ColumnResult) -> Column {
+fn column_out(column: wit::ColumnResult) -> Column {
     Column {
         data: column.data,
         ends: column.ends,
     }
 }
 
-pub(super) fn answer_out(output: wit::Output) -> Answer {
+fn headers_in(headers: &Headers) -> wit::HeadersParam<'_> {
+    wit::HeadersParam {
+        positions: &headers.positions,
+        names: column_in(&headers.names),
+        values: column_in(&headers.values),
+        absent: &headers.absent,
+    }
+}
+
+fn headers_out(headers: wit::HeadersResult) -> Headers {
+    Headers {
+        positions: headers.positions,
+        names: column_out(headers.names),
+        values: column_out(headers.values),
+        absent: headers.absent,
+    }
+}
+
+fn answer_out(output: wit::Output) -> Result<Answer, String> {
     let reason = |fault: wit::Fault| {
         (
             fault.position,
             truncate(fault.reason, limits::REASON_BYTES_MAX),
         )
     };
-    Answer {
+    let rows = output.rows.into_iter().map(rows_out);
+    Ok(Answer {
         faults: output.faults.into_iter().map(reason).collect(),
-        rows: output.rows.into_iter().map(rows_out).collect(),
+        rows: rows.collect::<Result<_, _>>()?,
         keyed: output.keyed.into_iter().map(keyed_out).collect(),
         late: output.late,
         largest_ms: output.largest_ms,
-    }
+    })
 }
 
-fn rows_out(rows: wit::Rows) -> Rows {
-    Rows {
+fn rows_out(rows: wit::Rows) -> Result<Rows, String> {
+    let kinds = rows.extra.kinds.into_iter().map(Kind::of_number);
+    let kinds = kinds.collect::<Result<_, _>>();
+    Ok(Rows {
         positions: rows.positions,
         cells: column_out(rows.cells),
         absent: rows.absent,
@@ -65,9 +190,10 @@ fn rows_out(rows: wit::Rows) -> Rows {
             rows: rows.extra.rows,
             names: column_out(rows.extra.names),
             values: column_out(rows.extra.values),
-            kinds: rows.extra.kinds.into_iter().map(kind_out).collect(),
+            kinds: kinds.map_err(|what| format!("it answered a cell {what}"))?,
         },
-    }
+        headers: headers_out(rows.headers),
+    })
 }
 
 fn keyed_out(keyed: wit::Keyed) -> Keyed {
@@ -83,48 +209,24 @@ fn keyed_out(keyed: wit::Keyed) -> Keyed {
     }
 }
 
-fn kind_out(kind: wit::Kind) -> Kind {
-    use wit::Kind as Wit;
-    match kind {
-        Wit::Text => Kind::Text,
-        Wit::Bytes => Kind::Bytes,
-        Wit::Int => Kind::Int,
-        Wit::Uint => Kind::Uint,
-        Wit::Float => Kind::Float,
-        Wit::Bool => Kind::Bool,
-        Wit::Time => Kind::Time,
-    }
-}
-
-pub(super) fn job_description(description: wit::Description) -> JobDescription {
-    JobDescription {
+fn job_description(description: wit::Description) -> Result<JobDescription, String> {
+    let sinks = description.sinks.into_iter().map(raw_sink);
+    Ok(JobDescription {
         name: description.name,
         every_ms: description.every_ms,
         sources: description.sources.into_iter().map(raw_source).collect(),
         stages: description.stages.into_iter().map(raw_stage).collect(),
-        sinks: description.sinks.into_iter().map(raw_sink).collect(),
-    }
+        sinks: sinks.collect::<Result<_, _>>()?,
+    })
 }
 
 fn raw_source(source: wit::SourceDef) -> SourceDescription {
-    use wit::SourceKind as Wit;
-    let connector = match source.kind {
-        Wit::Kafka => KAFKA,
-        Wit::Socket => SOCKET,
-        Wit::File => FILE,
-        Wit::Rate => RATE,
-    };
-    let follow = source
-        .follow
-        .then(|| ("follow".to_owned(), true.to_string()));
-    let rate =
-        matches!(source.kind, Wit::Rate).then(|| ("rate".to_owned(), source.rate.to_string()));
     SourceDescription {
-        connector: connector.name.to_owned(),
-        name: source.name,
+        connector: source.place.connector,
+        name: source.place.name,
+        options: source.place.options,
         table: source.table,
         timed: source.timed,
-        options: follow.into_iter().chain(rate).collect(),
     }
 }
 
@@ -170,29 +272,26 @@ fn raw_stage(stage: wit::StageDef) -> StageSpec {
     }
 }
 
-fn raw_sink(sink: wit::SinkDef) -> SinkDescription {
-    use wit::SinkKind as Wit;
-    let column = |c: wit::ColumnDef| RawColumn {
-        name: c.name,
-        kind: kind_out(c.kind),
-        optional: c.optional,
+fn raw_sink(sink: wit::SinkDef) -> Result<SinkDescription, String> {
+    let name = truncate(sink.place.name.clone(), limits::NAME_SHOWN_CHARS_MAX);
+    let column = |c: wit::ColumnDef| {
+        let kind = Kind::of_number(c.kind)
+            .map_err(|what| format!("sink `{name}`: its column `{}` is {what}", c.name))?;
+        Ok(RawColumn {
+            name: c.name,
+            kind,
+            optional: c.optional,
+        })
     };
-    let connector = match sink.kind {
-        Wit::Hbase => HBASE,
-        Wit::Kafka => KAFKA,
-        Wit::Console => CONSOLE,
-    };
-    let exactly_once = (EXACTLY_ONCE.to_owned(), true.to_string());
-    SinkDescription {
-        connector: connector.name.to_owned(),
-        name: sink.name,
-        keyed: sink.keyed,
+    let columns =
+        |all: Vec<wit::ColumnDef>| all.into_iter().map(column).collect::<Result<_, String>>();
+    Ok(SinkDescription {
+        connector: sink.place.connector,
+        keys: columns(sink.keys)?,
+        columns: columns(sink.columns)?,
+        options: sink.place.options,
         dynamic: sink.dynamic,
-        columns: sink.columns.into_iter().map(column).collect(),
-        options: sink
-            .exactly_once
-            .then_some(exactly_once)
-            .into_iter()
-            .collect(),
-    }
+        headers: sink.headers,
+        name: sink.place.name,
+    })
 }

@@ -138,6 +138,15 @@ struct Letter {
     /// Of one letter alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     left_out: Option<bool>,
+    /// Of one letter alone: the headers that its record had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    record_headers: Vec<HeaderShown>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeaderShown {
+    name: String,
+    value: Shown,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -336,7 +345,9 @@ fn letter_text(out: &mut dyn Write, screen: &Screen, letter: &Letter) -> io::Res
         ("key", Some(letter.key.full())),
         ("value", Some(letter.value.full())),
     ];
-    for (name, text) in lines {
+    let header = |of: &HeaderShown| ("header", Some(format!("{}={}", of.name, of.value.full())));
+    let headers = letter.record_headers.iter().map(header);
+    for (name, text) in lines.into_iter().chain(headers) {
         if let Some(text) = text {
             let line = format!("{name:<11} {}", plain(&text));
             writeln!(out, "{}", line.trim_end())?;

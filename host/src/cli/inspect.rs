@@ -192,8 +192,9 @@ fn sink_text(out: &mut dyn Write, sink: &SinkSpec) -> io::Result<()> {
         plain(&sink.connector),
         plain(&sink.name)
     )?;
-    if sink.keyed {
-        writeln!(out, "           key")?;
+    for key in &sink.keys {
+        let kind = word(&key.kind);
+        writeln!(out, "           {} {kind}, key", plain(&key.name))?;
     }
     for column in &sink.columns {
         let name = if column.name.is_empty() {
@@ -204,6 +205,9 @@ fn sink_text(out: &mut dyn Write, sink: &SinkSpec) -> io::Result<()> {
         let optional = if column.optional { ", optional" } else { "" };
         let kind = word(&column.kind);
         writeln!(out, "           {} {kind}{optional}", plain(name))?;
+    }
+    if sink.headers {
+        writeln!(out, "           and headers")?;
     }
     if sink.dynamic {
         writeln!(out, "           and columns that the rows name")?;

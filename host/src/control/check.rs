@@ -52,7 +52,7 @@ struct SinkView {
     name: String,
     target: String,
     guarantee: &'static str,
-    key: Option<&'static str>,
+    key: Option<String>,
     columns: Vec<ColumnView>,
     exists: Option<bool>,
 }
@@ -146,7 +146,7 @@ fn sink_view((sink, exists): (&SinkSpec, Option<bool>)) -> SinkView {
         name: sink.name.clone(),
         target: sink.target.clone(),
         guarantee: guarantee(sink),
-        key: sink.keyed.then_some("row key"),
+        key: sink.keys.first().map(|key| key.name.clone()),
         columns: columns.collect(),
         exists,
     }

@@ -89,6 +89,7 @@ pub(super) struct Full {
     letter: Letter,
     left_out: bool,
     headers: Vec<HeaderView>,
+    record_headers: Vec<HeaderView>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -159,14 +160,15 @@ pub(super) async fn letter(
         Fault::new(StatusCode::NOT_FOUND, words)
     };
     let found = found.ok_or_else(gone)?;
-    let headers = found.headers.iter().map(|(name, value)| HeaderView {
+    let view = |(name, value): &(String, Option<Vec<u8>>)| HeaderView {
         name: name.clone(),
-        value: Shown::of(Some(value), limits::LETTER_BYTES_MAX),
-    });
+        value: Shown::of(value.as_deref(), limits::LETTER_BYTES_MAX),
+    };
     Ok(Json(Full {
         letter: Letter::of(&found, marks.of_letter(&found), limits::LETTER_BYTES_MAX),
         left_out: found.header("left-out").is_some(),
-        headers: headers.collect(),
+        headers: found.headers.iter().map(view).collect(),
+        record_headers: found.record_headers().iter().map(view).collect(),
     }))
 }
 

@@ -280,6 +280,7 @@ fn batch(positions: &mut Positions, records: &[&InputRecord]) -> Batch {
             time_ms: record.time_ms,
             key: record.key.as_deref(),
             value: record.value.as_deref(),
+            headers: &[],
         };
         builder.push(record.partition, bytes);
     }

@@ -84,8 +84,10 @@ impl OfflineJob {
             .collect::<anyhow::Result<_>>()?;
         let (compiled, meter) = (Arc::clone(&loaded), Arc::<CallMeter>::default());
         let metered = Arc::clone(&meter);
+        let targets: Arc<[String]> = spec.topics().into();
         let make: Maker = Box::new(move || {
             let instance = Instance::new(&loaded, limits, log.clone())?;
+            let instance = instance.reading(targets.clone());
             Ok(Box::new(Metered::new(instance, &metered)))
         });
         Ok(OfflineJob {

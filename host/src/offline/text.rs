@@ -21,6 +21,9 @@ pub struct SinkRow {
     pub deleted: bool,
     /// The cells by column; `null`: the cell is to be deleted.
     pub columns: Map<String, Value>,
+    /// The row's headers; of several with one name the last.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub headers: Map<String, Value>,
     /// The row on one line.
     #[serde(skip)]
     line: String,
@@ -57,7 +60,7 @@ impl Found {
                 .iter()
                 .flat_map(|rows| RowsView::new(rows, &sink.columns))
             {
-                self.rows.push(sink_row(&sink.name, sink.keyed, &row));
+                self.rows.push(sink_row(&sink.name, sink.is_keyed(), &row));
             }
         }
         self.letters
@@ -105,6 +108,16 @@ fn sink_row(sink: &str, keyed: bool, row: &RowRef<'_>) -> SinkRow {
     if row.is_deleted() {
         line += " (deleted)";
     }
+    let mut headers = Map::new();
+    for header in row.headers() {
+        let value = header.value.map(|value| readable(Kind::Bytes, value));
+        let shown = value.as_ref().map(|value| format!("={value}"));
+        line += &format!(" header:{}{}", header.name, shown.unwrap_or_default());
+        headers.insert(
+            header.name.to_owned(),
+            value.map_or(Value::Null, Value::String),
+        );
+    }
     let mut columns = Map::new();
     let declared = row.named_cells();
     let extra = row
@@ -135,6 +148,7 @@ fn sink_row(sink: &str, keyed: bool, row: &RowRef<'_>) -> SinkRow {
         key,
         deleted: row.is_deleted(),
         columns,
+        headers,
         line,
     }
 }

@@ -65,8 +65,11 @@ impl Supervisor {
             .map(shape)
             .collect::<Result<_, String>>()?;
         let (limits, log) = (GuestLimits::from(settings.limits), log.clone());
-        let make: Maker =
-            Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
+        let targets: Arc<[String]> = spec.topics().into();
+        let make: Maker = Box::new(move || {
+            let instance = Instance::new(&loaded, limits, log.clone())?;
+            Ok(Box::new(instance.reading(targets.clone())))
+        });
         let explicit = deployment.reset || deployment.settings.contains_key("start");
         Ok(LoadedDeployment {
             deployment: deployment.number,

@@ -47,7 +47,7 @@ impl Supervisor {
             dead_letter_topic: settings.dead_letter_topic(&name),
             exists: Vec::new(),
             errors: Vec::new(),
-            warnings: Vec::new(),
+            warnings: loaded.notice().into_iter().collect(),
             active: None,
             set: request.settings.clone(),
             state: StateFate::None,

@@ -84,6 +84,7 @@ impl Supervisor {
         let record = next_record(name, job.as_deref(), draft, checkpoint.as_ref(), &intents)?;
         let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone(), &self.logs)));
         let log = job.log_sink(record.active().version);
+        let notice = loaded.notice();
         let active = self.prove(&log, loaded, described, settings, record.active(), &record);
         let kept = kept(&request, &set);
         let active = active.map_err(|reason| Refusal::Invalid(with_kept(reason, &kept)))?;
@@ -103,7 +104,7 @@ impl Supervisor {
         warmed.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         // All that could refuse it has been asked: what is missing is made only now.
         self.create_targets(&missing)?;
-        let warnings = warning.into_iter().collect();
+        let warnings = warning.into_iter().chain(notice).collect();
         let changes = before.map_or_else(Vec::new, |before| {
             changed_places(&before, &active.spec, &set)
         });

@@ -322,6 +322,7 @@ fn record_of(topic: &str, letter: StoredLetter, again: bool) -> Result<LetterRet
         partition,
         offset,
         time_ms: time.unwrap_or(letter.at_ms),
+        headers: letter.record_headers().to_vec(),
         key: letter.key,
         value: letter.value,
         again,
@@ -345,7 +346,8 @@ mod tests {
     use super::*;
 
     fn letter(headers: &[(&str, &str)]) -> StoredLetter {
-        let bytes = |(name, value): &(&str, &str)| ((*name).to_owned(), value.as_bytes().to_vec());
+        let bytes =
+            |(name, value): &(&str, &str)| ((*name).to_owned(), Some(value.as_bytes().to_vec()));
         StoredLetter {
             headers: headers.iter().map(bytes).collect(),
             ..StoredLetter::default()

@@ -9,6 +9,7 @@
 
 use crate::fault::{damaged, io, unwritten};
 use crate::letter_marks::LetterMarks;
+use crate::retained;
 use crate::room::Room;
 use fjall::config::{BlockSizePolicy, PartitioningPolicy};
 use fjall::{
@@ -228,7 +229,7 @@ impl JobCheckpointLog {
             batch.insert(
                 &self.all.kept,
                 key.as_slice(),
-                postcard::to_allocvec(&intent.retained_records).map_err(damaged)?,
+                retained::write(&intent.retained_records).map_err(damaged)?,
             );
         }
         batch.insert(
@@ -277,7 +278,7 @@ impl JobCheckpointLog {
             .get(&self.all.kept, self.key(intent.batch, &[]))
             .map_err(io)?;
         kept.map_or(Ok(Vec::new()), |bytes| {
-            postcard::from_bytes(&bytes).map_err(damaged)
+            retained::read(&bytes).map_err(damaged)
         })
     }
 

@@ -130,6 +130,7 @@ fn records_that_cannot_be_read_twice_live_as_long_as_their_plan() {
         time_ms: 5,
         key: None,
         value: Some(b"a line"),
+        headers: &[],
     });
     let keeping = BatchIntent {
         retained_records: vec![chunk],

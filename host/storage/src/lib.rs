@@ -3,6 +3,7 @@
 
 mod fault;
 mod room;
+mod retained;
 pub mod letter_marks;
 pub mod checkpoint_log;
 pub mod catalog;

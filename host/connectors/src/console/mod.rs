@@ -36,7 +36,7 @@ impl<W: Write + Send> ConsoleSink<W> {
     /// Prints to something else.
     pub fn to(spec: &SinkSpec, out: W) -> Self {
         ConsoleSink {
-            keyed: spec.keyed,
+            keyed: spec.is_keyed(),
             columns: spec.columns.clone(),
             out,
         }
@@ -76,7 +76,7 @@ impl<W: Write + Send> Sink for ConsoleSink<W> {
     }
 
     fn reshape(&mut self, spec: &SinkSpec) {
-        self.keyed = spec.keyed;
+        self.keyed = spec.is_keyed();
         self.columns.clone_from(&spec.columns);
     }
 
@@ -137,7 +137,7 @@ fn line(row: &RowRef<'_>, keyed: bool, out: &mut Vec<u8>) {
 
 fn value(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) {
     match kind {
-        Kind::Text => quoted(bytes, out),
+        Kind::Text | Kind::Json => quoted(bytes, out),
         Kind::Bytes => hexed(bytes, out),
         Kind::Int | Kind::Uint | Kind::Float | Kind::Bool | Kind::Time => {
             render::text(kind, bytes, out)
@@ -187,7 +187,7 @@ mod tests {
             connector: "console".into(),
             name: "console".to_owned(),
             target: "console".to_owned(),
-            keyed,
+            keys: keyed.then(ColumnSpec::key).into_iter().collect(),
             dynamic: true,
             columns: kinds.iter().enumerate().map(column).collect(),
             ..SinkSpec::default()

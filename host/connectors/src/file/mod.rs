@@ -480,6 +480,7 @@ fn record<'a>(line: &Line<'a>, time_ms: i64) -> Record<'a> {
         time_ms,
         key: None,
         value: Some(line.bytes),
+        headers: &[],
     }
 }
 

@@ -1,15 +1,16 @@
 //! The topic where a job's dead letters go.
 
-use super::sink::{BatchProducer, Failure, error};
+use super::sink::{BatchProducer, Failure, error, own_headers};
 use crate::kafka::{self, Fault, KafkaSettings};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::message::{Header, OwnedHeaders};
 use streamhost_core::job::JobSpec;
 use streamhost_core::limits;
-use streamhost_core::types::DeadLetter;
+use streamhost_core::types::{DeadLetter, borrowed};
 use streamhost_engine::sink::{CancelSignal, DeadLetters, Delivery, SinkError};
 
-/// Headers of a dead letter, all of them text. The job's name.
+/// Headers of a dead letter, all of them text, behind those that its record had. The job's name,
+/// the first of them.
 pub(crate) const JOB: &str = "job";
 /// The version that refused the record.
 pub(crate) const VERSION: &str = "version";
@@ -35,8 +36,8 @@ pub(crate) const BATCH: &str = "batch";
 /// Only where key and value are too long for the topic and left out: how many bytes they had.
 pub(crate) const LEFT_OUT: &str = "left-out";
 
-/// A topic of dead letters. A letter is the record as it was: its key, its value; what befell it,
-/// and its time, is in the headers. The topic is created when the first letter comes, if it is not
+/// A topic of dead letters. A letter is the record as it was: its key, its value, its headers; what
+/// befell it, and its time, is in headers behind those. The topic is created when the first letter comes, if it is not
 /// there.
 pub struct KafkaDeadLetters {
     settings: KafkaSettings,
@@ -122,7 +123,9 @@ impl KafkaDeadLetters {
                 (OFFSET, offset.to_string()),
             ]);
         }
-        let headers = OwnedHeaders::new_with_capacity(texts.len() + 1);
+        // The record's own come first: what is behind the last `job` is the host's.
+        let own = own_headers(borrowed(&letter.headers).into_iter());
+        let headers = own.unwrap_or_else(|| OwnedHeaders::new_with_capacity(texts.len() + 1));
         texts.iter().fold(headers, |headers, (key, text)| {
             headers.insert(Header {
                 key,
@@ -229,6 +232,7 @@ mod tests {
             time_ms: 7,
             key: None,
             value: Some(b"raw".to_vec()),
+            headers: Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Reads dead letters back from their topic, the newest first.
 
-use super::dead_letters::TOPIC;
+use super::dead_letters::{JOB, TOPIC};
 use super::{Fault, KafkaSettings, Quiet, fault, is_of_group, partitions, words};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -8,7 +8,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset as ClientOffset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use streamhost_core::types::Offset;
+use streamhost_core::types::{Offset, OwnedHeader, OwnedHeaders};
 use streamhost_core::{clock, limits};
 
 /// A dead letter as it lies in its topic.
@@ -24,15 +24,27 @@ pub struct StoredLetter {
     pub key: Option<Vec<u8>>,
     /// The record's value, if it had one.
     pub value: Option<Vec<u8>>,
-    /// Its headers, in order.
-    pub headers: Vec<(String, Vec<u8>)>,
+    /// Its headers, in order: the record's own, and behind them what the host says of it.
+    pub headers: OwnedHeaders,
 }
 
 impl StoredLetter {
-    /// A header as text; none where there is no such header.
+    /// A header of the host's as text; none where there is no such header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.headers.iter().find(|(found, _)| found == name)?;
-        std::str::from_utf8(value).ok()
+        let (_, own) = self.parts();
+        let (_, value) = own.iter().find(|(found, _)| found == name)?;
+        std::str::from_utf8(value.as_deref()?).ok()
+    }
+
+    /// The headers that the record had.
+    pub fn record_headers(&self) -> &[OwnedHeader] {
+        self.parts().0
+    }
+
+    /// The record's headers, and the host's.
+    fn parts(&self) -> (&[OwnedHeader], &[OwnedHeader]) {
+        let first = self.headers.iter().rposition(|(name, _)| name == JOB);
+        self.headers.split_at(first.unwrap_or(0))
     }
 
     /// Bytes of its key and value.
@@ -297,8 +309,7 @@ fn take(
 fn stored(message: &BorrowedMessage<'_>) -> StoredLetter {
     let headers = message.headers().into_iter().flat_map(|headers| {
         let header = |header: rdkafka::message::Header<'_, &[u8]>| {
-            let value = header.value.unwrap_or_default().to_vec();
-            (header.key.to_owned(), value)
+            (header.key.to_owned(), header.value.map(<[u8]>::to_vec))
         };
         headers.iter().map(header).collect::<Vec<_>>()
     });

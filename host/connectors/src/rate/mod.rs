@@ -86,6 +86,7 @@ impl RateSource {
                     time_ms: self.time_ms(n),
                     key: None,
                     value: Some(&text),
+                    headers: &[],
                 },
             );
         }

@@ -116,6 +116,7 @@ impl Source for SocketSource {
                         time_ms,
                         key: None,
                         value: Some(line),
+                        headers: &[],
                     },
                 );
                 at += 1;

@@ -15,6 +15,7 @@ pub struct RowShape {
     optional: Vec<bool>,
     keyed: bool,
     dynamic: bool,
+    headers: bool,
     names_bytes: usize,
     limits: RowLimits,
     /// Rows become JSON, and so are measured as that.
@@ -31,8 +32,9 @@ impl RowShape {
             name: spec.name.clone(),
             kinds: spec.columns.iter().map(|column| column.kind).collect(),
             optional: spec.columns.iter().map(|column| column.optional).collect(),
-            keyed: spec.keyed,
+            keyed: spec.is_keyed(),
             dynamic: spec.dynamic,
+            headers: spec.headers,
             names_bytes: spec.columns.iter().map(|column| column.name.len()).sum(),
             limits,
             json,
@@ -81,7 +83,36 @@ fn kept(rows: &Rows, asked: usize, shape: &RowShape) -> Result<(), String> {
     }
     check_ascending("deleted-rows", &rows.deleted_rows, rows.len())?;
     check_cells(rows, shape)?;
-    check_extra(rows, shape)
+    check_extra(rows, shape)?;
+    check_headers(rows, shape).map_err(|broken| format!("headers: {broken}"))
+}
+
+fn check_headers(rows: &Rows, shape: &RowShape) -> Result<(), String> {
+    let headers = &rows.headers;
+    let n = headers.positions.len();
+    if n > 0 && !shape.headers {
+        return Err("there are some, where `describe` says that there are none".into());
+    }
+    if headers.names.len() != n || headers.values.len() != n {
+        return Err("the lists differ in length".into());
+    }
+    check_column(&headers.names).map_err(|broken| format!("names: {broken}"))?;
+    check_column(&headers.values).map_err(|broken| format!("values: {broken}"))?;
+    check_ascending("absent", &headers.absent, n)?;
+    let last = headers.positions.last();
+    if !headers.positions.is_sorted() || last.is_some_and(|&last| last as usize >= rows.len()) {
+        return Err("`positions` descends, or names a row that is not there".into());
+    }
+    let is_name =
+        |name: &[u8]| !name.is_empty() && !name.contains(&0) && std::str::from_utf8(name).is_ok();
+    if let Some(i) = headers.names.iter().position(|name| !is_name(name)) {
+        return Err(format!("name {i} is empty, not UTF-8, or has a NUL in it"));
+    }
+    let has_value = |&&i: &&u32| !headers.values.get(i as usize).is_empty();
+    match headers.absent.iter().find(has_value) {
+        Some(i) => Err(format!("header {i} is both absent and there")),
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn check_column(column: &Column) -> Result<(), String> {
@@ -154,6 +185,7 @@ fn check_cell(bytes: &[u8], kind: Kind, ascii: bool) -> Result<(), String> {
         Kind::Text => ascii || std::str::from_utf8(bytes).is_ok(),
         Kind::Int | Kind::Uint | Kind::Float | Kind::Time => bytes.len() == 8,
         Kind::Bool => matches!(bytes, [0 | 1]),
+        Kind::Json => serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok(),
     };
     if fits {
         Ok(())
@@ -232,7 +264,9 @@ fn unfit(rows: &Rows, row: usize, shape: &RowShape) -> Option<String> {
     } else {
         rows.cells.ends[first - 1]
     };
-    let row_bytes = (rows.cells.ends[first + width - 1] - begin) as usize + shape.names_bytes;
+    let headers: usize = rows.headers.of(row).map(|header| header.bytes()).sum();
+    let cells = (rows.cells.ends[first + width - 1] - begin) as usize;
+    let row_bytes = cells + shape.names_bytes + headers;
     let key_bytes = (rows.cells.ends[first] - begin) as usize;
     let sink = &shape.name;
     if shape.keyed && !limits.key_bytes.contains(&key_bytes) {
@@ -351,6 +385,9 @@ fn without(rows: &Rows, left_out: &[u32], width: usize) -> Rows {
             kept.extra.values.push(rows.extra.values.get(i));
             kept.extra.kinds.push(rows.extra.kinds[i]);
         }
+        for header in rows.headers.of(row) {
+            kept.headers.push(number, header);
+        }
         kept.positions.push(rows.positions[row]);
     }
     kept
@@ -372,7 +409,7 @@ mod tests {
             connector: "hbase".into(),
             name: "s".into(),
             target: "s".into(),
-            keyed: true,
+            keys: vec![ColumnSpec::key()],
             dynamic,
             columns: vec![
                 column("f:text", Kind::Text, false),
@@ -591,7 +628,7 @@ mod tests {
             connector: "kafka".into(),
             name: "s".into(),
             target: "s".into(),
-            keyed: true,
+            keys: vec![ColumnSpec::key()],
             dynamic: true,
             columns: columns(name),
             ..SinkSpec::default()

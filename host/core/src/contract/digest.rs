@@ -11,6 +11,8 @@ pub struct RowDigest {
     lengths: Xxh3,
     deletes: Xxh3,
     extra: Xxh3,
+    /// None where no row has headers: then it is the digest that older releases made.
+    headers: Option<Xxh3>,
     rows: u64,
     buffer: Vec<u8>,
 }
@@ -37,7 +39,21 @@ impl RowDigest {
                 self.extra.update(item);
             }
         }
+        self.headers_of(rows);
         self.rows += rows.len() as u64;
+    }
+
+    fn headers_of(&mut self, rows: &Rows) {
+        for (i, &row) in rows.headers.positions.iter().enumerate() {
+            let header = rows.headers.get(i);
+            let hasher = self.headers.get_or_insert_default();
+            hasher.update(&(self.rows + u64::from(row)).to_le_bytes());
+            hasher.update(&[u8::from(header.value.is_some())]);
+            for item in [header.name.as_bytes(), header.value.unwrap_or_default()] {
+                hasher.update(&(item.len() as u64).to_le_bytes());
+                hasher.update(item);
+            }
+        }
     }
 
     /// Lengths, not ends: ends begin anew in each call. What is absent or deleted has a length of
@@ -63,7 +79,8 @@ impl RowDigest {
     /// The digest in hex.
     pub fn finish(self) -> String {
         let mut all = Xxh3::new();
-        for part in [self.data, self.lengths, self.deletes, self.extra] {
+        let parts = [self.data, self.lengths, self.deletes, self.extra];
+        for part in parts.into_iter().chain(self.headers) {
             all.update(&part.digest128().to_le_bytes());
         }
         all.update(&self.rows.to_le_bytes());

@@ -6,7 +6,7 @@
 //! a fault of the host, and panics.
 
 use crate::job::ColumnSpec;
-use crate::types::{Kind, Rows};
+use crate::types::{Header, Kind, Rows};
 use std::collections::HashMap;
 
 /// What stands in one column of one row.
@@ -41,6 +41,7 @@ pub struct RowsView<'a> {
     deleted: &'a [u32],
     deleted_rows: &'a [u32],
     extra_from: usize,
+    headers_from: usize,
 }
 
 /// One row of [`Rows`].
@@ -53,6 +54,7 @@ pub struct RowRef<'a> {
     absent: &'a [u32],
     deleted: &'a [u32],
     extra: (usize, usize),
+    headers: (usize, usize),
     erased: bool,
     position: u32,
 }
@@ -69,6 +71,7 @@ impl<'a> RowsView<'a> {
             deleted,
             deleted_rows: &rows.deleted_rows,
             extra_from: 0,
+            headers_from: 0,
         }
     }
 }
@@ -101,6 +104,12 @@ impl<'a> Iterator for RowsView<'a> {
             self.extra_from + take_below(extra_rows, row + 1).len(),
         );
         self.extra_from = extra.1;
+        let header_rows = &mut &self.rows.headers.positions[self.headers_from..];
+        let headers = (
+            self.headers_from,
+            self.headers_from + take_below(header_rows, row + 1).len(),
+        );
+        self.headers_from = headers.1;
         Some(RowRef {
             rows: self.rows,
             columns: self.columns,
@@ -108,6 +117,7 @@ impl<'a> Iterator for RowsView<'a> {
             absent: take_below(&mut self.absent, end),
             deleted: take_below(&mut self.deleted, end),
             extra,
+            headers,
             erased: !take_below(&mut self.deleted_rows, row + 1).is_empty(),
             position,
         })
@@ -178,6 +188,13 @@ impl<'a> RowRef<'a> {
             .zip(self.cells())
     }
 
+    /// Its headers, in their order.
+    #[inline]
+    pub fn headers(&self) -> impl Iterator<Item = Header<'a>> + use<'a> {
+        let headers = &self.rows.headers;
+        (self.headers.0..self.headers.1).map(|i| headers.get(i))
+    }
+
     /// Some declared cell is to be deleted.
     pub fn has_deleted_cells(&self) -> bool {
         !self.deleted.is_empty()
@@ -210,7 +227,7 @@ fn eight(bytes: &[u8]) -> [u8; 8] {
 #[inline]
 pub fn text(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) {
     match kind {
-        Kind::Text | Kind::Bytes => out.extend_from_slice(bytes),
+        Kind::Text | Kind::Bytes | Kind::Json => out.extend_from_slice(bytes),
         Kind::Int | Kind::Time => write_json(&i64::from_le_bytes(eight(bytes)), out),
         Kind::Uint => write_json(&u64::from_le_bytes(eight(bytes)), out),
         Kind::Float => {
@@ -267,7 +284,9 @@ pub fn json(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) {
             text(kind, bytes, out);
             out.push(b'"');
         }
-        Kind::Int | Kind::Uint | Kind::Float | Kind::Bool | Kind::Time => text(kind, bytes, out),
+        Kind::Int | Kind::Uint | Kind::Float | Kind::Bool | Kind::Time | Kind::Json => {
+            text(kind, bytes, out);
+        }
     }
 }
 

@@ -57,6 +57,7 @@ impl Sliced for Chunk {
             offsets: self.offsets[range.clone()].to_vec(),
             absent_keys: places(&self.absent_keys, range),
             absent_values: places(&self.absent_values, range),
+            headers: self.headers.part(range),
         }
     }
 }
@@ -231,6 +232,7 @@ mod tests {
                 time_ms: 7 * i64::from(offset),
                 key,
                 value,
+                headers: &[],
             });
         }
         let part = chunk.part(&(1..4));

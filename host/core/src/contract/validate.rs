@@ -321,8 +321,16 @@ fn rows_bytes(rows: &Rows) -> usize {
         &rows.deleted,
         &rows.deleted_rows,
         &rows.extra.rows,
+        &rows.headers.positions,
+        &rows.headers.absent,
     ];
-    let columns = [&rows.cells, &rows.extra.names, &rows.extra.values];
+    let columns = [
+        &rows.cells,
+        &rows.extra.names,
+        &rows.extra.values,
+        &rows.headers.names,
+        &rows.headers.values,
+    ];
     columns.map(column_bytes).iter().sum::<usize>()
         + lists.map(|list| 4 * list.len()).iter().sum::<usize>()
 }

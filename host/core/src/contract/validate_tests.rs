@@ -59,7 +59,7 @@ fn rules() -> AnswerRules {
         connector: "hbase".into(),
         name,
         target: place,
-        keyed: true,
+        keys: vec![ColumnSpec::key()],
         dynamic: false,
         columns,
         ..SinkSpec::default()

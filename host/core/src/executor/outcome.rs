@@ -119,6 +119,7 @@ impl BatchOutcome {
                     time_ms: letter.time_ms,
                     key: Some(letter.key),
                     value: Some(letter.value),
+                    headers: Vec::new(),
                 }),
                 OnError::Skip => self.counts.skipped += 1,
                 OnError::Stop => {
@@ -186,6 +187,7 @@ impl BatchOutcome {
                     time_ms: record.time_ms,
                     key: record.key.map(<[u8]>::to_vec),
                     value: record.value.map(<[u8]>::to_vec),
+                    headers: chunk.headers.owned(fault.position as usize),
                 }),
                 OnError::Skip => self.counts.skipped += 1,
                 OnError::Stop => {

@@ -17,6 +17,17 @@ pub struct ColumnSpec {
     pub optional: bool,
 }
 
+impl ColumnSpec {
+    /// A key that has no name of its own.
+    pub fn key() -> Self {
+        ColumnSpec {
+            name: "key".to_owned(),
+            kind: Kind::Bytes,
+            optional: false,
+        }
+    }
+}
+
 /// A source as its job calls it, and where it really is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceSpec {
@@ -256,8 +267,11 @@ pub struct SinkSpec {
     /// The table or topic: `name`, unless `--set sink.NAME=…` names another.
     #[serde(rename = "place")]
     pub target: String,
-    /// Rows have keys.
-    pub keyed: bool,
+    /// What names a row; none where rows have no key.
+    pub keys: Vec<ColumnSpec>,
+    /// Rows may have headers.
+    #[serde(default)]
+    pub headers: bool,
     /// Rows may have columns that are not declared.
     pub dynamic: bool,
     /// The declared columns, in the order of a row's cells.
@@ -265,6 +279,13 @@ pub struct SinkSpec {
     /// What it is told.
     #[serde(default)]
     pub options: Options,
+}
+
+impl SinkSpec {
+    /// Rows have keys.
+    pub fn is_keyed(&self) -> bool {
+        !self.keys.is_empty()
+    }
 }
 
 /// A job as its component describes it, checked.

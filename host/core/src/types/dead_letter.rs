@@ -1,6 +1,6 @@
 //! What is sent to a job's dead letters.
 
-use super::{Offset, Partition};
+use super::{Offset, OwnedHeaders, Partition};
 
 /// A record, or a group of a keyed stage, set aside on its way to the job's dead letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,4 +17,6 @@ pub struct DeadLetter {
     pub key: Option<Vec<u8>>,
     /// The record's value, or the group's accumulator in the bytes of the SDK.
     pub value: Option<Vec<u8>>,
+    /// The record's headers.
+    pub headers: OwnedHeaders,
 }

@@ -9,10 +9,12 @@ mod dead_letter;
 mod positions;
 mod row_limits;
 mod guarantee;
+mod headers;
 
 pub use column::Column;
 pub use dead_letter::DeadLetter;
 pub use guarantee::Guarantee;
+pub use headers::{Header, Headers, OwnedHeader, OwnedHeaders, borrowed};
 pub use keyed::{END_OF_TIME_MS, Keyed, NO_TIME_MS};
 pub use partition::{BatchNumber, Offset, Partition, Positions, Span, Spans};
 pub use positions::{

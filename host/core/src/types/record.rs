@@ -1,6 +1,6 @@
 //! One record, and many of one partition.
 
-use super::{Column, Offset, Partition};
+use super::{Column, Header, Headers, Offset, Partition};
 use serde::{Deserialize, Serialize};
 
 /// Records of one partition in offset order, few enough for one call of the guest.
@@ -20,6 +20,9 @@ pub struct Chunk {
     pub absent_keys: Vec<u32>,
     /// Positions of records without a value, ascending.
     pub absent_values: Vec<u32>,
+    /// The records' headers. Stored behind all chunks, as older releases know nothing of them.
+    #[serde(skip)]
+    pub headers: Headers,
 }
 
 impl Chunk {
@@ -33,6 +36,7 @@ impl Chunk {
             offsets: Vec::new(),
             absent_keys: Vec::new(),
             absent_values: Vec::new(),
+            headers: Headers::default(),
         }
     }
 
@@ -46,9 +50,9 @@ impl Chunk {
         self.offsets.is_empty()
     }
 
-    /// Bytes of keys and values.
+    /// Bytes of keys, values and headers.
     pub fn bytes(&self) -> usize {
-        self.keys.data.len() + self.values.data.len()
+        self.keys.data.len() + self.values.data.len() + self.headers.bytes()
     }
 
     /// Appends a record.
@@ -69,11 +73,14 @@ impl Chunk {
                 self.values.push(b"");
             }
         }
+        for header in record.headers {
+            self.headers.push(position, *header);
+        }
         self.times_ms.push(record.time_ms);
         self.offsets.push(record.offset);
     }
 
-    /// Record `i`. Panics where there is none.
+    /// Record `i`, but for its headers: [`Headers::of`] gives those. Panics where there is none.
     pub fn get(&self, i: usize) -> Record<'_> {
         let there = |absent: &[u32]| absent.binary_search(&(i as u32)).is_err();
         Record {
@@ -81,6 +88,7 @@ impl Chunk {
             time_ms: self.times_ms[i],
             key: there(&self.absent_keys).then(|| self.keys.get(i)),
             value: there(&self.absent_values).then(|| self.values.get(i)),
+            headers: &[],
         }
     }
 }
@@ -96,4 +104,15 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value, if it has one.
     pub value: Option<&'a [u8]>,
+    /// Its headers, in their order.
+    pub headers: &'a [Header<'a>],
+}
+
+impl Record<'_> {
+    /// Bytes of its key, value and headers.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(Header::bytes).sum();
+        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + headers
+    }
 }

@@ -1,6 +1,6 @@
 //! Rows as a guest answers them.
 
-use super::Column;
+use super::{Column, Headers};
 use serde::{Deserialize, Serialize};
 
 /// What a cell holds, and so how its bytes are read: numbers as 8 bytes little-endian, `Bool` as
@@ -22,6 +22,49 @@ pub enum Kind {
     Bool,
     /// `i64`, milliseconds since 1970.
     Time,
+    /// The text of one JSON value, UTF-8.
+    Json,
+}
+
+/// What numbers of kinds mean that are set aside for later, from 8 on.
+const LATER: [&str; 5] = ["decimal", "date", "uuid", "list", "map"];
+
+impl Kind {
+    /// All kinds, by their numbers in the contract.
+    const ALL: [Kind; 8] = [
+        Kind::Text,
+        Kind::Bytes,
+        Kind::Int,
+        Kind::Uint,
+        Kind::Float,
+        Kind::Bool,
+        Kind::Time,
+        Kind::Json,
+    ];
+
+    /// The kind of this number in the contract; else what the number is, in words.
+    pub fn of_number(number: u8) -> Result<Kind, String> {
+        let at = usize::from(number);
+        let later = || at.checked_sub(Kind::ALL.len()).and_then(|at| LATER.get(at));
+        Kind::ALL.get(at).copied().ok_or_else(|| match later() {
+            Some(word) => format!("of kind `{word}`, which this host does not take yet"),
+            None => format!("of kind {number}, which this host does not know"),
+        })
+    }
+
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Text => "text",
+            Kind::Bytes => "bytes",
+            Kind::Int => "int",
+            Kind::Uint => "uint",
+            Kind::Float => "float",
+            Kind::Bool => "bool",
+            Kind::Time => "time",
+            Kind::Json => "json",
+        }
+    }
 }
 
 /// Rows that one call made for one sink. A row is its key and then one cell for each declared
@@ -41,6 +84,8 @@ pub struct Rows {
     pub deleted_rows: Vec<u32>,
     /// Cells in columns that only the data knows.
     pub extra: ExtraCells,
+    /// The rows' headers.
+    pub headers: Headers,
 }
 
 impl Rows {
@@ -68,6 +113,9 @@ impl Rows {
         self.extra.names.drop_first(extra);
         self.extra.values.drop_first(extra);
         self.extra.kinds.drain(..extra);
+        if !self.headers.is_empty() {
+            self.headers = self.headers.part(&(rows..self.positions.len()));
+        }
         self.cells.drop_first(rows * width);
         self.positions.drain(..rows);
     }
@@ -107,6 +155,13 @@ mod tests {
             items.iter().for_each(|item| column.push(item.as_bytes()));
             column
         };
+        let headers = |all: &[(u32, &str)]| {
+            let mut headers = Headers::default();
+            let header = |name| crate::types::Header { name, value: None };
+            all.iter()
+                .for_each(|(row, name)| headers.push(*row, header(name)));
+            headers
+        };
         let rows = Rows {
             positions: vec![0, 2, 2],
             cells: column(&["k1", "a", "k2", "", "k3", "c"]),
@@ -119,6 +174,7 @@ mod tests {
                 values: column(&["1", "", "3"]),
                 kinds: vec![Kind::Text, Kind::Int, Kind::Bool],
             },
+            headers: headers(&[(0, "h"), (2, "i")]),
         };
         let left = |n| {
             let mut rows = rows.clone();
@@ -138,11 +194,22 @@ mod tests {
                 values: column(&["", "3"]),
                 kinds: vec![Kind::Int, Kind::Bool],
             },
+            headers: headers(&[(1, "i")]),
         };
         assert_eq!(left(1), two);
         assert_eq!(left(3), Rows::default());
         let mut none = Rows::default();
         none.drop_first(0);
         assert!(none.is_empty());
+    }
+
+    #[test]
+    fn kinds_have_numbers_and_later_ones_have_names() {
+        for (number, kind) in (0..).zip(Kind::ALL) {
+            assert_eq!(Kind::of_number(number), Ok(kind));
+        }
+        assert!(Kind::of_number(8).is_err_and(|why| why.contains("`decimal`")));
+        assert!(Kind::of_number(12).is_err_and(|why| why.contains("`map`")));
+        assert!(Kind::of_number(13).is_err_and(|why| why.contains("kind 13")));
     }
 }

@@ -131,7 +131,7 @@ impl BatchBuilder {
             self.progress.came(part, until);
             return;
         }
-        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        let bytes = record.bytes();
         let full = |c: &Chunk| {
             c.len() >= limits::CHUNK_RECORDS_MAX
                 || (!c.is_empty() && c.bytes() + bytes > limits::CHUNK_BYTES_MAX)
@@ -270,6 +270,7 @@ mod tests {
             time_ms: 0,
             key: None,
             value: Some(b"value"),
+            headers: &[],
         }
     }
 

@@ -321,7 +321,7 @@ fn runnable_of(traits: Traits) -> (Arc<GuestVersion>, Seen) {
         connector: "hbase".into(),
         name,
         target: place,
-        keyed: true,
+        keys: vec![ColumnSpec::key()],
         dynamic: false,
         columns,
         ..SinkSpec::default()
@@ -378,6 +378,7 @@ fn timed_chunk((source, id): (u16, i32), from: Offset, records: &[(&str, i64)]) 
             time_ms,
             key: None,
             value: Some(value.as_bytes()),
+            headers: &[],
         });
     }
     chunk

@@ -458,6 +458,7 @@ mod tests {
                     time_ms,
                     key: None,
                     value: None,
+                    headers: &[],
                 });
                 time_ms += 1;
             }

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use streamhost_core::protocol::{LetterMark, LetterPlace, MarkedLetter};
 use streamhost_core::state::StoreError;
-use streamhost_core::types::Offset;
+use streamhost_core::types::{Offset, OwnedHeaders};
 
 /// A dead letter, and the record that it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct LetterRetry {
     pub key: Option<Vec<u8>>,
     /// The record's value, if it had one.
     pub value: Option<Vec<u8>>,
+    /// The record's headers.
+    pub headers: OwnedHeaders,
     /// Also if it was retried before.
     pub again: bool,
 }
@@ -173,6 +175,7 @@ mod tests {
             time_ms: 0,
             key: None,
             value: None,
+            headers: Vec::new(),
             again,
         }
     }

@@ -10,7 +10,7 @@ use streamhost_core::clock;
 use streamhost_core::contract::GroupQuarantines;
 use streamhost_core::executor::{BatchInputs, BatchOutcome, ExecutorError, Watermark};
 use streamhost_core::protocol::{LetterMark, LetterOutcome, MarkedLetter};
-use streamhost_core::types::{Chunk, Marks, Offset, Partition, Positions, Record, Span};
+use streamhost_core::types::{Chunk, Marks, Offset, Partition, Positions, Record, Span, borrowed};
 
 impl Runner<'_> {
     /// Runs the next letter that waits, and hands it on. True: there was one. What is gathered
@@ -88,6 +88,7 @@ fn batch_of(letter: &LetterRetry, partition: Partition, at: &Positions) -> Batch
         time_ms: letter.time_ms,
         key: letter.key.as_deref(),
         value: letter.value.as_deref(),
+        headers: &borrowed(&letter.headers),
     });
     Batch {
         spans: at.iter().map(standing).collect(),

@@ -284,6 +284,7 @@ impl MemorySource {
                             time_ms: stored.time_ms,
                             key,
                             value,
+                            headers: &[],
                         },
                     );
                 }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use streamhost_connectors::kafka::letters::StoredLetter;
 use streamhost_core::clock;
-use streamhost_core::job::{JobSpec, SinkSpec, SourceSpec, StageSpec};
+use streamhost_core::job::{ColumnSpec, JobSpec, SinkSpec, SourceSpec, StageSpec};
 use streamhost_core::keyed::look::{Kept, KeptPage, PageStart};
 use streamhost_core::protocol::{LetterMark, LetterOutcome};
 
@@ -66,7 +66,7 @@ pub(super) fn letter_at(offset: i64) -> StoredLetter {
             ("offset", (1000 + offset).to_string()),
         ]);
     }
-    let bytes = |(name, value): (&str, String)| (name.to_owned(), value.into_bytes());
+    let bytes = |(name, value): (&str, String)| (name.to_owned(), Some(value.into_bytes()));
     StoredLetter {
         partition: 0,
         offset,
@@ -132,7 +132,7 @@ pub(super) fn spec(job: &str) -> JobSpec {
             connector: "hbase".to_owned(),
             name: "clicks".to_owned(),
             target: "c\"2".to_owned(),
-            keyed: true,
+            keys: vec![ColumnSpec::key()],
             dynamic: false,
             columns: Vec::new(),
             ..SinkSpec::default()

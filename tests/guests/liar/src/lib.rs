@@ -8,8 +8,9 @@ struct Lie<'a>(&'a str);
 impl Row for Lie<'_> {
     type Key = Infallible;
     const SHAPE: RowShape = RowShape {
-        keyed: true,
+        keys: &[ColumnDef::key::<str>("key")],
         dynamic: false,
+        headers: false,
         columns: &[ColumnDef {
             name: "word:length",
             kind: Kind::Uint,

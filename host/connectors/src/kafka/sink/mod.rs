@@ -10,12 +10,15 @@ pub(crate) use batch_producer::{BatchProducer, Failure, error};
 pub use provision::KafkaProvision;
 
 use crate::kafka::{self, KafkaSettings};
+use rdkafka::message::{Header as ClientHeader, OwnedHeaders};
 use streamhost_core::contract::render::{RowsView, ValueWriter};
 use streamhost_core::job::connector::EXACTLY_ONCE;
 use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec};
 use streamhost_core::limits;
 use streamhost_core::protocol::Marker;
-use streamhost_core::types::{ColumnNames, Guarantee, Measure, RowLimits, Rows, TopicOffsets};
+use streamhost_core::types::{
+    ColumnNames, Guarantee, Header, Measure, RowLimits, Rows, TopicOffsets,
+};
 use streamhost_engine::sink::{CancelSignal, Delivery, Sink, SinkError};
 pub(super) use transactional::Transactions;
 
@@ -47,7 +50,7 @@ impl RowWriter {
     fn new(spec: &SinkSpec) -> Self {
         RowWriter {
             columns: spec.columns.clone(),
-            keyed: spec.keyed,
+            keyed: spec.is_keyed(),
             values: ValueWriter::new(&spec.columns),
         }
     }
@@ -58,14 +61,24 @@ impl RowWriter {
             for row in RowsView::new(rows, &self.columns) {
                 value.clear();
                 let there = self.values.value(&row, &mut value);
-                producer.send(
-                    (self.keyed && row.has_key()).then(|| row.key()),
-                    there.then_some(&value[..]),
-                )?;
+                let mut record = producer.record();
+                record.key = (self.keyed && row.has_key()).then(|| row.key());
+                record.payload = there.then_some(&value[..]);
+                record.headers = own_headers(row.headers());
+                producer.send_record(record)?;
             }
         }
         Ok(())
     }
+}
+
+/// Headers for the client; none where there are none.
+pub(super) fn own_headers<'a>(headers: impl Iterator<Item = Header<'a>>) -> Option<OwnedHeaders> {
+    let insert = |all: Option<OwnedHeaders>, Header { name: key, value }: Header<'a>| {
+        let header = ClientHeader { key, value };
+        Some(all.unwrap_or_default().insert(header))
+    };
+    headers.fold(None, insert)
 }
 
 impl KafkaSink {

@@ -74,7 +74,7 @@ impl Provision for KafkaProvision {
 
 /// Whether a topic takes what the plan's rows are.
 fn takes(config: TopicConfig, spec: &SinkSpec) -> Result<(), String> {
-    match config.compacted && !spec.keyed {
+    match config.compacted && !spec.is_keyed() {
         true => {
             Err("the topic is compacted (`cleanup.policy`), and takes no record without a key: mark one field of the \
                      rows with #[row(key)], or write to another topic"
@@ -88,6 +88,7 @@ fn takes(config: TopicConfig, spec: &SinkSpec) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::kafka::sink::tests::sink_spec;
+    use streamhost_core::job::ColumnSpec;
 
     #[test]
     fn a_compacted_topic_takes_rows_with_keys_alone() {
@@ -102,7 +103,7 @@ mod tests {
                 ..TopicConfig::default()
             };
             let spec = SinkSpec {
-                keyed,
+                keys: keyed.then(ColumnSpec::key).into_iter().collect(),
                 ..sink_spec("t")
             };
             assert_eq!(

@@ -105,7 +105,6 @@ pub(super) fn sink_spec(topic: &str) -> SinkSpec {
         connector: "kafka".to_owned(),
         name: topic.to_owned(),
         target: topic.to_owned(),
-        keyed: false,
         dynamic: false,
         columns: Vec::new(),
         ..SinkSpec::default()
@@ -394,6 +393,7 @@ fn a_letter_that_is_too_long_costs_the_others_nothing() {
         time_ms: 0,
         key: None,
         value: Some(value.to_vec()),
+        headers: Vec::new(),
     };
     let mut letters =
         KafkaDeadLetters::new(&cluster.settings, "dead", &job(), &CancelSignal::default());
@@ -456,6 +456,7 @@ fn nobody_waits_for_brokers_once_the_job_is_to_stop() {
         time_ms: 0,
         key: None,
         value: None,
+        headers: Vec::new(),
     };
     assert!(matches!(
         letters.deliver(&delivery, &[letter]),

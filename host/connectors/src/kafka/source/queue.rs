@@ -27,7 +27,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::time::Duration;
-use streamhost_core::types::{Offset, Partition, Record};
+use streamhost_core::types::{Header, Offset, Partition, Record};
 
 /// A consumer with its two queues.
 pub(super) struct Queues {
@@ -160,7 +160,7 @@ impl Queues {
                     id: m.partition,
                 };
                 // SAFETY: the message is alive until `take` has returned, and cannot be kept by it.
-                going = take(partition, unsafe { content(m) });
+                going = unsafe { take(partition, content(m, &headers(m))) };
             }
             // SAFETY: ours, and this once.
             unsafe { sys::rd_kafka_message_destroy(message) };
@@ -304,7 +304,10 @@ unsafe fn topic(message: &sys::rd_kafka_message_t) -> Option<String> {
 /// # Safety
 /// `message` came from the library, and is not destroyed for as long as what is returned lives.
 #[inline]
-unsafe fn content(message: &sys::rd_kafka_message_t) -> Message<'_> {
+unsafe fn content<'a>(
+    message: &'a sys::rd_kafka_message_t,
+    headers: &'a [Header<'a>],
+) -> Message<'a> {
     match Code::from(message.err) {
         Code::NoError => {
             // SAFETY: of a message without an error, key and payload are its bytes, or null where
@@ -321,6 +324,7 @@ unsafe fn content(message: &sys::rd_kafka_message_t) -> Message<'_> {
                 time_ms: time_ms.max(0),
                 key,
                 value,
+                headers,
             }) // -1: it has no time
         }
         Code::PartitionEOF => Message::End(message.offset),
@@ -329,6 +333,55 @@ unsafe fn content(message: &sys::rd_kafka_message_t) -> Message<'_> {
             text(sys::rd_kafka_message_errstr(message))
         }),
     }
+}
+
+/// The headers of a message. Most have none, and then nothing is allocated.
+///
+/// # Safety
+/// `message` came from the library, and is not destroyed for as long as what is returned lives.
+#[inline]
+unsafe fn headers(message: &sys::rd_kafka_message_t) -> Vec<Header<'_>> {
+    let mut list = ptr::null_mut();
+    // SAFETY: the message is alive, and the place is ours; the list belongs to the message.
+    if unsafe { sys::rd_kafka_message_headers(message, &mut list) }
+        != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+    {
+        return Vec::new();
+    }
+    // SAFETY: as above.
+    unsafe { listed(list) }
+}
+
+/// # Safety
+/// `list` is a message's, and the message lives long enough.
+#[cold]
+unsafe fn listed<'a>(list: *const sys::rd_kafka_headers_t) -> Vec<Header<'a>> {
+    // SAFETY: the list is alive.
+    let count = unsafe { sys::rd_kafka_header_cnt(list) };
+    let mut headers = Vec::with_capacity(count);
+    for i in 0..count {
+        let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the list is alive and has this many headers; all three places are ours. The name
+        // ends in NUL, and the value is its bytes, or null where there are none.
+        let header = unsafe {
+            let code = sys::rd_kafka_header_get_all(list, i, &mut name, &mut value, &mut length);
+            if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+                break;
+            }
+            Header {
+                name: as_far_as_text(CStr::from_ptr(name).to_bytes()),
+                value: bytes(value.cast(), length),
+            }
+        };
+        headers.push(header);
+    }
+    headers
+}
+
+/// Kafka says that names are UTF-8; of one that is not, its beginning.
+fn as_far_as_text(name: &[u8]) -> &str {
+    let end = std::str::from_utf8(name).map_or_else(|e| e.valid_up_to(), str::len);
+    std::str::from_utf8(&name[..end]).unwrap_or_default()
 }
 
 /// # Safety

@@ -3,7 +3,7 @@
 use super::{ConnectorRules, SetMeans, SinkRules, TargetRules};
 use crate::job::names;
 use crate::limits;
-use crate::types::{ColumnNames, Guarantee, Measure, RowLimits};
+use crate::types::{ColumnNames, Guarantee, Kind, Measure, RowLimits};
 
 /// The console.
 pub const CONSOLE: ConnectorRules = ConnectorRules {
@@ -20,6 +20,7 @@ pub const CONSOLE: ConnectorRules = ConnectorRules {
         },
         options: &[],
         keys: 0..=1,
+        key_kinds: &[Kind::Text, Kind::Bytes],
         columns: ColumnNames::Fields,
         raw: true,
         limits: RowLimits {

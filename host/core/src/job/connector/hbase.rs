@@ -3,7 +3,7 @@
 use super::{ConnectorRules, SetMeans, SinkRules, TargetRules};
 use crate::job::names;
 use crate::limits;
-use crate::types::{ColumnNames, Guarantee, Measure, RowLimits};
+use crate::types::{ColumnNames, Guarantee, Kind, Measure, RowLimits};
 
 /// HBase bounds a cell together with its key and column, so a row is bounded like a cell: then each
 /// fits.
@@ -22,6 +22,7 @@ pub const HBASE: ConnectorRules = ConnectorRules {
         },
         options: &[],
         keys: 1..=1,
+        key_kinds: &[Kind::Text, Kind::Bytes],
         columns: ColumnNames::FamilyAndQualifier,
         raw: false,
         limits: RowLimits {

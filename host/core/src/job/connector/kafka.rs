@@ -4,7 +4,7 @@ use super::{ConnectorRules, Ends, OptionKind, OptionRules, Options, SetMeans, Si
 use super::{SourceRules, TargetRules};
 use crate::job::names;
 use crate::limits;
-use crate::types::{ColumnNames, Guarantee, Measure, RowLimits};
+use crate::types::{ColumnNames, Guarantee, Kind, Measure, RowLimits};
 
 /// The option of a topic that is written in transactions.
 pub const EXACTLY_ONCE: &str = "exactly-once";
@@ -36,6 +36,7 @@ pub const KAFKA: ConnectorRules = ConnectorRules {
             doc: "Each batch is one transaction, so that readers of committed records see each row once.",
         }],
         keys: 0..=1,
+        key_kinds: &[Kind::Text, Kind::Bytes],
         columns: ColumnNames::Fields,
         raw: true,
         limits: RowLimits {

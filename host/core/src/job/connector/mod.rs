@@ -18,7 +18,7 @@ pub use options::{OptionKind, OptionRules, Options};
 pub use rate::RATE;
 pub use socket::SOCKET;
 
-use crate::types::{ColumnNames, Guarantee, RowLimits};
+use crate::types::{ColumnNames, Guarantee, Kind, RowLimits};
 use std::ops::RangeInclusive;
 
 /// The connector that holds every job's dead letters, and tells its consumer group how far it is.
@@ -108,6 +108,8 @@ pub struct SinkRules {
     pub options: &'static [OptionRules],
     /// How many key columns its rows have.
     pub keys: RangeInclusive<usize>,
+    /// What a key column may hold.
+    pub key_kinds: &'static [Kind],
     /// What columns are called.
     pub columns: ColumnNames,
     /// A row may be one value without a column's name.

@@ -7,7 +7,7 @@ use crate::job::connector::{ConnectorRules, Connectors, Ends, SetMeans, SinkRule
 use crate::job::settings::Settings;
 use crate::job::{ColumnSpec, SinkSpec, SourceSpec, names};
 use crate::limits;
-use crate::types::ColumnNames;
+use crate::types::{ColumnNames, Kind};
 use std::collections::BTreeSet;
 
 /// Sources and sinks whose connectors the host does not have.
@@ -139,12 +139,7 @@ pub(super) fn sinks(
             rules: connector,
         };
         let given = Given::of(&sink.name, &all, &settings.sinks);
-        if !rules.keys.contains(&usize::from(sink.keyed)) {
-            faults.push(JobFault::Keyless {
-                sink: sink.name.clone(),
-                what: rules.target.what,
-            });
-        }
+        check_keys(&owner, rules, &sink, faults);
         check_columns(rules, &sink, faults);
         let (target, set) = owner.target(rules.target.set, &given, faults);
         let instance = owner.instance(&given, connectors, faults);
@@ -155,7 +150,8 @@ pub(super) fn sinks(
                 connector: sink.connector,
                 instance,
                 target,
-                keyed: sink.keyed,
+                keys: sink.keys.into_iter().map(column).collect(),
+                headers: sink.headers,
                 dynamic: sink.dynamic,
                 columns: sink.columns.into_iter().map(column).collect(),
                 options,
@@ -176,6 +172,52 @@ fn column(raw: RawColumn) -> ColumnSpec {
         kind: raw.kind,
         optional: raw.optional,
     }
+}
+
+fn check_keys(
+    owner: &Owner<'_>,
+    rules: &SinkRules,
+    raw: &SinkDescription,
+    faults: &mut Vec<JobFault>,
+) {
+    let (sink, count) = (raw.name.clone(), raw.keys.len());
+    if count == 0 && *rules.keys.start() > 0 {
+        let what = rules.target.what;
+        faults.push(JobFault::Keyless { sink, what });
+        return;
+    }
+    if count > *rules.keys.end() {
+        faults.push(JobFault::TooManyKeys {
+            sink,
+            count,
+            connector: owner.rules.name,
+            most: *rules.keys.end(),
+        });
+        return;
+    }
+    for key in &raw.keys {
+        let kind = match rules.key_kinds.contains(&key.kind) {
+            true => names::field(&key.name),
+            false => Err(format!(
+                "`{}` takes keys of {}, and this one is {}",
+                owner.rules.name,
+                words(rules.key_kinds),
+                key.kind.word()
+            )),
+        };
+        if let Err(reason) = kind {
+            faults.push(JobFault::Key {
+                sink: sink.clone(),
+                key: key.name.clone(),
+                reason,
+            });
+        }
+    }
+}
+
+fn words(kinds: &[Kind]) -> String {
+    let words: Vec<&str> = kinds.iter().map(|kind| kind.word()).collect();
+    words.join(" or ")
 }
 
 fn check_columns(rules: &SinkRules, raw: &SinkDescription, faults: &mut Vec<JobFault>) {

@@ -254,6 +254,28 @@ pub enum JobFault {
         /// The sink.
         sink: String,
     },
+    /// It has more key columns than its connector takes.
+    #[error("sink `{sink}` has {count} key columns, and `{connector}` takes {most}: join them")]
+    TooManyKeys {
+        /// The sink.
+        sink: String,
+        /// How many.
+        count: usize,
+        /// Its connector.
+        connector: &'static str,
+        /// How many that takes.
+        most: usize,
+    },
+    /// A key column cannot be.
+    #[error("sink `{sink}`, key `{key}`: {reason}")]
+    Key {
+        /// The sink.
+        sink: String,
+        /// The key column.
+        key: String,
+        /// Why.
+        reason: String,
+    },
     /// Its rows need keys.
     #[error("sink `{sink}`: rows of a {what} need a key: mark one field with #[row(key)]")]
     Keyless {

@@ -54,12 +54,14 @@ pub struct SinkDescription {
     pub connector: String,
     /// The table or topic.
     pub name: String,
-    /// Rows have keys.
-    pub keyed: bool,
+    /// What names a row; none where rows have no key.
+    pub keys: Vec<RawColumn>,
     /// Rows may have columns that are not declared.
     pub dynamic: bool,
     /// The declared columns.
     pub columns: Vec<RawColumn>,
+    /// Rows may have headers.
+    pub headers: bool,
     /// What it is told.
     pub options: Vec<(String, String)>,
 }

@@ -14,7 +14,12 @@ fn sink(connector: &str, name: &str, columns: &[&str]) -> SinkDescription {
     SinkDescription {
         connector: connector.to_owned(),
         name: name.to_owned(),
-        keyed: connector == "hbase",
+        keys: if connector == "hbase" {
+            vec![column("id")]
+        } else {
+            vec![]
+        },
+        headers: false,
         dynamic: false,
         columns: columns.iter().map(|name| column(name)).collect(),
         options: Vec::new(),
@@ -102,7 +107,7 @@ fn what_may_be_is_let_through() {
         ]),
         raw(vec![SinkDescription {
             options: option("exactly-once", "true"),
-            keyed: true,
+            keys: vec![column("id")],
             ..sink("kafka", "out", &["a"])
         }]),
         raw(vec![SinkDescription {
@@ -224,7 +229,15 @@ fn each_fault_is_found_and_says_what() {
             |j| j.sinks[0].columns[1].name = "f:a".to_owned(),
             "two columns `f:a`",
         ),
-        (|j| j.sinks[0].keyed = false, "need a key"),
+        (|j| j.sinks[0].keys.clear(), "need a key"),
+        (
+            |j| j.sinks[0].keys.push(column("more")),
+            "has 2 key columns, and `hbase` takes 1",
+        ),
+        (
+            |j| j.sinks[0].keys[0].kind = Kind::Uint,
+            "key `id`: `hbase` takes keys of text or bytes, and this one is uint",
+        ),
         (
             |j| j.sinks[0].options = option("exactly-once", "true"),
             "`hbase` has no option `exactly-once` as a sink: it has none",

@@ -88,7 +88,6 @@ fn spec(sources: Vec<SourceSpec>, stages: Vec<StageSpec>) -> JobSpec {
         connector: "console".into(),
         name: "out".into(),
         target: "out".into(),
-        keyed: false,
         dynamic: false,
         columns: Vec::new(),
         ..Default::default()

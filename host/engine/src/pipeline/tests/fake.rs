@@ -161,7 +161,7 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<LoadedDeployment> 
         connector: "kafka".into(),
         name: name.into(),
         target: name.into(),
-        keyed: true,
+        keys: vec![ColumnSpec::key()],
         dynamic: false,
         columns: columns.clone(),
         ..SinkSpec::default()

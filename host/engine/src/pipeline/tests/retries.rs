@@ -21,6 +21,7 @@ fn letter(value: &str) -> LetterRetry {
         time_ms: 0,
         key: None,
         value: Some(value.into()),
+        headers: Vec::new(),
         again: false,
     }
 }

@@ -1,0 +1,65 @@
+//! What is known of connectors where there is no host.
+
+use streamhost_core::job::connector::{
+    CONSOLE, ConnectorRules, Connectors, Ends, FILE, HBASE, KAFKA, RATE, SOCKET, SetMeans,
+    SinkRules, SourceRules, TargetRules,
+};
+use streamhost_core::job::names;
+use streamhost_core::limits;
+use streamhost_core::types::{ColumnNames, Guarantee, Kind, Measure, RowLimits};
+
+/// Those for which the SDK has a word.
+const KNOWN: [&ConnectorRules; 6] = [&KAFKA, &HBASE, &FILE, &SOCKET, &RATE, &CONSOLE];
+
+/// Any other one, which takes what there is: its host says more at the deploy.
+const OTHER: ConnectorRules = ConnectorRules {
+    name: "another",
+    doc: "A connector that only its host knows.",
+    source: Some(SourceRules {
+        target: TARGET,
+        name: names::path,
+        options: &[],
+        ends: Ends::Known,
+        replayable: true,
+        rereads: false,
+    }),
+    sink: Some(SinkRules {
+        target: TARGET,
+        options: &[],
+        keys: 0..=usize::MAX,
+        key_kinds: &[Kind::Text, Kind::Bytes],
+        columns: ColumnNames::Fields,
+        raw: true,
+        limits: RowLimits {
+            key_bytes: 0..=limits::GUEST_OUTPUT_BYTES_MAX,
+            cell_bytes_max: limits::GUEST_OUTPUT_BYTES_MAX,
+            row_bytes_max: limits::GUEST_OUTPUT_BYTES_MAX,
+            measure: Measure::Cells,
+            columns: ColumnNames::Fields,
+        },
+        guarantee: |_| Guarantee::AtLeastOnce,
+    }),
+};
+
+const TARGET: TargetRules = TargetRules {
+    what: "target",
+    rule: names::path,
+    set: SetMeans::Target,
+};
+
+/// The connectors of a test.
+pub(super) struct TestConnectors;
+
+impl Connectors for TestConnectors {
+    fn rules(&self, name: &str) -> Option<&'static ConnectorRules> {
+        KNOWN.rules(name).or(Some(&OTHER))
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        KNOWN.names()
+    }
+}
+
+pub(super) fn is_known(name: &str) -> bool {
+    KNOWN.rules(name).is_some()
+}

@@ -152,6 +152,10 @@ impl Supervisor {
         asked: Asked,
     ) {
         checked.state = state_of(active, checkpoint, intents);
+        if let Err(refusal) = self.is_allowed(active) {
+            checked.errors.push(refusal.to_string()); // no server is asked for what is not allowed
+            return;
+        }
         let refused = [
             check_state(active, checkpoint, intents),
             self.own_group(active),

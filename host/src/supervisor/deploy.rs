@@ -179,7 +179,10 @@ impl Supervisor {
         let active = self
             .activate(&job, &record, record.active())
             .map_err(Refusal::Invalid)?;
-        self.is_allowed(&active)?;
+        // What the host itself goes back to ran before: a newer list does not hold an unfit version.
+        if record.active().kind != DeploymentKind::AutomaticRollback {
+            self.is_allowed(&active)?;
+        }
         check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;
         let warm = active.guest_version.warm(self.environment.lanes);

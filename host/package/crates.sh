@@ -29,6 +29,9 @@ for part in Cargo.toml Cargo.lock guest-sdk/Cargo.toml guest-sdk/src guest-sdk/m
 done
 find "$carried" -name Cargo.toml -exec mv {} {}.carried \;
 rm -r host/templates
+# The contract is outside of the crate that is generated from it.
+cp -r wit host/guest/wit
+sed -i 's|path: "../../wit"|path: "wit"|' host/guest/src/lib.rs
 
 target=${CARGO_TARGET_DIR:-$root/target}
 CARGO_TARGET_DIR=$target cargo package --workspace --allow-dirty --no-verify >&2
@@ -37,7 +40,7 @@ out=$(cd "$out" && pwd)
 # Once they are published cargo finds them by itself; until then this says where they are.
 echo '[patch.crates-io]' >"$out/.cargo/config.toml"
 for crate in "$target"/package/*.crate; do
-  tar -xzf "$crate" -C "$out"
+  tar -xzmf "$crate" -C "$out"
   name=$(basename "${crate%-*}")
   folder=$out/$(basename "$crate" .crate)
   case $name in

@@ -108,6 +108,10 @@ export function status(job: SimJob, now: number): JobStatus {
     lag_seconds: s.lag_seconds,
     lag_change_per_second: s.lag_change_per_second,
     last_checkpoint_at: runs(job) ? rfc3339(now - 700) : rfc3339(job.since),
+    probation:
+      s.version > 1 && runs(job)
+        ? { version: s.version - 1, batches: 12, until: rfc3339(now + 600_000) }
+        : null,
     under_way: runs(job)
       ? {
           batch: job.batch + 1,

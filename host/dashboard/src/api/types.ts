@@ -70,6 +70,15 @@ export interface UnderWay {
   since: string;
 }
 
+/** While a version that proves unfit is rolled back by the host. */
+export interface Probation {
+  /** The version that it would go back to. */
+  version: number;
+  /** Batches that are left of it. */
+  batches: number;
+  until: string;
+}
+
 /** `GET /v1/jobs/{job}`. The fields behind `limits` are new, and optional as an older host does not have them. */
 export interface JobStatus {
   job: string;
@@ -107,6 +116,7 @@ export interface JobStatus {
   lag_change_per_second?: number | null;
   last_checkpoint_at?: string | null;
   under_way?: UnderWay | null;
+  probation?: Probation | null;
   cpu_cores?: number | null;
   guest_memory_bytes?: number | null;
 }

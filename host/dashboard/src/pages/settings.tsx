@@ -89,6 +89,7 @@ export function SettingsTab({ status }: { status: JobStatus }) {
             ["Batches", count(status.batches)],
             ["Last checkpoint", <At key="c" at={status.last_checkpoint_at} />],
             ["Lanes", count(status.lanes)],
+            ["On probation until", status.probation ? <At key="p" at={status.probation.until} /> : "over"],
           ]}
         />
         <p class="digest">

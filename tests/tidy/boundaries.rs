@@ -43,9 +43,13 @@ const MODULES: [(&str, &[Arrows]); 7] = [
     (
         "host/guest/src/",
         &[
+            ("alike", &[]),
             ("contract", &["instance"]),
-            ("wit_convert", &["bindings", "contract", "instance"]),
-            ("v1", &["contract", "instance"]),
+            (
+                "wit_convert",
+                &["alike", "bindings", "contract", "instance"],
+            ),
+            ("v1", &["alike", "contract", "instance"]),
             ("wrap", &[]),
             ("cache", &[]),
             ("nesting", &[]),

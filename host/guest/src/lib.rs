@@ -13,6 +13,7 @@ use streamhost_engine::guest::LogSink;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine};
 
+mod alike;
 mod contract;
 mod wit_convert;
 mod v1;

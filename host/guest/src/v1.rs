@@ -2,6 +2,7 @@
 //! numbers there, and records had neither headers nor offsets. It goes with the next version of the
 //! contract.
 
+use crate::alike;
 use crate::contract::{Exports, ExportsPre, Said};
 use crate::instance::State;
 use bindings::streamhost::job::types as wit;
@@ -44,10 +45,7 @@ impl ExportsPre for bindings::JobPre<State> {
 }
 
 impl Exports for bindings::Job {
-    fn describe(&self, store: &mut Store<State>) -> Said<JobDescription> {
-        let said = self.streamhost_job_guest().call_describe(store)?;
-        Ok(said.map(job_description))
-    }
+    alike::calls!();
 
     fn transform(
         &self,
@@ -65,108 +63,14 @@ impl Exports for bindings::Job {
         };
         let guest = self.streamhost_job_guest();
         let answer = guest.call_transform(store, stage, moment_in(moment), records)?;
-        Ok(Ok(answer_out(answer)))
-    }
-
-    fn combine(
-        &self,
-        store: &mut Store<State>,
-        stage: u32,
-        partials: &Partials,
-    ) -> wasmtime::Result<Column> {
-        let partials = wit::Partials {
-            accumulators: column_in(&partials.accumulators),
-            absent: &partials.absent,
-            group_ends: &partials.group_ends,
-            partials: column_in(&partials.partials),
-        };
-        let guest = self.streamhost_job_guest();
-        guest.call_combine(store, stage, partials).map(column_out)
-    }
-
-    fn finish(
-        &self,
-        store: &mut Store<State>,
-        stage: u32,
-        moment: Moment,
-        finished: &Finished,
-    ) -> Said<Answer> {
-        let finished = match finished {
-            Finished::Groups(groups) => wit::Finished::Groups(wit::Groups {
-                keys: column_in(&groups.keys),
-                accumulators: column_in(&groups.accumulators),
-                starts_ms: &groups.starts_ms,
-                ends_ms: &groups.ends_ms,
-            }),
-            Finished::Pairs(pairs) => wit::Finished::Pairs(wit::Pairs {
-                lefts: column_in(&pairs.lefts),
-                rights: column_in(&pairs.rights),
-                absent_rights: &pairs.absent_rights,
-                times_ms: &pairs.times_ms,
-            }),
-        };
-        let guest = self.streamhost_job_guest();
-        let answer = guest.call_finish(store, stage, moment_in(moment), finished)?;
-        Ok(Ok(answer_out(answer)))
-    }
-
-    fn migrate(
-        &self,
-        store: &mut Store<State>,
-        stage: u32,
-        accumulators: &Column,
-    ) -> wasmtime::Result<Column> {
-        let guest = self.streamhost_job_guest();
-        let made = guest.call_migrate(store, stage, column_in(accumulators));
-        made.map(column_out)
+        Ok(answer_out(answer))
     }
 }
 
-fn moment_in(moment: Moment) -> wit::Moment {
-    let Moment {
-        batch_ms,
-        watermark_ms,
-        partition_ms,
-    } = moment;
-    wit::Moment {
-        batch_ms,
-        watermark_ms,
-        partition_ms,
-    }
-}
+alike::conversions!();
 
-fn column_in(column: &Column) -> wit::ColumnParam<'_> {
-    wit::ColumnParam {
-        data: &column.data,
-        ends: &column.ends,
-    }
-}
-
-fn column_out(column: wit::ColumnResult) -> Column {
-    Column {
-        data: column.data,
-        ends: column.ends,
-    }
-}
-
-fn answer_out(output: wit::Output) -> Answer {
-    let reason = |fault: wit::Fault| {
-        (
-            fault.position,
-            truncate(fault.reason, limits::REASON_BYTES_MAX),
-        )
-    };
-    Answer {
-        faults: output.faults.into_iter().map(reason).collect(),
-        rows: output.rows.into_iter().map(rows_out).collect(),
-        keyed: output.keyed.into_iter().map(keyed_out).collect(),
-        late: output.late,
-        largest_ms: output.largest_ms,
-    }
-}
-
-fn rows_out(rows: wit::Rows) -> Rows {
-    Rows {
+fn rows_out(rows: wit::Rows) -> Result<Rows, String> {
+    Ok(Rows {
         positions: rows.positions,
         cells: column_out(rows.cells),
         absent: rows.absent,
@@ -179,20 +83,7 @@ fn rows_out(rows: wit::Rows) -> Rows {
             kinds: rows.extra.kinds.into_iter().map(kind_out).collect(),
         },
         headers: Headers::default(),
-    }
-}
-
-fn keyed_out(keyed: wit::Keyed) -> Keyed {
-    Keyed {
-        stage: keyed.stage,
-        side: keyed.side,
-        positions: keyed.positions,
-        keys: column_out(keyed.keys),
-        values: column_out(keyed.values),
-        times_ms: keyed.times_ms,
-        until_ms: keyed.until_ms,
-        deleted: keyed.deleted,
-    }
+    })
 }
 
 fn kind_out(kind: wit::Kind) -> Kind {
@@ -205,16 +96,6 @@ fn kind_out(kind: wit::Kind) -> Kind {
         Wit::Float => Kind::Float,
         Wit::Bool => Kind::Bool,
         Wit::Time => Kind::Time,
-    }
-}
-
-fn job_description(description: wit::Description) -> JobDescription {
-    JobDescription {
-        name: description.name,
-        every_ms: description.every_ms,
-        sources: description.sources.into_iter().map(raw_source).collect(),
-        stages: description.stages.into_iter().map(raw_stage).collect(),
-        sinks: description.sinks.into_iter().map(raw_sink).collect(),
     }
 }
 
@@ -240,49 +121,7 @@ fn raw_source(source: wit::SourceDef) -> SourceDescription {
     }
 }
 
-/// Times beyond what the host counts become its largest, which the check of the job refuses.
-fn time_ms(ms: u64) -> i64 {
-    i64::try_from(ms).unwrap_or(i64::MAX)
-}
-
-fn raw_stage(stage: wit::StageDef) -> StageSpec {
-    use wit::{Scope, StageKind as Wit, WindowKind};
-    StageSpec {
-        name: stage.name,
-        kind: match stage.kind {
-            Wit::Reduce(Scope::EachBatch) => StageKind::EachBatch,
-            Wit::Reduce(Scope::Running(expire_ms)) => StageKind::Running { expire_ms },
-            Wit::Reduce(Scope::Window(window)) => StageKind::Window(Window {
-                form: match window.kind {
-                    WindowKind::Panes(panes) => WindowForm::Panes {
-                        size_ms: time_ms(panes.size_ms),
-                        hop_ms: time_ms(panes.hop_ms),
-                    },
-                    WindowKind::Session(gap) => WindowForm::Session {
-                        gap_ms: time_ms(gap),
-                    },
-                },
-                lateness_ms: time_ms(window.lateness_ms),
-                processing_time: window.processing_time,
-                early: window.early,
-            }),
-            Wit::Join(join) => StageKind::Join(Join {
-                within_ms: time_ms(join.within_ms),
-                lateness_ms: time_ms(join.lateness_ms),
-                left: join.left,
-            }),
-            Wit::Lookup => StageKind::Lookup,
-        },
-        inputs: stage.inputs,
-        key_shape: stage.key_shape,
-        value_shape: stage.value_shape,
-        other_shape: stage.other_shape,
-        version: stage.version,
-        migrates: stage.migrates,
-    }
-}
-
-fn raw_sink(sink: wit::SinkDef) -> SinkDescription {
+fn raw_sink(sink: wit::SinkDef) -> Result<SinkDescription, String> {
     use wit::SinkKind as Wit;
     let column = |c: wit::ColumnDef| RawColumn {
         name: c.name,
@@ -295,7 +134,7 @@ fn raw_sink(sink: wit::SinkDef) -> SinkDescription {
         Wit::Console => CONSOLE,
     };
     let exactly_once = (EXACTLY_ONCE.to_owned(), true.to_string());
-    SinkDescription {
+    Ok(SinkDescription {
         connector: connector.name.to_owned(),
         name: sink.name,
         keys: sink.keyed.then(key).into_iter().collect(),
@@ -307,7 +146,7 @@ fn raw_sink(sink: wit::SinkDef) -> SinkDescription {
             .then_some(exactly_once)
             .into_iter()
             .collect(),
-    }
+    })
 }
 
 /// Keys had no names and no kinds.

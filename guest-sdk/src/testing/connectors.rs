@@ -1,12 +1,11 @@
 //! What is known of connectors where there is no host.
 
 use streamhost_core::job::connector::{
-    CONSOLE, ConnectorRules, Connectors, Ends, FILE, HBASE, KAFKA, RATE, SOCKET, SetMeans,
-    SinkRules, SourceRules, TargetRules,
+    CONSOLE, CONSOLE_ROWS, ConnectorRules, Connectors, Ends, FILE, HBASE, KAFKA, RATE, SOCKET,
+    SetMeans, SinkRules, SourceRules, TargetRules,
 };
 use streamhost_core::job::names;
-use streamhost_core::limits;
-use streamhost_core::types::{ColumnNames, Guarantee, Kind, Measure, RowLimits};
+use streamhost_core::types::{ColumnNames, Guarantee, Kind};
 
 /// Those for which the SDK has a word.
 const KNOWN: [&ConnectorRules; 6] = [&KAFKA, &HBASE, &FILE, &SOCKET, &RATE, &CONSOLE];
@@ -30,13 +29,7 @@ const OTHER: ConnectorRules = ConnectorRules {
         key_kinds: &[Kind::Text, Kind::Bytes],
         columns: ColumnNames::Fields,
         raw: true,
-        limits: RowLimits {
-            key_bytes: 0..=limits::GUEST_OUTPUT_BYTES_MAX,
-            cell_bytes_max: limits::GUEST_OUTPUT_BYTES_MAX,
-            row_bytes_max: limits::GUEST_OUTPUT_BYTES_MAX,
-            measure: Measure::Cells,
-            columns: ColumnNames::Fields,
-        },
+        limits: CONSOLE_ROWS, // all that a component can answer
         guarantee: |_| Guarantee::AtLeastOnce,
     }),
 };

@@ -5,8 +5,8 @@ use std::fmt;
 use streamhost_core::job::connector::ConnectorRules;
 use streamhost_core::job::{SinkSpec, SourceSpec};
 use streamhost_engine::sink::{CancelSignal, Sink, SinkError};
-use streamhost_engine::source::SourceError;
 use streamhost_engine::source::mixed::Part;
+use streamhost_engine::source::{Source, SourceError};
 
 /// A connector as it is configured: one for each server, or one for all where it has no server.
 /// Jobs share it. Its `Debug` shows no secret.
@@ -108,15 +108,33 @@ pub trait SinkConnector {
     fn open(&self, spec: &SinkSpec, context: &SinkContext<'_>) -> Box<dyn Sink>;
 }
 
-/// One part for each of these sources, as a connector opens that reads each by itself.
-pub(crate) fn part_each(
-    own: &BTreeSet<u16>,
-    context: &SourceContext<'_>,
-    open: impl Fn(u16, &SourceSpec) -> Box<dyn streamhost_engine::source::Source>,
-) -> Vec<Part> {
-    let spec = |&i: &u16| Some((i, context.sources.get(usize::from(i))?));
-    own.iter()
-        .filter_map(spec)
-        .map(|(i, spec)| Part::new([i].into(), open(i, spec)))
-        .collect()
+/// A connector of sources that have no server: there is nothing to configure, and each is read by
+/// itself.
+#[derive(Debug)]
+pub(crate) struct OwnSources {
+    pub(crate) rules: &'static ConnectorRules,
+    /// Opens the one of this number.
+    pub(crate) open: fn(u16, &SourceSpec, &SourceContext<'_>) -> Box<dyn Source>,
+}
+
+impl Connector for OwnSources {
+    fn rules(&self) -> &'static ConnectorRules {
+        self.rules
+    }
+
+    fn source(&self) -> Option<&dyn SourceConnector> {
+        Some(self)
+    }
+}
+
+impl SourceConnector for OwnSources {
+    fn open(
+        &self,
+        own: &BTreeSet<u16>,
+        context: &SourceContext<'_>,
+    ) -> Result<Vec<Part>, SourceError> {
+        let spec = |&i: &u16| Some((i, context.sources.get(usize::from(i))?));
+        let open = |(i, spec)| Part::new([i].into(), (self.open)(i, spec, context));
+        Ok(own.iter().filter_map(spec).map(open).collect())
+    }
 }

@@ -2,11 +2,9 @@
 
 use crate::connector::{Connector, SinkConnector, SinkContext, SourceConnector, SourceContext};
 use crate::console::ConsoleConnector;
-use crate::file::FileConnector;
 use crate::hbase::{HbaseConnector, HbaseSettings};
 use crate::kafka::{KafkaConnector, KafkaSettings};
-use crate::rate::RateConnector;
-use crate::socket::SocketConnector;
+use crate::{file, rate, socket};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use streamhost_core::job::connector::{
@@ -42,9 +40,9 @@ impl Registry {
             usual: vec![
                 Arc::new(KafkaConnector::new(kafka)),
                 Arc::new(HbaseConnector::new(hbase)),
-                Arc::new(FileConnector),
-                Arc::new(SocketConnector),
-                Arc::new(RateConnector),
+                Arc::new(file::CONNECTOR),
+                Arc::new(socket::CONNECTOR),
+                Arc::new(rate::CONNECTOR),
                 Arc::new(ConsoleConnector),
             ],
             named: BTreeMap::new(),

@@ -6,10 +6,10 @@ pub use connector::ConsoleConnector;
 
 use std::io::{ErrorKind, Stdout, Write};
 use streamhost_core::contract::render::{self, Cell, RowRef, RowsView};
+use streamhost_core::job::connector::CONSOLE_ROWS;
 use streamhost_core::job::{ColumnSpec, SinkSpec};
-use streamhost_core::limits;
 use streamhost_core::protocol::Marker;
-use streamhost_core::types::{ColumnNames, Guarantee, Kind, Measure, RowLimits, Rows};
+use streamhost_core::types::{Guarantee, Kind, RowLimits, Rows};
 use streamhost_engine::sink::{Delivery, Sink, SinkError};
 
 /// Lines are written in portions of about this many bytes, each of whole lines.
@@ -65,14 +65,7 @@ impl<W: Write + Send> Sink for ConsoleSink<W> {
     }
 
     fn limits(&self) -> RowLimits {
-        let bytes_max = limits::GUEST_OUTPUT_BYTES_MAX;
-        RowLimits {
-            key_bytes: 0..=bytes_max,
-            cell_bytes_max: bytes_max,
-            row_bytes_max: bytes_max,
-            measure: Measure::Cells,
-            columns: ColumnNames::Fields,
-        }
+        CONSOLE_ROWS
     }
 
     fn reshape(&mut self, spec: &SinkSpec) {

@@ -29,7 +29,7 @@ mod mark;
 mod errors;
 mod connector;
 
-pub use connector::FileConnector;
+pub(crate) use connector::CONNECTOR;
 
 use crate::lines::Line;
 use errors::{error, gone};

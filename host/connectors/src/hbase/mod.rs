@@ -12,10 +12,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use streamhost_core::contract::render::RowsView;
+use streamhost_core::job::connector::hbase_rows;
 use streamhost_core::job::{ColumnSpec, SinkSpec, names};
 use streamhost_core::limits;
 use streamhost_core::protocol::Marker;
-use streamhost_core::types::{ColumnNames, Guarantee, Measure, RowLimits, Rows};
+use streamhost_core::types::{Guarantee, RowLimits, Rows};
 use streamhost_engine::sink::{CancelSignal, Delivery, Remedy, Sink, SinkError};
 
 pub use connector::HbaseConnector;
@@ -268,17 +269,10 @@ impl Sink for HbaseSink {
     /// HBase bounds a cell together with its key and column, so a row is bounded like a cell: then
     /// each fits.
     fn limits(&self) -> RowLimits {
-        let bytes_max = match self.transport {
-            Transport::Buffered => limits::HBASE_CELL_BYTES_MAX - 2 * limits::HBASE_KEY_BYTES_MAX,
-            Transport::Framed => limits::HBASE_FRAME_BYTES_MAX - 2 * limits::HBASE_KEY_BYTES_MAX,
-        };
-        RowLimits {
-            key_bytes: 1..=limits::HBASE_KEY_BYTES_MAX,
-            cell_bytes_max: bytes_max,
-            row_bytes_max: bytes_max,
-            measure: Measure::Cells,
-            columns: ColumnNames::FamilyAndQualifier,
-        }
+        hbase_rows(match self.transport {
+            Transport::Buffered => limits::HBASE_CELL_BYTES_MAX,
+            Transport::Framed => limits::HBASE_FRAME_BYTES_MAX,
+        })
     }
 
     fn reshape(&mut self, spec: &SinkSpec) {

@@ -8,7 +8,7 @@
 
 mod connector;
 
-pub use connector::RateConnector;
+pub(crate) use connector::CONNECTOR;
 
 use std::io::Write;
 use std::time::{Duration, Instant, UNIX_EPOCH};

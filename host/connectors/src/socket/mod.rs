@@ -11,7 +11,7 @@
 
 mod connector;
 
-pub use connector::SocketConnector;
+pub(crate) use connector::CONNECTOR;
 
 use crate::lines::Lines;
 use socket2::{SockRef, TcpKeepalive};

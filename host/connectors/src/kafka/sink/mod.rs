@@ -12,13 +12,10 @@ pub use provision::KafkaProvision;
 use crate::kafka::{self, KafkaSettings};
 use rdkafka::message::{Header as ClientHeader, OwnedHeaders};
 use streamhost_core::contract::render::{RowsView, ValueWriter};
-use streamhost_core::job::connector::EXACTLY_ONCE;
+use streamhost_core::job::connector::{EXACTLY_ONCE, KAFKA_ROWS};
 use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec};
-use streamhost_core::limits;
 use streamhost_core::protocol::Marker;
-use streamhost_core::types::{
-    ColumnNames, Guarantee, Header, Measure, RowLimits, Rows, TopicOffsets,
-};
+use streamhost_core::types::{Guarantee, Header, RowLimits, Rows, TopicOffsets};
 use streamhost_engine::sink::{CancelSignal, Delivery, Sink, SinkError};
 pub(super) use transactional::Transactions;
 
@@ -134,13 +131,7 @@ impl Sink for KafkaSink {
     }
 
     fn limits(&self) -> RowLimits {
-        RowLimits {
-            key_bytes: 0..=limits::KAFKA_KEY_BYTES_MAX,
-            cell_bytes_max: limits::KAFKA_VALUE_BYTES_MAX,
-            row_bytes_max: limits::KAFKA_VALUE_BYTES_MAX,
-            measure: Measure::Json,
-            columns: ColumnNames::Fields,
-        }
+        KAFKA_ROWS
     }
 
     fn reshape(&mut self, spec: &SinkSpec) {

@@ -8,6 +8,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
 use streamhost_core::job::connector::Options;
 use streamhost_core::job::{JobSpec, SourceSpec};
+use streamhost_core::limits;
 use streamhost_core::types::{DeadLetter, Partition, Span, Spans};
 use streamhost_dev::broker::{Broker, Listening, Settings};
 use streamhost_engine::sink::DeadLetters;

@@ -5,6 +5,15 @@ use crate::job::names;
 use crate::limits;
 use crate::types::{ColumnNames, Guarantee, Kind, Measure, RowLimits};
 
+/// What its rows may be: all that a component can answer.
+pub const CONSOLE_ROWS: RowLimits = RowLimits {
+    key_bytes: 0..=limits::GUEST_OUTPUT_BYTES_MAX,
+    cell_bytes_max: limits::GUEST_OUTPUT_BYTES_MAX,
+    row_bytes_max: limits::GUEST_OUTPUT_BYTES_MAX,
+    measure: Measure::Cells,
+    columns: ColumnNames::Fields,
+};
+
 /// The console.
 pub const CONSOLE: ConnectorRules = ConnectorRules {
     name: "console",
@@ -23,13 +32,7 @@ pub const CONSOLE: ConnectorRules = ConnectorRules {
         key_kinds: &[Kind::Text, Kind::Bytes],
         columns: ColumnNames::Fields,
         raw: true,
-        limits: RowLimits {
-            key_bytes: 0..=limits::GUEST_OUTPUT_BYTES_MAX,
-            cell_bytes_max: limits::GUEST_OUTPUT_BYTES_MAX,
-            row_bytes_max: limits::GUEST_OUTPUT_BYTES_MAX,
-            measure: Measure::Cells,
-            columns: ColumnNames::Fields,
-        },
+        limits: CONSOLE_ROWS,
         guarantee: |_| Guarantee::AtLeastOnce,
     }),
 };

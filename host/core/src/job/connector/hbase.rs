@@ -5,9 +5,18 @@ use crate::job::names;
 use crate::limits;
 use crate::types::{ColumnNames, Guarantee, Kind, Measure, RowLimits};
 
-/// HBase bounds a cell together with its key and column, so a row is bounded like a cell: then each
-/// fits.
-const ROW_BYTES_MAX: usize = limits::HBASE_CELL_BYTES_MAX - 2 * limits::HBASE_KEY_BYTES_MAX;
+/// What its rows may be, where a gateway takes so many bytes at once. HBase bounds a cell together
+/// with its key and column, so a row is bounded like a cell: then each fits.
+pub const fn hbase_rows(bytes_max: usize) -> RowLimits {
+    let row_bytes_max = bytes_max - 2 * limits::HBASE_KEY_BYTES_MAX;
+    RowLimits {
+        key_bytes: 1..=limits::HBASE_KEY_BYTES_MAX,
+        cell_bytes_max: row_bytes_max,
+        row_bytes_max,
+        measure: Measure::Cells,
+        columns: ColumnNames::FamilyAndQualifier,
+    }
+}
 
 /// HBase.
 pub const HBASE: ConnectorRules = ConnectorRules {
@@ -25,13 +34,7 @@ pub const HBASE: ConnectorRules = ConnectorRules {
         key_kinds: &[Kind::Text, Kind::Bytes],
         columns: ColumnNames::FamilyAndQualifier,
         raw: false,
-        limits: RowLimits {
-            key_bytes: 1..=limits::HBASE_KEY_BYTES_MAX,
-            cell_bytes_max: ROW_BYTES_MAX,
-            row_bytes_max: ROW_BYTES_MAX,
-            measure: Measure::Cells,
-            columns: ColumnNames::FamilyAndQualifier,
-        },
+        limits: hbase_rows(limits::HBASE_CELL_BYTES_MAX),
         guarantee: |_| Guarantee::Idempotent,
     }),
 };

@@ -15,6 +15,15 @@ const TOPIC: TargetRules = TargetRules {
     set: SetMeans::Target,
 };
 
+/// What its rows may be.
+pub const KAFKA_ROWS: RowLimits = RowLimits {
+    key_bytes: 0..=limits::KAFKA_KEY_BYTES_MAX,
+    cell_bytes_max: limits::KAFKA_VALUE_BYTES_MAX,
+    row_bytes_max: limits::KAFKA_VALUE_BYTES_MAX,
+    measure: Measure::Json,
+    columns: ColumnNames::Fields,
+};
+
 /// Kafka.
 pub const KAFKA: ConnectorRules = ConnectorRules {
     name: "kafka",
@@ -39,13 +48,7 @@ pub const KAFKA: ConnectorRules = ConnectorRules {
         key_kinds: &[Kind::Text, Kind::Bytes],
         columns: ColumnNames::Fields,
         raw: true,
-        limits: RowLimits {
-            key_bytes: 0..=limits::KAFKA_KEY_BYTES_MAX,
-            cell_bytes_max: limits::KAFKA_VALUE_BYTES_MAX,
-            row_bytes_max: limits::KAFKA_VALUE_BYTES_MAX,
-            measure: Measure::Json,
-            columns: ColumnNames::Fields,
-        },
+        limits: KAFKA_ROWS,
         guarantee,
     }),
 };

@@ -10,10 +10,10 @@ mod socket;
 mod rate;
 mod console;
 
-pub use console::CONSOLE;
+pub use console::{CONSOLE, CONSOLE_ROWS};
 pub use file::FILE;
-pub use hbase::HBASE;
-pub use kafka::{EXACTLY_ONCE, KAFKA};
+pub use hbase::{HBASE, hbase_rows};
+pub use kafka::{EXACTLY_ONCE, KAFKA, KAFKA_ROWS};
 pub use options::{OptionKind, OptionRules, Options};
 pub use rate::RATE;
 pub use socket::SOCKET;

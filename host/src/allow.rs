@@ -3,60 +3,31 @@
 //! and send it away.
 
 use glob::{MatchOptions, Pattern};
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
-use streamhost_core::job::connector;
+use streamhost_core::job::connector::Outside;
 
-/// What a list of patterns is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Files and folders of file sources.
-    Files,
-    /// Addresses of socket sources.
-    Sockets,
-    /// Topics of sources, sinks and dead letters.
-    Topics,
-    /// Tables of sinks.
-    Tables,
-}
+/// All that lists of patterns are about.
+pub const LISTS: [Outside; 4] = [
+    Outside::Files,
+    Outside::Sockets,
+    Outside::Topics,
+    Outside::Tables,
+];
 
-impl Kind {
-    /// All of them.
-    pub const ALL: [Kind; 4] = [Kind::Files, Kind::Sockets, Kind::Topics, Kind::Tables];
-
-    /// Of what a connector reads or writes; none where that is nothing outside of the host.
-    pub fn of_connector(name: &str) -> Option<Kind> {
-        let kinds = [
-            (connector::KAFKA.name, Some(Kind::Topics)),
-            (connector::HBASE.name, Some(Kind::Tables)),
-            (connector::FILE.name, Some(Kind::Files)),
-            (connector::SOCKET.name, Some(Kind::Sockets)),
-            (connector::RATE.name, None),
-            (connector::CONSOLE.name, None),
-        ];
-        let found = kinds.into_iter().find(|(known, _)| *known == name);
-        // One that is new has the strictest rules until it has some of its own.
-        found.map_or(Some(Kind::Files), |(_, kind)| kind)
-    }
-
-    /// Its key in the configuration.
-    pub fn key(self) -> &'static str {
-        match self {
-            Kind::Files => "files",
-            Kind::Sockets => "sockets",
-            Kind::Topics => "topics",
-            Kind::Tables => "tables",
-        }
+/// A list's key in the configuration.
+pub fn key(list: Outside) -> &'static str {
+    match list {
+        Outside::Files => "files",
+        Outside::Sockets => "sockets",
+        Outside::Topics => "topics",
+        Outside::Tables => "tables",
     }
 }
 
-/// Patterns for each kind; none: everything is allowed.
+/// Patterns for what is limited; of what is not here everything is allowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Allow {
-    files: Option<Vec<Pattern>>,
-    sockets: Option<Vec<Pattern>>,
-    topics: Option<Vec<Pattern>>,
-    tables: Option<Vec<Pattern>>,
-}
+pub struct Allow(BTreeMap<Outside, Vec<Pattern>>);
 
 /// `*` does not go beyond a folder; `**` does.
 const BY_FOLDER: MatchOptions = MatchOptions {
@@ -74,7 +45,7 @@ impl Allow {
     /// The same for a daemon: where nothing is said of files, it allows none.
     #[must_use]
     pub fn of_daemon(mut self) -> Allow {
-        self.files.get_or_insert_default();
+        self.0.entry(Outside::Files).or_default();
         self
     }
 
@@ -83,37 +54,33 @@ impl Allow {
     ///
     /// # Errors
     /// The pattern that cannot be read, and why.
-    pub fn only(&mut self, kind: Kind, folder: &Path, patterns: &[String]) -> Result<(), String> {
+    pub fn only(
+        &mut self,
+        list: Outside,
+        folder: &Path,
+        patterns: &[String],
+    ) -> Result<(), String> {
         let read = |text: &String| {
-            let whole = match kind {
-                Kind::Files => below(folder, text),
+            let whole = match list {
+                Outside::Files => below(folder, text),
                 _ => text.clone(),
             };
             Pattern::new(&whole).map_err(|e| format!("`{text}` is no pattern: {}", e.msg))
         };
         let read: Result<Vec<Pattern>, String> = patterns.iter().map(read).collect();
-        *self.list(kind) = Some(read?);
+        self.0.insert(list, read?);
         Ok(())
     }
 
-    fn list(&mut self, kind: Kind) -> &mut Option<Vec<Pattern>> {
-        match kind {
-            Kind::Files => &mut self.files,
-            Kind::Sockets => &mut self.sockets,
-            Kind::Topics => &mut self.topics,
-            Kind::Tables => &mut self.tables,
-        }
-    }
-
     /// Why a component may not have this; none: it may.
-    pub fn refusal(&self, kind: Kind, what: &str) -> Option<String> {
-        let (list, name, whole) = match kind {
-            Kind::Files => (&self.files, "file or folder", real(Path::new(what))),
-            Kind::Sockets => (&self.sockets, "socket", what.to_owned()),
-            Kind::Topics => (&self.topics, "topic", what.to_owned()),
-            Kind::Tables => (&self.tables, "table", what.to_owned()),
+    pub fn refusal(&self, list: Outside, what: &str) -> Option<String> {
+        let patterns = self.0.get(&list)?;
+        let (name, whole) = match list {
+            Outside::Files => ("file or folder", real(Path::new(what))),
+            Outside::Sockets => ("socket", what.to_owned()),
+            Outside::Topics => ("topic", what.to_owned()),
+            Outside::Tables => ("table", what.to_owned()),
         };
-        let patterns = list.as_ref()?;
         if patterns
             .iter()
             .any(|pattern| pattern.matches_with(&whole, BY_FOLDER))
@@ -128,11 +95,11 @@ impl Allow {
         let rule = match all.is_empty() {
             true => format!(
                 "the host's configuration allows none: name patterns in `[allow] {}`",
-                kind.key()
+                key(list)
             ),
             false => format!(
                 "`[allow] {}` of the host's configuration allows {}",
-                kind.key(),
+                key(list),
                 all.join(", ")
             ),
         };
@@ -186,38 +153,40 @@ mod tests {
     fn what_fits_no_pattern_is_refused_by_its_rule() {
         let mut allow = Allow::all().of_daemon();
         let words = allow
-            .refusal(Kind::Files, "/etc/shadow")
+            .refusal(Outside::Files, "/etc/shadow")
             .unwrap_or_default();
         assert!(
             words.contains("allows none: name patterns in `[allow] files`"),
             "{words}"
         );
-        assert_eq!(allow.refusal(Kind::Topics, "any"), None);
-        let only = |allow: &mut Allow, kind, patterns: &[&str]| {
+        assert_eq!(allow.refusal(Outside::Topics, "any"), None);
+        let only = |allow: &mut Allow, list, patterns: &[&str]| {
             let patterns: Vec<String> = patterns.iter().map(|&text| text.to_owned()).collect();
-            allow.only(kind, Path::new("/etc/streamhost"), &patterns)
+            allow.only(list, Path::new("/etc/streamhost"), &patterns)
         };
-        only(&mut allow, Kind::Topics, &["clicks*", "orders"]).expect("good");
-        only(&mut allow, Kind::Tables, &[]).expect("good");
-        only(&mut allow, Kind::Sockets, &["10.0.0.*:*"]).expect("good");
-        for (kind, what, fits) in [
-            (Kind::Topics, "clicks", true),
-            (Kind::Topics, "clicks.dead-letters", true),
-            (Kind::Topics, "orders", true),
-            (Kind::Topics, "orders2", false),
-            (Kind::Topics, "Clicks", false),
-            (Kind::Tables, "t", false),
-            (Kind::Sockets, "10.0.0.7:99", true),
-            (Kind::Sockets, "127.0.0.1:22", false),
+        only(&mut allow, Outside::Topics, &["clicks*", "orders"]).expect("good");
+        only(&mut allow, Outside::Tables, &[]).expect("good");
+        only(&mut allow, Outside::Sockets, &["10.0.0.*:*"]).expect("good");
+        for (list, what, fits) in [
+            (Outside::Topics, "clicks", true),
+            (Outside::Topics, "clicks.dead-letters", true),
+            (Outside::Topics, "orders", true),
+            (Outside::Topics, "orders2", false),
+            (Outside::Topics, "Clicks", false),
+            (Outside::Tables, "t", false),
+            (Outside::Sockets, "10.0.0.7:99", true),
+            (Outside::Sockets, "127.0.0.1:22", false),
         ] {
-            assert_eq!(allow.refusal(kind, what).is_none(), fits, "{what}");
+            assert_eq!(allow.refusal(list, what).is_none(), fits, "{what}");
         }
-        let words = allow.refusal(Kind::Topics, "orders2").unwrap_or_default();
+        let words = allow
+            .refusal(Outside::Topics, "orders2")
+            .unwrap_or_default();
         assert!(
             words.contains("`[allow] topics` of the host's configuration allows clicks*, orders"),
             "{words}"
         );
-        let wrong = only(&mut allow, Kind::Topics, &["a***"]).expect_err("no pattern");
+        let wrong = only(&mut allow, Outside::Topics, &["a***"]).expect_err("no pattern");
         assert!(wrong.contains("`a***` is no pattern"), "{wrong}");
     }
 
@@ -231,7 +200,11 @@ mod tests {
         std::os::unix::fs::symlink(&root, root.join("in/up")).expect("linked");
         let mut allow = Allow::all().of_daemon();
         allow
-            .only(Kind::Files, &root, &["in".to_owned(), "in/**".to_owned()])
+            .only(
+                Outside::Files,
+                &root,
+                &["in".to_owned(), "in/**".to_owned()],
+            )
             .expect("good");
         for (path, fits) in [
             ("in", true),
@@ -247,7 +220,11 @@ mod tests {
             ("inside", false),
         ] {
             let path = root.join(path).display().to_string();
-            assert_eq!(allow.refusal(Kind::Files, &path).is_none(), fits, "{path}");
+            assert_eq!(
+                allow.refusal(Outside::Files, &path).is_none(),
+                fits,
+                "{path}"
+            );
         }
     }
 }

@@ -37,6 +37,7 @@ const OTHER: ConnectorRules = ConnectorRules {
 const TARGET: TargetRules = TargetRules {
     what: "target",
     rule: names::path,
+    outside: None,
     set: SetMeans::Target,
 };
 

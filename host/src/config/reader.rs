@@ -2,7 +2,7 @@
 
 use super::{Config, ControlConfig, Fault, line_of};
 use crate::access::{Tls, Tokens};
-use crate::allow::{Allow, Kind};
+use crate::allow::{self, Allow};
 use crate::telemetry::TraceSettings;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -183,16 +183,16 @@ impl<'a> Reader<'a> {
         self.rest(section);
     }
 
-    fn allow(&mut self, mut section: Section<'_>, allow: &mut Allow) {
-        for kind in Kind::ALL {
-            let key = kind.key();
+    fn allow(&mut self, mut section: Section<'_>, allowed: &mut Allow) {
+        for list in allow::LISTS {
+            let key = allow::key(list);
             section.known.push(key);
             let Some((_, value)) = section.entries.remove(key) else {
                 continue;
             };
             let at = value.span().start;
             let read = patterns(value.into_inner());
-            let read = read.and_then(|patterns| allow.only(kind, self.folder, &patterns));
+            let read = read.and_then(|patterns| allowed.only(list, self.folder, &patterns));
             if let Err(reason) = read {
                 self.fault(at, format!("`allow.{key}`: {reason}"));
             }

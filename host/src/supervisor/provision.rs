@@ -4,11 +4,12 @@
 use super::Supervisor;
 use super::beginning::{Asked, Begins, begins};
 use super::deploy::unavailable;
-use crate::allow::{Allow, Kind};
+use crate::allow::Allow;
 use crate::api::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 use streamhost_connectors::connector::{Presence, SourceContext};
 use streamhost_connectors::registry;
+use streamhost_core::job::connector::Outside;
 use streamhost_core::job::{SinkSpec, SourceSpec};
 use streamhost_core::protocol::beginning::BeginningFacts;
 use streamhost_core::protocol::recovery_policy::SinkFacts;
@@ -44,14 +45,16 @@ fn unreadable(error: SourceError) -> Refusal {
 /// What the configuration forbids of a job's sources, sinks and dead letters, all of it.
 pub(super) fn forbidden(allow: &Allow, active: &LoadedDeployment) -> Vec<String> {
     let sources = active.spec.sources.iter();
-    let sources = sources.map(|source| (&source.connector, &source.target));
-    let sinks = active.spec.sinks.iter();
-    let sinks = sinks.map(|sink| (&sink.connector, &sink.target));
-    let named = sources
-        .chain(sinks)
-        .filter_map(|(connector, target)| allow.refusal(Kind::of_connector(connector)?, target));
-    let letters = allow.refusal(Kind::Topics, &active.dead_letter_topic);
-    named.chain(letters).collect()
+    let sources = sources.filter_map(|source| {
+        let rules = registry::source_rules(&source.connector)?;
+        allow.refusal(rules.target.outside?, &source.target)
+    });
+    let sinks = active.spec.sinks.iter().filter_map(|sink| {
+        let rules = registry::sink_rules(&sink.connector)?;
+        allow.refusal(rules.target.outside?, &sink.target)
+    });
+    let letters = allow.refusal(Outside::Topics, &active.dead_letter_topic);
+    sources.chain(sinks).chain(letters).collect()
 }
 
 impl Supervisor {

@@ -23,6 +23,7 @@ pub const CONSOLE: ConnectorRules = ConnectorRules {
         target: TargetRules {
             what: "",
             rule: names::target,
+            outside: None,
             set: SetMeans::Nothing {
                 target: "standard output",
             },

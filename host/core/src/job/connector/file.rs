@@ -1,6 +1,8 @@
 //! Files: lines of a file, or of the files in a folder.
 
-use super::{ConnectorRules, Ends, OptionKind, OptionRules, SetMeans, SourceRules, TargetRules};
+use super::{
+    ConnectorRules, Ends, OptionKind, OptionRules, Outside, SetMeans, SourceRules, TargetRules,
+};
 use crate::job::names;
 
 /// Files.
@@ -11,6 +13,7 @@ pub const FILE: ConnectorRules = ConnectorRules {
         target: TargetRules {
             what: "path",
             rule: names::path,
+            outside: Some(Outside::Files),
             set: SetMeans::Target,
         },
         name: names::path,

@@ -1,6 +1,6 @@
 //! HBase: tables.
 
-use super::{ConnectorRules, SetMeans, SinkRules, TargetRules};
+use super::{ConnectorRules, Outside, SetMeans, SinkRules, TargetRules};
 use crate::job::names;
 use crate::limits;
 use crate::types::{ColumnNames, Guarantee, Kind, Measure, RowLimits};
@@ -27,6 +27,7 @@ pub const HBASE: ConnectorRules = ConnectorRules {
         target: TargetRules {
             what: "table",
             rule: names::table,
+            outside: Some(Outside::Tables),
             set: SetMeans::Target,
         },
         options: &[],

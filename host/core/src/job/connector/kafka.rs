@@ -1,6 +1,6 @@
 //! Kafka: topics.
 
-use super::{ConnectorRules, Ends, OptionKind, OptionRules, Options, SetMeans, SinkRules};
+use super::{ConnectorRules, Ends, OptionKind, OptionRules, Options, Outside, SetMeans, SinkRules};
 use super::{SourceRules, TargetRules};
 use crate::job::names;
 use crate::limits;
@@ -12,6 +12,7 @@ pub const EXACTLY_ONCE: &str = "exactly-once";
 const TOPIC: TargetRules = TargetRules {
     what: "topic",
     rule: names::topic,
+    outside: Some(Outside::Topics),
     set: SetMeans::Target,
 };
 

@@ -51,8 +51,23 @@ pub struct TargetRules {
     pub what: &'static str,
     /// What it may be.
     pub rule: NameRule,
+    /// What it is outside of the host, by which it can be forbidden; none where it is nothing there.
+    pub outside: Option<Outside>,
     /// What `--set ROLE.NAME=VALUE` says.
     pub set: SetMeans,
+}
+
+/// What a source or sink reaches outside of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outside {
+    /// Files and folders.
+    Files,
+    /// Addresses of sockets.
+    Sockets,
+    /// Topics.
+    Topics,
+    /// Tables.
+    Tables,
 }
 
 /// What `--set ROLE.NAME=VALUE` says.

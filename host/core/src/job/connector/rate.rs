@@ -12,6 +12,7 @@ pub const RATE: ConnectorRules = ConnectorRules {
         target: TargetRules {
             what: "generator",
             rule: names::target,
+            outside: None,
             set: SetMeans::Option("rate"),
         },
         name: names::target,

@@ -1,6 +1,6 @@
 //! Sockets: lines of a TCP connection.
 
-use super::{ConnectorRules, Ends, SetMeans, SourceRules, TargetRules};
+use super::{ConnectorRules, Ends, Outside, SetMeans, SourceRules, TargetRules};
 use crate::job::names;
 
 /// Sockets.
@@ -11,6 +11,7 @@ pub const SOCKET: ConnectorRules = ConnectorRules {
         target: TargetRules {
             what: "address",
             rule: names::address,
+            outside: Some(Outside::Sockets),
             set: SetMeans::Target,
         },
         name: names::target,

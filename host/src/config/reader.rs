@@ -325,10 +325,7 @@ impl<'a> Reader<'a> {
     /// What nobody took is unknown.
     fn rest(&mut self, section: Section<'_>) {
         for (key, (at, _)) in section.entries {
-            let meant = match names::nearest(&key, section.known.iter().copied()) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("there are {}", section.known.join(", ")),
-            };
+            let meant = names::meant(&key, &section.known);
             self.fault(at, format!("`{}{key}` is no key: {meant}", section.name));
         }
     }

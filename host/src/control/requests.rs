@@ -25,10 +25,7 @@ pub(super) async fn told<T: Default + serde::de::DeserializeOwned>(
 }
 
 pub(super) fn unknown(key: &str, known: &[&str]) -> Fault {
-    let meant = match names::nearest(key, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are {}", known.join(", ")),
-    };
+    let meant = names::meant(key, known);
     Fault::bad(format!("`{key}` is no parameter of this call: {meant}"))
 }
 

@@ -214,6 +214,14 @@ pub fn shown(text: &str, chars_max: usize) -> String {
     }
 }
 
+/// What was probably meant by a word that is not known, or else what there is: the end of an error.
+pub fn meant(word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", known.join(", ")),
+    }
+}
+
 /// The known word that was probably meant.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let far = 1 + word.chars().count() / 4;

@@ -30,15 +30,11 @@ pub(super) fn unknown(raw: &JobDescription, connectors: &dyn Connectors) -> Vec<
         .map(|(role, name, connector, _)| {
             let there = connectors.names();
             let there: Vec<&str> = there.into_iter().filter(|name| fits(role, name)).collect();
-            let near = names::nearest(connector, there.iter().copied());
             JobFault::UnknownConnector {
                 role,
                 name: name.clone(),
                 connector: connector.clone(),
-                known: match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("there are {}", there.join(", ")),
-                },
+                known: names::meant(connector, &there),
             }
         })
         .collect()

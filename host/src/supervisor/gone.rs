@@ -1,6 +1,7 @@
 //! Jobs that were undeployed: what they were and said is still to be seen.
 
-use super::{Job, Supervisor, logfile};
+use super::joblog::JobLog;
+use super::{Job, Supervisor};
 use crate::api::{Deployment, LogLine, Refusal};
 use streamhost_core::clock;
 use streamhost_core::job::JobRecord;
@@ -48,13 +49,7 @@ impl Supervisor {
         if !known.is_ok_and(|known| known != Undeployed::Never) {
             return Err(self.unknown(name));
         }
-        let lines = logfile::read(&self.logs, name);
-        let newest = lines.last().map_or(0, |line| line.number);
-        let after = if after > newest { 0 } else { after };
-        Ok(lines
-            .into_iter()
-            .filter(|line| line.number > after)
-            .collect())
+        Ok(JobLog::open(&self.logs, name, 0).after(after))
     }
 
     /// A job's deployments, newest first.

@@ -89,7 +89,7 @@ impl LogFile {
 }
 
 /// The newest lines that are kept of a job, oldest first; none where there are no files.
-pub(super) fn read(folder: &Path, job: &str) -> Vec<LogLine> {
+fn read(folder: &Path, job: &str) -> Vec<LogLine> {
     let mut lines = Vec::new();
     for path in [older(folder, job), newer(folder, job)] {
         // A file of the host is a line larger at most; what others put there fills no memory.

@@ -160,12 +160,11 @@ impl Catalog {
     /// Whether a job of this name was undeployed here: what Kafka still holds of it is not a lost
     /// checkpoint's.
     pub fn undeployed(&self, job: &str) -> Result<Undeployed, CatalogError> {
-        if !self.undeployed.contains_key(job.as_bytes()).map_err(io)? {
-            return Ok(Undeployed::Never);
-        }
-        Ok(match self.gone(job) {
-            Ok(Some(GoneJob { ran: false, .. })) => Undeployed::WithoutBatch,
-            _ => Undeployed::AfterBatches, // what cannot be read may have run
+        let bytes = self.undeployed.get(job.as_bytes()).map_err(io)?;
+        Ok(match bytes.as_deref().map(serde_json::from_slice) {
+            None => Undeployed::Never,
+            Some(Ok(GoneJob { ran: false, .. })) => Undeployed::WithoutBatch,
+            Some(_) => Undeployed::AfterBatches, // what cannot be read may have run
         })
     }
 

@@ -75,37 +75,51 @@ fn values(config: &str, topic: &str) -> Vec<Value> {
     said.lines().map(value).collect()
 }
 
-/// Produces, runs a job that counts words in transactions, and consumes: each word was counted once.
+/// A job that counts the words of a topic's lines into another, in transactions.
+struct Words {
+    name: String,
+    config: String,
+    lines: PathBuf,
+}
+
+impl Words {
+    /// One of these lines, with Kafka as this section says.
+    fn new(files: &Files, name: &str, section: &str, lines: &str) -> Words {
+        Words {
+            name: unique(name),
+            config: files.file("streamhost.toml", section).display().to_string(),
+            lines: files.file("lines", lines),
+        }
+    }
+
+    #[track_caller]
+    fn produce(&self) {
+        let topic = format!("{}-in", self.name);
+        let arguments = ["produce", &topic, "--create", "--config", &self.config];
+        by_hand(&self.lines, &arguments).ok();
+    }
+
+    fn deploy(&self, host: &Host) -> Said {
+        let name = &self.name;
+        let source = format!("source.lines={name}-in");
+        let sink = format!("sink.words={name}-out");
+        let named = ["--name", name, "--create-tables"];
+        let settings = [&named[..], &["--set", &source, "--set", &sink]].concat();
+        host.deploy(&component("tests/guests/wordcount-topic"), &settings)
+    }
+}
+
+/// Produces, runs the job, and consumes: each word was counted once.
 fn goes_through(section: &str) {
-    let (files, name) = (Files::new(), unique("app-words"));
-    let config = files.file("streamhost.toml", section).display().to_string();
+    let files = Files::new();
     let lines: String = (0..LINES).map(|n| format!("one two {n}\n")).collect();
-    let lines = files.file("lines", &lines);
-    let topic = format!("{name}-in");
-    by_hand(
-        &lines,
-        &["produce", &topic, "--create", "--config", &config],
-    )
-    .ok();
+    let words = Words::new(&files, "app-words", section, &lines);
+    words.produce();
 
     let host = Host::serve_kafka(section);
-    let (source, sink) = (
-        format!("source.lines={topic}"),
-        format!("sink.words={name}-out"),
-    );
-    let settings = [
-        "--name",
-        &name,
-        "--set",
-        &source,
-        "--set",
-        &sink,
-        "--create-tables",
-    ];
-    host.deploy(&component("tests/guests/wordcount-topic"), &settings)
-        .ok();
-    host.wait_records(&name, LINES as u64, LATE);
-    let counts = values(&config, &format!("{name}-out"));
+    words.deploy(&host).ok();
+    host.wait_records(&words.name, LINES as u64, LATE);
+    let counts = values(&words.config, &format!("{}-out", words.name));
     let counted: u64 = counts
         .iter()
         .flat_map(|row| row.as_object().into_iter().flatten())
@@ -212,58 +226,33 @@ fn secured_each_wrong_setting_gets_its_message() {
 #[test]
 fn secured_a_password_is_read_anew_without_a_restart() {
     let secured = Secured::get();
-    let (files, name) = (Files::new(), unique("app-changed"));
+    let files = Files::new();
     let password = files.file("password", "admin-secret\n");
-    let login = login("SCRAM-SHA-256", "admin", &password);
+    let login = login("SCRAM-SHA-512", "admin", &password);
     let section = secured.section("sasl", "SASL_SSL", &login);
-    let config = files
-        .file("streamhost.toml", &section)
-        .display()
-        .to_string();
-    let lines = files.file("lines", "one two\n");
-    let topic = format!("{name}-in");
-    let produce = || {
-        by_hand(
-            &lines,
-            &["produce", &topic, "--create", "--config", &config],
-        )
-        .ok();
-    };
-    produce();
+    let words = Words::new(&files, "app-changed", &section, "one two\n");
+    let name = &words.name;
+    words.produce();
     let mut host = Host::serve_kafka(&section);
-    let (source, sink) = (
-        format!("source.lines={topic}"),
-        format!("sink.words={name}-out"),
-    );
-    let settings = [
-        "--name",
-        &name,
-        "--set",
-        &source,
-        "--set",
-        &sink,
-        "--create-tables",
-    ];
-    let job = component("tests/guests/wordcount-topic");
     write(&password, "changed\n").expect("written");
-    let refusal = host.deploy(&job, &settings).refusal();
+    let refusal = words.deploy(&host).refusal();
     assert!(refusal.contains("does not let the host in"), "{refusal}");
     write(&password, "admin-secret\n").expect("written");
-    host.deploy(&job, &settings).ok();
-    host.wait_records(&name, 1, LATE);
-    produce();
+    words.deploy(&host).ok();
+    host.wait_records(name, 1, LATE);
+    words.produce();
 
     // As it runs on: the host comes back while the password is another.
     host.kill();
     write(&password, "changed\n").expect("written");
     host.restart();
     wait_until("the job waits, and says why", SOON, || {
-        let status = host.status(&name);
+        let status = host.status(name);
         status["state"] == "retrying"
             && status["reason"]
                 .to_string()
                 .contains("does not let the host in")
     });
     write(&password, "admin-secret\n").expect("written");
-    host.wait_records(&name, 2, LATE);
+    host.wait_records(name, 2, LATE);
 }

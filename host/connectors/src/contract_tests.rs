@@ -186,17 +186,6 @@ fn is_over(source: &mut dyn Source, at: &Positions, name: &str) {
 
 // Sinks.
 
-const KINDS: [Kind; 8] = [
-    Kind::Text,
-    Kind::Bytes,
-    Kind::Int,
-    Kind::Uint,
-    Kind::Float,
-    Kind::Bool,
-    Kind::Time,
-    Kind::Json,
-];
-
 /// A sink with a column of each kind.
 fn sink_of(connector: &str, target: &str, options: Options) -> SinkSpec {
     let names = registry::sink_rules(connector).unwrap().columns;
@@ -213,7 +202,7 @@ fn sink_of(connector: &str, target: &str, options: Options) -> SinkSpec {
         name: "out".to_owned(),
         target: target.to_owned(),
         keys: vec![ColumnSpec::key()],
-        columns: KINDS.iter().map(column).collect(),
+        columns: Kind::ALL.iter().map(column).collect(),
         headers: true,
         options,
         ..SinkSpec::default()

@@ -31,7 +31,7 @@ const LATER: [&str; 5] = ["decimal", "date", "uuid", "list", "map"];
 
 impl Kind {
     /// All kinds, by their numbers in the contract.
-    const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Text,
         Kind::Bytes,
         Kind::Int,

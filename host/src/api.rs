@@ -112,6 +112,19 @@ pub struct LimitStatus {
     pub batch_records: u64,
     /// Bytes of one batch.
     pub batch_bytes: u64,
+    /// What the job may hold of the host's memory at most, largest part first; none while its
+    /// version cannot be loaded.
+    #[serde(default)]
+    pub host_memory: Vec<MemoryPart>,
+}
+
+/// A part of the memory that a job may hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MemoryPart {
+    /// What takes it.
+    pub name: String,
+    /// How much at most.
+    pub bytes: u64,
 }
 
 /// A job's status. Counts are of durable batches alone, and survive restarts. In a job without

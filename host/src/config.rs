@@ -40,6 +40,9 @@ pub struct Config {
     pub lanes: Option<usize>,
     /// Limits of jobs whose settings say nothing else.
     pub limits: JobLimits,
+    /// Memory that the host and its jobs may take; none: what the system has for it, and jobs that
+    /// may take more are warned of, not refused.
+    pub host_memory: Option<usize>,
     /// Traces of batches.
     pub telemetry: TraceSettings,
     /// What is taken as it is, and could be safer.
@@ -59,6 +62,7 @@ impl Default for Config {
             allow: Allow::all(),
             lanes: None,
             limits: JobLimits::default(),
+            host_memory: None,
             telemetry: TraceSettings::default(),
             warnings: Vec::new(),
         }

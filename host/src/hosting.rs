@@ -6,6 +6,7 @@ use crate::api::{
 };
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
+use crate::memory;
 use crate::supervisor::{Begin, Environment, Supervisor};
 use fjall::Database;
 use std::os::unix::fs::DirBuilderExt;
@@ -145,6 +146,7 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
         allow: config.allow.clone(),
         lanes: config.lanes.unwrap_or(cores),
         limits: config.limits,
+        memory: memory::of(config.host_memory),
     })
 }
 
@@ -157,6 +159,7 @@ fn place_of(config: &Config) -> HostFacts {
             ("kafka", config.kafka.brokers.clone()),
             ("hbase", config.hbase.address.clone()),
         ],
+        memory: memory::of(config.host_memory),
     }
 }
 

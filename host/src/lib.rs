@@ -13,6 +13,7 @@
 pub mod built;
 pub mod access;
 pub mod allow;
+pub mod memory;
 pub mod api;
 pub mod telemetry;
 pub mod monitor;

@@ -107,6 +107,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("telemetry", &[]),
             ("access", &[]),
             ("allow", &[]),
+            ("memory", &[]),
             ("config", &["access", "allow", "telemetry"]),
             ("monitor", &["api", "telemetry", "built"]),
             ("control", &["access", "api", "monitor", "telemetry"]),
@@ -124,13 +125,13 @@ const MODULES: [(&str, &[Arrows]); 7] = [
                 ],
             ),
             ("supervisor", &["allow", "api"]),
-            ("hosting", &["api", "cli", "config", "supervisor"]),
+            ("hosting", &["api", "cli", "config", "memory", "supervisor"]),
         ],
     ),
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 36] = [
+const HOMES: [(&str, &[&str]); 37] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     (
         "openssl::",
@@ -193,6 +194,7 @@ const HOMES: [(&str, &[&str]); 36] = [
     ("opentelemetry_otlp::", &["host/src/telemetry/"]),
     ("opentelemetry_http::", &["host/src/telemetry/"]),
     ("comfy_table::", &["host/src/cli/"]),
+    ("sysinfo::", &["host/src/memory.rs"]),
     ("glob::", &["host/src/allow.rs"]),
     ("jiff::", &["host/src/cli/"]),
     ("notify::", &["host/src/cli/watch/"]),

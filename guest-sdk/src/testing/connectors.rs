@@ -21,6 +21,7 @@ const OTHER: ConnectorRules = ConnectorRules {
         ends: Ends::Known,
         replayable: true,
         rereads: false,
+        ahead_bytes: 0,
     }),
     sink: Some(SinkRules {
         target: TARGET,
@@ -30,6 +31,7 @@ const OTHER: ConnectorRules = ConnectorRules {
         columns: ColumnNames::Fields,
         raw: true,
         limits: CONSOLE_ROWS, // all that a component can answer
+        sending_bytes: 0,
         guarantee: |_| Guarantee::AtLeastOnce,
     }),
 };

@@ -74,6 +74,7 @@ use streamhost_core::job::JobSpec;
 use streamhost_core::job::settings::{JobLimits, OnError, Settings};
 use streamhost_core::job::validate::{check, in_words};
 use streamhost_core::keyed::entry;
+use streamhost_core::limits::GUEST_MEMORY_BYTES_DEFAULT;
 use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::protocol::{Checkpoint, CheckpointLog};
 use streamhost_core::state::{Most, StateStore, is_kept};
@@ -355,6 +356,7 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         let job = BatchJob {
             spec: &self.spec,
             on_error: OnError::DeadLetter,
+            memory_bytes: GUEST_MEMORY_BYTES_DEFAULT,
         };
         let given = BatchInputs {
             clock_ms: self.clock_ms,

@@ -97,7 +97,16 @@ export function status(job: SimJob, now: number): JobStatus {
       place: sink.target,
       rows: Math.round(job.records * sink.share),
     })),
-    limits: { memory_bytes: 64 << 20, time_ms: 2000, batch_records: 100_000, batch_bytes: 8 << 20 },
+    limits: {
+      memory_bytes: 64 << 20,
+      time_ms: 2000,
+      batch_records: 100_000,
+      batch_bytes: 8 << 20,
+      host_memory: [
+        { name: "instances", bytes: 256 << 20 },
+        { name: "connectors", bytes: 144 << 20 },
+      ],
+    },
     since: s.since,
     reason: s.reason,
     last_error_at: job.lastErrorAt === null ? null : rfc3339(job.lastErrorAt),

@@ -232,7 +232,9 @@ export class World {
       cpu: { cores: 8, used: guests * 2.1 + 0.2, guests },
       memory: {
         used_bytes: memory + (310 << 20),
-        bound_bytes: 2 * 1024 ** 3,
+        bound_bytes: 8 * 1024 ** 3,
+        jobs_bytes: 3.3 * 1024 ** 3,
+        own_bytes: 2596 * 1024 ** 2,
         guests_bytes: memory,
         state_bytes: 61 << 20,
       },

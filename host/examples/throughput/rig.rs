@@ -12,9 +12,10 @@ use streamhost_core::contract::RowShape;
 use streamhost_core::job::SinkSpec;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::validate::check;
+use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
 use streamhost_core::protocol::{CheckpointLog, Marker};
 use streamhost_core::types::{ColumnNames, Guarantee, Measure, RowLimits, Rows};
-use streamhost_engine::guest::{GuestVersion, Maker};
+use streamhost_engine::guest::{GuestVersion, LargeBatches, Maker};
 use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, PipelineParts};
 use streamhost_engine::sink::memory::{Memory, MemoryDeadLetters};
 use streamhost_engine::sink::{Delivery, Sink, SinkError};
@@ -133,6 +134,7 @@ pub(crate) fn parts(
         dead_letters: Box::new(MemoryDeadLetters::new(&Memory::new())),
         store,
         lanes: std::thread::available_parallelism().map_or(1, usize::from),
+        large: LargeBatches::new(1, BATCH_ANSWERS_BYTES_MAX),
         replay_only: false,
         skip_lost: false,
         reads_on: false,

@@ -1,6 +1,7 @@
 //! Where a host runs.
 
 use std::path::PathBuf;
+use streamhost_core::job::memory::HostMemory;
 
 /// Where a host runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,4 +12,6 @@ pub struct HostFacts {
     pub servers: Vec<(&'static str, String)>,
     /// Where the last hour's charts are kept; none: nowhere.
     pub series_file: Option<PathBuf>,
+    /// What it and its jobs may take of memory.
+    pub memory: HostMemory,
 }

@@ -6,7 +6,7 @@ use super::list::{self, state};
 use super::output::{Output, catching_up, count, fields, plain, table};
 use super::screen::Screen;
 use super::told::Told;
-use crate::api::{JobState, JobStatus};
+use crate::api::{JobState, JobStatus, MemoryPart};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -134,6 +134,16 @@ fn limits(job: &JobStatus) -> String {
     )
 }
 
+/// The most that the job may hold, and of what.
+fn memory(job: &JobStatus) -> Option<String> {
+    let parts = &job.limits.host_memory;
+    let bytes = |n: u64| bytesize::ByteSize(n).display().iec().to_string();
+    let part = |part: &MemoryPart| format!("{} {}", part.name, bytes(part.bytes));
+    let named: Vec<_> = parts.iter().map(part).collect();
+    let sum = bytes(parts.iter().map(|part| part.bytes).sum());
+    (!parts.is_empty()).then(|| format!("up to {sum}: {}", named.join(", ")))
+}
+
 fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
     let job = &shown.status;
     let is = |state: JobState| job.state == state;
@@ -188,6 +198,7 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
         ("group", is_loaded.then(|| job.group.clone())),
         ("lanes", Some(job.lanes.to_string())),
         ("limits", is_loaded.then(|| limits(job))),
+        ("memory", memory(job)),
     ];
     let known = lines.into_iter();
     let known: Vec<_> = known

@@ -213,6 +213,10 @@ impl<'a> Reader<'a> {
             settings::count(text, limits::LANES_MAX)
         });
         config.lanes = (lanes > 0).then_some(lanes);
+        self.judged(&mut section, "host-memory", &mut config.host_memory, |t| {
+            let (least, most) = (limits::HOST_MEMORY_BYTES_MIN, limits::HOST_MEMORY_BYTES_MAX);
+            settings::bytes(t, least, most).map(Some)
+        });
         let to = &mut config.limits;
         self.judged(&mut section, "memory", &mut to.memory_bytes, memory);
         self.judged(&mut section, "time", &mut to.time, settings::guest_time);

@@ -3,12 +3,13 @@
 use crate::api::{
     ActiveFacts, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
     JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine,
-    ProbationStatus, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateFate,
-    StateView, Waiting,
+    MemoryPart, ProbationStatus, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk,
+    StateFate, StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
+use streamhost_core::job::memory::HostMemory;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::{ColumnSpec, DeploymentKind, StageKind, StageSpec};
 use streamhost_core::protocol::LetterMark;
@@ -176,6 +177,10 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
             rows: 990,
         }],
         limits: LimitStatus {
+            host_memory: vec![MemoryPart {
+                name: "instances".into(),
+                bytes: 256 << 20,
+            }],
             memory_bytes: 64 << 20,
             time_ms: 2000,
             batch_records: 100_000,
@@ -474,6 +479,10 @@ impl Jobs for FakeJobs {
             data_dir: "/".into(),
             servers: vec![("kafka", "127.0.0.1:9092".to_owned())],
             series_file: locked(&self.series_file).clone(),
+            memory: HostMemory {
+                bytes: 8 << 30,
+                is_bound: true,
+            },
         }
     }
 

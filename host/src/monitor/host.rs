@@ -37,7 +37,12 @@ struct Cpu {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct Memory {
     used_bytes: u64,
-    bound_bytes: Option<u64>,
+    /// What there is for the host and its jobs: `limits.host-memory`, or what the system has.
+    bound_bytes: u64,
+    /// What its jobs may take at most, all together.
+    jobs_bytes: u64,
+    /// What it may take itself: its store, the API, and large batches.
+    own_bytes: u64,
     guests_bytes: Option<u64>,
     state_bytes: u64,
 }
@@ -101,6 +106,7 @@ impl Monitor {
             .values()
             .filter_map(|seen| seen.history.window.cpu_cores());
         let held = facts.iter().map(|facts| facts.meter.guest_memory_bytes());
+        let may_take = facts.iter().map(|facts| &facts.status.limits.host_memory);
         let kept = facts
             .iter()
             .flat_map(|facts| facts.snapshot.stages.values());
@@ -118,7 +124,9 @@ impl Monitor {
             },
             memory: Memory {
                 used_bytes: process::memory_bytes(),
-                bound_bytes: process::memory_bound_bytes(),
+                bound_bytes: place.memory.bytes,
+                jobs_bytes: may_take.flatten().map(|part| part.bytes).sum(),
+                own_bytes: place.memory.own(),
                 guests_bytes: Some(held.sum()),
                 state_bytes: kept.map(|stage| stage.bytes).sum(),
             },

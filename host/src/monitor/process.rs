@@ -94,11 +94,6 @@ fn resident_bytes(status: &str) -> Option<u64> {
     Some(kib << 10)
 }
 
-/// What the process may hold, if its control group says so.
-pub(super) fn memory_bound_bytes() -> Option<u64> {
-    read("/sys/fs/cgroup/memory.max").trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -177,6 +177,7 @@ impl<'j> Run<'j> {
         let job = BatchJob {
             spec: &self.job.spec,
             on_error: self.job.settings.on_error,
+            memory_bytes: self.job.settings.limits.memory_bytes,
         };
         let mut workers = VersionLanes::new(&mut self.lanes, &self.job.version);
         let outcome = self

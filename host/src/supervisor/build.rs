@@ -229,6 +229,7 @@ impl Supervisor {
             dead_letters: Box::new(letters),
             store,
             lanes: self.environment.lanes,
+            large: self.large.clone(),
             replay_only,
             skip_lost,
             reads_on,

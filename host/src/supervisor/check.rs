@@ -164,6 +164,10 @@ impl Supervisor {
         checked
             .errors
             .extend(refused.map(|refusal| refusal.to_string()));
+        match self.memory_fits(active) {
+            Ok(tight) => checked.warnings.extend(tight),
+            Err(refusal) => checked.errors.push(refusal.to_string()),
+        }
         let mut missing = Missing::default();
         self.check_sinks(checked, active, create, &mut missing);
         if create {

@@ -91,6 +91,7 @@ impl Supervisor {
         self.is_allowed(&active)?;
         check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;
+        let tight = self.memory_fits(&active)?;
         let missing = self.missing_targets(&active, request.create_tables)?;
         let asked = Asked {
             has_checkpoint: checkpoint.is_some(),
@@ -104,7 +105,7 @@ impl Supervisor {
         warmed.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         // All that could refuse it has been asked: what is missing is made only now.
         self.create_targets(&missing)?;
-        let warnings = warning.into_iter().chain(notice).collect();
+        let warnings = warning.into_iter().chain(notice).chain(tight).collect();
         let changes = before.map_or_else(Vec::new, |before| {
             changed_places(&before, &active.spec, &set)
         });

@@ -279,6 +279,7 @@ impl Supervisor {
                 time_ms: u64::try_from(limits.time.as_millis()).unwrap_or(u64::MAX),
                 batch_records: limits.batch_records as u64,
                 batch_bytes: limits.batch_bytes as u64,
+                host_memory: (loaded.as_ref()).map_or_else(Vec::new, |l| self.memory_parts(l)),
             },
         }
     }

@@ -12,11 +12,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
 use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_connectors::registry::Registry;
+use streamhost_core::job::memory::HostMemory;
 use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::validate::in_words;
 use streamhost_core::job::{DeploymentKind, DeploymentRecord, JobRecord};
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::{clock, limits};
+use streamhost_engine::guest::LargeBatches;
 use streamhost_engine::pipeline::{
     DeploymentSlot, Pipeline, PipelineExit, PipelineStatus, StatusSnapshot, Stop,
 };
@@ -38,6 +40,7 @@ mod jobs;
 mod letters;
 mod logfile;
 mod look;
+mod memory;
 mod observe;
 mod provision;
 mod turns;
@@ -59,6 +62,8 @@ pub struct Environment {
     pub lanes: usize,
     /// Limits of each job.
     pub limits: JobLimits,
+    /// What all jobs together may take.
+    pub memory: HostMemory,
 }
 
 /// What is started when a data folder is opened.
@@ -81,6 +86,8 @@ pub struct Supervisor {
     /// One call at a time that retries or drops a job's dead letters.
     letter_turns: Turns,
     letter_marks: LetterMarks,
+    /// The turns of jobs' large batches.
+    large: Arc<LargeBatches>,
     /// One change of the set of jobs and components at a time.
     set: Mutex<()>,
     /// The folder of the jobs' logs.
@@ -239,8 +246,10 @@ impl Supervisor {
                 }
             })?;
         let (send, ends) = mpsc::channel();
+        let turns = environment.memory.large_batches();
         let supervisor = Arc::new(Supervisor {
             environment,
+            large: LargeBatches::new(turns, limits::BATCH_ANSWERS_BYTES_MAX),
             guests,
             catalog,
             checkpoint_logs,

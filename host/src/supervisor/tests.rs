@@ -13,6 +13,10 @@ fn environment(limits: JobLimits) -> Environment {
         connectors: Registry::default(),
         lanes: 1,
         limits,
+        memory: HostMemory {
+            bytes: 1 << 40,
+            is_bound: true,
+        },
     }
 }
 

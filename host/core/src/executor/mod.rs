@@ -42,6 +42,8 @@ pub struct BatchJob<'a> {
     pub spec: &'a JobSpec,
     /// What becomes of records that fail.
     pub on_error: OnError,
+    /// Linear memory that a guest may have: no more is merged for one key.
+    pub memory_bytes: usize,
 }
 
 /// What fixes a batch beside its records and the state before it.
@@ -253,7 +255,7 @@ impl BatchExecutor {
                 batch_times,
                 &mut self.state,
                 &mut calls,
-                stopped,
+                (job.memory_bytes, stopped),
             )?;
             outcome.quarantined_groups = calls.quarantined();
             outcome.take_keyed(job, made)?;

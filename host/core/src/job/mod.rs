@@ -6,6 +6,7 @@ pub mod connector;
 pub mod settings;
 pub mod validate;
 mod record;
+pub mod memory;
 
 pub use record::{DeploymentKind, DeploymentRecord, JobRecord};
 pub use spec::{

@@ -8,7 +8,7 @@ use crate::types::Column;
 use std::ops::Range;
 
 /// What one go may hold: a portion that is not full yet, and one group more.
-const MERGE_BYTES_MAX: usize = limits::KEYED_PORTION_BYTES_MAX + limits::GROUP_BYTES_MAX;
+const MERGE_BYTES_MAX: usize = limits::KEYED_PORTION_BYTES_MAX + limits::GUEST_MEMORY_BYTES_MAX;
 
 /// Groups that are merged in one go. One that has nothing to merge with needs no call: its partial
 /// is its accumulator.
@@ -17,18 +17,6 @@ pub(super) struct Merge {
     alone: Column,
     asked: Partials,
     group_bytes_max: usize,
-}
-
-impl Default for Merge {
-    fn default() -> Self {
-        let (slots, alone, asked) = (Vec::new(), Column::default(), Partials::default());
-        Merge {
-            slots,
-            alone,
-            asked,
-            group_bytes_max: limits::GROUP_BYTES_MAX,
-        }
-    }
 }
 
 /// Where a group's result will be.
@@ -44,6 +32,17 @@ enum Slot {
 }
 
 impl Merge {
+    /// None yet, of groups that are as large as this says at most.
+    pub(super) fn new(portion: Portion) -> Self {
+        let (slots, alone, asked) = (Vec::new(), Column::default(), Partials::default());
+        Merge {
+            slots,
+            alone,
+            asked,
+            group_bytes_max: portion.group_bytes,
+        }
+    }
+
     /// Adds a group: its accumulator so far and its partials, of which there is at least one. Gives
     /// its place. What is too large to be merged has failed.
     pub(super) fn add<'v>(
@@ -65,8 +64,9 @@ impl Merge {
             bytes += partial.len();
             if bytes > self.group_bytes_max || self.bytes() + partial.len() > MERGE_BYTES_MAX {
                 let max = bytesize::ByteSize(self.group_bytes_max as u64);
-                let reason =
-                    format!("what is to be merged for this key in one batch is over {max}");
+                let reason = format!(
+                    "what is to be merged for this key in one batch is over {max} (limits.memory)"
+                );
                 self.slots.push(Slot::TooLarge {
                     reason,
                     shown: taken_back(&mut self.asked.partials, before, partial),
@@ -196,7 +196,7 @@ pub(super) fn in_portions<'s, N>(
     let mut from = 0;
     while from < count {
         stage.check_stop()?;
-        let mut merge = Merge::default();
+        let mut merge = Merge::new(stage.portion);
         let mut asked = Vec::new();
         while from + asked.len() < count && !merge.is_full(stage.portion) {
             asked.push(ask(stage, from + asked.len(), &mut merge)?);
@@ -239,7 +239,7 @@ mod tests {
     fn a_group_that_is_too_large_fails_and_the_others_are_merged() {
         let mut merge = Merge {
             group_bytes_max: 10,
-            ..Merge::default()
+            ..Merge::new(Portion::of(0))
         };
         let places = [
             merge.add(Some(b"acc"), [&b"ab"[..], b"cd"]),

@@ -108,7 +108,8 @@ fn of_stage(name: &str, error: StoreError) -> StoreError {
 
 /// Runs the keyed stages of one batch, in the job's order. `parts` is what `transform` made for
 /// them, by partition and offset of its records; `ids` says where each stage's state is, in the
-/// order of `spec.stages`. `stopped` is asked again and again whether to leave it.
+/// order of `spec.stages`. No more is merged for one key than
+/// `memory_bytes`, a guest's memory; `stopped` is asked again and again whether to leave it.
 pub fn run(
     spec: &JobSpec,
     ids: &[StageId],
@@ -116,7 +117,7 @@ pub fn run(
     times: BatchTimes<'_>,
     state: &mut dyn StageState,
     calls: &mut dyn Calls,
-    stopped: &dyn Fn() -> bool,
+    (memory_bytes, stopped): (usize, &dyn Fn() -> bool),
 ) -> Result<Made, KeyedError> {
     run_in(
         spec,
@@ -125,7 +126,7 @@ pub fn run(
         times,
         state,
         calls,
-        (Portion::default(), stopped),
+        (Portion::of(memory_bytes), stopped),
     )
 }
 

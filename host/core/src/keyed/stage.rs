@@ -17,6 +17,8 @@ pub(super) struct Portion {
     pub(super) groups: usize,
     /// Bytes of them.
     pub(super) bytes: usize,
+    /// What is to be merged for one key: not a portion but the end, as no guest could hold more.
+    pub(super) group_bytes: usize,
     /// What is read of the state at once.
     pub(super) look: Most,
     /// Pairs of a join in one batch: not a portion but the end.
@@ -39,13 +41,13 @@ impl Portion {
             bytes: (self.bytes / walks).min(bytes),
         }
     }
-}
 
-impl Default for Portion {
-    fn default() -> Self {
+    /// Those of a job whose guests may have so much memory.
+    pub(super) fn of(memory_bytes: usize) -> Self {
         Portion {
             groups: limits::KEYED_PORTION_GROUPS_MAX,
             bytes: limits::KEYED_PORTION_BYTES_MAX,
+            group_bytes: memory_bytes,
             look: Most {
                 entries: limits::KEYED_SCAN_ENTRIES_MAX,
                 bytes: limits::KEYED_SCAN_BYTES_MAX,

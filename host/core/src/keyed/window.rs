@@ -216,7 +216,7 @@ fn fire_window(stage: &mut Stage<'_>, panes: Panes, window: i64) -> Result<(), K
     let mut walk = WindowWalk::new(stage, &kept)?;
     loop {
         stage.check_stop()?;
-        let mut merge = Merge::default();
+        let mut merge = Merge::new(stage.portion);
         let mut keys = Vec::new();
         while !merge.is_full(stage.portion)
             && let Some((key, values)) = walk.next(&mut stage.store)?

@@ -25,6 +25,9 @@ pub const FETCH_WAIT: Duration = Duration::from_millis(50);
 /// stages, accumulators. All of it is in memory until the batch is planned, and its rows until they
 /// are delivered: of [`BATCHES_IN_FLIGHT_MAX`] batches at most.
 pub const BATCH_ANSWERS_BYTES_MAX: usize = 1 << 30;
+/// So much of them each batch has for itself. One that needs more takes one of the host's turns for
+/// large batches, or waits for it, and has it until it is delivered.
+pub const BATCH_ANSWERS_OWN_BYTES: usize = 32 << 20;
 /// How long a source may not have answered before nothing is known of its partitions: the watermark
 /// does not go on then as if they had been silent.
 pub const UNHEARD_TIME: Duration = Duration::from_secs(1);

@@ -1,7 +1,8 @@
 //! Keyed stages: groups, windows, joins, expiry.
 
 use super::{
-    BATCH_ANSWERS_BYTES_MAX, CHUNK_BYTES_MAX, GUEST_OUTPUT_BYTES_MAX, STATE_KEY_BYTES_MAX,
+    BATCH_ANSWERS_BYTES_MAX, CHUNK_BYTES_MAX, GUEST_MEMORY_BYTES_MAX, GUEST_OUTPUT_BYTES_MAX,
+    STATE_KEY_BYTES_MAX,
 };
 
 /// Groups or pairs of a keyed stage that are asked of the guest's lanes at once.
@@ -12,9 +13,8 @@ pub const KEYED_PORTION_BYTES_MAX: usize = 32 << 20;
 pub const KEYED_SCAN_ENTRIES_MAX: usize = 512;
 /// Bytes of them; the last entry may go beyond.
 pub const KEYED_SCAN_BYTES_MAX: usize = 4 << 20;
-/// What is to be merged for one key in one batch. A guest could not hold it anyway.
-pub const GROUP_BYTES_MAX: usize = 1 << 30;
-/// Bytes that the dead letter of a larger group shows of it.
+/// Bytes that the dead letter of a group shows of it that is larger than a guest's memory, and so
+/// was not merged.
 pub const GROUP_SHOWN_BYTES_MAX: usize = 1 << 20;
 /// Pairs that a join may make in one batch, as they are held in memory until their batch is
 /// planned.
@@ -44,7 +44,7 @@ pub const KEYED_CALL_BYTES_MAX: usize = 1 << 20;
 pub const KEYED_KEY_BYTES_MAX: usize = 32_000;
 
 // As a column counts bytes in 32 bits.
-const _: () = assert!(KEYED_PORTION_BYTES_MAX + GROUP_BYTES_MAX < u32::MAX as usize);
+const _: () = assert!(KEYED_PORTION_BYTES_MAX + GUEST_MEMORY_BYTES_MAX < u32::MAX as usize);
 const _: () = assert!(
     KEYED_CALL_BYTES_MAX <= CHUNK_BYTES_MAX && GUEST_OUTPUT_BYTES_MAX <= BATCH_ANSWERS_BYTES_MAX
 );

@@ -14,6 +14,7 @@ mod monitor;
 mod offline;
 mod broker;
 mod tables;
+pub(crate) mod memory;
 
 pub use batch::*;
 pub use broker::*;
@@ -24,6 +25,7 @@ pub use hbase::*;
 pub use job::*;
 pub use kafka::*;
 pub use keyed::*;
+pub use memory::*;
 pub use monitor::*;
 pub use offline::*;
 pub use state::*;

@@ -104,7 +104,13 @@ export interface JobStatus {
   stages: StageStatus[];
   watermark: string | null;
   sinks: SinkStatus[];
-  limits: { memory_bytes: number; time_ms: number; batch_records: number; batch_bytes: number };
+  limits: {
+    memory_bytes: number;
+    time_ms: number;
+    batch_records: number;
+    batch_bytes: number;
+    host_memory: { name: string; bytes: number }[];
+  };
   since?: string | null;
   reason?: string | null;
   last_error_at?: string | null;
@@ -418,7 +424,9 @@ export interface HostInfo {
   cpu: { cores: number; used: number; guests: number };
   memory: {
     used_bytes: number;
-    bound_bytes: number | null;
+    bound_bytes: number;
+    jobs_bytes: number;
+    own_bytes: number;
     guests_bytes: number | null;
     state_bytes: number;
   };

@@ -5,34 +5,56 @@
 //! a decision but one that has answered nothing yet; what breaks an older one is asked of a new one
 //! first.
 
-use super::{CallLimits, Guest, GuestVersion, LinesLeft};
+use super::large::{LargeBatches, LargeTurn};
+use super::{CallLimits, Guest, GuestVersion, LinesLeft, TellsWait};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use streamhost_core::contract::{GuestFault, Quarantine, VersionFault};
 use streamhost_core::limits;
 
 /// What the calls of one batch share: how much may break before the version itself is at fault, and
 /// how much all of them may answer.
-#[derive(Debug)]
 pub(super) struct Budget {
     broken: AtomicUsize,
     bytes: AtomicUsize,
-    bytes_max: usize,
+    terms: BudgetTerms,
+    /// Taken by the first answer that goes beyond the batch's own share.
+    turn: Mutex<Option<LargeTurn>>,
     /// It was said that calls are run in parts.
     told_parts: AtomicBool,
 }
 
+/// How a batch comes to more memory than its own share.
+#[derive(Clone)]
+pub(super) struct BudgetTerms {
+    pub(super) large: Arc<LargeBatches>,
+    /// Ends the waiting for a turn.
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) tells_wait: TellsWait,
+}
+
+impl Default for BudgetTerms {
+    fn default() -> Self {
+        BudgetTerms {
+            large: LargeBatches::of_one_job(),
+            stop: Arc::default(),
+            tells_wait: Arc::new(|_| {}),
+        }
+    }
+}
+
 impl Budget {
-    /// Answers may have so many bytes together.
-    pub(super) fn new(bytes_max: usize) -> Self {
+    /// Answers may have so many bytes together as `terms` say.
+    pub(super) fn new(terms: BudgetTerms) -> Self {
         let (broken, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Budget {
             broken,
             bytes,
-            bytes_max,
+            terms,
+            turn: Mutex::default(),
             told_parts: AtomicBool::new(false),
         }
     }
@@ -52,15 +74,50 @@ impl Budget {
         }
     }
 
-    /// An answer is kept until the batch is planned. `stage` is named if that is too much.
+    /// An answer is kept until the batch is delivered. `stage` is named if that is too much. Beyond
+    /// the batch's own share its turn is waited for.
     pub(super) fn hold(&self, bytes: usize, stage: &str) -> Result<(), VersionFault> {
-        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.bytes_max {
+        let (held, large) = (
+            self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes,
+            &self.terms.large,
+        );
+        if held <= large.own_bytes() {
             return Ok(());
         }
-        let max = bytesize::ByteSize(self.bytes_max as u64);
+        if held <= large.bytes_max() {
+            return self.have_turn();
+        }
+        let max = bytesize::ByteSize(large.bytes_max() as u64);
         Err(VersionFault::TooMuch {
             what: format!("what it answered is over {max}, at stage `{stage}`"),
         })
+    }
+
+    /// Lanes that need it meanwhile wait with the first.
+    fn have_turn(&self) -> Result<(), VersionFault> {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if turn.is_some() {
+            return Ok(());
+        }
+        let mut waited = false;
+        let tell = &self.terms.tells_wait;
+        *turn = self.terms.large.take(&self.terms.stop, || {
+            waited = true;
+            tell(true);
+        });
+        if waited {
+            tell(false);
+        }
+        match *turn {
+            Some(_) => Ok(()),
+            None => Err(VersionFault::Stopped),
+        }
+    }
+
+    /// The batch's turn, if it needed one, to be kept with what was answered.
+    pub(super) fn take_turn(&self) -> Option<LargeTurn> {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        turn.take()
     }
 
     /// So much of what was held is let go.
@@ -71,7 +128,7 @@ impl Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget::new(limits::BATCH_ANSWERS_BYTES_MAX)
+        Budget::new(BudgetTerms::default())
     }
 }
 

@@ -1,8 +1,8 @@
 //! One worker a core, each with its own long-lived instance. Any lane may run any task: answers go
 //! back to their task's place, so nothing depends on the number of lanes or on which was faster.
 
-use super::lane::{Budget, Lane};
-use super::{CallLimits, GuestCalls, GuestVersion};
+use super::lane::{Budget, BudgetTerms, Lane};
+use super::{CallLimits, GuestCalls, GuestVersion, LargeBatches, LargeTurn, TellsWait};
 use crate::cpu::ThreadCpu;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -13,7 +13,6 @@ use streamhost_core::contract::{
     ChunkAnswer, GroupQuarantines, Moment, RecordQuarantines, VersionFault,
 };
 use streamhost_core::executor::{RunTimes, Workers};
-use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
 use streamhost_core::types::{Chunk, NO_TIME_MS};
 
 /// What the lanes did in the transform of the batch that they ran last.
@@ -43,8 +42,8 @@ pub struct Lanes {
     others_cpu_ns: Arc<AtomicU64>,
     /// Bytes of memory that the guest of each lane holds.
     memory_bytes: Vec<Arc<AtomicU64>>,
-    /// Bytes that may be answered for one batch.
-    pub(super) answers_bytes_max: usize,
+    /// What may be answered for one batch.
+    pub(super) terms: BudgetTerms,
 }
 
 /// Holding the sender says that the lane is still at work, whatever becomes of it.
@@ -108,11 +107,14 @@ impl Lanes {
             budget: Arc::default(),
             figures: LaneFigures::default(),
             spread_busy: Duration::ZERO,
+            terms: BudgetTerms {
+                stop: stop.clone(),
+                ..BudgetTerms::default()
+            },
             call_limits: CallLimits {
                 stop,
                 replay: false,
             },
-            answers_bytes_max: BATCH_ANSWERS_BYTES_MAX,
         };
         for number in 1..count {
             let (send, tasks) = mpsc::channel::<Task>();
@@ -138,6 +140,17 @@ impl Lanes {
         Ok(lanes)
     }
 
+    /// The same, whose large batches take turns with those of other jobs.
+    pub fn in_turns(mut self, large: Arc<LargeBatches>, tells_wait: TellsWait) -> Self {
+        (self.terms.large, self.terms.tells_wait) = (large, tells_wait);
+        self
+    }
+
+    /// The turn of the batch that was run last, if it needed one: to be held until it is delivered.
+    pub fn take_turn(&self) -> Option<LargeTurn> {
+        self.budget.take_turn()
+    }
+
     /// Begins a batch: runs its chunks, which are in the order of their partitions and offsets, and
     /// gives them back with their answers, in order. A batch without chunks is begun so too.
     ///
@@ -155,7 +168,7 @@ impl Lanes {
         times: &RunTimes,
     ) -> (Vec<Chunk>, Result<Vec<ChunkAnswer>, VersionFault>) {
         self.batch += 1;
-        self.budget = Arc::new(Budget::new(self.answers_bytes_max));
+        self.budget = Arc::new(Budget::new(self.terms.clone()));
         self.call_limits.replay = quarantines.is_some();
         let quarantines = quarantines.unwrap_or_default();
         let (times, budget, guest_version) = (times.clone(), self.budget.clone(), version.clone());
@@ -224,10 +237,14 @@ impl Lanes {
         self.budget.clone()
     }
 
-    /// For what belongs to no batch, and so to no replay.
+    /// For what belongs to no batch, and so to no replay. It needs no turn: one answer of a guest
+    /// is let go before the next.
     pub(super) fn budget_of_no_batch(&mut self) -> Arc<Budget> {
         self.call_limits.replay = false;
-        Arc::new(Budget::new(self.answers_bytes_max))
+        Arc::new(Budget::new(BudgetTerms {
+            large: self.terms.large.without_turns(),
+            ..self.terms.clone()
+        }))
     }
 
     /// Runs tasks on all lanes, and gives them back with their answers, in order.

@@ -8,6 +8,7 @@
 
 mod lines;
 mod version;
+mod large;
 mod lane;
 mod lanes;
 mod stages;
@@ -16,6 +17,10 @@ mod group_calls;
 
 pub use group_calls::GuestCalls;
 pub use lanes::{LaneFigures, Lanes, VersionLanes};
+pub use large::{LargeBatches, LargeTurn};
 pub use lines::{LinesLeft, LogSink};
 pub use streamhost_core::executor::RunTimes;
 pub use version::{CallLimits, Guest, GuestVersion, Maker};
+
+/// Hears when a batch begins to wait for its turn (true) and when it goes on.
+pub type TellsWait = std::sync::Arc<dyn Fn(bool) + Send + Sync>;

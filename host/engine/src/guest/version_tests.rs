@@ -1,8 +1,8 @@
 use super::*;
 use crate::guest::lane::{Budget, Lane};
-use crate::guest::{Lanes, RunTimes};
+use crate::guest::{Lanes, LargeBatches, RunTimes};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use streamhost_core::contract::{
     Calls, ChunkAnswer, Combined, Fault, GroupFault, GroupQuarantines, Phase, RecordQuarantines,
 };
@@ -1168,7 +1168,7 @@ fn a_replay_has_all_the_memory_and_its_guests_go_with_it() {
 fn the_answers_of_one_batch_are_bounded_together() {
     let version = guest_version();
     let mut lanes = Lanes::start("fake", 2, Arc::default()).unwrap();
-    lanes.answers_bytes_max = 2000;
+    lanes.terms.large = LargeBatches::beyond(1000, 1, 2000);
     let long = "x".repeat(800);
     let mut run = |chunks| lanes.run(&version, chunks, None, &times()).1;
     let too_much = |fault: VersionFault, stage: &str| {
@@ -1220,6 +1220,49 @@ fn the_answers_of_one_batch_are_bounded_together() {
             .migrate(WINDOWS, &column(&[&long, &long, &long]))
             .unwrap_err(),
         "windows",
+    );
+}
+
+#[test]
+fn a_large_batch_waits_for_its_turn_and_has_it_until_it_is_delivered() {
+    let version = guest_version();
+    let stop: Arc<AtomicBool> = Arc::default();
+    let large = LargeBatches::beyond(1000, 1, 2000);
+    let (told, waits) = mpsc::channel();
+    let lanes = Lanes::start("fake", 2, stop.clone()).unwrap();
+    let tell = Arc::new(move |waits| told.send(waits).unwrap());
+    let mut lanes = lanes.in_turns(large.clone(), tell);
+    let long = "x".repeat(800);
+    let run = |lanes: &mut Lanes, chunks| {
+        let answers = lanes.run(&version, vec![chunk(&[&long]); chunks], None, &times());
+        answers.1.map(|answers| answers.len())
+    };
+    assert_eq!(run(&mut lanes, 1), Ok(1));
+    assert!(lanes.take_turn().is_none(), "it needs none");
+
+    let others = large.take(&stop, || unreachable!("it is free"));
+    std::thread::scope(|scope| {
+        let ran = scope.spawn(|| run(&mut lanes, 2));
+        assert_eq!(waits.recv(), Ok(true));
+        drop(others);
+        assert_eq!(ran.join().unwrap(), Ok(2));
+    });
+    assert_eq!(waits.recv(), Ok(false));
+    let delivered = lanes.take_turn();
+    assert!(delivered.is_some());
+
+    // The next one of the same job waits for it too, and a stop ends that.
+    std::thread::scope(|scope| {
+        let ran = scope.spawn(|| run(&mut lanes, 2));
+        assert_eq!(waits.recv(), Ok(true));
+        stop.store(true, Ordering::SeqCst);
+        assert_eq!(ran.join().unwrap(), Err(VersionFault::Stopped));
+    });
+    drop(delivered);
+    assert!(
+        large
+            .take(&AtomicBool::new(false), || unreachable!("all are back"))
+            .is_some()
     );
 }
 

@@ -1,7 +1,7 @@
 //! Runs closed batches on the job's lanes, with the version that each batch names.
 
 use super::{LoadedDeployment, PipelineExit, PipelineStatus};
-use crate::guest::{Lanes, VersionLanes};
+use crate::guest::{Lanes, LargeTurn, VersionLanes};
 use std::sync::Arc;
 use streamhost_core::contract::VersionFault;
 use streamhost_core::executor::{
@@ -29,6 +29,9 @@ pub(super) struct ExecutedBatch {
     pub(super) marks: TopicMarks,
     /// The dead letter that it retries, if it is one.
     pub(super) retried: Option<MarkedLetter>,
+    /// Held for as long as its rows are, if they are many.
+    #[expect(dead_code, reason = "it is given back when this is dropped")]
+    pub(super) turn: Option<LargeTurn>,
 }
 
 impl LaneExecutor {
@@ -60,6 +63,7 @@ impl LaneExecutor {
         let began = clock::monotonic();
         let job = BatchJob {
             spec: &active.spec,
+            memory_bytes: active.settings.limits.memory_bytes,
             // A letter that is refused again is a letter again, and stops no job.
             on_error: match given.retries {
                 true => OnError::DeadLetter,
@@ -71,13 +75,16 @@ impl LaneExecutor {
         let stopped = || status.stop.abandons_batch(began);
         let outcome = self
             .executor
-            .run_batch(job, batch, given, &mut workers, &stopped)?;
+            .run_batch(job, batch, given, &mut workers, &stopped);
+        let turn = self.lanes.take_turn(); // it ends with a batch that came to nothing
+        let outcome = outcome?;
         Ok(ExecutedBatch {
             active: active.clone(),
             outcome,
             retained_records: Vec::new(),
             marks,
             retried: None,
+            turn,
         })
     }
 }

@@ -7,7 +7,7 @@
 //! The runner gathers and runs batch `n + 1` while the committer has batch `n` in the sinks.
 //! Between them is room for one batch, so a slow sink slows the source down and memory stays flat.
 
-use crate::guest::GuestVersion;
+use crate::guest::{GuestVersion, LargeBatches};
 use crate::sink::{DeadLetters, Sink};
 use crate::source::Source;
 use std::collections::BTreeSet;
@@ -156,6 +156,8 @@ pub struct PipelineParts {
     pub store: Arc<dyn CheckpointLog>,
     /// Workers.
     pub lanes: usize,
+    /// The turns that its large batches take with those of other jobs.
+    pub large: Arc<LargeBatches>,
     /// End once the intents of before are delivered.
     pub replay_only: bool,
     /// Go on after records that are gone, as the user asked.

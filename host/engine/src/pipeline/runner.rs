@@ -7,7 +7,7 @@ use super::recovery::{Recovery, asked};
 use super::trigger::{BatchTrigger, IdlePartitions};
 use super::{DeploymentSlot, LoadedDeployment, PipelineExit, PipelineParts, PipelineStatus, Stop};
 use crate::batch::{Batch, BatchBuilder};
-use crate::guest::Lanes;
+use crate::guest::{Lanes, TellsWait};
 use crate::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use tell::Told;
 mod tell;
 
 /// Runs a pipeline to its end.
-pub(super) fn run(mut parts: PipelineParts, status: &PipelineStatus) -> PipelineExit {
+pub(super) fn run(mut parts: PipelineParts, status: &Arc<PipelineStatus>) -> PipelineExit {
     let lanes = match Lanes::start(&parts.job, parts.lanes, status.stop.interrupts()) {
-        Ok(lanes) => lanes,
+        Ok(lanes) => lanes.in_turns(parts.large.clone(), waits_told(status)),
         Err(error) => return PipelineExit::Failed(format!("no threads can be started: {error}")),
     };
     status.meter.begins();
@@ -91,6 +91,18 @@ pub(super) fn run(mut parts: PipelineParts, status: &PipelineStatus) -> Pipeline
     let committed = positions(&topics, &status.snapshot().committed);
     parts.source.commit_progress(&committed);
     end
+}
+
+/// Tells of a batch that waits for its turn.
+fn waits_told(status: &Arc<PipelineStatus>) -> TellsWait {
+    const WHO: &str = "a large batch";
+    let status = status.clone();
+    Arc::new(move |waits| {
+        match waits {
+        true => status.waiting(WHO, "other jobs' large batches have all memory for such, until their sinks have them: smaller `limits.batch-bytes`, or more `limits.host-memory`, would help"),
+        false => status.resumed(WHO),
+    }
+    })
 }
 
 /// Runs the runner here and the committer on a thread of its own, until both have ended.

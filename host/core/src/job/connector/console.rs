@@ -34,6 +34,7 @@ pub const CONSOLE: ConnectorRules = ConnectorRules {
         columns: ColumnNames::Fields,
         raw: true,
         limits: CONSOLE_ROWS,
+        sending_bytes: limits::LINE_BYTES_MAX,
         guarantee: |_| Guarantee::AtLeastOnce,
     }),
 };

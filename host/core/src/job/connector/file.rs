@@ -4,6 +4,7 @@ use super::{
     ConnectorRules, Ends, OptionKind, OptionRules, Outside, SetMeans, SourceRules, TargetRules,
 };
 use crate::job::names;
+use crate::limits;
 
 /// Files.
 pub const FILE: ConnectorRules = ConnectorRules {
@@ -26,6 +27,8 @@ pub const FILE: ConnectorRules = ConnectorRules {
         ends: Ends::Known,
         replayable: true,
         rereads: true,
+        ahead_bytes: limits::FILES_OPEN_MAX
+            * (limits::LINE_BYTES_MAX + 2 * limits::LINES_READ_BYTES),
     }),
     sink: None,
 };

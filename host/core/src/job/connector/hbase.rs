@@ -36,6 +36,8 @@ pub const HBASE: ConnectorRules = ConnectorRules {
         columns: ColumnNames::FamilyAndQualifier,
         raw: false,
         limits: hbase_rows(limits::HBASE_CELL_BYTES_MAX),
+        sending_bytes: limits::HBASE_ANSWER_BYTES_MAX
+            + limits::HBASE_CONNECTIONS_MAX * limits::HBASE_CALL_BYTES_MAX,
         guarantee: |_| Guarantee::Idempotent,
     }),
 };

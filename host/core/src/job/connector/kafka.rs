@@ -36,6 +36,7 @@ pub const KAFKA: ConnectorRules = ConnectorRules {
         ends: Ends::Known,
         replayable: true,
         rereads: false,
+        ahead_bytes: limits::FETCH_AHEAD_BYTES_MAX + limits::KAFKA_FETCH_BYTES_MAX.0,
     }),
     sink: Some(SinkRules {
         target: TOPIC,
@@ -50,6 +51,7 @@ pub const KAFKA: ConnectorRules = ConnectorRules {
         columns: ColumnNames::Fields,
         raw: true,
         limits: KAFKA_ROWS,
+        sending_bytes: limits::KAFKA_SEND_QUEUE_MAX.1,
         guarantee,
     }),
 };

@@ -112,6 +112,8 @@ pub struct SourceRules {
     /// It is read from its beginning again where nothing is known of it here any more, as no
     /// consumer group holds where it was.
     pub rereads: bool,
+    /// The most bytes that it holds of what was not asked for yet.
+    pub ahead_bytes: usize,
 }
 
 /// What a connector is as a sink.
@@ -131,6 +133,8 @@ pub struct SinkRules {
     pub raw: bool,
     /// What a row may be, unless a server's settings say less or more.
     pub limits: RowLimits,
+    /// The most bytes that it holds beside the rows, on their way to the server.
+    pub sending_bytes: usize,
     /// What a second delivery does, by the sink's options.
     pub guarantee: fn(&Options) -> Guarantee,
 }

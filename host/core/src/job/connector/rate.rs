@@ -28,6 +28,7 @@ pub const RATE: ConnectorRules = ConnectorRules {
         ends: Ends::Never,
         replayable: true,
         rereads: true,
+        ahead_bytes: 0,
     }),
     sink: None,
 };

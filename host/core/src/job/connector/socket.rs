@@ -2,6 +2,7 @@
 
 use super::{ConnectorRules, Ends, Outside, SetMeans, SourceRules, TargetRules};
 use crate::job::names;
+use crate::limits;
 
 /// Sockets.
 pub const SOCKET: ConnectorRules = ConnectorRules {
@@ -19,6 +20,7 @@ pub const SOCKET: ConnectorRules = ConnectorRules {
         ends: Ends::ByPeer,
         replayable: false,
         rereads: false,
+        ahead_bytes: limits::SOCKET_AHEAD_BYTES_MAX + limits::LINE_BYTES_MAX,
     }),
     sink: None,
 };

@@ -2,6 +2,7 @@
 
 use super::guest::{FAILS_IN_COMBINE, FAILS_IN_FINISH, bytes, item, numbers};
 use super::*;
+use crate::limits::GUEST_MEMORY_BYTES_DEFAULT;
 use crate::state::StoreError;
 use crate::state::memory::MemoryState;
 use std::cell::Cell;
@@ -65,7 +66,7 @@ impl Bench {
             clock_ms: CLOCK_MS,
             late_thresholds_ms: BTreeMap::new(),
             fold: Fold::Sum,
-            portion: Portion::default(),
+            portion: Portion::of(GUEST_MEMORY_BYTES_DEFAULT),
             stop_at: None,
             asked: 0,
         }

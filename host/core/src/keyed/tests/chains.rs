@@ -271,7 +271,7 @@ impl Live {
             times,
             &mut self.state,
             &mut guest,
-            &|| false,
+            (1 << 30, &|| false),
         )
         .unwrap();
         assert_eq!(made.dead_letters, []);

@@ -478,6 +478,7 @@ impl<'a> World<'a> {
                 entries: 1 + self.dice.roll(4) as usize,
                 bytes: [1, 100, 1 << 20][self.dice.roll(3) as usize],
             },
+            group_bytes: 1 << 20,
             pairs: 1 << 20,
             early: 1 << 20,
             expiries: self.expiries,

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
 use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::types::{DeadLetter, Guarantee, Rows};
 
@@ -126,6 +127,7 @@ impl World {
             dead_letters: Box::new(MemoryDeadLetters::new(&self.letters)),
             store: Arc::new(store),
             lanes: 1 + self.dice.roll(3) as usize,
+            large: LargeBatches::new(1, BATCH_ANSWERS_BYTES_MAX),
             replay_only: self.replay_only,
             skip_lost: self.skip_lost,
             reads_on: false,

@@ -37,6 +37,7 @@ fn the_host_is_killed_at_random_moments() {
     let dead_letters = format!("{job}.dead-letters");
     let verdict =
         outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &dead_letters);
+    assert_eq!(verdict.dead_letters_doubled, 0, "{verdict:?}");
     let count = |name: &str| status[name].as_u64().expect("a count");
     assert_eq!(
         count("records_in"),

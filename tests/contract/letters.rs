@@ -1,13 +1,18 @@
-//! Dead letters of one version are delivered by the next one, each once, also over `kill -9`.
+//! Dead letters are there once, and those of one version are delivered by the next one, each once:
+//! also over `kill -9`.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
-use streamhost_tests::host::Host;
+use streamhost_tests::clicks::Clicks;
+use streamhost_tests::fault_proxy::FaultProxy;
+use streamhost_tests::feed;
+use streamhost_tests::host::{Host, unique};
 use streamhost_tests::outside;
 use streamhost_tests::paths::streamhost;
+use streamhost_tests::random::Random;
 use streamhost_tests::servers::Servers;
-use streamhost_tests::sizes::{LATE, SOON};
+use streamhost_tests::sizes::{LATE, PARTITIONS, SOON, seed};
 use streamhost_tests::stamping::{Into, Stamping};
 use streamhost_tests::wait::wait_until;
 
@@ -106,4 +111,46 @@ fn letters_are_retried_once_though_the_host_is_killed() {
     let status = host.status(job);
     assert_eq!(status["rows_out"], LETTERS - 1, "and once: {status}");
     assert_eq!(status["records_in"], 2 * LETTERS, "{status}");
+}
+
+/// How many requests have gone to HBase.
+fn requests(proxy: &FaultProxy) -> u64 {
+    let status = proxy.tell("status").expect("a command");
+    let mut words = status.split_whitespace();
+    let count = words.find_map(|word| word.strip_prefix("requests=")?.parse().ok());
+    count.unwrap_or_else(|| panic!("no requests in `{status}`"))
+}
+
+/// A slow sink holds a batch for long, and it is killed there: what was sent before its letters, with
+/// them, or behind them must not double them.
+#[test]
+fn each_letter_is_there_once_though_the_host_is_killed_under_a_slow_sink() {
+    const CLICKS: u64 = 20_000;
+    const KILLS: u64 = 8;
+    let (_guard, servers) = Servers::shared();
+    println!("STREAMHOST_SEED={}", seed());
+    let proxy = FaultProxy::before(&servers.gateway).expect("a proxy");
+    let mut host = Host::serve_through(servers, &proxy.address().to_string());
+    let job = unique("slow");
+    feed::create_topic(&servers.kafka, &job, PARTITIONS).expect("a topic");
+    host.deploy_clicks(&job);
+    proxy.tell("delay 60").expect("a command");
+    let clicks = Clicks::new(seed()).take(CLICKS as usize);
+    feed::fill(&servers.kafka, &job, clicks).expect("a full topic");
+    let mut random = Random::new(seed());
+    for kill in 1..=KILLS {
+        // From the first question at the sink to the batches behind the one that was planned.
+        let moment = requests(&proxy) + 1 + random.below(30);
+        let is_over = || requests(&proxy) >= moment || host.status(&job)["records_in"] == CLICKS;
+        wait_until(&format!("request {moment}, for kill {kill}"), LATE, is_over);
+        host.kill();
+        host.restart();
+    }
+    proxy.tell("pass").expect("a command");
+    let status = host.wait_records(&job, CLICKS, LATE);
+    let letters = format!("{job}.dead-letters");
+    let verdict = outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &letters);
+    assert!(verdict.dead_letters > 100, "{verdict:?}");
+    assert_eq!(verdict.dead_letters_doubled, 0, "{verdict:?}");
+    assert_eq!(status["dead_letters"], verdict.dead_letters, "{status}");
 }

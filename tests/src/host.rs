@@ -118,15 +118,17 @@ impl Host {
     /// `fits`, as for any other.
     #[track_caller]
     pub fn serve_framed(servers: &Servers, gateway: &str, fits: bool) -> Host {
-        Host::serve_with(|data, address| {
-            let config = configuration(data, address, servers).replace(&servers.gateway, gateway);
-            config
-                + if fits {
-                    "transport = \"framed\"\nprotocol = \"compact\"\n"
-                } else {
-                    ""
-                }
-        })
+        let lines = match fits {
+            true => "transport = \"framed\"\nprotocol = \"compact\"\n",
+            false => "",
+        };
+        Host::serve_with(|data, address| through(data, address, servers, gateway) + lines)
+    }
+
+    /// `streamhost serve` that reaches HBase at another address.
+    #[track_caller]
+    pub fn serve_through(servers: &Servers, gateway: &str) -> Host {
+        Host::serve_with(|data, address| through(data, address, servers, gateway))
     }
 
     /// `streamhost dev` with these ports of its broker and its table store.
@@ -373,6 +375,11 @@ pub fn configuration(data: &Path, address: &str, servers: &Servers) -> String {
         servers.kafka,
         servers.gateway
     )
+}
+
+/// The same with HBase at another address.
+fn through(data: &Path, address: &str, servers: &Servers, gateway: &str) -> String {
+    configuration(data, address, servers).replace(&servers.gateway, gateway)
 }
 
 /// A name that no other test of any run has: for a job, its topic and its table.

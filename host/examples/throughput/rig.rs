@@ -131,7 +131,7 @@ pub(crate) fn parts(
         deployments: Box::new(|_| None),
         known: [1].into(),
         source: Box::new(source),
-        dead_letters: Box::new(MemoryDeadLetters::new(&Memory::new())),
+        dead_letters: Box::new(MemoryDeadLetters::new(&Memory::new(), Guarantee::Marked)),
         store,
         lanes: std::thread::available_parallelism().map_or(1, usize::from),
         large: LargeBatches::new(1, BATCH_ANSWERS_BYTES_MAX),

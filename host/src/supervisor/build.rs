@@ -169,6 +169,12 @@ impl Supervisor {
         self.launch(job, active, record, store, false)
     }
 
+    fn letters(&self, active: &LoadedDeployment, cancel: &CancelSignal) -> KafkaDeadLetters {
+        let (kafka, topic) = (&self.environment.kafka, &active.dead_letter_topic);
+        let owner = self.usual_group(&active.spec.name);
+        KafkaDeadLetters::new(kafka, topic, &active.spec, &owner, cancel)
+    }
+
     fn launch(
         &self,
         job: &Arc<Job>,
@@ -191,12 +197,7 @@ impl Supervisor {
         let sinks = spec.sinks.iter();
         let sinks = sinks.map(|sink| self.sink(spec, sink, &cancel));
         let sinks = sinks.collect::<Result<_, _>>()?;
-        let letters = KafkaDeadLetters::new(
-            &self.environment.kafka,
-            &active.dead_letter_topic,
-            spec,
-            &cancel,
-        );
+        let letters = self.letters(&active, &cancel);
         let mut state = job.state();
         if self.turns.is_closed() {
             return Err("the host is stopping".to_owned());

@@ -1,12 +1,16 @@
 //! The topic where a job's dead letters go.
 
-use super::sink::{BatchProducer, Failure, error, own_headers};
-use crate::kafka::{self, Fault, KafkaSettings};
-use rdkafka::error::RDKafkaErrorCode as Code;
+use super::letter_cut::{Cut, KEYLESS};
+use super::sink::{
+    BatchProducer, Failure, Transactions, content_words, error, own_headers, refused_alone,
+};
+use crate::kafka::{self, Fault, KafkaSettings, TopicConfig};
 use rdkafka::message::{Header, OwnedHeaders};
+use std::collections::BTreeMap;
 use streamhost_core::job::JobSpec;
 use streamhost_core::limits;
-use streamhost_core::types::{DeadLetter, borrowed};
+use streamhost_core::protocol::Marker;
+use streamhost_core::types::{DeadLetter, Guarantee, borrowed};
 use streamhost_engine::sink::{CancelSignal, DeadLetters, Delivery, SinkError};
 
 /// Headers of a dead letter, all of them text, behind those that its record had. The job's name,
@@ -39,23 +43,50 @@ pub(crate) const LEFT_OUT: &str = "left-out";
 /// A topic of dead letters. A letter is the record as it was: its key, its value, its headers; what
 /// befell it, and its time, is in headers behind those. The topic is created when the first letter comes, if it is not
 /// there.
+///
+/// The letters of a batch are one transaction, with a marker of the batch in it, so that each is
+/// there once. Where the brokers give no transaction they are sent as plain records.
 pub struct KafkaDeadLetters {
     settings: KafkaSettings,
     topic: String,
     job: String,
     sources: Vec<String>,
     cancel: CancelSignal,
-    producer: Option<BatchProducer>,
+    way: Way,
+}
+
+/// How letters are sent.
+enum Way {
+    /// In transactions with a marker.
+    Marked(Box<Transactions>),
+    /// As plain records. None: not open.
+    Plain(Option<BatchProducer>),
+}
+
+/// What letters are, and what of each is left out, by its position.
+struct Letters<'a> {
+    sources: &'a [String],
+    job: &'a str,
+    delivery: &'a Delivery<'a>,
+    letters: &'a [DeadLetter],
+    cuts: BTreeMap<usize, Cut>,
 }
 
 impl KafkaDeadLetters {
-    /// A job's dead letters. Asks no server, and waits for none once `cut` says that it is over.
+    /// A job's dead letters, whose transactional id is that of `owner`, such as `streamhost.JOB`.
+    /// Asks no server, and waits for none once `cut` says that it is over.
     pub fn new(
         settings: &KafkaSettings,
         topic: &str,
         job: &JobSpec,
+        owner: &str,
         cancel: &CancelSignal,
     ) -> Self {
+        // No sink's name has a colon, so that the id is no sink's. The marker lies at the topic's
+        // own first partition: letters may come of any source.
+        let sources = vec![None; job.sources.len()];
+        let id = format!("{owner}:dead-letters");
+        let transactions = Transactions::new(settings, topic, sources, id, cancel);
         KafkaDeadLetters {
             settings: settings.clone(),
             topic: topic.to_owned(),
@@ -66,48 +97,214 @@ impl KafkaDeadLetters {
                 .map(|source| source.target.clone())
                 .collect(),
             cancel: cancel.clone(),
-            producer: None,
+            way: Way::Marked(Box::new(transactions.made_where_missing())),
         }
     }
 
-    fn connect(&self) -> Result<BatchProducer, SinkError> {
-        if self.cancel.is_cancelled() {
-            return Err(SinkError::Cancelled);
-        }
+    fn error(&self, fault: Fault, reason: String) -> SinkError {
         // One that is missing, even now, is created at the next try.
-        let lasting = |fault| {
-            if fault == Fault::Missing {
-                Fault::Away
-            } else {
-                fault
-            }
+        let fault = match fault {
+            Fault::Missing => Fault::Away,
+            other => other,
         };
-        let words =
-            |(fault, reason)| error(&self.settings.brokers, &self.topic, lasting(fault), reason);
+        error(&self.settings.brokers, &self.topic, fault, reason)
+    }
+
+    /// Creates the topic if it is not there.
+    fn make_topic(&self) -> Result<(), SinkError> {
         let asker = self
             .settings
             .asker(None)
-            .map_err(|e| words((kafka::fault(&e), kafka::words(&e))))?;
+            .map_err(|e| self.error(kafka::fault(&e), kafka::words(&e)))?;
         match kafka::partitions(&asker, &self.topic) {
-            Ok(_) => {}
+            Ok(_) => Ok(()),
             Err((Fault::Missing, _)) => {
                 let bytes = limits::KAFKA_LETTER_BYTES_MAX.to_string();
-                self.settings
-                    .create_topic(&self.topic, &[("max.message.bytes", &bytes)])
-                    .map_err(words)?;
+                let made = self
+                    .settings
+                    .create_topic(&self.topic, &[("max.message.bytes", &bytes)]);
+                made.map_err(|(fault, reason)| self.error(fault, reason))
             }
-            Err(fault) => return Err(words(fault)),
+            Err((fault, reason)) => Err(self.error(fault, reason)),
         }
-        BatchProducer::new(&self.settings, &self.topic, None, &self.cancel)
+    }
+}
+
+impl DeadLetters for KafkaDeadLetters {
+    fn open(&mut self) -> Result<Option<Marker>, SinkError> {
+        if self.cancel.is_cancelled() {
+            return Err(SinkError::Cancelled);
+        }
+        self.make_topic()?;
+        if let Way::Marked(transactions) = &mut self.way {
+            let error = match transactions.open() {
+                Ok(marker) => return Ok(marker),
+                Err(error) => error,
+            };
+            let Some(reason) = transactions.unable() else {
+                return Err(error);
+            };
+            tracing::warn!(
+                job = self.job,
+                topic = self.topic,
+                reason,
+                "dead letters are sent without transactions"
+            );
+        }
+        let producer = BatchProducer::new(&self.settings, &self.topic, None, &self.cancel)?;
+        self.way = Way::Plain(Some(producer.where_missing(Fault::Away)));
+        Ok(None)
     }
 
-    fn headers(&self, delivery: &Delivery<'_>, letter: &DeadLetter) -> OwnedHeaders {
+    fn guarantee(&self) -> Guarantee {
+        match self.way {
+            Way::Marked(_) => Guarantee::Marked,
+            Way::Plain(_) => Guarantee::AtLeastOnce,
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        delivery: &Delivery<'_>,
+        letters: &[DeadLetter],
+    ) -> Result<(), SinkError> {
+        // It is compared by number alone, and so has no digest of what may differ the next time.
+        let digest = "letters";
+        let delivery = &Delivery {
+            digest,
+            ..delivery.clone()
+        };
+        let mut all = Letters {
+            sources: &self.sources,
+            job: &self.job,
+            delivery,
+            letters,
+            cuts: BTreeMap::new(),
+        };
+        let refused = match &mut self.way {
+            Way::Marked(transactions) => all.send_marked(transactions)?,
+            Way::Plain(open) => {
+                let mut producer = open
+                    .take()
+                    .expect("the pipeline opens it before it delivers, and after a failure");
+                let refused = all.send_plainly(&mut producer)?;
+                *open = Some(producer);
+                refused
+            }
+        };
+        match refused {
+            None => Ok(()),
+            // The least that says what befell a record: its topic is not fit for letters.
+            Some(failure) => {
+                let words = content_words(failure.code);
+                Err(self.error(
+                    Fault::Refused,
+                    format!("a dead letter, though all of its record was left out: {words}"),
+                ))
+            }
+        }
+    }
+}
+
+impl Letters<'_> {
+    /// All in one transaction. `Ok` with a failure: the topic does not take the least of a letter.
+    fn send_marked(
+        &mut self,
+        transactions: &mut Transactions,
+    ) -> Result<Option<Failure>, SinkError> {
+        self.cut_by(transactions.takes());
+        let all: Vec<usize> = (0..self.letters.len()).collect();
+        loop {
+            let send = |producer: &mut BatchProducer| self.send(producer, &all);
+            let failed = transactions.deliver(self.delivery, send)?;
+            if failed.is_empty() {
+                return Ok(None);
+            }
+            let alone = refused_alone(&failed, |some| {
+                let send = |producer: &mut BatchProducer| self.send(producer, some);
+                transactions.trial(send).map(|failed| placed(failed, some))
+            })?;
+            if alone.is_empty() {
+                transactions.send_less_at_once()?;
+            }
+            if let Some(failure) = self.cut_more(&alone) {
+                return Ok(Some(failure));
+            }
+        }
+    }
+
+    /// Each by itself: what the topic takes is there, and is not sent again.
+    fn send_plainly(&mut self, producer: &mut BatchProducer) -> Result<Option<Failure>, SinkError> {
+        self.cut_by(producer.takes());
+        let mut rest: Vec<usize> = (0..self.letters.len()).collect();
+        while !rest.is_empty() {
+            let mut send = |some: &[usize]| {
+                self.send(producer, some)?;
+                let failed = producer.settle_by_content();
+                failed.map(|failed| placed(failed, some))
+            };
+            let failed = send(&rest)?;
+            let alone = refused_alone(&failed, send)?;
+            if let Some(failure) = self.cut_more(&alone) {
+                return Ok(Some(failure));
+            }
+            rest = alone.iter().map(|failure| failure.position).collect();
+        }
+        Ok(None)
+    }
+
+    /// Leaves out what the topic is known not to take.
+    fn cut_by(&mut self, takes: TopicConfig) {
+        if takes.compacted {
+            let keyless = self.letters.iter().enumerate();
+            let keyless = keyless.filter(|(_, letter)| letter.key.is_none());
+            self.cuts.extend(keyless.map(|(at, _)| (at, Cut::keyed())));
+        }
+    }
+
+    /// Leaves more of these letters out. Gives one of which nothing more can be.
+    fn cut_more(&mut self, refused: &[Failure]) -> Option<Failure> {
+        for failure in refused {
+            let cut = self.cuts.entry(failure.position).or_default();
+            match cut.more(failure.code, &self.letters[failure.position]) {
+                Some(more) => *cut = more,
+                None => return Some(*failure),
+            }
+        }
+        None
+    }
+
+    fn send(&self, producer: &mut BatchProducer, some: &[usize]) -> Result<(), SinkError> {
+        for &at in some {
+            let (letter, cut) = (
+                &self.letters[at],
+                self.cuts.get(&at).copied().unwrap_or_default(),
+            );
+            let own_key = cut.key(letter);
+            let stand_in = (cut.keyed && own_key.is_none()).then(|| self.place(at));
+            let mut record = producer.record();
+            record.key = own_key.or(stand_in.as_deref().map(str::as_bytes));
+            record.payload = cut.value(letter);
+            record.headers = Some(self.headers(letter, cut, stand_in.is_some()));
+            producer.send_record(record)?;
+        }
+        Ok(())
+    }
+
+    /// What tells a letter from all others, for a topic that takes none without a key.
+    fn place(&self, at: usize) -> String {
+        let Delivery { epoch, batch, .. } = self.delivery;
+        format!("{epoch}/{batch}/{at}")
+    }
+
+    fn headers(&self, letter: &DeadLetter, cut: Cut, keyless: bool) -> OwnedHeaders {
+        let delivery = self.delivery;
         let mut texts = vec![
-            (JOB, self.job.clone()),
+            (JOB, self.job.to_owned()),
             (VERSION, delivery.version.to_string()),
             (STAGE, letter.stage.clone()),
             (TIME, letter.time_ms.to_string()),
-            (REASON, letter.reason.clone()),
+            (REASON, cut.reason(letter)),
             (EPOCH, delivery.epoch.to_string()),
             (BATCH, delivery.batch.to_string()),
         ];
@@ -123,9 +320,18 @@ impl KafkaDeadLetters {
                 (OFFSET, offset.to_string()),
             ]);
         }
+        if cut.record {
+            texts.push((LEFT_OUT, Cut::bytes_of(letter).to_string()));
+        }
+        if keyless {
+            texts.push((KEYLESS, "true".to_owned()));
+        }
         // The record's own come first: what is behind the last `job` is the host's.
-        let own = own_headers(borrowed(&letter.headers).into_iter());
-        let headers = own.unwrap_or_else(|| OwnedHeaders::new_with_capacity(texts.len() + 1));
+        let own = match cut.bare {
+            true => None,
+            false => own_headers(borrowed(&letter.headers).into_iter()),
+        };
+        let headers = own.unwrap_or_else(|| OwnedHeaders::new_with_capacity(texts.len()));
         texts.iter().fold(headers, |headers, (key, text)| {
             headers.insert(Header {
                 key,
@@ -133,88 +339,15 @@ impl KafkaDeadLetters {
             })
         })
     }
-
-    fn send(
-        &self,
-        producer: &mut BatchProducer,
-        delivery: &Delivery<'_>,
-        letter: &DeadLetter,
-        whole: bool,
-    ) -> Result<(), SinkError> {
-        let mut record = producer.record();
-        let mut headers = self.headers(delivery, letter);
-        if whole {
-            (record.key, record.payload) = (letter.key.as_deref(), letter.value.as_deref());
-        } else {
-            let bytes = [&letter.key, &letter.value].map(|part| part.as_ref().map_or(0, Vec::len));
-            let text = (bytes[0] + bytes[1]).to_string();
-            headers = headers.insert(Header {
-                key: LEFT_OUT,
-                value: Some(&text),
-            });
-        }
-        record.headers = Some(headers);
-        producer.send_record(record)
-    }
-
-    fn send_all(
-        &self,
-        producer: &mut BatchProducer,
-        delivery: &Delivery<'_>,
-        letters: &[DeadLetter],
-    ) -> Result<(), SinkError> {
-        for letter in letters {
-            self.send(producer, delivery, letter, true)?;
-        }
-        // A batch that is too long for the topic fails with all its letters, so each is tried by
-        // itself before it is left out.
-        for failure in settle(producer)? {
-            let letter = &letters[failure.position];
-            self.send(producer, delivery, letter, true)?;
-            // A record that its own topic takes and this one does not would stop the job for ever.
-            // The headers say where it is.
-            if !settle(producer)?.is_empty() {
-                self.send(producer, delivery, letter, false)?;
-                producer.settle_all()?;
-            }
-        }
-        Ok(())
-    }
 }
 
-/// Waits for what was sent: those that the topic found too long. Any other failure is an error.
-fn settle(producer: &mut BatchProducer) -> Result<Vec<Failure>, SinkError> {
-    let failures = producer.settle()?;
-    match failures
-        .iter()
-        .find(|failure| failure.code != Code::MessageSizeTooLarge)
-    {
-        // The next try makes it anew.
-        Some(failure) if kafka::classify(failure.code) == Fault::Missing => {
-            Err(producer.away("its topic is gone"))
-        }
-        Some(failure) => Err(producer.failed(failure.code, kafka::code_words(failure.code))),
-        None => Ok(failures),
-    }
-}
-
-impl DeadLetters for KafkaDeadLetters {
-    fn deliver(
-        &mut self,
-        delivery: &Delivery<'_>,
-        letters: &[DeadLetter],
-    ) -> Result<(), SinkError> {
-        if letters.is_empty() {
-            return Ok(());
-        }
-        let mut producer = match self.producer.take() {
-            Some(producer) => producer,
-            None => self.connect()?,
-        };
-        self.send_all(&mut producer, delivery, letters)?;
-        self.producer = Some(producer); // after an error it is dropped, and made anew
-        Ok(())
-    }
+/// Failures of some records that were sent, by the positions that these have among all.
+fn placed(failed: Vec<Failure>, some: &[usize]) -> Vec<Failure> {
+    let placed = |failure: Failure| Failure {
+        position: some[failure.position],
+        ..failure
+    };
+    failed.into_iter().map(placed).collect()
 }
 
 #[cfg(test)]
@@ -260,14 +393,16 @@ mod tests {
             stages: Vec::new(),
             sinks: Vec::new(),
         };
-        let letters = KafkaDeadLetters::new(
-            &KafkaSettings::default(),
-            "job.dead-letters",
-            &job,
-            &CancelSignal::default(),
-        );
+        let sources: Vec<String> = job.sources.iter().map(|s| s.target.clone()).collect();
         let spans = Spans::new();
-        let headers = letters.headers(&delivery(&spans), &letter());
+        let letters = Letters {
+            sources: &sources,
+            job: &job.name,
+            delivery: &delivery(&spans),
+            letters: &[],
+            cuts: BTreeMap::new(),
+        };
+        let headers = letters.headers(&letter(), Cut::default(), false);
         let read: Vec<(&str, &str)> = headers
             .iter()
             .map(|h| (h.key, std::str::from_utf8(h.value.unwrap()).unwrap()))

@@ -1,6 +1,7 @@
 //! Reads dead letters back from their topic, the newest first.
 
 use super::dead_letters::{JOB, TOPIC};
+use super::letter_cut::KEYLESS;
 use super::{Fault, KafkaSettings, Quiet, fault, is_of_group, partitions, words};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -313,14 +314,18 @@ fn stored(message: &BorrowedMessage<'_>) -> StoredLetter {
         };
         headers.iter().map(header).collect::<Vec<_>>()
     });
-    StoredLetter {
+    let mut letter = StoredLetter {
         partition: message.partition(),
         offset: message.offset(),
         at_ms: message.timestamp().to_millis().unwrap_or(0),
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
         headers: headers.collect(),
+    };
+    if letter.header(KEYLESS).is_some() {
+        letter.key = None; // the host gave it one
     }
+    letter
 }
 
 fn refused(settings: &KafkaSettings, topic: &str, fault: Fault, reason: String) -> LettersError {

@@ -9,6 +9,9 @@ mod connector;
 pub mod source;
 pub mod sink;
 mod dead_letters;
+mod letter_cut;
+#[cfg(test)]
+mod dead_letters_tests;
 pub mod letters;
 pub mod topics;
 mod topic_config;

@@ -37,6 +37,12 @@ pub const KAFKA_CLOSE_TIME: Duration = Duration::from_secs(2);
 pub const KAFKA_SEND_QUEUE_MAX: (usize, usize) = (100_000, 32 << 20);
 /// A record's key in a Kafka sink.
 pub const KAFKA_KEY_BYTES_MAX: usize = 32_767;
+/// The smallest batch that the host tries where a topic does not say how large one may be, and
+/// refuses records together that it takes one by one.
+pub const KAFKA_BATCH_BYTES_MIN: usize = 1000;
+/// What is left of a dead letter's reason, in characters, where its topic takes neither the record
+/// nor the whole reason.
+pub const LETTER_REASON_CHARS_MIN: usize = 60;
 /// A dead letter, in a topic that the host creates (its `max.message.bytes`). What a source's topic
 /// took should fit.
 pub const KAFKA_LETTER_BYTES_MAX: usize = 15 << 20;

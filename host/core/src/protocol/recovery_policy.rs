@@ -309,6 +309,20 @@ pub fn holds_now(
     holds(marker, intent, sink)
 }
 
+/// Whether the dead letters of `intent` are in their topic already, by its marker. It is compared by
+/// number alone: which rows a server refuses may change from one delivery to the next. A marker of
+/// another epoch counts as none, and so does one that the brokers have forgotten.
+pub fn holds_letters(marker: Option<&Marker>, intent: &BatchIntent) -> Result<bool, RecoveryError> {
+    let Some(marker) = marker.filter(|marker| marker.epoch == intent.epoch) else {
+        return Ok(false);
+    };
+    check_not_ahead(Some(marker), (intent.epoch, intent.batch), DEAD_LETTERS)?;
+    Ok(marker.batch == intent.batch)
+}
+
+/// What errors call the dead letters, which are a sink to the protocol.
+const DEAD_LETTERS: &str = "dead letters";
+
 /// A marker beyond the newest epoch and batch that are known here is another host's, or the
 /// checkpoint an old copy.
 fn check_not_ahead(

@@ -8,14 +8,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use streamhost_core::clock;
-use streamhost_core::protocol::recovery_policy::holds_now;
+use streamhost_core::protocol::recovery_policy::{holds_letters, holds_now};
 use streamhost_core::protocol::{BatchIntent, Marker};
-use streamhost_core::types::{BatchNumber, DeadLetter, Guarantee, Rows, Spans};
+use streamhost_core::types::{BatchNumber, DeadLetter, Guarantee, Rows};
+use tracing::Level;
 
 /// The job's sinks, and which columns they were told last.
 pub(super) struct Sinks {
     pub(super) sinks: Vec<Box<dyn Sink>>,
-    pub(super) dead_letters: Box<dyn DeadLetters>,
+    letters: LetterBox,
     /// None: they were made for a deployment that may not be the one that runs the first batch.
     shape: Option<Arc<LoadedDeployment>>,
 }
@@ -24,13 +25,13 @@ impl Sinks {
     pub(super) fn new(sinks: Vec<Box<dyn Sink>>, letters: Box<dyn DeadLetters>) -> Self {
         Sinks {
             sinks,
-            dead_letters: letters,
+            letters: LetterBox::new(letters),
             shape: None,
         }
     }
 
-    /// Delivers `batch` as `intent` says, but not to those that hold it already. `Ok`: all is
-    /// acknowledged.
+    /// Delivers `batch` as `intent` says, but not to those that hold it already: first to its sinks,
+    /// side by side, then its dead letters. `Ok`: all is acknowledged.
     pub(super) fn deliver(
         &mut self,
         intent: &BatchIntent,
@@ -39,6 +40,28 @@ impl Sinks {
         status: &PipelineStatus,
     ) -> Result<(), PipelineExit> {
         self.reshape(&batch.active);
+        self.deliver_rows(intent, batch, held, status)?;
+        if batch.outcome.dead_letters.is_empty() {
+            return Ok(()); // it pays nothing: no transaction, and no connection
+        }
+        let began = clock::monotonic();
+        let delivery = delivery(intent, batch, "");
+        let letters = &batch.outcome.dead_letters;
+        let end = self.letters.deliver(intent, &delivery, letters, status);
+        let count = letters.len() as u64;
+        status
+            .meter
+            .sunk(intent.batch, None, count, began.elapsed());
+        end
+    }
+
+    fn deliver_rows(
+        &mut self,
+        intent: &BatchIntent,
+        batch: &ExecutedBatch,
+        held: &BTreeSet<String>,
+        status: &PipelineStatus,
+    ) -> Result<(), PipelineExit> {
         let mut tasks: Vec<Task<'_>> = Vec::new();
         for ((sink, described), rows) in self
             .sinks
@@ -50,35 +73,28 @@ impl Sinks {
             // is.
             let has_work = !rows.is_empty() || sink.guarantee() == Guarantee::Marked;
             if has_work && !held.contains(&described.name) {
-                tasks.push(Task::Rows {
+                tasks.push(Task {
                     name: &described.name,
                     sink: sink.as_mut(),
                     rows,
                 });
             }
         }
-        if !batch.outcome.dead_letters.is_empty() {
-            tasks.push(Task::Letters {
-                sink: self.dead_letters.as_mut(),
-                letters: &batch.outcome.dead_letters,
-            });
-        }
-        let version = batch.active.version;
         let Some(last) = tasks.pop() else {
             return Ok(());
         };
         let given_up = &AtomicBool::new(false);
         std::thread::scope(|scope| {
             let run = |task: Task<'_>| {
-                let (began, sink, rows) = (clock::monotonic(), task.sink(), task.rows());
+                let (began, sink, rows) = (clock::monotonic(), task.name, task.rows());
                 let waits = Waits {
                     status,
                     given_up,
                     batch: Some(intent.batch),
                 };
-                let end = task.run(intent, &batch.outcome.spans, version, waits);
+                let end = task.run(intent, batch, waits);
                 let meter = &status.meter;
-                meter.sunk(intent.batch, sink, rows, began.elapsed());
+                meter.sunk(intent.batch, Some(sink), rows, began.elapsed());
                 // Those that wait need not: the intent is durable.
                 given_up.fetch_or(end.is_err(), Ordering::SeqCst);
                 end
@@ -135,70 +151,114 @@ struct Waits<'a> {
     batch: Option<BatchNumber>,
 }
 
-enum Task<'a> {
-    Rows {
-        name: &'a str,
-        sink: &'a mut dyn Sink,
-        rows: &'a [Rows],
-    },
-    Letters {
-        sink: &'a mut dyn DeadLetters,
-        letters: &'a [DeadLetter],
-    },
+struct Task<'a> {
+    name: &'a str,
+    sink: &'a mut dyn Sink,
+    rows: &'a [Rows],
 }
 
-impl<'a> Task<'a> {
-    /// The sink's name; none for the dead letters.
-    fn sink(&self) -> Option<&'a str> {
-        match self {
-            Task::Rows { name, .. } => Some(name),
-            Task::Letters { .. } => None,
-        }
-    }
-
-    /// How many rows or letters there are.
+impl Task<'_> {
+    /// How many rows there are.
     fn rows(&self) -> u64 {
-        match self {
-            Task::Rows { rows, .. } => rows.iter().map(|rows| rows.len() as u64).sum(),
-            Task::Letters { letters, .. } => letters.len() as u64,
-        }
+        self.rows.iter().map(|rows| rows.len() as u64).sum()
     }
 
     fn run(
         self,
         intent: &BatchIntent,
-        spans: &Spans,
-        version: u64,
+        batch: &ExecutedBatch,
         waits: Waits<'_>,
     ) -> Result<(), PipelineExit> {
-        let delivery = |digest| Delivery {
-            epoch: intent.epoch,
-            batch: intent.batch,
-            time_ms: intent.time_ms,
-            digest,
-            spans,
-            version,
-        };
-        match self {
-            Task::Rows { name, sink, rows } => {
-                let digest = intent.digests.get(name).map_or("", String::as_str);
-                let who = format!("sink `{name}`");
-                until_done(&who, waits, |again| {
-                    if again {
-                        let marker = sink.open()?;
-                        if holds_now(marker.as_ref(), intent, name)
-                            .map_err(|halt| Halted::For(halt.to_string()))?
-                        {
-                            return Ok(());
-                        }
-                    }
-                    Ok(sink.deliver(&delivery(digest), rows)?)
-                })
+        let Task { name, sink, rows } = self;
+        let digest = intent.digests.get(name).map_or("", String::as_str);
+        let who = format!("sink `{name}`");
+        until_done(&who, waits, |again| {
+            if again {
+                let marker = sink.open()?;
+                if holds_now(marker.as_ref(), intent, name)
+                    .map_err(|halt| Halted::For(halt.to_string()))?
+                {
+                    return Ok(());
+                }
             }
-            Task::Letters { sink, letters } => until_done("dead letters", waits, |_| {
-                Ok(sink.deliver(&delivery(""), letters)?)
-            }),
+            Ok(sink.deliver(&delivery(intent, batch, digest), rows)?)
+        })
+    }
+}
+
+/// The job's dead letters, and whether it is known what their topic holds.
+struct LetterBox {
+    sink: Box<dyn DeadLetters>,
+    /// Its marker was read, and nothing has failed since.
+    open: bool,
+    /// The user was told that letters may be doubled here.
+    said: bool,
+}
+
+impl LetterBox {
+    fn new(sink: Box<dyn DeadLetters>) -> Self {
+        LetterBox {
+            sink,
+            open: false,
+            said: false,
         }
+    }
+
+    /// Sends the letters of a batch whose sinks have all acknowledged it, unless the topic holds
+    /// them.
+    fn deliver(
+        &mut self,
+        intent: &BatchIntent,
+        delivery: &Delivery<'_>,
+        letters: &[DeadLetter],
+        status: &PipelineStatus,
+    ) -> Result<(), PipelineExit> {
+        let waits = Waits {
+            status,
+            given_up: &AtomicBool::new(false),
+            batch: Some(intent.batch),
+        };
+        until_done("dead letters", waits, |_| {
+            if !std::mem::take(&mut self.open) {
+                let marker = self.sink.open()?;
+                self.say_guarantee(status);
+                let held = holds_letters(marker.as_ref(), intent);
+                if held.map_err(|halt| Halted::For(halt.to_string()))? {
+                    self.open = true;
+                    return Ok(());
+                }
+            }
+            self.sink.deliver(delivery, letters)?;
+            self.open = true;
+            Ok(())
+        })
+    }
+
+    fn say_guarantee(&mut self, status: &PipelineStatus) {
+        let is_weak = self.sink.guarantee() != Guarantee::Marked;
+        if is_weak && !std::mem::replace(&mut self.said, true) {
+            status.say(Level::WARN, LETTERS_AT_LEAST_ONCE);
+        }
+    }
+}
+
+/// What the job's log says where dead letters have no marker.
+const LETTERS_AT_LEAST_ONCE: &str = "the brokers give this job no transaction for its dead \
+    letters (see the host's log for why): those of a batch that a crash interrupts may be there twice";
+
+/// What a sink needs of a durable intent.
+fn delivery<'a>(
+    intent: &'a BatchIntent,
+    batch: &'a ExecutedBatch,
+    digest: &'a str,
+) -> Delivery<'a> {
+    Delivery {
+        epoch: intent.epoch,
+        batch: intent.batch,
+        time_ms: intent.time_ms,
+        digest,
+        spans: &batch.outcome.spans,
+        version: batch.active.version,
     }
 }
 

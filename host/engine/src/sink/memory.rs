@@ -159,6 +159,15 @@ impl<T: Clone> Memory<T> {
         self.held().faults.pop_front_if(|fault| of.contains(fault))
     }
 
+    fn open(&self) -> Result<Option<Marker>, SinkError> {
+        if let Some(fault) = self.fault(&[Fault::Open]) {
+            return Err(error(fault));
+        }
+        let mut held = self.held();
+        held.opened += 1;
+        Ok(held.marker.clone())
+    }
+
     fn deliver(&self, delivery: &Delivery<'_>, items: &[T], marked: bool) -> Result<(), SinkError> {
         let fault = self.fault(&[Fault::BeforeLanding, Fault::AfterLanding, Fault::Refused]);
         if matches!(fault, None | Some(Fault::AfterLanding)) {
@@ -253,12 +262,7 @@ impl Sink for MemorySink {
     }
 
     fn open(&mut self) -> Result<Option<Marker>, SinkError> {
-        if let Some(fault) = self.memory.fault(&[Fault::Open]) {
-            return Err(error(fault));
-        }
-        let mut held = self.memory.held();
-        held.opened += 1;
-        Ok(held.marker.clone())
+        self.memory.open()
     }
 
     fn committed(&self) -> TopicOffsets {
@@ -275,24 +279,35 @@ impl Sink for MemorySink {
 #[derive(Debug)]
 pub struct MemoryDeadLetters {
     memory: Memory<DeadLetter>,
+    guarantee: Guarantee,
 }
 
 impl MemoryDeadLetters {
-    /// Letters go to this server.
-    pub fn new(memory: &Memory<DeadLetter>) -> Self {
+    /// Letters go to this server; marked ones with the marker of their batch.
+    pub fn new(memory: &Memory<DeadLetter>, guarantee: Guarantee) -> Self {
         MemoryDeadLetters {
             memory: memory.clone(),
+            guarantee,
         }
     }
 }
 
 impl DeadLetters for MemoryDeadLetters {
+    fn open(&mut self) -> Result<Option<Marker>, SinkError> {
+        self.memory.open()
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        self.guarantee
+    }
+
     fn deliver(
         &mut self,
         delivery: &Delivery<'_>,
         letters: &[DeadLetter],
     ) -> Result<(), SinkError> {
-        self.memory.deliver(delivery, letters, false)
+        let marked = self.guarantee == Guarantee::Marked;
+        self.memory.deliver(delivery, letters, marked)
     }
 }
 

@@ -166,9 +166,20 @@ pub trait Sink: Send {
     fn deliver(&mut self, delivery: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError>;
 }
 
-/// Where a job's dead letters go; at least once, like a plain Kafka sink.
+/// Where a job's dead letters go. Those of a batch are sent once all of its sinks have acknowledged
+/// it, and before its checkpoint. Calls block.
 pub trait DeadLetters: Send {
-    /// `Ok`: all of them are durable. `Err`: nothing is known, and the caller sends them again.
+    /// Connects, fences whoever sent this job's letters before, and only then reads the marker: the
+    /// last batch whose letters are there. `None`: there is none, or letters have no marker here.
+    /// Called before the first letters of a pipeline and after every failure.
+    fn open(&mut self) -> Result<Option<Marker>, SinkError>;
+
+    /// What a second delivery does; asked once it is open.
+    fn guarantee(&self) -> Guarantee;
+
+    /// Sends all letters of a batch. `Ok`: all of them are durable, and where they are
+    /// [`Guarantee::Marked`] the marker with them. `Err`: nothing is known; the caller opens it
+    /// again, and sends them again unless the marker says that they are there.
     fn deliver(&mut self, delivery: &Delivery<'_>, letters: &[DeadLetter])
     -> Result<(), SinkError>;
 }

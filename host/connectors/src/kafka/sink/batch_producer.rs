@@ -3,6 +3,7 @@
 
 use crate::kafka::access::meaning;
 use crate::kafka::background::Client;
+use crate::kafka::properties::BATCH_BYTES;
 use crate::kafka::token::Tokens;
 use crate::kafka::{self, Fault, KafkaSettings, SERVER, TopicConfig};
 use rdkafka::ClientContext;
@@ -133,6 +134,11 @@ pub(crate) struct BatchProducer {
     topic: String,
     cancel: CancelSignal,
     sent: u64,
+    takes: TopicConfig,
+    /// One record that is not taken ends its transaction: what waits behind it is never sent.
+    in_transactions: bool,
+    /// What it means that the topic is not there.
+    missing: Fault,
 }
 
 impl BatchProducer {
@@ -144,12 +150,27 @@ impl BatchProducer {
         transactional_id: Option<&str>,
         cancel: &CancelSignal,
     ) -> Result<Self, SinkError> {
+        BatchProducer::of_batches(settings, topic, transactional_id, cancel, None)
+    }
+
+    /// The same that sends no more than so many bytes at once, if it was learnt that the topic takes
+    /// no more.
+    pub(crate) fn of_batches(
+        settings: &KafkaSettings,
+        topic: &str,
+        transactional_id: Option<&str>,
+        cancel: &CancelSignal,
+        learnt_bytes: Option<usize>,
+    ) -> Result<Self, SinkError> {
         let config = settings.topic_config(topic).unwrap_or_else(|(_, reason)| {
             tracing::debug!(topic, reason, "its configuration is not told");
             TopicConfig::default()
         });
         let make = || {
-            let config = settings.writer(config.batch_bytes(), transactional_id)?;
+            let mut config = settings.writer(config.batch_bytes(), transactional_id)?;
+            if let Some(bytes) = learnt_bytes {
+                config.set(BATCH_BYTES, bytes.to_string()); // above what the user set
+            }
             let producer: BaseProducer<_> = config.create_with_context(Reports::of(settings))?;
             settings.tokens().begin(producer.client())?;
             Ok(producer)
@@ -164,7 +185,21 @@ impl BatchProducer {
             topic,
             cancel: cancel.clone(),
             sent: 0,
+            takes: config,
+            in_transactions: transactional_id.is_some(),
+            missing: Fault::Missing,
         })
+    }
+
+    /// The same for a topic that is there, or is made anew, whenever it is asked for again.
+    pub(crate) fn where_missing(mut self, means: Fault) -> Self {
+        self.missing = means;
+        self
+    }
+
+    /// What the topic says of the records that it takes, as it said when this was made.
+    pub(crate) fn takes(&self) -> TopicConfig {
+        self.takes
     }
 
     /// The client itself, for transactions.
@@ -226,7 +261,8 @@ impl BatchProducer {
 
     /// Waits until everything that was sent is acknowledged by all replicas in sync, or has failed;
     /// then the failures, by position. `Err`: nothing is known of what was sent, and this outbox
-    /// must not be used again.
+    /// must not be used again. In a transaction the first failure ends the waiting, and the
+    /// transaction must be ended: what became of the rest is of no matter.
     pub(crate) fn settle(&mut self) -> Result<Vec<Failure>, SinkError> {
         let mut patience = Patience::new();
         loop {
@@ -235,13 +271,51 @@ impl BatchProducer {
                 if tally.taken + tally.failures.len() as u64 == self.sent {
                     tally.taken = 0;
                     self.sent = 0;
-                    let mut failures = std::mem::take(&mut tally.failures);
-                    failures.sort_by_key(|failure| failure.position);
-                    return Ok(failures);
+                    return Ok(sorted(std::mem::take(&mut tally.failures)));
+                }
+                if self.in_transactions && !tally.failures.is_empty() {
+                    return Ok(sorted(tally.failures.clone()));
                 }
             }
             patience.check(self)?;
             self.producer.poll(LOOK);
+        }
+    }
+
+    /// As [`BatchProducer::settle`], of those that the topic refuses for what is in them. Any other
+    /// failure is an error.
+    pub(crate) fn settle_by_content(&mut self) -> Result<Vec<Failure>, SinkError> {
+        let (refused, others): (Vec<_>, Vec<_>) = self
+            .settle()?
+            .into_iter()
+            .partition(|failure| is_of_content(failure.code));
+        match others.first() {
+            // What stood behind a refused record of a transaction was not sent for it.
+            Some(_) if self.in_transactions && !refused.is_empty() => Ok(refused),
+            Some(failure) => Err(self.failed(failure.code, kafka::code_words(failure.code))),
+            None => Ok(refused),
+        }
+    }
+
+    /// One look at what the client reports.
+    pub(crate) fn look(&self) {
+        self.producer.poll(LOOK);
+    }
+
+    /// Hears the reports of a transaction that was ended, which are of no matter, and counts anew.
+    pub(crate) fn forget(&mut self) -> Result<(), SinkError> {
+        let mut patience = Patience::new();
+        loop {
+            {
+                let mut tally = self.producer.context().tally();
+                if tally.taken + tally.failures.len() as u64 == self.sent {
+                    (tally.taken, self.sent) = (0, 0);
+                    tally.failures.clear();
+                    return Ok(());
+                }
+            }
+            patience.check(self)?;
+            self.look();
         }
     }
 
@@ -256,10 +330,9 @@ impl BatchProducer {
     /// The error for a code of the client, in its own or better words.
     pub(crate) fn failed(&self, code: Code, words: String) -> SinkError {
         let (code, words) = self.fatal().unwrap_or((code, words));
-        let words = match code {
-            Code::MessageSizeTooLarge => format!("{words}: raise the topic's `max.message.bytes`"),
-            Code::InvalidRecord => format!("{words} (a compacted topic takes none without a key)"),
-            _ => words,
+        let words = match is_of_content(code) {
+            true => content_words(code),
+            false => words,
         };
         self.error(kafka::classify(code), words)
     }
@@ -273,11 +346,6 @@ impl BatchProducer {
             .or_else(|| self.producer.context().tally().fatal.clone())
     }
 
-    /// The error for what goes away when it is tried again.
-    pub(crate) fn away(&self, reason: &str) -> SinkError {
-        self.error(Fault::Away, reason.to_owned())
-    }
-
     /// Whether another producer has our transactional id, as far as this one was told.
     pub(crate) fn is_fenced(&self) -> bool {
         let fatal = self
@@ -287,7 +355,35 @@ impl BatchProducer {
     }
 
     fn error(&self, fault: Fault, reason: String) -> SinkError {
+        let fault = match fault {
+            Fault::Missing => self.missing,
+            other => other,
+        };
         error(&self.brokers, &self.topic, fault, reason)
+    }
+}
+
+/// Whether a topic refuses a record for what is in it, or in another one of its batch: for its length,
+/// or as it has no key, or a time that the topic does not take.
+pub(crate) fn is_of_content(code: Code) -> bool {
+    matches!(
+        code,
+        Code::MessageSizeTooLarge
+            | Code::MessageBatchTooLarge
+            | Code::InvalidMessageSize
+            | Code::InvalidRecord
+            | Code::InvalidDifferentRecord
+            | Code::InvalidTimestamp
+    )
+}
+
+/// Why a topic refuses a record for what is in it, and what may be done.
+pub(crate) fn content_words(code: Code) -> String {
+    let words = kafka::code_words(code);
+    match code {
+        Code::MessageSizeTooLarge => format!("{words}: raise the topic's `max.message.bytes`"),
+        Code::InvalidRecord => format!("{words} (a compacted topic takes none without a key)"),
+        _ => words,
     }
 }
 
@@ -314,6 +410,11 @@ pub(crate) fn error(brokers: &str, topic: &str, fault: Fault, reason: String) ->
             reason,
         },
     }
+}
+
+fn sorted(mut failures: Vec<Failure>) -> Vec<Failure> {
+    failures.sort_by_key(|failure| failure.position);
+    failures
 }
 
 /// How long one waits for brokers.

@@ -5,11 +5,14 @@ mod marker;
 mod batch_producer;
 mod provision;
 mod transactional;
+mod transaction;
+mod refused;
 
-pub(crate) use batch_producer::{BatchProducer, Failure, error};
+pub(crate) use batch_producer::{BatchProducer, Failure, content_words, error};
 pub use provision::KafkaProvision;
+pub(crate) use refused::refused_alone;
 
-use crate::kafka::{self, KafkaSettings};
+use crate::kafka::{self, Fault, KafkaSettings};
 use rdkafka::message::{Header as ClientHeader, OwnedHeaders};
 use streamhost_core::contract::render::{RowsView, ValueWriter};
 use streamhost_core::job::connector::{EXACTLY_ONCE, KAFKA_ROWS};
@@ -186,7 +189,17 @@ impl Sink for KafkaSink {
     fn deliver(&mut self, delivery: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {
         match &mut self.way {
             Way::Transactional(transactions) => {
-                transactions.deliver(delivery, |producer| self.rows.send(producer, rows))
+                let refused =
+                    transactions.deliver(delivery, |producer| self.rows.send(producer, rows))?;
+                match refused.first() {
+                    None => Ok(()),
+                    Some(failure) => Err(error(
+                        &self.settings.brokers,
+                        &self.topic,
+                        Fault::Refused,
+                        content_words(failure.code),
+                    )),
+                }
             }
             Way::Plain(open) => {
                 let mut producer = open
@@ -203,4 +216,4 @@ impl Sink for KafkaSink {
 
 #[cfg(test)]
 #[path = "sink_tests.rs"]
-mod tests;
+pub(super) mod tests;

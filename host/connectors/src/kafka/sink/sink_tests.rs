@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 use streamhost_core::job::connector::Options;
 use streamhost_core::job::{JobSpec, SourceSpec};
 use streamhost_core::limits;
-use streamhost_core::types::{DeadLetter, Partition, Span, Spans};
+use streamhost_core::types::{Partition, Span, Spans};
 use streamhost_dev::broker::{Broker, Listening, Settings};
 use streamhost_engine::sink::DeadLetters;
 
 const LONG: Duration = Duration::from_secs(60);
 
 /// The embedded broker, which stands for Kafka here.
-struct Cluster {
+pub(in crate::kafka) struct Cluster {
     listening: Listening,
     _folder: tempfile::TempDir,
-    settings: KafkaSettings,
+    pub(in crate::kafka) settings: KafkaSettings,
 }
 
-fn cluster(topics: &[&str]) -> Cluster {
+pub(in crate::kafka) fn cluster(topics: &[&str]) -> Cluster {
     let folder = tempfile::tempdir().unwrap();
     let one = Settings {
         partitions_default: 1,
@@ -69,7 +69,7 @@ impl Cluster {
 
     /// What readers of committed records see of a topic's only partition: values, and whether
     /// something was left out.
-    fn committed(&self, topic: &str) -> Vec<(String, bool)> {
+    pub(in crate::kafka) fn committed(&self, topic: &str) -> Vec<(String, bool)> {
         let reader: BaseConsumer = self.settings.reader("reader").unwrap().create().unwrap();
         let mut all = TopicPartitionList::new();
         all.add_partition_offset(topic, 0, Offset::Beginning)
@@ -121,7 +121,7 @@ fn source(connector: &str, cluster: &str) -> SourceSpec {
     }
 }
 
-fn job() -> JobSpec {
+pub(in crate::kafka) fn job() -> JobSpec {
     let name = "job".to_owned();
     JobSpec {
         name,
@@ -159,6 +159,7 @@ fn deliver(to: &mut Transactions, spans: &Spans, batch: u64, value: &str) -> Res
     to.deliver(&delivery, |producer| {
         producer.send(None, Some(format!("{value} {batch}").as_bytes()))
     })
+    .map(drop)
 }
 
 fn batch(marker: Result<Option<Marker>, SinkError>) -> Option<u64> {
@@ -354,11 +355,17 @@ fn what_fails_is_not_there() {
         producer.send(None, Some(b"half"))?;
         producer.send(None, Some(&long))
     });
-    let words = refused.unwrap_err().to_string();
-    assert!(words.contains("max.message.bytes"), "{words}");
-    assert_eq!(batch(a.open()), None);
-    deliver(&mut a, &spans, 1, "whole").unwrap();
-    assert_eq!(cluster.committed_values("out"), ["whole 1"]);
+    assert_eq!(
+        refused.unwrap(),
+        [Failure {
+            position: 1,
+            code: Code::MessageSizeTooLarge
+        }]
+    );
+    deliver(&mut a, &spans, 1, "at once").unwrap();
+    assert_eq!(batch(a.open()), Some(1));
+    deliver(&mut a, &spans, 2, "later").unwrap();
+    assert_eq!(cluster.committed_values("out"), ["at once 1", "later 2"]);
 }
 
 #[test]
@@ -385,44 +392,6 @@ fn an_outbox_tells_which_records_were_not_taken() {
 }
 
 #[test]
-fn a_letter_that_is_too_long_costs_the_others_nothing() {
-    let cluster = cluster(&[]);
-    let letter = |value: &[u8]| DeadLetter {
-        origin: None,
-        stage: "s".to_owned(),
-        reason: "r".to_owned(),
-        time_ms: 0,
-        key: None,
-        value: Some(value.to_vec()),
-        headers: Vec::new(),
-    };
-    let mut letters =
-        KafkaDeadLetters::new(&cluster.settings, "dead", &job(), &CancelSignal::default());
-    let (long, spans) = (vec![b'x'; limits::KAFKA_LETTER_BYTES_MAX + 1], Spans::new());
-    let delivery = Delivery {
-        epoch: 1,
-        batch: 1,
-        time_ms: 0,
-        digest: "",
-        spans: &spans,
-        version: 1,
-    };
-    letters
-        .deliver(&delivery, &[letter(b"a"), letter(&long), letter(b"b")])
-        .unwrap();
-    let mut found = cluster.committed("dead");
-    found.sort();
-    assert_eq!(
-        found,
-        [
-            (String::new(), true),
-            ("a".to_owned(), false),
-            ("b".to_owned(), false)
-        ]
-    );
-}
-
-#[test]
 fn nobody_waits_for_brokers_once_the_job_is_to_stop() {
     let cluster = cluster(&["out"]);
     let cancel = CancelSignal::default();
@@ -433,7 +402,8 @@ fn nobody_waits_for_brokers_once_the_job_is_to_stop() {
     };
     let mut sinks = [sink_spec("out"), spec]
         .map(|spec| KafkaSink::new(&cluster.settings, &spec, &[], "streamhost.job", &cancel));
-    let mut letters = KafkaDeadLetters::new(&cluster.settings, "dead", &job(), &cancel);
+    let mut letters =
+        KafkaDeadLetters::new(&cluster.settings, "dead", &job(), "streamhost.job", &cancel);
     cluster.listening.stop();
     producer.send(None, Some(b"never")).unwrap();
     cancel.cancel();
@@ -441,26 +411,5 @@ fn nobody_waits_for_brokers_once_the_job_is_to_stop() {
     for sink in &mut sinks {
         assert!(matches!(sink.open(), Err(SinkError::Cancelled)));
     }
-    let spans = Spans::new();
-    let delivery = Delivery {
-        epoch: 1,
-        batch: 1,
-        time_ms: 0,
-        digest: "",
-        spans: &spans,
-        version: 1,
-    };
-    let letter = DeadLetter {
-        origin: None,
-        stage: String::new(),
-        reason: String::new(),
-        time_ms: 0,
-        key: None,
-        value: None,
-        headers: Vec::new(),
-    };
-    assert!(matches!(
-        letters.deliver(&delivery, &[letter]),
-        Err(SinkError::Cancelled)
-    ));
+    assert!(matches!(letters.open(), Err(SinkError::Cancelled)));
 }

@@ -12,17 +12,17 @@
 //! - the second time without a delivery in between, the job stops.
 
 use super::marker::{self, Found, Target};
-use super::{BatchProducer, error};
+use super::transaction::{Broken, Prepared, SLICE, prepare, trial, until_clear};
+use super::{BatchProducer, Failure, error};
 use crate::kafka::settling::settled;
 use crate::kafka::topic_ids::topic_ids;
-use crate::kafka::{self, Asker, Fault, KafkaSettings, background};
+use crate::kafka::{self, Asker, Fault, KafkaSettings, TopicConfig};
 use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use streamhost_core::limits;
 use streamhost_core::protocol::Marker;
 use streamhost_core::types::{Partition, Span, TopicOffsets};
@@ -48,6 +48,12 @@ pub(in crate::kafka) struct Transactions {
     reached: TopicOffsets,
     /// What a marker of another target says, as it was read then.
     elsewhere: Option<Marker>,
+    /// Why the brokers give no transaction.
+    unable: Option<String>,
+    /// What it means that the topic is not there.
+    missing: Fault,
+    /// How many bytes may be sent at once, if the topic does not say so and took no more.
+    learnt_bytes: Option<usize>,
 }
 
 struct Open {
@@ -76,10 +82,23 @@ impl Transactions {
             fenced: false,
             reached: TopicOffsets::new(),
             elsewhere: None,
+            unable: None,
+            missing: Fault::Missing,
+            learnt_bytes: None,
         }
     }
 
+    /// The same for a topic that its owner makes where it is missing: that passes.
+    pub(in crate::kafka) fn made_where_missing(mut self) -> Self {
+        self.missing = Fault::Away;
+        self
+    }
+
     fn error(&self, fault: Fault, reason: String) -> SinkError {
+        let fault = match fault {
+            Fault::Missing => self.missing,
+            other => other,
+        };
         error(&self.settings.brokers, &self.topic, fault, reason)
     }
 
@@ -116,18 +135,26 @@ impl Transactions {
 
     /// Fences, then reads the marker of this target.
     pub(in crate::kafka) fn open(&mut self) -> Result<Option<Marker>, SinkError> {
-        self.open = None;
+        (self.open, self.unable) = (None, None);
         if self.cancel.is_cancelled() {
             return Err(SinkError::Cancelled);
         }
         let asker = self.asker()?;
         let target = self.target(&asker)?;
-        let producer =
-            BatchProducer::new(&self.settings, &self.topic, Some(&self.id), &self.cancel)?;
+        let producer = BatchProducer::of_batches(
+            &self.settings,
+            &self.topic,
+            Some(&self.id),
+            &self.cancel,
+            self.learnt_bytes,
+        )?
+        .where_missing(self.missing);
         let cancel = self.cancel.clone();
         let init = || producer.producer().init_transactions(SLICE);
-        until_clear(&cancel, limits::KAFKA_FENCE_TIME, init)
-            .map_err(|broken| self.broken(broken))?;
+        if let Err(broken) = until_clear(&cancel, limits::KAFKA_FENCE_TIME, init) {
+            self.unable = why_unable(&broken, &asker);
+            return Err(self.broken(broken));
+        }
 
         // Only now nobody else can move it.
         let marker = self.read_marker(&asker, &target)?;
@@ -202,8 +229,11 @@ impl Transactions {
         let asked = self.marker_places(asker)?;
         let ask = || asker.committed_offsets(asked.clone(), limits::CONNECT_TIME);
         let find = || settled(ask); // brokers that were just started say that they cannot yet
-        let listed = until_clear(&self.cancel.clone(), limits::KAFKA_FENCE_TIME, find)
-            .map_err(|broken| self.broken(broken))?;
+        let listed = until_clear(&self.cancel.clone(), limits::KAFKA_FENCE_TIME, find);
+        let listed = listed.map_err(|broken| {
+            self.unable = why_unable(&broken, asker);
+            self.broken(broken)
+        })?;
         let elements = listed.elements();
         for element in &elements {
             element
@@ -270,42 +300,105 @@ impl Transactions {
         reached
     }
 
-    /// Delivers a batch in one transaction. `Ok`: it is committed. After an error
-    /// [`Transactions::open`] comes first.
+    /// Delivers a batch in one transaction. `Ok` without failures: it is committed. With some: the
+    /// topic refuses those records for what is in them, nothing of the batch is there, and it may be
+    /// tried again at once without them. After an error [`Transactions::open`] comes first.
     pub(in crate::kafka) fn deliver<F>(
         &mut self,
         delivery: &Delivery<'_>,
         send: F,
-    ) -> Result<(), SinkError>
+    ) -> Result<Vec<Failure>, SinkError>
     where
         F: FnOnce(&mut BatchProducer) -> Result<(), SinkError>,
     {
-        let mut open = self
-            .open
-            .take()
-            .expect("the pipeline opens a sink before it delivers, and after a failure");
+        let mut open = self.take_open();
         let marker = Marker {
             epoch: delivery.epoch,
             batch: delivery.batch,
             digest: delivery.digest.to_owned(),
         };
         let offsets = self.offsets(delivery, &marker, &open.target)?;
-        let committed = prepare(&mut open, &self.cancel, offsets, send).and_then(|()| {
-            self.tried = Some(marker.clone());
-            // An unclear outcome is asked again: the brokers hold it, and the same call finishes
-            // it.
-            let commit = || open.producer.producer().commit_transaction(SLICE);
-            until_clear(&self.cancel, limits::KAFKA_DELIVERY_TIME, commit)
-        });
+        let Open {
+            producer, group, ..
+        } = &mut open;
+        let committed = match prepare(producer, group, &self.cancel, offsets, send) {
+            Ok(Prepared::Refused(refused)) => {
+                self.open = Some(open);
+                return Ok(refused);
+            }
+            Ok(Prepared::Ready) => {
+                self.tried = Some(marker.clone());
+                // An unclear outcome is asked again: the brokers hold it, and the same call finishes
+                // it.
+                let commit = || open.producer.producer().commit_transaction(SLICE);
+                until_clear(&self.cancel, limits::KAFKA_DELIVERY_TIME, commit)
+            }
+            Err(broken) => Err(broken),
+        };
         match committed {
             Ok(()) => {
                 (self.held, self.tried, self.fenced) = (Some(marker), None, false);
                 self.open = Some(open);
-                Ok(())
+                Ok(Vec::new())
             }
-            Err(_) if open.producer.is_fenced() => Err(self.on_fenced()),
-            Err(broken) => Err(self.broken(broken)),
+            Err(broken) => Err(self.ended(&open, broken)),
         }
+    }
+
+    /// Which of these records the topic refuses for what is in them; nothing of them stays there.
+    pub(in crate::kafka) fn trial<F>(&mut self, send: F) -> Result<Vec<Failure>, SinkError>
+    where
+        F: FnOnce(&mut BatchProducer) -> Result<(), SinkError>,
+    {
+        let mut open = self.take_open();
+        match trial(&mut open.producer, &self.cancel, send) {
+            Ok(refused) => {
+                self.open = Some(open);
+                Ok(refused)
+            }
+            Err(broken) => Err(self.ended(&open, broken)),
+        }
+    }
+
+    /// Records that the topic refuses together, and takes one by one: from now on fewer are sent at
+    /// once. `Err`: it is no use, as there are few already.
+    pub(in crate::kafka) fn send_less_at_once(&mut self) -> Result<(), SinkError> {
+        let usual = self.takes().batch_bytes();
+        let usual = usual.unwrap_or(limits::KAFKA_VALUE_BYTES_MAX);
+        let bytes = self.learnt_bytes.unwrap_or(usual) / 2;
+        if bytes < limits::KAFKA_BATCH_BYTES_MIN {
+            let reason = "it takes its records one by one, and not together: raise the topic's \
+                          `max.message.bytes`";
+            return Err(self.error(Fault::Refused, reason.to_owned()));
+        }
+        self.learnt_bytes = Some(bytes);
+        self.open().map(drop)
+    }
+
+    fn take_open(&mut self) -> Open {
+        self.open
+            .take()
+            .expect("the pipeline opens a sink before it delivers, and after a failure")
+    }
+
+    fn ended(&mut self, open: &Open, broken: Broken) -> SinkError {
+        match open.producer.is_fenced() {
+            true => self.on_fenced(),
+            false => self.broken(broken),
+        }
+    }
+
+    /// What the topic says of the records that it takes, while it is open.
+    pub(in crate::kafka) fn takes(&self) -> TopicConfig {
+        self.open
+            .as_ref()
+            .map_or_else(TopicConfig::default, |open| open.producer.takes())
+    }
+
+    /// Why the brokers give nobody, or not this user, a transaction: said by the last
+    /// [`Transactions::open`] that failed.
+    pub(in crate::kafka) fn unable(&self) -> Option<&str> {
+        self.unable.as_deref()
     }
 
     /// The marker as offsets of the sources' partitions.
@@ -343,131 +436,29 @@ impl Transactions {
     }
 }
 
-/// What broke a transaction.
-enum Broken {
-    Client(KafkaError),
-    Sink(SinkError),
-}
-
-/// Begins, sends and marks: all but the commit. After an error the producer is not used again: the
-/// next one ends what is open.
-fn prepare<F>(
-    open: &mut Open,
-    cancel: &CancelSignal,
-    offsets: TopicPartitionList,
-    send: F,
-) -> Result<(), Broken>
-where
-    F: FnOnce(&mut BatchProducer) -> Result<(), SinkError>,
-{
-    let Open {
-        producer, group, ..
-    } = open;
-    producer
-        .producer()
-        .begin_transaction()
-        .map_err(Broken::Client)?;
-    let sent = send(producer)
-        .and_then(|()| producer.settle_all())
-        .map_err(Broken::Sink);
-    let marked = sent.and_then(|()| {
-        let (client, group) = (producer.producer().clone(), group.clone());
-        mark(cancel, move || {
-            client.send_offsets_to_transaction(&offsets, &group, limits::CONNECT_TIME)
-        })
-    });
-    let Err(broken) = marked else { return Ok(()) };
-    // Readers of committed records wait behind an open transaction. The next open ends it, but
-    // after some errors the job stops, and while the brokers are away there is nobody to tell.
-    let away = matches!(
-        broken,
-        Broken::Sink(SinkError::Away { .. } | SinkError::Denied { .. } | SinkError::Cancelled)
-    );
-    if !away && let Err(error) = producer.producer().abort_transaction(limits::CONNECT_TIME) {
-        tracing::debug!(%error, "a transaction is left to be ended by the next one");
-    }
-    Err(broken)
-}
-
-/// Marks a transaction. The call looks at its time limit between two requests alone, each of which
-/// may take a minute, so a job that is to stop leaves it: the transaction is not committed, and the
-/// next [`Transactions::open`] ends it.
-fn mark(
-    cancel: &CancelSignal,
-    call: impl FnMut() -> Result<(), KafkaError> + Send + 'static,
-) -> Result<(), Broken> {
-    let watched = cancel.clone();
-    let marking = move || until_clear(&watched, limits::KAFKA_DELIVERY_TIME, call);
-    background::until_cancelled(cancel, marking).unwrap_or(Err(Broken::Sink(SinkError::Cancelled)))
-}
-
-/// How long init and commit may take before it is looked whether the job is to stop; they go on in
-/// the background, and the next call takes them up. Other calls begin anew each time, and so have
-/// longer.
-const SLICE: Duration = Duration::from_secs(1);
-
-/// Calls again while the client says that this may be done, and `time` is not over.
-fn until_clear<T>(
-    cancel: &CancelSignal,
-    time: Duration,
-    mut call: impl FnMut() -> Result<T, KafkaError>,
-) -> Result<T, Broken> {
-    let since = Instant::now();
-    loop {
-        let error = match call() {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        if cancel.is_cancelled() {
-            return Err(Broken::Sink(SinkError::Cancelled));
-        }
-        let again = match &error {
-            KafkaError::Transaction(inner) => {
-                inner.is_retriable() && !inner.is_fatal() && !inner.txn_requires_abort()
-            }
-            KafkaError::Flush(code) | KafkaError::MetadataFetch(code) => {
-                *code == Code::OperationTimedOut
-            }
-            _ => false,
-        };
-        if !again || since.elapsed() > time {
-            return Err(Broken::Client(error));
-        }
-        tracing::debug!(%error, "a step of a transaction is unclear, and called again");
+/// Why the brokers give no transaction, if it is that: they know none, or not for this user, or they
+/// cannot make the topic that keeps them (its replicas are more than there are brokers). Anything
+/// else may pass.
+fn why_unable(broken: &Broken, asker: &Asker) -> Option<String> {
+    let Broken::Client(error) = broken else {
+        return None;
+    };
+    let code = error.rdkafka_error_code()?;
+    let never_made =
+        || kafka::partitions(asker, STATE_TOPIC).is_err_and(|(fault, _)| fault == Fault::Missing);
+    match code {
+        Code::UnsupportedVersion
+        | Code::UnsupportedFeature
+        | Code::NotImplemented
+        | Code::TransactionalIdAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::GroupAuthorizationFailed => Some(kafka::words(error)),
+        Code::OperationTimedOut if never_made() => Some(format!(
+            "the brokers have no topic `{STATE_TOPIC}`, and made none when they were asked for a transaction"
+        )),
+        _ => None,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unclear_call_is_called_again_until_the_job_is_to_stop() {
-        let cancel = CancelSignal::default();
-        let mut calls = 0;
-        let mut unclear = |clear_at: usize| {
-            calls += 1;
-            if calls == clear_at {
-                Ok(calls)
-            } else {
-                Err(KafkaError::Flush(Code::OperationTimedOut))
-            }
-        };
-        assert!(matches!(
-            until_clear(&cancel, limits::KAFKA_FENCE_TIME, || unclear(3)),
-            Ok(3)
-        ));
-        cancel.cancel();
-        assert!(matches!(
-            until_clear(&cancel, limits::KAFKA_FENCE_TIME, || unclear(0)),
-            Err(Broken::Sink(SinkError::Cancelled))
-        ));
-        assert_eq!(calls, 4);
-        let clear = until_clear(
-            &CancelSignal::default(),
-            limits::KAFKA_FENCE_TIME,
-            || -> Result<(), _> { Err(KafkaError::Flush(Code::Fenced)) },
-        );
-        assert!(matches!(clear, Err(Broken::Client(_))));
-    }
-}
+/// Where brokers keep transactions.
+const STATE_TOPIC: &str = "__transaction_state";

@@ -143,7 +143,7 @@ fn a_batch_that_waits_when_a_stop_comes_is_planned_only_if_it_is_not_read_again(
         status.stop.request(Stop::Soon);
         let sinks = Sinks::new(
             world.sinks(),
-            Box::new(MemoryDeadLetters::new(&world.letters)),
+            Box::new(MemoryDeadLetters::new(&world.letters, Guarantee::Marked)),
         );
         let store = world.store.as_ref();
         let mut committer = Committer {

@@ -1,5 +1,6 @@
 //! `streamhost.toml`: read once, unknown keys refused, all faults told at once with their lines.
 
+mod hbase;
 mod kafka;
 mod reader;
 

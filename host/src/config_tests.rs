@@ -13,8 +13,8 @@ fn an_empty_file_gives_the_defaults() {
     assert_eq!(config, Config::default());
     assert_eq!(config.control.listen.to_string(), "127.0.0.1:7070");
     assert_eq!(
-        (config.kafka.brokers.as_str(), config.hbase.address.as_str()),
-        ("127.0.0.1:9092", "127.0.0.1:9090")
+        (config.kafka.brokers, config.hbase.addresses()),
+        ("127.0.0.1:9092".to_owned(), "127.0.0.1:9090".to_owned())
     );
 }
 
@@ -31,7 +31,7 @@ fn every_key_reaches_its_field() {
         "socket.keepalive.enable" = true
         "security.protocol" = "plaintext"
         [hbase]
-        thrift = "gate:9999"
+        thrift = ["gate:9999", "gate2:9999"]
         transport = "framed"
         protocol = "compact"
         connections = 4
@@ -65,11 +65,11 @@ fn every_key_reaches_its_field() {
     assert_eq!(
         config.hbase,
         HbaseSettings {
-            address: "gate:9999".to_owned(),
+            gateways: vec!["gate:9999".to_owned(), "gate2:9999".to_owned()],
             transport,
             protocol,
             connections: 4,
-            add_families: None
+            ..HbaseSettings::default()
         }
     );
     assert_eq!(config.lanes, Some(2));
@@ -159,7 +159,51 @@ fn each_fault_is_found_with_its_line() {
         ("[hbase]\nthrift = 'gate'", "HOST:PORT"),
         ("[hbase]\nthrift = 'gate:0'", "HOST:PORT"),
         ("[hbase]\nthrift = 'gate:99999'", "HOST:PORT"),
-        ("[hbase]\ntransport = 'http'", "\"buffered\" or \"framed\""),
+        ("[hbase]\nthrift = []", "`hbase.thrift`: it is empty"),
+        (
+            "[hbase]\ntransport = 'tcp'",
+            "it is \"buffered\", \"framed\" or \"http\"",
+        ),
+        (
+            "[hbase]\ntls = 1",
+            "`hbase.tls`: true or false belongs here",
+        ),
+        (
+            "[hbase]\nca = 'ca.pem'",
+            "`hbase.ca` is for TLS: set `hbase.tls = true`",
+        ),
+        (
+            "[hbase]\ntls = true\nca = 'none.pem'",
+            "`hbase.ca`: /etc/streamhost/none.pem cannot be read",
+        ),
+        (
+            "[hbase]\ntls = true\nkey = 'k'",
+            "name it as `hbase.certificate`",
+        ),
+        (
+            "[hbase]\ndo-as = 'app'",
+            "`hbase.do-as` is for HTTP: set `hbase.transport = \"http\"`",
+        ),
+        (
+            "[hbase]\ntransport = 'http'\nusername = 'app'",
+            "name where it stands as `hbase.password`",
+        ),
+        (
+            "[hbase]\ntransport = 'http'\npassword = 's3cret'\nusername = 'app'",
+            "`hbase.password`: a password does not stand here: { file = ",
+        ),
+        (
+            "[hbase]\ntransport = 'http'\npassword = { file = 'none' }\nusername = 'app'",
+            "the file /etc/streamhost/none cannot be read",
+        ),
+        (
+            "[hbase]\ntransport = 'http'\ndo-as = 'a:b'",
+            "no name of a user",
+        ),
+        (
+            "[hbase]\ntransport = 'http'\npath = 'hbase'",
+            "`hbase.path = \"hbase\"`: a path begins with `/`",
+        ),
         ("[hbase]\nprotocol = 'json'", "\"binary\" or \"compact\""),
         ("[hbase]\nconnections = 0", "from 1 to 64"),
         (

@@ -64,7 +64,7 @@ impl Host for RealHost {
             hbase: tables.address(),
         };
         config.kafka.brokers = addresses.kafka.to_string();
-        config.hbase.address = addresses.hbase.to_string();
+        config.hbase.name_gateways(&addresses.hbase.to_string());
         let supervisor = Supervisor::open(
             &db,
             &config.data_dir,
@@ -157,7 +157,7 @@ fn place_of(config: &Config) -> HostFacts {
         series_file: Some(config.data_dir.join("series.json")),
         servers: vec![
             ("kafka", config.kafka.brokers.clone()),
-            ("hbase", config.hbase.address.clone()),
+            ("hbase", config.hbase.addresses()),
         ],
         memory: memory::of(config.host_memory),
     }

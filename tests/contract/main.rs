@@ -31,6 +31,7 @@ mod live_contract {
     mod watch;
     mod by_hand;
     mod secured;
+    mod secured_hbase;
 }
 
 /// Without servers.

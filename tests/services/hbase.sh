@@ -7,12 +7,14 @@
 #   hbase.sh stop|kill DIR [PROCESS…]     ends all, or those, in good order, or by kill -9; the data stays
 #   hbase.sh pause|resume DIR [PROCESS…]  halts all that run, or those, with their connections open; lets them go on
 #   hbase.sh status DIR [PROCESS…]        prints `running ADDRESS PID`, `paused …` or `stopped` for each, the gateway first
+#   hbase.sh namespace DIR NAME           makes a namespace, which no gateway can
 #   hbase.sh fetch                        fetches the jars alone
 #
 # PROCESS is hbase, gateway, or one that is started only if it is named; each gateway's port is in DIR/PROCESS.port:
 #   second   a gateway like the first, for a host that has a list of them
 #   framed   a gateway that speaks framed and compact
-#   http     a gateway that speaks HTTP (hbase.regionserver.thrift.http)       https   the same over TLS
+#   http     a gateway that speaks HTTP (hbase.regionserver.thrift.http)
+#   https    the same over TLS; it acts for others (hbase.thrift.support.proxyuser)
 #   front    nginx, from Debian's package without installing it, in front of gateway and http. Its ports:
 #            DIR/front.port       HTTP with basic authentication (user `app`, password `secret`)
 #            DIR/front-tls.port   the same over TLS
@@ -145,7 +147,8 @@ begin() {
       "$here/certificates.sh" "$dir/tls"
       write_settings "$dir/conf-https" false false threadpool "${http[@]}" hbase.thrift.ssl.enabled true \
         hbase.thrift.ssl.keystore.store "$dir/tls/server.p12" hbase.thrift.ssl.keystore.type pkcs12 \
-        hbase.thrift.ssl.keystore.password secret hbase.thrift.ssl.keystore.keypassword secret
+        hbase.thrift.ssl.keystore.password secret hbase.thrift.ssl.keystore.keypassword secret \
+        hbase.thrift.support.proxyuser true "hadoop.proxyuser.$(id -un).hosts" '*' "hadoop.proxyuser.$(id -un).groups" '*'
       thrift_server https "$dir/conf-https"
       ;;
     front) begin_front "$(port "$dir/http.port")" "$(cat "$dir/gateway.port")" ;;
@@ -180,10 +183,17 @@ status() {
   done
 }
 
+namespace() {
+  local name=${which[0]:-}
+  [ -n "$name" ] || die "say which: hbase.sh namespace DIR NAME"
+  "$java" "${opened[@]}" "-Dservice.log=$dir/namespace.log" -cp "$dir/conf:$(jars hbase)/*" "$here/Namespace.java" "$name"
+}
+
 verb=${1:-} all=(front https http framed second gateway hbase) # in the order in which they stop
 which=("${@:3}")
 case $verb in
   fetch) jars hbase ;;
+  namespace) namespace ;;
   start | stop | kill | pause | resume | status)
     [ -n "$dir" ] || die "say which folder: hbase.sh $verb DIR"
     for name in "${which[@]}"; do

@@ -96,6 +96,16 @@ impl Host {
         })
     }
 
+    /// `streamhost serve` with this section of HBase.
+    #[track_caller]
+    pub fn serve_hbase(servers: &Servers, section: &str) -> Host {
+        Host::serve_with(|data, address| {
+            let all = configuration(data, address, servers);
+            let before = all.split("[hbase]").next().unwrap_or_default();
+            format!("{before}{section}")
+        })
+    }
+
     #[track_caller]
     fn serve_with(configuration: impl FnOnce(&Path, &str) -> String) -> Host {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -324,6 +334,12 @@ impl Host {
             assert_ne!(status["state"], "stopped", "{job} stopped: {status}");
             (status["records_in"].as_u64() >= Some(records)).then_some(status)
         })
+    }
+
+    /// How many records of `job` are durable.
+    #[track_caller]
+    pub fn records(&self, job: &str) -> u64 {
+        self.status(job)["records_in"].as_u64().unwrap_or_default()
     }
 
     /// Waits until `job` is in `state`; returns its status then.

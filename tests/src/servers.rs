@@ -156,6 +156,35 @@ impl Servers {
             .to_owned()
     }
 
+    /// Starts these gateways and what stands before them, by their names in
+    /// `tests/services/hbase.sh`. They end with the servers.
+    #[track_caller]
+    pub fn start_hbase(&self, which: &[&str]) {
+        for name in which {
+            self.script("hbase.sh", "start", "hbase", Some(name)).ok();
+        }
+    }
+
+    /// The `host:port` of one of them.
+    #[track_caller]
+    pub fn hbase_port(&self, name: &str) -> String {
+        let port = fs::read_to_string(self.folder.join("hbase").join(format!("{name}.port")));
+        let port = port.unwrap_or_else(|error| panic!("the gateway {name}: {error}"));
+        format!("127.0.0.1:{}", port.trim())
+    }
+
+    /// A file of their certificates.
+    pub fn hbase_tls(&self, name: &str) -> PathBuf {
+        self.folder.join("hbase/tls").join(name)
+    }
+
+    /// Makes a namespace, which no gateway can.
+    #[track_caller]
+    pub fn make_namespace(&self, name: &str) {
+        self.script("hbase.sh", "namespace", "hbase", Some(name))
+            .ok();
+    }
+
     /// A fault proxy before the broker, and the `host:port` by which clients come through it, whatever the broker tells them.
     #[track_caller]
     pub fn kafka_proxy(&self) -> (FaultProxy, String) {

@@ -61,10 +61,11 @@ const MODULES: [(&str, &[Arrows]); 7] = [
         "host/connectors/src/",
         &[
             ("lines", &[]),
+            ("certificate", &[]),
             ("secret", &[]),
             ("connector", &[]),
-            ("kafka", &["connector", "secret"]),
-            ("hbase", &["connector"]),
+            ("kafka", &["certificate", "connector", "secret"]),
+            ("hbase", &["certificate", "connector", "secret"]),
             ("file", &["connector", "lines"]),
             ("socket", &["connector", "lines"]),
             ("rate", &["connector"]),
@@ -136,6 +137,9 @@ const HOMES: [(&str, &[&str]); 37] = [
     (
         "openssl::",
         &[
+            "host/connectors/src/certificate.rs",
+            "host/connectors/src/hbase/dial.rs",
+            "host/connectors/src/hbase/tls.rs",
             "host/connectors/src/kafka/trust.rs",
             "host/src/access/tls.rs",
             "host/src/cli/top/stream.rs",
@@ -188,7 +192,14 @@ const HOMES: [(&str, &[&str]); 37] = [
     ("ratatui::", &["host/src/cli/top/"]),
     ("tower_http::", &["host/src/control/"]),
     ("indicatif::", &["host/src/cli/"]),
-    ("ureq::", &["host/src/cli/", "host/src/telemetry/send.rs"]),
+    (
+        "ureq::",
+        &[
+            "host/connectors/src/hbase/http.rs",
+            "host/src/cli/",
+            "host/src/telemetry/send.rs",
+        ],
+    ),
     ("opentelemetry::", &["host/src/telemetry/"]),
     ("opentelemetry_sdk::", &["host/src/telemetry/"]),
     ("opentelemetry_otlp::", &["host/src/telemetry/"]),

@@ -52,7 +52,7 @@ fn world() -> World {
         ..KafkaSettings::default()
     };
     let hbase = HbaseSettings {
-        address: tables.address().to_string(),
+        gateways: vec![tables.address().to_string()],
         ..HbaseSettings::default()
     };
     World {

@@ -2,6 +2,7 @@
 //! none knows another, and the registry alone names them all.
 
 mod lines;
+mod certificate;
 pub mod secret;
 pub mod connector;
 pub mod kafka;

@@ -35,7 +35,7 @@ pub(super) fn run(
     let (listener, address) = daemon::listen(config.control.listen)?;
     let what = "opening the data folder and taking up its jobs";
     let engine = said_while(what, || host.serve(&config)).map_err(CliError::Host)?;
-    let servers = [&config.kafka.brokers, &config.hbase.address];
+    let servers = [&config.kafka.brokers, &config.hbase.addresses()];
     let [kafka, hbase] = reach::shown(servers);
     let data = config.data_dir.display();
     let scheme = match config.control.guard.tls {

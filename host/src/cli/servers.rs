@@ -106,7 +106,7 @@ impl Hbase {
     pub(super) fn settings(&self) -> Result<HbaseSettings, CliError> {
         let mut settings = configured(self.config.as_ref())?.hbase;
         if let Some(address) = &self.hbase {
-            settings.address.clone_from(address);
+            settings.name_gateways(address);
         }
         Ok(settings)
     }

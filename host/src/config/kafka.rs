@@ -13,8 +13,8 @@ impl Reader<'_> {
         section.known.push("brokers");
         if let Some((_, value)) = section.entries.remove("brokers") {
             let at = value.span().start;
-            match brokers(value.into_inner()) {
-                Ok(brokers) => kafka.brokers = brokers,
+            match addresses(value.into_inner(), "brokers") {
+                Ok(brokers) => kafka.brokers = brokers.join(","),
                 Err(reason) => self.fault(at, format!("`kafka.brokers`: {reason}")),
             }
         }
@@ -115,7 +115,7 @@ impl Reader<'_> {
     }
 
     /// `{ file = "…" }` or `{ env = "…" }`.
-    fn elsewhere(&self, table: &DeTable<'_>) -> Option<Secret> {
+    pub(super) fn elsewhere(&self, table: &DeTable<'_>) -> Option<Secret> {
         let mut entries = table.iter();
         let (Some((name, value)), None) = (entries.next(), entries.next()) else {
             return None;
@@ -158,14 +158,15 @@ impl Reader<'_> {
     }
 }
 
-fn brokers(value: DeValue<'_>) -> Result<String, String> {
+/// `HOST:PORT` of several servers: a text with commas, or a list.
+pub(super) fn addresses(value: DeValue<'_>, what: &str) -> Result<Vec<String>, String> {
     let list: Vec<String> = match value {
         DeValue::String(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
         DeValue::Array(parts) => parts
             .iter()
             .map(|part| part.get_ref().as_str().map(|text| text.trim().to_owned()))
             .collect::<Option<_>>()
-            .ok_or("a list of brokers is a list of texts")?,
+            .ok_or_else(|| format!("a list of {what} is a list of texts"))?,
         other => {
             return Err(format!(
                 "\"HOST:PORT,HOST:PORT\" belongs here, not {}",
@@ -175,7 +176,7 @@ fn brokers(value: DeValue<'_>) -> Result<String, String> {
     };
     match list.iter().find(|part| !host_and_port(part)) {
         None if list.is_empty() => Err("it is empty: name at least one HOST:PORT".to_owned()),
-        None => Ok(list.join(",")),
+        None => Ok(list),
         Some(part) => Err(format!("`{part}` is not HOST:PORT")),
     }
 }

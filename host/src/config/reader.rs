@@ -7,7 +7,6 @@ use crate::telemetry::TraceSettings;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use streamhost_connectors::hbase::{HbaseSettings, Protocol, Transport};
 use streamhost_connectors::secret::open_to_all;
 use streamhost_core::job::{names, settings};
 use streamhost_core::limits;
@@ -25,7 +24,7 @@ pub(super) struct Reader<'a> {
 
 /// One table, with its name as written in front of its keys.
 pub(super) struct Section<'i> {
-    name: &'static str,
+    pub(super) name: &'static str,
     pub(super) entries: BTreeMap<String, (usize, Spanned<DeValue<'i>>)>,
     pub(super) known: Vec<&'static str>,
 }
@@ -143,46 +142,6 @@ impl<'a> Reader<'a> {
         self.rest(section);
     }
 
-    fn hbase(&mut self, mut section: Section<'_>, hbase: &mut HbaseSettings) {
-        if let Some((at, text)) = self.text_of(&mut section, "thrift") {
-            match host_and_port(&text) {
-                true => hbase.address = text,
-                false => self.fault(
-                    at,
-                    format!("`hbase.thrift = \"{text}\"`: the gateway's address is HOST:PORT, such as hbase:9090"),
-                ),
-            }
-        }
-        if let Some((at, text)) = self.text_of(&mut section, "transport") {
-            match &*text {
-                "buffered" => hbase.transport = Transport::Buffered,
-                "framed" => hbase.transport = Transport::Framed,
-                _ => self.fault(
-                    at,
-                    format!("`hbase.transport = \"{text}\"`: it is \"buffered\" or \"framed\""),
-                ),
-            }
-        }
-        if let Some((at, text)) = self.text_of(&mut section, "protocol") {
-            match &*text {
-                "binary" => hbase.protocol = Protocol::Binary,
-                "compact" => hbase.protocol = Protocol::Compact,
-                _ => self.fault(
-                    at,
-                    format!("`hbase.protocol = \"{text}\"`: it is \"binary\" or \"compact\""),
-                ),
-            }
-        }
-        let connections = |text: &str| settings::count(text, limits::HBASE_CONNECTIONS_MAX);
-        self.judged(
-            &mut section,
-            "connections",
-            &mut hbase.connections,
-            connections,
-        );
-        self.rest(section);
-    }
-
     fn allow(&mut self, mut section: Section<'_>, allowed: &mut Allow) {
         for list in allow::LISTS {
             let key = allow::key(list);
@@ -253,7 +212,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A number, or a text with a unit, judged as its setting is.
-    fn judged<T>(
+    pub(super) fn judged<T>(
         &mut self,
         section: &mut Section<'_>,
         key: &'static str,
@@ -282,7 +241,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn text_of(&mut self, section: &mut Section<'_>, key: &'static str) -> Option<(usize, String)> {
+    pub(super) fn text_of(
+        &mut self,
+        section: &mut Section<'_>,
+        key: &'static str,
+    ) -> Option<(usize, String)> {
         section.known.push(key);
         let (at, value) = section.entries.remove(key)?;
         match value.into_inner() {
@@ -327,7 +290,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What nobody took is unknown.
-    fn rest(&mut self, section: Section<'_>) {
+    pub(super) fn rest(&mut self, section: Section<'_>) {
         for (key, (at, _)) in section.entries {
             let meant = names::meant(&key, &section.known);
             self.fault(at, format!("`{}{key}` is no key: {meant}", section.name));

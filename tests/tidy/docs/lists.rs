@@ -68,12 +68,21 @@ fn every_operator_is_in_the_book() {
 
 #[test]
 fn every_setting_is_in_the_book() {
-    let reader = read("host/src/config/reader.rs") + &read("host/src/config/kafka.rs");
+    let hbase = read("host/src/config/hbase.rs");
+    let reader = read("host/src/config/reader.rs") + &read("host/src/config/kafka.rs") + &hbase;
     let mut keys = BTreeSet::new();
+    for call in ["text_of(section,", "truth_of(section,", "known.push("] {
+        let names = literals(&hbase, call);
+        let is_key = |name: &&&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+        let names = names.iter().filter(is_key);
+        keys.extend(names.map(|name| format!("hbase.{name}")));
+    }
     for section in ["control", "kafka", "hbase", "limits", "telemetry"] {
         let begin = format!("fn {section}(");
         let body = reader.split(&begin).nth(1).expect("a section of the file");
         let body = body.split("\n    fn ").next().unwrap_or_default();
+        let body = body.split("\n    pub(super) fn ").next();
+        let body = body.unwrap_or_default();
         for call in ["text_of(&mut section,", "known.push("] {
             let names = literals(body, call);
             keys.extend(names.iter().map(|name| format!("{section}.{name}")));

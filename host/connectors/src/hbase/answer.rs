@@ -50,12 +50,12 @@ impl CallDeadline {
 
 /// One direction of a connection, each of whose reads and writes ends with the call's deadline.
 pub(super) struct TimedStream {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     deadline: CallDeadline,
 }
 
 impl TimedStream {
-    pub(super) fn new(stream: TcpStream, deadline: CallDeadline) -> Self {
+    pub(super) fn new(stream: Arc<TcpStream>, deadline: CallDeadline) -> Self {
         TimedStream { stream, deadline }
     }
 }
@@ -63,18 +63,18 @@ impl TimedStream {
 impl Read for TimedStream {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
         self.stream.set_read_timeout(Some(self.deadline.left()?))?;
-        self.stream.read(out)
+        (&*self.stream).read(out)
     }
 }
 
 impl Write for TimedStream {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.stream.set_write_timeout(Some(self.deadline.left()?))?;
-        self.stream.write(bytes)
+        (&*self.stream).write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.stream.flush()
+        (&*self.stream).flush()
     }
 }
 
@@ -97,10 +97,8 @@ impl<R: Read> Read for AnswerReader<R> {
             self.frame_left = usize::try_from(i32::from_be_bytes(length)).unwrap_or(usize::MAX);
             // To a reader of frames the first letters of an HTTP answer are more than a gigabyte.
             if self.frame_left > self.answer_left || self.frame_left == 0 {
-                return Err(Error::new(
-                    ErrorKind::InvalidData,
-                    "it is no frame that came back",
-                ));
+                let words = spoken(length).unwrap_or("it is no frame that came back");
+                return Err(Error::new(ErrorKind::InvalidData, words));
             }
         }
         if self.answer_left == 0 && !out.is_empty() {
@@ -184,6 +182,16 @@ pub(super) fn answers<R: Read + Send + 'static>(
     }
 }
 
+/// What else a server speaks that begins so, and what to do.
+fn spoken(first: [u8; 4]) -> Option<&'static str> {
+    match first {
+        [b'H', b'T', b'T', b'P'] => Some("it speaks HTTP: set `hbase.transport = \"http\"`"),
+        // An alert of any version of TLS.
+        [0x15, 3, ..] => Some("it speaks TLS: set `hbase.tls = true`"),
+        _ => None,
+    }
+}
+
 fn refused<T>(kind: ProtocolErrorKind, why: String) -> Result<T> {
     Err(thrift::Error::Protocol(ProtocolError::new(
         kind,
@@ -259,7 +267,8 @@ impl<P: TInputProtocol, R: Read> BoundedProtocol<P, R> {
                 [0x80, 0x01, _, kind] => Ok((TMessageType::try_from(kind)?, None)),
                 other => refused(
                     ProtocolErrorKind::BadVersion,
-                    format!("its first bytes are {other:?}"),
+                    spoken(other)
+                        .map_or_else(|| format!("its first bytes are {other:?}"), str::to_owned),
                 ),
             },
             Protocol::Compact => match [self.byte()?, self.byte()?] {
@@ -267,10 +276,16 @@ impl<P: TInputProtocol, R: Read> BoundedProtocol<P, R> {
                     let kind = TMessageType::try_from(second >> 5)?;
                     Ok((kind, Some(self.varint()?.cast_signed())))
                 }
-                other => refused(
-                    ProtocolErrorKind::BadVersion,
-                    format!("its first bytes are {other:?}"),
-                ),
+                [first, second] => {
+                    let other = [first, second, self.byte()?, self.byte()?];
+                    refused(
+                        ProtocolErrorKind::BadVersion,
+                        spoken(other).map_or_else(
+                            || format!("its first bytes are {other:?}"),
+                            str::to_owned,
+                        ),
+                    )
+                }
             },
         }
     }

@@ -2,7 +2,8 @@
 //! it announces.
 
 use super::super::HbaseSettings;
-use super::super::connection::{Failure, Lane};
+use super::super::connection::Lane;
+use super::super::words::Failure;
 use super::*;
 use hbase_thrift::hbase::THbaseSyncClient;
 use std::net::TcpListener;
@@ -64,7 +65,7 @@ fn good(protocol: Protocol) -> Vec<u8> {
 
 fn framed(transport: Transport, message: Vec<u8>) -> Vec<u8> {
     match transport {
-        Transport::Buffered => message,
+        Transport::Buffered | Transport::Http => message,
         Transport::Framed => [(message.len() as u32).to_be_bytes().to_vec(), message].concat(),
     }
 }
@@ -88,7 +89,7 @@ fn gateway(answers: Vec<Vec<u8>>) -> (String, JoinHandle<()>) {
 
 fn settings(address: String, transport: Transport, protocol: Protocol) -> HbaseSettings {
     HbaseSettings {
-        address,
+        gateways: vec![address],
         transport,
         protocol,
         ..HbaseSettings::default()

@@ -1,16 +1,16 @@
-//! Connections to the gateway, and what its errors mean.
+//! Connections to the gateway, and calls over them.
 
-use super::answer::{CallDeadline, TimedStream, answers};
-use super::{HbaseSettings, Protocol, Transport};
-use hbase_thrift::hbase::{
-    AlreadyExists, BatchMutation, HbaseSyncClient, IOError, IllegalArgument, THbaseSyncClient,
-};
+use super::answer::{CallDeadline, answers};
+use super::dial::{Link, dial};
+use super::http::HttpChannel;
+use super::words::{Failure, failure, words};
+use super::{HbaseSettings, Protocol, Transport, tls};
+use hbase_thrift::hbase::{BatchMutation, HbaseSyncClient, THbaseSyncClient};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, ErrorKind};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io::{self, BufReader, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use streamhost_core::limits;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use streamhost_core::{clock, limits};
 use streamhost_engine::sink::{CancelSignal, SinkError};
 use thrift::protocol::{
     TBinaryOutputProtocol, TCompactOutputProtocol, TInputProtocol, TOutputProtocol,
@@ -19,42 +19,31 @@ use thrift::transport::{TBufferedWriteTransport, TFramedWriteTransport, TWriteTr
 
 /// The crate's 4 KiB cost a third of the speed.
 const BUFFER_BYTES: usize = 64 << 10;
-/// Of a server's words, as much as a line of a log bears.
-const WORDS_CHARS_MAX: usize = 400;
 
 /// The generated client over any transport and protocol.
 pub(super) type Client =
     HbaseSyncClient<Box<dyn TInputProtocol + Send>, Box<dyn TOutputProtocol + Send>>;
 
-/// What became of a call that failed, in the server's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// It may go well later; what was sent may have been applied.
-    Away(String),
-    /// It speaks of a table that is not there.
-    NoTable(String),
-    /// It speaks of a family that is not there.
-    NoFamily(String),
-    /// The table is disabled.
-    Disabled,
-    /// The table is there already.
-    Exists,
-    /// It would fail again.
-    Refused(String),
-}
-
 /// One connection, made when it is needed and dropped after any doubt about its state.
 pub(super) struct Lane {
     settings: HbaseSettings,
     cancel: CancelSignal,
+    /// The gateway that it uses, or tries next.
+    at: usize,
     open: Option<Connection>,
 }
 
 /// A connection, ready for calls.
 struct Connection {
     client: Client,
-    stream: Arc<TcpStream>,
+    way: Way,
     deadline: CallDeadline,
+}
+
+/// What is below the client.
+enum Way {
+    Link(SharedLink),
+    Http(HttpChannel),
 }
 
 impl Lane {
@@ -62,8 +51,15 @@ impl Lane {
         Lane {
             settings,
             cancel,
+            at: 0,
             open: None,
         }
+    }
+
+    /// The same, with another gateway of the list to begin with, so that lanes are spread over them.
+    pub(super) fn beginning_at(self, index: usize) -> Self {
+        let at = index % self.settings.gateways.len().max(1);
+        Lane { at, ..self }
     }
 
     /// Connects, unless a connection is held that the gateway has not closed (it closes those that
@@ -73,18 +69,48 @@ impl Lane {
     }
 
     fn connection(&mut self) -> Result<&mut Connection, Failure> {
-        if self
-            .open
-            .as_ref()
-            .is_some_and(|held| is_closed(&held.stream))
-        {
+        if self.open.as_mut().is_some_and(|held| !held.is_open()) {
             self.open = None;
         }
         let connected = match self.open.take() {
             Some(held) => held,
-            None => connect(&self.settings, &self.cancel)?,
+            None => self.connect_to_one()?,
         };
         Ok(self.open.insert(connected))
+    }
+
+    /// Connects to the first gateway that answers, from the present one on; to those that are not
+    /// come to in time the next call goes.
+    fn connect_to_one(&mut self) -> Result<Connection, Failure> {
+        let until = clock::monotonic() + limits::HBASE_CONNECT_TIME;
+        let mut failures = Vec::new();
+        for _ in 0..self.settings.gateways.len() {
+            let gateway = &self.settings.gateways[self.at];
+            match connect(gateway, &self.settings, &self.cancel) {
+                Ok(connected) => return Ok(connected),
+                Err(failure) => failures.push(self.of_gateway(failure)),
+            }
+            self.go_on();
+            if self.cancel.is_cancelled() || clock::monotonic() >= until {
+                break;
+            }
+        }
+        Err(Failure::of_all(failures))
+    }
+
+    /// The next call goes to the next gateway. What was under way may be applied yet: that is why
+    /// the rows of a batch have its time.
+    fn go_on(&mut self) {
+        self.open = None;
+        self.at = (self.at + 1) % self.settings.gateways.len().max(1);
+    }
+
+    /// With the gateway's name, where there are several.
+    fn of_gateway(&self, failure: Failure) -> Failure {
+        match &self.settings.gateways[..] {
+            [_] => failure,
+            several => failure.of(&several[self.at]),
+        }
     }
 
     /// One call, which ends in [`limits::HBASE_CALL_TIME`]. It was perhaps applied whatever it
@@ -95,15 +121,20 @@ impl Lane {
     ) -> Result<T, Failure> {
         let held = self.connection()?;
         held.deadline.restart(limits::HBASE_CALL_TIME);
-        match guarded(|| call(&mut held.client)) {
-            Ok(answer) => Ok(answer),
-            Err(error) => {
-                if !matches!(error, thrift::Error::User(_)) {
-                    self.open = None; // an answer that comes yet would be taken for the next call's
-                }
-                Err(failure(&error))
-            }
+        let error = match guarded(|| call(&mut held.client)) {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let failure = held.failure(&error);
+        let failure = self.of_gateway(failure);
+        // An answer that comes yet would be taken for the next call's. What HBase says behind its
+        // gateway is no reason to leave the gateway, if it is the only one.
+        let answered = matches!(error, thrift::Error::User(_));
+        let lost = matches!(failure, Failure::Away(_) | Failure::Denied(_));
+        if !answered || (lost && self.settings.gateways.len() > 1) {
+            self.go_on();
         }
+        Err(failure)
     }
 
     /// Writes rows at one time.
@@ -157,21 +188,58 @@ impl Lane {
             name: table.to_owned(),
             reason,
         };
+        let (server, address) = ("HBase's Thrift gateway", self.settings.addresses());
         match failure {
             _ if self.cancel.is_cancelled() => SinkError::Cancelled,
             Failure::Away(reason) | Failure::NoTable(reason) | Failure::NoFamily(reason) => {
                 SinkError::Away {
-                    server: "HBase's Thrift gateway",
-                    address: self.settings.address.clone(),
+                    server,
+                    address,
                     reason,
                 }
             }
+            Failure::Denied(reason) => SinkError::Denied {
+                server,
+                address,
+                reason,
+            },
             Failure::Disabled => refused(format!(
                 "the table is disabled; in `hbase shell`: enable '{table}'"
             )),
+            Failure::NoNamespace => {
+                let (namespace, _) = table.split_once(':').unwrap_or(("default", table));
+                refused(format!(
+                    "there is no namespace `{namespace}`, and the gateway cannot make one; in `hbase shell`: \
+                     create_namespace '{namespace}'"
+                ))
+            }
             Failure::Exists => refused("the table exists already".to_owned()),
             Failure::Refused(reason) => refused(reason),
         }
+    }
+}
+
+impl Connection {
+    fn is_open(&mut self) -> bool {
+        match &self.way {
+            Way::Link(link) => {
+                // What is looked at is no call's.
+                self.deadline.restart(limits::CONNECT_TIME);
+                link.lock().is_open()
+            }
+            Way::Http(_) => true, // its connections are looked at before each request
+        }
+    }
+
+    /// What an error of the client means.
+    fn failure(&self, error: &thrift::Error) -> Failure {
+        let known = match &self.way {
+            Way::Http(http) => http.take_failure(),
+            Way::Link(_) => None,
+        };
+        known
+            .or_else(|| tls::denial(&words(error)))
+            .unwrap_or_else(|| failure(error))
     }
 }
 
@@ -187,87 +255,104 @@ fn guarded<T>(call: impl FnOnce() -> thrift::Result<T>) -> thrift::Result<T> {
     })
 }
 
-/// The gateway closed it, or sent what nobody asked for.
-fn is_closed(stream: &TcpStream) -> bool {
-    let peek = || {
-        stream.set_nonblocking(true)?;
-        let peeked = stream.peek(&mut [0]);
-        stream.set_nonblocking(false)?;
-        peeked
-    };
-    !peek().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+/// A connection's both directions.
+#[derive(Clone)]
+struct SharedLink(Arc<Mutex<Link>>);
+
+impl SharedLink {
+    fn lock(&self) -> MutexGuard<'_, Link> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Read for SharedLink {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.lock().read(out)
+    }
+}
+
+impl Write for SharedLink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lock().flush()
+    }
 }
 
 /// Connects, and asks what only the gateway itself answers, so that a mismatch shows now and soon,
 /// and not as a time-out.
-fn connect(settings: &HbaseSettings, cancel: &CancelSignal) -> Result<Connection, Failure> {
-    let away = |what: &str, error: std::io::Error| Failure::Away(format!("{what}: {error}"));
-    let addresses = settings
-        .address
-        .to_socket_addrs()
-        .map_err(|error| match error.kind() {
-            ErrorKind::InvalidInput => {
-                Failure::Refused(format!("`{}` is not HOST:PORT", settings.address))
-            }
-            _ => away("its name cannot be resolved", error),
-        })?;
-    let mut outcome = Err(Failure::Away("its name has no address".to_owned()));
-    for address in addresses {
-        if cancel.is_cancelled() {
-            return Err(Failure::Away("its calls were cut".to_owned()));
-        }
-        outcome = TcpStream::connect_timeout(&address, limits::CONNECT_TIME)
-            .map_err(|e| away("cannot connect", e));
-        if outcome.is_ok() {
-            break;
-        }
-    }
-    let stream = Arc::new(outcome?);
-    cancel.watch(&stream);
+fn connect(
+    gateway: &str,
+    settings: &HbaseSettings,
+    cancel: &CancelSignal,
+) -> Result<Connection, Failure> {
     let deadline = CallDeadline::after(limits::CONNECT_TIME);
-    let set_up = || {
-        stream.set_nodelay(true)?;
-        Ok((stream.try_clone()?, stream.try_clone()?))
+    let way = match settings.transport {
+        Transport::Http => Way::Http(HttpChannel::new(gateway, settings, cancel, &deadline)?),
+        Transport::Buffered | Transport::Framed => {
+            let link = dial(gateway, settings.tls.as_ref(), cancel, &deadline)?;
+            Way::Link(SharedLink(Arc::new(Mutex::new(link))))
+        }
     };
-    let (read, write) = set_up().map_err(|error| away("cannot set up the connection", error))?;
-    let timed = |stream| TimedStream::new(stream, deadline.clone());
-    let mut client = client(timed(read), timed(write), settings);
-    match guarded(|| client.get_thrift_server_type()) {
-        // An older gateway lacks the call, but speaks as we do.
-        Ok(_) | Err(thrift::Error::Application(_)) => {}
-        Err(error) => return Err(Failure::Away(mismatch(&error, settings))),
-    }
-    Ok(Connection {
+    let client = client(&way, settings);
+    let mut connection = Connection {
         client,
-        stream,
+        way,
         deadline,
-    })
+    };
+    connection.deadline.restart(limits::CONNECT_TIME);
+    match guarded(|| connection.client.get_thrift_server_type()) {
+        // An older gateway lacks the call, but speaks as we do.
+        Ok(_) | Err(thrift::Error::Application(_)) => Ok(connection),
+        Err(error) => Err(match connection.failure(&error) {
+            Failure::Away(said) if said == words(&error) => {
+                Failure::Away(mismatch(&said, settings))
+            }
+            said => said,
+        }),
+    }
 }
 
-fn mismatch(error: &thrift::Error, settings: &HbaseSettings) -> String {
+fn mismatch(said: &str, settings: &HbaseSettings) -> String {
+    let own = match &settings.tls {
+        Some(files) if files.own.is_none() => {
+            "; or it wants a certificate: set `hbase.certificate` and `hbase.key`"
+        }
+        Some(_) => "; or it does not take the host's certificate: check `hbase.certificate`",
+        _ => "",
+    };
     format!(
-        "no sensible answer to the first call ({}); transport or protocol mismatch? It is asked as transport = \"{}\", \
-         protocol = \"{}\": compare hbase.regionserver.thrift.framed and .compact in its hbase-site.xml",
-        words(error),
-        match settings.transport {
-            Transport::Buffered => "buffered",
-            Transport::Framed => "framed",
-        },
-        match settings.protocol {
-            Protocol::Binary => "binary",
-            Protocol::Compact => "compact",
-        },
+        "no sensible answer to the first call ({said}); transport or protocol mismatch? It is asked as \
+         transport = \"{}\", protocol = \"{}\", tls = {}: compare hbase.regionserver.thrift.framed, .compact and .http \
+         and hbase.thrift.ssl.enabled in its hbase-site.xml{own}",
+        settings.transport.name(),
+        settings.protocol.name(),
+        settings.tls.is_some(),
     )
 }
 
-fn client(read: TimedStream, write: TimedStream, settings: &HbaseSettings) -> Client {
-    let read = BufReader::with_capacity(BUFFER_BYTES, read);
-    let write: Box<dyn TWriteTransport + Send> = match settings.transport {
-        Transport::Buffered => {
-            Box::new(TBufferedWriteTransport::with_capacity(BUFFER_BYTES, write))
-        }
-        Transport::Framed => Box::new(TFramedWriteTransport::with_capacity(BUFFER_BYTES, write)),
+fn client(way: &Way, settings: &HbaseSettings) -> Client {
+    let (read, write): (Box<dyn Read + Send>, Box<dyn TWriteTransport + Send>) = match way {
+        // Not through thrift's own buffer, which flushes when it is full: a call is one request.
+        Way::Http(http) => (Box::new(http.clone()), Box::new(http.clone())),
+        Way::Link(link) if settings.transport == Transport::Framed => (
+            Box::new(link.clone()),
+            Box::new(TFramedWriteTransport::with_capacity(
+                BUFFER_BYTES,
+                link.clone(),
+            )),
+        ),
+        Way::Link(link) => (
+            Box::new(link.clone()),
+            Box::new(TBufferedWriteTransport::with_capacity(
+                BUFFER_BYTES,
+                link.clone(),
+            )),
+        ),
     };
+    let read = BufReader::with_capacity(BUFFER_BYTES, read);
     let output: Box<dyn TOutputProtocol + Send> = match settings.protocol {
         Protocol::Binary => Box::new(TBinaryOutputProtocol::new(write, true)),
         Protocol::Compact => Box::new(TCompactOutputProtocol::new(write)),
@@ -275,148 +360,10 @@ fn client(read: TimedStream, write: TimedStream, settings: &HbaseSettings) -> Cl
     HbaseSyncClient::new(answers(read, settings.transport, settings.protocol), output)
 }
 
-/// An error's own words; the crate's errors hide them.
-fn words(error: &thrift::Error) -> String {
-    match error {
-        thrift::Error::Transport(e) if e.message.contains("os error 11") => {
-            "no answer in time".to_owned() // what a read's time-out looks like on Linux
-        }
-        thrift::Error::Transport(e) => e.message.clone(),
-        thrift::Error::Protocol(e) => e.message.clone(),
-        thrift::Error::Application(e) => e.message.clone(),
-        thrift::Error::User(e) => e.to_string(),
-    }
-}
-
-fn failure(error: &thrift::Error) -> Failure {
-    let thrift::Error::User(user) = error else {
-        return Failure::Away(words(error));
-    };
-    if let Some(error) = user.downcast_ref::<IOError>() {
-        return failure_in_words(error.message.as_deref().unwrap_or("an error without words"));
-    }
-    if user.is::<AlreadyExists>() {
-        return Failure::Exists;
-    }
-    match user.downcast_ref::<IllegalArgument>() {
-        Some(error) => Failure::Refused(short(
-            error
-                .message
-                .as_deref()
-                .unwrap_or("an argument without words"),
-        )),
-        None => Failure::Away(words(error)),
-    }
-}
-
-/// Exceptions that HBase would throw again for the same cells. Any other may pass, even where
-/// `can_retry` says no (a region server that stops says so), and a missing table says yes; so
-/// `can_retry` decides nothing.
-const LASTING: [&str; 5] = [
-    "AccessDeniedException",
-    "FailedSanityCheckException",
-    "IllegalArgumentException",
-    "NamespaceNotFoundException",
-    "exceeds limit of", // a cell longer than the server's hbase.server.keyvalue.maxsize
-];
-
-/// What an `IOError` means. Its message is a Java stack trace.
-fn failure_in_words(trace: &str) -> Failure {
-    let said: Vec<&str> = trace
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("at "))
-        .collect();
-    let says = |class: &str| said.iter().any(|line| line.contains(class));
-    let words = short(trace);
-    if says("NoSuchColumnFamilyException") {
-        Failure::NoFamily(words)
-    } else if says("TableNotFoundException") {
-        Failure::NoTable(words)
-    } else if says("TableNotEnabledException") {
-        Failure::Disabled
-    } else if LASTING.iter().any(|class| says(class)) {
-        Failure::Refused(words)
-    } else {
-        Failure::Away(words)
-    }
-}
-
-/// The first line of a stack trace and its last cause, as one line.
-fn short(trace: &str) -> String {
-    let mut lines = trace.lines().filter(|line| !line.trim().is_empty());
-    let first = lines.next().unwrap_or_default().trim();
-    let cause = lines
-        .filter_map(|line| line.trim().strip_prefix("Caused by: "))
-        .next_back();
-    let cancel = |text: &str| text.chars().take(WORDS_CHARS_MAX).collect::<String>();
-    match cause {
-        Some(cause) if !first.contains(cause) => {
-            format!("{}; caused by {}", cancel(first), cancel(cause))
-        }
-        _ => cancel(first),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::{Read, Write};
-
-    #[test]
-    fn a_servers_words_decide_what_is_done() {
-        let trace = |exception: &str| {
-            format!(
-                "{exception}\n\tat org.apache.hadoop.hbase.TableNotFoundException.of(T.java:1)\n\tat b.C.d(C.java:2)"
-            )
-        };
-        let cases = [
-            (
-                "org.apache.hadoop.hbase.TableNotFoundException: clicks",
-                "no table",
-            ),
-            (
-                "x.RetriesExhaustedWithDetailsException: Failed 1 action: x.NoSuchColumnFamilyException: f",
-                "no family",
-            ),
-            (
-                "org.apache.hadoop.hbase.TableNotEnabledException: clicks",
-                "disabled",
-            ),
-            (
-                "java.lang.IllegalArgumentException: KeyValue size too large",
-                "refused",
-            ),
-            (
-                "org.apache.hadoop.hbase.NotServingRegionException: clicks,,1. is not online",
-                "away",
-            ),
-            (
-                "org.apache.hadoop.hbase.NotAllMetaRegionsOnlineException: meta",
-                "away",
-            ),
-            (
-                "org.apache.hadoop.hbase.client.RetriesExhaustedException: Failed after attempts=6",
-                "away",
-            ),
-            ("java.net.ConnectException: Connection refused", "away"),
-            (
-                "org.apache.hadoop.hbase.DoNotRetryIOException: new in this version",
-                "away",
-            ),
-            ("", "away"),
-        ];
-        for (exception, expected) in cases {
-            let is = match failure_in_words(&trace(exception)) {
-                Failure::NoTable(_) => "no table",
-                Failure::NoFamily(_) => "no family",
-                Failure::Disabled => "disabled",
-                Failure::Refused(_) => "refused",
-                Failure::Exists => "exists",
-                Failure::Away(_) => "away",
-            };
-            assert_eq!(is, expected, "{exception}");
-        }
-    }
 
     /// A server that answers the first call so, and hangs up.
     fn answering(answer: &'static [u8]) -> (String, std::thread::JoinHandle<()>) {
@@ -445,7 +392,7 @@ mod tests {
             for (answer, says) in cases {
                 let (address, server) = answering(answer);
                 let settings = HbaseSettings {
-                    address,
+                    gateways: vec![address],
                     transport,
                     ..HbaseSettings::default()
                 };
@@ -462,7 +409,7 @@ mod tests {
             }
         }
         let settings = HbaseSettings {
-            address: "nonsense".to_owned(),
+            gateways: vec!["nonsense".to_owned()],
             ..HbaseSettings::default()
         };
         assert!(matches!(
@@ -471,11 +418,45 @@ mod tests {
         ));
     }
 
+    /// A gateway that takes this call, and one that is gone.
+    #[test]
+    fn another_gateway_of_the_list_serves_where_one_is_away() {
+        let good: &[u8] = b"\x80\x01\x00\x02\x00\x00\x00\x13getThriftServerType\
+            \x00\x00\x00\x01\x08\x00\x00\x00\x00\x00\x00\x00";
+        let gone = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().to_string()
+        };
+        let (address, server) = answering(good);
+        let settings = HbaseSettings {
+            gateways: vec![
+                gone.clone(),
+                gone.replace("127.0.0.1", "localhost"),
+                address,
+            ],
+            ..HbaseSettings::default()
+        };
+        let mut lane = Lane::new(settings.clone(), CancelSignal::default()).beginning_at(4);
+        assert_eq!((lane.at, lane.connect()), (1, Ok(())));
+        assert_eq!(lane.at, 2, "it stays there");
+        server.join().unwrap();
+
+        // The server has hung up, so now all are away.
+        let Err(failure) = lane.connect() else {
+            panic!("it connects")
+        };
+        let words = lane.error(failure, "t").to_string();
+        for gateway in &settings.gateways {
+            let said = format!("{gateway}: cannot connect");
+            assert!(words.contains(&said), "{words}");
+        }
+    }
+
     #[test]
     fn a_call_that_hangs_ends_when_it_is_cut() {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let settings = HbaseSettings {
-            address: silent.local_addr().unwrap().to_string(),
+            gateways: vec![silent.local_addr().unwrap().to_string()],
             ..HbaseSettings::default()
         };
         let cancel = CancelSignal::default();
@@ -503,16 +484,5 @@ mod tests {
             began.elapsed() < limits::CONNECT_TIME,
             "before its time was over"
         );
-    }
-
-    #[test]
-    fn a_stack_trace_is_told_in_one_line() {
-        let trace = "a.B: it failed\n\tat a.B.c(B.java:1)\nCaused by: d.E: half\n\tat x\nCaused by: f.G: because\n\tat y";
-        assert_eq!(short(trace), "a.B: it failed; caused by f.G: because");
-        assert_eq!(
-            short("a.B: it failed\n\tat a.B.c(B.java:1)"),
-            "a.B: it failed"
-        );
-        assert_eq!(short(&"x".repeat(5000)).len(), WORDS_CHARS_MAX);
     }
 }

@@ -5,10 +5,9 @@
 //! rows of the batch ─► merge: last write of a cell ─► calls by connection ─► deletes at t, puts at t+1 ─► gateway
 //! ```
 
-use connection::{Failure, Lane};
+use connection::Lane;
 use merge::{Calls, Merged, Share, Write};
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use streamhost_core::contract::render::RowsView;
@@ -18,94 +17,24 @@ use streamhost_core::limits;
 use streamhost_core::protocol::Marker;
 use streamhost_core::types::{Guarantee, RowLimits, Rows};
 use streamhost_engine::sink::{CancelSignal, Delivery, Remedy, Sink, SinkError};
+use words::Failure;
 
 pub use connector::HbaseConnector;
 pub use provision::HbaseProvision;
 pub use rows::{TableReader, TableRow, table_names};
+pub use settings::{AddFamilies, HbaseSettings, HttpAccess, Protocol, TlsFiles, Transport};
 
+mod settings;
 mod provision;
 mod rows;
+mod words;
 mod answer;
+mod tls;
+mod dial;
+mod http;
 mod connection;
 mod merge;
 mod connector;
-
-/// How the gateway cuts messages out of the stream (`hbase.regionserver.thrift.framed`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transport {
-    /// The gateway's default.
-    #[default]
-    Buffered,
-    /// Each message with its length before it.
-    Framed,
-}
-
-/// How the gateway writes messages (`hbase.regionserver.thrift.compact`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// The gateway's default.
-    #[default]
-    Binary,
-    /// Fewer bytes.
-    Compact,
-}
-
-/// Where HBase's Thrift gateway is, and how it speaks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HbaseSettings {
-    /// `HOST:PORT`; in the configuration `thrift`.
-    pub address: String,
-    /// As the gateway is set.
-    pub transport: Transport,
-    /// As the gateway is set.
-    pub protocol: Protocol,
-    /// Connections of one sink; from 1 to [`limits::HBASE_CONNECTIONS_MAX`], and what lies outside
-    /// counts as the nearest.
-    pub connections: usize,
-    /// A way past the gateway, which cannot add families to a table; the embedded store has one.
-    pub add_families: Option<AddFamilies>,
-}
-
-/// Adds families to a table. `Err` says why not.
-#[derive(Clone)]
-pub struct AddFamilies(Arc<AddingFamilies>);
-
-type AddingFamilies = dyn Fn(&str, &[String]) -> Result<(), String> + Send + Sync;
-
-impl AddFamilies {
-    /// Given a table and the families that it lacks.
-    pub fn new(
-        add: impl Fn(&str, &[String]) -> Result<(), String> + Send + Sync + 'static,
-    ) -> Self {
-        AddFamilies(Arc::new(add))
-    }
-}
-
-impl fmt::Debug for AddFamilies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AddFamilies")
-    }
-}
-
-impl PartialEq for AddFamilies {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for AddFamilies {}
-
-impl Default for HbaseSettings {
-    fn default() -> Self {
-        HbaseSettings {
-            address: "127.0.0.1:9090".to_owned(),
-            transport: Transport::default(),
-            protocol: Protocol::default(),
-            connections: limits::HBASE_CONNECTIONS_DEFAULT,
-            add_families: None,
-        }
-    }
-}
 
 /// A table as a sink. It holds its connections between batches, and drops one after any doubt about
 /// it.
@@ -129,7 +58,7 @@ impl HbaseSink {
             transport: settings.transport,
             grows: settings.add_families.is_some(),
             lanes: (0..connections)
-                .map(|_| Lane::new(settings.clone(), cancel.clone()))
+                .map(|index| Lane::new(settings.clone(), cancel.clone()).beginning_at(index))
                 .collect(),
         }
     }
@@ -270,7 +199,7 @@ impl Sink for HbaseSink {
     /// each fits.
     fn limits(&self) -> RowLimits {
         hbase_rows(match self.transport {
-            Transport::Buffered => limits::HBASE_CELL_BYTES_MAX,
+            Transport::Buffered | Transport::Http => limits::HBASE_CELL_BYTES_MAX,
             Transport::Framed => limits::HBASE_FRAME_BYTES_MAX,
         })
     }

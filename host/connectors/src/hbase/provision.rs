@@ -1,6 +1,7 @@
 //! Whether a table is as a job needs it; asked at deploy.
 
-use super::connection::{Failure, Lane};
+use super::connection::Lane;
+use super::words::Failure;
 use super::{AddFamilies, HbaseSettings, Mend, family_missing, mend_table};
 use hbase_thrift::hbase::{ColumnDescriptor, THbaseSyncClient};
 use std::collections::BTreeSet;

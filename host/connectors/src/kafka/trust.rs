@@ -2,6 +2,7 @@
 //! host looks at it itself, by the same library and the same settings.
 
 use super::KafkaSettings;
+use crate::certificate::{Called, why_not};
 use openssl::ssl::{Ssl, SslConnector, SslMethod, SslVerifyMode};
 use openssl::x509::{X509, X509VerifyResult};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -52,7 +53,8 @@ impl Trust {
             Err(_) => return None,
         };
         let result = ssl.verify_result();
-        (result != X509VerifyResult::OK).then(|| self.words(result, host, ssl))
+        let shown = ssl.peer_certificate();
+        (result != X509VerifyResult::OK).then(|| why_not(result, host, shown.as_ref(), CALLED))
     }
 
     fn ssl(&self, host: &str) -> Option<Ssl> {
@@ -74,54 +76,10 @@ impl Trust {
         let configured = builder.build().configure().ok()?;
         configured.verify_hostname(self.by_name).into_ssl(host).ok()
     }
-
-    fn words(&self, result: X509VerifyResult, host: &str, ssl: &openssl::ssl::SslRef) -> String {
-        let why = result.error_string();
-        let names = ssl.peer_certificate().map(|shown| names(&shown));
-        let names = names.unwrap_or_default();
-        match result.as_raw() {
-            NAME_DIFFERS | ADDRESS_DIFFERS => format!(
-                "the broker's certificate is not for `{host}`, but for {names}: name the broker by a name \
-                 that its certificate has, in `brokers` and in its own `advertised.listeners`"
-            ),
-            EXPIRED => format!(
-                "the broker's certificate, for {names}, has expired: the broker needs a new one"
-            ),
-            NOT_YET => format!(
-                "the broker's certificate, for {names}, is not valid yet: compare the clocks of both machines"
-            ),
-            _ => format!(
-                "the broker's certificate, for {names}, is not trusted ({why}): name the authority that \
-                 signed it in `ssl.ca.location`, or install it with the system's"
-            ),
-        }
-    }
 }
 
-/// OpenSSL's numbers (`X509_V_ERR_…`), which are a part of its interface.
-const NOT_YET: i32 = 9;
-const EXPIRED: i32 = 10;
-const NAME_DIFFERS: i32 = 62;
-const ADDRESS_DIFFERS: i32 = 64;
-
-/// Whom a certificate is for.
-fn names(certificate: &X509) -> String {
-    let of = |name: &openssl::x509::GeneralNameRef| {
-        name.dnsname().map(str::to_owned).or_else(|| {
-            let bytes = name.ipaddress()?;
-            match <[u8; 4]>::try_from(bytes) {
-                Ok(four) => Some(std::net::Ipv4Addr::from(four).to_string()),
-                Err(_) => <[u8; 16]>::try_from(bytes)
-                    .ok()
-                    .map(|all| std::net::Ipv6Addr::from(all).to_string()),
-            }
-        })
-    };
-    let all = certificate.subject_alt_names();
-    let all: Vec<_> = all.iter().flatten().filter_map(of).take(4).collect();
-    if all.is_empty() {
-        "no name".to_owned()
-    } else {
-        format!("`{}`", all.join("`, `"))
-    }
-}
+const CALLED: Called = Called {
+    server: "the broker",
+    authority: "ssl.ca.location",
+    named_in: "`brokers` and in its own `advertised.listeners`",
+};

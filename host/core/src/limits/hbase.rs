@@ -5,6 +5,10 @@ use std::time::Duration;
 
 /// A call to HBase's gateway, from its first byte to the last one of its answer. It was seen to block 18 s while HBase restarts behind it.
 pub const HBASE_CALL_TIME: Duration = Duration::from_secs(30);
+/// From the first gateway of a list that is tried to the last one, where none answers; the others are tried by the next call.
+pub const HBASE_CONNECT_TIME: Duration = Duration::from_secs(15);
+/// Gateways that `hbase.thrift` may name.
+pub const HBASE_GATEWAYS_MAX: usize = 16;
 /// Rows in one call to HBase's gateway; below 1000 the call itself costs.
 pub const HBASE_CALL_ROWS_MAX: usize = 2000;
 /// Bytes in one call to HBase's gateway; a framed gateway refuses frames over 2 MB by default.

@@ -188,7 +188,7 @@ impl Servers {
         for server in daemon.iter().flat_map(|daemon| &daemon.host.servers) {
             match server.name.as_str() {
                 "kafka" => servers.kafka.brokers.clone_from(&server.address),
-                "hbase" => servers.hbase.address.clone_from(&server.address),
+                "hbase" => servers.hbase.name_gateways(&server.address),
                 _ => {}
             }
         }
@@ -228,7 +228,7 @@ pub(super) fn hbase(settings: &HbaseSettings) -> Finding {
     match table_names(settings.clone()) {
         Ok(tables) => {
             let tables = count(tables.len() as u64, "table", "tables");
-            let at = &settings.address;
+            let at = settings.addresses();
             Finding::ok(check, format!("the gateway at {at} answers, with {tables}"))
         }
         Err(error) => Finding::fail(

@@ -1,0 +1,123 @@
+//! A connection to one gateway: TCP, and TLS over it where that is set.
+
+use super::answer::{CallDeadline, TimedStream};
+use super::settings::TlsFiles;
+use super::tls::{self, Tls};
+use super::words::Failure;
+use openssl::ssl::ErrorCode;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use streamhost_core::limits;
+use streamhost_engine::sink::CancelSignal;
+
+/// A connection, whose reads and writes end with the call's deadline, and when the job is cut.
+pub(super) struct Link {
+    socket: Arc<TcpStream>,
+    way: Way,
+}
+
+enum Way {
+    Plain(TimedStream),
+    Tls(Box<Tls>),
+}
+
+impl Link {
+    /// Nobody closed it, and nothing came that nobody asked for. TLS sends tickets by itself, so
+    /// there only its own library can tell.
+    pub(super) fn is_open(&mut self) -> bool {
+        if self.socket.set_nonblocking(true).is_err() {
+            return false;
+        }
+        let silent = match &mut self.way {
+            Way::Plain(_) => {
+                let peeked = self.socket.peek(&mut [0]);
+                peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+            }
+            Way::Tls(stream) => {
+                let peeked = stream.ssl_peek(&mut [0]);
+                peeked.is_err_and(|error| error.code() == ErrorCode::WANT_READ)
+            }
+        };
+        self.socket.set_nonblocking(false).is_ok() && silent
+    }
+
+    /// Whether TLS is spoken.
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self.way, Way::Tls(_))
+    }
+}
+
+/// What a read looks like on Linux that took as long as it may.
+fn in_time<T>(outcome: io::Result<T>) -> io::Result<T> {
+    outcome.map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => io::Error::new(ErrorKind::TimedOut, "no answer in time"),
+        _ => error,
+    })
+}
+
+impl Read for Link {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        in_time(match &mut self.way {
+            Way::Plain(stream) => stream.read(out),
+            Way::Tls(stream) => stream.read(out),
+        })
+    }
+}
+
+impl Write for Link {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        in_time(match &mut self.way {
+            Way::Plain(stream) => stream.write(bytes),
+            Way::Tls(stream) => stream.write(bytes),
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.way {
+            Way::Plain(stream) => stream.flush(),
+            Way::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+/// Connects to a gateway, until `cancel` says that the job is cut.
+pub(super) fn dial(
+    gateway: &str,
+    files: Option<&TlsFiles>,
+    cancel: &CancelSignal,
+    deadline: &CallDeadline,
+) -> Result<Link, Failure> {
+    let away = |what: &str, error: io::Error| Failure::Away(format!("{what}: {error}"));
+    let addresses = gateway
+        .to_socket_addrs()
+        .map_err(|error| match error.kind() {
+            ErrorKind::InvalidInput => Failure::Refused(format!("`{gateway}` is not HOST:PORT")),
+            _ => away("its name cannot be resolved", error),
+        })?;
+    let mut outcome = Err(Failure::Away("its name has no address".to_owned()));
+    for address in addresses {
+        if cancel.is_cancelled() {
+            return Err(Failure::Away("its calls were cut".to_owned()));
+        }
+        outcome = TcpStream::connect_timeout(&address, limits::CONNECT_TIME)
+            .map_err(|e| away("cannot connect", e));
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    let socket = Arc::new(outcome?);
+    cancel.watch(&socket);
+    socket
+        .set_nodelay(true)
+        .map_err(|error| away("cannot set up the connection", error))?;
+    let stream = TimedStream::new(Arc::clone(&socket), deadline.clone());
+    let way = match files {
+        None => Way::Plain(stream),
+        Some(files) => {
+            let host = gateway.rsplit_once(':').map_or(gateway, |(host, _)| host);
+            Way::Tls(Box::new(tls::shake(stream, host, files)?))
+        }
+    };
+    Ok(Link { socket, way })
+}

@@ -17,7 +17,8 @@ pub struct Record<'b> {
     pub key: &'b [u8],
     /// The value's bytes; empty where there is none (see [`Record::has_value`]).
     pub value: &'b [u8],
-    /// The record's own time, in milliseconds since 1970.
+    /// The record's own time, in milliseconds since 1970. Where its producer gave none, that of its
+    /// batch.
     pub time_ms: i64,
     pub(crate) no_key: bool,
     pub(crate) no_value: bool,

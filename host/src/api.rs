@@ -61,6 +61,23 @@ pub struct SourceStatus {
     /// The next offset to read of each partition, durable.
     #[serde(rename = "reached")]
     pub committed: BTreeMap<i32, i64>,
+    /// The largest event time of each partition that has one, RFC 3339.
+    #[serde(default)]
+    pub event_times: BTreeMap<i32, String>,
+    /// Partitions whose event time jumped ahead since the host started, and when it last did.
+    #[serde(default)]
+    pub jumps: BTreeMap<i32, JumpStatus>,
+}
+
+/// A partition's event time rose by more than an hour at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JumpStatus {
+    /// When, RFC 3339.
+    pub at: String,
+    /// From which event time.
+    pub from: String,
+    /// To which.
+    pub to: String,
 }
 
 /// A sink in a status.
@@ -159,6 +176,9 @@ pub struct JobStatus {
     pub dropped: u64,
     /// Records that came too late for a window or join.
     pub late: u64,
+    /// Records without a time of their own, which had that of their batch.
+    #[serde(default)]
+    pub timeless: u64,
     /// Batches that are durable.
     pub batches: u64,
     /// Records behind the ends of all partitions; none while that is not known.

@@ -16,7 +16,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("clock", &["limits"]),
             ("types", &["limits"]),
             ("job", &["limits", "types"]),
-            ("contract", &["limits", "types", "job"]),
+            ("contract", &["limits", "clock", "types", "job"]),
             ("state", &["limits", "types", "job"]),
             ("protocol", &["limits", "types", "contract", "state"]),
             ("keyed", &["limits", "types", "job", "contract", "state"]),

@@ -56,6 +56,10 @@
 //! are enough, or two where the key was seen in a batch before. Sums of floats may differ in their
 //! last digits.
 //!
+//! A record whose event time is more than a day ahead of its own (see [`Record::at`]) is set aside,
+//! as a deploy does that sets nothing else. Here times up to 0 are
+//! times as well, but nothing is held against them.
+//!
 //! What it does not show: a panic of the job ends the test, where the host would set its record
 //! aside; and limits of time and memory are the host's alone.
 
@@ -88,6 +92,7 @@ mod text;
 mod sources; // partitions, and what they sent
 mod cuts; // a call's input, whole and in other cuts
 mod shown;
+mod ahead; // records whose event time lies too far ahead
 mod workers; // calls the job for the host's executor
 mod compare; // the same batch, run in other cuts
 mod deploy; // the next version
@@ -364,6 +369,8 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
             quarantines: None,
             group_quarantines: GroupQuarantines::new(),
             retries: false,
+            // By default, as a deploy's settings are not known. Time goes by hand here.
+            time_rules: Some(Settings::none(JobLimits::default()).time_rules(false)),
         };
         executor
             .run_batch(job, batch.clone(), given, workers, &|| false)

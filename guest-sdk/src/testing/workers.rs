@@ -1,6 +1,7 @@
 //! Calls the job for the host's executor, on the test's own thread: once as a whole, checked in all
 //! cuts, and again for each other way of cutting its calls.
 
+use super::ahead::Ahead;
 use super::cuts;
 use super::guest::Guest;
 use super::shown::Shown;
@@ -106,19 +107,24 @@ impl<'a> NativeWorkers<'a> {
             return answers[way.number.min(answers.len() - 1)].clone();
         }
         let partition_ms = times.partitions.get(&chunk.partition).copied();
+        let partition_ms = partition_ms.unwrap_or(NO_TIME_MS);
         let source = u32::from(chunk.partition.source);
-        let (answer, others) = self.in_all_ways(
-            chunk.len(),
-            partition_ms.unwrap_or(NO_TIME_MS),
-            |guest, range, partition_ms| {
-                let moment = Moment {
-                    batch_ms: times.batch_ms,
-                    watermark_ms: times.watermark_ms,
-                    partition_ms,
-                };
-                guest.transform(source, moment, &chunk.part(&range))
-            },
-        );
+        let call = |guest: &Guest<'_>, chunk: &Chunk, partition_ms| {
+            let moment = Moment {
+                batch_ms: times.batch_ms,
+                watermark_ms: times.watermark_ms,
+                partition_ms,
+            };
+            guest.transform(source, moment, chunk)
+        };
+        let ahead = Ahead::find(self.guest, chunk, partition_ms, times.ahead, call);
+        let kept = ahead.leave_out(chunk);
+        let (mut answer, mut others) =
+            self.in_all_ways(kept.len(), partition_ms, |guest, range, partition_ms| {
+                call(guest, &kept.part(&range), partition_ms)
+            });
+        ahead.add_to(&mut answer);
+        others.iter_mut().for_each(|other| ahead.add_to(other));
         self.transformed.push(if others.is_empty() {
             vec![answer.clone()]
         } else {

@@ -525,3 +525,42 @@ fn a_record_of_no_possible_time_is_set_aside() {
         (0, vec!["value=c 1 0..10000".into()])
     );
 }
+
+#[job]
+fn words_by_their_own_times() -> Job {
+    words("in")
+        .timed_by(|word| Time(word.parse().unwrap_or(i64::MAX)))
+        .key_by(|_| "all")
+        .named("w")
+        .window(tumbling(seconds(10)))
+        .count()
+        .map(line)
+        .to(console())
+}
+
+/// Microseconds for milliseconds, once.
+#[test]
+fn a_record_too_far_ahead_of_its_own_time_is_set_aside() {
+    let mut job = testing::run(words_by_their_own_times);
+    let day = 86_400_000;
+    let records = [
+        (2_000, "1000"),
+        (3_000, "2000000000"),
+        (4_000, "3000"),
+        (0, "4000"),
+    ];
+    job.send("in", at(&records));
+    assert_eq!(
+        job.dead_letters(),
+        [
+            "in@1: its event time, 1970-01-24T03:33:20.000Z, is more than 1day ahead of the record's own, 1970-01-01T00:00:03.000Z (--set ahead=…)"
+        ]
+    );
+    job.send("in", at(&[(5_000, "5000")]));
+    assert_eq!((job.late(), job.kept("w")), (0, 1));
+    // A day is allowed; a record at the time 0 has none to hold it against.
+    let (last, later) = ((day + 6_000).to_string(), (9 * day).to_string());
+    job.send("in", at(&[(6_000, &last), (0, &later)]));
+    assert!(job.dead_letters().is_empty());
+    assert_eq!(job.rows("console")[0], "value=all 4 0..10000");
+}

@@ -47,6 +47,7 @@ pub fn intent(batch: BatchNumber) -> BatchIntent {
         stages: Stages::new(),
         finished: false,
         retried: None,
+        time_rules: None,
         marks: BTreeMap::new(),
         retained_records: Vec::new(),
     }

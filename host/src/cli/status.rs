@@ -116,6 +116,11 @@ fn under_way(shown: &Told, screen: &Screen) -> Option<String> {
     ))
 }
 
+fn timeless(records: u64) -> String {
+    let records = count(records, "record", "records");
+    format!("{records} without a time of their own, which had that of their batch")
+}
+
 fn every(job: &JobStatus) -> String {
     match job.every_ms {
         0 => "as soon as the pipeline is free".to_owned(),
@@ -186,6 +191,10 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
         ),
         ("dropped", Some(job.dropped.to_string())),
         ("late", timed.then(|| job.late.to_string())),
+        (
+            "timeless",
+            (job.timeless > 0).then(|| timeless(job.timeless)),
+        ),
         ("batches", Some(job.batches.to_string())),
         (
             "checkpoint",
@@ -258,7 +267,33 @@ fn places(out: &mut dyn Write, screen: &Screen, job: &JobStatus) -> io::Result<(
     }
     writeln!(out)?;
     let head = ["PLACE", "NAME", "KIND", "TOPIC OR TABLE", "REACHED"];
-    table(out, screen, (head, &["KIND"]), &rows)
+    table(out, screen, (head, &["KIND"]), &rows)?;
+    event_times(out, screen, job)
+}
+
+/// How far event time has come in each partition, and when it jumped.
+fn event_times(out: &mut dyn Write, screen: &Screen, job: &JobStatus) -> io::Result<()> {
+    let mut rows = Vec::new();
+    for source in &job.sources {
+        for (id, time) in &source.event_times {
+            let jumped = source.jumps.get(id).map_or_else(String::new, |jump| {
+                let (at, from) = (screen.time(&jump.at), screen.time(&jump.from));
+                format!("{at}, from {from}")
+            });
+            rows.push([
+                source.name.clone(),
+                id.to_string(),
+                screen.time(time),
+                jumped,
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let head = ["SOURCE", "PARTITION", "EVENT TIME", "JUMPED"];
+    table(out, screen, (head, &["JUMPED"]), &rows)
 }
 
 #[cfg(test)]

@@ -106,10 +106,11 @@ fn reading(table: &mut Table<'_>, facts: &JobFacts, settings: &Settings) {
         }
     };
     let until = if settings.until_end { "end" } else { "–" };
-    let idle = match settings.idle {
+    let or_none = |time: Duration| match time {
         Duration::ZERO => "0".to_owned(),
-        idle => humantime::format_duration(idle).to_string(),
+        time => humantime::format_duration(time).to_string(),
     };
+    let (idle, ahead) = (or_none(settings.idle), or_none(settings.ahead));
     let on_error = match settings.on_error {
         OnError::DeadLetter => "dead-letter",
         OnError::Skip => "skip",
@@ -121,6 +122,8 @@ fn reading(table: &mut Table<'_>, facts: &JobFacts, settings: &Settings) {
     table.row("until", until.to_owned(), "default", None, what);
     let what = "how long a silent partition holds windows back; 0: always";
     table.row("idle", idle, "default", Some("30s"), what);
+    let what = "how far ahead of its record's own time an event time may be; 0: however far";
+    table.row("ahead", ahead, "default", Some("1day"), what);
     let what = "what happens to a record that is refused: `dead-letter`, `skip` or `stop`";
     table.row(
         "on-error",

@@ -173,6 +173,7 @@ impl<'j> Run<'j> {
             quarantines: None,
             group_quarantines: GroupQuarantines::new(),
             retries: false,
+            time_rules: Some(self.job.settings.time_rules(false)),
         };
         let job = BatchJob {
             spec: &self.job.spec,

@@ -3,17 +3,18 @@
 use super::deploy::{finished_words, unavailable};
 use super::{Job, State, Supervisor};
 use crate::api::{
-    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs, LetterEnd,
-    LetterId, LettersAsk, LimitStatus, LogLine, ProbationStatus, Refusal, SinkStatus, SourceStatus,
-    StageStatus, StateAsk, StateView, Waiting,
+    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs, JumpStatus,
+    LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine, ProbationStatus, Refusal, SinkStatus,
+    SourceStatus, StageStatus, StateAsk, StateView, Waiting,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::clock;
 use streamhost_core::job::{JobSpec, SinkSpec, SourceSpec, StageSpec};
 use streamhost_core::protocol::{CheckpointLog, LetterMark};
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
-use streamhost_engine::pipeline::{LoadedDeployment, PipelineStatus, StatusSnapshot, Stop};
+use streamhost_engine::pipeline::{Jump, LoadedDeployment, PipelineStatus, StatusSnapshot, Stop};
 use streamhost_guest::compiler::Wanted;
 
 impl Jobs for Supervisor {
@@ -253,6 +254,7 @@ impl Supervisor {
             dead_letters: facts.counters.dead_letters,
             dropped: facts.counters.dropped + facts.counters.skipped,
             late: facts.counters.late,
+            timeless: facts.counters.timeless,
             batches: facts.batches,
             lag: facts.lag(),
             last_error: state.failed.clone().or_else(|| facts.last_error.clone()),
@@ -306,6 +308,8 @@ fn ends_of(spec: &JobSpec, facts: &StatusSnapshot) -> (Vec<SourceStatus>, Vec<Si
             .get(&source.target)
             .cloned()
             .unwrap_or_default(),
+        event_times: event_times(source, facts),
+        jumps: jumps(source, facts),
     };
     let sink = |sink: &SinkSpec| SinkStatus {
         connector: sink.connector.clone(),
@@ -315,6 +319,24 @@ fn ends_of(spec: &JobSpec, facts: &StatusSnapshot) -> (Vec<SourceStatus>, Vec<Si
     };
     let sources = spec.sources.iter().map(source).collect();
     (sources, spec.sinks.iter().map(sink).collect())
+}
+
+/// Of partitions that are timed and have had a record.
+fn event_times(source: &SourceSpec, facts: &StatusSnapshot) -> BTreeMap<i32, String> {
+    let all = facts.times.event_ms.get(&source.target);
+    let all = all.filter(|_| source.timed).into_iter().flatten();
+    all.map(|(&id, &ms)| (id, clock::rfc3339(ms))).collect()
+}
+
+fn jumps(source: &SourceSpec, facts: &StatusSnapshot) -> BTreeMap<i32, JumpStatus> {
+    let all = facts.jumps.get(&source.target);
+    let all = all.filter(|_| source.timed).into_iter().flatten();
+    let told = |jump: &Jump| JumpStatus {
+        at: clock::rfc3339(jump.at_ms),
+        from: clock::rfc3339(jump.from_ms),
+        to: clock::rfc3339(jump.to_ms),
+    };
+    all.map(|(&id, jump)| (id, told(jump))).collect()
 }
 
 fn what_it_does(state: &State, facts: &StatusSnapshot) -> JobState {

@@ -1,6 +1,6 @@
 //! What goes wrong with a guest, and with a version.
 
-use crate::limits;
+use crate::{clock, limits};
 use std::time::Duration;
 
 /// What a guest did instead of answering.
@@ -36,6 +36,33 @@ pub enum GuestFault {
         /// The key's length.
         bytes: usize,
     },
+    /// It gave a record an event time that lies too far ahead of the record's own. The guest
+    /// itself is as good as before.
+    #[error(
+        "its event time, {}, is more than {} ahead of {}, {} (--set ahead=…)",
+        clock::rfc3339(*event_ms),
+        humantime::format_duration(Duration::from_millis(by_ms.unsigned_abs())),
+        if *is_own { "the record's own" } else { "the batch's" },
+        clock::rfc3339(*from_ms)
+    )]
+    Ahead {
+        /// The event time.
+        event_ms: i64,
+        /// What it is held against.
+        from_ms: i64,
+        /// That is the record's own time. Else it is the batch's, as the record has none, or one
+        /// that is yet to come.
+        is_own: bool,
+        /// How far ahead it may be.
+        by_ms: i64,
+    },
+}
+
+impl GuestFault {
+    /// It is about what the records are, and not what the guest did with them.
+    pub fn is_of_data(&self) -> bool {
+        matches!(self, GuestFault::Ahead { .. })
+    }
 }
 
 /// What makes a version unfit, beyond single records.

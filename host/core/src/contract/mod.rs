@@ -6,11 +6,13 @@ mod fault;
 mod outcome;
 mod quarantine;
 pub mod render;
+mod ahead;
 mod answer;
 mod validate;
 mod slices;
 mod digest;
 
+pub use ahead::AheadRule;
 pub use answer::{RowShape, take_unfit};
 pub(crate) use answer::{check_ascending, check_column, check_rows};
 pub use calls::{Calls, Combined, Finished, GroupFault, Groups, Made, Moment, Pairs, Partials};

@@ -87,6 +87,11 @@ impl AnswerBuilder {
         self.answer
     }
 
+    /// Sets an item aside for what it is. A replay finds the same, so no intent has it.
+    pub fn refuse(&mut self, at: usize, reason: String) {
+        self.fault(at, reason, false);
+    }
+
     fn fault(&mut self, at: usize, reason: String, by_host: bool) {
         self.touched[at] = true;
         self.answer.faults.push(Fault {

@@ -23,7 +23,7 @@ pub use times::Watermark;
 pub use workers::{RunTimes, StageCalls, Workers};
 
 use crate::contract::{
-    ChunkAnswer, GroupQuarantines, QuarantinedGroup, RecordQuarantines, VersionFault,
+    AheadRule, ChunkAnswer, GroupQuarantines, QuarantinedGroup, RecordQuarantines, VersionFault,
 };
 use crate::job::JobSpec;
 use crate::job::settings::OnError;
@@ -31,7 +31,7 @@ use crate::keyed::{self, BatchTimes, KeyedError};
 use crate::protocol::recovery_policy::AlreadyWritten;
 use crate::protocol::{Checkpoint, EventTimes};
 use crate::state::{StageId, Stages, StateOverlay, StateStore, StoreError};
-use crate::types::{BatchNumber, NO_TIME_MS, Partition, Rows, by_partition};
+use crate::types::{BatchNumber, NO_TIME_MS, Partition, Rows, TimeRules, by_partition};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -60,6 +60,9 @@ pub struct BatchInputs {
     /// It is the record of a dead letter that is given once more: no sink has it from before,
     /// though its position lies behind.
     pub retries: bool,
+    /// What is made of times. None: what a host did before there were such rules, for what it has
+    /// planned.
+    pub time_rules: Option<TimeRules>,
 }
 
 /// Why a batch could not be run.
@@ -202,19 +205,18 @@ impl BatchExecutor {
     fn attempt<W: Workers>(
         &mut self,
         job: BatchJob<'_>,
-        batch: Batch,
+        mut batch: Batch,
         given: BatchInputs,
         workers: &mut W,
         stopped: &dyn Fn() -> bool,
     ) -> Result<BatchOutcome, ExecutorError> {
-        let run_times = RunTimes {
-            batch_ms: given.clock_ms,
-            watermark_ms: self.times.watermark_ms,
-            partitions: by_partition(&job.spec.topics(), &self.times.event_ms),
-        };
+        let run_times = self.run_times(job.spec, &given);
+        let timeless = times::give_times(&mut batch.chunks, given.time_rules, given.clock_ms);
         let mut outcome = BatchOutcome::begin(job.spec, self.next, batch.spans.clone());
         // Of a retried letter no partition moves.
         outcome.counts.records_in += u64::from(given.retries);
+        outcome.time_rules = given.time_rules;
+        outcome.counts.timeless = timeless;
         let (chunks, answers) = workers.transform(batch.chunks, given.quarantines, &run_times);
         let batch = Batch {
             chunks,
@@ -263,6 +265,17 @@ impl BatchExecutor {
         outcome.delta = self.state.take(self.next);
         outcome.stages = self.stages_now();
         Ok(outcome.close(job.spec))
+    }
+
+    /// What the records of a batch are judged by.
+    fn run_times(&self, spec: &JobSpec, given: &BatchInputs) -> RunTimes {
+        let rules = given.time_rules;
+        RunTimes {
+            batch_ms: given.clock_ms,
+            watermark_ms: self.times.watermark_ms,
+            partitions: by_partition(&spec.topics(), &self.times.event_ms),
+            ahead: rules.and_then(|rules| AheadRule::of(rules, given.clock_ms)),
+        }
     }
 
     /// Whether a batch without records would do something at these times.

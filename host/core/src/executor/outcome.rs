@@ -8,7 +8,7 @@ use crate::job::settings::OnError;
 use crate::keyed;
 use crate::protocol::{Counters, EventTimes};
 use crate::state::{Delta, Stages};
-use crate::types::{BatchNumber, Chunk, DeadLetter, Rows, Spans, TopicSpans, by_topic};
+use crate::types::{BatchNumber, Chunk, DeadLetter, Rows, Spans, TimeRules, TopicSpans, by_topic};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,6 +44,8 @@ pub struct BatchOutcome {
     pub stages: Stages,
     /// Every source has ended with it.
     pub finished: bool,
+    /// What it made of times.
+    pub time_rules: Option<TimeRules>,
 }
 
 impl BatchOutcome {
@@ -74,6 +76,7 @@ impl BatchOutcome {
             delta: Arc::default(),
             stages: Stages::new(),
             finished: false,
+            time_rules: None,
         }
     }
 

@@ -4,7 +4,9 @@ use super::{Batch, BatchExecutor};
 use crate::contract::ChunkAnswer;
 use crate::job::JobSpec;
 use crate::protocol::EventTimes;
-use crate::types::{END_OF_TIME_MS, NO_TIME_MS, Partition, by_partition, by_topic};
+use crate::types::{
+    Chunk, END_OF_TIME_MS, NO_TIME_MS, Partition, TimeRules, by_partition, by_topic,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where the watermark after a batch comes from.
@@ -58,6 +60,24 @@ impl BatchExecutor {
     }
 }
 
+/// Gives the batch's time to records that have none of their own, and counts them. 1970 would be
+/// further back than any window reaches; but without these rules it was given them, and a plan of
+/// then is kept to. Where the batches' times are no clock's, all times are given by hand.
+pub(super) fn give_times(chunks: &mut [Chunk], rules: Option<TimeRules>, batch_ms: i64) -> u64 {
+    let given_ms = match rules {
+        Some(TimeRules { by_clock: true, .. }) => batch_ms,
+        Some(_) => return 0,
+        None => 0,
+    };
+    let all = chunks.iter_mut().flat_map(|chunk| &mut chunk.times_ms);
+    let mut timeless = 0;
+    for time_ms in all.filter(|time_ms| **time_ms < 0) {
+        *time_ms = given_ms;
+        timeless += 1;
+    }
+    if rules.is_some() { timeless } else { 0 }
+}
+
 pub(super) fn is_timed(spec: &JobSpec, partition: Partition) -> bool {
     spec.sources
         .get(usize::from(partition.source))
@@ -81,4 +101,30 @@ pub(super) fn least(
     least
         .or_else(|| silent.iter().map(reached).max())
         .unwrap_or(NO_TIME_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_without_a_time_has_that_of_its_batch() {
+        let rules = |by_clock| {
+            Some(TimeRules {
+                ahead_ms: 0,
+                by_clock,
+            })
+        };
+        let given = |rules| {
+            let mut chunk = Chunk::new(Partition { source: 0, id: 0 });
+            chunk.times_ms = vec![-1, 0, 7, i64::MIN];
+            let mut chunks = [chunk];
+            let timeless = give_times(&mut chunks, rules, 1000);
+            let [chunk] = chunks;
+            (chunk.times_ms, timeless)
+        };
+        assert_eq!(given(rules(true)), (vec![1000, 0, 7, 1000], 2));
+        assert_eq!(given(rules(false)), (vec![-1, 0, 7, i64::MIN], 0));
+        assert_eq!(given(None), (vec![0, 0, 7, 0], 0), "as it was planned");
+    }
 }

@@ -1,7 +1,8 @@
 //! Who calls the guest.
 
 use crate::contract::{
-    Calls, ChunkAnswer, GroupQuarantines, QuarantinedGroup, RecordQuarantines, VersionFault,
+    AheadRule, Calls, ChunkAnswer, GroupQuarantines, QuarantinedGroup, RecordQuarantines,
+    VersionFault,
 };
 use crate::types::{Chunk, Partition};
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ pub struct RunTimes {
     pub watermark_ms: i64,
     /// The largest event time of each partition that has one.
     pub partitions: BTreeMap<Partition, i64>,
+    /// How far ahead of their records' own times event times may be; none: however far.
+    pub ahead: Option<AheadRule>,
 }
 
 /// What calls one version's guests, however many there are. What comes of it depends on what is

@@ -2,6 +2,7 @@
 
 use super::names;
 use crate::limits;
+use crate::types::TimeRules;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -75,6 +76,8 @@ pub struct Settings {
     /// How long a partition of a timed source may have been silent at its end before it no longer
     /// holds the watermark back; zero: it always does.
     pub idle: Duration,
+    /// How far ahead of its record's own time an event time may be; zero: however far.
+    pub ahead: Duration,
     /// What happens to a record that is refused.
     pub on_error: OnError,
     /// The consumer group that shows progress to monitors, if not the usual one.
@@ -108,7 +111,8 @@ pub enum SettingFault {
 
 /// The settings whose keys are fixed; `source.NAME` and `sink.NAME` come beside them, and their
 /// options.
-pub const KEYS: [&str; 11] = [
+pub const KEYS: [&str; 12] = [
+    "ahead",
     "dead-letters",
     "every",
     "group",
@@ -140,6 +144,7 @@ impl Settings {
             start: StartPosition::Earliest,
             until_end: false,
             idle: limits::IDLE_TIME,
+            ahead: limits::AHEAD_TIME,
             on_error: OnError::default(),
             group: None,
             limits: defaults,
@@ -184,7 +189,8 @@ impl Settings {
             "group" => self.group = Some(named(value, names::group)?),
             "start" => self.start = start(value)?,
             "until" => self.until_end = until(value)?,
-            "idle" => self.idle = idle(value)?,
+            "idle" => self.idle = time_or_none(value)?,
+            "ahead" => self.ahead = time_or_none(value)?,
             "on-error" => self.on_error = on_error(value)?,
             "limits.memory" => {
                 self.limits.memory_bytes = bytes(
@@ -216,6 +222,14 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// What is made of times in the job's batches. `by_clock`: the batches' times are a clock's.
+    pub fn time_rules(&self, by_clock: bool) -> TimeRules {
+        TimeRules {
+            ahead_ms: u64::try_from(self.ahead.as_millis()).unwrap_or(u64::MAX),
+            by_clock,
+        }
     }
 
     /// The topic of this job's dead letters.
@@ -333,19 +347,19 @@ fn until(value: &str) -> Result<bool, String> {
     }
 }
 
-/// How long a partition may be silent: a duration, or 0.
-fn idle(value: &str) -> Result<Duration, String> {
+/// How long a partition may be silent, or how far ahead an event time: a duration, or 0.
+fn time_or_none(value: &str) -> Result<Duration, String> {
     if value == "0" {
         return Ok(Duration::ZERO);
     }
-    let idle = duration(value)?;
-    if idle > limits::STAGE_TIME_MAX {
+    let time = duration(value)?;
+    if time > limits::STAGE_TIME_MAX {
         return Err(format!(
             "it is {} at most",
             humantime::format_duration(limits::STAGE_TIME_MAX)
         ));
     }
-    Ok(idle)
+    Ok(time)
 }
 
 fn on_error(value: &str) -> Result<OnError, String> {

@@ -163,6 +163,7 @@ fn each_setting_sets_its_field() {
             },
         ),
         ("idle", "30s", none()),
+        ("ahead", "1day", none()),
         (
             "on-error",
             "skip",
@@ -300,6 +301,13 @@ fn bad_values_are_refused_with_what_would_do() {
 }
 
 #[test]
+fn event_times_may_be_however_far_ahead() {
+    let set = |value| Settings::parse(&pairs(&[("ahead", value)]), JobLimits::default());
+    assert_eq!(set("0").unwrap().time_rules(true).ahead_ms, 0);
+    assert_eq!(set("2h").unwrap().time_rules(true).ahead_ms, 7_200_000);
+}
+
+#[test]
 fn unknown_keys_are_refused_with_the_nearest() {
     let cases = [
         ("evry", "did you mean `every`?"),
@@ -312,7 +320,7 @@ fn unknown_keys_are_refused_with_the_nearest() {
         ("limit.time", "did you mean `limits.time`?"),
         (
             "parallelism",
-            "there are source.NAME, sink.NAME, dead-letters, every",
+            "there are source.NAME, sink.NAME, ahead, dead-letters, every",
         ),
         ("idel", "did you mean `idle`?"),
         ("untl", "did you mean `until`?"),

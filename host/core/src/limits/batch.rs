@@ -43,6 +43,12 @@ pub const LAG_TIME: Duration = Duration::from_millis(250);
 /// How long a partition of a timed source may be silent at its end before it no longer holds the
 /// watermark back.
 pub const IDLE_TIME: Duration = Duration::from_secs(30);
+/// How far ahead of its record's own time an event time may be, unless `ahead` says otherwise. A
+/// wrong unit or year is off by far more; a wrong time zone by less, and costs half a day of late
+/// records at most.
+pub const AHEAD_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// By how much the event time of a partition must rise in one batch for `status` to show it.
+pub const JUMP_TIME: Duration = Duration::from_secs(60 * 60);
 /// How long one of a job's sources may keep the others waiting while it waits itself; all of them
 /// together no longer than [`FETCH_WAIT`]. All topics count as one.
 pub const MIXED_WAIT: Duration = Duration::from_millis(5);

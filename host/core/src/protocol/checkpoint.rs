@@ -21,6 +21,9 @@ pub struct Counters {
     /// Records that came too late for a window or join.
     #[serde(default)]
     pub late: u64,
+    /// Records without a time of their own, which had that of their batch.
+    #[serde(default)]
+    pub timeless: u64,
     /// Rows, by the sink's name.
     pub rows: BTreeMap<String, u64>,
 }
@@ -34,6 +37,7 @@ impl Counters {
         sum.dead_letters += batch.dead_letters;
         sum.skipped += batch.skipped;
         sum.late += batch.late;
+        sum.timeless += batch.timeless;
         for (sink, rows) in &batch.rows {
             *sum.rows.entry(sink.clone()).or_default() += rows;
         }

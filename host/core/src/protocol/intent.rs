@@ -3,7 +3,7 @@
 use super::{Counters, EventTimes, MarkedLetter};
 use crate::contract::{QuarantinedGroup, QuarantinedRecord};
 use crate::state::Stages;
-use crate::types::{BatchNumber, Chunk, TopicMarks, TopicSpans};
+use crate::types::{BatchNumber, Chunk, TimeRules, TopicMarks, TopicSpans};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -50,6 +50,9 @@ pub struct BatchIntent {
     /// record is among the retained ones, and no partition moves.
     #[serde(default)]
     pub retried: Option<MarkedLetter>,
+    /// What it made of times. None: a host from before there were such rules has planned it.
+    #[serde(default)]
+    pub time_rules: Option<TimeRules>,
     /// The records of sources that cannot be read twice, and that of a retried letter. Stored
     /// beside the intent, not in it.
     #[serde(skip)]
@@ -65,6 +68,7 @@ mod tests {
         let without = |value: serde_json::Value| {
             let mut value = value;
             value.as_object_mut().unwrap().remove("retried").unwrap();
+            value.as_object_mut().unwrap().remove("time_rules");
             value
         };
         let intent = crate::testing::intent(5);

@@ -10,6 +10,7 @@ mod positions;
 mod row_limits;
 mod guarantee;
 mod headers;
+mod time_rules;
 
 pub use column::Column;
 pub use dead_letter::DeadLetter;
@@ -23,3 +24,4 @@ pub use positions::{
 pub use record::{Chunk, Record};
 pub use row_limits::{ColumnNames, Measure, RowLimits};
 pub use rows::{ExtraCells, Kind, Rows};
+pub use time_rules::TimeRules;

@@ -12,7 +12,7 @@ pub struct Chunk {
     pub keys: Column,
     /// Values; an absent one is an empty item.
     pub values: Column,
-    /// The records' own times, in milliseconds since 1970.
+    /// The records' own times, in milliseconds since 1970; below 0: it has none.
     pub times_ms: Vec<i64>,
     /// The records' offsets, ascending.
     pub offsets: Vec<Offset>,
@@ -98,7 +98,7 @@ impl Chunk {
 pub struct Record<'a> {
     /// Its place in its partition.
     pub offset: Offset,
-    /// Its own time, in milliseconds since 1970.
+    /// Its own time, in milliseconds since 1970; below 0: it has none.
     pub time_ms: i64,
     /// Its key, if it has one.
     pub key: Option<&'a [u8]>,

@@ -47,6 +47,8 @@ export interface SourceStatus {
   name: string;
   place: string;
   reached: Record<string, number>;
+  event_times: Record<string, string>;
+  jumps: Record<string, { at: string; from: string; to: string }>;
 }
 
 export interface SinkStatus {
@@ -91,6 +93,7 @@ export interface JobStatus {
   dead_letters: number;
   dropped: number;
   late: number;
+  timeless: number;
   batches: number;
   lag: number | null;
   last_error: string | null;

@@ -195,6 +195,7 @@ impl BatchBuilder {
         let firsts = self.parts.values().filter_map(|part| part.chunks.first());
         firsts
             .filter_map(|chunk| chunk.times_ms.first().copied())
+            .filter(|&time_ms| time_ms >= 0) // it has one
             .min()
     }
 

@@ -243,10 +243,14 @@ impl Lane {
             return Err(VersionFault::Stopped); // it may have been cut off in the middle
         }
         let was_used = self.is_used;
-        if let Some((_, guest)) = &mut self.current
-            && (answer.is_ok() || is_single && !was_used)
-        {
-            guest.tell(&mut self.lines);
+        // What its records are is no matter of the guest, which goes on.
+        let is_of_data = matches!(&answer, Err(fault) if fault.is_of_data());
+        if let Some((_, guest)) = &mut self.current {
+            if answer.is_ok() || is_single && (!was_used || is_of_data) {
+                guest.tell(&mut self.lines);
+            } else if is_of_data {
+                guest.tell(&mut LinesLeft::none());
+            }
         }
         if let Some((_, guest)) = &self.current {
             let bytes = guest.memory_bytes();
@@ -254,8 +258,13 @@ impl Lane {
         }
         self.is_used = true;
         Ok(answer.map_err(|fault| {
-            self.drop_guest();
-            Failed { fault, was_used }
+            if !is_of_data {
+                self.drop_guest();
+            }
+            Failed {
+                fault,
+                was_used: was_used && !is_of_data,
+            }
         }))
     }
 
@@ -286,7 +295,7 @@ impl Lane {
     /// |---|---|---|
     /// | asked nothing in halves | done | done: these are the replay's calls |
     /// | gave a decision | done | all again, beside what is known now |
-    /// | all halves went well | done | all again, once, of a new guest (not if time ran out: a new one is no faster) |
+    /// | all halves went well | done | all again, once, of a new guest (not if time ran out, or for what the records are: a new one does the same) |
     /// | … and so again | | done: the cuts are decisions too |
     ///
     /// Of eight records the sixth breaks the guest: `[0..8]` breaks, `[0..4]` is good, `[4..8]`
@@ -311,13 +320,16 @@ impl Lane {
             match (pass.found, canonical) {
                 (true, false) => return Ok(()),
                 (true, true) => once_more = true,
-                (false, true) if once_more && !matches!(fault, GuestFault::Time { .. }) => {
+                (false, true) if once_more && !comes_again(&fault) => {
                     once_more = false;
                     self.drop_guest();
                 }
                 (false, _) => {
                     if canonical {
                         known.extend(pass.splits.into_iter().map(|at| (at, None)));
+                    }
+                    if fault.is_of_data() {
+                        return Ok(());
                     }
                     return self.tell_parts(version, part, &fault, budget);
                 }
@@ -359,7 +371,9 @@ impl Lane {
         let mut pass = Pass::default();
         while let Some((range, whole)) = todo.pop() {
             let is_single = range.len() == 1;
-            if is_single && range != whole && self.is_used {
+            let broke = pass.halved.as_ref();
+            let broke = broke.is_some_and(|(_, fault)| !fault.is_of_data());
+            if is_single && range != whole && self.is_used && broke {
                 // Probably it breaks, and then a new one would have to say so too.
                 self.drop_guest();
             }
@@ -376,7 +390,9 @@ impl Lane {
                 }
                 Err(Failed { was_used: true, .. }) if is_single => todo.push((range, whole)),
                 Err(Failed { fault, .. }) if is_single => {
-                    budget.spend(&fault)?;
+                    if !fault.is_of_data() {
+                        budget.spend(&fault)?;
+                    }
                     known.insert(range.start, Some(fault.to_string()));
                     pass.found = true;
                 }
@@ -390,6 +406,11 @@ impl Lane {
         }
         Ok(pass)
     }
+}
+
+/// A new guest would do the same.
+fn comes_again(fault: &GuestFault) -> bool {
+    matches!(fault, GuestFault::Time { .. }) || fault.is_of_data()
 }
 
 /// The ranges to be asked: what is set aside is left out, and where calls were cut before they are

@@ -184,7 +184,8 @@ impl Lanes {
                     watermark_ms: times.watermark_ms,
                     partition_ms,
                 };
-                let answer = lane.run(&guest_version, chunk, moment, &quarantines, &budget)?;
+                let times = (moment, times.ahead);
+                let answer = lane.run(&guest_version, chunk, times, &quarantines, &budget)?;
                 partition_ms = answer.largest_ms;
                 answers.push(answer);
             }

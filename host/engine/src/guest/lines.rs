@@ -15,6 +15,16 @@ pub struct LinesLeft {
     pub told: bool,
 }
 
+impl LinesLeft {
+    /// Of lines that nobody is to hear: the same is asked again, and says them again.
+    pub(super) fn none() -> LinesLeft {
+        LinesLeft {
+            lines: 0,
+            told: true,
+        }
+    }
+}
+
 impl Default for LinesLeft {
     fn default() -> Self {
         LinesLeft {

@@ -3,11 +3,12 @@
 
 use super::lane::{Budget, KnownFaults, Lane, Splittable};
 use super::{Guest, GuestVersion};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::contract::{
-    Answer, Asked, ChunkAnswer, Finished, GuestFault, Moment, RecordQuarantines, Sliced,
+    AheadRule, Answer, Asked, ChunkAnswer, Finished, GuestFault, Moment, RecordQuarantines, Sliced,
     VersionFault,
 };
 use streamhost_core::executor::AnswerBuilder;
@@ -19,7 +20,7 @@ impl Lane {
         &mut self,
         version: &Arc<GuestVersion>,
         chunk: &Chunk,
-        moment: Moment,
+        (moment, ahead): (Moment, Option<AheadRule>),
         quarantines: &RecordQuarantines,
         budget: &Budget,
     ) -> Result<ChunkAnswer, VersionFault> {
@@ -35,11 +36,10 @@ impl Lane {
             known.extend(quarantines);
         }
         let stage = u32::from(chunk.partition.source);
-        self.run_stage(
-            version,
-            StageRun::new(version, (stage, moment), Input::Chunk(chunk), budget),
-            known,
-        )
+        let mut run = StageRun::new(version, (stage, moment), Input::Chunk(chunk), budget);
+        let in_order = version.rules().in_order(chunk.partition.source);
+        run.ahead = ahead.filter(|_| in_order);
+        self.run_stage(version, run, known)
     }
 
     /// Runs what follows keyed stage `stage`, beside what is known of it.
@@ -65,6 +65,11 @@ impl Lane {
         mut known: KnownFaults,
     ) -> Result<ChunkAnswer, VersionFault> {
         let canonical = version.rules().feeds(run.stage);
+        // Neither these cuts nor what is too far ahead is told to a replay, which finds the same.
+        let cuts: Vec<usize> = run.cuts();
+        cuts.iter().for_each(|&at| {
+            known.entry(at).or_default();
+        });
         self.ask(
             version,
             run.input.items(),
@@ -73,6 +78,16 @@ impl Lane {
             run.budget,
             &mut run,
         )?;
+        for at in cuts {
+            if known.get(&at).is_some_and(Option::is_none) {
+                known.remove(&at);
+            }
+        }
+        for at in run.refused {
+            if let Some(reason) = known.remove(&at).flatten() {
+                run.answer.refuse(at, reason);
+            }
+        }
         Ok(run.answer.finish(known))
     }
 }
@@ -117,6 +132,10 @@ struct StageRun<'a> {
     moment: Moment,
     input: Input<'a>,
     budget: &'a Budget,
+    /// What the records' event times are held against.
+    ahead: Option<AheadRule>,
+    /// Records that are set aside for their event time.
+    refused: BTreeSet<usize>,
     answer: AnswerBuilder,
     /// How much of the budget it holds.
     bytes: usize,
@@ -135,9 +154,36 @@ impl<'a> StageRun<'a> {
             moment,
             input,
             budget,
+            ahead: None,
+            refused: BTreeSet::new(),
             answer: AnswerBuilder::default(),
             bytes: 0,
         }
+    }
+
+    /// Where calls are cut in any case.
+    fn cuts(&self) -> Vec<usize> {
+        match (self.ahead, self.input) {
+            (Some(rule), Input::Chunk(chunk)) => rule.cuts(&chunk.times_ms),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether what the records of a range brought in event time may be.
+    fn check_ahead(
+        &mut self,
+        range: &Range<usize>,
+        before_ms: i64,
+        largest_ms: i64,
+    ) -> Result<(), GuestFault> {
+        let (Some(rule), Input::Chunk(chunk)) = (self.ahead, self.input) else {
+            return Ok(());
+        };
+        let checked = rule.check(&chunk.times_ms[range.clone()], before_ms, largest_ms);
+        if checked.is_err() && range.len() == 1 {
+            self.refused.insert(range.start);
+        }
+        checked
     }
 }
 
@@ -174,6 +220,8 @@ impl Splittable for StageRun<'_> {
             return Ok(Err(VersionFault::Contract(broken)));
         }
         let bytes = rules.size(&answer)?;
+        let before_ms = moment.partition_ms;
+        self.check_ahead(range, before_ms, answer.largest_ms)?;
         let held = self.budget.hold(bytes, rules.name(self.stage));
         self.bytes += bytes;
         self.answer.take(answer, range.start, &rules.shapes);

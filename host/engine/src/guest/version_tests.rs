@@ -4,7 +4,8 @@ use crate::guest::{Lanes, LargeBatches, RunTimes};
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 use streamhost_core::contract::{
-    Calls, ChunkAnswer, Combined, Fault, GroupFault, GroupQuarantines, Phase, RecordQuarantines,
+    AheadRule, Calls, ChunkAnswer, Combined, Fault, GroupFault, GroupQuarantines, Phase,
+    RecordQuarantines,
 };
 use streamhost_core::executor::StageCalls;
 use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec, StageSpec, Window, WindowForm};
@@ -395,6 +396,7 @@ fn times() -> RunTimes {
         batch_ms: 1000,
         watermark_ms: NO_TIME_MS,
         partitions: BTreeMap::new(),
+        ahead: None,
     }
 }
 
@@ -403,7 +405,13 @@ fn run_on(
     chunk: &Chunk,
     quarantines: &RecordQuarantines,
 ) -> Result<ChunkAnswer, VersionFault> {
-    Lane::default().run(version, chunk, MOMENT, quarantines, &Budget::default())
+    Lane::default().run(
+        version,
+        chunk,
+        (MOMENT, None),
+        quarantines,
+        &Budget::default(),
+    )
 }
 
 fn run(values: &[&str], quarantines: &RecordQuarantines) -> Result<ChunkAnswer, VersionFault> {
@@ -449,6 +457,75 @@ fn column(items: &[&str]) -> Column {
     let mut column = Column::default();
     items.iter().for_each(|item| column.push(item.as_bytes()));
     column
+}
+
+/// Own times, which are the event times, and what is said of the first part of each reason.
+#[test]
+fn a_record_too_far_ahead_moves_nothing_and_costs_no_guest() {
+    let guests = guest_version();
+    let records = [
+        ("a=1", 1),
+        ("a=2", 2),
+        ("a=far", 5000),
+        ("a=3", 3),
+        ("trap", 4),
+        ("a=4", 5),
+    ];
+    let chunk = timed_chunk((0, 1), 100, &records);
+    let rule = AheadRule {
+        by_ms: 100,
+        clock_ms: Some(1000),
+    };
+    let mut lane = Lane::default();
+    let mut run = |rule, quarantines: &RecordQuarantines| {
+        let times = (MOMENT, rule);
+        lane.run(&guests, &chunk, times, quarantines, &Budget::default())
+            .unwrap()
+    };
+    let first = run(Some(rule), &RecordQuarantines::new());
+    assert_eq!(parts(&first.keyed), ["a@0 [1 2]", "a@0 [3]", "a@0 [4]"]);
+    let faults = first.faults.iter();
+    let faults: Vec<_> = faults
+        .map(|fault| (fault.position, fault.by_host))
+        .collect();
+    assert_eq!(faults, [(2, false), (4, true)]);
+    assert!(
+        first.faults[0].reason.starts_with(
+            "its event time, 1970-01-01T00:00:05.000Z, is more than 100ms ahead of the batch's, 1970-01-01T00:00:01.000Z"
+        ),
+        "{:?}",
+        first.faults
+    );
+    assert_eq!((first.largest_ms, first.late, first.dropped), (5, 0, 0));
+    // A replay has the decision on what broke, and finds the other.
+    let quarantines = quarantines_of(&chunk, &first);
+    assert_eq!(quarantines.len(), 1);
+    assert_eq!(run(Some(rule), &quarantines), first);
+    // Without the rule all that follows is late.
+    let without = run(None, &RecordQuarantines::new());
+    assert_eq!((without.largest_ms, without.late), (5000, 2));
+}
+
+/// Own times that lie apart: calls are cut between them, and neither is in doubt for the other.
+#[test]
+fn old_records_are_not_in_doubt_for_new_ones() {
+    let guests = guest_version();
+    let records = [("a", 1), ("b", 2), ("c", 500), ("d", 900)];
+    let chunk = timed_chunk((0, 1), 100, &records);
+    let rule = AheadRule {
+        by_ms: 100,
+        clock_ms: Some(1000),
+    };
+    let times = (MOMENT, Some(rule));
+    let none = RecordQuarantines::new();
+    let answer = Lane::default().run(&guests, &chunk, times, &none, &Budget::default());
+    let answer = answer.unwrap();
+    assert!(answer.faults.is_empty() && answer.splits.is_empty());
+    let rows: Vec<_> = answer.rows[0]
+        .iter()
+        .map(|rows| rows.positions.clone())
+        .collect();
+    assert_eq!(rows, [vec![0, 1], vec![2], vec![3]]);
 }
 
 #[test]

@@ -157,6 +157,7 @@ impl Committer<'_> {
             finished: outcome.finished,
             marks: std::mem::take(&mut batch.marks),
             retried: batch.retried.take(),
+            time_rules: outcome.time_rules,
             retained_records: std::mem::take(&mut batch.retained_records),
         };
         checkpoint

@@ -255,6 +255,7 @@ mod tests {
             stages: Stages::new(),
             finished: false,
             retried: None,
+            time_rules: None,
             marks: BTreeMap::new(),
             retained_records: Vec::new(),
         };

@@ -339,6 +339,9 @@ impl PipelineMeter {
         for time_ms in times_ms {
             let stands_for = open.stands_for.min(left); // the last one for fewer
             left -= stands_for;
+            if time_ms < 0 {
+                continue; // its age is not known
+            }
             let age = u64::try_from(now_ms.saturating_sub(time_ms)).unwrap_or(0);
             let latency = &mut measured.totals.latency;
             latency.add(Duration::from_millis(age), stands_for);

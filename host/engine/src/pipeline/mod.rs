@@ -42,7 +42,7 @@ pub use histogram::TimeHistogram;
 pub use meter::{BatchUnderWay, MadeRows, MeterInterval, MeterTotals, PipelineMeter, StageLetters};
 pub use retries::{LetterRetry, Retries, RetryEnd};
 pub use slot::DeploymentSlot;
-pub use status::{JobLogger, PipelineStatus, StatusSnapshot};
+pub use status::{JobLogger, Jump, PipelineStatus, StatusSnapshot};
 pub use stop::{Backoff, Stop, StopSignal};
 pub use trace::{BatchStep, BatchTrace, SinkTime, StepTime};
 

@@ -341,6 +341,7 @@ impl Recovery<'_> {
             quarantines: Some(quarantines(&active.topics(), intent)),
             group_quarantines: group_quarantines(&intent.quarantined_groups),
             retries: intent.retried.is_some(),
+            time_rules: intent.time_rules,
         };
         let again = runs.run_batch(&active, batch, given, self.status);
         let again = again.map_err(|error| {

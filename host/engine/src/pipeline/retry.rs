@@ -40,6 +40,7 @@ impl Runner<'_> {
             quarantines: None,
             group_quarantines: GroupQuarantines::new(),
             retries: true,
+            time_rules: Some(active.settings.time_rules(true)),
         };
         self.runs.executor.state.settled(self.status.durable());
         let retained = batch.chunks.clone();

@@ -355,6 +355,7 @@ impl Runner<'_> {
             quarantines: None,
             group_quarantines: GroupQuarantines::new(),
             retries: false,
+            time_rules: Some(active.settings.time_rules(true)),
         };
         if self.told.lacks_ends() {
             self.ask_ends(&active); // or the lag would not be known before the batch is run

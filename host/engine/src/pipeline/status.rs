@@ -34,6 +34,8 @@ pub struct StatusSnapshot {
     pub deployment: u64,
     /// What is known of time.
     pub times: EventTimes,
+    /// By topic the partitions whose event time jumped ahead, and when it last did.
+    pub jumps: BTreeMap<String, BTreeMap<i32, Jump>>,
     /// What the keyed stages keep.
     pub stages: Stages,
     /// Every source has ended, and all is delivered.
@@ -42,7 +44,41 @@ pub struct StatusSnapshot {
     pub ends_by_error: bool,
 }
 
+/// A partition's event time rose by more than [`limits::JUMP_TIME`] in one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Jump {
+    /// When that was seen.
+    pub at_ms: i64,
+    /// The event time before.
+    pub from_ms: i64,
+    /// The event time after.
+    pub to_ms: i64,
+}
+
 impl StatusSnapshot {
+    /// Takes the times after a batch, and notes which partitions jumped.
+    fn take_times(&mut self, times: &EventTimes, at_ms: i64) {
+        let step_ms = i64::try_from(limits::JUMP_TIME.as_millis()).unwrap_or(i64::MAX);
+        for (topic, now) in &times.event_ms {
+            let before = self.times.event_ms.get(topic);
+            for (&id, &to_ms) in now {
+                let Some(&from_ms) = before.and_then(|before| before.get(&id)) else {
+                    continue;
+                };
+                if to_ms.saturating_sub(from_ms) > step_ms {
+                    let jump = Jump {
+                        at_ms,
+                        from_ms,
+                        to_ms,
+                    };
+                    let of_topic = self.jumps.entry(topic.clone()).or_default();
+                    of_topic.insert(id, jump);
+                }
+            }
+        }
+        self.times = times.clone();
+    }
+
     /// Records behind the ends of the topics that are read now; none while an end is not known.
     pub fn lag(&self) -> Option<u64> {
         if self.finished {
@@ -141,7 +177,7 @@ impl PipelineStatus {
         snapshot.committed = checkpoint.committed.clone();
         snapshot.epoch = checkpoint.epoch;
         snapshot.deployment = checkpoint.deployment;
-        snapshot.times = checkpoint.times.clone();
+        snapshot.take_times(&checkpoint.times, clock::now_ms());
         snapshot.stages = checkpoint.stages.clone();
         snapshot.finished = checkpoint.finished;
         drop(snapshot);
@@ -234,6 +270,30 @@ mod tests {
             (2, "WARN sink `s` waits: away")
         );
         assert!(logged[1].starts_with("INFO sink `s` goes on after "));
+    }
+
+    #[test]
+    fn an_event_time_that_jumps_is_told_and_one_that_is_new_is_none() {
+        let hour_ms = 3_600_000;
+        let times = |ms: &[i64]| EventTimes {
+            event_ms: [("t".to_owned(), (0..).zip(ms.iter().copied()).collect())].into(),
+            ..EventTimes::default()
+        };
+        let mut snapshot = StatusSnapshot::default();
+        snapshot.take_times(&times(&[5]), 1);
+        snapshot.take_times(&times(&[5 + hour_ms, 9 * hour_ms]), 2);
+        assert!(snapshot.jumps.is_empty());
+        snapshot.take_times(&times(&[5 + hour_ms, 11 * hour_ms]), 3);
+        snapshot.take_times(&times(&[6 + hour_ms, 11 * hour_ms]), 4);
+        let jump = Jump {
+            at_ms: 3,
+            from_ms: 9 * hour_ms,
+            to_ms: 11 * hour_ms,
+        };
+        assert_eq!(
+            snapshot.jumps,
+            [("t".to_owned(), [(1, jump)].into())].into()
+        );
     }
 
     #[test]

@@ -90,7 +90,7 @@ const STANDING: [Family; 6] = [
 ];
 
 /// Counts of durable batches, which are part of the checkpoint.
-const COUNTS: [Family; 6] = [
+const COUNTS: [Family; 7] = [
     Family {
         name: "streamhost_job_records_in_total",
         kind: MetricType::Counter,
@@ -122,6 +122,12 @@ const COUNTS: [Family; 6] = [
         kind: MetricType::Counter,
         help: "Records that came too late for a window or join.",
         samples: |scrape, samples| each(scrape, samples, |job| Some(job.facts.status.late)),
+    },
+    Family {
+        name: "streamhost_job_timeless_total",
+        kind: MetricType::Counter,
+        help: "Records without a time of their own, which had that of their batch.",
+        samples: |scrape, samples| each(scrape, samples, |job| Some(job.facts.status.timeless)),
     },
     Family {
         name: "streamhost_job_batches_total",

@@ -321,11 +321,11 @@ unsafe fn content<'a>(
             };
             Message::Record(Record {
                 offset: message.offset,
-                time_ms: time_ms.max(0),
+                time_ms, // -1: it has none
                 key,
                 value,
                 headers,
-            }) // -1: it has no time
+            })
         }
         Code::PartitionEOF => Message::End(message.offset),
         // SAFETY: the message is alive; its words are copied.

@@ -1,5 +1,6 @@
 //! What becomes of kept state when another version takes over. Pure.
 
+use super::shape::first_variants;
 use super::{STAGES_PER_EPOCH, StageFacts, StageId, Stages};
 use crate::job::{JobSpec, StageKind, StageSpec};
 use std::collections::BTreeSet;
@@ -212,7 +213,11 @@ fn refusal(before: &StageFacts, stage: &StageSpec) -> Option<StateRefusal> {
             wanted: stage.fingerprint(),
         });
     }
-    if stage.migrates.as_ref() != Some(&before.shape) {
+    if !stage
+        .migrates
+        .as_ref()
+        .is_some_and(|from| is(from, &before.shape))
+    {
         let migrates = stage.migrates.as_ref().map(words);
         return Some(StateRefusal::Changed {
             stage: name,
@@ -222,6 +227,12 @@ fn refusal(before: &StageFacts, stage: &StageSpec) -> Option<StateRefusal> {
         });
     }
     None
+}
+
+/// Whether accumulators of this shape and version are those that were kept. An older SDK told of an
+/// enum only what its first variant holds: there the author's word for the others is taken.
+fn is(from: &(String, u32), kept: &(String, u32)) -> bool {
+    from == kept || from.1 == kept.1 && first_variants(&from.0) == kept.0
 }
 
 fn shape_of(stage: &StageSpec) -> (String, u32) {

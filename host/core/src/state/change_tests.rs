@@ -141,6 +141,29 @@ fn what_migrates_from_what_was_kept_is_migrated_under_a_new_number() {
     );
 }
 
+/// `Sum(u32)` became `Sum(i32)`, and 5 would be read as -3.
+#[test]
+fn a_later_variant_that_holds_something_else_is_another_shape() {
+    let stage = |shape: &str, version, migrates| StageSpec {
+        value_shape: shape.into(),
+        version,
+        migrates,
+        ..running("a")
+    };
+    let (was, is) = ("enum E(None|Sum)<|u32>", "enum E(None|Sum)<|i32>");
+    let told = refused(&[stage(was, 1, None)], &[stage(is, 1, None)]);
+    assert!(told.contains(was) && told.contains(is), "{told}");
+    // An older SDK told nothing of it, so the author must.
+    let before = kept(&[stage("enum E(None|Sum)", 1, None)]);
+    let after = |stage| stages_after(&before, &job(&[stage]), 7);
+    assert!(after(stage(was, 1, None)).is_err());
+    assert!(after(stage(was, 2, Some((is.into(), 2)))).is_err());
+    let change = after(stage(was, 2, Some((was.into(), 1))))
+        .unwrap()
+        .remove(0);
+    assert_eq!(change.how, StateOrigin::Migrated { from: BASE });
+}
+
 #[test]
 fn a_stage_that_is_gone_is_named_with_the_way_on() {
     let told = refused(&[running("a"), running("old")], &[running("a")]);

@@ -3,7 +3,7 @@
 //! A stage's shapes are texts such as `{n:u64,tags:[(text,f64)]}`, which the SDK makes of the
 //! author's types. Values are postcard's bytes, whose own reader wants a Rust type; here the type
 //! is known at run time alone. What a shape does not tell (a part whose type only the data knows, a
-//! variant of an enum but its first one) is not guessed: then there is no text.
+//! variant that lies too deep in itself) is not guessed: then there is no text.
 
 use crate::limits;
 
@@ -12,6 +12,36 @@ mod value;
 
 pub use key::{key_bytes, key_text};
 pub use value::{Json, value_json};
+
+/// A shape as an SDK made it that told of an enum only what its first variant holds.
+pub fn first_variants(shape: &str) -> String {
+    let Some((before, all)) = shape.split_once('<') else {
+        return shape.to_owned();
+    };
+    let (mut depth, mut ends) = (0_usize, Vec::new());
+    for (at, mark) in all.char_indices() {
+        match mark {
+            '>' if depth == 0 => {
+                ends.push(at);
+                break;
+            }
+            '|' if depth == 0 => ends.push(at),
+            '(' | '[' | '{' | '<' => depth += 1,
+            ')' | ']' | '}' | '>' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    let Some(&last) = ends.last() else {
+        return shape.to_owned(); // it has no end, and is none
+    };
+    let mut from = 0;
+    let mut holds = ends
+        .iter()
+        .map(|&end| &all[std::mem::replace(&mut from, end + 1)..end]);
+    let first = holds.find(|holds| *holds != "_").unwrap_or_default();
+    let rest = &all[last + 1..];
+    format!("{before}{}{}", first_variants(first), first_variants(rest))
+}
 
 /// A type as its shape tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +63,17 @@ enum Shape {
     Map(Option<Box<(Shape, Shape)>>),
     Tuple(Vec<Shape>),
     Struct(Vec<(String, Shape)>),
-    /// Its variants, and what the first one holds.
-    Enum(Vec<String>, Option<Box<Shape>>),
+    /// Its variants, with what each holds.
+    Enum(Vec<(String, Holds)>),
+}
+
+/// What a variant of an enum holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Holds {
+    Nothing,
+    /// Its shape does not tell.
+    Unknown,
+    Of(Box<Shape>),
 }
 
 /// Shapes of one word.
@@ -157,21 +196,62 @@ impl<'t> Parser<'t> {
         Some(Shape::Struct(fields))
     }
 
+    /// Behind the names stands what the first variant holds; or in angles what each does. In shapes
+    /// that an older SDK made only the first one's is told.
     fn variants(&mut self, depth: usize) -> Option<Shape> {
         self.until('(')?;
-        let names = self.until(')')?.split('|').map(str::to_owned).collect();
-        let holds_nothing = self.rest.is_empty() || self.rest.starts_with([',', ')', ']', '}']);
-        let first = match holds_nothing {
-            true => None,
-            false => Some(Box::new(self.shape(depth + 1)?)),
-        };
-        Some(Shape::Enum(names, first))
+        let names = self.until(')')?.split('|').map(str::to_owned);
+        let mut holds = Vec::new();
+        if self.eat("<") {
+            loop {
+                holds.push(self.holds(depth)?);
+                if self.eat(">") {
+                    break;
+                }
+                if !self.eat("|") {
+                    return None;
+                }
+            }
+        } else {
+            holds.push(self.holds(depth)?);
+        }
+        let rest = std::iter::repeat(Holds::Unknown);
+        let holds = holds.into_iter().chain(rest);
+        Some(Shape::Enum(names.zip(holds).collect()))
+    }
+
+    fn holds(&mut self, depth: usize) -> Option<Holds> {
+        if self.eat("_") {
+            return Some(Holds::Unknown);
+        }
+        let ends = [',', ')', ']', '}', '|', '>'];
+        if self.rest.is_empty() || self.rest.starts_with(ends) {
+            return Some(Holds::Nothing);
+        }
+        Some(Holds::Of(Box::new(self.shape(depth + 1)?)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn older_shapes_told_the_first_variant_alone() {
+        let cases = [
+            ("u64", "u64"),
+            ("(u8,enum E(A|B)<u8|i32>,u8)", "(u8,enum E(A|B)u8,u8)"),
+            ("enum E(A|B)<|[enum F(C|D)<u8|u8>]>", "enum E(A|B)"),
+            (
+                "(enum E(A|B)<(enum F(C|D)<_|(u8,text)>,bool)|u8>,enum F(C)u8)",
+                "(enum E(A|B)(enum F(C|D)(u8,text),bool),enum F(C)u8)",
+            ),
+            ("enum E(A|B)<u8", "enum E(A|B)<u8"),
+        ];
+        for (shape, want) in cases {
+            assert_eq!(first_variants(shape), want, "{shape}");
+        }
+    }
 
     #[test]
     fn shapes_are_read_whole_or_not_at_all() {
@@ -183,6 +263,7 @@ mod tests {
             "(text, u32)",
             "(u8,enum Inner(A|B)u8,u8)",
             "(enum Unit(A|B),u8)",
+            "(enum E(A|B|C)<|_|enum F(A|B)<u8|>>,u8)",
             "{children:[],parts:map[]}",
         ];
         for text in read {
@@ -195,6 +276,8 @@ mod tests {
             "u64 ",
             "(u8,?",
             "(u8,text)…",
+            "enum E(A|B)<u8",
+            "enum E(A|B)<u8,u8>",
             "[u8,u8]",
             "{n}",
             "map[u8]",
@@ -207,10 +290,10 @@ mod tests {
             Shape::parse("(u8,enum E(A|B)u8,bool)"),
             Some(Shape::Tuple(vec![
                 Shape::Unsigned(8),
-                Shape::Enum(
-                    vec!["A".into(), "B".into()],
-                    Some(Box::new(Shape::Unsigned(8)))
-                ),
+                Shape::Enum(vec![
+                    ("A".into(), Holds::Of(Box::new(Shape::Unsigned(8)))),
+                    ("B".into(), Holds::Unknown)
+                ]),
                 Shape::Bool
             ]))
         );

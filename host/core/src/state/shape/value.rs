@@ -1,6 +1,6 @@
 //! A value's bytes, as postcard writes them, to JSON.
 
-use super::Shape;
+use super::{Holds, Shape};
 use crate::limits;
 use std::fmt::Write;
 
@@ -98,7 +98,7 @@ impl<'b> Reader<'b> {
             Shape::Map(one) => self.map(one.as_deref(), last)?,
             Shape::Tuple(parts) => self.tuple(parts, last)?,
             Shape::Struct(fields) => self.fields(fields, last)?,
-            Shape::Enum(names, first) => self.variant(names, first.as_deref(), last)?,
+            Shape::Enum(variants) => self.variant(variants, last)?,
         }
         Ok(())
     }
@@ -167,25 +167,23 @@ impl<'b> Reader<'b> {
         Ok(())
     }
 
-    /// What a variant holds is told of the first one alone. Another one that ends the value, with
-    /// no byte behind it, holds nothing.
-    fn variant(&mut self, names: &[String], first: Option<&Shape>, last: bool) -> Result<(), Stop> {
+    /// One of which it is not told what it holds, and that ends the value with no byte behind it,
+    /// holds nothing.
+    fn variant(&mut self, variants: &[(String, Holds)], last: bool) -> Result<(), Stop> {
         let number = self.unsigned(32)?;
-        let name = usize::try_from(number)
-            .ok()
-            .and_then(|i| names.get(i))
-            .ok_or(Stop::Unknown)?;
-        match (number, first) {
-            (0, Some(holds)) => {
+        let variant = usize::try_from(number).ok().and_then(|i| variants.get(i));
+        let (name, holds) = variant.ok_or(Stop::Unknown)?;
+        match holds {
+            Holds::Of(holds) => {
                 self.push("{");
                 self.text(name);
                 self.push(":");
                 self.value(holds, last)?;
                 self.push("}");
             }
-            (0, None) => self.text(name),
-            _ if last && self.bytes.is_empty() => self.text(name),
-            _ => return Err(Stop::Unknown),
+            Holds::Nothing => self.text(name),
+            Holds::Unknown if last && self.bytes.is_empty() => self.text(name),
+            Holds::Unknown => return Err(Stop::Unknown),
         }
         Ok(())
     }
@@ -285,7 +283,7 @@ mod tests {
 
     #[test]
     fn values_are_json_where_their_shape_tells_all() {
-        let cases: [(&str, &[u8], Option<&str>); 16] = [
+        let cases: [(&str, &[u8], Option<&str>); 20] = [
             ("u64", &[0xe8, 0x07], Some("1000")),
             ("i64", &[0x03], Some("-2")),
             ("i8", &[0xff], Some("-1")),
@@ -305,6 +303,10 @@ mod tests {
             ("enum E(A|B)u8", &[0, 7], Some(r#"{"A":7}"#)),
             ("enum E(A|B)u8", &[1], Some("\"B\"")),
             ("enum E(A|B)u8", &[1, 7], None), // what B holds is not told
+            ("enum E(A|B)<u8|i32>", &[1, 5], Some(r#"{"B":-3}"#)),
+            ("(enum E(A|B|C)<|u8|>,u8)", &[2, 7], Some(r#"["C",7]"#)),
+            ("(enum E(A|B)<|_>,u8)", &[0, 7], Some(r#"["A",7]"#)),
+            ("(enum E(A|B)<|_>,u8)", &[1, 7], None),
             ("u8", &[1, 2], None),
         ];
         for (shape, bytes, want) in cases {

@@ -128,7 +128,7 @@ impl<'b, K, F: Flow<'b>, G> KeyedBy<'b, K, F, G> {
 
 impl<'b, K, F: Flow<'b>, G> Scoped<'b, K, F, G, Running> {
     /// Forgets a key that had no record for so long, by the time of the batches. A later record
-    /// begins it afresh.
+    /// begins it afresh. So are keys forgotten that a version without this has kept.
     pub fn expire_after(mut self, idle: Duration) -> Self {
         self.scope = Scope::Running {
             expire_ms: Some(ms(idle)),

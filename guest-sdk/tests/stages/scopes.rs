@@ -82,3 +82,32 @@ fn a_running_count_tells_what_a_batch_changed_and_forgets_what_was_quiet_for_lon
     assert_eq!(job.rows("console"), ["value=a 1 20001"]);
     assert_eq!(job.kept("words"), 2, "b has one millisecond left");
 }
+
+#[job(name = "running")]
+fn running_for_ever() -> Job {
+    words("in")
+        .key_by(|word| *word)
+        .named("words")
+        .running()
+        .count()
+        .map(|Update { key, value, batch }| format!("{key} {value} {}", batch.0))
+        .to(console())
+}
+
+#[test]
+fn a_version_that_adds_expiry_forgets_what_was_quiet_for_long_before_it() {
+    let mut job = testing::run(running_for_ever);
+    job.send("in", ["a", "b"])
+        .pass(seconds(5))
+        .send("in", ["b"]);
+    job.pass(seconds(5));
+    let mut job = job.deploy(running);
+    assert_eq!(
+        job.pass(millis(0)).kept("words"),
+        2,
+        "a was there ten seconds ago"
+    );
+    assert_eq!(job.pass(millis(1)).kept("words"), 1);
+    assert_eq!(job.pass(millis(5_000)).kept("words"), 0);
+    assert!(job.rows("console").is_empty());
+}

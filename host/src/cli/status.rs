@@ -116,9 +116,10 @@ fn under_way(shown: &Told, screen: &Screen) -> Option<String> {
     ))
 }
 
-fn timeless(records: u64) -> String {
-    let records = count(records, "record", "records");
-    format!("{records} without a time of their own, which had that of their batch")
+fn timeless(records: u64) -> Option<String> {
+    let counted = count(records, "record", "records");
+    let text = format!("{counted} without a time of their own, which had that of their batch");
+    (records > 0).then_some(text)
 }
 
 fn every(job: &JobStatus) -> String {
@@ -191,10 +192,7 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
         ),
         ("dropped", Some(job.dropped.to_string())),
         ("late", timed.then(|| job.late.to_string())),
-        (
-            "timeless",
-            (job.timeless > 0).then(|| timeless(job.timeless)),
-        ),
+        ("timeless", timeless(job.timeless)),
         ("batches", Some(job.batches.to_string())),
         (
             "checkpoint",
@@ -378,6 +376,32 @@ mod tests {
         );
         assert!(
             said.contains("lag           5 records, 1m 10s old, caught up in about 3s\n"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_partition_whose_event_time_jumped_is_seen() {
+        let mut shown = clicks();
+        let said = on(&Screen::program(), &shown);
+        let head = "SOURCE  PARTITION  EVENT TIME               JUMPED\n";
+        let line = "clicks          0  2026-11-21 08:00:00 UTC";
+        assert!(said.contains(&format!("{head}{line}\n")), "{said}");
+        assert!(said.contains("timeless      1 record without"), "{said}");
+        let jump = crate::api::JumpStatus {
+            at: "2026-11-21T07:59:00.000Z".to_owned(),
+            from: "2026-11-20T08:00:00.000Z".to_owned(),
+            to: "2026-11-21T08:00:00.000Z".to_owned(),
+        };
+        shown.status.sources[0].jumps.insert(0, jump);
+        let said = on(&Screen::program(), &shown);
+        let jumped = "2026-11-21 07:59:00 UTC, from 2026-11-20 08:00:00 UTC";
+        assert!(said.contains(&format!("{line}  {jumped}\n")), "{said}");
+        shown.status.sources[0].event_times.clear();
+        shown.status.timeless = 0;
+        let said = on(&Screen::program(), &shown);
+        assert!(
+            !said.contains("JUMPED") && !said.contains("timeless"),
             "{said}"
         );
     }

@@ -2,8 +2,8 @@
 
 use crate::api::{
     ActiveFacts, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
-    JobFacts, JobState, JobStatus, Jobs, JumpStatus, LetterEnd, LetterId, LettersAsk, LimitStatus,
-    LogLine, MemoryPart, ProbationStatus, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk,
+    JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine,
+    MemoryPart, ProbationStatus, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk,
     StateFate, StateView, Waiting,
 };
 use std::collections::BTreeMap;
@@ -165,15 +165,7 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
             target: "clicks".to_owned(),
             committed: [(0, 600), (1, 400)].into(),
             event_times: [(0, "2026-11-21T08:00:00.000Z".to_owned())].into(),
-            jumps: [(
-                0,
-                JumpStatus {
-                    at: "2026-11-21T07:59:00.000Z".to_owned(),
-                    from: "2026-11-20T08:00:00.000Z".to_owned(),
-                    to: "2026-11-21T08:00:00.000Z".to_owned(),
-                },
-            )]
-            .into(),
+            jumps: BTreeMap::new(),
         }],
         stages: vec![StageStatus {
             name: "count".to_owned(),

@@ -246,6 +246,7 @@ impl BatchExecutor {
                 before_ms: self.times.watermark_ms,
                 watermark_ms: outcome.times.watermark_ms,
                 late_thresholds_ms: &self.times.late_thresholds_ms,
+                gives_timers: given.time_rules.is_some(),
             };
             outcome.times.late_thresholds_ms = keyed::late_thresholds_after(job.spec, batch_times);
             let ids = ids(job.spec, &self.stages);
@@ -294,6 +295,7 @@ impl BatchExecutor {
             before_ms: self.times.watermark_ms,
             watermark_ms,
             late_thresholds_ms: &self.times.late_thresholds_ms,
+            gives_timers: true,
         };
         keyed::is_due(spec, &ids(spec, &self.stages), times, &mut self.state)
     }

@@ -12,6 +12,7 @@
 //! | lookup | `1` key | item |
 //! | running, sessions, join | `2` time, what is then due | |
 //! | all | `0` | one number that the stage notes for itself |
+//! | running | `0` `1` | `1`: every key has a timer; `0` key: those above it may have none |
 
 use crate::job::{StageKind, WindowForm};
 use crate::state::StoreError;
@@ -25,6 +26,9 @@ pub(super) const VALUE: u8 = crate::state::KEPT;
 pub(super) const SOME: u8 = crate::state::KEPT_FOR_SOME;
 /// What is due at a time.
 pub(super) const TIMER: u8 = 2;
+
+/// The key of how far keys have timers.
+pub(super) const TIMED: [u8; 2] = [NOTE, 1];
 
 /// Bytes of a time.
 pub(super) const TIME: usize = 8;

@@ -25,6 +25,7 @@ mod stage;
 mod merge;
 mod panes;
 mod reduce;
+mod untimed;
 mod window;
 mod session;
 mod join;
@@ -50,6 +51,9 @@ pub struct BatchTimes<'a> {
     /// What [`late_thresholds_after`] gave for the batch before. A stage that is not among them
     /// stands where the watermark puts it.
     pub late_thresholds_ms: &'a BTreeMap<String, i64>,
+    /// Keys that a version without expiry has left without a timer are given one. Not in the replay
+    /// of what a host planned that gave them none.
+    pub gives_timers: bool,
 }
 
 /// What the keyed stages made of a batch.

@@ -5,7 +5,7 @@ use super::shuffle::{Groups, Item};
 use super::stage::Stage;
 use super::stage_store::StageStore;
 use super::timers::Timers;
-use super::{KeyedError, merge, times};
+use super::{KeyedError, merge, times, untimed};
 use crate::limits;
 use crate::state::StoreError;
 use std::ops::ControlFlow;
@@ -36,6 +36,9 @@ pub(super) fn running(
     items: &[Item<'_>],
     expire_ms: Option<u64>,
 ) -> Result<(), KeyedError> {
+    if stage.times.gives_timers && !items.is_empty() {
+        untimed::begin(&mut stage.store, expire_ms)?;
+    }
     let groups = Groups::by_key(items);
     let clock_ms = stage.times.clock_ms;
     let expired = expired_through(clock_ms, expire_ms);
@@ -78,6 +81,9 @@ pub(super) fn running(
             stage.give_group(key, accumulator, clock_ms, clock_ms)
         },
     )?;
+    if stage.times.gives_timers {
+        untimed::give_timers(stage, &mut timers, expire_ms)?;
+    }
     if let Some(expire_ms) = expire_ms {
         forget(stage, &mut timers, expire_ms)?;
     }
@@ -92,6 +98,7 @@ pub(super) fn is_due(
     expire_ms: Option<u64>,
 ) -> Result<bool, StoreError> {
     match expire_ms {
+        Some(_) if untimed::are_there(store)? => Ok(true),
         Some(_) => Timers::load(store)?.is_due(store, expired_through(clock_ms, expire_ms)),
         None => Ok(false),
     }
@@ -142,7 +149,7 @@ fn expired_through(clock_ms: i64, expire_ms: Option<u64>) -> Option<i64> {
 
 /// Timers stand at coarse times, not before the key's last record, so that forgetting wakes the job
 /// seldom.
-fn timer_for(last_ms: i64, expire_ms: u64) -> i64 {
+pub(super) fn timer_for(last_ms: i64, expire_ms: u64) -> i64 {
     let part_ms = i64::try_from(expire_ms / limits::EXPIRY_STEPS).unwrap_or(i64::MAX);
     let step_ms = part_ms.max(limits::EXPIRY_STEP_MS_MIN);
     match last_ms.rem_euclid(step_ms) {

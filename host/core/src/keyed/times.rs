@@ -32,6 +32,8 @@ pub(super) struct StageTimes {
     pub(super) before_ms: i64,
     /// The line after it: what is over is judged by this.
     pub(super) late_threshold_ms: i64,
+    /// Keys without a timer are given one.
+    pub(super) gives_timers: bool,
 }
 
 /// Each stage's times, in the order of the plan.
@@ -59,6 +61,7 @@ pub(super) fn of_stages(spec: &JobSpec, times: BatchTimes<'_>) -> Vec<StageTimes
             clock_ms: times.clock_ms,
             before_ms,
             late_threshold_ms,
+            gives_timers: times.gives_timers,
         }
     };
     spec.stages.iter().enumerate().map(of_stage).collect()

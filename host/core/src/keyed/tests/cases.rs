@@ -22,6 +22,8 @@ struct Bench {
     clock_ms: i64,
     late_thresholds_ms: BTreeMap<String, i64>,
     fold: Fold,
+    /// False: as in the replay of what an older host has planned.
+    gives_timers: bool,
     portion: Portion,
     /// How often it is said that no stop has come.
     stop_at: Option<usize>,
@@ -67,6 +69,7 @@ impl Bench {
             late_thresholds_ms: BTreeMap::new(),
             fold: Fold::Sum,
             portion: Portion::of(GUEST_MEMORY_BYTES_DEFAULT),
+            gives_timers: true,
             stop_at: None,
             asked: 0,
         }
@@ -107,6 +110,7 @@ impl Bench {
             before_ms,
             watermark_ms,
             late_thresholds_ms: &late_thresholds_ms,
+            gives_timers: self.gives_timers,
         };
         let spec = &self.spec;
         let (folds, rekeys) = (
@@ -143,6 +147,7 @@ impl Bench {
             before_ms,
             watermark_ms,
             late_thresholds_ms: &self.late_thresholds_ms,
+            gives_timers: true,
         };
         is_due(&self.spec, &[7], times, &mut self.state).unwrap()
     }
@@ -227,6 +232,7 @@ fn a_silent_key_is_forgotten_and_an_active_one_is_not() {
             before_ms,
             watermark_ms,
             late_thresholds_ms,
+            gives_timers: true,
         };
         let is_due = is_due(spec, &[7], times, state).unwrap();
         let rows = bench.rows(items, DUE_NEVER);
@@ -269,6 +275,58 @@ fn a_silent_key_is_forgotten_and_an_active_one_is_not() {
         "forgotten, and removed at a coarse time"
     );
     assert_eq!(at(17_001, &[]), (String::new(), true, 0, 0));
+}
+
+/// A version without expiry kept them, and nothing more comes of them.
+#[test]
+fn keys_of_a_version_without_expiry_expire_under_one_with_it() {
+    let mut bench = Bench::new(StageKind::Running { expire_ms: None });
+    bench.portion.expiries = 3;
+    let names: Vec<String> = (0..7).map(|i| format!("k{i}")).collect();
+    let items: Vec<_> = names.iter().map(|name| (0, name.as_str(), 0, 1)).collect();
+    bench.clock_ms = 1000;
+    bench.rows(&items[..6], DUE_NEVER);
+    bench.clock_ms = 4000;
+    bench.rows(&items[6..], DUE_NEVER);
+    assert!(!bench.is_due(DUE_NEVER));
+    let kept = |bench: &Bench, tag| {
+        let keys = bench.state.entries.keys();
+        keys.filter(|(_, key)| key[0] == tag).count()
+    };
+    let expiring = |ms| StageKind::Running {
+        expire_ms: Some(ms),
+    };
+    bench.spec.stages[0].kind = expiring(5000);
+    let mut timers = Vec::new();
+    while bench.is_due(DUE_NEVER) {
+        bench.rows(&[], DUE_NEVER);
+        timers.push(kept(&bench, entry::TIMER));
+    }
+    assert_eq!(timers, [3, 6, 7], "each has one in the end");
+    // The version before takes over again, and leaves a key without a timer.
+    bench.spec.stages[0].kind = StageKind::Running { expire_ms: None };
+    bench.rows(&[(0, "new", 0, 1)], DUE_NEVER);
+    bench.spec.stages[0].kind = expiring(2000);
+    bench.clock_ms = 4500;
+    assert!(bench.is_due(DUE_NEVER));
+    bench.portion.expiries = 100;
+    bench.rows(&[], DUE_NEVER);
+    assert_eq!(
+        (kept(&bench, entry::VALUE), kept(&bench, entry::TIMER)),
+        (2, 2),
+        "those of the first batch have been silent for longer than this"
+    );
+    bench.clock_ms = 7000;
+    bench.rows(&[], DUE_NEVER);
+    assert_eq!(kept(&bench, entry::VALUE), 0);
+    assert!(!bench.is_due(DUE_NEVER));
+    // What a host before had planned is replayed as it was.
+    bench.spec.stages[0].kind = StageKind::Running { expire_ms: None };
+    bench.rows(&items[..2], DUE_NEVER);
+    bench.spec.stages[0].kind = expiring(5000);
+    bench.gives_timers = false;
+    bench.rows(&[], DUE_NEVER);
+    assert_eq!(kept(&bench, entry::TIMER), 0);
 }
 
 #[test]
@@ -463,6 +521,7 @@ fn what_is_read_at_once_is_bounded_by_its_bytes() {
             before_ms: times.0,
             watermark_ms: times.1,
             late_thresholds_ms: &times.2,
+            gives_timers: true,
         };
         let mut guest = Guest {
             spec,
@@ -1012,6 +1071,7 @@ fn whether_something_is_due_is_one_short_look() {
             before_ms: 300,
             watermark_ms: 300,
             late_thresholds_ms,
+            gives_timers: true,
         };
         for (watermark_ms, wanted) in [(300, false), (400, true), (i64::MAX, true)] {
             let mut watched = Watched {

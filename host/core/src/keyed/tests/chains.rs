@@ -250,6 +250,7 @@ impl Live {
             before_ms,
             watermark_ms,
             late_thresholds_ms: &late_thresholds_ms,
+            gives_timers: true,
         };
         self.late_thresholds_ms = late_thresholds_after(&self.spec, times);
         let stages = self.spec.stages.len();

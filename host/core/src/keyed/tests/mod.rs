@@ -296,6 +296,7 @@ impl Ran {
             before_ms,
             watermark_ms,
             late_thresholds_ms,
+            gives_timers: true,
         }
     }
 }

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Role } from "../src/api/types.ts";
 import { check } from "./check.ts";
 import { stream } from "./events.ts";
 import { letterPage } from "./letters.ts";
@@ -23,6 +24,8 @@ const FILES: Record<string, [string, string]> = {
 
 export interface MockOptions {
   token?: string;
+  /** What the token may do; all without it. */
+  role?: Role;
   dist?: string;
 }
 
@@ -107,7 +110,7 @@ async function answer(
     return void response.end(readFileSync(`${options.dist}/${name}`));
   }
   if (faults.frozen) return undefined; // never answered
-  const refusal = refuse(request, options);
+  const refusal = refuse(request, options) ?? refuseRole(request.method ?? "GET", url.pathname, options);
   if (refusal) return send(response, refusal.status, { error: refusal.message });
   const broken = faults.broken.get(url.pathname);
   if (broken !== undefined) throw new Refused(500, broken);
@@ -129,6 +132,19 @@ function refuse(request: IncomingMessage, options: MockOptions): Refused | null 
     given === undefined
       ? "this daemon wants its token: set STREAMHOST_TOKEN, or send `Authorization: Bearer TOKEN`"
       : "this is not the daemon's token: look at the file that `token-file` names",
+  );
+}
+
+const ROLES: Role[] = ["read", "operate", "deploy"];
+
+/** What the host's token may not do. */
+function refuseRole(method: string, path: string, { role = "deploy" }: MockOptions): Refused | null {
+  const deploys = method === "DELETE" || path === "/v1/jobs" || path === "/v1/check";
+  const needs: Role = method === "GET" ? "read" : deploys ? "deploy" : "operate";
+  if (ROLES.indexOf(role) >= ROLES.indexOf(needs)) return null;
+  return new Refused(
+    403,
+    `the token \`night-shift\` has the role \`${role}\`, and this needs \`${needs}\`: ask who runs the host for one that has it`,
   );
 }
 
@@ -166,6 +182,8 @@ function route(
   options: MockOptions,
 ): unknown {
   const [v1, area, job, what, id] = path;
+  if (v1 === "v1" && area === "me")
+    return { name: options.token === undefined ? null : "night-shift", role: options.role ?? "deploy" };
   if (v1 === "v1" && area === "host") return world.host(options.token !== undefined);
   if (v1 === "v1" && area === "check" && method === "POST") {
     component(body);

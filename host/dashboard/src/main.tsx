@@ -9,10 +9,12 @@ import "./styles/pages.css";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import { start } from "./state/live.ts";
+import { follow } from "./state/me.ts";
 
 const root = document.getElementById("app");
 if (root) {
   root.replaceChildren();
   render(<App />, root);
   start();
+  follow();
 }

@@ -4,12 +4,14 @@
 use super::Bounds;
 use crate::access::Tls;
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -46,10 +48,10 @@ pub(super) async fn serve(
         tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept(), if slots.is_room() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     slots.make_room();
                     let (app, closing) = (app.clone(), closing.subscribe());
-                    let slot = Arc::new(Slot::new(&slots.freed));
+                    let slot = Arc::new(Slot::new(&slots.freed, peer.ip()));
                     let (tls, of_slot) = (tls.clone(), Arc::clone(&slot));
                     let task = connections.spawn(accept(stream, tls, app, bounds, closing, of_slot));
                     slots.taken.push((slot, task));
@@ -78,6 +80,27 @@ pub(super) async fn serve(
 /// Marks an answer whose body goes on for as long as its client wants it.
 #[derive(Clone, Copy)]
 pub(super) struct Streams;
+
+/// From where a request came.
+#[derive(Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// A request's connection while its body is awaited. Until all of it is there it makes room for
+/// others, as one without a request does: who stalls holds no place that another wants.
+#[derive(Clone)]
+pub(super) struct Awaited(Arc<Slot>);
+
+impl Awaited {
+    /// Something came of the body, and more is awaited.
+    pub(super) fn more(&self) {
+        self.0.is_idle(true);
+    }
+
+    /// The body is there.
+    pub(super) fn is_there(&self) {
+        self.0.is_idle(false);
+    }
+}
 
 /// The connections there are.
 struct Places {
@@ -117,11 +140,13 @@ struct Slot {
     /// Since when no request of it is under way.
     idle_since: Mutex<Option<Instant>>,
     freed: Arc<Notify>,
+    peer: IpAddr,
 }
 
 impl Slot {
-    fn new(freed: &Arc<Notify>) -> Self {
+    fn new(freed: &Arc<Notify>, peer: IpAddr) -> Self {
         Slot {
+            peer,
             idle_since: Mutex::new(Some(Instant::now())),
             freed: Arc::clone(freed),
         }
@@ -203,8 +228,11 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     slot: Arc<Slot>,
 ) {
     let app = TowerToHyperService::new(app);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         slot.is_idle(false);
+        let extensions = request.extensions_mut();
+        extensions.insert(Peer(slot.peer));
+        extensions.insert(Awaited(Arc::clone(&slot)));
         let (answering, slot) = (app.call(request), Arc::clone(&slot));
         async move {
             let answer = answering.await;

@@ -4,7 +4,7 @@ use super::App;
 use super::handlers::{Answer, change};
 use super::openapi::{AllFaults, BusyFaults, ComponentBytes, ComponentFaults, DeployQuery};
 use super::reply::Fault;
-use super::requests::{body, pairs, unknown};
+use super::requests::{pairs, received, unknown};
 use crate::api::{DeployRequest, Deployed, Jobs};
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
@@ -40,6 +40,9 @@ pub(super) async fn component<T: Send + 'static>(
     work: impl FnOnce(&dyn Jobs, Vec<u8>, &dyn Fn() -> bool) -> T + Send + 'static,
 ) -> Result<T, Fault> {
     wasm_type(request.headers())?;
+    let most = app.bounds.upload_bytes_max;
+    let (bytes, held) = received(app, request, most, Some(&app.upload_bytes)).await?;
+    // Its turn comes once it is there: one that stalls keeps nobody else from deploying.
     let turn = tokio::time::timeout(
         app.bounds.turn_time,
         Arc::clone(&app.uploads).acquire_owned(),
@@ -48,12 +51,11 @@ pub(super) async fn component<T: Send + 'static>(
     let Ok(Ok(turn)) = turn else {
         return Err(Fault::busy("deployments"));
     };
-    let bytes = Vec::from(body(app, request, app.bounds.upload_bytes_max).await?);
     // It goes with this call, which ends when its client leaves.
     let waiting = Arc::new(());
     let asker = Arc::downgrade(&waiting);
     let done = change(app, move |jobs| {
-        let _turn = turn; // with the component's bytes, not with the client's patience
+        let _held = (turn, held); // with the component's bytes, not with the client's patience
         work(jobs, bytes, &|| asker.strong_count() > 0)
     });
     let done = done.await;

@@ -1,5 +1,7 @@
 //! Who may ask: the bearer token, and no web page from elsewhere.
 
+use super::connections::Peer;
+use super::rates::Client;
 use super::reply::Fault;
 use super::{App, page, roles};
 use crate::access::{Role, Token};
@@ -10,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
+use streamhost_core::{clock, limits};
 
 /// What needs no token, beside the page: without it, it says nothing of the jobs.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
@@ -22,12 +25,21 @@ pub(super) struct Caller(pub(super) String);
 pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let token = token_of(&app, request.headers());
-    let judged = judge(
-        &app,
-        &request,
-        token.as_ref(),
-        route.map(MatchedPath::as_str),
-    );
+    // A wrong token is tried from an address.
+    let client = match (&token, request.extensions().get::<Peer>()) {
+        (Some(token), _) => Some(Client::Token(token.name.clone())),
+        (None, peer) => peer.map(|Peer(address)| Client::at(*address)),
+    };
+    let in_time = client.is_none_or(|client| app.rates.take(client, clock::monotonic()));
+    let judged = match in_time {
+        false => Err(too_often()),
+        true => judge(
+            &app,
+            &request,
+            token.as_ref(),
+            route.map(MatchedPath::as_str),
+        ),
+    };
     let mut answer = match judged {
         Ok(()) => next.run(request).await,
         Err(fault) => fault.into_response(),
@@ -36,6 +48,17 @@ pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: N
         answer.extensions_mut().insert(Caller(token.name));
     }
     answer
+}
+
+fn too_often() -> Fault {
+    let (rate, burst) = (limits::HTTP_RATE_MAX, limits::HTTP_BURST_MAX);
+    Fault::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        format!(
+            "this client asks too often: {burst} requests at once and then {rate} a second are answered \
+             for each token, and for each address without one; wait a second, or use /v1/events"
+        ),
+    )
 }
 
 fn judge(
@@ -111,7 +134,7 @@ fn not_this_role(token: &Token, needed: Option<Role>) -> String {
 }
 
 /// The token that a request shows, if it is one of the daemon's.
-fn token_of(app: &App, headers: &HeaderMap) -> Option<Token> {
+pub(super) fn token_of(app: &App, headers: &HeaderMap) -> Option<Token> {
     let given = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| bearer(value.as_bytes()))?;

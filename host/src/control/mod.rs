@@ -7,6 +7,7 @@ use crate::api::Jobs;
 use crate::monitor::Monitor;
 use crate::telemetry::{TraceSettings, Tracer};
 use axum::http::StatusCode;
+use rates::Rates;
 use reply::Fault;
 use std::future::Future;
 use std::io;
@@ -25,8 +26,10 @@ mod gate;
 mod handlers;
 mod roles;
 mod letters;
+mod me;
 mod openapi;
 mod page;
+mod rates;
 mod reply;
 mod request_id;
 mod requests;
@@ -45,6 +48,8 @@ pub(crate) struct Bounds {
     uploads_max: usize,
     changes_max: usize,
     upload_bytes_max: usize,
+    uploads_bytes_max: usize,
+    burst_max: u32,
     head_time: Duration,
     body_time: Duration,
     write_time: Duration,
@@ -59,6 +64,8 @@ impl Default for Bounds {
             uploads_max: limits::HTTP_UPLOADS_MAX,
             changes_max: limits::HTTP_CHANGES_MAX,
             upload_bytes_max: limits::COMPONENT_BYTES_MAX,
+            uploads_bytes_max: limits::HTTP_UPLOADS_BYTES_MAX,
+            burst_max: limits::HTTP_BURST_MAX,
             head_time: limits::HTTP_HEAD_TIME,
             body_time: limits::HTTP_BODY_TIME,
             write_time: limits::HTTP_WRITE_TIME,
@@ -78,6 +85,9 @@ struct App {
     calls: Arc<Semaphore>,
     changes: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    /// Bytes that uploads under way may still send.
+    upload_bytes: Arc<Semaphore>,
+    rates: Rates,
     streams: Arc<Semaphore>,
     monitor: Arc<Monitor>,
     /// The machine's name.
@@ -151,6 +161,8 @@ async fn serve_within(
         calls: Arc::new(Semaphore::new(limits::HTTP_CALLS_MAX)),
         changes: Arc::new(Semaphore::new(bounds.changes_max)),
         uploads: Arc::new(Semaphore::new(bounds.uploads_max)),
+        upload_bytes: Arc::new(Semaphore::new(bounds.uploads_bytes_max)),
+        rates: Rates::new(bounds.burst_max, limits::HTTP_CLIENTS_MAX),
     });
     // Streams of events end first: a connection under way is waited for.
     let stop = async move {

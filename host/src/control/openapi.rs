@@ -2,7 +2,7 @@
 //! answer with. Here are the words that many of them share.
 
 use super::reply::Body;
-use super::{check, deploy, events, handlers, letters, retry, state, views};
+use super::{check, deploy, events, handlers, letters, me, retry, state, views};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -10,7 +10,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
 
 /// Why a request is not done, by its status.
-const FAULTS: [(&str, &str); 11] = [
+const FAULTS: [(&str, &str); 12] = [
     ("400", "The request itself is wrong."),
     ("401", "The token is missing or wrong."),
     (
@@ -25,6 +25,10 @@ const FAULTS: [(&str, &str); 11] = [
     (
         "422",
         "What was asked cannot be; the words say how to mend it.",
+    ),
+    (
+        "429",
+        "This client asks too often; `Retry-After` says when to try again.",
     ),
     ("500", "The call broke inside the host."),
     (
@@ -78,6 +82,7 @@ pub(super) fn document() -> &'static str {
         views::stages,
         views::settings,
         views::host,
+        me::me,
         letters::page,
         letters::letter,
         retry::retry,
@@ -157,13 +162,13 @@ macro_rules! faults {
 
 faults! {
     /// Of what needs no token.
-    OpenFaults: ["403"];
+    OpenFaults: ["403", "429"];
     /// Of all others.
-    AllFaults: ["401", "403"];
+    AllFaults: ["401", "403", "429"];
     /// Of what the host is asked for.
     BusyFaults: ["500", "503"];
     /// Of what is asked of one job.
-    JobFaults: ["400", "401", "403", "404", "500", "503"];
+    JobFaults: ["400", "401", "403", "404", "429", "500", "503"];
     /// Of what comes with a body.
     BodyFaults: ["408", "413"];
     /// Of what may not fit the job's state.

@@ -1,14 +1,16 @@
 //! What a request brings: its parameters, the job in its path, its body.
 
 use super::App;
+use super::connections::Awaited;
 use super::reply::Fault;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use http_body_util::BodyExt;
+use std::sync::Arc;
 use streamhost_core::job::names;
 use streamhost_core::limits;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What a call that may be told nothing is told; `form` shows what it may be.
 pub(super) async fn told<T: Default + serde::de::DeserializeOwned>(
@@ -57,11 +59,18 @@ impl<S: Send + Sync> FromRequestParts<S> for JobName {
 }
 
 /// A request's body, if it is small enough and comes in time.
-pub(super) async fn body(
+pub(super) async fn body(app: &App, request: Request, bytes_max: usize) -> Result<Vec<u8>, Fault> {
+    Ok(received(app, request, bytes_max, None).await?.0)
+}
+
+/// The same with what it takes of `shared` bytes, which are for all bodies that are under way: each
+/// takes them as they come, so one that stalls holds no more than it has sent.
+pub(super) async fn received(
     app: &App,
-    mut request: Request,
+    request: Request,
     bytes_max: usize,
-) -> Result<Bytes, Fault> {
+    shared: Option<&Arc<Semaphore>>,
+) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Fault> {
     let too_large = || {
         Fault::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -78,13 +87,41 @@ pub(super) async fn body(
     {
         return Err(too_large()); // before a byte of it is taken
     }
-    DefaultBodyLimit::max(bytes_max).apply(&mut request);
-    match tokio::time::timeout(app.bounds.body_time, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(e)) if BytesRejection::status(&e) == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(too_large())
+    let awaited = request.extensions().get::<Awaited>().cloned();
+    let mut body = request.into_body();
+    let (mut bytes, mut held) = (Vec::new(), None::<OwnedSemaphorePermit>);
+    let coming = async {
+        loop {
+            if let Some(awaited) = &awaited {
+                awaited.more();
+            }
+            let Some(frame) = body.frame().await else {
+                break;
+            };
+            let frame = frame.map_err(|_| Fault::bad("the body ended too early"))?;
+            let Ok(data) = frame.into_data() else {
+                continue; // what stands behind a body is of no use here
+            };
+            if bytes.len() + data.len() > bytes_max {
+                return Err(too_large());
+            }
+            if let Some(shared) = shared {
+                let more = take(app, shared, data.len()).await?;
+                match &mut held {
+                    Some(held) => held.merge(more),
+                    None => held = Some(more),
+                }
+            }
+            bytes.extend_from_slice(&data);
         }
-        Ok(Err(_)) => Err(Fault::bad("the body ended too early")),
+        if let Some(awaited) = &awaited {
+            awaited.is_there();
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(app.bounds.body_time, coming).await {
+        Ok(Ok(())) => Ok((bytes, held)),
+        Ok(Err(fault)) => Err(fault),
         Err(_) => {
             let seconds = app.bounds.body_time.as_secs();
             Err(Fault::new(
@@ -92,5 +129,19 @@ pub(super) async fn body(
                 format!("the body was not there within {seconds} s"),
             ))
         }
+    }
+}
+
+/// So many bytes of those that all uploads share, once they are free.
+async fn take(
+    app: &App,
+    shared: &Arc<Semaphore>,
+    bytes: usize,
+) -> Result<OwnedSemaphorePermit, Fault> {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    let taken = Arc::clone(shared).acquire_many_owned(bytes);
+    match tokio::time::timeout(app.bounds.turn_time, taken).await {
+        Ok(Ok(taken)) => Ok(taken),
+        _ => Err(Fault::busy("uploads")),
     }
 }

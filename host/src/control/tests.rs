@@ -630,6 +630,90 @@ fn silent_clients_keep_nobody_waiting() {
 }
 
 #[test]
+fn uploads_that_stall_keep_nobody_from_deploying_or_connecting() {
+    let long = Duration::from_secs(600);
+    let bounds = Bounds {
+        connections_max: 8,
+        body_time: long,
+        turn_time: long,
+        // Room for one component beside what all that stall have sent.
+        upload_bytes_max: 1000,
+        uploads_bytes_max: 1000 + 30 * 4,
+        ..Bounds::default()
+    };
+    let api = Served::start(None, bounds);
+    let half = format!(
+        "POST /v1/jobs HTTP/1.1\r\nHost: {}\r\nContent-Type: application/wasm\r\nContent-Length: 900\r\n\r\nhalf",
+        api.address
+    );
+    let stalled: Vec<_> = (0..30)
+        .map(|_| {
+            let mut stream = TcpStream::connect(api.address).expect("served");
+            stream.write_all(half.as_bytes()).expect("sent");
+            stream
+        })
+        .collect();
+    assert_eq!(api.get("/healthz").0, 200, "at once, not after their time");
+    assert_eq!(api.deploy("", &[7; 1000]).0, 200);
+    drop(stalled);
+}
+
+#[test]
+fn a_client_that_asks_too_often_is_told_to_wait_and_others_are_answered() {
+    let bounds = Bounds {
+        burst_max: 20,
+        ..Bounds::default()
+    };
+    let api = Served::start(Some("ann read aaa\nbob read bbb\n"), bounds);
+    let ask = |secret: &str| {
+        let request = format!(
+            "GET /v1/jobs HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {secret}\r\n\r\n",
+            api.address
+        );
+        api.raw(request.as_bytes())
+    };
+    let mut refused = None;
+    // However slow this machine is, it asks faster than the host answers one client for long.
+    for _ in 0..100_000 {
+        let (status, head, body) = ask("aaa");
+        if status == 429 {
+            refused = Some((head, body));
+            break;
+        }
+        assert_eq!(status, 200, "{body}");
+    }
+    let (head, body) = refused.expect("it is too often once");
+    assert!(
+        head.to_ascii_lowercase().contains("retry-after: 1"),
+        "{head}"
+    );
+    assert!(
+        body.contains("asks too often") && body.contains("/v1/events"),
+        "{body}"
+    );
+    assert_eq!(ask("bbb").0, 200, "another token is another client");
+    assert_eq!(ask("wrong").0, 401, "and so is an address");
+}
+
+#[test]
+fn a_client_is_told_who_it_is_and_what_it_may() {
+    let me = |api: &Served, secret: &str| {
+        let request = format!(
+            "GET /v1/me HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {secret}\r\n\r\n",
+            api.address
+        );
+        let (status, _, body) = api.raw(request.as_bytes());
+        (status, serde_json::from_str::<Value>(&body).expect("JSON"))
+    };
+    let open = served();
+    assert_eq!(me(&open, "").1, json!({"name": null, "role": "deploy"}));
+    let api = Served::start(Some("ann read aaa\nbob operate bbb\n"), Bounds::default());
+    assert_eq!(me(&api, "aaa").1, json!({"name": "ann", "role": "read"}));
+    assert_eq!(me(&api, "bbb").1, json!({"name": "bob", "role": "operate"}));
+    assert_eq!(me(&api, "wrong").0, 401);
+}
+
+#[test]
 fn changes_that_wait_keep_no_reader_waiting() {
     let bounds = Bounds {
         changes_max: 2,

@@ -4,7 +4,7 @@ use super::handlers::Answer;
 use super::openapi::{AllFaults, JobFaults, JobPath};
 use super::reply::Fault;
 use super::requests::JobName;
-use super::{App, letters, retry, state};
+use super::{App, letters, me, retry, state};
 use crate::monitor::{Batches, Graph, HostView, JobSettings, Limit, Series, Stage, Watermarks};
 use axum::Json;
 use axum::extract::State;
@@ -24,6 +24,7 @@ pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
         (Method::GET, "/v1/jobs/{job}/stages", get(stages)),
         (Method::GET, "/v1/jobs/{job}/settings", get(settings)),
         (Method::GET, "/v1/host", get(host)),
+        (Method::GET, "/v1/me", get(me::me)),
         (Method::GET, "/v1/jobs/{job}/dead-letters", letters),
         (Method::GET, "/v1/jobs/{job}/dead-letters/{id}", letter),
         (

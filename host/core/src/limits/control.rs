@@ -15,6 +15,15 @@ pub const HTTP_CHANGES_MAX: usize = 32;
 /// Components that are uploaded at once, each up to
 /// [`COMPONENT_BYTES_MAX`](super::COMPONENT_BYTES_MAX).
 pub const HTTP_UPLOADS_MAX: usize = 2;
+/// Bytes of components that are on their way to the host, all uploads together. One that stalls
+/// holds what it has sent.
+pub const HTTP_UPLOADS_BYTES_MAX: usize = 256 << 20;
+/// Requests a second of one client, by its token or its address, once its burst is over.
+pub const HTTP_RATE_MAX: u32 = 50;
+/// Requests of one client at once, before they come at [`HTTP_RATE_MAX`].
+pub const HTTP_BURST_MAX: u32 = 300;
+/// Clients whose requests are counted apart; all others count as one.
+pub const HTTP_CLIENTS_MAX: usize = 10_000;
 /// A client's time for a request's head, idle time before it included.
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(15);
 /// A client's time for a request's body.
@@ -46,4 +55,6 @@ pub const TOKENS_MAX: usize = 100;
 
 // Or deployments could shut every other change out.
 const _: () = assert!(HTTP_UPLOADS_MAX < HTTP_CHANGES_MAX);
+// Or one upload could not end.
+const _: () = assert!(super::COMPONENT_BYTES_MAX <= HTTP_UPLOADS_BYTES_MAX);
 const _: () = assert!(HTTP_TURN_TIME.as_secs() < HTTP_READ_TIME.as_secs());

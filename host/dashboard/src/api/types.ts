@@ -463,3 +463,12 @@ export interface Hello {
 }
 
 export type Lack = "host" | "letters-retry" | "state";
+
+/** What a token may do; each may do what those before it may. */
+export type Role = "read" | "operate" | "deploy";
+
+export interface Me {
+  /** The token's; null where the host wants none. */
+  name: string | null;
+  role: Role;
+}

@@ -2,10 +2,10 @@ import { useState } from "preact/hooks";
 import type { Change, Checked } from "../api/types.ts";
 import { bytes, digest } from "../lib/format.ts";
 import { plural } from "../lib/text.ts";
-import { stale } from "../state/live.ts";
 import { Confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Facts, Note, Panel } from "../ui/panel.tsx";
+import { RoleButton } from "../ui/role.tsx";
 import { Ago, Said, Words } from "../ui/text.tsx";
 import { GraphView } from "./graph.tsx";
 
@@ -130,14 +130,14 @@ function Verdict({ checked, asked, deploy }: CheckedProps) {
         </p>
       </div>
       <span class="grow" />
-      <button
-        type="button"
+      <RoleButton
+        needs="deploy"
         class="primary"
-        disabled={refused || stale.value}
+        disabled={refused}
         onClick={() => (asked.resetState ? setAsk(true) : deploy())}
       >
         <Icon name="upload" /> Deploy
-      </button>
+      </RoleButton>
       {ask && (
         <Confirm
           title="Deploy and reset the state?"

@@ -3,12 +3,13 @@ import { call, type Query } from "../api/client.ts";
 import type { JobStatus, Letter, LetterPage, LetterResults, Retried } from "../api/types.ts";
 import { count } from "../lib/format.ts";
 import { plural, truncate, visibleLine } from "../lib/text.ts";
-import { lacks, stale } from "../state/live.ts";
+import { lacks } from "../state/live.ts";
 import { say } from "../state/notices.ts";
 import { param, setParams } from "../state/route.ts";
 import { Confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Empty, Failure, Loading, Note, Panel } from "../ui/panel.tsx";
+import { RoleButton, RoleNote } from "../ui/role.tsx";
 import { type Column, DataTable } from "../ui/table.tsx";
 import { Ago, Preview, Said } from "../ui/text.tsx";
 import { useDebounced, useResource } from "../ui/use.ts";
@@ -233,17 +234,18 @@ function Bar({ job, page, marked, setMarked, done }: BarProps) {
         </label>
       </p>
       <span class="grow" />
-      <button type="button" disabled={marked.size === 0 || stale.value} onClick={() => setAsk("retry")}>
+      <RoleNote needs="operate" />
+      <RoleButton needs="operate" disabled={marked.size === 0} onClick={() => setAsk("retry")}>
         <Icon name="retrying" /> Retry
-      </button>
-      <button
-        type="button"
+      </RoleButton>
+      <RoleButton
+        needs="operate"
         class="danger-text"
-        disabled={marked.size === 0 || stale.value}
+        disabled={marked.size === 0}
         onClick={() => setAsk("drop")}
       >
         <Icon name="trash" /> Drop
-      </button>
+      </RoleButton>
       {ask && <Act job={job} what={ask} letters={chosen} done={done} close={() => setAsk(null)} />}
     </div>
   );

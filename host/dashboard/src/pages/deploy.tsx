@@ -3,12 +3,12 @@ import { CallError, type Query, upload, words } from "../api/client.ts";
 import type { Checked, Deployed } from "../api/types.ts";
 import { bytes, percent } from "../lib/format.ts";
 import { plural, visibleLine } from "../lib/text.ts";
-import { stale } from "../state/live.ts";
 import { say } from "../state/notices.ts";
 import { go, href } from "../state/route.ts";
 import { Waiting } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Failure } from "../ui/panel.tsx";
+import { RoleButton, RoleNote } from "../ui/role.tsx";
 import { Said } from "../ui/text.tsx";
 import { useTitle } from "../ui/title.ts";
 import { CheckedView } from "./checked.tsx";
@@ -94,15 +94,16 @@ export function DeployPage() {
       <div class="page-head">
         <h1>Deploy</h1>
       </div>
+      <RoleNote needs="deploy" />
       <Drop file={file} take={(body) => check(body, asked)} />
       <Options asked={asked} change={change} />
       {error !== null && <Failure text={error} />}
       {doing && <Progress doing={doing} cancel={() => stop.current?.abort()} />}
       {file && !checked && !doing && (
         <p>
-          <button type="button" class="primary" disabled={stale.value} onClick={() => check(file, asked)}>
+          <RoleButton needs="deploy" class="primary" onClick={() => check(file, asked)}>
             Check {error === null ? "with these settings" : "again"}
-          </button>
+          </RoleButton>
         </p>
       )}
       {checked && !doing && <CheckedView checked={checked} asked={asked} deploy={deploy} />}

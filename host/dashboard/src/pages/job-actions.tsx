@@ -3,11 +3,12 @@ import { call } from "../api/client.ts";
 import type { Deployed, JobStatus } from "../api/types.ts";
 import { bytes, count } from "../lib/format.ts";
 import { plural } from "../lib/text.ts";
-import { stale } from "../state/live.ts";
+import { forbidden } from "../state/me.ts";
 import { say } from "../state/notices.ts";
 import { go } from "../state/route.ts";
 import { Confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
+import { RoleButton, RoleNote } from "../ui/role.tsx";
 import { Said } from "../ui/text.tsx";
 
 type Ask = "pause" | "resume" | "rollback" | "undeploy" | null;
@@ -17,24 +18,24 @@ export function Actions({ status }: { status: JobStatus }) {
   const [ask, setAsk] = useState<Ask>(null);
   const runs = status.state === "running" || status.state === "retrying";
   const close = () => setAsk(null);
-  const off = stale.value;
   return (
     <div class="actions">
       {runs ? (
-        <button type="button" disabled={off} onClick={() => setAsk("pause")}>
+        <RoleButton needs="operate" onClick={() => setAsk("pause")}>
           <Icon name="paused" /> Pause
-        </button>
+        </RoleButton>
       ) : (
-        <button type="button" class="primary" disabled={off} onClick={() => setAsk("resume")}>
+        <RoleButton needs="operate" class="primary" onClick={() => setAsk("resume")}>
           <Icon name="running" /> Resume
-        </button>
+        </RoleButton>
       )}
-      <button type="button" disabled={off} onClick={() => setAsk("rollback")}>
+      <RoleButton needs="operate" onClick={() => setAsk("rollback")}>
         <Icon name="rollback" /> Roll back
-      </button>
-      <button type="button" class="danger-text" disabled={off} onClick={() => setAsk("undeploy")}>
+      </RoleButton>
+      <RoleButton needs="deploy" class="danger-text" onClick={() => setAsk("undeploy")}>
         <Icon name="trash" /> Undeploy
-      </button>
+      </RoleButton>
+      <RoleNote needs={forbidden("operate") === null ? "deploy" : "operate"} />
       {ask === "pause" && <Pause status={status} close={close} />}
       {ask === "resume" && <Resume status={status} close={close} />}
       {ask === "rollback" && <Rollback job={status.job} version={null} close={close} />}

@@ -3,6 +3,7 @@ import type { JobState, JobSummary } from "../api/types.ts";
 import { compact, count, duration, rate } from "../lib/format.ts";
 import { plural, visible } from "../lib/text.ts";
 import { connection, jobs, stale } from "../state/live.ts";
+import { forbidden } from "../state/me.ts";
 import { href, param, setParams } from "../state/route.ts";
 import { Icon } from "../ui/icon.tsx";
 import { Empty, Failure, Loading } from "../ui/panel.tsx";
@@ -29,9 +30,11 @@ export function JobsPage() {
       <div class="page-head">
         <h1>Jobs</h1>
         <span class="grow" />
-        <a class="button primary" href="#/deploy">
-          <Icon name="upload" /> Deploy
-        </a>
+        {forbidden("deploy") === null && (
+          <a class="button primary" href="#/deploy">
+            <Icon name="upload" /> Deploy
+          </a>
+        )}
       </div>
       {all === null || shown === undefined ? (
         <Waits />

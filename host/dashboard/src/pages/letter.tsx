@@ -2,10 +2,11 @@ import { useState } from "preact/hooks";
 import { call } from "../api/client.ts";
 import type { LetterFull } from "../api/types.ts";
 import { count } from "../lib/format.ts";
-import { lacks, stale } from "../state/live.ts";
+import { lacks } from "../state/live.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Facts, Failure, Loading, Note } from "../ui/panel.tsx";
+import { RoleButton } from "../ui/role.tsx";
 import { At, Preview, Said, Value } from "../ui/text.tsx";
 import { useResource } from "../ui/use.ts";
 import { Act, Origin, statusWords } from "./dead-letters.tsx";
@@ -46,12 +47,12 @@ function Letter({ job, id, done, close }: LetterProps) {
         <span class="grow" />
         {letter && letter.status !== "dropped" && !lacks("letters-retry") && (
           <>
-            <button type="button" class="danger-text" disabled={stale.value} onClick={() => setAsk("drop")}>
+            <RoleButton needs="operate" class="danger-text" onClick={() => setAsk("drop")}>
               <Icon name="trash" /> Drop
-            </button>
-            <button type="button" class="primary" disabled={stale.value} onClick={() => setAsk("retry")}>
+            </RoleButton>
+            <RoleButton needs="operate" class="primary" onClick={() => setAsk("retry")}>
               <Icon name="retrying" /> {letter.status === "retried" ? "Retry again" : "Retry"}
-            </button>
+            </RoleButton>
           </>
         )}
       </footer>

@@ -3,9 +3,10 @@ import { call } from "../api/client.ts";
 import type { Deployment, JobStatus } from "../api/types.ts";
 import { bytes, digest } from "../lib/format.ts";
 import { visibleLine } from "../lib/text.ts";
-import { stale } from "../state/live.ts";
+import { forbidden } from "../state/me.ts";
 import { Icon } from "../ui/icon.tsx";
 import { Empty, Failure, Loading, Panel } from "../ui/panel.tsx";
+import { RoleButton } from "../ui/role.tsx";
 import { Ago, At, Copy, Said, Words } from "../ui/text.tsx";
 import { useResource } from "../ui/use.ts";
 import { Rollback } from "./job-actions.tsx";
@@ -23,7 +24,7 @@ export function VersionsTab({ status }: { status: JobStatus }) {
   );
   const [back, setBack] = useState<number | null>(null);
   const all = found.value;
-  const deploy = (
+  const deploy = forbidden("deploy") === null && (
     <a class="button" href="#/deploy">
       <Icon name="upload" /> Deploy a new version
     </a>
@@ -76,9 +77,9 @@ function Entry({ entry, before, back }: EntryProps) {
         )}
         <span class="grow" />
         {!entry.active && (
-          <button type="button" disabled={stale.value} onClick={() => back(entry.version)}>
+          <RoleButton needs="operate" onClick={() => back(entry.version)}>
             <Icon name="rollback" /> Roll back to this<span class="sr-only">, version {entry.version}</span>
-          </button>
+          </RoleButton>
         )}
       </div>
       <p class="quiet">

@@ -1,5 +1,6 @@
 import { signOut, token } from "../api/session.ts";
 import { connection, host, lacks } from "../state/live.ts";
+import { forbidden } from "../state/me.ts";
 import { type Theme, theme, utc, where } from "../state/prefs.ts";
 import { route } from "../state/route.ts";
 import { Icon, type IconName, Mark } from "../ui/icon.tsx";
@@ -12,6 +13,9 @@ const PAGES = [
   { label: "Host", href: "#/host", first: ["host"] },
 ];
 
+const offered = ({ label }: { label: string }) =>
+  (label !== "Host" || !lacks("host")) && (label !== "Deploy" || forbidden("deploy") === null);
+
 export function Header() {
   const at = route.value.path[0];
   return (
@@ -21,7 +25,7 @@ export function Header() {
         <span>streamhost</span>
       </a>
       <nav aria-label="Main">
-        {PAGES.filter((page) => page.label !== "Host" || !lacks("host")).map((page) => (
+        {PAGES.filter(offered).map((page) => (
           <a key={page.label} href={page.href} aria-current={page.first.includes(at) ? "page" : undefined}>
             {page.label}
           </a>

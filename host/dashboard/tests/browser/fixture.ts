@@ -35,7 +35,11 @@ export async function opened(
   test: (opened: Opened) => Promise<void>,
 ): Promise<void> {
   const world = new World({ swapAfter: 0, ...setup.world });
-  const mock = await serve(world, { dist: DIST, ...(setup.token ? { token: setup.token } : {}) });
+  const mock = await serve(world, {
+    dist: DIST,
+    ...(setup.token ? { token: setup.token } : {}),
+    ...(setup.role ? { role: setup.role } : {}),
+  });
   mock.faults.delayMs = 20;
   const { page, faults, context } = await view(browser, setup);
   page.setDefaultTimeout(10_000);

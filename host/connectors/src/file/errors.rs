@@ -28,6 +28,13 @@ pub(super) fn error(path: &Path, fault: Fault, at: Offset) -> SourceError {
             gone(path, at, Loss::FileMissing)
         }
         Fault::Io(error) => io_error(path, error),
+        Fault::Encoding(encoding) => refused(
+            "file",
+            path,
+            format!(
+                "it begins as text in {encoding} does, and lines are read as UTF-8: write it anew, as `iconv -f {encoding} -t UTF-8` does, and go on by `streamhost resume JOB`"
+            ),
+        ),
         Fault::Short => gone(path, at, Loss::FileShort),
         Fault::Unfinished(reason) | Fault::Damaged(reason) => refused(
             "file",

@@ -371,6 +371,34 @@ fn damage_is_told_with_its_place() {
     }
 }
 
+/// What spreadsheets and tapes leave in files.
+#[test]
+fn marks_of_an_encoding_and_padding_are_no_part_of_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let marked = b"\xef\xbb\xbfname,n\r\n\xef\xbb\xbfann,1\n";
+    fs::write(folder.path().join("a.csv"), marked).unwrap();
+    let padded = [&gzip(marked, 2)[..], &[0; 512]].concat();
+    fs::write(folder.path().join("b.gz"), padded).unwrap();
+    for name in ["a.csv", "b.gz"] {
+        let batch = whole(&folder.path().join(name));
+        assert_eq!(values(&batch), ["name,n", "\u{feff}ann,1"], "{name}");
+        assert_eq!(batch.chunks[0].offsets, [0, 11], "{name}");
+    }
+    let refused = |content: &[u8]| {
+        let path = folder.path().join("c.csv");
+        fs::write(&path, content).unwrap();
+        let mut source = source(&path, false);
+        let at = source.start(StartPosition::Earliest).unwrap();
+        source.assign(&at).unwrap();
+        let mut builder = BatchBuilder::open(&at, BatchLimits::default());
+        source.fetch(&mut builder, LONG).unwrap_err().to_string()
+    };
+    for content in [&b"\xff\xfea\0\n\0"[..], b"\xfe\xff\0a\0\n"] {
+        let said = refused(content);
+        assert!(said.contains("UTF-16") && said.contains("iconv"), "{said}");
+    }
+}
+
 #[test]
 fn what_is_gone_is_told() {
     let folder = tempfile::tempdir().unwrap();

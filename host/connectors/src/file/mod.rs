@@ -25,6 +25,7 @@
 mod folder;
 mod known;
 mod reader;
+mod gzip;
 mod mark;
 mod errors;
 mod connector;

@@ -1,8 +1,8 @@
 //! Lines of one open file, plain or compressed.
 
+use super::gzip::Members;
 use super::mark::Mark;
 use crate::lines::{Line, Lines};
-use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -48,6 +48,8 @@ pub(super) enum Fault {
     Unfinished(String),
     /// Its compressed data cannot be.
     Damaged(String),
+    /// Its text is in another encoding.
+    Encoding(&'static str),
 }
 
 /// What was read from the disk, to say where damage is.
@@ -107,7 +109,7 @@ impl Reader {
         let input: Box<dyn Read + Send> = match form {
             Form::Plain => Box::new(metered),
             Form::Gzip | Form::Zstd if length == 0 => Box::new(io::empty()),
-            Form::Gzip => Box::new(MultiGzDecoder::new(metered)),
+            Form::Gzip => Box::new(Members::new(metered)),
             Form::Zstd => Box::new(zstd::stream::read::Decoder::new(metered).map_err(Fault::Io)?),
         };
         let begin = if form == Form::Plain { at } else { 0 };
@@ -144,13 +146,13 @@ impl Reader {
     pub(super) fn next(&mut self, last: bool) -> Result<Option<Line<'_>>, Fault> {
         while !self.lines.has_line() {
             match self.lines.fill() {
-                Ok(0) if last => return Ok(self.lines.rest()),
+                Ok(0) if last => return self.lines.rest().map(text).transpose(),
                 Ok(0) => return Ok(None),
                 Ok(_) => {}
                 Err(error) => return Err(self.fault(error)),
             }
         }
-        Ok(self.lines.take())
+        self.lines.take().map(text).transpose()
     }
 
     fn fault(&self, error: io::Error) -> Fault {
@@ -167,6 +169,19 @@ impl Reader {
             )),
         }
     }
+}
+
+/// A line of text. The mark that spreadsheets and editors put before UTF-8 is no part of a file's
+/// first line; with the mark of another encoding a file would be read as something else.
+fn text(mut line: Line<'_>) -> Result<Line<'_>, Fault> {
+    if line.at == 0 {
+        match line.bytes {
+            [0xef, 0xbb, 0xbf, rest @ ..] => line.bytes = rest,
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Err(Fault::Encoding("UTF-16")),
+            _ => {}
+        }
+    }
+    Ok(line)
 }
 
 /// The position after the last line of a file that is read now: after its last line end, or its

@@ -1,5 +1,7 @@
 //! The only reader of time.
 
+use crate::limits::CLOCK_STEP;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970 by the wall clock.
@@ -13,6 +15,51 @@ pub fn now_ms() -> i64 {
 /// A clock that never goes back, for intervals.
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// By how many milliseconds the wall clock was set ahead since this was first asked; below 0: back.
+/// To be asked often, or what keeps it right adds up to a step.
+pub fn set_ahead_ms() -> i64 {
+    static WATCH: Mutex<Option<Watch>> = Mutex::new(None);
+    let (wall_ms, boot_ms) = (now_ms(), since_boot_ms());
+    let mut watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
+    let watch = watch.get_or_insert(Watch {
+        wall_ms,
+        boot_ms,
+        ahead_ms: 0,
+    });
+    watch.look(wall_ms, boot_ms)
+}
+
+/// Milliseconds since the machine was started, also while it slept.
+fn since_boot_ms() -> i64 {
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let time = rustix::time::clock_gettime(clock);
+    let seconds_ms = time.tv_sec.saturating_mul(1000);
+    seconds_ms.saturating_add(time.tv_nsec / 1_000_000)
+}
+
+/// Tells a clock that was set from one that goes on.
+struct Watch {
+    /// At the last look.
+    wall_ms: i64,
+    boot_ms: i64,
+    ahead_ms: i64,
+}
+
+impl Watch {
+    fn look(&mut self, wall_ms: i64, boot_ms: i64) -> i64 {
+        let wall = wall_ms.saturating_sub(self.wall_ms);
+        let step_ms = wall.saturating_sub(boot_ms.saturating_sub(self.boot_ms));
+        if u128::from(step_ms.unsigned_abs()) > CLOCK_STEP.as_millis() {
+            self.ahead_ms = self.ahead_ms.saturating_add(step_ms);
+        }
+        (self.wall_ms, self.boot_ms) = (wall_ms, boot_ms);
+        self.ahead_ms
+    }
 }
 
 /// The last millisecond that RFC 3339 can say, in the year 9999.
@@ -29,6 +76,31 @@ pub fn rfc3339(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_is_told_from_one_that_is_kept_right() {
+        let mut watch = Watch {
+            wall_ms: 1_000_000,
+            boot_ms: 50,
+            ahead_ms: 0,
+        };
+        // Time that passes, and how far the clock goes.
+        let looks = [
+            (1000, 1000, 0),
+            (1000, 1999, 0),
+            (1000, 0, 0),
+            (1000, 3_601_000, 3_600_000),
+            (1000, 1001, 3_600_000),
+            (500, -3_599_500, 0),
+            (10, -59_990, -60_000),
+        ];
+        let (mut wall_ms, mut boot_ms) = (1_000_000, 50);
+        for (passed_ms, gone_ms, want) in looks {
+            (wall_ms, boot_ms) = (wall_ms + gone_ms, boot_ms + passed_ms);
+            assert_eq!(watch.look(wall_ms, boot_ms), want, "{gone_ms}");
+        }
+        assert!(since_boot_ms() > 0 && set_ahead_ms() == set_ahead_ms());
+    }
 
     #[test]
     fn any_time_can_be_shown() {

@@ -310,6 +310,7 @@ fn look_on(monitor: &Weak<Monitor>, ended: &mpsc::Receiver<()>) {
         let Some(monitor) = monitor.upgrade() else {
             return;
         };
+        clock::set_ahead_ms(); // is to be asked often
         monitor.look(clock::now_ms());
     }
 }

@@ -207,8 +207,19 @@ impl Supervisor {
         if facts.epoch != 0 {
             return facts;
         }
-        let Ok((Some(checkpoint), _)) = self.checkpoint_logs.of(&state.record.name).load() else {
-            return facts;
+        let checkpoint = match self.checkpoint_logs.of(&state.record.name).load() {
+            Ok((Some(checkpoint), _)) => checkpoint,
+            Ok((None, _)) => return facts,
+            // Or its zeros would be taken for counts.
+            Err(error) => {
+                let why = format!(
+                    "what it has counted is not known, as the store cannot be read: {error}"
+                );
+                return StatusSnapshot {
+                    last_error: Some(why),
+                    ..facts
+                };
+            }
         };
         if loaded.is_some_and(|loaded| loaded.resets(Some(&checkpoint))) {
             return facts;

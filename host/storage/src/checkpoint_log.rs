@@ -20,8 +20,9 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use streamhost_core::limits::{
     STATE_BLOCK_BYTES, STATE_KEY_BYTES_MAX, STATE_MEMTABLE_BYTES, STATE_SWEEP_ENTRIES_MAX,
+    UNDEPLOYED_MAX,
 };
-use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog, stays};
+use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog, newest_ms, stays};
 use streamhost_core::state::{Delta, Entries, Entry, Most, StageId, StateStore, StoreError};
 use streamhost_core::types::Chunk;
 
@@ -33,6 +34,8 @@ pub struct CheckpointLogs {
     intents: Keyspace,
     kept: Keyspace,
     state: Keyspace,
+    /// By job how far the times of what was forgotten had come.
+    forgotten: Keyspace,
     letters: LetterMarks,
     room: Room,
 }
@@ -63,6 +66,7 @@ impl CheckpointLogs {
             checkpoints: open("ledgers")?,
             intents: open("plans")?,
             kept: open("kept")?,
+            forgotten: open("forgotten")?,
             room: Room::of(state.path().to_owned()),
             state,
             letters: LetterMarks::open(db)?,
@@ -82,6 +86,18 @@ impl CheckpointLogs {
             all: self.clone(),
             job: job.to_string(),
         }
+    }
+
+    /// One more job's times are remembered only in place of some other's, once there are many.
+    fn make_room_to_remember(&self, batch: &mut OwnedWriteBatch) -> Result<(), StoreError> {
+        let mut all = self.forgotten.iter();
+        if all.by_ref().take(UNDEPLOYED_MAX).count() < UNDEPLOYED_MAX {
+            return Ok(());
+        }
+        if let Some(first) = self.forgotten.iter().next() {
+            batch.remove(&self.forgotten, first.key().map_err(io)?);
+        }
+        Ok(())
     }
 
     /// Removes the state of jobs without a checkpoint, in portions: what is left of a job when the
@@ -435,13 +451,33 @@ impl CheckpointLog for JobCheckpointLog {
     }
 
     fn forget(&self) -> Result<(), StoreError> {
+        let at = self.all.db.snapshot();
+        // What cannot be read is forgotten all the same: a damaged job is undeployed too.
+        let checkpoint = self.checkpoint(&at).unwrap_or_default();
+        let intents = self.intents(&at).unwrap_or_default();
+        let before = self.forgotten_ms().unwrap_or_default();
+        let newest_ms = newest_ms(checkpoint.as_ref(), &intents).max(before);
         let mut batch = self.without_intents()?;
         batch.remove(&self.all.checkpoints, self.job.as_bytes());
+        if let Some(newest_ms) = newest_ms {
+            let (to, key) = (&self.all.forgotten, self.job.as_bytes());
+            self.all.make_room_to_remember(&mut batch)?;
+            batch.insert(to, key, newest_ms.to_be_bytes().as_slice());
+        }
         batch.commit().map_err(unwritten)?;
         self.all.letters.forget(&self.job)?;
         self.stages()?
             .into_iter()
             .try_for_each(|stage| self.discard(stage))
+    }
+
+    fn forgotten_ms(&self) -> Result<Option<i64>, StoreError> {
+        let found = self.all.forgotten.get(self.job.as_bytes()).map_err(io)?;
+        let read = |bytes: fjall::Slice| {
+            let bytes = (&*bytes).try_into();
+            bytes.map(i64::from_be_bytes).map_err(damaged)
+        };
+        found.map(read).transpose()
     }
 
     fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {

@@ -348,3 +348,22 @@ fn a_checkpoint_remembers_the_letter_of_its_batch() {
     log.forget().unwrap();
     assert_eq!(found("a"), [None, None]);
 }
+
+#[test]
+fn how_far_times_had_come_is_remembered_of_what_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path()).of("a");
+    assert_eq!(log.forgotten_ms().unwrap(), None);
+    log.begin(&checkpoint(4)).unwrap();
+    log.write(None, Some(&intent(5))).unwrap();
+    log.forget().unwrap();
+    let newest_ms = Some(intent(5).time_ms);
+    assert_eq!(log.forgotten_ms().unwrap(), newest_ms);
+    log.begin(&checkpoint(1)).unwrap();
+    log.forget().unwrap();
+    assert_eq!(log.forgotten_ms().unwrap(), newest_ms, "the newest of all");
+    drop(log);
+    let again = open(folder.path());
+    assert_eq!(again.of("a").forgotten_ms().unwrap(), newest_ms);
+    assert_eq!(again.of("b").forgotten_ms().unwrap(), None);
+}

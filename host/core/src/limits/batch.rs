@@ -47,6 +47,13 @@ pub const IDLE_TIME: Duration = Duration::from_secs(30);
 /// wrong unit or year is off by far more; a wrong time zone by less, and costs half a day of late
 /// records at most.
 pub const AHEAD_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// How far the machine's clock may be set ahead while the host runs before jobs wait, as they would
+/// write rows that hide those of later, once it is right again. It is noticed by the time since the
+/// machine's start, which nobody sets.
+pub const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(10 * 60);
+/// By how much the two must differ from one look to the next for it to be a setting of the clock;
+/// clocks are kept right in far smaller steps.
+pub const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// By how much the event time of a partition must rise in one batch for `status` to show it.
 pub const JUMP_TIME: Duration = Duration::from_secs(60 * 60);
 /// How long one of a job's sources may keep the others waiting while it waits itself; all of them

@@ -22,8 +22,12 @@ pub trait CheckpointLog: StateStore {
     /// One atomic write, durable at return: this checkpoint, and none of the intents of before.
     fn begin(&self, checkpoint: &Checkpoint) -> Result<(), StoreError>;
 
-    /// Forgets the checkpoint, all intents and all state.
+    /// Forgets the checkpoint, all intents and all state; but not how far their times had come.
     fn forget(&self) -> Result<(), StoreError>;
+
+    /// The newest time of the checkpoints and intents that were forgotten; none, if none were. What
+    /// they wrote may still be in tables, and newer cells must not lie under it.
+    fn forgotten_ms(&self) -> Result<Option<i64>, StoreError>;
 
     /// Removes the state of stages that neither `kept` nor the stored checkpoint and intents name,
     /// in portions. May run beside the job, however late: stages above all that are named may be
@@ -35,4 +39,12 @@ pub trait CheckpointLog: StateStore {
 /// being prepared.
 pub fn stays(named: &BTreeSet<StageId>, id: StageId) -> bool {
     named.contains(&id) || named.last().is_some_and(|&last| id > last)
+}
+
+/// The newest time of a checkpoint and the intents after it.
+pub fn newest_ms(checkpoint: Option<&Checkpoint>, intents: &[BatchIntent]) -> Option<i64> {
+    let of_intents = intents.iter().map(|intent| intent.time_ms).max();
+    checkpoint
+        .map(|checkpoint| checkpoint.time_ms)
+        .max(of_intents)
 }

@@ -1,6 +1,6 @@
 //! A store in memory, for the host's own tests: it survives the pipeline, as a disk does.
 
-use super::{BatchIntent, Checkpoint, CheckpointLog, LetterMark, LetterPlace, stays};
+use super::{BatchIntent, Checkpoint, CheckpointLog, LetterMark, LetterPlace, newest_ms, stays};
 use crate::state::{Delta, Entries, Most, StageId, StateStore, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -21,6 +21,7 @@ struct Held {
     intents: Vec<BatchIntent>,
     state: BTreeMap<(StageId, Vec<u8>), Vec<u8>>,
     marks: BTreeMap<LetterPlace, Vec<LetterMark>>,
+    forgotten_ms: Option<i64>,
 }
 
 impl MemoryStore {
@@ -139,8 +140,18 @@ impl CheckpointLog for MemoryStore {
     }
 
     fn forget(&self) -> Result<(), StoreError> {
-        *self.held() = Held::default();
+        let mut held = self.held();
+        let forgotten_ms =
+            newest_ms(held.checkpoint.as_ref(), &held.intents).max(held.forgotten_ms);
+        *held = Held {
+            forgotten_ms,
+            ..Held::default()
+        };
         Ok(())
+    }
+
+    fn forgotten_ms(&self) -> Result<Option<i64>, StoreError> {
+        Ok(self.held().forgotten_ms)
     }
 
     fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {

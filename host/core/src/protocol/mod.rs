@@ -17,5 +17,5 @@ pub use chain::{BrokenChain, check_chain};
 pub use checkpoint::{Checkpoint, Counters, EventTimes};
 pub use intent::BatchIntent;
 pub use letters::{LetterMark, LetterOutcome, LetterPlace, MarkedLetter};
-pub use log::{CheckpointLog, stays};
+pub use log::{CheckpointLog, newest_ms, stays};
 pub use marker::Marker;

@@ -11,6 +11,7 @@ use crate::guest::Lanes;
 use crate::source::{Source, SourceError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use streamhost_core::contract::RecordQuarantines;
 use streamhost_core::executor::{BatchInputs, BatchOutcome, Watermark, group_quarantines};
 use streamhost_core::job::settings::StartPosition;
@@ -79,6 +80,12 @@ impl Floor {
         }
     }
 
+    /// Also above a life of the job that was forgotten.
+    fn or_at(self, forgotten_ms: Option<i64>) -> Floor {
+        let time_ms = self.time_ms.max(forgotten_ms.unwrap_or(0));
+        Floor { time_ms, ..self }
+    }
+
     /// Also above the epochs that the sinks' markers are of: where the checkpoint is lost, they
     /// alone tell.
     fn above(self, sinks: &[SinkFacts]) -> Floor {
@@ -126,7 +133,8 @@ impl Recovery<'_> {
     ) -> Result<Recovered, PipelineExit> {
         let (mut checkpoint, mut intents) = self.store.load().map_err(|error| failed(&error))?;
         let reset = self.active.resets(checkpoint.as_ref());
-        let floor = Floor::of(checkpoint.as_ref(), &intents);
+        let forgotten_ms = self.store.forgotten_ms().map_err(|error| failed(&error))?;
+        let floor = Floor::of(checkpoint.as_ref(), &intents).or_at(forgotten_ms);
         if reset {
             (checkpoint, intents) = (None, Vec::new());
         }
@@ -299,6 +307,14 @@ impl Recovery<'_> {
         }
         let reached = by_topic(&self.active.topics(), &at);
         let time_ms = now.max(floor.time_ms + 2);
+        let ahead_ms = u64::try_from(time_ms - now).unwrap_or(0);
+        if Duration::from_millis(ahead_ms) > limits::CLOCK_AHEAD_MAX {
+            let text = format!(
+                "rows are given times from {} on, so that those do not hide them which the job has written before by a clock that was ahead",
+                clock::rfc3339(time_ms)
+            );
+            self.status.say(Level::WARN, &text);
+        }
         let begun = Checkpoint::begin(epoch, self.active.deployment, time_ms, reached);
         let checkpoint = Checkpoint {
             already_written,

@@ -16,9 +16,10 @@ impl Runner<'_> {
     /// Runs the next letter that waits, and hands it on. True: there was one. What is gathered
     /// meanwhile is of no matter: no position changes.
     pub(super) fn retry_letter(&mut self) -> Result<bool, PipelineExit> {
-        // A table that is looked up in must be whole.
+        // A table that is looked up in must be whole, and the clock right.
+        let may = self.loading.is_empty() && self.status.clock_ahead().is_none();
         let next = || self.status.retries.next();
-        let Some(letter) = self.loading.is_empty().then(next).flatten() else {
+        let Some(letter) = may.then(next).flatten() else {
             return Ok(false);
         };
         let active = self.active.name();

@@ -333,6 +333,9 @@ impl Runner<'_> {
     /// Runs a batch with the version that is active now, and hands it on. `last`: every source has
     /// ended with it.
     fn pass_on(&mut self, batch: Batch, last: bool) -> Result<(), PipelineExit> {
+        if self.status.waits_for_clock() {
+            return Err(PipelineExit::Stopped);
+        }
         let active = self.active.name();
         let reached = batch.end_positions();
         self.runs.executor.state.settled(self.status.durable());

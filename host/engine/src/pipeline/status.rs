@@ -5,6 +5,7 @@ use super::retries::Retries;
 use super::stop::StopSignal;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use streamhost_core::protocol::{Checkpoint, Counters, EventTimes};
 use streamhost_core::state::Stages;
 use streamhost_core::types::TopicOffsets;
@@ -109,6 +110,16 @@ pub struct PipelineStatus {
     /// What its batches measure.
     pub meter: Arc<PipelineMeter>,
     say: Option<JobLogger>,
+    set_ahead_ms: SetAhead,
+}
+
+/// By how many milliseconds the machine's clock was set ahead.
+struct SetAhead(Arc<dyn Fn() -> i64 + Send + Sync>);
+
+impl Default for SetAhead {
+    fn default() -> Self {
+        SetAhead(Arc::new(clock::set_ahead_ms))
+    }
 }
 
 impl PipelineStatus {
@@ -123,6 +134,40 @@ impl PipelineStatus {
     /// The same, that measures on where the job's pipeline before it ended.
     pub fn measuring(self, meter: Arc<PipelineMeter>) -> Self {
         PipelineStatus { meter, ..self }
+    }
+
+    /// The same, with another watch over the machine's clock: for tests.
+    pub fn watching(self, set_ahead_ms: Arc<dyn Fn() -> i64 + Send + Sync>) -> Self {
+        PipelineStatus {
+            set_ahead_ms: SetAhead(set_ahead_ms),
+            ..self
+        }
+    }
+
+    /// Waits while the machine's clock is far ahead of what it should show: what is written then
+    /// would hide what is written later. True: a stop came meanwhile.
+    pub(super) fn waits_for_clock(&self) -> bool {
+        while let Some(ahead) = self.clock_ahead() {
+            let by = humantime::format_duration(Duration::from_secs(ahead.as_secs()));
+            self.waiting(
+                "clock",
+                &format!(
+                    "the machine's clock was set {by} ahead while the host ran, and rows of then would hide those of later: set it right; if it is right now, restart the host"
+                ),
+            );
+            if self.stop.pause(limits::BACKOFF.0) {
+                return true;
+            }
+        }
+        self.resumed("clock");
+        false
+    }
+
+    /// By how much the machine's clock is ahead, if it is so far that nothing is to be written.
+    pub(super) fn clock_ahead(&self) -> Option<Duration> {
+        let ahead_ms = u64::try_from((self.set_ahead_ms.0)()).unwrap_or(0);
+        let ahead = Duration::from_millis(ahead_ms);
+        (ahead > limits::CLOCK_AHEAD_MAX).then_some(ahead)
     }
 
     /// Says a line in the job's log and the host's.

@@ -5,6 +5,7 @@ use crate::built::{COMMIT, ENGINE};
 use crate::monitor::Monitor;
 use crate::monitor::host::server_states;
 use crate::telemetry::Tracer;
+use streamhost_core::clock;
 
 /// What is known of the host beside its process.
 pub(super) struct HostFigures {
@@ -87,6 +88,12 @@ pub(super) const FAMILIES: &[Family] = &[
         samples: |scrape, samples| {
             samples.known(Vec::new(), scrape.host.disk.map(|(_, size)| size))
         },
+    },
+    Family {
+        name: "streamhost_clock_skew_seconds",
+        kind: MetricType::Gauge,
+        help: "By how much the machine's clock was set ahead since the host's start; below 0: back.",
+        samples: |_, samples| samples.add(Vec::new(), seconds(clock::set_ahead_ms())),
     },
     Family {
         name: "streamhost_traces_sent_total",

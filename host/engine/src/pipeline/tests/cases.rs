@@ -2,6 +2,7 @@
 
 use super::fake::{Kept, active, active_with};
 use super::*;
+use streamhost_core::clock;
 
 #[test]
 fn a_reset_begins_anew_above_all_that_was_before() {
@@ -71,6 +72,57 @@ fn a_job_waits_for_room_on_its_disk_and_goes_on() {
     assert_eq!(world.until_quiet(pipeline), PipelineExit::Stopped);
     let rows: Vec<_> = world.sinks[1].landed().iter().flat_map(texts).collect();
     assert_eq!(rows.len(), 25, "each once: {rows:?}");
+}
+
+#[test]
+fn a_job_waits_while_the_clock_is_far_ahead_and_goes_on_when_it_is_right() {
+    let mut world = World::new(6);
+    world.put(0, 3);
+    world.set_ahead_ms.store(3_600_000, Ordering::SeqCst);
+    let pipeline = world.start(None);
+    world.until(&pipeline, |facts| facts.waiting.contains_key("clock"));
+    let snapshot = pipeline.status.snapshot();
+    let (why, _) = &snapshot.waiting["clock"];
+    assert!(why.contains("was set 1h ahead"), "{why}");
+    assert_eq!(snapshot.batches, 0);
+    assert!(world.sinks.iter().all(|sink| sink.landed().is_empty()));
+    assert_eq!(
+        pipeline.stop(Stop::Drain),
+        PipelineExit::Stopped,
+        "it is not stuck"
+    );
+
+    let pipeline = world.start(None);
+    world.until(&pipeline, |facts| facts.waiting.contains_key("clock"));
+    // A minute is borne: rows of a minute are hidden at most, and soon no more.
+    world.set_ahead_ms.store(60_000, Ordering::SeqCst);
+    assert_eq!(world.until_quiet(pipeline), PipelineExit::Stopped);
+    assert_eq!(world.sinks[1].landed().iter().flat_map(texts).count(), 3);
+}
+
+/// The clock was ahead when the job wrote, before it was undeployed.
+#[test]
+fn a_new_life_writes_above_what_was_forgotten() {
+    let mut world = World::new(4);
+    let hour_ms = 3_600_000;
+    let ahead_ms = clock::now_ms() + 24 * hour_ms;
+    let begun = Checkpoint::begin(
+        7,
+        1,
+        ahead_ms,
+        [("t".into(), [(0, 0), (1, 0)].into())].into(),
+    );
+    world.store.begin(&begun).unwrap();
+    world.store.forget().unwrap();
+    world.send(5);
+    let pipeline = world.start(None);
+    assert_eq!(world.until_quiet(pipeline), PipelineExit::Stopped);
+    assert!(world.checkpoint().time_ms > ahead_ms);
+    let logged = world.logged.lock().unwrap();
+    let told = logged
+        .iter()
+        .any(|line| line.starts_with("rows are given times from "));
+    assert!(told, "{logged:?}");
 }
 
 /// Without its checkpoint a job reads on from the least that its sinks hold, and spares

@@ -290,6 +290,10 @@ impl CheckpointLog for Dying {
         self.inner.forget()
     }
 
+    fn forgotten_ms(&self) -> Result<Option<i64>, StoreError> {
+        self.inner.forgotten_ms()
+    }
+
     fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {
         self.inner.sweep(kept)
     }

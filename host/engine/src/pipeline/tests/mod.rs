@@ -14,7 +14,7 @@ use crate::source::memory::{MemorySource, MemoryTopics, Trouble};
 use fake::{Dying, Kept, SINKS, active, active_with};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
 use streamhost_core::protocol::memory::MemoryStore;
@@ -45,6 +45,8 @@ struct World {
     /// What versions are like when planned batches are run again.
     again: Kept,
     logged: Arc<Mutex<Vec<String>>>,
+    /// By how many milliseconds the machine's clock was set ahead.
+    set_ahead_ms: Arc<AtomicI64>,
     /// Whether the last pipeline that ended held a deployment that it did not come to run.
     overtaken: Arc<AtomicBool>,
 }
@@ -66,6 +68,7 @@ impl World {
             replay_only: false,
             again: Kept::Counts,
             logged: Arc::default(),
+            set_ahead_ms: Arc::default(),
             overtaken: Arc::default(),
         }
     }
@@ -136,6 +139,8 @@ impl World {
         let status = PipelineStatus::telling(Box::new(move |_, text| {
             logged.lock().unwrap().push(text.to_string())
         }));
+        let set_ahead_ms = self.set_ahead_ms.clone();
+        let status = status.watching(Arc::new(move || set_ahead_ms.load(Ordering::SeqCst)));
         let told = self.overtaken.clone();
         let ended = move |_: &PipelineExit, overtaken| told.store(overtaken, Ordering::SeqCst);
         Pipeline::start(parts, Arc::new(status), ended).unwrap()

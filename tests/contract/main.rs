@@ -18,6 +18,7 @@ mod live_contract {
     mod starts;
     mod losses;
     mod letters;
+    mod refused_rows;
     mod deletes;
     mod gateways;
     mod through_proxy;

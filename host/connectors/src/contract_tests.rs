@@ -15,13 +15,13 @@ use streamhost_core::job::settings::{BatchLimits, StartPosition};
 use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec};
 use streamhost_core::limits;
 use streamhost_core::types::{
-    Column, ColumnNames, ExtraCells, Guarantee, Header, Headers, Kind, Partition, Positions, Rows,
-    Span, Spans,
+    Column, ColumnNames, ExtraCells, Guarantee, Header, Headers, Kind, Partition, Positions,
+    RefusedRow, Rows, Span, Spans,
 };
 use streamhost_dev::broker::{self, Broker};
 use streamhost_dev::tables::{self, Tables};
 use streamhost_engine::batch::{Batch, BatchBuilder};
-use streamhost_engine::sink::{CancelSignal, Delivery, Remedy, Sink, SinkError};
+use streamhost_engine::sink::{CancelSignal, Delivery, Refusals, Remedy, Sink, SinkError};
 use streamhost_engine::source::{Source, SourceError};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -258,6 +258,20 @@ fn sink(world: &World, spec: &SinkSpec) -> Box<dyn Sink> {
     world.registry.sink(spec).unwrap().open(spec, &context)
 }
 
+/// No row is refused.
+pub(crate) struct NoneRefused;
+
+impl Refusals for NoneRefused {
+    fn most(&self) -> usize {
+        0
+    }
+
+    fn take(&mut self, refused: Vec<RefusedRow>) -> Result<(), SinkError> {
+        assert_eq!(refused, []);
+        Ok(())
+    }
+}
+
 fn deliver(sink: &mut dyn Sink, batch: u64) -> Result<(), SinkError> {
     let span = Span {
         from: 0,
@@ -273,7 +287,7 @@ fn deliver(sink: &mut dyn Sink, batch: u64) -> Result<(), SinkError> {
         spans: &spans,
         version: 1,
     };
-    sink.deliver(&delivery, &[rows()])
+    sink.deliver(&delivery, &[rows()], &mut NoneRefused)
 }
 
 /// What a reader finds, a line a row; none where nobody can read it.

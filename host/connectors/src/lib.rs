@@ -3,6 +3,7 @@
 
 mod lines;
 mod certificate;
+mod halves;
 pub mod secret;
 pub mod connector;
 pub mod kafka;

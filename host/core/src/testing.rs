@@ -48,6 +48,7 @@ pub fn intent(batch: BatchNumber) -> BatchIntent {
         finished: false,
         retried: None,
         time_rules: None,
+        refused: BTreeMap::new(),
         marks: BTreeMap::new(),
         retained_records: Vec::new(),
     }

@@ -18,7 +18,7 @@ use streamhost_core::types::{ColumnNames, Guarantee, Measure, RowLimits, Rows};
 use streamhost_engine::guest::{GuestVersion, LargeBatches, Maker};
 use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, PipelineParts};
 use streamhost_engine::sink::memory::{Memory, MemoryDeadLetters};
-use streamhost_engine::sink::{Delivery, Sink, SinkError};
+use streamhost_engine::sink::{Delivery, Refusals, Sink, SinkError};
 use streamhost_guest::{Compiler, GuestEngine, GuestLimits, Instance};
 use streamhost_storage::catalog::sha256;
 
@@ -45,7 +45,12 @@ impl<F: FnMut(&[Rows]) + Send> Sink for Shown<F> {
     fn open(&mut self) -> Result<Option<Marker>, SinkError> {
         Ok(None)
     }
-    fn deliver(&mut self, _: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {
+    fn deliver(
+        &mut self,
+        _: &Delivery<'_>,
+        rows: &[Rows],
+        _: &mut dyn Refusals,
+    ) -> Result<(), SinkError> {
         (self.0)(rows);
         Ok(())
     }

@@ -304,10 +304,14 @@ fn may_change(
         return Err("its record was too large for the topic and is not in the letter".to_owned());
     }
     if letter.origin().is_none() {
-        let stage = letter.header("stage").unwrap_or_default();
-        return Err(format!(
-            "it is of keyed stage `{stage}`, and comes from many records"
-        ));
+        let of = |name: &str| letter.header(name).unwrap_or_default();
+        return Err(match letter.header("sink") {
+            Some(sink) => format!("it is a row for sink `{sink}`, and comes from many records"),
+            None => format!(
+                "it is of keyed stage `{}`, and comes from many records",
+                of("stage")
+            ),
+        });
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use streamhost_core::job::connector::CONSOLE_ROWS;
 use streamhost_core::job::{ColumnSpec, SinkSpec};
 use streamhost_core::protocol::Marker;
 use streamhost_core::types::{Guarantee, Kind, RowLimits, Rows};
-use streamhost_engine::sink::{Delivery, Sink, SinkError};
+use streamhost_engine::sink::{Delivery, Refusals, Sink, SinkError};
 
 /// Lines are written in portions of about this many bytes, each of whole lines.
 const PORTION_BYTES: usize = 64 << 10;
@@ -77,7 +77,12 @@ impl<W: Write + Send> Sink for ConsoleSink<W> {
         Ok(None)
     }
 
-    fn deliver(&mut self, _: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {
+    fn deliver(
+        &mut self,
+        _: &Delivery<'_>,
+        rows: &[Rows],
+        _: &mut dyn Refusals,
+    ) -> Result<(), SinkError> {
         self.print(rows).map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => SinkError::Refused {
                 server: "the console",
@@ -197,7 +202,7 @@ mod tests {
             spans: &spans,
             version: 1,
         };
-        sink.deliver(&delivery, &[rows])
+        sink.deliver(&delivery, &[rows], &mut crate::contract_tests::NoneRefused)
     }
 
     fn rows(items: &[&[u8]], width: usize) -> Rows {

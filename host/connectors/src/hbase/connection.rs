@@ -214,7 +214,7 @@ impl Lane {
                 ))
             }
             Failure::Exists => refused("the table exists already".to_owned()),
-            Failure::Refused(reason) => refused(reason),
+            Failure::Refused(reason) | Failure::Content(reason) => refused(reason),
         }
     }
 }

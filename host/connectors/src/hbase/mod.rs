@@ -2,7 +2,7 @@
 //! equals writing once.
 //!
 //! ```text
-//! rows of the batch ─► merge: last write of a cell ─► calls by connection ─► deletes at t, puts at t+1 ─► gateway
+//! rows of the batch ─► merge: last write of a cell ─► calls by connection ─► puts at t+1, deletes at t ─► gateway
 //! ```
 
 use connection::Lane;
@@ -10,13 +10,13 @@ use merge::{Calls, Merged, Share, Write};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use streamhost_core::contract::render::RowsView;
+use streamhost_core::contract::render::{RowRef, RowsView};
 use streamhost_core::job::connector::hbase_rows;
 use streamhost_core::job::{ColumnSpec, SinkSpec, names};
 use streamhost_core::limits;
 use streamhost_core::protocol::Marker;
 use streamhost_core::types::{Guarantee, RowLimits, Rows};
-use streamhost_engine::sink::{CancelSignal, Delivery, Remedy, Sink, SinkError};
+use streamhost_engine::sink::{CancelSignal, Delivery, Refusals, Sink, SinkError};
 use words::Failure;
 
 pub use connector::HbaseConnector;
@@ -34,6 +34,7 @@ mod dial;
 mod http;
 mod connection;
 mod merge;
+mod refused;
 mod connector;
 
 /// A table as a sink. It holds its connections between batches, and drops one after any doubt about
@@ -75,52 +76,46 @@ impl HbaseSink {
         })
     }
 
-    /// The declared families and those of `rows` must be there.
-    fn check_families(&mut self, rows: &[Rows]) -> Result<(), SinkError> {
+    /// The declared families must be there. Gives all that are.
+    fn check_families(&mut self) -> Result<BTreeSet<Vec<u8>>, SinkError> {
         let there = self.families()?;
-        let is_missing = |family: &[u8]| !there.contains(family);
         let missing: Vec<String> = provision::families(&self.columns)
             .into_iter()
-            .filter(|family| is_missing(family.as_bytes()))
-            .collect();
-        if !missing.is_empty() {
-            return Err(family_missing(
-                &self.table,
-                &missing,
-                Mend::Declared { grows: self.grows },
-            ));
-        }
-        let columns = rows
-            .iter()
-            .flat_map(|rows| rows.extra.names.iter())
-            .filter_map(names::family_and_qualifier);
-        let missing: BTreeSet<&[u8]> = columns
-            .map(|(family, _)| family)
-            .filter(|family| is_missing(family))
-            .collect();
-        let missing: Vec<String> = missing
-            .into_iter()
-            .map(|family| String::from_utf8_lossy(family).into_owned())
+            .filter(|family| !there.contains(family.as_bytes()))
             .collect();
         match missing.is_empty() {
-            true => Ok(()),
+            true => Ok(there),
             false => Err(family_missing(
                 &self.table,
                 &missing,
-                Mend::Named { grows: self.grows },
+                Mend::Declared { grows: self.grows },
             )),
         }
     }
 
     /// What a failed delivery means. The words of an error may be of a moment in which HBase itself
     /// comes up, so a job stops for a table or family only if a second question says the same.
-    fn explain(&mut self, failure: Failure, rows: &[Rows]) -> SinkError {
+    fn explain(&mut self, failure: Failure) -> SinkError {
         if matches!(failure, Failure::NoTable(_) | Failure::NoFamily(_))
-            && let Err(error) = self.check_families(rows)
+            && let Err(error) = self.check_families()
         {
             return error;
         }
         self.lanes[0].error(failure, &self.table)
+    }
+
+    /// Why a row is refused that names families which the table does not have, if it does.
+    fn without_family(&self, row: &RowRef<'_>, there: &BTreeSet<Vec<u8>>) -> Option<String> {
+        let families = row
+            .extra()
+            .filter_map(|extra| names::family_and_qualifier(extra.name));
+        let missing: BTreeSet<String> = families
+            .filter(|(family, _)| !there.contains(*family))
+            .map(|(family, _)| String::from_utf8_lossy(family).into_owned())
+            .collect();
+        let missing: Vec<String> = missing.into_iter().collect();
+        let mend = Mend::Named { grows: self.grows };
+        (!missing.is_empty()).then(|| family_missing(&self.table, &missing, mend).to_string())
     }
 }
 
@@ -209,7 +204,7 @@ impl Sink for HbaseSink {
     }
 
     fn open(&mut self) -> Result<Option<Marker>, SinkError> {
-        self.check_families(&[])?;
+        self.check_families()?;
         // To a delivery a disabled table looks like a region that is not there yet, so it is asked
         // for here.
         let lane = &mut self.lanes[0];
@@ -224,10 +219,26 @@ impl Sink for HbaseSink {
         Ok(None)
     }
 
-    fn deliver(&mut self, delivery: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {
+    fn deliver(
+        &mut self,
+        delivery: &Delivery<'_>,
+        rows: &[Rows],
+        refusals: &mut dyn Refusals,
+    ) -> Result<(), SinkError> {
         let columns = Arc::clone(&self.columns);
-        let views = rows.iter().flat_map(|rows| RowsView::new(rows, &columns));
-        let merged = Merged::of(views).map_err(|reason| SinkError::Refused {
+        let views = || rows.iter().flat_map(|rows| RowsView::new(rows, &columns));
+        refused::deliver(self, delivery.time_ms, &views, refusals)
+    }
+}
+
+impl HbaseSink {
+    /// Writes rows. `Ok`: why not all of them, if not.
+    fn write<'a>(
+        &mut self,
+        time_ms: i64,
+        rows: impl Iterator<Item = RowRef<'a>>,
+    ) -> Result<Vec<Failure>, SinkError> {
+        let merged = Merged::of(rows).map_err(|reason| SinkError::Refused {
             server: "HBase",
             name: self.table.clone(),
             reason,
@@ -239,21 +250,15 @@ impl Sink for HbaseSink {
             BTreeSet::new()
         };
         let families: Vec<Vec<u8>> = families.into_iter().collect();
-        let failures = send(
-            &mut self.lanes,
-            &self.table,
+        let (lanes, table) = (&mut self.lanes, &self.table);
+        Ok(send(
+            lanes,
+            table,
             self.transport,
-            delivery.time_ms,
+            time_ms,
             &merged,
             &families,
-        );
-        let errors = failures
-            .into_iter()
-            .map(|failure| self.explain(failure, rows));
-        // Of a stop and a retry the stop is told.
-        errors
-            .max_by_key(|error| error.remedy() == Remedy::Stop)
-            .map_or(Ok(()), Err)
+        ))
     }
 }
 
@@ -278,7 +283,9 @@ fn send(
         } else {
             usize::MAX
         };
-        for (write, at_ms) in [(Write::Deletes, time_ms), (Write::Puts, time_ms + 1)] {
+        // Puts first: of a row that is refused nothing is deleted. By their times the order is of no
+        // matter.
+        for (write, at_ms) in [(Write::Puts, time_ms + 1), (Write::Deletes, time_ms)] {
             for rows in Calls::new(merged, share, write, families, row_bytes_max) {
                 if failed.load(Ordering::Relaxed) {
                     return Ok(());

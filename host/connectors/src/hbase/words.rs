@@ -24,6 +24,8 @@ pub(super) enum Failure {
     Exists,
     /// It would fail again.
     Refused(String),
+    /// It would fail again, for what is in a row.
+    Content(String),
 }
 
 impl Failure {
@@ -36,6 +38,7 @@ impl Failure {
             Failure::NoFamily(words) => Failure::NoFamily(told(words)),
             Failure::Denied(words) => Failure::Denied(told(words)),
             Failure::Refused(words) => Failure::Refused(told(words)),
+            Failure::Content(words) => Failure::Content(told(words)),
             lasting @ (Failure::NoNamespace | Failure::Disabled | Failure::Exists) => lasting,
         }
     }
@@ -87,7 +90,7 @@ pub(super) fn failure(error: &thrift::Error) -> Failure {
         return Failure::Exists;
     }
     match user.downcast_ref::<IllegalArgument>() {
-        Some(error) => Failure::Refused(short(
+        Some(error) => Failure::Content(short(
             error
                 .message
                 .as_deref()
@@ -100,11 +103,12 @@ pub(super) fn failure(error: &thrift::Error) -> Failure {
 /// Exceptions that HBase would throw again for the same cells. Any other may pass, even where
 /// `can_retry` says no (a region server that stops says so), and a missing table says yes; so
 /// `can_retry` decides nothing.
-const LASTING: [&str; 4] = [
-    "AccessDeniedException",
-    "FailedSanityCheckException",
-    "IllegalArgumentException",
-    "exceeds limit of", // a cell longer than the server's hbase.server.keyvalue.maxsize
+const LASTING: [&str; 2] = ["AccessDeniedException", "FailedSanityCheckException"];
+
+/// The same for what is in a row, whatever else is right.
+const OF_CONTENT: [&str; 2] = [
+    "IllegalArgumentException", // a cell longer than the gateway's hbase.client.keyvalue.maxsize
+    "exceeds limit of",         // one longer than the server's hbase.server.keyvalue.maxsize
 ];
 
 /// What an `IOError` means. Its message is a Java stack trace.
@@ -125,6 +129,8 @@ fn failure_in_words(trace: &str) -> Failure {
         Failure::Disabled
     } else if LASTING.iter().any(|class| says(class)) {
         Failure::Refused(words)
+    } else if OF_CONTENT.iter().any(|class| says(class)) {
+        Failure::Content(words)
     } else {
         Failure::Away(words)
     }
@@ -176,6 +182,14 @@ mod tests {
             ),
             (
                 "java.lang.IllegalArgumentException: KeyValue size too large",
+                "content",
+            ),
+            (
+                "x.DoNotRetryIOException: Cell[a/f:q/1/Put] with size 12 exceeds limit of 10 bytes",
+                "content",
+            ),
+            (
+                "org.apache.hadoop.hbase.security.AccessDeniedException: no",
                 "refused",
             ),
             (
@@ -205,6 +219,7 @@ mod tests {
                 Failure::Denied(_) => "denied",
                 Failure::Disabled => "disabled",
                 Failure::Refused(_) => "refused",
+                Failure::Content(_) => "content",
                 Failure::Exists => "exists",
                 Failure::Away(_) => "away",
             };

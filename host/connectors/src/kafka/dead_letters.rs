@@ -1,10 +1,10 @@
 //! The topic where a job's dead letters go.
 
 use super::letter_cut::{Cut, KEYLESS};
-use super::sink::{
-    BatchProducer, Failure, Transactions, content_words, error, own_headers, refused_alone,
-};
+use super::sink::{BatchProducer, Failure, Transactions, content_words, error, own_headers};
+use crate::halves::{Failed, refused_alone};
 use crate::kafka::{self, Fault, KafkaSettings, TopicConfig};
+use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::message::{Header, OwnedHeaders};
 use std::collections::BTreeMap;
 use streamhost_core::job::JobSpec;
@@ -20,6 +20,8 @@ pub(crate) const JOB: &str = "job";
 pub(crate) const VERSION: &str = "version";
 /// The stage that refused it.
 pub(crate) const STAGE: &str = "stage";
+/// The sink whose server refused a row of the record for what is in it; else there is none.
+pub(crate) const SINK: &str = "sink";
 /// The record's topic. A group of a keyed stage, which comes from many records, has none of the
 /// three.
 pub(crate) const TOPIC: &str = "topic";
@@ -195,8 +197,8 @@ impl DeadLetters for KafkaDeadLetters {
         match refused {
             None => Ok(()),
             // The least that says what befell a record: its topic is not fit for letters.
-            Some(failure) => {
-                let words = content_words(failure.code);
+            Some(code) => {
+                let words = content_words(code);
                 Err(self.error(
                     Fault::Refused,
                     format!("a dead letter, though all of its record was left out: {words}"),
@@ -208,10 +210,7 @@ impl DeadLetters for KafkaDeadLetters {
 
 impl Letters<'_> {
     /// All in one transaction. `Ok` with a failure: the topic does not take the least of a letter.
-    fn send_marked(
-        &mut self,
-        transactions: &mut Transactions,
-    ) -> Result<Option<Failure>, SinkError> {
+    fn send_marked(&mut self, transactions: &mut Transactions) -> Result<Option<Code>, SinkError> {
         self.cut_by(transactions.takes());
         let all: Vec<usize> = (0..self.letters.len()).collect();
         loop {
@@ -220,21 +219,21 @@ impl Letters<'_> {
             if failed.is_empty() {
                 return Ok(None);
             }
-            let alone = refused_alone(&failed, |some| {
+            let alone = refused_alone(&positions(&failed), self.letters.len(), |some| {
                 let send = |producer: &mut BatchProducer| self.send(producer, some);
                 transactions.trial(send).map(|failed| placed(failed, some))
             })?;
             if alone.is_empty() {
                 transactions.send_less_at_once()?;
             }
-            if let Some(failure) = self.cut_more(&alone) {
-                return Ok(Some(failure));
+            if let Some(code) = self.cut_more(&alone) {
+                return Ok(Some(code));
             }
         }
     }
 
     /// Each by itself: what the topic takes is there, and is not sent again.
-    fn send_plainly(&mut self, producer: &mut BatchProducer) -> Result<Option<Failure>, SinkError> {
+    fn send_plainly(&mut self, producer: &mut BatchProducer) -> Result<Option<Code>, SinkError> {
         self.cut_by(producer.takes());
         let mut rest: Vec<usize> = (0..self.letters.len()).collect();
         while !rest.is_empty() {
@@ -243,12 +242,12 @@ impl Letters<'_> {
                 let failed = producer.settle_by_content();
                 failed.map(|failed| placed(failed, some))
             };
-            let failed = send(&rest)?;
-            let alone = refused_alone(&failed, send)?;
-            if let Some(failure) = self.cut_more(&alone) {
-                return Ok(Some(failure));
+            let failed: Vec<usize> = send(&rest)?.into_iter().map(|(at, _)| at).collect();
+            let alone = refused_alone(&failed, self.letters.len(), send)?;
+            if let Some(code) = self.cut_more(&alone) {
+                return Ok(Some(code));
             }
-            rest = alone.iter().map(|failure| failure.position).collect();
+            rest = alone.iter().map(|(at, _)| *at).collect();
         }
         Ok(None)
     }
@@ -262,13 +261,13 @@ impl Letters<'_> {
         }
     }
 
-    /// Leaves more of these letters out. Gives one of which nothing more can be.
-    fn cut_more(&mut self, refused: &[Failure]) -> Option<Failure> {
-        for failure in refused {
-            let cut = self.cuts.entry(failure.position).or_default();
-            match cut.more(failure.code, &self.letters[failure.position]) {
+    /// Leaves more of these letters out. Gives why one is refused of which nothing more can be.
+    fn cut_more(&mut self, refused: &[(usize, Code)]) -> Option<Code> {
+        for &(at, code) in refused {
+            let cut = self.cuts.entry(at).or_default();
+            match cut.more(code, &self.letters[at]) {
                 Some(more) => *cut = more,
-                None => return Some(*failure),
+                None => return Some(code),
             }
         }
         None
@@ -320,6 +319,9 @@ impl Letters<'_> {
                 (OFFSET, offset.to_string()),
             ]);
         }
+        if let Some(sink) = &letter.sink {
+            texts.push((SINK, sink.clone()));
+        }
         if cut.record {
             texts.push((LEFT_OUT, Cut::bytes_of(letter).to_string()));
         }
@@ -341,13 +343,14 @@ impl Letters<'_> {
     }
 }
 
-/// Failures of some records that were sent, by the positions that these have among all.
-fn placed(failed: Vec<Failure>, some: &[usize]) -> Vec<Failure> {
-    let placed = |failure: Failure| Failure {
-        position: some[failure.position],
-        ..failure
-    };
+/// Failures of some letters that were sent, by their places among all.
+fn placed(failed: Vec<Failure>, some: &[usize]) -> Failed<Code> {
+    let placed = |failure: Failure| (some[failure.position], failure.code);
     failed.into_iter().map(placed).collect()
+}
+
+fn positions(failed: &[Failure]) -> Vec<usize> {
+    failed.iter().map(|failure| failure.position).collect()
 }
 
 #[cfg(test)]
@@ -361,6 +364,7 @@ mod tests {
         DeadLetter {
             origin: Some((Partition { source: 1, id: 3 }, 42)),
             stage: "clicks".into(),
+            sink: None,
             reason: "no comma".into(),
             time_ms: 7,
             key: None,

@@ -11,6 +11,7 @@ fn letter(value: &[u8], reason: &str) -> DeadLetter {
     DeadLetter {
         origin: None,
         stage: "s".to_owned(),
+        sink: None,
         reason: reason.to_owned(),
         time_ms: 0,
         key: None,

@@ -88,6 +88,7 @@ mod tests {
         let letter = |key: Option<&[u8]>| DeadLetter {
             origin: None,
             stage: "s".to_owned(),
+            sink: None,
             reason: "r".repeat(500),
             time_ms: 0,
             key: key.map(<[u8]>::to_vec),

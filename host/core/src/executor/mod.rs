@@ -13,6 +13,7 @@ mod workers;
 mod answers;
 mod times;
 mod outcome;
+mod refused;
 mod restore_state;
 
 pub use answers::AnswerBuilder;
@@ -263,6 +264,7 @@ impl BatchExecutor {
             outcome.quarantined_groups = calls.quarantined();
             outcome.take_keyed(job, made)?;
         }
+        outcome.records = batch.chunks;
         outcome.delta = self.state.take(self.next);
         outcome.stages = self.stages_now();
         Ok(outcome.close(job.spec))

@@ -24,6 +24,11 @@ pub struct BatchOutcome {
     /// For each sink its rows: by partition and offset of their records, then those of the keyed
     /// stages.
     pub rows: Vec<Vec<Rows>>,
+    /// For each sink, of its first rows the chunk in `records` that they come from; those behind them
+    /// are of keyed stages.
+    pub row_chunks: Vec<Vec<usize>>,
+    /// The records, kept until the sinks have the rows: a server may refuse a row of one.
+    pub records: Vec<Chunk>,
     /// What failed, if the job keeps it.
     pub dead_letters: Vec<DeadLetter>,
     /// How many of them the guest broke on, rather than refusing them, by their stage.
@@ -65,6 +70,8 @@ impl BatchOutcome {
             batch,
             topic_spans,
             rows: vec![Vec::new(); spec.sinks.len()],
+            row_chunks: vec![Vec::new(); spec.sinks.len()],
+            records: Vec::new(),
             spans,
             counts,
             dead_letters: Vec::new(),
@@ -89,11 +96,12 @@ impl BatchOutcome {
         answers: Vec<ChunkAnswer>,
     ) -> Result<(), VersionFault> {
         let topics = job.spec.topics();
-        for (chunk, answer) in batch.chunks.iter().zip(answers) {
+        for (at, (chunk, answer)) in batch.chunks.iter().zip(answers).enumerate() {
             self.counts.dropped += answer.dropped;
             self.counts.late += answer.late;
             self.faults(job, chunk, &answer, &topics)?;
             for (sink, rows) in answer.rows.into_iter().enumerate() {
+                self.row_chunks[sink].extend(rows.iter().map(|_| at));
                 self.rows[sink].extend(rows);
             }
         }
@@ -118,6 +126,7 @@ impl BatchOutcome {
                 OnError::DeadLetter => self.dead_letters.push(DeadLetter {
                     origin: None,
                     stage: letter.stage,
+                    sink: None,
                     reason: letter.reason,
                     time_ms: letter.time_ms,
                     key: Some(letter.key),
@@ -186,6 +195,7 @@ impl BatchOutcome {
                 OnError::DeadLetter => self.dead_letters.push(DeadLetter {
                     origin: Some((chunk.partition, record.offset)),
                     stage: stage.clone(),
+                    sink: None,
                     reason: fault.reason.clone(),
                     time_ms: record.time_ms,
                     key: record.key.map(<[u8]>::to_vec),

@@ -14,6 +14,11 @@ pub const BATCH_RECORDS_MAX: usize = 100_000;
 pub const BATCH_BYTES_DEFAULT: usize = 8 << 20;
 /// The most that `limits.batch-bytes` may say.
 pub const BATCH_BYTES_MAX: usize = 16 << 20;
+/// Rows of a batch that a sink's server may refuse for what is in them, however few rows there are.
+pub const REFUSED_ROWS_MIN: usize = 100;
+/// A batch's rows divided by this may be refused, if that is more: beyond it not rows are at fault, but
+/// the job or the server, and the job stops.
+pub const REFUSED_ROWS_PART: usize = 10;
 /// Batches of a job that are under way at once: one is gathered and run, one waits, one is in the
 /// sinks.
 pub const BATCHES_IN_FLIGHT_MAX: usize = 3;

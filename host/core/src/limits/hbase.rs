@@ -28,6 +28,8 @@ pub const HBASE_KEY_BYTES_MAX: usize = 32_767;
 pub const HBASE_CELL_BYTES_MAX: usize = 10 << 20;
 /// The most that `connections` in `streamhost.toml` may say.
 pub const HBASE_CONNECTIONS_MAX: usize = 64;
+/// Rows of one key in a batch, among which the one is looked for that HBase refuses: each costs a call.
+pub const HBASE_ROWS_TRIED_MAX: usize = 20;
 /// Rows that `scan` asks the gateway for at once.
 pub const SCAN_ROWS_AT_ONCE: usize = 100;
 

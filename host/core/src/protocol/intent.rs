@@ -3,7 +3,7 @@
 use super::{Counters, EventTimes, MarkedLetter};
 use crate::contract::{QuarantinedGroup, QuarantinedRecord};
 use crate::state::Stages;
-use crate::types::{BatchNumber, Chunk, TimeRules, TopicMarks, TopicSpans};
+use crate::types::{BatchNumber, Chunk, RefusedRow, TimeRules, TopicMarks, TopicSpans};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -53,6 +53,10 @@ pub struct BatchIntent {
     /// What it made of times. None: a host from before there were such rules has planned it.
     #[serde(default)]
     pub time_rules: Option<TimeRules>,
+    /// The rows that servers of exactly-once sinks refused, by the sink's name: noted before such a
+    /// sink commits the others, or a replay that finds the batch there would not know of them.
+    #[serde(default)]
+    pub refused: BTreeMap<String, Vec<RefusedRow>>,
     /// The records of sources that cannot be read twice, and that of a retried letter. Stored
     /// beside the intent, not in it.
     #[serde(skip)]

@@ -12,7 +12,8 @@ pub trait CheckpointLog: StateStore {
     /// One atomic write, durable at return: a checkpoint with what its batch changed in the stages'
     /// state, and the next intent, or either alone. A checkpoint deletes the intent of its batch,
     /// and what its batch retried of the dead letters is remembered until the log is forgotten.
-    /// The caller has checked that they follow what is there.
+    /// The caller has checked that they follow what is there. The intent of the newest batch may be
+    /// written again, with what became known of it.
     fn write(
         &self,
         checkpoint: Option<(&Checkpoint, &Delta)>,

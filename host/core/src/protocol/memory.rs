@@ -127,7 +127,10 @@ impl CheckpointLog for MemoryStore {
                 }
             }
         }
-        held.intents.extend(intent.cloned());
+        if let Some(intent) = intent {
+            held.intents.retain(|before| before.batch != intent.batch);
+            held.intents.push(intent.clone());
+        }
         Ok(())
     }
 

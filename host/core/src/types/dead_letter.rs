@@ -9,7 +9,9 @@ pub struct DeadLetter {
     pub origin: Option<(Partition, Offset)>,
     /// The stage that refused it: its source's name, or the keyed stage's.
     pub stage: String,
-    /// Why, in the author's or the host's words.
+    /// The sink whose server refused a row of it; none where the job or the host did.
+    pub sink: Option<String>,
+    /// Why, in the author's, the host's or the server's words.
     pub reason: String,
     /// The record's time, or the begin of the group's window, in milliseconds since 1970.
     pub time_ms: i64,

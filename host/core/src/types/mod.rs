@@ -6,6 +6,7 @@ mod record;
 mod rows;
 mod keyed;
 mod dead_letter;
+mod refused;
 mod positions;
 mod row_limits;
 mod guarantee;
@@ -22,6 +23,7 @@ pub use positions::{
     Marks, TopicMarks, TopicOffsets, TopicSpans, by_partition, by_topic, positions, spans,
 };
 pub use record::{Chunk, Record};
+pub use refused::RefusedRow;
 pub use row_limits::{ColumnNames, Measure, RowLimits};
 pub use rows::{ExtraCells, Kind, Rows};
 pub use time_rules::TimeRules;

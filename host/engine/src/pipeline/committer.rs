@@ -2,9 +2,10 @@
 
 use super::deliver::Sinks;
 use super::execute::ExecutedBatch;
+use super::refused::Refused;
 use super::{Backoff, BatchStep, PipelineExit, PipelineStatus, Stop};
 use crate::cpu::ThreadCpu;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
@@ -94,12 +95,13 @@ impl Committer<'_> {
             self.write(before, Some(&intent))?;
             meter.ended(n, BatchStep::Intent);
             self.told();
-            match self
+            let held = BTreeSet::new();
+            let delivered = self
                 .sinks
-                .deliver(&intent, &batch, &BTreeSet::new(), self.status)
-            {
-                Ok(()) => {
-                    self.acknowledged(&intent, batch.outcome.delta);
+                .deliver(self.store, &intent, &batch, &held, self.status);
+            match delivered {
+                Ok(refused) => {
+                    self.acknowledged(&intent, batch.outcome.delta, &refused);
                     meter.used(cpu.more());
                 }
                 Err(PipelineExit::Stopped) if self.keeps => {
@@ -158,6 +160,7 @@ impl Committer<'_> {
             marks: std::mem::take(&mut batch.marks),
             retried: batch.retried.take(),
             time_rules: outcome.time_rules,
+            refused: BTreeMap::new(),
             retained_records: std::mem::take(&mut batch.retained_records),
         };
         checkpoint
@@ -166,10 +169,16 @@ impl Committer<'_> {
         intent
     }
 
-    /// Every sink has acknowledged `intent`, which changed the state so.
-    pub(super) fn acknowledged(&mut self, intent: &BatchIntent, delta: Arc<Delta>) {
+    /// Every sink has acknowledged `intent`, which changed the state so, but for refused rows.
+    pub(super) fn acknowledged(
+        &mut self,
+        intent: &BatchIntent,
+        delta: Arc<Delta>,
+        refused: &Refused,
+    ) {
         self.status.meter.delivered(intent.batch);
         self.checkpoint = after(&self.checkpoint, intent);
+        refused.count_in(&mut self.checkpoint);
         self.unsettled = Some(delta);
     }
 

@@ -5,6 +5,7 @@
 use super::committer::{Committer, failed};
 use super::execute::LaneExecutor;
 use super::recovery::{Recovery, asked};
+use super::refused::Refused;
 use super::{PipelineExit, PipelineStatus};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -126,9 +127,10 @@ impl Recovery<'_> {
             stages,
             finished: false,
             retried: None,
+            refused: BTreeMap::new(),
             ..intent.clone()
         };
-        committer.acknowledged(&empty, Arc::new(Delta::default()));
+        committer.acknowledged(&empty, Arc::new(Delta::default()), &Refused::default());
         committer.settle()?;
         runs.executor.next = intent.batch + 1;
         Ok(())
@@ -256,6 +258,7 @@ mod tests {
             finished: false,
             retried: None,
             time_rules: None,
+            refused: BTreeMap::new(),
             marks: BTreeMap::new(),
             retained_records: Vec::new(),
         };

@@ -1,15 +1,17 @@
 //! Delivers a planned batch to its sinks, side by side, each until it has acknowledged everything.
 
 use super::execute::ExecutedBatch;
+use super::refused::{BatchRefusals, Refused};
 use super::{Backoff, LoadedDeployment, PipelineExit, PipelineStatus};
 use crate::cpu;
 use crate::sink::{DeadLetters, Delivery, Remedy, Sink, SinkError};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use streamhost_core::clock;
 use streamhost_core::protocol::recovery_policy::{holds_letters, holds_now};
-use streamhost_core::protocol::{BatchIntent, Marker};
+use streamhost_core::protocol::{BatchIntent, CheckpointLog, Marker};
 use streamhost_core::types::{BatchNumber, DeadLetter, Guarantee, Rows};
 use tracing::Level;
 
@@ -34,25 +36,33 @@ impl Sinks {
     /// side by side, then its dead letters. `Ok`: all is acknowledged.
     pub(super) fn deliver(
         &mut self,
+        store: &dyn CheckpointLog,
         intent: &BatchIntent,
         batch: &ExecutedBatch,
         held: &BTreeSet<String>,
         status: &PipelineStatus,
-    ) -> Result<(), PipelineExit> {
+    ) -> Result<Refused, PipelineExit> {
         self.reshape(&batch.active);
-        self.deliver_rows(intent, batch, held, status)?;
-        if batch.outcome.dead_letters.is_empty() {
-            return Ok(()); // it pays nothing: no transaction, and no connection
+        let refusals = BatchRefusals::new(store, status, intent, batch);
+        self.deliver_rows(intent, batch, held, &refusals, status)?;
+        let refused = refusals.end();
+        status.meter.refused(intent.batch, &refused.letters);
+        let own = &batch.outcome.dead_letters;
+        if own.is_empty() && refused.letters.is_empty() {
+            return Ok(refused); // it pays nothing: no transaction, and no connection
         }
         let began = clock::monotonic();
         let delivery = delivery(intent, batch, "");
-        let letters = &batch.outcome.dead_letters;
-        let end = self.letters.deliver(intent, &delivery, letters, status);
+        let letters = match refused.letters.is_empty() {
+            true => Cow::Borrowed(own),
+            false => Cow::Owned([&own[..], &refused.letters].concat()),
+        };
+        let end = self.letters.deliver(intent, &delivery, &letters, status);
         let count = letters.len() as u64;
         status
             .meter
             .sunk(intent.batch, None, count, began.elapsed());
-        end
+        end.map(|()| refused)
     }
 
     fn deliver_rows(
@@ -60,6 +70,7 @@ impl Sinks {
         intent: &BatchIntent,
         batch: &ExecutedBatch,
         held: &BTreeSet<String>,
+        refusals: &BatchRefusals<'_>,
         status: &PipelineStatus,
     ) -> Result<(), PipelineExit> {
         let mut tasks: Vec<Task<'_>> = Vec::new();
@@ -92,7 +103,7 @@ impl Sinks {
                     given_up,
                     batch: Some(intent.batch),
                 };
-                let end = task.run(intent, batch, waits);
+                let end = task.run(intent, batch, refusals, waits);
                 let meter = &status.meter;
                 meter.sunk(intent.batch, Some(sink), rows, began.elapsed());
                 // Those that wait need not: the intent is durable.
@@ -167,9 +178,13 @@ impl Task<'_> {
         self,
         intent: &BatchIntent,
         batch: &ExecutedBatch,
+        refusals: &BatchRefusals<'_>,
         waits: Waits<'_>,
     ) -> Result<(), PipelineExit> {
+        let count = self.rows() as usize;
         let Task { name, sink, rows } = self;
+        let marked = sink.guarantee() == Guarantee::Marked;
+        let mut refusals = refusals.of_sink(name, count, marked);
         let digest = intent.digests.get(name).map_or("", String::as_str);
         let who = format!("sink `{name}`");
         until_done(&who, waits, |again| {
@@ -181,7 +196,7 @@ impl Task<'_> {
                     return Ok(());
                 }
             }
-            Ok(sink.deliver(&delivery(intent, batch, digest), rows)?)
+            Ok(sink.deliver(&delivery(intent, batch, digest), rows, &mut refusals)?)
         })
     }
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhost_core::executor::BatchOutcome;
-use streamhost_core::types::BatchNumber;
+use streamhost_core::types::{BatchNumber, DeadLetter};
 use streamhost_core::{clock, limits};
 
 mod under_way;
@@ -317,6 +317,21 @@ impl PipelineMeter {
         if let Some(open) = measured.open.get_mut(&number) {
             let sink = sink.map(str::to_owned);
             open.trace.sinks.push(SinkTime { sink, rows, took });
+        }
+    }
+
+    /// Servers refused rows of these records for what is in them.
+    pub(super) fn refused(&self, number: BatchNumber, letters: &[DeadLetter]) {
+        let mut measured = self.lock();
+        let Some(open) = measured.open.get_mut(&number) else {
+            return;
+        };
+        open.trace.dead_letters += letters.len() as u64;
+        for letter in letters {
+            open.letters
+                .entry(letter.stage.clone())
+                .or_default()
+                .refused += 1;
         }
     }
 

@@ -27,6 +27,7 @@ mod trace;
 mod meter;
 mod stop;
 mod committer;
+mod refused;
 mod deliver;
 mod trigger;
 mod execute;

@@ -369,8 +369,11 @@ impl Recovery<'_> {
             }
         })?;
         self.check_same(intent, &again.outcome)?;
-        committer.sinks.deliver(intent, &again, held, self.status)?;
-        committer.acknowledged(intent, again.outcome.delta);
+        let store = committer.store;
+        let delivered = committer
+            .sinks
+            .deliver(store, intent, &again, held, self.status);
+        committer.acknowledged(intent, again.outcome.delta, &delivered?);
         committer.settle()?;
         runs.executor.state.settled(n);
         Ok(())

@@ -1,14 +1,14 @@
 //! Sinks in memory, for the host's own tests: they record what is delivered, and fail when they are
 //! told to.
 
-use super::{DeadLetters, Delivery, Sink, SinkError};
+use super::{DeadLetters, Delivery, Refusals, Sink, SinkError};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamhost_core::job::SinkSpec;
 use streamhost_core::protocol::Marker;
 use streamhost_core::types::{
-    BatchNumber, ColumnNames, DeadLetter, Guarantee, Measure, Positions, RowLimits, Rows, Spans,
-    TopicOffsets, by_topic,
+    BatchNumber, ColumnNames, DeadLetter, Guarantee, Measure, Positions, RefusedRow, RowLimits,
+    Rows, Spans, TopicOffsets, by_topic,
 };
 
 /// What a call is to do instead of its work.
@@ -22,6 +22,10 @@ pub enum Fault {
     AfterLanding,
     /// `deliver` fails for good.
     Refused,
+    /// `deliver` refuses the first row for what is in it, and takes the others.
+    RefusedRow,
+    /// The same, and then the rest fails as with [`Fault::AfterLanding`].
+    RefusedRowAfterLanding,
 }
 
 /// One delivery that landed.
@@ -195,7 +199,11 @@ impl<T: Clone> Memory<T> {
 fn error(fault: Fault) -> SinkError {
     let reason = format!("told to fail: {fault:?}");
     match fault {
-        Fault::Open | Fault::BeforeLanding | Fault::AfterLanding => SinkError::Away {
+        Fault::Open
+        | Fault::BeforeLanding
+        | Fault::AfterLanding
+        | Fault::RefusedRow
+        | Fault::RefusedRowAfterLanding => SinkError::Away {
             server: "the sink in memory",
             address: "here".to_owned(),
             reason,
@@ -269,9 +277,27 @@ impl Sink for MemorySink {
         by_topic(&self.topics, &self.memory.held().reached)
     }
 
-    fn deliver(&mut self, delivery: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {
-        self.memory
-            .deliver(delivery, rows, self.guarantee == Guarantee::Marked)
+    fn deliver(
+        &mut self,
+        delivery: &Delivery<'_>,
+        rows: &[Rows],
+        refusals: &mut dyn Refusals,
+    ) -> Result<(), SinkError> {
+        let marked = self.guarantee == Guarantee::Marked;
+        let refuses = [Fault::RefusedRow, Fault::RefusedRowAfterLanding];
+        let fault = self.memory.fault(&refuses);
+        if fault.is_none() || rows.is_empty() {
+            refusals.take(Vec::new())?;
+            return self.memory.deliver(delivery, rows, marked);
+        }
+        let reason = "told to refuse it".to_owned();
+        refusals.take(vec![RefusedRow { row: 0, reason }])?;
+        let mut rest = rows.to_vec();
+        rest[0].drop_first(1);
+        if fault == Some(Fault::RefusedRowAfterLanding) {
+            self.memory.held().faults.push_front(Fault::AfterLanding);
+        }
+        self.memory.deliver(delivery, &rest, marked)
     }
 }
 
@@ -315,6 +341,18 @@ impl DeadLetters for MemoryDeadLetters {
 mod tests {
     use super::*;
 
+    struct Any;
+
+    impl Refusals for Any {
+        fn most(&self) -> usize {
+            usize::MAX
+        }
+
+        fn take(&mut self, _: Vec<RefusedRow>) -> Result<(), SinkError> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn a_sink_fails_as_told_and_remembers_what_landed() {
         let memory = Memory::new();
@@ -332,18 +370,19 @@ mod tests {
         memory.fail(1, Fault::Open);
         memory.fail(1, Fault::AfterLanding);
         assert!(sink.open().unwrap().is_none());
-        assert!(sink.deliver(&delivery(1), &[]).is_err());
+        assert!(sink.deliver(&delivery(1), &[], &mut Any).is_err());
         assert_eq!((memory.batches(), memory.marker()), (vec![], None));
         assert!(sink.open().is_err());
         assert!(sink.open().unwrap().is_none());
-        assert!(sink.deliver(&delivery(1), &[]).is_err());
+        assert!(sink.deliver(&delivery(1), &[], &mut Any).is_err());
         assert_eq!(
             sink.open()
                 .unwrap()
                 .map(|marker| (marker.epoch, marker.batch)),
             Some((7, 1))
         );
-        sink.deliver(&delivery(2), &[Rows::default()]).unwrap();
+        sink.deliver(&delivery(2), &[Rows::default()], &mut Any)
+            .unwrap();
         assert_eq!((memory.batches(), memory.opened()), (vec![1, 2], 3));
     }
 }

@@ -3,7 +3,7 @@
 use streamhost_core::job::SinkSpec;
 use streamhost_core::protocol::Marker;
 use streamhost_core::types::{
-    BatchNumber, DeadLetter, Guarantee, RowLimits, Rows, Spans, TopicOffsets,
+    BatchNumber, DeadLetter, Guarantee, RefusedRow, RowLimits, Rows, Spans, TopicOffsets,
 };
 
 mod cancel;
@@ -81,6 +81,23 @@ pub enum SinkError {
         /// What it said.
         reason: String,
     },
+    /// So many rows are refused for what is in them that it is no matter of rows.
+    #[error(
+        "its server refuses {refused} of {rows} rows for what is in them{why}; the first: {first}"
+    )]
+    TooManyRefused {
+        /// How many were found.
+        refused: usize,
+        /// Of how many.
+        rows: usize,
+        /// Why they are no dead letters.
+        why: &'static str,
+        /// What is said of the first.
+        first: String,
+    },
+    /// What is refused could not be noted in the host's own store.
+    #[error("the rows that its server refuses cannot be noted: {0}")]
+    NotNoted(String),
     /// Its calls were ended by a [`CancelSignal`].
     #[error("the job is to stop")]
     Cancelled,
@@ -121,9 +138,23 @@ impl SinkError {
             SinkError::TableMissing { .. }
             | SinkError::FamilyMissing { .. }
             | SinkError::Refused { .. }
+            | SinkError::TooManyRefused { .. }
+            | SinkError::NotNoted(_)
             | SinkError::Fenced { .. } => Remedy::Stop,
         }
     }
+}
+
+/// Takes the rows of a delivery that a server refuses for what is in them.
+pub trait Refusals {
+    /// How many may be refused, before it is no matter of rows: a sink looks for no more than one
+    /// above it.
+    fn most(&self) -> usize;
+
+    /// Takes those that are refused, ascending; what was told of an earlier try no longer counts. `Ok`: they
+    /// will be dead letters, and are known after a crash where the sink is [`Guarantee::Marked`]. `Err`: the
+    /// delivery ends with this error, and a marked sink commits nothing of it.
+    fn take(&mut self, refused: Vec<RefusedRow>) -> Result<(), SinkError>;
 }
 
 /// Where one of a job's outputs goes. Calls block; the pipeline gives each sink its own thread.
@@ -163,7 +194,16 @@ pub trait Sink: Send {
     /// Delivers a batch's rows, in order. `Ok`: all of it is durable. `Err`: nothing is known, and
     /// the caller opens the sink and delivers the same batch again, unless its marker says that it
     /// is there.
-    fn deliver(&mut self, delivery: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError>;
+    ///
+    /// A sink whose server may refuse a row for what is in it, and not for how server or job are set
+    /// up, delivers the rest, and tells `refusals` of such rows in each delivery, none too; a marked
+    /// sink before it commits.
+    fn deliver(
+        &mut self,
+        delivery: &Delivery<'_>,
+        rows: &[Rows],
+        refusals: &mut dyn Refusals,
+    ) -> Result<(), SinkError>;
 }
 
 /// Where a job's dead letters go. Those of a batch are sent once all of its sinks have acknowledged

@@ -148,7 +148,7 @@ const STAGES: [Family; 3] = [
     Family {
         name: "streamhost_stage_dead_letters_total",
         kind: MetricType::Counter,
-        help: "Dead letters by the source or keyed stage they are of, since the host's start: refused by the job's code or a sink's limits, or the guest broke on them.",
+        help: "Dead letters by the source or keyed stage they are of, since the host's start: refused by the job's code, a sink's limits or its server, or the guest broke on them.",
         samples: letters,
     },
 ];

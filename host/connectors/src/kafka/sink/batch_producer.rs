@@ -268,13 +268,14 @@ impl BatchProducer {
         loop {
             {
                 let mut tally = self.producer.context().tally();
+                let is_cause = |failure: &Failure| !is_of_another(failure.code);
+                if self.in_transactions && tally.failures.iter().any(is_cause) {
+                    return Ok(sorted(tally.failures.clone())); // they stay until it is ended
+                }
                 if tally.taken + tally.failures.len() as u64 == self.sent {
                     tally.taken = 0;
                     self.sent = 0;
                     return Ok(sorted(std::mem::take(&mut tally.failures)));
-                }
-                if self.in_transactions && !tally.failures.is_empty() {
-                    return Ok(sorted(tally.failures.clone()));
                 }
             }
             patience.check(self)?;
@@ -346,6 +347,11 @@ impl BatchProducer {
             .or_else(|| self.producer.context().tally().fatal.clone())
     }
 
+    /// The error for what passes where a producer is made anew.
+    pub(crate) fn away(&self, reason: String) -> SinkError {
+        self.error(Fault::Away, reason)
+    }
+
     /// Whether another producer has our transactional id, as far as this one was told.
     pub(crate) fn is_fenced(&self) -> bool {
         let fatal = self
@@ -375,6 +381,11 @@ pub(crate) fn is_of_content(code: Code) -> bool {
             | Code::InvalidDifferentRecord
             | Code::InvalidTimestamp
     )
+}
+
+/// Whether a record of a transaction was not sent since another one of it has failed.
+fn is_of_another(code: Code) -> bool {
+    matches!(code, Code::State | Code::PurgeQueue | Code::PurgeInflight)
 }
 
 /// Why a topic refuses a record for what is in it, and what may be done.

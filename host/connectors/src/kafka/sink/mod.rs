@@ -10,16 +10,15 @@ mod refused;
 
 pub(crate) use batch_producer::{BatchProducer, Failure, content_words, error};
 pub use provision::KafkaProvision;
-pub(crate) use refused::refused_alone;
 
-use crate::kafka::{self, Fault, KafkaSettings};
+use crate::kafka::{self, KafkaSettings};
 use rdkafka::message::{Header as ClientHeader, OwnedHeaders};
 use streamhost_core::contract::render::{RowsView, ValueWriter};
 use streamhost_core::job::connector::{EXACTLY_ONCE, KAFKA_ROWS};
 use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec};
 use streamhost_core::protocol::Marker;
 use streamhost_core::types::{Guarantee, Header, RowLimits, Rows, TopicOffsets};
-use streamhost_engine::sink::{CancelSignal, Delivery, Sink, SinkError};
+use streamhost_engine::sink::{CancelSignal, Delivery, Refusals, Sink, SinkError};
 pub(super) use transactional::Transactions;
 
 /// A topic that rows go to.
@@ -55,10 +54,24 @@ impl RowWriter {
         }
     }
 
-    fn send(&self, producer: &mut BatchProducer, all: &[Rows]) -> Result<(), SinkError> {
+    /// Sends all rows, or those at some places, ascending.
+    fn send(
+        &self,
+        producer: &mut BatchProducer,
+        all: &[Rows],
+        some: Option<&[usize]>,
+    ) -> Result<(), SinkError> {
         let mut value = Vec::new();
+        let (mut at, mut next) = (0, some.map(|some| some.iter().peekable()));
         for rows in all {
             for row in RowsView::new(rows, &self.columns) {
+                let is_meant = next
+                    .as_mut()
+                    .is_none_or(|next| next.next_if_eq(&&at).is_some());
+                at += 1;
+                if !is_meant {
+                    continue;
+                }
                 value.clear();
                 let there = self.values.value(&row, &mut value);
                 let mut record = producer.record();
@@ -186,27 +199,21 @@ impl Sink for KafkaSink {
         }
     }
 
-    fn deliver(&mut self, delivery: &Delivery<'_>, rows: &[Rows]) -> Result<(), SinkError> {
+    fn deliver(
+        &mut self,
+        delivery: &Delivery<'_>,
+        rows: &[Rows],
+        refusals: &mut dyn Refusals,
+    ) -> Result<(), SinkError> {
         match &mut self.way {
             Way::Transactional(transactions) => {
-                let refused =
-                    transactions.deliver(delivery, |producer| self.rows.send(producer, rows))?;
-                match refused.first() {
-                    None => Ok(()),
-                    Some(failure) => Err(error(
-                        &self.settings.brokers,
-                        &self.topic,
-                        Fault::Refused,
-                        content_words(failure.code),
-                    )),
-                }
+                refused::deliver_marked(transactions, &self.rows, delivery, rows, refusals)
             }
             Way::Plain(open) => {
                 let mut producer = open
                     .take()
                     .expect("the pipeline opens a sink before it delivers, and after a failure");
-                self.rows.send(&mut producer, rows)?;
-                producer.settle_all()?;
+                refused::deliver_plainly(&mut producer, &self.rows, rows, refusals)?;
                 *open = Some(producer);
                 Ok(())
             }

@@ -1,76 +1,139 @@
-//! Which records of a batch a topic refuses for what is in them. A broker that finds one of them
-//! refuses all that came with it, so they are found by halves.
+//! Delivers a batch's rows but for those that the topic refuses for what is in them.
 
-use super::Failure;
-use streamhost_engine::sink::SinkError;
+use super::batch_producer::content_words;
+use super::{BatchProducer, Failure, RowWriter, Transactions};
+use crate::halves::{Failed, refused_alone};
+use rdkafka::error::RDKafkaErrorCode as Code;
+use std::collections::{BTreeMap, HashSet};
+use streamhost_core::contract::render::RowsView;
+use streamhost_core::types::{RefusedRow, Rows};
+use streamhost_engine::sink::{Delivery, Refusals, SinkError};
 
-/// Of the records that failed together those that fail alone. `trial` sends the records at some
-/// positions, and gives those that fail.
-pub(crate) fn refused_alone(
-    failed: &[Failure],
-    mut trial: impl FnMut(&[usize]) -> Result<Vec<Failure>, SinkError>,
-) -> Result<Vec<Failure>, SinkError> {
-    let positions: Vec<usize> = failed.iter().map(|failure| failure.position).collect();
-    let (mut groups, mut refused) = (halves(&positions), Vec::new());
-    while let Some(group) = groups.pop() {
-        let failed = trial(&group)?;
-        match (group.len(), failed.first()) {
-            (_, None) => {}
-            (1, Some(failure)) => refused.push(*failure),
-            _ => {
-                let positions: Vec<usize> = failed.iter().map(|failure| failure.position).collect();
-                groups.extend(halves(&positions));
+/// One transaction of all rows that the topic takes. Which it refuses is told before the commit.
+pub(super) fn deliver_marked(
+    transactions: &mut Transactions,
+    writer: &RowWriter,
+    delivery: &Delivery<'_>,
+    rows: &[Rows],
+    refusals: &mut dyn Refusals,
+) -> Result<(), SinkError> {
+    let mut left_out: BTreeMap<usize, Code> = BTreeMap::new();
+    loop {
+        let some = beside(rows, &left_out);
+        let failed = transactions.deliver(delivery, |producer| {
+            writer.send(producer, rows, some.as_deref())?;
+            // What is refused ends the transaction, and so is told only when nothing more is.
+            match producer.settle_by_content()?.is_empty() {
+                true => refusals.take(told(&left_out)),
+                false => Ok(()),
             }
+        })?;
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let failed = suspects(&placed(failed, some.as_deref()));
+        let more = (refusals.most() + 1).saturating_sub(left_out.len());
+        let alone = refused_alone(&failed, more, |group| {
+            let failed = transactions.trial(|producer| writer.send(producer, rows, Some(group)));
+            failed.map(|failed| placed(failed, Some(group)))
+        })?;
+        if alone.is_empty() {
+            transactions.send_less_at_once()?;
+        }
+        left_out.extend(alone);
+        if left_out.len() > refusals.most() {
+            return refusals.take(told(&left_out));
         }
     }
-    refused.sort_by_key(|failure| failure.position);
-    Ok(refused)
 }
 
-/// What failed, in two parts; one alone is a part of its own.
-fn halves(positions: &[usize]) -> Vec<Vec<usize>> {
-    let (one, other) = positions.split_at(positions.len() / 2);
-    [one, other]
+/// Row by row: what the topic takes is there, and is not sent again, but for rows that overtook one of
+/// their key.
+pub(super) fn deliver_plainly(
+    producer: &mut BatchProducer,
+    writer: &RowWriter,
+    rows: &[Rows],
+    refusals: &mut dyn Refusals,
+) -> Result<(), SinkError> {
+    writer.send(producer, rows, None)?;
+    let failed = producer.settle_by_content()?;
+    if failed.is_empty() {
+        return refusals.take(Vec::new());
+    }
+    let failed = positions(&placed(failed, None));
+    let alone = refused_alone(&failed, refusals.most() + 1, |group| {
+        writer.send(producer, rows, Some(group))?;
+        let failed = producer.settle_by_content();
+        failed.map(|failed| placed(failed, Some(group)))
+    })?;
+    let left_out: BTreeMap<usize, Code> = alone.into_iter().collect();
+    let overtook = overtook(writer, rows, &failed, &left_out);
+    writer.send(producer, rows, Some(&overtook))?;
+    producer.settle_all()?;
+    refusals.take(told(&left_out))
+}
+
+/// Rows behind one of the same key that failed with others and was sent once more: what came last
+/// before must come last again.
+fn overtook(
+    writer: &RowWriter,
+    rows: &[Rows],
+    failed: &[usize],
+    left_out: &BTreeMap<usize, Code>,
+) -> Vec<usize> {
+    let mut resent: HashSet<&[u8]> = HashSet::new();
+    let mut overtook = Vec::new();
+    if !writer.keyed {
+        return overtook;
+    }
+    let views = rows
+        .iter()
+        .flat_map(|rows| RowsView::new(rows, &writer.columns));
+    for (at, row) in views.enumerate().filter(|(_, row)| row.has_key()) {
+        match (failed.binary_search(&at), left_out.contains_key(&at)) {
+            (Ok(_), false) => drop(resent.insert(row.key())),
+            (Err(_), _) if resent.contains(row.key()) => overtook.push(at),
+            _ => {}
+        }
+    }
+    overtook
+}
+
+/// All rows but those; none where that is all.
+fn beside(rows: &[Rows], left_out: &BTreeMap<usize, Code>) -> Option<Vec<usize>> {
+    let count: usize = rows.iter().map(Rows::len).sum();
+    let kept = (0..count).filter(|at| !left_out.contains_key(at));
+    (!left_out.is_empty()).then(|| kept.collect())
+}
+
+/// Failures of rows that were sent, by their places among all rows.
+fn placed(failed: Vec<Failure>, some: Option<&[usize]>) -> Failed<Code> {
+    let place = |position: usize| some.map_or(position, |some| some[position]);
+    failed
         .into_iter()
-        .filter(|part| !part.is_empty())
-        .map(<[usize]>::to_vec)
+        .map(|failure| (place(failure.position), failure.code))
         .collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rdkafka::error::RDKafkaErrorCode as Code;
-
-    /// A topic that refuses all that comes together with a bad one.
-    #[test]
-    fn the_bad_ones_are_found_among_those_that_fail_with_them() {
-        let failure = |position: usize| Failure {
-            position,
-            code: Code::InvalidRecord,
-        };
-        for bad in [
-            vec![],
-            vec![0],
-            vec![99],
-            vec![3, 4, 50],
-            (0..100).collect(),
-        ] {
-            let all: Vec<_> = (0..100).map(failure).collect();
-            let mut trials = 0;
-            let found = refused_alone(&all, |group| {
-                trials += 1;
-                let is_bad = group.iter().any(|position| bad.contains(position));
-                Ok(group
-                    .iter()
-                    .filter(|_| is_bad)
-                    .copied()
-                    .map(failure)
-                    .collect())
-            });
-            let found: Vec<_> = found.unwrap().iter().map(|f| f.position).collect();
-            assert_eq!(found, bad);
-            assert!(trials <= 2 + 14 * bad.len(), "{trials} for {bad:?}");
-        }
+/// What may be at fault: a broker that names the records it refuses says so of those beside them.
+fn suspects(failed: &Failed<Code>) -> Vec<usize> {
+    let is_beside = |code: Code| code == Code::InvalidDifferentRecord;
+    let named = failed.iter().filter(|(_, code)| !is_beside(*code));
+    let named: Vec<usize> = named.map(|(position, _)| *position).collect();
+    match named.is_empty() {
+        true => positions(failed),
+        false => named,
     }
+}
+
+fn positions(failed: &Failed<Code>) -> Vec<usize> {
+    failed.iter().map(|(position, _)| *position).collect()
+}
+
+fn told(left_out: &BTreeMap<usize, Code>) -> Vec<RefusedRow> {
+    let refused = |(&row, &code): (&usize, &Code)| RefusedRow {
+        row,
+        reason: format!("Kafka refuses the row: {}", content_words(code)),
+    };
+    left_out.iter().map(refused).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::BatchProducer;
 use super::batch_producer::Failure;
-use crate::kafka::background;
+use crate::kafka::{self, background};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -22,8 +22,8 @@ pub(super) enum Broken {
 pub(super) enum Prepared {
     /// Everything is in the transaction, which may be committed.
     Ready,
-    /// The topic refused records for what is in them. The transaction was ended without a trace, and
-    /// the producer is good for the next one.
+    /// The topic refused records for what is in them. The producer is not used again: it gives up
+    /// what waits in it, in its own time, and that would be the next transaction's records too.
     Refused(Vec<Failure>),
 }
 
@@ -39,7 +39,7 @@ pub(super) fn prepare<F>(
 where
     F: FnOnce(&mut BatchProducer) -> Result<(), SinkError>,
 {
-    let broken = match attempt(producer, cancel, send) {
+    let broken = match attempt(producer, send) {
         Ok(refused) if !refused.is_empty() => return Ok(Prepared::Refused(refused)),
         Ok(_) => {
             let (client, group) = (producer.producer().clone(), group.clone());
@@ -65,13 +65,9 @@ where
     Err(broken)
 }
 
-/// Begins a transaction and sends. What the topic refuses for its content ends it: gives that, or
-/// nothing where all of it is taken and the transaction is open.
-fn attempt<F>(
-    producer: &mut BatchProducer,
-    cancel: &CancelSignal,
-    send: F,
-) -> Result<Vec<Failure>, Broken>
+/// Begins a transaction and sends. What the topic refuses for its content breaks it: gives that, or
+/// nothing where all of it is taken.
+fn attempt<F>(producer: &mut BatchProducer, send: F) -> Result<Vec<Failure>, Broken>
 where
     F: FnOnce(&mut BatchProducer) -> Result<(), SinkError>,
 {
@@ -80,15 +76,11 @@ where
         .begin_transaction()
         .map_err(Broken::Client)?;
     let sent = send(producer).and_then(|()| producer.settle_by_content());
-    let refused = sent.map_err(Broken::Sink)?;
-    if !refused.is_empty() {
-        abort(producer, cancel)?;
-    }
-    Ok(refused)
+    sent.map_err(Broken::Sink)
 }
 
 /// Sends in a transaction that is ended without a trace whatever comes of it: what the topic refuses
-/// for its content.
+/// for its content. If it does, the producer is not used again.
 pub(super) fn trial<F>(
     producer: &mut BatchProducer,
     cancel: &CancelSignal,
@@ -97,7 +89,7 @@ pub(super) fn trial<F>(
 where
     F: FnOnce(&mut BatchProducer) -> Result<(), SinkError>,
 {
-    let refused = attempt(producer, cancel, send)?;
+    let refused = attempt(producer, send)?;
     if refused.is_empty() {
         abort(producer, cancel)?;
     }
@@ -105,13 +97,31 @@ where
 }
 
 /// Ends a transaction without a trace, and leaves the producer ready for the next one. What waits in
-/// it is given up, and its reports are heard: the client ends nothing before that.
+/// it is given up, and its reports are heard: the client ends nothing before that. A record that is
+/// refused only now breaks the transaction once more, so that it must be ended once more.
 fn abort(producer: &mut BatchProducer, cancel: &CancelSignal) -> Result<(), Broken> {
-    until_clear(cancel, limits::KAFKA_FENCE_TIME, || {
+    let since = Instant::now();
+    loop {
         producer.look();
-        producer.producer().abort_transaction(ABORT_SLICE)
-    })?;
-    producer.forget().map_err(Broken::Sink)
+        let error = match producer.producer().abort_transaction(ABORT_SLICE) {
+            Ok(()) => return producer.forget().map_err(Broken::Sink),
+            Err(error) => error,
+        };
+        if cancel.is_cancelled() {
+            return Err(Broken::Sink(SinkError::Cancelled));
+        }
+        let again = match &error {
+            KafkaError::Transaction(inner) => {
+                !inner.is_fatal() && (inner.is_retriable() || inner.txn_requires_abort())
+            }
+            _ => false,
+        };
+        if !again || since.elapsed() > limits::KAFKA_FENCE_TIME {
+            // A new producer ends it, whatever this one says of the records.
+            let reason = format!("a transaction cannot be ended: {}", kafka::words(&error));
+            return Err(Broken::Sink(producer.away(reason)));
+        }
+    }
 }
 
 /// How long one call to end a transaction waits for reports that nobody hears meanwhile.

@@ -323,7 +323,8 @@ impl Transactions {
         } = &mut open;
         let committed = match prepare(producer, group, &self.cancel, offsets, send) {
             Ok(Prepared::Refused(refused)) => {
-                self.open = Some(open);
+                drop(open);
+                self.open()?; // which ends the transaction
                 return Ok(refused);
             }
             Ok(Prepared::Ready) => {
@@ -352,8 +353,13 @@ impl Transactions {
     {
         let mut open = self.take_open();
         match trial(&mut open.producer, &self.cancel, send) {
-            Ok(refused) => {
+            Ok(refused) if refused.is_empty() => {
                 self.open = Some(open);
+                Ok(refused)
+            }
+            Ok(refused) => {
+                drop(open);
+                self.open()?; // which ends the transaction
                 Ok(refused)
             }
             Err(broken) => Err(self.ended(&open, broken)),

@@ -7,6 +7,7 @@ mod fake;
 mod data_loss;
 mod measures;
 mod retries;
+mod refused;
 
 use super::*;
 use crate::sink::memory::{Fault, Landed, Memory, MemoryDeadLetters, MemorySink};

@@ -270,7 +270,11 @@ impl PipelineStatus {
         if let Some((_, since)) = waited {
             self.say(
                 Level::INFO,
-                &format!("{who} goes on after {} ms", clock::now_ms() - since),
+                // Whoever waited for the clock did so while it was wrong.
+                &format!(
+                    "{who} goes on after {} ms",
+                    (clock::now_ms() - since).max(0)
+                ),
             );
         }
     }

@@ -48,12 +48,13 @@ pub struct SourceContext<'a> {
 
 /// A connector that reads.
 pub trait SourceConnector {
-    /// Looks whether what it reads is there. By default it is, or is waited for.
+    /// Looks whether what it reads is there, or can be made where `create` says so. By default it is
+    /// there, or is waited for.
     ///
     /// # Errors
     /// Its server is away, or refuses.
-    fn inspect(&self, spec: &SourceSpec) -> Result<Presence, SourceError> {
-        let _ = spec;
+    fn inspect(&self, spec: &SourceSpec, create: bool) -> Result<Presence, SourceError> {
+        let _ = (spec, create);
         Ok(Presence::There)
     }
 

@@ -132,7 +132,7 @@ fn every_source_reads_what_is_there_and_the_same_again_if_it_can() {
         let Some(of) = &rules.source else { continue };
         let (spec, listener) = source_of(&world, rules.name);
         let connector = world.registry.source(&spec).unwrap();
-        let present = connector.inspect(&spec).unwrap();
+        let present = connector.inspect(&spec, true).unwrap();
         assert_eq!(present, Presence::There, "{}", rules.name);
         let mut source = open(&world, &spec);
         let at = source.start(StartPosition::Earliest).unwrap();

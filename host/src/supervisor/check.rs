@@ -220,7 +220,7 @@ impl Supervisor {
         missing: &mut Missing,
     ) {
         for source in &active.spec.sources {
-            match self.is_source_missing(source) {
+            match self.is_source_missing(source, true) {
                 Ok(true) => {
                     checked.creates.push(format!("topic `{}`", source.target));
                     missing.sources.push(source.clone());

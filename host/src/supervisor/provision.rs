@@ -84,7 +84,7 @@ impl Supervisor {
             }
         }
         for source in &active.spec.sources {
-            match self.is_source_missing(source) {
+            match self.is_source_missing(source, create) {
                 Ok(true) if create => missing.sources.push(source.clone()),
                 Ok(true) => {
                     let topic = source.target.clone();
@@ -103,10 +103,14 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn is_source_missing(&self, source: &SourceSpec) -> Result<bool, Refusal> {
+    pub(super) fn is_source_missing(
+        &self,
+        source: &SourceSpec,
+        create: bool,
+    ) -> Result<bool, Refusal> {
         let connector = self.environment.connectors.source(source);
         connector
-            .and_then(|connector| connector.inspect(source))
+            .and_then(|connector| connector.inspect(source, create))
             .map(|presence| presence == Presence::Missing)
             .map_err(unreadable)
     }

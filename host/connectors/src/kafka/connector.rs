@@ -50,8 +50,8 @@ impl Connector for KafkaConnector {
 }
 
 impl SourceConnector for KafkaConnector {
-    fn inspect(&self, spec: &SourceSpec) -> Result<Presence, SourceError> {
-        let missing = self.provision().is_missing(&spec.target);
+    fn inspect(&self, spec: &SourceSpec, create: bool) -> Result<Presence, SourceError> {
+        let missing = self.provision().is_missing(&spec.target, create);
         missing.map(presence).map_err(|error| reading(spec, error))
     }
 
@@ -77,7 +77,9 @@ impl SourceConnector for KafkaConnector {
 impl SinkConnector for KafkaConnector {
     fn inspect(&self, spec: &SinkSpec, create: bool) -> Result<Presence, SinkError> {
         if create {
-            self.provision().is_missing(&spec.target).map(presence)
+            self.provision()
+                .is_missing(&spec.target, create)
+                .map(presence)
         } else {
             self.provision().inspect(spec).map(|()| Presence::There)
         }

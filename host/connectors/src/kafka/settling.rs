@@ -1,6 +1,7 @@
 //! Brokers that were started a moment ago, or just took something over, answer for some seconds that
 //! they cannot yet. That passes by itself, so it is waited for.
 
+use super::Fault;
 use rdkafka::TopicPartitionList;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use std::time::Duration;
@@ -26,6 +27,30 @@ pub(crate) fn settled(
         }
         if !std::mem::replace(&mut said, true) {
             tracing::info!(%code, "Kafka's brokers are not ready yet; they are asked again");
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
+/// Asks again while the brokers do not list what is asked about, for [`limits::KAFKA_TOPIC_TIME`]: a
+/// topic that was made a moment ago is not known to all of them yet.
+pub(crate) fn listed<T>(
+    topic: &str,
+    mut ask: impl FnMut() -> Result<T, (Fault, String)>,
+) -> Result<T, (Fault, String)> {
+    let began = clock::monotonic();
+    let mut said = false;
+    loop {
+        let answer = ask();
+        let is_missing = matches!(answer, Err((Fault::Missing, _)));
+        if !is_missing || began.elapsed() > limits::KAFKA_TOPIC_TIME {
+            return answer;
+        }
+        if !std::mem::replace(&mut said, true) {
+            let seconds = limits::KAFKA_TOPIC_TIME.as_secs();
+            tracing::info!(
+                "Kafka's brokers list no topic `{topic}`; they are asked again for {seconds} s, as one may be new"
+            );
         }
         std::thread::sleep(RETRY);
     }
@@ -57,6 +82,25 @@ fn passes(code: Code) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_that_is_new_is_waited_for_and_nothing_else_is() {
+        let mut asked = 0;
+        let count = listed("t", || {
+            asked += 1;
+            match asked {
+                3 => Ok(asked),
+                _ => Err((Fault::Missing, String::new())),
+            }
+        });
+        assert_eq!(count, Ok(3));
+        let mut asked = 0;
+        let denied = listed("t", || {
+            asked += 1;
+            Err::<(), _>((Fault::Denied, String::new()))
+        });
+        assert!(denied.is_err() && asked == 1);
+    }
 
     #[test]
     fn what_passes_by_itself_is_asked_again_and_nothing_else() {

@@ -20,6 +20,9 @@ pub const KAFKA_FETCH_BYTES_MAX: (usize, usize) = (16 << 20, 4 << 20);
 pub const KAFKA_AWAY_TIME: Duration = Duration::from_secs(20);
 /// How long brokers that answer that they are not ready yet are asked again, at a deploy or start.
 pub const KAFKA_SETTLE_TIME: Duration = Duration::from_secs(15);
+/// How long a topic that the brokers do not list is asked for again, where it must be there: a new
+/// one is not known to all of them at once.
+pub const KAFKA_TOPIC_TIME: Duration = Duration::from_secs(3);
 /// Fencing a transactional sink's former owner, whose open transaction the brokers must end first.
 pub const KAFKA_FENCE_TIME: Duration = Duration::from_secs(30);
 /// How long the end of a partition may lie before the end of a batch that is run again. After a

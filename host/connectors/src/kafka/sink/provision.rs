@@ -1,6 +1,7 @@
 //! Whether a sink's topic is there, and takes its rows.
 
 use super::error;
+use crate::kafka::settling::listed;
 use crate::kafka::{self, Fault, KafkaSettings, TopicConfig};
 use streamhost_core::job::SinkSpec;
 use streamhost_engine::sink::{Provision, SinkError};
@@ -18,12 +19,20 @@ impl KafkaProvision {
         }
     }
 
-    /// Whether a topic is missing, and could be created.
-    pub fn is_missing(&self, topic: &str) -> Result<bool, SinkError> {
-        match self.find(topic) {
+    /// Whether a topic is missing, and could be created. Where it is not to be, a new one has some
+    /// time to be known.
+    pub fn is_missing(&self, topic: &str, create: bool) -> Result<bool, SinkError> {
+        match self.find_in_time(topic, create) {
             Ok(()) => Ok(false),
             Err((Fault::Missing, _)) => Ok(true),
             Err((fault, reason)) => Err(error(&self.settings.brokers, topic, fault, reason)),
+        }
+    }
+
+    fn find_in_time(&self, topic: &str, create: bool) -> Result<(), (Fault, String)> {
+        match create {
+            true => self.find(topic),
+            false => listed(topic, || self.find(topic)),
         }
     }
 
@@ -40,7 +49,7 @@ impl KafkaProvision {
     /// record does not count, as a mistyped name would be created too.
     pub fn topic(&self, topic: &str, create: bool) -> Result<(), SinkError> {
         let words = |(fault, reason)| error(&self.settings.brokers, topic, fault, reason);
-        match self.find(topic) {
+        match self.find_in_time(topic, create) {
             Ok(()) => Ok(()),
             Err((Fault::Missing, _)) if create => {
                 self.settings.create_topic(topic, &[]).map_err(words)

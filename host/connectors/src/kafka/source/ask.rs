@@ -1,7 +1,7 @@
 //! What the source asks the brokers, and its errors.
 
 use super::queue::list;
-use crate::kafka::settling::settled;
+use crate::kafka::settling::{listed, settled};
 use crate::kafka::{self, Fault, KafkaSource, SERVER};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -41,7 +41,10 @@ impl KafkaSource {
 
     /// How many partitions a topic has; the client's own `poll` would lose messages.
     pub(super) fn partitions_of(&self, topic: &str) -> Result<i32, (Fault, String)> {
-        kafka::partitions_within(self.queues.consumer(), topic, limits::CONNECT_TIME)
+        let client = self.queues.consumer();
+        listed(topic, || {
+            kafka::partitions_within(client, topic, limits::CONNECT_TIME)
+        })
     }
 
     pub(super) fn client_error(&self, error: &KafkaError) -> SourceError {

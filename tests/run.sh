@@ -6,6 +6,8 @@
 #   tests/run.sh contract [NAME…]    the contract with real Kafka and HBase, or the tests in it that have NAME in theirs
 #   tests/run.sh dashboard           the page at /: its own tests, and those in a real Chromium, over a simulated host
 #   tests/run.sh services [NAME…]    the scripts in tests/services alone: each server started, killed and read back
+#   tests/run.sh fuzz [SECONDS [TARGET…]]  looks for inputs that break the host, see tests/fuzz/run.sh
+#   tests/run.sh supply              licences, sources and known vulnerabilities of all crates, and a bill of materials
 #
 # STREAMHOST_TEST_SIZE=full makes them as large as the product is promised for; STREAMHOST_SEED=N replays a run.
 # The last line is `N passed, N failed`.
@@ -19,8 +21,10 @@ part=${1:-all}
 [ $# -eq 0 ] || shift
 case $part in
   all | quick | contract | dashboard | services) ;;
+  fuzz) exec tests/fuzz/run.sh "$@" ;;
+  supply) exec tests/supply.sh ;;
   *)
-    sed -n '2,11p' "tests/run.sh" >&2
+    sed -n '2,13p' "tests/run.sh" >&2
     exit 2
     ;;
 esac

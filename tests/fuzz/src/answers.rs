@@ -52,7 +52,7 @@ impl Draw<'_> {
     /// Ends are drawn apart from the bytes, so that they may not fit.
     fn column(&mut self) -> Column {
         let data = self.list(Draw::byte);
-        let is_sound = self.byte() % 8 != 0;
+        let is_sound = !self.byte().is_multiple_of(8);
         let mut ends = self.list(Draw::number);
         if is_sound {
             let most = data.len() as u32;

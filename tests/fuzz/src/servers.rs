@@ -23,7 +23,7 @@ pub(crate) fn gateway(input: &[u8]) {
     };
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a port");
     let settings = HbaseSettings {
-        address: listener.local_addr().expect("it is bound").to_string(),
+        gateways: vec![listener.local_addr().expect("it is bound").to_string()],
         transport: [Transport::Buffered, Transport::Framed][usize::from(how & 1)],
         protocol: [Protocol::Binary, Protocol::Compact][usize::from(how >> 1 & 1)],
         connections: 1,
@@ -146,7 +146,7 @@ fn in_frames(mut input: &[u8]) -> Vec<u8> {
 pub(crate) fn tables(input: &[u8]) {
     drop(exchange(SERVERS.hbase, input));
     let settings = HbaseSettings {
-        address: SERVERS.hbase.to_string(),
+        gateways: vec![SERVERS.hbase.to_string()],
         ..HbaseSettings::default()
     };
     table_names(settings).expect("it serves on");

@@ -33,6 +33,7 @@ mod live_contract {
     mod by_hand;
     mod secured;
     mod secured_hbase;
+    mod soak;
 }
 
 /// Without servers.

@@ -141,6 +141,14 @@ impl Host {
         Host::serve_with(|data, address| through(data, address, servers, gateway))
     }
 
+    /// The same with Kafka at another address too.
+    #[track_caller]
+    pub fn serve_between(servers: &Servers, kafka: &str, gateway: &str) -> Host {
+        Host::serve_with(|data, address| {
+            through(data, address, servers, gateway).replace(&servers.kafka, kafka)
+        })
+    }
+
     /// `streamhost dev` with these ports of its broker and its table store.
     #[track_caller]
     pub fn dev(kafka_port: u16, hbase_port: u16) -> Host {
@@ -268,6 +276,23 @@ impl Host {
             child.try_wait().expect("it is our child")
         });
         ended.code().unwrap_or(-1)
+    }
+
+    /// Sends it a signal, such as `STOP`.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        let child = self.child.as_ref().expect("it runs");
+        let said = say(Command::new("kill").args(["-s", name, &child.id().to_string()]));
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+
+    /// Memory that it holds, as the system says.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let process = self.child.as_ref()?.id();
+        let status = read_to_string(format!("/proc/{process}/status")).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+        Some(kib << 10)
     }
 
     /// Runs a verb of the command line against it.

@@ -32,6 +32,10 @@ pub struct Sizes {
     pub keyed_kills: usize,
     /// Deployments meanwhile.
     pub keyed_swaps: usize,
+    /// How long a bad week lasts; `STREAMHOST_SOAK_SECONDS` says another time.
+    pub soak: Duration,
+    /// Records a second meanwhile.
+    pub soak_rate: u32,
     /// Once with each of these numbers of lanes.
     pub keyed_lanes: &'static [usize],
 }
@@ -51,6 +55,8 @@ const NORMAL: Sizes = Sizes {
     keyed_rate: 4_000,
     keyed_kills: 3,
     keyed_swaps: 2,
+    soak: Duration::from_secs(45),
+    soak_rate: 2_000,
     keyed_lanes: &[2],
 };
 
@@ -65,17 +71,21 @@ const FULL: Sizes = Sizes {
     keyed_events: 200_000,
     keyed_kills: 20,
     keyed_swaps: 10,
+    soak: Duration::from_secs(60 * 60),
+    soak_rate: 5_000,
     keyed_lanes: &[1, 2, 4],
     ..NORMAL
 };
 
 /// The sizes of this run.
 pub fn sizes() -> Sizes {
-    if std::env::var("STREAMHOST_TEST_SIZE").is_ok_and(|size| size == "full") {
-        FULL
-    } else {
-        NORMAL
+    let is_full = std::env::var("STREAMHOST_TEST_SIZE").is_ok_and(|size| size == "full");
+    let mut sizes = if is_full { FULL } else { NORMAL };
+    let soak = std::env::var("STREAMHOST_SOAK_SECONDS").ok();
+    if let Some(seconds) = soak.and_then(|seconds| seconds.parse().ok()) {
+        sizes.soak = Duration::from_secs(seconds);
     }
+    sizes
 }
 
 /// The seed of this run: `STREAMHOST_SEED`, or one from the clock. Tests print it.

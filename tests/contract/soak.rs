@@ -1,0 +1,160 @@
+//! A bad week in some minutes: faults before Kafka and HBase, kills, freezes, stops and swaps, all drawn from a seed, while
+//! records flow. Then the table is exact, and what befell the job was told.
+//!
+//! `STREAMHOST_SOAK_SECONDS=3600 tests/run.sh contract a_bad_week --nocapture` makes it an hour.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use streamhost_tests::clicks::Clicks;
+use streamhost_tests::fault_proxy::FaultProxy;
+use streamhost_tests::feed::{self, Feed};
+use streamhost_tests::guests::component;
+use streamhost_tests::host::{Host, http_get, unique};
+use streamhost_tests::outside;
+use streamhost_tests::random::Random;
+use streamhost_tests::servers::Servers;
+use streamhost_tests::sizes::{LATE, PARTITIONS, SOON, seed, sizes};
+use streamhost_tests::wait::wait_until;
+
+/// What happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Kill,
+    Stop,
+    Freeze,
+    Swap,
+    /// A command to the proxy before Kafka.
+    Kafka(&'static str),
+    /// The same before HBase's gateway.
+    Gateway(&'static str),
+}
+
+const EVENTS: [Event; 15] = [
+    Event::Kill,
+    Event::Kill,
+    Event::Stop,
+    Event::Freeze,
+    Event::Swap,
+    Event::Kafka("reset"),
+    Event::Kafka("drop-answer 2 min=1000"),
+    Event::Kafka("cut 700 up min=1000"),
+    Event::Kafka("delay 50"),
+    Event::Kafka("refuse"),
+    Event::Gateway("reset"),
+    Event::Gateway("drop-answer 2 min=1000"),
+    Event::Gateway("cut 700 up min=1000"),
+    Event::Gateway("hold"),
+    Event::Gateway("refuse"),
+];
+
+/// Between two events, and how long a fault lasts, in milliseconds at most.
+const PAUSE_MS: u64 = 4_000;
+
+#[test]
+fn a_bad_week_leaves_the_table_exact() {
+    let (_guard, servers) = Servers::shared();
+    let (seed, sizes) = (seed(), sizes());
+    println!("STREAMHOST_SEED={seed}");
+    let mut random = Random::new(seed);
+    let (kafka, brokers) = servers.kafka_proxy();
+    let gateway = FaultProxy::before(&servers.gateway).expect("a proxy");
+    let mut host = Host::serve_between(servers, &brokers, &gateway.address().to_string());
+    let job = unique("week");
+    feed::create_topic(&servers.kafka, &job, PARTITIONS).expect("a topic");
+    host.deploy_clicks(&job);
+    let feed = Feed::start(&servers.kafka, &job, sizes.soak_rate, Clicks::new(seed));
+
+    let began = Instant::now();
+    let mut happened: BTreeMap<Event, u32> = BTreeMap::new();
+    let mut memory = Vec::new();
+    while began.elapsed() < sizes.soak {
+        let event = EVENTS[random.below(EVENTS.len() as u64) as usize];
+        *happened.entry(event).or_default() += 1;
+        befall(&mut host, &job, event, (&kafka, &gateway), &mut random);
+        memory.extend(host.resident_bytes());
+        pause(&mut random);
+        kafka.tell("pass").expect("a command");
+        gateway.tell("pass").expect("a command");
+        pause(&mut random);
+    }
+    println!("events: {happened:?}");
+    let half = memory.split_at(memory.len() / 2);
+    let most = |bytes: &[u64]| bytes.iter().max().copied().unwrap_or_default() >> 20;
+    println!(
+        "resident MiB at most: first half {}, last half {}",
+        most(half.0),
+        most(half.1)
+    );
+
+    let records = feed.stop().expect("all records sent");
+    let status = host.wait_records(&job, records, LATE);
+    assert_eq!(
+        status["records_in"], records,
+        "each is counted once: {status}"
+    );
+    let letters = format!("{job}.dead-letters");
+    let verdict = outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &letters);
+    println!("{records} records: {verdict:?}");
+    assert_eq!(verdict.dead_letters_doubled, 0, "{verdict:?}");
+    is_told(&host, &job, &happened);
+}
+
+/// Lets it happen. Faults of the network end with the next `pass`.
+fn befall(
+    host: &mut Host,
+    job: &str,
+    event: Event,
+    (kafka, gateway): (&FaultProxy, &FaultProxy),
+    random: &mut Random,
+) {
+    match event {
+        Event::Kill => {
+            host.kill();
+            host.restart();
+        }
+        Event::Stop => {
+            assert_eq!(host.stop(), 0, "{}", host.log_end());
+            host.restart();
+        }
+        Event::Freeze => {
+            host.signal("STOP");
+            pause(random);
+            host.signal("CONT");
+        }
+        Event::Swap => {
+            let bytes = format!("limits.batch-bytes={}", 1 + random.below(8 << 20));
+            let file = component("examples/clicks");
+            let said = host.deploy(&file, &["--name", job, "--set", &bytes]);
+            assert_eq!(said.code, 0, "{said:?}");
+        }
+        Event::Kafka(command) => drop(kafka.tell(command).expect("a command")),
+        Event::Gateway(command) => drop(gateway.tell(command).expect("a command")),
+    }
+}
+
+/// What is waited for here is nothing but time: a fault lasts.
+fn pause(random: &mut Random) {
+    std::thread::sleep(Duration::from_millis(random.below(PAUSE_MS)));
+}
+
+/// The job's log, its history and the metrics know of what befell it.
+fn is_told(host: &Host, job: &str, happened: &BTreeMap<Event, u32>) {
+    let count = |event: Event| happened.get(&event).copied().unwrap_or_default() as usize;
+    let deployments = host.json(&["history", job]).as_array().map_or(0, Vec::len);
+    assert!(
+        deployments > count(Event::Swap).min(99),
+        "each swap is in the history"
+    );
+    let log = host.cli(["logs", job]).out;
+    let faults = happened
+        .keys()
+        .any(|event| matches!(event, Event::Gateway("refuse" | "hold")));
+    assert!(
+        !faults || log.contains("waits"),
+        "a wait is in the job's log:\n{log}"
+    );
+    wait_until("the metrics are there", SOON, || {
+        let page = http_get(&host.address, "/metrics");
+        page.is_some_and(|(code, text)| code == 200 && text.contains(job))
+    });
+}

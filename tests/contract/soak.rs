@@ -4,7 +4,7 @@
 //! `STREAMHOST_SOAK_SECONDS=3600 tests/run.sh contract a_bad_week --nocapture` makes it an hour.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use streamhost_tests::clicks::Clicks;
 use streamhost_tests::fault_proxy::FaultProxy;
 use streamhost_tests::feed::{self, Feed};
@@ -47,8 +47,8 @@ const EVENTS: [Event; 15] = [
     Event::Gateway("refuse"),
 ];
 
-/// Between two events, and how long a fault lasts, in milliseconds at most.
-const PAUSE_MS: u64 = 4_000;
+/// Between two events, and while a fault lasts, records come for so many seconds at most.
+const PAUSE_SECONDS: u64 = 4;
 
 #[test]
 fn a_bad_week_leaves_the_table_exact() {
@@ -70,12 +70,18 @@ fn a_bad_week_leaves_the_table_exact() {
     while began.elapsed() < sizes.soak {
         let event = EVENTS[random.below(EVENTS.len() as u64) as usize];
         *happened.entry(event).or_default() += 1;
-        befall(&mut host, &job, event, (&kafka, &gateway), &mut random);
+        befall(
+            &mut host,
+            &job,
+            event,
+            (&kafka, &gateway),
+            (&feed, &mut random),
+        );
         memory.extend(host.resident_bytes());
-        pause(&mut random);
+        records_come(&feed, &mut random);
         kafka.tell("pass").expect("a command");
         gateway.tell("pass").expect("a command");
-        pause(&mut random);
+        records_come(&feed, &mut random);
     }
     println!("events: {happened:?}");
     let half = memory.split_at(memory.len() / 2);
@@ -105,7 +111,7 @@ fn befall(
     job: &str,
     event: Event,
     (kafka, gateway): (&FaultProxy, &FaultProxy),
-    random: &mut Random,
+    (feed, random): (&Feed, &mut Random),
 ) {
     match event {
         Event::Kill => {
@@ -118,7 +124,7 @@ fn befall(
         }
         Event::Freeze => {
             host.signal("STOP");
-            pause(random);
+            records_come(feed, random);
             host.signal("CONT");
         }
         Event::Swap => {
@@ -132,9 +138,11 @@ fn befall(
     }
 }
 
-/// What is waited for here is nothing but time: a fault lasts.
-fn pause(random: &mut Random) {
-    std::thread::sleep(Duration::from_millis(random.below(PAUSE_MS)));
+/// Things go on for as long as some more records take.
+fn records_come(feed: &Feed, random: &mut Random) {
+    let more = random.below(PAUSE_SECONDS * u64::from(sizes().soak_rate));
+    let moment = feed.sent() + more;
+    wait_until("more records are sent", LATE, || feed.sent() >= moment);
 }
 
 /// The job's log, its history and the metrics know of what befell it.

@@ -1,7 +1,9 @@
 //! What comes over connections: answers of HBase's gateway, and requests to the host's own servers.
 
+use socket2::{Domain, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use streamhost_connectors::hbase::{HbaseSettings, Protocol, Transport, table_names};
@@ -100,8 +102,22 @@ fn asked(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     answered(address, request, false)
 }
 
+/// A connection from one of many addresses, as each may ask so often.
+fn connected(address: SocketAddr) -> TcpStream {
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    let own = SocketAddr::from(([127, 0, 1, NEXT.fetch_add(1, Ordering::Relaxed)], 0));
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are sockets");
+    socket
+        .bind(&own.into())
+        .expect("all of 127.0.0.0/8 is loopback");
+    socket
+        .connect(&address.into())
+        .expect("the server takes connections");
+    socket.into()
+}
+
 fn answered(address: SocketAddr, request: &[u8], shut: bool) -> Vec<u8> {
-    let mut stream = TcpStream::connect(address).expect("the server takes connections");
+    let mut stream = connected(address);
     stream
         .set_read_timeout(Some(ANSWER_TIME))
         .expect("a time can be set");

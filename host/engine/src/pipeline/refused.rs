@@ -84,7 +84,9 @@ impl<'a> BatchRefusals<'a> {
         };
         match with_room(self.status, || self.store.write(None, Some(&intent))) {
             Ok(()) => Ok(()),
-            Err(PipelineExit::Failed(reason)) => Err(SinkError::NotNoted(reason)),
+            Err(PipelineExit::Failed(reason)) => {
+                Err(SinkError::NotNoted(format!("sink `{sink}`: {reason}")))
+            }
             Err(_) => Err(SinkError::Cancelled),
         }
     }
@@ -154,6 +156,7 @@ impl Refusals for SinkRefusals<'_, '_> {
                     }
                 };
                 return Err(SinkError::TooManyRefused {
+                    sink: sink.to_owned(),
                     refused: count,
                     rows,
                     why,

@@ -83,9 +83,11 @@ pub enum SinkError {
     },
     /// So many rows are refused for what is in them that it is no matter of rows.
     #[error(
-        "its server refuses {refused} of {rows} rows for what is in them{why}; the first: {first}"
+        "sink `{sink}`: its server refuses {refused} of {rows} rows for what is in them{why}; the first: {first}"
     )]
     TooManyRefused {
+        /// The sink's name.
+        sink: String,
         /// How many were found.
         refused: usize,
         /// Of how many.

@@ -112,7 +112,12 @@ fn a_job_that_stops_at_failures_stops_at_a_refused_row_and_says_so() {
     let PipelineExit::Failed(reason) = world.start(None).join() else {
         panic!("it went on")
     };
-    for words in ["refuses 1 of 2 rows", "on-error=stop", "told to refuse it"] {
+    for words in [
+        "sink `marked`",
+        "refuses 1 of 2 rows",
+        "on-error=stop",
+        "told to refuse it",
+    ] {
         assert!(reason.contains(words), "{reason}");
     }
     assert_eq!(world.sinks[1].landed(), [], "nothing of it is there");

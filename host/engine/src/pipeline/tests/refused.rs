@@ -89,9 +89,8 @@ fn live_through(seed: u64) {
         );
     }
     let counters = world.checkpoint().counters;
-    let count = letters.values().map(Vec::len).sum::<usize>() as u64;
-    // A server that takes after a crash what it refused before has the row, beside the letter.
-    assert!(counters.dead_letters <= count, "SEED={seed}");
+    // How many letters there are is no count of these: a server that changes its mind while the host is
+    // down refuses other rows in the replay than those whose letters are there.
     let rows = values(&world, 1).len() as u64;
     assert_eq!(counters.rows["marked"], rows, "SEED={seed}");
 }

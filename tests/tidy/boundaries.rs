@@ -14,6 +14,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
         &[
             ("limits", &[]),
             ("clock", &["limits"]),
+            ("system", &[]),
             ("types", &["limits"]),
             ("job", &["limits", "types"]),
             ("contract", &["limits", "clock", "types", "job"]),

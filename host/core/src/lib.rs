@@ -6,6 +6,7 @@
 
 pub mod limits;
 pub mod clock;
+pub mod system;
 pub mod types;
 pub mod job;
 pub mod contract;

@@ -16,7 +16,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use streamhost_core::limits;
+use streamhost_core::{limits, system};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
@@ -57,7 +57,8 @@ pub(super) async fn serve(
                     slots.taken.push((slot, task));
                 }
                 Err(e) => {
-                    tracing::warn!("the control API cannot accept a connection: {e}");
+                    let why = system::with_limit(e);
+                    tracing::warn!("the control API cannot accept a connection: {why}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },

@@ -11,6 +11,7 @@ use streamhost_core::job::settings::Settings;
 use streamhost_core::job::validate::{JobDescription, check, in_words};
 use streamhost_core::job::{DeploymentRecord, JobRecord, JobSpec, SinkSpec};
 use streamhost_core::protocol::CheckpointLog;
+use streamhost_core::system;
 use streamhost_engine::guest::{GuestVersion, LogSink, Maker};
 use streamhost_engine::pipeline::{
     DeploymentSlot, LoadedDeployment, Pipeline, PipelineExit, PipelineParts, PipelineStatus,
@@ -237,7 +238,10 @@ impl Supervisor {
         };
         let tell = self.teller_of_end(job, state.life, replay_only);
         let pipeline = Pipeline::start(parts, state.pipeline_status.clone(), tell);
-        state.pipeline = Some(pipeline.map_err(|e| format!("no thread can be started: {e}"))?);
+        state.pipeline = Some(
+            pipeline
+                .map_err(|e| system::with_limit(format_args!("no thread can be started: {e}")))?,
+        );
         Ok(())
     }
 

@@ -1,9 +1,10 @@
 //! What the embedded store and the codecs say, as the core's errors.
 
 use streamhost_core::state::StoreError;
+use streamhost_core::system;
 
 pub(crate) fn io(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Io(error.to_string())
+    StoreError::Io(system::with_limit(error))
 }
 
 pub(crate) fn damaged(error: impl std::fmt::Display) -> StoreError {
@@ -12,5 +13,5 @@ pub(crate) fn damaged(error: impl std::fmt::Display) -> StoreError {
 
 /// The error of a write. The embedded store takes no more of them after one that failed.
 pub(crate) fn unwritten(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Broken(error.to_string())
+    StoreError::Broken(system::with_limit(error))
 }

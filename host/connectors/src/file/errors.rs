@@ -3,6 +3,7 @@
 use super::reader::Fault;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use streamhost_core::system;
 use streamhost_core::types::Offset;
 use streamhost_engine::source::{Loss, SourceError};
 
@@ -63,7 +64,7 @@ pub(super) fn io_error(path: &Path, error: io::Error) -> SourceError {
         _ => SourceError::Away {
             server: "file",
             address: shown,
-            reason: error.to_string(),
+            reason: system::with_limit(error),
         },
     }
 }

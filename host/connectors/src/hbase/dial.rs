@@ -8,7 +8,7 @@ use openssl::ssl::ErrorCode;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use streamhost_core::limits;
+use streamhost_core::{limits, system};
 use streamhost_engine::sink::CancelSignal;
 
 /// A connection, whose reads and writes end with the call's deadline, and when the job is cut.
@@ -88,7 +88,9 @@ pub(super) fn dial(
     cancel: &CancelSignal,
     deadline: &CallDeadline,
 ) -> Result<Link, Failure> {
-    let away = |what: &str, error: io::Error| Failure::Away(format!("{what}: {error}"));
+    let away = |what: &str, error: io::Error| {
+        Failure::Away(system::with_limit(format_args!("{what}: {error}")))
+    };
     let addresses = gateway
         .to_socket_addrs()
         .map_err(|error| match error.kind() {

@@ -24,7 +24,7 @@ use std::time::Duration;
 use streamhost_core::job::SourceSpec;
 use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::{Column, Offset, Partition, Positions, Record};
-use streamhost_core::{clock, limits};
+use streamhost_core::{clock, limits, system};
 use streamhost_engine::batch::BatchBuilder;
 use streamhost_engine::source::{Source, SourceError};
 
@@ -77,7 +77,7 @@ impl Source for SocketSource {
                 SourceError::Away {
                     server: "socket",
                     address: self.address.clone(),
-                    reason: format!("no thread can be started: {error}"),
+                    reason: system::with_limit(format_args!("no thread can be started: {error}")),
                 }
             })?);
         }
@@ -312,7 +312,7 @@ impl Reader {
             let connected =
                 connect(&self.address).and_then(|stream| Ok((stream.try_clone()?, stream)));
             let (reason, is_end) = match connected {
-                Err(error) => (error.to_string(), false),
+                Err(error) => (system::with_limit(error), false),
                 Ok((handle, stream)) => {
                     backoff = limits::BACKOFF.0;
                     let mut held = self.shared.lock();
@@ -373,7 +373,7 @@ impl Reader {
             match read {
                 Ok(1..) => {}
                 Ok(0) => return ("the peer closed the connection".to_owned(), true),
-                Err(error) => return (error.to_string(), false),
+                Err(error) => return (system::with_limit(error), false),
             }
         }
     }

@@ -122,7 +122,7 @@ impl Sinks {
                     end,
                     other
                         .join()
-                        .unwrap_or_else(|_| Err(PipelineExit::died("a sink"))),
+                        .unwrap_or_else(|panic| Err(PipelineExit::died("a sink", &*panic))),
                 );
             }
             end

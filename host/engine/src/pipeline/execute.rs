@@ -90,7 +90,7 @@ impl LaneExecutor {
 }
 
 /// How a pipeline ends by a batch that could not be run.
-pub(super) fn exit_of(error: ExecutorError, deployment: u64) -> PipelineExit {
+pub(super) fn exit_of(error: &ExecutorError, deployment: u64) -> PipelineExit {
     match error {
         ExecutorError::Version(VersionFault::Stopped) | ExecutorError::Stopped => {
             PipelineExit::Stopped

@@ -10,13 +10,15 @@
 use crate::guest::{GuestVersion, LargeBatches};
 use crate::sink::{DeadLetters, Sink};
 use crate::source::Source;
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use streamhost_core::job::settings::{Settings, StartPosition};
-use streamhost_core::job::{JobSpec, SinkSpec, StageKind, StageSpec};
+use streamhost_core::job::{JobSpec, SinkSpec, StageKind, StageSpec, names};
 use streamhost_core::protocol::{Checkpoint, CheckpointLog};
+use streamhost_core::{limits, system};
 
 mod restore_state;
 mod retries;
@@ -190,8 +192,12 @@ pub enum PipelineExit {
 }
 
 impl PipelineExit {
-    fn died(who: &str) -> PipelineExit {
-        PipelineExit::Failed(format!("{who} died: a mistake of the host's, see its log"))
+    /// It panicked, and this is what with.
+    fn died(who: &str, panic: &(dyn Any + Send)) -> PipelineExit {
+        let words = names::shown(system::panic_words(panic), limits::FAULT_SHOWN_CHARS_MAX);
+        PipelineExit::Failed(format!(
+            "{who} died: {words}: a mistake of the host's, whose log says where"
+        ))
     }
 }
 
@@ -216,7 +222,7 @@ impl Pipeline {
         let run = move || {
             let _closing = told.retries.closing();
             let end = catch_unwind(AssertUnwindSafe(|| runner::run(parts, &told)));
-            let end = end.unwrap_or_else(|_| PipelineExit::died("the pipeline"));
+            let end = end.unwrap_or_else(|panic| PipelineExit::died("the pipeline", &*panic));
             told.meter.holds(0); // its guests are gone
             ended(&end, slot.close());
             end
@@ -235,7 +241,7 @@ impl Pipeline {
     pub fn join(self) -> PipelineExit {
         self.thread
             .join()
-            .unwrap_or_else(|_| PipelineExit::died("the pipeline"))
+            .unwrap_or_else(|panic| PipelineExit::died("the pipeline", &*panic))
     }
 
     /// It has ended by itself.

@@ -362,7 +362,7 @@ impl Recovery<'_> {
         let again = runs.run_batch(&active, batch, given, self.status);
         let again = again.map_err(|error| {
             let failed = self.fails_again(intent, &format!("cannot be run again: {error}"));
-            if exit_of(error, intent.deployment) == PipelineExit::Stopped {
+            if exit_of(&error, intent.deployment) == PipelineExit::Stopped {
                 PipelineExit::Stopped
             } else {
                 failed

@@ -54,7 +54,7 @@ impl Runner<'_> {
                 self.status.retries.skip(place, why);
                 return Ok(true);
             }
-            Err(error) => return Err(exit_of(error, active.deployment)),
+            Err(error) => return Err(exit_of(&error, active.deployment)),
         };
         self.status.meter.holds(self.runs.lanes.memory_bytes());
         let mark = LetterMark {

@@ -9,23 +9,26 @@ use super::{DeploymentSlot, LoadedDeployment, PipelineExit, PipelineParts, Pipel
 use crate::batch::{Batch, BatchBuilder};
 use crate::guest::{Lanes, TellsWait};
 use crate::source::Source;
+use cut::BatchCut;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{self, TrySendError};
 use std::time::Duration;
-use streamhost_core::contract::GroupQuarantines;
-use streamhost_core::executor::{BatchInputs, Watermark};
+use streamhost_core::contract::{GroupQuarantines, VersionFault};
+use streamhost_core::executor::{BatchInputs, ExecutorError, Watermark};
 use streamhost_core::types::{Partition, Positions, positions};
-use streamhost_core::{clock, limits};
+use streamhost_core::{clock, limits, system};
 use tell::Told;
+use tracing::Level;
 
+mod cut;
 mod tell;
 
 /// Runs a pipeline to its end.
 pub(super) fn run(mut parts: PipelineParts, status: &Arc<PipelineStatus>) -> PipelineExit {
     let lanes = match Lanes::start(&parts.job, parts.lanes, status.stop.interrupts()) {
         Ok(lanes) => lanes.in_turns(parts.large.clone(), waits_told(status)),
-        Err(error) => return PipelineExit::Failed(format!("no threads can be started: {error}")),
+        Err(error) => return PipelineExit::Failed(no_threads(&error)),
     };
     status.meter.begins();
     let active = parts.active.get();
@@ -54,8 +57,7 @@ pub(super) fn run(mut parts: PipelineParts, status: &Arc<PipelineStatus>) -> Pip
     }
     status.reads_on();
     let topics = active.topics();
-    let mut sources = (0..).take(topics.len());
-    let keeps = sources.any(|source| !parts.source.is_replayable(source));
+    let keeps = (0..topics.len()).any(|at| !parts.source.is_replayable(at as u16));
     status.stop.finish_batches(keeps);
     let at = positions(&topics, &checkpoint.committed);
     let topic_ids = checkpoint.topic_ids.clone();
@@ -86,11 +88,16 @@ pub(super) fn run(mut parts: PipelineParts, status: &Arc<PipelineStatus>) -> Pip
         at_work: Arc::new(()),
         topic_ids,
         told: Told::default(),
+        cut: BatchCut::default(),
     };
     let end = run_both(runner, committer, batches);
     let committed = positions(&topics, &status.snapshot().committed);
     parts.source.commit_progress(&committed);
     end
+}
+
+fn no_threads(error: &std::io::Error) -> String {
+    system::with_limit(format_args!("no threads can be started: {error}"))
 }
 
 /// Tells of a batch that waits for its turn.
@@ -125,7 +132,7 @@ fn run_both(
         end.with(
             committed
                 .join()
-                .unwrap_or_else(|_| Err(PipelineExit::died("the committer"))),
+                .unwrap_or_else(|panic| Err(PipelineExit::died("the committer", &*panic))),
         )
     })
 }
@@ -168,6 +175,8 @@ pub(super) struct Runner<'a> {
     pub(super) at_work: Arc<()>,
     pub(super) topic_ids: BTreeMap<String, String>,
     pub(super) told: Told,
+    /// How many records a batch may have for now.
+    pub(super) cut: BatchCut,
 }
 
 /// What became of gathering.
@@ -203,14 +212,15 @@ impl Runner<'_> {
         loop {
             due = due.keep(self.active.get().spec.every);
             match self.build_batch(&mut due)? {
-                Built::Batch(batch) => self.pass_on(batch, false)?,
+                Built::Batch(batch) => drop(self.pass_on(batch, false)?),
                 Built::Last(batch) => {
-                    self.pass_on(batch, false)?;
+                    self.pass_on(batch, false)?; // what is not passed on is read again later
                     return Ok(PipelineExit::Stopped);
                 }
                 Built::End(batch) => {
-                    self.pass_on(batch, true)?;
-                    return Ok(PipelineExit::Finished);
+                    if self.pass_on(batch, true)? {
+                        return Ok(PipelineExit::Finished);
+                    }
                 }
                 Built::Nothing => {}
                 Built::Stop => return Ok(PipelineExit::Stopped),
@@ -234,7 +244,8 @@ impl Runner<'_> {
     /// Gathers until the batch closes.
     fn build_batch(&mut self, due: &mut BatchTrigger) -> Result<Built, PipelineExit> {
         let active = self.active.get();
-        let mut builder = BatchBuilder::open(&self.at, active.settings.limits.batch());
+        let limits = self.cut.limits(active.settings.limits.batch());
+        let mut builder = BatchBuilder::open(&self.at, limits);
         let mut gathers = false;
         loop {
             self.tell();
@@ -331,8 +342,8 @@ impl Runner<'_> {
     }
 
     /// Runs a batch with the version that is active now, and hands it on. `last`: every source has
-    /// ended with it.
-    fn pass_on(&mut self, batch: Batch, last: bool) -> Result<(), PipelineExit> {
+    /// ended with it. False: it makes too much at once, and is gathered anew in parts.
+    fn pass_on(&mut self, batch: Batch, last: bool) -> Result<bool, PipelineExit> {
         if self.status.waits_for_clock() {
             return Err(PipelineExit::Stopped);
         }
@@ -365,15 +376,42 @@ impl Runner<'_> {
         }
         let meter = &self.status.meter;
         meter.closed(self.runs.executor.next, &active, &batch);
+        let records = batch.records();
         let done = self.runs.run_batch(&active, batch, given, self.status);
-        let mut done = done.map_err(|error| exit_of(error, active.deployment))?;
+        let mut done = match done {
+            Ok(done) => done,
+            Err(error) => return self.cut(records, &error, active.deployment),
+        };
+        let meter = &self.status.meter;
         meter.ran(self.runs.lanes.figures(), &done);
         meter.holds(self.runs.lanes.memory_bytes());
         done.retained_records = kept;
         self.hand_over(done)?;
         self.at = reached;
+        self.cut.passed(active.settings.limits.batch());
         self.passed_on();
-        Ok(())
+        Ok(true)
+    }
+
+    /// Has a batch gathered anew in parts, where that may help; else the pipeline ends by it.
+    fn cut(
+        &mut self,
+        records: u64,
+        error: &ExecutorError,
+        deployment: u64,
+    ) -> Result<bool, PipelineExit> {
+        let is_too_much = matches!(error, ExecutorError::Version(VersionFault::TooMuch { .. }));
+        // What cannot be read again is gone with its batch.
+        let parts = (is_too_much && !self.keeps).then(|| self.cut.halve(records));
+        let Some(most) = parts.flatten() else {
+            return Err(exit_of(error, deployment));
+        };
+        let text = format!(
+            "{records} records in one batch are too much, so they are gathered anew, {most} at once: {error}"
+        );
+        self.status.say(Level::WARN, &text);
+        self.assign(self.at.clone())?;
+        Ok(false)
     }
 
     /// A batch was handed on: it did not name partitions that are over for good any more.

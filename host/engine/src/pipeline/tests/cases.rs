@@ -46,6 +46,33 @@ fn a_reset_begins_anew_above_all_that_was_before() {
     );
 }
 
+/// What is too much for one batch is cut, not the job.
+#[test]
+fn records_that_make_too_much_at_once_are_run_in_parts() {
+    let mut world = World::new(9);
+    world.put(0, 40);
+    world.answers_max = 250; // enough for one record
+    let pipeline = world.start(None);
+    assert_eq!(world.until_quiet(pipeline), PipelineExit::Stopped);
+    let rows: Vec<_> = world.sinks[1].landed().iter().flat_map(texts).collect();
+    assert_eq!(rows.len(), 40, "each once: {rows:?}");
+    let told = |world: &World, what: &str| {
+        let logged = world.logged.lock().unwrap();
+        logged.iter().any(|line| line.contains(what))
+    };
+    assert!(told(&world, "gathered anew"), "{:?}", world.logged);
+
+    // One record that makes too much alone still stops the job, and says so.
+    world.put(0, 1);
+    world.answers_max = 1;
+    let pipeline = world.start(None);
+    let end = pipeline.join();
+    assert!(
+        matches!(&end, PipelineExit::VersionFault { reason, .. } if reason.contains("over 1 B")),
+        "{end:?}"
+    );
+}
+
 /// A full disk is waited for, as a server that is away is: nothing is lost, doubled or stopped.
 #[test]
 fn a_job_waits_for_room_on_its_disk_and_goes_on() {

@@ -46,6 +46,8 @@ struct World {
     /// What versions are like when planned batches are run again.
     again: Kept,
     logged: Arc<Mutex<Vec<String>>>,
+    /// Bytes that may be answered for one batch.
+    answers_max: usize,
     /// By how many milliseconds the machine's clock was set ahead.
     set_ahead_ms: Arc<AtomicI64>,
     /// Whether the last pipeline that ended held a deployment that it did not come to run.
@@ -69,6 +71,7 @@ impl World {
             replay_only: false,
             again: Kept::Counts,
             logged: Arc::default(),
+            answers_max: BATCH_ANSWERS_BYTES_MAX,
             set_ahead_ms: Arc::default(),
             overtaken: Arc::default(),
         }
@@ -131,7 +134,7 @@ impl World {
             dead_letters: Box::new(MemoryDeadLetters::new(&self.letters, Guarantee::Marked)),
             store: Arc::new(store),
             lanes: 1 + self.dice.roll(3) as usize,
-            large: LargeBatches::new(1, BATCH_ANSWERS_BYTES_MAX),
+            large: LargeBatches::new(1, self.answers_max),
             replay_only: self.replay_only,
             skip_lost: self.skip_lost,
             reads_on: false,

@@ -36,10 +36,12 @@ version=$("$binary" --version | awk 'NR == 1 { print $2 }')
 architecture=$(dpkg --print-architecture)
 libc=$(objdump -T "$binary" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1 | cut -d_ -f2)
 # Debian 12 calls it so, Debian 13 and Ubuntu 24.04 otherwise, as they changed a type of 32-bit systems.
-objdump -p "$binary" | grep -q 'NEEDED *libssl.so.3' || {
+# Whole, before it is looked at: with `grep -q` behind a pipe, objdump may be cut off, which would count as its failure.
+needed=$(objdump -p "$binary")
+if ! grep -q 'NEEDED *libssl.so.3' <<<"$needed"; then
   echo "error: $binary is not linked against OpenSSL 3 (libssl.so.3): build it where libssl-dev 3 is installed" >&2
   exit 1
-}
+fi
 openssl='libssl3t64 | libssl3'
 mkdir -p "$out"
 out=$(cd "$out" && pwd)

@@ -12,9 +12,10 @@ use std::ffi::OsStr;
 use std::fs::{File, read_to_string, write};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 use tempfile::TempDir;
 
@@ -24,13 +25,20 @@ const LOG_LINES_SHOWN: usize = 60;
 /// The exit code of `status` for a job that is stopped.
 const STOPPED: i32 = 3;
 
-/// A port that nobody listens on.
+/// A port that nobody listens on. It lies below those that the system gives to whoever connects, or
+/// one of them could have it before it is used.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
-    listener
-        .local_addr()
-        .expect("a listener has an address")
-        .port()
+    const PORTS: Range<u16> = 15_000..32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = (std::process::id() % 1000) as u16 * 17; // tests of other runs begin elsewhere
+    for _ in PORTS {
+        let number = own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + number % (PORTS.end - PORTS.start);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("a loopback port is free");
 }
 
 /// What an HTTP GET of `path` answers: the status code and the body. None: nobody answers.

@@ -192,6 +192,13 @@ fn spoken(first: [u8; 4]) -> Option<&'static str> {
     }
 }
 
+/// An answer begins as none of this protocol does.
+fn begins_otherwise<T>(first: [u8; 4]) -> Result<T> {
+    let other = || format!("its first bytes are {first:?}");
+    let why = spoken(first).map_or_else(other, str::to_owned);
+    refused(ProtocolErrorKind::BadVersion, why)
+}
+
 fn refused<T>(kind: ProtocolErrorKind, why: String) -> Result<T> {
     Err(thrift::Error::Protocol(ProtocolError::new(
         kind,
@@ -265,27 +272,14 @@ impl<P: TInputProtocol, R: Read> BoundedProtocol<P, R> {
         match self.protocol {
             Protocol::Binary => match self.fixed()? {
                 [0x80, 0x01, _, kind] => Ok((TMessageType::try_from(kind)?, None)),
-                other => refused(
-                    ProtocolErrorKind::BadVersion,
-                    spoken(other)
-                        .map_or_else(|| format!("its first bytes are {other:?}"), str::to_owned),
-                ),
+                other => begins_otherwise(other),
             },
             Protocol::Compact => match [self.byte()?, self.byte()?] {
                 [0x82, second] if second & 0x1f == 1 => {
                     let kind = TMessageType::try_from(second >> 5)?;
                     Ok((kind, Some(self.varint()?.cast_signed())))
                 }
-                [first, second] => {
-                    let other = [first, second, self.byte()?, self.byte()?];
-                    refused(
-                        ProtocolErrorKind::BadVersion,
-                        spoken(other).map_or_else(
-                            || format!("its first bytes are {other:?}"),
-                            str::to_owned,
-                        ),
-                    )
-                }
+                [first, second] => begins_otherwise([first, second, self.byte()?, self.byte()?]),
             },
         }
     }

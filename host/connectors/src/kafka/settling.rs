@@ -13,44 +13,49 @@ const RETRY: Duration = Duration::from_millis(200);
 /// Asks again while the brokers answer that they are not ready, for [`limits::KAFKA_SETTLE_TIME`] at
 /// most: then the last answer counts.
 pub(crate) fn settled(
-    mut ask: impl FnMut() -> Result<TopicPartitionList, KafkaError>,
+    ask: impl FnMut() -> Result<TopicPartitionList, KafkaError>,
 ) -> Result<TopicPartitionList, KafkaError> {
-    let began = clock::monotonic();
-    let mut said = false;
-    loop {
-        let answer = ask();
-        let Some(code) = not_ready(&answer) else {
-            return answer;
-        };
-        if began.elapsed() > limits::KAFKA_SETTLE_TIME {
-            return answer;
-        }
-        if !std::mem::replace(&mut said, true) {
-            tracing::info!(%code, "Kafka's brokers are not ready yet; they are asked again");
-        }
-        std::thread::sleep(RETRY);
-    }
+    again_while(not_ready, limits::KAFKA_SETTLE_TIME, ask, |code| {
+        tracing::info!(%code, "Kafka's brokers are not ready yet; they are asked again");
+    })
 }
 
 /// Asks again while the brokers do not list what is asked about, for [`limits::KAFKA_TOPIC_TIME`]: a
 /// topic that was made a moment ago is not known to all of them yet.
 pub(crate) fn listed<T>(
     topic: &str,
-    mut ask: impl FnMut() -> Result<T, (Fault, String)>,
+    ask: impl FnMut() -> Result<T, (Fault, String)>,
 ) -> Result<T, (Fault, String)> {
+    let is_missing =
+        |answer: &Result<_, _>| matches!(answer, Err((Fault::Missing, _))).then_some(());
+    again_while(is_missing, limits::KAFKA_TOPIC_TIME, ask, |()| {
+        let seconds = limits::KAFKA_TOPIC_TIME.as_secs();
+        tracing::info!(
+            "Kafka's brokers list no topic `{topic}`; they are asked again for {seconds} s, as one may be new"
+        );
+    })
+}
+
+/// Asks again while `passes` finds in the answer what passes by itself, which is said once, for so
+/// long at most: then the last answer counts.
+fn again_while<A, P>(
+    passes: impl Fn(&A) -> Option<P>,
+    time: Duration,
+    mut ask: impl FnMut() -> A,
+    say: impl Fn(P),
+) -> A {
     let began = clock::monotonic();
     let mut said = false;
     loop {
         let answer = ask();
-        let is_missing = matches!(answer, Err((Fault::Missing, _)));
-        if !is_missing || began.elapsed() > limits::KAFKA_TOPIC_TIME {
+        let Some(what) = passes(&answer) else {
+            return answer;
+        };
+        if began.elapsed() > time {
             return answer;
         }
         if !std::mem::replace(&mut said, true) {
-            let seconds = limits::KAFKA_TOPIC_TIME.as_secs();
-            tracing::info!(
-                "Kafka's brokers list no topic `{topic}`; they are asked again for {seconds} s, as one may be new"
-            );
+            say(what);
         }
         std::thread::sleep(RETRY);
     }

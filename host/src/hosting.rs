@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use streamhost_connectors::hbase::AddFamilies;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_connectors::registry::Registry;
+use streamhost_core::job::memory::HostMemory;
 use streamhost_core::limits;
 use streamhost_core::protocol::LetterMark;
 use streamhost_dev::broker::{self, Broker};
@@ -65,10 +66,12 @@ impl Host for RealHost {
         };
         config.kafka.brokers = addresses.kafka.to_string();
         config.hbase.name_gateways(&addresses.hbase.to_string());
+        let environment = place(&config, DAEMON)?;
+        let place = place_of(&config, environment.memory);
         let supervisor = Supervisor::open(
             &db,
             &config.data_dir,
-            place(&config, DAEMON)?,
+            environment,
             Compiler::this_program()?,
             Begin::Jobs,
         )?;
@@ -76,7 +79,7 @@ impl Host for RealHost {
         Ok(Dev {
             engine: Arc::new(Running {
                 supervisor,
-                place: place_of(&config),
+                place,
                 embedded,
             }),
             addresses,
@@ -97,16 +100,18 @@ fn engine(
     begin: Begin,
 ) -> Result<Arc<dyn Engine>, HostError> {
     let db = open(&config.data_dir)?;
+    let environment = place(config, owner)?;
+    let place = place_of(config, environment.memory);
     let supervisor = Supervisor::open(
         &db,
         &config.data_dir,
-        place(config, owner)?,
+        environment,
         Compiler::this_program()?,
         begin,
     )?;
     Ok(Arc::new(Running {
         supervisor,
-        place: place_of(config),
+        place,
         embedded: Mutex::default(),
     }))
 }
@@ -151,7 +156,7 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
 }
 
 /// Where a host with this configuration runs.
-fn place_of(config: &Config) -> HostFacts {
+fn place_of(config: &Config, memory: HostMemory) -> HostFacts {
     HostFacts {
         data_dir: config.data_dir.clone(),
         series_file: Some(config.data_dir.join("series.json")),
@@ -159,7 +164,7 @@ fn place_of(config: &Config) -> HostFacts {
             ("kafka", config.kafka.brokers.clone()),
             ("hbase", config.hbase.addresses()),
         ],
-        memory: memory::of(config.host_memory),
+        memory,
     }
 }
 

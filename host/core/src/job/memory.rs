@@ -65,27 +65,23 @@ impl JobMemory {
 
     /// All of it.
     pub fn sum(&self) -> u64 {
-        let JobMemory {
-            guests,
-            records,
-            answers,
-            state,
-            buffers,
-            kept,
-        } = *self;
-        guests + records + answers + state + buffers + kept
+        self.named().iter().map(|(_, bytes)| bytes).sum()
     }
 
-    /// What makes it up, largest part first: names and bytes.
-    pub fn parts(&self) -> Vec<(&'static str, u64)> {
-        let mut parts = vec![
+    fn named(&self) -> [(&'static str, u64); 6] {
+        [
             ("instances", self.guests),
             ("records", self.records),
             ("answers", self.answers),
             ("keyed state", self.state),
             ("connectors", self.buffers),
             ("log and charts", self.kept),
-        ];
+        ]
+    }
+
+    /// What makes it up, largest part first: names and bytes.
+    pub fn parts(&self) -> Vec<(&'static str, u64)> {
+        let mut parts = self.named().to_vec();
         parts.retain(|(_, bytes)| *bytes > 0);
         parts.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         parts

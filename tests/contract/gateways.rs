@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 use streamhost_tests::clicks::Clicks;
 use streamhost_tests::feed;
-use streamhost_tests::guests::component;
 use streamhost_tests::host::{Host, http_get, unique};
 use streamhost_tests::outside;
 use streamhost_tests::servers::{Server, Servers};
@@ -30,19 +29,7 @@ fn a_gateway_that_is_framed_and_compact() {
     .expect("a full topic");
     {
         let other = Host::serve_framed(servers, &gateway, false);
-        let (source, sink) = (format!("source.clicks={job}"), format!("sink.clicks={job}"));
-        let settings = [
-            "--name",
-            &job,
-            "--create-tables",
-            "--set",
-            &source,
-            "--set",
-            &sink,
-        ];
-        let refusal = other
-            .deploy(&component("examples/clicks"), &settings)
-            .refusal();
+        let refusal = other.try_clicks(&job, &job).refusal();
         assert!(
             refusal.contains("transport or protocol mismatch"),
             "{refusal}"

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use streamhost_tests::clicks::Clicks;
 use streamhost_tests::command::{Said, say};
 use streamhost_tests::feed::{self, Feed};
-use streamhost_tests::guests::component;
 use streamhost_tests::host::{Host, free_port, unique};
 use streamhost_tests::outside;
 use streamhost_tests::paths::streamhost;
@@ -173,22 +172,7 @@ fn a_table_of_a_namespace_is_written_and_a_namespace_that_is_missing_is_told() {
     let job = unique("namespace");
     let records = clicks(servers, &job);
     let host = Host::serve(servers);
-    let deploy = |table: &str| {
-        let (source, sink) = (
-            format!("source.clicks={job}"),
-            format!("sink.clicks={table}"),
-        );
-        let settings = [
-            "--name",
-            &job,
-            "--create-tables",
-            "--set",
-            &source,
-            "--set",
-            &sink,
-        ];
-        host.deploy(&component("examples/clicks"), &settings)
-    };
+    let deploy = |table: &str| host.try_clicks(&job, table);
     let refusal = deploy("nowhere:clicks").refusal();
     assert!(
         refusal.contains("there is no namespace `nowhere`")

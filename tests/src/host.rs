@@ -344,7 +344,16 @@ impl Host {
     /// creates.
     #[track_caller]
     pub fn deploy_clicks(&self, job: &str) {
-        let (source, sink) = (format!("source.clicks={job}"), format!("sink.clicks={job}"));
+        self.try_clicks(job, job).ok();
+    }
+
+    /// The same into another table, where it may be refused.
+    #[track_caller]
+    pub fn try_clicks(&self, job: &str, table: &str) -> Said {
+        let (source, sink) = (
+            format!("source.clicks={job}"),
+            format!("sink.clicks={table}"),
+        );
         let settings = [
             "--name",
             job,
@@ -356,7 +365,7 @@ impl Host {
             "every=0",
             "--create-tables",
         ];
-        self.deploy(&component("examples/clicks"), &settings).ok();
+        self.deploy(&component("examples/clicks"), &settings)
     }
 
     /// Waits until `job` has read and delivered `records` records; returns its status then.

@@ -6,6 +6,7 @@ use super::calls::{Answer, Caller, answer};
 use super::signal::{Signal, Wake};
 use super::wire::{self, BadRequest};
 use bytes::{BufMut, Bytes, BytesMut};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -48,6 +49,24 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Ends the waiting of clients that left, or send no more: else each keeps a place for as long as
+    /// it asked to wait.
+    fn let_go(&self) {
+        let connections = self.connections();
+        let all: Vec<&Connection> = connections.values().collect();
+        let polled = all.iter().map(|connection| &connection.stream);
+        let mut polled: Vec<_> = polled
+            .map(|stream| PollFd::new(stream, PollFlags::RDHUP))
+            .collect();
+        // An error is a signal in between: the next look is soon.
+        let _ready = poll(&mut polled, Some(&Timespec::default()));
+        for (connection, polled) in all.iter().zip(&polled) {
+            if !polled.revents().is_empty() {
+                connection.signal.close();
+            }
+        }
+    }
 }
 
 impl Listening {
@@ -61,7 +80,7 @@ impl Listening {
             threads: Vec::new(),
         };
         let (for_care, care_broker) = (shared.clone(), broker.clone());
-        let care = move || take_care(&care_broker, &for_care.care);
+        let care = move || take_care(&care_broker, &for_care);
         listening.threads.push(
             std::thread::Builder::new()
                 .name("broker-care".into())
@@ -333,12 +352,13 @@ fn read_request(reader: &mut BufReader<&TcpStream>, bytes: usize) -> Result<Byte
 /// Looks again and again for members that are silent, transactions that are overdue and records
 /// that are old. Removing records may take long, so it is done in parts, and the rest has its turn
 /// between them.
-fn take_care(broker: &Arc<Broker>, stop: &Signal) {
+fn take_care(broker: &Arc<Broker>, shared: &Shared) {
     let (mut next_sync, mut next_retention) = (monotonic() + BROKER_SYNC_PERIOD, monotonic());
     let mut pause = BROKER_CARE_PERIOD;
-    while stop.wait_until(monotonic() + pause) != Wake::Closed {
+    while shared.care.wait_until(monotonic() + pause) != Wake::Closed {
         let now = monotonic();
         pause = BROKER_CARE_PERIOD;
+        shared.let_go();
         broker.groups.care(now);
         let mut outcome = broker.abort_overdue(now_ms());
         if now >= next_sync {

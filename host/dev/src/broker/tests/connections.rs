@@ -86,6 +86,26 @@ fn there_are_only_so_many_connections() {
     }
 }
 
+/// Waiting for records that do not come keeps no place for somebody who left.
+#[test]
+fn clients_that_leave_while_they_wait_leave_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = open(folder.path());
+    create(&broker, "t", 1, &[]);
+    let listening = broker.listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let request = request_bytes(&fetch_request("t", 0, 0, false, i32::MAX), 11);
+    for _ in 0..BROKER_CONNECTIONS_MAX {
+        let mut stream = TcpStream::connect(listening.address()).expect("there is room");
+        let length = (request.len() as u32).to_be_bytes();
+        stream.write_all(&length).expect("sent");
+        stream.write_all(&request).expect("sent");
+    }
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while is_served(listening.address()).is_none() {
+        assert!(Instant::now() < deadline, "those that left keep no place");
+    }
+}
+
 #[test]
 fn names_that_no_topic_can_have_are_answered() {
     let folder = tempfile::tempdir().unwrap();

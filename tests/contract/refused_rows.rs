@@ -9,7 +9,8 @@ use streamhost_tests::host::{Host, unique};
 use streamhost_tests::outside::{self, Seen};
 use streamhost_tests::random::Random;
 use streamhost_tests::servers::Servers;
-use streamhost_tests::sizes::{LATE, SOON};
+use streamhost_tests::sizes::{LATE, SOON, seed};
+use streamhost_tests::wait::wait_until;
 
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 
@@ -141,4 +142,87 @@ fn records_that_a_topic_does_not_take_cost_themselves() {
         let reason = &long.expect("the long one").headers["reason"];
         assert!(reason.contains("max.message.bytes"), "{reason}");
     }
+}
+
+/// What a server refuses is found again by each life of the host; the letters and rows are there once.
+#[test]
+fn refused_records_and_the_rest_are_there_once_under_kills() {
+    const RECORDS: usize = 3_000;
+    let (_guard, servers) = Servers::shared();
+    let mut host = Host::serve(servers);
+    let mut random = Random::new(seed());
+    let (job, out) = (unique("refused-kills"), unique("picky-out"));
+    outside::create_topic(&servers.kafka, &job, 1);
+    let compact = ["--config", "cleanup.policy=compact"];
+    let made = [
+        "--create",
+        "--topic",
+        &out,
+        "--partitions",
+        "2",
+        "--replication-factor",
+        "1",
+    ];
+    servers
+        .kafka_tool(TOPICS, &[&made[..], &compact].concat())
+        .ok();
+    // Every 60th has no key, which a compacted topic does not take.
+    let is_refused = |n: usize| n % 60 == 7;
+    let record = |n: usize| Record {
+        key: (!is_refused(n)).then(|| format!("k{n}").into_bytes()),
+        value: Some(format!("v{n}").into_bytes()),
+        partition: Some(0),
+        time_ms: None,
+    };
+    let file = host.file("once.wasm");
+    build_variant("tests/guests/picky", "once", &file);
+    let settings = [
+        format!("source.picky-in={job}"),
+        format!("sink.picky-out={out}"),
+        "limits.batch-records=150".to_owned(),
+    ];
+    let sets = settings.iter().flat_map(|set| ["--set", set.as_str()]);
+    let arguments: Vec<&str> = ["--name", &job, "--set", "every=0"]
+        .into_iter()
+        .chain(sets)
+        .collect();
+    host.deploy(&file, &arguments).ok();
+    feed::fill(&servers.kafka, &job, (0..RECORDS).map(record)).expect("a full topic");
+    for life in 1..=5 {
+        let at = host.records(&job) + random.below(RECORDS as u64 / 8);
+        wait_until("some records more", LATE, || {
+            host.records(&job) >= at.min(RECORDS as u64)
+        });
+        host.kill();
+        host.restart();
+        println!("life {life}");
+    }
+    let status = host.wait_records(&job, RECORDS as u64, LATE);
+    let refused = (0..RECORDS).filter(|n| is_refused(*n)).count();
+    let counted = ((RECORDS - refused) as u64, refused as u64);
+    assert_eq!(counts(&status), counted, "{status}");
+    let values = |seen: Vec<Seen>| -> Vec<String> {
+        let mut values: Vec<_> = seen.into_iter().filter_map(|seen| seen.value).collect();
+        values.sort();
+        values
+    };
+    let wanted = |of: &dyn Fn(usize) -> bool| -> Vec<String> {
+        let mut all: Vec<_> = (0..RECORDS)
+            .filter(|n| of(*n))
+            .map(|n| format!("v{n}"))
+            .collect();
+        all.sort();
+        all
+    };
+    let written = outside::topic(&servers.kafka, &out);
+    assert_eq!(
+        values(written),
+        wanted(&|n| !is_refused(n)),
+        "each row once"
+    );
+    assert_eq!(
+        values(letters(servers, &job)),
+        wanted(&is_refused),
+        "each letter once"
+    );
 }

@@ -16,6 +16,8 @@ pub(crate) enum Action {
     Deploy,
     /// A deployment's record becomes durable, where that is late.
     RecordDeployment,
+    /// Batches with an intent are given up, as the newest deployment says.
+    GiveUp,
     /// Batches without an intent are given up, since a newer deployment is there.
     Abandon,
     Cut {
@@ -68,6 +70,13 @@ impl Config {
             return;
         }
         self.faults_and_user(state, into);
+        if self.is_to_give_up(state) {
+            self.producers(state, into);
+            if self.may_give_up(state) {
+                into.push(Action::GiveUp);
+            }
+            return;
+        }
         self.cuts(state, into);
         for at in 0..state.batches.len() {
             self.of_batch(state, at, into);

@@ -38,6 +38,8 @@ pub(crate) struct Deployment {
     pub(crate) version: u8,
     /// State begins anew with it.
     pub(crate) resets_state: bool,
+    /// What older ones have planned is given up, and its records planned anew.
+    pub(crate) replans: bool,
 }
 
 /// When the intent of a batch is written.
@@ -115,6 +117,17 @@ pub(crate) struct AfterLoss {
     pub(crate) fences: bool,
 }
 
+/// What is done when planned batches are given up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replan {
+    /// Their numbers are not used again.
+    pub(crate) passes_numbers: bool,
+    /// Nor their times.
+    pub(crate) passes_times: bool,
+    /// A sink is not given records that its marker covers.
+    pub(crate) leaves_out: bool,
+}
+
 /// The rules of the protocol.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
@@ -142,6 +155,7 @@ pub(crate) struct Rules {
     /// The group is told of what is synced alone.
     pub(crate) group_after_sync: bool,
     pub(crate) after_loss: AfterLoss,
+    pub(crate) replan: Replan,
 }
 
 /// How often what may go wrong.

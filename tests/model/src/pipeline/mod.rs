@@ -10,6 +10,7 @@ mod state;
 mod table;
 mod actions;
 mod steps;
+mod replan;
 mod requests;
 mod checks;
 mod words;

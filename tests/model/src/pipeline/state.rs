@@ -28,6 +28,9 @@ pub(crate) struct Log {
     pub(super) intents: Vec<BatchIntent>,
     /// The deployment that the next batches use.
     pub(super) active: u8,
+    /// What each transactional sink holds of records that are planned anew: the offsets below which
+    /// it is given none.
+    pub(super) left_out: [[u8; 2]; 2],
     /// For the checks alone: all batches that were checkpointed.
     pub(super) history: Vec<BatchIntent>,
 }
@@ -176,6 +179,7 @@ impl State {
             time: 0,
             intents: Vec::new(),
             active: 0,
+            left_out: [[0; 2]; 2],
             history: Vec::new(),
         };
         State {

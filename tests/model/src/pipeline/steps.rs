@@ -25,6 +25,7 @@ impl Config {
                 let newest = state.newest;
                 state.write(self, true, |log| log.active = newest);
             }
+            Action::GiveUp => self.give_up(state),
             Action::Abandon => {
                 let first = self.first_to_abandon(state).unwrap_or(state.batches.len());
                 state.batches.truncate(first);
@@ -71,6 +72,9 @@ impl Config {
         state.is_up = true;
         let log = state.log().clone();
         state.newest = log.active;
+        if self.is_to_give_up(state) {
+            return;
+        }
         let mut before = (log.count, log.deployment);
         for intent in log.intents {
             let (has_run, deployment) = (intent.has_run, intent.deployment);
@@ -130,6 +134,7 @@ impl Config {
             time: if rules.times_from_clock { 20 } else { 0 },
             intents: Vec::new(),
             active,
+            left_out: [[0; 2]; 2],
             history: Vec::new(),
         }];
     }
@@ -143,6 +148,10 @@ impl Config {
                 log.active = newest;
                 log.count = if resets { 0 } else { log.count };
             });
+        }
+        if self.deployments[usize::from(state.newest)].replans {
+            // Its pipeline ends, and one begins that gives up what was planned.
+            self.go_down(state);
         }
     }
 
@@ -288,6 +297,11 @@ impl Config {
                 Message::Result { .. } => true,
             });
         }
+        let left_out = state.log().left_out[sink][0];
+        messages.retain(|message| match message {
+            Message::Row { record, .. } => *record >= left_out,
+            Message::Result { .. } => true,
+        });
         let with_letters = sink == 0 && self.rules.letters == Letters::InSinkTransaction;
         let letters = if with_letters {
             batch.intent.quarantined

@@ -20,6 +20,7 @@ impl Config {
             Action::RecordDeployment => {
                 format!("the record of {} becomes durable", self.named(state.newest))
             }
+            Action::GiveUp => "the host gives up what is planned".to_owned(),
             Action::Abandon => "the host gives up batches without an intent".to_owned(),
             Action::Cut { to, quarantined } => {
                 let at = state

@@ -6,6 +6,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     let resetting = Deployment {
         version: 2,
         resets_state: true,
+        replans: false,
     };
     let two = Config {
         records: [vec![PUT, PUT], vec![PUT]],

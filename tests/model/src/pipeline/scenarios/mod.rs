@@ -3,12 +3,13 @@
 mod hbase;
 mod topics;
 mod changes;
+mod replan;
 mod durability;
 mod loss;
 
 use super::config::{
     AfterLoss, Change, Checks, Config, Deployment, Fault, Faults, Intent, Letters, Marker, Record,
-    ResumeAt, Rules, SinkOrder, Sinks, Times,
+    Replan, ResumeAt, Rules, SinkOrder, Sinks, Times,
 };
 use crate::scenario::{Scenario, breaks, holds};
 
@@ -46,6 +47,13 @@ const RULES: Rules = Rules {
     sync_checkpoint: true,
     group_after_sync: true,
     after_loss: AFTER_LOSS,
+    replan: REPLAN,
+};
+
+const REPLAN: Replan = Replan {
+    passes_numbers: true,
+    passes_times: true,
+    leaves_out: true,
 };
 
 const AFTER_LOSS: AfterLoss = AfterLoss {
@@ -85,10 +93,12 @@ const HBASE: Sinks = Sinks {
 const VERSION_1: Deployment = Deployment {
     version: 1,
     resets_state: false,
+    replans: false,
 };
 const VERSION_2: Deployment = Deployment {
     version: 2,
     resets_state: false,
+    replans: false,
 };
 
 /// One partition into an HBase table.
@@ -113,6 +123,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         hbase::scenarios(),
         topics::scenarios(),
         changes::scenarios(),
+        replan::scenarios(),
         durability::scenarios(),
         loss::scenarios(),
     ]

@@ -234,6 +234,9 @@ pub struct Deployment {
     /// It began the job anew at `start`.
     #[serde(default)]
     pub reset: bool,
+    /// It gave up what was planned, and ran its records anew.
+    #[serde(default)]
+    pub replan: bool,
     /// When the job was undeployed, RFC 3339; none while it is there.
     #[serde(default)]
     pub undeployed_at: Option<String>,
@@ -272,6 +275,8 @@ pub struct DeployRequest {
     /// Forget state, counts and positions, and read again from `start`: rows are written and dead
     /// letters sent again.
     pub reset_state: bool,
+    /// Give up what is planned and not written to the end, and have this version run its records.
+    pub replan: bool,
 }
 
 impl DeployRequest {

@@ -19,6 +19,7 @@ mod live_contract {
     mod losses;
     mod letters;
     mod refused_rows;
+    mod replan;
     mod deletes;
     mod gateways;
     mod through_proxy;

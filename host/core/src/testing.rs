@@ -65,6 +65,7 @@ pub fn deployment(number: u64, version: u64, digest: &str) -> DeploymentRecord {
         reason: None,
         settings: BTreeMap::new(),
         reset: false,
+        replan: false,
         limits: None,
         since_batch: 0,
     }

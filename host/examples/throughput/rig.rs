@@ -102,6 +102,7 @@ pub(crate) fn active(
         dead_letter_topic: "throughput.dead-letters".into(),
         start: None,
         reset_at: Some(1),
+        replan_at: None,
         guest_version: Arc::new(GuestVersion::new(make, limits.time, shapes, &spec)),
         spec,
     }))

@@ -36,6 +36,7 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
     query.extend([
         ("create-tables", request.create_tables.to_string()),
         ("reset-state", request.reset_state.to_string()),
+        ("replan", request.replan.to_string()),
         ("reset-settings", request.reset_settings.to_string()),
     ]);
     let client = args.daemon.client()?;

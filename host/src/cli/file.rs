@@ -68,6 +68,11 @@ pub(super) struct Component {
     /// letters sent again
     #[arg(long)]
     reset_state: bool,
+    /// Give up batches that are planned and not written to the end, and have this version run their
+    /// records: for a job that such a batch keeps from going on. Rows of the version before stay where
+    /// sinks have them already, and those without a marker get rows again
+    #[arg(long, conflicts_with = "reset_state")]
+    replan: bool,
     /// Begin with the settings that are given here: those of before do not stay
     #[arg(long)]
     pub(super) reset_settings: bool,
@@ -100,6 +105,7 @@ impl Component {
             settings: settings(&self.set)?,
             create_tables: self.create_tables,
             reset_state: self.reset_state,
+            replan: self.replan,
             reset_settings: self.reset_settings,
         })
     }

@@ -66,10 +66,10 @@ fn row(deployment: &Deployment, screen: &Screen) -> [String; 8] {
         deployment.version.to_string(),
         if deployment.active { "yes" } else { "" }.to_owned(),
         screen.time(&deployment.at),
-        if deployment.reset {
-            format!("{by} --reset-state")
-        } else {
-            by.to_owned()
+        match (deployment.reset, deployment.replan) {
+            (true, _) => format!("{by} --reset-state"),
+            (_, true) => format!("{by} --replan"),
+            _ => by.to_owned(),
         },
         deployment.digest.chars().take(12).collect(),
         settings.join(" "),

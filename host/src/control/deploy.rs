@@ -86,8 +86,8 @@ fn wasm_type(headers: &HeaderMap) -> Result<(), Fault> {
     }
 }
 
-/// A deployment's settings in its query: `name`, `create-tables`, `reset-state`, `reset-settings`,
-/// and `set=KEY=VALUE` as often as needed.
+/// A deployment's settings in its query: `name`, `create-tables`, `reset-state`, `replan`,
+/// `reset-settings`, and `set=KEY=VALUE` as often as needed.
 pub(super) fn deploy_request(query: Option<&str>) -> Result<DeployRequest, Fault> {
     let mut asked = DeployRequest::default();
     for (key, value) in pairs(query)? {
@@ -95,6 +95,7 @@ pub(super) fn deploy_request(query: Option<&str>) -> Result<DeployRequest, Fault
             "name" => asked.name = Some(value),
             "create-tables" => asked.create_tables = flag(&key, &value)?,
             "reset-state" => asked.reset_state = flag(&key, &value)?,
+            "replan" => asked.replan = flag(&key, &value)?,
             "reset-settings" => asked.reset_settings = flag(&key, &value)?,
             "set" => {
                 let (setting, to) = value.split_once('=').ok_or_else(|| {
@@ -117,6 +118,7 @@ pub(super) fn deploy_request(query: Option<&str>) -> Result<DeployRequest, Fault
                         "name",
                         "create-tables",
                         "reset-state",
+                        "replan",
                         "reset-settings",
                         "set",
                     ],

@@ -119,6 +119,7 @@ impl FakeJobs {
             settings: request.settings,
             active: true,
             reset: request.reset_state,
+            replan: request.replan,
             component_bytes: Some(180_000),
             undeployed_at: None,
             sdk: None,

@@ -213,6 +213,9 @@ pub(super) struct DeployQuery {
     /// Forget state, counts and positions, and read again from `start`: rows are written and dead
     /// letters sent again.
     reset_state: Option<bool>,
+    /// Give up what is planned and not written to the end, and have this version run its records:
+    /// rows of the version before stay where sinks have them already.
+    replan: Option<bool>,
     /// The settings of before do not stay.
     reset_settings: Option<bool>,
     /// A setting, `KEY=VALUE`; as often as needed. Those of before stay; `KEY=` takes one back.

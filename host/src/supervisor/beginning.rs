@@ -1,8 +1,11 @@
 //! Where a deployment begins to read, told before it does. The pipeline's recovery decides by the
 //! same table, in core.
 
+use crate::api::DeployRequest;
+use streamhost_core::protocol::Checkpoint;
 use streamhost_core::protocol::beginning::{Beginning, BeginningFacts, beginning};
 use streamhost_core::protocol::recovery_policy::RecoveryError;
+use streamhost_engine::pipeline::LoadedDeployment;
 use streamhost_storage::catalog::Undeployed;
 
 /// What a deploy knows without asking a server.
@@ -16,6 +19,24 @@ pub(super) struct Asked {
     pub(super) reset: bool,
     /// The user said where to start.
     pub(super) starts: bool,
+}
+
+impl Asked {
+    /// What a deploy of this version knows.
+    pub(super) fn of(
+        active: &LoadedDeployment,
+        checkpoint: Option<&Checkpoint>,
+        undeployed: Undeployed,
+        request: &DeployRequest,
+        starts: bool,
+    ) -> Asked {
+        Asked {
+            has_checkpoint: checkpoint.is_some(),
+            undeployed,
+            reset: request.reset_state || checkpoint.is_some() && active.resets(checkpoint),
+            starts,
+        }
+    }
 }
 
 /// Where it begins.

@@ -82,6 +82,7 @@ impl Supervisor {
             dead_letter_topic: settings.dead_letter_topic(&spec.name),
             start: explicit.then_some(settings.start),
             reset_at: record.reset_at(deployment.number),
+            replan_at: record.replan_at(deployment.number),
             guest_version: Arc::new(GuestVersion::new(make, limits.time, shapes, &spec)),
             spec,
             settings,
@@ -156,6 +157,7 @@ impl Supervisor {
         let store = Arc::new(self.checkpoint_logs.of(&job.name));
         let (checkpoint, intents) = store.load().map_err(|e| e.to_string())?;
         if !active.resets(checkpoint.as_ref())
+            && !active.replans(&intents)
             && let Some(number) = intents
                 .first()
                 .map(|spec| spec.deployment)

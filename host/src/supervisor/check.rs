@@ -5,12 +5,13 @@ use super::beginning::Asked;
 use super::deploy::{check_state, may_change, not_in_the_future, unavailable, wrong_name};
 use super::draft::{Draft, kept, next_record, starts, unchanged, with_kept};
 use super::provision::Missing;
+use super::replan::{planned, price};
 use super::{Job, Supervisor};
 use crate::api::{ActiveFacts, Checked, DeployRequest, DeploymentFacts, Refusal, StateFate};
 use std::sync::Arc;
+use streamhost_core::job::names;
 use streamhost_core::job::settings::Settings;
 use streamhost_core::job::validate::JobDescription;
-use streamhost_core::job::{DeploymentKind, names};
 use streamhost_core::limits;
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::state::change::{StateOrigin, stages_after};
@@ -89,14 +90,9 @@ impl Supervisor {
         let undeployed = self.catalog.undeployed(&name);
         let undeployed = undeployed.map_err(|e| unavailable(&e))?;
         let was_undeployed = undeployed != Undeployed::Never;
-        let draft = Draft {
-            digest: checked.digest.clone(),
-            kind: DeploymentKind::Deploy,
-            reason: None,
-            settings: checked.set.clone(),
-            limits: settings.limits,
-            reset: request.reset_state || was_undeployed && !described.stages.is_empty(),
-        };
+        let anew = was_undeployed && !described.stages.is_empty();
+        let set = (&checked.set, settings.limits);
+        let draft = Draft::of(checked.digest.clone(), request, set, anew);
         if job.is_some_and(|job| unchanged(job, &draft).is_some()) {
             let same = "just this is active already: a deploy changes nothing";
             checked.warnings.push(same.to_owned());
@@ -123,13 +119,13 @@ impl Supervisor {
         );
         match active {
             Ok(active) => {
-                let asked = Asked {
-                    has_checkpoint: checkpoint.is_some(),
-                    undeployed,
-                    reset: request.reset_state
-                        || checkpoint.is_some() && active.resets(checkpoint.as_ref()),
-                    starts: starts(request, &checked.set, checkpoint.as_ref()),
-                };
+                let kept = checkpoint.as_ref();
+                let says_start = starts(request, &checked.set, kept);
+                let asked = Asked::of(&active, kept, undeployed, request, says_start);
+                match price(&active, request.replan, &intents) {
+                    Ok(given_up) => checked.warnings.extend(given_up),
+                    Err(refusal) => checked.errors.push(refusal.to_string()),
+                }
                 let before = (checkpoint.as_ref(), &intents[..]);
                 self.check_active(checked, &active, request.create_tables, before, asked);
                 checked.spec = Some(Arc::new(active.spec));
@@ -257,7 +253,7 @@ fn state_of(
     let Some(checkpoint) = kept else {
         return StateFate::None;
     };
-    let stages = intents
+    let stages = planned(active, intents)
         .last()
         .map_or(&checkpoint.stages, |intent| &intent.stages);
     match stages_after(stages, &active.spec, checkpoint.epoch) {

@@ -4,6 +4,7 @@
 use super::beginning::Asked;
 use super::check::active_of;
 use super::draft::{Draft, Set, deployed, kept, next_record, starts, unchanged, with_kept};
+use super::replan::{planned, price};
 use super::{Job, State, Supervisor};
 use crate::api::{DeployRequest, Deployed, Refusal, changed_places};
 use std::collections::BTreeSet;
@@ -58,20 +59,13 @@ impl Supervisor {
         // stages kept.
         let undeployed = self.catalog.undeployed(name);
         let undeployed = undeployed.map_err(|e| unavailable(&e))?;
-        let was_undeployed = undeployed != Undeployed::Never;
         let job = self.job(name);
         job.as_deref().map_or(Ok(()), may_change)?;
         let before = job.as_deref().map(active_of);
         let set = request.settings_after(before.as_ref().map(|before| &before.set))?;
         let settings = self.settings_of(&set)?;
-        let draft = Draft {
-            digest,
-            kind: DeploymentKind::Deploy,
-            reason: None,
-            settings: set.clone(),
-            limits: settings.limits,
-            reset: request.reset_state || was_undeployed && !described.stages.is_empty(),
-        };
+        let anew = undeployed != Undeployed::Never && !described.stages.is_empty();
+        let draft = Draft::of(digest, &request, (&set, settings.limits), anew);
         if let Some(job) = &job
             && let Some(unchanged) = unchanged(job, &draft)
         {
@@ -92,20 +86,27 @@ impl Supervisor {
         check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(&active)?;
         let tight = self.memory_fits(&active)?;
+        let given_up = price(&active, request.replan, &intents)?;
         let missing = self.missing_targets(&active, request.create_tables)?;
-        let asked = Asked {
-            has_checkpoint: checkpoint.is_some(),
+        let says_start = starts(&request, &set, checkpoint.as_ref());
+        let asked = Asked::of(
+            &active,
+            checkpoint.as_ref(),
             undeployed,
-            reset: request.reset_state
-                || checkpoint.is_some() && active.resets(checkpoint.as_ref()),
-            starts: starts(&request, &set, checkpoint.as_ref()),
-        };
+            &request,
+            says_start,
+        );
         let (_, warning) = self.beginning_of(&active, &missing, asked)?;
         let warmed = active.guest_version.warm(self.environment.lanes);
         warmed.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         // All that could refuse it has been asked: what is missing is made only now.
         self.create_targets(&missing)?;
-        let warnings = warning.into_iter().chain(notice).chain(tight).collect();
+        let warnings = warning
+            .into_iter()
+            .chain(notice)
+            .chain(tight)
+            .chain(given_up)
+            .collect();
         let changes = before.map_or_else(Vec::new, |before| {
             changed_places(&before, &active.spec, &set)
         });
@@ -167,6 +168,7 @@ impl Supervisor {
             settings: target.settings.clone(),
             limits: settings.limits,
             reset: false,
+            replan: false,
         };
         if let Some(unchanged) = unchanged(&job, &draft) {
             return Ok(self.as_it_was(&job, unchanged));
@@ -417,7 +419,7 @@ pub(super) fn check_state(
     if checkpoint.finished && active.has_windows() {
         return Err(Refusal::Conflict(finished_words(&active.spec.name, true)));
     }
-    let kept = intents
+    let kept = planned(active, intents)
         .last()
         .map_or(&checkpoint.stages, |intent| &intent.stages);
     match stages_after(kept, &active.spec, checkpoint.epoch) {

@@ -19,6 +19,28 @@ pub(super) struct Draft {
     pub(super) settings: Set,
     pub(super) limits: JobLimits,
     pub(super) reset: bool,
+    /// What is planned is given up.
+    pub(super) replan: bool,
+}
+
+impl Draft {
+    /// What a deploy asks for. `anew`: the job was undeployed, and the state that it kept with it.
+    pub(super) fn of(
+        digest: String,
+        request: &DeployRequest,
+        (settings, limits): (&Set, JobLimits),
+        anew: bool,
+    ) -> Draft {
+        Draft {
+            digest,
+            kind: DeploymentKind::Deploy,
+            reason: None,
+            settings: settings.clone(),
+            limits,
+            reset: request.reset_state || anew,
+            replan: request.replan,
+        }
+    }
 }
 
 /// `Some`: just this is active already, and nothing is wrong with it.
@@ -26,7 +48,8 @@ pub(super) fn unchanged(job: &Job, draft: &Draft) -> Option<Deployed> {
     let state = job.state();
     let active = state.record.active();
     let same = active.digest == draft.digest && active.settings == draft.settings;
-    (same && !draft.reset && state.failed.is_none()).then(|| deployed(&state.record, false))
+    (same && !draft.reset && !draft.replan && state.failed.is_none())
+        .then(|| deployed(&state.record, false))
 }
 
 pub(super) fn deployed(record: &JobRecord, changed: bool) -> Deployed {
@@ -108,6 +131,7 @@ pub(super) fn next_record(
         reason: draft.reason,
         settings: draft.settings,
         reset: draft.reset,
+        replan: draft.replan,
         limits: Some(draft.limits),
         since_batch: 0, // known once it takes over
     };

@@ -65,6 +65,7 @@ impl Supervisor {
             settings: d.settings.clone(),
             active: active == Some(d.number),
             reset: d.reset,
+            replan: d.replan,
             undeployed_at: gone_ms.map(clock::rfc3339),
             component_bytes: self.catalog.component_bytes(&d.digest),
             sdk: None,

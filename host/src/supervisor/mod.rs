@@ -43,6 +43,7 @@ mod look;
 mod memory;
 mod observe;
 mod provision;
+mod replan;
 mod turns;
 mod watch;
 
@@ -371,6 +372,7 @@ impl Supervisor {
             at_ms,
             reason: reason_kept,
             reset: false,
+            replan: false,
             ..active
         };
         record.push(deployment, &named);
@@ -421,6 +423,7 @@ impl Job {
             reason: None,
             settings: BTreeMap::new(),
             reset: false,
+            replan: false,
             limits: None,
             since_batch: 0,
         };

@@ -36,6 +36,9 @@ pub struct DeploymentRecord {
     pub settings: BTreeMap<String, String>,
     /// It began the job anew at `start`.
     pub reset: bool,
+    /// What older deployments have planned is given up, and its records are planned anew.
+    #[serde(default)]
+    pub replan: bool,
     /// What the job may use, as resolved from its settings and the host's at that time: a batch
     /// that was planned under it is run again under the same. None in a record of before this was
     /// kept: the host's present ones count.
@@ -89,6 +92,14 @@ impl JobRecord {
             .iter()
             .rev()
             .find(|d| d.reset && d.number <= number)
+            .map(|d| d.number)
+    }
+
+    /// The newest deployment up to this one that gave up what was planned.
+    pub fn replan_at(&self, number: u64) -> Option<u64> {
+        let mut from_newest = self.deployments.iter().rev();
+        from_newest
+            .find(|d| d.replan && d.number <= number)
             .map(|d| d.number)
     }
 

@@ -11,6 +11,7 @@ mod chain;
 mod log;
 pub mod beginning;
 pub mod recovery_policy;
+pub mod replan;
 pub mod memory;
 
 pub use chain::{BrokenChain, check_chain};

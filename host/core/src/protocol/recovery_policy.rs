@@ -115,7 +115,7 @@ pub enum RecoveryError {
     },
     /// The sink holds another outcome of the same batch.
     #[error(
-        "sink `{sink}` holds another result of batch {batch}: the component is not deterministic: deploy a mended one with --reset-state to begin anew at `start`"
+        "sink `{sink}` holds another result of batch {batch}: the component is not deterministic: deploy a mended one with --replan, which leaves the sink what it holds of that batch, or with --reset-state to begin anew at `start`"
     )]
     OtherDigest {
         /// The sink.
@@ -325,7 +325,7 @@ const DEAD_LETTERS: &str = "dead letters";
 
 /// A marker beyond the newest epoch and batch that are known here is another host's, or the
 /// checkpoint an old copy.
-fn check_not_ahead(
+pub(super) fn check_not_ahead(
     marker: Option<&Marker>,
     newest: (u64, BatchNumber),
     sink: &str,

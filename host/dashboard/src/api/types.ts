@@ -290,6 +290,8 @@ export interface Deployment {
   settings: Record<string, string>;
   active: boolean;
   reset: boolean;
+  /** It gave up what was planned, and ran its records anew. */
+  replan?: boolean;
   undeployed_at: string | null;
   component_bytes?: number | null;
   sdk?: string | null;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use streamhost_core::job::settings::{Settings, StartPosition};
 use streamhost_core::job::{JobSpec, SinkSpec, StageKind, StageSpec, names};
-use streamhost_core::protocol::{Checkpoint, CheckpointLog};
+use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::{limits, system};
 
 mod restore_state;
@@ -37,12 +37,14 @@ mod data_loss;
 mod recovery;
 mod runner;
 mod partitions;
+mod replan;
 mod retry;
 #[cfg(test)]
 mod tests;
 
 pub use histogram::TimeHistogram;
 pub use meter::{BatchUnderWay, MadeRows, MeterInterval, MeterTotals, PipelineMeter, StageLetters};
+pub use replan::keeps_records;
 pub use retries::{LetterRetry, Retries, RetryEnd};
 pub use slot::DeploymentSlot;
 pub use status::{JobLogger, Jump, PipelineStatus, StatusSnapshot};
@@ -69,6 +71,9 @@ pub struct LoadedDeployment {
     /// The newest deployment up to this one that began the job anew: a checkpoint of an older one
     /// does not count.
     pub reset_at: Option<u64>,
+    /// The newest deployment up to this one that gave up what was planned: a batch that an older one
+    /// has planned does not count.
+    pub replan_at: Option<u64>,
     /// Its code.
     pub guest_version: Arc<GuestVersion>,
 }
@@ -88,6 +93,13 @@ impl LoadedDeployment {
                 .is_some_and(|number| checkpoint.deployment < number),
             None => self.reset_at == Some(self.deployment),
         }
+    }
+
+    /// Whether these planned batches are of before they were given up.
+    pub fn replans(&self, intents: &[BatchIntent]) -> bool {
+        let mut planned = intents.iter().map(|intent| intent.deployment);
+        self.replan_at
+            .is_some_and(|number| planned.any(|deployment| deployment < number))
     }
 
     /// Whether the checkpoint says that this deployment has finished: every source has ended, and
@@ -133,6 +145,7 @@ impl LoadedDeployment {
             && self.group == other.group
             && self.dead_letter_topic == other.dead_letter_topic
             && self.reset_at == other.reset_at
+            && self.replan_at == other.replan_at
     }
 }
 

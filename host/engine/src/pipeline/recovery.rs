@@ -142,6 +142,9 @@ impl Recovery<'_> {
             self.status.settle(checkpoint);
         }
         let found = self.open(&mut sinks)?;
+        if self.active.replans(&intents) {
+            (checkpoint, intents) = self.replan(checkpoint, intents, &found)?;
+        }
         let (checkpoint, held) =
             self.decide(checkpoint, &intents, &found, reset, floor.above(&found))?;
         self.status.settle(&checkpoint);
@@ -414,7 +417,7 @@ impl Recovery<'_> {
         }
         let (n, job) = (intent.batch, self.job);
         Err(PipelineExit::Failed(format!(
-            "batch {n}, run again, gives another result: the component is not deterministic, and what its sinks hold of it may be from the first run: `streamhost resume {job}` tries once more; if it ends so again, deploy a mended one with --reset-state to begin anew"
+            "batch {n}, run again, gives another result: the component is not deterministic, and what its sinks hold of it may be from the first run: `streamhost resume {job}` tries once more; if it ends so again, deploy a mended one with --replan, or with --reset-state to begin anew"
         )))
     }
 

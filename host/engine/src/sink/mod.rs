@@ -126,8 +126,7 @@ impl SinkError {
     /// The error in the words for a job that stopped for it: with the way on.
     pub fn in_a_stopped_job(&self) -> String {
         format!(
-            "{self}; once that is mended, `streamhost resume JOB` goes on (to have a batch that is planned already made anew, \
-             at the cost of keyed state: `undeploy` and `deploy`)"
+            "{self}; once that is mended, `streamhost resume JOB` goes on; or deploy a mended version with --replan, which runs anew what is planned"
         )
     }
 

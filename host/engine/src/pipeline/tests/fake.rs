@@ -216,6 +216,7 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<LoadedDeployment> 
         dead_letter_topic: "d".into(),
         start: None,
         reset_at: None,
+        replan_at: None,
         guest_version: Arc::new(GuestVersion::new(
             make,
             Duration::from_secs(1),

@@ -8,6 +8,7 @@ mod data_loss;
 mod measures;
 mod retries;
 mod refused;
+mod replan;
 
 use super::*;
 use crate::sink::memory::{Fault, Landed, Memory, MemoryDeadLetters, MemorySink};

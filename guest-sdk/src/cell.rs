@@ -1,6 +1,7 @@
 //! What one column of one row may hold, and what may be part of a key.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// What a cell holds. Numbers cross as 8 bytes, little-endian; the sink renders them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,7 +100,42 @@ impl Time {
     pub const fn from_millis(milliseconds: i64) -> Time {
         Time(milliseconds)
     }
+
+    /// A time as RFC 3339 writes it, with its offset. What is finer than a millisecond is left out.
+    ///
+    /// ```
+    /// # use streamhost::Time;
+    /// assert_eq!(Time::from_rfc3339("2025-01-01T01:00:00.5+01:00"), Ok(Time(1_735_689_600_500)));
+    /// assert_eq!(
+    ///     Time::from_rfc3339("noon").unwrap_err().to_string(),
+    ///     "`noon` is no time in RFC 3339, such as `2025-01-31T12:00:00Z`"
+    /// );
+    /// ```
+    pub fn from_rfc3339(text: &str) -> Result<Time, TimeError> {
+        let time: Result<jiff::Timestamp, _> = text.parse();
+        time.map(|time| Time(time.as_millisecond()))
+            .map_err(|_| TimeError(text.chars().take(TIME_SHOWN_CHARS_MAX).collect()))
+    }
 }
+
+/// So much of what is no time is repeated.
+const TIME_SHOWN_CHARS_MAX: usize = 64;
+
+/// What [`Time::from_rfc3339`] says of a text that is no time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeError(String);
+
+impl fmt::Display for TimeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TimeError(text) = self;
+        write!(
+            f,
+            "`{text}` is no time in RFC 3339, such as `2025-01-31T12:00:00Z`"
+        )
+    }
+}
+
+impl std::error::Error for TimeError {}
 
 /// What to do with one column of a row that may be there already.
 ///

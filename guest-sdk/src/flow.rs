@@ -17,6 +17,7 @@ pub use crate::call::{Batch, Groups, Input, Pairs}; // what authors may meet of 
 use crate::call::{Expect, Fault, Moment, Output, Positions};
 use crate::cell::Time;
 use crate::job::Run;
+use crate::reason::Refusal;
 use crate::record::Record;
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -256,7 +257,7 @@ impl<'b, P: Flow<'b>, U, F: Fn(P::Item) -> U> Flow<'b> for Map<P, F> {
 #[derive(Debug)]
 pub struct TryMap<P, F>(pub(crate) P, pub(crate) F);
 
-impl<'b, P: Flow<'b>, U, E: Display, F: Fn(P::Item) -> Result<U, E>> Flow<'b> for TryMap<P, F> {
+impl<'b, P: Flow<'b>, U, E: Refusal, F: Fn(P::Item) -> Result<U, E>> Flow<'b> for TryMap<P, F> {
     type Item = U;
     #[inline]
     fn each(
@@ -268,7 +269,7 @@ impl<'b, P: Flow<'b>, U, E: Display, F: Fn(P::Item) -> Result<U, E>> Flow<'b> fo
         let TryMap(prev, f) = self;
         prev.each(input, context, |item, context| match f(item) {
             Ok(item) => next(item, context),
-            Err(reason) => context.fault(reason),
+            Err(refusal) => context.fault(refusal.reason()),
         });
     }
 }

@@ -164,6 +164,7 @@ mod columns; // what crosses the boundary
 mod record; // what comes in
 mod headers;
 mod fields;
+mod reason;
 mod stream; // the chain
 mod key;
 mod value;
@@ -194,7 +195,7 @@ pub mod bindings;
 #[doc(hidden)]
 pub mod component; // the job as a component
 
-pub use cell::{Cell, Edit, Json, KeyPart, Kind, Put, Time};
+pub use cell::{Cell, Edit, Json, KeyPart, Kind, Put, Time, TimeError};
 pub use change::Change;
 pub use describe::{
     Description, Scope, SinkDef, SourceDef, StageDef, StageKind, WindowDef, WindowForm,
@@ -207,6 +208,7 @@ pub use keyed::{
     Comparable, Group, KeyedBy, Number, Ranked, Scoped, Update, Window, Windows, Within, hopping,
     session, tumbling, within,
 };
+pub use reason::{Reason, Refusal, ok};
 pub use record::{Record, RecordError};
 pub use row::{ColumnDef, Row, RowShape, RowWriter};
 pub use sink::{Sink, console, exactly_once, hbase, sink};

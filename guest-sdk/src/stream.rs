@@ -8,9 +8,9 @@ use crate::flow::{
 use crate::job::{
     Chain, ChainInfo, Index, Job, KnownSource, Plan, Run, Sinking, SourceNode, Start,
 };
+use crate::reason::Refusal;
 use crate::row::Row;
 use crate::sink::Sink;
-use std::fmt::Display;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -176,11 +176,14 @@ impl<'b, F> Stream<'b, F> {
     /// items of a [`flat_map`](Stream::flat_map) before it and copies in a branch
     /// ([`also`](Stream::also)). They would be there twice if the dead letter were sent again. So
     /// refuse a record before it becomes several items.
+    ///
+    /// A closure that ends in `Ok(…)` does not say of which type its errors are: end it in
+    /// [`ok(…)`](crate::ok).
     pub fn try_map<U, E, G>(self, f: G) -> Stream<'b, TryMap<F, G>>
     where
         F: Flow<'b>,
         G: Fn(F::Item) -> Result<U, E>,
-        E: Display,
+        E: Refusal,
     {
         self.then(|prev| TryMap(prev, f))
     }

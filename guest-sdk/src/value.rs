@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 /// are in JSON.
 ///
 /// They are read back by the very type that wrote them; the host compares what the types of two
-/// versions look like before it hands old bytes to a new version. A map in an accumulator should be
-/// a `BTreeMap`: a `HashMap` is in another order each time, so that a replay would differ.
+/// versions look like before it hands old bytes to a new version. A map is a `BTreeMap`, a set a
+/// `BTreeSet`: the hashed ones are in another order each time, so that a replay would differ, and
+/// are refused.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot cross to another stage",
     label = "not serialisable",

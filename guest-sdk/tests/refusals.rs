@@ -196,6 +196,15 @@ refused! {
     a_name_on_the_right: kafka("a").map(|_| 1u64).key_by(|_| ())
         .join(kafka("b").map(|_| 1u64).key_by(|_| ()).named("b"), within(seconds(1)), |_, _| "").to(console())
         => "is named, and its version counted, on its left side alone";
+    an_accumulator_in_no_order: kafka("a").key_by(|_| ()).running()
+        .fold(std::collections::HashMap::<u64, Option<u64>>::new, |_, _| (), |_, _| ()).map(|_| "").to(console())
+        => "stage `fold`: accumulators have a `HashMap` or `HashSet`, whose order is another one each time";
+    a_set_in_no_order_on_the_other_side: kafka("a").map(|_| 1u64).key_by(|_| ())
+        .join(kafka("b").map(|_| vec![std::collections::HashSet::<u64>::new()]).key_by(|_| ()), within(seconds(1)), |_, _| "")
+        .to(console()) => "stage `join`: the other side's items have a `HashMap` or `HashSet`";
+    a_distance_of_years: kafka("a").map(|_| 1u64).key_by(|_| ())
+        .join(kafka("b").map(|_| 1u64).key_by(|_| ()), within(days(400)), |_, _| "").to(console())
+        => "366 days at most";
     an_accumulator_of_any_type: kafka("a").key_by(|_| ()).running()
         .fold(|| serde_json::Value::Null, |_, _| (), |_, _| ()).map(|_| "").to(console())
         => "accumulators have a part whose type only the data knows";

@@ -36,7 +36,12 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
 
 fn exports(function: &ItemFn) -> TokenStream {
     let ident = &function.sig.ident;
+    let once = Ident::new("a_crate_has_one_job", ident.span());
     quote! {
+        // A crate is one component. Two in a module are told by this name; tests may have many.
+        #[cfg(not(test))]
+        #[allow(dead_code, non_camel_case_types, reason = "it is there to be there once")]
+        struct #once;
         // Tests are all that calls a job off wasm; without any it is not dead code either.
         #[cfg(not(target_family = "wasm"))]
         const _: for<'batch> fn(::streamhost::Call<'batch>) -> ::streamhost::Job<'batch> = #ident;

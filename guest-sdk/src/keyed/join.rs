@@ -1,6 +1,7 @@
 //! Two streams become one: by key and time, or by key and what a table says.
 
 use super::place::{is_behind, signed};
+use super::compile_errors::SameKey;
 use super::windows::Within;
 use super::{End, KeyedBy, behind, stage};
 use crate::call::{Input, Keyed, Positions};
@@ -153,9 +154,9 @@ where
     ///         .to(console())
     /// }
     /// ```
-    pub fn join<F2, G2, J, U>(
+    pub fn join<K2, F2, G2, J, U>(
         self,
-        right: KeyedBy<'b, K, F2, G2>,
+        right: KeyedBy<'b, K2, F2, G2>,
         within: Within,
         f: J,
     ) -> Stream<'b, Joined<'b, F::Item, F2::Item, J>>
@@ -163,7 +164,8 @@ where
         K: Key<'b> + 'b,
         G: Fn(&F::Item) -> K + 'b,
         F2: Flow<'b> + 'b,
-        G2: Fn(&F2::Item) -> K + 'b,
+        K2: SameKey<K> + Key<'b> + 'b,
+        G2: Fn(&F2::Item) -> K2 + 'b,
         F::Item: Value<'b>,
         F2::Item: Value<'b>,
         J: Fn(F::Item, F2::Item) -> U,
@@ -173,9 +175,9 @@ where
 
     /// As [`join`](KeyedBy::join), and each left item without a partner too, with `None`, once none
     /// can come any more.
-    pub fn left_join<F2, G2, J, U>(
+    pub fn left_join<K2, F2, G2, J, U>(
         self,
-        right: KeyedBy<'b, K, F2, G2>,
+        right: KeyedBy<'b, K2, F2, G2>,
         within: Within,
         f: J,
     ) -> Stream<'b, LookedUp<'b, F::Item, F2::Item, J>>
@@ -183,7 +185,8 @@ where
         K: Key<'b> + 'b,
         G: Fn(&F::Item) -> K + 'b,
         F2: Flow<'b> + 'b,
-        G2: Fn(&F2::Item) -> K + 'b,
+        K2: SameKey<K> + Key<'b> + 'b,
+        G2: Fn(&F2::Item) -> K2 + 'b,
         F::Item: Value<'b>,
         F2::Item: Value<'b>,
         J: Fn(F::Item, Option<F2::Item>) -> U,
@@ -216,16 +219,17 @@ where
     ///         .to(console())
     /// }
     /// ```
-    pub fn lookup<F2, G2, J, U>(
+    pub fn lookup<K2, F2, G2, J, U>(
         self,
-        table: KeyedBy<'b, K, F2, G2>,
+        table: KeyedBy<'b, K2, F2, G2>,
         f: J,
     ) -> Stream<'b, LookedUp<'b, F::Item, F2::Item, J>>
     where
         K: Key<'b> + 'b,
         G: Fn(&F::Item) -> K + 'b,
         F2: Flow<'b> + 'b,
-        G2: Fn(&F2::Item) -> K + 'b,
+        K2: SameKey<K> + Key<'b> + 'b,
+        G2: Fn(&F2::Item) -> K2 + 'b,
         F::Item: Value<'b>,
         F2::Item: Value<'b>,
         J: Fn(F::Item, Option<F2::Item>) -> U,
@@ -238,9 +242,9 @@ where
         )
     }
 
-    fn two<F2, G2, W>(
+    fn two<K2, F2, G2, W>(
         self,
-        right: KeyedBy<'b, K, F2, G2>,
+        right: KeyedBy<'b, K2, F2, G2>,
         verb: &str,
         kind: StageKind,
         flow: W,
@@ -249,7 +253,8 @@ where
         K: Key<'b> + 'b,
         G: Fn(&F::Item) -> K + 'b,
         F2: Flow<'b> + 'b,
-        G2: Fn(&F2::Item) -> K + 'b,
+        K2: SameKey<K> + Key<'b> + 'b,
+        G2: Fn(&F2::Item) -> K2 + 'b,
         F::Item: Value<'b>,
         F2::Item: Value<'b>,
     {

@@ -13,7 +13,7 @@ mod sessions;
 mod top;
 mod windows; // as authors write them
 
-pub use compile_errors::HasScope;
+pub use compile_errors::{HasReduction, HasScope, SameKey};
 pub use groups::{Finished, Group, Grouped, Update, Window};
 pub use join::{Joined, LookedUp};
 pub use number::{Comparable, Number};

@@ -17,6 +17,8 @@ mod tracer;
 
 /// Stands for a part whose type only the data knows.
 pub(crate) const ANY: char = '?';
+/// Stands before a map or set whose order is another one each time.
+pub(crate) const UNORDERED: char = '~';
 /// Stands at the end of a shape that could not be seen whole.
 pub(crate) const UNSEEN: char = '…';
 

@@ -1,7 +1,7 @@
 //! A deserializer that gives a type what it asks for, and notes what that was.
 
 use super::node::{Node, Variants};
-use super::{ANY, BYTES_MAX};
+use super::{ANY, BYTES_MAX, UNORDERED};
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 use std::cell::Cell;
 
@@ -9,6 +9,14 @@ use std::cell::Cell;
 /// looked into: options, lists and maps are then empty. (Structs are told by their names and
 /// fields.)
 const WITHIN_ITSELF_MAX: usize = 2;
+
+/// A map or set whose order is another one each time. Told by its name, as nothing else differs.
+fn is_unordered<T>() -> bool {
+    const { assert!(UNORDERED == '~') };
+    let name = std::any::type_name::<T>();
+    let name = name.split('<').next().unwrap_or_default();
+    name.ends_with("::HashMap") || name.ends_with("::HashSet")
+}
 
 /// How far enums are followed.
 #[derive(Clone, Copy)]
@@ -362,8 +370,12 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
         let one = self.one();
+        let open = match is_unordered::<V::Value>() {
+            true => "~[",
+            false => "[",
+        };
         self.deeper()
-            .between::<V>(("[", ']'), one, &[], |elements| visitor.visit_seq(elements))
+            .between::<V>((open, ']'), one, &[], |elements| visitor.visit_seq(elements))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Stop> {
@@ -383,8 +395,12 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
         let one = self.one();
+        let open = match is_unordered::<V::Value>() {
+            true => "~map[",
+            false => "map[",
+        };
         self.deeper()
-            .between::<V>(("map[", ']'), one, &[], |elements| {
+            .between::<V>((open, ']'), one, &[], |elements| {
                 visitor.visit_map(elements)
             })
     }

@@ -4,7 +4,7 @@
 use super::number;
 use crate::describe::{Scope, StageDef, StageKind};
 use crate::job::{Chain, Edge, Plan, StageNode};
-use crate::schema::{ANY, UNSEEN};
+use crate::schema::{ANY, UNORDERED, UNSEEN};
 
 /// The keyed stages with their inputs.
 pub(super) fn stages(plan: &Plan<'_>) -> Result<Vec<StageDef>, String> {
@@ -105,6 +105,12 @@ fn check_shapes(stage: &StageDef) -> Result<(), String> {
             return Err(format!(
                 "stage `{name}`: {what} have a part whose type only the data knows (`serde_json::Value`, \
                  `#[serde(untagged)]`, `#[serde(flatten)]`), which is kept without that: give it a type"
+            ));
+        }
+        if shape.contains(UNORDERED) {
+            return Err(format!(
+                "stage `{name}`: {what} have a `HashMap` or `HashSet`, whose order is another one each time, so that a \
+                 replay would come to something else: take a `BTreeMap` or `BTreeSet`"
             ));
         }
         if shape.contains(UNSEEN) && is_kept && *version == 0 {

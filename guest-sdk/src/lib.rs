@@ -65,7 +65,10 @@
 //!
 //! and then what: [`count`](Scoped::count), [`sum`](Scoped::sum), [`min`](Scoped::min),
 //! [`max`](Scoped::max), [`distinct`](Scoped::distinct), [`reduce`](Scoped::reduce),
-//! [`fold`](Scoped::fold). It yields [`Group`]s, of which [`top`](Stream::top) takes the largest;
+//! [`fold`](Scoped::fold); [`avg`](Scoped::avg), [`first`](Scoped::first),
+//! [`last`](Scoped::last), [`collect`](Scoped::collect),
+//! [`approx_distinct`](Scoped::approx_distinct), [`percentiles`](Scoped::percentiles); or several at
+//! once, by [`aggregate`](Scoped::aggregate). It yields [`Group`]s, of which [`top`](Stream::top) takes the largest;
 //! and the stream goes on, to a sink or to another `key_by`. Two keyed streams become one by
 //! [`join`](KeyedBy::join) and [`left_join`](KeyedBy::left_join), which pair items that are close
 //! in time, and by [`lookup`](KeyedBy::lookup), which finds what a table says of a key.
@@ -205,8 +208,8 @@ pub use headers::{HeaderValue, Headers};
 pub use job::{Call, Job};
 pub use key::Key;
 pub use keyed::{
-    Comparable, Group, KeyedBy, Number, Ranked, Scoped, Update, Window, Windows, Within, hopping,
-    session, tumbling, within,
+    Comparable, Each, Group, KeyedBy, Number, Ranked, Scoped, Update, Window, Windows, Within,
+    hopping, session, tumbling, within,
 };
 pub use reason::{Reason, Refusal, ok};
 pub use record::{Record, RecordError};

@@ -170,6 +170,14 @@ refused! {
         => "stage `top`: stage `count` feeds it, whose early results would be counted again and again";
     nobody_in_the_top: kafka("a").key_by(|_| ()).each_batch().count().top(0).map(|_| "").to(console())
         => "`.top(0)` is not 1 to";
+    a_collection_of_too_many: kafka("a").key_by(|_| ()).each_batch().collect(10_001, |r| r.time_ms).map(|_| "").to(console())
+        => "`collect(10001, …)` is not 1 to 10000 values";
+    a_percentile_beyond_a_hundred: kafka("a").key_by(|_| ()).each_batch()
+        .aggregate(|each| (each.count(), each.percentiles([50.0, 101.0], |r| r.time_ms))).map(|_| "").to(console())
+        => "`percentiles([…])` has 101, and a percentile is a number from 0 to 100";
+    a_mean_of_updates: kafka("a").key_by(|_| 1u64).running().count()
+        .key_by(|_| ()).running().aggregate(|each| (each.avg(|update| update.value),)).map(|_| "").to(console())
+        => "stage `aggregate` would take each update of `count` for one more item";
     a_table_that_is_more: kafka("a").map(|_| 1u64).key_by(|_| ()).lookup(
             kafka("t").also(|t| t.to(kafka("copy"))).map(|_| 1u64).key_by(|_| ()), |_, _| "").to(console())
         => "source `t` feeds the table of a lookup and something else as well";

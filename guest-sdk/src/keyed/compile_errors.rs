@@ -2,6 +2,7 @@
 //! after `.key_by(…)`; the reduction, as in `.window(…).map(…)`; keys of two types.
 
 use super::KeyedBy;
+use super::aggregate::Each;
 use super::groups::Grouped;
 use super::number::{Comparable, Number};
 use super::reduce::{Count, Distinct, Extreme, Fold, Reduce, Sum};
@@ -25,6 +26,24 @@ const NEVER: &str = "its condition is never implemented, so nothing calls it";
 #[doc(hidden)]
 impl<'b, K, F: Flow<'b>, G> KeyedBy<'b, K, F, G> {
     pub fn count(self) -> Stream<'b, Grouped<'b, K, Count, Batched>>
+    where
+        Self: HasScope,
+    {
+        unreachable!("{NEVER}")
+    }
+
+    pub fn aggregate<W, A>(self, _: W) -> Stream<'b, Grouped<'b, K, Count, Batched>>
+    where
+        W: FnOnce(Each<F::Item>) -> A,
+        Self: HasScope,
+    {
+        unreachable!("{NEVER}")
+    }
+
+    pub fn avg<N: Number, H: Fn(F::Item) -> N>(
+        self,
+        _: H,
+    ) -> Stream<'b, Grouped<'b, K, Sum<H, N>, Batched>>
     where
         Self: HasScope,
     {
@@ -145,10 +164,7 @@ impl<'b, K, F: Flow<'b>, G, S> Scoped<'b, K, F, G, S> {
         unreachable!("{NEVER}")
     }
 
-    pub fn flat_map<I: IntoIterator, H: Fn(F::Item) -> I>(
-        self,
-        _: H,
-    ) -> Stream<'b, FlatMap<F, H>>
+    pub fn flat_map<I: IntoIterator, H: Fn(F::Item) -> I>(self, _: H) -> Stream<'b, FlatMap<F, H>>
     where
         Self: HasReduction,
     {

@@ -109,11 +109,11 @@ pub struct Grouped<'b, K, A: Merge, S> {
     with: Rc<A>,
     /// Reads a key and what was reduced. Not a bound on what follows: a type that cannot be read
     /// would be told again at each of the operators behind it.
-    read: ReadGroup<'b, K, A::Value>,
+    read: ReadGroup<'b, K, A>,
     of: PhantomData<S>,
 }
 
-type ReadGroup<'b, K, V> = fn(&str, &'b [u8], &'b [u8]) -> (K, Option<V>);
+type ReadGroup<'b, K, A> = fn(&A, &str, &'b [u8], &'b [u8]) -> (K, Option<<A as Merge>::Value>);
 
 impl<'b, K, A: Merge, S> Grouped<'b, K, A, S> {
     pub(crate) fn new(with: Rc<A>) -> Self
@@ -130,6 +130,7 @@ impl<'b, K, A: Merge, S> Grouped<'b, K, A, S> {
 }
 
 fn read_group<'b, K: Key<'b>, A: Merge>(
+    with: &A,
     stage: &str,
     key: &'b [u8],
     acc: &'b [u8],
@@ -140,7 +141,7 @@ where
     let Some(key) = read_whole::<K>(key) else {
         panic!("stage `{stage}`: a key cannot be read: {key:?}")
     };
-    (key, A::value(read(stage, acc)))
+    (key, with.value(read(stage, acc)))
 }
 
 impl<'b, K, A, S> Flow<'b> for Grouped<'b, K, A, S>
@@ -168,7 +169,7 @@ where
             .zip(windows);
         for (position, ((key, acc), (&start_ms, &end_ms))) in (0..).zip(items) {
             context.of_group(position, start_ms, end_ms);
-            let (key, value) = (self.read)(&context.stage, key, acc);
+            let (key, value) = (self.read)(&self.with, &context.stage, key, acc);
             if let Some(value) = value {
                 next(
                     S::item(

@@ -1,7 +1,7 @@
 //! Two streams become one: by key and time, or by key and what a table says.
 
-use super::place::{is_behind, signed};
 use super::compile_errors::SameKey;
+use super::place::{is_behind, signed};
 use super::windows::Within;
 use super::{End, KeyedBy, behind, stage};
 use crate::call::{Input, Keyed, Positions};

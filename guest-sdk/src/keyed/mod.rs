@@ -1,24 +1,31 @@
 //! What follows `key_by`: a scope and then a reduction; or a join, or a lookup.
 
+mod aggregate; // several reductions at once
 mod groups; // what a reduction yields
 mod hash;
 mod join;
 mod compile_errors;
 mod number;
+mod of_values; // reductions of one value of each item
 mod partials; // one accumulator a key, before the shuffle
 mod place; // which window an item is in, and whether it is late
 mod reduce; // the reductions
 mod scoped; // the verbs
 mod sessions;
+mod sketch; // about how many different values
 mod top;
+mod verbs; // more verbs
 mod windows; // as authors write them
 
+pub use aggregate::{Aggregate, All, Each};
 pub use compile_errors::{HasReduction, HasScope, SameKey};
 pub use groups::{Finished, Group, Grouped, Update, Window};
 pub use join::{Joined, LookedUp};
 pub use number::{Comparable, Number};
+pub use of_values::{ApproxDistinct, Avg, By, Collect, CountIf, Endmost, OfValues, Percentiles};
 pub use reduce::{Count, Distinct, Extreme, Fold, Merge, Reduce, Reduction, Sum};
 pub use scoped::{Batched, Finish, Running, Scoped, Windowed};
+pub use sketch::Distinct as DistinctSketch;
 pub use top::{Ranked, Ranks, Top};
 pub use windows::{Windows, Within, hopping, session, tumbling, within};
 

@@ -20,6 +20,8 @@ pub trait Number {
     type Sum: Copy + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned;
     /// The number as a sum of itself.
     fn sum(self) -> Self::Sum;
+    /// The sum as a float.
+    fn float(sum: Self::Sum) -> f64;
     /// Adds two sums.
     fn add(a: Self::Sum, b: Self::Sum) -> Self::Sum;
 }
@@ -31,6 +33,10 @@ macro_rules! numbers {
             #[inline]
             fn sum(self) -> $sum {
                 self as $sum
+            }
+            #[inline]
+            fn float(sum: $sum) -> f64 {
+                sum as f64
             }
             #[inline]
             fn add($a: $sum, $b: $sum) -> $sum {

@@ -6,6 +6,7 @@ use super::hash::hash;
 use super::place::{EVERY, Late, Place, Placed};
 use super::reduce::{Merge, Reduction};
 use crate::call::Keyed;
+use crate::cell::Time;
 use crate::columns::ColumnBuf;
 use crate::flow::Context;
 use crate::job::Index;
@@ -111,7 +112,7 @@ where
                 && same(item_of(&out.keys, i), bytes)
         });
         if let Some(&i) = known {
-            return with.add(&mut found[i as usize].acc, item);
+            return with.add(&mut found[i as usize].acc, item, Time(context.time_ms));
         }
         out.keys.push(bytes);
         table.insert_unique(hash, found.len() as u32, |&i| found[i as usize].hash);
@@ -120,7 +121,7 @@ where
             hash,
             pane_ms,
             first_ms,
-            acc: with.first(item),
+            acc: with.first(item, Time(context.time_ms)),
         });
     }
 

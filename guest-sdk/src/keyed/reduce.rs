@@ -1,6 +1,7 @@
 //! The reductions: how an item becomes an accumulator, and two accumulators one.
 
 use super::number::{Comparable, Number};
+use crate::cell::Time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
 use std::marker::PhantomData;
@@ -25,17 +26,26 @@ pub trait Merge {
         let _ = acc;
     }
     /// None: there is nothing to say.
-    fn value(acc: Self::Acc) -> Option<Self::Value>;
+    fn value(&self, acc: Self::Acc) -> Option<Self::Value>;
     /// An accumulator of what an author migrated.
     fn kept(&self, kept: Self::Kept) -> Self::Acc;
+    /// What its author gave it and cannot be, in words.
+    fn mistake(&self) -> Option<String> {
+        None
+    }
 }
 
-/// How items are taken in.
+/// How items are taken in, each with its event time.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not reduce `{T}`",
+    label = "no reduction of these items",
+    note = "several at once are a tuple of one to twelve: `.aggregate(|each| (each.count(), each.sum(|sale| sale.cents)))`"
+)]
 pub trait Reduction<T>: Merge {
     /// The accumulator of one item.
-    fn first(&self, item: T) -> Self::Acc;
+    fn first(&self, item: T, at: Time) -> Self::Acc;
     /// Takes in one more item.
-    fn add(&self, acc: &mut Self::Acc, item: T);
+    fn add(&self, acc: &mut Self::Acc, item: T, at: Time);
 }
 
 /// See [`Scoped::count`](crate::Scoped::count).
@@ -52,7 +62,7 @@ impl Merge for Count {
         *acc += other;
     }
     #[inline]
-    fn value(acc: u64) -> Option<u64> {
+    fn value(&self, acc: u64) -> Option<u64> {
         Some(acc)
     }
     fn kept(&self, kept: u64) -> u64 {
@@ -62,11 +72,11 @@ impl Merge for Count {
 
 impl<T> Reduction<T> for Count {
     #[inline]
-    fn first(&self, _: T) -> u64 {
+    fn first(&self, _: T, _: Time) -> u64 {
         1
     }
     #[inline]
-    fn add(&self, acc: &mut u64, _: T) {
+    fn add(&self, acc: &mut u64, _: T, _: Time) {
         *acc += 1;
     }
 }
@@ -114,10 +124,10 @@ impl<T, F: Fn(T, T) -> T> Merge for Reduce<T, F> {
     type Kept = T;
     #[inline]
     fn merge(&self, acc: &mut Held<T>, mut other: Held<T>) {
-        self.add(acc, other.take());
+        acc.0 = Some((self.0)(acc.take(), other.take()));
     }
     #[inline]
-    fn value(acc: Held<T>) -> Option<T> {
+    fn value(&self, acc: Held<T>) -> Option<T> {
         acc.0
     }
     fn kept(&self, kept: T) -> Held<T> {
@@ -127,11 +137,11 @@ impl<T, F: Fn(T, T) -> T> Merge for Reduce<T, F> {
 
 impl<T, F: Fn(T, T) -> T> Reduction<T> for Reduce<T, F> {
     #[inline]
-    fn first(&self, item: T) -> Held<T> {
+    fn first(&self, item: T, _: Time) -> Held<T> {
         Held(Some(item))
     }
     #[inline]
-    fn add(&self, acc: &mut Held<T>, item: T) {
+    fn add(&self, acc: &mut Held<T>, item: T, _: Time) {
         acc.0 = Some((self.0)(acc.take(), item));
     }
 }
@@ -153,7 +163,7 @@ impl<Acc, I: Fn() -> Acc, A, M: Fn(&mut Acc, Acc)> Merge for Fold<I, A, M> {
         (self.merge)(acc, other);
     }
     #[inline]
-    fn value(acc: Acc) -> Option<Acc> {
+    fn value(&self, acc: Acc) -> Option<Acc> {
         Some(acc)
     }
     fn kept(&self, kept: Acc) -> Acc {
@@ -165,13 +175,13 @@ impl<T, Acc, I: Fn() -> Acc, A: Fn(&mut Acc, T), M: Fn(&mut Acc, Acc)> Reduction
     for Fold<I, A, M>
 {
     #[inline]
-    fn first(&self, item: T) -> Acc {
+    fn first(&self, item: T, _: Time) -> Acc {
         let mut acc = (self.init)();
         (self.add)(&mut acc, item);
         acc
     }
     #[inline]
-    fn add(&self, acc: &mut Acc, item: T) {
+    fn add(&self, acc: &mut Acc, item: T, _: Time) {
         (self.add)(acc, item);
     }
 }
@@ -190,7 +200,7 @@ impl<F, N: Number> Merge for Sum<F, N> {
         *acc = N::add(*acc, other);
     }
     #[inline]
-    fn value(acc: N::Sum) -> Option<N::Sum> {
+    fn value(&self, acc: N::Sum) -> Option<N::Sum> {
         Some(acc)
     }
     fn kept(&self, kept: N::Sum) -> N::Sum {
@@ -200,11 +210,11 @@ impl<F, N: Number> Merge for Sum<F, N> {
 
 impl<T, N: Number, F: Fn(T) -> N> Reduction<T> for Sum<F, N> {
     #[inline]
-    fn first(&self, item: T) -> N::Sum {
+    fn first(&self, item: T, _: Time) -> N::Sum {
         (self.0)(item).sum()
     }
     #[inline]
-    fn add(&self, acc: &mut N::Sum, item: T) {
+    fn add(&self, acc: &mut N::Sum, item: T, _: Time) {
         *acc = N::add(*acc, (self.0)(item).sum());
     }
 }
@@ -229,7 +239,7 @@ impl<F, V: Comparable> Merge for Extreme<F, V> {
         }
     }
     #[inline]
-    fn value(acc: V) -> Option<V> {
+    fn value(&self, acc: V) -> Option<V> {
         Some(acc)
     }
     fn kept(&self, kept: V) -> V {
@@ -239,11 +249,11 @@ impl<F, V: Comparable> Merge for Extreme<F, V> {
 
 impl<T, V: Comparable, F: Fn(T) -> V> Reduction<T> for Extreme<F, V> {
     #[inline]
-    fn first(&self, item: T) -> V {
+    fn first(&self, item: T, _: Time) -> V {
         (self.of)(item)
     }
     #[inline]
-    fn add(&self, acc: &mut V, item: T) {
+    fn add(&self, acc: &mut V, item: T, _: Time) {
         self.merge(acc, (self.of)(item));
     }
 }
@@ -268,7 +278,7 @@ impl Merge for Distinct {
         *seen = self.running;
     }
     #[inline]
-    fn value(seen: bool) -> Option<()> {
+    fn value(&self, seen: bool) -> Option<()> {
         (!seen).then_some(())
     }
     fn kept(&self, (): ()) -> bool {
@@ -278,9 +288,9 @@ impl Merge for Distinct {
 
 impl<T> Reduction<T> for Distinct {
     #[inline]
-    fn first(&self, _: T) -> bool {
+    fn first(&self, _: T, _: Time) -> bool {
         false
     }
     #[inline]
-    fn add(&self, _: &mut bool, _: T) {}
+    fn add(&self, _: &mut bool, _: T, _: Time) {}
 }

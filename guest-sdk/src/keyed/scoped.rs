@@ -296,9 +296,10 @@ where
             version,
             ..
         } = keyed;
-        let (index, with) = (Index::default(), Rc::new(with));
+        let (index, mistake) = (Index::default(), with.mistake());
+        let with = Rc::new(with);
         let (name, keeps_late) = (name.unwrap_or_else(|| verb.into()), late.is_some());
-        let plan = match (Place::new(scope), scope) {
+        let mut plan = match (Place::new(scope), scope) {
             (Some(place), _) => {
                 let end = Reducing::new(key, with.clone(), place, late, index.clone());
                 stream.feed(&index, 0, false, end)
@@ -308,6 +309,7 @@ where
                 stream.feed(&index, 0, false, end)
             }
         };
+        plan.mistakes.extend(mistake);
         let is_running = matches!(scope, Scope::Running { .. });
         let def = stage(name, version, StageKind::Reduce(scope));
         let shapes = Schemas {

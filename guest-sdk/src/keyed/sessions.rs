@@ -7,6 +7,7 @@ use super::partials::{bytes_of, item_of, same};
 use super::place::{Late, is_behind};
 use super::reduce::{Merge, Reduction};
 use crate::call::Keyed;
+use crate::cell::Time;
 use crate::columns::ColumnBuf;
 use crate::flow::Context;
 use crate::job::Index;
@@ -88,7 +89,7 @@ impl<K, T, G, A: Merge> Sessions<K, T, G, A> {
 
 impl<K, T, G, A: Reduction<T>> Sessions<K, T, G, A> {
     /// Puts an item into its key's sessions, and joins those that it brings together.
-    fn put(&mut self, key: u32, head: Option<u32>, time_ms: i64, item: T) {
+    fn put(&mut self, key: u32, head: Option<u32>, time_ms: i64, (item, time): (T, Time)) {
         let Self {
             sessions,
             with,
@@ -112,7 +113,7 @@ impl<K, T, G, A: Reduction<T>> Sessions<K, T, G, A> {
             at = session.next;
         }
         let Some(older) = found[0] else {
-            let acc = Some(with.first(item));
+            let acc = Some(with.first(item, time));
             heads[key as usize].1 = sessions.len() as u32;
             sessions.push(Session {
                 key,
@@ -134,7 +135,7 @@ impl<K, T, G, A: Reduction<T>> Sessions<K, T, G, A> {
             .acc
             .as_mut()
             .expect("a session that touches is not joined to another");
-        with.add(acc, item);
+        with.add(acc, item, time);
         if let Some((first_ms, last_ms, Some(other))) = newer {
             with.merge(acc, other);
             session.first_ms = session.first_ms.min(first_ms);
@@ -185,7 +186,7 @@ where
             }
         };
         drop(by);
-        self.put(at, head, time_ms, item);
+        self.put(at, head, time_ms, (item, Time(context.time_ms)));
     }
 
     fn flush(&mut self, context: &mut Context) {

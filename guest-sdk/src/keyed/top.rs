@@ -100,19 +100,23 @@ impl<K: Ord, V: Comparable> Merge for Top<K, V> {
     fn merge(&self, acc: &mut Self::Acc, other: Self::Acc) {
         other.into_iter().for_each(|new| self.insert(acc, new));
     }
-    fn value(acc: Self::Acc) -> Option<Self::Value> {
+    fn value(&self, acc: Self::Acc) -> Option<Self::Value> {
         Some(acc)
     }
     fn kept(&self, kept: Self::Kept) -> Self::Acc {
         kept
     }
+    fn mistake(&self) -> Option<String> {
+        let n = self.n;
+        (!(1..=TOP_MAX).contains(&n)).then(|| format!("`.top({n})` is not 1 to {TOP_MAX} keys"))
+    }
 }
 
 impl<K: Ord, V: Comparable> Reduction<Group<K, V>> for Top<K, V> {
-    fn first(&self, group: Group<K, V>) -> Self::Acc {
+    fn first(&self, group: Group<K, V>, _: Time) -> Self::Acc {
         vec![(group.key, group.value)]
     }
-    fn add(&self, acc: &mut Self::Acc, group: Group<K, V>) {
+    fn add(&self, acc: &mut Self::Acc, group: Group<K, V>, _: Time) {
         self.insert(acc, (group.key, group.value));
     }
 }
@@ -180,16 +184,8 @@ impl<'b, F: Flow<'b> + 'b> Stream<'b, F> {
         let keyed = self
             .map(Finished::group)
             .key_by(|group: &Group<K, V>| (group.window.start, group.window.end));
-        let mut ranked = keyed
-            .each_batch()
-            .reduction("top", Top { n, of: PhantomData });
-        if !(1..=TOP_MAX).contains(&n) {
-            ranked
-                .plan
-                .mistakes
-                .push(format!("`.top({n})` is not 1 to {TOP_MAX} keys"));
-        }
-        ranked.then(Ranks)
+        let top = Top { n, of: PhantomData };
+        keyed.each_batch().reduction("top", top).then(Ranks)
     }
 }
 

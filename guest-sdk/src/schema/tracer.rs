@@ -375,7 +375,9 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
             false => "[",
         };
         self.deeper()
-            .between::<V>((open, ']'), one, &[], |elements| visitor.visit_seq(elements))
+            .between::<V>((open, ']'), one, &[], |elements| {
+                visitor.visit_seq(elements)
+            })
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Stop> {

@@ -34,10 +34,10 @@ fn any_sessions() -> Job {
 }
 
 /// Numbers without a pattern, the same for the same seed.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(super) fn below(&mut self, n: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -155,7 +155,7 @@ fn gaps(kept: &[(&'static str, i64)], gap: i64) -> Vec<String> {
 }
 
 /// Seeds of one run; `SEED=n` runs one alone.
-fn seeds() -> Vec<u64> {
+pub(super) fn seeds() -> Vec<u64> {
     match std::env::var("SEED") {
         Ok(seed) => vec![seed.parse().expect("SEED is a number")],
         Err(_) => (0..20).collect(),

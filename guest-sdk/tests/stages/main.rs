@@ -5,6 +5,7 @@ mod scopes;
 mod windows;
 mod sessions;
 mod reductions;
+mod aggregates;
 mod joins;
 mod chains;
 mod versions;

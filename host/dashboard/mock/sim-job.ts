@@ -343,6 +343,7 @@ function history(def: JobDef, random: Random, now: number): Deployment[] {
       },
       active: last,
       reset: version === 3,
+      replan: version === 5,
       undeployed_at: null,
       component_bytes: random.whole(96_000, 290_000),
       sdk: version > 5 ? "rust 0.2.0" : "rust 0.1.0",

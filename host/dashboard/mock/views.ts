@@ -90,7 +90,10 @@ export function status(job: SimJob, now: number): JobStatus {
       place: source.target,
       reached: reached(job, source.name, source.partitions),
       event_times: {},
-      jumps: {},
+      jumps:
+        def.name === "hashtags"
+          ? { "0": { at: rfc3339(now - 90_000), from: rfc3339(now - 95_000), to: rfc3339(now + 3_600_000) } }
+          : {},
     })),
     stages: stages(job, now).map(({ name, keys, bytes }) => ({ name, keys, bytes })),
     watermark: watermarks(job, now).watermark,

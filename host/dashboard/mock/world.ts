@@ -97,6 +97,7 @@ export class World {
       settings: old?.settings ?? settings,
       active: true,
       reset: false,
+      replan: false,
       undeployed_at: null,
       component_bytes: old?.component_bytes ?? 191_000,
       sdk: "rust 0.2.0",

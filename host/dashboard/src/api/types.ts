@@ -291,7 +291,7 @@ export interface Deployment {
   active: boolean;
   reset: boolean;
   /** It gave up what was planned, and ran its records anew. */
-  replan?: boolean;
+  replan: boolean;
   undeployed_at: string | null;
   component_bytes?: number | null;
   sdk?: string | null;

@@ -21,9 +21,10 @@ interface Asked {
   settings: string;
   createTables: boolean;
   resetState: boolean;
+  replan: boolean;
 }
 
-const NOTHING: Asked = { name: "", settings: "", createTables: false, resetState: false };
+const NOTHING: Asked = { name: "", settings: "", createTables: false, resetState: false, replan: false };
 
 function query(asked: Asked): Query {
   const pairs: Query = asked.name.trim() ? [["name", asked.name.trim()]] : [];
@@ -32,6 +33,7 @@ function query(asked: Asked): Query {
   }
   if (asked.createTables) pairs.push(["create-tables", "true"]);
   if (asked.resetState) pairs.push(["reset-state", "true"]);
+  if (asked.replan) pairs.push(["replan", "true"]);
   return pairs;
 }
 
@@ -216,6 +218,18 @@ function Options({ asked, change }: { asked: Asked; change(asked: Asked): void }
             Reset state: forget state, counts and positions, and read again from the start
           </label>
         </p>
+        <p class="check">
+          <input
+            id={`${id}p`}
+            type="checkbox"
+            checked={asked.replan}
+            onInput={(e) => change({ ...asked, replan: e.currentTarget.checked })}
+          />
+          <label for={`${id}p`}>
+            Plan anew: give up batches that are planned and not written to the end; the check says what it
+            costs
+          </label>
+        </p>
       </div>
     </details>
   );
@@ -229,6 +243,7 @@ function summaryOf(asked: Asked): string[] {
     set > 0 ? plural(set, "setting") : "",
     asked.createTables ? "create what is missing" : "",
     asked.resetState ? "reset state" : "",
+    asked.replan ? "plan anew" : "",
   ].filter(Boolean);
 }
 

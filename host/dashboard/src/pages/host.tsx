@@ -50,7 +50,7 @@ function Shown({ host }: { host: HostInfo }) {
           ]}
         />
       </Panel>
-      <Panel title="Use" note="of this machine, by the daemon">
+      <Panel title="Use" note="of this machine, by the daemon; what jobs may take is the sum of their limits">
         <div class="meters">
           <Meter
             label="CPU"
@@ -61,6 +61,11 @@ function Shown({ host }: { host: HostInfo }) {
             label="Memory"
             share={host.memory.bound_bytes ? host.memory.used_bytes / host.memory.bound_bytes : null}
             words={`${bytes(host.memory.used_bytes)}${host.memory.bound_bytes ? ` of ${bytes(host.memory.bound_bytes)}` : ""}: ${host.memory.guests_bytes === null ? "" : `guests ${bytes(host.memory.guests_bytes)}, `}state ${bytes(host.memory.state_bytes)}`}
+          />
+          <Meter
+            label="Memory that all may take"
+            share={host.memory.bound_bytes ? mayTake(host) / host.memory.bound_bytes : null}
+            words={`${bytes(mayTake(host))}: ${bytes(host.memory.jobs_bytes)} by the limits of all jobs, ${bytes(host.memory.own_bytes)} by the host itself`}
           />
           <Meter
             label="Disk"
@@ -91,6 +96,11 @@ function Shown({ host }: { host: HostInfo }) {
       </Panel>
     </>
   );
+}
+
+/** The most that the host and all its jobs may hold. */
+function mayTake(host: HostInfo): number {
+  return host.memory.jobs_bytes + host.memory.own_bytes;
 }
 
 function skewWords(at: string): string {

@@ -1,6 +1,6 @@
 import { call } from "../api/client.ts";
 import type { JobStatus, Setting, Settings } from "../api/types.ts";
-import { count } from "../lib/format.ts";
+import { bytes, count } from "../lib/format.ts";
 import { Empty, Facts, Failure, Loading, Panel } from "../ui/panel.tsx";
 import { type Column, DataTable } from "../ui/table.tsx";
 import { At, Copy, Said, Words } from "../ui/text.tsx";
@@ -80,6 +80,18 @@ export function SettingsTab({ status }: { status: JobStatus }) {
           />
         )}
       </Panel>
+      {status.limits.host_memory.length > 0 && (
+        <Panel
+          title="Memory that it may take"
+          note={`${bytes(status.limits.host_memory.reduce((sum, part) => sum + part.bytes, 0))} of the host's at most, by its limits`}
+        >
+          <Facts
+            facts={status.limits.host_memory.map(
+              (part) => [part.name, bytes(part.bytes)] as [string, string],
+            )}
+          />
+        </Panel>
+      )}
       <Panel title="Identity">
         <Facts
           facts={[

@@ -75,6 +75,11 @@ function Entry({ entry, before, back }: EntryProps) {
             <Icon name="warn" size={12} /> state reset
           </span>
         )}
+        {entry.replan && (
+          <span class="tag tone-retrying" title="What was planned was given up, and its records run anew">
+            <Icon name="warn" size={12} /> planned anew
+          </span>
+        )}
         <span class="grow" />
         {!entry.active && (
           <RoleButton needs="operate" onClick={() => back(entry.version)}>

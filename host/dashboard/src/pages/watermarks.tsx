@@ -27,11 +27,15 @@ export function WatermarksTab({ of }: { of: Watched }) {
   return (
     <>
       <Now marks={marks} />
+      <Jumps of={of} />
       <Picture marks={marks} />
       <Partitions marks={marks} />
     </>
   );
 }
+
+/** As many are named one by one. */
+const JUMPS_SHOWN = 5;
 
 function behind(partition: PartitionTime): number | null {
   const at = parse(partition.event_time);
@@ -73,6 +77,30 @@ function Now({ marks }: { marks: Watermarks }) {
         </Note>
       )}
     </Panel>
+  );
+}
+
+/** Partitions whose event time jumped ahead: one wrong time makes later records late. */
+function Jumps({ of }: { of: Watched }) {
+  const all = (of.status.value?.sources ?? []).flatMap((source) =>
+    Object.entries(source.jumps).map(([partition, jump]) => ({
+      name: `${source.name}/${partition}`,
+      ...jump,
+    })),
+  );
+  if (all.length === 0) return null;
+  return (
+    <Note tone="warn" icon="warn">
+      <b>{plural(all.length, "partition")} jumped ahead in event time:</b>
+      <ul>
+        {all.slice(0, JUMPS_SHOWN).map((jump) => (
+          <li key={jump.name}>
+            <Said text={jump.name} /> from <At at={jump.from} /> to <At at={jump.to} />, <Ago at={jump.at} />
+          </li>
+        ))}
+      </ul>
+      {all.length > JUMPS_SHOWN && <p>And {all.length - JUMPS_SHOWN} more: the job's status names them.</p>}
+    </Note>
   );
 }
 

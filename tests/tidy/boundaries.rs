@@ -19,6 +19,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("job", &["limits", "types"]),
             ("contract", &["limits", "clock", "types", "job"]),
             ("state", &["limits", "types", "job"]),
+            ("room", &["limits", "state"]),
             ("protocol", &["limits", "types", "contract", "state"]),
             ("keyed", &["limits", "types", "job", "contract", "state"]),
             (
@@ -90,13 +91,9 @@ const MODULES: [(&str, &[Arrows]); 7] = [
         "host/storage/src/",
         &[
             ("fault", &[]),
-            ("room", &[]),
             ("letter_marks", &["fault"]),
             ("retained", &[]),
-            (
-                "checkpoint_log",
-                &["fault", "room", "letter_marks", "retained"],
-            ),
+            ("checkpoint_log", &["fault", "letter_marks", "retained"]),
             ("catalog", &[]),
             ("identity", &[]),
         ],

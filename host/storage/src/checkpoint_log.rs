@@ -10,7 +10,6 @@
 use crate::fault::{damaged, io, unwritten};
 use crate::letter_marks::LetterMarks;
 use crate::retained;
-use crate::room::Room;
 use fjall::config::{BlockSizePolicy, PartitioningPolicy};
 use fjall::{
     Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
@@ -23,6 +22,7 @@ use streamhost_core::limits::{
     UNDEPLOYED_MAX,
 };
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog, newest_ms, stays};
+use streamhost_core::room::Room;
 use streamhost_core::state::{Delta, Entries, Entry, Most, StageId, StateStore, StoreError};
 use streamhost_core::types::Chunk;
 

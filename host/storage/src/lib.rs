@@ -2,7 +2,6 @@
 //! of dead letters, and the catalog of jobs.
 
 mod fault;
-mod room;
 mod retained;
 pub mod letter_marks;
 pub mod checkpoint_log;

@@ -29,8 +29,9 @@ pub const STATE_MEMTABLE_BYTES: u64 = 16 << 20;
 pub const STATE_BLOCK_BYTES: u32 = 4 << 10;
 /// Blocks of the embedded store that are kept in memory, of all jobs together.
 pub const STORE_CACHE_BYTES: u64 = 64 << 20;
-/// Bytes that must be free on the data folder's disk for a batch to be written. Below it jobs wait:
-/// a store whose write failed takes no more of them until it is opened anew. It is room for what the
+/// Bytes that must be free on the data folder's disk for a batch to be written. Below it jobs wait,
+/// and the embedded broker and table store take nothing: a store whose write failed takes no more of
+/// them until it is opened anew. It is room for what the
 /// store writes by itself meanwhile: memtables, merged tables, its journal.
 pub const DISK_FREE_BYTES_MIN: u64 = 128 << 20;
 

@@ -88,7 +88,7 @@ impl Broker {
                 if !offsets::has_group(&self.store, &name) {
                     return Err(ResponseError::GroupIdNotFound.into());
                 }
-                let mut write = self.store.write();
+                let mut write = self.store.removal();
                 offsets::stage_forget_group(&self.store, &mut write, &name)?;
                 Ok(write.commit().map_err(BrokerError::from)?)
             });

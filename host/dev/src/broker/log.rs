@@ -204,7 +204,7 @@ impl Partition {
                 return Ok(base_offset);
             }
         }
-        let mut write = store.write();
+        let mut write = store.write()?;
         let staged = self.stage_batch(store, &state, &mut write, batch.to_vec(), header, now_ms);
         write.commit().map_err(BrokerError::from)?;
         let base_offset = staged.base_offset;

@@ -77,6 +77,7 @@ use streamhost_core::limits::{
     BROKER_PARTITIONS_DEFAULT, BROKER_RETENTION_BYTES_DEFAULT, BROKER_RETENTION_DEFAULT,
     BROKER_TOPIC_PARTITIONS_MAX,
 };
+use streamhost_core::state::StoreError;
 
 pub use self::server::Listening;
 
@@ -112,6 +113,9 @@ pub enum BrokerError {
         "the embedded broker's store failed: {0}; look after the disk of the data folder, then start again"
     )]
     Storage(#[from] fjall::Error),
+    /// What is to be written is not begun.
+    #[error("the embedded broker takes nothing: {0}")]
+    Full(StoreError),
     /// What is stored is not what the broker stores.
     #[error(
         "{what} in the embedded broker's store is damaged; restore the data folder from a copy, or start with another one"

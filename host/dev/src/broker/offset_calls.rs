@@ -85,7 +85,7 @@ impl Broker {
         asked: &OffsetCommitRequest,
         checks: &[Result<(), ResponseError>],
     ) -> Result<(), CallError> {
-        let mut write = self.store.write_synced();
+        let mut write = self.store.write_synced()?;
         let partitions = asked
             .topics
             .iter()
@@ -201,7 +201,7 @@ impl Broker {
             if !offsets::has_group(&self.store, &asked.group_id) {
                 return Err(ResponseError::GroupIdNotFound.into());
             }
-            let mut write = self.store.write();
+            let mut write = self.store.removal();
             for topic in asked
                 .topics
                 .iter()

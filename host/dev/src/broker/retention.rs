@@ -44,7 +44,7 @@ impl Partition {
     ) -> Result<bool, BrokerError> {
         let mut state = self.lock();
         let mut bounds = state.bounds;
-        let mut write = store.write();
+        let mut write = store.removal();
         let mut removed = 0;
         for entry in self.entries_from(&store.view(), store, bounds.start) {
             let entry = entry?;
@@ -94,7 +94,7 @@ impl Partition {
                 start: wanted,
                 ..state.bounds
             }; // within a batch
-            let mut write = store.write();
+            let mut write = store.removal();
             self.stage_bounds(store, &mut write, bounds);
             write.commit().map_err(BrokerError::from)?;
             state.settle_start(bounds);
@@ -118,7 +118,7 @@ pub(super) fn sweep_topic(
     swept: &mut Swept,
 ) -> Result<bool, BrokerError> {
     let view = store.view();
-    let mut write = store.write();
+    let mut write = store.removal();
     // Records and their index have the same keys.
     for (keyspaces, last) in [
         (&[&store.index, &store.log][..], &mut swept.batch),

@@ -6,6 +6,7 @@ use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode,
     Snapshot,
 };
+use streamhost_core::room::Room;
 
 /// One partition of one topic. Topic ids are never used twice, so what is left of a deleted topic
 /// is never read again.
@@ -58,6 +59,7 @@ pub(super) fn offset_of(key: &[u8]) -> Result<i64, BrokerError> {
 /// The keyspaces. All of them are in one database, so any of their changes can be one atomic write.
 pub(super) struct Store {
     db: Database,
+    pub(super) room: Room,
     /// Topics (`t` name → JSON), deleted topics not yet swept (`d` id), counters (`c` name).
     pub(super) meta: Keyspace,
     /// Record batches as they came, by [`PartitionKey::at`].
@@ -82,9 +84,11 @@ impl Store {
             KeyspaceCreateOptions::default()
                 .with_kv_separation(Some(KvSeparationOptions::default()))
         };
+        let meta = small("broker-meta")?;
         Ok(Store {
             db: db.clone(),
-            meta: small("broker-meta")?,
+            room: Room::of(meta.path().to_owned()),
+            meta,
             log: db.keyspace("broker-log", large)?,
             index: small("broker-index")?,
             partitions: small("broker-partitions")?,
@@ -99,13 +103,27 @@ impl Store {
         self.db.snapshot()
     }
 
-    /// A write that survives the death of the process once committed.
-    pub(super) fn write(&self) -> OwnedWriteBatch {
+    /// A write that survives the death of the process once committed. `Err`: the disk is nearly
+    /// full.
+    pub(super) fn write(&self) -> Result<OwnedWriteBatch, BrokerError> {
+        self.room.check().map_err(BrokerError::Full)?;
+        Ok(self.removal())
+    }
+
+    /// The same for what makes room, however little there is.
+    pub(super) fn removal(&self) -> OwnedWriteBatch {
         self.db.batch().durability(Some(PersistMode::Buffer))
     }
 
     /// A write that survives a power loss once committed, and with it every write before it.
-    pub(super) fn write_synced(&self) -> OwnedWriteBatch {
+    /// `Err`: the disk is nearly full.
+    pub(super) fn write_synced(&self) -> Result<OwnedWriteBatch, BrokerError> {
+        self.room.check().map_err(BrokerError::Full)?;
+        Ok(self.removal_synced())
+    }
+
+    /// The same for what makes room, however little there is.
+    pub(super) fn removal_synced(&self) -> OwnedWriteBatch {
         self.db.batch().durability(Some(PersistMode::SyncData))
     }
 

@@ -220,7 +220,7 @@ impl Topics {
         if only_check {
             return Ok(topic);
         }
-        let mut write = store.write_synced();
+        let mut write = store.write_synced()?;
         write.insert(&store.meta, format!("t{name}"), stored(&topic, partitions));
         write.insert(&store.meta, NEXT_TOPIC_ID, (id + 1).to_be_bytes());
         write.commit().map_err(BrokerError::from)?;
@@ -255,7 +255,7 @@ impl Topics {
         let more = load_partitions(store, topic.id, from..to)?
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut write = store.write_synced();
+        let mut write = store.write_synced()?;
         write.insert(&store.meta, format!("t{name}"), stored(&topic, to));
         write.commit().map_err(BrokerError::from)?;
         topic
@@ -273,7 +273,7 @@ impl Topics {
         let topic = self
             .get(name)
             .ok_or(ResponseError::UnknownTopicOrPartition)?;
-        let mut write = store.write_synced();
+        let mut write = store.removal_synced();
         write.remove(&store.meta, format!("t{name}"));
         write.insert(&store.meta, doomed_key(topic.id), []);
         offsets::stage_forget_topic(store, &mut write, name)?;

@@ -161,7 +161,7 @@ impl Broker {
             return Err(ResponseError::PolicyViolation.into());
         }
         if next != *txn {
-            let mut write = self.store.write();
+            let mut write = self.store.write()?;
             next.stage(&self.store, &mut write, id);
             write.commit().map_err(BrokerError::from)?;
             *txn = next;

@@ -345,7 +345,7 @@ impl Broker {
             let marker_epoch = txn.epoch + 1;
             self.end(id, &mut txn, next, marker_epoch, false, now_ms)?;
         } else {
-            let mut write = self.store.write();
+            let mut write = self.store.write()?;
             next.stage(&self.store, &mut write, id);
             write.commit().map_err(BrokerError::from)?;
             *txn = next;
@@ -403,7 +403,7 @@ impl Broker {
         commit: bool,
         now_ms: i64,
     ) -> Result<(), BrokerError> {
-        let mut write = self.store.write_synced();
+        let mut write = self.store.write_synced()?;
         let keys = txn
             .partitions
             .iter()

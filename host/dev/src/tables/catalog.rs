@@ -11,6 +11,7 @@ use hbase_thrift::hbase::ColumnDescriptor;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use streamhost_core::limits::TABLES_MAX;
+use streamhost_core::room::Room;
 
 const NEXT_ID: &[u8] = b"next-id";
 const TABLE: &[u8] = b"table/";
@@ -95,6 +96,7 @@ impl Tables {
                 "there are {TABLES_MAX} tables, as many as the embedded store holds"
             )));
         }
+        Room::of(self.catalog.path().to_owned()).check()?;
         let id = next_id(&self.catalog)?;
         let schema = Schema {
             id,

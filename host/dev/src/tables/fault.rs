@@ -2,6 +2,7 @@
 
 use super::TablesError;
 use hbase_thrift::hbase::{AlreadyExists, IOError, IllegalArgument};
+use streamhost_core::state::StoreError;
 
 /// A refused call.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +45,9 @@ pub(super) enum Fault {
     /// Something that HBase can and this store cannot, or a bound that was met.
     #[error("org.apache.hadoop.hbase.DoNotRetryIOException: {0}")]
     Refused(String),
+    /// The disk is nearly full, and what is to be written is not begun.
+    #[error("java.io.IOException: the embedded table store takes nothing: {0}")]
+    Full(String),
     /// The store failed.
     #[error("java.io.IOException: the embedded table store failed: {0}")]
     Storage(String),
@@ -53,6 +57,12 @@ impl From<fjall::Error> for Fault {
     fn from(error: fjall::Error) -> Self {
         tracing::error!(%error, "embedded table store");
         Fault::Storage(error.to_string())
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Fault::Full(error.to_string())
     }
 }
 
@@ -74,7 +84,11 @@ impl Fault {
 
     /// For calls that can only answer `IOError`.
     pub(super) fn told_as_io(self) -> thrift::Error {
-        IOError::new(self.to_string(), matches!(self, Fault::Storage(_))).into()
+        IOError::new(
+            self.to_string(),
+            matches!(self, Fault::Full(_) | Fault::Storage(_)),
+        )
+        .into()
     }
 
     /// For `mutateRows`: HBase's client wraps the lack of a table there as something that may pass.

@@ -9,6 +9,7 @@ use hbase_thrift::hbase::{
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::limits::{TABLES_CALL_BYTES_MAX, TABLES_CONNECTIONS_MAX};
 use tempfile::TempDir;
@@ -25,18 +26,18 @@ type Client = HbaseSyncClient<Box<dyn TInputProtocol>, Box<dyn TOutputProtocol>>
 
 struct Served {
     listening: Listening,
+    tables: Arc<Tables>,
     _folder: TempDir,
 }
 
 fn serve() -> Served {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::builder(folder.path()).open().unwrap();
-    let listening = Tables::open(&database)
-        .unwrap()
-        .listen("127.0.0.1:0".parse().unwrap())
-        .unwrap();
+    let tables = Tables::open(&database).unwrap();
+    let listening = tables.listen("127.0.0.1:0".parse().unwrap()).unwrap();
     Served {
         listening,
+        tables,
         _folder: folder,
     }
 }
@@ -100,6 +101,34 @@ fn create(client: &mut Client, table: &str) {
 
 fn scan() -> TScan {
     TScan::new(None, None, None, None, None, None, None, None, None, None)
+}
+
+#[test]
+fn what_the_disk_has_no_room_for_is_refused_until_it_has() {
+    let served = serve();
+    let mut client = client(served.listening.address(), false, false);
+    create(&mut client, "t");
+    let mut write = |row: &str| {
+        let (name, row) = (b"t".to_vec(), row.as_bytes().to_vec());
+        client.mutate_row(name, row, vec![put("f:a", b"1")], BTreeMap::new())
+    };
+    let table = served.tables.table(b"t").unwrap();
+    table.room.need(u64::MAX);
+    let refused = write("a").unwrap_err();
+    let thrift::Error::User(told) = refused else {
+        panic!("{refused:?}")
+    };
+    let told = told.downcast::<IOError>().unwrap();
+    assert!(
+        told.message.as_ref().is_some_and(|m| m.contains("is full")),
+        "{told:?}"
+    );
+    assert_eq!(told.can_retry, Some(true), "it may pass");
+    table.room.need(0);
+    write("b").unwrap();
+    let rows = client.get_row(b"t".to_vec(), b"a".to_vec(), BTreeMap::new());
+    assert!(rows.unwrap().is_empty(), "nothing of it was begun");
+    served.listening.stop();
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::ops::{Bound, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamhost_core::limits::{TABLE_TRIMMED_COLUMNS_MAX, TABLES_SCAN_BYTES};
+use streamhost_core::room::Room;
 
 /// One table.
 pub(super) struct Table {
@@ -19,6 +20,7 @@ pub(super) struct Table {
     pub(super) id: u64,
     pub(super) families: Families,
     pub(super) cells: Keyspace,
+    pub(super) room: Room,
     database: Database,
     gate: Arc<Gate>,
 }
@@ -75,14 +77,14 @@ impl Table {
         name: String,
         schema: &Schema,
     ) -> Result<Self, TablesError> {
+        let keyspace = Self::keyspace_name(schema.id);
+        let cells = database.keyspace(&keyspace, KeyspaceCreateOptions::default)?;
         Ok(Table {
             name,
             id: schema.id,
             families: by_name(&schema.families),
-            cells: database.keyspace(
-                &Self::keyspace_name(schema.id),
-                KeyspaceCreateOptions::default,
-            )?,
+            room: Room::of(cells.path().to_owned()),
+            cells,
             database: database.clone(),
             gate: Arc::new(Gate {
                 enabled: AtomicBool::new(schema.enabled),
@@ -99,6 +101,7 @@ impl Table {
             id: self.id,
             families: by_name(families),
             cells: self.cells.clone(),
+            room: self.room.clone(),
             database: self.database.clone(),
             gate: Arc::clone(&self.gate),
         }

@@ -191,6 +191,9 @@ impl<'a> Changes<'a> {
     /// Makes the changes, all at once. `Ok`: they survive a crash and a loss of power. `Err`: none
     /// is made, or, where the store itself failed, that is unknown until it is opened again.
     pub(super) fn commit(self, database: &Database) -> Result<(), Fault> {
+        if self.entries.values().any(Option::is_some) {
+            self.table.room.check()?;
+        }
         let mut batch = database.batch().durability(Some(PersistMode::SyncData));
         self.table.note_stored(
             self.entries

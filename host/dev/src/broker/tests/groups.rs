@@ -185,7 +185,7 @@ fn more_groups_than_may_have_members_are_all_listed() {
     let folder = tempfile::tempdir().unwrap();
     let broker = open(folder.path());
     create(&broker, "t", 1, &[]);
-    let mut write = broker.store.write();
+    let mut write = broker.store.removal();
     let committed = offsets::Committed {
         offset: 1,
         leader_epoch: 0,

@@ -497,3 +497,22 @@ fn what_a_topic_says_of_its_batches_counts() {
         "a refusal has words"
     );
 }
+
+#[test]
+fn what_the_disk_has_no_room_for_is_refused_until_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = open(folder.path());
+    create(&broker, "t", 1, &[]);
+    assert_eq!(produce(&broker, None, "t", 0, plain(&[10])).0, 0);
+    broker.store.room.need(u64::MAX);
+    let full = ResponseError::KafkaStorageError.code();
+    assert_eq!(produce(&broker, None, "t", 0, plain(&[10])), (full, -1));
+    assert_ne!(create(&broker, "u", 1, &[]), 0);
+    assert_eq!(fetch(&broker, "t", 0, false).error_code, 0, "it is read on");
+    broker.store.room.need(0);
+    assert_eq!(
+        produce(&broker, None, "t", 0, plain(&[10])),
+        (0, 1),
+        "nothing of it was begun"
+    );
+}

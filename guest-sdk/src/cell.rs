@@ -74,8 +74,19 @@ pub trait Cell {
 pub trait KeyPart {
     /// Its bytes are UTF-8, always.
     const IS_TEXT: bool = true;
+    /// What it is where keys are columns of a table.
+    const KIND: Kind = if Self::IS_TEXT {
+        Kind::Text
+    } else {
+        Kind::Bytes
+    };
     /// Appends the part's bytes.
     fn put_key(&self, out: &mut Vec<u8>);
+    /// Appends the bytes of a cell of [`KeyPart::KIND`].
+    #[inline]
+    fn put_key_column(&self, out: &mut Vec<u8>) {
+        self.put_key(out);
+    }
 }
 
 /// Milliseconds since 1970.
@@ -206,10 +217,16 @@ macro_rules! as_another {
         }
         impl<$($generics)*> KeyPart for $own {
             const IS_TEXT: bool = <$other as KeyPart>::IS_TEXT;
+            const KIND: Kind = <$other as KeyPart>::KIND;
             #[inline]
             fn put_key(&self, out: &mut Vec<u8>) {
                 let $value = self;
                 <$other as KeyPart>::put_key($convert, out)
+            }
+            #[inline]
+            fn put_key_column(&self, out: &mut Vec<u8>) {
+                let $value = self;
+                <$other as KeyPart>::put_key_column($convert, out)
             }
         }
     )* };
@@ -334,13 +351,23 @@ impl<T: Cell> Cell for Edit<T> {
 
 impl<T: KeyPart + ?Sized> KeyPart for &T {
     const IS_TEXT: bool = T::IS_TEXT;
+    const KIND: Kind = T::KIND;
     #[inline]
     fn put_key(&self, out: &mut Vec<u8>) {
         (**self).put_key(out);
     }
+    #[inline]
+    fn put_key_column(&self, out: &mut Vec<u8>) {
+        (**self).put_key_column(out);
+    }
 }
 
 impl KeyPart for u64 {
+    const KIND: Kind = Kind::Uint;
+    #[inline]
+    fn put_key_column(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_le_bytes());
+    }
     #[inline]
     fn put_key(&self, out: &mut Vec<u8>) {
         let mut digits = [0; 20]; // u64::MAX has 20
@@ -359,6 +386,11 @@ impl KeyPart for u64 {
 }
 
 impl KeyPart for i64 {
+    const KIND: Kind = Kind::Int;
+    #[inline]
+    fn put_key_column(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_le_bytes());
+    }
     #[inline]
     fn put_key(&self, out: &mut Vec<u8>) {
         if *self < 0 {
@@ -369,9 +401,14 @@ impl KeyPart for i64 {
 }
 
 impl KeyPart for Time {
+    const KIND: Kind = Kind::Time;
     #[inline]
     fn put_key(&self, out: &mut Vec<u8>) {
         self.0.put_key(out);
+    }
+    #[inline]
+    fn put_key_column(&self, out: &mut Vec<u8>) {
+        self.0.put_key_column(out);
     }
 }
 

@@ -292,13 +292,14 @@ fn sink_def(sink: crate::SinkDef) -> types::SinkDef {
         kind: kind(c.kind),
         optional: c.optional,
     };
+    let keys = sink.keys().iter().map(column).collect();
     types::SinkDef {
         place: types::Place {
             connector: sink.connector,
             name: sink.name,
             options: sink.options,
         },
-        keys: sink.shape.keys.iter().map(column).collect(),
+        keys,
         dynamic: sink.shape.dynamic,
         columns: sink.shape.columns.iter().map(column).collect(),
         headers: sink.shape.headers,

@@ -1,7 +1,7 @@
 //! What a job is, and what is wrong with it: the first thing that the host asks a component for.
 
 use crate::job::Job;
-use crate::row::RowShape;
+use crate::row::{ColumnDef, RowShape};
 use std::time::Duration;
 
 /// A job as it describes itself.
@@ -140,6 +140,18 @@ pub struct SinkDef {
     pub options: Vec<(String, String)>,
     /// The rows' columns.
     pub shape: RowShape,
+    /// Each part of a row's key is a column of its own.
+    pub apart: bool,
+}
+
+impl SinkDef {
+    /// What names a row of this sink.
+    pub fn keys(&self) -> &'static [ColumnDef] {
+        match self.apart {
+            true => self.shape.key_columns,
+            false => self.shape.keys,
+        }
+    }
 }
 
 impl Job<'_> {
@@ -147,6 +159,7 @@ impl Job<'_> {
     pub(crate) fn describe(self) -> Result<Description, String> {
         let (every, sources, stages) = crate::validate::check(&self)?;
         let sink = |(_, s, shape): (_, crate::Sink, _)| SinkDef {
+            apart: s.is_apart(&shape),
             connector: s.connector,
             name: s.name,
             options: s.options,

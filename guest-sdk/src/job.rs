@@ -4,7 +4,7 @@ use crate::call::{Input, Moment, Output, Partials};
 use crate::columns::{Column, ColumnBuf};
 use crate::describe::{SourceDef, StageDef};
 use crate::flow::{Context, Flow};
-use crate::row::{Row, RowShape};
+use crate::row::{Row, RowShape, RowWriter};
 use crate::sink::{Known, Sink};
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -60,10 +60,10 @@ impl<'b> Job<'b> {
         context.stage = name.unwrap_or_default();
         context.own_times = chain.trail.timed_bys == 0;
         context.table = chain.trail.is_table();
-        context
-            .out
-            .rows
-            .resize_with(self.plan.sinks.len(), Default::default);
+        let sinks = self.plan.sinks.iter();
+        context.out.rows = sinks
+            .map(|(_, sink, shape)| RowWriter::new(sink.is_apart(shape)))
+            .collect();
         chain.run.run(input, &mut context);
         context.finish()
     }
@@ -323,8 +323,8 @@ where
 {
     fn run(&mut self, input: Input<'b>, context: &mut Context) {
         let sink = self.index.get();
-        let width = 1 + <F::Item as Row>::SHAPE.columns.len();
         let mut rows = std::mem::take(&mut context.out.rows[sink]);
+        let width = <F::Item as Row>::SHAPE.width(rows.is_apart());
         rows.reserve(context.expect, width);
         self.flow.each(input, context, |item, context| {
             item.write(&mut rows);

@@ -28,19 +28,44 @@ impl ColumnDef {
             optional: false,
         }
     }
+
+    /// A key of this type where keys are columns of a table.
+    pub const fn key_column<K: KeyPart + ?Sized>(name: &'static str) -> Self {
+        ColumnDef {
+            name,
+            kind: K::KIND,
+            optional: false,
+        }
+    }
 }
 
 /// What all rows of a type have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowShape {
-    /// What names a row; none where rows have no key. The SDK writes one, whatever it is joined of.
+    /// What names a row; none where rows have no key. One, whatever it is joined of; several where
+    /// nothing says how they are joined, which only a sink with key columns takes.
     pub keys: &'static [ColumnDef],
+    /// The same where keys are columns of a table: one for each part, by its own type.
+    pub key_columns: &'static [ColumnDef],
     /// Rows may have columns that only the data knows.
     pub dynamic: bool,
     /// Rows may have headers.
     pub headers: bool,
     /// The declared columns, in the order of a row's cells.
     pub columns: &'static [ColumnDef],
+}
+
+impl RowShape {
+    /// How many items a row has. `apart`: each part of its key is a column.
+    pub(crate) const fn width(&self, apart: bool) -> usize {
+        let keys = if apart {
+            self.key_columns.len()
+        } else {
+            self.keys.len()
+        };
+        let keys = if keys == 0 { 1 } else { keys };
+        keys + self.columns.len()
+    }
 }
 
 /// What a sink takes: [derive it](derive@crate::Row).
@@ -78,6 +103,8 @@ pub struct RowWriter {
     pub(crate) extra: Extra,
     pub(crate) headers: HeadersOut,
     refused: Option<String>,
+    /// Each part of a key is a column, by its own type.
+    apart: bool,
 }
 
 /// Cells in columns that only the data knows.
@@ -97,10 +124,26 @@ const CELLS_AHEAD_MAX: usize = 1 << 18;
 const ROW_BYTES_AHEAD: usize = 8;
 
 impl RowWriter {
-    /// The key of a row that has one part.
+    /// For a sink whose keys are columns, if `apart`.
+    pub(crate) fn new(apart: bool) -> Self {
+        RowWriter {
+            apart,
+            ..RowWriter::default()
+        }
+    }
+
+    /// Each part of a key is a column.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.apart
+    }
+
+    /// The key of a row that has one part, or the last part of several.
     #[inline]
     pub fn key<K: KeyPart + ?Sized>(&mut self, key: &K) {
-        key.put_key(&mut self.cells.data);
+        match self.apart {
+            true => key.put_key_column(&mut self.cells.data),
+            false => key.put_key(&mut self.cells.data),
+        }
         self.cells.end();
     }
 
@@ -109,6 +152,9 @@ impl RowWriter {
     /// on from (`x:` before `::`): two different rows could have one key then.
     #[inline]
     pub fn key_before<K: KeyPart + ?Sized>(&mut self, part: &K, separator: &str) {
+        if self.apart {
+            return self.key(part);
+        }
         let from = self.cells.data.len();
         part.put_key(&mut self.cells.data);
         let end = self.cells.data.len();
@@ -287,6 +333,7 @@ impl<'b> Row for Record<'b> {
     type Key = &'b [u8];
     const SHAPE: RowShape = RowShape {
         keys: &[ColumnDef::key::<[u8]>("key")],
+        key_columns: &[ColumnDef::key_column::<[u8]>("key")],
         dynamic: false,
         headers: true,
         columns: &[ColumnDef {
@@ -315,6 +362,7 @@ impl Row for str {
     type Key = Infallible;
     const SHAPE: RowShape = RowShape {
         keys: &[],
+        key_columns: &[],
         dynamic: false,
         headers: false,
         columns: &[ColumnDef {

@@ -1,5 +1,6 @@
 //! Where rows go.
 
+use crate::row::RowShape;
 use crate::stream::Source;
 
 /// Where rows go: what [`Stream::to`](crate::Stream::to) takes. One row model serves all, and the
@@ -27,6 +28,8 @@ pub(crate) enum Known {
     Table,
     /// A topic, which can be written in transactions.
     Topic,
+    /// A table of a database, with key columns by their types: written in transactions by itself.
+    Rows,
     /// What is shown, and cannot be taken back.
     Shown,
     /// Nothing: the host says what it takes.
@@ -46,6 +49,12 @@ impl Sink {
         }
     }
 
+    /// Each part of a row's key is a column of its own, by its own type: so it is in tables of a
+    /// database, and where nothing says how the parts would be joined.
+    pub(crate) fn is_apart(&self, shape: &RowShape) -> bool {
+        self.known == Known::Rows || shape.keys.len() > 1
+    }
+
     /// Tells the connector something: an option of its own, which the host checks at deploy. `--set
     /// sink.NAME.OPTION=…` says otherwise.
     #[must_use]
@@ -60,7 +69,43 @@ impl Sink {
 /// [`source`](crate::source) is for sources. Which options and columns it takes, the host says at
 /// deploy.
 pub fn sink(connector: &str, name: &str) -> Sink {
-    Sink::new(connector, name, Known::Nothing)
+    let known = match connector {
+        "postgres" => Known::Rows,
+        _ => Known::Nothing,
+    };
+    Sink::new(connector, name, known)
+}
+
+/// A table of PostgreSQL, `table` or `schema.table`. Its columns are the rows' fields by their
+/// names; those of `#[row(key)]` fields are its key, each by its own type, and a row takes the place
+/// of one with its key: a column that it lacks stays as it is. Rows without a key are added. Every
+/// row is there exactly once, whatever crashes in between.
+///
+/// ```
+/// use streamhost::{Job, Row, Time, job, kafka, postgres, testing};
+///
+/// #[derive(Row)]
+/// struct Visit<'a> {
+///     #[row(key)]
+///     site: &'a str,
+///     #[row(key)]
+///     at: Time,
+///     views: u32,
+/// }
+///
+/// #[job]
+/// fn visits() -> Job {
+///     kafka("visits")
+///         .try_map(|r| Ok::<_, String>(Visit { site: r.text().map_err(|e| e.to_string())?, at: Time(60_000), views: 2 }))
+///         .to(postgres("visits"))
+/// }
+///
+/// let mut job = testing::run(visits);
+/// job.send("visits", ["a.com"]);
+/// assert_eq!(job.rows("visits"), [r#"key=["a.com",60000] views=2"#]);
+/// ```
+pub fn postgres(table: &str) -> Sink {
+    sink("postgres", table)
 }
 
 /// A table. Its rows need a key and columns `family:qualifier`. Writing a row again changes

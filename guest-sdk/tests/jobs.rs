@@ -394,6 +394,7 @@ impl Row for ByHand {
     type Key = std::convert::Infallible;
     const SHAPE: RowShape = RowShape {
         keys: &[],
+        key_columns: &[],
         dynamic: false,
         headers: false,
         columns: &[ColumnDef {

@@ -1,17 +1,21 @@
 //! `streamhost.toml`: read once, unknown keys refused, all faults told at once with their lines.
 
+mod credentials;
 mod hbase;
 mod kafka;
+mod postgres;
 mod reader;
 
 use crate::access::Guard;
 use crate::allow::Allow;
 use crate::telemetry::TraceSettings;
 use reader::Reader;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use streamhost_connectors::hbase::HbaseSettings;
 use streamhost_connectors::kafka::KafkaSettings;
+use streamhost_connectors::postgres::PostgresSettings;
 use streamhost_core::job::settings::JobLimits;
 use toml::de::DeTable;
 
@@ -35,6 +39,8 @@ pub struct Config {
     pub kafka: KafkaSettings,
     /// HBase.
     pub hbase: HbaseSettings,
+    /// PostgreSQL's databases, by their names; the usual one has none.
+    pub postgres: BTreeMap<String, PostgresSettings>,
     /// What components may read and write.
     pub allow: Allow,
     /// Worker threads of one job; none: as many as the machine has processors.
@@ -60,6 +66,7 @@ impl Default for Config {
             },
             kafka: KafkaSettings::default(),
             hbase: HbaseSettings::default(),
+            postgres: BTreeMap::new(),
             allow: Allow::all(),
             lanes: None,
             limits: JobLimits::default(),

@@ -91,7 +91,7 @@ fn each_fault_is_found_with_its_line() {
         ),
         (
             "\nwhatever = 1",
-            ":2: `whatever` is no key: there are data-dir, control, kafka, hbase, allow, limits",
+            ":2: `whatever` is no key: there are data-dir, control, kafka, hbase, postgres, allow, limits",
         ),
         ("data-dir = 1", "a text in quotes belongs here, not integer"),
         ("data-dir = ''", "`data-dir` is empty"),
@@ -207,6 +207,27 @@ fn each_fault_is_found_with_its_line() {
         ("[hbase]\nprotocol = 'json'", "\"binary\" or \"compact\""),
         ("[hbase]\nconnections = 0", "from 1 to 64"),
         (
+            "postgres = 1",
+            "`postgres` is a section: write `[postgres]`",
+        ),
+        ("[postgres]\ntls = true", ":1: `postgres.url` is missing"),
+        (
+            "[postgres]\nurl = 'postgresql://a:s3cret@h/d'",
+            "a password does not stand here",
+        ),
+        (
+            "[postgres]\nurl = 'postgresql://a@h/d'\nurls = 1",
+            "`postgres.urls` is no key: did you mean `url`?",
+        ),
+        (
+            "[postgres.eu]\nurl = 'postgresql://a@h/d'\nca = 'ca.pem'",
+            ":3: `postgres.eu.ca` is for TLS: set `postgres.eu.tls = true`",
+        ),
+        (
+            "[postgres.eu]\nurl = 'postgresql://a@h/d'\npassword = 's3cret'",
+            "`postgres.eu.password`: a password does not stand here",
+        ),
+        (
             "[limits]\nlanes = 65",
             "`limits.lanes = 65`: it must be from 1 to 64",
         ),
@@ -280,6 +301,22 @@ fn secrets_are_named_and_not_kept() {
     let text = "[kafka]\nsasl.password = 'a'\n'sasl.password' = { file = 'pw' }";
     let twice = Config::parse(&config, text).expect_err("twice");
     assert!(twice.to_string().contains("set twice"), "{twice}");
+}
+
+#[test]
+fn databases_are_named_beside_the_usual_one() {
+    let text = "[postgres]\nurl = 'postgresql://app@one/shop'\n\
+                [postgres.eu]\nurl = 'postgresql://app@two:5433,three/shop'\npassword = { env = 'PATH' }";
+    let read = parse(text).expect("it is good").postgres;
+    let shown: Vec<String> = read
+        .iter()
+        .map(|(name, of)| format!("{name}={}", of.address()))
+        .collect();
+    assert_eq!(shown, ["=one:5432", "eu=two:5433,three:5432"]);
+    assert!(read["eu"].password.is_some() && read[""].password.is_none());
+    let alone = parse("[postgres.eu]\nurl = 'postgresql://app@two/shop'").expect("it is good");
+    assert!(!alone.postgres.contains_key(""));
+    assert_eq!(alone.warnings, [] as [String; 0]);
 }
 
 #[test]

@@ -147,7 +147,8 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
     Ok(Environment {
         owner,
         kafka: config.kafka.clone(),
-        connectors: Registry::new(config.kafka.clone(), config.hbase.clone()),
+        connectors: Registry::new(config.kafka.clone(), config.hbase.clone())
+            .with_postgres(config.postgres.clone()),
         allow: config.allow.clone(),
         lanes: config.lanes.unwrap_or(cores),
         limits: config.limits,

@@ -65,10 +65,15 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("lines", &[]),
             ("halves", &[]),
             ("certificate", &[]),
+            ("tls_files", &[]),
             ("secret", &[]),
             ("connector", &[]),
             ("kafka", &["certificate", "connector", "secret", "halves"]),
-            ("hbase", &["certificate", "connector", "secret", "halves"]),
+            (
+                "hbase",
+                &["certificate", "connector", "secret", "halves", "tls_files"],
+            ),
+            ("postgres", &["connector", "secret", "halves", "tls_files"]),
             ("file", &["connector", "lines"]),
             ("socket", &["connector", "lines"]),
             ("rate", &["connector"]),
@@ -79,6 +84,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
                     "connector",
                     "kafka",
                     "hbase",
+                    "postgres",
                     "file",
                     "socket",
                     "rate",
@@ -131,7 +137,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 37] = [
+const HOMES: [(&str, &[&str]); 39] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     (
         "openssl::",
@@ -139,6 +145,7 @@ const HOMES: [(&str, &[&str]); 37] = [
             "host/connectors/src/certificate.rs",
             "host/connectors/src/hbase/dial.rs",
             "host/connectors/src/hbase/tls.rs",
+            "host/connectors/src/tls_files.rs",
             "host/connectors/src/kafka/trust.rs",
             "host/src/access/tls.rs",
             "host/src/cli/top/stream.rs",
@@ -211,7 +218,16 @@ const HOMES: [(&str, &[&str]); 37] = [
     ("rustc_demangle::", &["host/guest/src/instance.rs"]),
     ("clap::", &["host/src/cli/", "host/src/main.rs"]),
     ("toml::", &["host/src/config", "host/src/cli/new/"]),
-    ("tokio::", &["host/src/control/", "host/src/cli/"]),
+    (
+        "tokio::",
+        &[
+            "host/src/control/",
+            "host/src/cli/",
+            "host/connectors/src/postgres/session.rs",
+        ],
+    ),
+    ("tokio_postgres::", &["host/connectors/src/postgres/"]),
+    ("postgres_openssl::", &["host/connectors/src/postgres/"]),
     // The embedded servers stand for outside ones.
     ("SystemTime::now", &["host/core/src/clock.rs", "host/dev/"]),
 ];

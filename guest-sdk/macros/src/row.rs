@@ -64,6 +64,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         write_self,
         def: key_def,
     } = key;
+    let key_columns = parts.keys.iter().map(key_column);
     let (is_dynamic, has_headers) = (!parts.dynamic.is_empty(), !parts.headers.is_empty());
     let headers = parts.headers.iter().map(header_write);
     let defs = parts.columns.iter().map(column_def);
@@ -80,6 +81,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
             type Key = #key_type;
             const SHAPE: ::streamhost::RowShape = ::streamhost::RowShape {
                 keys: &[#key_def],
+                key_columns: &[#(#key_columns),*],
                 dynamic: #is_dynamic,
                 headers: #has_headers,
                 columns: &[#(#defs),*],
@@ -127,6 +129,11 @@ fn header_write(header: &HeaderField<'_>) -> TokenStream {
     }
 }
 
+fn key_column(key: &KeyField<'_>) -> TokenStream {
+    let KeyField { ty, name, .. } = key;
+    quote_spanned! { ty.span() => ::streamhost::ColumnDef::key_column::<#ty>(#name) }
+}
+
 struct Key {
     ty: TokenStream,
     def: TokenStream,
@@ -153,10 +160,7 @@ fn key(keys: &[KeyField<'_>], separator: Option<&LitStr>) -> Result<Key> {
             separator.span(),
             "a separator joins several `#[row(key)]` fields, and there are not two",
         )),
-        ([_, second, ..], None) => Err(Error::new(
-            second.ident.span(),
-            "a second key field: say how they are joined, with `#[row(separator = \"…\")]` on the struct",
-        )),
+        (several, None) => Ok(key_apart(several)),
         ([first @ .., last], Some(separator)) => {
             let write = |value: &dyn Fn(usize, &Ident) -> TokenStream| {
                 let before = first.iter().enumerate().map(|(i, key)| {
@@ -189,6 +193,28 @@ fn key(keys: &[KeyField<'_>], separator: Option<&LitStr>) -> Result<Key> {
                 write_self: write(&|_, ident| quote! { &self.#ident }),
             })
         }
+    }
+}
+
+/// Key fields that nothing says how to join: each is a key column.
+fn key_apart(keys: &[KeyField<'_>]) -> Key {
+    let types = keys.iter().map(|key| key.ty);
+    let columns = keys.iter().map(key_column);
+    let write = |value: &dyn Fn(usize, &Ident) -> TokenStream| {
+        let each = keys.iter().enumerate().map(|(i, key)| {
+            let (value, ty) = (value(i, key.ident), key.ty);
+            quote_spanned! { ty.span() => out.key::<#ty>(#value); }
+        });
+        quote! { #(#each)* }
+    };
+    Key {
+        def: quote! { #(#columns),* },
+        ty: quote! { (#(#types),*) },
+        write: write(&|i, _| {
+            let i = syn::Index::from(i);
+            quote! { &key.#i }
+        }),
+        write_self: write(&|_, ident| quote! { &self.#ident }),
     }
 }
 

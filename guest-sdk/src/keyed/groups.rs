@@ -62,6 +62,7 @@ macro_rules! rows {
             type Key = K;
             const SHAPE: RowShape = RowShape {
                 keys: &[ColumnDef::key::<K>("key")],
+                key_columns: &[ColumnDef::key_column::<K>("key")],
                 dynamic: false,
                 headers: false,
                 columns: &[ColumnDef { name: "value", kind: V::KIND, optional: V::OPTIONAL }],

@@ -155,7 +155,8 @@ impl<T> Late<T> {
 fn write_row<T: Row>(item: &T, sink: usize, context: &mut Context) {
     let rows = &mut context.out.rows[sink];
     item.write(rows);
-    if let Err(reason) = rows.end_row(context.position, 1 + T::SHAPE.columns.len()) {
+    let width = T::SHAPE.width(rows.is_apart());
+    if let Err(reason) = rows.end_row(context.position, width) {
         context.fault(reason);
     }
 }

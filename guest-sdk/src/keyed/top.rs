@@ -36,6 +36,10 @@ impl<K: Cell, V: Cell> Row for Ranked<K, V> {
     type Key = (Time, u32);
     const SHAPE: RowShape = RowShape {
         keys: &[ColumnDef::key::<str>("start/rank")],
+        key_columns: &[
+            ColumnDef::key_column::<Time>("start"),
+            ColumnDef::key_column::<u32>("rank"),
+        ],
         dynamic: false,
         headers: false,
         columns: &[

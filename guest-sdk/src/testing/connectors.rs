@@ -1,14 +1,14 @@
 //! What is known of connectors where there is no host.
 
 use streamhost_core::job::connector::{
-    CONSOLE, CONSOLE_ROWS, ConnectorRules, Connectors, Ends, FILE, HBASE, KAFKA, RATE, SOCKET,
-    SetMeans, SinkRules, SourceRules, TargetRules,
+    CONSOLE, CONSOLE_ROWS, ConnectorRules, Connectors, Ends, FILE, HBASE, KAFKA, POSTGRES, RATE,
+    SOCKET, SetMeans, SinkRules, SourceRules, TargetRules,
 };
 use streamhost_core::job::names;
 use streamhost_core::types::{ColumnNames, Guarantee, Kind};
 
 /// Those for which the SDK has a word.
-const KNOWN: [&ConnectorRules; 6] = [&KAFKA, &HBASE, &FILE, &SOCKET, &RATE, &CONSOLE];
+const KNOWN: [&ConnectorRules; 7] = [&KAFKA, &HBASE, &POSTGRES, &FILE, &SOCKET, &RATE, &CONSOLE];
 
 /// Any other one, which takes what there is: its host says more at the deploy.
 const OTHER: ConnectorRules = ConnectorRules {
@@ -27,9 +27,10 @@ const OTHER: ConnectorRules = ConnectorRules {
         target: TARGET,
         options: &[],
         keys: 0..=usize::MAX,
-        key_kinds: &[Kind::Text, Kind::Bytes],
+        key_kinds: &Kind::ALL,
         columns: ColumnNames::Fields,
         raw: true,
+        dynamic: true,
         limits: CONSOLE_ROWS, // all that a component can answer
         sending_bytes: 0,
         guarantee: |_| Guarantee::AtLeastOnce,

@@ -251,7 +251,7 @@ fn sink(sink: &SinkDef) -> SinkDescription {
     SinkDescription {
         connector: sink.connector.clone(),
         name: sink.name.clone(),
-        keys: sink.shape.keys.iter().map(column).collect(),
+        keys: sink.keys().iter().map(column).collect(),
         dynamic: sink.shape.dynamic,
         columns: sink.shape.columns.iter().map(column).collect(),
         headers: sink.shape.headers,

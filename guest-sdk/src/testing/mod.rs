@@ -398,7 +398,7 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
             .zip(&outcome.rows)
             .zip(&self.spec.sinks)
         {
-            all.extend(rows.iter().flat_map(|rows| text::rows(rows, &sink.columns)));
+            all.extend(rows.iter().flat_map(|rows| text::rows(rows, sink)));
         }
     }
 }

@@ -56,7 +56,7 @@ impl Shown {
         self.rows.resize(spec.sinks.len(), Placed::new());
         for ((all, rows), sink) in self.rows.iter_mut().zip(&answer.rows).zip(&spec.sinks) {
             let places = rows.positions.iter().map(at);
-            all.extend(places.zip(text::rows(rows, &sink.columns)));
+            all.extend(places.zip(text::rows(rows, sink)));
         }
         self.late.extend(answer.late.iter().map(at));
         self.largest_ms = answer.largest_ms;

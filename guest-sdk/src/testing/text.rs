@@ -1,28 +1,33 @@
 //! Rows as a reader of a test wants to see them.
 
-use streamhost_core::contract::render::readable;
-use streamhost_core::job::ColumnSpec;
+use streamhost_core::contract::render::{RowsView, key, readable};
+use streamhost_core::job::SinkSpec;
 use streamhost_core::types::{Kind, Rows};
 
 /// The rows of one answer, which must have passed the checks.
-pub(super) fn rows<'a>(
-    rows: &'a Rows,
-    columns: &'a [ColumnSpec],
-) -> impl Iterator<Item = String> + 'a {
-    (0..rows.len()).map(|i| row(rows, columns, i))
+pub(super) fn rows<'a>(rows: &'a Rows, sink: &'a SinkSpec) -> impl Iterator<Item = String> + 'a {
+    let keys = RowsView::new(rows, &sink.columns).map(|row| {
+        let mut text = Vec::new();
+        if row.has_key() {
+            key(&sink.keys, &row, &mut text);
+        }
+        text
+    });
+    keys.enumerate().map(|(i, key)| row(rows, sink, i, &key))
 }
 
-fn row(rows: &Rows, columns: &[ColumnSpec], row: usize) -> String {
-    let (cells, first) = (&rows.cells, row * (1 + columns.len()));
+fn row(rows: &Rows, sink: &SinkSpec, row: usize, key: &[u8]) -> String {
+    let (cells, keys) = (&rows.cells, sink.keys.len().max(1));
+    let first = row * (keys + sink.columns.len());
     let has = |list: &[u32], at: usize| list.binary_search(&(at as u32)).is_ok();
     let mut parts = Vec::new();
-    if !cells.get(first).is_empty() {
-        parts.push(format!("key={}", bytes(cells.get(first))));
+    if !key.is_empty() {
+        parts.push(format!("key={}", bytes(key)));
     }
     if has(&rows.deleted_rows, row) {
         parts.push("(deleted)".into());
     }
-    for (at, column) in (first + 1..).zip(columns) {
+    for (at, column) in (first + keys..).zip(&sink.columns) {
         let name = if column.name.is_empty() {
             "value"
         } else {

@@ -193,6 +193,24 @@ fn interval(plan: &Plan<'_>) -> Result<Option<Duration>, String> {
     Ok(known)
 }
 
+/// Where `exactly_once` says nothing, it is not to be said.
+fn check_exactly_once(sink: &Sink) -> Result<(), String> {
+    let Sink { known, name, .. } = sink;
+    match known {
+        Known::Table if sink.exactly_once => Err(format!(
+            "`exactly_once` is for topics: the table `{name}` is right after any crash without it, as writing a row \
+                 again changes nothing"
+        )),
+        Known::Shown if sink.exactly_once => Err(format!(
+            "`exactly_once` is for topics: what `{name}` shows cannot be taken back"
+        )),
+        Known::Rows if sink.exactly_once => Err(format!(
+            "`exactly_once` is for topics: each row is once in table `{name}` without it"
+        )),
+        Known::Table | Known::Rows | Known::Shown | Known::Topic | Known::Nothing => Ok(()),
+    }
+}
+
 fn check_sink(sink: &Sink, shape: &RowShape) -> Result<(), String> {
     let Sink { known, name, .. } = sink;
     if let Some(what) = sink.only_source {
@@ -200,20 +218,7 @@ fn check_sink(sink: &Sink, shape: &RowShape) -> Result<(), String> {
             "`{name}` is a {what}, which can be read and not written"
         ));
     }
-    match known {
-        Known::Table if sink.exactly_once => {
-            return Err(format!(
-                "`exactly_once` is for topics: the table `{name}` is right after any crash without it, as writing a row \
-                 again changes nothing"
-            ));
-        }
-        Known::Shown if sink.exactly_once => {
-            return Err(format!(
-                "`exactly_once` is for topics: what `{name}` shows cannot be taken back"
-            ));
-        }
-        Known::Table | Known::Shown | Known::Topic | Known::Nothing => {}
-    }
+    check_exactly_once(sink)?;
     if sink.has_interval {
         return Err(format!(
             "`.every(…)` belongs to a source, not to the sink `{name}`"
@@ -233,6 +238,13 @@ fn check_sink(sink: &Sink, shape: &RowShape) -> Result<(), String> {
         return Err(format!(
             "column `{}` for `{name}` has control characters in its name, or more than {COLUMN_NAME_BYTES_MAX} bytes",
             column.name
+        ));
+    }
+    if matches!(known, Known::Table | Known::Topic | Known::Shown) && shape.keys.len() > 1 {
+        return Err(format!(
+            "rows for `{name}` have {} keys, and it takes one: say how they are joined, with \
+             `#[row(separator = \"…\")]` on the struct",
+            shape.keys.len()
         ));
     }
     if *known == Known::Table {

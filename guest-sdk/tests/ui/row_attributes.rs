@@ -7,14 +7,6 @@ struct Mistyped {
 }
 
 #[derive(Row)]
-struct TwoKeys {
-    #[row(key)]
-    a: String,
-    #[row(key)]
-    b: String,
-}
-
-#[derive(Row)]
 #[row(separator = "")]
 struct EmptySeparator {
     #[row(key)]

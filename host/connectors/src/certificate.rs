@@ -14,13 +14,13 @@ const SHOWN_NAMES_MAX: usize = 4;
 
 /// What a server of some kind and its settings are called.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Called {
+pub(crate) struct Called<'a> {
     /// The server, such as `the broker`.
     pub(crate) server: &'static str,
     /// The setting that names the authority.
-    pub(crate) authority: &'static str,
+    pub(crate) authority: &'a str,
     /// Where the server's own name stands.
-    pub(crate) named_in: &'static str,
+    pub(crate) named_in: &'a str,
 }
 
 /// Why the certificate that was `shown` for `host` is not trusted; `result` is what its verification
@@ -29,7 +29,7 @@ pub(crate) fn why_not(
     result: X509VerifyResult,
     host: &str,
     shown: Option<&X509>,
-    called: Called,
+    called: Called<'_>,
 ) -> String {
     let Called {
         server,

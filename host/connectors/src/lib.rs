@@ -1,13 +1,15 @@
-//! What is outside of the host: Kafka, HBase, files, sockets, the console. One folder for each;
+//! What is outside of the host: Kafka, HBase, PostgreSQL, files, sockets, the console. One folder for each;
 //! none knows another, and the registry alone names them all.
 
 mod lines;
 mod certificate;
 mod halves;
+pub mod tls_files;
 pub mod secret;
 pub mod connector;
 pub mod kafka;
 pub mod hbase;
+pub mod postgres;
 pub mod file;
 pub mod socket;
 pub mod rate;

@@ -4,11 +4,13 @@ use crate::connector::{Connector, SinkConnector, SinkContext, SourceConnector, S
 use crate::console::ConsoleConnector;
 use crate::hbase::{HbaseConnector, HbaseSettings};
 use crate::kafka::{KafkaConnector, KafkaSettings};
+use crate::postgres::{PostgresConnector, PostgresSettings};
 use crate::{file, rate, socket};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use streamhost_core::job::connector::{
-    CONSOLE, ConnectorRules, Connectors, FILE, HBASE, KAFKA, RATE, SOCKET, SinkRules, SourceRules,
+    CONSOLE, ConnectorRules, Connectors, FILE, HBASE, KAFKA, POSTGRES, RATE, SOCKET, SinkRules,
+    SourceRules,
 };
 use streamhost_core::job::{SinkSpec, SourceSpec};
 use streamhost_core::types::{Guarantee, RowLimits};
@@ -16,7 +18,8 @@ use streamhost_engine::sink::{CancelSignal, SinkError};
 use streamhost_engine::source::{Source, SourceError, mixed};
 
 /// What is known of each connector without a server, in the order in which they are shown.
-pub static RULES: [&ConnectorRules; 6] = [&KAFKA, &HBASE, &FILE, &SOCKET, &RATE, &CONSOLE];
+pub static RULES: [&ConnectorRules; 7] =
+    [&KAFKA, &HBASE, &POSTGRES, &FILE, &SOCKET, &RATE, &CONSOLE];
 
 /// The connectors of a host, as they are configured.
 #[derive(Clone, Debug)]
@@ -40,6 +43,7 @@ impl Registry {
             usual: vec![
                 Arc::new(KafkaConnector::new(kafka)),
                 Arc::new(HbaseConnector::new(hbase)),
+                Arc::new(PostgresConnector::new(PostgresSettings::usual())),
                 Arc::new(file::CONNECTOR),
                 Arc::new(socket::CONNECTOR),
                 Arc::new(rate::CONNECTOR),
@@ -47,6 +51,21 @@ impl Registry {
             ],
             named: BTreeMap::new(),
         }
+    }
+
+    /// With these databases, by their names; the usual one has none.
+    #[must_use]
+    pub fn with_postgres(mut self, all: BTreeMap<String, PostgresSettings>) -> Self {
+        for (name, settings) in all {
+            let connector: Arc<dyn Connector> = Arc::new(PostgresConnector::new(settings));
+            let rules = connector.rules();
+            let mut usual = self.usual.iter_mut();
+            match usual.find(|there| name.is_empty() && there.rules().name == rules.name) {
+                Some(there) => *there = connector,
+                None => drop(self.named.insert((rules.name, name), connector)),
+            }
+        }
+        self
     }
 
     fn get(&self, name: &str, instance: &str) -> Option<&dyn Connector> {

@@ -3,9 +3,7 @@
 use super::kafka::addresses;
 use super::reader::{Reader, Section};
 use std::net::IpAddr;
-use std::path::PathBuf;
-use streamhost_connectors::hbase::{HbaseSettings, Protocol, TlsFiles, Transport};
-use streamhost_connectors::secret::{Secret, open_to_all};
+use streamhost_connectors::hbase::{HbaseSettings, Protocol, Transport};
 use streamhost_core::job::settings;
 use streamhost_core::limits;
 use toml::de::DeValue;
@@ -48,58 +46,16 @@ impl Reader<'_> {
             &mut hbase.connections,
             connections,
         );
-        self.hbase_tls(&mut section, hbase);
+        hbase.tls = self.tls_of(&mut section);
         self.hbase_http(&mut section, hbase);
         self.rest(section);
-    }
-
-    fn hbase_tls(&mut self, section: &mut Section<'_>, hbase: &mut HbaseSettings) {
-        let tls = self.truth_of(section, "tls");
-        let ca = self.text_of(section, "ca");
-        let certificate = self.text_of(section, "certificate");
-        let key = self.text_of(section, "key");
-        let named = [("ca", &ca), ("certificate", &certificate), ("key", &key)];
-        let first_at = named
-            .into_iter()
-            .find_map(|(name, file)| file.as_ref().map(|(at, _)| (name, *at)));
-        let [ca, certificate, key] = [ca, certificate, key]
-            .map(|named| named.map(|(at, file)| (at, self.folder.join(file))));
-        if !tls {
-            if let Some((name, at)) = first_at {
-                self.fault(
-                    at,
-                    format!("`hbase.{name}` is for TLS: set `hbase.tls = true`"),
-                );
-            }
-            return;
-        }
-        let file = |named: Option<(usize, PathBuf)>| named.map(|(_, path)| path);
-        let own = match (certificate, key) {
-            (Some((_, certificate)), Some((_, key))) => Some((certificate, key)),
-            (Some((at, _)), None) => {
-                let what = "`hbase.certificate` needs its private key: name it as `hbase.key`";
-                return self.fault(at, what);
-            }
-            (None, Some((at, _))) => {
-                let what = "`hbase.key` needs its certificate: name it as `hbase.certificate`";
-                return self.fault(at, what);
-            }
-            (None, None) => None,
-        };
-        self.warnings
-            .extend(own.iter().filter_map(|(_, key)| open_to_all(key)));
-        let files = TlsFiles { ca: file(ca), own };
-        if let Err(reason) = files.check() {
-            self.fault(first_at.map_or(0, |(_, at)| at), reason);
-        }
-        hbase.tls = Some(files);
     }
 
     fn hbase_http(&mut self, section: &mut Section<'_>, hbase: &mut HbaseSettings) {
         let path = self.text_of(section, "path");
         let username = self.text_of(section, "username");
         let do_as = self.text_of(section, "do-as");
-        let password = self.hbase_password(section);
+        let password = self.password_of(section);
         let named = [("path", &path), ("username", &username), ("do-as", &do_as)];
         let first = named
             .into_iter()
@@ -151,43 +107,6 @@ impl Reader<'_> {
                 self.fault(at, what);
             }
             (None, None) => {}
-        }
-    }
-
-    /// Where the password stands. It is read whenever a connection is made, and here as well, as
-    /// one that is missing stops the start.
-    fn hbase_password(&mut self, section: &mut Section<'_>) -> Option<(usize, Secret)> {
-        section.known.push("password");
-        let (at, value) = section.entries.remove("password")?;
-        let secret = match value.into_inner() {
-            DeValue::Table(table) => self.elsewhere(&table),
-            _ => None,
-        };
-        let Some(secret) = secret else {
-            let what = "`hbase.password`: a password does not stand here: { file = \"…\" } or \
-                        { env = \"…\" } says where it does";
-            self.fault(at, what);
-            return Some((at, Secret::Env(String::new())));
-        };
-        self.warnings.extend(secret.warning());
-        if let Err(reason) = secret.read() {
-            self.fault(at, format!("`hbase.password`: {reason}"));
-        }
-        Some((at, secret))
-    }
-
-    fn truth_of(&mut self, section: &mut Section<'_>, key: &'static str) -> bool {
-        section.known.push(key);
-        let Some((at, value)) = section.entries.remove(key) else {
-            return false;
-        };
-        match value.get_ref() {
-            DeValue::Boolean(is) => *is,
-            _ => {
-                let name = section.name;
-                self.fault(at, format!("`{name}{key}`: true or false belongs here"));
-                false
-            }
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Reader<'a> {
 
 /// One table, with its name as written in front of its keys.
 pub(super) struct Section<'i> {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) entries: BTreeMap<String, (usize, Spanned<DeValue<'i>>)>,
     pub(super) known: Vec<&'static str>,
 }
@@ -37,13 +37,17 @@ impl<'a> Reader<'a> {
         });
     }
 
-    fn section<'i>(&mut self, name: &'static str, table: DeTable<'i>) -> Section<'i> {
+    pub(super) fn section<'i>(
+        &mut self,
+        name: impl Into<String>,
+        table: DeTable<'i>,
+    ) -> Section<'i> {
         let entries = table
             .into_iter()
             .map(|(k, v)| (k.get_ref().to_string(), (k.span().start, v)))
             .collect();
         Section {
-            name,
+            name: name.into(),
             entries,
             known: Vec::new(),
         }
@@ -66,6 +70,10 @@ impl<'a> Reader<'a> {
         }
         if let Some(section) = self.table_of(&mut top, "hbase") {
             self.hbase(section, &mut config.hbase);
+        }
+        let postgres = top.entries.get("postgres").map_or(0, |(at, _)| *at);
+        if let Some(section) = self.table_of(&mut top, "postgres") {
+            self.postgres(postgres, section, &mut config.postgres);
         }
         if let Some(section) = self.table_of(&mut top, "allow") {
             self.allow(section, &mut config.allow);
@@ -271,6 +279,7 @@ impl<'a> Reader<'a> {
             "control" => "control.",
             "kafka" => "kafka.",
             "hbase" => "hbase.",
+            "postgres" => "postgres.",
             "telemetry" => "telemetry.",
             _ => "limits.",
         };

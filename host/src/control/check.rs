@@ -141,12 +141,13 @@ fn sink_view((sink, exists): (&SinkSpec, Option<bool>)) -> SinkView {
         name: column.name.clone(),
         r#type: column.kind,
     });
+    let keys: Vec<&str> = sink.keys.iter().map(|key| key.name.as_str()).collect();
     SinkView {
         kind: sink.connector.clone(),
         name: sink.name.clone(),
         target: sink.target.clone(),
         guarantee: guarantee(sink),
-        key: sink.keys.first().map(|key| key.name.clone()),
+        key: (!keys.is_empty()).then(|| keys.join(", ")),
         columns: columns.collect(),
         exists,
     }

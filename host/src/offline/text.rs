@@ -4,9 +4,9 @@ use super::origin;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use streamhost_core::contract::render::{Cell, RowRef, RowsView, json, readable};
+use streamhost_core::contract::render::{Cell, RowRef, RowsView, json, key, readable};
 use streamhost_core::executor::BatchOutcome;
-use streamhost_core::job::JobSpec;
+use streamhost_core::job::{JobSpec, SinkSpec};
 use streamhost_core::types::Kind;
 
 /// A row.
@@ -60,7 +60,7 @@ impl Found {
                 .iter()
                 .flat_map(|rows| RowsView::new(rows, &sink.columns))
             {
-                self.rows.push(sink_row(&sink.name, sink.is_keyed(), &row));
+                self.rows.push(sink_row(sink, &row));
             }
         }
         self.letters
@@ -99,9 +99,13 @@ impl Found {
     }
 }
 
-fn sink_row(sink: &str, keyed: bool, row: &RowRef<'_>) -> SinkRow {
-    let mut line = format!("{sink}:");
-    let key = keyed.then(|| readable(Kind::Bytes, row.key()));
+fn sink_row(sink: &SinkSpec, row: &RowRef<'_>) -> SinkRow {
+    let mut line = format!("{}:", sink.name);
+    let key = sink.is_keyed().then(|| {
+        let mut text = Vec::new();
+        key(&sink.keys, row, &mut text);
+        readable(Kind::Bytes, &text)
+    });
     if let Some(key) = &key {
         line += &format!(" key={key}");
     }
@@ -144,7 +148,7 @@ fn sink_row(sink: &str, keyed: bool, row: &RowRef<'_>) -> SinkRow {
         }
     }
     SinkRow {
-        sink: sink.to_owned(),
+        sink: sink.name.clone(),
         key,
         deleted: row.is_deleted(),
         columns,

@@ -208,6 +208,7 @@ impl Supervisor {
             found.push(SinkFacts {
                 name: described.name.clone(),
                 guarantee: sink.guarantee(),
+                marker_expires: sink.marker_expires(),
                 marker,
                 elsewhere: sink.elsewhere(),
                 committed: sink.committed(),

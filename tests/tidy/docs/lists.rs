@@ -69,13 +69,22 @@ fn every_operator_is_in_the_book() {
 #[test]
 fn every_setting_is_in_the_book() {
     let hbase = read("host/src/config/hbase.rs");
+    let postgres = read("host/src/config/postgres.rs");
+    let shared = read("host/src/config/credentials.rs");
     let reader = read("host/src/config/reader.rs") + &read("host/src/config/kafka.rs") + &hbase;
     let mut keys = BTreeSet::new();
-    for call in ["text_of(section,", "truth_of(section,", "known.push("] {
-        let names = literals(&hbase, call);
-        let is_key = |name: &&&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-        let names = names.iter().filter(is_key);
-        keys.extend(names.map(|name| format!("hbase.{name}")));
+    for (section, code) in [("hbase", &hbase), ("postgres", &postgres)] {
+        for call in [
+            "text_of(section,",
+            "text_of(&mut section,",
+            "truth_of(section,",
+            "known.push(",
+        ] {
+            let names = [literals(code, call), literals(&shared, call)].concat();
+            let is_key = |name: &&&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+            let names = names.iter().filter(is_key);
+            keys.extend(names.map(|name| format!("{section}.{name}")));
+        }
     }
     for section in ["control", "kafka", "hbase", "limits", "telemetry"] {
         let begin = format!("fn {section}(");

@@ -1,9 +1,9 @@
 //! A connection to one gateway: TCP, and TLS over it where that is set.
 
 use super::answer::{CallDeadline, TimedStream};
-use super::settings::TlsFiles;
 use super::tls::{self, Tls};
 use super::words::Failure;
+use crate::tls_files::TlsFiles;
 use openssl::ssl::ErrorCode;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};

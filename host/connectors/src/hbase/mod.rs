@@ -22,7 +22,7 @@ use words::Failure;
 pub use connector::HbaseConnector;
 pub use provision::HbaseProvision;
 pub use rows::{TableReader, TableRow, table_names};
-pub use settings::{AddFamilies, HbaseSettings, HttpAccess, Protocol, TlsFiles, Transport};
+pub use settings::{AddFamilies, HbaseSettings, HttpAccess, Protocol, Transport};
 
 mod settings;
 mod provision;
@@ -71,6 +71,7 @@ impl HbaseSink {
             .families(table)
             .map_err(|failure| lane.error(failure, table))?;
         found.ok_or_else(|| SinkError::TableMissing {
+            server: "HBase",
             table: self.table.clone(),
             mend: mend_table(&self.table, &provision::families(&self.columns)),
         })

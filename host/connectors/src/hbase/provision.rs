@@ -87,6 +87,7 @@ impl HbaseProvision {
         }
         let mend = || mend_table(table, &wanted);
         let there = found.ok_or_else(|| SinkError::TableMissing {
+            server: "HBase",
             table: table.clone(),
             mend: mend(),
         })?;

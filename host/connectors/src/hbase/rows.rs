@@ -36,6 +36,7 @@ impl TableReader {
             .is_none()
         {
             return Err(SinkError::TableMissing {
+                server: "HBase",
                 table: table.to_owned(),
                 mend: "`deploy --create-tables` creates the tables of a job".to_owned(),
             });

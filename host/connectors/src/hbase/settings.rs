@@ -1,8 +1,8 @@
 //! Where HBase's gateways are, and how one speaks to them.
 
 use crate::secret::Secret;
+use crate::tls_files::TlsFiles;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use streamhost_core::limits;
 
@@ -50,16 +50,6 @@ impl Protocol {
             Protocol::Compact => "compact",
         }
     }
-}
-
-/// TLS: by what a gateway is trusted, and what the host shows it. The files are PEM, and are read
-/// whenever a connection is made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The authority of the gateways' certificates; none: one of the system's.
-    pub ca: Option<PathBuf>,
-    /// The host's certificate and its key, for gateways that ask for one.
-    pub own: Option<(PathBuf, PathBuf)>,
 }
 
 /// What is said over HTTP beside the calls.

@@ -2,24 +2,22 @@
 //! updates mend.
 
 use super::answer::TimedStream;
-use super::settings::TlsFiles;
 use super::words::Failure;
 use crate::certificate::{self, Called};
-use openssl::pkey::PKey;
-use openssl::ssl::{
-    ErrorCode, HandshakeError, MidHandshakeSslStream, SslConnector, SslConnectorBuilder, SslMethod,
-    SslStream, SslVerifyMode,
-};
+use crate::tls_files::TlsFiles;
+use openssl::ssl::{ErrorCode, HandshakeError, MidHandshakeSslStream, SslStream, SslVerifyMode};
 use openssl::x509::{X509, X509VerifyResult};
 use std::io::ErrorKind;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-const CALLED: Called = Called {
+const CALLED: Called<'_> = Called {
     server: "the gateway",
     authority: "hbase.ca",
     named_in: "`hbase.thrift`",
 };
+
+/// What its settings begin with.
+const SECTION: &str = "hbase";
 
 /// What to do where no TLS comes back.
 const NO_TLS: &str = "it may be a gateway without TLS: compare hbase.thrift.ssl.enabled in its \
@@ -28,19 +26,9 @@ const NO_TLS: &str = "it may be a gateway without TLS: compare hbase.thrift.ssl.
 /// TLS over a connection.
 pub(super) type Tls = SslStream<TimedStream>;
 
-impl TlsFiles {
-    /// Why no connection could be made with these files.
-    ///
-    /// # Errors
-    /// One of them cannot be read, is no PEM, or the key is not the certificate's.
-    pub fn check(&self) -> Result<(), String> {
-        builder(self).map(drop)
-    }
-}
-
 /// Speaks TLS with who answers, and proves that it is `host`.
 pub(super) fn shake(stream: TimedStream, host: &str, files: &TlsFiles) -> Result<Tls, Failure> {
-    let mut builder = builder(files).map_err(Failure::Denied)?;
+    let mut builder = files.builder(SECTION).map_err(Failure::Denied)?;
     // The library forgets a certificate that it does not trust.
     let untrusted: Arc<Mutex<Option<X509>>> = Arc::default();
     let seen = Arc::clone(&untrusted);
@@ -126,39 +114,4 @@ fn reason(error: &openssl::ssl::Error) -> Option<String> {
     }
     let first = error.ssl_error()?.errors().first()?;
     first.reason().map(str::to_owned)
-}
-
-fn builder(files: &TlsFiles) -> Result<SslConnectorBuilder, String> {
-    let mut builder =
-        SslConnector::builder(SslMethod::tls_client()).map_err(|e| format!("no TLS: {e}"))?;
-    if let Some(ca) = &files.ca {
-        let at = readable(ca, "hbase.ca")?;
-        let set = builder.set_ca_file(ca);
-        set.map_err(|_| format!("`hbase.ca`: {at} has no certificate as PEM"))?;
-    }
-    if let Some((certificate, key)) = &files.own {
-        let at = readable(certificate, "hbase.certificate")?;
-        let set = builder.set_certificate_chain_file(certificate);
-        set.map_err(|_| format!("`hbase.certificate`: {at} has no certificate as PEM"))?;
-        let key_at = readable(key, "hbase.key")?;
-        let pem = std::fs::read(key).map_err(|e| format!("`hbase.key`: {key_at}: {e}"))?;
-        // Or the library would ask for a password on the terminal.
-        let read = PKey::private_key_from_pem_callback(&pem, |_| Ok(0));
-        let read = read.map_err(|_| {
-            format!("`hbase.key`: {key_at} is no private key as PEM without a password")
-        })?;
-        let set = builder.set_private_key(&read);
-        set.and_then(|()| builder.check_private_key())
-            .map_err(|_| format!("the key in {key_at} is not that of the certificate in {at}"))?;
-    }
-    Ok(builder)
-}
-
-/// The library's own words do not name a file that is not there.
-fn readable(path: &Path, setting: &str) -> Result<String, String> {
-    let at = path.display();
-    match std::fs::File::open(path) {
-        Ok(_) => Ok(at.to_string()),
-        Err(error) => Err(format!("`{setting}`: {at} cannot be read: {error}")),
-    }
 }

@@ -78,7 +78,7 @@ impl Trust {
     }
 }
 
-const CALLED: Called = Called {
+const CALLED: Called<'_> = Called {
     server: "the broker",
     authority: "ssl.ca.location",
     named_in: "`brokers` and in its own `advertised.listeners`",

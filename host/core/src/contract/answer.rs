@@ -13,7 +13,7 @@ pub struct RowShape {
     name: String,
     kinds: Vec<Kind>,
     optional: Vec<bool>,
-    keyed: bool,
+    keys: Vec<Kind>,
     dynamic: bool,
     headers: bool,
     names_bytes: usize,
@@ -32,7 +32,7 @@ impl RowShape {
             name: spec.name.clone(),
             kinds: spec.columns.iter().map(|column| column.kind).collect(),
             optional: spec.columns.iter().map(|column| column.optional).collect(),
-            keyed: spec.is_keyed(),
+            keys: spec.keys.iter().map(|key| key.kind).collect(),
             dynamic: spec.dynamic,
             headers: spec.headers,
             names_bytes: spec.columns.iter().map(|column| column.name.len()).sum(),
@@ -41,8 +41,13 @@ impl RowShape {
         }
     }
 
+    /// Items before a row's cells.
+    fn key_items(&self) -> usize {
+        self.keys.len().max(1)
+    }
+
     fn width(&self) -> usize {
-        1 + self.kinds.len()
+        self.key_items() + self.kinds.len()
     }
 }
 
@@ -64,11 +69,14 @@ fn kept(rows: &Rows, asked: usize, shape: &RowShape) -> Result<(), String> {
     }
     let items = rows.len() * shape.width();
     if rows.cells.len() != items {
-        let (found, width) = (rows.cells.len(), shape.width());
+        let (found, cells) = (rows.cells.len(), shape.kinds.len());
+        let keys = match shape.key_items() {
+            1 => "a key".to_owned(),
+            keys => format!("{keys} keys"),
+        };
         return Err(format!(
-            "{} rows of a key and {} cells make {items} items, not {found}",
-            rows.len(),
-            width - 1
+            "{} rows of {keys} and {cells} cells make {items} items, not {found}",
+            rows.len()
         ));
     }
     check_column(&rows.cells).map_err(|broken| format!("cells: {broken}"))?;
@@ -147,14 +155,26 @@ fn check_cells(rows: &Rows, shape: &RowShape) -> Result<(), String> {
     let mut item = 0u32;
     for row in 0..rows.len() as u32 {
         let whole = gone.next_if_eq(&&row).is_some();
-        let keyless = absent.next_if_eq(&&item).is_some() || !shape.keyed;
-        if deleted.next_if_eq(&&item).is_some() {
-            return Err(format!("row {row} has its key among the cells to delete"));
+        let mut keyless = shape.keys.is_empty();
+        for key in 0..shape.key_items() {
+            let is_absent = absent.next_if_eq(&&item).is_some();
+            if deleted.next_if_eq(&&item).is_some() {
+                return Err(format!("row {row} has its key among the cells to delete"));
+            }
+            match shape.keys.get(key) {
+                Some(_) if is_absent && shape.keys.len() > 1 => {
+                    return Err(format!("row {row} lacks key {key}"));
+                }
+                Some(&kind) if !is_absent => check_cell(rows.cells.get(item as usize), kind, ascii)
+                    .map_err(|b| format!("row {row}, key {key}: {b}"))?,
+                Some(_) | None => {}
+            }
+            keyless |= is_absent;
+            item += 1;
         }
         if whole && keyless {
             return Err(format!("row {row} is deleted, but has no key"));
         }
-        item += 1;
         for (column, &kind) in shape.kinds.iter().enumerate() {
             let is_absent = absent.next_if_eq(&&item).is_some();
             let is_deleted = deleted.next_if_eq(&&item).is_some();
@@ -267,9 +287,10 @@ fn unfit(rows: &Rows, row: usize, shape: &RowShape) -> Option<String> {
     let headers: usize = rows.headers.of(row).map(|header| header.bytes()).sum();
     let cells = (rows.cells.ends[first + width - 1] - begin) as usize;
     let row_bytes = cells + shape.names_bytes + headers;
-    let key_bytes = (rows.cells.ends[first] - begin) as usize;
+    let keys_end = rows.cells.ends[first + shape.key_items() - 1];
+    let key_bytes = (keys_end - begin) as usize;
     let sink = &shape.name;
-    if shape.keyed && !limits.key_bytes.contains(&key_bytes) {
+    if !shape.keys.is_empty() && !limits.key_bytes.contains(&key_bytes) {
         return Some(match key_bytes {
             0 => format!("sink `{sink}`: the row's key is empty"),
             _ => format!(
@@ -288,7 +309,7 @@ fn unfit(rows: &Rows, row: usize, shape: &RowShape) -> Option<String> {
         ));
     }
     if row_bytes > limits.cell_bytes_max {
-        let longest = (first + 1..first + width)
+        let longest = (first + shape.key_items()..first + width)
             .map(|item| rows.cells.get(item).len())
             .max()
             .unwrap_or(0);

@@ -36,6 +36,7 @@ pub struct ExtraCell<'a> {
 pub struct RowsView<'a> {
     rows: &'a Rows,
     columns: &'a [ColumnSpec],
+    keys: usize,
     next: usize,
     absent: &'a [u32],
     deleted: &'a [u32],
@@ -49,7 +50,9 @@ pub struct RowsView<'a> {
 pub struct RowRef<'a> {
     rows: &'a Rows,
     columns: &'a [ColumnSpec],
-    /// Its key's item; the cells follow.
+    /// How many key items it has, at least one.
+    keys: usize,
+    /// Its first key's item; the cells follow the last one.
     item: usize,
     absent: &'a [u32],
     deleted: &'a [u32],
@@ -60,12 +63,15 @@ pub struct RowRef<'a> {
 }
 
 impl<'a> RowsView<'a> {
-    /// The rows of one call, with the columns that their sink declares.
+    /// The rows of one call, with the columns that their sink declares. What a row has before them
+    /// is its keys.
     pub fn new(rows: &'a Rows, columns: &'a [ColumnSpec]) -> Self {
         let (absent, deleted) = (&rows.absent[..], &rows.deleted[..]);
+        let width = rows.cells.len().checked_div(rows.len()).unwrap_or(0);
         RowsView {
             rows,
             columns,
+            keys: width.saturating_sub(columns.len()).max(1),
             next: 0,
             absent,
             deleted,
@@ -95,8 +101,8 @@ impl<'a> Iterator for RowsView<'a> {
     fn next(&mut self) -> Option<RowRef<'a>> {
         let row = self.next;
         let position = *self.rows.positions.get(row)?;
-        let item = row * (1 + self.columns.len());
-        let end = item + 1 + self.columns.len();
+        let item = row * (self.keys + self.columns.len());
+        let end = item + self.keys + self.columns.len();
         self.next += 1;
         let extra_rows = &mut &self.rows.extra.rows[self.extra_from..];
         let extra = (
@@ -113,6 +119,7 @@ impl<'a> Iterator for RowsView<'a> {
         Some(RowRef {
             rows: self.rows,
             columns: self.columns,
+            keys: self.keys,
             item,
             absent: take_below(&mut self.absent, end),
             deleted: take_below(&mut self.deleted, end),
@@ -137,10 +144,22 @@ impl<'a> RowRef<'a> {
         self.position
     }
 
-    /// Its key; empty where the sink's rows have none.
+    /// Its key, or the first of several; empty where the sink's rows have none.
     #[inline]
     pub fn key(&self) -> &'a [u8] {
         self.rows.cells.get(self.item)
+    }
+
+    /// Both are the same row of the same call.
+    pub fn is(&self, other: &RowRef<'_>) -> bool {
+        std::ptr::eq(self.rows, other.rows) && self.item == other.item
+    }
+
+    /// All of its keys, in the order of the sink's key columns; one empty item where rows have none.
+    #[inline]
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
+        let rows = self.rows;
+        (self.item..self.item + self.keys).map(move |item| rows.cells.get(item))
     }
 
     /// It has a key: one that is not there is another thing than an empty one in Kafka.
@@ -161,7 +180,7 @@ impl<'a> RowRef<'a> {
     /// Its declared columns' cells, in the order of the columns; absent ones too.
     #[inline]
     pub fn cells(&self) -> impl Iterator<Item = Cell<'a>> + use<'a> {
-        let (first, rows) = (self.item + 1, self.rows);
+        let (first, rows) = (self.item + self.keys, self.rows);
         // The key's item may be absent as well, in rows without one.
         let (mut absent, mut deleted) = (self.absent, self.deleted);
         take_below(&mut absent, first);
@@ -238,6 +257,24 @@ pub fn text(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) {
             }
         }
         Kind::Bool => out.extend_from_slice(if bytes == [0] { b"false" } else { b"true" }),
+    }
+}
+
+/// Appends a row's key as text: one as [`text`], several as a JSON array.
+pub fn key(keys: &[ColumnSpec], row: &RowRef<'_>, out: &mut Vec<u8>) {
+    match keys {
+        [] => {}
+        [one] => text(one.kind, row.key(), out),
+        several => {
+            out.push(b'[');
+            for (n, (key, bytes)) in several.iter().zip(row.keys()).enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                json(key.kind, bytes, out);
+            }
+            out.push(b']');
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What becomes of rows that a server refuses for what is in them: their records are dead letters.
 
 use super::BatchOutcome;
-use crate::contract::render::{RowsView, ValueWriter};
+use crate::contract::render::{self, RowsView, ValueWriter};
 use crate::job::JobSpec;
 use crate::types::{DeadLetter, RefusedRow, Rows};
 use std::collections::BTreeSet;
@@ -88,7 +88,11 @@ impl BatchOutcome {
         if let Some(row) = RowsView::new(rows, &of.columns).nth(row) {
             let mut value = Vec::new();
             let there = ValueWriter::new(&of.columns).value(&row, &mut value);
-            letter.key = row.has_key().then(|| row.key().to_vec());
+            letter.key = row.has_key().then(|| {
+                let mut text = Vec::new();
+                render::key(&of.keys, &row, &mut text);
+                text
+            });
             letter.value = there.then_some(value);
         }
         letter

@@ -182,6 +182,7 @@ mod tests {
         SinkFacts {
             name: name.to_owned(),
             guarantee: Guarantee::Marked,
+            marker_expires: true,
             marker: (of == Of::Own).then(|| marker.clone()),
             elsewhere: (of == Of::Other).then_some(marker),
             committed: if of == Of::Own {

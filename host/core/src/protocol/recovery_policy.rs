@@ -15,6 +15,8 @@ pub struct SinkFacts {
     pub name: String,
     /// What a second delivery does.
     pub guarantee: Guarantee,
+    /// A marker of it may be gone after a while, as brokers forget theirs.
+    pub marker_expires: bool,
     /// Its marker, of the target that it has now.
     pub marker: Option<Marker>,
     /// The newest marker that names another target: what that one holds, this one does not.
@@ -193,7 +195,7 @@ pub fn decide(found: &RecoveryFacts<'_>) -> RecoveryStep {
         {
             match holds(sink.marker.as_ref(), intent, &sink.name) {
                 Ok(true) => drop(by.insert(sink.name.clone())),
-                Ok(false) if sink.marker.is_none() && may_have_expired(intent, found.now_ms) => {
+                Ok(false) if may_have_expired(sink, intent, found.now_ms) => {
                     match found.skip_lost {
                         true => drop(by.insert(sink.name.clone())),
                         false => {
@@ -293,7 +295,10 @@ pub fn holds(
 
 /// Whether the marker of an intent's batch, if there is none, may have been forgotten: it is not
 /// older than the intent.
-fn may_have_expired(intent: &BatchIntent, now_ms: i64) -> bool {
+fn may_have_expired(sink: &SinkFacts, intent: &BatchIntent, now_ms: i64) -> bool {
+    if sink.marker.is_some() || !sink.marker_expires {
+        return false;
+    }
     let most = i64::try_from(limits::MARKER_TIME.as_millis()).unwrap_or(i64::MAX);
     now_ms.saturating_sub(intent.time_ms) > most
 }
@@ -365,6 +370,7 @@ mod tests {
         SinkFacts {
             name: "s".into(),
             guarantee,
+            marker_expires: true,
             marker,
             elsewhere: None,
             committed: reached,
@@ -426,6 +432,16 @@ mod tests {
         let cases = [
             (sink(Marked, None), day, false, replay(&[&[]], false)),
             (sink(Marked, None), day + 1, false, expired()),
+            // a marker that is never forgotten would be there
+            (
+                SinkFacts {
+                    marker_expires: false,
+                    ..sink(Marked, None)
+                },
+                day + 1,
+                false,
+                replay(&[&[]], false),
+            ),
             // the user says that the batch is not to be given to it
             (sink(Marked, None), day + 1, true, replay(&[&["s"]], false)),
             (sink(Marked, None), day, true, replay(&[&[]], false)),
@@ -675,6 +691,7 @@ mod tests {
                 .map(|(i, (guarantee, reached))| SinkFacts {
                     name: format!("s{i}"),
                     guarantee: *guarantee,
+                    marker_expires: true,
                     marker: (!reached.is_empty()).then(|| marker.clone()),
                     elsewhere: None,
                     committed: offsets(reached),

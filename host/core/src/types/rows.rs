@@ -67,9 +67,9 @@ impl Kind {
     }
 }
 
-/// Rows that one call made for one sink. A row is its key and then one cell for each declared
-/// column, in that order: row `r`'s key is item `r * width` of `cells`, its column `c` item `r *
-/// width + 1 + c`, with `width = 1 + columns`.
+/// Rows that one call made for one sink. A row is its keys (one empty item where it has none) and
+/// then one cell for each declared column, in that order: row `r`'s key `k` is item `r * width + k`
+/// of `cells`, its column `c` item `r * width + keys + c`, with `width = keys + columns`.
 #[derive(Clone, Default, Debug, PartialEq, Eq)]
 pub struct Rows {
     /// For each row the position of the record it comes from.

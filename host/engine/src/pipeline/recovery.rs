@@ -200,6 +200,7 @@ impl Recovery<'_> {
             found.push(SinkFacts {
                 name: intent.name.clone(),
                 guarantee: sink.guarantee(),
+                marker_expires: sink.marker_expires(),
                 marker,
                 elsewhere: sink.elsewhere(),
                 committed: sink.committed(),

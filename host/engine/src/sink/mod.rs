@@ -54,8 +54,10 @@ pub enum SinkError {
         reason: String,
     },
     /// There is no such table.
-    #[error("HBase has no table `{table}`: {mend}")]
+    #[error("{server} has no table `{table}`: {mend}")]
     TableMissing {
+        /// Which server.
+        server: &'static str,
         /// Its name.
         table: String,
         /// The command that creates it.
@@ -104,11 +106,9 @@ pub enum SinkError {
     #[error("the job is to stop")]
     Cancelled,
     /// Another producer took the transactional id over.
-    #[error(
-        "another host runs this job: the transactional id `{id}` was taken over; stop one of the two"
-    )]
+    #[error("another host runs this job: {id} was taken over; stop one of the two")]
     Fenced {
-        /// The transactional id.
+        /// What was taken over, such as the transactional id.
         id: String,
     },
 }
@@ -162,6 +162,11 @@ pub trait Refusals {
 pub trait Sink: Send {
     /// What a second delivery does.
     fn guarantee(&self) -> Guarantee;
+
+    /// A marker may be gone after a while, so that there is none means nothing then.
+    fn marker_expires(&self) -> bool {
+        true
+    }
 
     /// What a row may be.
     fn limits(&self) -> RowLimits;

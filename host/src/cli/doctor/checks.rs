@@ -17,6 +17,7 @@ use std::time::UNIX_EPOCH;
 use streamhost_connectors::hbase::{HbaseSettings, table_names};
 use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_connectors::kafka::topics::{TopicError, broker_count, topic_facts};
+use streamhost_connectors::postgres::{PostgresSettings, server_version};
 use streamhost_core::job::connector::LETTERS;
 use streamhost_core::{clock, limits};
 
@@ -235,6 +236,25 @@ pub(super) fn hbase(settings: &HbaseSettings) -> Finding {
             check,
             error.to_string(),
             "start HBase's Thrift gateway (or `streamhost dev`), or mend `[hbase]`; jobs without tables run without",
+        ),
+    }
+}
+
+/// Whether a database answers.
+pub(super) fn postgres((name, settings): (&String, &PostgresSettings)) -> Finding {
+    let section = match name.as_str() {
+        "" => "postgres".to_owned(),
+        name => format!("postgres.{name}"),
+    };
+    match server_version(settings) {
+        Ok(version) => Finding::ok(
+            "PostgreSQL",
+            format!("{version} answers at {}", settings.address()),
+        ),
+        Err(error) => Finding::fail(
+            "PostgreSQL",
+            error.to_string(),
+            format!("start it, or mend `[{section}]`; jobs without its tables run without"),
         ),
     }
 }

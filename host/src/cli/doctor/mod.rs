@@ -121,6 +121,7 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
     let topics = kafka.grade == Grade::Ok;
     found.push(kafka);
     found.push(checks::hbase(&servers.hbase));
+    found.extend(config.postgres.iter().map(checks::postgres));
     match &daemon {
         Some(daemon) => {
             found.extend(checks::disk_of(daemon));

@@ -9,6 +9,7 @@ impl Row for Lie<'_> {
     type Key = Infallible;
     const SHAPE: RowShape = RowShape {
         keys: &[ColumnDef::key::<str>("key")],
+        key_columns: &[ColumnDef::key_column::<str>("key")],
         dynamic: false,
         headers: false,
         columns: &[ColumnDef {

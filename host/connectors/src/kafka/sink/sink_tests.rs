@@ -171,7 +171,7 @@ fn is_away<T: std::fmt::Debug>(answer: &Result<T, SinkError>) -> bool {
 }
 
 fn is_fenced<T: std::fmt::Debug>(answer: &Result<T, SinkError>) -> bool {
-    matches!(answer, Err(SinkError::Fenced { id }) if id == "streamhost.job.out")
+    matches!(answer, Err(SinkError::Fenced { id }) if id.contains("`streamhost.job.out`"))
 }
 
 #[test]

@@ -116,15 +116,17 @@ impl Transactions {
         }
     }
 
+    fn called(&self) -> String {
+        format!("the transactional id `{}`", self.id)
+    }
+
     /// The brokers take our id away as well when a transaction of ours lasted too long (this host
     /// was halted): so the first time it is taken back, and [`Transactions::open`] looks whether
     /// somebody else wrote. The second time, it is somebody else, and the two must not fence each
     /// other back and forth.
     fn on_fenced(&mut self) -> SinkError {
         if std::mem::replace(&mut self.fenced, true) {
-            return SinkError::Fenced {
-                id: self.id.clone(),
-            };
+            return SinkError::Fenced { id: self.called() };
         }
         let reason = format!(
             "the transactional id `{}` was taken over, or its transaction ran out of time",
@@ -159,9 +161,7 @@ impl Transactions {
         // Only now nobody else can move it.
         let marker = self.read_marker(&asker, &target)?;
         if self.fenced && marker != self.held && (marker.is_none() || marker != self.tried) {
-            return Err(SinkError::Fenced {
-                id: self.id.clone(),
-            });
+            return Err(SinkError::Fenced { id: self.called() });
         }
         let group = asker
             .group_metadata()

@@ -33,6 +33,7 @@ pub const CONSOLE: ConnectorRules = ConnectorRules {
         key_kinds: &[Kind::Text, Kind::Bytes],
         columns: ColumnNames::Fields,
         raw: true,
+        dynamic: true,
         limits: CONSOLE_ROWS,
         sending_bytes: limits::LINE_BYTES_MAX,
         guarantee: |_| Guarantee::AtLeastOnce,

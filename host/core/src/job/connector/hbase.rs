@@ -35,6 +35,7 @@ pub const HBASE: ConnectorRules = ConnectorRules {
         key_kinds: &[Kind::Text, Kind::Bytes],
         columns: ColumnNames::FamilyAndQualifier,
         raw: false,
+        dynamic: true,
         limits: hbase_rows(limits::HBASE_CELL_BYTES_MAX),
         sending_bytes: limits::HBASE_ANSWER_BYTES_MAX
             + limits::HBASE_CONNECTIONS_MAX * limits::HBASE_CALL_BYTES_MAX,

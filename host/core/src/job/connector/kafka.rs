@@ -50,6 +50,7 @@ pub const KAFKA: ConnectorRules = ConnectorRules {
         key_kinds: &[Kind::Text, Kind::Bytes],
         columns: ColumnNames::Fields,
         raw: true,
+        dynamic: true,
         limits: KAFKA_ROWS,
         sending_bytes: limits::KAFKA_SEND_QUEUE_MAX.1,
         guarantee,

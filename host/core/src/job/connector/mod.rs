@@ -5,6 +5,7 @@
 mod options;
 mod kafka;
 mod hbase;
+mod postgres;
 mod file;
 mod socket;
 mod rate;
@@ -15,6 +16,7 @@ pub use file::FILE;
 pub use hbase::{HBASE, hbase_rows};
 pub use kafka::{EXACTLY_ONCE, KAFKA, KAFKA_ROWS};
 pub use options::{OptionKind, OptionRules, Options};
+pub use postgres::{POSTGRES, POSTGRES_ROWS, table_parts};
 pub use rate::RATE;
 pub use socket::SOCKET;
 
@@ -131,6 +133,8 @@ pub struct SinkRules {
     pub columns: ColumnNames,
     /// A row may be one value without a column's name.
     pub raw: bool,
+    /// A row may have columns that only the data knows.
+    pub dynamic: bool,
     /// What a row may be, unless a server's settings say less or more.
     pub limits: RowLimits,
     /// The most bytes that it holds beside the rows, on their way to the server.

@@ -225,6 +225,12 @@ fn check_columns(rules: &SinkRules, raw: &SinkDescription, faults: &mut Vec<JobF
         });
         return;
     }
+    if raw.dynamic && !rules.dynamic {
+        faults.push(JobFault::Dynamic {
+            sink: sink.clone(),
+            what: rules.target.what,
+        });
+    }
     let mut seen = BTreeSet::new();
     for column in &raw.columns {
         let judged = match rules.columns {

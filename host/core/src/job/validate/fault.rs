@@ -254,8 +254,20 @@ pub enum JobFault {
         /// The sink.
         sink: String,
     },
+    /// Its rows have columns that only the data knows.
+    #[error(
+        "sink `{sink}`: rows of this {what} have no columns but those that are declared: leave #[row(dynamic)] out"
+    )]
+    Dynamic {
+        /// The sink.
+        sink: String,
+        /// What it writes.
+        what: &'static str,
+    },
     /// It has more key columns than its connector takes.
-    #[error("sink `{sink}` has {count} key columns, and `{connector}` takes {most}: join them")]
+    #[error(
+        "sink `{sink}` has {count} key columns, and `{connector}` takes {most}: join them, by #[row(separator = \"…\")] on the struct"
+    )]
     TooManyKeys {
         /// The sink.
         sink: String,

@@ -20,6 +20,9 @@ mod live_contract {
     mod letters;
     mod refused_rows;
     mod replan;
+    mod postgres;
+    mod postgres_jobs;
+    mod postgres_faults;
     mod deletes;
     mod gateways;
     mod through_proxy;

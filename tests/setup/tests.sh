@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside what building needs: Java and Maven (for Kafka and HBase, whose jars are fetched here
-# too), Python with kafka-python and happybase, kcat, promtool. Says what it does; says nothing where nothing is missing.
+# too), PostgreSQL, Python with kafka-python and happybase, kcat, promtool. Says what it does; says nothing where nothing is missing.
 #
-#   tests.sh                    what the tests with Kafka and HBase need
+#   tests.sh                    what the tests with Kafka, HBase and PostgreSQL need
 #   tests.sh --with NAME,…      that, and what those of tests/services need: the server, and its outside client. `files` is the
 #                               outside clients of Parquet, JSON and Delta alone; `all` is everything.
 set -euo pipefail
@@ -63,7 +63,7 @@ install_postgres() {
   fi
   packages postgresql
 }
-! wanted postgres || "$here/../services/postgres.sh" fetch 2>/dev/null || install_postgres
+"$here/../services/postgres.sh" fetch 2>/dev/null || install_postgres
 
 # The outside clients that the tests read topics and tables with.
 requirements=$here/requirements.txt

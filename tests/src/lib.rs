@@ -17,6 +17,7 @@ pub mod keyed;
 pub mod feed;
 pub mod command;
 pub mod servers;
+pub mod postgres;
 pub mod secured;
 pub mod outside;
 pub mod guests;

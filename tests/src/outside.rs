@@ -231,7 +231,28 @@ pub fn clicks_are_right(
     table: &str,
     dead_letters: &str,
 ) -> Verdict {
-    let verdict = script("clicks.py", &[brokers, topic, gateway, table, dead_letters]).ok();
+    verdict(script(
+        "clicks.py",
+        &[brokers, topic, gateway, table, dead_letters],
+    ))
+}
+
+/// The same with a table of PostgreSQL, as psql reads it at this URL.
+#[track_caller]
+pub fn clicks_in_postgres_are_right(
+    brokers: &str,
+    topic: &str,
+    url: &str,
+    table: &str,
+    dead_letters: &str,
+) -> Verdict {
+    let asked = [brokers, topic, url, table, dead_letters];
+    verdict(script("clicks_postgres.py", &asked))
+}
+
+#[track_caller]
+fn verdict(said: Said) -> Verdict {
+    let verdict = said.ok();
     let verdict: Value = serde_json::from_str(&verdict).expect("the oracle prints one JSON object");
     let count = |name: &str| {
         verdict[name]

@@ -96,6 +96,7 @@ mod tests {
             digest: String::new(),
         });
         SinkFacts {
+            marker_expires: true,
             name: "s".to_owned(),
             guarantee,
             marker,

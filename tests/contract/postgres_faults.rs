@@ -1,0 +1,119 @@
+//! PostgreSQL goes away, falls silent, or loses its answers; another host runs the same job. Each row
+//! is there once all the same.
+
+use super::postgres_jobs::{counted, deploy_rows, lines};
+use streamhost_tests::fault_proxy::FaultProxy;
+use streamhost_tests::feed::{self, Feed};
+use streamhost_tests::host::{Host, unique};
+use streamhost_tests::postgres::Postgres;
+use streamhost_tests::servers::Servers;
+use streamhost_tests::sizes::{LATE, PARTITIONS, seed, sizes};
+use streamhost_tests::wait::wait_until;
+
+#[test]
+fn it_is_killed_and_falls_silent_and_the_job_waits() {
+    let (_guard, servers) = Servers::shared();
+    let server = Postgres::own("faults");
+    let host = Host::serve_more(servers, &server.section(), &[]);
+    let job = unique("pg-outage");
+    feed::create_topic(&servers.kafka, &job, PARTITIONS).expect("a topic");
+    deploy_rows(&host, "plain", &job).ok();
+    let feed = Feed::start(&servers.kafka, &job, sizes().outage_rate, lines(0));
+    wait_until("rows are there", LATE, || counted(&server, &job).0 > 500);
+
+    server.tell("kill").ok();
+    let status = host.wait_state(&job, "retrying", LATE);
+    let waits = status["waiting_for"]["what"].as_str().unwrap_or_default();
+    assert!(
+        waits.contains("PostgreSQL at") || waits.contains("rows-out"),
+        "{status}"
+    );
+    server.tell("start").ok();
+    host.wait_state(&job, "running", LATE);
+
+    let before = host.records(&job);
+    server.tell("pause").ok();
+    let sent = feed.sent();
+    wait_until("records are sent meanwhile", LATE, || {
+        feed.sent() > sent + 1000
+    });
+    server.tell("resume").ok();
+    host.wait_records(&job, before + 1000, LATE);
+
+    // Its administrator ends every session.
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'streamhost'";
+    assert_ne!(server.psql(end), "0");
+    let records = feed.stop().expect("all records sent");
+    let status = host.wait_records(&job, records, LATE);
+    assert_eq!(status["state"], "running", "{status}");
+    assert_eq!(counted(&server, &job), (records, records), "each once");
+    server.tell("stop").ok();
+}
+
+#[test]
+fn answers_are_lost_and_connections_break_at_any_byte() {
+    let (_guard, servers) = Servers::shared();
+    let server = Postgres::shared();
+    let seed = seed();
+    println!("STREAMHOST_SEED={seed}");
+    let proxy = FaultProxy::before(&server.address).expect("a proxy");
+    let section = server
+        .section()
+        .replace(&server.address, &proxy.address().to_string());
+    let host = Host::serve_more(servers, &section, &[]);
+    let job = unique("pg-proxy");
+    feed::create_topic(&servers.kafka, &job, PARTITIONS).expect("a topic");
+    deploy_rows(&host, "plain", &job).ok();
+    let feed = Feed::start(&servers.kafka, &job, sizes().outage_rate, lines(0));
+    for command in [
+        "drop-answer",
+        "cut 100 up",
+        "drop-answer 3",
+        "cut 5000 up",
+        "reset",
+        "cut 20 down",
+    ] {
+        let before = counted(server, &job).0;
+        proxy.tell(command).expect("understood");
+        wait_until("rows come again", LATE, || {
+            counted(server, &job).0 > before + 300
+        });
+    }
+    proxy.tell(&format!("random {seed} 5")).expect("understood");
+    let before = feed.sent();
+    wait_until("some more are sent", LATE, || feed.sent() > before + 3000);
+    proxy.tell("pass").expect("understood");
+    let records = feed.stop().expect("all records sent");
+    let status = host.wait_records(&job, records, LATE);
+    assert_eq!(
+        counted(server, &job),
+        (records, records),
+        "each once: {status}"
+    );
+    println!("{}", proxy.tell("events").expect("understood"));
+}
+
+#[test]
+fn a_second_host_takes_the_table_over_and_the_first_one_stops() {
+    let (_guard, servers) = Servers::shared();
+    let server = Postgres::shared();
+    let first = Host::serve_more(servers, &server.section(), &[]);
+    let second = Host::serve_more(servers, &server.section(), &[]);
+    let job = unique("pg-two");
+    feed::create_topic(&servers.kafka, &job, 1).expect("a topic");
+    deploy_rows(&first, "plain", &job).ok();
+    let feed = Feed::start(&servers.kafka, &job, sizes().outage_rate, lines(0));
+    wait_until("rows are there", LATE, || counted(server, &job).0 > 500);
+    deploy_rows(&second, "plain", &job).ok();
+    let stopped = first.wait_state(&job, "stopped", LATE);
+    let words = stopped["last_error"].as_str().unwrap_or_default();
+    assert!(
+        words.contains("another host") && words.contains("mark"),
+        "{stopped}"
+    );
+    let records = feed.stop().expect("all records sent");
+    wait_until("all lines are there", LATE, || {
+        counted(server, &job).1 == records
+    });
+    assert_eq!(counted(server, &job), (records, records), "each once");
+}

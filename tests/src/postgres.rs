@@ -1,0 +1,91 @@
+//! The real PostgreSQL: one for all tests of a run, and one of its own for a test that takes it away.
+//! What is in it is read with `psql`, which is not ours.
+
+use crate::command::{Said, say};
+use crate::paths::root;
+use crate::servers::own_folder;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// A running server.
+#[derive(Debug)]
+pub struct Postgres {
+    folder: PathBuf,
+    /// Its `host:port`.
+    pub address: String,
+}
+
+static SHARED: OnceLock<Postgres> = OnceLock::new();
+
+impl Postgres {
+    /// The one that tests share; started if it does not run.
+    #[track_caller]
+    pub fn shared() -> &'static Postgres {
+        SHARED.get_or_init(|| Postgres::start_in("postgres"))
+    }
+
+    /// One for a test alone. It ends with the tests.
+    #[track_caller]
+    pub fn own(name: &str) -> Postgres {
+        Postgres::start_in(&format!("postgres-{name}"))
+    }
+
+    #[track_caller]
+    fn start_in(name: &str) -> Postgres {
+        let given = std::env::var_os("STREAMHOST_TEST_SERVICES").filter(|of| !of.is_empty());
+        let folder = given.map_or_else(own_folder, PathBuf::from).join(name);
+        let mut server = Postgres {
+            folder,
+            address: String::new(),
+        };
+        server.address = server.tell("start").ok().trim().to_owned();
+        server
+    }
+
+    /// A verb of its script: `start`, `kill`, `pause`, `resume`.
+    pub fn tell(&self, verb: &str) -> Said {
+        let mut command = Command::new(root().join("tests/services/postgres.sh"));
+        command.arg(verb).arg(&self.folder);
+        if std::env::var_os("SERVICE_OWNER").is_none() {
+            command.env("SERVICE_OWNER", std::process::id().to_string());
+        }
+        say(&mut command)
+    }
+
+    /// A file of its certificates.
+    pub fn tls(&self, name: &str) -> PathBuf {
+        self.folder.join("tls").join(name)
+    }
+
+    /// The URL of its database for a user.
+    pub fn url(&self, user: &str) -> String {
+        format!("postgresql://{user}@{}/postgres", self.address)
+    }
+
+    /// The section that names it.
+    pub fn section(&self) -> String {
+        format!("[postgres]\nurl = \"{}\"\n", self.url("postgres"))
+    }
+
+    /// What `psql` says to some statements: a line a row, values with `|` between.
+    #[track_caller]
+    pub fn psql(&self, sql: &str) -> String {
+        say(&mut self.command(sql)).ok().trim_end().to_owned()
+    }
+
+    /// The same, as a program to start.
+    pub fn command(&self, sql: &str) -> Command {
+        let mut command = Command::new("psql");
+        let options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"];
+        command.args(options).args(["-P", "null=NULL", "-c", sql]);
+        command.arg(self.url("postgres"));
+        command
+    }
+
+    /// The rows of a query.
+    #[track_caller]
+    pub fn rows(&self, sql: &str) -> Vec<String> {
+        self.psql(sql).lines().map(str::to_owned).collect()
+    }
+}

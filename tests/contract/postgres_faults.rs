@@ -2,6 +2,7 @@
 //! is there once all the same.
 
 use super::postgres_jobs::{counted, deploy_rows, lines};
+use std::process::Stdio;
 use streamhost_tests::fault_proxy::FaultProxy;
 use streamhost_tests::feed::{self, Feed};
 use streamhost_tests::host::{Host, unique};
@@ -91,6 +92,109 @@ fn answers_are_lost_and_connections_break_at_any_byte() {
         "each once: {status}"
     );
     println!("{}", proxy.tell("events").expect("understood"));
+}
+
+/// The host dies with its transaction under way, and behind its commit, of which it has not heard.
+#[test]
+fn the_host_is_killed_before_and_behind_a_commit() {
+    let (_guard, servers) = Servers::shared();
+    let server = &Postgres::own("commit");
+    let mut host = Host::serve_more(servers, &server.section(), &[]);
+    let job = unique("pg-commit");
+    feed::create_topic(&servers.kafka, &job, 1).expect("a topic");
+    deploy_rows(&host, "plain", &job).ok();
+    let send = |from: u64| {
+        let some = lines(from).take(100);
+        feed::fill(&servers.kafka, &job, some).expect("a full topic");
+    };
+    send(0);
+    host.wait_records(&job, 100, LATE);
+
+    let lock = format!("BEGIN; LOCK TABLE \"{job}\"; SELECT pg_sleep(60)");
+    let mut locker = server.command(&lock);
+    let mut locker = locker.stdout(Stdio::null()).spawn().expect("psql");
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY%'";
+    let locked = format!(
+        "SELECT count(*) FROM pg_locks WHERE relation = '\"{job}\"'::regclass AND mode = 'AccessExclusiveLock'"
+    );
+    wait_until("the table is locked", LATE, || server.psql(&locked) == "1");
+    send(100);
+    wait_until("a batch is under way", LATE, || server.psql(waiting) == "1");
+    host.kill();
+    server.psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+    );
+    _ = locker.wait();
+    host.restart();
+    host.wait_records(&job, 200, LATE);
+    assert_eq!(
+        counted(server, &job),
+        (200, 200),
+        "killed before the commit"
+    );
+
+    // A commit that waits for a standby is on the server's disk, and nobody has heard of it.
+    let standby = |name: &str| {
+        server.psql(&format!(
+            "ALTER SYSTEM SET synchronous_standby_names = '{name}'"
+        ));
+        server.psql("SELECT pg_reload_conf()");
+    };
+    let commits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    standby("nobody");
+    send(200);
+    wait_until("a commit waits", LATE, || server.psql(commits) == "1");
+    host.kill();
+    server.psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+    );
+    wait_until("the rows are there", LATE, || {
+        counted(server, &job).0 == 300
+    });
+    standby("");
+    host.restart();
+    host.wait_records(&job, 300, LATE);
+    send(300);
+    host.wait_records(&job, 400, LATE);
+    assert_eq!(
+        counted(server, &job),
+        (400, 400),
+        "killed behind the commit"
+    );
+    server.tell("stop").ok();
+}
+
+#[test]
+fn a_table_that_is_dropped_stops_its_job_until_it_is_there_again() {
+    let (_guard, servers) = Servers::shared();
+    let server = Postgres::shared();
+    let host = Host::serve_more(servers, &server.section(), &[]);
+    let job = unique("pg-dropped");
+    feed::create_topic(&servers.kafka, &job, 1).expect("a topic");
+    deploy_rows(&host, "plain", &job).ok();
+    feed::fill(&servers.kafka, &job, lines(0).take(50)).expect("a full topic");
+    host.wait_records(&job, 50, LATE);
+    let make = format!("CREATE TABLE \"{job}\" (line text, bytes numeric)");
+    server.psql(&format!("DROP TABLE \"{job}\""));
+    feed::fill(&servers.kafka, &job, lines(50).take(50)).expect("a full topic");
+    let stopped = host.wait_state(&job, "stopped", LATE);
+    let words = stopped["last_error"].as_str().unwrap_or_default();
+    assert!(
+        words.contains("does not exist") && words.contains("resume"),
+        "{stopped}"
+    );
+    host.cli(["resume", &job]).ok();
+    let stopped = host.wait_state(&job, "stopped", LATE);
+    let words = stopped["last_error"].as_str().unwrap_or_default();
+    assert!(words.contains("PostgreSQL has no table"), "{stopped}");
+    server.psql(&make);
+    host.cli(["resume", &job]).ok();
+    host.wait_records(&job, 100, LATE);
+    assert_eq!(
+        counted(server, &job),
+        (50, 50),
+        "what came after it was dropped"
+    );
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(super) enum Failure {
 
 /// Characters of the server's own words that are shown.
 const SHOWN_CHARS_MAX: usize = 400;
+/// How the server begins to show a row that breaks a rule.
+const WHOLE_ROW: &str = "Failing row contains";
 
 impl Failure {
     /// As the error of a sink that writes this table.
@@ -88,7 +90,9 @@ pub(super) fn failure(error: &Error, section: &str) -> Failure {
 /// The server's words, with what tells which value it means.
 fn said_words(said: &DbError) -> String {
     let mut words = said.message().to_owned();
-    for more in [said.detail(), said.hint()].into_iter().flatten() {
+    // A whole row belongs into its dead letter, not into a log.
+    let detail = said.detail().filter(|of| !of.starts_with(WHOLE_ROW));
+    for more in [detail, said.hint()].into_iter().flatten() {
         words = format!("{words}; {more}");
     }
     if let Some(column) = said.column() {

@@ -6,7 +6,7 @@
 #[allow(dead_code, clippy::all)]
 pub mod streamhost {
     pub mod job {
-        /// The one thing a component may import.
+        /// What every component may import.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod log {
             #[used]
@@ -67,6 +67,84 @@ pub mod streamhost {
                         unreachable!()
                     }
                     wit_import1(level.clone() as i32, ptr0.cast_mut(), len0);
+                }
+            }
+        }
+        /// What a deployment tells a job. Only components of jobs with parameters import it; it came after the rest of 0.2.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod parameters {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            /// What a value is. 0 text, 1 int (64 bits, signed), 2 uint, 3 float (64 bits), 4 bool (`true` or `false`), 5 duration
+            /// (whole milliseconds). Numbers are in decimal.
+            pub type Kind = u8;
+            #[allow(unused_unsafe, clippy::all)]
+            /// The value of a parameter as text: what the deployment sets, or else `default`. It is the same in all calls of a
+            /// deployment, and the host has held what is set against the kind. The job's parameters are those that are asked for while
+            /// `describe` runs: a deployment can set these, and no others.
+            #[allow(async_fn_in_trait)]
+            pub fn get(name: &str, kind: Kind, default: &str) -> _rt::String {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = default;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "streamhost:job/parameters@0.2.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(
+                        ptr0.cast_mut(),
+                        len0,
+                        _rt::as_i32(kind),
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2,
+                    );
+                    let l4 = *ptr2.add(0).cast::<*mut u8>();
+                    let l5 = *ptr2
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len6 = l5;
+                    let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                    let result7 = _rt::string_lift(bytes6);
+                    result7
                 }
             }
         }
@@ -3780,36 +3858,7 @@ pub mod exports {
 #[rustfmt::skip]
 mod _rt {
     #![allow(dead_code, unused_imports, clippy::all)]
-    pub use alloc_crate::vec::Vec;
     pub use alloc_crate::string::String;
-    #[cfg(target_arch = "wasm32")]
-    pub fn run_ctors_once() {
-        wit_bindgen::rt::run_ctors_once();
-    }
-    pub fn as_i64<T: AsI64>(t: T) -> i64 {
-        t.as_i64()
-    }
-    pub trait AsI64 {
-        fn as_i64(self) -> i64;
-    }
-    impl<'a, T: Copy + AsI64> AsI64 for &'a T {
-        fn as_i64(self) -> i64 {
-            (*self).as_i64()
-        }
-    }
-    impl AsI64 for i64 {
-        #[inline]
-        fn as_i64(self) -> i64 {
-            self as i64
-        }
-    }
-    impl AsI64 for u64 {
-        #[inline]
-        fn as_i64(self) -> i64 {
-            self as i64
-        }
-    }
-    pub use alloc_crate::alloc;
     pub fn as_i32<T: AsI32>(t: T) -> i32 {
         t.as_i32()
     }
@@ -3869,6 +3918,42 @@ mod _rt {
             self as i32
         }
     }
+    pub use alloc_crate::vec::Vec;
+    pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
+        if cfg!(debug_assertions) {
+            String::from_utf8(bytes).unwrap()
+        } else {
+            unsafe { String::from_utf8_unchecked(bytes) }
+        }
+    }
+    #[cfg(target_arch = "wasm32")]
+    pub fn run_ctors_once() {
+        wit_bindgen::rt::run_ctors_once();
+    }
+    pub fn as_i64<T: AsI64>(t: T) -> i64 {
+        t.as_i64()
+    }
+    pub trait AsI64 {
+        fn as_i64(self) -> i64;
+    }
+    impl<'a, T: Copy + AsI64> AsI64 for &'a T {
+        fn as_i64(self) -> i64 {
+            (*self).as_i64()
+        }
+    }
+    impl AsI64 for i64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
+    impl AsI64 for u64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
+    pub use alloc_crate::alloc;
     pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
         if size == 0 {
             return;
@@ -3876,13 +3961,6 @@ mod _rt {
         unsafe {
             let layout = alloc::Layout::from_size_align_unchecked(size, align);
             alloc::dealloc(ptr, layout);
-        }
-    }
-    pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
-        if cfg!(debug_assertions) {
-            String::from_utf8(bytes).unwrap()
-        } else {
-            unsafe { String::from_utf8_unchecked(bytes) }
         }
     }
     extern crate alloc as alloc_crate;
@@ -3917,57 +3995,58 @@ macro_rules! __export_job_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:streamhost:job@0.2.0:job:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2138] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2223] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe0\x0f\x01A\x02\x01\
-A\x0d\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb5\x10\x01A\x02\x01\
+A\x0f\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
-t:job/log@0.2.0\x05\0\x01BD\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06\
-column\x03\0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\x06absent\x01\
-\x04\0\x07headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partitionz\x0cfirst-off\
-setx\x07offsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0babsent-keys\x01\
-\x0dabsent-values\x01\x07headers\x05\x04\0\x07records\x03\0\x07\x01r\x02\x08posi\
-tiony\x06reasons\x04\0\x05fault\x03\0\x09\x01r\x03\x08batch-msx\x0cwatermark-msx\
-\x0cpartition-msx\x04\0\x06moment\x03\0\x0b\x01r\x08\x05stagey\x04side}\x09posit\
-ions\x01\x04keys\x03\x06values\x03\x08times-ms\x06\x08until-ms\x06\x07deleted\x01\
-\x04\0\x05keyed\x03\0\x0d\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-en\
-ds\x01\x08partials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0caccum\
-ulators\x03\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x04\x05\
-lefts\x03\x06rights\x03\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05pairs\x03\0\
-\x13\x01q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finished\x03\0\x15\
-\x01}\x04\0\x04kind\x03\0\x17\x01p\x18\x01r\x04\x04rows\x01\x05names\x03\x06valu\
-es\x03\x05kinds\x19\x04\0\x0bextra-cells\x03\0\x1a\x01r\x07\x09positions\x01\x05\
-cells\x03\x06absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x1b\x07heade\
-rs\x05\x04\0\x04rows\x03\0\x1c\x01p\x0a\x01p\x1d\x01p\x0e\x01r\x05\x06faults\x1e\
-\x04rows\x1f\x05keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!\x01r\
-\x03\x04names\x04kind\x18\x08optional\x7f\x04\0\x0acolumn-def\x03\0#\x01o\x02ss\x01\
-p%\x01r\x03\x09connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\x05\
-place(\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size-msw\
-\x06hop-msw\x04\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\x04\
-\0\x0bwindow-kind\x03\0-\x01r\x04\x04kind.\x0blateness-msw\x0fprocessing-time\x7f\
-\x05early\x7f\x04\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aeach-batch\0\0\x07run\
-ning\x011\0\x06window\x010\0\x04\0\x05scope\x03\02\x01r\x03\x09within-msw\x0blat\
-eness-msw\x04left\x7f\x04\0\x08join-def\x03\04\x01q\x03\x06reduce\x013\0\x04join\
-\x015\0\x06lookup\0\0\x04\0\x0astage-kind\x03\06\x01o\x02sy\x01k8\x01r\x08\x04na\
-mes\x04kind7\x06inputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07vers\
-iony\x08migrates9\x04\0\x09stage-def\x03\0:\x01p$\x01r\x05\x05place(\x04keys<\x07\
-dynamic\x7f\x07columns<\x07headers\x7f\x04\0\x08sink-def\x03\0=\x01p*\x01p;\x01p\
->\x01r\x05\x04names\x08every-ms1\x07sources?\x06stages\xc0\0\x05sinks\xc1\0\x04\0\
-\x0bdescription\x03\0B\x03\0\x1astreamhost:job/types@0.2.0\x05\x01\x02\x03\0\x01\
-\x06column\x02\x03\0\x01\x0bdescription\x02\x03\0\x01\x08finished\x02\x03\0\x01\x06\
-moment\x02\x03\0\x01\x06output\x02\x03\0\x01\x08partials\x02\x03\0\x01\x07record\
-s\x01B\x19\x02\x03\x02\x01\x02\x04\0\x06column\x03\0\0\x02\x03\x02\x01\x03\x04\0\
-\x0bdescription\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x08finished\x03\0\x04\x02\x03\
-\x02\x01\x05\x04\0\x06moment\x03\0\x06\x02\x03\x02\x01\x06\x04\0\x06output\x03\0\
-\x08\x02\x03\x02\x01\x07\x04\0\x08partials\x03\0\x0a\x02\x03\x02\x01\x08\x04\0\x07\
-records\x03\0\x0c\x01j\x01\x03\x01s\x01@\0\0\x0e\x04\0\x08describe\x01\x0f\x01@\x03\
-\x05stagey\x06moment\x07\x07records\x0d\0\x09\x04\0\x09transform\x01\x10\x01@\x02\
-\x05stagey\x08partials\x0b\0\x01\x04\0\x07combine\x01\x11\x01@\x03\x05stagey\x06\
-moment\x07\x08finished\x05\0\x09\x04\0\x06finish\x01\x12\x01@\x02\x05stagey\x0ca\
-ccumulators\x01\0\x01\x04\0\x07migrate\x01\x13\x04\0\x1astreamhost:job/guest@0.2\
-.0\x05\x09\x04\0\x18streamhost:job/job@0.2.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0\
-G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindge\
-n-rust\x060.61.1";
+t:job/log@0.2.0\x05\0\x01B\x04\x01}\x04\0\x04kind\x03\0\0\x01@\x03\x04names\x04k\
+ind\x01\x07defaults\0s\x04\0\x03get\x01\x02\x03\0\x1fstreamhost:job/parameters@0\
+.2.0\x05\x01\x01BD\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06column\x03\
+\0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\x06absent\x01\x04\0\x07\
+headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partitionz\x0cfirst-offsetx\x07of\
+fsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0babsent-keys\x01\x0dabsent\
+-values\x01\x07headers\x05\x04\0\x07records\x03\0\x07\x01r\x02\x08positiony\x06r\
+easons\x04\0\x05fault\x03\0\x09\x01r\x03\x08batch-msx\x0cwatermark-msx\x0cpartit\
+ion-msx\x04\0\x06moment\x03\0\x0b\x01r\x08\x05stagey\x04side}\x09positions\x01\x04\
+keys\x03\x06values\x03\x08times-ms\x06\x08until-ms\x06\x07deleted\x01\x04\0\x05k\
+eyed\x03\0\x0d\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-ends\x01\x08p\
+artials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0caccumulators\x03\
+\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x04\x05lefts\x03\
+\x06rights\x03\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05pairs\x03\0\x13\x01\
+q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finished\x03\0\x15\x01}\x04\
+\0\x04kind\x03\0\x17\x01p\x18\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05\
+kinds\x19\x04\0\x0bextra-cells\x03\0\x1a\x01r\x07\x09positions\x01\x05cells\x03\x06\
+absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x1b\x07headers\x05\x04\0\x04\
+rows\x03\0\x1c\x01p\x0a\x01p\x1d\x01p\x0e\x01r\x05\x06faults\x1e\x04rows\x1f\x05\
+keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!\x01r\x03\x04names\x04\
+kind\x18\x08optional\x7f\x04\0\x0acolumn-def\x03\0#\x01o\x02ss\x01p%\x01r\x03\x09\
+connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\x05place(\x05tabl\
+e\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size-msw\x06hop-msw\x04\
+\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\x04\0\x0bwindow-ki\
+nd\x03\0-\x01r\x04\x04kind.\x0blateness-msw\x0fprocessing-time\x7f\x05early\x7f\x04\
+\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aeach-batch\0\0\x07running\x011\0\x06wi\
+ndow\x010\0\x04\0\x05scope\x03\02\x01r\x03\x09within-msw\x0blateness-msw\x04left\
+\x7f\x04\0\x08join-def\x03\04\x01q\x03\x06reduce\x013\0\x04join\x015\0\x06lookup\
+\0\0\x04\0\x0astage-kind\x03\06\x01o\x02sy\x01k8\x01r\x08\x04names\x04kind7\x06i\
+nputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates9\
+\x04\0\x09stage-def\x03\0:\x01p$\x01r\x05\x05place(\x04keys<\x07dynamic\x7f\x07c\
+olumns<\x07headers\x7f\x04\0\x08sink-def\x03\0=\x01p*\x01p;\x01p>\x01r\x05\x04na\
+mes\x08every-ms1\x07sources?\x06stages\xc0\0\x05sinks\xc1\0\x04\0\x0bdescription\
+\x03\0B\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x02\x03\0\x02\x06column\x02\x03\
+\0\x02\x0bdescription\x02\x03\0\x02\x08finished\x02\x03\0\x02\x06moment\x02\x03\0\
+\x02\x06output\x02\x03\0\x02\x08partials\x02\x03\0\x02\x07records\x01B\x19\x02\x03\
+\x02\x01\x03\x04\0\x06column\x03\0\0\x02\x03\x02\x01\x04\x04\0\x0bdescription\x03\
+\0\x02\x02\x03\x02\x01\x05\x04\0\x08finished\x03\0\x04\x02\x03\x02\x01\x06\x04\0\
+\x06moment\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x06output\x03\0\x08\x02\x03\x02\x01\
+\x08\x04\0\x08partials\x03\0\x0a\x02\x03\x02\x01\x09\x04\0\x07records\x03\0\x0c\x01\
+j\x01\x03\x01s\x01@\0\0\x0e\x04\0\x08describe\x01\x0f\x01@\x03\x05stagey\x06mome\
+nt\x07\x07records\x0d\0\x09\x04\0\x09transform\x01\x10\x01@\x02\x05stagey\x08par\
+tials\x0b\0\x01\x04\0\x07combine\x01\x11\x01@\x03\x05stagey\x06moment\x07\x08fin\
+ished\x05\0\x09\x04\0\x06finish\x01\x12\x01@\x02\x05stagey\x0caccumulators\x01\0\
+\x01\x04\0\x07migrate\x01\x13\x04\0\x1astreamhost:job/guest@0.2.0\x05\x0a\x04\0\x18\
+streamhost:job/job@0.2.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0G\x09producers\x01\x0c\
+processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -3980,45 +4059,47 @@ pub use __export_job_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1772] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd2\x0c\x01A\x02\x01\
-A\x04\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1857] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa7\x0d\x01A\x02\x01\
+A\x06\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
-t:job/log@0.2.0\x05\0\x01BD\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06\
-column\x03\0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\x06absent\x01\
-\x04\0\x07headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partitionz\x0cfirst-off\
-setx\x07offsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0babsent-keys\x01\
-\x0dabsent-values\x01\x07headers\x05\x04\0\x07records\x03\0\x07\x01r\x02\x08posi\
-tiony\x06reasons\x04\0\x05fault\x03\0\x09\x01r\x03\x08batch-msx\x0cwatermark-msx\
-\x0cpartition-msx\x04\0\x06moment\x03\0\x0b\x01r\x08\x05stagey\x04side}\x09posit\
-ions\x01\x04keys\x03\x06values\x03\x08times-ms\x06\x08until-ms\x06\x07deleted\x01\
-\x04\0\x05keyed\x03\0\x0d\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-en\
-ds\x01\x08partials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0caccum\
-ulators\x03\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x04\x05\
-lefts\x03\x06rights\x03\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05pairs\x03\0\
-\x13\x01q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finished\x03\0\x15\
-\x01}\x04\0\x04kind\x03\0\x17\x01p\x18\x01r\x04\x04rows\x01\x05names\x03\x06valu\
-es\x03\x05kinds\x19\x04\0\x0bextra-cells\x03\0\x1a\x01r\x07\x09positions\x01\x05\
-cells\x03\x06absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x1b\x07heade\
-rs\x05\x04\0\x04rows\x03\0\x1c\x01p\x0a\x01p\x1d\x01p\x0e\x01r\x05\x06faults\x1e\
-\x04rows\x1f\x05keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!\x01r\
-\x03\x04names\x04kind\x18\x08optional\x7f\x04\0\x0acolumn-def\x03\0#\x01o\x02ss\x01\
-p%\x01r\x03\x09connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\x05\
-place(\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size-msw\
-\x06hop-msw\x04\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\x04\
-\0\x0bwindow-kind\x03\0-\x01r\x04\x04kind.\x0blateness-msw\x0fprocessing-time\x7f\
-\x05early\x7f\x04\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aeach-batch\0\0\x07run\
-ning\x011\0\x06window\x010\0\x04\0\x05scope\x03\02\x01r\x03\x09within-msw\x0blat\
-eness-msw\x04left\x7f\x04\0\x08join-def\x03\04\x01q\x03\x06reduce\x013\0\x04join\
-\x015\0\x06lookup\0\0\x04\0\x0astage-kind\x03\06\x01o\x02sy\x01k8\x01r\x08\x04na\
-mes\x04kind7\x06inputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07vers\
-iony\x08migrates9\x04\0\x09stage-def\x03\0:\x01p$\x01r\x05\x05place(\x04keys<\x07\
-dynamic\x7f\x07columns<\x07headers\x7f\x04\0\x08sink-def\x03\0=\x01p*\x01p;\x01p\
->\x01r\x05\x04names\x08every-ms1\x07sources?\x06stages\xc0\0\x05sinks\xc1\0\x04\0\
-\x0bdescription\x03\0B\x03\0\x1astreamhost:job/types@0.2.0\x05\x01\x04\08streamh\
-ost:job/job-with-all-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\0#job-with-all-\
-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-co\
-mponent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+t:job/log@0.2.0\x05\0\x01B\x04\x01}\x04\0\x04kind\x03\0\0\x01@\x03\x04names\x04k\
+ind\x01\x07defaults\0s\x04\0\x03get\x01\x02\x03\0\x1fstreamhost:job/parameters@0\
+.2.0\x05\x01\x01BD\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06column\x03\
+\0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\x06absent\x01\x04\0\x07\
+headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partitionz\x0cfirst-offsetx\x07of\
+fsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0babsent-keys\x01\x0dabsent\
+-values\x01\x07headers\x05\x04\0\x07records\x03\0\x07\x01r\x02\x08positiony\x06r\
+easons\x04\0\x05fault\x03\0\x09\x01r\x03\x08batch-msx\x0cwatermark-msx\x0cpartit\
+ion-msx\x04\0\x06moment\x03\0\x0b\x01r\x08\x05stagey\x04side}\x09positions\x01\x04\
+keys\x03\x06values\x03\x08times-ms\x06\x08until-ms\x06\x07deleted\x01\x04\0\x05k\
+eyed\x03\0\x0d\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-ends\x01\x08p\
+artials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0caccumulators\x03\
+\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x04\x05lefts\x03\
+\x06rights\x03\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05pairs\x03\0\x13\x01\
+q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finished\x03\0\x15\x01}\x04\
+\0\x04kind\x03\0\x17\x01p\x18\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05\
+kinds\x19\x04\0\x0bextra-cells\x03\0\x1a\x01r\x07\x09positions\x01\x05cells\x03\x06\
+absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x1b\x07headers\x05\x04\0\x04\
+rows\x03\0\x1c\x01p\x0a\x01p\x1d\x01p\x0e\x01r\x05\x06faults\x1e\x04rows\x1f\x05\
+keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!\x01r\x03\x04names\x04\
+kind\x18\x08optional\x7f\x04\0\x0acolumn-def\x03\0#\x01o\x02ss\x01p%\x01r\x03\x09\
+connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\x05place(\x05tabl\
+e\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size-msw\x06hop-msw\x04\
+\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\x04\0\x0bwindow-ki\
+nd\x03\0-\x01r\x04\x04kind.\x0blateness-msw\x0fprocessing-time\x7f\x05early\x7f\x04\
+\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aeach-batch\0\0\x07running\x011\0\x06wi\
+ndow\x010\0\x04\0\x05scope\x03\02\x01r\x03\x09within-msw\x0blateness-msw\x04left\
+\x7f\x04\0\x08join-def\x03\04\x01q\x03\x06reduce\x013\0\x04join\x015\0\x06lookup\
+\0\0\x04\0\x0astage-kind\x03\06\x01o\x02sy\x01k8\x01r\x08\x04names\x04kind7\x06i\
+nputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates9\
+\x04\0\x09stage-def\x03\0:\x01p$\x01r\x05\x05place(\x04keys<\x07dynamic\x7f\x07c\
+olumns<\x07headers\x7f\x04\0\x08sink-def\x03\0=\x01p*\x01p;\x01p>\x01r\x05\x04na\
+mes\x08every-ms1\x07sources?\x06stages\xc0\0\x05sinks\xc1\0\x04\0\x0bdescription\
+\x03\0B\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x04\08streamhost:job/job-wit\
+h-all-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\0#job-with-all-of-its-exports-\
+removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.25\
+8.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -168,6 +168,7 @@ mod record; // what comes in
 mod headers;
 mod fields;
 mod reason;
+mod parameter; // what a deployment tells a job
 mod stream; // the chain
 mod key;
 mod value;
@@ -211,6 +212,7 @@ pub use keyed::{
     Comparable, Each, Group, KeyedBy, Number, Ranked, Scoped, Update, Window, Windows, Within,
     hopping, session, tumbling, within,
 };
+pub use parameter::{Parameter, param};
 pub use reason::{Reason, Refusal, ok};
 pub use record::{Record, RecordError};
 pub use row::{ColumnDef, Row, RowShape, RowWriter};

@@ -209,6 +209,23 @@ pub struct JobStatus {
     pub sinks: Vec<SinkStatus>,
     /// Its limits.
     pub limits: LimitStatus,
+    /// Its parameters.
+    #[serde(default)]
+    pub parameters: Vec<ParameterStatus>,
+}
+
+/// A parameter of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ParameterStatus {
+    /// Its name, as in `--set param.NAME=…`.
+    pub name: String,
+    /// What its value is: `text`, `int`, `uint`, `float`, `bool` or `duration`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it is where nothing is set.
+    pub default: String,
+    /// What it is.
+    pub value: String,
 }
 
 /// One entry of a job's history.

@@ -24,6 +24,7 @@ mod live_contract {
     mod postgres_jobs;
     mod postgres_faults;
     mod deletes;
+    mod parameters;
     mod gateways;
     mod through_proxy;
     mod dev;

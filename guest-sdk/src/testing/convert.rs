@@ -12,6 +12,7 @@ use crate::headers::CallHeaders;
 use crate::record::Place;
 use crate::row::RowWriter;
 use streamhost_core::contract::{Answer, Groups, Moment, Pairs, Partials, truncate};
+use streamhost_core::job::ParameterDescription;
 use streamhost_core::job::validate::{
     JobDescription, RawColumn, SinkDescription, SourceDescription,
 };
@@ -161,7 +162,10 @@ fn kind(kind: Kind) -> types::Kind {
 }
 
 /// What a deploy is told of the job.
-pub(super) fn description(description: &Description) -> JobDescription {
+pub(super) fn description(
+    description: &Description,
+    parameters: Vec<ParameterDescription>,
+) -> JobDescription {
     JobDescription {
         name: description.name.clone(),
         every_ms: description
@@ -170,6 +174,7 @@ pub(super) fn description(description: &Description) -> JobDescription {
         sources: description.sources.iter().map(source).collect(),
         stages: description.stages.iter().map(stage).collect(),
         sinks: description.sinks.iter().map(sink).collect(),
+        parameters,
     }
 }
 

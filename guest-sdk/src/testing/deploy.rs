@@ -2,8 +2,9 @@
 
 use super::guest::Guest;
 use super::workers::NativeWorkers;
-use super::{Driver, EPOCH, run};
+use super::{Driver, EPOCH, run_told};
 use crate::job::{Call, Job};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use streamhost_core::executor::restore_state;
 use streamhost_core::protocol::memory::MemoryStore;
@@ -12,10 +13,31 @@ use streamhost_core::state::{Delta, StageId};
 
 impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
     /// The next version of the job takes over, with what the stages kept under their names,
-    /// migrated where it says so. Rows, dead letters and lines of the log that were not asked for
+    /// migrated where it says so, and with the parameters that were set. Rows, dead letters and lines of the log that were not asked for
     /// are gone with this version. Panics with the reason where a deploy would be refused.
     pub fn deploy<K: for<'b> Fn(Call<'b>) -> Job<'b>>(self, job: K) -> Driver<K> {
-        let mut next = run(job);
+        let set = self.set.clone();
+        self.deploy_told(job, set)
+    }
+
+    /// The same, where the deploy sets these parameters beside those that were set before. Panics
+    /// as [`deploy`](Driver::deploy) does.
+    pub fn deploy_with<K: for<'b> Fn(Call<'b>) -> Job<'b>>(
+        self,
+        job: K,
+        parameters: &[(&str, &str)],
+    ) -> Driver<K> {
+        let mut set = self.set.clone();
+        set.extend(super::pairs(parameters));
+        self.deploy_told(job, set)
+    }
+
+    fn deploy_told<K: for<'b> Fn(Call<'b>) -> Job<'b>>(
+        self,
+        job: K,
+        set: BTreeMap<String, String>,
+    ) -> Driver<K> {
+        let mut next = run_told(job, set);
         next.sources = self
             .sources
             .carry_to(&self.spec.sources, &next.spec.sources);

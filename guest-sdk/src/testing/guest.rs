@@ -5,6 +5,7 @@ use super::connectors::TestConnectors;
 use super::convert;
 use crate::job::{Call, Job};
 use crate::log;
+use crate::parameter::told;
 use std::cell::{Cell, RefCell};
 use streamhost_core::contract::{Answer, AnswerRules, Asked, Finished, Moment, Partials, RowShape};
 use streamhost_core::job::connector::Connectors;
@@ -60,7 +61,10 @@ impl<'a> Guest<'a> {
     }
 
     fn call<'b, T>(&self, f: impl FnOnce(Job<'b>) -> T) -> T {
-        let (result, lines) = log::keep(|| f((self.job)(Call::new())));
+        let set = self.spec.parameters.iter();
+        let set = set.map(|parameter| (parameter.name.clone(), parameter.value.clone()));
+        let run = || told(set.collect(), || f((self.job)(Call::new()))).0;
+        let (result, lines) = log::keep(run);
         if !self.quiet.get() {
             self.logs.borrow_mut().extend(lines);
         }

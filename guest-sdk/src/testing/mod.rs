@@ -65,11 +65,13 @@
 
 use crate::describe::Description;
 use crate::job::{Call, Job};
+use crate::parameter::told;
 use crate::record::Record;
 use compare::{Run, compare};
 use connectors::TestConnectors;
 use guest::Guest;
 use sources::Sources;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::contract::GroupQuarantines;
@@ -108,6 +110,8 @@ pub struct Driver<J> {
     job: J,
     description: Description,
     spec: JobSpec,
+    /// The parameters that are set.
+    set: BTreeMap<String, String>,
     sources: Sources,
     /// After the last batch, with what the stages keep.
     checkpoint: Checkpoint,
@@ -124,14 +128,36 @@ pub struct Driver<J> {
 /// and what `--set` makes of the names of topics and tables (that no topic is both read and
 /// written, for one).
 pub fn run<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J) -> Driver<J> {
-    let (description, spec) =
-        checked(&job).unwrap_or_else(|mistake| panic!("the job cannot be deployed: {mistake}"));
+    run_told(job, BTreeMap::new())
+}
+
+/// The same, where the deploy sets these [parameters](crate::param), by name and value. Panics as
+/// [`run`] does.
+pub fn run_with<J: for<'b> Fn(Call<'b>) -> Job<'b>>(
+    job: J,
+    parameters: &[(&str, &str)],
+) -> Driver<J> {
+    run_told(job, pairs(parameters).collect())
+}
+
+fn pairs(parameters: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+    let pairs = parameters.iter();
+    pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+}
+
+fn run_told<J: for<'b> Fn(Call<'b>) -> Job<'b>>(
+    job: J,
+    set: BTreeMap<String, String>,
+) -> Driver<J> {
+    let (description, spec) = checked(&job, &set)
+        .unwrap_or_else(|mistake| panic!("the job cannot be deployed: {mistake}"));
     let mut driver = Driver {
         job,
         sources: Sources::new(spec.sources.len()),
         rows: vec![Vec::new(); spec.sinks.len()],
         description,
         spec,
+        set,
         checkpoint: Checkpoint::begin(EPOCH, 1, 0, TopicOffsets::new()),
         store: Arc::default(),
         clock_ms: 0,
@@ -145,13 +171,18 @@ pub fn run<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J) -> Driver<J> {
 
 /// What a job says that it is. Err: why a deploy is refused.
 pub fn describe<J: for<'b> Fn(Call<'b>) -> Job<'b>>(job: J) -> Result<Description, String> {
-    checked(&job).map(|(description, _)| description)
+    checked(&job, &BTreeMap::new()).map(|(description, _)| description)
 }
 
 /// What a job says that it is, and what its host makes of that.
-fn checked(job: &dyn for<'b> Fn(Call<'b>) -> Job<'b>) -> Result<(Description, JobSpec), String> {
-    let description = job(Call::new()).describe()?;
+fn checked(
+    job: &dyn for<'b> Fn(Call<'b>) -> Job<'b>,
+    set: &BTreeMap<String, String>,
+) -> Result<(Description, JobSpec), String> {
+    let (description, parameters) = told(set.clone(), || job(Call::new()).describe());
+    let description = description?;
     let mut settings = Settings::none(JobLimits::default());
+    settings.parameters.clone_from(set);
     for sink in &description.sinks {
         // Whether a topic is read and written, a deploy's settings decide.
         let mut sources = description.sources.iter();
@@ -161,7 +192,7 @@ fn checked(job: &dyn for<'b> Fn(Call<'b>) -> Job<'b>) -> Result<(Description, Jo
         }
     }
     let spec = check(
-        convert::description(&description),
+        convert::description(&description, parameters),
         None,
         &settings,
         &TestConnectors,

@@ -10,6 +10,7 @@ mod joins;
 mod chains;
 mod versions;
 mod any;
+mod parameters;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -134,6 +134,7 @@ macro_rules! conversions {
                 sources: description.sources.into_iter().map(raw_source).collect(),
                 stages: description.stages.into_iter().map(raw_stage).collect(),
                 sinks: sinks.collect::<Result<_, _>>()?,
+                parameters: Vec::new(), // asked for meanwhile
             })
         }
 

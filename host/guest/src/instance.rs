@@ -1,15 +1,18 @@
 //! One instance of a component: its memory, its limits, its calls.
 
 use crate::bindings::streamhost::job::log as wit_log;
+use crate::bindings::streamhost::job::parameters as wit_parameters;
 use crate::contract::{Exports, Said};
 use crate::v1::bindings::streamhost::job::log as log_v1;
 use crate::{CompiledJob, GuestLimits};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use streamhost_core::clock;
 use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, truncate};
 use streamhost_core::job::validate::JobDescription;
+use streamhost_core::job::{ParameterDescription, ParameterKind};
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Column};
 use streamhost_engine::guest::{CallLimits, Guest, LinesLeft, LogSink};
@@ -80,7 +83,14 @@ pub struct State {
     lost: bool,
     /// The last line at level error: the SDK logs a panic's message so, just before the trap.
     panic: Option<String>,
+    /// What the deployment sets of the job's parameters.
+    parameters: Parameters,
+    /// Those that were asked for, while it says what it is.
+    asked: Option<Vec<ParameterDescription>>,
 }
+
+/// What a deployment sets of a job's parameters, by name.
+pub type Parameters = Arc<BTreeMap<String, String>>;
 
 /// Epochs between two looks for a stop.
 const LOOK_EPOCHS: u64 = 10;
@@ -99,6 +109,8 @@ impl State {
             lines,
             lost: false,
             panic: None,
+            parameters: Parameters::default(),
+            asked: None,
         }
     }
 
@@ -148,6 +160,32 @@ impl wit_log::Host for State {
             wit_log::Level::Error => tracing::Level::ERROR,
         };
         self.line(level, message);
+    }
+}
+
+impl wit_parameters::Host for State {
+    fn get(&mut self, name: String, kind: u8, default: String) -> String {
+        let set = self.parameters.get(&name);
+        // What does not fit is told by the check of the job, which follows its description.
+        let set = set.and_then(|set| {
+            let kind = ParameterKind::of_number(kind).ok()?;
+            kind.for_component(set).ok()
+        });
+        let value = set.unwrap_or_else(|| default.clone());
+        if let Some(asked) = &mut self.asked {
+            // A longer one is refused: so much of it shows that.
+            let begin = |text: String| text.chars().take(limits::PARAMETER_BYTES_MAX + 1).collect();
+            let parameter = ParameterDescription {
+                name: begin(name),
+                kind,
+                default: begin(default),
+            };
+            // One more than there may be tells that there are too many.
+            if asked.len() <= limits::PARAMETERS_MAX && !asked.contains(&parameter) {
+                asked.push(parameter);
+            }
+        }
+        value
     }
 }
 
@@ -217,13 +255,25 @@ impl Instance {
         Instance { targets, ..self }
     }
 
+    /// The same, told what the deployment sets of the job's parameters.
+    #[must_use]
+    pub fn told(mut self, parameters: &Parameters) -> Self {
+        self.store.data_mut().parameters = parameters.clone();
+        self
+    }
+
     /// Asks the component what its job is.
     pub fn describe(&mut self) -> Result<JobDescription, GuestFault> {
         self.arm(self.limits.time);
+        self.store.data_mut().asked = Some(Vec::new());
         let answer = self.job.describe(&mut self.store);
+        let parameters = self.store.data_mut().asked.take().unwrap_or_default();
         self.store.data_mut().tell(&mut LinesLeft::default());
         match answer {
-            Ok(Ok(description)) => Ok(description),
+            Ok(Ok(description)) => Ok(JobDescription {
+                parameters,
+                ..description
+            }),
             Ok(Err(reason)) => Err(GuestFault::Trap(truncate(reason, limits::REASON_BYTES_MAX))),
             Err(error) => Err(self.fault(&error)),
         }

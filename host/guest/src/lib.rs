@@ -24,7 +24,7 @@ pub mod instance;
 pub mod wrap;
 
 pub use compiler::Compiler;
-pub use instance::Instance;
+pub use instance::{Instance, Parameters};
 
 /// The contract's types, generated from `wit/`.
 pub(crate) mod bindings {
@@ -82,7 +82,7 @@ pub enum LoadError {
     Compile(String),
     /// It wants more than the contract offers.
     #[error(
-        "the component imports {0}: a job may import `{LOG_IMPORT}` and nothing else; build it for wasm32-unknown-unknown with `streamhost build`, without files, clocks, threads or network"
+        "the component imports {0}: a job may import `{LOG_IMPORT}` and `{PARAMETERS_IMPORT}`, and nothing else; build it for wasm32-unknown-unknown with `streamhost build`, without files, clocks, threads or network"
     )]
     Imports(String),
     /// It does not export what the contract asks for.
@@ -95,8 +95,10 @@ pub enum LoadError {
     Describe(String),
 }
 
-/// The one interface that a component may import.
+/// The interface that every component may import.
 pub const LOG_IMPORT: &str = "streamhost:job/log@0.2.0";
+/// The interface that the component of a job with parameters imports.
+pub const PARAMETERS_IMPORT: &str = "streamhost:job/parameters@0.2.0";
 
 /// The version of the contract that this host speaks, as major and minor number. It takes the one
 /// before as well.
@@ -141,6 +143,10 @@ impl GuestEngine {
         let engine = engine()?;
         let mut linker = Linker::new(&engine);
         bindings::streamhost::job::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+        bindings::streamhost::job::parameters::add_to_linker::<_, HasSelf<_>>(
+            &mut linker,
+            |state| state,
+        )?;
         v1::bindings::streamhost::job::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| {
             state
         })?;
@@ -171,7 +177,9 @@ impl GuestEngine {
             .collect();
         let foreign: Vec<String> = imports
             .iter()
-            .filter(|name| ![LOG_IMPORT, v1::LOG_IMPORT].contains(&name.as_str()))
+            .filter(|name| {
+                ![LOG_IMPORT, PARAMETERS_IMPORT, v1::LOG_IMPORT].contains(&name.as_str())
+            })
             .map(|name| format!("`{name}`"))
             .collect();
         if !foreign.is_empty() {
@@ -302,10 +310,15 @@ impl CompiledJob {
         imports.map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Asks the component what its job is.
-    pub fn describe(&self, limits: GuestLimits, log: LogSink) -> Result<JobDescription, LoadError> {
+    /// Asks the component what its job is, where the deployment sets these parameters.
+    pub fn describe(
+        &self,
+        limits: GuestLimits,
+        log: LogSink,
+        parameters: &Parameters,
+    ) -> Result<JobDescription, LoadError> {
         Instance::new(self, limits, log)
-            .and_then(|mut instance| instance.describe())
+            .and_then(|instance| instance.told(parameters).describe())
             .map_err(|fault| LoadError::Describe(fault.to_string()))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use streamhost_core::contract::Moment;
 use streamhost_core::types::{Chunk, Header, Kind, NO_TIME_MS, Partition, Record};
 use streamhost_engine::guest::{Guest, LogSink};
-use streamhost_guest::{Compiler, GuestEngine, GuestLimits, Instance};
+use streamhost_guest::{Compiler, GuestEngine, GuestLimits, Instance, Parameters};
 
 const COMPONENT: &[u8] = include_bytes!("wordcount-0.1.wasm");
 
@@ -21,7 +21,9 @@ fn a_component_of_0_1_is_described_and_called_and_told_of() {
 
     let log: LogSink = Arc::new(|_, _: &str| {});
     let limits = GuestLimits::default();
-    let described = loaded.describe(limits, log.clone()).unwrap();
+    let described = loaded
+        .describe(limits, log.clone(), &Parameters::default())
+        .unwrap();
     let [source] = &described.sources[..] else {
         panic!("{:?}", described.sources)
     };

@@ -53,7 +53,7 @@ pub(super) struct Component {
     /// The component, as `streamhost build` made it
     #[arg(value_name = "FILE.wasm")]
     pub(super) file: PathBuf,
-    /// A setting, which stays for later deploys; KEY= takes it back: every=1s, source.NAME=PLACE, sink.NAME=PLACE, sink.NAME.OPTION=VALUE, dead-letters=TOPIC, group=GROUP,
+    /// A setting, which stays for later deploys; KEY= takes it back: every=1s, source.NAME=PLACE, sink.NAME=PLACE, sink.NAME.OPTION=VALUE, param.NAME=VALUE, dead-letters=TOPIC, group=GROUP,
     /// start=earliest|latest|TIME, until=end, idle=30s, on-error=dead-letter|skip|stop,
     /// limits.memory=64MiB, limits.time=2s, limits.batch-records=N, limits.batch-bytes=16MiB
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]

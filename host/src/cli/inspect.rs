@@ -137,6 +137,14 @@ fn text(out: &mut dyn Write, screen: &Screen, found: &Inspection) -> io::Result<
         ("  batches", every),
     ];
     fields(out, screen, 10, &lines)?;
+    for parameter in &job.parameters {
+        let (name, default) = (plain(&parameter.name), plain(&parameter.default));
+        writeln!(
+            out,
+            "param    `{name}` {}, {default} by default",
+            parameter.kind
+        )?;
+    }
     for source in &job.sources {
         let table = if source.table { ", as a table" } else { "" };
         let name = plain(&source.name);

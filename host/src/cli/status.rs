@@ -6,7 +6,7 @@ use super::list::{self, state};
 use super::output::{Output, catching_up, count, fields, plain, table};
 use super::screen::Screen;
 use super::told::Told;
-use crate::api::{JobState, JobStatus, MemoryPart};
+use crate::api::{JobState, JobStatus, MemoryPart, ParameterStatus};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -129,6 +129,19 @@ fn every(job: &JobStatus) -> String {
     }
 }
 
+/// What the parameters are, and what else they would be.
+fn parameters(job: &JobStatus) -> Option<String> {
+    let one = |parameter: &ParameterStatus| {
+        let (name, value) = (plain(&parameter.name), plain(&parameter.value));
+        match parameter.value == parameter.default {
+            true => format!("{name}={value}"),
+            false => format!("{name}={value} (default {})", plain(&parameter.default)),
+        }
+    };
+    let all: Vec<_> = job.parameters.iter().map(one).collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
 fn limits(job: &JobStatus) -> String {
     let time = humantime::format_duration(Duration::from_millis(job.limits.time_ms));
     let bytes = |n: u64| bytesize::ByteSize(n).display().iec();
@@ -204,6 +217,7 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
         ("watermark", timed.then(|| watermark(job, screen))),
         ("group", is_loaded.then(|| job.group.clone())),
         ("lanes", Some(job.lanes.to_string())),
+        ("parameters", parameters(job)),
         ("limits", is_loaded.then(|| limits(job))),
         ("memory", memory(job)),
     ];
@@ -370,6 +384,8 @@ mod tests {
             "{said}"
         );
         assert!(!said.contains("under way"), "{said}");
+        let set = "parameters    min-quantity=7 (default 5)\n";
+        assert!(said.contains(set), "{said}");
         assert!(
             said.contains("records in    1000 (20.0 a second)\n"),
             "{said}"

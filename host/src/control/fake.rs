@@ -3,8 +3,8 @@
 use crate::api::{
     ActiveFacts, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
     JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine,
-    MemoryPart, ProbationStatus, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk,
-    StateFate, StateView, Waiting,
+    ProbationStatus, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateFate,
+    StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -181,15 +181,13 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
             rows: 990,
         }],
         limits: LimitStatus {
-            host_memory: vec![MemoryPart {
-                name: "instances".into(),
-                bytes: 256 << 20,
-            }],
+            host_memory: vec![kept::memory()],
             memory_bytes: 64 << 20,
             time_ms: 2000,
             batch_records: 100_000,
             batch_bytes: 16 << 20,
         },
+        parameters: kept::parameters(),
     }
 }
 

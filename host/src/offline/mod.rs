@@ -23,7 +23,7 @@ use streamhost_core::protocol::{Checkpoint, CheckpointLog};
 use streamhost_core::types::{DeadLetter, TopicOffsets};
 use streamhost_engine::batch::BatchBuilder;
 use streamhost_engine::guest::{GuestVersion, Lanes, LogSink, Maker, VersionLanes};
-use streamhost_guest::{CompiledJob, Compiler, GuestEngine, GuestLimits, Instance};
+use streamhost_guest::{CompiledJob, Compiler, GuestEngine, GuestLimits, Instance, Parameters};
 
 pub use bench::{Pass, Shares};
 pub use input::{Input, InputError, InputFormat};
@@ -73,7 +73,8 @@ impl OfflineJob {
             .map_err(|e| anyhow::anyhow!("the WebAssembly engine does not start: {e:#}"))?;
         let digest = streamhost_storage::catalog::sha256(component);
         let loaded = engine.load(&digest, component, &|| true)?;
-        let described = loaded.describe(limits, log.clone())?;
+        let parameters = Parameters::new(settings.parameters.clone());
+        let described = loaded.describe(limits, log.clone(), &parameters)?;
         let connectors = Registry::default();
         let spec = check(described, None, &settings, &connectors)
             .map_err(|faults| anyhow::anyhow!(in_words(&faults)))?;
@@ -87,7 +88,7 @@ impl OfflineJob {
         let targets: Arc<[String]> = spec.topics().into();
         let make: Maker = Box::new(move || {
             let instance = Instance::new(&loaded, limits, log.clone())?;
-            let instance = instance.reading(targets.clone());
+            let instance = instance.reading(targets.clone()).told(&parameters);
             Ok(Box::new(Metered::new(instance, &metered)))
         });
         Ok(OfflineJob {

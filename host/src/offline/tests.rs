@@ -12,6 +12,7 @@ fn job(sources: &[&str]) -> JobSpec {
         ..SourceSpec::default()
     };
     JobSpec {
+        parameters: Vec::new(),
         name: "job".to_owned(),
         every: std::time::Duration::ZERO,
         sources: sources.iter().enumerate().map(source).collect(),

@@ -18,7 +18,7 @@ use streamhost_engine::pipeline::{
 };
 use streamhost_engine::sink::{CancelSignal, Sink};
 use streamhost_guest::compiler::Wanted;
-use streamhost_guest::{CompiledJob, GuestLimits, Instance};
+use streamhost_guest::{CompiledJob, GuestLimits, Instance, Parameters};
 
 impl Supervisor {
     /// A stored deployment, ready to run. `Err`: why it cannot be.
@@ -67,9 +67,11 @@ impl Supervisor {
             .collect::<Result<_, String>>()?;
         let (limits, log) = (GuestLimits::from(settings.limits), log.clone());
         let targets: Arc<[String]> = spec.topics().into();
+        let parameters = Parameters::new(settings.parameters.clone());
         let make: Maker = Box::new(move || {
             let instance = Instance::new(&loaded, limits, log.clone())?;
-            Ok(Box::new(instance.reading(targets.clone())))
+            let instance = instance.reading(targets.clone()).told(&parameters);
+            Ok(Box::new(instance))
         });
         let explicit = deployment.reset || deployment.settings.contains_key("start");
         Ok(LoadedDeployment {
@@ -104,9 +106,7 @@ impl Supervisor {
             .guests
             .load(digest, bytes, &wanted)
             .map_err(|e| e.to_string())?;
-        let raw = loaded
-            .describe(settings.limits.into(), log.clone())
-            .map_err(|e| e.to_string())?;
+        let raw = described(&loaded, log, settings)?;
         Ok((loaded, raw))
     }
 
@@ -306,4 +306,17 @@ impl Supervisor {
         }
         Box::new(move |number| ready.get(&number).cloned())
     }
+}
+
+/// What a component says of its job under these settings: it may follow from parameters. `Err` says
+/// how to mend it.
+pub(super) fn described(
+    loaded: &CompiledJob,
+    log: &LogSink,
+    settings: &Settings,
+) -> Result<JobDescription, String> {
+    let parameters = Parameters::new(settings.parameters.clone());
+    loaded
+        .describe(settings.limits.into(), log.clone(), &parameters)
+        .map_err(|e| e.to_string())
 }

@@ -71,7 +71,7 @@ impl Supervisor {
         }
         checked.active = job.as_deref().map(active_of);
         checked.set = request.settings_after(checked.active.as_ref().map(|active| &active.set))?;
-        let settings = self.settings_of(&checked.set)?;
+        let (settings, described) = self.described_under(&checked.set, &loaded)?;
         checked.dead_letter_topic = settings.dead_letter_topic(&name);
         let described = (loaded, described, settings);
         self.check_described(&mut checked, described, job.as_deref(), &request)?;

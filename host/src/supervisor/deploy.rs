@@ -2,6 +2,7 @@
 //! boundary.
 
 use super::beginning::Asked;
+use super::build::described;
 use super::check::active_of;
 use super::draft::{Draft, Set, deployed, kept, next_record, starts, unchanged, with_kept};
 use super::replan::{planned, price};
@@ -36,14 +37,13 @@ impl Supervisor {
         not_in_the_future(settings.start)?;
         let silent: LogSink = Arc::new(|_, _: &str| {}); // the job that logs is not known yet
         let digest = sha256(component);
-        let (loaded, described) = self
+        let (loaded, first) = self
             .load(&silent, &digest, component, &settings, wanted)
             .map_err(Refusal::Invalid)?;
-        let own_name = || described.name.clone();
-        let name = request.name.clone().unwrap_or_else(own_name);
+        let name = request.name.clone().unwrap_or(first.name);
         names::job(&name).map_err(|reason| Refusal::Invalid(wrong_name(&name, &reason)))?;
         let _turn = self.turns.take(&name)?;
-        self.deploy_in_turn(component, &name, digest, request, (loaded, described))
+        self.deploy_in_turn(component, &name, digest, request, loaded)
     }
 
     /// The same of a component that is compiled and says what it is.
@@ -53,7 +53,7 @@ impl Supervisor {
         name: &str,
         digest: String,
         request: DeployRequest,
-        (loaded, described): (Arc<CompiledJob>, JobDescription),
+        loaded: Arc<CompiledJob>,
     ) -> Result<Deployed, Refusal> {
         // What Kafka holds of an undeployed job tells where it was, and nothing of what its keyed
         // stages kept.
@@ -63,7 +63,7 @@ impl Supervisor {
         job.as_deref().map_or(Ok(()), may_change)?;
         let before = job.as_deref().map(active_of);
         let set = request.settings_after(before.as_ref().map(|before| &before.set))?;
-        let settings = self.settings_of(&set)?;
+        let (settings, described) = self.described_under(&set, &loaded)?;
         let anew = undeployed != Undeployed::Never && !described.stages.is_empty();
         let draft = Draft::of(digest, &request, (&set, settings.limits), anew);
         if let Some(job) = &job
@@ -116,6 +116,18 @@ impl Supervisor {
             kept,
             ..done
         })
+    }
+
+    /// The settings, and what a component says of its job under them: it may follow from parameters.
+    pub(super) fn described_under(
+        &self,
+        set: &Set,
+        loaded: &CompiledJob,
+    ) -> Result<(Settings, JobDescription), Refusal> {
+        let settings = self.settings_of(set)?;
+        let silent: LogSink = Arc::new(|_, _: &str| {}); // it was asked before, and may have logged
+        let described = described(loaded, &silent, &settings).map_err(Refusal::Invalid)?;
+        Ok((settings, described))
     }
 
     /// Settings as they are given, and for the rest the host's own.

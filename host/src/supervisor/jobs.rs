@@ -4,8 +4,8 @@ use super::deploy::{finished_words, unavailable};
 use super::{Job, State, Supervisor};
 use crate::api::{
     Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs, JumpStatus,
-    LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine, ProbationStatus, Refusal, SinkStatus,
-    SourceStatus, StageStatus, StateAsk, StateView, Waiting,
+    LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine, ParameterStatus, ProbationStatus,
+    Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -294,8 +294,20 @@ impl Supervisor {
                 batch_bytes: limits.batch_bytes as u64,
                 host_memory: (loaded.as_ref()).map_or_else(Vec::new, |l| self.memory_parts(l)),
             },
+            parameters: spec.map_or_else(Vec::new, parameters_of),
         }
     }
+}
+
+fn parameters_of(spec: &JobSpec) -> Vec<ParameterStatus> {
+    let parameters = spec.parameters.iter();
+    let shown = parameters.map(|parameter| ParameterStatus {
+        name: parameter.name.clone(),
+        kind: parameter.kind.to_string(),
+        default: parameter.default.clone(),
+        value: parameter.value.clone(),
+    });
+    shown.collect()
 }
 
 /// A job that is stopped or was never loaded is on probation too: it may be resumed.

@@ -191,6 +191,7 @@ fn job() -> (AnswerRules, Vec<RowShape>) {
         ..SourceSpec::default()
     };
     let spec = JobSpec {
+        parameters: Vec::new(),
         name: "j".into(),
         every: Duration::ZERO,
         sources: vec![source(true), source(false)],

@@ -391,6 +391,7 @@ mod tests {
             ..SourceSpec::default()
         };
         let job = JobSpec {
+            parameters: Vec::new(),
             name: "job".to_owned(),
             every: std::time::Duration::ZERO,
             sources: vec![source("a"), source("b")],

@@ -39,6 +39,7 @@ fn spec(stages: Vec<StageSpec>) -> JobSpec {
     };
     let (name, sources) = ("j".into(), vec![source(true), source(false)]);
     JobSpec {
+        parameters: Vec::new(),
         name,
         every: Duration::ZERO,
         sources,

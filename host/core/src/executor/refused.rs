@@ -117,6 +117,7 @@ mod tests {
             ..SinkSpec::default()
         };
         let spec = JobSpec {
+            parameters: Vec::new(),
             name: "j".to_owned(),
             every: std::time::Duration::ZERO,
             sources: vec![source("a"), source("b")],

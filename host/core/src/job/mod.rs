@@ -4,10 +4,12 @@ mod spec;
 pub mod names;
 pub mod connector;
 pub mod settings;
+mod parameters;
 pub mod validate;
 mod record;
 pub mod memory;
 
+pub use parameters::{ParameterDescription, ParameterKind, ParameterSpec};
 pub use record::{DeploymentKind, DeploymentRecord, JobRecord};
 pub use spec::{
     ColumnSpec, JobSpec, Join, SinkSpec, SourceSpec, StageKind, StageSpec, Window, WindowForm,

@@ -130,6 +130,11 @@ pub fn address(name: &str) -> Result<(), String> {
     }
 }
 
+/// A parameter's name: as a stage's.
+pub fn parameter(name: &str) -> Result<(), String> {
+    stage(name)
+}
+
 /// A keyed stage's name: ASCII letters, digits, `-`, `_` and `.`; 1 to 64 of them.
 pub fn stage(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');

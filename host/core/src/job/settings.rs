@@ -55,8 +55,8 @@ impl JobLimits {
     }
 }
 
-/// A deployment's settings. Whether the names in `sources` and `sinks` are the job's, `job::check`
-/// says.
+/// A deployment's settings. Whether the names in `sources`, `sinks` and `parameters` are the job's,
+/// `job::check` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The batch interval, if not the job's own; zero: as soon as the pipeline is free.
@@ -66,6 +66,8 @@ pub struct Settings {
     pub sources: BTreeMap<String, String>,
     /// For sinks by name, the table or topic to write instead, and options likewise.
     pub sinks: BTreeMap<String, String>,
+    /// For parameters by name, what they are instead of their defaults.
+    pub parameters: BTreeMap<String, String>,
     /// The topic of dead letters, if not the usual one.
     pub dead_letters: Option<String>,
     /// Where a new job begins to read.
@@ -109,8 +111,8 @@ pub enum SettingFault {
     },
 }
 
-/// The settings whose keys are fixed; `source.NAME` and `sink.NAME` come beside them, and their
-/// options.
+/// The settings whose keys are fixed; `source.NAME` and `sink.NAME` come beside them, their options,
+/// and `param.NAME`.
 pub const KEYS: [&str; 12] = [
     "ahead",
     "dead-letters",
@@ -129,7 +131,10 @@ pub const KEYS: [&str; 12] = [
 fn meant(nearest: &Option<String>) -> String {
     match nearest {
         Some(key) => format!("did you mean `{key}`?"),
-        None => format!("there are source.NAME, sink.NAME, {}", KEYS.join(", ")),
+        None => format!(
+            "there are source.NAME, sink.NAME, param.NAME, {}",
+            KEYS.join(", ")
+        ),
     }
 }
 
@@ -140,6 +145,7 @@ impl Settings {
             every: None,
             sources: BTreeMap::new(),
             sinks: BTreeMap::new(),
+            parameters: BTreeMap::new(),
             dead_letters: None,
             start: StartPosition::Earliest,
             until_end: false,
@@ -211,6 +217,7 @@ impl Settings {
                 let (places, name) = match key.split_once('.') {
                     Some(("source", name)) => (&mut self.sources, name),
                     Some(("sink", name)) => (&mut self.sinks, name),
+                    Some(("param", name)) => (&mut self.parameters, name),
                     _ => return Err(Refused::Key),
                 };
                 if name.is_empty() {
@@ -260,7 +267,8 @@ impl From<String> for Refused {
 
 fn nearest(key: &str) -> Option<String> {
     if let Some((head, name)) = key.split_once('.')
-        && let Some(head @ ("source" | "sink")) = names::nearest(head, ["source", "sink", "limits"])
+        && let Some(head @ ("source" | "sink" | "param")) =
+            names::nearest(head, ["source", "sink", "param", "limits"])
     {
         return Some(format!("{head}.{name}"));
     }

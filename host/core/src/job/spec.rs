@@ -1,5 +1,6 @@
 //! A job as its component describes it, checked.
 
+use super::ParameterSpec;
 use super::connector::Options;
 use crate::types::Kind;
 use serde::{Deserialize, Serialize};
@@ -302,6 +303,9 @@ pub struct JobSpec {
     pub stages: Vec<StageSpec>,
     /// Its sinks.
     pub sinks: Vec<SinkSpec>,
+    /// Its parameters, and what they are.
+    #[serde(default)]
+    pub parameters: Vec<ParameterSpec>,
 }
 
 impl JobSpec {

@@ -59,3 +59,7 @@ pub const RATE_MAX: u32 = 1_000_000;
 pub const PLACE_BYTES_MAX: usize = 4096;
 /// Options of one source or sink.
 pub const OPTIONS_MAX: usize = 64;
+/// Parameters of one job.
+pub const PARAMETERS_MAX: usize = 64;
+/// The value of a parameter, or its default.
+pub const PARAMETER_BYTES_MAX: usize = 4096;

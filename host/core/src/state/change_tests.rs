@@ -19,6 +19,7 @@ fn running(name: &str) -> StageSpec {
 fn job(stages: &[StageSpec]) -> JobSpec {
     let sources = vec![SourceSpec::default()];
     JobSpec {
+        parameters: Vec::new(),
         name: "j".into(),
         every: Default::default(),
         sources,

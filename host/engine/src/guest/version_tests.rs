@@ -296,6 +296,7 @@ fn spec() -> JobSpec {
         ..stage("all", StageKind::EachBatch, WINDOWS)
     };
     JobSpec {
+        parameters: Vec::new(),
         name: "fake".into(),
         every: Duration::ZERO,
         sources: vec![source("timed", true), source("untimed", false)],

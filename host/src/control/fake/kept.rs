@@ -2,7 +2,8 @@
 
 use super::count_stage;
 use crate::api::{
-    AskedKey, AskedKeys, LetterEnd, LetterId, LettersAsk, Refusal, StateAsk, StateView,
+    AskedKey, AskedKeys, LetterEnd, LetterId, LettersAsk, MemoryPart, ParameterStatus, Refusal,
+    StateAsk, StateView,
 };
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -115,9 +116,26 @@ pub(super) fn look(job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
     })
 }
 
+pub(super) fn memory() -> MemoryPart {
+    MemoryPart {
+        name: "instances".into(),
+        bytes: 256 << 20,
+    }
+}
+
+pub(super) fn parameters() -> Vec<ParameterStatus> {
+    vec![ParameterStatus {
+        name: "min-quantity".to_owned(),
+        kind: "uint".to_owned(),
+        default: "5".to_owned(),
+        value: "7".to_owned(),
+    }]
+}
+
 /// What the job is.
 pub(super) fn spec(job: &str) -> JobSpec {
     JobSpec {
+        parameters: Vec::new(),
         name: job.to_owned(),
         every: Duration::from_secs(1),
         sources: vec![SourceSpec {

@@ -124,6 +124,7 @@ fn source(connector: &str, cluster: &str) -> SourceSpec {
 pub(in crate::kafka) fn job() -> JobSpec {
     let name = "job".to_owned();
     JobSpec {
+        parameters: Vec::new(),
         name,
         every: Duration::ZERO,
         sources: Vec::new(),

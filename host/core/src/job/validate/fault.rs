@@ -189,6 +189,35 @@ pub enum JobFault {
         /// The sink.
         sink: String,
     },
+    /// A parameter cannot be.
+    #[error("the parameter `{name}` cannot be: {reason}")]
+    Parameter {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// Too many parameters.
+    #[error("the job has more than {} parameters", limits::PARAMETERS_MAX)]
+    TooManyParameters,
+    /// A parameter cannot be set to this.
+    #[error("`param.{name}={value}`: {reason}")]
+    ParameterValue {
+        /// Its name.
+        name: String,
+        /// What was set.
+        value: String,
+        /// What may be.
+        reason: String,
+    },
+    /// A setting names a parameter that the job does not have.
+    #[error("`param.{name}` names no parameter of this job: {known}")]
+    NoSuchParameter {
+        /// The name in the setting.
+        name: String,
+        /// What was probably meant, or what there is.
+        known: String,
+    },
     /// A setting names a source or sink that the job does not have.
     #[error("`{role}.{name}` names no {role} of this job: it has {known}")]
     NoSuchPlace {

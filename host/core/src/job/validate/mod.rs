@@ -9,7 +9,7 @@ mod targets;
 
 use super::connector::Connectors;
 use super::settings::Settings;
-use super::{JobSpec, StageSpec, names};
+use super::{JobSpec, ParameterDescription, StageSpec, names, parameters};
 use crate::limits;
 use crate::types::Kind;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct JobDescription {
     pub stages: Vec<StageSpec>,
     /// Its sinks.
     pub sinks: Vec<SinkDescription>,
+    /// What it has asked for while it said so.
+    pub parameters: Vec<ParameterDescription>,
 }
 
 /// A source as its component describes it, unchecked.
@@ -114,6 +116,7 @@ pub fn check(
     let (stages, stage_faults) = stages::check(raw.stages, &sources);
     faults.extend(stage_faults.into_iter().map(JobFault::Stage));
     let sinks = ends::sinks(raw.sinks, settings, connectors, &mut faults);
+    let parameters = parameters::check(raw.parameters, &settings.parameters, &mut faults);
     check_loops(&name, &sources, &sinks, settings, &mut faults);
     if faults.is_empty() {
         Ok(JobSpec {
@@ -122,6 +125,7 @@ pub fn check(
             sources,
             stages,
             sinks,
+            parameters,
         })
     } else {
         Err(faults)

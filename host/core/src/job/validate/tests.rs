@@ -52,6 +52,7 @@ fn proven(raw: JobDescription, settings: &Settings) -> Result<JobSpec, Vec<JobFa
 
 fn clicks() -> JobDescription {
     JobDescription {
+        parameters: Vec::new(),
         name: "clicks".to_owned(),
         every_ms: Some(10_000),
         sources: vec![source("clicks")],
@@ -487,6 +488,7 @@ fn two_sources_cannot_be_set_to_one_topic() {
 #[test]
 fn all_faults_are_told_at_once() {
     let raw = JobDescription {
+        parameters: Vec::new(),
         name: "X".to_owned(),
         sources: vec![],
         stages: vec![],

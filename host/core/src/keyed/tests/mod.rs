@@ -93,6 +93,7 @@ fn spec(sources: Vec<SourceSpec>, stages: Vec<StageSpec>) -> JobSpec {
         ..Default::default()
     };
     JobSpec {
+        parameters: Vec::new(),
         name: "j".into(),
         every: Duration::ZERO,
         sources,

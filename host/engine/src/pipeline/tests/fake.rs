@@ -190,6 +190,7 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<LoadedDeployment> 
         migrates: None,
     };
     let mut spec = JobSpec {
+        parameters: Vec::new(),
         name: "j".into(),
         every: Duration::ZERO,
         sources: vec![SourceSpec {

@@ -27,15 +27,19 @@ trap 'rm -rf "$config"' EXIT
 cp .deny.toml "$config/deny.toml"
 checks=(bans licenses sources)
 if [ -n "${STREAMHOST_ADVISORIES:-}" ] || git ls-remote -q "$database" HEAD >/dev/null 2>&1; then
-  source=${STREAMHOST_ADVISORIES:+file://$(realpath "${STREAMHOST_ADVISORIES:-.}")}
-  printf '\n[advisories]\ndb-path = "%s"\ndb-urls = ["%s"]\nyanked = "deny"\n' \
-    "$cache/advisories" "${source:-$database}" >>"$config/deny.toml"
+  if [ -n "${STREAMHOST_ADVISORIES:-}" ]; then
+    # cargo-deny takes no path: git reads the clone where the database is asked for.
+    export GIT_CONFIG_COUNT=1 GIT_CONFIG_VALUE_0=$database
+    export GIT_CONFIG_KEY_0="url.file://$(realpath "$STREAMHOST_ADVISORIES").insteadOf"
+  fi
+  printf '\n[advisories]\ndb-path = "%s"\ndb-urls = ["%s"]\ngit-fetch-with-cli = true\nyanked = "deny"\n' \
+    "$cache/advisories" "$database" >>"$config/deny.toml"
   checks=(advisories "${checks[@]}")
 else
   echo "supply: the database of vulnerabilities cannot be reached, so they are not looked for: clone $database, and name the" \
     "clone with STREAMHOST_ADVISORIES" >&2
 fi
-cargo deny --workspace check --config "$config/deny.toml" --hide-inclusion-graph "${checks[@]}"
+cargo deny --workspace --config "$config/deny.toml" check --hide-inclusion-graph "${checks[@]}"
 
 tool cargo-cyclonedx "$cyclonedx_version"
 mkdir -p target/sbom

@@ -1,9 +1,14 @@
 //! A bad week in some minutes: faults before Kafka and HBase, kills, freezes, stops and swaps, all drawn from a seed, while
 //! records flow. Then the table is exact, and what befell the job was told.
 //!
-//! `STREAMHOST_SOAK_SECONDS=3600 tests/run.sh contract a_bad_week --nocapture` makes it an hour.
+//! `STREAMHOST_SOAK_SECONDS=3600 tests/run.sh contract a_bad_week --nocapture` makes it an hour, and
+//! `STREAMHOST_SOAK_RATE` sets the records a second. Where `TMPDIR` names a disk of 2 GiB at most,
+//! as a tmpfs may be, the disk fills up too.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 use streamhost_tests::clicks::Clicks;
 use streamhost_tests::fault_proxy::FaultProxy;
@@ -27,6 +32,8 @@ enum Event {
     Kafka(&'static str),
     /// The same before HBase's gateway.
     Gateway(&'static str),
+    /// The disk of the data folder is filled up.
+    Fill,
 }
 
 const EVENTS: [Event; 15] = [
@@ -64,11 +71,13 @@ fn a_bad_week_leaves_the_table_exact() {
     host.deploy_clicks(&job);
     let feed = Feed::start(&servers.kafka, &job, sizes.soak_rate, Clicks::new(seed));
 
+    let mut events = EVENTS.to_vec();
+    events.extend(disk(&host).is_small().then_some(Event::Fill));
     let began = Instant::now();
     let mut happened: BTreeMap<Event, u32> = BTreeMap::new();
     let mut memory = Vec::new();
     while began.elapsed() < sizes.soak {
-        let event = EVENTS[random.below(EVENTS.len() as u64) as usize];
+        let event = events[random.below(events.len() as u64) as usize];
         *happened.entry(event).or_default() += 1;
         befall(
             &mut host,
@@ -81,6 +90,7 @@ fn a_bad_week_leaves_the_table_exact() {
         records_come(&feed, &mut random);
         kafka.tell("pass").expect("a command");
         gateway.tell("pass").expect("a command");
+        drop(fs::remove_file(filler(&host)));
         records_come(&feed, &mut random);
     }
     println!("events: {happened:?}");
@@ -98,6 +108,13 @@ fn a_bad_week_leaves_the_table_exact() {
         host.cli(["logs", &job]).out.contains("waits")
     });
     gateway.tell("pass").expect("a command");
+    if happened.contains_key(&Event::Fill) {
+        fill(&host);
+        wait_until("a full disk is in the job's log", LATE, || {
+            host.cli(["logs", &job]).out.contains("is full")
+        });
+        fs::remove_file(filler(&host)).expect("the disk was filled");
+    }
 
     let records = feed.stop().expect("all records sent");
     let status = host.wait_records(&job, records, LATE);
@@ -140,9 +157,56 @@ fn befall(
             let said = host.deploy(&file, &["--name", job, "--set", &bytes]);
             assert_eq!(said.code, 0, "{said:?}");
         }
+        Event::Fill => fill(host),
         Event::Kafka(command) => drop(kafka.tell(command).expect("a command")),
         Event::Gateway(command) => drop(gateway.tell(command).expect("a command")),
     }
+}
+
+/// What is known of the disk that the data folder is on.
+struct Disk {
+    size: u64,
+    free: u64,
+}
+
+impl Disk {
+    fn is_small(&self) -> bool {
+        self.size <= 2 << 30
+    }
+}
+
+fn disk(host: &Host) -> Disk {
+    let folder = host.file(".");
+    let asked = Command::new("df")
+        .args(["--output=size,avail", "-B1"])
+        .arg(folder)
+        .output();
+    let said = asked.expect("there is df").stdout;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let numbers: Vec<u64> = said
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let [size, free] = numbers[..] else {
+        panic!("df says {said}")
+    };
+    Disk { size, free }
+}
+
+/// What fills the disk.
+fn filler(host: &Host) -> PathBuf {
+    host.file("filler")
+}
+
+/// Leaves less on the disk than jobs want to be free, and more than the host's log takes.
+fn fill(host: &Host) {
+    let length = disk(host).free.saturating_sub(64 << 20);
+    let length = length.max(1).to_string();
+    let filled = Command::new("fallocate")
+        .args(["-l", &length])
+        .arg(filler(host))
+        .status();
+    assert!(filled.expect("there is fallocate").success());
 }
 
 /// Things go on for as long as some more records take.

@@ -85,6 +85,10 @@ pub fn sizes() -> Sizes {
     if let Some(seconds) = soak.and_then(|seconds| seconds.parse().ok()) {
         sizes.soak = Duration::from_secs(seconds);
     }
+    let rate = std::env::var("STREAMHOST_SOAK_RATE").ok();
+    if let Some(rate) = rate.and_then(|rate| rate.parse().ok()) {
+        sizes.soak_rate = rate;
+    }
     sizes
 }
 

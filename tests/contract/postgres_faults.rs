@@ -1,7 +1,7 @@
 //! PostgreSQL goes away, falls silent, or loses its answers; another host runs the same job. Each row
 //! is there once all the same.
 
-use super::postgres_jobs::{counted, deploy_rows, lines};
+use super::postgres_jobs::{counted, deploy_rows, deploy_rows_to, lines};
 use std::process::Stdio;
 use streamhost_tests::fault_proxy::FaultProxy;
 use streamhost_tests::feed::{self, Feed};
@@ -195,6 +195,15 @@ fn a_table_that_is_dropped_stops_its_job_until_it_is_there_again() {
         (50, 50),
         "what came after it was dropped"
     );
+
+    // Or a version gives up what was planned for it, and writes another one.
+    server.psql(&format!("DROP TABLE \"{job}\""));
+    feed::fill(&servers.kafka, &job, lines(100).take(50)).expect("a full topic");
+    host.wait_state(&job, "stopped", LATE);
+    let other = unique("pg-other");
+    deploy_rows_to(&host, "plain", &job, &other, &["--replan"]).ok();
+    host.wait_records(&job, 150, LATE);
+    assert_eq!(counted(server, &other), (50, 50), "each once");
 }
 
 #[test]

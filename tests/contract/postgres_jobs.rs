@@ -27,11 +27,22 @@ fn deploy_clicks(host: &Host, job: &str, more: &[&str]) -> Said {
 
 /// Deploys a variant of the guest `rows`, as above.
 pub(super) fn deploy_rows(host: &Host, variant: &str, job: &str) -> Said {
+    deploy_rows_to(host, variant, job, job, &[])
+}
+
+/// The same to another table.
+pub(super) fn deploy_rows_to(
+    host: &Host,
+    variant: &str,
+    job: &str,
+    table: &str,
+    more: &[&str],
+) -> Said {
     let file = host.file(&format!("{variant}.wasm"));
     build_variant("tests/guests/rows", variant, &file);
     let (source, sink) = (
         format!("source.rows-in={job}"),
-        format!("sink.rows-out={job}"),
+        format!("sink.rows-out={table}"),
     );
     let settings = [
         "--name",
@@ -44,7 +55,7 @@ pub(super) fn deploy_rows(host: &Host, variant: &str, job: &str) -> Said {
         "every=0",
         "--create-tables",
     ];
-    host.deploy(&file, &settings)
+    host.deploy(&file, &[&settings[..], more].concat())
 }
 
 /// Records whose values are all different.

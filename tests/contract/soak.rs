@@ -103,7 +103,7 @@ fn a_bad_week_leaves_the_table_exact() {
     );
 
     // The faults of the week may each have passed before a wait is worth a line: this one stays until it has one.
-    gateway.tell("refuse").expect("a command");
+    shut(&gateway);
     wait_until("a wait is in the job's log", LATE, || {
         host.cli(["logs", &job]).out.contains("waits")
     });
@@ -158,8 +158,17 @@ fn befall(
             assert_eq!(said.code, 0, "{said:?}");
         }
         Event::Fill => fill(host),
+        Event::Kafka("refuse") => shut(kafka),
+        Event::Gateway("refuse") => shut(gateway),
         Event::Kafka(command) => drop(kafka.tell(command).expect("a command")),
         Event::Gateway(command) => drop(gateway.tell(command).expect("a command")),
+    }
+}
+
+/// Lets nobody in, and ends what is open, which would go on else.
+fn shut(proxy: &FaultProxy) {
+    for command in ["refuse", "reset"] {
+        proxy.tell(command).expect("a command");
     }
 }
 

@@ -29,8 +29,8 @@ checks=(bans licenses sources)
 if [ -n "${STREAMHOST_ADVISORIES:-}" ] || git ls-remote -q "$database" HEAD >/dev/null 2>&1; then
   if [ -n "${STREAMHOST_ADVISORIES:-}" ]; then
     # cargo-deny takes no path: git reads the clone where the database is asked for.
-    export GIT_CONFIG_COUNT=1 GIT_CONFIG_VALUE_0=$database
-    export GIT_CONFIG_KEY_0="url.file://$(realpath "$STREAMHOST_ADVISORIES").insteadOf"
+    clone=$(realpath "$STREAMHOST_ADVISORIES")
+    export GIT_CONFIG_COUNT=1 GIT_CONFIG_VALUE_0=$database GIT_CONFIG_KEY_0="url.file://$clone.insteadOf"
   fi
   printf '\n[advisories]\ndb-path = "%s"\ndb-urls = ["%s"]\ngit-fetch-with-cli = true\nyanked = "deny"\n' \
     "$cache/advisories" "$database" >>"$config/deny.toml"

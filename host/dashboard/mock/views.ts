@@ -103,6 +103,13 @@ export function status(job: SimJob, now: number): JobStatus {
       place: sink.target,
       rows: Math.round(job.records * sink.share),
     })),
+    parameters:
+      def.name === "clicks"
+        ? [
+            { name: "min-quantity", type: "uint", default: "1", value: "3" },
+            { name: "country", type: "text", default: "", value: "de" },
+          ]
+        : [],
     limits: {
       memory_bytes: 64 << 20,
       time_ms: 2000,

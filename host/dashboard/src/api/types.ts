@@ -107,6 +107,8 @@ export interface JobStatus {
   stages: StageStatus[];
   watermark: string | null;
   sinks: SinkStatus[];
+  /** Values that the job asks for, set by `--set param.NAME=…`. */
+  parameters: Parameter[];
   limits: {
     memory_bytes: number;
     time_ms: number;
@@ -278,6 +280,13 @@ export interface StatePage {
   batch: number;
   entries: StateEntry[];
   next: string | null;
+}
+
+export interface Parameter {
+  name: string;
+  type: string;
+  default: string;
+  value: string;
 }
 
 export interface Deployment {

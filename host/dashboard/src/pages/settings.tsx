@@ -1,5 +1,5 @@
 import { call } from "../api/client.ts";
-import type { JobStatus, Setting, Settings } from "../api/types.ts";
+import type { JobStatus, Parameter, Setting, Settings } from "../api/types.ts";
 import { bytes, count } from "../lib/format.ts";
 import { Empty, Facts, Failure, Loading, Panel } from "../ui/panel.tsx";
 import { type Column, DataTable } from "../ui/table.tsx";
@@ -52,6 +52,34 @@ const COLUMNS: Column<Setting>[] = [
   },
 ];
 
+const PARAMETERS: Column<Parameter>[] = [
+  {
+    id: "name",
+    label: "Parameter",
+    wide: true,
+    cell: (p) => (
+      <>
+        <code>
+          <Said text={p.name} />
+        </code>
+        <small class="quiet">
+          <Said text={p.type} />
+        </small>
+      </>
+    ),
+  },
+  {
+    id: "value",
+    label: "Value",
+    cell: (p) => <b>{p.value === "" ? <span class="quiet">empty</span> : <Said text={p.value} />}</b>,
+  },
+  {
+    id: "default",
+    label: "Default",
+    cell: (p) => (p.default === "" ? <span class="quiet">empty</span> : <Said text={p.default} />),
+  },
+];
+
 export function SettingsTab({ status }: { status: JobStatus }) {
   const found = useResource(`${status.job} ${status.deployment}`, (signal) =>
     call<Settings>(["v1", "jobs", status.job, "settings"], { signal }),
@@ -80,6 +108,17 @@ export function SettingsTab({ status }: { status: JobStatus }) {
           />
         )}
       </Panel>
+      {status.parameters.length > 0 && (
+        <Panel title="Parameters" flush note="values that the job asks for; a deploy sets them by param.NAME">
+          <DataTable
+            caption="Parameters"
+            cards
+            rows={status.parameters}
+            columns={PARAMETERS}
+            id={(p) => p.name}
+          />
+        </Panel>
+      )}
       {status.limits.host_memory.length > 0 && (
         <Panel
           title="Memory that it may take"

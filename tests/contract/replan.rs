@@ -54,6 +54,12 @@ fn a_dropped_table_stops_a_job_until_its_batch_is_given_up() {
     // A new version alone finishes what the old one has planned, and cannot.
     deploy(&host, &other, &["--create-tables"]).ok();
     host.wait_state(&job, "stopped", LATE);
+    let dry = deploy(&host, &other, &["--replan", "--dry-run"]).ok();
+    assert!(
+        dry.contains("is given up") && dry.contains("version 2"),
+        "{dry}"
+    );
+    assert_eq!(host.status(&job)["deployment"], 2, "nothing was changed");
     // The host may die at any moment of it.
     let said = deploy(&host, &other, &["--replan"]).ok();
     host.kill();

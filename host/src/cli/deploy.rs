@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::client::Which;
+use super::dry_run::DryRun;
 use super::file::{self, Component};
 use super::output::{Output, plain};
 use super::progress::Progress;
@@ -13,11 +14,15 @@ use std::io::{self, Write};
 #[command(after_help = "Examples:
   streamhost deploy clicks.wasm --create-tables
   streamhost deploy clicks.wasm --set source.clicks=clicks-eu --set every=1s
+  streamhost deploy clicks.wasm --set sink.clicks=clicks2 --replan --dry-run
   streamhost deploy clicks.wasm --set every=                  # back to the job's own
   streamhost deploy clicks.wasm --name clicks-trial --set start=latest")]
 pub(super) struct Args {
     #[command(flatten)]
     component: Component,
+    /// Say what would be done, or be refused, and change nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -45,6 +50,12 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
         screen,
         format!("the daemon compiles {size} and checks them"),
     );
+    if args.dry_run {
+        let told: DryRun = client.post("/v1/check", &query, "application/wasm", &bytes)?;
+        drop(waits);
+        args.output.print(out, &told, DryRun::said)?;
+        return Ok(told.refused()?);
+    }
     let deployed: Deployed = client.post("/v1/jobs", &query, "application/wasm", &bytes)?;
     drop(waits);
     Ok(args.output.print(out, &deployed, said)?)

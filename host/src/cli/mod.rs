@@ -15,6 +15,7 @@ mod dead_letters;
 mod deploy;
 mod dev;
 mod doctor;
+mod dry_run;
 mod file;
 mod history;
 mod host;
@@ -160,6 +161,9 @@ pub enum CliError {
     /// Something that is needed is not there.
     #[error(transparent)]
     Unwell(#[from] doctor::Unwell),
+    /// A dry run of a deploy says that it would be refused.
+    #[error(transparent)]
+    WouldBeRefused(#[from] dry_run::WouldBeRefused),
     /// A topic or table.
     #[error(transparent)]
     Server(#[from] servers::ServerError),

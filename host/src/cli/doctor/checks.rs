@@ -52,6 +52,29 @@ pub(super) fn toolchain() -> Vec<Finding> {
     vec![rust, target]
 }
 
+/// Whether something keeps this machine's clock right, where the system tells. Rows carry its times,
+/// and a clock that is wrong from the start looks like a right one to a host.
+pub(super) fn time_service() -> Option<Finding> {
+    let asked = Command::new("timedatectl")
+        .args(["show", "-p", "NTPSynchronized", "--value"])
+        .output();
+    let said = asked.ok()?.stdout;
+    kept(String::from_utf8_lossy(&said).trim())
+}
+
+fn kept(said: &str) -> Option<Finding> {
+    let check = "time service";
+    match said {
+        "yes" => Some(Finding::ok(check, "it keeps this machine's clock right")),
+        "no" => Some(Finding::warn(
+            check,
+            "nothing keeps this machine's clock right",
+            "run systemd-timesyncd or chrony: rows carry the host's times, and those of a clock that is ahead hide later ones",
+        )),
+        _ => None,
+    }
+}
+
 /// The configuration's file.
 pub(super) fn config(named: Option<&Path>, read: &Result<Config, ConfigError>) -> Finding {
     let check = "configuration";
@@ -410,6 +433,14 @@ mod tests {
         ] {
             assert_eq!(skew(ms).grade, want, "{ms:?}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_nothing_keeps_right_is_told() {
+        let grade = |said: &str| kept(said).map(|found| found.grade);
+        assert_eq!(grade("yes"), Some(Grade::Ok));
+        assert_eq!(grade("no"), Some(Grade::Warn));
+        assert_eq!(grade(""), None, "the system does not tell");
     }
 
     #[test]

@@ -103,6 +103,7 @@ pub struct Unwell {
 
 pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<(), CliError> {
     let mut found = checks::toolchain();
+    found.extend(checks::time_service());
     let config = Config::load(args.config.as_deref());
     found.push(checks::config(args.config.as_deref(), &config));
     let config = config.unwrap_or_default();

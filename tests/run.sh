@@ -106,7 +106,15 @@ if [ "$part" != contract ]; then
   step "lints" cargo clippy --workspace --all-targets -- -D warnings
   step "tests without servers" cargo test --workspace --no-fail-fast -- --skip live_contract::
 fi
-[ "$part" != all ] || dashboard
+if [ "$part" = all ]; then
+  dashboard
+  # To build the tools takes longer than many a test: where they are, they are asked each time.
+  if [ -x "$cache/tools/bin/cargo-deny" ] && [ -x "$cache/tools/bin/cargo-cyclonedx" ]; then
+    step "supply chain" tests/supply.sh
+  else
+    left_out="${left_out:+$left_out, }the supply chain, whose tools \`tests/run.sh supply\` installs"
+  fi
+fi
 if [ "$part" != quick ]; then
   export STREAMHOST_TEST_SERVICES=$services SERVICE_OWNER=$$
   step "contract with real servers" cargo test --workspace --test contract --no-fail-fast -- --test-threads=1 "$@"

@@ -16,7 +16,7 @@ database=https://github.com/rustsec/advisory-db
 
 # tool CRATE VERSION
 tool() {
-  case "$("$1" --version 2>/dev/null || true)" in *"$2"*) return ;; esac
+  case "$(cargo "${1#cargo-}" --version 2>/dev/null || true)" in *"$2"*) return ;; esac
   echo "supply: installing $1 $2 into $cache/tools" >&2
   cargo install --quiet --locked --root "$cache/tools" --version "$2" "$1"
 }

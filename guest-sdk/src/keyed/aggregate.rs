@@ -1,7 +1,7 @@
 //! Several reductions of the same items at once.
 
 use super::number::{Comparable, Number};
-use super::of_values::{ApproxDistinct, Avg, By, Collect, CountIf, Endmost, Percentiles};
+use super::of_values::{ApproxDistinct, Avg, By, Collect, Endmost, Percentiles};
 use super::reduce::{Count, Extreme, Merge, Reduction, Sum};
 use crate::cell::Time;
 use std::cmp::Ordering;
@@ -31,8 +31,8 @@ impl<T> Each<T> {
     }
 
     /// How many items there are for which `f` is true.
-    pub fn count_if<H: Fn(&T) -> bool>(&self, f: H) -> By<H, bool, CountIf> {
-        By::new(f, CountIf)
+    pub fn count_if<H: Fn(&T) -> bool>(&self, f: H) -> By<H, bool, Count> {
+        By::new(f, Count)
     }
 
     /// The sum of a number of each item: see [`Scoped::sum`](crate::Scoped::sum).

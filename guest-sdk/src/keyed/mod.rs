@@ -22,7 +22,7 @@ pub use compile_errors::{HasReduction, HasScope, SameKey};
 pub use groups::{Finished, Group, Grouped, Update, Window};
 pub use join::{Joined, LookedUp};
 pub use number::{Comparable, Number};
-pub use of_values::{ApproxDistinct, Avg, By, Collect, CountIf, Endmost, OfValues, Percentiles};
+pub use of_values::{ApproxDistinct, Avg, By, Collect, Endmost, OfValues, Percentiles};
 pub use reduce::{Count, Distinct, Extreme, Fold, Merge, Reduce, Reduction, Sum};
 pub use scoped::{Batched, Finish, Running, Scoped, Windowed};
 pub use sketch::Distinct as DistinctSketch;

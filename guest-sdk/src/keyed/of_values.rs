@@ -2,7 +2,7 @@
 //! times alone, in whatever order these meet.
 
 use super::number::{Comparable, Number};
-use super::reduce::{Merge, Reduction};
+use super::reduce::{Count, Merge, Reduction};
 use super::{Aggregate, sketch};
 use crate::cell::Time;
 use crate::key::Key;
@@ -83,29 +83,8 @@ impl<T, V, F: Fn(&T) -> V, A: OfValues<V>> Aggregate<T> for By<F, V, A> {
     }
 }
 
-/// See [`Each::count_if`](crate::keyed::Each::count_if).
-#[derive(Debug)]
-pub struct CountIf;
-
-impl Merge for CountIf {
-    const ADDS_UP: bool = true;
-    type Acc = u64;
-    type Value = u64;
-    type Kept = u64;
-    #[inline]
-    fn merge(&self, acc: &mut u64, other: u64) {
-        *acc += other;
-    }
-    #[inline]
-    fn value(&self, acc: u64) -> Option<u64> {
-        Some(acc)
-    }
-    fn kept(&self, kept: u64) -> u64 {
-        kept
-    }
-}
-
-impl OfValues<bool> for CountIf {
+/// Counts those for which it is true.
+impl OfValues<bool> for Count {
     #[inline]
     fn one(&self, counts: bool, _: Time) -> u64 {
         u64::from(counts)

@@ -5,7 +5,7 @@ use super::beginning::Asked;
 use super::deploy::{check_state, may_change, not_in_the_future, unavailable, wrong_name};
 use super::draft::{Draft, kept, next_record, starts, unchanged, with_kept};
 use super::provision::Missing;
-use super::replan::{planned, price};
+use super::replan::{kept_stages, price};
 use super::{Job, Supervisor};
 use crate::api::{ActiveFacts, Checked, DeployRequest, DeploymentFacts, Refusal, StateFate};
 use std::sync::Arc;
@@ -253,9 +253,7 @@ fn state_of(
     let Some(checkpoint) = kept else {
         return StateFate::None;
     };
-    let stages = planned(active, intents)
-        .last()
-        .map_or(&checkpoint.stages, |intent| &intent.stages);
+    let stages = kept_stages(active, checkpoint, intents);
     match stages_after(stages, &active.spec, checkpoint.epoch) {
         Err(_) => StateFate::NeedsReset,
         Ok(changes) => {

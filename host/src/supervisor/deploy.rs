@@ -5,7 +5,7 @@ use super::beginning::Asked;
 use super::build::described;
 use super::check::active_of;
 use super::draft::{Draft, Set, deployed, kept, next_record, starts, unchanged, with_kept};
-use super::replan::{planned, price};
+use super::replan::{kept_stages, price};
 use super::{Job, State, Supervisor};
 use crate::api::{DeployRequest, Deployed, Refusal, changed_places};
 use std::collections::BTreeSet;
@@ -431,9 +431,7 @@ pub(super) fn check_state(
     if checkpoint.finished && active.has_windows() {
         return Err(Refusal::Conflict(finished_words(&active.spec.name, true)));
     }
-    let kept = planned(active, intents)
-        .last()
-        .map_or(&checkpoint.stages, |intent| &intent.stages);
+    let kept = kept_stages(active, checkpoint, intents);
     match stages_after(kept, &active.spec, checkpoint.epoch) {
         Ok(_) => Ok(()),
         Err(refusals) => Err(Refusal::Conflict(in_words(&refusals))),

@@ -2,18 +2,21 @@
 
 use crate::api::Refusal;
 use streamhost_connectors::registry;
-use streamhost_core::protocol::BatchIntent;
+use streamhost_core::protocol::{BatchIntent, Checkpoint};
+use streamhost_core::state::Stages;
 use streamhost_core::types::Guarantee;
 use streamhost_engine::pipeline::{LoadedDeployment, keeps_records};
 
-/// The planned batches that count for a version.
-pub(super) fn planned<'a>(
+/// What the keyed stages keep that a version goes on from: after the last batch that is planned for
+/// it.
+pub(super) fn kept_stages<'a>(
     active: &LoadedDeployment,
+    checkpoint: &'a Checkpoint,
     intents: &'a [BatchIntent],
-) -> &'a [BatchIntent] {
-    match active.replans(intents) {
-        true => &[],
-        false => intents,
+) -> &'a Stages {
+    match intents.last() {
+        Some(last) if !active.replans(intents) => &last.stages,
+        _ => &checkpoint.stages,
     }
 }
 

@@ -171,17 +171,9 @@ impl Checkpoint {
     pub fn after(&self, intent: &BatchIntent) -> Result<Checkpoint, BrokenChain> {
         self.check_next(intent)?;
         let mut reached = self.committed.clone();
-        for (topic, partitions) in &intent.spans {
-            // An intent names every partition of its topics but those that are over for good: they
-            // are forgotten.
-            reached.insert(
-                topic.clone(),
-                partitions
-                    .iter()
-                    .map(|(&partition, span)| (partition, span.to))
-                    .collect(),
-            );
-        }
+        // An intent names every partition of its topics but those that are over for good: they are
+        // forgotten.
+        reached.extend(intent.ends());
         Ok(Checkpoint {
             already_written: beyond(&self.already_written, &reached),
             topic_ids: self.topic_ids.clone(),

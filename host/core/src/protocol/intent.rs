@@ -3,7 +3,9 @@
 use super::{Counters, EventTimes, MarkedLetter};
 use crate::contract::{QuarantinedGroup, QuarantinedRecord};
 use crate::state::Stages;
-use crate::types::{BatchNumber, Chunk, RefusedRow, TimeRules, TopicMarks, TopicSpans};
+use crate::types::{
+    BatchNumber, Chunk, RefusedRow, TimeRules, TopicMarks, TopicOffsets, TopicSpans,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -61,6 +63,17 @@ pub struct BatchIntent {
     /// beside the intent, not in it.
     #[serde(skip)]
     pub retained_records: Vec<Chunk>,
+}
+
+impl BatchIntent {
+    /// Where its topics stand after it.
+    pub fn ends(&self) -> TopicOffsets {
+        let ends = self.spans.iter().map(|(topic, partitions)| {
+            let ends = partitions.iter().map(|(&id, span)| (id, span.to));
+            (topic.clone(), ends.collect())
+        });
+        ends.collect()
+    }
 }
 
 #[cfg(test)]

@@ -172,18 +172,8 @@ pub fn decide(found: &RecoveryFacts<'_>) -> RecoveryStep {
         .intents
         .last()
         .map_or(checkpoint.batch, |intent| intent.batch);
-    for sink in found
-        .sinks
-        .iter()
-        .filter(|sink| sink.guarantee == Guarantee::Marked)
-    {
-        // Of whatever target: whoever wrote it was ahead of this checkpoint.
-        for marker in [&sink.marker, &sink.elsewhere] {
-            let newest = (checkpoint.epoch, last);
-            if let Err(halt) = check_not_ahead(marker.as_ref(), newest, &sink.name) {
-                return RecoveryStep::Stop(halt);
-            }
-        }
+    if let Err(halt) = check_sinks_not_ahead(found.sinks, (checkpoint.epoch, last)) {
+        return RecoveryStep::Stop(halt);
     }
     let mut held = Vec::new();
     for intent in found.intents {
@@ -328,9 +318,24 @@ pub fn holds_letters(marker: Option<&Marker>, intent: &BatchIntent) -> Result<bo
 /// What errors call the dead letters, which are a sink to the protocol.
 const DEAD_LETTERS: &str = "dead letters";
 
+/// None of the marked sinks is beyond the newest epoch and batch that are known here.
+pub(super) fn check_sinks_not_ahead(
+    sinks: &[SinkFacts],
+    newest: (u64, BatchNumber),
+) -> Result<(), RecoveryError> {
+    let mut marked = sinks
+        .iter()
+        .filter(|sink| sink.guarantee == Guarantee::Marked);
+    // Of whatever target: whoever wrote it was ahead of this checkpoint.
+    marked.try_for_each(|sink| {
+        check_not_ahead(sink.marker.as_ref(), newest, &sink.name)?;
+        check_not_ahead(sink.elsewhere.as_ref(), newest, &sink.name)
+    })
+}
+
 /// A marker beyond the newest epoch and batch that are known here is another host's, or the
 /// checkpoint an old copy.
-pub(super) fn check_not_ahead(
+fn check_not_ahead(
     marker: Option<&Marker>,
     newest: (u64, BatchNumber),
     sink: &str,

@@ -5,10 +5,9 @@
 //! is older than all that comes, and a marker of a batch that was given up says that its sink holds
 //! it, and never speaks for another one.
 
-use super::recovery_policy::{AlreadyWritten, RecoveryError, SinkFacts, beyond, check_not_ahead};
-use super::{BatchIntent, Checkpoint};
-use crate::types::{BatchNumber, Guarantee, TopicOffsets};
-use std::collections::BTreeMap;
+use super::recovery_policy::{RecoveryError, SinkFacts, beyond, check_sinks_not_ahead};
+use super::{BatchIntent, Checkpoint, Marker};
+use crate::types::{Guarantee, TopicOffsets};
 
 /// What comes of giving up planned batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,16 +35,16 @@ pub fn replan(
             repeated,
         });
     };
+    check_sinks_not_ahead(sinks, (checkpoint.epoch, last.batch))?;
     given.batch = last.batch;
     given.time_ms = given.time_ms.max(last.time_ms);
     let marked = |sink: &&SinkFacts| sink.guarantee == Guarantee::Marked;
     for sink in sinks.iter().filter(marked) {
-        for marker in [&sink.marker, &sink.elsewhere] {
-            check_not_ahead(marker.as_ref(), (checkpoint.epoch, last.batch), &sink.name)?;
-        }
         let own = sink.marker.as_ref();
         let held = own.filter(|marker| marker.epoch == checkpoint.epoch);
-        let Some(to) = held.and_then(|marker| reached(intents, marker.batch)) else {
+        // One of a batch before says nothing of those that are given up.
+        let of = |marker: &Marker| intents.iter().find(|intent| intent.batch == marker.batch);
+        let Some(to) = held.and_then(of).map(BatchIntent::ends) else {
             continue;
         };
         if keyed {
@@ -55,22 +54,11 @@ pub fn replan(
         let offsets = given.already_written.entry(sink.name.clone()).or_default();
         raise(offsets, to);
     }
-    let left: AlreadyWritten = beyond(&given.already_written, &given.committed);
-    given.already_written = left;
+    given.already_written = beyond(&given.already_written, &given.committed);
     Ok(Replan {
         checkpoint: given,
         repeated,
     })
-}
-
-/// Where the sources stand after the planned batch of this number; none if it is not among them.
-fn reached(intents: &[BatchIntent], batch: BatchNumber) -> Option<TopicOffsets> {
-    let intent = intents.iter().find(|intent| intent.batch == batch)?;
-    let ends = intent.spans.iter().map(|(topic, spans)| {
-        let to: BTreeMap<i32, i64> = spans.iter().map(|(&id, span)| (id, span.to)).collect();
-        (topic.clone(), to)
-    });
-    Some(ends.collect())
 }
 
 fn raise(offsets: &mut TopicOffsets, to: TopicOffsets) {
@@ -86,7 +74,6 @@ fn raise(offsets: &mut TopicOffsets, to: TopicOffsets) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Marker;
     use crate::testing::{checkpoint, intent};
 
     fn sink(guarantee: Guarantee, marker: Option<(u64, u64)>) -> SinkFacts {

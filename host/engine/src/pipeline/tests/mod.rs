@@ -201,6 +201,18 @@ impl World {
         }
     }
 
+    /// From now on no sink fails.
+    fn calm(&self) {
+        self.sinks.iter().for_each(|sink| sink.forget_faults());
+        self.letters.forget_faults();
+    }
+
+    /// A last life, without a fault, delivers all that was sent.
+    fn ends_quietly(&mut self, seed: u64) {
+        let last = self.start(None);
+        assert_eq!(self.until_quiet(last), PipelineExit::Stopped, "SEED={seed}");
+    }
+
     /// Waits until all that was sent is durable, or the host died.
     fn until_quiet(&self, pipeline: Pipeline) -> PipelineExit {
         let ends: BTreeMap<i32, i64> = self
@@ -231,6 +243,14 @@ fn texts(landed: &Landed<Rows>) -> Vec<(String, String)> {
             .collect::<Vec<_>>()
     };
     landed.items.iter().flat_map(rows).collect()
+}
+
+/// Values of the rows that a sink holds, in the order of landing.
+fn values(world: &World, sink: usize) -> Vec<String> {
+    let rows = world.sinks[sink].landed();
+    let rows = rows.iter().flat_map(texts);
+    rows.map(|(_, cell)| cell.split_once(':').expect("version:value").1.to_owned())
+        .collect()
 }
 
 /// What a table holds whose cells carry the deliveries' times, whatever arrived in which order.
@@ -392,15 +412,9 @@ fn live_through(seed: u64) {
     for _ in 0..6 {
         world.live();
     }
-    world.sinks.iter().for_each(|sink| sink.forget_faults());
-    world.letters.forget_faults();
+    world.calm();
     world.send(5);
-    let last = world.start(None);
-    assert_eq!(
-        world.until_quiet(last),
-        PipelineExit::Stopped,
-        "SEED={seed}"
-    );
+    world.ends_quietly(seed);
     check(&world, seed);
 }
 

@@ -3,14 +3,6 @@
 use super::fake::{Kept, active_with};
 use super::*;
 
-/// Values of the rows that a sink holds, in the order of landing.
-fn values(world: &World, sink: usize) -> Vec<String> {
-    let rows = world.sinks[sink].landed();
-    let rows = rows.iter().flat_map(texts);
-    rows.map(|(_, cell)| cell.split_once(':').expect("version:value").1.to_owned())
-        .collect()
-}
-
 /// The letters of each sink's refusals, by value.
 fn letters(world: &World) -> BTreeMap<String, Vec<String>> {
     let mut by_sink: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -57,15 +49,9 @@ fn live_through(seed: u64) {
     for _ in 0..6 {
         live(&mut world);
     }
-    world.sinks.iter().for_each(|sink| sink.forget_faults());
-    world.letters.forget_faults();
+    world.calm();
     world.put(0, 2);
-    let last = world.start(None);
-    assert_eq!(
-        world.until_quiet(last),
-        PipelineExit::Stopped,
-        "SEED={seed}"
-    );
+    world.ends_quietly(seed);
 
     let mut sent: Vec<String> = world.sent.values().flatten().cloned().collect();
     sent.sort();

@@ -14,17 +14,14 @@ fn a_parameter_belongs_to_its_version() {
     let mut host = Host::serve(servers);
     let job = unique("texts");
     outside::create_topic(&servers.kafka, &job, 1);
-    let (source, sink) = (
-        format!("source.texts-in={job}"),
-        format!("sink.texts-out={job}"),
-    );
     let texts = component("tests/guests/threshold");
     let deploy = |host: &Host, set: &[&str]| {
-        let mut arguments = vec!["--name", &job, "--create-tables"];
-        for pair in ["every=0", &source, &sink].iter().chain(set) {
-            arguments.extend(["--set", pair]);
-        }
-        host.deploy(&texts, &arguments)
+        let mut all = vec![
+            format!("source.texts-in={job}"),
+            format!("sink.texts-out={job}"),
+        ];
+        all.extend(set.iter().map(|&pair| pair.to_owned()));
+        host.deploy_as(&texts, &job, &all, &["--create-tables"])
     };
     for (set, words) in [
         ("param.least-lenght=2", "did you mean `least-length`?"),

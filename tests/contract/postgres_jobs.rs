@@ -15,14 +15,9 @@ use streamhost_tests::wait::wait_until;
 
 /// Deploys the example `clicks-postgres` from a topic to a table of the same name.
 fn deploy_clicks(host: &Host, job: &str, more: &[&str]) -> Said {
-    let (source, sink) = (format!("source.clicks={job}"), format!("sink.clicks={job}"));
-    let settings = [
-        "--name", job, "--set", &source, "--set", &sink, "--set", "every=0",
-    ];
-    host.deploy(
-        &component("examples/clicks-postgres"),
-        &[&settings[..], more].concat(),
-    )
+    let places = [format!("source.clicks={job}"), format!("sink.clicks={job}")];
+    let clicks = component("examples/clicks-postgres");
+    host.deploy_as(&clicks, job, &places, more)
 }
 
 /// Deploys a variant of the guest `rows`, as above.
@@ -40,22 +35,12 @@ pub(super) fn deploy_rows_to(
 ) -> Said {
     let file = host.file(&format!("{variant}.wasm"));
     build_variant("tests/guests/rows", variant, &file);
-    let (source, sink) = (
+    let places = [
         format!("source.rows-in={job}"),
         format!("sink.rows-out={table}"),
-    );
-    let settings = [
-        "--name",
-        job,
-        "--set",
-        &source,
-        "--set",
-        &sink,
-        "--set",
-        "every=0",
-        "--create-tables",
     ];
-    host.deploy(&file, &[&settings[..], more].concat())
+    let more = [&["--create-tables"], more].concat();
+    host.deploy_as(&file, job, &places, &more)
 }
 
 /// Records whose values are all different.

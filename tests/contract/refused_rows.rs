@@ -15,17 +15,24 @@ use streamhost_tests::wait::wait_until;
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 
 /// Deploys a variant of the guest that reads the topic and writes to the target of this name.
-fn deploy(host: &Host, variant: &str, job: &str, to: &str) {
+fn deploy(host: &Host, variant: &str, job: &str, to: &str, more: &[&str]) {
     let file = host.file(&format!("{variant}.wasm"));
     build_variant("tests/guests/picky", variant, &file);
-    let (source, sink) = (
+    let places = [
         format!("source.picky-in={job}"),
         format!("sink.picky-out={to}"),
-    );
-    let settings = [
-        "--name", job, "--set", &source, "--set", &sink, "--set", "every=0",
     ];
-    host.deploy(&file, &settings).ok();
+    host.deploy_as(&file, job, &places, more).ok();
+}
+
+/// Makes a topic of two partitions that takes no record without a key.
+fn create_compacted(servers: &Servers, name: &str, configs: &[&str]) {
+    let mut arguments = vec!["--create", "--topic", name, "--partitions", "2"];
+    arguments.extend(["--replication-factor", "1"]);
+    for config in ["cleanup.policy=compact"].iter().chain(configs) {
+        arguments.extend(["--config", config]);
+    }
+    servers.kafka_tool(TOPICS, &arguments).ok();
 }
 
 /// The dead letters of a job, each of which must name its sink.
@@ -58,7 +65,7 @@ fn a_family_that_only_the_data_names_costs_its_rows() {
     let job = unique("families");
     outside::create_topic(&servers.kafka, &job, 1);
     outside::create_table(&servers.gateway, &job, &["f", "g"]);
-    deploy(&host, "table", &job, &job);
+    deploy(&host, "table", &job, &job, &[]);
     let values: Vec<String> = (0..60)
         .map(|n| match n {
             7 | 31 => format!("word{n} nowhere"),
@@ -97,18 +104,7 @@ fn records_that_a_topic_does_not_take_cost_themselves() {
     for variant in ["plain", "once"] {
         let (job, out) = (unique(variant), unique("picky-out"));
         outside::create_topic(&servers.kafka, &job, 1);
-        let limits = ["cleanup.policy=compact", "max.message.bytes=20000"];
-        let made = [
-            "--create",
-            "--topic",
-            &out,
-            "--partitions",
-            "2",
-            "--replication-factor",
-            "1",
-        ];
-        let made = [&made[..], &["--config", limits[0], "--config", limits[1]]].concat();
-        servers.kafka_tool(TOPICS, &made).ok();
+        create_compacted(servers, &out, &["max.message.bytes=20000"]);
         let record = |n: usize| {
             let (key, value) = (format!("k{n}").into_bytes(), format!("v{n}").into_bytes());
             let (key, value) = match n {
@@ -125,7 +121,7 @@ fn records_that_a_topic_does_not_take_cost_themselves() {
             }
         };
         feed::fill(&servers.kafka, &job, (0..50).map(record)).expect("a full topic");
-        deploy(&host, variant, &job, &out);
+        deploy(&host, variant, &job, &out, &[]);
         let status = host.wait_records(&job, 50, LATE);
         assert_eq!(counts(&status), (47, 3), "{variant}: {status}");
         assert_eq!(host.wait_state(&job, "running", SOON)["state"], "running");
@@ -153,19 +149,7 @@ fn refused_records_and_the_rest_are_there_once_under_kills() {
     let mut random = Random::new(seed());
     let (job, out) = (unique("refused-kills"), unique("picky-out"));
     outside::create_topic(&servers.kafka, &job, 1);
-    let compact = ["--config", "cleanup.policy=compact"];
-    let made = [
-        "--create",
-        "--topic",
-        &out,
-        "--partitions",
-        "2",
-        "--replication-factor",
-        "1",
-    ];
-    servers
-        .kafka_tool(TOPICS, &[&made[..], &compact].concat())
-        .ok();
+    create_compacted(servers, &out, &[]);
     // Every 60th has no key, which a compacted topic does not take.
     let is_refused = |n: usize| n % 60 == 7;
     let record = |n: usize| Record {
@@ -174,19 +158,8 @@ fn refused_records_and_the_rest_are_there_once_under_kills() {
         partition: Some(0),
         time_ms: None,
     };
-    let file = host.file("once.wasm");
-    build_variant("tests/guests/picky", "once", &file);
-    let settings = [
-        format!("source.picky-in={job}"),
-        format!("sink.picky-out={out}"),
-        "limits.batch-records=150".to_owned(),
-    ];
-    let sets = settings.iter().flat_map(|set| ["--set", set.as_str()]);
-    let arguments: Vec<&str> = ["--name", &job, "--set", "every=0"]
-        .into_iter()
-        .chain(sets)
-        .collect();
-    host.deploy(&file, &arguments).ok();
+    let small = ["--set", "limits.batch-records=150"];
+    deploy(&host, "once", &job, &out, &small);
     feed::fill(&servers.kafka, &job, (0..RECORDS).map(record)).expect("a full topic");
     for life in 1..=5 {
         let at = host.records(&job) + random.below(RECORDS as u64 / 8);

@@ -28,20 +28,13 @@ fn a_dropped_table_stops_a_job_until_its_batch_is_given_up() {
     outside::create_table(&servers.gateway, &table, &["f"]);
     let file = host.file("both.wasm");
     build_variant("tests/guests/picky", "both", &file);
-    let places = |table: &str| {
-        [
+    let deploy = |host: &Host, table: &str, more: &[&str]| {
+        let places = [
             format!("source.picky-in={job}"),
             format!("sink.picky-topic={topic}"),
             format!("sink.picky-out={table}"),
-        ]
-    };
-    let deploy = |host: &Host, table: &str, more: &[&str]| {
-        let places = places(table);
-        let mut arguments = vec!["--name", &job, "--set", "every=0"];
-        for place in &places {
-            arguments.extend(["--set", place]);
-        }
-        host.deploy(&file, &[&arguments[..], more].concat())
+        ];
+        host.deploy_as(&file, &job, &places, more)
     };
     deploy(&host, &table, &[]).ok();
     send(servers, &job, &words(0..20));

@@ -340,6 +340,16 @@ impl Host {
         )
     }
 
+    /// Deploys a component as `job`, whose batches close at once, with these settings and arguments.
+    pub fn deploy_as(&self, file: &Path, job: &str, set: &[String], more: &[&str]) -> Said {
+        let mut arguments = vec!["--name", job, "--set", "every=0"];
+        for pair in set {
+            arguments.extend(["--set", pair]);
+        }
+        arguments.extend(more);
+        self.deploy(file, &arguments)
+    }
+
     /// Deploys the clicks example as `job`, from a topic and to a table of the same name, which it
     /// creates.
     #[track_caller]
@@ -350,22 +360,12 @@ impl Host {
     /// The same into another table, where it may be refused.
     #[track_caller]
     pub fn try_clicks(&self, job: &str, table: &str) -> Said {
-        let (source, sink) = (
+        let places = [
             format!("source.clicks={job}"),
             format!("sink.clicks={table}"),
-        );
-        let settings = [
-            "--name",
-            job,
-            "--set",
-            &source,
-            "--set",
-            &sink,
-            "--set",
-            "every=0",
-            "--create-tables",
         ];
-        self.deploy(&component("examples/clicks"), &settings)
+        let clicks = component("examples/clicks");
+        self.deploy_as(&clicks, job, &places, &["--create-tables"])
     }
 
     /// Waits until `job` has read and delivered `records` records; returns its status then.

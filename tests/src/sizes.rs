@@ -1,6 +1,7 @@
 //! How large the tests are, in one place. `STREAMHOST_TEST_SIZE=full` makes them as large as the
 //! product is promised for; the normal sizes fit a laptop. `STREAMHOST_SEED` replays a run.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 /// How large the tests are.
@@ -81,15 +82,17 @@ const FULL: Sizes = Sizes {
 pub fn sizes() -> Sizes {
     let is_full = std::env::var("STREAMHOST_TEST_SIZE").is_ok_and(|size| size == "full");
     let mut sizes = if is_full { FULL } else { NORMAL };
-    let soak = std::env::var("STREAMHOST_SOAK_SECONDS").ok();
-    if let Some(seconds) = soak.and_then(|seconds| seconds.parse().ok()) {
+    if let Some(seconds) = number("STREAMHOST_SOAK_SECONDS") {
         sizes.soak = Duration::from_secs(seconds);
     }
-    let rate = std::env::var("STREAMHOST_SOAK_RATE").ok();
-    if let Some(rate) = rate.and_then(|rate| rate.parse().ok()) {
+    if let Some(rate) = number("STREAMHOST_SOAK_RATE") {
         sizes.soak_rate = rate;
     }
     sizes
+}
+
+fn number<N: FromStr>(variable: &str) -> Option<N> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 /// The seed of this run: `STREAMHOST_SEED`, or one from the clock. Tests print it.
@@ -99,10 +102,7 @@ pub fn seed() -> u64 {
             .elapsed()
             .map_or(1, |since| since.as_millis() as u64)
     };
-    std::env::var("STREAMHOST_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or_else(from_clock)
+    number("STREAMHOST_SEED").unwrap_or_else(from_clock)
 }
 
 /// How long a condition that depends on this machine alone may take to come true.

@@ -33,6 +33,7 @@ mod live_contract {
     mod run;
     mod demo;
     mod wasm_roads;
+    mod wasi;
     mod projects;
     mod watch;
     mod by_hand;

@@ -2,7 +2,7 @@
 
 use std::fs::{read, write};
 use streamhost_tests::command::Said;
-use streamhost_tests::guests::{EMPTY_MODULE, component, component_that_wants_wasi};
+use streamhost_tests::guests::{EMPTY_MODULE, component, component_that_wants_http};
 use streamhost_tests::host::{Host, configuration, free_port, unique};
 use streamhost_tests::outside;
 use streamhost_tests::paths::streamhost;
@@ -35,8 +35,8 @@ fn files_that_are_no_jobs() {
         ("module", EMPTY_MODULE.to_vec(), &["component-type"]),
         (
             "wasi",
-            component_that_wants_wasi(),
-            &["wasi:cli/environment@0.2.0"],
+            component_that_wants_http(),
+            &["wasi:http/types@0.2.0"],
         ),
         (
             "scrambled",

@@ -52,11 +52,16 @@ pub fn build_variant(folder: &'static str, variant: &str, file: &Path) {
 /// A core module with nothing in it: valid, and no job.
 pub const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
-/// A component that imports a function from WASI:
-/// `(component (import "wasi:cli/environment@0.2.0" (instance (export "get" (func)))))`.
-pub fn component_that_wants_wasi() -> Vec<u8> {
+/// A core module as a compiler for WASI leaves it, which asks of WASI what its records say.
+pub fn core_module_that_asks_wasi() -> Vec<u8> {
+    wat::parse_file(root().join("tests/guests/asks.wat")).expect("it is WebAssembly")
+}
+
+/// A component that imports a function of WASI that no job may have:
+/// `(component (import "wasi:http/types@0.2.0" (instance (export "get" (func)))))`.
+pub fn component_that_wants_http() -> Vec<u8> {
     let section = |id: u8, content: &[u8]| [&[id, content.len() as u8], content].concat();
-    let name = b"wasi:cli/environment@0.2.0";
+    let name = b"wasi:http/types@0.2.0";
     // One type: an instance of two declarations, a function's type and a function `get` of that
     // type.
     let types = section(

@@ -46,6 +46,9 @@ const MODULES: [(&str, &[Arrows]); 7] = [
         "host/guest/src/",
         &[
             ("alike", &[]),
+            ("stubs", &[]),
+            ("bounds", &[]),
+            ("fault", &["stubs"]),
             ("contract", &["instance"]),
             (
                 "wit_convert",
@@ -56,7 +59,10 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("cache", &[]),
             ("nesting", &[]),
             ("compiler", &[]),
-            ("instance", &["bindings", "contract", "v1"]),
+            (
+                "instance",
+                &["bindings", "bounds", "contract", "fault", "stubs", "v1"],
+            ),
         ],
     ),
     (
@@ -215,7 +221,7 @@ const HOMES: [(&str, &[&str]); 39] = [
     ("glob::", &["host/src/allow.rs"]),
     ("jiff::", &["host/src/cli/"]),
     ("notify::", &["host/src/cli/watch/"]),
-    ("rustc_demangle::", &["host/guest/src/instance.rs"]),
+    ("rustc_demangle::", &["host/guest/src/fault.rs"]),
     ("clap::", &["host/src/cli/", "host/src/main.rs"]),
     ("toml::", &["host/src/config", "host/src/cli/new/"]),
     (

@@ -2,7 +2,10 @@
 
 use crate::bindings::streamhost::job::log as wit_log;
 use crate::bindings::streamhost::job::parameters as wit_parameters;
+use crate::bounds::Bounds;
 use crate::contract::{Exports, Said};
+use crate::fault::fault;
+use crate::stubs::{self, Call, Stubbed, Stubs};
 use crate::v1::bindings::streamhost::job::log as log_v1;
 use crate::{CompiledJob, GuestLimits};
 use std::collections::BTreeMap;
@@ -16,59 +19,7 @@ use streamhost_core::job::{ParameterDescription, ParameterKind};
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Column};
 use streamhost_engine::guest::{CallLimits, Guest, LinesLeft, LogSink};
-use wasmtime::{
-    CallHook, ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline,
-};
-
-/// Its limits, and the memory that it was given within them.
-struct Bounds {
-    limits: StoreLimits,
-    memory_bytes: usize,
-}
-
-impl ResourceLimiter for Bounds {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let may = self.limits.memory_growing(current, desired, maximum)?;
-        if may {
-            self.memory_bytes = desired; // it has one memory
-        }
-        Ok(may)
-    }
-
-    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.limits.memory_grow_failed(error)
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        self.limits.table_growing(current, desired, maximum)
-    }
-
-    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.limits.table_grow_failed(error)
-    }
-
-    fn instances(&self) -> usize {
-        self.limits.instances()
-    }
-
-    fn tables(&self) -> usize {
-        self.limits.tables()
-    }
-
-    fn memories(&self) -> usize {
-        self.limits.memories()
-    }
-}
+use wasmtime::{CallHook, Store, UpdateDeadline};
 
 /// What the host keeps beside an instance.
 pub struct State {
@@ -87,6 +38,7 @@ pub struct State {
     parameters: Parameters,
     /// Those that were asked for, while it says what it is.
     asked: Option<Vec<ParameterDescription>>,
+    stubs: Stubs,
 }
 
 /// What a deployment sets of a job's parameters, by name.
@@ -96,13 +48,10 @@ pub type Parameters = Arc<BTreeMap<String, String>>;
 const LOOK_EPOCHS: u64 = 10;
 
 impl State {
-    fn new(memory_bytes: usize, log: LogSink) -> Self {
+    fn new(memory_bytes: usize, log: LogSink, stubs: Stubs) -> Self {
         let (call_limits, lines) = (CallLimits::default(), Vec::new());
         State {
-            bounds: Bounds {
-                limits: bounds(memory_bytes),
-                memory_bytes: 0,
-            },
+            bounds: Bounds::new(memory_bytes),
             log,
             call_limits,
             epochs_left: 0,
@@ -111,6 +60,7 @@ impl State {
             panic: None,
             parameters: Parameters::default(),
             asked: None,
+            stubs,
         }
     }
 
@@ -122,6 +72,7 @@ impl State {
     }
 
     fn tell(&mut self, left: &mut LinesLeft) {
+        stubs::flush(self);
         let lines = std::mem::take(&mut self.lines);
         let lost = std::mem::take(&mut self.lost) || lines.len() > left.lines;
         for (level, line) in lines.iter().take(left.lines) {
@@ -139,6 +90,14 @@ impl State {
 }
 
 impl State {
+    /// What the call that broke off said last: its last line at level error, or else what it wrote
+    /// to stderr.
+    fn last_words(&mut self) -> Option<String> {
+        let said = stubs::said(self);
+        let said = (!said.is_empty()).then_some(said);
+        self.panic.take().or(said)
+    }
+
     fn line(&mut self, level: tracing::Level, message: String) {
         let message = truncate(message, limits::LOG_LINE_BYTES_MAX);
         if level == tracing::Level::ERROR {
@@ -148,6 +107,16 @@ impl State {
             true => self.lines.push((level, message)),
             false => self.lost = true,
         }
+    }
+}
+
+impl Stubbed for State {
+    fn stubs(&mut self) -> &mut Stubs {
+        &mut self.stubs
+    }
+
+    fn line(&mut self, level: tracing::Level, line: String) {
+        State::line(self, level, line);
     }
 }
 
@@ -201,18 +170,6 @@ impl log_v1::Host for State {
     }
 }
 
-/// One memory, or `memory_bytes` would hold for each of them.
-fn bounds(memory_bytes: usize) -> StoreLimits {
-    StoreLimitsBuilder::new()
-        .memory_size(memory_bytes)
-        .table_elements(100_000)
-        .instances(64)
-        .memories(1)
-        .tables(16)
-        .trap_on_grow_failure(true)
-        .build()
-}
-
 /// A living instance. After a fault it is of no more use: drop it.
 pub struct Instance {
     store: Store<State>,
@@ -230,7 +187,10 @@ impl Instance {
         limits: GuestLimits,
         log: LogSink,
     ) -> Result<Self, GuestFault> {
-        let mut store = Store::new(loaded.engine(), State::new(limits.memory_bytes, log));
+        let mut store = Store::new(
+            loaded.engine(),
+            State::new(limits.memory_bytes, log, loaded.stubs()),
+        );
         store.limiter(|state| &mut state.bounds);
         store.epoch_deadline_callback(|mut store| {
             let next = store.data_mut().next_look();
@@ -240,7 +200,7 @@ impl Instance {
         let job = loaded
             .pre()
             .instantiate(&mut store)
-            .map_err(|e| fault(&e, limits, None))?;
+            .map_err(|e| fault(&e, limits, store.data_mut().last_words()))?;
         Ok(Instance {
             store,
             job,
@@ -262,10 +222,19 @@ impl Instance {
         self
     }
 
+    /// The same, told the name of the job that it works for.
+    #[must_use]
+    pub fn of_job(mut self, job: &str) -> Self {
+        self.store.data_mut().stubs.of_job(job);
+        self
+    }
+
     /// Asks the component what its job is.
     pub fn describe(&mut self) -> Result<JobDescription, GuestFault> {
         self.arm(self.limits.time);
-        self.store.data_mut().asked = Some(Vec::new());
+        let state = self.store.data_mut();
+        state.asked = Some(Vec::new());
+        state.stubs.begin(None, Call::Unnamed);
         let answer = self.job.describe(&mut self.store);
         let parameters = self.store.data_mut().asked.take().unwrap_or_default();
         self.store.data_mut().tell(&mut LinesLeft::default());
@@ -301,6 +270,11 @@ impl Instance {
         arm(&mut self.store, time);
     }
 
+    fn begin(&mut self, moment: Option<Moment>, call: Call<'_>) {
+        let batch_ms = moment.map(|moment| moment.batch_ms);
+        self.store.data_mut().stubs.begin(batch_ms, call);
+    }
+
     fn answer(&mut self, answer: Said<Answer>) -> Result<Answer, GuestFault> {
         match answer {
             Ok(Ok(answer)) => Ok(answer),
@@ -310,8 +284,7 @@ impl Instance {
     }
 
     fn fault(&mut self, error: &wasmtime::Error) -> GuestFault {
-        let panic = self.store.data_mut().panic.take();
-        fault(error, self.limits, panic)
+        fault(error, self.limits, self.store.data_mut().last_words())
     }
 }
 
@@ -324,6 +297,7 @@ impl Guest for Instance {
         time: Duration,
     ) -> Result<Answer, GuestFault> {
         self.arm(time);
+        self.begin(Some(moment), Call::Transform(stage, chunk));
         let target = self.targets.get(usize::from(chunk.partition.source));
         let target = target.map_or("", String::as_str);
         let answer = self
@@ -339,6 +313,7 @@ impl Guest for Instance {
         time: Duration,
     ) -> Result<Column, GuestFault> {
         self.arm(time);
+        self.begin(None, Call::Unnamed);
         let answer = self.job.combine(&mut self.store, stage, partials);
         answer.map_err(|error| self.fault(&error))
     }
@@ -351,6 +326,7 @@ impl Guest for Instance {
         time: Duration,
     ) -> Result<Answer, GuestFault> {
         self.arm(time);
+        self.begin(Some(moment), Call::Finish(stage, finished));
         let answer = self.job.finish(&mut self.store, stage, moment, finished);
         self.answer(answer)
     }
@@ -362,6 +338,7 @@ impl Guest for Instance {
         time: Duration,
     ) -> Result<Column, GuestFault> {
         self.arm(time);
+        self.begin(None, Call::Unnamed);
         let answer = self.job.migrate(&mut self.store, stage, accumulators);
         answer.map_err(|error| self.fault(&error))
     }
@@ -371,7 +348,7 @@ impl Guest for Instance {
             self.limits.memory_bytes = limits::GUEST_MEMORY_BYTES_MAX;
         }
         let state = self.store.data_mut();
-        state.bounds.limits = bounds(self.limits.memory_bytes);
+        state.bounds.set(self.limits.memory_bytes);
         state.call_limits.clone_from(call_limits);
     }
 
@@ -380,7 +357,7 @@ impl Guest for Instance {
     }
 
     fn memory_bytes(&self) -> u64 {
-        self.store.data().bounds.memory_bytes as u64
+        self.store.data().bounds.memory_bytes() as u64
     }
 
     fn warn(&mut self, text: &str) {
@@ -400,72 +377,6 @@ fn arm(store: &mut Store<State>, time: Duration) {
 /// Epochs until a deadline; one more, as the first may end at once.
 fn ticks(time: Duration) -> u64 {
     (time.as_millis() / limits::EPOCH.as_millis()) as u64 + 1
-}
-
-fn fault(error: &wasmtime::Error, limits: GuestLimits, panic: Option<String>) -> GuestFault {
-    let frames = frames(error);
-    let at = if frames.is_empty() {
-        String::new()
-    } else {
-        format!(" (at {})", frames.join(" < "))
-    };
-    let text = format!("{error:#}");
-    let what = match (error.downcast_ref::<Trap>(), panic) {
-        (Some(Trap::Interrupt), _) => {
-            return GuestFault::Time {
-                limit: limits.time,
-                at,
-            };
-        }
-        _ if text.contains("forcing trap when growing memory") => {
-            return GuestFault::Memory {
-                limit: bytesize::ByteSize(limits.memory_bytes as u64).to_string(),
-                at,
-            };
-        }
-        _ if text.contains("fuel allocated for hostcalls has been exhausted") => {
-            return GuestFault::Output;
-        }
-        (Some(Trap::UnreachableCodeReached), Some(panic)) => panic, // which is what a panic ends in
-        (Some(trap), _) => format!("{trap}"),
-        (None, _) => crate::first_line(error),
-    };
-    GuestFault::Trap(truncate(format!("{what}{at}"), limits::REASON_BYTES_MAX))
-}
-
-/// The innermost functions of the author's, without those of the panic machinery and the allocator.
-fn frames(error: &wasmtime::Error) -> Vec<String> {
-    let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() else {
-        return Vec::new();
-    };
-    let names = backtrace
-        .frames()
-        .iter()
-        .filter_map(|frame| frame.func_name())
-        .map(plain_name);
-    let own = |name: &String| {
-        ![
-            "panic", "rust_", "__rust", "abort", "core::", "std::", "alloc::", "dlmalloc",
-        ]
-        .iter()
-        .any(|p| name.contains(p))
-    };
-    names
-        .filter(own)
-        .take(4)
-        .map(|name| truncate(name, 120))
-        .collect()
-}
-
-/// A function as its author wrote it: demangled, and without the hash behind it, which the linker's
-/// own demangling leaves.
-fn plain_name(name: &str) -> String {
-    let demangled = format!("{:#}", rustc_demangle::demangle(name));
-    let is_hash = |hash: &str| hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-    match demangled.rsplit_once("::h") {
-        Some((name, hash)) if is_hash(hash) => name.to_owned(),
-        _ => demangled,
-    }
 }
 
 #[cfg(test)]
@@ -488,68 +399,7 @@ mod tests {
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(line.to_string());
         });
-        (State::new(LIMITS.memory_bytes, log), lines)
-    }
-
-    #[test]
-    fn functions_have_the_names_that_their_author_gave() {
-        for (name, want) in [
-            ("_ZN6clicks5parse17h0123456789abcdefE", "clicks::parse"),
-            ("_RNvCs1234_6clicks5parse", "clicks::parse"),
-            ("clicks::parse::h0123456789abcdef", "clicks::parse"),
-            (
-                "clicks::parse::{{closure}}::h0123456789abcdef",
-                "clicks::parse::{{closure}}",
-            ),
-            ("clicks::hello", "clicks::hello"),
-            ("memcpy", "memcpy"),
-        ] {
-            assert_eq!(plain_name(name), want);
-        }
-    }
-
-    #[test]
-    fn a_fault_says_what_the_guest_did_and_not_what_it_logged_before() {
-        let odd = || Some("odd quantity".to_string());
-        let trap = |trap: Trap, panic| fault(&trap.into(), LIMITS, panic).to_string();
-        assert_eq!(
-            trap(Trap::UnreachableCodeReached, odd()),
-            "odd quantity",
-            "a panic's words"
-        );
-        assert!(trap(Trap::UnreachableCodeReached, None).contains("unreachable"));
-        assert!(
-            trap(Trap::StackOverflow, odd()).contains("stack"),
-            "it overflowed after it had logged"
-        );
-        assert!(trap(Trap::IntegerDivisionByZero, odd()).contains("divide"));
-        assert_eq!(
-            trap(Trap::Interrupt, odd()),
-            "it ran longer than 2s (limits.time)"
-        );
-        let said = |text: &'static str| fault(&wasmtime::Error::msg(text), LIMITS, odd());
-        let memory = said("forcing trap when growing memory to 67174400 bytes").to_string();
-        assert_eq!(
-            memory,
-            "it needs more than 64.0 MiB of memory (limits.memory)"
-        );
-        assert_eq!(
-            said("too much data: fuel allocated for hostcalls has been exhausted"),
-            GuestFault::Output
-        );
-        assert_eq!(
-            GuestFault::Output.to_string(),
-            "it answered more than 120.0 MiB in one call: make less of it"
-        );
-        let at = " (at parse < transform)".to_string();
-        let slow = GuestFault::Time {
-            limit: LIMITS.time,
-            at,
-        };
-        assert_eq!(
-            slow.to_string(),
-            "it ran longer than 2s (limits.time) (at parse < transform)"
-        );
+        (State::new(LIMITS.memory_bytes, log, Stubs::none()), lines)
     }
 
     #[test]

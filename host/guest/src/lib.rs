@@ -14,6 +14,9 @@ use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine};
 
 mod alike;
+mod stubs;
+mod bounds;
+mod fault;
 mod contract;
 mod wit_convert;
 mod v1;
@@ -82,7 +85,7 @@ pub enum LoadError {
     Compile(String),
     /// It wants more than the contract offers.
     #[error(
-        "the component imports {0}: a job may import `{LOG_IMPORT}` and `{PARAMETERS_IMPORT}`, and nothing else; build it for wasm32-unknown-unknown with `streamhost build`, without files, clocks, threads or network"
+        "the component imports {0}: a job may import `{LOG_IMPORT}` and `{PARAMETERS_IMPORT}`, and of WASI 0.2 cli, clocks, filesystem, io, random and sockets, which the host answers itself; leave what needs more out of the job"
     )]
     Imports(String),
     /// It does not export what the contract asks for.
@@ -120,7 +123,9 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
     // machine.
     config.cranelift_nan_canonicalization(true);
     config.relaxed_simd_deterministic(true);
-    config.wasm_multi_memory(false); // the limit of memory is of each one
+    // A component that is composed of others has a memory for each, and code that copies between
+    // them; the limit of memory is of their sum.
+    config.wasm_multi_memory(true);
     // Half of a bare call's cost, for a feature that the contract does not use.
     config.concurrency_support(false);
     Engine::new(&config)
@@ -179,14 +184,22 @@ impl GuestEngine {
             .iter()
             .filter(|name| {
                 ![LOG_IMPORT, PARAMETERS_IMPORT, v1::LOG_IMPORT].contains(&name.as_str())
+                    && stubs::interface(name).is_none()
             })
             .map(|name| format!("`{name}`"))
             .collect();
         if !foreign.is_empty() {
             return Err(LoadError::Imports(foreign.join(", ")));
         }
-        let pre = self
-            .linker
+        let stubbed = imports
+            .iter()
+            .filter(|name| stubs::interface(name).is_some());
+        let stubbed: Vec<String> = stubbed.cloned().collect();
+        let mut linker = self.linker.clone();
+        stubs::link(&mut linker, &self.engine, &names)
+            .and_then(|()| linker.substituted_component_type(&component).map(|_| ()))
+            .map_err(|e| LoadError::Imports(format!("what is not WASI 0.2: {}", first_line(&e))))?;
+        let pre = linker
             .instantiate_pre(&component)
             .map_err(|e| LoadError::Exports(first_line(&e)))?;
         let is_v1 = names
@@ -200,6 +213,7 @@ impl GuestEngine {
         Ok(Arc::new(CompiledJob {
             digest: digest.to_string(),
             imports,
+            stubbed,
             pre,
         }))
     }
@@ -299,6 +313,8 @@ pub struct CompiledJob {
     pub digest: String,
     /// The interfaces that it imports, but those of types alone.
     pub imports: Vec<String>,
+    /// Those of them that the host answers by itself: WASI's.
+    pub stubbed: Vec<String>,
     pre: Box<dyn ExportsPre>,
 }
 
@@ -335,6 +351,24 @@ impl CompiledJob {
                 "the component speaks contract {spoken}, and this host {CONTRACT}: it runs as before on this release, and no more on the next; build it with the SDK of this release"
             )
         })
+    }
+
+    /// Whether its answers depend on how calls are cut: it may draw random numbers, which each call
+    /// draws anew, or wait, which moves each call's clock.
+    pub fn minds_cuts(&self) -> bool {
+        let minds = |name: &String| {
+            stubs::interface(name).is_some_and(|interface| {
+                interface.starts_with("random/") || interface == "clocks/monotonic-clock"
+            })
+        };
+        self.stubbed.iter().any(minds)
+    }
+
+    pub(crate) fn stubs(&self) -> stubs::Stubs {
+        match self.stubbed.is_empty() {
+            true => stubs::Stubs::none(),
+            false => stubs::Stubs::new(&self.digest),
+        }
     }
 
     pub(crate) fn pre(&self) -> &dyn ExportsPre {

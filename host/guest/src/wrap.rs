@@ -3,6 +3,11 @@
 
 use std::ops::Range;
 use streamhost_core::limits;
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as PREVIEW1, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
+use wasmparser::{Parser, Payload};
+use wit_component::{ComponentEncoder, StringEncoding};
 
 /// Why a file is no job.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +50,8 @@ pub enum WrapError {
     },
     /// A core module without a word about what it exports.
     #[error(
-        "this core module carries no `component-type` section, so nobody knows what it exports: write the job with the \
-         streamhost SDK (its `#[job]` adds it), or wrap the module into a component of the world `streamhost:job/job`"
+        "this core module carries no `component-type` section and exports nothing of `{GUEST}`, so it is no job: write \
+         the job with the streamhost SDK, or export the functions of the contract as wit-bindgen names them"
     )]
     NoComponentType,
     /// The module cannot be wrapped.
@@ -66,6 +71,10 @@ pub enum Form {
     Module,
 }
 
+/// What the exports of a job's core module begin with.
+const GUEST: &str = "streamhost:job/guest@0.2.0";
+/// The contract, for modules whose compiler leaves no word of it in them.
+const CONTRACT: &str = include_str!("../../../wit/streamhost.wit");
 const MAGIC: &[u8] = b"\0asm";
 const CUSTOM_SECTION: u8 = 0;
 /// Where the SDK leaves its version.
@@ -102,20 +111,74 @@ pub fn form(bytes: &[u8]) -> Result<Form, WrapError> {
     }
 }
 
-/// Makes a component of a file: a component passes through, a core module that carries its
-/// component type is wrapped. That the file is sound inside its sections, the compiler says later.
+/// Makes a component of a file: a component passes through, a core module is wrapped. What it
+/// exports it says itself, as the tools of C and Rust make it, or by the names of its exports, as
+/// Go's compiler leaves it. That the file is sound inside its sections, the compiler says later.
 pub fn wrap(bytes: Vec<u8>) -> Result<Vec<u8>, WrapError> {
     let form = form(&bytes)?;
     let typed = names_its_type(&bytes)?;
     match form {
         Form::Component => Ok(bytes),
-        Form::Module if !typed => Err(WrapError::NoComponentType),
         Form::Module => {
-            let mut encoder = wit_component::ComponentEncoder::default();
-            encoder.validate(true).module(&bytes).map_err(unfit)?;
+            let names = Names::of(&bytes);
+            if !typed && !names.exports_guest {
+                return Err(WrapError::NoComponentType);
+            }
+            let module = if typed { bytes } else { with_contract(bytes)? };
+            let mut encoder = ComponentEncoder::default();
+            encoder.validate(true).module(&module).map_err(unfit)?;
+            if names.imports_preview1 {
+                // It makes 0.2 of 0.1, which the host then answers as any component's.
+                encoder
+                    .adapter(PREVIEW1, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
+                    .map_err(unfit)?;
+            }
             encoder.encode().map_err(unfit)
         }
     }
+}
+
+/// What the names of a core module's imports and exports say of it.
+#[derive(Default)]
+struct Names {
+    imports_preview1: bool,
+    exports_guest: bool,
+}
+
+impl Names {
+    /// As far as the module can be read: what is wrong with it is told when it is wrapped.
+    fn of(module: &[u8]) -> Self {
+        let mut names = Names::default();
+        for payload in Parser::new(0).parse_all(module).map_while(Result::ok) {
+            match payload {
+                Payload::ImportSection(imports) => {
+                    let mut imports = imports.into_imports().map_while(Result::ok);
+                    names.imports_preview1 |= imports.any(|import| import.module == PREVIEW1);
+                }
+                Payload::ExportSection(exports) => {
+                    let mut exports = exports.into_iter().map_while(Result::ok);
+                    names.exports_guest |= exports.any(|export| export.name.starts_with(GUEST));
+                }
+                _ => {}
+            }
+        }
+        names
+    }
+}
+
+/// The module with a section that says that it is of the contract's world.
+fn with_contract(mut module: Vec<u8>) -> Result<Vec<u8>, WrapError> {
+    let mut contract = wit_parser::Resolve::default();
+    let package = contract
+        .push_str("streamhost.wit", CONTRACT)
+        .map_err(unfit)?;
+    let world = contract
+        .select_world(&[package], Some("job"))
+        .map_err(unfit)?;
+    let encoding = StringEncoding::UTF8;
+    wit_component::embed_component_metadata(&mut module, &contract, world, encoding, false)
+        .map_err(unfit)?;
+    Ok(module)
 }
 
 /// The version of the SDK that a component or module was written with; none where it does not say.

@@ -55,6 +55,8 @@ struct Inspection {
     sdk_version: Option<String>,
     /// What it asks of the host.
     imports: Vec<String>,
+    /// What of that the host answers by itself, as it gives no files, clocks or network.
+    stubbed: Vec<String>,
     /// Its job, with the names that no setting has changed.
     #[serde(flatten)]
     job: JobSpec,
@@ -100,6 +102,7 @@ fn inspect(path: PathBuf, bytes: &[u8], host: &dyn Host) -> Result<Inspection, I
         sha256: job.compiled().digest.clone(),
         sdk_version: wrap::sdk_version(bytes),
         imports: job.compiled().imports.clone(),
+        stubbed: job.compiled().stubbed.clone(),
         job: job.spec().clone(),
         file: path,
     })
@@ -112,6 +115,7 @@ fn text(out: &mut dyn Write, screen: &Screen, found: &Inspection) -> io::Result<
         sha256,
         sdk_version,
         imports,
+        stubbed,
         job,
     } = found;
     let size = bytesize::ByteSize(*size_bytes as u64).display().iec();
@@ -119,11 +123,13 @@ fn text(out: &mut dyn Write, screen: &Screen, found: &Inspection) -> io::Result<
         Duration::ZERO => "as soon as records are there".to_owned(),
         every => format!("every {}", humantime::format_duration(every)),
     };
-    let none = || "none".to_owned();
-    let imports = match imports.as_slice() {
-        [] => none(),
+    let listed = |names: Vec<&str>| match names.as_slice() {
+        [] => "none".to_owned(),
         some => some.join(", "),
     };
+    let own = imports.iter().filter(|name| !stubbed.contains(name));
+    let own = listed(own.map(String::as_str).collect());
+    let stubs = listed(stubbed.iter().map(String::as_str).collect());
     let sdk = sdk_version
         .as_deref()
         .map_or_else(|| "not said".to_owned(), str::to_owned);
@@ -133,7 +139,8 @@ fn text(out: &mut dyn Write, screen: &Screen, found: &Inspection) -> io::Result<
         ("  size", size.to_string()),
         ("  sha256", sha256.clone()),
         ("  sdk", sdk),
-        ("  imports", imports),
+        ("  imports", own),
+        ("  stubs", stubs),
         ("  batches", every),
     ];
     fields(out, screen, 10, &lines)?;

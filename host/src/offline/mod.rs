@@ -86,13 +86,18 @@ impl OfflineJob {
         let (compiled, meter) = (Arc::clone(&loaded), Arc::<CallMeter>::default());
         let metered = Arc::clone(&meter);
         let targets: Arc<[String]> = spec.topics().into();
+        let job = spec.name.clone();
         let make: Maker = Box::new(move || {
             let instance = Instance::new(&loaded, limits, log.clone())?;
             let instance = instance.reading(targets.clone()).told(&parameters);
+            let instance = instance.of_job(&job);
             Ok(Box::new(Metered::new(instance, &metered)))
         });
         Ok(OfflineJob {
-            version: Arc::new(GuestVersion::new(make, limits.time, shapes, &spec)),
+            version: Arc::new(
+                GuestVersion::new(make, limits.time, shapes, &spec)
+                    .minding_cuts(compiled.minds_cuts()),
+            ),
             spec,
             settings,
             compiled,

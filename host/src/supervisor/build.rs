@@ -68,11 +68,13 @@ impl Supervisor {
         let (limits, log) = (GuestLimits::from(settings.limits), log.clone());
         let targets: Arc<[String]> = spec.topics().into();
         let parameters = Parameters::new(settings.parameters.clone());
+        let (minds_cuts, job) = (loaded.minds_cuts(), spec.name.clone());
         let make: Maker = Box::new(move || {
             let instance = Instance::new(&loaded, limits, log.clone())?;
             let instance = instance.reading(targets.clone()).told(&parameters);
-            Ok(Box::new(instance))
+            Ok(Box::new(instance.of_job(&job)))
         });
+        let version = GuestVersion::new(make, limits.time, shapes, &spec);
         let explicit = deployment.reset || deployment.settings.contains_key("start");
         Ok(LoadedDeployment {
             deployment: deployment.number,
@@ -85,7 +87,7 @@ impl Supervisor {
             start: explicit.then_some(settings.start),
             reset_at: record.reset_at(deployment.number),
             replan_at: record.replan_at(deployment.number),
-            guest_version: Arc::new(GuestVersion::new(make, limits.time, shapes, &spec)),
+            guest_version: Arc::new(version.minding_cuts(minds_cuts)),
             spec,
             settings,
         })

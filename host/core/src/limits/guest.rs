@@ -7,6 +7,9 @@ use std::time::Duration;
 pub const GUEST_MEMORY_BYTES_DEFAULT: usize = 64 << 20;
 /// The most that `limits.memory` may say.
 pub const GUEST_MEMORY_BYTES_MAX: usize = 1 << 30;
+/// Linear memories of one component; `limits.memory` is of their sum. One that is composed of
+/// others has a memory for each.
+pub const GUEST_MEMORIES_MAX: usize = 16;
 /// One call of the guest, unless `limits.time` says otherwise. Each half of a bisected chunk gets
 /// it anew.
 pub const GUEST_TIME_DEFAULT: Duration = Duration::from_secs(2);
@@ -27,6 +30,12 @@ pub const LOG_LINES_PER_BATCH_MAX: usize = 100;
 pub const LOG_LINE_BYTES_MAX: usize = 2048;
 /// Bytes of a reason in a dead letter.
 pub const REASON_BYTES_MAX: usize = 2048;
+/// Resources of WASI (streams, what is waited for, networks) that one instance may hold at once.
+pub const STUB_HANDLES_MAX: usize = 1024;
+/// Random bytes that a component may ask WASI for at once.
+pub const STUB_RANDOM_BYTES_MAX: u64 = 1 << 20;
+/// Bytes that a stream of WASI says that it has room for; more are taken all the same.
+pub const STUB_WRITE_BYTES_MAX: u64 = 64 << 10;
 /// Lines kept of each job's log.
 pub const LOG_LINES_KEPT_MAX: usize = 1000;
 /// Bytes of a file that keeps them, after which another is begun; a job has two such files.

@@ -64,7 +64,7 @@ impl Lane {
         mut run: StageRun<'_>,
         mut known: KnownFaults,
     ) -> Result<ChunkAnswer, VersionFault> {
-        let canonical = version.rules().feeds(run.stage);
+        let canonical = version.minds_cuts(run.stage);
         // Neither these cuts nor what is too far ahead is told to a replay, which finds the same.
         let cuts: Vec<usize> = run.cuts();
         cuts.iter().for_each(|&at| {

@@ -89,6 +89,7 @@ pub struct GuestVersion {
     make: Maker,
     time: Duration,
     rules: AnswerRules,
+    minds_cuts: bool,
     spares: Mutex<Vec<Box<dyn Guest>>>,
 }
 
@@ -100,8 +101,16 @@ impl GuestVersion {
             make,
             time,
             rules: AnswerRules::new(shapes, spec),
+            minds_cuts: false,
             spares: Mutex::new(Vec::new()),
         }
+    }
+
+    /// The same, of a component whose answers depend on how calls are cut, such as one that draws
+    /// random numbers: a replay cuts them at the same places.
+    #[must_use]
+    pub fn minding_cuts(self, minds_cuts: bool) -> Self {
+        GuestVersion { minds_cuts, ..self }
     }
 
     /// Makes `lanes` guests and calls all that they export once with nothing, so that the first
@@ -185,6 +194,11 @@ impl GuestVersion {
 
     pub(super) fn time(&self) -> Duration {
         self.time
+    }
+
+    /// Whether a replay must cut the calls of a stage at the same places.
+    pub(super) fn minds_cuts(&self, stage: u32) -> bool {
+        self.minds_cuts || self.rules.feeds(stage)
     }
 
     pub(super) fn rules(&self) -> &AnswerRules {

@@ -10,7 +10,7 @@ use streamhost_storage::catalog::Undeployed;
 
 /// What a deploy knows without asking a server.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct BeginningAsk {
     /// The job has a checkpoint here that this deployment goes on from.
     pub(super) has_checkpoint: bool,
     /// Whether it was undeployed here, and its state with it.
@@ -21,7 +21,7 @@ pub(super) struct Asked {
     pub(super) starts: bool,
 }
 
-impl Asked {
+impl BeginningAsk {
     /// What a deploy of this version knows.
     pub(super) fn of(
         active: &LoadedDeployment,
@@ -29,8 +29,8 @@ impl Asked {
         undeployed: Undeployed,
         request: &DeployRequest,
         starts: bool,
-    ) -> Asked {
-        Asked {
+    ) -> BeginningAsk {
+        BeginningAsk {
             has_checkpoint: checkpoint.is_some(),
             undeployed,
             reset: request.reset_state || checkpoint.is_some() && active.resets(checkpoint),
@@ -49,7 +49,7 @@ pub(super) enum Begins {
 }
 
 /// The checkpoint counts, unless it is reset; else the table does.
-pub(super) fn begins(asked: Asked, known: &BeginningFacts<'_>) -> Begins {
+pub(super) fn begins(asked: BeginningAsk, known: &BeginningFacts<'_>) -> Begins {
     match asked.has_checkpoint && !asked.reset {
         true => Begins::GoesOn,
         false => Begins::By(beginning(known)),
@@ -59,7 +59,11 @@ pub(super) fn begins(asked: Asked, known: &BeginningFacts<'_>) -> Begins {
 impl Begins {
     /// What the user should know of it: where it is not what the command said. `Err`: the job is
     /// not begun.
-    pub(super) fn warning(&self, asked: Asked, group: &str) -> Result<Option<String>, String> {
+    pub(super) fn warning(
+        &self,
+        asked: BeginningAsk,
+        group: &str,
+    ) -> Result<Option<String>, String> {
         Ok(match self {
             Begins::GoesOn if asked.starts => Some(
                 "`start` is for a new job, and this one goes on where it is: --reset-state begins it anew there".to_owned(),
@@ -88,7 +92,7 @@ impl Begins {
     }
 
     /// Where it begins, in a few words.
-    pub(super) fn in_short(&self, asked: Asked) -> String {
+    pub(super) fn in_short(&self, asked: BeginningAsk) -> String {
         match self {
             Begins::GoesOn => "where the job is",
             Begins::By(Beginning::AtStart) if asked.reset => "anew at `start`",
@@ -113,10 +117,10 @@ mod tests {
     #[test]
     fn what_is_not_as_the_command_says_is_told() {
         let (new, says) = (
-            Asked::default(),
-            Asked {
+            BeginningAsk::default(),
+            BeginningAsk {
                 starts: true,
-                ..Asked::default()
+                ..BeginningAsk::default()
             },
         );
         let at_markers = || {
@@ -152,7 +156,9 @@ mod tests {
         };
         for error in [RecoveryError::StateLost, unknown] {
             let begins = Begins::By(Beginning::Refused(error));
-            let refused = begins.warning(Asked::default(), "g").expect_err("refused");
+            let refused = begins
+                .warning(BeginningAsk::default(), "g")
+                .expect_err("refused");
             assert!(refused.contains("--reset-state"), "{refused}");
         }
     }

@@ -1,9 +1,10 @@
 //! Makes what a job runs on: its version ready to run, its source, its sinks, its pipeline.
 
-use super::watch::End;
+use super::actor::Desk;
+use super::machine::planned_before;
 use super::{Job, Supervisor};
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use streamhost_connectors::connector::{SinkContext, SourceContext};
 use streamhost_connectors::kafka::KafkaDeadLetters;
 use streamhost_core::contract::RowShape;
@@ -103,7 +104,7 @@ impl Supervisor {
         settings: &Settings,
         wanted: Wanted<'_>,
     ) -> Result<(Arc<CompiledJob>, JobDescription), String> {
-        let wanted = || wanted() && !self.turns.is_closed();
+        let wanted = || wanted() && !self.is_closing();
         let loaded = self
             .guests
             .load(digest, bytes, &wanted)
@@ -132,143 +133,10 @@ impl Supervisor {
         Ok(connector.map_err(|e| e.to_string())?.open(sink, &context))
     }
 
-    /// Starts the job's pipeline anew from its record, if `go`; else only proves that it could be.
-    pub(super) fn restart(&self, job: &Arc<Job>, go: bool) -> Result<(), String> {
-        let record = job.state().record.clone();
-        let active = self.activate(job, &record, record.active())?;
-        {
-            let mut state = job.state();
-            state.active = Some(DeploymentSlot::new(active.clone()));
-            state.failed = None;
-        }
-        if go {
-            self.start(job, active, &record)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Starts a pipeline for `active`: first for intents of a deployment with other places, if
-    /// there are any.
-    pub(super) fn start(
-        &self,
-        job: &Arc<Job>,
-        active: Arc<LoadedDeployment>,
-        record: &JobRecord,
-    ) -> Result<(), String> {
-        let store = Arc::new(self.checkpoint_logs.of(&job.name));
-        let (checkpoint, intents) = store.load().map_err(|e| e.to_string())?;
-        if !active.resets(checkpoint.as_ref())
-            && !active.replans(&intents)
-            && let Some(number) = intents
-                .first()
-                .map(|spec| spec.deployment)
-                .filter(|n| *n != active.deployment)
-            && let Some(before) = record.deployments.iter().find(|d| d.number == number)
-        {
-            let before = self.activate(job, record, before)?;
-            if !before.can_hot_swap(&active) {
-                return self.launch(job, before, record, store, true);
-            }
-        }
-        self.launch(job, active, record, store, false)
-    }
-
     fn letters(&self, active: &LoadedDeployment, cancel: &CancelSignal) -> KafkaDeadLetters {
         let (kafka, topic) = (&self.environment.kafka, &active.dead_letter_topic);
         let owner = self.usual_group(&active.spec.name);
         KafkaDeadLetters::new(kafka, topic, &active.spec, &owner, cancel)
-    }
-
-    fn launch(
-        &self,
-        job: &Arc<Job>,
-        active: Arc<LoadedDeployment>,
-        record: &JobRecord,
-        store: Arc<dyn CheckpointLog>,
-        replay_only: bool,
-    ) -> Result<(), String> {
-        let spec = &active.spec;
-        let until_end = active.settings.until_end;
-        let context = SourceContext {
-            sources: &spec.sources,
-            group: &active.group,
-            until_end,
-        };
-        let source = self.environment.connectors.open_sources(&context);
-        let source = source.map_err(|e| e.to_string())?;
-        let deployments = self.deployments(job, &active, record);
-        let cancel = CancelSignal::default();
-        let sinks = spec.sinks.iter();
-        let sinks = sinks.map(|sink| self.sink(spec, sink, &cancel));
-        let sinks = sinks.collect::<Result<_, _>>()?;
-        let letters = self.letters(&active, &cancel);
-        let mut state = job.state();
-        if self.turns.is_closed() {
-            return Err("the host is stopping".to_owned());
-        }
-        state.life += 1;
-        state.cancel = cancel.clone();
-        let meter = state.pipeline_status.meter.clone();
-        state.pipeline_status = Arc::new(PipelineStatus::telling(job.teller()).measuring(meter));
-        state.failed = None;
-        let cell = match (&state.active, replay_only) {
-            (Some(cell), false) => cell.clone(),
-            _ => DeploymentSlot::new(active.clone()),
-        };
-        // The pipeline that only delivers what was planned before passes it on to the one that
-        // reads on.
-        let (skip_lost, reads_on) = match replay_only {
-            true => (state.skip_lost, state.reads_on),
-            false => (
-                std::mem::take(&mut state.skip_lost),
-                std::mem::take(&mut state.reads_on),
-            ),
-        };
-        let parts = PipelineParts {
-            job: job.name.clone(),
-            active: cell,
-            known: record.deployments.iter().map(|d| d.number).collect(),
-            deployments,
-            source,
-            sinks,
-            dead_letters: Box::new(letters),
-            store,
-            lanes: self.environment.lanes,
-            large: self.large.clone(),
-            replay_only,
-            skip_lost,
-            reads_on,
-        };
-        let tell = self.teller_of_end(job, state.life, replay_only);
-        let pipeline = Pipeline::start(parts, state.pipeline_status.clone(), tell);
-        state.pipeline = Some(
-            pipeline
-                .map_err(|e| system::with_limit(format_args!("no thread can be started: {e}")))?,
-        );
-        Ok(())
-    }
-
-    /// Tells the supervisor of a pipeline's end.
-    fn teller_of_end(
-        &self,
-        job: &Job,
-        life: u64,
-        replay_only: bool,
-    ) -> impl FnOnce(&PipelineExit, bool) + Send + use<> {
-        let lock = self.ended.lock();
-        let ended = lock.unwrap_or_else(PoisonError::into_inner).clone();
-        let job = job.name.clone();
-        move |end: &PipelineExit, overtaken: bool| {
-            let ended_now = End {
-                job,
-                life,
-                ended: end.clone(),
-                replay_only,
-                overtaken,
-            };
-            drop(ended.send(ended_now)); // nobody listens any more: the host ends
-        }
     }
 
     /// The deployments that intents of before may name. There are at most a few of them, so they
@@ -307,6 +175,93 @@ impl Supervisor {
             }
         }
         Box::new(move |number| ready.get(&number).cloned())
+    }
+}
+
+impl Desk {
+    /// Starts a pipeline for the deployment that is loaded: first for intents of a deployment with
+    /// other places, if there are any. True: for those alone.
+    pub(super) fn start(
+        &mut self,
+        host: &Supervisor,
+        life: u64,
+        said: (bool, bool),
+    ) -> Result<bool, String> {
+        let job = self.job.clone().ok_or("there is no such job")?;
+        let record = self.control.record().ok_or("it has no record")?.clone();
+        let slot = job.state().active.clone().ok_or("nothing is loaded")?;
+        let (log, active) = (host.checkpoint_logs.of(&job.name), slot.get());
+        let (checkpoint, intents) = log.load().map_err(|e| e.to_string())?;
+        let gives_up = active.resets(checkpoint.as_ref()) || active.replans(&intents);
+        let before = planned_before(&record, active.deployment, &intents);
+        if let Some(before) = before.filter(|_| !gives_up) {
+            let before = host.activate(&job, &record, before)?;
+            if !before.can_hot_swap(&active) {
+                let slot = DeploymentSlot::new(before);
+                self.launch(host, (&job, &record), slot, (life, true), said)?;
+                return Ok(true);
+            }
+        }
+        self.launch(host, (&job, &record), slot, (life, false), said)?;
+        Ok(false)
+    }
+
+    fn launch(
+        &mut self,
+        host: &Supervisor,
+        (job, record): (&Arc<Job>, &JobRecord),
+        slot: DeploymentSlot,
+        (life, replay_only): (u64, bool),
+        (skip_lost, reads_on): (bool, bool),
+    ) -> Result<(), String> {
+        let active = slot.get();
+        let spec = &active.spec;
+        let context = SourceContext {
+            sources: &spec.sources,
+            group: &active.group,
+            until_end: active.settings.until_end,
+        };
+        let source = host.environment.connectors.open_sources(&context);
+        let source = source.map_err(|e| e.to_string())?;
+        let deployments = host.deployments(job, &active, record);
+        let cancel = CancelSignal::default();
+        let sinks = spec.sinks.iter();
+        let sinks = sinks.map(|sink| host.sink(spec, sink, &cancel));
+        let sinks = sinks.collect::<Result<_, _>>()?;
+        let letters = host.letters(&active, &cancel);
+        let parts = PipelineParts {
+            job: job.name.clone(),
+            active: slot,
+            known: record.deployments.iter().map(|d| d.number).collect(),
+            deployments,
+            source,
+            sinks,
+            dead_letters: Box::new(letters),
+            store: Arc::new(host.checkpoint_logs.of(&job.name)),
+            lanes: host.environment.lanes,
+            large: host.large.clone(),
+            replay_only,
+            skip_lost,
+            reads_on,
+        };
+        let mut state = job.state();
+        if host.is_closing() {
+            return Err("the host is stopping".to_owned());
+        }
+        let meter = state.pipeline_status.meter.clone();
+        let status = Arc::new(PipelineStatus::telling(job.teller()).measuring(meter));
+        state.pipeline_status = status.clone();
+        let (host, name) = (host.me.clone(), job.name.clone());
+        let tell = move |exit: &PipelineExit, overtaken: bool| {
+            if let Some(host) = host.upgrade() {
+                host.tell_end(&name, life, exit.clone(), overtaken);
+            }
+        };
+        let pipeline = Pipeline::start(parts, status, tell);
+        let started = pipeline
+            .map_err(|e| system::with_limit(format_args!("no thread can be started: {e}")))?;
+        (self.pipeline, self.cancel) = (Some(started), cancel);
+        Ok(())
     }
 }
 

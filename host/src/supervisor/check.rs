@@ -1,9 +1,9 @@
 //! A deploy's dry run: asks all that a deploy asks, tells all that it would be refused with, and
 //! changes nothing.
 
-use super::beginning::Asked;
+use super::beginning::BeginningAsk;
 use super::deploy::{check_state, may_change, not_in_the_future, unavailable, wrong_name};
-use super::draft::{Draft, kept, next_record, starts, unchanged, with_kept};
+use super::draft::{draft_of, kept, next_record_of, starts, unchanged, with_kept};
 use super::provision::Missing;
 use super::replan::{kept_stages, price};
 use super::{Job, Supervisor};
@@ -92,7 +92,7 @@ impl Supervisor {
         let was_undeployed = undeployed != Undeployed::Never;
         let anew = was_undeployed && !described.stages.is_empty();
         let set = (&checked.set, settings.limits);
-        let draft = Draft::of(checked.digest.clone(), request, set, anew);
+        let draft = draft_of(checked.digest.clone(), request, set, anew);
         if job.is_some_and(|job| unchanged(job, &draft).is_some()) {
             let same = "just this is active already: a deploy changes nothing";
             checked.warnings.push(same.to_owned());
@@ -102,7 +102,7 @@ impl Supervisor {
         }
         let stored = self.checkpoint_logs.of(&name).load();
         let (checkpoint, intents) = stored.map_err(|e| unavailable(&e))?;
-        let record = match next_record(&name, job, draft, checkpoint.as_ref(), &intents) {
+        let record = match next_record_of(&name, job, draft, (checkpoint.as_ref(), &intents)) {
             Ok(record) => record,
             Err(refusal) => {
                 checked.errors.push(refusal.to_string());
@@ -121,7 +121,7 @@ impl Supervisor {
             Ok(active) => {
                 let kept = checkpoint.as_ref();
                 let says_start = starts(request, &checked.set, kept);
-                let asked = Asked::of(&active, kept, undeployed, request, says_start);
+                let asked = BeginningAsk::of(&active, kept, undeployed, request, says_start);
                 match price(&active, request.replan, &intents) {
                     Ok(given_up) => checked.warnings.extend(given_up),
                     Err(refusal) => checked.errors.push(refusal.to_string()),
@@ -145,7 +145,7 @@ impl Supervisor {
         active: &LoadedDeployment,
         create: bool,
         (checkpoint, intents): (Option<&Checkpoint>, &[BatchIntent]),
-        asked: Asked,
+        asked: BeginningAsk,
     ) {
         checked.state = state_of(active, checkpoint, intents);
         if let Err(refusal) = self.is_allowed(active) {
@@ -154,7 +154,7 @@ impl Supervisor {
         }
         let refused = [
             check_state(active, checkpoint, intents),
-            self.own_group(active),
+            self.own_group(&active.spec.name, &active.group),
         ];
         let refused = refused.into_iter().filter_map(Result::err);
         checked

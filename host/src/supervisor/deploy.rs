@@ -1,13 +1,15 @@
 //! Deploy, roll back, reset: checks first, then one durable record, then the change at a batch
 //! boundary.
 
-use super::beginning::Asked;
+use super::actor::{DeployAsk, Prepared, Ready};
+use super::beginning::BeginningAsk;
 use super::build::described;
 use super::check::active_of;
-use super::draft::{Draft, Set, deployed, kept, next_record, starts, unchanged, with_kept};
+use super::draft::{Set, deployed, draft_of, kept, next_record_of, starts, unchanged, with_kept};
+use super::machine::{Draft, Switch};
 use super::replan::{kept_stages, price};
-use super::{Job, State, Supervisor};
-use crate::api::{DeployRequest, Deployed, Refusal, changed_places};
+use super::{Asked, Job, Supervisor};
+use crate::api::{Change, DeployRequest, Deployed, Refusal, changed_places};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -18,65 +20,76 @@ use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::state::change::stages_after;
 use streamhost_core::{clock, limits};
 use streamhost_engine::guest::LogSink;
-use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, Stop};
+use streamhost_engine::pipeline::{LoadedDeployment, StatusSnapshot};
 use streamhost_guest::CompiledJob;
 use streamhost_guest::compiler::Wanted;
 use streamhost_storage::catalog::{Undeployed, sha256};
-use tracing::Level;
 
 impl Supervisor {
     /// Checks, compiles, warms and activates a component. Compiling takes long and changes nothing,
     /// so it waits for no other change, and none waits for it.
     pub(super) fn deploy_component(
         &self,
-        component: &[u8],
+        component: Vec<u8>,
         request: DeployRequest,
         wanted: Wanted<'_>,
     ) -> Result<Deployed, Refusal> {
         let settings = self.settings_of(&request.given())?;
         not_in_the_future(settings.start)?;
         let silent: LogSink = Arc::new(|_, _: &str| {}); // the job that logs is not known yet
-        let digest = sha256(component);
+        let digest = sha256(&component);
         let (loaded, first) = self
-            .load(&silent, &digest, component, &settings, wanted)
+            .load(&silent, &digest, &component, &settings, wanted)
             .map_err(Refusal::Invalid)?;
         let name = request.name.clone().unwrap_or(first.name);
         names::job(&name).map_err(|reason| Refusal::Invalid(wrong_name(&name, &reason)))?;
-        let _turn = self.turns.take(&name)?;
-        self.deploy_in_turn(component, &name, digest, request, loaded)
+        let ask = DeployAsk {
+            name: name.clone(),
+            component,
+            digest,
+            request,
+            loaded,
+        };
+        let told = self.ask(&name, Asked::Deploy(Box::new(ask)))?;
+        self.with_beginning(&name, told)
     }
 
-    /// The same of a component that is compiled and says what it is.
-    fn deploy_in_turn(
+    /// Checks a component that is compiled and says what it is: all that could refuse it is asked.
+    pub(super) fn prepare_deploy(
         &self,
-        component: &[u8],
-        name: &str,
-        digest: String,
-        request: DeployRequest,
-        loaded: Arc<CompiledJob>,
-    ) -> Result<Deployed, Refusal> {
+        job: Option<&Arc<Job>>,
+        ask: DeployAsk,
+    ) -> Result<Ready, Refusal> {
+        let DeployAsk {
+            name,
+            component,
+            digest,
+            request,
+            loaded,
+        } = ask;
         // What Kafka holds of an undeployed job tells where it was, and nothing of what its keyed
         // stages kept.
-        let undeployed = self.catalog.undeployed(name);
+        let undeployed = self.catalog.undeployed(&name);
         let undeployed = undeployed.map_err(|e| unavailable(&e))?;
-        let job = self.job(name);
-        job.as_deref().map_or(Ok(()), may_change)?;
-        let before = job.as_deref().map(active_of);
+        job.map_or(Ok(()), |job| may_change(job))?;
+        let before = job.map(|job| active_of(job));
         let set = request.settings_after(before.as_ref().map(|before| &before.set))?;
         let (settings, described) = self.described_under(&set, &loaded)?;
         let anew = undeployed != Undeployed::Never && !described.stages.is_empty();
-        let draft = Draft::of(digest, &request, (&set, settings.limits), anew);
-        if let Some(job) = &job
+        let draft = draft_of(digest, &request, (&set, settings.limits), anew);
+        if let Some(job) = job
             && let Some(unchanged) = unchanged(job, &draft)
         {
-            self.keep(component)?; // it may have been damaged
-            return Ok(self.as_it_was(job, unchanged));
+            self.keep(&component)?; // it may have been damaged
+            return Ok(Ready::AsItWas(Box::new(self.as_it_was(job, unchanged))));
         }
-        self.has_room_for(name)?;
-        let stored = self.checkpoint_logs.of(name).load();
+        self.has_room_for(&name)?;
+        let stored = self.checkpoint_logs.of(&name).load();
         let (checkpoint, intents) = stored.map_err(|e| unavailable(&e))?;
-        let record = next_record(name, job.as_deref(), draft, checkpoint.as_ref(), &intents)?;
-        let job = job.unwrap_or_else(|| Arc::new(Job::new(record.clone(), &self.logs)));
+        let before_it = (checkpoint.as_ref(), &intents[..]);
+        let record = next_record_of(&name, job.map(|job| &**job), draft, before_it)?;
+        let new = || Arc::new(Job::new(record.clone(), &self.logs));
+        let job = job.cloned().unwrap_or_else(new);
         let log = job.log_sink(record.active().version);
         let notice = loaded.notice();
         let active = self.prove(&log, loaded, described, settings, record.active(), &record);
@@ -84,38 +97,54 @@ impl Supervisor {
         let active = active.map_err(|reason| Refusal::Invalid(with_kept(reason, &kept)))?;
         self.is_allowed(&active)?;
         check_state(&active, checkpoint.as_ref(), &intents)?;
-        self.own_group(&active)?;
+        self.own_group(&name, &active.group)?;
         let tight = self.memory_fits(&active)?;
         let given_up = price(&active, request.replan, &intents)?;
         let missing = self.missing_targets(&active, request.create_tables)?;
         let says_start = starts(&request, &set, checkpoint.as_ref());
-        let asked = Asked::of(
-            &active,
-            checkpoint.as_ref(),
-            undeployed,
-            &request,
-            says_start,
-        );
+        let kept_here = checkpoint.as_ref();
+        let asked = BeginningAsk::of(&active, kept_here, undeployed, &request, says_start);
         let (_, warning) = self.beginning_of(&active, &missing, asked)?;
         let warmed = active.guest_version.warm(self.environment.lanes);
         warmed.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         // All that could refuse it has been asked: what is missing is made only now.
         self.create_targets(&missing)?;
-        let warnings = warning
-            .into_iter()
-            .chain(notice)
-            .chain(tight)
-            .chain(given_up)
-            .collect();
+        let warnings = warning.into_iter().chain(notice);
+        let warnings = warnings.chain(tight).chain(given_up).collect();
         let changes = before.map_or_else(Vec::new, |before| {
             changed_places(&before, &active.spec, &set)
         });
-        let done = self.switch(&job, record, Some(component), Arc::new(active), warnings)?;
-        Ok(Deployed {
+        let active = Arc::new(active);
+        let said = (warnings, changes, kept);
+        Ok(self.ready(job, record, Some(component), active, said))
+    }
+
+    /// A deployment that was checked.
+    fn ready(
+        &self,
+        job: Arc<Job>,
+        mut record: JobRecord,
+        component: Option<Vec<u8>>,
+        active: Arc<LoadedDeployment>,
+        (mut warnings, changes, kept): (Vec<String>, Vec<Change>, Set),
+    ) -> Ready {
+        let facts = self.facts_of(&job.state(), Some(&active));
+        record.active_mut().since_batch = durable_batches(&facts, &active);
+        warnings.extend(self.shared_tables(&active));
+        let deployed = Deployed {
+            warnings: warnings.clone(),
             changes,
             kept,
-            ..done
-        })
+            ..deployed(&record, true)
+        };
+        let prepared = Prepared {
+            job,
+            component,
+            active,
+            deployed,
+            begins: facts.epoch == 0,
+        };
+        Ready::Switch(Switch { record, warnings }, Box::new(prepared))
     }
 
     /// The settings, and what a component says of its job under them: it may follow from parameters.
@@ -148,15 +177,16 @@ impl Supervisor {
         said
     }
 
-    /// Makes an older version active again.
-    pub(super) fn roll_back(
+    /// Checks an older version that is to be active again: this one, or the one before the active
+    /// one. `why`: the host goes back by itself.
+    pub(super) fn prepare_rollback(
         &self,
-        name: &str,
+        job: &Arc<Job>,
         version: Option<u64>,
         why: Option<String>,
-    ) -> Result<Deployed, Refusal> {
-        let job = self.changeable(name)?;
-        let record = job.state().record.clone();
+    ) -> Result<Ready, Refusal> {
+        may_change(job)?;
+        let (name, record) = (&job.name, job.state().record.clone());
         let target = match version {
             Some(version) => record.of_version(version).ok_or_else(|| {
                 Refusal::NotFound(format!("`{name}` has no version {version}: `streamhost history {name}` lists them"))
@@ -171,122 +201,36 @@ impl Supervisor {
         let settings = self.settings_of(&target.settings)?;
         let draft = Draft {
             digest: target.digest.clone(),
-            kind: if why.is_some() {
-                DeploymentKind::AutomaticRollback
-            } else {
-                DeploymentKind::Rollback
+            kind: match why {
+                Some(_) => DeploymentKind::AutomaticRollback,
+                None => DeploymentKind::Rollback,
             },
             reason: why,
             settings: target.settings.clone(),
             limits: settings.limits,
             reset: false,
             replan: false,
+            at_ms: clock::now_ms(),
         };
-        if let Some(unchanged) = unchanged(&job, &draft) {
-            return Ok(self.as_it_was(&job, unchanged));
+        if let Some(unchanged) = unchanged(job, &draft) {
+            return Ok(Ready::AsItWas(Box::new(self.as_it_was(job, unchanged))));
         }
-        let (checkpoint, intents) = self
-            .checkpoint_logs
-            .of(name)
-            .load()
-            .map_err(|e| unavailable(&e))?;
-        let record = next_record(name, Some(&job), draft, checkpoint.as_ref(), &intents)?;
+        let stored = self.checkpoint_logs.of(name).load();
+        let (checkpoint, intents) = stored.map_err(|e| unavailable(&e))?;
+        let before_it = (checkpoint.as_ref(), &intents[..]);
+        let record = next_record_of(name, Some(job), draft, before_it)?;
         let active = self
-            .activate(&job, &record, record.active())
+            .activate(job, &record, record.active())
             .map_err(Refusal::Invalid)?;
         // What the host itself goes back to ran before: a newer list does not hold an unfit version.
         if record.active().kind != DeploymentKind::AutomaticRollback {
             self.is_allowed(&active)?;
         }
         check_state(&active, checkpoint.as_ref(), &intents)?;
-        self.own_group(&active)?;
+        self.own_group(name, &active.group)?;
         let warm = active.guest_version.warm(self.environment.lanes);
         warm.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
-        self.switch(&job, record, None, active, Vec::new())
-    }
-
-    /// Makes component and record durable, and only then lets the next batch name it. Where its
-    /// pipeline does not start the deployment is active all the same: the job is stopped and says
-    /// why, and so does a warning.
-    fn switch(
-        &self,
-        job: &Arc<Job>,
-        mut record: JobRecord,
-        component: Option<&[u8]>,
-        active: Arc<LoadedDeployment>,
-        warnings: Vec<String>,
-    ) -> Result<Deployed, Refusal> {
-        record.active_mut().since_batch = self.durable_batches(&job.state(), &active);
-        let begins = self.facts_of(&job.state(), Some(&active)).epoch == 0;
-        self.admit(job, &record, component)?;
-        let mut done = deployed(&record, true);
-        done.warnings = warnings;
-        done.warnings.extend(self.shared_tables(&active));
-        let (version, number) = (done.version, done.deployment);
-        let anew = if record.active().reset {
-            ", which begins the job anew at `start`"
-        } else {
-            ""
-        };
-        job.log.active(version);
-        job.say(
-            Level::INFO,
-            &format!("version {version} is active (deployment {number}){anew}"),
-        );
-        done.warnings
-            .iter()
-            .for_each(|warning| job.say(Level::WARN, warning));
-        if !goes_over(job, &record, &active) {
-            job.halt(Stop::Soon);
-            {
-                let mut state = job.state();
-                state.active = Some(DeploymentSlot::new(active.clone()));
-                state.failed = None; // whatever the version before failed of
-            }
-            if !record.paused {
-                match self.start(job, active, &record) {
-                    Ok(()) if begins => done.warnings.extend(job.await_beginning()),
-                    Ok(()) => {}
-                    Err(reason) => {
-                        job.stopped(&reason);
-                        done.warnings.push(format!("the job is stopped: {reason}"));
-                    }
-                }
-            }
-        }
-        self.sweep();
-        Ok(done)
-    }
-
-    /// Makes a component and a job's record durable, and only then the job visible. Components are
-    /// not swept meanwhile.
-    fn admit(
-        &self,
-        job: &Arc<Job>,
-        record: &JobRecord,
-        component: Option<&[u8]>,
-    ) -> Result<(), Refusal> {
-        let _set = self.change();
-        self.has_room_for(&job.name)?; // others may have come meanwhile
-        if let Some(component) = component {
-            self.catalog.keep(component).map_err(|e| unavailable(&e))?;
-        }
-        self.catalog.save(record).map_err(|e| unavailable(&e))?;
-        self.jobs()
-            .entry(job.name.clone())
-            .or_insert_with(|| job.clone());
-        Ok(())
-    }
-
-    pub(super) fn has_room_for(&self, job: &str) -> Result<(), Refusal> {
-        let jobs = self.jobs();
-        match jobs.contains_key(job) || jobs.len() < limits::JOBS_MAX {
-            true => Ok(()),
-            false => Err(Refusal::Unavailable(format!(
-                "this host runs {} jobs already: undeploy one",
-                limits::JOBS_MAX
-            ))),
-        }
+        Ok(self.ready(job.clone(), record, None, active, Default::default()))
     }
 
     fn keep(&self, component: &[u8]) -> Result<(), Refusal> {
@@ -295,20 +239,6 @@ impl Supervisor {
             .keep(component)
             .map(drop)
             .map_err(|e| unavailable(&e))
-    }
-
-    /// Batches that are durable and count for `active`.
-    fn durable_batches(&self, state: &State, active: &LoadedDeployment) -> u64 {
-        let facts = self.facts_of(state, Some(active));
-        // The numbers begin anew with the checkpoint.
-        if active
-            .reset_at
-            .is_some_and(|reset| facts.deployment < reset)
-        {
-            0
-        } else {
-            facts.batches
-        }
     }
 
     /// Components that no history names go.
@@ -331,13 +261,6 @@ impl Supervisor {
         self.guests.sweep(&named);
         let present = jobs.iter().map(|job| job.name.clone()).collect();
         super::logfile::sweep(&self.logs, &present);
-    }
-
-    /// A job that may be changed.
-    pub(super) fn changeable(&self, name: &str) -> Result<Arc<Job>, Refusal> {
-        let job = self.known(name)?;
-        may_change(&job)?;
-        Ok(job)
     }
 
     pub(super) fn known(&self, name: &str) -> Result<Arc<Job>, Refusal> {
@@ -397,13 +320,12 @@ pub(super) fn unavailable(error: &dyn std::fmt::Display) -> Refusal {
     Refusal::Unavailable(error.to_string())
 }
 
-/// Whether the running pipeline goes over to this deployment at its next batch.
-fn goes_over(job: &Job, record: &JobRecord, active: &Arc<LoadedDeployment>) -> bool {
-    let mut state = job.state();
-    state.record = record.clone();
-    match &state.active {
-        Some(slot) if state.runs() && slot.get().can_hot_swap(active) => slot.set(active.clone()),
-        _ => false,
+/// Batches that are durable and count for `active`.
+fn durable_batches(facts: &StatusSnapshot, active: &LoadedDeployment) -> u64 {
+    let is_anew = |reset| facts.deployment < reset;
+    match active.reset_at.is_some_and(is_anew) {
+        true => 0, // the numbers begin anew with the checkpoint
+        false => facts.batches,
     }
 }
 

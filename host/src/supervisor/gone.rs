@@ -9,7 +9,7 @@ use streamhost_storage::catalog::{GoneJob, Undeployed};
 use tracing::Level;
 
 impl Supervisor {
-    /// Takes a job from the set, and remembers what it was.
+    /// Takes a job from the set, and remembers what it was. Whoever calls may change the set.
     pub(super) fn remember(&self, job: &Job, ran: bool) -> Result<(), String> {
         let gone = {
             let state = job.state();

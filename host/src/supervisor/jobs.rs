@@ -1,20 +1,19 @@
 //! What the control API asks of the host.
 
-use super::deploy::{finished_words, unavailable};
-use super::{Job, State, Supervisor};
+use super::actor::Told;
+use super::{Asked, Job, State, Supervisor};
 use crate::api::{
     Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs, JumpStatus,
     LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine, ParameterStatus, ProbationStatus,
     Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateView, Waiting,
 };
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::clock;
 use streamhost_core::job::{JobSpec, SinkSpec, SourceSpec, StageSpec};
 use streamhost_core::protocol::{CheckpointLog, LetterMark};
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
-use streamhost_engine::pipeline::{Jump, LoadedDeployment, PipelineStatus, StatusSnapshot, Stop};
+use streamhost_engine::pipeline::{Jump, LoadedDeployment, PipelineStatus, StatusSnapshot};
 use streamhost_guest::compiler::Wanted;
 
 impl Jobs for Supervisor {
@@ -24,7 +23,7 @@ impl Jobs for Supervisor {
         request: DeployRequest,
         wanted: Wanted<'_>,
     ) -> Result<Deployed, Refusal> {
-        self.deploy_component(&component, request, wanted)
+        self.deploy_component(component, request, wanted)
     }
 
     fn check(
@@ -52,62 +51,25 @@ impl Jobs for Supervisor {
         }
     }
 
-    fn rollback(&self, job: &str, version: Option<u64>) -> Result<Deployed, Refusal> {
-        let _turn = self.turns.take(job)?;
-        self.roll_back(job, version, None)
+    fn rollback(&self, name: &str, version: Option<u64>) -> Result<Deployed, Refusal> {
+        let told = self.ask_known(name, Asked::RollBack(version))?;
+        self.with_beginning(name, told)
     }
 
     fn pause(&self, name: &str) -> Result<JobStatus, Refusal> {
-        let _turn = self.turns.take(name)?;
-        let job = self.changeable(name)?;
-        self.set_paused(&job, true)?;
-        job.halt(Stop::Soon);
-        Ok(self.status_of(&job))
+        self.ask_known(name, Asked::Pause)?;
+        self.status(name)
     }
 
     fn resume(&self, name: &str, skip_lost: bool) -> Result<JobStatus, Refusal> {
-        let turn = self.turns.take(name)?;
-        let job = self.changeable(name)?;
-        if job.state().runs() {
-            self.set_paused(&job, false)?;
-        } else {
-            self.may_read_on(&job)?;
-            self.set_paused(&job, false)?;
-            job.halt(Stop::Soon);
-            {
-                let mut state = job.state();
-                (state.skip_lost, state.reads_on) = (skip_lost, true);
-            }
-            let started = self.restart(&job, true);
-            started.map_err(|reason| {
-                job.stopped(&reason);
-                Refusal::Conflict(reason)
-            })?;
-        }
-        drop(turn);
+        self.ask_known(name, Asked::Resume { skip_lost })?;
+        let job = self.known(name)?;
         job.await_first_word();
         Ok(self.status_of(&job))
     }
 
     fn undeploy(&self, name: &str) -> Result<(), Refusal> {
-        let _turn = self.turns.take(name)?;
-        let job = self.known(name)?;
-        job.halt(Stop::Soon);
-        let log = self.checkpoint_logs.of(name);
-        // What cannot be read may have run.
-        let ran = log.load().map_or(true, |(checkpoint, intents)| {
-            !intents.is_empty() || checkpoint.is_some_and(|checkpoint| checkpoint.batch > 0)
-        });
-        let removed = log.forget().map_err(|e| e.to_string()).and_then(|()| {
-            let _set = self.change();
-            self.remember(&job, ran)
-        });
-        removed.map_err(|reason| {
-            job.stopped(&reason);
-            Refusal::Unavailable(reason)
-        })?;
-        self.sweep();
-        Ok(())
+        self.ask_known(name, Asked::Undeploy).map(drop)
     }
 
     fn logs(&self, job: &str, after: u64) -> Result<Vec<LogLine>, Refusal> {
@@ -167,33 +129,21 @@ impl Jobs for Supervisor {
 }
 
 impl Supervisor {
-    /// A finished job reads on, but not one that gave out its windows at the end: each would be
-    /// given out twice.
-    fn may_read_on(&self, job: &Job) -> Result<(), Refusal> {
-        let Some(active) = job.state().active.as_ref().map(|cell| cell.get()) else {
-            return Ok(());
-        };
-        let (checkpoint, _) = self
-            .checkpoint_logs
-            .of(&job.name)
-            .load()
-            .map_err(|e| unavailable(&e))?;
-        match checkpoint.is_some_and(|checkpoint| active.has_finished(&checkpoint))
-            && active.has_windows()
-        {
-            true => Err(Refusal::Conflict(finished_words(&job.name, true))),
-            false => Ok(()),
-        }
+    /// Asks the actor of a job that is there.
+    fn ask_known(&self, name: &str, asked: Asked) -> Result<Told, Refusal> {
+        self.known(name)?;
+        self.ask(name, asked)
     }
 
-    fn set_paused(&self, job: &Arc<Job>, paused: bool) -> Result<(), Refusal> {
-        let mut record = job.state().record.clone();
-        record.paused = paused;
-        self.catalog
-            .save(&record)
-            .map_err(|e| Refusal::Unavailable(e.to_string()))?;
-        job.state().record = record;
-        Ok(())
+    /// What is told of a deployment that is active, once it is known where it begins.
+    pub(super) fn with_beginning(&self, name: &str, told: Told) -> Result<Deployed, Refusal> {
+        let mut deployed = told.deployed.unwrap_or_default();
+        if told.begins
+            && let Some(job) = self.job(name)
+        {
+            deployed.warnings.extend(job.await_beginning());
+        }
+        Ok(deployed)
     }
 
     /// What its pipeline says, or where none has begun to since the host started, what its

@@ -1,34 +1,36 @@
 //! Starts, swaps, watches and restarts pipelines: the control plane.
 //!
-//! A change of a job (deploy, rollback, pause, resume, undeploy, what follows the end of its
-//! pipeline) has the job's *turn*: one at a time, and jobs do not wait for one another. The set of
-//! jobs and their components has a lock of its own, held for as long as a write takes.
+//! Each job has an *actor*: what is asked of the job, and what its pipeline tells, are messages in
+//! the actor's queue. It takes one after the other, has `machine` decide, and does what that says;
+//! jobs do not wait for one another. Whoever only looks reads what the actor has published. The
+//! set of jobs and their components has a lock of its own, held for as long as a write takes.
 
 use crate::allow::Allow;
+use actor::{Actor, Asked};
 use joblog::JobLog;
-use std::collections::{BTreeMap, BTreeSet};
+use machine::{Claims, Kept};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_connectors::registry::Registry;
 use streamhost_core::job::memory::HostMemory;
-use streamhost_core::job::settings::{JobLimits, Settings};
-use streamhost_core::job::validate::in_words;
+use streamhost_core::job::settings::JobLimits;
 use streamhost_core::job::{DeploymentKind, DeploymentRecord, JobRecord};
-use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::{clock, limits};
 use streamhost_engine::guest::LargeBatches;
-use streamhost_engine::pipeline::{
-    DeploymentSlot, Pipeline, PipelineExit, PipelineStatus, StatusSnapshot, Stop,
-};
-use streamhost_engine::sink::CancelSignal;
+use streamhost_engine::pipeline::{DeploymentSlot, PipelineStatus, StatusSnapshot, Stop};
 use streamhost_guest::{Compiler, GuestEngine};
 use streamhost_storage::catalog::{Catalog, UnreadableJob};
 use streamhost_storage::checkpoint_log::CheckpointLogs;
 use streamhost_storage::letter_marks::LetterMarks;
 use turns::Turns;
 
+mod machine;
+mod mailbox;
+mod actor;
+mod act;
 mod beginning;
 mod build;
 mod check;
@@ -45,7 +47,6 @@ mod observe;
 mod provision;
 mod replan;
 mod turns;
-mod watch;
 
 /// Where a host's jobs run, and what they may use unless they say otherwise.
 #[derive(Clone, Debug)]
@@ -83,7 +84,13 @@ pub struct Supervisor {
     catalog: Catalog,
     checkpoint_logs: CheckpointLogs,
     jobs: Mutex<BTreeMap<String, Arc<Job>>>,
-    turns: Turns,
+    /// Who changes the jobs, by name: of those that are there, and of those that are being
+    /// deployed.
+    actors: Mutex<BTreeMap<String, Arc<Actor>>>,
+    /// What jobs may not share.
+    claims: Mutex<Claims>,
+    /// The host is stopping.
+    is_closing: AtomicBool,
     /// One call at a time that retries or drops a job's dead letters.
     letter_turns: Turns,
     letter_marks: LetterMarks,
@@ -93,10 +100,12 @@ pub struct Supervisor {
     set: Mutex<()>,
     /// The folder of the jobs' logs.
     logs: PathBuf,
-    ended: Mutex<mpsc::Sender<watch::End>>,
+    /// For the threads of the actors.
+    me: Weak<Supervisor>,
 }
 
-/// One job of the host.
+/// One job of the host, as it is seen: its actor publishes what it has decided, and nobody who
+/// looks waits for a change.
 pub(crate) struct Job {
     name: String,
     log: Arc<JobLog>,
@@ -107,76 +116,26 @@ struct State {
     record: JobRecord,
     /// What runs, or would.
     active: Option<DeploymentSlot>,
-    pipeline: Option<Pipeline>,
-    /// Ends the pipeline's calls to its sinks.
-    cancel: CancelSignal,
     pipeline_status: Arc<PipelineStatus>,
-    /// Which pipeline of the job this is; an end that an older one tells is of no interest.
-    life: u64,
+    /// A pipeline of it was started, and nothing has been told of its end.
+    has_pipeline: bool,
     /// Why it cannot go on by itself.
     failed: Option<String>,
     /// Its stored record cannot be read, and the one here stands in for it: nothing of it runs, and
     /// nothing of it is written.
     unreadable: bool,
-    /// The next pipeline goes on where records are gone, as the user asked. Not stored: after a
-    /// crash the user is asked again.
-    skip_lost: bool,
-    /// The next pipeline reads on though the job is finished, as the user asked. Not stored either.
-    reads_on: bool,
 }
 
 impl State {
     /// Whether its pipeline is at work.
     fn runs(&self) -> bool {
-        self.failed.is_none()
-            && self
-                .pipeline
-                .as_ref()
-                .is_some_and(|pipeline| !pipeline.has_ended())
+        self.failed.is_none() && self.has_pipeline
     }
 }
 
 impl Job {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes that nothing runs and why, where its user looks.
-    fn stopped(&self, reason: &str) {
-        self.say(tracing::Level::ERROR, &format!("stopped: {reason}"));
-        let mut state = self.state();
-        state.pipeline_status.error(reason);
-        state.failed = Some(reason.to_owned());
-        (state.skip_lost, state.reads_on) = (false, false); // they were for this start alone
-    }
-
-    /// Stops its pipeline, if there is one, and waits for it. A call to a sink that hangs is given
-    /// some time, and then it is cut: what was under way is planned, and delivered again at the
-    /// next start.
-    fn halt(&self, how: Stop) -> Option<PipelineExit> {
-        self.halt_asked(how, clock::monotonic())
-    }
-
-    /// The same, where it was asked at this moment already.
-    fn halt_asked(&self, how: Stop, asked: Instant) -> Option<PipelineExit> {
-        let (pipeline, cancel) = {
-            let mut state = self.state();
-            state.life += 1;
-            (state.pipeline.take()?, state.cancel.clone())
-        };
-        pipeline.status.stop.request(how);
-        let patience = match how {
-            Stop::Drain => limits::DRAIN_TIME + limits::STOP_TIME,
-            Stop::Soon | Stop::Now => limits::STOP_TIME,
-        };
-        while !pipeline.has_ended() && asked.elapsed() < patience {
-            std::thread::sleep(limits::LOOK_TIME);
-        }
-        if !pipeline.has_ended() {
-            pipeline.status.stop.request(Stop::Now);
-            cancel.cancel();
-        }
-        Some(pipeline.join())
     }
 
     /// Waits until it is durable where its pipeline begins, but not for long: what comes after a
@@ -192,8 +151,7 @@ impl Job {
         Some(format!("where it begins to read is not fixed yet: {why}"))
     }
 
-    /// Waits until its pipeline has said how it goes, but not for long. Whoever calls holds no
-    /// lock: the end of a pipeline is noted under one.
+    /// Waits until its pipeline has said how it goes, but not for long.
     fn await_first_word(&self) {
         // It knows the partitions' ends once it reads. One that has not said it by then says it later.
         self.comes_to(|state, facts| {
@@ -246,36 +204,29 @@ impl Supervisor {
                     tracing::warn!("state of jobs that are gone could not be removed: {error}");
                 }
             })?;
-        let (send, ends) = mpsc::channel();
         let turns = environment.memory.large_batches();
-        let supervisor = Arc::new(Supervisor {
+        let letter_marks = LetterMarks::open(db)?;
+        let supervisor = Arc::new_cyclic(|me| Supervisor {
             environment,
             large: LargeBatches::new(turns, limits::BATCH_ANSWERS_BYTES_MAX),
             guests,
             catalog,
             checkpoint_logs,
             jobs: Mutex::default(),
-            turns: Turns::default(),
+            actors: Mutex::default(),
+            claims: Mutex::default(),
+            is_closing: AtomicBool::new(false),
             letter_turns: Turns::default(),
-            letter_marks: LetterMarks::open(db)?,
+            letter_marks,
             set: Mutex::default(),
             logs,
-            ended: Mutex::new(send),
+            me: me.clone(),
         });
         // All of them are known before the first one starts, which may end at once.
-        let known = |record: Result<JobRecord, UnreadableJob>| match record {
-            Ok(record) => Job::new(record, &supervisor.logs),
-            Err(bad) => Job::unreadable(bad, &supervisor.logs),
-        };
-        let jobs = supervisor.catalog.load()?.into_iter();
-        let jobs = jobs.map(|record| Arc::new(known(record)));
-        supervisor
-            .jobs()
-            .extend(jobs.map(|job| (job.name.clone(), job)));
-        watch::spawn(&supervisor, ends)?;
-        let jobs: Vec<_> = supervisor.jobs().values().cloned().collect();
-        for job in jobs {
-            supervisor.resume_job(&job, begin);
+        let names = supervisor.know_all(supervisor.catalog.load()?);
+        for name in names {
+            // One that cannot start says so itself, and does not keep the others from it.
+            drop(supervisor.ask(&name, Asked::Open(begin)));
         }
         Ok(supervisor)
     }
@@ -283,19 +234,13 @@ impl Supervisor {
     /// Stops all jobs, as `how` says, and waits for them. No job is changed or started from then
     /// on.
     pub fn close(&self, how: Stop) {
+        self.is_closing.store(true, Ordering::SeqCst);
+        // All at once: each may take its time.
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
         for job in &jobs {
-            if let Some(pipeline) = &job.state().pipeline {
-                pipeline.status.stop.request(how);
-            }
+            job.state().pipeline_status.stop.request(how);
         }
-        let asked = clock::monotonic();
-        self.turns.close(limits::STOP_TIME);
-        // Also those that came meanwhile.
-        let jobs: Vec<_> = self.jobs().values().cloned().collect();
-        for job in jobs {
-            job.halt_asked(how, asked);
-        }
+        self.close_actors(how);
     }
 
     fn jobs(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Job>>> {
@@ -306,88 +251,35 @@ impl Supervisor {
         self.jobs().get(name).cloned()
     }
 
+    fn claims(&self) -> MutexGuard<'_, Claims> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The right to change the set of jobs and components; held for no longer than a write takes.
     fn change(&self) -> MutexGuard<'_, ()> {
         self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A job of before, started if it was not paused. One that cannot start does not keep the
-    /// others from it.
-    fn resume_job(&self, job: &Arc<Job>, begin: Begin) {
-        let Ok(_turn) = self.turns.take(&job.name) else {
-            return;
-        };
-        let (paused, unreadable) = {
-            let state = job.state();
-            (state.record.paused, state.unreadable)
-        };
-        if unreadable {
-            return;
-        }
-        let begun = self
-            .keep_limits(job)
-            .and_then(|()| self.restart(job, begin == Begin::Jobs && !paused));
-        if let Err(reason) = begun {
-            job.stopped(&reason);
-        }
+    fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::SeqCst)
     }
 
-    /// Where the host's `[limits]` were changed, the job's follow. A batch that was planned under
-    /// the old ones is run again under them: then the new ones are a deployment of their own, which
-    /// takes over after it.
-    fn keep_limits(&self, job: &Job) -> Result<(), String> {
-        let mut record = job.state().record.clone();
-        let active = record.active().clone();
-        let settings =
-            Settings::parse(&active.settings, self.environment.limits).map_err(|f| in_words(&f))?;
-        if active.limits == Some(settings.limits) {
-            return Ok(());
+    /// Notes the jobs that are stored. One whose record cannot be read keeps no other from it.
+    fn know_all(&self, stored: Vec<Result<JobRecord, UnreadableJob>>) -> Vec<String> {
+        let mut names = Vec::new();
+        for control in machine::restored(stored) {
+            let (name, kept) = (control.name.clone(), &control.kept);
+            let job = match kept {
+                Kept::Record(record) => Job::new(record.clone(), &self.logs),
+                Kept::Nothing | Kept::Unreadable(_) => Job::unreadable(&name, &self.logs),
+            };
+            self.claim_again(&name, control.record());
+            let job = Arc::new(job);
+            self.jobs().insert(name.clone(), job.clone());
+            self.add_actor(control, job);
+            names.push(name);
         }
-        let (_, intents) = self
-            .checkpoint_logs
-            .of(&job.name)
-            .load()
-            .map_err(|e| e.to_string())?;
-        let mut planned = intents
-            .iter()
-            .filter(|intent| intent.deployment == active.number)
-            .peekable();
-        // What a record of before limits were kept has planned was under the present ones, as far
-        // as is known.
-        if active.limits.is_none() || planned.peek().is_none() {
-            record.active_mut().limits = Some(settings.limits);
-            return self.store(job, record);
-        }
-        if planned.any(|intent| intent.finished) {
-            return Ok(()); // its last batch: with another deployment it would read on
-        }
-        let named: BTreeSet<u64> = record.deployments.iter().map(|d| d.number).collect();
-        let reason = "the host's `[limits]` were changed".to_owned();
-        let number = active.number + 1;
-        let (limits, reason_kept) = (Some(settings.limits), Some(reason.clone()));
-        let at_ms = clock::now_ms();
-        let deployment = DeploymentRecord {
-            number,
-            limits,
-            at_ms,
-            reason: reason_kept,
-            reset: false,
-            replan: false,
-            ..active
-        };
-        record.push(deployment, &named);
-        self.store(job, record)?;
-        job.say(
-            tracing::Level::INFO,
-            &format!("{reason}: deployment {number} takes over"),
-        );
-        Ok(())
-    }
-
-    fn store(&self, job: &Job, record: JobRecord) -> Result<(), String> {
-        self.catalog.save(&record).map_err(|e| e.to_string())?;
-        job.state().record = record;
-        Ok(())
+        names
     }
 }
 
@@ -400,20 +292,16 @@ impl Job {
             state: Mutex::new(State {
                 record,
                 active: None,
-                pipeline: None,
-                cancel: CancelSignal::default(),
                 pipeline_status: Arc::new(PipelineStatus::default()),
-                life: 0,
+                has_pipeline: false,
                 failed: None,
                 unreadable: false,
-                skip_lost: false,
-                reads_on: false,
             }),
         }
     }
 
     /// One that is there and cannot run: it is shown, and keeps no other from running.
-    fn unreadable(UnreadableJob { name, reason }: UnreadableJob, logs: &Path) -> Self {
+    fn unreadable(name: &str, logs: &Path) -> Self {
         let stand_in = DeploymentRecord {
             number: 0,
             version: 0,
@@ -428,17 +316,13 @@ impl Job {
             since_batch: 0,
         };
         let record = JobRecord {
-            name,
+            name: name.to_owned(),
             paused: false,
             deployments: vec![stand_in],
             newest_version: 0,
         };
         let job = Job::new(record, logs);
         job.state().unreadable = true;
-        job.stopped(&format!(
-            "its record in the data folder cannot be read: {reason}; restore the folder from a backup, or `streamhost undeploy {}` forgets the job and its state",
-            job.name
-        ));
         job
     }
 }

@@ -2,7 +2,7 @@
 //! missing.
 
 use super::Supervisor;
-use super::beginning::{Asked, Begins, begins};
+use super::beginning::{BeginningAsk, Begins, begins};
 use super::deploy::unavailable;
 use crate::allow::Allow;
 use crate::api::Refusal;
@@ -145,7 +145,7 @@ impl Supervisor {
         &self,
         active: &LoadedDeployment,
         missing: &Missing,
-        asked: Asked,
+        asked: BeginningAsk,
     ) -> Result<(Begins, Option<String>), Refusal> {
         let there = active
             .spec
@@ -215,31 +215,6 @@ impl Supervisor {
             });
         }
         Ok(found)
-    }
-
-    /// A group holds the positions of one job: two with the same would begin at each other's.
-    pub(super) fn own_group(&self, active: &LoadedDeployment) -> Result<(), Refusal> {
-        let jobs: Vec<_> = self
-            .jobs()
-            .values()
-            .filter(|job| job.name != active.spec.name)
-            .cloned()
-            .collect();
-        let group = |settings: &BTreeMap<String, String>, job: &str| {
-            settings
-                .get("group")
-                .map_or_else(|| self.usual_group(job), |group| group.trim().to_owned())
-        };
-        match jobs
-            .iter()
-            .find(|job| group(&job.state().record.active().settings, &job.name) == active.group)
-        {
-            None => Ok(()),
-            Some(other) => Err(Refusal::Conflict(format!(
-                "job `{}` has the group `{}`: take another one with --set group=…, or none",
-                other.name, active.group
-            ))),
-        }
     }
 
     /// What a sink writes, in words such as "table `clicks`".

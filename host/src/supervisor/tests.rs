@@ -3,7 +3,8 @@
 use super::*;
 use crate::api::{JobState, Jobs, Refusal};
 use std::time::Duration;
-use streamhost_core::protocol::{BatchIntent, Checkpoint};
+use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
+use streamhost_engine::pipeline::PipelineExit;
 
 fn environment(limits: JobLimits) -> Environment {
     Environment {
@@ -151,35 +152,29 @@ fn one_job_that_cannot_be_followed_stops_alone() {
     let supervisor =
         Supervisor::open(&db, folder.path(), environment, Compiler::Here, Begin::Jobs).unwrap();
     let jobs = ["a", "b"].map(|name| supervisor.job(name).unwrap());
-    jobs.iter().for_each(|job| job.state().failed = None);
-    let turn = supervisor.turns.take("a").unwrap(); // a change of `a` that takes its time
-    let send = supervisor.ended.lock().unwrap().clone();
-    for job in &jobs {
-        let (life, ended) = (job.state().life, PipelineExit::Failed("gone".into()));
-        send.send(watch::End {
-            job: job.name.clone(),
-            life,
-            ended,
-            replay_only: false,
-            overtaken: false,
-        })
-        .unwrap();
-    }
-    let limit = clock::monotonic() + Duration::from_secs(60);
-    while jobs[1].state().failed.is_none() && clock::monotonic() < limit {
-        std::thread::yield_now();
-    }
-    assert_eq!(
-        jobs[1].state().failed.as_deref(),
-        Some("gone"),
-        "the end of `b` does not wait for `a`"
-    );
-    assert_eq!(jobs[0].state().failed, None);
-    drop(turn);
-    while jobs[0].state().failed.is_none() && clock::monotonic() < limit {
-        std::thread::yield_now();
-    }
-    assert_eq!(jobs[0].state().failed.as_deref(), Some("gone"));
+    let has_run = |desk: &mut actor::Desk| {
+        let (life, replay_only) = (desk.control.life, false);
+        desk.control.failed = None;
+        desk.control.pipeline = Some(machine::Life { life, replay_only });
+    };
+    let ends = |name| supervisor.tell_end(name, 0, PipelineExit::Failed("gone".into()), false);
+    let failed = |job: &Job| job.state().failed.clone();
+    let is_gone = |job: &Job| {
+        let limit = clock::monotonic() + Duration::from_secs(60);
+        while failed(job).as_deref() != Some("gone") {
+            assert!(clock::monotonic() < limit, "{:?}", failed(job));
+            std::thread::yield_now();
+        }
+    };
+    supervisor.at_desk("a", |desk| {
+        has_run(desk); // and is amid a change that takes its time
+        ends("a");
+        supervisor.at_desk("b", has_run);
+        ends("b");
+        is_gone(&jobs[1]);
+        assert_ne!(failed(&jobs[0]).as_deref(), Some("gone"));
+    });
+    is_gone(&jobs[0]);
 }
 
 #[test]

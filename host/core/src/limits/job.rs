@@ -38,6 +38,9 @@ pub const DRAIN_TIME: Duration = Duration::from_secs(10);
 pub const STOP_TIME: Duration = Duration::from_secs(5);
 /// How long `resume` waits to hear how the job goes.
 pub const FIRST_WORD_TIME: Duration = Duration::from_secs(2);
+/// Changes of one job that wait for the one that is under way.
+pub const JOB_CHANGES_MAX: usize = 64;
+const _: () = assert!(JOB_CHANGES_MAX > super::HTTP_CHANGES_MAX + super::HTTP_UPLOADS_MAX);
 /// How often it is looked whether a job has stopped, or has said how it goes.
 pub const LOOK_TIME: Duration = Duration::from_millis(10);
 /// How often the topics are asked for new partitions.

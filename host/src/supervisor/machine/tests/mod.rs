@@ -1,6 +1,7 @@
 //! The decisions as a table, and the simulation.
 
 mod scripts;
+mod simulation;
 
 use super::*;
 use streamhost_core::job::DeploymentKind;

@@ -138,6 +138,8 @@ pub(super) struct Outside {
     held: BTreeMap<String, Held>,
     /// By job and target, the records whose rows are there, and the epochs that wrote them.
     rows: BTreeMap<(String, String), BTreeMap<i64, u64>>,
+    /// By job and target, from which record on it was written when it last took another's place.
+    since: BTreeMap<(String, String), i64>,
 }
 
 impl Outside {
@@ -166,8 +168,13 @@ impl Outside {
     /// A batch's rows, with its marker.
     fn deliver(&mut self, version: &Version, intent: &BatchIntent) {
         let (job, target) = (version.job.clone(), version.target.clone());
-        let rows = self.rows.entry((job.clone(), target.clone())).or_default();
         let Span { from, to, .. } = intent.spans[TOPIC][&0];
+        let place = (job.clone(), target.clone());
+        let held = self.held.get(&job);
+        if held.is_none_or(|held| held.target != target) {
+            self.since.insert(place.clone(), from);
+        }
+        let rows = self.rows.entry(place).or_default();
         for offset in from..to {
             let before = rows.insert(offset, intent.epoch);
             assert_ne!(before, Some(intent.epoch), "`{job}`: {offset} twice");
@@ -191,8 +198,9 @@ impl Outside {
     /// Where a job begins by its marker, its target must have what stands before.
     fn has_before(&self, version: &Version, from: i64) -> bool {
         let key = (version.job.clone(), version.target.clone());
-        let rows = self.rows.get(&key);
-        from == 0 || rows.is_some_and(|rows| rows.contains_key(&(from - 1)))
+        let (since, rows) = (self.since.get(&key), self.rows.get(&key));
+        let has_last = |rows: &BTreeMap<i64, u64>| rows.contains_key(&(from - 1));
+        since.is_some_and(|&since| from <= since) || rows.is_some_and(has_last)
     }
 }
 

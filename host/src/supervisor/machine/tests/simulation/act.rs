@@ -68,8 +68,9 @@ impl World {
         match action {
             Action::Activate => {
                 let actor = self.actor(name);
-                let prepared = actor.prepared.as_ref().expect("a deployment");
+                let prepared = actor.prepared.as_mut().expect("a deployment");
                 actor.slot = Some(Slot::new(prepared.version.clone()));
+                actor.told = prepared.told.take();
             }
             Action::Reap => {
                 let is_it = |p: &ModelPipeline| p.job == name && p.has_ended();
@@ -182,7 +183,8 @@ impl World {
             }
         }
         let said = (replay_only, reads_on);
-        let pipeline = ModelPipeline::new((name, life), slot, &record, said, log);
+        let mut pipeline = ModelPipeline::new((name, life), slot, &record, said, log);
+        pipeline.told = self.actor(name).told.take().filter(|_| !replay_only);
         self.may_run(&pipeline);
         self.host.pipelines.push(pipeline);
         Event::Started { replay_only }

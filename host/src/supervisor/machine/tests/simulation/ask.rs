@@ -1,11 +1,11 @@
 //! What is asked of jobs, and what a job's actor looks at before the machine is asked.
 
-use super::model::{at, is_keyed};
+use super::model::is_keyed;
 use super::*;
 use streamhost_core::job::DeploymentKind;
 use streamhost_core::job::settings::JobLimits;
 use streamhost_core::protocol::CheckpointLog;
-use streamhost_core::protocol::beginning::{Beginning, BeginningFacts, beginning};
+use streamhost_core::protocol::beginning::{BeginningFacts, beginning};
 
 /// What is asked of a job.
 #[derive(Clone, Debug)]
@@ -198,7 +198,11 @@ impl World {
             return Err(Refusal::Conflict("the group is another job's".to_owned()));
         }
         let component = component.map(str::to_owned);
-        self.actor(name).prepared = Some(Prepared { version, component });
+        self.actor(name).prepared = Some(Prepared {
+            version,
+            component,
+            told: None,
+        });
         let warnings = Vec::new();
         Ok(Switch { record, warnings })
     }
@@ -228,16 +232,15 @@ impl World {
             group: &self.outside.group(&version.group),
         };
         let begins = beginning(&known);
-        if known.group != &at(0) && matches!(begins, Beginning::AtGroup) {
-            self.saw("a job begins at its group");
+        match &begins {
+            Beginning::Refused(error) => return Err(Refusal::Conflict(error.to_string())),
+            Beginning::AtMarkers { .. } => self.saw("a job begins at its marker"),
+            Beginning::AtGroup => self.saw("a job begins at its group"),
+            Beginning::AtStart | Beginning::Anew => {}
         }
-        match begins {
-            Beginning::Refused(error) => Err(Refusal::Conflict(error.to_string())),
-            Beginning::AtMarkers { .. } => {
-                self.saw("a job begins at its marker");
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+        let told = (begins, self.outside.group(&version.group));
+        let prepared = self.actor(name).prepared.as_mut();
+        prepared.expect("it is prepared").told = Some(told);
+        Ok(())
     }
 }

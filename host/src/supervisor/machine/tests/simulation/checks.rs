@@ -159,6 +159,12 @@ impl World {
     /// Nobody waits, and each job does what its record says.
     pub(super) fn is_well(&self) {
         let seed = self.seed;
+        let mut claims = self.host.claims.jobs();
+        let is_there = |job: &String| self.disk.jobs.contains_key(job);
+        assert!(
+            claims.all(is_there),
+            "SEED={seed}: a claim of a job that is gone"
+        );
         let waiting = &self.askers.waiting;
         assert!(waiting.is_empty(), "SEED={seed}: no answer: {waiting:?}");
         for (name, stored) in &self.disk.jobs {
@@ -197,13 +203,5 @@ impl World {
                 }
             }
         }
-        assert!(
-            self.host
-                .actors
-                .keys()
-                .all(|name| self.disk.jobs.contains_key(name)
-                    || self.host.actors[name].control.kept == Kept::Nothing),
-            "SEED={seed}"
-        );
     }
 }

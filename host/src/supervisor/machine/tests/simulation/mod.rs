@@ -13,7 +13,9 @@ use model::{ModelPipeline, Outside, Slot, Version};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
+use streamhost_core::protocol::beginning::Beginning;
 use streamhost_core::protocol::memory::MemoryStore;
+use streamhost_core::types::TopicOffsets;
 
 /// The jobs that are deployed. The last one has a keyed stage.
 const JOBS: [&str; 3] = ["a", "b", "keyed"];
@@ -61,13 +63,19 @@ struct ModelActor {
     /// What runs, or would.
     slot: Option<Rc<RefCell<Slot>>>,
     prepared: Option<Prepared>,
+    /// What its user was told of where the next pipeline begins.
+    told: Option<Told>,
     ran: bool,
 }
+
+/// Where a deploy said that the job begins, and what the group held then.
+type Told = (Beginning, TopicOffsets);
 
 struct Prepared {
     version: Rc<Version>,
     /// Its component, if it is new.
     component: Option<String>,
+    told: Option<Told>,
 }
 
 enum Mail {
@@ -309,6 +317,7 @@ impl ModelActor {
             todo: VecDeque::new(),
             slot: None,
             prepared: None,
+            told: None,
             ran: true,
         }
     }
@@ -336,7 +345,7 @@ fn whatever_happens_to_jobs_they_end_as_they_were_asked_to() {
         return;
     }
     let mut seen = BTreeMap::new();
-    for seed in 1..=number("SEEDS").unwrap_or(2000) {
+    for seed in 1..=number("SEEDS").unwrap_or(5000) {
         let died = std::panic::catch_unwind(|| live_through(seed));
         let of_seed = died.unwrap_or_else(|_| panic!("SEED={seed} replays it"));
         for (what, times) in of_seed {

@@ -1,11 +1,12 @@
 //! What the simulation has in the place of components, pipelines and servers.
 
 use super::super::super::group_of;
-use super::Dice;
+use super::{Dice, Told};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use streamhost_core::job::JobRecord;
+use streamhost_core::protocol::beginning::Beginning;
 use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::protocol::recovery_policy::{
     RecoveryFacts, RecoveryStep, SinkFacts, decide, holds_now,
@@ -216,6 +217,20 @@ enum Phase {
     Ended,
 }
 
+/// Whether a pipeline begins where the deploy said so. One that goes on from what another pipeline
+/// of the job has written meanwhile does not begin.
+fn is_as_told(next: &RecoveryStep, told: &Beginning) -> bool {
+    match (next, told) {
+        (RecoveryStep::Replay { .. }, _) => true,
+        (RecoveryStep::Begin, Beginning::AtStart | Beginning::Anew) => true,
+        (RecoveryStep::ResumeFromGroup, Beginning::AtGroup) => true,
+        (RecoveryStep::ResumeAt { from, .. }, Beginning::AtMarkers { from: told, .. }) => {
+            from == told
+        }
+        _ => false,
+    }
+}
+
 /// A pipeline, a step at a time.
 pub(super) struct ModelPipeline {
     pub(super) job: String,
@@ -229,8 +244,8 @@ pub(super) struct ModelPipeline {
     log: Rc<MemoryStore>,
     phase: Phase,
     checkpoint: Option<Checkpoint>,
-    /// The numbers of the deployments that its batches name.
-    pub(super) planned: Vec<u64>,
+    /// What its user was told of where it begins.
+    pub(super) told: Option<Told>,
 }
 
 impl ModelPipeline {
@@ -255,7 +270,7 @@ impl ModelPipeline {
             log,
             phase: Phase::Opening,
             checkpoint: None,
-            planned: Vec::new(),
+            told: None,
         }
     }
 
@@ -330,7 +345,16 @@ impl ModelPipeline {
             rereads: false,
             start_said: false,
         };
-        let from = match decide(&facts) {
+        let next = decide(&facts);
+        let told = self.told.take();
+        if let Some((told, _)) = told.filter(|(_, group)| group == facts.group) {
+            assert!(
+                is_as_told(&next, &told),
+                "`{}`: {next:?}, not {told:?}",
+                self.job
+            );
+        }
+        let from = match next {
             RecoveryStep::Stop(error) => {
                 return Phase::Ending(PipelineExit::Failed(error.to_string()));
             }
@@ -430,7 +454,6 @@ impl ModelPipeline {
             ..streamhost_core::testing::intent(1)
         };
         checkpoint.check_next(&intent).expect("batches follow");
-        self.planned.push(by.deployment);
         self.log
             .write(None, Some(&intent))
             .expect("a store in memory");

@@ -28,6 +28,7 @@ mod live_contract {
     mod gateways;
     mod through_proxy;
     mod dev;
+    mod upgrade;
     mod clients;
     mod monitoring;
     mod run;

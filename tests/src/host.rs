@@ -161,6 +161,12 @@ impl Host {
     #[track_caller]
     pub fn dev(kafka_port: u16, hbase_port: u16) -> Host {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        Host::dev_in(folder, kafka_port, hbase_port)
+    }
+
+    /// The same over a data folder that lies in `folder` already.
+    #[track_caller]
+    pub fn dev_in(folder: TempDir, kafka_port: u16, hbase_port: u16) -> Host {
         let control_port = free_port();
         let mut arguments = vec![
             "dev".to_owned(),

@@ -1,6 +1,7 @@
 //! Deployed versions by digest, their history, and which one is active. A record is durable before
 //! anyone sees it, and the component before its record.
 
+use crate::format::{GONE_JOB, JOB};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -9,7 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use streamhost_core::job::JobRecord;
 use streamhost_core::limits;
-use streamhost_core::state::broken;
+use streamhost_core::state::{StoreError, broken};
 
 /// Why the registry failed.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +71,16 @@ fn yes() -> bool {
     true
 }
 
+/// Why a record is not read, without a word on the folder where that is said already.
+fn words(error: StoreError) -> String {
+    match error {
+        StoreError::Damaged(what) => what,
+        other => other.to_string(),
+    }
+}
+
 fn read_record(name: &str, bytes: &[u8]) -> Result<JobRecord, String> {
-    let record: JobRecord = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    let record: JobRecord = JOB.read(bytes).map_err(words)?;
     match () {
         () if record.name != name => Err(format!("it is the record of `{}`", record.name)),
         () if record.deployments.is_empty() => Err("it names no deployment".to_owned()),
@@ -119,11 +128,7 @@ impl Catalog {
     /// Stores a job; durable at return.
     pub fn save(&self, job: &JobRecord) -> Result<(), CatalogError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
-        batch.insert(
-            &self.jobs,
-            job.name.as_bytes(),
-            serde_json::to_vec(job).map_err(io)?,
-        );
+        batch.insert(&self.jobs, job.name.as_bytes(), JOB.write(job).map_err(io)?);
         batch.remove(&self.undeployed, job.name.as_bytes());
         batch.commit().map_err(unwritten)
     }
@@ -139,7 +144,7 @@ impl Catalog {
             batch.remove(&self.undeployed, first.key().map_err(io)?);
         }
         let gone = gone
-            .map_or(Ok(Vec::new()), serde_json::to_vec)
+            .map_or(Ok(Vec::new()), |gone| GONE_JOB.write(gone))
             .map_err(io)?;
         batch.insert(&self.undeployed, job.as_bytes(), gone);
         batch.commit().map_err(unwritten)
@@ -152,16 +157,15 @@ impl Catalog {
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
             return Ok(None);
         };
-        let read = serde_json::from_slice(&bytes);
-        let damaged = |e| CatalogError::Damaged(format!("what job `{job}` was: {e}"));
-        read.map(Some).map_err(damaged)
+        let unread = |e| CatalogError::Damaged(format!("what job `{job}` was: {}", words(e)));
+        GONE_JOB.read(&bytes).map(Some).map_err(unread)
     }
 
     /// Whether a job of this name was undeployed here: what Kafka still holds of it is not a lost
     /// checkpoint's.
     pub fn undeployed(&self, job: &str) -> Result<Undeployed, CatalogError> {
         let bytes = self.undeployed.get(job.as_bytes()).map_err(io)?;
-        Ok(match bytes.as_deref().map(serde_json::from_slice) {
+        Ok(match bytes.as_deref().map(|bytes| GONE_JOB.read(bytes)) {
             None => Undeployed::Never,
             Some(Ok(GoneJob { ran: false, .. })) => Undeployed::WithoutBatch,
             Some(_) => Undeployed::AfterBatches, // what cannot be read may have run

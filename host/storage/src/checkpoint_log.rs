@@ -8,6 +8,8 @@
 //! - `state`: job ‖ 0 ‖ stage id, 8 bytes big-endian ‖ the entry's key → the entry.
 
 use crate::fault::{damaged, io, unwritten};
+use crate::forgotten;
+use crate::format;
 use crate::letter_marks::LetterMarks;
 use crate::retained;
 use fjall::config::{BlockSizePolicy, PartitioningPolicy};
@@ -230,7 +232,7 @@ impl JobCheckpointLog {
         batch.insert(
             &self.all.checkpoints,
             self.job.as_bytes(),
-            serde_json::to_vec(checkpoint).map_err(damaged)?,
+            format::CHECKPOINT.write(checkpoint).map_err(damaged)?,
         );
         Ok(())
     }
@@ -251,7 +253,7 @@ impl JobCheckpointLog {
         batch.insert(
             &self.all.intents,
             key,
-            serde_json::to_vec(intent).map_err(damaged)?,
+            format::INTENT.write(intent).map_err(damaged)?,
         );
         Ok(())
     }
@@ -272,9 +274,8 @@ impl JobCheckpointLog {
     fn checkpoint(&self, at: &Snapshot) -> Result<Option<Checkpoint>, StoreError> {
         let checkpoint = at.get(&self.all.checkpoints, &self.job).map_err(io)?;
         checkpoint
-            .map(|bytes| serde_json::from_slice(&bytes))
+            .map(|bytes| format::CHECKPOINT.read(&bytes))
             .transpose()
-            .map_err(damaged)
     }
 
     /// Plans without what is kept beside them.
@@ -284,7 +285,7 @@ impl JobCheckpointLog {
             &self.all.intents,
             self.key(0, &[])..=self.key(u64::MAX, &[]),
         ) {
-            intents.push(serde_json::from_slice(&entry.value().map_err(io)?).map_err(damaged)?);
+            intents.push(format::INTENT.read(&entry.value().map_err(io)?)?);
         }
         Ok(intents)
     }
@@ -293,9 +294,7 @@ impl JobCheckpointLog {
         let kept = at
             .get(&self.all.kept, self.key(intent.batch, &[]))
             .map_err(io)?;
-        kept.map_or(Ok(Vec::new()), |bytes| {
-            retained::read(&bytes).map_err(damaged)
-        })
+        kept.map_or(Ok(Vec::new()), |bytes| retained::read(&bytes))
     }
 
     /// The stages that the checkpoint and the intents name. The snapshot ends here: as long as one
@@ -462,7 +461,7 @@ impl CheckpointLog for JobCheckpointLog {
         if let Some(newest_ms) = newest_ms {
             let (to, key) = (&self.all.forgotten, self.job.as_bytes());
             self.all.make_room_to_remember(&mut batch)?;
-            batch.insert(to, key, newest_ms.to_be_bytes().as_slice());
+            batch.insert(to, key, forgotten::write(newest_ms));
         }
         batch.commit().map_err(unwritten)?;
         self.all.letters.forget(&self.job)?;
@@ -473,11 +472,7 @@ impl CheckpointLog for JobCheckpointLog {
 
     fn forgotten_ms(&self) -> Result<Option<i64>, StoreError> {
         let found = self.all.forgotten.get(self.job.as_bytes()).map_err(io)?;
-        let read = |bytes: fjall::Slice| {
-            let bytes = (&*bytes).try_into();
-            bytes.map(i64::from_be_bytes).map_err(damaged)
-        };
-        found.map(read).transpose()
+        found.map(|bytes| forgotten::read(&bytes)).transpose()
     }
 
     fn sweep(&self, kept: &[StageId]) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@
 //! bytes big-endian → mark (JSON). Names of jobs and topics hold no NUL.
 
 use crate::fault::{damaged, io, unwritten};
+use crate::format::LETTER_MARK;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use std::collections::BTreeMap;
 use streamhost_core::limits::LETTER_MARKS_SWEEP_MAX;
@@ -36,9 +37,7 @@ impl LetterMarks {
     ) -> Result<Vec<Option<LetterMark>>, StoreError> {
         let mark = |place| {
             let found = self.letters.get(key(job, place)).map_err(io)?;
-            found
-                .map(|bytes| serde_json::from_slice(&bytes).map_err(damaged))
-                .transpose()
+            found.map(|bytes| LETTER_MARK.read(&bytes)).transpose()
         };
         places.iter().map(mark).collect()
     }
@@ -59,7 +58,7 @@ impl LetterMarks {
         job: &str,
         letter: &MarkedLetter,
     ) -> Result<(), StoreError> {
-        let mark = serde_json::to_vec(&letter.mark).map_err(damaged)?;
+        let mark = LETTER_MARK.write(&letter.mark).map_err(damaged)?;
         batch.insert(&self.letters, key(job, &letter.place), mark);
         Ok(())
     }

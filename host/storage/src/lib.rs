@@ -2,7 +2,9 @@
 //! of dead letters, and the catalog of jobs.
 
 mod fault;
+pub mod format;
 mod retained;
+mod forgotten;
 pub mod letter_marks;
 pub mod checkpoint_log;
 pub mod catalog;

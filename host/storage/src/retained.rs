@@ -1,11 +1,19 @@
-//! Records that are kept beside an intent, as bytes: all chunks, and behind them the headers of
-//! each. Releases before headers wrote the chunks alone, and read no further than those.
+//! Records that are kept beside an intent, as bytes: a zero, the format's number, all chunks, and
+//! behind them the headers of each. Releases before numbers began with the chunks, of which there
+//! is one at least, so never with a zero; those before headers wrote the chunks alone.
 
+use crate::fault::damaged;
+use crate::format::RETAINED;
+use streamhost_core::state::StoreError;
 use streamhost_core::types::{Chunk, Headers};
+
+/// A number follows.
+const NUMBERED: u8 = 0;
 
 /// The bytes of these chunks.
 pub(crate) fn write(chunks: &[Chunk]) -> postcard::Result<Vec<u8>> {
-    let mut bytes = postcard::to_allocvec(chunks)?;
+    let mut bytes = vec![NUMBERED, RETAINED.format as u8];
+    bytes.extend(postcard::to_allocvec(chunks)?);
     if chunks.iter().any(|chunk| !chunk.headers.is_empty()) {
         let headers: Vec<&Headers> = chunks.iter().map(|chunk| &chunk.headers).collect();
         bytes.extend(postcard::to_allocvec(&headers)?);
@@ -14,7 +22,18 @@ pub(crate) fn write(chunks: &[Chunk]) -> postcard::Result<Vec<u8>> {
 }
 
 /// The chunks of these bytes.
-pub(crate) fn read(bytes: &[u8]) -> postcard::Result<Vec<Chunk>> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Chunk>, StoreError> {
+    let chunks = match bytes {
+        [NUMBERED, number, chunks @ ..] => {
+            RETAINED.check(u32::from(*number))?;
+            chunks
+        }
+        unnumbered => unnumbered,
+    };
+    read_chunks(chunks).map_err(damaged)
+}
+
+fn read_chunks(bytes: &[u8]) -> postcard::Result<Vec<Chunk>> {
     let (mut chunks, rest): (Vec<Chunk>, _) = postcard::take_from_bytes(bytes)?;
     if !rest.is_empty() {
         let headers: Vec<Headers> = postcard::from_bytes(rest)?;
@@ -55,5 +74,10 @@ mod tests {
         let older = postcard::to_allocvec(&vec![&with]).unwrap();
         assert_eq!(read(&older).unwrap(), [bare], "it had no headers to write");
         assert!(read(&older[..3]).is_err());
+        let mut newer = write(&[with]).unwrap();
+        newer[1] += 1;
+        let refused = read(&newer).unwrap_err().to_string();
+        let words = "retained records in format 3, and this streamhost reads format 2 of them";
+        assert!(refused.contains(words), "{refused}");
     }
 }

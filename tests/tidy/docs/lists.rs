@@ -180,6 +180,31 @@ fn in_lower_case(name: &str) -> String {
     name.chars().enumerate().map(letter).collect()
 }
 
+/// Each kind of record that is kept, with the number of its format.
+#[test]
+fn every_format_is_in_the_book_with_its_number() {
+    let code = read("host/storage/src/format.rs");
+    let formats: BTreeSet<(String, String)> = code
+        .split("= RecordKind::of(\"")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next()?.split_once("\", "))
+        .map(|(name, number)| (name.to_owned(), number.to_owned()))
+        .collect();
+    assert!(formats.len() > 5, "{formats:?}");
+    let page = page("operating.md");
+    let table = page.text.split("### Formats and upgrades").nth(1);
+    let rows = table.unwrap_or_default().split("\n\n").nth(2);
+    let cells = rows.unwrap_or_default().lines().skip(2).map(|row| {
+        let mut cells = row.split('|').skip(1).map(|cell| cell.trim().to_owned());
+        (
+            cells.next().unwrap_or_default(),
+            cells.next().unwrap_or_default(),
+        )
+    });
+    let told: BTreeSet<_> = cells.filter(|(name, _)| name != "data folder").collect();
+    assert_eq!(told, formats, "in operating.md, and in format.rs");
+}
+
 #[test]
 fn every_verb_is_in_the_book() {
     let code = read("host/src/cli/mod.rs");

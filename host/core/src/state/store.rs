@@ -32,6 +32,18 @@ pub enum StoreError {
     /// What stands there is not what was written.
     #[error("the data folder is damaged: {0}")]
     Damaged(String),
+    /// It was written by a newer release.
+    #[error(
+        "the data folder holds {what} in format {found}, and this streamhost reads format {known} of them at most: run the newer release that wrote it, or restore the folder from a backup of before"
+    )]
+    Newer {
+        /// The kind of record, as a plural.
+        what: &'static str,
+        /// Its format.
+        found: u32,
+        /// The newest format of it that is read.
+        known: u32,
+    },
     /// A key of a stage's state is longer than
     /// [`limits::STATE_KEY_BYTES_MAX`](crate::limits::STATE_KEY_BYTES_MAX).
     #[error("a key of {bytes} bytes cannot be kept: {max} at most")]

@@ -10,6 +10,7 @@ use streamhost_core::contract::{
     Partials, QuarantinedGroup, RecordQuarantines, Sliced, VersionFault,
 };
 use streamhost_core::executor::{AnswerBuilder, RunTimes, StageCalls, Workers};
+use streamhost_core::keyed::StageWorkers;
 use streamhost_core::types::{Chunk, Column, NO_TIME_MS};
 
 /// What calls the job.
@@ -164,6 +165,8 @@ impl StageCalls for &mut NativeWorkers<'_> {
         Vec::new() // a panic ends the test
     }
 }
+
+impl StageWorkers for &mut NativeWorkers<'_> {}
 
 impl Calls for &mut NativeWorkers<'_> {
     /// Panics where a group's outcome depends on the groups beside it.

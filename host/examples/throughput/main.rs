@@ -13,20 +13,30 @@
 //! cargo run --release -p streamhost-host --example throughput -- 127.0.0.1:9092 throughput-lines 1000000 \
 //!     --component target/streamhost/wordcount-topic.wasm --source lines --lines
 //! ```
+//! `--keys N` fills it with lines of N different ones, and `--on-disk` keeps state where a host does:
+//!
+//! ```sh
+//! cargo run --release -p streamhost-host -- build tests/guests/counts
+//! cargo run --release -p streamhost-host --example throughput -- 127.0.0.1:9092 throughput-keys 6000000 \
+//!     --component target/streamhost/counts.wasm --keys 5000000 --on-disk
+//! ```
 //! Prints one JSON line: records a second and CPU seconds per million records, the start included.
 
 use anyhow::bail;
 use clap::Parser;
 use rdkafka::producer::{BaseRecord, Producer};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_core::job::settings::StartPosition;
+use streamhost_core::limits::STORE_CACHE_BYTES;
+use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::types::Rows;
 use streamhost_engine::pipeline::{Pipeline, PipelineExit, PipelineStatus, Stop};
 use streamhost_engine::source::Source;
+use streamhost_storage::checkpoint_log::CheckpointLogs;
 
 mod rig;
 
@@ -51,6 +61,15 @@ struct Args {
     /// Fill the topic with lines of ten words, not with clicks.
     #[arg(long)]
     lines: bool,
+    /// Fill the topic with lines of this many different ones: each once, and then in no order.
+    #[arg(long, value_name = "N", conflicts_with = "lines")]
+    keys: Option<u64>,
+    /// Keep checkpoints and state in a store on the disk, as a host does, and not in memory.
+    #[arg(long)]
+    on_disk: bool,
+    /// How many lanes there are, in place of one a core.
+    #[arg(long, value_name = "N")]
+    lanes: Option<usize>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -75,12 +94,23 @@ fn main() -> anyhow::Result<()> {
     );
     let (began, cpu_before) = (Instant::now(), cpu_seconds());
     let discard = |rows: &[Rows]| _ = std::hint::black_box(rows);
-    let parts = rig::parts(active, source, Arc::new(MemoryStore::default()), discard);
+    let folder = tempfile::tempdir()?;
+    let store: Arc<dyn CheckpointLog> = match args.on_disk {
+        true => store(folder.path())?,
+        false => Arc::new(MemoryStore::default()),
+    };
+    let mut parts = rig::parts(active, source, store, discard);
+    parts.lanes = args.lanes.unwrap_or(parts.lanes);
     let pipeline = Pipeline::start(parts, Arc::new(PipelineStatus::default()), |_, _| ())?;
     let mut first: Option<Duration> = None;
+    let (keys, mut all_keys) = (args.keys.unwrap_or(records), None);
     while pipeline.status.snapshot().counters.records_in < records && !pipeline.has_ended() {
-        if first.is_none() && pipeline.status.snapshot().counters.records_in > 0 {
+        let so_far = pipeline.status.snapshot().counters.records_in;
+        if first.is_none() && so_far > 0 {
             first = Some(began.elapsed());
+        }
+        if all_keys.is_none() && so_far >= keys {
+            all_keys = Some((so_far, began.elapsed().as_secs_f64()));
         }
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -92,7 +122,7 @@ fn main() -> anyhow::Result<()> {
     }
     let n = done.counters.records_in as f64;
     println!(
-        r#"{{"records":{n},"rows":{},"dropped":{},"dead_letters":{},"late":{},"seconds":{seconds:.2},"records_per_second":{:.0},"cpu_seconds_per_million":{:.2},"first_batch_ms":{},"peak_rss_mib":{}}}"#,
+        r#"{{"records":{n},"rows":{},"dropped":{},"dead_letters":{},"late":{},"seconds":{seconds:.2},"records_per_second":{:.0},"cpu_seconds_per_million":{:.2},"first_batch_ms":{},"peak_rss_mib":{}{}}}"#,
         done.counters.rows.values().sum::<u64>(),
         done.counters.dropped,
         done.counters.dead_letters,
@@ -101,8 +131,27 @@ fn main() -> anyhow::Result<()> {
         cpu * 1e6 / n,
         first.map_or(0, |at| at.as_millis()),
         peak_rss_mib(),
+        all_keys.map_or(String::new(), |(before, at)| format!(
+            r#","seen_keys_per_second":{:.0}"#,
+            (n - before as f64) / (seconds - at)
+        )),
     );
     Ok(())
+}
+
+/// One of so many lines: all in turn, and then in no order.
+fn key(i: u64, keys: u64) -> String {
+    let mixed = i.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let at = if i < keys { i } else { mixed % keys };
+    format!("user-{:020}", at.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+}
+
+/// A store in this folder, as a host has it.
+fn store(folder: &Path) -> anyhow::Result<Arc<dyn CheckpointLog>> {
+    let db = fjall::Database::builder(folder)
+        .cache_size(STORE_CACHE_BYTES)
+        .open()?;
+    Ok(Arc::new(CheckpointLogs::open(&db)?.of("throughput")))
 }
 
 /// A line of ten words, of 10,000 different ones.
@@ -113,16 +162,13 @@ fn line(i: u64) -> String {
 
 fn fill(args: &Args) -> anyhow::Result<()> {
     let (topic, records) = (&args.topic, args.records);
-    eprintln!(
-        "filling {topic} with {records} {}",
-        if args.lines { "lines" } else { "clicks" }
-    );
+    eprintln!("filling {topic} with {records} records");
     let producer = rig::producer(&args.brokers, "50")?;
     for i in 0..records {
-        let line = if args.lines {
-            line(i)
-        } else {
-            rig::click(&format!("click{i:012}"), i)
+        let line = match args.keys {
+            Some(keys) => key(i, keys),
+            None if args.lines => line(i),
+            None => rig::click(&format!("click{i:012}"), i),
         };
         let mut record = BaseRecord::<(), str>::to(topic)
             .payload(&line)

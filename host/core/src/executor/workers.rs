@@ -1,9 +1,9 @@
 //! Who calls the guest.
 
 use crate::contract::{
-    AheadRule, Calls, ChunkAnswer, GroupQuarantines, QuarantinedGroup, RecordQuarantines,
-    VersionFault,
+    AheadRule, ChunkAnswer, GroupQuarantines, QuarantinedGroup, RecordQuarantines, VersionFault,
 };
+use crate::keyed::StageWorkers;
 use crate::types::{Chunk, Partition};
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub trait Workers {
 }
 
 /// The calls of one batch's keyed stages.
-pub trait StageCalls: Calls {
+pub trait StageCalls: StageWorkers {
     /// The decisions on groups, those that were given among them. For the batch's intent: its
     /// replay has the same, and so the same calls.
     fn quarantined(self) -> Vec<QuarantinedGroup>;

@@ -3,6 +3,7 @@
 use super::shuffle::Item;
 use super::stage::Stage;
 use super::{KeyedError, entry};
+use crate::limits;
 
 /// Applies the batch's changes of the table, in their order, and then gives each left item with
 /// what the table says.
@@ -14,7 +15,12 @@ pub(super) fn run(stage: &mut Stage<'_>, items: &[Item<'_>]) -> Result<(), Keyed
             false => stage.store.put(&key, item.value)?,
         }
     }
-    for item in items.iter().filter(|item| item.side == 0) {
+    let left = items.iter().filter(|item| item.side == 0).enumerate();
+    let mut all_left = left.clone().map(|(_, item)| entry::of_key(item.key));
+    for (i, item) in left {
+        if i % limits::STATE_READ_AHEAD == 0 {
+            stage.read_ahead(&mut all_left.by_ref().take(limits::STATE_READ_AHEAD))?;
+        }
         let right = stage.store.get(&entry::of_key(item.key))?;
         stage.give_pair(item.key, item.value, right.as_deref(), item.time_ms)?;
     }

@@ -186,20 +186,29 @@ impl Merged {
 }
 
 /// Merges `count` things a portion at a time. `ask` adds the groups of one, and what it returns
-/// goes to `take` with the results.
+/// goes to `take` with the results. What is `kept` for one, if anything, `ask` will read: all lanes
+/// read it ahead.
 pub(super) fn in_portions<'s, N>(
     stage: &mut Stage<'s>,
     count: usize,
+    kept: Option<&dyn Fn(usize) -> Vec<u8>>,
     mut ask: impl FnMut(&mut Stage<'s>, usize, &mut Merge) -> Result<N, KeyedError>,
     mut take: impl FnMut(&mut Stage<'s>, usize, N, &Merged) -> Result<(), KeyedError>,
 ) -> Result<(), KeyedError> {
-    let mut from = 0;
+    let (mut from, mut ahead) = (0, 0);
     while from < count {
         stage.check_stop()?;
         let mut merge = Merge::new(stage.portion);
         let mut asked = Vec::new();
         while from + asked.len() < count && !merge.is_full(stage.portion) {
-            asked.push(ask(stage, from + asked.len(), &mut merge)?);
+            let next = from + asked.len();
+            if let Some(kept) = kept
+                && next == ahead
+            {
+                ahead = count.min(next + limits::STATE_READ_AHEAD);
+                stage.read_ahead(&mut (next..ahead).map(kept))?;
+            }
+            asked.push(ask(stage, next, &mut merge)?);
         }
         let merged = merge.run(stage)?;
         let first = from;

@@ -10,7 +10,7 @@
 
 use crate::contract::{Calls, VersionFault};
 use crate::job::{JobSpec, StageKind, WindowForm};
-use crate::state::{StageId, StageState, StoreError};
+use crate::state::{StageId, StageState, StateFound, StateRead, StoreError};
 use crate::types::{Keyed, Rows};
 use session::Sessions;
 use shuffle::Item;
@@ -100,6 +100,17 @@ pub enum KeyedError {
     Stopped,
 }
 
+/// What a keyed stage asks for: calls of the guest, and reads of its state.
+pub trait StageWorkers: Calls {
+    /// Does these reads, on as many threads as there are, and gives what each found.
+    fn read(
+        &mut self,
+        reads: Vec<StateRead>,
+    ) -> Result<Vec<Result<StateFound, StoreError>>, VersionFault> {
+        Ok(reads.iter().map(StateRead::run).collect())
+    }
+}
+
 /// Says whose state is damaged, and what to do.
 fn of_stage(name: &str, error: StoreError) -> StoreError {
     match error {
@@ -120,7 +131,7 @@ pub fn run(
     parts: Vec<Keyed>,
     times: BatchTimes<'_>,
     state: &mut dyn StageState,
-    calls: &mut dyn Calls,
+    calls: &mut dyn StageWorkers,
     (memory_bytes, stopped): (usize, &dyn Fn() -> bool),
 ) -> Result<Made, KeyedError> {
     run_in(
@@ -140,7 +151,7 @@ fn run_in(
     parts: Vec<Keyed>,
     times: BatchTimes<'_>,
     state: &mut dyn StageState,
-    calls: &mut dyn Calls,
+    calls: &mut dyn StageWorkers,
     (portion, stopped): (Portion, &dyn Fn() -> bool),
 ) -> Result<Made, KeyedError> {
     let mut out = StageOutput::new(spec);

@@ -17,6 +17,7 @@ pub(super) fn each_batch(stage: &mut Stage<'_>, items: &[Item<'_>]) -> Result<()
     merge::in_portions(
         stage,
         groups.len(),
+        None,
         |_, i, merge| Ok(merge.add(None, groups.values(i, items))),
         |stage, i, place, merged| {
             let key = groups.head(i, items).key;
@@ -43,11 +44,13 @@ pub(super) fn running(
     let clock_ms = stage.times.clock_ms;
     let expired = expired_through(clock_ms, expire_ms);
     let mut timers = Timers::load(&mut stage.store)?;
+    let entry_of = |i| entry::of_key(groups.head(i, items).key);
     merge::in_portions(
         stage,
         groups.len(),
+        Some(&entry_of),
         |stage, i, merge| {
-            let kept = stage.store.get(&entry::of_key(groups.head(i, items).key))?;
+            let kept = stage.store.get(&entry_of(i))?;
             let kept = kept.as_deref().map(Running::read).transpose()?;
             let alive =
                 kept.filter(|(head, _)| expired.is_none_or(|through_ms| head.last_ms > through_ms));

@@ -53,9 +53,11 @@ pub(super) fn run(
     let over_through = sessions.over_through(stage.times);
     let groups = Groups::by_key(&items);
     let mut timers = Timers::load(&mut stage.store)?;
+    let entry_of = |i| entry::of_key(groups.head(i, &items).key);
     merge::in_portions(
         stage,
         groups.len(),
+        Some(&entry_of),
         |stage, i, merge| ask(stage, &items, groups.group(i), sessions, merge),
         |stage, i, key_sessions, merged| {
             let key = groups.head(i, &items).key;

@@ -3,8 +3,8 @@
 use super::shuffle::{self, Item};
 use super::stage_store::StageStore;
 use super::times::StageTimes;
-use super::{GroupDeadLetter, KeyedError, Made};
-use crate::contract::{Calls, Combined, Finished, Groups, Moment, Pairs, Partials, VersionFault};
+use super::{GroupDeadLetter, KeyedError, Made, StageWorkers};
+use crate::contract::{Combined, Finished, Groups, Moment, Pairs, Partials, VersionFault};
 use crate::job::{JobSpec, StageSpec};
 use crate::limits;
 use crate::state::Most;
@@ -106,7 +106,7 @@ pub(super) struct Stage<'a> {
     pub(super) times: StageTimes,
     pub(super) portion: Portion,
     pub(super) store: StageStore<'a>,
-    pub(super) calls: &'a mut dyn Calls,
+    pub(super) calls: &'a mut dyn StageWorkers,
     pub(super) out: &'a mut StageOutput,
     pub(super) ready: Ready,
     pub(super) stopped: &'a dyn Fn() -> bool,
@@ -129,6 +129,22 @@ impl Stage<'_> {
         } else {
             Ok(())
         }
+    }
+
+    /// Has all lanes read these entries that are needed next, as far as that is quicker than to read
+    /// them then.
+    pub(super) fn read_ahead(
+        &mut self,
+        keys: &mut dyn Iterator<Item = Vec<u8>>,
+    ) -> Result<(), KeyedError> {
+        let unread = self.store.unread(keys);
+        if unread.is_empty() {
+            return Ok(());
+        }
+        for found in self.calls.read(unread)? {
+            self.store.learn(found?);
+        }
+        Ok(())
     }
 
     pub(super) fn combine(&mut self, partials: &Partials) -> Result<Combined, VersionFault> {

@@ -1,7 +1,7 @@
 //! The state of one stage, and walks over stretches of it in bounded portions.
 
 use super::{KeyedError, entry};
-use crate::state::{Entries, Most, StageId, StageState, StoreError};
+use crate::state::{Entries, Most, StageId, StageState, StateFound, StateRead, StoreError};
 
 /// One stage's part of the state.
 pub(super) struct StageStore<'a> {
@@ -16,6 +16,14 @@ impl<'a> StageStore<'a> {
 
     pub(super) fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.state.get(self.id, key)
+    }
+
+    pub(super) fn unread(&mut self, keys: &mut dyn Iterator<Item = Vec<u8>>) -> Vec<StateRead> {
+        self.state.unread(self.id, keys)
+    }
+
+    pub(super) fn learn(&mut self, found: StateFound) {
+        self.state.learn(found);
     }
 
     pub(super) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {

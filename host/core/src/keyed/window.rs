@@ -161,16 +161,20 @@ fn merge_panes<'i>(
 ) -> Result<Vec<(Part, &'i [u8])>, KeyedError> {
     let groups = Groups::by_times_and_key(items);
     let mut changed = Vec::new();
+    let part_of = |i| {
+        let head = groups.head(i, items);
+        let part = Part {
+            first: (head.until_ms > i64::MIN).then_some(head.until_ms),
+            pane: head.time_ms,
+        };
+        (part, part.key(head.key))
+    };
     merge::in_portions(
         stage,
         groups.len(),
+        Some(&|i| part_of(i).1),
         |stage, i, merge| {
-            let head = groups.head(i, items);
-            let part = Part {
-                first: (head.until_ms > i64::MIN).then_some(head.until_ms),
-                pane: head.time_ms,
-            };
-            let key = part.key(head.key);
+            let (part, key) = part_of(i);
             let kept = stage.store.get(&key)?;
             let place = merge.add(kept.as_deref(), groups.values(i, items));
             Ok((place, part, key))
@@ -252,6 +256,7 @@ fn fire_early(
     merge::in_portions(
         stage,
         windows.len(),
+        None, // the panes that changed were written just now
         |stage, i, merge| {
             let (window, key) = windows[i];
             if kept.0 != Some(window) {

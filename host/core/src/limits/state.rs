@@ -12,6 +12,16 @@ pub const STATE_CACHE_ENTRY_BYTES: usize = 96;
 pub const STATE_KEY_BYTES_MAX: usize = 65_000;
 /// Entries that one read of a range of state takes from the store.
 pub const STATE_PORTION_ENTRIES_MAX: usize = 4096;
+/// Entries that one lane reads at a time, ahead of the stage that needs them. Large enough that
+/// handing it over costs nothing beside it, small enough that no lane waits long for another.
+pub const STATE_READ_KEYS: usize = 512;
+/// Bytes that such a read gives; the last entry may go beyond.
+pub const STATE_READ_BYTES_MAX: usize = 1 << 20;
+/// Entries that are read ahead at once, by all lanes. With their bytes they fit into the young half
+/// of the cache, or they would be forgotten before they are used.
+pub const STATE_READ_AHEAD: usize = 16 * STATE_READ_KEYS;
+/// Fewer entries than these are read one by one when they are needed.
+pub const STATE_READ_KEYS_MIN: usize = 64;
 /// Entries that one write of a sweep removes; other writes wait for it.
 pub const STATE_SWEEP_ENTRIES_MAX: usize = 4096;
 /// Bytes of them; the last entry may go beyond.
@@ -50,3 +60,9 @@ pub const STATE_SHOWN_BYTES: usize = 16 << 10;
 pub const STATE_SHAPE_DEPTH_MAX: usize = 64;
 /// Parts of a value that are shown as JSON.
 pub const STATE_SHAPE_PARTS_MAX: usize = 100_000;
+
+const _: () = assert!(
+    STATE_READ_AHEAD / STATE_READ_KEYS * STATE_READ_BYTES_MAX
+        + STATE_READ_AHEAD * STATE_CACHE_ENTRY_BYTES
+        < STATE_CACHE_BYTES / 2
+);

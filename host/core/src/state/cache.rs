@@ -74,6 +74,14 @@ impl Cache {
             .map(|entry| entry.value().map(<[u8]>::to_vec))
     }
 
+    /// Whether anything is known of an entry. It gets no younger by this.
+    pub(super) fn knows(&self, stage: StageId, key: &[u8]) -> bool {
+        let hash = self.hash(stage, key);
+        let is_there =
+            |table: &HashTable<Entry>| table.find(hash, |entry| entry.is(stage, key)).is_some();
+        is_there(&self.young) || is_there(&self.old)
+    }
+
     /// Keeps an entry as it stands from now on. Gives back what was known of it, by its length.
     pub(super) fn put(
         &mut self,

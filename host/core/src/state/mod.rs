@@ -13,8 +13,10 @@ pub mod migrate;
 pub mod shape;
 mod store;
 mod overlay;
+mod read_ahead;
 
 pub use overlay::StateOverlay;
+pub use read_ahead::{StateFound, StateRead};
 pub use store::{StateStore, StoreError, broken};
 
 /// The number under which a stage's state is kept. A stage that is migrated or begun anew gets
@@ -139,6 +141,23 @@ pub trait StageState {
 
     /// Writes an entry that is known not to be there, which costs no look.
     fn add(&mut self, stage: StageId, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
+
+    /// What the store would have to be asked for, were these entries read one by one. Nothing, where
+    /// that costs as little.
+    fn unread(
+        &mut self,
+        stage: StageId,
+        keys: &mut dyn Iterator<Item = Vec<u8>>,
+    ) -> Vec<StateRead> {
+        _ = (stage, keys);
+        Vec::new()
+    }
+
+    /// Takes what was read of that: reads of these entries ask the store no more, as far as they are
+    /// remembered.
+    fn learn(&mut self, found: StateFound) {
+        drop(found);
+    }
 
     /// Removes an entry. Whether it was there.
     fn remove(&mut self, stage: StageId, key: &[u8]) -> Result<bool, StoreError>;

@@ -8,7 +8,8 @@
 use super::cache::Cache;
 use super::empty_ranges::EmptyRanges;
 use super::{
-    Delta, Entries, Most, StageId, StageState, StateStore, StoreError, Writes, is_kept, merge,
+    Delta, Entries, Most, StageId, StageState, StateFound, StateRead, StateStore, StoreError,
+    Writes, is_kept, merge,
 };
 use crate::limits::STATE_KEY_BYTES_MAX;
 use crate::types::BatchNumber;
@@ -140,6 +141,27 @@ impl StageState for StateOverlay {
         let value = self.uncached(stage, key)?;
         self.cache.put(stage, key, value.as_deref());
         Ok(value)
+    }
+
+    fn unread(
+        &mut self,
+        stage: StageId,
+        keys: &mut dyn Iterator<Item = Vec<u8>>,
+    ) -> Vec<StateRead> {
+        let is_unread = |key: &Vec<u8>| {
+            !self.cache.knows(stage, key)
+                && self
+                    .layers_of(stage)
+                    .all(|writes| !writes.contains_key(key))
+        };
+        let unread = keys.filter(is_unread).collect();
+        StateRead::in_runs(&self.store, stage, unread)
+    }
+
+    fn learn(&mut self, found: StateFound) {
+        for (key, value) in &found.entries {
+            self.cache.offer(found.stage, key, value.as_deref());
+        }
     }
 
     fn put(&mut self, stage: StageId, key: &[u8], value: &[u8]) -> Result<(), StoreError> {

@@ -10,6 +10,8 @@ use streamhost_core::contract::{
     Phase, QuarantinedGroup, Sliced, VersionFault, slices,
 };
 use streamhost_core::executor::StageCalls;
+use streamhost_core::keyed::StageWorkers;
+use streamhost_core::state::{StateFound, StateRead, StoreError};
 use streamhost_core::types::Column;
 
 /// The calls of one batch's keyed stages.
@@ -208,6 +210,18 @@ impl Calls for GuestCalls<'_> {
         };
         let answers = self.sliced(accumulators, KnownFaults::new(), run)?;
         Ok(joined(answers.into_iter().map(|(_, column)| column)))
+    }
+}
+
+impl StageWorkers for GuestCalls<'_> {
+    fn read(
+        &mut self,
+        reads: Vec<StateRead>,
+    ) -> Result<Vec<Result<StateFound, StoreError>>, VersionFault> {
+        let (_, found) = self
+            .lanes
+            .spread(reads, |_, read: &StateRead| Ok(read.run()));
+        found
     }
 }
 

@@ -5,6 +5,7 @@ use crate::contract::{
     Calls, Combined, Finished, GroupFault, Made, Moment, Partials, VersionFault,
 };
 use crate::job::{JobSpec, StageKind, WindowForm};
+use crate::keyed::StageWorkers;
 use crate::types::{Column, Keyed, NO_TIME_MS, Rows};
 
 /// How numbers are merged.
@@ -161,6 +162,8 @@ pub(super) fn keyed(
     }
     out
 }
+
+impl StageWorkers for Guest<'_> {}
 
 impl Calls for Guest<'_> {
     fn combine(&mut self, stage: u32, partials: &Partials) -> Result<Combined, VersionFault> {

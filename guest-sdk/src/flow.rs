@@ -16,7 +16,7 @@ pub use crate::call::{Batch, Groups, Input, Pairs}; // what authors may meet of 
 
 use crate::call::{Expect, Fault, Moment, Output, Positions};
 use crate::cell::Time;
-use crate::job::Run;
+use crate::job::{Run, Start, Strand};
 use crate::reason::Refusal;
 use crate::record::Record;
 use std::cell::RefCell;
@@ -30,6 +30,8 @@ const EVENT_TIME_MAX_MS: i64 = 8_640_000_000_000_000;
 /// Where the loop stands, and where its output goes.
 #[derive(Debug)]
 pub struct Context {
+    /// The number of the source or keyed stage that the chain is run for.
+    pub(crate) number: usize,
     /// The name of the keyed stage whose results are given; empty for records.
     pub(crate) stage: String,
     pub(crate) position: u32,
@@ -62,6 +64,7 @@ pub(crate) struct Deletion {
 impl Context {
     pub(crate) fn new(moment: Moment, expect: Expect) -> Self {
         Context {
+            number: 0,
             stage: String::new(),
             position: 0,
             time_ms: moment.batch_ms,
@@ -337,6 +340,65 @@ impl<'b, P: Flow<'b>, F: Fn(&P::Item) -> Time> Flow<'b> for TimedBy<P, F> {
             next(item, context);
             context.time_ms = before_ms;
         });
+    }
+}
+
+/// The items of the other stream of a [`union`](crate::Stream::union): of the same type as this one's.
+#[diagnostic::on_unimplemented(
+    message = "the two streams have different items: `{T}` in the first, `{Self}` in the second",
+    label = "a stream of `{Self}`",
+    note = "what follows `.union(…)` takes both alike: `.map(…)` one of them, or both, to the same type"
+)]
+pub trait SameItem<T> {
+    /// The item as it is.
+    fn same(self) -> T;
+}
+
+impl<T> SameItem<T> for T {
+    #[inline]
+    fn same(self) -> T {
+        self
+    }
+}
+
+/// See [`Stream::union`](crate::Stream::union).
+#[derive(Debug)]
+pub struct Union<P, Q> {
+    first: P,
+    second: Q,
+    /// Where the first one's items come from.
+    of_first: Vec<Start>,
+}
+
+impl<P, Q> Union<P, Q> {
+    pub(crate) fn of(first: P, strands: &[Strand], second: Q) -> Self {
+        let of_first = strands.iter().map(|strand| strand.start.clone()).collect();
+        Union {
+            first,
+            second,
+            of_first,
+        }
+    }
+}
+
+impl<'b, P: Flow<'b>, Q: Flow<'b>> Flow<'b> for Union<P, Q>
+where
+    Q::Item: SameItem<P::Item>,
+{
+    type Item = P::Item;
+    #[inline]
+    fn each(
+        &mut self,
+        input: Input<'b>,
+        context: &mut Context,
+        mut next: impl FnMut(P::Item, &mut Context),
+    ) {
+        let number = Some(context.number);
+        if self.of_first.iter().any(|start| start.number() == number) {
+            return self.first.each(input, context, next);
+        }
+        self.second
+            .each(input, context, |item, context| next(item.same(), context));
     }
 }
 

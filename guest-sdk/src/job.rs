@@ -54,12 +54,12 @@ impl<'b> Job<'b> {
             .plan
             .chains
             .iter_mut()
-            .find(|chain| chain.start.number() == Some(stage));
-        let chain = chain.unwrap_or_else(|| panic!("the job has no stage {stage}"));
+            .find_map(|chain| Some((chain.strand(stage)?.trail.clone(), chain)));
+        let (trail, chain) = chain.unwrap_or_else(|| panic!("the job has no stage {stage}"));
         let mut context = Context::new(moment, input.expect());
-        context.stage = name.unwrap_or_default();
-        context.own_times = chain.trail.timed_bys == 0;
-        context.table = chain.trail.is_table();
+        (context.number, context.stage) = (stage, name.unwrap_or_default());
+        context.own_times = trail.timed_bys == 0;
+        context.table = trail.is_table();
         let sinks = self.plan.sinks.iter();
         context.out.rows = sinks
             .map(|(_, sink, shape)| RowWriter::new(sink.is_apart(shape)))
@@ -180,11 +180,34 @@ impl StageNode<'_> {
     }
 }
 
-/// What runs when a stage has something.
+/// What runs when a stage has something: one of the places that its items come from.
 pub(crate) struct Chain<'b> {
+    pub(crate) strands: Vec<Strand>,
+    pub(crate) run: Box<dyn Run<'b> + 'b>,
+}
+
+impl Chain<'_> {
+    /// Its strand from a source or keyed stage, once they have numbers.
+    fn strand(&self, stage: usize) -> Option<&Strand> {
+        let mut strands = self.strands.iter();
+        strands.find(|strand| strand.start.number() == Some(stage))
+    }
+}
+
+/// A chain as it is for the items of one place.
+#[derive(Clone, Debug)]
+pub(crate) struct Strand {
     pub(crate) start: Start,
     pub(crate) trail: ChainInfo,
-    pub(crate) run: Box<dyn Run<'b> + 'b>,
+}
+
+impl From<Start> for Strand {
+    fn from(start: Start) -> Strand {
+        Strand {
+            start,
+            trail: ChainInfo::default(),
+        }
+    }
 }
 
 /// Where a chain's items come from.
@@ -238,11 +261,11 @@ impl ChainInfo {
     }
 
     /// Takes over what a branch leads to.
-    pub(crate) fn branch(&mut self, branch: ChainInfo) {
+    pub(crate) fn branch(&mut self, branch: &ChainInfo) {
         let timed_by = self.is_timed;
-        let feeds = branch.feeds.into_iter().map(|feed| Edge {
+        let feeds = branch.feeds.iter().map(|feed| Edge {
             timed_by: feed.timed_by || timed_by,
-            ..feed
+            ..feed.clone()
         });
         self.feeds.extend(feeds);
         self.sinks += branch.sinks;

@@ -3,11 +3,10 @@
 use crate::cell::Time;
 use crate::describe::SourceDef;
 use crate::flow::{
-    Also, BranchItems, Filter, FlatMap, Flow, Map, Records, Shared, TimedBy, TryMap,
+    Also, BranchItems, Filter, FlatMap, Flow, Map, Records, SameItem, Shared, TimedBy, TryMap,
+    Union,
 };
-use crate::job::{
-    Chain, ChainInfo, Index, Job, KnownSource, Plan, Run, Sinking, SourceNode, Start,
-};
+use crate::job::{Chain, Index, Job, KnownSource, Plan, Run, Sinking, SourceNode, Start, Strand};
 use crate::reason::Refusal;
 use crate::row::Row;
 use crate::sink::Sink;
@@ -19,8 +18,8 @@ use std::time::Duration;
 #[must_use = "a stream does nothing until it ends in `.to(…)`"]
 pub struct Stream<'b, F> {
     pub(crate) flow: F,
-    pub(crate) start: Start,
-    pub(crate) trail: ChainInfo,
+    /// Where its items come from: one place, or several that a union has joined.
+    pub(crate) strands: Vec<Strand>,
     pub(crate) plan: Plan<'b>,
 }
 
@@ -107,8 +106,7 @@ fn of<'b>(known: KnownSource, connector: &str, name: &str) -> Source<'b> {
     }];
     Stream {
         flow: Records,
-        start: Start::Source(index),
-        trail: ChainInfo::default(),
+        strands: vec![Strand::from(Start::Source(index))],
         plan: Plan {
             sources,
             ..Plan::default()
@@ -241,15 +239,13 @@ impl<'b, F> Stream<'b, F> {
     {
         let shared: Shared<F::Item> = Shared::default();
         let id = Rc::as_ptr(&shared).addr();
-        let start = Start::Branch { id };
         let items = Stream {
             flow: BranchItems(shared.clone()),
-            start,
-            trail: ChainInfo::default(),
+            strands: vec![Strand::from(Start::Branch { id })],
             plan: Plan::default(),
         };
         let mut built = branch(items).plan;
-        let is_it = |chain: &Chain<'b>| matches!(chain.start, Start::Branch { id: i } if i == id);
+        let is_it = |chain: &Chain<'b>| matches!(chain.strands[..], [Strand { start: Start::Branch { id: i }, .. }] if i == id);
         let chain = built
             .chains
             .iter()
@@ -257,14 +253,18 @@ impl<'b, F> Stream<'b, F> {
             .map(|at| built.chains.remove(at));
         let Stream {
             flow,
-            start,
-            mut trail,
+            mut strands,
             mut plan,
         } = self;
         plan.extend(built);
         let branch = match chain {
             Some(chain) => {
-                trail.branch(chain.trail);
+                for Strand { trail, .. } in &mut strands {
+                    chain
+                        .strands
+                        .iter()
+                        .for_each(|own| trail.branch(&own.trail));
+                }
                 Some(chain.run)
             }
             None => {
@@ -279,8 +279,59 @@ impl<'b, F> Stream<'b, F> {
                 shared,
                 branch,
             },
-            start,
-            trail,
+            strands,
+            plan,
+        }
+    }
+
+    /// The items of another stream as well, of the same type: what follows takes both alike, and
+    /// all that has one key comes together. Each stream keeps its own order; between the two there
+    /// is none, but that a batch gives those of the first source first.
+    ///
+    /// A window waits for both: event time is where the slower one is.
+    ///
+    /// ```
+    /// use streamhost::{Job, console, job, kafka, minutes, testing, tumbling};
+    ///
+    /// #[job]
+    /// fn views() -> Job {
+    ///     kafka("web")
+    ///         .try_map(|view| view.text())
+    ///         .union(kafka("mobile").try_map(|view| view.text()))
+    ///         .key_by(|page| *page)
+    ///         .each_batch()
+    ///         .count()
+    ///         .to(console())
+    /// }
+    /// # let mut job = testing::run(views);
+    /// # job.send("web", ["home", "about"]).send("mobile", ["home"]);
+    /// # assert_eq!(job.rows("console").len(), 3);
+    /// ```
+    pub fn union<F2>(self, other: Stream<'b, F2>) -> Stream<'b, Union<F, F2>>
+    where
+        F: Flow<'b>,
+        F2: Flow<'b>,
+        F2::Item: SameItem<F::Item>,
+    {
+        let Stream {
+            flow,
+            mut strands,
+            mut plan,
+        } = self;
+        let flow = Union::of(flow, &strands, other.flow);
+        plan.extend(other.plan);
+        strands.extend(other.strands);
+        if strands
+            .iter()
+            .any(|strand| matches!(strand.start, Start::Branch { .. }))
+        {
+            plan.mistakes.push(
+                "a branch in `.also(…)` is united with another stream: write `.union(…)` before the branch".into(),
+            );
+        }
+        Stream {
+            flow,
+            strands,
             plan,
         }
     }
@@ -298,8 +349,10 @@ impl<'b, F> Stream<'b, F> {
         G: Fn(&F::Item) -> Time,
     {
         let mut stream = self.then(|prev| TimedBy(prev, f));
-        stream.trail.timed_bys += 1;
-        stream.trail.is_timed = true;
+        for Strand { trail, .. } in &mut stream.strands {
+            trail.timed_bys += 1;
+            trail.is_timed = true;
+        }
         stream
     }
 
@@ -313,21 +366,21 @@ impl<'b, F> Stream<'b, F> {
     {
         let Stream {
             flow,
-            start,
-            mut trail,
+            mut strands,
             mut plan,
         } = self;
         let index = plan.add_sink::<F::Item>(sink.into());
-        trail.sinks += 1;
-        plan.end(start, trail, Sinking { flow, index });
+        strands
+            .iter_mut()
+            .for_each(|strand| strand.trail.sinks += 1);
+        plan.end(strands, Sinking { flow, index });
         Job { name: "", plan }
     }
 
     pub(crate) fn then<G>(self, wrap: impl FnOnce(F) -> G) -> Stream<'b, G> {
         Stream {
             flow: wrap(self.flow),
-            start: self.start,
-            trail: self.trail,
+            strands: self.strands,
             plan: self.plan,
         }
     }
@@ -335,10 +388,9 @@ impl<'b, F> Stream<'b, F> {
 
 impl<'b> Plan<'b> {
     /// Ends a chain.
-    pub(crate) fn end(&mut self, start: Start, trail: ChainInfo, run: impl Run<'b> + 'b) {
+    pub(crate) fn end(&mut self, strands: Vec<Strand>, run: impl Run<'b> + 'b) {
         self.chains.push(Chain {
-            start,
-            trail,
+            strands,
             run: Box::new(run),
         });
     }

@@ -439,3 +439,30 @@ mod pages {
         assert_eq!(rows, ["key=/a#7 v:count=2", "key=/b#7 v:count=1"]);
     }
 }
+
+mod united {
+    use streamhost::testing;
+    use streamhost::{Job, console, job, kafka};
+
+    /// Views of a page, wherever it was seen.
+    #[job]
+    fn views() -> Job {
+        kafka("web")
+            .try_map(|view| view.text())
+            .union(kafka("mobile").try_map(|view| view.text()))
+            .key_by(|page| *page)
+            .running()
+            .count()
+            .to(console())
+    }
+
+    #[test]
+    fn views_of_both_topics_are_counted_together() {
+        let mut job = testing::run(views);
+        job.send("web", ["home"]).send("mobile", ["home"]);
+        assert_eq!(
+            job.rows("console"),
+            ["key=home value=1", "key=home value=2"]
+        );
+    }
+}

@@ -183,6 +183,11 @@ refused! {
         => "source `t` feeds the table of a lookup and something else as well";
     two_event_times: kafka("a").timed_by(|r| Time(r.time_ms)).also(|r| r.timed_by(|r| Time(-r.time_ms)).to(kafka("b")))
         .to(console()) => "a source has one event time, and `a` is given several";
+    event_times_before_and_behind_a_union: kafka("a").timed_by(|r| Time(r.time_ms)).union(kafka("b"))
+        .timed_by(|r| Time(-r.time_ms)).to(console()) => "a source has one event time, and `a` is given several";
+    a_branch_in_a_union: kafka("a").also(|r| r.union(kafka("b")).to(kafka("both"))).to(kafka("c"))
+        => "write `.union(…)` before the branch";
+    one_topic_in_both_streams_of_a_union: kafka("a").union(kafka("a")).to(console()) => "the job reads topic `a` twice";
     event_time_beside_the_windows: kafka("a").also(|r| r.timed_by(|r| Time(-r.time_ms)).to(kafka("b")))
         .key_by(|_| ()).window(session(seconds(1))).count().map(|_| "").to(console())
         => "write one `.timed_by(…)`, before its branches";

@@ -32,7 +32,7 @@ pub use windows::{Windows, Within, hopping, session, tumbling, within};
 use crate::call::Input;
 use crate::describe::StageDef;
 use crate::flow::{Context, Flow};
-use crate::job::{ChainInfo, Edge, Index, Plan, Run, StageNode, Start};
+use crate::job::{Edge, Index, Plan, Run, StageNode, Start, Strand};
 use crate::stream::Stream;
 use std::marker::PhantomData;
 
@@ -133,17 +133,18 @@ impl<'b, F: Flow<'b> + 'b> Stream<'b, F> {
     ) -> Plan<'b> {
         let Stream {
             flow,
-            start,
-            mut trail,
+            mut strands,
             mut plan,
         } = self;
-        trail.feeds.push(Edge {
-            to: to.clone(),
-            side,
-            table,
-            timed_by: trail.is_timed,
-        });
-        plan.end(start, trail, Ending { flow, end });
+        for Strand { trail, .. } in &mut strands {
+            trail.feeds.push(Edge {
+                to: to.clone(),
+                side,
+                table,
+                timed_by: trail.is_timed,
+            });
+        }
+        plan.end(strands, Ending { flow, end });
         plan
     }
 }
@@ -154,8 +155,7 @@ pub(crate) fn behind<'b, F>(mut plan: Plan<'b>, stage: StageNode<'b>, flow: F) -
     plan.stages.push(stage);
     Stream {
         flow,
-        start,
-        trail: ChainInfo::default(),
+        strands: vec![Strand::from(start)],
         plan,
     }
 }

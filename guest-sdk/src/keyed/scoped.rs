@@ -145,13 +145,15 @@ impl<'b, K, F: Flow<'b>, G> Scoped<'b, K, F, G, Windowed> {
     where
         F::Item: Row,
     {
-        let Stream { plan, trail, .. } = &mut self.keyed.stream;
+        let Stream { plan, strands, .. } = &mut self.keyed.stream;
         if self.late.is_some() {
             plan.mistakes
                 .push("`.late_to(…)` stands there twice: late items go to one sink".into());
         }
         let index = plan.add_sink::<F::Item>(sink.into());
-        trail.sinks += 1;
+        strands
+            .iter_mut()
+            .for_each(|strand| strand.trail.sinks += 1);
         self.late = Some(Late::new(index));
         self
     }

@@ -1,7 +1,7 @@
 //! Jobs that compile and cannot be, in words: what `describe` refuses.
 
 use crate::describe::{SourceDef, StageDef};
-use crate::job::{Chain, Edge, Job, Plan};
+use crate::job::{Edge, Job, Plan, Strand};
 use crate::limits::{
     COLUMN_NAME_BYTES_MAX, COLUMNS_MAX, EVERY_MAX, PLACE_BYTES_MAX, PLACES_MAX, RATE_MAX,
 };
@@ -29,7 +29,8 @@ pub(crate) fn check(job: &Job<'_>) -> Result<Checked, String> {
     if plan
         .chains
         .iter()
-        .any(|chain| chain.start.number().is_none())
+        .flat_map(|chain| &chain.strands)
+        .any(|strand| strand.start.number().is_none())
     {
         return Err(
             "a chain in `.also(…)` was given to another chain: end it where it begins".into(),
@@ -278,9 +279,14 @@ fn has_control(name: &str) -> bool {
     name.chars().any(char::is_control)
 }
 
-/// A chain's stage; branches were refused.
-fn number(chain: &Chain<'_>) -> usize {
-    chain.start.number().unwrap_or_default()
+/// Where a strand's items come from; branches were refused.
+fn number(strand: &Strand) -> usize {
+    strand.start.number().unwrap_or_default()
+}
+
+/// All strands of all chains: each source and keyed stage is where one begins.
+fn strands<'p>(plan: &'p Plan<'_>) -> impl Iterator<Item = &'p Strand> {
+    plan.chains.iter().flat_map(|chain| &chain.strands)
 }
 
 /// The sources, with what their chains make of them.
@@ -292,11 +298,11 @@ fn sources(plan: &Plan<'_>, stages: &[StageDef]) -> Result<Vec<SourceDef>, Strin
         .collect();
     let first = defs.len();
     let timed = stages::timed(plan, stages);
-    for chain in &plan.chains {
-        let trail = &chain.trail;
-        let Some(def) = defs.get_mut(number(chain)) else {
+    for strand in strands(plan) {
+        let trail = &strand.trail;
+        let Some(def) = defs.get_mut(number(strand)) else {
             if trail.timed_bys > 0 {
-                let name = &stages[number(chain) - first].name;
+                let name = &stages[number(strand) - first].name;
                 return Err(format!(
                     "`.timed_by(…)` stands after the keyed stage `{name}`: what comes from it has its window's time, \
                      or that of what it was joined from"
@@ -334,13 +340,13 @@ fn sources(plan: &Plan<'_>, stages: &[StageDef]) -> Result<Vec<SourceDef>, Strin
             _ => {}
         }
         def.table = trail.is_table();
-        if def.table && !plan.sources[number(chain)].known.ends {
+        if def.table && !plan.sources[number(strand)].known.ends {
             return Err(format!(
                 "source `{name}` feeds the table of a lookup, which is read to its end before anything else begins, and \
                  it has none: take a topic or a file"
             ));
         }
-        def.timed = !def.table && timed[number(chain)];
+        def.timed = !def.table && timed[number(strand)];
     }
     Ok(defs)
 }

@@ -1,24 +1,19 @@
 //! Keyed stages, what feeds them, and what only the chain and its types tell of them. All else that
 //! is wrong with stages the host says, as it holds what is described against its own rules.
 
-use super::number;
+use super::{number, strands};
 use crate::describe::{Scope, StageDef, StageKind};
-use crate::job::{Chain, Edge, Plan, StageNode};
+use crate::job::{Edge, Plan, StageNode, Strand};
 use crate::schema::{ANY, UNORDERED, UNSEEN};
 
 /// The keyed stages with their inputs.
 pub(super) fn stages(plan: &Plan<'_>) -> Result<Vec<StageDef>, String> {
     let first = plan.sources.len();
     let mut stages: Vec<StageDef> = plan.stages.iter().map(StageNode::describe).collect();
-    let mut feeds: Vec<_> = plan
-        .chains
-        .iter()
-        .flat_map(|chain| {
-            chain
-                .trail
-                .feeds
-                .iter()
-                .map(|feed| (feed.to.get(), feed.side, number(chain), feed.table))
+    let mut feeds: Vec<_> = strands(plan)
+        .flat_map(|strand| {
+            let feeds = strand.trail.feeds.iter();
+            feeds.map(|feed| (feed.to.get(), feed.side, number(strand), feed.table))
         })
         .collect();
     feeds.sort_unstable();
@@ -130,14 +125,14 @@ pub(super) fn timed(plan: &Plan<'_>, stages: &[StageDef]) -> Vec<bool> {
     let first = plan.sources.len();
     let mut timed = vec![false; first + stages.len()];
     // A stage stands after its inputs, so one pass from the last one is enough.
-    let mut chains: Vec<&Chain<'_>> = plan.chains.iter().collect();
-    chains.sort_by_key(|chain| std::cmp::Reverse(number(chain)));
-    for chain in chains {
+    let mut strands: Vec<&Strand> = strands(plan).collect();
+    strands.sort_by_key(|strand| std::cmp::Reverse(number(strand)));
+    for strand in strands {
         let behind = |feed: &Edge| {
             let to = feed.to.get();
             !feed.table && (stages[to - first].kind.is_timed() || timed[to])
         };
-        timed[number(chain)] = chain.trail.feeds.iter().any(behind);
+        timed[number(strand)] = strand.trail.feeds.iter().any(behind);
     }
     timed
 }

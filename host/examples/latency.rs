@@ -55,7 +55,7 @@ fn main() -> anyhow::Result<()> {
         brokers: args.brokers.clone(),
         ..KafkaSettings::default()
     };
-    let active = rig::active(&args.component, None, &topic)?;
+    let active = rig::active(&args.component, None, &topic, &[])?;
     let mut source = rig::source(&kafka, &active, "latency")?;
     let began = Instant::now();
     send(&args, &topic, began, 0..1)?; // makes the topic, where the broker does that by itself

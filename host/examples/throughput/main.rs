@@ -67,6 +67,9 @@ struct Args {
     /// Keep checkpoints and state in a store on the disk, as a host does, and not in memory.
     #[arg(long)]
     on_disk: bool,
+    /// A setting of the job, as `deploy --set` takes it.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// How many lanes there are, in place of one a core.
     #[arg(long, value_name = "N")]
     lanes: Option<usize>,
@@ -79,19 +82,18 @@ fn main() -> anyhow::Result<()> {
         brokers: args.brokers.clone(),
         ..KafkaSettings::default()
     };
-    let active = rig::active(&args.component, args.source.as_deref(), &args.topic)?;
+    let active = rig::active(
+        &args.component,
+        args.source.as_deref(),
+        &args.topic,
+        &args.set,
+    )?;
     let mut source = rig::source(&kafka, &active, "throughput")?;
     if source.partitions().is_err() {
         fill(&args)?;
         source = rig::source(&kafka, &active, "throughput")?;
     }
-    let there: i64 = source.start(StartPosition::Latest)?.values().sum::<i64>()
-        - source.start(StartPosition::Earliest)?.values().sum::<i64>();
-    anyhow::ensure!(
-        there >= records as i64,
-        "{} has {there} records only: name another topic, or delete it",
-        args.topic
-    );
+    holds(&mut source, &args)?;
     let (began, cpu_before) = (Instant::now(), cpu_seconds());
     let discard = |rows: &[Rows]| _ = std::hint::black_box(rows);
     let folder = tempfile::tempdir()?;
@@ -135,6 +137,18 @@ fn main() -> anyhow::Result<()> {
             r#","seen_keys_per_second":{:.0}"#,
             (n - before as f64) / (seconds - at)
         )),
+    );
+    Ok(())
+}
+
+/// Refuses a topic that has too little.
+fn holds(source: &mut impl Source, args: &Args) -> anyhow::Result<()> {
+    let there: i64 = source.start(StartPosition::Latest)?.values().sum::<i64>()
+        - source.start(StartPosition::Earliest)?.values().sum::<i64>();
+    anyhow::ensure!(
+        there >= args.records as i64,
+        "{} has {there} records only: name another topic, or delete it",
+        args.topic
     );
     Ok(())
 }

@@ -62,6 +62,7 @@ pub(crate) fn active(
     file: &Path,
     source: Option<&str>,
     topic: &str,
+    set: &[String],
 ) -> anyhow::Result<Arc<LoadedDeployment>> {
     let component = std::fs::read(file)
         .with_context(|| format!("{}: `streamhost build` makes it", file.display()))?;
@@ -79,11 +80,15 @@ pub(crate) fn active(
             all.len()
         ),
     };
-    let pairs = [
+    let own = [
         ("every".into(), "0".into()),
         (format!("source.{name}"), topic.to_owned()),
-    ]
-    .into();
+    ];
+    let set = set.iter().filter_map(|pair| pair.split_once('='));
+    let pairs = own
+        .into_iter()
+        .chain(set.map(|(key, value)| (key.to_owned(), value.to_owned())))
+        .collect();
     let settings = Settings::parse(&pairs, JobLimits::default())
         .map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
     let spec = check(raw, None, &settings, &Registry::default())

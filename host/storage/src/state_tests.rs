@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use streamhost_core::limits::STATE_READ_KEYS_MIN;
 use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::state::{
@@ -222,6 +223,16 @@ impl<'a> World<'a> {
         );
     }
 
+    /// Reads many entries at once, as lanes do before a stage needs them. What comes of it is only
+    /// seen by the reads that follow.
+    fn read_ahead(&mut self) {
+        let stage = self.stage();
+        let keys: Vec<_> = (0..STATE_READ_KEYS_MIN + 10).map(|_| self.key()).collect();
+        for read in self.state.unread(stage, &mut keys.into_iter()) {
+            self.state.learn(read.run().unwrap());
+        }
+    }
+
     /// Scans a range as often as it may take to remove all of it from its front.
     fn scan(&mut self) {
         let (stage, from, to, max) = (
@@ -331,7 +342,8 @@ impl<'a> World<'a> {
             match self.dice.roll(100) {
                 0..35 => self.put(),
                 35..50 => self.remove(),
-                50..70 => self.get(),
+                50..68 => self.get(),
+                68..70 => self.read_ahead(),
                 70..82 => self.scan(),
                 82..89 => self.take(),
                 89..95 => self.settle(),

@@ -14,7 +14,8 @@ pub const KAFKA_READ_RECORDS_MAX: usize = 1000;
 /// before.
 pub const KAFKA_READ_BYTES: usize = 1 << 20;
 /// Bytes of one answer to a Kafka fetch, and of one partition in it.
-pub const KAFKA_FETCH_BYTES_MAX: (usize, usize) = (16 << 20, 4 << 20);
+/// A batch of records that is larger comes whole, and alone.
+pub const KAFKA_FETCH_BYTES_MAX: (usize, usize) = (4 << 20, 1 << 20);
 /// How long Kafka's brokers may all be away before a delivery that waits for them says so. A batch
 /// that was half written may be there twice then, in a plain sink; a restarting broker takes less.
 pub const KAFKA_AWAY_TIME: Duration = Duration::from_secs(20);

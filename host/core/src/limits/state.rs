@@ -19,7 +19,7 @@ pub const STATE_READ_KEYS: usize = 512;
 pub const STATE_READ_BYTES_MAX: usize = 1 << 20;
 /// Entries that are read ahead at once, by all lanes. With their bytes they fit into the young half
 /// of the cache, or they would be forgotten before they are used.
-pub const STATE_READ_AHEAD: usize = 16 * STATE_READ_KEYS;
+pub const STATE_READ_AHEAD: usize = 8192;
 /// Fewer entries than these are read one by one when they are needed.
 pub const STATE_READ_KEYS_MIN: usize = 64;
 /// Entries that one write of a sweep removes; other writes wait for it.
@@ -61,6 +61,7 @@ pub const STATE_SHAPE_DEPTH_MAX: usize = 64;
 /// Parts of a value that are shown as JSON.
 pub const STATE_SHAPE_PARTS_MAX: usize = 100_000;
 
+const _: () = assert!(STATE_READ_AHEAD.is_multiple_of(STATE_READ_KEYS));
 const _: () = assert!(
     STATE_READ_AHEAD / STATE_READ_KEYS * STATE_READ_BYTES_MAX
         + STATE_READ_AHEAD * STATE_CACHE_ENTRY_BYTES

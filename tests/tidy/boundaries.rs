@@ -148,7 +148,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 39] = [
+const HOMES: [(&str, &[&str]); 41] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     (
         "openssl::",
@@ -241,6 +241,24 @@ const HOMES: [(&str, &[&str]); 39] = [
     ("postgres_openssl::", &["host/connectors/src/postgres/"]),
     // The embedded servers stand for outside ones.
     ("SystemTime::now", &["host/core/src/clock.rs", "host/dev/"]),
+    // The control API's waits go by the runtime's own clock.
+    (
+        "Instant::now",
+        &[
+            "host/core/src/clock.rs",
+            "host/dev/",
+            "host/src/control/connections.rs",
+            "host/src/control/events.rs",
+        ],
+    ),
+    (
+        "elapsed()",
+        &[
+            "host/core/src/clock.rs",
+            "host/dev/",
+            "host/src/control/events.rs",
+        ],
+    ),
 ];
 
 /// The names that code takes directly from its own crate, each with the byte at which it is said:

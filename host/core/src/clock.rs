@@ -17,6 +17,11 @@ pub fn monotonic() -> Instant {
     Instant::now()
 }
 
+/// How long ago this was.
+pub fn since(then: Instant) -> Duration {
+    then.elapsed()
+}
+
 /// By how many milliseconds the wall clock was set ahead since this was first asked; below 0: back.
 /// To be asked often, or what keeps it right adds up to a step.
 pub fn set_ahead_ms() -> i64 {

@@ -157,7 +157,7 @@ impl Killed {
             if !wanted() {
                 return Err(LoadError::Unwanted);
             }
-            if began.elapsed() > limits::COMPILE_TIME {
+            if clock::since(began) > limits::COMPILE_TIME {
                 return Err(too_long());
             }
             thread::sleep(limits::LOOK_TIME);

@@ -257,7 +257,7 @@ impl Instance {
                     entered = Some(clock::monotonic());
                 }
                 CallHook::ReturningFromWasm | CallHook::CallingHost => {
-                    let inside = entered.take().map_or(Duration::ZERO, |at| at.elapsed());
+                    let inside = entered.take().map_or(Duration::ZERO, clock::since);
                     let inside = u64::try_from(inside.as_nanos()).unwrap_or(u64::MAX);
                     ns.fetch_add(inside, Ordering::Relaxed);
                 }

@@ -46,7 +46,7 @@ pub(super) fn said_while<T>(what: &str, work: impl FnOnce() -> T) -> T {
         threads.spawn(move || {
             let began = clock::monotonic();
             while let Err(RecvTimeoutError::Timeout) = waits.recv_timeout(SAY_AFTER) {
-                tracing::info!("{what}: {} s so far", began.elapsed().as_secs());
+                tracing::info!("{what}: {} s so far", clock::since(began).as_secs());
             }
         });
         let answer = work();

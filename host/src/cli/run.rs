@@ -161,7 +161,7 @@ async fn stops(engine: &Arc<dyn Engine>, job: &str) -> Result<(), CliError> {
                 });
             }
             Ok(Ok(status)) => {
-                if said.elapsed() >= SAY_EVERY {
+                if clock::since(said) >= SAY_EVERY {
                     said = clock::monotonic();
                     tracing::info!("{}", goes_on(&status));
                 }

@@ -48,7 +48,7 @@ pub(super) async fn tell(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let began = clock::monotonic();
     let answer = next.run(request).await;
-    let (status, took_ms) = (answer.status(), began.elapsed().as_millis() as u64);
+    let (status, took_ms) = (answer.status(), clock::since(began).as_millis() as u64);
     let by = answer.extensions().get::<Caller>();
     let by = by.map_or_else(String::new, |caller| format!(" by `{}`", caller.0));
     let id = id.map(|id| String::from_utf8_lossy(id.header_value().as_bytes()).into_owned());

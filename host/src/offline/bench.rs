@@ -40,7 +40,7 @@ impl Metered {
     fn measured<T>(&mut self, call: impl FnOnce(&mut Instance) -> T) -> T {
         let began = clock::monotonic();
         let answer = call(&mut self.instance);
-        let took = nanoseconds(began.elapsed());
+        let took = nanoseconds(clock::since(began));
         self.meter.calls_ns.fetch_add(took, Ordering::Relaxed);
         let memory = self.instance.memory_bytes();
         self.meter.memory_bytes.fetch_max(memory, Ordering::Relaxed);
@@ -174,7 +174,7 @@ impl OfflineJob {
             }
             let last = std::mem::take(&mut run.last);
             run.batch(last, Watermark::End)?;
-            pass.took += began.elapsed();
+            pass.took += clock::since(began);
             let now = self.measured();
             pass.calls += now.calls.saturating_sub(warmed.calls);
             pass.guest += now.guest.saturating_sub(warmed.guest);

@@ -135,7 +135,7 @@ impl Desk {
         };
         let asked = self.stop_asked.unwrap_or_else(clock::monotonic);
         pipeline.status.stop.request(how);
-        while !pipeline.has_ended() && asked.elapsed() < patience(how) {
+        while !pipeline.has_ended() && clock::since(asked) < patience(how) {
             std::thread::sleep(limits::LOOK_TIME);
         }
         if !pipeline.has_ended() {

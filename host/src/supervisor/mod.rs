@@ -170,7 +170,7 @@ impl Job {
                     return true;
                 }
             }
-            if asked.elapsed() >= limits::FIRST_WORD_TIME {
+            if clock::since(asked) >= limits::FIRST_WORD_TIME {
                 return false;
             }
             std::thread::sleep(limits::LOOK_TIME);

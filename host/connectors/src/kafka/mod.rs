@@ -136,7 +136,7 @@ impl KafkaSettings {
         loop {
             match partitions(&asker, topic) {
                 Err((Fault::Missing | Fault::Away, _))
-                    if since.elapsed() < limits::CONNECT_TIME => {}
+                    if clock::since(since) < limits::CONNECT_TIME => {}
                 done => return done.map(|_| ()),
             }
             std::thread::sleep(limits::CONNECT_TIME / 50);
@@ -320,7 +320,7 @@ fn patiently<T>(
 ) -> Result<T, (Fault, String)> {
     let since = clock::monotonic();
     loop {
-        let left = limits::CONNECT_TIME.saturating_sub(since.elapsed());
+        let left = limits::CONNECT_TIME.saturating_sub(clock::since(since));
         let (fault, words) = match ask(left.min(SLICE)) {
             Ok(answer) => return Ok(answer),
             Err(error) => error,

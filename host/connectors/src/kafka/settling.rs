@@ -51,7 +51,7 @@ fn again_while<A, P>(
         let Some(what) = passes(&answer) else {
             return answer;
         };
-        if began.elapsed() > time {
+        if clock::since(began) > time {
             return answer;
         }
         if !std::mem::replace(&mut said, true) {

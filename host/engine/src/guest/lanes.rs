@@ -78,7 +78,7 @@ where
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(task) = self.tasks.get(at) else {
-                let ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                let ns = u64::try_from(clock::since(began).as_nanos()).unwrap_or(u64::MAX);
                 self.busy_ns.fetch_add(ns, Ordering::Relaxed);
                 return;
             };
@@ -195,7 +195,7 @@ impl Lanes {
         let (tasks, answers) = self.spread(in_tasks(version, chunks), run);
         let flat = |answers: Vec<Vec<ChunkAnswer>>| answers.into_iter().flatten().collect();
         let answers: Result<Vec<ChunkAnswer>, _> = answers.map(flat);
-        (self.figures.took, self.figures.busy) = (began.elapsed(), self.spread_busy);
+        (self.figures.took, self.figures.busy) = (clock::since(began), self.spread_busy);
         self.figures.rows = answers.as_deref().map(rows_of).unwrap_or_default();
         (tasks.into_iter().flatten().collect(), answers)
     }

@@ -61,7 +61,7 @@ impl Sinks {
         let count = letters.len() as u64;
         status
             .meter
-            .sunk(intent.batch, None, count, began.elapsed());
+            .sunk(intent.batch, None, count, clock::since(began));
         end.map(|()| refused)
     }
 
@@ -105,7 +105,7 @@ impl Sinks {
                 };
                 let end = task.run(intent, batch, refusals, waits);
                 let meter = &status.meter;
-                meter.sunk(intent.batch, Some(sink), rows, began.elapsed());
+                meter.sunk(intent.batch, Some(sink), rows, clock::since(began));
                 // Those that wait need not: the intent is durable.
                 given_up.fetch_or(end.is_err(), Ordering::SeqCst);
                 end

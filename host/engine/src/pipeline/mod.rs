@@ -46,7 +46,7 @@ pub use histogram::TimeHistogram;
 pub use meter::{BatchUnderWay, MadeRows, MeterInterval, MeterTotals, PipelineMeter, StageLetters};
 pub use replan::keeps_records;
 pub use retries::{LetterRetry, Retries, RetryEnd};
-pub use slot::DeploymentSlot;
+pub use slot::{DeploymentSlot, Numbered, Slot};
 pub use status::{JobLogger, Jump, PipelineStatus, StatusSnapshot};
 pub use stop::{Backoff, Stop, StopSignal};
 pub use trace::{BatchStep, BatchTrace, SinkTime, StepTime};

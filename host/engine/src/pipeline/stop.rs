@@ -68,7 +68,7 @@ impl StopSignal {
     pub fn gives_up(&self, began: Instant) -> bool {
         match self.requested() {
             Some(Stop::Soon | Stop::Now) => true,
-            Some(Stop::Drain) => began.elapsed() > limits::DRAIN_TIME,
+            Some(Stop::Drain) => clock::since(began) > limits::DRAIN_TIME,
             None => false,
         }
     }

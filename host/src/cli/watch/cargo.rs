@@ -79,7 +79,7 @@ impl Cargo {
     /// How long it took, or runs.
     pub(super) fn took(&self) -> Duration {
         self.ended
-            .map_or_else(|| self.began.elapsed(), |(_, took)| took)
+            .map_or_else(|| clock::since(self.began), |(_, took)| took)
     }
 
     pub(super) fn is_overdue(&self) -> bool {

@@ -51,7 +51,7 @@ impl Changes {
     pub(super) fn next(&mut self, time: Duration) -> Option<Instant> {
         let first = self.saved.recv_timeout(time).ok()?;
         // Editors write in several steps, and people save several files.
-        while first.elapsed() < limits::WATCH_GATHER_TIME_MAX
+        while clock::since(first) < limits::WATCH_GATHER_TIME_MAX
             && self.saved.recv_timeout(limits::WATCH_QUIET_TIME).is_ok()
         {}
         let _ = self.watch_folders(); // a new one whose watch fails is told of by its parent still

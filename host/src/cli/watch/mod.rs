@@ -179,7 +179,7 @@ impl Watch {
             Err(failure) => return over(&failure, tell),
         };
         let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
-        let (took, build, test) = (saved.elapsed(), build.took(), test.took());
+        let (took, build, test) = (clock::since(saved), build.took(), test.took());
         tell(&format!(
             "{said}swapped in {} after the save (build {}, tests beside it {})",
             seconds(took),

@@ -15,7 +15,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use streamhost_core::limits;
+use streamhost_core::{clock, limits};
 use streamhost_engine::sink::{CancelSignal, SinkError};
 
 /// How long one look at the client's reports takes. Its own `poll` does not return earlier.
@@ -438,7 +438,7 @@ struct Patience {
 
 impl Patience {
     fn new() -> Self {
-        let now = Instant::now();
+        let now = clock::monotonic();
         Patience {
             since: now,
             taken: 0,
@@ -461,7 +461,7 @@ impl Patience {
             return Err(producer.failed(code, words));
         }
         if taken > self.taken || away.is_none() {
-            (self.taken, self.progress) = (taken, Instant::now());
+            (self.taken, self.progress) = (taken, clock::monotonic());
         }
         if let Some((fault, reason)) = away {
             if !self.said {
@@ -472,11 +472,11 @@ impl Patience {
                 );
                 self.said = true;
             }
-            if self.progress.elapsed() > limits::KAFKA_AWAY_TIME {
+            if clock::since(self.progress) > limits::KAFKA_AWAY_TIME {
                 return Err(producer.error(fault, reason));
             }
         }
-        if self.since.elapsed() > limits::KAFKA_DELIVERY_TIME + limits::CONNECT_TIME {
+        if clock::since(self.since) > limits::KAFKA_DELIVERY_TIME + limits::CONNECT_TIME {
             return Err(producer.error(
                 Fault::Away,
                 "a batch was not acknowledged in time".to_owned(),

@@ -8,8 +8,8 @@ use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use streamhost_core::limits;
+use std::time::Duration;
+use streamhost_core::{clock, limits};
 use streamhost_engine::sink::{CancelSignal, SinkError};
 
 /// What broke a transaction.
@@ -100,7 +100,7 @@ where
 /// it is given up, and its reports are heard: the client ends nothing before that. A record that is
 /// refused only now breaks the transaction once more, so that it must be ended once more.
 fn abort(producer: &mut BatchProducer, cancel: &CancelSignal) -> Result<(), Broken> {
-    let since = Instant::now();
+    let since = clock::monotonic();
     loop {
         producer.look();
         let error = match producer.producer().abort_transaction(ABORT_SLICE) {
@@ -116,7 +116,7 @@ fn abort(producer: &mut BatchProducer, cancel: &CancelSignal) -> Result<(), Brok
             }
             _ => false,
         };
-        if !again || since.elapsed() > limits::KAFKA_FENCE_TIME {
+        if !again || clock::since(since) > limits::KAFKA_FENCE_TIME {
             // A new producer ends it, whatever this one says of the records.
             let reason = format!("a transaction cannot be ended: {}", kafka::words(&error));
             return Err(Broken::Sink(producer.away(reason)));
@@ -150,7 +150,7 @@ pub(super) fn until_clear<T>(
     time: Duration,
     mut call: impl FnMut() -> Result<T, KafkaError>,
 ) -> Result<T, Broken> {
-    let since = Instant::now();
+    let since = clock::monotonic();
     loop {
         let error = match call() {
             Ok(answer) => return Ok(answer),
@@ -168,7 +168,7 @@ pub(super) fn until_clear<T>(
             }
             _ => false,
         };
-        if !again || since.elapsed() > time {
+        if !again || clock::since(since) > time {
             return Err(Broken::Client(error));
         }
         tracing::debug!(%error, "a step of a transaction is unclear, and called again");

@@ -208,7 +208,7 @@ impl KafkaSource {
     /// as its secrets and certificates may be others by then.
     fn log_in(&mut self) -> Result<(), SourceError> {
         self.hear();
-        if !self.is_denied() || self.made.elapsed() < limits::KAFKA_LOGIN_TIME {
+        if !self.is_denied() || clock::since(self.made) < limits::KAFKA_LOGIN_TIME {
             return Ok(());
         }
         self.made = clock::monotonic();

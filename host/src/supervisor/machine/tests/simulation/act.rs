@@ -122,8 +122,8 @@ impl World {
             .version
             .clone();
         let slot = actor.slot.clone().expect("something runs");
-        let fits = slot.borrow().active.can_hot_swap(&version);
-        let swapped = fits && slot.borrow_mut().set(version);
+        let fits = slot.get().can_hot_swap(&version);
+        let swapped = fits && slot.set(version);
         self.saw(match (fits, swapped) {
             (_, true) => "a hot swap",
             (true, false) => "a deploy onto a pipeline that has ended",
@@ -171,7 +171,7 @@ impl World {
         let actor = &self.host.actors[name];
         let record = actor.control.record().expect("a record").clone();
         let mut slot = actor.slot.clone().expect("it is loaded");
-        let active = slot.borrow().active.clone();
+        let active = slot.get();
         assert_eq!(active.deployment, record.active().number, "what is loaded");
         let mut replay_only = false;
         let before = planned_before(&record, active.deployment, &intents);

@@ -114,8 +114,8 @@ impl World {
     fn end_of(&mut self, name: &str) -> End {
         let (checkpoint, _) = self.log(name).load().unwrap();
         let actor = &self.host.actors[name];
-        let active = actor.slot.as_ref().map(|slot| slot.borrow().active.clone());
-        let has_finished = |version: Rc<Version>| {
+        let active = actor.slot.as_ref().map(Slot::get);
+        let has_finished = |version: Arc<Version>| {
             let finished = |checkpoint| version.has_finished(checkpoint);
             checkpoint.as_ref().is_some_and(finished)
         };

@@ -9,13 +9,14 @@ mod checks;
 mod model;
 
 use super::super::*;
-use model::{ModelPipeline, Outside, Slot, Version};
-use std::cell::RefCell;
+use model::{ModelPipeline, Outside, Version};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use streamhost_core::protocol::beginning::Beginning;
 use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::types::TopicOffsets;
+use streamhost_engine::pipeline::Slot;
 
 /// The jobs that are deployed. The last one has a keyed stage.
 const JOBS: [&str; 3] = ["a", "b", "keyed"];
@@ -61,7 +62,7 @@ struct ModelActor {
     mail: VecDeque<Mail>,
     todo: VecDeque<Action>,
     /// What runs, or would.
-    slot: Option<Rc<RefCell<Slot>>>,
+    slot: Option<Slot<Version>>,
     prepared: Option<Prepared>,
     /// What its user was told of where the next pipeline begins.
     told: Option<Told>,
@@ -72,7 +73,7 @@ struct ModelActor {
 type Told = (Beginning, TopicOffsets);
 
 struct Prepared {
-    version: Rc<Version>,
+    version: Arc<Version>,
     /// Its component, if it is new.
     component: Option<String>,
     told: Option<Told>,

@@ -2,9 +2,9 @@
 
 use super::super::super::group_of;
 use super::{Dice, Told};
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use streamhost_core::job::JobRecord;
 use streamhost_core::protocol::beginning::Beginning;
 use streamhost_core::protocol::memory::MemoryStore;
@@ -14,7 +14,7 @@ use streamhost_core::protocol::recovery_policy::{
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog, Marker};
 use streamhost_core::state::Delta;
 use streamhost_core::types::{Guarantee, Span, TopicOffsets};
-use streamhost_engine::pipeline::{PipelineExit, Stop};
+use streamhost_engine::pipeline::{Numbered, PipelineExit, Slot, Stop};
 
 /// The one topic, which has one partition, and the one sink of each job.
 pub(super) const TOPIC: &str = "t";
@@ -41,10 +41,10 @@ pub(super) struct Version {
 }
 
 impl Version {
-    pub(super) fn of(record: &JobRecord, number: u64) -> Rc<Version> {
+    pub(super) fn of(record: &JobRecord, number: u64) -> Arc<Version> {
         let found = record.deployments.iter().find(|d| d.number == number);
         let deployment = found.expect("a deployment of the record");
-        Rc::new(Version {
+        Arc::new(Version {
             job: record.name.clone(),
             deployment: number,
             digest: deployment.digest.clone(),
@@ -81,41 +81,9 @@ pub(super) fn is_keyed(job: &str) -> bool {
     job == "keyed"
 }
 
-/// Which deployment the next batch names. A pipeline that ends closes it.
-pub(super) struct Slot {
-    pub(super) active: Rc<Version>,
-    named: u64,
-    is_closed: bool,
-}
-
-impl Slot {
-    pub(super) fn new(active: Rc<Version>) -> Rc<RefCell<Slot>> {
-        let named = active.deployment;
-        let is_closed = false;
-        Rc::new(RefCell::new(Slot {
-            active,
-            named,
-            is_closed,
-        }))
-    }
-
-    pub(super) fn set(&mut self, active: Rc<Version>) -> bool {
-        self.active = active;
-        !self.is_closed
-    }
-
-    fn open(&mut self) {
-        (self.named, self.is_closed) = (self.active.deployment, false);
-    }
-
-    fn name(&mut self) -> Rc<Version> {
-        self.named = self.active.deployment;
-        self.active.clone()
-    }
-
-    fn close(&mut self) -> bool {
-        self.is_closed = true;
-        self.active.deployment != self.named
+impl Numbered for Version {
+    fn number(&self) -> u64 {
+        self.deployment
     }
 }
 
@@ -210,7 +178,7 @@ enum Phase {
     Opening,
     Replaying(Vec<BatchIntent>),
     Gathering,
-    Planned(BatchIntent, Rc<Version>),
+    Planned(BatchIntent, Arc<Version>),
     Delivered(BatchIntent),
     /// It has come to its end, and its slot is open still.
     Ending(PipelineExit),
@@ -235,12 +203,12 @@ fn is_as_told(next: &RecoveryStep, told: &Beginning) -> bool {
 pub(super) struct ModelPipeline {
     pub(super) job: String,
     pub(super) life: u64,
-    pub(super) version: Rc<Version>,
+    pub(super) version: Arc<Version>,
     pub(super) replay_only: bool,
     pub(super) reads_on: bool,
     pub(super) stop: Option<Stop>,
     record: JobRecord,
-    slot: Rc<RefCell<Slot>>,
+    slot: Slot<Version>,
     log: Rc<MemoryStore>,
     phase: Phase,
     checkpoint: Option<Checkpoint>,
@@ -251,13 +219,13 @@ pub(super) struct ModelPipeline {
 impl ModelPipeline {
     pub(super) fn new(
         (job, life): (&str, u64),
-        slot: Rc<RefCell<Slot>>,
+        slot: Slot<Version>,
         record: &JobRecord,
         (replay_only, reads_on): (bool, bool),
         log: Rc<MemoryStore>,
     ) -> Self {
-        slot.borrow_mut().open();
-        let version = slot.borrow().active.clone();
+        slot.open();
+        let version = slot.get();
         ModelPipeline {
             job: job.to_owned(),
             life,
@@ -294,7 +262,7 @@ impl ModelPipeline {
         let phase = std::mem::replace(&mut self.phase, Phase::Ended);
         self.phase = match phase {
             Phase::Ending(exit) => {
-                let overtaken = self.slot.borrow_mut().close();
+                let overtaken = self.slot.close();
                 return Some((exit, overtaken));
             }
             Phase::Opening if outside.is_away && self.stop.is_none() => Phase::Opening,
@@ -425,7 +393,7 @@ impl ModelPipeline {
         if left == 0 && !self.version.until_end {
             return Phase::Gathering;
         }
-        let by = self.slot.borrow_mut().name();
+        let by = self.slot.name();
         if by.digest.starts_with("bad") {
             return Phase::Ending(PipelineExit::VersionFault {
                 deployment: by.deployment,

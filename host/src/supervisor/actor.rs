@@ -325,9 +325,9 @@ impl Desk {
                 self.stop_asked = Some(asked);
                 return Ok(Some(Ask::Close(how)));
             }
+            _ if self.control.is_closed || host.is_closing() => return Err(stopping()),
             Asked::Pause => return Ok(Some(Ask::Pause)),
             Asked::Undeploy => return Ok(Some(Ask::Undeploy)),
-            _ if self.control.is_closed || host.is_closing() => return Err(stopping()),
             Asked::Open(begin) => {
                 return Ok(Some(Ask::Open {
                     go: begin == Begin::Jobs,

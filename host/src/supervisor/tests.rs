@@ -178,6 +178,48 @@ fn one_job_that_cannot_be_followed_stops_alone() {
 }
 
 #[test]
+fn a_host_that_stops_changes_nothing_more_and_answers_who_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = fjall::Database::builder(folder.path().join("db"))
+        .open()
+        .unwrap();
+    let record = JobRecord {
+        name: "j".into(),
+        paused: false,
+        deployments: vec![streamhost_core::testing::deployment(1, 1, "gone")],
+        newest_version: 1,
+    };
+    Catalog::open(&db, &folder.path().join("components"))
+        .unwrap()
+        .save(&record)
+        .unwrap();
+    let environment = environment(JobLimits::default());
+    let begin = Begin::Nothing;
+    let supervisor =
+        Supervisor::open(&db, folder.path(), environment, Compiler::Here, begin).unwrap();
+    std::thread::scope(|scope| {
+        let mut waiting = Vec::new();
+        supervisor.at_desk("j", |_| {
+            // A change that takes its time.
+            waiting.extend([
+                scope.spawn(|| supervisor.pause("j").map(drop)),
+                scope.spawn(|| supervisor.undeploy("j")),
+            ]);
+            scope.spawn(|| supervisor.close(Stop::Drain));
+            while !supervisor.is_closing() {
+                std::thread::yield_now();
+            }
+        });
+        for asked in waiting {
+            let told = asked.join().unwrap();
+            assert!(matches!(told, Err(Refusal::Unavailable(_))), "{told:?}");
+        }
+    });
+    let stored = supervisor.catalog.load().unwrap().remove(0).unwrap();
+    assert!(!stored.paused);
+}
+
+#[test]
 fn one_record_that_cannot_be_read_is_shown_and_keeps_no_other_job_from_running() {
     let folder = tempfile::tempdir().unwrap();
     let components = folder.path().join("components");

@@ -13,6 +13,7 @@ mod live_contract {
     mod keyed_faults;
     mod outages;
     mod refusals;
+    mod ends;
     mod faults;
     mod verbs;
     mod starts;

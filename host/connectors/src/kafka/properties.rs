@@ -137,7 +137,9 @@ const DEFAULTS: [Preset; 9] = [
     ),
     // The default of a second would starve a reader that is fast.
     preset(Of::Readers, &["fetch.queue.backoff.ms"], "5", None),
-    preset(Of::Readers, &["fetch.wait.max.ms"], "50", None),
+    // Records end the wait at once. It is short, as the client asks for what it is newly assigned
+    // only when it is over; a shorter one costs idle jobs and their brokers more.
+    preset(Of::Readers, &["fetch.wait.max.ms"], "200", None),
     preset(Of::Readers, &["fetch.error.backoff.ms"], "100", None),
     preset(
         Of::Writers,

@@ -26,8 +26,9 @@ pub const BATCHES_IN_FLIGHT_MAX: usize = 3;
 /// took 80 MiB more memory, as each message costs some hundred bytes of its own, and no less time
 /// (the example `throughput`).
 pub const FETCH_AHEAD_BYTES_MAX: usize = 8 << 20;
-/// The longest one may wait for records before looking at what else is to do.
-pub const FETCH_WAIT: Duration = Duration::from_millis(50);
+/// The longest one may wait for records before looking at what else is to do: a stop, a swap. A shorter
+/// one costs idle jobs more.
+pub const FETCH_WAIT: Duration = Duration::from_millis(100);
 /// Bytes that a guest may answer for one batch, all its calls together: rows, what goes to keyed
 /// stages, accumulators. All of it is in memory until the batch is planned, and its rows until they
 /// are delivered: of [`BATCHES_IN_FLIGHT_MAX`] batches at most.

@@ -112,7 +112,8 @@ pub fn form(bytes: &[u8]) -> Result<Form, WrapError> {
 }
 
 /// Makes a component of a file: a component passes through, a core module is wrapped. What it
-/// exports it says itself, as the tools of C and Rust make it, or by the names of its exports. That the file is sound inside its sections, the compiler says later.
+/// exports it says itself, as the tools of C and Rust make it, or by the names of its exports. That
+/// the file is sound inside its sections, the compiler says later.
 pub fn wrap(bytes: Vec<u8>) -> Result<Vec<u8>, WrapError> {
     let form = form(&bytes)?;
     let typed = names_its_type(&bytes)?;

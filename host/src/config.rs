@@ -39,6 +39,8 @@ pub struct Config {
     pub kafka: KafkaSettings,
     /// HBase.
     pub hbase: HbaseSettings,
+    /// Other clusters of HBase, by their names.
+    pub other_hbase: BTreeMap<String, HbaseSettings>,
     /// PostgreSQL's databases, by their names; the usual one has none.
     pub postgres: BTreeMap<String, PostgresSettings>,
     /// What components may read and write.
@@ -66,6 +68,7 @@ impl Default for Config {
             },
             kafka: KafkaSettings::default(),
             hbase: HbaseSettings::default(),
+            other_hbase: BTreeMap::new(),
             postgres: BTreeMap::new(),
             allow: Allow::all(),
             lanes: None,

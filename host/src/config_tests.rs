@@ -320,6 +320,28 @@ fn databases_are_named_beside_the_usual_one() {
 }
 
 #[test]
+fn clusters_of_hbase_are_named_beside_the_usual_one() {
+    let text = "[hbase]\nthrift = 'a:1'\n[hbase.eu]\nthrift = 'b:2'\ntransport = 'http'\n\
+                username = 'u'\npassword = { env = 'PATH' }";
+    let read = parse(text).expect("it is good");
+    assert_eq!(read.hbase.gateways, ["a:1"]);
+    assert_eq!(read.other_hbase["eu"].gateways, ["b:2"]);
+    assert_eq!(
+        read.warnings,
+        ["`hbase.eu.password` goes over the network as it is: set `hbase.eu.tls = true`"]
+    );
+    let said = parse("[hbase.eu]\nprotocol = 'x'")
+        .expect_err("two faults")
+        .to_string();
+    for what in [
+        "`hbase.eu.thrift` is missing",
+        "`hbase.eu.protocol = \"x\"`",
+    ] {
+        assert!(said.contains(what), "{said}");
+    }
+}
+
+#[test]
 fn all_faults_are_told_at_once_in_the_files_order() {
     let said = parse("datadir = 'x'\n[hbase]\nthrift = 'x'\nfoo = 1\n[limits]\nlanes = 0\n")
         .expect_err("four");

@@ -148,6 +148,7 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
         owner,
         kafka: config.kafka.clone(),
         connectors: Registry::new(config.kafka.clone(), config.hbase.clone())
+            .with_hbase(config.other_hbase.clone())
             .with_postgres(config.postgres.clone()),
         allow: config.allow.clone(),
         lanes: config.lanes.unwrap_or(cores),

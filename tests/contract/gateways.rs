@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 use streamhost_tests::clicks::Clicks;
 use streamhost_tests::feed;
+use streamhost_tests::guests::component;
 use streamhost_tests::host::{Host, http_get, unique};
 use streamhost_tests::outside;
 use streamhost_tests::servers::{Server, Servers};
@@ -79,4 +80,31 @@ fn a_gateway_that_hangs_does_not_hold_a_pause() {
     wait_until("nothing waits", SOON, || ready().1 == "ready\n");
     let keys: Vec<String> = outside::table(&servers.gateway, &job).into_keys().collect();
     assert_eq!(keys, ["first", "second"]);
+}
+
+#[test]
+fn a_sink_may_name_another_cluster() {
+    let (_guard, servers) = Servers::shared();
+    let job = unique("cluster");
+    outside::create_topic(&servers.kafka, &job, PARTITIONS);
+    outside::send(&servers.kafka, &job, &["first,s,u,t,i,1"]);
+    let gateway = &servers.gateway;
+    let sections =
+        format!("[hbase]\nthrift = \"127.0.0.1:1\"\n[hbase.near]\nthrift = \"{gateway}\"\n");
+    let host = Host::serve_hbase(servers, &sections);
+    let clicks = component("examples/clicks");
+    let into = |cluster: &str| {
+        let set = [
+            format!("source.clicks={job}"),
+            format!("sink.clicks={job}"),
+            format!("sink.clicks.connector-instance={cluster}"),
+        ];
+        host.deploy_as(&clicks, &job, &set, &["--create-tables"])
+    };
+    let refusal = into("far").refusal();
+    assert!(refusal.contains("there are near"), "{refusal}");
+    into("near").ok();
+    host.wait_records(&job, 1, SOON);
+    let keys: Vec<String> = outside::table(gateway, &job).into_keys().collect();
+    assert_eq!(keys, ["first"]);
 }

@@ -55,9 +55,23 @@ impl Registry {
 
     /// With these databases, by their names; the usual one has none.
     #[must_use]
-    pub fn with_postgres(mut self, all: BTreeMap<String, PostgresSettings>) -> Self {
+    pub fn with_postgres(self, all: BTreeMap<String, PostgresSettings>) -> Self {
+        self.with_instances(all, |settings| Arc::new(PostgresConnector::new(settings)))
+    }
+
+    /// With these clusters of HBase beside the usual one, by their names.
+    #[must_use]
+    pub fn with_hbase(self, others: BTreeMap<String, HbaseSettings>) -> Self {
+        self.with_instances(others, |settings| Arc::new(HbaseConnector::new(settings)))
+    }
+
+    fn with_instances<S>(
+        mut self,
+        all: BTreeMap<String, S>,
+        connector: impl Fn(S) -> Arc<dyn Connector>,
+    ) -> Self {
         for (name, settings) in all {
-            let connector: Arc<dyn Connector> = Arc::new(PostgresConnector::new(settings));
+            let connector = connector(settings);
             let rules = connector.rules();
             let mut usual = self.usual.iter_mut();
             match usual.find(|there| name.is_empty() && there.rules().name == rules.name) {

@@ -1,5 +1,6 @@
 //! Reads the section of HBase: its gateways, how they speak, and who the host is to them.
 
+use super::Config;
 use super::kafka::addresses;
 use super::reader::{Reader, Section};
 use std::net::IpAddr;
@@ -8,14 +9,48 @@ use streamhost_core::job::settings;
 use streamhost_core::limits;
 use toml::de::DeValue;
 
+/// The keys of a section; a table of another name is a cluster of its own.
+const KEYS: [&str; 12] = [
+    "thrift",
+    "transport",
+    "protocol",
+    "connections",
+    "tls",
+    "ca",
+    "certificate",
+    "key",
+    "path",
+    "username",
+    "password",
+    "do-as",
+];
+
 impl Reader<'_> {
-    pub(super) fn hbase(&mut self, mut section: Section<'_>, hbase: &mut HbaseSettings) {
+    /// `[hbase]`, and `[hbase.NAME]` beside it.
+    pub(super) fn hbase_sections(&mut self, mut section: Section<'_>, config: &mut Config) {
+        for (name, at, own) in self.instances_of(&mut section, &KEYS) {
+            let mut settings = HbaseSettings::default();
+            if !own.entries.contains_key("thrift") {
+                let what = format!(
+                    "`{}thrift` is missing: it names the gateways of this cluster",
+                    own.name
+                );
+                self.fault(at, what);
+            }
+            self.hbase(own, &mut settings);
+            config.other_hbase.insert(name, settings);
+        }
+        self.hbase(section, &mut config.hbase);
+    }
+
+    fn hbase(&mut self, mut section: Section<'_>, hbase: &mut HbaseSettings) {
+        let name = section.name.clone();
         section.known.push("thrift");
         if let Some((_, value)) = section.entries.remove("thrift") {
             let at = value.span().start;
             match gateways(value.into_inner()) {
                 Ok(gateways) => hbase.gateways = gateways,
-                Err(reason) => self.fault(at, format!("`hbase.thrift`: {reason}")),
+                Err(reason) => self.fault(at, format!("`{name}thrift`: {reason}")),
             }
         }
         if let Some((at, text)) = self.text_of(&mut section, "transport") {
@@ -24,7 +59,7 @@ impl Reader<'_> {
                 None => self.fault(
                     at,
                     format!(
-                        "`hbase.transport = \"{text}\"`: it is \"buffered\", \"framed\" or \"http\""
+                        "`{name}transport = \"{text}\"`: it is \"buffered\", \"framed\" or \"http\""
                     ),
                 ),
             }
@@ -35,7 +70,7 @@ impl Reader<'_> {
                 "compact" => hbase.protocol = Protocol::Compact,
                 _ => self.fault(
                     at,
-                    format!("`hbase.protocol = \"{text}\"`: it is \"binary\" or \"compact\""),
+                    format!("`{name}protocol = \"{text}\"`: it is \"binary\" or \"compact\""),
                 ),
             }
         }
@@ -52,6 +87,7 @@ impl Reader<'_> {
     }
 
     fn hbase_http(&mut self, section: &mut Section<'_>, hbase: &mut HbaseSettings) {
+        let own = section.name.clone();
         let path = self.text_of(section, "path");
         let username = self.text_of(section, "username");
         let do_as = self.text_of(section, "do-as");
@@ -63,7 +99,7 @@ impl Reader<'_> {
         let first = first.or(password.as_ref().map(|(at, _)| ("password", *at)));
         if let (Some((name, at)), true) = (first, hbase.transport != Transport::Http) {
             let what = format!(
-                "`hbase.{name}` is for HTTP: set `hbase.transport = \"http\"`; the gateway's own \
+                "`{own}{name}` is for HTTP: set `{own}transport = \"http\"`; the gateway's own \
                  protocol knows no users"
             );
             return self.fault(at, what);
@@ -73,7 +109,7 @@ impl Reader<'_> {
                 true => hbase.http.path = path,
                 false => self.fault(
                     at,
-                    format!("`hbase.path = \"{path}\"`: a path begins with `/`, and has no blanks"),
+                    format!("`{own}path = \"{path}\"`: a path begins with `/`, and has no blanks"),
                 ),
             }
         }
@@ -83,7 +119,7 @@ impl Reader<'_> {
             {
                 self.fault(
                     *at,
-                    format!("`hbase.{name} = \"{user}\"` is no name of a user"),
+                    format!("`{own}{name} = \"{user}\"` is no name of a user"),
                 );
             }
         }
@@ -91,19 +127,20 @@ impl Reader<'_> {
         match (username, password) {
             (Some((_, user)), Some((_, password))) => {
                 if hbase.tls.is_none() && !all_on_this_machine(&hbase.gateways) {
-                    let what =
-                        "`hbase.password` goes over the network as it is: set `hbase.tls = true`";
-                    self.warnings.push(what.to_owned());
+                    self.warnings.push(format!(
+                        "`{own}password` goes over the network as it is: set `{own}tls = true`"
+                    ));
                 }
                 hbase.http.user = Some((user, password));
             }
             (Some((at, _)), None) => {
-                let what =
-                    "`hbase.username` needs a password: name where it stands as `hbase.password`";
+                let what = format!(
+                    "`{own}username` needs a password: name where it stands as `{own}password`"
+                );
                 self.fault(at, what);
             }
             (None, Some((at, _))) => {
-                let what = "`hbase.password` needs its user: name it as `hbase.username`";
+                let what = format!("`{own}password` needs its user: name it as `{own}username`");
                 self.fault(at, what);
             }
             (None, None) => {}

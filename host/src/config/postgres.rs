@@ -3,7 +3,6 @@
 use super::reader::{Reader, Section};
 use std::collections::BTreeMap;
 use streamhost_connectors::postgres::PostgresSettings;
-use toml::de::DeValue;
 
 /// The keys of a section; a table of another name is a database of its own.
 const KEYS: [&str; 6] = ["url", "password", "tls", "ca", "certificate", "key"];
@@ -15,28 +14,14 @@ impl Reader<'_> {
         mut section: Section<'_>,
         all: &mut BTreeMap<String, PostgresSettings>,
     ) {
-        let is_named = |key: &String, value: &DeValue<'_>| {
-            !KEYS.contains(&key.as_str()) && matches!(value, DeValue::Table(_))
-        };
-        let named: Vec<String> = section
-            .entries
-            .iter()
-            .filter(|(key, (_, value))| is_named(key, value.get_ref()))
-            .map(|(key, _)| key.clone())
-            .collect();
-        let has_own = section.entries.len() > named.len();
-        for name in named {
-            let Some((at, value)) = section.entries.remove(&name) else {
-                continue;
-            };
-            if let DeValue::Table(table) = value.into_inner() {
-                let own = self.section(format!("postgres.{name}."), table);
-                if let Some(settings) = self.database(at, own) {
-                    all.insert(name, settings);
-                }
+        for (name, at, own) in self.instances_of(&mut section, &KEYS) {
+            if let Some(settings) = self.database(at, own) {
+                all.insert(name, settings);
             }
         }
-        if has_own && let Some(settings) = self.database(at, section) {
+        if !section.entries.is_empty()
+            && let Some(settings) = self.database(at, section)
+        {
             all.insert(String::new(), settings);
         }
     }

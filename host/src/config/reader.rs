@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
             self.kafka(section, &mut config.kafka);
         }
         if let Some(section) = self.table_of(&mut top, "hbase") {
-            self.hbase(section, &mut config.hbase);
+            self.hbase_sections(section, &mut config);
         }
         let postgres = top.entries.get("postgres").map_or(0, |(at, _)| *at);
         if let Some(section) = self.table_of(&mut top, "postgres") {
@@ -270,6 +270,35 @@ impl<'a> Reader<'a> {
                 None
             }
         }
+    }
+
+    /// Takes the tables out of a connector's section that are not `keys` of it: each is another
+    /// instance of the connector, by its name.
+    pub(super) fn instances_of<'i>(
+        &mut self,
+        section: &mut Section<'i>,
+        keys: &[&str],
+    ) -> Vec<(String, usize, Section<'i>)> {
+        let is_one = |key: &String, value: &DeValue<'_>| {
+            !keys.contains(&key.as_str()) && matches!(value, DeValue::Table(_))
+        };
+        let names: Vec<String> = section
+            .entries
+            .iter()
+            .filter(|(key, (_, value))| is_one(key, value.get_ref()))
+            .map(|(key, _)| key.clone())
+            .collect();
+        let mut found = Vec::with_capacity(names.len());
+        for name in names {
+            let Some((at, value)) = section.entries.remove(&name) else {
+                continue;
+            };
+            if let DeValue::Table(table) = value.into_inner() {
+                let own = self.section(format!("{}{name}.", section.name), table);
+                found.push((name, at, own));
+            }
+        }
+        found
     }
 
     fn table_of<'i>(&mut self, top: &mut Section<'i>, key: &'static str) -> Option<Section<'i>> {

@@ -247,7 +247,7 @@ pub(super) fn kafka(settings: &KafkaSettings) -> Finding {
 }
 
 /// Whether the gateway answers.
-pub(super) fn hbase(settings: &HbaseSettings) -> Finding {
+pub(super) fn hbase(settings: &HbaseSettings, section: &str) -> Finding {
     let check = "HBase";
     match table_names(settings.clone()) {
         Ok(tables) => {
@@ -258,7 +258,9 @@ pub(super) fn hbase(settings: &HbaseSettings) -> Finding {
         Err(error) => Finding::fail(
             check,
             error.to_string(),
-            "start HBase's Thrift gateway (or `streamhost dev`), or mend `[hbase]`; jobs without tables run without",
+            format!(
+                "start HBase's Thrift gateway (or `streamhost dev`), or mend `[{section}]`; jobs without tables run without"
+            ),
         ),
     }
 }

@@ -121,7 +121,13 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
     let kafka = checks::kafka(&servers.kafka);
     let topics = kafka.grade == Grade::Ok;
     found.push(kafka);
-    found.push(checks::hbase(&servers.hbase));
+    found.push(checks::hbase(&servers.hbase, "hbase"));
+    found.extend(
+        config
+            .other_hbase
+            .iter()
+            .map(|(name, settings)| checks::hbase(settings, &format!("hbase.{name}"))),
+    );
     found.extend(config.postgres.iter().map(checks::postgres));
     match &daemon {
         Some(daemon) => {

@@ -34,7 +34,11 @@ mod serve;
 
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+
+/// How long its tasks may take to end; they wait for nothing but bytes and time.
+const END_TIME: Duration = Duration::from_secs(10);
 
 /// A running proxy. It ends with its connections when this is dropped.
 #[derive(Debug)]
@@ -92,7 +96,8 @@ impl FaultProxy {
 impl Drop for FaultProxy {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // It listens no more then, so that the next one may do so at the same port.
+            runtime.shutdown_timeout(END_TIME);
         }
     }
 }

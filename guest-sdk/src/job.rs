@@ -50,16 +50,15 @@ impl<'b> Job<'b> {
             .plan
             .stage_mut(stage)
             .map(|stage| std::mem::take(&mut stage.def.name));
-        let chain = self
-            .plan
-            .chains
-            .iter_mut()
-            .find_map(|chain| Some((chain.strand(stage)?.trail.clone(), chain)));
-        let (trail, chain) = chain.unwrap_or_else(|| panic!("the job has no stage {stage}"));
+        let chain = self.plan.chains.iter_mut().find_map(|chain| {
+            let trail = &chain.strand(stage)?.trail;
+            Some((trail.timed_bys == 0, trail.is_table(), chain))
+        });
+        let (own_times, table, chain) =
+            chain.unwrap_or_else(|| panic!("the job has no stage {stage}"));
         let mut context = Context::new(moment, input.expect());
         (context.number, context.stage) = (stage, name.unwrap_or_default());
-        context.own_times = trail.timed_bys == 0;
-        context.table = trail.is_table();
+        (context.own_times, context.table) = (own_times, table);
         let sinks = self.plan.sinks.iter();
         context.out.rows = sinks
             .map(|(_, sink, shape)| RowWriter::new(sink.is_apart(shape)))
@@ -282,8 +281,9 @@ impl<'b> Plan<'b> {
         self.mistakes.extend(other.mistakes);
     }
 
-    /// Rows of type `R` go to `sink`.
-    pub(crate) fn add_sink<R: Row>(&mut self, sink: Sink) -> Index {
+    /// Rows of type `R` go to `sink`, from all of these strands.
+    pub(crate) fn add_sink<R: Row>(&mut self, sink: Sink, from: &mut [Strand]) -> Index {
+        from.iter_mut().for_each(|strand| strand.trail.sinks += 1);
         let (index, shape) = (Index::default(), R::SHAPE);
         if sink.known == Known::Table
             && !shape.keys.is_empty()

@@ -369,10 +369,7 @@ impl<'b, F> Stream<'b, F> {
             mut strands,
             mut plan,
         } = self;
-        let index = plan.add_sink::<F::Item>(sink.into());
-        strands
-            .iter_mut()
-            .for_each(|strand| strand.trail.sinks += 1);
+        let index = plan.add_sink::<F::Item>(sink.into(), &mut strands);
         plan.end(strands, Sinking { flow, index });
         Job { name: "", plan }
     }

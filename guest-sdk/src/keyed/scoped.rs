@@ -150,10 +150,7 @@ impl<'b, K, F: Flow<'b>, G> Scoped<'b, K, F, G, Windowed> {
             plan.mistakes
                 .push("`.late_to(…)` stands there twice: late items go to one sink".into());
         }
-        let index = plan.add_sink::<F::Item>(sink.into());
-        strands
-            .iter_mut()
-            .for_each(|strand| strand.trail.sinks += 1);
+        let index = plan.add_sink::<F::Item>(sink.into(), strands);
         self.late = Some(Late::new(index));
         self
     }

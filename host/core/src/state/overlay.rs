@@ -148,11 +148,9 @@ impl StageState for StateOverlay {
         stage: StageId,
         keys: &mut dyn Iterator<Item = Vec<u8>>,
     ) -> Vec<StateRead> {
+        let layers: Vec<_> = self.layers_of(stage).collect();
         let is_unread = |key: &Vec<u8>| {
-            !self.cache.knows(stage, key)
-                && self
-                    .layers_of(stage)
-                    .all(|writes| !writes.contains_key(key))
+            !self.cache.knows(stage, key) && layers.iter().all(|writes| !writes.contains_key(key))
         };
         let unread = keys.filter(is_unread).collect();
         StateRead::in_runs(&self.store, stage, unread)

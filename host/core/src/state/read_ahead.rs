@@ -31,17 +31,16 @@ impl StateRead {
             return Vec::new();
         }
         keys.sort_unstable();
-        let mut runs = Vec::with_capacity(keys.len().div_ceil(STATE_READ_KEYS));
-        while !keys.is_empty() {
-            let rest = keys.split_off(keys.len().min(STATE_READ_KEYS));
-            let keys = std::mem::replace(&mut keys, rest);
-            runs.push(StateRead {
+        let mut keys = keys.into_iter();
+        let next_run = || {
+            let keys: Vec<_> = keys.by_ref().take(STATE_READ_KEYS).collect();
+            (!keys.is_empty()).then(|| StateRead {
                 store: Arc::clone(store),
                 stage,
                 keys,
-            });
-        }
-        runs
+            })
+        };
+        std::iter::from_fn(next_run).collect()
     }
 
     /// Asks the store. What is beyond the bytes of one read is left to be read when it is needed.

@@ -6,6 +6,14 @@ use crate::state::Stages;
 use crate::types::{BatchNumber, Span};
 use std::collections::BTreeMap;
 
+/// The next number of a test's dice: small, fast, and the same everywhere. The state is never zero.
+pub fn xorshift(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
 /// A checkpoint at batch `n`, offset `10 n` of one partition.
 pub fn checkpoint(batch: BatchNumber) -> Checkpoint {
     let reached = [("t".to_string(), [(0, 10 * batch as i64)].into())].into();

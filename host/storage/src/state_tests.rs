@@ -12,17 +12,15 @@ use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
 use streamhost_core::state::{
     Delta, Entries, Most, StageId, StageState, StateOverlay, StateStore, StoreError, is_kept,
 };
+use streamhost_core::testing::xorshift;
 use streamhost_core::types::TopicOffsets;
 
-/// Small, fast, and the same everywhere: xorshift.
+/// Draws from a seed, the same everywhere.
 struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % below
+        (xorshift(&mut self.0) >> 11) % below
     }
 
     fn bytes(&mut self, len: u64) -> Vec<u8> {

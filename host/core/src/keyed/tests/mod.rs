@@ -7,6 +7,7 @@ use crate::job::{Join, SinkSpec, SourceSpec, StageKind, StageSpec, Window, Windo
 use crate::protocol::memory::MemoryStore;
 use crate::protocol::{Checkpoint, CheckpointLog};
 use crate::state::{Delta, Entries, Most, StateOverlay, StateStore, is_kept};
+use crate::testing::xorshift;
 use crate::types::TopicOffsets;
 use guest::{FAILS_IN_COMBINE, FAILS_IN_FINISH, Fold, Guest, Onward, Rekey};
 use model::{Event, Model};
@@ -19,7 +20,7 @@ mod chains;
 mod guest;
 mod model;
 
-/// Small, fast, and the same everywhere: xorshift.
+/// Draws from a seed, the same everywhere.
 struct Dice(u64);
 
 impl Dice {
@@ -28,10 +29,7 @@ impl Dice {
     }
 
     fn roll(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % below
+        (xorshift(&mut self.0) >> 11) % below
     }
 
     fn between(&mut self, from: i64, to: i64) -> i64 {

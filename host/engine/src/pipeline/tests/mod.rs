@@ -20,17 +20,15 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use std::time::Duration;
 use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
 use streamhost_core::protocol::memory::MemoryStore;
+use streamhost_core::testing::xorshift;
 use streamhost_core::types::{DeadLetter, Guarantee, Rows};
 
-/// Small, fast, and the same everywhere: xorshift.
+/// Draws from a seed, the same everywhere.
 struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % below
+        xorshift(&mut self.0) % below
     }
 }
 struct World {

@@ -15,21 +15,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use streamhost_core::protocol::beginning::Beginning;
 use streamhost_core::protocol::memory::MemoryStore;
+use streamhost_core::testing::xorshift;
 use streamhost_core::types::TopicOffsets;
 use streamhost_engine::pipeline::Slot;
 
 /// The jobs that are deployed. The last one has a keyed stage.
 const JOBS: [&str; 3] = ["a", "b", "keyed"];
 
-/// Small, fast, and the same everywhere: xorshift.
+/// Draws from a seed, the same everywhere.
 struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % below
+        (xorshift(&mut self.0) >> 16) % below
     }
 
     fn one_of<T: Copy>(&mut self, all: &[T]) -> T {

@@ -456,4 +456,9 @@ pub trait Jobs: Send + Sync {
     }
     /// All jobs as they are now, for the monitor. Does not wait for changes that are under way.
     fn facts(&self) -> Vec<JobFacts>;
+    /// The same of one job; none: it is not there.
+    fn facts_of(&self, job: &str) -> Option<JobFacts> {
+        let mut all = self.facts().into_iter();
+        all.find(|facts| facts.status.job == job)
+    }
 }

@@ -294,4 +294,8 @@ impl Jobs for Running {
     fn facts(&self) -> Vec<JobFacts> {
         self.supervisor.facts()
     }
+
+    fn facts_of(&self, job: &str) -> Option<JobFacts> {
+        self.supervisor.facts_of(job)
+    }
 }

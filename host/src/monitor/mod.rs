@@ -136,21 +136,24 @@ impl Monitor {
                     known.facts = facts;
                 }
                 None => {
-                    let mut history = History::begin(&facts, now_ms, self.started_ms);
+                    let mut first = self.first_sight(facts, now_ms);
                     if let Some(kept) = kept.remove(&name) {
-                        history.goes_on(kept);
+                        first.history.goes_on(kept);
                     }
-                    let first = Seen {
-                        facts,
-                        history,
-                        traced: 0,
-                    };
                     seen.insert(name, first);
                 }
             }
         }
         if let Some(tracer) = &self.tracer {
             seen.values_mut().for_each(|job| job.trace(tracer));
+        }
+    }
+
+    fn first_sight(&self, facts: JobFacts, now_ms: i64) -> Seen {
+        Seen {
+            history: History::begin(&facts, now_ms, self.started_ms),
+            facts,
+            traced: 0,
         }
     }
 
@@ -242,10 +245,16 @@ impl Monitor {
         JobView::of(status, history, under_way, clock::now_ms())
     }
 
+    /// A job that has just begun is looked at now: whoever deployed it may ask at once.
     fn of<T>(&self, job: &str, view: impl FnOnce(&JobFacts, &History) -> T) -> Option<T> {
-        self.seen()
-            .get(job)
-            .map(|seen| view(&seen.facts, &seen.history))
+        if let Some(seen) = self.seen().get(job) {
+            return Some(view(&seen.facts, &seen.history));
+        }
+        let facts = self.jobs.facts_of(job)?; // without the lock, as in `look`
+        let first = || self.first_sight(facts, clock::now_ms());
+        let mut seen = self.seen();
+        let seen = seen.entry(job.to_owned()).or_insert_with(first);
+        Some(view(&seen.facts, &seen.history))
     }
 
     /// The job's status as it was seen last.

@@ -44,6 +44,16 @@ fn a_point_is_kept_for_each_five_seconds_that_were_seen() {
 }
 
 #[test]
+fn a_job_that_began_since_the_last_look_is_looked_at_when_it_is_asked_for() {
+    let monitor = looked(&[]);
+    assert!(monitor.summaries(false).is_empty(), "nothing was seen");
+    let topic = monitor.dead_letter_topic("clicks");
+    assert_eq!(topic.as_deref(), Some("clicks.dead-letters"));
+    assert!(monitor.graph("none").is_none());
+    assert_eq!(monitor.summaries(false).len(), 1, "and is known then");
+}
+
+#[test]
 fn the_last_hours_minutes_are_told_with_their_gaps() {
     let now_ms = clock::now_ms();
     let minute = now_ms / 60_000 * 60_000;

@@ -126,6 +126,10 @@ impl Jobs for Supervisor {
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
         jobs.iter().map(|job| self.facts_for_monitor(job)).collect()
     }
+
+    fn facts_of(&self, job: &str) -> Option<JobFacts> {
+        Some(self.facts_for_monitor(&*self.job(job)?))
+    }
 }
 
 impl Supervisor {

@@ -8,6 +8,7 @@ use streamhost_core::job::DeploymentKind;
 use streamhost_core::protocol::LetterMark;
 use utoipa::ToSchema;
 
+mod audit;
 mod changes;
 mod checked;
 mod facts;
@@ -15,6 +16,7 @@ mod host;
 mod letters;
 mod state;
 
+pub use audit::{Audit, AuditAsk, AuditEntry, AuditOutcome, AuditPage, AuditSetting};
 pub use changes::{Change, changed_places, changes};
 pub use checked::{ActiveFacts, Checked, StateFate};
 pub use facts::{DeploymentFacts, JobFacts};
@@ -445,6 +447,8 @@ pub trait Jobs: Send + Sync {
     ) -> Result<Vec<LetterEnd>, Refusal>;
     /// A page of what a keyed stage keeps, as of the newest checkpoint. The job need not run.
     fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal>;
+    /// Where changes are noted.
+    fn audit(&self) -> &dyn Audit;
     /// Where the host runs.
     fn place(&self) -> HostFacts {
         HostFacts::default()

@@ -1,8 +1,8 @@
 //! Puts a host together: the data folder, the supervisor, and for `dev` the embedded servers.
 
 use crate::api::{
-    Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs, LetterEnd,
-    LetterId, LettersAsk, LogLine, Refusal, StateAsk, StateView,
+    Audit, Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs,
+    LetterEnd, LetterId, LettersAsk, LogLine, Refusal, StateAsk, StateView,
 };
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
@@ -281,6 +281,10 @@ impl Jobs for Running {
 
     fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
         self.supervisor.look(job, ask)
+    }
+
+    fn audit(&self) -> &dyn Audit {
+        self.supervisor.audit()
     }
 
     fn place(&self) -> HostFacts {

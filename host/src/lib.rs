@@ -15,6 +15,8 @@ pub mod access;
 pub mod allow;
 pub mod memory;
 pub mod api;
+mod lines;
+mod audit;
 pub mod telemetry;
 pub mod monitor;
 pub mod supervisor;

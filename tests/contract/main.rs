@@ -16,6 +16,7 @@ mod live_contract {
     mod ends;
     mod faults;
     mod verbs;
+    mod audit;
     mod starts;
     mod losses;
     mod letters;

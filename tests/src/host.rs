@@ -95,6 +95,17 @@ impl Host {
         host
     }
 
+    /// The same whose API wants one of these tokens.
+    #[track_caller]
+    pub fn serve_guarded(servers: &Servers, tokens: &str) -> Host {
+        Host::serve_with(|data, address| {
+            let file = data.with_file_name("tokens");
+            write(&file, tokens).expect("the folder can be written");
+            let guarded = format!("[control]\ntoken-file = \"{}\"\n", file.display());
+            configuration(data, address, servers).replace("[control]\n", &guarded)
+        })
+    }
+
     /// `streamhost serve` with this section of Kafka, and no HBase.
     #[track_caller]
     pub fn serve_kafka(section: &str) -> Host {
@@ -316,6 +327,37 @@ impl Host {
         say(command
             .env("STREAMHOST_URL", format!("http://{}", self.address))
             .args(arguments))
+    }
+
+    /// The same with a token.
+    #[track_caller]
+    pub fn cli_as<A: AsRef<OsStr>>(
+        &self,
+        token: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Said {
+        Host::ask_as(&self.address, token, arguments)
+    }
+
+    /// The same of a host that may be gone.
+    #[track_caller]
+    pub fn ask_as<A: AsRef<OsStr>>(
+        address: &str,
+        token: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Said {
+        let mut command = Command::new(streamhost());
+        command.env("STREAMHOST_URL", format!("http://{address}"));
+        say(command.env("STREAMHOST_TOKEN", token).args(arguments))
+    }
+
+    /// A verb's `--output json`, with a token.
+    #[track_caller]
+    pub fn as_json(&self, token: &str, arguments: &[&str]) -> Value {
+        let all = [arguments, &["--output", "json"]].concat();
+        let said = self.cli_as(token, all).ok();
+        let json = serde_json::from_str(&said);
+        json.unwrap_or_else(|error| panic!("{arguments:?} prints no JSON ({error}): {said}"))
     }
 
     /// A verb's `--output json`.

@@ -121,6 +121,8 @@ const MODULES: [(&str, &[Arrows]); 7] = [
         &[
             ("built", &[]),
             ("api", &[]),
+            ("lines", &[]),
+            ("audit", &["api", "lines"]),
             ("telemetry", &[]),
             ("access", &[]),
             ("allow", &[]),
@@ -141,7 +143,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
                     "telemetry",
                 ],
             ),
-            ("supervisor", &["allow", "api"]),
+            ("supervisor", &["allow", "api", "audit", "lines"]),
             ("hosting", &["api", "cli", "config", "memory", "supervisor"]),
         ],
     ),

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Role } from "../src/api/types.ts";
+import { auditPage } from "./audit.ts";
 import { check } from "./check.ts";
 import { stream } from "./events.ts";
 import { letterPage } from "./letters.ts";
@@ -185,6 +186,7 @@ function route(
   if (v1 === "v1" && area === "me")
     return { name: options.token === undefined ? null : "night-shift", role: options.role ?? "deploy" };
   if (v1 === "v1" && area === "host") return world.host(options.token !== undefined);
+  if (v1 === "v1" && area === "audit") return auditPage(world, query);
   if (v1 === "v1" && area === "check" && method === "POST") {
     component(body);
     pairs(query);

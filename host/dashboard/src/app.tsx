@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import { refused } from "./api/session.ts";
+import { AuditPage } from "./pages/audit.tsx";
 import { DeployPage } from "./pages/deploy.tsx";
 import { HostPage } from "./pages/host.tsx";
 import { JobPage } from "./pages/job.tsx";
@@ -49,6 +50,7 @@ function Page() {
   const [first, job, tab = "overview", ...rest] = route.value.path;
   if (first === undefined) return <JobsPage />;
   if (first === "deploy" && !job) return <DeployPage />;
+  if (first === "audit" && !job) return <AuditPage />;
   if (first === "host" && !job) return <HostPage />;
   if (first === "jobs" && job) return <JobPage key={job} job={job} tab={tab} rest={rest} />;
   return (

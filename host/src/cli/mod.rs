@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+mod audit;
 mod bench;
 mod build;
 mod client;
@@ -103,6 +104,8 @@ enum Verb {
     Resume(resume::Args),
     /// Stop a job and forget it; its rows and dead letters stay
     Undeploy(undeploy::Args),
+    /// Show who changed what, newest first
+    Audit(audit::Args),
     /// Show the last lines of a job's log
     Logs(logs::Args),
     /// List, show, retry and drop a job's dead letters
@@ -292,6 +295,7 @@ fn verb(
         Verb::Pause(args) => pause::run(args, screen, out),
         Verb::Resume(args) => resume::run(args, screen, out),
         Verb::Undeploy(args) => undeploy::run(args, out),
+        Verb::Audit(args) => audit::run(args, screen, out),
         Verb::Logs(args) => logs::run(args, screen, out),
         Verb::DeadLetters(args) => dead_letters::run(args, screen, out),
         Verb::State(args) => state::run(args, screen, out),

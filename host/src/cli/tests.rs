@@ -3,8 +3,8 @@ mod messages;
 use super::daemon::Until;
 use super::*;
 use crate::api::{
-    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, LetterEnd, LetterId,
-    LettersAsk, LogLine, Refusal, StateAsk, StateView,
+    Audit, Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, LetterEnd,
+    LetterId, LettersAsk, LogLine, Refusal, StateAsk, StateView,
 };
 use crate::config::Config;
 use crate::control::fake::FakeJobs;
@@ -78,6 +78,9 @@ impl Jobs for FakeHost {
     }
     fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
         self.jobs.look(job, ask)
+    }
+    fn audit(&self) -> &dyn Audit {
+        self.jobs.audit()
     }
     fn facts(&self) -> Vec<JobFacts> {
         self.jobs.facts()

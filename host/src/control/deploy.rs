@@ -1,10 +1,11 @@
 //! `POST /v1/jobs`: a component comes with its settings.
 
-use super::App;
-use super::handlers::{Answer, change};
+use super::audit::Audited;
+use super::handlers::Answer;
 use super::openapi::{AllFaults, BusyFaults, ComponentBytes, ComponentFaults, DeployQuery};
 use super::reply::Fault;
 use super::requests::{pairs, received, unknown};
+use super::{App, in_turn};
 use crate::api::{DeployRequest, Deployed, Jobs};
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
@@ -24,13 +25,27 @@ use std::sync::Arc;
 pub(super) async fn deploy(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
+    audited: Audited,
     request: Request,
 ) -> Answer<Deployed> {
     let asked = deploy_request(query.as_deref())?;
+    audited.asks(asked.name.as_deref(), options(&asked));
     let deployed = component(&app, request, move |jobs, bytes, wanted| {
-        jobs.deploy(bytes, asked, wanted)
+        audited.through(jobs, |jobs| jobs.deploy(bytes, asked, wanted))
     });
     Ok(Json(deployed.await??))
+}
+
+/// What is asked for beside the component and its settings.
+fn options(asked: &DeployRequest) -> Vec<String> {
+    let all = [
+        ("create-tables", asked.create_tables),
+        ("reset-state", asked.reset_state),
+        ("replan", asked.replan),
+        ("reset-settings", asked.reset_settings),
+    ];
+    let given = all.into_iter().filter(|(_, given)| *given);
+    given.map(|(option, _)| option.to_owned()).collect()
 }
 
 /// Takes a component from the request's body, and does something with it.
@@ -54,7 +69,7 @@ pub(super) async fn component<T: Send + 'static>(
     // It goes with this call, which ends when its client leaves.
     let waiting = Arc::new(());
     let asker = Arc::downgrade(&waiting);
-    let done = change(app, move |jobs| {
+    let done = in_turn(app, &app.changes, move |jobs| {
         let _held = (turn, held); // with the component's bytes, not with the client's patience
         work(jobs, bytes, &|| asker.strong_count() > 0)
     });

@@ -1,7 +1,7 @@
 //! Jobs that are only said to run, for tests of the API and of the command line.
 
 use crate::api::{
-    ActiveFacts, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
+    ActiveFacts, Audit, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
     JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine,
     ProbationStatus, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateFate,
     StateView, Waiting,
@@ -11,17 +11,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::job::memory::HostMemory;
 use streamhost_core::job::settings::{JobLimits, Settings};
-use streamhost_core::job::{ColumnSpec, DeploymentKind, StageKind, StageSpec};
+use streamhost_core::job::{ColumnSpec, DeploymentKind};
 use streamhost_core::protocol::LetterMark;
 use streamhost_core::types::Kind;
 use streamhost_engine::pipeline::StatusSnapshot;
 
+mod audit;
 mod kept;
 
 /// What a fake host keeps.
 #[derive(Default)]
 pub(crate) struct FakeJobs {
     jobs: Mutex<BTreeMap<String, Vec<Deployment>>>,
+    pub(crate) audit: audit::FakeAudit,
     paused: Mutex<bool>,
     /// Jobs wait for something.
     pub(crate) retrying: Mutex<bool>,
@@ -188,19 +190,6 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
             batch_bytes: 16 << 20,
         },
         parameters: kept::parameters(),
-    }
-}
-
-fn count_stage() -> StageSpec {
-    StageSpec {
-        name: "count".to_owned(),
-        kind: StageKind::EachBatch,
-        inputs: vec![0],
-        key_shape: "string".to_owned(),
-        value_shape: "u64".to_owned(),
-        other_shape: String::new(),
-        version: 1,
-        migrates: None,
     }
 }
 
@@ -470,6 +459,10 @@ impl Jobs for FakeJobs {
     fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
         self.deployments(job)?;
         kept::look(job, ask)
+    }
+
+    fn audit(&self) -> &dyn Audit {
+        &self.audit
     }
 
     fn broken(&self) -> Option<String> {

@@ -1,8 +1,9 @@
 //! Who may ask: the bearer token, and no web page from elsewhere.
 
+use super::audit::Audited;
 use super::connections::Peer;
 use super::rates::Client;
-use super::reply::Fault;
+use super::reply::{Fault, Why};
 use super::{App, page, roles};
 use crate::access::{Role, Token};
 use axum::extract::{MatchedPath, Request, State};
@@ -22,9 +23,14 @@ const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 pub(super) struct Caller(pub(super) String);
 
 /// Lets a request through, or says why not.
-pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>();
+pub(super) async fn check(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let token = token_of(&app, request.headers());
+    let audited = Audited::begin(&mut request, token.as_ref()).await;
+    let route = request.extensions().get::<MatchedPath>();
     // A wrong token is tried from an address.
     let client = match (&token, request.extensions().get::<Peer>()) {
         (Some(token), _) => Some(Client::Token(token.name.clone())),
@@ -43,10 +49,17 @@ pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: N
             route.map(MatchedPath::as_str),
         ),
     };
+    // What is turned away here and comes from nobody who is known would only push out what was
+    // noted of others; so would a client in a loop.
+    let is_noted = in_time && (judged.is_ok() || token.is_some());
     let mut answer = match judged {
         Ok(()) => next.run(request).await,
         Err(fault) => fault.into_response(),
     };
+    let why = answer.extensions_mut().remove::<Why>();
+    if let (true, Some(audited), Some(why)) = (is_noted, audited, why) {
+        audited.answered(&app, why).await;
+    }
     if let Some(token) = token {
         answer.extensions_mut().insert(Caller(token.name));
     }

@@ -1,6 +1,7 @@
 //! One handler a route. Calls of the host block, so they run on their own threads, so many at once
 //! and no more.
 
+use super::audit::{Audited, Noted};
 use super::openapi::{
     AllFaults, BodyFaults, BusyFaults, ConflictFaults, JobFaults, JobPath, OpenFaults,
     RefusalFaults, document,
@@ -8,8 +9,8 @@ use super::openapi::{
 use super::reply::Fault;
 use super::request_id::{self, Numbered};
 use super::requests::{JobName, pairs, told, unknown};
-use super::{App, check, deploy, events, gate, in_turn, page, views};
-use crate::api::{Deployed, Deployment, JobState, JobStatus, Jobs, LogLine};
+use super::{App, audit, check, deploy, events, gate, in_turn, page, views};
+use crate::api::{Deployed, Deployment, JobState, JobStatus, Jobs, LogLine, Refusal};
 use crate::monitor::{JobView, METRICS_CONTENT_TYPE};
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -43,6 +44,7 @@ pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
         (Method::GET, "/v1/jobs/{job}/logs", get(logs)),
         (Method::GET, "/v1/events", get(events::events)),
         (Method::POST, "/v1/check", post(check::check)),
+        (Method::GET, "/v1/audit", get(audit::audit)),
     ];
     routes.extend(views::routes());
     routes
@@ -98,13 +100,15 @@ pub(super) async fn call<T: Send + 'static>(
     in_turn(app, &app.calls, work).await
 }
 
-/// Runs a call of the host that changes something, and may wait for servers. Those that read do not
-/// wait with it.
-pub(super) async fn change<T: Send + 'static>(
+/// Runs a call of the host that changes something, and may wait for servers, and notes it. Those
+/// that read do not wait with it.
+pub(super) async fn change<T: Noted + Send + 'static>(
     app: &App,
-    work: impl FnOnce(&dyn Jobs) -> T + Send + 'static,
+    audited: Audited,
+    work: impl FnOnce(&dyn Jobs) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Fault> {
-    in_turn(app, &app.changes, work).await
+    let noted = move |jobs: &dyn Jobs| audited.through(jobs, work);
+    Ok(in_turn(app, &app.changes, noted).await??)
 }
 
 /// The process is alive.
@@ -245,8 +249,12 @@ pub(super) async fn history(
     params(JobPath),
     responses((status = 200, description = "Its status.", body = JobView), JobFaults),
 )]
-pub(super) async fn pause(State(app): State<Arc<App>>, JobName(job): JobName) -> Answer<JobView> {
-    let status = change(&app, move |jobs| jobs.pause(&job)).await??;
+pub(super) async fn pause(
+    State(app): State<Arc<App>>,
+    JobName(job): JobName,
+    audited: Audited,
+) -> Answer<JobView> {
+    let status = change(&app, audited, move |jobs| jobs.pause(&job)).await?;
     Ok(Json(app.monitor.view(status)))
 }
 
@@ -270,10 +278,13 @@ pub(super) struct Resume {
 pub(super) async fn resume(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
+    audited: Audited,
     request: Request,
 ) -> Answer<JobView> {
     let Resume { skip_lost } = told(&app, request, "{\"skip_lost\": true}").await?;
-    let status = change(&app, move |jobs| jobs.resume(&job, skip_lost)).await??;
+    let options = skip_lost.then(|| "skip-lost".to_owned());
+    audited.asks(None, options.into_iter().collect());
+    let status = change(&app, audited, move |jobs| jobs.resume(&job, skip_lost)).await?;
     Ok(Json(app.monitor.view(status)))
 }
 
@@ -287,8 +298,9 @@ pub(super) async fn resume(
 pub(super) async fn undeploy(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
+    audited: Audited,
 ) -> Result<StatusCode, Fault> {
-    change(&app, move |jobs| jobs.undeploy(&job)).await??;
+    change(&app, audited, move |jobs| jobs.undeploy(&job)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -312,12 +324,14 @@ pub(super) struct Rollback {
 pub(super) async fn rollback(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
+    audited: Audited,
     request: Request,
 ) -> Answer<Deployed> {
     let Rollback { version } = told(&app, request, "{\"version\": NUMBER}").await?;
-    Ok(Json(
-        change(&app, move |jobs| jobs.rollback(&job, version)).await??,
-    ))
+    let options = version.map(|version| format!("version={version}"));
+    audited.asks(None, options.into_iter().collect());
+    let deployed = change(&app, audited, move |jobs| jobs.rollback(&job, version));
+    Ok(Json(deployed.await?))
 }
 
 /// The last lines of a job's log, oldest first.

@@ -296,7 +296,7 @@ fn counts(letters: &[StoredLetter], header: &str) -> Vec<(String, usize)> {
         .collect()
 }
 
-fn since_ms(text: &str) -> Result<i64, Fault> {
+pub(super) fn since_ms(text: &str) -> Result<i64, Fault> {
     if let Ok(time) = humantime::parse_rfc3339(text) {
         let since = time.duration_since(std::time::UNIX_EPOCH);
         let ms = since.unwrap_or(Duration::ZERO).as_millis();

@@ -18,6 +18,7 @@ use streamhost_core::limits;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+mod audit;
 mod check;
 mod connections;
 mod deploy;

@@ -2,7 +2,7 @@
 //! answer with. Here are the words that many of them share.
 
 use super::reply::Body;
-use super::{check, deploy, events, handlers, letters, me, retry, state, views};
+use super::{audit, check, deploy, events, handlers, letters, me, retry, state, views};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -89,6 +89,7 @@ pub(super) fn document() -> &'static str {
         retry::drop,
         state::page,
         check::check,
+        audit::audit,
     ),
     components(schemas(Body)),
     security((), ("bearer" = [])),

@@ -22,7 +22,16 @@ pub(super) struct Body<'a> {
     error: &'a str,
 }
 
+/// The same beside its answer, for the audit log.
+#[derive(Clone, Debug)]
+pub(super) struct Why(pub(super) StatusCode, pub(super) String);
+
 impl Fault {
+    /// What it says to others than its client.
+    pub(super) fn why(&self) -> Why {
+        Why(self.status, self.error.clone())
+    }
+
     /// A status and its words.
     pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
         Fault {
@@ -60,6 +69,7 @@ impl From<Refusal> for Fault {
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(Body { error: &self.error })).into_response();
+        response.extensions_mut().insert(self.why());
         let extra = match self.status {
             StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
             StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, "5")),

@@ -1,6 +1,7 @@
 //! Dead letters that are retried or dropped, and what is remembered of them.
 
 use super::App;
+use super::audit::Audited;
 use super::handlers::{Answer, change};
 use super::letters::place;
 use super::openapi::{BodyFaults, ConflictFaults, JobFaults, JobPath, RefusalFaults};
@@ -143,10 +144,11 @@ struct LetterResult {
 pub(super) async fn retry(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
+    audited: Audited,
     request: Request,
 ) -> Answer<Results> {
     let (ids, again) = asked(&app, request).await?;
-    changed(&app, job, ids, LettersAsk::Retry { again }).await
+    changed(&app, audited, job, ids, LettersAsk::Retry { again }).await
 }
 
 /// Remembers that nobody wants these dead letters; the topic keeps them.
@@ -161,10 +163,11 @@ pub(super) async fn retry(
 pub(super) async fn drop(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
+    audited: Audited,
     request: Request,
 ) -> Answer<Results> {
     let (ids, _) = asked(&app, request).await?;
-    changed(&app, job, ids, LettersAsk::Drop).await
+    changed(&app, audited, job, ids, LettersAsk::Drop).await
 }
 
 async fn asked(app: &App, request: Request) -> Result<(Vec<LetterId>, bool), Fault> {
@@ -193,8 +196,21 @@ async fn asked(app: &App, request: Request) -> Result<(Vec<LetterId>, bool), Fau
     Ok((ids, asked.again))
 }
 
-async fn changed(app: &App, job: String, ids: Vec<LetterId>, ask: LettersAsk) -> Answer<Results> {
-    let ends = change(app, move |jobs| jobs.change_letters(&job, &ids, ask)).await??;
+async fn changed(
+    app: &App,
+    audited: Audited,
+    job: String,
+    ids: Vec<LetterId>,
+    ask: LettersAsk,
+) -> Answer<Results> {
+    let again = ask == LettersAsk::Retry { again: true };
+    let letters = format!("letters={}", ids.len());
+    let again = again.then(|| "again".to_owned());
+    audited.asks(None, [letters].into_iter().chain(again).collect());
+    let ends = change(app, audited, move |jobs| {
+        jobs.change_letters(&job, &ids, ask)
+    });
+    let ends = ends.await?;
     let skipped = ends.iter().filter(|end| end.outcome.is_err()).count();
     Ok(Json(Results {
         done: ends.len() - skipped,

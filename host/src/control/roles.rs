@@ -1,35 +1,65 @@
-//! Which role a call needs. What is not listed nobody may.
+//! Which role a call needs, and as what it is noted. What is not listed nobody may.
 
 use crate::access::Role;
 use axum::http::Method;
 
-/// Calls that change something, or compile a component; each with the role that it needs.
-const CHANGES: [(Method, &str, Role); 8] = [
-    (Method::POST, "/v1/jobs", Role::Deploy),
-    (Method::DELETE, "/v1/jobs/{job}", Role::Deploy),
-    (Method::POST, "/v1/check", Role::Deploy),
-    (Method::POST, "/v1/jobs/{job}/rollback", Role::Operate),
-    (Method::POST, "/v1/jobs/{job}/pause", Role::Operate),
-    (Method::POST, "/v1/jobs/{job}/resume", Role::Operate),
-    (
-        Method::POST,
-        "/v1/jobs/{job}/dead-letters/retry",
-        Role::Operate,
-    ),
-    (
-        Method::POST,
-        "/v1/jobs/{job}/dead-letters/drop",
-        Role::Operate,
-    ),
-];
+/// A call that changes something, or compiles a component.
+struct Change {
+    method: Method,
+    route: &'static str,
+    needed: Role,
+    /// Its verb in the audit log; none: it changes nothing.
+    verb: Option<&'static str>,
+}
+
+const fn change(
+    method: Method,
+    route: &'static str,
+    needed: Role,
+    verb: Option<&'static str>,
+) -> Change {
+    Change {
+        method,
+        route,
+        needed,
+        verb,
+    }
+}
+
+static CHANGES: [Change; 8] = {
+    use Role::{Deploy, Operate};
+    const ROLLBACK: &str = "/v1/jobs/{job}/rollback";
+    const RESUME: &str = "/v1/jobs/{job}/resume";
+    const RETRY: &str = "/v1/jobs/{job}/dead-letters/retry";
+    const DROP: &str = "/v1/jobs/{job}/dead-letters/drop";
+    [
+        change(Method::POST, "/v1/jobs", Deploy, Some("deploy")),
+        change(Method::DELETE, "/v1/jobs/{job}", Deploy, Some("undeploy")),
+        change(Method::POST, "/v1/check", Deploy, None),
+        change(Method::POST, ROLLBACK, Operate, Some("rollback")),
+        change(Method::POST, "/v1/jobs/{job}/pause", Operate, Some("pause")),
+        change(Method::POST, RESUME, Operate, Some("resume")),
+        change(Method::POST, RETRY, Operate, Some("retry")),
+        change(Method::POST, DROP, Operate, Some("drop")),
+    ]
+};
+
+fn of(method: &Method, route: &str) -> Option<&'static Change> {
+    let is_it = |known: &&Change| known.method == method && known.route == route;
+    CHANGES.iter().find(is_it)
+}
+
+/// As what a call of this route is noted; none: it changes nothing.
+pub(super) fn verb(method: &Method, route: &str) -> Option<&'static str> {
+    of(method, route)?.verb
+}
 
 /// The role that a call of this route needs; none where nobody may make it.
 pub(super) fn needed(method: &Method, route: &str) -> Option<Role> {
     if method == Method::GET || method == Method::HEAD {
         return Some(Role::Read);
     }
-    let of = |(known, path, _): &&(Method, &str, Role)| known == method && *path == route;
-    CHANGES.iter().find(of).map(|(.., role)| *role)
+    of(method, route).map(|change| change.needed)
 }
 
 #[cfg(test)]
@@ -50,8 +80,8 @@ mod tests {
                 "{method} {path} needs a role"
             );
         }
-        for (method, path, _) in &CHANGES {
-            assert!(there.contains(&(method.clone(), path)), "{method} {path}");
+        for Change { method, route, .. } in &CHANGES {
+            assert!(there.contains(&(method.clone(), route)), "{method} {route}");
         }
         let nobody = [
             (Method::POST, "/v1/new"),

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 /// A served API that ends with the test.
 pub(super) struct Served {
     address: SocketAddr,
-    jobs: Arc<FakeJobs>,
+    pub(super) jobs: Arc<FakeJobs>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<io::Result<()>>>,
 }
@@ -25,7 +25,7 @@ fn tokens(text: &str) -> Tokens {
 }
 
 impl Served {
-    fn start(token: Option<&str>, bounds: Bounds) -> Self {
+    pub(super) fn start(token: Option<&str>, bounds: Bounds) -> Self {
         let guard = Guard {
             tokens: token.map(tokens),
             tls: None,
@@ -132,7 +132,7 @@ impl Served {
         events
     }
 
-    fn deploy(&self, query: &str, body: &[u8]) -> (u16, Value) {
+    pub(super) fn deploy(&self, query: &str, body: &[u8]) -> (u16, Value) {
         self.ask(
             "POST",
             &format!("/v1/jobs{query}"),

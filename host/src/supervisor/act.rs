@@ -105,6 +105,7 @@ impl Desk {
             (None, None) => return Ok(()), // only a deployment makes a job
         };
         job.log.active(record.active().version);
+        host.note_own(&job.state().record, &record);
         job.state().record = record;
         host.jobs().insert(job.name.clone(), job.clone());
         self.job = Some(job);

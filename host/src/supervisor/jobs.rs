@@ -3,9 +3,9 @@
 use super::actor::Told;
 use super::{Asked, Job, State, Supervisor};
 use crate::api::{
-    Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs, JumpStatus,
-    LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine, ParameterStatus, ProbationStatus,
-    Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateView, Waiting,
+    Audit, Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs,
+    JumpStatus, LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine, ParameterStatus,
+    ProbationStatus, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
@@ -116,6 +116,10 @@ impl Jobs for Supervisor {
 
     fn look(&self, job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
         self.look_at(job, ask)
+    }
+
+    fn audit(&self) -> &dyn Audit {
+        &self.audit
     }
 
     fn broken(&self) -> Option<String> {

@@ -2,20 +2,26 @@
 //! JSON for each line. What cannot be written is still in the ring, and is told once.
 
 use crate::api::LogLine;
+use crate::lines::{LineBounds, LineFiles, Lines};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use streamhost_core::limits;
+
+/// What is kept of one job. A crash of the machine may take its last lines.
+const BOUNDS: LineBounds = LineBounds {
+    file_bytes: limits::LOG_FILE_BYTES_MAX,
+    files: 2,
+    synced: false,
+};
 
 /// Where one job's lines are kept.
 #[derive(Debug)]
 pub(super) struct LogFile {
     folder: PathBuf,
     job: String,
-    file: Option<File>,
-    bytes: u64,
+    files: LineFiles,
     told: bool,
 }
 
@@ -26,57 +32,19 @@ impl LogFile {
         let log = LogFile {
             folder: folder.to_owned(),
             job: job.to_owned(),
-            file: None,
-            bytes: 0,
+            files: LineFiles::new(folder, job, BOUNDS),
             told: false,
         };
-        (log, read(folder, job))
+        let kept = read(&log.files);
+        (log, kept)
     }
 
     /// Adds a line.
     pub(super) fn append(&mut self, line: &LogLine) {
-        if let Err(error) = self.write(line) {
-            self.file = None; // the next line tries anew
+        let text = serde_json::to_vec(line).map_err(io::Error::from);
+        if let Err(error) = text.and_then(|text| self.files.append(&text)) {
             self.tell(&error);
         }
-    }
-
-    fn write(&mut self, line: &LogLine) -> io::Result<()> {
-        if self.bytes >= limits::LOG_FILE_BYTES_MAX {
-            self.file = None;
-            std::fs::rename(
-                newer(&self.folder, &self.job),
-                older(&self.folder, &self.job),
-            )?;
-        }
-        if self.file.is_none() {
-            self.begin()?;
-        }
-        let mut text = serde_json::to_vec(line)?;
-        text.push(b'\n');
-        if let Some(file) = &mut self.file {
-            file.write_all(&text)?;
-            self.bytes += text.len() as u64;
-        }
-        Ok(())
-    }
-
-    /// Opens the newer file. A line that was cut off by a crash ends there.
-    fn begin(&mut self) -> io::Result<()> {
-        let path = newer(&self.folder, &self.job);
-        let mut options = File::options();
-        let mut file = options.create(true).read(true).append(true).open(path)?;
-        self.bytes = file.metadata()?.len();
-        if self.bytes > 0 {
-            file.seek(SeekFrom::End(-1))?;
-            let mut last = [0];
-            file.read_exact(&mut last)?;
-            if last != *b"\n" {
-                file.write_all(b"\n")?;
-            }
-        }
-        self.file = Some(file);
-        Ok(())
     }
 
     fn tell(&mut self, error: &io::Error) {
@@ -89,16 +57,10 @@ impl LogFile {
 }
 
 /// The newest lines that are kept of a job, oldest first; none where there are no files.
-fn read(folder: &Path, job: &str) -> Vec<LogLine> {
+fn read(files: &LineFiles) -> Vec<LogLine> {
     let mut lines = Vec::new();
-    for path in [older(folder, job), newer(folder, job)] {
-        // A file of the host is a line larger at most; what others put there fills no memory.
-        let most = 2 * limits::LOG_FILE_BYTES_MAX;
-        let mut bytes = Vec::new();
-        let file = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
-        if file.is_err() {
-            continue;
-        }
+    let open = files.open().unwrap_or_default().into_iter().rev();
+    for bytes in open.filter_map(|file: Lines| file.read().ok()) {
         let whole = bytes.split(|byte| *byte == b'\n');
         lines.extend(whole.filter_map(|line| serde_json::from_slice::<LogLine>(line).ok()));
     }
@@ -131,17 +93,18 @@ pub(super) fn sweep(folder: &Path, present: &BTreeSet<String>) {
     }
 }
 
-fn newer(folder: &Path, job: &str) -> PathBuf {
-    folder.join(format!("{job}.log"))
-}
-
-fn older(folder: &Path, job: &str) -> PathBuf {
-    folder.join(format!("{job}.1.log"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
+
+    fn newer(folder: &Path, job: &str) -> PathBuf {
+        LineFiles::new(folder, job, BOUNDS).path(0)
+    }
+
+    fn read(folder: &Path, job: &str) -> Vec<LogLine> {
+        LogFile::open(folder, job).1
+    }
 
     fn line(number: u64, text: &str) -> LogLine {
         LogLine {
@@ -178,11 +141,9 @@ mod tests {
         (1..=count).for_each(|number| log.append(&line(number, &text)));
         let bytes = |path: PathBuf| path.metadata().unwrap().len();
         let slack = 2 * limits::LOG_LINE_BYTES_MAX as u64;
-        for path in [
-            newer(folder.path(), "clicks"),
-            older(folder.path(), "clicks"),
-        ] {
-            assert!(bytes(path) < limits::LOG_FILE_BYTES_MAX + slack);
+        let files = LineFiles::new(folder.path(), "clicks", BOUNDS);
+        for age in 0..BOUNDS.files {
+            assert!(bytes(files.path(age)) < limits::LOG_FILE_BYTES_MAX + slack);
         }
         let kept = read(folder.path(), "clicks");
         assert_eq!(kept.last().map(|line| line.number), Some(count));

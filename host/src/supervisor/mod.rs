@@ -6,6 +6,7 @@
 //! set of jobs and their components has a lock of its own, held for as long as a write takes.
 
 use crate::allow::Allow;
+use crate::audit::AuditLog;
 use actor::{Actor, Asked};
 use joblog::JobLog;
 use machine::{Claims, Kept};
@@ -44,6 +45,7 @@ mod logfile;
 mod look;
 mod memory;
 mod observe;
+mod own;
 mod provision;
 mod replan;
 mod turns;
@@ -100,6 +102,7 @@ pub struct Supervisor {
     set: Mutex<()>,
     /// The folder of the jobs' logs.
     logs: PathBuf,
+    audit: AuditLog,
     /// For the threads of the actors.
     me: Weak<Supervisor>,
 }
@@ -193,6 +196,7 @@ impl Supervisor {
         let catalog = Catalog::open(db, &folder.join("components"))?;
         let logs = folder.join("logs");
         std::fs::create_dir_all(&logs)?;
+        let audit = AuditLog::open(folder)?;
         let checkpoint_logs = CheckpointLogs::open(db)?;
         // Jobs whose undeploy was cut off left state behind; a deploy of one of those names waits
         // for nothing.
@@ -220,6 +224,7 @@ impl Supervisor {
             letter_marks,
             set: Mutex::default(),
             logs,
+            audit,
             me: me.clone(),
         });
         // All of them are known before the first one starts, which may end at once.

@@ -52,9 +52,23 @@ pub const TOKEN_NAME_BYTES_MAX: usize = 64;
 pub const PATTERNS_MAX: usize = 1000;
 /// Tokens in `token-file`.
 pub const TOKENS_MAX: usize = 100;
+/// Bytes of a file of the audit log, after which another is begun; the last line may go beyond.
+pub const AUDIT_FILE_BYTES_MAX: u64 = 4 << 20;
+/// Files of the audit log; the oldest goes when one more is begun.
+pub const AUDIT_FILES_MAX: usize = 16;
+/// Characters of a reason or of a setting's value in the audit log.
+pub const AUDIT_TEXT_CHARS_MAX: usize = 300;
+/// Settings that one entry of the audit log names; of further ones it tells how many there are.
+pub const AUDIT_SETTINGS_MAX: usize = 100;
+/// Entries of the audit log in one answer.
+pub const AUDIT_PAGE_MAX: usize = 500;
 
 // Or deployments could shut every other change out.
 const _: () = assert!(HTTP_UPLOADS_MAX < HTTP_CHANGES_MAX);
 // Or one upload could not end.
 const _: () = assert!(super::COMPONENT_BYTES_MAX <= HTTP_UPLOADS_BYTES_MAX);
 const _: () = assert!(HTTP_TURN_TIME.as_secs() < HTTP_READ_TIME.as_secs());
+// An answer is a part of what one file holds.
+const _: () = assert!(AUDIT_PAGE_MAX * AUDIT_TEXT_CHARS_MAX < AUDIT_FILE_BYTES_MAX as usize);
+// What is written now and what came before it.
+const _: () = assert!(AUDIT_FILES_MAX >= 2);

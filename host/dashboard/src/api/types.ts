@@ -450,6 +450,37 @@ export interface HostInfo {
   token: boolean;
 }
 
+/** A change that was asked for, or that the host made by itself. */
+export interface AuditEntry {
+  /** Rises with each entry. */
+  number: number;
+  at: string;
+  /** The token's name; null where the host wants none, and of what it does by itself. */
+  who: string | null;
+  /** The token's role, or `host`: it did it by itself. */
+  role: string | null;
+  peer: string | null;
+  request: string | null;
+  verb: string;
+  job: string | null;
+  options: string[];
+  deployment: number | null;
+  version: number | null;
+  digest: string | null;
+  /** Those that are others than before. */
+  settings: { name: string; before: string | null; after: string | null }[];
+  outcome: "under-way" | "done" | "refused" | "failed" | "unknown";
+  status: number | null;
+  reason: string | null;
+  took_ms: number | null;
+}
+
+export interface AuditPage {
+  entries: AuditEntry[];
+  /** `before` of the next page. */
+  next: number | null;
+}
+
 export const PARTS = ["graph", "series", "batches", "watermarks", "stages", "log"] as const;
 export type Part = (typeof PARTS)[number];
 

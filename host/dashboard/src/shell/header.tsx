@@ -10,6 +10,7 @@ import { Said } from "../ui/text.tsx";
 const PAGES = [
   { label: "Jobs", href: "#/", first: [undefined, "jobs"] },
   { label: "Deploy", href: "#/deploy", first: ["deploy"] },
+  { label: "Audit", href: "#/audit", first: ["audit"] },
   { label: "Host", href: "#/host", first: ["host"] },
 ];
 

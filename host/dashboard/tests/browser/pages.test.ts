@@ -29,6 +29,8 @@ const PAGES = [
   job("not-there"),
   "#/deploy",
   "#/host",
+  "#/audit",
+  "#/audit?job=nothing-has-this-name",
   "#/nowhere",
 ];
 

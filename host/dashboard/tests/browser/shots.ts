@@ -46,6 +46,7 @@ const SHOTS: Shot[] = [
   { name: "undeploy", at: job("purchases"), act: press("Undeploy") },
   { name: "resume-stopped", at: job("sensors"), act: press("Resume") },
   { name: "host", at: "#/host" },
+  { name: "audit", at: "#/audit" },
   { name: "deploy", at: "#/deploy" },
   { name: "deploy-checked", at: "#/deploy", act: choose("job=purchases") },
   { name: "deploy-refused", at: "#/deploy", act: choose("job=hashtags wasi schema") },

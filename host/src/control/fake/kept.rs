@@ -1,6 +1,5 @@
 //! Dead letters and keyed state that are only said to be kept.
 
-use super::count_stage;
 use crate::api::{
     AskedKey, AskedKeys, LetterEnd, LetterId, LettersAsk, MemoryPart, ParameterStatus, Refusal,
     StateAsk, StateView,
@@ -10,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use streamhost_connectors::kafka::letters::StoredLetter;
 use streamhost_core::clock;
-use streamhost_core::job::{ColumnSpec, JobSpec, SinkSpec, SourceSpec, StageSpec};
+use streamhost_core::job::{ColumnSpec, JobSpec, SinkSpec, SourceSpec, StageKind, StageSpec};
 use streamhost_core::keyed::look::{Kept, KeptPage, PageStart};
 use streamhost_core::protocol::{LetterMark, LetterOutcome};
 
@@ -155,5 +154,18 @@ pub(super) fn spec(job: &str) -> JobSpec {
             columns: Vec::new(),
             ..SinkSpec::default()
         }],
+    }
+}
+
+pub(super) fn count_stage() -> StageSpec {
+    StageSpec {
+        name: "count".to_owned(),
+        kind: StageKind::EachBatch,
+        inputs: vec![0],
+        key_shape: "string".to_owned(),
+        value_shape: "u64".to_owned(),
+        other_shape: String::new(),
+        version: 1,
+        migrates: None,
     }
 }

@@ -76,6 +76,44 @@ pub(super) struct Component {
     /// Begin with the settings that are given here: those of before do not stay
     #[arg(long)]
     pub(super) reset_settings: bool,
+    #[command(flatten)]
+    budgets: Budgets,
+}
+
+/// How much of what a version may have. Each is a setting of that name.
+#[derive(Clone, Debug, Args)]
+struct Budgets {
+    /// How many records may become dead letters: "1% over 1m", "100 over 1m", or none
+    #[arg(long, value_name = "MOST over TIME")]
+    max_dead_letters: Option<String>,
+    /// How old records may be when all sinks have them, but for one in a hundred: "5s over 1m"
+    #[arg(long, value_name = "AGE over TIME")]
+    max_latency: Option<String>,
+    /// How many cores the job may use: "1.5 over 1m"
+    #[arg(long, value_name = "CORES over TIME")]
+    max_cpu: Option<String>,
+    /// For how long a new version that goes over a budget or proves unfit is rolled back; 0: not at
+    /// all. By default 15 minutes, and 100 batches
+    #[arg(long, value_name = "TIME")]
+    probation: Option<String>,
+    /// What becomes of a job over its budget that is not rolled back: go-on or stop
+    #[arg(long, value_name = "WHAT")]
+    over_budget: Option<String>,
+}
+
+impl Budgets {
+    /// As pairs of `--set`.
+    fn pairs(&self) -> impl Iterator<Item = (String, String)> {
+        let all = [
+            ("max-dead-letters", &self.max_dead_letters),
+            ("max-latency", &self.max_latency),
+            ("max-cpu", &self.max_cpu),
+            ("probation", &self.probation),
+            ("over-budget", &self.over_budget),
+        ];
+        let said = |(key, value): (&str, &Option<String>)| Some((key.to_owned(), value.clone()?));
+        all.into_iter().filter_map(said)
+    }
 }
 
 /// A setting of `--set`.
@@ -102,7 +140,7 @@ impl Component {
     pub(super) fn request(&self) -> Result<DeployRequest, CliError> {
         Ok(DeployRequest {
             name: self.name.clone(),
-            settings: settings(&self.set)?,
+            settings: settings(&[self.set.clone(), self.budgets.pairs().collect()].concat())?,
             create_tables: self.create_tables,
             reset_state: self.reset_state,
             replan: self.replan,

@@ -86,6 +86,7 @@ impl JobSettings {
         }
         reading(&mut table, facts, settings);
         limits(&mut table, settings.limits);
+        budgets(&mut table);
         JobSettings {
             deployment: facts.status.deployment,
             settings: table.rows,
@@ -181,5 +182,34 @@ fn limits(table: &mut Table<'_>, limits: JobLimits) {
     for (key, is_usual, value, usual, what) in rows {
         let from = if is_usual { "default" } else { "host" };
         table.row(key, value, from, Some(&usual), what);
+    }
+}
+
+/// What is shown is what was set.
+fn budgets(table: &mut Table<'_>) {
+    for (key, usual, what) in [
+        (
+            "max-dead-letters",
+            "2% over 1m on probation",
+            "how many records may become dead letters, as a share or a number; `none`: however many",
+        ),
+        (
+            "max-latency",
+            "none",
+            "how old records may be when all sinks have them, but for one in a hundred",
+        ),
+        ("max-cpu", "none", "how many cores it may use"),
+        (
+            "probation",
+            "100 batches and 15m",
+            "how long a new version that proves unfit is rolled back; 0: not at all",
+        ),
+        (
+            "over-budget",
+            "go-on",
+            "what is done over a budget where nothing is rolled back: `go-on` or `stop`",
+        ),
+    ] {
+        table.row(key, usual.to_owned(), "default", Some(usual), what);
     }
 }

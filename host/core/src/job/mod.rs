@@ -3,6 +3,7 @@
 mod spec;
 pub mod names;
 pub mod connector;
+pub mod budget;
 pub mod settings;
 mod parameters;
 pub mod validate;

@@ -1,6 +1,6 @@
 //! A job and its deployments as they are stored.
 
-use crate::job::settings::JobLimits;
+use crate::job::settings::{JobLimits, Settings};
 use crate::limits;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,12 +149,18 @@ impl JobRecord {
         }
         let back_to = self.before_active()?.version;
         let ran = batches.saturating_sub(active.since_batch);
-        let time_ms = i64::try_from(limits::ROLLBACK_TIME.as_millis()).unwrap_or(i64::MAX);
+        // Where its user says how long, its batches do not count.
+        let (time, most) = match Settings::probation(&active.settings) {
+            Some(time) => (time, 0),
+            None => (limits::ROLLBACK_TIME, limits::ROLLBACK_BATCHES_MAX + 1),
+        };
+        let time_ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         let until_ms = active.at_ms.saturating_add(time_ms);
-        let lasts = ran <= limits::ROLLBACK_BATCHES_MAX || now_ms < until_ms;
-        lasts.then(|| Probation {
+        let batches = most.saturating_sub(ran);
+        let lasts = batches > 0 || now_ms < until_ms && !time.is_zero();
+        lasts.then_some(Probation {
             back_to,
-            batches: (limits::ROLLBACK_BATCHES_MAX + 1).saturating_sub(ran),
+            batches,
             until_ms,
         })
     }
@@ -289,6 +295,18 @@ mod tests {
             new(DeploymentKind::AutomaticRollback).probation(1000, MINUTE),
             None
         );
+        for (said, minutes, left) in [
+            ("10m", 9, Some(0)),
+            ("10m", 10, None),
+            ("0", 0, None),
+            ("0", -60, None),
+        ] {
+            let mut said_so = new(DeploymentKind::Deploy);
+            let settings = &mut said_so.active_mut().settings;
+            settings.insert("probation".to_owned(), said.to_owned());
+            let probation = said_so.probation(1000, (1 + minutes) * MINUTE);
+            assert_eq!(probation.map(|p| p.batches), left, "{said}, {minutes}");
+        }
         assert_eq!(
             job(vec![deployment(1, 1, "a")]).probation(0, 0),
             None,

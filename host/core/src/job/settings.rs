@@ -1,5 +1,6 @@
 //! The settings of a deployment, `--set KEY=VALUE`: parsed once, and all faults told at once. Pure.
 
+use super::budget::{self, Budgets};
 use super::names;
 use crate::limits;
 use crate::types::TimeRules;
@@ -86,6 +87,8 @@ pub struct Settings {
     pub group: Option<String>,
     /// What the job may use.
     pub limits: JobLimits,
+    /// How much of what a version may have.
+    pub budgets: Budgets,
 }
 
 /// What is wrong with one setting.
@@ -113,7 +116,7 @@ pub enum SettingFault {
 
 /// The settings whose keys are fixed; `source.NAME` and `sink.NAME` come beside them, their options,
 /// and `param.NAME`.
-pub const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 17] = [
     "ahead",
     "dead-letters",
     "every",
@@ -123,7 +126,12 @@ pub const KEYS: [&str; 12] = [
     "limits.batch-records",
     "limits.memory",
     "limits.time",
+    "max-cpu",
+    "max-dead-letters",
+    "max-latency",
     "on-error",
+    "over-budget",
+    "probation",
     "start",
     "until",
 ];
@@ -154,6 +162,7 @@ impl Settings {
             on_error: OnError::default(),
             group: None,
             limits: defaults,
+            budgets: Budgets::default(),
         }
     }
 
@@ -198,6 +207,11 @@ impl Settings {
             "idle" => self.idle = time_or_none(value)?,
             "ahead" => self.ahead = time_or_none(value)?,
             "on-error" => self.on_error = on_error(value)?,
+            "max-dead-letters" => self.budgets.dead_letters = budget::letters(value)?,
+            "max-latency" => self.budgets.latency = Some(budget::latency(value)?),
+            "max-cpu" => self.budgets.cpu = Some(budget::cpu(value)?),
+            "over-budget" => self.budgets.beyond = budget::beyond(value)?,
+            "probation" => self.budgets.probation = Some(time_or_none(value)?),
             "limits.memory" => {
                 self.limits.memory_bytes = bytes(
                     value,
@@ -237,6 +251,11 @@ impl Settings {
             ahead_ms: u64::try_from(self.ahead.as_millis()).unwrap_or(u64::MAX),
             by_clock,
         }
+    }
+
+    /// For how long a deployment with these pairs is on probation, if they say it.
+    pub(super) fn probation(pairs: &BTreeMap<String, String>) -> Option<Duration> {
+        time_or_none(pairs.get("probation")?.trim()).ok()
     }
 
     /// The topic of this job's dead letters.

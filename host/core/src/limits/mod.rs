@@ -4,6 +4,7 @@
 mod batch;
 mod guest;
 mod job;
+mod budget;
 mod state;
 mod keyed;
 mod kafka;
@@ -19,6 +20,7 @@ pub(crate) mod memory;
 
 pub use batch::*;
 pub use broker::*;
+pub use budget::*;
 pub use control::*;
 pub use files::*;
 pub use guest::*;

@@ -2,7 +2,8 @@
 //! are messages in its queue; it takes one after the other, has the machine decide, and does the
 //! actions. It has a thread for as long as there are messages, and none while there are none.
 
-use super::machine::{Answer, Ask, Asker, Ended, Event, JobControl, Kept, Switch, step, stopping};
+use super::machine::{Answer, Ask, Asker, Ended, Event, JobControl, Kept, Over, Switch};
+use super::machine::{step, stopping};
 use super::mailbox::Mailbox;
 use super::{Begin, Job, Supervisor};
 use crate::api::{DeployRequest, Deployed, Refusal};
@@ -11,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use streamhost_core::job::budget::watch::OverBudget;
 use streamhost_core::{clock, limits};
 use streamhost_engine::pipeline::{LoadedDeployment, Pipeline, PipelineExit, Stop};
 use streamhost_engine::sink::CancelSignal;
@@ -73,6 +75,8 @@ enum Message {
         exit: PipelineExit,
         overtaken: bool,
     },
+    /// The version that runs went over a budget.
+    OverBudget(OverBudget),
 }
 
 /// What is asked of a job.
@@ -151,12 +155,21 @@ impl Supervisor {
             exit,
             overtaken,
         };
-        let Ok(Some(actor)) = self.put(name, ended, usize::MAX) else {
+        self.tell_from_pipeline(name, ended);
+    }
+
+    /// Tells a job's actor that the version that runs went over a budget, on its pipeline's thread.
+    pub(super) fn tell_over_budget(&self, name: &str, over: OverBudget) {
+        self.tell_from_pipeline(name, Message::OverBudget(over));
+    }
+
+    fn tell_from_pipeline(&self, name: &str, message: Message) {
+        let Ok(Some(actor)) = self.put(name, message, usize::MAX) else {
             return;
         };
         // What follows waits for this thread, so it needs one of its own.
         while let Err(error) = self.set_to_work(&actor) {
-            tracing::warn!("no thread for what follows the end of `{name}`: {error}");
+            tracing::warn!("no thread for what `{name}` tells: {error}");
             std::thread::sleep(limits::BACKOFF.1);
         }
     }
@@ -302,9 +315,7 @@ impl Desk {
                 exit,
                 overtaken,
             } => {
-                let batches = self.job.as_deref();
-                let batches = batches.map_or(0, |job| job.state().pipeline_status.durable());
-                let now_ms = clock::now_ms();
+                let (batches, now_ms) = self.now();
                 let ended = Ended {
                     life,
                     exit,
@@ -314,7 +325,18 @@ impl Desk {
                 };
                 self.run(host, Event::Ended(ended));
             }
+            Message::OverBudget(over) => {
+                let at = self.now();
+                self.run(host, Event::OverBudget(Over { over, at }));
+            }
         }
+    }
+
+    /// The job's durable batches, and the wall clock.
+    fn now(&self) -> (u64, i64) {
+        let job = self.job.as_deref();
+        let batches = job.map_or(0, |job| job.state().pipeline_status.durable());
+        (batches, clock::now_ms())
     }
 
     /// What the machine is asked. What takes long is done here, and delays this job alone. None: it

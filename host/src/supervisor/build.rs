@@ -249,9 +249,16 @@ impl Desk {
             return Err("the host is stopping".to_owned());
         }
         let meter = state.pipeline_status.meter.clone();
-        let status = Arc::new(PipelineStatus::telling(job.teller()).measuring(meter));
-        state.pipeline_status = status.clone();
         let (host, name) = (host.me.clone(), job.name.clone());
+        let (judge, judged) = (host.clone(), name.clone());
+        let over = move |over| {
+            if let Some(host) = judge.upgrade() {
+                host.tell_over_budget(&judged, over);
+            }
+        };
+        let status = PipelineStatus::telling(job.teller()).measuring(meter);
+        let status = Arc::new(status.judging(Box::new(over)));
+        state.pipeline_status = status.clone();
         let tell = move |exit: &PipelineExit, overtaken: bool| {
             if let Some(host) = host.upgrade() {
                 host.tell_end(&name, life, exit.clone(), overtaken);

@@ -12,11 +12,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhost_core::executor::BatchOutcome;
+use streamhost_core::job::budget::watch::{BudgetChange, Sums, Watched};
+use streamhost_core::protocol::Counters;
 use streamhost_core::types::{BatchNumber, DeadLetter};
 use streamhost_core::{clock, limits};
 
+mod budgets;
 mod under_way;
 
+use budgets::{Budgeted, watched};
 pub use under_way::BatchUnderWay;
 
 /// A batch on its way.
@@ -33,6 +37,10 @@ struct OpenBatch {
     records_of: Vec<u64>,
     rows: BTreeMap<String, MadeRows>,
     letters: BTreeMap<String, StageLetters>,
+    /// Whose it is, since when that has had records, and what of this is held against its budgets.
+    watched: Watched,
+    since_ms: i64,
+    sums: Sums,
 }
 
 impl OpenBatch {
@@ -122,6 +130,7 @@ struct Measured {
     interval: MeterInterval,
     ages: Option<Histogram<u64>>,
     guest_memory_bytes: u64,
+    budgeted: Budgeted,
 }
 
 /// What a job's pipelines, one after the other, measure.
@@ -226,6 +235,7 @@ impl PipelineMeter {
             }
         }
         let (times_ms, stands_for) = some_times(batch, records);
+        let since_ms = measured.budgeted.closed(active.deployment, began_ms);
         let mut open = OpenBatch {
             trace: BatchTrace {
                 number,
@@ -250,6 +260,9 @@ impl PipelineMeter {
             records_of,
             rows: BTreeMap::new(),
             letters: BTreeMap::new(),
+            watched: watched(active),
+            since_ms,
+            sums: Sums::default(),
         };
         open.step(BatchStep::Gather, began, now);
         measured.open.insert(number, open);
@@ -357,6 +370,7 @@ impl PipelineMeter {
             if time_ms < 0 {
                 continue; // its age is not known
             }
+            open.aged(time_ms, now_ms, stands_for);
             let age = u64::try_from(now_ms.saturating_sub(time_ms)).unwrap_or(0);
             let latency = &mut measured.totals.latency;
             latency.add(Duration::from_millis(age), stands_for);
@@ -366,15 +380,18 @@ impl PipelineMeter {
         }
     }
 
-    /// All batches up to this one are durable.
-    pub(super) fn durable(&self, number: BatchNumber) {
+    /// All batches up to this one are durable, and the job has so much. What has changed about
+    /// budgets.
+    pub(super) fn durable(&self, number: BatchNumber, job: &Counters) -> Vec<BudgetChange> {
         let mut measured = self.lock();
         let measured = &mut *measured;
+        let mut changes = Vec::new();
         while let Some(entry) = measured.open.first_entry()
             && *entry.key() <= number
         {
             let mut open = entry.remove();
             open.ends(BatchStep::Checkpoint);
+            changes.extend(measured.judge(&open, job));
             measured.durable_ms = Some(clock::now_ms());
             measured.interval.batches += 1;
             for time in &open.trace.steps {
@@ -398,6 +415,7 @@ impl PipelineMeter {
                 measured.done.pop_front();
             }
         }
+        changes
     }
 }
 

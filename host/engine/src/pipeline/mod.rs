@@ -47,7 +47,7 @@ pub use meter::{BatchUnderWay, MadeRows, MeterInterval, MeterTotals, PipelineMet
 pub use replan::keeps_records;
 pub use retries::{LetterRetry, Retries, RetryEnd};
 pub use slot::{DeploymentSlot, Numbered, Slot};
-pub use status::{JobLogger, Jump, PipelineStatus, StatusSnapshot};
+pub use status::{BudgetTeller, JobLogger, Jump, PipelineStatus, StatusSnapshot};
 pub use stop::{Backoff, Stop, StopSignal};
 pub use trace::{BatchStep, BatchTrace, SinkTime, StepTime};
 

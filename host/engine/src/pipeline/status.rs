@@ -6,6 +6,7 @@ use super::stop::StopSignal;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use streamhost_core::job::budget::watch::{BudgetChange, OverBudget};
 use streamhost_core::protocol::{Checkpoint, Counters, EventTimes};
 use streamhost_core::state::Stages;
 use streamhost_core::types::TopicOffsets;
@@ -99,6 +100,9 @@ impl StatusSnapshot {
 /// host's.
 pub type JobLogger = Box<dyn Fn(Level, &str) + Send + Sync>;
 
+/// Is told when the version that runs goes over a budget, on a thread of the pipeline.
+pub type BudgetTeller = Box<dyn Fn(OverBudget) + Send + Sync>;
+
 /// Shared between a pipeline's threads and the supervisor.
 #[derive(Default)]
 pub struct PipelineStatus {
@@ -110,6 +114,7 @@ pub struct PipelineStatus {
     /// What its batches measure.
     pub meter: Arc<PipelineMeter>,
     say: Option<JobLogger>,
+    over_budget: Option<BudgetTeller>,
     set_ahead_ms: SetAhead,
 }
 
@@ -134,6 +139,14 @@ impl PipelineStatus {
     /// The same, that measures on where the job's pipeline before it ended.
     pub fn measuring(self, meter: Arc<PipelineMeter>) -> Self {
         PipelineStatus { meter, ..self }
+    }
+
+    /// The same, that tells of budgets.
+    pub fn judging(self, tell: BudgetTeller) -> Self {
+        PipelineStatus {
+            over_budget: Some(tell),
+            ..self
+        }
     }
 
     /// The same, with another watch over the machine's clock: for tests.
@@ -226,7 +239,13 @@ impl PipelineStatus {
         snapshot.stages = checkpoint.stages.clone();
         snapshot.finished = checkpoint.finished;
         drop(snapshot);
-        self.meter.durable(checkpoint.batch);
+        for change in self.meter.durable(checkpoint.batch, &checkpoint.counters) {
+            match (change, &self.over_budget) {
+                (BudgetChange::Over(over), Some(tell)) => tell(over),
+                (BudgetChange::Over(_), None) => {}
+                (BudgetChange::Within(text), _) => self.say(Level::INFO, &text),
+            }
+        }
         if let Some(letter) = &checkpoint.retried {
             self.retries.durable(letter);
         }

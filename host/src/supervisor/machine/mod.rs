@@ -10,6 +10,8 @@
 
 use crate::api::Refusal;
 use streamhost_core::job::JobRecord;
+use streamhost_core::job::budget::Beyond;
+use streamhost_core::job::budget::watch::OverBudget;
 use streamhost_engine::pipeline::{PipelineExit, Stop};
 use streamhost_storage::catalog::UnreadableJob;
 use tracing::Level;
@@ -114,6 +116,8 @@ pub(super) enum Change {
         overtaken: bool,
     },
     Close(Asker),
+    /// The version is over its budget, and its user wants it stopped then.
+    StopOver(String),
     /// A mistake of the host's: what runs is stopped.
     Break,
 }
@@ -147,6 +151,16 @@ pub(super) struct Unfit {
     pub(super) version: u64,
     pub(super) reason: String,
     pub(super) back_to: u64,
+    /// What is done where that cannot take over and this still runs.
+    pub(super) beyond: Beyond,
+}
+
+/// The version that runs went over a budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Over {
+    pub(super) over: OverBudget,
+    /// The job's durable batches, and the wall clock.
+    pub(super) at: (u64, i64),
 }
 
 /// What has happened.
@@ -156,6 +170,8 @@ pub(super) enum Event {
     Asked { who: Asker, ask: Ask },
     /// A pipeline has ended.
     Ended(Ended),
+    /// The version that runs went over a budget.
+    OverBudget(Over),
     /// The awaited action is done.
     Done,
     /// The awaited start is done.

@@ -2,12 +2,14 @@
 
 use super::{
     Action, Answer, Ask, Asker, Awaited, Change, Doing, End, Ended, Event, JobControl, Kept, Life,
-    Limits, Switch, Unfit, record::LIMITS_CHANGED,
+    Limits, Switch, record::LIMITS_CHANGED,
 };
 use crate::api::Refusal;
 use streamhost_core::job::JobRecord;
 use streamhost_engine::pipeline::{PipelineExit, Stop};
 use tracing::Level;
+
+mod unfit;
 
 /// The state after this, and what is to be done, in order. An action that is awaited is the last
 /// one.
@@ -18,6 +20,7 @@ pub(crate) fn step(mut control: JobControl, event: Event) -> (JobControl, Vec<Ac
     match (doing, event) {
         (None, Event::Asked { who, ask }) => next.asked(who, ask),
         (None, Event::Ended(ended)) => next.ended(ended),
+        (None, Event::OverBudget(over)) => next.over_budget(over),
         (Some(doing), Event::Done) => next.done(doing),
         (Some(doing), Event::Started { replay_only }) => next.started(doing.change, replay_only),
         (Some(doing), Event::Prepared(switch)) => next.prepared(doing.change, switch),
@@ -138,29 +141,6 @@ impl Next {
             } => self.unfit(deployment, reason, by_policy, (ended.batches, ended.now_ms)),
         }
     }
-
-    /// A version proved unfit: the host goes back, if it is new and there was another before it.
-    fn unfit(&mut self, deployment: u64, reason: String, by_policy: bool, at: (u64, i64)) {
-        let record = self.record();
-        let active = record.active();
-        if active.number != deployment {
-            // Another one was deployed meanwhile.
-            return self.load(Change::Restart { overtaken: false });
-        }
-        if by_policy {
-            return self.stopped(&reason);
-        }
-        let version = active.version;
-        let Some(probation) = record.probation(at.0, at.1) else {
-            return self.stopped(&format!("version {version}: {reason}"));
-        };
-        let unfit = Unfit {
-            version,
-            reason,
-            back_to: probation.back_to,
-        };
-        self.go(Change::WouldGoBack(unfit), Awaited::Prepared);
-    }
 }
 
 /// What an action did.
@@ -268,6 +248,7 @@ impl Next {
             }
             Change::Undeploy(_) => self.go(change, Awaited::Forgotten),
             Change::Pause(who) | Change::Close(who) => self.answer(who, Answer::Done),
+            Change::StopOver(why) => self.stopped(&why),
             Change::Break => self.broken(),
             change => panic!("stopped during {change:?}"),
         }
@@ -323,14 +304,7 @@ impl Next {
             }
             (Change::WouldGoBack(unfit) | Change::GoBack { unfit, .. }, _) => {
                 self.actions.push(Action::Release);
-                let Unfit {
-                    version,
-                    reason,
-                    back_to,
-                } = unfit;
-                self.stopped(&format!(
-                    "version {version}: {reason}; and version {back_to} cannot take over: {why}"
-                ));
+                self.cannot_go_back(&unfit, &why);
             }
             (Change::Pause(who) | Change::RunsOn(who), _) => self.refuse(who, why),
             (Change::Resume { who, .. }, Awaited::Stored(_)) => self.refuse(who, why),
@@ -347,7 +321,7 @@ impl Next {
                 self.answer(who, Answer::Done);
             }
             (Change::Restart { .. }, _) => self.stopped(&why.to_string()),
-            (change @ (Change::Close(_) | Change::Break), awaits) => {
+            (change @ (Change::Close(_) | Change::StopOver(_) | Change::Break), awaits) => {
                 panic!("{awaits:?} failed during {change:?}")
             }
         }
@@ -452,7 +426,7 @@ impl Change {
             Change::Pause(who) | Change::RunsOn(who) | Change::Undeploy(who) => Some(*who),
             Change::Close(who) => Some(*who),
             Change::GoBack { .. } | Change::WouldGoBack(_) => None,
-            Change::Restart { .. } | Change::Break => None,
+            Change::Restart { .. } | Change::StopOver(_) | Change::Break => None,
         }
     }
 
@@ -471,15 +445,5 @@ impl Change {
             },
             change => panic!("{change:?} is prepared before it is asked"),
         }
-    }
-}
-
-impl Unfit {
-    /// Why the host went back.
-    fn why(&self) -> String {
-        let Unfit {
-            version, reason, ..
-        } = self;
-        format!("version {version} was rolled back: {reason}")
     }
 }

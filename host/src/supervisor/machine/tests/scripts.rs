@@ -1,6 +1,7 @@
 //! Each change from its first event to its last: what is done at each, and the state after it.
 
 use super::*;
+use streamhost_core::limits;
 
 /// An event, the actions, and the state after it.
 type Row = (Event, &'static str, &'static str);
@@ -292,6 +293,88 @@ fn a_version_that_proves_unfit() {
     play("2 runs", [(ended(unfit(2, true)), policy, "2 failed")]);
     let rows = [(ended(unfit(1, false)), "reap, load", "2 …")];
     play("2 runs", rows); // another one was deployed meanwhile
+}
+
+/// The version of this deployment went over its budget when the job had so many batches.
+fn over(deployment: u64, batches: u64, said: &[&str]) -> Event {
+    Event::OverBudget(Over {
+        over: OverBudget {
+            deployment,
+            budget: "max-dead-letters",
+            is_usual: said.contains(&"usual"),
+            reason: "too much".to_owned(),
+            as_before: said.contains(&"as before"),
+            beyond: match said.contains(&"stop") {
+                true => Beyond::Stop,
+                false => Beyond::GoOn,
+            },
+        },
+        at: (batches, limits::ROLLBACK_TIME.as_millis() as i64),
+    })
+}
+
+#[test]
+fn a_version_that_goes_over_its_budget_while_it_is_new() {
+    let said = "say `version 3 is active (deployment 3)`, swap";
+    let back = "release, sweep, say `version 2 was rolled back: too much`, note";
+    for how in [&[][..], &["usual"], &["stop"]] {
+        let rows = [
+            (over(2, 5, how), "prepare 1", "2 runs …"),
+            (Event::Prepared(switch(3)), "admit 3", "2 runs …"),
+            (Event::Done, "store 3", "2 runs …"),
+            (Event::Done, said, "3 runs …"),
+            (Event::Done, &back["release, ".len()..], "3 runs"),
+        ];
+        play("2 runs", rows);
+    }
+    // It needs another pipeline.
+    let rows = [
+        (over(2, 5, &[]), "prepare 1", "2 runs …"),
+        (Event::Prepared(switch(3)), "admit 3", "2 runs …"),
+        (Event::Done, "store 3", "2 runs …"),
+        (Event::Done, said, "3 runs …"),
+        (failed(), "stop Soon", "3 runs …"),
+        (Event::Done, "activate, start 2", "3 …"),
+        (started(), back, "3 runs"),
+    ];
+    play("2 runs", rows);
+    // The version before cannot take over.
+    let on = "release, say `goes on: version 2: too much; and version 1 cannot take over: no`";
+    let ends = "say `stopped: version 2: too much; and version 1 cannot take over: no`, note";
+    let goes_on = [
+        (over(2, 5, &[]), "prepare 1", "2 runs …"),
+        (failed(), on, "2 runs"),
+    ];
+    play("2 runs", goes_on);
+    let stops = [
+        (over(2, 5, &["stop"]), "prepare 1", "2 runs …"),
+        (Event::Prepared(switch(3)), "admit 3", "2 runs …"),
+        (failed(), "release, stop Soon", "2 runs …"),
+        (Event::Done, ends, "2 failed"),
+    ];
+    play("2 runs", stops);
+}
+
+#[test]
+fn a_version_that_goes_over_its_budget_and_is_not_rolled_back() {
+    let on = "say `goes on: version 2: too much`";
+    let ends = "say `stopped: version 2: too much`, note";
+    let was = "say `goes on: version 2: too much, and the version before it was so too`";
+    play("2 runs", [(over(2, 101, &[]), on, "2 runs")]);
+    play("2 runs", [(over(2, 101, &["usual"]), "", "2 runs")]);
+    play("2 runs", [(over(2, 5, &["as before"]), was, "2 runs")]);
+    let first = "say `goes on: version 1: too much`";
+    play("1 runs", [(over(1, 5, &[]), first, "1 runs")]);
+    let rows = [
+        (over(2, 101, &["stop"]), "stop Soon", "2 runs …"),
+        (Event::Done, ends, "2 failed"),
+    ];
+    play("2 runs", rows);
+    // Another version runs by now, or nothing does.
+    play("2 runs", [(over(1, 5, &[]), "", "2 runs")]);
+    for nothing in ["2", "2 paused", "2 failed", "2 closed", "-"] {
+        play(nothing, [(over(2, 5, &["stop"]), "", nothing)]);
+    }
 }
 
 #[test]

@@ -10,6 +10,14 @@ fn failed(what: &str) -> Event {
 impl World {
     /// Does one action of an actor. False: it waits for its pipeline.
     pub(super) fn act(&mut self, name: &str, action: Action) -> bool {
+        let doing = self.actor(name).control.doing.clone();
+        match doing.map(|doing| doing.change) {
+            Some(Change::GoBack { .. }) if action == Action::Swap => {
+                self.saw("a version was rolled back while it ran");
+            }
+            Some(Change::StopOver(_)) => self.saw("a job was stopped over its budget"),
+            _ => {}
+        }
         let event = match action {
             Action::Prepare { version, why } => {
                 match self.prepares_rollback(name, version, Some(why)) {

@@ -45,7 +45,9 @@ impl World {
     pub(super) fn somebody_asks(&mut self, job: &str) {
         let asked = match self.dice.roll(20) {
             0..=10 => Asked::Deploy(DeployAsk {
-                digest: self.dice.one_of(&["good 1", "good 2", "good 3", "bad 1"]),
+                digest: self
+                    .dice
+                    .one_of(&["good 1", "good 2", "good 3", "bad 1", "over 1"]),
                 group: self
                     .dice
                     .one_of(&[None, None, Some("shared"), Some("other")]),

@@ -5,7 +5,7 @@ use super::*;
 use streamhost_core::protocol::CheckpointLog;
 
 /// What a run of many seeds must have come by.
-pub(super) const TO_BE_SEEN: [&str; 15] = [
+pub(super) const TO_BE_SEEN: [&str; 18] = [
     "a crash",
     "a close",
     "an unreadable record",
@@ -18,6 +18,9 @@ pub(super) const TO_BE_SEEN: [&str; 15] = [
     "a pipeline finished",
     "a finished pipeline was overtaken",
     "a version was unfit",
+    "a version was over its budget",
+    "a version was rolled back while it ran",
+    "a job was stopped over its budget",
     "a group was claimed meanwhile",
     "a job begins at its group",
     "a job begins at its marker",
@@ -197,7 +200,12 @@ impl World {
                 }
                 (Some(why), runs) => {
                     assert!(!runs, "SEED={seed}: `{name}` runs and has failed");
-                    let words = ["it traps", "the ledger is lost", "this job ran before"];
+                    let words = [
+                        "it traps",
+                        "over its budget",
+                        "the ledger is lost",
+                        "this job ran before",
+                    ];
                     let is_of_job = words.iter().any(|word| why.contains(word));
                     assert!(is_of_job, "SEED={seed}: `{name}`: {why}");
                 }

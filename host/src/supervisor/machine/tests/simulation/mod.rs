@@ -80,6 +80,7 @@ struct Prepared {
 enum Mail {
     Asked(Asker, ask::Asked),
     Ended(Ended),
+    OverBudget(OverBudget),
 }
 
 /// Who was promised an answer, and has none yet.
@@ -185,6 +186,10 @@ impl World {
         self.actor(name).prepared = None;
         match mail {
             Mail::Ended(ended) => self.feed(name, Event::Ended(ended)),
+            Mail::OverBudget(over) => {
+                let at = (self.batches(name), self.now_ms);
+                self.feed(name, Event::OverBudget(Over { over, at }));
+            }
             Mail::Asked(who, asked) => match self.ask_of(name, asked) {
                 Ok(ask) => self.feed(name, Event::Asked { who, ask }),
                 Err(refusal) => self.answered(name, who, &Answer::Refused(refusal)),
@@ -224,11 +229,18 @@ impl World {
         let faults = (!self.is_calm, self.now_ms);
         let pipeline = &mut self.host.pipelines[at];
         let ended = pipeline.tick(&mut self.outside, &mut self.dice, faults);
+        // In the calm what runs is to stay.
+        let over_budget = pipeline.over_budget.take().filter(|_| !self.is_calm);
+        if let Some(deployment) = over_budget {
+            let job = pipeline.job.clone();
+            let over = self.over_budget(deployment);
+            self.actor(&job).mail.push_back(Mail::OverBudget(over));
+            self.saw("a version was over its budget");
+        }
+        let pipeline = &mut self.host.pipelines[at];
         if let Some((exit, overtaken)) = ended {
             let (job, life) = (pipeline.job.clone(), pipeline.life);
-            let log = self.log(&job);
-            let (checkpoint, _) = streamhost_core::protocol::CheckpointLog::load(&*log).unwrap();
-            let batches = checkpoint.map_or(0, |checkpoint| checkpoint.batch);
+            let batches = self.batches(&job);
             self.saw(match exit {
                 PipelineExit::Stopped => "a pipeline stopped",
                 PipelineExit::Finished if overtaken => "a finished pipeline was overtaken",
@@ -246,6 +258,24 @@ impl World {
                 now_ms,
             };
             self.actor(&job).mail.push_back(Mail::Ended(ended));
+        }
+    }
+
+    /// A job's durable batches.
+    fn batches(&mut self, job: &str) -> u64 {
+        let log = self.log(job);
+        let (checkpoint, _) = streamhost_core::protocol::CheckpointLog::load(&*log).unwrap();
+        checkpoint.map_or(0, |checkpoint| checkpoint.batch)
+    }
+
+    fn over_budget(&mut self, deployment: u64) -> OverBudget {
+        OverBudget {
+            deployment,
+            budget: "max-dead-letters",
+            is_usual: self.dice.roll(4) == 0,
+            reason: "over its budget".to_owned(),
+            as_before: self.dice.roll(4) == 0,
+            beyond: self.dice.one_of(&[Beyond::GoOn, Beyond::Stop]),
         }
     }
 

@@ -214,6 +214,8 @@ pub(super) struct ModelPipeline {
     checkpoint: Option<Checkpoint>,
     /// What its user was told of where it begins.
     pub(super) told: Option<Told>,
+    /// The deployment that its newest batch says is over its budget.
+    pub(super) over_budget: Option<u64>,
 }
 
 impl ModelPipeline {
@@ -239,6 +241,7 @@ impl ModelPipeline {
             phase: Phase::Opening,
             checkpoint: None,
             told: None,
+            over_budget: None,
         }
     }
 
@@ -442,6 +445,8 @@ impl ModelPipeline {
             .groups
             .insert(by.group.clone(), offset_of(&after.committed));
         let ends = after.finished;
+        let is_over = by.digest.starts_with("over");
+        self.over_budget = is_over.then_some(by.deployment);
         self.checkpoint = Some(after);
         match ends {
             true => Phase::Ending(PipelineExit::Finished),

@@ -6,6 +6,7 @@
 mod live_contract {
     mod clicks;
     mod swaps;
+    mod budgets;
     mod crashes;
     mod keyed;
     mod keyed_examples;

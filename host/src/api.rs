@@ -120,6 +120,21 @@ pub struct ProbationStatus {
     pub until: String,
 }
 
+/// A budget of the version that is active, and what there was of it in its time up to now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BudgetStatus {
+    /// The setting that says it: `max-dead-letters`, `max-latency` or `max-cpu`.
+    pub budget: String,
+    /// How much it is, such as `1% over 1m`.
+    pub most: String,
+    /// It is what a version on probation has where nothing is said.
+    pub usual: bool,
+    /// What was used of it, in words.
+    pub used: String,
+    /// It is more than there is.
+    pub over: bool,
+}
+
 /// The limits that a job runs under.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LimitStatus {
@@ -168,6 +183,12 @@ pub struct JobStatus {
     /// While a failing version is rolled back by the host.
     #[serde(default)]
     pub probation: Option<ProbationStatus>,
+    /// Its version's budgets.
+    #[serde(default)]
+    pub budgets: Vec<BudgetStatus>,
+    /// Which of them it is over, in words; none while it is within all.
+    #[serde(default)]
+    pub over_budget: Option<String>,
     /// Records read.
     pub records_in: u64,
     /// Rows delivered, all sinks together.
@@ -456,6 +477,10 @@ pub trait Jobs: Send + Sync {
     /// Why the host must be started anew, if so: a write to its data folder has failed, and nothing
     /// can be written there any more.
     fn broken(&self) -> Option<String> {
+        None
+    }
+    /// Alerts that the webhook took, and that were let go; none where no webhook is named.
+    fn alerts(&self) -> Option<(u64, u64)> {
         None
     }
     /// All jobs as they are now, for the monitor. Does not wait for changes that are under way.

@@ -52,6 +52,8 @@ pub struct Config {
     /// Memory that the host and its jobs may take; none: what the system has for it, and jobs that
     /// may take more are warned of, not refused.
     pub host_memory: Option<usize>,
+    /// Who is told of what the host does about jobs by itself.
+    pub webhook: Option<String>,
     /// Traces of batches.
     pub telemetry: TraceSettings,
     /// What is taken as it is, and could be safer.
@@ -74,6 +76,7 @@ impl Default for Config {
             lanes: None,
             limits: JobLimits::default(),
             host_memory: None,
+            webhook: None,
             telemetry: TraceSettings::default(),
             warnings: Vec::new(),
         }

@@ -235,6 +235,11 @@ fn each_fault_is_found_with_its_line() {
         ("[limits]\nmemory = '1KiB'", "4.0 MiB to 1.0 GiB"),
         ("[limits]\ntime = 5", "unit is missing"),
         (
+            "[alerts]\nwebhook = 'alerts.example.org'",
+            "`alerts.webhook`: it is an address such as https://",
+        ),
+        ("[alerts]\nwebhok = 'https://a'", "did you mean `webhook`?"),
+        (
             "[telemetry]\notlp-endpoint = 'https://c:4318'",
             "it is http://HOST:PORT",
         ),

@@ -1,5 +1,6 @@
 //! Puts a host together: the data folder, the supervisor, and for `dev` the embedded servers.
 
+use crate::alerts::Alerts;
 use crate::api::{
     Audit, Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs,
     LetterEnd, LetterId, LettersAsk, LogLine, Refusal, StateAsk, StateView,
@@ -151,10 +152,17 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
             .with_hbase(config.other_hbase.clone())
             .with_postgres(config.postgres.clone()),
         allow: config.allow.clone(),
+        alerts: alerts(config)?,
         lanes: config.lanes.unwrap_or(cores),
         limits: config.limits,
         memory: memory::of(config.host_memory),
     })
+}
+
+fn alerts(config: &Config) -> Result<Option<Alerts>, HostError> {
+    let webhook = config.webhook.as_deref();
+    let started = webhook.map(Alerts::start).transpose();
+    started.map_err(|e| format!("no thread for alerts: {e}").into())
 }
 
 /// Where a host with this configuration runs.
@@ -293,6 +301,10 @@ impl Jobs for Running {
 
     fn broken(&self) -> Option<String> {
         self.supervisor.broken()
+    }
+
+    fn alerts(&self) -> Option<(u64, u64)> {
+        self.supervisor.alerts()
     }
 
     fn facts(&self) -> Vec<JobFacts> {

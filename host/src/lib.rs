@@ -18,6 +18,7 @@ pub mod api;
 mod lines;
 mod audit;
 pub mod telemetry;
+pub mod alerts;
 pub mod monitor;
 pub mod supervisor;
 pub mod config;

@@ -116,7 +116,7 @@ fn a_version_that_fails_one_record_in_twenty_is_rolled_back_by_itself() {
         "{reason}"
     );
     assert_eq!(
-        (&newest["version"], &newest["deployment"]),
+        (&newest["version"], &newest["number"]),
         (&1.into(), &3.into())
     );
     numbers.goes_on(1000);
@@ -167,10 +167,7 @@ fn a_version_that_takes_long_is_rolled_back_and_one_that_may_goes_on() {
         "--over-budget",
         "stop",
     ];
-    numbers.deploy(
-        &["param.fails=5", "param.turns="],
-        &[&stops[..], &["--set", "max-cpu="]].concat(),
-    );
+    numbers.deploy(&["param.fails=5"], &stops);
     let status = numbers.host.wait_state(&numbers.job, "stopped", LATE);
     let reason = status["last_error"].as_str().expect("a reason");
     assert!(

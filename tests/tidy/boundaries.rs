@@ -124,6 +124,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("lines", &[]),
             ("audit", &["api", "lines"]),
             ("telemetry", &[]),
+            ("alerts", &[]),
             ("access", &[]),
             ("allow", &[]),
             ("memory", &[]),
@@ -143,8 +144,11 @@ const MODULES: [(&str, &[Arrows]); 7] = [
                     "telemetry",
                 ],
             ),
-            ("supervisor", &["allow", "api", "audit", "lines"]),
-            ("hosting", &["api", "cli", "config", "memory", "supervisor"]),
+            ("supervisor", &["alerts", "allow", "api", "audit", "lines"]),
+            (
+                "hosting",
+                &["alerts", "api", "cli", "config", "memory", "supervisor"],
+            ),
         ],
     ),
 ];
@@ -215,6 +219,7 @@ const HOMES: [(&str, &[&str]); 41] = [
         "ureq::",
         &[
             "host/connectors/src/hbase/http.rs",
+            "host/src/alerts.rs",
             "host/src/cli/",
             "host/src/telemetry/send.rs",
         ],

@@ -24,6 +24,8 @@ pub struct JobFacts {
     pub host_limits: streamhost_core::job::settings::JobLimits,
     /// Its deployments, oldest first.
     pub deployments: Vec<DeploymentFacts>,
+    /// How often the host has rolled it back by itself, since it started.
+    pub rollbacks: u64,
     /// What its batches measure.
     pub meter: Arc<PipelineMeter>,
 }

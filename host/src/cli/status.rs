@@ -6,7 +6,7 @@ use super::list::{self, state};
 use super::output::{Output, catching_up, count, fields, plain, table};
 use super::screen::Screen;
 use super::told::Told;
-use crate::api::{JobState, JobStatus, MemoryPart, ParameterStatus};
+use crate::api::{BudgetStatus, JobState, JobStatus, MemoryPart, ParameterStatus};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -68,6 +68,24 @@ fn probation(job: &JobStatus, screen: &Screen) -> Option<String> {
         screen.time(&probation.until),
         probation.version
     ))
+}
+
+/// The version's budgets, and what was used of each.
+fn budgets(job: &JobStatus) -> Option<String> {
+    let one = |budget: &BudgetStatus| {
+        let usual = if budget.usual { ", as usual" } else { "" };
+        let (name, used) = (plain(&budget.budget), plain(&budget.used));
+        format!("{name} {}{usual}: {used}", plain(&budget.most))
+    };
+    let all: Vec<_> = job.budgets.iter().map(one).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// What it waits for, and since when.
+fn waiting(job: &JobStatus, screen: &Screen) -> Option<String> {
+    let waiting = job.waiting_for.as_ref()?;
+    let since = screen.time(&waiting.since);
+    (job.state == JobState::Retrying).then(|| format!("{} (since {since})", waiting.what))
 }
 
 /// An error that is over, with its time; none while the job is stopped by it.
@@ -167,10 +185,7 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
     let job = &shown.status;
     let is = |state: JobState| job.state == state;
     let stopped_by = shown.moving.reason.as_ref().or(job.last_error.as_ref());
-    let waiting = job.waiting_for.as_ref().filter(|_| is(JobState::Retrying));
     let since = |time: &String| screen.time(time);
-    let waiting =
-        waiting.map(|waiting| format!("{} (since {})", waiting.what, since(&waiting.since)));
     // Else nothing is known of what its component and settings make of it.
     let is_loaded = !job.sources.is_empty();
     let letters = if is_loaded {
@@ -187,10 +202,12 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
             "reason",
             stopped_by.filter(|_| is(JobState::Stopped)).cloned(),
         ),
-        ("waiting for", waiting),
+        ("waiting for", waiting(job, screen)),
         ("last error", past_error(shown, screen)),
         ("version", Some(version(job))),
         ("probation", probation(job, screen)),
+        ("over budget", job.over_budget.clone()),
+        ("budgets", budgets(job)),
         (
             "records in",
             Some(with_rate(job.records_in, shown.moving.records_per_second)),

@@ -81,6 +81,9 @@ impl<'a> Reader<'a> {
         if let Some(section) = self.table_of(&mut top, "limits") {
             self.limits(section, &mut config);
         }
+        if let Some(section) = self.table_of(&mut top, "alerts") {
+            self.alerts(section, &mut config.webhook);
+        }
         if let Some(section) = self.table_of(&mut top, "telemetry") {
             self.telemetry(section, &mut config.telemetry);
         }
@@ -193,6 +196,20 @@ impl<'a> Reader<'a> {
         self.judged(&mut section, "batch-bytes", &mut to.batch_bytes, |t| {
             settings::bytes(t, 1, limits::BATCH_BYTES_MAX)
         });
+        self.rest(section);
+    }
+
+    fn alerts(&mut self, mut section: Section<'_>, webhook: &mut Option<String>) {
+        if let Some((at, text)) = self.text_of(&mut section, "webhook") {
+            match is_webhook(&text) {
+                true => *webhook = Some(text),
+                // It may have a secret in it.
+                false => self.fault(
+                    at,
+                    "`alerts.webhook`: it is an address such as https://alerts.example.org/streamhost",
+                ),
+            }
+        }
         self.rest(section);
     }
 
@@ -309,6 +326,7 @@ impl<'a> Reader<'a> {
             "kafka" => "kafka.",
             "hbase" => "hbase.",
             "postgres" => "postgres.",
+            "alerts" => "alerts.",
             "telemetry" => "telemetry.",
             _ => "limits.",
         };
@@ -384,6 +402,15 @@ pub(super) fn host_and_port(text: &str) -> bool {
 }
 
 /// `http://HOST:PORT`, with a path if need be.
+fn is_webhook(text: &str) -> bool {
+    let schemes = ["http://", "https://"];
+    let Some(rest) = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)) else {
+        return false;
+    };
+    let host = rest.split(['/', '?', ':']).next().unwrap_or_default();
+    !host.is_empty() && text.chars().all(|c| c.is_ascii_graphic())
+}
+
 fn is_collector(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("http://") else {
         return false;

@@ -2,9 +2,8 @@
 
 use crate::api::{
     ActiveFacts, Audit, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
-    JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine,
-    ProbationStatus, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateFate,
-    StateView, Waiting,
+    JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LogLine, ProbationStatus,
+    Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateFate, StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -144,6 +143,8 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
             batches: 88,
             until: "2026-11-21T08:15:00Z".to_owned(),
         }),
+        budgets: kept::budgets(),
+        over_budget: Some("max-dead-letters `0.5% over 1m`".to_owned()),
         records_in: 1000,
         rows_out: 990,
         dead_letters: 7,
@@ -182,13 +183,7 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
             target: "c\"2".to_owned(),
             rows: 990,
         }],
-        limits: LimitStatus {
-            host_memory: vec![kept::memory()],
-            memory_bytes: 64 << 20,
-            time_ms: 2000,
-            batch_records: 100_000,
-            batch_bytes: 16 << 20,
-        },
+        limits: kept::limits(),
         parameters: kept::parameters(),
     }
 }
@@ -222,6 +217,7 @@ fn facts_of(status: JobStatus, deployments: &[Deployment]) -> JobFacts {
         set: [("every".to_owned(), "1s".to_owned())].into(),
         host_limits: JobLimits::default(),
         deployments: deployments.collect(),
+        rollbacks: 1,
         meter: Arc::default(),
         status,
     }

@@ -8,9 +8,9 @@ use super::{Job, Supervisor};
 use crate::api::Refusal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use streamhost_core::job::JobRecord;
 use streamhost_core::job::settings::Settings;
 use streamhost_core::job::validate::in_words;
+use streamhost_core::job::{DeploymentKind, JobRecord};
 use streamhost_core::protocol::CheckpointLog;
 use streamhost_core::{clock, limits};
 use streamhost_engine::pipeline::{DeploymentSlot, Stop};
@@ -57,6 +57,7 @@ impl Desk {
             Action::Release => host.release(&self.control),
             Action::Sweep => host.sweep(),
             Action::Say(level, text) => self.each_job(|job| job.say(level, &text)),
+            Action::Alert(told) => host.alert(&self.control.name, told),
             Action::NoteError(text) => {
                 self.each_job(|job| job.state().pipeline_status.error(&text));
             }
@@ -105,8 +106,13 @@ impl Desk {
             (None, None) => return Ok(()), // only a deployment makes a job
         };
         job.log.active(record.active().version);
-        host.note_own(&job.state().record, &record);
-        job.state().record = record;
+        let mut state = job.state();
+        let is_new = state.record.active().number != record.active().number;
+        let is_rollback = record.active().kind == DeploymentKind::AutomaticRollback;
+        state.rollbacks += u64::from(is_new && is_rollback);
+        let before = std::mem::replace(&mut state.record, record.clone());
+        drop(state);
+        host.note_own(&before, &record); // without the lock: it writes
         host.jobs().insert(job.name.clone(), job.clone());
         self.job = Some(job);
         Ok(())

@@ -1,6 +1,7 @@
 //! What the control API asks of the host.
 
 use super::actor::Told;
+use super::budgets::budgets_of;
 use super::{Asked, Job, State, Supervisor};
 use crate::api::{
     Audit, Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs,
@@ -126,6 +127,11 @@ impl Jobs for Supervisor {
         self.checkpoint_logs.broken()
     }
 
+    fn alerts(&self) -> Option<(u64, u64)> {
+        let alerts = self.environment.alerts.as_ref();
+        alerts.map(crate::alerts::Alerts::counts)
+    }
+
     fn facts(&self) -> Vec<JobFacts> {
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
         jobs.iter().map(|job| self.facts_for_monitor(job)).collect()
@@ -210,6 +216,8 @@ impl Supervisor {
         let limits = loaded
             .as_ref()
             .map_or(self.environment.limits, |loaded| loaded.settings.limits);
+        let probation = probation_of(&state, &facts);
+        let (budgets, over_budget) = budgets_of(&state, loaded.as_deref(), probation.is_some());
         JobStatus {
             job: job.name.clone(),
             state: what_it_does(&state, &facts),
@@ -217,7 +225,9 @@ impl Supervisor {
             digest: active.digest.clone(),
             deployment: active.number,
             deployed_at: Some(clock::rfc3339(active.at_ms)),
-            probation: probation_of(&state, &facts),
+            probation,
+            budgets,
+            over_budget,
             records_in: facts.counters.records_in,
             rows_out: facts.counters.rows.values().sum(),
             dead_letters: facts.counters.dead_letters,

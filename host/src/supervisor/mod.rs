@@ -5,6 +5,7 @@
 //! jobs do not wait for one another. Whoever only looks reads what the actor has published. The
 //! set of jobs and their components has a lock of its own, held for as long as a write takes.
 
+use crate::alerts::Alerts;
 use crate::allow::Allow;
 use crate::audit::AuditLog;
 use actor::{Actor, Asked};
@@ -33,6 +34,7 @@ mod mailbox;
 mod actor;
 mod act;
 mod beginning;
+mod budgets;
 mod build;
 mod check;
 mod deploy;
@@ -62,6 +64,8 @@ pub struct Environment {
     pub connectors: Registry,
     /// What components may read and write.
     pub allow: Allow,
+    /// Who is told of what the host does by itself.
+    pub alerts: Option<Alerts>,
     /// Workers of each job.
     pub lanes: usize,
     /// Limits of each job.
@@ -124,6 +128,8 @@ struct State {
     has_pipeline: bool,
     /// Why it cannot go on by itself.
     failed: Option<String>,
+    /// How often the host has rolled it back by itself, since it started.
+    rollbacks: u64,
     /// Its stored record cannot be read, and the one here stands in for it: nothing of it runs, and
     /// nothing of it is written.
     unreadable: bool,
@@ -300,6 +306,7 @@ impl Job {
                 pipeline_status: Arc::new(PipelineStatus::default()),
                 has_pipeline: false,
                 failed: None,
+                rollbacks: 0,
                 unreadable: false,
             }),
         }

@@ -22,6 +22,7 @@ impl Supervisor {
             set: state.record.active().settings.clone(),
             host_limits: self.environment.limits,
             deployments: deployments.collect(),
+            rollbacks: state.rollbacks,
             meter: state.pipeline_status.meter.clone(),
             status,
         }

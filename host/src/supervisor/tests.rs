@@ -9,6 +9,7 @@ use streamhost_engine::pipeline::PipelineExit;
 fn environment(limits: JobLimits) -> Environment {
     Environment {
         allow: Allow::all(),
+        alerts: None,
         owner: "streamhost",
         kafka: KafkaSettings::default(),
         connectors: Registry::default(),

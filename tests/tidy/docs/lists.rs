@@ -86,7 +86,7 @@ fn every_setting_is_in_the_book() {
             keys.extend(names.map(|name| format!("{section}.{name}")));
         }
     }
-    for section in ["control", "kafka", "hbase", "limits", "telemetry"] {
+    for section in ["control", "kafka", "hbase", "limits", "alerts", "telemetry"] {
         let begin = format!("fn {section}(");
         let body = reader.split(&begin).nth(1).expect("a section of the file");
         let body = body.split("\n    fn ").next().unwrap_or_default();

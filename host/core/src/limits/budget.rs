@@ -18,5 +18,13 @@ pub const BUDGET_LETTERS_TIME: Duration = Duration::from_secs(60);
 /// How many times the share of the version before it may have instead, where that is more: a job
 /// whose input was always bad is not to be held up.
 pub const BUDGET_LETTERS_TIMES: u64 = 2;
+/// Alerts that wait for the webhook; what is beyond is let go.
+pub const ALERTS_QUEUED_MAX: usize = 64;
+/// How often one of them is tried.
+pub const ALERT_ATTEMPTS_MAX: u32 = 4;
+/// The wait before it is tried the second time; it doubles.
+pub const ALERT_WAIT: Duration = Duration::from_millis(500);
+/// How long one attempt may take.
+pub const ALERT_SEND_TIME: Duration = Duration::from_secs(5);
 /// Cores that `max-cpu` may name.
 pub const BUDGET_CORES_MAX: u64 = 1024;

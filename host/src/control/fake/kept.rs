@@ -1,8 +1,8 @@
 //! Dead letters and keyed state that are only said to be kept.
 
 use crate::api::{
-    AskedKey, AskedKeys, LetterEnd, LetterId, LettersAsk, MemoryPart, ParameterStatus, Refusal,
-    StateAsk, StateView,
+    AskedKey, AskedKeys, BudgetStatus, LetterEnd, LetterId, LettersAsk, LimitStatus, MemoryPart,
+    ParameterStatus, Refusal, StateAsk, StateView,
 };
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -115,7 +115,27 @@ pub(super) fn look(job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
     })
 }
 
-pub(super) fn memory() -> MemoryPart {
+pub(super) fn budgets() -> Vec<BudgetStatus> {
+    vec![BudgetStatus {
+        budget: "max-dead-letters".to_owned(),
+        most: "0.5% over 1m".to_owned(),
+        usual: false,
+        used: "7 dead letters of 1000 records (0.7 %) in 50s".to_owned(),
+        over: true,
+    }]
+}
+
+pub(super) fn limits() -> LimitStatus {
+    LimitStatus {
+        host_memory: vec![memory()],
+        memory_bytes: 64 << 20,
+        time_ms: 2000,
+        batch_records: 100_000,
+        batch_bytes: 16 << 20,
+    }
+}
+
+fn memory() -> MemoryPart {
     MemoryPart {
         name: "instances".into(),
         bytes: 256 << 20,

@@ -18,6 +18,8 @@ pub(super) struct HostFigures {
     servers: Vec<(&'static str, String, Option<bool>)>,
     /// Traces that were sent, and that were let go, where a collector is named.
     traces: Option<(u64, u64)>,
+    /// Alerts that the webhook took, and that were let go, where one is named.
+    alerts: Option<(u64, u64)>,
 }
 
 impl Monitor {
@@ -31,6 +33,7 @@ impl Monitor {
             disk: (disk.total_bytes > 0).then_some((disk.free_bytes, disk.total_bytes)),
             servers: server_states(&place, &facts),
             traces: self.tracer.as_ref().map(Tracer::counts),
+            alerts: self.jobs.alerts(),
         }
     }
 }
@@ -94,6 +97,22 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: MetricType::Gauge,
         help: "By how much the machine's clock was set ahead since the host's start; below 0: back.",
         samples: |_, samples| samples.add(Vec::new(), seconds(clock::set_ahead_ms())),
+    },
+    Family {
+        name: "streamhost_alerts_sent_total",
+        kind: MetricType::Counter,
+        help: "Alerts that the webhook took; absent where none is named.",
+        samples: |scrape, samples| {
+            samples.known(Vec::new(), scrape.host.alerts.map(|(sent, _)| sent))
+        },
+    },
+    Family {
+        name: "streamhost_alerts_failed_total",
+        kind: MetricType::Counter,
+        help: "Alerts that were let go, as the webhook was away, refused them, or too many came.",
+        samples: |scrape, samples| {
+            samples.known(Vec::new(), scrape.host.alerts.map(|(_, failed)| failed));
+        },
     },
     Family {
         name: "streamhost_traces_sent_total",

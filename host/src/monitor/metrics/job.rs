@@ -26,7 +26,7 @@ fn each<V: Into<Value>>(
 }
 
 /// What a job is and does.
-const STANDING: [Family; 6] = [
+const STANDING: [Family; 8] = [
     Family {
         name: "streamhost_job_info",
         kind: MetricType::Gauge,
@@ -68,6 +68,26 @@ const STANDING: [Family; 6] = [
                 }
             }
         },
+    },
+    Family {
+        name: "streamhost_job_over_budget",
+        kind: MetricType::Gauge,
+        help: "For each budget of the active version, 1 while it is over it, else 0.",
+        samples: |scrape, samples| {
+            for job in &scrape.jobs {
+                let facts = job.facts;
+                for budget in &facts.status.budgets {
+                    let is_over = u64::from(budget.over);
+                    samples.add(of_part(facts, "budget", &budget.budget), is_over);
+                }
+            }
+        },
+    },
+    Family {
+        name: "streamhost_job_rollbacks_total",
+        kind: MetricType::Counter,
+        help: "How often the host has rolled the job back by itself, since it started.",
+        samples: |scrape, samples| each(scrape, samples, |job| Some(job.facts.rollbacks)),
     },
     Family {
         name: "streamhost_job_cpu_seconds_total",

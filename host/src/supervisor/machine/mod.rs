@@ -8,6 +8,7 @@
 //! awaited, and whoever carries them out (the job's actor, or the simulation) tells its outcome as
 //! the next event. Nothing else is told until the change is done. No lock, I/O or clock is here.
 
+use crate::alerts::AlertKind;
 use crate::api::Refusal;
 use streamhost_core::job::JobRecord;
 use streamhost_core::job::budget::Beyond;
@@ -155,6 +156,15 @@ pub(super) struct Unfit {
     pub(super) beyond: Beyond,
 }
 
+/// What a webhook is told of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) what: AlertKind,
+    pub(super) reason: String,
+    pub(super) version: u64,
+    pub(super) back_to: Option<u64>,
+}
+
 /// The version that runs went over a budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Over {
@@ -266,6 +276,8 @@ pub(super) enum Action {
     Sweep,
     /// A line of the job's log.
     Say(Level, String),
+    /// Tell the webhook, if there is one.
+    Alert(Told),
     /// What `status` shows as the last error.
     NoteError(String),
     /// The outcome, to whoever waits for it.

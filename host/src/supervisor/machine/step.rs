@@ -248,7 +248,7 @@ impl Next {
             }
             Change::Undeploy(_) => self.go(change, Awaited::Forgotten),
             Change::Pause(who) | Change::Close(who) => self.answer(who, Answer::Done),
-            Change::StopOver(why) => self.stopped(&why),
+            Change::StopOver(why) => self.stopped_over(why),
             Change::Break => self.broken(),
             change => panic!("stopped during {change:?}"),
         }
@@ -280,9 +280,7 @@ impl Next {
                 self.answer(who, Answer::Switched { stopped, started });
             }
             Change::GoBack { unfit, .. } => {
-                let why = unfit.why();
-                self.say(Level::ERROR, &why);
-                self.actions.push(Action::NoteError(why));
+                self.rolled_back(&unfit);
             }
             change => panic!("switched during {change:?}"),
         }

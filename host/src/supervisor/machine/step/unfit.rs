@@ -1,8 +1,9 @@
 //! A version that breaks the contract, or goes over one of its budgets: the host goes back to the
 //! version before while it is new, and later the job stops, or goes on as its user said.
 
-use super::super::{Awaited, Change, Over, Unfit};
+use super::super::{Action, Awaited, Change, Over, Told, Unfit};
 use super::Next;
+use crate::alerts::AlertKind;
 use crate::api::Refusal;
 use streamhost_core::job::budget::Beyond;
 use streamhost_engine::pipeline::Stop;
@@ -76,9 +77,42 @@ impl Next {
     /// A version is over its budget, and is not rolled back.
     fn beyond(&mut self, beyond: Beyond, why: String) {
         match beyond {
-            Beyond::GoOn => self.say(Level::WARN, &format!("goes on: {why}")),
+            Beyond::GoOn => {
+                self.say(Level::WARN, &format!("goes on: {why}"));
+                self.alert(AlertKind::OverBudget, why);
+            }
             Beyond::Stop => self.stop(Change::StopOver(why), Stop::Soon),
         }
+    }
+
+    /// It was stopped, as its version is over its budget.
+    pub(super) fn stopped_over(&mut self, why: String) {
+        self.stopped(&why);
+        self.alert(AlertKind::Stopped, why);
+    }
+
+    /// The version before runs again.
+    pub(super) fn rolled_back(&mut self, unfit: &Unfit) {
+        let why = unfit.why();
+        self.say(Level::ERROR, &why);
+        self.actions.push(Action::NoteError(why.clone()));
+        self.actions.push(Action::Alert(Told {
+            what: AlertKind::RolledBack,
+            reason: why,
+            version: unfit.version,
+            back_to: Some(unfit.back_to),
+        }));
+    }
+
+    /// About the version that is active.
+    fn alert(&mut self, what: AlertKind, reason: String) {
+        let version = self.record().active().version;
+        self.actions.push(Action::Alert(Told {
+            what,
+            reason,
+            version,
+            back_to: None,
+        }));
     }
 
     pub(super) fn cannot_go_back(&mut self, unfit: &Unfit, why: &Refusal) {

@@ -105,6 +105,11 @@ fn action_words(action: &Action) -> String {
         Action::Sweep => "sweep".to_owned(),
         Action::Say(_, text) => format!("say `{text}`"),
         Action::NoteError(_) => "note".to_owned(),
+        Action::Alert(told) => match told.what {
+            AlertKind::RolledBack => "alert back".to_owned(),
+            AlertKind::OverBudget => "alert over".to_owned(),
+            AlertKind::Stopped => "alert stopped".to_owned(),
+        },
         Action::Answer(who, answer) => match answer {
             Answer::Done => format!("done {who}"),
             Answer::Switched {

@@ -275,7 +275,7 @@ fn a_version_that_proves_unfit() {
         (Event::Done, "activate, start 2", "3 …"),
         (
             started(),
-            "release, sweep, say `version 2 was rolled back: it traps`, note",
+            "release, sweep, say `version 2 was rolled back: it traps`, note, alert back",
             "3 runs",
         ),
     ];
@@ -316,7 +316,7 @@ fn over(deployment: u64, batches: u64, said: &[&str]) -> Event {
 #[test]
 fn a_version_that_goes_over_its_budget_while_it_is_new() {
     let said = "say `version 3 is active (deployment 3)`, swap";
-    let back = "release, sweep, say `version 2 was rolled back: too much`, note";
+    let back = "release, sweep, say `version 2 was rolled back: too much`, note, alert back";
     for how in [&[][..], &["usual"], &["stop"]] {
         let rows = [
             (over(2, 5, how), "prepare 1", "2 runs …"),
@@ -339,8 +339,8 @@ fn a_version_that_goes_over_its_budget_while_it_is_new() {
     ];
     play("2 runs", rows);
     // The version before cannot take over.
-    let on = "release, say `goes on: version 2: too much; and version 1 cannot take over: no`";
-    let ends = "say `stopped: version 2: too much; and version 1 cannot take over: no`, note";
+    let on = "release, say `goes on: version 2: too much; and version 1 cannot take over: no`, alert over";
+    let ends = "say `stopped: version 2: too much; and version 1 cannot take over: no`, note, alert stopped";
     let goes_on = [
         (over(2, 5, &[]), "prepare 1", "2 runs …"),
         (failed(), on, "2 runs"),
@@ -357,13 +357,14 @@ fn a_version_that_goes_over_its_budget_while_it_is_new() {
 
 #[test]
 fn a_version_that_goes_over_its_budget_and_is_not_rolled_back() {
-    let on = "say `goes on: version 2: too much`";
-    let ends = "say `stopped: version 2: too much`, note";
-    let was = "say `goes on: version 2: too much, and the version before it was so too`";
+    let on = "say `goes on: version 2: too much`, alert over";
+    let ends = "say `stopped: version 2: too much`, note, alert stopped";
+    let was =
+        "say `goes on: version 2: too much, and the version before it was so too`, alert over";
     play("2 runs", [(over(2, 101, &[]), on, "2 runs")]);
     play("2 runs", [(over(2, 101, &["usual"]), "", "2 runs")]);
     play("2 runs", [(over(2, 5, &["as before"]), was, "2 runs")]);
-    let first = "say `goes on: version 1: too much`";
+    let first = "say `goes on: version 1: too much`, alert over";
     play("1 runs", [(over(1, 5, &[]), first, "1 runs")]);
     let rows = [
         (over(2, 101, &["stop"]), "stop Soon", "2 runs …"),

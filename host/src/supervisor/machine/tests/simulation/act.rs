@@ -95,7 +95,7 @@ impl World {
             }
             Action::Sweep => self.sweeps(),
             Action::Answer(who, answer) => self.answered(name, who, &answer),
-            Action::Say(..) | Action::NoteError(_) => {}
+            Action::Say(..) | Action::NoteError(_) | Action::Alert(_) => {}
             other => panic!("{other:?} is awaited"),
         }
         true

@@ -64,7 +64,7 @@ fn probation(job: &JobStatus, screen: &Screen) -> Option<String> {
         left => format!(", and {} more", count(left, "batch", "batches")),
     };
     Some(format!(
-        "until {}{more}: if this version proves unfit, version {} takes over again",
+        "until {}{more}: if this version proves unfit or goes over its budget, version {} takes over again",
         screen.time(&probation.until),
         probation.version
     ))

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::pipeline::{BatchStep, PipelineMeter, StageLetters};
+use streamhost_core::job::budget::{Budget, Budgets, LetterBudget, Most};
 
 /// Batches of a job that reads to the end of its topic, while one sink fails so often.
 fn measured(faults: usize) -> (Arc<PipelineMeter>, Checkpoint) {
@@ -104,4 +105,66 @@ fn latencies_count_each_record_though_few_are_looked_at() {
         assert_eq!(pipeline.join(), PipelineExit::Finished);
         assert_eq!(meter.totals().latency.count(), records as u64);
     }
+}
+
+/// A deployment that may have so many dead letters, and no record older than a day.
+fn budgeted(deployment: u64, letters: u64) -> Arc<LoadedDeployment> {
+    let over = Duration::from_secs(3600);
+    let budget = |most| Budget { most, over };
+    let mut active = active(deployment);
+    let day = Duration::from_secs(24 * 3600);
+    Arc::get_mut(&mut active).unwrap().settings.budgets = Budgets {
+        dead_letters: LetterBudget::Own(budget(Most::Letters(letters))),
+        latency: Some(budget(Most::Latency(day))),
+        ..Budgets::default()
+    };
+    active
+}
+
+#[test]
+fn a_version_is_held_against_its_budgets_by_what_it_ran_itself() {
+    let mut world = World::new(6);
+    world.cell = DeploymentSlot::new(budgeted(1, 2));
+    let put = |world: &World, values: &[&str]| {
+        for value in values {
+            world.topics.append("t", 0, 0, None, Some(value.as_bytes()));
+        }
+    };
+    put(&world, &["F", "F", "a"]);
+    let pipeline = world.start(None);
+    let is_at =
+        |batches| move |facts: &status::StatusSnapshot| facts.counters.records_in == batches;
+    world.until(&pipeline, is_at(3));
+    put(&world, &["F"]);
+    world.until(&pipeline, is_at(4));
+    put(&world, &["F"]);
+    world.until(&pipeline, is_at(5));
+
+    // Those of the version before do not count, nor does a letter that is retried.
+    let next = budgeted(2, 0);
+    world.deployments.store(2, Ordering::SeqCst);
+    world.cell.set(next.clone());
+    put(&world, &["a", "a"]);
+    world.until(&pipeline, is_at(7));
+    let ends = pipeline.status.retries.run(
+        vec![super::retries::letter("F0-0")],
+        Duration::from_secs(60),
+        &|_| Ok(None),
+    );
+    assert!(matches!(ends[..], [RetryEnd::Durable(_)]), "{ends:?}");
+    let uses = pipeline.status.meter.budget_uses(&next);
+    // Records of long ago are as old as the version.
+    let want = ["0 dead letters in", "0 of 2 records (0.0 %) older than"];
+    for (used, want) in uses.iter().zip(want) {
+        let is_so = used.used.starts_with(want) && !used.is_over;
+        assert!(is_so, "{used:?}");
+    }
+    assert_eq!(uses.len(), want.len());
+    assert_eq!(pipeline.stop(Stop::Soon), PipelineExit::Stopped);
+    let told = world.over_budget.lock().unwrap();
+    let told: Vec<_> = told
+        .iter()
+        .map(|over| (over.deployment, over.budget))
+        .collect();
+    assert_eq!(told, [(1, "max-dead-letters")], "once");
 }

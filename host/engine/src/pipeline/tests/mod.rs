@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+use streamhost_core::job::budget::watch::OverBudget;
 use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
 use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::testing::xorshift;
@@ -51,6 +52,8 @@ struct World {
     set_ahead_ms: Arc<AtomicI64>,
     /// Whether the last pipeline that ended held a deployment that it did not come to run.
     overtaken: Arc<AtomicBool>,
+    /// What was told of budgets.
+    over_budget: Arc<Mutex<Vec<OverBudget>>>,
 }
 
 impl World {
@@ -73,6 +76,7 @@ impl World {
             answers_max: BATCH_ANSWERS_BYTES_MAX,
             set_ahead_ms: Arc::default(),
             overtaken: Arc::default(),
+            over_budget: Arc::default(),
         }
     }
 
@@ -142,6 +146,8 @@ impl World {
         let status = PipelineStatus::telling(Box::new(move |_, text| {
             logged.lock().unwrap().push(text.to_string())
         }));
+        let over_budget = self.over_budget.clone();
+        let status = status.judging(Box::new(move |over| over_budget.lock().unwrap().push(over)));
         let set_ahead_ms = self.set_ahead_ms.clone();
         let status = status.watching(Arc::new(move || set_ahead_ms.load(Ordering::SeqCst)));
         let told = self.overtaken.clone();

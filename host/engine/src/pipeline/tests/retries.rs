@@ -7,7 +7,7 @@ use streamhost_core::protocol::{LetterMark, LetterOutcome, LetterPlace};
 const LONG: Duration = Duration::from_secs(60);
 
 /// The letter of the only record, as its topic would have it.
-fn letter(value: &str) -> LetterRetry {
+pub(super) fn letter(value: &str) -> LetterRetry {
     LetterRetry {
         place: LetterPlace {
             topic: "d".into(),

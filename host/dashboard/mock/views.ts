@@ -134,6 +134,19 @@ export function status(job: SimJob, now: number): JobStatus {
       s.version > 1 && runs(job)
         ? { version: s.version - 1, batches: 12, until: rfc3339(now + 600_000) }
         : null,
+    budgets:
+      s.version > 1 && runs(job)
+        ? [
+            {
+              budget: "max-dead-letters",
+              most: "1% over 1m",
+              usual: false,
+              used: "12 dead letters of 18000 records (0.1 %) in 1m",
+              over: false,
+            },
+          ]
+        : [],
+    over_budget: null,
     under_way: runs(job)
       ? {
           batch: job.batch + 1,

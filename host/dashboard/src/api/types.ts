@@ -81,6 +81,17 @@ export interface Probation {
   until: string;
 }
 
+/** What a version may have of something, and what there was of it in its time up to now. */
+export interface Budget {
+  /** The setting that says it. */
+  budget: string;
+  most: string;
+  /** It is what a version on probation has where nothing is said. */
+  usual: boolean;
+  used: string;
+  over: boolean;
+}
+
 /** `GET /v1/jobs/{job}`. The fields behind `limits` are new, and optional as an older host does not have them. */
 export interface JobStatus {
   job: string;
@@ -128,6 +139,8 @@ export interface JobStatus {
   last_checkpoint_at?: string | null;
   under_way?: UnderWay | null;
   probation?: Probation | null;
+  budgets?: Budget[];
+  over_budget?: string | null;
   cpu_cores?: number | null;
   guest_memory_bytes?: number | null;
 }

@@ -188,6 +188,13 @@ function Trouble({ status }: { status: JobStatus }) {
       </Note>
     );
   }
+  if (status.over_budget) {
+    return (
+      <Note tone="warn" icon="warn">
+        <b>Version {status.version} is over its budget.</b> <Words text={status.over_budget} />
+      </Note>
+    );
+  }
   const slow = slowBatch(status);
   if (slow !== null) {
     return (

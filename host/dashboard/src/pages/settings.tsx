@@ -1,5 +1,5 @@
 import { call } from "../api/client.ts";
-import type { JobStatus, Parameter, Setting, Settings } from "../api/types.ts";
+import type { Budget, JobStatus, Parameter, Setting, Settings } from "../api/types.ts";
 import { bytes, count } from "../lib/format.ts";
 import { Empty, Facts, Failure, Loading, Panel } from "../ui/panel.tsx";
 import { type Column, DataTable } from "../ui/table.tsx";
@@ -80,6 +80,30 @@ const PARAMETERS: Column<Parameter>[] = [
   },
 ];
 
+const BUDGETS: Column<Budget>[] = [
+  {
+    id: "budget",
+    label: "Budget",
+    wide: true,
+    cell: (b) => (
+      <>
+        <code>
+          <Said text={b.budget} />
+        </code>
+        <small class="quiet">
+          <Said text={b.usual ? `${b.most}, as usual on probation` : b.most} />
+        </small>
+      </>
+    ),
+  },
+  { id: "used", label: "Used", cell: (b) => <Words text={b.used} /> },
+  {
+    id: "over",
+    label: "State",
+    cell: (b) => (b.over ? <b>over</b> : <span class="quiet">within</span>),
+  },
+];
+
 export function SettingsTab({ status }: { status: JobStatus }) {
   const found = useResource(`${status.job} ${status.deployment}`, (signal) =>
     call<Settings>(["v1", "jobs", status.job, "settings"], { signal }),
@@ -116,6 +140,17 @@ export function SettingsTab({ status }: { status: JobStatus }) {
             rows={status.parameters}
             columns={PARAMETERS}
             id={(p) => p.name}
+          />
+        </Panel>
+      )}
+      {status.budgets !== undefined && status.budgets.length > 0 && (
+        <Panel title="Error budgets" flush note="a new version that goes over one is rolled back by the host">
+          <DataTable
+            caption="Error budgets"
+            cards
+            rows={status.budgets}
+            columns={BUDGETS}
+            id={(b) => b.budget}
           />
         </Panel>
       )}

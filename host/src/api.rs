@@ -180,6 +180,9 @@ pub struct JobStatus {
     /// When that was, RFC 3339.
     #[serde(default)]
     pub deployed_at: Option<String>,
+    /// The trusted key that has signed its component; null where the host asked for no signature.
+    #[serde(default)]
+    pub signed_by: Option<String>,
     /// While a failing version is rolled back by the host.
     #[serde(default)]
     pub probation: Option<ProbationStatus>,
@@ -286,6 +289,9 @@ pub struct Deployment {
     /// The SDK that it was made with, if it says so; components do not yet.
     #[serde(default)]
     pub sdk: Option<String>,
+    /// The trusted key that has signed its component; null where the host asked for no signature.
+    #[serde(default)]
+    pub signed_by: Option<String>,
 }
 
 /// One line of a job's log.

@@ -17,6 +17,7 @@ use streamhost_connectors::hbase::HbaseSettings;
 use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_connectors::postgres::PostgresSettings;
 use streamhost_core::job::settings::JobLimits;
+use streamhost_guest::signature::TrustedKeys;
 use toml::de::DeTable;
 
 /// Where the control API listens, and who may use it.
@@ -26,6 +27,8 @@ pub struct ControlConfig {
     pub listen: SocketAddr,
     /// Its tokens and its certificate.
     pub guard: Guard,
+    /// The keys of which one must have signed what is deployed; none: anything is taken.
+    pub trusted: Option<TrustedKeys>,
 }
 
 /// The host's configuration, proven.
@@ -67,6 +70,7 @@ impl Default for Config {
             control: ControlConfig {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)),
                 guard: Guard::default(),
+                trusted: None,
             },
             kafka: KafkaSettings::default(),
             hbase: HbaseSettings::default(),

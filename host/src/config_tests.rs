@@ -118,6 +118,16 @@ fn each_fault_is_found_with_its_line() {
             "[control]\nkey = 'c.key'\ncertificate = 'c.pem'",
             "`control.certificate`: /etc/streamhost/c.pem cannot be read",
         ),
+        (
+            "[control]\ntrusted-keys = 'a:AQ'",
+            "`control.trusted-keys`: a list of public keys belongs here",
+        ),
+        ("[control]\ntrusted-keys = []", "it is empty: name a key"),
+        ("[control]\ntrusted-keys = [1]", "a list of public keys"),
+        (
+            "[control]\ntrusted-keys = ['release:AQID']",
+            "a key is NAME:BASE64",
+        ),
         ("[kafka]\nbrokers = ''", "`` is not HOST:PORT"),
         ("[kafka]\nbrokers = []", "it is empty"),
         ("[kafka]\nbrokers = 'a:9092,b'", "`b` is not HOST:PORT"),

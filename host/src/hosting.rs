@@ -153,6 +153,7 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
             .with_postgres(config.postgres.clone()),
         allow: config.allow.clone(),
         alerts: alerts(config)?,
+        trusted: config.control.trusted.clone(),
         lanes: config.lanes.unwrap_or(cores),
         limits: config.limits,
         memory: memory::of(config.host_memory),

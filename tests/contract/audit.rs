@@ -32,7 +32,11 @@ fn told(host: &Host, job: &str) -> Vec<Value> {
 #[test]
 fn each_change_is_noted_with_its_token_also_when_it_was_refused_and_over_a_kill() {
     let (_guard, servers) = Servers::shared();
-    let mut host = Host::serve_guarded(servers, TOKENS);
+    let mut host = Host::serve_control(servers, |folder| {
+        let tokens = folder.join("tokens");
+        std::fs::write(&tokens, TOKENS).expect("written");
+        format!("token-file = \"{}\"\n", tokens.display())
+    });
     let job = unique("audited");
     outside::create_topic(&servers.kafka, &job, 1);
     let texts = component("tests/guests/threshold").display().to_string();

@@ -18,6 +18,7 @@ mod live_contract {
     mod faults;
     mod verbs;
     mod audit;
+    mod signed;
     mod starts;
     mod losses;
     mod letters;

@@ -95,14 +95,13 @@ impl Host {
         host
     }
 
-    /// The same whose API wants one of these tokens.
+    /// The same with these lines more under `[control]`; they may name files of the folder.
     #[track_caller]
-    pub fn serve_guarded(servers: &Servers, tokens: &str) -> Host {
+    pub fn serve_control(servers: &Servers, lines: impl FnOnce(&Path) -> String) -> Host {
         Host::serve_with(|data, address| {
-            let file = data.with_file_name("tokens");
-            write(&file, tokens).expect("the folder can be written");
-            let guarded = format!("[control]\ntoken-file = \"{}\"\n", file.display());
-            configuration(data, address, servers).replace("[control]\n", &guarded)
+            let folder = data.parent().expect("it has one");
+            let control = format!("[control]\n{}", lines(folder));
+            configuration(data, address, servers).replace("[control]\n", &control)
         })
     }
 

@@ -56,6 +56,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ),
             ("v1", &["alike", "contract", "instance"]),
             ("wrap", &[]),
+            ("signature", &[]),
             ("cache", &[]),
             ("nesting", &[]),
             ("compiler", &[]),
@@ -166,6 +167,7 @@ const HOMES: [(&str, &[&str]); 41] = [
             "host/connectors/src/kafka/trust.rs",
             "host/src/access/tls.rs",
             "host/src/cli/top/stream.rs",
+            "host/guest/src/signature",
         ],
     ),
     (
@@ -194,7 +196,11 @@ const HOMES: [(&str, &[&str]); 41] = [
     ("wit_component::", &["host/guest/"]),
     (
         "wasmparser::",
-        &["host/guest/src/nesting.rs", "host/guest/src/wrap.rs"],
+        &[
+            "host/guest/src/nesting.rs",
+            "host/guest/src/signature",
+            "host/guest/src/wrap.rs",
+        ],
     ),
     ("rlimit::", &["host/guest/src/compiler.rs"]),
     ("kafka_protocol::", &["host/dev/src/broker/"]),

@@ -75,6 +75,7 @@ pub fn deployment(number: u64, version: u64, digest: &str) -> DeploymentRecord {
         reset: false,
         replan: false,
         limits: None,
+        signed_by: None,
         since_batch: 0,
     }
 }

@@ -15,6 +15,7 @@ const PLAIN: Omit<AuditEntry, "number" | "at"> = {
   deployment: null,
   version: null,
   digest: null,
+  signed_by: null,
   settings: [],
   outcome: "done",
   status: null,
@@ -39,6 +40,7 @@ function entries(world: World): AuditEntry[] {
       deployment: d.number,
       version: d.version,
       digest: d.digest,
+      signed_by: d.signed_by ?? null,
       settings: Object.entries(d.settings)
         .map(([name, after]) => ({ name, before: job.deployments[i + 1]?.settings[name] ?? null, after }))
         .filter(({ before, after }) => before !== after),

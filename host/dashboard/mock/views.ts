@@ -123,6 +123,7 @@ export function status(job: SimJob, now: number): JobStatus {
     since: s.since,
     reason: s.reason,
     last_error_at: job.lastErrorAt === null ? null : rfc3339(job.lastErrorAt),
+    signed_by: job.active.signed_by ?? null,
     deployed_at: s.deployed_at,
     records_per_second: s.records_per_second,
     rows_per_second: s.rows_per_second,

@@ -101,6 +101,7 @@ export class World {
       undeployed_at: null,
       component_bytes: old?.component_bytes ?? 191_000,
       sdk: "rust 0.2.0",
+      signed_by: "release",
     });
     job.log(
       this.now(),

@@ -25,6 +25,7 @@ mod nesting;
 pub mod compiler;
 pub mod instance;
 pub mod wrap;
+pub mod signature;
 
 pub use compiler::Compiler;
 pub use instance::{Instance, Parameters};

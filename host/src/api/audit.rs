@@ -73,6 +73,9 @@ pub struct AuditEntry {
     /// Its component, SHA-256 in hex.
     #[serde(default)]
     pub digest: Option<String>,
+    /// The trusted key that has signed it; null where the host asked for no signature.
+    #[serde(default)]
+    pub signed_by: Option<String>,
     /// The settings that are others than before.
     #[serde(default)]
     pub settings: Vec<AuditSetting>,

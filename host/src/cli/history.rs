@@ -28,20 +28,26 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
         .print(out, history.as_slice(), |out, all| text(out, screen, all))?)
 }
 
-const HEAD: [&str; 8] = [
+const HEAD: [&str; 9] = [
     "DEPLOYMENT",
     "VERSION",
     "ACTIVE",
     "AT",
     "BY",
     "SHA256",
+    "SIGNED BY",
     "SETTINGS",
     "REASON",
 ];
 
 fn text(out: &mut dyn Write, screen: &Screen, history: &[Deployment]) -> io::Result<()> {
     let rows: Vec<_> = history.iter().map(|entry| row(entry, screen)).collect();
-    table(out, screen, (HEAD, &["SHA256", "DEPLOYMENT"]), &rows)?;
+    table(
+        out,
+        screen,
+        (HEAD, &["SHA256", "SIGNED BY", "DEPLOYMENT"]),
+        &rows,
+    )?;
     let gone = history
         .first()
         .and_then(|entry| entry.undeployed_at.as_ref());
@@ -50,7 +56,7 @@ fn text(out: &mut dyn Write, screen: &Screen, history: &[Deployment]) -> io::Res
     })
 }
 
-fn row(deployment: &Deployment, screen: &Screen) -> [String; 8] {
+fn row(deployment: &Deployment, screen: &Screen) -> [String; 9] {
     let by = match deployment.kind {
         DeploymentKind::Deploy => "deploy",
         DeploymentKind::Rollback => "rollback",
@@ -72,6 +78,7 @@ fn row(deployment: &Deployment, screen: &Screen) -> [String; 8] {
             _ => by.to_owned(),
         },
         deployment.digest.chars().take(12).collect(),
+        deployment.signed_by.clone().unwrap_or_default(),
         settings.join(" "),
         deployment.reason.clone().unwrap_or_default(),
     ]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::job::{JobSpec, SinkSpec, StageSpec};
-use streamhost_guest::wrap;
+use streamhost_guest::{signature, wrap};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -53,6 +53,8 @@ struct Inspection {
     sha256: String,
     /// The SDK that it was written with, where it says so.
     sdk_version: Option<String>,
+    /// The keys that its signature names; none: it has no signature. A host proves it.
+    signed_by: Option<Vec<String>>,
     /// What it asks of the host.
     imports: Vec<String>,
     /// What of that the host answers by itself, as it gives no files, clocks or network.
@@ -101,6 +103,7 @@ fn inspect(path: PathBuf, bytes: &[u8], host: &dyn Host) -> Result<Inspection, I
         size_bytes: bytes.len(),
         sha256: job.compiled().digest.clone(),
         sdk_version: wrap::sdk_version(bytes),
+        signed_by: signature::claims(bytes),
         imports: job.compiled().imports.clone(),
         stubbed: job.compiled().stubbed.clone(),
         job: job.spec().clone(),
@@ -114,6 +117,7 @@ fn text(out: &mut dyn Write, screen: &Screen, found: &Inspection) -> io::Result<
         size_bytes,
         sha256,
         sdk_version,
+        signed_by,
         imports,
         stubbed,
         job,
@@ -133,12 +137,18 @@ fn text(out: &mut dyn Write, screen: &Screen, found: &Inspection) -> io::Result<
     let sdk = sdk_version
         .as_deref()
         .map_or_else(|| "not said".to_owned(), str::to_owned);
+    let signed = match signed_by {
+        None => "no".to_owned(),
+        Some(names) if names.is_empty() => "by a key without a name, as it says".to_owned(),
+        Some(names) => format!("by {}, as it says; hosts prove it", names.join(", ")),
+    };
     writeln!(out, "{}", plain(&job.name))?;
     let lines = [
         ("  file", file.display().to_string()),
         ("  size", size.to_string()),
         ("  sha256", sha256.clone()),
         ("  sdk", sdk),
+        ("  signed", signed),
         ("  imports", own),
         ("  stubs", stubs),
         ("  batches", every),

@@ -39,6 +39,7 @@ mod screen;
 mod serve;
 mod servers;
 mod shown;
+mod sign;
 mod state;
 mod status;
 mod test;
@@ -76,6 +77,8 @@ enum Verb {
     Build(build::Args),
     /// Show what a component is: its job, sources, stages and sinks
     Inspect(inspect::Args),
+    /// Sign a component, for hosts that take nothing else; make a key
+    Sign(sign::Args),
     /// Run a component on records of a file or topic, without a host
     Test(test::Args),
     /// Measure how fast a component is, without a host; two of them in turns
@@ -141,6 +144,9 @@ pub enum CliError {
     /// The component that is looked at.
     #[error(transparent)]
     Inspect(#[from] inspect::InspectError),
+    /// The signature of a component.
+    #[error(transparent)]
+    Sign(#[from] sign::SignError),
     /// The test of a component.
     #[error(transparent)]
     Test(#[from] test::TestError),
@@ -281,6 +287,7 @@ fn verb(
         Verb::New(args) => new::run(args, screen, out),
         Verb::Build(args) => build::run(args, host, out, err),
         Verb::Inspect(args) => inspect::run(args, host, screen, out),
+        Verb::Sign(args) => sign::run(args, out, err),
         Verb::Test(args) => test::run(args, host, out, err),
         Verb::Bench(args) => bench::run(args, host, screen, (out, err)),
         Verb::Run(args) => run::run(args, host, err, daemon::Until::Signal),

@@ -10,6 +10,7 @@ use std::path::Path;
 use streamhost_connectors::secret::open_to_all;
 use streamhost_core::job::{names, settings};
 use streamhost_core::limits;
+use streamhost_guest::signature::TrustedKeys;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -149,6 +150,13 @@ impl<'a> Reader<'a> {
                 );
             }
             (None, None) => {}
+        }
+        section.known.push("trusted-keys");
+        if let Some((at, value)) = section.entries.remove("trusted-keys") {
+            match trusted_keys(value.into_inner()) {
+                Ok(trusted) => control.trusted = Some(trusted),
+                Err(reason) => self.fault(at, format!("`control.trusted-keys`: {reason}")),
+            }
         }
         self.rest(section);
     }
@@ -385,6 +393,23 @@ fn patterns(value: DeValue<'_>) -> Result<Vec<String>, String> {
             limits::PATTERNS_MAX
         )),
         _ => Err(wrong()),
+    }
+}
+
+/// A list of public keys. An empty one would take anything, and look as if it did not.
+fn trusted_keys(value: DeValue<'_>) -> Result<TrustedKeys, String> {
+    let wrong = "a list of public keys belongs here, such as [\"release:AQ…\"]: `streamhost sign keygen NAME` makes one";
+    let DeValue::Array(all) = value else {
+        return Err(wrong.to_owned());
+    };
+    let texts = all.iter().map(|one| one.get_ref().as_str());
+    let texts: Vec<&str> = texts.collect::<Option<_>>().ok_or(wrong)?;
+    match TrustedKeys::parse(texts) {
+        Ok(Some(trusted)) => Ok(trusted),
+        Ok(None) => {
+            Err("it is empty: name a key, or leave it out and any component is taken".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
     }
 }
 

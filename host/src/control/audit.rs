@@ -154,20 +154,18 @@ impl Noted for Deployed {
         entry.deployment = Some(self.deployment);
         entry.version = Some(self.version);
         entry.digest = Some(self.digest.clone());
-        if !self.changed {
-            entry.reason = Some("it was active already".to_owned());
-            return;
-        }
         // The history has both, whatever came after them.
         let history = jobs.history(&self.job).unwrap_or_default();
-        let of = |number| {
-            history
-                .iter()
-                .find(|deployment| deployment.number == number)
+        let of = |number| history.iter().find(|made| made.number == number);
+        let Some(made) = of(self.deployment) else {
+            return;
         };
-        if let Some(made) = of(self.deployment) {
+        entry.signed_by = made.signed_by.clone();
+        if self.changed {
             let before = of(self.deployment - 1).map(|before| &before.settings);
             entry.settings = AuditEntry::settings_between(before, &made.settings);
+        } else {
+            entry.reason = Some("it was active already".to_owned());
         }
     }
 }
@@ -177,6 +175,7 @@ impl Noted for JobStatus {
         entry.deployment = Some(self.deployment);
         entry.version = Some(self.version);
         entry.digest = Some(self.digest.clone());
+        entry.signed_by = self.signed_by.clone();
     }
 }
 
@@ -188,6 +187,7 @@ impl Noted for () {
             entry.deployment = Some(last.number);
             entry.version = Some(last.version);
             entry.digest = Some(last.digest);
+            entry.signed_by = last.signed_by;
         }
     }
 }

@@ -124,6 +124,7 @@ impl FakeJobs {
             component_bytes: Some(180_000),
             undeployed_at: None,
             sdk: None,
+            signed_by: Some("ann".to_owned()),
         };
         all.insert(0, entry);
     }
@@ -138,6 +139,7 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
         digest: deployed.digest.clone(),
         deployment: deployed.deployment,
         deployed_at: Some("2026-11-21T08:00:00Z".to_owned()),
+        signed_by: Some("ann".to_owned()),
         probation: Some(ProbationStatus {
             version: 1,
             batches: 88,

@@ -95,6 +95,7 @@ pub(super) struct DeployAsk {
     pub(super) name: String,
     pub(super) component: Vec<u8>,
     pub(super) digest: String,
+    pub(super) signed_by: Option<String>,
     pub(super) request: DeployRequest,
     pub(super) loaded: Arc<CompiledJob>,
 }

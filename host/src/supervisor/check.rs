@@ -32,6 +32,7 @@ impl Supervisor {
         wanted: Wanted<'_>,
     ) -> Result<Checked, Refusal> {
         let settings = self.settings_of(&request.given())?;
+        self.signer_of(component)?; // what is not trusted is not compiled either
         let silent: LogSink = Arc::new(|_, _: &str| {});
         let digest = sha256(component);
         let (loaded, described) = self

@@ -36,6 +36,7 @@ impl Supervisor {
     ) -> Result<Deployed, Refusal> {
         let settings = self.settings_of(&request.given())?;
         not_in_the_future(settings.start)?;
+        let signed_by = self.signer_of(&component)?; // before any of its code is compiled
         let silent: LogSink = Arc::new(|_, _: &str| {}); // the job that logs is not known yet
         let digest = sha256(&component);
         let (loaded, first) = self
@@ -47,6 +48,7 @@ impl Supervisor {
             name: name.clone(),
             component,
             digest,
+            signed_by,
             request,
             loaded,
         };
@@ -64,6 +66,7 @@ impl Supervisor {
             name,
             component,
             digest,
+            signed_by,
             request,
             loaded,
         } = ask;
@@ -77,6 +80,7 @@ impl Supervisor {
         let (settings, described) = self.described_under(&set, &loaded)?;
         let anew = undeployed != Undeployed::Never && !described.stages.is_empty();
         let draft = draft_of(digest, &request, (&set, settings.limits), anew);
+        let draft = Draft { signed_by, ..draft };
         if let Some(job) = job
             && let Some(unchanged) = unchanged(job, &draft)
         {
@@ -199,6 +203,12 @@ impl Supervisor {
             })?,
         };
         let settings = self.settings_of(&target.settings)?;
+        // What the host itself goes back to ran before: a newer list of what is allowed, or of keys,
+        // does not hold an unfit version.
+        let signed_by = match &why {
+            Some(_) => target.signed_by.clone(),
+            None => self.signer_of_kept(&target.digest)?,
+        };
         let draft = Draft {
             digest: target.digest.clone(),
             kind: match why {
@@ -210,6 +220,7 @@ impl Supervisor {
             limits: settings.limits,
             reset: false,
             replan: false,
+            signed_by,
             at_ms: clock::now_ms(),
         };
         if let Some(unchanged) = unchanged(job, &draft) {
@@ -222,7 +233,6 @@ impl Supervisor {
         let active = self
             .activate(job, &record, record.active())
             .map_err(Refusal::Invalid)?;
-        // What the host itself goes back to ran before: a newer list does not hold an unfit version.
         if record.active().kind != DeploymentKind::AutomaticRollback {
             self.is_allowed(&active)?;
         }

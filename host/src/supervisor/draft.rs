@@ -27,6 +27,7 @@ pub(super) fn draft_of(
         limits,
         reset: request.reset_state || anew,
         replan: request.replan,
+        signed_by: None,
         at_ms: clock::now_ms(),
     }
 }

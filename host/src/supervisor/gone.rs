@@ -69,6 +69,7 @@ impl Supervisor {
             undeployed_at: gone_ms.map(clock::rfc3339),
             component_bytes: self.catalog.component_bytes(&d.digest),
             sdk: None,
+            signed_by: d.signed_by.clone(),
         });
         shown.collect()
     }

@@ -228,6 +228,7 @@ impl Supervisor {
             probation,
             budgets,
             over_budget,
+            signed_by: active.signed_by.clone(),
             records_in: facts.counters.records_in,
             rows_out: facts.counters.rows.values().sum(),
             dead_letters: facts.counters.dead_letters,

@@ -23,6 +23,7 @@ use streamhost_core::job::{DeploymentKind, DeploymentRecord, JobRecord};
 use streamhost_core::{clock, limits};
 use streamhost_engine::guest::LargeBatches;
 use streamhost_engine::pipeline::{DeploymentSlot, PipelineStatus, StatusSnapshot, Stop};
+use streamhost_guest::signature::TrustedKeys;
 use streamhost_guest::{Compiler, GuestEngine};
 use streamhost_storage::catalog::{Catalog, UnreadableJob};
 use streamhost_storage::checkpoint_log::CheckpointLogs;
@@ -50,6 +51,7 @@ mod observe;
 mod own;
 mod provision;
 mod replan;
+mod signers;
 mod turns;
 
 /// Where a host's jobs run, and what they may use unless they say otherwise.
@@ -66,6 +68,8 @@ pub struct Environment {
     pub allow: Allow,
     /// Who is told of what the host does by itself.
     pub alerts: Option<Alerts>,
+    /// The keys of which one must have signed a component; none: any is taken.
+    pub trusted: Option<TrustedKeys>,
     /// Workers of each job.
     pub lanes: usize,
     /// Limits of each job.
@@ -325,6 +329,7 @@ impl Job {
             reset: false,
             replan: false,
             limits: None,
+            signed_by: None,
             since_batch: 0,
         };
         let record = JobRecord {

@@ -32,6 +32,7 @@ fn own(before: &JobRecord, after: &JobRecord) -> Option<AuditEntry> {
         deployment: Some(is.number),
         version: Some(is.version),
         digest: Some(is.digest.clone()),
+        signed_by: is.signed_by.clone(),
         settings: AuditEntry::settings_between(Some(&was.settings), &is.settings),
         outcome: AuditOutcome::Done,
         reason: Some(AuditEntry::shortened(&reason)),

@@ -10,6 +10,7 @@ fn environment(limits: JobLimits) -> Environment {
     Environment {
         allow: Allow::all(),
         alerts: None,
+        trusted: None,
         owner: "streamhost",
         kafka: KafkaSettings::default(),
         connectors: Registry::default(),

@@ -44,6 +44,9 @@ pub struct DeploymentRecord {
     /// kept: the host's present ones count.
     #[serde(default)]
     pub limits: Option<JobLimits>,
+    /// The trusted key that has signed its component; none where the host asked for no signature.
+    #[serde(default)]
+    pub signed_by: Option<String>,
     /// The job's last durable batch when it took over; 0 if it began the job anew.
     #[serde(default)]
     pub since_batch: u64,

@@ -44,6 +44,16 @@ pub const LOG_FILE_BYTES_MAX: u64 = 1 << 20;
 pub const LOGS_OF_GONE_JOBS_MAX: usize = 100;
 /// A component that is uploaded.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a component's signature.
+pub const SIGNATURE_BYTES_MAX: usize = 16 << 10;
+/// Signatures of one component that are looked at.
+pub const SIGNATURES_MAX: usize = 16;
+/// Keys in `control.trusted-keys`.
+pub const TRUSTED_KEYS_MAX: usize = 100;
+/// The name of a key that signs components.
+pub const SIGNING_KEY_NAME_BYTES_MAX: usize = 64;
+/// Bytes of a file that holds such a key.
+pub const SIGNING_KEY_FILE_BYTES_MAX: u64 = 4 << 10;
 /// Components within one another in a file that is deployed; a job is one, and needs none in it.
 pub const COMPONENT_NESTING_MAX: usize = 100;
 /// Address space of the process that compiles a component, its own code and stacks included.

@@ -131,6 +131,8 @@ export interface JobStatus {
   reason?: string | null;
   last_error_at?: string | null;
   deployed_at?: string;
+  /** The trusted key that has signed its component; null where the host asked for no signature. */
+  signed_by?: string | null;
   records_per_second?: number | null;
   rows_per_second?: number | null;
   dead_letters_per_second?: number | null;
@@ -317,6 +319,8 @@ export interface Deployment {
   undeployed_at: string | null;
   component_bytes?: number | null;
   sdk?: string | null;
+  /** The trusted key that has signed its component; null where the host asked for no signature. */
+  signed_by?: string | null;
 }
 
 export interface Deployed {
@@ -480,6 +484,8 @@ export interface AuditEntry {
   deployment: number | null;
   version: number | null;
   digest: string | null;
+  /** The trusted key that has signed its component. */
+  signed_by: string | null;
   /** Those that are others than before. */
   settings: { name: string; before: string | null; after: string | null }[];
   outcome: "under-way" | "done" | "refused" | "failed" | "unknown";

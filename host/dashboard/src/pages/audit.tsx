@@ -144,7 +144,12 @@ function What({ entry }: { entry: AuditEntry }) {
     <>
       {entry.version !== null && (
         <span title={entry.digest === null ? undefined : `sha256:${digest(entry.digest)}…`}>
-          version {entry.version}{" "}
+          version {entry.version}
+          {entry.signed_by !== null && (
+            <>
+              , signed by <Said text={entry.signed_by} />
+            </>
+          )}{" "}
         </span>
       )}
       {entry.options.map((option) => (

@@ -95,6 +95,11 @@ function Entry({ entry, before, back }: EntryProps) {
           </>
         )}
         {size != null && `, ${bytes(size)}`}
+        {entry.signed_by != null && (
+          <>
+            , signed by <Said text={entry.signed_by} />
+          </>
+        )}
       </p>
       {entry.reason && (
         <p class="deployment-reason">

@@ -18,6 +18,7 @@ pub(crate) struct Draft {
     pub(crate) reset: bool,
     /// What is planned is given up.
     pub(crate) replan: bool,
+    pub(crate) signed_by: Option<String>,
     /// When it is made.
     pub(crate) at_ms: i64,
 }
@@ -62,6 +63,7 @@ pub(crate) fn next_record(
         reset: draft.reset,
         replan: draft.replan,
         limits: Some(draft.limits),
+        signed_by: draft.signed_by,
         since_batch: 0, // known once it takes over
     };
     let named = checkpoint.map(|checkpoint| checkpoint.deployment);

@@ -144,6 +144,7 @@ impl World {
             limits: JobLimits::default(),
             reset: ask.reset || undeployed.is_some() && is_keyed(name),
             replan: false,
+            signed_by: None,
             at_ms: self.now_ms,
         };
         let switch = self.prepares(name, draft, Some(ask.digest))?;
@@ -172,6 +173,7 @@ impl World {
             limits: JobLimits::default(),
             reset: false,
             replan: false,
+            signed_by: None,
             at_ms: self.now_ms,
         };
         self.prepares(name, draft, None)

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::Duration;
 use streamhost_core::limits;
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 /// What the host did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -82,12 +83,23 @@ impl Alerts {
     }
 }
 
-fn send_all(webhook: &str, queued: &Receiver<Alert>, counts: &Counts) {
-    let agent = ureq::Agent::config_builder()
+/// The client: TLS as the command line has it, by OpenSSL and the system's authorities.
+fn agent() -> ureq::Agent {
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::NativeTls)
+        .root_certs(RootCerts::PlatformVerifier);
+    ureq::Agent::config_builder()
+        .tls_config(tls.build())
         .timeout_global(Some(limits::ALERT_SEND_TIME))
+        .http_status_as_error(false)
         .max_redirects(0) // an alert goes to whom the configuration names
+        .user_agent(concat!("streamhost/", env!("CARGO_PKG_VERSION")))
         .build()
-        .new_agent();
+        .new_agent()
+}
+
+fn send_all(webhook: &str, queued: &Receiver<Alert>, counts: &Counts) {
+    let agent = agent();
     for alert in queued {
         let told = send(&agent, webhook, &alert);
         let of = if told.is_ok() {
@@ -106,24 +118,39 @@ fn send_all(webhook: &str, queued: &Receiver<Alert>, counts: &Counts) {
     }
 }
 
+/// Why a webhook has not taken an alert.
+#[derive(Debug, thiserror::Error)]
+enum Untaken {
+    #[error("{0}")]
+    Unsent(#[from] ureq::Error),
+    #[error("it answers {0}")]
+    Answered(ureq::http::StatusCode),
+    #[error("it cannot be written: {0}")]
+    Unwritten(#[from] serde_json::Error),
+}
+
 /// Tries it a few times, with a wait between them that doubles.
-fn send(agent: &ureq::Agent, webhook: &str, alert: &Alert) -> Result<(), ureq::Error> {
+fn send(agent: &ureq::Agent, webhook: &str, alert: &Alert) -> Result<(), Untaken> {
+    let body = serde_json::to_string(alert)?;
     let mut wait = limits::ALERT_WAIT;
-    let body = serde_json::to_string(alert).map_err(|e| ureq::Error::Other(e.into()))?;
-    let post = || {
-        let post = agent.post(webhook).content_type("application/json");
-        post.send(&body)
-    };
-    let mut tried = post();
+    let mut tried = post(agent, webhook, &body);
     for _ in 1..limits::ALERT_ATTEMPTS_MAX {
         if tried.is_ok() {
             break;
         }
         std::thread::sleep(wait);
         wait = Duration::min(2 * wait, limits::BACKOFF.1);
-        tried = post();
+        tried = post(agent, webhook, &body);
     }
-    tried.map(drop)
+    tried
+}
+
+fn post(agent: &ureq::Agent, webhook: &str, body: &str) -> Result<(), Untaken> {
+    let post = agent.post(webhook).content_type("application/json");
+    match post.send(body)?.status() {
+        taken if taken.is_success() => Ok(()),
+        status => Err(Untaken::Answered(status)),
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +205,8 @@ mod tests {
         alerts.send(alert("clicks"));
         let (first, body) = answer(&listener, "503 Service Unavailable");
         assert_eq!(first, "POST /hook HTTP/1.1\r\n");
-        assert_eq!(answer(&listener, "204 No Content").1, body, "once more");
+        assert_eq!(answer(&listener, "302 Found").1, body, "once more");
+        assert_eq!(answer(&listener, "204 No Content").1, body, "and again");
         let want = r#"{"job":"clicks","what":"rolled-back","reason":"over its budget","version":2,"back_to":1,"at":"2026-11-21T08:00:00Z"}"#;
         assert_eq!(body, want);
 

@@ -123,6 +123,12 @@ fn a_version_that_lies_about_its_rows_is_rolled_back() {
     let history = host.json(&["history", &job]);
     assert_eq!(history[0]["kind"], "automatic-rollback", "{history}");
     assert!(history[0]["reason"].is_string(), "says why: {history}");
+    let noted = &host.json(&["audit", &job])[0];
+    assert_eq!(
+        (&noted["verb"], &noted["role"]),
+        (&"automatic-rollback".into(), &"host".into())
+    );
+    assert_eq!(noted["deployment"], history[0]["number"], "{noted}");
     let keys: Vec<String> = outside::table(&servers.gateway, &job).into_keys().collect();
     assert_eq!(keys, ["after", "before"], "no record is lost on the way");
 }

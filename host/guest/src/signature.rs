@@ -97,17 +97,15 @@ pub fn sign(bytes: &[u8], key: &SigningKey) -> Result<Vec<u8>, SignatureError> {
     let parts = Parts::of(bytes)?;
     let hash: [u8; HASH_BYTES] = Sha256::digest(parts.content).into();
     let signature = key.sign(&signed(&hash))?;
-    let id = key.name().as_bytes();
-    let data = [
-        &FORMAT[..],
-        &[1, 1], // one set, of one hash
-        &hash,
-        &[1], // signature of it
-        &sized(id),
+    let one = [
+        &sized(key.name().as_bytes())[..],
         &[ED25519],
         &sized(&signature),
-    ];
-    let section = [sized(NAME.as_bytes()), data.concat()].concat();
+    ]
+    .concat();
+    let set = [&[1][..], &hash, &[1], &sized(&one)].concat(); // one hash, one signature of it
+    let data = [&FORMAT[..], &[1], &sized(&set)].concat();
+    let section = [sized(NAME.as_bytes()), data].concat();
     let section = [&[CUSTOM_SECTION][..], &sized(&section)].concat();
     let whole = [parts.header, &section, parts.content].concat();
     match whole.len() <= limits::COMPONENT_BYTES_MAX {
@@ -211,7 +209,14 @@ fn first(sections: &[u8]) -> Option<(&[u8], &[u8])> {
     is_it.then_some((data, content))
 }
 
-/// All Ed25519 signatures of a section.
+/// Bytes behind their length.
+fn sized_bytes<'b>(reader: &mut BinaryReader<'b>) -> Result<&'b [u8], BinaryReaderError> {
+    let length = reader.read_var_u32()? as usize;
+    reader.read_bytes(length)
+}
+
+/// All Ed25519 signatures of a section. Each set, and each signature in one, stands behind its
+/// length, which the format's tables leave out, and wasmsign2 writes.
 fn signatures(data: &[u8]) -> Result<Vec<Signature<'_>>, SignatureError> {
     let damaged = |why: &str| Err(SignatureError::Damaged(why.to_owned()));
     if data.len() > limits::SIGNATURE_BYTES_MAX {
@@ -223,14 +228,14 @@ fn signatures(data: &[u8]) -> Result<Vec<Signature<'_>>, SignatureError> {
     }
     let mut all = Vec::new();
     for _ in 0..reader.read_var_u32()? {
-        let count = reader.read_var_u32()? as usize;
-        let hashes = reader.read_bytes(count.saturating_mul(HASH_BYTES))?;
-        for _ in 0..reader.read_var_u32()? {
-            let length = reader.read_var_u32()? as usize;
-            let key_id = reader.read_bytes(length)?;
-            let kind = reader.read_u8()?;
-            let length = reader.read_var_u32()? as usize;
-            let bytes = reader.read_bytes(length)?;
+        let mut set = BinaryReader::new(sized_bytes(&mut reader)?, 0);
+        let count = set.read_var_u32()? as usize;
+        let hashes = set.read_bytes(count.saturating_mul(HASH_BYTES))?;
+        for _ in 0..set.read_var_u32()? {
+            let mut one = BinaryReader::new(sized_bytes(&mut set)?, 0);
+            let key_id = sized_bytes(&mut one)?;
+            let kind = one.read_u8()?;
+            let bytes = sized_bytes(&mut one)?;
             if kind == ED25519 && count > 0 {
                 all.push(Signature {
                     hashes,

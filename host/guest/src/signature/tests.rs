@@ -109,6 +109,21 @@ fn no_altered_byte_and_no_cut_is_taken() {
     ));
 }
 
+/// `COMPONENT` as wasmsign2 0.2.8 has signed it, and the public half of its key.
+const BY_WASMSIGN2: &str = "AGFzbQ0AAQAAdQlzaWduYXR1cmUBAQEBZgHAEYLVjB/dEfkXHsdjLui1RGrDITEr1vsCcNcoiL2YOQFD\
+    AAFAPMpnl9Sfi38ccI7DONfi0zXJuKoklb+FqsHYciKInWl7lfnMqFAenP1OI/Jtt26Ql6HdmQbo0xWS\
+    qY7EwtwaBQAFAWFhYmM=";
+const ITS_KEY: &str = "release:AR87c5zCwVZ8znjaji3j6LGY96n/60iJmM4cNya/tJD7";
+
+#[test]
+fn what_another_tool_has_signed_is_taken() {
+    let file = STANDARD.decode(BY_WASMSIGN2).expect("base64");
+    assert!(file.ends_with(&COMPONENT[HEADER_BYTES..]));
+    let trusted = TrustedKeys::parse([ITS_KEY]).expect("good").expect("one");
+    assert_eq!(verify(&file, &trusted).ok(), Some("release"));
+    assert_eq!(claims(&file), Some(Vec::new()), "it gives keys no names");
+}
+
 /// A file with these data in its signature.
 fn with(data: &[&[u8]]) -> Vec<u8> {
     let section = [sized(NAME.as_bytes()), data.concat()].concat();
@@ -126,51 +141,33 @@ fn what_others_may_write_is_read_within_bounds() {
     let ann = key("ann");
     let trusted = trust(&[&ann]);
     let hash: [u8; 32] = Sha256::digest(&COMPONENT[HEADER_BYTES..]).into();
-    let of = |hashes: &[u8]| sized(&ann.sign(&signed(hashes)).expect("signed"));
     let two = [[7; 32], hash].concat(); // a part, and the whole
     let part = [hash, [7; 32]].concat();
-    let one = |hashes: &[u8]| [&[0, ED25519][..], &of(hashes)].concat();
+    let one = |hashes: &[u8]| {
+        let signature = ann.sign(&signed(hashes)).expect("signed");
+        sized(&[&[0, ED25519][..], &sized(&signature)].concat())
+    };
+    // A set behind its length: so many hashes, and these signatures of them.
+    let set = |hashes: &[u8], all: &[&[u8]]| {
+        let counts = [(hashes.len() / HASH_BYTES) as u8, all.len() as u8];
+        sized(&[&counts[..1], hashes, &counts[1..], &all.concat()].concat())
+    };
+    let of = |sets: &[Vec<u8>]| with(&[&FORMAT, &[sets.len() as u8], &sets.concat()]);
+    let whole = || set(&hash, &[&one(&hash)]);
+    let others: [&[u8]; 3] = [&[4, 1, 1, 9, 0], &[4, 0, ED25519, 1, 1], &one(&hash)];
     type Case<'c> = (&'c str, Vec<u8>, Option<&'c str>);
     let cases: [Case<'_>; 12] = [
-        (
-            "as wasmsign2 does",
-            with(&[&FORMAT, &[1, 1], &hash, &[1], &one(&hash)]),
-            None,
-        ),
-        (
-            "with parts",
-            with(&[&FORMAT, &[1, 2], &two, &[1], &one(&two)]),
-            None,
-        ),
+        ("without a name", of(&[whole()]), None),
+        ("with parts", of(&[set(&two, &[&one(&two)])]), None),
         (
             "of a part",
-            with(&[&FORMAT, &[1, 2], &part, &[1], &one(&part)]),
+            of(&[set(&part, &[&one(&part)])]),
             Some("altered"),
         ),
-        (
-            "others before it",
-            with(&[
-                &FORMAT,
-                &[1, 1],
-                &hash,
-                &[3, 0, 9, 1, 1, 0, ED25519, 1, 1],
-                &one(&hash),
-            ]),
-            None,
-        ),
+        ("others before it", of(&[set(&hash, &others)]), None),
         (
             "two sets",
-            with(&[
-                &FORMAT,
-                &[2, 1],
-                &[7; 32],
-                &[1],
-                &one(&[7; 32]),
-                &[1],
-                &hash,
-                &[1],
-                &one(&hash),
-            ]),
+            of(&[set(&[7; 32], &[&one(&[7; 32])]), whole()]),
             None,
         ),
         (
@@ -179,12 +176,8 @@ fn what_others_may_write_is_read_within_bounds() {
             Some("another format"),
         ),
         ("empty", with(&[]), Some("damaged")),
-        ("no set", with(&[&FORMAT, &[0]]), Some("no Ed25519")),
-        (
-            "no hash",
-            with(&[&FORMAT, &[1, 0, 1], &one(b"")]),
-            Some("no Ed25519"),
-        ),
+        ("no set", of(&[]), Some("no Ed25519")),
+        ("no hash", of(&[set(b"", &[&one(b"")])]), Some("no Ed25519")),
         (
             "endless",
             with(&[&FORMAT, &[0xff, 0xff, 0xff, 0xff, 0x0f]]),
@@ -192,7 +185,7 @@ fn what_others_may_write_is_read_within_bounds() {
         ),
         (
             "more behind it",
-            with(&[&FORMAT, &[1, 1], &hash, &[1], &one(&hash), b"x"]),
+            with(&[&FORMAT, &[1], &whole(), b"x"]),
             Some("behind it"),
         ),
         (
@@ -211,14 +204,8 @@ fn what_others_may_write_is_read_within_bounds() {
             }
         }
     }
-    let bad = [0, ED25519, 1, 1].repeat(limits::SIGNATURES_MAX + 1);
-    let many = with(&[
-        &FORMAT,
-        &[1, 1],
-        &hash,
-        &[limits::SIGNATURES_MAX as u8 + 1],
-        &bad,
-    ]);
+    let many: Vec<&[u8]> = vec![&[4, 0, ED25519, 1, 1]; limits::SIGNATURES_MAX + 1];
+    let many = of(&[set(&hash, &many)]);
     let said = verify(&many, &trusted).expect_err("many").to_string();
     assert!(said.contains("too many"), "{said}");
     for text in [&b""[..], b"\0as", b"hello, world"] {

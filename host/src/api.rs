@@ -14,6 +14,9 @@ mod checked;
 mod facts;
 mod host;
 mod letters;
+mod promote_if;
+mod request;
+mod shadow;
 mod state;
 
 pub use audit::{Audit, AuditAsk, AuditEntry, AuditOutcome, AuditPage, AuditSetting};
@@ -22,6 +25,12 @@ pub use checked::{ActiveFacts, Checked, StateFate};
 pub use facts::{DeploymentFacts, JobFacts};
 pub use host::HostFacts;
 pub use letters::{LetterEnd, LetterId, LettersAsk};
+pub use promote_if::PromoteIf;
+pub use request::DeployRequest;
+pub use shadow::{
+    BatchView, ColumnView, LetterView, LettersView, PairView, RowView, ShadowRequest, ShadowStatus,
+    ShadowView, SinkView,
+};
 pub use state::{AskedKey, AskedKeys, StateAsk, StateView};
 
 /// What a job is doing.
@@ -238,6 +247,9 @@ pub struct JobStatus {
     /// Its parameters.
     #[serde(default)]
     pub parameters: Vec<ParameterStatus>,
+    /// The version that runs beside the active one, or did so last.
+    #[serde(default)]
+    pub shadow: Option<ShadowStatus>,
 }
 
 /// A parameter of a job.
@@ -304,62 +316,6 @@ pub struct LogLine {
     pub version: Option<u64>,
     /// `TIME LEVEL TEXT`: RFC 3339, and the level in five columns.
     pub line: String,
-}
-
-/// What a user asks with `deploy`, beside the component itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DeployRequest {
-    /// The job's name; the component's own without it.
-    pub name: Option<String>,
-    /// `--set KEY=VALUE`. Those of before stay; an empty value takes one back.
-    pub settings: BTreeMap<String, String>,
-    /// The settings of before do not stay.
-    pub reset_settings: bool,
-    /// Create tables and topics that are missing.
-    pub create_tables: bool,
-    /// Forget state, counts and positions, and read again from `start`: rows are written and dead
-    /// letters sent again.
-    pub reset_state: bool,
-    /// Give up what is planned and not written to the end, and have this version run its records.
-    pub replan: bool,
-}
-
-impl DeployRequest {
-    /// The settings that are given a value.
-    pub fn given(&self) -> BTreeMap<String, String> {
-        let given = self.settings.iter().filter(|(_, value)| !value.is_empty());
-        given.map(|(k, v)| (k.clone(), v.clone())).collect()
-    }
-
-    /// The settings that the deployment has, if the job's active one has these.
-    /// `Err`: one is taken back that is not set.
-    pub fn settings_after(
-        &self,
-        before: Option<&BTreeMap<String, String>>,
-    ) -> Result<BTreeMap<String, String>, Refusal> {
-        let mut settings = match before {
-            Some(before) if !self.reset_settings => before.clone(),
-            _ => BTreeMap::new(),
-        };
-        for (key, value) in &self.settings {
-            if !value.is_empty() {
-                settings.insert(key.clone(), value.clone());
-            } else if settings.remove(key).is_none() {
-                return Err(Refusal::Invalid(format!(
-                    "`{key}=` takes a setting back, and {}",
-                    match before.filter(|set| !set.is_empty()) {
-                        Some(set) => {
-                            let set: Vec<_> = set.keys().map(|key| format!("`{key}`")).collect();
-                            format!("the job has none of this name: it has {}", set.join(", "))
-                        }
-                        None => "the job has none".to_owned(),
-                    }
-                )));
-            }
-        }
-        Ok(settings)
-    }
 }
 
 /// What became of a `deploy` or `rollback`.
@@ -496,4 +452,18 @@ pub trait Jobs: Send + Sync {
         let mut all = self.facts().into_iter();
         all.find(|facts| facts.status.job == job)
     }
+    /// Checks, compiles, warms a component, and runs it beside the active version of its job.
+    /// `wanted` as above.
+    fn shadow(
+        &self,
+        component: Vec<u8>,
+        request: ShadowRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<ShadowView, Refusal>;
+    /// How the job's shadow differs, or did.
+    fn shadow_of(&self, job: &str) -> Result<ShadowView, Refusal>;
+    /// Makes a shadow active, at a batch boundary.
+    fn promote(&self, job: &str) -> Result<Deployed, Refusal>;
+    /// Ends a shadow and forgets it.
+    fn drop_shadow(&self, job: &str) -> Result<(), Refusal>;
 }

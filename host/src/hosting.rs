@@ -3,7 +3,8 @@
 use crate::alerts::Alerts;
 use crate::api::{
     Audit, Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs,
-    LetterEnd, LetterId, LettersAsk, LogLine, Refusal, StateAsk, StateView,
+    LetterEnd, LetterId, LettersAsk, LogLine, Refusal, ShadowRequest, ShadowView, StateAsk,
+    StateView,
 };
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
@@ -235,6 +236,27 @@ impl Jobs for Running {
 
     fn rollback(&self, job: &str, version: Option<u64>) -> Result<Deployed, Refusal> {
         self.supervisor.rollback(job, version)
+    }
+
+    fn shadow(
+        &self,
+        component: Vec<u8>,
+        request: ShadowRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<ShadowView, Refusal> {
+        self.supervisor.shadow(component, request, wanted)
+    }
+
+    fn shadow_of(&self, job: &str) -> Result<ShadowView, Refusal> {
+        self.supervisor.shadow_of(job)
+    }
+
+    fn promote(&self, job: &str) -> Result<Deployed, Refusal> {
+        self.supervisor.promote(job)
+    }
+
+    fn drop_shadow(&self, job: &str) -> Result<(), Refusal> {
+        self.supervisor.drop_shadow(job)
     }
 
     fn pause(&self, job: &str) -> Result<JobStatus, Refusal> {

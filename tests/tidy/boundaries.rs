@@ -28,6 +28,10 @@ const MODULES: [(&str, &[Arrows]); 7] = [
                     "limits", "types", "job", "contract", "state", "protocol", "keyed",
                 ],
             ),
+            (
+                "compare",
+                &["limits", "types", "job", "protocol", "executor"],
+            ),
             ("testing", &["types", "job", "state", "protocol"]),
         ],
     ),

@@ -16,5 +16,6 @@ pub mod room;
 pub mod protocol;
 pub mod keyed;
 pub mod executor;
+pub mod compare;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -8,6 +8,7 @@ import { auditPage } from "./audit.ts";
 import { check } from "./check.ts";
 import { stream } from "./events.ts";
 import { letterPage } from "./letters.ts";
+import { dropShadow, shadow } from "./shadow.ts";
 import { graph, settings, stages, state, status, watermarks } from "./views.ts";
 import { Refused, type World } from "./world.ts";
 
@@ -140,7 +141,8 @@ const ROLES: Role[] = ["read", "operate", "deploy"];
 
 /** What the host's token may not do. */
 function refuseRole(method: string, path: string, { role = "deploy" }: MockOptions): Refused | null {
-  const deploys = method === "DELETE" || path === "/v1/jobs" || path === "/v1/check";
+  const deploys =
+    method === "DELETE" || path === "/v1/jobs" || path === "/v1/check" || path.endsWith("/promote");
   const needs: Role = method === "GET" ? "read" : deploys ? "deploy" : "operate";
   if (ROLES.indexOf(role) >= ROLES.indexOf(needs)) return null;
   return new Refused(
@@ -239,6 +241,8 @@ function readJob(
       return stages(job, now);
     case "settings":
       return settings(job);
+    case "shadow":
+      return shadow(job, now);
     case "dead-letters":
       return id === undefined
         ? letterPage(job, world.letters.get(name) ?? [], query, now)
@@ -271,6 +275,14 @@ function changeJob(
   if (method === "DELETE" && what === undefined) {
     world.undeploy(name);
     return null;
+  }
+  if (method === "DELETE" && what === "shadow") {
+    dropShadow(world.job(name), world.now());
+    return null;
+  }
+  if (what === "promote") {
+    dropShadow(world.job(name), world.now());
+    return world.deploy(name, {});
   }
   const json = body.length > 0 ? (JSON.parse(body.toString()) as Record<string, unknown>) : {};
   if (what === "pause") return status(world.change(name, "paused"), world.now());

@@ -15,6 +15,7 @@ import type {
 import type { JobDef } from "./definition.ts";
 import { shown } from "./letters.ts";
 import { rfc3339 } from "./random.ts";
+import { shadowStatus } from "./shadow.ts";
 import type { SimJob } from "./sim-job.ts";
 
 const runs = (job: SimJob) => job.state === "running" || job.state === "retrying";
@@ -148,6 +149,7 @@ export function status(job: SimJob, now: number): JobStatus {
           ]
         : [],
     over_budget: null,
+    shadow: shadowStatus(job, now),
     under_way: runs(job)
       ? {
           batch: job.batch + 1,

@@ -16,7 +16,7 @@ use streamhost_core::limits::BATCH_ANSWERS_BYTES_MAX;
 use streamhost_core::protocol::{CheckpointLog, Marker};
 use streamhost_core::types::{ColumnNames, Guarantee, Measure, RowLimits, Rows};
 use streamhost_engine::guest::{GuestVersion, LargeBatches, Maker};
-use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, PipelineParts};
+use streamhost_engine::pipeline::{DeploymentSlot, LoadedDeployment, PipelineParts, ShadowSlot};
 use streamhost_engine::sink::memory::{Memory, MemoryDeadLetters};
 use streamhost_engine::sink::{Delivery, Refusals, Sink, SinkError};
 use streamhost_guest::{Compiler, GuestEngine, GuestLimits, Instance};
@@ -149,6 +149,7 @@ pub(crate) fn parts(
         replay_only: false,
         skip_lost: false,
         reads_on: false,
+        shadow: ShadowSlot::default(),
     }
 }
 

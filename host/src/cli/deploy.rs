@@ -7,7 +7,8 @@ use super::file::{self, Component};
 use super::output::{Output, plain};
 use super::progress::Progress;
 use super::screen::Screen;
-use crate::api::Deployed;
+use super::shadow;
+use crate::api::{Deployed, ShadowView};
 use std::io::{self, Write};
 
 #[derive(Debug, clap::Args)]
@@ -16,6 +17,8 @@ use std::io::{self, Write};
   streamhost deploy clicks.wasm --set source.clicks=clicks-eu --set every=1s
   streamhost deploy clicks.wasm --set sink.clicks=clicks2 --replan --dry-run
   streamhost deploy clicks.wasm --set every=                  # back to the job's own
+  streamhost deploy clicks.wasm --shadow --for 10m            # beside the active version, compared with it
+  streamhost deploy clicks.wasm --shadow --batches 100 --promote-if differing=0
   streamhost deploy clicks.wasm --name clicks-trial --set start=latest")]
 pub(super) struct Args {
     #[command(flatten)]
@@ -23,6 +26,19 @@ pub(super) struct Args {
     /// Say what would be done, or be refused, and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Run it beside the active version, on the same batches, and write nothing of it: `diff` shows
+    /// how they differ, `promote` makes it active
+    #[arg(long, conflicts_with_all = ["dry_run", "create_tables", "reset_state", "replan"])]
+    shadow: bool,
+    /// How long a shadow runs at most; 10m without it
+    #[arg(long = "for", value_name = "TIME", requires = "shadow")]
+    time: Option<String>,
+    /// How many batches a shadow runs at most
+    #[arg(long, value_name = "N", requires = "shadow")]
+    batches: Option<u64>,
+    /// Make the shadow active by itself at its end, if this is so then
+    #[arg(long, value_name = "CONDITION", requires = "shadow")]
+    promote_if: Option<String>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -38,18 +54,28 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
         .map(|(k, v)| ("set", format!("{k}={v}")))
         .collect();
     query.extend(request.name.map(|name| ("name", name)));
-    query.extend([
-        ("create-tables", request.create_tables.to_string()),
-        ("reset-state", request.reset_state.to_string()),
-        ("replan", request.replan.to_string()),
-        ("reset-settings", request.reset_settings.to_string()),
-    ]);
+    query.push(("reset-settings", request.reset_settings.to_string()));
+    if !args.shadow {
+        query.extend([
+            ("create-tables", request.create_tables.to_string()),
+            ("reset-state", request.reset_state.to_string()),
+            ("replan", request.replan.to_string()),
+        ]);
+    }
     let client = args.daemon.client()?;
     let size = bytesize::ByteSize(bytes.len() as u64).display().iec();
     let waits = Progress::begin(
         screen,
         format!("the daemon compiles {size} and checks them"),
     );
+    if args.shadow {
+        query.extend(args.time.map(|time| ("for", time)));
+        query.extend(args.batches.map(|batches| ("batches", batches.to_string())));
+        query.extend(args.promote_if.map(|condition| ("promote-if", condition)));
+        let begun: ShadowView = client.post("/v1/shadows", &query, "application/wasm", &bytes)?;
+        drop(waits);
+        return Ok(args.output.print(out, &begun, shadow::begun)?);
+    }
     if args.dry_run {
         let told: DryRun = client.post("/v1/check", &query, "application/wasm", &bytes)?;
         drop(waits);

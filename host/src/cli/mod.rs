@@ -36,6 +36,7 @@ mod rollback;
 mod run;
 mod scan;
 mod screen;
+mod shadow;
 mod serve;
 mod servers;
 mod shown;
@@ -99,6 +100,12 @@ enum Verb {
     Top(top::Args),
     /// Show a job's deployments, newest first
     History(history::Args),
+    /// Show how the shadow of a job differs from its active version
+    Diff(shadow::DiffArgs),
+    /// Make the shadow of a job active
+    Promote(shadow::PromoteArgs),
+    /// End the shadow of a job
+    DropShadow(shadow::DropArgs),
     /// Go back to an older version
     Rollback(rollback::Args),
     /// Stop a job after the batch under way, until `resume`
@@ -298,6 +305,9 @@ fn verb(
         Verb::Status(args) => status::run(args, screen, out),
         Verb::Top(args) => top::run(args, screen),
         Verb::History(args) => history::run(args, screen, out),
+        Verb::Diff(args) => shadow::diff(args, screen, out),
+        Verb::Promote(args) => shadow::promote(args, screen, out),
+        Verb::DropShadow(args) => shadow::forget(args, out),
         Verb::Rollback(args) => rollback::run(args, screen, out),
         Verb::Pause(args) => pause::run(args, screen, out),
         Verb::Resume(args) => resume::run(args, screen, out),

@@ -56,6 +56,25 @@ fn version(job: &JobStatus) -> String {
     format!("{version} (deployment {deployment}, sha256 {digest})")
 }
 
+/// The version that runs beside the active one, or did so last.
+fn shadow(job: &JobStatus) -> Option<String> {
+    let shadow = job.shadow.as_ref()?;
+    let state = match (&shadow.why, shadow.running) {
+        (Some(why), _) => format!("has ended: {}", plain(why)),
+        (None, true) => "runs".to_owned(),
+        (None, false) => "ends".to_owned(),
+    };
+    Some(format!(
+        "version {} {state}: {} batches, {} left out, {} rows alike, {} differing: `streamhost diff {}`",
+        shadow.version,
+        shadow.batches,
+        shadow.skipped,
+        shadow.alike,
+        shadow.differing,
+        plain(&job.job)
+    ))
+}
+
 /// For how long a version that proves unfit is rolled back.
 fn probation(job: &JobStatus, screen: &Screen) -> Option<String> {
     let probation = job.probation.as_ref()?;
@@ -208,6 +227,7 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
         ("probation", probation(job, screen)),
         ("over budget", job.over_budget.clone()),
         ("budgets", budgets(job)),
+        ("shadow", shadow(job)),
         (
             "records in",
             Some(with_rate(job.records_in, shown.moving.records_per_second)),

@@ -4,7 +4,7 @@ use super::daemon::Until;
 use super::*;
 use crate::api::{
     Audit, Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, LetterEnd,
-    LetterId, LettersAsk, LogLine, Refusal, StateAsk, StateView,
+    LetterId, LettersAsk, LogLine, Refusal, ShadowRequest, ShadowView, StateAsk, StateView,
 };
 use crate::config::Config;
 use crate::control::fake::FakeJobs;
@@ -101,6 +101,23 @@ impl Jobs for FakeHost {
     }
     fn rollback(&self, job: &str, version: Option<u64>) -> Result<Deployed, Refusal> {
         self.jobs.rollback(job, version)
+    }
+    fn shadow(
+        &self,
+        component: Vec<u8>,
+        request: ShadowRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<ShadowView, Refusal> {
+        self.jobs.shadow(component, request, wanted)
+    }
+    fn shadow_of(&self, job: &str) -> Result<ShadowView, Refusal> {
+        self.jobs.shadow_of(job)
+    }
+    fn promote(&self, job: &str) -> Result<Deployed, Refusal> {
+        self.jobs.promote(job)
+    }
+    fn drop_shadow(&self, job: &str) -> Result<(), Refusal> {
+        self.jobs.drop_shadow(job)
     }
     fn pause(&self, job: &str) -> Result<JobStatus, Refusal> {
         self.jobs.pause(job)

@@ -37,7 +37,7 @@ pub(super) async fn deploy(
 }
 
 /// What is asked for beside the component and its settings.
-fn options(asked: &DeployRequest) -> Vec<String> {
+pub(super) fn options(asked: &DeployRequest) -> Vec<String> {
     let all = [
         ("create-tables", asked.create_tables),
         ("reset-state", asked.reset_state),
@@ -106,42 +106,47 @@ fn wasm_type(headers: &HeaderMap) -> Result<(), Fault> {
 pub(super) fn deploy_request(query: Option<&str>) -> Result<DeployRequest, Fault> {
     let mut asked = DeployRequest::default();
     for (key, value) in pairs(query)? {
-        match &*key {
-            "name" => asked.name = Some(value),
-            "create-tables" => asked.create_tables = flag(&key, &value)?,
-            "reset-state" => asked.reset_state = flag(&key, &value)?,
-            "replan" => asked.replan = flag(&key, &value)?,
-            "reset-settings" => asked.reset_settings = flag(&key, &value)?,
-            "set" => {
-                let (setting, to) = value.split_once('=').ok_or_else(|| {
-                    Fault::bad(format!(
-                        "`set={value}`: a setting is KEY=VALUE, escaped for a URL"
-                    ))
-                })?;
-                if asked
-                    .settings
-                    .insert(setting.to_owned(), to.to_owned())
-                    .is_some()
-                {
-                    return Err(Fault::bad(format!("`{setting}` is set twice")));
-                }
-            }
-            _ => {
-                return Err(unknown(
-                    &key,
-                    &[
-                        "name",
-                        "create-tables",
-                        "reset-state",
-                        "replan",
-                        "reset-settings",
-                        "set",
-                    ],
-                ));
-            }
-        }
+        take(&mut asked, &key, value, &[])?;
     }
     Ok(asked)
+}
+
+const SETTINGS: [&str; 6] = [
+    "name",
+    "create-tables",
+    "reset-state",
+    "replan",
+    "reset-settings",
+    "set",
+];
+
+/// Takes one pair of a query. `beside`: other keys that there are.
+pub(super) fn take(
+    asked: &mut DeployRequest,
+    key: &str,
+    value: String,
+    beside: &[&str],
+) -> Result<(), Fault> {
+    match key {
+        "name" => asked.name = Some(value),
+        "create-tables" => asked.create_tables = flag(key, &value)?,
+        "reset-state" => asked.reset_state = flag(key, &value)?,
+        "replan" => asked.replan = flag(key, &value)?,
+        "reset-settings" => asked.reset_settings = flag(key, &value)?,
+        "set" => {
+            let (setting, to) = value.split_once('=').ok_or_else(|| {
+                Fault::bad(format!(
+                    "`set={value}`: a setting is KEY=VALUE, escaped for a URL"
+                ))
+            })?;
+            let before = asked.settings.insert(setting.to_owned(), to.to_owned());
+            if before.is_some() {
+                return Err(Fault::bad(format!("`{setting}` is set twice")));
+            }
+        }
+        _ => return Err(unknown(key, &[&SETTINGS, beside].concat())),
+    }
+    Ok(())
 }
 
 fn flag(key: &str, value: &str) -> Result<bool, Fault> {

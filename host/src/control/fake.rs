@@ -1,22 +1,23 @@
 //! Jobs that are only said to run, for tests of the API and of the command line.
 
 use crate::api::{
-    ActiveFacts, Audit, Checked, DeployRequest, Deployed, Deployment, DeploymentFacts, HostFacts,
-    JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LogLine, ProbationStatus,
-    Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateFate, StateView, Waiting,
+    ActiveFacts, Audit, Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts,
+    JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LogLine, ProbationStatus, Refusal,
+    ShadowRequest, ShadowView, SinkStatus, SourceStatus, StageStatus, StateAsk, StateFate,
+    StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::job::memory::HostMemory;
-use streamhost_core::job::settings::{JobLimits, Settings};
 use streamhost_core::job::{ColumnSpec, DeploymentKind};
 use streamhost_core::protocol::LetterMark;
 use streamhost_core::types::Kind;
-use streamhost_engine::pipeline::StatusSnapshot;
 
 mod audit;
+mod facts;
 mod kept;
+mod shadow;
 
 /// What a fake host keeps.
 #[derive(Default)]
@@ -46,6 +47,8 @@ pub(crate) struct FakeJobs {
     pub(crate) unwanted: Mutex<bool>,
     /// What is remembered of dead letters.
     marks: Mutex<BTreeMap<LetterId, LetterMark>>,
+    /// The shadow of `clicks`.
+    shadow: Mutex<Option<ShadowView>>,
     /// While true, `history` and `pause` wait.
     held: Mutex<bool>,
     freed: Condvar,
@@ -63,6 +66,13 @@ impl FakeJobs {
             fake.deploy(bytes, DeployRequest::default(), &|| true)
                 .expect("the fake takes all");
         }
+        let request = ShadowRequest {
+            deploy: DeployRequest::default(),
+            time: streamhost_core::limits::SHADOW_TIME_DEFAULT,
+            batches: None,
+            promote_if: None,
+        };
+        fake.begin_shadow(b"three", &request).expect("it is there");
         fake
     }
 
@@ -186,42 +196,8 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
             rows: 990,
         }],
         limits: kept::limits(),
+        shadow: None,
         parameters: kept::parameters(),
-    }
-}
-
-/// What the monitor is told of a job with this status.
-fn facts_of(status: JobStatus, deployments: &[Deployment]) -> JobFacts {
-    let mut snapshot = StatusSnapshot {
-        batches: status.batches,
-        ..StatusSnapshot::default()
-    };
-    snapshot.counters.records_in = status.records_in;
-    for source in &status.sources {
-        let ends = source.committed.iter().map(|(id, at)| (*id, at + 2));
-        let topic = source.target.clone();
-        snapshot.ends.insert(topic.clone(), ends.collect());
-        snapshot.committed.insert(topic, source.committed.clone());
-    }
-    for sink in &status.sinks {
-        snapshot.counters.rows.insert(sink.name.clone(), sink.rows);
-    }
-    let spec = kept::spec(&status.job);
-    let deployments = deployments.iter().rev().map(|d| DeploymentFacts {
-        number: d.number,
-        version: d.version,
-        at_ms: streamhost_core::clock::now_ms(),
-    });
-    JobFacts {
-        snapshot,
-        spec: Some(Arc::new(spec)),
-        settings: Some(Settings::none(JobLimits::default())),
-        set: [("every".to_owned(), "1s".to_owned())].into(),
-        host_limits: JobLimits::default(),
-        deployments: deployments.collect(),
-        rollbacks: 1,
-        meter: Arc::default(),
-        status,
     }
 }
 
@@ -370,6 +346,27 @@ impl Jobs for FakeJobs {
         self.said(job)
     }
 
+    fn shadow(
+        &self,
+        component: Vec<u8>,
+        request: ShadowRequest,
+        _wanted: &dyn Fn() -> bool,
+    ) -> Result<ShadowView, Refusal> {
+        self.begin_shadow(&component, &request)
+    }
+
+    fn shadow_of(&self, job: &str) -> Result<ShadowView, Refusal> {
+        self.look_at_shadow(job)
+    }
+
+    fn promote(&self, job: &str) -> Result<Deployed, Refusal> {
+        self.promote_shadow(job)
+    }
+
+    fn drop_shadow(&self, job: &str) -> Result<(), Refusal> {
+        self.forget_shadow(job)
+    }
+
     fn pause(&self, job: &str) -> Result<JobStatus, Refusal> {
         *locked(&self.pauses) += 1;
         self.wait_while_held();
@@ -482,7 +479,7 @@ impl Jobs for FakeJobs {
     fn facts(&self) -> Vec<JobFacts> {
         let of = |status: JobStatus| {
             let deployments = self.deployments(&status.job).unwrap_or_default();
-            facts_of(status, &deployments)
+            facts::facts_of(status, &deployments)
         };
         self.list().into_iter().map(of).collect()
     }

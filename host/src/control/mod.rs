@@ -26,6 +26,7 @@ mod events;
 mod gate;
 mod handlers;
 mod roles;
+mod shadow;
 mod letters;
 mod me;
 mod openapi;

@@ -2,7 +2,7 @@
 //! answer with. Here are the words that many of them share.
 
 use super::reply::Body;
-use super::{audit, check, deploy, events, handlers, letters, me, retry, state, views};
+use super::{audit, check, deploy, events, handlers, letters, me, retry, shadow, state, views};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -90,6 +90,10 @@ pub(super) fn document() -> &'static str {
         state::page,
         check::check,
         audit::audit,
+        shadow::begin,
+        shadow::look,
+        shadow::forget,
+        shadow::promote,
     ),
     components(schemas(Body)),
     security((), ("bearer" = [])),
@@ -197,6 +201,31 @@ pub(super) struct JobPath(
     reason = "it stands for the body, which is taken as it comes"
 )]
 pub(super) struct ComponentBytes(Vec<u8>);
+
+/// What is asked of a shadow, in its query.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "kebab-case")]
+#[expect(
+    dead_code,
+    reason = "it describes what `shadow_request` reads by itself, with words of its own"
+)]
+pub(super) struct ShadowQuery {
+    /// The job's name; the component's own without it.
+    #[param(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
+    name: Option<String>,
+    /// How long it runs at most, such as `10m`.
+    r#for: Option<String>,
+    /// How many batches it runs at most.
+    #[param(minimum = 1)]
+    batches: Option<u64>,
+    /// It becomes active by itself at its end, if this is so then: such as
+    /// `differing = 0 and dead_letters <= active`.
+    promote_if: Option<String>,
+    /// The settings of the active version do not stay.
+    reset_settings: Option<bool>,
+    /// A setting, `KEY=VALUE`; as often as needed.
+    set: Option<Vec<String>>,
+}
 
 /// The settings of a deploy, in its query.
 #[derive(IntoParams)]

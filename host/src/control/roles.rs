@@ -26,8 +26,10 @@ const fn change(
     }
 }
 
-static CHANGES: [Change; 8] = {
+static CHANGES: [Change; 11] = {
     use Role::{Deploy, Operate};
+    const SHADOW: &str = "/v1/jobs/{job}/shadow";
+    const PROMOTE: &str = "/v1/jobs/{job}/promote";
     const ROLLBACK: &str = "/v1/jobs/{job}/rollback";
     const RESUME: &str = "/v1/jobs/{job}/resume";
     const RETRY: &str = "/v1/jobs/{job}/dead-letters/retry";
@@ -35,6 +37,9 @@ static CHANGES: [Change; 8] = {
     [
         change(Method::POST, "/v1/jobs", Deploy, Some("deploy")),
         change(Method::DELETE, "/v1/jobs/{job}", Deploy, Some("undeploy")),
+        change(Method::POST, "/v1/shadows", Deploy, Some("shadow")),
+        change(Method::DELETE, SHADOW, Deploy, Some("drop-shadow")),
+        change(Method::POST, PROMOTE, Deploy, Some("promote")),
         change(Method::POST, "/v1/check", Deploy, None),
         change(Method::POST, ROLLBACK, Operate, Some("rollback")),
         change(Method::POST, "/v1/jobs/{job}/pause", Operate, Some("pause")),

@@ -91,6 +91,7 @@ pub(super) enum Asked {
 }
 
 /// A component that is compiled and says what it is.
+#[derive(Clone)]
 pub(super) struct DeployAsk {
     pub(super) name: String,
     pub(super) component: Vec<u8>,

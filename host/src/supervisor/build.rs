@@ -243,6 +243,7 @@ impl Desk {
             replay_only,
             skip_lost,
             reads_on,
+            shadow: job.shadows.slot.clone(),
         };
         let mut state = job.state();
         if host.is_closing() {

@@ -6,7 +6,8 @@ use super::{Asked, Job, State, Supervisor};
 use crate::api::{
     Audit, Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs,
     JumpStatus, LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine, ParameterStatus,
-    ProbationStatus, Refusal, SinkStatus, SourceStatus, StageStatus, StateAsk, StateView, Waiting,
+    ProbationStatus, Refusal, ShadowRequest, ShadowView, SinkStatus, SourceStatus, StageStatus,
+    StateAsk, StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
@@ -55,6 +56,27 @@ impl Jobs for Supervisor {
     fn rollback(&self, name: &str, version: Option<u64>) -> Result<Deployed, Refusal> {
         let told = self.ask_known(name, Asked::RollBack(version))?;
         self.with_beginning(name, told)
+    }
+
+    fn shadow(
+        &self,
+        component: Vec<u8>,
+        request: ShadowRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<ShadowView, Refusal> {
+        self.begin_shadow(component, request, wanted)
+    }
+
+    fn shadow_of(&self, job: &str) -> Result<ShadowView, Refusal> {
+        self.look_at_shadow(job)
+    }
+
+    fn promote(&self, job: &str) -> Result<Deployed, Refusal> {
+        self.promote_shadow(job)
+    }
+
+    fn drop_shadow(&self, job: &str) -> Result<(), Refusal> {
+        self.forget_shadow(job)
     }
 
     fn pause(&self, name: &str) -> Result<JobStatus, Refusal> {
@@ -264,6 +286,7 @@ impl Supervisor {
                 host_memory: (loaded.as_ref()).map_or_else(Vec::new, |l| self.memory_parts(l)),
             },
             parameters: spec.map_or_else(Vec::new, parameters_of),
+            shadow: job.shadows.status(),
         }
     }
 }

@@ -28,14 +28,35 @@ impl Supervisor {
         parts.map(part).collect()
     }
 
+    /// The most that these jobs may hold in memory.
+    fn memory_of_jobs(&self, counts: impl Fn(&str) -> bool) -> u64 {
+        let jobs: Vec<_> = self.jobs().values().cloned().collect();
+        let counted = jobs.iter().filter(|job| counts(&job.name));
+        let loaded = counted.filter_map(|job| Some(job.state().active.as_ref()?.get()));
+        loaded.map(|loaded| self.memory_of(&loaded).sum()).sum()
+    }
+
+    /// Whether there is memory for a shadow beside all jobs, where the configuration says how much
+    /// there may be.
+    pub(super) fn shadow_fits(&self, shadow: &LoadedDeployment) -> Result<(), Refusal> {
+        let memory = self.memory_of(shadow);
+        match self
+            .environment
+            .memory
+            .objection(&memory, self.memory_of_jobs(|_| true))
+        {
+            Some(reason) if self.environment.memory.is_bound => {
+                Err(Refusal::Invalid(format!("the shadow: {reason}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether there is memory for this beside the other jobs. A warning where the configuration
     /// does not say how much there may be.
     pub(super) fn memory_fits(&self, active: &LoadedDeployment) -> Result<Option<String>, Refusal> {
         let (name, host) = (&active.spec.name, &self.environment.memory);
-        let jobs: Vec<_> = self.jobs().values().cloned().collect();
-        let others = jobs.iter().filter(|job| job.name != *name);
-        let loaded = others.filter_map(|job| Some(job.state().active.as_ref()?.get()));
-        let others = loaded.map(|loaded| self.memory_of(&loaded).sum()).sum();
+        let others = self.memory_of_jobs(|job| job != name);
         let memory = self.memory_of(active);
         match host.objection(&memory, others) {
             None => Ok(None),

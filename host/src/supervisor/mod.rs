@@ -11,6 +11,7 @@ use crate::audit::AuditLog;
 use actor::{Actor, Asked};
 use joblog::JobLog;
 use machine::{Claims, Kept};
+use shadow::Shadows;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,6 +52,7 @@ mod observe;
 mod own;
 mod provision;
 mod replan;
+mod shadow;
 mod signers;
 mod turns;
 
@@ -121,6 +123,7 @@ pub(crate) struct Job {
     name: String,
     log: Arc<JobLog>,
     state: Mutex<State>,
+    shadows: Shadows,
 }
 
 struct State {
@@ -253,6 +256,7 @@ impl Supervisor {
         // All at once: each may take its time.
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
         for job in &jobs {
+            job.shadows.end("the host stops");
             job.state().pipeline_status.stop.request(how);
         }
         self.close_actors(how);
@@ -304,6 +308,7 @@ impl Job {
         Job {
             name: record.name.clone(),
             log: Arc::new(log),
+            shadows: Shadows::default(),
             state: Mutex::new(State {
                 record,
                 active: None,

@@ -1,7 +1,7 @@
 //! What the host changes by itself, for the audit log.
 
 use super::Supervisor;
-use crate::api::{Audit, AuditEntry, AuditOutcome};
+use crate::api::{Audit, AuditEntry, AuditOutcome, Deployed};
 use streamhost_core::job::{DeploymentKind, JobRecord};
 
 impl Supervisor {
@@ -13,6 +13,29 @@ impl Supervisor {
         {
             let (job, verb) = (&after.name, &entry.verb);
             tracing::error!("the {verb} of `{job}` by the host is done, and not noted: {error}");
+        }
+    }
+}
+
+impl Supervisor {
+    /// Notes that a shadow became active by itself, as its user asked beforehand.
+    pub(super) fn note_promoted(&self, deployed: &Deployed) {
+        let mut entry = AuditEntry {
+            role: Some("host".to_owned()),
+            verb: "promote".to_owned(),
+            job: Some(deployed.job.clone()),
+            deployment: Some(deployed.deployment),
+            version: Some(deployed.version),
+            digest: Some(deployed.digest.clone()),
+            outcome: AuditOutcome::Done,
+            reason: Some("what its `promote-if` asks held at the shadow's end".to_owned()),
+            ..AuditEntry::default()
+        };
+        if let Err(error) = self.audit.note(&mut entry) {
+            let job = &deployed.job;
+            tracing::error!(
+                "the promotion of the shadow of `{job}` is done, and not noted: {error}"
+            );
         }
     }
 }

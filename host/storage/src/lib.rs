@@ -10,4 +10,6 @@ pub mod checkpoint_log;
 pub mod catalog;
 pub mod identity;
 #[cfg(test)]
+mod fork_tests;
+#[cfg(test)]
 mod state_tests;

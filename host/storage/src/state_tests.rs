@@ -16,14 +16,14 @@ use streamhost_core::testing::xorshift;
 use streamhost_core::types::TopicOffsets;
 
 /// Draws from a seed, the same everywhere.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
+    pub(crate) fn roll(&mut self, below: u64) -> u64 {
         (xorshift(&mut self.0) >> 11) % below
     }
 
-    fn bytes(&mut self, len: u64) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, len: u64) -> Vec<u8> {
         (0..len).map(|_| self.roll(6) as u8).collect()
     }
 }
@@ -127,7 +127,7 @@ fn count(model: &Model, stage: StageId) -> (u64, u64) {
     })
 }
 
-fn checkpoint(store: &dyn CheckpointLog, batch: u64, delta: &Delta) {
+pub(crate) fn checkpoint(store: &dyn CheckpointLog, batch: u64, delta: &Delta) {
     let checkpoint = Checkpoint {
         batch,
         ..Checkpoint::begin(7, 3, 1000, TopicOffsets::new())

@@ -135,7 +135,10 @@ fn every_metric_is_in_the_book_and_no_other() {
 
 #[test]
 fn every_route_is_in_the_book_and_no_other() {
-    let code = read("host/src/control/handlers.rs") + &read("host/src/control/views.rs");
+    let files = ["handlers", "views", "shadow"];
+    let code = files
+        .map(|file| read(&format!("host/src/control/{file}.rs")))
+        .concat();
     let code = code.split_whitespace().collect::<Vec<_>>().join(" ");
     let code = code.replace("( ", "(");
     let routes = code.split("(Method::").skip(1).filter_map(|rest| {

@@ -31,7 +31,7 @@ use crate::job::settings::OnError;
 use crate::keyed::{self, BatchTimes, KeyedError};
 use crate::protocol::recovery_policy::AlreadyWritten;
 use crate::protocol::{Checkpoint, EventTimes};
-use crate::state::{StageId, Stages, StateOverlay, StateStore, StoreError};
+use crate::state::{StageId, Stages, StateFork, StateOverlay, StateStore, StoreError};
 use crate::types::{BatchNumber, NO_TIME_MS, Partition, Rows, TimeRules, by_partition};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -103,6 +103,18 @@ pub struct BatchExecutor {
     held_before: AlreadyWritten,
 }
 
+/// Where an executor was between two batches.
+pub struct ExecutorFork {
+    /// The number of the next batch.
+    pub next: BatchNumber,
+    /// The stages, with what they keep.
+    pub stages: Stages,
+    /// What they keep, as a state of its own.
+    pub state: Arc<StateFork>,
+    times: EventTimes,
+    held_before: AlreadyWritten,
+}
+
 impl BatchExecutor {
     /// Goes on after a checkpoint. `cache_bytes` bounds what is kept in memory of the state, beside
     /// what is not durable yet.
@@ -119,6 +131,30 @@ impl BatchExecutor {
             held_before: checkpoint.already_written.clone(),
         };
         executor.begin_stages(checkpoint.stages.clone());
+        executor
+    }
+
+    /// Where a second version can begin beside this one, between two batches.
+    pub fn fork(&mut self) -> ExecutorFork {
+        ExecutorFork {
+            next: self.next,
+            times: self.times.clone(),
+            stages: self.stages_now(),
+            held_before: self.held_before.clone(),
+            state: self.state.fork(),
+        }
+    }
+
+    /// Begins where another one was. Its stages are those of the other's version.
+    pub fn after_fork(fork: &ExecutorFork, cache_bytes: usize) -> BatchExecutor {
+        let mut executor = BatchExecutor {
+            state: StateOverlay::new(fork.state.clone(), cache_bytes),
+            next: fork.next,
+            times: fork.times.clone(),
+            stages: Stages::new(),
+            held_before: fork.held_before.clone(),
+        };
+        executor.begin_stages(fork.stages.clone());
         executor
     }
 

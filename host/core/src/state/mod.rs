@@ -12,9 +12,11 @@ mod merge;
 pub mod migrate;
 pub mod shape;
 mod store;
+mod fork;
 mod overlay;
 mod read_ahead;
 
+pub use fork::StateFork;
 pub use overlay::StateOverlay;
 pub use read_ahead::{StateFound, StateRead};
 pub use store::{StateStore, StoreError, broken};

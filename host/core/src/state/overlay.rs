@@ -8,13 +8,13 @@
 use super::cache::Cache;
 use super::empty_ranges::EmptyRanges;
 use super::{
-    Delta, Entries, Most, StageId, StageState, StateFound, StateRead, StateStore, StoreError,
-    Writes, is_kept, merge,
+    Delta, Entries, Most, StageId, StageState, StateFork, StateFound, StateRead, StateStore,
+    StoreError, Writes, is_kept, merge,
 };
 use crate::limits::STATE_KEY_BYTES_MAX;
 use crate::types::BatchNumber;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Entries and their bytes, keys included.
 type Counts = BTreeMap<StageId, (u64, u64)>;
@@ -32,6 +32,10 @@ pub struct StateOverlay {
     counts: Counts,
     /// As they stood before the batch under way.
     counts_before: Counts,
+    /// A second state that began as this one was, while somebody has it.
+    fork: Weak<StateFork>,
+    /// What the batch under way has written, as it stood before, for that one.
+    before: BTreeMap<StageId, Writes>,
 }
 
 impl StateOverlay {
@@ -46,11 +50,48 @@ impl StateOverlay {
             empty_ranges: EmptyRanges::default(),
             counts: Counts::new(),
             counts_before: Counts::new(),
+            fork: Weak::new(),
+            before: BTreeMap::new(),
         }
+    }
+
+    /// A second state that is as this one is now, between two batches, and goes its own way. There
+    /// is one at a time: one of before must be out of use. While somebody has it each write here
+    /// looks at what it replaces.
+    pub fn fork(&mut self) -> Arc<StateFork> {
+        let base = self.layers.iter().rev().map(|(_, delta)| delta.clone());
+        let fork = Arc::new(StateFork::new(self.store.clone(), base.collect()));
+        self.fork = Arc::downgrade(&fork);
+        fork
+    }
+
+    /// Notes for the second state what a write is about to replace.
+    fn note(&mut self, stage: StageId, key: &[u8], is_new: bool) -> Result<(), StoreError> {
+        let noted = |before: &BTreeMap<StageId, Writes>| {
+            before
+                .get(&stage)
+                .is_some_and(|writes| writes.contains_key(key))
+        };
+        if self.fork.strong_count() == 0 || noted(&self.before) {
+            return Ok(());
+        }
+        let old = match is_new {
+            true => None,
+            false => self.get(stage, key)?,
+        };
+        self.before
+            .entry(stage)
+            .or_default()
+            .insert(key.to_vec(), old);
+        Ok(())
     }
 
     /// Ends the batch under way, and gives what it changed. Reads go on seeing it.
     pub fn take(&mut self, batch: BatchNumber) -> Arc<Delta> {
+        let before = std::mem::take(&mut self.before);
+        if let Some(fork) = self.fork.upgrade() {
+            fork.shield(before); // before it can become durable
+        }
         let delta = Arc::new(std::mem::take(&mut self.now));
         if !delta.is_empty() {
             self.layers.push_back((batch, Arc::clone(&delta)));
@@ -72,6 +113,7 @@ impl StateOverlay {
 
     /// Drops what the batch under way changed: it failed, and is run again or not at all.
     pub fn abandon(&mut self) {
+        self.before.clear();
         for (stage, writes) in std::mem::take(&mut self.now).stages {
             for key in writes.keys() {
                 self.cache.forget(stage, key);
@@ -164,6 +206,7 @@ impl StageState for StateOverlay {
 
     fn put(&mut self, stage: StageId, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         fits(key)?;
+        self.note(stage, key, false)?;
         let old = match self.cache.put(stage, key, Some(value)) {
             Some(known) => known,
             None => match self.uncached(stage, key) {
@@ -182,6 +225,7 @@ impl StageState for StateOverlay {
 
     fn add(&mut self, stage: StageId, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         fits(key)?;
+        self.note(stage, key, true)?;
         self.cache.put(stage, key, Some(value));
         self.count(stage, key, None, Some(value.len()));
         self.empty_ranges.filled(stage, key);
@@ -190,6 +234,7 @@ impl StageState for StateOverlay {
     }
 
     fn remove(&mut self, stage: StageId, key: &[u8]) -> Result<bool, StoreError> {
+        self.note(stage, key, false)?;
         // It is forgotten, not known to be absent: what windows leave behind does not come back,
         // and would fill the cache.
         let old = match self.cache.forget(stage, key) {

@@ -92,6 +92,98 @@ export interface Budget {
   over: boolean;
 }
 
+/** A version that runs beside the active one, or did so last. */
+export interface ShadowStatus {
+  version: number;
+  running: boolean;
+  batches: number;
+  skipped: number;
+  alike: number;
+  differing: number;
+  state_bytes: number;
+  why: string | null;
+}
+
+export interface Pair {
+  active: number;
+  shadow: number;
+}
+
+export interface ShadowColumn {
+  column: string;
+  active: string | null;
+  shadow: string | null;
+}
+
+export interface ShadowRow {
+  /** `both`, `active` or `shadow`. */
+  of: string;
+  key: string[];
+  columns: ShadowColumn[];
+}
+
+export interface ShadowSink {
+  alike: number;
+  differing: number;
+  reordered: number;
+  only_active: number;
+  only_shadow: number;
+  columns: Record<string, number>;
+  samples: ShadowRow[];
+}
+
+export interface ShadowLetter {
+  of: string;
+  record: string | null;
+  stage: string;
+  key: string | null;
+  active: string | null;
+  shadow: string | null;
+}
+
+export interface ShadowBatch {
+  batch: number;
+  records: number;
+  alike: number;
+  differing: number;
+  dead_letters: Pair;
+}
+
+/** `GET /v1/jobs/{job}/shadow`. */
+export interface Shadow {
+  job: string;
+  version: number;
+  digest: string;
+  settings: Record<string, string>;
+  beside: number;
+  running: boolean;
+  began: string;
+  ended: string | null;
+  why: string | null;
+  until: string;
+  batches_max: number | null;
+  promote_if: string | null;
+  batches: number;
+  skipped: number;
+  forks: number;
+  faults: number;
+  last_fault: string | null;
+  records: number;
+  alike: number;
+  differing: number;
+  sinks: Record<string, ShadowSink>;
+  dead_letters: {
+    alike: number;
+    differing: number;
+    only_active: number;
+    only_shadow: number;
+    samples: ShadowLetter[];
+  };
+  counts: Record<string, Pair>;
+  state_bytes: number;
+  recent: ShadowBatch[];
+}
+
 /** `GET /v1/jobs/{job}`. The fields behind `limits` are new, and optional as an older host does not have them. */
 export interface JobStatus {
   job: string;
@@ -143,6 +235,7 @@ export interface JobStatus {
   probation?: Probation | null;
   budgets?: Budget[];
   over_budget?: string | null;
+  shadow?: ShadowStatus | null;
   cpu_cores?: number | null;
   guest_memory_bytes?: number | null;
 }

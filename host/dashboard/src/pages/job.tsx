@@ -14,6 +14,7 @@ import { Actions } from "./job-actions.tsx";
 import { LogsTab } from "./logs.tsx";
 import { OverviewTab } from "./overview.tsx";
 import { SettingsTab } from "./settings.tsx";
+import { ShadowTab } from "./shadow.tsx";
 import { StagesTab } from "./stages.tsx";
 import { VersionsTab } from "./versions.tsx";
 import { WatermarksTab } from "./watermarks.tsx";
@@ -30,6 +31,7 @@ const TABS: Tab[] = [
   { id: "watermarks", label: "Watermarks", parts: ["watermarks"] },
   { id: "stages", label: "Stages", parts: ["stages"] },
   { id: "versions", label: "Versions", parts: [] },
+  { id: "shadow", label: "Shadow", parts: [] },
   { id: "dead-letters", label: "Dead letters", parts: [] },
   { id: "logs", label: "Logs", parts: ["log"] },
   { id: "settings", label: "Settings", parts: [] },
@@ -82,6 +84,8 @@ function Body({ of, tab, rest }: { of: Watched | null; tab: Tab | undefined; res
       return <StagesTab of={of} stage={rest[0] ?? null} />;
     case "versions":
       return <VersionsTab status={status} />;
+    case "shadow":
+      return <ShadowTab status={status} />;
     case "dead-letters":
       return <DeadLettersTab status={status} />;
     case "logs":
@@ -140,6 +144,7 @@ function Tabs({ job, tab, status }: { job: string; tab: string; status: JobStatu
   }, [tab]);
   const counts: Record<string, number | undefined> = {
     stages: status?.stages.length,
+    shadow: status?.shadow?.differing,
     "dead-letters": status?.dead_letters,
   };
   return (

@@ -47,6 +47,8 @@ const SHOTS: Shot[] = [
   { name: "resume-stopped", at: job("sensors"), act: press("Resume") },
   { name: "host", at: "#/host" },
   { name: "audit", at: "#/audit" },
+  { name: "shadow", at: job("purchases", "/shadow") },
+  { name: "shadow-none", at: job("clicks", "/shadow") },
   { name: "deploy", at: "#/deploy" },
   { name: "deploy-checked", at: "#/deploy", act: choose("job=purchases") },
   { name: "deploy-refused", at: "#/deploy", act: choose("job=hashtags wasi schema") },

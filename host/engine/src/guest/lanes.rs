@@ -38,7 +38,7 @@ pub struct Lanes {
     /// How long they were at work on what was spread last.
     spread_busy: Duration,
     call_limits: CallLimits,
-    /// CPU time in nanoseconds that the other lanes used since it was taken.
+    /// CPU time in nanoseconds that the other lanes have used.
     others_cpu_ns: Arc<AtomicU64>,
     /// Bytes of memory that the guest of each lane holds.
     memory_bytes: Vec<Arc<AtomicU64>>,
@@ -205,15 +205,22 @@ impl Lanes {
         &self.figures
     }
 
-    /// CPU time that the lanes but the caller's own used since this was asked last.
-    pub fn take_others_cpu(&self) -> Duration {
-        Duration::from_nanos(self.others_cpu_ns.swap(0, Ordering::Relaxed))
+    /// CPU time that the lanes but the caller's own have used so far.
+    pub fn others_cpu(&self) -> Duration {
+        Duration::from_nanos(self.others_cpu_ns.load(Ordering::Relaxed))
     }
 
     /// Memory that the guests of all lanes hold.
     pub fn memory_bytes(&self) -> u64 {
         let held = self.memory_bytes.iter();
         held.map(|bytes| bytes.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Memory that the largest of them holds.
+    pub fn largest_memory_bytes(&self) -> u64 {
+        let held = self.memory_bytes.iter();
+        let held = held.map(|bytes| bytes.load(Ordering::Relaxed));
+        held.max().unwrap_or(0)
     }
 
     /// What the keyed stages of the batch that was run last ask of this version. What breaks there

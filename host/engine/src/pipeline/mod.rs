@@ -36,6 +36,7 @@ mod execute;
 mod data_loss;
 mod recovery;
 mod runner;
+mod shadow;
 mod partitions;
 mod replan;
 mod retry;
@@ -46,6 +47,7 @@ pub use histogram::TimeHistogram;
 pub use meter::{BatchUnderWay, MadeRows, MeterInterval, MeterTotals, PipelineMeter, StageLetters};
 pub use replan::keeps_records;
 pub use retries::{LetterRetry, Retries, RetryEnd};
+pub use shadow::{BatchDifference, Shadow, ShadowEnd, ShadowReport, ShadowSlot, ShadowTerms};
 pub use slot::{DeploymentSlot, Numbered, Slot};
 pub use status::{BudgetTeller, JobLogger, Jump, PipelineStatus, StatusSnapshot};
 pub use stop::{Backoff, Stop, StopSignal};
@@ -181,6 +183,8 @@ pub struct PipelineParts {
     /// Read on though every source had ended, as the user asked. What gives out windows at the end
     /// stays ended.
     pub reads_on: bool,
+    /// The shadow that runs beside it, if there is one.
+    pub shadow: ShadowSlot,
 }
 
 /// How a pipeline came to its end.

@@ -4,6 +4,7 @@ use super::committer::{Committer, QUEUE_MAX, Queue};
 use super::deliver::Sinks;
 use super::execute::{ExecutedBatch, LaneExecutor, exit_of};
 use super::recovery::{Recovery, asked};
+use super::shadow::ShadowFeed;
 use super::trigger::{BatchTrigger, IdlePartitions};
 use super::{DeploymentSlot, LoadedDeployment, PipelineExit, PipelineParts, PipelineStatus, Stop};
 use crate::batch::{Batch, BatchBuilder};
@@ -51,8 +52,7 @@ pub(super) fn run(mut parts: PipelineParts, status: &Arc<PipelineStatus>) -> Pip
     if parts.replay_only {
         return PipelineExit::Stopped;
     }
-    let reads_on = parts.reads_on && !active.has_windows();
-    if active.has_finished(&checkpoint) && !reads_on {
+    if active.has_finished(&checkpoint) && (!parts.reads_on || active.has_windows()) {
         return PipelineExit::Finished;
     }
     status.reads_on();
@@ -89,6 +89,7 @@ pub(super) fn run(mut parts: PipelineParts, status: &Arc<PipelineStatus>) -> Pip
         topic_ids,
         told: Told::default(),
         cut: BatchCut::default(),
+        shadow: ShadowFeed::new(parts.shadow.clone()),
     };
     let end = run_both(runner, committer, batches);
     let committed = positions(&topics, &status.snapshot().committed);
@@ -177,6 +178,7 @@ pub(super) struct Runner<'a> {
     pub(super) told: Told,
     /// How many records a batch may have for now.
     pub(super) cut: BatchCut,
+    pub(super) shadow: ShadowFeed,
 }
 
 /// What became of gathering.
@@ -377,11 +379,16 @@ impl Runner<'_> {
         let meter = &self.status.meter;
         meter.closed(self.runs.executor.next, &active, &batch);
         let records = batch.records();
+        let turn = self.shadow.before(self.runs, &active, &given);
         let done = self.runs.run_batch(&active, batch, given, self.status);
         let mut done = match done {
             Ok(done) => done,
             Err(error) => return self.cut(records, &error, active.deployment),
         };
+        if let Some(turn) = turn {
+            let epoch = self.status.snapshot().epoch;
+            self.shadow.after(turn, self.runs, &done, epoch);
+        }
         let meter = &self.status.meter;
         meter.ran(self.runs.lanes.figures(), &done);
         meter.holds(self.runs.lanes.memory_bytes());

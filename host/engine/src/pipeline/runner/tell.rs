@@ -4,7 +4,7 @@
 use super::Runner;
 use crate::cpu::ThreadCpu;
 use crate::pipeline::LoadedDeployment;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use streamhost_core::job::settings::StartPosition;
 use streamhost_core::types::{Positions, by_topic, positions};
 use streamhost_core::{clock, limits};
@@ -19,6 +19,8 @@ pub(in crate::pipeline) struct Told {
     asked_ends: Option<Positions>,
     pub(in crate::pipeline) partitions_due: Instant,
     cpu: ThreadCpu,
+    /// That of the other lanes.
+    others_cpu: Duration,
 }
 
 impl Default for Told {
@@ -31,6 +33,7 @@ impl Default for Told {
             asked_ends: None,
             partitions_due: now,
             cpu: ThreadCpu::default(),
+            others_cpu: Duration::ZERO,
         }
     }
 }
@@ -76,7 +79,9 @@ impl Runner<'_> {
 
     fn tell_now(&mut self) {
         let meter = &self.status.meter;
-        meter.used(self.told.cpu.more() + self.runs.lanes.take_others_cpu());
+        let others = self.runs.lanes.others_cpu();
+        let more = others.saturating_sub(std::mem::replace(&mut self.told.others_cpu, others));
+        meter.used(self.told.cpu.more() + more);
         let facts = self.status.snapshot();
         let mut ends = self.source.ends();
         for (partition, end) in self.told.asked_ends.iter().flatten() {

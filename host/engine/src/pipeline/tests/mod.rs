@@ -9,6 +9,7 @@ mod measures;
 mod retries;
 mod refused;
 mod replan;
+mod shadow;
 
 use super::*;
 use crate::sink::memory::{Fault, Landed, Memory, MemoryDeadLetters, MemorySink};
@@ -54,6 +55,7 @@ struct World {
     overtaken: Arc<AtomicBool>,
     /// What was told of budgets.
     over_budget: Arc<Mutex<Vec<OverBudget>>>,
+    shadow: ShadowSlot,
 }
 
 impl World {
@@ -77,6 +79,7 @@ impl World {
             set_ahead_ms: Arc::default(),
             overtaken: Arc::default(),
             over_budget: Arc::default(),
+            shadow: ShadowSlot::default(),
         }
     }
 
@@ -141,6 +144,7 @@ impl World {
             replay_only: self.replay_only,
             skip_lost: self.skip_lost,
             reads_on: false,
+            shadow: self.shadow.clone(),
         };
         let logged = self.logged.clone();
         let status = PipelineStatus::telling(Box::new(move |_, text| {

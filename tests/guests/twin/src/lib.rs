@@ -1,0 +1,76 @@
+//! A job whose versions differ in one thing, which a parameter names: for what compares versions.
+//! Every thousandth record is the one that it shows at.
+
+use streamhost::{Job, Row, hbase, job, kafka, param};
+
+#[derive(Row, Clone)]
+struct Seen {
+    #[row(key)]
+    number: u64,
+    #[row("f:text")]
+    text: String,
+    #[row("f:length")]
+    length: u64,
+}
+
+#[derive(Row)]
+struct Sum {
+    #[row(key)]
+    key: String,
+    #[row("f:sum")]
+    sum: u64,
+}
+
+/// Reads numbers; every hundredth one is a dead letter, and each is added up under its last digit.
+#[job]
+pub fn twin() -> Job {
+    let change = param("change", "none".to_owned());
+    let is = |what: &str| change == what;
+    let (column, filter, reason) = (is("column"), is("filter"), is("reason"));
+    let (merge, slow, memory, broken) = (is("merge"), is("slow"), is("memory"), is("broken"));
+    let parse = move |text: &str| -> Result<Seen, String> {
+        let number: u64 = text.trim().parse().map_err(|_| "no number".to_owned())?;
+        let shows = number % 1000 == 7;
+        if number % 100 == 50 {
+            let other = reason && number % 1000 == 50;
+            return Err(if other { "not taken" } else { "not wanted" }.to_owned());
+        }
+        assert!(!(broken && shows), "the thousandth record");
+        if slow {
+            work(20_000);
+        }
+        if memory && shows {
+            std::hint::black_box(vec![1_u8; 8 << 20]);
+        }
+        let length = text.len() as u64 + u64::from(column && shows);
+        let text = text.to_owned();
+        Ok(Seen {
+            number,
+            text,
+            length,
+        })
+    };
+    kafka("twin-in")
+        .try_map(move |record| parse(record.text()?))
+        .filter(move |seen| !(filter && seen.number % 1000 == 7))
+        .also(|seen| seen.to(hbase("twin-rows")))
+        .key_by(|seen| format!("k{}", seen.number % 10))
+        .running()
+        .sum(move |seen| match merge && seen.number % 1000 == 7 {
+            true => seen.number + 1,
+            false => seen.number,
+        })
+        .map(|update| Sum {
+            key: update.key,
+            sum: update.value,
+        })
+        .to(hbase("twin-sums"))
+}
+
+/// Takes a while.
+fn work(steps: u64) {
+    let mut mixed = 1_u64;
+    for step in 0..steps {
+        mixed = std::hint::black_box(mixed.rotate_left(5) ^ step);
+    }
+}

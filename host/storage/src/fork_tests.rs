@@ -118,3 +118,16 @@ fn what_is_prepared_and_discarded_is_its_own() {
     fork.discard_above(6).unwrap();
     assert_eq!((all(&*fork, 7).len(), fork.bytes()), (0, 0));
 }
+
+/// What such a one reads may be of after its boundary.
+#[test]
+fn a_fork_is_detached_once_its_state_forks_anew_or_goes() {
+    let store = Arc::new(MemoryStore::default());
+    let mut live = StateOverlay::new(store, 0);
+    let first = live.fork();
+    assert!(!first.is_detached());
+    let second = live.fork();
+    assert!(first.is_detached() && !second.is_detached());
+    drop(live);
+    assert!(second.is_detached());
+}

@@ -6,6 +6,7 @@ use super::{Delta, Entries, Most, StageId, StateStore, StoreError, Writes, merge
 use crate::limits::STATE_KEY_BYTES_MAX;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The state of a job's stages as it was at a batch boundary, with what was written to it since. It
@@ -15,6 +16,8 @@ pub struct StateFork {
     /// What was not durable at the boundary, newest first.
     base: Vec<Arc<Delta>>,
     over: RwLock<Over>,
+    /// The live state is gone, or has another fork: what is written there is noted here no more.
+    is_detached: AtomicBool,
 }
 
 #[derive(Default)]
@@ -32,7 +35,18 @@ impl StateFork {
             live,
             base,
             over: RwLock::default(),
+            is_detached: AtomicBool::new(false),
         }
+    }
+
+    /// From now on nothing is noted here.
+    pub(super) fn detach(&self) {
+        self.is_detached.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether what was read here of late may be of after the boundary: then it is of no use.
+    pub fn is_detached(&self) -> bool {
+        self.is_detached.load(Ordering::SeqCst)
     }
 
     fn over(&self) -> RwLockReadGuard<'_, Over> {

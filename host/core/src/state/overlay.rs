@@ -56,13 +56,20 @@ impl StateOverlay {
     }
 
     /// A second state that is as this one is now, between two batches, and goes its own way. There
-    /// is one at a time: one of before must be out of use. While somebody has it each write here
-    /// looks at what it replaces.
+    /// is one at a time: one of before is detached. While somebody has it each write here looks at
+    /// what it replaces.
     pub fn fork(&mut self) -> Arc<StateFork> {
+        self.detach();
         let base = self.layers.iter().rev().map(|(_, delta)| delta.clone());
         let fork = Arc::new(StateFork::new(self.store.clone(), base.collect()));
         self.fork = Arc::downgrade(&fork);
         fork
+    }
+
+    fn detach(&self) {
+        if let Some(fork) = self.fork.upgrade() {
+            fork.detach();
+        }
     }
 
     /// Notes for the second state what a write is about to replace.
@@ -172,6 +179,13 @@ impl StateOverlay {
             .entry(stage)
             .or_default()
             .insert(key.to_vec(), value.map(<[u8]>::to_vec));
+    }
+}
+
+/// Whoever writes to the store from then on notes nothing.
+impl Drop for StateOverlay {
+    fn drop(&mut self) {
+        self.detach();
     }
 }
 

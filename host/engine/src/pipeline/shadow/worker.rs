@@ -27,6 +27,15 @@ struct Worker<'a> {
     faults: u32,
 }
 
+/// A batch that both versions ran.
+struct Ran {
+    difference: Difference,
+    /// CPU time of the active version, and of the shadow.
+    cpu: (Duration, Duration),
+    /// Memory of the largest of the active version's guests.
+    memory_bytes: u64,
+}
+
 /// Runs a shadow to its end.
 pub(super) fn run(shadow: &Shadow) -> ShadowEnd {
     let lanes = Lanes::start(&shadow.loaded.spec.name, 1, shadow.stop.clone());
@@ -73,14 +82,27 @@ impl Worker<'_> {
         if self.shadow.stop.load(Ordering::Relaxed) {
             return None; // what it was cut off in counts for nothing; the reason is in the inbox
         }
+        if self
+            .at
+            .as_ref()
+            .is_some_and(|(_, state)| state.is_detached())
+        {
+            // Another pipeline may have written meanwhile what this one has read.
+            self.at = None;
+            self.shadow.report().skipped += 1 + self.shadow.inbox.start_over();
+            return None;
+        }
         let state_bytes = self.at.as_ref().map_or(0, |(_, state)| state.bytes());
         let mut report = self.shadow.report();
         report.state_bytes = state_bytes as u64;
         report.shadow_memory_bytes = self.lanes.memory_bytes();
         match done {
-            Ok(difference) => {
+            Ok(ran) => {
                 self.faults = 0;
-                report.take(batch, difference);
+                report.active_cpu += ran.cpu.0;
+                report.shadow_cpu += ran.cpu.1;
+                report.active_memory_bytes = ran.memory_bytes;
+                report.take(batch, ran.difference);
             }
             Err(why) => {
                 self.faults += 1;
@@ -101,7 +123,7 @@ impl Worker<'_> {
         (most.is_some_and(|most| report.batches >= most)).then_some(ShadowEnd::Done)
     }
 
-    fn run(&mut self, work: Work) -> Result<Difference, String> {
+    fn run(&mut self, work: Work) -> Result<Ran, String> {
         let shadow = self.shadow;
         let (active, mut ours) = (work.active, work.outcome);
         if let Some((fork, epoch)) = work.fork {
@@ -114,11 +136,6 @@ impl Worker<'_> {
             marks: Default::default(),
         };
         let (theirs, cpu) = self.run_batch(batch, work.given)?;
-        let mut report = shadow.report();
-        report.active_cpu += work.cpu;
-        report.shadow_cpu += cpu;
-        report.active_memory_bytes = work.memory_bytes;
-        drop(report); // whoever looks does not wait for the comparison
         let active = Run {
             spec: &active.spec,
             outcome: &ours,
@@ -127,7 +144,11 @@ impl Worker<'_> {
             spec: &shadow.loaded.spec,
             outcome: &theirs,
         };
-        Ok(Difference::of(active, other))
+        Ok(Ran {
+            difference: Difference::of(active, other),
+            cpu: (work.cpu, cpu),
+            memory_bytes: work.memory_bytes,
+        })
     }
 
     /// Begins where the active version was.

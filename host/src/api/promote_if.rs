@@ -61,9 +61,18 @@ impl PromoteIf {
         Ok(PromoteIf(comparisons.collect::<Result<_, _>>()?))
     }
 
-    /// What does not hold, in words; nothing where all does.
+    /// What does not hold, in words; nothing where all does. A shadow that has run nothing, or that
+    /// broke on a whole batch, is not promoted by itself, unless the condition is about that.
     pub fn failing(&self, of: &ShadowView) -> Vec<String> {
-        self.0.iter().filter_map(|one| one.failing(of)).collect()
+        let names = |figure: &str| self.0.iter().any(|one| one.figure == figure);
+        let nothing = of.batches == 0 && !names("batches");
+        let broke = of.faults > 0 && !names("faults");
+        let usual = [
+            nothing.then(|| "no batch was compared".to_owned()),
+            broke.then(|| format!("it broke on {} batches", of.faults)),
+        ];
+        let failing = self.0.iter().filter_map(|one| one.failing(of));
+        usual.into_iter().flatten().chain(failing).collect()
     }
 }
 
@@ -209,6 +218,25 @@ mod tests {
             said.failing(&view),
             ["`dead_letters <= active` does not hold: it is 6, and the active version has 5"]
         );
+    }
+
+    #[test]
+    fn a_shadow_that_ran_nothing_or_broke_is_not_promoted_by_itself() {
+        let of = |batches, faults| ShadowView {
+            batches,
+            faults,
+            ..ShadowView::default()
+        };
+        let cases = [
+            ("differing = 0", of(0, 0), 1),
+            ("differing = 0", of(5, 2), 1),
+            ("differing = 0", of(5, 0), 0),
+            ("differing = 0 and batches >= 0 and faults < 3", of(0, 2), 0),
+        ];
+        for (text, view, failing) in cases {
+            let condition = PromoteIf::parse(text).unwrap();
+            assert_eq!(condition.failing(&view).len(), failing, "{text}: {view:?}");
+        }
     }
 
     #[test]

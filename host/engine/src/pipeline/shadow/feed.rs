@@ -81,20 +81,21 @@ impl ShadowFeed {
         epoch: u64,
     ) {
         let shadow = turn.shadow;
-        if bytes(&done.outcome) > limits::SHADOW_BATCH_BYTES_MAX {
-            self.fed = None;
-            shadow.report().skipped += 1;
-            return;
-        }
-        shadow.inbox.put(Work {
+        let fits = bytes(&done.outcome) <= limits::SHADOW_BATCH_BYTES_MAX;
+        let work = || Work {
             fork: turn.fork.map(|fork| (fork, epoch)),
             given: turn.given,
             active: done.active.clone(),
             outcome: done.outcome.clone(),
             cpu: lanes_cpu(runs).saturating_sub(turn.cpu),
             memory_bytes: runs.lanes.largest_memory_bytes(),
-        });
-        self.fed = Some((shadow, done.outcome.batch + 1));
+        };
+        if fits && shadow.inbox.put(work()) {
+            self.fed = Some((shadow, done.outcome.batch + 1));
+        } else {
+            self.fed = None;
+            shadow.report().skipped += 1;
+        }
     }
 }
 

@@ -71,12 +71,17 @@ impl Inbox {
         }
     }
 
-    pub(super) fn put(&self, work: Work) {
+    /// False: the thread has begun to start over since there was room, and cannot go on with this.
+    pub(super) fn put(&self, work: Work) -> bool {
         let mut inside = self.inside();
+        if inside.must_fork && work.fork.is_none() {
+            return false;
+        }
         inside.must_fork = false;
         inside.waiting.push_back(work);
         drop(inside);
         self.changed.notify_one();
+        true
     }
 
     /// The next batch, until this moment.

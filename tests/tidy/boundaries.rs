@@ -30,7 +30,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ),
             (
                 "compare",
-                &["limits", "types", "job", "protocol", "executor"],
+                &["limits", "types", "job", "contract", "protocol", "executor"],
             ),
             ("testing", &["types", "job", "state", "protocol"]),
         ],

@@ -5,11 +5,10 @@ use super::{Side, keep};
 use crate::job::names;
 use crate::limits;
 use crate::types::{DeadLetter, Kind, Offset, Partition};
-use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// How dead letters differ.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LetterDifference {
     /// Both versions have it, for the same reason.
     pub alike: u64,
@@ -24,7 +23,7 @@ pub struct LetterDifference {
 }
 
 /// A dead letter that is not alike.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LetterSample {
     /// Which version has it.
     pub side: Side,

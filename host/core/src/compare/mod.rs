@@ -5,7 +5,6 @@ use crate::executor::BatchOutcome;
 use crate::job::{JobSpec, SinkSpec};
 use crate::limits;
 use crate::protocol::Counters;
-use serde::Serialize;
 use std::collections::BTreeMap;
 
 mod letters;
@@ -18,8 +17,7 @@ pub use letters::{LetterDifference, LetterSample};
 pub use rows::{ColumnDifference, RowSample, SinkDifference};
 
 /// Where what differs is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
     /// Both versions have it, and it is not alike.
     Both,
@@ -30,7 +28,7 @@ pub enum Side {
 }
 
 /// A count of both versions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pair {
     /// The active version's.
     pub active: u64,
@@ -46,7 +44,7 @@ impl Pair {
 }
 
 /// How batches differ, one or many.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Records that both versions were given.
     pub records: u64,

@@ -1,10 +1,10 @@
 //! One row of a run, and its cells as people read them.
 
+use crate::contract::render::{self, RowRef, RowsView};
 use crate::job::SinkSpec;
 use crate::job::names;
 use crate::limits;
 use crate::types::{Header, Kind, Rows};
-use std::ops::Range;
 
 /// All rows of a run for one sink.
 #[derive(Clone, Copy, Debug)]
@@ -17,11 +17,10 @@ pub(super) struct SinkRows<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row<'a> {
     spec: &'a SinkSpec,
-    rows: &'a Rows,
-    at: usize,
+    row: RowRef<'a>,
 }
 
-/// What stands in one place of a row.
+/// What stands in one place of a row, whatever it is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Cell<'a> {
     /// The row does not name the column, and what is there stays.
@@ -34,32 +33,22 @@ pub(super) enum Cell<'a> {
 impl<'a> SinkRows<'a> {
     /// The rows in order.
     pub(super) fn iter(self) -> impl Iterator<Item = Row<'a>> {
-        let of = move |rows: &'a Rows| {
-            let spec = self.spec;
-            (0..rows.len()).map(move |at| Row { spec, rows, at })
-        };
-        self.rows.iter().flat_map(of)
+        let spec = self.spec;
+        let calls = self.rows.iter();
+        let rows = calls.flat_map(|rows| RowsView::new(rows, &spec.columns));
+        rows.map(move |row| Row { spec, row })
     }
 }
 
 impl<'a> Row<'a> {
-    fn keys(self) -> usize {
-        self.spec.keys.len().max(1) // one empty item where rows have no key
-    }
-
-    fn item(self, at: usize) -> usize {
-        self.at * (self.keys() + self.spec.columns.len()) + at
-    }
-
     /// What names the row: where it has no key, nothing.
     pub(super) fn key(self) -> Vec<&'a [u8]> {
-        let items = 0..self.keys();
-        items.map(|k| self.rows.cells.get(self.item(k))).collect()
+        self.row.keys().collect()
     }
 
     /// The same for people.
     pub(super) fn shown_key(self) -> Vec<String> {
-        let items = self.spec.keys.iter().zip(self.key());
+        let items = self.spec.keys.iter().zip(self.row.keys());
         items
             .map(|(column, item)| shown(column.kind, item))
             .collect()
@@ -67,44 +56,30 @@ impl<'a> Row<'a> {
 
     /// The whole row is to be deleted.
     pub(super) fn is_deleted(self) -> bool {
-        let row = self.at as u32;
-        self.rows.deleted_rows.binary_search(&row).is_ok()
+        self.row.is_deleted()
     }
 
-    /// A declared column by its number.
-    pub(super) fn cell(self, column: usize) -> Cell<'a> {
-        let item = self.item(self.keys() + column);
-        let is_in = |list: &[u32]| list.binary_search(&(item as u32)).is_ok();
-        match () {
-            () if is_in(&self.rows.absent) => Cell::Absent,
-            () if is_in(&self.rows.deleted) => Cell::Deleted,
-            () => Cell::Value(self.rows.cells.get(item)),
-        }
-    }
-
-    fn extra_range(self) -> Range<usize> {
-        let at = |row: usize| {
-            let below = |&of: &u32| (of as usize) < row;
-            self.rows.extra.rows.partition_point(below)
+    /// Its declared columns, in their order.
+    pub(super) fn cells(self) -> Vec<Cell<'a>> {
+        let cell = |cell| match cell {
+            render::Cell::Absent => Cell::Absent,
+            render::Cell::Deleted => Cell::Deleted,
+            render::Cell::Value(_, bytes) => Cell::Value(bytes),
         };
-        match self.rows.extra.rows.is_empty() {
-            true => 0..0,
-            false => at(self.at)..at(self.at + 1),
-        }
+        self.row.cells().map(cell).collect()
     }
 
     /// Cells in columns that only the data knows.
     pub(super) fn extra(self) -> impl Iterator<Item = (&'a str, Kind, &'a [u8])> {
-        let extra = &self.rows.extra;
-        self.extra_range().map(move |i| {
-            let name = std::str::from_utf8(extra.names.get(i)).unwrap_or("?");
-            (name, extra.kinds[i], extra.values.get(i))
+        self.row.extra().map(|cell| {
+            let name = std::str::from_utf8(cell.name).unwrap_or("?");
+            (name, cell.kind, cell.value)
         })
     }
 
     /// Its headers.
     pub(super) fn headers(self) -> Vec<Header<'a>> {
-        self.rows.headers.of(self.at).collect()
+        self.row.headers().collect()
     }
 }
 

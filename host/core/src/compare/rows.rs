@@ -5,7 +5,6 @@ use super::row::{Cell, Row, SinkRows, shown, shown_cell};
 use super::{Side, keep};
 use crate::limits;
 use crate::types::Kind;
-use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// The place of a row's headers among its columns.
@@ -14,7 +13,7 @@ const HEADERS: &str = "(headers)";
 const DELETED: &str = "(row)";
 
 /// How rows of one sink differ.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SinkDifference {
     /// Rows that both versions made alike.
     pub alike: u64,
@@ -33,7 +32,7 @@ pub struct SinkDifference {
 }
 
 /// A row that is not alike.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowSample {
     /// Which version made it.
     pub side: Side,
@@ -44,7 +43,7 @@ pub struct RowSample {
 }
 
 /// One column of a row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnDifference {
     /// Its name.
     pub column: String,
@@ -282,7 +281,8 @@ fn content<'a>(row: Row<'a>, columns: &[Aligned<'_>], is_active: bool) -> Conten
         true => column.active,
         false => column.shadow,
     };
-    let cell = |column| place(column).map_or(Cell::Absent, |at| row.cell(at));
+    let own = row.cells();
+    let cell = |column| place(column).map_or(Cell::Absent, |at| own[at]);
     let extra = row
         .extra()
         .map(|(name, kind, value)| (name, kind as u8, value));

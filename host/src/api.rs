@@ -15,6 +15,7 @@ mod facts;
 mod host;
 mod letters;
 mod promote_if;
+mod replay;
 mod request;
 mod shadow;
 mod state;
@@ -26,6 +27,10 @@ pub use facts::{DeploymentFacts, JobFacts};
 pub use host::HostFacts;
 pub use letters::{LetterEnd, LetterId, LettersAsk};
 pub use promote_if::PromoteIf;
+pub use replay::{
+    ReplayBound, ReplayColumnView, ReplayOffset, ReplayRequest, ReplayRowView, ReplaySinkView,
+    ReplayView,
+};
 pub use request::DeployRequest;
 pub use shadow::{
     BatchView, ColumnView, LetterView, LettersView, PairView, RowView, ShadowRequest, ShadowStatus,
@@ -466,4 +471,16 @@ pub trait Jobs: Send + Sync {
     fn promote(&self, job: &str) -> Result<Deployed, Refusal>;
     /// Ends a shadow and forgets it.
     fn drop_shadow(&self, job: &str) -> Result<(), Refusal>;
+    /// Runs history through a version beside its job: a component's, or one that is kept. `wanted` as
+    /// above.
+    fn replay(
+        &self,
+        component: Option<Vec<u8>>,
+        request: ReplayRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<ReplayView, Refusal>;
+    /// What a job's replay has come to.
+    fn replay_of(&self, job: &str) -> Result<ReplayView, Refusal>;
+    /// Ends a job's replay, if it runs, and says what it came to.
+    fn stop_replay(&self, job: &str) -> Result<ReplayView, Refusal>;
 }

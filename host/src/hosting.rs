@@ -3,8 +3,8 @@
 use crate::alerts::Alerts;
 use crate::api::{
     Audit, Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs,
-    LetterEnd, LetterId, LettersAsk, LogLine, Refusal, ShadowRequest, ShadowView, StateAsk,
-    StateView,
+    LetterEnd, LetterId, LettersAsk, LogLine, Refusal, ReplayRequest, ReplayView, ShadowRequest,
+    ShadowView, StateAsk, StateView,
 };
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
@@ -257,6 +257,23 @@ impl Jobs for Running {
 
     fn drop_shadow(&self, job: &str) -> Result<(), Refusal> {
         self.supervisor.drop_shadow(job)
+    }
+
+    fn replay(
+        &self,
+        component: Option<Vec<u8>>,
+        request: ReplayRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<ReplayView, Refusal> {
+        self.supervisor.replay(component, request, wanted)
+    }
+
+    fn replay_of(&self, job: &str) -> Result<ReplayView, Refusal> {
+        self.supervisor.replay_of(job)
+    }
+
+    fn stop_replay(&self, job: &str) -> Result<ReplayView, Refusal> {
+        self.supervisor.stop_replay(job)
     }
 
     fn pause(&self, job: &str) -> Result<JobStatus, Refusal> {

@@ -44,6 +44,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("guest", &["cpu"]),
             ("sink", &[]),
             ("pipeline", &["cpu", "batch", "source", "guest", "sink"]),
+            ("replay", &["batch", "source", "guest", "sink", "pipeline"]),
         ],
     ),
     (
@@ -117,6 +118,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
                 &["fault", "format", "forgotten", "letter_marks", "retained"],
             ),
             ("catalog", &["format"]),
+            ("scratch", &["fault", "checkpoint_log"]),
             ("identity", &[]),
         ],
     ),

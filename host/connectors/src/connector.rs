@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use streamhost_core::job::connector::ConnectorRules;
 use streamhost_core::job::{SinkSpec, SourceSpec};
-use streamhost_engine::sink::{CancelSignal, Sink, SinkError};
+use streamhost_engine::sink::{CancelSignal, HeldPlace, Sink, SinkError};
 use streamhost_engine::source::mixed::Part;
 use streamhost_engine::source::{Source, SourceError};
 
@@ -107,6 +107,19 @@ pub trait SinkConnector {
 
     /// The sink. Asks no server.
     fn open(&self, spec: &SinkSpec, context: &SinkContext<'_>) -> Box<dyn Sink>;
+
+    /// What the sink's place holds, to be read back. Asks no server. `Err`: why it cannot be.
+    ///
+    /// # Errors
+    /// As it says.
+    fn held(
+        &self,
+        spec: &SinkSpec,
+        cancel: &CancelSignal,
+    ) -> Result<Box<dyn HeldPlace>, &'static str> {
+        let _ = (spec, cancel);
+        Err("its rows cannot be read back")
+    }
 }
 
 /// A connector of sources that have no server: there is nothing to configure, and each is read by

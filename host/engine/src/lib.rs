@@ -16,3 +16,4 @@ pub mod source;
 pub mod guest;
 pub mod sink;
 pub mod pipeline;
+pub mod replay;

@@ -31,6 +31,7 @@ mod produce;
 mod progress;
 mod reach;
 mod records;
+mod replay;
 mod resume;
 mod rollback;
 mod run;
@@ -106,6 +107,8 @@ enum Verb {
     Promote(shadow::PromoteArgs),
     /// End the shadow of a job
     DropShadow(shadow::DropArgs),
+    /// Run history through a version beside a job: compare, mend, or fill another table
+    Replay(replay::Args),
     /// Go back to an older version
     Rollback(rollback::Args),
     /// Stop a job after the batch under way, until `resume`
@@ -229,6 +232,9 @@ pub enum CliError {
     /// The job that was shown is stopped, which is said already.
     #[error("the job is stopped")]
     IsStopped,
+    /// A replay came to nothing.
+    #[error("the replay cannot go on: {0}")]
+    Replay(String),
     /// Nothing more can be printed.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
@@ -308,6 +314,7 @@ fn verb(
         Verb::Diff(args) => shadow::diff(args, screen, out),
         Verb::Promote(args) => shadow::promote(args, screen, out),
         Verb::DropShadow(args) => shadow::forget(args, out),
+        Verb::Replay(args) => replay::run(args, screen, out),
         Verb::Rollback(args) => rollback::run(args, screen, out),
         Verb::Pause(args) => pause::run(args, screen, out),
         Verb::Resume(args) => resume::run(args, screen, out),

@@ -31,6 +31,11 @@ impl Progress {
         }
         Progress(bar)
     }
+
+    /// Says something else.
+    pub(super) fn say(&self, what: impl Into<String>) {
+        self.0.set_message(what.into());
+    }
 }
 
 impl Drop for Progress {

@@ -4,7 +4,8 @@ use super::daemon::Until;
 use super::*;
 use crate::api::{
     Audit, Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, LetterEnd,
-    LetterId, LettersAsk, LogLine, Refusal, ShadowRequest, ShadowView, StateAsk, StateView,
+    LetterId, LettersAsk, LogLine, Refusal, ReplayRequest, ReplayView, ShadowRequest, ShadowView,
+    StateAsk, StateView,
 };
 use crate::config::Config;
 use crate::control::fake::FakeJobs;
@@ -118,6 +119,23 @@ impl Jobs for FakeHost {
     }
     fn drop_shadow(&self, job: &str) -> Result<(), Refusal> {
         self.jobs.drop_shadow(job)
+    }
+
+    fn replay(
+        &self,
+        component: Option<Vec<u8>>,
+        request: ReplayRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<ReplayView, Refusal> {
+        self.jobs.replay(component, request, wanted)
+    }
+
+    fn replay_of(&self, job: &str) -> Result<ReplayView, Refusal> {
+        self.jobs.replay_of(job)
+    }
+
+    fn stop_replay(&self, job: &str) -> Result<ReplayView, Refusal> {
+        self.jobs.stop_replay(job)
     }
     fn pause(&self, job: &str) -> Result<JobStatus, Refusal> {
         self.jobs.pause(job)

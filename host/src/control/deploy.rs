@@ -149,7 +149,7 @@ pub(super) fn take(
     Ok(())
 }
 
-fn flag(key: &str, value: &str) -> Result<bool, Fault> {
+pub(super) fn flag(key: &str, value: &str) -> Result<bool, Fault> {
     match value {
         "true" | "" => Ok(true),
         "false" => Ok(false),

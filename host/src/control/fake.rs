@@ -3,8 +3,8 @@
 use crate::api::{
     ActiveFacts, Audit, Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts,
     JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LogLine, ProbationStatus, Refusal,
-    ShadowRequest, ShadowView, SinkStatus, SourceStatus, StageStatus, StateAsk, StateFate,
-    StateView, Waiting,
+    ReplayRequest, ReplayView, ShadowRequest, ShadowView, SinkStatus, SourceStatus, StageStatus,
+    StateAsk, StateFate, StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,7 @@ use streamhost_core::types::Kind;
 mod audit;
 mod facts;
 mod kept;
+mod replay;
 mod shadow;
 
 /// What a fake host keeps.
@@ -47,8 +48,9 @@ pub(crate) struct FakeJobs {
     pub(crate) unwanted: Mutex<bool>,
     /// What is remembered of dead letters.
     marks: Mutex<BTreeMap<LetterId, LetterMark>>,
-    /// The shadow of `clicks`.
+    /// The shadow and the replay of `clicks`.
     shadow: Mutex<Option<ShadowView>>,
+    replay: Mutex<Option<ReplayView>>,
     /// While true, `history` and `pause` wait.
     held: Mutex<bool>,
     freed: Condvar,
@@ -66,13 +68,7 @@ impl FakeJobs {
             fake.deploy(bytes, DeployRequest::default(), &|| true)
                 .expect("the fake takes all");
         }
-        let request = ShadowRequest {
-            deploy: DeployRequest::default(),
-            time: streamhost_core::limits::SHADOW_TIME_DEFAULT,
-            batches: None,
-            promote_if: None,
-        };
-        fake.begin_shadow(b"three", &request).expect("it is there");
+        fake.begin_beside();
         fake
     }
 
@@ -365,6 +361,23 @@ impl Jobs for FakeJobs {
 
     fn drop_shadow(&self, job: &str) -> Result<(), Refusal> {
         self.forget_shadow(job)
+    }
+
+    fn replay(
+        &self,
+        component: Option<Vec<u8>>,
+        request: ReplayRequest,
+        _wanted: &dyn Fn() -> bool,
+    ) -> Result<ReplayView, Refusal> {
+        self.begin_replay(component.as_deref(), &request)
+    }
+
+    fn replay_of(&self, job: &str) -> Result<ReplayView, Refusal> {
+        self.look_at_replay(job)
+    }
+
+    fn stop_replay(&self, job: &str) -> Result<ReplayView, Refusal> {
+        self.end_replay(job)
     }
 
     fn pause(&self, job: &str) -> Result<JobStatus, Refusal> {

@@ -26,6 +26,7 @@ mod events;
 mod gate;
 mod handlers;
 mod roles;
+mod replay;
 mod shadow;
 mod letters;
 mod me;

@@ -2,7 +2,9 @@
 //! answer with. Here are the words that many of them share.
 
 use super::reply::Body;
-use super::{audit, check, deploy, events, handlers, letters, me, retry, shadow, state, views};
+use super::{
+    audit, check, deploy, events, handlers, letters, me, replay, retry, shadow, state, views,
+};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -94,6 +96,9 @@ pub(super) fn document() -> &'static str {
         shadow::look,
         shadow::forget,
         shadow::promote,
+        replay::begin,
+        replay::look,
+        replay::stop,
     ),
     components(schemas(Body)),
     security((), ("bearer" = [])),
@@ -222,6 +227,43 @@ pub(super) struct ShadowQuery {
     /// `differing = 0 and dead_letters <= active`.
     promote_if: Option<String>,
     /// The settings of the active version do not stay.
+    reset_settings: Option<bool>,
+    /// A setting, `KEY=VALUE`; as often as needed.
+    set: Option<Vec<String>>,
+}
+
+/// What is asked of a replay, in its query.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "kebab-case")]
+#[expect(
+    dead_code,
+    reason = "it describes what `replay_request` reads by itself, with words of its own"
+)]
+pub(super) struct ReplayQuery {
+    /// Where it begins: `earliest`, a time in RFC 3339, or offsets such as `0=100,1=250`, of several
+    /// sources `orders:0=100,prices:0=7`; `earliest` without it.
+    from: Option<String>,
+    /// Where it ends: a time or offsets, or `now`, which is where the job is, and is so without it.
+    to: Option<String>,
+    /// The version that is run, where no component is sent; the active one without it.
+    #[param(minimum = 1)]
+    version: Option<u64>,
+    /// So many records a second at most.
+    #[param(minimum = 1, maximum = 10_000_000)]
+    rate: Option<u64>,
+    /// A sink whose rows go to another place, `NAME=OTHER`; as often as needed.
+    sink: Option<Vec<String>>,
+    /// The other sinks' places are held against what is made.
+    diff: Option<bool>,
+    /// What differs there is written.
+    write: Option<bool>,
+    /// With `write`: what is there and was not made is deleted.
+    delete_extra: Option<bool>,
+    /// Keyed stages may begin with an empty state, though records before `from` are left out.
+    empty_state: Option<bool>,
+    /// Create other places that are missing.
+    create_tables: Option<bool>,
+    /// The settings of the version do not stay.
     reset_settings: Option<bool>,
     /// A setting, `KEY=VALUE`; as often as needed.
     set: Option<Vec<String>>,

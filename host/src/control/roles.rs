@@ -26,9 +26,10 @@ const fn change(
     }
 }
 
-static CHANGES: [Change; 11] = {
+static CHANGES: [Change; 13] = {
     use Role::{Deploy, Operate};
     const SHADOW: &str = "/v1/jobs/{job}/shadow";
+    const REPLAY: &str = "/v1/jobs/{job}/replay";
     const PROMOTE: &str = "/v1/jobs/{job}/promote";
     const ROLLBACK: &str = "/v1/jobs/{job}/rollback";
     const RESUME: &str = "/v1/jobs/{job}/resume";
@@ -40,6 +41,8 @@ static CHANGES: [Change; 11] = {
         change(Method::POST, "/v1/shadows", Deploy, Some("shadow")),
         change(Method::DELETE, SHADOW, Deploy, Some("drop-shadow")),
         change(Method::POST, PROMOTE, Deploy, Some("promote")),
+        change(Method::POST, REPLAY, Deploy, Some("replay")),
+        change(Method::DELETE, REPLAY, Deploy, Some("stop-replay")),
         change(Method::POST, "/v1/check", Deploy, None),
         change(Method::POST, ROLLBACK, Operate, Some("rollback")),
         change(Method::POST, "/v1/jobs/{job}/pause", Operate, Some("pause")),

@@ -23,6 +23,7 @@ impl Supervisor {
         let removed = self.catalog.remove(&job.name, gone.as_ref());
         removed.map_err(|e| e.to_string())?;
         job.shadows.end("its job was undeployed");
+        job.replays.end("its job was undeployed");
         job.say(Level::INFO, "undeployed");
         self.jobs().remove(&job.name);
         Ok(())

@@ -6,8 +6,8 @@ use super::{Asked, Job, State, Supervisor};
 use crate::api::{
     Audit, Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs,
     JumpStatus, LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine, ParameterStatus,
-    ProbationStatus, Refusal, ShadowRequest, ShadowView, SinkStatus, SourceStatus, StageStatus,
-    StateAsk, StateView, Waiting,
+    ProbationStatus, Refusal, ReplayRequest, ReplayView, ShadowRequest, ShadowView, SinkStatus,
+    SourceStatus, StageStatus, StateAsk, StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
@@ -77,6 +77,23 @@ impl Jobs for Supervisor {
 
     fn drop_shadow(&self, job: &str) -> Result<(), Refusal> {
         self.forget_shadow(job)
+    }
+
+    fn replay(
+        &self,
+        component: Option<Vec<u8>>,
+        request: ReplayRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<ReplayView, Refusal> {
+        self.begin_replay(component, request, wanted)
+    }
+
+    fn replay_of(&self, job: &str) -> Result<ReplayView, Refusal> {
+        self.look_at_replay(job)
+    }
+
+    fn stop_replay(&self, job: &str) -> Result<ReplayView, Refusal> {
+        self.end_replay(job)
     }
 
     fn pause(&self, name: &str) -> Result<JobStatus, Refusal> {

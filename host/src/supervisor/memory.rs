@@ -36,17 +36,17 @@ impl Supervisor {
         loaded.map(|loaded| self.memory_of(&loaded).sum()).sum()
     }
 
-    /// Whether there is memory for a shadow beside all jobs, where the configuration says how much
-    /// there may be.
-    pub(super) fn shadow_fits(&self, shadow: &LoadedDeployment) -> Result<(), Refusal> {
-        let memory = self.memory_of(shadow);
+    /// Whether there is memory for this beside all jobs, where the configuration says how much there
+    /// may be.
+    pub(super) fn beside_fits(&self, what: &str, loaded: &LoadedDeployment) -> Result<(), Refusal> {
+        let memory = self.memory_of(loaded);
         match self
             .environment
             .memory
             .objection(&memory, self.memory_of_jobs(|_| true))
         {
             Some(reason) if self.environment.memory.is_bound => {
-                Err(Refusal::Invalid(format!("the shadow: {reason}")))
+                Err(Refusal::Invalid(format!("{what}: {reason}")))
             }
             _ => Ok(()),
         }

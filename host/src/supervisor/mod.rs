@@ -11,6 +11,7 @@ use crate::audit::AuditLog;
 use actor::{Actor, Asked};
 use joblog::JobLog;
 use machine::{Claims, Kept};
+use replay::Replays;
 use shadow::Shadows;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use streamhost_guest::{Compiler, GuestEngine};
 use streamhost_storage::catalog::{Catalog, UnreadableJob};
 use streamhost_storage::checkpoint_log::CheckpointLogs;
 use streamhost_storage::letter_marks::LetterMarks;
+use streamhost_storage::scratch;
 use turns::Turns;
 
 mod machine;
@@ -52,6 +54,7 @@ mod observe;
 mod own;
 mod provision;
 mod replan;
+mod replay;
 mod shadow;
 mod signers;
 mod turns;
@@ -112,6 +115,8 @@ pub struct Supervisor {
     set: Mutex<()>,
     /// The folder of the jobs' logs.
     logs: PathBuf,
+    /// The data folder.
+    data: PathBuf,
     audit: AuditLog,
     /// For the threads of the actors.
     me: Weak<Supervisor>,
@@ -124,6 +129,7 @@ pub(crate) struct Job {
     log: Arc<JobLog>,
     state: Mutex<State>,
     shadows: Shadows,
+    replays: Replays,
 }
 
 struct State {
@@ -211,6 +217,7 @@ impl Supervisor {
         std::fs::create_dir_all(&logs)?;
         let audit = AuditLog::open(folder)?;
         let checkpoint_logs = CheckpointLogs::open(db)?;
+        scratch::sweep(folder);
         // Jobs whose undeploy was cut off left state behind; a deploy of one of those names waits
         // for nothing.
         let forgotten = checkpoint_logs.clone();
@@ -237,6 +244,7 @@ impl Supervisor {
             letter_marks,
             set: Mutex::default(),
             logs,
+            data: folder.to_owned(),
             audit,
             me: me.clone(),
         });
@@ -257,6 +265,7 @@ impl Supervisor {
         let jobs: Vec<_> = self.jobs().values().cloned().collect();
         for job in &jobs {
             job.shadows.end("the host stops");
+            job.replays.end("the host stops");
             job.state().pipeline_status.stop.request(how);
         }
         self.close_actors(how);
@@ -309,6 +318,7 @@ impl Job {
             name: record.name.clone(),
             log: Arc::new(log),
             shadows: Shadows::default(),
+            replays: Replays::default(),
             state: Mutex::new(State {
                 record,
                 active: None,

@@ -212,7 +212,7 @@ impl Supervisor {
                     .to_owned(),
             ));
         }
-        self.shadow_fits(&active)?;
+        self.beside_fits("the shadow", &active)?;
         let warm = active.guest_version.warm(1);
         warm.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
         Ok((active, record.active().clone()))

@@ -9,6 +9,7 @@ pub mod letter_marks;
 pub mod checkpoint_log;
 pub mod catalog;
 pub mod identity;
+pub mod scratch;
 #[cfg(test)]
 mod fork_tests;
 #[cfg(test)]

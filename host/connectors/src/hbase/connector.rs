@@ -1,10 +1,11 @@
 //! HBase as a connector.
 
+use super::held::HbaseHeld;
 use super::{HbaseProvision, HbaseSettings, HbaseSink};
 use crate::connector::{Connector, Presence, SinkConnector, SinkContext};
 use streamhost_core::job::SinkSpec;
 use streamhost_core::job::connector::{ConnectorRules, HBASE};
-use streamhost_engine::sink::{Provision, Sink, SinkError};
+use streamhost_engine::sink::{CancelSignal, HeldPlace, Provision, Sink, SinkError};
 
 /// One gateway.
 #[derive(Debug)]
@@ -57,5 +58,14 @@ impl SinkConnector for HbaseConnector {
     fn open(&self, spec: &SinkSpec, context: &SinkContext<'_>) -> Box<dyn Sink> {
         let settings = self.settings.clone();
         Box::new(HbaseSink::new(spec, settings, context.cancel.clone()))
+    }
+
+    fn held(
+        &self,
+        spec: &SinkSpec,
+        cancel: &CancelSignal,
+    ) -> Result<Box<dyn HeldPlace>, &'static str> {
+        let settings = self.settings.clone();
+        Ok(Box::new(HbaseHeld::new(spec, settings, cancel.clone())))
     }
 }

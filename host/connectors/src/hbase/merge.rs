@@ -301,7 +301,7 @@ fn parts(mutations: Vec<Mutation>, bytes_max: usize) -> Vec<(Vec<Mutation>, usiz
 
 /// A put of a value, or the delete of all that a column or family holds up to the call's time. It
 /// goes through the log of the region server: without that a crash of it loses the cell.
-fn mutation(column: Vec<u8>, value: Option<Vec<u8>>) -> Mutation {
+pub(super) fn mutation(column: Vec<u8>, value: Option<Vec<u8>>) -> Mutation {
     Mutation::new(value.is_none(), column, value.unwrap_or_default(), true)
 }
 

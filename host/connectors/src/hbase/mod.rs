@@ -27,6 +27,7 @@ pub use settings::{AddFamilies, HbaseSettings, HttpAccess, Protocol, Transport};
 mod settings;
 mod provision;
 mod rows;
+mod held;
 mod words;
 mod answer;
 mod tls;

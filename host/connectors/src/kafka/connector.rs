@@ -1,5 +1,6 @@
 //! Kafka as a connector.
 
+use super::held::KafkaHeld;
 use super::{KafkaProvision, KafkaSettings, KafkaSink, KafkaSource};
 use crate::connector::{
     Connector, Presence, SinkConnector, SinkContext, SourceConnector, SourceContext,
@@ -8,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use streamhost_core::job::connector::{ConnectorRules, KAFKA};
 use streamhost_core::job::{SinkSpec, SourceSpec};
-use streamhost_engine::sink::{Provision, Sink, SinkError};
+use streamhost_engine::sink::{CancelSignal, HeldPlace, Provision, Sink, SinkError};
 use streamhost_engine::source::mixed::Part;
 use streamhost_engine::source::{Source, SourceError};
 
@@ -97,6 +98,18 @@ impl SinkConnector for KafkaConnector {
             context.owner,
             context.cancel,
         ))
+    }
+
+    fn held(
+        &self,
+        spec: &SinkSpec,
+        cancel: &CancelSignal,
+    ) -> Result<Box<dyn HeldPlace>, &'static str> {
+        let settings = self.settings.clone();
+        match spec.is_keyed() {
+            true => Ok(Box::new(KafkaHeld::new(spec, settings, cancel.clone()))),
+            false => Err("its rows have no key, so one cannot be told from another"),
+        }
     }
 }
 

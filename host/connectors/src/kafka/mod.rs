@@ -6,6 +6,7 @@ pub mod access;
 pub mod token;
 mod trust;
 mod connector;
+mod held;
 pub mod source;
 pub mod sink;
 mod dead_letters;

@@ -1,10 +1,11 @@
 //! PostgreSQL as a connector.
 
+use super::held::PostgresHeld;
 use super::{PostgresSettings, PostgresSink, provision};
 use crate::connector::{Connector, Presence, SinkConnector, SinkContext};
 use streamhost_core::job::SinkSpec;
 use streamhost_core::job::connector::{ConnectorRules, POSTGRES};
-use streamhost_engine::sink::{Sink, SinkError};
+use streamhost_engine::sink::{CancelSignal, HeldPlace, Sink, SinkError};
 
 /// One database.
 #[derive(Debug)]
@@ -46,5 +47,17 @@ impl SinkConnector for PostgresConnector {
             context.owner,
             context.cancel,
         ))
+    }
+
+    fn held(
+        &self,
+        spec: &SinkSpec,
+        cancel: &CancelSignal,
+    ) -> Result<Box<dyn HeldPlace>, &'static str> {
+        let settings = self.settings.clone();
+        match spec.is_keyed() {
+            true => Ok(Box::new(PostgresHeld::new(spec, settings, cancel.clone()))),
+            false => Err("its rows have no key, so one cannot be told from another"),
+        }
     }
 }

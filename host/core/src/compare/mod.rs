@@ -5,14 +5,17 @@ use crate::executor::BatchOutcome;
 use crate::job::{JobSpec, SinkSpec};
 use crate::limits;
 use crate::protocol::Counters;
+use crate::types::Kind;
 use std::collections::BTreeMap;
 
+mod held;
 mod letters;
 mod row;
 mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use held::{HeldCell, HeldRow, LastWrites, RowFound};
 pub use letters::{LetterDifference, LetterSample};
 pub use rows::{ColumnDifference, RowSample, SinkDifference};
 
@@ -175,6 +178,11 @@ fn are_alike(active: Run<'_>, a: usize, shadow: Run<'_>, b: usize) -> bool {
     let columns = |sink: &SinkSpec| (sink.keys.clone(), sink.columns.clone());
     let digest = |run: Run<'_>, sink: &SinkSpec| run.outcome.digests.get(&sink.name).cloned();
     columns(one) == columns(other) && digest(active, one) == digest(shadow, other)
+}
+
+/// Bytes of a key or a value as they are shown, of bounded length.
+pub fn shown_bytes(bytes: &[u8]) -> String {
+    row::shown(Kind::Text, bytes)
 }
 
 /// Keeps a sample, unless there are enough of its class.

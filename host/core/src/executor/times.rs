@@ -17,6 +17,13 @@ pub enum Watermark {
         /// Partitions that were silent for too long.
         idle: BTreeSet<Partition>,
     },
+    /// The same, but no further than this: of history, of which it is known how far its job has come.
+    Bounded {
+        /// Partitions that are at their ends.
+        idle: BTreeSet<Partition>,
+        /// The most that it may be.
+        most_ms: i64,
+    },
     /// Every source has ended.
     End,
     /// An intent says it, as partitions were let go by the wall clock.
@@ -48,6 +55,9 @@ impl BatchExecutor {
         event_ms.extend(by_topic(&topics, &own));
         let watermark_ms = match watermark {
             Watermark::Least { idle } => least(spec, batch.spans.keys().copied(), &own, idle),
+            Watermark::Bounded { idle, most_ms } => {
+                least(spec, batch.spans.keys().copied(), &own, idle).min(*most_ms)
+            }
             Watermark::End => END_OF_TIME_MS,
             Watermark::Planned(watermark_ms) => *watermark_ms,
         };

@@ -398,7 +398,8 @@ fn on_error(value: &str) -> Result<OnError, String> {
     }
 }
 
-fn start(value: &str) -> Result<StartPosition, String> {
+/// A position: `earliest`, `latest`, or a time.
+pub fn start(value: &str) -> Result<StartPosition, String> {
     match value {
         "earliest" => Ok(StartPosition::Earliest),
         "latest" => Ok(StartPosition::Latest),

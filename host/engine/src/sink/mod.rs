@@ -7,9 +7,11 @@ use streamhost_core::types::{
 };
 
 mod cancel;
+mod held;
 pub mod memory;
 
 pub use cancel::CancelSignal;
+pub use held::{HeldPlace, Written};
 
 /// The part of a durable intent that a sink needs.
 #[derive(Clone, Debug)]

@@ -1,0 +1,57 @@
+//! Reads back what a sink's place holds.
+
+use super::SinkError;
+use streamhost_core::compare::{HeldRow, LastWrites};
+use streamhost_core::contract::render::RowRef;
+
+/// A row's key, as its place has it, and what is written of it.
+pub type Written = (Vec<u8>, LastWrites);
+
+/// A table or topic that a sink writes, read back row by row.
+pub trait HeldPlace: Send {
+    /// Looks at the place before anything else is asked.
+    ///
+    /// # Errors
+    /// The server is away, or the place does not fit.
+    fn prepare(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// What a row writes there, in the place's own form.
+    fn writes(&self, row: &RowRef<'_>) -> Written;
+
+    /// Of a place that is only read from front to back: the next rows, in the order in which they were
+    /// written; none at its end. Those of one key may come several times, and after an error all of
+    /// them again. None: its rows are read by their keys.
+    fn next_written(&mut self) -> Option<Result<Vec<Written>, SinkError>> {
+        None
+    }
+
+    /// The rows of these keys that are there, in any order.
+    ///
+    /// # Errors
+    /// The server is away, or it refuses.
+    fn rows(&mut self, keys: &[Vec<u8>]) -> Result<Vec<HeldRow>, SinkError>;
+
+    /// The rows with keys above `after` (none: from the first one on), ascending, as many as one call
+    /// gives; none at the end.
+    ///
+    /// # Errors
+    /// The server is away, or it refuses.
+    fn scan(&mut self, after: Option<&[u8]>) -> Result<Vec<HeldRow>, SinkError>;
+
+    /// Whether a column is one that the sink's rows may have; others of the same table are somebody
+    /// else's.
+    fn is_own(&self, column: &[u8]) -> bool;
+
+    /// Why rows cannot be mended, if so.
+    fn unmendable(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Writes and deletes cells at this time. `Ok`: they are durable. Twice is as once.
+    ///
+    /// # Errors
+    /// The server is away, or it refuses; some of them may have been written.
+    fn mend(&mut self, at_ms: i64, rows: &[Written]) -> Result<(), SinkError>;
+}

@@ -1,0 +1,199 @@
+//! History that is run through a version beside a job: started, looked at, ended. Nothing of it is
+//! stored: it ends with the host.
+
+use super::deploy::may_change;
+use super::{Job, Supervisor};
+use crate::api::{Refusal, ReplayRequest, ReplayView};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use streamhost_core::limits;
+use streamhost_engine::replay::{Replay, ReplayEnd, ReplayPlace, ReplayTerms};
+use streamhost_engine::sink::CancelSignal;
+use streamhost_guest::compiler::Wanted;
+use tracing::Level;
+
+mod ledger;
+mod parts;
+mod positions;
+mod versions;
+
+/// The replay of a job, as others see it.
+#[derive(Default)]
+pub(super) struct Replays(Mutex<Option<KeptReplay>>);
+
+/// A replay, and what is said of it that it does not know.
+struct KeptReplay {
+    replay: Arc<Replay>,
+    topics: Vec<String>,
+    /// What was said when it began.
+    said: ReplayView,
+}
+
+impl KeptReplay {
+    fn view(&self) -> ReplayView {
+        let mut view = self.said.clone();
+        view.take(self.replay.look(), &self.topics);
+        view
+    }
+}
+
+impl Replays {
+    fn kept(&self) -> MutexGuard<'_, Option<KeptReplay>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the one that runs, if one does.
+    pub(super) fn end(&self, why: &str) {
+        if let Some(kept) = self.kept().as_ref() {
+            kept.replay.end(why);
+        }
+    }
+
+    fn runs(&self) -> bool {
+        let kept = self.kept();
+        kept.as_ref().is_some_and(|kept| !kept.replay.has_ended())
+    }
+}
+
+impl Supervisor {
+    /// Checks what is asked, and runs history through a version beside its job.
+    pub(super) fn begin_replay(
+        &self,
+        component: Option<Vec<u8>>,
+        request: ReplayRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<ReplayView, Refusal> {
+        let name = request.deploy.name.clone().unwrap_or_default();
+        let job = self.known(&name)?;
+        may_change(&job)?;
+        check_request(&request, component.is_some())?;
+        self.has_room_for_replay(&job)?;
+        let first = self.ledger_of(&job)?;
+        let versions = self.versions_of(&job, component, &request, wanted)?;
+        self.is_allowed(&versions.own.loaded)?;
+        self.beside_fits("the replay", &versions.own.loaded)?;
+        let mut own = self.opened(&name, &versions.own.loaded)?;
+        let bounds = positions::resolve(own.as_mut(), &versions.own.loaded, &first, &request)?;
+        let cancel = CancelSignal::default();
+        let (places, not_compared) = self.places_of(&versions, &request, &cancel)?;
+        let outputs = self.outputs_of(&versions, &request, &cancel)?;
+        let mut said = ReplayView {
+            job: name.clone(),
+            version: versions.own.version,
+            digest: versions.own.digest.clone(),
+            settings: versions.own.settings.clone(),
+            rate: request.rate,
+            writes: request.write,
+            warnings: not_compared.clone(),
+            not_compared,
+            ..ReplayView::default()
+        };
+        let terms = ReplayTerms {
+            from: bounds.from,
+            to: bounds.to,
+            is_all: bounds.is_all,
+            rate: request.rate,
+            writes: request.write,
+            deletes_extra: request.delete_extra,
+        };
+        let topics = versions.own.loaded.topics();
+        let parts = self.replay_parts(&job, versions, own, (first, terms), (places, outputs))?;
+        let mut kept = job.replays.kept();
+        if kept.as_ref().is_some_and(|kept| !kept.replay.has_ended()) {
+            return Err(runs_already(&name));
+        }
+        let (host, told) = (self.me.clone(), name.clone());
+        let ended = move |_: &Replay, end: &ReplayEnd| {
+            if let Some(job) = host.upgrade().and_then(|host| host.job(&told)) {
+                job.say(Level::INFO, &words(end));
+            }
+        };
+        let replay = Replay::start(parts, cancel, ended);
+        let replay = replay.map_err(|e| {
+            Refusal::Unavailable(format!("no thread can be started for the replay: {e}"))
+        })?;
+        said.take(replay.look(), &topics);
+        let text = format!("a replay of version {} runs beside the job", said.version);
+        *kept = Some(KeptReplay {
+            replay,
+            topics,
+            said: said.clone(),
+        });
+        drop(kept);
+        job.say(Level::INFO, &text);
+        Ok(said)
+    }
+
+    /// What a job's replay has come to.
+    pub(super) fn look_at_replay(&self, name: &str) -> Result<ReplayView, Refusal> {
+        let job = self.known(name)?;
+        let kept = job.replays.kept();
+        let kept = kept.as_ref().ok_or_else(|| no_replay(name))?;
+        Ok(kept.view())
+    }
+
+    /// Ends a job's replay, and says what it came to.
+    pub(super) fn end_replay(&self, name: &str) -> Result<ReplayView, Refusal> {
+        let job = self.known(name)?;
+        job.replays.end("it was stopped");
+        self.look_at_replay(name)
+    }
+
+    fn has_room_for_replay(&self, job: &Job) -> Result<(), Refusal> {
+        if job.replays.runs() {
+            return Err(runs_already(&job.name));
+        }
+        let jobs: Vec<_> = self.jobs().values().cloned().collect();
+        let running = jobs.iter().filter(|job| job.replays.runs()).count();
+        match running < limits::REPLAYS_MAX {
+            true => Ok(()),
+            false => Err(Refusal::Unavailable(format!(
+                "{running} replays run on this host, and no more may at once: wait for one of them, or stop it by \
+                 `streamhost replay JOB --stop`"
+            ))),
+        }
+    }
+}
+
+/// What is asked must go together.
+fn check_request(request: &ReplayRequest, has_component: bool) -> Result<(), Refusal> {
+    let compares = request.diff || request.write;
+    let wrong = match () {
+        () if has_component && request.version.is_some() => {
+            "name a version or send a component, not both"
+        }
+        () if !compares && request.sinks.is_empty() => {
+            "say what becomes of the rows: --diff compares them with what is there, --write mends what differs, --sink \
+             NAME=OTHER writes them to another table or topic"
+        }
+        () if request.delete_extra && !request.write => {
+            "--delete-extra is a part of --write: without it nothing is changed"
+        }
+        () => return Ok(()),
+    };
+    Err(Refusal::Invalid(wrong.to_owned()))
+}
+
+fn runs_already(name: &str) -> Refusal {
+    Refusal::Conflict(format!(
+        "a replay of job `{name}` runs already: `streamhost replay {name} --show` shows it, `streamhost replay {name} \
+         --stop` ends it"
+    ))
+}
+
+fn no_replay(name: &str) -> Refusal {
+    Refusal::NotFound(format!(
+        "job `{name}` has no replay: `streamhost replay {name} --diff` starts one; one that ran when the host ended is \
+         gone"
+    ))
+}
+
+fn words(end: &ReplayEnd) -> String {
+    match end {
+        ReplayEnd::Done => "the replay has ended: all of it is done".to_owned(),
+        ReplayEnd::Broke(why) => format!("the replay has ended: it cannot go on: {why}"),
+        ReplayEnd::Told(why) => format!("the replay has ended: {why}"),
+    }
+}
+
+/// Places that are held against what is made, and sinks whose places cannot be.
+type Compared = (Vec<ReplayPlace>, Vec<String>);

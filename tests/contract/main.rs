@@ -29,6 +29,7 @@ mod live_contract {
     mod postgres_faults;
     mod deletes;
     mod parameters;
+    mod replay;
     mod shadow;
     mod gateways;
     mod through_proxy;

@@ -6,6 +6,8 @@
   outside.py group-share BROKERS TOPIC GROUP MEMBERS VALUE…   what each of a group's members gets of values sent to all
   outside.py table-column GATEWAY TABLE COLUMN          each row's value and its time
   outside.py table-values GATEWAY TABLE COLUMN ROW…     how many values the table keeps of each row
+  outside.py table-change GATEWAY TABLE FILE            puts and deletes cells, of a JSON list of [row, column, value or null];
+                                                        without a column the row is deleted
 """
 
 import json
@@ -120,8 +122,21 @@ def table_values(gateway, table, column, *rows):
     print(json.dumps({row: len(kept.cells(row, column, versions=3)) for row in rows}))
 
 
+def table_change(gateway, table, path):
+    # At the servers' own time, as somebody would by hand.
+    with open(path) as file, reading.connection(gateway).table(table).batch(batch_size=500) as batch:
+        for row, column, value in json.load(file):
+            if column is None:
+                batch.delete(row.encode())
+            elif value is None:
+                batch.delete(row.encode(), columns=[column.encode()])
+            else:
+                batch.put(row.encode(), {column.encode(): value.encode()})
+
+
 VERBS = dict([(f.__name__.replace("_", "-"), f) for f in
-              (topic_create, topic_send, topic_read, group_share, table_create, table_drop, table_rows, table_column, table_values)])
+              (topic_create, topic_send, topic_read, group_share, table_create, table_drop, table_rows, table_column, table_values,
+               table_change)])
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or sys.argv[1] not in VERBS:

@@ -95,6 +95,18 @@ pub fn create_table(gateway: &str, name: &str, families: &[&str]) {
     .ok();
 }
 
+/// Changes cells of a table by hand: `(row, column, value)`. Without a value the cell is deleted, and
+/// without a column the row.
+#[track_caller]
+pub fn change_table(gateway: &str, name: &str, changes: &[(String, Option<&str>, Option<String>)]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("changes.json");
+    let json = serde_json::to_vec(changes).expect("texts have a JSON form");
+    std::fs::write(&file, json).expect("the folder can be written");
+    let file = file.display().to_string();
+    script("outside.py", &["table-change", gateway, name, &file]).ok();
+}
+
 /// Deletes a table.
 #[track_caller]
 pub fn drop_table(gateway: &str, name: &str) {

@@ -10,6 +10,7 @@
 //! | `pipeline` | one host and one job: batches, sinks, checkpoints, swaps, power loss |
 //! | `letters` | dead letters: of the guest, and of rows that a server refuses |
 //! | `begin` | where a job begins to read: a table of decisions |
+//! | `savepoint` | a checkpoint written out whole, and a job that begins from it |
 //! | `tokens` | a source whose positions are no numbers |
 //! | `takeover` | two hosts and one task, the checkpoint log in Kafka |
 //! | `shuffle` | source tasks, frames, a keyed task |
@@ -22,6 +23,7 @@ pub mod report;
 mod pipeline;
 mod letters;
 mod begin;
+mod savepoint;
 mod tokens;
 mod takeover;
 mod shuffle;
@@ -34,6 +36,7 @@ const ROOMS: &[fn() -> Vec<Scenario>] = &[
     pipeline::scenarios,
     letters::scenarios,
     begin::scenarios,
+    savepoint::scenarios,
     tokens::scenarios,
     takeover::scenarios,
     shuffle::scenarios,

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::File;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::job::DeploymentKind;
 use streamhost_core::protocol::LetterMark;
@@ -14,9 +15,11 @@ mod checked;
 mod facts;
 mod host;
 mod letters;
+mod limits;
 mod promote_if;
 mod replay;
 mod request;
+mod savepoint;
 mod shadow;
 mod state;
 
@@ -26,12 +29,14 @@ pub use checked::{ActiveFacts, Checked, StateFate};
 pub use facts::{DeploymentFacts, JobFacts};
 pub use host::HostFacts;
 pub use letters::{LetterEnd, LetterId, LettersAsk};
+pub use limits::{LimitStatus, MemoryPart};
 pub use promote_if::PromoteIf;
 pub use replay::{
     ReplayBound, ReplayColumnView, ReplayOffset, ReplayRequest, ReplayRowView, ReplaySinkView,
     ReplayView,
 };
 pub use request::DeployRequest;
+pub use savepoint::{RestoreRequest, TakenSavepoint};
 pub use shadow::{
     BatchView, ColumnView, LetterView, LettersView, PairView, RowView, ShadowRequest, ShadowStatus,
     ShadowView, SinkView,
@@ -147,32 +152,6 @@ pub struct BudgetStatus {
     pub used: String,
     /// It is more than there is.
     pub over: bool,
-}
-
-/// The limits that a job runs under.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct LimitStatus {
-    /// A guest instance's memory.
-    pub memory_bytes: u64,
-    /// One call of the guest.
-    pub time_ms: u64,
-    /// Records of one batch.
-    pub batch_records: u64,
-    /// Bytes of one batch.
-    pub batch_bytes: u64,
-    /// What the job may hold of the host's memory at most, largest part first; none while its
-    /// version cannot be loaded.
-    #[serde(default)]
-    pub host_memory: Vec<MemoryPart>,
-}
-
-/// A part of the memory that a job may hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct MemoryPart {
-    /// What takes it.
-    pub name: String,
-    /// How much at most.
-    pub bytes: u64,
 }
 
 /// A job's status. Counts are of durable batches alone, and survive restarts. In a job without
@@ -483,4 +462,25 @@ pub trait Jobs: Send + Sync {
     fn replay_of(&self, job: &str) -> Result<ReplayView, Refusal>;
     /// Ends a job's replay, if it runs, and says what it came to.
     fn stop_replay(&self, job: &str) -> Result<ReplayView, Refusal>;
+    /// An empty file that nobody else finds, for a savepoint that comes.
+    fn spool(&self) -> Result<File, Refusal>;
+    /// How long a savepoint may be.
+    fn savepoint_bytes_max(&self) -> u64;
+    /// Writes what belongs to a job's newest checkpoint into a file, while the job goes on; or, where
+    /// it is to `stop`, once it is paused and all that it planned is delivered.
+    fn savepoint(&self, job: &str, stop: bool) -> Result<TakenSavepoint, Refusal>;
+    /// Begins a job from a savepoint. `wanted` as above.
+    fn restore(
+        &self,
+        savepoint: File,
+        request: RestoreRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Deployed, Refusal>;
+    /// What a savepoint would begin. Changes nothing. `wanted` as above.
+    fn check_restore(
+        &self,
+        savepoint: File,
+        request: RestoreRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Checked, Refusal>;
 }

@@ -17,6 +17,7 @@ use streamhost_connectors::hbase::HbaseSettings;
 use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_connectors::postgres::PostgresSettings;
 use streamhost_core::job::settings::JobLimits;
+use streamhost_core::limits;
 use streamhost_guest::signature::TrustedKeys;
 use toml::de::DeTable;
 
@@ -55,6 +56,8 @@ pub struct Config {
     /// Memory that the host and its jobs may take; none: what the system has for it, and jobs that
     /// may take more are warned of, not refused.
     pub host_memory: Option<usize>,
+    /// Bytes that a savepoint may have.
+    pub savepoint_bytes: u64,
     /// Who is told of what the host does about jobs by itself.
     pub webhook: Option<String>,
     /// Traces of batches.
@@ -80,6 +83,7 @@ impl Default for Config {
             lanes: None,
             limits: JobLimits::default(),
             host_memory: None,
+            savepoint_bytes: limits::SAVEPOINT_BYTES_MAX,
             webhook: None,
             telemetry: TraceSettings::default(),
             warnings: Vec::new(),

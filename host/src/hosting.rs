@@ -3,14 +3,15 @@
 use crate::alerts::Alerts;
 use crate::api::{
     Audit, Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs,
-    LetterEnd, LetterId, LettersAsk, LogLine, Refusal, ReplayRequest, ReplayView, ShadowRequest,
-    ShadowView, StateAsk, StateView,
+    LetterEnd, LetterId, LettersAsk, LogLine, Refusal, ReplayRequest, ReplayView, RestoreRequest,
+    ShadowRequest, ShadowView, StateAsk, StateView, TakenSavepoint,
 };
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
 use crate::config::Config;
 use crate::memory;
 use crate::supervisor::{Begin, Environment, Supervisor};
 use fjall::Database;
+use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -158,6 +159,7 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
         lanes: config.lanes.unwrap_or(cores),
         limits: config.limits,
         memory: memory::of(config.host_memory),
+        savepoint_bytes: config.savepoint_bytes,
     })
 }
 
@@ -220,6 +222,36 @@ impl Jobs for Running {
         wanted: Wanted<'_>,
     ) -> Result<Checked, Refusal> {
         self.supervisor.check(component, request, wanted)
+    }
+
+    fn spool(&self) -> Result<File, Refusal> {
+        self.supervisor.spool()
+    }
+
+    fn savepoint_bytes_max(&self) -> u64 {
+        self.supervisor.savepoint_bytes_max()
+    }
+
+    fn savepoint(&self, job: &str, stop: bool) -> Result<TakenSavepoint, Refusal> {
+        self.supervisor.savepoint(job, stop)
+    }
+
+    fn restore(
+        &self,
+        savepoint: File,
+        request: RestoreRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Deployed, Refusal> {
+        self.supervisor.restore(savepoint, request, wanted)
+    }
+
+    fn check_restore(
+        &self,
+        savepoint: File,
+        request: RestoreRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Checked, Refusal> {
+        self.supervisor.check_restore(savepoint, request, wanted)
     }
 
     fn list(&self) -> Vec<JobStatus> {

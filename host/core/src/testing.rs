@@ -77,5 +77,6 @@ pub fn deployment(number: u64, version: u64, digest: &str) -> DeploymentRecord {
         limits: None,
         signed_by: None,
         since_batch: 0,
+        restored: false,
     }
 }

@@ -4,9 +4,11 @@ use super::output::plain;
 use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use streamhost_core::job::names;
 use streamhost_core::limits;
+use tempfile::NamedTempFile;
 use ureq::http::Response;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::{Agent, Body};
@@ -287,6 +289,59 @@ impl Client {
                 .timeout_await_100(Some(limits::HTTP_READ_TIME))
                 .build()
                 .send(body),
+        )
+    }
+
+    /// Has a path answer into a file; how many bytes came.
+    pub(super) fn download(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        to: &NamedTempFile,
+    ) -> Result<u64, ClientError> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .query_pairs(query.iter().map(|(k, v)| (*k, v)))
+            .config()
+            .timeout_global(Some(limits::SAVEPOINT_TIME))
+            .build();
+        let sent = self.authorized(request).send_empty();
+        let mut response = sent.map_err(|e| self.failed(&e))?;
+        if !response.status().is_success() {
+            self.text(&mut response)?;
+        }
+        let body = response.body_mut().with_config().limit(u64::MAX);
+        let came = std::io::copy(&mut body.reader(), &mut to.as_file());
+        came.map_err(|e| ClientError::Broken {
+            url: self.url.clone(),
+            reason: e.to_string(),
+        })
+    }
+
+    /// Sends a file to a path.
+    pub(super) fn upload<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        file: &File,
+    ) -> Result<T, ClientError> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .query_pairs(query.iter().map(|(k, v)| (*k, v)));
+        let request = self.authorized(request);
+        // As for a component, it is sent once the daemon wants it.
+        let request = request
+            .content_type("application/octet-stream")
+            .header("expect", "100-continue");
+        self.answer(
+            request
+                .config()
+                .timeout_global(Some(limits::SAVEPOINT_TIME))
+                .timeout_await_100(Some(limits::HTTP_READ_TIME))
+                .build()
+                .send(file),
         )
     }
 

@@ -7,11 +7,13 @@ use super::file::{self, Component};
 use super::output::{Output, plain};
 use super::progress::Progress;
 use super::screen::Screen;
-use super::shadow;
+use super::{savepoint, shadow};
 use crate::api::{Deployed, ShadowView};
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("file", |file| file.required(false).required_unless_present("from_savepoint")))]
 #[command(after_help = "Examples:
   streamhost deploy clicks.wasm --create-tables
   streamhost deploy clicks.wasm --set source.clicks=clicks-eu --set every=1s
@@ -19,7 +21,9 @@ use std::io::{self, Write};
   streamhost deploy clicks.wasm --set every=                  # back to the job's own
   streamhost deploy clicks.wasm --shadow --for 10m            # beside the active version, compared with it
   streamhost deploy clicks.wasm --shadow --batches 100 --promote-if differing=0
-  streamhost deploy clicks.wasm --name clicks-trial --set start=latest")]
+  streamhost deploy clicks.wasm --name clicks-trial --set start=latest
+  streamhost deploy --from-savepoint clicks.savepoint --dry-run
+  streamhost deploy --from-savepoint clicks.savepoint --set sink.clicks=clicks2 --create-tables")]
 pub(super) struct Args {
     #[command(flatten)]
     component: Component,
@@ -39,6 +43,15 @@ pub(super) struct Args {
     /// Make the shadow active by itself at its end, if this is so then
     #[arg(long, value_name = "CONDITION", requires = "shadow")]
     promote_if: Option<String>,
+    /// Begin a job from a savepoint, with the version, settings, positions and state that are in it;
+    /// --set changes settings. The job must not be there
+    #[arg(long, value_name = "FILE",
+          conflicts_with_all = ["file", "shadow", "reset_state", "replan"])]
+    from_savepoint: Option<PathBuf>,
+    /// Begin it though an exactly-once sink holds rows from after the savepoint, or that is not known:
+    /// it is given them again
+    #[arg(long, requires = "from_savepoint", conflicts_with = "file")]
+    repeat_rows: bool,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -47,7 +60,6 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<(), CliError> {
     let request = args.component.request()?;
-    let bytes = file::read(&args.component.file)?;
     let mut query: Vec<(&str, String)> = request
         .settings
         .iter()
@@ -62,6 +74,11 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
             ("replan", request.replan.to_string()),
         ]);
     }
+    if let Some(file) = &args.from_savepoint {
+        query.push(("repeat-rows", args.repeat_rows.to_string()));
+        return restore(&args, file, &query, screen, out);
+    }
+    let bytes = file::read(args.component.file())?;
     let client = args.daemon.client()?;
     let size = bytesize::ByteSize(bytes.len() as u64).display().iec();
     let waits = Progress::begin(
@@ -83,6 +100,28 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
         return Ok(told.refused()?);
     }
     let deployed: Deployed = client.post("/v1/jobs", &query, "application/wasm", &bytes)?;
+    drop(waits);
+    Ok(args.output.print(out, &deployed, said)?)
+}
+
+/// Begins a job from a savepoint.
+fn restore(
+    args: &Args,
+    file: &Path,
+    query: &[(&str, String)],
+    screen: &Screen,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let file = savepoint::open(file)?;
+    let client = args.daemon.client()?;
+    let waits = Progress::begin(screen, "the daemon takes the savepoint, and checks it");
+    if args.dry_run {
+        let told: DryRun = client.upload("/v1/restores/check", query, &file)?;
+        drop(waits);
+        args.output.print(out, &told, DryRun::said)?;
+        return Ok(told.refused()?);
+    }
+    let deployed: Deployed = client.upload("/v1/restores", query, &file)?;
     drop(waits);
     Ok(args.output.print(out, &deployed, said)?)
 }

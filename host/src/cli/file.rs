@@ -51,8 +51,8 @@ pub enum FileError {
 #[derive(Clone, Debug, Args)]
 pub(super) struct Component {
     /// The component, as `streamhost build` made it
-    #[arg(value_name = "FILE.wasm")]
-    pub(super) file: PathBuf,
+    #[arg(value_name = "FILE.wasm", required = true)]
+    file: Option<PathBuf>,
     /// A setting, which stays for later deploys; KEY= takes it back: every=1s, source.NAME=PLACE, sink.NAME=PLACE, sink.NAME.OPTION=VALUE, param.NAME=VALUE, dead-letters=TOPIC, group=GROUP,
     /// start=earliest|latest|TIME, until=end, idle=30s, on-error=dead-letter|skip|stop,
     /// limits.memory=64MiB, limits.time=2s, limits.batch-records=N, limits.batch-bytes=16MiB
@@ -136,6 +136,11 @@ pub(super) fn settings(set: &[(String, String)]) -> Result<BTreeMap<String, Stri
 }
 
 impl Component {
+    /// The component's file.
+    pub(super) fn file(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new("")) // a verb that needs one has it
+    }
+
     /// What is asked of the host.
     pub(super) fn request(&self) -> Result<DeployRequest, CliError> {
         Ok(DeployRequest {

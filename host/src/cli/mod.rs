@@ -35,6 +35,7 @@ mod replay;
 mod resume;
 mod rollback;
 mod run;
+mod savepoint;
 mod scan;
 mod screen;
 mod shadow;
@@ -115,6 +116,8 @@ enum Verb {
     Pause(pause::Args),
     /// Go on after `pause`, try again after `stopped`, or read on after `finished`
     Resume(resume::Args),
+    /// Write a job's checkpoint into a file while it runs, or show what is in one
+    Savepoint(savepoint::Args),
     /// Stop a job and forget it; its rows and dead letters stay
     Undeploy(undeploy::Args),
     /// Show who changed what, newest first
@@ -148,6 +151,9 @@ pub enum CliError {
     /// The component's file.
     #[error(transparent)]
     File(#[from] file::FileError),
+    /// The file of a savepoint.
+    #[error(transparent)]
+    Savepoint(#[from] savepoint::SavepointFileError),
     /// The new project.
     #[error(transparent)]
     New(#[from] new::NewError),
@@ -318,6 +324,7 @@ fn verb(
         Verb::Rollback(args) => rollback::run(args, screen, out),
         Verb::Pause(args) => pause::run(args, screen, out),
         Verb::Resume(args) => resume::run(args, screen, out),
+        Verb::Savepoint(args) => savepoint::run(args, screen, out),
         Verb::Undeploy(args) => undeploy::run(args, out),
         Verb::Audit(args) => audit::run(args, screen, out),
         Verb::Logs(args) => logs::run(args, screen, out),

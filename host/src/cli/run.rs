@@ -53,12 +53,12 @@ pub(super) fn run(
 ) -> Result<(), CliError> {
     let mut request = args.component.request()?;
     request.reset_settings = true; // a trial runs as it is told here
-    let bytes = file::read(&args.component.file)?;
+    let bytes = file::read(args.component.file())?;
     let mut config = Config::load(args.config.as_deref())?;
     config.warn();
     let stem = args
         .component
-        .file
+        .file()
         .file_stem()
         .map_or_else(|| "job".into(), |stem| stem.to_string_lossy());
     config.data_dir = run_folder(&config, request.name.as_deref().unwrap_or(&stem));

@@ -1,11 +1,12 @@
 mod messages;
+mod savepoints;
 
 use super::daemon::Until;
 use super::*;
 use crate::api::{
     Audit, Checked, DeployRequest, Deployed, Deployment, JobFacts, JobStatus, Jobs, LetterEnd,
-    LetterId, LettersAsk, LogLine, Refusal, ReplayRequest, ReplayView, ShadowRequest, ShadowView,
-    StateAsk, StateView,
+    LetterId, LettersAsk, LogLine, Refusal, ReplayRequest, ReplayView, RestoreRequest,
+    ShadowRequest, ShadowView, StateAsk, StateView, TakenSavepoint,
 };
 use crate::config::Config;
 use crate::control::fake::FakeJobs;
@@ -45,6 +46,31 @@ impl Jobs for FakeHost {
         wanted: &dyn Fn() -> bool,
     ) -> Result<Checked, Refusal> {
         self.jobs.check(component, request, wanted)
+    }
+    fn spool(&self) -> Result<std::fs::File, Refusal> {
+        self.jobs.spool()
+    }
+    fn savepoint_bytes_max(&self) -> u64 {
+        self.jobs.savepoint_bytes_max()
+    }
+    fn savepoint(&self, job: &str, stop: bool) -> Result<TakenSavepoint, Refusal> {
+        self.jobs.savepoint(job, stop)
+    }
+    fn restore(
+        &self,
+        savepoint: std::fs::File,
+        request: RestoreRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Deployed, Refusal> {
+        self.jobs.restore(savepoint, request, wanted)
+    }
+    fn check_restore(
+        &self,
+        savepoint: std::fs::File,
+        request: RestoreRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Checked, Refusal> {
+        self.jobs.check_restore(savepoint, request, wanted)
     }
     fn letters(
         &self,

@@ -195,6 +195,11 @@ impl<'a> Reader<'a> {
             let (least, most) = (limits::HOST_MEMORY_BYTES_MIN, limits::HOST_MEMORY_BYTES_MAX);
             settings::bytes(t, least, most).map(Some)
         });
+        let mut savepoint = usize::try_from(config.savepoint_bytes).unwrap_or(usize::MAX);
+        self.judged(&mut section, "savepoint-bytes", &mut savepoint, |text| {
+            settings::bytes(text, limits::COMPONENT_BYTES_MAX, usize::MAX)
+        });
+        config.savepoint_bytes = savepoint as u64;
         let to = &mut config.limits;
         self.judged(&mut section, "memory", &mut to.memory_bytes, memory);
         self.judged(&mut section, "time", &mut to.time, settings::guest_time);

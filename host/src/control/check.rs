@@ -95,7 +95,7 @@ pub(super) async fn check(
     Ok(Json(view(checked.await??)))
 }
 
-fn view(checked: Checked) -> CheckView {
+pub(super) fn view(checked: Checked) -> CheckView {
     let changes = changes(&checked, describe);
     let spec = checked.spec.as_deref();
     let sinks = spec.map_or(&[][..], |spec| &spec.sinks);

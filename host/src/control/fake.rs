@@ -2,11 +2,12 @@
 
 use crate::api::{
     ActiveFacts, Audit, Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts,
-    JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LogLine, ProbationStatus, Refusal,
-    ReplayRequest, ReplayView, ShadowRequest, ShadowView, SinkStatus, SourceStatus, StageStatus,
-    StateAsk, StateFate, StateView, Waiting,
+    JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LogLine, Refusal, ReplayRequest,
+    ReplayView, RestoreRequest, ShadowRequest, ShadowView, StateAsk, StateFate, StateView,
+    TakenSavepoint,
 };
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::job::memory::HostMemory;
@@ -18,7 +19,10 @@ mod audit;
 mod facts;
 mod kept;
 mod replay;
+mod savepoint;
 mod shadow;
+
+pub(crate) use kept::status_of;
 
 /// What a fake host keeps.
 #[derive(Default)]
@@ -78,6 +82,11 @@ impl FakeJobs {
         self.freed.notify_all();
     }
 
+    /// Whether it was told to pause.
+    pub(crate) fn is_paused(&self) -> bool {
+        *locked(&self.paused)
+    }
+
     fn wait_while_held(&self) {
         let held = self.freed.wait_while(locked(&self.held), |held| *held);
         drop(held.unwrap_or_else(PoisonError::into_inner));
@@ -133,67 +142,6 @@ impl FakeJobs {
             signed_by: Some("ann".to_owned()),
         };
         all.insert(0, entry);
-    }
-}
-
-/// A status with everything in it.
-pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobStatus {
-    JobStatus {
-        job: job.to_owned(),
-        state,
-        version: deployed.version,
-        digest: deployed.digest.clone(),
-        deployment: deployed.deployment,
-        deployed_at: Some("2026-11-21T08:00:00Z".to_owned()),
-        signed_by: Some("ann".to_owned()),
-        probation: Some(ProbationStatus {
-            version: 1,
-            batches: 88,
-            until: "2026-11-21T08:15:00Z".to_owned(),
-        }),
-        budgets: kept::budgets(),
-        over_budget: Some("max-dead-letters `0.5% over 1m`".to_owned()),
-        records_in: 1000,
-        rows_out: 990,
-        dead_letters: 7,
-        dropped: 3,
-        late: 2,
-        timeless: 1,
-        batches: 12,
-        lag: Some(5),
-        last_error: Some("HBase said \"no\"\nand \u{1b}[31mmore".to_owned()),
-        waiting_for: Some(Waiting {
-            what: "Kafka".to_owned(),
-            since: "2026-11-21T08:00:00Z".to_owned(),
-        }),
-        every_ms: 1000,
-        group: format!("streamhost.{job}"),
-        dead_letter_topic: format!("{job}.dead-letters"),
-        epoch: 1,
-        lanes: 2,
-        sources: vec![SourceStatus {
-            connector: "kafka".to_owned(),
-            name: "clicks".to_owned(),
-            target: "clicks".to_owned(),
-            committed: [(0, 600), (1, 400)].into(),
-            event_times: [(0, "2026-11-21T08:00:00.000Z".to_owned())].into(),
-            jumps: BTreeMap::new(),
-        }],
-        stages: vec![StageStatus {
-            name: "count".to_owned(),
-            keys: 4,
-            bytes: 400,
-        }],
-        watermark: Some("2026-11-21T08:00:00Z".to_owned()),
-        sinks: vec![SinkStatus {
-            connector: "hbase".to_owned(),
-            name: "clicks".to_owned(),
-            target: "c\"2".to_owned(),
-            rows: 990,
-        }],
-        limits: kept::limits(),
-        shadow: None,
-        parameters: kept::parameters(),
     }
 }
 
@@ -296,6 +244,39 @@ impl Jobs for FakeJobs {
             starts: "where the job is".to_owned(),
             creates: Vec::new(),
         })
+    }
+
+    fn spool(&self) -> Result<File, Refusal> {
+        let file = tempfile::tempfile();
+        file.map_err(|e| Refusal::Unavailable(e.to_string()))
+    }
+
+    fn savepoint_bytes_max(&self) -> u64 {
+        1 << 20
+    }
+
+    fn savepoint(&self, job: &str, stop: bool) -> Result<TakenSavepoint, Refusal> {
+        self.deployments(job)?;
+        *locked(&self.paused) |= stop;
+        savepoint::taken(job)
+    }
+
+    fn restore(
+        &self,
+        savepoint: File,
+        request: RestoreRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Deployed, Refusal> {
+        self.deploy(savepoint::component_of(savepoint)?, request.deploy, wanted)
+    }
+
+    fn check_restore(
+        &self,
+        savepoint: File,
+        request: RestoreRequest,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Checked, Refusal> {
+        self.check(savepoint::component_of(savepoint)?, request.deploy, wanted)
     }
 
     fn list(&self) -> Vec<JobStatus> {

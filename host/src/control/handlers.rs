@@ -9,7 +9,9 @@ use super::openapi::{
 use super::reply::Fault;
 use super::request_id::{self, Numbered};
 use super::requests::{JobName, pairs, told, unknown};
-use super::{App, audit, check, deploy, events, gate, in_turn, page, replay, shadow, views};
+use super::{
+    App, audit, check, deploy, events, gate, in_turn, page, replay, savepoint, shadow, views,
+};
 use crate::api::{Deployed, Deployment, JobState, JobStatus, Jobs, LogLine, Refusal};
 use crate::monitor::{JobView, METRICS_CONTENT_TYPE};
 use axum::extract::{RawQuery, Request, State};
@@ -49,6 +51,7 @@ pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
     routes.extend(views::routes());
     routes.extend(shadow::routes());
     routes.extend(replay::routes());
+    routes.extend(savepoint::routes());
     routes
 }
 

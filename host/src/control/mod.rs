@@ -27,6 +27,7 @@ mod gate;
 mod handlers;
 mod roles;
 mod replay;
+mod savepoint;
 mod shadow;
 mod letters;
 mod me;
@@ -92,6 +93,8 @@ struct App {
     upload_bytes: Arc<Semaphore>,
     rates: Rates,
     streams: Arc<Semaphore>,
+    /// Savepoints that come and go.
+    savepoints: Arc<Semaphore>,
     monitor: Arc<Monitor>,
     /// The machine's name.
     name: String,
@@ -154,6 +157,7 @@ async fn serve_within(
     let (close, closing) = watch::channel(false);
     let app = Arc::new(App {
         streams: Arc::new(Semaphore::new(limits::EVENT_STREAMS_MAX)),
+        savepoints: Arc::new(Semaphore::new(limits::SAVEPOINTS_AT_ONCE_MAX)),
         monitor: monitor.map_err(io::Error::other)??,
         name: machine_name(),
         closing,

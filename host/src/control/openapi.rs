@@ -3,7 +3,8 @@
 
 use super::reply::Body;
 use super::{
-    audit, check, deploy, events, handlers, letters, me, replay, retry, shadow, state, views,
+    audit, check, deploy, events, handlers, letters, me, replay, retry, savepoint, shadow, state,
+    views,
 };
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -99,6 +100,9 @@ pub(super) fn document() -> &'static str {
         replay::begin,
         replay::look,
         replay::stop,
+        savepoint::savepoint,
+        savepoint::restore,
+        savepoint::check,
     ),
     components(schemas(Body)),
     security((), ("bearer" = [])),
@@ -206,6 +210,15 @@ pub(super) struct JobPath(
     reason = "it stands for the body, which is taken as it comes"
 )]
 pub(super) struct ComponentBytes(Vec<u8>);
+
+/// A savepoint, as it is sent.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(
+    dead_code,
+    reason = "it stands for a body, which is sent and taken in parts"
+)]
+pub(super) struct SavepointBytes(Vec<u8>);
 
 /// What is asked of a shadow, in its query.
 #[derive(IntoParams)]

@@ -26,7 +26,7 @@ const fn change(
     }
 }
 
-static CHANGES: [Change; 13] = {
+static CHANGES: [Change; 16] = {
     use Role::{Deploy, Operate};
     const SHADOW: &str = "/v1/jobs/{job}/shadow";
     const REPLAY: &str = "/v1/jobs/{job}/replay";
@@ -35,6 +35,7 @@ static CHANGES: [Change; 13] = {
     const RESUME: &str = "/v1/jobs/{job}/resume";
     const RETRY: &str = "/v1/jobs/{job}/dead-letters/retry";
     const DROP: &str = "/v1/jobs/{job}/dead-letters/drop";
+    const SAVEPOINT: &str = "/v1/jobs/{job}/savepoint";
     [
         change(Method::POST, "/v1/jobs", Deploy, Some("deploy")),
         change(Method::DELETE, "/v1/jobs/{job}", Deploy, Some("undeploy")),
@@ -44,6 +45,9 @@ static CHANGES: [Change; 13] = {
         change(Method::POST, REPLAY, Deploy, Some("replay")),
         change(Method::DELETE, REPLAY, Deploy, Some("stop-replay")),
         change(Method::POST, "/v1/check", Deploy, None),
+        change(Method::POST, "/v1/restores", Deploy, Some("restore")),
+        change(Method::POST, "/v1/restores/check", Deploy, None),
+        change(Method::POST, SAVEPOINT, Operate, Some("savepoint")),
         change(Method::POST, ROLLBACK, Operate, Some("rollback")),
         change(Method::POST, "/v1/jobs/{job}/pause", Operate, Some("pause")),
         change(Method::POST, RESUME, Operate, Some("resume")),

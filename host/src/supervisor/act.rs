@@ -4,6 +4,7 @@ use super::actor::{Desk, Ready, patience};
 use super::deploy::{check_state, finished_words, unavailable};
 use super::machine::{Action, Claimed, End, Event, JobControl, Limits, group_of, groups_needed};
 use super::machine::{Kept, under_limits};
+use super::restore::Restored;
 use super::{Job, Supervisor};
 use crate::api::Refusal;
 use std::collections::BTreeSet;
@@ -99,8 +100,20 @@ impl Desk {
         if let Some(component) = prepared.and_then(|prepared| prepared.component.as_deref()) {
             host.catalog.keep(component).map_err(|e| unavailable(&e))?;
         }
-        host.catalog.save(&record).map_err(|e| unavailable(&e))?;
-        let job = match (&self.job, prepared) {
+        let restored = self.prepared.as_mut().and_then(|p| p.restored.take());
+        let import = match restored {
+            None => None,
+            Some(Restored { saved, import }) => {
+                saved.components(|component| {
+                    let kept = host.catalog.keep(component);
+                    kept.map(drop).map_err(|e| unavailable(&e))
+                })?;
+                Some(import)
+            }
+        };
+        let stored = host.catalog.save_with(&record, import);
+        stored.map_err(|e| unavailable(&e))?;
+        let job = match (&self.job, &self.prepared) {
             (Some(job), _) => job.clone(),
             (None, Some(prepared)) => prepared.job.clone(),
             (None, None) => return Ok(()), // only a deployment makes a job

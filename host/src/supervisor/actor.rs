@@ -5,6 +5,7 @@
 use super::machine::{Answer, Ask, Asker, Ended, Event, JobControl, Kept, Over, Switch};
 use super::machine::{step, stopping};
 use super::mailbox::Mailbox;
+use super::restore::{RestoreAsk, Restored};
 use super::{Begin, Job, Supervisor};
 use crate::api::{DeployRequest, Deployed, Refusal};
 use std::collections::{BTreeMap, VecDeque};
@@ -56,6 +57,8 @@ pub(super) struct Prepared {
     pub(super) deployed: Deployed,
     /// The job begins with it.
     pub(super) begins: bool,
+    /// The savepoint that the job begins from.
+    pub(super) restored: Option<Restored>,
 }
 
 /// What a check of a deployment comes to.
@@ -83,6 +86,7 @@ enum Message {
 pub(super) enum Asked {
     Open(Begin),
     Deploy(Box<DeployAsk>),
+    Restore(Box<RestoreAsk>),
     RollBack(Option<u64>),
     Pause,
     Resume { skip_lost: bool },
@@ -363,6 +367,7 @@ impl Desk {
                 return Ok(Some(Ask::Resume { skip_lost, end }));
             }
             Asked::Deploy(ask) => host.prepare_deploy(self.job.as_ref(), *ask)?,
+            Asked::Restore(ask) => host.prepare_restore(self.job.as_ref(), *ask)?,
             Asked::RollBack(version) => {
                 let job = self.job.as_ref();
                 let job = job.ok_or_else(|| host.unknown(&self.control.name))?;

@@ -140,7 +140,7 @@ impl Supervisor {
     }
 
     /// All that is asked of a version that is valid by itself.
-    fn check_active(
+    pub(super) fn check_active(
         &self,
         checked: &mut Checked,
         active: &LoadedDeployment,

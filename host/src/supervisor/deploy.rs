@@ -124,7 +124,7 @@ impl Supervisor {
     }
 
     /// A deployment that was checked.
-    fn ready(
+    pub(super) fn ready(
         &self,
         job: Arc<Job>,
         mut record: JobRecord,
@@ -147,6 +147,7 @@ impl Supervisor {
             active,
             deployed,
             begins: facts.epoch == 0,
+            restored: None,
         };
         Ready::Switch(Switch { record, warnings }, Box::new(prepared))
     }

@@ -6,10 +6,11 @@ use super::{Asked, Job, State, Supervisor};
 use crate::api::{
     Audit, Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs,
     JumpStatus, LetterEnd, LetterId, LettersAsk, LimitStatus, LogLine, ParameterStatus,
-    ProbationStatus, Refusal, ReplayRequest, ReplayView, ShadowRequest, ShadowView, SinkStatus,
-    SourceStatus, StageStatus, StateAsk, StateView, Waiting,
+    ProbationStatus, Refusal, ReplayRequest, ReplayView, RestoreRequest, ShadowRequest, ShadowView,
+    SinkStatus, SourceStatus, StageStatus, StateAsk, StateView, TakenSavepoint, Waiting,
 };
 use std::collections::BTreeMap;
+use std::fs::File;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::clock;
 use streamhost_core::job::{JobSpec, SinkSpec, SourceSpec, StageSpec};
@@ -35,6 +36,36 @@ impl Jobs for Supervisor {
         wanted: Wanted<'_>,
     ) -> Result<Checked, Refusal> {
         self.check_component(&component, request, wanted)
+    }
+
+    fn spool(&self) -> Result<File, Refusal> {
+        self.spool_file()
+    }
+
+    fn savepoint_bytes_max(&self) -> u64 {
+        self.environment.savepoint_bytes
+    }
+
+    fn savepoint(&self, job: &str, stop: bool) -> Result<TakenSavepoint, Refusal> {
+        self.take_savepoint(job, stop)
+    }
+
+    fn restore(
+        &self,
+        savepoint: File,
+        request: RestoreRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Deployed, Refusal> {
+        self.restore_job(savepoint, request, wanted)
+    }
+
+    fn check_restore(
+        &self,
+        savepoint: File,
+        request: RestoreRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Checked, Refusal> {
+        self.check_savepoint(savepoint, request, wanted)
     }
 
     fn list(&self) -> Vec<JobStatus> {

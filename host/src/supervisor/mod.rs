@@ -22,6 +22,7 @@ use streamhost_connectors::registry::Registry;
 use streamhost_core::job::memory::HostMemory;
 use streamhost_core::job::settings::JobLimits;
 use streamhost_core::job::{DeploymentKind, DeploymentRecord, JobRecord};
+use streamhost_core::room::Room;
 use streamhost_core::{clock, limits};
 use streamhost_engine::guest::LargeBatches;
 use streamhost_engine::pipeline::{DeploymentSlot, PipelineStatus, StatusSnapshot, Stop};
@@ -55,6 +56,8 @@ mod own;
 mod provision;
 mod replan;
 mod replay;
+mod restore;
+mod savepoint;
 mod shadow;
 mod signers;
 mod turns;
@@ -81,6 +84,8 @@ pub struct Environment {
     pub limits: JobLimits,
     /// What all jobs together may take.
     pub memory: HostMemory,
+    /// Bytes of a savepoint.
+    pub savepoint_bytes: u64,
 }
 
 /// What is started when a data folder is opened.
@@ -117,6 +122,9 @@ pub struct Supervisor {
     logs: PathBuf,
     /// The data folder.
     data: PathBuf,
+    /// Where savepoints are while they come and go, and whether there is room.
+    spool: PathBuf,
+    spool_room: Room,
     audit: AuditLog,
     /// For the threads of the actors.
     me: Weak<Supervisor>,
@@ -215,6 +223,8 @@ impl Supervisor {
         let catalog = Catalog::open(db, &folder.join("components"))?;
         let logs = folder.join("logs");
         std::fs::create_dir_all(&logs)?;
+        let spool = folder.join("savepoints");
+        std::fs::create_dir_all(&spool)?;
         let audit = AuditLog::open(folder)?;
         let checkpoint_logs = CheckpointLogs::open(db)?;
         scratch::sweep(folder);
@@ -245,6 +255,8 @@ impl Supervisor {
             set: Mutex::default(),
             logs,
             data: folder.to_owned(),
+            spool_room: Room::of(spool.clone()),
+            spool,
             audit,
             me: me.clone(),
         });
@@ -346,6 +358,7 @@ impl Job {
             limits: None,
             signed_by: None,
             since_batch: 0,
+            restored: false,
         };
         let record = JobRecord {
             name: name.to_owned(),

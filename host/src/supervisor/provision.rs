@@ -197,7 +197,10 @@ impl Supervisor {
     }
 
     /// What the job's exactly-once sinks say that they hold. Nobody is fenced.
-    fn marked_sinks(&self, active: &LoadedDeployment) -> Result<Vec<SinkFacts>, Refusal> {
+    pub(super) fn marked_sinks(
+        &self,
+        active: &LoadedDeployment,
+    ) -> Result<Vec<SinkFacts>, Refusal> {
         let (cancel, spec) = (CancelSignal::default(), &active.spec);
         let mut found = Vec::new();
         let is_marked = |sink: &&SinkSpec| registry::guarantee(sink) == Some(Guarantee::Marked);

@@ -20,6 +20,7 @@ fn environment(limits: JobLimits) -> Environment {
             bytes: 1 << 40,
             is_bound: true,
         },
+        savepoint_bytes: limits::SAVEPOINT_BYTES_MAX,
     }
 }
 

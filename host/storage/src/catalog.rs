@@ -1,6 +1,7 @@
 //! Deployed versions by digest, their history, and which one is active. A record is durable before
 //! anyone sees it, and the component before its record.
 
+use crate::checkpoint_log::Import;
 use crate::format::{GONE_JOB, JOB};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use serde::{Deserialize, Serialize};
@@ -127,10 +128,23 @@ impl Catalog {
 
     /// Stores a job; durable at return.
     pub fn save(&self, job: &JobRecord) -> Result<(), CatalogError> {
+        self.save_with(job, None)
+    }
+
+    /// The same, with all that the job begins with, in one write.
+    pub fn save_with(&self, job: &JobRecord, import: Option<Import>) -> Result<(), CatalogError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         batch.insert(&self.jobs, job.name.as_bytes(), JOB.write(job).map_err(io)?);
         batch.remove(&self.undeployed, job.name.as_bytes());
-        batch.commit().map_err(unwritten)
+        if let Some(import) = &import {
+            let put = import.put(&mut batch);
+            put.map_err(|e| CatalogError::Io(words(e)))?;
+        }
+        batch.commit().map_err(unwritten)?;
+        if let Some(mut import) = import {
+            import.is_kept();
+        }
+        Ok(())
     }
 
     /// Takes a job from the set, and remembers what it was; durable at return. Beyond

@@ -28,6 +28,14 @@ use streamhost_core::room::Room;
 use streamhost_core::state::{Delta, Entries, Entry, Most, StageId, StateStore, StoreError};
 use streamhost_core::types::Chunk;
 
+mod import;
+mod snapshot;
+mod walk;
+
+pub use import::Import;
+pub use snapshot::CheckpointSnapshot;
+pub use walk::{JobWalk, WalkError};
+
 /// The checkpoints, intents and state of all jobs of a host.
 #[derive(Clone)]
 pub struct CheckpointLogs {
@@ -40,6 +48,9 @@ pub struct CheckpointLogs {
     forgotten: Keyspace,
     letters: LetterMarks,
     room: Room,
+    /// Savepoints that are being taken, and jobs that are being restored from one.
+    walks: walk::Walks,
+    imports: import::Imports,
 }
 
 /// For many small entries that are read one by one, most of which are there or never were. Tables
@@ -72,6 +83,8 @@ impl CheckpointLogs {
             room: Room::of(state.path().to_owned()),
             state,
             letters: LetterMarks::open(db)?,
+            walks: walk::Walks::default(),
+            imports: import::Imports::default(),
         })
     }
 
@@ -118,47 +131,15 @@ impl CheckpointLogs {
             // A job's checkpoint is written before its state, and a later life of it has other
             // stages: what is there without a checkpoint belongs to nobody and will not.
             let stages = job.stages()?;
-            if !self.checkpoints.contains_key(&job.job).map_err(io)? {
+            // One that is restored has its checkpoint last.
+            let is_restored = self.imports.has(&job.job);
+            if !is_restored && !self.checkpoints.contains_key(&job.job).map_err(io)? {
                 stages
                     .into_iter()
                     .try_for_each(|stage| job.discard(stage))?;
             }
             from = [job.job.as_bytes(), &[1]].concat();
         }
-    }
-}
-
-/// One job's checkpoint and state at one moment. As long as one is there, the store keeps all that
-/// is written meanwhile in memory, so it is for short looks.
-pub struct CheckpointSnapshot {
-    log: JobCheckpointLog,
-    at: Snapshot,
-}
-
-impl CheckpointSnapshot {
-    /// The newest checkpoint, if there is one.
-    pub fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
-        self.log.checkpoint(&self.at)
-    }
-
-    /// Entries of a stage's state with keys from `from` on and below `to`, ascending, `most` at
-    /// most.
-    pub fn states(
-        &self,
-        stage: StageId,
-        from: &[u8],
-        to: &[u8],
-        most: Most,
-    ) -> Result<Entries, StoreError> {
-        let range = self.log.key(stage, from)..self.log.key(stage, to);
-        if range.is_empty() {
-            return Ok(Entries::new());
-        }
-        let before_key = self.log.before_key();
-        most.of(self
-            .at
-            .range(&self.log.all.state, range)
-            .map(|entry| own_entry(entry, before_key)))
     }
 }
 
@@ -421,6 +402,10 @@ impl CheckpointLog for JobCheckpointLog {
         intent: Option<&BatchIntent>,
     ) -> Result<(), StoreError> {
         self.all.room.check()?;
+        let _walks = self
+            .all
+            .walks
+            .pass(self, checkpoint.map(|(_, delta)| delta))?;
         let mut batch = self.durable();
         if let Some((checkpoint, delta)) = checkpoint {
             let key = self.key(checkpoint.batch, &[]);
@@ -450,6 +435,7 @@ impl CheckpointLog for JobCheckpointLog {
     }
 
     fn forget(&self) -> Result<(), StoreError> {
+        self.all.walks.end(&self.job);
         let at = self.all.db.snapshot();
         // What cannot be read is forgotten all the same: a damaged job is undeployed too.
         let checkpoint = self.checkpoint(&at).unwrap_or_default();
@@ -481,6 +467,7 @@ impl CheckpointLog for JobCheckpointLog {
         let stages = self.stages()?;
         let mut named = self.named()?;
         named.extend(kept);
+        named.extend(self.all.walks.needed(&self.job, &stages));
         stages
             .into_iter()
             .filter(|&stage| !stays(&named, stage))

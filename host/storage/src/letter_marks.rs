@@ -5,7 +5,9 @@
 
 use crate::fault::{damaged, io, unwritten};
 use crate::format::LETTER_MARK;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
+};
 use std::collections::BTreeMap;
 use streamhost_core::limits::LETTER_MARKS_SWEEP_MAX;
 use streamhost_core::protocol::{LetterMark, LetterPlace, MarkedLetter};
@@ -61,6 +63,19 @@ impl LetterMarks {
         let mark = LETTER_MARK.write(&letter.mark).map_err(damaged)?;
         batch.insert(&self.letters, key(job, &letter.place), mark);
         Ok(())
+    }
+
+    /// All that is remembered of a job's letters, as it stood.
+    pub(crate) fn all(&self, at: &Snapshot, job: &str) -> Result<Vec<MarkedLetter>, StoreError> {
+        let (from, to) = all_of(job);
+        let mut all = Vec::new();
+        for entry in at.range(&self.letters, from..to) {
+            let (key, mark) = entry.into_inner().map_err(io)?;
+            let place = place_of(job, &key).ok_or_else(|| damaged("a letter without a place"))?;
+            let mark = LETTER_MARK.read(&mark)?;
+            all.push(MarkedLetter { place, mark });
+        }
+        Ok(all)
     }
 
     /// How many letters of a job are remembered, `most` at most.
@@ -125,6 +140,18 @@ fn key(job: &str, place: &LetterPlace) -> Vec<u8> {
     [job.as_bytes(), &[0], place.topic.as_bytes(), &[0], &at].concat()
 }
 
+/// The letter that a key is about.
+fn place_of(job: &str, key: &[u8]) -> Option<LetterPlace> {
+    let (topic, at) = key.get(job.len() + 1..)?.split_last_chunk::<12>()?;
+    let (partition, offset) = at.split_first_chunk::<4>()?;
+    let topic = topic.strip_suffix(&[0])?;
+    Some(LetterPlace {
+        topic: std::str::from_utf8(topic).ok()?.to_owned(),
+        partition: i32::from_be_bytes(*partition),
+        offset: Offset::from_be_bytes(offset.try_into().ok()?),
+    })
+}
+
 fn all_of(job: &str) -> (Vec<u8>, Vec<u8>) {
     let begin = |after: u8| [job.as_bytes(), &[after]].concat();
     (begin(0), begin(1))
@@ -171,6 +198,8 @@ mod tests {
         marks.mark("a", &all).unwrap();
         assert_eq!(marks.count("a", 100).unwrap(), 4);
         assert_eq!(marks.count("a", 3).unwrap(), 3);
+        let found = marks.all(&db.snapshot(), "a").unwrap();
+        assert_eq!(found, all);
         marks
             .forget_below("a", "d", &[(0, 300), (1, 0)].into())
             .unwrap();

@@ -8,6 +8,7 @@ mod forgotten;
 pub mod letter_marks;
 pub mod checkpoint_log;
 pub mod catalog;
+pub mod savepoint;
 pub mod identity;
 pub mod scratch;
 #[cfg(test)]

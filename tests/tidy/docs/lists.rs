@@ -135,7 +135,7 @@ fn every_metric_is_in_the_book_and_no_other() {
 
 #[test]
 fn every_route_is_in_the_book_and_no_other() {
-    let files = ["handlers", "views", "shadow", "replay"];
+    let files = ["handlers", "views", "shadow", "replay", "savepoint"];
     let code = files
         .map(|file| read(&format!("host/src/control/{file}.rs")))
         .concat();

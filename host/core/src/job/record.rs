@@ -50,6 +50,9 @@ pub struct DeploymentRecord {
     /// The job's last durable batch when it took over; 0 if it began the job anew.
     #[serde(default)]
     pub since_batch: u64,
+    /// The job was begun from a savepoint with it. What was before it ran elsewhere.
+    #[serde(default)]
+    pub restored: bool,
 }
 
 /// While a deployment is new: so many batches, and until a time, whichever is longer.
@@ -147,7 +150,9 @@ impl JobRecord {
     /// has so many durable batches. None once it is proven, or where there is nothing to go back to.
     pub fn probation(&self, batches: u64, now_ms: i64) -> Option<Probation> {
         let active = self.active();
-        if active.kind == DeploymentKind::AutomaticRollback {
+        // What a savepoint brought was proven where it ran; what was before it was never looked at
+        // here.
+        if active.kind == DeploymentKind::AutomaticRollback || active.restored {
             return None;
         }
         let back_to = self.before_active()?.version;
@@ -315,6 +320,9 @@ mod tests {
             None,
             "nothing is before the first"
         );
+        let mut restored = new(DeploymentKind::Deploy);
+        restored.active_mut().restored = true;
+        assert_eq!(restored.probation(1000, MINUTE), None, "it ran elsewhere");
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl Checkpoint {
             marks: BTreeMap::new(),
             already_written: AlreadyWritten::new(),
             retried: None,
+            restored: None,
         }
     }
 
@@ -188,6 +189,7 @@ impl Checkpoint {
             stages: intent.stages.clone(),
             finished: intent.finished,
             retried: intent.retried.clone(),
+            restored: None,
         })
     }
 }

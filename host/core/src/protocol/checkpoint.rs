@@ -2,6 +2,7 @@
 
 use crate::protocol::MarkedLetter;
 use crate::protocol::recovery_policy::AlreadyWritten;
+use crate::protocol::savepoint::RestoredFrom;
 use crate::state::Stages;
 use crate::types::{BatchNumber, NO_TIME_MS, TopicMarks, TopicOffsets};
 use serde::{Deserialize, Serialize};
@@ -116,4 +117,7 @@ pub struct Checkpoint {
     /// write.
     #[serde(default)]
     pub retried: Option<MarkedLetter>,
+    /// The savepoint that the job was begun from, until its first batch.
+    #[serde(default)]
+    pub restored: Option<RestoredFrom>,
 }

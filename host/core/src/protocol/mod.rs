@@ -12,6 +12,7 @@ mod log;
 pub mod beginning;
 pub mod recovery_policy;
 pub mod replan;
+pub mod savepoint;
 pub mod memory;
 
 pub use chain::{BrokenChain, check_chain};

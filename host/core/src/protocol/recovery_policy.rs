@@ -135,6 +135,24 @@ pub enum RecoveryError {
         /// The batch.
         batch: BatchNumber,
     },
+    /// The job went on after the savepoint that it is begun from.
+    #[error(
+        "sink `{sink}` holds batches from after the savepoint, which is of batch {batch}: the job went on since, and its rows would be there twice (a savepoint that is taken with --stop is exact): `undeploy` it, and begin it with --repeat-rows if they may, or into another target with --set sink.{sink}=…"
+    )]
+    AheadOfSavepoint {
+        /// The sink.
+        sink: String,
+        /// The savepoint's batch.
+        batch: BatchNumber,
+    },
+    /// What an exactly-once sink holds from after the savepoint is not known.
+    #[error(
+        "sink `{sink}` has no marker, so whether it holds rows from after the savepoint is not known (the brokers forget a marker after `offsets.retention.minutes`; another cluster has none): `undeploy` the job, and begin it with --repeat-rows if rows may be there twice, or into another target with --set sink.{sink}=…"
+    )]
+    SavepointUnmarked {
+        /// The sink.
+        sink: String,
+    },
     /// The checkpoint is lost, and with it what the keyed stages kept.
     #[error(
         "the ledger is lost, and with it the state of the keyed stages: restore the data folder, or deploy with --reset-state to begin anew at `start`"

@@ -61,7 +61,7 @@ pub fn replan(
     })
 }
 
-fn raise(offsets: &mut TopicOffsets, to: TopicOffsets) {
+pub(super) fn raise(offsets: &mut TopicOffsets, to: TopicOffsets) {
     for (topic, partitions) in to {
         let known = offsets.entry(topic).or_default();
         for (partition, to) in partitions {

@@ -13,6 +13,7 @@ pub mod migrate;
 pub mod shape;
 mod store;
 mod fork;
+mod walk;
 mod overlay;
 mod read_ahead;
 
@@ -20,6 +21,7 @@ pub use fork::StateFork;
 pub use overlay::StateOverlay;
 pub use read_ahead::{StateFound, StateRead};
 pub use store::{StateStore, StoreError, broken};
+pub use walk::StateWalk;
 
 /// The number under which a stage's state is kept. A stage that is migrated or begun anew gets
 /// another, so that its old state is out of the way the moment that a checkpoint names the new one;

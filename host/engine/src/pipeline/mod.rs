@@ -38,6 +38,7 @@ mod recovery;
 mod runner;
 mod shadow;
 mod partitions;
+mod restored;
 mod replan;
 mod retry;
 #[cfg(test)]

@@ -145,6 +145,7 @@ impl Recovery<'_> {
         if self.active.replans(&intents) {
             (checkpoint, intents) = self.replan(checkpoint, intents, &found)?;
         }
+        checkpoint = self.minding_savepoint(checkpoint, &intents, &found)?;
         let (checkpoint, held) =
             self.decide(checkpoint, &intents, &found, reset, floor.above(&found))?;
         self.status.settle(&checkpoint);
@@ -269,13 +270,14 @@ impl Recovery<'_> {
                 )
             }
             RecoveryStep::Replay { held, group_ahead } => {
-                if group_ahead {
+                let own = checkpoint.expect("a replay has a ledger");
+                if group_ahead && own.restored.is_none() {
                     let group = &self.active.group;
                     let text =
                         format!("somebody moved the offsets of group `{group}`; the ledger counts");
                     self.status.say(Level::WARN, &text);
                 }
-                (checkpoint.expect("a replay has a ledger"), held)
+                (own, held)
             }
         })
     }

@@ -1,8 +1,9 @@
 //! Dead letters and keyed state that are only said to be kept.
 
 use crate::api::{
-    AskedKey, AskedKeys, BudgetStatus, LetterEnd, LetterId, LettersAsk, LimitStatus, MemoryPart,
-    ParameterStatus, Refusal, StateAsk, StateView,
+    AskedKey, AskedKeys, BudgetStatus, Deployed, JobState, JobStatus, LetterEnd, LetterId,
+    LettersAsk, LimitStatus, MemoryPart, ParameterStatus, ProbationStatus, Refusal, SinkStatus,
+    SourceStatus, StageStatus, StateAsk, StateView, Waiting,
 };
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -113,6 +114,67 @@ pub(super) fn look(job: &str, ask: &StateAsk) -> Result<StateView, Refusal> {
         value_shape: "u64".to_owned(),
         page: KeptPage { entries, next },
     })
+}
+
+/// A status with everything in it.
+pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobStatus {
+    JobStatus {
+        job: job.to_owned(),
+        state,
+        version: deployed.version,
+        digest: deployed.digest.clone(),
+        deployment: deployed.deployment,
+        deployed_at: Some("2026-11-21T08:00:00Z".to_owned()),
+        signed_by: Some("ann".to_owned()),
+        probation: Some(ProbationStatus {
+            version: 1,
+            batches: 88,
+            until: "2026-11-21T08:15:00Z".to_owned(),
+        }),
+        budgets: budgets(),
+        over_budget: Some("max-dead-letters `0.5% over 1m`".to_owned()),
+        records_in: 1000,
+        rows_out: 990,
+        dead_letters: 7,
+        dropped: 3,
+        late: 2,
+        timeless: 1,
+        batches: 12,
+        lag: Some(5),
+        last_error: Some("HBase said \"no\"\nand \u{1b}[31mmore".to_owned()),
+        waiting_for: Some(Waiting {
+            what: "Kafka".to_owned(),
+            since: "2026-11-21T08:00:00Z".to_owned(),
+        }),
+        every_ms: 1000,
+        group: format!("streamhost.{job}"),
+        dead_letter_topic: format!("{job}.dead-letters"),
+        epoch: 1,
+        lanes: 2,
+        sources: vec![SourceStatus {
+            connector: "kafka".to_owned(),
+            name: "clicks".to_owned(),
+            target: "clicks".to_owned(),
+            committed: [(0, 600), (1, 400)].into(),
+            event_times: [(0, "2026-11-21T08:00:00.000Z".to_owned())].into(),
+            jumps: BTreeMap::new(),
+        }],
+        stages: vec![StageStatus {
+            name: "count".to_owned(),
+            keys: 4,
+            bytes: 400,
+        }],
+        watermark: Some("2026-11-21T08:00:00Z".to_owned()),
+        sinks: vec![SinkStatus {
+            connector: "hbase".to_owned(),
+            name: "clicks".to_owned(),
+            target: "c\"2".to_owned(),
+            rows: 990,
+        }],
+        limits: limits(),
+        shadow: None,
+        parameters: parameters(),
+    }
 }
 
 pub(super) fn budgets() -> Vec<BudgetStatus> {

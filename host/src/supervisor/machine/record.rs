@@ -65,6 +65,7 @@ pub(crate) fn next_record(
         limits: Some(draft.limits),
         signed_by: draft.signed_by,
         since_batch: 0, // known once it takes over
+        restored: false,
     };
     let named = checkpoint.map(|checkpoint| checkpoint.deployment);
     let planned = intents.iter().map(|intent| intent.deployment);

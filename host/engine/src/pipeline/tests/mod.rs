@@ -9,6 +9,7 @@ mod measures;
 mod retries;
 mod refused;
 mod replan;
+mod savepoint;
 mod shadow;
 
 use super::*;

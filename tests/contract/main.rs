@@ -31,6 +31,7 @@ mod live_contract {
     mod parameters;
     mod replay;
     mod shadow;
+    mod savepoints;
     mod gateways;
     mod through_proxy;
     mod dev;

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
-use streamhost_core::job::DeploymentKind;
+use streamhost_core::job::{DeploymentKind, Share};
 use streamhost_core::protocol::LetterMark;
 use utoipa::ToSchema;
 
 mod audit;
+mod canary;
 mod changes;
 mod checked;
 mod facts;
@@ -24,6 +25,7 @@ mod shadow;
 mod state;
 
 pub use audit::{Audit, AuditAsk, AuditEntry, AuditOutcome, AuditPage, AuditSetting};
+pub use canary::{CanaryDeployed, CanaryStatus, SideView};
 pub use changes::{Change, changed_places, changes};
 pub use checked::{ActiveFacts, Checked, StateFate};
 pub use facts::{DeploymentFacts, JobFacts};
@@ -234,6 +236,9 @@ pub struct JobStatus {
     /// The version that runs beside the active one, or did so last.
     #[serde(default)]
     pub shadow: Option<ShadowStatus>,
+    /// The version that runs a part of the records.
+    #[serde(default)]
+    pub canary: Option<CanaryStatus>,
 }
 
 /// A parameter of a job.
@@ -261,7 +266,7 @@ pub struct Deployment {
     pub digest: String,
     /// When, RFC 3339.
     pub at: String,
-    /// How it came about: `deploy`, `rollback` or `automatic-rollback`.
+    /// How it came about: `deploy`, `rollback`, `automatic-rollback` or `canary`.
     #[schema(value_type = String)]
     pub kind: DeploymentKind,
     /// Why the host made it by itself, if it did: it went back, or its own limits were changed.
@@ -288,6 +293,9 @@ pub struct Deployment {
     /// The trusted key that has signed its component; null where the host asked for no signature.
     #[serde(default)]
     pub signed_by: Option<String>,
+    /// The version that runs a part of the records with it.
+    #[serde(default)]
+    pub canary: Option<CanaryDeployed>,
 }
 
 /// One line of a job's log.
@@ -327,6 +335,9 @@ pub struct Deployed {
     /// Settings of before that stay, though they were not given again.
     #[serde(default)]
     pub kept: BTreeMap<String, String>,
+    /// The version that runs a part of the records from now on; the others are run by `version`.
+    #[serde(default)]
+    pub canary: Option<CanaryDeployed>,
 }
 
 /// Why something that the user asked is not done. Nothing has changed then, but that a job which
@@ -447,7 +458,7 @@ pub trait Jobs: Send + Sync {
     /// How the job's shadow differs, or did.
     fn shadow_of(&self, job: &str) -> Result<ShadowView, Refusal>;
     /// Makes a shadow active, at a batch boundary.
-    fn promote(&self, job: &str) -> Result<Deployed, Refusal>;
+    fn promote(&self, job: &str, to: Option<Share>) -> Result<Deployed, Refusal>;
     /// Ends a shadow and forgets it.
     fn drop_shadow(&self, job: &str) -> Result<(), Refusal>;
     /// Runs history through a version beside its job: a component's, or one that is kept. `wanted` as

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use streamhost_connectors::hbase::AddFamilies;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_connectors::registry::Registry;
+use streamhost_core::job::Share;
 use streamhost_core::job::memory::HostMemory;
 use streamhost_core::limits;
 use streamhost_core::protocol::LetterMark;
@@ -283,8 +284,8 @@ impl Jobs for Running {
         self.supervisor.shadow_of(job)
     }
 
-    fn promote(&self, job: &str) -> Result<Deployed, Refusal> {
-        self.supervisor.promote(job)
+    fn promote(&self, job: &str, to: Option<Share>) -> Result<Deployed, Refusal> {
+        self.supervisor.promote(job, to)
     }
 
     fn drop_shadow(&self, job: &str) -> Result<(), Refusal> {

@@ -32,6 +32,8 @@ mod live_contract {
     mod replay;
     mod shadow;
     mod savepoints;
+    mod canary;
+    mod changes;
     mod gateways;
     mod through_proxy;
     mod dev;

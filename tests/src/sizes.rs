@@ -15,6 +15,10 @@ pub struct Sizes {
     pub swap_rate: u32,
     /// The same where they go to HBase.
     pub swap_table_rate: u32,
+    /// Shadows, promotions, canaries and rollbacks; `STREAMHOST_CHANGES` says another number.
+    pub changes: usize,
+    /// Records a second meanwhile; `STREAMHOST_CHANGES_RATE` says another number.
+    pub changes_rate: u32,
     /// Records that each version of a swap must have stamped before the next one comes.
     pub swap_records: u64,
     /// Times that the host is killed.
@@ -47,6 +51,8 @@ const NORMAL: Sizes = Sizes {
     swaps: 20,
     swap_rate: 2_000,
     swap_table_rate: 2_000,
+    changes: 8,
+    changes_rate: 1_500,
     swap_records: 1_000,
     kills: 5,
     kill_rate: 3_000,
@@ -66,6 +72,8 @@ const FULL: Sizes = Sizes {
     clicks: 500_000,
     swap_rate: 20_000,
     swap_table_rate: 5_000,
+    changes: 200,
+    changes_rate: 20_000,
     swap_records: 10_000,
     kills: 20,
     kill_rate: 5_000,
@@ -87,6 +95,12 @@ pub fn sizes() -> Sizes {
     }
     if let Some(rate) = number("STREAMHOST_SOAK_RATE") {
         sizes.soak_rate = rate;
+    }
+    if let Some(changes) = number("STREAMHOST_CHANGES") {
+        sizes.changes = changes;
+    }
+    if let Some(rate) = number("STREAMHOST_CHANGES_RATE") {
+        sizes.changes_rate = rate;
     }
     sizes
 }

@@ -22,10 +22,11 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("room", &["limits", "state"]),
             ("protocol", &["limits", "types", "contract", "state"]),
             ("keyed", &["limits", "types", "job", "contract", "state"]),
+            ("canary", &["job", "contract", "types"]),
             (
                 "executor",
                 &[
-                    "limits", "types", "job", "contract", "state", "protocol", "keyed",
+                    "limits", "types", "job", "contract", "state", "protocol", "keyed", "canary",
                 ],
             ),
             (

@@ -85,6 +85,7 @@ impl Ahead {
             position: *position,
             reason: reason.clone(),
             by_host: false,
+            canary: false,
         });
         answer.faults.extend(refused);
         answer.faults.sort_by_key(|fault| fault.position);

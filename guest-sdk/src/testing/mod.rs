@@ -393,6 +393,7 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
             spec: &self.spec,
             on_error: OnError::DeadLetter,
             memory_bytes: GUEST_MEMORY_BYTES_DEFAULT,
+            canary: None,
         };
         let given = BatchInputs {
             clock_ms: self.clock_ms,

@@ -15,6 +15,7 @@ pub mod state;
 pub mod room;
 pub mod protocol;
 pub mod keyed;
+pub mod canary;
 pub mod executor;
 pub mod compare;
 #[cfg(any(test, feature = "testing"))]

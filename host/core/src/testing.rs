@@ -78,5 +78,6 @@ pub fn deployment(number: u64, version: u64, digest: &str) -> DeploymentRecord {
         signed_by: None,
         since_batch: 0,
         restored: false,
+        canary: None,
     }
 }

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Role } from "../src/api/types.ts";
 import { auditPage } from "./audit.ts";
+import { setShare } from "./canary.ts";
 import { check } from "./check.ts";
 import { stream } from "./events.ts";
 import { letterPage } from "./letters.ts";
@@ -201,7 +202,7 @@ function route(
         : [...world.jobs.values()].map((j) => status(j, world.now()));
     return method === "GET"
       ? readJob(world, job, what, id, query)
-      : changeJob(world, method, job, what, id, body);
+      : changeJob(world, method, job, what, id, body, query);
   }
   throw new Refused(404, `there is nothing at /${path.join("/")}: /v1/openapi.json lists what there is`);
 }
@@ -271,6 +272,7 @@ function changeJob(
   what: string | undefined,
   id: string | undefined,
   body: Buffer,
+  query: URLSearchParams,
 ): unknown {
   if (method === "DELETE" && what === undefined) {
     world.undeploy(name);
@@ -281,12 +283,15 @@ function changeJob(
     return null;
   }
   if (what === "promote") {
+    const part = query.get("to");
+    if (setShare(world.job(name), part) && part !== null) return world.deployed(name);
     dropShadow(world.job(name), world.now());
     return world.deploy(name, {});
   }
   const json = body.length > 0 ? (JSON.parse(body.toString()) as Record<string, unknown>) : {};
   if (what === "pause") return status(world.change(name, "paused"), world.now());
   if (what === "resume") return status(world.change(name, "running"), world.now());
+  if (what === "rollback" && setShare(world.job(name), null)) return world.deployed(name);
   if (what === "rollback")
     return world.rollback(name, typeof json.version === "number" ? json.version : null);
   if (what === "dead-letters" && (id === "retry" || id === "drop")) {

@@ -348,6 +348,7 @@ function history(def: JobDef, random: Random, now: number): Deployment[] {
       component_bytes: random.whole(96_000, 290_000),
       sdk: version > 5 ? "rust 0.2.0" : "rust 0.1.0",
       signed_by: version > 5 ? "release" : null,
+      canary: null,
     });
     if (version === 6) {
       const back = list.find((d) => d.version === 5) as Deployment;

@@ -12,6 +12,7 @@ import type {
   StatePage,
   Watermarks,
 } from "../src/api/types.ts";
+import { canaryStatus } from "./canary.ts";
 import type { JobDef } from "./definition.ts";
 import { shown } from "./letters.ts";
 import { rfc3339 } from "./random.ts";
@@ -150,6 +151,7 @@ export function status(job: SimJob, now: number): JobStatus {
         : [],
     over_budget: null,
     shadow: shadowStatus(job, now),
+    canary: canaryStatus(job, now),
     under_way: runs(job)
       ? {
           batch: job.batch + 1,

@@ -102,6 +102,7 @@ export class World {
       component_bytes: old?.component_bytes ?? 191_000,
       sdk: "rust 0.2.0",
       signed_by: "release",
+      canary: null,
     });
     job.log(
       this.now(),
@@ -131,18 +132,16 @@ export class World {
       );
       this.jobs.set(name, job);
       this.letters.set(name, []);
-      return {
-        job: name,
-        version: 1,
-        digest: job.active.digest,
-        deployment: 1,
-        changed: true,
-        paused: false,
-        warnings: [],
-      };
+      return this.deployed(name);
     }
     const done = this.activate(job, "deploy", settings, null);
     return { ...done, warnings: ["`start` is ignored: the job goes on where it is."] };
+  }
+
+  /** What is told of a job's active version. */
+  deployed(name: string): Deployed {
+    const { version, digest, number } = this.job(name).active;
+    return { job: name, version, digest, deployment: number, changed: true, paused: false, warnings: [] };
   }
 
   rollback(name: string, version: number | null): Deployed {

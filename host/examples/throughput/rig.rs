@@ -100,6 +100,7 @@ pub(crate) fn active(
         .collect();
     let make: Maker = Box::new(move || Ok(Box::new(Instance::new(&loaded, limits, log.clone())?)));
     Ok(Arc::new(LoadedDeployment {
+        canary: None,
         deployment: 1,
         version: 1,
         settings,

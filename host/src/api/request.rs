@@ -3,6 +3,7 @@
 use super::Refusal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use streamhost_core::job::Share;
 
 /// What a user asks with `deploy`, beside the component itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub struct DeployRequest {
     pub reset_state: bool,
     /// Give up what is planned and not written to the end, and have this version run its records.
     pub replan: bool,
+    /// Have it run this part of the records alone, and the active version the rest.
+    pub canary: Option<Share>,
 }
 
 impl DeployRequest {

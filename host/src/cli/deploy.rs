@@ -1,6 +1,7 @@
 //! `deploy`: gives the daemon a component.
 
 use super::CliError;
+use super::canary;
 use super::client::Which;
 use super::dry_run::DryRun;
 use super::file::{self, Component};
@@ -21,6 +22,8 @@ use std::path::{Path, PathBuf};
   streamhost deploy clicks.wasm --set every=                  # back to the job's own
   streamhost deploy clicks.wasm --shadow --for 10m            # beside the active version, compared with it
   streamhost deploy clicks.wasm --shadow --batches 100 --promote-if differing=0
+  streamhost deploy clicks.wasm --canary 5%                   # of the keys; the rest goes on as before
+  streamhost deploy clicks.wasm --canary partitions=0,1
   streamhost deploy clicks.wasm --name clicks-trial --set start=latest
   streamhost deploy --from-savepoint clicks.savepoint --dry-run
   streamhost deploy --from-savepoint clicks.savepoint --set sink.clicks=clicks2 --create-tables")]
@@ -52,6 +55,11 @@ pub(super) struct Args {
     /// it is given them again
     #[arg(long, requires = "from_savepoint", conflicts_with = "file")]
     repeat_rows: bool,
+    /// Have it run this part of the records alone, and the active version the rest: a share of the
+    /// keys (5%), or partitions (partitions=0,1). `promote --to` gives it more
+    #[arg(long, value_name = "PART",
+          conflicts_with_all = ["dry_run", "from_savepoint", "shadow", "reset_state", "replan"])]
+    canary: Option<String>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -73,6 +81,7 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
             ("reset-state", request.reset_state.to_string()),
             ("replan", request.replan.to_string()),
         ]);
+        query.extend(args.canary.clone().map(|share| ("canary", share)));
     }
     if let Some(file) = &args.from_savepoint {
         query.push(("repeat-rows", args.repeat_rows.to_string()));
@@ -146,10 +155,13 @@ pub(super) fn said(out: &mut dyn Write, deployed: &Deployed) -> io::Result<()> {
     } else {
         String::new()
     };
-    writeln!(
-        out,
-        "{job} version {version} {is} {active} (deployment {deployment}, sha256 {digest}){unchanged}{paused}"
-    )?;
+    match deployed.canary.as_ref().filter(|_| *changed) {
+        Some(begun) => canary::begun(out, deployed, begun)?,
+        None => writeln!(
+            out,
+            "{job} version {version} {is} {active} (deployment {deployment}, sha256 {digest}){unchanged}{paused}"
+        )?,
+    }
     for change in &deployed.changes {
         writeln!(out, "changed: {}", plain(&change.to_string()))?;
     }

@@ -144,6 +144,7 @@ impl Component {
     /// What is asked of the host.
     pub(super) fn request(&self) -> Result<DeployRequest, CliError> {
         Ok(DeployRequest {
+            canary: None,
             name: self.name.clone(),
             settings: settings(&[self.set.clone(), self.budgets.pairs().collect()].concat())?,
             create_tables: self.create_tables,

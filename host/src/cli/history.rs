@@ -4,7 +4,7 @@ use super::CliError;
 use super::client::{Which, job_path};
 use super::output::{Output, table};
 use super::screen::Screen;
-use crate::api::Deployment;
+use crate::api::{CanaryDeployed, Deployment};
 use std::io::{self, Write};
 use streamhost_core::job::DeploymentKind;
 
@@ -61,6 +61,7 @@ fn row(deployment: &Deployment, screen: &Screen) -> [String; 9] {
         DeploymentKind::Deploy => "deploy",
         DeploymentKind::Rollback => "rollback",
         DeploymentKind::AutomaticRollback => "automatic rollback",
+        DeploymentKind::Canary => "canary",
     };
     let settings: Vec<_> = deployment
         .settings
@@ -73,6 +74,12 @@ fn row(deployment: &Deployment, screen: &Screen) -> [String; 9] {
         if deployment.active { "yes" } else { "" }.to_owned(),
         screen.time(&deployment.at),
         match (deployment.reset, deployment.replan) {
+            _ if deployment.canary.is_some() => {
+                let canary = deployment.canary.as_ref();
+                let words =
+                    |of: &CanaryDeployed| format!("{by}: version {} runs {}", of.version, of.share);
+                canary.map(words).unwrap_or_default()
+            }
             (true, _) => format!("{by} --reset-state"),
             (_, true) => format!("{by} --replan"),
             _ => by.to_owned(),

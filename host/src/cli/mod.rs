@@ -38,6 +38,7 @@ mod run;
 mod savepoint;
 mod scan;
 mod screen;
+mod canary;
 mod shadow;
 mod serve;
 mod servers;
@@ -102,9 +103,9 @@ enum Verb {
     Top(top::Args),
     /// Show a job's deployments, newest first
     History(history::Args),
-    /// Show how the shadow of a job differs from its active version
+    /// Show how a shadow of a job differs from its active version, or a canary beside it
     Diff(shadow::DiffArgs),
-    /// Make the shadow of a job active
+    /// Make the canary or shadow of a job active, or give a canary a larger part
     Promote(shadow::PromoteArgs),
     /// End the shadow of a job
     DropShadow(shadow::DropArgs),

@@ -1,12 +1,14 @@
-//! `diff`, `promote`, `drop-shadow`: a version that runs beside the active one.
+//! `diff`, `promote`, `drop-shadow`: a version that runs beside the active one, as its shadow or as
+//! a canary.
 
 use super::CliError;
+use super::canary;
 use super::client::{Which, job_path};
 use super::deploy::said as deployed_said;
 use super::output::{Output, count, plain, table};
 use super::progress::Progress;
 use super::screen::Screen;
-use crate::api::{ColumnView, Deployed, LetterView, RowView, ShadowView, SinkView};
+use crate::api::{ColumnView, Deployed, JobStatus, LetterView, RowView, ShadowView, SinkView};
 use std::io::{self, Write};
 
 #[derive(Debug, clap::Args)]
@@ -28,10 +30,15 @@ pub(super) struct DiffArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  streamhost promote clicks")]
+  streamhost promote clicks                      # the canary or shadow becomes active
+  streamhost promote clicks --to 50%             # the canary runs half of the keys
+  streamhost promote clicks --to partitions=0,1")]
 pub(super) struct PromoteArgs {
     /// The job
     job: String,
+    /// Have the canary run this part of the records, rather than all: 50%, partitions=0,1
+    #[arg(long, value_name = "PART")]
+    to: Option<String>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -51,8 +58,16 @@ pub(super) struct DropArgs {
 }
 
 pub(super) fn diff(args: DiffArgs, screen: &Screen, out: &mut dyn Write) -> Result<(), CliError> {
+    let client = args.daemon.client()?;
+    let status: JobStatus = client.get(&job_path(&args.job, "")?, &[])?;
+    if let Some(canary) = &status.canary {
+        let said = |out: &mut dyn Write, canary: &_| {
+            canary::side_by_side(out, screen, (&status.job, status.version, canary))
+        };
+        return Ok(args.output.print(out, canary, said)?);
+    }
     let path = job_path(&args.job, "/shadow")?;
-    let mut view: ShadowView = args.daemon.client()?.get(&path, &[])?;
+    let mut view: ShadowView = client.get(&path, &[])?;
     for sink in view.sinks.values_mut() {
         sink.samples.truncate(args.samples);
     }
@@ -67,10 +82,11 @@ pub(super) fn promote(
     screen: &Screen,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let waits = Progress::begin(screen, "the daemon makes the shadow active");
+    let waits = Progress::begin(screen, "the daemon makes it active");
     let path = job_path(&args.job, "/promote")?;
+    let query: Vec<_> = args.to.into_iter().map(|share| ("to", share)).collect();
     let client = args.daemon.client()?;
-    let deployed: Deployed = client.post(&path, &[], "application/json", b"")?;
+    let deployed: Deployed = client.post(&path, &query, "application/json", b"")?;
     drop(waits);
     Ok(args.output.print(out, &deployed, deployed_said)?)
 }

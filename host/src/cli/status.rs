@@ -1,6 +1,7 @@
 //! `status`: one job in full, or the list.
 
 use super::CliError;
+use super::canary;
 use super::client::{Which, job_path};
 use super::list::{self, state};
 use super::output::{Output, catching_up, count, fields, plain, table};
@@ -228,6 +229,7 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
         ("over budget", job.over_budget.clone()),
         ("budgets", budgets(job)),
         ("shadow", shadow(job)),
+        ("canary", canary::in_status(job)),
         (
             "records in",
             Some(with_rate(job.records_in, shown.moving.records_per_second)),

@@ -140,8 +140,12 @@ impl Jobs for FakeHost {
     fn shadow_of(&self, job: &str) -> Result<ShadowView, Refusal> {
         self.jobs.shadow_of(job)
     }
-    fn promote(&self, job: &str) -> Result<Deployed, Refusal> {
-        self.jobs.promote(job)
+    fn promote(
+        &self,
+        job: &str,
+        to: Option<streamhost_core::job::Share>,
+    ) -> Result<Deployed, Refusal> {
+        self.jobs.promote(job, to)
     }
     fn drop_shadow(&self, job: &str) -> Result<(), Refusal> {
         self.jobs.drop_shadow(job)

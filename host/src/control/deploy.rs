@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use std::sync::Arc;
+use streamhost_core::job::Share;
 
 /// Checks, compiles, warms and activates a component.
 ///
@@ -45,7 +46,9 @@ pub(super) fn options(asked: &DeployRequest) -> Vec<String> {
         ("reset-settings", asked.reset_settings),
     ];
     let given = all.into_iter().filter(|(_, given)| *given);
-    given.map(|(option, _)| option.to_owned()).collect()
+    let canary = asked.canary.as_ref().map(|share| format!("canary={share}"));
+    let given = given.map(|(option, _)| option.to_owned());
+    given.chain(canary).collect()
 }
 
 /// Takes a component from the request's body, and does something with it.
@@ -102,13 +105,21 @@ fn wasm_type(headers: &HeaderMap) -> Result<(), Fault> {
 }
 
 /// A deployment's settings in its query: `name`, `create-tables`, `reset-state`, `replan`,
-/// `reset-settings`, and `set=KEY=VALUE` as often as needed.
+/// `reset-settings`, `canary`, and `set=KEY=VALUE` as often as needed.
 pub(super) fn deploy_request(query: Option<&str>) -> Result<DeployRequest, Fault> {
     let mut asked = DeployRequest::default();
     for (key, value) in pairs(query)? {
-        take(&mut asked, &key, value, &[])?;
+        match &*key {
+            "canary" => asked.canary = Some(share(&value)?),
+            _ => take(&mut asked, &key, value, &["canary"])?,
+        }
     }
     Ok(asked)
+}
+
+/// A part of a job's records.
+pub(super) fn share(value: &str) -> Result<Share, Fault> {
+    value.parse().map_err(Fault::bad)
 }
 
 const SETTINGS: [&str; 6] = [

@@ -1,23 +1,24 @@
 //! Jobs that are only said to run, for tests of the API and of the command line.
 
 use crate::api::{
-    ActiveFacts, Audit, Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts,
-    JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LogLine, Refusal, ReplayRequest,
-    ReplayView, RestoreRequest, ShadowRequest, ShadowView, StateAsk, StateFate, StateView,
-    TakenSavepoint,
+    ActiveFacts, Audit, CanaryStatus, Checked, DeployRequest, Deployed, Deployment, HostFacts,
+    JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LogLine, Refusal,
+    ReplayRequest, ReplayView, RestoreRequest, ShadowRequest, ShadowView, StateAsk, StateFate,
+    StateView, TakenSavepoint,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::job::memory::HostMemory;
-use streamhost_core::job::{ColumnSpec, DeploymentKind};
+use streamhost_core::job::{ColumnSpec, DeploymentKind, Share};
 use streamhost_core::protocol::LetterMark;
 use streamhost_core::types::Kind;
 
 mod audit;
 mod facts;
 mod kept;
+mod canary;
 mod replay;
 mod savepoint;
 mod shadow;
@@ -55,6 +56,8 @@ pub(crate) struct FakeJobs {
     /// The shadow and the replay of `clicks`.
     shadow: Mutex<Option<ShadowView>>,
     replay: Mutex<Option<ReplayView>>,
+    /// The canary of `clicks`.
+    canary: Mutex<Option<CanaryStatus>>,
     /// While true, `history` and `pause` wait.
     held: Mutex<bool>,
     freed: Condvar,
@@ -140,6 +143,7 @@ impl FakeJobs {
             undeployed_at: None,
             sdk: None,
             signed_by: Some("ann".to_owned()),
+            canary: None,
         };
         all.insert(0, entry);
     }
@@ -175,6 +179,9 @@ impl Jobs for FakeJobs {
                 return Err(Refusal::Unavailable("nobody waits for it".to_owned()));
             }
             _ => {}
+        }
+        if let Some(share) = &request.canary {
+            return self.begin_canary(&job, &digest, share);
         }
         if let Ok(now) = self.said(&job)
             && now.digest == digest
@@ -296,7 +303,10 @@ impl Jobs for FakeJobs {
             (false, true) => JobState::Retrying,
             (false, false) => JobState::Running,
         };
-        Ok(status_of(job, &self.said(job)?, state))
+        Ok(JobStatus {
+            canary: locked(&self.canary).clone(),
+            ..status_of(job, &self.said(job)?, state)
+        })
     }
 
     fn history(&self, job: &str) -> Result<Vec<Deployment>, Refusal> {
@@ -336,8 +346,8 @@ impl Jobs for FakeJobs {
         self.look_at_shadow(job)
     }
 
-    fn promote(&self, job: &str) -> Result<Deployed, Refusal> {
-        self.promote_shadow(job)
+    fn promote(&self, job: &str, to: Option<Share>) -> Result<Deployed, Refusal> {
+        self.promote_version(job, to.as_ref())
     }
 
     fn drop_shadow(&self, job: &str) -> Result<(), Refusal> {

@@ -282,6 +282,18 @@ pub(super) struct ReplayQuery {
     set: Option<Vec<String>>,
 }
 
+/// What a canary runs from now on.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "kebab-case")]
+#[expect(
+    dead_code,
+    reason = "it describes what `promote` reads by itself, with words of its own"
+)]
+pub(super) struct PromoteQuery {
+    /// A part of the records: `50%` of the keys, or `partitions=0,1`; all of them without it.
+    to: Option<String>,
+}
+
 /// The settings of a deploy, in its query.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "kebab-case")]
@@ -301,6 +313,9 @@ pub(super) struct DeployQuery {
     /// Give up what is planned and not written to the end, and have this version run its records:
     /// rows of the version before stay where sinks have them already.
     replan: Option<bool>,
+    /// Have it run this part of the records alone, and the active version the rest: `5%` of the
+    /// keys, or `partitions=0,1`.
+    canary: Option<String>,
     /// The settings of before do not stay.
     reset_settings: Option<bool>,
     /// A setting, `KEY=VALUE`; as often as needed. Those of before stay; `KEY=` takes one back.

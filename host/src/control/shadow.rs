@@ -2,14 +2,14 @@
 
 use super::App;
 use super::audit::{Audited, Noted};
-use super::deploy::{component, options, take};
+use super::deploy::{component, options, share, take};
 use super::handlers::{Answer, call, change};
 use super::openapi::{
     AllFaults, BusyFaults, ComponentBytes, ComponentFaults, ConflictFaults, JobFaults, JobPath,
-    RefusalFaults, ShadowQuery,
+    PromoteQuery, RefusalFaults, ShadowQuery,
 };
 use super::reply::Fault;
-use super::requests::{JobName, pairs};
+use super::requests::{JobName, pairs, unknown};
 use crate::api::{AuditEntry, DeployRequest, Deployed, Jobs, PromoteIf, ShadowRequest, ShadowView};
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
@@ -81,20 +81,32 @@ pub(super) async fn forget(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Makes a job's shadow active, at a batch boundary; refused (409) where another version became
-/// active since it began.
+/// Makes a job's canary active, or its shadow, at a batch boundary; with `to` a canary runs another
+/// part of the records instead.
+///
+/// Refused (409) where another version became active since the shadow began.
 #[utoipa::path(
     post,
     path = "/v1/jobs/{job}/promote",
-    params(JobPath),
+    params(JobPath, PromoteQuery),
     responses((status = 200, description = "What became of it.", body = Deployed), JobFaults, ConflictFaults, RefusalFaults),
 )]
 pub(super) async fn promote(
     State(app): State<Arc<App>>,
     JobName(job): JobName,
+    RawQuery(query): RawQuery,
     audited: Audited,
 ) -> Answer<Deployed> {
-    let promoted = change(&app, audited, move |jobs| jobs.promote(&job));
+    let mut to = None;
+    for (key, value) in pairs(query.as_deref())? {
+        match &*key {
+            "to" => to = Some(share(&value)?),
+            _ => return Err(unknown(&key, &["to"])),
+        }
+    }
+    let given = to.as_ref().map(|share| format!("to={share}"));
+    audited.asks(Some(&job), given.into_iter().collect());
+    let promoted = change(&app, audited, move |jobs| jobs.promote(&job, to));
     Ok(Json(promoted.await?))
 }
 

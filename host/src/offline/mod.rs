@@ -185,6 +185,7 @@ impl<'j> Run<'j> {
             spec: &self.job.spec,
             on_error: self.job.settings.on_error,
             memory_bytes: self.job.settings.limits.memory_bytes,
+            canary: None,
         };
         let mut workers = VersionLanes::new(&mut self.lanes, &self.job.version);
         let outcome = self

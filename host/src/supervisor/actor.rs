@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use streamhost_core::job::Share;
 use streamhost_core::job::budget::watch::OverBudget;
 use streamhost_core::{clock, limits};
 use streamhost_engine::pipeline::{LoadedDeployment, Pipeline, PipelineExit, Stop};
@@ -88,10 +89,17 @@ pub(super) enum Asked {
     Deploy(Box<DeployAsk>),
     Restore(Box<RestoreAsk>),
     RollBack(Option<u64>),
+    /// A canary becomes active, or runs another part.
+    Promote(Option<Share>),
     Pause,
-    Resume { skip_lost: bool },
+    Resume {
+        skip_lost: bool,
+    },
     Undeploy,
-    Close { how: Stop, asked: Instant },
+    Close {
+        how: Stop,
+        asked: Instant,
+    },
 }
 
 /// A component that is compiled and says what it is.
@@ -372,6 +380,11 @@ impl Desk {
                 let job = self.job.as_ref();
                 let job = job.ok_or_else(|| host.unknown(&self.control.name))?;
                 host.prepare_rollback(job, version, None)?
+            }
+            Asked::Promote(to) => {
+                let job = self.job.as_ref();
+                let job = job.ok_or_else(|| host.unknown(&self.control.name))?;
+                host.prepare_promotion(job, to)?
             }
         };
         match ready {

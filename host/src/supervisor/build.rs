@@ -1,6 +1,7 @@
 //! Makes what a job runs on: its version ready to run, its source, its sinks, its pipeline.
 
 use super::actor::Desk;
+use super::canary::{deployment_of, with_canary};
 use super::machine::planned_before;
 use super::{Job, Supervisor};
 use std::collections::BTreeMap;
@@ -29,6 +30,22 @@ impl Supervisor {
         record: &JobRecord,
         deployment: &DeploymentRecord,
     ) -> Result<Arc<LoadedDeployment>, String> {
+        let mut active = self.activate_alone(job, record, deployment)?;
+        if let Some(canary) = &deployment.canary {
+            let own = deployment_of(deployment, canary);
+            let canary_of = self.activate_alone(job, record, &own)?;
+            active = with_canary(active, canary_of, canary.share.clone())?;
+        }
+        Ok(Arc::new(active))
+    }
+
+    /// The same without its canary.
+    pub(super) fn activate_alone(
+        &self,
+        job: &Job,
+        record: &JobRecord,
+        deployment: &DeploymentRecord,
+    ) -> Result<LoadedDeployment, String> {
         let component = self
             .catalog
             .component(&deployment.digest)
@@ -40,8 +57,7 @@ impl Supervisor {
         let log = job.log_sink(deployment.version);
         let (loaded, described) =
             self.load(&log, &deployment.digest, &component, &settings, &|| true)?;
-        let active = self.prove(&log, loaded, described, settings, deployment, record)?;
-        Ok(Arc::new(active))
+        self.prove(&log, loaded, described, settings, deployment, record)
     }
 
     /// Proves what a loaded component describes. `Err` says how to mend it.
@@ -91,6 +107,7 @@ impl Supervisor {
             guest_version: Arc::new(version.minding_cuts(minds_cuts)),
             spec,
             settings,
+            canary: None,
         })
     }
 

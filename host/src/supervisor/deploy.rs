@@ -62,6 +62,9 @@ impl Supervisor {
         job: Option<&Arc<Job>>,
         ask: DeployAsk,
     ) -> Result<Ready, Refusal> {
+        if let Some(share) = ask.request.canary.clone() {
+            return self.prepare_canary(job, ask, share);
+        }
         let DeployAsk {
             name,
             component,
@@ -170,7 +173,7 @@ impl Supervisor {
     }
 
     /// What is said of a job that a deploy leaves as it is.
-    fn as_it_was(&self, job: &Job, mut said: Deployed) -> Deployed {
+    pub(super) fn as_it_was(&self, job: &Job, mut said: Deployed) -> Deployed {
         let state = job.state();
         let loaded = state.active.as_ref().map(|cell| cell.get());
         if self.facts_of(&state, loaded.as_deref()).finished {
@@ -222,8 +225,15 @@ impl Supervisor {
             reset: false,
             replan: false,
             signed_by,
+            canary: None,
             at_ms: clock::now_ms(),
         };
+        self.prepare_kept(job, draft)
+    }
+
+    /// Checks a deployment of components that are kept.
+    pub(super) fn prepare_kept(&self, job: &Arc<Job>, draft: Draft) -> Result<Ready, Refusal> {
+        let name = &job.name;
         if let Some(unchanged) = unchanged(job, &draft) {
             return Ok(Ready::AsItWas(Box::new(self.as_it_was(job, unchanged))));
         }
@@ -239,12 +249,11 @@ impl Supervisor {
         }
         check_state(&active, checkpoint.as_ref(), &intents)?;
         self.own_group(name, &active.group)?;
-        let warm = active.guest_version.warm(self.environment.lanes);
-        warm.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
+        self.warm(&active)?;
         Ok(self.ready(job.clone(), record, None, active, Default::default()))
     }
 
-    fn keep(&self, component: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn keep(&self, component: &[u8]) -> Result<(), Refusal> {
         let _set = self.change();
         self.catalog
             .keep(component)
@@ -264,7 +273,8 @@ impl Supervisor {
                 .record
                 .deployments
                 .iter()
-                .map(|d| d.digest.clone())
+                .flat_map(|d| d.digests())
+                .map(str::to_owned)
                 .collect::<Vec<_>>()
         };
         let named: BTreeSet<String> = jobs.iter().flat_map(digests).collect();

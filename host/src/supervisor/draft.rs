@@ -2,7 +2,7 @@
 
 use super::Job;
 use super::machine::{Draft, next_record};
-use crate::api::{DeployRequest, Deployed, Refusal};
+use crate::api::{CanaryDeployed, DeployRequest, Deployed, Refusal};
 use std::collections::BTreeMap;
 use streamhost_core::clock;
 use streamhost_core::job::settings::JobLimits;
@@ -28,6 +28,7 @@ pub(super) fn draft_of(
         reset: request.reset_state || anew,
         replan: request.replan,
         signed_by: None,
+        canary: None,
         at_ms: clock::now_ms(),
     }
 }
@@ -36,7 +37,9 @@ pub(super) fn draft_of(
 pub(super) fn unchanged(job: &Job, draft: &Draft) -> Option<Deployed> {
     let state = job.state();
     let active = state.record.active();
-    let same = active.digest == draft.digest && active.settings == draft.settings;
+    let same = active.digest == draft.digest
+        && active.settings == draft.settings
+        && active.canary == draft.canary;
     (same && !draft.reset && !draft.replan && state.failed.is_none())
         .then(|| deployed(&state.record, false))
 }
@@ -50,6 +53,7 @@ pub(super) fn deployed(record: &JobRecord, changed: bool) -> Deployed {
         deployment: active.number,
         changed,
         paused: record.paused,
+        canary: active.canary.as_ref().map(CanaryDeployed::of),
         ..Deployed::default()
     }
 }

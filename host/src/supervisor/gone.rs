@@ -2,7 +2,7 @@
 
 use super::joblog::JobLog;
 use super::{Job, Supervisor};
-use crate::api::{Deployment, LogLine, Refusal};
+use crate::api::{CanaryDeployed, Deployment, LogLine, Refusal};
 use streamhost_core::clock;
 use streamhost_core::job::JobRecord;
 use streamhost_storage::catalog::{GoneJob, Undeployed};
@@ -72,6 +72,7 @@ impl Supervisor {
             component_bytes: self.catalog.component_bytes(&d.digest),
             sdk: None,
             signed_by: d.signed_by.clone(),
+            canary: d.canary.as_ref().map(CanaryDeployed::of),
         });
         shown.collect()
     }

@@ -2,6 +2,7 @@
 
 use super::actor::Told;
 use super::budgets::budgets_of;
+use super::canary::canary_status;
 use super::{Asked, Job, State, Supervisor};
 use crate::api::{
     Audit, Checked, DeployRequest, Deployed, Deployment, JobFacts, JobState, JobStatus, Jobs,
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::clock;
-use streamhost_core::job::{JobSpec, SinkSpec, SourceSpec, StageSpec};
+use streamhost_core::job::{JobSpec, Share, SinkSpec, SourceSpec, StageSpec};
 use streamhost_core::protocol::{CheckpointLog, LetterMark};
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
 use streamhost_engine::pipeline::{Jump, LoadedDeployment, PipelineStatus, StatusSnapshot};
@@ -102,8 +103,8 @@ impl Jobs for Supervisor {
         self.look_at_shadow(job)
     }
 
-    fn promote(&self, job: &str) -> Result<Deployed, Refusal> {
-        self.promote_shadow(job)
+    fn promote(&self, job: &str, to: Option<Share>) -> Result<Deployed, Refusal> {
+        self.promote_version(job, to)
     }
 
     fn drop_shadow(&self, job: &str) -> Result<(), Refusal> {
@@ -335,6 +336,7 @@ impl Supervisor {
             },
             parameters: spec.map_or_else(Vec::new, parameters_of),
             shadow: job.shadows.status(),
+            canary: canary_status(&state, loaded.as_deref()),
         }
     }
 }

@@ -41,6 +41,7 @@ mod act;
 mod beginning;
 mod budgets;
 mod build;
+mod canary;
 mod check;
 mod deploy;
 mod draft;
@@ -359,6 +360,7 @@ impl Job {
             signed_by: None,
             since_batch: 0,
             restored: false,
+            canary: None,
         };
         let record = JobRecord {
             name: name.to_owned(),

@@ -46,7 +46,7 @@ fn own(before: &JobRecord, after: &JobRecord) -> Option<AuditEntry> {
     let reason = is.reason.clone().filter(|_| was.number < is.number)?;
     let verb = match is.kind {
         DeploymentKind::AutomaticRollback => "automatic-rollback",
-        DeploymentKind::Deploy | DeploymentKind::Rollback => "limits",
+        DeploymentKind::Deploy | DeploymentKind::Rollback | DeploymentKind::Canary => "limits",
     };
     Some(AuditEntry {
         role: Some("host".to_owned()),

@@ -291,6 +291,7 @@ impl RestoreAsk {
             signed_by: self.deploy.signed_by.clone(),
             since_batch: batch,
             restored: true,
+            canary: None, // what it begins with is the active version
             kind: streamhost_core::job::DeploymentKind::Deploy,
             ..before
         };

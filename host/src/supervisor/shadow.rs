@@ -2,6 +2,7 @@
 //! the host's own, and nothing of it is stored: it ends with the host.
 
 use super::actor::DeployAsk;
+use super::canary::runs_no_canary;
 use super::deploy::{check_state, may_change, unavailable, wrong_name};
 use super::draft::{draft_of, kept, next_record_of, with_kept};
 use super::machine::Draft;
@@ -108,6 +109,7 @@ impl Supervisor {
             loaded,
             signed_by,
         };
+        runs_no_canary(&job)?;
         let (active, deployment) = self.prepare_shadow(&job, &ask)?;
         let (beside, number) = {
             let state = job.state();

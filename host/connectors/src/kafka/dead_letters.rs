@@ -300,7 +300,10 @@ impl Letters<'_> {
         let delivery = self.delivery;
         let mut texts = vec![
             (JOB, self.job.to_owned()),
-            (VERSION, delivery.version.to_string()),
+            (
+                VERSION,
+                letter.version.unwrap_or(delivery.version).to_string(),
+            ),
             (STAGE, letter.stage.clone()),
             (TIME, letter.time_ms.to_string()),
             (REASON, cut.reason(letter)),
@@ -370,6 +373,7 @@ mod tests {
             key: None,
             value: Some(b"raw".to_vec()),
             headers: Vec::new(),
+            version: None,
         }
     }
 

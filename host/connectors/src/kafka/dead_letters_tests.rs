@@ -17,6 +17,7 @@ fn letter(value: &[u8], reason: &str) -> DeadLetter {
         key: None,
         value: Some(value.to_vec()),
         headers: Vec::new(),
+        version: None,
     }
 }
 

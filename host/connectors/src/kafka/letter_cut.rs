@@ -94,6 +94,7 @@ mod tests {
             key: key.map(<[u8]>::to_vec),
             value: Some(b"value".to_vec()),
             headers: Vec::new(),
+            version: None,
         };
         let (keyed, keyless) = (letter(Some(b"key")), letter(None));
         let whole = Cut::default();

@@ -249,6 +249,7 @@ fn letters_are_held_against_one_another_by_record_and_group() {
         key: Some(b"k".to_vec()),
         value: None,
         headers: Vec::new(),
+        version: None,
     };
     let active = [
         letter(Some(1), "a"),

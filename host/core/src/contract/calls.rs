@@ -113,6 +113,32 @@ pub struct Made {
 /// what broke it is found by halving and comes back as a fault; only what makes the version unfit
 /// is an error. Answers depend on what is asked alone, not on how it was cut into calls.
 pub trait Calls {
+    /// Whether it matters whose keys are merged: then [`combine_of`](Calls::combine_of) is asked.
+    fn minds_keys(&self) -> bool {
+        false
+    }
+
+    /// The same as [`combine`](Calls::combine), of groups with these keys.
+    fn combine_of(
+        &mut self,
+        stage: u32,
+        _keys: &Column,
+        partials: &Partials,
+    ) -> Result<Combined, VersionFault> {
+        self.combine(stage, partials)
+    }
+
+    /// The same as [`finish`](Calls::finish), of pairs with these keys.
+    fn finish_of(
+        &mut self,
+        stage: u32,
+        moment: Moment,
+        _pair_keys: &Column,
+        finished: &Finished,
+    ) -> Result<Made, VersionFault> {
+        self.finish(stage, moment, finished)
+    }
+
     /// Merges groups of keyed stage `stage` (its number in the job, sources included).
     fn combine(&mut self, stage: u32, partials: &Partials) -> Result<Combined, VersionFault>;
 

@@ -113,7 +113,21 @@ pub enum VersionFault {
     /// A record failed, and the job's policy is to stop.
     #[error("{0}, and on-error=stop")]
     Stop(String),
+    /// It is a canary's, and the job's own version is as good as before.
+    #[error("the canary: {0}")]
+    Canary(Box<VersionFault>),
     /// No fault at all: a stop came before the batch was run to its end.
     #[error("it was stopped")]
     Stopped,
+}
+
+impl VersionFault {
+    /// The same of a canary. What is too much for a batch, and a stop, are about the batch.
+    #[must_use]
+    pub fn of_canary(self) -> VersionFault {
+        match self {
+            VersionFault::TooMuch { .. } | VersionFault::Stopped | VersionFault::Canary(_) => self,
+            fault => VersionFault::Canary(Box::new(fault)),
+        }
+    }
 }

@@ -18,7 +18,7 @@ pub(crate) use answer::{check_ascending, check_column, check_rows};
 pub use calls::{Calls, Combined, Finished, GroupFault, Groups, Made, Moment, Pairs, Partials};
 pub use digest::RowDigest;
 pub use fault::{GuestFault, VersionFault};
-pub use outcome::{Answer, ChunkAnswer, Fault};
+pub use outcome::{Answer, ChunkAnswer, Fault, PassedOver};
 pub use quarantine::{
     GroupQuarantines, Phase, Quarantine, QuarantinedGroup, QuarantinedRecord, RecordQuarantines,
 };

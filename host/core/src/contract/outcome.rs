@@ -11,6 +11,20 @@ pub struct Fault {
     pub reason: String,
     /// The guest broke on it; a replay quarantines it again without trying.
     pub by_host: bool,
+    /// It is the canary's, where the job has one.
+    pub canary: bool,
+}
+
+/// A record on which one of two versions broke, and what the other one made of it counts. A replay
+/// does not ask the one again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Its position in the chunk.
+    pub position: u32,
+    /// What the guest did.
+    pub reason: String,
+    /// It was the canary's guest.
+    pub canary: bool,
 }
 
 /// What became of a chunk.
@@ -32,6 +46,10 @@ pub struct ChunkAnswer {
     /// Positions before which calls were cut, as more at once was too much; where it matters. A
     /// replay cuts them there.
     pub splits: Vec<u32>,
+    /// The same of a canary's calls.
+    pub canary_splits: Vec<u32>,
+    /// Records that one of two versions broke on, without a fault for the record.
+    pub passed_over: Vec<PassedOver>,
 }
 
 /// What one call answered, not yet checked.

@@ -27,6 +27,9 @@ pub struct QuarantinedGroup {
     /// What the guest did. None: it is not quarantined, but calls were split before it, as more at
     /// once was too much.
     pub reason: Option<String>,
+    /// It is the canary's guest, whose groups are counted by themselves.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub canary: bool,
 }
 
 /// A record that the host quarantined, as the guest broke on it, or before which it split calls.
@@ -41,6 +44,17 @@ pub struct QuarantinedRecord {
     /// What the guest did. None: it is not quarantined, but calls were split before it, as more at
     /// once was too much.
     pub reason: Option<String>,
+    /// It is the canary's guest.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub canary: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What a batch's run decided on a record, group or pair, for its intent and its replay: why the

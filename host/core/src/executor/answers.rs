@@ -98,6 +98,7 @@ impl AnswerBuilder {
             position: at as u32,
             reason,
             by_host,
+            canary: false,
         });
     }
 

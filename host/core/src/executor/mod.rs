@@ -23,6 +23,7 @@ pub use restore_state::{RestoreError, restore_state};
 pub use times::Watermark;
 pub use workers::{RunTimes, StageCalls, Workers};
 
+use crate::canary::CanaryPlan;
 use crate::contract::{
     AheadRule, ChunkAnswer, GroupQuarantines, QuarantinedGroup, RecordQuarantines, VersionFault,
 };
@@ -45,6 +46,8 @@ pub struct BatchJob<'a> {
     pub on_error: OnError,
     /// Linear memory that a guest may have: no more is merged for one key.
     pub memory_bytes: usize,
+    /// The canary that runs a part of it, and its version.
+    pub canary: Option<(&'a CanaryPlan, u64)>,
 }
 
 /// What fixes a batch beside its records and the state before it.
@@ -383,10 +386,11 @@ fn ids(spec: &JobSpec, stages: &Stages) -> Vec<StageId> {
         .collect()
 }
 
-/// A planned batch's decisions on groups, for its replay.
-pub fn group_quarantines(quarantined: &[QuarantinedGroup]) -> GroupQuarantines {
+/// A planned batch's decisions on groups, for its replay: of a canary, or of the active version.
+pub fn group_quarantines(quarantined: &[QuarantinedGroup], canary: bool) -> GroupQuarantines {
     quarantined
         .iter()
+        .filter(|group| group.canary == canary)
         .map(|group| {
             (
                 (group.stage, group.phase, group.index),

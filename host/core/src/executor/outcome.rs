@@ -2,6 +2,7 @@
 //! it has left yet.
 
 use super::{Batch, BatchJob};
+use crate::canary::{CanaryPlan, Side};
 use crate::contract::{ChunkAnswer, QuarantinedGroup, QuarantinedRecord, RowDigest, VersionFault};
 use crate::job::JobSpec;
 use crate::job::settings::OnError;
@@ -122,6 +123,8 @@ impl BatchOutcome {
             *self.broken.entry(stage).or_default() += broken;
         }
         for letter in made.dead_letters {
+            let is_of = |(plan, _): &(&CanaryPlan, u64)| plan.side_of(&letter.key) == Side::Canary;
+            let version = job.canary.filter(is_of).map(|(_, version)| version);
             match job.on_error {
                 OnError::DeadLetter => self.dead_letters.push(DeadLetter {
                     origin: None,
@@ -132,6 +135,7 @@ impl BatchOutcome {
                     key: Some(letter.key),
                     value: Some(letter.value),
                     headers: Vec::new(),
+                    version,
                 }),
                 OnError::Skip => self.counts.skipped += 1,
                 OnError::Stop => {
@@ -170,26 +174,28 @@ impl BatchOutcome {
     ) -> Result<(), VersionFault> {
         let source = usize::from(chunk.partition.source);
         let (topic, stage) = (&topics[source], &job.spec.sources[source].name);
-        for &split in &answer.splits {
-            let (topic, offset) = (topic.clone(), chunk.offsets[split as usize]);
+        let mut quarantine = |position: u32, reason: Option<&String>, canary| {
             self.quarantined.push(QuarantinedRecord {
-                topic,
+                topic: topic.clone(),
                 partition: chunk.partition.id,
-                offset,
-                reason: None,
+                offset: chunk.offsets[position as usize],
+                reason: reason.cloned(),
+                canary,
             });
+        };
+        for (splits, canary) in [(&answer.splits, false), (&answer.canary_splits, true)] {
+            splits.iter().for_each(|&at| quarantine(at, None, canary));
+        }
+        for passed in &answer.passed_over {
+            quarantine(passed.position, Some(&passed.reason), passed.canary);
+        }
+        for fault in answer.faults.iter().filter(|fault| fault.by_host) {
+            quarantine(fault.position, Some(&fault.reason), fault.canary);
         }
         for fault in &answer.faults {
             let record = chunk.get(fault.position as usize);
             if fault.by_host {
                 *self.broken.entry(stage.clone()).or_default() += 1;
-                let (topic, reason) = (topic.clone(), Some(fault.reason.clone()));
-                self.quarantined.push(QuarantinedRecord {
-                    topic,
-                    partition: chunk.partition.id,
-                    offset: record.offset,
-                    reason,
-                });
             }
             match job.on_error {
                 OnError::DeadLetter => self.dead_letters.push(DeadLetter {
@@ -201,6 +207,10 @@ impl BatchOutcome {
                     key: record.key.map(<[u8]>::to_vec),
                     value: record.value.map(<[u8]>::to_vec),
                     headers: chunk.headers.owned(fault.position as usize),
+                    version: job
+                        .canary
+                        .filter(|_| fault.canary)
+                        .map(|(_, version)| version),
                 }),
                 OnError::Skip => self.counts.skipped += 1,
                 OnError::Stop => {

@@ -70,6 +70,7 @@ impl BatchOutcome {
             key: record.key.map(<[u8]>::to_vec),
             value: record.value.map(<[u8]>::to_vec),
             headers: chunk.headers.owned(position),
+            version: None,
         }
     }
 
@@ -84,6 +85,7 @@ impl BatchOutcome {
             key: None,
             value: None,
             headers: Vec::new(),
+            version: None,
         };
         if let Some(row) = RowsView::new(rows, &of.columns).nth(row) {
             let mut value = Vec::new();

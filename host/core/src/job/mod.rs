@@ -6,12 +6,14 @@ pub mod connector;
 pub mod budget;
 pub mod settings;
 mod parameters;
+mod share;
 pub mod validate;
 mod record;
 pub mod memory;
 
 pub use parameters::{ParameterDescription, ParameterKind, ParameterSpec};
-pub use record::{DeploymentKind, DeploymentRecord, JobRecord};
+pub use record::{CanaryRecord, DeploymentKind, DeploymentRecord, JobRecord};
+pub use share::Share;
 pub use spec::{
     ColumnSpec, JobSpec, Join, SinkSpec, SourceSpec, StageKind, StageSpec, Window, WindowForm,
 };

@@ -1,5 +1,6 @@
 //! A job and its deployments as they are stored.
 
+use crate::job::Share;
 use crate::job::settings::{JobLimits, Settings};
 use crate::limits;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,26 @@ pub enum DeploymentKind {
     Rollback,
     /// The host went back, as the version failed over its error budget.
     AutomaticRollback,
+    /// Another version runs a part of the records from then on, or another part than before.
+    Canary,
+}
+
+/// A version that runs a part of a job's records, beside the active one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanaryRecord {
+    /// Its version.
+    pub version: u64,
+    /// Its component, SHA-256 in hex.
+    pub digest: String,
+    /// Its `--set` pairs.
+    pub settings: BTreeMap<String, String>,
+    /// What it may use, as a deployment's.
+    pub limits: JobLimits,
+    /// The trusted key that has signed its component.
+    #[serde(default)]
+    pub signed_by: Option<String>,
+    /// Which part.
+    pub share: Share,
 }
 
 /// One deployment as it is stored.
@@ -53,6 +74,25 @@ pub struct DeploymentRecord {
     /// The job was begun from a savepoint with it. What was before it ran elsewhere.
     #[serde(default)]
     pub restored: bool,
+    /// Another version runs a part of the records. A batch that names this deployment is split so,
+    /// also when it is run again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryRecord>,
+}
+
+impl DeploymentRecord {
+    /// The version that is new with it: a canary, or its own.
+    pub fn on_trial(&self) -> u64 {
+        self.canary
+            .as_ref()
+            .map_or(self.version, |canary| canary.version)
+    }
+
+    /// The components that it runs.
+    pub fn digests(&self) -> impl Iterator<Item = &str> {
+        let canary = self.canary.as_ref().map(|canary| canary.digest.as_str());
+        std::iter::once(self.digest.as_str()).chain(canary)
+    }
 }
 
 /// While a deployment is new: so many batches, and until a time, whichever is longer.
@@ -111,17 +151,25 @@ impl JobRecord {
 
     /// The version that this component with these settings has, or would get.
     pub fn version_of(&self, digest: &str, settings: &BTreeMap<String, String>) -> u64 {
-        let same = self
-            .deployments
-            .iter()
-            .find(|d| d.digest == digest && d.settings == *settings);
-        same.map_or(self.newest() + 1, |same| same.version)
+        let own = |d: &DeploymentRecord| {
+            (d.digest == digest && d.settings == *settings).then_some(d.version)
+        };
+        let of_canary = |d: &DeploymentRecord| {
+            let canary = d.canary.as_ref()?;
+            (canary.digest == digest && canary.settings == *settings).then_some(canary.version)
+        };
+        let mut known = self.deployments.iter();
+        let known = known.find_map(|d| own(d).or_else(|| of_canary(d)));
+        known.unwrap_or(self.newest() + 1)
     }
 
     fn newest(&self) -> u64 {
         self.deployments
             .iter()
-            .map(|d| d.version)
+            .map(|d| {
+                d.version
+                    .max(d.canary.as_ref().map_or(0, |canary| canary.version))
+            })
             .max()
             .unwrap_or(0)
             .max(self.newest_version)
@@ -132,11 +180,14 @@ impl JobRecord {
         self.deployments.iter().rev().find(|d| d.version == version)
     }
 
-    /// What a rollback goes back to: the newest deployment of another version that stood before the
+    /// What a rollback goes back to: while a canary runs, the active version alone; else the newest deployment of another version that stood before the
     /// active version was deployed. What was gone back from does not count, so a rollback never
     /// goes forward, said twice or not.
     pub fn before_active(&self) -> Option<&DeploymentRecord> {
         let active = self.active();
+        if active.canary.is_some() {
+            return Some(active); // its canary alone goes
+        }
         let deployed =
             |d: &DeploymentRecord| d.version == active.version && d.kind == DeploymentKind::Deploy;
         let at = self.deployments.iter().rposition(deployed)?;
@@ -165,7 +216,8 @@ impl JobRecord {
         let time_ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         let until_ms = active.at_ms.saturating_add(time_ms);
         let batches = most.saturating_sub(ran);
-        let lasts = batches > 0 || now_ms < until_ms && !time.is_zero();
+        // A canary is on trial for as long as there is one.
+        let lasts = active.canary.is_some() || batches > 0 || now_ms < until_ms && !time.is_zero();
         lasts.then_some(Probation {
             back_to,
             batches,
@@ -177,8 +229,8 @@ impl JobRecord {
     /// spec needs (`needed`, by number), nor the newest one that began the job anew: a batch or a
     /// reset that is still to come names it.
     pub fn push(&mut self, deployment: DeploymentRecord, needed: &BTreeSet<u64>) {
-        self.newest_version = self.newest().max(deployment.version);
         self.deployments.push(deployment);
+        self.newest_version = self.newest();
         let active = self.active().number;
         let reset = self.reset_at(active);
         let mut over = self.deployments.len().saturating_sub(limits::HISTORY_MAX);

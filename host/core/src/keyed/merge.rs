@@ -16,6 +16,8 @@ pub(super) struct Merge {
     slots: Vec<Slot>,
     alone: Column,
     asked: Partials,
+    /// The keys of what is asked, where it matters whose they are.
+    keys: Option<Column>,
     group_bytes_max: usize,
 }
 
@@ -33,12 +35,13 @@ enum Slot {
 
 impl Merge {
     /// None yet, of groups that are as large as this says at most.
-    pub(super) fn new(portion: Portion) -> Self {
+    pub(super) fn new(portion: Portion, minds_keys: bool) -> Self {
         let (slots, alone, asked) = (Vec::new(), Column::default(), Partials::default());
         Merge {
             slots,
             alone,
             asked,
+            keys: minds_keys.then(Column::default),
             group_bytes_max: portion.group_bytes,
         }
     }
@@ -47,6 +50,7 @@ impl Merge {
     /// its place. What is too large to be merged has failed.
     pub(super) fn add<'v>(
         &mut self,
+        key: &[u8],
         accumulator: Option<&[u8]>,
         partials: impl IntoIterator<Item = &'v [u8]>,
     ) -> usize {
@@ -75,6 +79,9 @@ impl Merge {
             }
             self.asked.partials.push(partial);
         }
+        if let Some(keys) = &mut self.keys {
+            keys.push(key);
+        }
         if accumulator.is_none() {
             self.asked.absent.push(group as u32);
         }
@@ -98,7 +105,7 @@ impl Merge {
     pub(super) fn run(self, stage: &mut Stage<'_>) -> Result<Merged, KeyedError> {
         let combined = match self.asked.group_ends.is_empty() {
             true => Combined::default(),
-            false => stage.combine(&self.asked)?,
+            false => stage.combine(self.keys.as_ref(), &self.asked)?,
         };
         assert_eq!(
             combined.accumulators.len(),
@@ -198,7 +205,7 @@ pub(super) fn in_portions<'s, N>(
     let (mut from, mut ahead) = (0, 0);
     while from < count {
         stage.check_stop()?;
-        let mut merge = Merge::new(stage.portion);
+        let mut merge = stage.merge();
         let mut asked = Vec::new();
         while from + asked.len() < count && !merge.is_full(stage.portion) {
             let next = from + asked.len();
@@ -248,14 +255,14 @@ mod tests {
     fn a_group_that_is_too_large_fails_and_the_others_are_merged() {
         let mut merge = Merge {
             group_bytes_max: 10,
-            ..Merge::new(Portion::of(0))
+            ..Merge::new(Portion::of(0), true)
         };
         let places = [
-            merge.add(Some(b"acc"), [&b"ab"[..], b"cd"]),
-            merge.add(None, [&b"0123"[..], b"4567", b"89a", b"never seen"]),
-            merge.add(Some(b"0123456789"), [&b"x"[..]]),
-            merge.add(None, [&b"ef"[..], b"gh"]),
-            merge.add(None, [&b"a lone partial is never too large"[..]]),
+            merge.add(b"k0", Some(b"acc"), [&b"ab"[..], b"cd"]),
+            merge.add(b"k1", None, [&b"0123"[..], b"4567", b"89a", b"never seen"]),
+            merge.add(b"k2", Some(b"0123456789"), [&b"x"[..]]),
+            merge.add(b"k3", None, [&b"ef"[..], b"gh"]),
+            merge.add(b"k4", None, [&b"a lone partial is never too large"[..]]),
         ];
         let Partials {
             accumulators,
@@ -264,6 +271,12 @@ mod tests {
             partials,
         } = merge.asked.clone();
         assert_eq!((absent, group_ends), (vec![1], vec![2, 4]));
+        let keys: Option<Vec<&[u8]>> = merge.keys.as_ref().map(|keys| keys.iter().collect());
+        assert_eq!(
+            keys,
+            Some(vec![&b"k0"[..], b"k3"]),
+            "of those that are asked"
+        );
         assert_eq!(
             (accumulators.iter().collect::<Vec<_>>(), &partials.data[..]),
             (vec![&b"acc"[..], b""], &b"abcdefgh"[..])

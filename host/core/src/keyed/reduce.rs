@@ -18,7 +18,7 @@ pub(super) fn each_batch(stage: &mut Stage<'_>, items: &[Item<'_>]) -> Result<()
         stage,
         groups.len(),
         None,
-        |_, i, merge| Ok(merge.add(None, groups.values(i, items))),
+        |_, i, merge| Ok(merge.add(groups.head(i, items).key, None, groups.values(i, items))),
         |stage, i, place, merged| {
             let key = groups.head(i, items).key;
             match merged.get(place) {
@@ -55,6 +55,7 @@ pub(super) fn running(
             let alive =
                 kept.filter(|(head, _)| expired.is_none_or(|through_ms| head.last_ms > through_ms));
             let place = merge.add(
+                groups.head(i, items).key,
                 alive.map(|(_, accumulator)| accumulator),
                 groups.values(i, items),
             );

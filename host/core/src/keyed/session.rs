@@ -133,7 +133,7 @@ fn ask(
             .map(|session| &kept[session.accumulator.clone()]);
         let so_far = accumulators.next();
         let partials = cluster.items.iter().map(|&i| items[i as usize].value);
-        cluster.place = Some(merge.add(so_far, accumulators.chain(partials)));
+        cluster.place = Some(merge.add(key, so_far, accumulators.chain(partials)));
     }
     Ok(KeySessions { kept, clusters })
 }

@@ -1,5 +1,6 @@
 //! One stage at work in one batch: its state, its calls, and where its results go.
 
+use super::merge::Merge;
 use super::shuffle::{self, Item};
 use super::stage_store::StageStore;
 use super::times::StageTimes;
@@ -147,8 +148,20 @@ impl Stage<'_> {
         Ok(())
     }
 
-    pub(super) fn combine(&mut self, partials: &Partials) -> Result<Combined, VersionFault> {
-        self.calls.combine(self.number, partials)
+    /// Groups that are to be merged: none yet.
+    pub(super) fn merge(&self) -> Merge {
+        Merge::new(self.portion, self.calls.minds_keys())
+    }
+
+    pub(super) fn combine(
+        &mut self,
+        keys: Option<&Column>,
+        partials: &Partials,
+    ) -> Result<Combined, VersionFault> {
+        match keys {
+            Some(keys) => self.calls.combine_of(self.number, keys, partials),
+            None => self.calls.combine(self.number, partials),
+        }
     }
 
     /// Leaves out what is too late, and counts it.
@@ -226,7 +239,8 @@ impl Stage<'_> {
             watermark_ms: NO_TIME_MS,
             partition_ms: NO_TIME_MS,
         };
-        let made = self.calls.finish(self.number, moment, &finished)?;
+        let keys = &ready.pair_keys;
+        let made = self.calls.finish_of(self.number, moment, keys, &finished)?;
         for (sink, rows) in self.out.made.rows.iter_mut().zip(made.rows) {
             sink.extend(rows);
         }

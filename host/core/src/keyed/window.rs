@@ -3,7 +3,7 @@
 //! some of its pane's windows is kept beside the pane, and counts for the others.
 
 use super::KeyedError;
-use super::merge::{self, Merge};
+use super::merge;
 use super::panes::{self, Part, WindowWalk};
 use super::shuffle::{Groups, Item};
 use super::stage::Stage;
@@ -176,7 +176,11 @@ fn merge_panes<'i>(
         |stage, i, merge| {
             let (part, key) = part_of(i);
             let kept = stage.store.get(&key)?;
-            let place = merge.add(kept.as_deref(), groups.values(i, items));
+            let place = merge.add(
+                groups.head(i, items).key,
+                kept.as_deref(),
+                groups.values(i, items),
+            );
             Ok((place, part, key))
         },
         |stage, i, (place, part, key), merged| {
@@ -220,12 +224,12 @@ fn fire_window(stage: &mut Stage<'_>, panes: Panes, window: i64) -> Result<(), K
     let mut walk = WindowWalk::new(stage, &kept)?;
     loop {
         stage.check_stop()?;
-        let mut merge = Merge::new(stage.portion);
+        let mut merge = stage.merge();
         let mut keys = Vec::new();
         while !merge.is_full(stage.portion)
             && let Some((key, values)) = walk.next(&mut stage.store)?
         {
-            merge.add(None, values.iter().map(|(_, value)| value.as_slice()));
+            merge.add(&key, None, values.iter().map(|(_, value)| value.as_slice()));
             for (part, _) in values.iter().filter(|(part, _)| part.pane == window) {
                 stage.store.remove(&part.key(&key))?;
             }
@@ -266,7 +270,7 @@ fn fire_early(
             for part in &kept.1 {
                 values.extend(stage.store.get(&part.key(key))?);
             }
-            Ok(merge.add(None, values.iter().map(Vec::as_slice)))
+            Ok(merge.add(key, None, values.iter().map(Vec::as_slice)))
         },
         |stage, i, place, merged| {
             let (window, key) = windows[i];

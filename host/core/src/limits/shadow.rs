@@ -29,3 +29,5 @@ pub const SHADOW_BATCH_BYTES_MAX: usize = 32 << 20;
 pub const SHADOW_CACHE_BYTES: usize = 16 << 20;
 /// Batches whose differences are told one by one.
 pub const SHADOW_BATCHES_KEPT_MAX: usize = 50;
+/// Partitions that a canary may be given by their numbers.
+pub const CANARY_PARTITIONS_MAX: usize = 1000;

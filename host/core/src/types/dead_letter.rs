@@ -21,4 +21,6 @@ pub struct DeadLetter {
     pub value: Option<Vec<u8>>,
     /// The record's headers.
     pub headers: OwnedHeaders,
+    /// The version that refused it, where that is not the batch's own.
+    pub version: Option<u64>,
 }

@@ -104,6 +104,38 @@ export interface ShadowStatus {
   why: string | null;
 }
 
+/** What one of two versions did, in durable batches. */
+export interface CanarySide {
+  records: number;
+  rows: number;
+  failed: number;
+  broken: number;
+  late: number;
+  dropped: number;
+  busy_us: number;
+  ns_per_record: number | null;
+}
+
+/** A version that runs a part of the records. */
+export interface CanaryStatus {
+  version: number;
+  digest: string;
+  /** `5%` of the keys, or `partitions=0,1`. */
+  share: string;
+  since: string;
+  /** Both versions run all records, and of each key what its own version made counts. */
+  by_key: boolean;
+  active: CanarySide;
+  canary: CanarySide;
+}
+
+/** A canary as a deployment has it. */
+export interface CanaryDeployed {
+  version: number;
+  digest: string;
+  share: string;
+}
+
 export interface Pair {
   active: number;
   shadow: number;
@@ -236,6 +268,7 @@ export interface JobStatus {
   budgets?: Budget[];
   over_budget?: string | null;
   shadow?: ShadowStatus | null;
+  canary?: CanaryStatus | null;
   cpu_cores?: number | null;
   guest_memory_bytes?: number | null;
 }
@@ -402,7 +435,7 @@ export interface Deployment {
   version: number;
   digest: string;
   at: string;
-  kind: "deploy" | "rollback" | "automatic-rollback";
+  kind: "deploy" | "rollback" | "automatic-rollback" | "canary";
   reason: string | null;
   settings: Record<string, string>;
   active: boolean;
@@ -414,6 +447,8 @@ export interface Deployment {
   sdk?: string | null;
   /** The trusted key that has signed its component; null where the host asked for no signature. */
   signed_by?: string | null;
+  /** The version that runs a part of the records with it. */
+  canary?: CanaryDeployed | null;
 }
 
 export interface Deployed {

@@ -9,12 +9,14 @@ import { Empty, Failure, Loading, Panel } from "../ui/panel.tsx";
 import { RoleButton } from "../ui/role.tsx";
 import { Ago, At, Copy, Said, Words } from "../ui/text.tsx";
 import { useResource } from "../ui/use.ts";
+import { Canary, part } from "./canary.tsx";
 import { Rollback } from "./job-actions.tsx";
 
 const KINDS: Record<Deployment["kind"], string> = {
   deploy: "deployed",
   rollback: "rolled back by a user",
   "automatic-rollback": "rolled back by the host",
+  canary: "beside a canary",
 };
 
 /** Every deployment, newest first. A new one is asked for at once, as its number is in the status. */
@@ -30,21 +32,24 @@ export function VersionsTab({ status }: { status: JobStatus }) {
     </a>
   );
   return (
-    <Panel title="Deployments" note="newest first" actions={deploy}>
-      {found.error !== null && <Failure text={found.error} again={found.again} />}
-      {all === null ? (
-        found.error === null && <Loading what="the deployments" again={found.again} />
-      ) : all.length === 0 ? (
-        <Empty title="No deployment is known" />
-      ) : (
-        <ol class="deployments">
-          {all.map((entry, i) => (
-            <Entry key={entry.number} entry={entry} before={all[i + 1]} back={setBack} />
-          ))}
-        </ol>
-      )}
-      {back !== null && <Rollback job={status.job} version={back} close={() => setBack(null)} />}
-    </Panel>
+    <>
+      <Canary status={status} />
+      <Panel title="Deployments" note="newest first" actions={deploy}>
+        {found.error !== null && <Failure text={found.error} again={found.again} />}
+        {all === null ? (
+          found.error === null && <Loading what="the deployments" again={found.again} />
+        ) : all.length === 0 ? (
+          <Empty title="No deployment is known" />
+        ) : (
+          <ol class="deployments">
+            {all.map((entry, i) => (
+              <Entry key={entry.number} entry={entry} before={all[i + 1]} back={setBack} />
+            ))}
+          </ol>
+        )}
+        {back !== null && <Rollback job={status.job} version={back} close={() => setBack(null)} />}
+      </Panel>
+    </>
   );
 }
 
@@ -63,6 +68,11 @@ function Entry({ entry, before, back }: EntryProps) {
         {entry.active && (
           <span class="tag tone-running">
             <Icon name="finished" size={12} /> active
+          </span>
+        )}
+        {entry.canary && (
+          <span class="tag tone-retrying">
+            <Icon name="up" size={12} /> version {entry.canary.version} runs {part(entry.canary.share)}
           </span>
         )}
         {entry.kind === "automatic-rollback" && (

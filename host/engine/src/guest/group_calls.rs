@@ -76,6 +76,7 @@ impl<'a> GuestCalls<'a> {
                 phase,
                 index: first + at as u64,
                 reason,
+                canary: false,
             });
         }
     }

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use streamhost_core::clock;
 use streamhost_core::contract::{
     ChunkAnswer, GroupQuarantines, Moment, RecordQuarantines, VersionFault,
 };
 use streamhost_core::executor::{RunTimes, Workers};
 use streamhost_core::types::{Chunk, NO_TIME_MS};
+use streamhost_core::{clock, limits};
 
 /// What the lanes did in the transform of the batch that they ran last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,6 +143,14 @@ impl Lanes {
     /// The same, whose large batches take turns with those of other jobs.
     pub fn in_turns(mut self, large: Arc<LargeBatches>, tells_wait: TellsWait) -> Self {
         (self.terms.large, self.terms.tells_wait) = (large, tells_wait);
+        self
+    }
+
+    /// The same for a second version beside the first: its batches have no turn, as the first one's
+    /// may be waiting for the same.
+    pub fn beside(mut self) -> Self {
+        let most = limits::BATCH_ANSWERS_OWN_BYTES;
+        self.terms.large = LargeBatches::new(0, most);
         self
     }
 
@@ -299,7 +307,7 @@ impl Lanes {
 }
 
 /// Rows for each sink.
-fn rows_of(answers: &[ChunkAnswer]) -> Vec<u64> {
+pub(super) fn rows_of(answers: &[ChunkAnswer]) -> Vec<u64> {
     let mut sums = Vec::new();
     for answer in answers {
         sums.resize(answer.rows.len().max(sums.len()), 0);

@@ -14,7 +14,9 @@ mod lanes;
 mod stages;
 mod groups;
 mod group_calls;
+mod canary;
 
+pub use canary::{CanaryLanes, CanaryQuarantines, SideFigures, SideLanes};
 pub use group_calls::GuestCalls;
 pub use lanes::{LaneFigures, Lanes, VersionLanes};
 pub use large::{LargeBatches, LargeTurn};

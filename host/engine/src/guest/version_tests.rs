@@ -592,7 +592,8 @@ fn several_faults_of_one_record_are_one() {
         [Fault {
             position: 0,
             reason: "one; two".into(),
-            by_host: false
+            by_host: false,
+            canary: false,
         }]
     );
 }
@@ -703,7 +704,8 @@ fn a_key_that_is_too_long_is_set_aside_alone() {
         [Fault {
             position: 1,
             reason: fault.into(),
-            by_host: true
+            by_host: true,
+            canary: false,
         }]
     );
 }

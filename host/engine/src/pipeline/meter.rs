@@ -6,7 +6,7 @@ use super::execute::ExecutedBatch;
 use super::histogram::TimeHistogram;
 use super::trace::{BatchStep, BatchTrace, SinkTime, StepTime};
 use crate::batch::Batch;
-use crate::guest::LaneFigures;
+use crate::guest::{LaneFigures, SideFigures};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -41,6 +41,8 @@ struct OpenBatch {
     watched: Watched,
     since_ms: i64,
     sums: Sums,
+    /// What the active version did for it, and a canary.
+    sides: Option<[SideFigures; 2]>,
 }
 
 impl OpenBatch {
@@ -131,6 +133,8 @@ struct Measured {
     ages: Option<Histogram<u64>>,
     guest_memory_bytes: u64,
     budgeted: Budgeted,
+    /// What both versions of the newest deployment with a canary did.
+    sides: (u64, [SideFigures; 2]),
 }
 
 /// What a job's pipelines, one after the other, measure.
@@ -263,6 +267,7 @@ impl PipelineMeter {
             watched: watched(active),
             since_ms,
             sums: Sums::default(),
+            sides: None,
         };
         open.step(BatchStep::Gather, began, now);
         measured.open.insert(number, open);
@@ -296,6 +301,7 @@ impl PipelineMeter {
             open.rows.insert(sink.name.clone(), made);
         }
         open.letters = letters_of(outcome);
+        open.sides = batch.sides;
         measured.totals.transform += lanes.busy;
         if keyed {
             measured.totals.stages += now.saturating_duration_since(transformed);
@@ -391,6 +397,7 @@ impl PipelineMeter {
         {
             let mut open = entry.remove();
             open.ends(BatchStep::Checkpoint);
+            measured.add_sides(&open);
             changes.extend(measured.judge(&open, job));
             measured.durable_ms = Some(clock::now_ms());
             measured.interval.batches += 1;

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use streamhost_core::canary::CanaryPlan;
 use streamhost_core::job::settings::{Settings, StartPosition};
 use streamhost_core::job::{JobSpec, SinkSpec, StageKind, StageSpec, names};
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
@@ -79,6 +80,20 @@ pub struct LoadedDeployment {
     pub replan_at: Option<u64>,
     /// Its code.
     pub guest_version: Arc<GuestVersion>,
+    /// The version that runs a part of the records. Then `spec` is that of both.
+    pub canary: Option<LoadedCanary>,
+}
+
+/// A version that runs a part of the records, ready to run.
+pub struct LoadedCanary {
+    /// Its version.
+    pub version: u64,
+    /// How its user wants it run.
+    pub settings: Settings,
+    /// Its code.
+    pub guest_version: Arc<GuestVersion>,
+    /// Which part, and how it goes together with the rest.
+    pub plan: CanaryPlan,
 }
 
 impl LoadedDeployment {

@@ -4,22 +4,21 @@
 use super::committer::{Committer, failed, with_room};
 use super::data_loss::{is_anew, made_anew, moved};
 use super::deliver::{self, Sinks};
-use super::execute::{LaneExecutor, exit_of};
+use super::execute::{LaneExecutor, SecondLanes, exit_of, quarantines};
 use super::{Backoff, Deployments, LoadedDeployment, PipelineExit, PipelineStatus};
 use crate::batch::{Batch, BatchBuilder};
-use crate::guest::Lanes;
+use crate::guest::{CanaryQuarantines, Lanes};
 use crate::source::{Source, SourceError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use streamhost_core::contract::RecordQuarantines;
 use streamhost_core::executor::{BatchInputs, BatchOutcome, Watermark, group_quarantines};
 use streamhost_core::job::settings::StartPosition;
 use streamhost_core::protocol::recovery_policy::{
     AlreadyWritten, RecoveryFacts, RecoveryStep, SinkFacts, beyond, decide,
 };
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog};
-use streamhost_core::types::{Partition, Positions, Spans, by_partition, by_topic, spans};
+use streamhost_core::types::{Positions, Spans, by_partition, by_topic, spans};
 use streamhost_core::{clock, limits};
 use tracing::Level;
 
@@ -128,7 +127,7 @@ impl Recovery<'_> {
     pub(super) fn run(
         mut self,
         mut sinks: Sinks,
-        lanes: Lanes,
+        lanes: (Lanes, SecondLanes),
         replay_only: bool,
     ) -> Result<Recovered, PipelineExit> {
         let (mut checkpoint, mut intents) = self.store.load().map_err(|error| failed(&error))?;
@@ -360,12 +359,16 @@ impl Recovery<'_> {
             } else {
                 Watermark::Planned(intent.times.watermark_ms)
             },
-            quarantines: Some(quarantines(&active.topics(), intent)),
-            group_quarantines: group_quarantines(&intent.quarantined_groups),
+            quarantines: Some(quarantines(&active.topics(), intent, false)),
+            group_quarantines: group_quarantines(&intent.quarantined_groups, false),
             retries: intent.retried.is_some(),
             time_rules: intent.time_rules,
         };
-        let again = runs.run_batch(&active, batch, given, self.status);
+        let of_canary = CanaryQuarantines {
+            records: quarantines(&active.topics(), intent, true),
+            groups: group_quarantines(&intent.quarantined_groups, true),
+        };
+        let again = runs.run_again(&active, batch, given, of_canary, self.status);
         let again = again.map_err(|error| {
             let failed = self.fails_again(intent, &format!("cannot be run again: {error}"));
             if exit_of(&error, intent.deployment) == PipelineExit::Stopped {
@@ -481,18 +484,4 @@ impl Recovery<'_> {
         })?;
         gone.map_or(Ok(()), |reason| Err(Again::Lost(reason)))
     }
-}
-
-fn quarantines(topics: &[String], intent: &BatchIntent) -> RecordQuarantines {
-    let mut quarantines = RecordQuarantines::new();
-    for aside in &intent.quarantined {
-        if let Some(source) = topics.iter().position(|topic| *topic == aside.topic) {
-            let partition = Partition {
-                source: source as u16,
-                id: aside.partition,
-            };
-            quarantines.insert((partition, aside.offset), aside.reason.clone());
-        }
-    }
-    quarantines
 }

@@ -56,7 +56,7 @@ impl Runner<'_> {
             }
             Err(error) => return Err(exit_of(&error, active.deployment)),
         };
-        self.status.meter.holds(self.runs.lanes.memory_bytes());
+        self.status.meter.holds(self.runs.memory_bytes());
         let mark = LetterMark {
             sent_ms: letter.sent_ms,
             at_ms: clock::now_ms(),

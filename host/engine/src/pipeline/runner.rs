@@ -2,7 +2,7 @@
 
 use super::committer::{Committer, QUEUE_MAX, Queue};
 use super::deliver::Sinks;
-use super::execute::{ExecutedBatch, LaneExecutor, exit_of};
+use super::execute::{ExecutedBatch, LaneExecutor, SecondLanes, exit_of};
 use super::recovery::{Recovery, asked};
 use super::shadow::ShadowFeed;
 use super::trigger::{BatchTrigger, IdlePartitions};
@@ -27,8 +27,8 @@ mod tell;
 
 /// Runs a pipeline to its end.
 pub(super) fn run(mut parts: PipelineParts, status: &Arc<PipelineStatus>) -> PipelineExit {
-    let lanes = match Lanes::start(&parts.job, parts.lanes, status.stop.interrupts()) {
-        Ok(lanes) => lanes.in_turns(parts.large.clone(), waits_told(status)),
+    let lanes = match lanes(&parts, status) {
+        Ok(lanes) => lanes,
         Err(error) => return PipelineExit::Failed(no_threads(&error)),
     };
     status.meter.begins();
@@ -95,6 +95,18 @@ pub(super) fn run(mut parts: PipelineParts, status: &Arc<PipelineStatus>) -> Pip
     let committed = positions(&topics, &status.snapshot().committed);
     parts.source.commit_progress(&committed);
     end
+}
+
+/// The job's lanes, and those of a canary, which start once there is one.
+fn lanes(
+    parts: &PipelineParts,
+    status: &Arc<PipelineStatus>,
+) -> std::io::Result<(Lanes, SecondLanes)> {
+    let (job, count, stop) = (parts.job.clone(), parts.lanes, status.stop.interrupts());
+    let own = Lanes::start(&job, count, stop.clone())?;
+    let second = move || Ok(Lanes::start(&job, count, stop.clone())?.beside());
+    let own = own.in_turns(parts.large.clone(), waits_told(status));
+    Ok((own, SecondLanes::new(Box::new(second))))
 }
 
 fn no_threads(error: &std::io::Error) -> String {
@@ -390,8 +402,8 @@ impl Runner<'_> {
             self.shadow.after(turn, self.runs, &done, epoch);
         }
         let meter = &self.status.meter;
-        meter.ran(self.runs.lanes.figures(), &done);
-        meter.holds(self.runs.lanes.memory_bytes());
+        meter.ran(self.runs.figures(), &done);
+        meter.holds(self.runs.memory_bytes());
         done.retained_records = kept;
         self.hand_over(done)?;
         self.at = reached;

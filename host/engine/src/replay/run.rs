@@ -203,6 +203,7 @@ impl<'a> Run<'a> {
         let job = BatchJob {
             spec: &loaded.spec,
             memory_bytes: loaded.settings.limits.memory_bytes,
+            canary: None,
             // A replay counts what a job would stop at.
             on_error: match loaded.settings.on_error {
                 OnError::Stop => OnError::DeadLetter,

@@ -3,7 +3,7 @@
 use crate::api::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 use streamhost_core::job::settings::JobLimits;
-use streamhost_core::job::{DeploymentKind, DeploymentRecord, JobRecord};
+use streamhost_core::job::{CanaryRecord, DeploymentKind, DeploymentRecord, JobRecord};
 use streamhost_core::limits;
 use streamhost_core::protocol::{BatchIntent, Checkpoint};
 
@@ -19,6 +19,8 @@ pub(crate) struct Draft {
     /// What is planned is given up.
     pub(crate) replan: bool,
     pub(crate) signed_by: Option<String>,
+    /// A version that is to run a part of the records.
+    pub(crate) canary: Option<CanaryRecord>,
     /// When it is made.
     pub(crate) at_ms: i64,
 }
@@ -66,6 +68,7 @@ pub(crate) fn next_record(
         signed_by: draft.signed_by,
         since_batch: 0, // known once it takes over
         restored: false,
+        canary: draft.canary,
     };
     let named = checkpoint.map(|checkpoint| checkpoint.deployment);
     let planned = intents.iter().map(|intent| intent.deployment);

@@ -11,6 +11,9 @@ struct Seen {
     text: String,
     #[row("f:length")]
     length: u64,
+    /// The version that made it, where its change is to be told.
+    #[row("f:by")]
+    by: Option<String>,
 }
 
 #[derive(Row)]
@@ -19,14 +22,20 @@ struct Sum {
     key: String,
     #[row("f:sum")]
     sum: u64,
+    #[row("f:by")]
+    by: Option<String>,
 }
 
-/// Reads numbers; every hundredth one is a dead letter, and each is added up under its last digit.
+/// Reads numbers; every hundredth one is a dead letter, and each is added up under its last digit,
+/// unless `sums` is false.
 #[job]
 pub fn twin() -> Job {
     let change = param("change", "none".to_owned());
     let is = |what: &str| change == what;
     let (column, filter, reason) = (is("column"), is("filter"), is("reason"));
+    // By whom: a column that the other version lacks, as `mark` and `refuse` have it.
+    let by = (is("mark") || is("refuse")).then(|| change.clone());
+    let (refuse, by_whom) = (is("refuse"), by.clone());
     let (merge, slow, memory, broken) = (is("merge"), is("slow"), is("memory"), is("broken"));
     let parse = move |text: &str| -> Result<Seen, String> {
         let number: u64 = text.trim().parse().map_err(|_| "no number".to_owned())?;
@@ -34,6 +43,9 @@ pub fn twin() -> Job {
         if number % 100 == 50 {
             let other = reason && number % 1000 == 50;
             return Err(if other { "not taken" } else { "not wanted" }.to_owned());
+        }
+        if refuse && number % 20 == 3 {
+            return Err("one in twenty".to_owned());
         }
         assert!(!(broken && shows), "the thousandth record");
         if slow {
@@ -48,21 +60,26 @@ pub fn twin() -> Job {
             number,
             text,
             length,
+            by: by.clone(),
         })
     };
-    kafka("twin-in")
+    let seen = kafka("twin-in")
         .try_map(move |record| parse(record.text()?))
-        .filter(move |seen| !(filter && seen.number % 1000 == 7))
-        .also(|seen| seen.to(hbase("twin-rows")))
+        .filter(move |seen| !(filter && seen.number % 1000 == 7));
+    if !param("sums", true) {
+        return seen.to(hbase("twin-rows"));
+    }
+    seen.also(|seen| seen.to(hbase("twin-rows")))
         .key_by(|seen| format!("k{}", seen.number % 10))
         .running()
         .sum(move |seen| match merge && seen.number % 1000 == 7 {
             true => seen.number + 1,
             false => seen.number,
         })
-        .map(|update| Sum {
+        .map(move |update| Sum {
             key: update.key,
             sum: update.value,
+            by: by_whom.clone(),
         })
         .to(hbase("twin-sums"))
 }

@@ -25,15 +25,24 @@ impl Config {
         self.deployments[usize::from(deployment)].version
     }
 
+    /// The version that runs a partition's records.
+    fn version_of(&self, deployment: u8, partition: usize) -> u8 {
+        let deployment = &self.deployments[usize::from(deployment)];
+        match deployment.canary {
+            Some((part, version)) if part == partition => version,
+            _ => deployment.version,
+        }
+    }
+
     pub(super) fn resets(&self, deployment: u8) -> bool {
         self.deployments[usize::from(deployment)].resets_state
     }
 
     /// The sets of records that a run may come to quarantine; none if the run stops the job.
     pub(super) fn runs(&self, from: [u8; 2], to: [u8; 2], deployment: u8) -> Vec<u16> {
-        let version = self.version(deployment);
         let mut outcomes = vec![0_u16];
         for (partition, offset) in Self::between(from, to) {
+            let version = self.version_of(deployment, partition);
             let bit = 1_u16 << self.id(partition, offset);
             match self.records[partition][usize::from(offset)].fault {
                 Fault::PoisonInVersion1 if version == 1 => {
@@ -73,7 +82,6 @@ impl Config {
     /// The HBase writes of a batch. The last write of a cell wins on the host; a delete is of the
     /// whole row, so it is sent as well when a put follows it.
     pub(super) fn writes(&self, intent: &BatchIntent, count_after: u8) -> Vec<Write> {
-        let version = self.version(intent.deployment);
         let (delete_time, put_time) = match self.rules.times {
             Times::Server => (0, 0),
             Times::OnePerBatch => (intent.time, intent.time),
@@ -91,6 +99,7 @@ impl Config {
                     Change::Delete => (delete, put) = (Some(offset + 1), None),
                 }
             }
+            let version = self.version_of(intent.parts, partition);
             let rows: &[u8] = if version == 2 { &[0, 2] } else { &[0] };
             for row in rows.iter().map(|row| row + partition as u8) {
                 let write = Write {
@@ -127,8 +136,8 @@ impl Config {
 
     /// What a batch sends to topics.
     pub(super) fn messages(&self, intent: &BatchIntent, count_after: u8) -> Vec<Message> {
-        let version = self.version(intent.deployment);
         if self.keyed {
+            let version = self.version(intent.deployment);
             let (from, to) = (intent.from, intent.to);
             return vec![Message::Result {
                 from,
@@ -141,7 +150,7 @@ impl Config {
             .filter(|&(partition, offset)| !self.is_quarantined(intent, partition, offset))
             .map(|(partition, offset)| Message::Row {
                 record: self.id(partition, offset),
-                version,
+                version: self.version_of(intent.parts, partition),
             })
             .collect()
     }

@@ -65,6 +65,7 @@ impl Config {
             from: [0, 0],
             to: self.end(),
             deployment: 0,
+            parts: 0,
             time: 1,
             quarantined: self
                 .runs([0, 0], self.end(), 0)
@@ -86,6 +87,10 @@ impl Config {
         };
         let mut before = (0, 0);
         for intent in history {
+            let intent = &BatchIntent {
+                parts: intent.deployment,
+                ..intent.clone()
+            };
             before = (self.count_after(intent, before, true), intent.deployment);
             for write in self.writes(intent, before.0) {
                 wanted.cells[usize::from(write.row)].apply(&write, true);

@@ -36,6 +36,8 @@ pub(crate) struct Record {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deployment {
     pub(crate) version: u8,
+    /// The partition whose records another version runs, and that version: a canary.
+    pub(crate) canary: Option<(usize, u8)>,
     /// State begins anew with it.
     pub(crate) resets_state: bool,
     /// What older ones have planned is given up, and its records planned anew.
@@ -156,6 +158,9 @@ pub(crate) struct Rules {
     pub(crate) group_after_sync: bool,
     pub(crate) after_loss: AfterLoss,
     pub(crate) replan: Replan,
+    /// Which version runs which part is the deployment's that a batch names. Else it is what holds
+    /// when the batch is run, or run again.
+    pub(crate) parts_by_deployment: bool,
 }
 
 /// How often what may go wrong.

@@ -10,6 +10,8 @@ pub(crate) struct BatchIntent {
     pub(super) from: [u8; 2],
     pub(super) to: [u8; 2],
     pub(super) deployment: u8,
+    /// The deployment whose versions run its parts: that one, if all is well.
+    pub(super) parts: u8,
     pub(super) time: u8,
     /// A bit for each record that the host quarantined.
     pub(super) quarantined: u16,

@@ -76,7 +76,10 @@ impl Config {
             return;
         }
         let mut before = (log.count, log.deployment);
-        for intent in log.intents {
+        for mut intent in log.intents {
+            if !self.rules.parts_by_deployment {
+                intent.parts = log.active;
+            }
             let (has_run, deployment) = (intent.has_run, intent.deployment);
             let count = match has_run {
                 true => self.count_after(&intent, before, false),
@@ -184,6 +187,7 @@ impl Config {
             from,
             to,
             deployment,
+            parts: deployment,
             time: time + 1,
             quarantined,
             has_run,

@@ -1,6 +1,7 @@
 //! What batches come to, by the budgets of the version that ran them.
 
 use super::{Measured, OpenBatch, PipelineMeter};
+use crate::guest::SideFigures;
 use crate::pipeline::LoadedDeployment;
 use std::time::{Duration, Instant};
 use streamhost_core::clock;
@@ -39,7 +40,11 @@ impl Budgeted {
 pub(super) fn watched(active: &LoadedDeployment) -> Watched {
     Watched {
         deployment: active.deployment,
-        budgets: active.settings.budgets,
+        // A canary is what is on trial.
+        budgets: match &active.canary {
+            Some(canary) => canary.settings.budgets,
+            None => active.settings.budgets,
+        },
     }
 }
 
@@ -58,12 +63,29 @@ impl OpenBatch {
 }
 
 impl Measured {
+    /// Counts what both versions did for a durable batch.
+    pub(super) fn add_sides(&mut self, open: &OpenBatch) {
+        let Some(more) = open.sides else { return };
+        let (deployment, sides) = &mut self.sides;
+        if *deployment != open.watched.deployment {
+            (*deployment, *sides) = (open.watched.deployment, Default::default());
+        }
+        for (side, more) in sides.iter_mut().zip(more) {
+            side.add(more);
+        }
+    }
+
     /// A batch is durable. `job`: what the whole job has by now.
     pub(super) fn judge(&mut self, open: &OpenBatch, job: &Counters) -> Vec<BudgetChange> {
         let cpu = self.totals.cpu;
+        // Of a canary what it ran and failed on itself counts, whatever part that is of the batch.
+        let (records, letters) = match &open.sides {
+            Some([_, canary]) => (canary.counts.records, canary.counts.failed),
+            None => (open.trace.records, open.trace.dead_letters),
+        };
         let sums = Sums {
-            records: open.trace.records,
-            letters: open.trace.dead_letters,
+            records,
+            letters,
             cpu: cpu.saturating_sub(self.budgeted.cpu),
             ..open.sums
         };
@@ -76,6 +98,14 @@ impl Measured {
 }
 
 impl PipelineMeter {
+    /// What the active version and the canary of this deployment did so far, in durable batches;
+    /// none: nothing yet.
+    pub fn sides(&self, deployment: u64) -> Option<[SideFigures; 2]> {
+        let measured = self.lock();
+        let (of, sides) = measured.sides;
+        (of == deployment).then_some(sides)
+    }
+
     /// What a deployment has of its budgets now.
     pub fn budget_uses(&self, active: &LoadedDeployment) -> Vec<BudgetUse> {
         let measured = self.lock();

@@ -79,7 +79,7 @@ impl Runner<'_> {
 
     fn tell_now(&mut self) {
         let meter = &self.status.meter;
-        let others = self.runs.lanes.others_cpu();
+        let others = self.runs.others_cpu();
         let more = others.saturating_sub(std::mem::replace(&mut self.told.others_cpu, others));
         meter.used(self.told.cpu.more() + more);
         let facts = self.status.snapshot();

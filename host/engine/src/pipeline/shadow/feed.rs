@@ -28,7 +28,7 @@ pub(in crate::pipeline) struct Turn {
 
 /// CPU time that the lanes have used so far. This thread is one of them.
 fn lanes_cpu(runs: &LaneExecutor) -> Duration {
-    cpu::of_this_thread() + runs.lanes.others_cpu()
+    cpu::of_this_thread() + runs.others_cpu()
 }
 
 impl ShadowFeed {

@@ -184,6 +184,7 @@ impl Worker<'_> {
             spec: &loaded.spec,
             on_error: loaded.settings.on_error,
             memory_bytes: loaded.settings.limits.memory_bytes,
+            canary: None,
         };
         let given = BatchInputs {
             time_rules: Some(loaded.settings.time_rules(true)),

@@ -131,6 +131,7 @@ fn a_batch_that_waits_when_a_stop_comes_is_planned_only_if_it_is_not_read_again(
         .into();
         queue.joins();
         let executed = ExecutedBatch {
+            sides: None,
             turn: None,
             outcome: BatchOutcome::begin(&active(1).spec, 1, spans),
             active: active(1),

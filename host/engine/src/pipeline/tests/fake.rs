@@ -4,9 +4,10 @@ use crate::guest::{Guest, Maker};
 use crate::pipeline::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use streamhost_core::canary::CanaryPlan;
 use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, RowShape};
 use streamhost_core::job::settings::{JobLimits, Settings};
-use streamhost_core::job::{ColumnSpec, SourceSpec, StageKind, StageSpec};
+use streamhost_core::job::{ColumnSpec, Share, SourceSpec, StageKind, StageSpec};
 use streamhost_core::protocol::memory::MemoryStore;
 use streamhost_core::protocol::{BatchIntent, Checkpoint};
 use streamhost_core::state::{Delta, Most, StageId, StateStore, StoreError};
@@ -38,6 +39,10 @@ pub(super) enum Kept {
     Breaks,
     /// They are, and `F` is refused no more.
     Mends,
+    /// They are; it refuses what ends in 7 as well, and breaks on what ends in 3.
+    Choosy,
+    /// Likewise, and nothing is counted.
+    ChoosyNothing,
 }
 
 fn number(bytes: &[u8]) -> u64 {
@@ -56,7 +61,14 @@ impl Guest for Fake {
         let mut counts = Keyed::default();
         let mut faults = Vec::new();
         for (i, value) in chunk.values.iter().enumerate() {
+            let is_choosy = matches!(self.1, Kept::Choosy | Kept::ChoosyNothing);
             match value[0] {
+                _ if is_choosy && value.ends_with(b"7") => {
+                    faults.push((i as u32, "a seven".to_string()))
+                }
+                _ if is_choosy && value.ends_with(b"3") => {
+                    return Err(GuestFault::Trap("a three".into()));
+                }
                 b'a' if self.1 == Kept::Breaks => {
                     return Err(GuestFault::Trap("out of time".into()));
                 }
@@ -78,13 +90,13 @@ impl Guest for Fake {
         let mut all = vec![rows; SINKS.len()];
         (all[3], all[4]) = (Rows::default(), Rows::default());
         let keyed = match self.1 {
-            Kept::Counts | Kept::Breaks | Kept::Mends => [RUNNING, EACH_BATCH]
+            Kept::Counts | Kept::Breaks | Kept::Mends | Kept::Choosy => [RUNNING, EACH_BATCH]
                 .map(|stage| Keyed {
                     stage,
                     ..counts.clone()
                 })
                 .to_vec(),
-            Kept::Nothing => Vec::new(),
+            Kept::Nothing | Kept::ChoosyNothing => Vec::new(),
         };
         Ok(Answer {
             faults,
@@ -204,7 +216,7 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<LoadedDeployment> 
         ],
         sinks,
     };
-    if kept == Kept::Nothing {
+    if matches!(kept, Kept::Nothing | Kept::ChoosyNothing) {
         spec.stages.clear();
     }
     let mut settings = Settings::none(JobLimits::default());
@@ -225,6 +237,28 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<LoadedDeployment> 
             &spec,
         )),
         spec,
+        canary: None,
+    })
+}
+
+/// A deployment whose canary runs a part: of version number + 1000.
+pub(super) fn active_beside(
+    deployment: u64,
+    (kept, of_canary): (Kept, Kept),
+    share: Share,
+) -> Arc<LoadedDeployment> {
+    let alone = |number, kept| Arc::into_inner(active_with(number, kept)).expect("just made");
+    let (active, canary) = (alone(deployment, kept), alone(deployment + 1000, of_canary));
+    let plan = CanaryPlan::new(&active.spec, &canary.spec, share).expect("a part of it can be run");
+    Arc::new(LoadedDeployment {
+        spec: plan.spec.clone(),
+        canary: Some(LoadedCanary {
+            version: canary.version,
+            settings: canary.settings,
+            guest_version: canary.guest_version,
+            plan,
+        }),
+        ..active
     })
 }
 

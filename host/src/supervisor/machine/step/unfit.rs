@@ -24,10 +24,11 @@ impl Next {
             // Another one was deployed meanwhile.
             return self.load(Change::Restart { overtaken: false });
         }
-        if by_policy {
+        // Where a canary runs it may be the canary that failed.
+        if by_policy && active.canary.is_none() {
             return self.stopped(&reason);
         }
-        let version = active.version;
+        let version = active.on_trial();
         let Some(probation) = record.probation(batches, now_ms) else {
             return self.stopped(&format!("version {version}: {reason}"));
         };
@@ -50,7 +51,7 @@ impl Next {
         if !is_it || !self.control.runs() || self.control.is_closed {
             return; // it runs no more, or not for long
         }
-        let (version, reason) = (active.version, over.reason);
+        let (version, reason) = (active.on_trial(), over.reason);
         match record.probation(at.0, at.1) {
             Some(probation) if !over.as_before => {
                 let unfit = Unfit {

@@ -5,6 +5,7 @@ use super::*;
 pub(super) fn scenarios() -> Vec<Scenario> {
     let resetting = Deployment {
         version: 2,
+        canary: None,
         resets_state: true,
         replans: false,
     };

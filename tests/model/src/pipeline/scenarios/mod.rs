@@ -3,6 +3,7 @@
 mod hbase;
 mod topics;
 mod changes;
+mod canary;
 mod replan;
 mod durability;
 mod loss;
@@ -48,6 +49,7 @@ const RULES: Rules = Rules {
     group_after_sync: true,
     after_loss: AFTER_LOSS,
     replan: REPLAN,
+    parts_by_deployment: true,
 };
 
 const REPLAN: Replan = Replan {
@@ -92,11 +94,13 @@ const HBASE: Sinks = Sinks {
 
 const VERSION_1: Deployment = Deployment {
     version: 1,
+    canary: None,
     resets_state: false,
     replans: false,
 };
 const VERSION_2: Deployment = Deployment {
     version: 2,
+    canary: None,
     resets_state: false,
     replans: false,
 };
@@ -123,6 +127,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         hbase::scenarios(),
         topics::scenarios(),
         changes::scenarios(),
+        canary::scenarios(),
         replan::scenarios(),
         durability::scenarios(),
         loss::scenarios(),

@@ -5,6 +5,7 @@ use super::*;
 pub(super) fn scenarios() -> Vec<Scenario> {
     let replanning = Deployment {
         version: 2,
+        canary: None,
         resets_state: false,
         replans: true,
     };

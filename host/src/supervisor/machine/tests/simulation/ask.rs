@@ -145,6 +145,7 @@ impl World {
             reset: ask.reset || undeployed.is_some() && is_keyed(name),
             replan: false,
             signed_by: None,
+            canary: None,
             at_ms: self.now_ms,
         };
         let switch = self.prepares(name, draft, Some(ask.digest))?;
@@ -174,6 +175,7 @@ impl World {
             reset: false,
             replan: false,
             signed_by: None,
+            canary: None,
             at_ms: self.now_ms,
         };
         self.prepares(name, draft, None)

@@ -291,9 +291,12 @@ function changeJob(
   const json = body.length > 0 ? (JSON.parse(body.toString()) as Record<string, unknown>) : {};
   if (what === "pause") return status(world.change(name, "paused"), world.now());
   if (what === "resume") return status(world.change(name, "running"), world.now());
-  if (what === "rollback" && setShare(world.job(name), null)) return world.deployed(name);
-  if (what === "rollback")
-    return world.rollback(name, typeof json.version === "number" ? json.version : null);
+  const version = typeof json.version === "number" ? json.version : null;
+  // A canary ends with it; where no version is said, that is all.
+  if (what === "rollback" && setShare(world.job(name), null) && version === null) {
+    return world.deployed(name);
+  }
+  if (what === "rollback") return world.rollback(name, version);
   if (what === "dead-letters" && (id === "retry" || id === "drop")) {
     return world.act(name, id, Array.isArray(json.ids) ? json.ids.map(String) : [], json.again === true);
   }

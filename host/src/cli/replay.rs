@@ -6,6 +6,7 @@ use super::file::{self, pair};
 use super::output::{Output, count, plain, table};
 use super::progress::Progress;
 use super::screen::Screen;
+use super::shadow::columns_said;
 use crate::api::{ReplayColumnView, ReplayRowView, ReplaySinkView, ReplayView};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -275,12 +276,7 @@ fn samples(
     screen: &Screen,
     (name, sink): (&str, &ReplaySinkView),
 ) -> io::Result<()> {
-    if !sink.columns.is_empty() {
-        let columns = sink.columns.iter();
-        let columns = columns.map(|(name, n)| format!("{} in {n} rows", plain(name)));
-        let columns: Vec<_> = columns.collect();
-        writeln!(out, "\n{} differs in {}", plain(name), columns.join(", "))?;
-    }
+    columns_said(out, name, &sink.columns)?;
     if sink.samples.is_empty() {
         return Ok(());
     }

@@ -9,6 +9,7 @@ use super::output::{Output, count, plain, table};
 use super::progress::Progress;
 use super::screen::Screen;
 use crate::api::{ColumnView, Deployed, JobStatus, LetterView, RowView, ShadowView, SinkView};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 #[derive(Debug, clap::Args)]
@@ -199,19 +200,27 @@ fn figures(out: &mut dyn Write, screen: &Screen, view: &ShadowView) -> io::Resul
     table(out, screen, (["", "ACTIVE", "SHADOW"], &[]), &rows)
 }
 
+/// Which columns of a sink differ, and in how many rows.
+pub(super) fn columns_said(
+    out: &mut dyn Write,
+    sink: &str,
+    columns: &BTreeMap<String, u64>,
+) -> io::Result<()> {
+    if columns.is_empty() {
+        return Ok(());
+    }
+    let columns = columns.iter();
+    let columns = columns.map(|(name, n)| format!("{} in {n} rows", plain(name)));
+    let columns: Vec<_> = columns.collect();
+    writeln!(out, "\n{} differs in {}", plain(sink), columns.join(", "))
+}
+
 fn sink_said(
     out: &mut dyn Write,
     screen: &Screen,
     (name, sink): (&str, &SinkView),
 ) -> io::Result<()> {
-    if !sink.columns.is_empty() {
-        let columns: Vec<_> = sink.columns.iter().collect();
-        let columns = columns
-            .iter()
-            .map(|(name, n)| format!("{} in {n} rows", plain(name)));
-        let columns: Vec<_> = columns.collect();
-        writeln!(out, "\n{} differs in {}", plain(name), columns.join(", "))?;
-    }
+    columns_said(out, name, &sink.columns)?;
     if sink.samples.is_empty() {
         return Ok(());
     }

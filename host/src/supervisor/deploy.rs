@@ -112,8 +112,7 @@ impl Supervisor {
         let kept_here = checkpoint.as_ref();
         let asked = BeginningAsk::of(&active, kept_here, undeployed, &request, says_start);
         let (_, warning) = self.beginning_of(&active, &missing, asked)?;
-        let warmed = active.guest_version.warm(self.environment.lanes);
-        warmed.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
+        self.warm(&active)?;
         // All that could refuse it has been asked: what is missing is made only now.
         self.create_targets(&missing)?;
         let warnings = warning.into_iter().chain(notice);

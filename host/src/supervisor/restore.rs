@@ -125,8 +125,7 @@ impl Supervisor {
         let job = Arc::new(Job::new(ask.record(described.0.limits), &self.logs));
         let fit = self.fit(&ask, &job, described)?;
         let active = Arc::new(fit.active);
-        let warmed = active.guest_version.warm(self.environment.lanes);
-        warmed.map_err(|fault| Refusal::Invalid(fault.to_string()))?;
+        self.warm(&active)?;
         let import = self.import(&ask.saved, &name, fit.checkpoint, &fit.ids)?;
         self.create_targets(&fit.missing)?;
         let kept = kept(&ask.deploy.request, &ask.set);

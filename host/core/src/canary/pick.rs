@@ -1,6 +1,6 @@
 //! Takes items out of what is asked of a guest.
 
-use crate::contract::{Finished, Groups, Pairs, Partials, Sliced};
+use crate::contract::{self, Finished, Groups, Pairs, Partials, Sliced};
 use crate::types::{Chunk, Column};
 use std::ops::Range;
 
@@ -28,13 +28,10 @@ pub fn picked<T: Picked>(of: &T, takes: impl Fn(usize) -> bool) -> (T, Vec<usize
     (items, numbers)
 }
 
+/// The numbers of an ascending list that are in the range, counted on from `base`.
 fn places(into: &mut Vec<u32>, base: usize, from: &[u32], range: &Range<usize>) {
-    let first = from.partition_point(|&place| (place as usize) < range.start);
-    let end = from.partition_point(|&place| (place as usize) < range.end);
-    let moved = from[first..end]
-        .iter()
-        .map(|&place| place - range.start as u32 + base as u32);
-    into.extend(moved);
+    let moved = contract::places(from, range).into_iter();
+    into.extend(moved.map(|place| place + base as u32));
 }
 
 fn column(into: &mut Column, from: &Column, range: &Range<usize>) {

@@ -22,6 +22,7 @@ pub use outcome::{Answer, ChunkAnswer, Fault, PassedOver};
 pub use quarantine::{
     GroupQuarantines, Phase, Quarantine, QuarantinedGroup, QuarantinedRecord, RecordQuarantines,
 };
+pub(crate) use slices::places;
 pub use slices::{Sliced, slices};
 pub use text::truncate;
 pub use validate::{AnswerRules, Asked, column_bytes, column_size};

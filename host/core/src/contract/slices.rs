@@ -171,7 +171,7 @@ fn column(of: &Column, range: &Range<usize>) -> Column {
 }
 
 /// The numbers of an ascending list that are in the range, counted from its begin.
-fn places(list: &[u32], range: &Range<usize>) -> Vec<u32> {
+pub(crate) fn places(list: &[u32], range: &Range<usize>) -> Vec<u32> {
     let from = list.partition_point(|&place| (place as usize) < range.start);
     let to = list.partition_point(|&place| (place as usize) < range.end);
     list[from..to]

@@ -5,30 +5,6 @@ use super::fake::active_beside;
 use super::*;
 use streamhost_core::job::Share;
 
-/// `SEED=42` replays one; `SEEDS=5000` tries as many.
-fn seeds(most: u64) -> std::ops::Range<u64> {
-    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
-    match number("SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SEEDS").unwrap_or(most),
-    }
-}
-
-/// Has each seed tried, many side by side: a life is mostly waiting for a thread to notice.
-fn of_each(most: u64, live: impl Fn(u64) + Sync) {
-    let seeds = Mutex::new(seeds(most));
-    let next = || seeds.lock().unwrap().next();
-    std::thread::scope(|scope| {
-        for _ in 0..16 {
-            scope.spawn(|| {
-                while let Some(seed) = next() {
-                    live(seed);
-                }
-            });
-        }
-    });
-}
-
 /// The least share of keys that has one of the letters alone, and that letter.
 fn one_letter() -> (Share, char) {
     let letters = ['a', 'b', 'c'];

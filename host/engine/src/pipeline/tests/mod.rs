@@ -466,3 +466,27 @@ fn every_batch_ends_as_if_nothing_had_happened_under_any_faults() {
         }
     });
 }
+
+/// `SEED=42` replays one; `SEEDS=5000` tries as many.
+fn seeds(most: u64) -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    match number("SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SEEDS").unwrap_or(most),
+    }
+}
+
+/// Has each seed tried, many side by side: a life is mostly waiting for a thread to notice.
+fn of_each(most: u64, live: impl Fn(u64) + Sync) {
+    let seeds = Mutex::new(seeds(most));
+    let next = || seeds.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                while let Some(seed) = next() {
+                    live(seed);
+                }
+            });
+        }
+    });
+}

@@ -7,15 +7,6 @@ const TERMS: ShadowTerms = ShadowTerms {
     batches: None,
 };
 
-/// `SEED=42` replays one; `SEEDS=5000` tries as many.
-fn seeds(most: u64) -> std::ops::Range<u64> {
-    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
-    match number("SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SEEDS").unwrap_or(most),
-    }
-}
-
 /// Starts a shadow beside the active deployment, of a version that is as this one.
 fn begin(world: &World, like: Arc<LoadedDeployment>) -> Arc<Shadow> {
     let beside = world.cell.get().deployment;
@@ -67,17 +58,9 @@ fn live_beside_a_shadow(seed: u64) -> u64 {
 
 #[test]
 fn an_equal_shadow_shows_no_difference_whatever_happens_to_the_job() {
-    let (seeds, compared) = (Mutex::new(seeds(100)), AtomicU64::new(0));
-    let next = || seeds.lock().unwrap().next();
-    std::thread::scope(|scope| {
-        for _ in 0..16 {
-            // A life is mostly waiting for a thread to notice, so many go side by side.
-            scope.spawn(|| {
-                while let Some(seed) = next() {
-                    compared.fetch_add(live_beside_a_shadow(seed), Ordering::SeqCst);
-                }
-            });
-        }
+    let compared = AtomicU64::new(0);
+    of_each(100, |seed| {
+        compared.fetch_add(live_beside_a_shadow(seed), Ordering::SeqCst);
     });
     assert!(compared.into_inner() > 0, "some rows were compared");
 }

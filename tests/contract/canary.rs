@@ -8,11 +8,11 @@ use streamhost_tests::clicks::Record;
 use streamhost_tests::command::Said;
 use streamhost_tests::feed;
 use streamhost_tests::guests::component;
-use streamhost_tests::host::{Host, unique};
+use streamhost_tests::host::{Host, http_get, unique};
 use streamhost_tests::outside;
 use streamhost_tests::servers::Servers;
 use streamhost_tests::sizes::{LATE, PARTITIONS};
-use streamhost_tests::wait::wait_for;
+use streamhost_tests::wait::{wait_for, wait_until};
 
 /// A job of the guest `twin`: numbers, and their sums by the last digit unless it has none.
 struct Twin<'a> {
@@ -50,7 +50,12 @@ impl<'a> Twin<'a> {
             .sums
             .then(|| format!("sink.twin-sums={}-sums", self.job));
         // The numbers that fail are all in one partition, so a batch may have many of them.
-        let budget = (change == "mark").then(|| "max-dead-letters=50% over 1m".to_owned());
+        let budget = match change {
+            "mark" => Some("50%"),
+            "dies" => Some("100%"), // it is to go by what it breaks
+            _ => None,
+        };
+        let budget = budget.map(|most| format!("max-dead-letters={most} over 1m"));
         let set: Vec<_> = set.into_iter().chain(sums).chain(budget).collect();
         let file = component("tests/guests/twin");
         self.host.deploy_as(&file, &self.job, &set, more)
@@ -152,6 +157,14 @@ fn a_canary_runs_its_share_is_widened_and_completed_whatever_is_killed() {
         canary["canary"]["rows"], made,
         "what it made is what is there: {canary}"
     );
+    let told = format!(
+        "streamhost_canary_rows_total{{streamhost_job=\"{}\",side=\"canary\",version=\"2\"}} {made}\n",
+        twin.job
+    );
+    wait_until("the metrics tell of it", LATE, || {
+        let scraped = http_get(&twin.host.address, "/metrics").expect("it answers");
+        scraped.1.contains(&told)
+    });
 
     // After a crash it goes on, and every record of a batch that is run again is its version's.
     twin.dies_within(4000);
@@ -162,6 +175,14 @@ fn a_canary_runs_its_share_is_widened_and_completed_whatever_is_killed() {
         "{diff}"
     );
 
+    let none = twin
+        .host
+        .cli(["promote", &twin.job, "--to", "partitions=0,9"]);
+    let none = none.refusal();
+    assert!(
+        none.contains("partition 9 is none that the job reads: it reads 0, 1, 2, 3"),
+        "{none}"
+    );
     let said = twin
         .host
         .cli(["promote", &twin.job, "--to", "partitions=0,2"])
@@ -250,6 +271,37 @@ fn a_canary_that_fails_one_record_in_twenty_is_taken_back_by_the_host() {
         twin.deploy("mark", &["--canary", "25%"]).ok();
         let said = twin.host.cli(["rollback", &twin.job]).ok();
         assert!(said.contains("version 1 is active"), "{said}");
+        assert_eq!(twin.canary(), Value::Null);
+    }
+}
+
+#[test]
+fn a_canary_that_breaks_on_all_it_runs_goes_at_once_and_the_active_version_runs_its_records() {
+    let (_guard, servers) = Servers::shared();
+    for sums in [false, true] {
+        let mut twin = Twin::new(servers, sums);
+        twin.send(2000);
+        twin.deploy("dies", &["--canary", "50%"]).ok();
+        let newest = wait_for("the host takes the canary back", LATE, || {
+            twin.send(4000);
+            let history = twin.host.json(&["history", &twin.job]);
+            (history[0]["kind"] == "automatic-rollback").then(|| history[0].clone())
+        });
+        let reason = newest["reason"].as_str().expect("a reason");
+        assert!(
+            reason.contains("the canary: it broke on more than 100 records"),
+            "{reason}"
+        );
+        assert_eq!(newest["version"], 1);
+        let letters = twin.host.status(&twin.job)["dead_letters"].clone();
+        // The batch that it broke was run again without it: what is a dead letter by it is of batches
+        // before, in which there was little to break on.
+        let rows = twin.by("rows").len() as u64;
+        assert_eq!(letters, twin.sent - rows, "of {} numbers", twin.sent);
+        twin.send(1000);
+        let status = twin.host.status(&twin.job);
+        let before = letters.as_u64().expect("a count");
+        assert_eq!(status["dead_letters"], before + 10, "one in a hundred");
         assert_eq!(twin.canary(), Value::Null);
     }
 }

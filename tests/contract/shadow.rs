@@ -2,11 +2,14 @@
 //! nothing of the active one. It is promoted between two batches, whatever is killed.
 
 use serde_json::Value;
+use std::time::Instant;
+use streamhost_tests::clicks::Record;
+use streamhost_tests::feed;
 use streamhost_tests::guests::component;
-use streamhost_tests::host::{Host, unique};
+use streamhost_tests::host::{Host, http_get, unique};
 use streamhost_tests::outside;
 use streamhost_tests::servers::Servers;
-use streamhost_tests::sizes::{LATE, SOON};
+use streamhost_tests::sizes::{LATE, SOON, sizes};
 use streamhost_tests::wait::{wait_for, wait_until};
 
 /// A job of the guest `twin`, whose versions differ in one thing.
@@ -67,6 +70,24 @@ impl<'a> Twin<'a> {
         self.host.wait_records(&self.job, self.sent, LATE);
     }
 
+    /// Fills the topic with so many numbers while the job is paused; how many of them it runs a second
+    /// then.
+    fn catches_up(&mut self, count: u64) -> f64 {
+        self.host.cli(["pause", &self.job]).ok();
+        let numbers = (self.sent..self.sent + count).map(|n| Record {
+            key: None,
+            value: Some(n.to_string().into_bytes()),
+            partition: Some((n % 4) as i32),
+            time_ms: None,
+        });
+        feed::fill(&self.servers.kafka, &self.job, numbers).expect("all are sent");
+        self.sent += count;
+        self.host.cli(["resume", &self.job]).ok();
+        let began = Instant::now();
+        self.host.wait_records(&self.job, self.sent, LATE * 5);
+        count as f64 / began.elapsed().as_secs_f64()
+    }
+
     fn diff(&self) -> Value {
         self.host.json(&["diff", &self.job, "--samples", "20"])
     }
@@ -109,6 +130,14 @@ fn each_difference_is_found_and_counted() {
     );
     assert_eq!(of(&diff, "twin-rows", "alike"), Some(4950), "{diff}");
     assert_eq!(diff["dead_letters"]["alike"], 50, "{diff}");
+    let told = format!(
+        "streamhost_shadow_compared_total{{streamhost_job=\"{}\",version=\"2\",result=\"alike\"}} {}\n",
+        twin.job, diff["alike"]
+    );
+    wait_until("the metrics tell of it", SOON, || {
+        let scraped = http_get(&twin.host.address, "/metrics").expect("it answers");
+        scraped.1.contains(&told)
+    });
     let refused = twin.host.deploy_as(
         &component("tests/guests/twin"),
         &twin.job,
@@ -276,6 +305,44 @@ fn a_shadow_is_promoted_if_what_was_asked_holds_and_else_it_is_not() {
     twin.host.cli(["rollback", &twin.job]).ok();
     let refused = twin.host.cli(["promote", &twin.job]);
     assert!(refused.code == 1, "{refused:?}");
+}
+
+/// `STREAMHOST_TEST_SIZE=full tests/run.sh contract equal_versions --nocapture` compares a million records, and
+/// shows what a shadow costs the active version where that has no time to spare.
+#[test]
+fn equal_versions_show_no_difference_however_many_records() {
+    let (_guard, servers) = Servers::shared();
+    let records = sizes().shadow_records;
+    let mut twin = Twin::new(servers, 4);
+    twin.send(1000);
+    let alone = twin.catches_up(records);
+    twin.shadow("none", &["--for", "1h"]);
+    let (mut beside, mut rounds) = (0.0, 0.0);
+    let diff = wait_for("so many records are compared", LATE * 20, || {
+        beside += twin.catches_up(records);
+        rounds += 1.0;
+        let diff = twin.diff();
+        assert_eq!(
+            (&diff["running"], &diff["differing"], &diff["faults"]),
+            (&true.into(), &0.into(), &0.into()),
+            "{diff}"
+        );
+        (diff["records"].as_u64() >= Some(records)).then_some(diff)
+    });
+    let rows = &diff["sinks"]["twin-rows"];
+    for only in ["only_active", "only_shadow", "reordered"] {
+        assert_eq!(rows[only], 0, "{diff}");
+    }
+    assert!(rows["alike"].as_u64() > Some(records / 2), "{diff}");
+    println!(
+        "{} records alike, {} of {} batches left out; {:.0} records/s alone, {:.0} beside the shadow: {:.2}",
+        diff["records"],
+        diff["skipped"],
+        diff["skipped"].as_u64().unwrap_or(0) + diff["batches"].as_u64().unwrap_or(0),
+        alone,
+        beside / rounds,
+        beside / rounds / alone
+    );
 }
 
 /// Sends until the shadow has run its batches.

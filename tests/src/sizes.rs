@@ -19,6 +19,8 @@ pub struct Sizes {
     pub changes: usize,
     /// Records a second meanwhile; `STREAMHOST_CHANGES_RATE` says another number.
     pub changes_rate: u32,
+    /// Records that two equal versions are compared over.
+    pub shadow_records: u64,
     /// Records that each version of a swap must have stamped before the next one comes.
     pub swap_records: u64,
     /// Times that the host is killed.
@@ -53,6 +55,7 @@ const NORMAL: Sizes = Sizes {
     swap_table_rate: 2_000,
     changes: 8,
     changes_rate: 1_500,
+    shadow_records: 20_000,
     swap_records: 1_000,
     kills: 5,
     kill_rate: 3_000,
@@ -74,6 +77,7 @@ const FULL: Sizes = Sizes {
     swap_table_rate: 5_000,
     changes: 200,
     changes_rate: 20_000,
+    shadow_records: 1_000_000,
     swap_records: 10_000,
     kills: 20,
     kill_rate: 5_000,

@@ -9,11 +9,12 @@ use super::draft::{draft_of, kept, next_record_of, unchanged, with_kept};
 use super::machine::Draft;
 use super::{Asked, Job, State, Supervisor};
 use crate::api::{CanaryDeployed, CanaryStatus, DeployRequest, Deployed, Refusal, SideView};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use streamhost_core::canary::CanaryPlan;
-use streamhost_core::clock;
 use streamhost_core::job::{CanaryRecord, DeploymentKind, DeploymentRecord, Share};
-use streamhost_core::protocol::CheckpointLog;
+use streamhost_core::protocol::{Checkpoint, CheckpointLog};
+use streamhost_core::{clock, limits};
 use streamhost_engine::guest::SideFigures;
 use streamhost_engine::pipeline::{LoadedCanary, LoadedDeployment};
 
@@ -136,6 +137,7 @@ impl Supervisor {
         let active = active.map_err(Refusal::Invalid)?;
         let active = with_canary(active, alone, share).map_err(Refusal::Invalid)?;
         check_state(&active, checkpoint.as_ref(), &intents)?;
+        has_partitions(&canary.share, checkpoint.as_ref())?;
         let missing = self.missing_targets(&active, request.create_tables)?;
         self.warm(&active)?;
         self.create_targets(&missing)?;
@@ -171,6 +173,9 @@ impl Supervisor {
         match to {
             None => self.prepare_kept(job, draft),
             Some(share) => {
+                let stored = self.checkpoint_logs.of(&job.name).load();
+                let (checkpoint, _) = stored.map_err(|e| unavailable(&e))?;
+                has_partitions(&share, checkpoint.as_ref())?;
                 let canary = CanaryRecord { share, ..canary };
                 self.prepare_kept(job, beside(&now, Some(canary), draft))
             }
@@ -217,6 +222,32 @@ fn goes_on(request: &DeployRequest) -> Result<(), Refusal> {
                 .to_owned(),
         )),
     }
+}
+
+/// A canary of partitions that nothing is read from would run nothing, and say nothing. Before the
+/// first checkpoint it is not known which there are.
+fn has_partitions(share: &Share, checkpoint: Option<&Checkpoint>) -> Result<(), Refusal> {
+    let (Share::Partitions(asked), Some(checkpoint)) = (share, checkpoint) else {
+        return Ok(());
+    };
+    let read = checkpoint.committed.values().flat_map(BTreeMap::keys);
+    let read: BTreeSet<i32> = read.copied().collect();
+    let Some(other) = asked.iter().find(|id| !read.contains(id)) else {
+        return Ok(());
+    };
+    let shown = read
+        .iter()
+        .take(limits::FAULTS_SHOWN_MAX)
+        .map(i32::to_string);
+    let shown: Vec<String> = shown.collect();
+    let more = match read.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(Refusal::Invalid(format!(
+        "partition {other} is none that the job reads: it reads {}{more}",
+        shown.join(", ")
+    )))
 }
 
 /// The active version's deployment with another canary. What `asked` asks for beside its version

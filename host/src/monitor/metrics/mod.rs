@@ -19,6 +19,7 @@ use streamhost_engine::pipeline::{MeterTotals, TimeHistogram};
 mod host;
 mod job;
 mod parts;
+mod trials;
 
 /// What the answer is, for its reader.
 pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
@@ -170,7 +171,10 @@ impl Monitor {
             now_ms,
         };
         let families = [host::FAMILIES].into_iter();
-        let families = families.chain(job::FAMILIES).chain(parts::FAMILIES);
+        let families = families
+            .chain(job::FAMILIES)
+            .chain(parts::FAMILIES)
+            .chain(trials::FAMILIES);
         let gathered = families.flatten().map(|family| {
             let mut samples = Samples::default();
             (family.samples)(&scrape, &mut samples);

@@ -36,7 +36,8 @@ pub fn twin() -> Job {
     // By whom: a column that the other version lacks, as `mark` and `refuse` have it.
     let by = (is("mark") || is("refuse")).then(|| change.clone());
     let (refuse, by_whom) = (is("refuse"), by.clone());
-    let (merge, slow, memory, broken) = (is("merge"), is("slow"), is("memory"), is("broken"));
+    let (merge, slow, memory) = (is("merge"), is("slow"), is("memory"));
+    let (broken, dies) = (is("broken"), is("dies"));
     let parse = move |text: &str| -> Result<Seen, String> {
         let number: u64 = text.trim().parse().map_err(|_| "no number".to_owned())?;
         let shows = number % 1000 == 7;
@@ -48,6 +49,7 @@ pub fn twin() -> Job {
             return Err("one in twenty".to_owned());
         }
         assert!(!(broken && shows), "the thousandth record");
+        assert!(!dies, "it breaks on all records");
         if slow {
             work(20_000);
         }

@@ -15,7 +15,7 @@ use streamhost_tests::host::{Host, unique};
 use streamhost_tests::outside;
 use streamhost_tests::postgres::Postgres;
 use streamhost_tests::random::Random;
-use streamhost_tests::servers::Servers;
+use streamhost_tests::servers::{Proxied, Servers};
 use streamhost_tests::sizes::LATE;
 use streamhost_tests::wait::wait_until;
 
@@ -40,7 +40,7 @@ type Found = BTreeMap<(String, String), u64>;
 struct Kind {
     variant: &'static str,
     /// The host, which reaches the sink's server through a proxy.
-    start: fn(&Servers, &Postgres) -> (FaultProxy, Host),
+    start: fn(&Servers, &Postgres) -> (Proxied, Host),
     /// Rows have a key: the last one stays, and each is there once.
     keyed: bool,
     /// Each row is there once.
@@ -61,7 +61,7 @@ const SINKS: [Kind; 4] = [
                 "[hbase]\nthrift = \"{}\"\n[allow]\nfiles = [\"/**\"]\n",
                 proxy.address()
             );
-            (proxy, Host::serve_hbase(servers, &section))
+            (proxy.into(), Host::serve_hbase(servers, &section))
         },
         keyed: true,
         once: true,
@@ -100,7 +100,7 @@ const SINKS: [Kind; 4] = [
             let proxy = FaultProxy::before(&postgres.address).expect("a proxy");
             let through = proxy.address().to_string();
             let section = postgres.section().replace(&postgres.address, &through);
-            (proxy, Host::serve_more(servers, &section, &[]))
+            (proxy.into(), Host::serve_more(servers, &section, &[]))
         },
         keyed: false,
         once: true,
@@ -116,7 +116,7 @@ const SINKS: [Kind; 4] = [
     },
 ];
 
-fn kafka_behind_a_proxy(servers: &Servers, _: &Postgres) -> (FaultProxy, Host) {
+fn kafka_behind_a_proxy(servers: &Servers, _: &Postgres) -> (Proxied, Host) {
     let (proxy, brokers) = servers.kafka_proxy();
     let host = Host::serve_between(servers, &brokers, &servers.gateway);
     (proxy, host)

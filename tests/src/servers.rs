@@ -4,9 +4,12 @@ use crate::command::{Said, say};
 use crate::fault_proxy::FaultProxy;
 use crate::paths::{cache, root};
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 /// A service script's verb.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,31 @@ pub struct Servers {
 /// Keeps a test that takes servers away apart from all others.
 static IN_USE: RwLock<()> = RwLock::new(());
 static SERVERS: OnceLock<Servers> = OnceLock::new();
+/// Two tests that start the same gateway start it once.
+static SCRIPTS: Mutex<()> = Mutex::new(());
+/// The broker names one address for clients that come through a proxy: one test listens there at a time.
+static PROXIED: Mutex<()> = Mutex::new(());
+
+/// A fault proxy before a server. It has its address to itself while it is held.
+pub struct Proxied {
+    proxy: FaultProxy,
+    _turn: Option<MutexGuard<'static, ()>>,
+}
+
+impl Deref for Proxied {
+    type Target = FaultProxy;
+
+    fn deref(&self) -> &FaultProxy {
+        &self.proxy
+    }
+}
+
+impl From<FaultProxy> for Proxied {
+    /// One whose address nobody else wants.
+    fn from(proxy: FaultProxy) -> Self {
+        Proxied { proxy, _turn: None }
+    }
+}
 
 /// A folder for servers that end with this process. Those of processes that are gone are removed,
 /// `tests/run.sh`'s too.
@@ -186,8 +214,10 @@ impl Servers {
     }
 
     /// A fault proxy before the broker, and the `host:port` by which clients come through it, whatever the broker tells them.
+    /// Waits until no other test has one.
     #[track_caller]
-    pub fn kafka_proxy(&self) -> (FaultProxy, String) {
+    pub fn kafka_proxy(&self) -> (Proxied, String) {
+        let turn = PROXIED.lock().unwrap_or_else(PoisonError::into_inner);
         let address = |name: &str| {
             let port = fs::read_to_string(self.folder.join("kafka").join(name));
             format!(
@@ -198,7 +228,11 @@ impl Servers {
         };
         let proxied = address("proxied.port");
         let proxy = FaultProxy::listen(&proxied, &address("behind.port"));
-        (proxy.unwrap_or_else(|error| panic!("{error:#}")), proxied)
+        let proxied_by = Proxied {
+            proxy: proxy.unwrap_or_else(|error| panic!("{error:#}")),
+            _turn: Some(turn),
+        };
+        (proxied_by, proxied)
     }
 
     /// What Kafka's own tool `class` says.
@@ -223,6 +257,7 @@ impl Servers {
     }
 
     fn script(&self, name: &str, verb: &str, folder: &str, which: Option<&str>) -> Said {
+        let _turn = SCRIPTS.lock().unwrap_or_else(PoisonError::into_inner);
         let mut command = Command::new(root().join("tests/services").join(name));
         command.arg(verb).arg(self.folder.join(folder)).args(which);
         if std::env::var_os("SERVICE_OWNER").is_none() {

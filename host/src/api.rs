@@ -35,7 +35,7 @@ pub use limits::{LimitStatus, MemoryPart};
 pub use promote_if::PromoteIf;
 pub use replay::{
     ReplayBound, ReplayColumnView, ReplayOffset, ReplayRequest, ReplayRowView, ReplaySinkView,
-    ReplayView,
+    ReplayStatus, ReplayView,
 };
 pub use request::DeployRequest;
 pub use savepoint::{RestoreRequest, TakenSavepoint};
@@ -239,6 +239,9 @@ pub struct JobStatus {
     /// The version that runs a part of the records.
     #[serde(default)]
     pub canary: Option<CanaryStatus>,
+    /// History that is run through a version beside the job, or was last.
+    #[serde(default)]
+    pub replay: Option<ReplayStatus>,
 }
 
 /// A parameter of a job.

@@ -9,6 +9,7 @@ import { setShare } from "./canary.ts";
 import { check } from "./check.ts";
 import { stream } from "./events.ts";
 import { letterPage } from "./letters.ts";
+import { replay, stopReplay } from "./replay.ts";
 import { dropShadow, shadow } from "./shadow.ts";
 import { graph, settings, stages, state, status, watermarks } from "./views.ts";
 import { Refused, type World } from "./world.ts";
@@ -244,6 +245,8 @@ function readJob(
       return settings(job);
     case "shadow":
       return shadow(job, now);
+    case "replay":
+      return replay(job, now);
     case "dead-letters":
       return id === undefined
         ? letterPage(job, world.letters.get(name) ?? [], query, now)
@@ -281,6 +284,9 @@ function changeJob(
   if (method === "DELETE" && what === "shadow") {
     dropShadow(world.job(name), world.now());
     return null;
+  }
+  if (method === "DELETE" && what === "replay") {
+    return stopReplay(world.job(name), world.now());
   }
   if (what === "promote") {
     const part = query.get("to");

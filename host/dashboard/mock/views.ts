@@ -16,6 +16,7 @@ import { canaryStatus } from "./canary.ts";
 import type { JobDef } from "./definition.ts";
 import { shown } from "./letters.ts";
 import { rfc3339 } from "./random.ts";
+import { replayStatus } from "./replay.ts";
 import { shadowStatus } from "./shadow.ts";
 import type { SimJob } from "./sim-job.ts";
 
@@ -152,6 +153,7 @@ export function status(job: SimJob, now: number): JobStatus {
     over_budget: null,
     shadow: shadowStatus(job, now),
     canary: canaryStatus(job, now),
+    replay: replayStatus(job, now),
     under_way: runs(job)
       ? {
           batch: job.batch + 1,

@@ -197,6 +197,40 @@ pub struct ReplayView {
     pub warnings: Vec<String>,
 }
 
+/// A replay in its job's status.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplayStatus {
+    /// The version that is run.
+    pub version: u64,
+    /// It runs; else it has ended.
+    pub running: bool,
+    /// How it ended: `done`, `failed` or `stopped`; null while it runs.
+    pub outcome: Option<String>,
+    /// What it is at.
+    pub phase: String,
+    /// Offsets that are passed, of all partitions.
+    pub passed: u64,
+    /// Offsets that there are, of all partitions.
+    pub offsets: u64,
+    /// Rows that are not as they were made, of all sinks.
+    pub differing: u64,
+}
+
+impl ReplayStatus {
+    /// What a replay is in short.
+    pub fn of(view: &ReplayView) -> ReplayStatus {
+        ReplayStatus {
+            version: view.version,
+            running: view.running,
+            outcome: view.outcome.clone(),
+            phase: view.phase.clone(),
+            passed: view.passed,
+            offsets: view.offsets,
+            differing: view.differing,
+        }
+    }
+}
+
 /// What a sink's place holds, held against what was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ReplaySink)]

@@ -4,6 +4,7 @@ use super::output::{count, plain, table};
 use super::screen::Screen;
 use crate::api::{CanaryDeployed, CanaryStatus, Deployed, JobStatus, SideView};
 use std::io::{self, Write};
+use streamhost_core::job::Share;
 
 /// What is told where a canary has been begun, or was given another part.
 pub(super) fn begun(
@@ -21,12 +22,19 @@ pub(super) fn begun(
         deployed.version,
         deployed.deployment,
     )?;
+    let more = match canary.share.parse() {
+        Ok(Share::Keys(parts)) if parts >= HALF => String::new(),
+        _ => format!("`streamhost promote {job} --to 50%` gives it more, "),
+    };
     writeln!(
         out,
-        "`streamhost diff {job}` shows them side by side, `streamhost promote {job} --to 50%` gives it more, \
-         `streamhost promote {job}` all, `streamhost rollback {job}` takes it back"
+        "`streamhost diff {job}` shows them side by side, {more}`streamhost promote {job}` gives it all, \
+         `streamhost rollback {job}` takes it back"
     )
 }
+
+/// Half of the keys, in parts of 10,000.
+const HALF: u16 = 5_000;
 
 fn of(share: &str) -> String {
     match share.strip_prefix("partitions=") {

@@ -76,6 +76,22 @@ fn shadow(job: &JobStatus) -> Option<String> {
     ))
 }
 
+/// History that is run through a version beside the job, or was last.
+fn replay(job: &JobStatus) -> Option<String> {
+    let replay = job.replay.as_ref()?;
+    let (passed, offsets) = (replay.passed, replay.offsets);
+    let state = match &replay.outcome {
+        None => format!("is {}, {passed} of {offsets} offsets", plain(&replay.phase)),
+        Some(outcome) => plain(outcome),
+    };
+    Some(format!(
+        "of version {} {state}, {} rows differ: `streamhost replay {} --show`",
+        replay.version,
+        replay.differing,
+        plain(&job.job)
+    ))
+}
+
 /// For how long a version that proves unfit is rolled back.
 fn probation(job: &JobStatus, screen: &Screen) -> Option<String> {
     let probation = job.probation.as_ref()?;
@@ -230,6 +246,7 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
         ("budgets", budgets(job)),
         ("shadow", shadow(job)),
         ("canary", canary::in_status(job)),
+        ("replay", replay(job)),
         (
             "records in",
             Some(with_rate(job.records_in, shown.moving.records_per_second)),

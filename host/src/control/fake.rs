@@ -3,8 +3,8 @@
 use crate::api::{
     ActiveFacts, Audit, CanaryStatus, Checked, DeployRequest, Deployed, Deployment, HostFacts,
     JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LogLine, Refusal,
-    ReplayRequest, ReplayView, RestoreRequest, ShadowRequest, ShadowView, StateAsk, StateFate,
-    StateView, TakenSavepoint,
+    ReplayRequest, ReplayStatus, ReplayView, RestoreRequest, ShadowRequest, ShadowView, StateAsk,
+    StateFate, StateView, TakenSavepoint,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -305,6 +305,7 @@ impl Jobs for FakeJobs {
         };
         Ok(JobStatus {
             canary: locked(&self.canary).clone(),
+            replay: locked(&self.replay).as_ref().map(ReplayStatus::of),
             ..status_of(job, &self.said(job)?, state)
         })
     }

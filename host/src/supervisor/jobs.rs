@@ -337,6 +337,7 @@ impl Supervisor {
             parameters: spec.map_or_else(Vec::new, parameters_of),
             shadow: job.shadows.status(),
             canary: canary_status(&state, loaded.as_deref()),
+            replay: job.replays.status(),
         }
     }
 }

@@ -216,6 +216,73 @@ export interface Shadow {
   recent: ShadowBatch[];
 }
 
+/** A replay in its job's status. */
+export interface ReplayStatus {
+  version: number;
+  running: boolean;
+  /** `done`, `failed` or `stopped`. */
+  outcome: string | null;
+  phase: string;
+  passed: number;
+  offsets: number;
+  differing: number;
+}
+
+export interface ReplayRow {
+  /** `missing`, `differing` or `extra`. */
+  is: string;
+  key: string;
+  columns: { column: string; held: string | null; made: string | null }[];
+}
+
+export interface ReplaySink {
+  place: string;
+  alike: number;
+  differing: number;
+  missing: number;
+  extra: number;
+  overtaken: number;
+  mended: number;
+  unmended: number;
+  columns: Record<string, number>;
+  samples: ReplayRow[];
+}
+
+/** `GET /v1/jobs/{job}/replay`. */
+export interface Replay {
+  job: string;
+  version: number;
+  digest: string;
+  settings: Record<string, string>;
+  running: boolean;
+  outcome: string | null;
+  why: string | null;
+  /** `running`, `following`, `comparing`, `writing` or `ended`. */
+  phase: string;
+  waiting_for: string | null;
+  began: string;
+  ended: string | null;
+  from: Record<string, Record<string, number>>;
+  to: Record<string, Record<string, number>>;
+  at: Record<string, Record<string, number>>;
+  passed: number;
+  offsets: number;
+  rate: number | null;
+  writes: boolean;
+  records: number;
+  batches: number;
+  counts: Record<string, number>;
+  followed: number;
+  delivered: Record<string, number>;
+  differing: number;
+  sinks: Record<string, ReplaySink>;
+  not_compared: string[];
+  /** `place`, `active` or `none`. */
+  extra_rows: string;
+  mended_at: string | null;
+  warnings: string[];
+}
+
 /** `GET /v1/jobs/{job}`. The fields behind `limits` are new, and optional as an older host does not have them. */
 export interface JobStatus {
   job: string;
@@ -269,6 +336,7 @@ export interface JobStatus {
   over_budget?: string | null;
   shadow?: ShadowStatus | null;
   canary?: CanaryStatus | null;
+  replay?: ReplayStatus | null;
   cpu_cores?: number | null;
   guest_memory_bytes?: number | null;
 }

@@ -13,6 +13,7 @@ import { DeadLettersTab } from "./dead-letters.tsx";
 import { Actions } from "./job-actions.tsx";
 import { LogsTab } from "./logs.tsx";
 import { OverviewTab } from "./overview.tsx";
+import { ReplayTab } from "./replay.tsx";
 import { SettingsTab } from "./settings.tsx";
 import { ShadowTab } from "./shadow.tsx";
 import { StagesTab } from "./stages.tsx";
@@ -32,6 +33,7 @@ const TABS: Tab[] = [
   { id: "stages", label: "Stages", parts: ["stages"] },
   { id: "versions", label: "Versions", parts: [] },
   { id: "shadow", label: "Shadow", parts: [] },
+  { id: "replay", label: "Replay", parts: [] },
   { id: "dead-letters", label: "Dead letters", parts: [] },
   { id: "logs", label: "Logs", parts: ["log"] },
   { id: "settings", label: "Settings", parts: [] },
@@ -86,6 +88,8 @@ function Body({ of, tab, rest }: { of: Watched | null; tab: Tab | undefined; res
       return <VersionsTab status={status} />;
     case "shadow":
       return <ShadowTab status={status} />;
+    case "replay":
+      return <ReplayTab status={status} />;
     case "dead-letters":
       return <DeadLettersTab status={status} />;
     case "logs":
@@ -145,6 +149,7 @@ function Tabs({ job, tab, status }: { job: string; tab: string; status: JobStatu
   const counts: Record<string, number | undefined> = {
     stages: status?.stages.length,
     shadow: status?.shadow?.differing,
+    replay: status?.replay?.differing,
     "dead-letters": status?.dead_letters,
   };
   return (

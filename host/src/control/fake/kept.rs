@@ -174,6 +174,7 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
         limits: limits(),
         shadow: None,
         canary: None,
+        replay: None,
         parameters: parameters(),
     }
 }

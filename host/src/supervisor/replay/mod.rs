@@ -3,7 +3,7 @@
 
 use super::deploy::may_change;
 use super::{Job, Supervisor};
-use crate::api::{Refusal, ReplayRequest, ReplayView};
+use crate::api::{Refusal, ReplayRequest, ReplayStatus, ReplayView};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamhost_core::limits;
 use streamhost_engine::replay::{Replay, ReplayEnd, ReplayPlace, ReplayTerms};
@@ -46,6 +46,12 @@ impl Replays {
         if let Some(kept) = self.kept().as_ref() {
             kept.replay.end(why);
         }
+    }
+
+    /// In short, if there is or was one.
+    pub(super) fn status(&self) -> Option<ReplayStatus> {
+        let kept = self.kept();
+        Some(ReplayStatus::of(&kept.as_ref()?.view()))
     }
 
     fn runs(&self) -> bool {

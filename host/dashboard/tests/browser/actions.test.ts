@@ -1,6 +1,7 @@
 // Every action says its result, or its error in the host's words.
 
 import { expect, test } from "vitest";
+import { HOSTILE } from "../../mock/jobs.ts";
 import { job, opened, ready, useBrowser } from "./fixture.ts";
 import { choose } from "./shots.ts";
 
@@ -49,6 +50,20 @@ test("roll back to a version of the list", async () => {
     await page.getByText("clicks has version 4 active").waitFor();
     expect(world.job("clicks").active.version).toBe(4);
     await page.locator(".deployment.active").getByText("rolled back by a user").waitFor();
+  });
+});
+
+test("a shadow is dropped, a replay is stopped", async () => {
+  await opened(browser(), { at: job("purchases", "/shadow") }, async ({ page }) => {
+    await page.getByRole("button", { name: "Drop" }).click();
+    await page.locator("dialog").getByRole("button", { name: "Drop" }).click();
+    await page.getByText("This job has no shadow").waitFor();
+  });
+  await opened(browser(), { at: job(HOSTILE, "/replay") }, async ({ page }) => {
+    await page.getByText("46 %.").waitFor();
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.locator("dialog").getByRole("button", { name: "Stop" }).click();
+    await page.getByText("The replay was stopped.").waitFor();
   });
 });
 

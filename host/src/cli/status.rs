@@ -217,6 +217,13 @@ fn memory(job: &JobStatus) -> Option<String> {
     (!parts.is_empty()).then(|| format!("up to {sum}: {}", named.join(", ")))
 }
 
+fn dead_letters(job: &JobStatus, is_loaded: bool) -> String {
+    match is_loaded {
+        true => format!("{} (topic {})", job.dead_letters, job.dead_letter_topic),
+        false => job.dead_letters.to_string(),
+    }
+}
+
 fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
     let job = &shown.status;
     let is = |state: JobState| job.state == state;
@@ -224,11 +231,6 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
     let since = |time: &String| screen.time(time);
     // Else nothing is known of what its component and settings make of it.
     let is_loaded = !job.sources.is_empty();
-    let letters = if is_loaded {
-        format!(" (topic {})", job.dead_letter_topic)
-    } else {
-        String::new()
-    };
     let timed = !job.stages.is_empty();
     let lines = [
         ("job", Some(job.job.clone())),
@@ -255,10 +257,7 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
             "rows out",
             Some(with_rate(job.rows_out, shown.moving.rows_per_second)),
         ),
-        (
-            "dead letters",
-            Some(format!("{}{letters}", job.dead_letters)),
-        ),
+        ("dead letters", Some(dead_letters(job, is_loaded))),
         ("dropped", Some(job.dropped.to_string())),
         ("late", timed.then(|| job.late.to_string())),
         ("timeless", timeless(job.timeless)),

@@ -34,8 +34,8 @@ pub use letters::{LetterEnd, LetterId, LettersAsk};
 pub use limits::{LimitStatus, MemoryPart};
 pub use promote_if::PromoteIf;
 pub use replay::{
-    ReplayBound, ReplayColumnView, ReplayOffset, ReplayRequest, ReplayRowView, ReplaySinkView,
-    ReplayStatus, ReplayView,
+    ReplayBound, ReplayColumnView, ReplayOffset, ReplayRequest, ReplayRowView, ReplaySavepointView,
+    ReplaySinkView, ReplayStatus, ReplayView,
 };
 pub use request::DeployRequest;
 pub use savepoint::{RestoreRequest, TakenSavepoint};
@@ -464,11 +464,11 @@ pub trait Jobs: Send + Sync {
     fn promote(&self, job: &str, to: Option<Share>) -> Result<Deployed, Refusal>;
     /// Ends a shadow and forgets it.
     fn drop_shadow(&self, job: &str) -> Result<(), Refusal>;
-    /// Runs history through a version beside its job: a component's, or one that is kept. `wanted` as
-    /// above.
+    /// Runs history through a component, or a version, from a savepoint on. `wanted` as above.
     fn replay(
         &self,
         component: Option<Vec<u8>>,
+        savepoint: Option<File>,
         request: ReplayRequest,
         wanted: &dyn Fn() -> bool,
     ) -> Result<ReplayView, Refusal>;

@@ -295,10 +295,12 @@ impl Jobs for Running {
     fn replay(
         &self,
         component: Option<Vec<u8>>,
+        savepoint: Option<File>,
         request: ReplayRequest,
         wanted: Wanted<'_>,
     ) -> Result<ReplayView, Refusal> {
-        self.supervisor.replay(component, request, wanted)
+        self.supervisor
+            .replay(component, savepoint, request, wanted)
     }
 
     fn replay_of(&self, job: &str) -> Result<ReplayView, Refusal> {

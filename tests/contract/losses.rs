@@ -1,6 +1,5 @@
 //! Records that are gone before they were read are never skipped silently.
 
-use std::fs::write;
 use streamhost_tests::guests::component;
 use streamhost_tests::host::{Host, unique};
 use streamhost_tests::outside;
@@ -30,23 +29,6 @@ fn ends(servers: &Servers, topic: &str) -> [u64; 3] {
         ends[usize::try_from(seen.partition).expect("a partition")] = seen.offset as u64 + 1;
     }
     ends
-}
-
-/// Deletes records of partitions, each below an offset.
-fn delete_below(host: &Host, servers: &Servers, topic: &str, below: &[(u32, u64)]) {
-    let below: Vec<String> = below
-        .iter()
-        .map(|(id, offset)| {
-            format!("{{\"topic\": \"{topic}\", \"partition\": {id}, \"offset\": {offset}}}")
-        })
-        .collect();
-    let file = host.file("below.json");
-    let all = format!("{{\"version\": 1, \"partitions\": [{}]}}", below.join(", "));
-    write(&file, all).expect("the folder can be written");
-    let tool = "org.apache.kafka.tools.DeleteRecordsCommand";
-    servers
-        .kafka_tool(tool, &["--offset-json-file", &file.display().to_string()])
-        .ok();
 }
 
 /// A job that has read two records of its topic of one partition, and is paused.
@@ -98,7 +80,7 @@ fn records_that_are_deleted_before_they_are_read() {
     let job = unique("deleted");
     paused(&host, servers, &job);
     send(servers, &job, &["c", "d", "e"]);
-    delete_below(&host, servers, &job, &[(0, 4)]);
+    servers.delete_below(&job, &[(0, 4)]);
     stops_then_skips(
         &host,
         servers,
@@ -172,12 +154,7 @@ fn records_of_two_partitions_are_deleted_and_a_third_has_more() {
         "each partition has some of 60 records: {reached:?} {ends_then:?}"
     );
     // The last record of two partitions is left, and all of the third.
-    delete_below(
-        &host,
-        servers,
-        &job,
-        &[(0, ends_then[0] - 1), (1, ends_then[1] - 1)],
-    );
+    servers.delete_below(&job, &[(0, ends_then[0] - 1), (1, ends_then[1] - 1)]);
     host.cli(["resume", &job]).ok();
     let stopped = host.wait_state(&job, "stopped", SOON);
     assert!(

@@ -30,6 +30,7 @@ mod live_contract {
     mod deletes;
     mod parameters;
     mod replay;
+    mod replay_saved;
     mod shadow;
     mod savepoints;
     mod canary;

@@ -9,6 +9,7 @@ use streamhost_tests::guests::{build_variant, component};
 use streamhost_tests::host::{Host, unique};
 use streamhost_tests::outside::{self, Table};
 use streamhost_tests::postgres::Postgres;
+use streamhost_tests::replays::{Twin, counted as of, replay};
 use streamhost_tests::servers::Servers;
 use streamhost_tests::sizes::{LATE, PARTITIONS, seed, sizes};
 use streamhost_tests::wait::wait_until;
@@ -41,18 +42,6 @@ fn changes(table: &Table) -> Vec<Change> {
     }
     assert_eq!(changes.len(), 100, "the table is large enough");
     changes
-}
-
-fn of(view: &Value, sink: &str, what: &str) -> u64 {
-    let count = view["sinks"][sink][what].as_u64();
-    count.unwrap_or_else(|| panic!("no {what} of {sink}: {view}"))
-}
-
-/// What a replay of a job's whole history comes to.
-fn replay(host: &Host, job: &str, more: &[&str]) -> Value {
-    let view = host.json(&[&["replay", job, "--samples", "20"], more].concat());
-    assert_eq!(view["outcome"], "done", "{view}");
-    view
 }
 
 #[test]
@@ -151,60 +140,6 @@ fn exactly_the_rows_that_were_corrupted_are_found_and_mended() {
     assert_eq!(replay(&host, &job, &["--diff"])["differing"], 0);
     let letters = format!("{job}.dead-letters");
     outside::clicks_are_right(&servers.kafka, &job, &servers.gateway, &job, &letters);
-}
-
-/// A job of the guest `twin`, whose versions differ in one thing.
-struct Twin<'a> {
-    host: Host,
-    servers: &'a Servers,
-    job: String,
-    sent: u64,
-}
-
-impl<'a> Twin<'a> {
-    fn new(servers: &'a Servers, change: &str) -> Self {
-        let job = unique("twin");
-        outside::create_topic(&servers.kafka, &job, 1);
-        let twin = Twin {
-            host: Host::serve(servers),
-            servers,
-            job,
-            sent: 0,
-        };
-        twin.deploy(change, &["--create-tables"]);
-        twin
-    }
-
-    fn places(&self) -> Vec<String> {
-        vec![
-            format!("source.twin-in={}", self.job),
-            format!("sink.twin-rows={}-rows", self.job),
-            format!("sink.twin-sums={}-sums", self.job),
-        ]
-    }
-
-    fn deploy(&self, change: &str, more: &[&str]) {
-        let mut set = self.places();
-        set.push(format!("param.change={change}"));
-        set.push("limits.batch-records=2000".to_owned());
-        let file = component("tests/guests/twin");
-        self.host.deploy_as(&file, &self.job, &set, more).ok();
-    }
-
-    fn send(&mut self, count: u64) {
-        let numbers = self.sent..self.sent + count;
-        let record = |n: u64| Record {
-            value: Some(n.to_string().into_bytes()),
-            ..Record::default()
-        };
-        feed::fill(&self.servers.kafka, &self.job, numbers.map(record)).expect("a full topic");
-        self.sent += count;
-        self.host.wait_records(&self.job, self.sent, LATE);
-    }
-
-    fn table(&self, name: &str) -> Table {
-        outside::table(&self.servers.gateway, &format!("{}-{name}", self.job))
-    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub mod host;
 pub mod keyed_jobs;
 pub mod hostile;
 pub mod stamping;
+pub mod replays;
 pub mod fault_proxy;
 pub mod gaps;
 pub mod lines;

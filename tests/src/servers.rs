@@ -243,6 +243,24 @@ impl Servers {
             .args(arguments))
     }
 
+    /// Deletes records of partitions of a topic, each below an offset, as retention does.
+    #[track_caller]
+    pub fn delete_below(&self, topic: &str, below: &[(u32, u64)]) {
+        let below: Vec<String> = below
+            .iter()
+            .map(|(id, offset)| {
+                format!("{{\"topic\": \"{topic}\", \"partition\": {id}, \"offset\": {offset}}}")
+            })
+            .collect();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("below.json");
+        let all = format!("{{\"version\": 1, \"partitions\": [{}]}}", below.join(", "));
+        std::fs::write(&file, all).expect("the folder can be written");
+        let tool = "org.apache.kafka.tools.DeleteRecordsCommand";
+        self.kafka_tool(tool, &["--offset-json-file", &file.display().to_string()])
+            .ok();
+    }
+
     fn call(&self, server: Server, verb: Verb) -> Said {
         let verb = match verb {
             Verb::Start => "start",

@@ -33,6 +33,7 @@ function view(job: SimJob, now: number): Replay {
     waiting_for: null,
     began: rfc3339(now - 4 * MINUTE_MS),
     ended: runs ? null : rfc3339(now - MINUTE_MS),
+    savepoint: null,
     from: { clicks: { 0: 0 } },
     to: { clicks: { 0: offsets } },
     at: { clicks: { 0: runs ? 600_000 : offsets } },

@@ -84,8 +84,8 @@ pub struct ReplayRequest {
     pub deploy: DeployRequest,
     /// The version that is run, if there is no component; the active one without it.
     pub version: Option<u64>,
-    /// Where it begins.
-    pub from: ReplayBound,
+    /// Where it begins; at the oldest record there is, or at its savepoint, without it.
+    pub from: Option<ReplayBound>,
     /// Where it ends.
     pub to: ReplayBound,
     /// So many records a second at most.
@@ -107,7 +107,7 @@ impl Default for ReplayRequest {
         ReplayRequest {
             deploy: DeployRequest::default(),
             version: None,
-            from: ReplayBound::Earliest,
+            from: None,
             to: ReplayBound::Now,
             rate: None,
             sinks: BTreeMap::new(),
@@ -120,6 +120,11 @@ impl Default for ReplayRequest {
 }
 
 impl ReplayRequest {
+    /// Where it begins, if not at a savepoint.
+    pub fn begins(&self) -> &ReplayBound {
+        self.from.as_ref().unwrap_or(&ReplayBound::Earliest)
+    }
+
     /// Reads a rate. `Err`: what it can be.
     pub fn rate(text: &str) -> Result<u64, String> {
         let most = limits::REPLAY_RATE_MAX;
@@ -158,6 +163,8 @@ pub struct ReplayView {
     pub began: String,
     /// When it ended, RFC 3339.
     pub ended: Option<String>,
+    /// The savepoint that it begins from; null: from none.
+    pub savepoint: Option<ReplaySavepointView>,
     /// Its first offset of each partition.
     pub from: ReplayPositions,
     /// The offset behind its last one.
@@ -229,6 +236,16 @@ impl ReplayStatus {
             differing: view.differing,
         }
     }
+}
+
+/// The savepoint that a replay begins from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReplaySavepoint)]
+pub struct ReplaySavepointView {
+    /// The last batch that is in it.
+    pub batch: u64,
+    /// When it was taken, RFC 3339.
+    pub taken: String,
 }
 
 /// What a sink's place holds, held against what was made.

@@ -5,13 +5,14 @@ use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use streamhost_core::job::names;
 use streamhost_core::limits;
 use tempfile::NamedTempFile;
 use ureq::http::Response;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, SendBody};
 
 const USUAL_URL: &str = "http://127.0.0.1:7070";
 /// The largest answer: a log, or the status of all jobs.
@@ -326,22 +327,39 @@ impl Client {
         query: &[(&str, String)],
         file: &File,
     ) -> Result<T, ClientError> {
+        self.upload_behind(path, query, &[], file)
+    }
+
+    /// Sends a file to a path, behind these bytes.
+    pub(super) fn upload_behind<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        before: &[u8],
+        file: &File,
+    ) -> Result<T, ClientError> {
         let request = self
             .agent
             .post(format!("{}{path}", self.url))
             .query_pairs(query.iter().map(|(k, v)| (*k, v)));
         let request = self.authorized(request);
+        let mut all = before.chain(file);
         // As for a component, it is sent once the daemon wants it.
-        let request = request
+        let mut request = request
             .content_type("application/octet-stream")
             .header("expect", "100-continue");
+        // Of a pipe it is not known.
+        if let Some(length) = file.metadata().ok().filter(|of| of.is_file()) {
+            let length = length.len() + before.len() as u64;
+            request = request.header("content-length", length);
+        }
         self.answer(
             request
                 .config()
                 .timeout_global(Some(limits::SAVEPOINT_TIME))
                 .timeout_await_100(Some(limits::HTTP_READ_TIME))
                 .build()
-                .send(file),
+                .send(SendBody::from_reader(&mut all)),
         )
     }
 

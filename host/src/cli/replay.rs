@@ -5,6 +5,7 @@ use super::client::{Client, Which, job_path};
 use super::file::{self, pair};
 use super::output::{Output, count, plain, table};
 use super::progress::Progress;
+use super::savepoint;
 use super::screen::Screen;
 use super::shadow::columns_said;
 use crate::api::{ReplayColumnView, ReplayRowView, ReplaySinkView, ReplayView};
@@ -24,6 +25,7 @@ const ASK_EVERY: Duration = Duration::from_millis(300);
   streamhost replay clicks --file fixed.wasm --write          # writes the rows that differ
   streamhost replay clicks --version 3 --sink clicks=clicks-trial --create-tables
   streamhost replay clicks --from 0=1000 --to 0=2000 --diff --detach
+  streamhost replay clicks --state clicks-1204.savepoint --diff   # from its positions, with its state
   streamhost replay clicks --show
   streamhost replay clicks --stop
 
@@ -31,9 +33,10 @@ The job goes on; what it writes meanwhile stays. Ctrl-C stops the replay.")]
 pub(super) struct Args {
     /// The job
     job: String,
-    /// Where it begins: earliest, a time, or offsets such as 0=100,1=250 or orders:0=100
-    #[arg(long, value_name = "TIME|OFFSETS", default_value = "earliest")]
-    from: String,
+    /// Where it begins: earliest, a time, or offsets such as 0=100,1=250 or orders:0=100; earliest
+    /// without it
+    #[arg(long, value_name = "TIME|OFFSETS")]
+    from: Option<String>,
     /// Where it ends: now (where the job is), a time, or offsets
     #[arg(long, value_name = "TIME|OFFSETS", default_value = "now")]
     to: String,
@@ -43,6 +46,9 @@ pub(super) struct Args {
     /// Run this component, which is not deployed
     #[arg(long, value_name = "FILE.wasm")]
     file: Option<PathBuf>,
+    /// Begin from a savepoint of the job: its positions, and its state
+    #[arg(long, value_name = "FILE.savepoint", conflicts_with_all = ["from", "empty_state"])]
+    state: Option<PathBuf>,
     /// A setting beside those of the version
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
@@ -71,10 +77,10 @@ pub(super) struct Args {
     #[arg(long)]
     detach: bool,
     /// Show the replay that runs, or ran last
-    #[arg(long, conflicts_with_all = ["stop", "diff", "write", "sink", "file", "version", "detach"])]
+    #[arg(long, conflicts_with_all = ["stop", "diff", "write", "sink", "file", "version", "state", "detach"])]
     show: bool,
     /// Stop the replay that runs
-    #[arg(long, conflicts_with_all = ["diff", "write", "sink", "file", "version", "detach"])]
+    #[arg(long, conflicts_with_all = ["diff", "write", "sink", "file", "version", "state", "detach"])]
     stop: bool,
     /// How many rows that differ are shown, of each sink
     #[arg(long, value_name = "N", default_value_t = 10)]
@@ -119,7 +125,8 @@ fn begin(
 ) -> Result<ReplayView, CliError> {
     let component = args.file.as_deref().map(file::read).transpose()?;
     file::settings(&args.set)?; // none is given twice
-    let mut query: Vec<(&str, String)> = vec![("from", args.from.clone()), ("to", args.to.clone())];
+    let mut query: Vec<(&str, String)> = vec![("to", args.to.clone())];
+    query.extend(args.from.clone().map(|from| ("from", from)));
     let both = |(key, value): &(String, String)| format!("{key}={value}");
     query.extend(args.set.iter().map(|set| ("set", both(set))));
     query.extend(args.sink.iter().map(|sink| ("sink", both(sink))));
@@ -134,10 +141,21 @@ fn begin(
     ];
     let given = flags.into_iter().filter(|(_, given)| *given);
     query.extend(given.map(|(flag, _)| (flag, "true".to_owned())));
-    let waits = Progress::begin(screen, "the daemon makes the version ready");
     let body = component.unwrap_or_default();
-    let begun = client.post(path, &query, "application/wasm", &body);
-    drop(waits);
+    let begun = match &args.state {
+        None => {
+            let _waits = Progress::begin(screen, "the daemon makes the version ready");
+            client.post(path, &query, "application/wasm", &body)
+        }
+        Some(state) => {
+            let file = savepoint::open(state)?;
+            query.push(("state", "true".to_owned()));
+            let length = (!body.is_empty()).then(|| body.len().to_string());
+            query.extend(length.map(|length| ("component-bytes", length)));
+            let _waits = Progress::begin(screen, "the daemon takes the savepoint, and checks it");
+            client.upload_behind(path, &query, &body, &file)
+        }
+    };
     Ok(begun?)
 }
 
@@ -215,6 +233,14 @@ fn said(out: &mut dyn Write, screen: &Screen, view: &ReplayView) -> io::Result<(
         counted("dropped"),
         records(view.followed),
     )?;
+    if let Some(savepoint) = &view.savepoint {
+        let taken = plain(&savepoint.taken);
+        writeln!(
+            out,
+            "it begins from the savepoint of batch {}, taken at {taken}",
+            savepoint.batch
+        )?;
+    }
     for warning in &view.warnings {
         writeln!(out, "warning: {}", plain(warning))?;
     }

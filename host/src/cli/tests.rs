@@ -154,10 +154,11 @@ impl Jobs for FakeHost {
     fn replay(
         &self,
         component: Option<Vec<u8>>,
+        savepoint: Option<std::fs::File>,
         request: ReplayRequest,
         wanted: &dyn Fn() -> bool,
     ) -> Result<ReplayView, Refusal> {
-        self.jobs.replay(component, request, wanted)
+        self.jobs.replay(component, savepoint, request, wanted)
     }
 
     fn replay_of(&self, job: &str) -> Result<ReplayView, Refusal> {

@@ -358,10 +358,11 @@ impl Jobs for FakeJobs {
     fn replay(
         &self,
         component: Option<Vec<u8>>,
+        savepoint: Option<File>,
         request: ReplayRequest,
         _wanted: &dyn Fn() -> bool,
     ) -> Result<ReplayView, Refusal> {
-        self.begin_replay(component.as_deref(), &request)
+        self.begin_replay(component.as_deref(), savepoint.is_some(), &request)
     }
 
     fn replay_of(&self, job: &str) -> Result<ReplayView, Refusal> {

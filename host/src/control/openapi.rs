@@ -254,7 +254,7 @@ pub(super) struct ShadowQuery {
 )]
 pub(super) struct ReplayQuery {
     /// Where it begins: `earliest`, a time in RFC 3339, or offsets such as `0=100,1=250`, of several
-    /// sources `orders:0=100,prices:0=7`; `earliest` without it.
+    /// sources `orders:0=100,prices:0=7`; `earliest` without it. Not with `state`.
     from: Option<String>,
     /// Where it ends: a time or offsets, or `now`, which is where the job is, and is so without it.
     to: Option<String>,
@@ -274,6 +274,11 @@ pub(super) struct ReplayQuery {
     delete_extra: Option<bool>,
     /// Keyed stages may begin with an empty state, though records before `from` are left out.
     empty_state: Option<bool>,
+    /// The body is a savepoint of the job: it begins from its positions and its state.
+    state: Option<bool>,
+    /// With `state`: the first bytes of the body, so many, are a component, and the savepoint follows.
+    #[param(minimum = 1)]
+    component_bytes: Option<u64>,
     /// Create other places that are missing.
     create_tables: Option<bool>,
     /// The settings of the version do not stay.

@@ -7,11 +7,14 @@ use super::handlers::{Answer, call, change};
 use super::openapi::{ComponentBytes, ComponentFaults, JobFaults, JobPath, ReplayQuery};
 use super::reply::Fault;
 use super::requests::{JobName, pairs, unknown};
+use super::savepoint;
 use crate::api::{AuditEntry, Jobs, ReplayBound, ReplayRequest, ReplayView};
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::routing::{MethodRouter, delete, get, post};
+use std::fs::File;
+use std::io::Read;
 use std::sync::Arc;
 
 /// The routes of replays.
@@ -29,7 +32,7 @@ pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
     path = "/v1/jobs/{job}/replay",
     operation_id = "begin_replay",
     params(JobPath, ReplayQuery),
-    request_body(content = Option<ComponentBytes>, content_type = "application/wasm", description = "A component that is not deployed; without it a version that is kept."),
+    request_body(content = Option<ComponentBytes>, content_type = "application/wasm", description = "A component that is not deployed; without it a version that is kept. With `state=true` a savepoint, as application/octet-stream, behind the component if there is one."),
     responses((status = 200, description = "It runs.", body = ReplayView), JobFaults, ComponentFaults),
 )]
 pub(super) async fn begin(
@@ -39,18 +42,73 @@ pub(super) async fn begin(
     audited: Audited,
     request: Request,
 ) -> Answer<ReplayView> {
-    let (asked, given) = replay_request(job, query.as_deref())?;
+    let (asked, body, given) = replay_request(job, query.as_deref())?;
     audited.asks(None, given);
+    if body.is_savepoint {
+        let most = app.bounds.upload_bytes_max;
+        let component_bytes = body.component_bytes.unwrap_or(0);
+        if component_bytes > most {
+            let words = format!("the component has more than {most} bytes");
+            return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, words));
+        }
+        let begun = savepoint::received(&app, request, move |jobs, file, wanted| {
+            let (component, file) = parted(file, component_bytes)?;
+            let begun = audited.through(jobs, |jobs| {
+                jobs.replay(component, Some(file), asked, wanted)
+            });
+            Ok::<_, Fault>(begun?)
+        });
+        return Ok(Json(begun.await??));
+    }
     if has_body(request.headers()) {
         let begun = component(&app, request, move |jobs, bytes, wanted| {
-            audited.through(jobs, |jobs| jobs.replay(Some(bytes), asked, wanted))
+            audited.through(jobs, |jobs| jobs.replay(Some(bytes), None, asked, wanted))
         });
         return Ok(Json(begun.await??));
     }
     let begun = change(&app, audited, move |jobs| {
-        jobs.replay(None, asked, &|| true)
+        jobs.replay(None, None, asked, &|| true)
     });
     Ok(Json(begun.await?))
+}
+
+/// What a body is.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Parts {
+    /// A savepoint is in it.
+    is_savepoint: bool,
+    /// So many bytes of a component stand before the savepoint.
+    component_bytes: Option<usize>,
+}
+
+/// A component of so many bytes, if there are any, and the file, which stands behind it.
+fn parted(mut file: File, component_bytes: usize) -> Result<(Option<Vec<u8>>, File), Fault> {
+    if component_bytes == 0 {
+        return Ok((None, file));
+    }
+    let mut component = Vec::with_capacity(component_bytes);
+    let read = (&mut file)
+        .take(component_bytes as u64)
+        .read_to_end(&mut component);
+    let unread = |e| {
+        let words = format!("the body cannot be read again: {e}");
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, words)
+    };
+    match read.map_err(unread)? == component_bytes {
+        true => Ok((Some(component), file)),
+        false => Err(Fault::bad(
+            "the body has fewer bytes than `component-bytes` says",
+        )),
+    }
+}
+
+fn bytes(value: &str) -> Result<usize, Fault> {
+    let bytes = value.parse().ok().filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| {
+        Fault::bad(format!(
+            "`component-bytes={value}`: it is a number from 1 on"
+        ))
+    })
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
@@ -99,7 +157,7 @@ impl Noted for ReplayView {
 /// A connector has this name too.
 const RECORDS_A_SECOND: &str = "rate";
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "from",
     "to",
     "version",
@@ -109,14 +167,19 @@ const KEYS: [&str; 12] = [
     "write",
     "delete-extra",
     "empty-state",
+    "state",
+    "component-bytes",
     "create-tables",
     "reset-settings",
     "set",
 ];
 
 /// What is asked in a query, and what of it is noted.
-fn replay_request(job: String, query: Option<&str>) -> Result<(ReplayRequest, Vec<String>), Fault> {
-    let mut asked = ReplayRequest::default();
+fn replay_request(
+    job: String,
+    query: Option<&str>,
+) -> Result<(ReplayRequest, Parts, Vec<String>), Fault> {
+    let (mut asked, mut body) = (ReplayRequest::default(), Parts::default());
     asked.deploy.name = Some(job);
     let mut given = Vec::new();
     for (key, value) in pairs(query)? {
@@ -125,7 +188,9 @@ fn replay_request(job: String, query: Option<&str>) -> Result<(ReplayRequest, Ve
             given.push(format!("{key}={value}"));
         }
         match &*key {
-            "from" => asked.from = ReplayBound::parse(&value).map_err(wrong)?,
+            "from" => asked.from = Some(ReplayBound::parse(&value).map_err(wrong)?),
+            "state" => body.is_savepoint = flag(&key, &value)?,
+            "component-bytes" => body.component_bytes = Some(bytes(&value)?),
             "to" => asked.to = ReplayBound::parse(&value).map_err(wrong)?,
             RECORDS_A_SECOND => asked.rate = Some(ReplayRequest::rate(&value).map_err(wrong)?),
             "version" => {
@@ -155,7 +220,12 @@ fn replay_request(job: String, query: Option<&str>) -> Result<(ReplayRequest, Ve
             _ => return Err(unknown(&key, &KEYS)),
         }
     }
-    Ok((asked, given))
+    match body.component_bytes.is_some() && !body.is_savepoint {
+        true => Err(Fault::bad(
+            "`component-bytes` says where a savepoint begins in the body: it is for `state=true`",
+        )),
+        false => Ok((asked, body, given)),
+    }
 }
 
 #[cfg(test)]
@@ -166,7 +236,8 @@ mod tests {
     fn a_query_says_what_is_replayed_or_what_is_wrong() {
         let query =
             "from=earliest&to=0%3D7&rate=500&version=2&sink=a%3Db&write=true&set=param.x%3D1";
-        let (asked, given) = replay_request("clicks".to_owned(), Some(query)).unwrap();
+        let (asked, body, given) = replay_request("clicks".to_owned(), Some(query)).unwrap();
+        assert_eq!(body, Parts::default());
         assert_eq!((asked.rate, asked.version), (Some(500), Some(2)));
         assert_eq!(asked.sinks["a"], "b");
         assert_eq!(asked.deploy.settings["param.x"], "1");
@@ -189,6 +260,9 @@ mod tests {
             ("sink=a", "NAME=OTHER"),
             ("sink=a%3Db&sink=a%3Dc", "twice"),
             ("diff=maybe", "true or false"),
+            ("state=maybe", "true or false"),
+            ("state=true&component-bytes=-1", "from 1 on"),
+            ("component-bytes=7", "for `state=true`"),
             ("name=other", "no parameter"),
             ("replan=true", "no parameter"),
         ];

@@ -189,7 +189,7 @@ fn read_out(mut file: File, send: &mpsc::Sender<io::Result<Bytes>>) -> io::Resul
 }
 
 /// Takes a savepoint from a request's body into a file, and does something with it.
-async fn received<T: Send + 'static>(
+pub(super) async fn received<T: Send + 'static>(
     app: &App,
     request: Request,
     work: impl FnOnce(&dyn Jobs, File, &dyn Fn() -> bool) -> T + Send + 'static,

@@ -114,10 +114,11 @@ impl Jobs for Supervisor {
     fn replay(
         &self,
         component: Option<Vec<u8>>,
+        savepoint: Option<File>,
         request: ReplayRequest,
         wanted: Wanted<'_>,
     ) -> Result<ReplayView, Refusal> {
-        self.begin_replay(component, request, wanted)
+        self.begin_replay(component, savepoint, request, wanted)
     }
 
     fn replay_of(&self, job: &str) -> Result<ReplayView, Refusal> {

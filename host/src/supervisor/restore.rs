@@ -28,7 +28,7 @@ use streamhost_guest::compiler::Wanted;
 use streamhost_storage::checkpoint_log::Import;
 
 mod check;
-mod saved;
+pub(super) mod saved;
 
 /// A savepoint whose active version is compiled, and what is asked of it.
 pub(super) struct RestoreAsk {

@@ -262,6 +262,8 @@ export interface Replay {
   waiting_for: string | null;
   began: string;
   ended: string | null;
+  /** The savepoint that it begins from. */
+  savepoint: { batch: number; taken: string } | null;
   from: Record<string, Record<string, number>>;
   to: Record<string, Record<string, number>>;
   at: Record<string, Record<string, number>>;

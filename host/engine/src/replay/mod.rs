@@ -16,7 +16,7 @@ use crate::source::Source;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamhost_core::clock;
-use streamhost_core::protocol::CheckpointLog;
+use streamhost_core::protocol::{Checkpoint, CheckpointLog};
 use streamhost_core::types::Positions;
 
 mod compare;
@@ -63,8 +63,10 @@ pub struct ReplayVersion {
     pub loaded: Arc<LoadedDeployment>,
     /// Reads its sources, for it alone.
     pub source: Box<dyn Source>,
-    /// What its keyed stages keep, from nothing on.
+    /// What its keyed stages keep.
     pub store: Arc<dyn CheckpointLog>,
+    /// The checkpoint of a savepoint whose state is in the store; none: it begins with nothing.
+    pub saved: Option<Checkpoint>,
 }
 
 /// A place that is held against what is made of it.

@@ -14,7 +14,7 @@ use streamhost_core::executor::{
     restore_state,
 };
 use streamhost_core::job::settings::{BatchLimits, OnError};
-use streamhost_core::protocol::{Checkpoint, CheckpointLog};
+use streamhost_core::protocol::{Checkpoint, CheckpointLog, EventTimes};
 use streamhost_core::state::Stages;
 use streamhost_core::types::{END_OF_TIME_MS, Partition, Positions, by_topic};
 use streamhost_core::{clock, limits};
@@ -22,7 +22,7 @@ use streamhost_core::{clock, limits};
 /// Why a replay does not go on. None: it was told to end.
 pub(super) type Broken = Option<String>;
 
-/// The number of the only life of its state.
+/// The number of the only life of its state, where it begins with none.
 const EPOCH: u64 = 1;
 
 /// A version at work.
@@ -44,7 +44,8 @@ pub(super) struct Run<'a> {
 pub(super) type Takes<'t> = dyn FnMut(&LoadedDeployment, &BatchOutcome) -> Result<(), Broken> + 't;
 
 impl<'a> Run<'a> {
-    /// Begins at these positions with an empty state.
+    /// Begins at these positions with an empty state, or that of a savepoint, which is made this
+    /// version's as a deploy makes it.
     pub(super) fn begin(
         replay: &'a Replay,
         version: ReplayVersion,
@@ -54,6 +55,7 @@ impl<'a> Run<'a> {
             loaded,
             source,
             store,
+            saved,
         } = version;
         let name = format!("{} replay", loaded.spec.name);
         let lanes = Lanes::start(&name, 1, replay.stop.clone());
@@ -62,17 +64,17 @@ impl<'a> Run<'a> {
         let large = LargeBatches::new(0, limits::BATCH_ANSWERS_OWN_BYTES);
         let mut lanes = lanes.in_turns(large, Arc::new(|_| {}));
         let committed = by_topic(&loaded.topics(), from);
-        let mut checkpoint = Checkpoint::begin(EPOCH, loaded.deployment, 0, committed);
+        let (epoch, times, before) = match saved {
+            Some(saved) => (saved.epoch, saved.times, saved.stages),
+            None => (EPOCH, EventTimes::default(), Stages::new()),
+        };
+        let mut checkpoint = Checkpoint::begin(epoch, loaded.deployment, 0, committed);
+        checkpoint.times = times;
         store.begin(&checkpoint).map_err(said)?;
         let mut calls = lanes.calls(&loaded.guest_version, GroupQuarantines::new());
-        let stages = restore_state(
-            &loaded.spec,
-            &Stages::new(),
-            EPOCH,
-            &*store,
-            &mut calls,
-            &|| replay.is_stopped(),
-        );
+        let stages = restore_state(&loaded.spec, &before, epoch, &*store, &mut calls, &|| {
+            replay.is_stopped()
+        });
         drop(calls);
         checkpoint.stages = stages.map_err(said)?;
         let executor = BatchExecutor::after(&checkpoint, store.clone(), limits::REPLAY_CACHE_BYTES);

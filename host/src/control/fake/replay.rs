@@ -2,8 +2,8 @@
 
 use super::{FakeJobs, locked};
 use crate::api::{
-    DeployRequest, Refusal, ReplayColumnView, ReplayRequest, ReplayRowView, ReplaySinkView,
-    ReplayView, ShadowRequest,
+    DeployRequest, Refusal, ReplayColumnView, ReplayRequest, ReplayRowView, ReplaySavepointView,
+    ReplaySinkView, ReplayView, ShadowRequest,
 };
 
 impl FakeJobs {
@@ -22,12 +22,14 @@ impl FakeJobs {
             ..ReplayRequest::default()
         };
         request.deploy.name = Some("clicks".to_owned());
-        self.begin_replay(None, &request).expect("it is there");
+        self.begin_replay(None, false, &request)
+            .expect("it is there");
     }
 
     pub(super) fn begin_replay(
         &self,
         component: Option<&[u8]>,
+        is_saved: bool,
         request: &ReplayRequest,
     ) -> Result<ReplayView, Refusal> {
         let job = request.deploy.name.clone().unwrap_or_default();
@@ -35,7 +37,11 @@ impl FakeJobs {
         if !request.diff && !request.write && request.sinks.is_empty() {
             return Err(Refusal::Invalid("say what becomes of the rows".to_owned()));
         }
-        let view = replay(&job, component, request);
+        let mut view = replay(&job, component, request);
+        view.savepoint = is_saved.then(|| ReplaySavepointView {
+            batch: 12,
+            taken: "2026-11-21T07:00:00Z".to_owned(),
+        });
         *locked(&self.replay) = Some(view.clone());
         Ok(view)
     }

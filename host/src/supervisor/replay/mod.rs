@@ -1,19 +1,27 @@
 //! History that is run through a version beside a job: started, looked at, ended. Nothing of it is
 //! stored: it ends with the host.
 
-use super::deploy::may_change;
+use super::deploy::{may_change, unavailable};
+use super::restore::saved::Saved;
 use super::{Job, Supervisor};
 use crate::api::{Refusal, ReplayRequest, ReplayStatus, ReplayView};
+use positions::Bounds;
+use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamhost_core::limits;
-use streamhost_engine::replay::{Replay, ReplayEnd, ReplayPlace, ReplayTerms};
+use streamhost_engine::replay::{
+    JobLedger, Replay, ReplayEnd, ReplayOutput, ReplayPlace, ReplayTerms,
+};
 use streamhost_engine::sink::CancelSignal;
+use streamhost_engine::source::Source;
 use streamhost_guest::compiler::Wanted;
 use tracing::Level;
+use versions::{Ready, Versions};
 
 mod ledger;
 mod parts;
 mod positions;
+mod saved;
 mod versions;
 
 /// The replay of a job, as others see it.
@@ -61,38 +69,34 @@ impl Replays {
 }
 
 impl Supervisor {
-    /// Checks what is asked, and runs history through a version beside its job.
+    /// Checks what is asked, and runs history through a version beside its job; from a savepoint on, if
+    /// there is one.
     pub(super) fn begin_replay(
         &self,
         component: Option<Vec<u8>>,
+        savepoint: Option<File>,
         request: ReplayRequest,
         wanted: Wanted<'_>,
     ) -> Result<ReplayView, Refusal> {
         let name = request.deploy.name.clone().unwrap_or_default();
         let job = self.known(&name)?;
         may_change(&job)?;
-        check_request(&request, component.is_some())?;
+        check_request(&request, component.is_some(), savepoint.is_some())?;
         self.has_room_for_replay(&job)?;
+        let saved = savepoint.map(Saved::read).transpose()?;
+        let of_other = saved.as_ref().map(|saved| saved::is_of(saved, &job));
+        let of_other = of_other.transpose()?.flatten();
         let first = self.ledger_of(&job)?;
         let versions = self.versions_of(&job, component, &request, wanted)?;
         self.is_allowed(&versions.own.loaded)?;
         self.beside_fits("the replay", &versions.own.loaded)?;
         let mut own = self.opened(&name, &versions.own.loaded)?;
-        let bounds = positions::resolve(own.as_mut(), &versions.own.loaded, &first, &request)?;
+        let bounds = bounds(own.as_mut(), &versions, (&first, &request), saved.as_ref())?;
         let cancel = CancelSignal::default();
         let (places, not_compared) = self.places_of(&versions, &request, &cancel)?;
         let outputs = self.outputs_of(&versions, &request, &cancel)?;
-        let mut said = ReplayView {
-            job: name.clone(),
-            version: versions.own.version,
-            digest: versions.own.digest.clone(),
-            settings: versions.own.settings.clone(),
-            rate: request.rate,
-            writes: request.write,
-            warnings: not_compared.clone(),
-            not_compared,
-            ..ReplayView::default()
-        };
+        let mut said = begun(&versions.own, &request, of_other, not_compared);
+        said.savepoint = saved.as_ref().map(saved::view);
         let terms = ReplayTerms {
             from: bounds.from,
             to: bounds.to,
@@ -102,7 +106,8 @@ impl Supervisor {
             deletes_extra: request.delete_extra,
         };
         let topics = versions.own.loaded.topics();
-        let parts = self.replay_parts(&job, versions, own, (first, terms), (places, outputs))?;
+        let beside = (places, outputs, saved);
+        let parts = self.replay_parts(&job, versions, own, (first, terms), beside)?;
         let mut kept = job.replays.kept();
         if kept.as_ref().is_some_and(|kept| !kept.replay.has_ended()) {
             return Err(runs_already(&name));
@@ -160,12 +165,60 @@ impl Supervisor {
     }
 }
 
+/// Where it begins and ends: at a savepoint, if there is one.
+fn bounds(
+    source: &mut dyn Source,
+    versions: &Versions,
+    (first, request): (&JobLedger, &ReplayRequest),
+    saved: Option<&Saved>,
+) -> Result<Bounds, Refusal> {
+    let own = &versions.own.loaded;
+    let Some(saved) = saved else {
+        return positions::resolve(source, own, first, request, None);
+    };
+    saved::fits(saved, versions)?;
+    let topics = source.topic_ids().map_err(|e| unavailable(&e))?;
+    saved::same_topics(saved, &topics)?;
+    let at = saved::at(saved, own);
+    positions::resolve(source, own, first, request, Some(at))
+}
+
+/// What is said of a replay as it begins.
+fn begun(
+    own: &Ready,
+    request: &ReplayRequest,
+    of_other: Option<String>,
+    not_compared: Vec<String>,
+) -> ReplayView {
+    ReplayView {
+        job: request.deploy.name.clone().unwrap_or_default(),
+        version: own.version,
+        digest: own.digest.clone(),
+        settings: own.settings.clone(),
+        rate: request.rate,
+        writes: request.write,
+        warnings: of_other.into_iter().chain(not_compared.clone()).collect(),
+        not_compared,
+        ..ReplayView::default()
+    }
+}
+
 /// What is asked must go together.
-fn check_request(request: &ReplayRequest, has_component: bool) -> Result<(), Refusal> {
+fn check_request(
+    request: &ReplayRequest,
+    has_component: bool,
+    has_savepoint: bool,
+) -> Result<(), Refusal> {
     let compares = request.diff || request.write;
     let wrong = match () {
         () if has_component && request.version.is_some() => {
             "name a version or send a component, not both"
+        }
+        () if has_savepoint && request.from.is_some() => {
+            "a savepoint has its own positions, and its state is that of just there: say --from or --state, not both"
+        }
+        () if has_savepoint && request.empty_state => {
+            "--state begins with the state of a savepoint, and --empty-state with none: say one of them"
         }
         () if !compares && request.sinks.is_empty() => {
             "say what becomes of the rows: --diff compares them with what is there, --write mends what differs, --sink \
@@ -203,3 +256,6 @@ fn words(end: &ReplayEnd) -> String {
 
 /// Places that are held against what is made, and sinks whose places cannot be.
 type Compared = (Vec<ReplayPlace>, Vec<String>);
+
+/// What is beside the versions: places, outputs, and a savepoint.
+type Beside = (Vec<ReplayPlace>, Vec<ReplayOutput>, Option<Saved>);

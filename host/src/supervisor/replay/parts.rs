@@ -2,8 +2,9 @@
 
 use super::super::deploy::unavailable;
 use super::super::{Job, Supervisor};
-use super::Compared;
+use super::saved;
 use super::versions::{Ready, Versions};
+use super::{Beside, Compared};
 use crate::api::{Refusal, ReplayRequest};
 use std::sync::Arc;
 use streamhost_connectors::connector::{Presence, SinkContext, SourceContext};
@@ -199,19 +200,25 @@ impl Supervisor {
         versions: Versions,
         source: Box<dyn Source>,
         (ledger, terms): (JobLedger, ReplayTerms),
-        (mut places, outputs): (Vec<ReplayPlace>, Vec<ReplayOutput>),
+        (mut places, outputs, saved): Beside,
     ) -> Result<ReplayParts, Refusal> {
         let name = format!("{}-{}", job.name, clock::now_ms());
         let scratch = Scratch::open(&self.data, &name).map_err(|e| unavailable(&e))?;
         let scratch = Arc::new(scratch);
+        let begun = |version: &str| saved::begun_in(&scratch, version, saved.as_ref());
         let active = match versions.active {
-            Some(active) => Some(ReplayVersion {
-                source: self.opened(&job.name, &active.loaded)?,
-                loaded: active.loaded,
-                store: Arc::new(scratch.log("active")),
-            }),
+            Some(active) => {
+                let (store, saved) = begun("active")?;
+                Some(ReplayVersion {
+                    source: self.opened(&job.name, &active.loaded)?,
+                    loaded: active.loaded,
+                    store,
+                    saved,
+                })
+            }
             None => None,
         };
+        let (store, saved) = begun("own")?;
         places.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(ReplayParts {
             job: job.name.clone(),
@@ -221,7 +228,8 @@ impl Supervisor {
             version: ReplayVersion {
                 source,
                 loaded: versions.own.loaded,
-                store: Arc::new(scratch.log("own")),
+                store,
+                saved,
             },
             active,
             places,

@@ -27,6 +27,8 @@ struct Asked<'a> {
     /// Where the times that are named are.
     from: Option<Positions>,
     to: Option<Positions>,
+    /// Where a savepoint goes on, if it begins there.
+    saved: Option<Positions>,
 }
 
 /// Finds them, and that all between them is still there.
@@ -35,6 +37,7 @@ pub(super) fn resolve(
     version: &LoadedDeployment,
     ledger: &JobLedger,
     request: &ReplayRequest,
+    saved: Option<Positions>,
 ) -> Result<Bounds, Refusal> {
     let spec = &version.spec;
     for (number, of) in (0..).zip(&spec.sources) {
@@ -50,8 +53,9 @@ pub(super) fn resolve(
         spec,
         request,
         first: asked(source.start(StartPosition::Earliest))?,
-        from: time(source, &request.from)?,
+        from: time(source, request.begins())?,
         to: time(source, &request.to)?,
+        saved,
     };
     let (mut from, mut to) = (Positions::new(), Positions::new());
     for (&partition, &job) in &ledger.committed {
@@ -60,13 +64,15 @@ pub(super) fn resolve(
         to.insert(partition, end);
     }
     if from == to {
-        return Err(Refusal::Invalid(
-            "there are no records between --from and --to".to_owned(),
-        ));
+        return Err(Refusal::Invalid(match of_bounds.saved {
+            None => "there are no records between --from and --to".to_owned(),
+            Some(_) => "there are no records between the savepoint and --to".to_owned(),
+        }));
     }
-    let is_all = to == ledger.committed && from.values().all(|at| *at == 0);
+    let is_saved = of_bounds.saved.is_some();
+    let is_all = !is_saved && to == ledger.committed && from.values().all(|at| *at == 0);
     let keeps = spec.stages.iter().any(|stage| stage.keeps_state());
-    if keeps && from.values().any(|at| *at > 0) && !request.empty_state {
+    if keeps && !is_saved && from.values().any(|at| *at > 0) && !request.empty_state {
         return Err(Refusal::Invalid(
             "this job keeps state, and records before --from are left out of it: say --from earliest, or --empty-state where \
              what it makes of these records does not depend on those before"
@@ -100,12 +106,20 @@ impl Asked<'_> {
             ReplayBound::Offsets(all) => of(self.spec, all, partition),
             ReplayBound::Time(_) => times.as_ref()?.get(&partition).map(|at| (*at).min(job)),
         };
+        let end = match is_table {
+            true => job,
+            false => wanted(&self.request.to, &self.to).unwrap_or(job),
+        };
+        if let Some(saved) = &self.saved {
+            // A partition that it does not name came since.
+            let begin = saved.get(&partition).copied().unwrap_or(0);
+            return from_saved(&place, begin, (first, end, job));
+        }
         if is_table {
             return Ok((first, job));
         }
-        let begin = wanted(&self.request.from, &self.from).unwrap_or(job);
-        let end = wanted(&self.request.to, &self.to).unwrap_or(job);
-        let is_time = matches!(self.request.from, ReplayBound::Time(_));
+        let begin = wanted(self.request.begins(), &self.from).unwrap_or(job);
+        let is_time = matches!(self.request.begins(), ReplayBound::Time(_));
         let is_cut = is_time && begin == first && first > 0;
         if begin < first || is_cut {
             return Err(Refusal::Invalid(format!(
@@ -113,18 +127,48 @@ impl Asked<'_> {
                  a later time or offset"
             )));
         }
-        if end > job {
-            return Err(Refusal::Invalid(format!(
-                "{place}: --to says offset {end}, and the job itself has come to {job}"
-            )));
-        }
+        not_beyond(&place, end, job)?;
         Ok((begin, end))
     }
 }
 
+fn not_beyond(place: &str, end: Offset, job: Offset) -> Result<(), Refusal> {
+    match end > job {
+        true => Err(Refusal::Invalid(format!(
+            "{place}: --to says offset {end}, and the job itself has come to {job}"
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// From where a savepoint goes on in a partition: what follows it must be there, and be history.
+fn from_saved(
+    place: &str,
+    begin: Offset,
+    (first, end, job): (Offset, Offset, Offset),
+) -> Result<(Offset, Offset), Refusal> {
+    not_beyond(place, end, job)?;
+    let wrong = match () {
+        () if begin > job => format!(
+            "{place}: the savepoint has come to offset {begin}, and the job to {job} only: it is of another history, or the \
+             job began again from an older savepoint"
+        ),
+        () if begin < first => format!(
+            "{place}: the savepoint goes on at offset {begin}, and what was there before offset {first} is gone: name a newer \
+             savepoint"
+        ),
+        () if begin > end => format!(
+            "{place}: --to says offset {end}, and the savepoint has come to {begin} already: say a later --to, or name an \
+             older savepoint"
+        ),
+        () => return Ok((begin, end)),
+    };
+    Err(Refusal::Invalid(wrong))
+}
+
 /// Every offset that is named must be of a partition that there is.
 fn named(spec: &JobSpec, ledger: &JobLedger, request: &ReplayRequest) -> Result<(), Refusal> {
-    for bound in [&request.from, &request.to] {
+    for bound in [request.begins(), &request.to] {
         let ReplayBound::Offsets(all) = bound else {
             continue;
         };

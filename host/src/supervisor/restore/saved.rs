@@ -5,11 +5,11 @@ use super::super::deploy::unavailable;
 use crate::api::Refusal;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufReader, Seek};
+use std::io::{BufReader, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use streamhost_core::job::JobRecord;
 use streamhost_core::protocol::Checkpoint;
-use streamhost_core::state::StageId;
+use streamhost_core::state::{Entry, StageId, StoreError};
 use streamhost_guest::signature;
 use streamhost_storage::catalog::sha256;
 use streamhost_storage::checkpoint_log::Import;
@@ -18,6 +18,8 @@ use streamhost_storage::savepoint::{SavepointError, SavepointReader, Section, su
 /// A savepoint, and what is taken of it.
 pub(in super::super) struct Saved {
     file: File,
+    /// Where in the file it begins.
+    begins: u64,
     /// The job's record, with the deployments whose components are taken.
     pub(in super::super) record: JobRecord,
     pub(in super::super) checkpoint: Checkpoint,
@@ -29,12 +31,14 @@ pub(in super::super) struct Saved {
 }
 
 impl Saved {
-    /// Reads all of a savepoint. `Err`: it is none, or not as it was written.
-    pub(super) fn read(file: File) -> Result<Saved, Refusal> {
-        (&file).rewind().map_err(|e| unavailable(&e))?;
+    /// Reads all of a savepoint, from where the file stands. `Err`: it is none, or not as it was
+    /// written.
+    pub(in super::super) fn read(file: File) -> Result<Saved, Refusal> {
+        let begins = (&file).stream_position().map_err(|e| unavailable(&e))?;
         let found = summary(BufReader::new(&file)).map_err(refused)?;
         Ok(Saved {
             file,
+            begins,
             record: found.facts.record,
             checkpoint: found.facts.checkpoint,
             taken_ms: found.facts.taken_ms,
@@ -49,7 +53,8 @@ impl Saved {
         &self,
         mut take: impl FnMut(Section) -> Result<ControlFlow<()>, Refusal>,
     ) -> Result<(), Refusal> {
-        (&self.file).rewind().map_err(|e| unavailable(&e))?;
+        let begins = SeekFrom::Start(self.begins);
+        (&self.file).seek(begins).map_err(|e| unavailable(&e))?;
         let (_, mut reader) =
             SavepointReader::begin(BufReader::new(&self.file)).map_err(refused)?;
         while let Some(section) = reader.read().map_err(refused)? {
@@ -83,6 +88,24 @@ impl Saved {
             };
             if self.components.contains(&sha256(&component)) {
                 take(&component)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// Gives out its state: the stage as its checkpoint has it, and entries.
+    pub(in super::super) fn state(
+        &self,
+        mut take: impl FnMut(StageId, &[Entry]) -> Result<(), StoreError>,
+    ) -> Result<(), Refusal> {
+        let ids: Vec<StageId> = (self.checkpoint.stages.values())
+            .map(|facts| facts.id)
+            .collect();
+        self.each(|section| {
+            if let Section::State(stage, entries) = section
+                && let Some(&id) = ids.get(stage as usize)
+            {
+                take(id, &entries).map_err(|e| unavailable(&e))?;
             }
             Ok(ControlFlow::Continue(()))
         })

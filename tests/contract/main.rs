@@ -31,6 +31,7 @@ mod live_contract {
     mod parameters;
     mod replay;
     mod replay_saved;
+    mod replay_postgres;
     mod shadow;
     mod savepoints;
     mod canary;

@@ -3,12 +3,13 @@
 
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 use streamhost_tests::clicks::{Clicks, Record};
 use streamhost_tests::feed::{self, Feed};
 use streamhost_tests::guests::{build_variant, component};
 use streamhost_tests::host::{Host, unique};
 use streamhost_tests::outside::{self, Table};
-use streamhost_tests::postgres::Postgres;
+use streamhost_tests::paths::streamhost;
 use streamhost_tests::replays::{Twin, counted as of, replay};
 use streamhost_tests::servers::Servers;
 use streamhost_tests::sizes::{LATE, PARTITIONS, seed, sizes};
@@ -303,6 +304,28 @@ fn what_cannot_be_replayed_is_refused_and_a_replay_can_be_stopped() {
     let none = twin.host.cli(["replay", "nobody", "--diff"]).refusal();
     assert!(none.contains("there is no job `nobody`"), "{none}");
 
+    // Ctrl-C of the command that waits ends the replay too.
+    let waits = ["replay", &job, "--diff", "--rate", "10"];
+    let mut waiting = Command::new(streamhost())
+        .env("STREAMHOST_URL", format!("http://{}", twin.host.address))
+        .args(waits)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let shown = || {
+        twin.host
+            .cli(["replay", &job, "--show", "--output", "json"])
+    };
+    wait_until("it runs", LATE, || {
+        shown().out.contains("\"running\": true")
+    });
+    let id = waiting.id().to_string();
+    let sent = Command::new("kill").args(["-s", "INT", &id]).status();
+    assert!(sent.expect("kill").success());
+    waiting.wait().expect("it ends");
+    let view = twin.host.json(&["replay", &job, "--show"]);
+    assert_eq!(view["outcome"], "stopped", "{view}");
+
     let slow = ["replay", &job, "--diff", "--rate", "10", "--detach"];
     let view = twin.host.json(&slow);
     assert_eq!(
@@ -371,49 +394,5 @@ fn a_topic_is_compared_by_the_last_record_of_each_key() {
     assert_eq!(found, [10, 5, 3], "{view}");
     let refused = host.cli(["replay", &job, "--write"]).refusal();
     assert!(refused.contains("is not mended"), "{refused}");
-}
-
-#[test]
-fn a_table_of_postgresql_is_compared_row_by_row() {
-    let (_guard, servers) = Servers::shared();
-    let server = Postgres::shared();
-    let host = Host::serve_more(servers, &server.section(), &[]);
-    let job = unique("pg-day");
-    feed::create_topic(&servers.kafka, &job, PARTITIONS).expect("a topic");
-    let clicks = Clicks::new(seed()).take(5000);
-    let sent = feed::fill(&servers.kafka, &job, clicks).expect("a full topic");
-    let places = [format!("source.clicks={job}"), format!("sink.clicks={job}")];
-    let clicks = component("examples/clicks-postgres");
-    host.deploy_as(&clicks, &job, &places, &["--create-tables"])
-        .ok();
-    host.wait_records(&job, sent, LATE);
-    let view = replay(&host, &job, &["--diff"]);
-    let rows = server.psql(&format!("SELECT count(*) FROM \"{job}\""));
-    assert_eq!(of(&view, "clicks", "alike").to_string(), rows, "{view}");
-    assert_eq!(view["differing"], 0, "{view}");
-
-    let some = |from: u32, to: u32| {
-        format!(
-            "(SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM \"{job}\") AS o WHERE n BETWEEN {from} AND {to})"
-        )
-    };
-    let sql = [
-        format!(
-            "UPDATE \"{job}\" SET quantity = quantity + 1 WHERE id IN {}",
-            some(1, 12)
-        ),
-        format!(
-            "INSERT INTO \"{job}\" SELECT 'forged' || n, student, url, clicked, item, quantity FROM \"{job}\", generate_series(1, 4) AS n WHERE id IN {}",
-            some(30, 30)
-        ),
-        format!("DELETE FROM \"{job}\" WHERE id IN {}", some(101, 107)),
-    ];
-    sql.iter().for_each(|sql| drop(server.psql(sql)));
-    let view = replay(&host, &job, &["--diff"]);
-    let found = ["differing", "missing", "extra"].map(|what| of(&view, "clicks", what));
-    assert_eq!(found, [12, 7, 4], "{view}");
-    assert_eq!(
-        view["sinks"]["clicks"]["columns"],
-        serde_json::json!({ "quantity": 12 }),
-    );
+    assert!(refused.contains("--sink picky-out=OTHER"), "{refused}");
 }

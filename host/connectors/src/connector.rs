@@ -115,10 +115,32 @@ pub trait SinkConnector {
     fn held(
         &self,
         spec: &SinkSpec,
-        cancel: &CancelSignal,
+        context: &HeldContext<'_>,
     ) -> Result<Box<dyn HeldPlace>, &'static str> {
-        let _ = (spec, cancel);
+        let _ = (spec, context);
         Err("its rows cannot be read back")
+    }
+}
+
+/// What a place is read back with.
+#[derive(Debug)]
+pub struct HeldContext<'a> {
+    /// Whose the sinks are that write there, such as `streamhost.JOB`.
+    pub owner: &'a str,
+    /// Those sinks, by name.
+    pub sinks: &'a [String],
+    /// Ends calls that are under way.
+    pub cancel: &'a CancelSignal,
+}
+
+/// Rows without a key cannot be told apart.
+///
+/// # Errors
+/// As it says.
+pub(crate) fn is_told_by_key(spec: &SinkSpec) -> Result<(), &'static str> {
+    match spec.is_keyed() {
+        true => Ok(()),
+        false => Err("its rows have no key, so one cannot be told from another"),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::held::HbaseHeld;
 use super::{HbaseProvision, HbaseSettings, HbaseSink};
-use crate::connector::{Connector, Presence, SinkConnector, SinkContext};
+use crate::connector::{Connector, HeldContext, Presence, SinkConnector, SinkContext};
 use streamhost_core::job::SinkSpec;
 use streamhost_core::job::connector::{ConnectorRules, HBASE};
-use streamhost_engine::sink::{CancelSignal, HeldPlace, Provision, Sink, SinkError};
+use streamhost_engine::sink::{HeldPlace, Provision, Sink, SinkError};
 
 /// One gateway.
 #[derive(Debug)]
@@ -63,9 +63,13 @@ impl SinkConnector for HbaseConnector {
     fn held(
         &self,
         spec: &SinkSpec,
-        cancel: &CancelSignal,
+        context: &HeldContext<'_>,
     ) -> Result<Box<dyn HeldPlace>, &'static str> {
         let settings = self.settings.clone();
-        Ok(Box::new(HbaseHeld::new(spec, settings, cancel.clone())))
+        Ok(Box::new(HbaseHeld::new(
+            spec,
+            settings,
+            context.cancel.clone(),
+        )))
     }
 }

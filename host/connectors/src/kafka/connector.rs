@@ -3,13 +3,14 @@
 use super::held::KafkaHeld;
 use super::{KafkaProvision, KafkaSettings, KafkaSink, KafkaSource};
 use crate::connector::{
-    Connector, Presence, SinkConnector, SinkContext, SourceConnector, SourceContext,
+    Connector, HeldContext, Presence, SinkConnector, SinkContext, SourceConnector, SourceContext,
+    is_told_by_key,
 };
 use std::collections::BTreeSet;
 use std::fmt;
 use streamhost_core::job::connector::{ConnectorRules, KAFKA};
 use streamhost_core::job::{SinkSpec, SourceSpec};
-use streamhost_engine::sink::{CancelSignal, HeldPlace, Provision, Sink, SinkError};
+use streamhost_engine::sink::{HeldPlace, Provision, Sink, SinkError};
 use streamhost_engine::source::mixed::Part;
 use streamhost_engine::source::{Source, SourceError};
 
@@ -103,13 +104,15 @@ impl SinkConnector for KafkaConnector {
     fn held(
         &self,
         spec: &SinkSpec,
-        cancel: &CancelSignal,
+        context: &HeldContext<'_>,
     ) -> Result<Box<dyn HeldPlace>, &'static str> {
+        is_told_by_key(spec)?;
         let settings = self.settings.clone();
-        match spec.is_keyed() {
-            true => Ok(Box::new(KafkaHeld::new(spec, settings, cancel.clone()))),
-            false => Err("its rows have no key, so one cannot be told from another"),
-        }
+        Ok(Box::new(KafkaHeld::new(
+            spec,
+            settings,
+            context.cancel.clone(),
+        )))
     }
 }
 

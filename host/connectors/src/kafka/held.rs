@@ -6,7 +6,7 @@ use streamhost_core::compare::{HeldRow, LastWrites};
 use streamhost_core::contract::render::{RowRef, ValueWriter};
 use streamhost_core::job::SinkSpec;
 use streamhost_core::{clock, limits};
-use streamhost_engine::sink::{CancelSignal, HeldPlace, SinkError, Written};
+use streamhost_engine::sink::{CancelSignal, HeldPlace, Mending, SinkError, Written};
 
 /// What a record's value is called among the columns of its row.
 const VALUE: &[u8] = b"value";
@@ -136,8 +136,8 @@ impl HeldPlace for KafkaHeld {
         true
     }
 
-    fn unmendable(&self) -> Option<&'static str> {
-        Some(
+    fn mending(&self) -> Mending {
+        Mending::Not(
             "a topic keeps what comes last, so a mend would lie above what the job writes meanwhile",
         )
     }

@@ -2,10 +2,12 @@
 
 use super::held::PostgresHeld;
 use super::{PostgresSettings, PostgresSink, provision};
-use crate::connector::{Connector, Presence, SinkConnector, SinkContext};
+use crate::connector::{
+    Connector, HeldContext, Presence, SinkConnector, SinkContext, is_told_by_key,
+};
 use streamhost_core::job::SinkSpec;
 use streamhost_core::job::connector::{ConnectorRules, POSTGRES};
-use streamhost_engine::sink::{CancelSignal, HeldPlace, Sink, SinkError};
+use streamhost_engine::sink::{HeldPlace, Sink, SinkError};
 
 /// One database.
 #[derive(Debug)]
@@ -52,12 +54,10 @@ impl SinkConnector for PostgresConnector {
     fn held(
         &self,
         spec: &SinkSpec,
-        cancel: &CancelSignal,
+        context: &HeldContext<'_>,
     ) -> Result<Box<dyn HeldPlace>, &'static str> {
+        is_told_by_key(spec)?;
         let settings = self.settings.clone();
-        match spec.is_keyed() {
-            true => Ok(Box::new(PostgresHeld::new(spec, settings, cancel.clone()))),
-            false => Err("its rows have no key, so one cannot be told from another"),
-        }
+        Ok(Box::new(PostgresHeld::new(spec, settings, context)))
     }
 }

@@ -47,7 +47,7 @@ fn escaped(mut text: &[u8], out: &mut Vec<u8>) {
 
 /// Milliseconds since 1970 as PostgreSQL reads them, in UTC. What lies outside of its own times is
 /// refused by it.
-fn timestamp(ms: i64) -> String {
+pub(super) fn timestamp(ms: i64) -> String {
     let (days, rest) = (ms.div_euclid(MS_OF_DAY), ms.rem_euclid(MS_OF_DAY));
     let (year, month, day) = date(days);
     let (seconds, ms) = (rest / 1000, rest % 1000);

@@ -1,18 +1,22 @@
-//! A table read back, from front to back: its rows as of one moment.
+//! A table read back, from front to back: its rows as of one moment; and rows of it mended.
 
 use super::catalog::{Table, list, quoted, quoted_table};
+use super::marks::Mark;
+use super::mend;
 use super::session::{Session, value};
 use super::types::SqlType;
 use super::words::Failure;
 use super::{PostgresSettings, provision};
+use crate::connector::HeldContext;
 use std::collections::BTreeMap;
 use streamhost_core::compare::{HeldRow, LastWrites};
 use streamhost_core::contract::render::{self, Cell, RowRef};
 use streamhost_core::job::{ColumnSpec, SinkSpec};
 use streamhost_core::limits;
 use streamhost_core::types::Kind;
-use streamhost_engine::sink::{CancelSignal, HeldPlace, SinkError, Written};
+use streamhost_engine::sink::{CancelSignal, HeldPlace, Mending, Passed, SinkError, Written};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 const MS_OF_DAY: i64 = 86_400_000;
 
@@ -23,19 +27,36 @@ pub(super) struct PostgresHeld {
     cancel: CancelSignal,
     /// None: not begun. Its transaction has a cursor.
     open: Option<Session>,
+    /// The marks of the job's sinks that write it.
+    marks: Vec<Mark>,
+    /// The session whose transaction has locked them.
+    locked: Option<Session>,
+    /// The session that mends, between its transactions.
+    idle: Option<Session>,
+    /// The table's number in the catalog.
+    table: i64,
     /// What the columns are in the table, once it was looked at: keys first.
     types: Vec<Option<SqlType>>,
 }
 
 impl PostgresHeld {
     /// For a sink whose rows have keys.
-    pub(super) fn new(spec: &SinkSpec, settings: PostgresSettings, cancel: CancelSignal) -> Self {
+    pub(super) fn new(
+        spec: &SinkSpec,
+        settings: PostgresSettings,
+        context: &HeldContext<'_>,
+    ) -> Self {
+        let mark = |sink: &String| Mark::new(format!("{}.{sink}", context.owner), &spec.target);
         PostgresHeld {
             settings,
             types: vec![None; spec.keys.len() + spec.columns.len()],
             spec: spec.clone(),
-            cancel,
+            cancel: context.cancel.clone(),
             open: None,
+            marks: context.sinks.iter().map(mark).collect(),
+            locked: None,
+            idle: None,
+            table: 0,
         }
     }
 
@@ -50,7 +71,8 @@ impl PostgresHeld {
         }
     }
 
-    fn begin(&mut self) -> Result<Session, SinkError> {
+    /// Connects, and looks at the table.
+    fn connect(&mut self) -> Result<Session, SinkError> {
         let session = Session::connect(&self.settings, &self.cancel);
         let session = session.map_err(|failure| self.error(failure))?;
         let table = Table::find(&session, &self.spec.target);
@@ -61,19 +83,63 @@ impl PostgresHeld {
             .map_err(|failure| self.error(failure))?;
         let of = |column: &ColumnSpec| table.columns.get(&column.name).map(|of| of.sql.clone());
         self.types = self.columns().map(of).collect();
-        let expressions: Vec<String> = self
-            .columns()
-            .zip(&self.types)
-            .map(|(column, sql)| expression(column, sql.as_ref()))
-            .collect();
+        self.table = table.id;
+        Ok(session)
+    }
+
+    /// What is asked of each column.
+    fn expressions(&self) -> String {
+        let columns = self.columns().zip(&self.types);
+        let all = columns.map(|(column, sql)| expression(column, sql.as_ref()));
+        all.collect::<Vec<_>>().join(", ")
+    }
+
+    fn begin(&mut self) -> Result<Session, SinkError> {
+        let session = self.connect()?;
         let keys = list(self.spec.keys.iter().map(|key| key.name.as_str()));
         let sql = format!(
             "BEGIN READ ONLY; DECLARE streamhost NO SCROLL CURSOR FOR SELECT {} FROM {} ORDER BY {keys}",
-            expressions.join(", "),
+            self.expressions(),
             quoted_table(&self.spec.target)
         );
         session.batch(&sql).map_err(|failure| self.error(failure))?;
         Ok(session)
+    }
+
+    /// The rows of these keys that are there.
+    fn by_keys(&self, session: &Session, keys: &[Vec<u8>]) -> Result<Vec<HeldRow>, Failure> {
+        let types = &self.types[..self.spec.keys.len()];
+        let mut columns: Vec<Vec<String>> = vec![Vec::new(); self.spec.keys.len()];
+        for key in keys {
+            let values = mend::key_values(&self.spec, types, key).into_iter();
+            let each = columns.iter_mut().zip(values.flatten());
+            each.for_each(|(column, value)| column.push(value));
+        }
+        let (mut arrays, mut names, mut same) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, (key, sql)) in self.spec.keys.iter().zip(types).enumerate() {
+            let (name, cast) = (
+                quoted(&key.name),
+                mend::cast(sql.as_ref()).unwrap_or_default(),
+            );
+            arrays.push(format!("${}::text[]", at + 1));
+            names.push(format!("streamhost_{at}"));
+            same.push(format!("t.{name} = s.streamhost_{at}::{cast}"));
+        }
+        let sql = format!(
+            "SELECT {} FROM {} AS t JOIN unnest({}) AS s ({}) ON {}",
+            self.expressions(),
+            quoted_table(&self.spec.target),
+            arrays.join(", "),
+            names.join(", "),
+            same.join(" AND "),
+        );
+        let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
+        let rows = session.query(&sql, &values)?;
+        let held = rows.iter().map(|row| {
+            let (key, of) = self.written(row)?;
+            Ok(HeldRow::of(key, of))
+        });
+        held.collect()
     }
 
     fn fetch(&self, session: &Session) -> Result<Vec<Written>, Failure> {
@@ -223,8 +289,15 @@ impl HeldPlace for PostgresHeld {
         Some(rows)
     }
 
-    fn rows(&mut self, _: &[Vec<u8>]) -> Result<Vec<HeldRow>, SinkError> {
-        Ok(Vec::new()) // it is read from front to back
+    /// While it is locked; else it is read from front to back.
+    fn rows(&mut self, keys: &[Vec<u8>]) -> Result<Vec<HeldRow>, SinkError> {
+        let Some(session) = self.locked.take() else {
+            return Ok(Vec::new());
+        };
+        let rows = self.by_keys(&session, keys);
+        let rows = rows.map_err(|failure| self.error(failure))?;
+        self.locked = Some(session);
+        Ok(rows)
     }
 
     fn scan(&mut self, _: Option<&[u8]>) -> Result<Vec<HeldRow>, SinkError> {
@@ -236,14 +309,37 @@ impl HeldPlace for PostgresHeld {
         column.is_empty() || self.spec.columns.iter().any(is_it)
     }
 
-    fn unmendable(&self) -> Option<&'static str> {
-        Some(
-            "its rows have no times, by which a mend could lie below what the job writes meanwhile",
-        )
+    fn mending(&self) -> Mending {
+        Mending::Locked
     }
 
-    fn mend(&mut self, _: i64, _: &[Written]) -> Result<(), SinkError> {
-        Err(self.error(Failure::Refused("its rows are not mended".to_owned())))
+    fn lock(&mut self) -> Result<Vec<Passed>, SinkError> {
+        self.locked = None; // which ends what may be under way
+        let session = self.idle.take().map_or_else(|| self.connect(), Ok)?;
+        let passed = mend::lock(&session, &self.marks, self.table);
+        let passed = passed.map_err(|failure| self.error(failure))?;
+        self.locked = Some(session);
+        Ok(passed)
+    }
+
+    fn unlock(&mut self, keep: bool) -> Result<(), SinkError> {
+        let Some(session) = self.locked.take() else {
+            return Ok(());
+        };
+        let ended = session.batch(if keep { "COMMIT" } else { "ROLLBACK" });
+        ended.map_err(|failure| self.error(failure))?;
+        self.idle = Some(session);
+        Ok(())
+    }
+
+    fn mend(&mut self, _: i64, rows: &[Written]) -> Result<(), SinkError> {
+        let Some(session) = self.locked.take() else {
+            return Err(self.error(Failure::Away("its lock is gone".to_owned())));
+        };
+        let written = mend::write(&session, &self.spec, &self.types, rows);
+        written.map_err(|failure| self.error(failure))?;
+        self.locked = Some(session);
+        Ok(())
     }
 }
 

@@ -103,6 +103,23 @@ impl Mark {
         held.transpose()
     }
 
+    /// Locks the mark in the session's transaction, and reads it: no batch of the sink can come until
+    /// that is over.
+    pub(super) fn lock(&self, session: &Session, table: i64) -> Result<Held, Failure> {
+        let sql = format!(
+            "SELECT {READ} FROM {} WHERE sink = $1 FOR UPDATE",
+            self.table
+        );
+        let rows = session.query(&sql, &[&self.sink])?;
+        match rows.first() {
+            Some(row) => read(row, Some(table)),
+            None => Err(Failure::Refused(format!(
+                "{NAME} has no row `{}`: the sink was not opened since, so it is not known what is in its table",
+                self.sink
+            ))),
+        }
+    }
+
     /// Moves the mark, as the first thing in a batch's transaction. `false`: somebody else has taken
     /// the sink over.
     pub(super) fn put(

@@ -16,6 +16,7 @@ mod merge;
 mod write;
 mod refused;
 mod provision;
+mod mend;
 mod held;
 mod connector;
 

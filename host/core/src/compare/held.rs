@@ -36,6 +36,21 @@ pub struct HeldRow {
     pub cells: BTreeMap<Vec<u8>, HeldCell>,
 }
 
+impl HeldRow {
+    /// A row as its last writes leave it.
+    pub fn of(key: Vec<u8>, writes: LastWrites) -> HeldRow {
+        let cells = writes.cells.into_iter();
+        let cells = cells.filter_map(|(column, value)| {
+            let (value, time_ms) = (value?, None);
+            Some((column, HeldCell { value, time_ms }))
+        });
+        HeldRow {
+            key,
+            cells: cells.collect(),
+        }
+    }
+}
+
 /// A cell as a place holds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeldCell {

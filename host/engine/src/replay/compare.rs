@@ -1,13 +1,10 @@
 //! Reads places back and holds them against what was made.
 
-use super::place::{Page, Places};
-use super::report::{ReplayedCell, ReplayedRow, RowKind};
+use super::place::{Page, Pages, Places};
 use super::run::Broken;
 use super::{Replay, ReplayPlace, TableId, What};
-use crate::sink::{Remedy, SinkError};
 use std::collections::BTreeMap;
-use streamhost_core::compare::{HeldCell, HeldRow, LastWrites, RowFound, shown_bytes};
-use streamhost_core::{clock, limits};
+use streamhost_core::compare::{HeldRow, LastWrites, RowFound};
 
 /// What may not be as it was made: it is not known yet whether later records wrote it.
 pub(super) struct Comparison<'a> {
@@ -48,37 +45,10 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Copies a place that is only read from front to back.
-    fn copy(&mut self, number: u16) -> Result<bool, Broken> {
-        let table = TableId {
-            what: What::There,
-            place: number,
-        };
-        loop {
-            let next = self.patiently(number, |place| place.held.next_written().transpose())?;
-            let Some(rows) = next else {
-                return Ok(false);
-            };
-            if rows.is_empty() {
-                return Ok(true);
-            }
-            let mut last: BTreeMap<Vec<u8>, LastWrites> = BTreeMap::new();
-            for (key, writes) in rows {
-                last.entry(key).or_default().then(writes);
-            }
-            self.places.add(table, last)?;
-        }
-    }
-
     /// The rows that were made.
     fn made(&mut self, number: u16) -> Result<(), Broken> {
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let page = self.places.next(What::Made, number, after.as_deref())?;
-            let Some((last, _)) = page.last() else {
-                return Ok(());
-            };
-            after = Some(last.clone());
+        let mut pages = Pages::of(What::Made, number);
+        while let Some(page) = pages.next(self.places)? {
             let there = self.rows(number, page.iter().map(|(key, _)| key.clone()).collect())?;
             let (mut found, mut alike, mut overtaken) = (Found::default(), 0, 0);
             for (key, made) in page {
@@ -99,6 +69,7 @@ impl Comparison<'_> {
                 report.overtaken += overtaken;
             }
         }
+        Ok(())
     }
 
     /// All rows that there are, for those that were not made.
@@ -142,13 +113,8 @@ impl Comparison<'_> {
     /// What the active version makes of the same records and the other one does not, where the place
     /// still has it.
     fn made_by_active(&mut self, number: u16) -> Result<(), Broken> {
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let page = self.places.next(What::Active, number, after.as_deref())?;
-            let Some((last, _)) = page.last() else {
-                return Ok(());
-            };
-            after = Some(last.clone());
+        let mut pages = Pages::of(What::Active, number);
+        while let Some(page) = pages.next(self.places)? {
             let mut suspects: BTreeMap<Vec<u8>, (LastWrites, bool)> = BTreeMap::new();
             for (key, mut active) in page {
                 let made = self.places.of(What::Made, number, &key)?;
@@ -181,53 +147,7 @@ impl Comparison<'_> {
             }
             self.keep(number, found)?;
         }
-    }
-
-    /// The rows of these keys that are there.
-    fn rows(
-        &mut self,
-        number: u16,
-        keys: Vec<Vec<u8>>,
-    ) -> Result<BTreeMap<Vec<u8>, HeldRow>, Broken> {
-        if keys.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let rows = match self.is_copied {
-            true => {
-                let there = |key: Vec<u8>| Ok((self.places.of(What::There, number, &key)?, key));
-                let all = keys
-                    .into_iter()
-                    .map(there)
-                    .collect::<Result<Vec<_>, Broken>>()?;
-                all.into_iter()
-                    .filter_map(|(of, key)| held_row(key, of))
-                    .collect()
-            }
-            false => self.patiently(number, |place| place.held.rows(&keys))?,
-        };
-        let by_key = rows.into_iter().map(|row| (row.key.clone(), row));
-        Ok(by_key.collect())
-    }
-
-    /// The next rows of a place that was copied. Deleted ones are among them, without a cell.
-    fn copied(&self, number: u16, after: Option<&[u8]>) -> Result<Vec<HeldRow>, Broken> {
-        let page = self.places.next(What::There, number, after)?;
-        let row = |(key, of): (Vec<u8>, LastWrites)| {
-            let none = HeldRow {
-                key: key.clone(),
-                ..HeldRow::default()
-            };
-            held_row(key, of).unwrap_or(none)
-        };
-        Ok(page.into_iter().map(row).collect())
-    }
-
-    fn patiently<T>(
-        &mut self,
-        number: u16,
-        ask: impl FnMut(&mut ReplayPlace) -> Result<T, SinkError>,
-    ) -> Result<T, Broken> {
-        patiently(self.replay, self.places.place(number), ask)
+        Ok(())
     }
 
     fn keep(&mut self, place: u16, found: Found) -> Result<(), Broken> {
@@ -270,190 +190,5 @@ impl Found {
             }
         }
         self.held.push((key, held));
-    }
-}
-
-/// A row as its last writes leave it; none where they leave nothing.
-fn held_row(key: Vec<u8>, of: LastWrites) -> Option<HeldRow> {
-    let cells = of.cells.into_iter();
-    let cells = cells.filter_map(|(column, value)| {
-        let (value, time_ms) = (value?, None);
-        Some((column, HeldCell { value, time_ms }))
-    });
-    let cells: BTreeMap<_, _> = cells.collect();
-    (!cells.is_empty()).then_some(HeldRow { key, cells })
-}
-
-/// Asks a place, and again while its server is away, but not for ever.
-pub(super) fn patiently<T>(
-    replay: &Replay,
-    place: &mut ReplayPlace,
-    mut ask: impl FnMut(&mut ReplayPlace) -> Result<T, SinkError>,
-) -> Result<T, Broken> {
-    let began = clock::monotonic();
-    loop {
-        if replay.is_stopped() {
-            return Err(None);
-        }
-        let error = match ask(place) {
-            Ok(answer) => {
-                replay.report().waits = None;
-                return Ok(answer);
-            }
-            Err(SinkError::Cancelled) => return Err(None),
-            Err(error) => error,
-        };
-        if error.remedy() == Remedy::Stop || clock::since(began) >= limits::REPLAY_AWAY_TIME {
-            return Err(Some(error.to_string()));
-        }
-        replay.report().waits = Some(error.to_string());
-        std::thread::sleep(limits::BACKOFF.0);
-    }
-}
-
-/// Leaves out what later records are known to have written by now. Gives, by place, how many rows
-/// nothing is left of.
-pub(super) fn settle(places: &Places) -> Result<Vec<u64>, Broken> {
-    let mut gone = Vec::new();
-    for place in places.numbers() {
-        let (mut after, mut overtaken): (Option<Vec<u8>>, u64) = (None, 0);
-        loop {
-            let page = places.next(What::Held, place, after.as_deref())?;
-            let Some((last, _)) = page.last() else {
-                break;
-            };
-            after = Some(last.clone());
-            for (key, _) in page {
-                let later = places.of(What::Later, place, &key)?;
-                if later == LastWrites::default() {
-                    continue;
-                }
-                let mut is_empty = true;
-                for what in [What::Mends, What::Extra] {
-                    let mut of = places.of(what, place, &key)?;
-                    of.cells.retain(|column, _| !later.covers(column));
-                    match of.cells.is_empty() {
-                        true => places.remove(what, place, std::slice::from_ref(&key))?,
-                        false => {
-                            is_empty = false;
-                            places.put(TableId { what, place }, vec![(key.clone(), of)])?;
-                        }
-                    }
-                }
-                if is_empty {
-                    // A row that later records made alone was never made here.
-                    let made = places.of(What::Made, place, &key)?;
-                    overtaken += u64::from(made != LastWrites::default());
-                    places.remove(What::Held, place, &[key])?;
-                }
-            }
-        }
-        gone.push(overtaken);
-    }
-    Ok(gone)
-}
-
-/// Counts what is left, and takes samples of it.
-pub(super) fn count(replay: &Replay, places: &Places) -> Result<(), Broken> {
-    for (number, place) in (0..).zip(&places.list) {
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let page = places.next(What::Held, number, after.as_deref())?;
-            let Some((last, _)) = page.last() else {
-                break;
-            };
-            after = Some(last.clone());
-            for (key, held) in page {
-                let mends = places.of(What::Mends, number, &key)?;
-                let extra = places.of(What::Extra, number, &key)?;
-                let row = row_of(&key, &mends, &extra, &held);
-                if let Some(report) = replay.report().places.get_mut(&place.name) {
-                    report.take(row);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn row_of(key: &[u8], mends: &LastWrites, extra: &LastWrites, held: &LastWrites) -> ReplayedRow {
-    let kind = match () {
-        () if mends.cells.is_empty() && extra.is_erased => RowKind::Extra,
-        () if held.cells.is_empty() => RowKind::Missing,
-        () => RowKind::Differing,
-    };
-    let shown = |value: &Option<Vec<u8>>| value.as_deref().map(shown_bytes);
-    let cell = |(column, made): (&Vec<u8>, &Option<Vec<u8>>)| ReplayedCell {
-        column: shown_bytes(column),
-        held: held.cells.get(column).and_then(shown),
-        made: shown(made),
-    };
-    // A place may have a cell without a name, which says that the row is there.
-    let columns = mends.cells.iter().chain(&extra.cells);
-    let columns = columns.filter(|(column, _)| !column.is_empty()).map(cell);
-    ReplayedRow {
-        kind,
-        key: shown_bytes(key),
-        columns: columns.take(limits::REPLAY_COLUMNS_MAX).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn writes(cells: &[(&str, Option<&str>)], is_erased: bool) -> LastWrites {
-        let cell = |(column, value): &(&str, Option<&str>)| {
-            let value = value.map(|value| value.as_bytes().to_vec());
-            (column.as_bytes().to_vec(), value)
-        };
-        LastWrites {
-            is_erased,
-            cells: cells.iter().map(cell).collect(),
-        }
-    }
-
-    #[test]
-    fn a_row_is_missing_extra_or_differs() {
-        let cases = [
-            (
-                &[("a", Some("1"))][..],
-                &[][..],
-                false,
-                &[][..],
-                RowKind::Missing,
-            ),
-            (
-                &[("a", Some("1"))],
-                &[],
-                false,
-                &[("a", Some("2"))],
-                RowKind::Differing,
-            ),
-            (
-                &[],
-                &[("b", None)],
-                true,
-                &[("b", Some("2"))],
-                RowKind::Extra,
-            ),
-            (
-                &[],
-                &[("b", None)],
-                false,
-                &[("b", Some("2"))],
-                RowKind::Differing,
-            ),
-        ];
-        for (mends, extra, is_erased, held, kind) in cases {
-            let row = row_of(
-                b"k",
-                &writes(mends, false),
-                &writes(extra, is_erased),
-                &writes(held, false),
-            );
-            assert_eq!(row.kind, kind, "{mends:?} {extra:?}");
-            assert_eq!(row.columns.len(), mends.len() + extra.len());
-        }
     }
 }

@@ -7,8 +7,8 @@
 //! would lie far behind the clock, and under what others have written since: then it is a time some
 //! seconds behind the clock, as a batch that is planned from now on has the clock's.
 
-use super::compare::patiently;
-use super::place::{Page, Places};
+use super::place::{Page, Pages, Places};
+use super::read::patiently;
 use super::run::Broken;
 use super::{JobLedger, Replay, TableId, What};
 use streamhost_core::compare::LastWrites;
@@ -58,14 +58,9 @@ pub(super) fn write(
     at_ms: i64,
     with_extra: bool,
 ) -> Result<(), Broken> {
-    for number in places.numbers() {
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let page = places.next(What::Held, number, after.as_deref())?;
-            let Some((last, _)) = page.last() else {
-                break;
-            };
-            after = Some(last.clone());
+    for number in places.at_time() {
+        let mut pages = Pages::of(What::Held, number);
+        while let Some(page) = pages.next(places)? {
             let rows = wanted(places, number, &page, with_extra)?;
             let place = places.place(number);
             patiently(replay, place, |place| place.held.mend(at_ms, &rows))?;
@@ -97,14 +92,9 @@ fn wanted(places: &Places, number: u16, page: &Page, with_extra: bool) -> Result
 /// Reads back what was written, and keeps what is not as it was written: the live job may have
 /// written it since.
 pub(super) fn verify(replay: &Replay, places: &mut Places, with_extra: bool) -> Result<(), Broken> {
-    for number in places.numbers() {
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let page = places.next(What::Held, number, after.as_deref())?;
-            let Some((last, _)) = page.last() else {
-                break;
-            };
-            after = Some(last.clone());
+    for number in places.at_time() {
+        let mut pages = Pages::of(What::Held, number);
+        while let Some(page) = pages.next(places)? {
             let rows = wanted(places, number, &page, with_extra)?;
             let keys: Vec<_> = rows.iter().map(|(key, _)| key.clone()).collect();
             let place = places.place(number);
@@ -131,23 +121,19 @@ pub(super) fn verify(replay: &Replay, places: &mut Places, with_extra: bool) -> 
 }
 
 /// How many rows are not as they were written, by place, though no later record wrote them.
-pub(super) fn unmended(places: &Places) -> Result<Vec<u64>, Broken> {
+pub(super) fn unmended(places: &Places) -> Result<Vec<(u16, u64)>, Broken> {
     let mut all = Vec::new();
-    for number in places.numbers() {
-        let (mut after, mut count): (Option<Vec<u8>>, u64) = (None, 0);
-        loop {
-            let page = places.next(What::Unmended, number, after.as_deref())?;
-            let Some((last, _)) = page.last() else {
-                break;
-            };
-            after = Some(last.clone());
+    for number in places.at_time() {
+        let mut count = 0;
+        let mut pages = Pages::of(What::Unmended, number);
+        while let Some(page) = pages.next(places)? {
             for (key, writes) in &page {
                 let later = places.of(What::Later, number, key)?;
                 let is_left = |column: &Vec<u8>| !later.covers(column);
                 count += u64::from(writes.cells.keys().any(is_left));
             }
         }
-        all.push(count);
+        all.push((number, count));
     }
     Ok(all)
 }

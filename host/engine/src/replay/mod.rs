@@ -20,12 +20,15 @@ use streamhost_core::protocol::{Checkpoint, CheckpointLog};
 use streamhost_core::types::Positions;
 
 mod compare;
+mod locked;
 mod mend;
 mod outputs;
 mod pace;
 mod place;
+mod read;
 mod report;
 mod run;
+mod settle;
 mod tables;
 mod task;
 

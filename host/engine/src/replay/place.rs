@@ -3,6 +3,7 @@
 use super::run::{Broken, said};
 use super::{ReplayPlace, TableId, What, WriteTables};
 use crate::pipeline::LoadedDeployment;
+use crate::sink::Mending;
 use std::collections::BTreeMap;
 use streamhost_core::compare::LastWrites;
 use streamhost_core::contract::render::RowsView;
@@ -22,6 +23,18 @@ impl Places {
     /// The numbers of all places.
     pub(super) fn numbers(&self) -> std::ops::Range<u16> {
         0..self.list.len() as u16
+    }
+
+    /// Those whose cells are mended at a time.
+    pub(super) fn at_time(&self) -> Vec<u16> {
+        self.mended(Mending::AtTime)
+    }
+
+    /// Those that are mended in this way.
+    pub(super) fn mended(&self, how: Mending) -> Vec<u16> {
+        let all = self.numbers().zip(&self.list);
+        let all = all.filter(|(_, place)| place.held.mending() == how);
+        all.map(|(number, _)| number).collect()
     }
 
     pub(super) fn place(&mut self, number: u16) -> &mut ReplayPlace {
@@ -101,7 +114,7 @@ impl Places {
         Ok(kept.map_err(said)?.unwrap_or_default())
     }
 
-    /// The next rows of a table.
+    /// Rows of a table with keys above `after`.
     pub(super) fn next(
         &self,
         what: What,
@@ -119,5 +132,29 @@ impl Places {
             true => Ok(()),
             false => (self.tables.remove(TableId { what, place }, keys)).map_err(said),
         }
+    }
+}
+
+/// Walks over a table, page by page, in the order of the keys.
+pub(super) struct Pages {
+    what: What,
+    place: u16,
+    after: Option<Vec<u8>>,
+}
+
+impl Pages {
+    pub(super) fn of(what: What, place: u16) -> Pages {
+        Pages {
+            what,
+            place,
+            after: None,
+        }
+    }
+
+    /// The next page; none at the end. Rows that were looked at may be removed meanwhile.
+    pub(super) fn next(&mut self, places: &Places) -> Result<Option<Page>, Broken> {
+        let page = places.next(self.what, self.place, self.after.as_deref())?;
+        self.after = page.last().map(|(key, _)| key.clone());
+        Ok((!page.is_empty()).then_some(page))
     }
 }

@@ -35,7 +35,7 @@ pub(super) struct Run<'a> {
     executor: BatchExecutor,
     lanes: Lanes,
     /// Where the next batch begins.
-    at: Positions,
+    pub(super) at: Positions,
     /// Records of a batch: fewer once one was too much.
     records_max: usize,
 }

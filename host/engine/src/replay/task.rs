@@ -1,14 +1,17 @@
 //! A replay's thread: its steps, one after the other.
 
-use super::compare::{Comparison, count, patiently, settle};
+use super::compare::Comparison;
 use super::outputs::Outputs;
 use super::pace::Pace;
 use super::place::Places;
+use super::read::patiently;
 use super::run::{Broken, Run};
+use super::settle::{count, settle};
 use super::{
     ExtraRows, JobLedger, LedgerReader, Replay, ReplayEnd, ReplayParts, ReplayPhase, ReplayTerms,
-    ReplayVersion, What, mend,
+    ReplayVersion, What, locked, mend,
 };
+use crate::sink::Mending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use streamhost_core::job::names;
 use streamhost_core::types::Positions;
@@ -124,14 +127,14 @@ fn follower<'a>(
 }
 
 /// What follows once history was run.
-struct Steps<'s, 'r> {
-    replay: &'r Replay,
-    terms: &'s ReplayTerms,
+pub(super) struct Steps<'s, 'r> {
+    pub(super) replay: &'r Replay,
+    pub(super) terms: &'s ReplayTerms,
     /// Where the job was as it began.
     first: &'s JobLedger,
     ledgers: &'s LedgerReader,
-    follower: Run<'r>,
-    places: &'s mut Places,
+    pub(super) follower: Run<'r>,
+    pub(super) places: &'s mut Places,
 }
 
 impl Steps<'_, '_> {
@@ -177,9 +180,20 @@ impl Steps<'_, '_> {
         Ok(())
     }
 
-    /// Writes what differs. Cells in the future are beyond all mending.
+    /// Writes what differs.
     fn mend(&mut self, read_ms: i64, newest_ms: i64) -> Result<(), Broken> {
         self.replay.report().phase = ReplayPhase::Writing;
+        if !self.places.at_time().is_empty() {
+            self.mend_at_time(read_ms, newest_ms)?;
+        }
+        for number in self.places.mended(Mending::Locked) {
+            locked::mend(self, number)?;
+        }
+        Ok(())
+    }
+
+    /// Writes cells that differ. Those in the future are beyond all mending.
+    fn mend_at_time(&mut self, read_ms: i64, newest_ms: i64) -> Result<(), Broken> {
         let margin = i64::try_from(limits::REPLAY_MEND_WAIT.as_millis()).unwrap_or(0);
         let above_ms = newest_ms.min(read_ms + margin / 2).max(read_ms);
         let (ledger, mend_ms) = mend::await_time(self.replay, above_ms, || self.ledger())?;
@@ -194,8 +208,9 @@ impl Steps<'_, '_> {
         self.follow(&ledger.planned, &ledger)?;
         let unmended = mend::unmended(self.places)?;
         let mut report = self.replay.report();
-        for (place, unmended) in self.places.list.iter().zip(unmended) {
-            if let Some(report) = report.places.get_mut(&place.name) {
+        for (number, unmended) in unmended {
+            let name = &self.places.place(number).name;
+            if let Some(report) = report.places.get_mut(name) {
                 report.unmended = unmended;
                 report.mended = report.mended.saturating_sub(unmended);
             }
@@ -204,7 +219,7 @@ impl Steps<'_, '_> {
     }
 
     /// Where the job is now. It must still be the one that it was.
-    fn ledger(&self) -> Result<JobLedger, Broken> {
+    pub(super) fn ledger(&self) -> Result<JobLedger, Broken> {
         let now = (self.ledgers)().map_err(Some)?;
         if now.epoch != self.first.epoch {
             return Err(Some(
@@ -223,7 +238,7 @@ impl Steps<'_, '_> {
     }
 
     /// Runs the active version on to these positions, and notes what those records write.
-    fn follow(&mut self, until: &Positions, ledger: &JobLedger) -> Result<(), Broken> {
+    pub(super) fn follow(&mut self, until: &Positions, ledger: &JobLedger) -> Result<(), Broken> {
         let mut pace = Pace::new(None); // it has to come up with the job
         let (replay, places) = (self.replay, &*self.places);
         self.follower

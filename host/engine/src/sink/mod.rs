@@ -11,7 +11,7 @@ mod held;
 pub mod memory;
 
 pub use cancel::CancelSignal;
-pub use held::{HeldPlace, Written};
+pub use held::{HeldPlace, Mending, Passed, Written};
 
 /// The part of a durable intent that a sink needs.
 #[derive(Clone, Debug)]

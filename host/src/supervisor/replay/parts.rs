@@ -7,7 +7,7 @@ use super::versions::{Ready, Versions};
 use super::{Beside, Compared};
 use crate::api::{Refusal, ReplayRequest};
 use std::sync::Arc;
-use streamhost_connectors::connector::{Presence, SinkContext, SourceContext};
+use streamhost_connectors::connector::{HeldContext, Presence, SinkContext, SourceContext};
 use streamhost_core::clock;
 use streamhost_core::compare::LastWrites;
 use streamhost_core::job::SinkSpec;
@@ -17,7 +17,7 @@ use streamhost_engine::replay::{
     JobLedger, ReplayOutput, ReplayParts, ReplayPlace, ReplayTerms, ReplayVersion, TableId, What,
     WriteTables,
 };
-use streamhost_engine::sink::{CancelSignal, HeldPlace, Remedy, SinkError};
+use streamhost_engine::sink::{CancelSignal, HeldPlace, Mending, Remedy, SinkError};
 use streamhost_engine::source::Source;
 use streamhost_storage::scratch::Scratch;
 
@@ -71,6 +71,25 @@ fn place(sink: &SinkSpec) -> (&str, &str, &str) {
     (&sink.connector, &sink.instance, &sink.target)
 }
 
+/// A sink with the columns of all that write its place: each may have some of its own.
+fn whole<'a>(sink: &SinkSpec, same: impl Iterator<Item = &'a SinkSpec>) -> SinkSpec {
+    let mut whole = sink.clone();
+    for column in same.flat_map(|sink| &sink.columns) {
+        if whole.columns.iter().all(|known| known.name != column.name) {
+            whole.columns.push(column.clone());
+        }
+    }
+    whole
+}
+
+/// Why a place is not mended, where that is asked.
+fn unmendable(held: &dyn HeldPlace, request: &ReplayRequest) -> Option<&'static str> {
+    match held.mending() {
+        Mending::Not(why) if request.write => Some(why),
+        _ => None,
+    }
+}
+
 impl Supervisor {
     /// A version's sources, for a replay alone: the job's group is neither asked nor told.
     pub(super) fn opened(
@@ -117,30 +136,32 @@ impl Supervisor {
                 continue;
             }
             seen.push(sink);
-            let mut whole = sink.clone();
             let same = numbers(&versions.own, sink);
-            // Several sinks of one place may have columns of their own.
-            for column in same.iter().flat_map(|number| &spec.sinks[*number].columns) {
-                if whole.columns.iter().all(|known| known.name != column.name) {
-                    whole.columns.push(column.clone());
-                }
-            }
+            let whole = whole(sink, same.iter().map(|number| &spec.sinks[*number]));
             let connector = self.environment.connectors.sink(sink);
             let connector = connector.map_err(|e| Refusal::Invalid(e.to_string()))?;
-            let held = connector.held(&whole, cancel);
-            let unmendable = |held: &dyn HeldPlace| held.unmendable().filter(|_| request.write);
+            let of_active = numbers(active, sink);
+            let writers = of_active
+                .iter()
+                .map(|at| active.loaded.spec.sinks[*at].name.clone());
+            let context = HeldContext {
+                owner: &self.usual_group(&spec.name),
+                sinks: &writers.collect::<Vec<_>>(),
+                cancel,
+            };
+            let held = connector.held(&whole, &context);
             match held {
-                Ok(held) if unmendable(&*held).is_none() => places.push(ReplayPlace {
+                Ok(held) if unmendable(&*held, request).is_none() => places.push(ReplayPlace {
                     name: sink.name.clone(),
                     target: sink.target.clone(),
                     sinks: same,
-                    active_sinks: numbers(active, sink),
+                    active_sinks: of_active,
                     held,
                 }),
                 Ok(held) => not.push(format!(
-                    "sink `{}` is not mended: {}; --diff compares it",
+                    "sink `{0}` is not mended: {1}; --diff compares it, and --sink {0}=OTHER writes what is made elsewhere",
                     sink.name,
-                    unmendable(&*held).unwrap_or_default()
+                    unmendable(&*held, request).unwrap_or_default()
                 )),
                 Err(why) => not.push(format!(
                     "sink `{0}` is not compared: {why}; --sink {0}=OTHER sends what is made elsewhere",

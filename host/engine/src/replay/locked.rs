@@ -1,16 +1,17 @@
 //! Mends rows of a place that has no times: page by page, each while the place is locked.
 //!
 //! Before each page the active version is run up to all that is planned. Then the job's batches are
-//! kept out, and the place says which of them it holds. If those are all known, the page's rows are read
-//! once more, as they are, and what neither is as it was made nor was written by later records is
-//! written; else it is let go, and tried again. So the job waits for one page at most.
+//! kept out, and the place says which of them it holds. The records of a batch that came in between are
+//! run through the active version too, while the place is locked: there are few. Then the page's rows are
+//! read once more, as they are, and what neither is as it was made nor was written by later records is
+//! written. So the job waits for one page at most.
 
 use super::place::{Page, Pages, Places};
 use super::read::patiently;
 use super::run::Broken;
 use super::task::Steps;
-use super::{ReplayPlace, What};
-use crate::sink::{Passed, SinkError, Written};
+use super::{JobLedger, ReplayPlace, What};
+use crate::sink::{Passed, Remedy, SinkError, Written};
 use std::collections::BTreeMap;
 use streamhost_core::compare::{HeldRow, LastWrites, RowFound};
 use streamhost_core::types::{Positions, positions};
@@ -41,6 +42,8 @@ enum Attempt {
     Ahead,
     /// It has batches of another history of the job.
     Other,
+    /// The server was away, and the lock went with it.
+    Lost,
 }
 
 /// Mends a place.
@@ -51,20 +54,20 @@ pub(super) fn mend(steps: &mut Steps<'_, '_>, number: u16) -> Result<(), Broken>
         let (mended, unmended) = loop {
             match attempt(steps, number, &page)? {
                 Attempt::Done(mended, unmended) => break (mended, unmended),
+                Attempt::Lost if clock::since(began) < limits::REPLAY_AWAY_TIME => {}
+                Attempt::Lost => {
+                    let words = "the server ends the transactions that mend rows again and again: its log says why";
+                    return Err(Some(words.to_owned()));
+                }
                 Attempt::Ahead if clock::since(began) < limits::REPLAY_MEND_WAIT => {}
                 Attempt::Ahead => {
-                    return Err(Some(
-                        "the job writes batches faster than it can be told what they write: replay with --write again when it \
-                         has less to do, or a longer `every`"
-                            .to_owned(),
-                    ));
+                    let words = "the table holds records of a partition that came since the replay began: start it again";
+                    return Err(Some(words.to_owned()));
                 }
                 Attempt::Other => {
-                    return Err(Some(
-                        "the last batch in the table is of another history of the job: replay again once the job has written \
-                         one"
-                            .to_owned(),
-                    ));
+                    let words = "the last batch in the table is of another history of the job: replay again once the job has \
+                                 written one";
+                    return Err(Some(words.to_owned()));
                 }
             }
         };
@@ -77,20 +80,72 @@ pub(super) fn mend(steps: &mut Steps<'_, '_>, number: u16) -> Result<(), Broken>
     Ok(())
 }
 
-/// Follows the job, and mends a page if nothing came in between.
+/// Follows the job, and mends a page.
 fn attempt(steps: &mut Steps<'_, '_>, number: u16, page: &Page) -> Result<Attempt, Broken> {
     let ledger = steps.ledger()?;
     steps.follow(&ledger.planned, &ledger)?;
-    let known = Known {
+    let mut known = known(steps, &ledger);
+    let place = steps.places.place(number);
+    let passed = patiently(steps.replay, place, |place| place.held.lock())?;
+    if known.lacks(&passed) == Some(Attempt::Ahead) {
+        // What came in between, and no more can come.
+        let (ledger, topics) = (steps.ledger()?, &known.topics);
+        let mut ends = Positions::new();
+        for of_sink in &passed {
+            for (partition, offset) in positions(topics, &of_sink.offsets) {
+                let end = ends.entry(partition).or_insert(offset);
+                *end = offset.max(*end);
+            }
+        }
+        let behind =
+            |at: &Positions, partition: &_, end: &i64| at.get(partition).is_some_and(|at| at < end);
+        ends.retain(|partition, end| behind(&steps.follower.at, partition, end));
+        steps.follow(&ends, &ledger)?;
+        known.at.clone_from(&steps.follower.at);
+    }
+    let lacks = known.lacks(&passed);
+    let suspects = suspects(steps.places, number, page)?;
+    let with_extra = steps.terms.deletes_extra;
+    let place = steps.places.place(number);
+    let done = match lacks {
+        Some(not) => place.held.unlock(false).map(|()| not),
+        None => mend_locked(place, &suspects, with_extra),
+    };
+    match done {
+        Ok(done) => Ok(done),
+        Err(SinkError::Cancelled) => Err(None),
+        Err(error) if error.remedy() == Remedy::Stop => Err(Some(error.to_string())),
+        // The lock is gone with the server, and what was written with it.
+        Err(_) => Ok(Attempt::Lost),
+    }
+}
+
+fn known(steps: &Steps<'_, '_>, ledger: &JobLedger) -> Known {
+    Known {
         epoch: ledger.epoch,
         topics: steps.follower.loaded.topics(),
         at: steps.follower.at.clone(),
-    };
-    let suspects = suspects(steps.places, number, page)?;
-    let with_extra = steps.terms.deletes_extra;
-    patiently(steps.replay, steps.places.place(number), |place| {
-        known.mend(place, &suspects, with_extra)
-    })
+    }
+}
+
+/// Mends rows of a place that is locked, and lets the job in.
+fn mend_locked(
+    place: &mut ReplayPlace,
+    suspects: &[Suspect],
+    with_extra: bool,
+) -> Result<Attempt, SinkError> {
+    let wanted = left(place, suspects.iter(), with_extra)?;
+    let mut unmended = 0;
+    if !wanted.is_empty() {
+        place.held.mend(0, &wanted)?;
+        // As it is now, rules and triggers of the table included.
+        let is_written = |one: &&Suspect| wanted.iter().any(|(key, _)| *key == one.key);
+        let written = suspects.iter().filter(is_written);
+        unmended = left(place, written, with_extra)?.len();
+    }
+    place.held.unlock(true)?;
+    let mended = wanted.len().saturating_sub(unmended);
+    Ok(Attempt::Done(mended as u64, unmended as u64))
 }
 
 fn suspects(places: &Places, number: u16, page: &Page) -> Result<Vec<Suspect>, Broken> {
@@ -106,31 +161,6 @@ fn suspects(places: &Places, number: u16, page: &Page) -> Result<Vec<Suspect>, B
 }
 
 impl Known {
-    fn mend(
-        &self,
-        place: &mut ReplayPlace,
-        suspects: &[Suspect],
-        with_extra: bool,
-    ) -> Result<Attempt, SinkError> {
-        let passed = place.held.lock()?;
-        if let Some(not) = self.lacks(&passed) {
-            place.held.unlock(false)?;
-            return Ok(not);
-        }
-        let wanted = wanted(place, suspects, with_extra)?;
-        let mut unmended = 0;
-        if !wanted.is_empty() {
-            place.held.mend(0, &wanted)?;
-            // As it is now, rules and triggers of the table included.
-            let is_written = |one: &&Suspect| wanted.iter().any(|(key, _)| *key == one.key);
-            let written = suspects.iter().filter(is_written);
-            unmended = left(place, written, with_extra)?.len();
-        }
-        place.held.unlock(true)?;
-        let mended = wanted.len().saturating_sub(unmended);
-        Ok(Attempt::Done(mended as u64, unmended as u64))
-    }
-
     /// Why it is not known what the batches in a place wrote, if so.
     fn lacks(&self, passed: &[Passed]) -> Option<Attempt> {
         for of_sink in passed {
@@ -150,14 +180,6 @@ impl Known {
         }
         None
     }
-}
-
-fn wanted(
-    place: &mut ReplayPlace,
-    suspects: &[Suspect],
-    with_extra: bool,
-) -> Result<Vec<Written>, SinkError> {
-    left(place, suspects.iter(), with_extra)
 }
 
 /// What is not as it was made, of rows as they are now.

@@ -12,7 +12,8 @@ use streamhost_core::limits;
 use tempfile::NamedTempFile;
 use ureq::http::Response;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
-use ureq::{Agent, Body, SendBody};
+use ureq::typestate::WithBody;
+use ureq::{Agent, Body, RequestBuilder, SendBody};
 
 const USUAL_URL: &str = "http://127.0.0.1:7070";
 /// The largest answer: a log, or the status of all jobs.
@@ -253,14 +254,11 @@ impl Client {
         query: &[(&str, String)],
     ) -> Result<T, ClientError> {
         let request = self
-            .agent
-            .get(format!("{}{path}", self.url))
-            .query_pairs(query.iter().map(|(k, v)| (*k, v)));
-        let request = request
+            .to(Agent::get, path, query)
             .config()
             .timeout_global(Some(limits::HTTP_READ_TIME))
             .build();
-        self.answer(self.authorized(request).call())
+        self.answer(request.call())
     }
 
     /// Sends a body to a path.
@@ -271,26 +269,11 @@ impl Client {
         content_type: &str,
         body: &[u8],
     ) -> Result<T, ClientError> {
-        let request = self
-            .agent
-            .post(format!("{}{path}", self.url))
-            .query_pairs(query.iter().map(|(k, v)| (*k, v)));
-        let request = self.authorized(request);
-        if body.is_empty() {
-            return self.answer(request.send_empty());
-        }
-        // Sent once the daemon wants it: one that refuses at once would close the connection with
-        // the body unread, and its words would be lost with it.
-        let request = request
-            .content_type(content_type)
-            .header("expect", "100-continue");
-        self.answer(
-            request
-                .config()
-                .timeout_await_100(Some(limits::HTTP_READ_TIME))
-                .build()
-                .send(body),
-        )
+        let request = self.to(Agent::post, path, query);
+        self.answer(match body {
+            [] => request.send_empty(),
+            _ => once_wanted(request.content_type(content_type)).send(body),
+        })
     }
 
     /// Has a path answer into a file; how many bytes came.
@@ -301,14 +284,11 @@ impl Client {
         to: &NamedTempFile,
     ) -> Result<u64, ClientError> {
         let request = self
-            .agent
-            .post(format!("{}{path}", self.url))
-            .query_pairs(query.iter().map(|(k, v)| (*k, v)))
+            .to(Agent::post, path, query)
             .config()
             .timeout_global(Some(limits::SAVEPOINT_TIME))
             .build();
-        let sent = self.authorized(request).send_empty();
-        let mut response = sent.map_err(|e| self.failed(&e))?;
+        let mut response = request.send_empty().map_err(|e| self.failed(&e))?;
         if !response.status().is_success() {
             self.text(&mut response)?;
         }
@@ -338,41 +318,38 @@ impl Client {
         before: &[u8],
         file: &File,
     ) -> Result<T, ClientError> {
-        let request = self
-            .agent
-            .post(format!("{}{path}", self.url))
-            .query_pairs(query.iter().map(|(k, v)| (*k, v)));
-        let request = self.authorized(request);
-        let mut all = before.chain(file);
-        // As for a component, it is sent once the daemon wants it.
-        let mut request = request
-            .content_type("application/octet-stream")
-            .header("expect", "100-continue");
+        let mut request = self
+            .to(Agent::post, path, query)
+            .content_type("application/octet-stream");
         // Of a pipe it is not known.
         if let Some(length) = file.metadata().ok().filter(|of| of.is_file()) {
             let length = length.len() + before.len() as u64;
             request = request.header("content-length", length);
         }
-        self.answer(
-            request
-                .config()
-                .timeout_global(Some(limits::SAVEPOINT_TIME))
-                .timeout_await_100(Some(limits::HTTP_READ_TIME))
-                .build()
-                .send(SendBody::from_reader(&mut all)),
-        )
+        let request = request
+            .config()
+            .timeout_global(Some(limits::SAVEPOINT_TIME))
+            .build();
+        let mut all = before.chain(file);
+        self.answer(once_wanted(request).send(SendBody::from_reader(&mut all)))
     }
 
     /// Removes what is at a path.
     pub(super) fn delete(&self, path: &str) -> Result<(), ClientError> {
-        let mut response = self
-            .authorized(self.agent.delete(format!("{}{path}", self.url)))
-            .call()
-            .map_err(|e| self.failed(&e))?;
+        let sent = self.to(Agent::delete, path, &[]).call();
+        let mut response = sent.map_err(|e| self.failed(&e))?;
         self.text(&mut response).map(|_| ())
     }
 
-    fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+    /// A request to a path, with the token.
+    fn to<B>(
+        &self,
+        method: impl FnOnce(&Agent, String) -> RequestBuilder<B>,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> RequestBuilder<B> {
+        let request = method(&self.agent, format!("{}{path}", self.url))
+            .query_pairs(query.iter().map(|(k, v)| (*k, v)));
         match &self.token {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
             None => request,
@@ -454,6 +431,16 @@ impl Client {
             _ => ClientError::Broken { url, reason },
         }
     }
+}
+
+/// Sends its body once the daemon wants it: one that refuses at once would close the connection with
+/// the body unread, and its words would be lost with it.
+fn once_wanted(request: RequestBuilder<WithBody>) -> RequestBuilder<WithBody> {
+    request
+        .header("expect", "100-continue")
+        .config()
+        .timeout_await_100(Some(limits::HTTP_READ_TIME))
+        .build()
 }
 
 /// The certificates of a file.

@@ -24,7 +24,8 @@ pub const REPLAY_DISK_BYTES_MAX: u64 = 32 << 30;
 /// How far behind the clock cells of a job that stands still are mended: a batch that is about to be
 /// planned has a time of its own by then, and lies above them.
 pub const REPLAY_MEND_MARGIN: Duration = Duration::from_secs(5);
-/// How long it is waited for a time at which rows can be mended.
+/// How long it is waited for a time at which rows can be mended, or until a page of rows can be,
+/// while the job writes.
 pub const REPLAY_MEND_WAIT: Duration = Duration::from_secs(60);
 /// How long one try to read records waits for them.
 pub const REPLAY_FETCH_TIME: Duration = Duration::from_millis(200);

@@ -396,3 +396,38 @@ fn a_topic_is_compared_by_the_last_record_of_each_key() {
     assert!(refused.contains("is not mended"), "{refused}");
     assert!(refused.contains("--sink picky-out=OTHER"), "{refused}");
 }
+
+#[test]
+fn what_goes_by_batches_is_not_mended_and_records_without_a_key_are_left_out() {
+    let (_guard, servers) = Servers::shared();
+    let host = Host::serve(servers);
+    let job = unique("by-batch");
+    outside::create_topic(&servers.kafka, &job, 1);
+    outside::create_topic(&servers.kafka, &format!("{job}-raw"), 1);
+    let places = [
+        format!("source.pageviews={job}"),
+        format!("sink.pageviews={job}"),
+        format!("sink.pageviews-raw={job}-raw"),
+    ];
+    let file = component("examples/pageviews");
+    host.deploy_as(&file, &job, &places, &["--create-tables"])
+        .ok();
+    let view = r#"{"site_id":"books","url":"/"}"#;
+    outside::send(&servers.kafka, &job, &[view, view, "no JSON"]);
+    host.wait_records(&job, 3, LATE);
+    let refused = host.cli(["replay", &job, "--write"]).refusal();
+    assert!(
+        refused.contains("makes its results batch by batch"),
+        "{refused}"
+    );
+    let view = host.json(&["replay", &job, "--diff"]);
+    let warning = view["warnings"][0].as_str().expect("a warning");
+    assert!(
+        warning.contains("a replay cuts batches of its own"),
+        "{view}"
+    );
+    let raw = &view["sinks"]["pageviews-raw"];
+    for count in ["alike", "differing", "missing", "extra"] {
+        assert_eq!(raw[count], 0, "{view}");
+    }
+}

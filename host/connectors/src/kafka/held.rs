@@ -1,4 +1,5 @@
-//! A topic read back: the last record of each key.
+//! A topic read back: the last record of each key. Records without a key are left out, as nothing
+//! tells one from another.
 
 use super::KafkaSettings;
 use super::topics::{TopicError, TopicReader, TopicSpan};
@@ -65,7 +66,7 @@ impl KafkaHeld {
             let next = reader.next(limits::REPLAY_FETCH_TIME);
             match next.map_err(|error| self.error(error))? {
                 Some(record) => {
-                    rows.push((key(record.key.as_deref()), writes(record.value)));
+                    rows.extend(record.key.map(|key| (key, writes(record.value))));
                     moved = clock::monotonic();
                 }
                 None if clock::since(moved) >= limits::REPLAY_AWAY_TIME => {
@@ -82,11 +83,6 @@ impl KafkaHeld {
     }
 }
 
-/// A key that is not there is another one than an empty one.
-fn key(key: Option<&[u8]>) -> Vec<u8> {
-    key.map_or_else(|| b"(none)".to_vec(), <[u8]>::to_vec)
-}
-
 fn writes(value: Option<Vec<u8>>) -> LastWrites {
     LastWrites {
         is_erased: false,
@@ -98,8 +94,7 @@ impl HeldPlace for KafkaHeld {
     fn writes(&self, row: &RowRef<'_>) -> Written {
         let mut value = Vec::new();
         let is_there = self.values.value(row, &mut value);
-        let key = key(row.has_key().then(|| row.key()));
-        (key, writes(is_there.then_some(value)))
+        (row.key().to_vec(), writes(is_there.then_some(value)))
     }
 
     /// To the ends that the topic has when it begins. After an error it begins anew.

@@ -58,6 +58,9 @@ impl Places {
                 let columns = &loaded.spec.sinks[sink].columns;
                 let all = outcome.rows[sink].iter();
                 for row in all.flat_map(|rows| RowsView::new(rows, columns)) {
+                    if !row.has_key() {
+                        continue; // nothing tells it from others
+                    }
                     let (key, mut writes) = place.held.writes(&row);
                     if what == What::Later {
                         writes.cells.values_mut().for_each(|value| *value = None);

@@ -18,6 +18,7 @@ use streamhost_guest::compiler::Wanted;
 use tracing::Level;
 use versions::{Ready, Versions};
 
+mod by_batch;
 mod ledger;
 mod parts;
 mod positions;
@@ -89,13 +90,16 @@ impl Supervisor {
         let first = self.ledger_of(&job)?;
         let versions = self.versions_of(&job, component, &request, wanted)?;
         self.is_allowed(&versions.own.loaded)?;
+        let by_batch = by_batch::check(&versions.own.loaded.spec, &request)?;
         self.beside_fits("the replay", &versions.own.loaded)?;
         let mut own = self.opened(&name, &versions.own.loaded)?;
         let bounds = bounds(own.as_mut(), &versions, (&first, &request), saved.as_ref())?;
         let cancel = CancelSignal::default();
         let (places, not_compared) = self.places_of(&versions, &request, &cancel)?;
         let outputs = self.outputs_of(&versions, &request, &cancel)?;
-        let mut said = begun(&versions.own, &request, of_other, not_compared);
+        let mut said = begun(&versions.own, &request, not_compared);
+        said.warnings
+            .splice(0..0, of_other.into_iter().chain(by_batch));
         said.savepoint = saved.as_ref().map(saved::view);
         let terms = ReplayTerms {
             from: bounds.from,
@@ -184,12 +188,7 @@ fn bounds(
 }
 
 /// What is said of a replay as it begins.
-fn begun(
-    own: &Ready,
-    request: &ReplayRequest,
-    of_other: Option<String>,
-    not_compared: Vec<String>,
-) -> ReplayView {
+fn begun(own: &Ready, request: &ReplayRequest, not_compared: Vec<String>) -> ReplayView {
     ReplayView {
         job: request.deploy.name.clone().unwrap_or_default(),
         version: own.version,
@@ -197,7 +196,7 @@ fn begun(
         settings: own.settings.clone(),
         rate: request.rate,
         writes: request.write,
-        warnings: of_other.into_iter().chain(not_compared.clone()).collect(),
+        warnings: not_compared.clone(),
         not_compared,
         ..ReplayView::default()
     }

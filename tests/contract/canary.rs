@@ -8,7 +8,7 @@ use streamhost_tests::clicks::Record;
 use streamhost_tests::command::Said;
 use streamhost_tests::feed;
 use streamhost_tests::guests::component;
-use streamhost_tests::host::{Host, http_get, unique};
+use streamhost_tests::host::{Host, unique};
 use streamhost_tests::outside;
 use streamhost_tests::servers::Servers;
 use streamhost_tests::sizes::{LATE, PARTITIONS};
@@ -162,8 +162,7 @@ fn a_canary_runs_its_share_is_widened_and_completed_whatever_is_killed() {
         twin.job
     );
     wait_until("the metrics tell of it", LATE, || {
-        let scraped = http_get(&twin.host.address, "/metrics").expect("it answers");
-        scraped.1.contains(&told)
+        twin.host.metrics().contains(&told)
     });
 
     // After a crash it goes on, and every record of a batch that is run again is its version's.

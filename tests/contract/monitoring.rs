@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use streamhost_tests::command::say;
 use streamhost_tests::guests::component;
-use streamhost_tests::host::{Host, http_get, unique};
+use streamhost_tests::host::{Host, unique};
 use streamhost_tests::outside;
 use streamhost_tests::paths::{promtool, root};
 use streamhost_tests::servers::Servers;
@@ -45,7 +45,7 @@ fn metrics_are_clean_and_those_that_the_alerts_and_the_dashboard_name_are_there(
     host.deploy_clicks("seen");
     outside::send(&kafka, "seen", &LINES);
     host.wait_records("seen", LINES.len() as u64, SOON);
-    let scrape = || http_get(&host.address, "/metrics").expect("it answers").1;
+    let scrape = || host.metrics();
     let wants = [
         "streamhost_job_records_in_total{streamhost_job=\"seen\"} 3",
         "streamhost_stage_dead_letters_total{streamhost_job=\"seen\",stage=\"clicks\",class=\"refused\"} 1",
@@ -102,7 +102,7 @@ fn counters_never_fall_over_a_swap_a_pause_and_a_rollback() {
     let (host, kafka, _hbase) = dev();
     outside::create_topic(&kafka, "rises", PARTITIONS);
     host.deploy_clicks("rises");
-    let scrape = || http_get(&host.address, "/metrics").expect("it answers").1;
+    let scrape = || host.metrics();
     let settings = [
         "--name",
         "rises",
@@ -207,7 +207,7 @@ fn traces_reach_a_collector_and_the_log_is_json_where_that_is_asked() {
         assert!(has(part), "{part} is not in the trace");
     }
     wait_until("it is counted", SOON, || {
-        let text = http_get(&host.address, "/metrics").expect("it answers").1;
+        let text = host.metrics();
         let sent = text
             .lines()
             .find_map(|line| line.strip_prefix("streamhost_traces_sent_total "));

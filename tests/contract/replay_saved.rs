@@ -9,7 +9,7 @@ use streamhost_tests::host::{Host, unique};
 use streamhost_tests::keyed::{Kind, START_MS};
 use streamhost_tests::keyed_jobs::{Run, SESSIONS, Topics};
 use streamhost_tests::outside;
-use streamhost_tests::replays::{Twin, counted, replay};
+use streamhost_tests::replays::{Twin, counted, goes_on_as_it_was, replay};
 use streamhost_tests::servers::Servers;
 use streamhost_tests::sizes::LATE;
 
@@ -112,16 +112,7 @@ fn running_sums_go_on_from_a_savepoint_and_exactly_what_is_wrong_is_found() {
     assert_eq!(counted(&view, "twin-rows", "extra"), 5, "{view}");
 
     // The job's own is as it was, and it goes on.
-    let after = twin.host.status(&job);
-    for same in [
-        "records_in",
-        "batches",
-        "rows_out",
-        "deployment",
-        "incarnation",
-    ] {
-        assert_eq!(after[same], before[same], "{same} is the job's own");
-    }
+    goes_on_as_it_was(&before, &twin.host.status(&job));
     twin.send(1000);
     let view = replay(&twin.host, &job, &["--state", state, "--diff"]);
     assert_eq!(found(&view, "twin-sums"), [0, 0, 10], "{view}");

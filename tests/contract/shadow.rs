@@ -6,7 +6,7 @@ use std::time::Instant;
 use streamhost_tests::clicks::Record;
 use streamhost_tests::feed;
 use streamhost_tests::guests::component;
-use streamhost_tests::host::{Host, http_get, unique};
+use streamhost_tests::host::{Host, unique};
 use streamhost_tests::outside;
 use streamhost_tests::servers::Servers;
 use streamhost_tests::sizes::{LATE, SOON, sizes};
@@ -75,10 +75,9 @@ impl<'a> Twin<'a> {
     fn catches_up(&mut self, count: u64) -> f64 {
         self.host.cli(["pause", &self.job]).ok();
         let numbers = (self.sent..self.sent + count).map(|n| Record {
-            key: None,
             value: Some(n.to_string().into_bytes()),
             partition: Some((n % 4) as i32),
-            time_ms: None,
+            ..Record::default()
         });
         feed::fill(&self.servers.kafka, &self.job, numbers).expect("all are sent");
         self.sent += count;
@@ -135,8 +134,7 @@ fn each_difference_is_found_and_counted() {
         twin.job, diff["alike"]
     );
     wait_until("the metrics tell of it", SOON, || {
-        let scraped = http_get(&twin.host.address, "/metrics").expect("it answers");
-        scraped.1.contains(&told)
+        twin.host.metrics().contains(&told)
     });
     let refused = twin.host.deploy_as(
         &component("tests/guests/twin"),

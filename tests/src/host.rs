@@ -376,6 +376,12 @@ impl Host {
         status.unwrap_or_else(|error| panic!("a status is no JSON ({error}): {}", said.out))
     }
 
+    /// What Prometheus is given.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        http_get(&self.address, "/metrics").expect("it answers").1
+    }
+
     /// Deploys a file.
     #[track_caller]
     pub fn deploy(&self, file: &Path, arguments: &[&str]) -> Said {

@@ -24,6 +24,20 @@ pub fn replay(host: &Host, job: &str, more: &[&str]) -> Value {
     view
 }
 
+/// A replay has touched nothing of the job's own, by its status before and after.
+#[track_caller]
+pub fn goes_on_as_it_was(before: &Value, after: &Value) {
+    for same in [
+        "records_in",
+        "batches",
+        "rows_out",
+        "deployment",
+        "incarnation",
+    ] {
+        assert_eq!(after[same], before[same], "{same} is the job's own");
+    }
+}
+
 /// A job of the guest `twin`, whose versions differ in one thing.
 pub struct Twin<'a> {
     /// Its host.

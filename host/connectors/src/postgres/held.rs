@@ -245,10 +245,7 @@ impl HeldPlace for PostgresHeld {
             .iter()
             .zip(row.keys())
             .zip(&self.types)
-            .map(|((column, bytes), sql)| {
-                row.has_key()
-                    .then(|| made(column.kind, sql.as_ref(), bytes))
-            })
+            .map(|((column, bytes), sql)| Some(made(column.kind, sql.as_ref(), bytes)))
             .collect();
         let mut writes = LastWrites {
             is_erased: row.is_deleted(),

@@ -18,7 +18,7 @@ pub trait HeldPlace: Send {
         Ok(())
     }
 
-    /// What a row writes there, in the place's own form.
+    /// What a row that has a key writes there, in the place's own form.
     fn writes(&self, row: &RowRef<'_>) -> Written;
 
     /// Of a place that is only read from front to back: the next rows, in the order in which they were

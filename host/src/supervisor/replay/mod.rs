@@ -97,9 +97,8 @@ impl Supervisor {
         let cancel = CancelSignal::default();
         let (places, not_compared) = self.places_of(&versions, &request, &cancel)?;
         let outputs = self.outputs_of(&versions, &request, &cancel)?;
-        let mut said = begun(&versions.own, &request, not_compared);
-        said.warnings
-            .splice(0..0, of_other.into_iter().chain(by_batch));
+        let warned = of_other.into_iter().chain(by_batch);
+        let mut said = begun(&versions.own, &request, warned, not_compared);
         said.savepoint = saved.as_ref().map(saved::view);
         let terms = ReplayTerms {
             from: bounds.from,
@@ -188,7 +187,12 @@ fn bounds(
 }
 
 /// What is said of a replay as it begins.
-fn begun(own: &Ready, request: &ReplayRequest, not_compared: Vec<String>) -> ReplayView {
+fn begun(
+    own: &Ready,
+    request: &ReplayRequest,
+    warned: impl Iterator<Item = String>,
+    not_compared: Vec<String>,
+) -> ReplayView {
     ReplayView {
         job: request.deploy.name.clone().unwrap_or_default(),
         version: own.version,
@@ -196,7 +200,7 @@ fn begun(own: &Ready, request: &ReplayRequest, not_compared: Vec<String>) -> Rep
         settings: own.settings.clone(),
         rate: request.rate,
         writes: request.write,
-        warnings: not_compared.clone(),
+        warnings: warned.chain(not_compared.iter().cloned()).collect(),
         not_compared,
         ..ReplayView::default()
     }

@@ -369,6 +369,8 @@ pub mod streamhost {
             pub struct Pairs {
                 pub lefts: Column,
                 pub rights: Column,
+                /// Positions of pairs without a left side, ascending; their items are empty.
+                pub absent_lefts: _rt::Vec<u32>,
                 /// Positions of pairs without a right side, ascending; their items are empty.
                 pub absent_rights: _rt::Vec<u32>,
                 /// The later one of the two event times; in a lookup the left one's.
@@ -382,6 +384,7 @@ pub mod streamhost {
                     f.debug_struct("Pairs")
                         .field("lefts", &self.lefts)
                         .field("rights", &self.rights)
+                        .field("absent-lefts", &self.absent_lefts)
                         .field("absent-rights", &self.absent_rights)
                         .field("times-ms", &self.times_ms)
                         .finish()
@@ -659,11 +662,55 @@ pub mod streamhost {
             }
             #[repr(C)]
             #[derive(Clone, Copy)]
+            pub struct Distances {
+                pub before_ms: u64,
+                pub after_ms: u64,
+            }
+            impl ::core::fmt::Debug for Distances {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Distances")
+                        .field("before-ms", &self.before_ms)
+                        .field("after-ms", &self.after_ms)
+                        .finish()
+                }
+            }
+            /// Which items of one key are paired, by their event times.
+            #[derive(Clone, Copy)]
+            pub enum Partners {
+                /// A left and a right that is at most so far before it, or so far after it.
+                Between(Distances),
+                /// Two that are in one window. Windows have this length, in milliseconds, and stand one after the other.
+                Window(u64),
+            }
+            impl ::core::fmt::Debug for Partners {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Partners::Between(e) => {
+                            f.debug_tuple("Partners::Between").field(e).finish()
+                        }
+                        Partners::Window(e) => {
+                            f.debug_tuple("Partners::Window").field(e).finish()
+                        }
+                    }
+                }
+            }
+            #[repr(C)]
+            #[derive(Clone, Copy)]
             pub struct JoinDef {
-                pub within_ms: u64,
+                pub partners: Partners,
+                /// How far the largest event time of a record's partition may be beyond the record's own; of windows beyond the
+                /// end of its window.
                 pub lateness_ms: u64,
                 /// Lefts without a partner are given too, once none can come any more.
                 pub left: bool,
+                /// Rights without a partner likewise.
+                pub right: bool,
             }
             impl ::core::fmt::Debug for JoinDef {
                 fn fmt(
@@ -671,9 +718,10 @@ pub mod streamhost {
                     f: &mut ::core::fmt::Formatter<'_>,
                 ) -> ::core::fmt::Result {
                     f.debug_struct("JoinDef")
-                        .field("within-ms", &self.within_ms)
+                        .field("partners", &self.partners)
                         .field("lateness-ms", &self.lateness_ms)
                         .field("left", &self.left)
+                        .field("right", &self.right)
                         .finish()
                 }
             }
@@ -959,22 +1007,22 @@ pub mod exports {
                                 *ptr1
                                     .add(24 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = result12;
-                                let vec27 = stages2;
-                                let len27 = vec27.len();
-                                let layout27 = _rt::alloc::Layout::from_size_align(
-                                        vec27.len()
+                                let vec29 = stages2;
+                                let len29 = vec29.len();
+                                let layout29 = _rt::alloc::Layout::from_size_align(
+                                        vec29.len()
                                             * (64 + 14 * ::core::mem::size_of::<*const u8>()),
                                         8,
                                     )
                                     .unwrap();
-                                let (result27, _cleanup27) = wit_bindgen::rt::Cleanup::new(
-                                    layout27,
+                                let (result29, _cleanup29) = wit_bindgen::rt::Cleanup::new(
+                                    layout29,
                                 );
-                                if let Some(cleanup) = _cleanup27 {
+                                if let Some(cleanup) = _cleanup29 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec27.into_iter().enumerate() {
-                                    let base = result27
+                                for (i, e) in vec29.into_iter().enumerate() {
+                                    let base = result29
                                         .add(i * (64 + 14 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::streamhost::job::types::StageDef {
@@ -995,9 +1043,9 @@ pub mod exports {
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len14;
                                         *base.add(0).cast::<*mut u8>() = ptr14.cast_mut();
-                                        use super::super::super::super::streamhost::job::types::StageKind as V20;
+                                        use super::super::super::super::streamhost::job::types::StageKind as V22;
                                         match kind13 {
-                                            V20::Reduce(e) => {
+                                            V22::Reduce(e) => {
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
@@ -1082,75 +1130,105 @@ pub mod exports {
                                                     }
                                                 }
                                             }
-                                            V20::Join(e) => {
+                                            V22::Join(e) => {
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
                                                 let super::super::super::super::streamhost::job::types::JoinDef {
-                                                    within_ms: within_ms19,
+                                                    partners: partners19,
                                                     lateness_ms: lateness_ms19,
                                                     left: left19,
+                                                    right: right19,
                                                 } = e;
+                                                use super::super::super::super::streamhost::job::types::Partners as V21;
+                                                match partners19 {
+                                                    V21::Between(e) => {
+                                                        *base
+                                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                        let super::super::super::super::streamhost::job::types::Distances {
+                                                            before_ms: before_ms20,
+                                                            after_ms: after_ms20,
+                                                        } = e;
+                                                        *base
+                                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>() = _rt::as_i64(before_ms20);
+                                                        *base
+                                                            .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>() = _rt::as_i64(after_ms20);
+                                                    }
+                                                    V21::Window(e) => {
+                                                        *base
+                                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        *base
+                                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>() = _rt::as_i64(e);
+                                                    }
+                                                }
                                                 *base
-                                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<i64>() = _rt::as_i64(within_ms19);
-                                                *base
-                                                    .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .add(32 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<i64>() = _rt::as_i64(lateness_ms19);
                                                 *base
-                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .add(40 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (match left19 {
                                                     true => 1,
                                                     false => 0,
                                                 }) as u8;
+                                                *base
+                                                    .add(41 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match right19 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
                                             }
-                                            V20::Lookup => {
+                                            V22::Lookup => {
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (2i32) as u8;
                                             }
                                         }
-                                        let vec21 = <_ as Into<_rt::Vec<_>>>::into(inputs13)
+                                        let vec23 = <_ as Into<_rt::Vec<_>>>::into(inputs13)
                                             .into_boxed_slice();
-                                        let ptr21 = vec21.as_ptr().cast::<u8>();
-                                        let len21 = vec21.len();
-                                        ::core::mem::forget(vec21);
-                                        *base
-                                            .add(56 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len21;
-                                        *base
-                                            .add(56 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr21.cast_mut();
-                                        let vec22 = (key_shape13.into_bytes()).into_boxed_slice();
-                                        let ptr22 = vec22.as_ptr().cast::<u8>();
-                                        let len22 = vec22.len();
-                                        ::core::mem::forget(vec22);
-                                        *base
-                                            .add(56 + 5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len22;
-                                        *base
-                                            .add(56 + 4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr22.cast_mut();
-                                        let vec23 = (value_shape13.into_bytes()).into_boxed_slice();
                                         let ptr23 = vec23.as_ptr().cast::<u8>();
                                         let len23 = vec23.len();
                                         ::core::mem::forget(vec23);
                                         *base
-                                            .add(56 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .add(56 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len23;
                                         *base
-                                            .add(56 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .add(56 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr23.cast_mut();
-                                        let vec24 = (other_shape13.into_bytes()).into_boxed_slice();
+                                        let vec24 = (key_shape13.into_bytes()).into_boxed_slice();
                                         let ptr24 = vec24.as_ptr().cast::<u8>();
                                         let len24 = vec24.len();
                                         ::core::mem::forget(vec24);
                                         *base
-                                            .add(56 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .add(56 + 5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len24;
                                         *base
-                                            .add(56 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .add(56 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr24.cast_mut();
+                                        let vec25 = (value_shape13.into_bytes()).into_boxed_slice();
+                                        let ptr25 = vec25.as_ptr().cast::<u8>();
+                                        let len25 = vec25.len();
+                                        ::core::mem::forget(vec25);
+                                        *base
+                                            .add(56 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len25;
+                                        *base
+                                            .add(56 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr25.cast_mut();
+                                        let vec26 = (other_shape13.into_bytes()).into_boxed_slice();
+                                        let ptr26 = vec26.as_ptr().cast::<u8>();
+                                        let len26 = vec26.len();
+                                        ::core::mem::forget(vec26);
+                                        *base
+                                            .add(56 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len26;
+                                        *base
+                                            .add(56 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr26.cast_mut();
                                         *base
                                             .add(56 + 10 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = _rt::as_i32(version13);
@@ -1159,20 +1237,20 @@ pub mod exports {
                                                 *base
                                                     .add(56 + 11 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                let (t25_0, t25_1) = e;
-                                                let vec26 = (t25_0.into_bytes()).into_boxed_slice();
-                                                let ptr26 = vec26.as_ptr().cast::<u8>();
-                                                let len26 = vec26.len();
-                                                ::core::mem::forget(vec26);
+                                                let (t27_0, t27_1) = e;
+                                                let vec28 = (t27_0.into_bytes()).into_boxed_slice();
+                                                let ptr28 = vec28.as_ptr().cast::<u8>();
+                                                let len28 = vec28.len();
+                                                ::core::mem::forget(vec28);
                                                 *base
                                                     .add(56 + 13 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len26;
+                                                    .cast::<usize>() = len28;
                                                 *base
                                                     .add(56 + 12 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr26.cast_mut();
+                                                    .cast::<*mut u8>() = ptr28.cast_mut();
                                                 *base
                                                     .add(56 + 14 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<i32>() = _rt::as_i32(t25_1);
+                                                    .cast::<i32>() = _rt::as_i32(t27_1);
                                             }
                                             None => {
                                                 *base
@@ -1184,137 +1262,137 @@ pub mod exports {
                                 }
                                 *ptr1
                                     .add(24 + 5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len27;
+                                    .cast::<usize>() = len29;
                                 *ptr1
                                     .add(24 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result27;
-                                let vec42 = sinks2;
-                                let len42 = vec42.len();
-                                let layout42 = _rt::alloc::Layout::from_size_align(
-                                        vec42.len() * (12 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result29;
+                                let vec44 = sinks2;
+                                let len44 = vec44.len();
+                                let layout44 = _rt::alloc::Layout::from_size_align(
+                                        vec44.len() * (12 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result42, _cleanup42) = wit_bindgen::rt::Cleanup::new(
-                                    layout42,
+                                let (result44, _cleanup44) = wit_bindgen::rt::Cleanup::new(
+                                    layout44,
                                 );
-                                if let Some(cleanup) = _cleanup42 {
+                                if let Some(cleanup) = _cleanup44 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec42.into_iter().enumerate() {
-                                    let base = result42
+                                for (i, e) in vec44.into_iter().enumerate() {
+                                    let base = result44
                                         .add(i * (12 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::streamhost::job::types::SinkDef {
-                                            place: place28,
-                                            keys: keys28,
-                                            dynamic: dynamic28,
-                                            columns: columns28,
-                                            headers: headers28,
+                                            place: place30,
+                                            keys: keys30,
+                                            dynamic: dynamic30,
+                                            columns: columns30,
+                                            headers: headers30,
                                         } = e;
                                         let super::super::super::super::streamhost::job::types::Place {
-                                            connector: connector29,
-                                            name: name29,
-                                            options: options29,
-                                        } = place28;
-                                        let vec30 = (connector29.into_bytes()).into_boxed_slice();
-                                        let ptr30 = vec30.as_ptr().cast::<u8>();
-                                        let len30 = vec30.len();
-                                        ::core::mem::forget(vec30);
+                                            connector: connector31,
+                                            name: name31,
+                                            options: options31,
+                                        } = place30;
+                                        let vec32 = (connector31.into_bytes()).into_boxed_slice();
+                                        let ptr32 = vec32.as_ptr().cast::<u8>();
+                                        let len32 = vec32.len();
+                                        ::core::mem::forget(vec32);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len30;
-                                        *base.add(0).cast::<*mut u8>() = ptr30.cast_mut();
-                                        let vec31 = (name29.into_bytes()).into_boxed_slice();
-                                        let ptr31 = vec31.as_ptr().cast::<u8>();
-                                        let len31 = vec31.len();
-                                        ::core::mem::forget(vec31);
+                                            .cast::<usize>() = len32;
+                                        *base.add(0).cast::<*mut u8>() = ptr32.cast_mut();
+                                        let vec33 = (name31.into_bytes()).into_boxed_slice();
+                                        let ptr33 = vec33.as_ptr().cast::<u8>();
+                                        let len33 = vec33.len();
+                                        ::core::mem::forget(vec33);
                                         *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len31;
+                                            .cast::<usize>() = len33;
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr31.cast_mut();
-                                        let vec35 = options29;
-                                        let len35 = vec35.len();
-                                        let layout35 = _rt::alloc::Layout::from_size_align(
-                                                vec35.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr33.cast_mut();
+                                        let vec37 = options31;
+                                        let len37 = vec37.len();
+                                        let layout37 = _rt::alloc::Layout::from_size_align(
+                                                vec37.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result35, _cleanup35) = wit_bindgen::rt::Cleanup::new(
-                                            layout35,
+                                        let (result37, _cleanup37) = wit_bindgen::rt::Cleanup::new(
+                                            layout37,
                                         );
-                                        if let Some(cleanup) = _cleanup35 {
+                                        if let Some(cleanup) = _cleanup37 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec35.into_iter().enumerate() {
-                                            let base = result35
+                                        for (i, e) in vec37.into_iter().enumerate() {
+                                            let base = result37
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t32_0, t32_1) = e;
-                                                let vec33 = (t32_0.into_bytes()).into_boxed_slice();
-                                                let ptr33 = vec33.as_ptr().cast::<u8>();
-                                                let len33 = vec33.len();
-                                                ::core::mem::forget(vec33);
+                                                let (t34_0, t34_1) = e;
+                                                let vec35 = (t34_0.into_bytes()).into_boxed_slice();
+                                                let ptr35 = vec35.as_ptr().cast::<u8>();
+                                                let len35 = vec35.len();
+                                                ::core::mem::forget(vec35);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len33;
-                                                *base.add(0).cast::<*mut u8>() = ptr33.cast_mut();
-                                                let vec34 = (t32_1.into_bytes()).into_boxed_slice();
-                                                let ptr34 = vec34.as_ptr().cast::<u8>();
-                                                let len34 = vec34.len();
-                                                ::core::mem::forget(vec34);
+                                                    .cast::<usize>() = len35;
+                                                *base.add(0).cast::<*mut u8>() = ptr35.cast_mut();
+                                                let vec36 = (t34_1.into_bytes()).into_boxed_slice();
+                                                let ptr36 = vec36.as_ptr().cast::<u8>();
+                                                let len36 = vec36.len();
+                                                ::core::mem::forget(vec36);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len34;
+                                                    .cast::<usize>() = len36;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr34.cast_mut();
+                                                    .cast::<*mut u8>() = ptr36.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len35;
+                                            .cast::<usize>() = len37;
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result35;
-                                        let vec38 = keys28;
-                                        let len38 = vec38.len();
-                                        let layout38 = _rt::alloc::Layout::from_size_align(
-                                                vec38.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = result37;
+                                        let vec40 = keys30;
+                                        let len40 = vec40.len();
+                                        let layout40 = _rt::alloc::Layout::from_size_align(
+                                                vec40.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result38, _cleanup38) = wit_bindgen::rt::Cleanup::new(
-                                            layout38,
+                                        let (result40, _cleanup40) = wit_bindgen::rt::Cleanup::new(
+                                            layout40,
                                         );
-                                        if let Some(cleanup) = _cleanup38 {
+                                        if let Some(cleanup) = _cleanup40 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec38.into_iter().enumerate() {
-                                            let base = result38
+                                        for (i, e) in vec40.into_iter().enumerate() {
+                                            let base = result40
                                                 .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let super::super::super::super::streamhost::job::types::ColumnDef {
-                                                    name: name36,
-                                                    kind: kind36,
-                                                    optional: optional36,
+                                                    name: name38,
+                                                    kind: kind38,
+                                                    optional: optional38,
                                                 } = e;
-                                                let vec37 = (name36.into_bytes()).into_boxed_slice();
-                                                let ptr37 = vec37.as_ptr().cast::<u8>();
-                                                let len37 = vec37.len();
-                                                ::core::mem::forget(vec37);
+                                                let vec39 = (name38.into_bytes()).into_boxed_slice();
+                                                let ptr39 = vec39.as_ptr().cast::<u8>();
+                                                let len39 = vec39.len();
+                                                ::core::mem::forget(vec39);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len37;
-                                                *base.add(0).cast::<*mut u8>() = ptr37.cast_mut();
+                                                    .cast::<usize>() = len39;
+                                                *base.add(0).cast::<*mut u8>() = ptr39.cast_mut();
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (_rt::as_i32(kind36)) as u8;
+                                                    .cast::<u8>() = (_rt::as_i32(kind38)) as u8;
                                                 *base
                                                     .add(1 + 2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (match optional36 {
+                                                    .cast::<u8>() = (match optional38 {
                                                     true => 1,
                                                     false => 0,
                                                 }) as u8;
@@ -1322,52 +1400,52 @@ pub mod exports {
                                         }
                                         *base
                                             .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len38;
+                                            .cast::<usize>() = len40;
                                         *base
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result38;
+                                            .cast::<*mut u8>() = result40;
                                         *base
                                             .add(8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match dynamic28 {
+                                            .cast::<u8>() = (match dynamic30 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
-                                        let vec41 = columns28;
-                                        let len41 = vec41.len();
-                                        let layout41 = _rt::alloc::Layout::from_size_align(
-                                                vec41.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                        let vec43 = columns30;
+                                        let len43 = vec43.len();
+                                        let layout43 = _rt::alloc::Layout::from_size_align(
+                                                vec43.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result41, _cleanup41) = wit_bindgen::rt::Cleanup::new(
-                                            layout41,
+                                        let (result43, _cleanup43) = wit_bindgen::rt::Cleanup::new(
+                                            layout43,
                                         );
-                                        if let Some(cleanup) = _cleanup41 {
+                                        if let Some(cleanup) = _cleanup43 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec41.into_iter().enumerate() {
-                                            let base = result41
+                                        for (i, e) in vec43.into_iter().enumerate() {
+                                            let base = result43
                                                 .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let super::super::super::super::streamhost::job::types::ColumnDef {
-                                                    name: name39,
-                                                    kind: kind39,
-                                                    optional: optional39,
+                                                    name: name41,
+                                                    kind: kind41,
+                                                    optional: optional41,
                                                 } = e;
-                                                let vec40 = (name39.into_bytes()).into_boxed_slice();
-                                                let ptr40 = vec40.as_ptr().cast::<u8>();
-                                                let len40 = vec40.len();
-                                                ::core::mem::forget(vec40);
+                                                let vec42 = (name41.into_bytes()).into_boxed_slice();
+                                                let ptr42 = vec42.as_ptr().cast::<u8>();
+                                                let len42 = vec42.len();
+                                                ::core::mem::forget(vec42);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len40;
-                                                *base.add(0).cast::<*mut u8>() = ptr40.cast_mut();
+                                                    .cast::<usize>() = len42;
+                                                *base.add(0).cast::<*mut u8>() = ptr42.cast_mut();
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (_rt::as_i32(kind39)) as u8;
+                                                    .cast::<u8>() = (_rt::as_i32(kind41)) as u8;
                                                 *base
                                                     .add(1 + 2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (match optional39 {
+                                                    .cast::<u8>() = (match optional41 {
                                                     true => 1,
                                                     false => 0,
                                                 }) as u8;
@@ -1375,13 +1453,13 @@ pub mod exports {
                                         }
                                         *base
                                             .add(10 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len41;
+                                            .cast::<usize>() = len43;
                                         *base
                                             .add(9 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result41;
+                                            .cast::<*mut u8>() = result43;
                                         *base
                                             .add(11 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match headers28 {
+                                            .cast::<u8>() = (match headers30 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
@@ -1389,21 +1467,21 @@ pub mod exports {
                                 }
                                 *ptr1
                                     .add(24 + 7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len42;
+                                    .cast::<usize>() = len44;
                                 *ptr1
                                     .add(24 + 6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result42;
+                                    .cast::<*mut u8>() = result44;
                             }
                             Err(e) => {
                                 *ptr1.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec43 = (e.into_bytes()).into_boxed_slice();
-                                let ptr43 = vec43.as_ptr().cast::<u8>();
-                                let len43 = vec43.len();
-                                ::core::mem::forget(vec43);
+                                let vec45 = (e.into_bytes()).into_boxed_slice();
+                                let ptr45 = vec45.as_ptr().cast::<u8>();
+                                let len45 = vec45.len();
+                                ::core::mem::forget(vec45);
                                 *ptr1
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len43;
-                                *ptr1.add(8).cast::<*mut u8>() = ptr43.cast_mut();
+                                    .cast::<usize>() = len45;
+                                *ptr1.add(8).cast::<*mut u8>() = ptr45.cast_mut();
                             }
                         };
                         ptr1
@@ -2755,16 +2833,16 @@ pub mod exports {
                 pub unsafe fn _export_finish_cabi<T_: Guest>(arg0: *mut u8) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result42 = {
+                        let result45 = {
                             let l0 = *arg0.add(0).cast::<i32>();
                             let l1 = *arg0.add(8).cast::<i64>();
                             let l2 = *arg0.add(16).cast::<i64>();
                             let l3 = *arg0.add(24).cast::<i64>();
                             let l4 = i32::from(*arg0.add(32).cast::<u8>());
-                            use super::super::super::super::streamhost::job::types::Finished as V41;
-                            let v41 = match l4 {
+                            use super::super::super::super::streamhost::job::types::Finished as V44;
+                            let v44 = match l4 {
                                 0 => {
-                                    let e41 = {
+                                    let e44 = {
                                         let l5 = *arg0
                                             .add(32 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
@@ -2836,11 +2914,11 @@ pub mod exports {
                                             >>::from(_rt::Vec::from_raw_parts(l20.cast(), len22, len22)),
                                         }
                                     };
-                                    V41::Groups(e41)
+                                    V44::Groups(e44)
                                 }
                                 n => {
                                     debug_assert_eq!(n, 1, "invalid enum discriminant");
-                                    let e41 = {
+                                    let e44 = {
                                         let l23 = *arg0
                                             .add(32 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
@@ -2883,6 +2961,13 @@ pub mod exports {
                                             .add(32 + 12 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         let len40 = l39;
+                                        let l41 = *arg0
+                                            .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l42 = *arg0
+                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len43 = l42;
                                         super::super::super::super::streamhost::job::types::Pairs {
                                             lefts: super::super::super::super::streamhost::job::types::Column {
                                                 data: <_ as From<
@@ -2904,17 +2989,22 @@ pub mod exports {
                                                     _rt::Vec<_>,
                                                 >>::from(_rt::Vec::from_raw_parts(l32.cast(), len34, len34)),
                                             },
-                                            absent_rights: <_ as From<
+                                            absent_lefts: <_ as From<
                                                 _rt::Vec<_>,
                                             >>::from(
                                                 _rt::Vec::from_raw_parts(l35.cast(), len37, len37),
                                             ),
+                                            absent_rights: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(
+                                                _rt::Vec::from_raw_parts(l38.cast(), len40, len40),
+                                            ),
                                             times_ms: <_ as From<
                                                 _rt::Vec<_>,
-                                            >>::from(_rt::Vec::from_raw_parts(l38.cast(), len40, len40)),
+                                            >>::from(_rt::Vec::from_raw_parts(l41.cast(), len43, len43)),
                                         }
                                     };
-                                    V41::Pairs(e41)
+                                    V44::Pairs(e44)
                                 }
                             };
                             T_::finish(
@@ -2924,211 +3014,185 @@ pub mod exports {
                                     watermark_ms: l2,
                                     partition_ms: l3,
                                 },
-                                v41,
+                                v44,
                             )
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            40 + 12 * ::core::mem::size_of::<*const u8>(),
+                            40 + 14 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr43 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        let ptr46 = (&raw mut _RET_AREA.0).cast::<u8>();
                         let super::super::super::super::streamhost::job::types::Output {
-                            faults: faults44,
-                            rows: rows44,
-                            keyed: keyed44,
-                            late: late44,
-                            largest_ms: largest_ms44,
-                        } = result42;
-                        let vec47 = faults44;
-                        let len47 = vec47.len();
-                        let layout47 = _rt::alloc::Layout::from_size_align(
-                                vec47.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                            faults: faults47,
+                            rows: rows47,
+                            keyed: keyed47,
+                            late: late47,
+                            largest_ms: largest_ms47,
+                        } = result45;
+                        let vec50 = faults47;
+                        let len50 = vec50.len();
+                        let layout50 = _rt::alloc::Layout::from_size_align(
+                                vec50.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             )
                             .unwrap();
-                        let (result47, _cleanup47) = wit_bindgen::rt::Cleanup::new(
-                            layout47,
+                        let (result50, _cleanup50) = wit_bindgen::rt::Cleanup::new(
+                            layout50,
                         );
-                        if let Some(cleanup) = _cleanup47 {
+                        if let Some(cleanup) = _cleanup50 {
                             cleanup.forget();
                         }
-                        for (i, e) in vec47.into_iter().enumerate() {
-                            let base = result47
+                        for (i, e) in vec50.into_iter().enumerate() {
+                            let base = result50
                                 .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let super::super::super::super::streamhost::job::types::Fault {
-                                    position: position45,
-                                    reason: reason45,
+                                    position: position48,
+                                    reason: reason48,
                                 } = e;
-                                *base.add(0).cast::<i32>() = _rt::as_i32(position45);
-                                let vec46 = (reason45.into_bytes()).into_boxed_slice();
-                                let ptr46 = vec46.as_ptr().cast::<u8>();
-                                let len46 = vec46.len();
-                                ::core::mem::forget(vec46);
-                                *base
-                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len46;
-                                *base
-                                    .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr46.cast_mut();
-                            }
-                        }
-                        *ptr43
-                            .add(::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len47;
-                        *ptr43.add(0).cast::<*mut u8>() = result47;
-                        let vec74 = rows44;
-                        let len74 = vec74.len();
-                        let layout74 = _rt::alloc::Layout::from_size_align(
-                                vec74.len() * (36 * ::core::mem::size_of::<*const u8>()),
-                                ::core::mem::size_of::<*const u8>(),
-                            )
-                            .unwrap();
-                        let (result74, _cleanup74) = wit_bindgen::rt::Cleanup::new(
-                            layout74,
-                        );
-                        if let Some(cleanup) = _cleanup74 {
-                            cleanup.forget();
-                        }
-                        for (i, e) in vec74.into_iter().enumerate() {
-                            let base = result74
-                                .add(i * (36 * ::core::mem::size_of::<*const u8>()));
-                            {
-                                let super::super::super::super::streamhost::job::types::Rows {
-                                    positions: positions48,
-                                    cells: cells48,
-                                    absent: absent48,
-                                    deleted: deleted48,
-                                    deleted_rows: deleted_rows48,
-                                    extra: extra48,
-                                    headers: headers48,
-                                } = e;
-                                let vec49 = <_ as Into<_rt::Vec<_>>>::into(positions48)
-                                    .into_boxed_slice();
+                                *base.add(0).cast::<i32>() = _rt::as_i32(position48);
+                                let vec49 = (reason48.into_bytes()).into_boxed_slice();
                                 let ptr49 = vec49.as_ptr().cast::<u8>();
                                 let len49 = vec49.len();
                                 ::core::mem::forget(vec49);
                                 *base
-                                    .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len49;
-                                *base.add(0).cast::<*mut u8>() = ptr49.cast_mut();
-                                let super::super::super::super::streamhost::job::types::Column {
-                                    data: data50,
-                                    ends: ends50,
-                                } = cells48;
-                                let vec51 = <_ as Into<_rt::Vec<_>>>::into(data50)
-                                    .into_boxed_slice();
-                                let ptr51 = vec51.as_ptr().cast::<u8>();
-                                let len51 = vec51.len();
-                                ::core::mem::forget(vec51);
-                                *base
-                                    .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len51;
-                                *base
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr51.cast_mut();
-                                let vec52 = <_ as Into<_rt::Vec<_>>>::into(ends50)
+                                    .cast::<usize>() = len49;
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr49.cast_mut();
+                            }
+                        }
+                        *ptr46
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len50;
+                        *ptr46.add(0).cast::<*mut u8>() = result50;
+                        let vec77 = rows47;
+                        let len77 = vec77.len();
+                        let layout77 = _rt::alloc::Layout::from_size_align(
+                                vec77.len() * (36 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result77, _cleanup77) = wit_bindgen::rt::Cleanup::new(
+                            layout77,
+                        );
+                        if let Some(cleanup) = _cleanup77 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec77.into_iter().enumerate() {
+                            let base = result77
+                                .add(i * (36 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Rows {
+                                    positions: positions51,
+                                    cells: cells51,
+                                    absent: absent51,
+                                    deleted: deleted51,
+                                    deleted_rows: deleted_rows51,
+                                    extra: extra51,
+                                    headers: headers51,
+                                } = e;
+                                let vec52 = <_ as Into<_rt::Vec<_>>>::into(positions51)
                                     .into_boxed_slice();
                                 let ptr52 = vec52.as_ptr().cast::<u8>();
                                 let len52 = vec52.len();
                                 ::core::mem::forget(vec52);
                                 *base
-                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .add(::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len52;
-                                *base
-                                    .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr52.cast_mut();
-                                let vec53 = <_ as Into<_rt::Vec<_>>>::into(absent48)
-                                    .into_boxed_slice();
-                                let ptr53 = vec53.as_ptr().cast::<u8>();
-                                let len53 = vec53.len();
-                                ::core::mem::forget(vec53);
-                                *base
-                                    .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len53;
-                                *base
-                                    .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr53.cast_mut();
-                                let vec54 = <_ as Into<_rt::Vec<_>>>::into(deleted48)
+                                *base.add(0).cast::<*mut u8>() = ptr52.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data53,
+                                    ends: ends53,
+                                } = cells51;
+                                let vec54 = <_ as Into<_rt::Vec<_>>>::into(data53)
                                     .into_boxed_slice();
                                 let ptr54 = vec54.as_ptr().cast::<u8>();
                                 let len54 = vec54.len();
                                 ::core::mem::forget(vec54);
                                 *base
-                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len54;
                                 *base
-                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr54.cast_mut();
-                                let vec55 = <_ as Into<_rt::Vec<_>>>::into(deleted_rows48)
+                                let vec55 = <_ as Into<_rt::Vec<_>>>::into(ends53)
                                     .into_boxed_slice();
                                 let ptr55 = vec55.as_ptr().cast::<u8>();
                                 let len55 = vec55.len();
                                 ::core::mem::forget(vec55);
                                 *base
-                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len55;
                                 *base
-                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr55.cast_mut();
-                                let super::super::super::super::streamhost::job::types::ExtraCells {
-                                    rows: rows56,
-                                    names: names56,
-                                    values: values56,
-                                    kinds: kinds56,
-                                } = extra48;
-                                let vec57 = <_ as Into<_rt::Vec<_>>>::into(rows56)
+                                let vec56 = <_ as Into<_rt::Vec<_>>>::into(absent51)
+                                    .into_boxed_slice();
+                                let ptr56 = vec56.as_ptr().cast::<u8>();
+                                let len56 = vec56.len();
+                                ::core::mem::forget(vec56);
+                                *base
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len56;
+                                *base
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr56.cast_mut();
+                                let vec57 = <_ as Into<_rt::Vec<_>>>::into(deleted51)
                                     .into_boxed_slice();
                                 let ptr57 = vec57.as_ptr().cast::<u8>();
                                 let len57 = vec57.len();
                                 ::core::mem::forget(vec57);
                                 *base
-                                    .add(13 * ::core::mem::size_of::<*const u8>())
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len57;
                                 *base
-                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr57.cast_mut();
-                                let super::super::super::super::streamhost::job::types::Column {
-                                    data: data58,
-                                    ends: ends58,
-                                } = names56;
-                                let vec59 = <_ as Into<_rt::Vec<_>>>::into(data58)
+                                let vec58 = <_ as Into<_rt::Vec<_>>>::into(deleted_rows51)
                                     .into_boxed_slice();
-                                let ptr59 = vec59.as_ptr().cast::<u8>();
-                                let len59 = vec59.len();
-                                ::core::mem::forget(vec59);
+                                let ptr58 = vec58.as_ptr().cast::<u8>();
+                                let len58 = vec58.len();
+                                ::core::mem::forget(vec58);
                                 *base
-                                    .add(15 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len59;
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len58;
                                 *base
-                                    .add(14 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr59.cast_mut();
-                                let vec60 = <_ as Into<_rt::Vec<_>>>::into(ends58)
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr58.cast_mut();
+                                let super::super::super::super::streamhost::job::types::ExtraCells {
+                                    rows: rows59,
+                                    names: names59,
+                                    values: values59,
+                                    kinds: kinds59,
+                                } = extra51;
+                                let vec60 = <_ as Into<_rt::Vec<_>>>::into(rows59)
                                     .into_boxed_slice();
                                 let ptr60 = vec60.as_ptr().cast::<u8>();
                                 let len60 = vec60.len();
                                 ::core::mem::forget(vec60);
                                 *base
-                                    .add(17 * ::core::mem::size_of::<*const u8>())
+                                    .add(13 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len60;
                                 *base
-                                    .add(16 * ::core::mem::size_of::<*const u8>())
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr60.cast_mut();
                                 let super::super::super::super::streamhost::job::types::Column {
                                     data: data61,
                                     ends: ends61,
-                                } = values56;
+                                } = names59;
                                 let vec62 = <_ as Into<_rt::Vec<_>>>::into(data61)
                                     .into_boxed_slice();
                                 let ptr62 = vec62.as_ptr().cast::<u8>();
                                 let len62 = vec62.len();
                                 ::core::mem::forget(vec62);
                                 *base
-                                    .add(19 * ::core::mem::size_of::<*const u8>())
+                                    .add(15 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len62;
                                 *base
-                                    .add(18 * ::core::mem::size_of::<*const u8>())
+                                    .add(14 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr62.cast_mut();
                                 let vec63 = <_ as Into<_rt::Vec<_>>>::into(ends61)
                                     .into_boxed_slice();
@@ -3136,79 +3200,79 @@ pub mod exports {
                                 let len63 = vec63.len();
                                 ::core::mem::forget(vec63);
                                 *base
-                                    .add(21 * ::core::mem::size_of::<*const u8>())
+                                    .add(17 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len63;
                                 *base
-                                    .add(20 * ::core::mem::size_of::<*const u8>())
+                                    .add(16 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr63.cast_mut();
-                                let vec64 = <_ as Into<_rt::Vec<_>>>::into(kinds56)
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data64,
+                                    ends: ends64,
+                                } = values59;
+                                let vec65 = <_ as Into<_rt::Vec<_>>>::into(data64)
                                     .into_boxed_slice();
-                                let ptr64 = vec64.as_ptr().cast::<u8>();
-                                let len64 = vec64.len();
-                                ::core::mem::forget(vec64);
+                                let ptr65 = vec65.as_ptr().cast::<u8>();
+                                let len65 = vec65.len();
+                                ::core::mem::forget(vec65);
                                 *base
-                                    .add(23 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len64;
+                                    .add(19 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len65;
                                 *base
-                                    .add(22 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr64.cast_mut();
-                                let super::super::super::super::streamhost::job::types::Headers {
-                                    positions: positions65,
-                                    names: names65,
-                                    values: values65,
-                                    absent: absent65,
-                                } = headers48;
-                                let vec66 = <_ as Into<_rt::Vec<_>>>::into(positions65)
+                                    .add(18 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr65.cast_mut();
+                                let vec66 = <_ as Into<_rt::Vec<_>>>::into(ends64)
                                     .into_boxed_slice();
                                 let ptr66 = vec66.as_ptr().cast::<u8>();
                                 let len66 = vec66.len();
                                 ::core::mem::forget(vec66);
                                 *base
-                                    .add(25 * ::core::mem::size_of::<*const u8>())
+                                    .add(21 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len66;
                                 *base
-                                    .add(24 * ::core::mem::size_of::<*const u8>())
+                                    .add(20 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr66.cast_mut();
-                                let super::super::super::super::streamhost::job::types::Column {
-                                    data: data67,
-                                    ends: ends67,
-                                } = names65;
-                                let vec68 = <_ as Into<_rt::Vec<_>>>::into(data67)
+                                let vec67 = <_ as Into<_rt::Vec<_>>>::into(kinds59)
                                     .into_boxed_slice();
-                                let ptr68 = vec68.as_ptr().cast::<u8>();
-                                let len68 = vec68.len();
-                                ::core::mem::forget(vec68);
+                                let ptr67 = vec67.as_ptr().cast::<u8>();
+                                let len67 = vec67.len();
+                                ::core::mem::forget(vec67);
                                 *base
-                                    .add(27 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len68;
+                                    .add(23 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len67;
                                 *base
-                                    .add(26 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr68.cast_mut();
-                                let vec69 = <_ as Into<_rt::Vec<_>>>::into(ends67)
+                                    .add(22 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr67.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Headers {
+                                    positions: positions68,
+                                    names: names68,
+                                    values: values68,
+                                    absent: absent68,
+                                } = headers51;
+                                let vec69 = <_ as Into<_rt::Vec<_>>>::into(positions68)
                                     .into_boxed_slice();
                                 let ptr69 = vec69.as_ptr().cast::<u8>();
                                 let len69 = vec69.len();
                                 ::core::mem::forget(vec69);
                                 *base
-                                    .add(29 * ::core::mem::size_of::<*const u8>())
+                                    .add(25 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len69;
                                 *base
-                                    .add(28 * ::core::mem::size_of::<*const u8>())
+                                    .add(24 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr69.cast_mut();
                                 let super::super::super::super::streamhost::job::types::Column {
                                     data: data70,
                                     ends: ends70,
-                                } = values65;
+                                } = names68;
                                 let vec71 = <_ as Into<_rt::Vec<_>>>::into(data70)
                                     .into_boxed_slice();
                                 let ptr71 = vec71.as_ptr().cast::<u8>();
                                 let len71 = vec71.len();
                                 ::core::mem::forget(vec71);
                                 *base
-                                    .add(31 * ::core::mem::size_of::<*const u8>())
+                                    .add(27 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len71;
                                 *base
-                                    .add(30 * ::core::mem::size_of::<*const u8>())
+                                    .add(26 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr71.cast_mut();
                                 let vec72 = <_ as Into<_rt::Vec<_>>>::into(ends70)
                                     .into_boxed_slice();
@@ -3216,109 +3280,109 @@ pub mod exports {
                                 let len72 = vec72.len();
                                 ::core::mem::forget(vec72);
                                 *base
-                                    .add(33 * ::core::mem::size_of::<*const u8>())
+                                    .add(29 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len72;
                                 *base
-                                    .add(32 * ::core::mem::size_of::<*const u8>())
+                                    .add(28 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr72.cast_mut();
-                                let vec73 = <_ as Into<_rt::Vec<_>>>::into(absent65)
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data73,
+                                    ends: ends73,
+                                } = values68;
+                                let vec74 = <_ as Into<_rt::Vec<_>>>::into(data73)
                                     .into_boxed_slice();
-                                let ptr73 = vec73.as_ptr().cast::<u8>();
-                                let len73 = vec73.len();
-                                ::core::mem::forget(vec73);
+                                let ptr74 = vec74.as_ptr().cast::<u8>();
+                                let len74 = vec74.len();
+                                ::core::mem::forget(vec74);
                                 *base
-                                    .add(35 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len73;
+                                    .add(31 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len74;
                                 *base
-                                    .add(34 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr73.cast_mut();
-                            }
-                        }
-                        *ptr43
-                            .add(3 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len74;
-                        *ptr43
-                            .add(2 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = result74;
-                        let vec86 = keyed44;
-                        let len86 = vec86.len();
-                        let layout86 = _rt::alloc::Layout::from_size_align(
-                                vec86.len()
-                                    * (8 + 16 * ::core::mem::size_of::<*const u8>()),
-                                ::core::mem::size_of::<*const u8>(),
-                            )
-                            .unwrap();
-                        let (result86, _cleanup86) = wit_bindgen::rt::Cleanup::new(
-                            layout86,
-                        );
-                        if let Some(cleanup) = _cleanup86 {
-                            cleanup.forget();
-                        }
-                        for (i, e) in vec86.into_iter().enumerate() {
-                            let base = result86
-                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
-                            {
-                                let super::super::super::super::streamhost::job::types::Keyed {
-                                    stage: stage75,
-                                    side: side75,
-                                    positions: positions75,
-                                    keys: keys75,
-                                    values: values75,
-                                    times_ms: times_ms75,
-                                    until_ms: until_ms75,
-                                    deleted: deleted75,
-                                } = e;
-                                *base.add(0).cast::<i32>() = _rt::as_i32(stage75);
-                                *base.add(4).cast::<u8>() = (_rt::as_i32(side75)) as u8;
-                                let vec76 = <_ as Into<_rt::Vec<_>>>::into(positions75)
+                                    .add(30 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr74.cast_mut();
+                                let vec75 = <_ as Into<_rt::Vec<_>>>::into(ends73)
+                                    .into_boxed_slice();
+                                let ptr75 = vec75.as_ptr().cast::<u8>();
+                                let len75 = vec75.len();
+                                ::core::mem::forget(vec75);
+                                *base
+                                    .add(33 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len75;
+                                *base
+                                    .add(32 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr75.cast_mut();
+                                let vec76 = <_ as Into<_rt::Vec<_>>>::into(absent68)
                                     .into_boxed_slice();
                                 let ptr76 = vec76.as_ptr().cast::<u8>();
                                 let len76 = vec76.len();
                                 ::core::mem::forget(vec76);
                                 *base
-                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .add(35 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len76;
-                                *base.add(8).cast::<*mut u8>() = ptr76.cast_mut();
-                                let super::super::super::super::streamhost::job::types::Column {
-                                    data: data77,
-                                    ends: ends77,
-                                } = keys75;
-                                let vec78 = <_ as Into<_rt::Vec<_>>>::into(data77)
-                                    .into_boxed_slice();
-                                let ptr78 = vec78.as_ptr().cast::<u8>();
-                                let len78 = vec78.len();
-                                ::core::mem::forget(vec78);
                                 *base
-                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len78;
-                                *base
-                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr78.cast_mut();
-                                let vec79 = <_ as Into<_rt::Vec<_>>>::into(ends77)
+                                    .add(34 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr76.cast_mut();
+                            }
+                        }
+                        *ptr46
+                            .add(3 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len77;
+                        *ptr46
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result77;
+                        let vec89 = keyed47;
+                        let len89 = vec89.len();
+                        let layout89 = _rt::alloc::Layout::from_size_align(
+                                vec89.len()
+                                    * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result89, _cleanup89) = wit_bindgen::rt::Cleanup::new(
+                            layout89,
+                        );
+                        if let Some(cleanup) = _cleanup89 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec89.into_iter().enumerate() {
+                            let base = result89
+                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Keyed {
+                                    stage: stage78,
+                                    side: side78,
+                                    positions: positions78,
+                                    keys: keys78,
+                                    values: values78,
+                                    times_ms: times_ms78,
+                                    until_ms: until_ms78,
+                                    deleted: deleted78,
+                                } = e;
+                                *base.add(0).cast::<i32>() = _rt::as_i32(stage78);
+                                *base.add(4).cast::<u8>() = (_rt::as_i32(side78)) as u8;
+                                let vec79 = <_ as Into<_rt::Vec<_>>>::into(positions78)
                                     .into_boxed_slice();
                                 let ptr79 = vec79.as_ptr().cast::<u8>();
                                 let len79 = vec79.len();
                                 ::core::mem::forget(vec79);
                                 *base
-                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len79;
-                                *base
-                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr79.cast_mut();
+                                *base.add(8).cast::<*mut u8>() = ptr79.cast_mut();
                                 let super::super::super::super::streamhost::job::types::Column {
                                     data: data80,
                                     ends: ends80,
-                                } = values75;
+                                } = keys78;
                                 let vec81 = <_ as Into<_rt::Vec<_>>>::into(data80)
                                     .into_boxed_slice();
                                 let ptr81 = vec81.as_ptr().cast::<u8>();
                                 let len81 = vec81.len();
                                 ::core::mem::forget(vec81);
                                 *base
-                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len81;
                                 *base
-                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr81.cast_mut();
                                 let vec82 = <_ as Into<_rt::Vec<_>>>::into(ends80)
                                     .into_boxed_slice();
@@ -3326,67 +3390,93 @@ pub mod exports {
                                 let len82 = vec82.len();
                                 ::core::mem::forget(vec82);
                                 *base
-                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len82;
                                 *base
-                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr82.cast_mut();
-                                let vec83 = <_ as Into<_rt::Vec<_>>>::into(times_ms75)
-                                    .into_boxed_slice();
-                                let ptr83 = vec83.as_ptr().cast::<u8>();
-                                let len83 = vec83.len();
-                                ::core::mem::forget(vec83);
-                                *base
-                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len83;
-                                *base
-                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr83.cast_mut();
-                                let vec84 = <_ as Into<_rt::Vec<_>>>::into(until_ms75)
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data83,
+                                    ends: ends83,
+                                } = values78;
+                                let vec84 = <_ as Into<_rt::Vec<_>>>::into(data83)
                                     .into_boxed_slice();
                                 let ptr84 = vec84.as_ptr().cast::<u8>();
                                 let len84 = vec84.len();
                                 ::core::mem::forget(vec84);
                                 *base
-                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len84;
                                 *base
-                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr84.cast_mut();
-                                let vec85 = <_ as Into<_rt::Vec<_>>>::into(deleted75)
+                                let vec85 = <_ as Into<_rt::Vec<_>>>::into(ends83)
                                     .into_boxed_slice();
                                 let ptr85 = vec85.as_ptr().cast::<u8>();
                                 let len85 = vec85.len();
                                 ::core::mem::forget(vec85);
                                 *base
-                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len85;
                                 *base
-                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr85.cast_mut();
+                                let vec86 = <_ as Into<_rt::Vec<_>>>::into(times_ms78)
+                                    .into_boxed_slice();
+                                let ptr86 = vec86.as_ptr().cast::<u8>();
+                                let len86 = vec86.len();
+                                ::core::mem::forget(vec86);
+                                *base
+                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len86;
+                                *base
+                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr86.cast_mut();
+                                let vec87 = <_ as Into<_rt::Vec<_>>>::into(until_ms78)
+                                    .into_boxed_slice();
+                                let ptr87 = vec87.as_ptr().cast::<u8>();
+                                let len87 = vec87.len();
+                                ::core::mem::forget(vec87);
+                                *base
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len87;
+                                *base
+                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr87.cast_mut();
+                                let vec88 = <_ as Into<_rt::Vec<_>>>::into(deleted78)
+                                    .into_boxed_slice();
+                                let ptr88 = vec88.as_ptr().cast::<u8>();
+                                let len88 = vec88.len();
+                                ::core::mem::forget(vec88);
+                                *base
+                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len88;
+                                *base
+                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr88.cast_mut();
                             }
                         }
-                        *ptr43
+                        *ptr46
                             .add(5 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len86;
-                        *ptr43
+                            .cast::<usize>() = len89;
+                        *ptr46
                             .add(4 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = result86;
-                        let vec87 = <_ as Into<_rt::Vec<_>>>::into(late44)
+                            .cast::<*mut u8>() = result89;
+                        let vec90 = <_ as Into<_rt::Vec<_>>>::into(late47)
                             .into_boxed_slice();
-                        let ptr87 = vec87.as_ptr().cast::<u8>();
-                        let len87 = vec87.len();
-                        ::core::mem::forget(vec87);
-                        *ptr43
+                        let ptr90 = vec90.as_ptr().cast::<u8>();
+                        let len90 = vec90.len();
+                        ::core::mem::forget(vec90);
+                        *ptr46
                             .add(7 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len87;
-                        *ptr43
+                            .cast::<usize>() = len90;
+                        *ptr46
                             .add(6 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = ptr87.cast_mut();
-                        *ptr43
+                            .cast::<*mut u8>() = ptr90.cast_mut();
+                        *ptr46
                             .add(8 * ::core::mem::size_of::<*const u8>())
-                            .cast::<i64>() = _rt::as_i64(largest_ms44);
-                        ptr43
+                            .cast::<i64>() = _rt::as_i64(largest_ms47);
+                        ptr46
                     }
                 }
                 #[doc(hidden)]
@@ -3995,14 +4085,14 @@ macro_rules! __export_job_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:streamhost:job@0.2.0:job:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2223] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2324] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb5\x10\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9a\x11\x01A\x02\x01\
 A\x0f\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
 t:job/log@0.2.0\x05\0\x01B\x04\x01}\x04\0\x04kind\x03\0\0\x01@\x03\x04names\x04k\
 ind\x01\x07defaults\0s\x04\0\x03get\x01\x02\x03\0\x1fstreamhost:job/parameters@0\
-.2.0\x05\x01\x01BD\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06column\x03\
+.2.0\x05\x01\x01BH\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06column\x03\
 \0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\x06absent\x01\x04\0\x07\
 headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partitionz\x0cfirst-offsetx\x07of\
 fsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0babsent-keys\x01\x0dabsent\
@@ -4012,41 +4102,44 @@ ion-msx\x04\0\x06moment\x03\0\x0b\x01r\x08\x05stagey\x04side}\x09positions\x01\x
 keys\x03\x06values\x03\x08times-ms\x06\x08until-ms\x06\x07deleted\x01\x04\0\x05k\
 eyed\x03\0\x0d\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-ends\x01\x08p\
 artials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0caccumulators\x03\
-\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x04\x05lefts\x03\
-\x06rights\x03\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05pairs\x03\0\x13\x01\
-q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finished\x03\0\x15\x01}\x04\
-\0\x04kind\x03\0\x17\x01p\x18\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05\
-kinds\x19\x04\0\x0bextra-cells\x03\0\x1a\x01r\x07\x09positions\x01\x05cells\x03\x06\
-absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x1b\x07headers\x05\x04\0\x04\
-rows\x03\0\x1c\x01p\x0a\x01p\x1d\x01p\x0e\x01r\x05\x06faults\x1e\x04rows\x1f\x05\
-keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!\x01r\x03\x04names\x04\
-kind\x18\x08optional\x7f\x04\0\x0acolumn-def\x03\0#\x01o\x02ss\x01p%\x01r\x03\x09\
-connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\x05place(\x05tabl\
-e\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size-msw\x06hop-msw\x04\
-\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\x04\0\x0bwindow-ki\
-nd\x03\0-\x01r\x04\x04kind.\x0blateness-msw\x0fprocessing-time\x7f\x05early\x7f\x04\
-\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aeach-batch\0\0\x07running\x011\0\x06wi\
-ndow\x010\0\x04\0\x05scope\x03\02\x01r\x03\x09within-msw\x0blateness-msw\x04left\
-\x7f\x04\0\x08join-def\x03\04\x01q\x03\x06reduce\x013\0\x04join\x015\0\x06lookup\
-\0\0\x04\0\x0astage-kind\x03\06\x01o\x02sy\x01k8\x01r\x08\x04names\x04kind7\x06i\
-nputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates9\
-\x04\0\x09stage-def\x03\0:\x01p$\x01r\x05\x05place(\x04keys<\x07dynamic\x7f\x07c\
-olumns<\x07headers\x7f\x04\0\x08sink-def\x03\0=\x01p*\x01p;\x01p>\x01r\x05\x04na\
-mes\x08every-ms1\x07sources?\x06stages\xc0\0\x05sinks\xc1\0\x04\0\x0bdescription\
-\x03\0B\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x02\x03\0\x02\x06column\x02\x03\
-\0\x02\x0bdescription\x02\x03\0\x02\x08finished\x02\x03\0\x02\x06moment\x02\x03\0\
-\x02\x06output\x02\x03\0\x02\x08partials\x02\x03\0\x02\x07records\x01B\x19\x02\x03\
-\x02\x01\x03\x04\0\x06column\x03\0\0\x02\x03\x02\x01\x04\x04\0\x0bdescription\x03\
-\0\x02\x02\x03\x02\x01\x05\x04\0\x08finished\x03\0\x04\x02\x03\x02\x01\x06\x04\0\
-\x06moment\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x06output\x03\0\x08\x02\x03\x02\x01\
-\x08\x04\0\x08partials\x03\0\x0a\x02\x03\x02\x01\x09\x04\0\x07records\x03\0\x0c\x01\
-j\x01\x03\x01s\x01@\0\0\x0e\x04\0\x08describe\x01\x0f\x01@\x03\x05stagey\x06mome\
-nt\x07\x07records\x0d\0\x09\x04\0\x09transform\x01\x10\x01@\x02\x05stagey\x08par\
-tials\x0b\0\x01\x04\0\x07combine\x01\x11\x01@\x03\x05stagey\x06moment\x07\x08fin\
-ished\x05\0\x09\x04\0\x06finish\x01\x12\x01@\x02\x05stagey\x0caccumulators\x01\0\
-\x01\x04\0\x07migrate\x01\x13\x04\0\x1astreamhost:job/guest@0.2.0\x05\x0a\x04\0\x18\
-streamhost:job/job@0.2.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0G\x09producers\x01\x0c\
-processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x05\x05lefts\x03\
+\x06rights\x03\x0cabsent-lefts\x01\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05\
+pairs\x03\0\x13\x01q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finishe\
+d\x03\0\x15\x01}\x04\0\x04kind\x03\0\x17\x01p\x18\x01r\x04\x04rows\x01\x05names\x03\
+\x06values\x03\x05kinds\x19\x04\0\x0bextra-cells\x03\0\x1a\x01r\x07\x09positions\
+\x01\x05cells\x03\x06absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x1b\x07\
+headers\x05\x04\0\x04rows\x03\0\x1c\x01p\x0a\x01p\x1d\x01p\x0e\x01r\x05\x06fault\
+s\x1e\x04rows\x1f\x05keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!\
+\x01r\x03\x04names\x04kind\x18\x08optional\x7f\x04\0\x0acolumn-def\x03\0#\x01o\x02\
+ss\x01p%\x01r\x03\x09connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\
+\x05place(\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size\
+-msw\x06hop-msw\x04\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\
+\x04\0\x0bwindow-kind\x03\0-\x01r\x04\x04kind.\x0blateness-msw\x0fprocessing-tim\
+e\x7f\x05early\x7f\x04\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aeach-batch\0\0\x07\
+running\x011\0\x06window\x010\0\x04\0\x05scope\x03\02\x01r\x02\x09before-msw\x08\
+after-msw\x04\0\x09distances\x03\04\x01q\x02\x07between\x015\0\x06window\x01w\0\x04\
+\0\x08partners\x03\06\x01r\x04\x08partners7\x0blateness-msw\x04left\x7f\x05right\
+\x7f\x04\0\x08join-def\x03\08\x01q\x03\x06reduce\x013\0\x04join\x019\0\x06lookup\
+\0\0\x04\0\x0astage-kind\x03\0:\x01o\x02sy\x01k<\x01r\x08\x04names\x04kind;\x06i\
+nputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates=\
+\x04\0\x09stage-def\x03\0>\x01p$\x01r\x05\x05place(\x04keys\xc0\0\x07dynamic\x7f\
+\x07columns\xc0\0\x07headers\x7f\x04\0\x08sink-def\x03\0A\x01p*\x01p?\x01p\xc2\0\
+\x01r\x05\x04names\x08every-ms1\x07sources\xc3\0\x06stages\xc4\0\x05sinks\xc5\0\x04\
+\0\x0bdescription\x03\0F\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x02\x03\0\x02\
+\x06column\x02\x03\0\x02\x0bdescription\x02\x03\0\x02\x08finished\x02\x03\0\x02\x06\
+moment\x02\x03\0\x02\x06output\x02\x03\0\x02\x08partials\x02\x03\0\x02\x07record\
+s\x01B\x19\x02\x03\x02\x01\x03\x04\0\x06column\x03\0\0\x02\x03\x02\x01\x04\x04\0\
+\x0bdescription\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x08finished\x03\0\x04\x02\x03\
+\x02\x01\x06\x04\0\x06moment\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x06output\x03\0\
+\x08\x02\x03\x02\x01\x08\x04\0\x08partials\x03\0\x0a\x02\x03\x02\x01\x09\x04\0\x07\
+records\x03\0\x0c\x01j\x01\x03\x01s\x01@\0\0\x0e\x04\0\x08describe\x01\x0f\x01@\x03\
+\x05stagey\x06moment\x07\x07records\x0d\0\x09\x04\0\x09transform\x01\x10\x01@\x02\
+\x05stagey\x08partials\x0b\0\x01\x04\0\x07combine\x01\x11\x01@\x03\x05stagey\x06\
+moment\x07\x08finished\x05\0\x09\x04\0\x06finish\x01\x12\x01@\x02\x05stagey\x0ca\
+ccumulators\x01\0\x01\x04\0\x07migrate\x01\x13\x04\0\x1astreamhost:job/guest@0.2\
+.0\x05\x0a\x04\0\x18streamhost:job/job@0.2.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0\
+G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindge\
+n-rust\x060.61.1";
         };
     };
 }
@@ -4059,13 +4152,13 @@ pub use __export_job_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1857] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa7\x0d\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1958] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8c\x0e\x01A\x02\x01\
 A\x06\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
 t:job/log@0.2.0\x05\0\x01B\x04\x01}\x04\0\x04kind\x03\0\0\x01@\x03\x04names\x04k\
 ind\x01\x07defaults\0s\x04\0\x03get\x01\x02\x03\0\x1fstreamhost:job/parameters@0\
-.2.0\x05\x01\x01BD\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06column\x03\
+.2.0\x05\x01\x01BH\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06column\x03\
 \0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\x06absent\x01\x04\0\x07\
 headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partitionz\x0cfirst-offsetx\x07of\
 fsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0babsent-keys\x01\x0dabsent\
@@ -4075,31 +4168,33 @@ ion-msx\x04\0\x06moment\x03\0\x0b\x01r\x08\x05stagey\x04side}\x09positions\x01\x
 keys\x03\x06values\x03\x08times-ms\x06\x08until-ms\x06\x07deleted\x01\x04\0\x05k\
 eyed\x03\0\x0d\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-ends\x01\x08p\
 artials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0caccumulators\x03\
-\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x04\x05lefts\x03\
-\x06rights\x03\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05pairs\x03\0\x13\x01\
-q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finished\x03\0\x15\x01}\x04\
-\0\x04kind\x03\0\x17\x01p\x18\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05\
-kinds\x19\x04\0\x0bextra-cells\x03\0\x1a\x01r\x07\x09positions\x01\x05cells\x03\x06\
-absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x1b\x07headers\x05\x04\0\x04\
-rows\x03\0\x1c\x01p\x0a\x01p\x1d\x01p\x0e\x01r\x05\x06faults\x1e\x04rows\x1f\x05\
-keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!\x01r\x03\x04names\x04\
-kind\x18\x08optional\x7f\x04\0\x0acolumn-def\x03\0#\x01o\x02ss\x01p%\x01r\x03\x09\
-connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\x05place(\x05tabl\
-e\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size-msw\x06hop-msw\x04\
-\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\x04\0\x0bwindow-ki\
-nd\x03\0-\x01r\x04\x04kind.\x0blateness-msw\x0fprocessing-time\x7f\x05early\x7f\x04\
-\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aeach-batch\0\0\x07running\x011\0\x06wi\
-ndow\x010\0\x04\0\x05scope\x03\02\x01r\x03\x09within-msw\x0blateness-msw\x04left\
-\x7f\x04\0\x08join-def\x03\04\x01q\x03\x06reduce\x013\0\x04join\x015\0\x06lookup\
-\0\0\x04\0\x0astage-kind\x03\06\x01o\x02sy\x01k8\x01r\x08\x04names\x04kind7\x06i\
-nputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates9\
-\x04\0\x09stage-def\x03\0:\x01p$\x01r\x05\x05place(\x04keys<\x07dynamic\x7f\x07c\
-olumns<\x07headers\x7f\x04\0\x08sink-def\x03\0=\x01p*\x01p;\x01p>\x01r\x05\x04na\
-mes\x08every-ms1\x07sources?\x06stages\xc0\0\x05sinks\xc1\0\x04\0\x0bdescription\
-\x03\0B\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x04\08streamhost:job/job-wit\
-h-all-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\0#job-with-all-of-its-exports-\
-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.25\
-8.3\x10wit-bindgen-rust\x060.61.1";
+\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x05\x05lefts\x03\
+\x06rights\x03\x0cabsent-lefts\x01\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05\
+pairs\x03\0\x13\x01q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finishe\
+d\x03\0\x15\x01}\x04\0\x04kind\x03\0\x17\x01p\x18\x01r\x04\x04rows\x01\x05names\x03\
+\x06values\x03\x05kinds\x19\x04\0\x0bextra-cells\x03\0\x1a\x01r\x07\x09positions\
+\x01\x05cells\x03\x06absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x1b\x07\
+headers\x05\x04\0\x04rows\x03\0\x1c\x01p\x0a\x01p\x1d\x01p\x0e\x01r\x05\x06fault\
+s\x1e\x04rows\x1f\x05keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!\
+\x01r\x03\x04names\x04kind\x18\x08optional\x7f\x04\0\x0acolumn-def\x03\0#\x01o\x02\
+ss\x01p%\x01r\x03\x09connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\
+\x05place(\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size\
+-msw\x06hop-msw\x04\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\
+\x04\0\x0bwindow-kind\x03\0-\x01r\x04\x04kind.\x0blateness-msw\x0fprocessing-tim\
+e\x7f\x05early\x7f\x04\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aeach-batch\0\0\x07\
+running\x011\0\x06window\x010\0\x04\0\x05scope\x03\02\x01r\x02\x09before-msw\x08\
+after-msw\x04\0\x09distances\x03\04\x01q\x02\x07between\x015\0\x06window\x01w\0\x04\
+\0\x08partners\x03\06\x01r\x04\x08partners7\x0blateness-msw\x04left\x7f\x05right\
+\x7f\x04\0\x08join-def\x03\08\x01q\x03\x06reduce\x013\0\x04join\x019\0\x06lookup\
+\0\0\x04\0\x0astage-kind\x03\0:\x01o\x02sy\x01k<\x01r\x08\x04names\x04kind;\x06i\
+nputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates=\
+\x04\0\x09stage-def\x03\0>\x01p$\x01r\x05\x05place(\x04keys\xc0\0\x07dynamic\x7f\
+\x07columns\xc0\0\x07headers\x7f\x04\0\x08sink-def\x03\0A\x01p*\x01p?\x01p\xc2\0\
+\x01r\x05\x04names\x08every-ms1\x07sources\xc3\0\x06stages\xc4\0\x05sinks\xc5\0\x04\
+\0\x0bdescription\x03\0F\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x04\08strea\
+mhost:job/job-with-all-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\0#job-with-al\
+l-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-\
+component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -63,6 +63,7 @@ pub struct Groups<'b> {
 pub struct Pairs<'b> {
     pub(crate) lefts: Column<'b>,
     pub(crate) rights: Column<'b>,
+    pub(crate) absent_lefts: &'b [u32],
     pub(crate) absent_rights: &'b [u32],
     pub(crate) times_ms: &'b [i64],
 }

@@ -6,7 +6,7 @@ use crate::bindings::streamhost::job::{log as import, types};
 use crate::call::{self, Batch, Input};
 use crate::cell::Kind;
 use crate::columns::{Column, ColumnBuf};
-use crate::describe::{Scope, SourceDef, StageDef, StageKind, WindowDef, WindowForm};
+use crate::describe::{Partners, Scope, SourceDef, StageDef, StageKind, WindowDef, WindowForm};
 use crate::headers::{CallHeaders, HeadersOut};
 use crate::job::{Call, Job};
 use crate::log::Level;
@@ -108,6 +108,7 @@ pub fn finish(
         Finished::Pairs(pairs) => Input::Pairs(call::Pairs {
             lefts: column(&pairs.lefts),
             rights: column(&pairs.rights),
+            absent_lefts: &pairs.absent_lefts,
             absent_rights: &pairs.absent_rights,
             times_ms: &pairs.times_ms,
         }),
@@ -183,13 +184,24 @@ fn stage_def(stage: StageDef) -> types::StageDef {
         kind: match stage.kind {
             StageKind::Reduce(scope) => types::StageKind::Reduce(scope_def(scope)),
             StageKind::Join {
-                within_ms,
+                partners,
                 lateness_ms,
                 left,
+                right,
             } => types::StageKind::Join(types::JoinDef {
-                within_ms,
+                partners: match partners {
+                    Partners::Between {
+                        before_ms,
+                        after_ms,
+                    } => types::Partners::Between(types::Distances {
+                        before_ms,
+                        after_ms,
+                    }),
+                    Partners::Window { size_ms } => types::Partners::Window(size_ms),
+                },
                 lateness_ms,
                 left,
+                right,
             }),
             StageKind::Lookup => types::StageKind::Lookup,
         },

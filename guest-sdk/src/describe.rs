@@ -63,15 +63,34 @@ pub enum StageKind {
     Reduce(Scope),
     /// Pairs what has one key and lies close enough in time.
     Join {
-        /// How far apart in event time two partners may be, in milliseconds.
-        within_ms: u64,
+        /// Which items are partners.
+        partners: Partners,
         /// How late a record may be, in milliseconds.
         lateness_ms: u64,
         /// Lefts without a partner are given too.
         left: bool,
+        /// Rights without a partner likewise.
+        right: bool,
     },
     /// Pairs each item with what a table says of its key.
     Lookup,
+}
+
+/// Which items of one key a join pairs, by their event times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partners {
+    /// A left and a right that is at most so far before it, or so far after it.
+    Between {
+        /// How far before, in milliseconds.
+        before_ms: u64,
+        /// How far after.
+        after_ms: u64,
+    },
+    /// Two that are in one window.
+    Window {
+        /// How long windows are, in milliseconds.
+        size_ms: u64,
+    },
 }
 
 /// Over what is merged.

@@ -202,15 +202,15 @@ pub mod component; // the job as a component
 pub use cell::{Cell, Edit, Json, KeyPart, Kind, Put, Time, TimeError};
 pub use change::Change;
 pub use describe::{
-    Description, Scope, SinkDef, SourceDef, StageDef, StageKind, WindowDef, WindowForm,
+    Description, Partners, Scope, SinkDef, SourceDef, StageDef, StageKind, WindowDef, WindowForm,
 };
 pub use fields::{FieldCount, fields};
 pub use headers::{HeaderValue, Headers};
 pub use job::{Call, Job};
 pub use key::Key;
 pub use keyed::{
-    Comparable, Each, Group, KeyedBy, Number, Ranked, Scoped, Update, Window, Windows, Within,
-    hopping, session, tumbling, within,
+    Comparable, Each, Group, JoinBy, KeyedBy, Number, Ranked, Scoped, Update, Window, Windows,
+    Within, between, hopping, session, tumbling, within,
 };
 pub use parameter::{Parameter, param};
 pub use reason::{Reason, Refusal, ok};

@@ -215,6 +215,15 @@ refused! {
     a_set_in_no_order_on_the_other_side: kafka("a").map(|_| 1u64).key_by(|_| ())
         .join(kafka("b").map(|_| vec![std::collections::HashSet::<u64>::new()]).key_by(|_| ()), within(seconds(1)), |_, _| "")
         .to(console()) => "stage `join`: the other side's items have a `HashMap` or `HashSet`";
+    a_join_by_sessions: kafka("a").map(|_| 1u64).key_by(|_| ())
+        .join(kafka("b").map(|_| 1u64).key_by(|_| ()), session(seconds(1)), |_, _| "").to(console())
+        => "stage `join` goes by windows that are not tumbling ones of event time";
+    a_join_in_early_windows: kafka("a").map(|_| 1u64).key_by(|_| ())
+        .join(kafka("b").map(|_| 1u64).key_by(|_| ()), tumbling(seconds(1)).early_results(), |_, _| "").to(console())
+        => "write `tumbling(…)`, with `.allowed_lateness(…)` at most";
+    a_join_in_windows_of_nothing: kafka("a").map(|_| 1u64).key_by(|_| ())
+        .join(kafka("b").map(|_| 1u64).key_by(|_| ()), tumbling(seconds(0)), |_, _| "").to(console())
+        => "a window is 0 ms, of 1 ms at least";
     a_distance_of_years: kafka("a").map(|_| 1u64).key_by(|_| ())
         .join(kafka("b").map(|_| 1u64).key_by(|_| ()), within(days(400)), |_, _| "").to(console())
         => "366 days at most";

@@ -11,6 +11,7 @@ mod live_contract {
     mod keyed;
     mod keyed_examples;
     mod keyed_words;
+    mod joins;
     mod keyed_faults;
     mod outages;
     mod refusals;

@@ -1,11 +1,11 @@
 //! Two streams become one: by key and time, or by key and what a table says.
 
 use super::compile_errors::SameKey;
-use super::place::{is_behind, signed};
-use super::windows::Within;
+use super::place::{is_behind, pane, signed};
+use super::windows::{JoinBy, Pairing};
 use super::{End, KeyedBy, behind, stage};
 use crate::call::{Input, Keyed, Positions};
-use crate::describe::StageKind;
+use crate::describe::{Partners, StageKind};
 use crate::flow::{Context, Deletion, Flow};
 use crate::job::{Index, Schemas, StageNode};
 use crate::key::{Key, too_long};
@@ -21,8 +21,8 @@ struct Side<K, G> {
     key: G,
     to: Index,
     side: u8,
-    /// How far behind an item may be; none: it cannot be late.
-    lateness_ms: Option<i64>,
+    /// What an item is late by; none: it cannot be late.
+    late: Option<LateFor>,
     /// It is a table: records without a value delete its keys.
     table: bool,
     /// How many of them went in.
@@ -31,13 +31,34 @@ struct Side<K, G> {
     of: PhantomData<K>,
 }
 
+/// When an item comes too late for its join.
+#[derive(Clone, Copy)]
+struct LateFor {
+    partners: Partners,
+    lateness_ms: i64,
+}
+
+impl LateFor {
+    #[inline]
+    fn is(self, time_ms: i64, context: &Context) -> bool {
+        match self.partners {
+            Partners::Between { .. } => is_behind(time_ms, self.lateness_ms, context),
+            Partners::Window { size_ms } => {
+                let size_ms = signed(size_ms).max(1); // 0 is refused by the host
+                let end_ms = pane(time_ms, size_ms).saturating_add(size_ms);
+                end_ms.saturating_add(self.lateness_ms) <= context.reached_ms()
+            }
+        }
+    }
+}
+
 impl<'b, K: Key<'b>, G> Side<K, G> {
-    fn new(key: G, to: &Index, side: u8, lateness_ms: Option<i64>, table: bool) -> Self {
+    fn new(key: G, to: &Index, side: u8, late: Option<LateFor>, table: bool) -> Self {
         Side {
             key,
             to: to.clone(),
             side,
-            lateness_ms,
+            late,
             table,
             deleted: 0,
             out: Keyed::default(),
@@ -82,11 +103,11 @@ impl<'b, K: Key<'b>, G> Side<K, G> {
 impl<'b, T: Serialize, K: Key<'b>, G: Fn(&T) -> K> End<T> for Side<K, G> {
     #[inline]
     fn take(&mut self, item: T, context: &mut Context) {
-        if let Some(lateness_ms) = self.lateness_ms {
+        if let Some(late) = self.late {
             let Some(time_ms) = context.event_time_ms() else {
                 return;
             };
-            if is_behind(time_ms, lateness_ms, context) {
+            if late.is(time_ms, context) {
                 return context.late();
             }
         }
@@ -136,12 +157,14 @@ impl<'b, K, F, G> KeyedBy<'b, K, F, G>
 where
     F: Flow<'b> + 'b,
 {
-    /// Pairs items of two streams that have one key and are at most so far apart in event time:
-    /// each pair once, when the later one comes.
+    /// Pairs items of two streams that have one key and belong together by their event times: each
+    /// pair once, when the later one comes. They are [`within`](crate::within) a time of each other,
+    /// or [`between`](crate::between) two times, or in one [`tumbling`](crate::tumbling) window.
     ///
     /// ```
-    /// use streamhost::{Job, console, fields, job, kafka, minutes, within};
+    /// use streamhost::{Job, between, console, fields, job, kafka, minutes, seconds};
     ///
+    /// /// A payment is at most five minutes later than its order.
     /// #[job]
     /// fn paid() -> Job {
     ///     let payments = kafka("payments")
@@ -150,14 +173,14 @@ where
     ///     kafka("orders")
     ///         .try_map(|r| fields::<2>(r.text()?, ',').map_err(String::from))
     ///         .key_by(|[order, _]| *order)
-    ///         .join(payments, within(minutes(5)), |[order, item], [_, cents]| format!("{order}: {item} for {cents}"))
+    ///         .join(payments, between(seconds(0), minutes(5)), |[order, item], [_, cents]| format!("{order}: {item} for {cents}"))
     ///         .to(console())
     /// }
     /// ```
     pub fn join<K2, F2, G2, J, U>(
         self,
         right: KeyedBy<'b, K2, F2, G2>,
-        within: Within,
+        by: impl JoinBy,
         f: J,
     ) -> Stream<'b, Joined<'b, F::Item, F2::Item, J>>
     where
@@ -170,7 +193,8 @@ where
         F2::Item: Value<'b>,
         J: Fn(F::Item, F2::Item) -> U,
     {
-        self.two(right, "join", timed(within, false), Joined(f, Sides::new()))
+        let by = (by.pairing(), false, false);
+        self.pairs(right, "join", by, Joined(f, Sides::new()))
     }
 
     /// As [`join`](KeyedBy::join), and each left item without a partner too, with `None`, once none
@@ -178,7 +202,7 @@ where
     pub fn left_join<K2, F2, G2, J, U>(
         self,
         right: KeyedBy<'b, K2, F2, G2>,
-        within: Within,
+        by: impl JoinBy,
         f: J,
     ) -> Stream<'b, LookedUp<'b, F::Item, F2::Item, J>>
     where
@@ -191,12 +215,77 @@ where
         F2::Item: Value<'b>,
         J: Fn(F::Item, Option<F2::Item>) -> U,
     {
-        self.two(
-            right,
-            "left-join",
-            timed(within, true),
-            LookedUp(f, Sides::new()),
-        )
+        let by = (by.pairing(), true, false);
+        self.pairs(right, "left-join", by, LookedUp(f, Sides::new()))
+    }
+
+    /// As [`join`](KeyedBy::join), and each right item without a partner too, with `None` on the
+    /// left, once none can come any more.
+    pub fn right_join<K2, F2, G2, J, U>(
+        self,
+        right: KeyedBy<'b, K2, F2, G2>,
+        by: impl JoinBy,
+        f: J,
+    ) -> Stream<'b, RightJoined<'b, F::Item, F2::Item, J>>
+    where
+        K: Key<'b> + 'b,
+        G: Fn(&F::Item) -> K + 'b,
+        F2: Flow<'b> + 'b,
+        K2: SameKey<K> + Key<'b> + 'b,
+        G2: Fn(&F2::Item) -> K2 + 'b,
+        F::Item: Value<'b>,
+        F2::Item: Value<'b>,
+        J: Fn(Option<F::Item>, F2::Item) -> U,
+    {
+        let by = (by.pairing(), false, true);
+        self.pairs(right, "right-join", by, RightJoined(f, Sides::new()))
+    }
+
+    /// As [`join`](KeyedBy::join), and each item of either side without a partner too, once none can
+    /// come any more: SQL's full outer join. One of the two is always there.
+    ///
+    /// ```
+    /// use streamhost::{Job, console, job, kafka, minutes, testing, tumbling};
+    ///
+    /// /// Visits and purchases of a user in the same five minutes.
+    /// #[job]
+    /// fn both() -> Job {
+    ///     let bought = kafka("bought").try_map(|r| r.text()).key_by(|user| *user);
+    ///     kafka("visited")
+    ///         .try_map(|r| r.text())
+    ///         .key_by(|user| *user)
+    ///         .outer_join(bought, tumbling(minutes(5)), |visit, purchase| match (visit, purchase) {
+    ///             (Some(user), Some(_)) => format!("{user} came and bought"),
+    ///             (Some(user), None) => format!("{user} came"),
+    ///             (None, user) => format!("{} bought unseen", user.unwrap_or_default()),
+    ///         })
+    ///         .to(console())
+    /// }
+    ///
+    /// let mut job = testing::run(both);
+    /// job.send("visited", ["ann", "bob"]);
+    /// job.send("bought", ["bob", "eve"]);
+    /// job.finish();
+    /// assert_eq!(job.rows("console"), ["value=bob came and bought", "value=ann came", "value=eve bought unseen"]);
+    /// ```
+    pub fn outer_join<K2, F2, G2, J, U>(
+        self,
+        right: KeyedBy<'b, K2, F2, G2>,
+        by: impl JoinBy,
+        f: J,
+    ) -> Stream<'b, OuterJoined<'b, F::Item, F2::Item, J>>
+    where
+        K: Key<'b> + 'b,
+        G: Fn(&F::Item) -> K + 'b,
+        F2: Flow<'b> + 'b,
+        K2: SameKey<K> + Key<'b> + 'b,
+        G2: Fn(&F2::Item) -> K2 + 'b,
+        F::Item: Value<'b>,
+        F2::Item: Value<'b>,
+        J: Fn(Option<F::Item>, Option<F2::Item>) -> U,
+    {
+        let by = (by.pairing(), true, true);
+        self.pairs(right, "outer-join", by, OuterJoined(f, Sides::new()))
     }
 
     /// Each item with what a table says of its key: the table's last item of that key, or `None`.
@@ -234,12 +323,33 @@ where
         F2::Item: Value<'b>,
         J: Fn(F::Item, Option<F2::Item>) -> U,
     {
-        self.two(
-            table,
-            "lookup",
-            StageKind::Lookup,
-            LookedUp(f, Sides::new()),
-        )
+        let kind = StageKind::Lookup;
+        self.two(table, "lookup", kind, LookedUp(f, Sides::new()), None)
+    }
+
+    fn pairs<K2, F2, G2, W>(
+        self,
+        right: KeyedBy<'b, K2, F2, G2>,
+        verb: &str,
+        (pairing, gives_left, gives_right): (Pairing, bool, bool),
+        flow: W,
+    ) -> Stream<'b, W>
+    where
+        K: Key<'b> + 'b,
+        G: Fn(&F::Item) -> K + 'b,
+        F2: Flow<'b> + 'b,
+        K2: SameKey<K> + Key<'b> + 'b,
+        G2: Fn(&F2::Item) -> K2 + 'b,
+        F::Item: Value<'b>,
+        F2::Item: Value<'b>,
+    {
+        let kind = StageKind::Join {
+            partners: pairing.partners,
+            lateness_ms: pairing.lateness_ms,
+            left: gives_left,
+            right: gives_right,
+        };
+        self.two(right, verb, kind, flow, pairing.mistake)
     }
 
     fn two<K2, F2, G2, W>(
@@ -248,6 +358,7 @@ where
         verb: &str,
         kind: StageKind,
         flow: W,
+        mistake: Option<&str>,
     ) -> Stream<'b, W>
     where
         K: Key<'b> + 'b,
@@ -261,15 +372,22 @@ where
         let index = Index::default();
         let name = self.name.unwrap_or_else(|| verb.into());
         let table = kind == StageKind::Lookup;
-        let lateness_ms = match kind {
-            StageKind::Join { lateness_ms, .. } => Some(signed(lateness_ms)),
+        let late = match kind {
+            StageKind::Join {
+                partners,
+                lateness_ms,
+                ..
+            } => Some(LateFor {
+                partners,
+                lateness_ms: signed(lateness_ms),
+            }),
             _ => None,
         };
         let mut plan = self.stream.feed(
             &index,
             0,
             false,
-            Side::new(self.key, &index, 0, lateness_ms, false),
+            Side::new(self.key, &index, 0, late, false),
         );
         if right.name.is_some() || right.version > 0 {
             plan.mistakes.push(format!(
@@ -277,11 +395,13 @@ where
                  `.version(…)` out on the other"
             ));
         }
+        let mistake = mistake.map(|mistake| format!("stage `{name}` {mistake}"));
+        plan.mistakes.extend(mistake);
         plan.extend(right.stream.feed(
             &index,
             1,
             table,
-            Side::new(right.key, &index, 1, lateness_ms, table),
+            Side::new(right.key, &index, 1, late, table),
         ));
         let def = stage(name, self.version, kind);
         let shapes = Schemas {
@@ -304,14 +424,6 @@ where
             },
             flow,
         )
-    }
-}
-
-fn timed(within: Within, left: bool) -> StageKind {
-    StageKind::Join {
-        within_ms: within.within_ms(),
-        lateness_ms: within.lateness_ms(),
-        left,
     }
 }
 
@@ -341,13 +453,14 @@ impl<'b, L, R> Sides<'b, L, R> {
         &self,
         input: Input<'b>,
         context: &mut Context,
-        mut next: impl FnMut(L, Option<R>, &mut Context),
+        mut next: impl FnMut(Option<L>, Option<R>, &mut Context),
     ) {
         let Sides { left, right } = self;
         let Input::Pairs(pairs) = input else {
             panic!("stage `{}` is given pairs, not {input:?}", context.stage)
         };
-        let mut absent = Positions(pairs.absent_rights);
+        let mut no_left = Positions(pairs.absent_lefts);
+        let mut no_right = Positions(pairs.absent_rights);
         let items = pairs
             .lefts
             .iter()
@@ -355,53 +468,51 @@ impl<'b, L, R> Sides<'b, L, R> {
             .zip(pairs.times_ms);
         for (position, ((one, other), &time_ms)) in (0..).zip(items) {
             context.of_pair(position, time_ms);
-            let other = if absent.has(position) {
-                None
-            } else {
-                Some(right(&context.stage, other))
-            };
-            next(left(&context.stage, one), other, context);
+            let one = (!no_left.has(position)).then(|| left(&context.stage, one));
+            let other = (!no_right.has(position)).then(|| right(&context.stage, other));
+            next(one, other, context);
         }
     }
+}
+
+/// What a join of this kind must be given.
+fn given<T>(item: Option<T>, side: &str, context: &Context) -> T {
+    item.unwrap_or_else(|| {
+        panic!(
+            "stage `{}` is given a pair without its {side} item",
+            context.stage
+        )
+    })
 }
 
 /// See [`KeyedBy::join`].
 pub struct Joined<'b, L, R, J>(J, Sides<'b, L, R>);
 /// See [`KeyedBy::lookup`] and [`KeyedBy::left_join`].
 pub struct LookedUp<'b, L, R, J>(J, Sides<'b, L, R>);
+/// See [`KeyedBy::right_join`].
+pub struct RightJoined<'b, L, R, J>(J, Sides<'b, L, R>);
+/// See [`KeyedBy::outer_join`].
+pub struct OuterJoined<'b, L, R, J>(J, Sides<'b, L, R>);
 
-impl<'b, L, R, U, J: Fn(L, R) -> U> Flow<'b> for Joined<'b, L, R, J> {
-    type Item = U;
-    fn each(
-        &mut self,
-        input: Input<'b>,
-        context: &mut Context,
-        mut next: impl FnMut(U, &mut Context),
-    ) {
-        let Joined(f, sides) = self;
-        sides.each(input, context, |left, right, context| {
-            let Some(right) = right else {
-                panic!(
-                    "stage `{}` is given a left item without a right one",
-                    context.stage
-                )
-            };
-            next(f(left, right), context);
-        });
-    }
+macro_rules! flows {
+    ($($own:ident($($of:ty),*): |$f:ident, $left:ident, $right:ident, $context:ident| $made:expr;)*) => { $(
+        impl<'b, L, R, U, J: Fn($($of),*) -> U> Flow<'b> for $own<'b, L, R, J> {
+            type Item = U;
+            fn each(
+                &mut self,
+                input: Input<'b>,
+                context: &mut Context,
+                mut next: impl FnMut(U, &mut Context),
+            ) {
+                let $own($f, sides) = self;
+                sides.each(input, context, |$left, $right, $context| next($made, $context));
+            }
+        }
+    )* };
 }
-
-impl<'b, L, R, U, J: Fn(L, Option<R>) -> U> Flow<'b> for LookedUp<'b, L, R, J> {
-    type Item = U;
-    fn each(
-        &mut self,
-        input: Input<'b>,
-        context: &mut Context,
-        mut next: impl FnMut(U, &mut Context),
-    ) {
-        let LookedUp(f, sides) = self;
-        sides.each(input, context, |left, right, context| {
-            next(f(left, right), context)
-        });
-    }
+flows! {
+    Joined(L, R): |f, left, right, context| f(given(left, "left", context), given(right, "right", context));
+    LookedUp(L, Option<R>): |f, left, right, context| f(given(left, "left", context), right);
+    RightJoined(Option<L>, R): |f, left, right, context| f(left, given(right, "right", context));
+    OuterJoined(Option<L>, Option<R>): |f, left, right, context| f(left, right);
 }

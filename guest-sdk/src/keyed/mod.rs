@@ -20,14 +20,14 @@ mod windows; // as authors write them
 pub use aggregate::{Aggregate, All, Each};
 pub use compile_errors::{HasReduction, HasScope, SameKey};
 pub use groups::{Finished, Group, Grouped, Update, Window};
-pub use join::{Joined, LookedUp};
+pub use join::{Joined, LookedUp, OuterJoined, RightJoined};
 pub use number::{Comparable, Number};
 pub use of_values::{ApproxDistinct, Avg, By, Collect, Endmost, OfValues, Percentiles};
 pub use reduce::{Count, Distinct, Extreme, Fold, Merge, Reduce, Reduction, Sum};
 pub use scoped::{Batched, Finish, Running, Scoped, Windowed};
 pub use sketch::Distinct as DistinctSketch;
 pub use top::{Ranked, Ranks, Top};
-pub use windows::{Windows, Within, hopping, session, tumbling, within};
+pub use windows::{JoinBy, Windows, Within, between, hopping, session, tumbling, within};
 
 use crate::call::Input;
 use crate::describe::StageDef;

@@ -117,8 +117,9 @@ pub(crate) fn is_behind(time_ms: i64, lateness_ms: i64, context: &Context) -> bo
     time_ms.saturating_add(lateness_ms) < context.reached_ms()
 }
 
+/// Where the pane or window begins that a time is in.
 #[inline]
-fn pane(time_ms: i64, hop_ms: i64) -> i64 {
+pub(crate) fn pane(time_ms: i64, hop_ms: i64) -> i64 {
     time_ms.saturating_sub(time_ms.rem_euclid(hop_ms))
 }
 

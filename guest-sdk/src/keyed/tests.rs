@@ -545,6 +545,7 @@ fn a_joins_sides_cross_as_they_are() {
     let pairs = Pairs {
         lefts: lefts.view(),
         rights: rights.view(),
+        absent_lefts: &[],
         absent_rights: &[1],
         times_ms: &[8, 9],
     };

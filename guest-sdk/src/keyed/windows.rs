@@ -1,6 +1,6 @@
 //! Windows as authors write them.
 
-use crate::describe::{WindowDef, WindowForm};
+use crate::describe::{Partners, WindowDef, WindowForm};
 use std::time::Duration;
 
 /// How [`window`](crate::KeyedBy::window) cuts time: [`tumbling`], [`hopping`] or [`session`].
@@ -113,17 +113,26 @@ pub fn session(gap: Duration) -> Windows {
 }
 
 /// How far apart in event time two items may be for [`join`](crate::KeyedBy::join) to pair them:
-/// [`within`].
+/// [`within`] or [`between`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Within {
-    within: Duration,
+    before: Duration,
+    after: Duration,
     lateness: Option<Duration>,
 }
 
-/// Pairs items whose event times are at most so far apart, either way.
+/// JoinBy items whose event times are at most so far apart, either way.
 pub fn within(distance: Duration) -> Within {
+    between(distance, distance)
+}
+
+/// JoinBy a left item with right ones that are at most `before` earlier than it, or at most `after`
+/// later: `between(seconds(0), minutes(5))` pairs an order with what happened in the five minutes
+/// from then on.
+pub fn between(before: Duration, after: Duration) -> Within {
     Within {
-        within: distance,
+        before,
+        after,
         lateness: None,
     }
 }
@@ -136,12 +145,75 @@ impl Within {
         self
     }
 
-    pub(crate) fn within_ms(self) -> u64 {
-        ms(self.within)
+    fn pairing(self) -> Pairing {
+        let Within {
+            before,
+            after,
+            lateness,
+        } = self;
+        Pairing {
+            partners: Partners::Between {
+                before_ms: ms(before),
+                after_ms: ms(after),
+            },
+            lateness_ms: ms(lateness.unwrap_or(before.max(after))),
+            mistake: None,
+        }
     }
+}
 
-    pub(crate) fn lateness_ms(self) -> u64 {
-        ms(self.lateness.unwrap_or(self.within))
+/// Which items of one key a [`join`](crate::KeyedBy::join) pairs: those that are [`within`] a time
+/// of each other, or [`between`] two times, or in one [`tumbling`] window.
+#[diagnostic::on_unimplemented(
+    message = "a join cannot go by `{Self}`",
+    label = "not which items are partners",
+    note = "write `within(minutes(5))`, `between(seconds(0), minutes(5))` or `tumbling(minutes(5))`"
+)]
+pub trait JoinBy: sealed::JoinBy {}
+
+impl JoinBy for Within {}
+impl JoinBy for Windows {}
+
+impl sealed::JoinBy for Within {
+    fn pairing(self) -> Pairing {
+        self.pairing()
+    }
+}
+
+impl sealed::JoinBy for Windows {
+    fn pairing(self) -> Pairing {
+        let size = match self.form {
+            Form::Panes { size, hop } if size == hop => Some(size),
+            Form::Panes { .. } | Form::Session { .. } => None,
+        };
+        let fits = size.is_some() && !self.processing_time && !self.early;
+        Pairing {
+            partners: Partners::Window {
+                size_ms: ms(size.unwrap_or(Duration::from_millis(1))),
+            },
+            lateness_ms: ms(self.lateness.unwrap_or_default()),
+            mistake: (!fits).then_some(
+                "goes by windows that are not tumbling ones of event time, given once: write \
+                 `tumbling(…)`, with `.allowed_lateness(…)` at most",
+            ),
+        }
+    }
+}
+
+/// What a join goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Pairing {
+    pub(crate) partners: Partners,
+    pub(crate) lateness_ms: u64,
+    /// What its author wrote fits no join.
+    pub(crate) mistake: Option<&'static str>,
+}
+
+pub(crate) mod sealed {
+    /// What [`JoinBy`](super::JoinBy) is made of.
+    pub trait JoinBy {
+        #[doc(hidden)]
+        fn pairing(self) -> super::Pairing;
     }
 }
 

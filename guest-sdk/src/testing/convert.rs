@@ -6,7 +6,7 @@ use crate::call;
 use crate::cell::Kind;
 use crate::columns::{Column, ColumnBuf};
 use crate::describe::{
-    Description, Scope, SinkDef, SourceDef, StageDef, StageKind, WindowDef, WindowForm,
+    Description, Partners, Scope, SinkDef, SourceDef, StageDef, StageKind, WindowDef, WindowForm,
 };
 use crate::headers::CallHeaders;
 use crate::record::Place;
@@ -71,6 +71,7 @@ pub(super) fn pairs(pairs: &Pairs) -> call::Input<'_> {
     call::Input::Pairs(call::Pairs {
         lefts: view(&pairs.lefts),
         rights: view(&pairs.rights),
+        absent_lefts: &pairs.absent_lefts,
         absent_rights: &pairs.absent_rights,
         times_ms: &pairs.times_ms,
     })
@@ -206,13 +207,26 @@ fn stage(stage: &StageDef) -> job::StageSpec {
             }
             StageKind::Reduce(Scope::Window(def)) => job::StageKind::Window(window(def)),
             StageKind::Join {
-                within_ms,
+                partners,
                 lateness_ms,
                 left,
+                right,
             } => job::StageKind::Join(job::Join {
-                within_ms: time_ms(within_ms),
+                partners: match partners {
+                    Partners::Between {
+                        before_ms,
+                        after_ms,
+                    } => job::Partners::Between {
+                        before_ms: time_ms(before_ms),
+                        after_ms: time_ms(after_ms),
+                    },
+                    Partners::Window { size_ms } => job::Partners::Window {
+                        size_ms: time_ms(size_ms),
+                    },
+                },
                 lateness_ms: time_ms(lateness_ms),
                 left,
+                right,
             }),
             StageKind::Lookup => job::StageKind::Lookup,
         },

@@ -187,78 +187,146 @@ fn windows_are_the_same_in_any_batches() {
 }
 
 #[job]
-fn any_join() -> Job {
+fn any_left_join() -> Job {
     let right = pairs("right").key_by(|r| r.0);
+    let by = within(millis(6)).allowed_lateness(millis(3));
     pairs("left")
         .key_by(|l| l.0)
-        .left_join(
-            right,
-            within(millis(6)).allowed_lateness(millis(3)),
-            |l, r| format!("{l:?} {:?}", r.map(|r| r.1)),
-        )
+        .left_join(right, by, |l, r| shown(Some(l), r))
         .to(console())
 }
+
+#[job]
+fn any_outer_join() -> Job {
+    let right = pairs("right").key_by(|r| r.0);
+    let by = between(millis(2), millis(7)).allowed_lateness(millis(3));
+    pairs("left")
+        .key_by(|l| l.0)
+        .outer_join(right, by, shown)
+        .to(console())
+}
+
+#[job]
+fn any_join_in_windows() -> Job {
+    let right = pairs("right").key_by(|r| r.0);
+    let by = tumbling(millis(8)).allowed_lateness(millis(3));
+    pairs("left")
+        .key_by(|l| l.0)
+        .right_join(right, by, |l, r| shown(l, Some(r)))
+        .to(console())
+}
+
+fn shown(left: Option<(&str, i64)>, right: Option<(&str, i64)>) -> String {
+    format!("{left:?} {right:?}")
+}
+
+/// A join, and what it is to be: whether two event times are partners, whether one is late behind
+/// another, and which sides are given alone.
+type AnyJoin = (
+    fn(Call<'_>) -> Job<'_>,
+    &'static str,
+    fn(i64, i64) -> bool,
+    fn(i64, i64) -> bool,
+    [bool; 2],
+);
+
+const ANY_JOINS: [AnyJoin; 3] = [
+    (
+        any_left_join,
+        "left-join",
+        |l, r| (r - l).abs() <= 6,
+        |t, own| t + 3 < own,
+        [true, false],
+    ),
+    (
+        any_outer_join,
+        "outer-join",
+        |l, r| (l - 2..=l + 7).contains(&r),
+        |t, own| t + 3 < own,
+        [true, true],
+    ),
+    (
+        any_join_in_windows,
+        "right-join",
+        |l, r| l.div_euclid(8) == r.div_euclid(8),
+        |t, own| (t.div_euclid(8) + 1) * 8 + 3 <= own,
+        [false, true],
+    ),
+];
 
 #[test]
 fn joins_are_the_same_in_any_batches() {
     for seed in seeds() {
-        let mut dice = Dice(seed);
-        let records = any_records(&mut dice);
-        let texts: Vec<String> = records
-            .iter()
-            .map(|(_, time_ms, key)| format!("{key} {time_ms}"))
-            .collect();
-        let (_, late) = on_time(&records, |t, own| t + 3 < own);
-        let mut largest = [i64::MIN; 2];
-        let mut sides = [Vec::new(), Vec::new()];
-        for &(side, time_ms, key) in &records {
-            let own = &mut largest[side as usize];
-            if *own == i64::MIN || time_ms + 3 >= *own {
-                sides[side as usize].push((key, time_ms));
-            }
-            *own = time_ms.max(*own);
+        for any_join in ANY_JOINS {
+            live_through_a_join(seed, any_join);
         }
-        let mut wanted = Vec::new();
-        for left in &sides[0] {
-            let partners = sides[1]
-                .iter()
-                .filter(|right| right.0 == left.0 && (right.1 - left.1).abs() <= 6);
-            let mut found: Vec<_> = partners.map(|right| Some(right.1)).collect();
-            if found.is_empty() {
-                found.push(None);
-            }
-            wanted.extend(
-                found
-                    .into_iter()
-                    .map(|right| format!("value={left:?} {right:?}")),
+    }
+}
+
+fn live_through_a_join(seed: u64, (any_join, stage, are_partners, is_late, given_alone): AnyJoin) {
+    let mut dice = Dice(seed);
+    let records = any_records(&mut dice);
+    let texts: Vec<String> = records
+        .iter()
+        .map(|(_, time_ms, key)| format!("{key} {time_ms}"))
+        .collect();
+    let mut largest = [i64::MIN; 2];
+    let mut sides = [Vec::new(), Vec::new()];
+    let mut late = 0;
+    for &(side, time_ms, key) in &records {
+        let own = &mut largest[side as usize];
+        match *own != i64::MIN && is_late(time_ms, *own) {
+            true => late += 1,
+            false => sides[side as usize].push((key, time_ms)),
+        }
+        *own = time_ms.max(*own);
+    }
+    let are = |l: &(&str, i64), r: &(&str, i64)| l.0 == r.0 && are_partners(l.1, r.1);
+    let [lefts, rights] = &sides;
+    let mut wanted = Vec::new();
+    for left in lefts {
+        let found: Vec<_> = rights.iter().filter(|right| are(left, right)).collect();
+        wanted.extend(found.iter().map(|right| shown(Some(*left), Some(**right))));
+        if given_alone[0] && found.is_empty() {
+            wanted.push(shown(Some(*left), None));
+        }
+    }
+    let alone = rights
+        .iter()
+        .filter(|right| !lefts.iter().any(|left| are(left, right)));
+    wanted.extend(
+        alone
+            .filter(|_| given_alone[1])
+            .map(|right| shown(None, Some(*right))),
+    );
+    wanted
+        .iter_mut()
+        .for_each(|row| row.insert_str(0, "value="));
+    wanted.sort_unstable();
+    let mut job = testing::run(any_join);
+    let mut from = 0;
+    while from < records.len() {
+        let to = if from == 0 {
+            2
+        } else {
+            records.len().min(from + 1 + dice.below(9) as usize)
+        };
+        for at in from..to {
+            let (side, time_ms, _) = records[at];
+            job.with(
+                ["left", "right"][side as usize],
+                0,
+                [Record::from(&texts[at]).at(time_ms)],
             );
         }
-        wanted.sort_unstable();
-        let mut job = testing::run(any_join);
-        let mut from = 0;
-        while from < records.len() {
-            let to = if from == 0 {
-                2
-            } else {
-                records.len().min(from + 1 + dice.below(9) as usize)
-            };
-            for at in from..to {
-                let (side, time_ms, _) = records[at];
-                job.with(
-                    ["left", "right"][side as usize],
-                    0,
-                    [Record::from(&texts[at]).at(time_ms)],
-                );
-            }
-            job.pass(millis(1));
-            from = to;
-        }
-        let mut rows = job.end().rows("console");
-        rows.sort_unstable();
-        assert_eq!(
-            (rows, job.late(), job.kept("left-join")),
-            (wanted, late, 0),
-            "SEED={seed}"
-        );
+        job.pass(millis(1));
+        from = to;
     }
+    let mut rows = job.end().rows("console");
+    rows.sort_unstable();
+    assert_eq!(
+        (rows, job.late(), job.kept(stage)),
+        (wanted, late, 0),
+        "SEED={seed} {stage}"
+    );
 }

@@ -40,12 +40,7 @@ macro_rules! calls {
                     starts_ms: &groups.starts_ms,
                     ends_ms: &groups.ends_ms,
                 }),
-                Finished::Pairs(pairs) => wit::Finished::Pairs(wit::Pairs {
-                    lefts: column_in(&pairs.lefts),
-                    rights: column_in(&pairs.rights),
-                    absent_rights: &pairs.absent_rights,
-                    times_ms: &pairs.times_ms,
-                }),
+                Finished::Pairs(pairs) => wit::Finished::Pairs(pairs_in(pairs)),
             };
             let guest = self.streamhost_job_guest();
             let answer = guest.call_finish(store, stage, moment_in(moment), finished)?;
@@ -65,8 +60,8 @@ macro_rules! calls {
     };
 }
 
-/// Values that are alike on their way in and out. `rows_out`, `raw_source` and `raw_sink` are each
-/// version's own.
+/// Values that are alike on their way in and out. `rows_out`, `pairs_in`, `join`, `raw_source` and
+/// `raw_sink` are each version's own.
 macro_rules! conversions {
     () => {
         fn moment_in(moment: Moment) -> wit::Moment {
@@ -165,11 +160,7 @@ macro_rules! conversions {
                         processing_time: window.processing_time,
                         early: window.early,
                     }),
-                    Wit::Join(join) => StageKind::Join(Join {
-                        within_ms: time_ms(join.within_ms),
-                        lateness_ms: time_ms(join.lateness_ms),
-                        left: join.left,
-                    }),
+                    Wit::Join(def) => StageKind::Join(join(def)),
                     Wit::Lookup => StageKind::Lookup,
                 },
                 inputs: stage.inputs,

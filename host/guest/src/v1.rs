@@ -6,12 +6,12 @@ use crate::alike;
 use crate::contract::{Exports, ExportsPre, Said};
 use crate::instance::State;
 use bindings::streamhost::job::types as wit;
-use streamhost_core::contract::{Answer, Finished, Moment, Partials, truncate};
+use streamhost_core::contract::{Answer, Finished, Moment, Pairs, Partials, truncate};
 use streamhost_core::job::connector::{CONSOLE, EXACTLY_ONCE, FILE, HBASE, KAFKA, RATE, SOCKET};
 use streamhost_core::job::validate::{
     JobDescription, RawColumn, SinkDescription, SourceDescription,
 };
-use streamhost_core::job::{Join, StageKind, StageSpec, Window, WindowForm};
+use streamhost_core::job::{Join, Partners, StageKind, StageSpec, Window, WindowForm};
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Column, ExtraCells, Headers, Keyed, Kind, Rows};
 use wasmtime::Store;
@@ -68,6 +68,25 @@ impl Exports for bindings::Job {
 }
 
 alike::conversions!();
+
+/// No join of this contract gives rights alone.
+fn pairs_in(pairs: &Pairs) -> wit::Pairs<'_> {
+    wit::Pairs {
+        lefts: column_in(&pairs.lefts),
+        rights: column_in(&pairs.rights),
+        absent_rights: &pairs.absent_rights,
+        times_ms: &pairs.times_ms,
+    }
+}
+
+fn join(def: wit::JoinDef) -> Join {
+    Join {
+        partners: Partners::within(time_ms(def.within_ms)),
+        lateness_ms: time_ms(def.lateness_ms),
+        left: def.left,
+        right: false,
+    }
+}
 
 fn rows_out(rows: wit::Rows) -> Result<Rows, String> {
     Ok(Rows {

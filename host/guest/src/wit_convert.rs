@@ -6,11 +6,11 @@ use crate::bindings;
 use crate::bindings::streamhost::job::types as wit;
 use crate::contract::{Exports, ExportsPre, Said};
 use crate::instance::State;
-use streamhost_core::contract::{Answer, Finished, Moment, Partials, truncate};
+use streamhost_core::contract::{Answer, Finished, Moment, Pairs, Partials, truncate};
 use streamhost_core::job::validate::{
     JobDescription, RawColumn, SinkDescription, SourceDescription,
 };
-use streamhost_core::job::{Join, StageKind, StageSpec, Window, WindowForm};
+use streamhost_core::job::{Join, Partners, StageKind, StageSpec, Window, WindowForm};
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Column, ExtraCells, Headers, Keyed, Kind, Rows};
 use wasmtime::Store;
@@ -61,6 +61,33 @@ impl Exports for bindings::Job {
 }
 
 alike::conversions!();
+
+fn pairs_in(pairs: &Pairs) -> wit::Pairs<'_> {
+    wit::Pairs {
+        lefts: column_in(&pairs.lefts),
+        rights: column_in(&pairs.rights),
+        absent_lefts: &pairs.absent_lefts,
+        absent_rights: &pairs.absent_rights,
+        times_ms: &pairs.times_ms,
+    }
+}
+
+fn join(def: wit::JoinDef) -> Join {
+    Join {
+        partners: match def.partners {
+            wit::Partners::Between(distances) => Partners::Between {
+                before_ms: time_ms(distances.before_ms),
+                after_ms: time_ms(distances.after_ms),
+            },
+            wit::Partners::Window(size_ms) => Partners::Window {
+                size_ms: time_ms(size_ms),
+            },
+        },
+        lateness_ms: time_ms(def.lateness_ms),
+        left: def.left,
+        right: def.right,
+    }
+}
 
 fn headers_in(headers: &Headers) -> wit::HeadersParam<'_> {
     wit::HeadersParam {

@@ -5,7 +5,7 @@ use crate::api::JobFacts;
 use serde::Serialize;
 use std::time::Duration;
 use streamhost_core::clock;
-use streamhost_core::job::{JobSpec, StageKind, StageSpec, WindowForm};
+use streamhost_core::job::{JobSpec, Partners, StageKind, StageSpec, WindowForm};
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
 use utoipa::ToSchema;
 
@@ -146,8 +146,24 @@ pub(crate) fn describe(stage: &StageSpec) -> String {
             format!("{} by {by} time{late}{early}", window.form)
         }
         StageKind::Join(join) => {
-            let kind = if join.left { "left join" } else { "join" };
-            format!("{kind} of what is within {}{late}", time(join.within_ms))
+            let partners = match join.partners {
+                Partners::Between {
+                    before_ms,
+                    after_ms,
+                } if before_ms == after_ms => format!("within {}", time(after_ms)),
+                Partners::Between {
+                    before_ms,
+                    after_ms,
+                } => {
+                    format!(
+                        "from {} before to {} after",
+                        time(before_ms),
+                        time(after_ms)
+                    )
+                }
+                Partners::Window { size_ms } => format!("in one window of {}", time(size_ms)),
+            };
+            format!("{} of what is {partners}{late}", join.name())
         }
         StageKind::Lookup => "each item with what a table says of its key".to_owned(),
     }

@@ -5,7 +5,8 @@ use streamhost_core::contract::render::{json, readable, text};
 use streamhost_core::contract::{Answer, AnswerRules, Asked, RowShape, take_unfit};
 use streamhost_core::executor::AnswerBuilder;
 use streamhost_core::job::{
-    ColumnSpec, JobSpec, Join, SinkSpec, SourceSpec, StageKind, StageSpec, Window, WindowForm,
+    ColumnSpec, JobSpec, Join, Partners, SinkSpec, SourceSpec, StageKind, StageSpec, Window,
+    WindowForm,
 };
 use streamhost_core::types::{
     Column, ColumnNames, ExtraCells, Headers, Keyed, Kind, Measure, RowLimits, Rows,
@@ -143,9 +144,10 @@ fn job() -> (AnswerRules, Vec<RowShape>) {
         })
     };
     let join = StageKind::Join(Join {
-        within_ms: 5,
+        partners: Partners::within(5),
         lateness_ms: 0,
         left: true,
+        right: false,
     });
     let panes = WindowForm::Panes {
         size_ms: 20,

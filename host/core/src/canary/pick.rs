@@ -95,6 +95,7 @@ impl Picked for Finished {
                 let base = into.lefts.len();
                 column(&mut into.lefts, &from.lefts, range);
                 column(&mut into.rights, &from.rights, range);
+                places(&mut into.absent_lefts, base, &from.absent_lefts, range);
                 places(&mut into.absent_rights, base, &from.absent_rights, range);
                 into.times_ms
                     .extend_from_slice(&from.times_ms[range.clone()]);

@@ -44,10 +44,12 @@ pub struct Groups {
 /// Pairs of a join or lookup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs {
-    /// The left items.
+    /// The left items; an absent one is an empty item.
     pub lefts: Column,
     /// The right items; an absent one is an empty item.
     pub rights: Column,
+    /// Pairs without a left item, ascending.
+    pub absent_lefts: Vec<u32>,
     /// Pairs without a right item, ascending.
     pub absent_rights: Vec<u32>,
     /// The later one of the two event times; in a lookup the left one's.

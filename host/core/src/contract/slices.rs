@@ -125,6 +125,7 @@ impl Sliced for Finished {
             Finished::Pairs(pairs) => Finished::Pairs(Pairs {
                 lefts: column(&pairs.lefts, range),
                 rights: column(&pairs.rights, range),
+                absent_lefts: places(&pairs.absent_lefts, range),
                 absent_rights: places(&pairs.absent_rights, range),
                 times_ms: pairs.times_ms[range.clone()].to_vec(),
             }),
@@ -212,12 +213,14 @@ mod tests {
         let pairs = Pairs {
             lefts: items(&[b"l", b"", b"n"]),
             rights: items(&[b"", b"r", b""]),
+            absent_lefts: vec![1],
             absent_rights: vec![0, 2],
             times_ms: vec![1, 2, 3],
         };
         let part = Pairs {
             lefts: items(&[b"", b"n"]),
             rights: items(&[b"r", b""]),
+            absent_lefts: vec![0],
             absent_rights: vec![1],
             times_ms: vec![2, 3],
         };

@@ -1,5 +1,5 @@
 use super::*;
-use crate::job::{ColumnSpec, Join, SinkSpec, SourceSpec};
+use crate::job::{ColumnSpec, Join, Partners, SinkSpec, SourceSpec};
 use crate::types::{ColumnNames, Measure, RowLimits};
 use crate::types::{Kind, NO_TIME_MS};
 use std::time::Duration;
@@ -85,9 +85,10 @@ fn rules() -> AnswerRules {
         stage(
             "join",
             StageKind::Join(Join {
-                within_ms: 5,
+                partners: Partners::within(5),
                 lateness_ms: 0,
                 left: true,
+                right: false,
             }),
             &[0, 1],
         ),

@@ -1,6 +1,7 @@
 //! What a component describes, what is proven of it, and what is stored of a job.
 
 mod spec;
+mod join;
 pub mod names;
 pub mod connector;
 pub mod budget;
@@ -11,9 +12,10 @@ pub mod validate;
 mod record;
 pub mod memory;
 
+pub use join::{Join, JoinSide, Partners};
 pub use parameters::{ParameterDescription, ParameterKind, ParameterSpec};
 pub use record::{CanaryRecord, DeploymentKind, DeploymentRecord, JobRecord};
 pub use share::Share;
 pub use spec::{
-    ColumnSpec, JobSpec, Join, SinkSpec, SourceSpec, StageKind, StageSpec, Window, WindowForm,
+    ColumnSpec, JobSpec, SinkSpec, SourceSpec, StageKind, StageSpec, Window, WindowForm,
 };

@@ -1,7 +1,7 @@
 //! A job as its component describes it, checked.
 
-use super::ParameterSpec;
 use super::connector::Options;
+use super::{Join, ParameterSpec};
 use crate::types::Kind;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -166,18 +166,6 @@ impl fmt::Display for WindowForm {
     }
 }
 
-/// A join of two streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Join {
-    /// How far apart in event time two partners may be.
-    pub within_ms: i64,
-    /// How far a record may be behind the largest event time of its partition.
-    pub lateness_ms: i64,
-    /// Lefts without a partner are given too, once none can come any more.
-    pub left: bool,
-}
-
 impl StageSpec {
     /// What kept state must match to be carried on: keys, values, their sense, and how they are
     /// kept.
@@ -196,7 +184,7 @@ impl StageSpec {
                     }
                 )
             }
-            StageKind::Join(join) => if join.left { "left join" } else { "join" }.to_string(),
+            StageKind::Join(join) => join.fingerprint(),
             StageKind::Lookup => "lookup".to_string(),
         };
         let StageSpec {
@@ -245,7 +233,7 @@ impl StageSpec {
                 form: WindowForm::Session { .. },
                 ..
             }) => 1,
-            StageKind::Join(join) => join.within_ms,
+            StageKind::Join(join) => join.partners.behind_ms(),
             StageKind::Window(_)
             | StageKind::EachBatch
             | StageKind::Running { .. }

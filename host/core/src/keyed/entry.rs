@@ -8,7 +8,7 @@
 //! | panes | `1` pane's begin, key | accumulator |
 //! | panes | `3` first window's begin, pane's begin, key | accumulator of what came too late for the windows before |
 //! | sessions | `1` key | its open sessions: each one's first, last, length, accumulator |
-//! | join | `1` length of key, key, side, time, batch, number in it | left sides: 1 if it had a partner, else 0; item |
+//! | join | `1` length of key, key, side, time, batch, number in it | of lefts, and of rights of a right or outer join: 1 if it had a partner, else 0; item |
 //! | lookup | `1` key | item |
 //! | running, sessions, join | `2` time, what is then due | |
 //! | all | `0` | one number that the stage notes for itself |

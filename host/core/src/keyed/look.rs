@@ -5,7 +5,7 @@
 //! its windows alone comes behind all whole panes, as entries of its own.
 
 use super::entry::{self, Running, SOME, TIME, VALUE};
-use crate::job::{StageKind, StageSpec, WindowForm};
+use crate::job::{JoinSide, StageKind, StageSpec, WindowForm};
 use crate::limits;
 use crate::state::{Entries, Most, StoreError};
 use std::ops::ControlFlow;
@@ -247,11 +247,17 @@ fn kept(stage: &StageSpec, name: &[u8], key: &[u8], value: &[u8]) -> Vec<Kept> {
             WindowForm::Session { gap_ms } => sessions(&plain, gap_ms, stage.lateness_ms()),
         },
         StageKind::Join(join) => entry::side_and_time(&name[1..]).and_then(|(side, time_ms)| {
-            let right = side != 0;
-            let item = if right { value } else { value.get(1..)? };
-            let over_ms = time_ms.saturating_add(join.within_ms);
+            let side = JoinSide::of(side);
+            let item = match join.notes_partner(side) {
+                true => value.get(1..)?,
+                false => value,
+            };
+            let over_ms = join.partners.times(side, time_ms).1;
             Some(vec![Kept {
-                joined: Some(Joined { right, time_ms }),
+                joined: Some(Joined {
+                    right: side == JoinSide::Right,
+                    time_ms,
+                }),
                 expires_ms: Some(over_ms.saturating_add(join.lateness_ms)),
                 value: item.to_vec(),
                 ..plain.clone()

@@ -3,7 +3,7 @@
 use super::super::entry::{joined, of_key, of_time, put_session};
 use super::super::panes::Part;
 use super::*;
-use crate::job::{Join, Window};
+use crate::job::{Join, Partners, Window};
 use std::collections::BTreeMap;
 
 fn stage(kind: StageKind) -> StageSpec {
@@ -156,9 +156,10 @@ fn sessions_of_one_key_may_be_on_two_pages() {
 #[test]
 fn both_sides_of_a_join_are_found() {
     let join = stage(StageKind::Join(Join {
-        within_ms: 7,
+        partners: Partners::within(7),
         lateness_ms: 3,
         left: true,
+        right: false,
     }));
     let mut store = Store::new();
     for text in ["a", "b", "bb", "ca"] {

@@ -22,7 +22,7 @@ pub(super) fn run(stage: &mut Stage<'_>, items: &[Item<'_>]) -> Result<(), Keyed
             stage.read_ahead(&mut all_left.by_ref().take(limits::STATE_READ_AHEAD))?;
         }
         let right = stage.store.get(&entry::of_key(item.key))?;
-        stage.give_pair(item.key, item.value, right.as_deref(), item.time_ms)?;
+        stage.give_pair(item.key, Some(item.value), right.as_deref(), item.time_ms)?;
     }
     Ok(())
 }

@@ -196,20 +196,23 @@ impl Stage<'_> {
         }
     }
 
-    /// A left item has a partner, or will have none.
+    /// An item has a partner, or will have none.
     pub(super) fn give_pair(
         &mut self,
         key: &[u8],
-        left: &[u8],
+        left: Option<&[u8]>,
         right: Option<&[u8]>,
         time_ms: i64,
     ) -> Result<(), KeyedError> {
         self.ready.pair_keys.push(key);
         let pairs = &mut self.ready.pairs;
+        if left.is_none() {
+            pairs.absent_lefts.push(pairs.lefts.len() as u32);
+        }
         if right.is_none() {
             pairs.absent_rights.push(pairs.lefts.len() as u32);
         }
-        pairs.lefts.push(left);
+        pairs.lefts.push(left.unwrap_or_default());
         pairs.rights.push(right.unwrap_or_default());
         pairs.times_ms.push(time_ms);
         let bytes =

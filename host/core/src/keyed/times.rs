@@ -9,7 +9,8 @@
 //! |---|---|---|---|
 //! | panes | window + size <= before, of each window by itself | window + size <= line | before |
 //! | sessions | last event < before | last event + gap < line | before - 1 |
-//! | join | time < before | time + within < line | before - within |
+//! | join | time < before | last partner's time < line | before - the longer distance |
+//! | join by windows | window + size <= before | window + size <= line | before - size |
 //! | by the batches' time | never | the same, with the clock as the line | (they have no event time) |
 //! | each batch, running, lookup | never | | its watermark |
 //!

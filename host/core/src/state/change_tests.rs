@@ -1,5 +1,5 @@
 use super::*;
-use crate::job::{Join, SourceSpec, Window, WindowForm};
+use crate::job::{Join, Partners, SourceSpec, Window, WindowForm};
 
 const BASE: u64 = 7 * STAGES_PER_EPOCH;
 
@@ -228,9 +228,10 @@ fn joins_and_lookups_cannot_be_migrated() {
     let kinds = [
         StageKind::Lookup,
         StageKind::Join(Join {
-            within_ms: 1,
+            partners: Partners::within(1),
             lateness_ms: 0,
             left: false,
+            right: false,
         }),
     ];
     for kind in kinds {

@@ -1,6 +1,6 @@
 //! What is proven of a job's keyed stages. Pure.
 
-use crate::job::{SourceSpec, StageKind, StageSpec, Window, WindowForm, names};
+use crate::job::{Partners, SourceSpec, StageKind, StageSpec, Window, WindowForm, names};
 use crate::limits;
 use std::collections::BTreeSet;
 
@@ -134,7 +134,16 @@ fn alone(stage: &StageSpec) -> Vec<String> {
             faults.extend(time("the allowed lateness", window.lateness_ms, 0));
         }
         StageKind::Join(join) => {
-            faults.extend(time("the distance of two partners", join.within_ms, 0));
+            match join.partners {
+                Partners::Between {
+                    before_ms,
+                    after_ms,
+                } => faults.extend(
+                    time("the distance of two partners", before_ms, 0)
+                        .or_else(|| time("the distance of two partners", after_ms, 0)),
+                ),
+                Partners::Window { size_ms } => faults.extend(time("a window", size_ms, 1)),
+            }
             faults.extend(time("the allowed lateness", join.lateness_ms, 0));
         }
     }

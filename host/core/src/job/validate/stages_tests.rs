@@ -1,5 +1,5 @@
 use super::*;
-use crate::job::Join;
+use crate::job::{Join, Partners};
 
 fn stage(name: &str, kind: StageKind, inputs: &[u32]) -> StageSpec {
     let pairs = matches!(kind, StageKind::Join(_) | StageKind::Lookup);
@@ -41,9 +41,10 @@ fn with(kind: StageKind, change: fn(&mut Window)) -> StageKind {
 }
 
 const JOIN: Join = Join {
-    within_ms: 1000,
+    partners: Partners::within(1000),
     lateness_ms: 0,
     left: false,
+    right: false,
 };
 const RUNNING: StageKind = StageKind::Running { expire_ms: None };
 const YEARS: i64 = 367 * 24 * 60 * 60 * 1000;
@@ -96,7 +97,7 @@ fn what_may_be_is_let_through() {
             stage(
                 "j",
                 StageKind::Join(Join {
-                    within_ms: 0,
+                    partners: Partners::within(0),
                     ..JOIN
                 }),
                 &[5],
@@ -195,7 +196,7 @@ fn each_fault_is_found_and_says_what() {
         ),
         (
             one(StageKind::Join(Join {
-                within_ms: -1,
+                partners: Partners::within(-1),
                 ..JOIN
             })),
             "partners is -1 ms",

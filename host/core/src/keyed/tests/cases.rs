@@ -449,9 +449,10 @@ fn sessions_of_a_key_that_end_together_are_given_in_one_go() {
 #[test]
 fn a_stop_is_heard_before_each_portion() {
     let join = StageKind::Join(Join {
-        within_ms: 500,
+        partners: Partners::within(500),
         lateness_ms: 0,
         left: true,
+        right: false,
     });
     let session = windowed(WindowForm::Session { gap_ms: 5 });
     for kind in [
@@ -639,9 +640,10 @@ fn what_does_not_finish_is_a_letter_with_all_that_it_was() {
     );
 
     let mut join = Bench::new(StageKind::Join(Join {
-        within_ms: 5,
+        partners: Partners::within(5),
         lateness_ms: 0,
         left: false,
+        right: false,
     }));
     let made = join
         .run(&[(0, "a", 1, FAILS_IN_FINISH), (1, "a", 3, 2)], DUE_NEVER)
@@ -653,9 +655,10 @@ fn what_does_not_finish_is_a_letter_with_all_that_it_was() {
 #[test]
 fn a_hot_key_of_a_join_is_bounded_by_its_pairs() {
     let join = StageKind::Join(Join {
-        within_ms: 1,
+        partners: Partners::within(1),
         lateness_ms: 0,
         left: false,
+        right: false,
     });
     let side = |side, step: usize| {
         (0..400)
@@ -734,9 +737,10 @@ fn nothing_is_given_twice_though_a_new_version_allows_later_records() {
         assert_eq!(bench.rows(&[], 1060).last().unwrap(), last);
     }
     let join = StageKind::Join(Join {
-        within_ms: 5,
+        partners: Partners::within(5),
         lateness_ms: 0,
         left: true,
+        right: false,
     });
     let mut bench = Bench::new(join);
     assert_eq!(
@@ -762,9 +766,10 @@ fn what_a_version_held_back_is_not_late_for_the_stage_behind_it_when_a_new_one_h
     };
     let join = |within_ms| {
         StageKind::Join(Join {
-            within_ms,
+            partners: Partners::within(within_ms),
             lateness_ms: 0,
             left: true,
+            right: false,
         })
     };
     let session = windowed(WindowForm::Session { gap_ms: 2 });
@@ -806,9 +811,10 @@ fn a_part_that_breaks_the_contract_is_the_versions_fault() {
         )
     };
     let join = StageKind::Join(Join {
-        within_ms: 5,
+        partners: Partners::within(5),
         lateness_ms: 0,
         left: false,
+        right: false,
     });
     let session = windowed(WindowForm::Session { gap_ms: 5 });
     type Change = fn(&mut Keyed);
@@ -856,9 +862,10 @@ fn times_at_the_ends_of_time_harm_nothing() {
         hop_ms: 1,
     };
     let join = StageKind::Join(Join {
-        within_ms: 5,
+        partners: Partners::within(5),
         lateness_ms: 5,
         left: true,
+        right: false,
     });
     let session = windowed(WindowForm::Session { gap_ms: 5 });
     for kind in [
@@ -906,9 +913,10 @@ fn migration_sees_each_accumulator_and_nothing_else() {
         (StageKind::Lookup, vec![]),
         (
             StageKind::Join(Join {
-                within_ms: 5,
+                partners: Partners::within(5),
                 lateness_ms: 0,
                 left: true,
+                right: false,
             }),
             vec![],
         ),
@@ -950,9 +958,10 @@ fn migration_sees_each_accumulator_and_nothing_else() {
 fn damage_is_an_error_that_says_where_it_is() {
     let session = windowed(WindowForm::Session { gap_ms: 5 });
     let join = StageKind::Join(Join {
-        within_ms: 5,
+        partners: Partners::within(5),
         lateness_ms: 0,
         left: true,
+        right: false,
     });
     let (value, timer, note) = (entry::VALUE, entry::TIMER, entry::NOTE);
     let expiring = StageKind::Running { expire_ms: Some(1) };
@@ -1051,9 +1060,10 @@ impl StageState for Watched<'_> {
 #[test]
 fn whether_something_is_due_is_one_short_look() {
     let join = StageKind::Join(Join {
-        within_ms: 5,
+        partners: Partners::within(5),
         lateness_ms: 5,
         left: true,
+        right: false,
     });
     let hopping = WindowForm::Panes {
         size_ms: 20,

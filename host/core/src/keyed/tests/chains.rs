@@ -148,9 +148,10 @@ fn sessions(gap_ms: i64, lateness_ms: i64) -> StageKind {
 
 fn left_join(within_ms: i64, lateness_ms: i64) -> StageKind {
     StageKind::Join(Join {
-        within_ms,
+        partners: Partners::within(within_ms),
         lateness_ms,
         left: true,
+        right: false,
     })
 }
 

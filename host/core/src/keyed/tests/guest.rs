@@ -89,12 +89,13 @@ pub(super) fn group_row(
 pub(super) fn pair_row(
     stage: usize,
     key: &[u8],
-    left: &[u64],
+    left: Option<&[u64]>,
     right: Option<&[u64]>,
     time_ms: i64,
 ) -> String {
+    let left = left.map_or("None".to_owned(), |left| format!("{left:?}"));
     format!(
-        "{stage}: {} {left:?} {right:?} at {time_ms}",
+        "{stage}: {} {left} {right:?} at {time_ms}",
         key.escape_ascii()
     )
 }
@@ -232,11 +233,21 @@ impl Calls for Guest<'_> {
                     )
                 }
                 Finished::Pairs(pairs) => {
-                    let (key, left) = read_item(pairs.lefts.get(i));
-                    let there = !pairs.absent_rights.contains(&(i as u32));
-                    let right = there.then(|| read_item(pairs.rights.get(i)).1);
+                    let at = i as u32;
+                    let item = |side: &Column, absent: &[u32]| {
+                        (!absent.contains(&at)).then(|| read_item(side.get(i)))
+                    };
+                    let left = item(&pairs.lefts, &pairs.absent_lefts);
+                    let right = item(&pairs.rights, &pairs.absent_rights);
+                    let key = left
+                        .as_ref()
+                        .or(right.as_ref())
+                        .expect("one is there")
+                        .0
+                        .clone();
+                    let (left, right) = (left.map(|l| l.1), right.map(|r| r.1));
                     let time_ms = pairs.times_ms[i];
-                    if left.contains(&FAILS_IN_FINISH) {
+                    if left.iter().flatten().any(|&value| value == FAILS_IN_FINISH) {
                         made.faults.push(GroupFault {
                             at: i,
                             reason: "does not finish".into(),
@@ -244,8 +255,8 @@ impl Calls for Guest<'_> {
                         });
                         continue;
                     }
-                    let text = pair_row(stage, &key, &left, right.as_deref(), time_ms);
-                    let both = [left, right.unwrap_or_default()].concat();
+                    let text = pair_row(stage, &key, left.as_deref(), right.as_deref(), time_ms);
+                    let both = [left.unwrap_or_default(), right.unwrap_or_default()].concat();
                     (text, (self.rekeys[stage].of(&key, time_ms), both, time_ms))
                 }
             };

@@ -3,7 +3,7 @@
 //! tries as many.
 
 use super::*;
-use crate::job::{Join, SinkSpec, SourceSpec, StageKind, StageSpec, Window, WindowForm};
+use crate::job::{Join, Partners, SinkSpec, SourceSpec, StageKind, StageSpec, Window, WindowForm};
 use crate::protocol::memory::MemoryStore;
 use crate::protocol::{Checkpoint, CheckpointLog};
 use crate::state::{Delta, Entries, Most, StateOverlay, StateStore, is_kept};
@@ -124,9 +124,19 @@ fn roll_kind(dice: &mut Dice, after: Option<StageKind>, is_last: bool) -> StageK
         },
         2 => StageKind::Lookup,
         3 | 4 => StageKind::Join(Join {
-            within_ms: dice.between(0, 20),
+            partners: match dice.roll(4) {
+                0 => Partners::Window {
+                    size_ms: dice.between(1, 20),
+                },
+                1 => Partners::Between {
+                    before_ms: dice.between(0, 20),
+                    after_ms: dice.between(0, 20),
+                },
+                _ => Partners::within(dice.between(0, 20)),
+            },
             lateness_ms: roll_lateness(dice),
             left: dice.one_in(2),
+            right: dice.one_in(3),
         }),
         _ => {
             let hop_ms = dice.between(1, 15);
@@ -213,12 +223,30 @@ fn roll_next(dice: &mut Dice, spec: &JobSpec) -> JobSpec {
             StageKind::Window(window) => window.lateness_ms = dice.between(0, window.lateness_ms),
             StageKind::Join(join) => {
                 join.lateness_ms = dice.between(0, join.lateness_ms);
-                join.within_ms = dice.between(0, join.within_ms);
+                roll_nearer(dice, join);
             }
             StageKind::Running { .. } | StageKind::EachBatch | StageKind::Lookup => {}
         }
     }
     next
+}
+
+/// Partners that are no further apart, of what may carry on the join's state.
+fn roll_nearer(dice: &mut Dice, join: &mut Join) {
+    if let Partners::Between {
+        before_ms,
+        after_ms,
+    } = &mut join.partners
+    {
+        let is_even = before_ms == after_ms;
+        if is_even || !(join.left && join.right) {
+            *before_ms = dice.between(0, *before_ms);
+            *after_ms = match is_even {
+                true => *before_ms,
+                false => dice.between(0, *after_ms),
+            };
+        }
+    }
 }
 
 struct Record {
@@ -752,8 +780,8 @@ fn is_late(kind: StageKind, time_ms: i64, late_threshold_ms: i64) -> bool {
         StageKind::Window(Window {
             form: WindowForm::Session { .. },
             ..
-        })
-        | StageKind::Join(_) => time_ms < late_threshold_ms,
+        }) => time_ms < late_threshold_ms,
+        StageKind::Join(join) => join.partners.is_late(time_ms, late_threshold_ms),
         StageKind::EachBatch | StageKind::Running { .. } | StageKind::Lookup => false,
     }
 }

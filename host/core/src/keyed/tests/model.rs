@@ -2,7 +2,7 @@
 //! batches, in no hurry.
 
 use super::guest::{self, Fold};
-use crate::job::{Join, StageKind, Window, WindowForm};
+use crate::job::{Join, JoinSide, StageKind, Window, WindowForm};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An event that was not late, in canonical order within its batch.
@@ -75,13 +75,21 @@ impl Model<'_> {
         }
     }
 
-    fn pair(&self, batch: usize, left: &Event, right: Option<&[u64]>, time_ms: i64) -> Expected {
-        let row = guest::pair_row(self.stage, &left.key, &left.values, right, time_ms);
-        let values = [&left.values[..], right.unwrap_or_default()].concat();
+    fn pair(
+        &self,
+        batch: usize,
+        left: Option<&Event>,
+        right: Option<&[u64]>,
+        time_ms: i64,
+        key: &[u8],
+    ) -> Expected {
+        let left = left.map(|left| &left.values[..]);
+        let row = guest::pair_row(self.stage, key, left, right, time_ms);
+        let values = [left.unwrap_or_default(), right.unwrap_or_default()].concat();
         Expected {
             batch,
             row,
-            key: left.key.clone(),
+            key: key.to_vec(),
             at_ms: time_ms,
             time_ms,
             values,
@@ -275,29 +283,44 @@ impl Model<'_> {
     }
 
     fn join(&self, join: Join) -> Vec<Expected> {
-        let within_ms = |batch: usize| match self.kinds[batch] {
-            StageKind::Join(join) => join.within_ms,
+        let partners = |batch: usize| match self.kinds[batch] {
+            StageKind::Join(join) => join.partners,
             _ => unreachable!("of one form"),
         };
-        let mut given = Vec::new();
-        for left in self.events.iter().filter(|event| event.side == 0) {
-            let is_partner = |right: &&Event| {
-                let within_ms = within_ms(left.batch.max(right.batch));
-                right.side == 1
-                    && right.key == left.key
-                    && (right.time_ms - left.time_ms).abs() <= within_ms
+        let are = |left: &Event, right: &Event| {
+            let (first, last) =
+                partners(left.batch.max(right.batch)).times(JoinSide::Left, left.time_ms);
+            left.key == right.key && (first..=last).contains(&right.time_ms)
+        };
+        let over = |event: &Event| {
+            let last = |batch| {
+                partners(batch)
+                    .times(JoinSide::of(event.side), event.time_ms)
+                    .1
             };
-            let partners: Vec<_> = self.events.iter().filter(is_partner).collect();
+            self.first_batch(|batch, line| line > last(batch))
+        };
+        let of = |side: u8| self.events.iter().filter(move |event| event.side == side);
+        let mut given = Vec::new();
+        for left in of(0) {
+            let partners: Vec<_> = of(1).filter(|right| are(left, right)).collect();
             for right in &partners {
                 let (batch, time) = (left.batch.max(right.batch), left.time_ms.max(right.time_ms));
-                given.push(self.pair(batch, left, Some(&right.values), time));
+                given.push(self.pair(batch, Some(left), Some(&right.values), time, &left.key));
             }
-            let over = self.first_batch(|batch, line| line > left.time_ms + within_ms(batch));
-            if let Some(over) = over
+            if let Some(over) = over(left)
                 && join.left
                 && partners.is_empty()
             {
-                given.push(self.pair(over, left, None, left.time_ms));
+                given.push(self.pair(over, Some(left), None, left.time_ms, &left.key));
+            }
+        }
+        for right in of(1) {
+            if let Some(over) = over(right)
+                && join.right
+                && !of(0).any(|left| are(left, right))
+            {
+                given.push(self.pair(over, None, Some(&right.values), right.time_ms, &right.key));
             }
         }
         given
@@ -316,7 +339,7 @@ impl Model<'_> {
             let right = last
                 .filter(|event| !event.deleted)
                 .map(|event| event.values.as_slice());
-            self.pair(left.batch, left, right, left.time_ms)
+            self.pair(left.batch, Some(left), right, left.time_ms, &left.key)
         };
         self.events
             .iter()

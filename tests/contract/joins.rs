@@ -52,12 +52,8 @@ fn record(key: &str, id: &str, time_ms: i64, partition: i32) -> Record {
 fn ends(prefix: &str) -> impl Iterator<Item = Record> {
     let end_ms = START_MS + 3_600_000;
     (0..PARTITIONS).map(move |partition| {
-        record(
-            "end",
-            &format!("{prefix}-end-{partition}"),
-            end_ms,
-            partition,
-        )
+        let (key, id) = (format!("end-{prefix}"), format!("{prefix}-end-{partition}"));
+        record(&key, &id, end_ms, partition)
     })
 }
 
@@ -104,7 +100,6 @@ fn an_outer_join_gives_each_pair_and_each_lone_item_through_kills() {
         format!("source.orders={orders_topic}"),
         format!("source.payments={payments_topic}"),
         format!("sink.both={job}"),
-        "every=0".into(),
         // Many small batches, so that partners meet in state and not in one batch alone.
         "limits.batch-records=500".into(),
     ];

@@ -618,6 +618,9 @@ pub mod streamhost {
                 /// How far the largest event time of a record's partition may be beyond the end of a window that it is in; of
                 /// sessions beyond the record's own time.
                 pub lateness_ms: u64,
+                /// The last part of `lateness-ms`, in which late records change what was given: a window is given so much earlier, and
+                /// again after each batch that changed it. 0: it is given once. Sessions have 0.
+                pub updates_ms: u64,
                 /// By the batches' time; else by the records' event times.
                 pub processing_time: bool,
                 /// Results are also given as they stand after each batch.
@@ -631,6 +634,7 @@ pub mod streamhost {
                     f.debug_struct("WindowDef")
                         .field("kind", &self.kind)
                         .field("lateness-ms", &self.lateness_ms)
+                        .field("updates-ms", &self.updates_ms)
                         .field("processing-time", &self.processing_time)
                         .field("early", &self.early)
                         .finish()
@@ -1011,7 +1015,7 @@ pub mod exports {
                                 let len29 = vec29.len();
                                 let layout29 = _rt::alloc::Layout::from_size_align(
                                         vec29.len()
-                                            * (64 + 14 * ::core::mem::size_of::<*const u8>()),
+                                            * (72 + 14 * ::core::mem::size_of::<*const u8>()),
                                         8,
                                     )
                                     .unwrap();
@@ -1023,7 +1027,7 @@ pub mod exports {
                                 }
                                 for (i, e) in vec29.into_iter().enumerate() {
                                     let base = result29
-                                        .add(i * (64 + 14 * ::core::mem::size_of::<*const u8>()));
+                                        .add(i * (72 + 14 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::streamhost::job::types::StageDef {
                                             name: name13,
@@ -1083,6 +1087,7 @@ pub mod exports {
                                                         let super::super::super::super::streamhost::job::types::WindowDef {
                                                             kind: kind15,
                                                             lateness_ms: lateness_ms15,
+                                                            updates_ms: updates_ms15,
                                                             processing_time: processing_time15,
                                                             early: early15,
                                                         } = e;
@@ -1117,12 +1122,15 @@ pub mod exports {
                                                             .cast::<i64>() = _rt::as_i64(lateness_ms15);
                                                         *base
                                                             .add(48 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>() = _rt::as_i64(updates_ms15);
+                                                        *base
+                                                            .add(56 + 2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (match processing_time15 {
                                                             true => 1,
                                                             false => 0,
                                                         }) as u8;
                                                         *base
-                                                            .add(49 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .add(57 + 2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (match early15 {
                                                             true => 1,
                                                             false => 0,
@@ -1194,48 +1202,48 @@ pub mod exports {
                                         let len23 = vec23.len();
                                         ::core::mem::forget(vec23);
                                         *base
-                                            .add(56 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len23;
                                         *base
-                                            .add(56 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr23.cast_mut();
                                         let vec24 = (key_shape13.into_bytes()).into_boxed_slice();
                                         let ptr24 = vec24.as_ptr().cast::<u8>();
                                         let len24 = vec24.len();
                                         ::core::mem::forget(vec24);
                                         *base
-                                            .add(56 + 5 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len24;
                                         *base
-                                            .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr24.cast_mut();
                                         let vec25 = (value_shape13.into_bytes()).into_boxed_slice();
                                         let ptr25 = vec25.as_ptr().cast::<u8>();
                                         let len25 = vec25.len();
                                         ::core::mem::forget(vec25);
                                         *base
-                                            .add(56 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 7 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len25;
                                         *base
-                                            .add(56 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr25.cast_mut();
                                         let vec26 = (other_shape13.into_bytes()).into_boxed_slice();
                                         let ptr26 = vec26.as_ptr().cast::<u8>();
                                         let len26 = vec26.len();
                                         ::core::mem::forget(vec26);
                                         *base
-                                            .add(56 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 9 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len26;
                                         *base
-                                            .add(56 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 8 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr26.cast_mut();
                                         *base
-                                            .add(56 + 10 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 10 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = _rt::as_i32(version13);
                                         match migrates13 {
                                             Some(e) => {
                                                 *base
-                                                    .add(56 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .add(64 + 11 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
                                                 let (t27_0, t27_1) = e;
                                                 let vec28 = (t27_0.into_bytes()).into_boxed_slice();
@@ -1243,18 +1251,18 @@ pub mod exports {
                                                 let len28 = vec28.len();
                                                 ::core::mem::forget(vec28);
                                                 *base
-                                                    .add(56 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .add(64 + 13 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>() = len28;
                                                 *base
-                                                    .add(56 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .add(64 + 12 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>() = ptr28.cast_mut();
                                                 *base
-                                                    .add(56 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .add(64 + 14 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<i32>() = _rt::as_i32(t27_1);
                                             }
                                             None => {
                                                 *base
-                                                    .add(56 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .add(64 + 11 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
@@ -1571,7 +1579,7 @@ pub mod exports {
                                 let len33 = l18;
                                 for i in 0..len33 {
                                     let base = base33
-                                        .add(i * (64 + 14 * ::core::mem::size_of::<*const u8>()));
+                                        .add(i * (72 + 14 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let l19 = *base.add(0).cast::<*mut u8>();
                                         let l20 = *base
@@ -1579,48 +1587,48 @@ pub mod exports {
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l19, l20, 1);
                                         let l21 = *base
-                                            .add(56 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l22 = *base
-                                            .add(56 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         let base23 = l21;
                                         let len23 = l22;
                                         _rt::cabi_dealloc(base23, len23 * 4, 4);
                                         let l24 = *base
-                                            .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l25 = *base
-                                            .add(56 + 5 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l24, l25, 1);
                                         let l26 = *base
-                                            .add(56 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l27 = *base
-                                            .add(56 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 7 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l26, l27, 1);
                                         let l28 = *base
-                                            .add(56 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 8 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l29 = *base
-                                            .add(56 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 9 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l28, l29, 1);
                                         let l30 = i32::from(
                                             *base
-                                                .add(56 + 11 * ::core::mem::size_of::<*const u8>())
+                                                .add(64 + 11 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         match l30 {
                                             0 => {}
                                             _ => {
                                                 let l31 = *base
-                                                    .add(56 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .add(64 + 12 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
                                                 let l32 = *base
-                                                    .add(56 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .add(64 + 13 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
                                                 _rt::cabi_dealloc(l31, l32, 1);
                                             }
@@ -1629,7 +1637,7 @@ pub mod exports {
                                 }
                                 _rt::cabi_dealloc(
                                     base33,
-                                    len33 * (64 + 14 * ::core::mem::size_of::<*const u8>()),
+                                    len33 * (72 + 14 * ::core::mem::size_of::<*const u8>()),
                                     8,
                                 );
                                 let l34 = *arg0
@@ -4085,9 +4093,9 @@ macro_rules! __export_job_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:streamhost:job@0.2.0:job:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2324] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2336] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9a\x11\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa6\x11\x01A\x02\x01\
 A\x0f\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
 t:job/log@0.2.0\x05\0\x01B\x04\x01}\x04\0\x04kind\x03\0\0\x01@\x03\x04names\x04k\
@@ -4114,32 +4122,32 @@ s\x1e\x04rows\x1f\x05keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!
 ss\x01p%\x01r\x03\x09connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\
 \x05place(\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size\
 -msw\x06hop-msw\x04\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\
-\x04\0\x0bwindow-kind\x03\0-\x01r\x04\x04kind.\x0blateness-msw\x0fprocessing-tim\
-e\x7f\x05early\x7f\x04\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aeach-batch\0\0\x07\
-running\x011\0\x06window\x010\0\x04\0\x05scope\x03\02\x01r\x02\x09before-msw\x08\
-after-msw\x04\0\x09distances\x03\04\x01q\x02\x07between\x015\0\x06window\x01w\0\x04\
-\0\x08partners\x03\06\x01r\x04\x08partners7\x0blateness-msw\x04left\x7f\x05right\
-\x7f\x04\0\x08join-def\x03\08\x01q\x03\x06reduce\x013\0\x04join\x019\0\x06lookup\
-\0\0\x04\0\x0astage-kind\x03\0:\x01o\x02sy\x01k<\x01r\x08\x04names\x04kind;\x06i\
-nputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates=\
-\x04\0\x09stage-def\x03\0>\x01p$\x01r\x05\x05place(\x04keys\xc0\0\x07dynamic\x7f\
-\x07columns\xc0\0\x07headers\x7f\x04\0\x08sink-def\x03\0A\x01p*\x01p?\x01p\xc2\0\
-\x01r\x05\x04names\x08every-ms1\x07sources\xc3\0\x06stages\xc4\0\x05sinks\xc5\0\x04\
-\0\x0bdescription\x03\0F\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x02\x03\0\x02\
-\x06column\x02\x03\0\x02\x0bdescription\x02\x03\0\x02\x08finished\x02\x03\0\x02\x06\
-moment\x02\x03\0\x02\x06output\x02\x03\0\x02\x08partials\x02\x03\0\x02\x07record\
-s\x01B\x19\x02\x03\x02\x01\x03\x04\0\x06column\x03\0\0\x02\x03\x02\x01\x04\x04\0\
-\x0bdescription\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x08finished\x03\0\x04\x02\x03\
-\x02\x01\x06\x04\0\x06moment\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x06output\x03\0\
-\x08\x02\x03\x02\x01\x08\x04\0\x08partials\x03\0\x0a\x02\x03\x02\x01\x09\x04\0\x07\
-records\x03\0\x0c\x01j\x01\x03\x01s\x01@\0\0\x0e\x04\0\x08describe\x01\x0f\x01@\x03\
-\x05stagey\x06moment\x07\x07records\x0d\0\x09\x04\0\x09transform\x01\x10\x01@\x02\
-\x05stagey\x08partials\x0b\0\x01\x04\0\x07combine\x01\x11\x01@\x03\x05stagey\x06\
-moment\x07\x08finished\x05\0\x09\x04\0\x06finish\x01\x12\x01@\x02\x05stagey\x0ca\
-ccumulators\x01\0\x01\x04\0\x07migrate\x01\x13\x04\0\x1astreamhost:job/guest@0.2\
-.0\x05\x0a\x04\0\x18streamhost:job/job@0.2.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0\
-G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindge\
-n-rust\x060.61.1";
+\x04\0\x0bwindow-kind\x03\0-\x01r\x05\x04kind.\x0blateness-msw\x0aupdates-msw\x0f\
+processing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aea\
+ch-batch\0\0\x07running\x011\0\x06window\x010\0\x04\0\x05scope\x03\02\x01r\x02\x09\
+before-msw\x08after-msw\x04\0\x09distances\x03\04\x01q\x02\x07between\x015\0\x06\
+window\x01w\0\x04\0\x08partners\x03\06\x01r\x04\x08partners7\x0blateness-msw\x04\
+left\x7f\x05right\x7f\x04\0\x08join-def\x03\08\x01q\x03\x06reduce\x013\0\x04join\
+\x019\0\x06lookup\0\0\x04\0\x0astage-kind\x03\0:\x01o\x02sy\x01k<\x01r\x08\x04na\
+mes\x04kind;\x06inputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07vers\
+iony\x08migrates=\x04\0\x09stage-def\x03\0>\x01p$\x01r\x05\x05place(\x04keys\xc0\
+\0\x07dynamic\x7f\x07columns\xc0\0\x07headers\x7f\x04\0\x08sink-def\x03\0A\x01p*\
+\x01p?\x01p\xc2\0\x01r\x05\x04names\x08every-ms1\x07sources\xc3\0\x06stages\xc4\0\
+\x05sinks\xc5\0\x04\0\x0bdescription\x03\0F\x03\0\x1astreamhost:job/types@0.2.0\x05\
+\x02\x02\x03\0\x02\x06column\x02\x03\0\x02\x0bdescription\x02\x03\0\x02\x08finis\
+hed\x02\x03\0\x02\x06moment\x02\x03\0\x02\x06output\x02\x03\0\x02\x08partials\x02\
+\x03\0\x02\x07records\x01B\x19\x02\x03\x02\x01\x03\x04\0\x06column\x03\0\0\x02\x03\
+\x02\x01\x04\x04\0\x0bdescription\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x08finishe\
+d\x03\0\x04\x02\x03\x02\x01\x06\x04\0\x06moment\x03\0\x06\x02\x03\x02\x01\x07\x04\
+\0\x06output\x03\0\x08\x02\x03\x02\x01\x08\x04\0\x08partials\x03\0\x0a\x02\x03\x02\
+\x01\x09\x04\0\x07records\x03\0\x0c\x01j\x01\x03\x01s\x01@\0\0\x0e\x04\0\x08desc\
+ribe\x01\x0f\x01@\x03\x05stagey\x06moment\x07\x07records\x0d\0\x09\x04\0\x09tran\
+sform\x01\x10\x01@\x02\x05stagey\x08partials\x0b\0\x01\x04\0\x07combine\x01\x11\x01\
+@\x03\x05stagey\x06moment\x07\x08finished\x05\0\x09\x04\0\x06finish\x01\x12\x01@\
+\x02\x05stagey\x0caccumulators\x01\0\x01\x04\0\x07migrate\x01\x13\x04\0\x1astrea\
+mhost:job/guest@0.2.0\x05\x0a\x04\0\x18streamhost:job/job@0.2.0\x04\0\x0b\x09\x01\
+\0\x03job\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.\
+258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -4152,8 +4160,8 @@ pub use __export_job_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1958] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8c\x0e\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1970] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x98\x0e\x01A\x02\x01\
 A\x06\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
 t:job/log@0.2.0\x05\0\x01B\x04\x01}\x04\0\x04kind\x03\0\0\x01@\x03\x04names\x04k\
@@ -4180,21 +4188,21 @@ s\x1e\x04rows\x1f\x05keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!
 ss\x01p%\x01r\x03\x09connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\
 \x05place(\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size\
 -msw\x06hop-msw\x04\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\
-\x04\0\x0bwindow-kind\x03\0-\x01r\x04\x04kind.\x0blateness-msw\x0fprocessing-tim\
-e\x7f\x05early\x7f\x04\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aeach-batch\0\0\x07\
-running\x011\0\x06window\x010\0\x04\0\x05scope\x03\02\x01r\x02\x09before-msw\x08\
-after-msw\x04\0\x09distances\x03\04\x01q\x02\x07between\x015\0\x06window\x01w\0\x04\
-\0\x08partners\x03\06\x01r\x04\x08partners7\x0blateness-msw\x04left\x7f\x05right\
-\x7f\x04\0\x08join-def\x03\08\x01q\x03\x06reduce\x013\0\x04join\x019\0\x06lookup\
-\0\0\x04\0\x0astage-kind\x03\0:\x01o\x02sy\x01k<\x01r\x08\x04names\x04kind;\x06i\
-nputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates=\
-\x04\0\x09stage-def\x03\0>\x01p$\x01r\x05\x05place(\x04keys\xc0\0\x07dynamic\x7f\
-\x07columns\xc0\0\x07headers\x7f\x04\0\x08sink-def\x03\0A\x01p*\x01p?\x01p\xc2\0\
-\x01r\x05\x04names\x08every-ms1\x07sources\xc3\0\x06stages\xc4\0\x05sinks\xc5\0\x04\
-\0\x0bdescription\x03\0F\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x04\08strea\
-mhost:job/job-with-all-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\0#job-with-al\
-l-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-\
-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x04\0\x0bwindow-kind\x03\0-\x01r\x05\x04kind.\x0blateness-msw\x0aupdates-msw\x0f\
+processing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aea\
+ch-batch\0\0\x07running\x011\0\x06window\x010\0\x04\0\x05scope\x03\02\x01r\x02\x09\
+before-msw\x08after-msw\x04\0\x09distances\x03\04\x01q\x02\x07between\x015\0\x06\
+window\x01w\0\x04\0\x08partners\x03\06\x01r\x04\x08partners7\x0blateness-msw\x04\
+left\x7f\x05right\x7f\x04\0\x08join-def\x03\08\x01q\x03\x06reduce\x013\0\x04join\
+\x019\0\x06lookup\0\0\x04\0\x0astage-kind\x03\0:\x01o\x02sy\x01k<\x01r\x08\x04na\
+mes\x04kind;\x06inputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07vers\
+iony\x08migrates=\x04\0\x09stage-def\x03\0>\x01p$\x01r\x05\x05place(\x04keys\xc0\
+\0\x07dynamic\x7f\x07columns\xc0\0\x07headers\x7f\x04\0\x08sink-def\x03\0A\x01p*\
+\x01p?\x01p\xc2\0\x01r\x05\x04names\x08every-ms1\x07sources\xc3\0\x06stages\xc4\0\
+\x05sinks\xc5\0\x04\0\x0bdescription\x03\0F\x03\0\x1astreamhost:job/types@0.2.0\x05\
+\x02\x04\08streamhost:job/job-with-all-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\
+\0#job-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-\
+by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

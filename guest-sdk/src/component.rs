@@ -221,6 +221,7 @@ fn scope_def(scope: Scope) -> types::Scope {
         Scope::Window(WindowDef {
             form,
             lateness_ms,
+            updates_ms,
             processing_time,
             early,
         }) => {
@@ -233,6 +234,7 @@ fn scope_def(scope: Scope) -> types::Scope {
             types::Scope::Window(types::WindowDef {
                 kind,
                 lateness_ms,
+                updates_ms,
                 processing_time,
                 early,
             })

@@ -114,6 +114,8 @@ pub struct WindowDef {
     pub form: WindowForm,
     /// How late a record may be, in milliseconds.
     pub lateness_ms: u64,
+    /// The last part of it, in which late records change what was given, in milliseconds.
+    pub updates_ms: u64,
     /// By the batches' time; else by event time.
     pub processing_time: bool,
     /// Results are also given as they stand after each batch.

@@ -109,9 +109,10 @@
 //!
 //! **Event time.** Windows and joins go by the items' own times: the record's, or what
 //! [`timed_by`](Stream::timed_by) says. Each partition has got as far as the largest time seen in
-//! it, and the job as far as the slowest partition: then windows are over. What comes later than
-//! [`allowed_lateness`](Windows::allowed_lateness) is late: it is counted, and
-//! [`late_to`](Scoped::late_to) sends it somewhere. So results do not depend on how fast records
+//! it, and the job as far as the slowest partition: then windows are over.
+//! [`watermark`](Windows::watermark) has them wait for what is out of order, and
+//! [`allowed_lateness`](Windows::allowed_lateness) late records change what was given. What comes
+//! later than both is late: it is counted, and [`late_to`](Scoped::late_to) sends it somewhere. So results do not depend on how fast records
 //! come, or on how they are cut into batches. [`processing_time`](Windows::processing_time) goes by
 //! the batches' clock instead.
 //!

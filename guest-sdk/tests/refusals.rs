@@ -149,9 +149,9 @@ refused! {
     a_window_of_nothing: windowed(tumbling(millis(0))) => "a window's length is 0 ms, of 1 ms at least";
     a_gap_below_a_millisecond: windowed(session(std::time::Duration::from_micros(5))) => "a session's gap is 0 ms, of 1 ms at least";
     a_window_of_years: windowed(tumbling(minutes(1_000_000_000))) => "a window's length is 60000000000000 ms, of 366 days at most";
-    a_lateness_of_years: windowed(tumbling(seconds(1)).allowed_lateness(minutes(1_000_000_000)))
-        => "the allowed lateness is 60000000000000 ms, of 366 days at most";
-    lateness_without_event_time: windowed(tumbling(seconds(1)).processing_time().allowed_lateness(seconds(1)))
+    a_lateness_of_years: windowed(tumbling(seconds(1)).watermark(minutes(1_000_000_000)))
+        => "the lateness is 60000000000000 ms, of 366 days at most";
+    lateness_without_event_time: windowed(tumbling(seconds(1)).processing_time().watermark(seconds(1)))
         => "windows of processing time have no late records";
     expiry_at_once: kafka("a").key_by(|_| ()).running().expire_after(seconds(0)).count().map(|_| "").to(console())
         => "the time after which a silent key is forgotten is 0 ms";
@@ -165,6 +165,13 @@ refused! {
         .key_by(|_| ()).lookup(kafka("b").map(|_| 1u64).key_by(|_| ()), |_, _| ())
         .key_by(|_| ()).named("windows").window(session(seconds(1))).count().map(|_| "").to(console())
         => "stage `windows`: it goes by event time, but what stage `count` gives out (each batch) has none";
+    updates_before_a_stage: kafka("a").key_by(|_| ()).window(tumbling(seconds(1)).allowed_lateness(seconds(1))).count().top(3)
+        .map(|_| "").to(console())
+        => "stage `top`: stage `count` feeds it, whose updates by late records would be counted again and again: leave `.allowed_lateness(…)` out";
+    sessions_that_are_updated: windowed(session(seconds(1)).allowed_lateness(seconds(1)))
+        => "late records cannot update sessions: leave `.allowed_lateness(…)` out";
+    updates_of_many_hops: windowed(hopping(seconds(61), seconds(1)).allowed_lateness(seconds(1)))
+        => "updates by late records of a window of 61 hops, of 60 at most";
     early_results_before_a_stage: kafka("a").key_by(|_| ()).window(tumbling(seconds(1)).early_results()).count().top(3)
         .map(|_| "").to(console())
         => "stage `top`: stage `count` feeds it, whose early results would be counted again and again";
@@ -220,7 +227,10 @@ refused! {
         => "stage `join` goes by windows that are not tumbling ones of event time";
     a_join_in_early_windows: kafka("a").map(|_| 1u64).key_by(|_| ())
         .join(kafka("b").map(|_| 1u64).key_by(|_| ()), tumbling(seconds(1)).early_results(), |_, _| "").to(console())
-        => "write `tumbling(…)`, with `.allowed_lateness(…)` at most";
+        => "write `tumbling(…)`, with `.watermark(…)` at most";
+    a_join_in_windows_that_are_updated: kafka("a").map(|_| 1u64).key_by(|_| ())
+        .join(kafka("b").map(|_| 1u64).key_by(|_| ()), tumbling(seconds(1)).allowed_lateness(seconds(1)), |_, _| "")
+        .to(console()) => "stage `join` goes by windows that are not tumbling ones of event time";
     a_join_in_windows_of_nothing: kafka("a").map(|_| 1u64).key_by(|_| ())
         .join(kafka("b").map(|_| 1u64).key_by(|_| ()), tumbling(seconds(0)), |_, _| "").to(console())
         => "a window is 0 ms, of 1 ms at least";

@@ -144,7 +144,7 @@ pub fn sensors() -> Job {
         .timed_by(|reading| reading.time)
         .key_by(|reading| reading.panel.clone())
         .named("panel-power")
-        .window(tumbling(minutes(10)).allowed_lateness(minutes(5)))
+        .window(tumbling(minutes(10)).watermark(minutes(5)))
         .late_to(exactly_once(kafka("readings-late")))
         .fold(
             Power::default,

@@ -1,10 +1,11 @@
 //! Two streams become one: by key and time, or by key and what a table says.
 
 use super::compile_errors::SameKey;
+use super::paired::{Joined, LookedUp, OuterJoined, RightJoined, Sides};
 use super::place::{is_behind, pane, signed};
 use super::windows::{JoinBy, Pairing};
 use super::{End, KeyedBy, behind, stage};
-use crate::call::{Input, Keyed, Positions};
+use crate::call::Keyed;
 use crate::describe::{Partners, StageKind};
 use crate::flow::{Context, Deletion, Flow};
 use crate::job::{Index, Schemas, StageNode};
@@ -12,7 +13,7 @@ use crate::key::{Key, too_long};
 use crate::limits::KEYED_KEY_BYTES_MAX;
 use crate::schema::schema;
 use crate::stream::Stream;
-use crate::value::{Value, decode, encode};
+use crate::value::{Value, encode};
 use serde::Serialize;
 use std::marker::PhantomData;
 
@@ -39,6 +40,21 @@ struct LateFor {
 }
 
 impl LateFor {
+    /// None: nothing is late.
+    fn of(kind: StageKind) -> Option<Self> {
+        match kind {
+            StageKind::Join {
+                partners,
+                lateness_ms,
+                ..
+            } => Some(LateFor {
+                partners,
+                lateness_ms: signed(lateness_ms),
+            }),
+            _ => None,
+        }
+    }
+
     #[inline]
     fn is(self, time_ms: i64, context: &Context) -> bool {
         match self.partners {
@@ -265,7 +281,7 @@ where
     /// let mut job = testing::run(both);
     /// job.send("visited", ["ann", "bob"]);
     /// job.send("bought", ["bob", "eve"]);
-    /// job.finish();
+    /// job.end();
     /// assert_eq!(job.rows("console"), ["value=bob came and bought", "value=ann came", "value=eve bought unseen"]);
     /// ```
     pub fn outer_join<K2, F2, G2, J, U>(
@@ -372,17 +388,7 @@ where
         let index = Index::default();
         let name = self.name.unwrap_or_else(|| verb.into());
         let table = kind == StageKind::Lookup;
-        let late = match kind {
-            StageKind::Join {
-                partners,
-                lateness_ms,
-                ..
-            } => Some(LateFor {
-                partners,
-                lateness_ms: signed(lateness_ms),
-            }),
-            _ => None,
-        };
+        let late = LateFor::of(kind);
         let mut plan = self.stream.feed(
             &index,
             0,
@@ -425,94 +431,4 @@ where
             flow,
         )
     }
-}
-
-/// Reads both sides of a pair. Not bounds on what follows: a type that cannot be read would be told
-/// again at each of the operators behind it.
-struct Sides<'b, L, R> {
-    left: fn(&str, &'b [u8]) -> L,
-    right: fn(&str, &'b [u8]) -> R,
-}
-
-impl<'b, L: Value<'b>, R: Value<'b>> Sides<'b, L, R> {
-    fn new() -> Self {
-        Sides {
-            left: item,
-            right: item,
-        }
-    }
-}
-
-fn item<'b, T: Value<'b>>(stage: &str, bytes: &'b [u8]) -> T {
-    decode(bytes)
-        .unwrap_or_else(|reason| panic!("stage `{stage}`: a joined item cannot be read: {reason}"))
-}
-
-impl<'b, L, R> Sides<'b, L, R> {
-    fn each(
-        &self,
-        input: Input<'b>,
-        context: &mut Context,
-        mut next: impl FnMut(Option<L>, Option<R>, &mut Context),
-    ) {
-        let Sides { left, right } = self;
-        let Input::Pairs(pairs) = input else {
-            panic!("stage `{}` is given pairs, not {input:?}", context.stage)
-        };
-        let mut no_left = Positions(pairs.absent_lefts);
-        let mut no_right = Positions(pairs.absent_rights);
-        let items = pairs
-            .lefts
-            .iter()
-            .zip(pairs.rights.iter())
-            .zip(pairs.times_ms);
-        for (position, ((one, other), &time_ms)) in (0..).zip(items) {
-            context.of_pair(position, time_ms);
-            let one = (!no_left.has(position)).then(|| left(&context.stage, one));
-            let other = (!no_right.has(position)).then(|| right(&context.stage, other));
-            next(one, other, context);
-        }
-    }
-}
-
-/// What a join of this kind must be given.
-fn given<T>(item: Option<T>, side: &str, context: &Context) -> T {
-    item.unwrap_or_else(|| {
-        panic!(
-            "stage `{}` is given a pair without its {side} item",
-            context.stage
-        )
-    })
-}
-
-/// See [`KeyedBy::join`].
-pub struct Joined<'b, L, R, J>(J, Sides<'b, L, R>);
-/// See [`KeyedBy::lookup`] and [`KeyedBy::left_join`].
-pub struct LookedUp<'b, L, R, J>(J, Sides<'b, L, R>);
-/// See [`KeyedBy::right_join`].
-pub struct RightJoined<'b, L, R, J>(J, Sides<'b, L, R>);
-/// See [`KeyedBy::outer_join`].
-pub struct OuterJoined<'b, L, R, J>(J, Sides<'b, L, R>);
-
-macro_rules! flows {
-    ($($own:ident($($of:ty),*): |$f:ident, $left:ident, $right:ident, $context:ident| $made:expr;)*) => { $(
-        impl<'b, L, R, U, J: Fn($($of),*) -> U> Flow<'b> for $own<'b, L, R, J> {
-            type Item = U;
-            fn each(
-                &mut self,
-                input: Input<'b>,
-                context: &mut Context,
-                mut next: impl FnMut(U, &mut Context),
-            ) {
-                let $own($f, sides) = self;
-                sides.each(input, context, |$left, $right, $context| next($made, $context));
-            }
-        }
-    )* };
-}
-flows! {
-    Joined(L, R): |f, left, right, context| f(given(left, "left", context), given(right, "right", context));
-    LookedUp(L, Option<R>): |f, left, right, context| f(given(left, "left", context), right);
-    RightJoined(Option<L>, R): |f, left, right, context| f(left, given(right, "right", context));
-    OuterJoined(Option<L>, Option<R>): |f, left, right, context| f(left, right);
 }

@@ -7,6 +7,7 @@ mod join;
 mod compile_errors;
 mod number;
 mod of_values; // reductions of one value of each item
+mod paired; // what follows joins and lookups
 mod partials; // one accumulator a key, before the shuffle
 mod place; // which window an item is in, and whether it is late
 mod reduce; // the reductions
@@ -20,9 +21,9 @@ mod windows; // as authors write them
 pub use aggregate::{Aggregate, All, Each};
 pub use compile_errors::{HasReduction, HasScope, SameKey};
 pub use groups::{Finished, Group, Grouped, Update, Window};
-pub use join::{Joined, LookedUp, OuterJoined, RightJoined};
 pub use number::{Comparable, Number};
 pub use of_values::{ApproxDistinct, Avg, By, Collect, Endmost, OfValues, Percentiles};
+pub use paired::{Joined, LookedUp, OuterJoined, RightJoined};
 pub use reduce::{Count, Distinct, Extreme, Fold, Merge, Reduce, Reduction, Sum};
 pub use scoped::{Batched, Finish, Running, Scoped, Windowed};
 pub use sketch::Distinct as DistinctSketch;

@@ -214,7 +214,7 @@ fn panes() -> Job {
         .timed_by(|event| Time(event.0))
         .filter(|event| event.1 != "dropped")
         .key_by(|event| event.1)
-        .window(hopping(millis(20), millis(10)).allowed_lateness(millis(5)))
+        .window(hopping(millis(20), millis(10)).watermark(millis(5)))
         .late_to(kafka("late"))
         .count()
         .map(|_| "")
@@ -441,7 +441,7 @@ fn sessions() -> Job {
         .try_map(event)
         .timed_by(|event| Time(event.0))
         .key_by(|event| event.1)
-        .window(session(millis(10)).allowed_lateness(millis(35)))
+        .window(session(millis(10)).watermark(millis(35)))
         .fold(
             Vec::new,
             |all, event| all.push(event.0 as u8),

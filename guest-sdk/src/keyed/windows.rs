@@ -8,12 +8,15 @@ use std::time::Duration;
 /// Event time is the items' own ([`timed_by`](crate::Stream::timed_by), or the record's time). It
 /// moves on as records come: a window is over once every partition has passed its end, and is then
 /// given out, once and for good. A record that comes later than that is late: it is counted, and
-/// goes where [`late_to`](crate::Scoped::late_to) says. Of [`hopping`] windows, which overlap, a
+/// goes where [`late_to`](crate::Scoped::late_to) says. [`watermark`](Windows::watermark) lets
+/// windows wait for what is out of order, and [`allowed_lateness`](Windows::allowed_lateness) late
+/// records change what was given. Of [`hopping`] windows, which overlap, a
 /// record counts for those that are still open, and is late once all are over that it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     form: Form,
-    lateness: Option<Duration>,
+    watermark: Duration,
+    lateness: Duration,
     processing_time: bool,
     early: bool,
 }
@@ -28,19 +31,30 @@ impl Windows {
     fn new(form: Form) -> Self {
         Windows {
             form,
-            lateness: None,
+            watermark: Duration::ZERO,
+            lateness: Duration::ZERO,
             processing_time: false,
             early: false,
         }
     }
 
-    /// How far the largest event time of a record's partition may be beyond the end of a window that
-    /// the record is in; further, and it is late for that window. For a session, which a record may
-    /// prolong, the window is the one that the record would be in alone: from its time to `gap`
-    /// after it. Windows are given out that much later; sessions once no record that is not late can
-    /// belong to them, a gap later still. Without it: nothing.
+    /// How far behind the largest event time of their partition records may come: the bound on how
+    /// far out of order they are. Windows wait that much longer for them, and are then given out; a
+    /// record that is further beyond the end of its window is late for it. For a session, which a
+    /// record may prolong, the window is the one that the record would be in alone: from its time to
+    /// `gap` after it; sessions are given out once no record that is not late can belong to them, a
+    /// gap later still. Without it: nothing.
+    pub fn watermark(mut self, bound: Duration) -> Self {
+        self.watermark = bound;
+        self
+    }
+
+    /// For how much longer, after a window was given out, late records still count for it: each
+    /// batch that has some gives it out again, as it then stands. For sinks where a later row of the
+    /// same key takes the place of an earlier one; not before another keyed stage, and not for
+    /// sessions. Without it: nothing, and a window is given out once and for good.
     pub fn allowed_lateness(mut self, lateness: Duration) -> Self {
-        self.lateness = Some(lateness);
+        self.lateness = lateness;
         self
     }
 
@@ -64,7 +78,7 @@ impl Windows {
     }
 
     pub(crate) fn def(self) -> WindowDef {
-        let lateness = self.lateness.unwrap_or_default();
+        let lateness = self.watermark.saturating_add(self.lateness);
         let (form, lateness) = match self.form {
             Form::Panes { size, hop } => (
                 WindowForm::Panes {
@@ -85,6 +99,7 @@ impl Windows {
         WindowDef {
             form,
             lateness_ms: ms(lateness),
+            updates_ms: ms(self.lateness),
             processing_time: self.processing_time,
             early: self.early,
         }
@@ -118,7 +133,7 @@ pub fn session(gap: Duration) -> Windows {
 pub struct Within {
     before: Duration,
     after: Duration,
-    lateness: Option<Duration>,
+    watermark: Option<Duration>,
 }
 
 /// JoinBy items whose event times are at most so far apart, either way.
@@ -133,15 +148,15 @@ pub fn between(before: Duration, after: Duration) -> Within {
     Within {
         before,
         after,
-        lateness: None,
+        watermark: None,
     }
 }
 
 impl Within {
     /// How far a record may be behind the largest event time of its partition; items wait for
     /// partners that much longer. Without it: as far as two partners may be apart.
-    pub fn allowed_lateness(mut self, lateness: Duration) -> Self {
-        self.lateness = Some(lateness);
+    pub fn watermark(mut self, bound: Duration) -> Self {
+        self.watermark = Some(bound);
         self
     }
 
@@ -149,14 +164,14 @@ impl Within {
         let Within {
             before,
             after,
-            lateness,
+            watermark,
         } = self;
         Pairing {
             partners: Partners::Between {
                 before_ms: ms(before),
                 after_ms: ms(after),
             },
-            lateness_ms: ms(lateness.unwrap_or(before.max(after))),
+            lateness_ms: ms(watermark.unwrap_or(before.max(after))),
             mistake: None,
         }
     }
@@ -186,15 +201,16 @@ impl sealed::JoinBy for Windows {
             Form::Panes { size, hop } if size == hop => Some(size),
             Form::Panes { .. } | Form::Session { .. } => None,
         };
-        let fits = size.is_some() && !self.processing_time && !self.early;
+        let is_given_once = !self.early && self.lateness.is_zero();
+        let fits = size.is_some() && !self.processing_time && is_given_once;
         Pairing {
             partners: Partners::Window {
                 size_ms: ms(size.unwrap_or(Duration::from_millis(1))),
             },
-            lateness_ms: ms(self.lateness.unwrap_or_default()),
+            lateness_ms: ms(self.watermark),
             mistake: (!fits).then_some(
                 "goes by windows that are not tumbling ones of event time, given once: write \
-                 `tumbling(…)`, with `.allowed_lateness(…)` at most",
+                 `tumbling(…)`, with `.watermark(…)` at most",
             ),
         }
     }

@@ -251,6 +251,7 @@ fn window(def: WindowDef) -> job::Window {
             },
         },
         lateness_ms: time_ms(def.lateness_ms),
+        updates_ms: time_ms(def.updates_ms),
         processing_time: def.processing_time,
         early: def.early,
     }

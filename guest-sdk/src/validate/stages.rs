@@ -65,7 +65,8 @@ fn check_lateness(stage: &StageDef) -> Result<(), String> {
             if window.processing_time && window.lateness_ms > 0 =>
         {
             Err(format!(
-                "stage `{}`: windows of processing time have no late records: leave `.allowed_lateness(…)` out",
+                "stage `{}`: windows of processing time have no late records: leave `.watermark(…)` and \
+                 `.allowed_lateness(…)` out",
                 stage.name
             ))
         }

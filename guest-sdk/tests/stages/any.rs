@@ -4,7 +4,7 @@ use super::*;
 
 #[job]
 fn any_tumbling() -> Job {
-    let window = tumbling(millis(20)).allowed_lateness(millis(5));
+    let window = tumbling(millis(20)).watermark(millis(5));
     words("in")
         .key_by(|w| *w)
         .window(window)
@@ -27,7 +27,7 @@ fn any_hops() -> Job {
 fn any_sessions() -> Job {
     words("in")
         .key_by(|w| *w)
-        .window(session(millis(4)).allowed_lateness(millis(7)))
+        .window(session(millis(4)).watermark(millis(7)))
         .count()
         .map(line)
         .to(console())
@@ -189,7 +189,7 @@ fn windows_are_the_same_in_any_batches() {
 #[job]
 fn any_left_join() -> Job {
     let right = pairs("right").key_by(|r| r.0);
-    let by = within(millis(6)).allowed_lateness(millis(3));
+    let by = within(millis(6)).watermark(millis(3));
     pairs("left")
         .key_by(|l| l.0)
         .left_join(right, by, |l, r| shown(Some(l), r))
@@ -199,7 +199,7 @@ fn any_left_join() -> Job {
 #[job]
 fn any_outer_join() -> Job {
     let right = pairs("right").key_by(|r| r.0);
-    let by = between(millis(2), millis(7)).allowed_lateness(millis(3));
+    let by = between(millis(2), millis(7)).watermark(millis(3));
     pairs("left")
         .key_by(|l| l.0)
         .outer_join(right, by, shown)
@@ -209,7 +209,7 @@ fn any_outer_join() -> Job {
 #[job]
 fn any_join_in_windows() -> Job {
     let right = pairs("right").key_by(|r| r.0);
-    let by = tumbling(millis(8)).allowed_lateness(millis(3));
+    let by = tumbling(millis(8)).watermark(millis(3));
     pairs("left")
         .key_by(|l| l.0)
         .right_join(right, by, |l, r| shown(l, Some(r)))

@@ -7,7 +7,7 @@ fn pages() -> Job {
     pairs("in")
         .key_by(|p| (p.0, p.1))
         .named("visits")
-        .window(tumbling(seconds(10)).allowed_lateness(seconds(5)))
+        .window(tumbling(seconds(10)).watermark(seconds(5)))
         .count()
         .key_by(|visit| (visit.key.0, visit.window.start.0))
         .named("visitors")
@@ -58,7 +58,7 @@ fn windows_of_windows() -> Job {
     words("in")
         .key_by(|w| *w)
         .named("fine")
-        .window(tumbling(seconds(10)).allowed_lateness(seconds(5)))
+        .window(tumbling(seconds(10)).watermark(seconds(5)))
         .count()
         .key_by(|_| ())
         .named("coarse")
@@ -103,11 +103,9 @@ fn joined_and_counted() -> Job {
     let right = pairs("right").key_by(|r| r.0);
     pairs("left")
         .key_by(|l| l.0)
-        .join(
-            right,
-            within(seconds(5)).allowed_lateness(seconds(1)),
-            |l, r| (l.0, r.1),
-        )
+        .join(right, within(seconds(5)).watermark(seconds(1)), |l, r| {
+            (l.0, r.1)
+        })
         .key_by(|p| p.0)
         .window(tumbling(seconds(10)))
         .count()

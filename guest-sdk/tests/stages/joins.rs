@@ -62,11 +62,9 @@ fn left_join() -> Job {
     let right = pairs("right").key_by(|r| r.0);
     pairs("left")
         .key_by(|l| l.0)
-        .left_join(
-            right,
-            within(millis(100)).allowed_lateness(millis(0)),
-            |l, r| format!("{} {:?}", l.1, r.map(|r| r.1)),
-        )
+        .left_join(right, within(millis(100)).watermark(millis(0)), |l, r| {
+            format!("{} {:?}", l.1, r.map(|r| r.1))
+        })
         .to(console())
 }
 

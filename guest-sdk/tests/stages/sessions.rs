@@ -76,7 +76,7 @@ fn a_session_is_over_once_nothing_can_join_it() {
 
 #[job]
 fn patient_sessions() -> Job {
-    let window = session(millis(100)).allowed_lateness(millis(50));
+    let window = session(millis(100)).watermark(millis(50));
     words("in")
         .key_by(|w| *w)
         .window(window)
@@ -100,7 +100,7 @@ fn sessions_wait_a_gap_and_their_lateness_for_what_may_prolong_them() {
 fn hasty_sessions() -> Job {
     words("in")
         .key_by(|w| *w)
-        .window(session(seconds(10)).allowed_lateness(seconds(3)))
+        .window(session(seconds(10)).watermark(seconds(3)))
         .count()
         .map(line)
         .to(console())

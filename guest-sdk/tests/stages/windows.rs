@@ -83,7 +83,7 @@ fn a_record_is_late_once_its_partition_has_reached_the_end_of_its_window() {
 
 #[job]
 fn lenient() -> Job {
-    let window = tumbling(seconds(10)).allowed_lateness(seconds(3));
+    let window = tumbling(seconds(10)).watermark(seconds(3));
     words("in")
         .key_by(|word| *word)
         .named("w")
@@ -94,7 +94,7 @@ fn lenient() -> Job {
 }
 
 #[test]
-fn allowed_lateness_is_exact() {
+fn the_watermarks_bound_is_exact() {
     let mut job = testing::run(lenient);
     job.send("in", at(&[(1, "a"), (12_999, "b"), (2, "a")]));
     assert_eq!((job.late(), job.rows("console").len()), (0, 0));
@@ -394,7 +394,7 @@ fn timed_in_a_branch() -> Job {
                 })
                 .key_by(|text| text[..1].to_owned())
                 .named("outer")
-                .window(tumbling(millis(10)).allowed_lateness(millis(5)))
+                .window(tumbling(millis(10)).watermark(millis(5)))
                 .late_to(kafka("outer-late"))
                 .count()
                 .map(line)
@@ -563,4 +563,85 @@ fn a_record_too_far_ahead_of_its_own_time_is_set_aside() {
     job.send("in", at(&[(6_000, &last), (0, &later)]));
     assert!(job.dead_letters().is_empty());
     assert_eq!(job.rows("console")[0], "value=all 4 0..10000");
+}
+
+#[job]
+fn updated() -> Job {
+    let window = tumbling(seconds(10))
+        .watermark(seconds(1))
+        .allowed_lateness(seconds(5));
+    words("in")
+        .key_by(|word| *word)
+        .named("w")
+        .window(window)
+        .count()
+        .map(line)
+        .to(console())
+}
+
+#[test]
+fn late_records_change_what_was_given_for_as_long_as_they_may() {
+    let mut job = testing::run(updated);
+    job.send("in", at(&[(1_000, "a"), (2_000, "b"), (10_999, "x")]));
+    assert!(job.rows("console").is_empty(), "a second is waited for");
+    job.send("in", at(&[(11_000, "x")]));
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 1 0..10000", "value=b 1 0..10000"]
+    );
+    job.send("in", at(&[(9_999, "a"), (3_000, "c"), (4_000, "a")]));
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 3 0..10000", "value=c 1 0..10000"],
+        "what changed, as it stands after the batch"
+    );
+    assert_eq!(job.pass(seconds(60)).rows("console"), [""; 0]);
+    // The last that counts comes in the batch that ends it.
+    job.send(
+        "in",
+        at(&[(15_999, "x"), (5_000, "b"), (16_000, "x"), (5_000, "a")]),
+    );
+    assert_eq!(
+        (job.rows("console"), job.late()),
+        (vec!["value=b 2 0..10000".to_owned()], 1)
+    );
+    assert_eq!(job.kept("w"), 1, "x alone: nothing changes what was");
+    assert_eq!(job.end().rows("console"), ["value=x 4 10000..20000"]);
+}
+
+#[job]
+fn updated_and_early() -> Job {
+    let window = hopping(seconds(4), seconds(2)).allowed_lateness(seconds(2));
+    words("in")
+        .key_by(|word| *word)
+        .window(window.early_results())
+        .count()
+        .map(line)
+        .to(console())
+}
+
+#[test]
+fn early_results_and_updates_are_one_row_a_batch() {
+    let mut job = testing::run(updated_and_early);
+    job.send("in", at(&[(1_000, "a")]));
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 1 -2000..2000", "value=a 1 0..4000"]
+    );
+    job.send("in", at(&[(2_000, "a")]));
+    assert_eq!(
+        job.rows("console"),
+        [
+            "value=a 1 -2000..2000",
+            "value=a 2 0..4000",
+            "value=a 1 2000..6000"
+        ],
+        "the first one is given, and the others changed"
+    );
+    job.send("in", at(&[(1_500, "a")]));
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 2 -2000..2000", "value=a 3 0..4000"],
+        "both changed, given or not"
+    );
 }

@@ -44,7 +44,7 @@ const hashtags: JobDef = {
     {
       name: "tag-count",
       kind: "window",
-      description: "hopping windows of 5 min every 1 min by event time, allowed lateness 30 s: count",
+      description: "hopping windows of 5 min every 1 min by event time, watermark 30 s: count",
       inputs: ["transform"],
       keys: 48_200,
       keyBytes: 61,

@@ -60,7 +60,7 @@ macro_rules! calls {
     };
 }
 
-/// Values that are alike on their way in and out. `rows_out`, `pairs_in`, `join`, `raw_source` and
+/// Values that are alike on their way in and out. `rows_out`, `pairs_in`, `join`, `updates_ms`, `raw_source` and
 /// `raw_sink` are each version's own.
 macro_rules! conversions {
     () => {
@@ -147,6 +147,7 @@ macro_rules! conversions {
                     Wit::Reduce(Scope::EachBatch) => StageKind::EachBatch,
                     Wit::Reduce(Scope::Running(expire_ms)) => StageKind::Running { expire_ms },
                     Wit::Reduce(Scope::Window(window)) => StageKind::Window(Window {
+                        updates_ms: updates_ms(&window),
                         form: match window.kind {
                             WindowKind::Panes(panes) => WindowForm::Panes {
                                 size_ms: time_ms(panes.size_ms),

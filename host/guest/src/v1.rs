@@ -79,6 +79,11 @@ fn pairs_in(pairs: &Pairs) -> wit::Pairs<'_> {
     }
 }
 
+/// Windows of this contract are given once.
+fn updates_ms(_: &wit::WindowDef) -> i64 {
+    0
+}
+
 fn join(def: wit::JoinDef) -> Join {
     Join {
         partners: Partners::within(time_ms(def.within_ms)),

@@ -72,6 +72,10 @@ fn pairs_in(pairs: &Pairs) -> wit::Pairs<'_> {
     }
 }
 
+fn updates_ms(window: &wit::WindowDef) -> i64 {
+    time_ms(window.updates_ms)
+}
+
 fn join(def: wit::JoinDef) -> Join {
     Join {
         partners: match def.partners {

@@ -116,9 +116,18 @@ pub(crate) fn describe(stage: &StageSpec) -> String {
         let time = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         humantime::format_duration(time).to_string()
     };
+    let updates_ms = match stage.kind {
+        StageKind::Window(window) => window.updates_ms,
+        _ => 0,
+    };
     let late = match stage.lateness_ms() {
+        ms if updates_ms > 0 => format!(
+            ", watermark {}, allowed lateness {}",
+            time(ms - updates_ms),
+            time(updates_ms)
+        ),
         0 => String::new(),
-        ms => format!(", allowed lateness {}", time(ms)),
+        ms => format!(", watermark {}", time(ms)),
     };
     match stage.kind {
         StageKind::EachBatch => "what has one key in a batch is merged".to_owned(),

@@ -139,6 +139,7 @@ fn job() -> (AnswerRules, Vec<RowShape>) {
         StageKind::Window(Window {
             form,
             lateness_ms: 5,
+            updates_ms: 0,
             processing_time: false,
             early: false,
         })

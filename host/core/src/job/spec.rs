@@ -104,6 +104,10 @@ pub struct Window {
     pub lateness_ms: i64,
     /// By the batches' time; else by event time.
     pub processing_time: bool,
+    /// The last part of `lateness_ms`: a window is given so much before nothing can change it any
+    /// more, and again after each batch that does. 0: it is given once.
+    #[serde(default)]
+    pub updates_ms: i64,
     /// Results are also given as they stand after each batch.
     pub early: bool,
 }

@@ -12,6 +12,7 @@
 //! | lookup | `1` key | item |
 //! | running, sessions, join | `2` time, what is then due | |
 //! | all | `0` | one number that the stage notes for itself |
+//! | panes | `0` `2` | the last window that was given before it was over |
 //! | running | `0` `1` | `1`: every key has a timer; `0` key: those above it may have none |
 
 use crate::job::{StageKind, WindowForm};
@@ -29,6 +30,8 @@ pub(super) const TIMER: u8 = 2;
 
 /// The key of how far keys have timers.
 pub(super) const TIMED: [u8; 2] = [NOTE, 1];
+/// The key of the last window that was given before it was over.
+pub(super) const GIVEN: [u8; 2] = [NOTE, 2];
 
 /// Bytes of a time.
 pub(super) const TIME: usize = 8;

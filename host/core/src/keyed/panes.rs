@@ -74,12 +74,21 @@ pub(super) fn whole_between(
     Ok(found)
 }
 
-/// Of what counts from some window on, the first from one on.
+/// Of what counts from some window on, the first from one on whose pane begins then or later.
 pub(super) fn first_for_some(
     store: &mut StageStore<'_>,
     from: i64,
+    pane: i64,
 ) -> Result<Option<Part>, StoreError> {
-    some_from(store, &entry::of_time(SOME, from, &[]), &[SOME + 1])
+    let mut next = entry::of_time(SOME, from, &[]);
+    while let Some(part) = some_from(store, &next, &[SOME + 1])? {
+        if part.pane >= pane {
+            return Ok(Some(part));
+        }
+        // Of windows that were given before they are over, the panes are there still.
+        next = part.above();
+    }
+    Ok(None)
 }
 
 /// Adds what counts from some window on: from one to another.

@@ -50,6 +50,20 @@ impl<'a> StageStore<'a> {
         }
     }
 
+    /// The last window that was given, though it was not over.
+    pub(super) fn given(&mut self) -> Result<Option<i64>, StoreError> {
+        match self.get(&entry::GIVEN)? {
+            Some(value) => entry::time_at(&value, 0)
+                .map(Some)
+                .ok_or_else(|| entry::damaged("what a stage has given")),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn set_given(&mut self, window: i64) -> Result<(), StoreError> {
+        self.put(&entry::GIVEN, &entry::time_bytes(window))
+    }
+
     pub(super) fn set_note(&mut self, number: i64) -> Result<(), StoreError> {
         self.put(&[entry::NOTE], &entry::time_bytes(number))
     }

@@ -14,6 +14,9 @@
 //! | by the batches' time | never | the same, with the clock as the line | (they have no event time) |
 //! | each batch, running, lookup | never | | its watermark |
 //!
+//! Windows that late records may change are given before they are over: once their end is passed by
+//! the line that a lateness without its part for updates would give.
+//!
 //! A stage's watermark is the least of what its inputs are not before. A source that is timed is
 //! not before the job's watermark, late records apart, which the guest has left out.
 
@@ -33,6 +36,8 @@ pub(super) struct StageTimes {
     pub(super) before_ms: i64,
     /// The line after it: what is over is judged by this.
     pub(super) late_threshold_ms: i64,
+    /// What is given before it is over is judged by this: not before the line.
+    pub(super) given_threshold_ms: i64,
     /// Keys without a timer are given one.
     pub(super) gives_timers: bool,
 }
@@ -41,27 +46,31 @@ pub(super) struct StageTimes {
 pub(super) fn of_stages(spec: &JobSpec, times: BatchTimes<'_>) -> Vec<StageTimes> {
     let kept = |i: usize| times.late_thresholds_ms.get(&spec.stages[i].name).copied();
     let before = lines(spec, times.before_ms, |i, own_ms| kept(i).unwrap_or(own_ms));
-    let after = lines(spec, times.watermark_ms, |i, own_ms| own_ms.max(before[i]));
+    let after = lines(spec, times.watermark_ms, |i, own_ms| {
+        own_ms.max(before[i].ms)
+    });
     let of_stage = |(i, stage): (usize, &StageSpec)| {
-        let (before_ms, late_threshold_ms) = match stage.kind {
+        let (before_ms, late_threshold_ms, given_threshold_ms) = match stage.kind {
             StageKind::Window(window) if window.processing_time => {
-                let at_end = times.watermark_ms == END_OF_TIME_MS;
-                (
-                    NO_TIME_MS,
-                    if at_end {
-                        END_OF_TIME_MS
-                    } else {
-                        times.clock_ms
-                    },
-                )
+                let line_ms = match times.watermark_ms {
+                    END_OF_TIME_MS => END_OF_TIME_MS,
+                    _ => times.clock_ms,
+                };
+                (NO_TIME_MS, line_ms, line_ms)
             }
-            _ => (before[i], after[i]),
+            StageKind::Window(window) => {
+                // By the lateness of this version, though an older one's line may stand further on.
+                let given_ms = earlier(after[i].own_ms, -window.updates_ms);
+                (before[i].ms, after[i].ms, given_ms.max(after[i].ms))
+            }
+            _ => (before[i].ms, after[i].ms, after[i].ms),
         };
         StageTimes {
             batch: times.batch,
             clock_ms: times.clock_ms,
             before_ms,
             late_threshold_ms,
+            given_threshold_ms,
             gives_timers: times.gives_timers,
         }
     };
@@ -81,9 +90,16 @@ pub fn late_thresholds_after(spec: &JobSpec, times: BatchTimes<'_>) -> BTreeMap<
         .collect()
 }
 
+/// Where a stage's line stands.
+struct Line {
+    ms: i64,
+    /// Where it would stand by the stage's own watermark and lateness.
+    own_ms: i64,
+}
+
 /// Each stage's line at a watermark of the job. `line` makes it of what the stage's own watermark
 /// and lateness say.
-fn lines(spec: &JobSpec, job_ms: i64, line: impl Fn(usize, i64) -> i64) -> Vec<i64> {
+fn lines(spec: &JobSpec, job_ms: i64, line: impl Fn(usize, i64) -> i64) -> Vec<Line> {
     let mut lines = Vec::with_capacity(spec.stages.len());
     // What each stage's results are not before; none where no input has event times.
     let mut results: Vec<Option<i64>> = Vec::with_capacity(spec.stages.len());
@@ -93,12 +109,10 @@ fn lines(spec: &JobSpec, job_ms: i64, line: impl Fn(usize, i64) -> i64) -> Vec<i
             Some(stage) => results[stage],
         };
         let watermark_ms = stage.inputs.iter().filter_map(of_input).min();
-        let late_threshold_ms = line(
-            i,
-            earlier(watermark_ms.unwrap_or(job_ms), stage.lateness_ms()),
-        );
-        results.push(watermark_ms.map(|_| earlier(late_threshold_ms, stage.behind_ms())));
-        lines.push(late_threshold_ms);
+        let own_ms = earlier(watermark_ms.unwrap_or(job_ms), stage.lateness_ms());
+        let ms = line(i, own_ms);
+        results.push(watermark_ms.map(|_| earlier(ms, stage.behind_ms())));
+        lines.push(Line { ms, own_ms });
     }
     lines
 }

@@ -31,6 +31,11 @@ impl Panes {
         }
     }
 
+    /// The last window that is to be given, over or not.
+    fn given_through(self, times: StageTimes) -> Option<i64> {
+        times::through(times.given_threshold_ms, self.size_ms)
+    }
+
     /// The last window that is over.
     fn over_through(self, times: StageTimes) -> Option<i64> {
         times::through(times.late_threshold_ms, self.size_ms)
@@ -64,9 +69,12 @@ impl Panes {
 
     /// The first window that begins later than this.
     fn first_above(self, time_ms: i64) -> i64 {
-        time_ms
-            .saturating_sub(time_ms.rem_euclid(self.hop_ms))
-            .saturating_add(self.hop_ms)
+        self.floor(time_ms).saturating_add(self.hop_ms)
+    }
+
+    /// The last window that begins then or before.
+    fn floor(self, time_ms: i64) -> i64 {
+        time_ms.saturating_sub(time_ms.rem_euclid(self.hop_ms))
     }
 
     /// Where an item is kept that counts for its pane's windows from `from` on: with the whole pane,
@@ -89,7 +97,7 @@ impl Panes {
         if self.size_ms == self.hop_ms {
             return Ok(whole);
         }
-        let some = panes::first_for_some(store, after.saturating_sub(self.size_ms))?
+        let some = panes::first_for_some(store, after.saturating_sub(self.size_ms), after)?
             .map(|part| part.first.unwrap_or(part.pane).max(after));
         Ok(whole.into_iter().chain(some).min())
     }
@@ -117,13 +125,32 @@ pub(super) fn is_due(
     panes: Panes,
     times: StageTimes,
 ) -> Result<bool, StoreError> {
-    let Some(over_through) = panes.over_through(times) else {
+    let Some(given_through) = panes.given_through(times) else {
         return Ok(false);
     };
+    let over_through = panes.over_through(times);
     let last_fired = store.note()?;
-    Ok(panes
-        .next_window(store, last_fired)?
-        .is_some_and(|window| window <= over_through))
+    if is_next(store, panes, (last_fired, over_through))? {
+        return Ok(true);
+    }
+    if Some(given_through) == over_through {
+        return Ok(false);
+    }
+    let given = last_fired.max(store.given()?);
+    is_next(store, panes, (given, Some(given_through)))
+}
+
+/// Whether there is a window above one and up to another that holds something.
+fn is_next(
+    store: &mut StageStore<'_>,
+    panes: Panes,
+    (above, through): (Option<i64>, Option<i64>),
+) -> Result<bool, StoreError> {
+    let Some(through) = through else {
+        return Ok(false);
+    };
+    let next = panes.next_window(store, above)?;
+    Ok(next.is_some_and(|window| window <= through))
 }
 
 /// Merges the batch's items into their panes, and finishes what is over.
@@ -144,12 +171,15 @@ pub(super) fn run(
         item.until_ms = part.first.unwrap_or(i64::MIN);
     }
     let changed = merge_panes(stage, &items)?;
-    let over_through = panes.over_through(stage.times);
-    if let Some(over_through) = over_through {
-        fire(stage, panes, last_fired, over_through)?;
+    let given = stage.store.given()?.max(last_fired);
+    if given > last_fired {
+        // Before what is over is removed: it may have changed once more.
+        give_changed(stage, panes, &changed, (last_fired, given))?;
     }
+    let fired = remove_over(stage, panes, last_fired, given)?;
+    let given = give_before_over(stage, panes, given.max(fired))?;
     if panes.early {
-        fire_early(stage, panes, changed, over_through.max(last_fired))?;
+        give_changed(stage, panes, &changed, (given, None))?;
     }
     Ok(())
 }
@@ -198,27 +228,86 @@ fn merge_panes<'i>(
     Ok(changed)
 }
 
-fn fire(
+/// Gives what is over and was not given yet, and removes all that is over. The last window that is.
+fn remove_over(
     stage: &mut Stage<'_>,
     panes: Panes,
-    mut last_fired: Option<i64>,
-    over_through: i64,
-) -> Result<(), KeyedError> {
-    let before = last_fired;
+    before: Option<i64>,
+    given: Option<i64>,
+) -> Result<Option<i64>, KeyedError> {
+    let Some(over_through) = panes.over_through(stage.times) else {
+        return Ok(before);
+    };
+    let mut last_fired = before;
     while let Some(window) = panes.next_window(&mut stage.store, last_fired)?
         && window <= over_through
     {
-        fire_window(stage, panes, window)?;
+        let gives = Some(window) > given;
+        fire_window(
+            stage,
+            panes,
+            window,
+            Fire {
+                gives,
+                removes: true,
+            },
+        )?;
         last_fired = last_fired.max(Some(window));
     }
     match last_fired {
-        Some(given) if last_fired != before => Ok(stage.store.set_note(given)?),
-        _ => Ok(()),
+        Some(fired) if last_fired != before => stage.store.set_note(fired)?,
+        _ => {}
     }
+    Ok(last_fired)
 }
 
-/// Finishes all keys of a window, in their order, and removes what no later window has.
-fn fire_window(stage: &mut Stage<'_>, panes: Panes, window: i64) -> Result<(), KeyedError> {
+/// Gives what is not over and was not given yet, but is to be. The last window that was given.
+fn give_before_over(
+    stage: &mut Stage<'_>,
+    panes: Panes,
+    before: Option<i64>,
+) -> Result<Option<i64>, KeyedError> {
+    let Some(given_through) = panes.given_through(stage.times) else {
+        return Ok(before);
+    };
+    let mut given = before;
+    while let Some(window) = panes.next_window(&mut stage.store, given)?
+        && window <= given_through
+    {
+        let fire = Fire {
+            gives: true,
+            removes: false,
+        };
+        fire_window(stage, panes, window, fire)?;
+        given = given.max(Some(window));
+    }
+    if Some(given_through) > panes.over_through(stage.times) {
+        // Those that hold nothing count as given: what comes for them later is a change.
+        given = given.max(Some(panes.floor(given_through)));
+    }
+    match given {
+        Some(window) if given != before => stage.store.set_given(window)?,
+        _ => {}
+    }
+    Ok(given)
+}
+
+/// What becomes of a window.
+#[derive(Clone, Copy)]
+struct Fire {
+    /// Its keys are finished.
+    gives: bool,
+    /// What no later window has is removed.
+    removes: bool,
+}
+
+/// Finishes all keys of a window, in their order, or removes what no later window has, or both.
+fn fire_window(
+    stage: &mut Stage<'_>,
+    panes: Panes,
+    window: i64,
+    fire: Fire,
+) -> Result<(), KeyedError> {
     let end_ms = panes.end_of(window);
     let kept = panes.of_window(&mut stage.store, window)?;
     let mut walk = WindowWalk::new(stage, &kept)?;
@@ -229,14 +318,23 @@ fn fire_window(stage: &mut Stage<'_>, panes: Panes, window: i64) -> Result<(), K
         while !merge.is_full(stage.portion)
             && let Some((key, values)) = walk.next(&mut stage.store)?
         {
-            merge.add(&key, None, values.iter().map(|(_, value)| value.as_slice()));
-            for (part, _) in values.iter().filter(|(part, _)| part.pane == window) {
+            if fire.gives {
+                merge.add(&key, None, values.iter().map(|(_, value)| value.as_slice()));
+            }
+            let own = |part: &Part| fire.removes && part.pane == window;
+            for (part, _) in values.iter().filter(|(part, _)| own(part)) {
                 stage.store.remove(&part.key(&key))?;
             }
             keys.push(key);
+            if !fire.gives && keys.len() >= stage.portion.groups {
+                break;
+            }
         }
         if keys.is_empty() {
             return Ok(());
+        }
+        if !fire.gives {
+            continue;
         }
         let merged = merge.run(stage)?;
         for (place, key) in keys.iter().enumerate() {
@@ -248,14 +346,14 @@ fn fire_window(stage: &mut Stage<'_>, panes: Panes, window: i64) -> Result<(), K
     }
 }
 
-/// Finishes, as they stand, windows that changed and are not over.
-fn fire_early(
+/// Finishes, as they stand, windows that changed, of those above one and up to another.
+fn give_changed(
     stage: &mut Stage<'_>,
     panes: Panes,
-    changed: Vec<(Part, &[u8])>,
-    over_through: Option<i64>,
+    changed: &[(Part, &[u8])],
+    windows: (Option<i64>, Option<i64>),
 ) -> Result<(), KeyedError> {
-    let windows = changed_windows(stage, panes, changed, over_through)?;
+    let windows = changed_windows(stage, panes, changed, windows)?;
     let mut kept = (None, Vec::new());
     merge::in_portions(
         stage,
@@ -285,17 +383,17 @@ fn fire_early(
     )
 }
 
-/// The windows that changed and are not over, with their keys, in order.
+/// The windows that changed, of those above one and up to another, with their keys, in order.
 fn changed_windows<'i>(
     stage: &Stage<'_>,
     panes: Panes,
-    changed: Vec<(Part, &'i [u8])>,
-    over_through: Option<i64>,
+    changed: &[(Part, &'i [u8])],
+    (above, through): (Option<i64>, Option<i64>),
 ) -> Result<Vec<(i64, &'i [u8])>, KeyedError> {
     // By key, and then by the first window that changed: each one is met once.
     let mut changed: Vec<(&[u8], i64, i64)> = changed
-        .into_iter()
-        .map(|(part, key)| {
+        .iter()
+        .map(|&(part, key)| {
             let first = part.first.unwrap_or_else(|| panes.first_with(part.pane));
             (key, first, part.pane)
         })
@@ -307,7 +405,8 @@ fn changed_windows<'i>(
             .last()
             .filter(|(_, before)| *before == key)
             .map(|&(window, _)| window);
-        let above = last.max(over_through);
+        let above = last.max(above);
+        let pane = through.map_or(pane, |through| pane.min(through));
         let mut next = Some(above.map_or(first, |above| first.max(panes.first_above(above))));
         while let Some(window) = next.filter(|&window| window <= pane) {
             windows.push((window, key));
@@ -316,7 +415,7 @@ fn changed_windows<'i>(
         if windows.len() > stage.portion.early {
             let (name, max) = (&stage.spec.name, stage.portion.early);
             let what = format!(
-                "stage `{name}` has more than {max} early results: hop farther, or leave .early_results() out"
+                "stage `{name}` has more than {max} results of windows that changed: hop farther, or leave .early_results() and .allowed_lateness(…) out"
             );
             return Err(VersionFault::TooMuch { what }.into());
         }

@@ -19,10 +19,12 @@ pub const GROUP_SHOWN_BYTES_MAX: usize = 1 << 20;
 /// Pairs that a join may make in one batch, as they are held in memory until their batch is
 /// planned.
 pub const JOIN_PAIRS_PER_BATCH_MAX: u64 = 1_000_000;
-/// Early results that a stage of windows may give in one batch: each is merged from all panes of
+/// Early results, or updates by late records, that a stage of windows may give in one batch: each is
+/// merged from all panes of
 /// its window.
 pub const EARLY_WINDOWS_PER_BATCH_MAX: usize = 1_000_000;
-/// Hops of a window with early results: a record changes as many windows, each of which is merged
+/// Hops of a window with early results, or with updates by late records: a record changes as many
+/// windows, each of which is merged
 /// anew.
 pub const EARLY_WINDOW_HOPS_MAX: i64 = 60;
 /// The timer of a silent key stands at a multiple of this part of the time that it is kept: finer

@@ -52,7 +52,9 @@ fn is_steady(spec: &JobSpec, number: u32) -> bool {
     };
     let mut inputs = stage.inputs.iter();
     match &stage.kind {
-        StageKind::Window(window) => !window.processing_time && !window.early,
+        StageKind::Window(window) => {
+            !window.processing_time && !window.early && window.updates_ms == 0
+        }
         // Inputs are below their own stage, so this ends.
         StageKind::EachBatch | StageKind::Lookup => inputs.all(|input| is_steady(spec, *input)),
         StageKind::Running { .. } | StageKind::Join(_) => false,
@@ -82,6 +84,7 @@ mod tests {
         Window {
             form: WindowForm::Session { gap_ms: 1 },
             lateness_ms: 0,
+            updates_ms: 0,
             processing_time,
             early: false,
         }

@@ -34,7 +34,7 @@ pub fn window_job() -> Job {
         .named("sales-by-minute") // the state's name: the next version of the job goes on with it
         // A sale may come 10 s behind the newest one of its partition; what comes later is counted
         // as late (`.late_to(sink)` keeps it). A window is given out once, when it is over.
-        .window(tumbling(minutes(1)).allowed_lateness(seconds(10)))
+        .window(tumbling(minutes(1)).watermark(seconds(10)))
         .sum(|sale| sale.cents)
         .map(
             |Group {

@@ -131,7 +131,8 @@ fn alone(stage: &StageSpec) -> Vec<String> {
         StageKind::Window(window) => {
             faults.extend(form(window.form));
             faults.extend(early(window));
-            faults.extend(time("the allowed lateness", window.lateness_ms, 0));
+            faults.extend(time(LATENESS, window.lateness_ms, 0));
+            faults.extend(updates(window));
         }
         StageKind::Join(join) => {
             match join.partners {
@@ -144,7 +145,7 @@ fn alone(stage: &StageSpec) -> Vec<String> {
                 ),
                 Partners::Window { size_ms } => faults.extend(time("a window", size_ms, 1)),
             }
-            faults.extend(time("the allowed lateness", join.lateness_ms, 0));
+            faults.extend(time(LATENESS, join.lateness_ms, 0));
         }
     }
     let pairs = matches!(stage.kind, StageKind::Join(_) | StageKind::Lookup);
@@ -217,12 +218,44 @@ fn early(window: Window) -> Option<String> {
         return None;
     };
     let (hops, most) = (size_ms.checked_div(hop_ms)?, limits::EARLY_WINDOW_HOPS_MAX);
-    (window.early && hops > most).then(|| {
+    let what = match (window.early, window.updates_ms > 0) {
+        (true, _) => "early results",
+        (false, true) => "updates by late records",
+        (false, false) => return None,
+    };
+    (hops > most).then(|| {
         format!(
-            "early results of a window of {hops} hops, of {most} at most: each record would give as many; hop farther"
+            "{what} of a window of {hops} hops, of {most} at most: each record would give as many; hop farther"
         )
     })
 }
+
+/// What is wrong with results that late records change.
+fn updates(window: Window) -> Option<String> {
+    let Window {
+        form,
+        lateness_ms,
+        updates_ms,
+        processing_time,
+        ..
+    } = window;
+    match form {
+        _ if !(0..=lateness_ms.max(0)).contains(&updates_ms) => Some(format!(
+            "late records update results for {updates_ms} ms, of 0 to {lateness_ms} ms"
+        )),
+        WindowForm::Session { .. } if updates_ms > 0 => Some(
+            "late records cannot update sessions: leave `.allowed_lateness(…)` out, and let them wait by `.watermark(…)`"
+                .to_owned(),
+        ),
+        _ if processing_time && updates_ms > 0 => {
+            Some("windows of processing time have no late records that update them".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// What `.watermark(…)` and `.allowed_lateness(…)` come to.
+const LATENESS: &str = "the lateness";
 
 /// What is wrong with a number of milliseconds.
 fn time(what: &str, ms: i64, least: i64) -> Option<String> {
@@ -268,12 +301,18 @@ fn fed(i: usize, raw: &[StageSpec], sources: &[SourceSpec]) -> Vec<String> {
     let inputs: Vec<usize> = stage.inputs.iter().map(|input| *input as usize).collect();
     let before = |input: &usize| input.checked_sub(sources.len()).map(|i| &raw[i]);
     for stage in inputs.iter().filter_map(before) {
-        if let StageKind::Window(Window { early: true, .. }) = stage.kind {
-            faults.push(format!(
-                "stage `{}` feeds it, whose early results would be counted again and again: leave `.early_results()` out there, or end its chain in a sink",
-                stage.name
-            ));
-        }
+        let StageKind::Window(window) = stage.kind else {
+            continue;
+        };
+        let (what, verb) = match (window.early, window.updates_ms > 0) {
+            (true, _) => ("early results", ".early_results()"),
+            (false, true) => ("updates by late records", ".allowed_lateness(…)"),
+            (false, false) => continue,
+        };
+        faults.push(format!(
+            "stage `{}` feeds it, whose {what} would be counted again and again: leave `{verb}` out there, or end its chain in a sink",
+            stage.name
+        ));
     }
     let is_table = |input: &usize| sources.get(*input).is_some_and(|source| source.table);
     if stage.kind == StageKind::Lookup && !inputs.is_empty() && inputs.iter().all(is_table) {

@@ -34,6 +34,7 @@ fn windowed(form: WindowForm) -> StageKind {
     StageKind::Window(Window {
         form,
         lateness_ms: 0,
+        updates_ms: 0,
         processing_time: false,
         early: false,
     })
@@ -374,6 +375,7 @@ fn early_results_of_one_batch_are_bounded() {
     let early = StageKind::Window(Window {
         form,
         lateness_ms: 0,
+        updates_ms: 0,
         processing_time: false,
         early: true,
     });
@@ -409,7 +411,8 @@ fn early_results_of_one_batch_are_bounded() {
     bench.portion.early = 9;
     let refused = bench.run(&items, 25).unwrap_err().to_string();
     assert!(
-        refused.contains("`visits`") && refused.contains("more than 9 early results"),
+        refused.contains("`visits`")
+            && refused.contains("more than 9 results of windows that changed"),
         "{refused}"
     );
 }

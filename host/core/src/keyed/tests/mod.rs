@@ -154,10 +154,17 @@ fn roll_kind(dice: &mut Dice, after: Option<StageKind>, is_last: bool) -> StageK
                 },
             };
             let early = is_last && dice.one_in(4);
+            let (lateness_ms, processing_time) = (roll_lateness(dice), dice.one_in(5));
+            let is_panes = matches!(form, WindowForm::Panes { .. });
+            let updates = is_last && is_panes && !processing_time && dice.one_in(3);
             StageKind::Window(Window {
                 form,
-                lateness_ms: roll_lateness(dice),
-                processing_time: dice.one_in(5),
+                lateness_ms,
+                updates_ms: match updates {
+                    true => dice.between(0, lateness_ms),
+                    false => 0,
+                },
+                processing_time,
                 early,
             })
         }
@@ -220,7 +227,12 @@ fn roll_next(dice: &mut Dice, spec: &JobSpec) -> JobSpec {
             StageKind::Running { expire_ms } if dice.one_in(2) => {
                 *expire_ms = Some(dice.roll(expire_ms.unwrap_or(5000) + 1));
             }
-            StageKind::Window(window) => window.lateness_ms = dice.between(0, window.lateness_ms),
+            StageKind::Window(window) => {
+                window.lateness_ms = dice.between(0, window.lateness_ms);
+                if window.updates_ms > 0 {
+                    window.updates_ms = dice.between(0, window.lateness_ms);
+                }
+            }
             StageKind::Join(join) => {
                 join.lateness_ms = dice.between(0, join.lateness_ms);
                 roll_nearer(dice, join);
@@ -691,7 +703,7 @@ impl<'a> World<'a> {
             let kinds: Vec<StageKind> = (0..self.clocks.len())
                 .map(|batch| self.spec(batch).stages[i].kind)
                 .collect();
-            let (mut lines, mut goes_by) = (Vec::new(), Vec::new());
+            let (mut lines, mut goes_by, mut gives_by) = (Vec::new(), Vec::new(), Vec::new());
             for (batch, &watermark) in self.watermarks.iter().enumerate() {
                 let stage = &self.spec(batch).stages[i];
                 let own = has_timed_source
@@ -699,13 +711,22 @@ impl<'a> World<'a> {
                     .into_iter()
                     .chain(results_before[batch])
                     .min();
-                let line = earlier(own.unwrap_or(watermark), stage.lateness_ms());
-                let line = line.max(lines.last().copied().unwrap_or(i64::MIN));
+                let own_line = earlier(own.unwrap_or(watermark), stage.lateness_ms());
+                let line = own_line.max(lines.last().copied().unwrap_or(i64::MIN));
                 lines.push(line);
                 goes_by.push(match watermark {
                     i64::MAX => i64::MAX,
                     _ if by_clock => self.clocks[batch],
                     _ => line,
+                });
+                let updates_ms = match stage.kind {
+                    StageKind::Window(window) => window.updates_ms,
+                    _ => 0,
+                };
+                let goes_by = goes_by.last().copied().unwrap_or(i64::MIN);
+                gives_by.push(match by_clock {
+                    true => goes_by,
+                    false => earlier(own_line, -updates_ms).max(goes_by),
                 });
                 results_before[batch] = own.map(|_| earlier(line, stage.behind_ms()));
             }
@@ -737,6 +758,7 @@ impl<'a> World<'a> {
                 events: &events,
                 clocks,
                 lines: &goes_by,
+                given: &gives_by,
             };
             for given in model.given() {
                 rows[given.batch].push(given.row);
@@ -876,7 +898,9 @@ fn aggregated(part: Keyed, fold: Fold, kind: StageKind) -> Keyed {
 /// All that counts goes by event time, so that the cut into batches must not show.
 fn is_free_of_cuts(job: &Job) -> bool {
     job.spec.stages.iter().all(|stage| match stage.kind {
-        StageKind::Window(window) => !window.processing_time && !window.early,
+        StageKind::Window(window) => {
+            !window.processing_time && !window.early && window.updates_ms == 0
+        }
         StageKind::Join(_) => true,
         StageKind::EachBatch | StageKind::Running { .. } | StageKind::Lookup => false,
     })

@@ -39,6 +39,8 @@ pub(super) struct Model<'a> {
     pub(super) clocks: &'a [i64],
     /// By batch: what this stage goes by after it, its lateness taken off.
     pub(super) lines: &'a [i64],
+    /// By batch: the same with its part for updates put on again.
+    pub(super) given: &'a [i64],
 }
 
 impl Model<'_> {
@@ -169,7 +171,9 @@ impl Model<'_> {
         for ((start, key), events) in windows {
             let end = start + size_ms;
             let over = self.first_batch(|_, line| line >= end);
-            given.extend(self.stands(window, over, key, &events, |_| (start, end)));
+            let is_passed = |&line: &i64| line == i64::MAX || (line != i64::MIN && line >= end);
+            let first = self.given.iter().position(is_passed);
+            given.extend(self.stands(window, (first, over), key, &events, |_| (start, end)));
         }
         given
     }
@@ -201,7 +205,8 @@ impl Model<'_> {
                     early: false,
                     ..window
                 };
-                given.extend(self.stands(without_early, over(&session), key, &session, ends));
+                let over = over(&session);
+                given.extend(self.stands(without_early, (over, over), key, &session, ends));
             }
             if !window.early {
                 continue;
@@ -248,38 +253,35 @@ impl Model<'_> {
         )
     }
 
-    /// A window when it is over, and before as it stands after each batch that changed it.
+    /// A window when it is first given, or over at the latest; then as it stands after each batch
+    /// that changed it; and where early results are asked for, before too.
     fn stands(
         &self,
         window: Window,
-        over: Option<usize>,
+        (first, over): (Option<usize>, Option<usize>),
         key: &[u8],
         events: &[&Event],
         ends: impl Fn(&[&Event]) -> (i64, i64),
     ) -> Vec<Expected> {
-        let mut given = Vec::new();
-        if let Some(over) = over {
-            assert!(
-                events.iter().all(|event| event.batch <= over),
-                "what is over gets nothing any more"
-            );
-            given.push(self.stand(over, key, events, ends(events)));
-        }
-        if window.early {
-            let batches: BTreeSet<usize> = events.iter().map(|event| event.batch).collect();
-            for batch in batches
-                .into_iter()
-                .filter(|&batch| over.is_none_or(|over| batch < over))
-            {
-                let so_far: Vec<_> = events
-                    .iter()
-                    .copied()
-                    .filter(|event| event.batch <= batch)
-                    .collect();
-                given.push(self.stand(batch, key, &so_far, ends(events)));
-            }
-        }
-        given
+        assert!(
+            events
+                .iter()
+                .all(|event| over.is_none_or(|over| event.batch <= over)),
+            "what is over gets nothing any more"
+        );
+        let mut batches: BTreeSet<usize> = events.iter().map(|event| event.batch).collect();
+        let came_before = |&first: &usize| events.iter().any(|event| event.batch < first);
+        batches.extend(first.filter(came_before));
+        batches.retain(|&batch| window.early || first.is_some_and(|first| batch >= first));
+        let stand = |batch| {
+            let so_far: Vec<_> = events
+                .iter()
+                .copied()
+                .filter(|event| event.batch <= batch)
+                .collect();
+            self.stand(batch, key, &so_far, ends(events))
+        };
+        batches.into_iter().map(stand).collect()
     }
 
     fn join(&self, join: Join) -> Vec<Expected> {

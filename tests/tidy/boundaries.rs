@@ -79,12 +79,13 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("halves", &[]),
             ("certificate", &[]),
             ("tls_files", &[]),
+            ("link", &["certificate", "tls_files"]),
             ("secret", &[]),
             ("connector", &[]),
             ("kafka", &["certificate", "connector", "secret", "halves"]),
             (
                 "hbase",
-                &["certificate", "connector", "secret", "halves", "tls_files"],
+                &["connector", "link", "secret", "halves", "tls_files"],
             ),
             ("postgres", &["connector", "secret", "halves", "tls_files"]),
             ("file", &["connector", "lines"]),
@@ -169,8 +170,7 @@ const HOMES: [(&str, &[&str]); 41] = [
         "openssl::",
         &[
             "host/connectors/src/certificate.rs",
-            "host/connectors/src/hbase/dial.rs",
-            "host/connectors/src/hbase/tls.rs",
+            "host/connectors/src/link/",
             "host/connectors/src/tls_files.rs",
             "host/connectors/src/kafka/trust.rs",
             "host/src/access/tls.rs",
@@ -232,6 +232,7 @@ const HOMES: [(&str, &[&str]); 41] = [
     (
         "ureq::",
         &[
+            "host/connectors/src/link/http.rs",
             "host/connectors/src/hbase/http.rs",
             "host/src/alerts.rs",
             "host/src/cli/",

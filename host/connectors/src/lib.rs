@@ -5,6 +5,7 @@ mod lines;
 mod certificate;
 mod halves;
 pub mod tls_files;
+mod link;
 pub mod secret;
 pub mod connector;
 pub mod kafka;

@@ -67,6 +67,49 @@ impl Watch {
     }
 }
 
+/// A moment in the Gregorian calendar, in UTC, whatever its year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Civil {
+    /// The year; 0 is the one before 1.
+    pub year: i64,
+    /// From 1 on.
+    pub month: i64,
+    /// From 1 on.
+    pub day: i64,
+    /// Of the day.
+    pub hour: i64,
+    /// Of the hour.
+    pub minute: i64,
+    /// Of the minute.
+    pub second: i64,
+    /// Of the second.
+    pub ms: i64,
+}
+
+const MS_OF_DAY: i64 = 86_400_000;
+
+/// The moment so many milliseconds after 1970 began; by eras of 400 years that begin in March.
+pub fn civil(ms: i64) -> Civil {
+    let (days, rest) = (ms.div_euclid(MS_OF_DAY), ms.rem_euclid(MS_OF_DAY));
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    Civil {
+        year: year_of_era + era * 400 + i64::from(month <= 2),
+        month,
+        day,
+        hour: rest / 3_600_000,
+        minute: rest / 60_000 % 60,
+        second: rest / 1000 % 60,
+        ms: rest % 1000,
+    }
+}
+
 /// The last millisecond that RFC 3339 can say, in the year 9999.
 const RFC3339_MS_MAX: u64 = 253_402_300_799_999;
 

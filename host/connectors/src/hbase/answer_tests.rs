@@ -6,8 +6,10 @@ use super::super::connection::Lane;
 use super::super::words::Failure;
 use super::*;
 use hbase_thrift::hbase::THbaseSyncClient;
+use std::io::Write;
 use std::net::TcpListener;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use streamhost_engine::sink::CancelSignal;
 
 const BOTH: [Protocol; 2] = [Protocol::Binary, Protocol::Compact];

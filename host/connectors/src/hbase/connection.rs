@@ -1,10 +1,10 @@
 //! Connections to the gateway, and calls over them.
 
-use super::answer::{CallDeadline, answers};
-use super::dial::{Link, dial};
+use super::answer::answers;
 use super::http::HttpChannel;
-use super::words::{Failure, failure, words};
-use super::{HbaseSettings, Protocol, Transport, tls};
+use super::words::{Failure, called, failure, words};
+use super::{HbaseSettings, Protocol, Transport};
+use crate::link::{self, CallDeadline, Link, dial};
 use hbase_thrift::hbase::{BatchMutation, HbaseSyncClient, THbaseSyncClient};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read, Write};
@@ -238,7 +238,7 @@ impl Connection {
             Way::Link(_) => None,
         };
         known
-            .or_else(|| tls::denial(&words(error)))
+            .or_else(|| link::denial(&words(error), &called()).map(Failure::Denied))
             .unwrap_or_else(|| failure(error))
     }
 }
@@ -292,7 +292,9 @@ fn connect(
     let way = match settings.transport {
         Transport::Http => Way::Http(HttpChannel::new(gateway, settings, cancel, &deadline)?),
         Transport::Buffered | Transport::Framed => {
-            let link = dial(gateway, settings.tls.as_ref(), cancel, &deadline)?;
+            let called = called();
+            let tls = settings.tls.as_ref().map(|files| (files, &called));
+            let link = dial(gateway, tls, cancel, &deadline)?;
             Way::Link(SharedLink(Arc::new(Mutex::new(link))))
         }
     };

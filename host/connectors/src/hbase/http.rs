@@ -3,27 +3,17 @@
 //! cut. Kerberos (SPNEGO) is not here: no crate of its client is kept without the system's
 //! libraries, and a proxy with a password in front of the gateway does the same.
 
-use super::answer::CallDeadline;
-use super::dial::{Link, dial};
 use super::settings::HbaseSettings;
-use super::words::Failure;
+use super::words::{Failure, called};
+use crate::link::{self, CallDeadline, Failed};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::fmt;
 use std::io::{Error, ErrorKind, Read, Result, Write};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamhost_core::limits;
 use streamhost_engine::sink::CancelSignal;
-use ureq::http::{Response, StatusCode, Uri};
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
-};
+use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body, BodyReader};
-
-/// Of ureq's buffers for one connection, in each direction.
-const BUFFER_BYTES: usize = 64 << 10;
 
 /// Both directions of the calls to one gateway.
 #[derive(Clone)]
@@ -37,11 +27,11 @@ struct Exchange {
     /// The call that is being written.
     call: Vec<u8>,
     answer: Option<BodyReader<'static>>,
+    /// Why there is no connection, if there is none.
     failed: Failed,
+    /// What an answer meant that was none, for which an error has no room.
+    answered: Option<Failure>,
 }
-
-/// Why a request failed, where its error has no room for that.
-type Failed = Arc<Mutex<Option<Failure>>>;
 
 fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -56,7 +46,8 @@ impl HttpChannel {
         deadline: &CallDeadline,
     ) -> std::result::Result<Self, Failure> {
         let http = &settings.http;
-        let mut headers = vec![("Content-Type", "application/x-thrift".to_owned())];
+        let kind = "application/x-thrift".to_owned();
+        let mut headers = vec![("Content-Type", kind.clone()), ("Accept", kind)];
         if let Some((user, password)) = &http.user {
             let password = password.read();
             let password =
@@ -68,41 +59,30 @@ impl HttpChannel {
             headers.push(("doAs", user.clone()));
         }
         let failed = Failed::default();
-        let dialer = Dialer {
-            gateway: gateway.to_owned(),
-            settings: settings.clone(),
-            cancel: cancel.clone(),
-            deadline: deadline.clone(),
-            failed: Arc::clone(&failed),
-        };
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0) // a call goes where it is sent, and nowhere else
-            .proxy(None) // the environment's is for the web
-            .max_idle_connections(1)
-            .max_idle_connections_per_host(1)
-            .user_agent("streamhost")
-            .accept("application/x-thrift")
-            .build();
+        let ways = (deadline, &failed);
+        let agent = link::agent(gateway, settings.tls.as_ref(), &called(), cancel, ways);
         let scheme = if settings.tls.is_some() {
             "https"
         } else {
             "http"
         };
         Ok(HttpChannel(Arc::new(Mutex::new(Exchange {
-            agent: Agent::with_parts(config, dialer, NoResolver),
+            agent,
             url: format!("{scheme}://{gateway}{}", http.path),
             headers,
             settings: settings.clone(),
             call: Vec::new(),
             answer: None,
             failed,
+            answered: None,
         }))))
     }
 
     /// Why the last request failed, if there is more to say of it than its error does.
     pub(super) fn take_failure(&self) -> Option<Failure> {
-        locked(&locked(&self.0).failed).take()
+        let mut exchange = locked(&self.0);
+        let answered = exchange.answered.take();
+        answered.or_else(|| link::take_failure(&exchange.failed).map(Failure::from))
     }
 }
 
@@ -147,8 +127,7 @@ impl Exchange {
             error => Error::other(format!("no sensible answer over HTTP: {error}")),
         })?;
         if response.status() != StatusCode::OK {
-            let failure = refused(&response, &self.settings);
-            *locked(&self.failed) = Some(failure);
+            self.answered = Some(refused(&response, &self.settings));
             return Err(Error::other(format!("HTTP {}", response.status())));
         }
         self.answer = Some(bounded(response));
@@ -210,101 +189,6 @@ fn refused(response: &Response<Body>, settings: &HbaseSettings) -> Failure {
                 .to_owned(),
         ),
         _ => Failure::Away(format!("it answers HTTP {status}")),
-    }
-}
-
-/// Makes connections for ureq.
-struct Dialer {
-    gateway: String,
-    settings: HbaseSettings,
-    cancel: CancelSignal,
-    deadline: CallDeadline,
-    failed: Failed,
-}
-
-impl fmt::Debug for Dialer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.gateway)
-    }
-}
-
-impl Connector for Dialer {
-    type Out = HttpStream;
-
-    fn connect(
-        &self,
-        _: &ConnectionDetails,
-        _: Option<()>,
-    ) -> std::result::Result<Option<HttpStream>, ureq::Error> {
-        let files = self.settings.tls.as_ref();
-        match dial(&self.gateway, files, &self.cancel, &self.deadline) {
-            Ok(link) => Ok(Some(HttpStream {
-                link,
-                buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
-            })),
-            Err(failure) => {
-                *locked(&self.failed) = Some(failure);
-                Err(ureq::Error::ConnectionFailed)
-            }
-        }
-    }
-}
-
-/// A connection, for ureq. Its times are the call's, not ureq's.
-struct HttpStream {
-    link: Link,
-    buffers: LazyBuffers,
-}
-
-impl fmt::Debug for HttpStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HttpStream")
-    }
-}
-
-impl Transport for HttpStream {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
-    }
-
-    fn transmit_output(
-        &mut self,
-        amount: usize,
-        _: NextTimeout,
-    ) -> std::result::Result<(), ureq::Error> {
-        self.link.write_all(&self.buffers.output()[..amount])?;
-        Ok(self.link.flush()?)
-    }
-
-    fn await_input(&mut self, _: NextTimeout) -> std::result::Result<bool, ureq::Error> {
-        let read = self.link.read(self.buffers.input_append_buf())?;
-        self.buffers.input_appended(read);
-        Ok(read > 0)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.link.is_open()
-    }
-
-    fn is_tls(&self) -> bool {
-        self.link.is_tls()
-    }
-}
-
-/// Names are resolved where the connection is made.
-#[derive(Debug)]
-struct NoResolver;
-
-impl Resolver for NoResolver {
-    fn resolve(
-        &self,
-        _: &Uri,
-        _: &ureq::config::Config,
-        _: NextTimeout,
-    ) -> std::result::Result<ResolvedSocketAddrs, ureq::Error> {
-        let mut none = self.empty();
-        none.push(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
-        Ok(none)
     }
 }
 

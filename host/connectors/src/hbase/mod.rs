@@ -30,8 +30,6 @@ mod rows;
 mod held;
 mod words;
 mod answer;
-mod tls;
-mod dial;
 mod http;
 mod connection;
 mod merge;
@@ -73,6 +71,7 @@ impl HbaseSink {
             .map_err(|failure| lane.error(failure, table))?;
         found.ok_or_else(|| SinkError::TableMissing {
             server: "HBase",
+            what: "table",
             table: self.table.clone(),
             mend: mend_table(&self.table, &provision::families(&self.columns)),
         })

@@ -88,6 +88,7 @@ impl HbaseProvision {
         let mend = || mend_table(table, &wanted);
         let there = found.ok_or_else(|| SinkError::TableMissing {
             server: "HBase",
+            what: "table",
             table: table.clone(),
             mend: mend(),
         })?;

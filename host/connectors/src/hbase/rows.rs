@@ -37,6 +37,7 @@ impl TableReader {
         {
             return Err(SinkError::TableMissing {
                 server: "HBase",
+                what: "table",
                 table: table.to_owned(),
                 mend: "`deploy --create-tables` creates the tables of a job".to_owned(),
             });

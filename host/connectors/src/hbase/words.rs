@@ -1,5 +1,6 @@
 //! What the gateway's errors mean.
 
+use crate::link::{Called, LinkError};
 use hbase_thrift::hbase::{AlreadyExists, IOError, IllegalArgument};
 
 /// Of a server's words, as much as a line of a log bears.
@@ -26,6 +27,28 @@ pub(super) enum Failure {
     Refused(String),
     /// It would fail again, for what is in a row.
     Content(String),
+}
+
+/// What a gateway and its settings are called.
+pub(super) fn called() -> Called {
+    Called {
+        server: "the gateway",
+        section: "hbase".to_owned(),
+        named_in: "thrift",
+        no_tls: "it may be a gateway without TLS: compare hbase.thrift.ssl.enabled in its \
+                 hbase-site.xml, or take `hbase.tls` away"
+            .to_owned(),
+    }
+}
+
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Away(words) => Failure::Away(words),
+            LinkError::Denied(words) => Failure::Denied(words),
+            LinkError::Refused(words) => Failure::Refused(words),
+        }
+    }
 }
 
 impl Failure {

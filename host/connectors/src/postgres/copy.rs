@@ -1,10 +1,10 @@
 //! Cells as the text that `COPY` reads. Pure.
 
 use super::types::SqlType;
+use streamhost_core::clock::{Civil, civil};
 use streamhost_core::contract::render::{self, Cell};
 use streamhost_core::types::Kind;
 
-const MS_OF_DAY: i64 = 86_400_000;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends a cell that stands in a column of this type; one that is not there is NULL.
@@ -48,10 +48,15 @@ fn escaped(mut text: &[u8], out: &mut Vec<u8>) {
 /// Milliseconds since 1970 as PostgreSQL reads them, in UTC. What lies outside of its own times is
 /// refused by it.
 pub(super) fn timestamp(ms: i64) -> String {
-    let (days, rest) = (ms.div_euclid(MS_OF_DAY), ms.rem_euclid(MS_OF_DAY));
-    let (year, month, day) = date(days);
-    let (seconds, ms) = (rest / 1000, rest % 1000);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        ms,
+    } = civil(ms);
     // There is no year 0: the one before 1 is 1 BC.
     let (year, era) = if year > 0 {
         (year, "")
@@ -59,20 +64,6 @@ pub(super) fn timestamp(ms: i64) -> String {
         (1 - year, " BC")
     };
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{ms:03}+00{era}")
-}
-
-/// The date of a day since 1970 in the Gregorian calendar, by eras of 400 years that begin in March.
-fn date(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ fn has_columns(spec: &SinkSpec) -> bool {
 pub(super) fn missing(spec: &SinkSpec) -> SinkError {
     SinkError::TableMissing {
         server: SERVER,
+        what: "table",
         table: spec.target.clone(),
         mend: match has_columns(spec) {
             true => format!(

@@ -55,11 +55,13 @@ pub enum SinkError {
         /// Why, and what to do.
         reason: String,
     },
-    /// There is no such table.
-    #[error("{server} has no table `{table}`: {mend}")]
+    /// There is no such table, whatever that is called there.
+    #[error("{server} has no {what} `{table}`: {mend}")]
     TableMissing {
         /// Which server.
         server: &'static str,
+        /// What tables are called there.
+        what: &'static str,
         /// Its name.
         table: String,
         /// The command that creates it.

@@ -1,34 +1,26 @@
-//! TLS to the gateway, by the system's OpenSSL, as to Kafka: one library, which the system's
+//! TLS to a server, by the system's OpenSSL, as to Kafka: one library, which the system's
 //! updates mend.
 
-use super::answer::TimedStream;
-use super::words::Failure;
-use crate::certificate::{self, Called};
+use super::deadline::TimedStream;
+use super::{Called, LinkError};
+use crate::certificate;
 use crate::tls_files::TlsFiles;
 use openssl::ssl::{ErrorCode, HandshakeError, MidHandshakeSslStream, SslStream, SslVerifyMode};
 use openssl::x509::{X509, X509VerifyResult};
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
 
-const CALLED: Called<'_> = Called {
-    server: "the gateway",
-    authority: "hbase.ca",
-    named_in: "`hbase.thrift`",
-};
-
-/// What its settings begin with.
-const SECTION: &str = "hbase";
-
-/// What to do where no TLS comes back.
-const NO_TLS: &str = "it may be a gateway without TLS: compare hbase.thrift.ssl.enabled in its \
-                      hbase-site.xml, or take `hbase.tls` away";
-
 /// TLS over a connection.
 pub(super) type Tls = SslStream<TimedStream>;
 
 /// Speaks TLS with who answers, and proves that it is `host`.
-pub(super) fn shake(stream: TimedStream, host: &str, files: &TlsFiles) -> Result<Tls, Failure> {
-    let mut builder = files.builder(SECTION).map_err(Failure::Denied)?;
+pub(super) fn shake(
+    stream: TimedStream,
+    host: &str,
+    files: &TlsFiles,
+    called: &Called,
+) -> Result<Tls, LinkError> {
+    let mut builder = files.builder(&called.section).map_err(LinkError::Denied)?;
     // The library forgets a certificate that it does not trust.
     let untrusted: Arc<Mutex<Option<X509>>> = Arc::default();
     let seen = Arc::clone(&untrusted);
@@ -46,16 +38,17 @@ pub(super) fn shake(stream: TimedStream, host: &str, files: &TlsFiles) -> Result
     match connector.connect(host, stream) {
         Ok(stream) => Ok(stream),
         Err(HandshakeError::SetupFailure(error)) => {
-            Err(Failure::Away(format!("TLS cannot be set up: {error}")))
+            Err(LinkError::Away(format!("TLS cannot be set up: {error}")))
         }
         Err(HandshakeError::Failure(broken)) => {
             let untrusted = untrusted.lock().unwrap_or_else(PoisonError::into_inner);
-            Err(why(&broken, host, untrusted.as_ref()))
+            Err(why(&broken, host, untrusted.as_ref(), called))
         }
         // A read that took too long.
-        Err(HandshakeError::WouldBlock(_)) => {
-            Err(Failure::Away(format!("no answer in time to TLS: {NO_TLS}")))
-        }
+        Err(HandshakeError::WouldBlock(_)) => Err(LinkError::Away(format!(
+            "no answer in time to TLS: {}",
+            called.no_tls
+        ))),
     }
 }
 
@@ -63,35 +56,46 @@ fn why(
     broken: &MidHandshakeSslStream<TimedStream>,
     host: &str,
     untrusted: Option<&X509>,
-) -> Failure {
+    called: &Called,
+) -> LinkError {
+    let no_tls = &called.no_tls;
     let result = broken.ssl().verify_result();
     if result != X509VerifyResult::OK {
-        return Failure::Denied(certificate::why_not(result, host, untrusted, CALLED));
+        let (section, list) = (&called.section, called.named_in);
+        let words = certificate::Called {
+            server: called.server,
+            authority: &format!("{section}.ca"),
+            named_in: &format!("`{section}.{list}`"),
+        };
+        return LinkError::Denied(certificate::why_not(result, host, untrusted, words));
     }
     let error = broken.error();
     if let Some(io) = error.io_error() {
         return match io.kind() {
-            ErrorKind::TimedOut => Failure::Away(format!("no answer in time to TLS: {NO_TLS}")),
-            _ => Failure::Away(format!("TLS broke off ({io}): {NO_TLS}")),
+            ErrorKind::TimedOut => LinkError::Away(format!("no answer in time to TLS: {no_tls}")),
+            _ => LinkError::Away(format!("TLS broke off ({io}): {no_tls}")),
         };
     }
     match reason(error) {
-        Some(reason) if is_about_us(&reason) => Failure::Denied(refused_certificate(&reason)),
-        Some(reason) => Failure::Away(format!("TLS failed ({reason}): {NO_TLS}")),
-        None => Failure::Away(format!("TLS broke off: {NO_TLS}")),
+        Some(reason) if is_about_us(&reason) => {
+            LinkError::Denied(refused_certificate(&reason, called))
+        }
+        Some(reason) => LinkError::Away(format!("TLS failed ({reason}): {no_tls}")),
+        None => LinkError::Away(format!("TLS broke off: {no_tls}")),
     }
 }
 
 /// Why a call over TLS failed, if it is for the host's certificate: TLS 1.3 tells that only after
 /// the handshake.
-pub(super) fn denial(words: &str) -> Option<Failure> {
-    is_about_us(words).then(|| Failure::Denied(refused_certificate(words)))
+pub(crate) fn denial(words: &str, called: &Called) -> Option<String> {
+    is_about_us(words).then(|| refused_certificate(words, called))
 }
 
-fn refused_certificate(words: &str) -> String {
+fn refused_certificate(words: &str, called: &Called) -> String {
+    let (server, section) = (called.server, &called.section);
     format!(
-        "the gateway does not take the host's certificate ({words}): check `hbase.certificate` and \
-         `hbase.key`"
+        "{server} does not take the host's certificate ({words}): check `{section}.certificate` and \
+         `{section}.key`"
     )
 }
 

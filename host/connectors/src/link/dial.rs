@@ -1,8 +1,8 @@
-//! A connection to one gateway: TCP, and TLS over it where that is set.
+//! A connection to one server: TCP, and TLS over it where that is set.
 
-use super::answer::{CallDeadline, TimedStream};
+use super::deadline::{CallDeadline, TimedStream};
 use super::tls::{self, Tls};
-use super::words::Failure;
+use super::{Called, LinkError};
 use crate::tls_files::TlsFiles;
 use openssl::ssl::ErrorCode;
 use std::io::{self, ErrorKind, Read, Write};
@@ -12,7 +12,7 @@ use streamhost_core::{limits, system};
 use streamhost_engine::sink::CancelSignal;
 
 /// A connection, whose reads and writes end with the call's deadline, and when the job is cut.
-pub(super) struct Link {
+pub(crate) struct Link {
     socket: Arc<TcpStream>,
     way: Way,
 }
@@ -25,7 +25,7 @@ enum Way {
 impl Link {
     /// Nobody closed it, and nothing came that nobody asked for. TLS sends tickets by itself, so
     /// there only its own library can tell.
-    pub(super) fn is_open(&mut self) -> bool {
+    pub(crate) fn is_open(&mut self) -> bool {
         if self.socket.set_nonblocking(true).is_err() {
             return false;
         }
@@ -43,7 +43,7 @@ impl Link {
     }
 
     /// Whether TLS is spoken.
-    pub(super) fn is_tls(&self) -> bool {
+    pub(crate) fn is_tls(&self) -> bool {
         matches!(self.way, Way::Tls(_))
     }
 }
@@ -81,28 +81,28 @@ impl Write for Link {
     }
 }
 
-/// Connects to a gateway, until `cancel` says that the job is cut.
-pub(super) fn dial(
-    gateway: &str,
-    files: Option<&TlsFiles>,
+/// Connects to the server at `address`, until `cancel` says that the job is cut.
+pub(crate) fn dial(
+    address: &str,
+    tls: Option<(&TlsFiles, &Called)>,
     cancel: &CancelSignal,
     deadline: &CallDeadline,
-) -> Result<Link, Failure> {
+) -> Result<Link, LinkError> {
     let away = |what: &str, error: io::Error| {
-        Failure::Away(system::with_limit(format_args!("{what}: {error}")))
+        LinkError::Away(system::with_limit(format_args!("{what}: {error}")))
     };
-    let addresses = gateway
+    let addresses = address
         .to_socket_addrs()
         .map_err(|error| match error.kind() {
-            ErrorKind::InvalidInput => Failure::Refused(format!("`{gateway}` is not HOST:PORT")),
+            ErrorKind::InvalidInput => LinkError::Refused(format!("`{address}` is not HOST:PORT")),
             _ => away("its name cannot be resolved", error),
         })?;
-    let mut outcome = Err(Failure::Away("its name has no address".to_owned()));
-    for address in addresses {
+    let mut outcome = Err(LinkError::Away("its name has no address".to_owned()));
+    for one in addresses {
         if cancel.is_cancelled() {
-            return Err(Failure::Away("its calls were cut".to_owned()));
+            return Err(LinkError::Away("its calls were cut".to_owned()));
         }
-        outcome = TcpStream::connect_timeout(&address, limits::CONNECT_TIME)
+        outcome = TcpStream::connect_timeout(&one, limits::CONNECT_TIME)
             .map_err(|e| away("cannot connect", e));
         if outcome.is_ok() {
             break;
@@ -114,11 +114,11 @@ pub(super) fn dial(
         .set_nodelay(true)
         .map_err(|error| away("cannot set up the connection", error))?;
     let stream = TimedStream::new(Arc::clone(&socket), deadline.clone());
-    let way = match files {
+    let way = match tls {
         None => Way::Plain(stream),
-        Some(files) => {
-            let host = gateway.rsplit_once(':').map_or(gateway, |(host, _)| host);
-            Way::Tls(Box::new(tls::shake(stream, host, files)?))
+        Some((files, called)) => {
+            let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+            Way::Tls(Box::new(tls::shake(stream, host, files, called)?))
         }
     };
     Ok(Link { socket, way })

@@ -3,7 +3,7 @@
 #
 #   tests/run.sh                     everything
 #   tests/run.sh quick               what needs no servers
-#   tests/run.sh contract [NAME…]    the contract with real Kafka, HBase and PostgreSQL, or the tests in it that have NAME in theirs
+#   tests/run.sh contract [NAME…]    the contract with the real servers, or the tests in it that have NAME in theirs
 #   tests/run.sh dashboard           the page at /: its own tests, and those in a real Chromium, over a simulated host
 #   tests/run.sh services [NAME…]    the scripts in tests/services alone: each server started, killed and read back
 #   tests/run.sh fuzz [SECONDS [TARGET…]]  looks for inputs that break the host, see tests/fuzz/run.sh
@@ -41,6 +41,8 @@ clean_up() {
   tests/services/hbase.sh stop "$services/hbase" || true
   tests/services/kafka.sh stop "$services/kafka" || true
   tests/services/postgres.sh stop "$services/postgres" || true
+  tests/services/elasticsearch.sh stop "$services/elasticsearch" || true
+  tests/services/opensearch.sh stop "$services/opensearch" || true
   rm -rf "$services" "$work"
 }
 trap clean_up EXIT

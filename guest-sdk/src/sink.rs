@@ -28,7 +28,8 @@ pub(crate) enum Known {
     Table,
     /// A topic, which can be written in transactions.
     Topic,
-    /// A table of a database, with key columns by their types: written in transactions by itself.
+    /// A table of a database or an index, with key columns by their types: each row is there once by
+    /// itself.
     Rows,
     /// What is shown, and cannot be taken back.
     Shown,
@@ -70,7 +71,7 @@ impl Sink {
 /// deploy.
 pub fn sink(connector: &str, name: &str) -> Sink {
     let known = match connector {
-        "postgres" => Known::Rows,
+        "postgres" | "elasticsearch" => Known::Rows,
         _ => Known::Nothing,
     };
     Sink::new(connector, name, known)
@@ -106,6 +107,38 @@ pub fn sink(connector: &str, name: &str) -> Sink {
 /// ```
 pub fn postgres(table: &str) -> Sink {
     sink("postgres", table)
+}
+
+/// An index of Elasticsearch or OpenSearch, an alias of one, or a data stream. A row is a whole document:
+/// its fields are the row's by their names, and a field that is not there is left out. Those of
+/// `#[row(key)]` fields are its `_id`, and a row takes the place of the document with its key. Rows
+/// without a key are added. Writing a row again changes nothing, so that an index is right after any
+/// crash. `.with("refresh", "wait_for")` makes a batch wait until searches find it.
+///
+/// ```
+/// use streamhost::{Job, Row, Time, elasticsearch, job, kafka, testing};
+///
+/// #[derive(Row)]
+/// struct Visit<'a> {
+///     #[row(key)]
+///     site: &'a str,
+///     at: Time,
+///     views: u32,
+/// }
+///
+/// #[job]
+/// fn visits() -> Job {
+///     kafka("visits")
+///         .try_map(|r| Ok::<_, String>(Visit { site: r.text().map_err(|e| e.to_string())?, at: Time(60_000), views: 2 }))
+///         .to(elasticsearch("visits"))
+/// }
+///
+/// let mut job = testing::run(visits);
+/// job.send("visits", ["a.com"]);
+/// assert_eq!(job.rows("visits"), ["key=a.com at=60000 views=2"]);
+/// ```
+pub fn elasticsearch(index: &str) -> Sink {
+    sink("elasticsearch", index)
 }
 
 /// A table. Its rows need a key and columns `family:qualifier`. Writing a row again changes

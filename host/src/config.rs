@@ -4,6 +4,7 @@ mod credentials;
 mod hbase;
 mod kafka;
 mod postgres;
+mod elasticsearch;
 mod reader;
 
 use crate::access::Guard;
@@ -13,6 +14,7 @@ use reader::Reader;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use streamhost_connectors::elasticsearch::ElasticsearchSettings;
 use streamhost_connectors::hbase::HbaseSettings;
 use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_connectors::postgres::PostgresSettings;
@@ -47,6 +49,8 @@ pub struct Config {
     pub other_hbase: BTreeMap<String, HbaseSettings>,
     /// PostgreSQL's databases, by their names; the usual one has none.
     pub postgres: BTreeMap<String, PostgresSettings>,
+    /// Elasticsearch's clusters, by their names; the usual one has none.
+    pub elasticsearch: BTreeMap<String, ElasticsearchSettings>,
     /// What components may read and write.
     pub allow: Allow,
     /// Worker threads of one job; none: as many as the machine has processors.
@@ -79,6 +83,7 @@ impl Default for Config {
             hbase: HbaseSettings::default(),
             other_hbase: BTreeMap::new(),
             postgres: BTreeMap::new(),
+            elasticsearch: BTreeMap::new(),
             allow: Allow::all(),
             lanes: None,
             limits: JobLimits::default(),

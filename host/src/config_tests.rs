@@ -91,7 +91,7 @@ fn each_fault_is_found_with_its_line() {
         ),
         (
             "\nwhatever = 1",
-            ":2: `whatever` is no key: there are data-dir, control, kafka, hbase, postgres, allow, limits",
+            ":2: `whatever` is no key: there are data-dir, control, kafka, hbase, postgres, elasticsearch, allow, limits",
         ),
         ("data-dir = 1", "a text in quotes belongs here, not integer"),
         ("data-dir = ''", "`data-dir` is empty"),
@@ -283,11 +283,94 @@ fn each_fault_is_found_with_its_line() {
         ("[limits\n", ":1: "),
         ("a = 1\na = 2", ":2: "),
     ];
+    each_is_said(&cases);
+}
+
+#[track_caller]
+fn each_is_said(cases: &[(&str, &str)]) {
     for (text, want) in cases {
         let said = parse(text).expect_err(text);
         assert!(said.contains(want), "{text:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{text:?}: {said}");
     }
+}
+
+#[test]
+fn each_fault_of_a_cluster_is_found_with_its_line() {
+    each_is_said(&[
+        (
+            "elasticsearch = 1",
+            "`elasticsearch` is a section: write `[elasticsearch]`",
+        ),
+        (
+            "[elasticsearch]\ntls = true",
+            ":1: `elasticsearch.hosts` is missing",
+        ),
+        (
+            "[elasticsearch.eu]\nhosts = 'https://a:9200'",
+            "`elasticsearch.eu.hosts`: `https://a:9200` is not HOST:PORT: leave the scheme away, and for HTTPS set",
+        ),
+        (
+            "[elasticsearch]\nhosts = 'a:1,a:1'",
+            "`elasticsearch.hosts`: `a:1` is named twice",
+        ),
+        (
+            "[elasticsearch]\nhosts = 'a:1'\nurl = 1",
+            "`elasticsearch.url` is no key: there are",
+        ),
+        (
+            "[elasticsearch]\nhosts = 'a:1'\npath = 'es'",
+            "a path begins with `/`",
+        ),
+        (
+            "[elasticsearch]\nhosts = 'a:1'\nusername = 'app'",
+            "`elasticsearch.username` needs a password",
+        ),
+        (
+            "[elasticsearch]\nhosts = 'a:1'\npassword = { env = 'PATH' }",
+            "`elasticsearch.password` needs its user",
+        ),
+        (
+            "[elasticsearch]\nhosts = 'a:1'\napi-key = 's3cret'",
+            "`elasticsearch.api-key`: a key does not stand here",
+        ),
+        (
+            "[elasticsearch]\nhosts = 'a:1'\nusername = 'app'\napi-key = { env = 'PATH' }",
+            "is instead of a user and a password",
+        ),
+        (
+            "[elasticsearch]\nhosts = 'a:1'\nconnections = 9",
+            "`elasticsearch.connections = 9`",
+        ),
+    ]);
+}
+
+#[test]
+fn clusters_are_named_beside_the_usual_one() {
+    let text = "[elasticsearch]\nhosts = ['one:9200', 'two:9200']\napi-key = { env = 'PATH' }\n\
+                [elasticsearch.eu]\nhosts = 'three:9200'\npath = '/es'\nconnections = 4";
+    let read = parse(text).expect("it is good");
+    assert!(read.warnings[0].contains("set `elasticsearch.tls = true`"));
+    let shown: Vec<String> = read
+        .elasticsearch
+        .iter()
+        .map(|(name, of)| {
+            let secret = of.access.is_some();
+            format!(
+                "{name}={} {}{} {secret}",
+                of.section,
+                of.addresses(),
+                of.path
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "=elasticsearch one:9200,two:9200 true",
+            "eu=elasticsearch.eu three:9200/es false"
+        ]
+    );
 }
 
 #[test]

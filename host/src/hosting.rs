@@ -153,7 +153,8 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
         kafka: config.kafka.clone(),
         connectors: Registry::new(config.kafka.clone(), config.hbase.clone())
             .with_hbase(config.other_hbase.clone())
-            .with_postgres(config.postgres.clone()),
+            .with_postgres(config.postgres.clone())
+            .with_elasticsearch(config.elasticsearch.clone()),
         allow: config.allow.clone(),
         alerts: alerts(config)?,
         trusted: config.control.trusted.clone(),

@@ -8,6 +8,7 @@ use std::fs::write;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use streamhost_tests::clicks::Record;
+use streamhost_tests::elastic::Elastic;
 use streamhost_tests::fault_proxy::FaultProxy;
 use streamhost_tests::feed;
 use streamhost_tests::guests::build_variant;
@@ -36,11 +37,12 @@ const ROUNDS: [(&str, &str); 3] = [
 /// What is written, by key and the round that wrote it, and how often it is there.
 type Found = BTreeMap<(String, String), u64>;
 
-/// A sink.
+/// A sink. Its server is started when it is asked for.
 struct Kind {
+    server: &'static str,
     variant: &'static str,
     /// The host, which reaches the sink's server through a proxy.
-    start: fn(&Servers, &Postgres) -> (Proxied, Host),
+    start: fn(&Servers) -> (Proxied, Host),
     /// Rows have a key: the last one stays, and each is there once.
     keyed: bool,
     /// Each row is there once.
@@ -49,13 +51,14 @@ struct Kind {
     locks: bool,
     /// The end of a record whose row the server refuses.
     refused: Option<&'static str>,
-    read_back: fn(&Servers, &Postgres, &str) -> Found,
+    read_back: fn(&Servers, &str) -> Found,
 }
 
-const SINKS: [Kind; 4] = [
+const SINKS: [Kind; 6] = [
     Kind {
+        server: "hbase",
         variant: "kafka-hbase",
-        start: |servers, _| {
+        start: |servers| {
             let proxy = FaultProxy::before(&servers.gateway).expect("a proxy");
             let section = format!(
                 "[hbase]\nthrift = \"{}\"\n[allow]\nfiles = [\"/**\"]\n",
@@ -67,7 +70,7 @@ const SINKS: [Kind; 4] = [
         once: true,
         locks: false,
         refused: Some("nowhere x"),
-        read_back: |servers, _, table| {
+        read_back: |servers, table| {
             let cells = outside::column(&servers.gateway, table, "f:text");
             counted(
                 cells
@@ -77,6 +80,7 @@ const SINKS: [Kind; 4] = [
         },
     },
     Kind {
+        server: "kafka",
         variant: "kafka-topic",
         start: kafka_behind_a_proxy,
         keyed: false,
@@ -86,6 +90,7 @@ const SINKS: [Kind; 4] = [
         read_back: in_topic,
     },
     Kind {
+        server: "kafka",
         variant: "kafka-once",
         start: kafka_behind_a_proxy,
         keyed: false,
@@ -95,8 +100,10 @@ const SINKS: [Kind; 4] = [
         read_back: in_topic,
     },
     Kind {
+        server: "postgres",
         variant: "kafka-postgres",
-        start: |servers, postgres| {
+        start: |servers| {
+            let postgres = Postgres::shared();
             let proxy = FaultProxy::before(&postgres.address).expect("a proxy");
             let through = proxy.address().to_string();
             let section = postgres.section().replace(&postgres.address, &through);
@@ -106,23 +113,56 @@ const SINKS: [Kind; 4] = [
         once: true,
         locks: true,
         refused: Some("f \0"),
-        read_back: |_, postgres, table| {
-            counted(
-                postgres
-                    .rows(&format!("SELECT line FROM \"{table}\""))
-                    .into_iter(),
-            )
+        read_back: |_, table| {
+            let lines = format!("SELECT line FROM \"{table}\"");
+            counted(Postgres::shared().rows(&lines).into_iter())
         },
+    },
+    Kind {
+        server: "elasticsearch",
+        start: |servers| before_documents(servers, Elastic::shared()),
+        read_back: |_, index| in_documents(Elastic::shared(), index),
+        ..DOCUMENTS
+    },
+    Kind {
+        server: "opensearch",
+        start: |servers| before_documents(servers, Elastic::opensearch()),
+        read_back: |_, index| in_documents(Elastic::opensearch(), index),
+        ..DOCUMENTS
     },
 ];
 
-fn kafka_behind_a_proxy(servers: &Servers, _: &Postgres) -> (Proxied, Host) {
+/// What both servers of documents have in common.
+const DOCUMENTS: Kind = Kind {
+    server: "",
+    variant: "kafka-elasticsearch",
+    start: |servers| before_documents(servers, Elastic::shared()),
+    keyed: true,
+    once: true,
+    locks: false,
+    refused: Some("nan x"),
+    read_back: |_, index| in_documents(Elastic::shared(), index),
+};
+
+fn before_documents(servers: &Servers, server: &Elastic) -> (Proxied, Host) {
+    let proxy = FaultProxy::before(&server.address).expect("a proxy");
+    let through = proxy.address().to_string();
+    let section = server.section().replace(&server.address, &through);
+    (proxy.into(), Host::serve_more(servers, &section, &[]))
+}
+
+fn in_documents(server: &Elastic, index: &str) -> Found {
+    let line = |source: serde_json::Value| source["line"].as_str().expect("a line").to_owned();
+    counted(server.sources(index).into_values().map(line))
+}
+
+fn kafka_behind_a_proxy(servers: &Servers) -> (Proxied, Host) {
     let (proxy, brokers) = servers.kafka_proxy();
     let host = Host::serve_between(servers, &brokers, &servers.gateway);
     (proxy, host)
 }
 
-fn in_topic(servers: &Servers, _: &Postgres, topic: &str) -> Found {
+fn in_topic(servers: &Servers, topic: &str) -> Found {
     let records = outside::topic(&servers.kafka, topic).into_iter();
     counted(records.filter_map(|record| record.value))
 }
@@ -199,11 +239,36 @@ fn is_right(kind: &Kind, rounds: &[&str], found: &Found) {
 }
 
 #[test]
-fn each_sink_keeps_its_guarantee_when_the_host_dies_around_a_write() {
+fn hbase_keeps_its_guarantee_when_the_host_dies_around_a_write() {
+    keeps_its_guarantee("hbase");
+}
+
+#[test]
+fn topics_keep_their_guarantees_when_the_host_dies_around_a_write() {
+    keeps_its_guarantee("kafka");
+}
+
+#[test]
+fn postgres_keeps_its_guarantee_when_the_host_dies_around_a_write() {
+    keeps_its_guarantee("postgres");
+}
+
+#[test]
+fn elasticsearch_keeps_its_guarantee_when_the_host_dies_around_a_write() {
+    keeps_its_guarantee("elasticsearch");
+}
+
+#[test]
+fn opensearch_keeps_its_guarantee_when_the_host_dies_around_a_write() {
+    keeps_its_guarantee("opensearch");
+}
+
+/// Each sink of this server.
+#[track_caller]
+fn keeps_its_guarantee(server: &str) {
     let (_guard, servers) = Servers::shared();
-    let postgres = Postgres::shared();
-    for kind in &SINKS {
-        let (proxy, mut host) = (kind.start)(servers, postgres);
+    for kind in SINKS.iter().filter(|kind| kind.server == server) {
+        let (proxy, mut host) = (kind.start)(servers);
         let job = unique(kind.variant);
         let topic = format!("{job}-in");
         feed::create_topic(&servers.kafka, &topic, 1).expect("a topic");
@@ -239,7 +304,7 @@ fn each_sink_keeps_its_guarantee_when_the_host_dies_around_a_write() {
         assert_eq!(status["dead_letters"], refused, "{status}");
         assert_eq!(status["state"], "running", "{status}");
         let rounds = ["before", "within", "behind", "last"];
-        let found = (kind.read_back)(servers, postgres, &job);
+        let found = (kind.read_back)(servers, &job);
         is_right(kind, &rounds, &found);
     }
 }
@@ -261,7 +326,7 @@ fn what_a_source_gave_is_there_once_when_the_host_dies_around_a_write() {
     let (_guard, servers) = Servers::shared();
     let hbase = &SINKS[0];
     for source in ["file", "socket"] {
-        let (proxy, mut host) = (hbase.start)(servers, Postgres::shared());
+        let (proxy, mut host) = (hbase.start)(servers);
         let (job, variant) = (unique(source), format!("{source}-hbase"));
         let (setting, listener) = filled(source, &host);
         proxy
@@ -285,7 +350,7 @@ fn what_a_source_gave_is_there_once_when_the_host_dies_around_a_write() {
             host.wait_records(&job, ROWS as u64, LATE);
         }
         proxy.tell("release").expect("a command");
-        let found = (hbase.read_back)(servers, Postgres::shared(), &job);
+        let found = (hbase.read_back)(servers, &job);
         // Of a socket what was planned before the kill, which was kept with the plan.
         let read = host.records(&job) as usize;
         let planned: Found = counted(lines(source).into_iter().take(read));

@@ -28,6 +28,9 @@ mod live_contract {
     mod postgres;
     mod postgres_jobs;
     mod postgres_faults;
+    mod elasticsearch;
+    mod elasticsearch_places;
+    mod elasticsearch_jobs;
     mod deletes;
     mod parameters;
     mod replay;

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside what building needs: Java and Maven (for Kafka and HBase, whose jars are fetched here
-# too), PostgreSQL, Python with kafka-python and happybase, kcat, promtool. Says what it does; says nothing where nothing is missing.
+# Installs what the tests need beside what building needs: Java and Maven (for Kafka, HBase, Elasticsearch and OpenSearch,
+# whose jars are fetched here too), PostgreSQL, Python with kafka-python and happybase, kcat, promtool. Says what it does;
+# says nothing where nothing is missing.
 #
-#   tests.sh                    what the tests with Kafka, HBase and PostgreSQL need
+#   tests.sh                    what the contract with real servers needs
 #   tests.sh --with NAME,…      that, and what those of tests/services need: the server, and its outside client. `files` is the
 #                               outside clients of Parquet, JSON and Delta alone; `all` is everything.
 set -euo pipefail
@@ -93,6 +94,8 @@ ln -sfn "$(command -v promtool || echo "$cache/promtool-deb/usr/bin/promtool")" 
 
 "$here/../services/kafka.sh" fetch >/dev/null
 "$here/../services/hbase.sh" fetch >/dev/null
+"$here/../services/elasticsearch.sh" fetch >/dev/null
+"$here/../services/opensearch.sh" fetch >/dev/null
 for name in "${with[@]}"; do
   case $name in
     kafka* | hbase | files) ;;

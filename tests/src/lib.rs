@@ -18,6 +18,7 @@ pub mod feed;
 pub mod command;
 pub mod servers;
 pub mod postgres;
+pub mod elastic;
 pub mod secured;
 pub mod outside;
 pub mod guests;

@@ -262,6 +262,19 @@ pub fn clicks_in_postgres_are_right(
     verdict(script("clicks_postgres.py", &asked))
 }
 
+/// The same with an index of Elasticsearch at this `host:port`.
+#[track_caller]
+pub fn clicks_in_elasticsearch_are_right(
+    brokers: &str,
+    topic: &str,
+    address: &str,
+    index: &str,
+    dead_letters: &str,
+) -> Verdict {
+    let asked = [brokers, topic, address, index, dead_letters];
+    verdict(script("clicks_elasticsearch.py", &asked))
+}
+
 #[track_caller]
 fn verdict(said: Said) -> Verdict {
     let verdict = said.ok();

@@ -88,6 +88,10 @@ const MODULES: [(&str, &[Arrows]); 7] = [
                 &["connector", "link", "secret", "halves", "tls_files"],
             ),
             ("postgres", &["connector", "secret", "halves", "tls_files"]),
+            (
+                "elasticsearch",
+                &["connector", "link", "secret", "tls_files"],
+            ),
             ("file", &["connector", "lines"]),
             ("socket", &["connector", "lines"]),
             ("rate", &["connector"]),
@@ -99,6 +103,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
                     "kafka",
                     "hbase",
                     "postgres",
+                    "elasticsearch",
                     "file",
                     "socket",
                     "rate",
@@ -234,6 +239,7 @@ const HOMES: [(&str, &[&str]); 41] = [
         &[
             "host/connectors/src/link/http.rs",
             "host/connectors/src/hbase/http.rs",
+            "host/connectors/src/elasticsearch/client.rs",
             "host/src/alerts.rs",
             "host/src/cli/",
             "host/src/telemetry/send.rs",

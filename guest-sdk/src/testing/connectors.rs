@@ -1,14 +1,23 @@
 //! What is known of connectors where there is no host.
 
 use streamhost_core::job::connector::{
-    CONSOLE, CONSOLE_ROWS, ConnectorRules, Connectors, Ends, FILE, HBASE, KAFKA, POSTGRES, RATE,
-    SOCKET, SetMeans, SinkRules, SourceRules, TargetRules,
+    CONSOLE, CONSOLE_ROWS, ConnectorRules, Connectors, ELASTICSEARCH, Ends, FILE, HBASE, KAFKA,
+    POSTGRES, RATE, SOCKET, SetMeans, SinkRules, SourceRules, TargetRules,
 };
 use streamhost_core::job::names;
 use streamhost_core::types::{ColumnNames, Guarantee, Kind};
 
 /// Those for which the SDK has a word.
-const KNOWN: [&ConnectorRules; 7] = [&KAFKA, &HBASE, &POSTGRES, &FILE, &SOCKET, &RATE, &CONSOLE];
+const KNOWN: [&ConnectorRules; 8] = [
+    &KAFKA,
+    &HBASE,
+    &POSTGRES,
+    &ELASTICSEARCH,
+    &FILE,
+    &SOCKET,
+    &RATE,
+    &CONSOLE,
+];
 
 /// Any other one, which takes what there is: its host says more at the deploy.
 const OTHER: ConnectorRules = ConnectorRules {

@@ -206,7 +206,7 @@ fn check_exactly_once(sink: &Sink) -> Result<(), String> {
             "`exactly_once` is for topics: what `{name}` shows cannot be taken back"
         )),
         Known::Rows if sink.exactly_once => Err(format!(
-            "`exactly_once` is for topics: each row is once in table `{name}` without it"
+            "`exactly_once` is for topics: each row is once in `{name}` without it"
         )),
         Known::Table | Known::Rows | Known::Shown | Known::Topic | Known::Nothing => Ok(()),
     }

@@ -10,7 +10,9 @@ use crate::registry::{self, RULES, Registry};
 use std::io::Write;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
-use streamhost_core::job::connector::{ConnectorRules, EXACTLY_ONCE, Ends, Options, POSTGRES};
+use streamhost_core::job::connector::{
+    ConnectorRules, ELASTICSEARCH, EXACTLY_ONCE, Ends, Options, POSTGRES,
+};
 use streamhost_core::job::settings::{BatchLimits, StartPosition};
 use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec};
 use streamhost_core::limits;
@@ -316,10 +318,10 @@ fn read_back(world: &World, spec: &SinkSpec) -> Option<Vec<String>> {
     }
 }
 
-/// PostgreSQL has no embedded server: `tests/contract/postgres.rs` holds its sink to the same, with a
-/// real one.
+/// PostgreSQL and Elasticsearch have no embedded server: `tests/contract/postgres.rs` and
+/// `tests/contract/elasticsearch.rs` hold their sinks to the same, with real ones.
 fn is_embedded(rules: &ConnectorRules) -> bool {
-    rules.name != POSTGRES.name
+    ![POSTGRES.name, ELASTICSEARCH.name].contains(&rules.name)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is outside of the host: Kafka, HBase, PostgreSQL, files, sockets, the console. One folder for each;
+//! What is outside of the host: Kafka, HBase, PostgreSQL, Elasticsearch, files, sockets, the console. One folder for each;
 //! none knows another, and the registry alone names them all.
 
 mod lines;
@@ -11,6 +11,7 @@ pub mod connector;
 pub mod kafka;
 pub mod hbase;
 pub mod postgres;
+pub mod elasticsearch;
 pub mod file;
 pub mod socket;
 pub mod rate;

@@ -2,6 +2,7 @@
 
 use crate::connector::{Connector, SinkConnector, SinkContext, SourceConnector, SourceContext};
 use crate::console::ConsoleConnector;
+use crate::elasticsearch::{ElasticsearchConnector, ElasticsearchSettings};
 use crate::hbase::{HbaseConnector, HbaseSettings};
 use crate::kafka::{KafkaConnector, KafkaSettings};
 use crate::postgres::{PostgresConnector, PostgresSettings};
@@ -9,8 +10,8 @@ use crate::{file, rate, socket};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use streamhost_core::job::connector::{
-    CONSOLE, ConnectorRules, Connectors, FILE, HBASE, KAFKA, POSTGRES, RATE, SOCKET, SinkRules,
-    SourceRules,
+    CONSOLE, ConnectorRules, Connectors, ELASTICSEARCH, FILE, HBASE, KAFKA, POSTGRES, RATE, SOCKET,
+    SinkRules, SourceRules,
 };
 use streamhost_core::job::{SinkSpec, SourceSpec};
 use streamhost_core::types::{Guarantee, RowLimits};
@@ -18,8 +19,16 @@ use streamhost_engine::sink::{CancelSignal, SinkError};
 use streamhost_engine::source::{Source, SourceError, mixed};
 
 /// What is known of each connector without a server, in the order in which they are shown.
-pub static RULES: [&ConnectorRules; 7] =
-    [&KAFKA, &HBASE, &POSTGRES, &FILE, &SOCKET, &RATE, &CONSOLE];
+pub static RULES: [&ConnectorRules; 8] = [
+    &KAFKA,
+    &HBASE,
+    &POSTGRES,
+    &ELASTICSEARCH,
+    &FILE,
+    &SOCKET,
+    &RATE,
+    &CONSOLE,
+];
 
 /// The connectors of a host, as they are configured.
 #[derive(Clone, Debug)]
@@ -44,6 +53,7 @@ impl Registry {
                 Arc::new(KafkaConnector::new(kafka)),
                 Arc::new(HbaseConnector::new(hbase)),
                 Arc::new(PostgresConnector::new(PostgresSettings::usual())),
+                Arc::new(ElasticsearchConnector::new(ElasticsearchSettings::default())),
                 Arc::new(file::CONNECTOR),
                 Arc::new(socket::CONNECTOR),
                 Arc::new(rate::CONNECTOR),
@@ -57,6 +67,14 @@ impl Registry {
     #[must_use]
     pub fn with_postgres(self, all: BTreeMap<String, PostgresSettings>) -> Self {
         self.with_instances(all, |settings| Arc::new(PostgresConnector::new(settings)))
+    }
+
+    /// With these clusters of Elasticsearch, by their names; the usual one has none.
+    #[must_use]
+    pub fn with_elasticsearch(self, all: BTreeMap<String, ElasticsearchSettings>) -> Self {
+        self.with_instances(all, |settings| {
+            Arc::new(ElasticsearchConnector::new(settings))
+        })
     }
 
     /// With these clusters of HBase beside the usual one, by their names.

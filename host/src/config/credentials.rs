@@ -56,8 +56,17 @@ impl Reader<'_> {
     /// Where the password stands. It is read whenever a connection is made, and here as well, as
     /// one that is missing stops the start.
     pub(super) fn password_of(&mut self, section: &mut Section<'_>) -> Option<(usize, Secret)> {
-        section.known.push("password");
-        let (at, value) = section.entries.remove("password")?;
+        self.secret_of(section, "password")
+    }
+
+    /// The same of any secret.
+    pub(super) fn secret_of(
+        &mut self,
+        section: &mut Section<'_>,
+        key: &'static str,
+    ) -> Option<(usize, Secret)> {
+        section.known.push(key);
+        let (at, value) = section.entries.remove(key)?;
         let secret = match value.into_inner() {
             DeValue::Table(table) => self.elsewhere(&table),
             _ => None,
@@ -65,15 +74,16 @@ impl Reader<'_> {
         let name = &section.name;
         let Some(secret) = secret else {
             let what = format!(
-                "`{name}password`: a password does not stand here: {{ file = \"…\" }} or \
-                 {{ env = \"…\" }} says where it does"
+                "`{name}{key}`: a {} does not stand here: {{ file = \"…\" }} or \
+                 {{ env = \"…\" }} says where it does",
+                key.trim_start_matches("api-")
             );
             self.fault(at, what);
             return Some((at, Secret::Env(String::new())));
         };
         self.warnings.extend(secret.warning());
         if let Err(reason) = secret.read() {
-            self.fault(at, format!("`{name}password`: {reason}"));
+            self.fault(at, format!("`{name}{key}`: {reason}"));
         }
         Some((at, secret))
     }

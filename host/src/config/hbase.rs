@@ -162,13 +162,13 @@ fn gateways(value: DeValue<'_>) -> Result<Vec<String>, String> {
     Ok(gateways)
 }
 
-fn is_path(text: &str) -> bool {
+pub(super) fn is_path(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '#' | '"' | '<' | '>' | '\\');
     text.starts_with('/') && text.chars().all(fits)
 }
 
 /// A name that can stand in a header, and before a password.
-fn is_user(text: &str) -> bool {
+pub(super) fn is_user(text: &str) -> bool {
     !text.is_empty() && !text.contains(':') && text.chars().all(|c| c.is_ascii_graphic())
 }
 

@@ -76,6 +76,10 @@ impl<'a> Reader<'a> {
         if let Some(section) = self.table_of(&mut top, "postgres") {
             self.postgres(postgres, section, &mut config.postgres);
         }
+        let elasticsearch = top.entries.get("elasticsearch").map_or(0, |(at, _)| *at);
+        if let Some(section) = self.table_of(&mut top, "elasticsearch") {
+            self.elasticsearch(elasticsearch, section, &mut config.elasticsearch);
+        }
         if let Some(section) = self.table_of(&mut top, "allow") {
             self.allow(section, &mut config.allow);
         }
@@ -339,6 +343,7 @@ impl<'a> Reader<'a> {
             "kafka" => "kafka.",
             "hbase" => "hbase.",
             "postgres" => "postgres.",
+            "elasticsearch" => "elasticsearch.",
             "alerts" => "alerts.",
             "telemetry" => "telemetry.",
             _ => "limits.",

@@ -70,15 +70,21 @@ fn every_operator_is_in_the_book() {
 fn every_setting_is_in_the_book() {
     let hbase = read("host/src/config/hbase.rs");
     let postgres = read("host/src/config/postgres.rs");
+    let elasticsearch = read("host/src/config/elasticsearch.rs");
     let shared = read("host/src/config/credentials.rs");
     let reader = read("host/src/config/reader.rs") + &read("host/src/config/kafka.rs") + &hbase;
     let mut keys = BTreeSet::new();
-    for (section, code) in [("hbase", &hbase), ("postgres", &postgres)] {
+    for (section, code) in [
+        ("hbase", &hbase),
+        ("postgres", &postgres),
+        ("elasticsearch", &elasticsearch),
+    ] {
         for call in [
             "text_of(section,",
             "text_of(&mut section,",
             "truth_of(section,",
             "known.push(",
+            "secret_of(section,",
         ] {
             let names = [literals(code, call), literals(&shared, call)].concat();
             let is_key = |name: &&&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '-');

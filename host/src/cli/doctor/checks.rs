@@ -14,6 +14,7 @@ use serde::Deserialize;
 use std::path::Path;
 use std::process::Command;
 use std::time::UNIX_EPOCH;
+use streamhost_connectors::elasticsearch::{self, ElasticsearchSettings};
 use streamhost_connectors::hbase::{HbaseSettings, table_names};
 use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_connectors::kafka::topics::{TopicError, broker_count, topic_facts};
@@ -280,6 +281,24 @@ pub(super) fn postgres((name, settings): (&String, &PostgresSettings)) -> Findin
             "PostgreSQL",
             error.to_string(),
             format!("start it, or mend `[{section}]`; jobs without its tables run without"),
+        ),
+    }
+}
+
+/// Whether a cluster answers.
+pub(super) fn elasticsearch(settings: &ElasticsearchSettings) -> Finding {
+    match elasticsearch::server_version(settings) {
+        Ok(version) => Finding::ok(
+            "Elasticsearch",
+            format!("{version} answers at {}", settings.addresses()),
+        ),
+        Err(error) => Finding::fail(
+            "Elasticsearch",
+            error.to_string(),
+            format!(
+                "start it, or mend `[{}]`; jobs without its indices run without",
+                settings.section
+            ),
         ),
     }
 }

@@ -129,6 +129,7 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
             .map(|(name, settings)| checks::hbase(settings, &format!("hbase.{name}"))),
     );
     found.extend(config.postgres.iter().map(checks::postgres));
+    found.extend(config.elasticsearch.values().map(checks::elasticsearch));
     match &daemon {
         Some(daemon) => {
             found.extend(checks::disk_of(daemon));

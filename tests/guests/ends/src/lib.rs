@@ -5,7 +5,9 @@
 mod variant;
 
 use std::collections::BTreeMap;
-use streamhost::{Job, Record, Row, exactly_once, file, hbase, job, kafka, postgres, socket};
+use streamhost::{
+    Job, Record, Row, elasticsearch, exactly_once, file, hbase, job, kafka, postgres, socket,
+};
 use variant::variant;
 
 /// A row of the table: the text in a family that the record names.
@@ -36,6 +38,24 @@ struct Line<'a> {
     line: &'a str,
 }
 
+/// A document: of the family `nan` one whose weight is no number.
+#[derive(Row)]
+struct Document<'a> {
+    #[row(key)]
+    key: &'a str,
+    weight: f64,
+    line: &'a str,
+}
+
+fn document(record: Record<'_>) -> Result<Document<'_>, String> {
+    let line = record.text()?;
+    let mut words = line.split(' ');
+    let mut word = || words.next().ok_or("it is no `KEY FAMILY TEXT`");
+    let (key, family) = (word()?, word()?);
+    let weight = if family == "nan" { f64::NAN } else { 1.0 };
+    Ok(Document { key, weight, line })
+}
+
 /// Reads and writes what the variant says.
 #[job]
 pub fn ends() -> Job {
@@ -51,6 +71,7 @@ pub fn ends() -> Job {
         "postgres" => records
             .try_map(|record| record.text().map(|line| Line { line }))
             .to(postgres("ends-out")),
+        "elasticsearch" => records.try_map(document).to(elasticsearch("ends-out")),
         _ => records.try_map(cell).to(hbase("ends-out")),
     }
 }

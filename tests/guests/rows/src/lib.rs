@@ -1,10 +1,11 @@
 //! Writes rows to PostgreSQL. Its variant says which: `plain`, each record as a row without a key;
-//! `keyed`, words with their counts, each by its name and shard.
+//! `keyed`, words with their counts, each by its name and shard. `added` and `documents` are the same to
+//! Elasticsearch.
 
 #[path = "../../variant.rs"]
 mod variant;
 
-use streamhost::{Change, Job, Record, Row, fields, job, kafka, postgres};
+use streamhost::{Change, Job, Record, Row, elasticsearch, fields, job, kafka, postgres};
 use variant::variant;
 
 #[derive(Row)]
@@ -54,6 +55,8 @@ fn line(record: Record<'_>) -> Result<Line<'_>, String> {
 pub fn rows() -> Job {
     let records = kafka("rows-in");
     match variant() {
+        "added" => records.try_map(line).to(elasticsearch("rows-out")),
+        "documents" => records.try_map(word).to(elasticsearch("rows-out")),
         "keyed" => records.try_map(word).to(postgres("rows-out")),
         _ => records.try_map(line).to(postgres("rows-out")),
     }

@@ -6,12 +6,14 @@ mod options;
 mod kafka;
 mod hbase;
 mod postgres;
+mod elasticsearch;
 mod file;
 mod socket;
 mod rate;
 mod console;
 
 pub use console::{CONSOLE, CONSOLE_ROWS};
+pub use elasticsearch::{ELASTICSEARCH, ELASTICSEARCH_ROWS, REFRESH};
 pub use file::FILE;
 pub use hbase::{HBASE, hbase_rows};
 pub use kafka::{EXACTLY_ONCE, KAFKA, KAFKA_ROWS};

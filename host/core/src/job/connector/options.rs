@@ -29,6 +29,8 @@ pub enum OptionKind {
         /// The most.
         most: u64,
     },
+    /// One of these words.
+    OneOf(&'static [&'static str]),
 }
 
 impl OptionKind {
@@ -41,6 +43,7 @@ impl OptionKind {
             {
                 Ok(())
             }
+            OptionKind::OneOf(words) if words.contains(&value) => Ok(()),
             kind => Err(format!("it may be {kind}")),
         }
     }
@@ -53,6 +56,7 @@ impl fmt::Display for OptionKind {
             OptionKind::Number { least, most } => {
                 write!(f, "a whole number from {least} to {most}")
             }
+            OptionKind::OneOf(words) => write!(f, "{}", words.join(" or ")),
         }
     }
 }
@@ -84,6 +88,11 @@ impl Options {
         self.0.get(name).is_some_and(|value| value == "true")
     }
 
+    /// Whether an option has this value.
+    pub fn is(&self, name: &str, value: &str) -> bool {
+        self.0.get(name).is_some_and(|said| said == value)
+    }
+
     /// A number; 0 where none is said.
     pub fn number(&self, name: &str) -> u64 {
         self.0
@@ -100,7 +109,10 @@ mod tests {
     #[test]
     fn values_are_held_to_their_kinds() {
         let number = OptionKind::Number { least: 1, most: 10 };
+        let word = OptionKind::OneOf(&["false", "wait_for"]);
         let cases = [
+            (word, "wait_for", ""),
+            (word, "true", "false or wait_for"),
             (OptionKind::Flag, "true", ""),
             (OptionKind::Flag, "yes", "true or false"),
             (number, "1", ""),

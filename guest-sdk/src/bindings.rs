@@ -410,6 +410,91 @@ pub mod streamhost {
                     }
                 }
             }
+            /// Times by key: those of key `i` are `times-ms[ends[i-1]..ends[i]]`, ascending, none twice.
+            #[derive(Clone)]
+            pub struct KeyTimes {
+                pub ends: _rt::Vec<u32>,
+                pub times_ms: _rt::Vec<i64>,
+            }
+            impl ::core::fmt::Debug for KeyTimes {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("KeyTimes")
+                        .field("ends", &self.ends)
+                        .field("times-ms", &self.times_ms)
+                        .finish()
+                }
+            }
+            /// What there is to process: for each key what is kept of it, and its items of the batch, in their order: key `i` has
+            /// `items[item-ends[i-1]..item-ends[i]]`.
+            #[derive(Clone)]
+            pub struct KeyItems {
+                pub keys: Column,
+                pub states: Column,
+                /// Keys without a state, ascending; their items in `states` are empty.
+                pub absent: _rt::Vec<u32>,
+                /// All timers that a key has: of event time, and of the batches' time.
+                pub event_timers: KeyTimes,
+                pub batch_timers: KeyTimes,
+                pub item_ends: _rt::Vec<u32>,
+                pub items: Column,
+                /// Each item's event time.
+                pub times_ms: _rt::Vec<i64>,
+                /// A timer of event time is due before the first item of its key that is later than it, whatever this is, so that what
+                /// comes of a key is the same wherever batches end. Behind the last item those below this are due, if `last` says so;
+                /// else another call has more items.
+                pub watermark_ms: i64,
+                pub last: bool,
+                /// Timers of the batches' time at or before this are due, behind all else.
+                pub batch_due_ms: i64,
+            }
+            impl ::core::fmt::Debug for KeyItems {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("KeyItems")
+                        .field("keys", &self.keys)
+                        .field("states", &self.states)
+                        .field("absent", &self.absent)
+                        .field("event-timers", &self.event_timers)
+                        .field("batch-timers", &self.batch_timers)
+                        .field("item-ends", &self.item_ends)
+                        .field("items", &self.items)
+                        .field("times-ms", &self.times_ms)
+                        .field("watermark-ms", &self.watermark_ms)
+                        .field("last", &self.last)
+                        .field("batch-due-ms", &self.batch_due_ms)
+                        .finish()
+                }
+            }
+            /// An item or timer that the author's function refused. The host makes it a dead letter; what the function did before
+            /// stays.
+            #[derive(Clone)]
+            pub struct Refusal {
+                /// Which key.
+                pub position: u32,
+                /// Which of its items, counted from 0; none: a timer.
+                pub item: ::core::option::Option<u32>,
+                /// The item's event time, or the timer's.
+                pub time_ms: i64,
+                pub reason: _rt::String,
+            }
+            impl ::core::fmt::Debug for Refusal {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Refusal")
+                        .field("position", &self.position)
+                        .field("item", &self.item)
+                        .field("time-ms", &self.time_ms)
+                        .field("reason", &self.reason)
+                        .finish()
+                }
+            }
             /// What a cell holds. 0 text, 1 bytes, 2 int (64 bits, signed), 3 uint, 4 float (64 bits), 5 bool, 6 time (an int:
             /// milliseconds since 1970), 7 json. Set aside for later, and refused by name until then: 8 decimal, 9 date, 10 uuid,
             /// 11 list, 12 map. Any other number is refused as unknown to the host.
@@ -504,6 +589,35 @@ pub mod streamhost {
                         .field("keyed", &self.keyed)
                         .field("late", &self.late)
                         .field("largest-ms", &self.largest_ms)
+                        .finish()
+                }
+            }
+            /// What became of keys.
+            #[derive(Clone)]
+            pub struct Processed {
+                /// What follows made of what was given out. Positions count keys.
+                pub output: Output,
+                /// For each key its state from now on.
+                pub states: Column,
+                /// Keys without one, ascending; their items are empty.
+                pub absent: _rt::Vec<u32>,
+                /// All timers that each key has from now on. Those that were due and are among them are due in the next batch.
+                pub event_timers: KeyTimes,
+                pub batch_timers: KeyTimes,
+                pub refusals: _rt::Vec<Refusal>,
+            }
+            impl ::core::fmt::Debug for Processed {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Processed")
+                        .field("output", &self.output)
+                        .field("states", &self.states)
+                        .field("absent", &self.absent)
+                        .field("event-timers", &self.event_timers)
+                        .field("batch-timers", &self.batch_timers)
+                        .field("refusals", &self.refusals)
                         .finish()
                 }
             }
@@ -729,11 +843,32 @@ pub mod streamhost {
                         .finish()
                 }
             }
+            /// Items go to a function one by one, with a state and timers for each key.
+            #[repr(C)]
+            #[derive(Clone, Copy)]
+            pub struct ProcessDef {
+                /// A key is forgotten, with its timers, when it had no item for so many milliseconds of the batches' time.
+                pub expire_ms: ::core::option::Option<u64>,
+                /// It has timers of event time.
+                pub event_time: bool,
+            }
+            impl ::core::fmt::Debug for ProcessDef {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("ProcessDef")
+                        .field("expire-ms", &self.expire_ms)
+                        .field("event-time", &self.event_time)
+                        .finish()
+                }
+            }
             #[derive(Clone, Copy)]
             pub enum StageKind {
                 Reduce(Scope),
                 Join(JoinDef),
                 Lookup,
+                Process(ProcessDef),
             }
             impl ::core::fmt::Debug for StageKind {
                 fn fmt(
@@ -748,6 +883,9 @@ pub mod streamhost {
                             f.debug_tuple("StageKind::Join").field(e).finish()
                         }
                         StageKind::Lookup => f.debug_tuple("StageKind::Lookup").finish(),
+                        StageKind::Process(e) => {
+                            f.debug_tuple("StageKind::Process").field(e).finish()
+                        }
                     }
                 }
             }
@@ -761,13 +899,13 @@ pub mod streamhost {
                 pub inputs: _rt::Vec<u32>,
                 /// What keys look like. State is kept from version to version only if the four are the same.
                 pub key_shape: _rt::String,
-                /// What accumulators look like, or a join's left items.
+                /// What accumulators or states look like, or a join's left items.
                 pub value_shape: _rt::String,
                 /// What a join's right items, or a table's, look like; else empty.
                 pub other_shape: _rt::String,
                 /// The author's own count of changes to what the values mean.
                 pub version: u32,
-                /// The shape and version of accumulators that `migrate` takes.
+                /// The shape and version of accumulators or states that `migrate` takes.
                 pub migrates: ::core::option::Option<(_rt::String, u32)>,
             }
             impl ::core::fmt::Debug for StageDef {
@@ -858,9 +996,11 @@ pub mod exports {
                 pub type Column = super::super::super::super::streamhost::job::types::Column;
                 pub type Description = super::super::super::super::streamhost::job::types::Description;
                 pub type Finished = super::super::super::super::streamhost::job::types::Finished;
+                pub type KeyItems = super::super::super::super::streamhost::job::types::KeyItems;
                 pub type Moment = super::super::super::super::streamhost::job::types::Moment;
                 pub type Output = super::super::super::super::streamhost::job::types::Output;
                 pub type Partials = super::super::super::super::streamhost::job::types::Partials;
+                pub type Processed = super::super::super::super::streamhost::job::types::Processed;
                 pub type Records = super::super::super::super::streamhost::job::types::Records;
                 #[doc(hidden)]
                 #[allow(non_snake_case, unused_unsafe)]
@@ -1011,22 +1151,22 @@ pub mod exports {
                                 *ptr1
                                     .add(24 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = result12;
-                                let vec29 = stages2;
-                                let len29 = vec29.len();
-                                let layout29 = _rt::alloc::Layout::from_size_align(
-                                        vec29.len()
+                                let vec30 = stages2;
+                                let len30 = vec30.len();
+                                let layout30 = _rt::alloc::Layout::from_size_align(
+                                        vec30.len()
                                             * (72 + 14 * ::core::mem::size_of::<*const u8>()),
                                         8,
                                     )
                                     .unwrap();
-                                let (result29, _cleanup29) = wit_bindgen::rt::Cleanup::new(
-                                    layout29,
+                                let (result30, _cleanup30) = wit_bindgen::rt::Cleanup::new(
+                                    layout30,
                                 );
-                                if let Some(cleanup) = _cleanup29 {
+                                if let Some(cleanup) = _cleanup30 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec29.into_iter().enumerate() {
-                                    let base = result29
+                                for (i, e) in vec30.into_iter().enumerate() {
+                                    let base = result30
                                         .add(i * (72 + 14 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::streamhost::job::types::StageDef {
@@ -1047,9 +1187,9 @@ pub mod exports {
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len14;
                                         *base.add(0).cast::<*mut u8>() = ptr14.cast_mut();
-                                        use super::super::super::super::streamhost::job::types::StageKind as V22;
+                                        use super::super::super::super::streamhost::job::types::StageKind as V23;
                                         match kind13 {
-                                            V22::Reduce(e) => {
+                                            V23::Reduce(e) => {
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
@@ -1138,7 +1278,7 @@ pub mod exports {
                                                     }
                                                 }
                                             }
-                                            V22::Join(e) => {
+                                            V23::Join(e) => {
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
@@ -1190,53 +1330,83 @@ pub mod exports {
                                                     false => 0,
                                                 }) as u8;
                                             }
-                                            V22::Lookup => {
+                                            V23::Lookup => {
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (2i32) as u8;
                                             }
+                                            V23::Process(e) => {
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (3i32) as u8;
+                                                let super::super::super::super::streamhost::job::types::ProcessDef {
+                                                    expire_ms: expire_ms22,
+                                                    event_time: event_time22,
+                                                } = e;
+                                                match expire_ms22 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        *base
+                                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>() = _rt::as_i64(e);
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                *base
+                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match event_time22 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                            }
                                         }
-                                        let vec23 = <_ as Into<_rt::Vec<_>>>::into(inputs13)
+                                        let vec24 = <_ as Into<_rt::Vec<_>>>::into(inputs13)
                                             .into_boxed_slice();
-                                        let ptr23 = vec23.as_ptr().cast::<u8>();
-                                        let len23 = vec23.len();
-                                        ::core::mem::forget(vec23);
-                                        *base
-                                            .add(64 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len23;
-                                        *base
-                                            .add(64 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr23.cast_mut();
-                                        let vec24 = (key_shape13.into_bytes()).into_boxed_slice();
                                         let ptr24 = vec24.as_ptr().cast::<u8>();
                                         let len24 = vec24.len();
                                         ::core::mem::forget(vec24);
                                         *base
-                                            .add(64 + 5 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len24;
                                         *base
-                                            .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr24.cast_mut();
-                                        let vec25 = (value_shape13.into_bytes()).into_boxed_slice();
+                                        let vec25 = (key_shape13.into_bytes()).into_boxed_slice();
                                         let ptr25 = vec25.as_ptr().cast::<u8>();
                                         let len25 = vec25.len();
                                         ::core::mem::forget(vec25);
                                         *base
-                                            .add(64 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len25;
                                         *base
-                                            .add(64 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr25.cast_mut();
-                                        let vec26 = (other_shape13.into_bytes()).into_boxed_slice();
+                                        let vec26 = (value_shape13.into_bytes()).into_boxed_slice();
                                         let ptr26 = vec26.as_ptr().cast::<u8>();
                                         let len26 = vec26.len();
                                         ::core::mem::forget(vec26);
                                         *base
-                                            .add(64 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 7 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len26;
                                         *base
-                                            .add(64 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .add(64 + 6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr26.cast_mut();
+                                        let vec27 = (other_shape13.into_bytes()).into_boxed_slice();
+                                        let ptr27 = vec27.as_ptr().cast::<u8>();
+                                        let len27 = vec27.len();
+                                        ::core::mem::forget(vec27);
+                                        *base
+                                            .add(64 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len27;
+                                        *base
+                                            .add(64 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr27.cast_mut();
                                         *base
                                             .add(64 + 10 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = _rt::as_i32(version13);
@@ -1245,20 +1415,20 @@ pub mod exports {
                                                 *base
                                                     .add(64 + 11 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                let (t27_0, t27_1) = e;
-                                                let vec28 = (t27_0.into_bytes()).into_boxed_slice();
-                                                let ptr28 = vec28.as_ptr().cast::<u8>();
-                                                let len28 = vec28.len();
-                                                ::core::mem::forget(vec28);
+                                                let (t28_0, t28_1) = e;
+                                                let vec29 = (t28_0.into_bytes()).into_boxed_slice();
+                                                let ptr29 = vec29.as_ptr().cast::<u8>();
+                                                let len29 = vec29.len();
+                                                ::core::mem::forget(vec29);
                                                 *base
                                                     .add(64 + 13 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len28;
+                                                    .cast::<usize>() = len29;
                                                 *base
                                                     .add(64 + 12 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr28.cast_mut();
+                                                    .cast::<*mut u8>() = ptr29.cast_mut();
                                                 *base
                                                     .add(64 + 14 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<i32>() = _rt::as_i32(t27_1);
+                                                    .cast::<i32>() = _rt::as_i32(t28_1);
                                             }
                                             None => {
                                                 *base
@@ -1270,137 +1440,137 @@ pub mod exports {
                                 }
                                 *ptr1
                                     .add(24 + 5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len29;
+                                    .cast::<usize>() = len30;
                                 *ptr1
                                     .add(24 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result29;
-                                let vec44 = sinks2;
-                                let len44 = vec44.len();
-                                let layout44 = _rt::alloc::Layout::from_size_align(
-                                        vec44.len() * (12 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result30;
+                                let vec45 = sinks2;
+                                let len45 = vec45.len();
+                                let layout45 = _rt::alloc::Layout::from_size_align(
+                                        vec45.len() * (12 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result44, _cleanup44) = wit_bindgen::rt::Cleanup::new(
-                                    layout44,
+                                let (result45, _cleanup45) = wit_bindgen::rt::Cleanup::new(
+                                    layout45,
                                 );
-                                if let Some(cleanup) = _cleanup44 {
+                                if let Some(cleanup) = _cleanup45 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec44.into_iter().enumerate() {
-                                    let base = result44
+                                for (i, e) in vec45.into_iter().enumerate() {
+                                    let base = result45
                                         .add(i * (12 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::streamhost::job::types::SinkDef {
-                                            place: place30,
-                                            keys: keys30,
-                                            dynamic: dynamic30,
-                                            columns: columns30,
-                                            headers: headers30,
+                                            place: place31,
+                                            keys: keys31,
+                                            dynamic: dynamic31,
+                                            columns: columns31,
+                                            headers: headers31,
                                         } = e;
                                         let super::super::super::super::streamhost::job::types::Place {
-                                            connector: connector31,
-                                            name: name31,
-                                            options: options31,
-                                        } = place30;
-                                        let vec32 = (connector31.into_bytes()).into_boxed_slice();
-                                        let ptr32 = vec32.as_ptr().cast::<u8>();
-                                        let len32 = vec32.len();
-                                        ::core::mem::forget(vec32);
-                                        *base
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len32;
-                                        *base.add(0).cast::<*mut u8>() = ptr32.cast_mut();
-                                        let vec33 = (name31.into_bytes()).into_boxed_slice();
+                                            connector: connector32,
+                                            name: name32,
+                                            options: options32,
+                                        } = place31;
+                                        let vec33 = (connector32.into_bytes()).into_boxed_slice();
                                         let ptr33 = vec33.as_ptr().cast::<u8>();
                                         let len33 = vec33.len();
                                         ::core::mem::forget(vec33);
                                         *base
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len33;
+                                        *base.add(0).cast::<*mut u8>() = ptr33.cast_mut();
+                                        let vec34 = (name32.into_bytes()).into_boxed_slice();
+                                        let ptr34 = vec34.as_ptr().cast::<u8>();
+                                        let len34 = vec34.len();
+                                        ::core::mem::forget(vec34);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len34;
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr33.cast_mut();
-                                        let vec37 = options31;
-                                        let len37 = vec37.len();
-                                        let layout37 = _rt::alloc::Layout::from_size_align(
-                                                vec37.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr34.cast_mut();
+                                        let vec38 = options32;
+                                        let len38 = vec38.len();
+                                        let layout38 = _rt::alloc::Layout::from_size_align(
+                                                vec38.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result37, _cleanup37) = wit_bindgen::rt::Cleanup::new(
-                                            layout37,
+                                        let (result38, _cleanup38) = wit_bindgen::rt::Cleanup::new(
+                                            layout38,
                                         );
-                                        if let Some(cleanup) = _cleanup37 {
+                                        if let Some(cleanup) = _cleanup38 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec37.into_iter().enumerate() {
-                                            let base = result37
+                                        for (i, e) in vec38.into_iter().enumerate() {
+                                            let base = result38
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t34_0, t34_1) = e;
-                                                let vec35 = (t34_0.into_bytes()).into_boxed_slice();
-                                                let ptr35 = vec35.as_ptr().cast::<u8>();
-                                                let len35 = vec35.len();
-                                                ::core::mem::forget(vec35);
-                                                *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len35;
-                                                *base.add(0).cast::<*mut u8>() = ptr35.cast_mut();
-                                                let vec36 = (t34_1.into_bytes()).into_boxed_slice();
+                                                let (t35_0, t35_1) = e;
+                                                let vec36 = (t35_0.into_bytes()).into_boxed_slice();
                                                 let ptr36 = vec36.as_ptr().cast::<u8>();
                                                 let len36 = vec36.len();
                                                 ::core::mem::forget(vec36);
                                                 *base
-                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>() = len36;
+                                                *base.add(0).cast::<*mut u8>() = ptr36.cast_mut();
+                                                let vec37 = (t35_1.into_bytes()).into_boxed_slice();
+                                                let ptr37 = vec37.as_ptr().cast::<u8>();
+                                                let len37 = vec37.len();
+                                                ::core::mem::forget(vec37);
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len37;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr36.cast_mut();
+                                                    .cast::<*mut u8>() = ptr37.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len37;
+                                            .cast::<usize>() = len38;
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result37;
-                                        let vec40 = keys30;
-                                        let len40 = vec40.len();
-                                        let layout40 = _rt::alloc::Layout::from_size_align(
-                                                vec40.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = result38;
+                                        let vec41 = keys31;
+                                        let len41 = vec41.len();
+                                        let layout41 = _rt::alloc::Layout::from_size_align(
+                                                vec41.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result40, _cleanup40) = wit_bindgen::rt::Cleanup::new(
-                                            layout40,
+                                        let (result41, _cleanup41) = wit_bindgen::rt::Cleanup::new(
+                                            layout41,
                                         );
-                                        if let Some(cleanup) = _cleanup40 {
+                                        if let Some(cleanup) = _cleanup41 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec40.into_iter().enumerate() {
-                                            let base = result40
+                                        for (i, e) in vec41.into_iter().enumerate() {
+                                            let base = result41
                                                 .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let super::super::super::super::streamhost::job::types::ColumnDef {
-                                                    name: name38,
-                                                    kind: kind38,
-                                                    optional: optional38,
+                                                    name: name39,
+                                                    kind: kind39,
+                                                    optional: optional39,
                                                 } = e;
-                                                let vec39 = (name38.into_bytes()).into_boxed_slice();
-                                                let ptr39 = vec39.as_ptr().cast::<u8>();
-                                                let len39 = vec39.len();
-                                                ::core::mem::forget(vec39);
+                                                let vec40 = (name39.into_bytes()).into_boxed_slice();
+                                                let ptr40 = vec40.as_ptr().cast::<u8>();
+                                                let len40 = vec40.len();
+                                                ::core::mem::forget(vec40);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len39;
-                                                *base.add(0).cast::<*mut u8>() = ptr39.cast_mut();
+                                                    .cast::<usize>() = len40;
+                                                *base.add(0).cast::<*mut u8>() = ptr40.cast_mut();
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (_rt::as_i32(kind38)) as u8;
+                                                    .cast::<u8>() = (_rt::as_i32(kind39)) as u8;
                                                 *base
                                                     .add(1 + 2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (match optional38 {
+                                                    .cast::<u8>() = (match optional39 {
                                                     true => 1,
                                                     false => 0,
                                                 }) as u8;
@@ -1408,52 +1578,52 @@ pub mod exports {
                                         }
                                         *base
                                             .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len40;
+                                            .cast::<usize>() = len41;
                                         *base
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result40;
+                                            .cast::<*mut u8>() = result41;
                                         *base
                                             .add(8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match dynamic30 {
+                                            .cast::<u8>() = (match dynamic31 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
-                                        let vec43 = columns30;
-                                        let len43 = vec43.len();
-                                        let layout43 = _rt::alloc::Layout::from_size_align(
-                                                vec43.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                        let vec44 = columns31;
+                                        let len44 = vec44.len();
+                                        let layout44 = _rt::alloc::Layout::from_size_align(
+                                                vec44.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result43, _cleanup43) = wit_bindgen::rt::Cleanup::new(
-                                            layout43,
+                                        let (result44, _cleanup44) = wit_bindgen::rt::Cleanup::new(
+                                            layout44,
                                         );
-                                        if let Some(cleanup) = _cleanup43 {
+                                        if let Some(cleanup) = _cleanup44 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec43.into_iter().enumerate() {
-                                            let base = result43
+                                        for (i, e) in vec44.into_iter().enumerate() {
+                                            let base = result44
                                                 .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let super::super::super::super::streamhost::job::types::ColumnDef {
-                                                    name: name41,
-                                                    kind: kind41,
-                                                    optional: optional41,
+                                                    name: name42,
+                                                    kind: kind42,
+                                                    optional: optional42,
                                                 } = e;
-                                                let vec42 = (name41.into_bytes()).into_boxed_slice();
-                                                let ptr42 = vec42.as_ptr().cast::<u8>();
-                                                let len42 = vec42.len();
-                                                ::core::mem::forget(vec42);
+                                                let vec43 = (name42.into_bytes()).into_boxed_slice();
+                                                let ptr43 = vec43.as_ptr().cast::<u8>();
+                                                let len43 = vec43.len();
+                                                ::core::mem::forget(vec43);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len42;
-                                                *base.add(0).cast::<*mut u8>() = ptr42.cast_mut();
+                                                    .cast::<usize>() = len43;
+                                                *base.add(0).cast::<*mut u8>() = ptr43.cast_mut();
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (_rt::as_i32(kind41)) as u8;
+                                                    .cast::<u8>() = (_rt::as_i32(kind42)) as u8;
                                                 *base
                                                     .add(1 + 2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>() = (match optional41 {
+                                                    .cast::<u8>() = (match optional42 {
                                                     true => 1,
                                                     false => 0,
                                                 }) as u8;
@@ -1461,13 +1631,13 @@ pub mod exports {
                                         }
                                         *base
                                             .add(10 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len43;
+                                            .cast::<usize>() = len44;
                                         *base
                                             .add(9 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result43;
+                                            .cast::<*mut u8>() = result44;
                                         *base
                                             .add(11 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match headers30 {
+                                            .cast::<u8>() = (match headers31 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
@@ -1475,21 +1645,21 @@ pub mod exports {
                                 }
                                 *ptr1
                                     .add(24 + 7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len44;
+                                    .cast::<usize>() = len45;
                                 *ptr1
                                     .add(24 + 6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result44;
+                                    .cast::<*mut u8>() = result45;
                             }
                             Err(e) => {
                                 *ptr1.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec45 = (e.into_bytes()).into_boxed_slice();
-                                let ptr45 = vec45.as_ptr().cast::<u8>();
-                                let len45 = vec45.len();
-                                ::core::mem::forget(vec45);
+                                let vec46 = (e.into_bytes()).into_boxed_slice();
+                                let ptr46 = vec46.as_ptr().cast::<u8>();
+                                let len46 = vec46.len();
+                                ::core::mem::forget(vec46);
                                 *ptr1
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len45;
-                                *ptr1.add(8).cast::<*mut u8>() = ptr45.cast_mut();
+                                    .cast::<usize>() = len46;
+                                *ptr1.add(8).cast::<*mut u8>() = ptr46.cast_mut();
                             }
                         };
                         ptr1
@@ -3796,6 +3966,1197 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_process_cabi<T_: Guest>(arg0: *mut u8) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result46 = {
+                            let l0 = *arg0.add(0).cast::<i32>();
+                            let l1 = *arg0.add(8).cast::<i64>();
+                            let l2 = *arg0.add(16).cast::<i64>();
+                            let l3 = *arg0.add(24).cast::<i64>();
+                            let l4 = *arg0.add(32).cast::<*mut u8>();
+                            let l5 = *arg0
+                                .add(32 + 1 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len6 = l5;
+                            let l7 = *arg0
+                                .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l8 = *arg0
+                                .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len9 = l8;
+                            let l10 = *arg0
+                                .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l11 = *arg0
+                                .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len12 = l11;
+                            let l13 = *arg0
+                                .add(32 + 6 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l14 = *arg0
+                                .add(32 + 7 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len15 = l14;
+                            let l16 = *arg0
+                                .add(32 + 8 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l17 = *arg0
+                                .add(32 + 9 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len18 = l17;
+                            let l19 = *arg0
+                                .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l20 = *arg0
+                                .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len21 = l20;
+                            let l22 = *arg0
+                                .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l23 = *arg0
+                                .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len24 = l23;
+                            let l25 = *arg0
+                                .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l26 = *arg0
+                                .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len27 = l26;
+                            let l28 = *arg0
+                                .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l29 = *arg0
+                                .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len30 = l29;
+                            let l31 = *arg0
+                                .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l32 = *arg0
+                                .add(32 + 19 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len33 = l32;
+                            let l34 = *arg0
+                                .add(32 + 20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l35 = *arg0
+                                .add(32 + 21 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len36 = l35;
+                            let l37 = *arg0
+                                .add(32 + 22 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l38 = *arg0
+                                .add(32 + 23 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len39 = l38;
+                            let l40 = *arg0
+                                .add(32 + 24 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l41 = *arg0
+                                .add(32 + 25 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len42 = l41;
+                            let l43 = *arg0
+                                .add(32 + 26 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>();
+                            let l44 = i32::from(
+                                *arg0
+                                    .add(40 + 26 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>(),
+                            );
+                            let l45 = *arg0
+                                .add(48 + 26 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>();
+                            T_::process(
+                                l0 as u32,
+                                super::super::super::super::streamhost::job::types::Moment {
+                                    batch_ms: l1,
+                                    watermark_ms: l2,
+                                    partition_ms: l3,
+                                },
+                                super::super::super::super::streamhost::job::types::KeyItems {
+                                    keys: super::super::super::super::streamhost::job::types::Column {
+                                        data: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6)),
+                                        ends: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l7.cast(), len9, len9)),
+                                    },
+                                    states: super::super::super::super::streamhost::job::types::Column {
+                                        data: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(
+                                            _rt::Vec::from_raw_parts(l10.cast(), len12, len12),
+                                        ),
+                                        ends: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l13.cast(), len15, len15)),
+                                    },
+                                    absent: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(
+                                        _rt::Vec::from_raw_parts(l16.cast(), len18, len18),
+                                    ),
+                                    event_timers: super::super::super::super::streamhost::job::types::KeyTimes {
+                                        ends: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(
+                                            _rt::Vec::from_raw_parts(l19.cast(), len21, len21),
+                                        ),
+                                        times_ms: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l22.cast(), len24, len24)),
+                                    },
+                                    batch_timers: super::super::super::super::streamhost::job::types::KeyTimes {
+                                        ends: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(
+                                            _rt::Vec::from_raw_parts(l25.cast(), len27, len27),
+                                        ),
+                                        times_ms: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l28.cast(), len30, len30)),
+                                    },
+                                    item_ends: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(
+                                        _rt::Vec::from_raw_parts(l31.cast(), len33, len33),
+                                    ),
+                                    items: super::super::super::super::streamhost::job::types::Column {
+                                        data: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(
+                                            _rt::Vec::from_raw_parts(l34.cast(), len36, len36),
+                                        ),
+                                        ends: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l37.cast(), len39, len39)),
+                                    },
+                                    times_ms: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(
+                                        _rt::Vec::from_raw_parts(l40.cast(), len42, len42),
+                                    ),
+                                    watermark_ms: l43,
+                                    last: _rt::bool_lift(l44 as u8),
+                                    batch_due_ms: l45,
+                                },
+                            )
+                        };
+                        _rt::cabi_dealloc(
+                            arg0,
+                            56 + 26 * ::core::mem::size_of::<*const u8>(),
+                            8,
+                        );
+                        let ptr47 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        let super::super::super::super::streamhost::job::types::Processed {
+                            output: output48,
+                            states: states48,
+                            absent: absent48,
+                            event_timers: event_timers48,
+                            batch_timers: batch_timers48,
+                            refusals: refusals48,
+                        } = result46;
+                        let super::super::super::super::streamhost::job::types::Output {
+                            faults: faults49,
+                            rows: rows49,
+                            keyed: keyed49,
+                            late: late49,
+                            largest_ms: largest_ms49,
+                        } = output48;
+                        let vec52 = faults49;
+                        let len52 = vec52.len();
+                        let layout52 = _rt::alloc::Layout::from_size_align(
+                                vec52.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result52, _cleanup52) = wit_bindgen::rt::Cleanup::new(
+                            layout52,
+                        );
+                        if let Some(cleanup) = _cleanup52 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec52.into_iter().enumerate() {
+                            let base = result52
+                                .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Fault {
+                                    position: position50,
+                                    reason: reason50,
+                                } = e;
+                                *base.add(0).cast::<i32>() = _rt::as_i32(position50);
+                                let vec51 = (reason50.into_bytes()).into_boxed_slice();
+                                let ptr51 = vec51.as_ptr().cast::<u8>();
+                                let len51 = vec51.len();
+                                ::core::mem::forget(vec51);
+                                *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len51;
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr51.cast_mut();
+                            }
+                        }
+                        *ptr47
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len52;
+                        *ptr47.add(0).cast::<*mut u8>() = result52;
+                        let vec79 = rows49;
+                        let len79 = vec79.len();
+                        let layout79 = _rt::alloc::Layout::from_size_align(
+                                vec79.len() * (36 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result79, _cleanup79) = wit_bindgen::rt::Cleanup::new(
+                            layout79,
+                        );
+                        if let Some(cleanup) = _cleanup79 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec79.into_iter().enumerate() {
+                            let base = result79
+                                .add(i * (36 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Rows {
+                                    positions: positions53,
+                                    cells: cells53,
+                                    absent: absent53,
+                                    deleted: deleted53,
+                                    deleted_rows: deleted_rows53,
+                                    extra: extra53,
+                                    headers: headers53,
+                                } = e;
+                                let vec54 = <_ as Into<_rt::Vec<_>>>::into(positions53)
+                                    .into_boxed_slice();
+                                let ptr54 = vec54.as_ptr().cast::<u8>();
+                                let len54 = vec54.len();
+                                ::core::mem::forget(vec54);
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len54;
+                                *base.add(0).cast::<*mut u8>() = ptr54.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data55,
+                                    ends: ends55,
+                                } = cells53;
+                                let vec56 = <_ as Into<_rt::Vec<_>>>::into(data55)
+                                    .into_boxed_slice();
+                                let ptr56 = vec56.as_ptr().cast::<u8>();
+                                let len56 = vec56.len();
+                                ::core::mem::forget(vec56);
+                                *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len56;
+                                *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr56.cast_mut();
+                                let vec57 = <_ as Into<_rt::Vec<_>>>::into(ends55)
+                                    .into_boxed_slice();
+                                let ptr57 = vec57.as_ptr().cast::<u8>();
+                                let len57 = vec57.len();
+                                ::core::mem::forget(vec57);
+                                *base
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len57;
+                                *base
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr57.cast_mut();
+                                let vec58 = <_ as Into<_rt::Vec<_>>>::into(absent53)
+                                    .into_boxed_slice();
+                                let ptr58 = vec58.as_ptr().cast::<u8>();
+                                let len58 = vec58.len();
+                                ::core::mem::forget(vec58);
+                                *base
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len58;
+                                *base
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr58.cast_mut();
+                                let vec59 = <_ as Into<_rt::Vec<_>>>::into(deleted53)
+                                    .into_boxed_slice();
+                                let ptr59 = vec59.as_ptr().cast::<u8>();
+                                let len59 = vec59.len();
+                                ::core::mem::forget(vec59);
+                                *base
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len59;
+                                *base
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr59.cast_mut();
+                                let vec60 = <_ as Into<_rt::Vec<_>>>::into(deleted_rows53)
+                                    .into_boxed_slice();
+                                let ptr60 = vec60.as_ptr().cast::<u8>();
+                                let len60 = vec60.len();
+                                ::core::mem::forget(vec60);
+                                *base
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len60;
+                                *base
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr60.cast_mut();
+                                let super::super::super::super::streamhost::job::types::ExtraCells {
+                                    rows: rows61,
+                                    names: names61,
+                                    values: values61,
+                                    kinds: kinds61,
+                                } = extra53;
+                                let vec62 = <_ as Into<_rt::Vec<_>>>::into(rows61)
+                                    .into_boxed_slice();
+                                let ptr62 = vec62.as_ptr().cast::<u8>();
+                                let len62 = vec62.len();
+                                ::core::mem::forget(vec62);
+                                *base
+                                    .add(13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len62;
+                                *base
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr62.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data63,
+                                    ends: ends63,
+                                } = names61;
+                                let vec64 = <_ as Into<_rt::Vec<_>>>::into(data63)
+                                    .into_boxed_slice();
+                                let ptr64 = vec64.as_ptr().cast::<u8>();
+                                let len64 = vec64.len();
+                                ::core::mem::forget(vec64);
+                                *base
+                                    .add(15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len64;
+                                *base
+                                    .add(14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr64.cast_mut();
+                                let vec65 = <_ as Into<_rt::Vec<_>>>::into(ends63)
+                                    .into_boxed_slice();
+                                let ptr65 = vec65.as_ptr().cast::<u8>();
+                                let len65 = vec65.len();
+                                ::core::mem::forget(vec65);
+                                *base
+                                    .add(17 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len65;
+                                *base
+                                    .add(16 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr65.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data66,
+                                    ends: ends66,
+                                } = values61;
+                                let vec67 = <_ as Into<_rt::Vec<_>>>::into(data66)
+                                    .into_boxed_slice();
+                                let ptr67 = vec67.as_ptr().cast::<u8>();
+                                let len67 = vec67.len();
+                                ::core::mem::forget(vec67);
+                                *base
+                                    .add(19 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len67;
+                                *base
+                                    .add(18 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr67.cast_mut();
+                                let vec68 = <_ as Into<_rt::Vec<_>>>::into(ends66)
+                                    .into_boxed_slice();
+                                let ptr68 = vec68.as_ptr().cast::<u8>();
+                                let len68 = vec68.len();
+                                ::core::mem::forget(vec68);
+                                *base
+                                    .add(21 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len68;
+                                *base
+                                    .add(20 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr68.cast_mut();
+                                let vec69 = <_ as Into<_rt::Vec<_>>>::into(kinds61)
+                                    .into_boxed_slice();
+                                let ptr69 = vec69.as_ptr().cast::<u8>();
+                                let len69 = vec69.len();
+                                ::core::mem::forget(vec69);
+                                *base
+                                    .add(23 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len69;
+                                *base
+                                    .add(22 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr69.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Headers {
+                                    positions: positions70,
+                                    names: names70,
+                                    values: values70,
+                                    absent: absent70,
+                                } = headers53;
+                                let vec71 = <_ as Into<_rt::Vec<_>>>::into(positions70)
+                                    .into_boxed_slice();
+                                let ptr71 = vec71.as_ptr().cast::<u8>();
+                                let len71 = vec71.len();
+                                ::core::mem::forget(vec71);
+                                *base
+                                    .add(25 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len71;
+                                *base
+                                    .add(24 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr71.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data72,
+                                    ends: ends72,
+                                } = names70;
+                                let vec73 = <_ as Into<_rt::Vec<_>>>::into(data72)
+                                    .into_boxed_slice();
+                                let ptr73 = vec73.as_ptr().cast::<u8>();
+                                let len73 = vec73.len();
+                                ::core::mem::forget(vec73);
+                                *base
+                                    .add(27 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len73;
+                                *base
+                                    .add(26 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr73.cast_mut();
+                                let vec74 = <_ as Into<_rt::Vec<_>>>::into(ends72)
+                                    .into_boxed_slice();
+                                let ptr74 = vec74.as_ptr().cast::<u8>();
+                                let len74 = vec74.len();
+                                ::core::mem::forget(vec74);
+                                *base
+                                    .add(29 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len74;
+                                *base
+                                    .add(28 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr74.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data75,
+                                    ends: ends75,
+                                } = values70;
+                                let vec76 = <_ as Into<_rt::Vec<_>>>::into(data75)
+                                    .into_boxed_slice();
+                                let ptr76 = vec76.as_ptr().cast::<u8>();
+                                let len76 = vec76.len();
+                                ::core::mem::forget(vec76);
+                                *base
+                                    .add(31 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len76;
+                                *base
+                                    .add(30 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr76.cast_mut();
+                                let vec77 = <_ as Into<_rt::Vec<_>>>::into(ends75)
+                                    .into_boxed_slice();
+                                let ptr77 = vec77.as_ptr().cast::<u8>();
+                                let len77 = vec77.len();
+                                ::core::mem::forget(vec77);
+                                *base
+                                    .add(33 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len77;
+                                *base
+                                    .add(32 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr77.cast_mut();
+                                let vec78 = <_ as Into<_rt::Vec<_>>>::into(absent70)
+                                    .into_boxed_slice();
+                                let ptr78 = vec78.as_ptr().cast::<u8>();
+                                let len78 = vec78.len();
+                                ::core::mem::forget(vec78);
+                                *base
+                                    .add(35 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len78;
+                                *base
+                                    .add(34 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr78.cast_mut();
+                            }
+                        }
+                        *ptr47
+                            .add(3 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len79;
+                        *ptr47
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result79;
+                        let vec91 = keyed49;
+                        let len91 = vec91.len();
+                        let layout91 = _rt::alloc::Layout::from_size_align(
+                                vec91.len()
+                                    * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result91, _cleanup91) = wit_bindgen::rt::Cleanup::new(
+                            layout91,
+                        );
+                        if let Some(cleanup) = _cleanup91 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec91.into_iter().enumerate() {
+                            let base = result91
+                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Keyed {
+                                    stage: stage80,
+                                    side: side80,
+                                    positions: positions80,
+                                    keys: keys80,
+                                    values: values80,
+                                    times_ms: times_ms80,
+                                    until_ms: until_ms80,
+                                    deleted: deleted80,
+                                } = e;
+                                *base.add(0).cast::<i32>() = _rt::as_i32(stage80);
+                                *base.add(4).cast::<u8>() = (_rt::as_i32(side80)) as u8;
+                                let vec81 = <_ as Into<_rt::Vec<_>>>::into(positions80)
+                                    .into_boxed_slice();
+                                let ptr81 = vec81.as_ptr().cast::<u8>();
+                                let len81 = vec81.len();
+                                ::core::mem::forget(vec81);
+                                *base
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len81;
+                                *base.add(8).cast::<*mut u8>() = ptr81.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data82,
+                                    ends: ends82,
+                                } = keys80;
+                                let vec83 = <_ as Into<_rt::Vec<_>>>::into(data82)
+                                    .into_boxed_slice();
+                                let ptr83 = vec83.as_ptr().cast::<u8>();
+                                let len83 = vec83.len();
+                                ::core::mem::forget(vec83);
+                                *base
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len83;
+                                *base
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr83.cast_mut();
+                                let vec84 = <_ as Into<_rt::Vec<_>>>::into(ends82)
+                                    .into_boxed_slice();
+                                let ptr84 = vec84.as_ptr().cast::<u8>();
+                                let len84 = vec84.len();
+                                ::core::mem::forget(vec84);
+                                *base
+                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len84;
+                                *base
+                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr84.cast_mut();
+                                let super::super::super::super::streamhost::job::types::Column {
+                                    data: data85,
+                                    ends: ends85,
+                                } = values80;
+                                let vec86 = <_ as Into<_rt::Vec<_>>>::into(data85)
+                                    .into_boxed_slice();
+                                let ptr86 = vec86.as_ptr().cast::<u8>();
+                                let len86 = vec86.len();
+                                ::core::mem::forget(vec86);
+                                *base
+                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len86;
+                                *base
+                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr86.cast_mut();
+                                let vec87 = <_ as Into<_rt::Vec<_>>>::into(ends85)
+                                    .into_boxed_slice();
+                                let ptr87 = vec87.as_ptr().cast::<u8>();
+                                let len87 = vec87.len();
+                                ::core::mem::forget(vec87);
+                                *base
+                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len87;
+                                *base
+                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr87.cast_mut();
+                                let vec88 = <_ as Into<_rt::Vec<_>>>::into(times_ms80)
+                                    .into_boxed_slice();
+                                let ptr88 = vec88.as_ptr().cast::<u8>();
+                                let len88 = vec88.len();
+                                ::core::mem::forget(vec88);
+                                *base
+                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len88;
+                                *base
+                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr88.cast_mut();
+                                let vec89 = <_ as Into<_rt::Vec<_>>>::into(until_ms80)
+                                    .into_boxed_slice();
+                                let ptr89 = vec89.as_ptr().cast::<u8>();
+                                let len89 = vec89.len();
+                                ::core::mem::forget(vec89);
+                                *base
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len89;
+                                *base
+                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr89.cast_mut();
+                                let vec90 = <_ as Into<_rt::Vec<_>>>::into(deleted80)
+                                    .into_boxed_slice();
+                                let ptr90 = vec90.as_ptr().cast::<u8>();
+                                let len90 = vec90.len();
+                                ::core::mem::forget(vec90);
+                                *base
+                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len90;
+                                *base
+                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr90.cast_mut();
+                            }
+                        }
+                        *ptr47
+                            .add(5 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len91;
+                        *ptr47
+                            .add(4 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result91;
+                        let vec92 = <_ as Into<_rt::Vec<_>>>::into(late49)
+                            .into_boxed_slice();
+                        let ptr92 = vec92.as_ptr().cast::<u8>();
+                        let len92 = vec92.len();
+                        ::core::mem::forget(vec92);
+                        *ptr47
+                            .add(7 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len92;
+                        *ptr47
+                            .add(6 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = ptr92.cast_mut();
+                        *ptr47
+                            .add(8 * ::core::mem::size_of::<*const u8>())
+                            .cast::<i64>() = _rt::as_i64(largest_ms49);
+                        let super::super::super::super::streamhost::job::types::Column {
+                            data: data93,
+                            ends: ends93,
+                        } = states48;
+                        let vec94 = <_ as Into<_rt::Vec<_>>>::into(data93)
+                            .into_boxed_slice();
+                        let ptr94 = vec94.as_ptr().cast::<u8>();
+                        let len94 = vec94.len();
+                        ::core::mem::forget(vec94);
+                        *ptr47
+                            .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len94;
+                        *ptr47
+                            .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = ptr94.cast_mut();
+                        let vec95 = <_ as Into<_rt::Vec<_>>>::into(ends93)
+                            .into_boxed_slice();
+                        let ptr95 = vec95.as_ptr().cast::<u8>();
+                        let len95 = vec95.len();
+                        ::core::mem::forget(vec95);
+                        *ptr47
+                            .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len95;
+                        *ptr47
+                            .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = ptr95.cast_mut();
+                        let vec96 = <_ as Into<_rt::Vec<_>>>::into(absent48)
+                            .into_boxed_slice();
+                        let ptr96 = vec96.as_ptr().cast::<u8>();
+                        let len96 = vec96.len();
+                        ::core::mem::forget(vec96);
+                        *ptr47
+                            .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len96;
+                        *ptr47
+                            .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = ptr96.cast_mut();
+                        let super::super::super::super::streamhost::job::types::KeyTimes {
+                            ends: ends97,
+                            times_ms: times_ms97,
+                        } = event_timers48;
+                        let vec98 = <_ as Into<_rt::Vec<_>>>::into(ends97)
+                            .into_boxed_slice();
+                        let ptr98 = vec98.as_ptr().cast::<u8>();
+                        let len98 = vec98.len();
+                        ::core::mem::forget(vec98);
+                        *ptr47
+                            .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len98;
+                        *ptr47
+                            .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = ptr98.cast_mut();
+                        let vec99 = <_ as Into<_rt::Vec<_>>>::into(times_ms97)
+                            .into_boxed_slice();
+                        let ptr99 = vec99.as_ptr().cast::<u8>();
+                        let len99 = vec99.len();
+                        ::core::mem::forget(vec99);
+                        *ptr47
+                            .add(8 + 17 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len99;
+                        *ptr47
+                            .add(8 + 16 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = ptr99.cast_mut();
+                        let super::super::super::super::streamhost::job::types::KeyTimes {
+                            ends: ends100,
+                            times_ms: times_ms100,
+                        } = batch_timers48;
+                        let vec101 = <_ as Into<_rt::Vec<_>>>::into(ends100)
+                            .into_boxed_slice();
+                        let ptr101 = vec101.as_ptr().cast::<u8>();
+                        let len101 = vec101.len();
+                        ::core::mem::forget(vec101);
+                        *ptr47
+                            .add(8 + 19 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len101;
+                        *ptr47
+                            .add(8 + 18 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = ptr101.cast_mut();
+                        let vec102 = <_ as Into<_rt::Vec<_>>>::into(times_ms100)
+                            .into_boxed_slice();
+                        let ptr102 = vec102.as_ptr().cast::<u8>();
+                        let len102 = vec102.len();
+                        ::core::mem::forget(vec102);
+                        *ptr47
+                            .add(8 + 21 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len102;
+                        *ptr47
+                            .add(8 + 20 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = ptr102.cast_mut();
+                        let vec105 = refusals48;
+                        let len105 = vec105.len();
+                        let layout105 = _rt::alloc::Layout::from_size_align(
+                                vec105.len()
+                                    * (24 + 2 * ::core::mem::size_of::<*const u8>()),
+                                8,
+                            )
+                            .unwrap();
+                        let (result105, _cleanup105) = wit_bindgen::rt::Cleanup::new(
+                            layout105,
+                        );
+                        if let Some(cleanup) = _cleanup105 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec105.into_iter().enumerate() {
+                            let base = result105
+                                .add(i * (24 + 2 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::streamhost::job::types::Refusal {
+                                    position: position103,
+                                    item: item103,
+                                    time_ms: time_ms103,
+                                    reason: reason103,
+                                } = e;
+                                *base.add(0).cast::<i32>() = _rt::as_i32(position103);
+                                match item103 {
+                                    Some(e) => {
+                                        *base.add(4).cast::<u8>() = (1i32) as u8;
+                                        *base.add(8).cast::<i32>() = _rt::as_i32(e);
+                                    }
+                                    None => {
+                                        *base.add(4).cast::<u8>() = (0i32) as u8;
+                                    }
+                                };
+                                *base.add(16).cast::<i64>() = _rt::as_i64(time_ms103);
+                                let vec104 = (reason103.into_bytes()).into_boxed_slice();
+                                let ptr104 = vec104.as_ptr().cast::<u8>();
+                                let len104 = vec104.len();
+                                ::core::mem::forget(vec104);
+                                *base
+                                    .add(24 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len104;
+                                *base.add(24).cast::<*mut u8>() = ptr104.cast_mut();
+                            }
+                        }
+                        *ptr47
+                            .add(8 + 23 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len105;
+                        *ptr47
+                            .add(8 + 22 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result105;
+                        ptr47
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_process<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = *arg0.add(0).cast::<*mut u8>();
+                        let l1 = *arg0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base4 = l0;
+                        let len4 = l1;
+                        for i in 0..len4 {
+                            let base = base4
+                                .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l2 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l3 = *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l2, l3, 1);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base4,
+                            len4 * (3 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l5 = *arg0
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l6 = *arg0
+                            .add(3 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base61 = l5;
+                        let len61 = l6;
+                        for i in 0..len61 {
+                            let base = base61
+                                .add(i * (36 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l7 = *base.add(0).cast::<*mut u8>();
+                                let l8 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base9 = l7;
+                                let len9 = l8;
+                                _rt::cabi_dealloc(base9, len9 * 4, 4);
+                                let l10 = *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l11 = *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base12 = l10;
+                                let len12 = l11;
+                                _rt::cabi_dealloc(base12, len12 * 1, 1);
+                                let l13 = *base
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l14 = *base
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base15 = l13;
+                                let len15 = l14;
+                                _rt::cabi_dealloc(base15, len15 * 4, 4);
+                                let l16 = *base
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l17 = *base
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base18 = l16;
+                                let len18 = l17;
+                                _rt::cabi_dealloc(base18, len18 * 4, 4);
+                                let l19 = *base
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l20 = *base
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base21 = l19;
+                                let len21 = l20;
+                                _rt::cabi_dealloc(base21, len21 * 4, 4);
+                                let l22 = *base
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l23 = *base
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base24 = l22;
+                                let len24 = l23;
+                                _rt::cabi_dealloc(base24, len24 * 4, 4);
+                                let l25 = *base
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l26 = *base
+                                    .add(13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base27 = l25;
+                                let len27 = l26;
+                                _rt::cabi_dealloc(base27, len27 * 4, 4);
+                                let l28 = *base
+                                    .add(14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l29 = *base
+                                    .add(15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base30 = l28;
+                                let len30 = l29;
+                                _rt::cabi_dealloc(base30, len30 * 1, 1);
+                                let l31 = *base
+                                    .add(16 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l32 = *base
+                                    .add(17 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base33 = l31;
+                                let len33 = l32;
+                                _rt::cabi_dealloc(base33, len33 * 4, 4);
+                                let l34 = *base
+                                    .add(18 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l35 = *base
+                                    .add(19 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base36 = l34;
+                                let len36 = l35;
+                                _rt::cabi_dealloc(base36, len36 * 1, 1);
+                                let l37 = *base
+                                    .add(20 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l38 = *base
+                                    .add(21 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base39 = l37;
+                                let len39 = l38;
+                                _rt::cabi_dealloc(base39, len39 * 4, 4);
+                                let l40 = *base
+                                    .add(22 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l41 = *base
+                                    .add(23 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base42 = l40;
+                                let len42 = l41;
+                                _rt::cabi_dealloc(base42, len42 * 1, 1);
+                                let l43 = *base
+                                    .add(24 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l44 = *base
+                                    .add(25 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base45 = l43;
+                                let len45 = l44;
+                                _rt::cabi_dealloc(base45, len45 * 4, 4);
+                                let l46 = *base
+                                    .add(26 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l47 = *base
+                                    .add(27 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base48 = l46;
+                                let len48 = l47;
+                                _rt::cabi_dealloc(base48, len48 * 1, 1);
+                                let l49 = *base
+                                    .add(28 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l50 = *base
+                                    .add(29 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base51 = l49;
+                                let len51 = l50;
+                                _rt::cabi_dealloc(base51, len51 * 4, 4);
+                                let l52 = *base
+                                    .add(30 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l53 = *base
+                                    .add(31 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base54 = l52;
+                                let len54 = l53;
+                                _rt::cabi_dealloc(base54, len54 * 1, 1);
+                                let l55 = *base
+                                    .add(32 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l56 = *base
+                                    .add(33 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base57 = l55;
+                                let len57 = l56;
+                                _rt::cabi_dealloc(base57, len57 * 4, 4);
+                                let l58 = *base
+                                    .add(34 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l59 = *base
+                                    .add(35 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base60 = l58;
+                                let len60 = l59;
+                                _rt::cabi_dealloc(base60, len60 * 4, 4);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base61,
+                            len61 * (36 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l62 = *arg0
+                            .add(4 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l63 = *arg0
+                            .add(5 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base88 = l62;
+                        let len88 = l63;
+                        for i in 0..len88 {
+                            let base = base88
+                                .add(i * (8 + 16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l64 = *base.add(8).cast::<*mut u8>();
+                                let l65 = *base
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base66 = l64;
+                                let len66 = l65;
+                                _rt::cabi_dealloc(base66, len66 * 4, 4);
+                                let l67 = *base
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l68 = *base
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base69 = l67;
+                                let len69 = l68;
+                                _rt::cabi_dealloc(base69, len69 * 1, 1);
+                                let l70 = *base
+                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l71 = *base
+                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base72 = l70;
+                                let len72 = l71;
+                                _rt::cabi_dealloc(base72, len72 * 4, 4);
+                                let l73 = *base
+                                    .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l74 = *base
+                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base75 = l73;
+                                let len75 = l74;
+                                _rt::cabi_dealloc(base75, len75 * 1, 1);
+                                let l76 = *base
+                                    .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l77 = *base
+                                    .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base78 = l76;
+                                let len78 = l77;
+                                _rt::cabi_dealloc(base78, len78 * 4, 4);
+                                let l79 = *base
+                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l80 = *base
+                                    .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base81 = l79;
+                                let len81 = l80;
+                                _rt::cabi_dealloc(base81, len81 * 8, 8);
+                                let l82 = *base
+                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l83 = *base
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base84 = l82;
+                                let len84 = l83;
+                                _rt::cabi_dealloc(base84, len84 * 8, 8);
+                                let l85 = *base
+                                    .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l86 = *base
+                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base87 = l85;
+                                let len87 = l86;
+                                _rt::cabi_dealloc(base87, len87 * 4, 4);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base88,
+                            len88 * (8 + 16 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l89 = *arg0
+                            .add(6 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l90 = *arg0
+                            .add(7 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base91 = l89;
+                        let len91 = l90;
+                        _rt::cabi_dealloc(base91, len91 * 4, 4);
+                        let l92 = *arg0
+                            .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l93 = *arg0
+                            .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base94 = l92;
+                        let len94 = l93;
+                        _rt::cabi_dealloc(base94, len94 * 1, 1);
+                        let l95 = *arg0
+                            .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l96 = *arg0
+                            .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base97 = l95;
+                        let len97 = l96;
+                        _rt::cabi_dealloc(base97, len97 * 4, 4);
+                        let l98 = *arg0
+                            .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l99 = *arg0
+                            .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base100 = l98;
+                        let len100 = l99;
+                        _rt::cabi_dealloc(base100, len100 * 4, 4);
+                        let l101 = *arg0
+                            .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l102 = *arg0
+                            .add(8 + 15 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base103 = l101;
+                        let len103 = l102;
+                        _rt::cabi_dealloc(base103, len103 * 4, 4);
+                        let l104 = *arg0
+                            .add(8 + 16 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l105 = *arg0
+                            .add(8 + 17 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base106 = l104;
+                        let len106 = l105;
+                        _rt::cabi_dealloc(base106, len106 * 8, 8);
+                        let l107 = *arg0
+                            .add(8 + 18 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l108 = *arg0
+                            .add(8 + 19 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base109 = l107;
+                        let len109 = l108;
+                        _rt::cabi_dealloc(base109, len109 * 4, 4);
+                        let l110 = *arg0
+                            .add(8 + 20 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l111 = *arg0
+                            .add(8 + 21 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base112 = l110;
+                        let len112 = l111;
+                        _rt::cabi_dealloc(base112, len112 * 8, 8);
+                        let l113 = *arg0
+                            .add(8 + 22 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l114 = *arg0
+                            .add(8 + 23 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base117 = l113;
+                        let len117 = l114;
+                        for i in 0..len117 {
+                            let base = base117
+                                .add(i * (24 + 2 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l115 = *base.add(24).cast::<*mut u8>();
+                                let l116 = *base
+                                    .add(24 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l115, l116, 1);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base117,
+                            len117 * (24 + 2 * ::core::mem::size_of::<*const u8>()),
+                            8,
+                        );
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
                 pub unsafe fn _export_migrate_cabi<T_: Guest>(
                     arg0: i32,
                     arg1: *mut u8,
@@ -3887,7 +5248,11 @@ pub mod exports {
                     /// or pairs. Depends on nothing but its arguments.
                     #[allow(async_fn_in_trait)]
                     fn finish(stage: u32, moment: Moment, finished: Finished) -> Output;
-                    /// Makes this version's accumulators of those that the version before it kept.
+                    /// Runs a function with state over the keys of stage `stage`, and the operators that follow it over what it gives out.
+                    /// Depends on nothing but its arguments, key by key.
+                    #[allow(async_fn_in_trait)]
+                    fn process(stage: u32, moment: Moment, keys: KeyItems) -> Processed;
+                    /// Makes this version's accumulators or states of those that the version before it kept.
                     #[allow(async_fn_in_trait)]
                     fn migrate(stage: u32, accumulators: Column) -> Column;
                 }
@@ -3927,6 +5292,13 @@ pub mod exports {
                         "cabi_post_streamhost:job/guest@0.2.0#finish")] unsafe extern "C"
                         fn _post_return_finish(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_finish::<$ty > (arg0) } }
+                        #[unsafe (export_name = "streamhost:job/guest@0.2.0#process")]
+                        unsafe extern "C" fn export_process(arg0 : * mut u8,) -> * mut u8
+                        { unsafe { $($path_to_types)*:: _export_process_cabi::<$ty >
+                        (arg0) } } #[unsafe (export_name =
+                        "cabi_post_streamhost:job/guest@0.2.0#process")] unsafe extern
+                        "C" fn _post_return_process(arg0 : * mut u8,) { unsafe {
+                        $($path_to_types)*:: __post_return_process::<$ty > (arg0) } }
                         #[unsafe (export_name = "streamhost:job/guest@0.2.0#migrate")]
                         unsafe extern "C" fn export_migrate(arg0 : i32, arg1 : * mut u8,
                         arg2 : usize, arg3 : * mut u8, arg4 : usize,) -> * mut u8 {
@@ -3943,11 +5315,11 @@ pub mod exports {
                 struct _RetArea(
                     [::core::mem::MaybeUninit<
                         u8,
-                    >; 24 + 8 * ::core::mem::size_of::<*const u8>()],
+                    >; 8 + 24 * ::core::mem::size_of::<*const u8>()],
                 );
                 static mut _RET_AREA: _RetArea = _RetArea(
-                    [::core::mem::MaybeUninit::uninit(); 24
-                        + 8 * ::core::mem::size_of::<*const u8>()],
+                    [::core::mem::MaybeUninit::uninit(); 8
+                        + 24 * ::core::mem::size_of::<*const u8>()],
                 );
             }
         }
@@ -4061,6 +5433,17 @@ mod _rt {
             alloc::dealloc(ptr, layout);
         }
     }
+    pub unsafe fn bool_lift(val: u8) -> bool {
+        if cfg!(debug_assertions) {
+            match val {
+                0 => false,
+                1 => true,
+                _ => panic!("invalid bool discriminant"),
+            }
+        } else {
+            val != 0
+        }
+    }
     extern crate alloc as alloc_crate;
 }
 /// Generates `#[unsafe(no_mangle)]` functions to export the specified type as
@@ -4093,14 +5476,14 @@ macro_rules! __export_job_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:streamhost:job@0.2.0:job:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2336] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2802] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa6\x11\x01A\x02\x01\
-A\x0f\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf8\x14\x01A\x02\x01\
+A\x11\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
 t:job/log@0.2.0\x05\0\x01B\x04\x01}\x04\0\x04kind\x03\0\0\x01@\x03\x04names\x04k\
 ind\x01\x07defaults\0s\x04\0\x03get\x01\x02\x03\0\x1fstreamhost:job/parameters@0\
-.2.0\x05\x01\x01BH\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06column\x03\
+.2.0\x05\x01\x01BT\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06column\x03\
 \0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\x06absent\x01\x04\0\x07\
 headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partitionz\x0cfirst-offsetx\x07of\
 fsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0babsent-keys\x01\x0dabsent\
@@ -4113,41 +5496,51 @@ artials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0caccumulators\x03
 \x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x05\x05lefts\x03\
 \x06rights\x03\x0cabsent-lefts\x01\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05\
 pairs\x03\0\x13\x01q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finishe\
-d\x03\0\x15\x01}\x04\0\x04kind\x03\0\x17\x01p\x18\x01r\x04\x04rows\x01\x05names\x03\
-\x06values\x03\x05kinds\x19\x04\0\x0bextra-cells\x03\0\x1a\x01r\x07\x09positions\
-\x01\x05cells\x03\x06absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x1b\x07\
-headers\x05\x04\0\x04rows\x03\0\x1c\x01p\x0a\x01p\x1d\x01p\x0e\x01r\x05\x06fault\
-s\x1e\x04rows\x1f\x05keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!\
-\x01r\x03\x04names\x04kind\x18\x08optional\x7f\x04\0\x0acolumn-def\x03\0#\x01o\x02\
-ss\x01p%\x01r\x03\x09connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\
-\x05place(\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size\
--msw\x06hop-msw\x04\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\
-\x04\0\x0bwindow-kind\x03\0-\x01r\x05\x04kind.\x0blateness-msw\x0aupdates-msw\x0f\
-processing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aea\
-ch-batch\0\0\x07running\x011\0\x06window\x010\0\x04\0\x05scope\x03\02\x01r\x02\x09\
-before-msw\x08after-msw\x04\0\x09distances\x03\04\x01q\x02\x07between\x015\0\x06\
-window\x01w\0\x04\0\x08partners\x03\06\x01r\x04\x08partners7\x0blateness-msw\x04\
-left\x7f\x05right\x7f\x04\0\x08join-def\x03\08\x01q\x03\x06reduce\x013\0\x04join\
-\x019\0\x06lookup\0\0\x04\0\x0astage-kind\x03\0:\x01o\x02sy\x01k<\x01r\x08\x04na\
-mes\x04kind;\x06inputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07vers\
-iony\x08migrates=\x04\0\x09stage-def\x03\0>\x01p$\x01r\x05\x05place(\x04keys\xc0\
-\0\x07dynamic\x7f\x07columns\xc0\0\x07headers\x7f\x04\0\x08sink-def\x03\0A\x01p*\
-\x01p?\x01p\xc2\0\x01r\x05\x04names\x08every-ms1\x07sources\xc3\0\x06stages\xc4\0\
-\x05sinks\xc5\0\x04\0\x0bdescription\x03\0F\x03\0\x1astreamhost:job/types@0.2.0\x05\
-\x02\x02\x03\0\x02\x06column\x02\x03\0\x02\x0bdescription\x02\x03\0\x02\x08finis\
-hed\x02\x03\0\x02\x06moment\x02\x03\0\x02\x06output\x02\x03\0\x02\x08partials\x02\
-\x03\0\x02\x07records\x01B\x19\x02\x03\x02\x01\x03\x04\0\x06column\x03\0\0\x02\x03\
-\x02\x01\x04\x04\0\x0bdescription\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x08finishe\
-d\x03\0\x04\x02\x03\x02\x01\x06\x04\0\x06moment\x03\0\x06\x02\x03\x02\x01\x07\x04\
-\0\x06output\x03\0\x08\x02\x03\x02\x01\x08\x04\0\x08partials\x03\0\x0a\x02\x03\x02\
-\x01\x09\x04\0\x07records\x03\0\x0c\x01j\x01\x03\x01s\x01@\0\0\x0e\x04\0\x08desc\
-ribe\x01\x0f\x01@\x03\x05stagey\x06moment\x07\x07records\x0d\0\x09\x04\0\x09tran\
-sform\x01\x10\x01@\x02\x05stagey\x08partials\x0b\0\x01\x04\0\x07combine\x01\x11\x01\
-@\x03\x05stagey\x06moment\x07\x08finished\x05\0\x09\x04\0\x06finish\x01\x12\x01@\
-\x02\x05stagey\x0caccumulators\x01\0\x01\x04\0\x07migrate\x01\x13\x04\0\x1astrea\
-mhost:job/guest@0.2.0\x05\x0a\x04\0\x18streamhost:job/job@0.2.0\x04\0\x0b\x09\x01\
-\0\x03job\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.\
-258.3\x10wit-bindgen-rust\x060.61.1";
+d\x03\0\x15\x01r\x02\x04ends\x01\x08times-ms\x06\x04\0\x09key-times\x03\0\x17\x01\
+r\x0b\x04keys\x03\x06states\x03\x06absent\x01\x0cevent-timers\x18\x0cbatch-timer\
+s\x18\x09item-ends\x01\x05items\x03\x08times-ms\x06\x0cwatermark-msx\x04last\x7f\
+\x0cbatch-due-msx\x04\0\x09key-items\x03\0\x19\x01ky\x01r\x04\x08positiony\x04it\
+em\x1b\x07time-msx\x06reasons\x04\0\x07refusal\x03\0\x1c\x01}\x04\0\x04kind\x03\0\
+\x1e\x01p\x1f\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05kinds\x20\x04\0\
+\x0bextra-cells\x03\0!\x01r\x07\x09positions\x01\x05cells\x03\x06absent\x01\x07d\
+eleted\x01\x0cdeleted-rows\x01\x05extra\"\x07headers\x05\x04\0\x04rows\x03\0#\x01\
+p\x0a\x01p$\x01p\x0e\x01r\x05\x06faults%\x04rows&\x05keyed'\x04late\x01\x0alarge\
+st-msx\x04\0\x06output\x03\0(\x01p\x1d\x01r\x06\x06output)\x06states\x03\x06abse\
+nt\x01\x0cevent-timers\x18\x0cbatch-timers\x18\x08refusals*\x04\0\x09processed\x03\
+\0+\x01r\x03\x04names\x04kind\x1f\x08optional\x7f\x04\0\x0acolumn-def\x03\0-\x01\
+o\x02ss\x01p/\x01r\x03\x09connectors\x04names\x07options0\x04\0\x05place\x03\01\x01\
+r\x03\x05place2\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\03\x01r\x02\x07\
+size-msw\x06hop-msw\x04\0\x05panes\x03\05\x01q\x02\x05panes\x016\0\x07session\x01\
+w\0\x04\0\x0bwindow-kind\x03\07\x01r\x05\x04kind8\x0blateness-msw\x0aupdates-msw\
+\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\09\x01kw\x01q\x03\x0a\
+each-batch\0\0\x07running\x01;\0\x06window\x01:\0\x04\0\x05scope\x03\0<\x01r\x02\
+\x09before-msw\x08after-msw\x04\0\x09distances\x03\0>\x01q\x02\x07between\x01?\0\
+\x06window\x01w\0\x04\0\x08partners\x03\0@\x01r\x04\x08partners\xc1\0\x0blatenes\
+s-msw\x04left\x7f\x05right\x7f\x04\0\x08join-def\x03\0B\x01r\x02\x09expire-ms;\x0a\
+event-time\x7f\x04\0\x0bprocess-def\x03\0D\x01q\x04\x06reduce\x01=\0\x04join\x01\
+\xc3\0\0\x06lookup\0\0\x07process\x01\xc5\0\0\x04\0\x0astage-kind\x03\0F\x01o\x02\
+sy\x01k\xc8\0\x01r\x08\x04names\x04kind\xc7\0\x06inputs\x01\x09key-shapes\x0bval\
+ue-shapes\x0bother-shapes\x07versiony\x08migrates\xc9\0\x04\0\x09stage-def\x03\0\
+J\x01p.\x01r\x05\x05place2\x04keys\xcc\0\x07dynamic\x7f\x07columns\xcc\0\x07head\
+ers\x7f\x04\0\x08sink-def\x03\0M\x01p4\x01p\xcb\0\x01p\xce\0\x01r\x05\x04names\x08\
+every-ms;\x07sources\xcf\0\x06stages\xd0\0\x05sinks\xd1\0\x04\0\x0bdescription\x03\
+\0R\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x02\x03\0\x02\x06column\x02\x03\0\
+\x02\x0bdescription\x02\x03\0\x02\x08finished\x02\x03\0\x02\x09key-items\x02\x03\
+\0\x02\x06moment\x02\x03\0\x02\x06output\x02\x03\0\x02\x08partials\x02\x03\0\x02\
+\x09processed\x02\x03\0\x02\x07records\x01B\x1f\x02\x03\x02\x01\x03\x04\0\x06col\
+umn\x03\0\0\x02\x03\x02\x01\x04\x04\0\x0bdescription\x03\0\x02\x02\x03\x02\x01\x05\
+\x04\0\x08finished\x03\0\x04\x02\x03\x02\x01\x06\x04\0\x09key-items\x03\0\x06\x02\
+\x03\x02\x01\x07\x04\0\x06moment\x03\0\x08\x02\x03\x02\x01\x08\x04\0\x06output\x03\
+\0\x0a\x02\x03\x02\x01\x09\x04\0\x08partials\x03\0\x0c\x02\x03\x02\x01\x0a\x04\0\
+\x09processed\x03\0\x0e\x02\x03\x02\x01\x0b\x04\0\x07records\x03\0\x10\x01j\x01\x03\
+\x01s\x01@\0\0\x12\x04\0\x08describe\x01\x13\x01@\x03\x05stagey\x06moment\x09\x07\
+records\x11\0\x0b\x04\0\x09transform\x01\x14\x01@\x02\x05stagey\x08partials\x0d\0\
+\x01\x04\0\x07combine\x01\x15\x01@\x03\x05stagey\x06moment\x09\x08finished\x05\0\
+\x0b\x04\0\x06finish\x01\x16\x01@\x03\x05stagey\x06moment\x09\x04keys\x07\0\x0f\x04\
+\0\x07process\x01\x17\x01@\x02\x05stagey\x0caccumulators\x01\0\x01\x04\0\x07migr\
+ate\x01\x18\x04\0\x1astreamhost:job/guest@0.2.0\x05\x0c\x04\0\x18streamhost:job/\
+job@0.2.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0G\x09producers\x01\x0cprocessed-by\
+\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -4160,13 +5553,13 @@ pub use __export_job_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1970] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x98\x0e\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2330] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x80\x11\x01A\x02\x01\
 A\x06\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
 t:job/log@0.2.0\x05\0\x01B\x04\x01}\x04\0\x04kind\x03\0\0\x01@\x03\x04names\x04k\
 ind\x01\x07defaults\0s\x04\0\x03get\x01\x02\x03\0\x1fstreamhost:job/parameters@0\
-.2.0\x05\x01\x01BH\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06column\x03\
+.2.0\x05\x01\x01BT\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06column\x03\
 \0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\x06absent\x01\x04\0\x07\
 headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partitionz\x0cfirst-offsetx\x07of\
 fsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0babsent-keys\x01\x0dabsent\
@@ -4179,30 +5572,38 @@ artials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0caccumulators\x03
 \x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x05\x05lefts\x03\
 \x06rights\x03\x0cabsent-lefts\x01\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05\
 pairs\x03\0\x13\x01q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finishe\
-d\x03\0\x15\x01}\x04\0\x04kind\x03\0\x17\x01p\x18\x01r\x04\x04rows\x01\x05names\x03\
-\x06values\x03\x05kinds\x19\x04\0\x0bextra-cells\x03\0\x1a\x01r\x07\x09positions\
-\x01\x05cells\x03\x06absent\x01\x07deleted\x01\x0cdeleted-rows\x01\x05extra\x1b\x07\
-headers\x05\x04\0\x04rows\x03\0\x1c\x01p\x0a\x01p\x1d\x01p\x0e\x01r\x05\x06fault\
-s\x1e\x04rows\x1f\x05keyed\x20\x04late\x01\x0alargest-msx\x04\0\x06output\x03\0!\
-\x01r\x03\x04names\x04kind\x18\x08optional\x7f\x04\0\x0acolumn-def\x03\0#\x01o\x02\
-ss\x01p%\x01r\x03\x09connectors\x04names\x07options&\x04\0\x05place\x03\0'\x01r\x03\
-\x05place(\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\0)\x01r\x02\x07size\
--msw\x06hop-msw\x04\0\x05panes\x03\0+\x01q\x02\x05panes\x01,\0\x07session\x01w\0\
-\x04\0\x0bwindow-kind\x03\0-\x01r\x05\x04kind.\x0blateness-msw\x0aupdates-msw\x0f\
-processing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\0/\x01kw\x01q\x03\x0aea\
-ch-batch\0\0\x07running\x011\0\x06window\x010\0\x04\0\x05scope\x03\02\x01r\x02\x09\
-before-msw\x08after-msw\x04\0\x09distances\x03\04\x01q\x02\x07between\x015\0\x06\
-window\x01w\0\x04\0\x08partners\x03\06\x01r\x04\x08partners7\x0blateness-msw\x04\
-left\x7f\x05right\x7f\x04\0\x08join-def\x03\08\x01q\x03\x06reduce\x013\0\x04join\
-\x019\0\x06lookup\0\0\x04\0\x0astage-kind\x03\0:\x01o\x02sy\x01k<\x01r\x08\x04na\
-mes\x04kind;\x06inputs\x01\x09key-shapes\x0bvalue-shapes\x0bother-shapes\x07vers\
-iony\x08migrates=\x04\0\x09stage-def\x03\0>\x01p$\x01r\x05\x05place(\x04keys\xc0\
-\0\x07dynamic\x7f\x07columns\xc0\0\x07headers\x7f\x04\0\x08sink-def\x03\0A\x01p*\
-\x01p?\x01p\xc2\0\x01r\x05\x04names\x08every-ms1\x07sources\xc3\0\x06stages\xc4\0\
-\x05sinks\xc5\0\x04\0\x0bdescription\x03\0F\x03\0\x1astreamhost:job/types@0.2.0\x05\
-\x02\x04\08streamhost:job/job-with-all-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\
-\0#job-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-\
-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+d\x03\0\x15\x01r\x02\x04ends\x01\x08times-ms\x06\x04\0\x09key-times\x03\0\x17\x01\
+r\x0b\x04keys\x03\x06states\x03\x06absent\x01\x0cevent-timers\x18\x0cbatch-timer\
+s\x18\x09item-ends\x01\x05items\x03\x08times-ms\x06\x0cwatermark-msx\x04last\x7f\
+\x0cbatch-due-msx\x04\0\x09key-items\x03\0\x19\x01ky\x01r\x04\x08positiony\x04it\
+em\x1b\x07time-msx\x06reasons\x04\0\x07refusal\x03\0\x1c\x01}\x04\0\x04kind\x03\0\
+\x1e\x01p\x1f\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05kinds\x20\x04\0\
+\x0bextra-cells\x03\0!\x01r\x07\x09positions\x01\x05cells\x03\x06absent\x01\x07d\
+eleted\x01\x0cdeleted-rows\x01\x05extra\"\x07headers\x05\x04\0\x04rows\x03\0#\x01\
+p\x0a\x01p$\x01p\x0e\x01r\x05\x06faults%\x04rows&\x05keyed'\x04late\x01\x0alarge\
+st-msx\x04\0\x06output\x03\0(\x01p\x1d\x01r\x06\x06output)\x06states\x03\x06abse\
+nt\x01\x0cevent-timers\x18\x0cbatch-timers\x18\x08refusals*\x04\0\x09processed\x03\
+\0+\x01r\x03\x04names\x04kind\x1f\x08optional\x7f\x04\0\x0acolumn-def\x03\0-\x01\
+o\x02ss\x01p/\x01r\x03\x09connectors\x04names\x07options0\x04\0\x05place\x03\01\x01\
+r\x03\x05place2\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\03\x01r\x02\x07\
+size-msw\x06hop-msw\x04\0\x05panes\x03\05\x01q\x02\x05panes\x016\0\x07session\x01\
+w\0\x04\0\x0bwindow-kind\x03\07\x01r\x05\x04kind8\x0blateness-msw\x0aupdates-msw\
+\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\09\x01kw\x01q\x03\x0a\
+each-batch\0\0\x07running\x01;\0\x06window\x01:\0\x04\0\x05scope\x03\0<\x01r\x02\
+\x09before-msw\x08after-msw\x04\0\x09distances\x03\0>\x01q\x02\x07between\x01?\0\
+\x06window\x01w\0\x04\0\x08partners\x03\0@\x01r\x04\x08partners\xc1\0\x0blatenes\
+s-msw\x04left\x7f\x05right\x7f\x04\0\x08join-def\x03\0B\x01r\x02\x09expire-ms;\x0a\
+event-time\x7f\x04\0\x0bprocess-def\x03\0D\x01q\x04\x06reduce\x01=\0\x04join\x01\
+\xc3\0\0\x06lookup\0\0\x07process\x01\xc5\0\0\x04\0\x0astage-kind\x03\0F\x01o\x02\
+sy\x01k\xc8\0\x01r\x08\x04names\x04kind\xc7\0\x06inputs\x01\x09key-shapes\x0bval\
+ue-shapes\x0bother-shapes\x07versiony\x08migrates\xc9\0\x04\0\x09stage-def\x03\0\
+J\x01p.\x01r\x05\x05place2\x04keys\xcc\0\x07dynamic\x7f\x07columns\xcc\0\x07head\
+ers\x7f\x04\0\x08sink-def\x03\0M\x01p4\x01p\xcb\0\x01p\xce\0\x01r\x05\x04names\x08\
+every-ms;\x07sources\xcf\0\x06stages\xd0\0\x05sinks\xd1\0\x04\0\x0bdescription\x03\
+\0R\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x04\08streamhost:job/job-with-al\
+l-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\0#job-with-all-of-its-exports-remo\
+ved\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10\
+wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

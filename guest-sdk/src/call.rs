@@ -30,6 +30,8 @@ pub enum Input<'b> {
     Groups(Groups<'b>),
     /// Pairs of a join or lookup.
     Pairs(Pairs<'b>),
+    /// Keys that a function with state is given.
+    Keys(KeyItems<'b>),
     /// Nothing: a branch's items are handed over beside it.
     Branch,
 }
@@ -68,6 +70,73 @@ pub struct Pairs<'b> {
     pub(crate) times_ms: &'b [i64],
 }
 
+/// Keys, what is kept of each, and its items: see `key-items` in the contract.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyItems<'b> {
+    pub(crate) keys: Column<'b>,
+    pub(crate) states: Column<'b>,
+    pub(crate) absent: &'b [u32],
+    pub(crate) event_timers: KeyTimes<'b>,
+    pub(crate) batch_timers: KeyTimes<'b>,
+    pub(crate) item_ends: &'b [u32],
+    pub(crate) items: Column<'b>,
+    pub(crate) times_ms: &'b [i64],
+    pub(crate) watermark_ms: i64,
+    pub(crate) last: bool,
+    pub(crate) batch_due_ms: i64,
+}
+
+/// Times by key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyTimes<'b> {
+    pub(crate) ends: &'b [u32],
+    pub(crate) times_ms: &'b [i64],
+}
+
+impl<'b> KeyTimes<'b> {
+    /// A key's times.
+    pub(crate) fn get(self, key: usize) -> &'b [i64] {
+        let from = key.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.times_ms[from as usize..self.ends[key] as usize]
+    }
+}
+
+/// What became of keys.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Processed {
+    pub(crate) states: ColumnBuf,
+    pub(crate) absent: Vec<u32>,
+    pub(crate) event_timers: KeyTimesOut,
+    pub(crate) batch_timers: KeyTimesOut,
+    pub(crate) refusals: Vec<Refused>,
+}
+
+/// Times by key, on their way out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeyTimesOut {
+    pub(crate) ends: Vec<u32>,
+    pub(crate) times_ms: Vec<i64>,
+}
+
+impl KeyTimesOut {
+    /// Adds a key.
+    pub(crate) fn push(&mut self, times_ms: impl IntoIterator<Item = i64>) {
+        self.times_ms.extend(times_ms);
+        self.ends.push(self.times_ms.len() as u32);
+    }
+}
+
+/// An item or timer that the author's function refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Which key.
+    pub(crate) position: u32,
+    /// Which of its items; none: a timer.
+    pub(crate) item: Option<u32>,
+    pub(crate) time_ms: i64,
+    pub(crate) reason: String,
+}
+
 /// What is to be merged: group `i` is the accumulator so far (if `i` is not in `absent`) and then
 /// `partials[group_ends[i - 1]..group_ends[i]]`.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +159,8 @@ pub(crate) struct Output {
     pub(crate) late: Vec<u32>,
     /// The partition's largest event time after this call; never below the moment's.
     pub(crate) largest_ms: i64,
+    /// Of keys alone: what became of them.
+    pub(crate) processed: Processed,
 }
 
 /// One record that the author's function refused.
@@ -155,6 +226,7 @@ impl Input<'_> {
             Input::Records(batch) => of(batch.values.ends, &[batch.values]),
             Input::Groups(groups) => of(groups.keys.ends, &[groups.keys, groups.accumulators]),
             Input::Pairs(pairs) => of(pairs.lefts.ends, &[pairs.lefts, pairs.rights]),
+            Input::Keys(keys) => of(keys.items.ends, &[keys.items]),
             Input::Branch => Expect::default(),
         }
     }

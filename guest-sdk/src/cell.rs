@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
 
 /// What a cell holds. Numbers cross as 8 bytes, little-endian; the sink renders them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,6 +128,24 @@ impl Time {
         let time: Result<jiff::Timestamp, _> = text.parse();
         time.map(|time| Time(time.as_millisecond()))
             .map_err(|_| TimeError(text.chars().take(TIME_SHOWN_CHARS_MAX).collect()))
+    }
+}
+
+/// So much later. What is too far away becomes the last time there is.
+impl Add<Duration> for Time {
+    type Output = Time;
+    fn add(self, later: Duration) -> Time {
+        let ms = i64::try_from(later.as_millis()).unwrap_or(i64::MAX);
+        Time(self.0.saturating_add(ms))
+    }
+}
+
+/// So much earlier. What is too far away becomes the first time there is.
+impl Sub<Duration> for Time {
+    type Output = Time;
+    fn sub(self, earlier: Duration) -> Time {
+        let ms = i64::try_from(earlier.as_millis()).unwrap_or(i64::MAX);
+        Time(self.0.saturating_sub(ms))
     }
 }
 

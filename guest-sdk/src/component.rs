@@ -15,7 +15,9 @@ use crate::row::{ColumnDef, RowWriter};
 use std::sync::Once;
 
 pub use crate::bindings::{self, export};
-pub use contract::{Description, Finished, Guest, Moment, Output, Partials, Records};
+pub use contract::{
+    Description, Finished, Guest, KeyItems, Moment, Output, Partials, Processed, Records,
+};
 pub use types::Column as Items;
 
 /// The SDK's version, in a custom section of every component, where `streamhost inspect` finds it.
@@ -116,6 +118,62 @@ pub fn finish(
     output(job(Call::new()).run(stage as usize, moment_in(moment), input))
 }
 
+/// The export `process`.
+pub fn process(
+    job: impl for<'b> Fn(Call<'b>) -> Job<'b>,
+    stage: u32,
+    moment: Moment,
+    keys: KeyItems,
+) -> Processed {
+    log_panics();
+    let input = Input::Keys(call::KeyItems {
+        keys: column(&keys.keys),
+        states: column(&keys.states),
+        absent: &keys.absent,
+        event_timers: times(&keys.event_timers),
+        batch_timers: times(&keys.batch_timers),
+        item_ends: &keys.item_ends,
+        items: column(&keys.items),
+        times_ms: &keys.times_ms,
+        watermark_ms: keys.watermark_ms,
+        last: keys.last,
+        batch_due_ms: keys.batch_due_ms,
+    });
+    let mut out = job(Call::new()).run(stage as usize, moment_in(moment), input);
+    let processed = std::mem::take(&mut out.processed);
+    Processed {
+        output: output(out),
+        states: column_out(processed.states),
+        absent: processed.absent,
+        event_timers: times_out(processed.event_timers),
+        batch_timers: times_out(processed.batch_timers),
+        refusals: processed.refusals.into_iter().map(refusal).collect(),
+    }
+}
+
+fn times(times: &types::KeyTimes) -> call::KeyTimes<'_> {
+    call::KeyTimes {
+        ends: &times.ends,
+        times_ms: &times.times_ms,
+    }
+}
+
+fn times_out(times: call::KeyTimesOut) -> types::KeyTimes {
+    types::KeyTimes {
+        ends: times.ends,
+        times_ms: times.times_ms,
+    }
+}
+
+fn refusal(refused: call::Refused) -> types::Refusal {
+    types::Refusal {
+        position: refused.position,
+        item: refused.item,
+        time_ms: refused.time_ms,
+        reason: refused.reason,
+    }
+}
+
 /// The export `migrate`.
 pub fn migrate(
     job: impl for<'b> Fn(Call<'b>) -> Job<'b>,
@@ -204,6 +262,13 @@ fn stage_def(stage: StageDef) -> types::StageDef {
                 right,
             }),
             StageKind::Lookup => types::StageKind::Lookup,
+            StageKind::Process {
+                expire_ms,
+                event_time,
+            } => types::StageKind::Process(types::ProcessDef {
+                expire_ms,
+                event_time,
+            }),
         },
         inputs: stage.inputs,
         key_shape: stage.key_shape,

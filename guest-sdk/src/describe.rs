@@ -74,6 +74,13 @@ pub enum StageKind {
     },
     /// Pairs each item with what a table says of its key.
     Lookup,
+    /// Gives each item to a function with a state and timers for its key.
+    Process {
+        /// A key is forgotten when it had no item for so many milliseconds; none: never.
+        expire_ms: Option<u64>,
+        /// It has timers of event time.
+        event_time: bool,
+    },
 }
 
 /// Which items of one key a join pairs, by their event times.
@@ -145,6 +152,7 @@ impl StageKind {
         match self {
             StageKind::Reduce(Scope::Window(window)) => !window.processing_time,
             StageKind::Join { .. } => true,
+            StageKind::Process { event_time, .. } => event_time,
             StageKind::Reduce(_) | StageKind::Lookup => false,
         }
     }

@@ -12,7 +12,7 @@
 //! }
 //! ```
 
-pub use crate::call::{Batch, Groups, Input, Pairs}; // what authors may meet of it
+pub use crate::call::{Batch, Groups, Input, KeyItems, Pairs}; // what authors may meet of it
 
 use crate::call::{Expect, Fault, Moment, Output, Positions};
 use crate::cell::Time;
@@ -25,7 +25,7 @@ use std::rc::Rc;
 
 /// Event times beyond this, either way, are a mistake in the data (it is in the year 275760): taken
 /// as they are, one of them would end every window for good.
-const EVENT_TIME_MAX_MS: i64 = 8_640_000_000_000_000;
+pub(crate) const EVENT_TIME_MAX_MS: i64 = 8_640_000_000_000_000;
 
 /// Where the loop stands, and where its output goes.
 #[derive(Debug)]

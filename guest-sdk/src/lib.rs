@@ -210,8 +210,8 @@ pub use headers::{HeaderValue, Headers};
 pub use job::{Call, Job};
 pub use key::Key;
 pub use keyed::{
-    Comparable, Each, Group, JoinBy, KeyedBy, Number, Ranked, Scoped, Update, Window, Windows,
-    Within, between, hopping, session, tumbling, within,
+    Comparable, Each, Group, JoinBy, KeyedBy, Number, ProcessContext as Context, Ranked, Scoped,
+    Timer, Update, Window, Windows, Within, between, hopping, session, tumbling, within,
 };
 pub use parameter::{Parameter, param};
 pub use reason::{Reason, Refusal, ok};

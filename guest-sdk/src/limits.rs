@@ -19,3 +19,7 @@ pub(crate) const RATE_MAX: u32 = 1_000_000;
 pub(crate) const STAGE_SHAPE_BYTES_MAX: usize = 16 << 10;
 /// A key's bytes in a keyed stage; longer ones are set aside.
 pub(crate) const KEYED_KEY_BYTES_MAX: usize = 32_000;
+/// Timers of event time, and of the batches' time, that a key may have at once.
+pub(crate) const KEY_TIMERS_MAX: usize = 1_000;
+/// Timers of a key that go off in one batch; what is left is due in the next one.
+pub(crate) const KEY_TIMERS_FIRED_MAX: usize = 10_000;

@@ -234,6 +234,12 @@ refused! {
     a_join_in_windows_of_nothing: kafka("a").map(|_| 1u64).key_by(|_| ())
         .join(kafka("b").map(|_| 1u64).key_by(|_| ()), tumbling(seconds(0)), |_, _| "").to(console())
         => "a window is 0 ms, of 1 ms at least";
+    a_state_in_no_order: kafka("a").map(|_| 1u64).key_by(|_| ())
+        .process(|_, _, _: &mut Option<std::collections::HashMap<u64, u64>>, _: &mut Context<'_, String>| ()).to(console())
+        => "stage `process`: states have a `HashMap` or `HashSet`, whose order is another one each time";
+    an_item_of_any_type: kafka("a").map(|_| serde_json::Value::Null).key_by(|_| ())
+        .process(|_, _, _: &mut Option<u64>, _: &mut Context<'_, String>| ()).to(console())
+        => "stage `process`: items have a part whose type only the data knows";
     a_distance_of_years: kafka("a").map(|_| 1u64).key_by(|_| ())
         .join(kafka("b").map(|_| 1u64).key_by(|_| ()), within(days(400)), |_, _| "").to(console())
         => "366 days at most";

@@ -13,6 +13,7 @@ mod live_contract {
     mod keyed_words;
     mod joins;
     mod keyed_faults;
+    mod processes;
     mod outages;
     mod refusals;
     mod ends;

@@ -72,6 +72,13 @@ fn exports(function: &ItemFn) -> TokenStream {
                 ) -> ::streamhost::component::Output {
                     ::streamhost::component::finish(#ident, stage, moment, finished)
                 }
+                fn process(
+                    stage: u32,
+                    moment: ::streamhost::component::Moment,
+                    keys: ::streamhost::component::KeyItems,
+                ) -> ::streamhost::component::Processed {
+                    ::streamhost::component::process(#ident, stage, moment, keys)
+                }
                 fn migrate(
                     stage: u32,
                     accumulators: ::streamhost::component::Items,

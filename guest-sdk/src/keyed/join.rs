@@ -17,8 +17,8 @@ use crate::value::{Value, encode};
 use serde::Serialize;
 use std::marker::PhantomData;
 
-/// One side of a join or lookup: each item as it is.
-struct Side<K, G> {
+/// One side of a join or lookup, or what is processed: each item as it is.
+pub(super) struct Side<K, G> {
     key: G,
     to: Index,
     side: u8,
@@ -34,12 +34,21 @@ struct Side<K, G> {
 
 /// When an item comes too late for its join.
 #[derive(Clone, Copy)]
-struct LateFor {
+pub(super) struct LateFor {
     partners: Partners,
     lateness_ms: i64,
 }
 
 impl LateFor {
+    /// Items have an event time, and however old it is they are not late.
+    pub(super) const NEVER: LateFor = LateFor {
+        partners: Partners::Between {
+            before_ms: 0,
+            after_ms: 0,
+        },
+        lateness_ms: i64::MAX,
+    };
+
     /// None: nothing is late.
     fn of(kind: StageKind) -> Option<Self> {
         match kind {
@@ -69,7 +78,7 @@ impl LateFor {
 }
 
 impl<'b, K: Key<'b>, G> Side<K, G> {
-    fn new(key: G, to: &Index, side: u8, late: Option<LateFor>, table: bool) -> Self {
+    pub(super) fn new(key: G, to: &Index, side: u8, late: Option<LateFor>, table: bool) -> Self {
         Side {
             key,
             to: to.clone(),

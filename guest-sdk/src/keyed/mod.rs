@@ -9,6 +9,7 @@ mod number;
 mod of_values; // reductions of one value of each item
 mod paired; // what follows joins and lookups
 mod partials; // one accumulator a key, before the shuffle
+mod process; // a function with state and timers
 mod place; // which window an item is in, and whether it is late
 mod reduce; // the reductions
 mod scoped; // the verbs
@@ -24,6 +25,9 @@ pub use groups::{Finished, Group, Grouped, Update, Window};
 pub use number::{Comparable, Number};
 pub use of_values::{ApproxDistinct, Avg, By, Collect, Endmost, OfValues, Percentiles};
 pub use paired::{Joined, LookedUp, OuterJoined, RightJoined};
+pub use process::{
+    Context as ProcessContext, NoTimer, OnTimer, Outcome, Processed, Timer, WithTimer,
+};
 pub use reduce::{Count, Distinct, Extreme, Fold, Merge, Reduce, Reduction, Sum};
 pub use scoped::{Batched, Finish, Running, Scoped, Windowed};
 pub use sketch::Distinct as DistinctSketch;

@@ -93,7 +93,10 @@ fn compare_kept(guest: &Guest<'_>, stage: usize, whole: &Run<'_>, other: &Run<'_
         };
         writes.iter().map(blank).collect::<Vec<_>>()
     };
-    if matches!(spec.kind, StageKind::Join(_) | StageKind::Lookup) {
+    if matches!(
+        spec.kind,
+        StageKind::Join(_) | StageKind::Lookup | StageKind::Process(_)
+    ) {
         return; // their items were compared as they were made
     }
     same_places(guest, stage, &places(one), &places(two));

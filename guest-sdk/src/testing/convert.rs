@@ -11,7 +11,10 @@ use crate::describe::{
 use crate::headers::CallHeaders;
 use crate::record::Place;
 use crate::row::RowWriter;
-use streamhost_core::contract::{Answer, Groups, Moment, Pairs, Partials, truncate};
+use streamhost_core::contract::{
+    Answer, Groups, KeyItems, KeyOutcome, KeyTimes, Moment, Pairs, Partials, Processed, Refusal,
+    truncate,
+};
 use streamhost_core::job::ParameterDescription;
 use streamhost_core::job::validate::{
     JobDescription, RawColumn, SinkDescription, SourceDescription,
@@ -77,6 +80,60 @@ pub(super) fn pairs(pairs: &Pairs) -> call::Input<'_> {
     })
 }
 
+pub(super) fn keys(keys: &KeyItems) -> call::Input<'_> {
+    call::Input::Keys(call::KeyItems {
+        keys: view(&keys.keys),
+        states: view(&keys.states),
+        absent: &keys.absent,
+        event_timers: times(&keys.event_timers),
+        batch_timers: times(&keys.batch_timers),
+        item_ends: &keys.item_ends,
+        items: view(&keys.items),
+        times_ms: &keys.times_ms,
+        watermark_ms: keys.watermark_ms,
+        last: keys.last,
+        batch_due_ms: keys.batch_due_ms,
+    })
+}
+
+fn times(times: &KeyTimes) -> call::KeyTimes<'_> {
+    call::KeyTimes {
+        ends: &times.ends,
+        times_ms: &times.times_ms,
+    }
+}
+
+fn outcomes(processed: call::Processed) -> Vec<KeyOutcome> {
+    let times = |times: call::KeyTimesOut| KeyTimes {
+        ends: times.ends,
+        times_ms: times.times_ms,
+    };
+    let refusal = |refused: call::Refused| {
+        let call::Refused {
+            position,
+            item,
+            time_ms,
+            reason,
+        } = refused;
+        let refusal = Refusal {
+            item,
+            time_ms,
+            reason,
+        };
+        (position, refusal)
+    };
+    let outcomes = Processed {
+        states: column(processed.states),
+        absent: processed.absent,
+        event_timers: times(processed.event_timers),
+        batch_timers: times(processed.batch_timers),
+        refusals: processed.refusals.into_iter().map(refusal).collect(),
+    };
+    outcomes
+        .outcomes()
+        .unwrap_or_else(|broken| panic!("the job breaks a promise to its host: {broken}"))
+}
+
 pub(super) fn partials(partials: &Partials) -> call::Partials<'_> {
     call::Partials {
         accumulators: view(&partials.accumulators),
@@ -111,6 +168,7 @@ pub(super) fn answer(output: call::Output) -> Answer {
         keyed: output.keyed.into_iter().map(keyed).collect(),
         late: output.late,
         largest_ms: output.largest_ms,
+        outcomes: outcomes(output.processed),
     }
 }
 
@@ -229,6 +287,13 @@ fn stage(stage: &StageDef) -> job::StageSpec {
                 right,
             }),
             StageKind::Lookup => job::StageKind::Lookup,
+            StageKind::Process {
+                expire_ms,
+                event_time,
+            } => job::StageKind::Process(job::Process {
+                expire_ms,
+                event_time,
+            }),
         },
         inputs: stage.inputs.clone(),
         key_shape: stage.key_shape.clone(),

@@ -100,6 +100,7 @@ impl<'a> Guest<'a> {
         let input = match finished {
             Finished::Groups(groups) => convert::groups(groups),
             Finished::Pairs(pairs) => convert::pairs(pairs),
+            Finished::Keys(keys) => convert::keys(keys),
         };
         let output = self.call(|job| job.run(stage as usize, convert::moment(moment), input));
         let asked = Asked {

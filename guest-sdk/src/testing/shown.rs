@@ -2,7 +2,7 @@
 
 use super::text;
 use std::collections::BTreeMap;
-use streamhost_core::contract::Answer;
+use streamhost_core::contract::{Answer, KeyOutcome};
 use streamhost_core::job::{JobSpec, StageKind};
 use streamhost_core::types::Keyed;
 
@@ -17,6 +17,8 @@ pub(super) struct Shown {
     pub(super) rows: Vec<Placed>,
     late: Vec<usize>,
     largest_ms: i64,
+    /// By key: what is kept, and what was refused.
+    outcomes: Vec<KeyOutcome>,
     /// By stage and side.
     keyed: BTreeMap<(u32, u8), Went>,
 }
@@ -60,6 +62,11 @@ impl Shown {
         }
         self.late.extend(answer.late.iter().map(at));
         self.largest_ms = answer.largest_ms;
+        let outcomes = answer.outcomes.iter().cloned();
+        self.outcomes.extend(outcomes.map(|outcome| KeyOutcome {
+            at: first + outcome.at,
+            ..outcome
+        }));
         for keyed in &answer.keyed {
             let went = self.keyed.entry((keyed.stage, keyed.side)).or_default();
             went.positions.extend(keyed.positions.iter().map(at));
@@ -73,7 +80,10 @@ impl Shown {
     pub(super) fn without_accumulators(mut self, spec: &JobSpec) -> Shown {
         for ((stage, _), went) in &mut self.keyed {
             let kind = spec.stages[*stage as usize - spec.sources.len()].kind;
-            if !matches!(kind, StageKind::Join(_) | StageKind::Lookup) {
+            if !matches!(
+                kind,
+                StageKind::Join(_) | StageKind::Lookup | StageKind::Process(_)
+            ) {
                 went.items.clear();
             }
         }

@@ -239,5 +239,6 @@ fn made(answer: ChunkAnswer) -> Made {
         rows: answer.rows,
         keyed: answer.keyed,
         faults: answer.faults.into_iter().map(fault).collect(),
+        outcomes: answer.outcomes,
     }
 }

@@ -20,9 +20,12 @@ pub(super) fn stages(plan: &Plan<'_>) -> Result<Vec<StageDef>, String> {
     for (to, _, from, _) in &feeds {
         stages[to - first].inputs.push(*from as u32);
     }
-    for stage in &stages {
+    for stage in &mut stages {
         check_shapes(stage)?;
         check_lateness(stage)?;
+        if let StageKind::Process { .. } = stage.kind {
+            stage.other_shape.clear(); // nothing of it is kept
+        }
     }
     for &(to, _, from, _) in &feeds {
         check_updates(plan, from.checked_sub(first), to - first)?;
@@ -87,6 +90,11 @@ fn check_shapes(stage: &StageDef) -> Result<(), String> {
     let own = match kind {
         StageKind::Reduce(_) => "accumulators",
         StageKind::Join { .. } | StageKind::Lookup => "the left side's items",
+        StageKind::Process { .. } => "states",
+    };
+    let (other, keeps_other) = match kind {
+        StageKind::Process { .. } => ("items", false),
+        _ => ("the other side's items", true),
     };
     let keeps_own = !matches!(
         kind,
@@ -94,7 +102,7 @@ fn check_shapes(stage: &StageDef) -> Result<(), String> {
     );
     let values = [
         (own, value_shape, keeps_own),
-        ("the other side's items", other_shape, true),
+        (other, other_shape, keeps_other),
     ];
     for (what, shape, is_kept) in values {
         if shape.contains(ANY) {

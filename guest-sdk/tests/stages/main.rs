@@ -11,6 +11,7 @@ mod chains;
 mod versions;
 mod any;
 mod parameters;
+mod processes;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -34,6 +34,7 @@ macro_rules! calls {
             finished: &Finished,
         ) -> Said<Answer> {
             let finished = match finished {
+                Finished::Keys(keys) => return self.process(store, stage, moment, keys),
                 Finished::Groups(groups) => wit::Finished::Groups(wit::Groups {
                     keys: column_in(&groups.keys),
                     accumulators: column_in(&groups.accumulators),
@@ -61,9 +62,9 @@ macro_rules! calls {
 }
 
 /// Values that are alike on their way in and out. `rows_out`, `pairs_in`, `join`, `updates_ms`, `raw_source` and
-/// `raw_sink` are each version's own.
+/// `raw_sink` are each version's own, and so are kinds of stages that only one of them has.
 macro_rules! conversions {
-    () => {
+    ($($processes:tt)*) => {
         fn moment_in(moment: Moment) -> wit::Moment {
             let Moment {
                 batch_ms,
@@ -105,6 +106,7 @@ macro_rules! conversions {
                 keyed: output.keyed.into_iter().map(keyed_out).collect(),
                 late: output.late,
                 largest_ms: output.largest_ms,
+                outcomes: Vec::new(),
             })
         }
 
@@ -163,6 +165,7 @@ macro_rules! conversions {
                     }),
                     Wit::Join(def) => StageKind::Join(join(def)),
                     Wit::Lookup => StageKind::Lookup,
+                    $($processes)*
                 },
                 inputs: stage.inputs,
                 key_shape: stage.key_shape,

@@ -1,7 +1,7 @@
 //! What is called of a component, whichever version of the contract it speaks.
 
 use crate::instance::State;
-use streamhost_core::contract::{Answer, Finished, Moment, Partials};
+use streamhost_core::contract::{Answer, Finished, KeyItems, Moment, Partials};
 use streamhost_core::job::validate::JobDescription;
 use streamhost_core::types::{Chunk, Column};
 use wasmtime::Store;
@@ -51,6 +51,15 @@ pub(crate) trait Exports: Send {
         stage: u32,
         moment: Moment,
         finished: &Finished,
+    ) -> Said<Answer>;
+
+    /// The export `process`.
+    fn process(
+        &self,
+        store: &mut Store<State>,
+        stage: u32,
+        moment: Moment,
+        keys: &KeyItems,
     ) -> Said<Answer>;
 
     /// The export `migrate`.

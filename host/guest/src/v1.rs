@@ -6,7 +6,7 @@ use crate::alike;
 use crate::contract::{Exports, ExportsPre, Said};
 use crate::instance::State;
 use bindings::streamhost::job::types as wit;
-use streamhost_core::contract::{Answer, Finished, Moment, Pairs, Partials, truncate};
+use streamhost_core::contract::{Answer, Finished, KeyItems, Moment, Pairs, Partials, truncate};
 use streamhost_core::job::connector::{CONSOLE, EXACTLY_ONCE, FILE, HBASE, KAFKA, RATE, SOCKET};
 use streamhost_core::job::validate::{
     JobDescription, RawColumn, SinkDescription, SourceDescription,
@@ -64,6 +64,10 @@ impl Exports for bindings::Job {
         let guest = self.streamhost_job_guest();
         let answer = guest.call_transform(store, stage, moment_in(moment), records)?;
         Ok(answer_out(answer))
+    }
+
+    fn process(&self, _: &mut Store<State>, _: u32, _: Moment, _: &KeyItems) -> Said<Answer> {
+        Ok(Err("contract 0.1 has no stages that process".to_owned()))
     }
 }
 

@@ -6,11 +6,13 @@ use crate::bindings;
 use crate::bindings::streamhost::job::types as wit;
 use crate::contract::{Exports, ExportsPre, Said};
 use crate::instance::State;
-use streamhost_core::contract::{Answer, Finished, Moment, Pairs, Partials, truncate};
+use streamhost_core::contract::{
+    Answer, Finished, KeyItems, KeyTimes, Moment, Pairs, Partials, Processed, Refusal, truncate,
+};
 use streamhost_core::job::validate::{
     JobDescription, RawColumn, SinkDescription, SourceDescription,
 };
-use streamhost_core::job::{Join, Partners, StageKind, StageSpec, Window, WindowForm};
+use streamhost_core::job::{Join, Partners, Process, StageKind, StageSpec, Window, WindowForm};
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Column, ExtraCells, Headers, Keyed, Kind, Rows};
 use wasmtime::Store;
@@ -58,9 +60,81 @@ impl Exports for bindings::Job {
         let answer = guest.call_transform(store, stage, moment_in(moment), records)?;
         Ok(answer_out(answer))
     }
+
+    fn process(
+        &self,
+        store: &mut Store<State>,
+        stage: u32,
+        moment: Moment,
+        keys: &KeyItems,
+    ) -> Said<Answer> {
+        let keys = wit::KeyItems {
+            keys: column_in(&keys.keys),
+            states: column_in(&keys.states),
+            absent: &keys.absent,
+            event_timers: times_in(&keys.event_timers),
+            batch_timers: times_in(&keys.batch_timers),
+            item_ends: &keys.item_ends,
+            items: column_in(&keys.items),
+            times_ms: &keys.times_ms,
+            watermark_ms: keys.watermark_ms,
+            last: keys.last,
+            batch_due_ms: keys.batch_due_ms,
+        };
+        let guest = self.streamhost_job_guest();
+        let processed = guest.call_process(store, stage, moment_in(moment), keys)?;
+        Ok(processed_out(processed))
+    }
 }
 
-alike::conversions!();
+alike::conversions! {
+    Wit::Process(process) => StageKind::Process(Process {
+        expire_ms: process.expire_ms,
+        event_time: process.event_time,
+    }),
+}
+
+fn times_in(times: &KeyTimes) -> wit::KeyTimesParam<'_> {
+    wit::KeyTimesParam {
+        ends: &times.ends,
+        times_ms: &times.times_ms,
+    }
+}
+
+fn processed_out(processed: wit::Processed) -> Result<Answer, String> {
+    let times = |times: wit::KeyTimesResult| KeyTimes {
+        ends: times.ends,
+        times_ms: times.times_ms,
+    };
+    let refusal = |refusal: wit::Refusal| {
+        let wit::Refusal {
+            position,
+            item,
+            time_ms,
+            reason,
+        } = refusal;
+        let refusal = Refusal {
+            item,
+            time_ms,
+            reason,
+        };
+        (position, refusal)
+    };
+    let outcomes = Processed {
+        states: column_out(processed.states),
+        absent: processed.absent,
+        event_timers: times(processed.event_timers),
+        batch_timers: times(processed.batch_timers),
+        refusals: processed.refusals.into_iter().map(refusal).collect(),
+    };
+    let outcomes = outcomes
+        .outcomes()
+        .map_err(|broken| format!("it answered keys that cannot be: {broken}"))?;
+    Ok(Answer {
+        outcomes,
+        ..answer_out(processed.output)?
+    })
+}
 
 fn pairs_in(pairs: &Pairs) -> wit::Pairs<'_> {
     wit::Pairs {

@@ -5,7 +5,7 @@ use crate::api::JobFacts;
 use serde::Serialize;
 use std::time::Duration;
 use streamhost_core::clock;
-use streamhost_core::job::{JobSpec, Partners, StageKind, StageSpec, WindowForm};
+use streamhost_core::job::{JobSpec, Partners, Process, StageKind, StageSpec, WindowForm};
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
 use utoipa::ToSchema;
 
@@ -92,6 +92,7 @@ fn kind(stage: &StageSpec) -> &'static str {
         },
         StageKind::Join(_) => "join",
         StageKind::Lookup => "lookup",
+        StageKind::Process(_) => "process",
     }
 }
 
@@ -175,5 +176,22 @@ pub(crate) fn describe(stage: &StageSpec) -> String {
             format!("{} of what is {partners}{late}", join.name())
         }
         StageKind::Lookup => "each item with what a table says of its key".to_owned(),
+        StageKind::Process(process) => describe_process(process),
     }
+}
+
+/// A function with state in words.
+fn describe_process(process: Process) -> String {
+    let timers = match process.event_time {
+        true => ", with timers of event time",
+        false => "",
+    };
+    let kept = match process.expire_ms {
+        Some(ms) => {
+            let time = humantime::format_duration(Duration::from_millis(ms));
+            format!("until it was silent for {time}")
+        }
+        None => "for ever".to_owned(),
+    };
+    format!("each item to a function with a state for its key, kept {kept}{timers}")
 }

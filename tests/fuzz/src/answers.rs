@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 use streamhost_core::contract::render::{json, readable, text};
-use streamhost_core::contract::{Answer, AnswerRules, Asked, RowShape, take_unfit};
+use streamhost_core::contract::{
+    Answer, AnswerRules, Asked, KeyTimes, Processed, Refusal, RowShape, take_unfit,
+};
 use streamhost_core::executor::AnswerBuilder;
 use streamhost_core::job::{
     ColumnSpec, JobSpec, Join, Partners, SinkSpec, SourceSpec, StageKind, StageSpec, Window,
@@ -105,6 +107,33 @@ impl Draw<'_> {
         }
     }
 
+    fn key_times(&mut self) -> KeyTimes {
+        KeyTimes {
+            ends: self.list(Draw::number),
+            times_ms: self.list(Draw::time),
+        }
+    }
+
+    fn processed(&mut self) -> Processed {
+        let refusal = |draw: &mut Self| {
+            let (position, item) = (draw.number(), Some(draw.number()));
+            let (time_ms, reason) = (draw.time(), String::new());
+            let refusal = Refusal {
+                item,
+                time_ms,
+                reason,
+            };
+            (position, refusal)
+        };
+        Processed {
+            states: self.column(),
+            absent: self.list(Draw::number),
+            event_timers: self.key_times(),
+            batch_timers: self.key_times(),
+            refusals: self.list(refusal),
+        }
+    }
+
     fn answer(&mut self) -> Answer {
         let fault = |draw: &mut Self| {
             let position = draw.number();
@@ -116,6 +145,7 @@ impl Draw<'_> {
             keyed: self.list(Draw::keyed),
             late: self.list(Draw::number),
             largest_ms: self.time(),
+            outcomes: Vec::new(), // none of its stages processes
         }
     }
 }
@@ -239,6 +269,7 @@ pub(crate) fn answers(input: &[u8]) {
         partition_ms: draw.time(),
     };
     let answer = draw.answer();
+    drop(draw.processed().outcomes()); // whatever it says, nothing falls over
     if rules.check(&answer, asked).is_err() || rules.size(&answer).is_err() {
         return;
     }

@@ -2,7 +2,7 @@
 
 use super::pick::{Picked, picked};
 use super::{CanaryPlan, Side};
-use crate::contract::{Combined, GroupFault, Made};
+use crate::contract::{Combined, GroupFault, KeyOutcome, Made};
 use crate::types::Column;
 
 /// What a side is asked, and which of all items these are.
@@ -56,7 +56,13 @@ pub fn join_made(plan: &CanaryPlan, sides: [(Made, &[usize]); 2]) -> Made {
         }
         joined.keyed.extend(made.keyed);
         joined.faults.extend(placed(made.faults, numbers));
+        let outcomes = made.outcomes.into_iter().map(|outcome| KeyOutcome {
+            at: numbers[outcome.at],
+            ..outcome
+        });
+        joined.outcomes.extend(outcomes);
     }
+    joined.outcomes.sort_by_key(|outcome| outcome.at);
     joined.faults.sort_by_key(|fault| fault.at);
     joined
 }

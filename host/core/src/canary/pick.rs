@@ -1,6 +1,6 @@
 //! Takes items out of what is asked of a guest.
 
-use crate::contract::{self, Finished, Groups, Pairs, Partials, Sliced};
+use crate::contract::{self, Finished, Groups, KeyItems, Pairs, Partials, Sliced};
 use crate::types::{Chunk, Column};
 use std::ops::Range;
 
@@ -100,8 +100,8 @@ impl Picked for Finished {
                 into.times_ms
                     .extend_from_slice(&from.times_ms[range.clone()]);
             }
-            (Finished::Groups(_), Finished::Pairs(_))
-            | (Finished::Pairs(_), Finished::Groups(_)) => {
+            (Finished::Keys(into), Finished::Keys(from)) => append_keys(into, from, range),
+            (Finished::Groups(_) | Finished::Pairs(_) | Finished::Keys(_), _) => {
                 unreachable!("what was emptied is of one kind")
             }
         }
@@ -111,6 +111,74 @@ impl Picked for Finished {
         match self {
             Finished::Groups(_) => Finished::Groups(Groups::default()),
             Finished::Pairs(_) => Finished::Pairs(Pairs::default()),
+            Finished::Keys(keys) => Finished::Keys(KeyItems {
+                watermark_ms: keys.watermark_ms,
+                last: keys.last,
+                batch_due_ms: keys.batch_due_ms,
+                ..KeyItems::default()
+            }),
         }
+    }
+}
+
+fn append_keys(into: &mut KeyItems, from: &KeyItems, range: &Range<usize>) {
+    let base = into.keys.len();
+    column(&mut into.keys, &from.keys, range);
+    column(&mut into.states, &from.states, range);
+    places(&mut into.absent, base, &from.absent, range);
+    for key in range.clone() {
+        into.event_timers.push(from.event_timers.get(key));
+        into.batch_timers.push(from.batch_timers.get(key));
+        let items = from.items_of(key);
+        column(&mut into.items, &from.items, &items);
+        into.times_ms.extend_from_slice(&from.times_ms[items]);
+        into.item_ends.push(into.items.len() as u32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::KeyTimes;
+
+    fn items(all: &[&str]) -> Column {
+        let mut column = Column::default();
+        all.iter().for_each(|item| column.push(item.as_bytes()));
+        column
+    }
+
+    #[test]
+    fn keys_are_picked_with_all_that_is_theirs() {
+        let times = |all: &[&[i64]]| {
+            let mut times = KeyTimes::default();
+            all.iter().for_each(|own| times.push(own));
+            times
+        };
+        let keys = KeyItems {
+            keys: items(&["a", "b", "c"]),
+            states: items(&["", "B", ""]),
+            absent: vec![0, 2],
+            event_timers: times(&[&[1], &[2, 3], &[4]]),
+            batch_timers: times(&[&[], &[5], &[6]]),
+            item_ends: vec![2, 3, 4],
+            items: items(&["a1", "a2", "b1", "c1"]),
+            times_ms: vec![7, 8, 9, 10],
+            watermark_ms: 11,
+            last: true,
+            batch_due_ms: 12,
+        };
+        let (picked, numbers) = picked(&Finished::Keys(keys.clone()), |i| i != 1);
+        let wanted = KeyItems {
+            keys: items(&["a", "c"]),
+            states: items(&["", ""]),
+            absent: vec![0, 1],
+            event_timers: times(&[&[1], &[4]]),
+            batch_timers: times(&[&[], &[6]]),
+            item_ends: vec![2, 3],
+            items: items(&["a1", "a2", "c1"]),
+            times_ms: vec![7, 8, 10],
+            ..keys
+        };
+        assert_eq!((picked, numbers), (Finished::Keys(wanted), vec![0, 2]));
     }
 }

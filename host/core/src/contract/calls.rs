@@ -2,6 +2,7 @@
 
 use super::VersionFault;
 use crate::types::{Column, Keyed, Rows};
+use std::ops::Range;
 
 /// The times that a call may know; [`NO_TIME_MS`](crate::types::NO_TIME_MS) says "none yet".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,94 @@ pub struct Pairs {
     pub times_ms: Vec<i64>,
 }
 
+/// Times by key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyTimes {
+    /// Where each key's times end.
+    pub ends: Vec<u32>,
+    /// All keys' times; of one key ascending, none twice.
+    pub times_ms: Vec<i64>,
+}
+
+impl KeyTimes {
+    /// Adds a key.
+    pub fn push(&mut self, times_ms: &[i64]) {
+        self.times_ms.extend_from_slice(times_ms);
+        self.ends.push(self.times_ms.len() as u32);
+    }
+
+    /// A key's times.
+    pub fn get(&self, key: usize) -> &[i64] {
+        &self.times_ms[places_of(&self.ends, key)]
+    }
+}
+
+/// What there is to process: for each key what is kept of it, and its items of the batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyItems {
+    /// The keys.
+    pub keys: Column,
+    /// Their states; an absent one is an empty item.
+    pub states: Column,
+    /// Keys without one, ascending.
+    pub absent: Vec<u32>,
+    /// Their timers of event time.
+    pub event_timers: KeyTimes,
+    /// Their timers of the batches' time.
+    pub batch_timers: KeyTimes,
+    /// Where each key's items end.
+    pub item_ends: Vec<u32>,
+    /// All keys' items.
+    pub items: Column,
+    /// Each item's event time.
+    pub times_ms: Vec<i64>,
+    /// Timers of event time below this are due behind the last item. Before an item all are that it
+    /// is later than.
+    pub watermark_ms: i64,
+    /// The last item is there.
+    pub last: bool,
+    /// Timers of the batches' time at or before this are due.
+    pub batch_due_ms: i64,
+}
+
+impl KeyItems {
+    /// Where a key's items are.
+    pub fn items_of(&self, key: usize) -> Range<usize> {
+        places_of(&self.item_ends, key)
+    }
+}
+
+fn places_of(ends: &[u32], i: usize) -> Range<usize> {
+    let from = i.checked_sub(1).map_or(0, |before| ends[before] as usize);
+    from..ends[i] as usize
+}
+
+/// What became of a key that was processed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyOutcome {
+    /// Its place in what was asked.
+    pub at: usize,
+    /// Its state from now on.
+    pub state: Option<Vec<u8>>,
+    /// All its timers of event time, ascending.
+    pub event_timers_ms: Vec<i64>,
+    /// All its timers of the batches' time, ascending.
+    pub batch_timers_ms: Vec<i64>,
+    /// What the author's function refused.
+    pub refusals: Vec<Refusal>,
+}
+
+/// An item or timer that the author's function refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which of the key's items; none: a timer.
+    pub item: Option<u32>,
+    /// Its event time, or the timer's time.
+    pub time_ms: i64,
+    /// The author's words.
+    pub reason: String,
+}
+
 /// What a keyed stage finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finished {
@@ -63,14 +152,17 @@ pub enum Finished {
     Groups(Groups),
     /// Of a join or lookup.
     Pairs(Pairs),
+    /// Keys that a function with state is to be given.
+    Keys(KeyItems),
 }
 
 impl Finished {
-    /// How many groups or pairs there are.
+    /// How many groups, pairs or keys there are.
     pub fn len(&self) -> usize {
         match self {
             Finished::Groups(groups) => groups.keys.len(),
             Finished::Pairs(pairs) => pairs.lefts.len(),
+            Finished::Keys(keys) => keys.keys.len(),
         }
     }
 
@@ -109,6 +201,8 @@ pub struct Made {
     pub keyed: Vec<Keyed>,
     /// Those that failed, ascending, one each.
     pub faults: Vec<GroupFault>,
+    /// Of keys: what became of each that the guest did not break on, ascending.
+    pub outcomes: Vec<KeyOutcome>,
 }
 
 /// Calls of a version, however many guests and lanes it takes. A guest that breaks is replaced, and

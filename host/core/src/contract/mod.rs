@@ -1,6 +1,7 @@
 //! What the host asks of a guest, what the guest answers, and what an answer must keep to.
 
 mod calls;
+mod processed;
 mod text;
 mod fault;
 mod outcome;
@@ -15,10 +16,14 @@ mod digest;
 pub use ahead::AheadRule;
 pub use answer::{RowShape, take_unfit};
 pub(crate) use answer::{check_ascending, check_column, check_rows};
-pub use calls::{Calls, Combined, Finished, GroupFault, Groups, Made, Moment, Pairs, Partials};
+pub use calls::{
+    Calls, Combined, Finished, GroupFault, Groups, KeyItems, KeyOutcome, KeyTimes, Made, Moment,
+    Pairs, Partials, Refusal,
+};
 pub use digest::RowDigest;
 pub use fault::{GuestFault, VersionFault};
 pub use outcome::{Answer, ChunkAnswer, Fault, PassedOver};
+pub use processed::Processed;
 pub use quarantine::{
     GroupQuarantines, Phase, Quarantine, QuarantinedGroup, QuarantinedRecord, RecordQuarantines,
 };

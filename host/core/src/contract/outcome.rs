@@ -1,5 +1,6 @@
 //! What became of the records of a call.
 
+use super::KeyOutcome;
 use crate::types::{Keyed, Rows};
 
 /// A record that ends in no row.
@@ -50,6 +51,8 @@ pub struct ChunkAnswer {
     pub canary_splits: Vec<u32>,
     /// Records that one of two versions broke on, without a fault for the record.
     pub passed_over: Vec<PassedOver>,
+    /// Of keys: what became of each.
+    pub outcomes: Vec<KeyOutcome>,
 }
 
 /// What one call answered, not yet checked.
@@ -65,4 +68,6 @@ pub struct Answer {
     pub late: Vec<u32>,
     /// The largest event time of the partition after these records.
     pub largest_ms: i64,
+    /// Of keys: what became of each, in their order.
+    pub outcomes: Vec<KeyOutcome>,
 }

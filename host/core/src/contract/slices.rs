@@ -1,7 +1,7 @@
 //! Cuts what is asked of a guest into calls. Where cuts fall depends on what is asked alone, never
 //! on the lanes.
 
-use super::{Finished, Groups, Pairs, Partials};
+use super::{Finished, Groups, KeyItems, KeyTimes, Pairs, Partials};
 use crate::limits::{KEYED_CALL_BYTES_MAX, KEYED_CALL_GROUPS_MAX};
 use crate::types::{Chunk, Column};
 use std::ops::Range;
@@ -110,6 +110,7 @@ impl Sliced for Finished {
         let (a, b) = match self {
             Finished::Groups(groups) => (&groups.keys, &groups.accumulators),
             Finished::Pairs(pairs) => (&pairs.lefts, &pairs.rights),
+            Finished::Keys(keys) => return keys.item_bytes(i),
         };
         a.get(i).len() + b.get(i).len() + ITEM_OVERHEAD_BYTES
     }
@@ -129,8 +130,51 @@ impl Sliced for Finished {
                 absent_rights: places(&pairs.absent_rights, range),
                 times_ms: pairs.times_ms[range.clone()].to_vec(),
             }),
+            Finished::Keys(keys) => Finished::Keys(keys.part(range)),
         }
     }
+}
+
+impl Sliced for KeyItems {
+    fn items(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn item_bytes(&self, i: usize) -> usize {
+        let items = self.items_of(i);
+        let timers = self.event_timers.get(i).len() + self.batch_timers.get(i).len();
+        let bytes = self.keys.get(i).len() + self.states.get(i).len() + size_of::<i64>() * timers;
+        bytes + ends(&self.items, &items).len() + (1 + items.len()) * ITEM_OVERHEAD_BYTES
+    }
+
+    fn part(&self, range: &Range<usize>) -> Self {
+        let items = within(&self.item_ends, range);
+        KeyItems {
+            keys: column(&self.keys, range),
+            states: column(&self.states, range),
+            absent: places(&self.absent, range),
+            event_timers: times(&self.event_timers, range),
+            batch_timers: times(&self.batch_timers, range),
+            item_ends: ends_from(&self.item_ends[range.clone()], items.start),
+            items: column(&self.items, &items),
+            times_ms: self.times_ms[items].to_vec(),
+            watermark_ms: self.watermark_ms,
+            last: self.last,
+            batch_due_ms: self.batch_due_ms,
+        }
+    }
+}
+
+fn times(of: &KeyTimes, range: &Range<usize>) -> KeyTimes {
+    let places = within(&of.ends, range);
+    KeyTimes {
+        ends: ends_from(&of.ends[range.clone()], places.start),
+        times_ms: of.times_ms[places].to_vec(),
+    }
+}
+
+fn ends_from(ends: &[u32], first: usize) -> Vec<u32> {
+    ends.iter().map(|end| end - first as u32).collect()
 }
 
 impl Sliced for Column {
@@ -149,11 +193,16 @@ impl Sliced for Column {
 
 /// Where the bytes of a range of items are.
 fn ends(column: &Column, range: &Range<usize>) -> Range<usize> {
+    within(&column.ends, range)
+}
+
+/// Where that which these end is, of a range of them.
+fn within(ends: &[u32], range: &Range<usize>) -> Range<usize> {
     let end = |item: usize| {
         if item == 0 {
             0
         } else {
-            column.ends[item - 1] as usize
+            ends[item - 1] as usize
         }
     };
     end(range.start)..end(range.end)
@@ -225,6 +274,38 @@ mod tests {
             times_ms: vec![2, 3],
         };
         assert_eq!(Finished::Pairs(pairs).part(&(1..3)), Finished::Pairs(part));
+
+        let times = |all: &[&[i64]]| {
+            let mut times = KeyTimes::default();
+            all.iter().for_each(|own| times.push(own));
+            times
+        };
+        let keys = KeyItems {
+            keys: items(&[b"a", b"b", b"c"]),
+            states: items(&[b"", b"B", b""]),
+            absent: vec![0, 2],
+            event_timers: times(&[&[1], &[2, 3], &[]]),
+            batch_timers: times(&[&[], &[4], &[5]]),
+            item_ends: vec![2, 2, 3],
+            items: items(&[b"a1", b"a2", b"c1"]),
+            times_ms: vec![7, 8, 9],
+            watermark_ms: 6,
+            last: true,
+            batch_due_ms: 5,
+        };
+        let part = KeyItems {
+            keys: items(&[b"b", b"c"]),
+            states: items(&[b"B", b""]),
+            absent: vec![1],
+            event_timers: times(&[&[2, 3], &[]]),
+            batch_timers: times(&[&[4], &[5]]),
+            item_ends: vec![0, 1],
+            items: items(&[b"c1"]),
+            times_ms: vec![9],
+            ..keys.clone()
+        };
+        assert_eq!(keys.part(&(1..3)), part);
+        assert_eq!(keys.part(&(0..3)), keys);
 
         let mut chunk = Chunk::new(Partition { source: 1, id: 2 });
         for offset in 0..5u8 {

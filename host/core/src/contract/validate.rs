@@ -1,6 +1,8 @@
 //! What a version's answers must keep to, by what its job says of itself.
 
-use super::{Answer, GuestFault, RowShape, check_ascending, check_column, check_rows};
+use super::{
+    Answer, GuestFault, KeyOutcome, Refusal, RowShape, check_ascending, check_column, check_rows,
+};
 use crate::job::{JobSpec, StageKind, StageSpec, Window, WindowForm};
 use crate::limits::{GUEST_OUTPUT_BYTES_MAX, KEYED_KEY_BYTES_MAX};
 use crate::types::{Column, Keyed, Rows};
@@ -126,6 +128,7 @@ impl AnswerRules {
                 )
             })?;
         }
+        self.check_outcomes(answer, asked)?;
         check_ascending("late", &answer.late, items)?;
         if asked.stage >= self.sources() && !answer.late.is_empty() {
             return Err("`late` is not empty: what a keyed stage finished is never late".into());
@@ -137,6 +140,16 @@ impl AnswerRules {
             ));
         }
         Ok(())
+    }
+
+    fn check_outcomes(&self, answer: &Answer, asked: Asked) -> Result<(), String> {
+        let stage = self.keyed_stage(asked.stage);
+        let processes = stage.is_some_and(|stage| matches!(stage.kind, StageKind::Process(_)));
+        let wanted = if processes { asked.items } else { 0 };
+        match answer.outcomes.len() {
+            found if found == wanted => Ok(()),
+            found => Err(format!("it has states for {found} keys, of {wanted}")),
+        }
     }
 
     fn check_keyed(&self, keyed: &Keyed, asked: Asked) -> Result<(), String> {
@@ -342,6 +355,17 @@ fn keyed_bytes(keyed: &Keyed) -> usize {
     column_bytes(&keyed.keys) + column_bytes(&keyed.values) + 4 * numbers
 }
 
+fn outcome_bytes(outcome: &KeyOutcome) -> usize {
+    let timers = outcome.event_timers_ms.len() + outcome.batch_timers_ms.len();
+    let refusals = outcome.refusals.iter().map(|refusal| refusal.reason.len());
+    size_of::<KeyOutcome>()
+        + outcome.state.as_ref().map_or(0, Vec::len)
+        + size_of::<i64>() * timers
+        + refusals
+            .map(|bytes| bytes + size_of::<Refusal>())
+            .sum::<usize>()
+}
+
 fn answer_bytes(answer: &Answer) -> usize {
     answer
         .faults
@@ -351,6 +375,7 @@ fn answer_bytes(answer: &Answer) -> usize {
         + answer.rows.iter().map(rows_bytes).sum::<usize>()
         + answer.keyed.iter().map(keyed_bytes).sum::<usize>()
         + 4 * answer.late.len()
+        + answer.outcomes.iter().map(outcome_bytes).sum::<usize>()
 }
 
 #[cfg(test)]

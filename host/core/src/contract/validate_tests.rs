@@ -130,6 +130,7 @@ fn good() -> Answer {
         ..Rows::default()
     };
     Answer {
+        outcomes: Vec::new(),
         faults: vec![(1, "no".into())],
         rows: vec![rows],
         keyed: vec![

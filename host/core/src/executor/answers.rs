@@ -55,6 +55,11 @@ impl AnswerBuilder {
                 self.answer.keyed.push(keyed);
             }
         }
+        for mut outcome in answer.outcomes {
+            outcome.at += base;
+            self.touched[outcome.at] = true;
+            self.answer.outcomes.push(outcome);
+        }
         self.touch(base, &answer.late);
         self.answer.late += answer.late.len() as u64;
         self.answer.largest_ms = answer.largest_ms;

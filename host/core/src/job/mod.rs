@@ -17,5 +17,5 @@ pub use parameters::{ParameterDescription, ParameterKind, ParameterSpec};
 pub use record::{CanaryRecord, DeploymentKind, DeploymentRecord, JobRecord};
 pub use share::Share;
 pub use spec::{
-    ColumnSpec, JobSpec, SinkSpec, SourceSpec, StageKind, StageSpec, Window, WindowForm,
+    ColumnSpec, JobSpec, Process, SinkSpec, SourceSpec, StageKind, StageSpec, Window, WindowForm,
 };

@@ -91,6 +91,18 @@ pub enum StageKind {
     Join(Join),
     /// Pairs each item with what a table says of its key.
     Lookup,
+    /// Gives each item to a function with a state and timers for its key.
+    Process(Process),
+}
+
+/// A function with state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Process {
+    /// How long a key is kept without an item.
+    pub expire_ms: Option<u64>,
+    /// It has timers of event time.
+    pub event_time: bool,
 }
 
 /// A stage's windows.
@@ -190,6 +202,7 @@ impl StageSpec {
             }
             StageKind::Join(join) => join.fingerprint(),
             StageKind::Lookup => "lookup".to_string(),
+            StageKind::Process(_) => "process".to_string(),
         };
         let StageSpec {
             key_shape,
@@ -216,6 +229,7 @@ impl StageSpec {
         match self.kind {
             StageKind::Window(window) => !window.processing_time,
             StageKind::Join(_) => true,
+            StageKind::Process(process) => process.event_time,
             StageKind::EachBatch | StageKind::Running { .. } | StageKind::Lookup => false,
         }
     }
@@ -241,7 +255,8 @@ impl StageSpec {
             StageKind::Window(_)
             | StageKind::EachBatch
             | StageKind::Running { .. }
-            | StageKind::Lookup => 0,
+            | StageKind::Lookup
+            | StageKind::Process(_) => 0,
         }
     }
 }

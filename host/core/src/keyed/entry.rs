@@ -10,11 +10,17 @@
 //! | sessions | `1` key | its open sessions: each one's first, last, length, accumulator |
 //! | join | `1` length of key, key, side, time, batch, number in it | of lefts, and of rights of a right or outer join: 1 if it had a partner, else 0; item |
 //! | lookup | `1` key | item |
+//! | process | `1` key | see `process/kept.rs` |
 //! | running, sessions, join | `2` time, what is then due | |
+//! | process | `2` time of its first timer of event time, key | |
+//! | process | `4` time of its first timer of the batches' time, key | |
+//! | process | `5` time from which on it may be forgotten, key | |
 //! | all | `0` | one number that the stage notes for itself |
 //! | panes | `0` `2` | the last window that was given before it was over |
+//! | process | `0` `4`, `0` `5` | how far these timers were removed |
 //! | running | `0` `1` | `1`: every key has a timer; `0` key: those above it may have none |
 
+use super::process::kept;
 use crate::job::{StageKind, WindowForm};
 use crate::state::StoreError;
 use std::ops::Range;
@@ -27,6 +33,10 @@ pub(super) const VALUE: u8 = crate::state::KEPT;
 pub(super) const SOME: u8 = crate::state::KEPT_FOR_SOME;
 /// What is due at a time.
 pub(super) const TIMER: u8 = 2;
+/// What is due at a time of the batches, where `TIMER` is of event time.
+pub(super) const BATCH_TIMER: u8 = 4;
+/// What may have to be forgotten then.
+pub(super) const EXPIRY: u8 = 5;
 
 /// The key of how far keys have timers.
 pub(super) const TIMED: [u8; 2] = [NOTE, 1];
@@ -64,6 +74,10 @@ pub fn accumulators<'v>(kind: &StageKind, key: &[u8], value: &'v [u8]) -> Option
                 )
             }
         },
+        StageKind::Process(_) => {
+            let state = kept::state_of(value)?;
+            Some(state.into_iter().map(|state| &value[state]).collect())
+        }
         StageKind::EachBatch | StageKind::Join(_) | StageKind::Lookup => None,
     }
 }
@@ -89,6 +103,10 @@ pub fn with_accumulators(
             }
             out
         }
+        StageKind::Process(_) => match (kept::state_of(value).flatten(), accumulators) {
+            (Some(state), [new]) => [&value[..state.start], new].concat(),
+            _ => value.to_vec(),
+        },
         _ => accumulators[0].to_vec(),
     }
 }

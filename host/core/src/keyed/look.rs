@@ -5,6 +5,7 @@
 //! its windows alone comes behind all whole panes, as entries of its own.
 
 use super::entry::{self, Running, SOME, TIME, VALUE};
+use super::process;
 use crate::job::{JoinSide, StageKind, StageSpec, WindowForm};
 use crate::limits;
 use crate::state::{Entries, Most, StoreError};
@@ -231,6 +232,7 @@ fn kept(stage: &StageSpec, name: &[u8], key: &[u8], value: &[u8]) -> Vec<Kept> {
     let read = match stage.kind {
         StageKind::EachBatch | StageKind::Lookup => None,
         StageKind::Running { expire_ms } => running(&plain, expire_ms),
+        StageKind::Process(process) => return process::looked_at(&plain, process),
         StageKind::Window(window) => match window.form {
             WindowForm::Panes { size_ms, hop_ms } => {
                 // Where its pane begins.

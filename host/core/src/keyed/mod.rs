@@ -30,6 +30,7 @@ mod window;
 mod session;
 mod join;
 mod lookup;
+mod process;
 pub mod entry;
 pub mod look;
 mod stage_store;
@@ -69,7 +70,7 @@ pub struct Made {
     pub late: u64,
 }
 
-/// A group or pair that failed.
+/// A group or pair, or an item of a key, that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupDeadLetter {
     /// The stage's name.
@@ -81,8 +82,8 @@ pub struct GroupDeadLetter {
     /// Its key, in the bytes of the SDK.
     pub key: Vec<u8>,
     /// What was to be merged or finished, in the bytes of the SDK: the accumulator; all partials,
-    /// end to end; or a pair's left item and, right behind it, its right one. Of what is too large
-    /// the beginning.
+    /// end to end; a pair's left item and, right behind it, its right one; or the items that were
+    /// to be processed, end to end. Of what is too large the beginning.
     pub value: Vec<u8>,
 }
 
@@ -198,6 +199,7 @@ fn run_stage(stage: &mut Stage<'_>, items: Vec<Item<'_>>) -> Result<(), KeyedErr
         },
         StageKind::Join(join) => join::run(stage, items, join),
         StageKind::Lookup => lookup::run(stage, &items),
+        StageKind::Process(process) => process::run(stage, &items, process),
     }
 }
 
@@ -223,6 +225,7 @@ pub fn is_due(
                 }
             },
             StageKind::Join(join) => join::is_due(store, join, stage_times),
+            StageKind::Process(process) => process::is_due(store, process, stage_times),
         };
         if is_due.map_err(|error| of_stage(&spec.stages[i].name, error))? {
             return Ok(true);

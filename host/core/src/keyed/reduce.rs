@@ -146,7 +146,7 @@ fn forget(stage: &mut Stage<'_>, timers: &mut Timers, expire_ms: u64) -> Result<
 }
 
 /// Keys whose last record was then or before are forgotten.
-fn expired_through(clock_ms: i64, expire_ms: Option<u64>) -> Option<i64> {
+pub(super) fn expired_through(clock_ms: i64, expire_ms: Option<u64>) -> Option<i64> {
     let expire_ms = i64::try_from(expire_ms?).unwrap_or(i64::MAX);
     times::through(clock_ms, expire_ms.saturating_add(1))
 }

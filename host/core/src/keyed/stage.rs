@@ -5,7 +5,9 @@ use super::shuffle::{self, Item};
 use super::stage_store::StageStore;
 use super::times::StageTimes;
 use super::{GroupDeadLetter, KeyedError, Made, StageWorkers};
-use crate::contract::{Combined, Finished, Groups, Moment, Pairs, Partials, VersionFault};
+use crate::contract::{
+    Combined, Finished, GroupFault, Groups, KeyOutcome, Moment, Pairs, Partials, VersionFault,
+};
 use crate::job::{JobSpec, StageSpec};
 use crate::limits;
 use crate::state::Most;
@@ -234,6 +236,38 @@ impl Stage<'_> {
         if finished.is_empty() {
             return Ok(());
         }
+        let (_, faults) = self.ask(&finished, &ready.pair_keys)?;
+        for fault in faults {
+            if fault.by_host {
+                self.broke();
+            }
+            let (time_ms, key, value) = match &finished {
+                Finished::Groups(groups) => {
+                    let value = groups.accumulators.get(fault.at).to_vec();
+                    (groups.starts_ms[fault.at], groups.keys.get(fault.at), value)
+                }
+                Finished::Pairs(pairs) => {
+                    let both = [pairs.lefts.get(fault.at), pairs.rights.get(fault.at)].concat();
+                    (
+                        pairs.times_ms[fault.at],
+                        ready.pair_keys.get(fault.at),
+                        both,
+                    )
+                }
+                Finished::Keys(_) => unreachable!("keys are never ready"),
+            };
+            self.failed(fault.reason, time_ms, key, &value);
+        }
+        Ok(())
+    }
+
+    /// Asks the guest, and hands on what it made. What failed, and what became of keys, is up to
+    /// who asks.
+    pub(super) fn ask(
+        &mut self,
+        finished: &Finished,
+        pair_keys: &Column,
+    ) -> Result<(Vec<KeyOutcome>, Vec<GroupFault>), KeyedError> {
         self.check_stop()?;
         // What comes of a keyed stage is on time by the way that watermarks are worked out, so the
         // call knows none.
@@ -242,39 +276,19 @@ impl Stage<'_> {
             watermark_ms: NO_TIME_MS,
             partition_ms: NO_TIME_MS,
         };
-        let keys = &ready.pair_keys;
-        let made = self.calls.finish_of(self.number, moment, keys, &finished)?;
+        let made = self
+            .calls
+            .finish_of(self.number, moment, pair_keys, finished)?;
         for (sink, rows) in self.out.made.rows.iter_mut().zip(made.rows) {
             sink.extend(rows);
         }
         for part in made.keyed {
             self.out.send(self.job, Some(self.number), part)?;
         }
-        for fault in made.faults {
-            if fault.by_host {
-                self.broke();
-            }
-            match &finished {
-                Finished::Groups(groups) => {
-                    let (key, value) =
-                        (groups.keys.get(fault.at), groups.accumulators.get(fault.at));
-                    self.failed(fault.reason, groups.starts_ms[fault.at], key, value);
-                }
-                Finished::Pairs(pairs) => {
-                    let both = [pairs.lefts.get(fault.at), pairs.rights.get(fault.at)].concat();
-                    self.failed(
-                        fault.reason,
-                        pairs.times_ms[fault.at],
-                        ready.pair_keys.get(fault.at),
-                        &both,
-                    );
-                }
-            }
-        }
-        Ok(())
+        Ok((made.outcomes, made.faults))
     }
 
-    /// A group could not be merged.
+    /// A group could not be merged, or a key broke the guest.
     pub(super) fn letter(
         &mut self,
         reason: impl Into<String>,
@@ -282,7 +296,7 @@ impl Stage<'_> {
         key: &[u8],
         value: &[u8],
     ) {
-        self.broke(); // a guest cannot refuse to merge
+        self.broke(); // a guest can refuse neither
         self.failed(reason, time_ms, key, value);
     }
 
@@ -291,8 +305,14 @@ impl Stage<'_> {
         *broken.entry(self.spec.name.clone()).or_default() += 1;
     }
 
-    /// A group or pair failed.
-    fn failed(&mut self, reason: impl Into<String>, time_ms: i64, key: &[u8], value: &[u8]) {
+    /// A group or pair, or what a key was to be given, failed.
+    pub(super) fn failed(
+        &mut self,
+        reason: impl Into<String>,
+        time_ms: i64,
+        key: &[u8],
+        value: &[u8],
+    ) {
         let (stage, reason) = (self.spec.name.clone(), reason.into());
         self.out.made.dead_letters.push(GroupDeadLetter {
             stage,

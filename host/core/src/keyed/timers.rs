@@ -2,7 +2,7 @@
 //! nothing is due.
 
 use super::KeyedError;
-use super::entry::{self, TIMER};
+use super::entry::{self, NOTE, TIMER};
 use super::stage::Stage;
 use super::stage_store::{self, StageStore};
 use crate::state::StoreError;
@@ -13,15 +13,34 @@ use std::ops::ControlFlow;
 /// It is noted how far they were removed: a store may keep what was removed for a while, and
 /// looking for the first timer must not pass all of that.
 pub(super) struct Timers {
+    tag: u8,
     /// None is before this.
     swept_ms: i64,
     noted_ms: i64,
 }
 
+/// Where it is noted how far timers were removed: of a stage's only ones in its own note.
+fn note(tag: u8) -> Vec<u8> {
+    match tag {
+        TIMER => vec![NOTE],
+        tag => vec![NOTE, tag],
+    }
+}
+
 impl Timers {
     pub(super) fn load(store: &mut StageStore<'_>) -> Result<Self, StoreError> {
-        let swept_ms = store.note()?.unwrap_or(i64::MIN);
+        Self::load_of(store, TIMER)
+    }
+
+    /// Those of one kind, where a stage has several.
+    pub(super) fn load_of(store: &mut StageStore<'_>, tag: u8) -> Result<Self, StoreError> {
+        let swept_ms = store.get(&note(tag))?;
+        let swept_ms = swept_ms.as_deref().map(|value| {
+            entry::time_at(value, 0).ok_or_else(|| entry::damaged("how far timers were removed"))
+        });
+        let swept_ms = swept_ms.transpose()?.unwrap_or(i64::MIN);
         Ok(Timers {
+            tag,
             swept_ms,
             noted_ms: swept_ms,
         })
@@ -30,7 +49,7 @@ impl Timers {
     /// Must be called after the last change.
     pub(super) fn store(&self, store: &mut StageStore<'_>) -> Result<(), StoreError> {
         if self.swept_ms != self.noted_ms {
-            store.set_note(self.swept_ms)
+            store.put(&note(self.tag), &entry::time_bytes(self.swept_ms))
         } else {
             Ok(())
         }
@@ -43,7 +62,7 @@ impl Timers {
         what: &[u8],
     ) -> Result<(), StoreError> {
         self.swept_ms = self.swept_ms.min(time_ms);
-        store.put(&entry::of_time(TIMER, time_ms, what), &[])
+        store.put(&entry::of_time(self.tag, time_ms, what), &[])
     }
 
     pub(super) fn clear(
@@ -52,7 +71,7 @@ impl Timers {
         time_ms: i64,
         what: &[u8],
     ) -> Result<(), StoreError> {
-        store.remove(&entry::of_time(TIMER, time_ms, what))?;
+        store.remove(&entry::of_time(self.tag, time_ms, what))?;
         Ok(())
     }
 
@@ -65,8 +84,8 @@ impl Timers {
             return Ok(false);
         };
         let (from, to) = (
-            entry::of_time(TIMER, self.swept_ms, &[]),
-            entry::above_time(TIMER, through_ms),
+            entry::of_time(self.tag, self.swept_ms, &[]),
+            entry::above_time(self.tag, through_ms),
         );
         Ok(from < to && stage_store::first(store, &from, &to)?.is_some())
     }
@@ -79,7 +98,7 @@ impl Timers {
         what: &[u8],
     ) -> Result<(), StoreError> {
         self.swept_ms = self.swept_ms.min(time_ms);
-        store.add(&entry::of_time(TIMER, time_ms, what), &[])
+        store.add(&entry::of_time(self.tag, time_ms, what), &[])
     }
 
     /// Takes away the timers up to a time, in their order, and gives them to `each`, which may set
@@ -99,8 +118,8 @@ impl Timers {
             return Ok(());
         };
         let (from, to) = (
-            entry::of_time(TIMER, self.swept_ms, &[]),
-            entry::above_time(TIMER, through_ms),
+            entry::of_time(self.tag, self.swept_ms, &[]),
+            entry::above_time(self.tag, through_ms),
         );
         if from >= to {
             return Ok(());
@@ -126,8 +145,13 @@ impl Timers {
             }
         }
         if swept_any {
-            self.swept_ms = through_ms.saturating_add(1);
+            self.has_taken(through_ms);
         }
         Ok(())
+    }
+
+    /// All timers up to then were taken, in one go or several.
+    pub(super) fn has_taken(&mut self, through_ms: i64) {
+        self.swept_ms = through_ms.saturating_add(1);
     }
 }

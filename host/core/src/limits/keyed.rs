@@ -36,6 +36,12 @@ pub const EXPIRY_STEP_MS_MIN: i64 = 1000;
 pub const EXPIRY_KEYS_PER_BATCH_MAX: usize = 50_000;
 /// Bytes of their entries; the last one may go beyond.
 pub const EXPIRY_BYTES_PER_BATCH_MAX: usize = 32 << 20;
+/// Timers of event time, and of the batches' time, that a key may have at once: each stands in the
+/// key's entry, which is read and written as a whole.
+pub const KEY_TIMERS_MAX: usize = 1_000;
+/// Timers of event time of one key that go off in one batch, those included that are set meanwhile;
+/// what is left is due in the next one. So a timer that always sets another ends.
+pub const KEY_TIMERS_FIRED_MAX: usize = 10_000;
 /// Groups or pairs in one call of the guest. As with records, more would only make bisecting
 /// longer.
 pub const KEYED_CALL_GROUPS_MAX: usize = 4096;

@@ -452,7 +452,7 @@ export interface Watermarks {
   partitions: PartitionTime[];
 }
 
-export type StageKind = "window" | "session" | "running" | "each-batch" | "join" | "lookup";
+export type StageKind = "window" | "session" | "running" | "each-batch" | "join" | "lookup" | "process";
 
 export interface Stage {
   name: string;

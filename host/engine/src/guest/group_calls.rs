@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use streamhost_core::contract::{
-    Calls, ChunkAnswer, Combined, Finished, GroupFault, GroupQuarantines, Made, Moment, Partials,
-    Phase, QuarantinedGroup, Sliced, VersionFault, slices,
+    Calls, ChunkAnswer, Combined, Finished, GroupFault, GroupQuarantines, KeyOutcome, Made, Moment,
+    Partials, Phase, QuarantinedGroup, Sliced, VersionFault, slices,
 };
 use streamhost_core::executor::StageCalls;
 use streamhost_core::keyed::StageWorkers;
@@ -147,6 +147,11 @@ fn add(made: &mut Made, base: usize, answer: ChunkAnswer) {
         all.extend(rows);
     }
     made.keyed.extend(answer.keyed);
+    made.outcomes
+        .extend(answer.outcomes.into_iter().map(|outcome| KeyOutcome {
+            at: base + outcome.at,
+            ..outcome
+        }));
     made.faults
         .extend(answer.faults.into_iter().map(|fault| GroupFault {
             at: base + fault.position as usize,

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use streamhost_core::contract::{
-    Answer, AnswerRules, Asked, Finished, Groups, GuestFault, Moment, Pairs, Partials, RowShape,
-    VersionFault,
+    Answer, AnswerRules, Asked, Finished, Groups, GuestFault, KeyItems, Moment, Pairs, Partials,
+    RowShape, VersionFault,
 };
 use streamhost_core::job::{JobSpec, StageKind};
 use streamhost_core::types::{Chunk, Column, NO_TIME_MS, Partition};
@@ -160,16 +160,17 @@ impl GuestVersion {
             check(&answer.map_err(broke("transform", stage))?, stage)?;
         }
         for (stage, spec) in self.rules.keyed() {
-            let pairs = matches!(spec.kind, StageKind::Join(_) | StageKind::Lookup);
-            if !pairs {
+            let nothing = match spec.kind {
+                StageKind::Join(_) | StageKind::Lookup => Finished::Pairs(Pairs::default()),
+                StageKind::Process(_) => Finished::Keys(KeyItems::default()),
+                StageKind::EachBatch | StageKind::Running { .. } | StageKind::Window(_) => {
+                    Finished::Groups(Groups::default())
+                }
+            };
+            if matches!(nothing, Finished::Groups(_)) {
                 let merged = guest.combine(stage, &Partials::default(), self.time);
                 check_column("combine", &merged.map_err(broke("combine", stage))?)?;
             }
-            let nothing = if pairs {
-                Finished::Pairs(Pairs::default())
-            } else {
-                Finished::Groups(Groups::default())
-            };
             let answer = guest.finish(stage, moment, &nothing, self.time);
             check(&answer.map_err(broke("finish", stage))?, stage)?;
             if spec.migrates.is_some() {

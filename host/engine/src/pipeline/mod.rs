@@ -128,8 +128,12 @@ impl LoadedDeployment {
 
     /// Whether the end of its sources gives out what can be given out but once.
     pub fn has_windows(&self) -> bool {
-        let is_window =
-            |stage: &StageSpec| matches!(stage.kind, StageKind::Window(_) | StageKind::Join(_));
+        let is_window = |stage: &StageSpec| {
+            matches!(
+                stage.kind,
+                StageKind::Window(_) | StageKind::Join(_) | StageKind::Process(_)
+            )
+        };
         self.spec.stages.iter().any(is_window)
     }
 

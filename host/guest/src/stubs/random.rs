@@ -95,6 +95,12 @@ fn name(seed: &mut Sha256, call: Call<'_>) {
             part(seed, pairs.lefts.iter().next().unwrap_or_default());
             part(seed, pairs.rights.iter().next().unwrap_or_default());
         }
+        Call::Finish(stage, Finished::Keys(keys)) => {
+            part(seed, b"keys");
+            part(seed, &stage.to_le_bytes());
+            part(seed, keys.keys.iter().next().unwrap_or_default());
+            part(seed, keys.items.iter().next().unwrap_or_default());
+        }
     }
 }
 

@@ -36,6 +36,8 @@ fn is_by_batch(spec: &JobSpec, stage: &StageSpec) -> bool {
     match &stage.kind {
         StageKind::EachBatch => !stage.inputs.iter().all(|input| is_steady(spec, *input)),
         StageKind::Window(window) => window.processing_time,
+        // It may ask for the batch's time, and how far event time is.
+        StageKind::Process(_) => true,
         StageKind::Running { .. } | StageKind::Join(_) | StageKind::Lookup => false,
     }
 }
@@ -57,7 +59,7 @@ fn is_steady(spec: &JobSpec, number: u32) -> bool {
         }
         // Inputs are below their own stage, so this ends.
         StageKind::EachBatch | StageKind::Lookup => inputs.all(|input| is_steady(spec, *input)),
-        StageKind::Running { .. } | StageKind::Join(_) => false,
+        StageKind::Running { .. } | StageKind::Join(_) | StageKind::Process(_) => false,
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::hostile;
 use crate::variant::variant;
 use streamhost::component::{
-    self, Description, Finished, Guest, Items, Moment, Output, Partials, Records,
+    self, Description, Finished, Guest, Items, KeyItems, Moment, Output, Partials, Processed,
+    Records,
 };
 
 /// What stands in place of an accumulator that had this word: nothing that could be read.
@@ -114,6 +115,10 @@ impl Guest for Component {
             _ => {}
         }
         output
+    }
+
+    fn process(stage: u32, moment: Moment, keys: KeyItems) -> Processed {
+        component::process(hostile, stage, moment, keys)
     }
 
     fn migrate(stage: u32, accumulators: Items) -> Items {

@@ -1,6 +1,6 @@
 //! What is proven of a job's keyed stages. Pure.
 
-use crate::job::{Partners, SourceSpec, StageKind, StageSpec, Window, WindowForm, names};
+use crate::job::{Partners, Process, SourceSpec, StageKind, StageSpec, Window, WindowForm, names};
 use crate::limits;
 use std::collections::BTreeSet;
 
@@ -119,7 +119,7 @@ fn alone(stage: &StageSpec) -> Vec<String> {
     let mut faults = Vec::new();
     match stage.kind {
         StageKind::EachBatch | StageKind::Lookup => {}
-        StageKind::Running { expire_ms } => {
+        StageKind::Running { expire_ms } | StageKind::Process(Process { expire_ms, .. }) => {
             faults.extend(expire_ms.and_then(|ms| {
                 time(
                     "the time after which a silent key is forgotten",
@@ -156,7 +156,7 @@ fn alone(stage: &StageSpec) -> Vec<String> {
         });
     }
     if pairs && stage.migrates.is_some() {
-        faults.push("only a reduction's accumulators can be migrated".to_owned());
+        faults.push("only accumulators and states can be migrated".to_owned());
     }
     if stage
         .migrates
@@ -345,7 +345,10 @@ fn timed(inputs: &[usize], raw: &[StageSpec], sources: &[SourceSpec]) -> Vec<Str
             StageKind::EachBatch => Some("each batch"),
             StageKind::Running { .. } => Some("a running value"),
             StageKind::Window(window) if window.processing_time => Some("the batches' time"),
-            StageKind::Window(_) | StageKind::Join(_) | StageKind::Lookup => None,
+            StageKind::Window(_)
+            | StageKind::Join(_)
+            | StageKind::Lookup
+            | StageKind::Process(_) => None,
         };
         match without {
             Some(what) => faults.push(format!(

@@ -235,7 +235,7 @@ fn each_fault_is_found_and_says_what() {
                 migrates: Some(("u8".to_owned(), 1)),
                 ..stage("s", StageKind::Lookup, &[0])
             }],
-            "only a reduction's",
+            "only accumulators and states",
         ),
         (
             vec![StageSpec {

@@ -134,7 +134,7 @@ pub(super) fn keyed(
     for (key, values, time_ms) in things {
         out.keys.push(key);
         match spec.stages[to].kind {
-            StageKind::Join(_) | StageKind::Lookup => {
+            StageKind::Join(_) | StageKind::Lookup | StageKind::Process(_) => {
                 out.values.push(&item(key, values));
                 out.times_ms.push(*time_ms);
             }
@@ -215,6 +215,7 @@ impl Calls for Guest<'_> {
         let mut rows = Rows::default();
         for i in 0..finished.len() {
             let (text, thing) = match finished {
+                Finished::Keys(_) => unreachable!("`processes` has a guest of its own"),
                 Finished::Groups(groups) => {
                     let (key, values) = (groups.keys.get(i), numbers(groups.accumulators.get(i)));
                     if values.contains(&FAILS_IN_FINISH) {

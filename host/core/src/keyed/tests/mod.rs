@@ -19,6 +19,7 @@ mod cases;
 mod chains;
 mod guest;
 mod model;
+mod processes;
 
 /// Draws from a seed, the same everywhere.
 struct Dice(u64);
@@ -237,7 +238,10 @@ fn roll_next(dice: &mut Dice, spec: &JobSpec) -> JobSpec {
                 join.lateness_ms = dice.between(0, join.lateness_ms);
                 roll_nearer(dice, join);
             }
-            StageKind::Running { .. } | StageKind::EachBatch | StageKind::Lookup => {}
+            StageKind::Running { .. }
+            | StageKind::EachBatch
+            | StageKind::Lookup
+            | StageKind::Process(_) => {}
         }
     }
     next
@@ -804,7 +808,10 @@ fn is_late(kind: StageKind, time_ms: i64, late_threshold_ms: i64) -> bool {
             ..
         }) => time_ms < late_threshold_ms,
         StageKind::Join(join) => join.partners.is_late(time_ms, late_threshold_ms),
-        StageKind::EachBatch | StageKind::Running { .. } | StageKind::Lookup => false,
+        StageKind::EachBatch
+        | StageKind::Running { .. }
+        | StageKind::Lookup
+        | StageKind::Process(_) => false,
     }
 }
 
@@ -902,7 +909,10 @@ fn is_free_of_cuts(job: &Job) -> bool {
             !window.processing_time && !window.early && window.updates_ms == 0
         }
         StageKind::Join(_) => true,
-        StageKind::EachBatch | StageKind::Running { .. } | StageKind::Lookup => false,
+        StageKind::EachBatch
+        | StageKind::Running { .. }
+        | StageKind::Lookup
+        | StageKind::Process(_) => false,
     })
 }
 

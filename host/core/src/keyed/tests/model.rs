@@ -54,6 +54,7 @@ impl Model<'_> {
             },
             StageKind::Join(join) => self.join(join),
             StageKind::Lookup => self.lookup(),
+            StageKind::Process(_) => unreachable!("`processes` has a model of its own"),
         }
     }
 

@@ -110,6 +110,7 @@ impl Calls for CanaryCalls<'_> {
         let keys = match finished {
             Finished::Groups(groups) => &groups.keys,
             Finished::Pairs(_) => pair_keys,
+            Finished::Keys(keys) => &keys.keys,
         };
         let parts = groups::split(self.plan, keys, finished);
         let ask = |side: &mut GuestCalls<'_>, part: &Finished| side.finish(stage, moment, part);

@@ -104,6 +104,7 @@ impl Guest for Fake {
             keyed,
             late: Vec::new(),
             largest_ms: moment.partition_ms,
+            outcomes: Vec::new(),
         })
     }
 
@@ -145,6 +146,7 @@ impl Guest for Fake {
         Ok(Answer {
             rows: all,
             largest_ms: moment.partition_ms,
+            outcomes: Vec::new(),
             ..Answer::default()
         })
     }

@@ -294,7 +294,7 @@ pub mod streamhost {
                 /// Of 32,000 bytes at most each. Records, groups or pairs that make a longer one are set aside.
                 pub keys: Column,
                 pub values: Column,
-                /// Where the item's pane begins, a multiple of its hop; a session's first event; in joins and lookups the item's event time; else 0.
+                /// Where the item's pane begins, a multiple of its hop and the windows' offset; a session's first event; in joins and lookups the item's event time; else 0.
                 pub times_ms: _rt::Vec<i64>,
                 /// Of sessions each one's last event. Of hopping windows the first window that each item counts for, one that has
                 /// its pane, as those before were over when it came; or nothing where all items count for all. Empty elsewhere.
@@ -729,6 +729,8 @@ pub mod streamhost {
             #[derive(Clone, Copy)]
             pub struct WindowDef {
                 pub kind: WindowKind,
+                /// How much later than a multiple of their hop windows and panes begin: less than the hop. Sessions have 0.
+                pub offset_ms: u64,
                 /// How far the largest event time of a record's partition may be beyond the end of a window that it is in; of
                 /// sessions beyond the record's own time.
                 pub lateness_ms: u64,
@@ -747,6 +749,7 @@ pub mod streamhost {
                 ) -> ::core::fmt::Result {
                     f.debug_struct("WindowDef")
                         .field("kind", &self.kind)
+                        .field("offset-ms", &self.offset_ms)
                         .field("lateness-ms", &self.lateness_ms)
                         .field("updates-ms", &self.updates_ms)
                         .field("processing-time", &self.processing_time)
@@ -1155,7 +1158,7 @@ pub mod exports {
                                 let len30 = vec30.len();
                                 let layout30 = _rt::alloc::Layout::from_size_align(
                                         vec30.len()
-                                            * (72 + 14 * ::core::mem::size_of::<*const u8>()),
+                                            * (80 + 14 * ::core::mem::size_of::<*const u8>()),
                                         8,
                                     )
                                     .unwrap();
@@ -1167,7 +1170,7 @@ pub mod exports {
                                 }
                                 for (i, e) in vec30.into_iter().enumerate() {
                                     let base = result30
-                                        .add(i * (72 + 14 * ::core::mem::size_of::<*const u8>()));
+                                        .add(i * (80 + 14 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::streamhost::job::types::StageDef {
                                             name: name13,
@@ -1226,6 +1229,7 @@ pub mod exports {
                                                             .cast::<u8>() = (2i32) as u8;
                                                         let super::super::super::super::streamhost::job::types::WindowDef {
                                                             kind: kind15,
+                                                            offset_ms: offset_ms15,
                                                             lateness_ms: lateness_ms15,
                                                             updates_ms: updates_ms15,
                                                             processing_time: processing_time15,
@@ -1259,18 +1263,21 @@ pub mod exports {
                                                         }
                                                         *base
                                                             .add(40 + 2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<i64>() = _rt::as_i64(lateness_ms15);
+                                                            .cast::<i64>() = _rt::as_i64(offset_ms15);
                                                         *base
                                                             .add(48 + 2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<i64>() = _rt::as_i64(updates_ms15);
+                                                            .cast::<i64>() = _rt::as_i64(lateness_ms15);
                                                         *base
                                                             .add(56 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>() = _rt::as_i64(updates_ms15);
+                                                        *base
+                                                            .add(64 + 2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (match processing_time15 {
                                                             true => 1,
                                                             false => 0,
                                                         }) as u8;
                                                         *base
-                                                            .add(57 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .add(65 + 2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (match early15 {
                                                             true => 1,
                                                             false => 0,
@@ -1372,48 +1379,48 @@ pub mod exports {
                                         let len24 = vec24.len();
                                         ::core::mem::forget(vec24);
                                         *base
-                                            .add(64 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len24;
                                         *base
-                                            .add(64 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr24.cast_mut();
                                         let vec25 = (key_shape13.into_bytes()).into_boxed_slice();
                                         let ptr25 = vec25.as_ptr().cast::<u8>();
                                         let len25 = vec25.len();
                                         ::core::mem::forget(vec25);
                                         *base
-                                            .add(64 + 5 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len25;
                                         *base
-                                            .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr25.cast_mut();
                                         let vec26 = (value_shape13.into_bytes()).into_boxed_slice();
                                         let ptr26 = vec26.as_ptr().cast::<u8>();
                                         let len26 = vec26.len();
                                         ::core::mem::forget(vec26);
                                         *base
-                                            .add(64 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 7 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len26;
                                         *base
-                                            .add(64 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr26.cast_mut();
                                         let vec27 = (other_shape13.into_bytes()).into_boxed_slice();
                                         let ptr27 = vec27.as_ptr().cast::<u8>();
                                         let len27 = vec27.len();
                                         ::core::mem::forget(vec27);
                                         *base
-                                            .add(64 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 9 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len27;
                                         *base
-                                            .add(64 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 8 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr27.cast_mut();
                                         *base
-                                            .add(64 + 10 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 10 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = _rt::as_i32(version13);
                                         match migrates13 {
                                             Some(e) => {
                                                 *base
-                                                    .add(64 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .add(72 + 11 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
                                                 let (t28_0, t28_1) = e;
                                                 let vec29 = (t28_0.into_bytes()).into_boxed_slice();
@@ -1421,18 +1428,18 @@ pub mod exports {
                                                 let len29 = vec29.len();
                                                 ::core::mem::forget(vec29);
                                                 *base
-                                                    .add(64 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .add(72 + 13 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>() = len29;
                                                 *base
-                                                    .add(64 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .add(72 + 12 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>() = ptr29.cast_mut();
                                                 *base
-                                                    .add(64 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .add(72 + 14 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<i32>() = _rt::as_i32(t28_1);
                                             }
                                             None => {
                                                 *base
-                                                    .add(64 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .add(72 + 11 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
@@ -1749,7 +1756,7 @@ pub mod exports {
                                 let len33 = l18;
                                 for i in 0..len33 {
                                     let base = base33
-                                        .add(i * (72 + 14 * ::core::mem::size_of::<*const u8>()));
+                                        .add(i * (80 + 14 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let l19 = *base.add(0).cast::<*mut u8>();
                                         let l20 = *base
@@ -1757,48 +1764,48 @@ pub mod exports {
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l19, l20, 1);
                                         let l21 = *base
-                                            .add(64 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l22 = *base
-                                            .add(64 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         let base23 = l21;
                                         let len23 = l22;
                                         _rt::cabi_dealloc(base23, len23 * 4, 4);
                                         let l24 = *base
-                                            .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l25 = *base
-                                            .add(64 + 5 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l24, l25, 1);
                                         let l26 = *base
-                                            .add(64 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l27 = *base
-                                            .add(64 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 7 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l26, l27, 1);
                                         let l28 = *base
-                                            .add(64 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 8 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l29 = *base
-                                            .add(64 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .add(72 + 9 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l28, l29, 1);
                                         let l30 = i32::from(
                                             *base
-                                                .add(64 + 11 * ::core::mem::size_of::<*const u8>())
+                                                .add(72 + 11 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         match l30 {
                                             0 => {}
                                             _ => {
                                                 let l31 = *base
-                                                    .add(64 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .add(72 + 12 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
                                                 let l32 = *base
-                                                    .add(64 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .add(72 + 13 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
                                                 _rt::cabi_dealloc(l31, l32, 1);
                                             }
@@ -1807,7 +1814,7 @@ pub mod exports {
                                 }
                                 _rt::cabi_dealloc(
                                     base33,
-                                    len33 * (72 + 14 * ::core::mem::size_of::<*const u8>()),
+                                    len33 * (80 + 14 * ::core::mem::size_of::<*const u8>()),
                                     8,
                                 );
                                 let l34 = *arg0
@@ -5476,9 +5483,9 @@ macro_rules! __export_job_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:streamhost:job@0.2.0:job:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2802] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2813] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf8\x14\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x83\x15\x01A\x02\x01\
 A\x11\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
 t:job/log@0.2.0\x05\0\x01B\x04\x01}\x04\0\x04kind\x03\0\0\x01@\x03\x04names\x04k\
@@ -5511,36 +5518,36 @@ nt\x01\x0cevent-timers\x18\x0cbatch-timers\x18\x08refusals*\x04\0\x09processed\x
 o\x02ss\x01p/\x01r\x03\x09connectors\x04names\x07options0\x04\0\x05place\x03\01\x01\
 r\x03\x05place2\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\03\x01r\x02\x07\
 size-msw\x06hop-msw\x04\0\x05panes\x03\05\x01q\x02\x05panes\x016\0\x07session\x01\
-w\0\x04\0\x0bwindow-kind\x03\07\x01r\x05\x04kind8\x0blateness-msw\x0aupdates-msw\
-\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\09\x01kw\x01q\x03\x0a\
-each-batch\0\0\x07running\x01;\0\x06window\x01:\0\x04\0\x05scope\x03\0<\x01r\x02\
-\x09before-msw\x08after-msw\x04\0\x09distances\x03\0>\x01q\x02\x07between\x01?\0\
-\x06window\x01w\0\x04\0\x08partners\x03\0@\x01r\x04\x08partners\xc1\0\x0blatenes\
-s-msw\x04left\x7f\x05right\x7f\x04\0\x08join-def\x03\0B\x01r\x02\x09expire-ms;\x0a\
-event-time\x7f\x04\0\x0bprocess-def\x03\0D\x01q\x04\x06reduce\x01=\0\x04join\x01\
-\xc3\0\0\x06lookup\0\0\x07process\x01\xc5\0\0\x04\0\x0astage-kind\x03\0F\x01o\x02\
-sy\x01k\xc8\0\x01r\x08\x04names\x04kind\xc7\0\x06inputs\x01\x09key-shapes\x0bval\
-ue-shapes\x0bother-shapes\x07versiony\x08migrates\xc9\0\x04\0\x09stage-def\x03\0\
-J\x01p.\x01r\x05\x05place2\x04keys\xcc\0\x07dynamic\x7f\x07columns\xcc\0\x07head\
-ers\x7f\x04\0\x08sink-def\x03\0M\x01p4\x01p\xcb\0\x01p\xce\0\x01r\x05\x04names\x08\
-every-ms;\x07sources\xcf\0\x06stages\xd0\0\x05sinks\xd1\0\x04\0\x0bdescription\x03\
-\0R\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x02\x03\0\x02\x06column\x02\x03\0\
-\x02\x0bdescription\x02\x03\0\x02\x08finished\x02\x03\0\x02\x09key-items\x02\x03\
-\0\x02\x06moment\x02\x03\0\x02\x06output\x02\x03\0\x02\x08partials\x02\x03\0\x02\
-\x09processed\x02\x03\0\x02\x07records\x01B\x1f\x02\x03\x02\x01\x03\x04\0\x06col\
-umn\x03\0\0\x02\x03\x02\x01\x04\x04\0\x0bdescription\x03\0\x02\x02\x03\x02\x01\x05\
-\x04\0\x08finished\x03\0\x04\x02\x03\x02\x01\x06\x04\0\x09key-items\x03\0\x06\x02\
-\x03\x02\x01\x07\x04\0\x06moment\x03\0\x08\x02\x03\x02\x01\x08\x04\0\x06output\x03\
-\0\x0a\x02\x03\x02\x01\x09\x04\0\x08partials\x03\0\x0c\x02\x03\x02\x01\x0a\x04\0\
-\x09processed\x03\0\x0e\x02\x03\x02\x01\x0b\x04\0\x07records\x03\0\x10\x01j\x01\x03\
-\x01s\x01@\0\0\x12\x04\0\x08describe\x01\x13\x01@\x03\x05stagey\x06moment\x09\x07\
-records\x11\0\x0b\x04\0\x09transform\x01\x14\x01@\x02\x05stagey\x08partials\x0d\0\
-\x01\x04\0\x07combine\x01\x15\x01@\x03\x05stagey\x06moment\x09\x08finished\x05\0\
-\x0b\x04\0\x06finish\x01\x16\x01@\x03\x05stagey\x06moment\x09\x04keys\x07\0\x0f\x04\
-\0\x07process\x01\x17\x01@\x02\x05stagey\x0caccumulators\x01\0\x01\x04\0\x07migr\
-ate\x01\x18\x04\0\x1astreamhost:job/guest@0.2.0\x05\x0c\x04\0\x18streamhost:job/\
-job@0.2.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0G\x09producers\x01\x0cprocessed-by\
-\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+w\0\x04\0\x0bwindow-kind\x03\07\x01r\x06\x04kind8\x09offset-msw\x0blateness-msw\x0a\
+updates-msw\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\09\x01kw\
+\x01q\x03\x0aeach-batch\0\0\x07running\x01;\0\x06window\x01:\0\x04\0\x05scope\x03\
+\0<\x01r\x02\x09before-msw\x08after-msw\x04\0\x09distances\x03\0>\x01q\x02\x07be\
+tween\x01?\0\x06window\x01w\0\x04\0\x08partners\x03\0@\x01r\x04\x08partners\xc1\0\
+\x0blateness-msw\x04left\x7f\x05right\x7f\x04\0\x08join-def\x03\0B\x01r\x02\x09e\
+xpire-ms;\x0aevent-time\x7f\x04\0\x0bprocess-def\x03\0D\x01q\x04\x06reduce\x01=\0\
+\x04join\x01\xc3\0\0\x06lookup\0\0\x07process\x01\xc5\0\0\x04\0\x0astage-kind\x03\
+\0F\x01o\x02sy\x01k\xc8\0\x01r\x08\x04names\x04kind\xc7\0\x06inputs\x01\x09key-s\
+hapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates\xc9\0\x04\0\x09sta\
+ge-def\x03\0J\x01p.\x01r\x05\x05place2\x04keys\xcc\0\x07dynamic\x7f\x07columns\xcc\
+\0\x07headers\x7f\x04\0\x08sink-def\x03\0M\x01p4\x01p\xcb\0\x01p\xce\0\x01r\x05\x04\
+names\x08every-ms;\x07sources\xcf\0\x06stages\xd0\0\x05sinks\xd1\0\x04\0\x0bdesc\
+ription\x03\0R\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x02\x03\0\x02\x06colu\
+mn\x02\x03\0\x02\x0bdescription\x02\x03\0\x02\x08finished\x02\x03\0\x02\x09key-i\
+tems\x02\x03\0\x02\x06moment\x02\x03\0\x02\x06output\x02\x03\0\x02\x08partials\x02\
+\x03\0\x02\x09processed\x02\x03\0\x02\x07records\x01B\x1f\x02\x03\x02\x01\x03\x04\
+\0\x06column\x03\0\0\x02\x03\x02\x01\x04\x04\0\x0bdescription\x03\0\x02\x02\x03\x02\
+\x01\x05\x04\0\x08finished\x03\0\x04\x02\x03\x02\x01\x06\x04\0\x09key-items\x03\0\
+\x06\x02\x03\x02\x01\x07\x04\0\x06moment\x03\0\x08\x02\x03\x02\x01\x08\x04\0\x06\
+output\x03\0\x0a\x02\x03\x02\x01\x09\x04\0\x08partials\x03\0\x0c\x02\x03\x02\x01\
+\x0a\x04\0\x09processed\x03\0\x0e\x02\x03\x02\x01\x0b\x04\0\x07records\x03\0\x10\
+\x01j\x01\x03\x01s\x01@\0\0\x12\x04\0\x08describe\x01\x13\x01@\x03\x05stagey\x06\
+moment\x09\x07records\x11\0\x0b\x04\0\x09transform\x01\x14\x01@\x02\x05stagey\x08\
+partials\x0d\0\x01\x04\0\x07combine\x01\x15\x01@\x03\x05stagey\x06moment\x09\x08\
+finished\x05\0\x0b\x04\0\x06finish\x01\x16\x01@\x03\x05stagey\x06moment\x09\x04k\
+eys\x07\0\x0f\x04\0\x07process\x01\x17\x01@\x02\x05stagey\x0caccumulators\x01\0\x01\
+\x04\0\x07migrate\x01\x18\x04\0\x1astreamhost:job/guest@0.2.0\x05\x0c\x04\0\x18s\
+treamhost:job/job@0.2.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0G\x09producers\x01\x0c\
+processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -5553,8 +5560,8 @@ pub use __export_job_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2330] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x80\x11\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2341] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8b\x11\x01A\x02\x01\
 A\x06\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
 t:job/log@0.2.0\x05\0\x01B\x04\x01}\x04\0\x04kind\x03\0\0\x01@\x03\x04names\x04k\
@@ -5587,23 +5594,23 @@ nt\x01\x0cevent-timers\x18\x0cbatch-timers\x18\x08refusals*\x04\0\x09processed\x
 o\x02ss\x01p/\x01r\x03\x09connectors\x04names\x07options0\x04\0\x05place\x03\01\x01\
 r\x03\x05place2\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\03\x01r\x02\x07\
 size-msw\x06hop-msw\x04\0\x05panes\x03\05\x01q\x02\x05panes\x016\0\x07session\x01\
-w\0\x04\0\x0bwindow-kind\x03\07\x01r\x05\x04kind8\x0blateness-msw\x0aupdates-msw\
-\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\09\x01kw\x01q\x03\x0a\
-each-batch\0\0\x07running\x01;\0\x06window\x01:\0\x04\0\x05scope\x03\0<\x01r\x02\
-\x09before-msw\x08after-msw\x04\0\x09distances\x03\0>\x01q\x02\x07between\x01?\0\
-\x06window\x01w\0\x04\0\x08partners\x03\0@\x01r\x04\x08partners\xc1\0\x0blatenes\
-s-msw\x04left\x7f\x05right\x7f\x04\0\x08join-def\x03\0B\x01r\x02\x09expire-ms;\x0a\
-event-time\x7f\x04\0\x0bprocess-def\x03\0D\x01q\x04\x06reduce\x01=\0\x04join\x01\
-\xc3\0\0\x06lookup\0\0\x07process\x01\xc5\0\0\x04\0\x0astage-kind\x03\0F\x01o\x02\
-sy\x01k\xc8\0\x01r\x08\x04names\x04kind\xc7\0\x06inputs\x01\x09key-shapes\x0bval\
-ue-shapes\x0bother-shapes\x07versiony\x08migrates\xc9\0\x04\0\x09stage-def\x03\0\
-J\x01p.\x01r\x05\x05place2\x04keys\xcc\0\x07dynamic\x7f\x07columns\xcc\0\x07head\
-ers\x7f\x04\0\x08sink-def\x03\0M\x01p4\x01p\xcb\0\x01p\xce\0\x01r\x05\x04names\x08\
-every-ms;\x07sources\xcf\0\x06stages\xd0\0\x05sinks\xd1\0\x04\0\x0bdescription\x03\
-\0R\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x04\08streamhost:job/job-with-al\
-l-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\0#job-with-all-of-its-exports-remo\
-ved\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10\
-wit-bindgen-rust\x060.61.1";
+w\0\x04\0\x0bwindow-kind\x03\07\x01r\x06\x04kind8\x09offset-msw\x0blateness-msw\x0a\
+updates-msw\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\09\x01kw\
+\x01q\x03\x0aeach-batch\0\0\x07running\x01;\0\x06window\x01:\0\x04\0\x05scope\x03\
+\0<\x01r\x02\x09before-msw\x08after-msw\x04\0\x09distances\x03\0>\x01q\x02\x07be\
+tween\x01?\0\x06window\x01w\0\x04\0\x08partners\x03\0@\x01r\x04\x08partners\xc1\0\
+\x0blateness-msw\x04left\x7f\x05right\x7f\x04\0\x08join-def\x03\0B\x01r\x02\x09e\
+xpire-ms;\x0aevent-time\x7f\x04\0\x0bprocess-def\x03\0D\x01q\x04\x06reduce\x01=\0\
+\x04join\x01\xc3\0\0\x06lookup\0\0\x07process\x01\xc5\0\0\x04\0\x0astage-kind\x03\
+\0F\x01o\x02sy\x01k\xc8\0\x01r\x08\x04names\x04kind\xc7\0\x06inputs\x01\x09key-s\
+hapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates\xc9\0\x04\0\x09sta\
+ge-def\x03\0J\x01p.\x01r\x05\x05place2\x04keys\xcc\0\x07dynamic\x7f\x07columns\xcc\
+\0\x07headers\x7f\x04\0\x08sink-def\x03\0M\x01p4\x01p\xcb\0\x01p\xce\0\x01r\x05\x04\
+names\x08every-ms;\x07sources\xcf\0\x06stages\xd0\0\x05sinks\xd1\0\x04\0\x0bdesc\
+ription\x03\0R\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x04\08streamhost:job/\
+job-with-all-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\0#job-with-all-of-its-e\
+xports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

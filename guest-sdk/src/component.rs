@@ -286,6 +286,7 @@ fn scope_def(scope: Scope) -> types::Scope {
         Scope::Window(WindowDef {
             form,
             lateness_ms,
+            offset_ms,
             updates_ms,
             processing_time,
             early,
@@ -299,6 +300,7 @@ fn scope_def(scope: Scope) -> types::Scope {
             types::Scope::Window(types::WindowDef {
                 kind,
                 lateness_ms,
+                offset_ms,
                 updates_ms,
                 processing_time,
                 early,

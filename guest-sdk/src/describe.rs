@@ -119,6 +119,8 @@ pub enum Scope {
 pub struct WindowDef {
     /// Their form.
     pub form: WindowForm,
+    /// How much later than a multiple of their hop they begin, in milliseconds.
+    pub offset_ms: u64,
     /// How late a record may be, in milliseconds.
     pub lateness_ms: u64,
     /// The last part of it, in which late records change what was given, in milliseconds.

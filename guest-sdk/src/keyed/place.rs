@@ -11,11 +11,12 @@ pub(crate) enum Place {
     /// No windows: all that has one key.
     Whole,
     /// Panes of the batches' time.
-    Clock { hop_ms: i64 },
+    Clock { hop_ms: i64, offset_ms: i64 },
     /// Panes of event time.
     Event {
         size_ms: i64,
         hop_ms: i64,
+        offset_ms: i64,
         lateness_ms: i64,
     },
 }
@@ -28,6 +29,7 @@ impl Place {
     pub(crate) fn new(scope: Scope) -> Option<Place> {
         let Scope::Window(WindowDef {
             form,
+            offset_ms,
             lateness_ms,
             processing_time,
             ..
@@ -40,11 +42,13 @@ impl Place {
         };
         let hop_ms = signed(hop_ms).max(1); // 0 is refused by `describe`
         let size_ms = signed(size_ms).max(hop_ms);
+        let offset_ms = signed(offset_ms);
         Some(match processing_time {
-            true => Place::Clock { hop_ms },
+            true => Place::Clock { hop_ms, offset_ms },
             false => Place::Event {
                 size_ms,
                 hop_ms,
+                offset_ms,
                 lateness_ms: signed(lateness_ms),
             },
         })
@@ -55,20 +59,30 @@ impl Place {
     pub(crate) fn of(self, context: &mut Context) -> Placed {
         match self {
             Place::Whole => Placed::In(0, EVERY),
-            Place::Clock { hop_ms } => Placed::In(pane(context.moment.batch_ms, hop_ms), EVERY),
+            Place::Clock { hop_ms, offset_ms } => {
+                Placed::In(begin(context.moment.batch_ms, hop_ms, offset_ms), EVERY)
+            }
             Place::Event {
                 size_ms,
                 hop_ms,
+                offset_ms,
                 lateness_ms,
             } => {
                 let Some(time_ms) = context.event_time_ms() else {
                     return Placed::Refused;
                 };
-                let (pane_ms, reached_ms) = (pane(time_ms, hop_ms), context.reached_ms());
+                let (pane_ms, reached_ms) =
+                    (begin(time_ms, hop_ms, offset_ms), context.reached_ms());
                 let earliest_end_ms = pane_ms.saturating_add(hop_ms);
                 match earliest_end_ms.saturating_add(lateness_ms) > reached_ms {
                     true => Placed::In(pane_ms, EVERY),
-                    false => in_some(pane_ms, size_ms, hop_ms, reached_ms, lateness_ms),
+                    false => {
+                        let over_ms = reached_ms
+                            .saturating_sub(lateness_ms)
+                            .saturating_sub(size_ms);
+                        let last_over_ms = begin(over_ms, hop_ms, offset_ms);
+                        in_some(pane_ms, last_over_ms.saturating_add(hop_ms))
+                    }
                 }
             }
         }
@@ -88,11 +102,7 @@ impl Place {
 /// The first window that the pane is in is over: it counts for those that are open, if there are
 /// any. What its partition had before it decides, so that the topic alone does.
 #[cold]
-fn in_some(pane_ms: i64, size_ms: i64, hop_ms: i64, reached_ms: i64, lateness_ms: i64) -> Placed {
-    let over_ms = reached_ms
-        .saturating_sub(lateness_ms)
-        .saturating_sub(size_ms);
-    let first_ms = pane(over_ms, hop_ms).saturating_add(hop_ms);
+fn in_some(pane_ms: i64, first_ms: i64) -> Placed {
     match first_ms <= pane_ms {
         true => Placed::In(pane_ms, first_ms),
         false => Placed::Late,
@@ -115,6 +125,12 @@ pub(crate) enum Placed {
 #[inline]
 pub(crate) fn is_behind(time_ms: i64, lateness_ms: i64, context: &Context) -> bool {
     time_ms.saturating_add(lateness_ms) < context.reached_ms()
+}
+
+/// The same of those that begin so much later.
+#[inline]
+fn begin(time_ms: i64, hop_ms: i64, offset_ms: i64) -> i64 {
+    pane(time_ms.saturating_sub(offset_ms), hop_ms).saturating_add(offset_ms)
 }
 
 /// Where the pane or window begins that a time is in.

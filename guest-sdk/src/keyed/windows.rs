@@ -15,6 +15,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     form: Form,
+    offset: Duration,
     watermark: Duration,
     lateness: Duration,
     processing_time: bool,
@@ -31,11 +32,20 @@ impl Windows {
     fn new(form: Form) -> Self {
         Windows {
             form,
+            offset: Duration::ZERO,
             watermark: Duration::ZERO,
             lateness: Duration::ZERO,
             processing_time: false,
             early: false,
         }
+    }
+
+    /// How much later than multiples of their hop windows begin, which are counted from 1970, in
+    /// UTC: `tumbling(days(1)).offset(hours(22))` are the days of a place two hours ahead of UTC.
+    /// Without it: nothing.
+    pub fn offset(mut self, later: Duration) -> Self {
+        self.offset = later;
+        self
     }
 
     /// How far behind the largest event time of their partition records may come: the bound on how
@@ -77,6 +87,15 @@ impl Windows {
         self
     }
 
+    /// What an offset beyond the hop comes to.
+    fn offset_ms(self) -> u64 {
+        let offset_ms = ms(self.offset);
+        match self.form {
+            Form::Panes { hop, .. } => offset_ms % ms(hop).max(1),
+            Form::Session { .. } => offset_ms,
+        }
+    }
+
     pub(crate) fn def(self) -> WindowDef {
         let lateness = self.watermark.saturating_add(self.lateness);
         let (form, lateness) = match self.form {
@@ -98,6 +117,7 @@ impl Windows {
         };
         WindowDef {
             form,
+            offset_ms: self.offset_ms(),
             lateness_ms: ms(lateness),
             updates_ms: ms(self.lateness),
             processing_time: self.processing_time,
@@ -202,7 +222,8 @@ impl sealed::JoinBy for Windows {
             Form::Panes { .. } | Form::Session { .. } => None,
         };
         let is_given_once = !self.early && self.lateness.is_zero();
-        let fits = size.is_some() && !self.processing_time && is_given_once;
+        let is_plain = self.offset_ms() == 0 && !self.processing_time;
+        let fits = size.is_some() && is_plain && is_given_once;
         Pairing {
             partners: Partners::Window {
                 size_ms: ms(size.unwrap_or(Duration::from_millis(1))),

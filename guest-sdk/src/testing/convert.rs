@@ -316,6 +316,7 @@ fn window(def: WindowDef) -> job::Window {
             },
         },
         lateness_ms: time_ms(def.lateness_ms),
+        offset_ms: time_ms(def.offset_ms),
         updates_ms: time_ms(def.updates_ms),
         processing_time: def.processing_time,
         early: def.early,

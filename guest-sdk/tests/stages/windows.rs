@@ -645,3 +645,38 @@ fn early_results_and_updates_are_one_row_a_batch() {
         "both changed, given or not"
     );
 }
+
+#[job]
+fn moved() -> Job {
+    words("in")
+        .key_by(|word| *word)
+        .window(hopping(seconds(20), seconds(10)).offset(seconds(33)))
+        .count()
+        .map(line)
+        .to(console())
+}
+
+#[test]
+fn windows_begin_at_their_offset() {
+    let mut job = testing::run(moved);
+    job.send(
+        "in",
+        at(&[(2_999, "a"), (3_000, "b"), (-7_000, "c"), (-7_001, "d")]),
+    )
+    .end();
+    assert_eq!(
+        job.rows("console"),
+        [
+            "value=a 1 -17000..3000",
+            "value=a 1 -7000..13000",
+            "value=b 1 -7000..13000",
+            "value=c 1 -7000..13000",
+            "value=b 1 3000..23000",
+        ]
+    );
+    assert_eq!(
+        job.late(),
+        1,
+        "c counts for the window that is not over, d for none"
+    );
+}

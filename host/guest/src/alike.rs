@@ -61,8 +61,8 @@ macro_rules! calls {
     };
 }
 
-/// Values that are alike on their way in and out. `rows_out`, `pairs_in`, `join`, `updates_ms`, `raw_source` and
-/// `raw_sink` are each version's own, and so are kinds of stages that only one of them has.
+/// Values that are alike on their way in and out. `rows_out`, `pairs_in`, `join`, `offset_ms`, `updates_ms`,
+/// `raw_source` and `raw_sink` are each version's own, and so are kinds of stages that only one of them has.
 macro_rules! conversions {
     ($($processes:tt)*) => {
         fn moment_in(moment: Moment) -> wit::Moment {
@@ -149,6 +149,7 @@ macro_rules! conversions {
                     Wit::Reduce(Scope::EachBatch) => StageKind::EachBatch,
                     Wit::Reduce(Scope::Running(expire_ms)) => StageKind::Running { expire_ms },
                     Wit::Reduce(Scope::Window(window)) => StageKind::Window(Window {
+                        offset_ms: offset_ms(&window),
                         updates_ms: updates_ms(&window),
                         form: match window.kind {
                             WindowKind::Panes(panes) => WindowForm::Panes {

@@ -83,6 +83,10 @@ fn pairs_in(pairs: &Pairs) -> wit::Pairs<'_> {
     }
 }
 
+fn offset_ms(_: &wit::WindowDef) -> i64 {
+    0
+}
+
 /// Windows of this contract are given once.
 fn updates_ms(_: &wit::WindowDef) -> i64 {
     0

@@ -146,6 +146,10 @@ fn pairs_in(pairs: &Pairs) -> wit::Pairs<'_> {
     }
 }
 
+fn offset_ms(window: &wit::WindowDef) -> i64 {
+    time_ms(window.offset_ms)
+}
+
 fn updates_ms(window: &wit::WindowDef) -> i64 {
     time_ms(window.updates_ms)
 }

@@ -62,20 +62,22 @@ fn one(facts: &JobFacts, spec: &JobSpec, stage: &StageSpec) -> Stage {
         }),
         dead_letters: None,
         watermark: passed.then(|| clock::rfc3339(watermark_ms)),
-        last_fired: hop_ms(stage)
-            .filter(|_| passed)
-            .map(|hop_ms| clock::rfc3339(watermark_ms.div_euclid(hop_ms) * hop_ms)),
+        last_fired: hop_ms(stage).filter(|_| passed).map(|(hop_ms, offset_ms)| {
+            let since_ms = watermark_ms.saturating_sub(offset_ms).rem_euclid(hop_ms);
+            clock::rfc3339(watermark_ms.saturating_sub(since_ms))
+        }),
         open_windows: None,
         key_schema: stage.key_shape.clone(),
         value_schema: stage.value_shape.clone(),
     }
 }
 
-/// How far apart windows end; none where they end by their records.
-fn hop_ms(stage: &StageSpec) -> Option<i64> {
+/// How far apart windows end, and how far behind multiples of that; none where they end by their
+/// records.
+fn hop_ms(stage: &StageSpec) -> Option<(i64, i64)> {
     match stage.kind {
         StageKind::Window(window) => match window.form {
-            WindowForm::Panes { hop_ms, .. } => Some(hop_ms.max(1)),
+            WindowForm::Panes { hop_ms, .. } => Some((hop_ms.max(1), window.offset_ms)),
             WindowForm::Session { .. } => None,
         },
         _ => None,
@@ -111,17 +113,19 @@ fn inputs(spec: &JobSpec, stage: &StageSpec) -> Vec<String> {
     stage.inputs.iter().filter_map(name).collect()
 }
 
-/// A stage in words.
-pub(crate) fn describe(stage: &StageSpec) -> String {
-    let time = |ms: i64| {
-        let time = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-        humantime::format_duration(time).to_string()
-    };
+/// A time in words.
+fn time(ms: i64) -> String {
+    let time = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    humantime::format_duration(time).to_string()
+}
+
+/// How long a stage waits for what is late.
+fn describe_lateness(stage: &StageSpec) -> String {
     let updates_ms = match stage.kind {
         StageKind::Window(window) => window.updates_ms,
         _ => 0,
     };
-    let late = match stage.lateness_ms() {
+    match stage.lateness_ms() {
         ms if updates_ms > 0 => format!(
             ", watermark {}, allowed lateness {}",
             time(ms - updates_ms),
@@ -129,7 +133,12 @@ pub(crate) fn describe(stage: &StageSpec) -> String {
         ),
         0 => String::new(),
         ms => format!(", watermark {}", time(ms)),
-    };
+    }
+}
+
+/// A stage in words.
+pub(crate) fn describe(stage: &StageSpec) -> String {
+    let late = describe_lateness(stage);
     match stage.kind {
         StageKind::EachBatch => "what has one key in a batch is merged".to_owned(),
         StageKind::Running { expire_ms: None } => "what has one key is merged for ever".to_owned(),
@@ -153,7 +162,11 @@ pub(crate) fn describe(stage: &StageSpec) -> String {
             } else {
                 ""
             };
-            format!("{} by {by} time{late}{early}", window.form)
+            let offset = match window.offset_ms {
+                0 => String::new(),
+                ms => format!(", begun {} later,", time(ms)),
+            };
+            format!("{}{offset} by {by} time{late}{early}", window.form)
         }
         StageKind::Join(join) => {
             let partners = match join.partners {

@@ -169,6 +169,7 @@ fn job() -> (AnswerRules, Vec<RowShape>) {
         StageKind::Window(Window {
             form,
             lateness_ms: 5,
+            offset_ms: 0,
             updates_ms: 0,
             processing_time: false,
             early: false,

@@ -230,14 +230,15 @@ fn check_times(keyed: &Keyed, kind: StageKind) -> Result<(), String> {
             form: WindowForm::Session { .. },
             ..
         }) => return check_sessions(keyed),
-        StageKind::Window(Window {
-            form: form @ WindowForm::Panes { size_ms, hop_ms },
-            ..
-        }) => {
-            // A plan's hops are over 0; this one is not to divide by 0 whatever comes.
-            check_panes(keyed, hop_ms.max(1))?;
+        StageKind::Window(
+            window @ Window {
+                form: WindowForm::Panes { size_ms, hop_ms },
+                ..
+            },
+        ) => {
+            check_panes(keyed, window)?;
             if size_ms > hop_ms {
-                return check_first_windows(keyed, form);
+                return check_first_windows(keyed, window);
             }
         }
         StageKind::EachBatch | StageKind::Running { .. }
@@ -268,17 +269,18 @@ fn check_sessions(keyed: &Keyed) -> Result<(), String> {
     }
 }
 
-fn check_panes(keyed: &Keyed, hop_ms: i64) -> Result<(), String> {
+fn check_panes(keyed: &Keyed, window: Window) -> Result<(), String> {
     let mut times = keyed.times_ms.iter();
-    match times.find(|&&time| time.rem_euclid(hop_ms) != 0) {
+    match times.find(|&&time| !window.may_begin(time)) {
         Some(time) => Err(format!(
-            "a pane begins at {time}, which is no multiple of its hop of {hop_ms} ms"
+            "a pane begins at {time}, where none of {} does",
+            window.form
         )),
         None => Ok(()),
     }
 }
 
-fn check_first_windows(keyed: &Keyed, form: WindowForm) -> Result<(), String> {
+fn check_first_windows(keyed: &Keyed, window: Window) -> Result<(), String> {
     if keyed.until_ms.is_empty() {
         return Ok(());
     }
@@ -286,7 +288,7 @@ fn check_first_windows(keyed: &Keyed, form: WindowForm) -> Result<(), String> {
         return Err("`until-ms` differs from `times-ms` in length".into());
     }
     let mut items = keyed.times_ms.iter().zip(&keyed.until_ms);
-    match items.find(|&(pane, first)| !form.has_pane(*first, *pane)) {
+    match items.find(|&(pane, first)| !window.has_pane(*first, *pane)) {
         Some((pane, first)) => Err(format!(
             "`until-ms` names {first}, where no window begins that has the pane at {pane}"
         )),

@@ -14,6 +14,7 @@ fn window(form: WindowForm) -> StageKind {
     StageKind::Window(Window {
         form,
         lateness_ms: 0,
+        offset_ms: 0,
         updates_ms: 0,
         processing_time: false,
         early: false,

@@ -111,6 +111,9 @@ pub struct Process {
 pub struct Window {
     /// Their form.
     pub form: WindowForm,
+    /// How much later than a multiple of their hop windows begin. Sessions have 0.
+    #[serde(default)]
+    pub offset_ms: i64,
     /// How far a record may be behind the largest event time of its partition, beyond its pane's
     /// end.
     pub lateness_ms: i64,
@@ -122,6 +125,34 @@ pub struct Window {
     pub updates_ms: i64,
     /// Results are also given as they stand after each batch.
     pub early: bool,
+}
+
+impl Window {
+    /// Whether a pane may begin then.
+    pub fn may_begin(&self, pane_ms: i64) -> bool {
+        match self.form {
+            WindowForm::Panes { hop_ms, .. } => {
+                // A plan's hops are over 0; this one is not to divide by 0 whatever comes.
+                pane_ms
+                    .saturating_sub(self.offset_ms)
+                    .rem_euclid(hop_ms.max(1))
+                    == 0
+            }
+            WindowForm::Session { .. } => false,
+        }
+    }
+
+    /// Whether a window that begins at one time has the pane which begins at another.
+    pub fn has_pane(&self, window_ms: i64, pane_ms: i64) -> bool {
+        match self.form {
+            WindowForm::Panes { size_ms, hop_ms } => {
+                self.may_begin(window_ms)
+                    && window_ms <= pane_ms
+                    && pane_ms.saturating_add(hop_ms) <= window_ms.saturating_add(size_ms)
+            }
+            WindowForm::Session { .. } => false,
+        }
+    }
 }
 
 /// The form of windows.
@@ -141,20 +172,6 @@ pub enum WindowForm {
         /// The gap.
         gap_ms: i64,
     },
-}
-
-impl WindowForm {
-    /// Whether a window of this form begins at one time that has the pane which begins at another.
-    pub fn has_pane(self, window_ms: i64, pane_ms: i64) -> bool {
-        match self {
-            WindowForm::Panes { size_ms, hop_ms } => {
-                window_ms.rem_euclid(hop_ms.max(1)) == 0
-                    && window_ms <= pane_ms
-                    && pane_ms.saturating_add(hop_ms) <= window_ms.saturating_add(size_ms)
-            }
-            WindowForm::Session { .. } => false,
-        }
-    }
 }
 
 impl fmt::Display for WindowForm {
@@ -190,8 +207,12 @@ impl StageSpec {
             StageKind::EachBatch => "each-batch".to_string(),
             StageKind::Running { .. } => "running".to_string(),
             StageKind::Window(window) => {
+                let offset = match window.offset_ms {
+                    0 => String::new(),
+                    ms => format!(", begun {ms} ms later,"),
+                };
                 format!(
-                    "{} by {} time",
+                    "{}{offset} by {} time",
                     window.form,
                     if window.processing_time {
                         "processing"

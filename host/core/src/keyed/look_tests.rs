@@ -23,6 +23,7 @@ fn windows(form: WindowForm) -> StageKind {
     StageKind::Window(Window {
         form,
         lateness_ms: 30,
+        offset_ms: 0,
         updates_ms: 0,
         processing_time: false,
         early: false,

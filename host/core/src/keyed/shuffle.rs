@@ -97,10 +97,9 @@ pub(super) fn check(part: &Keyed, spec: &JobSpec, from: Option<u32>) -> Result<(
     }
     if let StageKind::Window(window) = stage.kind {
         let fits = |i: usize| match window.form {
-            WindowForm::Panes { hop_ms, .. } => {
+            WindowForm::Panes { .. } => {
                 let (pane, first) = (part.times_ms[i], part.until_ms.get(i));
-                pane.rem_euclid(hop_ms) == 0
-                    && first.is_none_or(|&first| window.form.has_pane(first, pane))
+                window.may_begin(pane) && first.is_none_or(|&first| window.has_pane(first, pane))
             }
             WindowForm::Session { .. } => part.times_ms[i] <= part.until_ms[i],
         };

@@ -19,6 +19,7 @@ use crate::types::NO_TIME_MS;
 pub(super) struct Panes {
     size_ms: i64,
     hop_ms: i64,
+    offset_ms: i64,
     early: bool,
 }
 
@@ -27,6 +28,7 @@ impl Panes {
         Panes {
             size_ms,
             hop_ms,
+            offset_ms: window.offset_ms,
             early: window.early,
         }
     }
@@ -74,7 +76,10 @@ impl Panes {
 
     /// The last window that begins then or before.
     fn floor(self, time_ms: i64) -> i64 {
-        time_ms.saturating_sub(time_ms.rem_euclid(self.hop_ms))
+        let past_ms = time_ms
+            .saturating_sub(self.offset_ms)
+            .rem_euclid(self.hop_ms);
+        time_ms.saturating_sub(past_ms)
     }
 
     /// Where an item is kept that counts for its pane's windows from `from` on: with the whole pane,

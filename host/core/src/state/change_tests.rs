@@ -211,6 +211,7 @@ fn other_keys_or_windows_cannot_be_migrated() {
         let kind = StageKind::Window(Window {
             form,
             lateness_ms: 0,
+            offset_ms: 0,
             updates_ms: 0,
             processing_time: false,
             early: false,

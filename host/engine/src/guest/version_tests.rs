@@ -283,6 +283,7 @@ fn spec() -> JobSpec {
     let windows = Window {
         form,
         lateness_ms: 0,
+        offset_ms: 0,
         updates_ms: 0,
         processing_time: false,
         early: false,

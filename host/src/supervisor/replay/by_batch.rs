@@ -86,6 +86,7 @@ mod tests {
         Window {
             form: WindowForm::Session { gap_ms: 1 },
             lateness_ms: 0,
+            offset_ms: 0,
             updates_ms: 0,
             processing_time,
             early: false,

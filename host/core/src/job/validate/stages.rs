@@ -130,6 +130,7 @@ fn alone(stage: &StageSpec) -> Vec<String> {
         }
         StageKind::Window(window) => {
             faults.extend(form(window.form));
+            faults.extend(offset(window));
             faults.extend(early(window));
             faults.extend(time(LATENESS, window.lateness_ms, 0));
             faults.extend(updates(window));
@@ -210,6 +211,22 @@ fn form(form: WindowForm) -> Vec<String> {
         ));
     }
     faults
+}
+
+/// What is wrong with where windows begin.
+fn offset(window: Window) -> Option<String> {
+    let offset_ms = window.offset_ms;
+    match window.form {
+        WindowForm::Panes { hop_ms, .. } if !(0..hop_ms.max(1)).contains(&offset_ms) => {
+            Some(format!(
+                "its windows begin {offset_ms} ms later, of 0 to less than its hop, {hop_ms} ms"
+            ))
+        }
+        WindowForm::Session { .. } if offset_ms != 0 => {
+            Some("sessions begin with an item: leave `.offset(…)` out".to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// What is wrong with results that are given before their window is over.

@@ -34,6 +34,7 @@ fn windowed(form: WindowForm) -> StageKind {
     StageKind::Window(Window {
         form,
         lateness_ms: 0,
+        offset_ms: 0,
         updates_ms: 0,
         processing_time: false,
         early: false,
@@ -375,6 +376,7 @@ fn early_results_of_one_batch_are_bounded() {
     let early = StageKind::Window(Window {
         form,
         lateness_ms: 0,
+        offset_ms: 0,
         updates_ms: 0,
         processing_time: false,
         early: true,

@@ -133,6 +133,7 @@ fn windows(form: WindowForm, lateness_ms: i64) -> StageKind {
     StageKind::Window(Window {
         form,
         lateness_ms,
+        offset_ms: 0,
         updates_ms: 0,
         processing_time: false,
         early: false,

@@ -151,7 +151,8 @@ pub(super) fn keyed(
                 out.values.push(&bytes(&fold.of(values.clone())));
                 match window.form {
                     WindowForm::Panes { hop_ms, .. } => {
-                        out.times_ms.push(time_ms.div_euclid(hop_ms) * hop_ms)
+                        out.times_ms
+                            .push(super::pane(time_ms, hop_ms, window.offset_ms))
                     }
                     WindowForm::Session { .. } => {
                         out.times_ms.push(time_ms);

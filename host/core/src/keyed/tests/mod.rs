@@ -158,8 +158,10 @@ fn roll_kind(dice: &mut Dice, after: Option<StageKind>, is_last: bool) -> StageK
             let (lateness_ms, processing_time) = (roll_lateness(dice), dice.one_in(5));
             let is_panes = matches!(form, WindowForm::Panes { .. });
             let updates = is_last && is_panes && !processing_time && dice.one_in(3);
+            let hop_ms = is_panes.then_some(hop_ms).filter(|_| dice.one_in(3));
             StageKind::Window(Window {
                 form,
+                offset_ms: hop_ms.map_or(0, |hop_ms| dice.between(0, hop_ms - 1)),
                 lateness_ms,
                 updates_ms: match updates {
                     true => dice.between(0, lateness_ms),
@@ -801,8 +803,9 @@ fn is_late(kind: StageKind, time_ms: i64, late_threshold_ms: i64) -> bool {
         }) => false,
         StageKind::Window(Window {
             form: WindowForm::Panes { size_ms, hop_ms },
+            offset_ms,
             ..
-        }) => time_ms.div_euclid(hop_ms) * hop_ms + size_ms <= late_threshold_ms,
+        }) => pane(time_ms, hop_ms, offset_ms) + size_ms <= late_threshold_ms,
         StageKind::Window(Window {
             form: WindowForm::Session { .. },
             ..
@@ -815,17 +818,23 @@ fn is_late(kind: StageKind, time_ms: i64, late_threshold_ms: i64) -> bool {
     }
 }
 
+/// Where the pane of a time begins.
+fn pane(time_ms: i64, hop_ms: i64, offset_ms: i64) -> i64 {
+    (time_ms - offset_ms).div_euclid(hop_ms) * hop_ms + offset_ms
+}
+
 /// Of hopping windows by event time the first one that an item counts for.
 fn first_window(kind: StageKind, time_ms: i64, late_threshold_ms: i64) -> Option<i64> {
     let StageKind::Window(Window {
         form: WindowForm::Panes { size_ms, hop_ms },
+        offset_ms,
         processing_time: false,
         ..
     }) = kind
     else {
         return None;
     };
-    let pane_ms = time_ms.div_euclid(hop_ms) * hop_ms;
+    let pane_ms = pane(time_ms, hop_ms, offset_ms);
     let all = (0..size_ms / hop_ms)
         .rev()
         .map(|back| pane_ms - back * hop_ms);

@@ -163,7 +163,10 @@ impl Model<'_> {
             let time = self.time_of(window, event);
             for start in time - size_ms..=time {
                 let is_open = window.processing_time || start + size_ms > event.over_ms;
-                if is_open && start.rem_euclid(hop_ms) == 0 && time < start + size_ms {
+                if is_open
+                    && (start - window.offset_ms).rem_euclid(hop_ms) == 0
+                    && time < start + size_ms
+                {
                     windows.entry((start, &event.key)).or_default().push(event);
                 }
             }

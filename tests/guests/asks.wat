@@ -171,5 +171,6 @@
   (func (export "streamhost:job/guest@0.2.0#combine")
     (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (unreachable))
   (func (export "streamhost:job/guest@0.2.0#finish") (param i32) (result i32) (unreachable))
+  (func (export "streamhost:job/guest@0.2.0#process") (param i32) (result i32) (unreachable))
   (func (export "streamhost:job/guest@0.2.0#migrate") (param i32 i32 i32 i32 i32) (result i32) (unreachable))
 )

@@ -222,6 +222,7 @@ fn with_start(imports: &str, start: &str) -> String {
            (func (export \"{job}#transform\") (param i32) (result i32) (unreachable))
            (func (export \"{job}#combine\") (param {}) (result i32) (unreachable))
            (func (export \"{job}#finish\") (param i32) (result i32) (unreachable))
+           (func (export \"{job}#process\") (param i32) (result i32) (unreachable))
            (func (export \"{job}#migrate\") (param {}) (result i32) (unreachable)))",
         words(13),
         words(5)

@@ -236,7 +236,7 @@ fn check_times(keyed: &Keyed, kind: StageKind) -> Result<(), String> {
                 ..
             },
         ) => {
-            check_panes(keyed, window)?;
+            check_panes(keyed, window, hop_ms)?;
             if size_ms > hop_ms {
                 return check_first_windows(keyed, window);
             }
@@ -269,13 +269,14 @@ fn check_sessions(keyed: &Keyed) -> Result<(), String> {
     }
 }
 
-fn check_panes(keyed: &Keyed, window: Window) -> Result<(), String> {
+fn check_panes(keyed: &Keyed, window: Window, hop_ms: i64) -> Result<(), String> {
     let mut times = keyed.times_ms.iter();
+    let begins = match window.offset_ms {
+        0 => format!("no multiple of its hop of {hop_ms} ms"),
+        ms => format!("not {ms} ms behind a multiple of its hop of {hop_ms} ms"),
+    };
     match times.find(|&&time| !window.may_begin(time)) {
-        Some(time) => Err(format!(
-            "a pane begins at {time}, where none of {} does",
-            window.form
-        )),
+        Some(time) => Err(format!("a pane begins at {time}, which is {begins}")),
         None => Ok(()),
     }
 }

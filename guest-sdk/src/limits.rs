@@ -15,6 +15,8 @@ pub(crate) const PLACE_BYTES_MAX: usize = 4096;
 pub(crate) const EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Records a second of a rate generator.
 pub(crate) const RATE_MAX: u32 = 1_000_000;
+/// The longest time that a stage goes by.
+pub(crate) const STAGE_TIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// What the keys or the values of a stage look like, in words.
 pub(crate) const STAGE_SHAPE_BYTES_MAX: usize = 16 << 10;
 /// A key's bytes in a keyed stage; longer ones are set aside.

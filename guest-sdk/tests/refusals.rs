@@ -240,6 +240,8 @@ refused! {
     an_item_of_any_type: kafka("a").map(|_| serde_json::Value::Null).key_by(|_| ())
         .process(|_, _, _: &mut Option<u64>, _: &mut Context<'_, String>| ()).to(console())
         => "stage `process`: items have a part whose type only the data knows";
+    repeats_for_years: kafka("a").map(|_| 1u64).key_by(|_| ()).deduplicate(days(400)).map(|_| "").to(console())
+        => "stage `deduplicate`: repeats are left out for 34560000s, of 366 days at most";
     a_distance_of_years: kafka("a").map(|_| 1u64).key_by(|_| ())
         .join(kafka("b").map(|_| 1u64).key_by(|_| ()), within(days(400)), |_, _| "").to(console())
         => "366 days at most";

@@ -1,5 +1,6 @@
 //! Functions with state: their order, their timers, what they refuse, and what is kept.
 
+use super::any::{Dice, seeds};
 use super::*;
 use streamhost::Context;
 
@@ -375,4 +376,85 @@ fn the_next_version_makes_its_state_of_what_was_kept() {
         job.rows("console"),
         ["value=a Some((2, 4, true))", "value=b None"]
     );
+}
+
+#[job]
+fn once() -> Job {
+    pairs("in")
+        .key_by(|pair| pair.0)
+        .deduplicate(millis(10))
+        .map(|(word, number)| format!("{word} {number}"))
+        .to(console())
+}
+
+#[test]
+fn repeats_are_left_out_for_as_long_as_is_said() {
+    let mut job = testing::run(once);
+    let items = [
+        (100, "a 1"),
+        (110, "a 2"), // just within
+        (90, "a 3"),  // late, and within
+        (89, "a 4"),  // late, and long before
+        (105, "b 5"),
+        (111, "a 6"), // begins anew
+        (112, "a 7"),
+    ];
+    job.send("in", at(&items));
+    assert_eq!(
+        job.rows("console"),
+        ["value=a 1", "value=a 4", "value=a 6", "value=b 5"]
+    );
+    assert_eq!((job.late(), job.kept("deduplicate")), (0, 2));
+    job.send("in", at(&[(115, "a 8"), (200, "x 9")]));
+    assert_eq!(job.rows("console"), ["value=x 9"]);
+    assert_eq!(job.kept("deduplicate"), 1, "a and b are forgotten");
+    assert_eq!(job.end().kept("deduplicate"), 0);
+}
+
+/// By the definition: of each key's items, in order of time, those that are later than the last
+/// one that was given by more than ten milliseconds.
+fn first_ones(items: &[(i64, String)]) -> Vec<String> {
+    let mut given: BTreeMap<String, i64> = BTreeMap::new();
+    let mut rows = Vec::new();
+    for (time_ms, text) in items {
+        let key = text.split(' ').next().unwrap_or_default().to_owned();
+        if given.get(&key).is_none_or(|before| *time_ms > before + 10) {
+            given.insert(key, *time_ms);
+            rows.push(format!("value={text}"));
+        }
+    }
+    rows.sort_unstable();
+    rows
+}
+
+#[test]
+fn first_ones_are_the_same_in_any_batches() {
+    for seed in seeds() {
+        let mut dice = Dice(seed);
+        let mut time_ms = 0;
+        let items: Vec<(i64, String)> = (0..60)
+            .map(|i| {
+                time_ms += dice.below(6) as i64;
+                let key = ["a", "b", "c"][dice.below(3) as usize];
+                (time_ms, format!("{key} {i}"))
+            })
+            .collect();
+        let mut job = testing::run(once);
+        let mut rows = Vec::new();
+        let mut from = 0;
+        while from < items.len() {
+            let to = items.len().min(from + 1 + dice.below(9) as usize);
+            let batch = items[from..to].iter();
+            job.send(
+                "in",
+                batch.map(|(time_ms, text)| Record::from(text.as_str()).at(*time_ms)),
+            );
+            rows.extend(job.rows("console"));
+            from = to;
+        }
+        rows.extend(job.end().rows("console"));
+        rows.sort_unstable();
+        assert_eq!(rows, first_ones(&items), "SEED={seed}");
+        assert_eq!(job.kept("deduplicate"), 0, "SEED={seed}");
+    }
 }

@@ -271,14 +271,15 @@ fn check_sessions(keyed: &Keyed) -> Result<(), String> {
 
 fn check_panes(keyed: &Keyed, window: Window, hop_ms: i64) -> Result<(), String> {
     let mut times = keyed.times_ms.iter();
-    let begins = match window.offset_ms {
-        0 => format!("no multiple of its hop of {hop_ms} ms"),
-        ms => format!("not {ms} ms behind a multiple of its hop of {hop_ms} ms"),
+    let Some(time) = times.find(|&&time| !window.may_begin(time)) else {
+        return Ok(());
     };
-    match times.find(|&&time| !window.may_begin(time)) {
-        Some(time) => Err(format!("a pane begins at {time}, which is {begins}")),
-        None => Ok(()),
-    }
+    Err(match window.offset_ms {
+        0 => format!("a pane begins at {time}, which is no multiple of its hop of {hop_ms} ms"),
+        ms => format!(
+            "a pane begins at {time}, which is not {ms} ms behind a multiple of its hop of {hop_ms} ms"
+        ),
+    })
 }
 
 fn check_first_windows(keyed: &Keyed, window: Window) -> Result<(), String> {

@@ -42,30 +42,34 @@ impl<'a> StageStore<'a> {
 
     /// The stage's one number that belongs to no key, if it was ever noted.
     pub(super) fn note(&mut self) -> Result<Option<i64>, StoreError> {
-        match self.get(&[entry::NOTE])? {
-            Some(value) => entry::time_at(&value, 0)
-                .map(Some)
-                .ok_or_else(|| entry::damaged("a stage's note")),
-            None => Ok(None),
-        }
+        self.number(&[entry::NOTE], "a stage's note")
+    }
+
+    pub(super) fn set_note(&mut self, number: i64) -> Result<(), StoreError> {
+        self.set_number(&[entry::NOTE], number)
     }
 
     /// The last window that was given, though it was not over.
     pub(super) fn given(&mut self) -> Result<Option<i64>, StoreError> {
-        match self.get(&entry::GIVEN)? {
+        self.number(&entry::GIVEN, "what a stage has given")
+    }
+
+    pub(super) fn set_given(&mut self, window: i64) -> Result<(), StoreError> {
+        self.set_number(&entry::GIVEN, window)
+    }
+
+    /// A number that stands by itself, if it was ever set.
+    pub(super) fn number(&mut self, key: &[u8], what: &str) -> Result<Option<i64>, StoreError> {
+        match self.get(key)? {
             Some(value) => entry::time_at(&value, 0)
                 .map(Some)
-                .ok_or_else(|| entry::damaged("what a stage has given")),
+                .ok_or_else(|| entry::damaged(what)),
             None => Ok(None),
         }
     }
 
-    pub(super) fn set_given(&mut self, window: i64) -> Result<(), StoreError> {
-        self.put(&entry::GIVEN, &entry::time_bytes(window))
-    }
-
-    pub(super) fn set_note(&mut self, number: i64) -> Result<(), StoreError> {
-        self.put(&[entry::NOTE], &entry::time_bytes(number))
+    pub(super) fn set_number(&mut self, key: &[u8], number: i64) -> Result<(), StoreError> {
+        self.put(key, &entry::time_bytes(number))
     }
 }
 

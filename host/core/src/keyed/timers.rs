@@ -34,11 +34,8 @@ impl Timers {
 
     /// Those of one kind, where a stage has several.
     pub(super) fn load_of(store: &mut StageStore<'_>, tag: u8) -> Result<Self, StoreError> {
-        let swept_ms = store.get(&note(tag))?;
-        let swept_ms = swept_ms.as_deref().map(|value| {
-            entry::time_at(value, 0).ok_or_else(|| entry::damaged("how far timers were removed"))
-        });
-        let swept_ms = swept_ms.transpose()?.unwrap_or(i64::MIN);
+        let swept_ms = store.number(&note(tag), "how far timers were removed")?;
+        let swept_ms = swept_ms.unwrap_or(i64::MIN);
         Ok(Timers {
             tag,
             swept_ms,
@@ -49,7 +46,7 @@ impl Timers {
     /// Must be called after the last change.
     pub(super) fn store(&self, store: &mut StageStore<'_>) -> Result<(), StoreError> {
         if self.swept_ms != self.noted_ms {
-            store.put(&note(self.tag), &entry::time_bytes(self.swept_ms))
+            store.set_number(&note(self.tag), self.swept_ms)
         } else {
             Ok(())
         }

@@ -174,3 +174,13 @@ impl SourceConnector for OwnSources {
         Ok(own.iter().filter_map(spec).map(open).collect())
     }
 }
+
+/// Several faults as one reason: so many, and how many more there are.
+pub(crate) fn all_of(mut faults: Vec<String>, most: usize) -> String {
+    let more = faults.len().saturating_sub(most);
+    faults.truncate(most);
+    if more > 0 {
+        faults.push(format!("and {more} more"));
+    }
+    faults.join("; ")
+}

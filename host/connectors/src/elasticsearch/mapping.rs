@@ -2,7 +2,8 @@
 
 use super::client::{Client, escaped};
 use super::types::{self, made};
-use super::words::{Failure, all_of};
+use super::words::Failure;
+use crate::connector::all_of;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use streamhost_core::job::connector::REFRESH;
@@ -143,7 +144,10 @@ impl Index {
                 keys: spec.keys.clone(),
                 fields,
             }),
-            false => Err(Failure::Refused(all_of(faults))),
+            false => Err(Failure::Refused(all_of(
+                faults,
+                limits::ELASTICSEARCH_FAULTS_SHOWN_MAX,
+            ))),
         }
     }
 

@@ -189,17 +189,6 @@ pub(super) fn failure(status: u16, body: &[u8], settings: &ElasticsearchSettings
     }
 }
 
-/// Several faults as one reason.
-pub(super) fn all_of(mut faults: Vec<String>) -> String {
-    let most = limits::ELASTICSEARCH_FAULTS_SHOWN_MAX;
-    let more = faults.len().saturating_sub(most);
-    faults.truncate(most);
-    if more > 0 {
-        faults.push(format!("and {more} more"));
-    }
-    faults.join("; ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

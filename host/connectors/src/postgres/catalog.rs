@@ -2,7 +2,8 @@
 
 use super::session::{Session, value};
 use super::types::{SqlType, made};
-use super::words::{Failure, all_of};
+use super::words::Failure;
+use crate::connector::all_of;
 use std::collections::{BTreeMap, BTreeSet};
 use streamhost_core::job::connector::table_parts;
 use streamhost_core::job::{ColumnSpec, SinkSpec};
@@ -154,7 +155,10 @@ impl Table {
         faults.extend(self.rights(spec, &table));
         match faults.is_empty() {
             true => Ok(()),
-            false => Err(Failure::Refused(all_of(faults))),
+            false => Err(Failure::Refused(all_of(
+                faults,
+                limits::POSTGRES_FAULTS_SHOWN_MAX,
+            ))),
         }
     }
 

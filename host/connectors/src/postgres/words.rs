@@ -3,7 +3,6 @@
 use super::SERVER;
 use std::error::Error as _;
 use streamhost_core::job::names;
-use streamhost_core::limits;
 use streamhost_engine::sink::SinkError;
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
@@ -139,17 +138,6 @@ pub(super) fn is_there_already(failure: &Failure) -> bool {
         }
         _ => false,
     }
-}
-
-/// Several faults as one reason.
-pub(super) fn all_of(mut faults: Vec<String>) -> String {
-    let most = limits::POSTGRES_FAULTS_SHOWN_MAX;
-    let more = faults.len().saturating_sub(most);
-    faults.truncate(most);
-    if more > 0 {
-        faults.push(format!("and {more} more"));
-    }
-    faults.join("; ")
 }
 
 #[cfg(test)]

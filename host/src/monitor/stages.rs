@@ -5,7 +5,9 @@ use crate::api::JobFacts;
 use serde::Serialize;
 use std::time::Duration;
 use streamhost_core::clock;
-use streamhost_core::job::{JobSpec, Partners, Process, StageKind, StageSpec, WindowForm};
+use streamhost_core::job::{
+    JobSpec, Partners, Process, StageKind, StageSpec, WindowForm, since_window_begin,
+};
 use streamhost_core::types::{END_OF_TIME_MS, NO_TIME_MS};
 use utoipa::ToSchema;
 
@@ -63,7 +65,7 @@ fn one(facts: &JobFacts, spec: &JobSpec, stage: &StageSpec) -> Stage {
         dead_letters: None,
         watermark: passed.then(|| clock::rfc3339(watermark_ms)),
         last_fired: hop_ms(stage).filter(|_| passed).map(|(hop_ms, offset_ms)| {
-            let since_ms = watermark_ms.saturating_sub(offset_ms).rem_euclid(hop_ms);
+            let since_ms = since_window_begin(watermark_ms, hop_ms, offset_ms);
             clock::rfc3339(watermark_ms.saturating_sub(since_ms))
         }),
         open_windows: None,
@@ -77,7 +79,7 @@ fn one(facts: &JobFacts, spec: &JobSpec, stage: &StageSpec) -> Stage {
 fn hop_ms(stage: &StageSpec) -> Option<(i64, i64)> {
     match stage.kind {
         StageKind::Window(window) => match window.form {
-            WindowForm::Panes { hop_ms, .. } => Some((hop_ms.max(1), window.offset_ms)),
+            WindowForm::Panes { hop_ms, .. } => Some((hop_ms, window.offset_ms)),
             WindowForm::Session { .. } => None,
         },
         _ => None,

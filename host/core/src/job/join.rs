@@ -1,5 +1,6 @@
 //! Which items a join pairs, and until when they wait for each other.
 
+use super::spec::since_window_begin;
 use crate::types::{END_OF_TIME_MS, NO_TIME_MS};
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +92,7 @@ impl Partners {
             ),
             (Partners::Window { size_ms }, _) => {
                 let size_ms = size_ms.max(1);
-                let start_ms = time_ms.saturating_sub(time_ms.rem_euclid(size_ms));
+                let start_ms = time_ms.saturating_sub(since_window_begin(time_ms, size_ms, 0));
                 (start_ms, start_ms.saturating_add(size_ms - 1))
             }
         }

@@ -18,4 +18,5 @@ pub use record::{CanaryRecord, DeploymentKind, DeploymentRecord, JobRecord};
 pub use share::Share;
 pub use spec::{
     ColumnSpec, JobSpec, Process, SinkSpec, SourceSpec, StageKind, StageSpec, Window, WindowForm,
+    since_window_begin,
 };

@@ -127,16 +127,19 @@ pub struct Window {
     pub early: bool,
 }
 
+/// How far a time is behind where its window begins, of windows that begin so far apart, and so much
+/// later than multiples of that.
+pub fn since_window_begin(time_ms: i64, hop_ms: i64, offset_ms: i64) -> i64 {
+    // A plan's hops are over 0; this one is not to divide by 0 whatever comes.
+    time_ms.saturating_sub(offset_ms).rem_euclid(hop_ms.max(1))
+}
+
 impl Window {
     /// Whether a pane may begin then.
     pub fn may_begin(&self, pane_ms: i64) -> bool {
         match self.form {
             WindowForm::Panes { hop_ms, .. } => {
-                // A plan's hops are over 0; this one is not to divide by 0 whatever comes.
-                pane_ms
-                    .saturating_sub(self.offset_ms)
-                    .rem_euclid(hop_ms.max(1))
-                    == 0
+                since_window_begin(pane_ms, hop_ms, self.offset_ms) == 0
             }
             WindowForm::Session { .. } => false,
         }

@@ -10,7 +10,7 @@ use super::stage::Stage;
 use super::stage_store::StageStore;
 use super::times::{self, StageTimes};
 use crate::contract::VersionFault;
-use crate::job::Window;
+use crate::job::{Window, since_window_begin};
 use crate::state::StoreError;
 use crate::types::NO_TIME_MS;
 
@@ -76,10 +76,7 @@ impl Panes {
 
     /// The last window that begins then or before.
     fn floor(self, time_ms: i64) -> i64 {
-        let past_ms = time_ms
-            .saturating_sub(self.offset_ms)
-            .rem_euclid(self.hop_ms);
-        time_ms.saturating_sub(past_ms)
+        time_ms.saturating_sub(since_window_begin(time_ms, self.hop_ms, self.offset_ms))
     }
 
     /// Where an item is kept that counts for its pane's windows from `from` on: with the whole pane,

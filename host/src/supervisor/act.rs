@@ -98,14 +98,15 @@ impl Desk {
         let _set = host.change();
         let prepared = self.prepared.as_ref();
         if let Some(component) = prepared.and_then(|prepared| prepared.component.as_deref()) {
-            host.catalog.keep(component).map_err(|e| unavailable(&e))?;
+            let kept = host.catalog.keep(&record.name, component);
+            kept.map_err(|e| unavailable(&e))?;
         }
         let restored = self.prepared.as_mut().and_then(|p| p.restored.take());
         let import = match restored {
             None => None,
             Some(Restored { saved, import }) => {
                 saved.components(|component| {
-                    let kept = host.catalog.keep(component);
+                    let kept = host.catalog.keep(&record.name, component);
                     kept.map(drop).map_err(|e| unavailable(&e))
                 })?;
                 Some(import)

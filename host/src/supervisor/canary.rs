@@ -114,7 +114,7 @@ impl Supervisor {
         let of_canary = draft_of(digest, &request, (&set, settings.limits), false);
         let draft = beside(now, Some(canary.clone()), of_canary);
         if let Some(unchanged) = unchanged(job, &draft) {
-            self.keep(&component)?; // it may have been damaged
+            self.keep(&name, &component)?; // it may have been damaged
             return Ok(Ready::AsItWas(Box::new(self.as_it_was(job, unchanged))));
         }
         let stored = self.checkpoint_logs.of(&name).load();

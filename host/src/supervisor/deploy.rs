@@ -87,7 +87,7 @@ impl Supervisor {
         if let Some(job) = job
             && let Some(unchanged) = unchanged(job, &draft)
         {
-            self.keep(&component)?; // it may have been damaged
+            self.keep(&name, &component)?; // it may have been damaged
             return Ok(Ready::AsItWas(Box::new(self.as_it_was(job, unchanged))));
         }
         self.has_room_for(&name)?;
@@ -252,10 +252,10 @@ impl Supervisor {
         Ok(self.ready(job.clone(), record, None, active, Default::default()))
     }
 
-    pub(super) fn keep(&self, component: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn keep(&self, job: &str, component: &[u8]) -> Result<(), Refusal> {
         let _set = self.change();
         self.catalog
-            .keep(component)
+            .keep(job, component)
             .map(drop)
             .map_err(|e| unavailable(&e))
     }

@@ -3,7 +3,8 @@
 
 use crate::checkpoint_log::Import;
 use crate::format::{GONE_JOB, JOB};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use crate::store::{Store, Table, Writes};
+use crate::tables;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -25,6 +26,9 @@ pub enum CatalogError {
     /// What stands there is not what was written.
     #[error("the data folder is damaged: {0}")]
     Damaged(String),
+    /// What other hosts read takes no writes, or not from this one.
+    #[error("{0}")]
+    Journal(String),
 }
 
 fn io(error: impl std::fmt::Display) -> CatalogError {
@@ -43,8 +47,16 @@ pub enum Undeployed {
     AfterBatches,
 }
 
-fn unwritten(error: impl std::fmt::Display) -> CatalogError {
-    CatalogError::Broken(error.to_string())
+fn unwritten(error: StoreError) -> CatalogError {
+    match error {
+        StoreError::Broken(reason) => CatalogError::Broken(reason),
+        StoreError::Away(_) | StoreError::Fenced => CatalogError::Journal(error.to_string()),
+        other => CatalogError::Io(words(other)),
+    }
+}
+
+fn unread(error: StoreError) -> CatalogError {
+    CatalogError::Io(words(error))
 }
 
 /// A job whose record is there and is not as it was written.
@@ -91,29 +103,41 @@ fn read_record(name: &str, bytes: &[u8]) -> Result<JobRecord, String> {
 
 /// All jobs of a host, and their components.
 pub struct Catalog {
-    db: Database,
-    jobs: Keyspace,
+    store: Store,
+    jobs: Table,
     /// Jobs that were undeployed here and are not there again, by name.
-    undeployed: Keyspace,
+    undeployed: Table,
+    /// Which components each job's journal holds: job ‖ 0 ‖ digest → length.
+    journaled: Table,
     components: PathBuf,
 }
 
 impl Catalog {
     /// Opens it in the host's database; components lie in `folder`.
-    pub fn open(db: &Database, folder: &Path) -> Result<Self, CatalogError> {
+    pub fn open(store: impl Into<Store>, folder: &Path) -> Result<Self, CatalogError> {
+        let store = store.into();
         std::fs::create_dir_all(folder).map_err(io)?;
-        let jobs = db
-            .keyspace("jobs", KeyspaceCreateOptions::default)
-            .map_err(io)?;
-        let undeployed = db
-            .keyspace("undeployed", KeyspaceCreateOptions::default)
-            .map_err(io)?;
+        let db = store.db();
         Ok(Catalog {
-            db: db.clone(),
-            jobs,
-            undeployed,
+            jobs: tables::jobs(db).map_err(unread)?,
+            undeployed: tables::undeployed(db).map_err(unread)?,
+            journaled: tables::components(db).map_err(unread)?,
             components: folder.to_path_buf(),
+            store,
         })
+    }
+
+    /// One job, if it is there. `Err`: its record cannot be read.
+    pub fn job(
+        &self,
+        name: &str,
+    ) -> Result<Option<Result<JobRecord, UnreadableJob>>, CatalogError> {
+        let bytes = self.jobs.get(name.as_bytes()).map_err(io)?;
+        let read = |reason| UnreadableJob {
+            name: name.to_owned(),
+            reason,
+        };
+        Ok(bytes.map(|bytes| read_record(name, &bytes).map_err(read)))
     }
 
     /// All jobs. One whose record cannot be read does not keep the others from being read.
@@ -133,7 +157,8 @@ impl Catalog {
 
     /// The same, with all that the job begins with, in one write.
     pub fn save_with(&self, job: &JobRecord, import: Option<Import>) -> Result<(), CatalogError> {
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+        let mut batch = self.store.durable(&job.name);
+        self.drop_journaled(&mut batch, job)?;
         batch.insert(&self.jobs, job.name.as_bytes(), JOB.write(job).map_err(io)?);
         batch.remove(&self.undeployed, job.name.as_bytes());
         if let Some(import) = &import {
@@ -150,12 +175,12 @@ impl Catalog {
     /// Takes a job from the set, and remembers what it was; durable at return. Beyond
     /// [`limits::UNDEPLOYED_MAX`] the first one by name is forgotten.
     pub fn remove(&self, job: &str, gone: Option<&GoneJob>) -> Result<(), CatalogError> {
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+        let mut batch = self.store.durable(job);
         batch.remove(&self.jobs, job.as_bytes());
         if self.undeployed.iter().count() >= limits::UNDEPLOYED_MAX
             && let Some(first) = self.undeployed.iter().next()
         {
-            batch.remove(&self.undeployed, first.key().map_err(io)?);
+            batch.remove_here(&self.undeployed, &first.key().map_err(io)?);
         }
         let gone = gone
             .map_or(Ok(Vec::new()), |gone| GONE_JOB.write(gone))
@@ -186,8 +211,20 @@ impl Catalog {
         })
     }
 
-    /// Keeps a component; durable at return, name and bytes. Gives its digest.
-    pub fn keep(&self, component: &[u8]) -> Result<String, CatalogError> {
+    /// Keeps a component of a job; durable at return, name and bytes. Gives its digest.
+    pub fn keep(&self, job: &str, component: &[u8]) -> Result<String, CatalogError> {
+        let digest = self.keep_here(component)?;
+        let key = journaled_key(job, &digest);
+        if self.store.is_journaled() && !self.journaled.contains_key(&key).map_err(io)? {
+            let mut batch = self.store.durable(job);
+            batch.insert_elsewhere(&self.journaled, &key, component);
+            batch.commit().map_err(unwritten)?;
+        }
+        Ok(digest)
+    }
+
+    /// The same, on this host's disk alone.
+    pub(crate) fn keep_here(&self, component: &[u8]) -> Result<String, CatalogError> {
         let digest = sha256(component);
         let path = self.path(&digest);
         // One that was damaged is mended by deploying the same component again.
@@ -203,6 +240,23 @@ impl Catalog {
                 .map_err(io)?;
         }
         Ok(digest)
+    }
+
+    /// Has a write drop what a job's journal holds of components that its record does not name.
+    fn drop_journaled(&self, batch: &mut Writes<'_>, job: &JobRecord) -> Result<(), CatalogError> {
+        if !self.store.is_journaled() {
+            return Ok(());
+        }
+        let named: BTreeSet<&str> = job.deployments.iter().flat_map(|d| d.digests()).collect();
+        for entry in self.journaled.prefix(journaled_key(&job.name, "")) {
+            let (key, bytes) = entry.into_inner().map_err(io)?;
+            let digest = std::str::from_utf8(&key[job.name.len() + 1..]).map_err(io)?;
+            if !named.contains(digest) {
+                let bytes = bytes.as_ref().try_into().map_or(0, u64::from_be_bytes);
+                batch.remove_elsewhere(&self.journaled, &key, bytes as usize);
+            }
+        }
+        Ok(())
     }
 
     /// Reads a component back, and proves that it is the one.
@@ -223,8 +277,14 @@ impl Catalog {
         Some(file.len())
     }
 
-    /// Deletes components that no job's history names.
+    /// Deletes components that no job's history names, and no journal that this host follows.
     pub fn sweep(&self, named: &BTreeSet<String>) {
+        let followed = self.journaled.iter().filter_map(|entry| {
+            let key = entry.key().ok()?;
+            let digest = key.split(|byte| *byte == 0).nth(1)?;
+            Some(String::from_utf8_lossy(digest).into_owned())
+        });
+        let followed: BTreeSet<String> = followed.collect();
         let Ok(folder) = std::fs::read_dir(&self.components) else {
             return;
         };
@@ -234,7 +294,8 @@ impl Catalog {
                 .file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned())
                 .unwrap_or_default();
-            if !named.contains(&digest) && std::fs::remove_file(&path).is_err() {
+            let is_needed = named.contains(&digest) || followed.contains(&digest);
+            if !is_needed && std::fs::remove_file(&path).is_err() {
                 tracing::warn!(
                     "{} is of no more use, but cannot be deleted",
                     path.display()
@@ -248,6 +309,10 @@ impl Catalog {
     }
 }
 
+fn journaled_key(job: &str, digest: &str) -> Vec<u8> {
+    [job.as_bytes(), &[0], digest.as_bytes()].concat()
+}
+
 /// SHA-256 in hex.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
@@ -259,6 +324,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fjall::Database;
     use streamhost_core::job::settings::JobLimits;
     use streamhost_core::job::{DeploymentRecord, JobRecord};
     use streamhost_core::testing::deployment;
@@ -289,7 +355,7 @@ mod tests {
         let digest = {
             let catalog = open();
             catalog.save(&job).unwrap();
-            catalog.keep(b"component").unwrap()
+            catalog.keep("j", b"component").unwrap()
         };
         let catalog = open();
         assert_eq!(catalog.load().unwrap(), [Ok(job)]);
@@ -303,13 +369,13 @@ mod tests {
             catalog.component(&digest),
             Err(CatalogError::Damaged(_))
         ));
-        catalog.keep(b"component").unwrap();
+        catalog.keep("j", b"component").unwrap();
         assert_eq!(
             catalog.component(&digest).unwrap(),
             b"component",
             "kept again, it is mended"
         );
-        let other = catalog.keep(b"other").unwrap();
+        let other = catalog.keep("j", b"other").unwrap();
         catalog.sweep(&[other.clone()].into());
         assert!(matches!(
             catalog.component(&digest),

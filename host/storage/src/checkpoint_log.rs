@@ -12,17 +12,12 @@ use crate::forgotten;
 use crate::format;
 use crate::letter_marks::LetterMarks;
 use crate::retained;
-use fjall::config::{BlockSizePolicy, PartitioningPolicy};
-use fjall::{
-    Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
-    Snapshot,
-};
+use crate::store::{Store, Table, Writes};
+use crate::tables;
+use fjall::{Guard, PersistMode, Readable, Snapshot};
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use streamhost_core::limits::{
-    STATE_BLOCK_BYTES, STATE_KEY_BYTES_MAX, STATE_MEMTABLE_BYTES, STATE_SWEEP_ENTRIES_MAX,
-    UNDEPLOYED_MAX,
-};
+use streamhost_core::limits::{STATE_KEY_BYTES_MAX, STATE_SWEEP_ENTRIES_MAX, UNDEPLOYED_MAX};
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog, newest_ms, stays};
 use streamhost_core::room::Room;
 use streamhost_core::state::{Delta, Entries, Entry, Most, StageId, StateStore, StoreError};
@@ -39,13 +34,13 @@ pub use walk::{JobWalk, WalkError};
 /// The checkpoints, intents and state of all jobs of a host.
 #[derive(Clone)]
 pub struct CheckpointLogs {
-    db: Database,
-    checkpoints: Keyspace,
-    intents: Keyspace,
-    kept: Keyspace,
-    state: Keyspace,
+    store: Store,
+    checkpoints: Table,
+    intents: Table,
+    kept: Table,
+    state: Table,
     /// By job how far the times of what was forgotten had come.
-    forgotten: Keyspace,
+    forgotten: Table,
     letters: LetterMarks,
     room: Room,
     /// Savepoints that are being taken, and jobs that are being restored from one.
@@ -53,45 +48,30 @@ pub struct CheckpointLogs {
     imports: import::Imports,
 }
 
-/// For many small entries that are read one by one, most of which are there or never were. Tables
-/// of the lower levels have their filters and indexes in parts: whole ones of a state of many
-/// gigabytes would not fit into the block cache, and each read would push out another. Those of
-/// level 0 and 1 (1/4 GiB) do, and cost less.
-fn state_options() -> KeyspaceCreateOptions {
-    let parts = PartitioningPolicy::new([false, false, true]);
-    KeyspaceCreateOptions::default()
-        .max_memtable_size(STATE_MEMTABLE_BYTES)
-        .data_block_size_policy(BlockSizePolicy::all(STATE_BLOCK_BYTES))
-        .filter_block_partitioning_policy(parts.clone())
-        .index_block_partitioning_policy(parts)
-}
-
 impl CheckpointLogs {
     /// Opens them in the host's database.
-    pub fn open(db: &Database) -> Result<Self, StoreError> {
-        let open = |name| {
-            db.keyspace(name, KeyspaceCreateOptions::default)
-                .map_err(io)
-        };
-        let state = db.keyspace("state", state_options).map_err(io)?;
+    pub fn open(store: impl Into<Store>) -> Result<Self, StoreError> {
+        let store = store.into();
+        let db = store.db();
+        let state = tables::state(db)?;
         Ok(CheckpointLogs {
-            db: db.clone(),
-            checkpoints: open("ledgers")?,
-            intents: open("plans")?,
-            kept: open("kept")?,
-            forgotten: open("forgotten")?,
+            checkpoints: tables::checkpoints(db)?,
+            intents: tables::intents(db)?,
+            kept: tables::kept(db)?,
+            forgotten: tables::forgotten(db)?,
             room: Room::of(state.path().to_owned()),
             state,
-            letters: LetterMarks::open(db)?,
+            letters: LetterMarks::open(&store)?,
             walks: walk::Walks::default(),
             imports: import::Imports::default(),
+            store,
         })
     }
 
     /// Why nothing can be written to the host's database any more, if so: a write has failed, and
     /// what lies between memory and disk is not known until it is opened anew.
     pub fn broken(&self) -> Option<String> {
-        let written = self.db.persist(PersistMode::Buffer);
+        let written = self.store.db().persist(PersistMode::Buffer);
         written.err().map(|error| unwritten(error).to_string())
     }
 
@@ -104,13 +84,13 @@ impl CheckpointLogs {
     }
 
     /// One more job's times are remembered only in place of some other's, once there are many.
-    fn make_room_to_remember(&self, batch: &mut OwnedWriteBatch) -> Result<(), StoreError> {
+    fn make_room_to_remember(&self, batch: &mut Writes<'_>) -> Result<(), StoreError> {
         let mut all = self.forgotten.iter();
         if all.by_ref().take(UNDEPLOYED_MAX).count() < UNDEPLOYED_MAX {
             return Ok(());
         }
         if let Some(first) = self.forgotten.iter().next() {
-            batch.remove(&self.forgotten, first.key().map_err(io)?);
+            batch.remove_here(&self.forgotten, &first.key().map_err(io)?);
         }
         Ok(())
     }
@@ -127,19 +107,24 @@ impl CheckpointLogs {
                 .iter()
                 .position(|&byte| byte == 0)
                 .ok_or_else(|| damaged("a state without a job"))?;
-            let job = self.of(std::str::from_utf8(&key[..end]).map_err(damaged)?);
-            // A job's checkpoint is written before its state, and a later life of it has other
-            // stages: what is there without a checkpoint belongs to nobody and will not.
-            let stages = job.stages()?;
-            // One that is restored has its checkpoint last.
-            let is_restored = self.imports.has(&job.job);
-            if !is_restored && !self.checkpoints.contains_key(&job.job).map_err(io)? {
-                stages
-                    .into_iter()
-                    .try_for_each(|stage| job.discard(stage))?;
-            }
-            from = [job.job.as_bytes(), &[1]].concat();
+            let job = std::str::from_utf8(&key[..end]).map_err(damaged)?;
+            self.sweep_forgotten_of(job)?;
+            from = [job.as_bytes(), &[1]].concat();
         }
+    }
+
+    /// The same of one job.
+    pub fn sweep_forgotten_of(&self, job: &str) -> Result<(), StoreError> {
+        let job = self.of(job);
+        // A job's checkpoint is written before its state, and a later life of it has other
+        // stages: what is there without a checkpoint belongs to nobody and will not.
+        let stages = job.stages()?;
+        // One that is restored has its checkpoint last.
+        let is_restored = self.imports.has(&job.job);
+        if is_restored || self.checkpoints.contains_key(&job.job).map_err(io)? {
+            return Ok(());
+        }
+        stages.into_iter().try_for_each(|stage| job.discard(stage))
     }
 }
 
@@ -163,7 +148,7 @@ impl JobCheckpointLog {
 
     /// All of it as it is now.
     pub fn snapshot(self) -> CheckpointSnapshot {
-        let at = self.all.db.snapshot();
+        let at = self.all.store.db().snapshot();
         CheckpointSnapshot { log: self, at }
     }
 
@@ -190,12 +175,12 @@ impl JobCheckpointLog {
         Ok(self.key(stage, key))
     }
 
-    fn durable(&self) -> OwnedWriteBatch {
-        self.all.db.batch().durability(Some(PersistMode::SyncAll))
+    fn durable(&self) -> Writes<'_> {
+        self.all.store.durable(&self.job)
     }
 
     /// A write that removes all intents.
-    fn without_intents(&self) -> Result<OwnedWriteBatch, StoreError> {
+    fn without_intents(&self) -> Result<Writes<'_>, StoreError> {
         let mut batch = self.durable();
         for keyspace in [&self.all.intents, &self.all.kept] {
             for entry in keyspace.range(self.key(0, &[])..=self.key(u64::MAX, &[])) {
@@ -207,7 +192,7 @@ impl JobCheckpointLog {
 
     fn put_ledger(
         &self,
-        batch: &mut OwnedWriteBatch,
+        batch: &mut Writes<'_>,
         checkpoint: &Checkpoint,
     ) -> Result<(), StoreError> {
         batch.insert(
@@ -218,11 +203,7 @@ impl JobCheckpointLog {
         Ok(())
     }
 
-    fn put_intent(
-        &self,
-        batch: &mut OwnedWriteBatch,
-        intent: &BatchIntent,
-    ) -> Result<(), StoreError> {
+    fn put_intent(&self, batch: &mut Writes<'_>, intent: &BatchIntent) -> Result<(), StoreError> {
         let key = self.key(intent.batch, &[]);
         if !intent.retained_records.is_empty() {
             batch.insert(
@@ -239,7 +220,7 @@ impl JobCheckpointLog {
         Ok(())
     }
 
-    fn put_delta(&self, batch: &mut OwnedWriteBatch, delta: &Delta) -> Result<(), StoreError> {
+    fn put_delta(&self, batch: &mut Writes<'_>, delta: &Delta) -> Result<(), StoreError> {
         for (&stage, writes) in &delta.stages {
             for (key, value) in writes {
                 let key = self.state_key(stage, key)?;
@@ -281,7 +262,7 @@ impl JobCheckpointLog {
     /// The stages that the checkpoint and the intents name. The snapshot ends here: as long as one
     /// is there, the store keeps all that is written meanwhile in memory.
     fn named(&self) -> Result<BTreeSet<StageId>, StoreError> {
-        let at = self.all.db.snapshot();
+        let at = self.all.store.db().snapshot();
         let (checkpoint, intents) = (self.checkpoint(&at)?, self.intents(&at)?);
         let all = checkpoint
             .iter()
@@ -340,7 +321,7 @@ impl StateStore for JobCheckpointLog {
     fn prepare(&self, stage: StageId, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
         self.all.room.check()?;
         // In the journal before whatever names the stage, so durable no later than that.
-        let mut batch = self.all.db.batch();
+        let mut batch = self.all.store.writes(&self.job);
         for (key, value) in entries {
             batch.insert(
                 &self.all.state,
@@ -348,7 +329,7 @@ impl StateStore for JobCheckpointLog {
                 value.as_slice(),
             );
         }
-        batch.commit().map_err(unwritten)
+        batch.commit()
     }
 
     fn discard(&self, stage: StageId) -> Result<(), StoreError> {
@@ -357,7 +338,7 @@ impl StateStore for JobCheckpointLog {
             Bound::Excluded(self.end(stage)),
         );
         loop {
-            let mut batch = self.all.db.batch();
+            let mut batch = self.all.store.writes(&self.job);
             for entry in self
                 .all
                 .state
@@ -373,7 +354,7 @@ impl StateStore for JobCheckpointLog {
             if batch.is_empty() {
                 return Ok(());
             }
-            batch.commit().map_err(unwritten)?;
+            batch.commit()?;
         }
     }
 
@@ -387,7 +368,7 @@ impl StateStore for JobCheckpointLog {
 
 impl CheckpointLog for JobCheckpointLog {
     fn load(&self) -> Result<(Option<Checkpoint>, Vec<BatchIntent>), StoreError> {
-        let at = self.all.db.snapshot();
+        let at = self.all.store.db().snapshot();
         let checkpoint = self.checkpoint(&at)?;
         let mut intents = self.intents(&at)?;
         for intent in &mut intents {
@@ -424,19 +405,19 @@ impl CheckpointLog for JobCheckpointLog {
         if let Some(intent) = intent {
             self.put_intent(&mut batch, intent)?;
         }
-        batch.commit().map_err(unwritten)
+        batch.commit()
     }
 
     fn begin(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         self.all.room.check()?;
         let mut batch = self.without_intents()?;
         self.put_ledger(&mut batch, checkpoint)?;
-        batch.commit().map_err(unwritten)
+        batch.commit()
     }
 
     fn forget(&self) -> Result<(), StoreError> {
         self.all.walks.end(&self.job);
-        let at = self.all.db.snapshot();
+        let at = self.all.store.db().snapshot();
         // What cannot be read is forgotten all the same: a damaged job is undeployed too.
         let checkpoint = self.checkpoint(&at).unwrap_or_default();
         let intents = self.intents(&at).unwrap_or_default();
@@ -449,7 +430,7 @@ impl CheckpointLog for JobCheckpointLog {
             self.all.make_room_to_remember(&mut batch)?;
             batch.insert(to, key, forgotten::write(newest_ms));
         }
-        batch.commit().map_err(unwritten)?;
+        batch.commit()?;
         self.all.letters.forget(&self.job)?;
         self.stages()?
             .into_iter()

@@ -1,4 +1,5 @@
 use super::*;
+use fjall::Database;
 use std::path::Path;
 use streamhost_core::protocol::{LetterMark, LetterOutcome, LetterPlace, MarkedLetter};
 use streamhost_core::state::{Most, StageFacts, Stages};

@@ -35,6 +35,9 @@ pub const GONE_JOB: RecordKind = RecordKind::of("records of undeployed jobs", 1)
 /// How far the times of a job that was undeployed had come. The first format had no number.
 pub const FORGOTTEN: RecordKind = RecordKind::of("times of undeployed jobs", 2);
 
+/// How far a host follows the journal of a job.
+pub const REPLICA_POSITION: RecordKind = RecordKind::of("positions in journals", 1);
+
 /// The format of records that say none: releases before numbers wrote them.
 const UNNUMBERED: u32 = 1;
 

@@ -3,11 +3,11 @@
 //! Keyspace `letters`, of all jobs: job ‖ 0 ‖ topic ‖ 0 ‖ partition, 4 bytes big-endian ‖ offset, 8
 //! bytes big-endian → mark (JSON). Names of jobs and topics hold no NUL.
 
-use crate::fault::{damaged, io, unwritten};
+use crate::fault::{damaged, io};
 use crate::format::LETTER_MARK;
-use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
-};
+use crate::store::{Store, Table, Writes};
+use crate::tables;
+use fjall::{Readable, Snapshot};
 use std::collections::BTreeMap;
 use streamhost_core::limits::LETTER_MARKS_SWEEP_MAX;
 use streamhost_core::protocol::{LetterMark, LetterPlace, MarkedLetter};
@@ -17,17 +17,17 @@ use streamhost_core::types::Offset;
 /// What is remembered of the dead letters of all jobs of a host.
 #[derive(Clone)]
 pub struct LetterMarks {
-    db: Database,
-    letters: Keyspace,
+    store: Store,
+    letters: Table,
 }
 
 impl LetterMarks {
     /// Opens them in the host's database.
-    pub fn open(db: &Database) -> Result<Self, StoreError> {
-        let letters = db.keyspace("letters", KeyspaceCreateOptions::default);
+    pub fn open(store: impl Into<Store>) -> Result<Self, StoreError> {
+        let store = store.into();
         Ok(LetterMarks {
-            db: db.clone(),
-            letters: letters.map_err(io)?,
+            letters: tables::letters(store.db())?,
+            store,
         })
     }
 
@@ -46,17 +46,17 @@ impl LetterMarks {
 
     /// One atomic write, durable at return, that remembers these.
     pub fn mark(&self, job: &str, letters: &[MarkedLetter]) -> Result<(), StoreError> {
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+        let mut batch = self.store.durable(job);
         for letter in letters {
             self.put(&mut batch, job, letter)?;
         }
-        batch.commit().map_err(unwritten)
+        batch.commit()
     }
 
     /// Has a write remember a letter.
     pub(crate) fn put(
         &self,
-        batch: &mut OwnedWriteBatch,
+        batch: &mut Writes<'_>,
         job: &str,
         letter: &MarkedLetter,
     ) -> Result<(), StoreError> {
@@ -103,7 +103,7 @@ impl LetterMarks {
                 partition,
                 offset,
             };
-            self.remove(key(job, &place(0)), key(job, &place(offset)))?;
+            self.remove(job, key(job, &place(0)), key(job, &place(offset)))?;
         }
         Ok(())
     }
@@ -111,13 +111,13 @@ impl LetterMarks {
     /// Forgets all letters of a job.
     pub fn forget(&self, job: &str) -> Result<(), StoreError> {
         let (from, to) = all_of(job);
-        self.remove(from, to)
+        self.remove(job, from, to)
     }
 
     /// Removes in portions, as other writes wait for each.
-    fn remove(&self, from: Vec<u8>, to: Vec<u8>) -> Result<(), StoreError> {
+    fn remove(&self, job: &str, from: Vec<u8>, to: Vec<u8>) -> Result<(), StoreError> {
         loop {
-            let mut batch = self.db.batch();
+            let mut batch = self.store.writes(job);
             let range = self.letters.range(from.as_slice()..to.as_slice());
             for entry in range.take(LETTER_MARKS_SWEEP_MAX) {
                 let key = entry.key().map_err(io)?;
@@ -126,7 +126,7 @@ impl LetterMarks {
             if batch.is_empty() {
                 return Ok(());
             }
-            batch.commit().map_err(unwritten)?;
+            batch.commit()?;
         }
     }
 }
@@ -160,6 +160,7 @@ fn all_of(job: &str) -> (Vec<u8>, Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fjall::Database;
     use streamhost_core::protocol::LetterOutcome;
 
     fn place(topic: &str, partition: i32, offset: Offset) -> LetterPlace {

@@ -3,6 +3,9 @@
 
 mod fault;
 pub mod format;
+mod position;
+mod tables;
+pub mod store;
 mod retained;
 mod forgotten;
 pub mod letter_marks;
@@ -10,6 +13,7 @@ pub mod checkpoint_log;
 pub mod catalog;
 pub mod savepoint;
 pub mod identity;
+pub mod replica;
 pub mod scratch;
 #[cfg(test)]
 mod fork_tests;

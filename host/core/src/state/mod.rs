@@ -13,11 +13,13 @@ pub mod migrate;
 pub mod shape;
 mod store;
 mod fork;
+mod journal;
 mod walk;
 mod overlay;
 mod read_ahead;
 
 pub use fork::StateFork;
+pub use journal::{Journal, JournalEntry, JournalOffset};
 pub use overlay::StateOverlay;
 pub use read_ahead::{StateFound, StateRead};
 pub use store::{StateStore, StoreError, broken};

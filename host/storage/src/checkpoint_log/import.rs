@@ -3,7 +3,7 @@
 
 use super::{CheckpointLogs, JobCheckpointLog};
 use crate::fault::io;
-use fjall::OwnedWriteBatch;
+use crate::store::Writes;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamhost_core::protocol::{Checkpoint, CheckpointLog, MarkedLetter};
@@ -73,7 +73,7 @@ impl Import {
     }
 
     /// Has a write make all of it durable.
-    pub(crate) fn put(&self, batch: &mut OwnedWriteBatch) -> Result<(), StoreError> {
+    pub(crate) fn put(&self, batch: &mut Writes<'_>) -> Result<(), StoreError> {
         let all = &self.log.all;
         for keyspace in [&all.intents, &all.kept] {
             let of_job = self.log.key(0, &[])..=self.log.key(u64::MAX, &[]);

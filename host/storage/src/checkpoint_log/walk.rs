@@ -132,7 +132,7 @@ impl JobCheckpointLog {
         if walks.contains_key(&self.job) {
             return Err(WalkError::Taken);
         }
-        let at = self.all.db.snapshot();
+        let at = self.all.store.db().snapshot();
         let Some(checkpoint) = self.checkpoint(&at)? else {
             return Err(WalkError::Nothing);
         };

@@ -16,6 +16,7 @@ mod checked;
 mod facts;
 mod host;
 mod letters;
+mod peers;
 mod limits;
 mod promote_if;
 mod replay;
@@ -32,6 +33,7 @@ pub use facts::{DeploymentFacts, JobFacts};
 pub use host::HostFacts;
 pub use letters::{LetterEnd, LetterId, LettersAsk};
 pub use limits::{LimitStatus, MemoryPart};
+pub use peers::{Home, HostStatus, Peers};
 pub use promote_if::PromoteIf;
 pub use replay::{
     ReplayBound, ReplayColumnView, ReplayOffset, ReplayRequest, ReplayRowView, ReplaySavepointView,
@@ -438,6 +440,15 @@ pub trait Jobs: Send + Sync {
     /// can be written there any more.
     fn broken(&self) -> Option<String> {
         None
+    }
+    /// The hosts that share their jobs with this one; none: it is by itself.
+    fn peers(&self) -> Option<&dyn Peers> {
+        None
+    }
+    /// What the job of a component is called. `wanted` as above.
+    fn name_of(&self, component: &[u8], wanted: &dyn Fn() -> bool) -> Result<String, Refusal> {
+        let _ = (component, wanted);
+        Err(Refusal::Invalid("name the job: `name=JOB`".to_owned()))
     }
     /// Alerts that the webhook took, and that were let go; none where no webhook is named.
     fn alerts(&self) -> Option<(u64, u64)> {

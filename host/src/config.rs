@@ -1,5 +1,6 @@
 //! `streamhost.toml`: read once, unknown keys refused, all faults told at once with their lines.
 
+mod cluster;
 mod credentials;
 mod hbase;
 mod kafka;
@@ -10,6 +11,7 @@ mod reader;
 use crate::access::Guard;
 use crate::allow::Allow;
 use crate::telemetry::TraceSettings;
+pub use cluster::ClusterSettings;
 use reader::Reader;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -41,6 +43,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The control API.
     pub control: ControlConfig,
+    /// The hosts that it shares its jobs with; none: it is by itself.
+    pub cluster: Option<ClusterSettings>,
     /// Kafka.
     pub kafka: KafkaSettings,
     /// HBase.
@@ -79,6 +83,7 @@ impl Default for Config {
                 guard: Guard::default(),
                 trusted: None,
             },
+            cluster: None,
             kafka: KafkaSettings::default(),
             hbase: HbaseSettings::default(),
             other_hbase: BTreeMap::new(),

@@ -2,11 +2,12 @@
 
 use crate::alerts::Alerts;
 use crate::api::{
-    Audit, Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs,
-    LetterEnd, LetterId, LettersAsk, LogLine, Refusal, ReplayRequest, ReplayView, RestoreRequest,
-    ShadowRequest, ShadowView, StateAsk, StateView, TakenSavepoint,
+    Audit, Checked, DeployRequest, Deployed, Deployment, Home, HostFacts, JobFacts, JobStatus,
+    Jobs, LetterEnd, LetterId, LettersAsk, LogLine, Peers, Refusal, ReplayRequest, ReplayView,
+    RestoreRequest, ShadowRequest, ShadowView, StateAsk, StateView, TakenSavepoint,
 };
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
+use crate::cluster::{Cluster, Joins, Journals};
 use crate::config::Config;
 use crate::memory;
 use crate::supervisor::{Begin, Environment, Supervisor};
@@ -18,8 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use streamhost_connectors::hbase::AddFamilies;
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_connectors::registry::Registry;
-use streamhost_core::job::Share;
 use streamhost_core::job::memory::HostMemory;
+use streamhost_core::job::{Share, names};
 use streamhost_core::limits;
 use streamhost_core::protocol::LetterMark;
 use streamhost_dev::broker::{self, Broker};
@@ -28,6 +29,8 @@ use streamhost_engine::pipeline::Stop;
 use streamhost_guest::Compiler;
 use streamhost_guest::compiler::Wanted;
 use streamhost_storage::identity;
+use streamhost_storage::replica::Replica;
+use streamhost_storage::store::Store;
 
 /// The host that the binary runs.
 pub struct RealHost;
@@ -38,7 +41,10 @@ impl Host for RealHost {
     }
 
     fn serve(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError> {
-        engine(config, DAEMON, Begin::Jobs)
+        match &config.cluster {
+            None => engine(config, DAEMON, Begin::Jobs),
+            Some(_) => clustered(config),
+        }
     }
 
     fn foreground(&self, config: &Config) -> Result<Arc<dyn Engine>, HostError> {
@@ -85,6 +91,7 @@ impl Host for RealHost {
                 supervisor,
                 place,
                 embedded,
+                cluster: None,
             }),
             addresses,
         })
@@ -104,6 +111,7 @@ fn engine(
     begin: Begin,
 ) -> Result<Arc<dyn Engine>, HostError> {
     let db = open(&config.data_dir)?;
+    by_itself(&db, &config.data_dir)?;
     let environment = place(config, owner)?;
     let place = place_of(config, environment.memory);
     let supervisor = Supervisor::open(
@@ -117,7 +125,60 @@ fn engine(
         supervisor,
         place,
         embedded: Mutex::default(),
+        cluster: None,
     }))
+}
+
+/// A host of a cluster: it has no jobs but those that it takes.
+fn clustered(config: &Config) -> Result<Arc<dyn Engine>, HostError> {
+    let settings = config.cluster.as_ref().ok_or("there is no [cluster]")?;
+    let (db, folder) = (open(&config.data_dir)?, &config.data_dir);
+    let journals = Arc::new(Journals::default());
+    let store = Store::with_journal(&db, journals.clone())?;
+    let replica = Replica::open(&store, &folder.join("components"))?;
+    if let Some(job) = replica.foreign()? {
+        return Err(format!(
+            "the data folder {} holds the job `{job}` of a host by itself: take a savepoint of each job there, and restore them in the cluster from an empty folder",
+            folder.display()
+        )
+        .into());
+    }
+    let environment = place(config, DAEMON)?;
+    let kafka = environment.kafka.clone();
+    let place = place_of(config, environment.memory);
+    let compiler = Compiler::this_program()?;
+    let supervisor = Supervisor::open(&store, folder, environment, compiler, Begin::Taken)?;
+    let scheme = match config.control.guard.tls {
+        Some(_) => "https",
+        None => "http",
+    };
+    let joins = Joins {
+        kafka,
+        address: format!("{scheme}://{}", config.control.listen),
+        journals,
+        replica,
+        host: Arc::downgrade(&supervisor),
+    };
+    let cluster = Cluster::join(settings, joins)?;
+    Ok(Arc::new(Running {
+        supervisor,
+        place,
+        embedded: Mutex::default(),
+        cluster: Some(cluster),
+    }))
+}
+
+/// What a host of a cluster remembers of jobs is no host's by itself: others may run them.
+fn by_itself(db: &Database, folder: &Path) -> Result<(), HostError> {
+    let replica = Replica::open(&Store::from(db), &folder.join("components"))?;
+    match replica.any()? {
+        None => Ok(()),
+        Some(job) => Err(format!(
+            "the data folder {} is a cluster's, which runs the job `{job}`: name the cluster under [cluster], or choose another folder",
+            folder.display()
+        )
+        .into()),
+    }
 }
 
 fn open(folder: &Path) -> Result<Database, HostError> {
@@ -189,11 +250,44 @@ struct Running {
     supervisor: Arc<Supervisor>,
     place: HostFacts,
     embedded: Mutex<Option<(broker::Listening, tables::Listening)>>,
+    cluster: Option<Arc<Cluster>>,
+}
+
+impl Running {
+    /// Sees to it that a job which is there or is about to be is this host's. `Err`: another host
+    /// has it.
+    fn here(&self, job: &str) -> Result<(), Refusal> {
+        let Some(cluster) = &self.cluster else {
+            return Ok(());
+        };
+        match cluster.claim(job)? {
+            Home::Here => Ok(()),
+            Home::Coming(why) => Err(Refusal::Unavailable(why)),
+            Home::At { host, address } => Err(Refusal::Unavailable(format!(
+                "job `{job}` is at the host `{host}`, {address}: ask there, or try again"
+            ))),
+            Home::Nowhere => Err(Refusal::Unavailable(format!(
+                "job `{job}` has no host yet: try again"
+            ))),
+        }
+    }
+
+    /// What is not there after a change is not the cluster's either.
+    fn left(&self, job: &str) {
+        if let Some(cluster) = &self.cluster
+            && self.supervisor.status(job).is_err()
+        {
+            cluster.left(job);
+        }
+    }
 }
 
 impl Engine for Running {
     fn stop(&self) {
         self.supervisor.close(Stop::Drain);
+        if let Some(cluster) = &self.cluster {
+            cluster.leave();
+        }
         let embedded = self
             .embedded
             .lock()
@@ -214,7 +308,28 @@ impl Jobs for Running {
         request: DeployRequest,
         wanted: Wanted<'_>,
     ) -> Result<Deployed, Refusal> {
-        self.supervisor.deploy(component, request, wanted)
+        if self.cluster.is_none() {
+            return self.supervisor.deploy(component, request, wanted);
+        }
+        let name = match &request.name {
+            Some(name) => name.clone(),
+            None => self.name_of(&component, wanted)?,
+        };
+        names::job(&name).map_err(Refusal::Invalid)?;
+        self.here(&name)?;
+        let deployed = self.supervisor.deploy(component, request, wanted);
+        if deployed.is_err() {
+            self.left(&name);
+        }
+        deployed
+    }
+
+    fn peers(&self) -> Option<&dyn Peers> {
+        self.cluster.as_deref().map(|cluster| cluster as &dyn Peers)
+    }
+
+    fn name_of(&self, component: &[u8], wanted: Wanted<'_>) -> Result<String, Refusal> {
+        self.supervisor.name_of(component, wanted)
     }
 
     fn check(
@@ -244,7 +359,16 @@ impl Jobs for Running {
         request: RestoreRequest,
         wanted: Wanted<'_>,
     ) -> Result<Deployed, Refusal> {
-        self.supervisor.restore(savepoint, request, wanted)
+        if self.cluster.is_none() {
+            return self.supervisor.restore(savepoint, request, wanted);
+        }
+        let (savepoint, name) = self.supervisor.name_of_savepoint(savepoint, &request)?;
+        self.here(&name)?;
+        let restored = self.supervisor.restore(savepoint, request, wanted);
+        if restored.is_err() {
+            self.left(&name);
+        }
+        restored
     }
 
     fn check_restore(
@@ -321,7 +445,9 @@ impl Jobs for Running {
     }
 
     fn undeploy(&self, job: &str) -> Result<(), Refusal> {
-        self.supervisor.undeploy(job)
+        self.supervisor.undeploy(job)?;
+        self.left(job);
+        Ok(())
     }
 
     fn logs(&self, job: &str, after: u64) -> Result<Vec<LogLine>, Refusal> {

@@ -22,6 +22,7 @@ pub mod alerts;
 pub mod monitor;
 pub mod supervisor;
 pub mod config;
+mod cluster;
 pub mod offline;
 pub mod control;
 pub mod cli;

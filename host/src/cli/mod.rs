@@ -20,6 +20,7 @@ mod dry_run;
 mod file;
 mod history;
 mod host;
+mod hosts;
 mod inspect;
 mod list;
 mod log_format;
@@ -121,6 +122,10 @@ enum Verb {
     Savepoint(savepoint::Args),
     /// Stop a job and forget it; its rows and dead letters stay
     Undeploy(undeploy::Args),
+    /// List the hosts of the cluster, with their jobs
+    Hosts(hosts::Args),
+    /// Have a host give its jobs to the others, so that it may be stopped
+    Drain(hosts::DrainArgs),
     /// Show who changed what, newest first
     Audit(audit::Args),
     /// Show the last lines of a job's log
@@ -149,6 +154,9 @@ pub enum CliError {
     /// The daemon, or the way to it.
     #[error(transparent)]
     Client(#[from] client::ClientError),
+    /// A host's name cannot be.
+    #[error("`{0}` cannot be a host's name: `streamhost hosts` lists them")]
+    HostName(String),
     /// The component's file.
     #[error(transparent)]
     File(#[from] file::FileError),
@@ -327,6 +335,8 @@ fn verb(
         Verb::Resume(args) => resume::run(args, screen, out),
         Verb::Savepoint(args) => savepoint::run(args, screen, out),
         Verb::Undeploy(args) => undeploy::run(args, out),
+        Verb::Hosts(args) => hosts::run(args, screen, out),
+        Verb::Drain(args) => hosts::drain(args, screen, out),
         Verb::Audit(args) => audit::run(args, screen, out),
         Verb::Logs(args) => logs::run(args, screen, out),
         Verb::DeadLetters(args) => dead_letters::run(args, screen, out),

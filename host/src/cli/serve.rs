@@ -33,6 +33,7 @@ pub(super) fn run(
     config.allow = config.allow.of_daemon();
     let daemon = Daemon::new(until)?;
     let (listener, address) = daemon::listen(config.control.listen)?;
+    config.control.listen = address; // what the system chose, where it was asked to
     let what = "opening the data folder and taking up its jobs";
     let engine = said_while(what, || host.serve(&config)).map_err(CliError::Host)?;
     let servers = [&config.kafka.brokers, &config.hbase.addresses()];

@@ -66,6 +66,10 @@ impl<'a> Reader<'a> {
         if let Some(section) = self.table_of(&mut top, "control") {
             self.control(section, &mut config.control);
         }
+        let cluster = top.entries.get("cluster").map_or(0, |(at, _)| *at);
+        if let Some(section) = self.table_of(&mut top, "cluster") {
+            config.cluster = self.hosts_of_cluster(cluster, section);
+        }
         if let Some(section) = self.table_of(&mut top, "kafka") {
             self.kafka(section, &mut config.kafka);
         }

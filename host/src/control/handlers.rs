@@ -10,13 +10,14 @@ use super::reply::Fault;
 use super::request_id::{self, Numbered};
 use super::requests::{JobName, pairs, told, unknown};
 use super::{
-    App, audit, check, deploy, events, gate, in_turn, page, replay, savepoint, shadow, views,
+    App, audit, check, deploy, events, forward, gate, hosts, in_turn, page, replay, savepoint,
+    shadow, views,
 };
 use crate::api::{Deployed, Deployment, JobState, JobStatus, Jobs, LogLine, Refusal};
 use crate::monitor::{JobView, METRICS_CONTENT_TYPE};
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router, middleware};
 use serde::Deserialize;
@@ -52,6 +53,7 @@ pub(super) fn routes() -> Vec<(Method, &'static str, MethodRouter<Arc<App>>)> {
     routes.extend(shadow::routes());
     routes.extend(replay::routes());
     routes.extend(savepoint::routes());
+    routes.extend(hosts::routes());
     routes
 }
 
@@ -65,6 +67,10 @@ pub(super) fn router(app: Arc<App>) -> Router {
         })
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            forward::to_home,
+        ))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
             gate::check,
@@ -208,17 +214,26 @@ pub(super) async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], document())
 }
 
-/// All jobs by name.
+/// All jobs by name; in a cluster those of all its hosts.
 #[utoipa::path(
     get,
     path = "/v1/jobs",
     responses((status = 200, description = "Their status.", body = [JobView]), AllFaults, BusyFaults),
 )]
-pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<Vec<JobView>> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
     let all = call(&app, |jobs| jobs.list()).await?;
-    Ok(Json(
-        all.into_iter().map(|one| app.monitor.view(one)).collect(),
-    ))
+    let own: Vec<JobView> = all.into_iter().map(|one| app.monitor.view(one)).collect();
+    let others = forward::of_others(&app, "/v1/jobs", &headers).await;
+    if others.is_empty() {
+        return Ok(Json(own).into_response());
+    }
+    let raw = own.iter().map(serde_json::value::to_raw_value);
+    let raw: Result<Vec<_>, _> = raw.collect();
+    let raw = raw.map_err(|e| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+    Ok(Json(raw.into_iter().chain(others).collect::<Vec<_>>()).into_response())
 }
 
 /// One job.

@@ -3,8 +3,8 @@
 
 use super::reply::Body;
 use super::{
-    audit, check, deploy, events, handlers, letters, me, replay, retry, savepoint, shadow, state,
-    views,
+    audit, check, deploy, events, handlers, hosts, letters, me, replay, retry, savepoint, shadow,
+    state, views,
 };
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -69,6 +69,8 @@ pub(super) fn document() -> &'static str {
         handlers::figures,
         handlers::openapi,
         handlers::list,
+        hosts::hosts,
+        hosts::drain,
         deploy::deploy,
         handlers::status,
         handlers::undeploy,

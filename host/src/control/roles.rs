@@ -26,7 +26,7 @@ const fn change(
     }
 }
 
-static CHANGES: [Change; 16] = {
+static CHANGES: [Change; 17] = {
     use Role::{Deploy, Operate};
     const SHADOW: &str = "/v1/jobs/{job}/shadow";
     const REPLAY: &str = "/v1/jobs/{job}/replay";
@@ -51,6 +51,12 @@ static CHANGES: [Change; 16] = {
         change(Method::POST, ROLLBACK, Operate, Some("rollback")),
         change(Method::POST, "/v1/jobs/{job}/pause", Operate, Some("pause")),
         change(Method::POST, RESUME, Operate, Some("resume")),
+        change(
+            Method::POST,
+            "/v1/hosts/{host}/drain",
+            Operate,
+            Some("drain"),
+        ),
         change(Method::POST, RETRY, Operate, Some("retry")),
         change(Method::POST, DROP, Operate, Some("drop")),
     ]

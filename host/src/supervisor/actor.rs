@@ -136,13 +136,19 @@ impl Supervisor {
         self.actors().insert(name, Arc::new(actor));
     }
 
+    /// The actor of a job that is here no more.
+    pub(super) fn forget_actor(&self, name: &str) {
+        self.actors().remove(name);
+    }
+
     /// Asks a job's actor, and waits for the answer.
     pub(super) fn ask(&self, name: &str, asked: Asked) -> Result<Told, Refusal> {
         let told = self.tell(name, asked)?;
         told.recv().unwrap_or_else(|_| Err(stopping()))
     }
 
-    fn tell(
+    /// Asks a job's actor, without waiting.
+    pub(super) fn tell(
         &self,
         name: &str,
         asked: Asked,

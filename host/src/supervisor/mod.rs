@@ -32,6 +32,7 @@ use streamhost_storage::catalog::{Catalog, UnreadableJob};
 use streamhost_storage::checkpoint_log::CheckpointLogs;
 use streamhost_storage::letter_marks::LetterMarks;
 use streamhost_storage::scratch;
+use streamhost_storage::store::Store;
 use turns::Turns;
 
 mod machine;
@@ -61,6 +62,7 @@ mod restore;
 mod savepoint;
 mod shadow;
 mod signers;
+mod takeover;
 mod turns;
 
 /// Where a host's jobs run, and what they may use unless they say otherwise.
@@ -96,6 +98,8 @@ pub enum Begin {
     Jobs,
     /// Nothing but what is deployed or resumed from then on.
     Nothing,
+    /// Nothing at all is known of jobs but what is taken over from then on.
+    Taken,
 }
 
 /// The host: all jobs, and what they share.
@@ -210,37 +214,40 @@ impl Job {
 }
 
 impl Supervisor {
-    /// Opens a host's data folder in `db` and `folder`, and starts its jobs where they were, as
+    /// Opens a host's data folder in `store` and `folder`, and starts its jobs where they were, as
     /// `begin` says. Components are compiled by `compiler`.
     pub fn open(
-        db: &fjall::Database,
+        store: impl Into<Store>,
         folder: &Path,
         environment: Environment,
         compiler: Compiler,
         begin: Begin,
     ) -> anyhow::Result<Arc<Self>> {
+        let store = store.into();
         let guests = GuestEngine::new(&folder.join("cache"), compiler)
             .map_err(|e| anyhow::anyhow!("{e:#}"))?;
-        let catalog = Catalog::open(db, &folder.join("components"))?;
+        let catalog = Catalog::open(&store, &folder.join("components"))?;
         let logs = folder.join("logs");
         std::fs::create_dir_all(&logs)?;
         let spool = folder.join("savepoints");
         std::fs::create_dir_all(&spool)?;
         let audit = AuditLog::open(folder)?;
-        let checkpoint_logs = CheckpointLogs::open(db)?;
+        let checkpoint_logs = CheckpointLogs::open(&store)?;
         scratch::sweep(folder);
         // Jobs whose undeploy was cut off left state behind; a deploy of one of those names waits
         // for nothing.
         let forgotten = checkpoint_logs.clone();
-        std::thread::Builder::new()
-            .name("sweep".into())
-            .spawn(move || {
-                if let Err(error) = forgotten.sweep_forgotten() {
-                    tracing::warn!("state of jobs that are gone could not be removed: {error}");
-                }
-            })?;
+        if begin != Begin::Taken {
+            std::thread::Builder::new()
+                .name("sweep".into())
+                .spawn(move || {
+                    if let Err(error) = forgotten.sweep_forgotten() {
+                        tracing::warn!("state of jobs that are gone could not be removed: {error}");
+                    }
+                })?;
+        }
         let turns = environment.memory.large_batches();
-        let letter_marks = LetterMarks::open(db)?;
+        let letter_marks = LetterMarks::open(&store)?;
         let supervisor = Arc::new_cyclic(|me| Supervisor {
             environment,
             large: LargeBatches::new(turns, limits::BATCH_ANSWERS_BYTES_MAX),
@@ -262,7 +269,11 @@ impl Supervisor {
             me: me.clone(),
         });
         // All of them are known before the first one starts, which may end at once.
-        let names = supervisor.know_all(supervisor.catalog.load()?);
+        let stored = match begin {
+            Begin::Taken => Vec::new(),
+            Begin::Jobs | Begin::Nothing => supervisor.catalog.load()?,
+        };
+        let names = supervisor.know_all(stored);
         for name in names {
             // One that cannot start says so itself, and does not keep the others from it.
             drop(supervisor.ask(&name, Asked::Open(begin)));

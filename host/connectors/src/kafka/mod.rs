@@ -7,6 +7,8 @@ pub mod token;
 mod trust;
 mod connector;
 mod held;
+pub mod log;
+pub mod members;
 pub mod source;
 pub mod sink;
 mod dead_letters;
@@ -110,13 +112,24 @@ impl KafkaSettings {
         topic: &str,
         config: &[(&str, &str)],
     ) -> Result<(), (Fault, String)> {
+        self.create_topic_of(topic, None, config)
+    }
+
+    /// The same of so many partitions; none: the broker's default.
+    pub(crate) fn create_topic_of(
+        &self,
+        topic: &str,
+        partitions_wanted: Option<i32>,
+        config: &[(&str, &str)],
+    ) -> Result<(), (Fault, String)> {
         let words = |error: KafkaError| (fault(&error), words(&error));
         let admin = self.admin().map_err(words)?;
         let options = AdminOptions::new()
             .request_timeout(Some(limits::CONNECT_TIME))
             .operation_timeout(Some(limits::CONNECT_TIME));
         // -1: the broker's defaults.
-        let mut new = NewTopic::new(topic, -1, TopicReplication::Fixed(-1));
+        let count = partitions_wanted.unwrap_or(-1);
+        let mut new = NewTopic::new(topic, count, TopicReplication::Fixed(-1));
         for (name, value) in config {
             new = new.set(name, value);
         }

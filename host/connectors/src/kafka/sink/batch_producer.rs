@@ -35,6 +35,8 @@ pub(crate) struct Failure {
 #[derive(Default)]
 struct Tally {
     taken: u64,
+    /// The greatest offset that one of them was given.
+    offset: i64,
     /// Bounded by the records of one batch; after the first one little more is sent.
     failures: Vec<Failure>,
     /// All brokers are away, and nothing was taken since.
@@ -112,8 +114,9 @@ impl ProducerContext for Reports {
     fn delivery(&self, result: &DeliveryResult<'_>, position: usize) {
         let mut tally = self.tally();
         match result {
-            Ok(_) => {
+            Ok(message) => {
                 tally.taken += 1;
+                tally.offset = tally.offset.max(message.offset());
                 tally.away = None;
             }
             Err((error, message)) => {
@@ -296,6 +299,11 @@ impl BatchProducer {
             Some(failure) => Err(self.failed(failure.code, kafka::code_words(failure.code))),
             None => Ok(refused),
         }
+    }
+
+    /// The offset behind the last record that was acknowledged, in a topic of one partition.
+    pub(crate) fn next_offset(&self) -> i64 {
+        self.producer.context().tally().offset + 1
     }
 
     /// One look at what the client reports.

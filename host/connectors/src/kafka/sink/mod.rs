@@ -10,6 +10,7 @@ mod refused;
 
 pub(crate) use batch_producer::{BatchProducer, Failure, content_words, error};
 pub use provision::KafkaProvision;
+pub(super) use transaction::{Broken, SLICE, until_clear};
 
 use crate::kafka::{self, KafkaSettings};
 use rdkafka::message::{Header as ClientHeader, OwnedHeaders};

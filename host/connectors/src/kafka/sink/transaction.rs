@@ -13,7 +13,7 @@ use streamhost_core::{clock, limits};
 use streamhost_engine::sink::{CancelSignal, SinkError};
 
 /// What broke a transaction.
-pub(super) enum Broken {
+pub(in crate::kafka) enum Broken {
     Client(KafkaError),
     Sink(SinkError),
 }
@@ -142,10 +142,10 @@ fn mark(
 /// How long init and commit may take before it is looked whether the job is to stop; they go on in
 /// the background, and the next call takes them up. Other calls begin anew each time, and so have
 /// longer.
-pub(super) const SLICE: Duration = Duration::from_secs(1);
+pub(in crate::kafka) const SLICE: Duration = Duration::from_secs(1);
 
 /// Calls again while the client says that this may be done, and `time` is not over.
-pub(super) fn until_clear<T>(
+pub(in crate::kafka) fn until_clear<T>(
     cancel: &CancelSignal,
     time: Duration,
     mut call: impl FnMut() -> Result<T, KafkaError>,

@@ -1,0 +1,257 @@
+//! In a cluster any host answers for any job: what is asked of a job that another host runs is asked
+//! there, and the answer handed on as it comes.
+
+use super::connections::Streams;
+use super::reply::Fault;
+use super::requests::{pairs, received};
+use super::{App, in_turn};
+use crate::api::Home;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::uri::{PathAndQuery, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use openssl::ssl::{SslConnector, SslMethod};
+use serde_json::value::RawValue;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use streamhost_core::limits;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_openssl::SslStream;
+
+/// Marks what another host has handed on: it goes no further.
+static HANDED_ON: HeaderName = HeaderName::from_static("streamhost-handed-on");
+
+/// What belongs to one connection, and is not handed on. Neither is the origin: it was judged here.
+const OWN: [HeaderName; 7] = [
+    header::HOST,
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::EXPECT,
+    header::ORIGIN,
+    header::TE,
+];
+
+/// What names its job in its body or query.
+const BY_COMPONENT: [&str; 3] = ["/v1/jobs", "/v1/check", "/v1/shadows"];
+
+/// Answers here, or has another host answer.
+pub(super) async fn to_home(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let is_by_itself = app.jobs.peers().is_none();
+    if is_by_itself || request.headers().contains_key(&HANDED_ON) {
+        return next.run(request).await;
+    }
+    match routed(&app, request).await {
+        Ok((request, Way::Here)) => next.run(request).await,
+        Ok((request, Way::To(address))) => {
+            let answer = hand_on(&app, &address, request).await;
+            answer.unwrap_or_else(IntoResponse::into_response)
+        }
+        Err(fault) => fault.into_response(),
+    }
+}
+
+enum Way {
+    Here,
+    To(String),
+}
+
+async fn routed(app: &App, request: Request) -> Result<(Request, Way), Fault> {
+    let path = request.uri().path();
+    let named = |prefix: &str| {
+        let rest = path.strip_prefix(prefix)?;
+        let name = rest.split('/').next().unwrap_or_default();
+        (!name.is_empty()).then(|| name.to_owned())
+    };
+    if let Some(host) = named("/v1/hosts/") {
+        let way = way_to_host(app, &host)?;
+        return Ok((request, way));
+    }
+    if let Some(job) = named("/v1/jobs/") {
+        let way = way_to_job(app, job).await?;
+        return Ok((request, way));
+    }
+    if request.method() == Method::POST && BY_COMPONENT.contains(&path) {
+        let (request, job) = with_name(app, request).await?;
+        let way = way_to_job(app, job).await?;
+        return Ok((request, way));
+    }
+    Ok((request, Way::Here))
+}
+
+async fn way_to_job(app: &App, job: String) -> Result<Way, Fault> {
+    let home = move |jobs: &dyn crate::api::Jobs| {
+        let peers = jobs.peers();
+        peers.map_or(Home::Here, |peers| peers.home(&job))
+    };
+    match in_turn(app, &app.calls, home).await? {
+        Home::Here | Home::Nowhere => Ok(Way::Here),
+        Home::At { address, .. } => Ok(Way::To(address)),
+        Home::Coming(why) => Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, why)),
+    }
+}
+
+fn way_to_host(app: &App, host: &str) -> Result<Way, Fault> {
+    let Some(peers) = app.jobs.peers() else {
+        return Ok(Way::Here);
+    };
+    if peers.me() == host {
+        return Ok(Way::Here);
+    }
+    let found = peers.hosts().into_iter().find(|known| known.host == host);
+    match found {
+        Some(found) if found.lives => Ok(Way::To(found.address)),
+        Some(_) => Err(Fault::new(
+            StatusCode::CONFLICT,
+            format!("the host `{host}` is away, and runs nothing"),
+        )),
+        None => Err(Fault::new(
+            StatusCode::NOT_FOUND,
+            format!("there is no host `{host}`: `streamhost hosts` lists them"),
+        )),
+    }
+}
+
+/// The job that a component is for: as its query says, or as it says itself.
+async fn with_name(app: &App, request: Request) -> Result<(Request, String), Fault> {
+    let query = pairs(request.uri().query())?;
+    if let Some((_, name)) = query.into_iter().find(|(key, _)| key == "name") {
+        return Ok((request, name));
+    }
+    let mut parts = Request::new(());
+    *parts.method_mut() = request.method().clone();
+    *parts.uri_mut() = request.uri().clone();
+    *parts.version_mut() = request.version();
+    *parts.headers_mut() = request.headers().clone();
+    *parts.extensions_mut() = request.extensions().clone();
+    let most = app.bounds.upload_bytes_max;
+    let (bytes, held) = received(app, request, most, Some(&app.upload_bytes)).await?;
+    let named = in_turn(app, &app.changes, move |jobs| {
+        (jobs.name_of(&bytes, &|| true), bytes)
+    });
+    let (name, bytes) = named.await?;
+    drop(held); // whoever reads it again takes them again
+    let (parts, ()) = parts.into_parts();
+    Ok((Request::from_parts(parts, Body::from(bytes)), name?))
+}
+
+/// Sends a request to another host; its answer as it comes.
+async fn hand_on(app: &App, address: &str, mut request: Request) -> Result<Response, Fault> {
+    for name in &OWN {
+        request.headers_mut().remove(name);
+    }
+    let ca = app.jobs.peers().and_then(|peers| peers.ca());
+    let answer = send(address, ca, request).await;
+    let answer = answer.map_err(|reason| {
+        Fault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the host that runs the job does not answer at {address}: {reason}; try again"),
+        )
+    })?;
+    let mut answer = answer.map(Body::new);
+    for name in &OWN {
+        answer.headers_mut().remove(name);
+    }
+    answer.extensions_mut().insert(Streams);
+    Ok(answer)
+}
+
+async fn send(
+    address: &str,
+    ca: Option<&Path>,
+    mut request: Request,
+) -> Result<hyper::Response<hyper::body::Incoming>, String> {
+    let uri: Uri = address.parse().map_err(|_| "it is no address".to_owned())?;
+    let authority = uri.authority().ok_or("it is no address")?.as_str();
+    let host = HeaderValue::from_str(authority).map_err(|e| e.to_string())?;
+    let here = request.uri().path_and_query().cloned();
+    *request.uri_mut() = Uri::from(here.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    request.headers_mut().insert(header::HOST, host);
+    let handed_on = HeaderValue::from_static("yes");
+    request.headers_mut().insert(&HANDED_ON, handed_on);
+    let connected = async {
+        let stream = TcpStream::connect(authority).await.map_err(words)?;
+        if uri.scheme_str() != Some("https") {
+            return begun(stream).await;
+        }
+        let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(words)?;
+        if let Some(ca) = ca {
+            builder.set_ca_file(ca).map_err(words)?;
+        }
+        let name = uri.host().unwrap_or_default();
+        let name = name.trim_start_matches('[').trim_end_matches(']');
+        let ssl = builder
+            .build()
+            .configure()
+            .and_then(|ssl| ssl.into_ssl(name));
+        let stream = ssl.and_then(|ssl| SslStream::new(ssl, stream));
+        let mut stream = stream.map_err(words)?;
+        Pin::new(&mut stream).connect().await.map_err(words)?;
+        begun(stream).await
+    };
+    let connected = timeout(limits::CLUSTER_ANSWER_TIME, connected).await;
+    let mut sender = connected.map_err(|_| "it does not answer in time".to_owned())??;
+    sender.send_request(request).await.map_err(words)
+}
+
+fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+async fn begun<S>(stream: S) -> Result<http1::SendRequest<Body>, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handshake = http1::handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = handshake.map_err(words)?;
+    tokio::spawn(connection); // ends with the body
+    Ok(sender)
+}
+
+/// What all other hosts that live answer to the same question, each a list. One that does not answer
+/// is left out: its jobs are about to be others'.
+pub(super) async fn of_others(app: &App, path: &str, headers: &HeaderMap) -> Vec<Box<RawValue>> {
+    let Some(peers) = app
+        .jobs
+        .peers()
+        .filter(|_| !headers.contains_key(&HANDED_ON))
+    else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for host in peers.hosts() {
+        if !host.lives || host.host == peers.me() {
+            continue;
+        }
+        let mut request = Request::new(Body::empty());
+        let Ok(uri) = path.parse() else { continue };
+        *request.uri_mut() = uri;
+        if let Some(token) = headers.get(header::AUTHORIZATION) {
+            let token = token.clone();
+            request.headers_mut().insert(header::AUTHORIZATION, token);
+        }
+        let asked = timeout(limits::CLUSTER_ANSWER_TIME, async {
+            let answer = send(&host.address, peers.ca(), request).await?;
+            let body = answer.into_body().collect().await.map_err(words)?;
+            let list: Vec<Box<RawValue>> =
+                serde_json::from_slice(&body.to_bytes()).map_err(words)?;
+            Ok::<_, String>(list)
+        });
+        match asked
+            .await
+            .unwrap_or_else(|_| Err("no answer in time".to_owned()))
+        {
+            Ok(list) => all.extend(list),
+            Err(reason) => tracing::warn!("the host `{}` does not answer: {reason}", host.host),
+        }
+    }
+    all
+}

@@ -91,7 +91,7 @@ fn each_fault_is_found_with_its_line() {
         ),
         (
             "\nwhatever = 1",
-            ":2: `whatever` is no key: there are data-dir, control, kafka, hbase, postgres, elasticsearch, allow, limits",
+            ":2: `whatever` is no key: there are data-dir, control, cluster, kafka, hbase, postgres, elasticsearch, allow, limits",
         ),
         ("data-dir = 1", "a text in quotes belongs here, not integer"),
         ("data-dir = ''", "`data-dir` is empty"),
@@ -293,6 +293,40 @@ fn each_is_said(cases: &[(&str, &str)]) {
         assert!(said.contains(want), "{text:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{text:?}: {said}");
     }
+}
+
+#[test]
+fn the_hosts_that_share_their_jobs_are_read_and_each_fault_is_said() {
+    let text = "[cluster]\nname = 'prod'\nhost = 'h1'\naddress = 'https://h1.example.org:7070'\n";
+    let cluster = parse(text).unwrap().cluster.unwrap();
+    assert_eq!(
+        (&*cluster.name, cluster.host.as_deref()),
+        ("prod", Some("h1"))
+    );
+    let address = Some("https://h1.example.org:7070");
+    assert_eq!((cluster.address.as_deref(), cluster.ca), (address, None));
+    assert_eq!(parse("").unwrap().cluster, None);
+    each_is_said(&[
+        ("[cluster]\nhost = 'h1'", ":1: `cluster.name` is missing"),
+        ("cluster = 1", "`cluster` is a section: write `[cluster]`"),
+        (
+            "[cluster]\nname = 'a.b'",
+            ":2: `cluster.name = \"a.b\"`: only lower-case letters",
+        ),
+        (
+            "[cluster]\nname = 'a'\nhost = ''",
+            "`cluster.host = \"\"`: it is empty",
+        ),
+        (
+            "[cluster]\nname = 'a'\naddress = 'h1:7070'",
+            ":3: `cluster.address = \"h1:7070\"`: it is http://HOST:PORT",
+        ),
+        (
+            "[cluster]\nname = 'a'\nca = 'no.pem'",
+            ":3: `cluster.ca = \"no.pem\"`",
+        ),
+        ("[cluster]\nnam = 'a'\nname = 'a'", "did you mean `name`?"),
+    ]);
 }
 
 #[test]

@@ -264,7 +264,7 @@ impl Running {
             Home::Here => Ok(()),
             Home::Coming(why) => Err(Refusal::Unavailable(why)),
             Home::At { host, address } => Err(Refusal::Unavailable(format!(
-                "job `{job}` is at the host `{host}`, {address}: ask there, or try again"
+                "job `{job}` belongs to the host `{host}`: ask it, by --url {address}"
             ))),
             Home::Nowhere => Err(Refusal::Unavailable(format!(
                 "job `{job}` has no host yet: try again"

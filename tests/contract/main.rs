@@ -57,6 +57,7 @@ mod live_contract {
     mod secured;
     mod secured_hbase;
     mod soak;
+    mod cluster;
 }
 
 /// Without servers.

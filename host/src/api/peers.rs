@@ -49,6 +49,8 @@ pub struct HostStatus {
 pub trait Peers: Send + Sync {
     /// Which host answers for a job.
     fn home(&self, job: &str) -> Home;
+    /// The same of a job that is about to be deployed: one that is nowhere is given a host first.
+    fn claim(&self, job: &str) -> Result<Home, Refusal>;
     /// All hosts that there were, by name.
     fn hosts(&self) -> Vec<HostStatus>;
     /// This host's name.

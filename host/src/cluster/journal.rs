@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use streamhost_connectors::kafka::log::{LogError, LogWriter};
+use streamhost_connectors::kafka::log::LogWriter;
 use streamhost_core::state::{Journal, JournalEntry, JournalOffset, StoreError};
 
 /// One log for each job that this host has.
@@ -12,7 +12,7 @@ pub(crate) struct Journals {
 }
 
 struct Owned {
-    /// None: another host has the job.
+    /// None: a write failed, most likely as another host has the job.
     writer: Option<LogWriter>,
 }
 
@@ -61,7 +61,8 @@ impl Journal for Journals {
                 let end = writer.end();
                 apply(end)
             }
-            Err(LogError::Away(reason)) if writer.can_go_on() => Err(StoreError::Away(reason)),
+            // Whether it was taken may not be known: so the job is given up, and taken over anew if it is
+            // still this host's.
             Err(error) => {
                 tracing::warn!("the log of `{job}` is written by this host no more: {error}");
                 owned.writer = None;

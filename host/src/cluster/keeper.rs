@@ -8,6 +8,7 @@
 
 use super::Cluster;
 use super::records::{Claim, Record};
+use crate::api::Jobs;
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -20,7 +21,9 @@ use streamhost_storage::replica::Position;
 /// How a job stands that is, or was, placed on this host.
 pub(super) enum Hold {
     Taking,
-    Here,
+    Here {
+        since: Instant,
+    },
     Giving,
     /// It could not be taken.
     Failed {
@@ -48,7 +51,7 @@ impl Cluster {
     /// Whether this host has a job, and may answer for it. `Err`: why not yet.
     pub(super) fn holds_job(&self, job: &str) -> Result<bool, String> {
         match self.holds().get(job) {
-            Some(Hold::Here) => Ok(true),
+            Some(Hold::Here { .. }) => Ok(true),
             Some(Hold::Taking) | None => Err("it is being taken over by this host".to_owned()),
             Some(Hold::Giving) => Err("it is moving to another host".to_owned()),
             Some(Hold::Failed { why, .. }) => Err(format!("this host cannot take it over: {why}")),
@@ -78,9 +81,19 @@ impl Cluster {
         for (job, hold) in holds.iter_mut() {
             let is_mine = mine.contains(job);
             match hold {
-                Hold::Here if !is_mine || self.journals.is_lost(job) => {
+                Hold::Here { .. } if !is_mine || self.journals.is_lost(job) => {
                     *hold = Hold::Giving;
                     begun.push((job.clone(), false));
+                }
+                // A deploy that was never made, of a host that may be gone.
+                Hold::Here { since } if clock::since(*since) > limits::CLUSTER_EMPTY_TIME => {
+                    *since = clock::monotonic();
+                    if self
+                        .supervisor()
+                        .is_ok_and(|host| host.status(job).is_err())
+                    {
+                        self.left(job);
+                    }
                 }
                 Hold::Failed { at, .. }
                     if is_mine
@@ -128,7 +141,8 @@ impl Cluster {
             Ok(()) => {
                 let ms = clock::since(since).as_millis();
                 tracing::info!("this host runs `{job}` now; that took {ms} ms");
-                Hold::Here
+                let since = clock::monotonic();
+                Hold::Here { since }
             }
             Err(error) => {
                 self.journals.remove(job);

@@ -179,6 +179,10 @@ fn await_name(kafka: &KafkaSettings, names: &Names, me: &str) -> Result<(), Stri
     let members = Members::of(kafka, &group).map_err(|e| e.to_string())?;
     loop {
         let trouble = match members.now() {
+            Ok(Some(live)) if live.len() >= limits::CLUSTER_HOSTS_MAX => format!(
+                "the cluster has {} hosts already",
+                limits::CLUSTER_HOSTS_MAX
+            ),
             Ok(Some(live)) if !live.contains(me) => return Ok(()),
             Ok(Some(_)) => format!(
                 "a host of the name `{me}` is there already: give this one another name, as `host` under [cluster]"

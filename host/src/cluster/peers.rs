@@ -28,6 +28,27 @@ impl Peers for Cluster {
         }
     }
 
+    fn claim(&self, job: &str) -> Result<Home, Refusal> {
+        if self.home(job) == Home::Nowhere {
+            self.ask_for(job)?;
+        }
+        let placed = self.control.wait(limits::CLUSTER_CLAIM_TIME, |view| {
+            let host = view.host_of(job);
+            host.is_some_and(|host| host != self.me || self.holds_job(job).is_ok())
+        });
+        match (placed, self.home(job)) {
+            (true, home) => Ok(home),
+            (false, Home::Coming(why)) => Err(Refusal::Unavailable(why)),
+            (false, _) => {
+                let trouble = self.control.look(|view| view.trouble.clone());
+                let why = trouble.unwrap_or_else(|| "no host leads the cluster".to_owned());
+                Err(Refusal::Unavailable(format!(
+                    "job `{job}` has no host yet: {why}; try again"
+                )))
+            }
+        }
+    }
+
     fn hosts(&self) -> Vec<HostStatus> {
         self.control.look(|view| {
             let all = view.hosts.iter();
@@ -69,35 +90,16 @@ impl Peers for Cluster {
 }
 
 impl Cluster {
-    /// Has a job that is nowhere placed, and waits until it is here. Gives where it is.
-    pub(crate) fn claim(&self, job: &str) -> Result<Home, Refusal> {
-        match self.home(job) {
-            Home::Nowhere => {}
-            home => return Ok(home),
-        }
+    /// Asks for a place for a job that has none.
+    fn ask_for(&self, job: &str) -> Result<(), Refusal> {
         if self.is_draining.load(Ordering::SeqCst) {
             return Err(Refusal::Unavailable(format!(
                 "this host is being drained: deploy `{job}` by another one"
             )));
         }
         let claim = Record::Job(job.to_owned(), Some(Claim::new(&self.me, None)));
-        self.say(&claim)
-            .map_err(|error| Refusal::Unavailable(error.to_string()))?;
-        let placed = self.control.wait(limits::CLUSTER_CLAIM_TIME, |view| {
-            let host = view.host_of(job);
-            host.is_some_and(|host| host != self.me || self.holds_job(job).is_ok())
-        });
-        match (placed, self.home(job)) {
-            (true, home) => Ok(home),
-            (false, Home::Coming(why)) => Err(Refusal::Unavailable(why)),
-            (false, _) => {
-                let trouble = self.control.look(|view| view.trouble.clone());
-                let why = trouble.unwrap_or_else(|| "no host leads the cluster".to_owned());
-                Err(Refusal::Unavailable(format!(
-                    "job `{job}` has no host yet: {why}; try again"
-                )))
-            }
-        }
+        let said = self.say(&claim);
+        said.map_err(|error| Refusal::Unavailable(error.to_string()))
     }
 
     /// A job is there no more, or never came to be.

@@ -5,7 +5,7 @@ use super::connections::Streams;
 use super::reply::Fault;
 use super::requests::{pairs, received};
 use super::{App, in_turn};
-use crate::api::Home;
+use crate::api::{Home, Jobs};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::uri::{PathAndQuery, Uri};
@@ -20,10 +20,11 @@ use serde_json::value::RawValue;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use streamhost_core::job::names;
 use streamhost_core::limits;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_openssl::SslStream;
 
 /// Marks what another host has handed on: it goes no further.
@@ -41,7 +42,8 @@ const OWN: [HeaderName; 7] = [
 ];
 
 /// What names its job in its body or query.
-const BY_COMPONENT: [&str; 3] = ["/v1/jobs", "/v1/check", "/v1/shadows"];
+const BY_COMPONENT: [&str; 3] = [DEPLOY, "/v1/check", "/v1/shadows"];
+const DEPLOY: &str = "/v1/jobs";
 
 /// Answers here, or has another host answer.
 pub(super) async fn to_home(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -80,19 +82,45 @@ async fn routed(app: &App, request: Request) -> Result<(Request, Way), Fault> {
         return Ok((request, way));
     }
     if request.method() == Method::POST && BY_COMPONENT.contains(&path) {
+        let deploys = path == DEPLOY;
         let (request, job) = with_name(app, request).await?;
-        let way = way_to_job(app, job).await?;
+        let way = match deploys {
+            true => way_to_be(app, job).await?,
+            false => way_to_job(app, job).await?,
+        };
         return Ok((request, way));
     }
     Ok((request, Way::Here))
 }
 
+/// A job that moves is waited for, for a while.
 async fn way_to_job(app: &App, job: String) -> Result<Way, Fault> {
-    let home = move |jobs: &dyn crate::api::Jobs| {
+    let until = Instant::now() + limits::CLUSTER_ANSWER_TIME;
+    loop {
+        let peers = app.jobs.peers();
+        match peers.map_or(Home::Here, |peers| peers.home(&job)) {
+            Home::Coming(_) if Instant::now() < until => {
+                tokio::time::sleep(limits::CLUSTER_LOOK_TIME).await;
+            }
+            home => return way(home),
+        }
+    }
+}
+
+/// The same of a job that may not be there yet. What no job can be called is refused here.
+async fn way_to_be(app: &App, job: String) -> Result<Way, Fault> {
+    if names::job(&job).is_err() {
+        return Ok(Way::Here);
+    }
+    let home = move |jobs: &dyn Jobs| {
         let peers = jobs.peers();
-        peers.map_or(Home::Here, |peers| peers.home(&job))
+        peers.map_or(Ok(Home::Here), |peers| peers.claim(&job))
     };
-    match in_turn(app, &app.calls, home).await? {
+    way(in_turn(app, &app.changes, home).await??)
+}
+
+fn way(home: Home) -> Result<Way, Fault> {
+    match home {
         Home::Here | Home::Nowhere => Ok(Way::Here),
         Home::At { address, .. } => Ok(Way::To(address)),
         Home::Coming(why) => Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, why)),
@@ -149,11 +177,19 @@ async fn hand_on(app: &App, address: &str, mut request: Request) -> Result<Respo
         request.headers_mut().remove(name);
     }
     let ca = app.jobs.peers().and_then(|peers| peers.ca());
-    let answer = send(address, ca, request).await;
+    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    let answer = tokio::select! {
+        answer = send(address, ca, request) => answer,
+        () = until_away(app, address) => Err("it is away now".to_owned()),
+    };
     let answer = answer.map_err(|reason| {
+        let known = match reads {
+            true => "",
+            false => "; whether it was done is not known",
+        };
         Fault::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("the host that runs the job does not answer at {address}: {reason}; try again"),
+            format!("the host at {address} does not answer: {reason}{known}; try again"),
         )
     })?;
     let mut answer = answer.map(Body::new);
@@ -162,6 +198,22 @@ async fn hand_on(app: &App, address: &str, mut request: Request) -> Result<Respo
     }
     answer.extensions_mut().insert(Streams);
     Ok(answer)
+}
+
+/// Ends when the cluster counts the host at an address as away: one that hangs never answers.
+async fn until_away(app: &App, address: &str) {
+    let is_there = || {
+        let hosts = app
+            .jobs
+            .peers()
+            .map_or_else(Vec::new, |peers| peers.hosts());
+        hosts
+            .iter()
+            .any(|host| host.address == address && host.lives)
+    };
+    while is_there() {
+        tokio::time::sleep(limits::CLUSTER_LOOK_TIME).await;
+    }
 }
 
 async fn send(
@@ -250,7 +302,7 @@ pub(super) async fn of_others(app: &App, path: &str, headers: &HeaderMap) -> Vec
             .unwrap_or_else(|_| Err("no answer in time".to_owned()))
         {
             Ok(list) => all.extend(list),
-            Err(reason) => tracing::warn!("the host `{}` does not answer: {reason}", host.host),
+            Err(reason) => tracing::debug!("the host `{}` does not answer: {reason}", host.host),
         }
     }
     all

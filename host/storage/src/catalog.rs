@@ -50,7 +50,7 @@ pub enum Undeployed {
 fn unwritten(error: StoreError) -> CatalogError {
     match error {
         StoreError::Broken(reason) => CatalogError::Broken(reason),
-        StoreError::Away(_) | StoreError::Fenced => CatalogError::Journal(error.to_string()),
+        StoreError::Fenced => CatalogError::Journal(error.to_string()),
         other => CatalogError::Io(words(other)),
     }
 }

@@ -15,6 +15,9 @@ pub const CLUSTER_CLAIM_TIME: Duration = Duration::from_secs(15);
 pub const CLUSTER_NAME_TIME: Duration = Duration::from_secs(20);
 /// How long it waits before it tries again to take a job that it could not take.
 pub const CLUSTER_RETRY_TIME: Duration = Duration::from_secs(1);
+/// How often it is looked whether a job that a host holds was ever deployed: one that was not is let
+/// go.
+pub const CLUSTER_EMPTY_TIME: Duration = Duration::from_secs(600);
 /// Jobs that a host takes at once.
 pub const CLUSTER_TAKES_MAX: usize = 4;
 /// Hosts of a cluster.

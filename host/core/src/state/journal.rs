@@ -21,8 +21,8 @@ pub type JournalOffset = i64;
 /// A log of each job's writes.
 pub trait Journal: Send + Sync {
     /// Takes these of one job, all or none, durable; and has `apply` write them to the store, before
-    /// it takes any more of that job. [`StoreError::Away`]: nothing was taken as far as is known, and
-    /// the same may be tried again. [`StoreError::Fenced`]: another host has the job.
+    /// it takes any more of that job. [`StoreError::Fenced`]: another host has the job, or whether
+    /// these were taken is not known; it takes no more of that job.
     fn append(
         &self,
         job: &str,

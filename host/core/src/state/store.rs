@@ -44,11 +44,11 @@ pub enum StoreError {
         /// The newest format of it that is read.
         known: u32,
     },
-    /// The log that other hosts read takes no writes for the time being. The write may be tried again.
-    #[error("the log of this job in Kafka takes no writes: {0}")]
-    Away(String),
-    /// Another host runs the job, and nothing is written here any more.
-    #[error("another host of the cluster has taken this job over")]
+    /// The log that other hosts read takes no more writes of this one. Nothing of the job is written
+    /// here until it was read anew.
+    #[error(
+        "the log of this job in Kafka takes no more writes of this host, as another one has the job or the brokers were away: it goes on where it is placed"
+    )]
     Fenced,
     /// A key of a stage's state is longer than
     /// [`limits::STATE_KEY_BYTES_MAX`](crate::limits::STATE_KEY_BYTES_MAX).

@@ -207,11 +207,8 @@ impl Committer<'_> {
     }
 }
 
-/// Who waits while the log takes no writes that other hosts read.
-const LOG: &str = "log of the job";
-
-/// Writes to the store. While there is no room on its disk, or the log of a clustered job is away, the
-/// job waits: what is under way is kept, and nothing more is read. A stop leaves it to the next start.
+/// Writes to the store. While there is no room on its disk the job waits: what is under way is kept,
+/// and nothing more is read. A stop leaves it to the next start.
 pub(super) fn with_room(
     status: &PipelineStatus,
     mut write: impl FnMut() -> Result<(), StoreError>,
@@ -220,10 +217,8 @@ pub(super) fn with_room(
     loop {
         match write() {
             Err(error @ StoreError::Full { .. }) => status.waiting(DATA_FOLDER, &error.to_string()),
-            Err(error @ StoreError::Away(_)) => status.waiting(LOG, &error.to_string()),
             written => {
                 status.resumed(DATA_FOLDER);
-                status.resumed(LOG);
                 return written.map_err(|error| failed(&error));
             }
         }

@@ -14,9 +14,8 @@ pub struct LogWriter {
     producer: BatchProducer,
     topic: String,
     cancel: CancelSignal,
-    /// All is in the transaction that was begun, and whether it is committed is not known.
-    unclear: bool,
-    /// It cannot write any more.
+    /// A write failed, and whether it is there is not known: the log has to be taken over anew, and
+    /// read.
     ended: bool,
     stamp: u64,
 }
@@ -40,32 +39,20 @@ impl LogWriter {
             producer,
             topic: topic.to_owned(),
             cancel: cancel.clone(),
-            unclear: false,
             ended: false,
             // Later writers have greater ones, if clocks are not set back by years.
             stamp: u64::try_from(clock::now_ms()).unwrap_or(0) << 20,
         })
     }
 
-    /// One transaction, durable at return. After [`LogError::Away`] the same entries may be written
-    /// again; after any other error this writer is of no more use.
+    /// One transaction, durable at return. After an error it is not known whether it is there, and
+    /// this writer is of no more use.
     pub fn write(&mut self, entries: &[JournalEntry]) -> Result<(), LogError> {
         if self.ended {
             return Err(LogError::Fenced);
         }
-        // The brokers hold what is unclear, and the same call finishes it.
-        if self.unclear {
-            self.commit()?;
-        }
-        let written = self.begin(entries).and_then(|()| {
-            self.unclear = true;
-            self.commit()
-        });
-        // Any other error leaves a transaction that this producer cannot go on with: whoever has the
-        // right to the log takes it over anew.
-        if written.is_err() && !self.unclear {
-            self.ended = true;
-        }
+        let written = self.begin(entries).and_then(|()| self.commit());
+        self.ended = written.is_err();
         written
     }
 
@@ -88,26 +75,11 @@ impl LogWriter {
         settled.map_err(|e| of_sink(&self.producer, e))
     }
 
+    /// The brokers hold an unclear outcome, and the same call finishes it.
     fn commit(&mut self) -> Result<(), LogError> {
         let commit = || self.producer.producer().commit_transaction(SLICE);
-        match until_clear(&self.cancel, limits::KAFKA_DELIVERY_TIME, commit) {
-            Ok(()) => {
-                self.unclear = false;
-                Ok(())
-            }
-            Err(broken) => {
-                let error = of_broken(&self.topic, &self.producer, broken);
-                if error == LogError::Fenced {
-                    self.ended = true;
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Whether it may be tried again. Otherwise the log has to be taken over anew.
-    pub fn can_go_on(&self) -> bool {
-        !self.ended
+        let done = until_clear(&self.cancel, limits::KAFKA_DELIVERY_TIME, commit);
+        done.map_err(|broken| of_broken(&self.topic, &self.producer, broken))
     }
 
     /// The offset behind what was written last.

@@ -19,6 +19,7 @@ mod letters;
 mod peers;
 mod limits;
 mod promote_if;
+mod refusal;
 mod replay;
 mod request;
 mod savepoint;
@@ -35,6 +36,7 @@ pub use letters::{LetterEnd, LetterId, LettersAsk};
 pub use limits::{LimitStatus, MemoryPart};
 pub use peers::{Home, HostStatus, Peers};
 pub use promote_if::PromoteIf;
+pub use refusal::Refusal;
 pub use replay::{
     ReplayBound, ReplayColumnView, ReplayOffset, ReplayRequest, ReplayRowView, ReplaySavepointView,
     ReplaySinkView, ReplayStatus, ReplayView,
@@ -343,26 +345,6 @@ pub struct Deployed {
     /// The version that runs a part of the records from now on; the others are run by `version`.
     #[serde(default)]
     pub canary: Option<CanaryDeployed>,
-}
-
-/// Why something that the user asked is not done. Nothing has changed then, but that a job which
-/// does not start stands still, and that places may have been made before the server that should
-/// make the others went away.
-#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-pub enum Refusal {
-    /// There is no such job or version.
-    #[error("{0}")]
-    NotFound(String),
-    /// What was asked cannot be: the component, a setting, the table. Says how to mend it.
-    #[error("{0}")]
-    Invalid(String),
-    /// It does not fit the job's present state.
-    #[error("{0}")]
-    Conflict(String),
-    /// A server that is needed for it does not answer, or the host is at a limit; worth trying
-    /// later.
-    #[error("{0}")]
-    Unavailable(String),
 }
 
 /// What the control API asks of the host. All calls block, and return when the outcome is durable.

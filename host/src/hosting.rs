@@ -2,12 +2,12 @@
 
 use crate::alerts::Alerts;
 use crate::api::{
-    Audit, Checked, DeployRequest, Deployed, Deployment, Home, HostFacts, JobFacts, JobStatus,
-    Jobs, LetterEnd, LetterId, LettersAsk, LogLine, Peers, Refusal, ReplayRequest, ReplayView,
+    Audit, Checked, DeployRequest, Deployed, Deployment, HostFacts, JobFacts, JobStatus, Jobs,
+    LetterEnd, LetterId, LettersAsk, LogLine, Peers, Refusal, ReplayRequest, ReplayView,
     RestoreRequest, ShadowRequest, ShadowView, StateAsk, StateView, TakenSavepoint,
 };
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
-use crate::cluster::{Cluster, Joins, Journals};
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::memory;
 use crate::supervisor::{Begin, Environment, Supervisor};
@@ -29,8 +29,10 @@ use streamhost_engine::pipeline::Stop;
 use streamhost_guest::Compiler;
 use streamhost_guest::compiler::Wanted;
 use streamhost_storage::identity;
-use streamhost_storage::replica::Replica;
-use streamhost_storage::store::Store;
+
+mod clustered;
+
+use clustered::{by_itself, clustered};
 
 /// The host that the binary runs.
 pub struct RealHost;
@@ -129,58 +131,6 @@ fn engine(
     }))
 }
 
-/// A host of a cluster: it has no jobs but those that it takes.
-fn clustered(config: &Config) -> Result<Arc<dyn Engine>, HostError> {
-    let settings = config.cluster.as_ref().ok_or("there is no [cluster]")?;
-    let (db, folder) = (open(&config.data_dir)?, &config.data_dir);
-    let journals = Arc::new(Journals::default());
-    let store = Store::with_journal(&db, journals.clone())?;
-    let replica = Replica::open(&store, &folder.join("components"))?;
-    if let Some(job) = replica.foreign()? {
-        return Err(format!(
-            "the data folder {} holds the job `{job}` of a host by itself: take a savepoint of each job there, and restore them in the cluster from an empty folder",
-            folder.display()
-        )
-        .into());
-    }
-    let environment = place(config, DAEMON)?;
-    let kafka = environment.kafka.clone();
-    let place = place_of(config, environment.memory);
-    let compiler = Compiler::this_program()?;
-    let supervisor = Supervisor::open(&store, folder, environment, compiler, Begin::Taken)?;
-    let scheme = match config.control.guard.tls {
-        Some(_) => "https",
-        None => "http",
-    };
-    let joins = Joins {
-        kafka,
-        address: format!("{scheme}://{}", config.control.listen),
-        journals,
-        replica,
-        host: Arc::downgrade(&supervisor),
-    };
-    let cluster = Cluster::join(settings, joins)?;
-    Ok(Arc::new(Running {
-        supervisor,
-        place,
-        embedded: Mutex::default(),
-        cluster: Some(cluster),
-    }))
-}
-
-/// What a host of a cluster remembers of jobs is no host's by itself: others may run them.
-fn by_itself(db: &Database, folder: &Path) -> Result<(), HostError> {
-    let replica = Replica::open(&Store::from(db), &folder.join("components"))?;
-    match replica.any()? {
-        None => Ok(()),
-        Some(job) => Err(format!(
-            "the data folder {} is a cluster's, which runs the job `{job}`: name the cluster under [cluster], or choose another folder",
-            folder.display()
-        )
-        .into()),
-    }
-}
-
 fn open(folder: &Path) -> Result<Database, HostError> {
     let store = folder.join("store");
     // State and dead letters hold what records hold: nobody else's to read.
@@ -251,35 +201,6 @@ struct Running {
     place: HostFacts,
     embedded: Mutex<Option<(broker::Listening, tables::Listening)>>,
     cluster: Option<Arc<Cluster>>,
-}
-
-impl Running {
-    /// Sees to it that a job which is there or is about to be is this host's. `Err`: another host
-    /// has it.
-    fn here(&self, job: &str) -> Result<(), Refusal> {
-        let Some(cluster) = &self.cluster else {
-            return Ok(());
-        };
-        match cluster.claim(job)? {
-            Home::Here => Ok(()),
-            Home::Coming(why) => Err(Refusal::Unavailable(why)),
-            Home::At { host, address } => Err(Refusal::Unavailable(format!(
-                "job `{job}` belongs to the host `{host}`: ask it, by --url {address}"
-            ))),
-            Home::Nowhere => Err(Refusal::Unavailable(format!(
-                "job `{job}` has no host yet: try again"
-            ))),
-        }
-    }
-
-    /// What is not there after a change is not the cluster's either.
-    fn left(&self, job: &str) {
-        if let Some(cluster) = &self.cluster
-            && self.supervisor.status(job).is_err()
-        {
-            cluster.left(job);
-        }
-    }
 }
 
 impl Engine for Running {

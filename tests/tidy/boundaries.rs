@@ -250,6 +250,7 @@ const HOMES: [(&str, &[&str]); 41] = [
             "host/storage/",
             "host/dev/",
             "host/src/hosting.rs",
+            "host/src/hosting/",
             "host/src/supervisor/mod.rs",
         ],
     ),

@@ -133,7 +133,7 @@ mod tests {
             for _ in 0..20 {
                 let mut pick = |most: u64| -> BTreeSet<&str> {
                     let chosen = names.iter().take(most as usize);
-                    let chosen = chosen.filter(|_| xorshift(&mut random) % 3 > 0);
+                    let chosen = chosen.filter(|_| !xorshift(&mut random).is_multiple_of(3));
                     chosen.map(String::as_str).collect()
                 };
                 let (jobs, hosts) = (pick(20), pick(6));

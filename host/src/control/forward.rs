@@ -21,10 +21,10 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use streamhost_core::job::names;
-use streamhost_core::limits;
+use streamhost_core::{clock, limits};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_openssl::SslStream;
 
 /// Marks what another host has handed on: it goes no further.
@@ -95,11 +95,11 @@ async fn routed(app: &App, request: Request) -> Result<(Request, Way), Fault> {
 
 /// A job that moves is waited for, for a while.
 async fn way_to_job(app: &App, job: String) -> Result<Way, Fault> {
-    let until = Instant::now() + limits::CLUSTER_ANSWER_TIME;
+    let since = clock::monotonic();
     loop {
         let peers = app.jobs.peers();
         match peers.map_or(Home::Here, |peers| peers.home(&job)) {
-            Home::Coming(_) if Instant::now() < until => {
+            Home::Coming(_) if clock::since(since) < limits::CLUSTER_ANSWER_TIME => {
                 tokio::time::sleep(limits::CLUSTER_LOOK_TIME).await;
             }
             home => return way(home),

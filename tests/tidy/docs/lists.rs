@@ -141,7 +141,14 @@ fn every_metric_is_in_the_book_and_no_other() {
 
 #[test]
 fn every_route_is_in_the_book_and_no_other() {
-    let files = ["handlers", "views", "shadow", "replay", "savepoint"];
+    let files = [
+        "handlers",
+        "views",
+        "shadow",
+        "replay",
+        "savepoint",
+        "hosts",
+    ];
     let code = files
         .map(|file| read(&format!("host/src/control/{file}.rs")))
         .concat();

@@ -179,6 +179,9 @@ pub struct JobStatus {
     /// When that was, RFC 3339.
     #[serde(default)]
     pub deployed_at: Option<String>,
+    /// The host of the cluster that runs it; null where the host is by itself.
+    #[serde(default)]
+    pub host: Option<String>,
     /// The trusted key that has signed its component; null where the host asked for no signature.
     #[serde(default)]
     pub signed_by: Option<String>,

@@ -7,7 +7,7 @@ use crate::api::{
     RestoreRequest, ShadowRequest, ShadowView, StateAsk, StateView, TakenSavepoint,
 };
 use crate::cli::{Dev, DevAddresses, Engine, Host, HostError};
-use crate::cluster::Cluster;
+use crate::cluster::{self, Cluster};
 use crate::config::Config;
 use crate::memory;
 use crate::supervisor::{Begin, Environment, Supervisor};
@@ -161,6 +161,7 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
     }
     Ok(Environment {
         owner,
+        host: config.cluster.as_ref().map(cluster::name_of),
         kafka: config.kafka.clone(),
         connectors: Registry::new(config.kafka.clone(), config.hbase.clone())
             .with_hbase(config.other_hbase.clone())
@@ -237,7 +238,7 @@ impl Jobs for Running {
             None => self.name_of(&component, wanted)?,
         };
         names::job(&name).map_err(Refusal::Invalid)?;
-        self.here(&name)?;
+        self.here(&name, false)?;
         let deployed = self.supervisor.deploy(component, request, wanted);
         if deployed.is_err() {
             self.left(&name);
@@ -284,10 +285,11 @@ impl Jobs for Running {
             return self.supervisor.restore(savepoint, request, wanted);
         }
         let (savepoint, name) = self.supervisor.name_of_savepoint(savepoint, &request)?;
-        self.here(&name)?;
+        self.here(&name, true)?;
         let restored = self.supervisor.restore(savepoint, request, wanted);
-        if restored.is_err() {
-            self.left(&name);
+        match (&restored, &self.cluster) {
+            (Ok(_), Some(cluster)) => cluster.unpin(&name),
+            _ => self.left(&name),
         }
         restored
     }

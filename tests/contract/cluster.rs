@@ -279,6 +279,26 @@ fn any_host_answers_for_any_job_and_jobs_are_spread() {
         first.json(&["list"]).as_array().map(Vec::len) == Some(2)
     });
 
+    // A savepoint is taken through one host, and another one begins from it.
+    let file = first.file("job.savepoint").display().to_string();
+    let saved = other.cli(["savepoint", &jobs[1], "--to", &file, "--stop"]);
+    saved.ok();
+    first.cli(["undeploy", &jobs[1], "--yes"]).ok();
+    other.cli(["deploy", "--from-savepoint", &file]).ok();
+    first.cli(["resume", &jobs[1]]).ok();
+    let more = (1000..1100).map(|i| Record {
+        partition: Some(0),
+        ..line(i)
+    });
+    feed::fill(&servers.kafka, &format!("{}-lines", jobs[1]), more).expect("a full topic");
+    first.wait_records(&jobs[1], 1100, LATE);
+    counts_are_right(&servers.kafka, &jobs[1], 1100);
+    let runs_on = first.status(&jobs[1])["host"].clone();
+    assert!(
+        ["h0", "h1"].map(Value::from).contains(&runs_on),
+        "{runs_on}"
+    );
+
     // A host that is drained has nothing, and stops without anybody waiting.
     let drained = first.json(&["drain", "h1"]);
     assert_eq!(

@@ -126,6 +126,7 @@ export function status(job: SimJob, now: number): JobStatus {
     since: s.since,
     reason: s.reason,
     last_error_at: job.lastErrorAt === null ? null : rfc3339(job.lastErrorAt),
+    host: null,
     signed_by: job.active.signed_by ?? null,
     deployed_at: s.deployed_at,
     records_per_second: s.records_per_second,

@@ -270,6 +270,7 @@ fn text(out: &mut dyn Write, screen: &Screen, shown: &Told) -> io::Result<()> {
         ("every", is_loaded.then(|| every(job))),
         ("lag", Some(lag(shown))),
         ("watermark", timed.then(|| watermark(job, screen))),
+        ("host", job.host.as_deref().map(plain)),
         ("group", is_loaded.then(|| job.group.clone())),
         ("lanes", Some(job.lanes.to_string())),
         ("parameters", parameters(job)),

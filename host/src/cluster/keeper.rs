@@ -163,10 +163,9 @@ impl Cluster {
     fn try_to_take(&self, job: &str) -> Result<(), TakeError> {
         let (topic, kafka) = (self.names.job(job), &self.kafka);
         let topic_id = make_log(kafka, &topic)?;
-        let known = self.control.look(|view| {
-            let claim = view.jobs.get(job);
-            claim.and_then(|claim| claim.topic_id.clone())
-        });
+        let claim = self.control.look(|view| view.jobs.get(job).cloned());
+        let claim = claim.unwrap_or_else(|| Claim::new(&self.me, None));
+        let known = claim.topic_id.clone();
         if known.is_some() && topic_id.is_some() && known != topic_id {
             return Err(TakeError::Other(format!(
                 "topic `{topic}`, which held all of the job, was deleted and made anew: undeploy the job, and restore it from a savepoint"
@@ -176,10 +175,8 @@ impl Cluster {
         self.replicate(job, &topic, topic_id.as_deref().unwrap_or_default())?;
         self.journals.put(job, writer);
         if known.is_none() && topic_id.is_some() {
-            self.say(&Record::Job(
-                job.to_owned(),
-                Some(Claim::new(&self.me, topic_id)),
-            ))?;
+            let claim = Claim { topic_id, ..claim };
+            self.say(&Record::Job(job.to_owned(), Some(claim)))?;
         }
         let host = self.supervisor()?;
         host.take_over(job).map_err(TakeError::Other)

@@ -97,6 +97,10 @@ fn placed(view: &View, live: &BTreeSet<String>, before: &Placement, me: &str) ->
     let jobs = place(&Ask {
         jobs,
         draining: draining.collect(),
+        pinned: (view.jobs.iter())
+            .filter(|(_, claim)| claim.pinned)
+            .map(|(job, _)| job.as_str())
+            .collect(),
         hosts: hosts.clone(),
         before: &before.jobs,
     });

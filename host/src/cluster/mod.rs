@@ -71,7 +71,7 @@ impl Cluster {
     /// Joins. `Err`: the brokers do not answer, or another host has this name.
     pub(crate) fn join(settings: &ClusterSettings, joins: Joins) -> Result<Arc<Self>, String> {
         let (names, cancel) = (Names::of(&settings.name), CancelSignal::default());
-        let me = settings.host.clone().unwrap_or_else(machine_name);
+        let me = name_of(settings);
         let topic = names.control();
         let joining = |error: LogError| format!("the cluster `{}`: {error}", settings.name);
         make_log(&joins.kafka, &topic).map_err(joining)?;
@@ -197,8 +197,13 @@ fn await_name(kafka: &KafkaSettings, names: &Names, me: &str) -> Result<(), Stri
     }
 }
 
+/// What a host with these settings is called.
+pub(crate) fn name_of(settings: &ClusterSettings) -> String {
+    settings.host.clone().unwrap_or_else(machine_name)
+}
+
 /// The machine's name.
-pub(crate) fn machine_name() -> String {
+fn machine_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match name.trim() {
         "" => "streamhost".to_owned(),

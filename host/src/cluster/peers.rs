@@ -29,24 +29,7 @@ impl Peers for Cluster {
     }
 
     fn claim(&self, job: &str) -> Result<Home, Refusal> {
-        if self.home(job) == Home::Nowhere {
-            self.ask_for(job)?;
-        }
-        let placed = self.control.wait(limits::CLUSTER_CLAIM_TIME, |view| {
-            let host = view.host_of(job);
-            host.is_some_and(|host| host != self.me || self.holds_job(job).is_ok())
-        });
-        match (placed, self.home(job)) {
-            (true, home) => Ok(home),
-            (false, Home::Coming(why)) => Err(Refusal::Unavailable(why)),
-            (false, _) => {
-                let trouble = self.control.look(|view| view.trouble.clone());
-                let why = trouble.unwrap_or_else(|| "no host leads the cluster".to_owned());
-                Err(Refusal::Unavailable(format!(
-                    "job `{job}` has no host yet: {why}; try again"
-                )))
-            }
-        }
+        self.claim_for(job, false)
     }
 
     fn hosts(&self) -> Vec<HostStatus> {
@@ -90,15 +73,55 @@ impl Peers for Cluster {
 }
 
 impl Cluster {
+    /// Gives a job a host, if it has none. `pinned`: this one, until [`Cluster::unpin`].
+    pub(crate) fn claim_for(&self, job: &str, pinned: bool) -> Result<Home, Refusal> {
+        if self.home(job) == Home::Nowhere {
+            self.ask_for(job, pinned)?;
+        }
+        let placed = self.control.wait(limits::CLUSTER_CLAIM_TIME, |view| {
+            let host = view.host_of(job);
+            host.is_some_and(|host| host != self.me || self.holds_job(job).is_ok())
+        });
+        match (placed, self.home(job)) {
+            (true, home) => Ok(home),
+            (false, Home::Coming(why)) => Err(Refusal::Unavailable(why)),
+            (false, _) => {
+                let trouble = self.control.look(|view| view.trouble.clone());
+                let why = trouble.unwrap_or_else(|| "no host leads the cluster".to_owned());
+                Err(Refusal::Unavailable(format!(
+                    "job `{job}` has no host yet: {why}; try again"
+                )))
+            }
+        }
+    }
+
+    /// A job that was restored may be moved.
+    pub(crate) fn unpin(&self, job: &str) {
+        let claim = self.control.look(|view| view.jobs.get(job).cloned());
+        if let Some(claim) = claim.filter(|claim| claim.pinned) {
+            let claim = Claim {
+                pinned: false,
+                ..claim
+            };
+            let said = self.say(&Record::Job(job.to_owned(), Some(claim)));
+            if let Err(error) = said {
+                tracing::warn!("the job `{job}` stays on this host: {error}");
+            }
+        }
+    }
+
     /// Asks for a place for a job that has none.
-    fn ask_for(&self, job: &str) -> Result<(), Refusal> {
+    fn ask_for(&self, job: &str, pinned: bool) -> Result<(), Refusal> {
         if self.is_draining.load(Ordering::SeqCst) {
             return Err(Refusal::Unavailable(format!(
                 "this host is being drained: deploy `{job}` by another one"
             )));
         }
-        let claim = Record::Job(job.to_owned(), Some(Claim::new(&self.me, None)));
-        let said = self.say(&claim);
+        let claim = Claim {
+            pinned,
+            ..Claim::new(&self.me, None)
+        };
+        let said = self.say(&Record::Job(job.to_owned(), Some(claim)));
         said.map_err(|error| Refusal::Unavailable(error.to_string()))
     }
 

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Ask<'a> {
     /// Jobs, and the host that asked for each.
     pub(super) jobs: BTreeMap<&'a str, &'a str>,
+    /// Those of them that stay there for now, if it lives.
+    pub(super) pinned: BTreeSet<&'a str>,
     /// Hosts that live.
     pub(super) hosts: BTreeSet<&'a str>,
     /// Those of them that are to run nothing.
@@ -48,7 +50,7 @@ pub(super) fn place(ask: &Ask<'_>) -> BTreeMap<String, String> {
             jobs.push(job);
         }
     }
-    level(&mut load);
+    level(&mut load, &ask.pinned);
     let all = load.into_iter();
     placed.extend(all.flat_map(|(host, jobs)| {
         let host = host.to_owned();
@@ -59,7 +61,7 @@ pub(super) fn place(ask: &Ask<'_>) -> BTreeMap<String, String> {
 }
 
 /// Moves jobs one by one from the host with the most to the one with the least.
-fn level(load: &mut BTreeMap<&str, Vec<&str>>) {
+fn level(load: &mut BTreeMap<&str, Vec<&str>>, pinned: &BTreeSet<&str>) {
     loop {
         let counts = || load.iter().map(|(host, jobs)| (jobs.len(), *host));
         let (Some((most, from)), Some((least, to))) = (counts().max(), counts().min()) else {
@@ -68,9 +70,13 @@ fn level(load: &mut BTreeMap<&str, Vec<&str>>) {
         if most < least + 2 {
             return;
         }
-        if let Some(job) = load.get_mut(from).and_then(Vec::pop)
-            && let Some(jobs) = load.get_mut(to)
-        {
+        let movable = |jobs: &mut Vec<&str>| jobs.iter().rposition(|job| !pinned.contains(job));
+        let Some(jobs) = load.get_mut(from) else {
+            return;
+        };
+        let Some(at) = movable(jobs) else { return };
+        let job = jobs.remove(at);
+        if let Some(jobs) = load.get_mut(to) {
             jobs.push(job);
         }
     }
@@ -114,6 +120,7 @@ mod tests {
                 jobs: jobs.iter().map(|(j, h)| (j.as_str(), h.as_str())).collect(),
                 hosts: hosts.split_whitespace().collect(),
                 draining: draining.split_whitespace().collect(),
+                pinned: BTreeSet::new(),
                 before: &before,
             });
             assert_eq!(
@@ -122,6 +129,23 @@ mod tests {
                 "{jobs:?} {hosts} {draining} {before:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_job_that_is_restored_stays_where_its_savepoint_is() {
+        let before = of("a@x");
+        let place = |hosts: &'static str| {
+            let placed = place(&Ask {
+                jobs: [("a", "x"), ("b", "x")].into(),
+                hosts: hosts.split_whitespace().collect(),
+                draining: BTreeSet::new(),
+                pinned: ["b"].into(),
+                before: &before,
+            });
+            text(&placed)
+        };
+        assert_eq!(place("x y"), "a@y b@x");
+        assert_eq!(place("y"), "a@y b@y");
     }
 
     #[test]
@@ -143,6 +167,7 @@ mod tests {
                     jobs: jobs.iter().map(|job| (*job, "n0")).collect(),
                     hosts: hosts.clone(),
                     draining: draining.clone(),
+                    pinned: BTreeSet::new(),
                     before: &before,
                 };
                 let placed = place(&ask);

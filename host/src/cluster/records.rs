@@ -34,6 +34,9 @@ pub(crate) struct Claim {
     pub(crate) host: String,
     /// The id of the topic that is its log, once that is there.
     pub(crate) topic_id: Option<String>,
+    /// It stays on that host while it is restored from a savepoint, which is there.
+    #[serde(default)]
+    pub(crate) pinned: bool,
 }
 
 /// Where each job runs.
@@ -76,6 +79,7 @@ impl Claim {
             format: FORMAT,
             host: host.to_owned(),
             topic_id,
+            pinned: false,
         }
     }
 }

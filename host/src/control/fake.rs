@@ -2,13 +2,13 @@
 
 use crate::api::{
     ActiveFacts, Audit, CanaryStatus, Checked, DeployRequest, Deployed, Deployment, HostFacts,
-    JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LogLine, Refusal,
+    JobFacts, JobState, JobStatus, Jobs, LetterEnd, LetterId, LettersAsk, LogLine, Peers, Refusal,
     ReplayRequest, ReplayStatus, ReplayView, RestoreRequest, ShadowRequest, ShadowView, StateAsk,
     StateFate, StateView, TakenSavepoint,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use streamhost_connectors::kafka::letters::{LetterPositions, ReadLetters, StoredLetter};
 use streamhost_core::job::memory::HostMemory;
 use streamhost_core::job::{ColumnSpec, DeploymentKind, Share};
@@ -18,12 +18,14 @@ use streamhost_core::types::Kind;
 mod audit;
 mod facts;
 mod kept;
+mod peers;
 mod canary;
 mod replay;
 mod savepoint;
 mod shadow;
 
 pub(crate) use kept::status_of;
+pub(crate) use peers::FakePeers;
 
 /// What a fake host keeps.
 #[derive(Default)]
@@ -58,6 +60,8 @@ pub(crate) struct FakeJobs {
     replay: Mutex<Option<ReplayView>>,
     /// The canary of `clicks`.
     canary: Mutex<Option<CanaryStatus>>,
+    /// The other hosts, if there are any.
+    pub(crate) peers: OnceLock<FakePeers>,
     /// While true, `history` and `pause` wait.
     held: Mutex<bool>,
     freed: Condvar,
@@ -150,6 +154,14 @@ impl FakeJobs {
 }
 
 impl Jobs for FakeJobs {
+    fn peers(&self) -> Option<&dyn Peers> {
+        self.peers.get().map(|peers| peers as &dyn Peers)
+    }
+
+    fn name_of(&self, component: &[u8], _: &dyn Fn() -> bool) -> Result<String, Refusal> {
+        Ok(String::from_utf8_lossy(component).into_owned())
+    }
+
     fn deploy(
         &self,
         component: Vec<u8>,

@@ -212,6 +212,8 @@ fn open_to_others(address: SocketAddr, token: bool, tls: bool) -> io::Result<()>
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod forward_tests;
+#[cfg(test)]
 mod tls_tests;
 #[cfg(test)]
 mod contract_tests;

@@ -18,7 +18,7 @@ pub(super) struct Served {
 }
 
 /// Tokens of a file.
-fn tokens(text: &str) -> Tokens {
+pub(super) fn tokens(text: &str) -> Tokens {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), text).expect("written");
     Tokens::read(file.path()).expect("good tokens")

@@ -1,7 +1,7 @@
 //! A host of a cluster, and what is another one's affair.
 
 use super::{DAEMON, Running, open, place, place_of};
-use crate::api::{Home, Jobs, Peers, Refusal};
+use crate::api::{Home, Jobs, Refusal};
 use crate::cli::{Engine, HostError};
 use crate::cluster::{Cluster, Joins, Journals};
 use crate::config::Config;
@@ -68,11 +68,11 @@ pub(super) fn by_itself(db: &Database, folder: &Path) -> Result<(), HostError> {
 impl Running {
     /// Sees to it that a job which is there or is about to be is this host's. `Err`: another host
     /// has it.
-    pub(super) fn here(&self, job: &str) -> Result<(), Refusal> {
+    pub(super) fn here(&self, job: &str, pinned: bool) -> Result<(), Refusal> {
         let Some(cluster) = &self.cluster else {
             return Ok(());
         };
-        match cluster.claim(job)? {
+        match cluster.claim_for(job, pinned)? {
             Home::Here => Ok(()),
             Home::Coming(why) => Err(Refusal::Unavailable(why)),
             Home::At { host, address } => Err(Refusal::Unavailable(format!(

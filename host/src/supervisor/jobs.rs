@@ -300,6 +300,7 @@ impl Supervisor {
             probation,
             budgets,
             over_budget,
+            host: self.environment.host.clone(),
             signed_by: active.signed_by.clone(),
             records_in: facts.counters.records_in,
             rows_out: facts.counters.rows.values().sum(),

@@ -71,6 +71,8 @@ pub struct Environment {
     /// What the names of its consumer groups and transactional ids begin with: they tell this
     /// host's jobs from those of the same name of a `run`.
     pub owner: &'static str,
+    /// What this host is called in its cluster; none: it is by itself.
+    pub host: Option<String>,
     /// The Kafka cluster that holds dead letters.
     pub kafka: KafkaSettings,
     /// What jobs read and write.

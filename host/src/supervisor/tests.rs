@@ -12,6 +12,7 @@ fn environment(limits: JobLimits) -> Environment {
         alerts: None,
         trusted: None,
         owner: "streamhost",
+        host: None,
         kafka: KafkaSettings::default(),
         connectors: Registry::default(),
         lanes: 1,

@@ -324,6 +324,8 @@ export interface JobStatus {
   reason?: string | null;
   last_error_at?: string | null;
   deployed_at?: string;
+  /** The host of the cluster that runs it; null where the host is by itself. */
+  host?: string | null;
   /** The trusted key that has signed its component; null where the host asked for no signature. */
   signed_by?: string | null;
   records_per_second?: number | null;

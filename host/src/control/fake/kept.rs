@@ -125,6 +125,7 @@ pub(crate) fn status_of(job: &str, deployed: &Deployed, state: JobState) -> JobS
         digest: deployed.digest.clone(),
         deployment: deployed.deployment,
         deployed_at: Some("2026-11-21T08:00:00Z".to_owned()),
+        host: Some("h1".to_owned()),
         signed_by: Some("ann".to_owned()),
         probation: Some(ProbationStatus {
             version: 1,

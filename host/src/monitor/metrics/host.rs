@@ -1,6 +1,7 @@
 //! Figures of the host and its process.
 
 use super::{Family, MetricType, seconds};
+use crate::api::HostStatus;
 use crate::built::{COMMIT, ENGINE};
 use crate::monitor::Monitor;
 use crate::monitor::host::server_states;
@@ -20,6 +21,8 @@ pub(super) struct HostFigures {
     traces: Option<(u64, u64)>,
     /// Alerts that the webhook took, and that were let go, where one is named.
     alerts: Option<(u64, u64)>,
+    /// The hosts of the cluster, and whether this one leads; none where it is by itself.
+    cluster: Option<(Vec<HostStatus>, bool)>,
 }
 
 impl Monitor {
@@ -34,6 +37,11 @@ impl Monitor {
             servers: server_states(&place, &facts),
             traces: self.tracer.as_ref().map(Tracer::counts),
             alerts: self.jobs.alerts(),
+            cluster: self.jobs.peers().map(|peers| {
+                let hosts = peers.hosts();
+                let leads = hosts.iter().any(|h| h.leads && h.host == peers.me());
+                (hosts, leads)
+            }),
         }
     }
 }
@@ -112,6 +120,30 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "Alerts that were let go, as the webhook was away, refused them, or too many came.",
         samples: |scrape, samples| {
             samples.known(Vec::new(), scrape.host.alerts.map(|(_, failed)| failed));
+        },
+    },
+    Family {
+        name: "streamhost_cluster_host_up",
+        kind: MetricType::Gauge,
+        help: "Whether a host of the cluster is there, as this one sees it; absent where the host is by itself.",
+        samples: |scrape, samples| {
+            let hosts = scrape.host.cluster.iter().flat_map(|(hosts, _)| hosts);
+            for host in hosts {
+                samples.add(vec![("host", host.host.clone())], u64::from(host.lives));
+            }
+        },
+    },
+    Family {
+        name: "streamhost_cluster_leads",
+        kind: MetricType::Gauge,
+        help: "Whether this host places the jobs of its cluster: one of them does.",
+        samples: |scrape, samples| {
+            let leads = scrape
+                .host
+                .cluster
+                .as_ref()
+                .map(|(_, leads)| u64::from(*leads));
+            samples.known(Vec::new(), leads);
         },
     },
     Family {

@@ -245,6 +245,35 @@ export class World {
         free_bytes: 21 * 1024 ** 3,
         total_bytes: 200 * 1024 ** 3,
       },
+      cluster: [
+        {
+          host: "stream-1",
+          address: "https://stream-1:7070",
+          version: "0.2.0",
+          lives: true,
+          leads: true,
+          draining: false,
+          jobs: [...this.jobs.keys()],
+        },
+        {
+          host: "stream-2",
+          address: "https://stream-2:7070",
+          version: "0.2.0",
+          lives: true,
+          leads: false,
+          draining: true,
+          jobs: [],
+        },
+        {
+          host: "stream-3",
+          address: "https://stream-3:7070",
+          version: "0.2.0",
+          lives: false,
+          leads: false,
+          draining: false,
+          jobs: [],
+        },
+      ],
       servers: [
         {
           name: "kafka",

@@ -1,7 +1,7 @@
 //! The host itself: what it uses, which servers its jobs need, and its limits.
 
 use super::{Monitor, process};
-use crate::api::{HostFacts, JobFacts, JobState};
+use crate::api::{HostFacts, HostStatus, JobFacts, JobState};
 use crate::built;
 use serde::Serialize;
 use streamhost_core::{clock, limits};
@@ -21,6 +21,8 @@ pub struct HostView {
     memory: Memory,
     disk: Disk,
     servers: Vec<Server>,
+    /// The hosts that it shares its jobs with, itself among them; null where it is by itself.
+    cluster: Option<Vec<HostStatus>>,
     /// What people meet of its limits.
     pub limits: Vec<Limit>,
     /// The API wants a token.
@@ -139,6 +141,7 @@ impl Monitor {
                 .iter()
                 .map(|(name, address)| server(name, address, &facts))
                 .collect(),
+            cluster: self.jobs.peers().map(|peers| peers.hosts()),
             limits: vec![
                 Limit::new(
                     "JOBS_MAX",

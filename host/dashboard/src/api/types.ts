@@ -645,6 +645,17 @@ export interface ServerState {
   round_trip_ms: number | null;
 }
 
+/** A host of a cluster. */
+export interface HostStatus {
+  host: string;
+  address: string;
+  version: string;
+  lives: boolean;
+  leads: boolean;
+  draining: boolean;
+  jobs: string[];
+}
+
 export interface HostInfo {
   name: string;
   version: string;
@@ -663,6 +674,8 @@ export interface HostInfo {
   };
   disk: { path: string; used_bytes: number | null; free_bytes: number; total_bytes: number };
   servers: ServerState[];
+  /** The hosts that it shares its jobs with; null where it is by itself. */
+  cluster?: HostStatus[] | null;
   limits: { name: string; value: number; used: number | null; unit: string; meaning: string }[];
   token: boolean;
 }

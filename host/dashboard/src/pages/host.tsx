@@ -1,5 +1,5 @@
 import { call } from "../api/client.ts";
-import type { HostInfo, ServerState } from "../api/types.ts";
+import type { HostInfo, HostStatus, ServerState } from "../api/types.ts";
 import { bytes, count, duration, percent } from "../lib/format.ts";
 import { lacks } from "../state/live.ts";
 import { Icon } from "../ui/icon.tsx";
@@ -74,6 +74,11 @@ function Shown({ host }: { host: HostInfo }) {
           />
         </div>
       </Panel>
+      {host.cluster && (
+        <Panel title="Cluster" note="hosts that share their jobs; the pages of each show its own" flush>
+          <DataTable caption="Cluster" cards rows={host.cluster} columns={HOSTS} id={(h) => h.host} />
+        </Panel>
+      )}
       <Panel title="Servers" flush>
         <DataTable
           caption="Servers"
@@ -127,6 +132,44 @@ function Meter({ label, share, words }: { label: string; share: number | null; w
     </div>
   );
 }
+
+/** What a host of the cluster does, and how that looks. */
+function does(h: HostStatus): { word: string; tone: string } {
+  if (!h.lives) return { word: "away", tone: "stopped" };
+  if (h.draining) return { word: "draining", tone: "paused" };
+  return { word: h.leads ? "live, leads" : "live", tone: "running" };
+}
+
+const HOSTS: Column<HostStatus>[] = [
+  {
+    id: "host",
+    label: "Host",
+    cell: (h) => (
+      <b>
+        <Said text={h.host} />
+      </b>
+    ),
+  },
+  {
+    id: "state",
+    label: "State",
+    cell: (h) => <span class={`tag tone-${does(h).tone}`}>{does(h).word}</span>,
+  },
+  {
+    id: "address",
+    label: "Address",
+    cell: (h) => (
+      <code>
+        <Said text={h.address} />
+      </code>
+    ),
+  },
+  {
+    id: "jobs",
+    label: "Jobs",
+    cell: (h) => (h.jobs.length === 0 ? "–" : <Said text={h.jobs.join(", ")} />),
+  },
+];
 
 const SERVERS: Column<ServerState>[] = [
   {

@@ -299,6 +299,17 @@ fn any_host_answers_for_any_job_and_jobs_are_spread() {
         "{runs_on}"
     );
 
+    // Undeployed and deployed again at once, a job is there: what has let it go does not take it away.
+    let places = [
+        format!("source.lines={}-lines", jobs[2]),
+        format!("sink.counts={}", jobs[2]),
+    ];
+    for host in [first, other, first] {
+        host.cli(["undeploy", &jobs[2], "--yes"]).ok();
+        host.deploy_as(&guest, &jobs[2], &places, &[]).ok();
+    }
+    first.wait_state(&jobs[2], "running", LATE);
+
     // A host that is drained has nothing, and stops without anybody waiting.
     let drained = first.json(&["drain", "h1"]);
     assert_eq!(

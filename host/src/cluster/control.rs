@@ -36,9 +36,13 @@ impl View {
         }
     }
 
-    /// The host that a job is placed on.
+    /// The host that a job is placed on. One that was let go is nowhere, though the leader may not
+    /// have seen that yet.
     pub(crate) fn host_of(&self, job: &str) -> Option<&str> {
-        self.placement.jobs.get(job).map(String::as_str)
+        let placed = self.placement.jobs.get(job);
+        placed
+            .filter(|_| self.jobs.contains_key(job))
+            .map(String::as_str)
     }
 
     /// Reads all that stands in the topic.

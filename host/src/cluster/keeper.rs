@@ -58,6 +58,11 @@ impl Cluster {
         }
     }
 
+    /// Whether this host has, takes or gives up a job.
+    pub(super) fn is_held(&self, job: &str) -> bool {
+        self.holds().contains_key(job)
+    }
+
     /// Does so for as long as the cluster goes on.
     pub(super) fn keep(self: &Arc<Self>) {
         while self.goes_on() {
@@ -145,6 +150,9 @@ impl Cluster {
                 Hold::Here { since }
             }
             Err(error) => {
+                if let Ok(host) = self.supervisor() {
+                    host.give_up(job, Stop::Now);
+                }
                 self.journals.remove(job);
                 let why = error.to_string();
                 if self.goes_on() {

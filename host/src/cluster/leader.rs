@@ -43,8 +43,11 @@ impl Cluster {
             Some(lead) => lead,
             None => lead.insert(self.begin_to_lead()?),
         };
-        let Some(live) = lead.members.now()? else {
-            return Ok(()); // it is known in a moment
+        let live = lead.members.now()?;
+        // It is known in a moment. Brokers that have just taken the group over know nobody of it: no
+        // job is stopped for that.
+        let Some(live) = live.filter(|live| live.contains(&self.me)) else {
+            return Ok(());
         };
         let placed = self
             .control

@@ -129,6 +129,12 @@ impl Cluster {
     pub(crate) fn left(&self, job: &str) {
         if let Err(error) = self.say(&Record::Job(job.to_owned(), None)) {
             tracing::warn!("the cluster still knows the job `{job}`: {error}");
+            return;
         }
+        // Or a deploy that follows would take the job for one that has a host, and be cut off.
+        self.control.wait(limits::CLUSTER_ANSWER_TIME, |view| {
+            let is_known = view.jobs.contains_key(job) || view.placement.jobs.contains_key(job);
+            !is_known && !self.is_held(job)
+        });
     }
 }

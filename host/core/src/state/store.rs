@@ -47,7 +47,7 @@ pub enum StoreError {
     /// The log that other hosts read takes no more writes of this one. Nothing of the job is written
     /// here until it was read anew.
     #[error(
-        "the log of this job in Kafka takes no more writes of this host, as another one has the job or the brokers were away: it goes on where it is placed"
+        "the log of this job in Kafka takes no more writes of this host, as another one has the job or the brokers were away: it goes on where it is placed; try again"
     )]
     Fenced,
     /// A key of a stage's state is longer than

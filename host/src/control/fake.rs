@@ -17,6 +17,7 @@ use streamhost_core::types::Kind;
 
 mod audit;
 mod facts;
+mod held;
 mod kept;
 mod peers;
 mod canary;
@@ -83,20 +84,9 @@ impl FakeJobs {
         fake
     }
 
-    /// Makes `history` and `pause` wait until they are let go.
-    pub(crate) fn hold(&self, held: bool) {
-        *locked(&self.held) = held;
-        self.freed.notify_all();
-    }
-
     /// Whether it was told to pause.
     pub(crate) fn is_paused(&self) -> bool {
         *locked(&self.paused)
-    }
-
-    fn wait_while_held(&self) {
-        let held = self.freed.wait_while(locked(&self.held), |held| *held);
-        drop(held.unwrap_or_else(PoisonError::into_inner));
     }
 
     fn deployments(&self, job: &str) -> Result<Vec<Deployment>, Refusal> {

@@ -71,7 +71,7 @@ impl Sink {
 /// deploy.
 pub fn sink(connector: &str, name: &str) -> Sink {
     let known = match connector {
-        "postgres" | "elasticsearch" => Known::Rows,
+        "postgres" | "elasticsearch" | "files" => Known::Rows,
         _ => Known::Nothing,
     };
     Sink::new(connector, name, known)
@@ -139,6 +139,38 @@ pub fn postgres(table: &str) -> Sink {
 /// ```
 pub fn elasticsearch(index: &str) -> Sink {
     sink("elasticsearch", index)
+}
+
+/// A folder of files with a row a line, as JSON: each batch adds a whole file, under a name of its own,
+/// and writing it again changes nothing, so that each row is there once, whatever crashes in between. A
+/// row's keys and fields are the line's by their names, and one that is not there is left out.
+/// `.with("folders", "day")` puts files into folders `dt=2026-12-01` by the batch's time, and
+/// `.with("compression", "zstd")` compresses them.
+///
+/// ```
+/// use streamhost::{Job, Row, Time, job, json_files, kafka, seconds, testing};
+///
+/// #[derive(Row)]
+/// struct Visit<'a> {
+///     site: &'a str,
+///     at: Time,
+///     views: u32,
+/// }
+///
+/// #[job]
+/// fn visits() -> Job {
+///     kafka("visits")
+///         .every(seconds(60))
+///         .try_map(|r| Ok::<_, String>(Visit { site: r.text().map_err(|e| e.to_string())?, at: Time(60_000), views: 2 }))
+///         .to(json_files("/data/visits").with("folders", "day"))
+/// }
+///
+/// let mut job = testing::run(visits);
+/// job.send("visits", ["a.com"]);
+/// assert_eq!(job.rows("/data/visits"), ["site=a.com at=60000 views=2"]);
+/// ```
+pub fn json_files(folder: &str) -> Sink {
+    sink("files", folder)
 }
 
 /// A table. Its rows need a key and columns `family:qualifier`. Writing a row again changes

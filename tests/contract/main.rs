@@ -32,6 +32,7 @@ mod live_contract {
     mod elasticsearch;
     mod elasticsearch_places;
     mod elasticsearch_jobs;
+    mod files;
     mod deletes;
     mod parameters;
     mod replay;

@@ -4,6 +4,7 @@ use crate::command::{Said, say};
 use crate::paths::{python, root};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 
 /// A table: row key → column → value.
@@ -273,6 +274,14 @@ pub fn clicks_in_elasticsearch_are_right(
 ) -> Verdict {
     let asked = [brokers, topic, address, index, dead_letters];
     verdict(script("clicks_elasticsearch.py", &asked))
+}
+
+/// Has Python hold a folder of JSON lines against what was sent: `line 0`, `line 1`, … up to so many
+/// records, each once. Panics with the first differences; else says how many files and rows there are.
+#[track_caller]
+pub fn lines_in_files(folder: &Path, records: u64) -> String {
+    let folder = folder.to_str().expect("a plain path");
+    script("lines_in_files.py", &[folder, &records.to_string()]).ok()
 }
 
 #[track_caller]

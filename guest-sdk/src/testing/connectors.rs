@@ -1,19 +1,20 @@
 //! What is known of connectors where there is no host.
 
 use streamhost_core::job::connector::{
-    CONSOLE, CONSOLE_ROWS, ConnectorRules, Connectors, ELASTICSEARCH, Ends, FILE, HBASE, KAFKA,
-    POSTGRES, RATE, SOCKET, SetMeans, SinkRules, SourceRules, TargetRules,
+    CONSOLE, CONSOLE_ROWS, ConnectorRules, Connectors, ELASTICSEARCH, Ends, FILE, FILES, HBASE,
+    KAFKA, POSTGRES, RATE, SOCKET, SetMeans, SinkRules, SourceRules, TargetRules,
 };
 use streamhost_core::job::names;
 use streamhost_core::types::{ColumnNames, Guarantee, Kind};
 
 /// Those for which the SDK has a word.
-const KNOWN: [&ConnectorRules; 8] = [
+const KNOWN: [&ConnectorRules; 9] = [
     &KAFKA,
     &HBASE,
     &POSTGRES,
     &ELASTICSEARCH,
     &FILE,
+    &FILES,
     &SOCKET,
     &RATE,
     &CONSOLE,

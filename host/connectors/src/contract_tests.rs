@@ -11,7 +11,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use streamhost_core::job::connector::{
-    ConnectorRules, ELASTICSEARCH, EXACTLY_ONCE, Ends, Options, POSTGRES,
+    ConnectorRules, DELETES, ELASTICSEARCH, EXACTLY_ONCE, Ends, FILES, Options, Outside, POSTGRES,
 };
 use streamhost_core::job::settings::{BatchLimits, StartPosition};
 use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec};
@@ -314,6 +314,17 @@ fn read_back(world: &World, spec: &SinkSpec) -> Option<Vec<String>> {
             Some(found)
         }
         "console" => None,
+        "files" => {
+            let all = std::fs::read_dir(&spec.target).unwrap();
+            let all = all.map(|entry| entry.unwrap().path());
+            let parts = all.filter(|path| path.extension().is_some_and(|end| end == "json"));
+            let parts = parts.filter(|path| !path.ends_with("_streamhost.json"));
+            Some(
+                parts
+                    .map(|path| std::fs::read_to_string(path).unwrap())
+                    .collect(),
+            )
+        }
         other => panic!("say here how what a sink of `{other}` wrote is read"),
     }
 }
@@ -322,6 +333,15 @@ fn read_back(world: &World, spec: &SinkSpec) -> Option<Vec<String>> {
 /// `tests/contract/elasticsearch.rs` hold their sinks to the same, with real ones.
 fn is_embedded(rules: &ConnectorRules) -> bool {
     ![POSTGRES.name, ELASTICSEARCH.name].contains(&rules.name)
+}
+
+/// A target of this name; folders are in the world's.
+fn target_of(world: &World, rules: &ConnectorRules, name: &str) -> String {
+    let sink = rules.sink.as_ref().unwrap();
+    match sink.target.outside {
+        Some(Outside::Files) => world.folder.path().join(name).to_str().unwrap().to_owned(),
+        _ => name.to_owned(),
+    }
 }
 
 #[test]
@@ -344,7 +364,12 @@ fn every_sink_creates_its_target_and_keeps_its_guarantee() {
             }
             let guarantee = (of.guarantee)(&options);
             let name = format!("{} ({})", rules.name, guarantee.words());
-            let spec = sink_of(rules.name, &format!("t{n}-{}", guarantee.words()), options);
+            let target = target_of(&world, rules, &format!("t{n}-{}", guarantee.words()));
+            let options = match rules.name == FILES.name {
+                true => options.with(DELETES, "column"),
+                false => options,
+            };
+            let spec = sink_of(rules.name, &target, options);
             is_created(&world, &spec, &name);
             let mut first = sink(&world, &spec);
             assert_eq!(first.guarantee(), guarantee, "{name}");
@@ -411,7 +436,7 @@ fn every_sink_says_that_its_server_is_away_and_ends_when_the_job_is_to_stop() {
     let world = world();
     let specs: Vec<SinkSpec> = RULES
         .iter()
-        .filter(|rules| is_embedded(rules))
+        .filter(|rules| is_embedded(rules) && rules.name != FILES.name) // a disk has no server
         .filter(|rules| {
             rules
                 .sink

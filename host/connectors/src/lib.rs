@@ -13,6 +13,7 @@ pub mod hbase;
 pub mod postgres;
 pub mod elasticsearch;
 pub mod file;
+mod files;
 pub mod socket;
 pub mod rate;
 pub mod console;

@@ -3,6 +3,7 @@
 use crate::connector::{Connector, SinkConnector, SinkContext, SourceConnector, SourceContext};
 use crate::console::ConsoleConnector;
 use crate::elasticsearch::{ElasticsearchConnector, ElasticsearchSettings};
+use crate::files::FilesConnector;
 use crate::hbase::{HbaseConnector, HbaseSettings};
 use crate::kafka::{KafkaConnector, KafkaSettings};
 use crate::postgres::{PostgresConnector, PostgresSettings};
@@ -10,8 +11,8 @@ use crate::{file, rate, socket};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use streamhost_core::job::connector::{
-    CONSOLE, ConnectorRules, Connectors, ELASTICSEARCH, FILE, HBASE, KAFKA, POSTGRES, RATE, SOCKET,
-    SinkRules, SourceRules,
+    CONSOLE, ConnectorRules, Connectors, ELASTICSEARCH, FILE, FILES, HBASE, KAFKA, POSTGRES, RATE,
+    SOCKET, SinkRules, SourceRules,
 };
 use streamhost_core::job::{SinkSpec, SourceSpec};
 use streamhost_core::types::{Guarantee, RowLimits};
@@ -19,12 +20,13 @@ use streamhost_engine::sink::{CancelSignal, SinkError};
 use streamhost_engine::source::{Source, SourceError, mixed};
 
 /// What is known of each connector without a server, in the order in which they are shown.
-pub static RULES: [&ConnectorRules; 8] = [
+pub static RULES: [&ConnectorRules; 9] = [
     &KAFKA,
     &HBASE,
     &POSTGRES,
     &ELASTICSEARCH,
     &FILE,
+    &FILES,
     &SOCKET,
     &RATE,
     &CONSOLE,
@@ -55,6 +57,7 @@ impl Registry {
                 Arc::new(PostgresConnector::new(PostgresSettings::usual())),
                 Arc::new(ElasticsearchConnector::new(ElasticsearchSettings::default())),
                 Arc::new(file::CONNECTOR),
+                Arc::new(FilesConnector),
                 Arc::new(socket::CONNECTOR),
                 Arc::new(rate::CONNECTOR),
                 Arc::new(ConsoleConnector),

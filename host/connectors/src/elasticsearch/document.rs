@@ -3,7 +3,6 @@
 use super::mapping::{Shape, TimeForm};
 use hashbrown::HashTable;
 use std::io::Write;
-use streamhost_core::clock::{Civil, civil};
 use streamhost_core::contract::render::{self, Cell, RowRef};
 use streamhost_core::job::ColumnSpec;
 use streamhost_core::limits;
@@ -160,45 +159,12 @@ fn document(row: &RowRef<'_>, shape: &Shape, out: &mut Vec<u8>) {
         out.push(std::mem::replace(&mut next, b','));
         out.extend_from_slice(&field.name);
         match (kind, field.time) {
-            (Kind::Time, TimeForm::Text) => time(bytes, out),
-            (Kind::Json, _) => one_line(bytes, out),
+            (Kind::Time, TimeForm::Text) => render::iso_time(bytes, out),
+            (Kind::Json, _) => render::one_line(bytes, out),
             _ => render::json(kind, bytes, out),
         }
     }
     out.extend_from_slice(if next == b'{' { b"{}\n" } else { b"}\n" });
-}
-
-/// JSON of a component may have line ends between its values, never within them.
-fn one_line(json: &[u8], out: &mut Vec<u8>) {
-    let blank = |&byte: &u8| if b"\r\n".contains(&byte) { b' ' } else { byte };
-    out.extend(json.iter().map(blank));
-}
-
-/// A time as ISO 8601, to the millisecond. Years that this has no room for are numbers, and the server
-/// says whether they can be.
-fn time(bytes: &[u8], out: &mut Vec<u8>) {
-    let Ok(bytes) = bytes.try_into() else {
-        return out.extend_from_slice(b"null"); // it was checked when it came from the guest
-    };
-    let ms = i64::from_le_bytes(bytes);
-    let Civil {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-        ms: part,
-    } = civil(ms);
-    match year {
-        0..=9999 => append(
-            out,
-            format_args!(
-                "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{part:03}Z\""
-            ),
-        ),
-        _ => append(out, format_args!("{ms}")),
-    }
 }
 
 #[cfg(test)]

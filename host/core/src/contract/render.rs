@@ -5,6 +5,7 @@
 //! its one byte, text is UTF-8, and positions are ascending and in range. A row that breaks this is
 //! a fault of the host, and panics.
 
+use crate::clock::{Civil, civil};
 use crate::job::ColumnSpec;
 use crate::types::{Header, Kind, Rows};
 use std::collections::HashMap;
@@ -325,6 +326,35 @@ pub fn json(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) {
             text(kind, bytes, out);
         }
     }
+}
+
+/// Appends JSON on one line: that of a component may have line ends between its values, never within
+/// them.
+pub fn one_line(json: &[u8], out: &mut Vec<u8>) {
+    let blank = |&byte: &u8| if b"\r\n".contains(&byte) { b' ' } else { byte };
+    out.extend(json.iter().map(blank));
+}
+
+/// Appends a time as a JSON string of ISO 8601 in UTC, to the millisecond. Years that this has no room
+/// for are numbers, milliseconds since 1970.
+pub fn iso_time(bytes: &[u8], out: &mut Vec<u8>) {
+    let ms = i64::from_le_bytes(eight(bytes));
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        ms: part,
+    } = civil(ms);
+    let text = match year {
+        0..=9999 => format!(
+            "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{part:03}Z\""
+        ),
+        _ => ms.to_string(),
+    };
+    out.extend_from_slice(text.as_bytes());
 }
 
 fn base64(bytes: &[u8], out: &mut Vec<u8>) {

@@ -1,6 +1,6 @@
-//! Sockets, files and lines.
+//! Sockets, files and lines; files that are written.
 
-use super::CHUNK_BYTES_MAX;
+use super::{BATCH_ANSWERS_BYTES_MAX, CHUNK_BYTES_MAX};
 use std::time::Duration;
 
 /// A line of a socket or file. A longer one becomes several records of this length, the last one
@@ -27,4 +27,22 @@ pub const FILE_MARK_BYTES: usize = 1 << 10;
 /// Bytes that are taken of one followed file before it is the next one's turn.
 pub const FILE_TURN_BYTES: i64 = 1 << 20;
 
+/// A row of a file that is written, as JSON.
+pub const FILES_ROW_BYTES_MAX: usize = 16 << 20;
+/// Key columns of the rows of files.
+pub const FILES_KEYS_MAX: usize = 32;
+/// Bytes that are written to a file at once.
+pub const FILES_WRITE_BYTES: usize = 256 << 10;
+/// What of a batch is in memory beside its rows while a file is written: the longest row, and what
+/// compression holds.
+pub const FILES_SENDING_BYTES: usize = 48 << 20;
+/// The schema that a folder of files keeps.
+pub const FILES_SCHEMA_BYTES_MAX: usize = 1 << 20;
+/// Columns that differ from those of a folder and are named one by one.
+pub const FILES_FAULTS_SHOWN_MAX: usize = 20;
+
+const _: () = assert!(
+    FILES_ROW_BYTES_MAX <= BATCH_ANSWERS_BYTES_MAX
+        && 2 * FILES_ROW_BYTES_MAX + FILES_WRITE_BYTES < FILES_SENDING_BYTES
+);
 const _: () = assert!(LINE_BYTES_MAX <= CHUNK_BYTES_MAX && LINES_READ_BYTES <= LINE_BYTES_MAX);

@@ -1,11 +1,13 @@
 //! Writes rows to PostgreSQL. Its variant says which: `plain`, each record as a row without a key;
 //! `keyed`, words with their counts, each by its name and shard. `added` and `documents` are the same to
-//! Elasticsearch.
+//! Elasticsearch. `files` is `plain` to a folder of files.
 
 #[path = "../../variant.rs"]
 mod variant;
 
-use streamhost::{Change, Job, Record, Row, elasticsearch, fields, job, kafka, postgres};
+use streamhost::{
+    Change, Job, Record, Row, elasticsearch, fields, job, json_files, kafka, postgres,
+};
 use variant::variant;
 
 #[derive(Row)]
@@ -57,6 +59,7 @@ pub fn rows() -> Job {
     match variant() {
         "added" => records.try_map(line).to(elasticsearch("rows-out")),
         "documents" => records.try_map(word).to(elasticsearch("rows-out")),
+        "files" => records.try_map(line).to(json_files("rows-out")),
         "keyed" => records.try_map(word).to(postgres("rows-out")),
         _ => records.try_map(line).to(postgres("rows-out")),
     }

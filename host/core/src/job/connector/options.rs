@@ -93,6 +93,11 @@ impl Options {
         self.0.get(name).is_some_and(|said| said == value)
     }
 
+    /// An option's value, or this one where none is said.
+    pub fn text<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
+        self.0.get(name).map_or(default, String::as_str)
+    }
+
     /// A number; 0 where none is said.
     pub fn number(&self, name: &str) -> u64 {
         self.0

@@ -82,7 +82,7 @@ impl Cluster {
     fn look_at(self: &Arc<Self>, mine: &[String]) {
         let mut holds = self.holds();
         let mut taking = holds.values().filter(|h| matches!(h, Hold::Taking)).count();
-        let mut begun = Vec::new();
+        let (mut begun, mut empty) = (Vec::new(), Vec::new());
         for (job, hold) in holds.iter_mut() {
             let is_mine = mine.contains(job);
             match hold {
@@ -93,12 +93,7 @@ impl Cluster {
                 // A deploy that was never made, of a host that may be gone.
                 Hold::Here { since } if clock::since(*since) > limits::CLUSTER_EMPTY_TIME => {
                     *since = clock::monotonic();
-                    if self
-                        .supervisor()
-                        .is_ok_and(|host| host.status(job).is_err())
-                    {
-                        self.left(job);
-                    }
+                    empty.push(job.clone());
                 }
                 Hold::Failed { at, .. }
                     if is_mine
@@ -123,6 +118,12 @@ impl Cluster {
         drop(holds);
         for (job, takes) in begun {
             self.begin(job, takes);
+        }
+        for job in empty {
+            let host = self.supervisor();
+            if host.is_ok_and(|host| host.status(&job).is_err()) {
+                self.let_go(&job);
+            }
         }
     }
 

@@ -125,10 +125,18 @@ impl Cluster {
         said.map_err(|error| Refusal::Unavailable(error.to_string()))
     }
 
-    /// A job is there no more, or never came to be.
-    pub(crate) fn left(&self, job: &str) {
-        if let Err(error) = self.say(&Record::Job(job.to_owned(), None)) {
+    /// Says that a job is there no more. Whether that was said.
+    pub(super) fn let_go(&self, job: &str) -> bool {
+        let said = self.say(&Record::Job(job.to_owned(), None));
+        if let Err(error) = &said {
             tracing::warn!("the cluster still knows the job `{job}`: {error}");
+        }
+        said.is_ok()
+    }
+
+    /// A job is there no more, or never came to be. Waits until the cluster knows, for a while.
+    pub(crate) fn left(&self, job: &str) {
+        if !self.let_go(job) {
             return;
         }
         // Or a deploy that follows would take the job for one that has a host, and be cut off.

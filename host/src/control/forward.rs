@@ -47,9 +47,14 @@ const DEPLOY: &str = "/v1/jobs";
 
 /// Answers here, or has another host answer.
 pub(super) async fn to_home(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let is_by_itself = app.jobs.peers().is_none();
-    if is_by_itself || request.headers().contains_key(&HANDED_ON) {
+    if app.jobs.peers().is_none() {
         return next.run(request).await;
+    }
+    if request.headers().contains_key(&HANDED_ON) {
+        return match is_still_here(&app, request.uri().path()).await {
+            Ok(()) => next.run(request).await,
+            Err(fault) => fault.into_response(),
+        };
     }
     match routed(&app, request).await {
         Ok((request, Way::Here)) => next.run(request).await,
@@ -66,18 +71,34 @@ enum Way {
     To(String),
 }
 
+/// What is handed on goes no further: the job may have moved on meanwhile.
+async fn is_still_here(app: &App, path: &str) -> Result<(), Fault> {
+    let Some(job) = named(path, "/v1/jobs/") else {
+        return Ok(());
+    };
+    match way_to_job(app, job).await? {
+        Way::Here => Ok(()),
+        Way::To(_) => Err(Fault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the job moves from host to host: try again",
+        )),
+    }
+}
+
+/// What stands in a path behind this.
+fn named(path: &str, prefix: &str) -> Option<String> {
+    let rest = path.strip_prefix(prefix)?;
+    let name = rest.split('/').next().unwrap_or_default();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 async fn routed(app: &App, request: Request) -> Result<(Request, Way), Fault> {
     let path = request.uri().path();
-    let named = |prefix: &str| {
-        let rest = path.strip_prefix(prefix)?;
-        let name = rest.split('/').next().unwrap_or_default();
-        (!name.is_empty()).then(|| name.to_owned())
-    };
-    if let Some(host) = named("/v1/hosts/") {
+    if let Some(host) = named(path, "/v1/hosts/") {
         let way = way_to_host(app, &host)?;
         return Ok((request, way));
     }
-    if let Some(job) = named("/v1/jobs/") {
+    if let Some(job) = named(path, "/v1/jobs/") {
         let way = way_to_job(app, job).await?;
         return Ok((request, way));
     }

@@ -74,7 +74,7 @@ impl Cluster {
         let me = name_of(settings);
         let topic = names.control();
         let joining = |error: LogError| format!("the cluster `{}`: {error}", settings.name);
-        make_log(&joins.kafka, &topic).map_err(joining)?;
+        patiently(|| make_log(&joins.kafka, &topic)).map_err(joining)?;
         await_name(&joins.kafka, &names, &me)?;
         let cluster = Arc::new(Cluster {
             process: format!("{:x}-{:x}", std::process::id(), clock::now_ms()),
@@ -95,7 +95,7 @@ impl Cluster {
             names,
             cancel,
         });
-        cluster.say_where(false).map_err(joining)?;
+        patiently(|| cluster.say_where(false)).map_err(joining)?;
         let member = Member::join(&cluster.kafka, &cluster.names.group(), &topic, &cluster.me);
         let member = member.map_err(joining)?;
         let begun = cluster.begin_threads(member);
@@ -169,6 +169,19 @@ impl Cluster {
         self.is_draining.store(draining, Ordering::SeqCst);
         let record = HostRecord::new(&self.address, &self.process, draining);
         self.say(&Record::Host(self.me.clone(), Some(record)))
+    }
+}
+
+/// Tries again for a while where the brokers are away: they may be as busy as this host at a start.
+fn patiently<T>(mut ask: impl FnMut() -> Result<T, LogError>) -> Result<T, LogError> {
+    let since = clock::monotonic();
+    loop {
+        match ask() {
+            Err(LogError::Away(_)) if clock::since(since) < limits::CLUSTER_NAME_TIME => {
+                std::thread::sleep(limits::CLUSTER_LOOK_TIME);
+            }
+            answered => return answered,
+        }
     }
 }
 

@@ -41,6 +41,7 @@ clean_up() {
   tests/services/hbase.sh stop "$services/hbase" || true
   tests/services/kafka.sh stop "$services/kafka" || true
   tests/services/postgres.sh stop "$services/postgres" || true
+  tests/services/mariadb.sh stop "$services/mariadb" || true
   tests/services/elasticsearch.sh stop "$services/elasticsearch" || true
   tests/services/opensearch.sh stop "$services/opensearch" || true
   rm -rf "$services" "$work"

@@ -217,7 +217,9 @@ pub use parameter::{Parameter, param};
 pub use reason::{Reason, Refusal, ok};
 pub use record::{Record, RecordError};
 pub use row::{ColumnDef, Row, RowShape, RowWriter};
-pub use sink::{Sink, console, elasticsearch, exactly_once, hbase, json_files, postgres, sink};
+pub use sink::{
+    Sink, console, elasticsearch, exactly_once, hbase, json_files, mysql, postgres, sink,
+};
 pub use stream::{Source, Stream, file, kafka, rate, socket, source};
 pub use streamhost_macros::{Key, Row, job};
 pub use value::Value;

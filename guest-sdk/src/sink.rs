@@ -71,7 +71,7 @@ impl Sink {
 /// deploy.
 pub fn sink(connector: &str, name: &str) -> Sink {
     let known = match connector {
-        "postgres" | "elasticsearch" | "files" => Known::Rows,
+        "postgres" | "mysql" | "elasticsearch" | "files" => Known::Rows,
         _ => Known::Nothing,
     };
     Sink::new(connector, name, known)
@@ -107,6 +107,39 @@ pub fn sink(connector: &str, name: &str) -> Sink {
 /// ```
 pub fn postgres(table: &str) -> Sink {
     sink("postgres", table)
+}
+
+/// A table of MySQL or MariaDB, `table` or `database.table`. Its columns are the rows' fields by their
+/// names; those of `#[row(key)]` fields are its key, each by its own type, and a row takes the place
+/// of one with its key: a column that it lacks stays as it is. Rows without a key are added. Every
+/// row is there exactly once, whatever crashes in between. `.with("collation", "accept")` takes a
+/// table whose key calls some texts equal, such as `a` and `A`.
+///
+/// ```
+/// use streamhost::{Job, Row, Time, job, kafka, mysql, testing};
+///
+/// #[derive(Row)]
+/// struct Visit<'a> {
+///     #[row(key)]
+///     site: &'a str,
+///     #[row(key)]
+///     at: Time,
+///     views: u32,
+/// }
+///
+/// #[job]
+/// fn visits() -> Job {
+///     kafka("visits")
+///         .try_map(|r| Ok::<_, String>(Visit { site: r.text().map_err(|e| e.to_string())?, at: Time(60_000), views: 2 }))
+///         .to(mysql("visits"))
+/// }
+///
+/// let mut job = testing::run(visits);
+/// job.send("visits", ["a.com"]);
+/// assert_eq!(job.rows("visits"), [r#"key=["a.com",60000] views=2"#]);
+/// ```
+pub fn mysql(table: &str) -> Sink {
+    sink("mysql", table)
 }
 
 /// An index of Elasticsearch or OpenSearch, an alias of one, or a data stream. A row is a whole document:

@@ -4,7 +4,7 @@ mod cluster;
 mod credentials;
 mod hbase;
 mod kafka;
-mod postgres;
+mod databases;
 mod elasticsearch;
 mod reader;
 
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use streamhost_connectors::elasticsearch::ElasticsearchSettings;
 use streamhost_connectors::hbase::HbaseSettings;
 use streamhost_connectors::kafka::KafkaSettings;
-use streamhost_connectors::postgres::PostgresSettings;
+use streamhost_connectors::sql::DatabaseSettings;
 use streamhost_core::job::settings::JobLimits;
 use streamhost_core::limits;
 use streamhost_guest::signature::TrustedKeys;
@@ -52,7 +52,9 @@ pub struct Config {
     /// Other clusters of HBase, by their names.
     pub other_hbase: BTreeMap<String, HbaseSettings>,
     /// PostgreSQL's databases, by their names; the usual one has none.
-    pub postgres: BTreeMap<String, PostgresSettings>,
+    pub postgres: BTreeMap<String, DatabaseSettings>,
+    /// Databases of MySQL or MariaDB, by their names; the usual one has none.
+    pub mysql: BTreeMap<String, DatabaseSettings>,
     /// Elasticsearch's clusters, by their names; the usual one has none.
     pub elasticsearch: BTreeMap<String, ElasticsearchSettings>,
     /// What components may read and write.
@@ -88,6 +90,7 @@ impl Default for Config {
             hbase: HbaseSettings::default(),
             other_hbase: BTreeMap::new(),
             postgres: BTreeMap::new(),
+            mysql: BTreeMap::new(),
             elasticsearch: BTreeMap::new(),
             allow: Allow::all(),
             lanes: None,

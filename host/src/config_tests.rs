@@ -91,7 +91,7 @@ fn each_fault_is_found_with_its_line() {
         ),
         (
             "\nwhatever = 1",
-            ":2: `whatever` is no key: there are data-dir, control, cluster, kafka, hbase, postgres, elasticsearch, allow, limits",
+            ":2: `whatever` is no key: there are data-dir, control, cluster, kafka, hbase, postgres, mysql, elasticsearch, allow, limits",
         ),
         ("data-dir = 1", "a text in quotes belongs here, not integer"),
         ("data-dir = ''", "`data-dir` is empty"),
@@ -221,6 +221,11 @@ fn each_fault_is_found_with_its_line() {
             "`postgres` is a section: write `[postgres]`",
         ),
         ("[postgres]\ntls = true", ":1: `postgres.url` is missing"),
+        ("[mysql]\ntls = true", ":1: `mysql.url` is missing"),
+        (
+            "[mysql.eu]\nurl = 'mysql://a:s3cret@h/d'",
+            ":2: `mysql.eu.url`: a password does not stand here",
+        ),
         (
             "[postgres]\nurl = 'postgresql://a:s3cret@h/d'",
             "a password does not stand here",
@@ -446,6 +451,11 @@ fn databases_are_named_beside_the_usual_one() {
         .collect();
     assert_eq!(shown, ["=one:5432", "eu=two:5433,three:5432"]);
     assert!(read["eu"].password.is_some() && read[""].password.is_none());
+    let read =
+        parse("[mysql]\nurl = 'mysql://app@one/shop'\n[mysql.eu]\nurl = 'mysql://app@two/shop'");
+    let read = read.expect("it is good").mysql;
+    let sections: Vec<&str> = read.values().map(|of| of.section()).collect();
+    assert_eq!(sections, ["mysql", "mysql.eu"]);
     let alone = parse("[postgres.eu]\nurl = 'postgresql://app@two/shop'").expect("it is good");
     assert!(!alone.postgres.contains_key(""));
     assert_eq!(alone.warnings, [] as [String; 0]);

@@ -166,6 +166,7 @@ fn place(config: &Config, owner: &'static str) -> Result<Environment, HostError>
         connectors: Registry::new(config.kafka.clone(), config.hbase.clone())
             .with_hbase(config.other_hbase.clone())
             .with_postgres(config.postgres.clone())
+            .with_mysql(config.mysql.clone())
             .with_elasticsearch(config.elasticsearch.clone()),
         allow: config.allow.clone(),
         alerts: alerts(config)?,

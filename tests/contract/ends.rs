@@ -13,6 +13,7 @@ use streamhost_tests::fault_proxy::FaultProxy;
 use streamhost_tests::feed;
 use streamhost_tests::guests::build_variant;
 use streamhost_tests::host::{Host, unique};
+use streamhost_tests::mariadb::MariaDb;
 use streamhost_tests::outside;
 use streamhost_tests::postgres::Postgres;
 use streamhost_tests::random::Random;
@@ -54,7 +55,7 @@ struct Kind {
     read_back: fn(&Servers, &str) -> Found,
 }
 
-const SINKS: [Kind; 6] = [
+const SINKS: [Kind; 7] = [
     Kind {
         server: "hbase",
         variant: "kafka-hbase",
@@ -116,6 +117,25 @@ const SINKS: [Kind; 6] = [
         read_back: |_, table| {
             let lines = format!("SELECT line FROM \"{table}\"");
             counted(Postgres::shared().rows(&lines).into_iter())
+        },
+    },
+    Kind {
+        server: "mysql",
+        variant: "kafka-mysql",
+        start: |servers| {
+            let mariadb = MariaDb::shared();
+            let proxy = FaultProxy::before(&mariadb.address).expect("a proxy");
+            let through = proxy.address().to_string();
+            let section = mariadb.section().replace(&mariadb.address, &through);
+            (proxy.into(), Host::serve_more(servers, &section, &[]))
+        },
+        keyed: false,
+        once: true,
+        locks: true,
+        refused: Some("nan x"),
+        read_back: |_, table| {
+            let lines = format!("SELECT line FROM `{table}`");
+            counted(MariaDb::shared().rows(&lines).into_iter())
         },
     },
     Kind {
@@ -251,6 +271,11 @@ fn topics_keep_their_guarantees_when_the_host_dies_around_a_write() {
 #[test]
 fn postgres_keeps_its_guarantee_when_the_host_dies_around_a_write() {
     keeps_its_guarantee("postgres");
+}
+
+#[test]
+fn mysql_keeps_its_guarantee_when_the_host_dies_around_a_write() {
+    keeps_its_guarantee("mysql");
 }
 
 #[test]

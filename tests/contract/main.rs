@@ -29,6 +29,9 @@ mod live_contract {
     mod postgres;
     mod postgres_jobs;
     mod postgres_faults;
+    mod mysql;
+    mod mysql_jobs;
+    mod mysql_faults;
     mod elasticsearch;
     mod elasticsearch_places;
     mod elasticsearch_jobs;

@@ -2,50 +2,29 @@
 //! connector, and what this one promises beside that.
 
 use std::process::Stdio;
-use streamhost_connectors::connector::{Connector, Presence, SinkContext};
-use streamhost_connectors::postgres::{PostgresConnector, PostgresSettings};
-use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec};
-use streamhost_core::types::{Column, Kind, Partition, RefusedRow, Rows, Span, Spans};
-use streamhost_engine::sink::{CancelSignal, Delivery, Refusals, Remedy, Sink, SinkError};
+use std::sync::Arc;
+use streamhost_connectors::connector::{Connector, Presence};
+use streamhost_connectors::postgres;
+use streamhost_core::job::SinkSpec;
+use streamhost_core::types::Kind;
+use streamhost_engine::sink::{CancelSignal, Remedy, Sink, SinkError};
 use streamhost_tests::host::unique;
 use streamhost_tests::postgres::Postgres;
 use streamhost_tests::sizes::SOON;
+use streamhost_tests::tables::{self, Is, Taken, column, deliver, keyless, numbers, rows};
 use streamhost_tests::wait::wait_until;
 
-fn column(name: &str, kind: Kind) -> ColumnSpec {
-    ColumnSpec {
-        name: name.to_owned(),
-        kind,
-        optional: true,
-    }
-}
-
-/// A table of this name: two keys, and a column of each kind.
 fn spec(target: &str) -> SinkSpec {
-    SinkSpec {
-        connector: "postgres".to_owned(),
-        name: "out".to_owned(),
-        target: target.to_owned(),
-        keys: vec![column("id", Kind::Text), column("shard", Kind::Uint)],
-        columns: Kind::ALL
-            .map(|kind| column(&format!("c {}", kind.word()), kind))
-            .to_vec(),
-        ..SinkSpec::default()
-    }
+    tables::spec("postgres", target)
 }
 
-/// The same with one key and one number.
 fn small(target: &str) -> SinkSpec {
-    SinkSpec {
-        keys: vec![column("id", Kind::Int)],
-        columns: vec![column("n", Kind::Int), column("t", Kind::Text)],
-        ..spec(target)
-    }
+    tables::small("postgres", target)
 }
 
-fn connector(server: &Postgres) -> PostgresConnector {
-    let settings = PostgresSettings::of_url("postgres", &server.url("postgres"));
-    PostgresConnector::new(settings.expect("a URL"))
+fn connector(server: &Postgres) -> Arc<dyn Connector> {
+    let settings = postgres::of_url("postgres", &server.url("postgres"));
+    postgres::connector(settings.expect("a URL"))
 }
 
 fn open(server: &Postgres, spec: &SinkSpec) -> Box<dyn Sink> {
@@ -53,116 +32,7 @@ fn open(server: &Postgres, spec: &SinkSpec) -> Box<dyn Sink> {
 }
 
 fn open_until(server: &Postgres, spec: &SinkSpec, cancel: &CancelSignal) -> Box<dyn Sink> {
-    let source = SourceSpec {
-        target: "in".to_owned(),
-        ..SourceSpec::default()
-    };
-    let context = SinkContext {
-        sources: &[source],
-        owner: &format!("streamhost.{}", spec.target),
-        cancel,
-    };
-    let connector = connector(server);
-    connector.sink().expect("a sink").open(spec, &context)
-}
-
-/// What a cell of a test's row is.
-#[derive(Clone, Copy)]
-enum Is<'a> {
-    There(&'a [u8]),
-    Absent,
-    Deleted,
-}
-
-/// Rows: keys, then cells. Without cells the row is deleted.
-fn rows(all: &[(&[&[u8]], &[Is<'_>])], width: usize) -> Rows {
-    let mut rows = Rows::default();
-    let mut cells = Column::default();
-    for (n, (keys, row)) in (0..).zip(all) {
-        rows.positions.push(n);
-        keys.iter().for_each(|key| cells.push(key));
-        if row.is_empty() {
-            rows.deleted_rows.push(n);
-        }
-        for at in 0..width {
-            let item = cells.len() as u32;
-            let cell = row.get(at).copied().unwrap_or(Is::Absent);
-            match cell {
-                Is::There(_) => {}
-                Is::Absent => rows.absent.push(item),
-                Is::Deleted => rows.deleted.push(item),
-            }
-            cells.push(if let Is::There(bytes) = cell {
-                bytes
-            } else {
-                b""
-            });
-        }
-    }
-    rows.cells = cells;
-    rows
-}
-
-/// Takes up to `most` refusals.
-#[derive(Default)]
-struct Taken {
-    most: usize,
-    refused: Vec<RefusedRow>,
-    calls: usize,
-}
-
-impl Refusals for Taken {
-    fn most(&self) -> usize {
-        self.most
-    }
-
-    fn take(&mut self, refused: Vec<RefusedRow>) -> Result<(), SinkError> {
-        (self.calls, self.refused) = (self.calls + 1, refused);
-        match self.refused.len() > self.most {
-            true => Err(SinkError::NotNoted("too many".to_owned())),
-            false => Ok(()),
-        }
-    }
-}
-
-fn deliver(
-    sink: &mut dyn Sink,
-    batch: u64,
-    rows: &[Rows],
-    refusals: &mut Taken,
-) -> Result<(), SinkError> {
-    let span = Span {
-        from: 0,
-        to: 10 * batch as i64,
-        records: 10,
-    };
-    let spans: Spans = [(Partition { source: 0, id: 3 }, span)].into();
-    let delivery = Delivery {
-        epoch: 7,
-        batch,
-        time_ms: 1_700_000_000_000,
-        digest: &format!("d{batch}"),
-        spans: &spans,
-        version: 1,
-    };
-    sink.deliver(&delivery, rows, refusals)
-}
-
-fn numbers(range: std::ops::Range<i64>, n: impl Fn(i64) -> i64) -> Rows {
-    let all: Vec<[[u8; 8]; 2]> = range
-        .map(|i| [i.to_le_bytes(), n(i).to_le_bytes()])
-        .collect();
-    let keys: Vec<[&[u8]; 1]> = all.iter().map(|[id, _]| [&id[..]]).collect();
-    let cells: Vec<[Is<'_>; 2]> = all
-        .iter()
-        .map(|[_, n]| [Is::There(n), Is::There(b"text")])
-        .collect();
-    let rows_of: Vec<(&[&[u8]], &[Is<'_>])> = keys
-        .iter()
-        .zip(&cells)
-        .map(|(key, cells)| (&key[..], &cells[..]))
-        .collect();
-    rows(&rows_of, 2)
+    tables::open(&*connector(server), spec, cancel)
 }
 
 #[track_caller]
@@ -483,16 +353,7 @@ fn a_late_twin_is_waited_for_and_writes_no_more() {
     let mut first = open(server, &spec);
     first.open().expect("open");
     let mut none = Taken::default();
-    let batch = |from: i64| {
-        let mut keyed = numbers(from..from + 10, |i| i);
-        // Without a key each row has one empty item in its place.
-        let mut cells = Column::default();
-        for (n, item) in keyed.cells.iter().enumerate() {
-            cells.push(if n % 3 == 0 { b"" } else { item });
-        }
-        keyed.cells = cells;
-        keyed
-    };
+    let batch = |from: i64| keyless(numbers(from..from + 10, |i| i));
     deliver(first.as_mut(), 1, &[batch(0)], &mut none).expect("delivered");
     let sink = format!("streamhost.{table}.out");
     let twin = format!(

@@ -71,6 +71,25 @@ def letter_differences(refused, topic, brokers, dead_letter_topic, counts):
     counts["dead_letters_doubled"] = sum(seen.values()) - len(seen)
 
 
+def compare_rows(brokers, topic, rows, dead_letter_topic):
+    """Compares the rows of a database's table, each a list of texts with its key first, and ends the process."""
+    wanted, refused, counts = expected(brokers, topic)
+    wanted = {key.decode(): [cells[column].decode() for column in COLUMNS] for key, cells in wanted.items()}
+    found, differences = {}, []
+    for key, *cells in rows:
+        if key in found:
+            differences.append(f"row {key} is there twice")
+        found[key] = cells
+    for key in sorted(wanted.keys() | found.keys()):
+        if wanted.get(key) != found.get(key):
+            differences.append(f"row {key}: must be {wanted.get(key)}, is {found.get(key)}")
+    differences += letter_differences(refused, topic, brokers, dead_letter_topic, counts)
+    print(json.dumps(counts))
+    for difference in differences[: DIFFERENCES_SHOWN]:
+        print(difference, file=sys.stderr)
+    sys.exit(bool(differences))
+
+
 def main(brokers, topic, gateway, table, dead_letter_topic):
     wanted, refused, counts = expected(brokers, topic)
     differences = list(table_differences(wanted, gateway, table))

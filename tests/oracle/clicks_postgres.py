@@ -8,7 +8,6 @@ Prints the counts as one JSON object. Exit code 1, with the first differences on
 
 import csv
 import io
-import json
 import subprocess
 import sys
 
@@ -24,21 +23,7 @@ def rows(url, table):
 
 
 def main(brokers, topic, url, table, dead_letter_topic):
-    wanted, refused, counts = clicks.expected(brokers, topic)
-    wanted = {key.decode(): [cells[column].decode() for column in clicks.COLUMNS] for key, cells in wanted.items()}
-    found, differences = {}, []
-    for key, *cells in rows(url, table):
-        if key in found:
-            differences.append(f"row {key} is there twice")
-        found[key] = cells
-    for key in sorted(wanted.keys() | found.keys()):
-        if wanted.get(key) != found.get(key):
-            differences.append(f"row {key}: must be {wanted.get(key)}, is {found.get(key)}")
-    differences += clicks.letter_differences(refused, topic, brokers, dead_letter_topic, counts)
-    print(json.dumps(counts))
-    for difference in differences[: clicks.DIFFERENCES_SHOWN]:
-        print(difference, file=sys.stderr)
-    sys.exit(bool(differences))
+    clicks.compare_rows(brokers, topic, rows(url, table), dead_letter_topic)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside what building needs: Java and Maven (for Kafka, HBase, Elasticsearch and OpenSearch,
-# whose jars are fetched here too), PostgreSQL, Python with kafka-python and happybase, kcat, promtool. Says what it does;
+# whose jars are fetched here too), PostgreSQL, MariaDB, Python with kafka-python and happybase, kcat, promtool. Says what it does;
 # says nothing where nothing is missing.
 #
 #   tests.sh                    what the contract with real servers needs
@@ -46,7 +46,7 @@ command -v mvn >/dev/null || missing+=(maven)
 command -v kcat >/dev/null || missing+=(kcat)
 command -v flock >/dev/null || missing+=(util-linux)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
-! wanted mariadb || command -v mariadbd >/dev/null || missing+=(mariadb-server-core mariadb-client-core)
+command -v mariadbd >/dev/null && command -v mariadb >/dev/null || missing+=(mariadb-server-core mariadb-client-core)
 ! wanted kinesis || command -v npm >/dev/null || missing+=(nodejs npm)
 ! wanted s3 || command -v go >/dev/null || missing+=(golang-go)
 command -v openssl >/dev/null || missing+=(openssl)

@@ -263,6 +263,19 @@ pub fn clicks_in_postgres_are_right(
     verdict(script("clicks_postgres.py", &asked))
 }
 
+/// The same with a table of MySQL or MariaDB, as its own client reads it at this URL.
+#[track_caller]
+pub fn clicks_in_mysql_are_right(
+    brokers: &str,
+    topic: &str,
+    url: &str,
+    table: &str,
+    dead_letters: &str,
+) -> Verdict {
+    let asked = [brokers, topic, url, table, dead_letters];
+    verdict(script("clicks_mysql.py", &asked))
+}
+
 /// The same with an index of Elasticsearch at this `host:port`.
 #[track_caller]
 pub fn clicks_in_elasticsearch_are_right(

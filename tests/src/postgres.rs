@@ -2,8 +2,7 @@
 //! What is in it is read with `psql`, which is not ours.
 
 use crate::command::{Said, say};
-use crate::paths::root;
-use crate::servers::own_folder;
+use crate::service::Service;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -11,7 +10,7 @@ use std::sync::OnceLock;
 /// A running server.
 #[derive(Debug)]
 pub struct Postgres {
-    folder: PathBuf,
+    service: Service,
     /// Its `host:port`.
     pub address: String,
 }
@@ -33,29 +32,21 @@ impl Postgres {
 
     #[track_caller]
     fn start_in(name: &str) -> Postgres {
-        let given = std::env::var_os("STREAMHOST_TEST_SERVICES").filter(|of| !of.is_empty());
-        let folder = given.map_or_else(own_folder, PathBuf::from).join(name);
-        let mut server = Postgres {
-            folder,
-            address: String::new(),
-        };
-        server.address = server.tell("start").ok().trim().to_owned();
-        server
+        let service = Service::start("postgres", name);
+        Postgres {
+            address: service.address.clone(),
+            service,
+        }
     }
 
     /// A verb of its script: `start`, `kill`, `pause`, `resume`.
     pub fn tell(&self, verb: &str) -> Said {
-        let mut command = Command::new(root().join("tests/services/postgres.sh"));
-        command.arg(verb).arg(&self.folder);
-        if std::env::var_os("SERVICE_OWNER").is_none() {
-            command.env("SERVICE_OWNER", std::process::id().to_string());
-        }
-        say(&mut command)
+        self.service.tell(verb)
     }
 
     /// A file of its certificates.
     pub fn tls(&self, name: &str) -> PathBuf {
-        self.folder.join("tls").join(name)
+        self.service.tls(name)
     }
 
     /// The URL of its database for a user.

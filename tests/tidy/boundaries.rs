@@ -87,7 +87,9 @@ const MODULES: [(&str, &[Arrows]); 7] = [
                 "hbase",
                 &["connector", "link", "secret", "halves", "tls_files"],
             ),
-            ("postgres", &["connector", "secret", "halves", "tls_files"]),
+            ("sql", &["connector", "secret", "halves", "tls_files"]),
+            ("postgres", &["connector", "sql"]),
+            ("mysql", &["connector", "sql"]),
             (
                 "elasticsearch",
                 &["connector", "link", "secret", "tls_files"],
@@ -103,7 +105,9 @@ const MODULES: [(&str, &[Arrows]); 7] = [
                     "connector",
                     "kafka",
                     "hbase",
+                    "sql",
                     "postgres",
+                    "mysql",
                     "elasticsearch",
                     "file",
                     "files",
@@ -195,7 +199,7 @@ const MODULES: [(&str, &[Arrows]); 7] = [
 ];
 
 /// What may not be named outside of these places.
-const HOMES: [(&str, &[&str]); 41] = [
+const HOMES: [(&str, &[&str]); 42] = [
     ("rdkafka::", &["host/connectors/src/kafka/"]),
     (
         "openssl::",
@@ -299,9 +303,11 @@ const HOMES: [(&str, &[&str]); 41] = [
             "host/src/control/",
             "host/src/cli/",
             "host/connectors/src/postgres/session.rs",
+            "host/connectors/src/mysql/session.rs",
         ],
     ),
     ("tokio_postgres::", &["host/connectors/src/postgres/"]),
+    ("mysql_async::", &["host/connectors/src/mysql/"]),
     ("postgres_openssl::", &["host/connectors/src/postgres/"]),
     // The embedded servers stand for outside ones.
     ("SystemTime::now", &["host/core/src/clock.rs", "host/dev/"]),

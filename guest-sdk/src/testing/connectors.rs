@@ -2,16 +2,17 @@
 
 use streamhost_core::job::connector::{
     CONSOLE, CONSOLE_ROWS, ConnectorRules, Connectors, ELASTICSEARCH, Ends, FILE, FILES, HBASE,
-    KAFKA, POSTGRES, RATE, SOCKET, SetMeans, SinkRules, SourceRules, TargetRules,
+    KAFKA, MYSQL, POSTGRES, RATE, SOCKET, SetMeans, SinkRules, SourceRules, TargetRules,
 };
 use streamhost_core::job::names;
 use streamhost_core::types::{ColumnNames, Guarantee, Kind};
 
 /// Those for which the SDK has a word.
-const KNOWN: [&ConnectorRules; 9] = [
+const KNOWN: [&ConnectorRules; 10] = [
     &KAFKA,
     &HBASE,
     &POSTGRES,
+    &MYSQL,
     &ELASTICSEARCH,
     &FILE,
     &FILES,

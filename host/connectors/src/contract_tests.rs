@@ -11,7 +11,8 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use streamhost_core::job::connector::{
-    ConnectorRules, DELETES, ELASTICSEARCH, EXACTLY_ONCE, Ends, FILES, Options, Outside, POSTGRES,
+    ConnectorRules, DELETES, ELASTICSEARCH, EXACTLY_ONCE, Ends, FILES, MYSQL, Options, Outside,
+    POSTGRES,
 };
 use streamhost_core::job::settings::{BatchLimits, StartPosition};
 use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec};
@@ -329,10 +330,10 @@ fn read_back(world: &World, spec: &SinkSpec) -> Option<Vec<String>> {
     }
 }
 
-/// PostgreSQL and Elasticsearch have no embedded server: `tests/contract/postgres.rs` and
-/// `tests/contract/elasticsearch.rs` hold their sinks to the same, with real ones.
+/// PostgreSQL, MySQL and Elasticsearch have no embedded server: `postgres.rs`, `mysql.rs` and
+/// `elasticsearch.rs` in `tests/contract` hold their sinks to the same, with real ones.
 fn is_embedded(rules: &ConnectorRules) -> bool {
-    ![POSTGRES.name, ELASTICSEARCH.name].contains(&rules.name)
+    ![POSTGRES.name, MYSQL.name, ELASTICSEARCH.name].contains(&rules.name)
 }
 
 /// A target of this name; folders are in the world's.

@@ -1,4 +1,4 @@
-//! What is outside of the host: Kafka, HBase, PostgreSQL, Elasticsearch, files, sockets, the console. One folder for each;
+//! What is outside of the host: Kafka, HBase, PostgreSQL, MySQL, Elasticsearch, files, sockets, the console. One folder for each;
 //! none knows another, and the registry alone names them all.
 
 mod lines;
@@ -10,7 +10,9 @@ pub mod secret;
 pub mod connector;
 pub mod kafka;
 pub mod hbase;
+pub mod sql;
 pub mod postgres;
+pub mod mysql;
 pub mod elasticsearch;
 pub mod file;
 mod files;

@@ -6,13 +6,13 @@ use crate::elasticsearch::{ElasticsearchConnector, ElasticsearchSettings};
 use crate::files::FilesConnector;
 use crate::hbase::{HbaseConnector, HbaseSettings};
 use crate::kafka::{KafkaConnector, KafkaSettings};
-use crate::postgres::{PostgresConnector, PostgresSettings};
-use crate::{file, rate, socket};
+use crate::sql::DatabaseSettings;
+use crate::{file, mysql, postgres, rate, socket};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use streamhost_core::job::connector::{
-    CONSOLE, ConnectorRules, Connectors, ELASTICSEARCH, FILE, FILES, HBASE, KAFKA, POSTGRES, RATE,
-    SOCKET, SinkRules, SourceRules,
+    CONSOLE, ConnectorRules, Connectors, ELASTICSEARCH, FILE, FILES, HBASE, KAFKA, MYSQL, POSTGRES,
+    RATE, SOCKET, SinkRules, SourceRules,
 };
 use streamhost_core::job::{SinkSpec, SourceSpec};
 use streamhost_core::types::{Guarantee, RowLimits};
@@ -20,10 +20,11 @@ use streamhost_engine::sink::{CancelSignal, SinkError};
 use streamhost_engine::source::{Source, SourceError, mixed};
 
 /// What is known of each connector without a server, in the order in which they are shown.
-pub static RULES: [&ConnectorRules; 9] = [
+pub static RULES: [&ConnectorRules; 10] = [
     &KAFKA,
     &HBASE,
     &POSTGRES,
+    &MYSQL,
     &ELASTICSEARCH,
     &FILE,
     &FILES,
@@ -54,7 +55,8 @@ impl Registry {
             usual: vec![
                 Arc::new(KafkaConnector::new(kafka)),
                 Arc::new(HbaseConnector::new(hbase)),
-                Arc::new(PostgresConnector::new(PostgresSettings::usual())),
+                postgres::connector(postgres::usual()),
+                mysql::connector(mysql::usual()),
                 Arc::new(ElasticsearchConnector::new(ElasticsearchSettings::default())),
                 Arc::new(file::CONNECTOR),
                 Arc::new(FilesConnector),
@@ -68,8 +70,14 @@ impl Registry {
 
     /// With these databases, by their names; the usual one has none.
     #[must_use]
-    pub fn with_postgres(self, all: BTreeMap<String, PostgresSettings>) -> Self {
-        self.with_instances(all, |settings| Arc::new(PostgresConnector::new(settings)))
+    pub fn with_postgres(self, all: BTreeMap<String, DatabaseSettings>) -> Self {
+        self.with_instances(all, postgres::connector)
+    }
+
+    /// With these databases of MySQL or MariaDB, by their names; the usual one has none.
+    #[must_use]
+    pub fn with_mysql(self, all: BTreeMap<String, DatabaseSettings>) -> Self {
+        self.with_instances(all, mysql::connector)
     }
 
     /// With these clusters of Elasticsearch, by their names; the usual one has none.

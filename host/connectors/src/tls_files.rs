@@ -1,7 +1,10 @@
 //! TLS by the system's OpenSSL, as to Kafka: one library, which the system's updates mend.
 
+use openssl::pkcs12::Pkcs12;
 use openssl::pkey::PKey;
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod};
+use openssl::stack::Stack;
+use openssl::x509::X509;
 use std::path::{Path, PathBuf};
 
 /// TLS: by what a server is trusted, and what the host shows it. The files are PEM, and are read
@@ -22,6 +25,30 @@ impl TlsFiles {
     /// One of them cannot be read, is no PEM, or the key is not the certificate's.
     pub fn check(&self, section: &str) -> Result<(), String> {
         self.builder(section).map(drop)
+    }
+
+    /// The host's certificate, those above it and its key, as an archive without a password: for
+    /// clients that take no files.
+    pub(crate) fn pkcs12(&self, section: &str) -> Result<Option<Vec<u8>>, String> {
+        let Some((certificate, key)) = &self.own else {
+            return Ok(None);
+        };
+        self.check(section)?;
+        let archive = || -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+            let mut chain = X509::stack_from_pem(&std::fs::read(certificate)?)?.into_iter();
+            let own = chain.next().ok_or("there is no certificate")?;
+            let mut above = Stack::new()?;
+            chain.try_for_each(|of| above.push(of))?;
+            let key = PKey::private_key_from_pem_callback(&std::fs::read(key)?, |_| Ok(0))?;
+            let mut archive = Pkcs12::builder();
+            archive.cert(&own).pkey(&key).ca(above);
+            Ok(archive.build2("")?.to_der()?)
+        };
+        let archive = archive();
+        let at = certificate.display();
+        archive
+            .map(Some)
+            .map_err(|error| format!("`{section}.certificate`: {at}: {error}"))
     }
 
     /// What makes connections, by what is in the files now.

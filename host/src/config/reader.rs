@@ -80,6 +80,10 @@ impl<'a> Reader<'a> {
         if let Some(section) = self.table_of(&mut top, "postgres") {
             self.postgres(postgres, section, &mut config.postgres);
         }
+        let mysql = top.entries.get("mysql").map_or(0, |(at, _)| *at);
+        if let Some(section) = self.table_of(&mut top, "mysql") {
+            self.mysql(mysql, section, &mut config.mysql);
+        }
         let elasticsearch = top.entries.get("elasticsearch").map_or(0, |(at, _)| *at);
         if let Some(section) = self.table_of(&mut top, "elasticsearch") {
             self.elasticsearch(elasticsearch, section, &mut config.elasticsearch);
@@ -347,6 +351,7 @@ impl<'a> Reader<'a> {
             "kafka" => "kafka.",
             "hbase" => "hbase.",
             "postgres" => "postgres.",
+            "mysql" => "mysql.",
             "elasticsearch" => "elasticsearch.",
             "alerts" => "alerts.",
             "telemetry" => "telemetry.",

@@ -2,6 +2,7 @@
 
 use super::faults::{Fault, Way};
 use anyhow::{Context, Result, bail, ensure};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A fault for requests to come.
@@ -11,8 +12,8 @@ pub(super) struct Shot {
     pub(super) fault: Fault,
     /// How many requests it happens to.
     pub(super) times: u32,
-    /// Only to requests of at least so many bytes.
-    pub(super) min_bytes: usize,
+    /// Only to requests of so many bytes.
+    pub(super) bytes: RangeInclusive<usize>,
 }
 
 /// One command.
@@ -111,32 +112,34 @@ impl<'t> Words<'t> {
         named
     }
 
-    /// `[TIMES] [min=BYTES]`.
+    /// `[TIMES] [min=BYTES] [max=BYTES]`.
     fn shot(&mut self, fault: Fault) -> Result<Shot> {
         let mut shot = Shot {
             fault,
             times: 1,
-            min_bytes: 1,
+            bytes: 1..=usize::MAX,
         };
-        if self
-            .words
-            .first()
-            .is_some_and(|word| !word.starts_with("min="))
-        {
+        if self.words.first().is_some_and(|word| !word.contains('=')) {
             shot.times = u32::try_from(self.number("a number of times")?)?;
             ensure!(shot.times > 0, "`{}`: the times are above 0", self.text);
         }
-        if let Some(bytes) = self
-            .words
-            .first()
-            .and_then(|word| word.strip_prefix("min="))
-        {
-            shot.min_bytes = bytes
-                .parse()
-                .with_context(|| format!("`{}`: min= wants bytes", self.text))?;
-            self.words.remove(0);
-        }
+        let least = self.bytes("min=")?.unwrap_or(1);
+        let most = self.bytes("max=")?.unwrap_or(usize::MAX);
+        shot.bytes = least..=most;
         Ok(shot)
+    }
+
+    /// The bytes of the next word, if it is this one.
+    fn bytes(&mut self, name: &str) -> Result<Option<usize>> {
+        let first = self.words.first();
+        let Some(bytes) = first.and_then(|word| word.strip_prefix(name)) else {
+            return Ok(None);
+        };
+        let bytes = bytes
+            .parse()
+            .with_context(|| format!("`{}`: {name} wants bytes", self.text))?;
+        self.words.remove(0);
+        Ok(Some(bytes))
     }
 }
 
@@ -148,7 +151,7 @@ mod tests {
         Command::Shoot(Shot {
             fault,
             times,
-            min_bytes,
+            bytes: min_bytes..=usize::MAX,
         })
     }
 
@@ -175,6 +178,14 @@ mod tests {
             ("hold-next", shot(Fault::Hold, 1, 1)),
             ("drop-answer 3 min=500", shot(Fault::DropAnswer, 3, 500)),
             ("drop-answer min=500", shot(Fault::DropAnswer, 1, 500)),
+            (
+                "drop-answer max=11",
+                Command::Shoot(Shot {
+                    fault: Fault::DropAnswer,
+                    times: 1,
+                    bytes: 1..=11,
+                }),
+            ),
             ("cut 10", shot(Fault::Cut(Way::Up, 10), 1, 1)),
             ("cut 10 down 2", shot(Fault::Cut(Way::Down, 10), 2, 1)),
             ("  random 42 5 ", Command::Random(42, 5)),

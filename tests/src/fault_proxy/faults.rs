@@ -129,7 +129,10 @@ impl Faults {
         bytes: usize,
         begins: bool,
     ) -> Option<Fault> {
-        let armed = self.shots.iter().position(|shot| bytes >= shot.min_bytes);
+        let armed = self
+            .shots
+            .iter()
+            .position(|shot| shot.bytes.contains(&bytes));
         let fault = match (armed, self.random) {
             (Some(at), _) => {
                 self.shots[at].times -= 1;
@@ -200,7 +203,7 @@ mod tests {
         Shot {
             fault,
             times,
-            min_bytes,
+            bytes: min_bytes..=usize::MAX,
         }
     }
 

@@ -12,10 +12,10 @@
 //! | `delay MS [up\|down]` | each byte is that late, both ways by default; 0 ends it |
 //! | `throttle BYTES [up\|down]` | so many bytes a second and connection; 0 ends it |
 //! | `hold [up\|down]` | keeps all bytes back until `release` or `pass`; clients may give up meanwhile, their bytes stay |
-//! | `hold-next [TIMES] [min=BYTES]` | keeps the next request back and what follows on its connection; others pass |
+//! | `hold-next [TIMES] [min=BYTES] [max=BYTES]` | keeps the next request back and what follows on its connection; others pass |
 //! | `release` | ends `hold` and lets through what is held, also of clients that have gone |
-//! | `drop-answer [TIMES] [min=BYTES]` | the next request reaches the server; its connection ends when the answer begins |
-//! | `cut BYTES [up\|down] [TIMES] [min=BYTES]` | lets so many bytes of the next request (or of its answer) through, then resets |
+//! | `drop-answer [TIMES] [min=BYTES] [max=BYTES]` | the next request reaches the server; its connection ends when the answer begins |
+//! | `cut BYTES [up\|down] [TIMES] [min=BYTES] [max=BYTES]` | lets so many bytes of the next request (or of its answer) through, then resets |
 //! | `close` | ends all connections in good order |
 //! | `reset` | ends all connections by a reset |
 //! | `refuse` | accepts no connections until `pass`; those that are there stay |
@@ -24,7 +24,7 @@
 //! | `events` | the faults that requests met, in order: `FAULT connection N request N` |
 //!
 //! `min`: only a request of at least so many bytes, for instance one that carries data; the fault begins when that many have
-//! come. Connections and their requests count from 1, and what a seed draws depends on these two numbers alone.
+//! come. `max`: only one that has come to no more bytes when its first ones come. Connections and their requests count from 1, and what a seed draws depends on these two numbers alone.
 
 mod command;
 mod connection;

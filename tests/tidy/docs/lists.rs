@@ -69,14 +69,15 @@ fn every_operator_is_in_the_book() {
 #[test]
 fn every_setting_is_in_the_book() {
     let hbase = read("host/src/config/hbase.rs");
-    let postgres = read("host/src/config/postgres.rs");
+    let databases = read("host/src/config/databases.rs");
     let elasticsearch = read("host/src/config/elasticsearch.rs");
     let shared = read("host/src/config/credentials.rs");
     let reader = read("host/src/config/reader.rs") + &read("host/src/config/kafka.rs") + &hbase;
     let mut keys = BTreeSet::new();
     for (section, code) in [
         ("hbase", &hbase),
-        ("postgres", &postgres),
+        ("postgres", &databases),
+        ("mysql", &databases),
         ("elasticsearch", &elasticsearch),
     ] {
         for call in [

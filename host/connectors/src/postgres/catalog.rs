@@ -1,55 +1,51 @@
-//! A table as it is: looked at when a job is deployed, and whenever its sink is opened.
+//! A table as the catalog tells it.
 
+use super::Postgres;
 use super::session::{Session, value};
 use super::types::{SqlType, made};
-use super::words::Failure;
-use crate::connector::all_of;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sql::{Column, Dialect, Failure, Table};
+use std::collections::BTreeMap;
 use streamhost_core::job::connector::table_parts;
 use streamhost_core::job::{ColumnSpec, SinkSpec};
 use streamhost_core::limits;
+use streamhost_core::types::Kind;
 
-/// A name as it stands in a statement.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
+impl Dialect for Postgres {
+    const SERVER: &'static str = "PostgreSQL";
+    /// Its number.
+    type Id = i64;
+    type Type = SqlType;
+    /// Rights on it that the user of the session lacks.
+    type More = Vec<&'static str>;
 
-/// A table's name as it stands in a statement.
-pub(super) fn quoted_table(target: &str) -> String {
-    match table_parts(target) {
-        (Some(schema), table) => format!("{}.{}", quoted(schema), quoted(table)),
-        (None, table) => quoted(table),
+    fn quoted(name: &str) -> String {
+        format!("\"{}\"", name.replace('"', "\"\""))
     }
-}
 
-/// Names with commas between.
-pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let all: Vec<String> = names.into_iter().map(quoted).collect();
-    all.join(", ")
-}
+    fn quoted_table(target: &str) -> String {
+        match table_parts(target) {
+            (Some(schema), table) => format!("{}.{}", Self::quoted(schema), Self::quoted(table)),
+            (None, table) => Self::quoted(table),
+        }
+    }
 
-/// A table that is there.
-#[derive(Clone, Debug)]
-pub(super) struct Table {
-    /// Its number in the catalog: one that is made anew under its name has another.
-    pub(super) id: i64,
-    pub(super) columns: BTreeMap<String, Column>,
-    /// Each set of columns that is unique, and so can be a key.
-    unique: Vec<BTreeSet<String>>,
-    /// Why rows cannot be written to it at all.
-    unfit: Option<String>,
-    /// What the user may not do with it.
-    forbidden: Vec<&'static str>,
-}
+    fn made(kind: Kind) -> &'static str {
+        made(kind)
+    }
 
-/// A column of it.
-#[derive(Clone, Debug)]
-pub(super) struct Column {
-    pub(super) sql: SqlType,
-    /// Every row must have a value there, and nothing fills one in.
-    pub(super) is_required: bool,
-    /// The table makes its value itself, always.
-    is_made: bool,
+    fn name_fault(name: &str) -> Option<String> {
+        let (most, bytes) = (limits::POSTGRES_NAME_BYTES_MAX, name.len());
+        (bytes > most)
+            .then(|| format!("a column's name has at most {most} bytes, and `{name}` has {bytes}"))
+    }
+
+    fn nullable(name: &str, _: &Column<SqlType>) -> String {
+        format!("ALTER COLUMN {} DROP NOT NULL", Self::quoted(name))
+    }
+
+    fn more_faults(table: &Table<Self>, spec: &SinkSpec) -> Vec<String> {
+        rights(&table.more, spec).into_iter().collect()
+    }
 }
 
 const TABLE: &str = "\
@@ -74,166 +70,79 @@ const UNIQUE: &str = "\
           AND i.indpred IS NULL AND i.indexprs IS NULL AND k.n <= i.indnkeyatts \
     GROUP BY i.indexrelid";
 
-impl Table {
-    /// Looks at a table; none if it is not there.
-    pub(super) fn find(session: &Session, target: &str) -> Result<Option<Table>, Failure> {
-        let found = session.query(TABLE, &[&quoted_table(target)])?;
-        let Some(row) = found.first() else {
-            return Ok(None);
-        };
-        let id: i64 = value(row, 0)?;
-        let unfit = match value::<&str>(row, 1)? {
-            "r" | "p" => None,
-            "v" | "m" => Some("it is a view"),
-            _ => Some("it is no table of this database"),
-        };
-        let rights = [(2, "INSERT"), (3, "SELECT"), (4, "UPDATE"), (5, "TEMP")];
-        let mut forbidden = Vec::new();
-        for (column, right) in rights {
-            if !value::<bool>(row, column)? {
-                forbidden.push(right);
-            }
-        }
-        let mut columns = BTreeMap::new();
-        for row in session.query(COLUMNS, &[&id])? {
-            let sql = SqlType {
-                name: value(&row, 1)?,
-                is_enum: value::<&str>(&row, 2)? == "e",
-                shown: value(&row, 3)?,
-            };
-            let (is_required, is_made) = (value(&row, 4)?, value(&row, 5)?);
-            let column = Column {
-                sql,
-                is_required,
-                is_made,
-            };
-            columns.insert(value(&row, 0)?, column);
-        }
-        let mut unique = Vec::new();
-        for row in session.query(UNIQUE, &[&id])? {
-            unique.push(value::<Vec<String>>(&row, 0)?.into_iter().collect());
-        }
-        Ok(Some(Table {
-            id,
-            columns,
-            unique,
-            unfit: unfit.map(str::to_owned),
-            forbidden,
-        }))
-    }
-
-    /// Whether a sink's rows fit into it; else all that is in the way, each with what to do.
-    pub(super) fn fits(&self, spec: &SinkSpec) -> Result<(), Failure> {
-        if let Some(reason) = &self.unfit {
-            return Err(Failure::Refused(format!("{reason}: name a table of rows")));
-        }
-        let mut faults = own_faults(spec);
-        let table = quoted_table(&spec.target);
-        for column in spec.keys.iter().chain(&spec.columns) {
-            faults.extend(self.fault_of(column, &table));
-        }
-        let keys: BTreeSet<String> = spec.keys.iter().map(|key| key.name.clone()).collect();
-        if !keys.is_empty() && faults.is_empty() && !self.unique.contains(&keys) {
-            let names = list(spec.keys.iter().map(|key| key.name.as_str()));
-            faults.push(format!(
-                "its rows are not unique by the job's key {names}: ALTER TABLE {table} ADD PRIMARY KEY ({names}), or give \
-                 the rows its own key"
-            ));
-        }
-        let given = |name: &String| {
-            let mut all = spec.keys.iter().chain(&spec.columns);
-            all.any(|column| column.name == *name)
-        };
-        let lacking = self.columns.iter();
-        for (name, _) in lacking.filter(|(name, column)| column.is_required && !given(name)) {
-            faults.push(format!(
-                "its column {0} is NOT NULL without a default, and no row of the job has it: give the rows one, or ALTER \
-                 TABLE {table} ALTER COLUMN {0} DROP NOT NULL",
-                quoted(name)
-            ));
-        }
-        faults.extend(self.rights(spec, &table));
-        match faults.is_empty() {
-            true => Ok(()),
-            false => Err(Failure::Refused(all_of(
-                faults,
-                limits::POSTGRES_FAULTS_SHOWN_MAX,
-            ))),
+/// Looks at a table; none if it is not there.
+pub(super) fn find(session: &Session, target: &str) -> Result<Option<Table<Postgres>>, Failure> {
+    let found = session.query(TABLE, &[&Postgres::quoted_table(target)])?;
+    let Some(row) = found.first() else {
+        return Ok(None);
+    };
+    let id: i64 = value(row, 0)?;
+    let unfit = match value::<&str>(row, 1)? {
+        "r" | "p" => None,
+        "v" | "m" => Some("it is a view: name a table of rows"),
+        _ => Some("it is no table of this database: name a table of rows"),
+    };
+    let rights = [(2, "INSERT"), (3, "SELECT"), (4, "UPDATE"), (5, "TEMP")];
+    let mut forbidden = Vec::new();
+    for (column, right) in rights {
+        if !value::<bool>(row, column)? {
+            forbidden.push(right);
         }
     }
-
-    fn fault_of(&self, wanted: &ColumnSpec, table: &str) -> Option<String> {
-        let (name, kind) = (quoted(&wanted.name), wanted.kind);
-        let Some(column) = self.columns.get(&wanted.name) else {
-            return Some(format!(
-                "it has no column {name}: ALTER TABLE {table} ADD COLUMN {name} {}",
-                made(kind)
-            ));
+    let mut columns = BTreeMap::new();
+    for row in session.query(COLUMNS, &[&id])? {
+        let sql = SqlType {
+            name: value(&row, 1)?,
+            is_enum: value::<&str>(&row, 2)? == "e",
+            shown: value(&row, 3)?,
         };
-        if column.is_made {
-            return Some(format!(
-                "its column {name} is made by the table itself: leave it out of the rows"
-            ));
-        }
-        (!column.sql.takes(kind)).then(|| {
-            format!(
-                "its column {name} is {}, and the job gives {}, which is {}: change one of the two",
-                column.sql.shown,
-                kind.word(),
-                made(kind)
-            )
-        })
+        let (is_required, is_made) = (value(&row, 4)?, value(&row, 5)?);
+        let column = Column {
+            sql,
+            is_required,
+            is_made,
+        };
+        columns.insert(value(&row, 0)?, column);
     }
-
-    fn rights(&self, spec: &SinkSpec, table: &str) -> Option<String> {
-        let is_needed = |right: &&&str| spec.is_keyed() || **right == "INSERT";
-        let lacking: Vec<&str> = self.forbidden.iter().filter(is_needed).copied().collect();
-        let rights: Vec<&str> = lacking.iter().filter(|r| **r != "TEMP").copied().collect();
-        if !rights.is_empty() {
-            let rights = rights.join(", ");
-            return Some(format!(
-                "the user may not {rights}: GRANT {rights} ON {table} TO the user"
-            ));
-        }
-        (!lacking.is_empty()).then(|| {
-            "the user may make no temporary table: GRANT TEMP ON the database TO the user"
-                .to_owned()
-        })
+    let mut unique = Vec::new();
+    for row in session.query(UNIQUE, &[&id])? {
+        unique.push(value::<Vec<String>>(&row, 0)?.into_iter().collect());
     }
+    Ok(Some(Table {
+        id,
+        columns,
+        unique,
+        unfit: unfit.map(str::to_owned),
+        more: forbidden,
+    }))
 }
 
-/// What no table could hold.
-fn own_faults(spec: &SinkSpec) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut seen = BTreeSet::new();
-    for column in spec.keys.iter().chain(&spec.columns) {
-        let name = &column.name;
-        if name.len() > limits::POSTGRES_NAME_BYTES_MAX {
-            faults.push(format!(
-                "a column's name has at most {} bytes, and `{name}` has {}",
-                limits::POSTGRES_NAME_BYTES_MAX,
-                name.len()
-            ));
-        }
-        if !seen.insert(name) {
-            faults.push(format!(
-                "the job's rows have {} twice, as key and as column: leave one out",
-                quoted(name)
-            ));
-        }
+/// What the user of the session may not do with it.
+fn rights(forbidden: &[&str], spec: &SinkSpec) -> Option<String> {
+    let is_needed = |right: &&&str| spec.is_keyed() || **right == "INSERT";
+    let lacking: Vec<&str> = forbidden.iter().filter(is_needed).copied().collect();
+    let rights: Vec<&str> = lacking.iter().filter(|r| **r != "TEMP").copied().collect();
+    if !rights.is_empty() {
+        let (table, rights) = (Postgres::quoted_table(&spec.target), rights.join(", "));
+        return Some(format!(
+            "the user may not {rights}: GRANT {rights} ON {table} TO the user"
+        ));
     }
-    faults
+    (!lacking.is_empty()).then(|| {
+        "the user may make no temporary table: GRANT TEMP ON the database TO the user".to_owned()
+    })
 }
 
 /// The statement that makes a table for a sink's rows.
 pub(super) fn create_table(spec: &SinkSpec) -> String {
-    let column = |column: &ColumnSpec| format!("{} {}", quoted(&column.name), made(column.kind));
+    let column =
+        |column: &ColumnSpec| format!("{} {}", Postgres::quoted(&column.name), made(column.kind));
     let mut parts: Vec<String> = spec.keys.iter().chain(&spec.columns).map(column).collect();
     if spec.is_keyed() {
-        let keys = list(spec.keys.iter().map(|key| key.name.as_str()));
+        let keys = Postgres::list(spec.keys.iter().map(|key| key.name.as_str()));
         parts.push(format!("PRIMARY KEY ({keys})"));
     }
-    let table = quoted_table(&spec.target);
+    let table = Postgres::quoted_table(&spec.target);
     format!("CREATE TABLE {table} ({})", parts.join(", "))
 }
 
@@ -259,7 +168,7 @@ mod tests {
         }
     }
 
-    fn table() -> Table {
+    fn table() -> Table<Postgres> {
         let of = |name: &str, shown: &str| Column {
             sql: SqlType {
                 name: name.to_owned(),
@@ -280,7 +189,7 @@ mod tests {
             columns: columns.map(|(name, c)| (name.to_owned(), c)).into(),
             unique: vec![["site".to_owned(), "at".to_owned()].into()],
             unfit: None,
-            forbidden: Vec::new(),
+            more: Vec::new(),
         }
     }
 
@@ -294,7 +203,7 @@ mod tests {
     }
 
     /// A change of the table, or of the job.
-    type Change = fn(&mut Table, &mut SinkSpec);
+    type Change = fn(&mut Table<Postgres>, &mut SinkSpec);
 
     #[test]
     fn all_that_does_not_fit_is_said_with_what_to_do() {
@@ -329,7 +238,7 @@ mod tests {
                 "it is a view",
             ),
             (
-                |t, _| t.forbidden.push("UPDATE"),
+                |t, _| t.more.push("UPDATE"),
                 "GRANT UPDATE ON \"shop\".\"visits\"",
             ),
             (
@@ -350,7 +259,7 @@ mod tests {
             }
         }
         let mut forbidden = table();
-        forbidden.forbidden = vec!["SELECT", "UPDATE", "TEMP"];
+        forbidden.more = vec!["SELECT", "UPDATE", "TEMP"];
         let mut appends = spec();
         appends.keys.clear();
         assert_eq!(forbidden.fits(&appends), Ok(()), "which needs INSERT alone");

@@ -1,13 +1,10 @@
 //! A table read back, from front to back: its rows as of one moment; and rows of it mended.
 
-use super::catalog::{Table, list, quoted, quoted_table};
-use super::marks::Mark;
-use super::mend;
 use super::session::{Session, value};
 use super::types::SqlType;
-use super::words::Failure;
-use super::{PostgresSettings, provision};
+use super::{Postgres, mend};
 use crate::connector::HeldContext;
+use crate::sql::{Database, Dialect, Failure, Mark, missing};
 use std::collections::BTreeMap;
 use streamhost_core::compare::{HeldRow, LastWrites};
 use streamhost_core::contract::render::{self, Cell, RowRef};
@@ -22,7 +19,7 @@ const MS_OF_DAY: i64 = 86_400_000;
 
 /// A sink's table.
 pub(super) struct PostgresHeld {
-    settings: PostgresSettings,
+    database: Postgres,
     spec: SinkSpec,
     cancel: CancelSignal,
     /// None: not begun. Its transaction has a cursor.
@@ -41,14 +38,13 @@ pub(super) struct PostgresHeld {
 
 impl PostgresHeld {
     /// For a sink whose rows have keys.
-    pub(super) fn new(
-        spec: &SinkSpec,
-        settings: PostgresSettings,
-        context: &HeldContext<'_>,
-    ) -> Self {
-        let mark = |sink: &String| Mark::new(format!("{}.{sink}", context.owner), &spec.target);
+    pub(super) fn new(spec: &SinkSpec, database: Postgres, context: &HeldContext<'_>) -> Self {
+        let mark = |sink: &String| {
+            let sink = format!("{}.{sink}", context.owner);
+            Mark::new(sink, &spec.target, Postgres::quoted_table)
+        };
         PostgresHeld {
-            settings,
+            database,
             types: vec![None; spec.keys.len() + spec.columns.len()],
             spec: spec.clone(),
             cancel: context.cancel.clone(),
@@ -67,17 +63,21 @@ impl PostgresHeld {
     fn error(&self, failure: Failure) -> SinkError {
         match self.cancel.is_cancelled() {
             true => SinkError::Cancelled,
-            false => failure.error(&self.settings.address(), &self.spec.target),
+            false => failure.error(
+                Postgres::SERVER,
+                &self.database.0.address(),
+                &self.spec.target,
+            ),
         }
     }
 
     /// Connects, and looks at the table.
     fn connect(&mut self) -> Result<Session, SinkError> {
-        let session = Session::connect(&self.settings, &self.cancel);
+        let session = self.database.connect(&self.cancel);
         let session = session.map_err(|failure| self.error(failure))?;
-        let table = Table::find(&session, &self.spec.target);
+        let table = Postgres::find(&session, &self.spec.target);
         let table = table.map_err(|failure| self.error(failure))?;
-        let table = table.ok_or_else(|| provision::missing(&self.spec))?;
+        let table = table.ok_or_else(|| missing::<Postgres>(&session, &self.spec))?;
         table
             .fits(&self.spec)
             .map_err(|failure| self.error(failure))?;
@@ -96,11 +96,11 @@ impl PostgresHeld {
 
     fn begin(&mut self) -> Result<Session, SinkError> {
         let session = self.connect()?;
-        let keys = list(self.spec.keys.iter().map(|key| key.name.as_str()));
+        let keys = Postgres::list(self.spec.keys.iter().map(|key| key.name.as_str()));
         let sql = format!(
             "BEGIN READ ONLY; DECLARE streamhost NO SCROLL CURSOR FOR SELECT {} FROM {} ORDER BY {keys}",
             self.expressions(),
-            quoted_table(&self.spec.target)
+            Postgres::quoted_table(&self.spec.target)
         );
         session.batch(&sql).map_err(|failure| self.error(failure))?;
         Ok(session)
@@ -118,7 +118,7 @@ impl PostgresHeld {
         let (mut arrays, mut names, mut same) = (Vec::new(), Vec::new(), Vec::new());
         for (at, (key, sql)) in self.spec.keys.iter().zip(types).enumerate() {
             let (name, cast) = (
-                quoted(&key.name),
+                Postgres::quoted(&key.name),
                 mend::cast(sql.as_ref()).unwrap_or_default(),
             );
             arrays.push(format!("${}::text[]", at + 1));
@@ -128,7 +128,7 @@ impl PostgresHeld {
         let sql = format!(
             "SELECT {} FROM {} AS t JOIN unnest({}) AS s ({}) ON {}",
             self.expressions(),
-            quoted_table(&self.spec.target),
+            Postgres::quoted_table(&self.spec.target),
             arrays.join(", "),
             names.join(", "),
             same.join(" AND "),
@@ -182,7 +182,7 @@ fn key(keys: &[Option<Vec<u8>>]) -> Vec<u8> {
 
 /// What is asked of a column: the text of what it holds.
 fn expression(column: &ColumnSpec, sql: Option<&SqlType>) -> String {
-    let name = quoted(&column.name);
+    let name = Postgres::quoted(&column.name);
     match column.kind {
         Kind::Bytes => format!("encode({name}, 'hex')"),
         Kind::Time if sql.is_some_and(|sql| !sql.is_number()) => {

@@ -2,12 +2,11 @@
 //! job moves its mark before it writes, so none can come in between, and the mark says which batches
 //! are in the table.
 
-use super::catalog::{list, quoted, quoted_table};
 use super::copy::timestamp;
-use super::marks::Mark;
 use super::session::{Session, Values};
 use super::types::SqlType;
-use super::words::Failure;
+use super::{Postgres, marks};
+use crate::sql::{Database, Dialect, Failure, Mark};
 use streamhost_core::compare::LastWrites;
 use streamhost_core::job::{ColumnSpec, SinkSpec};
 use streamhost_core::types::Kind;
@@ -16,10 +15,9 @@ use tokio_postgres::types::ToSql;
 
 /// Begins a transaction that keeps the batches of these marks out, and says what they have passed.
 pub(super) fn lock(session: &Session, marks: &[Mark], table: i64) -> Result<Vec<Passed>, Failure> {
-    // A rule that is looked at only by the commit could not be told from a row.
-    session.batch("BEGIN; SET CONSTRAINTS ALL IMMEDIATE")?;
+    Postgres::begin(session)?;
     let of = |mark: &Mark| {
-        let held = mark.lock(session, table)?;
+        let held = marks::lock(session, mark, table)?.held()?;
         Ok(Passed {
             epoch: held.own.map(|marker| marker.epoch),
             offsets: held.offsets,
@@ -74,7 +72,7 @@ impl<'a> Row<'a> {
         let (key_types, types) = types.split_at(spec.keys.len());
         let mut row = Row {
             spec,
-            target: quoted_table(&spec.target),
+            target: Postgres::quoted_table(&spec.target),
             keys: key_values(spec, key_types, key)?,
             key_types: key_types
                 .iter()
@@ -100,7 +98,7 @@ impl<'a> Row<'a> {
     fn is_it(&self) -> String {
         let keys = self.spec.keys.iter().zip(&self.key_types).enumerate();
         let each = keys.map(|(at, (key, sql))| {
-            let name = quoted(&key.name);
+            let name = Postgres::quoted(&key.name);
             format!("{name} = ${}::text::{sql}", at + 1)
         });
         each.collect::<Vec<_>>().join(" AND ")
@@ -111,7 +109,10 @@ impl<'a> Row<'a> {
         let first = self.keys.len() + 1;
         let cells = self.cells.iter().enumerate();
         cells.map(move |(at, (name, sql, _))| {
-            (quoted(name), format!("${}::text::{sql}", first + at))
+            (
+                Postgres::quoted(name),
+                format!("${}::text::{sql}", first + at),
+            )
         })
     }
 
@@ -144,7 +145,7 @@ impl<'a> Row<'a> {
 
     fn insert(&self, session: &Session, all: Values<'_>) -> Result<(), Failure> {
         let keys = self.spec.keys.iter().map(|key| key.name.as_str());
-        let names = list(keys.chain(self.cells.iter().map(|(name, ..)| *name)));
+        let names = Postgres::list(keys.chain(self.cells.iter().map(|(name, ..)| *name)));
         let keys = self.key_types.iter().enumerate();
         let keys = keys.map(|(at, sql)| format!("${}::text::{sql}", at + 1));
         let values: Vec<_> = keys.chain(self.values().map(|(_, value)| value)).collect();

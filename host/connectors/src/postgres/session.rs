@@ -1,8 +1,9 @@
 //! A session with the server: the client is asynchronous, and is run to the end of each call by the
 //! thread that makes it. Every call has an end: an answer, its time, or the job's.
 
-use super::settings::PostgresSettings;
-use super::words::{Failure, failure};
+use super::settings::client;
+use super::words::failure;
+use crate::sql::{DatabaseSettings, Failure};
 use bytes::Bytes;
 use futures_util::SinkExt;
 use postgres_openssl::TlsConnector;
@@ -42,7 +43,7 @@ pub(super) struct Session {
 impl Session {
     /// Connects to the first server that takes writes.
     pub(super) fn connect(
-        settings: &PostgresSettings,
+        settings: &DatabaseSettings,
         cancel: &CancelSignal,
     ) -> Result<Self, Failure> {
         let mut last = Failure::Away("it has no address".to_owned());
@@ -58,7 +59,7 @@ impl Session {
     }
 
     fn connect_to(
-        settings: &PostgresSettings,
+        settings: &DatabaseSettings,
         host: &str,
         port: u16,
         cancel: &CancelSignal,
@@ -67,7 +68,7 @@ impl Session {
         let password = password.transpose().map_err(|error| {
             Failure::Denied(format!("`{}.password`: {error}", settings.section))
         })?;
-        let config = settings.client(password.as_deref());
+        let config = client(settings, password.as_deref());
         let (stream, watched) = dial(host, port, cancel).map_err(|error| {
             Failure::Away(system::with_limit(format_args!("cannot connect: {error}")))
         })?;

@@ -1,136 +1,75 @@
 //! Where a PostgreSQL database is, and how one gets in.
 
-use crate::secret::Secret;
-use crate::tls_files::TlsFiles;
-use std::fmt;
+use crate::sql::{DatabaseSettings, NO_PASSWORD};
 use streamhost_core::limits;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 
-/// Where a PostgreSQL database is, and how one gets in.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PostgresSettings {
-    /// What its settings are called, such as `postgres` or `postgres.eu`.
-    pub(super) section: String,
-    /// Host and port of each server, of which one takes writes.
-    pub(super) servers: Vec<(String, u16)>,
-    pub(super) user: String,
-    pub(super) database: String,
-    /// Where the password stands; it is read whenever a connection is made.
-    pub password: Option<Secret>,
-    /// TLS, where it is spoken.
-    pub tls: Option<TlsFiles>,
-}
-
-/// No password is in it: only where one stands.
-impl fmt::Debug for PostgresSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.section, self.address())
-    }
-}
-
 /// PostgreSQL's own port.
 const PORT: u16 = 5432;
 /// Servers that one URL may name.
-const SERVERS_MAX: usize = limits::POSTGRES_SERVERS_MAX;
+const SERVERS_MAX: usize = limits::SQL_SERVERS_MAX;
 
-impl PostgresSettings {
-    /// The database on this machine that no section names.
-    pub fn usual() -> Self {
-        PostgresSettings {
-            section: "postgres".to_owned(),
-            servers: vec![("127.0.0.1".to_owned(), PORT)],
-            user: "postgres".to_owned(),
-            database: "postgres".to_owned(),
-            password: None,
-            tls: None,
-        }
+/// The database on this machine that no section names.
+pub fn usual() -> DatabaseSettings {
+    let servers = vec![("127.0.0.1".to_owned(), PORT)];
+    DatabaseSettings::new("postgres", servers, "postgres", "postgres")
+}
+
+/// Those of a section: `postgresql://USER@HOST:PORT/DATABASE`.
+///
+/// # Errors
+/// Says what is wrong with the URL, without a password that may be in it.
+pub fn of_url(section: &str, url: &str) -> Result<DatabaseSettings, String> {
+    let shape = "it is postgresql://USER@HOST:PORT/DATABASE, with several HOST:PORT where one of \
+                 several servers takes writes";
+    if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
+        return Err(shape.to_owned());
     }
-
-    /// Those of a section: `postgresql://USER@HOST:PORT/DATABASE`.
-    ///
-    /// # Errors
-    /// Says what is wrong with the URL, without a password that may be in it.
-    pub fn of_url(section: &str, url: &str) -> Result<Self, String> {
-        let shape = "it is postgresql://USER@HOST:PORT/DATABASE, with several HOST:PORT where one of \
-                     several servers takes writes";
-        if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
-            return Err(shape.to_owned());
-        }
-        let config: Config = url.parse().map_err(|_| shape.to_owned())?;
-        if config.get_password().is_some() {
-            return Err(
-                "a password does not stand here: `password = { file = \"…\" }` or `{ env = \"…\" }` \
-                 says where it does"
-                    .to_owned(),
-            );
-        }
-        if has_more(&config) {
-            return Err(format!("nothing stands behind the database: {shape}"));
-        }
-        let (Some(user), Some(database)) = (config.get_user(), config.get_dbname()) else {
-            return Err(format!("it names no user or no database: {shape}"));
+    let config: Config = url.parse().map_err(|_| shape.to_owned())?;
+    if config.get_password().is_some() {
+        return Err(NO_PASSWORD.to_owned());
+    }
+    if has_more(&config) {
+        return Err(format!("nothing stands behind the database: {shape}"));
+    }
+    let (Some(user), Some(database)) = (config.get_user(), config.get_dbname()) else {
+        return Err(format!("it names no user or no database: {shape}"));
+    };
+    let mut servers = Vec::new();
+    for (n, host) in config.get_hosts().iter().enumerate() {
+        let Host::Tcp(host) = host else {
+            return Err(format!("a server is reached by its HOST: {shape}"));
         };
-        let mut servers = Vec::new();
-        for (n, host) in config.get_hosts().iter().enumerate() {
-            let Host::Tcp(host) = host else {
-                return Err(format!("a server is reached by its HOST: {shape}"));
-            };
-            let ports = config.get_ports();
-            let port = ports.get(n).or(ports.first()).copied().unwrap_or(PORT);
-            servers.push((host.clone(), port));
+        let ports = config.get_ports();
+        let port = ports.get(n).or(ports.first()).copied().unwrap_or(PORT);
+        servers.push((host.clone(), port));
+    }
+    match servers.len() {
+        0 => return Err(shape.to_owned()),
+        n if n > SERVERS_MAX => {
+            return Err(format!("it names more than {SERVERS_MAX} servers"));
         }
-        match servers.len() {
-            0 => return Err(shape.to_owned()),
-            n if n > SERVERS_MAX => {
-                return Err(format!("it names more than {SERVERS_MAX} servers"));
-            }
-            _ => {}
-        }
-        Ok(PostgresSettings {
-            section: section.to_owned(),
-            servers,
-            user: user.to_owned(),
-            database: database.to_owned(),
-            password: None,
-            tls: None,
-        })
+        _ => {}
     }
+    Ok(DatabaseSettings::new(section, servers, user, database))
+}
 
-    /// All servers, with commas between.
-    pub fn address(&self) -> String {
-        let address = |(host, port): &(String, u16)| format!("{host}:{port}");
-        let all: Vec<String> = self.servers.iter().map(address).collect();
-        all.join(",")
+/// What the client is told, with this password.
+pub(super) fn client(settings: &DatabaseSettings, password: Option<&str>) -> Config {
+    let mut config = Config::new();
+    config
+        .user(&settings.user)
+        .dbname(&settings.database)
+        .application_name("streamhost")
+        .ssl_mode(match settings.tls {
+            Some(_) => SslMode::Require,
+            None => SslMode::Disable,
+        });
+    if let Some(password) = password {
+        config.password(password);
     }
-
-    /// No password leaves this machine.
-    pub fn is_local(&self) -> bool {
-        let is_local = |(host, _): &(String, u16)| {
-            host == "localhost"
-                || host
-                    .parse()
-                    .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-        };
-        self.servers.iter().all(is_local)
-    }
-
-    /// What the client is told, with this password.
-    pub(super) fn client(&self, password: Option<&str>) -> Config {
-        let mut config = Config::new();
-        config
-            .user(&self.user)
-            .dbname(&self.database)
-            .application_name("streamhost")
-            .ssl_mode(match self.tls {
-                Some(_) => SslMode::Require,
-                None => SslMode::Disable,
-            });
-        if let Some(password) = password {
-            config.password(password);
-        }
-        config
-    }
+    config
 }
 
 /// The URL says what has a setting of its own here, or none.
@@ -150,11 +89,11 @@ mod tests {
 
     #[test]
     fn a_url_is_taken_apart_and_what_is_wrong_is_said() {
-        let read = |url| PostgresSettings::of_url("postgres", url);
+        let read = |url| of_url("postgres", url);
         let good = read("postgresql://app@db.example:5433/shop").expect("a URL");
         assert_eq!(good.address(), "db.example:5433");
         assert_eq!((&*good.user, &*good.database), ("app", "shop"));
-        assert!(!good.is_local() && PostgresSettings::usual().is_local());
+        assert!(!good.is_local() && usual().is_local());
         let two = read("postgres://app@one,two:6000/shop").expect("two servers");
         assert_eq!(two.servers.len(), 2);
         for (url, part) in [

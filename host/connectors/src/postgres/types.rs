@@ -1,5 +1,6 @@
 //! Which columns of a table hold which cells.
 
+use crate::sql::ColumnType;
 use streamhost_core::types::Kind;
 
 /// A type of a column, as the catalog calls it; of a domain the one beneath.
@@ -49,10 +50,8 @@ pub(super) fn made(kind: Kind) -> &'static str {
     }
 }
 
-impl SqlType {
-    /// Whether a column of this type takes cells of that kind. A value that is too large for it is
-    /// the row's fault, not the column's.
-    pub(super) fn takes(&self, kind: Kind) -> bool {
+impl ColumnType for SqlType {
+    fn takes(&self, kind: Kind) -> bool {
         let is_one_of = |names: &[&str]| names.contains(&self.name.as_str());
         match kind {
             Kind::Text => self.is_enum || is_one_of(&OF_TEXT),
@@ -66,6 +65,12 @@ impl SqlType {
         }
     }
 
+    fn shown(&self) -> &str {
+        &self.shown
+    }
+}
+
+impl SqlType {
     /// A time goes there as its number.
     pub(super) fn is_number(&self) -> bool {
         self.name == "int8"

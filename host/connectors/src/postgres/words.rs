@@ -1,57 +1,12 @@
 //! What the server's words mean: whose fault an error is, and what is done about it.
 
-use super::SERVER;
+use crate::sql::{Failure, of_connection, shown};
 use std::error::Error as _;
-use streamhost_core::job::names;
-use streamhost_engine::sink::SinkError;
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
-/// Why something was not done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// What is in a row is refused, and would be again.
-    Content(String),
-    /// Two rows of one statement are the same one to the server: each goes by itself.
-    Together(String),
-    /// It may be done later.
-    Away(String),
-    /// The server does not let the host in.
-    Denied(String),
-    /// It would be refused again, whatever the rows.
-    Refused(String),
-}
-
-/// Characters of the server's own words that are shown.
-const SHOWN_CHARS_MAX: usize = 400;
 /// How the server begins to show a row that breaks a rule.
 const WHOLE_ROW: &str = "Failing row contains";
-
-impl Failure {
-    /// As the error of a sink that writes this table.
-    pub(super) fn error(self, address: &str, table: &str) -> SinkError {
-        let (server, address) = (SERVER, address.to_owned());
-        match self {
-            Failure::Away(reason) => SinkError::Away {
-                server,
-                address,
-                reason,
-            },
-            Failure::Denied(reason) => SinkError::Denied {
-                server,
-                address,
-                reason,
-            },
-            Failure::Refused(reason) | Failure::Content(reason) | Failure::Together(reason) => {
-                SinkError::Refused {
-                    server,
-                    name: table.to_owned(),
-                    reason,
-                }
-            }
-        }
-    }
-}
 
 /// What an error of the client means; `section` is what the settings are called.
 pub(super) fn failure(error: &Error, section: &str) -> Failure {
@@ -64,7 +19,6 @@ pub(super) fn failure(error: &Error, section: &str) -> Failure {
         words = format!("{words}: {error}");
         cause = error.source();
     }
-    let words = names::shown(&words, SHOWN_CHARS_MAX);
     let has = |part: &str| words.contains(part);
     match () {
         () if has("password missing") => Failure::Denied(format!(
@@ -73,16 +27,8 @@ pub(super) fn failure(error: &Error, section: &str) -> Failure {
         () if has("server does not support TLS") => Failure::Denied(format!(
             "it speaks no TLS: take `{section}.tls` away, or set `ssl = on` in its postgresql.conf"
         )),
-        () if has("certificate verify failed") => Failure::Denied(format!(
-            "its certificate is not trusted ({words}): name the authority that signed it in \
-             `{section}.ca`, and the server by a name that its certificate has in `{section}.url`"
-        )),
-        () if has("alert") && has("certificate") => Failure::Denied(format!(
-            "it does not take the host's certificate ({words}): check `{section}.certificate` and \
-             `{section}.key`"
-        )),
-        () if has("authentication error") => Failure::Denied(words),
-        () => Failure::Away(words),
+        () if has("authentication error") => Failure::Denied(shown(&words)),
+        () => of_connection(&words, section),
     }
 }
 
@@ -97,7 +43,7 @@ fn said_words(said: &DbError) -> String {
     if let Some(column) = said.column() {
         words = format!("{words}; column `{column}`");
     }
-    let words = names::shown(&words, SHOWN_CHARS_MAX);
+    let words = shown(&words);
     format!("{words} ({})", said.code().code())
 }
 

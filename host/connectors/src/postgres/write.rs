@@ -6,12 +6,10 @@
 //! without a key: COPY into the table itself
 //! ```
 
-use super::catalog::{Table, list, quoted, quoted_table};
-use super::copy;
-use super::merge::{Merged, Unit};
 use super::session::Session;
 use super::types::SqlType;
-use super::words::Failure;
+use super::{Postgres, copy};
+use crate::sql::{Attempt, Dialect, Failure, Merged, Table, Unit};
 use streamhost_core::contract::render::Cell;
 use streamhost_core::job::{ColumnSpec, SinkSpec};
 
@@ -34,29 +32,14 @@ pub(super) struct Shape {
 
 impl Shape {
     /// For a table that fits.
-    pub(super) fn new(spec: &SinkSpec, table: &Table) -> Result<Self, Failure> {
-        let types = |columns: &[ColumnSpec]| -> Result<Vec<SqlType>, Failure> {
-            let of = |column: &ColumnSpec| {
-                let found = table.columns.get(&column.name);
-                let missing =
-                    || Failure::Refused(format!("it has no column {}", quoted(&column.name)));
-                found.map(|c| c.sql.clone()).ok_or_else(missing)
-            };
-            columns.iter().map(of).collect()
-        };
-        let is_required = |column: &ColumnSpec| {
-            let found = table.columns.get(&column.name);
-            found.is_some_and(|column| column.is_required)
-        };
-        let required = spec.columns.iter().enumerate();
-        let required = required.filter(|(_, column)| is_required(column));
+    pub(super) fn new(spec: &SinkSpec, table: &Table<Postgres>) -> Result<Self, Failure> {
         Ok(Shape {
-            target: quoted_table(&spec.target),
-            key_types: types(&spec.keys)?,
-            types: types(&spec.columns)?,
+            target: Postgres::quoted_table(&spec.target),
+            key_types: table.types(&spec.keys)?,
+            types: table.types(&spec.columns)?,
             keys: spec.keys.clone(),
             columns: spec.columns.clone(),
-            required: required.map(|(at, _)| at).collect(),
+            required: table.required(&spec.columns),
             table: table.id,
         })
     }
@@ -81,12 +64,12 @@ impl Shape {
     fn names(&self, columns: &[usize]) -> String {
         let keys = self.keys.iter().map(|key| key.name.as_str());
         let cells = columns.iter().map(|&at| self.columns[at].name.as_str());
-        list(keys.chain(cells))
+        Postgres::list(keys.chain(cells))
     }
 
     /// `a."k" = b."k" AND …`
     fn same_key(&self) -> String {
-        let same = |key: &ColumnSpec| format!("t.{0} = s.{0}", quoted(&key.name));
+        let same = |key: &ColumnSpec| format!("t.{0} = s.{0}", Postgres::quoted(&key.name));
         let all: Vec<String> = self.keys.iter().map(same).collect();
         all.join(" AND ")
     }
@@ -94,7 +77,7 @@ impl Shape {
     /// `"a" = FROM."a", …`
     fn sets(&self, columns: &[usize], from: &str) -> String {
         let set = |&at: &usize| {
-            let name = quoted(&self.columns[at].name);
+            let name = Postgres::quoted(&self.columns[at].name);
             format!("{name} = {from}.{name}")
         };
         let all: Vec<String> = columns.iter().map(set).collect();
@@ -111,7 +94,7 @@ impl Shape {
     /// there are changed first, as the server looks at that before it looks for the key.
     fn upsert(&self, columns: &[usize]) -> String {
         let (target, names) = (&self.target, self.names(columns));
-        let keys = list(self.keys.iter().map(|key| key.name.as_str()));
+        let keys = Postgres::list(self.keys.iter().map(|key| key.name.as_str()));
         let insert =
             format!("INSERT INTO {target} AS t ({names}) SELECT {names} FROM {STAGE} AS s");
         let is_whole = self.required.iter().all(|at| columns.contains(at));
@@ -181,20 +164,6 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// Writes some of the units, ascending: all of them, or none and says why.
-    pub(super) fn attempt(&mut self, merged: &Merged<'_>, some: &[usize]) -> Result<(), Failure> {
-        self.session.batch("SAVEPOINT streamhost")?;
-        match self.write(merged, some) {
-            Ok(()) => self.session.batch("RELEASE SAVEPOINT streamhost"),
-            Err(refused @ (Failure::Content(_) | Failure::Together(_))) => {
-                let back = "ROLLBACK TO SAVEPOINT streamhost; RELEASE SAVEPOINT streamhost";
-                self.session.batch(back)?;
-                Err(refused)
-            }
-            Err(failure) => Err(failure),
-        }
-    }
-
     fn write(&mut self, merged: &Merged<'_>, some: &[usize]) -> Result<(), Failure> {
         let erased = some.iter().copied();
         let erased: Vec<usize> = erased.filter(|&at| merged.units[at].is_erased).collect();
@@ -246,5 +215,20 @@ impl<'s> Writer<'s> {
             }
             None => false,
         })
+    }
+}
+
+impl Attempt for Writer<'_> {
+    fn attempt(&mut self, merged: &Merged<'_>, some: &[usize]) -> Result<(), Failure> {
+        self.session.batch("SAVEPOINT streamhost")?;
+        match self.write(merged, some) {
+            Ok(()) => self.session.batch("RELEASE SAVEPOINT streamhost"),
+            Err(refused @ (Failure::Content(_) | Failure::Together(_))) => {
+                let back = "ROLLBACK TO SAVEPOINT streamhost; RELEASE SAVEPOINT streamhost";
+                self.session.batch(back)?;
+                Err(refused)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 }

@@ -9,8 +9,6 @@ pub const POSTGRES_CONNECT_TIME: Duration = Duration::from_secs(10);
 pub const POSTGRES_STATEMENT_TIME: Duration = Duration::from_secs(60);
 /// How long the server keeps the transaction of a host that says nothing any more, and with it the lock that the next one waits for.
 pub const POSTGRES_IDLE_TIME: Duration = Duration::from_secs(30);
-/// Servers that the URL of a PostgreSQL database may name.
-pub const POSTGRES_SERVERS_MAX: usize = 16;
 /// A name of a table, schema or column in PostgreSQL; it cuts longer ones.
 pub const POSTGRES_NAME_BYTES_MAX: usize = 63;
 /// Key columns of a PostgreSQL table; an index has no more.
@@ -23,10 +21,6 @@ pub const POSTGRES_ROW_BYTES_MAX: usize = 16 << 20;
 pub const POSTGRES_COPY_BYTES: usize = 256 << 10;
 /// What of it is in memory beside the rows: a portion with the longest row, as text that is twice as long, and the same once more on its way.
 pub const POSTGRES_SENDING_BYTES: usize = 65 << 20;
-/// Rows of one key in a batch, among which the one is looked for that PostgreSQL refuses: each costs a statement.
-pub const POSTGRES_ROWS_TRIED_MAX: usize = 20;
-/// Columns that differ from what a job gives and are named one by one.
-pub const POSTGRES_FAULTS_SHOWN_MAX: usize = 20;
 
 const _: () = assert!(
     2 * (2 * POSTGRES_ROW_BYTES_MAX + POSTGRES_COPY_BYTES) <= POSTGRES_SENDING_BYTES

@@ -18,9 +18,11 @@ use streamhost_connectors::elasticsearch::{self, ElasticsearchSettings};
 use streamhost_connectors::hbase::{HbaseSettings, table_names};
 use streamhost_connectors::kafka::KafkaSettings;
 use streamhost_connectors::kafka::topics::{TopicError, broker_count, topic_facts};
-use streamhost_connectors::postgres::{PostgresSettings, server_version};
+use streamhost_connectors::sql::DatabaseSettings;
+use streamhost_connectors::{mysql, postgres};
 use streamhost_core::job::connector::LETTERS;
 use streamhost_core::{clock, limits};
+use streamhost_engine::sink::SinkError;
 
 /// Free space from which on there is nothing to say, and below which nothing goes.
 const FREE_BYTES: (u64, u64) = (2 << 30, 200 << 20);
@@ -266,21 +268,33 @@ pub(super) fn hbase(settings: &HbaseSettings, section: &str) -> Finding {
     }
 }
 
-/// Whether a database answers.
-pub(super) fn postgres((name, settings): (&String, &PostgresSettings)) -> Finding {
-    let section = match name.as_str() {
-        "" => "postgres".to_owned(),
-        name => format!("postgres.{name}"),
-    };
-    match server_version(settings) {
+/// Whether a database of PostgreSQL answers.
+pub(super) fn postgres(settings: &DatabaseSettings) -> Finding {
+    database("PostgreSQL", settings, postgres::server_version(settings))
+}
+
+/// The same of MySQL or MariaDB.
+pub(super) fn mysql(settings: &DatabaseSettings) -> Finding {
+    database("MySQL", settings, mysql::server_version(settings))
+}
+
+fn database(
+    server: &'static str,
+    settings: &DatabaseSettings,
+    version: Result<String, SinkError>,
+) -> Finding {
+    match version {
         Ok(version) => Finding::ok(
-            "PostgreSQL",
+            server,
             format!("{version} answers at {}", settings.address()),
         ),
         Err(error) => Finding::fail(
-            "PostgreSQL",
+            server,
             error.to_string(),
-            format!("start it, or mend `[{section}]`; jobs without its tables run without"),
+            format!(
+                "start it, or mend `[{}]`; jobs without its tables run without",
+                settings.section()
+            ),
         ),
     }
 }

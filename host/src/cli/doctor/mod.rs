@@ -128,7 +128,8 @@ pub(super) fn run(args: Args, screen: &Screen, out: &mut dyn Write) -> Result<()
             .iter()
             .map(|(name, settings)| checks::hbase(settings, &format!("hbase.{name}"))),
     );
-    found.extend(config.postgres.iter().map(checks::postgres));
+    found.extend(config.postgres.values().map(checks::postgres));
+    found.extend(config.mysql.values().map(checks::mysql));
     found.extend(config.elasticsearch.values().map(checks::elasticsearch));
     match &daemon {
         Some(daemon) => {

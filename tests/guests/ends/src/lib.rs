@@ -6,7 +6,8 @@ mod variant;
 
 use std::collections::BTreeMap;
 use streamhost::{
-    Job, Record, Row, elasticsearch, exactly_once, file, hbase, job, kafka, postgres, socket,
+    Job, Record, RecordError, Row, elasticsearch, exactly_once, file, hbase, job, kafka, mysql,
+    postgres, socket,
 };
 use variant::variant;
 
@@ -36,6 +37,22 @@ fn cell(record: Record<'_>) -> Result<Cell<'_>, String> {
 #[derive(Row)]
 struct Line<'a> {
     line: &'a str,
+}
+
+fn line(record: Record<'_>) -> Result<Line<'_>, RecordError> {
+    record.text().map(|line| Line { line })
+}
+
+/// The same with a weight: of the family `nan` one that is no number.
+#[derive(Row)]
+struct Weighed<'a> {
+    line: &'a str,
+    weight: f64,
+}
+
+fn weighed(record: Record<'_>) -> Result<Weighed<'_>, String> {
+    let Document { weight, line, .. } = document(record)?;
+    Ok(Weighed { line, weight })
 }
 
 /// A document: of the family `nan` one whose weight is no number.
@@ -68,9 +85,8 @@ pub fn ends() -> Job {
     match to {
         "topic" => records.to(kafka("ends-out")),
         "once" => records.to(exactly_once(kafka("ends-out"))),
-        "postgres" => records
-            .try_map(|record| record.text().map(|line| Line { line }))
-            .to(postgres("ends-out")),
+        "postgres" => records.try_map(line).to(postgres("ends-out")),
+        "mysql" => records.try_map(weighed).to(mysql("ends-out")),
         "elasticsearch" => records.try_map(document).to(elasticsearch("ends-out")),
         _ => records.try_map(cell).to(hbase("ends-out")),
     }

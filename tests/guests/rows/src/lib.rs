@@ -1,12 +1,12 @@
 //! Writes rows to PostgreSQL. Its variant says which: `plain`, each record as a row without a key;
-//! `keyed`, words with their counts, each by its name and shard. `added` and `documents` are the same to
-//! Elasticsearch. `files` is `plain` to a folder of files.
+//! `keyed`, words with their counts, each by its name and shard. `mysql-plain` and `mysql-keyed` are the
+//! same to MySQL, `added` and `documents` to Elasticsearch. `files` is `plain` to a folder of files.
 
 #[path = "../../variant.rs"]
 mod variant;
 
 use streamhost::{
-    Change, Job, Record, Row, elasticsearch, fields, job, json_files, kafka, postgres,
+    Change, Job, Record, Row, elasticsearch, fields, job, json_files, kafka, mysql, postgres,
 };
 use variant::variant;
 
@@ -60,6 +60,8 @@ pub fn rows() -> Job {
         "added" => records.try_map(line).to(elasticsearch("rows-out")),
         "documents" => records.try_map(word).to(elasticsearch("rows-out")),
         "files" => records.try_map(line).to(json_files("rows-out")),
+        "mysql-plain" => records.try_map(line).to(mysql("rows-out")),
+        "mysql-keyed" => records.try_map(word).to(mysql("rows-out")),
         "keyed" => records.try_map(word).to(postgres("rows-out")),
         _ => records.try_map(line).to(postgres("rows-out")),
     }

@@ -5,7 +5,9 @@
 mod options;
 mod kafka;
 mod hbase;
+mod tables;
 mod postgres;
+mod mysql;
 mod elasticsearch;
 mod file;
 mod files;
@@ -19,10 +21,13 @@ pub use file::FILE;
 pub use files::{COMPRESSION, DELETES, FILES, FILES_ROWS, FOLDERS};
 pub use hbase::{HBASE, hbase_rows};
 pub use kafka::{EXACTLY_ONCE, KAFKA, KAFKA_ROWS};
+pub use mysql::{COLLATION, MYSQL, MYSQL_ROWS};
 pub use options::{OptionKind, OptionRules, Options};
-pub use postgres::{POSTGRES, POSTGRES_ROWS, table_parts};
+pub use postgres::{POSTGRES, POSTGRES_ROWS};
 pub use rate::RATE;
 pub use socket::SOCKET;
+use tables::table_name;
+pub use tables::table_parts;
 
 use crate::types::{ColumnNames, Guarantee, Kind, RowLimits};
 use std::ops::RangeInclusive;

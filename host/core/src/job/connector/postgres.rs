@@ -1,5 +1,6 @@
 //! PostgreSQL: tables of a database.
 
+use super::table_name;
 use super::{ConnectorRules, Outside, SetMeans, SinkRules, TargetRules};
 use crate::limits;
 use crate::types::{ColumnNames, Guarantee, Kind, Measure, RowLimits};
@@ -44,40 +45,14 @@ pub const POSTGRES: ConnectorRules = ConnectorRules {
     }),
 };
 
-/// The schema, if it is named, and the table.
-pub fn table_parts(name: &str) -> (Option<&str>, &str) {
-    match name.split_once('.') {
-        Some((schema, table)) => (Some(schema), table),
-        None => (None, name),
-    }
-}
-
 /// A table's name with or without its schema, `SCHEMA.TABLE`. It is taken as it is written, so
 /// capital letters count.
 fn table(name: &str) -> Result<(), String> {
-    let (schema, table) = table_parts(name);
-    for part in schema.into_iter().chain([table]) {
-        let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '-');
-        match part {
-            "" => return Err("a table is TABLE or SCHEMA.TABLE, and neither is empty".to_owned()),
-            _ if part.len() > limits::POSTGRES_NAME_BYTES_MAX => {
-                return Err(format!(
-                    "`{part}` has {} bytes, of {} at most",
-                    part.len(),
-                    limits::POSTGRES_NAME_BYTES_MAX
-                ));
-            }
-            _ if !part.chars().all(fits) => {
-                return Err(
-                    "only letters, digits, `_`, `$` and `-` may be in the name of a table \
-                            or schema"
-                        .to_owned(),
-                );
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    let too_long = |part: &str| {
+        let (most, bytes) = (limits::POSTGRES_NAME_BYTES_MAX, part.len());
+        (bytes > most).then(|| format!("{bytes} bytes, of {most} at most"))
+    };
+    table_name(name, "schema", too_long)
 }
 
 #[cfg(test)]
@@ -93,7 +68,5 @@ mod tests {
         for bad in ["", ".", "a.", ".a", "a.b.c", "a b", "a;b", "a\"b", &long] {
             assert!(table(bad).is_err(), "{bad}");
         }
-        assert_eq!(table_parts("shop.clicks"), (Some("shop"), "clicks"));
-        assert_eq!(table_parts("clicks"), (None, "clicks"));
     }
 }

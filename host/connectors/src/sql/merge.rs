@@ -6,12 +6,12 @@ use streamhost_core::contract::render::{Cell, RowRef};
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// What a batch does to one key; of rows without a key, one of them.
-pub(super) struct Unit<'a> {
+pub(crate) struct Unit<'a> {
     /// Any of its rows, for its key.
-    pub(super) row: RowRef<'a>,
+    pub(crate) row: RowRef<'a>,
     hash: u64,
     /// What was there is deleted first.
-    pub(super) is_erased: bool,
+    pub(crate) is_erased: bool,
     cells: Cells<'a>,
 }
 
@@ -27,12 +27,12 @@ enum Cells<'a> {
 
 impl<'a> Unit<'a> {
     /// A row is written.
-    pub(super) fn is_written(&self) -> bool {
+    pub(crate) fn is_written(&self) -> bool {
         !matches!(self.cells, Cells::Nothing)
     }
 
     /// The cell of each column.
-    pub(super) fn cells(&self) -> impl Iterator<Item = Cell<'a>> {
+    pub(crate) fn cells(&self) -> impl Iterator<Item = Cell<'a>> {
         let (of, merged) = match &self.cells {
             Cells::Nothing => (None, None),
             Cells::Of(row) => (Some(row.cells()), None),
@@ -64,13 +64,13 @@ fn over<'a>(before: impl Iterator<Item = Cell<'a>>, row: RowRef<'a>) -> Box<[Cel
 }
 
 /// A batch's rows by their keys, in the order in which each key comes first.
-pub(super) struct Merged<'a> {
-    pub(super) units: Vec<Unit<'a>>,
+pub(crate) struct Merged<'a> {
+    pub(crate) units: Vec<Unit<'a>>,
 }
 
 impl<'a> Merged<'a> {
     /// Gathers rows in their order. `keyed`: those of one key are one.
-    pub(super) fn of(rows: impl Iterator<Item = RowRef<'a>>, keyed: bool) -> Self {
+    pub(crate) fn of(rows: impl Iterator<Item = RowRef<'a>>, keyed: bool) -> Self {
         let mut units: Vec<Unit<'a>> = Vec::new();
         let mut by_key: HashTable<usize> = HashTable::new();
         for row in rows {
@@ -92,7 +92,7 @@ impl<'a> Merged<'a> {
     }
 
     /// Some of the units, in groups of those that write the same columns.
-    pub(super) fn groups(&self, some: &[usize]) -> BTreeMap<Vec<usize>, Vec<usize>> {
+    pub(crate) fn groups(&self, some: &[usize]) -> BTreeMap<Vec<usize>, Vec<usize>> {
         let mut groups: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
         let mut columns = Vec::new();
         for &at in some {

@@ -2,9 +2,7 @@
 //! column cannot hold, a rule of the table that a row breaks. They are found by halves, each tried
 //! behind a savepoint of the batch's one transaction, so that what is taken stays.
 
-use super::merge::Merged;
-use super::words::Failure;
-use super::write::Writer;
+use super::{Failure, Merged};
 use crate::halves::{Failed, refused_alone};
 use std::collections::BTreeMap;
 use streamhost_core::contract::render::RowRef;
@@ -12,15 +10,30 @@ use streamhost_core::limits;
 use streamhost_core::types::RefusedRow;
 use streamhost_engine::sink::{Refusals, SinkError};
 
-/// Writes what `rows` gives, each time the same, and tells which of them are left out.
+/// Writes into a transaction.
+pub(crate) trait Attempt {
+    /// Writes some of the units, ascending: all of them, or none and says why.
+    fn attempt(&mut self, merged: &Merged<'_>, some: &[usize]) -> Result<(), Failure>;
+}
+
+/// The rows of a batch.
+pub(super) struct Rows<'f, I> {
+    /// Who refuses some.
+    pub(super) server: &'static str,
+    /// Those of one key are one.
+    pub(super) keyed: bool,
+    /// All of them, each time the same.
+    pub(super) all: &'f dyn Fn() -> I,
+}
+
+/// Writes rows, and tells which of them are left out.
 pub(super) fn write<'a, I: Iterator<Item = RowRef<'a>>>(
-    writer: &mut Writer<'_>,
-    keyed: bool,
-    rows: &dyn Fn() -> I,
+    writer: &mut impl Attempt,
+    rows: &Rows<'_, I>,
     refusals: &mut dyn Refusals,
     explain: &dyn Fn(Failure) -> SinkError,
 ) -> Result<(), SinkError> {
-    let merged = Merged::of(rows(), keyed);
+    let merged = Merged::of((rows.all)(), rows.keyed);
     let all: Vec<usize> = (0..merged.units.len()).collect();
     if taken(writer, &merged, &all).map_err(explain)?.is_none() {
         return refusals.take(Vec::new());
@@ -32,8 +45,8 @@ pub(super) fn write<'a, I: Iterator<Item = RowRef<'a>>>(
     })?;
     let mut left_out: BTreeMap<usize, String> = BTreeMap::new();
     for (unit, words) in refused {
-        for at in of_unit(writer, keyed, rows, &merged, unit).map_err(explain)? {
-            left_out.insert(at, format!("PostgreSQL refuses the row: {words}"));
+        for at in of_unit(writer, rows, &merged, unit).map_err(explain)? {
+            left_out.insert(at, format!("{} refuses the row: {words}", rows.server));
         }
     }
     let told = |(row, reason)| RefusedRow { row, reason };
@@ -42,7 +55,7 @@ pub(super) fn write<'a, I: Iterator<Item = RowRef<'a>>>(
 
 /// Writes some units. The server's words if it refuses one of them, or the two of them together.
 fn taken(
-    writer: &mut Writer<'_>,
+    writer: &mut impl Attempt,
     merged: &Merged<'_>,
     some: &[usize],
 ) -> Result<Option<String>, Failure> {
@@ -56,30 +69,33 @@ fn taken(
 /// Which rows of a unit are left out: the one without which the others are taken, or all of them
 /// where that is not one alone.
 fn of_unit<'a, I: Iterator<Item = RowRef<'a>>>(
-    writer: &mut Writer<'_>,
-    keyed: bool,
-    rows: &dyn Fn() -> I,
+    writer: &mut impl Attempt,
+    rows: &Rows<'_, I>,
     merged: &Merged<'_>,
     unit: usize,
 ) -> Result<Vec<usize>, Failure> {
     let of = &merged.units[unit].row;
-    if !keyed || !of.has_key() {
+    if !rows.keyed || !of.has_key() {
         let place = |(_, row): &(usize, RowRef<'a>)| row.is(of);
-        return Ok(rows().enumerate().filter(place).map(|(at, _)| at).collect());
+        return Ok((rows.all)()
+            .enumerate()
+            .filter(place)
+            .map(|(at, _)| at)
+            .collect());
     }
     let is_same = |row: &RowRef<'a>| row.has_key() && row.keys().eq(of.keys());
-    let places: Vec<usize> = rows()
+    let places: Vec<usize> = (rows.all)()
         .enumerate()
         .filter(|(_, row)| is_same(row))
         .map(|(at, _)| at)
         .collect();
-    if !(2..=limits::POSTGRES_ROWS_TRIED_MAX).contains(&places.len()) {
+    if !(2..=limits::SQL_ROWS_TRIED_MAX).contains(&places.len()) {
         return Ok(places);
     }
     for &left_out in &places {
-        let others = rows().enumerate();
+        let others = (rows.all)().enumerate();
         let others = others.filter(|(at, row)| *at != left_out && is_same(row));
-        let others = Merged::of(others.map(|(_, row)| row), keyed);
+        let others = Merged::of(others.map(|(_, row)| row), rows.keyed);
         if taken(writer, &others, &[0])?.is_none() {
             return Ok(vec![left_out]);
         }

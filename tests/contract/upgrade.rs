@@ -41,6 +41,17 @@ impl Upgraded {
         cells.into_iter().map(value).collect()
     }
 
+    /// Sends values to a job's topic, behind `before` that were read: each once the job has read the one
+    /// before it, as the topic has several partitions, and a later time that is read first would make
+    /// the other late.
+    #[track_caller]
+    fn send(&self, job: &str, values: &[&str], before: u64) {
+        for (value, read) in values.iter().zip(before + 1..) {
+            outside::send(&self.kafka, job, &[value]);
+            self.host.wait_records(job, read, LATE);
+        }
+    }
+
     fn text(&self, job: &str, arguments: &[&str]) -> String {
         let all: Vec<&str> = arguments.iter().copied().chain([job]).collect();
         self.host.cli(all).ok()
@@ -83,9 +94,7 @@ fn a_data_folder_of_the_release_before_is_gone_on_with() {
     );
 
     // Windows and a session that were open then end with all of their events.
-    let more = ["a 1672531204000", "c 1672531300000"];
-    outside::send(&kafka, "windows", &more);
-    upgraded.host.wait_records("windows", 6, LATE);
+    upgraded.send("windows", &["a 1672531204000", "c 1672531300000"], 4);
     wait_until("the windows fire", SOON, || {
         upgraded.counts("windows").len() == 2
     });
@@ -93,7 +102,7 @@ fn a_data_folder_of_the_release_before_is_gone_on_with() {
         upgraded.counts("windows"),
         rows([(WINDOW_A, 4), (WINDOW_B, 1)])
     );
-    outside::send(&kafka, "sessions", &["a 1672531250000", "a 1672532000000"]);
+    upgraded.send("sessions", &["a 1672531250000", "a 1672532000000"], 2);
     wait_until("the session ends", LATE, || {
         !upgraded.counts("sessions").is_empty()
     });
